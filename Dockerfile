@@ -1,0 +1,51 @@
+# docker build -t pocket-tasks .
+# docker run -p 3000:3000 -v pocket-tasks:/data -e PUBLIC_URL=https://tasks.example.com \
+#     -e JWT_SECRET="$(openssl rand -base64 48)" -e ENCRYPTION_KEY="$(openssl rand -base64 32)" pocket-tasks
+#
+# Written for every builder: Railway's refuses `VOLUME`, and cache mounts without the id of the service in them.
+
+FROM rust:1.95-bookworm AS builder
+WORKDIR /build
+
+# The dependencies first, with empty crates around them, so that a change of our code does not build them again.
+COPY Cargo.toml Cargo.lock ./
+COPY migration/Cargo.toml migration/
+RUN mkdir -p src migration/src \
+    && touch src/lib.rs migration/src/lib.rs \
+    && echo 'fn main() {}' > src/main.rs \
+    && cargo build --release --locked --bin pocket-tasks
+
+# `touch`, because cargo goes by the time of change, and the real files may be older than the empty ones were.
+COPY . .
+RUN touch src/lib.rs src/main.rs migration/src/lib.rs \
+    && cargo build --release --locked --bin pocket-tasks
+
+
+FROM debian:bookworm-slim
+
+# A fixed id, so that the owner of a mounted folder can be set from outside: chown 10001:10001 FOLDER.
+RUN groupadd --system --gid 10001 pocket-tasks \
+    && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin \
+        pocket-tasks \
+    && install --directory --owner=10001 --group=10001 --mode=0750 /data
+
+COPY --from=builder /build/target/release/pocket-tasks /usr/local/bin/pocket-tasks
+
+# The folder to mount a volume at: the embedded database lives here. A new named volume takes over its owner.
+WORKDIR /data
+USER 10001:10001
+
+# JWT_SECRET, ENCRYPTION_KEY and PUBLIC_URL have no default in production; .env.example explains every variable.
+ENV APP_ENV=production \
+    HOST=0.0.0.0 \
+    PORT=3000 \
+    DATA_DIR=/data \
+    DATABASE_URL=sqlite:///data/pocket-tasks.db
+
+EXPOSE 3000
+
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["/usr/local/bin/pocket-tasks", "healthcheck"]
+
+ENTRYPOINT ["/usr/local/bin/pocket-tasks"]
+CMD ["serve"]

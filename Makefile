@@ -1,0 +1,32 @@
+# `make` lists what there is to do: every target with a `##` comment.
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: ## Start the server (SQLite in data/, http://127.0.0.1:3000)
+	cargo run --locked
+
+.PHONY: test
+test: ## Run all tests, and check the published OpenAPI document (on PostgreSQL too: .ci/with-postgres make test)
+	cargo test --workspace --locked
+	cargo run --locked --quiet -- openapi --check
+
+.PHONY: lint
+lint: ## Check formatting and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: bench
+bench: ## Measure the release build under load (on PostgreSQL too: .ci/with-postgres make bench)
+	cargo bench --locked
+
+.PHONY: fuzz
+fuzz: ## Send some 10,000 generated requests to the release build (on PostgreSQL too: .ci/with-postgres make fuzz)
+	tests/fuzz/run
+
+.PHONY: openapi
+openapi: ## Write openapi/openapi.yaml anew from the code
+	cargo run --locked --quiet -- openapi

@@ -1,0 +1,28 @@
+//! The database schema of Pocket Tasks: one file per change, forwards and backwards, on SQLite and PostgreSQL.
+//!
+//! What holds everywhere: ids are UUIDs in the database's own type, times are whole milliseconds since 1970 (the unit of
+//! the API, the same number on both databases), and text that is sorted or compared is compared byte by byte, whatever
+//! the locale of the server. Rules that must survive a bug in the program stand here as constraints.
+
+mod columns;
+mod m0001_users_and_sessions;
+mod m0002_projects_and_members;
+mod m0003_tasks;
+
+pub use sea_orm_migration::prelude::MigratorTrait;
+use sea_orm_migration::prelude::*;
+
+/// All changes, in order.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m0001_users_and_sessions::Migration),
+            Box::new(m0002_projects_and_members::Migration),
+            Box::new(m0003_tasks::Migration),
+        ]
+    }
+}

@@ -1,0 +1,150 @@
+//! From an error to the envelope: the one place where a failure becomes a response, and where it is logged.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use poem::Response;
+use poem::http::{HeaderName, StatusCode, header};
+use poem_openapi::types::ToJSON;
+
+use super::payload::{JSON, set};
+use crate::contract::error::{Detail, ErrorBody, ErrorCode};
+use crate::services;
+
+/// Seconds after which a busy server may be asked again.
+const RETRY_UNAVAILABLE: u64 = 1;
+
+/// A failure, on its way to the envelope.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .code.as_str())]
+pub(super) struct ApiError {
+    code: ErrorCode,
+    message: Cow<'static, str>,
+    details: Option<Vec<Detail>>,
+    headers: Vec<(HeaderName, String)>,
+    #[source]
+    cause: Option<Cause>,
+}
+
+/// What went wrong inside; for the log only.
+#[derive(Debug, thiserror::Error)]
+enum Cause {
+    #[error(transparent)]
+    Service(services::Error),
+    #[error("{0:#}")]
+    Other(anyhow::Error),
+}
+
+impl ApiError {
+    /// A failure with the usual sentence of its code.
+    pub(super) const fn new(code: ErrorCode) -> Self {
+        Self { code, message: Cow::Borrowed(code.message()), details: None, headers: Vec::new(), cause: None }
+    }
+
+    /// The same failure with a more precise sentence.
+    pub(super) fn because(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.message = message.into();
+        self
+    }
+
+    /// The same failure with a header more.
+    pub(super) fn with_header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// A request that is not valid, with every failure of it.
+    pub(super) fn invalid(details: Vec<Detail>) -> Self {
+        let message = match details.as_slice() {
+            [only] => Cow::Owned(only.message.clone()),
+            _ => Cow::Borrowed(ErrorCode::ValidationFailed.message()),
+        };
+        Self { details: Some(details), message, ..Self::new(ErrorCode::ValidationFailed) }
+    }
+
+    /// Something that must not happen.
+    pub(super) fn internal(cause: anyhow::Error) -> Self {
+        Self { cause: Some(Cause::Other(cause)), ..Self::new(ErrorCode::Internal) }
+    }
+}
+
+impl From<services::Error> for ApiError {
+    fn from(error: services::Error) -> Self {
+        let mut failure = Self::new(error.code()).because(error.message());
+        if let services::Error::Invalid(detail) = &error {
+            failure.details = Some(vec![detail.clone()]);
+        }
+        failure.cause = Some(Cause::Service(error));
+        failure
+    }
+}
+
+impl From<ApiError> for poem::Error {
+    fn from(error: ApiError) -> Self {
+        let status = status(error.code);
+        Self::new(error, status)
+    }
+}
+
+fn status(code: ErrorCode) -> StatusCode {
+    StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Makes the response that says what failed, and logs what is our fault.
+pub(super) fn respond(error: poem::Error, request_id: &str) -> Response {
+    let failure = error.downcast::<ApiError>().unwrap_or_else(|other| {
+        // What reaches this line is a gap in the gate, which answers for every error that poem could make.
+        ApiError::internal(anyhow::anyhow!("{other}"))
+    });
+    if failure.code.status() >= 500 {
+        tracing::error!(
+            request.id = request_id,
+            error.code = failure.code.as_str(),
+            error = chain(&failure),
+            "a request failed"
+        );
+    }
+    let field = failure.details.as_ref().and_then(|details| details.first()).map(|detail| detail.field.clone());
+    let body = ErrorBody {
+        error: failure.code,
+        message: failure.message.into_owned(),
+        field: field.filter(|field| !field.is_empty()),
+        details: failure.details,
+        request_id: request_id.to_owned(),
+    };
+    let mut response = Response::builder().status(status(failure.code)).content_type(JSON).body(body.to_json_string());
+    match failure.code.status() {
+        401 => set(&mut response, header::WWW_AUTHENTICATE, challenge(failure.code)),
+        503 => set(&mut response, header::RETRY_AFTER, &RETRY_UNAVAILABLE.to_string()),
+        _ => {}
+    }
+    for (name, value) in failure.headers {
+        set(&mut response, name, &value);
+    }
+    response
+}
+
+/// The challenge of RFC 6750, section 3: with an error only where a token was sent.
+const fn challenge(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::TokenExpired => {
+            r#"Bearer realm="pocket-tasks", error="invalid_token", error_description="The access token has expired""#
+        }
+        ErrorCode::TokenRevoked => {
+            r#"Bearer realm="pocket-tasks", error="invalid_token", error_description="The session was ended""#
+        }
+        _ => r#"Bearer realm="pocket-tasks""#,
+    }
+}
+
+/// An error with all its causes, for the log.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = String::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let separator = if text.is_empty() { "" } else { ": " };
+        let _ = write!(text, "{separator}{cause}");
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,78 @@
+//! Who sent the request: the address, and the token.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use poem::Request;
+use poem::http::header;
+
+/// The address of the client: that of the socket, or with proxies in front the n-th from the right that they say it
+/// came from. Further to the left stands what the client made up.
+pub(in crate::api) fn address(request: &Request, trusted_proxy_hops: usize) -> IpAddr {
+    let socket =
+        request.remote_addr().as_socket_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), std::net::SocketAddr::ip);
+    if trusted_proxy_hops == 0 {
+        return socket;
+    }
+    let forwarded: Vec<&str> = request
+        .headers()
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .collect();
+    let position = forwarded.len().checked_sub(trusted_proxy_hops);
+    position.and_then(|position| parse(forwarded[position])).unwrap_or(socket)
+}
+
+/// Some proxies add the port.
+fn parse(text: &str) -> Option<IpAddr> {
+    text.parse().ok().or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()))
+}
+
+/// The token of `Authorization: Bearer <token>` (RFC 6750, section 2.1).
+pub(super) fn bearer(request: &Request) -> Option<&str> {
+    let mut values = request.headers().get_all(header::AUTHORIZATION).iter();
+    let (scheme, token) = values.next()?.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (values.next().is_none() && scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(header: &'static str, value: &str) -> Request {
+        Request::builder().header(header, value).finish()
+    }
+
+    #[test]
+    fn only_the_part_that_proxies_added_is_believed() {
+        let forwarded = request("x-forwarded-for", "6.6.6.6, 192.0.2.7, 198.51.100.1");
+        let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        for (hops, expected) in
+            [(0, nobody), (1, "198.51.100.1".parse().unwrap()), (2, "192.0.2.7".parse().unwrap()), (4, nobody)]
+        {
+            assert_eq!(address(&forwarded, hops), expected, "{hops}");
+        }
+        assert_eq!(
+            address(&request("x-forwarded-for", "[2001:db8::1]:443"), 1),
+            "2001:db8::1".parse::<IpAddr>().unwrap()
+        );
+        assert_eq!(address(&request("x-forwarded-for", "nonsense"), 1), nobody);
+    }
+
+    #[test]
+    fn only_a_bearer_token_is_a_token() {
+        for (value, token) in [
+            ("Bearer abc", Some("abc")),
+            ("bearer  abc ", Some("abc")),
+            ("Basic abc", None),
+            ("Bearer", None),
+            ("Bearer ", None),
+            ("", None),
+        ] {
+            assert_eq!(bearer(&request("authorization", value)), token, "{value}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What a request must pass before a handler sees it, in the published order: route, rate limit, authentication, media
+//! type and syntax, validation.
+//!
+//! All of it follows the published document: a request that the document does not allow is answered here, with every
+//! failure at once, and whatever comes from here or from behind it is an answer that the document knows. Panics and
+//! requests that take too long end here too.
+
+mod body;
+mod client;
+mod guard;
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::endpoint::BoxEndpoint;
+use poem::http::{HeaderName, Method, StatusCode, header};
+use poem::{Endpoint, Request, Response};
+
+use super::ApiSettings;
+use super::errors::{self, ApiError};
+use super::payload::{CheckedRequest, set};
+use super::rate_limits::{Bucket, Key, RateLimits, Verdict};
+use super::validation::{Contract, Operation, Route};
+use crate::contract::error::ErrorCode;
+use crate::services::{self, Caller, Services};
+
+pub(super) use client::address as client_address;
+
+pub(super) const RATE_LIMIT_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+pub(super) const RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+pub(super) const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+
+/// The gate, with the handlers behind it.
+pub(super) struct Gate {
+    contract: Arc<Contract>,
+    handlers: BoxEndpoint<'static>,
+    services: Services,
+    limits: RateLimits,
+    timeout: Duration,
+    body_limit: usize,
+}
+
+/// Names the operation of a request, for the log.
+#[derive(Debug, Clone)]
+pub(super) struct OperationId(pub(super) Cow<'static, str>);
+
+impl Gate {
+    pub(super) fn new(
+        contract: Arc<Contract>,
+        handlers: BoxEndpoint<'static>,
+        services: Services,
+        settings: &ApiSettings,
+    ) -> Self {
+        Self {
+            contract,
+            handlers,
+            services,
+            limits: RateLimits::new(settings.rate_limits),
+            timeout: settings.request_timeout,
+            body_limit: settings.body_limit,
+        }
+    }
+
+    /// Answers a request from `client`, whatever happens.
+    pub(super) async fn answer(&self, request: Request, client: IpAddr, request_id: &str) -> Response {
+        match self.contract.route(request.method(), request.uri().path()) {
+            Route::Found(operation) => {
+                let mut verdict = None;
+                let result = self.pass(request, operation, client, &mut verdict).await;
+                let mut response = result.unwrap_or_else(|error| errors::respond(error, request_id));
+                if let Some(verdict) = verdict {
+                    tell(&mut response, verdict);
+                }
+                response.set_data(OperationId(Cow::Owned(operation.id.clone())));
+                response
+            }
+            Route::WrongMethod { allow } if request.method() == Method::OPTIONS => {
+                let mut response = Response::builder().status(StatusCode::NO_CONTENT).finish();
+                set(&mut response, header::ALLOW, allow);
+                response
+            }
+            Route::WrongMethod { allow } => {
+                let error = ApiError::new(ErrorCode::MethodNotAllowed).with_header(header::ALLOW, allow);
+                errors::respond(error.into(), request_id)
+            }
+            Route::Unknown => errors::respond(ApiError::new(ErrorCode::NotFound).into(), request_id),
+        }
+    }
+
+    async fn pass(
+        &self,
+        request: Request,
+        operation: &Operation,
+        client: IpAddr,
+        verdict: &mut Option<Verdict>,
+    ) -> poem::Result<Response> {
+        if !is_versioned(operation) {
+            return guard::guarded(self.timeout, self.handlers.call(request)).await;
+        }
+        let caller = self.caller(&request, operation);
+        let bucket = Bucket::of(&operation.id);
+        let key = match caller {
+            Some(Ok(caller)) if bucket == Bucket::Api => Key::User(caller.user),
+            _ => Key::address(client),
+        };
+        self.count(bucket, key, verdict)?;
+        let caller = caller.transpose().map_err(ApiError::from)?;
+        guard::guarded(self.timeout, self.check_and_call(request, operation, caller, bucket, verdict)).await
+    }
+
+    /// Who is calling, where the operation asks for that.
+    fn caller(&self, request: &Request, operation: &Operation) -> Option<Result<Caller, services::Error>> {
+        operation.needs_token.then(|| {
+            let token = client::bearer(request).ok_or(services::Error::Unauthenticated)?;
+            self.services.accounts.authenticate(token)
+        })
+    }
+
+    async fn check_and_call(
+        &self,
+        mut request: Request,
+        operation: &Operation,
+        caller: Option<Caller>,
+        bucket: Bucket,
+        verdict: &mut Option<Verdict>,
+    ) -> poem::Result<Response> {
+        if operation.answers_json {
+            body::require_acceptable(&request)?;
+        }
+        let body = match operation.takes_body {
+            true => body::read(&mut request, operation, self.body_limit, self.timeout).await?,
+            false => None,
+        };
+        if bucket == Bucket::Auth {
+            // By the account too, so that many addresses cannot guess at one password.
+            let email = body.as_ref().and_then(|body| body.get("email")).and_then(|email| email.as_str());
+            let account = email.map(|email| self.limits.account(email));
+            if let Some(key) = account.or(caller.map(|caller| Key::User(caller.user))) {
+                self.count(bucket, key, verdict)?;
+            }
+        }
+        let query = request.uri().query().unwrap_or_default();
+        let checked = operation.check(query, body).map_err(ApiError::invalid)?;
+        request.extensions_mut().insert(Arc::new(CheckedRequest::new(checked.query, checked.body)));
+        if let Some(caller) = caller {
+            request.extensions_mut().insert(caller);
+        }
+        self.handlers.call(request).await
+    }
+
+    /// Counts the request; the response tells of the limit that is nearest.
+    fn count(&self, bucket: Bucket, key: Key, nearest: &mut Option<Verdict>) -> Result<(), ApiError> {
+        let Some(verdict) = self.limits.count(bucket, key) else { return Ok(()) };
+        if nearest.is_none_or(|known| verdict.remaining <= known.remaining) {
+            *nearest = Some(verdict);
+        }
+        verdict.retry_after.map_or(Ok(()), |seconds| {
+            Err(ApiError::new(ErrorCode::RateLimited)
+                .because(format!("Too many requests; try again in {seconds} s."))
+                .with_header(header::RETRY_AFTER, seconds.to_string()))
+        })
+    }
+}
+
+/// Whether it is an operation of a version of the API, and not a health check.
+fn is_versioned(operation: &Operation) -> bool {
+    operation.path.starts_with("/v1/") || operation.path.starts_with("/v2/")
+}
+
+fn tell(response: &mut Response, verdict: Verdict) {
+    set(response, RATE_LIMIT_LIMIT, &verdict.limit.to_string());
+    set(response, RATE_LIMIT_REMAINING, &verdict.remaining.to_string());
+    set(response, RATE_LIMIT_RESET, &verdict.reset.to_string());
+}

@@ -1,0 +1,38 @@
+//! Whether the service is up.
+
+use poem::web::Data;
+use poem_openapi::OpenApi;
+
+use super::payload::{Failure, Found, NotReady, Usual};
+use super::{Rules, Tag};
+use crate::api::Draining;
+use crate::contract::health::{Health, HealthStatus};
+use crate::services::Error;
+
+pub(in crate::api) struct HealthApi;
+
+const OK: Health = Health { status: HealthStatus::Ok };
+
+#[OpenApi(prefix_path = "/health", tag = "Tag::Health")]
+impl HealthApi {
+    /// Is the process alive?
+    ///
+    /// Answers as long as the process can answer at all. Restart it when this fails.
+    #[oai(path = "/live", method = "get", operation_id = "getLiveness")]
+    async fn live(&self) -> Result<Found<Health>, Failure<Usual>> {
+        Ok(Found(OK))
+    }
+
+    /// Can it serve requests?
+    ///
+    /// Answers 200 when the database can be reached and the server is not about to stop. Send it no requests
+    /// otherwise.
+    #[oai(path = "/ready", method = "get", operation_id = "getReadiness")]
+    async fn ready(&self, rules: Rules<'_>, draining: Data<&Draining>) -> Result<Found<Health>, Failure<NotReady>> {
+        if draining.has_begun() {
+            return Err(Error::Stopping.into());
+        }
+        rules.check().await?;
+        Ok(Found(OK))
+    }
+}

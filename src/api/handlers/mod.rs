@@ -1,0 +1,42 @@
+//! The operations: each converts, makes one service call, and converts back.
+//!
+//! The doc comments are published: they are written for API users. All methods of a path stand in one `impl`, because
+//! poem-openapi would write a path twice otherwise.
+
+mod auth;
+mod health;
+mod me;
+mod projects;
+mod tasks;
+
+use std::sync::Arc;
+
+use poem::web::Data;
+use poem_openapi::Tags;
+
+use super::payload;
+use crate::services::Services;
+
+/// The services, as handlers take them.
+type Rules<'a> = Data<&'a Arc<Services>>;
+
+/// All operations.
+pub(super) type Apis = (auth::AuthApi, me::MeApi, projects::ProjectsApi, tasks::TasksApi, health::HealthApi);
+
+/// All operations.
+pub(super) const APIS: Apis = (auth::AuthApi, me::MeApi, projects::ProjectsApi, tasks::TasksApi, health::HealthApi);
+
+/// What the operations are grouped by.
+#[derive(Tags)]
+enum Tag {
+    /// Making an account, logging in and out, and keeping a session alive.
+    Auth,
+    /// One's own account, and the places where it is in use.
+    Account,
+    /// Projects: lists of tasks that people share.
+    Projects,
+    /// Tasks, in projects.
+    Tasks,
+    /// Whether the service is up, for load balancers and containers.
+    Health,
+}

@@ -1,0 +1,88 @@
+//! HTTP: everything between a request and a service call.
+//!
+//! A request passes `front` (request id, log, CORS, compression), then `gate`, which decides in the published order:
+//! route, rate limit, authentication, media type and syntax, validation. Only what passes reaches a handler in
+//! `handlers`, which makes one service call. `published` makes the document that is published; `validation` compiles
+//! that very document and checks requests against it.
+
+mod docs;
+mod errors;
+mod front;
+mod gate;
+mod handlers;
+mod payload;
+pub mod published;
+mod rate_limits;
+pub mod validation;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use poem::{Endpoint, EndpointExt as _};
+use poem_openapi::{ContactObject, LicenseObject, OpenApiService};
+use serde_json::Value;
+
+use crate::services::Services;
+pub use front::CorsPolicy;
+pub use rate_limits::RateLimitSettings;
+
+/// What an operator decides about the HTTP side.
+#[derive(Debug, Clone)]
+pub struct ApiSettings {
+    /// Where clients reach this server, without a slash at the end.
+    pub public_url: String,
+    /// Which origins may call from a browser.
+    pub cors: CorsPolicy,
+    /// How many proxies stand in front and add to `X-Forwarded-For`.
+    pub trusted_proxy_hops: usize,
+    /// How many requests are allowed.
+    pub rate_limits: RateLimitSettings,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// How many bytes a body may have.
+    pub body_limit: usize,
+}
+
+/// Tells the readiness check that the server is about to stop.
+#[derive(Debug, Clone, Default)]
+pub struct Draining(Arc<AtomicBool>);
+
+impl Draining {
+    /// From now on the server is not ready.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Builds the whole API as one endpoint.
+pub fn endpoint(
+    services: Services,
+    settings: ApiSettings,
+    draining: Draining,
+) -> anyhow::Result<impl Endpoint<Output = poem::Response> + 'static> {
+    let document = published::with_server(&document()?, &settings.public_url);
+    let contract = Arc::new(validation::Contract::compile(&document).context("the published document")?);
+    let handlers = service().data(Arc::new(services.clone())).data(draining).boxed();
+    let gate = gate::Gate::new(Arc::clone(&contract), handlers, services, &settings);
+    Ok(front::Front::new(gate, docs::Docs::new(&document), contract, settings))
+}
+
+/// The document that is published, with the address of a development server.
+pub fn document() -> anyhow::Result<Value> {
+    let generated = serde_json::from_str(&service().spec()).context("the generated document")?;
+    Ok(published::with_server(&published::finish(generated), "http://127.0.0.1:3000"))
+}
+
+fn service() -> OpenApiService<handlers::Apis, ()> {
+    OpenApiService::new(handlers::APIS, "Pocket Tasks", env!("CARGO_PKG_VERSION"))
+        .summary("A task and project API that any front end can build on.")
+        .description(include_str!("description.md"))
+        .contact(ContactObject::new().name("Pocket Tasks").email("support@pocket-tasks.example"))
+        .license(LicenseObject::new("MIT").identifier("MIT"))
+}

@@ -1,0 +1,97 @@
+//! What differs between the schemas of what a client sends and of what it receives.
+//!
+//! A request is strict: an unknown field is refused. A response is complete: every field is there, "no value" is `null`,
+//! and an enum may grow. An object schema used for both would have to be both, so `shared_schemas` lists those for a test
+//! to forbid them.
+
+use serde_json::{Value, json};
+
+use super::tree::{self, Object};
+
+/// Properties of responses that are absent, not null, when there is nothing to say.
+const ABSENT: [(&str, &[&str]); 1] = [("Error", &["field", "details"])];
+
+const GROWS: &str = "More values may be added; treat one you do not know as a sensible default.";
+
+/// All that bcrypt reads of a password.
+const MAX_PASSWORD_BYTES: u8 = 72;
+
+/// The object schemas that stand in requests and in responses alike, which must be none.
+#[must_use]
+pub fn shared_schemas(document: &Value) -> Vec<String> {
+    let received = tree::reach(document, responses(document));
+    let sent = tree::reach(document, requests(document));
+    let objects = tree::components(document, "schemas").filter(|(_, schema)| schema.get("properties").is_some());
+    let shared = objects.filter(|(name, _)| sent.contains(*name) && received.contains(*name));
+    shared.map(|(name, _)| name.clone()).collect()
+}
+
+pub(super) fn apply(document: &mut Value) {
+    let sent = tree::reach(document, requests(document));
+    let received = tree::reach(document, responses(document));
+    for (_, operation) in tree::operations_mut(document) {
+        if let Some(request) = operation.get_mut("requestBody") {
+            tree::each_schema(request, &mut make_strict);
+        }
+        if let Some(responses) = operation.get_mut("responses") {
+            tree::each_schema(responses, &mut |schema| make_complete(schema, &[]));
+        }
+    }
+    for (name, schema) in tree::components_mut(document, "schemas").into_iter().flatten() {
+        if sent.contains(name) {
+            tree::within_schema(schema, &mut make_strict);
+        }
+        if received.contains(name) {
+            let absent = ABSENT.iter().find(|(owner, _)| owner == name).map_or(&[][..], |(_, properties)| properties);
+            tree::within_schema(schema, &mut |schema| make_complete(schema, absent));
+            announce_growth(schema);
+        }
+    }
+}
+
+fn requests(document: &Value) -> impl Iterator<Item = &Value> {
+    tree::operations(document).filter_map(|(_, operation)| operation.get("requestBody"))
+}
+
+/// What a client receives: responses, and the webhooks that it takes.
+fn responses(document: &Value) -> impl Iterator<Item = &Value> {
+    let own = tree::operations(document).filter_map(|(_, operation)| operation.get("responses"));
+    own.chain(tree::components(document, "responses").map(|(_, response)| response)).chain(document.get("webhooks"))
+}
+
+fn make_strict(schema: &mut Object) {
+    if schema.contains_key("properties") {
+        schema.entry("additionalProperties").or_insert(Value::Bool(false));
+    }
+    if schema.get("format").is_some_and(|format| format == "password") {
+        schema.insert("x-max-bytes".to_owned(), json!(MAX_PASSWORD_BYTES));
+    }
+}
+
+fn make_complete(schema: &mut Object, absent: &[&str]) {
+    let declared = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    let Some(properties) = tree::object_mut(schema, "properties") else { return };
+    let mut required = Vec::new();
+    for (name, property) in properties.iter_mut().filter(|(name, _)| !absent.contains(&name.as_str())) {
+        let name = json!(name);
+        if !declared.contains(&name)
+            && let Value::Object(property) = property
+        {
+            property.insert("nullable".to_owned(), json!(true));
+        }
+        required.push(name);
+    }
+    schema.insert("required".to_owned(), Value::Array(required));
+}
+
+fn announce_growth(schema: &mut Value) {
+    let Value::Object(schema) = schema else { return };
+    if !schema.contains_key("enum") {
+        return;
+    }
+    let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+    if !description.contains(GROWS) {
+        let description = format!("{description}\n\n{GROWS}").trim().to_owned();
+        schema.insert("description".to_owned(), json!(description));
+    }
+}

@@ -1,0 +1,40 @@
+//! Publishes error responses that several operations give alike once, and refers to them.
+//!
+//! Guarantees: the name of such a response is made of its codes (`NotFound`), so it says what it is, and an operation that
+//! adds a code of its own simply gets another one.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{
+    naming,
+    tree::{self, Object},
+};
+
+pub(super) fn apply(document: &mut Value) {
+    let mut found: BTreeMap<String, (Value, usize)> = BTreeMap::new();
+    for (_, operation) in tree::operations(document) {
+        for response in operation.get("responses").and_then(Value::as_object).into_iter().flat_map(Object::values) {
+            if let Some(name) = name(response) {
+                let (first, uses) = found.entry(name).or_insert_with(|| (response.clone(), 0));
+                *uses += usize::from(first == response);
+            }
+        }
+    }
+    let shared: Object =
+        found.into_iter().filter(|(_, (_, uses))| *uses > 1).map(|(name, (response, _))| (name, response)).collect();
+    for (_, operation) in tree::operations_mut(document) {
+        for response in tree::object_mut(operation, "responses").into_iter().flat_map(Object::values_mut) {
+            if let Some(name) = name(response).filter(|name| shared.get(name) == Some(&*response)) {
+                *response = json!({ "$ref": format!("#/components/responses/{name}") });
+            }
+        }
+    }
+    tree::add_components(document, "responses", shared);
+}
+
+fn name(response: &Value) -> Option<String> {
+    let examples = response.pointer("/content/application~1json/examples")?.as_object()?;
+    Some(examples.keys().map(|code| naming::pascal(code)).collect::<Vec<_>>().join("Or"))
+}

@@ -1,0 +1,261 @@
+//! A small API in the conventions of the real one, to get documents as poem-openapi really writes them.
+
+#![expect(dead_code, clippy::unused_async, reason = "only the declarations matter: nobody calls this API")]
+
+use std::marker::PhantomData;
+
+use poem::{Request, RequestBody, Result};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ApiResponse, Enum, ExtractParamOptions, Object, OpenApi, OpenApiService,
+    SecurityScheme, Union,
+    auth::Bearer,
+    param::{Header, Path},
+    payload::Json,
+    registry::{MetaMediaType, MetaRequest, Registry},
+    types::{Example, MaybeUndefined, Password, Type},
+};
+use serde_json::Value;
+
+use crate::contract::error::ErrorBody;
+
+pub(super) fn raw() -> Value {
+    let service = OpenApiService::new((Api, Health), "Sample", "1.0").server("http://localhost:3000");
+    serde_json::from_str(&service.spec()).unwrap()
+}
+
+/// How urgent it is.
+#[derive(Enum)]
+#[oai(rename_all = "snake_case")]
+pub(super) enum Priority {
+    Low,
+    High,
+}
+
+/// What to sort by.
+#[derive(Enum)]
+#[oai(rename_all = "snake_case")]
+pub(super) enum Sort {
+    CreatedAt,
+    Title,
+}
+
+/// A task.
+#[derive(Object)]
+pub(super) struct Task {
+    id: String,
+    #[oai(validator(minimum(value = "1")))]
+    version: u64,
+    #[oai(validator(minimum(value = "0"), maximum(value = "100")))]
+    completion: i32,
+    #[oai(validator(minimum(value = "0", exclusive = true)))]
+    weight: f64,
+    /// When it is due.
+    due_at: Option<String>,
+    /// When it was deleted; null unless it is in the trash.
+    deleted_at: Option<String>,
+    /// How urgent this task is.
+    priority: Option<Priority>,
+    labels: Vec<String>,
+}
+
+/// What to create.
+#[derive(Object)]
+#[oai(example)]
+pub(super) struct NewTask {
+    title: String,
+    description: Option<String>,
+    secret: Password,
+}
+
+impl Example for NewTask {
+    fn example() -> Self {
+        Self { title: "name".to_owned(), description: None, secret: Password("12345678".to_owned()) }
+    }
+}
+
+/// What to change.
+#[derive(Object)]
+pub(super) struct TaskPatch {
+    title: Option<String>,
+    #[oai(nullable)]
+    description: MaybeUndefined<String>,
+    /// The new priority.
+    #[oai(nullable)]
+    priority: MaybeUndefined<Priority>,
+}
+
+#[derive(Object)]
+pub(super) struct Removal {
+    task_id: String,
+}
+
+#[derive(Union)]
+#[oai(one_of = true, discriminator_name = "op", rename_all = "snake_case")]
+pub(super) enum Operation {
+    Update(TaskPatch),
+    Delete(Removal),
+}
+
+#[derive(Object)]
+pub(super) struct Batch {
+    operations: Vec<Operation>,
+}
+
+#[derive(Object)]
+pub(super) struct Filter {
+    /// At most so many.
+    #[oai(default = "twenty", validator(minimum(value = "1"), maximum(value = "100")))]
+    limit: u32,
+    /// Any of these.
+    priority: Option<Vec<Priority>>,
+    /// The order.
+    sort: Option<Sort>,
+    /// Words to look for.
+    q: String,
+}
+
+fn twenty() -> u32 {
+    20
+}
+
+pub(super) struct QueryObject<T>(PhantomData<T>);
+
+impl<'a, T: Type> ApiExtractor<'a> for QueryObject<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        let media = MetaMediaType { content_type: "application/x-query-parameters", schema: T::schema_ref() };
+        Some(MetaRequest { description: None, content: vec![media], required: true })
+    }
+
+    async fn from_request(_: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
+        Ok(Self(PhantomData))
+    }
+}
+
+/// A token.
+#[derive(SecurityScheme)]
+#[oai(ty = "bearer")]
+pub(super) struct Caller(Bearer);
+
+#[derive(ApiResponse)]
+pub(super) enum Found {
+    /// The task.
+    #[oai(status = 200)]
+    Found(Json<Task>, #[oai(header = "ETag")] String),
+}
+
+#[derive(ApiResponse)]
+pub(super) enum Created {
+    #[oai(status = 201)]
+    Created(Json<Task>, #[oai(header = "ETag")] String, #[oai(header = "Location")] String),
+}
+
+#[derive(ApiResponse)]
+pub(super) enum Gone {
+    #[oai(status = 204)]
+    Gone,
+}
+
+/// The error envelope, and the task as it is now.
+#[derive(Object)]
+pub(super) struct Stale {
+    error: String,
+    message: String,
+    request_id: String,
+    current: Task,
+}
+
+#[derive(ApiResponse)]
+pub(super) enum Failure {
+    /// FORBIDDEN `PROJECT_ARCHIVED`
+    #[oai(status = 403)]
+    Forbidden(Json<ErrorBody>),
+    /// `NOT_FOUND`
+    #[oai(status = 404)]
+    NotFound(Json<ErrorBody>),
+    /// `EMAIL_TAKEN`
+    #[oai(status = 409)]
+    Conflict(Json<Stale>),
+}
+
+#[derive(ApiResponse)]
+pub(super) enum LoginFailure {
+    /// `INVALID_CREDENTIALS`
+    #[oai(status = 401)]
+    Credentials(Json<ErrorBody>),
+}
+
+pub(super) struct Api;
+
+#[OpenApi]
+impl Api {
+    /// List tasks
+    #[oai(path = "/v1/tasks", method = "get", operation_id = "listTasks")]
+    async fn list(&self, _caller: Caller, _query: QueryObject<Filter>) -> Result<Json<Vec<Task>>, Failure> {
+        unreachable!()
+    }
+
+    /// Get a task
+    #[oai(path = "/v1/tasks/:task_id", method = "get", operation_id = "getTask")]
+    async fn get(
+        &self,
+        _caller: Caller,
+        #[oai(name = "task_id")] _task_id: Path<String>,
+        #[oai(name = "If-None-Match")] _tag: Header<Option<String>>,
+    ) -> Result<Found, Failure> {
+        unreachable!()
+    }
+
+    /// Delete a task
+    #[oai(path = "/v1/tasks/:task_id", method = "delete", operation_id = "deleteTask")]
+    async fn delete(&self, _caller: Caller, #[oai(name = "task_id")] _task_id: Path<String>) -> Result<Gone, Failure> {
+        unreachable!()
+    }
+
+    /// Change a task
+    #[oai(path = "/v1/tasks/:task_id", method = "patch", operation_id = "updateTask")]
+    async fn update(
+        &self,
+        _caller: Caller,
+        #[oai(name = "task_id")] _task_id: Path<String>,
+        _body: Json<TaskPatch>,
+    ) -> Result<Found, Failure> {
+        unreachable!()
+    }
+
+    /// Create a task
+    #[oai(path = "/v1/tasks", method = "post", operation_id = "createTask")]
+    async fn create(&self, _caller: Caller, _body: Json<NewTask>) -> Result<Created, Failure> {
+        unreachable!()
+    }
+
+    /// Change many tasks
+    #[oai(path = "/v1/tasks/batch", method = "post", operation_id = "batchTasks")]
+    async fn batch(&self, _caller: Caller, _body: Json<Batch>) -> Result<Gone, Failure> {
+        unreachable!()
+    }
+
+    /// Log in
+    #[oai(path = "/v1/auth/login", method = "post", operation_id = "login")]
+    async fn login(&self, _body: Json<Removal>) -> Result<Gone, LoginFailure> {
+        unreachable!()
+    }
+}
+
+pub(super) struct Health;
+
+#[OpenApi]
+impl Health {
+    /// Is it alive?
+    #[oai(path = "/health/live", method = "get", operation_id = "live")]
+    async fn live(&self) -> Gone {
+        unreachable!()
+    }
+}

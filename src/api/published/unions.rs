@@ -1,0 +1,66 @@
+//! Turns the members of tagged unions into whole objects.
+//!
+//! poem-openapi writes each as `allOf` of the tag and of the object. Neither half may then refuse unknown fields (each
+//! would refuse the other's), and few generators of clients understand it; one object with all the fields has neither
+//! problem.
+
+use serde_json::{Value, json};
+
+use super::tree::{self, Object};
+
+pub(super) fn flatten(document: &mut Value) {
+    let schemas = tree::schemas(document);
+    tree::each_schema(document, &mut |schema| {
+        if let Some(whole) = whole(schema, &schemas) {
+            *schema = whole;
+        }
+    });
+}
+
+fn whole(schema: &Object, schemas: &Object) -> Option<Object> {
+    let parts = schema.get("allOf")?.as_array()?;
+    let parts = parts.iter().map(|part| plain_object(part, schemas)).collect::<Option<Vec<_>>>()?;
+    let mut whole = Object::new();
+    let mut properties = Object::new();
+    let mut required: Vec<Value> = Vec::new();
+    let mut example = Object::new();
+    for part in parts.iter().rev() {
+        whole.extend(part.iter().map(|(key, value)| (key.clone(), value.clone())));
+    }
+    for part in parts {
+        for (name, property) in part.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            // The tag comes first, and knows its only value better than the object that may declare it again.
+            properties.entry(name).or_insert_with(|| property.clone());
+            if let Some([only]) = property.get("enum").and_then(Value::as_array).map(Vec::as_slice) {
+                example.entry(name).or_insert_with(|| only.clone());
+            }
+        }
+        for name in part.get("required").and_then(Value::as_array).into_iter().flatten() {
+            if !required.contains(name) {
+                required.push(name.clone());
+            }
+        }
+        for (name, value) in
+            part.get("examples").and_then(|all| all.get(0)).and_then(Value::as_object).into_iter().flatten()
+        {
+            example.entry(name).or_insert_with(|| value.clone());
+        }
+    }
+    whole.insert("required".to_owned(), json!(required));
+    whole.insert("properties".to_owned(), Value::Object(properties));
+    if whole.contains_key("examples") {
+        whole.insert("examples".to_owned(), json!([example]));
+    }
+    whole.shift_remove("title");
+    whole.extend(schema.iter().filter(|(key, _)| *key != "allOf").map(|(key, value)| (key.clone(), value.clone())));
+    Some(whole)
+}
+
+fn plain_object<'a>(part: &'a Value, schemas: &'a Object) -> Option<&'a Object> {
+    let part = match tree::referenced(part) {
+        Some(name) => schemas.get(name)?,
+        None => part,
+    };
+    let composed = ["allOf", "anyOf", "oneOf"].iter().any(|key| part.get(key).is_some());
+    part.as_object().filter(|part| part.get("type").is_some_and(|kind| kind == "object") && !composed)
+}

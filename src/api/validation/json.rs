@@ -1,0 +1,167 @@
+//! A strict reader of JSON.
+//!
+//! Guarantees: what it returns was UTF-8 without a byte order mark, one value and nothing after it, no key twice in an
+//! object at any depth, no number that a double cannot hold, and at most [`MAX_DEPTH`] levels; what it says about
+//! anything else repeats nothing of the input and no wording of a library.
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value, error::Category};
+use std::{cell::Cell, fmt};
+
+/// How many lists and objects may stand in one another.
+const MAX_DEPTH: usize = 64;
+
+/// Why a body is not the JSON we take, as a sentence that can be shown to anyone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("The request body {} (line {line}, column {column}).", .fault.words())]
+pub struct MalformedJson {
+    fault: Fault,
+    line: usize,
+    column: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Empty,
+    Mark,
+    NotUtf8,
+    Twice,
+    Deep,
+    Cut,
+    Wrong,
+    Trailing,
+}
+
+impl Fault {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Empty => "is empty where JSON is expected",
+            Self::Mark => "begins with a byte order mark, which JSON does not allow",
+            Self::NotUtf8 => "is not UTF-8",
+            Self::Twice => "has a key twice in the same object",
+            Self::Deep => "is nested more than 64 levels deep",
+            Self::Cut => "ends in the middle of its JSON",
+            Self::Wrong => "is not valid JSON",
+            Self::Trailing => "goes on after the end of its JSON",
+        }
+    }
+}
+
+/// Reads one JSON value from the whole of a body.
+///
+/// # Errors
+/// Where the body is not exactly one value of strict JSON.
+pub fn parse_json(bytes: &[u8]) -> Result<Value, MalformedJson> {
+    let start = |fault| MalformedJson { fault, line: 1, column: 1 };
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let line = valid.split(|byte| *byte == b'\n');
+        let column = line.clone().next_back().map_or(0, <[u8]>::len) + 1;
+        MalformedJson { fault: Fault::NotUtf8, line: line.count(), column }
+    })?;
+    if text.starts_with('\u{feff}') {
+        return Err(start(Fault::Mark));
+    }
+    if text.bytes().all(|byte| b" \t\r\n".contains(&byte)) {
+        return Err(start(Fault::Empty));
+    }
+    let fault = Cell::new(None);
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = Strict { depth: 0, fault: &fault }.deserialize(&mut reader).map_err(|error| {
+        let fault = fault.get().unwrap_or(if error.classify() == Category::Eof { Fault::Cut } else { Fault::Wrong });
+        MalformedJson { fault, line: error.line().max(1), column: error.column().max(1) }
+    })?;
+    let trailing = |error: serde_json::Error| MalformedJson {
+        fault: Fault::Trailing,
+        line: error.line(),
+        column: error.column().max(1),
+    };
+    reader.end().map_err(trailing)?;
+    Ok(value)
+}
+
+/// Builds a value, and remembers a fault of its own beside the error that the library makes of it.
+#[derive(Clone, Copy)]
+struct Strict<'c> {
+    depth: usize,
+    fault: &'c Cell<Option<Fault>>,
+}
+
+impl Strict<'_> {
+    fn refuse<E: Error>(self, fault: Fault) -> E {
+        self.fault.set(Some(fault));
+        E::custom("refused")
+    }
+
+    fn deeper<E: Error>(self) -> Result<Self, E> {
+        if self.depth == MAX_DEPTH {
+            return Err(self.refuse(Fault::Deep));
+        }
+        Ok(Self { depth: self.depth + 1, ..self })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
+        let seed = self.deeper()?;
+        let mut items = Vec::new();
+        while let Some(item) = sequence.next_element_seed(seed)? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let seed = self.deeper()?;
+        let mut object = Map::new();
+        while let Some(key) = members.next_key::<String>()? {
+            if object.contains_key(&key) {
+                return Err(self.refuse(Fault::Twice));
+            }
+            object.insert(key, members.next_value_seed(seed)?);
+        }
+        Ok(Value::Object(object))
+    }
+}

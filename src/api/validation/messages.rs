@@ -1,0 +1,173 @@
+//! The words and codes of failures.
+//!
+//! Guarantees: a sentence begins with the name of the field and repeats no value of the request; a name is shown cut to
+//! 100 characters and without control characters. Knows nothing of where in a request a failure is.
+
+use super::formats::MAX_BYTES;
+use crate::contract::error::{Detail, DetailCode, Place};
+use jsonschema::{
+    JsonType,
+    error::{TypeKind, ValidationErrorKind},
+};
+use serde_json::Value;
+
+/// One broken rule, as the rest of a sentence that begins with a name: `is required`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) code: DetailCode,
+    pub(super) says: String,
+}
+
+impl Failure {
+    pub(super) fn new(code: DetailCode, says: impl Into<String>) -> Self {
+        Self { code, says: says.into() }
+    }
+
+    pub(super) fn required() -> Self {
+        Self::new(DetailCode::Required, "is required")
+    }
+
+    pub(super) fn unknown_field() -> Self {
+        Self::new(DetailCode::UnknownField, "is not a field of this request")
+    }
+
+    pub(super) fn conflict(other: &str) -> Self {
+        Self::new(DetailCode::Conflict, format!("and {} exclude each other", shown(other)))
+    }
+
+    pub(super) fn options<'v>(options: impl IntoIterator<Item = &'v Value>) -> Self {
+        let words: Vec<String> = options.into_iter().map(word).collect();
+        let says = if let [one] = words.as_slice() { format!("must be {one}") } else { one_of(&words) };
+        Self::new(DetailCode::Enum, says)
+    }
+
+    /// The failure of a value that has none of the types that are allowed.
+    pub(super) fn types(allowed: &[JsonType], value: &Value) -> Self {
+        if value.is_null() {
+            return Self::new(DetailCode::Null, "cannot be null");
+        }
+        let mut words: Vec<&str> = allowed.iter().map(|kind| type_words(*kind)).collect();
+        // `null` reads best at the end: "must be a string or null".
+        words.sort_by_key(|word| *word == "null");
+        words.dedup();
+        Self::new(DetailCode::Type, format!("must be {}", words.join(" or ")))
+    }
+
+    /// How basic the rule is: of several failures of one field the one with the least rank is told.
+    pub(super) const fn rank(&self) -> u8 {
+        match self.code {
+            DetailCode::Conflict => 1,
+            DetailCode::Enum => 2,
+            DetailCode::TooShort
+            | DetailCode::TooLong
+            | DetailCode::TooFew
+            | DetailCode::TooMany
+            | DetailCode::Minimum
+            | DetailCode::Maximum => 3,
+            DetailCode::Format => 4,
+            DetailCode::Pattern => 5,
+            DetailCode::Duplicate => 6,
+            _ => 0,
+        }
+    }
+
+    /// Says it about a field; an empty name is the body as a whole.
+    pub(super) fn about(self, place: Place, field: &str) -> Detail {
+        let subject = match place {
+            Place::Body if field.is_empty() => "The request body",
+            _ if field.is_empty() => "A parameter without a name",
+            _ => field,
+        };
+        Detail { place, field: field.to_owned(), code: self.code, message: format!("{subject} {}.", self.says) }
+    }
+}
+
+/// A name of the request as it may be repeated in an answer or a log.
+pub(super) fn shown(name: &str) -> String {
+    name.chars().take(100).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// The failure of a rule that concerns one value alone.
+pub(super) fn of_value(kind: &ValidationErrorKind, value: &Value) -> Failure {
+    use DetailCode as Code;
+    use ValidationErrorKind as Kind;
+    match kind {
+        Kind::Type { kind: TypeKind::Single(kind) } => Failure::types(&[*kind], value),
+        Kind::Type { kind: TypeKind::Multiple(kinds) } => Failure::types(&kinds.iter().collect::<Vec<_>>(), value),
+        Kind::Enum { options } => Failure::options(options.as_array().into_iter().flatten()),
+        Kind::Constant { expected_value } => Failure::options([&**expected_value]),
+        Kind::MinLength { limit: 1 } => Failure::new(Code::TooShort, "must not be empty"),
+        Kind::MinLength { limit } => {
+            Failure::new(Code::TooShort, format!("must be at least {} long", count(*limit, "character")))
+        }
+        Kind::MaxLength { limit } => {
+            Failure::new(Code::TooLong, format!("must be at most {} long", count(*limit, "character")))
+        }
+        Kind::Custom { keyword, message } if keyword == MAX_BYTES => Failure::new(Code::TooLong, message.as_str()),
+        Kind::MinItems { limit } => Failure::new(Code::TooFew, format!("must have at least {}", count(*limit, "item"))),
+        Kind::MaxItems { limit } => Failure::new(Code::TooMany, format!("must have at most {}", count(*limit, "item"))),
+        Kind::MinProperties { limit } => {
+            Failure::new(Code::TooFew, format!("must have at least {}", count(*limit, "field")))
+        }
+        Kind::MaxProperties { limit } => {
+            Failure::new(Code::TooMany, format!("must have at most {}", count(*limit, "field")))
+        }
+        Kind::Minimum { limit } => Failure::new(Code::Minimum, format!("must be at least {}", word(limit))),
+        Kind::Maximum { limit } => Failure::new(Code::Maximum, format!("must be at most {}", word(limit))),
+        Kind::ExclusiveMinimum { limit } => Failure::new(Code::Minimum, format!("must be more than {}", word(limit))),
+        Kind::ExclusiveMaximum { limit } => Failure::new(Code::Maximum, format!("must be less than {}", word(limit))),
+        Kind::Format { format } => Failure::new(Code::Format, format_words(format)),
+        Kind::Pattern { .. } => Failure::new(Code::Pattern, pattern_words(value)),
+        // The inspection of the schemas lets no other rule through that could fail for a single value.
+        _ => Failure::new(Code::Type, "is not valid; see the documentation"),
+    }
+}
+
+fn one_of(words: &[String]) -> String {
+    format!("must be one of {}", words.join(", "))
+}
+
+/// A value of the document (not of the request) in a sentence; whole doubles without their `.0`.
+fn word(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => number.as_f64().map_or_else(String::new, |n| n.to_string()),
+        other => other.to_string(),
+    }
+}
+
+fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+const fn type_words(kind: JsonType) -> &'static str {
+    match kind {
+        JsonType::Array => "a list",
+        JsonType::Boolean => "true or false",
+        JsonType::Integer => "a whole number",
+        JsonType::Null => "null",
+        JsonType::Number => "a number",
+        JsonType::Object => "an object",
+        JsonType::String => "a string",
+    }
+}
+
+fn format_words(format: &str) -> String {
+    match format {
+        "date-time" => "must be a time like 2026-01-31T09:00:00Z".to_owned(),
+        "date" => "must be a date like 2026-01-31".to_owned(),
+        "uuid" => "must be a UUID".to_owned(),
+        "email" => "must be an e-mail address like ada@example.com".to_owned(),
+        "iana-time-zone" => "must be the IANA name of a time zone, like Europe/Berlin".to_owned(),
+        "uri" => "must be an absolute URL like https://example.com/path".to_owned(),
+        other => format!("must have the format {other}"),
+    }
+}
+
+fn pattern_words(value: &Value) -> &'static str {
+    if value.as_str().is_some_and(|text| text.chars().any(char::is_control)) {
+        "must not contain control characters"
+    } else {
+        "has a form that is not allowed; see its pattern in the documentation"
+    }
+}

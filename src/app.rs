@@ -1,0 +1,110 @@
+//! The composition root: puts the parts together and runs them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use poem::{Endpoint, Response};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, ApiSettings, Draining};
+use crate::config::Config;
+use crate::database::{Engine, SeaStore, Settings};
+use crate::repositories::Store;
+use crate::security::{AccessTokens, Passwords};
+use crate::server::{self, Limits};
+use crate::services::{Clock, Durations, Services};
+
+/// How often a process asks which sessions others ended.
+const LEARN_EVERY: Duration = Duration::from_secs(1);
+
+/// Which database the configuration names.
+#[must_use]
+pub fn database_settings(config: &Config) -> Settings {
+    Settings {
+        url: config.database_url.clone(),
+        max_connections: config.database_max_connections,
+        migrate: config.auto_migrate,
+    }
+}
+
+/// The services over a store, by the configuration and a clock.
+pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock) -> anyhow::Result<Services> {
+    let secret = config.jwt_secret.as_ref().context("JWT_SECRET is missing")?;
+    let tokens = AccessTokens::new(secret, config.jwt_secret_previous.as_ref(), config.access_token_ttl);
+    let durations = Durations {
+        refresh_token: config.refresh_token_ttl,
+        refresh_grace: config.refresh_grace,
+        retention: config.retention,
+    };
+    Ok(Services::new(store, clock, Passwords::new(config.bcrypt_cost), tokens, durations))
+}
+
+/// The HTTP side over the services, by the configuration.
+pub fn endpoint(
+    config: &Config,
+    services: Services,
+    draining: Draining,
+    public_url: String,
+) -> anyhow::Result<impl Endpoint<Output = Response> + 'static> {
+    let settings = ApiSettings {
+        public_url,
+        cors: config.cors.clone(),
+        trusted_proxy_hops: config.trusted_proxy_hops,
+        rate_limits: config.rate_limits,
+        request_timeout: config.request_timeout,
+        body_limit: config.body_limit,
+    };
+    api::endpoint(services, settings, draining)
+}
+
+/// Serves until `shutdown`, then finishes what runs.
+pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let store = Arc::new(SeaStore::open(&database_settings(&config)).await.context("opening the database")?);
+    let services = services(&config, Arc::clone(&store) as Arc<dyn Store>, Clock::system())?;
+    services.accounts.learn_ended_sessions().await.context("reading the ended sessions")?;
+
+    let listener = TcpListener::bind((config.host, config.port))
+        .await
+        .with_context(|| format!("listening on {}:{}", config.host, config.port))?;
+    let local = listener.local_addr().context("the address of the listener")?;
+    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{local}"));
+    tracing::info!(url = %format!("{public_url}/docs"), "the API is ready; its documentation is at this address");
+
+    let draining = Draining::default();
+    let endpoint = endpoint(&config, services.clone(), draining.clone(), public_url)?;
+    let learning = tokio::spawn(learn(services, engine(&config), shutdown.clone()));
+    let stopping = shutdown.clone();
+    tokio::spawn(async move {
+        stopping.cancelled().await;
+        draining.begin();
+    });
+
+    // Uploads may take as long as requests; the endpoint itself answers first, with the envelope.
+    let limits = Limits { read_timeout: config.request_timeout * 2, ..Limits::default() };
+    server::serve(listener, endpoint, limits, shutdown).await.context("serving")?;
+    learning.await.context("the task that learns of ended sessions")?;
+    store.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn engine(config: &Config) -> Option<Engine> {
+    use secrecy::ExposeSecret as _;
+    Engine::of(config.database_url.expose_secret())
+}
+
+/// Learns of the sessions that other processes end. An embedded database has one server process, which knows.
+async fn learn(services: Services, engine: Option<Engine>, shutdown: CancellationToken) {
+    if engine == Some(Engine::Sqlite) {
+        return;
+    }
+    let mut ticks = tokio::time::interval(LEARN_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        if let Err(error) = services.accounts.learn_ended_sessions().await {
+            tracing::warn!(%error, "ended sessions of other processes cannot be read");
+        }
+    }
+}

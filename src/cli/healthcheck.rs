@@ -1,0 +1,33 @@
+//! `pocket-tasks healthcheck`: asks the server on this machine whether it is ready.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::config::Config;
+
+/// Containers are told that they are ill rather than being asked for ever.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
+    let host = match config.host {
+        IpAddr::V4(any) if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(any) if any.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        host => host,
+    };
+    let status = tokio::time::timeout(PATIENCE, ask(host, config.port)).await.context("no answer in time")??;
+    if status.contains(" 200 ") { Ok(()) } else { bail!("not ready: {status}") }
+}
+
+/// The status line of the readiness check.
+async fn ask(host: IpAddr, port: u16) -> anyhow::Result<String> {
+    let mut stream = TcpStream::connect((host, port)).await.with_context(|| format!("connecting to {host}:{port}"))?;
+    stream.write_all(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+    let mut answer = Vec::new();
+    stream.take(4_096).read_to_end(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer);
+    Ok(answer.lines().next().unwrap_or_default().to_owned())
+}

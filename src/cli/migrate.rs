@@ -1,0 +1,32 @@
+//! `pocket-tasks migrate`: the schema of the database.
+
+use anyhow::Context as _;
+use clap::Subcommand;
+
+use super::say;
+use crate::app;
+use crate::config::Config;
+use crate::database::{SeaStore, Settings};
+
+#[derive(Subcommand, Clone, Copy, Default)]
+pub(super) enum Action {
+    /// Make the changes that are missing (the default)
+    #[default]
+    Up,
+    /// Show which changes were made
+    Status,
+}
+
+pub(super) async fn run(config: &Config, action: Action) -> anyhow::Result<()> {
+    let settings = Settings { migrate: false, ..app::database_settings(config) };
+    let store = SeaStore::open(&settings).await.context("opening the database")?;
+    if matches!(action, Action::Up) {
+        store.migrate().await.context("migrating the database")?;
+    }
+    for migration in store.migrations().await.context("reading the state of the schema")? {
+        let state = if migration.applied { "applied" } else { "pending" };
+        say(&format!("{state}  {}", migration.name));
+    }
+    store.close().await;
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! `pocket-tasks openapi`: the published document, as it is committed.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
+
+use super::say;
+use crate::api;
+use crate::api::published::to_yaml;
+
+/// Where the document is committed.
+const PATH: &str = "openapi/openapi.yaml";
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Compare with openapi/openapi.yaml instead of writing it; exits with 1 when they differ
+    #[arg(long)]
+    check: bool,
+    /// Print the document in this format instead of writing the file
+    #[arg(long, value_enum, conflicts_with = "check")]
+    format: Option<Format>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Yaml,
+    Json,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let document = api::document()?;
+    match arguments.format {
+        Some(Format::Yaml) => say(to_yaml(&document).trim_end()),
+        Some(Format::Json) => say(&format!("{document:#}")),
+        None if arguments.check => check(&to_yaml(&document))?,
+        None => {
+            if let Some(folder) = Path::new(PATH).parent() {
+                std::fs::create_dir_all(folder).with_context(|| format!("making the folder of {PATH}"))?;
+            }
+            std::fs::write(PATH, to_yaml(&document)).with_context(|| format!("writing {PATH}"))?;
+            say(&format!("{PATH} is written."));
+        }
+    }
+    Ok(())
+}
+
+fn check(generated: &str) -> anyhow::Result<()> {
+    let committed = std::fs::read_to_string(PATH).with_context(|| format!("reading {PATH}"))?;
+    if committed == generated {
+        say(&format!("{PATH} is current."));
+        return Ok(());
+    }
+    let mut lines = committed.lines().zip(generated.lines()).enumerate();
+    let line = lines.find(|(_, (old, new))| old != new).map_or(committed.lines().count(), |(line, _)| line) + 1;
+    bail!("{PATH} is not current, from line {line} on; write it anew with: cargo run -- openapi")
+}

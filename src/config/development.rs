@@ -1,0 +1,75 @@
+//! Secrets for development: made at the first start, and kept in the data folder for the next ones.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::SecretString;
+
+use super::Config;
+
+impl Config {
+    /// Makes the secrets that are missing, or reads those that an earlier start made.
+    pub fn with_development_secrets(mut self) -> io::Result<Self> {
+        for (name, secret) in [("jwt-secret", &mut self.jwt_secret), ("encryption-key", &mut self.encryption_key)] {
+            if secret.is_none() {
+                *secret = Some(keep(&self.data_dir.join(name))?);
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Reads the secret in the file, which is made if it is not there.
+fn keep(path: &Path) -> io::Result<SecretString> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    // Written beside and then linked into place, which only one of several processes that start at once can do: the
+    // others read its secret, and never half of it.
+    let draft = path.with_extension(std::process::id().to_string());
+    let mut file = private_file(&draft)?;
+    file.write_all(STANDARD.encode(bytes).as_bytes())?;
+    file.sync_all()?;
+    let linked = fs::hard_link(&draft, path);
+    fs::remove_file(&draft)?;
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    Ok(fs::read_to_string(path)?.trim().to_owned().into())
+}
+
+fn private_file(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_made_once_and_for_their_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/secret");
+        let first = keep(&path).unwrap();
+        assert_eq!(keep(&path).unwrap().expose_secret(), first.expose_secret());
+        assert_eq!(STANDARD.decode(first.expose_secret()).unwrap().len(), 32);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "the draft is gone");
+    }
+}

@@ -1,0 +1,295 @@
+//! The settings, from environment variables, checked as a whole: every problem is told at once, by name.
+//!
+//! Secrets are wrapped so that they cannot be printed. In development those that are missing are made at the first
+//! start and kept in the data folder.
+
+mod development;
+mod reader;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::api::{CorsPolicy, RateLimitSettings};
+use crate::database::Engine;
+use reader::Reader;
+
+/// Where the program runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AppEnv {
+    /// On the machine of who works on it.
+    Development,
+    /// Where others rely on it.
+    Production,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// All settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `APP_ENV`
+    pub env: AppEnv,
+    /// `HOST`
+    pub host: IpAddr,
+    /// `PORT`; 0 picks a free one.
+    pub port: u16,
+    /// `DATABASE_URL`
+    pub database_url: SecretString,
+    /// `AUTO_MIGRATE`
+    pub auto_migrate: bool,
+    /// `DATABASE_MAX_CONNECTIONS`
+    pub database_max_connections: u32,
+    /// `DATA_DIR`
+    pub data_dir: PathBuf,
+    /// `PUBLIC_URL`, without a slash at the end; by default made from the address the server listens on.
+    pub public_url: Option<String>,
+    /// `JWT_SECRET`; in development made when it is missing.
+    pub jwt_secret: Option<SecretString>,
+    /// `JWT_SECRET_PREVIOUS`
+    pub jwt_secret_previous: Option<SecretString>,
+    /// `ENCRYPTION_KEY`; in development made when it is missing.
+    pub encryption_key: Option<SecretString>,
+    /// `ACCESS_TOKEN_TTL_SECONDS`
+    pub access_token_ttl: Duration,
+    /// `REFRESH_TOKEN_TTL_SECONDS`
+    pub refresh_token_ttl: Duration,
+    /// `REFRESH_GRACE_SECONDS`
+    pub refresh_grace: Duration,
+    /// `BCRYPT_COST`
+    pub bcrypt_cost: u32,
+    /// `CORS_ALLOWED_ORIGINS`
+    pub cors: CorsPolicy,
+    /// `TRUSTED_PROXY_HOPS`
+    pub trusted_proxy_hops: usize,
+    /// `RATE_LIMIT_*_PER_MINUTE`
+    pub rate_limits: RateLimitSettings,
+    /// `RETENTION_DAYS`
+    pub retention: Duration,
+    /// `REQUEST_TIMEOUT_SECONDS`
+    pub request_timeout: Duration,
+    /// `BODY_LIMIT_BYTES`
+    pub body_limit: usize,
+    /// `LOG_FORMAT`
+    pub log_format: LogFormat,
+    /// `RUST_LOG`
+    pub log_filter: String,
+}
+
+/// Everything that is wrong with the settings, a line each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(pub Vec<String>);
+
+impl std::fmt::Display for Problems {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|problem| writeln!(f, "  {problem}"))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+const DAY: u64 = 86_400;
+
+impl Config {
+    /// Reads the environment of the process; in development a `.env` file too.
+    pub fn from_env() -> Result<Self, Problems> {
+        if std::env::var("APP_ENV").as_deref() != Ok("production") {
+            // What the environment has goes first. A file that is not there is no problem.
+            match dotenvy::dotenv() {
+                Err(error) if !error.not_found() => {
+                    return Err(Problems(vec![".env: it cannot be read".to_owned()]));
+                }
+                _ => {}
+            }
+        }
+        let source = config::Environment::default().ignore_empty(true);
+        Self::from_source(source)
+    }
+
+    /// Reads the given variables, and no others.
+    pub fn from_variables<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Problems> {
+        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Self::from_source(config::Environment::default().ignore_empty(true).source(Some(variables)))
+    }
+
+    fn from_source(source: config::Environment) -> Result<Self, Problems> {
+        let mut read = Reader::new(source)?;
+        let env = read.word(
+            "APP_ENV",
+            AppEnv::Development,
+            &[("development", AppEnv::Development), ("production", AppEnv::Production)],
+        );
+        let production = env == AppEnv::Production;
+        let any = IpAddr::V4(if production { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST });
+        let data_dir = PathBuf::from(read.text("DATA_DIR").unwrap_or_else(|| "data".to_owned()));
+        let default_url = format!("sqlite://{}/pocket-tasks.db", data_dir.display());
+        let config = Self {
+            env,
+            host: read.parsed("HOST", any, "an IP address"),
+            port: read.number("PORT", 3000, 0..=65_535),
+            database_url: read.text("DATABASE_URL").unwrap_or(default_url).into(),
+            auto_migrate: read.flag("AUTO_MIGRATE", true),
+            database_max_connections: read.number("DATABASE_MAX_CONNECTIONS", 10, 1..=1_000),
+            public_url: read.text("PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned()),
+            jwt_secret: read.text("JWT_SECRET").map(Into::into),
+            jwt_secret_previous: read.text("JWT_SECRET_PREVIOUS").map(Into::into),
+            encryption_key: read.text("ENCRYPTION_KEY").map(Into::into),
+            access_token_ttl: read.seconds("ACCESS_TOKEN_TTL_SECONDS", 900, 1..=DAY),
+            refresh_token_ttl: read.seconds("REFRESH_TOKEN_TTL_SECONDS", 30 * DAY, 60..=365 * DAY),
+            refresh_grace: read.seconds("REFRESH_GRACE_SECONDS", 30, 0..=3_600),
+            bcrypt_cost: read.number("BCRYPT_COST", 12, 4..=31),
+            cors: cors(read.text("CORS_ALLOWED_ORIGINS").as_deref(), production),
+            trusted_proxy_hops: read.number("TRUSTED_PROXY_HOPS", 0, 0..=16),
+            rate_limits: RateLimitSettings {
+                auth_per_minute: read.number("RATE_LIMIT_AUTH_PER_MINUTE", 10, 0..=1_000_000),
+                refresh_per_minute: read.number("RATE_LIMIT_REFRESH_PER_MINUTE", 30, 0..=1_000_000),
+                api_per_minute: read.number("RATE_LIMIT_API_PER_MINUTE", 600, 0..=1_000_000),
+            },
+            retention: read.seconds_of("RETENTION_DAYS", DAY, 30, 1..=3_650),
+            request_timeout: read.seconds("REQUEST_TIMEOUT_SECONDS", 30, 1..=3_600),
+            body_limit: read.number("BODY_LIMIT_BYTES", 1_048_576, 1_024..=1_073_741_824),
+            log_format: read.word(
+                "LOG_FORMAT",
+                if production { LogFormat::Json } else { LogFormat::Pretty },
+                &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)],
+            ),
+            log_filter: read.text("RUST_LOG").unwrap_or_else(|| "info".to_owned()),
+            data_dir,
+        };
+        let mut problems = read.into_problems();
+        config.check(&mut problems);
+        if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
+    }
+
+    /// What no single variable can be blamed for while it is read.
+    fn check(&self, problems: &mut Vec<String>) {
+        if Engine::of(self.database_url.expose_secret()).is_none() {
+            problems.push("DATABASE_URL: it must begin with sqlite:// or postgres://".to_owned());
+        }
+        let url = self.public_url.as_deref();
+        if url.is_some_and(|url| !(url.starts_with("http://") || url.starts_with("https://"))) {
+            problems.push("PUBLIC_URL: it must begin with http:// or https://".to_owned());
+        }
+        for (name, secret) in [("JWT_SECRET", &self.jwt_secret), ("JWT_SECRET_PREVIOUS", &self.jwt_secret_previous)] {
+            if secret.as_ref().is_some_and(|secret| secret.expose_secret().len() < 32) {
+                problems.push(format!("{name}: it must be at least 32 bytes long"));
+            }
+        }
+        let is_key = |key: &SecretString| STANDARD.decode(key.expose_secret()).is_ok_and(|key| key.len() == 32);
+        if self.encryption_key.as_ref().is_some_and(|key| !is_key(key)) {
+            problems.push("ENCRYPTION_KEY: it must be 32 bytes in base64".to_owned());
+        }
+        if self.log_filter.parse::<tracing_subscriber::EnvFilter>().is_err() {
+            problems.push("RUST_LOG: it is not a filter like info or pocket_tasks=debug,warn".to_owned());
+        }
+        if self.env == AppEnv::Production {
+            for (name, missing) in [
+                ("JWT_SECRET", self.jwt_secret.is_none()),
+                ("ENCRYPTION_KEY", self.encryption_key.is_none()),
+                ("PUBLIC_URL", self.public_url.is_none()),
+            ] {
+                if missing {
+                    problems.push(format!("{name}: it is required in production"));
+                }
+            }
+            if self.bcrypt_cost < 10 {
+                problems.push("BCRYPT_COST: it must be at least 10 in production".to_owned());
+            }
+        }
+    }
+}
+
+fn cors(origins: Option<&str>, production: bool) -> CorsPolicy {
+    match origins {
+        None if production => CorsPolicy::List(Vec::new()),
+        None => CorsPolicy::Localhost,
+        Some(origins) => {
+            let origins: Vec<String> = origins
+                .split(',')
+                .map(|origin| origin.trim().trim_end_matches('/').to_owned())
+                .filter(|origin| !origin.is_empty())
+                .collect();
+            if origins.iter().any(|origin| origin == "*") { CorsPolicy::Any } else { CorsPolicy::List(origins) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_configured_is_a_development_server() {
+        let config = Config::from_variables([]).unwrap();
+        assert_eq!((config.host.to_string().as_str(), config.port), ("127.0.0.1", 3000));
+        assert_eq!(config.database_url.expose_secret(), "sqlite://data/pocket-tasks.db");
+        assert_eq!((config.cors, config.log_format), (CorsPolicy::Localhost, LogFormat::Pretty));
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once_and_no_secret_with_it() {
+        let problems = Config::from_variables([
+            ("APP_ENV", "production"),
+            ("PORT", "99999"),
+            ("HOST", "somewhere"),
+            ("JWT_SECRET", "hunter2"),
+            ("ENCRYPTION_KEY", "hunter3"),
+            ("DATABASE_URL", "mysql://user:hunter4@host/db"),
+            ("BCRYPT_COST", "4"),
+            ("AUTO_MIGRATE", "maybe"),
+        ])
+        .unwrap_err();
+        let names: Vec<&str> = problems.0.iter().filter_map(|problem| problem.split(':').next()).collect();
+        assert_eq!(
+            names,
+            [
+                "HOST",
+                "PORT",
+                "AUTO_MIGRATE",
+                "DATABASE_URL",
+                "JWT_SECRET",
+                "ENCRYPTION_KEY",
+                "PUBLIC_URL",
+                "BCRYPT_COST"
+            ]
+        );
+        assert!(!problems.to_string().contains("hunter"), "{problems}");
+    }
+
+    #[test]
+    fn values_are_taken_as_they_are_written() {
+        let config = Config::from_variables([
+            ("JWT_SECRET", "00000000000000000000000000000001"),
+            ("CORS_ALLOWED_ORIGINS", "https://a.example, https://b.example/"),
+            ("PUBLIC_URL", "https://tasks.example/"),
+            ("RETENTION_DAYS", "7"),
+            ("PORT", ""),
+        ])
+        .unwrap();
+        assert_eq!(config.jwt_secret.unwrap().expose_secret().len(), 32);
+        assert_eq!(config.cors, CorsPolicy::List(vec!["https://a.example".into(), "https://b.example".into()]));
+        assert_eq!(config.public_url.as_deref(), Some("https://tasks.example"));
+        assert_eq!((config.retention, config.port), (Duration::from_secs(7 * DAY), 3000));
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let config = Config::from_variables([
+            ("JWT_SECRET", "a secret for tests, of 32 bytes."),
+            ("DATABASE_URL", "postgres://user:hunter2@host/db"),
+        ]);
+        let printed = format!("{:?}", config.unwrap());
+        assert!(!printed.contains("hunter2") && !printed.contains("a secret"), "{printed}");
+    }
+}

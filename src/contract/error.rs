@@ -1,0 +1,255 @@
+//! The one error shape of the API, and its closed vocabulary of codes.
+//!
+//! Guarantees: every code has one HTTP status, and the strings never change once published. Knows nothing of how an
+//! error travels (that is `api::errors`) or why it arose (that is `services`).
+
+use poem_openapi::{Enum, Object};
+
+/// What went wrong, as a stable word for programs.
+///
+/// The list may grow: treat an unknown value by the status of the response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
+#[oai(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ErrorCode {
+    /// The request breaks the rules of its schema; `details` lists every failure.
+    ValidationFailed,
+    /// The body is not JSON, has a key twice, or goes on after its end.
+    MalformedJson,
+    /// No token, or one that cannot be read.
+    Unauthenticated,
+    /// The access token is past its end: refresh it.
+    TokenExpired,
+    /// The session of this token was ended.
+    TokenRevoked,
+    /// Wrong e-mail or password.
+    InvalidCredentials,
+    /// The refresh token is unknown or expired.
+    InvalidRefreshToken,
+    /// The refresh token had been used before: the session is ended.
+    RefreshTokenReused,
+    /// Not a member, or the role does not allow it.
+    Forbidden,
+    /// The project is archived and can only be read.
+    ProjectArchived,
+    /// Nothing is there, or it was deleted.
+    NotFound,
+    /// The path exists, but not with this method; see `Allow`.
+    MethodNotAllowed,
+    /// The response cannot be given in a media type that `Accept` allows.
+    NotAcceptable,
+    /// The body did not arrive in time.
+    RequestTimeout,
+    /// An account with this e-mail exists.
+    EmailTaken,
+    /// The body is larger than the server takes.
+    PayloadTooLarge,
+    /// The body is not sent as a media type that the operation takes.
+    UnsupportedMediaType,
+    /// Too many requests; see `Retry-After`.
+    RateLimited,
+    /// The server failed; quote `request_id` when you report it.
+    Internal,
+    /// The server is overloaded or its database is away; see `Retry-After`.
+    Unavailable,
+    /// The server gave up on the request because it took too long.
+    Timeout,
+}
+
+impl ErrorCode {
+    /// The HTTP status that always goes with this code.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::ValidationFailed | Self::MalformedJson => 400,
+            Self::Unauthenticated
+            | Self::TokenExpired
+            | Self::TokenRevoked
+            | Self::InvalidCredentials
+            | Self::InvalidRefreshToken
+            | Self::RefreshTokenReused => 401,
+            Self::Forbidden | Self::ProjectArchived => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::NotAcceptable => 406,
+            Self::RequestTimeout => 408,
+            Self::EmailTaken => 409,
+            Self::PayloadTooLarge => 413,
+            Self::UnsupportedMediaType => 415,
+            Self::RateLimited => 429,
+            Self::Internal => 500,
+            Self::Unavailable => 503,
+            Self::Timeout => 504,
+        }
+    }
+
+    /// The sentence a caller reads when nothing more precise is known; also the example in the published document.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::ValidationFailed => "The request is not valid; see details.",
+            Self::MalformedJson => "The request body is not valid JSON.",
+            Self::Unauthenticated => "Send a valid access token as `Authorization: Bearer <token>`.",
+            Self::TokenExpired => "The access token has expired; refresh the session.",
+            Self::TokenRevoked => "The session of this token was ended; log in again.",
+            Self::InvalidCredentials => "The e-mail or the password is wrong.",
+            Self::InvalidRefreshToken => "The refresh token is not valid; log in again.",
+            Self::RefreshTokenReused => {
+                "The refresh token had been used before, so the session was ended; log in again."
+            }
+            Self::Forbidden => "You may not do this.",
+            Self::ProjectArchived => "The project is archived; un-archive it to change anything in it.",
+            Self::NotFound => "There is nothing at this address.",
+            Self::MethodNotAllowed => "This address does not take this method; see the Allow header.",
+            Self::NotAcceptable => "The response is application/json, which the Accept header does not allow.",
+            Self::RequestTimeout => "The request body did not arrive in time.",
+            Self::EmailTaken => "An account with this e-mail exists; log in instead.",
+            Self::PayloadTooLarge => "The request body is too large.",
+            Self::UnsupportedMediaType => "Send the request body as application/json, without a Content-Encoding.",
+            Self::RateLimited => "Too many requests; try again after the seconds in Retry-After.",
+            Self::Internal => "Something went wrong on our side; quote the request_id when you report it.",
+            Self::Unavailable => "The service is busy; try again after the seconds in Retry-After.",
+            Self::Timeout => "The request took too long and was given up.",
+        }
+    }
+
+    /// The code as it stands in responses, e.g. `NOT_FOUND`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ValidationFailed => "VALIDATION_FAILED",
+            Self::MalformedJson => "MALFORMED_JSON",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::TokenExpired => "TOKEN_EXPIRED",
+            Self::TokenRevoked => "TOKEN_REVOKED",
+            Self::InvalidCredentials => "INVALID_CREDENTIALS",
+            Self::InvalidRefreshToken => "INVALID_REFRESH_TOKEN",
+            Self::RefreshTokenReused => "REFRESH_TOKEN_REUSED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::ProjectArchived => "PROJECT_ARCHIVED",
+            Self::NotFound => "NOT_FOUND",
+            Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
+            Self::NotAcceptable => "NOT_ACCEPTABLE",
+            Self::RequestTimeout => "REQUEST_TIMEOUT",
+            Self::EmailTaken => "EMAIL_TAKEN",
+            Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
+            Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::Internal => "INTERNAL",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Timeout => "TIMEOUT",
+        }
+    }
+
+    /// Every code there is, in the order of their statuses.
+    pub const ALL: [Self; 21] = [
+        Self::ValidationFailed,
+        Self::MalformedJson,
+        Self::Unauthenticated,
+        Self::TokenExpired,
+        Self::TokenRevoked,
+        Self::InvalidCredentials,
+        Self::InvalidRefreshToken,
+        Self::RefreshTokenReused,
+        Self::Forbidden,
+        Self::ProjectArchived,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::NotAcceptable,
+        Self::RequestTimeout,
+        Self::EmailTaken,
+        Self::PayloadTooLarge,
+        Self::UnsupportedMediaType,
+        Self::RateLimited,
+        Self::Internal,
+        Self::Unavailable,
+        Self::Timeout,
+    ];
+}
+
+/// Which rule a part of the request breaks.
+///
+/// The list may grow: treat an unknown value as "not valid".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum DetailCode {
+    /// It is missing.
+    Required,
+    /// It has another JSON type than the schema says.
+    Type,
+    /// It cannot be `null`.
+    Null,
+    /// The body has no such field, or it cannot be written.
+    UnknownField,
+    /// The operation has no such query parameter.
+    UnknownParameter,
+    /// The query parameter is there twice.
+    DuplicateParameter,
+    /// The text is shorter than allowed.
+    TooShort,
+    /// The text is longer than allowed.
+    TooLong,
+    /// The list has too few items.
+    TooFew,
+    /// The list has too many items.
+    TooMany,
+    /// The number is below the least one allowed.
+    Minimum,
+    /// The number is above the greatest one allowed.
+    Maximum,
+    /// It is none of the allowed values.
+    Enum,
+    /// It is not written in the format that the schema names.
+    Format,
+    /// The text has a character or a form that is not allowed.
+    Pattern,
+    /// The list has the same item twice.
+    Duplicate,
+    /// The current password is wrong.
+    Incorrect,
+    /// It excludes another field or parameter that is there too.
+    Conflict,
+    /// The id names nothing that the caller may use here.
+    Reference,
+}
+
+/// The part of the request that a failure is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
+#[oai(rename_all = "lowercase")]
+pub enum Place {
+    /// The JSON body.
+    Body,
+    /// The query string.
+    Query,
+    /// A request header.
+    Header,
+}
+
+/// One failure of a request that is not valid.
+#[derive(Debug, Clone, PartialEq, Eq, Object)]
+pub struct Detail {
+    /// The part of the request that the failure is about.
+    #[oai(rename = "in")]
+    pub place: Place,
+    /// The field, parameter or header: `title`, `labels[1]`; empty where it is the body as a whole.
+    pub field: String,
+    /// The rule that it breaks.
+    pub code: DetailCode,
+    /// A sentence a person can act on.
+    pub message: String,
+}
+
+/// What every response that is not a success says.
+#[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[oai(rename = "Error", skip_serializing_if_is_none)]
+pub struct ErrorBody {
+    /// What went wrong, as a stable word for programs.
+    pub error: ErrorCode,
+    /// What went wrong, as a sentence a person can act on; its wording may change.
+    pub message: String,
+    /// The first field, parameter or header that is not valid; absent when the error is about none.
+    pub field: Option<String>,
+    /// Every failure of the request, in the order of the request; present exactly when `error` is `VALIDATION_FAILED`.
+    pub details: Option<Vec<Detail>>,
+    /// The `X-Request-Id` of this response, to quote when you report a problem.
+    pub request_id: String,
+}

@@ -1,0 +1,19 @@
+//! The types of the API, declared once: resources, request bodies, query parameters, lists and the error envelope.
+//!
+//! The published document, the validation of requests, the JSON of responses and the words in which services and
+//! repositories speak all come from here. Rules that a schema can express stand in the types; what is written about a
+//! field here is read by API users. This module knows neither HTTP nor storage.
+
+pub mod error;
+pub mod health;
+pub mod ids;
+pub mod list;
+pub mod project;
+pub mod session;
+pub mod task;
+pub mod text;
+pub mod time;
+pub mod user;
+
+pub use ids::{ProjectId, SessionId, TaskId, UserId};
+pub use time::Timestamp;

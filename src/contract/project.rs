@@ -1,0 +1,149 @@
+//! Projects, and the roles that people have in them.
+
+use poem_openapi::types::MaybeUndefined;
+use poem_openapi::{Enum, Object};
+
+use super::list::{Direction, Paging, SortField};
+use super::text::{Color, ProjectDescription, ProjectName, SearchText};
+use super::{ProjectId, Timestamp, UserId};
+
+/// What a person may do in a project. Each role may do all that the ones after it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
+#[oai(rename_all = "lowercase")]
+pub enum Role {
+    /// Everything, also changing and deleting the project itself.
+    Owner,
+    /// Reading, and changing tasks.
+    Editor,
+    /// Reading.
+    Viewer,
+}
+
+/// How many tasks a project has; those in the trash do not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
+pub struct TaskCounts {
+    /// All tasks.
+    #[oai(validator(minimum(value = "0")))]
+    pub total: i64,
+    /// Those whose status is `done`.
+    #[oai(validator(minimum(value = "0")))]
+    pub done: i64,
+}
+
+impl TaskCounts {
+    /// The share of tasks that are done, in whole per cent, rounded down; 0 where there is no task.
+    #[must_use]
+    pub fn completion_percentage(self) -> i64 {
+        if self.total == 0 { 0 } else { self.done * 100 / self.total }
+    }
+}
+
+/// A project: a list of tasks that people share.
+#[derive(Debug, Clone, PartialEq, Eq, Object)]
+pub struct Project {
+    /// The id of the project.
+    pub id: ProjectId,
+    /// The name of the project.
+    pub name: ProjectName,
+    /// What the project is about.
+    pub description: Option<ProjectDescription>,
+    /// A colour to show the project in.
+    pub color: Option<Color>,
+    /// Whether the project can only be read.
+    pub archived: bool,
+    /// The user who owns the project.
+    pub owner_id: UserId,
+    /// The role of the caller in the project.
+    pub role: Option<Role>,
+    /// When the project was put into the trash; null unless it is there.
+    pub deleted_at: Option<Timestamp>,
+    /// How many tasks the project has.
+    pub task_counts: TaskCounts,
+    /// The share of tasks that are done, in whole per cent. It may lag behind a write by a moment.
+    #[oai(validator(minimum(value = "0"), maximum(value = "100")))]
+    pub completion_percentage: i64,
+    /// Counts the changes of this resource, from 1.
+    #[oai(validator(minimum(value = "1")))]
+    pub version: i64,
+    /// When the project was made.
+    pub created_at: Timestamp,
+    /// When the project was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What it takes to make a project.
+#[derive(Debug, Clone, Object)]
+#[oai(deny_unknown_fields)]
+pub struct NewProject {
+    /// The name of the project.
+    pub name: ProjectName,
+    /// What the project is about.
+    #[oai(nullable)]
+    pub description: Option<ProjectDescription>,
+    /// A colour to show the project in.
+    #[oai(nullable)]
+    pub color: Option<Color>,
+    /// Whether the project can only be read.
+    #[oai(default)]
+    pub archived: bool,
+}
+
+/// What changes about a project: what is absent stays, `null` clears.
+#[derive(Debug, Clone, Object)]
+#[oai(deny_unknown_fields)]
+pub struct UpdateProject {
+    /// The name of the project.
+    pub name: Option<ProjectName>,
+    /// What the project is about.
+    #[oai(nullable)]
+    pub description: MaybeUndefined<ProjectDescription>,
+    /// A colour to show the project in.
+    #[oai(nullable)]
+    pub color: MaybeUndefined<Color>,
+    /// Whether the project can only be read. An archived project takes no other change together with staying archived.
+    pub archived: Option<bool>,
+}
+
+/// What projects can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum ProjectSort {
+    /// By the time the project was made.
+    CreatedAt,
+    /// By the time the project was last changed.
+    UpdatedAt,
+    /// By the name; upper and lower case are the same.
+    Name,
+}
+
+impl SortField for ProjectSort {
+    const DEFAULT: Self = Self::CreatedAt;
+
+    fn usual_direction(self) -> Direction {
+        match self {
+            Self::CreatedAt | Self::UpdatedAt => Direction::Desc,
+            Self::Name => Direction::Asc,
+        }
+    }
+}
+
+/// Which projects to list, as query parameters.
+#[derive(Debug, Clone, Object)]
+pub struct ProjectQuery {
+    /// Which part of the list.
+    #[oai(flatten)]
+    pub paging: Paging,
+    /// What to sort by.
+    pub sort: Option<ProjectSort>,
+    /// The direction of the sort; `created_at` and `updated_at` are descending unless you say otherwise.
+    pub dir: Option<Direction>,
+    /// Only archived projects, or only those that are not.
+    pub archived: Option<bool>,
+    /// Only projects in which the caller has this role.
+    pub role: Option<Role>,
+    /// Words that must all occur in the name or the description; upper and lower case are the same.
+    pub q: Option<SearchText>,
+    /// `true` lists the trash instead.
+    #[oai(default)]
+    pub deleted: bool,
+}

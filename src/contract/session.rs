@@ -1,0 +1,87 @@
+//! Sessions: what logging in gives, and what a user sees of the places where the account is in use.
+
+use poem_openapi::{Enum, Object};
+
+use super::list::{Direction, Paging, SortField};
+use super::text::RefreshToken;
+use super::user::User;
+use super::{SessionId, Timestamp};
+
+/// A session that has just begun or been refreshed, with the tokens that prove it.
+#[derive(Debug, Clone, Object)]
+pub struct Session {
+    /// The user whose session it is.
+    pub user: User,
+    /// A signed JSON Web Token (RFC 7519) to send as `Authorization: Bearer <token>`.
+    pub access_token: String,
+    /// How to send the access token.
+    pub token_type: TokenType,
+    /// The seconds after which the access token ends.
+    #[oai(validator(minimum(value = "1")))]
+    pub expires_in: u64,
+    /// The token to get the next access token with. It works once; the answer has its successor.
+    pub refresh_token: RefreshToken,
+}
+
+/// How an access token is sent (RFC 6750).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum TokenType {
+    /// In the header `Authorization: Bearer <token>`.
+    Bearer,
+}
+
+/// What it takes to refresh a session.
+#[derive(Debug, Clone, Object)]
+#[oai(deny_unknown_fields)]
+pub struct RefreshSession {
+    /// The refresh token of the last answer.
+    pub refresh_token: RefreshToken,
+}
+
+/// A place where the account is in use.
+#[derive(Debug, Clone, PartialEq, Eq, Object)]
+pub struct SessionInfo {
+    /// The id of the session, the `sid` of its access tokens.
+    pub id: SessionId,
+    /// Whether it is the session of this very request.
+    pub current: bool,
+    /// The `User-Agent` with which the session began.
+    pub user_agent: Option<String>,
+    /// When the session began.
+    pub created_at: Timestamp,
+    /// When the session was last begun or refreshed.
+    pub last_used_at: Timestamp,
+}
+
+/// What sessions can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum SessionSort {
+    /// By the time the session began.
+    CreatedAt,
+    /// By the time the session was last begun or refreshed.
+    LastUsedAt,
+}
+
+impl SortField for SessionSort {
+    const DEFAULT: Self = Self::CreatedAt;
+
+    fn usual_direction(self) -> Direction {
+        match self {
+            Self::CreatedAt => Direction::Desc,
+            Self::LastUsedAt => Direction::Asc,
+        }
+    }
+}
+
+/// Which sessions to list, as query parameters.
+#[derive(Debug, Clone, Object)]
+pub struct SessionQuery {
+    /// Which part of the list.
+    #[oai(flatten)]
+    pub paging: Paging,
+    /// What to sort by.
+    pub sort: Option<SessionSort>,
+    /// The direction of the sort; `created_at` is descending unless you say otherwise.
+    pub dir: Option<Direction>,
+}

@@ -1,0 +1,156 @@
+//! The kinds of text that the API knows, each with its limits, so that a field's rules stand in its type.
+//!
+//! The limits are part of the published schemas and are enforced there, before a value of these types is made; the
+//! types themselves only carry the text, trimmed where a name is meant.
+
+use std::borrow::Cow;
+use std::ops::Deref;
+
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use serde_json::Value;
+
+/// What a name looks like: no control characters, and something to see (the second class leaves out what Unicode
+/// calls white space). Texts of this pattern are trimmed before they are checked.
+pub const NAME_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000-\u001f\u007f-\u009f]*$";
+
+/// A label is a name without a comma, which separates labels in filters.
+const LABEL_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f,]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000,][^\u0000-\u001f\u007f-\u009f,]*$";
+
+/// Text of several lines: of the control characters only newline and tab.
+const LONG_TEXT_PATTERN: &str = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$";
+
+/// Text of one line: anything but control characters.
+const LINE_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+
+/// The patterns whose texts are trimmed before anything else is checked.
+pub const TRIMMED_PATTERNS: [&str; 2] = [NAME_PATTERN, LABEL_PATTERN];
+
+macro_rules! text_types {
+    ($($(#[$doc:meta])* $name:ident { trim: $trim:literal, $($rule:ident: $value:expr),* $(,)? })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes a text that is known to keep the rules: one that was stored, or that this program made.
+            #[must_use]
+            pub fn trusted(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text itself.
+            #[must_use]
+            pub fn into_string(self) -> String {
+                self.0
+            }
+        }
+
+        impl Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Type for $name {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = Self;
+
+            fn name() -> Cow<'static, str> {
+                concat!("string_", stringify!($name)).into()
+            }
+
+            fn schema_ref() -> MetaSchemaRef {
+                MetaSchemaRef::Inline(Box::new(MetaSchema {
+                    $($rule: Some($value.into()),)*
+                    ..MetaSchema::new("string")
+                }))
+            }
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+                Box::new(std::iter::once(self))
+            }
+        }
+
+        impl ParseFromJSON for $name {
+            fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+                match value {
+                    Some(Value::String(text)) if $trim && text.trim().len() < text.len() => {
+                        Ok(Self(text.trim().to_owned()))
+                    }
+                    Some(Value::String(text)) => Ok(Self(text)),
+                    _ => Err(ParseError::expected_input()),
+                }
+            }
+        }
+
+        impl ToJSON for $name {
+            fn to_json(&self) -> Option<Value> {
+                Some(Value::String(self.0.clone()))
+            }
+        }
+    )*};
+}
+
+/// Shows that there is a text, and never the text: personal data and passwords must not reach a log by `{:?}`.
+macro_rules! debug_without_text {
+    ($($name:ident),*) => {$(
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($name), "(…)"))
+            }
+        }
+    )*};
+}
+
+text_types! {
+    /// The name of a person.
+    PersonName { trim: true, min_length: 1_usize, max_length: 100_usize, pattern: NAME_PATTERN, example: "Ada Lovelace" }
+    /// The name of a project.
+    ProjectName { trim: true, min_length: 1_usize, max_length: 100_usize, pattern: NAME_PATTERN, example: "Kitchen renovation" }
+    /// What a project is about.
+    ProjectDescription { trim: false, max_length: 2_000_usize, pattern: LONG_TEXT_PATTERN, example: "Everything from the floor to the lamps." }
+    /// The colour of a project.
+    Color { trim: false, pattern: "^#[0-9a-fA-F]{6}$", example: "#3b82f6" }
+    /// The title of a task.
+    TaskTitle { trim: true, min_length: 1_usize, max_length: 200_usize, pattern: NAME_PATTERN, example: "Choose the tiles" }
+    /// The details of a task.
+    TaskDescription { trim: false, max_length: 10_000_usize, pattern: LONG_TEXT_PATTERN, example: "Matte, 20 x 20 cm.\nAsk for a sample first." }
+    /// A label on a task.
+    Label { trim: true, min_length: 1_usize, max_length: 50_usize, pattern: LABEL_PATTERN, example: "shopping" }
+    /// An e-mail address (addr-spec of RFC 5322 without comments and quoted strings); compared and stored in lower case.
+    Email { trim: false, format: "email", max_length: 254_usize, example: "ada@example.com" }
+    /// A new password: at least 8 characters and at most 72 bytes of UTF-8, all that bcrypt reads.
+    Password { trim: false, format: "password", min_length: 8_usize, max_length: 72_usize, pattern: LINE_PATTERN, example: "correct horse battery" }
+    /// A password to compare with the one that was set.
+    PasswordAttempt { trim: false, format: "password", min_length: 1_usize, max_length: 72_usize, pattern: LINE_PATTERN, example: "correct horse battery" }
+    /// A refresh token as it was given out.
+    RefreshToken { trim: false, min_length: 1_usize, max_length: 512_usize, pattern: LINE_PATTERN, example: "rt_zK3nq8…" }
+    /// The name of a time zone in the IANA database.
+    TimeZone { trim: false, format: "iana-time-zone", max_length: 64_usize, example: "Europe/Berlin" }
+    /// Words to search for: all of them must occur.
+    SearchText { trim: false, max_length: 200_usize, pattern: LINE_PATTERN, example: "tiles" }
+}
+
+debug_without_text!(
+    PersonName,
+    ProjectName,
+    ProjectDescription,
+    Color,
+    TaskTitle,
+    TaskDescription,
+    Label,
+    Email,
+    Password,
+    PasswordAttempt,
+    RefreshToken,
+    TimeZone,
+    SearchText
+);

@@ -1,0 +1,88 @@
+//! Users, and what they may say about themselves.
+
+use poem_openapi::Object;
+
+use super::text::{Email, Password, PasswordAttempt, PersonName, TimeZone};
+use super::{Timestamp, UserId};
+
+/// A person with an account.
+#[derive(Debug, Clone, PartialEq, Eq, Object)]
+pub struct User {
+    /// The id of the user.
+    pub id: UserId,
+    /// The address the account is known by, in lower case.
+    pub email: Email,
+    /// The name that others see.
+    pub name: PersonName,
+    /// The IANA time zone in which the user lives; the weekly digest follows it.
+    pub timezone: TimeZone,
+    /// Whether the user wants the weekly digest by e-mail.
+    pub weekly_digest: bool,
+    /// Whether the address was proved to be the user's. Where no mail server is configured it counts as proved.
+    pub email_verified: bool,
+    /// Counts the changes of this resource, from 1.
+    #[oai(validator(minimum(value = "1")))]
+    pub version: i64,
+    /// When the account was made.
+    pub created_at: Timestamp,
+    /// When the account was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What it takes to make an account.
+#[derive(Debug, Clone, Object)]
+#[oai(deny_unknown_fields)]
+pub struct Register {
+    /// The address to log in with. Upper and lower case are the same.
+    pub email: Email,
+    /// The name that others see.
+    pub name: PersonName,
+    /// The password: at least 8 characters and at most 72 bytes of UTF-8.
+    pub password: Password,
+    /// The IANA time zone in which the user lives.
+    #[oai(default = "default_timezone")]
+    pub timezone: TimeZone,
+    /// Whether the user wants the weekly digest by e-mail.
+    #[oai(default = "default_weekly_digest")]
+    pub weekly_digest: bool,
+}
+
+fn default_timezone() -> TimeZone {
+    TimeZone::trusted("UTC")
+}
+
+const fn default_weekly_digest() -> bool {
+    true
+}
+
+/// What it takes to log in.
+#[derive(Debug, Clone, Object)]
+#[oai(deny_unknown_fields)]
+pub struct Login {
+    /// The address of the account.
+    pub email: Email,
+    /// The password of the account.
+    pub password: PasswordAttempt,
+}
+
+/// What a user changes about the account: what is absent stays.
+#[derive(Debug, Clone, Object)]
+#[oai(deny_unknown_fields)]
+pub struct UpdateMe {
+    /// The name that others see.
+    pub name: Option<PersonName>,
+    /// The IANA time zone in which the user lives.
+    pub timezone: Option<TimeZone>,
+    /// Whether the user wants the weekly digest by e-mail.
+    pub weekly_digest: Option<bool>,
+}
+
+/// What it takes to change the password.
+#[derive(Debug, Clone, Object)]
+#[oai(deny_unknown_fields)]
+pub struct ChangePassword {
+    /// The password until now.
+    pub current_password: PasswordAttempt,
+    /// The password from now on: at least 8 characters and at most 72 bytes of UTF-8.
+    pub new_password: Password,
+}

@@ -1,0 +1,108 @@
+//! How the connections are opened.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+
+use crate::repositories::StoreError;
+
+/// How long a request waits for a free connection before it is told to come back.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Which database, and how it is used.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `sqlite://path` or `postgres://...`; may hold a password.
+    pub url: secrecy::SecretString,
+    /// How many connections read (SQLite), or how many there are (PostgreSQL).
+    pub max_connections: u32,
+    /// Whether the schema is brought up to date at the start.
+    pub migrate: bool,
+}
+
+/// The kind of database that a URL names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// Embedded, in one file.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+impl Engine {
+    /// The engine of a URL; `None` when it is neither.
+    #[must_use]
+    pub fn of(url: &str) -> Option<Self> {
+        if url.starts_with("sqlite:") {
+            Some(Self::Sqlite)
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Some(Self::Postgres)
+        } else {
+            None
+        }
+    }
+}
+
+impl Settings {
+    fn options(&self, connections: u32) -> ConnectOptions {
+        use secrecy::ExposeSecret as _;
+        let mut options = ConnectOptions::new(self.url.expose_secret());
+        options
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire_if_idle_for(Duration::from_secs(30))
+            .sqlx_logging(false)
+            .record_stmt_in_spans(false)
+            .set_application_name("pocket-tasks");
+        options
+    }
+}
+
+/// Opens the connections: those that write, and those that only read.
+pub(super) async fn connect(settings: &Settings) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
+    use secrecy::ExposeSecret as _;
+    match Engine::of(settings.url.expose_secret()) {
+        Some(Engine::Sqlite) => {
+            create_folder_of(settings.url.expose_secret())?;
+            // The writer comes first: it creates the file and switches it to write-ahead logging, which readers that
+            // may not write need to find.
+            let writer = Database::connect(sqlite(settings.options(1), false)).await?;
+            let reader = Database::connect(sqlite(settings.options(settings.max_connections), true)).await?;
+            Ok((writer, reader))
+        }
+        _ => {
+            let pool = Database::connect(settings.options(settings.max_connections)).await?;
+            Ok((pool.clone(), pool))
+        }
+    }
+}
+
+fn sqlite(mut options: ConnectOptions, read_only: bool) -> ConnectOptions {
+    options.map_sqlx_sqlite_opts(move |options| {
+        let options = options.busy_timeout(Duration::from_secs(5)).foreign_keys(true).pragma("mmap_size", "268435456");
+        if read_only {
+            return options.read_only(true);
+        }
+        // FULL: what was answered as done survives a power cut, not only a crash of the process.
+        options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .optimize_on_close(true, None)
+    });
+    options
+}
+
+/// Makes the folder in which the file of a SQLite URL is to be.
+fn create_folder_of(url: &str) -> Result<(), StoreError> {
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    match Path::new(path).parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => {
+            std::fs::create_dir_all(folder).map_err(|error| StoreError::Failed(Box::new(error)))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,10 @@
+//! The tables as SeaORM sees them; the schema itself is made in the crate `migration`.
+
+#![expect(unreachable_pub, reason = "what SeaORM derives for a table must be as visible as the table")]
+
+pub(super) mod member;
+pub(super) mod project;
+pub(super) mod refresh_token;
+pub(super) mod session;
+pub(super) mod task;
+pub(super) mod user;

@@ -1,0 +1,162 @@
+//! Storage on SQLite and PostgreSQL, by SeaORM: the only folder that may name it.
+//!
+//! One generic struct implements every repository, over a pool as well as over a transaction. On SQLite one connection
+//! writes, in `IMMEDIATE` transactions, and a pool of others reads: with a plain pool, concurrent writers fail at once,
+//! and no busy timeout helps. On PostgreSQL both are the same pool.
+
+mod connect;
+mod entities;
+mod projects;
+mod rows;
+mod schema;
+mod sessions;
+mod task_filter;
+mod task_lists;
+mod tasks;
+mod text;
+mod users;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
+};
+
+use crate::repositories::{
+    ProjectRepository, Repositories, SessionRepository, Store, StoreError, TaskRepository, Transaction, UserRepository,
+};
+pub use connect::{Engine, Settings};
+pub use schema::Migration;
+
+/// How long the readiness check waits for the database.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The database, as a store.
+pub struct SeaStore {
+    reader: SeaRepositories<DatabaseConnection>,
+    writer: DatabaseConnection,
+}
+
+impl SeaStore {
+    /// Connects, and brings the schema up to date if the settings say so.
+    pub async fn open(settings: &Settings) -> Result<Self, StoreError> {
+        let (writer, reader) = connect::connect(settings).await?;
+        if settings.migrate {
+            schema::migrate(&writer).await?;
+        }
+        Ok(Self { reader: SeaRepositories(reader), writer })
+    }
+
+    /// The changes of the schema that this program knows, and whether each was made.
+    pub async fn migrations(&self) -> Result<Vec<Migration>, StoreError> {
+        schema::status(&self.writer).await
+    }
+
+    /// Makes the changes of the schema that are missing.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        schema::migrate(&self.writer).await
+    }
+
+    /// Takes all changes of the schema back, and with them all data.
+    pub async fn unmigrate(&self) -> Result<(), StoreError> {
+        schema::unmigrate(&self.writer).await
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        for connection in [&self.reader.0, &self.writer] {
+            if let Err(error) = connection.close_by_ref().await {
+                tracing::warn!(%error, "a database connection did not close");
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SeaStore {
+    fn read(&self) -> &dyn Repositories {
+        &self.reader
+    }
+
+    async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        #[expect(clippy::disallowed_methods, reason = "the one place where transactions begin")]
+        let transaction = self.writer.begin_with_options(options).await?;
+        Ok(Box::new(SeaRepositories(transaction)))
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let pings = async {
+            self.reader.0.ping().await?;
+            self.writer.ping().await
+        };
+        match tokio::time::timeout(CHECK_TIMEOUT, pings).await {
+            Ok(result) => Ok(result?),
+            Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),
+        }
+    }
+}
+
+/// All repositories over one connection or transaction.
+struct SeaRepositories<C>(C);
+
+impl<C: ConnectionTrait> SeaRepositories<C> {
+    fn is_postgres(&self) -> bool {
+        self.0.get_database_backend() == DbBackend::Postgres
+    }
+}
+
+impl<C: ConnectionTrait + Send + Sync> Repositories for SeaRepositories<C> {
+    fn users(&self) -> &dyn UserRepository {
+        self
+    }
+
+    fn sessions(&self) -> &dyn SessionRepository {
+        self
+    }
+
+    fn projects(&self) -> &dyn ProjectRepository {
+        self
+    }
+
+    fn tasks(&self) -> &dyn TaskRepository {
+        self
+    }
+}
+
+#[async_trait]
+impl Transaction for SeaRepositories<DatabaseTransaction> {
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(self.0.commit().await?)
+    }
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        if is_passing(&error) { Self::Unavailable(Box::new(error)) } else { Self::Failed(Box::new(error)) }
+    }
+}
+
+/// Whether the same statement may succeed in a moment.
+fn is_passing(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
+        return matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_));
+    };
+    match &**cause {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        // SQLite: busy, locked, and their extended codes. PostgreSQL: serialisation failure, deadlock, statement
+        // timeout, shutting down, too many connections.
+        sqlx::Error::Database(cause) => cause.code().is_some_and(|code| {
+            matches!(
+                code.as_ref(),
+                "5" | "6" | "261" | "517" | "262" | "40001" | "40P01" | "57014" | "57P01" | "57P03" | "53300"
+            )
+        }),
+        _ => false,
+    }
+}

@@ -1,0 +1,150 @@
+//! Projects and their members.
+
+use async_trait::async_trait;
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, ExprTrait, LockType};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, RelationDef, Select,
+};
+use uuid::Uuid;
+
+use super::entities::{member, project};
+use super::sessions::order;
+use super::{SeaRepositories, rows, text};
+use crate::contract::list::{Page, Paging, Sort};
+use crate::contract::project::{Project, ProjectSort, Role};
+use crate::contract::{ProjectId, UserId};
+use crate::repositories::{LockedProject, ProjectFilter, ProjectRepository, StoreError};
+
+#[derive(FromQueryResult)]
+struct ProjectRow {
+    #[sea_orm(nested)]
+    project: project::Model,
+    member_role: Option<String>,
+}
+
+impl ProjectRow {
+    fn into_project(self) -> Result<Project, StoreError> {
+        let role = self.member_role.as_deref().map(rows::role).transpose()?;
+        Ok(rows::project(self.project, role))
+    }
+}
+
+/// The membership of one user in a project.
+pub(super) fn membership(user: UserId) -> RelationDef {
+    project::Entity::belongs_to(member::Entity)
+        .from(project::Column::Id)
+        .to(member::Column::ProjectId)
+        .on_condition(move |_, member| Condition::all().add(Expr::col((member, member::Column::UserId)).eq(user.0)))
+        .into()
+}
+
+fn by_id(id: ProjectId, reader: UserId) -> Select<project::Entity> {
+    project::Entity::find_by_id(id.0)
+        .join(JoinType::LeftJoin, membership(reader))
+        .column_as(member::Column::Role, "member_role")
+}
+
+#[async_trait]
+impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> {
+    async fn find(&self, id: ProjectId, reader: UserId) -> Result<Option<Project>, StoreError> {
+        let row = by_id(id, reader).into_model::<ProjectRow>().one(&self.0).await?;
+        row.map(ProjectRow::into_project).transpose()
+    }
+
+    async fn lock(&self, id: ProjectId, reader: UserId) -> Result<Option<LockedProject>, StoreError> {
+        let mut query = by_id(id, reader);
+        if self.is_postgres() {
+            QueryTrait::query(&mut query).lock_with_tables(LockType::Update, [project::Entity]);
+        }
+        let Some(row) = query.into_model::<ProjectRow>().one(&self.0).await? else { return Ok(None) };
+        let last_position = row.project.last_position.clone();
+        Ok(Some(LockedProject { project: row.into_project()?, last_position }))
+    }
+
+    async fn list(
+        &self,
+        reader: UserId,
+        filter: &ProjectFilter,
+        sort: Sort<ProjectSort>,
+        paging: Paging,
+    ) -> Result<Page<Project>, StoreError> {
+        let mut conditions =
+            Condition::all().add(text::contains_all((project::Entity, project::Column::SearchText), &filter.words));
+        conditions = conditions.add(match filter.deleted_since {
+            None => project::Column::DeletedAt.is_null(),
+            Some(since) => project::Column::DeletedAt.gt(since.0),
+        });
+        if let Some(archived) = filter.archived {
+            conditions = conditions.add(project::Column::Archived.eq(archived));
+        }
+        if let Some(role) = filter.role {
+            conditions = conditions.add(member::Column::Role.eq(rows::role_word(role)));
+        }
+        let matching = project::Entity::find().join(JoinType::InnerJoin, membership(reader)).filter(conditions);
+        let total = matching.clone().count(&self.0).await?;
+        let column = match sort.field {
+            ProjectSort::CreatedAt => project::Column::CreatedAt,
+            ProjectSort::UpdatedAt => project::Column::UpdatedAt,
+            ProjectSort::Name => project::Column::NameKey,
+        };
+        let rows = matching
+            .column_as(member::Column::Role, "member_role")
+            .order_by(column, order(sort.direction))
+            .order_by(project::Column::Id, order(sort.direction))
+            .offset(paging.skipped())
+            .limit(u64::from(paging.limit))
+            .into_model::<ProjectRow>()
+            .all(&self.0)
+            .await?;
+        let items = rows.into_iter().map(ProjectRow::into_project).collect::<Result<_, _>>()?;
+        Ok(Page { items, total })
+    }
+
+    async fn add(&self, project: &Project) -> Result<(), StoreError> {
+        project::Entity::insert(rows::new_project(project)).exec_without_returning(&self.0).await?;
+        member::Entity::insert(member::ActiveModel {
+            project_id: Set(project.id.0),
+            user_id: Set(project.owner_id.0),
+            role: Set(rows::role_word(Role::Owner).to_owned()),
+            joined_at: Set(project.created_at.0),
+        })
+        .exec_without_returning(&self.0)
+        .await?;
+        Ok(())
+    }
+
+    async fn update(&self, project: &Project) -> Result<(), StoreError> {
+        project::Entity::update_many()
+            .set(rows::project_changes(project))
+            .filter(project::Column::Id.eq(project.id.0))
+            .exec(&self.0)
+            .await?;
+        Ok(())
+    }
+
+    async fn count_tasks(
+        &self,
+        id: ProjectId,
+        total: i64,
+        done: i64,
+        last_position: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let mut update = project::Entity::update_many()
+            .col_expr(project::Column::TaskTotal, Expr::col(project::Column::TaskTotal).add(total))
+            .col_expr(project::Column::TaskDone, Expr::col(project::Column::TaskDone).add(done))
+            .filter(project::Column::Id.eq(id.0));
+        if let Some(position) = last_position {
+            update = update.col_expr(project::Column::LastPosition, Expr::value(position));
+        }
+        update.exec(&self.0).await?;
+        Ok(())
+    }
+
+    async fn find_role(&self, id: ProjectId, user: UserId) -> Result<Option<Role>, StoreError> {
+        let key: (Uuid, Uuid) = (id.0, user.0);
+        let row = member::Entity::find_by_id(key).one(&self.0).await?;
+        row.map(|row| rows::role(&row.role)).transpose()
+    }
+}

@@ -1,0 +1,208 @@
+//! Conversions between rows and the types of the contract.
+
+use sea_orm::ActiveValue::{NotSet, Set};
+
+use super::entities::{project, task, user};
+use super::text::{fold, search_text};
+use crate::contract::project::{Project, Role, TaskCounts};
+use crate::contract::task::{Task, TaskPriority, TaskStatus};
+use crate::contract::text::{
+    Color, Email, Label, PersonName, ProjectDescription, ProjectName, TaskDescription, TaskTitle, TimeZone,
+};
+use crate::contract::user::User;
+use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
+use crate::repositories::StoreError;
+
+/// The words by which an enum is stored, in both directions.
+macro_rules! stored_words {
+    ($to:ident, $from:ident, $type:ident { $($variant:ident = $word:literal),* $(,)? }) => {
+        pub(super) const fn $to(value: $type) -> &'static str {
+            match value { $($type::$variant => $word),* }
+        }
+
+        pub(super) fn $from(word: &str) -> Result<$type, StoreError> {
+            match word {
+                $($word => Ok($type::$variant),)*
+                _ => Err(unreadable(stringify!($type))),
+            }
+        }
+    };
+}
+
+stored_words!(role_word, role, Role { Owner = "owner", Editor = "editor", Viewer = "viewer" });
+stored_words!(status_word, status, TaskStatus { Todo = "todo", InProgress = "in_progress", Done = "done" });
+
+/// Priorities are stored as numbers, because they are sorted by.
+pub(super) const fn priority_number(value: TaskPriority) -> i16 {
+    match value {
+        TaskPriority::None => 0,
+        TaskPriority::Low => 1,
+        TaskPriority::Medium => 2,
+        TaskPriority::High => 3,
+        TaskPriority::Urgent => 4,
+    }
+}
+
+fn priority(number: i16) -> Result<TaskPriority, StoreError> {
+    use TaskPriority::{High, Low, Medium, None, Urgent};
+    [None, Low, Medium, High, Urgent]
+        .into_iter()
+        .find(|value| priority_number(*value) == number)
+        .ok_or_else(|| unreadable("TaskPriority"))
+}
+
+fn unreadable(what: &str) -> StoreError {
+    StoreError::Failed(format!("a stored {what} has a value that this program does not know").into())
+}
+
+pub(super) fn user(row: user::Model) -> User {
+    User {
+        id: UserId(row.id),
+        email: Email::trusted(row.email),
+        name: PersonName::trusted(row.name),
+        timezone: TimeZone::trusted(row.timezone),
+        weekly_digest: row.weekly_digest,
+        email_verified: row.email_verified,
+        version: row.version,
+        created_at: Timestamp(row.created_at),
+        updated_at: Timestamp(row.updated_at),
+    }
+}
+
+/// What can change about a user.
+pub(super) fn user_changes(user: &User) -> user::ActiveModel {
+    user::ActiveModel {
+        id: NotSet,
+        email: NotSet,
+        password_hash: NotSet,
+        created_at: NotSet,
+        name: Set(user.name.to_string()),
+        timezone: Set(user.timezone.to_string()),
+        weekly_digest: Set(user.weekly_digest),
+        email_verified: Set(user.email_verified),
+        version: Set(user.version),
+        updated_at: Set(user.updated_at.0),
+    }
+}
+
+pub(super) fn new_user(user: &User, password_hash: &str) -> user::ActiveModel {
+    user::ActiveModel {
+        id: Set(user.id.0),
+        email: Set(user.email.to_string()),
+        password_hash: Set(password_hash.to_owned()),
+        created_at: Set(user.created_at.0),
+        ..user_changes(user)
+    }
+}
+
+pub(super) fn project(row: project::Model, role: Option<Role>) -> Project {
+    let task_counts = TaskCounts { total: row.task_total, done: row.task_done };
+    Project {
+        id: ProjectId(row.id),
+        name: ProjectName::trusted(row.name),
+        description: row.description.map(ProjectDescription::trusted),
+        color: row.color.map(Color::trusted),
+        archived: row.archived,
+        owner_id: UserId(row.owner_id),
+        role,
+        deleted_at: row.deleted_at.map(Timestamp),
+        task_counts,
+        completion_percentage: task_counts.completion_percentage(),
+        version: row.version,
+        created_at: Timestamp(row.created_at),
+        updated_at: Timestamp(row.updated_at),
+    }
+}
+
+/// What can change about a project, without what is counted.
+pub(super) fn project_changes(project: &Project) -> project::ActiveModel {
+    project::ActiveModel {
+        id: NotSet,
+        created_at: NotSet,
+        task_total: NotSet,
+        task_done: NotSet,
+        last_position: NotSet,
+        owner_id: Set(project.owner_id.0),
+        name: Set(project.name.to_string()),
+        name_key: Set(fold(&project.name)),
+        search_text: Set(search_text(&project.name, project.description.as_deref())),
+        description: Set(project.description.as_deref().map(str::to_owned)),
+        color: Set(project.color.as_deref().map(str::to_owned)),
+        archived: Set(project.archived),
+        deleted_at: Set(project.deleted_at.map(|time| time.0)),
+        version: Set(project.version),
+        updated_at: Set(project.updated_at.0),
+    }
+}
+
+pub(super) fn new_project(project: &Project) -> project::ActiveModel {
+    project::ActiveModel {
+        id: Set(project.id.0),
+        created_at: Set(project.created_at.0),
+        task_total: Set(project.task_counts.total),
+        task_done: Set(project.task_counts.done),
+        last_position: Set(String::new()),
+        ..project_changes(project)
+    }
+}
+
+pub(super) fn task(row: task::Model) -> Result<Task, StoreError> {
+    Ok(Task {
+        id: TaskId(row.id),
+        project_id: ProjectId(row.project_id),
+        title: TaskTitle::trusted(row.title),
+        description: row.description.map(TaskDescription::trusted),
+        status: status(&row.status)?,
+        priority: priority(row.priority)?,
+        due_at: row.due_at.map(Timestamp),
+        assignee_id: row.assignee_id.map(UserId),
+        labels: row.labels.split(',').filter(|label| !label.is_empty()).map(Label::trusted).collect(),
+        position: row.position,
+        created_by: UserId(row.created_by),
+        completed_at: row.completed_at.map(Timestamp),
+        deleted_at: row.deleted_at.map(Timestamp),
+        version: row.version,
+        created_at: Timestamp(row.created_at),
+        updated_at: Timestamp(row.updated_at),
+    })
+}
+
+/// What can change about a task.
+pub(super) fn task_changes(task: &Task) -> task::ActiveModel {
+    task::ActiveModel {
+        id: NotSet,
+        created_by: NotSet,
+        created_at: NotSet,
+        project_id: Set(task.project_id.0),
+        title: Set(task.title.to_string()),
+        title_key: Set(fold(&task.title)),
+        search_text: Set(search_text(&task.title, task.description.as_deref())),
+        description: Set(task.description.as_deref().map(str::to_owned)),
+        status: Set(status_word(task.status).to_owned()),
+        priority: Set(priority_number(task.priority)),
+        due_at: Set(task.due_at.map(|time| time.0)),
+        due_key: Set(task.due_at.map_or(i64::MAX, |time| time.0)),
+        assignee_id: Set(task.assignee_id.map(|id| id.0)),
+        labels: Set(labels(&task.labels)),
+        position: Set(task.position.clone()),
+        completed_at: Set(task.completed_at.map(|time| time.0)),
+        deleted_at: Set(task.deleted_at.map(|time| time.0)),
+        version: Set(task.version),
+        updated_at: Set(task.updated_at.0),
+    }
+}
+
+pub(super) fn new_task(task: &Task) -> task::ActiveModel {
+    task::ActiveModel {
+        id: Set(task.id.0),
+        created_by: Set(task.created_by.0),
+        created_at: Set(task.created_at.0),
+        ..task_changes(task)
+    }
+}
+
+/// Labels are stored with a comma, which no label has, on both sides of each: so one label is found by looking for
+/// the text `,label,`.
+fn labels(labels: &[Label]) -> String {
+    labels.iter().fold(String::from(","), |text, label| text + label + ",")
+}

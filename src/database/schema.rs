@@ -1,0 +1,62 @@
+//! Bringing the schema up to date, safely when several processes start at once.
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
+};
+
+use crate::repositories::StoreError;
+
+/// Names the lock on PostgreSQL; any number that nothing else uses ("pockettk" in ASCII).
+const LOCK: i64 = 0x706f_636b_6574_746b;
+
+/// One change of the schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migration {
+    /// Its name, which begins with its number.
+    pub name: String,
+    /// Whether it was made in this database.
+    pub applied: bool,
+}
+
+/// Makes the changes that are missing, all or none.
+pub(super) async fn migrate(connection: &DatabaseConnection) -> Result<(), StoreError> {
+    let transaction = locked(connection).await?;
+    Migrator::up(&transaction, None).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Takes all changes back.
+pub(super) async fn unmigrate(connection: &DatabaseConnection) -> Result<(), StoreError> {
+    let transaction = locked(connection).await?;
+    Migrator::down(&transaction, None).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Says which changes were made.
+pub(super) async fn status(connection: &DatabaseConnection) -> Result<Vec<Migration>, StoreError> {
+    let transaction = locked(connection).await?;
+    let pending = Migrator::get_pending_migrations(&transaction).await?;
+    let pending: Vec<&str> = pending.iter().map(|migration| migration.name()).collect();
+    let all = Migrator::get_migration_files();
+    let describe = |name: &str| Migration { name: name.to_owned(), applied: !pending.contains(&name) };
+    Ok(all.iter().map(|migration| describe(migration.name())).collect())
+}
+
+/// Opens a transaction that no other process that migrates has open at the same time: on SQLite by writing, on
+/// PostgreSQL by an advisory lock, which ends with the transaction.
+async fn locked(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    #[expect(clippy::disallowed_methods, reason = "the schema is changed below the store")]
+    let transaction = connection.begin_with_options(options).await?;
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        let lock =
+            Statement::from_sql_and_values(DbBackend::Postgres, "SELECT pg_advisory_xact_lock($1)", [LOCK.into()]);
+        transaction.execute_raw(lock).await?;
+    }
+    Ok(transaction)
+}

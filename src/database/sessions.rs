@@ -1,0 +1,188 @@
+//! Sessions and their refresh tokens.
+
+use async_trait::async_trait;
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, LockType};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, Order, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait,
+};
+use uuid::Uuid;
+
+use super::SeaRepositories;
+use super::entities::{refresh_token, session};
+use crate::contract::list::{Direction, Page, Paging, Sort};
+use crate::contract::session::{SessionInfo, SessionSort};
+use crate::contract::{SessionId, Timestamp, UserId};
+use crate::repositories::{
+    NewRefreshToken, NewSession, RefreshTokenRecord, SessionRecord, SessionRepository, StoreError,
+};
+
+#[derive(FromQueryResult)]
+struct TokenRow {
+    #[sea_orm(nested)]
+    token: refresh_token::Model,
+    user_id: Uuid,
+    session_ended_at: Option<i64>,
+}
+
+fn info(row: session::Model) -> SessionInfo {
+    SessionInfo {
+        id: SessionId(row.id),
+        current: false,
+        user_agent: row.user_agent,
+        created_at: Timestamp(row.created_at),
+        last_used_at: Timestamp(row.last_used_at),
+    }
+}
+
+/// The SQL order of a direction.
+pub(super) const fn order(direction: Direction) -> Order {
+    match direction {
+        Direction::Asc => Order::Asc,
+        Direction::Desc => Order::Desc,
+    }
+}
+
+#[async_trait]
+impl<C: ConnectionTrait + Send + Sync> SessionRepository for SeaRepositories<C> {
+    async fn add(&self, session: &NewSession) -> Result<(), StoreError> {
+        session::Entity::insert(session::ActiveModel {
+            id: Set(session.id.0),
+            user_id: Set(session.user_id.0),
+            user_agent: Set(session.user_agent.clone()),
+            created_at: Set(session.created_at.0),
+            last_used_at: Set(session.created_at.0),
+            expires_at: Set(session.expires_at.0),
+            ended_at: Set(None),
+        })
+        .exec_without_returning(&self.0)
+        .await?;
+        Ok(())
+    }
+
+    async fn find(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
+        let row = session::Entity::find_by_id(id.0).one(&self.0).await?;
+        Ok(row.map(|row| SessionRecord {
+            user_id: UserId(row.user_id),
+            ended_at: row.ended_at.map(Timestamp),
+            expires_at: Timestamp(row.expires_at),
+        }))
+    }
+
+    async fn list(
+        &self,
+        user: UserId,
+        now: Timestamp,
+        sort: Sort<SessionSort>,
+        paging: Paging,
+    ) -> Result<Page<SessionInfo>, StoreError> {
+        let active = session::Entity::find()
+            .filter(session::Column::UserId.eq(user.0))
+            .filter(session::Column::EndedAt.is_null())
+            .filter(session::Column::ExpiresAt.gt(now.0));
+        let total = active.clone().count(&self.0).await?;
+        let column = match sort.field {
+            SessionSort::CreatedAt => session::Column::CreatedAt,
+            SessionSort::LastUsedAt => session::Column::LastUsedAt,
+        };
+        let rows = active
+            .order_by(column, order(sort.direction))
+            .order_by(session::Column::Id, order(sort.direction))
+            .offset(paging.skipped())
+            .limit(u64::from(paging.limit))
+            .all(&self.0)
+            .await?;
+        Ok(Page { items: rows.into_iter().map(info).collect(), total })
+    }
+
+    async fn touch(&self, id: SessionId, at: Timestamp, expires_at: Timestamp) -> Result<(), StoreError> {
+        session::Entity::update_many()
+            .col_expr(session::Column::LastUsedAt, Expr::value(at.0))
+            .col_expr(session::Column::ExpiresAt, Expr::value(expires_at.0))
+            .filter(session::Column::Id.eq(id.0))
+            .exec(&self.0)
+            .await?;
+        Ok(())
+    }
+
+    async fn end(&self, id: SessionId, at: Timestamp) -> Result<bool, StoreError> {
+        let result = session::Entity::update_many()
+            .col_expr(session::Column::EndedAt, Expr::value(at.0))
+            .filter(session::Column::Id.eq(id.0))
+            .filter(session::Column::EndedAt.is_null())
+            .exec(&self.0)
+            .await?;
+        Ok(result.rows_affected == 1)
+    }
+
+    async fn end_others(&self, user: UserId, keep: SessionId, at: Timestamp) -> Result<Vec<SessionId>, StoreError> {
+        let rows = session::Entity::update_many()
+            .col_expr(session::Column::EndedAt, Expr::value(at.0))
+            .filter(session::Column::UserId.eq(user.0))
+            .filter(session::Column::Id.ne(keep.0))
+            .filter(session::Column::EndedAt.is_null())
+            .exec_with_returning(&self.0)
+            .await?;
+        Ok(rows.into_iter().map(|row| SessionId(row.id)).collect())
+    }
+
+    async fn list_ended(&self, since: Timestamp) -> Result<Vec<SessionId>, StoreError> {
+        let rows = session::Entity::find()
+            .select_only()
+            .column(session::Column::Id)
+            .filter(session::Column::EndedAt.gte(since.0))
+            .into_tuple::<Uuid>()
+            .all(&self.0)
+            .await?;
+        Ok(rows.into_iter().map(SessionId).collect())
+    }
+
+    async fn add_refresh_token(&self, token: &NewRefreshToken) -> Result<(), StoreError> {
+        refresh_token::Entity::insert(refresh_token::ActiveModel {
+            hash: Set(token.hash.to_vec()),
+            session_id: Set(token.session_id.0),
+            created_at: Set(token.created_at.0),
+            expires_at: Set(token.expires_at.0),
+            spent_at: Set(None),
+            sealed_successor: Set(None),
+        })
+        .exec_without_returning(&self.0)
+        .await?;
+        Ok(())
+    }
+
+    async fn lock_refresh_token(&self, hash: &[u8; 32]) -> Result<Option<RefreshTokenRecord>, StoreError> {
+        let session_of_token = refresh_token::Entity::belongs_to(session::Entity)
+            .from(refresh_token::Column::SessionId)
+            .to(session::Column::Id)
+            .into();
+        let mut query = refresh_token::Entity::find_by_id(hash.to_vec())
+            .join(JoinType::InnerJoin, session_of_token)
+            .column_as(session::Column::UserId, "user_id")
+            .column_as(session::Column::EndedAt, "session_ended_at");
+        if self.is_postgres() {
+            // The token's own row too: after waiting for the lock PostgreSQL reads locked rows anew, and only those.
+            QueryTrait::query(&mut query).lock(LockType::Update);
+        }
+        let row = query.into_model::<TokenRow>().one(&self.0).await?;
+        Ok(row.map(|row| RefreshTokenRecord {
+            session_id: SessionId(row.token.session_id),
+            user_id: UserId(row.user_id),
+            session_ended_at: row.session_ended_at.map(Timestamp),
+            expires_at: Timestamp(row.token.expires_at),
+            spent_at: row.token.spent_at.map(Timestamp),
+            sealed_successor: row.token.sealed_successor,
+        }))
+    }
+
+    async fn spend_refresh_token(&self, hash: &[u8; 32], at: Timestamp, successor: &[u8]) -> Result<(), StoreError> {
+        refresh_token::Entity::update_many()
+            .col_expr(refresh_token::Column::SpentAt, Expr::value(at.0))
+            .col_expr(refresh_token::Column::SealedSuccessor, Expr::value(successor.to_vec()))
+            .filter(refresh_token::Column::Hash.eq(hash.to_vec()))
+            .exec(&self.0)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! The conditions and the order of task lists, in SQL.
+
+use sea_orm::{ColumnTrait, Condition};
+
+use super::entities::task::{Column, Entity};
+use super::{rows, text};
+use crate::contract::task::TaskSort;
+use crate::repositories::{Assignee, TaskFilter};
+
+/// The filter as a condition on the table of tasks.
+pub(super) fn condition(filter: &TaskFilter, postgres: bool) -> Condition {
+    // Without parameters, so that the indexes of what is not in the trash apply.
+    let mut all = Condition::all().add(match filter.deleted_since {
+        None => Column::DeletedAt.is_null(),
+        Some(since) => Column::DeletedAt.gt(since.0),
+    });
+    if !filter.statuses.is_empty() {
+        all = all.add(Column::Status.is_in(filter.statuses.iter().map(|status| rows::status_word(*status))));
+    }
+    if !filter.priorities.is_empty() {
+        all = all.add(Column::Priority.is_in(filter.priorities.iter().map(|value| rows::priority_number(*value))));
+    }
+    all = match filter.assignee {
+        None => all,
+        Some(Assignee::Nobody) => all.add(Column::AssigneeId.is_null()),
+        Some(Assignee::User(id)) => all.add(Column::AssigneeId.eq(id.0)),
+    };
+    for label in &filter.labels {
+        all = all.add(text::contains_exactly((Entity, Column::Labels), &format!(",{},", &**label), postgres));
+    }
+    // A task without a due time is due neither before nor after anything.
+    if let Some(time) = filter.due_before {
+        all = all.add(Column::DueAt.lt(time.0));
+    }
+    if let Some(time) = filter.due_after {
+        all = all.add(Column::DueAt.gt(time.0));
+    }
+    if let Some(time) = filter.created_after {
+        all = all.add(Column::CreatedAt.gt(time.0));
+    }
+    if let Some(time) = filter.updated_after {
+        all = all.add(Column::UpdatedAt.gt(time.0));
+    }
+    all.add(text::contains_all((Entity, Column::SearchText), &filter.words))
+}
+
+/// The column that a sort field stands for.
+pub(super) const fn column(field: TaskSort) -> Column {
+    match field {
+        TaskSort::CreatedAt => Column::CreatedAt,
+        TaskSort::UpdatedAt => Column::UpdatedAt,
+        TaskSort::DueAt => Column::DueKey,
+        TaskSort::Priority => Column::Priority,
+        TaskSort::Title => Column::TitleKey,
+        TaskSort::Position => Column::Position,
+    }
+}
+
+/// Whether the filter lets through all that is not in the trash, so that a project's own count is the total.
+pub(super) fn is_plain(filter: &TaskFilter) -> bool {
+    filter.statuses.is_empty()
+        && filter.priorities.is_empty()
+        && filter.assignee.is_none()
+        && filter.labels.is_empty()
+        && filter.due_before.is_none()
+        && filter.due_after.is_none()
+        && filter.created_after.is_none()
+        && filter.updated_after.is_none()
+        && filter.words.is_empty()
+        && filter.deleted_since.is_none()
+}

@@ -1,0 +1,45 @@
+//! Text as it is compared: without regard to case, and with the words of a search found anywhere.
+
+use sea_orm::Condition;
+use sea_orm::sea_query::{Expr, ExprTrait, Func, IntoColumnRef, LikeExpr};
+
+/// Folds upper and lower case, beyond ASCII too. The databases cannot: SQLite folds ASCII only, and PostgreSQL as its
+/// locale says.
+pub(super) fn fold(text: &str) -> String {
+    // The lower case of Σ depends on where it stands; searching must not.
+    text.to_lowercase().replace('ς', "σ")
+}
+
+/// What is searched in for a name and the text that goes with it.
+pub(super) fn search_text(name: &str, description: Option<&str>) -> String {
+    fold(&description.map_or_else(|| name.to_owned(), |description| format!("{name}\n{description}")))
+}
+
+/// All words occur in the column, which holds folded text.
+pub(super) fn contains_all(column: impl IntoColumnRef + Copy, words: &[String]) -> Condition {
+    words.iter().fold(Condition::all(), |all, word| all.add(contains(column, &fold(word))))
+}
+
+/// The text occurs in the column, each of its characters standing for itself, and upper and lower case being two.
+pub(super) fn contains_exactly(column: impl IntoColumnRef, text: &str, postgres: bool) -> Expr {
+    // LIKE would not do: on SQLite it does not tell upper from lower case.
+    let position = if postgres { "strpos" } else { "instr" };
+    Expr::from(Func::cust(position).arg(Expr::col(column)).arg(text)).gt(0)
+}
+
+/// The text occurs in the column, each of its characters standing for itself.
+fn contains(column: impl IntoColumnRef, text: &str) -> Expr {
+    let escaped = text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+    Expr::col(column).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folding_goes_beyond_ascii() {
+        assert_eq!(fold("ÄPFEL Straße ΟΔΟΣ"), "äpfel straße οδοσ");
+        assert_eq!(fold("ΟΔΟΣ"), fold("οδος"));
+    }
+}

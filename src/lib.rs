@@ -1,0 +1,28 @@
+//! Pocket Tasks: a task and project API, contract first, on SQLite and PostgreSQL.
+//!
+//! ```text
+//!                 cli ─────► app (composition root) ◄───── tests
+//!                              │
+//!       ┌──────────────────────┼───────────────────┐
+//!       ▼                      ▼                   ▼
+//!      api ──► services ──► repositories ◄── database (SeaORM, entities)
+//!                  │          (traits)
+//!                  └─► security
+//!      contract: the vocabulary that all of them share; it imports none of them
+//! ```
+//!
+//! A request travels `server` → `api::front` → `api::gate` → `api::handlers` → `services` → `repositories`, and back. A
+//! read costs one query; a write is one short transaction that its service opens and commits. `tests/it/architecture.rs`
+//! enforces who may import whom.
+
+pub mod api;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod contract;
+pub mod database;
+pub mod repositories;
+pub mod security;
+pub mod server;
+pub mod services;
+pub mod telemetry;

@@ -1,0 +1,61 @@
+//! What services need from storage, as traits.
+//!
+//! `Store` gives repositories for reading, and transactions that are repositories too. A transaction is explicit: it ends
+//! with `commit`, and dropping it rolls everything back. Only services begin one, a service method at most one, and
+//! nothing slow happens while it is open. Verbs are few: `find` may find nothing, `lock` finds and keeps others from
+//! changing until the end of the transaction, `list` gives a page, `add` and `update` write one row.
+
+mod projects;
+mod sessions;
+mod tasks;
+mod users;
+
+use async_trait::async_trait;
+
+pub use projects::{LockedProject, ProjectFilter, ProjectRepository};
+pub use sessions::{NewRefreshToken, NewSession, RefreshTokenRecord, SessionRecord, SessionRepository};
+pub use tasks::{Assignee, ProjectTasks, TaskFilter, TaskInProject, TaskRepository, VisibleTasks};
+pub use users::{Credentials, UserRepository};
+
+/// Where everything is kept.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Repositories that see what is committed, and cannot write.
+    fn read(&self) -> &dyn Repositories;
+
+    /// Opens a transaction; dropping it rolls back.
+    async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;
+
+    /// Finds out whether the database can be written to and its schema is the one this program knows.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// All repositories over one connection.
+pub trait Repositories: Send + Sync {
+    /// Accounts.
+    fn users(&self) -> &dyn UserRepository;
+    /// Sessions and their refresh tokens.
+    fn sessions(&self) -> &dyn SessionRepository;
+    /// Projects and their members.
+    fn projects(&self) -> &dyn ProjectRepository;
+    /// Tasks.
+    fn tasks(&self) -> &dyn TaskRepository;
+}
+
+/// Repositories whose changes become visible together, or not at all.
+#[async_trait]
+pub trait Transaction: Repositories {
+    /// Makes the changes durable and visible.
+    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// Why storage did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It is away or overloaded; the same may work in a moment.
+    #[error("the database is not available")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It refused, or holds something that this program cannot read.
+    #[error("the database failed")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

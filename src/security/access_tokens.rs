@@ -1,0 +1,208 @@
+//! Access tokens: JSON Web Tokens (RFC 7519), signed with HMAC-SHA-256.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::contract::{SessionId, Timestamp, UserId};
+
+const ISSUER: &str = "pocket-tasks";
+const AUDIENCE: &str = "pocket-tasks-api";
+
+/// By how many seconds the clocks of two servers may differ.
+const CLOCK_SKEW: i64 = 5;
+
+/// Signs access tokens, and reads those that it or its predecessor signed.
+pub struct AccessTokens {
+    signing: EncodingKey,
+    header: Header,
+    verifying: Vec<(String, DecodingKey)>,
+    validation: Validation,
+    ttl: Duration,
+}
+
+/// What an access token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claims {
+    /// The user who is calling.
+    pub user: UserId,
+    /// The session in which the user is calling.
+    pub session: SessionId,
+}
+
+/// Why a token says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// It was not signed here, or not for here, or is no token at all.
+    #[error("the token cannot be read")]
+    Unreadable,
+    /// It was good once.
+    #[error("the token has expired")]
+    Expired,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    iss: String,
+    aud: String,
+    sub: Uuid,
+    sid: Uuid,
+    iat: i64,
+    exp: i64,
+    jti: Uuid,
+}
+
+impl AccessTokens {
+    /// `secret` signs; both verify. `ttl` is how long a token is good.
+    #[must_use]
+    pub fn new(secret: &SecretString, previous: Option<&SecretString>, ttl: Duration) -> Self {
+        let verifying: Vec<_> = std::iter::once(secret)
+            .chain(previous)
+            .map(|secret| (key_id(secret), DecodingKey::from_secret(secret.expose_secret().as_bytes())))
+            .collect();
+        let mut header = Header::new(Algorithm::HS256);
+        header.kid = Some(key_id(secret));
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
+        // Times are compared below, with the clock that the tests can set.
+        validation.validate_exp = false;
+        Self {
+            signing: EncodingKey::from_secret(secret.expose_secret().as_bytes()),
+            header,
+            verifying,
+            validation,
+            ttl,
+        }
+    }
+
+    /// How long a token is good.
+    #[must_use]
+    pub const fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// Signs a token that is good from `now`.
+    pub fn sign(&self, claims: Claims, now: Timestamp) -> Result<String, jsonwebtoken::errors::Error> {
+        let payload = Payload {
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: claims.user.0,
+            sid: claims.session.0,
+            iat: now.seconds(),
+            exp: now.plus(self.ttl).seconds(),
+            jti: Uuid::now_v7(),
+        };
+        encode(&self.header, &payload, &self.signing)
+    }
+
+    /// Reads a token as of `now`.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+        let header = decode_header(token).map_err(|_| TokenError::Unreadable)?;
+        // The key decides on the algorithm, never the header: there is one, and `Validation` knows it.
+        let key = self.verifying.iter().find(|(id, _)| header.kid.as_deref() == Some(id));
+        let (_, key) = key.ok_or(TokenError::Unreadable)?;
+        let payload = decode::<Payload>(token, key, &self.validation).map_err(|_| TokenError::Unreadable)?.claims;
+        if payload.iat > now.seconds() + CLOCK_SKEW {
+            return Err(TokenError::Unreadable);
+        }
+        if payload.exp <= now.seconds() {
+            return Err(TokenError::Expired);
+        }
+        Ok(Claims { user: UserId(payload.sub), session: SessionId(payload.sid) })
+    }
+}
+
+/// Names a secret without giving it away.
+fn key_id(secret: &SecretString) -> String {
+    let digest = Sha256::new().chain_update("pocket-tasks key id").chain_update(secret.expose_secret()).finalize();
+    digest[..8].iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const SECRET: &str = "a secret for tests, of 32 bytes.";
+
+    fn tokens(secret: &str, previous: Option<&str>) -> AccessTokens {
+        AccessTokens::new(&secret.into(), previous.map(SecretString::from).as_ref(), Duration::from_secs(900))
+    }
+
+    fn claims() -> Claims {
+        Claims { user: UserId::generate(), session: SessionId::generate() }
+    }
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+    #[test]
+    fn a_token_is_good_until_its_end() {
+        let (tokens, claims) = (tokens(SECRET, None), claims());
+        let token = tokens.sign(claims, NOW).unwrap();
+        assert_eq!(tokens.verify(&token, NOW), Ok(claims));
+        assert_eq!(tokens.verify(&token, NOW.plus(Duration::from_secs(899))), Ok(claims));
+        assert_eq!(tokens.verify(&token, NOW.plus(Duration::from_secs(900))), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn a_rotated_secret_still_verifies() {
+        let (old, claims) = (tokens(SECRET, None), claims());
+        let token = old.sign(claims, NOW).unwrap();
+        assert_eq!(tokens("another secret, of 32 bytes too.", Some(SECRET)).verify(&token, NOW), Ok(claims));
+        assert_eq!(tokens("another secret, of 32 bytes too.", None).verify(&token, NOW), Err(TokenError::Unreadable));
+    }
+
+    #[test]
+    fn forged_tokens_are_unreadable() {
+        let tokens = tokens(SECRET, None);
+        let good = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": Uuid::now_v7(), "sid": Uuid::now_v7(),
+            "iat": NOW.seconds(), "exp": NOW.seconds() + 60, "jti": Uuid::now_v7()});
+        let sign = |header: &Header, payload: &Value, secret: &str| {
+            encode(header, payload, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+        };
+        let with = |name: &str, value: Value| {
+            let mut payload = good.clone();
+            payload[name] = value;
+            payload
+        };
+        let without = |name: &str| {
+            let mut payload = good.clone();
+            payload.as_object_mut().unwrap().remove(name);
+            payload
+        };
+        assert!(tokens.verify(&sign(&tokens.header, &good, SECRET), NOW).is_ok(), "the pattern of them all is good");
+
+        let mut forged = vec![
+            ("another secret", sign(&tokens.header, &good, "a guess")),
+            ("another issuer", sign(&tokens.header, &with("iss", json!("someone")), SECRET)),
+            ("another audience", sign(&tokens.header, &with("aud", json!("elsewhere")), SECRET)),
+            ("a future iat", sign(&tokens.header, &with("iat", json!(NOW.seconds() + 3_600)), SECRET)),
+            ("no kid", sign(&Header::new(Algorithm::HS256), &good, SECRET)),
+            ("another algorithm", sign(&Header { alg: Algorithm::HS512, ..tokens.header.clone() }, &good, SECRET)),
+            ("not a token", "a.b.c".to_owned()),
+            ("nothing", String::new()),
+        ];
+        for name in ["iss", "aud", "sub", "sid", "iat", "exp", "jti"] {
+            forged.push((name, sign(&tokens.header, &without(name), SECRET)));
+        }
+        let unsigned = json!({"alg": "none", "typ": "JWT", "kid": tokens.header.kid});
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        forged.push(("alg none", format!("{}.{}.", part(&unsigned), part(&good))));
+        for (what, token) in forged {
+            assert_eq!(tokens.verify(&token, NOW), Err(TokenError::Unreadable), "{what}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Passwords, tokens, and the sessions that were ended.
+//!
+//! What is secret is compared, signed and sealed here and nowhere else; nothing here reaches a log. Knows the contract,
+//! but neither storage nor HTTP.
+
+mod access_tokens;
+mod ended_sessions;
+mod passwords;
+mod refresh_tokens;
+
+pub use access_tokens::{AccessTokens, Claims, TokenError};
+pub use ended_sessions::EndedSessions;
+pub use passwords::{PasswordError, Passwords};
+pub use refresh_tokens::{OpaqueToken, TokenHash};

@@ -1,0 +1,112 @@
+//! The rules: what may be done, by whom, and what goes with it.
+//!
+//! One file per resource. A service method checks permission by `permissions`, opens at most one transaction, and
+//! answers in the types of the contract. HTTP, the command line and later the jobs all call the same methods; nothing
+//! here knows how a request arrived.
+
+mod accounts;
+mod clock;
+mod error;
+mod order_key;
+mod permissions;
+mod profile;
+mod projects;
+mod sessions;
+mod task_lists;
+mod tasks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use accounts::{Accounts, Device};
+pub use clock::Clock;
+pub use error::Error;
+pub use profile::Profiles;
+pub use projects::Projects;
+pub use sessions::Sessions;
+pub use tasks::Tasks;
+
+use crate::contract::{SessionId, Timestamp, UserId};
+use crate::repositories::Store;
+use crate::security::{AccessTokens, EndedSessions, Passwords};
+
+/// Who is calling: a user, in one of the user's sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// The user.
+    pub user: UserId,
+    /// The session.
+    pub session: SessionId,
+}
+
+/// How long things last.
+#[derive(Debug, Clone, Copy)]
+pub struct Durations {
+    /// How long a refresh token is good.
+    pub refresh_token: Duration,
+    /// How long a used refresh token still answers with its successor.
+    pub refresh_grace: Duration,
+    /// How long something stays in the trash.
+    pub retention: Duration,
+}
+
+/// What all services share.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) passwords: Passwords,
+    pub(crate) tokens: AccessTokens,
+    pub(crate) ended_sessions: EndedSessions,
+    pub(crate) durations: Durations,
+}
+
+impl Shared {
+    /// Since when something must have been deleted to be in the trash still.
+    fn trash_since(&self) -> Timestamp {
+        self.clock.now().minus(self.durations.retention)
+    }
+}
+
+/// All services.
+#[derive(Clone)]
+pub struct Services {
+    /// Registering, logging in and out, and who is calling.
+    pub accounts: Accounts,
+    /// What users do with their own account.
+    pub profiles: Profiles,
+    /// The places where an account is in use.
+    pub sessions: Sessions,
+    /// Projects.
+    pub projects: Projects,
+    /// Tasks.
+    pub tasks: Tasks,
+    shared: Arc<Shared>,
+}
+
+impl Services {
+    /// Builds the services over what they need.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        passwords: Passwords,
+        tokens: AccessTokens,
+        durations: Durations,
+    ) -> Self {
+        let ended_sessions = EndedSessions::new(tokens.ttl());
+        let shared = Arc::new(Shared { store, clock, passwords, tokens, ended_sessions, durations });
+        Self {
+            accounts: Accounts::new(Arc::clone(&shared)),
+            profiles: Profiles::new(Arc::clone(&shared)),
+            sessions: Sessions::new(Arc::clone(&shared)),
+            projects: Projects::new(Arc::clone(&shared)),
+            tasks: Tasks::new(Arc::clone(&shared)),
+            shared,
+        }
+    }
+
+    /// Finds out whether requests can be served.
+    pub async fn check(&self) -> Result<(), Error> {
+        Ok(self.shared.store.check().await?)
+    }
+}

@@ -1,0 +1,73 @@
+//! What users do with their own account.
+
+use std::sync::Arc;
+
+use super::error::Error;
+use super::{Caller, Shared};
+use crate::contract::error::{Detail, DetailCode, Place};
+use crate::contract::user::{ChangePassword, UpdateMe, User};
+
+/// What users do with their own account.
+#[derive(Clone)]
+pub struct Profiles(Arc<Shared>);
+
+impl Profiles {
+    pub(super) const fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// The caller's own account.
+    pub async fn get(&self, caller: Caller) -> Result<User, Error> {
+        // A token outlives an account that is deleted; it is then worth nothing.
+        self.0.store.read().users().find(caller.user).await?.ok_or(Error::TokenRevoked)
+    }
+
+    /// Changes the caller's own account.
+    pub async fn update(&self, caller: Caller, changes: UpdateMe) -> Result<User, Error> {
+        let transaction = self.0.store.begin().await?;
+        let user = transaction.users().lock(caller.user).await?.ok_or(Error::TokenRevoked)?;
+        let mut changed = User {
+            name: changes.name.unwrap_or_else(|| user.name.clone()),
+            timezone: changes.timezone.unwrap_or_else(|| user.timezone.clone()),
+            weekly_digest: changes.weekly_digest.unwrap_or(user.weekly_digest),
+            ..user.clone()
+        };
+        if changed != user {
+            changed.version += 1;
+            changed.updated_at = self.0.clock.now();
+            transaction.users().update(&changed).await?;
+            transaction.commit().await?;
+        }
+        Ok(changed)
+    }
+
+    /// Changes the caller's password, and ends all other sessions.
+    pub async fn change_password(&self, caller: Caller, change: ChangePassword) -> Result<(), Error> {
+        let credentials =
+            self.0.store.read().users().find_credentials(caller.user).await?.ok_or(Error::TokenRevoked)?;
+        let current = credentials.password_hash;
+        if !self.0.passwords.verify(change.current_password.into_string(), Some(current.clone())).await? {
+            return Err(wrong_password());
+        }
+        let next = self.0.passwords.hash(change.new_password.into_string()).await?;
+        let now = self.0.clock.now();
+        let transaction = self.0.store.begin().await?;
+        if !transaction.users().replace_password(caller.user, &current, &next, now).await? {
+            // Somebody else changed it meanwhile, so what was given is no longer the current one.
+            return Err(wrong_password());
+        }
+        let ended = transaction.sessions().end_others(caller.user, caller.session, now).await?;
+        transaction.commit().await?;
+        self.0.ended_sessions.insert(ended, now);
+        Ok(())
+    }
+}
+
+fn wrong_password() -> Error {
+    Error::Invalid(Detail {
+        place: Place::Body,
+        field: "current_password".to_owned(),
+        code: DetailCode::Incorrect,
+        message: "current_password is not the current password.".to_owned(),
+    })
+}

@@ -1,0 +1,139 @@
+//! Projects, with their trash.
+
+use std::sync::Arc;
+
+use poem_openapi::types::MaybeUndefined;
+
+use super::error::Error;
+use super::permissions::{Action, require, require_for_change};
+use super::{Caller, Shared};
+use crate::contract::ProjectId;
+use crate::contract::list::{Page, Sort};
+use crate::contract::project::{NewProject, Project, ProjectQuery, Role, TaskCounts, UpdateProject};
+use crate::repositories::{ProjectFilter, Repositories};
+
+/// Projects, with their trash.
+#[derive(Clone)]
+pub struct Projects(Arc<Shared>);
+
+impl Projects {
+    pub(super) const fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// The projects of which the caller is a member.
+    pub async fn list(&self, caller: Caller, query: &ProjectQuery) -> Result<Page<Project>, Error> {
+        let filter = ProjectFilter {
+            archived: query.archived,
+            role: query.role,
+            words: words(query.q.as_deref()),
+            deleted_since: query.deleted.then(|| self.0.trash_since()),
+        };
+        let sort = Sort::new(query.sort, query.dir);
+        Ok(self.0.store.read().projects().list(caller.user, &filter, sort, query.paging).await?)
+    }
+
+    /// One project.
+    pub async fn get(&self, caller: Caller, id: ProjectId) -> Result<Project, Error> {
+        let project = self.0.store.read().projects().find(id, caller.user).await?;
+        let project = project.filter(|project| project.deleted_at.is_none()).ok_or(Error::NotFound("project"))?;
+        require(project.role, Action::Read)?;
+        Ok(project)
+    }
+
+    /// Makes a project that the caller owns.
+    pub async fn create(&self, caller: Caller, new: NewProject) -> Result<Project, Error> {
+        let now = self.0.clock.now();
+        let project = Project {
+            id: ProjectId::generate(),
+            name: new.name,
+            description: new.description,
+            color: new.color,
+            archived: new.archived,
+            owner_id: caller.user,
+            role: Some(Role::Owner),
+            deleted_at: None,
+            task_counts: TaskCounts { total: 0, done: 0 },
+            completion_percentage: 0,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        let transaction = self.0.store.begin().await?;
+        transaction.projects().add(&project).await?;
+        transaction.commit().await?;
+        Ok(project)
+    }
+
+    /// Changes a project. An archived one takes changes only together with being un-archived.
+    pub async fn update(&self, caller: Caller, id: ProjectId, changes: UpdateProject) -> Result<Project, Error> {
+        let transaction = self.0.store.begin().await?;
+        let project = lock(&*transaction, caller, id).await?;
+        let project = project.filter(|project| project.deleted_at.is_none()).ok_or(Error::NotFound("project"))?;
+        require(project.role, Action::ManageProject)?;
+        let mut changed = Project {
+            name: changes.name.unwrap_or_else(|| project.name.clone()),
+            description: merged(changes.description, &project.description),
+            color: merged(changes.color, &project.color),
+            archived: changes.archived.unwrap_or(project.archived),
+            ..project.clone()
+        };
+        if changed != project {
+            require_for_change(project.role, Action::ManageProject, project.archived && changed.archived)?;
+            changed.version += 1;
+            changed.updated_at = self.0.clock.now();
+            transaction.projects().update(&changed).await?;
+            transaction.commit().await?;
+        }
+        Ok(changed)
+    }
+
+    /// Puts a project into the trash, and with it whatever is in it.
+    pub async fn delete(&self, caller: Caller, id: ProjectId) -> Result<(), Error> {
+        let transaction = self.0.store.begin().await?;
+        let project = lock(&*transaction, caller, id).await?;
+        let project = project.filter(|project| project.deleted_at.is_none()).ok_or(Error::NotFound("project"))?;
+        require(project.role, Action::ManageProject)?;
+        let now = self.0.clock.now();
+        let deleted = Project { deleted_at: Some(now), updated_at: now, version: project.version + 1, ..project };
+        transaction.projects().update(&deleted).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Takes a project out of the trash, with what was deleted with it. One that is not there stays as it is.
+    pub async fn restore(&self, caller: Caller, id: ProjectId) -> Result<Project, Error> {
+        let transaction = self.0.store.begin().await?;
+        let since = self.0.trash_since();
+        let project = lock(&*transaction, caller, id).await?;
+        let project = project
+            .filter(|project| project.deleted_at.is_none_or(|at| at > since))
+            .ok_or(Error::NotFound("project"))?;
+        require(project.role, Action::ManageProject)?;
+        if project.deleted_at.is_none() {
+            return Ok(project);
+        }
+        let now = self.0.clock.now();
+        let restored = Project { deleted_at: None, updated_at: now, version: project.version + 1, ..project };
+        transaction.projects().update(&restored).await?;
+        transaction.commit().await?;
+        Ok(restored)
+    }
+}
+
+async fn lock(repositories: &dyn Repositories, caller: Caller, id: ProjectId) -> Result<Option<Project>, Error> {
+    Ok(repositories.projects().lock(id, caller.user).await?.map(|locked| locked.project))
+}
+
+/// What a field of a merge patch makes of the value that was there (RFC 7396).
+pub(super) fn merged<T: Clone>(change: MaybeUndefined<T>, current: &Option<T>) -> Option<T> {
+    match change {
+        MaybeUndefined::Undefined => current.clone(),
+        MaybeUndefined::Null => None,
+        MaybeUndefined::Value(value) => Some(value),
+    }
+}
+
+/// The words of a search, of which every one must occur.
+pub(super) fn words(search: Option<&str>) -> Vec<String> {
+    search.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}

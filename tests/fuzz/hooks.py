@@ -1,0 +1,206 @@
+"""What Schemathesis has to know about this API beyond its OpenAPI document.
+
+`tests/fuzz/run` sets the environment: FUZZ_URL (the server), FUZZ_TOKEN and FUZZ_USER_ID (the account under which
+nearly all requests go).
+"""
+
+import json
+import os
+import string
+import urllib.request
+import uuid
+import zlib
+
+import jsonschema_rs
+import schemathesis
+from hypothesis import strategies as st
+from schemathesis.core.failures import AcceptedNegativeData
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.generation.meta import TestPhase
+from schemathesis.openapi.checks import RejectedPositiveData
+
+URL = os.environ["FUZZ_URL"]
+TOKEN = os.environ["FUZZ_TOKEN"]
+USER_ID = os.environ["FUZZ_USER_ID"]
+
+PASSWORD = "correct horse battery"
+
+
+# String formats. For those it does not know Schemathesis would draw any text, and get no further than the validation.
+
+ZONES = [
+    "UTC",
+    "Africa/Nairobi",
+    "America/Argentina/Buenos_Aires",
+    "America/New_York",
+    "America/St_Johns",
+    "Asia/Kathmandu",
+    "Asia/Tokyo",
+    "Australia/Lord_Howe",
+    "Europe/Berlin",
+    "Europe/London",
+    "Pacific/Chatham",
+    "Pacific/Kiritimati",
+]
+# Printable ASCII, of which a character is a byte: the limit of 72 counts bytes, that of the schema characters.
+PRINTABLE = string.ascii_letters + string.digits + string.punctuation + " "
+LOCAL_PART = st.text(string.ascii_letters + string.digits, min_size=1, max_size=32)
+DOMAIN = st.sampled_from(["example.com", "example.org", "mail.example.net", "xn--bcher-kva.example"])
+
+schemathesis.openapi.format("iana-time-zone", st.sampled_from(ZONES))
+schemathesis.openapi.format("password", st.text(PRINTABLE, min_size=8, max_size=72))
+schemathesis.openapi.format("email", st.builds("{}@{}".format, LOCAL_PART, DOMAIN))
+
+
+# Callers. One account makes the requests, except for those that would end its session: after them all would be 401.
+
+
+def call(method: str, path: str, body: dict | None = None, token: str = "") -> dict:
+    """Makes a request that the test itself needs, and that must succeed."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(URL + path, method=method, data=data, headers=headers)
+    with urllib.request.urlopen(request, timeout=30) as response:
+        text = response.read()
+    return json.loads(text) if text else {}
+
+
+def register() -> tuple[str, str]:
+    """Makes an account; gives its address and an access token."""
+    email = f"fuzz-{uuid.uuid4()}@example.com"
+    session = call("POST", "/v1/auth/register", {"email": email, "name": "Fuzz", "password": PASSWORD})
+    return email, session["access_token"]
+
+
+SESSIONS_EMAIL, _ = register()
+
+
+def new_session() -> str:
+    """Begins a session of the account whose sessions may be ended."""
+    credentials = {"email": SESSIONS_EMAIL, "password": PASSWORD}
+    return call("POST", "/v1/auth/login", credentials)["access_token"]
+
+
+def new_account() -> str:
+    """Begins the only session of an account that no other request uses."""
+    return register()[1]
+
+
+CALLERS = {
+    # The listed sessions are the ones to revoke: both see the same account.
+    "listSessions": new_session,
+    "revokeSession": new_session,
+    "logout": new_session,
+    "changePassword": new_account,
+}
+
+
+def operation_id(operation) -> str | None:
+    return operation.definition.raw.get("operationId")
+
+
+@schemathesis.auth(refresh_interval=None)
+class Caller:
+    """Signs requests to the operations that ask for it."""
+
+    def get(self, case, context):
+        if not context.operation.definition.raw.get("security"):
+            return None
+        caller = CALLERS.get(operation_id(context.operation))
+        return caller() if caller else TOKEN
+
+    def set(self, case, data, context):
+        case.headers["Authorization"] = f"Bearer {data}"
+
+
+# Existing resources. Schemathesis knows the ids in the answers it has seen; where it had none to take, its random UUID
+# is the id of nothing, and the answer would be 404 every time.
+
+
+def new_project() -> str:
+    return call("POST", "/v1/projects", {"name": "Fuzz"}, TOKEN)["id"]
+
+
+def new_task() -> str:
+    return call("POST", f"/v1/projects/{new_project()}/tasks", {"title": "Fuzz"}, TOKEN)["id"]
+
+
+EXISTING = {"project_id": ("/v1/projects", new_project), "task_id": ("/v1/tasks", new_task)}
+
+
+def name_something_that_exists(case) -> None:
+    drawn = {draw.parameter_name for draw in case.meta.pool_draws}
+    for name, value in case.path_parameters.items():
+        # A quarter stays as it is. The choice hangs on the value alone, so that a failing case fails again.
+        if name not in EXISTING or name in drawn or zlib.crc32(str(value).encode()) % 4 == 0:
+            continue
+        collection, create = EXISTING[name]
+        case.path_parameters[name] = create()
+        if (operation_id(case.operation) or "").startswith("restore"):
+            call("DELETE", f"{collection}/{case.path_parameters[name]}", token=TOKEN)
+
+
+# Rules that no schema can express. Where a request is meant to be valid it is made to keep them, so that it gets
+# further than the validation; where it breaks one of them nevertheless, being refused is right.
+
+
+@schemathesis.hook
+def map_case(context, case):
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return case
+    # In the stateful phase the ids come from the steps before.
+    if case.meta.phase.name != TestPhase.STATEFUL and isinstance(case.path_parameters, dict):
+        name_something_that_exists(case)
+    query = case.query if isinstance(case.query, dict) else {}
+    body = case.body if isinstance(case.body, dict) else {}
+    if "page" in query and "offset" in query:
+        del query["offset"]
+    if query.get("assignee_id") not in (None, "me", "none"):
+        query["assignee_id"] = USER_ID
+    # Nobody else is a member of the projects.
+    if body.get("assignee_id") is not None:
+        body["assignee_id"] = USER_ID
+    if operation_id(case.operation) == "changePassword" and "current_password" in body:
+        body["current_password"] = PASSWORD
+    return case
+
+
+BEYOND_THE_SCHEMA = {
+    "conflict",  # two parameters that exclude each other
+    "duplicate",  # labels that are the same once they are trimmed
+    "incorrect",  # not the current password
+    "reference",  # an id of nothing that the caller may use
+}
+
+
+def breaks_only_rules_beyond_the_schema(response) -> bool:
+    try:
+        codes = {detail["code"] for detail in json.loads(response.content)["details"]}
+    except (ValueError, KeyError, TypeError):
+        return False
+    return bool(codes) and codes <= BEYOND_THE_SCHEMA
+
+
+# Where Schemathesis breaks a format, it takes every text for a breach of the formats that it does not know itself.
+FORMATS = {"iana-time-zone": ZONES.__contains__, "password": lambda text: len(text.encode()) <= 72}
+
+
+def has_a_valid_body_after_all(case) -> bool:
+    negative = [location for location in case.meta.components if case.meta.is_negative_at(location)]
+    if negative != [ParameterLocation.BODY] or not isinstance(case.body, dict):
+        return False
+    declared = case.operation.get_body_for_media_type(case.media_type)
+    if declared is None:
+        return False
+    validator = jsonschema_rs.Draft202012Validator(declared.validation_schema, formats=FORMATS, validate_formats=True)
+    return validator.is_valid(case.body)
+
+
+@schemathesis.hook
+def filter_failure(context, failure, case, response):
+    """Keeps a failure, unless it is one of what Schemathesis cannot know."""
+    if isinstance(failure, RejectedPositiveData):
+        return not breaks_only_rules_beyond_the_schema(response)
+    if isinstance(failure, AcceptedNegativeData):
+        return not has_a_valid_body_after_all(case)
+    return True

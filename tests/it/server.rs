@@ -1,0 +1,447 @@
+//! The server over real sockets: slow clients are cut, a full house waits, a stop is graceful.
+//!
+//! No test sleeps to wait for something: each reads until the server acts, within `PATIENCE`.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use pocket_tasks::server::{Limits, serve};
+use poem::{Endpoint, Request, Response, endpoint::make, http::StatusCode};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Far longer than any limit below, so that a slow machine fails no test.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The limit that a test is about.
+const SHORT: Duration = Duration::from_millis(300);
+/// Time enough to see that something does not happen.
+const MOMENT: Duration = Duration::from_millis(100);
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// All limits out of the way; a test shortens the one it is about.
+fn generous() -> Limits {
+    let long = Duration::from_mins(1);
+    Limits { header_timeout: long, read_timeout: long, write_timeout: long, shutdown_grace: long, ..Limits::default() }
+}
+
+struct Server {
+    address: SocketAddr,
+    shutdown: CancellationToken,
+    stopped: JoinHandle<io::Result<()>>,
+    entered: Arc<Notify>,
+    release: Arc<Notify>,
+}
+
+impl Server {
+    async fn start(limits: Limits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let shutdown = CancellationToken::new();
+        let endpoint = endpoint(Arc::clone(&entered), Arc::clone(&release));
+        let stopped = tokio::spawn(serve(listener, endpoint, limits, shutdown.clone()));
+        Self { address, shutdown, stopped, entered, release }
+    }
+
+    async fn connect(&self) -> Client {
+        Client(TcpStream::connect(self.address).await.unwrap())
+    }
+
+    /// A connection whose request has reached its handler.
+    async fn connect_and_enter(&self, path: &str) -> Client {
+        let mut client = self.connect().await;
+        client.send(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+        timeout(PATIENCE, self.entered.notified()).await.expect("the handler was not called");
+        client
+    }
+
+    async fn stops(self) {
+        timeout(PATIENCE, self.stopped).await.expect("the server did not stop").unwrap().unwrap();
+    }
+}
+
+fn endpoint(entered: Arc<Notify>, release: Arc<Notify>) -> impl Endpoint {
+    make(move |mut request: Request| {
+        let (entered, release) = (Arc::clone(&entered), Arc::clone(&release));
+        async move {
+            match request.uri().path() {
+                "/echo" => {
+                    let body = request.take_body().into_bytes().await;
+                    body.map_or_else(|_| StatusCode::REQUEST_TIMEOUT.into(), Response::from)
+                }
+                "/address" => Response::from(request.remote_addr().to_string()),
+                "/large" => Response::from(vec![b'x'; 64 * 1024 * 1024]),
+                "/wait" => {
+                    entered.notify_one();
+                    release.notified().await;
+                    Response::from("done")
+                }
+                "/panic" => panic!("a handler that the endpoint does not guard"),
+                _ => Response::from("hello"),
+            }
+        }
+    })
+}
+
+struct Client(TcpStream);
+
+impl Client {
+    async fn send(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// Everything until the server closes; being reset counts as closed.
+    async fn read_to_close(&mut self) -> String {
+        let mut bytes = Vec::new();
+        let closed = timeout(PATIENCE, self.0.read_to_end(&mut bytes)).await.expect("the connection is still open");
+        assert!(!matches!(closed, Err(error) if error.kind() != io::ErrorKind::ConnectionReset));
+        String::from_utf8(bytes).unwrap()
+    }
+
+    /// Reads on until `end` was read.
+    async fn read_until(&mut self, end: &str) -> String {
+        let mut read = String::new();
+        while !read.ends_with(end) {
+            let byte = timeout(PATIENCE, self.0.read_u8()).await.expect("no answer").expect("closed before the answer");
+            read.push(char::from(byte));
+        }
+        read
+    }
+
+    async fn is_silent(&mut self) -> bool {
+        timeout(MOMENT, self.0.read_u8()).await.is_err()
+    }
+
+    /// Sends byte after byte, too slowly to be silent, until the server closes.
+    async fn drip(&mut self, bytes: &[u8]) {
+        let begin = Instant::now();
+        for byte in bytes {
+            if self.0.write_all(&[*byte]).await.is_err() {
+                return;
+            }
+            match timeout(MOMENT, self.0.read_u8()).await {
+                Err(_silence) => assert!(begin.elapsed() < PATIENCE, "the dripping connection is still open"),
+                Ok(Err(_closed)) => return,
+                Ok(Ok(_)) => panic!("the server answered half a request"),
+            }
+        }
+        panic!("all was dripped before the connection was closed");
+    }
+}
+
+#[tokio::test]
+async fn a_silent_connection_is_cut() {
+    let server = Server::start(Limits { header_timeout: SHORT, ..generous() }).await;
+    let begin = Instant::now();
+    assert_eq!(server.connect().await.read_to_close().await, "");
+    assert!(begin.elapsed() >= SHORT);
+}
+
+#[tokio::test]
+async fn a_dripped_header_is_cut() {
+    let server = Server::start(Limits { header_timeout: SHORT, ..generous() }).await;
+    let head = format!("GET / HTTP/1.1\r\nX-Long: {}", "x".repeat(1000));
+    server.connect().await.drip(head.as_bytes()).await;
+}
+
+#[tokio::test]
+async fn a_dripped_http2_preface_is_cut() {
+    let server = Server::start(Limits { header_timeout: SHORT, ..generous() }).await;
+    server.connect().await.drip(h2::PREFACE).await;
+}
+
+#[tokio::test]
+async fn an_idle_keep_alive_connection_is_cut() {
+    let server = Server::start(Limits { header_timeout: SHORT, ..generous() }).await;
+    let mut client = server.connect().await;
+    client.send(GET).await;
+    assert!(client.read_to_close().await.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn half_a_body_is_cut() {
+    let server = Server::start(Limits { read_timeout: SHORT, ..generous() }).await;
+    let mut client = server.connect().await;
+    client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf").await;
+    assert!(client.read_to_close().await.starts_with("HTTP/1.1 408"));
+}
+
+#[tokio::test]
+async fn a_slow_body_that_keeps_coming_is_read() {
+    let server = Server::start(Limits { read_timeout: SHORT * 2, ..generous() }).await;
+    let mut client = server.connect().await;
+    client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n").await;
+    for part in ["1", "2", "3", "4", "5", "6", "7", "8", "9"] {
+        assert!(client.is_silent().await);
+        client.send(part).await;
+    }
+    client.read_until("\r\n\r\n123456789").await;
+}
+
+#[tokio::test]
+async fn a_handler_may_take_longer_than_the_silence_of_its_client() {
+    let server = Server::start(Limits { header_timeout: SHORT, read_timeout: SHORT, ..generous() }).await;
+    let mut client = server.connect_and_enter("/wait").await;
+    for _ in 0..5 {
+        assert!(client.is_silent().await);
+    }
+    server.release.notify_one();
+    client.read_until("done").await;
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_is_cut() {
+    let server = Server::start(Limits { write_timeout: SHORT, max_connections: 1, ..generous() }).await;
+    let mut greedy = server.connect().await;
+    greedy.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    // The only slot comes free when, and only when, the first connection is gone.
+    let mut next = server.connect().await;
+    next.send(GET).await;
+    next.read_until("hello").await;
+}
+
+#[tokio::test]
+async fn a_connection_past_its_age_closes_after_its_answer() {
+    let server = Server::start(Limits { max_connection_age: SHORT * 2, ..generous() }).await;
+    let mut client = server.connect_and_enter("/wait").await;
+    for _ in 0..8 {
+        assert!(client.is_silent().await);
+    }
+    server.release.notify_one();
+    let answer = client.read_to_close().await;
+    assert!(answer.contains("connection: close") && answer.ends_with("done"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_connection_beyond_the_cap_waits_for_its_turn() {
+    let server = Server::start(Limits { max_connections: 1, ..generous() }).await;
+    let mut first = server.connect().await;
+    first.send(GET).await;
+    first.read_until("hello").await;
+    let mut second = server.connect().await;
+    second.send(GET).await;
+    assert!(second.is_silent().await);
+    drop(first);
+    second.read_until("hello").await;
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let server = Server::start(generous()).await;
+    let mut client = server.connect().await;
+    let post = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n";
+    client.send(&format!("{post}one{GET}{post}two")).await;
+    client.read_until("\r\n\r\none").await;
+    client.read_until("\r\n\r\nhello").await;
+    client.read_until("\r\n\r\ntwo").await;
+}
+
+#[tokio::test]
+async fn a_request_knows_its_client_and_the_response_no_server() {
+    let server = Server::start(generous()).await;
+    let mut client = server.connect().await;
+    let address = client.0.local_addr().unwrap();
+    client.send("GET /address HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let answer = client.read_until(&format!("\r\n\r\nsocket://{address}")).await;
+    assert!(!answer.to_lowercase().contains("server:"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_answered_with_400_and_closed() {
+    let server = Server::start(generous()).await;
+    let mut client = server.connect().await;
+    client.send("no HTTP at all\r\n\r\n").await;
+    assert!(client.read_to_close().await.starts_with("HTTP/1.1 400"));
+}
+
+#[tokio::test]
+async fn a_head_beyond_the_limit_is_answered_with_431_and_closed() {
+    let server = Server::start(Limits { max_header_bytes: 8192, ..generous() }).await;
+    let mut client = server.connect().await;
+    let head = format!("GET / HTTP/1.1\r\nX-Long: {}", "x".repeat(8192));
+    // Exactly as much as the server reads: unread bytes would reset the connection and could swallow the answer.
+    client.send(&head[..8192]).await;
+    assert!(client.read_to_close().await.starts_with("HTTP/1.1 431"));
+}
+
+#[tokio::test]
+async fn a_panic_ends_its_connection_and_nothing_else() {
+    let server = Server::start(Limits { max_connections: 1, ..generous() }).await;
+    let mut client = server.connect().await;
+    client.send("GET /panic HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(client.read_to_close().await, "");
+    let mut next = server.connect().await;
+    next.send(GET).await;
+    next.read_until("hello").await;
+}
+
+#[tokio::test]
+async fn a_request_in_flight_finishes_during_shutdown() {
+    let server = Server::start(generous()).await;
+    let mut client = server.connect_and_enter("/wait").await;
+    server.shutdown.cancel();
+    assert!(client.is_silent().await);
+    assert!(!server.stopped.is_finished());
+    server.release.notify_one();
+    assert!(client.read_to_close().await.ends_with("done"));
+    server.stops().await;
+}
+
+#[tokio::test]
+async fn idle_and_silent_connections_close_at_once_on_shutdown() {
+    let server = Server::start(generous()).await;
+    let mut idle = server.connect().await;
+    idle.send(GET).await;
+    idle.read_until("hello").await;
+    let mut silent = server.connect().await;
+    assert!(silent.is_silent().await);
+    server.shutdown.cancel();
+    assert_eq!(idle.read_to_close().await, "");
+    assert_eq!(silent.read_to_close().await, "");
+    server.stops().await;
+}
+
+#[tokio::test]
+async fn a_stuck_request_is_dropped_after_the_grace() {
+    let server = Server::start(Limits { shutdown_grace: SHORT, ..generous() }).await;
+    let mut client = server.connect_and_enter("/wait").await;
+    let begin = Instant::now();
+    server.shutdown.cancel();
+    assert_eq!(client.read_to_close().await, "");
+    assert!(begin.elapsed() >= SHORT);
+    server.stops().await;
+}
+
+#[tokio::test]
+async fn new_connections_are_refused_once_shutdown_began() {
+    let server = Server::start(generous()).await;
+    let _in_flight = server.connect_and_enter("/wait").await;
+    server.shutdown.cancel();
+    let refused = async { while TcpStream::connect(server.address).await.is_ok() {} };
+    timeout(PATIENCE, refused).await.expect("still accepting");
+    assert!(!server.stopped.is_finished());
+}
+
+#[tokio::test]
+async fn shutdown_does_not_wait_for_a_free_slot() {
+    let server = Server::start(Limits { max_connections: 1, shutdown_grace: SHORT, ..generous() }).await;
+    let _in_flight = server.connect_and_enter("/wait").await;
+    server.shutdown.cancel();
+    server.stops().await;
+}
+
+#[tokio::test]
+async fn dropping_the_server_drops_its_connections() {
+    let server = Server::start(generous()).await;
+    let mut client = server.connect_and_enter("/wait").await;
+    server.stopped.abort();
+    assert_eq!(client.read_to_close().await, "");
+}
+
+#[tokio::test]
+async fn http2_is_spoken_with_prior_knowledge() {
+    let server = Server::start(generous()).await;
+    let mut client = server.connect().await;
+    h2::get(&mut client, b"/").await;
+    assert_eq!(h2::read_frame(&mut client, h2::DATA).await, b"hello");
+}
+
+#[tokio::test]
+async fn an_idle_http2_connection_is_cut_although_it_answers_pings() {
+    let server = Server::start(Limits { header_timeout: SHORT, ..generous() }).await;
+    let mut client = server.connect().await;
+    h2::get(&mut client, b"/").await;
+    assert_eq!(h2::read_frame(&mut client, h2::DATA).await, b"hello");
+    let ping = h2::read_frame(&mut client, h2::PING).await;
+    h2::answer_ping(&mut client, &ping).await;
+    client.read_to_close_of_frames().await;
+}
+
+#[tokio::test]
+async fn an_http2_request_in_flight_finishes_during_shutdown() {
+    let server = Server::start(generous()).await;
+    let mut client = server.connect().await;
+    h2::get(&mut client, b"/wait").await;
+    timeout(PATIENCE, server.entered.notified()).await.expect("the handler was not called");
+    server.shutdown.cancel();
+    let ping = h2::read_frame(&mut client, h2::PING).await;
+    h2::answer_ping(&mut client, &ping).await;
+    server.release.notify_one();
+    assert_eq!(h2::read_frame(&mut client, h2::DATA).await, b"done");
+    server.stops().await;
+}
+
+#[tokio::test]
+async fn a_stuck_http2_request_is_dropped_after_the_grace() {
+    let server = Server::start(Limits { shutdown_grace: SHORT, ..generous() }).await;
+    let mut client = server.connect().await;
+    h2::get(&mut client, b"/wait").await;
+    timeout(PATIENCE, server.entered.notified()).await.expect("the handler was not called");
+    server.shutdown.cancel();
+    server.stops().await;
+}
+
+impl Client {
+    async fn read_to_close_of_frames(&mut self) {
+        let mut rest = Vec::new();
+        let _ = timeout(PATIENCE, self.0.read_to_end(&mut rest)).await.expect("the connection is still open");
+    }
+}
+
+/// As much of HTTP/2 as a GET needs, by hand: hyper's client is not among the features of this crate.
+mod h2 {
+    use super::{AsyncReadExt as _, AsyncWriteExt as _, Client, PATIENCE, timeout};
+
+    pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    pub(super) const DATA: u8 = 0;
+    const HEADERS: u8 = 1;
+    const SETTINGS: u8 = 4;
+    pub(super) const PING: u8 = 6;
+    const ACK: u8 = 1;
+    const END_STREAM_AND_HEADERS: u8 = 5;
+
+    async fn send(client: &mut Client, kind: u8, flags: u8, stream: u8, payload: &[u8]) {
+        let length = u8::try_from(payload.len()).unwrap();
+        let mut frame = vec![0, 0, length, kind, flags, 0, 0, 0, stream];
+        frame.extend_from_slice(payload);
+        client.0.write_all(&frame).await.unwrap();
+    }
+
+    pub(super) async fn get(client: &mut Client, path: &[u8]) {
+        client.0.write_all(PREFACE).await.unwrap();
+        send(client, SETTINGS, 0, 0, &[]).await;
+        // HPACK: `:method: GET` and `:scheme: http` from the static table, then `:path` and `:authority` as literals.
+        let mut fields = vec![0x82, 0x86, 0x04, u8::try_from(path.len()).unwrap()];
+        fields.extend_from_slice(path);
+        fields.extend_from_slice(&[0x01, 1, b'a']);
+        send(client, HEADERS, END_STREAM_AND_HEADERS, 1, &fields).await;
+    }
+
+    pub(super) async fn answer_ping(client: &mut Client, payload: &[u8]) {
+        send(client, PING, ACK, 0, payload).await;
+    }
+
+    /// The payload of the next frame of this kind, skipping all others.
+    pub(super) async fn read_frame(client: &mut Client, kind: u8) -> Vec<u8> {
+        let found = async {
+            loop {
+                let mut head = [0; 9];
+                client.0.read_exact(&mut head).await.unwrap();
+                let mut payload = vec![0; usize::from(head[1]) * 256 + usize::from(head[2])];
+                client.0.read_exact(&mut payload).await.unwrap();
+                if head[3] == kind {
+                    return payload;
+                }
+            }
+        };
+        timeout(PATIENCE, found).await.expect("the frame did not come")
+    }
+}
