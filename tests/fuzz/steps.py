@@ -1,11 +1,11 @@
 """The steps of `tests/fuzz/run` that are easier in Python than in a shell. Standard library only.
 
-    steps.py free-port
-    steps.py wait-until-ready URL PID          fails when the process ends or a minute passes first
-    steps.py prepare URL                       an account with some data; prints its access token and its id
-    steps.py still-signed-in URL TOKEN         fails when the run has ended the session it was made in
-    steps.py read-log FILE                     fails on 5xx answers, panics and errors; prints the number of requests
-    steps.py database-url URL NAME             URL with the name of another database
+steps.py free-port
+steps.py wait-until-ready URL PID          fails when the process ends or a minute passes first
+steps.py prepare URL                       an account with some data; prints its access token and its id
+steps.py still-signed-in URL TOKEN         fails when the run has ended the session it was made in
+steps.py read-log FILE                     fails on 5xx answers, panics and errors; prints the number of requests
+steps.py database-url URL NAME             URL with the name of another database
 """
 
 import collections

@@ -1,0 +1,85 @@
+//! Who may import whom, as the picture in `src/lib.rs` says.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A part of the program, and the parts that it must not know.
+const RULES: [(&str, &[&str]); 7] = [
+    ("src/contract", &["api", "app", "cli", "config", "database", "repositories", "security", "server", "services"]),
+    ("src/repositories", &["api", "app", "cli", "config", "database", "security", "server", "services"]),
+    ("src/database", &["api", "app", "cli", "config", "security", "server", "services"]),
+    ("src/security", &["api", "app", "cli", "config", "database", "repositories", "server", "services"]),
+    ("src/services", &["api", "app", "cli", "config", "database", "server"]),
+    ("src/api", &["app", "cli", "config", "database", "repositories", "security", "server"]),
+    ("src/server", &["api", "app", "cli", "config", "contract", "database", "repositories", "security", "services"]),
+];
+
+/// A crate, and the only parts that may name it.
+const HOMES: [(&str, &[&str]); 7] = [
+    ("sea_orm", &["src/database"]),
+    ("sqlx", &["src/database"]),
+    ("migration", &["src/database"]),
+    ("poem", &["src/api", "src/server", "src/app.rs"]),
+    ("hyper", &["src/server", "src/api/docs.rs"]),
+    ("jsonwebtoken", &["src/security"]),
+    ("bcrypt", &["src/security"]),
+];
+
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let code = fs::read_to_string(&path).unwrap();
+            // Comments may name anything.
+            let code = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+            found.push((path, code));
+        }
+    }
+    found
+}
+
+/// Whether the code names the path, as a whole word and not as the end of a longer one.
+fn names(code: &str, path: &str) -> bool {
+    let boundary = |character: Option<char>| !character.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':');
+    code.match_indices(path).any(|(at, _)| boundary(code[..at].chars().next_back()))
+}
+
+#[test]
+fn imports_follow_the_picture() {
+    let mut broken = Vec::new();
+    for (folder, forbidden) in RULES {
+        for (path, code) in sources(Path::new(folder)) {
+            for part in forbidden {
+                if names(&code, &format!("crate::{part}::")) {
+                    broken.push(format!("{} imports {part}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn libraries_stay_in_their_homes() {
+    let mut broken = Vec::new();
+    for (library, homes) in HOMES {
+        for (path, code) in sources(Path::new("src")) {
+            let at_home = homes.iter().any(|home| path.starts_with(home));
+            if !at_home && names(&code, &format!("{library}::")) {
+                broken.push(format!("{} names {library}", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn the_rules_notice_what_they_forbid() {
+    assert!(names("use sea_orm::Set;", "sea_orm::"));
+    assert!(names("fn f() -> poem::Result<()>", "poem::"));
+    assert!(!names("use poem_openapi::Object;", "poem::"));
+    assert!(!names("use crate::migration::X;", "migration::"));
+}

@@ -1,0 +1,232 @@
+//! Every operation gives every status that it documents.
+//!
+//! One test walks the document and provokes each (operation, status) pair; a pair that nobody knows how to provoke
+//! fails it by name. The client checks each answer against the document, so this is also the proof that each documented
+//! response can be had as documented.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::Body;
+use poem::http::Method;
+use serde_json::{Value, json};
+
+use crate::on_both_databases;
+use crate::support::client::{Call, Ids as _};
+use crate::support::document::{operations, statuses};
+use crate::support::faults::{Fault, FaultyStore};
+use crate::support::{Answer, Client, Options, TestApp, TestClock, TestDatabase};
+
+/// People and things to ask for.
+struct World {
+    app: TestApp,
+    owner: Client,
+    stranger: Client,
+    project: String,
+    archived: String,
+    task: String,
+    archived_task: String,
+    trashed_task: String,
+    second_session: String,
+    refresh_token: String,
+}
+
+impl World {
+    async fn new(database: &TestDatabase, options: Options) -> Self {
+        let app = TestApp::new(database, options).await;
+        let (owner, stranger) = (app.user().await, app.user().await);
+        let project = owner.project().await;
+        let archived = owner.project().await;
+        let task = owner.task(&project, json!({"title": "A task"})).await.id();
+        let archived_task = owner.task(&archived, json!({"title": "A task"})).await.id();
+        let trashed_task = owner.task(&project, json!({"title": "A task"})).await.id();
+        owner.delete(format!("/v1/tasks/{trashed_task}")).await.no_content();
+        owner.patch(format!("/v1/projects/{archived}"), json!({"archived": true})).await.ok();
+        let login = json!({"email": owner.email(), "password": "correct horse"});
+        let session = app.anonymous().post("/v1/auth/login", login).await.ok();
+        let refresh_token = session["refresh_token"].as_str().unwrap().to_owned();
+        let sessions = owner.get("/v1/me/sessions").await.ok();
+        let sessions = sessions["data"].as_array().unwrap();
+        let second_session = sessions.iter().find(|session| session["current"] == false).unwrap().id();
+        Self {
+            app,
+            owner,
+            stranger,
+            project,
+            archived,
+            task,
+            archived_task,
+            trashed_task,
+            second_session,
+            refresh_token,
+        }
+    }
+
+    /// The address of an operation, for the things of the owner.
+    fn path(&self, operation: &str, template: &str) -> String {
+        let task = if operation == "restoreTask" { &self.trashed_task } else { &self.task };
+        template
+            .replace("{project_id}", &self.project)
+            .replace("{task_id}", task)
+            .replace("{session_id}", &self.second_session)
+    }
+
+    fn body(&self, operation: &str) -> Option<Value> {
+        Some(match operation {
+            "register" => {
+                json!({"email": format!("new.{}@example.com", self.project), "name": "New", "password": "correct horse"})
+            }
+            "login" => json!({"email": self.owner.email(), "password": "correct horse"}),
+            "refreshSession" => json!({"refresh_token": self.refresh_token}),
+            "updateMe" => json!({"name": "Another"}),
+            "changePassword" => json!({"current_password": "correct horse", "new_password": "battery staple"}),
+            "createProject" | "updateProject" => json!({"name": "Another"}),
+            "createTask" | "updateTask" => json!({"title": "Another"}),
+            _ => return None,
+        })
+    }
+
+    /// The request of an operation as it should be.
+    fn good(&self, operation: &str, method: &Method, template: &str) -> Call {
+        let client = match operation {
+            "register" | "login" | "refreshSession" => self.app.anonymous(),
+            _ => self.owner.clone(),
+        };
+        self.by(&client, operation, method, self.path(operation, template))
+    }
+
+    fn by(&self, client: &Client, operation: &str, method: &Method, path: String) -> Call {
+        let call = client.call(method.clone(), path);
+        match self.body(operation) {
+            Some(body) => call.json(&body),
+            None => call,
+        }
+    }
+}
+
+async fn provoke(world: &World, operation: &str, method: &Method, template: &str, status: u16) -> Option<Answer> {
+    let good = || world.good(operation, method, template);
+    let path = world.path(operation, template);
+    let call = match (status, operation) {
+        (200..300, _) => good(),
+        (400, _) => {
+            let client = if operation == "login" { world.app.anonymous() } else { world.owner.clone() };
+            world.by(&client, operation, method, format!("{path}?no_such_parameter=1"))
+        }
+        (401, "login") => good().json(&json!({"email": world.owner.email(), "password": "wrong"})),
+        (401, "refreshSession") => good().json(&json!({"refresh_token": "rt_unknown"})),
+        (401, _) => good().without_header("authorization"),
+        (403, "listTasks") => world.stranger.call(method.clone(), format!("{path}?project_id={}", world.project)),
+        (403, _) => world.by(&world.stranger, operation, method, path),
+        (404, _) => {
+            let nobody = "01936f50-1c80-7e5c-b130-4d8e3f70ffff";
+            let path =
+                template.replace("{project_id}", nobody).replace("{task_id}", nobody).replace("{session_id}", nobody);
+            world.by(&world.owner, operation, method, path)
+        }
+        (406, _) => good().header("accept", "text/html"),
+        (408, _) => return Some(with_slow_body(world, operation, method, template).await),
+        (409, "register") => {
+            good().json(&json!({"email": world.owner.email(), "name": "New", "password": "correct horse"}))
+        }
+        (413, _) => good().body("application/json", vec![b' '; 2_000_000]),
+        (415, _) => good().body("text/plain", "{}"),
+        _ => return None,
+    };
+    Some(call.send().await)
+}
+
+/// The same request, of which the body does not arrive, to an API that does not wait long.
+async fn with_slow_body(world: &World, operation: &str, method: &Method, template: &str) -> Answer {
+    let options = Options { request_timeout: Duration::from_millis(50), ..Options::default() };
+    let app = TestApp::over(Arc::clone(&world.app.store), options, TestClock::default());
+    let client = Client::new(app, world.owner.token.clone());
+    let call = client.call(method.clone(), world.path(operation, template));
+    call.body("application/json", Body::from_bytes_stream(never())).send().await
+}
+
+/// A body that does not arrive.
+fn never() -> impl futures_util::Stream<Item = std::io::Result<Vec<u8>>> + Send + 'static {
+    futures_util::stream::pending()
+}
+
+/// The same request to an API whose storage fails.
+async fn with_fault(world: &World, operation: &str, method: &Method, template: &str, fault: Fault) -> Answer {
+    let timeout = Duration::from_millis(if matches!(fault, Fault::Stuck) { 20 } else { 30_000 });
+    let options = Options { request_timeout: timeout, ..Options::default() };
+    let app = TestApp::over(Arc::new(FaultyStore(fault)), options, TestClock::default());
+    let client = match &world.good(operation, method, template) {
+        _ if operation == "register" || operation == "login" || operation == "refreshSession" => app.anonymous(),
+        _ => app.with_token(world.owner.token.as_deref().unwrap()),
+    };
+    let refresh = json!({"refresh_token": "rt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"});
+    let call = world.by(&client, operation, method, world.path(operation, template));
+    if operation == "refreshSession" { call.json(&refresh).send().await } else { call.send().await }
+}
+
+on_both_databases! {
+    async fn every_documented_status_is_given(database: TestDatabase) {
+        let mut missing = Vec::new();
+        for (operation, method, template, description) in operations() {
+            // The world is shared by what changes nothing; success, which may, comes last and in a world of its own.
+            let (good, bad): (Vec<u16>, Vec<u16>) = statuses(description).into_iter().partition(|status| *status < 300);
+            let mut world = World::new(&database, Options::default()).await;
+            for status in bad.into_iter().chain(good) {
+                if status < 300 {
+                    world = World::new(&database, Options::default()).await;
+                }
+                let answer = match status {
+                    429 => limited(&world, &operation, &method, &template).await,
+                    500 => Some(with_fault(&world, &operation, &method, &template, Fault::Failed).await),
+                    503 => Some(with_fault(&world, &operation, &method, &template, Fault::Unavailable).await),
+                    504 => Some(with_fault(&world, &operation, &method, &template, Fault::Stuck).await),
+                    _ => provoke(&world, &operation, &method, &template, status).await,
+                };
+                match answer {
+                    Some(answer) if answer.status.as_u16() == status => {}
+                    Some(answer) => missing.push(format!("{operation} {status}: gave {} {}", answer.status, answer.text)),
+                    None => missing.push(format!("{operation} {status}: nobody knows how to provoke it")),
+                }
+            }
+        }
+        assert!(missing.is_empty(), "documented, but not given:\n{}", missing.join("\n"));
+    }
+
+    async fn a_bug_is_answered_without_a_word_about_the_inside(database: TestDatabase) {
+        let world = World::new(&database, Options::default()).await;
+        for (operation, method, template, _) in operations().filter(|(id, ..)| id != "getLiveness" && id != "getReadiness") {
+            with_fault(&world, &operation, &method, &template, Fault::Panic).await.fails(500, "INTERNAL");
+        }
+    }
+
+    async fn an_archived_project_is_read_only(database: TestDatabase) {
+        let world = World::new(&database, Options::default()).await;
+        let (project, task) = (&world.archived, &world.archived_task);
+        let owner = &world.owner;
+        owner.patch(format!("/v1/projects/{project}"), json!({"name": "x"})).await.fails(403, "PROJECT_ARCHIVED");
+        owner.post(format!("/v1/projects/{project}/tasks"), json!({"title": "x"})).await.fails(403, "PROJECT_ARCHIVED");
+        owner.patch(format!("/v1/tasks/{task}"), json!({"title": "x"})).await.fails(403, "PROJECT_ARCHIVED");
+        owner.delete(format!("/v1/tasks/{task}")).await.fails(403, "PROJECT_ARCHIVED");
+        owner.post_empty(format!("/v1/tasks/{task}/restore")).await.fails(403, "PROJECT_ARCHIVED");
+        owner.get(format!("/v1/tasks/{task}")).await.ok();
+        owner.patch(format!("/v1/projects/{project}"), json!({"archived": false, "name": "x"})).await.ok();
+        owner.patch(format!("/v1/tasks/{task}"), json!({"title": "x"})).await.ok();
+    }
+}
+
+/// The second of two requests where one a minute is allowed.
+async fn limited(world: &World, operation: &str, method: &Method, template: &str) -> Option<Answer> {
+    let options = Options { auth_per_minute: 1, refresh_per_minute: 1, api_per_minute: 1, ..Options::default() };
+    let app = TestApp::over(Arc::clone(&world.app.store), options, TestClock::default());
+    let client = match operation {
+        "register" | "login" | "refreshSession" => app.anonymous(),
+        _ => app.with_token(world.owner.token.as_deref().unwrap()),
+    };
+    let call = || world.by(&client, operation, method, world.path(operation, template));
+    match operation {
+        // Logging out twice is not possible; what comes before it counts too.
+        "logout" => client.get("/v1/me").await,
+        _ => call().send().await,
+    };
+    Some(call().send().await)
+}

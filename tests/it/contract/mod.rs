@@ -1,0 +1,5 @@
+//! The published document as a whole, and that the API keeps it.
+
+mod coverage;
+mod drift;
+mod walk;

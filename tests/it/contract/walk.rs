@@ -1,0 +1,97 @@
+//! Every operation is documented as it should be, and refuses who has no token.
+
+use std::collections::BTreeSet;
+
+use pocket_tasks::api::published::{resolve, shared_schemas};
+use serde_json::Value;
+
+use crate::on_both_databases;
+use crate::support::document::{DOCUMENT, operations, statuses};
+use crate::support::{TestApp, TestDatabase};
+
+/// Operations that need no token; this list may only grow on purpose.
+const OPEN: [&str; 5] = ["register", "login", "refreshSession", "getLiveness", "getReadiness"];
+
+#[test]
+fn every_operation_has_an_id_a_tag_a_summary_and_a_description() {
+    let mut ids = BTreeSet::new();
+    for (id, _, path, operation) in operations() {
+        assert!(ids.insert(id.clone()), "{id} stands twice");
+        assert!(!operation["tags"].as_array().unwrap().is_empty(), "{id} has no tag");
+        for name in ["summary", "description"] {
+            assert!(operation[name].as_str().is_some_and(|text| text.len() > 5), "{id} has no {name}");
+        }
+        assert!(path.starts_with("/v1/") || path.starts_with("/v2/") || path.starts_with("/health/"), "{path}");
+        assert!(!path.ends_with('/'), "{path}");
+    }
+    assert_eq!(ids.len(), 24, "operations may not get lost: {ids:?}");
+}
+
+#[test]
+fn every_body_has_an_example_that_is_valid() {
+    let mut checked = 0;
+    for (id, _, _, operation) in operations() {
+        let bodies = std::iter::once(&operation["requestBody"])
+            .chain(operation["responses"].as_object().unwrap().values())
+            .map(|body| resolve(&DOCUMENT, body));
+        for media in bodies.filter_map(|body| body["content"].as_object()).flat_map(|content| content.values()) {
+            let named = media["examples"].as_object().into_iter().flat_map(|examples| examples.values());
+            let examples: Vec<&Value> =
+                media.get("example").into_iter().chain(named.map(|named| &named["value"])).collect();
+            assert!(!examples.is_empty(), "{id} has a body without an example: {media}");
+            let mut schema = media["schema"].clone();
+            schema["components"] = DOCUMENT["components"].clone();
+            let validator = jsonschema::draft202012::new(&schema).unwrap();
+            for example in examples {
+                let failures: Vec<String> = validator.iter_errors(example).map(|failure| failure.to_string()).collect();
+                assert!(failures.is_empty(), "{id}: {example}: {failures:?}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 100, "{checked}");
+}
+
+#[test]
+fn every_field_and_parameter_is_described() {
+    for (name, schema) in DOCUMENT["components"]["schemas"].as_object().unwrap() {
+        assert!(schema["description"].is_string(), "{name} has no description");
+        for (field, schema) in schema["properties"].as_object().into_iter().flatten() {
+            assert!(schema["description"].is_string(), "{name}.{field} has no description");
+        }
+    }
+    for (id, _, _, operation) in operations() {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            assert!(parameter["description"].is_string(), "{id}: {parameter}");
+        }
+    }
+}
+
+#[test]
+fn no_object_is_both_sent_and_received() {
+    // Requests are strict and responses may grow; one schema cannot be both.
+    assert_eq!(shared_schemas(&DOCUMENT), Vec::<String>::new());
+}
+
+#[test]
+fn operations_need_a_token_unless_listed() {
+    for (id, _, path, operation) in operations() {
+        let open = operation.get("security").is_none();
+        assert_eq!(open, OPEN.contains(&id.as_str()), "{id}");
+        if !path.starts_with("/health/") {
+            assert_eq!(statuses(operation).contains(&429), true, "{id} is limited");
+        }
+    }
+}
+
+on_both_databases! {
+    async fn every_operation_refuses_who_has_no_token(database: TestDatabase) {
+        let app = TestApp::new(&database, crate::support::Options::default()).await;
+        for (id, method, path, _) in operations().filter(|(id, ..)| !OPEN.contains(&id.as_str())) {
+            let path = path.replace("{project_id}", "x").replace("{task_id}", "x").replace("{session_id}", "x");
+            let answer = app.anonymous().call(method, path).send().await;
+            assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"pocket-tasks\"", "{id}");
+            answer.fails(401, "UNAUTHENTICATED");
+        }
+    }
+}

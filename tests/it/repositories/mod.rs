@@ -1,0 +1,1 @@
+//! The conformance suite of storage: the same tests on both databases.

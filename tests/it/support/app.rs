@@ -1,0 +1,96 @@
+//! The API in process, over a database of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pocket_tasks::api::Draining;
+use pocket_tasks::app;
+use pocket_tasks::config::{Config, LogFormat};
+use pocket_tasks::repositories::Store;
+use pocket_tasks::services::Services;
+use poem::endpoint::BoxEndpoint;
+use poem::{EndpointExt as _, Response};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Client, TestClock, TestDatabase};
+
+/// What a test wants otherwise than usual.
+#[derive(Clone)]
+pub(crate) struct Options {
+    pub(crate) auth_per_minute: u32,
+    pub(crate) refresh_per_minute: u32,
+    pub(crate) api_per_minute: u32,
+    pub(crate) request_timeout: Duration,
+    pub(crate) variables: Vec<(&'static str, &'static str)>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            auth_per_minute: 0,
+            refresh_per_minute: 0,
+            api_per_minute: 0,
+            request_timeout: Duration::from_secs(30),
+            variables: Vec::new(),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct TestApp {
+    pub(crate) endpoint: Arc<BoxEndpoint<'static, Response>>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) services: Services,
+    pub(crate) clock: TestClock,
+    pub(crate) draining: Draining,
+}
+
+impl TestApp {
+    pub(crate) async fn new(database: &TestDatabase, options: Options) -> Self {
+        Self::over(database.store().await, options, TestClock::default())
+    }
+
+    /// The API over a store of the test's own.
+    pub(crate) fn over(store: Arc<dyn Store>, options: Options, clock: TestClock) -> Self {
+        if let Ok(filter) = std::env::var("RUST_LOG") {
+            pocket_tasks::telemetry::init(LogFormat::Pretty, &filter);
+        }
+        let variables = [
+            ("JWT_SECRET", "only for tests: 32 bytes and more"),
+            ("BCRYPT_COST", "4"),
+            ("PUBLIC_URL", "http://127.0.0.1:3000"),
+        ];
+        let mut config = Config::from_variables(variables.into_iter().chain(options.variables)).unwrap();
+        config.rate_limits.auth_per_minute = options.auth_per_minute;
+        config.rate_limits.refresh_per_minute = options.refresh_per_minute;
+        config.rate_limits.api_per_minute = options.api_per_minute;
+        config.request_timeout = options.request_timeout;
+        let services = app::services(&config, Arc::clone(&store), clock.clock()).unwrap();
+        let draining = Draining::default();
+        let url = "http://127.0.0.1:3000".to_owned();
+        let endpoint = app::endpoint(&config, services.clone(), draining.clone(), url).unwrap().boxed();
+        Self { endpoint: Arc::new(endpoint), store, services, clock, draining }
+    }
+
+    /// A client without a token.
+    pub(crate) fn anonymous(&self) -> Client {
+        Client::new(self.clone(), None)
+    }
+
+    /// A client with any token.
+    pub(crate) fn with_token(&self, token: &str) -> Client {
+        Client::new(self.clone(), Some(token.to_owned()))
+    }
+
+    /// A new user who is logged in.
+    pub(crate) async fn user(&self) -> Client {
+        let number = Uuid::now_v7().simple();
+        let email = format!("user.{number}@example.com");
+        let body = json!({"email": email, "name": format!("User {number}"), "password": "correct horse"});
+        let session = self.anonymous().post("/v1/auth/register", body).await.created();
+        let mut client = self.with_token(session["access_token"].as_str().unwrap());
+        client.session = session;
+        client
+    }
+}

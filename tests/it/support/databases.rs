@@ -1,0 +1,173 @@
+//! A database of its own for each test, copied from one that was migrated once.
+//!
+//! SQLite: a file in a temporary folder. PostgreSQL: a database in the server that `TEST_POSTGRES_URL` names, by
+//! `CREATE DATABASE ... TEMPLATE`. Without that variable the PostgreSQL half is skipped, and the run says so; with
+//! `REQUIRE_POSTGRES=1` it fails instead.
+
+use std::future::Future;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Once};
+
+use pocket_tasks::database::{SeaStore, Settings};
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use super::TestApp;
+
+/// What a test can ask for.
+pub(crate) trait OnDatabase: Sized {
+    fn on(database: &TestDatabase) -> impl Future<Output = Self>;
+}
+
+impl OnDatabase for TestDatabase {
+    async fn on(database: &TestDatabase) -> Self {
+        database.clone()
+    }
+}
+
+impl OnDatabase for TestApp {
+    async fn on(database: &TestDatabase) -> Self {
+        Self::new(database, super::Options::default()).await
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct TestDatabase {
+    pub(crate) url: String,
+    home: Home,
+    opened: Arc<std::sync::Mutex<Vec<Arc<SeaStore>>>>,
+}
+
+#[derive(Clone)]
+enum Home {
+    Folder(#[expect(dead_code, reason = "it is removed when it is dropped")] Arc<TempDir>),
+    Server { admin: String, name: String },
+}
+
+impl TestDatabase {
+    fn new(url: String, home: Home) -> Self {
+        Self { url, home, opened: Arc::default() }
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self.home, Home::Server { .. })
+    }
+
+    /// The open database.
+    pub(crate) async fn store(&self) -> Arc<SeaStore> {
+        let first = self.opened.lock().unwrap().first().cloned();
+        match first {
+            Some(store) => store,
+            None => self.another_store().await,
+        }
+    }
+
+    /// Opens the database once more, as another process would. All are closed when the database is removed.
+    pub(crate) async fn another_store(&self) -> Arc<SeaStore> {
+        let store = Arc::new(SeaStore::open(&settings(&self.url)).await.unwrap());
+        self.opened.lock().unwrap().push(Arc::clone(&store));
+        store
+    }
+
+    pub(crate) async fn remove(self) {
+        let opened: Vec<_> = self.opened.lock().unwrap().drain(..).collect();
+        for store in opened {
+            store.close().await;
+        }
+        if let Home::Server { admin, name } = &self.home {
+            execute(admin, &format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)")).await;
+        }
+    }
+}
+
+fn settings(url: &str) -> Settings {
+    // Few connections: PostgreSQL has a hundred, and many tests run at once.
+    Settings { url: url.into(), max_connections: 4, migrate: false }
+}
+
+async fn migrate(url: &str) {
+    let store = SeaStore::open(&Settings { migrate: true, ..settings(url) }).await.unwrap();
+    store.close().await;
+}
+
+/// An empty database on SQLite, with the schema.
+pub(crate) async fn sqlite() -> TestDatabase {
+    static TEMPLATE: OnceCell<(TempDir, PathBuf)> = OnceCell::const_new();
+    let (_, template) = TEMPLATE
+        .get_or_init(async || {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("template.db");
+            migrate(&format!("sqlite://{}", file.display())).await;
+            (folder, file)
+        })
+        .await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("test.db");
+    std::fs::copy(template, &file).unwrap();
+    TestDatabase::new(format!("sqlite://{}", file.display()), Home::Folder(Arc::new(folder)))
+}
+
+/// A folder with no database in it yet, on SQLite.
+pub(crate) fn sqlite_without_schema() -> TestDatabase {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("new/test.db").display());
+    TestDatabase::new(url, Home::Folder(Arc::new(folder)))
+}
+
+/// An empty database on PostgreSQL, with the schema; `None` where there is no server.
+pub(crate) async fn postgres() -> Option<TestDatabase> {
+    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+    let admin = server()?;
+    let template = TEMPLATE
+        .get_or_init(async || {
+            let name = format!("pocket_tasks_template_{}", Uuid::now_v7().simple());
+            execute(&admin, &format!("CREATE DATABASE \"{name}\"")).await;
+            migrate(&within(&admin, &name)).await;
+            name
+        })
+        .await;
+    Some(create(admin, &format!("TEMPLATE \"{template}\"")).await)
+}
+
+/// A database on PostgreSQL without the schema; `None` where there is no server.
+pub(crate) async fn postgres_without_schema() -> Option<TestDatabase> {
+    Some(create(server()?, "").await)
+}
+
+async fn create(admin: String, how: &str) -> TestDatabase {
+    let name = format!("pocket_tasks_test_{}", Uuid::now_v7().simple());
+    execute(&admin, &format!("CREATE DATABASE \"{name}\" {how}")).await;
+    TestDatabase::new(within(&admin, &name), Home::Server { admin, name })
+}
+
+fn server() -> Option<String> {
+    static SAID: Once = Once::new();
+    let server = std::env::var("TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty());
+    if server.is_none() {
+        assert!(std::env::var_os("REQUIRE_POSTGRES").is_none(), "TEST_POSTGRES_URL is not set, and it is required");
+        // Past the capture of the test harness, which keeps quiet about tests that pass.
+        SAID.call_once(|| {
+            let _ = writeln!(
+                std::io::stderr(),
+                "\nSKIPPED: every test named on_postgres, because TEST_POSTGRES_URL is not set. \
+                 With PostgreSQL: .ci/with-postgres make test"
+            );
+        });
+    }
+    server
+}
+
+/// The same server, another database.
+fn within(admin: &str, name: &str) -> String {
+    let (server, _) = admin.rsplit_once('/').unwrap();
+    format!("{server}/{name}")
+}
+
+async fn execute(url: &str, statement: &str) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    connection.execute(sqlx::AssertSqlSafe(statement.to_owned())).await.unwrap();
+    connection.close().await.unwrap();
+}

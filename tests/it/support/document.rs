@@ -1,0 +1,123 @@
+//! The published document, and the check that an answer is in it: operation, status, media type, schema, headers.
+//!
+//! Stricter than the document itself in one way: a field that it does not name fails the test, although clients must
+//! put up with new fields.
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex};
+
+use jsonschema::Validator;
+use pocket_tasks::api::published::resolve;
+use pocket_tasks::api::validation::{Contract, Route};
+use poem::http::{Method, header};
+use serde_json::{Value, json};
+
+use super::Answer;
+
+pub(crate) static DOCUMENT: LazyLock<Value> = LazyLock::new(|| pocket_tasks::api::document().unwrap());
+static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::compile(&DOCUMENT).unwrap());
+static VALIDATORS: LazyLock<Mutex<HashMap<String, &'static Validator>>> = LazyLock::new(Mutex::default);
+
+/// Every operation: its id, method, path and description.
+pub(crate) fn operations() -> impl Iterator<Item = (String, Method, String, &'static Value)> {
+    DOCUMENT["paths"].as_object().unwrap().iter().flat_map(|(path, item)| {
+        item.as_object().unwrap().iter().map(move |(method, operation)| {
+            let id = operation["operationId"].as_str().unwrap().to_owned();
+            (id, method.to_uppercase().parse().unwrap(), path.clone(), operation)
+        })
+    })
+}
+
+/// The statuses that an operation documents.
+pub(crate) fn statuses(operation: &Value) -> Vec<u16> {
+    operation["responses"].as_object().unwrap().keys().map(|status| status.parse().unwrap()).collect()
+}
+
+/// Fails the test when the answer is not in the document.
+#[track_caller]
+pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
+    let place = format!("{method} {path} answered {}: {}", answer.status, answer.text);
+    assert!(answer.headers.contains_key("x-request-id"), "no X-Request-Id: {place}");
+    let operation = match CONTRACT.route(method, path.split('?').next().unwrap()) {
+        Route::Found(operation) => operation,
+        Route::WrongMethod { .. } | Route::Unknown => return check_outside(&place, answer),
+    };
+    let method = operation.method.as_str().to_lowercase();
+    let documented = &DOCUMENT["paths"][&operation.path][&method]["responses"][answer.status.as_str()];
+    assert!(!documented.is_null(), "the status is not documented for {}: {place}", operation.id);
+    let response = resolve(&DOCUMENT, documented);
+
+    for (name, described) in response["headers"].as_object().into_iter().flatten() {
+        let described = resolve(&DOCUMENT, described);
+        match answer.headers.get(name) {
+            Some(value) => check_header(described, value.to_str().unwrap(), &format!("{name} of {place}")),
+            None => assert_ne!(described["required"], true, "no {name}: {place}"),
+        }
+    }
+    match response.get("content").map(|content| &content["application/json"]["schema"]) {
+        None => assert!(answer.text.is_empty(), "a body where none is documented: {place}"),
+        Some(schema) => {
+            assert_eq!(answer.headers.get(header::CONTENT_TYPE).unwrap(), "application/json", "{place}");
+            let validator = validator(&format!("{} {}", operation.id, answer.status), schema);
+            if answer.headers.contains_key(header::CONTENT_ENCODING) {
+                return;
+            }
+            let failures: Vec<String> = validator
+                .iter_errors(&answer.body)
+                .map(|failure| format!("{}: {failure}", failure.instance_path()))
+                .collect();
+            assert!(failures.is_empty(), "{failures:#?}: {place}");
+        }
+    }
+    check_envelope(&place, answer);
+}
+
+/// An answer to what is no operation: the envelope, or a page.
+fn check_outside(place: &str, answer: &Answer) {
+    if answer.status.is_client_error() || answer.status.is_server_error() {
+        let validator = validator("outside", &json!({"$ref": "#/components/schemas/Error"}));
+        assert!(validator.is_valid(&answer.body), "{place}");
+        check_envelope(place, answer);
+    }
+}
+
+/// What the schema of an error cannot say.
+fn check_envelope(place: &str, answer: &Answer) {
+    if answer.status.as_u16() < 400 {
+        return;
+    }
+    let invalid = answer.body["error"] == "VALIDATION_FAILED";
+    assert_eq!(answer.body.get("details").is_some(), invalid, "details go with VALIDATION_FAILED: {place}");
+    assert_eq!(answer.body["request_id"], answer.headers["x-request-id"].to_str().unwrap(), "{place}");
+    for leak in ["SELECT", "sqlx", "sea_orm", "src/", "panicked", "serde"] {
+        assert!(!answer.text.contains(leak), "{leak} gives the inside away: {place}");
+    }
+}
+
+fn check_header(described: &Value, value: &str, place: &str) {
+    let schema = &described["schema"];
+    let value = match schema["type"].as_str() {
+        Some("integer") => json!(value.parse::<i64>().unwrap_or_else(|error| panic!("{error}: {place}"))),
+        _ => json!(value),
+    };
+    assert!(jsonschema::draft202012::is_valid(schema, &value), "{value} is not as documented: {place}");
+}
+
+fn validator(key: &str, schema: &Value) -> &'static Validator {
+    let mut validators = VALIDATORS.lock().unwrap();
+    validators.entry(key.to_owned()).or_insert_with(|| {
+        let mut components = DOCUMENT["components"].clone();
+        for schema in components["schemas"].as_object_mut().unwrap().values_mut() {
+            if schema["type"] == "object" {
+                schema["additionalProperties"] = json!(false);
+            }
+        }
+        let root = json!({"allOf": [schema], "components": components});
+        let validator = jsonschema::options()
+            .with_draft(jsonschema::Draft::Draft202012)
+            .should_validate_formats(true)
+            .build(&root)
+            .unwrap();
+        Box::leak(Box::new(validator))
+    })
+}

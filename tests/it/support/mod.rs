@@ -1,0 +1,43 @@
+//! What the tests stand on: a database of its own for each, the API in process, typed clients whose every answer is
+//! checked against the published document, and a clock that tests can set.
+
+pub(crate) mod app;
+pub(crate) mod client;
+pub(crate) mod clock;
+pub(crate) mod databases;
+pub(crate) mod document;
+pub(crate) mod faults;
+
+pub(crate) use app::{Options, TestApp};
+pub(crate) use client::{Answer, Client};
+pub(crate) use clock::TestClock;
+pub(crate) use databases::TestDatabase;
+
+/// Makes of each function one test on SQLite and one on PostgreSQL, each with a database of its own.
+///
+/// The argument is made by `From<TestDatabase>`-like constructors: a `TestApp`, or the `TestDatabase` itself.
+#[macro_export]
+macro_rules! on_both_databases {
+    ($($(#[$meta:meta])* async fn $name:ident($argument:ident: $type:ty) $body:block)*) => {$(
+        $(#[$meta])*
+        mod $name {
+            use super::*;
+
+            async fn body($argument: $type) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_sqlite() {
+                let database = $crate::support::databases::sqlite().await;
+                body(<$type as $crate::support::databases::OnDatabase>::on(&database).await).await;
+                database.remove().await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_postgres() {
+                let Some(database) = $crate::support::databases::postgres().await else { return };
+                body(<$type as $crate::support::databases::OnDatabase>::on(&database).await).await;
+                database.remove().await;
+            }
+        }
+    )*};
+}
