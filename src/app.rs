@@ -70,10 +70,9 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
         .with_context(|| format!("listening on {}:{}", config.host, config.port))?;
     let local = listener.local_addr().context("the address of the listener")?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{local}"));
-    tracing::info!(url = %format!("{public_url}/docs"), "the API is ready; its documentation is at this address");
-
     let draining = Draining::default();
-    let endpoint = endpoint(&config, services.clone(), draining.clone(), public_url)?;
+    let endpoint = endpoint(&config, services.clone(), draining.clone(), public_url.clone())?;
+    tracing::info!(url = %format!("{public_url}/docs"), "the API is ready; its documentation is at this address");
     let learning = tokio::spawn(learn(services, engine(&config), shutdown.clone()));
     let stopping = shutdown.clone();
     tokio::spawn(async move {

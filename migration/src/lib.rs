@@ -9,8 +9,8 @@ mod m0001_users_and_sessions;
 mod m0002_projects_and_members;
 mod m0003_tasks;
 
-pub use sea_orm_migration::prelude::MigratorTrait;
 use sea_orm_migration::prelude::*;
+pub use sea_orm_migration::{Migration, MigratorTrait};
 
 /// All changes, in order.
 #[derive(Debug)]

@@ -16,8 +16,12 @@ const RETRY_UNAVAILABLE: u64 = 1;
 
 /// A failure, on its way to the envelope.
 #[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct ApiError(Box<Failure>);
+
+#[derive(Debug, thiserror::Error)]
 #[error("{}", .code.as_str())]
-pub(super) struct ApiError {
+struct Failure {
     code: ErrorCode,
     message: Cow<'static, str>,
     details: Option<Vec<Detail>>,
@@ -37,19 +41,20 @@ enum Cause {
 
 impl ApiError {
     /// A failure with the usual sentence of its code.
-    pub(super) const fn new(code: ErrorCode) -> Self {
-        Self { code, message: Cow::Borrowed(code.message()), details: None, headers: Vec::new(), cause: None }
+    pub(super) fn new(code: ErrorCode) -> Self {
+        let message = Cow::Borrowed(code.message());
+        Self(Box::new(Failure { code, message, details: None, headers: Vec::new(), cause: None }))
     }
 
     /// The same failure with a more precise sentence.
     pub(super) fn because(mut self, message: impl Into<Cow<'static, str>>) -> Self {
-        self.message = message.into();
+        self.0.message = message.into();
         self
     }
 
     /// The same failure with a header more.
     pub(super) fn with_header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+        self.0.headers.push((name, value.into()));
         self
     }
 
@@ -59,12 +64,16 @@ impl ApiError {
             [only] => Cow::Owned(only.message.clone()),
             _ => Cow::Borrowed(ErrorCode::ValidationFailed.message()),
         };
-        Self { details: Some(details), message, ..Self::new(ErrorCode::ValidationFailed) }
+        let mut failure = Self::new(ErrorCode::ValidationFailed).because(message);
+        failure.0.details = Some(details);
+        failure
     }
 
     /// Something that must not happen.
     pub(super) fn internal(cause: anyhow::Error) -> Self {
-        Self { cause: Some(Cause::Other(cause)), ..Self::new(ErrorCode::Internal) }
+        let mut failure = Self::new(ErrorCode::Internal);
+        failure.0.cause = Some(Cause::Other(cause));
+        failure
     }
 }
 
@@ -72,16 +81,16 @@ impl From<services::Error> for ApiError {
     fn from(error: services::Error) -> Self {
         let mut failure = Self::new(error.code()).because(error.message());
         if let services::Error::Invalid(detail) = &error {
-            failure.details = Some(vec![detail.clone()]);
+            failure.0.details = Some(vec![detail.clone()]);
         }
-        failure.cause = Some(Cause::Service(error));
+        failure.0.cause = Some(Cause::Service(error));
         failure
     }
 }
 
 impl From<ApiError> for poem::Error {
     fn from(error: ApiError) -> Self {
-        let status = status(error.code);
+        let status = status(error.0.code);
         Self::new(error, status)
     }
 }
@@ -92,7 +101,7 @@ fn status(code: ErrorCode) -> StatusCode {
 
 /// Makes the response that says what failed, and logs what is our fault.
 pub(super) fn respond(error: poem::Error, request_id: &str) -> Response {
-    let failure = error.downcast::<ApiError>().unwrap_or_else(|other| {
+    let ApiError(failure) = error.downcast().unwrap_or_else(|other: poem::Error| {
         // What reaches this line is a gap in the gate, which answers for every error that poem could make.
         ApiError::internal(anyhow::anyhow!("{other}"))
     });
@@ -100,7 +109,7 @@ pub(super) fn respond(error: poem::Error, request_id: &str) -> Response {
         tracing::error!(
             request.id = request_id,
             error.code = failure.code.as_str(),
-            error = chain(&failure),
+            error = chain(&*failure),
             "a request failed"
         );
     }

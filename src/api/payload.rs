@@ -50,9 +50,9 @@ fn take<T: ParseFromJSON>(
         .map_err(|_| ApiError::internal(anyhow::anyhow!("a checked {} did not parse", T::name())).into())
 }
 
-fn json_request(content_types: &[&'static str], schema: impl Fn() -> MetaSchemaRef) -> Option<MetaRequest> {
+fn json_request(content_types: &[&'static str], schema: impl Fn() -> MetaSchemaRef) -> MetaRequest {
     let content = content_types.iter().map(|content_type| MetaMediaType { content_type, schema: schema() }).collect();
-    Some(MetaRequest { description: None, content, required: true })
+    MetaRequest { description: None, content, required: true }
 }
 
 macro_rules! checked_parts {
@@ -70,7 +70,7 @@ macro_rules! checked_parts {
             }
 
             fn request_meta() -> Option<MetaRequest> {
-                json_request(&$media_types, T::schema_ref)
+                Some(json_request(&$media_types, T::schema_ref))
             }
 
             async fn from_request(

@@ -118,7 +118,7 @@ impl RateLimits {
 type Keyed = RateLimiter<Key, DashMapStateStore<Key>, DefaultClock, StateInformationMiddleware>;
 
 struct Limiter {
-    limiter: Keyed,
+    buckets: Keyed,
     limit: NonZeroU32,
     period: Duration,
     clock: DefaultClock,
@@ -136,10 +136,10 @@ const SWEEP_EVERY: u32 = 4_096;
 impl Limiter {
     fn new(per_minute: u32) -> Option<Self> {
         let limit = NonZeroU32::new(per_minute)?;
-        let period = Duration::from_secs(60) / per_minute;
+        let period = Duration::from_mins(1) / per_minute;
         let quota = Quota::with_period(period)?.allow_burst(limit);
         Some(Self {
-            limiter: RateLimiter::keyed(quota).with_middleware::<StateInformationMiddleware>(),
+            buckets: RateLimiter::keyed(quota).with_middleware::<StateInformationMiddleware>(),
             limit,
             period,
             clock: DefaultClock::default(),
@@ -155,7 +155,7 @@ impl Limiter {
         // A flood comes from ever new addresses; users and accounts keep counters of their own.
         let crowded = self.full.load(Ordering::Relaxed) && matches!(key, Key::Address(_) | Key::Account(_));
         let key = if crowded { Key::Crowd(hasher.hash_one(&key) % CROWD) } else { key };
-        match self.limiter.check_key(&key) {
+        match self.buckets.check_key(&key) {
             Ok(state) => self.verdict(state.remaining_burst_capacity(), None),
             Err(refused) => {
                 let wait = refused.wait_time_from(self.clock.now());
@@ -170,10 +170,10 @@ impl Limiter {
     }
 
     fn sweep(&self) {
-        self.limiter.retain_recent();
-        let full = self.limiter.len() > MOST_KEYS;
+        self.buckets.retain_recent();
+        let full = self.buckets.len() > MOST_KEYS;
         if !full {
-            self.limiter.shrink_to_fit();
+            self.buckets.shrink_to_fit();
         }
         self.full.store(full, Ordering::Relaxed);
     }
@@ -224,7 +224,7 @@ mod tests {
         for n in 0..300_000_u128 {
             limits.count(Bucket::Auth, Key::address(IpAddr::V6((n << 64).into())));
         }
-        let keys = limits.auth.as_ref().unwrap().limiter.len();
+        let keys = limits.auth.as_ref().unwrap().buckets.len();
         assert!(keys <= MOST_KEYS + SWEEP_EVERY as usize + usize::try_from(CROWD).unwrap(), "{keys}");
     }
 }

@@ -6,8 +6,6 @@
 use poem_openapi::{Enum, Object};
 
 /// What went wrong, as a stable word for programs.
-///
-/// The list may grow: treat an unknown value by the status of the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ErrorCode {
@@ -167,8 +165,6 @@ impl ErrorCode {
 }
 
 /// Which rule a part of the request breaks.
-///
-/// The list may grow: treat an unknown value as "not valid".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 #[oai(rename_all = "snake_case")]
 pub enum DetailCode {

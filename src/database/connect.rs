@@ -63,20 +63,16 @@ impl Settings {
 /// Opens the connections: those that write, and those that only read.
 pub(super) async fn connect(settings: &Settings) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
     use secrecy::ExposeSecret as _;
-    match Engine::of(settings.url.expose_secret()) {
-        Some(Engine::Sqlite) => {
-            create_folder_of(settings.url.expose_secret())?;
-            // The writer comes first: it creates the file and switches it to write-ahead logging, which readers that
-            // may not write need to find.
-            let writer = Database::connect(sqlite(settings.options(1), false)).await?;
-            let reader = Database::connect(sqlite(settings.options(settings.max_connections), true)).await?;
-            Ok((writer, reader))
-        }
-        _ => {
-            let pool = Database::connect(settings.options(settings.max_connections)).await?;
-            Ok((pool.clone(), pool))
-        }
+    if Engine::of(settings.url.expose_secret()) != Some(Engine::Sqlite) {
+        let pool = Database::connect(settings.options(settings.max_connections)).await?;
+        return Ok((pool.clone(), pool));
     }
+    create_folder_of(settings.url.expose_secret())?;
+    // The writer comes first: it creates the file and switches it to write-ahead logging, which readers that may not
+    // write need to find.
+    let writer = Database::connect(sqlite(settings.options(1), false)).await?;
+    let reader = Database::connect(sqlite(settings.options(settings.max_connections), true)).await?;
+    Ok((writer, reader))
 }
 
 fn sqlite(mut options: ConnectOptions, read_only: bool) -> ConnectOptions {

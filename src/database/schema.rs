@@ -38,7 +38,7 @@ pub(super) async fn unmigrate(connection: &DatabaseConnection) -> Result<(), Sto
 pub(super) async fn status(connection: &DatabaseConnection) -> Result<Vec<Migration>, StoreError> {
     let transaction = locked(connection).await?;
     let pending = Migrator::get_pending_migrations(&transaction).await?;
-    let pending: Vec<&str> = pending.iter().map(|migration| migration.name()).collect();
+    let pending: Vec<&str> = pending.iter().map(migration::Migration::name).collect();
     let all = Migrator::get_migration_files();
     let describe = |name: &str| Migration { name: name.to_owned(), applied: !pending.contains(&name) };
     Ok(all.iter().map(|migration| describe(migration.name())).collect())

@@ -139,7 +139,7 @@ mod tests {
     const SECRET: &str = "a secret for tests, of 32 bytes.";
 
     fn tokens(secret: &str, previous: Option<&str>) -> AccessTokens {
-        AccessTokens::new(&secret.into(), previous.map(SecretString::from).as_ref(), Duration::from_secs(900))
+        AccessTokens::new(&secret.into(), previous.map(SecretString::from).as_ref(), Duration::from_mins(15))
     }
 
     fn claims() -> Claims {
@@ -154,7 +154,7 @@ mod tests {
         let token = tokens.sign(claims, NOW).unwrap();
         assert_eq!(tokens.verify(&token, NOW), Ok(claims));
         assert_eq!(tokens.verify(&token, NOW.plus(Duration::from_secs(899))), Ok(claims));
-        assert_eq!(tokens.verify(&token, NOW.plus(Duration::from_secs(900))), Err(TokenError::Expired));
+        assert_eq!(tokens.verify(&token, NOW.plus(Duration::from_mins(15))), Err(TokenError::Expired));
     }
 
     #[test]

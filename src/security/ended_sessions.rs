@@ -27,7 +27,7 @@ impl EndedSessions {
     #[must_use]
     pub fn since(&self, now: Timestamp) -> Timestamp {
         // A little longer, because the clocks of servers differ.
-        now.minus(self.keep).minus(Duration::from_secs(60))
+        now.minus(self.keep).minus(Duration::from_mins(1))
     }
 
     /// Notes that sessions were ended at or before `now`, and forgets those that no longer matter.
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn ended_sessions_are_forgotten_when_their_tokens_have_expired() {
-        let ended = EndedSessions::new(Duration::from_secs(900));
+        let ended = EndedSessions::new(Duration::from_mins(15));
         let (old, new) = (SessionId::generate(), SessionId::generate());
         let start = Timestamp(1_800_000_000_000);
         ended.insert([old], start);

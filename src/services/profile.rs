@@ -23,13 +23,13 @@ impl Profiles {
     }
 
     /// Changes the caller's own account.
-    pub async fn update(&self, caller: Caller, changes: UpdateMe) -> Result<User, Error> {
+    pub async fn update(&self, caller: Caller, patch: UpdateMe) -> Result<User, Error> {
         let transaction = self.0.store.begin().await?;
         let user = transaction.users().lock(caller.user).await?.ok_or(Error::TokenRevoked)?;
         let mut changed = User {
-            name: changes.name.unwrap_or_else(|| user.name.clone()),
-            timezone: changes.timezone.unwrap_or_else(|| user.timezone.clone()),
-            weekly_digest: changes.weekly_digest.unwrap_or(user.weekly_digest),
+            name: patch.name.unwrap_or_else(|| user.name.clone()),
+            timezone: patch.timezone.unwrap_or_else(|| user.timezone.clone()),
+            weekly_digest: patch.weekly_digest.unwrap_or(user.weekly_digest),
             ..user.clone()
         };
         if changed != user {

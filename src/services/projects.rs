@@ -66,16 +66,16 @@ impl Projects {
     }
 
     /// Changes a project. An archived one takes changes only together with being un-archived.
-    pub async fn update(&self, caller: Caller, id: ProjectId, changes: UpdateProject) -> Result<Project, Error> {
+    pub async fn update(&self, caller: Caller, id: ProjectId, patch: UpdateProject) -> Result<Project, Error> {
         let transaction = self.0.store.begin().await?;
         let project = lock(&*transaction, caller, id).await?;
         let project = project.filter(|project| project.deleted_at.is_none()).ok_or(Error::NotFound("project"))?;
         require(project.role, Action::ManageProject)?;
         let mut changed = Project {
-            name: changes.name.unwrap_or_else(|| project.name.clone()),
-            description: merged(changes.description, &project.description),
-            color: merged(changes.color, &project.color),
-            archived: changes.archived.unwrap_or(project.archived),
+            name: patch.name.unwrap_or_else(|| project.name.clone()),
+            description: merged(patch.description, project.description.as_ref()),
+            color: merged(patch.color, project.color.as_ref()),
+            archived: patch.archived.unwrap_or(project.archived),
             ..project.clone()
         };
         if changed != project {
@@ -125,9 +125,9 @@ async fn lock(repositories: &dyn Repositories, caller: Caller, id: ProjectId) ->
 }
 
 /// What a field of a merge patch makes of the value that was there (RFC 7396).
-pub(super) fn merged<T: Clone>(change: MaybeUndefined<T>, current: &Option<T>) -> Option<T> {
+pub(super) fn merged<T: Clone>(change: MaybeUndefined<T>, current: Option<&T>) -> Option<T> {
     match change {
-        MaybeUndefined::Undefined => current.clone(),
+        MaybeUndefined::Undefined => current.cloned(),
         MaybeUndefined::Null => None,
         MaybeUndefined::Value(value) => Some(value),
     }

@@ -68,22 +68,22 @@ impl Tasks {
         Ok(task)
     }
 
-    /// Changes a task: what the changes do not name stays.
-    pub async fn update(&self, caller: Caller, id: TaskId, changes: UpdateTask) -> Result<Task, Error> {
+    /// Changes a task: what the patch does not name stays.
+    pub async fn update(&self, caller: Caller, id: TaskId, patch: UpdateTask) -> Result<Task, Error> {
         let transaction = self.0.store.begin().await?;
         let found = live(transaction.tasks().lock(id, caller.user).await?)?;
         require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
         let task = found.task;
         let now = self.0.clock.now();
-        let status = changes.status.unwrap_or(task.status);
+        let status = patch.status.unwrap_or(task.status);
         let mut changed = Task {
-            title: changes.title.unwrap_or_else(|| task.title.clone()),
-            description: merged(changes.description, &task.description),
+            title: patch.title.unwrap_or_else(|| task.title.clone()),
+            description: merged(patch.description, task.description.as_ref()),
             status,
-            priority: changes.priority.unwrap_or(task.priority),
-            due_at: merged(changes.due_at, &task.due_at),
-            assignee_id: merged(changes.assignee_id, &task.assignee_id),
-            labels: changes.labels.unwrap_or_else(|| task.labels.clone()),
+            priority: patch.priority.unwrap_or(task.priority),
+            due_at: merged(patch.due_at, task.due_at.as_ref()),
+            assignee_id: merged(patch.assignee_id, task.assignee_id.as_ref()),
+            labels: patch.labels.unwrap_or_else(|| task.labels.clone()),
             completed_at: completion(status, task.completed_at, now),
             ..task.clone()
         };

@@ -129,9 +129,10 @@ impl Gate {
         if operation.answers_json {
             body::require_acceptable(&request)?;
         }
-        let body = match operation.takes_body {
-            true => body::read(&mut request, operation, self.body_limit, self.timeout).await?,
-            false => None,
+        let body = if operation.takes_body {
+            body::read(&mut request, operation, self.body_limit, self.timeout).await?
+        } else {
+            None
         };
         if bucket == Bucket::Auth {
             // By the account too, so that many addresses cannot guess at one password.

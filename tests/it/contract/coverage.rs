@@ -78,20 +78,24 @@ impl World {
             }
             "login" => json!({"email": self.owner.email(), "password": "correct horse"}),
             "refreshSession" => json!({"refresh_token": self.refresh_token}),
-            "updateMe" => json!({"name": "Another"}),
             "changePassword" => json!({"current_password": "correct horse", "new_password": "battery staple"}),
-            "createProject" | "updateProject" => json!({"name": "Another"}),
+            "updateMe" | "createProject" | "updateProject" => json!({"name": "Another"}),
             "createTask" | "updateTask" => json!({"title": "Another"}),
             _ => return None,
         })
     }
 
+    /// Who calls the operation as it should be: the owner, or nobody where no token is needed.
+    fn client_for(&self, app: &TestApp, operation: &str) -> Client {
+        match operation {
+            "register" | "login" | "refreshSession" => app.anonymous(),
+            _ => Client::new(app.clone(), self.owner.token.clone()),
+        }
+    }
+
     /// The request of an operation as it should be.
     fn good(&self, operation: &str, method: &Method, template: &str) -> Call {
-        let client = match operation {
-            "register" | "login" | "refreshSession" => self.app.anonymous(),
-            _ => self.owner.clone(),
-        };
+        let client = self.client_for(&self.app, operation);
         self.by(&client, operation, method, self.path(operation, template))
     }
 
@@ -155,10 +159,7 @@ async fn with_fault(world: &World, operation: &str, method: &Method, template: &
     let timeout = Duration::from_millis(if matches!(fault, Fault::Stuck) { 20 } else { 30_000 });
     let options = Options { request_timeout: timeout, ..Options::default() };
     let app = TestApp::over(Arc::new(FaultyStore(fault)), options, TestClock::default());
-    let client = match &world.good(operation, method, template) {
-        _ if operation == "register" || operation == "login" || operation == "refreshSession" => app.anonymous(),
-        _ => app.with_token(world.owner.token.as_deref().unwrap()),
-    };
+    let client = world.client_for(&app, operation);
     let refresh = json!({"refresh_token": "rt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"});
     let call = world.by(&client, operation, method, world.path(operation, template));
     if operation == "refreshSession" { call.json(&refresh).send().await } else { call.send().await }
@@ -218,10 +219,7 @@ on_both_databases! {
 async fn limited(world: &World, operation: &str, method: &Method, template: &str) -> Option<Answer> {
     let options = Options { auth_per_minute: 1, refresh_per_minute: 1, api_per_minute: 1, ..Options::default() };
     let app = TestApp::over(Arc::clone(&world.app.store), options, TestClock::default());
-    let client = match operation {
-        "register" | "login" | "refreshSession" => app.anonymous(),
-        _ => app.with_token(world.owner.token.as_deref().unwrap()),
-    };
+    let client = world.client_for(&app, operation);
     let call = || world.by(&client, operation, method, world.path(operation, template));
     match operation {
         // Logging out twice is not possible; what comes before it counts too.

@@ -120,9 +120,10 @@ impl Call {
         let compressed = headers.contains_key(header::CONTENT_ENCODING);
         let text = if compressed { String::new() } else { String::from_utf8(bytes.to_vec()).unwrap() };
         let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|value| value == "application/json");
-        let body = match is_json && !compressed {
-            true => serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}")),
-            false => Value::Null,
+        let body = if is_json && !compressed {
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
+        } else {
+            Value::Null
         };
         let answer = Answer { status, headers, body, text };
         document::check(&self.method, &self.path, &answer);
