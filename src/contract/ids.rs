@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
+use poem_openapi::types::{Example, ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -32,6 +32,12 @@ macro_rules! id_types {
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 parse_hyphenated(text).map(Self)
+            }
+        }
+
+        impl Example for $name {
+            fn example() -> Self {
+                Self::parse($example).unwrap_or(Self(Uuid::nil()))
             }
         }
 

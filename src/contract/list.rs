@@ -1,6 +1,6 @@
 //! Lists: how a caller asks for a part of one, and how it is told which part it got.
 
-use poem_openapi::types::{ParseFromJSON, ToJSON};
+use poem_openapi::types::{Example, ParseFromJSON, ToJSON};
 use poem_openapi::{Enum, Object};
 
 /// Which part of a list, as query parameters.
@@ -87,6 +87,7 @@ pub struct Page<T> {
 
 /// Where in the list a page stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
+#[oai(example)]
 pub struct PageMeta {
     /// How many items the whole list has.
     #[oai(validator(minimum(value = "0")))]
@@ -99,6 +100,12 @@ pub struct PageMeta {
     pub limit: u32,
     /// Whether there are items after this page.
     pub has_more: bool,
+}
+
+impl Example for PageMeta {
+    fn example() -> Self {
+        Self { total: 48, page: 1, limit: 20, has_more: true }
+    }
 }
 
 impl PageMeta {

@@ -1,6 +1,6 @@
 //! Projects, and the roles that people have in them.
 
-use poem_openapi::types::MaybeUndefined;
+use poem_openapi::types::{Example, MaybeUndefined};
 use poem_openapi::{Enum, Object};
 
 use super::list::{Direction, Paging, SortField};
@@ -21,6 +21,7 @@ pub enum Role {
 
 /// How many tasks a project has; those in the trash do not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
+#[oai(example)]
 pub struct TaskCounts {
     /// All tasks.
     #[oai(validator(minimum(value = "0")))]
@@ -28,6 +29,12 @@ pub struct TaskCounts {
     /// Those whose status is `done`.
     #[oai(validator(minimum(value = "0")))]
     pub done: i64,
+}
+
+impl Example for TaskCounts {
+    fn example() -> Self {
+        Self { total: 12, done: 5 }
+    }
 }
 
 impl TaskCounts {

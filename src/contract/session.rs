@@ -1,19 +1,21 @@
 //! Sessions: what logging in gives, and what a user sees of the places where the account is in use.
 
+use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
 use super::list::{Direction, Paging, SortField};
-use super::text::RefreshToken;
+use super::text::{AccessToken, RefreshToken, UserAgent};
 use super::user::User;
 use super::{SessionId, Timestamp};
 
 /// A session that has just begun or been refreshed, with the tokens that prove it.
 #[derive(Debug, Clone, Object)]
+#[oai(example)]
 pub struct Session {
     /// The user whose session it is.
     pub user: User,
     /// A signed JSON Web Token (RFC 7519) to send as `Authorization: Bearer <token>`.
-    pub access_token: String,
+    pub access_token: AccessToken,
     /// How to send the access token.
     pub token_type: TokenType,
     /// The seconds after which the access token ends.
@@ -21,6 +23,18 @@ pub struct Session {
     pub expires_in: u64,
     /// The token to get the next access token with. It works once; the answer has its successor.
     pub refresh_token: RefreshToken,
+}
+
+impl Example for Session {
+    fn example() -> Self {
+        Self {
+            user: User::example(),
+            access_token: AccessToken::example(),
+            token_type: TokenType::Bearer,
+            expires_in: 900,
+            refresh_token: RefreshToken::example(),
+        }
+    }
 }
 
 /// How an access token is sent (RFC 6750).
@@ -46,7 +60,7 @@ pub struct SessionInfo {
     /// Whether it is the session of this very request.
     pub current: bool,
     /// The `User-Agent` with which the session began.
-    pub user_agent: Option<String>,
+    pub user_agent: Option<UserAgent>,
     /// When the session began.
     pub created_at: Timestamp,
     /// When the session was last begun or refreshed.

@@ -8,7 +8,7 @@ use poem_openapi::{Enum, Object};
 use serde_json::Value;
 
 use super::list::{Direction, Paging, SortField};
-use super::text::{Label, SearchText, TaskDescription, TaskTitle};
+use super::text::{Label, OrderKey, SearchText, TaskDescription, TaskTitle};
 use super::{ProjectId, TaskId, Timestamp, UserId};
 
 /// How far a task has come.
@@ -62,7 +62,7 @@ pub struct Task {
     #[oai(validator(max_items = 20))]
     pub labels: Vec<Label>,
     /// Where the task stands in its project: an opaque text, to be compared byte by byte.
-    pub position: String,
+    pub position: OrderKey,
     /// The user who made the task.
     pub created_by: UserId,
     /// When the task was done; null unless its status is `done`.
@@ -229,13 +229,15 @@ impl ToJSON for AssigneeFilter {
 #[derive(Debug, Clone, Object)]
 pub struct TaskConditions {
     /// Only tasks with one of these statuses, separated by commas.
+    #[oai(validator(min_items = 1))]
     pub status: Option<Vec<TaskStatus>>,
     /// Only tasks with one of these priorities, separated by commas.
+    #[oai(validator(min_items = 1))]
     pub priority: Option<Vec<TaskPriority>>,
     /// Only tasks of this user (an id), of the caller (`me`) or of nobody (`none`).
     pub assignee_id: Option<AssigneeFilter>,
     /// Only tasks that have all of these labels, separated by commas.
-    #[oai(validator(max_items = 20))]
+    #[oai(validator(min_items = 1, max_items = 20))]
     pub label: Option<Vec<Label>>,
     /// Only tasks that are due before this time.
     pub due_before: Option<Timestamp>,

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Deref;
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use poem_openapi::types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use serde_json::Value;
 
 /// What a name looks like: no control characters, and something to see (the second class leaves out what Unicode
@@ -43,6 +43,13 @@ macro_rules! text_types {
             #[must_use]
             pub fn into_string(self) -> String {
                 self.0
+            }
+        }
+
+        impl Example for $name {
+            fn example() -> Self {
+                let schema = Self::schema_ref();
+                Self(schema.unwrap_inline().example.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned())
             }
         }
 
@@ -132,7 +139,13 @@ text_types! {
     /// A password to compare with the one that was set.
     PasswordAttempt { trim: false, format: "password", min_length: 1_usize, max_length: 72_usize, pattern: LINE_PATTERN, example: "correct horse battery" }
     /// A refresh token as it was given out.
-    RefreshToken { trim: false, min_length: 1_usize, max_length: 512_usize, pattern: LINE_PATTERN, example: "rt_zK3nq8…" }
+    RefreshToken { trim: false, min_length: 1_usize, max_length: 512_usize, pattern: LINE_PATTERN, example: "rt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
+    /// A signed JSON Web Token (RFC 7519).
+    AccessToken { trim: false, example: "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTkzNmY0ZSJ9.c2lnbmF0dXJl" }
+    /// What a client says it is (RFC 9110, section 10.1.5).
+    UserAgent { trim: false, example: "Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0" }
+    /// Where a task stands in its project; compared byte by byte.
+    OrderKey { trim: false, example: "a4" }
     /// The name of a time zone in the IANA database.
     TimeZone { trim: false, format: "iana-time-zone", max_length: 64_usize, example: "Europe/Berlin" }
     /// Words to search for: all of them must occur.
@@ -140,6 +153,9 @@ text_types! {
 }
 
 debug_without_text!(
+    AccessToken,
+    UserAgent,
+    OrderKey,
     PersonName,
     ProjectName,
     ProjectDescription,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use poem_openapi::types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use serde_json::Value;
 
 /// A point in time, in whole milliseconds since 1970-01-01T00:00:00Z.
@@ -62,6 +62,13 @@ impl fmt::Display for Timestamp {
     }
 }
 
+impl Example for Timestamp {
+    /// 2026-01-31T09:00:00.000Z
+    fn example() -> Self {
+        Self(1_769_850_000_000)
+    }
+}
+
 impl Type for Timestamp {
     const IS_REQUIRED: bool = true;
     type RawValueType = Self;
@@ -73,7 +80,7 @@ impl Type for Timestamp {
 
     fn schema_ref() -> MetaSchemaRef {
         MetaSchemaRef::Inline(Box::new(MetaSchema {
-            example: Some("2026-01-31T09:00:00.000Z".into()),
+            example: Some(Self::example().to_string().into()),
             ..MetaSchema::new_with_format("string", "date-time")
         }))
     }
@@ -114,6 +121,11 @@ mod tests {
         ] {
             assert_eq!(Timestamp::parse(input).map(|time| time.to_string()).as_deref(), Some(output), "{input}");
         }
+    }
+
+    #[test]
+    fn the_example_is_as_documented() {
+        assert_eq!(Timestamp::example().to_string(), "2026-01-31T09:00:00.000Z");
     }
 
     #[test]

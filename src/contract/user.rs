@@ -1,12 +1,14 @@
 //! Users, and what they may say about themselves.
 
 use poem_openapi::Object;
+use poem_openapi::types::Example;
 
 use super::text::{Email, Password, PasswordAttempt, PersonName, TimeZone};
 use super::{Timestamp, UserId};
 
 /// A person with an account.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[oai(example)]
 pub struct User {
     /// The id of the user.
     pub id: UserId,
@@ -27,6 +29,22 @@ pub struct User {
     pub created_at: Timestamp,
     /// When the account was last changed.
     pub updated_at: Timestamp,
+}
+
+impl Example for User {
+    fn example() -> Self {
+        Self {
+            id: UserId::example(),
+            email: Email::example(),
+            name: PersonName::example(),
+            timezone: TimeZone::example(),
+            weekly_digest: true,
+            email_verified: true,
+            version: 1,
+            created_at: Timestamp::example(),
+            updated_at: Timestamp::example(),
+        }
+    }
 }
 
 /// What it takes to make an account.

@@ -7,7 +7,7 @@ use super::text::{fold, search_text};
 use crate::contract::project::{Project, Role, TaskCounts};
 use crate::contract::task::{Task, TaskPriority, TaskStatus};
 use crate::contract::text::{
-    Color, Email, Label, PersonName, ProjectDescription, ProjectName, TaskDescription, TaskTitle, TimeZone,
+    Color, Email, Label, OrderKey, PersonName, ProjectDescription, ProjectName, TaskDescription, TaskTitle, TimeZone,
 };
 use crate::contract::user::User;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
@@ -157,7 +157,7 @@ pub(super) fn task(row: task::Model) -> Result<Task, StoreError> {
         due_at: row.due_at.map(Timestamp),
         assignee_id: row.assignee_id.map(UserId),
         labels: row.labels.split(',').filter(|label| !label.is_empty()).map(Label::trusted).collect(),
-        position: row.position,
+        position: OrderKey::trusted(row.position),
         created_by: UserId(row.created_by),
         completed_at: row.completed_at.map(Timestamp),
         deleted_at: row.deleted_at.map(Timestamp),
@@ -184,7 +184,7 @@ pub(super) fn task_changes(task: &Task) -> task::ActiveModel {
         due_key: Set(task.due_at.map_or(i64::MAX, |time| time.0)),
         assignee_id: Set(task.assignee_id.map(|id| id.0)),
         labels: Set(labels(&task.labels)),
-        position: Set(task.position.clone()),
+        position: Set(task.position.to_string()),
         completed_at: Set(task.completed_at.map(|time| time.0)),
         deleted_at: Set(task.deleted_at.map(|time| time.0)),
         version: Set(task.version),

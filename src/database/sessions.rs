@@ -13,6 +13,7 @@ use super::SeaRepositories;
 use super::entities::{refresh_token, session};
 use crate::contract::list::{Direction, Page, Paging, Sort};
 use crate::contract::session::{SessionInfo, SessionSort};
+use crate::contract::text::UserAgent;
 use crate::contract::{SessionId, Timestamp, UserId};
 use crate::repositories::{
     NewRefreshToken, NewSession, RefreshTokenRecord, SessionRecord, SessionRepository, StoreError,
@@ -30,7 +31,7 @@ fn info(row: session::Model) -> SessionInfo {
     SessionInfo {
         id: SessionId(row.id),
         current: false,
-        user_agent: row.user_agent,
+        user_agent: row.user_agent.map(UserAgent::trusted),
         created_at: Timestamp(row.created_at),
         last_used_at: Timestamp(row.last_used_at),
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::Error;
 use super::{Caller, Shared};
 use crate::contract::session::{Session, TokenType};
-use crate::contract::text::{Email, RefreshToken};
+use crate::contract::text::{AccessToken, Email, RefreshToken};
 use crate::contract::user::{Login, Register, User};
 use crate::contract::{SessionId, Timestamp, UserId};
 use crate::repositories::{NewRefreshToken, NewSession, RefreshTokenRecord, Transaction};
@@ -200,7 +200,7 @@ impl Accounts {
         let access_token = self.0.tokens.sign(claims, now).map_err(|error| Error::Token(Box::new(error)))?;
         Ok(Session {
             user,
-            access_token,
+            access_token: AccessToken::trusted(access_token),
             token_type: TokenType::Bearer,
             expires_in: self.0.tokens.ttl().as_secs(),
             refresh_token: RefreshToken::trusted(refresh_token.reveal()),

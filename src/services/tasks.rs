@@ -9,6 +9,7 @@ use super::projects::merged;
 use super::{Caller, Shared};
 use crate::contract::error::Place;
 use crate::contract::task::{NewTask, Task, TaskStatus, UpdateTask};
+use crate::contract::text::OrderKey;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::{Repositories, Store, TaskInProject};
 
@@ -54,7 +55,7 @@ impl Tasks {
             due_at: new.due_at,
             assignee_id: new.assignee_id,
             labels: new.labels,
-            position: order_key::after(&locked.last_position),
+            position: OrderKey::trusted(order_key::after(&locked.last_position)),
             created_by: caller.user,
             completed_at: completion(new.status, None, now),
             deleted_at: None,

@@ -62,7 +62,9 @@ fn query_parameters(schema: &Value, samples: &Samples) -> Vec<Value> {
         }
         parameter.insert("schema".to_owned(), property);
         complete(&mut parameter, samples);
-        parameter.entry("example").or_insert_with(|| samples.sample(&parameter_schema(schema, name)));
+        if !is_optional_query(&parameter) {
+            parameter.entry("example").or_insert_with(|| samples.sample(&parameter_schema(schema, name)));
+        }
         Value::Object(parameter)
     });
     parameters.collect()
@@ -72,16 +74,27 @@ fn parameter_schema(query: &Value, name: &str) -> Value {
     query.get("properties").and_then(|properties| properties.get(name)).cloned().unwrap_or_default()
 }
 
+/// Swagger UI fills the form with `example`: all filters at once would find nothing, and `page` and `offset` exclude each
+/// other. What is optional therefore has its examples in the schema only.
+fn is_optional_query(parameter: &Object) -> bool {
+    parameter.get("in").is_some_and(|place| place == "query")
+        && parameter.get("required").is_none_or(|required| required == false)
+}
+
 /// Moves to the parameter what the schema says for it, and describes the ids of the path.
 fn complete(parameter: &mut Object, samples: &Samples) {
     if let Some(mut schema) = parameter.shift_remove("schema") {
-        if !parameter.contains_key("example")
+        let stays = is_optional_query(parameter);
+        if !stays
+            && !parameter.contains_key("example")
             && let Some(example) = samples.stated(&schema)
         {
             parameter.insert("example".to_owned(), example);
         }
         if let Value::Object(schema) = &mut schema {
-            schema.shift_remove("examples");
+            if !stays {
+                schema.shift_remove("examples");
+            }
             for key in ["description", "deprecated"] {
                 if let Some(value) = schema.shift_remove(key) {
                     parameter.entry(key).or_insert(value);
