@@ -60,11 +60,10 @@ impl ApiError {
 
     /// A request that is not valid, with every failure of it.
     pub(super) fn invalid(details: Vec<Detail>) -> Self {
-        let message = match details.as_slice() {
-            [only] => Cow::Owned(only.message.clone()),
-            _ => Cow::Borrowed(ErrorCode::ValidationFailed.message()),
-        };
-        let mut failure = Self::new(ErrorCode::ValidationFailed).because(message);
+        let mut failure = Self::new(ErrorCode::ValidationFailed);
+        if let Some(first) = details.first() {
+            failure = failure.because(first.message.clone());
+        }
         failure.0.details = Some(details);
         failure
     }

@@ -2,4 +2,5 @@
 
 mod coverage;
 mod drift;
+mod readme;
 mod walk;
