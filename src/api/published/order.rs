@@ -40,6 +40,7 @@ const SCHEMA_END: [&str; 4] = ["required", "properties", "additionalProperties",
 pub(super) fn apply(document: &mut Value) {
     drop_unused_schemas(document);
     top_level(document);
+    tags(document);
     for kind in COMPONENTS {
         if let Some(members) = tree::components_mut(document, kind) {
             members.sort_keys();
@@ -54,6 +55,8 @@ pub(super) fn apply(document: &mut Value) {
         }
     }
     for (_, operation) in tree::operations_mut(document) {
+        // Said rather than left out: no token is needed on purpose.
+        operation.entry("security").or_insert_with(|| Value::Array(Vec::new()));
         arrange(operation, &OPERATION);
         for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Value::Object(parameter) = parameter {
@@ -77,6 +80,18 @@ pub(super) fn apply(document: &mut Value) {
 pub(super) fn top_level(document: &mut Value) {
     if let Value::Object(document) = document {
         arrange(document, &DOCUMENT);
+    }
+}
+
+/// Orders the tags as the operations that have them stand, which is the order in which one needs them.
+fn tags(document: &mut Value) {
+    let mut used: Vec<String> = Vec::new();
+    for (_, operation) in tree::operations_mut(document) {
+        let names = operation.get("tags").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        used.extend(names.map(str::to_owned));
+    }
+    if let Some(tags) = document.get_mut("tags").and_then(Value::as_array_mut) {
+        tags.sort_by_key(|tag| used.iter().position(|name| tag.get("name").is_some_and(|known| known == name)));
     }
 }
 

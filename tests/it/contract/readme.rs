@@ -7,7 +7,7 @@ use pocket_tasks::contract::error::{DetailCode, ErrorCode};
 use poem_openapi::registry::Registry;
 use poem_openapi::types::Type as _;
 
-use crate::support::document::operations;
+use crate::support::document::{needs_token, operations};
 
 const README: &str = include_str!("../../../README.md");
 
@@ -26,7 +26,7 @@ fn compare(name: &str, table: &str) {
 fn the_table_of_operations_is_current() {
     let mut table = "| Operation | | Token | What it does |\n|---|---|---|---|\n".to_owned();
     for (id, method, path, operation) in operations() {
-        let token = if operation.get("security").is_some() { "yes" } else { "-" };
+        let token = if needs_token(operation) { "yes" } else { "-" };
         let summary = operation["summary"].as_str().unwrap();
         let _ = writeln!(table, "| `{method} {path}` | `{id}` | {token} | {summary} |");
     }

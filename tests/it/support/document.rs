@@ -28,6 +28,11 @@ pub(crate) fn operations() -> impl Iterator<Item = (String, Method, String, &'st
     })
 }
 
+/// Whether an operation is only for who has a token.
+pub(crate) fn needs_token(operation: &Value) -> bool {
+    operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty())
+}
+
 /// The statuses that an operation documents.
 pub(crate) fn statuses(operation: &Value) -> Vec<u16> {
     operation["responses"].as_object().unwrap().keys().map(|status| status.parse().unwrap()).collect()
