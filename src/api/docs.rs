@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 
 use super::errors::{self, ApiError};
-use super::front::Wanted;
+use super::front::{Wanted, cors};
 use super::payload::set;
 use super::published;
 use crate::contract::error::ErrorCode;
@@ -28,6 +28,9 @@ use crate::contract::error::ErrorCode;
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// What can be done with a page.
+const ALLOW: &str = "GET, HEAD, OPTIONS";
 
 /// Only what this server serves may run or be loaded; styles and pictures that Swagger UI makes itself may too.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
@@ -83,9 +86,16 @@ impl Docs {
             }
             _ => return None,
         };
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let error = ApiError::new(ErrorCode::MethodNotAllowed).with_header(header::ALLOW, "GET, HEAD");
-            return Some(errors::respond(error.into(), request_id));
+        match *request.method() {
+            Method::GET | Method::HEAD => {}
+            Method::OPTIONS if cors::is_preflight(request) => return Some(cors::preflight(ALLOW)),
+            Method::OPTIONS => {
+                return Some(Response::builder().status(StatusCode::NO_CONTENT).header(header::ALLOW, ALLOW).finish());
+            }
+            _ => {
+                let error = ApiError::new(ErrorCode::MethodNotAllowed).with_header(header::ALLOW, ALLOW);
+                return Some(errors::respond(error.into(), request_id));
+            }
         }
         Some(page.map_or_else(
             || Response::builder().status(StatusCode::FOUND).header(header::LOCATION, "/docs").finish(),
@@ -117,7 +127,8 @@ impl Page {
     }
 
     fn answer(&self, request: &Request) -> Response {
-        let known = request.header(header::IF_NONE_MATCH).is_some_and(|tags| tags.contains(&self.etag));
+        let known =
+            request.header(header::IF_NONE_MATCH).is_some_and(|tags| tags.trim() == "*" || tags.contains(&self.etag));
         let mut response =
             Response::builder().status(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK }).finish();
         set(&mut response, header::ETAG, &self.etag);

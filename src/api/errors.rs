@@ -14,6 +14,10 @@ use crate::services;
 /// Seconds after which a busy server may be asked again.
 const RETRY_UNAVAILABLE: u64 = 1;
 
+/// The challenge of RFC 6750 for a token that was not made here, or not for here, or is no token at all.
+const UNREADABLE: &str =
+    r#"Bearer realm="pocket-tasks", error="invalid_token", error_description="The access token cannot be read""#;
+
 /// A failure, on its way to the envelope.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -66,6 +70,13 @@ impl ApiError {
         }
         failure.0.details = Some(details);
         failure
+    }
+
+    /// A caller who is not known. Who sent a token that cannot be read is told that the token is at fault.
+    pub(super) fn unauthenticated(error: services::Error, has_token: bool) -> Self {
+        let is_unreadable = has_token && matches!(error, services::Error::Unauthenticated);
+        let failure = Self::from(error);
+        if is_unreadable { failure.with_header(header::WWW_AUTHENTICATE, UNREADABLE) } else { failure }
     }
 
     /// Something that must not happen.

@@ -4,6 +4,7 @@
 //! before it started, or by another process, is learnt from storage.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -14,20 +15,35 @@ use crate::contract::{SessionId, Timestamp};
 pub struct EndedSessions {
     ended: RwLock<HashMap<SessionId, Timestamp>>,
     keep: Duration,
+    learnt_at: AtomicI64,
 }
+
+/// By how much the clocks of servers may differ, and a transaction may take from noting the time to being seen.
+const MARGIN: Duration = Duration::from_mins(1);
 
 impl EndedSessions {
     /// `keep` is how long an access token is good: after that its own end refuses it.
     #[must_use]
     pub fn new(keep: Duration) -> Self {
-        Self { ended: RwLock::default(), keep }
+        Self { ended: RwLock::default(), keep, learnt_at: AtomicI64::new(i64::MIN) }
     }
 
     /// Since when ended sessions matter at `now`.
+    fn since(&self, now: Timestamp) -> Timestamp {
+        now.minus(self.keep).minus(MARGIN)
+    }
+
+    /// Since when sessions may have ended that are not known yet.
     #[must_use]
-    pub fn since(&self, now: Timestamp) -> Timestamp {
-        // A little longer, because the clocks of servers differ.
-        now.minus(self.keep).minus(Duration::from_mins(1))
+    pub fn unknown_since(&self, now: Timestamp) -> Timestamp {
+        let learnt = Timestamp(self.learnt_at.load(Ordering::Relaxed)).minus(MARGIN);
+        learnt.max(self.since(now))
+    }
+
+    /// Notes all sessions that storage knew, when it was asked at `now`, to have ended since `unknown_since`.
+    pub fn learn(&self, sessions: impl IntoIterator<Item = SessionId>, now: Timestamp) {
+        self.insert(sessions, now);
+        self.learnt_at.store(now.0, Ordering::Relaxed);
     }
 
     /// Notes that sessions were ended at or before `now`, and forgets those that no longer matter.
@@ -53,6 +69,18 @@ impl EndedSessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_learnt_is_not_asked_for_again() {
+        let ended = EndedSessions::new(Duration::from_mins(15));
+        let start = Timestamp(1_800_000_000_000);
+        assert_eq!(ended.unknown_since(start), start.minus(Duration::from_mins(16)));
+        ended.learn([], start);
+        let later = start.plus(Duration::from_secs(5));
+        assert_eq!(ended.unknown_since(later), start.minus(Duration::from_mins(1)));
+        let much_later = start.plus(Duration::from_hours(1));
+        assert_eq!(ended.unknown_since(much_later), much_later.minus(Duration::from_mins(16)));
+    }
 
     #[test]
     fn ended_sessions_are_forgotten_when_their_tokens_have_expired() {

@@ -65,7 +65,14 @@ impl Accounts {
         let right = self.0.passwords.verify(login.password.into_string(), hash).await?;
         let Some(credentials) = credentials.filter(|_| right) else { return Err(Error::InvalidCredentials) };
         let transaction = self.0.store.begin().await?;
-        self.begin_session(transaction, credentials.user, device, self.0.clock.now()).await
+        // The password may have been changed while it was compared. Who changes it ends the sessions that are there,
+        // so this one must be there before, or not begin: whoever comes second waits for the lock.
+        let user = transaction.users().lock(credentials.user.id).await?.ok_or(Error::InvalidCredentials)?;
+        let current = transaction.users().find_credentials(user.id).await?;
+        if current.is_none_or(|current| current.password_hash != credentials.password_hash) {
+            return Err(Error::InvalidCredentials);
+        }
+        self.begin_session(transaction, user, device, self.0.clock.now()).await
     }
 
     /// Exchanges a refresh token for the next one, and a new access token.
@@ -128,9 +135,9 @@ impl Accounts {
     /// Learns of the sessions that were ended before this process started, or by another one.
     pub async fn learn_ended_sessions(&self) -> Result<(), Error> {
         let now = self.0.clock.now();
-        let since = self.0.ended_sessions.since(now);
+        let since = self.0.ended_sessions.unknown_since(now);
         let ended = self.0.store.read().sessions().list_ended(since).await?;
-        self.0.ended_sessions.insert(ended, now);
+        self.0.ended_sessions.learn(ended, now);
         Ok(())
     }
 

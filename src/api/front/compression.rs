@@ -21,7 +21,8 @@ impl Wanted {
         let values = request.headers().get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
         for item in values.flat_map(|value| value.split(',')) {
             let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
-            let quality = parameters.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
+            let quality = parameters.trim().strip_prefix(['q', 'Q']).and_then(|rest| rest.strip_prefix('='));
+            let quality = quality.map_or(Ok(1.0), str::parse::<f32>);
             let wanted = quality.is_ok_and(|quality| quality > 0.0);
             match name.trim().to_ascii_lowercase().as_str() {
                 "gzip" | "x-gzip" => by_name = Some(wanted),
@@ -37,7 +38,10 @@ impl Wanted {
         if !content_type.contains("json") || response.headers().contains_key(header::CONTENT_ENCODING) {
             return response;
         }
-        response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        // The pages of the documentation say so themselves.
+        if response.headers().get_all(header::VARY).iter().all(|value| value != "Accept-Encoding") {
+            response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        }
         if !self.0 {
             return response;
         }

@@ -61,14 +61,14 @@ fn is_localhost(origin: &str) -> bool {
 }
 
 /// Whether a browser asks if it may send a request.
-pub(super) fn is_preflight(request: &Request) -> bool {
+pub(in crate::api) fn is_preflight(request: &Request) -> bool {
     request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ORIGIN)
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// Tells a browser what may be sent to a path that takes these methods.
-pub(super) fn preflight(allow: &str) -> Response {
+pub(in crate::api) fn preflight(allow: &str) -> Response {
     let mut response = Response::builder().status(StatusCode::NO_CONTENT).finish();
     set(&mut response, header::ALLOW, allow);
     set(&mut response, header::ACCESS_CONTROL_ALLOW_METHODS, allow);

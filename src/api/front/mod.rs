@@ -3,7 +3,7 @@
 
 mod access_log;
 mod compression;
-mod cors;
+pub(super) mod cors;
 mod request_id;
 
 use std::sync::Arc;

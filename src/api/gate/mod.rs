@@ -106,7 +106,8 @@ impl Gate {
             _ => Key::address(client),
         };
         self.count(bucket, key, verdict)?;
-        let caller = caller.transpose().map_err(ApiError::from)?;
+        let has_token = client::bearer(&request).is_some();
+        let caller = caller.transpose().map_err(|error| ApiError::unauthenticated(error, has_token))?;
         guard::guarded(self.timeout, self.check_and_call(request, operation, caller, bucket, verdict)).await
     }
 

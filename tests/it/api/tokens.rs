@@ -1,0 +1,249 @@
+//! Access tokens and refresh tokens.
+
+use std::time::Duration;
+
+use poem::http::Method;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::on_both_databases;
+use crate::support::{Answer, Client, Options, TestApp, TestDatabase};
+
+const MINUTE: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
+
+async fn refresh(app: &TestApp, token: &str) -> Answer {
+    app.anonymous().post("/v1/auth/refresh", json!({"refresh_token": token})).await
+}
+
+/// Refreshes, and gives the next refresh token.
+async fn next(app: &TestApp, token: &str) -> String {
+    refresh_token(&refresh(app, token).await.ok())
+}
+
+fn refresh_token(session: &Value) -> String {
+    session["refresh_token"].as_str().unwrap().to_owned()
+}
+
+fn signed_in(app: &TestApp, session: &Value) -> Client {
+    app.with_token(session["access_token"].as_str().unwrap())
+}
+
+#[track_caller]
+fn refuses_the_token(answer: Answer, error: &str) {
+    let challenge = answer.header("www-authenticate");
+    assert!(challenge.starts_with("Bearer realm=\"pocket-tasks\", error=\"invalid_token\""), "{error}: {challenge}");
+    answer.fails(401, error);
+}
+
+on_both_databases! {
+    async fn an_access_token_is_good_for_15_minutes(app: TestApp) {
+        let user = app.user().await;
+        app.clock.advance(MINUTE * 14);
+        user.get("/v1/me").await.ok();
+        app.clock.advance(MINUTE);
+        refuses_the_token(user.get("/v1/me").await, "TOKEN_EXPIRED");
+        refuses_the_token(user.delete("/v1/me/sessions/x").await, "TOKEN_EXPIRED");
+        let session = refresh(&app, &refresh_token(&user.session)).await.ok();
+        signed_in(&app, &session).get("/v1/me").await.ok();
+    }
+
+    async fn without_a_token_the_challenge_names_no_error(app: TestApp) {
+        let user = app.user().await;
+        let token = user.token.as_deref().unwrap();
+        for authorization in [None, Some("Basic YWRhOmFkYQ=="), Some(token)] {
+            let call = app.anonymous().call(Method::GET, "/v1/me");
+            let call = authorization.into_iter().fold(call, |call, value| call.header("authorization", value));
+            let answer = call.send().await;
+            assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"pocket-tasks\"", "{authorization:?}");
+            answer.fails(401, "UNAUTHENTICATED");
+        }
+    }
+
+    async fn a_token_that_cannot_be_read_is_refused_as_such(app: TestApp) {
+        let user = app.user().await;
+        let token = user.token.as_deref().unwrap();
+        let (head, signature) = token.rsplit_once('.').unwrap();
+        let other = app.user().await;
+        let (_, others_signature) = other.token.as_deref().unwrap().rsplit_once('.').unwrap();
+        for garbage in [
+            "x".to_owned(),
+            "a.b.c".to_owned(),
+            "pt_not_yet".to_owned(),
+            refresh_token(&user.session),
+            format!("{head}."),
+            format!("{head}.{others_signature}"),
+            format!("{token}x"),
+            format!("{token}, {token}"),
+            signature.to_owned(),
+        ] {
+            refuses_the_token(app.with_token(&garbage).get("/v1/me").await, "UNAUTHENTICATED");
+        }
+        let call = app.anonymous().call(Method::GET, "/v1/me");
+        call.header("authorization", &format!("bearer {token}")).send().await.ok();
+    }
+
+    async fn logging_out_ends_all_tokens_of_the_session_at_once(app: TestApp) {
+        let user = app.user().await;
+        let elsewhere = json!({"email": user.email(), "password": "correct horse"});
+        let elsewhere = app.anonymous().post("/v1/auth/login", elsewhere).await.ok();
+        let refreshed = refresh(&app, &refresh_token(&user.session)).await.ok();
+        user.post_empty("/v1/auth/logout").await.no_content();
+        refuses_the_token(user.get("/v1/me").await, "TOKEN_REVOKED");
+        refuses_the_token(user.post_empty("/v1/auth/logout").await, "TOKEN_REVOKED");
+        refuses_the_token(signed_in(&app, &refreshed).get("/v1/me").await, "TOKEN_REVOKED");
+        for token in [&user.session, &refreshed].map(refresh_token) {
+            refresh(&app, &token).await.fails(401, "INVALID_REFRESH_TOKEN");
+        }
+        signed_in(&app, &elsewhere).get("/v1/me").await.ok();
+        refresh(&app, &refresh_token(&elsewhere)).await.ok();
+    }
+
+    async fn another_process_learns_of_ended_sessions(database: TestDatabase) {
+        let here = TestApp::new(&database, Options::default()).await;
+        let there = TestApp::over(database.another_store().await, Options::default(), here.clock.clone());
+        let (leaving, staying) = (here.user().await, here.user().await);
+        let [leaving_there, staying_there] = [&leaving, &staying].map(|user| signed_in(&there, &user.session));
+        leaving_there.get("/v1/me").await.ok();
+        leaving.post_empty("/v1/auth/logout").await.no_content();
+        there.services.accounts.learn_ended_sessions().await.unwrap();
+        refuses_the_token(leaving_there.get("/v1/me").await, "TOKEN_REVOKED");
+        staying_there.get("/v1/me").await.ok();
+        // As does a process that only starts now, while the token lasts.
+        here.clock.advance(MINUTE * 14);
+        let new = TestApp::over(database.another_store().await, Options::default(), here.clock.clone());
+        new.services.accounts.learn_ended_sessions().await.unwrap();
+        refuses_the_token(signed_in(&new, &leaving.session).get("/v1/me").await, "TOKEN_REVOKED");
+        signed_in(&new, &staying.session).get("/v1/me").await.ok();
+    }
+
+    async fn refreshing_gives_new_tokens_of_the_same_session(app: TestApp) {
+        let user = app.user().await;
+        app.clock.advance(MINUTE);
+        let session = refresh(&app, &refresh_token(&user.session)).await.ok();
+        assert_ne!(session["refresh_token"], user.session["refresh_token"]);
+        assert_ne!(session["access_token"], user.session["access_token"]);
+        assert_eq!(session["user"], user.session["user"]);
+        assert_eq!(session["expires_in"], 900);
+        let sessions = signed_in(&app, &session).get("/v1/me/sessions").await.ok();
+        assert_eq!(sessions["meta"]["total"], 1, "no other session began");
+        assert_eq!(sessions["data"][0]["current"], true);
+        // The access token from before goes on to its own end.
+        user.get("/v1/me").await.ok();
+    }
+
+    async fn a_refreshed_session_knows_the_user_of_today(app: TestApp) {
+        let user = app.user().await;
+        let changed = user.patch("/v1/me", json!({"name": "Another"})).await.ok();
+        let session = refresh(&app, &refresh_token(&user.session)).await.ok();
+        assert_eq!(session["user"], changed);
+    }
+
+    async fn a_spent_token_answers_with_the_same_successor(app: TestApp) {
+        let first = refresh_token(&app.user().await.session);
+        let second = next(&app, &first).await;
+        for _ in 0..3 {
+            assert_eq!(next(&app, &first).await, second);
+        }
+        app.clock.advance(Duration::from_secs(20));
+        let session = refresh(&app, &first).await.ok();
+        assert_eq!(refresh_token(&session), second);
+        signed_in(&app, &session).get("/v1/me").await.ok();
+        assert_ne!(next(&app, &second).await, second, "the successor works");
+    }
+
+    async fn many_tabs_that_refresh_at_once_stay_logged_in(app: TestApp) {
+        let token = refresh_token(&app.user().await.session);
+        let mut tabs = JoinSet::new();
+        for _ in 0..10 {
+            let (app, token) = (app.clone(), token.clone());
+            tabs.spawn(async move { next(&app, &token).await });
+        }
+        let successors = tabs.join_all().await;
+        assert_eq!(successors, vec![successors[0].clone(); 10]);
+        assert_ne!(successors[0], token);
+        next(&app, &successors[0]).await;
+    }
+
+    async fn within_the_grace_a_chain_of_spent_tokens_leads_to_the_good_one(app: TestApp) {
+        let mut spent = vec![refresh_token(&app.user().await.session)];
+        for _ in 0..4 {
+            spent.push(next(&app, spent.last().unwrap()).await);
+        }
+        let good = spent.pop().unwrap();
+        for token in &spent {
+            assert_eq!(next(&app, token).await, good);
+        }
+        assert_ne!(next(&app, &good).await, good, "nobody spent it by asking for it");
+    }
+
+    async fn a_token_that_is_used_after_the_grace_ends_the_session(app: TestApp) {
+        let user = app.user().await;
+        let elsewhere = json!({"email": user.email(), "password": "correct horse"});
+        let elsewhere = app.anonymous().post("/v1/auth/login", elsewhere).await.ok();
+        let first = refresh_token(&user.session);
+        let session = refresh(&app, &first).await.ok();
+        app.clock.advance(Duration::from_secs(30));
+        let answer = refresh(&app, &first).await;
+        assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"pocket-tasks\"");
+        answer.fails(401, "REFRESH_TOKEN_REUSED");
+        refuses_the_token(user.get("/v1/me").await, "TOKEN_REVOKED");
+        refuses_the_token(signed_in(&app, &session).get("/v1/me").await, "TOKEN_REVOKED");
+        for token in [first, refresh_token(&session)] {
+            refresh(&app, &token).await.fails(401, "INVALID_REFRESH_TOKEN");
+        }
+        // The user's other sessions have nothing to do with it.
+        let elsewhere = signed_in(&app, &elsewhere);
+        assert_eq!(elsewhere.get("/v1/me/sessions").await.ok()["meta"]["total"], 1);
+    }
+
+    async fn the_grace_begins_when_the_token_is_first_spent(app: TestApp) {
+        let first = refresh_token(&app.user().await.session);
+        let second = next(&app, &first).await;
+        for _ in 0..2 {
+            app.clock.advance(MINUTE / 6);
+            assert_eq!(next(&app, &first).await, second);
+        }
+        app.clock.advance(MINUTE / 6);
+        refresh(&app, &first).await.fails(401, "REFRESH_TOKEN_REUSED");
+    }
+
+    async fn without_a_grace_a_token_works_once(database: TestDatabase) {
+        let variables = vec![("REFRESH_GRACE_SECONDS", "0")];
+        let app = TestApp::new(&database, Options { variables, ..Options::default() }).await;
+        let first = refresh_token(&app.user().await.session);
+        next(&app, &first).await;
+        refresh(&app, &first).await.fails(401, "REFRESH_TOKEN_REUSED");
+    }
+
+    async fn a_refresh_token_is_good_for_30_days(app: TestApp) {
+        let user = app.user().await;
+        app.clock.advance(DAY * 29);
+        let second = next(&app, &refresh_token(&user.session)).await;
+        // Each refresh begins the 30 days anew.
+        app.clock.advance(DAY * 29);
+        let third = next(&app, &second).await;
+        app.clock.advance(DAY * 30);
+        refresh(&app, &third).await.fails(401, "INVALID_REFRESH_TOKEN");
+    }
+
+    async fn what_is_no_refresh_token_is_refused(app: TestApp) {
+        let user = app.user().await;
+        let access_token = user.token.as_deref().unwrap();
+        let unknown = format!("rt_{}", "A".repeat(43));
+        for token in [&unknown, "rt_", "x", access_token, refresh_token(&user.session).trim_start_matches("rt_")] {
+            let answer = refresh(&app, token).await;
+            assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"pocket-tasks\"");
+            answer.fails(401, "INVALID_REFRESH_TOKEN");
+        }
+        for (body, failure) in [
+            (json!({}), "refresh_token:required"),
+            (json!({"refresh_token": ""}), "refresh_token:too_short"),
+            (json!({"refresh_token": null}), "refresh_token:null"),
+            (json!({"refresh_token": "x".repeat(513)}), "refresh_token:too_long"),
+            (json!({"refresh_token": unknown, "user_id": 1}), "user_id:unknown_field"),
+        ] {
+            app.anonymous().post("/v1/auth/refresh", body).await.invalid(&[failure]);
+        }
+    }
+}
