@@ -84,6 +84,11 @@ macro_rules! id_types {
             fn parse_from_parameter(value: &str) -> ParseResult<Self> {
                 Ok(Self::parse(value).unwrap_or(Self(Uuid::nil())))
             }
+
+            /// Never fails either: a path id whose escapes are no UTF-8 does not arrive here at all.
+            fn parse_from_parameters<I: IntoIterator<Item = A>, A: AsRef<str>>(iter: I) -> ParseResult<Self> {
+                Self::parse_from_parameter(iter.into_iter().next().as_ref().map_or("", AsRef::as_ref))
+            }
         }
 
         impl ToJSON for $name {

@@ -30,9 +30,13 @@ struct VisibleHead {
     assignee_known: bool,
 }
 
-/// Whether the assignee that is filtered by is a member of the projects that `within` selects.
-fn assignee_known(filter: &TaskFilter, within: impl FnOnce(&mut SelectStatement)) -> Expr {
-    let Some(Assignee::User(assignee)) = filter.assignee else { return Expr::val(true) };
+/// Whether the assignee that is filtered by is a member of the projects that `within` selects. The reader is always
+/// known: who is a member of nothing may ask for their own tasks, and has none.
+fn assignee_known(filter: &TaskFilter, reader: UserId, within: impl FnOnce(&mut SelectStatement)) -> Expr {
+    let assignee = match filter.assignee {
+        Some(Assignee::User(assignee)) if assignee != reader => assignee,
+        _ => return Expr::val(true),
+    };
     let mut memberships = Query::select();
     memberships
         .expr(Expr::val(1))
@@ -63,7 +67,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         } else {
             scalar(count(matching.clone()))
         };
-        let known = assignee_known(filter, |memberships| {
+        let known = assignee_known(filter, reader, |memberships| {
             memberships.and_where(Expr::col(("assignees", member::Column::ProjectId)).eq(project.0));
         });
         let head = project::Entity::find_by_id(project.0)
@@ -97,7 +101,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
             .join(JoinType::InnerJoin, project_of_task())
             .filter(project::Column::DeletedAt.is_null())
             .filter(task_filter::condition(filter, self.is_postgres()));
-        let known = assignee_known(filter, |memberships| {
+        let known = assignee_known(filter, reader, |memberships| {
             let mut mine = Query::select();
             mine.column(member::Column::ProjectId)
                 .from(member::Entity)

@@ -1,0 +1,135 @@
+//! The commands that do not serve.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use serde_json::Value;
+
+use super::program::{Server, run};
+
+#[test]
+fn the_schema_is_shown_and_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [("DATA_DIR", "data")];
+    let states = |arguments: &[&str]| {
+        let ended = run(folder.path(), arguments, &variables).succeeded();
+        let lines = ended.output.iter().map(|line| line.split_once("  ").unwrap_or_else(|| panic!("{line}")));
+        lines.map(|(state, name)| (state.to_owned(), name.to_owned())).unzip::<_, _, Vec<_>, Vec<_>>()
+    };
+    let (before, names) = states(&["migrate", "status"]);
+    assert!(names.len() >= 3 && names[0].starts_with("m0001"), "{names:?}");
+    assert!(before.iter().all(|state| state == "pending"), "{before:?}");
+    for arguments in [&["migrate", "up"][..], &["migrate", "status"], &["migrate"]] {
+        let (after, again) = states(arguments);
+        assert!(after.iter().all(|state| state == "applied"), "{arguments:?}: {after:?}");
+        assert_eq!(again, names);
+    }
+}
+
+#[test]
+fn the_document_is_written_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("openapi/openapi.yaml");
+    // It needs no settings, so wrong ones are no matter.
+    let openapi = |arguments: &[&str]| run(folder.path(), &[&["openapi"], arguments].concat(), &[("PORT", "none")]);
+
+    let missing = openapi(&["--check"]);
+    assert_eq!(missing.status, Some(1));
+    assert!(missing.errors.contains("openapi/openapi.yaml"), "{}", missing.errors);
+    openapi(&[]).succeeded();
+    openapi(&["--check"]).succeeded();
+
+    let written = fs::read_to_string(&path).unwrap();
+    fs::write(&path, written.replacen("Pocket Tasks", "Other Tasks", 1)).unwrap();
+    let differs = openapi(&["--check"]);
+    assert_eq!(differs.status, Some(1));
+    let line = written.lines().position(|line| line.contains("Pocket Tasks")).unwrap() + 1;
+    assert!(differs.errors.contains(&format!("line {line} ")), "{}", differs.errors);
+    fs::write(&path, written.trim_end().rsplit_once('\n').unwrap().0).unwrap();
+    assert_eq!(openapi(&["--check"]).status, Some(1), "the last line is missing");
+}
+
+#[test]
+fn the_document_is_printed_in_both_formats_and_nothing_else_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let print = |format| run(folder.path(), &["openapi", "--format", format], &[]).succeeded().output.join("\n");
+    let json: Value = serde_json::from_str(&print("json")).unwrap();
+    let yaml: Value = serde_yaml_ng::from_str(&print("yaml")).unwrap();
+    assert_eq!(json["openapi"], "3.1.0");
+    assert_eq!(json, yaml);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was written");
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_is_no_reason_to_panic() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pocket-tasks"))
+        .args(["openapi", "--format", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut errors = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    child.wait().unwrap();
+    assert!(!errors.contains("panicked"), "{errors}");
+}
+
+#[test]
+fn a_container_learns_whether_the_server_is_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let port = server.address.port().to_string();
+    // The server of a container listens on all addresses.
+    for host in ["127.0.0.1", "0.0.0.0"] {
+        let ended = run(folder.path(), &["healthcheck"], &[("PORT", &port), ("HOST", host)]).succeeded();
+        assert_eq!(ended.output, [""; 0]);
+    }
+    server.stop();
+}
+
+#[test]
+fn a_server_that_is_not_ready_is_ill() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 1024];
+        let length = stream.read(&mut request).unwrap();
+        stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").unwrap();
+        String::from_utf8_lossy(&request[..length]).into_owned()
+    });
+    let variables = [("PORT", port.as_str())];
+    let ended = run(folder.path(), &["healthcheck"], &variables);
+    assert_eq!(ended.status, Some(1));
+    assert!(ended.errors.contains("503"), "{}", ended.errors);
+    assert!(server.join().unwrap().starts_with("GET /health/ready HTTP/1.1\r\n"));
+    // The listener is gone by now.
+    assert_eq!(run(folder.path(), &["healthcheck"], &variables).status, Some(1));
+}
+
+#[test]
+fn a_server_that_says_nothing_is_ill() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let ended = run(folder.path(), &["healthcheck"], &[("PORT", &port)]);
+    assert_eq!(ended.status, Some(1), "{}", ended.errors);
+}
+
+#[test]
+fn it_says_its_version_and_its_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    // Neither asks for settings.
+    let print = |argument| run(folder.path(), &[argument], &[("PORT", "none")]).succeeded().output.join("\n");
+    assert_eq!(print("--version"), format!("pocket-tasks {}", env!("CARGO_PKG_VERSION")));
+    let help = print("--help");
+    for command in ["serve", "migrate", "openapi", "healthcheck"] {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{help}");
+    }
+    assert_eq!(run(folder.path(), &["nonsense"], &[]).status, Some(2));
+}

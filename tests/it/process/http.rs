@@ -1,0 +1,68 @@
+//! Just enough of HTTP/1.1 to talk to the program over a plain socket.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+
+use serde_json::Value;
+
+use super::program::PATIENCE;
+
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) head: String,
+    /// The body as JSON; null when there is none.
+    pub(super) body: Value,
+}
+
+impl Answer {
+    #[track_caller]
+    pub(super) fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}\n{}", self.head, self.body);
+        self.body
+    }
+}
+
+/// A connection on which nothing is waited for for ever.
+pub(super) fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// The request of an operation; the head ends with `extra`, lines that each end with CRLF.
+pub(super) fn head(method: &str, path: &str, token: Option<&str>, extra: &str) -> String {
+    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{token}{extra}\r\n")
+}
+
+/// The headers that go with a JSON body.
+pub(super) fn json_headers(body: &str) -> String {
+    format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
+}
+
+/// Reads the answer to the end of the connection.
+pub(super) fn read(stream: &mut TcpStream) -> Answer {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_str(body).unwrap() };
+    Answer { status, head: head.to_owned(), body }
+}
+
+/// Sends a request as it stands, and reads its answer.
+pub(super) fn send(address: SocketAddr, request: &str) -> Answer {
+    let mut stream = connect(address);
+    stream.write_all(request.as_bytes()).unwrap();
+    read(&mut stream)
+}
+
+pub(super) fn get(address: SocketAddr, path: &str, token: Option<&str>) -> Answer {
+    send(address, &head("GET", path, token, ""))
+}
+
+pub(super) fn post(address: SocketAddr, path: &str, token: Option<&str>, body: &Value) -> Answer {
+    let body = body.to_string();
+    send(address, &(head("POST", path, token, &json_headers(&body)) + &body))
+}

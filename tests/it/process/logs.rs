@@ -1,0 +1,114 @@
+//! The log: one line for each request, nothing secret, each failure once.
+
+use serde_json::{Value, json};
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
+
+use super::http;
+use super::program::{Program, Server};
+
+/// The lines about a request.
+fn about<'a>(log: &'a [Value], request_id: &str) -> Vec<&'a Value> {
+    log.iter().filter(|entry| entry["request.id"] == request_id).collect()
+}
+
+#[test]
+fn each_request_has_one_line_with_its_id_and_nothing_secret_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let session = server.register("ada@example.com");
+    let token = session["access_token"].as_str();
+    let get = |path: &str, id: &str| {
+        let request = http::head("GET", path, token, &format!("X-Request-Id: {id}\r\n"));
+        http::send(server.address, &request)
+    };
+    get("/v1/projects?q=hunter1&limit=5", "list").expect(200);
+    get("/v1/projects?nonsense=hunter2", "invalid").expect(400);
+    get("/nothing/here?token=hunter3", "nothing").expect(404);
+    let refused = http::get(server.address, "/v1/me", Some("hunter4")).expect(401);
+    let refresh = json!({"refresh_token": session["refresh_token"]});
+    let refreshed = http::post(server.address, "/v1/auth/refresh", None, &refresh).expect(200);
+    let login = json!({"email": "ada@example.com", "password": "hunter5 hunter5"});
+    http::post(server.address, "/v1/auth/login", None, &login).expect(401);
+
+    let ended = server.stop();
+    let log = ended.log();
+    let unauthenticated = refused["request_id"].as_str().unwrap();
+    for (id, method, path, status, operation) in [
+        ("list", "GET", "/v1/projects", 200, "listProjects"),
+        ("invalid", "GET", "/v1/projects", 400, "listProjects"),
+        ("nothing", "GET", "/nothing/here", 404, ""),
+        (unauthenticated, "GET", "/v1/me", 401, "getMe"),
+    ] {
+        let lines = about(&log, id);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        let line = lines[0];
+        assert_eq!(line["message"], "request answered");
+        assert_eq!((&line["http.method"], &line["http.path"]), (&json!(method), &json!(path)));
+        assert_eq!((&line["http.status"], &line["api.operation"]), (&json!(status), &json!(operation)));
+        assert_eq!((&line["level"], &line["client.address"]), (&json!("INFO"), &json!("127.0.0.1")));
+        assert!(line["duration_ms"].as_f64().is_some_and(|duration| duration > 0.0), "{line}");
+    }
+    assert_eq!(log.iter().filter(|entry| entry["message"] == "request answered").count(), 7);
+    let text = ended.output.join("\n");
+    let secrets = [
+        token,
+        session["refresh_token"].as_str(),
+        refreshed["access_token"].as_str(),
+        refreshed["refresh_token"].as_str(),
+        Some("hunter"),
+        Some("correct horse"),
+        Some("ada@example.com"),
+    ];
+    for secret in secrets {
+        assert!(!text.contains(secret.unwrap()), "{secret:?} in {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_cause_of_a_failure_is_logged_once_and_told_to_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let session = server.register("ada@example.com");
+    let url = format!("sqlite://{}/data/pocket-tasks.db", folder.path().display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    connection.execute("DROP TABLE tasks").await.unwrap();
+    connection.close().await.unwrap();
+
+    let request = http::head("GET", "/v1/tasks", session["access_token"].as_str(), "X-Request-Id: broken\r\n");
+    let answer = http::send(server.address, &request);
+    let body = answer.expect(500);
+    assert_eq!((&body["error"], &body["request_id"]), (&json!("INTERNAL"), &json!("broken")));
+    assert!(!body.to_string().contains("tasks"), "{body}");
+
+    let ended = server.stop();
+    let log = ended.log();
+    let lines = about(&log, "broken");
+    let messages: Vec<_> = lines.iter().map(|line| (&line["level"], &line["message"])).collect();
+    assert_eq!(messages, [(&json!("ERROR"), &json!("a request failed")), (&json!("INFO"), &json!("request answered"))]);
+    assert_eq!(lines[0]["error.code"], "INTERNAL");
+    let cause = lines[0]["error"].as_str().unwrap();
+    assert_eq!(cause.matches("no such table").count(), 1, "{cause}");
+    assert_eq!(ended.output.join("\n").matches("no such table").count(), 1, "{:#?}", ended.output);
+}
+
+#[test]
+fn only_the_program_itself_speaks_and_every_line_is_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    server.register("ada@example.com");
+    let ended = server.stop();
+    for entry in ended.log() {
+        let target = entry["target"].as_str().unwrap();
+        assert!(target.starts_with("pocket_tasks"), "{target} speaks: {entry}");
+    }
+}
+
+#[test]
+fn the_log_for_people_has_colours_for_terminals_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Program::start(folder.path(), &[], &[("DATA_DIR", "data"), ("PORT", "0")]);
+    program.until_text("listening");
+    program.signal("TERM");
+    let ended = program.ends().succeeded();
+    assert!(!ended.output.join("\n").contains('\u{1b}'), "{:#?}", ended.output);
+}

@@ -1,0 +1,193 @@
+//! The program as a child process, which is killed when its test is over, however that ends.
+//!
+//! Nothing here sleeps: output is read by threads, and every wait for it has a deadline.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::http;
+
+/// Far longer than anything here takes, so that a slow machine fails no test.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running program.
+pub(super) struct Program {
+    child: Child,
+    output: Receiver<String>,
+    read: Vec<String>,
+    errors: Option<JoinHandle<String>>,
+}
+
+/// What a program left behind.
+pub(super) struct Ended {
+    /// Its exit status; `None` when a signal ended it.
+    pub(super) status: Option<i32>,
+    pub(super) output: Vec<String>,
+    pub(super) errors: String,
+}
+
+impl Program {
+    /// Starts the program in a folder, with these environment variables and no others.
+    pub(super) fn start(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pocket-tasks"))
+            .args(arguments)
+            .current_dir(folder)
+            .env_clear()
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (lines, output) = channel();
+        thread::spawn(move || {
+            BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| lines.send(line))
+        });
+        let errors = thread::spawn(move || {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).unwrap();
+            text
+        });
+        Self { child, output, read: Vec::new(), errors: Some(errors) }
+    }
+
+    /// Reads on until the log has this message, and gives its line.
+    #[track_caller]
+    pub(super) fn until(&mut self, message: &str) -> Value {
+        self.until_some(message, |line| {
+            serde_json::from_str(line).ok().filter(|entry: &Value| entry["message"] == message)
+        })
+    }
+
+    /// Reads on until a line has this text in it.
+    #[track_caller]
+    pub(super) fn until_text(&mut self, text: &str) {
+        self.until_some(text, |line| line.contains(text).then_some(()));
+    }
+
+    #[track_caller]
+    fn until_some<T>(&mut self, what: &str, pick: impl Fn(&str) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    let picked = pick(&line);
+                    self.read.push(line);
+                    if let Some(picked) = picked {
+                        return picked;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => panic!("{what:?} is not logged: {:#?}", self.read),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let errors = self.errors.take().unwrap().join().unwrap();
+                    panic!("it ended before {what:?}: {errors}\n{:#?}", self.read)
+                }
+            }
+        }
+    }
+
+    pub(super) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
+    }
+
+    /// Waits until the program ends by itself.
+    #[track_caller]
+    pub(super) fn ends(mut self) -> Ended {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.read.push(line),
+                // Its end closes the output.
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {:#?}", self.read),
+            }
+        }
+        let status = self.child.wait().unwrap().code();
+        let errors = self.errors.take().unwrap().join().unwrap();
+        Ended { status, output: std::mem::take(&mut self.read), errors }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Fails when it has ended, which is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    /// The log, each line of which is one JSON object.
+    #[track_caller]
+    pub(super) fn log(&self) -> Vec<Value> {
+        let parse = |line: &String| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        self.output.iter().map(parse).collect()
+    }
+
+    #[track_caller]
+    pub(super) fn succeeded(self) -> Self {
+        assert_eq!((self.status, self.errors.as_str()), (Some(0), ""), "{:#?}", self.output);
+        self
+    }
+}
+
+/// Runs the program to its end.
+#[track_caller]
+pub(super) fn run(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+    Program::start(folder, arguments, variables).ends()
+}
+
+/// A program that serves.
+pub(super) struct Server {
+    pub(super) program: Program,
+    pub(super) address: SocketAddr,
+}
+
+impl Server {
+    /// Starts one on a free port that keeps its data in the folder.
+    #[track_caller]
+    pub(super) fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::starting(folder, variables).into_server()
+    }
+
+    /// Starts one, and does not wait until it listens.
+    pub(super) fn starting(folder: &Path, variables: &[(&str, &str)]) -> Starting {
+        let usual = [("DATA_DIR", "data"), ("PORT", "0"), ("LOG_FORMAT", "json"), ("BCRYPT_COST", "4")];
+        let variables: Vec<_> = usual.iter().chain(variables).copied().collect();
+        Starting(Program::start(folder, &[], &variables))
+    }
+
+    /// Makes an account, and gives the answer.
+    #[track_caller]
+    pub(super) fn register(&self, email: &str) -> Value {
+        let body = json!({"email": email, "name": "Ada", "password": "correct horse"});
+        http::post(self.address, "/v1/auth/register", None, &body).expect(201)
+    }
+
+    #[track_caller]
+    pub(super) fn stop(self) -> Ended {
+        self.program.signal("TERM");
+        self.program.ends().succeeded()
+    }
+}
+
+/// A program that is about to serve.
+pub(super) struct Starting(Program);
+
+impl Starting {
+    #[track_caller]
+    pub(super) fn into_server(mut self) -> Server {
+        let entry = self.0.until("listening");
+        let address = entry["server.address"].as_str().unwrap().parse().unwrap();
+        Server { program: self.0, address }
+    }
+}

@@ -1,0 +1,81 @@
+//! Settings that are wrong: all are told at once, by name, and no secret with them.
+
+use std::fs;
+
+use super::program::{Ended, run};
+
+/// The names of the variables that are complained about, in order.
+#[track_caller]
+fn complaints(ended: &Ended) -> Vec<&str> {
+    assert_eq!(ended.status, Some(2), "{}", ended.errors);
+    assert_eq!(ended.output, [""; 0]);
+    let lines = ended.errors.lines().filter_map(|line| line.strip_prefix("  "));
+    lines.map(|line| line.split_once(": ").unwrap_or_else(|| panic!("{line}")).0).collect()
+}
+
+#[test]
+fn every_problem_is_told_at_once_and_no_secret_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [
+        ("PORT", "hunter0"),
+        ("HOST", "nowhere at all"),
+        ("JWT_SECRET", "hunter1"),
+        ("JWT_SECRET_PREVIOUS", "hunter2"),
+        ("ENCRYPTION_KEY", "hunter3"),
+        ("DATABASE_URL", "mysql://user:hunter4@host/db"),
+        ("BCRYPT_COST", "32"),
+        ("LOG_FORMAT", "xml"),
+        ("RUST_LOG", "pocket_tasks=loud"),
+        ("REQUEST_TIMEOUT_SECONDS", "-1"),
+        ("PUBLIC_URL", "example.com"),
+    ];
+    for arguments in [&[][..], &["serve"], &["migrate"], &["migrate", "status"], &["healthcheck"]] {
+        let ended = run(folder.path(), arguments, &variables);
+        let mut names = complaints(&ended);
+        names.sort_unstable();
+        let mut expected = variables.map(|(name, _)| name);
+        expected.sort_unstable();
+        assert_eq!(names, expected, "{arguments:?}: {}", ended.errors);
+        assert!(!ended.errors.contains("hunter"), "{}", ended.errors);
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[test]
+fn production_does_not_start_without_its_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = run(folder.path(), &[], &[("APP_ENV", "production"), ("PORT", "0")]);
+    assert_eq!(complaints(&ended), ["JWT_SECRET", "ENCRYPTION_KEY", "PUBLIC_URL"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "none was made up");
+}
+
+#[test]
+fn production_reads_no_file_of_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(
+        folder.path().join(".env"),
+        "JWT_SECRET=0123456789abcdef0123456789abcdef\nPUBLIC_URL=https://a.example\n",
+    )
+    .unwrap();
+    let ended = run(folder.path(), &[], &[("APP_ENV", "production"), ("PORT", "0")]);
+    assert_eq!(complaints(&ended), ["JWT_SECRET", "ENCRYPTION_KEY", "PUBLIC_URL"]);
+}
+
+#[test]
+fn in_development_a_file_of_settings_is_read_and_the_environment_goes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(".env"), "PORT=none\nHOST=none\nBCRYPT_COST=none\n").unwrap();
+    let ended = run(folder.path(), &[], &[("HOST", "127.0.0.1"), ("BCRYPT_COST", "4")]);
+    assert_eq!(complaints(&ended), ["PORT"]);
+}
+
+#[test]
+fn a_database_that_is_away_is_told_without_its_password() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nothing listens on port 1.
+    let url = "postgres://ada:hunter2@127.0.0.1:1/tasks";
+    let ended = run(folder.path(), &[], &[("DATABASE_URL", url), ("DATA_DIR", "data"), ("PORT", "0")]);
+    assert_eq!(ended.status, Some(1));
+    assert!(ended.errors.contains("database"), "{}", ended.errors);
+    assert!(!format!("{}{:?}", ended.errors, ended.output).contains("hunter2"), "{}", ended.errors);
+}

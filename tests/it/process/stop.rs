@@ -1,0 +1,82 @@
+//! Stopping: what runs is finished, and the exit status is 0.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use serde_json::json;
+
+use super::http;
+use super::program::{PATIENCE, Server};
+
+/// Stops a server by a signal while it is in the middle of a request, which it must still answer.
+fn finishes_what_runs(signal: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path(), &[]);
+    let token = server.register("ada@example.com")["access_token"].as_str().unwrap().to_owned();
+    let body = json!({"name": "In flight"}).to_string();
+    let mut stream = http::connect(server.address);
+    let extra = http::json_headers(&body) + "Expect: 100-continue\r\n";
+    stream.write_all(http::head("POST", "/v1/projects", Some(&token), &extra).as_bytes()).unwrap();
+    // The handler asks for the body, so the request is in flight.
+    let go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+    let mut told = vec![0; go_on.len()];
+    stream.read_exact(&mut told).unwrap();
+    assert_eq!(String::from_utf8(told).unwrap(), go_on);
+
+    server.program.signal(signal);
+    server.program.until("no longer listening, finishing the requests in flight");
+    let refused = TcpStream::connect_timeout(&server.address, PATIENCE).expect_err("it still listens");
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+
+    stream.write_all(body.as_bytes()).unwrap();
+    let project = http::read(&mut stream).expect(201);
+    let ended = server.program.ends().succeeded();
+    assert_eq!(ended.log().last().unwrap()["message"], "stopped");
+
+    let server = Server::start(folder.path(), &[]);
+    let path = format!("/v1/projects/{}", project["id"].as_str().unwrap());
+    assert_eq!(http::get(server.address, &path, Some(&token)).expect(200), project, "what was answered is kept");
+    server.stop();
+}
+
+#[test]
+fn sigterm_lets_it_finish_what_runs() {
+    finishes_what_runs("TERM");
+}
+
+#[test]
+fn sigint_lets_it_finish_what_runs() {
+    finishes_what_runs("INT");
+}
+
+#[test]
+fn idle_connections_do_not_keep_it_from_stopping() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let silent = http::connect(server.address);
+    let mut kept_alive = http::connect(server.address);
+    kept_alive.write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut first = [0; 12];
+    kept_alive.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    let asked = std::time::Instant::now();
+    server.stop();
+    // Far below the 20 s that a request in flight is given.
+    assert!(asked.elapsed().as_secs() < 10, "it took {:?}", asked.elapsed());
+    drop((silent, kept_alive));
+}
+
+#[test]
+fn nothing_that_was_answered_is_lost_when_it_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let session = server.register("ada@example.com");
+    let token = session["access_token"].as_str();
+    let project = http::post(server.address, "/v1/projects", token, &json!({"name": "Kitchen"})).expect(201);
+    server.program.signal("KILL");
+    assert_eq!(server.program.ends().status, None);
+    let server = Server::start(folder.path(), &[]);
+    let path = format!("/v1/projects/{}", project["id"].as_str().unwrap());
+    assert_eq!(http::get(server.address, &path, token).expect(200), project);
+    server.stop();
+}

@@ -1,0 +1,70 @@
+//! The database without the program: SQL as an operator would type it.
+
+use pocket_tasks::contract::project::Project;
+use pocket_tasks::contract::user::User;
+use sqlx::{AssertSqlSafe, Column as _, Connection as _, Executor as _, PgConnection, Row as _, SqliteConnection};
+use uuid::Uuid;
+
+use crate::support::TestDatabase;
+
+/// One connection of its own.
+pub(super) enum Raw {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Raw {
+    pub(super) async fn connect(database: &TestDatabase) -> Self {
+        if database.is_postgres() {
+            Self::Postgres(PgConnection::connect(&database.url).await.unwrap())
+        } else {
+            Self::Sqlite(SqliteConnection::connect(&database.url).await.unwrap())
+        }
+    }
+
+    /// Runs statements, or says why not.
+    pub(super) async fn try_execute(&mut self, sql: &str) -> Result<(), sqlx::Error> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self {
+            Self::Sqlite(connection) => connection.execute(sql).await.map(drop),
+            Self::Postgres(connection) => connection.execute(sql).await.map(drop),
+        }
+    }
+
+    pub(super) async fn execute(&mut self, sql: &str) {
+        self.try_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// One column, which holds text, of every row.
+    pub(super) async fn texts(&mut self, sql: &str, column: &str) -> Vec<String> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self {
+            Self::Sqlite(connection) => {
+                let rows = connection.fetch_all(sql).await.unwrap();
+                rows.iter().map(|row| row.get(column)).collect()
+            }
+            Self::Postgres(connection) => {
+                let rows = connection.fetch_all(sql).await.unwrap();
+                // EXPLAIN gives its one column a name that no other query has.
+                rows.iter().map(|row| row.get(row.columns().first().map_or(column, |only| only.name()))).collect()
+            }
+        }
+    }
+
+    /// An id as it is written in SQL.
+    pub(super) fn id(&self, id: Uuid) -> String {
+        match self {
+            Self::Sqlite(_) => format!("x'{}'", id.simple()),
+            Self::Postgres(_) => format!("'{id}'"),
+        }
+    }
+
+    /// Makes the user a member of the project, which nothing in the program can do yet.
+    pub(super) async fn add_member(&mut self, project: &Project, user: &User, role: &str) {
+        let (project, user) = (self.id(project.id.0), self.id(user.id.0));
+        self.execute(&format!(
+            "INSERT INTO members (project_id, user_id, role, joined_at) VALUES ({project}, {user}, '{role}', 7)"
+        ))
+        .await;
+    }
+}

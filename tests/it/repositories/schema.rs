@@ -1,0 +1,202 @@
+//! The schema: it is made and unmade on both databases, by many at once too, and keeps its rules by itself.
+
+use std::sync::Arc;
+
+use pocket_tasks::contract::task::{Task, TaskStatus};
+use pocket_tasks::database::{SeaStore, Settings};
+use pocket_tasks::repositories::{Store as _, StoreError};
+
+use super::fixtures::{add_tasks, at, commit, new_session, new_task, project, soon, user};
+use super::raw::Raw;
+use crate::on_both_databases;
+use crate::support::TestDatabase;
+use crate::support::databases::{OnDatabase, postgres_without_schema, sqlite_without_schema};
+
+/// A database of the same kind, without the schema.
+struct Empty(TestDatabase);
+
+impl OnDatabase for Empty {
+    async fn on(database: &TestDatabase) -> Self {
+        Self(if database.is_postgres() { postgres_without_schema().await.unwrap() } else { sqlite_without_schema() })
+    }
+}
+
+impl Empty {
+    async fn open(&self, migrate: bool) -> Result<SeaStore, StoreError> {
+        SeaStore::open(&Settings { url: self.0.url.as_str().into(), max_connections: 2, migrate }).await
+    }
+
+    /// Tables and indexes as the database describes them.
+    async fn schema(&self) -> Vec<String> {
+        let mut raw = Raw::connect(&self.0).await;
+        let mut schema = if self.0.is_postgres() {
+            let tables = "SELECT concat_ws(' ', table_name, column_name, data_type, is_nullable, collation_name) \
+                          AS line FROM information_schema.columns WHERE table_schema = 'public'";
+            let indexes = "SELECT indexdef AS line FROM pg_indexes WHERE schemaname = 'public'";
+            let rules = "SELECT concat_ws(' ', conrelid::regclass, pg_get_constraintdef(oid)) AS line \
+                         FROM pg_constraint WHERE connamespace = 'public'::regnamespace";
+            [raw.texts(tables, "line").await, raw.texts(indexes, "line").await, raw.texts(rules, "line").await].concat()
+        } else {
+            let all = "SELECT coalesce(sql, name) AS line FROM sqlite_master WHERE name <> 'sqlite_stat1'";
+            raw.texts(all, "line").await
+        };
+        schema.sort();
+        schema
+    }
+}
+
+async fn applied(store: &SeaStore) -> Vec<bool> {
+    store.migrations().await.unwrap().iter().map(|migration| migration.applied).collect()
+}
+
+/// Sees that the database refuses the statement, and that it takes the same one without what is wrong with it.
+async fn refuses(raw: &mut Raw, wrong: &str, right: &str) {
+    let refused = raw.try_execute(wrong).await.expect_err(wrong);
+    let error = refused.into_database_error().expect(wrong);
+    assert!(
+        error.is_check_violation() || error.is_unique_violation() || error.is_foreign_key_violation(),
+        "{wrong}: {error}"
+    );
+    raw.execute(right).await;
+}
+
+on_both_databases! {
+    async fn the_schema_goes_up_and_down_and_up_again(empty: Empty) {
+        let store = empty.open(false).await.unwrap();
+        let names: Vec<String> =
+            store.migrations().await.unwrap().into_iter().map(|migration| migration.name).collect();
+        assert!(names.len() >= 3 && names.is_sorted() && names[0].starts_with("m0001_"), "{names:?}");
+        assert_eq!(applied(&store).await, vec![false; names.len()]);
+        store.migrate().await.unwrap();
+        assert_eq!(applied(&store).await, vec![true; names.len()]);
+        let first = empty.schema().await;
+        store.unmigrate().await.unwrap();
+        assert_eq!(applied(&store).await, vec![false; names.len()]);
+        let none = empty.schema().await;
+        assert!(none.iter().all(|line| line.contains("seaql_migrations")), "{none:#?}");
+        store.migrate().await.unwrap();
+        assert_eq!(empty.schema().await, first);
+        user(&store).await;
+        store.close().await;
+        empty.0.remove().await;
+    }
+
+    async fn migrating_once_more_changes_nothing(empty: Empty) {
+        let store = empty.open(true).await.unwrap();
+        let (before, ada) = (empty.schema().await, user(&store).await);
+        store.migrate().await.unwrap();
+        let again = empty.open(true).await.unwrap();
+        assert_eq!(empty.schema().await, before);
+        assert_eq!(again.read().users().find(ada.id).await.unwrap(), Some(ada));
+        store.close().await;
+        again.close().await;
+        empty.0.remove().await;
+    }
+
+    async fn six_that_start_at_once_on_an_empty_database_all_come_up(empty: Empty) {
+        let empty = Arc::new(empty);
+        let opening: Vec<_> = (0..6)
+            .map(|_| {
+                let empty = Arc::clone(&empty);
+                tokio::spawn(async move { empty.open(true).await })
+            })
+            .collect();
+        let mut stores = Vec::new();
+        for store in opening {
+            stores.push(soon(store).await.unwrap().unwrap());
+        }
+        for store in &stores {
+            assert!(applied(store).await.iter().all(|applied| *applied));
+            user(store).await;
+        }
+        let mut raw = Raw::connect(&empty.0).await;
+        let versions = raw.texts("SELECT version FROM seaql_migrations", "version").await;
+        assert_eq!(versions.len(), applied(&stores[0]).await.len(), "{versions:?}");
+        drop(raw);
+        for store in stores {
+            store.close().await;
+        }
+        empty.0.clone().remove().await;
+    }
+
+    async fn without_the_schema_the_database_is_not_ready(empty: Empty) {
+        let store = empty.open(false).await.unwrap();
+        let before = store.check().await;
+        store.migrate().await.unwrap();
+        store.check().await.unwrap();
+        store.unmigrate().await.unwrap();
+        let after = store.check().await;
+        store.close().await;
+        empty.0.remove().await;
+        assert!(before.is_err() && after.is_err(), "check() says whether the schema is the one this program knows");
+    }
+
+    async fn a_project_has_one_owner(database: TestDatabase) {
+        let store = database.store().await;
+        let (ada, bob) = (user(&store).await, user(&store).await);
+        let project = project(&store, &ada).await;
+        let mut raw = Raw::connect(&database).await;
+        let (id, bob) = (raw.id(project.id.0), raw.id(bob.id.0));
+        let member = |role: &str| format!("INSERT INTO members VALUES ({id}, {bob}, '{role}', 7)");
+        refuses(&mut raw, &member("owner"), &member("editor")).await;
+        let promote = format!("UPDATE members SET role = 'owner' WHERE project_id = {id} AND user_id = {bob}");
+        let demote = format!("UPDATE members SET role = 'viewer' WHERE project_id = {id}");
+        refuses(&mut raw, &promote, &demote).await;
+        raw.execute(&promote).await;
+        refuses(&mut raw, &member("viewer"), &format!("DELETE FROM members WHERE user_id = {bob}")).await;
+        refuses(&mut raw, &member("admin"), &member("viewer")).await;
+    }
+
+    async fn counts_are_never_negative_and_no_more_are_done_than_there_are(database: TestDatabase) {
+        let store = database.store().await;
+        let ada = user(&store).await;
+        let project = project(&store, &ada).await;
+        let mut raw = Raw::connect(&database).await;
+        let id = raw.id(project.id.0);
+        let set = |total: i64, done: i64| {
+            format!("UPDATE projects SET task_total = {total}, task_done = {done} WHERE id = {id}")
+        };
+        refuses(&mut raw, &set(-1, -1), &set(0, 0)).await;
+        refuses(&mut raw, &set(-1, 0), &set(1, 0)).await;
+        refuses(&mut raw, &set(1, -1), &set(1, 1)).await;
+        refuses(&mut raw, &set(1, 2), &set(2, 2)).await;
+        drop(raw);
+        let transaction = store.begin().await.unwrap();
+        assert!(transaction.projects().count_tasks(project.id, -3, 0, None).await.is_err());
+    }
+
+    async fn a_task_is_done_exactly_when_it_says_since_when(database: TestDatabase) {
+        let store = database.store().await;
+        let ada = user(&store).await;
+        let project = project(&store, &ada).await;
+        let done = Task { status: TaskStatus::Done, completed_at: Some(at(9)), ..new_task(&project) };
+        add_tasks(&store, [&done]).await;
+        let mut raw = Raw::connect(&database).await;
+        let id = raw.id(done.id.0);
+        let set = |what: &str| format!("UPDATE tasks SET {what} WHERE id = {id}");
+        refuses(&mut raw, &set("status = 'todo'"), &set("status = 'todo', completed_at = NULL")).await;
+        refuses(&mut raw, &set("completed_at = 9"), &set("completed_at = 9, status = 'done'")).await;
+        refuses(&mut raw, &set("completed_at = NULL"), &set("completed_at = 10")).await;
+        refuses(&mut raw, &set("status = 'gone', completed_at = NULL"), &set("title = 'gone'")).await;
+        refuses(&mut raw, &set("priority = 5"), &set("priority = 4")).await;
+        refuses(&mut raw, &set("priority = -1"), &set("priority = 0")).await;
+        refuses(&mut raw, &set("version = 0"), &set("version = 1")).await;
+    }
+
+    async fn a_used_token_has_a_successor(database: TestDatabase) {
+        let store = database.store().await;
+        let session = new_session(&user(&store).await);
+        commit(&store, async |transaction| transaction.sessions().add(&session).await).await.unwrap();
+        let mut raw = Raw::connect(&database).await;
+        let bytes = if database.is_postgres() { r"'\x0a'::bytea" } else { "x'0a'" };
+        let token = |spent: &str, successor: &str, id: &str| {
+            format!("INSERT INTO refresh_tokens VALUES ({bytes}, {id}, 1, 2, {spent}, {successor})")
+        };
+        let (id, stranger) = (raw.id(session.id.0), raw.id(session.user_id.0));
+        refuses(&mut raw, &token("3", "NULL", &id), "SELECT 1").await;
+        refuses(&mut raw, &token("NULL", bytes, &id), "SELECT 1").await;
+        refuses(&mut raw, &token("NULL", "NULL", &stranger), &token("NULL", "NULL", &id)).await;
+        let use_it = |what: &str| format!("UPDATE refresh_tokens SET {what}");
+        refuses(&mut raw, &use_it("spent_at = 3"), &use_it(&format!("spent_at = 3, sealed_successor = {bytes}"))).await;
+    }
+}
