@@ -6,11 +6,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiSettings, Draining};
 use crate::config::Config;
-use crate::database::{Engine, SeaStore, Settings};
+use crate::database::{SeaStore, Settings};
 use crate::repositories::Store;
 use crate::security::{AccessTokens, Passwords};
 use crate::server::{self, Limits};
@@ -18,6 +19,10 @@ use crate::services::{Clock, Durations, Services};
 
 /// How often a process asks which sessions others ended.
 const LEARN_EVERY: Duration = Duration::from_secs(1);
+/// How long that may take.
+const LEARN_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the database may take to close at the end.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Which database the configuration names.
 #[must_use]
@@ -26,6 +31,7 @@ pub fn database_settings(config: &Config) -> Settings {
         url: config.database_url.clone(),
         max_connections: config.database_max_connections,
         migrate: config.auto_migrate,
+        statement_timeout: config.request_timeout,
     }
 }
 
@@ -62,6 +68,7 @@ pub fn endpoint(
 /// Serves until `shutdown`, then finishes what runs.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let store = Arc::new(SeaStore::open(&database_settings(&config)).await.context("opening the database")?);
+    store.check().await.context("checking the schema of the database")?;
     let services = services(&config, Arc::clone(&store) as Arc<dyn Store>, Clock::system())?;
     services.accounts.learn_ended_sessions().await.context("reading the ended sessions")?;
 
@@ -73,7 +80,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     let draining = Draining::default();
     let endpoint = endpoint(&config, services.clone(), draining.clone(), public_url.clone())?;
     tracing::info!(url = %format!("{public_url}/docs"), "the API is ready; its documentation is at this address");
-    let learning = tokio::spawn(learn(services, engine(&config), shutdown.clone()));
+    let learning = tokio::spawn(learn(services, shutdown.clone()));
     let stopping = shutdown.clone();
     tokio::spawn(async move {
         stopping.cancelled().await;
@@ -83,27 +90,30 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     // Uploads may take as long as requests; the endpoint itself answers first, with the envelope.
     let limits = Limits { read_timeout: config.request_timeout * 2, ..Limits::default() };
     server::serve(listener, endpoint, limits, shutdown).await.context("serving")?;
-    learning.await.context("the task that learns of ended sessions")?;
-    store.close().await;
+    let rest = async {
+        learning.await.context("the task that learns of ended sessions")?;
+        store.close().await;
+        anyhow::Ok(())
+    };
+    // The grace is over; a query that still runs must not hold up the end.
+    if let Ok(closed) = timeout(CLOSING_PATIENCE, rest).await {
+        closed?;
+    } else {
+        tracing::warn!("the database is still busy, leaving it");
+    }
     tracing::info!("stopped");
     Ok(())
 }
 
-fn engine(config: &Config) -> Option<Engine> {
-    use secrecy::ExposeSecret as _;
-    Engine::of(config.database_url.expose_secret())
-}
-
-/// Learns of the sessions that other processes end. An embedded database has one server process, which knows.
-async fn learn(services: Services, engine: Option<Engine>, shutdown: CancellationToken) {
-    if engine == Some(Engine::Sqlite) {
-        return;
-    }
+/// Learns of the sessions that other processes end; in the usual case there are none, and it costs a look into an index.
+async fn learn(services: Services, shutdown: CancellationToken) {
     let mut ticks = tokio::time::interval(LEARN_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-        if let Err(error) = services.accounts.learn_ended_sessions().await {
-            tracing::warn!(%error, "ended sessions of other processes cannot be read");
+        match timeout(LEARN_PATIENCE, services.accounts.learn_ended_sessions()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "ended sessions of other processes cannot be read"),
+            Err(_) => tracing::warn!("reading the ended sessions of other processes takes too long"),
         }
     }
 }

@@ -51,6 +51,8 @@ pub(super) struct Docs {
 struct Page {
     content_type: &'static str,
     gzip: Bytes,
+    /// Made when the first client comes that takes no gzip, and kept: it must not cost each of them a copy.
+    plain: OnceLock<Bytes>,
     etag: String,
 }
 
@@ -123,7 +125,7 @@ impl Page {
 
     fn compressed(content_type: &'static str, gzip: Vec<u8>) -> Self {
         let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(&gzip)[..12]));
-        Self { content_type, gzip: gzip.into(), etag }
+        Self { content_type, gzip: gzip.into(), plain: OnceLock::new(), etag }
     }
 
     fn answer(&self, request: &Request) -> Response {
@@ -146,10 +148,13 @@ impl Page {
             set(&mut response, header::CONTENT_ENCODING, "gzip");
             response.set_body(Body::from_bytes(self.gzip.clone()));
         } else {
-            let mut plain = Vec::new();
-            // What this program compressed it can decompress.
-            let _ = GzDecoder::new(&*self.gzip).read_to_end(&mut plain);
-            response.set_body(Body::from_vec(plain));
+            let plain = self.plain.get_or_init(|| {
+                let mut plain = Vec::new();
+                // What this program compressed it can decompress.
+                let _ = GzDecoder::new(&*self.gzip).read_to_end(&mut plain);
+                plain.into()
+            });
+            response.set_body(Body::from_bytes(plain.clone()));
         }
         response
     }

@@ -161,8 +161,12 @@ fn chain(error: &dyn std::error::Error) -> String {
     let mut text = String::new();
     let mut next = error.source();
     while let Some(cause) = next {
-        let separator = if text.is_empty() { "" } else { ": " };
-        let _ = write!(text, "{separator}{cause}");
+        let said = cause.to_string();
+        // Some libraries put the cause into their own text too.
+        if !text.ends_with(&said) {
+            let separator = if text.is_empty() { "" } else { ": " };
+            let _ = write!(text, "{separator}{said}");
+        }
         next = cause.source();
     }
     text

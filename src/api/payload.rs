@@ -160,7 +160,11 @@ pub(super) struct Created<T> {
 pub(super) struct Done;
 
 fn json<T: ToJSON>(status: StatusCode, body: &T) -> Response {
-    Response::builder().status(status).content_type(JSON).body(body.to_json_string())
+    Response::builder()
+        .status(status)
+        .content_type(JSON)
+        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .body(body.to_json_string())
 }
 
 impl<T: ToJSON> IntoResponse for Found<T> {
@@ -196,9 +200,14 @@ fn success(status: u16, description: &'static str, schema: Option<MetaSchemaRef>
     MetaResponses { responses: vec![response] }
 }
 
+/// Lives as long as the program, as the document does; made once for each operation.
+fn described(what: &str, schema: &str) -> &'static str {
+    String::leak(format!("{what}{schema}."))
+}
+
 impl<T: ToJSON> ApiResponse for Found<T> {
     fn meta() -> MetaResponses {
-        success(200, "It worked.", Some(T::schema_ref()))
+        success(200, described("The result: ", &T::name()), Some(T::schema_ref()))
     }
 
     fn register(registry: &mut Registry) {
@@ -208,7 +217,7 @@ impl<T: ToJSON> ApiResponse for Found<T> {
 
 impl<T: ToJSON> ApiResponse for Created<T> {
     fn meta() -> MetaResponses {
-        success(201, "It was made; `Location` says where it can be had again.", Some(T::schema_ref()))
+        success(201, described("Created, with its address in `Location`: ", &T::name()), Some(T::schema_ref()))
     }
 
     fn register(registry: &mut Registry) {
@@ -218,7 +227,7 @@ impl<T: ToJSON> ApiResponse for Created<T> {
 
 impl ApiResponse for Done {
     fn meta() -> MetaResponses {
-        success(204, "It is done; there is nothing more to say.", None)
+        success(204, "Done; there is no body.", None)
     }
 
     fn register(_registry: &mut Registry) {}

@@ -190,6 +190,11 @@ impl Config {
         if self.encryption_key.as_ref().is_some_and(|key| !is_key(key)) {
             problems.push("ENCRYPTION_KEY: it must be 32 bytes in base64".to_owned());
         }
+        if let CorsPolicy::List(origins) = &self.cors
+            && !origins.iter().all(|origin| is_origin(origin))
+        {
+            problems.push("CORS_ALLOWED_ORIGINS: each must be like https://app.example.com, or * alone".to_owned());
+        }
         if self.log_filter.parse::<tracing_subscriber::EnvFilter>().is_err() {
             problems.push("RUST_LOG: it is not a filter like info or pocket_tasks=debug,warn".to_owned());
         }
@@ -208,6 +213,12 @@ impl Config {
             }
         }
     }
+}
+
+/// Whether it is what a browser sends as `Origin`: a scheme and a host, perhaps a port, and nothing else.
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ', '*']))
 }
 
 fn cors(origins: Option<&str>, production: bool) -> CorsPolicy {
@@ -248,6 +259,7 @@ mod tests {
             ("DATABASE_URL", "mysql://user:hunter4@host/db"),
             ("BCRYPT_COST", "4"),
             ("AUTO_MIGRATE", "maybe"),
+            ("CORS_ALLOWED_ORIGINS", "https://good.example, app.example"),
         ])
         .unwrap_err();
         let names: Vec<&str> = problems.0.iter().filter_map(|problem| problem.split(':').next()).collect();
@@ -260,6 +272,7 @@ mod tests {
                 "DATABASE_URL",
                 "JWT_SECRET",
                 "ENCRYPTION_KEY",
+                "CORS_ALLOWED_ORIGINS",
                 "PUBLIC_URL",
                 "BCRYPT_COST"
             ]

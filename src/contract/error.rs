@@ -102,7 +102,9 @@ impl ErrorCode {
             Self::RequestTimeout => "The request body did not arrive in time.",
             Self::EmailTaken => "An account with this e-mail exists; log in instead.",
             Self::PayloadTooLarge => "The request body is too large.",
-            Self::UnsupportedMediaType => "Send the request body as application/json, without a Content-Encoding.",
+            Self::UnsupportedMediaType => {
+                "The request body must be sent as JSON; see Content-Type and Content-Encoding."
+            }
             Self::RateLimited => "Too many requests; try again after the seconds in Retry-After.",
             Self::Internal => "Something went wrong on our side; quote the request_id when you report it.",
             Self::Unavailable => "The service is busy; try again after the seconds in Retry-After.",
@@ -166,7 +168,7 @@ impl ErrorCode {
 
 /// Which rule a part of the request breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
-#[oai(rename_all = "snake_case")]
+#[oai(rename = "ErrorDetailCode", rename_all = "snake_case")]
 pub enum DetailCode {
     /// It is missing.
     Required,
@@ -210,7 +212,7 @@ pub enum DetailCode {
 
 /// The part of the request that a failure is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
-#[oai(rename_all = "lowercase")]
+#[oai(rename = "ErrorLocation", rename_all = "lowercase")]
 pub enum Place {
     /// The JSON body.
     Body,
@@ -222,6 +224,7 @@ pub enum Place {
 
 /// One failure of a request that is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[oai(rename = "ErrorDetail")]
 pub struct Detail {
     /// The part of the request that the failure is about.
     #[oai(rename = "in")]
@@ -236,7 +239,7 @@ pub struct Detail {
 
 /// What every response that is not a success says.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
-#[oai(rename = "Error", skip_serializing_if_is_none)]
+#[oai(rename = "ApiError", skip_serializing_if_is_none)]
 pub struct ErrorBody {
     /// What went wrong, as a stable word for programs.
     pub error: ErrorCode,
@@ -244,7 +247,7 @@ pub struct ErrorBody {
     pub message: String,
     /// The first field, parameter or header that is not valid; absent when the error is about none.
     pub field: Option<String>,
-    /// Every failure of the request, in the order of the request; present exactly when `error` is `VALIDATION_FAILED`.
+    /// Every failure of the request, at most one for each field, in the order of the request; present exactly when `error` is `VALIDATION_FAILED`.
     pub details: Option<Vec<Detail>>,
     /// The `X-Request-Id` of this response, to quote when you report a problem.
     pub request_id: String,

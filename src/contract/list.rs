@@ -9,10 +9,10 @@ pub struct Paging {
     /// How many items at most.
     #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "100")))]
     pub limit: u32,
-    /// Which page, from 1. Excludes `offset`.
+    /// Which page, from 1. Not together with `offset`.
     #[oai(validator(minimum(value = "1"), maximum(value = "2147483647")))]
     pub page: Option<u32>,
-    /// How many items to skip, from 0. Excludes `page`.
+    /// How many items to skip, from 0. Not together with `page`.
     #[oai(validator(minimum(value = "0"), maximum(value = "2147483647")))]
     pub offset: Option<u32>,
 }
@@ -104,7 +104,7 @@ pub struct PageMeta {
 
 impl Example for PageMeta {
     fn example() -> Self {
-        Self { total: 48, page: 1, limit: 20, has_more: true }
+        Self { total: 1, page: 1, limit: 20, has_more: false }
     }
 }
 

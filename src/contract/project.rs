@@ -47,6 +47,7 @@ impl TaskCounts {
 
 /// A project: a list of tasks that people share.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[oai(example)]
 pub struct Project {
     /// The id of the project.
     pub id: ProjectId,
@@ -54,7 +55,7 @@ pub struct Project {
     pub name: ProjectName,
     /// What the project is about.
     pub description: Option<ProjectDescription>,
-    /// A colour to show the project in.
+    /// A colour to show the project in: `#` and six hexadecimal digits.
     pub color: Option<Color>,
     /// Whether the project can only be read.
     pub archived: bool,
@@ -72,50 +73,93 @@ pub struct Project {
     /// Counts the changes of this resource, from 1.
     #[oai(validator(minimum(value = "1")))]
     pub version: i64,
-    /// When the project was made.
+    /// When the project was created.
     pub created_at: Timestamp,
     /// When the project was last changed.
     pub updated_at: Timestamp,
 }
 
-/// What it takes to make a project.
+impl Example for Project {
+    fn example() -> Self {
+        let (new, task_counts) = (NewProject::example(), TaskCounts::example());
+        Self {
+            id: ProjectId::example(),
+            name: new.name,
+            description: new.description,
+            color: new.color,
+            archived: new.archived,
+            owner_id: UserId::example(),
+            role: Some(Role::Owner),
+            deleted_at: None,
+            task_counts,
+            completion_percentage: task_counts.completion_percentage(),
+            version: 1,
+            created_at: Timestamp::example(),
+            updated_at: Timestamp::example(),
+        }
+    }
+}
+
+/// What it takes to create a project.
 #[derive(Debug, Clone, Object)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 pub struct NewProject {
     /// The name of the project.
     pub name: ProjectName,
     /// What the project is about.
     #[oai(nullable)]
     pub description: Option<ProjectDescription>,
-    /// A colour to show the project in.
+    /// A colour to show the project in: `#` and six hexadecimal digits.
     #[oai(nullable)]
     pub color: Option<Color>,
-    /// Whether the project can only be read.
+    /// Whether the project can only be read, from the start.
     #[oai(default)]
     pub archived: bool,
 }
 
+impl Example for NewProject {
+    fn example() -> Self {
+        Self {
+            name: ProjectName::example(),
+            description: Some(ProjectDescription::example()),
+            color: Some(Color::example()),
+            archived: false,
+        }
+    }
+}
+
 /// What changes about a project: what is absent stays, `null` clears.
 #[derive(Debug, Clone, Object)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 pub struct UpdateProject {
     /// The name of the project.
     pub name: Option<ProjectName>,
     /// What the project is about.
     #[oai(nullable)]
     pub description: MaybeUndefined<ProjectDescription>,
-    /// A colour to show the project in.
+    /// A colour to show the project in: `#` and six hexadecimal digits.
     #[oai(nullable)]
     pub color: MaybeUndefined<Color>,
-    /// Whether the project can only be read. An archived project takes no other change together with staying archived.
+    /// Whether the project can only be read. While it is archived, only changes that come with `false` are accepted.
     pub archived: Option<bool>,
+}
+
+impl Example for UpdateProject {
+    fn example() -> Self {
+        Self {
+            name: Some(ProjectName::example()),
+            description: MaybeUndefined::Null,
+            color: MaybeUndefined::Value(Color::example()),
+            archived: Some(false),
+        }
+    }
 }
 
 /// What projects can be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub enum ProjectSort {
-    /// By the time the project was made.
+    /// By the time the project was created.
     CreatedAt,
     /// By the time the project was last changed.
     UpdatedAt,
@@ -140,17 +184,18 @@ pub struct ProjectQuery {
     /// Which part of the list.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by.
+    /// What to sort by. Default: `created_at`.
     pub sort: Option<ProjectSort>,
-    /// The direction of the sort; `created_at` and `updated_at` are descending unless you say otherwise.
+    /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
     pub dir: Option<Direction>,
     /// Only archived projects, or only those that are not.
     pub archived: Option<bool>,
     /// Only projects in which the caller has this role.
     pub role: Option<Role>,
-    /// Words that must all occur in the name or the description; upper and lower case are the same.
+    /// Words that must all occur in the name or the description, also inside of other words; upper and lower case are
+    /// the same.
     pub q: Option<SearchText>,
-    /// `true` lists the trash instead.
+    /// `true` lists the trash instead; only the owner can restore.
     #[oai(default)]
     pub deleted: bool,
 }

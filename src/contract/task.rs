@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{MaybeUndefined, ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use poem_openapi::types::{Example, MaybeUndefined, ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use poem_openapi::{Enum, Object};
 use serde_json::Value;
 
 use super::list::{Direction, Paging, SortField};
-use super::text::{Label, OrderKey, SearchText, TaskDescription, TaskTitle};
+use super::text::{ASSIGNEE_PATTERN, Label, OrderKey, SearchText, TaskDescription, TaskTitle};
 use super::{ProjectId, TaskId, Timestamp, UserId};
 
 /// How far a task has come.
@@ -41,6 +41,7 @@ pub enum TaskPriority {
 
 /// A task in a project.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[oai(example)]
 pub struct Task {
     /// The id of the task.
     pub id: TaskId,
@@ -63,7 +64,7 @@ pub struct Task {
     pub labels: Vec<Label>,
     /// Where the task stands in its project: an opaque text, to be compared byte by byte.
     pub position: OrderKey,
-    /// The user who made the task.
+    /// The user who created the task.
     pub created_by: UserId,
     /// When the task was done; null unless its status is `done`.
     pub completed_at: Option<Timestamp>,
@@ -72,15 +73,39 @@ pub struct Task {
     /// Counts the changes of this resource, from 1.
     #[oai(validator(minimum(value = "1")))]
     pub version: i64,
-    /// When the task was made.
+    /// When the task was created.
     pub created_at: Timestamp,
     /// When the task was last changed.
     pub updated_at: Timestamp,
 }
 
-/// What it takes to make a task.
+impl Example for Task {
+    fn example() -> Self {
+        let new = NewTask::example();
+        Self {
+            id: TaskId::example(),
+            project_id: ProjectId::example(),
+            title: new.title,
+            description: new.description,
+            status: new.status,
+            priority: new.priority,
+            due_at: new.due_at,
+            assignee_id: new.assignee_id,
+            labels: new.labels,
+            position: OrderKey::example(),
+            created_by: UserId::example(),
+            completed_at: None,
+            deleted_at: None,
+            version: 1,
+            created_at: Timestamp::example(),
+            updated_at: Timestamp::example(),
+        }
+    }
+}
+
+/// What it takes to create a task.
 #[derive(Debug, Clone, Object)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 pub struct NewTask {
     /// What is to be done.
     pub title: TaskTitle,
@@ -99,9 +124,23 @@ pub struct NewTask {
     /// The member of the project who is to do it.
     #[oai(nullable)]
     pub assignee_id: Option<UserId>,
-    /// Words to find the task by, each only once.
+    /// Words to find the task by, each only once, without commas.
     #[oai(default, validator(max_items = 20, unique_items))]
     pub labels: Vec<Label>,
+}
+
+impl Example for NewTask {
+    fn example() -> Self {
+        Self {
+            title: TaskTitle::example(),
+            description: Some(TaskDescription::example()),
+            status: TaskStatus::Todo,
+            priority: TaskPriority::High,
+            due_at: Some(Timestamp::example()),
+            assignee_id: None,
+            labels: vec![Label::example()],
+        }
+    }
 }
 
 const fn default_status() -> TaskStatus {
@@ -114,7 +153,7 @@ const fn default_priority() -> TaskPriority {
 
 /// What changes about a task: what is absent stays, `null` clears.
 #[derive(Debug, Clone, Object)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 pub struct UpdateTask {
     /// What is to be done.
     pub title: Option<TaskTitle>,
@@ -136,17 +175,31 @@ pub struct UpdateTask {
     pub labels: Option<Vec<Label>>,
 }
 
+impl Example for UpdateTask {
+    fn example() -> Self {
+        Self {
+            title: Some(TaskTitle::example()),
+            description: MaybeUndefined::Value(TaskDescription::example()),
+            status: Some(TaskStatus::InProgress),
+            priority: Some(TaskPriority::Urgent),
+            due_at: MaybeUndefined::Null,
+            assignee_id: MaybeUndefined::Null,
+            labels: Some(vec![Label::example()]),
+        }
+    }
+}
+
 /// What tasks can be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub enum TaskSort {
-    /// By the time the task was made.
+    /// By the time the task was created.
     CreatedAt,
     /// By the time the task was last changed.
     UpdatedAt,
     /// By the time it should be done; tasks without one are last ascending and first descending.
     DueAt,
-    /// By how much it matters.
+    /// By how much it matters, from `none` to `urgent`.
     Priority,
     /// By the title; upper and lower case are the same.
     Title,
@@ -187,9 +240,7 @@ impl Type for AssigneeFilter {
 
     fn schema_ref() -> MetaSchemaRef {
         MetaSchemaRef::Inline(Box::new(MetaSchema {
-            pattern: Some(
-                "^(me|none|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})$".into(),
-            ),
+            pattern: Some(ASSIGNEE_PATTERN.into()),
             example: Some("me".into()),
             ..MetaSchema::new("string")
         }))
@@ -234,22 +285,23 @@ pub struct TaskConditions {
     /// Only tasks with one of these priorities, separated by commas.
     #[oai(validator(min_items = 1))]
     pub priority: Option<Vec<TaskPriority>>,
-    /// Only tasks of this user (an id), of the caller (`me`) or of nobody (`none`).
+    /// Only tasks of this user (an id), of the caller (`me`) or of nobody (`none`). A user who is no member is a 400.
     pub assignee_id: Option<AssigneeFilter>,
-    /// Only tasks that have all of these labels, separated by commas.
+    /// Only tasks that have all of these labels, separated by commas; upper and lower case are different.
     #[oai(validator(min_items = 1, max_items = 20))]
     pub label: Option<Vec<Label>>,
-    /// Only tasks that are due before this time.
+    /// Only tasks that are due before this time, not at it.
     pub due_before: Option<Timestamp>,
-    /// Only tasks that are due after this time.
+    /// Only tasks that are due after this time, not at it.
     pub due_after: Option<Timestamp>,
-    /// Only tasks that were made after this time.
+    /// Only tasks that were created after this time, not at it.
     pub created_after: Option<Timestamp>,
-    /// Only tasks that were changed after this time.
+    /// Only tasks that were changed after this time, not at it.
     pub updated_after: Option<Timestamp>,
-    /// Words that must all occur in the title or the description; upper and lower case are the same.
+    /// Words that must all occur in the title or the description, also inside of other words; upper and lower case are
+    /// the same.
     pub q: Option<SearchText>,
-    /// `true` lists the trash instead.
+    /// `true` lists the trash instead. Tasks that were deleted with their project are not in it: restore the project.
     #[oai(default)]
     pub deleted: bool,
 }
@@ -260,9 +312,9 @@ pub struct ProjectTaskQuery {
     /// Which part of the list.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by.
+    /// What to sort by. Default: `created_at`.
     pub sort: Option<TaskSort>,
-    /// The direction of the sort; `created_at` and `updated_at` are descending unless you say otherwise.
+    /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
     pub dir: Option<Direction>,
     /// Which tasks.
     #[oai(flatten)]
@@ -275,11 +327,11 @@ pub struct TaskQuery {
     /// Which part of the list.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by.
+    /// What to sort by. Default: `created_at`.
     pub sort: Option<TaskSort>,
-    /// The direction of the sort; `created_at` and `updated_at` are descending unless you say otherwise.
+    /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
     pub dir: Option<Direction>,
-    /// Only tasks of this project.
+    /// Only tasks of this project. One that does not exist is a 400, one of which you are no member a 403.
     pub project_id: Option<ProjectId>,
     /// Which tasks.
     #[oai(flatten)]

@@ -10,21 +10,40 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use serde_json::Value;
 
-/// What a name looks like: no control characters, and something to see (the second class leaves out what Unicode
-/// calls white space). Texts of this pattern are trimmed before they are checked.
-pub const NAME_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000-\u001f\u007f-\u009f]*$";
+/// What a name looks like: no control characters, and something to see. Texts of this pattern are trimmed before they
+/// are checked.
+pub const NAME_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
 
 /// A label is a name without a comma, which separates labels in filters.
-const LABEL_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f,]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000,][^\u0000-\u001f\u007f-\u009f,]*$";
+const LABEL_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f,]*[^\s\x00-\x1f\x7f-\x9f,][^\x00-\x1f\x7f-\x9f,]*$";
 
 /// Text of several lines: of the control characters only newline and tab.
-const LONG_TEXT_PATTERN: &str = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$";
+const LONG_TEXT_PATTERN: &str = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$";
 
 /// Text of one line: anything but control characters.
-const LINE_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+const LINE_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
+
+/// A colour as style sheets write it.
+const COLOR_PATTERN: &str = "^#[0-9a-fA-F]{6}$";
+
+/// Whose tasks: an id, or one of two words.
+pub(super) const ASSIGNEE_PATTERN: &str =
+    "^(me|none|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})$";
 
 /// The patterns whose texts are trimmed before anything else is checked.
 pub const TRIMMED_PATTERNS: [&str; 2] = [NAME_PATTERN, LABEL_PATTERN];
+
+/// What a text must do to keep a pattern, for people; as the rest of a sentence that begins with the field.
+#[must_use]
+pub fn pattern_in_words(pattern: &str) -> &'static str {
+    match pattern {
+        LABEL_PATTERN => "must not contain a comma",
+        COLOR_PATTERN => "must be a colour like #3b82f6",
+        ASSIGNEE_PATTERN => "must be the id of a user, me or none",
+        NAME_PATTERN | LINE_PATTERN | LONG_TEXT_PATTERN => "must not contain control characters",
+        _ => "has a form that is not allowed; see its pattern in the documentation",
+    }
+}
 
 macro_rules! text_types {
     ($($(#[$doc:meta])* $name:ident { trim: $trim:literal, $($rule:ident: $value:expr),* $(,)? })*) => {$(
@@ -125,7 +144,7 @@ text_types! {
     /// What a project is about.
     ProjectDescription { trim: false, max_length: 2_000_usize, pattern: LONG_TEXT_PATTERN, example: "Everything from the floor to the lamps." }
     /// The colour of a project.
-    Color { trim: false, pattern: "^#[0-9a-fA-F]{6}$", example: "#3b82f6" }
+    Color { trim: false, pattern: COLOR_PATTERN, example: "#3b82f6" }
     /// The title of a task.
     TaskTitle { trim: true, min_length: 1_usize, max_length: 200_usize, pattern: NAME_PATTERN, example: "Choose the tiles" }
     /// The details of a task.

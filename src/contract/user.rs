@@ -25,7 +25,7 @@ pub struct User {
     /// Counts the changes of this resource, from 1.
     #[oai(validator(minimum(value = "1")))]
     pub version: i64,
-    /// When the account was made.
+    /// When the account was created.
     pub created_at: Timestamp,
     /// When the account was last changed.
     pub updated_at: Timestamp,
@@ -47,7 +47,7 @@ impl Example for User {
     }
 }
 
-/// What it takes to make an account.
+/// What it takes to register.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
 pub struct Register {
@@ -79,7 +79,7 @@ const fn default_weekly_digest() -> bool {
 pub struct Login {
     /// The address of the account.
     pub email: Email,
-    /// The password of the account.
+    /// The password of the account, at most 72 bytes of UTF-8.
     pub password: PasswordAttempt,
 }
 
@@ -97,10 +97,19 @@ pub struct UpdateMe {
 
 /// What it takes to change the password.
 #[derive(Debug, Clone, Object)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 pub struct ChangePassword {
-    /// The password until now.
+    /// The password until now, at most 72 bytes of UTF-8.
     pub current_password: PasswordAttempt,
     /// The password from now on: at least 8 characters and at most 72 bytes of UTF-8.
     pub new_password: Password,
+}
+
+impl Example for ChangePassword {
+    fn example() -> Self {
+        Self {
+            current_password: PasswordAttempt::example(),
+            new_password: Password::trusted("even more correct horses"),
+        }
+    }
 }

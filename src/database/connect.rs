@@ -20,6 +20,8 @@ pub struct Settings {
     pub max_connections: u32,
     /// Whether the schema is brought up to date at the start.
     pub migrate: bool,
+    /// How long PostgreSQL works on one statement before it gives up; nobody waits for the answer any more.
+    pub statement_timeout: Duration,
 }
 
 /// The kind of database that a URL names.
@@ -64,7 +66,9 @@ impl Settings {
 pub(super) async fn connect(settings: &Settings) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
     use secrecy::ExposeSecret as _;
     if Engine::of(settings.url.expose_secret()) != Some(Engine::Sqlite) {
-        let pool = Database::connect(settings.options(settings.max_connections)).await?;
+        let mut options = settings.options(settings.max_connections);
+        options.statement_timeout(settings.statement_timeout);
+        let pool = Database::connect(options).await?;
         return Ok((pool.clone(), pool));
     }
     create_folder_of(settings.url.expose_secret())?;
@@ -97,8 +101,17 @@ fn create_folder_of(url: &str) -> Result<(), StoreError> {
     let path = path.split_once('?').map_or(path, |(path, _)| path);
     match Path::new(path).parent() {
         Some(folder) if !folder.as_os_str().is_empty() => {
-            std::fs::create_dir_all(folder).map_err(|error| StoreError::Failed(Box::new(error)))
+            private_folder(folder).map_err(|error| StoreError::Failed(Box::new(error)))
         }
         _ => Ok(()),
     }
+}
+
+/// Makes a folder for what only its owner may read: password hashes, and everybody's tasks.
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }

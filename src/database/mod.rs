@@ -91,11 +91,7 @@ impl Store for SeaStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        let pings = async {
-            self.reader.0.ping().await?;
-            self.writer.ping().await
-        };
-        match tokio::time::timeout(CHECK_TIMEOUT, pings).await {
+        match tokio::time::timeout(CHECK_TIMEOUT, schema::check(&self.reader.0)).await {
             Ok(result) => Ok(result?),
             Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),
         }

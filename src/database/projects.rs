@@ -70,8 +70,11 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
         sort: Sort<ProjectSort>,
         paging: Paging,
     ) -> Result<Page<Project>, StoreError> {
-        let mut conditions =
-            Condition::all().add(text::contains_all((project::Entity, project::Column::SearchText), &filter.words));
+        let mut conditions = Condition::all().add(text::contains_all(
+            (project::Entity, project::Column::SearchText),
+            &filter.words,
+            self.is_postgres(),
+        ));
         conditions = conditions.add(match filter.deleted_since {
             None => project::Column::DeletedAt.is_null(),
             Some(since) => project::Column::DeletedAt.gt(since.0),

@@ -1,6 +1,7 @@
 //! Bringing the schema up to date, safely when several processes start at once.
 
 use migration::{Migrator, MigratorTrait};
+use sea_orm::sea_query::Query;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode, Statement,
     TransactionOptions, TransactionTrait,
@@ -23,8 +24,13 @@ pub struct Migration {
 /// Makes the changes that are missing, all or none.
 pub(super) async fn migrate(connection: &DatabaseConnection) -> Result<(), StoreError> {
     let transaction = locked(connection).await?;
+    let pending = Migrator::get_pending_migrations(&transaction).await?;
     Migrator::up(&transaction, None).await?;
-    Ok(transaction.commit().await?)
+    transaction.commit().await?;
+    for migration in pending {
+        tracing::info!(schema.change = migration.name(), "the schema was changed");
+    }
+    Ok(())
 }
 
 /// Takes all changes back.
@@ -42,6 +48,24 @@ pub(super) async fn status(connection: &DatabaseConnection) -> Result<Vec<Migrat
     let all = Migrator::get_migration_files();
     let describe = |name: &str| Migration { name: name.to_owned(), applied: !pending.contains(&name) };
     Ok(all.iter().map(|migration| describe(migration.name())).collect())
+}
+
+/// Fails unless every change that this program knows was made. Changes that it does not know are no matter: a newer
+/// version of the program made them, which is how one replaces another without a gap.
+pub(super) async fn check(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    let mut applied = Query::select();
+    applied.column("version").from(Migrator::migration_table_name());
+    let applied = match connection.query_all(&applied).await {
+        // Where not even the table of changes is, none was made.
+        Err(error) if !super::is_passing(&error) => Vec::new(),
+        applied => applied?,
+    };
+    let applied: Vec<String> = applied.iter().map(|row| row.try_get("", "version")).collect::<Result<_, _>>()?;
+    let all = Migrator::get_migration_files();
+    match all.iter().find(|migration| !applied.iter().any(|name| name == migration.name())) {
+        None => Ok(()),
+        Some(missing) => Err(DbErr::Migration(format!("{} is missing; run: pocket-tasks migrate", missing.name()))),
+    }
 }
 
 /// Opens a transaction that no other process that migrates has open at the same time: on SQLite by writing, on

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, LockType};
+use sea_orm::sea_query::{Expr, IntoTableRef as _, LockType};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, Order, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait,
@@ -163,8 +163,13 @@ impl<C: ConnectionTrait + Send + Sync> SessionRepository for SeaRepositories<C> 
             .column_as(session::Column::UserId, "user_id")
             .column_as(session::Column::EndedAt, "session_ended_at");
         if self.is_postgres() {
-            // The token's own row too: after waiting for the lock PostgreSQL reads locked rows anew, and only those.
-            QueryTrait::query(&mut query).lock(LockType::Update);
+            // The session first, so that who follows a token to its successor and who uses that wait for one another
+            // rather than each for the other's row. The token's own row too: after waiting for the lock PostgreSQL
+            // reads locked rows anew, and only those.
+            QueryTrait::query(&mut query).lock_with_tables(
+                LockType::Update,
+                [session::Entity.into_table_ref(), refresh_token::Entity.into_table_ref()],
+            );
         }
         let row = query.into_model::<TokenRow>().one(&self.0).await?;
         Ok(row.map(|row| RefreshTokenRecord {

@@ -26,7 +26,7 @@ pub(super) fn condition(filter: &TaskFilter, postgres: bool) -> Condition {
         Some(Assignee::User(id)) => all.add(Column::AssigneeId.eq(id.0)),
     };
     for label in &filter.labels {
-        all = all.add(text::contains_exactly((Entity, Column::Labels), &format!(",{},", &**label), postgres));
+        all = all.add(text::contains((Entity, Column::Labels), &format!(",{},", &**label), postgres));
     }
     // A task without a due time is due neither before nor after anything.
     if let Some(time) = filter.due_before {
@@ -41,7 +41,7 @@ pub(super) fn condition(filter: &TaskFilter, postgres: bool) -> Condition {
     if let Some(time) = filter.updated_after {
         all = all.add(Column::UpdatedAt.gt(time.0));
     }
-    all.add(text::contains_all((Entity, Column::SearchText), &filter.words))
+    all.add(text::contains_all((Entity, Column::SearchText), &filter.words, postgres))
 }
 
 /// The column that a sort field stands for.

@@ -1,7 +1,7 @@
 //! Text as it is compared: without regard to case, and with the words of a search found anywhere.
 
 use sea_orm::Condition;
-use sea_orm::sea_query::{Expr, ExprTrait, Func, IntoColumnRef, LikeExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, IntoColumnRef};
 
 /// Folds upper and lower case, beyond ASCII too. The databases cannot: SQLite folds ASCII only, and PostgreSQL as its
 /// locale says.
@@ -16,21 +16,16 @@ pub(super) fn search_text(name: &str, description: Option<&str>) -> String {
 }
 
 /// All words occur in the column, which holds folded text.
-pub(super) fn contains_all(column: impl IntoColumnRef + Copy, words: &[String]) -> Condition {
-    words.iter().fold(Condition::all(), |all, word| all.add(contains(column, &fold(word))))
+pub(super) fn contains_all(column: impl IntoColumnRef + Copy, words: &[String], postgres: bool) -> Condition {
+    words.iter().fold(Condition::all(), |all, word| all.add(contains(column, &fold(word), postgres)))
 }
 
-/// The text occurs in the column, each of its characters standing for itself, and upper and lower case being two.
-pub(super) fn contains_exactly(column: impl IntoColumnRef, text: &str, postgres: bool) -> Expr {
-    // LIKE would not do: on SQLite it does not tell upper from lower case.
+/// The text occurs in the column, letter for letter.
+///
+/// Not by LIKE: on SQLite that takes as long as text times pattern, and does not tell upper from lower case.
+pub(super) fn contains(column: impl IntoColumnRef, text: &str, postgres: bool) -> Expr {
     let position = if postgres { "strpos" } else { "instr" };
     Expr::from(Func::cust(position).arg(Expr::col(column)).arg(text)).gt(0)
-}
-
-/// The text occurs in the column, each of its characters standing for itself.
-fn contains(column: impl IntoColumnRef, text: &str) -> Expr {
-    let escaped = text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
-    Expr::col(column).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
 }
 
 #[cfg(test)]

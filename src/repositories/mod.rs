@@ -20,13 +20,13 @@ pub use users::{Credentials, UserRepository};
 /// Where everything is kept.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Repositories that see what is committed, and cannot write.
+    /// Repositories that see what is committed. Only for reading: on SQLite they cannot write.
     fn read(&self) -> &dyn Repositories;
 
     /// Opens a transaction; dropping it rolls back.
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;
 
-    /// Finds out whether the database can be written to and its schema is the one this program knows.
+    /// Finds out whether the database answers and its schema is the one this program knows.
     async fn check(&self) -> Result<(), StoreError>;
 }
 

@@ -112,7 +112,9 @@ impl AccessTokens {
         if payload.iat > now.seconds() + CLOCK_SKEW {
             return Err(TokenError::Unreadable);
         }
-        if payload.exp <= now.seconds() {
+        // Also when tokens were good for longer once: sessions that ended are remembered only as long as they are now.
+        let ttl = i64::try_from(self.ttl.as_secs()).unwrap_or(i64::MAX);
+        if payload.exp.min(payload.iat.saturating_add(ttl)) <= now.seconds() {
             return Err(TokenError::Expired);
         }
         Ok(Claims { user: UserId(payload.sub), session: SessionId(payload.sid) })

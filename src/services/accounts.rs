@@ -143,9 +143,7 @@ impl Accounts {
 
     async fn end_in(&self, transaction: Box<dyn Transaction>, session: SessionId, now: Timestamp) -> Result<(), Error> {
         transaction.sessions().end(session, now).await?;
-        transaction.commit().await?;
-        self.0.ended_sessions.insert([session], now);
-        Ok(())
+        self.0.commit_ending(transaction, &[session], now).await
     }
 
     async fn begin_session(

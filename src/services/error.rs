@@ -32,9 +32,14 @@ pub enum Error {
     /// The caller is no member of the project.
     #[error("not a member of the project")]
     NotAMember,
-    /// The caller's role does not allow it; this one, and those above it, would.
+    /// The caller's role does not allow it.
     #[error("the role does not allow it")]
-    RoleTooLow(Role),
+    RoleTooLow {
+        /// The least role that would.
+        needed: Role,
+        /// The role of the caller.
+        given: Role,
+    },
     /// It belongs to somebody else.
     #[error("it belongs to somebody else")]
     NotYours,
@@ -50,6 +55,9 @@ pub enum Error {
     /// The server is about to stop.
     #[error("the server is about to stop")]
     Stopping,
+    /// The database cannot be used.
+    #[error("the database is not ready")]
+    NotReady(#[source] StoreError),
     /// Storage failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -84,13 +92,14 @@ impl Error {
             Self::InvalidCredentials => ErrorCode::InvalidCredentials,
             Self::InvalidRefreshToken => ErrorCode::InvalidRefreshToken,
             Self::RefreshTokenReused => ErrorCode::RefreshTokenReused,
-            Self::NotAMember | Self::RoleTooLow(_) | Self::NotYours => ErrorCode::Forbidden,
+            Self::NotAMember | Self::RoleTooLow { .. } | Self::NotYours => ErrorCode::Forbidden,
             Self::ProjectArchived => ErrorCode::ProjectArchived,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::EmailTaken => ErrorCode::EmailTaken,
-            Self::Stopping | Self::Store(StoreError::Unavailable(_)) | Self::Password(PasswordError::Overloaded) => {
-                ErrorCode::Unavailable
-            }
+            Self::Stopping
+            | Self::NotReady(_)
+            | Self::Store(StoreError::Unavailable(_))
+            | Self::Password(PasswordError::Overloaded) => ErrorCode::Unavailable,
             Self::Store(StoreError::Failed(_)) | Self::Password(PasswordError::Failed(_)) | Self::Token(_) => {
                 ErrorCode::Internal
             }
@@ -103,12 +112,24 @@ impl Error {
         match self {
             Self::Invalid(detail) => detail.message.clone(),
             Self::NotAMember => "You are not a member of this project.".to_owned(),
-            Self::RoleTooLow(Role::Owner) => "Only the owner of the project may do this.".to_owned(),
-            Self::RoleTooLow(Role::Editor) => "This takes the role editor or owner in the project.".to_owned(),
-            Self::RoleTooLow(Role::Viewer) => "This takes a role in the project.".to_owned(),
+            Self::RoleTooLow { needed, given } => {
+                let needed = match needed {
+                    Role::Owner => "Only the owner of the project may do this",
+                    Role::Editor | Role::Viewer => "This takes the role editor or owner in the project",
+                };
+                format!("{needed}; you are {}.", role_in_words(*given))
+            }
             Self::NotYours => "This belongs to somebody else.".to_owned(),
             Self::NotFound(what) => format!("There is no such {what}."),
             other => other.code().message().to_owned(),
         }
+    }
+}
+
+const fn role_in_words(role: Role) -> &'static str {
+    match role {
+        Role::Owner => "its owner",
+        Role::Editor => "an editor",
+        Role::Viewer => "a viewer",
     }
 }

@@ -16,7 +16,9 @@ mod task_lists;
 mod tasks;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex;
 
 pub use accounts::{Accounts, Device};
 pub use clock::Clock;
@@ -27,7 +29,7 @@ pub use sessions::Sessions;
 pub use tasks::Tasks;
 
 use crate::contract::{SessionId, Timestamp, UserId};
-use crate::repositories::Store;
+use crate::repositories::{Store, Transaction};
 use crate::security::{AccessTokens, EndedSessions, Passwords};
 
 /// Who is calling: a user, in one of the user's sessions.
@@ -58,9 +60,31 @@ pub(crate) struct Shared {
     pub(crate) tokens: AccessTokens,
     pub(crate) ended_sessions: EndedSessions,
     pub(crate) durations: Durations,
+    checked: Mutex<Option<Instant>>,
 }
 
+/// How long it counts as known that requests can be served.
+const CHECK_HOLDS: Duration = Duration::from_secs(1);
+
 impl Shared {
+    /// Commits a transaction that ends sessions, so that their access tokens stop working whatever happens.
+    ///
+    /// They are noted before: a caller who goes away at this moment drops this future, and the database may commit all
+    /// the same. A token that is refused although its session goes on is the smaller evil, and the one that was asked for.
+    async fn commit_ending(
+        &self,
+        transaction: Box<dyn Transaction>,
+        sessions: &[SessionId],
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.ended_sessions.insert(sessions.iter().copied(), now);
+        let committed = transaction.commit().await;
+        if committed.is_err() {
+            self.ended_sessions.forget(sessions);
+        }
+        Ok(committed?)
+    }
+
     /// Since when something must have been deleted to be in the trash still.
     fn trash_since(&self) -> Timestamp {
         self.clock.now().minus(self.durations.retention)
@@ -94,7 +118,8 @@ impl Services {
         durations: Durations,
     ) -> Self {
         let ended_sessions = EndedSessions::new(tokens.ttl());
-        let shared = Arc::new(Shared { store, clock, passwords, tokens, ended_sessions, durations });
+        let shared =
+            Arc::new(Shared { store, clock, passwords, tokens, ended_sessions, durations, checked: Mutex::default() });
         Self {
             accounts: Accounts::new(Arc::clone(&shared)),
             profiles: Profiles::new(Arc::clone(&shared)),
@@ -107,6 +132,13 @@ impl Services {
 
     /// Finds out whether requests can be served.
     pub async fn check(&self) -> Result<(), Error> {
-        Ok(self.shared.store.check().await?)
+        // Anybody may ask, as often as they like: one look serves all who ask within its time.
+        let mut checked = self.shared.checked.lock().await;
+        if checked.is_none_or(|at| at.elapsed() >= CHECK_HOLDS) {
+            *checked = None;
+            self.shared.store.check().await.map_err(Error::NotReady)?;
+            *checked = Some(Instant::now());
+        }
+        Ok(())
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn require(role: Option<Role>, action: Action) -> Result<Role, Error>
     let least = action.least_role();
     match role {
         None => Err(Error::NotAMember),
-        Some(role) if rank(role) < rank(least) => Err(Error::RoleTooLow(least)),
+        Some(given) if rank(given) < rank(least) => Err(Error::RoleTooLow { needed: least, given }),
         Some(role) => Ok(role),
     }
 }
@@ -73,7 +73,10 @@ mod tests {
     fn an_archived_project_refuses_changes_after_it_refuses_strangers() {
         let change = |role| require_for_change(role, Action::WriteTasks, true);
         assert!(matches!(change(Some(Role::Owner)), Err(Error::ProjectArchived)));
-        assert!(matches!(change(Some(Role::Viewer)), Err(Error::RoleTooLow(Role::Editor))));
+        assert!(matches!(
+            change(Some(Role::Viewer)),
+            Err(Error::RoleTooLow { needed: Role::Editor, given: Role::Viewer })
+        ));
         assert!(matches!(change(None), Err(Error::NotAMember)));
     }
 }

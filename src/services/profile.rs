@@ -57,9 +57,7 @@ impl Profiles {
             return Err(wrong_password());
         }
         let ended = transaction.sessions().end_others(caller.user, caller.session, now).await?;
-        transaction.commit().await?;
-        self.0.ended_sessions.insert(ended, now);
-        Ok(())
+        self.0.commit_ending(transaction, &ended, now).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Projects, with their trash.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use poem_openapi::types::MaybeUndefined;
@@ -133,7 +134,8 @@ pub(super) fn merged<T: Clone>(change: MaybeUndefined<T>, current: Option<&T>) -
     }
 }
 
-/// The words of a search, of which every one must occur.
+/// The words of a search, of which every one must occur; each is looked for once.
 pub(super) fn words(search: Option<&str>) -> Vec<String> {
-    search.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+    let words: BTreeSet<&str> = search.unwrap_or_default().split_whitespace().collect();
+    words.into_iter().map(str::to_owned).collect()
 }

@@ -42,8 +42,6 @@ impl Sessions {
         if !transaction.sessions().end(id, now).await? {
             return Err(Error::NotFound("session"));
         }
-        transaction.commit().await?;
-        self.0.ended_sessions.insert([id], now);
-        Ok(())
+        self.0.commit_ending(transaction, &[id], now).await
     }
 }

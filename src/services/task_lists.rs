@@ -40,7 +40,9 @@ impl Tasks {
         }
         let filter = self.filter(caller, query.conditions);
         let tasks = self.store().read().tasks().list_visible(caller.user, &filter, sort, query.paging).await?;
-        known_assignee(tasks.assignee_known)?;
+        if !tasks.assignee_known {
+            return Err(Error::reference(Place::Query, "assignee_id", "names nobody who shares a project with you."));
+        }
         Ok(tasks.page)
     }
 

@@ -73,7 +73,7 @@ impl Tasks {
     pub async fn update(&self, caller: Caller, id: TaskId, patch: UpdateTask) -> Result<Task, Error> {
         let transaction = self.0.store.begin().await?;
         let found = live(transaction.tasks().lock(id, caller.user).await?)?;
-        require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
+        require(found.role, Action::WriteTasks)?;
         let task = found.task;
         let now = self.0.clock.now();
         let status = patch.status.unwrap_or(task.status);
@@ -91,6 +91,7 @@ impl Tasks {
         if changed == task {
             return Ok(task);
         }
+        require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
         if changed.assignee_id != task.assignee_id {
             require_member(&*transaction, task.project_id, changed.assignee_id).await?;
         }

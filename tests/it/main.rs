@@ -5,6 +5,7 @@
 mod api;
 mod architecture;
 mod contract;
+mod process;
 mod repositories;
 mod server;
 mod support;

@@ -54,8 +54,12 @@ pub(super) async fn read(
     let content_type = request.header(header::CONTENT_TYPE).map(str::to_owned);
     let known = content_type.as_deref().map(|text| is_taken(text, &operation.media_types));
     let encoding = request.header(header::CONTENT_ENCODING).unwrap_or("identity");
-    if known == Some(false) || !encoding.eq_ignore_ascii_case("identity") {
-        return Err(ApiError::new(ErrorCode::UnsupportedMediaType));
+    if !encoding.eq_ignore_ascii_case("identity") {
+        let message = "The request body must be sent without a Content-Encoding.";
+        return Err(ApiError::new(ErrorCode::UnsupportedMediaType).because(message));
+    }
+    if known == Some(false) {
+        return Err(wrong_type(operation));
     }
     let announced = request.header(header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
@@ -75,7 +79,7 @@ pub(super) async fn read(
         return Ok(None);
     }
     if content_type.is_none() {
-        return Err(ApiError::new(ErrorCode::UnsupportedMediaType));
+        return Err(wrong_type(operation));
     }
     validation::parse_json(&bytes)
         .map(Some)
@@ -90,6 +94,11 @@ fn is_taken(content_type: &str, media_types: &[String]) -> bool {
         && parts.filter_map(|part| part.split_once('=')).all(|(name, value)| {
             !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
         })
+}
+
+fn wrong_type(operation: &Operation) -> ApiError {
+    let media_types = operation.media_types.join(" or ");
+    ApiError::new(ErrorCode::UnsupportedMediaType).because(format!("Send the request body as {media_types}, in UTF-8."))
 }
 
 fn too_large(limit: usize) -> ApiError {

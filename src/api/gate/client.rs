@@ -17,9 +17,9 @@ pub(in crate::api) fn address(request: &Request, trusted_proxy_hops: usize) -> I
         .headers()
         .get_all("x-forwarded-for")
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
+        // By bytes: a part that is no text spoils itself, and not what the proxies added after it.
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(|part| std::str::from_utf8(part).unwrap_or_default().trim())
         .collect();
     let position = forwarded.len().checked_sub(trusted_proxy_hops);
     position.and_then(|position| parse(forwarded[position])).unwrap_or(socket)

@@ -73,6 +73,10 @@ impl Gate {
                 if let Some(verdict) = verdict {
                     tell(&mut response, verdict);
                 }
+                if operation.path.starts_with("/v1/auth/") {
+                    // Tokens must not lie in a cache (RFC 6749, section 5.1).
+                    set(&mut response, header::CACHE_CONTROL, "no-store");
+                }
                 response.set_data(OperationId(Cow::Owned(operation.id.clone())));
                 response
             }

@@ -11,9 +11,9 @@ pub(in crate::api) struct AuthApi;
 
 #[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Auth")]
 impl AuthApi {
-    /// Make an account
+    /// Register
     ///
-    /// Makes an account and logs in: the answer has the tokens of its first session.
+    /// Creates an account and logs in: the answer has the tokens of its first session.
     #[oai(path = "/register", method = "post", operation_id = "register")]
     async fn register(
         &self,
@@ -40,9 +40,9 @@ impl AuthApi {
 
     /// Refresh a session
     ///
-    /// Gives a new access token and the next refresh token. A refresh token works once; for some seconds it goes on to
-    /// answer with the same successor, so that two tabs that refresh at once both stay logged in. Used later than that
-    /// it ends the session.
+    /// Gives a new access token and the next refresh token. A refresh token works once; for 30 seconds more it answers
+    /// with the same successor, so that two tabs that refresh at once both stay logged in. Used later than that it ends
+    /// the session.
     #[oai(path = "/refresh", method = "post", operation_id = "refreshSession")]
     async fn refresh(
         &self,

@@ -22,7 +22,7 @@ impl MeApi {
         Ok(Found(rules.profiles.get(caller.0).await?))
     }
 
-    /// Change my account
+    /// Update my account
     ///
     /// Changes what the body names and leaves the rest. A change that changes nothing does not count as a version.
     #[oai(path = "/", method = "patch", operation_id = "updateMe")]

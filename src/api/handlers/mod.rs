@@ -29,9 +29,9 @@ pub(super) const APIS: Apis = (auth::AuthApi, me::MeApi, projects::ProjectsApi, 
 /// What the operations are grouped by.
 #[derive(Tags)]
 enum Tag {
-    /// Making an account, logging in and out, and keeping a session alive.
+    /// Registering, logging in and out, and keeping a session alive.
     Auth,
-    /// One's own account, and the places where it is in use.
+    /// Your account, and the places where you are logged in.
     Account,
     /// Projects: lists of tasks that people share.
     Projects,

@@ -29,7 +29,7 @@ impl ProjectsApi {
 
     /// Create a project
     ///
-    /// Makes a project that the caller owns.
+    /// Creates a project that the caller owns.
     #[oai(path = "/", method = "post", operation_id = "createProject")]
     async fn create(
         &self,
@@ -54,10 +54,10 @@ impl ProjectsApi {
         Ok(Found(rules.projects.get(caller.0, project_id.0).await?))
     }
 
-    /// Change a project
+    /// Update a project
     ///
-    /// Changes what the body names and leaves the rest. Only the owner may. An archived project takes changes only
-    /// together with `"archived": false`.
+    /// Changes what the body names and leaves the rest. Only the owner may. While a project is archived, the only change
+    /// accepted is `"archived": false`, optionally together with others.
     #[oai(path = "/:project_id", method = "patch", operation_id = "updateProject")]
     async fn update(
         &self,
@@ -71,7 +71,8 @@ impl ProjectsApi {
 
     /// Delete a project
     ///
-    /// Puts a project into the trash, and its tasks with it. Only the owner may. It can be restored within 30 days.
+    /// Puts a project into the trash, and its tasks with it. Only the owner may. It can be restored
+    /// for 30 days, unless the operator keeps the trash shorter or longer.
     #[oai(path = "/:project_id", method = "delete", operation_id = "deleteProject")]
     async fn delete(
         &self,
@@ -86,7 +87,8 @@ impl ProjectsApi {
     /// Restore a project
     ///
     /// Takes a project out of the trash, with the tasks that were deleted with it; tasks that were in the trash before
-    /// stay there. A project that is not in the trash is left as it is.
+    /// stay there. Only the owner may. A project that is not in the trash is left as it is; one that was there for too
+    /// long is a 404.
     #[oai(path = "/:project_id/restore", method = "post", operation_id = "restoreProject")]
     async fn restore(
         &self,

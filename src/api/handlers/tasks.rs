@@ -31,7 +31,7 @@ impl TasksApi {
 
     /// Create a task
     ///
-    /// Adds a task at the end of a project. Editors and the owner may.
+    /// Adds a task at the end of a project. Editors and the owner may, unless the project is archived.
     #[oai(path = "/projects/:project_id/tasks", method = "post", operation_id = "createTask")]
     async fn create(
         &self,
@@ -72,10 +72,10 @@ impl TasksApi {
         Ok(Found(rules.tasks.get(caller.0, task_id.0).await?))
     }
 
-    /// Change a task
+    /// Update a task
     ///
     /// Changes what the body names and leaves the rest, so two people who change different fields at once both
-    /// succeed. `completed_at` follows the status.
+    /// succeed. `completed_at` follows the status. Editors and the owner may, unless the project is archived.
     #[oai(path = "/tasks/:task_id", method = "patch", operation_id = "updateTask")]
     async fn update(
         &self,
@@ -89,7 +89,8 @@ impl TasksApi {
 
     /// Delete a task
     ///
-    /// Puts a task into the trash. It can be restored within 30 days.
+    /// Puts a task into the trash, from which it can be restored for 30 days, unless the operator keeps it shorter or
+    /// longer. Editors and the owner may, unless the project is archived.
     #[oai(path = "/tasks/:task_id", method = "delete", operation_id = "deleteTask")]
     async fn delete(
         &self,
@@ -103,8 +104,9 @@ impl TasksApi {
 
     /// Restore a task
     ///
-    /// Takes a task out of the trash. One that is not there is left as it is. An assignee who has left the project
-    /// meanwhile is taken off.
+    /// Takes a task out of the trash. One that is not there is left as it is; one that was there for too long, or whose
+    /// project is in the trash, is a 404. An assignee who has left the project meanwhile is taken off. Editors and the
+    /// owner may, unless the project is archived.
     #[oai(path = "/tasks/:task_id/restore", method = "post", operation_id = "restoreTask")]
     async fn restore(
         &self,

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::tree::{self, Object};
 
 /// Properties of responses that are absent, not null, when there is nothing to say.
-const ABSENT: [(&str, &[&str]); 1] = [("Error", &["field", "details"])];
+const ABSENT: [(&str, &[&str]); 1] = [("ApiError", &["field", "details"])];
 
-const GROWS: &str = "More values may be added; treat one you do not know as a sensible default.";
+const GROWS: &str = "Responses may contain values that were added later: have a way to handle those you do not know.";
 
 /// All that bcrypt reads of a password.
 const MAX_PASSWORD_BYTES: u8 = 72;
@@ -64,8 +64,27 @@ fn make_strict(schema: &mut Object) {
         schema.entry("additionalProperties").or_insert(Value::Bool(false));
     }
     if schema.get("format").is_some_and(|format| format == "password") {
+        // In place of the number of characters, which would be a second, weaker rule.
+        schema.shift_remove("maxLength");
         schema.insert("x-max-bytes".to_owned(), json!(MAX_PASSWORD_BYTES));
     }
+    // Generators make a set of it, which some then write as `{}`; the rule itself stays.
+    if let Some(unique) = schema.shift_remove("uniqueItems") {
+        schema.insert("x-unique-items".to_owned(), unique);
+    }
+    for (_, property) in tree::object_mut(schema, "properties").into_iter().flatten() {
+        describe_default(property);
+    }
+}
+
+/// Moves a default into the description: some generators take a field with a default for one that must be sent.
+fn describe_default(property: &mut Value) {
+    let Value::Object(property) = property else { return };
+    let Some(default) = property.shift_remove("default") else { return };
+    let description = property.get("description").and_then(Value::as_str).unwrap_or_default();
+    let value = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+    let description = format!("{description} Default: `{value}`.").trim().to_owned();
+    property.insert("description".to_owned(), json!(description));
 }
 
 fn make_complete(schema: &mut Object, absent: &[&str]) {

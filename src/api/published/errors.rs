@@ -78,7 +78,7 @@ fn describe(response: &mut Object, codes: &[ErrorCode], has_body: bool) {
     let description = prose.into_iter().chain(sentences).collect::<Vec<_>>().join(" ");
     response.insert("description".to_owned(), json!(description));
 
-    let schema = json!({ "$ref": format!("{}Error", tree::SCHEMAS) });
+    let schema = json!({ "$ref": format!("{}ApiError", tree::SCHEMAS) });
     let content = response.entry("content").or_insert_with(|| json!({ "application/json": { "schema": schema } }));
     if let Some(Value::Object(media)) = content.get_mut("application/json") {
         let examples =

@@ -34,13 +34,11 @@ pub(super) fn publish(document: &mut Value) {
 /// The headers that a response has because of its path and status.
 fn standard(path: &str, status: &str) -> Vec<(&'static str, Value)> {
     let mut headers = Vec::new();
-    if errors::is_versioned(path) {
-        match status {
-            "201" => headers.push(("Location", location())),
-            "401" => headers.push(("WWW-Authenticate", www_authenticate())),
-            "429" | "503" => headers.push(("Retry-After", retry_after())),
-            _ => {}
-        }
+    match status {
+        "201" => headers.push(("Location", location())),
+        "401" => headers.push(("WWW-Authenticate", www_authenticate())),
+        "429" | "503" => headers.push(("Retry-After", retry_after())),
+        _ => {}
     }
     headers.push(("X-Request-Id", request_id()));
     if errors::is_versioned(path) {

@@ -5,6 +5,7 @@
 //! schema; at most [`MAX_DETAILS`] details, whatever the request holds. Must not know the words of a failure.
 
 use super::alternatives;
+use super::formats::UNIQUE_ITEMS;
 use super::messages::{self, Failure, shown};
 use super::{MAX_DETAILS, schema};
 use crate::contract::error::{Detail, DetailCode, Place};
@@ -67,6 +68,7 @@ impl Failures {
             }
             Kind::Required { property } => here.miss(property.as_str().unwrap_or_default()),
             Kind::UniqueItems => here.add_repeated(value),
+            Kind::Custom { keyword, .. } if keyword == UNIQUE_ITEMS => here.add_repeated(value),
             Kind::Not { schema } => here.add_exclusion(schema, value),
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
                 alternatives::add(self, error.instance_path().as_str(), value, context);

@@ -1,4 +1,4 @@
-//! The formats of texts, and the keyword for lengths in bytes.
+//! The formats of texts, and our own keywords: for lengths in bytes, and for lists without repetition.
 //!
 //! Guarantees: what passes here is understood by the rest of the program in the same way; a format that is not listed
 //! here does not compile. Each check is a pure function of the text.
@@ -6,9 +6,13 @@
 use chrono::{DateTime, Datelike};
 use jsonschema::{Keyword, ValidationError, ValidationOptions, paths::Location};
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 
 /// The name of the keyword that limits a text in bytes of UTF-8.
 pub(super) const MAX_BYTES: &str = "x-max-bytes";
+
+/// The name of the keyword that forbids the same item twice.
+pub(super) const UNIQUE_ITEMS: &str = "x-unique-items";
 
 type Check = fn(&str) -> bool;
 
@@ -26,10 +30,10 @@ pub(super) fn is_known(format: &str) -> bool {
     OWN.iter().any(|(name, _)| *name == format) || LIBRARY.contains(&format) || ANNOTATIONS.contains(&format)
 }
 
-/// Adds the formats and the keyword of this module.
+/// Adds the formats and the keywords of this module.
 pub(super) fn register(options: ValidationOptions<'_>) -> ValidationOptions<'_> {
     let options = OWN.iter().fold(options, |options, (name, check)| options.with_format(*name, *check));
-    options.should_validate_formats(true).with_keyword(MAX_BYTES, max_bytes)
+    options.should_validate_formats(true).with_keyword(MAX_BYTES, max_bytes).with_keyword(UNIQUE_ITEMS, unique_items)
 }
 
 fn is_uuid(text: &str) -> bool {
@@ -103,4 +107,35 @@ fn max_bytes<'a>(
 ) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
     let limit = value.as_u64().ok_or_else(|| ValidationError::schema("x-max-bytes must be a whole number"))?;
     Ok(Box::new(MaxBytes { limit }))
+}
+
+/// No item may be in the list twice; `uniqueItems` under a name that generators leave alone.
+struct UniqueItems;
+
+impl UniqueItems {
+    fn allows(value: &Value) -> bool {
+        let mut known = HashSet::new();
+        value.as_array().is_none_or(|items| items.iter().all(|item| known.insert(item.to_string())))
+    }
+}
+
+impl<'i> Keyword<'i> for UniqueItems {
+    fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
+        if Self::allows(instance) { Ok(()) } else { Err(ValidationError::custom("must not have an item twice")) }
+    }
+
+    fn is_valid(&self, instance: &'i Value) -> bool {
+        Self::allows(instance)
+    }
+}
+
+fn unique_items<'a>(
+    _: &'a Map<String, Value>,
+    value: &'a Value,
+    _: Location,
+) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
+    if value == &Value::Bool(true) {
+        return Ok(Box::new(UniqueItems));
+    }
+    Err(ValidationError::schema("x-unique-items must be true, or absent"))
 }

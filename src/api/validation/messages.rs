@@ -5,6 +5,7 @@
 
 use super::formats::MAX_BYTES;
 use crate::contract::error::{Detail, DetailCode, Place};
+use crate::contract::text::pattern_in_words;
 use jsonschema::{
     JsonType,
     error::{TypeKind, ValidationErrorKind},
@@ -117,7 +118,7 @@ pub(super) fn of_value(kind: &ValidationErrorKind, value: &Value) -> Failure {
         Kind::ExclusiveMinimum { limit } => Failure::new(Code::Minimum, format!("must be more than {}", word(limit))),
         Kind::ExclusiveMaximum { limit } => Failure::new(Code::Maximum, format!("must be less than {}", word(limit))),
         Kind::Format { format } => Failure::new(Code::Format, format_words(format)),
-        Kind::Pattern { .. } => Failure::new(Code::Pattern, pattern_words(value)),
+        Kind::Pattern { pattern } => Failure::new(Code::Pattern, pattern_words(pattern, value)),
         // The inspection of the schemas lets no other rule through that could fail for a single value.
         _ => Failure::new(Code::Type, "is not valid; see the documentation"),
     }
@@ -154,7 +155,7 @@ const fn type_words(kind: JsonType) -> &'static str {
 
 fn format_words(format: &str) -> String {
     match format {
-        "date-time" => "must be a time like 2026-01-31T09:00:00Z".to_owned(),
+        "date-time" => "must be a time like 2026-01-31T09:00:00Z (in a query, write + as %2B)".to_owned(),
         "date" => "must be a date like 2026-01-31".to_owned(),
         "uuid" => "must be a UUID".to_owned(),
         "email" => "must be an e-mail address like ada@example.com".to_owned(),
@@ -164,10 +165,11 @@ fn format_words(format: &str) -> String {
     }
 }
 
-fn pattern_words(value: &Value) -> &'static str {
+fn pattern_words(pattern: &str, value: &Value) -> &'static str {
+    // What cannot be seen in a text is the harder one to find.
     if value.as_str().is_some_and(|text| text.chars().any(char::is_control)) {
         "must not contain control characters"
     } else {
-        "has a form that is not allowed; see its pattern in the documentation"
+        pattern_in_words(pattern)
     }
 }

@@ -245,7 +245,10 @@ fn every_wrong_parameter_is_told() {
         ("status=todo,todo", &["duplicate: status must not name anything twice."]),
         ("sort=id", &["enum: sort must be one of created_at, title."]),
         ("assignee_id=you", &["format: assignee_id must be a UUID or one of me, none."]),
-        ("due_before=2026-01-31T09:00:00+00:00", &["format: due_before must be a time like 2026-01-31T09:00:00Z."]),
+        (
+            "due_before=2026-01-31T09:00:00+00:00",
+            &["format: due_before must be a time like 2026-01-31T09:00:00Z (in a query, write + as %2B)."],
+        ),
         (
             "zzz=1&sort=x&limit=0&aaa=1&deleted=1",
             &[
@@ -333,7 +336,10 @@ fn every_wrong_field_is_told() {
             &["pattern: labels[0] has a form that is not allowed; see its pattern in the documentation."],
         ),
         (json!({ "labels": "a" }), &["type: labels must be a list."]),
-        (json!({ "due_at": "tomorrow" }), &["format: due_at must be a time like 2026-01-31T09:00:00Z."]),
+        (
+            json!({ "due_at": "tomorrow" }),
+            &["format: due_at must be a time like 2026-01-31T09:00:00Z (in a query, write + as %2B)."],
+        ),
         (json!({ "due_at": 1 }), &["type: due_at must be a string or null."]),
         (json!({ "place": {} }), &["required: place.lat is required."]),
         (json!({ "place": null }), &[]),

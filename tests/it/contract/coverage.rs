@@ -193,6 +193,31 @@ on_both_databases! {
         assert!(missing.is_empty(), "documented, but not given:\n{}", missing.join("\n"));
     }
 
+    async fn every_published_example_can_be_sent_as_it_is(database: TestDatabase) {
+        for (operation, method, template, description) in operations() {
+            let Some(content) = description["requestBody"]["content"].as_object() else { continue };
+            for (media_type, media) in content {
+                let world = World::new(&database, Options::default()).await;
+                let mut example = media["example"].clone();
+                // What only one account can have, or only the server knows.
+                match operation.as_str() {
+                    "login" => example["email"] = json!(world.owner.email()),
+                    "register" => example["email"] = json!(format!("example.{}@example.com", world.project)),
+                    "refreshSession" => example["refresh_token"] = json!(world.refresh_token),
+                    _ => {}
+                }
+                for field in ["password", "current_password"] {
+                    if operation != "register" && example.get(field).is_some() {
+                        example[field] = json!("correct horse");
+                    }
+                }
+                let call = world.good(&operation, &method, &template).body(media_type, example.to_string());
+                let answer = call.send().await;
+                assert!(answer.status.is_success(), "{operation}: {example}: {}", answer.text);
+            }
+        }
+    }
+
     async fn a_bug_is_answered_without_a_word_about_the_inside(database: TestDatabase) {
         let world = World::new(&database, Options::default()).await;
         for (operation, method, template, _) in operations().filter(|(id, ..)| id != "getLiveness" && id != "getReadiness") {

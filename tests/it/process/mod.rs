@@ -1,6 +1,6 @@
 //! The program as it is run: a process of its own, with its settings, signals, exit status and output.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
+#![expect(clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
 
 mod commands;
 mod http;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use pocket_tasks::contract::list::{Direction, Paging, Sort};
 use pocket_tasks::contract::project::{Project, TaskCounts};
 use pocket_tasks::contract::task::{Task, TaskPriority, TaskStatus};
-use pocket_tasks::contract::text::{Color, Email, PersonName, ProjectDescription, ProjectName, TaskTitle, TimeZone};
+use pocket_tasks::contract::text::{
+    Color, Email, OrderKey, PersonName, ProjectDescription, ProjectName, TaskTitle, TimeZone,
+};
 use pocket_tasks::contract::user::User;
 use pocket_tasks::contract::{ProjectId, SessionId, TaskId, Timestamp, UserId};
 use pocket_tasks::database::SeaStore;
@@ -110,7 +112,7 @@ pub(super) fn new_task(project: &Project) -> Task {
         due_at: None,
         assignee_id: None,
         labels: Vec::new(),
-        position: "a0".to_owned(),
+        position: OrderKey::trusted("a0"),
         created_by: project.owner_id,
         completed_at: None,
         deleted_at: None,

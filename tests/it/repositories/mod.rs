@@ -1,6 +1,6 @@
 //! The conformance suite of storage: the same tests on both databases.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
+#![expect(clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
 
 mod fixtures;
 mod plans;

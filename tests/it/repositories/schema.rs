@@ -1,6 +1,7 @@
 //! The schema: it is made and unmade on both databases, by many at once too, and keeps its rules by itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pocket_tasks::contract::task::{Task, TaskStatus};
 use pocket_tasks::database::{SeaStore, Settings};
@@ -23,7 +24,13 @@ impl OnDatabase for Empty {
 
 impl Empty {
     async fn open(&self, migrate: bool) -> Result<SeaStore, StoreError> {
-        SeaStore::open(&Settings { url: self.0.url.as_str().into(), max_connections: 2, migrate }).await
+        SeaStore::open(&Settings {
+            url: self.0.url.as_str().into(),
+            max_connections: 2,
+            migrate,
+            statement_timeout: Duration::from_secs(30),
+        })
+        .await
     }
 
     /// Tables and indexes as the database describes them.

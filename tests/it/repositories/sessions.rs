@@ -2,6 +2,7 @@
 
 use pocket_tasks::contract::list::Paging;
 use pocket_tasks::contract::session::{SessionInfo, SessionSort};
+use pocket_tasks::contract::text::UserAgent;
 use pocket_tasks::contract::{SessionId, Timestamp};
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{NewSession, Store as _};
@@ -38,7 +39,7 @@ on_both_databases! {
         let info = |session: &NewSession| SessionInfo {
             id: session.id,
             current: false,
-            user_agent: session.user_agent.clone(),
+            user_agent: session.user_agent.clone().map(UserAgent::trusted),
             created_at: session.created_at,
             last_used_at: session.created_at,
         };

@@ -3,7 +3,7 @@
 use pocket_tasks::contract::list::{Paging, Sort};
 use pocket_tasks::contract::project::{Project, Role};
 use pocket_tasks::contract::task::{Task, TaskPriority, TaskSort, TaskStatus};
-use pocket_tasks::contract::text::TaskTitle;
+use pocket_tasks::contract::text::{OrderKey, TaskTitle};
 use pocket_tasks::contract::user::User;
 use pocket_tasks::contract::{ProjectId, TaskId};
 use pocket_tasks::database::SeaStore;
@@ -44,7 +44,7 @@ fn tasks_to_sort(project: &Project) -> [Task; 7] {
         updated_at: at(updated),
         due_at: due.map(at),
         priority,
-        position: position.to_owned(),
+        position: OrderKey::trusted(position),
         ..new_task(project)
     })
 }

@@ -2,7 +2,7 @@
 
 use pocket_tasks::contract::project::{Project, Role};
 use pocket_tasks::contract::task::{Task, TaskPriority, TaskStatus};
-use pocket_tasks::contract::text::{Label, TaskDescription, TaskTitle};
+use pocket_tasks::contract::text::{Label, OrderKey, TaskDescription, TaskTitle};
 use pocket_tasks::contract::{TaskId, UserId};
 use pocket_tasks::repositories::{Store as _, StoreError};
 
@@ -21,7 +21,7 @@ fn full_task(project: &Project, assignee: UserId) -> Task {
         due_at: Some(at(-4_000_000_000_000)),
         assignee_id: Some(assignee),
         labels: ["zu Hause", "A", "a", "'x'"].map(Label::trusted).into(),
-        position: "aZz0".to_owned(),
+        position: OrderKey::trusted("aZz0"),
         completed_at: Some(at(20)),
         deleted_at: Some(at(21)),
         version: 9,

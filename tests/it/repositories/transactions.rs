@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pocket_tasks::contract::project::{Project, TaskCounts};
 use pocket_tasks::contract::task::Task;
-use pocket_tasks::contract::text::{PersonName, ProjectName, TaskTitle};
+use pocket_tasks::contract::text::{OrderKey, PersonName, ProjectName, TaskTitle};
 use pocket_tasks::contract::user::User;
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{Store as _, StoreError};
@@ -22,7 +22,10 @@ async fn add_a_task(store: &SeaStore, project: &Project, number: usize) -> Resul
     let title = TaskTitle::trusted(format!("{} after {number}", counts.total));
     // The position says what was read, so that two who read the same are found out.
     let position = format!("{:05}", counts.total);
-    transaction.tasks().add(&Task { title, position: position.clone(), ..new_task(project) }).await?;
+    transaction
+        .tasks()
+        .add(&Task { title, position: OrderKey::trusted(position.clone()), ..new_task(project) })
+        .await?;
     transaction.projects().count_tasks(project.id, 1, 0, Some(&position)).await?;
     transaction.commit().await
 }

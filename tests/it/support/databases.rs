@@ -8,6 +8,7 @@ use std::future::Future;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use pocket_tasks::database::{SeaStore, Settings};
 use sqlx::{Connection as _, Executor as _, PgConnection};
@@ -85,7 +86,7 @@ impl TestDatabase {
 
 fn settings(url: &str) -> Settings {
     // Few connections: PostgreSQL has a hundred, and many tests run at once.
-    Settings { url: url.into(), max_connections: 4, migrate: false }
+    Settings { url: url.into(), max_connections: 4, migrate: false, statement_timeout: Duration::from_secs(30) }
 }
 
 async fn migrate(url: &str) {

@@ -80,7 +80,7 @@ pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
 /// An answer to what is no operation: the envelope, or a page.
 fn check_outside(place: &str, answer: &Answer) {
     if answer.status.is_client_error() || answer.status.is_server_error() {
-        let validator = validator("outside", &json!({"$ref": "#/components/schemas/Error"}));
+        let validator = validator("outside", &json!({"$ref": "#/components/schemas/ApiError"}));
         assert!(validator.is_valid(&answer.body), "{place}");
         check_envelope(place, answer);
     }
