@@ -11,6 +11,7 @@ pub mod list;
 pub mod project;
 pub mod session;
 pub mod task;
+mod task_query;
 pub mod text;
 pub mod time;
 pub mod user;

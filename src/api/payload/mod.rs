@@ -1,0 +1,19 @@
+//! What handlers take and give: who is calling, checked parameters and bodies, responses and failures.
+//!
+//! The gate has checked the request against the published document before any of these is made; here the checked JSON
+//! only becomes a type of the contract, and the types say what the published document must know of them.
+
+mod failure;
+mod request;
+mod response;
+
+pub(super) use failure::{Changing, Failure, Filtering, LoggingIn, NotReady, Reaching, Refreshing, Registering, Usual};
+pub(super) use request::{Body, CheckedRequest, From, Patch, Query, SignedIn};
+pub(super) use response::{Created, Done, Found, set};
+
+/// The one media type of responses.
+pub(super) const JSON: &str = "application/json";
+/// The media type of a JSON Merge Patch (RFC 7396).
+pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
+/// Marks an object of query parameters for the finishing pass, which makes parameters of its fields.
+const QUERY: &str = "application/x-query-parameters";

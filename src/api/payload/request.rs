@@ -1,0 +1,137 @@
+//! What handlers take.
+//!
+//! That a checked part does not become its type cannot happen, which is what the tests over the whole document are for;
+//! should it happen all the same, it is our error and not the caller's.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use poem::http::header;
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchemaRef, MetaSecurityScheme, Registry};
+use poem_openapi::types::ParseFromJSON;
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use serde_json::Value;
+
+use super::{JSON, MERGE_PATCH, QUERY};
+use crate::api::errors::ApiError;
+use crate::services::{Caller, Device};
+
+/// The query and the body of a request after they were checked.
+pub(in crate::api) struct CheckedRequest {
+    query: Mutex<Option<Value>>,
+    body: Mutex<Option<Value>>,
+}
+
+impl CheckedRequest {
+    pub(in crate::api) const fn new(query: Value, body: Option<Value>) -> Self {
+        Self { query: Mutex::new(Some(query)), body: Mutex::new(body) }
+    }
+}
+
+fn take<T: ParseFromJSON>(
+    request: &Request,
+    part: impl FnOnce(&CheckedRequest) -> &Mutex<Option<Value>>,
+) -> poem::Result<T> {
+    let checked = request.extensions().get::<Arc<CheckedRequest>>();
+    let value = checked.and_then(|checked| part(checked).lock().unwrap_or_else(PoisonError::into_inner).take());
+    // The error of poem-openapi may quote the value, which may be a password: it goes nowhere.
+    T::parse_from_json(value)
+        .map_err(|_| ApiError::internal(anyhow::anyhow!("a checked {} did not parse", T::name())).into())
+}
+
+fn json_request(content_types: &[&'static str], schema: impl Fn() -> MetaSchemaRef) -> MetaRequest {
+    let content = content_types.iter().map(|content_type| MetaMediaType { content_type, schema: schema() }).collect();
+    MetaRequest { description: None, content, required: true }
+}
+
+macro_rules! checked_parts {
+    ($($(#[$doc:meta])* $name:ident($part:ident): $media_types:expr;)*) => {$(
+        $(#[$doc])*
+        pub(in crate::api) struct $name<T>(pub(in crate::api) T);
+
+        impl<'a, T: ParseFromJSON> ApiExtractor<'a> for $name<T> {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+            type ParamType = ();
+            type ParamRawType = ();
+
+            fn register(registry: &mut Registry) {
+                T::register(registry);
+            }
+
+            fn request_meta() -> Option<MetaRequest> {
+                Some(json_request(&$media_types, T::schema_ref))
+            }
+
+            async fn from_request(
+                request: &'a Request,
+                _body: &mut RequestBody,
+                _options: ExtractParamOptions<()>,
+            ) -> poem::Result<Self> {
+                take(request, |checked| &checked.$part).map(Self)
+            }
+        }
+    )*};
+}
+
+checked_parts! {
+    /// A JSON body.
+    Body(body): [JSON];
+    /// A JSON Merge Patch.
+    Patch(body): [JSON, MERGE_PATCH];
+    /// The query parameters, as the fields of an object.
+    Query(query): [QUERY];
+}
+
+/// The signed-in user who is calling.
+pub(in crate::api) struct SignedIn(pub(in crate::api) Caller);
+
+impl<'a> ApiExtractor<'a> for SignedIn {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        registry.create_security_scheme(
+            "access_token",
+            MetaSecurityScheme {
+                ty: "http",
+                description: Some(
+                    "The `access_token` of a session: a JSON Web Token that is good for some minutes. Get the next one with the `refresh_token`.",
+                ),
+                name: None,
+                key_in: None,
+                scheme: Some("bearer"),
+                bearer_format: Some("JWT"),
+                flows: None,
+                openid_connect_url: None,
+            },
+        );
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec!["access_token"]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        request.extensions().get::<Caller>().map(|caller| Self(*caller)).ok_or_else(|| {
+            ApiError::internal(anyhow::anyhow!("an operation with a caller passed the gate without one")).into()
+        })
+    }
+}
+
+/// What the request says about the device it came from.
+pub(in crate::api) struct From(pub(in crate::api) Device);
+
+/// As many characters of a `User-Agent` are kept.
+const USER_AGENT_LENGTH: usize = 300;
+
+impl<'a> poem::FromRequest<'a> for From {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
+        let user_agent = request.header(header::USER_AGENT).map(|text| text.chars().take(USER_AGENT_LENGTH).collect());
+        Ok(Self(Device { user_agent }))
+    }
+}
