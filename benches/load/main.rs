@@ -27,6 +27,10 @@ use compare::{Performance, compare, median};
 use data::{Content, Databases};
 use processes::Server;
 
+/// The bare handler, which is this executable, allocates as the product does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How often the product is started.
 const STARTS: usize = 9;
 /// The time within which a start should be over, in milliseconds.
