@@ -112,7 +112,9 @@ impl Gate {
         self.count(bucket, key, verdict)?;
         let has_token = client::bearer(&request).is_some();
         let caller = caller.transpose().map_err(|error| ApiError::unauthenticated(error, has_token))?;
-        guard::guarded(self.timeout, self.check_and_call(request, operation, caller, bucket, verdict)).await
+        // Boxed, because it holds all that a handler may need, and would be copied with each of the futures around it.
+        let answer = Box::pin(self.check_and_call(request, operation, caller, bucket, verdict));
+        guard::guarded(self.timeout, answer).await
     }
 
     /// Who is calling, where the operation asks for that.
