@@ -30,6 +30,9 @@ use crate::repositories::{
 pub use connect::{Engine, Settings};
 pub use schema::Migration;
 
+/// A log filter for the libraries below, which would tell of every migration at every start.
+pub const QUIET_LIBRARIES: &str = "sea_orm_migration=warn";
+
 /// How long the readiness check waits for the database.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
