@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::contract::ids::new_uuid;
 use crate::contract::{SessionId, Timestamp, UserId};
 
 const ISSUER: &str = "pocket-tasks";
@@ -97,7 +98,7 @@ impl AccessTokens {
             sid: claims.session.0,
             iat: now.seconds(),
             exp: now.plus(self.ttl).seconds(),
-            jti: Uuid::now_v7(),
+            jti: new_uuid(),
         };
         encode(&self.header, &payload, &self.signing)
     }
@@ -170,8 +171,8 @@ mod tests {
     #[test]
     fn forged_tokens_are_unreadable() {
         let tokens = tokens(SECRET, None);
-        let good = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": Uuid::now_v7(), "sid": Uuid::now_v7(),
-            "iat": NOW.seconds(), "exp": NOW.seconds() + 60, "jti": Uuid::now_v7()});
+        let good = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": new_uuid(), "sid": new_uuid(),
+            "iat": NOW.seconds(), "exp": NOW.seconds() + 60, "jti": new_uuid()});
         let sign = |header: &Header, payload: &Value, secret: &str| {
             encode(header, payload, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
         };

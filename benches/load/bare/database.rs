@@ -175,7 +175,7 @@ fn task(project: Uuid, user: Uuid, new: NewTask, total: i64) -> Task {
     #[expect(clippy::disallowed_methods, reason = "the bare handler does without the vocabulary of the product")]
     let now = Time(Utc::now().timestamp_millis());
     Task {
-        id: Uuid::now_v7(),
+        id: pocket_tasks::contract::ids::new_uuid(),
         project_id: project,
         title: new.title,
         description: new.description,

@@ -1,9 +1,9 @@
 //! The id by which a request is found in logs, the caller's and ours.
 
 use poem::Request;
-use uuid::Uuid;
 
 use super::X_REQUEST_ID;
+use crate::contract::ids::new_uuid;
 
 /// The id that the caller gave, if it is 1 to 128 visible ASCII characters, or a new one.
 pub(super) fn of(request: &Request) -> String {
@@ -12,7 +12,7 @@ pub(super) fn of(request: &Request) -> String {
         (Some(id), None) if (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic) => {
             String::from_utf8_lossy(id.as_bytes()).into_owned()
         }
-        _ => Uuid::now_v7().to_string(),
+        _ => new_uuid().to_string(),
     }
 }
 

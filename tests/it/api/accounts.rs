@@ -142,7 +142,7 @@ on_both_databases! {
             ("x".repeat(72), &[]),
             (longest.clone(), &[]),
         ] {
-            let email = format!("ada{}@example.com", uuid::Uuid::now_v7().simple());
+            let email = format!("ada{}@example.com", pocket_tasks::contract::ids::new_uuid().simple());
             let answer = register(&app, with(registration(&email), "password", json!(password))).await;
             if failures.is_empty() {
                 answer.created();

@@ -159,7 +159,7 @@ on_both_databases! {
 
     async fn a_session_that_is_not_there_cannot_be_ended(app: TestApp) {
         let user = app.user().await;
-        let (unknown, nil) = (uuid::Uuid::now_v7().to_string(), uuid::Uuid::nil().to_string());
+        let (unknown, nil) = (pocket_tasks::contract::ids::new_uuid().to_string(), uuid::Uuid::nil().to_string());
         for id in [&unknown, &nil, "x", user.user_id()] {
             user.delete(format!("/v1/me/sessions/{id}")).await.fails(404, "NOT_FOUND");
         }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use pocket_tasks::api::Draining;
 use pocket_tasks::app;
 use pocket_tasks::config::{Config, LogFormat};
+use pocket_tasks::contract::ids::new_uuid;
 use pocket_tasks::repositories::Store;
 use pocket_tasks::services::Services;
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt as _, Response};
 use serde_json::json;
-use uuid::Uuid;
 
 use super::{Client, TestClock, TestDatabase};
 
@@ -85,7 +85,7 @@ impl TestApp {
 
     /// A new user who is logged in.
     pub(crate) async fn user(&self) -> Client {
-        let number = Uuid::now_v7().simple();
+        let number = new_uuid().simple();
         let email = format!("user.{number}@example.com");
         let body = json!({"email": email, "name": format!("User {number}"), "password": "correct horse"});
         let session = self.anonymous().post("/v1/auth/register", body).await.created();

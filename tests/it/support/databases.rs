@@ -10,11 +10,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use pocket_tasks::contract::ids::new_uuid;
 use pocket_tasks::database::{SeaStore, Settings};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
-use uuid::Uuid;
 
 use super::TestApp;
 
@@ -124,7 +124,7 @@ pub(crate) async fn postgres() -> Option<TestDatabase> {
     let admin = server()?;
     let template = TEMPLATE
         .get_or_init(async || {
-            let name = format!("pocket_tasks_template_{}", Uuid::now_v7().simple());
+            let name = format!("pocket_tasks_template_{}", new_uuid().simple());
             execute(&admin, &format!("CREATE DATABASE \"{name}\"")).await;
             migrate(&within(&admin, &name)).await;
             name
@@ -139,7 +139,7 @@ pub(crate) async fn postgres_without_schema() -> Option<TestDatabase> {
 }
 
 async fn create(admin: String, how: &str) -> TestDatabase {
-    let name = format!("pocket_tasks_test_{}", Uuid::now_v7().simple());
+    let name = format!("pocket_tasks_test_{}", new_uuid().simple());
     execute(&admin, &format!("CREATE DATABASE \"{name}\" {how}")).await;
     TestDatabase::new(within(&admin, &name), Home::Server { admin, name })
 }

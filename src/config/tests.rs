@@ -1,0 +1,69 @@
+//! The settings as a whole.
+
+use super::*;
+
+#[test]
+fn nothing_configured_is_a_development_server() {
+    let config = Config::from_variables([]).unwrap();
+    assert_eq!((config.host.to_string().as_str(), config.port), ("127.0.0.1", 3000));
+    assert_eq!(config.database_url.expose_secret(), "sqlite://data/pocket-tasks.db");
+    assert_eq!((config.cors, config.log_format), (CorsPolicy::Localhost, LogFormat::Pretty));
+}
+
+#[test]
+fn every_problem_is_told_at_once_and_no_secret_with_it() {
+    let problems = Config::from_variables([
+        ("APP_ENV", "production"),
+        ("PORT", "99999"),
+        ("HOST", "somewhere"),
+        ("JWT_SECRET", "hunter2"),
+        ("ENCRYPTION_KEY", "hunter3"),
+        ("DATABASE_URL", "mysql://user:hunter4@host/db"),
+        ("BCRYPT_COST", "4"),
+        ("AUTO_MIGRATE", "maybe"),
+        ("CORS_ALLOWED_ORIGINS", "https://good.example, app.example"),
+    ])
+    .unwrap_err();
+    let names: Vec<&str> = problems.0.iter().filter_map(|problem| problem.split(':').next()).collect();
+    assert_eq!(
+        names,
+        [
+            "HOST",
+            "PORT",
+            "AUTO_MIGRATE",
+            "DATABASE_URL",
+            "JWT_SECRET",
+            "ENCRYPTION_KEY",
+            "CORS_ALLOWED_ORIGINS",
+            "PUBLIC_URL",
+            "BCRYPT_COST"
+        ]
+    );
+    assert!(!problems.to_string().contains("hunter"), "{problems}");
+}
+
+#[test]
+fn values_are_taken_as_they_are_written() {
+    let config = Config::from_variables([
+        ("JWT_SECRET", "00000000000000000000000000000001"),
+        ("CORS_ALLOWED_ORIGINS", "https://a.example, https://b.example/"),
+        ("PUBLIC_URL", "https://tasks.example/"),
+        ("RETENTION_DAYS", "7"),
+        ("PORT", ""),
+    ])
+    .unwrap();
+    assert_eq!(config.jwt_secret.unwrap().expose_secret().len(), 32);
+    assert_eq!(config.cors, CorsPolicy::List(vec!["https://a.example".into(), "https://b.example".into()]));
+    assert_eq!(config.public_url.as_deref(), Some("https://tasks.example"));
+    assert_eq!((config.retention, config.port), (Duration::from_secs(7 * DAY), 3000));
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let config = Config::from_variables([
+        ("JWT_SECRET", "a secret for tests, of 32 bytes."),
+        ("DATABASE_URL", "postgres://user:hunter2@host/db"),
+    ]);
+    let printed = format!("{:?}", config.unwrap());
+    assert!(!printed.contains("hunter2") && !printed.contains("a secret"), "{printed}");
+}
