@@ -13,9 +13,9 @@ use crate::api::{self, ApiSettings, Draining};
 use crate::config::Config;
 use crate::database::{SeaStore, Settings};
 use crate::repositories::Store;
-use crate::security::{AccessTokens, Passwords};
+use crate::security::{AccessTokens, Passwords, Sealer, Signer};
 use crate::server::{self, Limits};
-use crate::services::{Clock, Durations, Services};
+use crate::services::{Clock, Durations, Secrets, Services};
 
 /// How often a process asks which sessions others ended.
 const LEARN_EVERY: Duration = Duration::from_secs(1);
@@ -38,13 +38,18 @@ pub fn database_settings(config: &Config) -> Settings {
 /// The services over a store, by the configuration and a clock.
 pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock) -> anyhow::Result<Services> {
     let secret = config.jwt_secret.as_ref().context("JWT_SECRET is missing")?;
-    let tokens = AccessTokens::new(secret, config.jwt_secret_previous.as_ref(), config.access_token_ttl);
+    let key = config.encryption_key.as_ref().context("ENCRYPTION_KEY is missing")?;
+    let secrets = Secrets {
+        tokens: AccessTokens::new(secret, config.jwt_secret_previous.as_ref(), config.access_token_ttl),
+        sealer: Sealer::new(key, "stored answers")?,
+        signer: Signer::new(key, "cursors")?,
+    };
     let durations = Durations {
         refresh_token: config.refresh_token_ttl,
         refresh_grace: config.refresh_grace,
         retention: config.retention,
     };
-    Ok(Services::new(store, clock, Passwords::new(config.bcrypt_cost), tokens, durations))
+    Ok(Services::new(store, clock, Passwords::new(config.bcrypt_cost), secrets, durations))
 }
 
 /// The HTTP side over the services, by the configuration.

@@ -8,6 +8,7 @@ mod columns;
 mod m0001_users_and_sessions;
 mod m0002_projects_and_members;
 mod m0003_tasks;
+mod m0004_safe_writes;
 
 use sea_orm_migration::prelude::*;
 pub use sea_orm_migration::{Migration, MigratorTrait};
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_users_and_sessions::Migration),
             Box::new(m0002_projects_and_members::Migration),
             Box::new(m0003_tasks::Migration),
+            Box::new(m0004_safe_writes::Migration),
         ]
     }
 }

@@ -11,7 +11,7 @@ use crate::m0002_projects_and_members::Projects;
 pub(crate) struct Migration;
 
 #[derive(DeriveIden, Clone, Copy)]
-enum Tasks {
+pub(crate) enum Tasks {
     Table,
     Id,
     ProjectId,

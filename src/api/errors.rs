@@ -9,10 +9,14 @@ use poem_openapi::types::ToJSON;
 
 use super::payload::{JSON, set};
 use crate::contract::error::{Detail, ErrorBody, ErrorCode};
+use crate::contract::resource::Current;
 use crate::services;
 
 /// Seconds after which a busy server may be asked again.
 const RETRY_UNAVAILABLE: u64 = 1;
+
+/// Seconds after which a request whose first sending still runs may be sent again.
+const RETRY_BUSY_KEY: u64 = 1;
 
 /// The challenge of RFC 6750 for a token that was not made here, or not for here, or is no token at all.
 const UNREADABLE: &str =
@@ -29,6 +33,7 @@ struct Failure {
     code: ErrorCode,
     message: Cow<'static, str>,
     details: Option<Vec<Detail>>,
+    current: Option<Current>,
     headers: Vec<(HeaderName, String)>,
     #[source]
     cause: Option<Cause>,
@@ -47,7 +52,7 @@ impl ApiError {
     /// A failure with the usual sentence of its code.
     pub(super) fn new(code: ErrorCode) -> Self {
         let message = Cow::Borrowed(code.message());
-        Self(Box::new(Failure { code, message, details: None, headers: Vec::new(), cause: None }))
+        Self(Box::new(Failure { code, message, details: None, current: None, headers: Vec::new(), cause: None }))
     }
 
     /// The same failure with a more precise sentence.
@@ -90,8 +95,13 @@ impl ApiError {
 impl From<services::Error> for ApiError {
     fn from(error: services::Error) -> Self {
         let mut failure = Self::new(error.code()).because(error.message());
-        if let services::Error::Invalid(detail) = &error {
-            failure.0.details = Some(vec![detail.clone()]);
+        match &error {
+            services::Error::Invalid(details) => failure.0.details = Some(details.clone()),
+            services::Error::PreconditionFailed(current) => failure.0.current = Some(current.clone()),
+            services::Error::KeyTaken | services::Error::KeyBusy => {
+                failure = failure.with_header(header::RETRY_AFTER, RETRY_BUSY_KEY.to_string());
+            }
+            _ => {}
         }
         failure.0.cause = Some(Cause::Service(error));
         failure
@@ -103,6 +113,12 @@ impl From<ApiError> for poem::Error {
         let status = status(error.0.code);
         Self::new(error, status)
     }
+}
+
+/// Whether it failed only because another request with the same idempotency key was faster.
+pub(super) fn is_key_taken(error: &poem::Error) -> bool {
+    let failure = error.downcast_ref::<ApiError>().map(|error| &*error.0);
+    failure.is_some_and(|failure| matches!(&failure.cause, Some(Cause::Service(services::Error::KeyTaken))))
 }
 
 fn status(code: ErrorCode) -> StatusCode {
@@ -123,15 +139,11 @@ pub(super) fn respond(error: poem::Error, request_id: &str) -> Response {
             "a request failed"
         );
     }
-    let field = failure.details.as_ref().and_then(|details| details.first()).map(|detail| detail.field.clone());
-    let body = ErrorBody {
-        error: failure.code,
-        message: failure.message.into_owned(),
-        field: field.filter(|field| !field.is_empty()),
-        details: failure.details,
-        request_id: request_id.to_owned(),
+    let body = match failure.current {
+        Some(current) => current.into_failure(failure.code, failure.message.into_owned(), request_id.to_owned()),
+        None => envelope(failure.code, failure.message.into_owned(), failure.details, request_id.to_owned()),
     };
-    let mut response = Response::builder().status(status(failure.code)).content_type(JSON).body(body.to_json_string());
+    let mut response = Response::builder().status(status(failure.code)).content_type(JSON).body(body);
     match failure.code.status() {
         401 => set(&mut response, header::WWW_AUTHENTICATE, challenge(failure.code)),
         503 => set(&mut response, header::RETRY_AFTER, &RETRY_UNAVAILABLE.to_string()),
@@ -141,6 +153,12 @@ pub(super) fn respond(error: poem::Error, request_id: &str) -> Response {
         set(&mut response, name, &value);
     }
     response
+}
+
+fn envelope(error: ErrorCode, message: String, details: Option<Vec<Detail>>, request_id: String) -> String {
+    let field = details.as_ref().and_then(|details| details.first()).map(|detail| detail.field.clone());
+    let field = field.filter(|field| !field.is_empty());
+    ErrorBody { error, message, field, details, request_id }.to_json_string()
 }
 
 /// The challenge of RFC 6750, section 3: with an error only where a token was sent.

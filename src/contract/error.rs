@@ -13,6 +13,10 @@ pub enum ErrorCode {
     ValidationFailed,
     /// The body is not JSON, has a key twice, or goes on after its end.
     MalformedJson,
+    /// The cursor was not made for this list, with these filters and this sort, or was changed: begin again without one.
+    InvalidCursor,
+    /// The `Idempotency-Key` is not 1 to 255 visible ASCII characters.
+    InvalidIdempotencyKey,
     /// No token, or one that cannot be read.
     Unauthenticated,
     /// The access token is past its end: refresh it.
@@ -39,10 +43,16 @@ pub enum ErrorCode {
     RequestTimeout,
     /// An account with this e-mail exists.
     EmailTaken,
+    /// The first request with this `Idempotency-Key` still runs; see `Retry-After`.
+    IdempotencyInProgress,
+    /// The resource was changed since the version that `If-Match` names; `current` is how it is now.
+    PreconditionFailed,
     /// The body is larger than the server takes.
     PayloadTooLarge,
     /// The body is not sent as a media type that the operation takes.
     UnsupportedMediaType,
+    /// This `Idempotency-Key` was used for another request.
+    IdempotencyKeyReused,
     /// Too many requests; see `Retry-After`.
     RateLimited,
     /// The server failed; quote `request_id` when you report it.
@@ -58,7 +68,7 @@ impl ErrorCode {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::ValidationFailed | Self::MalformedJson => 400,
+            Self::ValidationFailed | Self::MalformedJson | Self::InvalidCursor | Self::InvalidIdempotencyKey => 400,
             Self::Unauthenticated
             | Self::TokenExpired
             | Self::TokenRevoked
@@ -70,9 +80,11 @@ impl ErrorCode {
             Self::MethodNotAllowed => 405,
             Self::NotAcceptable => 406,
             Self::RequestTimeout => 408,
-            Self::EmailTaken => 409,
+            Self::EmailTaken | Self::IdempotencyInProgress => 409,
+            Self::PreconditionFailed => 412,
             Self::PayloadTooLarge => 413,
             Self::UnsupportedMediaType => 415,
+            Self::IdempotencyKeyReused => 422,
             Self::RateLimited => 429,
             Self::Internal => 500,
             Self::Unavailable => 503,
@@ -86,6 +98,10 @@ impl ErrorCode {
         match self {
             Self::ValidationFailed => "The request is not valid; see details.",
             Self::MalformedJson => "The request body is not valid JSON.",
+            Self::InvalidCursor => {
+                "The cursor does not belong to this list with these filters and this sort; begin again without one."
+            }
+            Self::InvalidIdempotencyKey => "The Idempotency-Key must be 1 to 255 visible ASCII characters.",
             Self::Unauthenticated => "Send a valid access token as `Authorization: Bearer <token>`.",
             Self::TokenExpired => "The access token has expired; refresh the session.",
             Self::TokenRevoked => "The session of this token was ended; log in again.",
@@ -101,10 +117,17 @@ impl ErrorCode {
             Self::NotAcceptable => "The response is application/json, which the Accept header does not allow.",
             Self::RequestTimeout => "The request body did not arrive in time.",
             Self::EmailTaken => "An account with this e-mail exists; log in instead.",
+            Self::IdempotencyInProgress => {
+                "The first request with this Idempotency-Key still runs; try again after the seconds in Retry-After."
+            }
+            Self::PreconditionFailed => {
+                "It was changed since the version that If-Match names; current shows how it is now."
+            }
             Self::PayloadTooLarge => "The request body is too large.",
             Self::UnsupportedMediaType => {
                 "The request body must be sent as JSON; see Content-Type and Content-Encoding."
             }
+            Self::IdempotencyKeyReused => "This Idempotency-Key was used for another request; make a new one.",
             Self::RateLimited => "Too many requests; try again after the seconds in Retry-After.",
             Self::Internal => "Something went wrong on our side; quote the request_id when you report it.",
             Self::Unavailable => "The service is busy; try again after the seconds in Retry-After.",
@@ -118,6 +141,8 @@ impl ErrorCode {
         match self {
             Self::ValidationFailed => "VALIDATION_FAILED",
             Self::MalformedJson => "MALFORMED_JSON",
+            Self::InvalidCursor => "INVALID_CURSOR",
+            Self::InvalidIdempotencyKey => "INVALID_IDEMPOTENCY_KEY",
             Self::Unauthenticated => "UNAUTHENTICATED",
             Self::TokenExpired => "TOKEN_EXPIRED",
             Self::TokenRevoked => "TOKEN_REVOKED",
@@ -131,8 +156,11 @@ impl ErrorCode {
             Self::NotAcceptable => "NOT_ACCEPTABLE",
             Self::RequestTimeout => "REQUEST_TIMEOUT",
             Self::EmailTaken => "EMAIL_TAKEN",
+            Self::IdempotencyInProgress => "IDEMPOTENCY_IN_PROGRESS",
+            Self::PreconditionFailed => "PRECONDITION_FAILED",
             Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
             Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
+            Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
             Self::RateLimited => "RATE_LIMITED",
             Self::Internal => "INTERNAL",
             Self::Unavailable => "UNAVAILABLE",
@@ -141,9 +169,11 @@ impl ErrorCode {
     }
 
     /// Every code there is, in the order of their statuses.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 26] = [
         Self::ValidationFailed,
         Self::MalformedJson,
+        Self::InvalidCursor,
+        Self::InvalidIdempotencyKey,
         Self::Unauthenticated,
         Self::TokenExpired,
         Self::TokenRevoked,
@@ -157,8 +187,11 @@ impl ErrorCode {
         Self::NotAcceptable,
         Self::RequestTimeout,
         Self::EmailTaken,
+        Self::IdempotencyInProgress,
+        Self::PreconditionFailed,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
+        Self::IdempotencyKeyReused,
         Self::RateLimited,
         Self::Internal,
         Self::Unavailable,

@@ -3,6 +3,8 @@
 use poem_openapi::types::{Example, ParseFromJSON, ToJSON};
 use poem_openapi::{Enum, Object};
 
+use super::text::Cursor;
+
 /// Which part of a list, as query parameters.
 #[derive(Debug, Clone, Copy, Object)]
 pub struct Paging {
@@ -37,6 +39,16 @@ impl Default for Paging {
     fn default() -> Self {
         Self { limit: default_limit(), page: None, offset: None }
     }
+}
+
+/// Which part of a list, for lists that are walked by cursors.
+#[derive(Debug, Clone, Object)]
+pub struct CursorPaging {
+    /// How many items at most; it may differ from page to page.
+    #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "100")))]
+    pub limit: u32,
+    /// The `next_cursor` of the page before; without one the list begins. The filters and the sort must be the same.
+    pub cursor: Option<Cursor>,
 }
 
 /// The direction of a sort.
@@ -160,6 +172,34 @@ list_types! {
     TaskList of super::task::Task;
     /// A page of sessions.
     SessionInfoList of super::session::SessionInfo;
+}
+
+/// Where a list that is walked by cursors goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[oai(example)]
+pub struct CursorMeta {
+    /// How many items a page has at most.
+    #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
+    pub limit: u32,
+    /// Whether there are items after this page.
+    pub has_more: bool,
+    /// The `cursor` of the next page; null exactly when there is none.
+    pub next_cursor: Option<Cursor>,
+}
+
+impl Example for CursorMeta {
+    fn example() -> Self {
+        Self { limit: 20, has_more: true, next_cursor: Some(Cursor::example()) }
+    }
+}
+
+/// A page of tasks, and where the list goes on.
+#[derive(Debug, Clone, Object)]
+pub struct TaskSlice {
+    /// The items of this page.
+    pub data: Vec<super::task::Task>,
+    /// Where the list goes on.
+    pub meta: CursorMeta,
 }
 
 #[cfg(test)]

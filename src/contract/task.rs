@@ -1,9 +1,13 @@
-//! Tasks, and what may be said about them; the ways to list them are in `task_query`.
+//! Tasks, and what may be said about them; the ways to list them are in `task_query`, moves and batches
+//! in `task_changes`.
 
 use poem_openapi::types::{Example, MaybeUndefined};
 use poem_openapi::{Enum, Object};
 
-pub use super::task_query::{AssigneeFilter, ProjectTaskQuery, TaskConditions, TaskQuery, TaskSort};
+pub use super::task_changes::{BatchOperation, MoveTask, TaskBatch, TaskBatchResult};
+pub use super::task_query::{
+    AssigneeFilter, ProjectTaskQuery, ProjectTaskWalk, TaskConditions, TaskQuery, TaskSort, TaskWalk,
+};
 use super::text::{Label, OrderKey, TaskDescription, TaskTitle};
 use super::{ProjectId, TaskId, Timestamp, UserId};
 
@@ -101,7 +105,7 @@ impl Example for Task {
 
 /// What it takes to create a task.
 #[derive(Debug, Clone, Object)]
-#[oai(deny_unknown_fields, example)]
+#[oai(example)]
 pub struct NewTask {
     /// What is to be done.
     pub title: TaskTitle,
@@ -149,7 +153,7 @@ const fn default_priority() -> TaskPriority {
 
 /// What changes about a task: what is absent stays, `null` clears.
 #[derive(Debug, Clone, Object)]
-#[oai(deny_unknown_fields, example)]
+#[oai(example)]
 pub struct UpdateTask {
     /// What is to be done.
     pub title: Option<TaskTitle>,

@@ -7,7 +7,7 @@ use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use poem_openapi::{Enum, Object};
 use serde_json::Value;
 
-use super::list::{Direction, Paging, SortField};
+use super::list::{CursorPaging, Direction, Paging, SortField};
 use super::task::{TaskPriority, TaskStatus};
 use super::text::{ASSIGNEE_PATTERN, Label, SearchText};
 use super::{ProjectId, Timestamp, UserId};
@@ -150,6 +150,38 @@ pub struct TaskQuery {
     /// Which part of the list.
     #[oai(flatten)]
     pub paging: Paging,
+    /// What to sort by. Default: `created_at`.
+    pub sort: Option<TaskSort>,
+    /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
+    pub dir: Option<Direction>,
+    /// Only tasks of this project. One that does not exist is a 400, one of which you are no member a 403.
+    pub project_id: Option<ProjectId>,
+    /// Which tasks.
+    #[oai(flatten)]
+    pub conditions: TaskConditions,
+}
+
+/// Which tasks of a project to walk, as query parameters.
+#[derive(Debug, Clone, Object)]
+pub struct ProjectTaskWalk {
+    /// Which part of the list.
+    #[oai(flatten)]
+    pub paging: CursorPaging,
+    /// What to sort by. Default: `created_at`.
+    pub sort: Option<TaskSort>,
+    /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
+    pub dir: Option<Direction>,
+    /// Which tasks.
+    #[oai(flatten)]
+    pub conditions: TaskConditions,
+}
+
+/// Which of all visible tasks to walk, as query parameters.
+#[derive(Debug, Clone, Object)]
+pub struct TaskWalk {
+    /// Which part of the list.
+    #[oai(flatten)]
+    pub paging: CursorPaging,
     /// What to sort by. Default: `created_at`.
     pub sort: Option<TaskSort>,
     /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.

@@ -165,6 +165,8 @@ text_types! {
     UserAgent { trim: false, example: "Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0" }
     /// Where a task stands in its project; compared byte by byte.
     OrderKey { trim: false, example: "a4" }
+    /// Where a list goes on: opaque, and good for this list with these filters and this sort only.
+    Cursor { trim: false, example: "AQAAAZwTkz6QAZNvUp1Af22iQF6fQIG9BGJ0aGUgbWFj" }
     /// The name of a time zone in the IANA database.
     TimeZone { trim: false, format: "iana-time-zone", max_length: 64_usize, example: "Europe/Berlin" }
     /// Words to search for: all of them must occur.
@@ -174,6 +176,7 @@ text_types! {
 debug_without_text!(
     AccessToken,
     UserAgent,
+    Cursor,
     OrderKey,
     PersonName,
     ProjectName,

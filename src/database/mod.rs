@@ -6,6 +6,7 @@
 
 mod connect;
 mod entities;
+mod idempotency;
 mod projects;
 mod rows;
 mod schema;
@@ -25,7 +26,8 @@ use sea_orm::{
 };
 
 use crate::repositories::{
-    ProjectRepository, Repositories, SessionRepository, Store, StoreError, TaskRepository, Transaction, UserRepository,
+    IdempotencyRepository, ProjectRepository, Repositories, SessionRepository, Store, StoreError, TaskRepository,
+    Transaction, UserRepository,
 };
 pub use connect::{Engine, Settings};
 pub use schema::Migration;
@@ -126,6 +128,10 @@ impl<C: ConnectionTrait + Send + Sync> Repositories for SeaRepositories<C> {
     fn tasks(&self) -> &dyn TaskRepository {
         self
     }
+
+    fn idempotency(&self) -> &dyn IdempotencyRepository {
+        self
+    }
 }
 
 #[async_trait]
@@ -148,12 +154,12 @@ fn is_passing(error: &DbErr) -> bool {
     };
     match &**cause {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
-        // SQLite: busy, locked, and their extended codes. PostgreSQL: serialisation failure, deadlock, statement
-        // timeout, shutting down, too many connections.
+        // SQLite: busy, locked, and their extended codes. PostgreSQL: serialisation failure, deadlock, lock timeout,
+        // statement timeout, shutting down, too many connections.
         sqlx::Error::Database(cause) => cause.code().is_some_and(|code| {
             matches!(
                 code.as_ref(),
-                "5" | "6" | "261" | "517" | "262" | "40001" | "40P01" | "57014" | "57P01" | "57P03" | "53300"
+                "5" | "6" | "261" | "517" | "262" | "40001" | "40P01" | "55P03" | "57014" | "57P01" | "57P03" | "53300"
             )
         }),
         _ => false,

@@ -1,11 +1,14 @@
 //! The conditions and the order of task lists, in SQL.
 
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Condition};
 
-use super::entities::task::{Column, Entity};
+use super::entities::task::{Column, Entity, Model};
 use super::{rows, text};
+use crate::contract::TaskId;
+use crate::contract::list::{Direction, Sort};
 use crate::contract::task::TaskSort;
-use crate::repositories::{Assignee, TaskFilter};
+use crate::repositories::{Assignee, SortKey, SortValue, TaskFilter};
 
 /// The filter as a condition on the table of tasks.
 pub(super) fn condition(filter: &TaskFilter, postgres: bool) -> Condition {
@@ -54,6 +57,36 @@ pub(super) const fn column(field: TaskSort) -> Column {
         TaskSort::Title => Column::TitleKey,
         TaskSort::Position => Column::Position,
     }
+}
+
+/// What stands after a key in the order of a sort: one comparison of rows, which both databases answer by going to that
+/// place in the index.
+pub(super) fn beyond(key: &SortKey, sort: Sort<TaskSort>) -> Expr {
+    let value = match (&key.value, sort.field) {
+        // The type of the column, which is a narrower one.
+        (SortValue::Number(number), TaskSort::Priority) => Expr::val(i16::try_from(*number).unwrap_or(i16::MAX)),
+        (SortValue::Number(number), _) => Expr::val(*number),
+        (SortValue::Text(text), _) => Expr::val(text.as_str()),
+    };
+    let row = Expr::tuple([Expr::col((Entity, column(sort.field))), Expr::col((Entity, Column::Id))]);
+    let end = Expr::tuple([value, Expr::val(key.id.0)]);
+    match sort.direction {
+        Direction::Asc => row.gt(end),
+        Direction::Desc => row.lt(end),
+    }
+}
+
+/// Where a task stands in the order of a sort.
+pub(super) fn sort_key(row: &Model, field: TaskSort) -> SortKey {
+    let value = match field {
+        TaskSort::CreatedAt => SortValue::Number(row.created_at),
+        TaskSort::UpdatedAt => SortValue::Number(row.updated_at),
+        TaskSort::DueAt => SortValue::Number(row.due_key),
+        TaskSort::Priority => SortValue::Number(row.priority.into()),
+        TaskSort::Title => SortValue::Text(row.title_key.clone()),
+        TaskSort::Position => SortValue::Text(row.position.clone()),
+    };
+    SortKey { value, id: TaskId(row.id) }
 }
 
 /// Whether the filter lets through all that is not in the trash, so that a project's own count is the total.

@@ -1,5 +1,5 @@
 //! Lists of tasks, in two queries: the first says who the reader is and how many tasks there are, the second gives the
-//! page.
+//! page. What is walked by cursors is not counted, and each stretch begins where an index says that the one before ended.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
@@ -14,7 +14,7 @@ use super::{SeaRepositories, projects, rows, task_filter};
 use crate::contract::list::{Page, Paging, Sort};
 use crate::contract::task::{Task, TaskSort};
 use crate::contract::{ProjectId, UserId};
-use crate::repositories::{Assignee, ProjectTasks, StoreError, TaskFilter, VisibleTasks};
+use crate::repositories::{Assignee, ProjectTasks, StoreError, Stretch, TaskFilter, VisibleTasks, Walk};
 
 #[derive(FromQueryResult)]
 struct ProjectHead {
@@ -50,7 +50,45 @@ fn scalar(select: SelectStatement) -> Expr {
     Expr::SubQuery(None, Box::new(select.into()))
 }
 
+/// Who reads a project, and what the list needs to know of it.
+fn head_of_project(project: ProjectId, reader: UserId, filter: &TaskFilter, total: Expr) -> Select<project::Entity> {
+    let known = assignee_known(filter, reader, |memberships| {
+        memberships.and_where(Expr::col(("assignees", member::Column::ProjectId)).eq(project.0));
+    });
+    project::Entity::find_by_id(project.0)
+        .join(JoinType::LeftJoin, projects::membership(reader))
+        .select_only()
+        .column(project::Column::DeletedAt)
+        .column_as(member::Column::Role, "member_role")
+        .expr_as(total, "total")
+        .expr_as(known, "assignee_known")
+}
+
+fn known_in_visible(filter: &TaskFilter, reader: UserId) -> Expr {
+    assignee_known(filter, reader, |memberships| {
+        let mut mine = Query::select();
+        mine.column(member::Column::ProjectId)
+            .from(member::Entity)
+            .and_where(Expr::col(member::Column::UserId).eq(reader.0));
+        memberships.and_where(Expr::col(("assignees", member::Column::ProjectId)).in_subquery(mine));
+    })
+}
+
 impl<C: ConnectionTrait> SeaRepositories<C> {
+    fn matching_in_project(&self, project: ProjectId, filter: &TaskFilter) -> Select<task::Entity> {
+        task::Entity::find()
+            .filter(task::Column::ProjectId.eq(project.0))
+            .filter(task_filter::condition(filter, self.is_postgres()))
+    }
+
+    fn matching_visible(&self, reader: UserId, filter: &TaskFilter) -> Select<task::Entity> {
+        task::Entity::find()
+            .join(JoinType::InnerJoin, membership(reader))
+            .join(JoinType::InnerJoin, project_of_task())
+            .filter(project::Column::DeletedAt.is_null())
+            .filter(task_filter::condition(filter, self.is_postgres()))
+    }
+
     pub(super) async fn tasks_of_project(
         &self,
         project: ProjectId,
@@ -58,28 +96,15 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         filter: &TaskFilter,
         sort: Sort<TaskSort>,
         paging: Paging,
-    ) -> Result<Option<ProjectTasks>, StoreError> {
-        let matching = task::Entity::find()
-            .filter(task::Column::ProjectId.eq(project.0))
-            .filter(task_filter::condition(filter, self.is_postgres()));
+    ) -> Result<Option<ProjectTasks<Page<Task>>>, StoreError> {
+        let matching = self.matching_in_project(project, filter);
+        // Counted with every change of a task, so that it costs the same however many there are.
         let total = if task_filter::is_plain(filter) {
             Expr::col((project::Entity, project::Column::TaskTotal))
         } else {
             scalar(count(matching.clone()))
         };
-        let known = assignee_known(filter, reader, |memberships| {
-            memberships.and_where(Expr::col(("assignees", member::Column::ProjectId)).eq(project.0));
-        });
-        let head = project::Entity::find_by_id(project.0)
-            .join(JoinType::LeftJoin, projects::membership(reader))
-            .select_only()
-            .column(project::Column::DeletedAt)
-            .column_as(member::Column::Role, "member_role")
-            .expr_as(total, "total")
-            .expr_as(known, "assignee_known")
-            .into_model::<ProjectHead>()
-            .one(&self.0)
-            .await?;
+        let head = head_of_project(project, reader, filter, total).into_model::<ProjectHead>().one(&self.0).await?;
         let Some(head) = head.filter(|head| head.deleted_at.is_none()) else { return Ok(None) };
         let role = head.member_role.as_deref().map(rows::role).transpose()?;
         let mut page = Page { items: Vec::new(), total: count_of(head.total) };
@@ -95,28 +120,58 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         filter: &TaskFilter,
         sort: Sort<TaskSort>,
         paging: Paging,
-    ) -> Result<VisibleTasks, StoreError> {
-        let matching = task::Entity::find()
-            .join(JoinType::InnerJoin, membership(reader))
-            .join(JoinType::InnerJoin, project_of_task())
-            .filter(project::Column::DeletedAt.is_null())
-            .filter(task_filter::condition(filter, self.is_postgres()));
-        let known = assignee_known(filter, reader, |memberships| {
-            let mut mine = Query::select();
-            mine.column(member::Column::ProjectId)
-                .from(member::Entity)
-                .and_where(Expr::col(member::Column::UserId).eq(reader.0));
-            memberships.and_where(Expr::col(("assignees", member::Column::ProjectId)).in_subquery(mine));
-        });
-        let mut head = Query::select();
-        head.expr_as(scalar(count(matching.clone())), "total").expr_as(known, "assignee_known");
-        let head = self.0.query_one(&head).await?.map(|row| VisibleHead::from_query_result(&row, "")).transpose()?;
-        let Some(head) = head else { return Err(StoreError::Failed("a count gave no row".into())) };
+    ) -> Result<VisibleTasks<Page<Task>>, StoreError> {
+        let matching = self.matching_visible(reader, filter);
+        let head = self.visible_head(reader, filter, scalar(count(matching.clone()))).await?;
         let mut page = Page { items: Vec::new(), total: count_of(head.total) };
         if head.assignee_known && page.total > paging.skipped() {
             page.items = self.page(matching, sort, paging).await?;
         }
         Ok(VisibleTasks { assignee_known: head.assignee_known, page })
+    }
+
+    pub(super) async fn stretch_of_project(
+        &self,
+        project: ProjectId,
+        reader: UserId,
+        filter: &TaskFilter,
+        walk: &Walk,
+    ) -> Result<Option<ProjectTasks<Stretch>>, StoreError> {
+        let head = head_of_project(project, reader, filter, Expr::val(0_i64));
+        let head = head.into_model::<ProjectHead>().one(&self.0).await?;
+        let Some(head) = head.filter(|head| head.deleted_at.is_none()) else { return Ok(None) };
+        let role = head.member_role.as_deref().map(rows::role).transpose()?;
+        let page = if role.is_some() && head.assignee_known {
+            self.stretch(self.matching_in_project(project, filter), walk).await?
+        } else {
+            Stretch { items: Vec::new(), next: None }
+        };
+        Ok(Some(ProjectTasks { role, assignee_known: head.assignee_known, page }))
+    }
+
+    pub(super) async fn visible_stretch(
+        &self,
+        reader: UserId,
+        filter: &TaskFilter,
+        walk: &Walk,
+    ) -> Result<VisibleTasks<Stretch>, StoreError> {
+        let assignee_known = match filter.assignee {
+            Some(Assignee::User(_)) => self.visible_head(reader, filter, Expr::val(0_i64)).await?.assignee_known,
+            _ => true,
+        };
+        let page = if assignee_known {
+            self.stretch(self.matching_visible(reader, filter), walk).await?
+        } else {
+            Stretch { items: Vec::new(), next: None }
+        };
+        Ok(VisibleTasks { assignee_known, page })
+    }
+
+    async fn visible_head(&self, reader: UserId, filter: &TaskFilter, total: Expr) -> Result<VisibleHead, StoreError> {
+        let mut head = Query::select();
+        head.expr_as(total, "total").expr_as(known_in_visible(filter, reader), "assignee_known");
+        let head = self.0.query_one(&head).await?.map(|row| VisibleHead::from_query_result(&row, "")).transpose()?;
+        head.ok_or_else(|| StoreError::Failed("a count gave no row".into()))
     }
 
     async fn page(
@@ -125,15 +180,28 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         sort: Sort<TaskSort>,
         paging: Paging,
     ) -> Result<Vec<Task>, StoreError> {
-        let rows = matching
-            .order_by(task_filter::column(sort.field), order(sort.direction))
-            .order_by(task::Column::Id, order(sort.direction))
-            .offset(paging.skipped())
-            .limit(u64::from(paging.limit))
-            .all(&self.0)
-            .await?;
+        let rows = sorted(matching, sort).offset(paging.skipped()).limit(u64::from(paging.limit)).all(&self.0).await?;
         rows.into_iter().map(rows::task).collect()
     }
+
+    async fn stretch(&self, matching: Select<task::Entity>, walk: &Walk) -> Result<Stretch, StoreError> {
+        let mut matching = sorted(matching, walk.sort);
+        if let Some(after) = &walk.after {
+            matching = matching.filter(task_filter::beyond(after, walk.sort));
+        }
+        let limit = usize::try_from(walk.limit).unwrap_or(usize::MAX);
+        let mut rows = matching.limit(u64::from(walk.limit) + 1).all(&self.0).await?;
+        let is_cut = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| is_cut).map(|row| task_filter::sort_key(row, walk.sort.field));
+        Ok(Stretch { items: rows.into_iter().map(rows::task).collect::<Result<_, _>>()?, next })
+    }
+}
+
+fn sorted(matching: Select<task::Entity>, sort: Sort<TaskSort>) -> Select<task::Entity> {
+    matching
+        .order_by(task_filter::column(sort.field), order(sort.direction))
+        .order_by(task::Column::Id, order(sort.direction))
 }
 
 fn count(matching: Select<task::Entity>) -> SelectStatement {

@@ -1,18 +1,26 @@
 //! Tasks, one at a time; lists are in `task_lists`.
 
 use async_trait::async_trait;
-use sea_orm::sea_query::{Expr, ExprTrait, LockType};
+use sea_orm::sea_query::{Expr, ExprTrait, IntoTableRef, LockType};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect,
-    QueryTrait, RelationDef, Select,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, RelationDef, Select,
 };
+use uuid::Uuid;
 
 use super::entities::{member, project, task};
+use super::sessions::order;
 use super::{SeaRepositories, rows};
-use crate::contract::list::{Paging, Sort};
+use crate::contract::list::{Direction, Page, Paging, Sort};
 use crate::contract::task::{Task, TaskSort};
+use crate::contract::text::OrderKey;
 use crate::contract::{ProjectId, TaskId, UserId};
-use crate::repositories::{ProjectTasks, StoreError, TaskFilter, TaskInProject, TaskRepository, VisibleTasks};
+use crate::repositories::{
+    ProjectTasks, StoreError, Stretch, TaskFilter, TaskInProject, TaskRepository, VisibleTasks, Walk,
+};
+
+/// As many tasks are added by one statement.
+const INSERTED_AT_ONCE: usize = 20;
 
 #[derive(FromQueryResult)]
 struct TaskRow {
@@ -66,19 +74,20 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
 
     async fn lock(&self, id: TaskId, reader: UserId) -> Result<Option<TaskInProject>, StoreError> {
         let mut query = by_id(id, reader);
-        if self.is_postgres() {
-            // The task's own row too: after waiting for the lock PostgreSQL reads locked rows anew, and only those.
-            let query = QueryTrait::query(&mut query);
-            query.lock_with_tables(
-                LockType::Update,
-                [
-                    sea_orm::sea_query::IntoTableRef::into_table_ref(project::Entity),
-                    sea_orm::sea_query::IntoTableRef::into_table_ref(task::Entity),
-                ],
-            );
+        if !self.is_postgres() {
+            let row = query.into_model::<TaskRow>().one(&self.0).await?;
+            return row.map(TaskRow::into_task).transpose();
         }
-        let row = query.into_model::<TaskRow>().one(&self.0).await?;
-        row.map(TaskRow::into_task).transpose()
+        // The task's own row too: after waiting for the lock PostgreSQL reads locked rows anew, and only those.
+        QueryTrait::query(&mut query)
+            .lock_with_tables(LockType::Update, [project::Entity.into_table_ref(), task::Entity.into_table_ref()]);
+        loop {
+            let row = query.clone().into_model::<TaskRow>().one(&self.0).await?;
+            if row.is_some() || self.find(id, reader).await?.is_none() {
+                return row.map(TaskRow::into_task).transpose();
+            }
+            // It was moved to another project while this waited, so the row did not fit its project any more.
+        }
     }
 
     async fn list_in_project(
@@ -88,7 +97,7 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
         filter: &TaskFilter,
         sort: Sort<TaskSort>,
         paging: Paging,
-    ) -> Result<Option<ProjectTasks>, StoreError> {
+    ) -> Result<Option<ProjectTasks<Page<Task>>>, StoreError> {
         self.tasks_of_project(project, reader, filter, sort, paging).await
     }
 
@@ -98,12 +107,71 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
         filter: &TaskFilter,
         sort: Sort<TaskSort>,
         paging: Paging,
-    ) -> Result<VisibleTasks, StoreError> {
+    ) -> Result<VisibleTasks<Page<Task>>, StoreError> {
         self.visible_tasks(reader, filter, sort, paging).await
     }
 
-    async fn add(&self, task: &Task) -> Result<(), StoreError> {
-        task::Entity::insert(rows::new_task(task)).exec_without_returning(&self.0).await?;
+    async fn walk_project(
+        &self,
+        project: ProjectId,
+        reader: UserId,
+        filter: &TaskFilter,
+        walk: &Walk,
+    ) -> Result<Option<ProjectTasks<Stretch>>, StoreError> {
+        self.stretch_of_project(project, reader, filter, walk).await
+    }
+
+    async fn walk_visible(
+        &self,
+        reader: UserId,
+        filter: &TaskFilter,
+        walk: &Walk,
+    ) -> Result<VisibleTasks<Stretch>, StoreError> {
+        self.visible_stretch(reader, filter, walk).await
+    }
+
+    async fn list_places(
+        &self,
+        project: ProjectId,
+        beyond: &str,
+        direction: Direction,
+        limit: u64,
+    ) -> Result<Vec<(TaskId, OrderKey)>, StoreError> {
+        let position = match direction {
+            Direction::Asc => task::Column::Position.gt(beyond),
+            Direction::Desc => task::Column::Position.lt(beyond),
+        };
+        let rows: Vec<(Uuid, String)> = task::Entity::find()
+            .select_only()
+            .columns([task::Column::Id, task::Column::Position])
+            .filter(task::Column::ProjectId.eq(project.0))
+            .filter(position)
+            .order_by(task::Column::Position, order(direction))
+            .limit(limit)
+            .into_tuple()
+            .all(&self.0)
+            .await?;
+        Ok(rows.into_iter().map(|(id, position)| (TaskId(id), OrderKey::trusted(position))).collect())
+    }
+
+    async fn add(&self, tasks: &[Task]) -> Result<(), StoreError> {
+        // In groups of one size, because each size is a statement that the connection keeps prepared.
+        let (groups, rest) = tasks.as_chunks::<INSERTED_AT_ONCE>();
+        for group in groups {
+            task::Entity::insert_many(group.iter().map(rows::new_task)).exec_without_returning(&self.0).await?;
+        }
+        for task in rest {
+            task::Entity::insert(rows::new_task(task)).exec_without_returning(&self.0).await?;
+        }
+        Ok(())
+    }
+
+    async fn reposition(&self, id: TaskId, position: &str) -> Result<(), StoreError> {
+        task::Entity::update_many()
+            .col_expr(task::Column::Position, Expr::value(position))
+            .filter(task::Column::Id.eq(id.0))
+            .exec(&self.0)
+            .await?;
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! nothing slow happens while it is open. Verbs are few: `find` may find nothing, `lock` finds and keeps others from
 //! changing until the end of the transaction, `list` gives a page, `add` and `update` write one row.
 
+mod idempotency;
 mod projects;
 mod sessions;
 mod tasks;
@@ -12,9 +13,12 @@ mod users;
 
 use async_trait::async_trait;
 
+pub use idempotency::{Claim, IdempotencyRepository, KeyedRequest, StoredAnswer};
 pub use projects::{LockedProject, ProjectFilter, ProjectRepository};
 pub use sessions::{NewRefreshToken, NewSession, RefreshTokenRecord, SessionRecord, SessionRepository};
-pub use tasks::{Assignee, ProjectTasks, TaskFilter, TaskInProject, TaskRepository, VisibleTasks};
+pub use tasks::{
+    Assignee, ProjectTasks, SortKey, SortValue, Stretch, TaskFilter, TaskInProject, TaskRepository, VisibleTasks, Walk,
+};
 pub use users::{Credentials, UserRepository};
 
 /// Where everything is kept.
@@ -40,6 +44,8 @@ pub trait Repositories: Send + Sync {
     fn projects(&self) -> &dyn ProjectRepository;
     /// Tasks.
     fn tasks(&self) -> &dyn TaskRepository;
+    /// Keys by which requests can be repeated.
+    fn idempotency(&self) -> &dyn IdempotencyRepository;
 }
 
 /// Repositories whose changes become visible together, or not at all.

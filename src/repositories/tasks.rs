@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::contract::list::{Page, Paging, Sort};
+use crate::contract::list::{Direction, Page, Paging, Sort};
 use crate::contract::project::Role;
 use crate::contract::task::{Task, TaskPriority, TaskSort, TaskStatus};
-use crate::contract::text::Label;
+use crate::contract::text::{Label, OrderKey};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 
 /// Whose tasks.
@@ -56,24 +56,62 @@ pub struct TaskInProject {
     pub project_deleted: bool,
 }
 
+/// What a task is sorted by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SortValue {
+    /// A time in milliseconds, or a rank.
+    Number(i64),
+    /// A text, compared byte by byte.
+    Text(String),
+}
+
+/// Where a task stands in a list; the task itself need not be there any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SortKey {
+    /// What it is sorted by.
+    pub value: SortValue,
+    /// What breaks ties.
+    pub id: TaskId,
+}
+
+/// Which stretch of a list.
+#[derive(Debug, Clone)]
+pub struct Walk {
+    /// The order of the list.
+    pub sort: Sort<TaskSort>,
+    /// Where the stretch before ended; `None` for the first.
+    pub after: Option<SortKey>,
+    /// How many tasks at most.
+    pub limit: u32,
+}
+
+/// A stretch of a list.
+#[derive(Debug, Clone)]
+pub struct Stretch {
+    /// The tasks, in order.
+    pub items: Vec<Task>,
+    /// Where the stretch ends, if there are tasks beyond.
+    pub next: Option<SortKey>,
+}
+
 /// The tasks of a project, with what is needed to decide who may see them.
 #[derive(Debug, Clone)]
-pub struct ProjectTasks {
+pub struct ProjectTasks<P> {
     /// The role of the reader in the project. For a stranger (`None`) the page is empty.
     pub role: Option<Role>,
     /// Whether the assignee that is filtered by is a member of the project.
     pub assignee_known: bool,
     /// The tasks.
-    pub page: Page<Task>,
+    pub page: P,
 }
 
 /// The tasks of all projects of the reader.
 #[derive(Debug, Clone)]
-pub struct VisibleTasks {
+pub struct VisibleTasks<P> {
     /// Whether the assignee that is filtered by is a member of one of the projects.
     pub assignee_known: bool,
     /// The tasks.
-    pub page: Page<Task>,
+    pub page: P,
 }
 
 /// Tasks.
@@ -95,7 +133,7 @@ pub trait TaskRepository: Send + Sync {
         filter: &TaskFilter,
         sort: Sort<TaskSort>,
         paging: Paging,
-    ) -> Result<Option<ProjectTasks>, StoreError>;
+    ) -> Result<Option<ProjectTasks<Page<Task>>>, StoreError>;
 
     /// The tasks of all projects of which the reader is a member.
     async fn list_visible(
@@ -104,10 +142,39 @@ pub trait TaskRepository: Send + Sync {
         filter: &TaskFilter,
         sort: Sort<TaskSort>,
         paging: Paging,
-    ) -> Result<VisibleTasks, StoreError>;
+    ) -> Result<VisibleTasks<Page<Task>>, StoreError>;
 
-    /// Adds a task.
-    async fn add(&self, task: &Task) -> Result<(), StoreError>;
+    /// A stretch of the tasks of one project; `None` when there is no such project, or it is in the trash.
+    async fn walk_project(
+        &self,
+        project: ProjectId,
+        reader: UserId,
+        filter: &TaskFilter,
+        walk: &Walk,
+    ) -> Result<Option<ProjectTasks<Stretch>>, StoreError>;
+
+    /// A stretch of the tasks of all projects of which the reader is a member.
+    async fn walk_visible(
+        &self,
+        reader: UserId,
+        filter: &TaskFilter,
+        walk: &Walk,
+    ) -> Result<VisibleTasks<Stretch>, StoreError>;
+
+    /// The tasks of a project beyond a position, those in the trash too, with the nearest first.
+    async fn list_places(
+        &self,
+        project: ProjectId,
+        beyond: &str,
+        direction: Direction,
+        limit: u64,
+    ) -> Result<Vec<(TaskId, OrderKey)>, StoreError>;
+
+    /// Adds tasks, all of the same or of different projects.
+    async fn add(&self, tasks: &[Task]) -> Result<(), StoreError>;
+
+    /// Gives a task another position in its project, and changes nothing else about it.
+    async fn reposition(&self, id: TaskId, position: &str) -> Result<(), StoreError>;
 
     /// Writes what can change about a task.
     async fn update(&self, task: &Task) -> Result<(), StoreError>;

@@ -7,8 +7,10 @@ mod access_tokens;
 mod ended_sessions;
 mod passwords;
 mod refresh_tokens;
+mod sealing;
 
 pub use access_tokens::{AccessTokens, Claims, TokenError};
 pub use ended_sessions::EndedSessions;
 pub use passwords::{PasswordError, Passwords};
 pub use refresh_tokens::{OpaqueToken, TokenHash};
+pub use sealing::{SealError, Sealer, Signer};

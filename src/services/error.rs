@@ -2,15 +2,22 @@
 
 use crate::contract::error::{Detail, DetailCode, ErrorCode, Place};
 use crate::contract::project::Role;
+use crate::contract::resource::Current;
 use crate::repositories::StoreError;
-use crate::security::PasswordError;
+use crate::security::{PasswordError, SealError};
 
 /// Why a service did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A part of the request names something that cannot be.
-    #[error("{}", .0.message)]
-    Invalid(Detail),
+    /// Parts of the request name something that cannot be; never empty.
+    #[error("{} parts of the request are not valid", .0.len())]
+    Invalid(Vec<Detail>),
+    /// A cursor was not made for this list, or was changed.
+    #[error("invalid cursor")]
+    InvalidCursor,
+    /// An operation of a batch, counted from 0, cannot be done.
+    #[error("operation {0} of the batch")]
+    InOperation(usize, #[source] Box<Self>),
     /// There is no token, or it cannot be read.
     #[error("no readable access token")]
     Unauthenticated,
@@ -52,6 +59,18 @@ pub enum Error {
     /// There is an account with this e-mail.
     #[error("the e-mail is taken")]
     EmailTaken,
+    /// The idempotency key was used up, perhaps by this very request: its answer is stored.
+    #[error("the idempotency key is used up")]
+    KeyTaken,
+    /// The first request with the idempotency key still runs.
+    #[error("the idempotency key is in use")]
+    KeyBusy,
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key belongs to another request")]
+    KeyReused,
+    /// The resource is not at the version that the caller has seen.
+    #[error("the resource was changed meanwhile")]
+    PreconditionFailed(Current),
     /// The server is about to stop.
     #[error("the server is about to stop")]
     Stopping,
@@ -67,25 +86,60 @@ pub enum Error {
     /// A token could not be made.
     #[error("a token could not be made")]
     Token(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Something stored cannot be sealed, or read again.
+    #[error("a stored answer cannot be written or read")]
+    Stored(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<SealError> for Error {
+    fn from(error: SealError) -> Self {
+        Self::unreadable(error)
+    }
 }
 
 impl Error {
     /// A field of the body names something that the caller may not use here.
     #[must_use]
     pub(crate) fn reference(place: Place, field: &str, message: &str) -> Self {
-        Self::Invalid(Detail {
+        Self::Invalid(vec![Detail {
             place,
             field: field.to_owned(),
             code: DetailCode::Reference,
             message: format!("{field} {message}"),
-        })
+        }])
+    }
+
+    /// Something that was stored is not as this program writes it.
+    pub(crate) fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Stored(Box::new(error))
+    }
+
+    /// The same about an operation of a batch, counted from 0.
+    #[must_use]
+    pub(crate) fn in_operation(self, index: usize) -> Self {
+        let place = format!("operations[{index}]");
+        match self {
+            Self::Invalid(details) => Self::Invalid(
+                details
+                    .into_iter()
+                    .map(|detail| Detail {
+                        field: format!("{place}.{}", detail.field),
+                        message: format!("{place}.{}", detail.message),
+                        ..detail
+                    })
+                    .collect(),
+            ),
+            other => Self::InOperation(index, Box::new(other)),
+        }
     }
 
     /// The stable code of this error.
     #[must_use]
-    pub const fn code(&self) -> ErrorCode {
+    pub fn code(&self) -> ErrorCode {
         match self {
             Self::Invalid(_) => ErrorCode::ValidationFailed,
+            Self::InvalidCursor => ErrorCode::InvalidCursor,
+            Self::InOperation(_, error) => error.code(),
             Self::Unauthenticated => ErrorCode::Unauthenticated,
             Self::TokenExpired => ErrorCode::TokenExpired,
             Self::TokenRevoked => ErrorCode::TokenRevoked,
@@ -96,13 +150,17 @@ impl Error {
             Self::ProjectArchived => ErrorCode::ProjectArchived,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::EmailTaken => ErrorCode::EmailTaken,
+            Self::KeyTaken | Self::KeyBusy => ErrorCode::IdempotencyInProgress,
+            Self::KeyReused => ErrorCode::IdempotencyKeyReused,
+            Self::PreconditionFailed(_) => ErrorCode::PreconditionFailed,
             Self::Stopping
             | Self::NotReady(_)
             | Self::Store(StoreError::Unavailable(_))
             | Self::Password(PasswordError::Overloaded) => ErrorCode::Unavailable,
-            Self::Store(StoreError::Failed(_)) | Self::Password(PasswordError::Failed(_)) | Self::Token(_) => {
-                ErrorCode::Internal
-            }
+            Self::Store(StoreError::Failed(_))
+            | Self::Password(PasswordError::Failed(_))
+            | Self::Token(_)
+            | Self::Stored(_) => ErrorCode::Internal,
         }
     }
 
@@ -110,7 +168,10 @@ impl Error {
     #[must_use]
     pub fn message(&self) -> String {
         match self {
-            Self::Invalid(detail) => detail.message.clone(),
+            Self::Invalid(details) => {
+                details.first().map_or_else(|| self.code().message().to_owned(), |first| first.message.clone())
+            }
+            Self::InOperation(index, error) => format!("operations[{index}]: {}", error.message()),
             Self::NotAMember => "You are not a member of this project.".to_owned(),
             Self::RoleTooLow { needed, given } => {
                 let needed = match needed {

@@ -5,15 +5,21 @@
 //! here knows how a request arrived.
 
 mod accounts;
+mod answer;
 mod clock;
+mod cursor;
+mod entity_tag;
 mod error;
 mod order_key;
 mod permissions;
 mod profile;
 mod projects;
 mod sessions;
+mod task_batch;
 mod task_lists;
+mod task_moves;
 mod tasks;
+mod write;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,16 +27,20 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 pub use accounts::{Accounts, Device};
+pub use answer::Answer;
 pub use clock::Clock;
+pub use entity_tag::{EntityTag, NamedTags};
 pub use error::Error;
 pub use profile::Profiles;
 pub use projects::Projects;
 pub use sessions::Sessions;
 pub use tasks::Tasks;
+pub use write::{Replays, Write};
 
 use crate::contract::{SessionId, Timestamp, UserId};
+pub use crate::repositories::KeyedRequest;
 use crate::repositories::{Store, Transaction};
-use crate::security::{AccessTokens, EndedSessions, Passwords};
+use crate::security::{AccessTokens, EndedSessions, Passwords, Sealer, Signer};
 
 /// Who is calling: a user, in one of the user's sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,12 +62,24 @@ pub struct Durations {
     pub retention: Duration,
 }
 
+/// What is signed and encrypted with.
+pub struct Secrets {
+    /// Signs access tokens.
+    pub tokens: AccessTokens,
+    /// Encrypts stored answers.
+    pub sealer: Sealer,
+    /// Signs cursors.
+    pub signer: Signer,
+}
+
 /// What all services share.
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Clock,
     pub(crate) passwords: Passwords,
     pub(crate) tokens: AccessTokens,
+    pub(crate) sealer: Sealer,
+    pub(crate) signer: Signer,
     pub(crate) ended_sessions: EndedSessions,
     pub(crate) durations: Durations,
     checked: Mutex<Option<Instant>>,
@@ -104,6 +126,8 @@ pub struct Services {
     pub projects: Projects,
     /// Tasks.
     pub tasks: Tasks,
+    /// Answers to requests that were answered before.
+    pub replays: Replays,
     shared: Arc<Shared>,
 }
 
@@ -114,18 +138,21 @@ impl Services {
         store: Arc<dyn Store>,
         clock: Clock,
         passwords: Passwords,
-        tokens: AccessTokens,
+        secrets: Secrets,
         durations: Durations,
     ) -> Self {
+        let Secrets { tokens, sealer, signer } = secrets;
         let ended_sessions = EndedSessions::new(tokens.ttl());
+        let checked = Mutex::default();
         let shared =
-            Arc::new(Shared { store, clock, passwords, tokens, ended_sessions, durations, checked: Mutex::default() });
+            Arc::new(Shared { store, clock, passwords, tokens, sealer, signer, ended_sessions, durations, checked });
         Self {
             accounts: Accounts::new(Arc::clone(&shared)),
             profiles: Profiles::new(Arc::clone(&shared)),
             sessions: Sessions::new(Arc::clone(&shared)),
             projects: Projects::new(Arc::clone(&shared)),
             tasks: Tasks::new(Arc::clone(&shared)),
+            replays: Replays::new(Arc::clone(&shared)),
             shared,
         }
     }

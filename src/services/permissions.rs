@@ -16,7 +16,7 @@ pub(super) enum Action {
 
 impl Action {
     /// The least role that may do it.
-    const fn least_role(self) -> Role {
+    pub(super) const fn least_role(self) -> Role {
         match self {
             Self::Read => Role::Viewer,
             Self::WriteTasks => Role::Editor,
@@ -35,7 +35,11 @@ const fn rank(role: Role) -> u8 {
 
 /// Decides whether somebody with this role, or none, may do it.
 pub(super) fn require(role: Option<Role>, action: Action) -> Result<Role, Error> {
-    let least = action.least_role();
+    require_role(role, action.least_role())
+}
+
+/// Decides whether somebody with this role, or none, has at least that one.
+pub(super) fn require_role(role: Option<Role>, least: Role) -> Result<Role, Error> {
     match role {
         None => Err(Error::NotAMember),
         Some(given) if rank(given) < rank(least) => Err(Error::RoleTooLow { needed: least, given }),

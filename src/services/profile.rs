@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::error::Error;
-use super::{Caller, Shared};
+use super::write::{Access, Write};
+use super::{Answer, Caller, Shared};
 use crate::contract::error::{Detail, DetailCode, Place};
 use crate::contract::user::{ChangePassword, UpdateMe, User};
 
@@ -23,22 +24,23 @@ impl Profiles {
     }
 
     /// Changes the caller's own account.
-    pub async fn update(&self, caller: Caller, patch: UpdateMe) -> Result<User, Error> {
-        let transaction = self.0.store.begin().await?;
-        let user = transaction.users().lock(caller.user).await?.ok_or(Error::TokenRevoked)?;
+    pub async fn update(&self, write: &Write, patch: UpdateMe) -> Result<Answer<User>, Error> {
+        let unit = self.0.open(write).await?;
+        let user = unit.users().lock(write.caller.user).await?.ok_or(Error::TokenRevoked)?;
+        write.require_expected(&user)?;
         let mut changed = User {
             name: patch.name.unwrap_or_else(|| user.name.clone()),
             timezone: patch.timezone.unwrap_or_else(|| user.timezone.clone()),
             weekly_digest: patch.weekly_digest.unwrap_or(user.weekly_digest),
             ..user.clone()
         };
-        if changed != user {
-            changed.version += 1;
-            changed.updated_at = self.0.clock.now();
-            transaction.users().update(&changed).await?;
-            transaction.commit().await?;
+        if changed == user {
+            return Ok(Answer::found(&user));
         }
-        Ok(changed)
+        changed.version += 1;
+        changed.updated_at = self.0.clock.now();
+        unit.users().update(&changed).await?;
+        unit.commit(Answer::found(&changed), Access::Own).await
     }
 
     /// Changes the caller's password, and ends all other sessions.
@@ -62,10 +64,10 @@ impl Profiles {
 }
 
 fn wrong_password() -> Error {
-    Error::Invalid(Detail {
+    Error::Invalid(vec![Detail {
         place: Place::Body,
         field: "current_password".to_owned(),
         code: DetailCode::Incorrect,
         message: "current_password is not the current password.".to_owned(),
-    })
+    }])
 }

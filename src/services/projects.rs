@@ -7,7 +7,8 @@ use poem_openapi::types::MaybeUndefined;
 
 use super::error::Error;
 use super::permissions::{Action, require, require_for_change};
-use super::{Caller, Shared};
+use super::write::{Access, Unit, Write};
+use super::{Answer, Caller, Shared};
 use crate::contract::ProjectId;
 use crate::contract::list::{Page, Sort};
 use crate::contract::project::{NewProject, Project, ProjectQuery, Role, TaskCounts, UpdateProject};
@@ -43,7 +44,7 @@ impl Projects {
     }
 
     /// Makes a project that the caller owns.
-    pub async fn create(&self, caller: Caller, new: NewProject) -> Result<Project, Error> {
+    pub async fn create(&self, write: &Write, new: NewProject) -> Result<Answer<Project>, Error> {
         let now = self.0.clock.now();
         let project = Project {
             id: ProjectId::generate(),
@@ -51,7 +52,7 @@ impl Projects {
             description: new.description,
             color: new.color,
             archived: new.archived,
-            owner_id: caller.user,
+            owner_id: write.caller.user,
             role: Some(Role::Owner),
             deleted_at: None,
             task_counts: TaskCounts { total: 0, done: 0 },
@@ -60,18 +61,15 @@ impl Projects {
             created_at: now,
             updated_at: now,
         };
-        let transaction = self.0.store.begin().await?;
-        transaction.projects().add(&project).await?;
-        transaction.commit().await?;
-        Ok(project)
+        let unit = self.0.open(write).await?;
+        unit.projects().add(&project).await?;
+        unit.commit(Answer::created(&project), access(&project)).await
     }
 
     /// Changes a project. An archived one takes changes only together with being un-archived.
-    pub async fn update(&self, caller: Caller, id: ProjectId, patch: UpdateProject) -> Result<Project, Error> {
-        let transaction = self.0.store.begin().await?;
-        let project = lock(&*transaction, caller, id).await?;
-        let project = project.filter(|project| project.deleted_at.is_none()).ok_or(Error::NotFound("project"))?;
-        require(project.role, Action::ManageProject)?;
+    pub async fn update(&self, write: &Write, id: ProjectId, patch: UpdateProject) -> Result<Answer<Project>, Error> {
+        let unit = self.0.open(write).await?;
+        let project = lock_live(&unit, write, id).await?;
         let mut changed = Project {
             name: patch.name.unwrap_or_else(|| project.name.clone()),
             description: merged(patch.description, project.description.as_ref()),
@@ -79,46 +77,60 @@ impl Projects {
             archived: patch.archived.unwrap_or(project.archived),
             ..project.clone()
         };
-        if changed != project {
-            require_for_change(project.role, Action::ManageProject, project.archived && changed.archived)?;
-            changed.version += 1;
-            changed.updated_at = self.0.clock.now();
-            transaction.projects().update(&changed).await?;
-            transaction.commit().await?;
+        let is_changed = changed != project;
+        let stays_archived = project.archived && changed.archived;
+        require_for_change(project.role, Action::ManageProject, is_changed && stays_archived)?;
+        write.require_expected(&project)?;
+        if !is_changed {
+            return Ok(Answer::found(&project));
         }
-        Ok(changed)
+        changed.version += 1;
+        changed.updated_at = self.0.clock.now();
+        unit.projects().update(&changed).await?;
+        unit.commit(Answer::found(&changed), access(&changed)).await
     }
 
     /// Puts a project into the trash, and with it whatever is in it.
-    pub async fn delete(&self, caller: Caller, id: ProjectId) -> Result<(), Error> {
-        let transaction = self.0.store.begin().await?;
-        let project = lock(&*transaction, caller, id).await?;
-        let project = project.filter(|project| project.deleted_at.is_none()).ok_or(Error::NotFound("project"))?;
-        require(project.role, Action::ManageProject)?;
+    pub async fn delete(&self, write: &Write, id: ProjectId) -> Result<Answer<()>, Error> {
+        let unit = self.0.open(write).await?;
+        let project = lock_live(&unit, write, id).await?;
+        write.require_expected(&project)?;
         let now = self.0.clock.now();
         let deleted = Project { deleted_at: Some(now), updated_at: now, version: project.version + 1, ..project };
-        transaction.projects().update(&deleted).await?;
-        Ok(transaction.commit().await?)
+        unit.projects().update(&deleted).await?;
+        unit.commit(Answer::done(), access(&deleted)).await
     }
 
     /// Takes a project out of the trash, with what was deleted with it. One that is not there stays as it is.
-    pub async fn restore(&self, caller: Caller, id: ProjectId) -> Result<Project, Error> {
-        let transaction = self.0.store.begin().await?;
+    pub async fn restore(&self, write: &Write, id: ProjectId) -> Result<Answer<Project>, Error> {
+        let unit = self.0.open(write).await?;
         let since = self.0.trash_since();
-        let project = lock(&*transaction, caller, id).await?;
+        let project = lock(&*unit, write.caller, id).await?;
         let project = project
             .filter(|project| project.deleted_at.is_none_or(|at| at > since))
             .ok_or(Error::NotFound("project"))?;
         require(project.role, Action::ManageProject)?;
         if project.deleted_at.is_none() {
-            return Ok(project);
+            return Ok(Answer::found(&project));
         }
         let now = self.0.clock.now();
         let restored = Project { deleted_at: None, updated_at: now, version: project.version + 1, ..project };
-        transaction.projects().update(&restored).await?;
-        transaction.commit().await?;
-        Ok(restored)
+        unit.projects().update(&restored).await?;
+        unit.commit(Answer::found(&restored), access(&restored)).await
     }
+}
+
+/// Who may see the answer about a project again.
+const fn access(project: &Project) -> Access {
+    Access::In(project.id, Action::ManageProject)
+}
+
+/// A project that is not in the trash, and that the caller may manage.
+async fn lock_live(unit: &Unit<'_>, write: &Write, id: ProjectId) -> Result<Project, Error> {
+    let project = lock(&**unit, write.caller, id).await?;
+    let project = project.filter(|project| project.deleted_at.is_none()).ok_or(Error::NotFound("project"))?;
+    require(project.role, Action::ManageProject)?;
+    Ok(project)
 }
 
 async fn lock(repositories: &dyn Repositories, caller: Caller, id: ProjectId) -> Result<Option<Project>, Error> {

@@ -1,15 +1,18 @@
 //! Lists of tasks: what a caller asks for, in the words of storage.
 
 use super::Caller;
+use super::cursor::ListOfTasks;
 use super::error::Error;
 use super::permissions::{Action, require};
 use super::projects::words;
 use super::tasks::Tasks;
 use crate::contract::ProjectId;
 use crate::contract::error::Place;
-use crate::contract::list::{Page, Paging, Sort};
-use crate::contract::task::{AssigneeFilter, ProjectTaskQuery, Task, TaskConditions, TaskQuery, TaskSort};
-use crate::repositories::{Assignee, ProjectTasks, TaskFilter};
+use crate::contract::list::{CursorMeta, CursorPaging, Page, Paging, Sort, TaskSlice};
+use crate::contract::task::{
+    AssigneeFilter, ProjectTaskQuery, ProjectTaskWalk, Task, TaskConditions, TaskQuery, TaskSort, TaskWalk,
+};
+use crate::repositories::{Assignee, ProjectTasks, Stretch, TaskFilter, VisibleTasks, Walk};
 
 impl Tasks {
     /// The tasks of one project.
@@ -21,10 +24,7 @@ impl Tasks {
     ) -> Result<Page<Task>, Error> {
         let sort = Sort::new(query.sort, query.dir);
         let tasks = self.tasks_of(caller, project, query.conditions, sort, query.paging).await?;
-        let tasks = tasks.ok_or(Error::NotFound("project"))?;
-        require(tasks.role, Action::Read)?;
-        known_assignee(tasks.assignee_known)?;
-        Ok(tasks.page)
+        seen(tasks, || Error::NotFound("project"))
     }
 
     /// The tasks of all projects of which the caller is a member.
@@ -32,18 +32,65 @@ impl Tasks {
         let sort = Sort::new(query.sort, query.dir);
         if let Some(project) = query.project_id {
             let tasks = self.tasks_of(caller, project, query.conditions, sort, query.paging).await?;
-            // Here the project is no address but a part of the question.
-            let tasks = tasks.ok_or_else(|| Error::reference(Place::Query, "project_id", "names no project."))?;
-            require(tasks.role, Action::Read)?;
-            known_assignee(tasks.assignee_known)?;
-            return Ok(tasks.page);
+            return seen(tasks, no_such_project);
         }
         let filter = self.filter(caller, query.conditions);
-        let tasks = self.store().read().tasks().list_visible(caller.user, &filter, sort, query.paging).await?;
-        if !tasks.assignee_known {
-            return Err(Error::reference(Place::Query, "assignee_id", "names nobody who shares a project with you."));
-        }
-        Ok(tasks.page)
+        let tasks = self.shared().store.read().tasks().list_visible(caller.user, &filter, sort, query.paging).await?;
+        shared_with_reader(tasks)
+    }
+
+    /// A stretch of the tasks of one project.
+    pub async fn walk_project(
+        &self,
+        caller: Caller,
+        project: ProjectId,
+        query: ProjectTaskWalk,
+    ) -> Result<TaskSlice, Error> {
+        let list = ListOfTasks {
+            reader: caller.user,
+            path: "/v2/projects/{project_id}/tasks",
+            project: Some(project),
+            conditions: &query.conditions,
+            sort: Sort::new(query.sort, query.dir),
+        };
+        let walk = self.walk(&list, &query.paging)?;
+        let filter = self.filter(caller, query.conditions.clone());
+        let tasks = self.shared().store.read().tasks().walk_project(project, caller.user, &filter, &walk).await?;
+        let stretch = seen(tasks, || Error::NotFound("project"))?;
+        Ok(self.slice(&list, &query.paging, stretch))
+    }
+
+    /// A stretch of the tasks of all projects of which the caller is a member.
+    pub async fn walk_visible(&self, caller: Caller, query: TaskWalk) -> Result<TaskSlice, Error> {
+        let list = ListOfTasks {
+            reader: caller.user,
+            path: "/v2/tasks",
+            project: query.project_id,
+            conditions: &query.conditions,
+            sort: Sort::new(query.sort, query.dir),
+        };
+        let walk = self.walk(&list, &query.paging)?;
+        let filter = self.filter(caller, query.conditions.clone());
+        let tasks = self.shared().store.read();
+        let stretch = match query.project_id {
+            Some(project) => {
+                let tasks = tasks.tasks().walk_project(project, caller.user, &filter, &walk).await?;
+                seen(tasks, no_such_project)?
+            }
+            None => shared_with_reader(tasks.tasks().walk_visible(caller.user, &filter, &walk).await?)?,
+        };
+        Ok(self.slice(&list, &query.paging, stretch))
+    }
+
+    fn walk(&self, list: &ListOfTasks<'_>, paging: &CursorPaging) -> Result<Walk, Error> {
+        let after = paging.cursor.as_ref().map(|cursor| list.read(&self.shared().signer, cursor)).transpose()?;
+        Ok(Walk { sort: list.sort, after, limit: paging.limit })
+    }
+
+    fn slice(&self, list: &ListOfTasks<'_>, paging: &CursorPaging, stretch: Stretch) -> TaskSlice {
+        let next_cursor = stretch.next.map(|key| list.cursor(&self.shared().signer, &key));
+        let meta = CursorMeta { limit: paging.limit, has_more: next_cursor.is_some(), next_cursor };
+        TaskSlice { data: stretch.items, meta }
     }
 
     async fn tasks_of(
@@ -53,9 +100,9 @@ impl Tasks {
         conditions: TaskConditions,
         sort: Sort<TaskSort>,
         paging: Paging,
-    ) -> Result<Option<ProjectTasks>, Error> {
+    ) -> Result<Option<ProjectTasks<Page<Task>>>, Error> {
         let filter = self.filter(caller, conditions);
-        Ok(self.store().read().tasks().list_in_project(project, caller.user, &filter, sort, paging).await?)
+        Ok(self.shared().store.read().tasks().list_in_project(project, caller.user, &filter, sort, paging).await?)
     }
 
     fn filter(&self, caller: Caller, conditions: TaskConditions) -> TaskFilter {
@@ -73,14 +120,29 @@ impl Tasks {
             created_after: conditions.created_after,
             updated_after: conditions.updated_after,
             words: words(conditions.q.as_deref()),
-            deleted_since: conditions.deleted.then(|| self.trash_since()),
+            deleted_since: conditions.deleted.then(|| self.shared().trash_since()),
         }
     }
 }
 
-fn known_assignee(known: bool) -> Result<(), Error> {
-    if known {
-        return Ok(());
+/// The tasks of a project, for who may see them.
+fn seen<P>(tasks: Option<ProjectTasks<P>>, missing: impl FnOnce() -> Error) -> Result<P, Error> {
+    let tasks = tasks.ok_or_else(missing)?;
+    require(tasks.role, Action::Read)?;
+    if tasks.assignee_known {
+        return Ok(tasks.page);
     }
     Err(Error::reference(Place::Query, "assignee_id", "names no member of the project."))
+}
+
+fn shared_with_reader<P>(tasks: VisibleTasks<P>) -> Result<P, Error> {
+    if tasks.assignee_known {
+        return Ok(tasks.page);
+    }
+    Err(Error::reference(Place::Query, "assignee_id", "names nobody who shares a project with you."))
+}
+
+/// Where the project is no address but a part of the question.
+fn no_such_project() -> Error {
+    Error::reference(Place::Query, "project_id", "names no project.")
 }

@@ -1,4 +1,4 @@
-//! Tasks, one at a time, with their trash; lists are in `task_lists`.
+//! Tasks, one at a time, with their trash; lists are in `task_lists`, moves in `task_moves`, batches in `task_batch`.
 
 use std::sync::Arc;
 
@@ -6,12 +6,13 @@ use super::error::Error;
 use super::order_key;
 use super::permissions::{Action, require, require_for_change};
 use super::projects::merged;
-use super::{Caller, Shared};
+use super::write::{Access, Unit, Write};
+use super::{Answer, Caller, Shared};
 use crate::contract::error::Place;
 use crate::contract::task::{NewTask, Task, TaskStatus, UpdateTask};
 use crate::contract::text::OrderKey;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
-use crate::repositories::{Repositories, Store, TaskInProject};
+use crate::repositories::{LockedProject, Repositories, TaskInProject};
 
 /// Tasks, with their trash.
 #[derive(Clone)]
@@ -22,12 +23,8 @@ impl Tasks {
         Self(shared)
     }
 
-    pub(super) fn store(&self) -> &dyn Store {
-        &*self.0.store
-    }
-
-    pub(super) fn trash_since(&self) -> Timestamp {
-        self.0.trash_since()
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0
     }
 
     /// One task.
@@ -38,104 +35,65 @@ impl Tasks {
     }
 
     /// Makes a task at the end of a project.
-    pub async fn create(&self, caller: Caller, project_id: ProjectId, new: NewTask) -> Result<Task, Error> {
-        let transaction = self.0.store.begin().await?;
-        let locked = transaction.projects().lock(project_id, caller.user).await?;
-        let locked = locked.filter(|locked| locked.project.deleted_at.is_none()).ok_or(Error::NotFound("project"))?;
-        require_for_change(locked.project.role, Action::WriteTasks, locked.project.archived)?;
-        require_member(&*transaction, project_id, new.assignee_id).await?;
-        let now = self.0.clock.now();
-        let task = Task {
-            id: TaskId::generate(),
-            project_id,
-            title: new.title,
-            description: new.description,
-            status: new.status,
-            priority: new.priority,
-            due_at: new.due_at,
-            assignee_id: new.assignee_id,
-            labels: new.labels,
-            position: OrderKey::trusted(order_key::after(&locked.last_position)),
-            created_by: caller.user,
-            completed_at: completion(new.status, None, now),
-            deleted_at: None,
-            version: 1,
-            created_at: now,
-            updated_at: now,
-        };
-        transaction.tasks().add(&task).await?;
-        transaction.projects().count_tasks(project_id, 1, done(&task), Some(&task.position)).await?;
-        transaction.commit().await?;
-        Ok(task)
+    pub async fn create(&self, write: &Write, project_id: ProjectId, new: NewTask) -> Result<Answer<Task>, Error> {
+        let unit = self.0.open(write).await?;
+        let locked = lock_for_tasks(&unit, write.caller, project_id).await?;
+        require_member(&*unit, project_id, new.assignee_id).await?;
+        let task = made(write.caller.user, project_id, new, &locked.last_position, self.0.clock.now());
+        unit.tasks().add(std::slice::from_ref(&task)).await?;
+        unit.projects().count_tasks(project_id, 1, done(&task), Some(&task.position)).await?;
+        unit.commit(Answer::created(&task), access(&task)).await
     }
 
     /// Changes a task: what the patch does not name stays.
-    pub async fn update(&self, caller: Caller, id: TaskId, patch: UpdateTask) -> Result<Task, Error> {
-        let transaction = self.0.store.begin().await?;
-        let found = live(transaction.tasks().lock(id, caller.user).await?)?;
+    pub async fn update(&self, write: &Write, id: TaskId, patch: UpdateTask) -> Result<Answer<Task>, Error> {
+        let unit = self.0.open(write).await?;
+        let found = live(unit.tasks().lock(id, write.caller.user).await?)?;
         require(found.role, Action::WriteTasks)?;
         let task = found.task;
-        let now = self.0.clock.now();
-        let status = patch.status.unwrap_or(task.status);
-        let mut changed = Task {
-            title: patch.title.unwrap_or_else(|| task.title.clone()),
-            description: merged(patch.description, task.description.as_ref()),
-            status,
-            priority: patch.priority.unwrap_or(task.priority),
-            due_at: merged(patch.due_at, task.due_at.as_ref()),
-            assignee_id: merged(patch.assignee_id, task.assignee_id.as_ref()),
-            labels: patch.labels.unwrap_or_else(|| task.labels.clone()),
-            completed_at: completion(status, task.completed_at, now),
-            ..task.clone()
-        };
-        if changed == task {
-            return Ok(task);
+        let changed = changed(&task, patch, self.0.clock.now());
+        if let Some(changed) = &changed {
+            require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
+            if changed.assignee_id != task.assignee_id {
+                require_member(&*unit, task.project_id, changed.assignee_id).await?;
+            }
         }
-        require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
-        if changed.assignee_id != task.assignee_id {
-            require_member(&*transaction, task.project_id, changed.assignee_id).await?;
-        }
-        changed.version += 1;
-        changed.updated_at = now;
-        transaction.tasks().update(&changed).await?;
+        write.require_expected(&task)?;
+        let Some(changed) = changed else { return Ok(Answer::found(&task)) };
+        unit.tasks().update(&changed).await?;
         if done(&changed) != done(&task) {
-            transaction.projects().count_tasks(task.project_id, 0, done(&changed) - done(&task), None).await?;
+            unit.projects().count_tasks(task.project_id, 0, done(&changed) - done(&task), None).await?;
         }
-        transaction.commit().await?;
-        Ok(changed)
+        unit.commit(Answer::found(&changed), access(&changed)).await
     }
 
     /// Puts a task into the trash.
-    pub async fn delete(&self, caller: Caller, id: TaskId) -> Result<(), Error> {
-        let transaction = self.0.store.begin().await?;
-        let found = live(transaction.tasks().lock(id, caller.user).await?)?;
+    pub async fn delete(&self, write: &Write, id: TaskId) -> Result<Answer<()>, Error> {
+        let unit = self.0.open(write).await?;
+        let found = live(unit.tasks().lock(id, write.caller.user).await?)?;
         require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
-        let now = self.0.clock.now();
-        let task = found.task;
-        let deleted = Task { deleted_at: Some(now), updated_at: now, version: task.version + 1, ..task };
-        transaction.tasks().update(&deleted).await?;
-        transaction.projects().count_tasks(deleted.project_id, -1, -done(&deleted), None).await?;
-        Ok(transaction.commit().await?)
+        write.require_expected(&found.task)?;
+        let deleted = deleted(found.task, self.0.clock.now());
+        unit.tasks().update(&deleted).await?;
+        unit.projects().count_tasks(deleted.project_id, -1, -done(&deleted), None).await?;
+        unit.commit(Answer::done(), access(&deleted)).await
     }
 
     /// Takes a task out of the trash. One that is not there stays as it is.
-    pub async fn restore(&self, caller: Caller, id: TaskId) -> Result<Task, Error> {
-        let transaction = self.0.store.begin().await?;
+    pub async fn restore(&self, write: &Write, id: TaskId) -> Result<Answer<Task>, Error> {
+        let unit = self.0.open(write).await?;
         let since = self.0.trash_since();
-        let found = transaction.tasks().lock(id, caller.user).await?;
+        let found = unit.tasks().lock(id, write.caller.user).await?;
         let found = found
             .filter(|found| !found.project_deleted && found.task.deleted_at.is_none_or(|at| at > since))
             .ok_or(Error::NotFound("task"))?;
         require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
         let task = found.task;
         if task.deleted_at.is_none() {
-            return Ok(task);
+            return Ok(Answer::found(&task));
         }
         // Who it is assigned to may have left the project while the task was in the trash.
-        let assignee = match task.assignee_id {
-            Some(id) => transaction.projects().find_role(task.project_id, id).await?.map(|_| id),
-            None => None,
-        };
+        let assignee = assignee_within(&*unit, task.assignee_id, task.project_id).await?;
         let restored = Task {
             deleted_at: None,
             assignee_id: assignee,
@@ -143,15 +101,71 @@ impl Tasks {
             version: task.version + 1,
             ..task
         };
-        transaction.tasks().update(&restored).await?;
-        transaction.projects().count_tasks(restored.project_id, 1, done(&restored), None).await?;
-        transaction.commit().await?;
-        Ok(restored)
+        unit.tasks().update(&restored).await?;
+        unit.projects().count_tasks(restored.project_id, 1, done(&restored), None).await?;
+        unit.commit(Answer::found(&restored), access(&restored)).await
     }
 }
 
+/// Who may see the answer about a task again.
+pub(super) const fn access(task: &Task) -> Access {
+    Access::In(task.project_id, Action::WriteTasks)
+}
+
+/// A project that is not in the trash, and in which the caller may change tasks.
+pub(super) async fn lock_for_tasks(unit: &Unit<'_>, caller: Caller, id: ProjectId) -> Result<LockedProject, Error> {
+    let locked = unit.projects().lock(id, caller.user).await?;
+    let locked = locked.filter(|locked| locked.project.deleted_at.is_none()).ok_or(Error::NotFound("project"))?;
+    require_for_change(locked.project.role, Action::WriteTasks, locked.project.archived)?;
+    Ok(locked)
+}
+
+/// A new task, after the greatest position that was given out in its project.
+pub(super) fn made(creator: UserId, project_id: ProjectId, new: NewTask, last_position: &str, now: Timestamp) -> Task {
+    Task {
+        id: TaskId::generate(),
+        project_id,
+        title: new.title,
+        description: new.description,
+        status: new.status,
+        priority: new.priority,
+        due_at: new.due_at,
+        assignee_id: new.assignee_id,
+        labels: new.labels,
+        position: OrderKey::trusted(order_key::after(last_position)),
+        created_by: creator,
+        completed_at: completion(new.status, None, now),
+        deleted_at: None,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// The next version of a task; `None` where the patch changes nothing.
+pub(super) fn changed(task: &Task, patch: UpdateTask, now: Timestamp) -> Option<Task> {
+    let status = patch.status.unwrap_or(task.status);
+    let changed = Task {
+        title: patch.title.unwrap_or_else(|| task.title.clone()),
+        description: merged(patch.description, task.description.as_ref()),
+        status,
+        priority: patch.priority.unwrap_or(task.priority),
+        due_at: merged(patch.due_at, task.due_at.as_ref()),
+        assignee_id: merged(patch.assignee_id, task.assignee_id.as_ref()),
+        labels: patch.labels.unwrap_or_else(|| task.labels.clone()),
+        completed_at: completion(status, task.completed_at, now),
+        ..task.clone()
+    };
+    (changed != *task).then(|| Task { version: task.version + 1, updated_at: now, ..changed })
+}
+
+/// The task as it lies in the trash.
+pub(super) fn deleted(task: Task, now: Timestamp) -> Task {
+    Task { deleted_at: Some(now), updated_at: now, version: task.version + 1, ..task }
+}
+
 /// A task in the trash, or in a project that is there, is not found.
-fn live(found: Option<TaskInProject>) -> Result<TaskInProject, Error> {
+pub(super) fn live(found: Option<TaskInProject>) -> Result<TaskInProject, Error> {
     found.filter(|found| found.task.deleted_at.is_none() && !found.project_deleted).ok_or(Error::NotFound("task"))
 }
 
@@ -161,20 +175,28 @@ fn completion(status: TaskStatus, before: Option<Timestamp>, now: Timestamp) -> 
 }
 
 /// How much a task adds to the count of those that are done.
-fn done(task: &Task) -> i64 {
+pub(super) fn done(task: &Task) -> i64 {
     i64::from(task.status == TaskStatus::Done)
 }
 
 /// An assignee must be a member of the project.
-async fn require_member(
+pub(super) async fn require_member(
     repositories: &dyn Repositories,
     project: ProjectId,
     assignee: Option<UserId>,
 ) -> Result<(), Error> {
-    match assignee {
-        Some(user) if repositories.projects().find_role(project, user).await?.is_none() => {
-            Err(Error::reference(Place::Body, "assignee_id", "names no member of the project."))
-        }
-        _ => Ok(()),
+    if assignee_within(repositories, assignee, project).await? == assignee {
+        return Ok(());
     }
+    Err(Error::reference(Place::Body, "assignee_id", "names no member of the project."))
+}
+
+/// The assignee, if still a member of the project.
+pub(super) async fn assignee_within(
+    repositories: &dyn Repositories,
+    assignee: Option<UserId>,
+    project: ProjectId,
+) -> Result<Option<UserId>, Error> {
+    let Some(user) = assignee else { return Ok(None) };
+    Ok(repositories.projects().find_role(project, user).await?.map(|_| user))
 }

@@ -7,6 +7,9 @@ use flate2::write::GzEncoder;
 use poem::http::{HeaderValue, header};
 use poem::{Body, Request, Response};
 
+use crate::api::payload::set;
+use crate::services::EntityTag;
+
 /// Bodies shorter than this fit into a packet anyway.
 const LEAST: usize = 1_024;
 
@@ -49,6 +52,10 @@ impl Wanted {
         match (plain.len() >= LEAST).then(|| gzip(&plain)).and_then(Result::ok) {
             Some(compressed) => {
                 response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                // Another representation needs another tag (RFC 9110, section 8.8.3.3).
+                if let Some(tag) = response.header(header::ETAG).and_then(EntityTag::compressed) {
+                    set(&mut response, header::ETAG, &tag);
+                }
                 response.set_body(Body::from_vec(compressed));
             }
             None => response.set_body(Body::from_bytes(plain)),

@@ -1,5 +1,5 @@
 //! What a request must pass before a handler sees it, in the published order: route, rate limit, authentication, media
-//! type and syntax, validation.
+//! type and syntax, validation. A keyed request that was answered before is answered right before its validation.
 //!
 //! All of it follows the published document: a request that the document does not allow is answered here, with every
 //! failure at once, and whatever comes from here or from behind it is an answer that the document knows. Panics and
@@ -7,7 +7,9 @@
 
 mod body;
 mod client;
+mod deprecation;
 mod guard;
+mod idempotency;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -20,17 +22,18 @@ use poem::{Endpoint, Request, Response};
 
 use super::ApiSettings;
 use super::errors::{self, ApiError};
-use super::payload::{CheckedRequest, set};
+use super::payload::{CheckedRequest, respond, set};
 use super::rate_limits::{Bucket, Key, RateLimits, Verdict};
 use super::validation::{Contract, Operation, Route};
 use crate::contract::error::ErrorCode;
-use crate::services::{self, Caller, Services};
+use crate::services::{self, Caller, KeyedRequest, Services};
 
 pub(super) use client::address as client_address;
 
 pub(super) const RATE_LIMIT_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 pub(super) const RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 pub(super) const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The gate, with the handlers behind it.
 pub(super) struct Gate {
@@ -68,10 +71,14 @@ impl Gate {
         match self.contract.route(request.method(), request.uri().path()) {
             Route::Found(operation) => {
                 let mut verdict = None;
+                let path = operation.deprecated.then(|| request.uri().path().to_owned());
                 let result = self.pass(request, operation, client, &mut verdict).await;
                 let mut response = result.unwrap_or_else(|error| errors::respond(error, request_id));
                 if let Some(verdict) = verdict {
                     tell(&mut response, verdict);
+                }
+                if let Some(path) = path.filter(|_| response.status().is_success()) {
+                    deprecation::tell(&mut response, &path);
                 }
                 if operation.path.starts_with("/v1/auth/") {
                     // Tokens must not lie in a cache (RFC 6749, section 5.1).
@@ -149,13 +156,38 @@ impl Gate {
                 self.count(bucket, key, verdict)?;
             }
         }
+        let mut keyed = None;
+        if let Some(caller) = caller.filter(|_| operation.takes_key) {
+            keyed = idempotency::keyed(&request, body.as_ref())?.map(|request| (caller, request));
+            if let Some((caller, keyed)) = &keyed
+                && let Some(answer) = self.replay(*caller, keyed).await?
+            {
+                return Ok(answer);
+            }
+        }
         let query = request.uri().query().unwrap_or_default();
         let checked = operation.check(query, body).map_err(ApiError::invalid)?;
         request.extensions_mut().insert(Arc::new(CheckedRequest::new(checked.query, checked.body)));
         if let Some(caller) = caller {
             request.extensions_mut().insert(caller);
         }
-        self.handlers.call(request).await
+        let Some((caller, keyed)) = keyed else { return self.handlers.call(request).await };
+        request.extensions_mut().insert(keyed.clone());
+        match self.handlers.call(request).await {
+            // The first request with this key was faster: now its answer is there.
+            Err(error) if errors::is_key_taken(&error) => self.replay(caller, &keyed).await?.ok_or(error),
+            other => other,
+        }
+    }
+
+    /// The answer to the first request with this key, as it was given.
+    async fn replay(&self, caller: Caller, keyed: &KeyedRequest) -> Result<Option<Response>, ApiError> {
+        let answer = self.services.replays.find::<()>(caller, keyed).await?;
+        Ok(answer.map(|answer| {
+            let mut response = respond(answer);
+            set(&mut response, IDEMPOTENCY_REPLAYED, "true");
+            response
+        }))
     }
 
     /// Counts the request; the response tells of the limit that is nearest.

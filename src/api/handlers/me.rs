@@ -3,12 +3,16 @@
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 
-use super::payload::{Body, Done, Failure, Found, Patch, Query, Reaching, SignedIn, Usual};
+use super::payload::{
+    Body, Done, Failure, Found, Fresh, IfMatch, IfNoneMatch, Matching, Patch, Query, Reaching, SignedIn, Tagged, Usual,
+};
 use super::{Rules, Tag};
 use crate::contract::SessionId;
 use crate::contract::list::{ListOf as _, SessionInfoList};
+use crate::contract::resource::StaleUser;
 use crate::contract::session::SessionQuery;
 use crate::contract::user::{ChangePassword, UpdateMe, User};
+use crate::services::{Answer, Write};
 
 pub(in crate::api) struct MeApi;
 
@@ -18,8 +22,14 @@ impl MeApi {
     ///
     /// Gives the account of the caller.
     #[oai(path = "/", method = "get", operation_id = "getMe")]
-    async fn get(&self, caller: SignedIn, rules: Rules<'_>) -> Result<Found<User>, Failure<Usual>> {
-        Ok(Found(rules.profiles.get(caller.0).await?))
+    async fn get(
+        &self,
+        caller: SignedIn,
+        rules: Rules<'_>,
+        #[oai(name = "If-None-Match")] known: IfNoneMatch,
+    ) -> Result<Fresh<User>, Failure<Usual>> {
+        let user = rules.profiles.get(caller.0).await?;
+        Ok(Fresh { answer: Answer::found(&user), known: known.0 })
     }
 
     /// Update my account
@@ -30,9 +40,11 @@ impl MeApi {
         &self,
         caller: SignedIn,
         rules: Rules<'_>,
+        #[oai(name = "If-Match")] expected: IfMatch,
         body: Patch<UpdateMe>,
-    ) -> Result<Found<User>, Failure<Usual>> {
-        Ok(Found(rules.profiles.update(caller.0, body.0).await?))
+    ) -> Result<Tagged<User>, Failure<Matching<Usual, StaleUser>>> {
+        let write = Write { caller: caller.0, keyed: None, expected: expected.0 };
+        Ok(Tagged(rules.profiles.update(&write, body.0).await?))
     }
 
     /// Change my password

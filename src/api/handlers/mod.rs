@@ -8,6 +8,7 @@ mod health;
 mod me;
 mod projects;
 mod tasks;
+mod tasks_v2;
 
 use std::sync::Arc;
 
@@ -21,10 +22,12 @@ use crate::services::Services;
 type Rules<'a> = Data<&'a Arc<Services>>;
 
 /// All operations.
-pub(super) type Apis = (auth::AuthApi, me::MeApi, projects::ProjectsApi, tasks::TasksApi, health::HealthApi);
+pub(super) type Apis =
+    (auth::AuthApi, me::MeApi, projects::ProjectsApi, tasks::TasksApi, tasks_v2::TasksV2Api, health::HealthApi);
 
 /// All operations.
-pub(super) const APIS: Apis = (auth::AuthApi, me::MeApi, projects::ProjectsApi, tasks::TasksApi, health::HealthApi);
+pub(super) const APIS: Apis =
+    (auth::AuthApi, me::MeApi, projects::ProjectsApi, tasks::TasksApi, tasks_v2::TasksV2Api, health::HealthApi);
 
 /// What the operations are grouped by.
 #[derive(Tags)]

@@ -3,11 +3,16 @@
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 
-use super::payload::{Body, Changing, Created, Done, Failure, Found, Patch, Query, Reaching, SignedIn, Usual};
+use super::payload::{
+    Body, Changing, Done, Failure, Found, Fresh, IfMatch, IfNoneMatch, Keyed, Made, Matching, Patch, Query, Reaching,
+    SignedIn, Tagged, Usual,
+};
 use super::{Rules, Tag};
 use crate::contract::ProjectId;
 use crate::contract::list::{ListOf as _, ProjectList};
 use crate::contract::project::{NewProject, Project, ProjectQuery, UpdateProject};
+use crate::contract::resource::StaleProject;
+use crate::services::{Answer, Write};
 
 pub(in crate::api) struct ProjectsApi;
 
@@ -33,12 +38,11 @@ impl ProjectsApi {
     #[oai(path = "/", method = "post", operation_id = "createProject")]
     async fn create(
         &self,
-        caller: SignedIn,
+        #[oai(name = "Idempotency-Key")] write: Keyed,
         rules: Rules<'_>,
         body: Body<NewProject>,
-    ) -> Result<Created<Project>, Failure<Usual>> {
-        let body = rules.projects.create(caller.0, body.0).await?;
-        Ok(Created { location: format!("/v1/projects/{}", body.id), body })
+    ) -> Result<Made<Project>, Failure<Reaching>> {
+        Ok(Made(rules.projects.create(&write.0, body.0).await?))
     }
 
     /// Get a project
@@ -49,9 +53,11 @@ impl ProjectsApi {
         &self,
         caller: SignedIn,
         rules: Rules<'_>,
+        #[oai(name = "If-None-Match")] known: IfNoneMatch,
         project_id: Path<ProjectId>,
-    ) -> Result<Found<Project>, Failure<Reaching>> {
-        Ok(Found(rules.projects.get(caller.0, project_id.0).await?))
+    ) -> Result<Fresh<Project>, Failure<Reaching>> {
+        let project = rules.projects.get(caller.0, project_id.0).await?;
+        Ok(Fresh { answer: Answer::found(&project), known: known.0 })
     }
 
     /// Update a project
@@ -61,12 +67,14 @@ impl ProjectsApi {
     #[oai(path = "/:project_id", method = "patch", operation_id = "updateProject")]
     async fn update(
         &self,
-        caller: SignedIn,
+        #[oai(name = "Idempotency-Key")] write: Keyed,
         rules: Rules<'_>,
+        #[oai(name = "If-Match")] expected: IfMatch,
         project_id: Path<ProjectId>,
         body: Patch<UpdateProject>,
-    ) -> Result<Found<Project>, Failure<Changing>> {
-        Ok(Found(rules.projects.update(caller.0, project_id.0, body.0).await?))
+    ) -> Result<Tagged<Project>, Failure<Matching<Changing, StaleProject>>> {
+        let write = Write { expected: expected.0, ..write.0 };
+        Ok(Tagged(rules.projects.update(&write, project_id.0, body.0).await?))
     }
 
     /// Delete a project
@@ -76,11 +84,13 @@ impl ProjectsApi {
     #[oai(path = "/:project_id", method = "delete", operation_id = "deleteProject")]
     async fn delete(
         &self,
-        caller: SignedIn,
+        #[oai(name = "Idempotency-Key")] write: Keyed,
         rules: Rules<'_>,
+        #[oai(name = "If-Match")] expected: IfMatch,
         project_id: Path<ProjectId>,
-    ) -> Result<Done, Failure<Reaching>> {
-        rules.projects.delete(caller.0, project_id.0).await?;
+    ) -> Result<Done, Failure<Matching<Reaching, StaleProject>>> {
+        let write = Write { expected: expected.0, ..write.0 };
+        rules.projects.delete(&write, project_id.0).await?;
         Ok(Done)
     }
 
@@ -92,10 +102,10 @@ impl ProjectsApi {
     #[oai(path = "/:project_id/restore", method = "post", operation_id = "restoreProject")]
     async fn restore(
         &self,
-        caller: SignedIn,
+        #[oai(name = "Idempotency-Key")] write: Keyed,
         rules: Rules<'_>,
         project_id: Path<ProjectId>,
-    ) -> Result<Found<Project>, Failure<Reaching>> {
-        Ok(Found(rules.projects.restore(caller.0, project_id.0).await?))
+    ) -> Result<Tagged<Project>, Failure<Reaching>> {
+        Ok(Tagged(rules.projects.restore(&write.0, project_id.0).await?))
     }
 }

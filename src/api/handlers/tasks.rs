@@ -3,11 +3,18 @@
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 
-use super::payload::{Body, Changing, Created, Done, Failure, Filtering, Found, Patch, Query, Reaching, SignedIn};
+use super::payload::{
+    Body, Changing, Done, Failure, Filtering, Found, Fresh, IfMatch, IfNoneMatch, Keyed, Made, Matching, Patch,
+    Performed, Query, Reaching, SignedIn, Tagged,
+};
 use super::{Rules, Tag};
 use crate::contract::list::{ListOf as _, TaskList};
-use crate::contract::task::{NewTask, ProjectTaskQuery, Task, TaskQuery, UpdateTask};
+use crate::contract::resource::StaleTask;
+use crate::contract::task::{
+    MoveTask, NewTask, ProjectTaskQuery, Task, TaskBatch, TaskBatchResult, TaskQuery, UpdateTask,
+};
 use crate::contract::{ProjectId, TaskId};
+use crate::services::{Answer, Write};
 
 pub(in crate::api) struct TasksApi;
 
@@ -15,8 +22,9 @@ pub(in crate::api) struct TasksApi;
 impl TasksApi {
     /// List the tasks of a project
     ///
-    /// Lists the tasks of a project, or with `deleted=true` those in its trash. All filters must hold.
-    #[oai(path = "/projects/:project_id/tasks", method = "get", operation_id = "listProjectTasks")]
+    /// Lists the tasks of a project, or with `deleted=true` those in its trash. All filters must hold. Deprecated: its
+    /// pages move when tasks come and go, and the later ones cost more; `listProjectTasksV2` has neither problem.
+    #[oai(path = "/projects/:project_id/tasks", method = "get", operation_id = "listProjectTasks", deprecated = true)]
     async fn list_in_project(
         &self,
         caller: SignedIn,
@@ -35,19 +43,34 @@ impl TasksApi {
     #[oai(path = "/projects/:project_id/tasks", method = "post", operation_id = "createTask")]
     async fn create(
         &self,
-        caller: SignedIn,
+        #[oai(name = "Idempotency-Key")] write: Keyed,
         rules: Rules<'_>,
         project_id: Path<ProjectId>,
         body: Body<NewTask>,
-    ) -> Result<Created<Task>, Failure<Changing>> {
-        let body = rules.tasks.create(caller.0, project_id.0, body.0).await?;
-        Ok(Created { location: format!("/v1/tasks/{}", body.id), body })
+    ) -> Result<Made<Task>, Failure<Changing>> {
+        Ok(Made(rules.tasks.create(&write.0, project_id.0, body.0).await?))
+    }
+
+    /// Change many tasks at once
+    ///
+    /// Creates, changes and deletes up to 100 tasks of a project in their order, all or none. A failure names the
+    /// operation by its index, as in `operations[3].title`. Editors and the owner may, unless the project is archived.
+    #[oai(path = "/projects/:project_id/tasks/batch", method = "post", operation_id = "batchTasks")]
+    async fn batch(
+        &self,
+        #[oai(name = "Idempotency-Key")] write: Keyed,
+        rules: Rules<'_>,
+        project_id: Path<ProjectId>,
+        body: Body<TaskBatch>,
+    ) -> Result<Performed<TaskBatchResult>, Failure<Changing>> {
+        Ok(Performed(rules.tasks.batch(&write.0, project_id.0, body.0).await?))
     }
 
     /// List all tasks
     ///
-    /// Lists the tasks of all projects of which the caller is a member. All filters must hold.
-    #[oai(path = "/tasks", method = "get", operation_id = "listTasks")]
+    /// Lists the tasks of all projects of which the caller is a member. All filters must hold. Deprecated: its pages
+    /// move when tasks come and go, and the later ones cost more; `listTasksV2` has neither problem.
+    #[oai(path = "/tasks", method = "get", operation_id = "listTasks", deprecated = true)]
     async fn list(
         &self,
         caller: SignedIn,
@@ -67,9 +90,11 @@ impl TasksApi {
         &self,
         caller: SignedIn,
         rules: Rules<'_>,
+        #[oai(name = "If-None-Match")] known: IfNoneMatch,
         task_id: Path<TaskId>,
-    ) -> Result<Found<Task>, Failure<Reaching>> {
-        Ok(Found(rules.tasks.get(caller.0, task_id.0).await?))
+    ) -> Result<Fresh<Task>, Failure<Reaching>> {
+        let task = rules.tasks.get(caller.0, task_id.0).await?;
+        Ok(Fresh { answer: Answer::found(&task), known: known.0 })
     }
 
     /// Update a task
@@ -79,12 +104,14 @@ impl TasksApi {
     #[oai(path = "/tasks/:task_id", method = "patch", operation_id = "updateTask")]
     async fn update(
         &self,
-        caller: SignedIn,
+        #[oai(name = "Idempotency-Key")] write: Keyed,
         rules: Rules<'_>,
+        #[oai(name = "If-Match")] expected: IfMatch,
         task_id: Path<TaskId>,
         body: Patch<UpdateTask>,
-    ) -> Result<Found<Task>, Failure<Changing>> {
-        Ok(Found(rules.tasks.update(caller.0, task_id.0, body.0).await?))
+    ) -> Result<Tagged<Task>, Failure<Matching<Changing, StaleTask>>> {
+        let write = Write { expected: expected.0, ..write.0 };
+        Ok(Tagged(rules.tasks.update(&write, task_id.0, body.0).await?))
     }
 
     /// Delete a task
@@ -94,11 +121,13 @@ impl TasksApi {
     #[oai(path = "/tasks/:task_id", method = "delete", operation_id = "deleteTask")]
     async fn delete(
         &self,
-        caller: SignedIn,
+        #[oai(name = "Idempotency-Key")] write: Keyed,
         rules: Rules<'_>,
+        #[oai(name = "If-Match")] expected: IfMatch,
         task_id: Path<TaskId>,
-    ) -> Result<Done, Failure<Changing>> {
-        rules.tasks.delete(caller.0, task_id.0).await?;
+    ) -> Result<Done, Failure<Matching<Changing, StaleTask>>> {
+        let write = Write { expected: expected.0, ..write.0 };
+        rules.tasks.delete(&write, task_id.0).await?;
         Ok(Done)
     }
 
@@ -110,10 +139,29 @@ impl TasksApi {
     #[oai(path = "/tasks/:task_id/restore", method = "post", operation_id = "restoreTask")]
     async fn restore(
         &self,
-        caller: SignedIn,
+        #[oai(name = "Idempotency-Key")] write: Keyed,
         rules: Rules<'_>,
         task_id: Path<TaskId>,
-    ) -> Result<Found<Task>, Failure<Changing>> {
-        Ok(Found(rules.tasks.restore(caller.0, task_id.0).await?))
+    ) -> Result<Tagged<Task>, Failure<Changing>> {
+        Ok(Tagged(rules.tasks.restore(&write.0, task_id.0).await?))
+    }
+
+    /// Move a task
+    ///
+    /// Moves a task to another place in its project, to another project, or both: `before_id` or `after_id` names its
+    /// new neighbour there; without one it goes to the end of the other project. An assignee who is no member there is
+    /// taken off. A task that is there already stays as it is. No other task changes. Takes the role editor or owner in
+    /// both projects, neither of which may be archived.
+    #[oai(path = "/tasks/:task_id/move", method = "post", operation_id = "moveTask")]
+    async fn relocate(
+        &self,
+        #[oai(name = "Idempotency-Key")] write: Keyed,
+        rules: Rules<'_>,
+        #[oai(name = "If-Match")] expected: IfMatch,
+        task_id: Path<TaskId>,
+        body: Body<MoveTask>,
+    ) -> Result<Tagged<Task>, Failure<Matching<Changing, StaleTask>>> {
+        let write = Write { expected: expected.0, ..write.0 };
+        Ok(Tagged(rules.tasks.relocate(&write, task_id.0, body.0).await?))
     }
 }

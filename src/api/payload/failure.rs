@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use poem_openapi::ApiResponse;
-use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
-use poem_openapi::types::Type as _;
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
+use poem_openapi::types::{ToJSON, Type as _};
 
 use super::JSON;
 use crate::api::errors::ApiError;
@@ -13,7 +13,30 @@ use crate::services;
 
 /// The failures of an operation beyond those that every operation has, for the published document.
 pub(in crate::api) trait Failures: Send + Sync + 'static {
-    const CODES: &'static [ErrorCode];
+    fn codes() -> Vec<ErrorCode>;
+
+    /// What says that a precondition failed, where that can be.
+    fn stale(_registry: Option<&mut Registry>) -> Option<MetaSchemaRef> {
+        None
+    }
+}
+
+/// The failures of `F`, and that `If-Match` names another version, which a `B` says.
+pub(in crate::api) struct Matching<F, B>(PhantomData<(F, B)>);
+
+impl<F: Failures, B: ToJSON + 'static> Failures for Matching<F, B> {
+    fn codes() -> Vec<ErrorCode> {
+        let mut codes = F::codes();
+        codes.push(ErrorCode::PreconditionFailed);
+        codes
+    }
+
+    fn stale(registry: Option<&mut Registry>) -> Option<MetaSchemaRef> {
+        if let Some(registry) = registry {
+            B::register(registry);
+        }
+        Some(B::schema_ref())
+    }
 }
 
 macro_rules! failures {
@@ -22,7 +45,9 @@ macro_rules! failures {
         pub(in crate::api) struct $name;
 
         impl Failures for $name {
-            const CODES: &'static [ErrorCode] = &[$(ErrorCode::$code),*];
+            fn codes() -> Vec<ErrorCode> {
+                vec![$(ErrorCode::$code),*]
+            }
         }
     )*};
 }
@@ -40,6 +65,10 @@ failures! {
     Filtering: [Forbidden];
     /// Of whatever is done to one thing that may belong to others.
     Reaching: [Forbidden, NotFound];
+    /// Of walking through a list.
+    Walking: [InvalidCursor, Forbidden, NotFound];
+    /// Of walking through a list that is filtered by what may belong to others.
+    WalkingAll: [InvalidCursor, Forbidden];
     /// Of changing something in a project, which may be archived.
     Changing: [Forbidden, ProjectArchived, NotFound];
     /// Of the readiness check.
@@ -63,17 +92,19 @@ impl<F: Failures> From<Failure<F>> for poem::Error {
 
 impl<F: Failures> ApiResponse for Failure<F> {
     fn meta() -> MetaResponses {
-        let mut statuses: Vec<u16> = F::CODES.iter().map(|code| code.status()).collect();
+        let all = F::codes();
+        let mut statuses: Vec<u16> = all.iter().map(|code| code.status()).collect();
         statuses.dedup();
         let responses = statuses.into_iter().map(|status| {
-            let codes: Vec<_> =
-                F::CODES.iter().filter(|code| code.status() == status).map(|code| code.as_str()).collect();
+            let codes: Vec<_> = all.iter().filter(|code| code.status() == status).collect();
+            let is_stale = codes.contains(&&ErrorCode::PreconditionFailed);
+            let schema = F::stale(None).filter(|_| is_stale).unwrap_or_else(ErrorBody::schema_ref);
             MetaResponse {
                 // Lives as long as the program, as the document does; made once.
-                description: String::leak(codes.join(" ")),
+                description: String::leak(codes.iter().map(|code| code.as_str()).collect::<Vec<_>>().join(" ")),
                 status: Some(status),
                 status_range: None,
-                content: vec![MetaMediaType { content_type: JSON, schema: ErrorBody::schema_ref() }],
+                content: vec![MetaMediaType { content_type: JSON, schema }],
                 headers: vec![],
             }
         });
@@ -82,5 +113,6 @@ impl<F: Failures> ApiResponse for Failure<F> {
 
     fn register(registry: &mut Registry) {
         ErrorBody::register(registry);
+        F::stale(Some(registry));
     }
 }

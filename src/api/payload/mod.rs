@@ -7,9 +7,12 @@ mod failure;
 mod request;
 mod response;
 
-pub(super) use failure::{Changing, Failure, Filtering, LoggingIn, NotReady, Reaching, Refreshing, Registering, Usual};
-pub(super) use request::{Body, CheckedRequest, From, Patch, Query, SignedIn};
-pub(super) use response::{Created, Done, Found, set};
+pub(super) use failure::{
+    Changing, Failure, Filtering, LoggingIn, Matching, NotReady, Reaching, Refreshing, Registering, Usual, Walking,
+    WalkingAll,
+};
+pub(super) use request::{Body, CheckedRequest, From, IfMatch, IfNoneMatch, Keyed, Patch, Query, SignedIn};
+pub(super) use response::{Created, Done, Found, Fresh, Made, Performed, Tagged, respond, set};
 
 /// The one media type of responses.
 pub(super) const JSON: &str = "application/json";

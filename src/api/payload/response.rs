@@ -1,12 +1,15 @@
 //! What handlers give when it worked.
 
 use poem::http::{HeaderName, StatusCode, header};
-use poem::{IntoResponse, Response};
+use poem::{Body, IntoResponse, Response};
 use poem_openapi::ApiResponse;
-use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
+use poem_openapi::registry::{
+    MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
+};
 use poem_openapi::types::ToJSON;
 
 use super::JSON;
+use crate::services::{Answer, NamedTags};
 
 /// 200 with a body.
 pub(in crate::api) struct Found<T>(pub(in crate::api) T);
@@ -17,26 +20,93 @@ pub(in crate::api) struct Created<T> {
     pub(in crate::api) body: T,
 }
 
+/// 200 with one resource and its tag.
+pub(in crate::api) struct Tagged<T>(pub(in crate::api) Answer<T>);
+
+/// 200 with one resource and its tag, or 304 for who has it already.
+pub(in crate::api) struct Fresh<T> {
+    pub(in crate::api) answer: Answer<T>,
+    pub(in crate::api) known: Option<NamedTags>,
+}
+
+/// 201 with one resource, its tag, and where it can be had again.
+pub(in crate::api) struct Made<T>(pub(in crate::api) Answer<T>);
+
+/// 200 with the result of a keyed operation that is no resource.
+pub(in crate::api) struct Performed<T>(pub(in crate::api) Answer<T>);
+
 /// 204 without a body.
 pub(in crate::api) struct Done;
 
-fn json<T: ToJSON>(status: StatusCode, body: &T) -> Response {
-    Response::builder()
-        .status(status)
-        .content_type(JSON)
-        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
-        .body(body.to_json_string())
+/// A tag as this program writes them.
+pub(super) const ETAG_EXAMPLE: &str = "\"Yl3k9Zr0Qm2a.h7TqPw1xVb8N\"";
+
+fn json(status: StatusCode, body: impl Into<Body>) -> Response {
+    Response::builder().status(status).content_type(JSON).header(header::X_CONTENT_TYPE_OPTIONS, "nosniff").body(body)
+}
+
+/// The response that an answer is.
+pub(in crate::api) fn respond<T>(answer: Answer<T>) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = match answer.body {
+        Some(body) => json(status, body),
+        None => status.into_response(),
+    };
+    if let Some(location) = answer.location {
+        set(&mut response, header::LOCATION, &location);
+    }
+    if let Some(tag) = answer.etag {
+        tag_with(&mut response, &tag);
+    }
+    response
+}
+
+/// Caches may keep what has a tag, for the caller alone, if they ask each time whether it is still good.
+fn tag_with(response: &mut Response, tag: &str) {
+    set(response, header::ETAG, tag);
+    set(response, header::CACHE_CONTROL, "private, no-cache");
+}
+
+impl<T: Send> IntoResponse for Tagged<T> {
+    fn into_response(self) -> Response {
+        respond(self.0)
+    }
+}
+
+impl<T: Send> IntoResponse for Made<T> {
+    fn into_response(self) -> Response {
+        respond(self.0)
+    }
+}
+
+impl<T: Send> IntoResponse for Performed<T> {
+    fn into_response(self) -> Response {
+        respond(self.0)
+    }
+}
+
+impl<T: Send> IntoResponse for Fresh<T> {
+    fn into_response(self) -> Response {
+        match (&self.answer.etag, &self.known) {
+            (Some(tag), Some(known)) if known.name(tag) => {
+                let mut response = StatusCode::NOT_MODIFIED.into_response();
+                tag_with(&mut response, tag);
+                response
+            }
+            _ => respond(self.answer),
+        }
+    }
 }
 
 impl<T: ToJSON> IntoResponse for Found<T> {
     fn into_response(self) -> Response {
-        json(StatusCode::OK, &self.0)
+        json(StatusCode::OK, self.0.to_json_string())
     }
 }
 
 impl<T: ToJSON> IntoResponse for Created<T> {
     fn into_response(self) -> Response {
-        let mut response = json(StatusCode::CREATED, &self.body);
+        let mut response = json(StatusCode::CREATED, self.body.to_json_string());
         set(&mut response, header::LOCATION, &self.location);
         response
     }
@@ -55,10 +125,35 @@ pub(in crate::api) fn set(response: &mut Response, name: HeaderName, value: &str
     }
 }
 
-fn success(status: u16, description: &'static str, schema: Option<MetaSchemaRef>) -> MetaResponses {
+fn one(
+    status: u16,
+    description: &'static str,
+    schema: Option<MetaSchemaRef>,
+    headers: Vec<MetaHeader>,
+) -> MetaResponse {
     let content = schema.map(|schema| MetaMediaType { content_type: JSON, schema }).into_iter().collect();
-    let response = MetaResponse { description, status: Some(status), status_range: None, content, headers: vec![] };
-    MetaResponses { responses: vec![response] }
+    MetaResponse { description, status: Some(status), status_range: None, content, headers }
+}
+
+fn success(status: u16, description: &'static str, schema: Option<MetaSchemaRef>) -> MetaResponses {
+    MetaResponses { responses: vec![one(status, description, schema, vec![])] }
+}
+
+fn tagged<T: ToJSON>(status: u16, what: &str) -> MetaResponse {
+    one(status, described(what, &T::name()), Some(T::schema_ref()), vec![etag()])
+}
+
+fn etag() -> MetaHeader {
+    MetaHeader {
+        name: header::ETAG.as_str().replace("etag", "ETag"),
+        description: Some("Stands for the version and the representation of the resource; opaque.".to_owned()),
+        required: true,
+        deprecated: false,
+        schema: MetaSchemaRef::Inline(Box::new(MetaSchema {
+            example: Some(ETAG_EXAMPLE.into()),
+            ..MetaSchema::new("string")
+        })),
+    }
 }
 
 /// Lives as long as the program, as the document does; made once for each operation.
@@ -79,6 +174,47 @@ impl<T: ToJSON> ApiResponse for Found<T> {
 impl<T: ToJSON> ApiResponse for Created<T> {
     fn meta() -> MetaResponses {
         success(201, described("Created, with its address in `Location`: ", &T::name()), Some(T::schema_ref()))
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl<T: ToJSON> ApiResponse for Tagged<T> {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: vec![tagged::<T>(200, "The result: ")] }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl<T: ToJSON> ApiResponse for Fresh<T> {
+    fn meta() -> MetaResponses {
+        let known = one(304, "It still is as `If-None-Match` has it; there is no body.", None, vec![etag()]);
+        MetaResponses { responses: vec![tagged::<T>(200, "The result: "), known] }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl<T: ToJSON> ApiResponse for Made<T> {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: vec![tagged::<T>(201, "Created, with its address in `Location`: ")] }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl<T: ToJSON> ApiResponse for Performed<T> {
+    fn meta() -> MetaResponses {
+        success(200, described("The result: ", &T::name()), Some(T::schema_ref()))
     }
 
     fn register(registry: &mut Registry) {

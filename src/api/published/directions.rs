@@ -11,6 +11,12 @@ use super::tree::{self, Object};
 /// Properties of responses that are absent, not null, when there is nothing to say.
 const ABSENT: [(&str, &[&str]); 1] = [("ApiError", &["field", "details"])];
 
+/// Lists in responses whose items may be null, which poem-openapi does not write down.
+const NULL_ITEMS: [(&str, &str); 1] = [("TaskBatchResult", "results")];
+
+/// Fields of requests that exclude each other, which the types cannot say.
+const EXCLUSIVE: [(&str, [&str; 2]); 1] = [("MoveTask", ["before_id", "after_id"])];
+
 const GROWS: &str = "Responses may contain values that were added later: have a way to handle those you do not know.";
 
 /// All that bcrypt reads of a password.
@@ -40,10 +46,16 @@ pub(super) fn apply(document: &mut Value) {
     for (name, schema) in tree::components_mut(document, "schemas").into_iter().flatten() {
         if sent.contains(name) {
             tree::within_schema(schema, &mut make_strict);
+            if let Some((_, fields)) = EXCLUSIVE.iter().find(|(owner, _)| owner == name) {
+                schema["not"] = json!({ "required": fields });
+            }
         }
         if received.contains(name) {
             let absent = ABSENT.iter().find(|(owner, _)| owner == name).map_or(&[][..], |(_, properties)| properties);
             tree::within_schema(schema, &mut |schema| make_complete(schema, absent));
+            for (_, list) in NULL_ITEMS.iter().filter(|(owner, _)| owner == name) {
+                schema["properties"][*list]["items"]["nullable"] = json!(true);
+            }
             announce_growth(schema);
         }
     }

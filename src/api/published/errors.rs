@@ -42,6 +42,12 @@ pub(super) fn is_versioned(path: &str) -> bool {
     path.starts_with("/v1/") || path.starts_with("/v2/")
 }
 
+/// Whether the operation takes an `Idempotency-Key`.
+pub(super) fn takes_key(operation: &Object) -> bool {
+    let parameters = operation.get("parameters").and_then(Value::as_array).into_iter().flatten();
+    parameters.filter_map(|parameter| parameter.get("name")?.as_str()).any(|name| name == "Idempotency-Key")
+}
+
 /// What the layers before the handler may answer, by status.
 fn generic(path: &str, operation: &Object) -> BTreeMap<String, Vec<ErrorCode>> {
     use ErrorCode as E;
@@ -50,6 +56,9 @@ fn generic(path: &str, operation: &Object) -> BTreeMap<String, Vec<ErrorCode>> {
         codes.extend([E::ValidationFailed, E::RateLimited, E::Internal, E::Unavailable, E::Timeout]);
         if operation.contains_key("security") {
             codes.extend([E::Unauthenticated, E::TokenExpired, E::TokenRevoked]);
+        }
+        if takes_key(operation) {
+            codes.extend([E::InvalidIdempotencyKey, E::IdempotencyInProgress, E::IdempotencyKeyReused]);
         }
         if operation.contains_key("requestBody") {
             codes.extend([E::MalformedJson, E::RequestTimeout, E::PayloadTooLarge, E::UnsupportedMediaType]);

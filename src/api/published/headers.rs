@@ -10,15 +10,29 @@ use super::{
 pub(super) fn publish(document: &mut Value) {
     let mut defined = Object::new();
     for (path, operation) in tree::operations_mut(document) {
+        let takes_key = errors::takes_key(operation);
+        let is_deprecated = operation.get("deprecated").is_some_and(|deprecated| deprecated == true);
         for (status, response) in tree::object_mut(operation, "responses").into_iter().flatten() {
             let Some(response) = response.as_object_mut() else { continue };
             let mut headers = match response.shift_remove("headers") {
                 Some(Value::Object(declared)) => declared,
                 _ => Object::new(),
             };
-            for (name, definition) in standard(path, status) {
+            let is_success = status.starts_with('2');
+            let mut added = standard(path, status);
+            if takes_key && is_success {
+                added.push(("Idempotency-Replayed", replayed()));
+            }
+            if takes_key && status == "409" {
+                added.push(("Retry-After", retry_after(false)));
+            }
+            if is_deprecated && is_success {
+                added.extend(deprecation());
+            }
+            for (name, definition) in added {
                 headers.insert(name.to_owned(), definition);
             }
+            headers.values_mut().filter_map(Value::as_object_mut).for_each(mend);
             for (name, definition) in &mut headers {
                 // The first definition is the one to refer to; one that differs stays where it stands.
                 if *defined.entry(name).or_insert_with(|| definition.clone()) == *definition {
@@ -37,7 +51,7 @@ fn standard(path: &str, status: &str) -> Vec<(&'static str, Value)> {
     match status {
         "201" => headers.push(("Location", location())),
         "401" => headers.push(("WWW-Authenticate", www_authenticate())),
-        "429" | "503" => headers.push(("Retry-After", retry_after())),
+        "429" | "503" => headers.push(("Retry-After", retry_after(true))),
         _ => {}
     }
     headers.push(("X-Request-Id", request_id()));
@@ -67,13 +81,60 @@ fn www_authenticate() -> Value {
     })
 }
 
-fn retry_after() -> Value {
-    json!({
+fn retry_after(is_always_there: bool) -> Value {
+    let mut header = json!({
         "description": "After how many seconds to try again.",
         "required": true,
         "schema": { "type": "integer", "minimum": 1 },
         "example": 2,
+    });
+    if !is_always_there {
+        header["description"] = json!("After how many seconds to try again, where that may help.");
+        header["required"] = json!(false);
+    }
+    header
+}
+
+fn replayed() -> Value {
+    json!({
+        "description": "`true` where this is the answer to an earlier request with the same `Idempotency-Key`.",
+        "schema": { "type": "string", "const": "true" },
+        "example": "true",
     })
+}
+
+/// What an operation says that has a successor.
+fn deprecation() -> [(&'static str, Value); 3] {
+    let header = |description: &str, example: &str| {
+        json!({
+            "description": description,
+            "required": true,
+            "schema": { "type": "string" },
+            "example": example,
+        })
+    };
+    [
+        ("Deprecation", header("Since when this operation is deprecated (RFC 9745).", "@1795305600")),
+        ("Sunset", header("Until when it is promised, at least (RFC 8594).", "Mon, 22 Nov 2027 00:00:00 GMT")),
+        (
+            "Link",
+            header(
+                "Its successor, and where to read about the way there.",
+                "</v2/tasks>; rel=\"successor-version\", </docs>; rel=\"deprecation\"; type=\"text/html\"",
+            ),
+        ),
+    ]
+}
+
+/// What the framework writes for a header that a handler declares, without its noise.
+fn mend(header: &mut Object) {
+    header.retain(|key, value| key != "deprecated" || value == true);
+    if let Some(examples) = header.get("schema").and_then(|schema| schema.get("examples")).cloned() {
+        if let Some(schema) = tree::object_mut(header, "schema") {
+            schema.shift_remove("examples");
+        }
+        header.entry("example").or_insert_with(|| examples[0].clone());
+    }
 }
 
 fn request_id() -> Value {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::tree::{self, METHODS, Object};
 
 const DOCUMENT: [&str; 7] = ["openapi", "info", "servers", "tags", "paths", "webhooks", "components"];
-const COMPONENTS: [&str; 4] = ["schemas", "responses", "headers", "securitySchemes"];
+const COMPONENTS: [&str; 5] = ["schemas", "parameters", "responses", "headers", "securitySchemes"];
 const OPERATION: [&str; 9] = [
     "tags",
     "summary",

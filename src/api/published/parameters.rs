@@ -62,7 +62,7 @@ fn query_parameters(schema: &Value, samples: &Samples) -> Vec<Value> {
         }
         parameter.insert("schema".to_owned(), property);
         complete(&mut parameter, samples);
-        if !is_optional_query(&parameter) {
+        if !is_optional(&parameter) {
             parameter.entry("example").or_insert_with(|| samples.sample(&parameter_schema(schema, name)));
         }
         Value::Object(parameter)
@@ -74,17 +74,18 @@ fn parameter_schema(query: &Value, name: &str) -> Value {
     query.get("properties").and_then(|properties| properties.get(name)).cloned().unwrap_or_default()
 }
 
-/// Swagger UI fills the form with `example`: all filters at once would find nothing, and `page` and `offset` exclude each
-/// other. What is optional therefore has its examples in the schema only.
-fn is_optional_query(parameter: &Object) -> bool {
-    parameter.get("in").is_some_and(|place| place == "query")
+/// Swagger UI fills the form with `example`: all filters at once would find nothing, `page` and `offset` exclude each
+/// other, and no example of a tag or a key is right twice. What is optional therefore has its examples in the schema
+/// only.
+fn is_optional(parameter: &Object) -> bool {
+    parameter.get("in").is_some_and(|place| place == "query" || place == "header")
         && parameter.get("required").is_none_or(|required| required == false)
 }
 
 /// Moves to the parameter what the schema says for it, and describes the ids of the path.
 fn complete(parameter: &mut Object, samples: &Samples) {
     if let Some(mut schema) = parameter.shift_remove("schema") {
-        let stays = is_optional_query(parameter);
+        let stays = is_optional(parameter);
         if !stays
             && !parameter.contains_key("example")
             && let Some(example) = samples.stated(&schema)

@@ -1,7 +1,7 @@
-//! Publishes error responses that several operations give alike once, and refers to them.
+//! Publishes error responses and header parameters that several operations have alike once, and refers to them.
 //!
 //! Guarantees: the name of such a response is made of its codes (`NotFound`), so it says what it is, and an operation that
-//! adds a code of its own simply gets another one.
+//! adds a code of its own simply gets another one. A parameter has the name of its header.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use super::{
 };
 
 pub(super) fn apply(document: &mut Value) {
+    share_parameters(document);
     let mut found: BTreeMap<String, (Value, usize)> = BTreeMap::new();
     for (_, operation) in tree::operations(document) {
         for response in operation.get("responses").and_then(Value::as_object).into_iter().flat_map(Object::values) {
@@ -32,6 +33,20 @@ pub(super) fn apply(document: &mut Value) {
         }
     }
     tree::add_components(document, "responses", shared);
+}
+
+fn share_parameters(document: &mut Value) {
+    let mut shared = Object::new();
+    for (_, operation) in tree::operations_mut(document) {
+        let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten();
+        for parameter in parameters.filter(|parameter| parameter.get("in").is_some_and(|place| place == "header")) {
+            let Some(name) = parameter.get("name").and_then(Value::as_str).map(str::to_owned) else { continue };
+            if *shared.entry(name.clone()).or_insert_with(|| parameter.clone()) == *parameter {
+                *parameter = json!({ "$ref": format!("#/components/parameters/{name}") });
+            }
+        }
+    }
+    tree::add_components(document, "parameters", shared);
 }
 
 fn name(response: &Value) -> Option<String> {

@@ -15,6 +15,47 @@ pub(super) fn flatten(document: &mut Value) {
             *schema = whole;
         }
     });
+    let members = schemas.iter().filter(|(_, schema)| schema.get("allOf").is_some());
+    for (name, owner) in members.filter_map(|(name, _)| Some((name, name.split_once('_')?.1))) {
+        rename(document, name, owner);
+    }
+}
+
+/// Gives a member of a union the name of the object that it is, unless that is used for itself.
+fn rename(document: &mut Value, name: &str, owner: &str) {
+    let reference = |name: &str| format!("{}{name}", tree::SCHEMAS);
+    let own = reference(owner);
+    if !schemas_hold(document, owner) || names(document, &own) {
+        return;
+    }
+    if let Some(schemas) = tree::components_mut(document, "schemas")
+        && let Some(whole) = schemas.shift_remove(name)
+    {
+        schemas.insert(owner.to_owned(), whole);
+    }
+    replace(document, &reference(name), &own);
+}
+
+fn schemas_hold(document: &Value, name: &str) -> bool {
+    tree::components(document, "schemas").any(|(known, _)| known == name)
+}
+
+fn names(node: &Value, text: &str) -> bool {
+    match node {
+        Value::Object(members) => members.values().any(|member| names(member, text)),
+        Value::Array(items) => items.iter().any(|item| names(item, text)),
+        Value::String(string) => string == text,
+        _ => false,
+    }
+}
+
+fn replace(node: &mut Value, text: &str, by: &str) {
+    match node {
+        Value::Object(members) => members.values_mut().for_each(|member| replace(member, text, by)),
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, text, by)),
+        Value::String(string) if string == text => by.clone_into(string),
+        _ => {}
+    }
 }
 
 fn whole(schema: &Object, schemas: &Object) -> Option<Object> {
@@ -30,9 +71,13 @@ fn whole(schema: &Object, schemas: &Object) -> Option<Object> {
     for part in parts {
         for (name, property) in part.get("properties").and_then(Value::as_object).into_iter().flatten() {
             // The tag comes first, and knows its only value better than the object that may declare it again.
-            properties.entry(name).or_insert_with(|| property.clone());
+            let property = properties.entry(name).or_insert_with(|| property.clone());
             if let Some([only]) = property.get("enum").and_then(Value::as_array).map(Vec::as_slice) {
                 example.entry(name).or_insert_with(|| only.clone());
+                let description = format!("Which kind it is: `{}`.", only.as_str().unwrap_or_default());
+                if let Value::Object(property) = property {
+                    property.entry("description").or_insert_with(|| json!(description));
+                }
             }
         }
         for name in part.get("required").and_then(Value::as_array).into_iter().flatten() {
@@ -52,7 +97,10 @@ fn whole(schema: &Object, schemas: &Object) -> Option<Object> {
         whole.insert("examples".to_owned(), json!([example]));
     }
     whole.shift_remove("title");
-    whole.extend(schema.iter().filter(|(key, _)| *key != "allOf").map(|(key, value)| (key.clone(), value.clone())));
+    // What the union says of itself is no description of its members.
+    let own = schema.iter().filter(|(key, _)| *key != "allOf" && !whole.contains_key(*key));
+    let own: Object = own.map(|(key, value)| (key.clone(), value.clone())).collect();
+    whole.extend(own);
     Some(whole)
 }
 

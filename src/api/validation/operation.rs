@@ -24,6 +24,10 @@ pub struct Operation {
     pub method: Method,
     /// Whether it cannot be called without a token.
     pub needs_token: bool,
+    /// Whether it takes an `Idempotency-Key`.
+    pub takes_key: bool,
+    /// Whether it has a successor.
+    pub deprecated: bool,
     /// Whether it takes a body at all.
     pub takes_body: bool,
     /// Whether it cannot be called without a body.
@@ -59,6 +63,8 @@ impl Operation {
             path: path.to_owned(),
             method,
             needs_token: needs_token(part.get("security").or_else(|| compiler.document.root().get("security"))),
+            takes_key: takes_key(compiler, part)?,
+            deprecated: part.is_true("deprecated"),
             takes_body: false,
             needs_body: false,
             media_types: Vec::new(),
@@ -126,6 +132,18 @@ fn needs_token(security: Option<Part<'_>>) -> bool {
     let alternatives = security.and_then(|security| security.value.as_array());
     let is_empty = |alternative: &Value| alternative.as_object().is_none_or(serde_json::Map::is_empty);
     alternatives.is_some_and(|list| !list.is_empty() && !list.iter().any(is_empty))
+}
+
+/// Whether one of its parameters is the header `Idempotency-Key`.
+fn takes_key<'a>(compiler: &Compiler<'a>, operation: &Part<'a>) -> Result<bool> {
+    for parameter in operation.get("parameters").iter().flat_map(Part::items) {
+        let parameter = compiler.document.resolve(parameter)?;
+        let is_key = parameter.text("name").is_some_and(|name| name.eq_ignore_ascii_case("Idempotency-Key"));
+        if is_key && parameter.text("in") == Some("header") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn answers_json<'a>(compiler: &Compiler<'a>, operation: &Part<'a>) -> Result<bool> {

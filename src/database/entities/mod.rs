@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "what SeaORM derives for a table must be as visible as the table")]
 
+pub(super) mod idempotency_key;
 pub(super) mod member;
 pub(super) mod project;
 pub(super) mod refresh_token;

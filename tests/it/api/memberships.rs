@@ -36,7 +36,7 @@ pub(super) async fn add_member(database: &TestDatabase, project: &str, user: &Cl
 }
 
 /// Takes the user out of the project.
-pub(super) async fn remove_member(database: &TestDatabase, project: &str, user: &Client) {
+pub(crate) async fn remove_member(database: &TestDatabase, project: &str, user: &Client) {
     let (project, user) = (Uuid::parse_str(project).unwrap(), Uuid::parse_str(user.user_id()).unwrap());
     if database.is_postgres() {
         let mut connection = PgConnection::connect(&database.url).await.unwrap();
@@ -64,4 +64,20 @@ pub(super) async fn member(app: &TestApp, database: &TestDatabase, project: &str
     let user = app.user().await;
     add_member(database, project, &user, role).await;
     user
+}
+
+/// Removes a project for good, with all that is in it, which nothing in the program does yet.
+pub(crate) async fn purge_project(database: &TestDatabase, project: &str) {
+    let project = Uuid::parse_str(project).unwrap();
+    if database.is_postgres() {
+        let mut connection = PgConnection::connect(&database.url).await.unwrap();
+        let purge = sqlx::query("DELETE FROM projects WHERE id = $1").bind(project);
+        purge.execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    } else {
+        let mut connection = SqliteConnection::connect(&database.url).await.unwrap();
+        let purge = sqlx::query("DELETE FROM projects WHERE id = ?").bind(project.as_bytes().as_slice());
+        purge.execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
 }

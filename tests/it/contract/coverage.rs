@@ -11,6 +11,7 @@ use poem::Body;
 use poem::http::Method;
 use serde_json::{Value, json};
 
+use crate::api::memberships::{purge_project, remove_member};
 use crate::on_both_databases;
 use crate::support::client::{Call, Ids as _};
 use crate::support::document::{operations, statuses};
@@ -19,6 +20,7 @@ use crate::support::{Answer, Client, Options, TestApp, TestClock, TestDatabase};
 
 /// People and things to ask for.
 struct World {
+    database: TestDatabase,
     app: TestApp,
     owner: Client,
     stranger: Client,
@@ -49,6 +51,7 @@ impl World {
         let sessions = sessions["data"].as_array().unwrap();
         let second_session = sessions.iter().find(|session| session["current"] == false).unwrap().id();
         Self {
+            database: database.clone(),
             app,
             owner,
             stranger,
@@ -81,6 +84,8 @@ impl World {
             "changePassword" => json!({"current_password": "correct horse", "new_password": "battery staple"}),
             "updateMe" | "createProject" | "updateProject" => json!({"name": "Another"}),
             "createTask" | "updateTask" => json!({"title": "Another"}),
+            "moveTask" => json!({}),
+            "batchTasks" => json!({"operations": [{"op": "create", "title": "Another"}]}),
             _ => return None,
         })
     }
@@ -120,7 +125,20 @@ async fn provoke(world: &World, operation: &str, method: &Method, template: &str
         (401, "login") => good().json(&json!({"email": world.owner.email(), "password": "wrong"})),
         (401, "refreshSession") => good().json(&json!({"refresh_token": "rt_unknown"})),
         (401, _) => good().without_header("authorization"),
-        (403, "listTasks") => world.stranger.call(method.clone(), format!("{path}?project_id={}", world.project)),
+        (304, _) => good().header("if-none-match", "*"),
+        (403 | 404, "createProject") => return Some(replayed_too_late(world, status).await),
+        (409, _) if template.starts_with("/v1/projects") || template.starts_with("/v1/tasks") => {
+            return Some(while_it_runs(world, operation, method, template).await);
+        }
+        (412, _) => good().header("if-match", "\"older.older\""),
+        (422, _) => {
+            let other = json!({"name": "A project of its own"});
+            world.owner.call(Method::POST, "/v1/projects").json(&other).header(KEY, "used").send().await.created();
+            good().header(KEY, "used")
+        }
+        (403, "listTasks" | "listTasksV2") => {
+            world.stranger.call(method.clone(), format!("{path}?project_id={}", world.project))
+        }
         (403, _) => world.by(&world.stranger, operation, method, path),
         (404, _) => {
             let nobody = "01936f50-1c80-7e5c-b130-4d8e3f70ffff";
@@ -138,6 +156,31 @@ async fn provoke(world: &World, operation: &str, method: &Method, template: &str
         _ => return None,
     };
     Some(call.send().await)
+}
+
+const KEY: &str = "idempotency-key";
+
+/// The answer to a repeated request whose caller has lost the project (403), or whose project is gone for good (404).
+async fn replayed_too_late(world: &World, status: u16) -> Answer {
+    let body = json!({"name": "Short-lived"});
+    let key = format!("for-{status}");
+    let request = || world.owner.call(Method::POST, "/v1/projects").json(&body).header(KEY, &key);
+    let project = request().send().await.created().id();
+    remove_member(&world.database, &project, &world.owner).await;
+    if status == 404 {
+        purge_project(&world.database, &project).await;
+    }
+    request().send().await
+}
+
+/// A keyed request while another transaction holds its key and does not end.
+async fn while_it_runs(world: &World, operation: &str, method: &Method, template: &str) -> Answer {
+    let app = TestApp::over(Arc::new(FaultyStore(Fault::Held)), Options::default(), TestClock::default());
+    let client = world.client_for(&app, operation);
+    let call = world.by(&client, operation, method, world.path(operation, template));
+    let answer = call.header(KEY, "held").send().await;
+    assert_eq!(answer.header("retry-after"), "1", "{operation}");
+    answer
 }
 
 /// The same request, of which the body does not arrive, to an API that does not wait long.
@@ -203,6 +246,7 @@ on_both_databases! {
                 match operation.as_str() {
                     "login" => example["email"] = json!(world.owner.email()),
                     "register" => example["email"] = json!(format!("example.{}@example.com", world.project)),
+                    "moveTask" => example["project_id"] = json!(world.project),
                     "refreshSession" => example["refresh_token"] = json!(world.refresh_token),
                     _ => {}
                 }

@@ -12,6 +12,8 @@ pub(super) struct Answer {
     pub(super) head: String,
     /// The body as JSON; null when there is none.
     pub(super) body: Value,
+    /// The body as it came.
+    pub(super) text: String,
 }
 
 impl Answer {
@@ -19,6 +21,11 @@ impl Answer {
     pub(super) fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}\n{}", self.head, self.body);
         self.body
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
     }
 }
 
@@ -46,9 +53,25 @@ pub(super) fn read(stream: &mut TcpStream) -> Answer {
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+    answer(head, body)
+}
+
+fn answer(head: &str, text: &str) -> Answer {
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let body = if body.is_empty() { Value::Null } else { serde_json::from_str(body).unwrap() };
-    Answer { status, head: head.to_owned(), body }
+    let body = if text.is_empty() { Value::Null } else { serde_json::from_str(text).unwrap() };
+    Answer { status, head: head.to_owned(), body, text: text.to_owned() }
+}
+
+/// Sends a request to a server that may be killed meanwhile; `None` unless the whole answer came.
+pub(super) fn attempt(address: SocketAddr, request: &str) -> Option<Answer> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    (length == Some(body.len())).then(|| answer(head, body))
 }
 
 /// Sends a request as it stands, and reads its answer.

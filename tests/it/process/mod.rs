@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
 
 mod commands;
+mod crash;
 mod http;
 mod logs;
 mod program;

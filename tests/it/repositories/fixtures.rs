@@ -102,8 +102,9 @@ pub(super) async fn project(store: &SeaStore, owner: &User) -> Project {
 
 /// A task that is not stored yet, with nothing that it need not have.
 pub(super) fn new_task(project: &Project) -> Task {
+    let id = TaskId::generate();
     Task {
-        id: TaskId::generate(),
+        id,
         project_id: project.id,
         title: TaskTitle::trusted("A task"),
         description: None,
@@ -112,7 +113,8 @@ pub(super) fn new_task(project: &Project) -> Task {
         due_at: None,
         assignee_id: None,
         labels: Vec::new(),
-        position: OrderKey::trusted("a0"),
+        // Two tasks cannot stand at one place.
+        position: OrderKey::trusted(format!("a{}", id.0.simple())),
         created_by: project.owner_id,
         completed_at: None,
         deleted_at: None,
@@ -127,7 +129,7 @@ pub(super) async fn add_tasks(store: &SeaStore, tasks: impl IntoIterator<Item = 
     let tasks: Vec<&Task> = tasks.into_iter().collect();
     commit(store, async |transaction| {
         for task in tasks {
-            transaction.tasks().add(task).await.unwrap();
+            transaction.tasks().add(std::slice::from_ref(task)).await.unwrap();
             if task.deleted_at.is_none() {
                 let done = i64::from(task.status == TaskStatus::Done);
                 transaction.projects().count_tasks(task.project_id, 1, done, Some(&task.position)).await.unwrap();

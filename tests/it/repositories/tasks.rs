@@ -39,7 +39,7 @@ on_both_databases! {
         let priorities = [TaskPriority::Low, TaskPriority::Medium, TaskPriority::High]
             .map(|priority| Task { priority, ..new_task(&project) });
         for task in [full].iter().chain(&statuses).chain(&priorities) {
-            commit(&store, async |transaction| transaction.tasks().add(task).await).await.unwrap();
+            commit(&store, async |transaction| transaction.tasks().add(std::slice::from_ref(task)).await).await.unwrap();
             let found = store.read().tasks().find(task.id, ada.id).await.unwrap().unwrap();
             assert_eq!(&found.task, task);
             let locked = commit(&store, async |transaction| transaction.tasks().lock(task.id, ada.id).await).await;
@@ -115,7 +115,7 @@ on_both_databases! {
         let made_by_nobody = Task { created_by: UserId::generate(), ..new_task(&project) };
         for task in [homeless, assigned, made_by_nobody] {
             let transaction = store.begin().await.unwrap();
-            let added = transaction.tasks().add(&task).await;
+            let added = transaction.tasks().add(std::slice::from_ref(&task)).await;
             assert!(matches!(added, Err(StoreError::Failed(_))), "{added:?}");
         }
     }

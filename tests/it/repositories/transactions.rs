@@ -24,7 +24,7 @@ async fn add_a_task(store: &SeaStore, project: &Project, number: usize) -> Resul
     let position = format!("{:05}", counts.total);
     transaction
         .tasks()
-        .add(&Task { title, position: OrderKey::trusted(position.clone()), ..new_task(project) })
+        .add(&[Task { title, position: OrderKey::trusted(position.clone()), ..new_task(project) }])
         .await?;
     transaction.projects().count_tasks(project.id, 1, 0, Some(&position)).await?;
     transaction.commit().await

@@ -58,6 +58,7 @@ impl TestApp {
         }
         let variables = [
             ("JWT_SECRET", "only for tests: 32 bytes and more"),
+            ("ENCRYPTION_KEY", "b25seSBmb3IgdGVzdHM6IDMyIGJ5dGVzIGV4YWN0bHk="),
             ("BCRYPT_COST", "4"),
             ("PUBLIC_URL", "http://127.0.0.1:3000"),
         ];

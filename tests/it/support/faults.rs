@@ -3,16 +3,18 @@
 use std::future::pending;
 
 use async_trait::async_trait;
-use pocket_tasks::contract::list::{Page, Paging, Sort};
+use pocket_tasks::contract::list::{Direction, Page, Paging, Sort};
 use pocket_tasks::contract::project::{Project, ProjectSort, Role};
 use pocket_tasks::contract::session::{SessionInfo, SessionSort};
 use pocket_tasks::contract::task::{Task, TaskSort};
+use pocket_tasks::contract::text::OrderKey;
 use pocket_tasks::contract::user::User;
 use pocket_tasks::contract::{ProjectId, SessionId, TaskId, Timestamp, UserId};
 use pocket_tasks::repositories::{
-    Credentials, LockedProject, NewRefreshToken, NewSession, ProjectFilter, ProjectRepository, ProjectTasks,
-    RefreshTokenRecord, Repositories, SessionRecord, SessionRepository, Store, StoreError, TaskFilter, TaskInProject,
-    TaskRepository, Transaction, UserRepository, VisibleTasks,
+    Claim, Credentials, IdempotencyRepository, KeyedRequest, LockedProject, NewRefreshToken, NewSession, ProjectFilter,
+    ProjectRepository, ProjectTasks, RefreshTokenRecord, Repositories, SessionRecord, SessionRepository, Store,
+    StoreError, StoredAnswer, Stretch, TaskFilter, TaskInProject, TaskRepository, Transaction, UserRepository,
+    VisibleTasks, Walk,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +27,8 @@ pub(crate) enum Fault {
     Stuck,
     /// The program has a bug.
     Panic,
+    /// Another transaction holds every key and does not end; nothing else can be done.
+    Held,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +41,7 @@ impl FaultyStore {
             Fault::Failed => Err(StoreError::Failed(secret())),
             Fault::Unavailable => Err(StoreError::Unavailable(secret())),
             Fault::Stuck => pending().await,
+            Fault::Held => Err(StoreError::Failed("a key that is held should have been enough".into())),
             Fault::Panic => panic!("panicked at SELECT in src/database/users.rs"),
         }
     }
@@ -49,7 +54,10 @@ impl Store for FaultyStore {
     }
 
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
-        self.strike().await
+        match self.0 {
+            Fault::Held => Ok(Box::new(*self)),
+            _ => self.strike().await,
+        }
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -71,6 +79,10 @@ impl Repositories for FaultyStore {
     }
 
     fn tasks(&self) -> &dyn TaskRepository {
+        self
+    }
+
+    fn idempotency(&self) -> &dyn IdempotencyRepository {
         self
     }
 }
@@ -122,9 +134,41 @@ faulty! {
     TaskRepository {
         fn find(TaskId, UserId) -> Option<TaskInProject>;
         fn lock(TaskId, UserId) -> Option<TaskInProject>;
-        fn list_in_project(ProjectId, UserId, &TaskFilter, Sort<TaskSort>, Paging) -> Option<ProjectTasks>;
-        fn list_visible(UserId, &TaskFilter, Sort<TaskSort>, Paging) -> VisibleTasks;
-        fn add(&Task) -> ();
+        fn list_in_project(ProjectId, UserId, &TaskFilter, Sort<TaskSort>, Paging) -> Option<ProjectTasks<Page<Task>>>;
+        fn list_visible(UserId, &TaskFilter, Sort<TaskSort>, Paging) -> VisibleTasks<Page<Task>>;
+        fn walk_project(ProjectId, UserId, &TaskFilter, &Walk) -> Option<ProjectTasks<Stretch>>;
+        fn walk_visible(UserId, &TaskFilter, &Walk) -> VisibleTasks<Stretch>;
+        fn list_places(ProjectId, &str, Direction, u64) -> Vec<(TaskId, OrderKey)>;
+        fn add(&[Task]) -> ();
         fn update(&Task) -> ();
+        fn reposition(TaskId, &str) -> ();
+    }
+}
+
+#[async_trait]
+impl IdempotencyRepository for FaultyStore {
+    async fn claim(&self, _: UserId, _: &KeyedRequest, _: Timestamp, _: Timestamp) -> Result<Claim, StoreError> {
+        match self.0 {
+            Fault::Held => Ok(Claim::Busy),
+            _ => self.strike().await,
+        }
+    }
+
+    async fn settle(&self, _: UserId, _: &str, _: &StoredAnswer) -> Result<(), StoreError> {
+        self.strike().await
+    }
+
+    async fn find(&self, _: UserId, _: &str, _: Timestamp) -> Result<Option<([u8; 32], StoredAnswer)>, StoreError> {
+        match self.0 {
+            Fault::Held => Ok(None),
+            _ => self.strike().await,
+        }
+    }
+}
+
+#[async_trait]
+impl Transaction for FaultyStore {
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.strike().await
     }
 }

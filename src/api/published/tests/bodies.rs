@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{finished, finished_schema, keys};
+use super::{super::resolve, finished, finished_schema, keys};
 use crate::contract::text::TRIMMED_PATTERNS;
 
 #[test]
@@ -139,7 +139,9 @@ fn ids_of_the_path_are_described() {
     assert_eq!(parameters[0]["description"], "The id of the task.");
     assert_eq!(parameters[0]["required"], json!(true));
     assert!(parameters[0]["example"].is_string());
-    assert_eq!(parameters[1], json!({ "name": "If-None-Match", "in": "header", "schema": { "type": "string" } }));
+    let header = json!({ "name": "If-None-Match", "in": "header", "schema": { "type": "string" } });
+    assert_eq!(parameters[1], json!({ "$ref": "#/components/parameters/If-None-Match" }));
+    assert_eq!(resolve(&document, &parameters[1]), &header);
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn the_members_stand_in_reading_order() {
     let document = finished();
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(keys(&document), ["openapi", "info", "servers", "tags", "paths", "components"]);
-    assert_eq!(keys(&document["components"]), ["schemas", "responses", "headers", "securitySchemes"]);
+    assert_eq!(keys(&document["components"]), ["schemas", "parameters", "responses", "headers", "securitySchemes"]);
     assert_eq!(keys(&document["paths"]["/v1/tasks/{task_id}"]), ["get", "patch", "delete"]);
     assert_eq!(
         keys(&document["paths"]["/v1/tasks"]["post"]),

@@ -1,0 +1,25 @@
+//! The table of keys by which requests can be repeated.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "idempotency_keys")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub user_id: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub key: String,
+    pub fingerprint: Vec<u8>,
+    pub claimed_at: i64,
+    pub status: Option<i16>,
+    pub location: Option<String>,
+    pub etag: Option<String>,
+    pub sealed_body: Option<Vec<u8>>,
+    pub project_id: Option<Uuid>,
+    pub least_role: Option<String>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

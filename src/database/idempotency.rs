@@ -1,0 +1,113 @@
+//! Keys by which requests can be repeated.
+
+use async_trait::async_trait;
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, OnConflict, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, RuntimeErr};
+
+use super::entities::idempotency_key::{ActiveModel, Column, Entity, Model};
+use super::{SeaRepositories, rows};
+use crate::contract::{ProjectId, Timestamp, UserId};
+use crate::repositories::{Claim, IdempotencyRepository, KeyedRequest, StoreError, StoredAnswer};
+
+/// For how many milliseconds a transaction waits for what another one holds; as long as a request waits for a
+/// connection, which is what it comes to on SQLite.
+const PATIENCE: &str = "5000";
+
+#[async_trait]
+impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories<C> {
+    async fn claim(
+        &self,
+        user: UserId,
+        request: &KeyedRequest,
+        now: Timestamp,
+        free_before: Timestamp,
+    ) -> Result<Claim, StoreError> {
+        if self.is_postgres() {
+            let patience = Func::cust("set_config").arg("lock_timeout").arg(PATIENCE).arg(true);
+            self.0.query_one(Query::select().expr(patience)).await?;
+        }
+        let claim = ActiveModel {
+            user_id: Set(user.0),
+            key: Set(request.key.clone()),
+            fingerprint: Set(request.fingerprint.to_vec()),
+            claimed_at: Set(now.0),
+            status: NotSet,
+            location: NotSet,
+            etag: NotSet,
+            sealed_body: NotSet,
+            project_id: NotSet,
+            least_role: NotSet,
+        };
+        // What an old answer leaves behind, `settle` overwrites.
+        let conflict = OnConflict::columns([Column::UserId, Column::Key])
+            .update_columns([Column::Fingerprint, Column::ClaimedAt])
+            .action_and_where(Expr::col((Entity, Column::ClaimedAt)).lte(free_before.0))
+            .to_owned();
+        match Entity::insert(claim).on_conflict(conflict).exec_without_returning(&self.0).await {
+            Ok(0) | Err(DbErr::RecordNotInserted) => Ok(Claim::Taken),
+            Ok(_) => Ok(Claim::Granted),
+            Err(error) if is_held(&error) => Ok(Claim::Busy),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn settle(&self, user: UserId, key: &str, answer: &StoredAnswer) -> Result<(), StoreError> {
+        let changes = ActiveModel {
+            user_id: NotSet,
+            key: NotSet,
+            fingerprint: NotSet,
+            claimed_at: NotSet,
+            status: Set(i16::try_from(answer.status).ok()),
+            location: Set(answer.location.clone()),
+            etag: Set(answer.etag.clone()),
+            sealed_body: Set(answer.sealed_body.clone()),
+            project_id: Set(answer.access.map(|(project, _)| project.0)),
+            least_role: Set(answer.access.map(|(_, role)| rows::role_word(role).to_owned())),
+        };
+        Entity::update_many()
+            .set(changes)
+            .filter(Column::UserId.eq(user.0))
+            .filter(Column::Key.eq(key))
+            .exec(&self.0)
+            .await?;
+        Ok(())
+    }
+
+    async fn find(
+        &self,
+        user: UserId,
+        key: &str,
+        free_before: Timestamp,
+    ) -> Result<Option<([u8; 32], StoredAnswer)>, StoreError> {
+        let row = Entity::find_by_id((user.0, key.to_owned()))
+            .filter(Column::ClaimedAt.gt(free_before.0))
+            .one(&self.0)
+            .await?;
+        row.map(stored).transpose()
+    }
+}
+
+fn stored(row: Model) -> Result<([u8; 32], StoredAnswer), StoreError> {
+    let unreadable = || StoreError::Failed("a stored answer has a form that this program does not know".into());
+    let access = match (row.project_id, row.least_role) {
+        (Some(project), Some(role)) => Some((ProjectId(project), rows::role(&role)?)),
+        _ => None,
+    };
+    let answer = StoredAnswer {
+        status: row.status.and_then(|status| u16::try_from(status).ok()).ok_or_else(unreadable)?,
+        location: row.location,
+        etag: row.etag,
+        sealed_body: row.sealed_body,
+        access,
+    };
+    Ok((row.fingerprint.try_into().map_err(|_| unreadable())?, answer))
+}
+
+/// Whether PostgreSQL gave up waiting for a lock.
+fn is_held(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
+        return false;
+    };
+    matches!(&**cause, sqlx::Error::Database(cause) if cause.code().as_deref() == Some("55P03"))
+}

@@ -1,0 +1,200 @@
+//! Moving a task to another place, of its own or of another project.
+
+use std::collections::HashSet;
+
+use super::answer::Answer;
+use super::error::Error;
+use super::order_key::{self, MAX_LENGTH};
+use super::permissions::{Action, require, require_for_change};
+use super::tasks::{Tasks, access, assignee_within, done, live};
+use super::write::{Unit, Write};
+use crate::contract::error::Place;
+use crate::contract::list::Direction;
+use crate::contract::task::{MoveTask, Task};
+use crate::contract::text::OrderKey;
+use crate::contract::{ProjectId, TaskId};
+use crate::repositories::LockedProject;
+
+/// As many tasks on either side are spread anew where keys have become long; more if that does not suffice.
+const SPREAD: u64 = 16;
+
+/// A task and where it stands.
+type Placed = (TaskId, OrderKey);
+
+/// The tasks next to a place, those in the trash too.
+struct Gap {
+    lower: Option<Placed>,
+    upper: Option<Placed>,
+}
+
+impl Gap {
+    fn keys(&self) -> (Option<&str>, Option<&str>) {
+        (key(self.lower.as_ref()), key(self.upper.as_ref()))
+    }
+
+    fn has(&self, position: &str) -> bool {
+        let (lower, upper) = self.keys();
+        lower.is_none_or(|lower| lower < position) && upper.is_none_or(|upper| position < upper)
+    }
+}
+
+fn key(placed: Option<&Placed>) -> Option<&str> {
+    placed.map(|(_, position)| &**position)
+}
+
+impl Tasks {
+    /// Moves a task. Where it is already, it stays as it is.
+    pub async fn relocate(&self, write: &Write, id: TaskId, to: MoveTask) -> Result<Answer<Task>, Error> {
+        let unit = self.shared().open(write).await?;
+        let user = write.caller.user;
+        let seen = live(unit.tasks().find(id, user).await?)?;
+        require(seen.role, Action::WriteTasks)?;
+        if let Some(target) = to.project_id.filter(|target| *target != seen.task.project_id) {
+            // Always in the same order, so that two moves in opposite directions do not wait for each other.
+            for project in [target.min(seen.task.project_id), target.max(seen.task.project_id)] {
+                unit.projects().lock(project, user).await?;
+            }
+        }
+        let found = live(unit.tasks().lock(id, user).await?)?;
+        require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
+        let task = found.task;
+        let target = lock_target(&unit, write, to.project_id.unwrap_or(task.project_id)).await?;
+        let gap = gap(&unit, write, &task, &target, &to).await?;
+        write.require_expected(&task)?;
+        if target.project.id == task.project_id && gap.has(&task.position) {
+            return Ok(Answer::found(&task));
+        }
+        let mut position = match gap.keys() {
+            (None, None) => order_key::after(&target.last_position),
+            (lower, upper) => order_key::between(lower, upper),
+        };
+        let mut greatest = position.clone();
+        if position.len() > MAX_LENGTH || !gap.has(&position) {
+            (position, greatest) = spread(&unit, &task, target.project.id, &gap).await?;
+        }
+        let moved = Task {
+            project_id: target.project.id,
+            position: OrderKey::trusted(position),
+            assignee_id: assignee_within(&*unit, task.assignee_id, target.project.id).await?,
+            updated_at: self.shared().clock.now(),
+            version: task.version + 1,
+            ..task.clone()
+        };
+        unit.tasks().update(&moved).await?;
+        count(&unit, &task, &target, &greatest).await?;
+        unit.commit(Answer::found(&moved), access(&moved)).await
+    }
+}
+
+/// The project to move to, which is a part of the request and no address.
+async fn lock_target(unit: &Unit<'_>, write: &Write, id: ProjectId) -> Result<LockedProject, Error> {
+    let target = unit.projects().lock(id, write.caller.user).await?;
+    let target = target
+        .filter(|target| target.project.deleted_at.is_none())
+        .ok_or_else(|| Error::reference(Place::Body, "project_id", "names no project."))?;
+    require_for_change(target.project.role, Action::WriteTasks, target.project.archived)?;
+    Ok(target)
+}
+
+/// The tasks between which the task is to stand.
+async fn gap(unit: &Unit<'_>, write: &Write, task: &Task, target: &LockedProject, to: &MoveTask) -> Result<Gap, Error> {
+    let project = target.project.id;
+    let nearest = async |beyond: &str, direction| {
+        // One more, because the task itself does not count.
+        let places = unit.tasks().list_places(project, beyond, direction, 2).await?;
+        Ok::<_, Error>(places.into_iter().find(|(id, _)| *id != task.id))
+    };
+    if let Some(id) = to.before_id {
+        let upper = neighbour(unit, write, task, project, "before_id", id).await?;
+        return Ok(Gap { lower: nearest(&upper.1, Direction::Desc).await?, upper: Some(upper) });
+    }
+    if let Some(id) = to.after_id {
+        let lower = neighbour(unit, write, task, project, "after_id", id).await?;
+        return Ok(Gap { upper: nearest(&lower.1, Direction::Asc).await?, lower: Some(lower) });
+    }
+    Ok(Gap { lower: None, upper: None })
+}
+
+/// The task that the request names as a neighbour.
+async fn neighbour(
+    unit: &Unit<'_>,
+    write: &Write,
+    task: &Task,
+    project: ProjectId,
+    field: &str,
+    id: TaskId,
+) -> Result<Placed, Error> {
+    let refused = |why| Err(Error::reference(Place::Body, field, why));
+    let Ok(found) = live(unit.tasks().find(id, write.caller.user).await?) else { return refused("names no task.") };
+    require(found.role, Action::Read)?;
+    if id == task.id {
+        return refused("must name another task than the one that is moved.");
+    }
+    if found.task.project_id != project {
+        return refused("names a task of another project.");
+    }
+    Ok((id, found.task.position))
+}
+
+/// Makes place where the keys have become long: spreads those of the tasks nearby, and gives the key of the task that is
+/// moved and the greatest that was given out.
+///
+/// The tasks nearby keep their versions. Nobody has changed anything about them, they only write their order anew, and
+/// whoever edits one of them must not be refused for it.
+async fn spread(unit: &Unit<'_>, task: &Task, project: ProjectId, gap: &Gap) -> Result<(String, String), Error> {
+    let mut size = SPREAD;
+    loop {
+        let (below, lower) = side(unit, task, project, gap.lower.as_ref(), Direction::Desc, size).await?;
+        let (above, upper) = side(unit, task, project, gap.upper.as_ref(), Direction::Asc, size).await?;
+        let count = below.len() + 1 + above.len();
+        let old: HashSet<&str> =
+            below.iter().chain(&above).map(|(_, position)| &**position).chain([&*task.position]).collect();
+        // Each step must leave every place to one task, so what is there already is not given out.
+        let mut keys = order_key::spread(lower.as_deref(), upper.as_deref(), 2 * count + 1);
+        keys.retain(|key| !old.contains(key.as_str()));
+        let mut keys: Vec<String> =
+            (0..count).filter_map(|index| keys.get(index * keys.len() / count).cloned()).collect();
+        let is_short = keys.iter().all(|key| key.len() <= MAX_LENGTH / 2);
+        if !is_short && (lower.is_some() || upper.is_some()) {
+            size *= 4;
+            continue;
+        }
+        let greatest = keys.last().cloned().unwrap_or_default();
+        let own = keys.remove(below.len());
+        for ((id, _), key) in below.iter().rev().chain(&above).zip(&keys) {
+            unit.tasks().reposition(*id, key).await?;
+        }
+        return Ok((own, greatest));
+    }
+}
+
+/// The tasks on one side of a gap, the nearest first, and the key of the one beyond them.
+async fn side(
+    unit: &Unit<'_>,
+    task: &Task,
+    project: ProjectId,
+    nearest: Option<&Placed>,
+    direction: Direction,
+    size: u64,
+) -> Result<(Vec<Placed>, Option<OrderKey>), Error> {
+    let Some(nearest) = nearest else { return Ok((Vec::new(), None)) };
+    let mut places = vec![nearest.clone()];
+    places.extend(unit.tasks().list_places(project, &nearest.1, direction, size).await?);
+    let beyond = if places.len() as u64 > size { places.pop().map(|(_, position)| position) } else { None };
+    places.retain(|(id, _)| *id != task.id);
+    Ok((places, beyond))
+}
+
+/// Keeps what the projects know about their tasks.
+async fn count(unit: &Unit<'_>, task: &Task, target: &LockedProject, greatest: &str) -> Result<(), Error> {
+    let last = Some(greatest).filter(|greatest| *greatest > target.last_position.as_str());
+    if task.project_id == target.project.id {
+        if last.is_some() {
+            unit.projects().count_tasks(task.project_id, 0, 0, last).await?;
+        }
+        return Ok(());
+    }
+    unit.projects().count_tasks(task.project_id, -1, -done(task), None).await?;
+    unit.projects().count_tasks(target.project.id, 1, done(task), last).await?;
+    Ok(())
+}

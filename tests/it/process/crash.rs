@@ -1,0 +1,218 @@
+//! Killed at any moment and asked again: with a key, a write happens once and has one answer.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pocket_tasks::contract::ids::new_uuid;
+use serde_json::{Value, json};
+
+use super::http::{self, Answer};
+use super::program::{PATIENCE, Server};
+use crate::support::databases::postgres_without_schema;
+
+const ROUNDS: usize = 50;
+const CLIENTS: usize = 4;
+/// How long after the beginning of a round it is killed at the latest: each client has written a few times by then.
+const LATEST_KILL_MICROS: u64 = 40_000;
+
+/// The moments of the kills. They are other ones in every run, unless `CRASH_SEED` says which.
+struct Moments {
+    seed: u64,
+    state: u64,
+}
+
+impl Moments {
+    fn new() -> Self {
+        let given = std::env::var("CRASH_SEED").ok().map(|seed| seed.parse().unwrap());
+        // The low half of an UUIDv7 is random, but for two bits.
+        let seed = given.unwrap_or_else(|| new_uuid().as_u64_pair().1);
+        Self { seed, state: seed }
+    }
+
+    /// The next one, by `SplitMix64`.
+    fn next(&mut self) -> Duration {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Duration::from_micros((mixed ^ (mixed >> 31)) % LATEST_KILL_MICROS)
+    }
+}
+
+impl Drop for Moments {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // Not by a message of one assertion: whatever fails, the seed is wanted.
+            let _ = writeln!(std::io::stderr(), "\nAgain with the same moments: CRASH_SEED={}", self.seed);
+        }
+    }
+}
+
+/// An account with a project, on a server that comes and goes.
+struct World<'f> {
+    folder: &'f Path,
+    variables: Vec<(&'f str, &'f str)>,
+    token: String,
+    tasks: String,
+}
+
+impl World<'_> {
+    fn start(&self) -> Server {
+        Server::start(self.folder, &self.variables)
+    }
+
+    /// The request that makes the task of a key. It is the same whenever it is sent.
+    fn write(&self, round: usize, key: &str) -> String {
+        let body = json!({"title": key, "labels": [format!("round {round}")]}).to_string();
+        let extra = http::json_headers(&body) + &format!("Idempotency-Key: {key}\r\n");
+        http::head("POST", &self.tasks, Some(&self.token), &extra) + &body
+    }
+
+    /// Writes with one key after the other until the server is gone.
+    fn write_on(&self, address: SocketAddr, round: usize, client: usize, written: &Sender<(String, Option<Answer>)>) {
+        for number in 0.. {
+            let key = format!("round.{round}.client.{client}.write.{number}");
+            let answer = http::attempt(address, &self.write(round, &key));
+            if let Some(answer) = &answer {
+                assert_eq!(answer.status, 201, "{key}: {}\n{}", answer.head, answer.text);
+            }
+            let gone = answer.is_none();
+            written.send((key, answer)).unwrap();
+            if gone {
+                return;
+            }
+        }
+    }
+
+    /// Writes until the server, which is killed then, and gives every key with what was answered.
+    fn write_until_killed(&self, server: Server, round: usize, moment: Duration) -> Vec<(String, Option<Answer>)> {
+        let (sender, receiver) = channel();
+        let mut written = Vec::new();
+        thread::scope(|scope| {
+            for client in 0..CLIENTS {
+                let (address, sender) = (server.address, sender.clone());
+                scope.spawn(move || self.write_on(address, round, client, &sender));
+            }
+            drop(sender);
+            let end = Instant::now() + moment;
+            while let Ok(write) = receiver.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                written.push(write);
+            }
+            server.program.signal("KILL");
+            written.extend(receiver);
+        });
+        assert_eq!(server.program.ends().status, None, "it was not killed");
+        written
+    }
+
+    /// Asks again until the task is there.
+    fn retry(&self, server: &Server, round: usize, key: &str) -> Answer {
+        let request = self.write(round, key);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = http::attempt(server.address, &request);
+            match answer {
+                Some(answer) if answer.status == 201 => return answer,
+                // What had begun before the kill may still go on, in PostgreSQL.
+                Some(Answer { status: 409 | 503, .. }) | None if Instant::now() < deadline => {}
+                Some(answer) => panic!("{key}: {}\n{}", answer.head, answer.text),
+                None => panic!("{key}: no answer"),
+            }
+        }
+    }
+
+    /// Fails unless the tasks that the query finds are exactly these, by title and id.
+    #[track_caller]
+    fn finds(&self, server: &Server, query: &str, expected: &BTreeSet<(String, String)>) {
+        let mut found = BTreeSet::new();
+        for page in 1.. {
+            let path = format!("{}?limit=100&page={page}{query}", self.tasks);
+            let list = http::get(server.address, &path, Some(&self.token)).expect(200);
+            for task in list["data"].as_array().unwrap() {
+                assert!(found.insert((text(task, "title"), text(task, "id"))), "it is listed twice: {task}");
+            }
+            if list["meta"]["has_more"] == false {
+                break;
+            }
+        }
+        let too_much: Vec<_> = found.difference(expected).collect();
+        let missing: Vec<_> = expected.difference(&found).collect();
+        assert!(found == *expected, "not one task for each key: too much is {too_much:#?}, missing is {missing:#?}");
+    }
+}
+
+fn text(resource: &Value, field: &str) -> String {
+    resource[field].as_str().unwrap().to_owned()
+}
+
+fn replayed(answer: &Answer) -> bool {
+    answer.header("idempotency-replayed") == Some("true")
+}
+
+fn a_write_happens_once(folder: &Path, database: &[(&str, &str)]) {
+    let limits = ["AUTH", "REFRESH", "API"].map(|name| format!("RATE_LIMIT_{name}_PER_MINUTE"));
+    let variables = limits.iter().map(|name| (name.as_str(), "0")).chain(database.iter().copied()).collect();
+    let mut world = World { folder, variables, token: String::new(), tasks: String::new() };
+    let mut server = world.start();
+    world.token = text(&server.register("ada@example.com"), "access_token");
+    let name = json!({"name": "Kitchen"});
+    let project = http::post(server.address, "/v1/projects", Some(&world.token), &name).expect(201);
+    let project = format!("/v1/projects/{}", text(&project, "id"));
+    world.tasks = format!("{project}/tasks");
+
+    let mut moments = Moments::new();
+    let mut all = BTreeSet::new();
+    let (mut answered, mut lost, mut afresh) = (0, 0, 0);
+    for round in 0..ROUNDS {
+        let written = world.write_until_killed(server, round, moments.next());
+        server = world.start();
+        let retries: Vec<_> =
+            written.into_iter().map(|(key, first)| (world.retry(&server, round, &key), first, key)).collect();
+
+        let tasks = retries.iter().map(|(retry, _, key)| (key.clone(), text(&retry.body, "id"))).collect();
+        world.finds(&server, &format!("&label=round%20{round}"), &tasks);
+        all.extend(tasks);
+
+        for (retry, first, key) in retries {
+            match first {
+                Some(first) => {
+                    assert_eq!(retry.text, first.text, "{key}: another answer than the first");
+                    for name in ["location", "etag", "content-type"] {
+                        assert_eq!(retry.header(name), first.header(name), "{key}: another {name} than the first");
+                    }
+                    assert!(!replayed(&first) && replayed(&retry), "{key}: {}\n{}", first.head, retry.head);
+                    answered += 1;
+                }
+                None if replayed(&retry) => lost += 1,
+                None => afresh += 1,
+            }
+        }
+    }
+
+    world.finds(&server, "", &all);
+    let counts = &http::get(server.address, &project, Some(&world.token)).expect(200)["task_counts"];
+    assert_eq!(counts["total"], all.len(), "the count is another one than the tasks");
+    assert!(answered > 0, "it was always killed before the first answer");
+    assert!(lost + afresh > 0, "it was never killed in a write");
+    server.stop();
+}
+
+#[test]
+fn a_write_with_a_key_happens_once_however_often_the_server_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    a_write_happens_once(folder.path(), &[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_with_a_key_happens_once_however_often_the_server_is_killed_on_postgres() {
+    let Some(database) = postgres_without_schema().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [("DATABASE_URL", database.url.as_str()), ("DATABASE_MAX_CONNECTIONS", "5")];
+    tokio::task::block_in_place(|| a_write_happens_once(folder.path(), &variables));
+    database.remove().await;
+}
