@@ -60,7 +60,7 @@ fn part(hash: Sha256) -> String {
 pub enum NamedTags {
     /// `*`: whatever is there.
     Any,
-    /// The texts of these tags, without quotation marks and without the `W/` that proxies add when they compress.
+    /// These tags, without the `W/` that proxies add when they compress.
     These(Vec<String>),
 }
 
@@ -74,19 +74,20 @@ impl NamedTags {
             if item == "*" {
                 return Some(Self::Any);
             }
-            let item = item.strip_prefix("W/").unwrap_or(item);
-            let tag = item.strip_prefix('"').and_then(|item| item.strip_suffix('"'));
-            tags.extend(tag.map(|tag| tag.strip_suffix(GZIP).unwrap_or(tag).to_owned()));
+            tags.push(item.strip_prefix("W/").unwrap_or(item).to_owned());
         }
         Some(Self::These(tags))
     }
 
-    /// Whether it names the very representation that has this tag.
+    /// Finds the tag by which it names the very representation that has this one, be it the plain or the compressed.
     #[must_use]
-    pub fn name(&self, tag: &str) -> bool {
+    pub fn name<'t>(&'t self, tag: &'t str) -> Option<&'t str> {
         match self {
-            Self::Any => true,
-            Self::These(tags) => tags.iter().any(|named| named == tag.trim_matches('"')),
+            Self::Any => Some(tag),
+            Self::These(tags) => {
+                let compressed = EntityTag::compressed(tag);
+                tags.iter().find(|named| *named == tag || Some(*named) == compressed.as_ref()).map(String::as_str)
+            }
         }
     }
 
@@ -96,7 +97,7 @@ impl NamedTags {
         match self {
             Self::Any => true,
             Self::These(tags) => {
-                let version = version_part(resource);
+                let version = format!("\"{}", version_part(resource));
                 tags.iter().any(|named| named.split_once('.').is_some_and(|(named, _)| named == version))
             }
         }
@@ -138,7 +139,7 @@ mod tests {
         assert_eq!(tag, tag_of(&project.clone()));
         assert_ne!(tag, tag_of(&recounted));
         let named = NamedTags::parse([tag.to_string().as_str()]).unwrap();
-        assert!(named.name(&tag.to_string()) && !named.name(&tag_of(&recounted).to_string()));
+        assert!(named.name(&tag.to_string()).is_some() && named.name(&tag_of(&recounted).to_string()).is_none());
         assert!(named.name_version_of(&recounted) && !named.name_version_of(&renamed));
     }
 
@@ -168,9 +169,10 @@ mod tests {
             (String::new(), false),
         ] {
             let tags = NamedTags::parse([header.as_str()]).unwrap();
-            assert_eq!(tags.name(&tag), named, "{header}");
+            assert_eq!(tags.name(&tag).is_some(), named, "{header}");
             assert_eq!(tags.name_version_of(&task), named, "{header}");
         }
         assert_eq!(NamedTags::parse([]), None);
+        assert_eq!(NamedTags::parse([gzip.as_str()]).unwrap().name(&tag), Some(gzip.as_str()));
     }
 }

@@ -87,14 +87,12 @@ impl<T: Send> IntoResponse for Performed<T> {
 
 impl<T: Send> IntoResponse for Fresh<T> {
     fn into_response(self) -> Response {
-        match (&self.answer.etag, &self.known) {
-            (Some(tag), Some(known)) if known.name(tag) => {
-                let mut response = StatusCode::NOT_MODIFIED.into_response();
-                tag_with(&mut response, tag);
-                response
-            }
-            _ => respond(self.answer),
-        }
+        let known = self.answer.etag.as_ref().zip(self.known.as_ref()).and_then(|(tag, known)| known.name(tag));
+        let Some(tag) = known else { return respond(self.answer) };
+        // As the client has it, so that its cache knows which of its copies is still good.
+        let mut response = StatusCode::NOT_MODIFIED.into_response();
+        tag_with(&mut response, tag);
+        response
     }
 }
 
