@@ -1,7 +1,7 @@
 //! What the servers work on: one project with 1,000 tasks, made through the API, in a database of its own for each.
 //!
-//! Both servers get a copy of the same database, so that neither sees what the other writes. All of it is removed at the
-//! end: the files with their folder, the PostgreSQL databases by [`Databases::remove`].
+//! Where two servers are compared, both get a copy of the same database, so that neither sees what the other writes. All
+//! of it is removed at the end: the files with their folder, the PostgreSQL databases by [`Databases::remove`].
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::client::{self, Connection};
 use crate::processes::{self, Server};
 
 /// As many tasks has the project.
-const TASKS: usize = 1_000;
+pub(crate) const TASKS: usize = 1_000;
 
 /// The databases of one engine.
 pub(crate) struct Databases {
@@ -61,7 +61,7 @@ impl Databases {
         Ok(Self { folder: folder()?, original, bare, ours, admin: Some(admin) })
     }
 
-    /// Makes the databases and what is in them.
+    /// Makes the original and what is in it.
     pub(crate) async fn fill(&self) -> Result<Content> {
         if let Some(admin) = &self.admin {
             execute(admin, format!("CREATE DATABASE {}", name(&self.original))).await?;
@@ -74,13 +74,18 @@ impl Databases {
             // Else the server would do it at some time during the measurement.
             execute(&self.original, "VACUUM ANALYZE".to_owned()).await?;
         }
-        for copy in [&self.bare, &self.ours] {
-            self.copy(copy).await.context("copying the database")?;
-        }
         Ok(content)
     }
 
-    async fn copy(&self, copy: &str) -> Result<()> {
+    /// Makes the copies.
+    pub(crate) async fn copy(&self) -> Result<()> {
+        for copy in [&self.bare, &self.ours] {
+            self.copy_to(copy).await?;
+        }
+        Ok(())
+    }
+
+    async fn copy_to(&self, copy: &str) -> Result<()> {
         let Some(admin) = &self.admin else {
             let [original, copy] = [&self.original, copy].map(|url| url.trim_start_matches("sqlite://"));
             std::fs::copy(original, copy)?;
@@ -132,8 +137,7 @@ async fn fill(server: &Server) -> Result<Content> {
     let account = json!({"email": "ada@example.com", "name": "Ada", "password": "correct horse battery"});
     let session = api.json(&client::post("/v1/auth/register", "", &account)).await?;
     let (user, token) = (text(&session["user"]["id"])?, text(&session["access_token"])?);
-    let project = api.json(&client::post("/v1/projects", &token, &json!({"name": "Benchmark"}))).await?;
-    let project = text(&project["id"])?;
+    let project = new_project(&mut api, &token).await?;
     let path = format!("/v1/projects/{project}/tasks");
     let mut tasks = Vec::with_capacity(TASKS);
     for number in 1..=TASKS {
@@ -143,11 +147,20 @@ async fn fill(server: &Server) -> Result<Content> {
     Ok(Content { user, token, project, tasks })
 }
 
+/// Makes a project and gives its id.
+pub(crate) async fn new_project(api: &mut Connection, token: &str) -> Result<String> {
+    let project = api.json(&client::post("/v1/projects", token, &json!({"name": "Benchmark"}))).await?;
+    text(&project["id"])
+}
+
+/// What there is to say about a task.
+pub(crate) const DESCRIPTION: &str = "Matte, 20 x 20 cm.\nAsk for a sample first, and for the time of delivery.";
+
 /// A task as people write them.
 pub(crate) fn new_task(title: &str) -> Value {
     json!({
         "title": title,
-        "description": "Matte, 20 x 20 cm.\nAsk for a sample first, and for the time of delivery.",
+        "description": DESCRIPTION,
         "priority": "medium",
         "due_at": "2030-01-31T09:00:00.000Z",
         "labels": ["kitchen", "shopping"],

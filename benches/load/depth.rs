@@ -1,0 +1,171 @@
+//! Whether a page costs the same wherever it is in a list: page 5,000 of a project with 1,000,000 tasks beside page 1.
+//!
+//! By cursors (v2) it has to, whatever the tasks are sorted by. By numbers (v1) it cannot, which is why there are
+//! cursors; but the total that comes with a page must not depend on how many tasks there are.
+//!
+//! A page is asked for again and again, so what it needs is in memory: measured is what a request does, not the disk.
+//! Before that, it is checked that both ways lead to the same tasks.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::client::{self, Connection};
+use crate::data::{self, Databases};
+use crate::large;
+use crate::processes::Server;
+use crate::turns::take_turns;
+use crate::verdict;
+
+/// Makes the project smaller, to try things out.
+const VARIABLE: &str = "BENCH_TASKS";
+/// How many tasks the project has otherwise.
+const TASKS: i64 = 1_000_000;
+/// The page that is compared with the first, if the project has as many.
+const DEEP: i64 = 5_000;
+/// As many tasks are on each of them.
+const LIMIT: i64 = 20;
+/// As many tasks a walk fetches at once, until it is near the end.
+const STRIDE: i64 = 100;
+/// How often a page is asked for in a turn.
+const REQUESTS: u8 = 5;
+
+/// How many times longer a page may take at the end of a walk.
+const DEPTH_GOAL: f64 = 1.3;
+/// How many times longer the first page may take when there are a thousand times as many tasks.
+const TOTAL_GOAL: f64 = 1.5;
+
+/// The sorts that are walked. Those without a due time come first in descending order: a page in the midst of ties.
+const SORTS: [(&str, &str); 5] =
+    [("created_at", "desc"), ("title", "asc"), ("due_at", "asc"), ("due_at", "desc"), ("priority", "asc")];
+
+/// Where the pages are, and who may read them.
+struct Lists {
+    server: Server,
+    token: String,
+    /// The id of a project as small as in the other parts.
+    small: String,
+    /// The id of the large project.
+    large: String,
+    tasks: i64,
+}
+
+/// Prints the head of the table.
+pub(crate) fn head() {
+    println!(
+        "{:<38} {:<10} {:>10} {:>10} {:>8} {:>8}  {:<7}",
+        "case, first : other", "engine", "first µs", "other µs", "ratio", "goal", "met"
+    );
+}
+
+/// Prints what one engine adds to the table.
+pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
+    let lists = fill(engine, databases).await?;
+    let tasks = lists.tasks;
+    let deep = DEEP.min(tasks / LIMIT);
+    let first = lists.numbered(&lists.large, 1, "");
+    ensure!(lists.json(&first).await?["meta"]["total"] == tasks, "the project has another number of tasks");
+
+    let small = lists.numbered(&lists.small, 1, "");
+    let name = format!("v1 page 1 of {} : {tasks} tasks", data::TASKS);
+    lists.compare(engine, &name, [&small, &first], Some(TOTAL_GOAL)).await?;
+    let by_number = lists.numbered(&lists.large, deep, "");
+    lists.compare(engine, &format!("v1 page 1 : {deep}"), [&first, &by_number], None).await?;
+
+    for (field, direction) in SORTS {
+        let sort = format!("&sort={field}&dir={direction}");
+        let first = lists.continued(LIMIT, &sort, None);
+        let cursor = lists.walk(&sort, (deep - 1) * LIMIT).await.with_context(|| format!("walking by {field}"))?;
+        let last = lists.continued(LIMIT, &sort, Some(&cursor));
+        for (page, by_cursor) in [(1, &first), (deep, &last)] {
+            let by_number = lists.json(&lists.numbered(&lists.large, page, &sort)).await?;
+            let by_cursor = lists.json(by_cursor).await?;
+            ensure!(by_number["data"] == by_cursor["data"], "{sort}: another page {page} by cursor than by number");
+        }
+        let name = format!("v2 page 1 : {deep}, {field} {direction}");
+        lists.compare(engine, &name, [&first, &last], Some(DEPTH_GOAL)).await?;
+    }
+    Ok(())
+}
+
+/// Makes the projects.
+async fn fill(engine: &str, databases: &Databases) -> Result<Lists> {
+    let tasks = match std::env::var(VARIABLE) {
+        Ok(tasks) => tasks.parse().with_context(|| format!("{VARIABLE} must be a number"))?,
+        Err(_) => TASKS,
+    };
+    ensure!((2 * STRIDE..=15_000_000).contains(&tasks), "{VARIABLE} must be {} to 15000000", 2 * STRIDE);
+    let begin = Instant::now();
+    let content = databases.fill().await?;
+    let server = Server::product(&databases.original, databases.folder.path()).await?;
+    let large = data::new_project(&mut Connection::open(server.address).await?, &content.token).await?;
+    drop(server);
+    large::fill(&databases.original, &large, &content, tasks).await.context("filling the large project")?;
+    println!("{engine}: it took {:.0} s to make {tasks} tasks.", begin.elapsed().as_secs_f64());
+    let server = Server::product(&databases.original, databases.folder.path()).await?;
+    Ok(Lists { server, token: content.token, small: content.project, large, tasks })
+}
+
+impl Lists {
+    /// A request for a page by its number.
+    fn numbered(&self, project: &str, page: i64, sort: &str) -> Vec<u8> {
+        client::get(&format!("/v1/projects/{project}/tasks?limit={LIMIT}&page={page}{sort}"), &self.token)
+    }
+
+    /// A request for the page of the large project at which a cursor stands.
+    fn continued(&self, limit: i64, sort: &str, cursor: Option<&str>) -> Vec<u8> {
+        let cursor = cursor.map_or_else(String::new, |cursor| format!("&cursor={}", escape(cursor)));
+        client::get(&format!("/v2/projects/{}/tasks?limit={limit}{sort}{cursor}", self.large), &self.token)
+    }
+
+    async fn json(&self, request: &[u8]) -> Result<Value> {
+        Connection::open(self.server.address).await?.json(request).await
+    }
+
+    /// Goes past as many tasks, and gives the cursor that stands there.
+    async fn walk(&self, sort: &str, tasks: i64) -> Result<String> {
+        let mut api = Connection::open(self.server.address).await?;
+        let (mut passed, mut cursor) = (0, None);
+        while passed < tasks {
+            let limit = if tasks - passed < STRIDE { LIMIT } else { STRIDE };
+            let page = api.json(&self.continued(limit, sort, cursor.as_deref())).await?;
+            let length = page["data"].as_array().map(Vec::len).and_then(|length| i64::try_from(length).ok());
+            ensure!(length == Some(limit), "after {passed} tasks a page of {limit} has {length:?}");
+            passed += limit;
+            cursor = page["meta"]["next_cursor"].as_str().map(str::to_owned);
+            ensure!(cursor.is_some(), "no cursor after {passed} tasks");
+        }
+        cursor.context("a walk goes nowhere")
+    }
+
+    async fn compare(&self, engine: &str, name: &str, pages: [&Vec<u8>; 2], goal: Option<f64>) -> Result<()> {
+        let [first, other] = pages.map(|page| vec![page.clone(); usize::from(REQUESTS)]);
+        let result = take_turns(&self.server, &first, &other).await;
+        let result = result.with_context(|| format!("{name} on {engine}"))?;
+        let requests = f64::from(REQUESTS);
+        println!(
+            "{name:<38} {engine:<10} {:>10.0} {:>10.0} {:>6.2} x {:>8}  {:<7}",
+            result.first / requests,
+            result.other / requests,
+            result.ratio,
+            goal.map_or_else(|| "-".to_owned(), |goal| format!("{goal:.1} x")),
+            goal.map_or("-", |goal| verdict(result.ratio <= goal)),
+        );
+        Ok(())
+    }
+}
+
+/// Writes a text as the value of a query parameter.
+fn escape(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut escaped, byte| {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            // Writing to a text does not fail.
+            let _written = write!(escaped, "%{byte:02X}");
+        }
+        escaped
+    })
+}
