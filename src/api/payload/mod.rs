@@ -3,15 +3,17 @@
 //! The gate has checked the request against the published document before any of these is made; here the checked JSON
 //! only becomes a type of the contract, and the types say what the published document must know of them.
 
+mod conditions;
 mod failure;
 mod request;
 mod response;
 
+pub(super) use conditions::{IfMatch, IfNoneMatch, Keyed};
 pub(super) use failure::{
     Changing, Failure, Filtering, LoggingIn, Matching, NotReady, Reaching, Refreshing, Registering, Usual, Walking,
     WalkingAll,
 };
-pub(super) use request::{Body, CheckedRequest, From, IfMatch, IfNoneMatch, Keyed, Patch, Query, SignedIn};
+pub(super) use request::{Body, CheckedRequest, From, Patch, Query, SignedIn};
 pub(super) use response::{Created, Done, Found, Fresh, Made, Performed, Tagged, respond, set};
 
 /// The one media type of responses.

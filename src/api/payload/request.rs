@@ -7,16 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use poem::http::header;
 use poem::{Request, RequestBody};
-use poem_openapi::registry::{
-    MetaMediaType, MetaParamIn, MetaRequest, MetaSchema, MetaSchemaRef, MetaSecurityScheme, Registry,
-};
+use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchemaRef, MetaSecurityScheme, Registry};
 use poem_openapi::types::ParseFromJSON;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde_json::Value;
 
 use super::{JSON, MERGE_PATCH, QUERY};
 use crate::api::errors::ApiError;
-use crate::services::{Caller, Device, KeyedRequest, NamedTags, Write};
+use crate::services::{Caller, Device};
 
 /// The query and the body of a request after they were checked.
 pub(in crate::api) struct CheckedRequest {
@@ -110,9 +108,9 @@ impl<'a> ApiExtractor<'a> for SignedIn {
 }
 
 /// The name of the one way to authenticate.
-const ACCESS_TOKEN: &str = "access_token";
+pub(super) const ACCESS_TOKEN: &str = "access_token";
 
-fn register_access_token(registry: &mut Registry) {
+pub(super) fn register_access_token(registry: &mut Registry) {
     registry.create_security_scheme(
             ACCESS_TOKEN,
             MetaSecurityScheme {
@@ -130,96 +128,10 @@ fn register_access_token(registry: &mut Registry) {
         );
 }
 
-fn caller(request: &Request) -> poem::Result<Caller> {
+pub(super) fn caller(request: &Request) -> poem::Result<Caller> {
     request.extensions().get::<Caller>().copied().ok_or_else(|| {
         ApiError::internal(anyhow::anyhow!("an operation with a caller passed the gate without one")).into()
     })
-}
-
-/// The signed-in user who wants to change something, with the `Idempotency-Key` if the request has one.
-pub(in crate::api) struct Keyed(pub(in crate::api) Write);
-
-impl<'a> ApiExtractor<'a> for Keyed {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme, ApiExtractorType::Parameter];
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        register_access_token(registry);
-    }
-
-    fn security_schemes() -> Vec<&'static str> {
-        vec![ACCESS_TOKEN]
-    }
-
-    fn param_in() -> Option<MetaParamIn> {
-        Some(MetaParamIn::Header)
-    }
-
-    fn param_schema_ref() -> Option<MetaSchemaRef> {
-        Some(MetaSchemaRef::Inline(Box::new(MetaSchema {
-            description: Some(
-                "A key that you make up for this request (1 to 255 visible ASCII characters, such as a UUID; also as a \
-                 quoted string), so that it can be repeated without fear: whoever sends the same request with the same \
-                 key again within 24 hours gets the answer to the first, with `Idempotency-Replayed: true`, and nothing \
-                 happens twice. A request that failed, or changed nothing, leaves its key free.",
-            ),
-            min_length: Some(1),
-            example: Some("3f0c2b1e-6f0d-4b7a-9a53-1d2f8e7c4b60".into()),
-            ..MetaSchema::new("string")
-        })))
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        _body: &mut RequestBody,
-        _options: ExtractParamOptions<()>,
-    ) -> poem::Result<Self> {
-        let keyed = request.extensions().get::<KeyedRequest>().cloned();
-        Ok(Self(Write { caller: caller(request)?, keyed, expected: None }))
-    }
-}
-
-macro_rules! named_tags {
-    ($($(#[$doc:meta])* $name:ident($header:expr): $description:literal;)*) => {$(
-        $(#[$doc])*
-        pub(in crate::api) struct $name(pub(in crate::api) Option<NamedTags>);
-
-        impl<'a> ApiExtractor<'a> for $name {
-            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
-            type ParamType = ();
-            type ParamRawType = ();
-
-            fn param_in() -> Option<MetaParamIn> {
-                Some(MetaParamIn::Header)
-            }
-
-            fn param_schema_ref() -> Option<MetaSchemaRef> {
-                Some(MetaSchemaRef::Inline(Box::new(MetaSchema {
-                    description: Some($description),
-                    example: Some(super::response::ETAG_EXAMPLE.into()),
-                    ..MetaSchema::new("string")
-                })))
-            }
-
-            async fn from_request(
-                request: &'a Request,
-                _body: &mut RequestBody,
-                _options: ExtractParamOptions<()>,
-            ) -> poem::Result<Self> {
-                let lines = request.headers().get_all($header).iter();
-                // What is no text is no tag of ours.
-                Ok(Self(NamedTags::parse(lines.map(|line| line.to_str().unwrap_or_default()))))
-            }
-        }
-    )*};
-}
-
-named_tags! {
-    /// The versions that the caller has seen and wants to change.
-    IfMatch(header::IF_MATCH): "The `ETag` that you have seen: the change is made only if the resource still has that version, else the answer is a 412 with the resource as it is now. Several tags may be named, separated by commas; `*` means that it must exist. Only the part of the tag that stands for the version counts. Without this header the last write wins, field by field.";
-    /// The representations that the caller has.
-    IfNoneMatch(header::IF_NONE_MATCH): "The `ETag` that you have: if it still is the current one, the answer is a 304 without a body. Several tags may be named, separated by commas.";
 }
 
 /// What the request says about the device it came from.
