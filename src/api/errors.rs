@@ -97,7 +97,10 @@ impl From<services::Error> for ApiError {
         let mut failure = Self::new(error.code()).because(error.message());
         match &error {
             services::Error::Invalid(details) => failure.0.details = Some(details.clone()),
-            services::Error::PreconditionFailed(current) => failure.0.current = Some(current.clone()),
+            services::Error::PreconditionFailed { current, etag } => {
+                failure.0.current = Some(current.clone());
+                failure = failure.with_header(header::ETAG, etag.clone());
+            }
             services::Error::KeyTaken | services::Error::KeyBusy => {
                 failure = failure.with_header(header::RETRY_AFTER, RETRY_BUSY_KEY.to_string());
             }

@@ -87,7 +87,7 @@ impl Example for TaskBatch {
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub struct TaskBatchResult {
-    /// For each operation, in their order: the task as it is afterwards, or `null` for one that was deleted.
+    /// For each operation, in their order: the task as that operation left it, or `null` for one that it deleted.
     #[oai(validator(max_items = 100))]
     pub results: Vec<Option<Task>>,
 }

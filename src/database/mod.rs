@@ -20,11 +20,13 @@ mod users;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sea_orm::sea_query::Order;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, SqliteTransactionMode,
     TransactionOptions, TransactionTrait,
 };
 
+use crate::contract::list::Direction;
 use crate::repositories::{
     IdempotencyRepository, ProjectRepository, Repositories, SessionRepository, Store, StoreError, TaskRepository,
     Transaction, UserRepository,
@@ -105,6 +107,14 @@ impl Store for SeaStore {
 
 /// All repositories over one connection or transaction.
 struct SeaRepositories<C>(C);
+
+/// The SQL order of a direction.
+const fn order(direction: Direction) -> Order {
+    match direction {
+        Direction::Asc => Order::Asc,
+        Direction::Desc => Order::Desc,
+    }
+}
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
     fn is_postgres(&self) -> bool {

@@ -10,8 +10,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::entities::{member, project};
-use super::sessions::order;
-use super::{SeaRepositories, rows, text};
+use super::{SeaRepositories, order, rows, text};
 use crate::contract::list::{Page, Paging, Sort};
 use crate::contract::project::{Project, ProjectSort, Role};
 use crate::contract::{ProjectId, UserId};
@@ -46,6 +45,16 @@ fn by_id(id: ProjectId, reader: UserId) -> Select<project::Entity> {
         .column_as(member::Column::Role, "member_role")
 }
 
+impl<C: ConnectionTrait> SeaRepositories<C> {
+    /// Waits until nobody else changes the project or what is in it. On SQLite there is nobody else.
+    pub(super) async fn lock_project(&self, id: ProjectId) -> Result<(), StoreError> {
+        let mut query = project::Entity::find_by_id(id.0).select_only().column(project::Column::Id);
+        QueryTrait::query(&mut query).lock(LockType::Update);
+        query.into_tuple::<Uuid>().one(&self.0).await?;
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> {
     async fn find(&self, id: ProjectId, reader: UserId) -> Result<Option<Project>, StoreError> {
@@ -54,11 +63,11 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
     }
 
     async fn lock(&self, id: ProjectId, reader: UserId) -> Result<Option<LockedProject>, StoreError> {
-        let mut query = by_id(id, reader);
         if self.is_postgres() {
-            QueryTrait::query(&mut query).lock_with_tables(LockType::Update, [project::Entity]);
+            self.lock_project(id).await?;
         }
-        let Some(row) = query.into_model::<ProjectRow>().one(&self.0).await? else { return Ok(None) };
+        // Only what is read after the wait for the lock is as it is now, the membership too.
+        let Some(row) = by_id(id, reader).into_model::<ProjectRow>().one(&self.0).await? else { return Ok(None) };
         let last_position = row.project.last_position.clone();
         Ok(Some(LockedProject { project: row.into_project()?, last_position }))
     }

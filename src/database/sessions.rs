@@ -4,14 +4,14 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, IntoTableRef as _, LockType};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, Order, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait,
 };
 use uuid::Uuid;
 
-use super::SeaRepositories;
 use super::entities::{refresh_token, session};
-use crate::contract::list::{Direction, Page, Paging, Sort};
+use super::{SeaRepositories, order};
+use crate::contract::list::{Page, Paging, Sort};
 use crate::contract::session::{SessionInfo, SessionSort};
 use crate::contract::text::UserAgent;
 use crate::contract::{SessionId, Timestamp, UserId};
@@ -34,14 +34,6 @@ fn info(row: session::Model) -> SessionInfo {
         user_agent: row.user_agent.map(UserAgent::trusted),
         created_at: Timestamp(row.created_at),
         last_used_at: Timestamp(row.last_used_at),
-    }
-}
-
-/// The SQL order of a direction.
-pub(super) const fn order(direction: Direction) -> Order {
-    match direction {
-        Direction::Asc => Order::Asc,
-        Direction::Desc => Order::Desc,
     }
 }
 

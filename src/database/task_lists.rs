@@ -1,5 +1,6 @@
 //! Lists of tasks, in two queries: the first says who the reader is and how many tasks there are, the second gives the
-//! page. What is walked by cursors is not counted, and each stretch begins where an index says that the one before ended.
+//! page. What is walked by cursors is not counted, and each stretch of a project begins where an index says
+//! that the one before ended.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
@@ -8,9 +9,8 @@ use sea_orm::{
 };
 
 use super::entities::{member, project, task};
-use super::sessions::order;
 use super::tasks::{membership, project_of_task};
-use super::{SeaRepositories, projects, rows, task_filter};
+use super::{SeaRepositories, order, projects, rows, task_filter};
 use crate::contract::list::{Page, Paging, Sort};
 use crate::contract::task::{Task, TaskSort};
 use crate::contract::{ProjectId, UserId};

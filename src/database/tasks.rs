@@ -1,16 +1,15 @@
 //! Tasks, one at a time; lists are in `task_lists`.
 
 use async_trait::async_trait;
-use sea_orm::sea_query::{Expr, ExprTrait, IntoTableRef, LockType};
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, RelationDef, Select,
+    QuerySelect, RelationDef, Select,
 };
 use uuid::Uuid;
 
 use super::entities::{member, project, task};
-use super::sessions::order;
-use super::{SeaRepositories, rows};
+use super::{SeaRepositories, order, rows};
 use crate::contract::list::{Direction, Page, Paging, Sort};
 use crate::contract::task::{Task, TaskSort};
 use crate::contract::text::OrderKey;
@@ -73,20 +72,22 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
     }
 
     async fn lock(&self, id: TaskId, reader: UserId) -> Result<Option<TaskInProject>, StoreError> {
-        let mut query = by_id(id, reader);
         if !self.is_postgres() {
-            let row = query.into_model::<TaskRow>().one(&self.0).await?;
-            return row.map(TaskRow::into_task).transpose();
+            return self.find(id, reader).await;
         }
-        // The task's own row too: after waiting for the lock PostgreSQL reads locked rows anew, and only those.
-        QueryTrait::query(&mut query)
-            .lock_with_tables(LockType::Update, [project::Entity.into_table_ref(), task::Entity.into_table_ref()]);
-        loop {
-            let row = query.clone().into_model::<TaskRow>().one(&self.0).await?;
-            if row.is_some() || self.find(id, reader).await?.is_none() {
-                return row.map(TaskRow::into_task).transpose();
-            }
-            // It was moved to another project while this waited, so the row did not fit its project any more.
+        let project: Option<Uuid> = task::Entity::find_by_id(id.0)
+            .select_only()
+            .column(task::Column::ProjectId)
+            .into_tuple()
+            .one(&self.0)
+            .await?;
+        let Some(project) = project else { return Ok(None) };
+        self.lock_project(ProjectId(project)).await?;
+        // Only what is read after the wait for the lock is as it is now, the membership too.
+        let found = self.find(id, reader).await?;
+        match found {
+            Some(found) if found.task.project_id.0 != project => Err(StoreError::Overtaken),
+            found => Ok(found),
         }
     }
 

@@ -61,6 +61,9 @@ pub enum StoreError {
     /// It is away or overloaded; the same may work in a moment.
     #[error("the database is not available")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What was to be locked went elsewhere meanwhile; a new transaction may find it there.
+    #[error("what was to be locked was moved meanwhile")]
+    Overtaken,
     /// It refused, or holds something that this program cannot read.
     #[error("the database failed")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -122,7 +122,11 @@ pub trait TaskRepository: Send + Sync {
     /// The task with this id.
     async fn find(&self, id: TaskId, reader: UserId) -> Result<Option<TaskInProject>, StoreError>;
 
-    /// The task with this id, its project locked until the end of the transaction.
+    /// The task with this id, its project locked until the end of the transaction, and so all that is in it. Whoever
+    /// changes a task locks its project first.
+    ///
+    /// `Overtaken` when the task was moved to another project while this waited: the transaction then holds the lock of a
+    /// project that it has no business in, and should be dropped.
     async fn lock(&self, id: TaskId, reader: UserId) -> Result<Option<TaskInProject>, StoreError>;
 
     /// The tasks of one project; `None` when there is no such project, or it is in the trash.

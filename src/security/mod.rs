@@ -8,9 +8,11 @@ mod ended_sessions;
 mod passwords;
 mod refresh_tokens;
 mod sealing;
+mod signing;
 
 pub use access_tokens::{AccessTokens, Claims, TokenError};
 pub use ended_sessions::EndedSessions;
 pub use passwords::{PasswordError, Passwords};
 pub use refresh_tokens::{OpaqueToken, TokenHash};
-pub use sealing::{SealError, Sealer, Signer};
+pub use sealing::{SealError, Sealer};
+pub use signing::Signer;

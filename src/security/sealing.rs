@@ -1,16 +1,10 @@
-//! What is kept from the eyes of who reads the database, and what clients hold but may not change.
-//!
-//! Both come from the one `ENCRYPTION_KEY`, by keys of their own that are derived from it.
+//! What is kept from the eyes of who reads the database, encrypted by keys that come from the one `ENCRYPTION_KEY`.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
-
-/// As many bytes of an HMAC are kept: 128 bits, which nobody guesses.
-const MAC_LENGTH: usize = 16;
 
 /// Why something cannot be sealed or opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -51,36 +45,8 @@ impl Sealer {
     }
 }
 
-/// Signs what clients give back, with HMAC-SHA256 (RFC 2104).
-#[derive(Debug)]
-pub struct Signer(hmac::Key);
-
-impl Signer {
-    /// Derives the key for what `purpose` names.
-    pub fn new(secret: &SecretString, purpose: &str) -> Result<Self, SealError> {
-        Ok(Self(hmac::Key::new(HMAC_SHA256, derived(secret, purpose)?.as_ref())))
-    }
-
-    /// The signature for a text in a context, of which no two write themselves alike.
-    #[must_use]
-    pub fn sign(&self, context: &[u8; 32], text: &[u8]) -> [u8; MAC_LENGTH] {
-        let mut signing = hmac::Context::with_key(&self.0);
-        signing.update(context);
-        signing.update(text);
-        let tag = signing.sign();
-        std::array::from_fn(|index| tag.as_ref().get(index).copied().unwrap_or_default())
-    }
-
-    /// The text before the signature, if it was signed here for this context.
-    #[must_use]
-    pub fn verified<'t>(&self, context: &[u8; 32], signed: &'t [u8]) -> Option<&'t [u8]> {
-        let (text, signature) = signed.split_at_checked(signed.len().checked_sub(MAC_LENGTH)?)?;
-        verify_slices_are_equal(&self.sign(context, text), signature).ok()?;
-        Some(text)
-    }
-}
-
-fn derived(secret: &SecretString, purpose: &str) -> Result<hmac::Tag, SealError> {
+/// The key for one purpose.
+pub(super) fn derived(secret: &SecretString, purpose: &str) -> Result<hmac::Tag, SealError> {
     let bytes = STANDARD.decode(secret.expose_secret().trim()).map_err(|_| SealError::Key)?;
     if bytes.len() != 32 {
         return Err(SealError::Key);
@@ -118,24 +84,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_signed_is_known_only_as_it_was() {
-        let ours = Signer::new(&key(1), "cursors").unwrap();
-        let signed = [b"text".as_slice(), &ours.sign(&[7; 32], b"text")].concat();
-        assert_eq!(ours.verified(&[7; 32], &signed), Some(b"text".as_slice()));
-        assert_eq!(ours.verified(&[8; 32], &signed), None);
-        assert_eq!(Signer::new(&key(2), "cursors").unwrap().verified(&[7; 32], &signed), None);
-        for index in 0..signed.len() {
-            let mut changed = signed.clone();
-            changed[index] ^= 1;
-            assert_eq!(ours.verified(&[7; 32], &changed), None, "{index}");
-        }
-        assert_eq!(ours.verified(&[7; 32], &signed[..15]), None);
-    }
-
-    #[test]
     fn only_32_bytes_are_a_key() {
         for secret in ["", "c2hvcnQ=", "not base64"] {
-            assert_eq!(Signer::new(&secret.into(), "cursors").map(drop), Err(SealError::Key), "{secret}");
+            assert_eq!(Sealer::new(&secret.into(), "answers").map(drop), Err(SealError::Key), "{secret}");
         }
     }
 }

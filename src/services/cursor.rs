@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::error::Error;
-use super::projects::words;
+use super::inputs::words;
 use crate::contract::list::Sort;
 use crate::contract::task::{TaskConditions, TaskSort};
 use crate::contract::text::Cursor;

@@ -111,7 +111,8 @@ pub(super) fn require_named<R: Resource + Clone + Into<Current>>(
 ) -> Result<(), Error> {
     match expected {
         Some(expected) if !expected.name_version_of(resource) => {
-            Err(Error::PreconditionFailed(resource.clone().into()))
+            let etag = EntityTag::new(resource, &resource.to_json_string()).to_string();
+            Err(Error::PreconditionFailed { current: resource.clone().into(), etag })
         }
         _ => Ok(()),
     }

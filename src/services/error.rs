@@ -70,7 +70,12 @@ pub enum Error {
     KeyReused,
     /// The resource is not at the version that the caller has seen.
     #[error("the resource was changed meanwhile")]
-    PreconditionFailed(Current),
+    PreconditionFailed {
+        /// The resource as it is now.
+        current: Current,
+        /// The tag that it has now.
+        etag: String,
+    },
     /// The server is about to stop.
     #[error("the server is about to stop")]
     Stopping,
@@ -152,10 +157,10 @@ impl Error {
             Self::EmailTaken => ErrorCode::EmailTaken,
             Self::KeyTaken | Self::KeyBusy => ErrorCode::IdempotencyInProgress,
             Self::KeyReused => ErrorCode::IdempotencyKeyReused,
-            Self::PreconditionFailed(_) => ErrorCode::PreconditionFailed,
+            Self::PreconditionFailed { .. } => ErrorCode::PreconditionFailed,
             Self::Stopping
             | Self::NotReady(_)
-            | Self::Store(StoreError::Unavailable(_))
+            | Self::Store(StoreError::Unavailable(_) | StoreError::Overtaken)
             | Self::Password(PasswordError::Overloaded) => ErrorCode::Unavailable,
             Self::Store(StoreError::Failed(_))
             | Self::Password(PasswordError::Failed(_))

@@ -10,10 +10,13 @@ mod clock;
 mod cursor;
 mod entity_tag;
 mod error;
+mod inputs;
+mod keys_in_use;
 mod order_key;
 mod permissions;
 mod profile;
 mod projects;
+mod replays;
 mod sessions;
 mod task_batch;
 mod task_lists;
@@ -26,6 +29,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
+use keys_in_use::KeysInUse;
+
 pub use accounts::{Accounts, Device};
 pub use answer::Answer;
 pub use clock::Clock;
@@ -33,9 +38,10 @@ pub use entity_tag::{EntityTag, NamedTags};
 pub use error::Error;
 pub use profile::Profiles;
 pub use projects::Projects;
+pub use replays::Replays;
 pub use sessions::Sessions;
 pub use tasks::Tasks;
-pub use write::{Replays, Write};
+pub use write::Write;
 
 use crate::contract::{SessionId, Timestamp, UserId};
 pub use crate::repositories::KeyedRequest;
@@ -82,6 +88,7 @@ pub(crate) struct Shared {
     pub(crate) signer: Signer,
     pub(crate) ended_sessions: EndedSessions,
     pub(crate) durations: Durations,
+    keys_in_use: KeysInUse,
     checked: Mutex<Option<Instant>>,
 }
 
@@ -143,9 +150,18 @@ impl Services {
     ) -> Self {
         let Secrets { tokens, sealer, signer } = secrets;
         let ended_sessions = EndedSessions::new(tokens.ttl());
-        let checked = Mutex::default();
-        let shared =
-            Arc::new(Shared { store, clock, passwords, tokens, sealer, signer, ended_sessions, durations, checked });
+        let shared = Arc::new(Shared {
+            store,
+            clock,
+            passwords,
+            tokens,
+            sealer,
+            signer,
+            ended_sessions,
+            durations,
+            keys_in_use: KeysInUse::default(),
+            checked: Mutex::default(),
+        });
         Self {
             accounts: Accounts::new(Arc::clone(&shared)),
             profiles: Profiles::new(Arc::clone(&shared)),

@@ -1,11 +1,9 @@
 //! Projects, with their trash.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use poem_openapi::types::MaybeUndefined;
-
 use super::error::Error;
+use super::inputs::{merged, words};
 use super::permissions::{Action, require, require_for_change};
 use super::write::{Access, Unit, Write};
 use super::{Answer, Caller, Shared};
@@ -135,19 +133,4 @@ async fn lock_live(unit: &Unit<'_>, write: &Write, id: ProjectId) -> Result<Proj
 
 async fn lock(repositories: &dyn Repositories, caller: Caller, id: ProjectId) -> Result<Option<Project>, Error> {
     Ok(repositories.projects().lock(id, caller.user).await?.map(|locked| locked.project))
-}
-
-/// What a field of a merge patch makes of the value that was there (RFC 7396).
-pub(super) fn merged<T: Clone>(change: MaybeUndefined<T>, current: Option<&T>) -> Option<T> {
-    match change {
-        MaybeUndefined::Undefined => current.cloned(),
-        MaybeUndefined::Null => None,
-        MaybeUndefined::Value(value) => Some(value),
-    }
-}
-
-/// The words of a search, of which every one must occur; each is looked for once.
-pub(super) fn words(search: Option<&str>) -> Vec<String> {
-    let words: BTreeSet<&str> = search.unwrap_or_default().split_whitespace().collect();
-    words.into_iter().map(str::to_owned).collect()
 }

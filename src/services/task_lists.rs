@@ -3,8 +3,8 @@
 use super::Caller;
 use super::cursor::ListOfTasks;
 use super::error::Error;
+use super::inputs::words;
 use super::permissions::{Action, require};
-use super::projects::words;
 use super::tasks::Tasks;
 use crate::contract::ProjectId;
 use crate::contract::error::Place;

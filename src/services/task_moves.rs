@@ -1,19 +1,19 @@
 //! Moving a task to another place, of its own or of another project.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::answer::Answer;
 use super::error::Error;
 use super::order_key::{self, MAX_LENGTH};
 use super::permissions::{Action, require, require_for_change};
-use super::tasks::{Tasks, access, assignee_within, done, live};
+use super::tasks::{ATTEMPTS, Tasks, access, assignee_within, done, live};
 use super::write::{Unit, Write};
 use crate::contract::error::Place;
 use crate::contract::list::Direction;
 use crate::contract::task::{MoveTask, Task};
 use crate::contract::text::OrderKey;
 use crate::contract::{ProjectId, TaskId};
-use crate::repositories::LockedProject;
+use crate::repositories::{LockedProject, StoreError, TaskInProject};
 
 /// As many tasks on either side are spread anew where keys have become long; more if that does not suffice.
 const SPREAD: u64 = 16;
@@ -45,17 +45,7 @@ fn key(placed: Option<&Placed>) -> Option<&str> {
 impl Tasks {
     /// Moves a task. Where it is already, it stays as it is.
     pub async fn relocate(&self, write: &Write, id: TaskId, to: MoveTask) -> Result<Answer<Task>, Error> {
-        let unit = self.shared().open(write).await?;
-        let user = write.caller.user;
-        let seen = live(unit.tasks().find(id, user).await?)?;
-        require(seen.role, Action::WriteTasks)?;
-        if let Some(target) = to.project_id.filter(|target| *target != seen.task.project_id) {
-            // Always in the same order, so that two moves in opposite directions do not wait for each other.
-            for project in [target.min(seen.task.project_id), target.max(seen.task.project_id)] {
-                unit.projects().lock(project, user).await?;
-            }
-        }
-        let found = live(unit.tasks().lock(id, user).await?)?;
+        let (unit, found) = self.lock_both(write, id, to.project_id).await?;
         require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
         let task = found.task;
         let target = lock_target(&unit, write, to.project_id.unwrap_or(task.project_id)).await?;
@@ -83,6 +73,31 @@ impl Tasks {
         unit.tasks().update(&moved).await?;
         count(&unit, &task, &target, &greatest).await?;
         unit.commit(Answer::found(&moved), access(&moved)).await
+    }
+
+    /// Opens the transaction of a move and locks the project of the task and the one it goes to.
+    async fn lock_both<'a>(
+        &'a self,
+        write: &'a Write,
+        id: TaskId,
+        target: Option<ProjectId>,
+    ) -> Result<(Unit<'a>, TaskInProject), Error> {
+        let user = write.caller.user;
+        for _ in 0..ATTEMPTS {
+            let unit = self.shared().open(write).await?;
+            let seen = live(unit.tasks().find(id, user).await?)?;
+            require(seen.role, Action::WriteTasks)?;
+            // Always in the same order, so that two moves in opposite directions do not wait for each other.
+            let source = seen.task.project_id;
+            for project in BTreeSet::from([source, target.unwrap_or(source)]) {
+                unit.projects().lock(project, user).await?;
+            }
+            let found = live(unit.tasks().find(id, user).await?)?;
+            if found.task.project_id == source {
+                return Ok((unit, found));
+            }
+        }
+        Err(StoreError::Overtaken.into())
     }
 }
 

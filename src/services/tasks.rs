@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use super::error::Error;
+use super::inputs::merged;
 use super::order_key;
 use super::permissions::{Action, require, require_for_change};
-use super::projects::merged;
 use super::write::{Access, Unit, Write};
 use super::{Answer, Caller, Shared};
 use crate::contract::error::Place;
 use crate::contract::task::{NewTask, Task, TaskStatus, UpdateTask};
 use crate::contract::text::OrderKey;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
-use crate::repositories::{LockedProject, Repositories, TaskInProject};
+use crate::repositories::{LockedProject, Repositories, StoreError, TaskInProject};
+
+/// How often a task that is being moved about is followed to the project where it is now.
+pub(super) const ATTEMPTS: usize = 10;
 
 /// Tasks, with their trash.
 #[derive(Clone)]
@@ -47,8 +50,8 @@ impl Tasks {
 
     /// Changes a task: what the patch does not name stays.
     pub async fn update(&self, write: &Write, id: TaskId, patch: UpdateTask) -> Result<Answer<Task>, Error> {
-        let unit = self.0.open(write).await?;
-        let found = live(unit.tasks().lock(id, write.caller.user).await?)?;
+        let (unit, found) = self.lock(write, id).await?;
+        let found = live(found)?;
         require(found.role, Action::WriteTasks)?;
         let task = found.task;
         let changed = changed(&task, patch, self.0.clock.now());
@@ -69,8 +72,8 @@ impl Tasks {
 
     /// Puts a task into the trash.
     pub async fn delete(&self, write: &Write, id: TaskId) -> Result<Answer<()>, Error> {
-        let unit = self.0.open(write).await?;
-        let found = live(unit.tasks().lock(id, write.caller.user).await?)?;
+        let (unit, found) = self.lock(write, id).await?;
+        let found = live(found)?;
         require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
         write.require_expected(&found.task)?;
         let deleted = deleted(found.task, self.0.clock.now());
@@ -81,9 +84,8 @@ impl Tasks {
 
     /// Takes a task out of the trash. One that is not there stays as it is.
     pub async fn restore(&self, write: &Write, id: TaskId) -> Result<Answer<Task>, Error> {
-        let unit = self.0.open(write).await?;
+        let (unit, found) = self.lock(write, id).await?;
         let since = self.0.trash_since();
-        let found = unit.tasks().lock(id, write.caller.user).await?;
         let found = found
             .filter(|found| !found.project_deleted && found.task.deleted_at.is_none_or(|at| at > since))
             .ok_or(Error::NotFound("task"))?;
@@ -104,6 +106,20 @@ impl Tasks {
         unit.tasks().update(&restored).await?;
         unit.projects().count_tasks(restored.project_id, 1, done(&restored), None).await?;
         unit.commit(Answer::found(&restored), access(&restored)).await
+    }
+}
+
+impl Tasks {
+    /// Opens the transaction of a write and locks the project of a task, wherever the task goes meanwhile.
+    async fn lock<'a>(&'a self, write: &'a Write, id: TaskId) -> Result<(Unit<'a>, Option<TaskInProject>), Error> {
+        for _ in 0..ATTEMPTS {
+            let unit = self.0.open(write).await?;
+            match unit.tasks().lock(id, write.caller.user).await {
+                Err(StoreError::Overtaken) => {}
+                found => return Ok((unit, found?)),
+            }
+        }
+        Err(StoreError::Overtaken.into())
     }
 }
 

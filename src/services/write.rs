@@ -2,23 +2,24 @@
 //!
 //! A keyed request claims its key in the transaction of its effect, and its answer is stored in it: all three are
 //! there, or none is. So a key is used up only by a request that changed something; one that failed or changed nothing
-//! rolls its claim back. Who comes second with a key is told so before anything else happens, and asks [`Replays`].
+//! rolls its claim back. Who comes second with a key is told so before anything else happens, and asks `replays`.
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::Answer;
 use super::entity_tag::{NamedTags, require_named};
 use super::error::Error;
-use super::permissions::{Action, require_role};
+use super::keys_in_use::KeyInUse;
+use super::permissions::Action;
+use super::replays::context;
 use super::{Caller, Shared};
+use crate::contract::ProjectId;
 use crate::contract::resource::{Current, Resource};
-use crate::contract::{ProjectId, UserId};
 use crate::repositories::{Claim, KeyedRequest, StoredAnswer, Transaction};
 
 /// How long a key is remembered.
-const KEPT: Duration = Duration::from_hours(24);
+pub(super) const KEPT: Duration = Duration::from_hours(24);
 
 /// Who wants to change something, and on what conditions.
 #[derive(Debug, Clone)]
@@ -49,7 +50,9 @@ pub(super) enum Access {
 
 /// The transaction of a write; dropping it rolls everything back, the claim on the key too.
 pub(super) struct Unit<'a> {
+    // In this order, so that the transaction has ended when the next one may claim the key.
     transaction: Box<dyn Transaction>,
+    _in_use: Option<KeyInUse>,
     shared: &'a Shared,
     write: &'a Write,
 }
@@ -67,7 +70,8 @@ impl Unit<'_> {
     pub(super) async fn commit<T>(self, answer: Answer<T>, access: Access) -> Result<Answer<T>, Error> {
         if let Some(keyed) = &self.write.keyed {
             let user = self.write.caller.user;
-            let body = answer.body.as_ref().map(|body| self.shared.sealer.seal(&context(user, keyed), body.as_bytes()));
+            let body =
+                answer.body.as_ref().map(|body| self.shared.sealer.seal(&context(user, &keyed.key), body.as_bytes()));
             let stored = StoredAnswer {
                 status: answer.status,
                 location: answer.location.clone(),
@@ -88,48 +92,19 @@ impl Unit<'_> {
 impl Shared {
     /// Opens the transaction of a write and claims its key.
     pub(super) async fn open<'a>(&'a self, write: &'a Write) -> Result<Unit<'a>, Error> {
+        let Some(keyed) = &write.keyed else {
+            return Ok(Unit { transaction: self.store.begin().await?, _in_use: None, shared: self, write });
+        };
+        let user = write.caller.user;
+        // Before there is a transaction: however often a request is repeated while it runs, it takes one connection.
+        let in_use = self.keys_in_use.take(user, &keyed.key).await.ok_or(Error::KeyBusy)?;
         let transaction = self.store.begin().await?;
-        if let Some(keyed) = &write.keyed {
-            let now = self.clock.now();
-            match transaction.idempotency().claim(write.caller.user, keyed, now, now.minus(KEPT)).await? {
-                Claim::Granted => {}
-                Claim::Taken => return Err(Error::KeyTaken),
-                Claim::Busy => return Err(Error::KeyBusy),
-            }
+        let now = self.clock.now();
+        match transaction.idempotency().claim(user, keyed, now, now.minus(KEPT)).await? {
+            Claim::Granted => Ok(Unit { transaction, _in_use: Some(in_use), shared: self, write }),
+            Claim::Taken => Err(Error::KeyTaken),
+            // By another process.
+            Claim::Busy => Err(Error::KeyBusy),
         }
-        Ok(Unit { transaction, shared: self, write })
-    }
-}
-
-/// Whose answer to which key it is, so that none can be put in the place of another.
-fn context(user: UserId, keyed: &KeyedRequest) -> String {
-    format!("{user} {}", keyed.key)
-}
-
-/// Answers to requests that were answered before.
-#[derive(Clone)]
-pub struct Replays(Arc<Shared>);
-
-impl Replays {
-    pub(super) const fn new(shared: Arc<Shared>) -> Self {
-        Self(shared)
-    }
-
-    /// The answer to the first request with this key, if there was one and the caller may still see it.
-    pub async fn find<T>(&self, caller: Caller, keyed: &KeyedRequest) -> Result<Option<Answer<T>>, Error> {
-        let free_before = self.0.clock.now().minus(KEPT);
-        let repositories = self.0.store.read();
-        let found = repositories.idempotency().find(caller.user, &keyed.key, free_before).await?;
-        let Some((fingerprint, stored)) = found else { return Ok(None) };
-        if fingerprint != keyed.fingerprint {
-            return Err(Error::KeyReused);
-        }
-        if let Some((project, least)) = stored.access {
-            let project = repositories.projects().find(project, caller.user).await?;
-            require_role(project.ok_or(Error::NotFound("project"))?.role, least)?;
-        }
-        let body = stored.sealed_body.map(|sealed| self.0.sealer.open(&context(caller.user, keyed), sealed));
-        let body = body.transpose()?.map(String::from_utf8).transpose().map_err(Error::unreadable)?;
-        Ok(Some(Answer::new(stored.status, stored.location, stored.etag, body)))
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use poem::http::{HeaderValue, header};
+use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Body, Request, Response};
 
 use crate::api::payload::set;
@@ -38,14 +38,16 @@ impl Wanted {
 
     pub(super) async fn apply(self, mut response: Response) -> Response {
         let content_type = response.header(header::CONTENT_TYPE).unwrap_or_default();
-        if !content_type.contains("json") || response.headers().contains_key(header::CONTENT_ENCODING) {
+        // What is not modified would be JSON if it were.
+        let is_json = content_type.contains("json") || response.status() == StatusCode::NOT_MODIFIED;
+        if !is_json || response.headers().contains_key(header::CONTENT_ENCODING) {
             return response;
         }
         // The pages of the documentation say so themselves.
         if response.headers().get_all(header::VARY).iter().all(|value| value != "Accept-Encoding") {
             response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
         }
-        if !self.0 {
+        if !self.0 || response.status() == StatusCode::NOT_MODIFIED {
             return response;
         }
         let Ok(plain) = response.take_body().into_bytes().await else { return response };

@@ -6,16 +6,16 @@ use poem::http::{HeaderName, header};
 use crate::api::payload::set;
 
 /// Since when the lists of version 1 are deprecated: 2026-11-22, in seconds since 1970.
-const SINCE: i64 = 1_795_305_600;
+pub(in crate::api) const SINCE: &str = "@1795305600";
 
 /// Until when they are promised, at least.
-const SUNSET: &str = "Mon, 22 Nov 2027 00:00:00 GMT";
+pub(in crate::api) const SUNSET: &str = "Mon, 22 Nov 2027 00:00:00 GMT";
 
 /// Says so in the answer to a request for `path`; the successor is at the same path under the next version.
 pub(super) fn tell(response: &mut Response, path: &str) {
     let successor = path.replacen("/v1/", "/v2/", 1);
     let links = format!(r#"<{successor}>; rel="successor-version", </docs>; rel="deprecation"; type="text/html""#);
-    set(response, HeaderName::from_static("deprecation"), &format!("@{SINCE}"));
+    set(response, HeaderName::from_static("deprecation"), SINCE);
     set(response, HeaderName::from_static("sunset"), SUNSET);
     set(response, header::LINK, &links);
 }

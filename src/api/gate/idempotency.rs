@@ -50,7 +50,8 @@ fn parse(line: &str) -> Option<String> {
 /// The same for two requests that ask for the same, whatever the order and the spacing of their JSON.
 fn fingerprint(method: &Method, path: &str, query: Option<&str>, body: Option<&Value>) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for part in [method.as_str(), path, query.unwrap_or_default()] {
+    // The ids in a path are the same in upper case; nothing else in it can be.
+    for part in [method.as_str(), &path.to_ascii_lowercase(), query.unwrap_or_default()] {
         hash.update(part);
         // No method, path or query has this byte, so no two rows of parts are the same text.
         hash.update([0]);
@@ -126,6 +127,7 @@ mod tests {
         };
         let first = of("/v1/a", None, r#"{"a": 1, "b": [{"c": null, "d": "x"}]}"#);
         assert_eq!(of("/v1/a", None, r#"{"b":[{"d":"x","c":null}],"a":1}"#), first);
+        assert_eq!(of("/v1/A", None, r#"{"b":[{"d":"x","c":null}],"a":1}"#), first);
         for other in [
             of("/v1/b", None, r#"{"a": 1, "b": [{"c": null, "d": "x"}]}"#),
             of("/v1/a", Some("x=1"), r#"{"a": 1, "b": [{"c": null, "d": "x"}]}"#),

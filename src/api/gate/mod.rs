@@ -7,7 +7,7 @@
 
 mod body;
 mod client;
-mod deprecation;
+pub(super) mod deprecation;
 mod guard;
 mod idempotency;
 

@@ -69,7 +69,7 @@ impl TasksApi {
     /// List all tasks
     ///
     /// Lists the tasks of all projects of which the caller is a member. All filters must hold. Deprecated: its pages
-    /// move when tasks come and go, and the later ones cost more; `listTasksV2` has neither problem.
+    /// move when tasks come and go; those of `listTasksV2` do not.
     #[oai(path = "/tasks", method = "get", operation_id = "listTasks", deprecated = true)]
     async fn list(
         &self,
@@ -150,8 +150,9 @@ impl TasksApi {
     ///
     /// Moves a task to another place in its project, to another project, or both: `before_id` or `after_id` names its
     /// new neighbour there; without one it goes to the end of the other project. An assignee who is no member there is
-    /// taken off. A task that is there already stays as it is. No other task changes. Takes the role editor or owner in
-    /// both projects, neither of which may be archived.
+    /// taken off. A task that is there already stays as it is. The others keep their versions, and all but always
+    /// their positions: only where a gap was halved a hundred times are those nearby spread anew. Takes the role editor
+    /// or owner in both projects, neither of which may be archived.
     #[oai(path = "/tasks/:task_id/move", method = "post", operation_id = "moveTask")]
     async fn relocate(
         &self,

@@ -7,6 +7,7 @@ use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSch
 use poem_openapi::types::{ToJSON, Type as _};
 
 use super::JSON;
+use super::response::etag;
 use crate::api::errors::ApiError;
 use crate::contract::error::{ErrorBody, ErrorCode};
 use crate::services;
@@ -105,7 +106,7 @@ impl<F: Failures> ApiResponse for Failure<F> {
                 status: Some(status),
                 status_range: None,
                 content: vec![MetaMediaType { content_type: JSON, schema }],
-                headers: vec![],
+                headers: if is_stale { vec![etag()] } else { vec![] },
             }
         });
         MetaResponses { responses: responses.collect() }

@@ -141,7 +141,7 @@ fn tagged<T: ToJSON>(status: u16, what: &str) -> MetaResponse {
     one(status, described(what, &T::name()), Some(T::schema_ref()), vec![etag()])
 }
 
-fn etag() -> MetaHeader {
+pub(super) fn etag() -> MetaHeader {
     MetaHeader {
         name: header::ETAG.as_str().replace("etag", "ETag"),
         description: Some("Stands for the version and the representation of the resource; opaque.".to_owned()),

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::api::gate::deprecation::{SINCE, SUNSET};
+
 use super::{
     errors,
     tree::{self, Object},
@@ -114,8 +116,8 @@ fn deprecation() -> [(&'static str, Value); 3] {
         })
     };
     [
-        ("Deprecation", header("Since when this operation is deprecated (RFC 9745).", "@1795305600")),
-        ("Sunset", header("Until when it is promised, at least (RFC 8594).", "Mon, 22 Nov 2027 00:00:00 GMT")),
+        ("Deprecation", header("Since when this operation is deprecated (RFC 9745).", SINCE)),
+        ("Sunset", header("Until when it is promised, at least (RFC 8594).", SUNSET)),
         (
             "Link",
             header(
