@@ -64,6 +64,20 @@ fn by_id(id: TaskId, reader: UserId) -> Select<task::Entity> {
         .column_as(project::Column::DeletedAt, "project_deleted_at")
 }
 
+/// The tasks of a project beyond a position, with their positions, the nearest first.
+fn places(project: ProjectId, beyond: &str, direction: Direction) -> Select<task::Entity> {
+    let position = match direction {
+        Direction::Asc => task::Column::Position.gt(beyond),
+        Direction::Desc => task::Column::Position.lt(beyond),
+    };
+    task::Entity::find()
+        .select_only()
+        .columns([task::Column::Id, task::Column::Position])
+        .filter(task::Column::ProjectId.eq(project.0))
+        .filter(position)
+        .order_by(task::Column::Position, order(direction))
+}
+
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
     async fn find(&self, id: TaskId, reader: UserId) -> Result<Option<TaskInProject>, StoreError> {
@@ -138,21 +152,20 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
         direction: Direction,
         limit: u64,
     ) -> Result<Vec<(TaskId, OrderKey)>, StoreError> {
-        let position = match direction {
-            Direction::Asc => task::Column::Position.gt(beyond),
-            Direction::Desc => task::Column::Position.lt(beyond),
-        };
-        let rows: Vec<(Uuid, String)> = task::Entity::find()
-            .select_only()
-            .columns([task::Column::Id, task::Column::Position])
-            .filter(task::Column::ProjectId.eq(project.0))
-            .filter(position)
-            .order_by(task::Column::Position, order(direction))
-            .limit(limit)
-            .into_tuple()
-            .all(&self.0)
-            .await?;
+        let rows: Vec<(Uuid, String)> =
+            places(project, beyond, direction).limit(limit).into_tuple().all(&self.0).await?;
         Ok(rows.into_iter().map(|(id, position)| (TaskId(id), OrderKey::trusted(position))).collect())
+    }
+
+    async fn find_next(
+        &self,
+        project: ProjectId,
+        beyond: &str,
+        direction: Direction,
+    ) -> Result<Option<TaskId>, StoreError> {
+        let live = places(project, beyond, direction).filter(task::Column::DeletedAt.is_null());
+        let row: Option<(Uuid, String)> = live.into_tuple().one(&self.0).await?;
+        Ok(row.map(|(id, _)| TaskId(id)))
     }
 
     async fn add(&self, tasks: &[Task]) -> Result<(), StoreError> {

@@ -174,6 +174,14 @@ pub trait TaskRepository: Send + Sync {
         limit: u64,
     ) -> Result<Vec<(TaskId, OrderKey)>, StoreError>;
 
+    /// The task next to a position, of those that are not in the trash.
+    async fn find_next(
+        &self,
+        project: ProjectId,
+        beyond: &str,
+        direction: Direction,
+    ) -> Result<Option<TaskId>, StoreError>;
+
     /// Adds tasks, all of the same or of different projects.
     async fn add(&self, tasks: &[Task]) -> Result<(), StoreError>;
 

@@ -37,7 +37,10 @@ impl ListOfTasks<'_> {
         let mut conditions = self.conditions.to_json().unwrap_or_default();
         for (name, condition) in conditions.as_object_mut().into_iter().flatten() {
             if name == "q" {
-                *condition = json!(words(self.conditions.q.as_deref()));
+                *condition = json!(words(self.conditions.q.as_deref().map(str::to_lowercase).as_deref()));
+            }
+            if name == "assignee_id" && condition == "me" {
+                *condition = json!(self.reader.to_string());
             }
             if let Value::Array(values) = condition {
                 values.sort_by_key(Value::to_string);
@@ -137,9 +140,11 @@ mod tests {
 
     #[test]
     fn the_same_filters_are_the_same_list_in_whatever_order_they_stand() {
-        let one = conditions(json!({"status": ["done", "todo"], "label": ["a", "b"], "q": "tea  time"}));
+        let one = conditions(json!({"status": ["done", "todo"], "label": ["a", "b"], "q": "tea  Time"}));
         let other = conditions(json!({"q": "time tea", "label": ["b", "a"], "status": ["todo", "done", "todo"]}));
         assert_eq!(list(&one).hash(), list(&other).hash());
         assert_ne!(list(&one).hash(), list(&conditions(json!({"q": "tea time"}))).hash());
+        let (me, my_id) = (json!({"assignee_id": "me"}), json!({"assignee_id": list(&one).reader.to_string()}));
+        assert_eq!(list(&conditions(me)).hash(), list(&conditions(my_id)).hash());
     }
 }

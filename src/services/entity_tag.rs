@@ -74,7 +74,10 @@ impl NamedTags {
             if item == "*" {
                 return Some(Self::Any);
             }
-            tags.push(item.strip_prefix("W/").unwrap_or(item).to_owned());
+            let item = item.strip_prefix("W/").unwrap_or(item);
+            if item.len() > 1 && item.starts_with('"') && item.ends_with('"') {
+                tags.push(item.to_owned());
+            }
         }
         Some(Self::These(tags))
     }
@@ -165,6 +168,7 @@ mod tests {
             (format!("\"other\" , {tag}"), true),
             ("*".to_owned(), true),
             (tag.trim_matches('"').to_owned(), false),
+            (tag.trim_end_matches('"').to_owned(), false),
             ("\"\"".to_owned(), false),
             ("nonsense".to_owned(), false),
             (String::new(), false),

@@ -10,6 +10,8 @@
 //! turn, adds a number to the row every eleven moves; against that nothing helps in any scheme that leaves the
 //! neighbours alone, so beyond [`MAX_LENGTH`] the keys nearby are spread anew.
 
+use std::collections::HashSet;
+
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Keys that are longer than this are not given out.
@@ -40,12 +42,15 @@ pub(super) fn between(lower: Option<&str>, upper: Option<&str>) -> String {
     })
 }
 
-/// As many keys between two others, in order, as far apart as can be.
+/// As many keys between two others, in order, as far apart as can be, and none of those that are in use: while one key
+/// after the other is replaced, no two may be the same.
 #[must_use]
-pub(super) fn spread(lower: Option<&str>, upper: Option<&str>, count: usize) -> Vec<String> {
-    let mut keys = Vec::with_capacity(count);
-    fill(lower, upper, count, &mut keys);
-    keys
+pub(super) fn spread(lower: Option<&str>, upper: Option<&str>, count: usize, in_use: &HashSet<&str>) -> Vec<String> {
+    // So many that enough are left, whichever are in use.
+    let mut keys = Vec::with_capacity(count + in_use.len());
+    fill(lower, upper, count + in_use.len(), &mut keys);
+    keys.retain(|key| !in_use.contains(key.as_str()));
+    (0..count).filter_map(|index| keys.get(index * keys.len() / count).cloned()).collect()
 }
 
 fn fill(lower: Option<&str>, upper: Option<&str>, count: usize, keys: &mut Vec<String>) {
@@ -229,12 +234,23 @@ mod tests {
     #[test]
     fn keys_that_are_spread_are_in_order_and_short() {
         for (lower, upper) in [(None, None), (Some("a0"), None), (None, Some("a0")), (Some("a0"), Some("a1"))] {
-            let keys = spread(lower, upper, 500);
+            let keys = spread(lower, upper, 500, &HashSet::new());
             assert_eq!(keys.len(), 500);
             assert!(keys.is_sorted(), "{keys:?}");
             assert!(keys.iter().all(|key| key.len() <= 12), "{keys:?}");
             let all: Vec<&str> = lower.into_iter().chain(keys.iter().map(String::as_str)).chain(upper).collect();
             assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "{all:?}");
+        }
+    }
+
+    #[test]
+    fn no_key_that_is_in_use_is_given_out_when_keys_are_spread() {
+        let plain = spread(Some("a0"), Some("a1"), 20, &HashSet::new());
+        for count in [1, 5, 20] {
+            let in_use: HashSet<&str> = plain.iter().map(String::as_str).collect();
+            let keys = spread(Some("a0"), Some("a1"), count, &in_use);
+            assert_eq!(keys.len(), count);
+            assert!(keys.is_sorted() && keys.iter().all(|key| !in_use.contains(key.as_str())), "{keys:?}");
         }
     }
 }

@@ -51,7 +51,7 @@ impl Tasks {
         let target = lock_target(&unit, write, to.project_id.unwrap_or(task.project_id)).await?;
         let gap = gap(&unit, write, &task, &target, &to).await?;
         write.require_expected(&task)?;
-        if target.project.id == task.project_id && gap.has(&task.position) {
+        if target.project.id == task.project_id && is_there(&unit, &task, &gap, &to).await? {
             return Ok(Answer::found(&task));
         }
         let mut position = match gap.keys() {
@@ -130,6 +130,17 @@ async fn gap(unit: &Unit<'_>, write: &Write, task: &Task, target: &LockedProject
     Ok(Gap { lower: None, upper: None })
 }
 
+/// Whether the task stands there already, with nothing but trash between it and the neighbour that was named.
+async fn is_there(unit: &Unit<'_>, task: &Task, gap: &Gap, to: &MoveTask) -> Result<bool, Error> {
+    let (neighbour, direction) = match (&to.before_id, &to.after_id) {
+        (Some(_), _) => (&gap.upper, Direction::Desc),
+        (None, Some(_)) => (&gap.lower, Direction::Asc),
+        (None, None) => return Ok(true),
+    };
+    let Some((_, position)) = neighbour else { return Ok(false) };
+    Ok(unit.tasks().find_next(task.project_id, position, direction).await? == Some(task.id))
+}
+
 /// The task that the request names as a neighbour.
 async fn neighbour(
     unit: &Unit<'_>,
@@ -164,11 +175,7 @@ async fn spread(unit: &Unit<'_>, task: &Task, project: ProjectId, gap: &Gap) -> 
         let count = below.len() + 1 + above.len();
         let old: HashSet<&str> =
             below.iter().chain(&above).map(|(_, position)| &**position).chain([&*task.position]).collect();
-        // Each step must leave every place to one task, so what is there already is not given out.
-        let mut keys = order_key::spread(lower.as_deref(), upper.as_deref(), 2 * count + 1);
-        keys.retain(|key| !old.contains(key.as_str()));
-        let mut keys: Vec<String> =
-            (0..count).filter_map(|index| keys.get(index * keys.len() / count).cloned()).collect();
+        let mut keys = order_key::spread(lower.as_deref(), upper.as_deref(), count, &old);
         let is_short = keys.iter().all(|key| key.len() <= MAX_LENGTH / 2);
         if !is_short && (lower.is_some() || upper.is_some()) {
             size *= 4;

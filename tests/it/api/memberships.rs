@@ -81,3 +81,19 @@ pub(crate) async fn purge_project(database: &TestDatabase, project: &str) {
         connection.close().await.unwrap();
     }
 }
+
+/// Removes a task for good, which nothing in the program does yet.
+pub(crate) async fn purge_task(database: &TestDatabase, task: &str) {
+    let task = Uuid::parse_str(task).unwrap();
+    if database.is_postgres() {
+        let mut connection = PgConnection::connect(&database.url).await.unwrap();
+        let purge = sqlx::query("DELETE FROM tasks WHERE id = $1").bind(task);
+        purge.execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    } else {
+        let mut connection = SqliteConnection::connect(&database.url).await.unwrap();
+        let purge = sqlx::query("DELETE FROM tasks WHERE id = ?").bind(task.as_bytes().as_slice());
+        purge.execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+}

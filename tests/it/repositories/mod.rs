@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
 
 mod fixtures;
+mod idempotency;
 mod plans;
 mod projects;
 mod raw;

@@ -1,12 +1,26 @@
 //! The databases find what is often asked for by an index, and do not sort what an index has in order.
 
+use pocket_tasks::contract::TaskId;
+use pocket_tasks::contract::list::{Direction, Sort};
 use pocket_tasks::contract::project::Project;
+use pocket_tasks::contract::task::TaskSort;
 use pocket_tasks::contract::user::User;
+use pocket_tasks::repositories::{SortKey, SortValue, Store as _, TaskFilter, Walk};
 
 use super::fixtures::{add_tasks, new_task, project, session, user};
 use super::raw::Raw;
 use crate::on_both_databases;
-use crate::support::TestDatabase;
+use crate::support::{TestDatabase, databases};
+
+/// The sorts of tasks, with the column and the index of each.
+const SORTED: [(TaskSort, &str, &str); 6] = [
+    (TaskSort::CreatedAt, "created_at", "tasks_by_creation"),
+    (TaskSort::UpdatedAt, "updated_at", "tasks_by_update"),
+    (TaskSort::DueAt, "due_key", "tasks_by_due"),
+    (TaskSort::Priority, "priority", "tasks_by_priority"),
+    (TaskSort::Title, "title_key", "tasks_by_title"),
+    (TaskSort::Position, "position", "tasks_by_position"),
+];
 
 /// A database with a little in it, and its connection.
 struct Planner {
@@ -39,6 +53,66 @@ impl Planner {
         lines.join("\n")
     }
 
+    /// The statement with which the program goes on with a walk, as PostgreSQL received it.
+    async fn sent_for_walk(&mut self, database: &TestDatabase, sort: Sort<TaskSort>, column: &str) -> String {
+        let value = match sort.field {
+            TaskSort::Title | TaskSort::Position => SortValue::Text("b".to_owned()),
+            _ => SortValue::Number(3),
+        };
+        let walk = Walk { sort, after: Some(SortKey { value, id: TaskId::generate() }), limit: 20 };
+        let store = database.store().await;
+        let filter = TaskFilter::default();
+        let stretch = store.read().tasks().walk_project(self.project.id, self.user.id, &filter, &walk).await;
+        assert!(stretch.unwrap().is_some());
+        let ordered = format!("ORDER BY \"tasks\".\"{column}\" {}", word(sort.direction));
+        let sql = format!(
+            "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
+             AND query LIKE '%{ordered}%' ORDER BY query_start DESC LIMIT 1"
+        );
+        let sent = self.raw.texts(&sql, "query").await;
+        sent.into_iter().next().unwrap_or_else(|| panic!("nothing was sent with {ordered}"))
+    }
+
+    /// The plan for a statement with parameters, whatever they are.
+    async fn generic_plan(&mut self, sql: &str) -> String {
+        if matches!(self.raw, Raw::Sqlite(_)) {
+            return self.plan(sql).await;
+        }
+        let parameters = vec!["NULL"; sql.matches('$').count()].join(", ");
+        self.raw.execute(&format!("SET plan_cache_mode = force_generic_plan; PREPARE walk AS {sql}")).await;
+        let plan = self.plan(&format!("EXECUTE walk({parameters})")).await;
+        self.raw.execute("DEALLOCATE walk").await;
+        plan
+    }
+
+    /// Sees that the walk goes to its place in the index, reads on from there, and neither sorts nor leaves out anything
+    /// of what it read.
+    async fn begins_in_index(&mut self, column: &str, index: &str, direction: Direction, sql: &str) {
+        let plan = self.generic_plan(sql).await;
+        let sign = if direction == Direction::Asc { '>' } else { '<' };
+        let range = match (&self.raw, column) {
+            // No two tasks have the same place, so the index that sees to that has the same order, and SQLite likes it
+            // better.
+            (Raw::Sqlite(_), "position") => format!("USING INDEX tasks_place (project_id=? AND position{sign}?)"),
+            (Raw::Sqlite(_), _) => format!("USING INDEX {index} (project_id=? AND ({column},id){sign}(?,?))"),
+            (Raw::Postgres(_), _) => format!("(ROW({column}, id) {sign} ROW($"),
+        };
+        // PostgreSQL takes the one column for a word of its own.
+        let plan = plan.replace('"', "");
+        let found = plan.lines().find(|line| line.contains("SEARCH") || line.contains("Index Cond:"));
+        assert!(found.is_some_and(|line| line.contains(&range)), "{sql} does not go to {range}:\n{plan}");
+        if matches!(self.raw, Raw::Postgres(_)) {
+            assert!(
+                plan.contains(&format!("Index Scan using {index} "))
+                    || plan.contains(&format!("Index Scan Backward using {index} ")),
+                "{sql} does not go by {index}:\n{plan}"
+            );
+        }
+        for sign in ["SCAN ", "TEMP B-TREE", "Sort", "Seq Scan", "Filter:"] {
+            assert!(!plan.contains(sign), "{sql}:\n{plan}");
+        }
+    }
+
     /// Sees that the query goes by one of the indexes, and that nothing is sorted.
     async fn goes_by(&mut self, indexes: &[&str], sql: &str) {
         let plan = self.plan(sql).await;
@@ -49,25 +123,50 @@ impl Planner {
     }
 }
 
+const fn word(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Asc => "ASC",
+        Direction::Desc => "DESC",
+    }
+}
+
 on_both_databases! {
     async fn each_order_of_the_tasks_of_a_project_is_that_of_an_index(database: TestDatabase) {
         let mut planner = Planner::new(&database).await;
         let project = planner.raw.id(planner.project.id.0);
-        for (column, index) in [
-            ("created_at", ["tasks_by_creation"].as_slice()),
-            ("updated_at", &["tasks_by_update"]),
-            ("due_key", &["tasks_by_due"]),
-            ("priority", &["tasks_by_priority"]),
-            ("title_key", &["tasks_by_title"]),
+        for (_, column, index) in SORTED {
             // No two tasks have the same place, so the index that sees to that has the same order.
-            ("position", &["tasks_by_position", "tasks_place"]),
-        ] {
+            let indexes = if column == "position" { &[index, "tasks_place"][..] } else { &[index] };
             for direction in ["ASC", "DESC"] {
                 let sql = format!(
                     "SELECT * FROM tasks WHERE project_id = {project} AND deleted_at IS NULL \
                      ORDER BY {column} {direction}, id {direction} LIMIT 20 OFFSET 40"
                 );
-                planner.goes_by(index, &sql).await;
+                planner.goes_by(indexes, &sql).await;
+            }
+        }
+    }
+
+    async fn each_walk_begins_where_the_index_says_that_the_page_before_ended(database: TestDatabase) {
+        let mut planner = Planner::new(&database).await;
+        for (field, column, index) in SORTED {
+            for direction in [Direction::Asc, Direction::Desc] {
+                if !database.is_postgres() {
+                    // Written here, because SQLite does not tell what it is asked; but see below.
+                    let (sign, word) = (if direction == Direction::Asc { '>' } else { '<' }, word(direction));
+                    let sql = format!(
+                        "SELECT * FROM tasks WHERE project_id = ? AND deleted_at IS NULL AND ({column}, id) {sign} (?, ?) \
+                         ORDER BY {column} {word}, id {word} LIMIT ?"
+                    );
+                    planner.begins_in_index(column, index, direction, &sql).await;
+                    continue;
+                }
+                let sent = planner.sent_for_walk(&database, Sort { field, direction }, column).await;
+                planner.begins_in_index(column, index, direction, &sent).await;
+                // What goes to SQLite is the same but for the names of the parameters, which it understands as well.
+                let sqlite = databases::sqlite().await;
+                Planner::new(&sqlite).await.begins_in_index(column, index, direction, &sent).await;
+                sqlite.remove().await;
             }
         }
     }

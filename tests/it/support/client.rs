@@ -1,6 +1,6 @@
 //! A client that speaks JSON, and checks each answer against the published document.
 
-use poem::http::{HeaderMap, Method, StatusCode, Uri, header};
+use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use poem::{Body, Endpoint as _, Request};
 use serde_json::{Value, json};
 
@@ -92,6 +92,12 @@ impl Client {
 impl Call {
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.insert(name, value.parse().unwrap());
+        self
+    }
+
+    /// One more line of a header, also such as is no text.
+    pub(crate) fn header_line(mut self, name: &'static str, value: &[u8]) -> Self {
+        self.headers.append(name, HeaderValue::from_bytes(value).unwrap());
         self
     }
 

@@ -139,6 +139,7 @@ faulty! {
         fn walk_project(ProjectId, UserId, &TaskFilter, &Walk) -> Option<ProjectTasks<Stretch>>;
         fn walk_visible(UserId, &TaskFilter, &Walk) -> VisibleTasks<Stretch>;
         fn list_places(ProjectId, &str, Direction, u64) -> Vec<(TaskId, OrderKey)>;
+        fn find_next(ProjectId, &str, Direction) -> Option<TaskId>;
         fn add(&[Task]) -> ();
         fn update(&Task) -> ();
         fn reposition(TaskId, &str) -> ();

@@ -1,0 +1,256 @@
+//! Keys by which requests can be repeated.
+
+use std::pin::pin;
+
+use pocket_tasks::contract::UserId;
+use pocket_tasks::contract::project::Role;
+use pocket_tasks::contract::{ProjectId, Timestamp};
+use pocket_tasks::database::SeaStore;
+use pocket_tasks::repositories::{Claim, KeyedRequest, Store as _, StoreError, StoredAnswer, Transaction};
+
+use super::fixtures::{at, commit, new_project, new_user, soon, user, waits};
+use super::raw::Raw;
+use crate::on_both_databases;
+use crate::support::TestDatabase;
+
+/// Keys that were used up to this time are free.
+const FREE_BEFORE: Timestamp = at(1_000);
+/// When the first request comes.
+const NOW: Timestamp = at(2_000);
+
+fn request(fingerprint: u8) -> KeyedRequest {
+    KeyedRequest { key: "a-key".to_owned(), fingerprint: [fingerprint; 32] }
+}
+
+fn answer(status: u16) -> StoredAnswer {
+    StoredAnswer { status, location: None, etag: None, sealed_body: None, access: None }
+}
+
+fn full_answer() -> StoredAnswer {
+    StoredAnswer {
+        status: 201,
+        location: Some("/v1/tasks/1".to_owned()),
+        etag: Some("\"a.b\"".to_owned()),
+        sealed_body: Some((0..=255).collect()),
+        access: Some((ProjectId::generate(), Role::Editor)),
+    }
+}
+
+async fn claim(transaction: &dyn Transaction, user: UserId, request: &KeyedRequest) -> Claim {
+    transaction.idempotency().claim(user, request, NOW, FREE_BEFORE).await.unwrap()
+}
+
+/// What a keyed write does: all of it in one transaction.
+async fn settle(store: &SeaStore, user: UserId, request: &KeyedRequest, now: Timestamp, answer: &StoredAnswer) {
+    commit(store, async |transaction| {
+        let claim = transaction.idempotency().claim(user, request, now, FREE_BEFORE).await.unwrap();
+        assert_eq!(claim, Claim::Granted);
+        transaction.idempotency().settle(user, &request.key, answer).await.unwrap();
+    })
+    .await;
+}
+
+async fn find(store: &SeaStore, user: UserId) -> Option<([u8; 32], StoredAnswer)> {
+    store.read().idempotency().find(user, &request(0).key, FREE_BEFORE).await.unwrap()
+}
+
+on_both_databases! {
+    async fn an_answer_comes_back_as_it_was_stored(database: TestDatabase) {
+        let store = database.store().await;
+        let full = full_answer();
+        let project = ProjectId::generate();
+        let mut answers = vec![
+            full.clone(),
+            answer(204),
+            StoredAnswer { location: None, ..full.clone() },
+            StoredAnswer { etag: None, ..full.clone() },
+            StoredAnswer { sealed_body: None, ..full.clone() },
+            StoredAnswer { sealed_body: Some(Vec::new()), ..full.clone() },
+            StoredAnswer { access: None, ..full },
+        ];
+        let roles = [Role::Owner, Role::Editor, Role::Viewer];
+        answers.extend(roles.map(|role| StoredAnswer { access: Some((project, role)), ..answer(200) }));
+        for (number, stored) in (1..).zip(&answers) {
+            let ada = user(&store).await.id;
+            assert_eq!(find(&store, ada).await, None);
+            settle(&store, ada, &request(number), NOW, stored).await;
+            assert_eq!(find(&store, ada).await, Some(([number; 32], stored.clone())));
+        }
+    }
+
+    async fn a_key_is_granted_once(database: TestDatabase) {
+        let store = database.store().await;
+        let ada = user(&store).await.id;
+        let first = full_answer();
+        settle(&store, ada, &request(1), NOW, &first).await;
+        for fingerprint in [1, 2] {
+            let transaction = store.begin().await.unwrap();
+            assert_eq!(claim(&*transaction, ada, &request(fingerprint)).await, Claim::Taken);
+            // The transaction is as good as before, even committed it changes nothing.
+            transaction.commit().await.unwrap();
+            assert_eq!(find(&store, ada).await, Some(([1; 32], first.clone())));
+        }
+        let other = KeyedRequest { key: "A-KEY".to_owned(), ..request(1) };
+        commit(&store, async |transaction| {
+            assert_eq!(claim(transaction, ada, &other).await, Claim::Granted);
+            transaction.idempotency().settle(ada, &other.key, &answer(204)).await.unwrap();
+        })
+        .await;
+        assert_eq!(find(&store, ada).await, Some(([1; 32], first)), "settled is the key that is named, and no other");
+    }
+
+    async fn a_key_is_free_again_when_its_transaction_is_rolled_back(database: TestDatabase) {
+        let store = database.store().await;
+        let ada = user(&store).await.id;
+        let transaction = store.begin().await.unwrap();
+        assert_eq!(claim(&*transaction, ada, &request(1)).await, Claim::Granted);
+        transaction.idempotency().settle(ada, "a-key", &full_answer()).await.unwrap();
+        assert_eq!(soon(find(&store, ada)).await, None, "nobody sees it before it is committed");
+        drop(transaction);
+        assert_eq!(find(&store, ada).await, None);
+        soon(settle(&store, ada, &request(2), NOW, &answer(204))).await;
+        assert_eq!(find(&store, ada).await, Some(([2; 32], answer(204))));
+    }
+
+    async fn the_same_key_of_two_users_is_two_keys(database: TestDatabase) {
+        let store = database.store().await;
+        let (ada, bob) = (user(&store).await.id, user(&store).await.id);
+        settle(&store, ada, &request(1), NOW, &full_answer()).await;
+        assert_eq!(find(&store, bob).await, None);
+        settle(&store, bob, &request(2), NOW, &answer(204)).await;
+        assert_eq!(find(&store, ada).await.unwrap().0, [1; 32]);
+        assert_eq!(find(&store, bob).await, Some(([2; 32], answer(204))));
+    }
+
+    async fn a_key_is_free_when_its_time_is_over(database: TestDatabase) {
+        let store = database.store().await;
+        for (claimed_at, is_free) in [(at(999), true), (at(1_000), true), (at(1_001), false)] {
+            let ada = user(&store).await.id;
+            let old = full_answer();
+            settle(&store, ada, &request(1), claimed_at, &old).await;
+            let known = Some(([1; 32], old)).filter(|_| !is_free);
+            assert_eq!(find(&store, ada).await, known, "{claimed_at}");
+            let transaction = store.begin().await.unwrap();
+            let claimed = claim(&*transaction, ada, &request(2)).await;
+            assert_eq!(claimed, if is_free { Claim::Granted } else { Claim::Taken }, "{claimed_at}");
+            // Others never see the new request with the old answer.
+            assert_eq!(soon(find(&store, ada)).await, known, "{claimed_at}");
+            if is_free {
+                transaction.idempotency().settle(ada, "a-key", &answer(204)).await.unwrap();
+                assert_eq!(soon(find(&store, ada)).await, None, "{claimed_at}");
+                transaction.commit().await.unwrap();
+                assert_eq!(find(&store, ada).await, Some(([2; 32], answer(204))), "{claimed_at}");
+                let second = commit(&store, async |transaction| claim(transaction, ada, &request(3)).await);
+                assert_eq!(second.await, Claim::Taken, "its time begins anew");
+            }
+        }
+    }
+
+    async fn a_key_that_was_free_again_has_its_old_answer_after_a_roll_back(database: TestDatabase) {
+        let store = database.store().await;
+        let ada = user(&store).await.id;
+        let old = full_answer();
+        settle(&store, ada, &request(1), at(999), &old).await;
+        let transaction = store.begin().await.unwrap();
+        assert_eq!(claim(&*transaction, ada, &request(2)).await, Claim::Granted);
+        drop(transaction);
+        let found = soon(store.read().idempotency().find(ada, "a-key", at(998))).await.unwrap();
+        assert_eq!(found, Some(([1; 32], old)));
+    }
+
+    async fn who_finds_a_key_held_waits_and_is_told_that_it_is_taken(database: TestDatabase) {
+        let (store, other) = (database.store().await, database.another_store().await);
+        for claimed_before in [None, Some(at(1))] {
+            let ada = user(&store).await.id;
+            if let Some(time) = claimed_before {
+                settle(&store, ada, &request(1), time, &full_answer()).await;
+            }
+            let first = store.begin().await.unwrap();
+            assert_eq!(claim(&*first, ada, &request(2)).await, Claim::Granted);
+            let mut second = pin!(async {
+                let transaction = other.begin().await.unwrap();
+                claim(&*transaction, ada, &request(3)).await
+            });
+            waits(&mut second).await;
+            first.idempotency().settle(ada, "a-key", &answer(204)).await.unwrap();
+            first.commit().await.unwrap();
+            assert_eq!(soon(second).await, Claim::Taken, "{claimed_before:?}");
+            assert_eq!(find(&other, ada).await, Some(([2; 32], answer(204))), "{claimed_before:?}");
+        }
+    }
+
+    async fn who_finds_a_key_held_waits_and_gets_it_when_it_is_given_back(database: TestDatabase) {
+        let (store, other) = (database.store().await, database.another_store().await);
+        for claimed_before in [None, Some(at(1))] {
+            let ada = user(&store).await.id;
+            if let Some(time) = claimed_before {
+                settle(&store, ada, &request(1), time, &full_answer()).await;
+            }
+            let first = store.begin().await.unwrap();
+            assert_eq!(claim(&*first, ada, &request(2)).await, Claim::Granted);
+            let mut second = pin!(async {
+                let transaction = other.begin().await.unwrap();
+                let claimed = claim(&*transaction, ada, &request(3)).await;
+                transaction.idempotency().settle(ada, "a-key", &answer(204)).await.unwrap();
+                transaction.commit().await.unwrap();
+                claimed
+            });
+            waits(&mut second).await;
+            drop(first);
+            assert_eq!(soon(second).await, Claim::Granted, "{claimed_before:?}");
+            assert_eq!(find(&store, ada).await, Some(([3; 32], answer(204))), "{claimed_before:?}");
+        }
+    }
+
+    async fn who_finds_a_key_held_for_too_long_is_told_so(database: TestDatabase) {
+        let (store, other) = (database.store().await, database.another_store().await);
+        let ada = user(&store).await.id;
+        let first = store.begin().await.unwrap();
+        assert_eq!(claim(&*first, ada, &request(1)).await, Claim::Granted);
+        // On SQLite the holder of a key is the one who writes at all, so the second does not even begin.
+        match soon(other.begin()).await {
+            Err(error) => {
+                assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+                assert!(!database.is_postgres(), "{error:?}");
+            }
+            Ok(second) => assert_eq!(soon(claim(&*second, ada, &request(1))).await, Claim::Busy),
+        }
+        first.idempotency().settle(ada, "a-key", &answer(204)).await.unwrap();
+        first.commit().await.unwrap();
+        let third = soon(commit(&other, async |transaction| claim(transaction, ada, &request(1)).await)).await;
+        assert_eq!(third, Claim::Taken);
+    }
+
+    async fn transactions_with_different_keys_are_in_nobodys_way(database: TestDatabase) {
+        let (store, other) = (database.store().await, database.another_store().await);
+        let (ada, bob) = (user(&store).await.id, user(&store).await.id);
+        // On SQLite all transactions wait for each other anyway.
+        if database.is_postgres() {
+            let first = store.begin().await.unwrap();
+            assert_eq!(claim(&*first, ada, &request(1)).await, Claim::Granted);
+            let second = other.begin().await.unwrap();
+            assert_eq!(soon(claim(&*second, bob, &request(1))).await, Claim::Granted);
+            let key = KeyedRequest { key: "another".to_owned(), ..request(1) };
+            assert_eq!(soon(claim(&*second, ada, &key)).await, Claim::Granted);
+        }
+    }
+
+    async fn an_answer_outlives_its_project_and_not_its_user(database: TestDatabase) {
+        let store = database.store().await;
+        let ada = user(&store).await;
+        let project = new_project(&ada);
+        commit(&store, async |transaction| transaction.projects().add(&project).await).await.unwrap();
+        let stored = StoredAnswer { access: Some((project.id, Role::Owner)), ..full_answer() };
+        settle(&store, ada.id, &request(1), NOW, &stored).await;
+        let mut raw = Raw::connect(&database).await;
+        let (project, user) = (raw.id(project.id.0), raw.id(ada.id.0));
+        raw.execute(&format!("DELETE FROM projects WHERE id = {project}")).await;
+        assert_eq!(find(&store, ada.id).await, Some(([1; 32], stored)));
+        raw.execute(&format!("DELETE FROM users WHERE id = {user}")).await;
+        assert_eq!(find(&store, ada.id).await, None);
+        // A key must belong to somebody.
+        let transaction = store.begin().await.unwrap();
+        let claim = transaction.idempotency().claim(new_user().id, &request(1), NOW, FREE_BEFORE).await;
+        assert!(matches!(claim, Err(StoreError::Failed(_))), "{claim:?}");
+    }
+}
