@@ -23,6 +23,7 @@ mod preconditions;
 mod project_lists;
 mod projects;
 mod rate_limits;
+mod removed_meanwhile;
 mod roles;
 mod sessions;
 mod task_batch;

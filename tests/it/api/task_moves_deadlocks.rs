@@ -3,6 +3,7 @@
 //! The test plays the other requests by transactions of its own, which lock projects in the order in which all do.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use pocket_tasks::contract::task::Task;
 use pocket_tasks::contract::text::OrderKey;
@@ -18,10 +19,12 @@ use crate::support::client::Ids as _;
 use crate::support::{Options, TestApp, TestDatabase};
 
 /// Until so many connections wait for what others have locked.
-async fn until_waiting(observer: &mut PgConnection, count: i64) {
+pub(super) async fn until_waiting(observer: &mut PgConnection, count: i64) {
+    let deadline = Instant::now() + Duration::from_secs(20);
     let query = "SELECT count(*) FROM pg_stat_activity \
                  WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0";
     while sqlx::query_scalar::<_, i64>(query).fetch_one(&mut *observer).await.unwrap() != count {
+        assert!(Instant::now() < deadline, "there are not {count} connections that wait");
         tokio::task::yield_now().await;
     }
 }
