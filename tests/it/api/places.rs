@@ -1,9 +1,5 @@
 //! The order of the tasks of a project, as its members see it.
 
-use std::io::Write as _;
-use std::thread;
-
-use pocket_tasks::contract::ids::new_uuid;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Client};
@@ -56,36 +52,4 @@ pub(super) async fn everything(client: &Client) -> Vec<Value> {
         everything.push(list);
     }
     everything
-}
-
-/// A generator of pseudo-random numbers (`SplitMix64`), other ones in every run, unless `MOVES_SEED` says which.
-pub(super) struct Random {
-    seed: u64,
-    state: u64,
-}
-
-impl Random {
-    pub(super) fn new() -> Self {
-        let given = std::env::var("MOVES_SEED").ok().map(|seed| seed.parse().unwrap());
-        // The low half of an UUIDv7 is random, but for two bits.
-        let seed = given.unwrap_or_else(|| new_uuid().as_u64_pair().1);
-        Self { seed, state: seed }
-    }
-
-    pub(super) fn below(&mut self, limit: usize) -> usize {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(limit).unwrap()).unwrap()
-    }
-}
-
-impl Drop for Random {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            // Not by a message of one assertion: whatever fails, the seed is wanted.
-            let _ = writeln!(std::io::stderr(), "\nAgain with the same moves: MOVES_SEED={}", self.seed);
-        }
-    }
 }

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::places::{Random, counts, in_order, relocate};
+use super::places::{counts, in_order, relocate};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
-use crate::support::{Client, TestApp};
+use crate::support::{Client, Random, TestApp};
 
 /// What the model knows of a task.
 #[derive(Debug, Clone)]

@@ -9,10 +9,10 @@ use pocket_tasks::repositories::Store as _;
 use pocket_tasks::services::{Caller, Write};
 use serde_json::{Value, json};
 
-use super::places::{Random, counts, in_order};
+use super::places::{counts, in_order};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
-use crate::support::{Client, Options, TestApp, TestDatabase};
+use crate::support::{Client, Options, Random, TestApp, TestDatabase};
 
 /// No position is longer, whatever was moved where.
 const LONGEST: usize = 64;

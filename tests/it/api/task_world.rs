@@ -90,7 +90,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) async fn new(database: &TestDatabase, seed: u64) -> Self {
+    pub(super) async fn new(database: &TestDatabase) -> Self {
         let app = TestApp::new(database, Options::default()).await;
         let owner = app.user().await;
         let mut projects = Vec::new();
@@ -100,7 +100,7 @@ impl World {
         // What sort of session it is is no matter to lists.
         let caller = Caller { user: UserId::parse(owner.user_id()).unwrap(), session: SessionId::generate() };
         let now = app.clock.now();
-        let (places, random) = (HashSet::new(), Random::new(seed));
+        let (places, random) = (HashSet::new(), Random::new());
         let mut world = Self { app, owner, caller, projects, tasks: Vec::new(), random, places, now };
         let mut tasks: Vec<Task> = (0..120).map(|_| world.new_task()).collect();
         for task in &mut tasks {

@@ -1,57 +1,23 @@
 //! Killed at any moment and asked again: with a key, a write happens once and has one answer.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pocket_tasks::contract::ids::new_uuid;
 use serde_json::{Value, json};
 
 use super::http::{self, Answer};
 use super::program::{PATIENCE, Server};
+use crate::support::Random;
 use crate::support::databases::postgres_without_schema;
 
 const ROUNDS: usize = 50;
 const CLIENTS: usize = 4;
 /// How long after the beginning of a round it is killed at the latest: each client has written a few times by then.
 const LATEST_KILL_MICROS: u64 = 40_000;
-
-/// The moments of the kills. They are other ones in every run, unless `CRASH_SEED` says which.
-struct Moments {
-    seed: u64,
-    state: u64,
-}
-
-impl Moments {
-    fn new() -> Self {
-        let given = std::env::var("CRASH_SEED").ok().map(|seed| seed.parse().unwrap());
-        // The low half of an UUIDv7 is random, but for two bits.
-        let seed = given.unwrap_or_else(|| new_uuid().as_u64_pair().1);
-        Self { seed, state: seed }
-    }
-
-    /// The next one, by `SplitMix64`.
-    fn next(&mut self) -> Duration {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Duration::from_micros((mixed ^ (mixed >> 31)) % LATEST_KILL_MICROS)
-    }
-}
-
-impl Drop for Moments {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            // Not by a message of one assertion: whatever fails, the seed is wanted.
-            let _ = writeln!(std::io::stderr(), "\nAgain with the same moments: CRASH_SEED={}", self.seed);
-        }
-    }
-}
 
 /// An account with a project, on a server that comes and goes.
 struct World<'f> {
@@ -165,11 +131,12 @@ fn a_write_happens_once(folder: &Path, database: &[(&str, &str)]) {
     let project = format!("/v1/projects/{}", text(&project, "id"));
     world.tasks = format!("{project}/tasks");
 
-    let mut moments = Moments::new();
+    let mut random = Random::new();
     let mut all = BTreeSet::new();
     let (mut answered, mut lost, mut afresh) = (0, 0, 0);
     for round in 0..ROUNDS {
-        let written = world.write_until_killed(server, round, moments.next());
+        let written =
+            world.write_until_killed(server, round, Duration::from_micros(random.next() % LATEST_KILL_MICROS));
         server = world.start();
         let retries: Vec<_> =
             written.into_iter().map(|(key, first)| (world.retry(&server, round, &key), first, key)).collect();

@@ -1,21 +1,24 @@
 //! Choices that look random, and are the same again for the same seed.
 
+use std::io::Write as _;
+use std::thread;
+
 /// `SplitMix64`: a few lines, and good enough to choose by.
-pub(crate) struct Random(u64);
+pub(crate) struct Random {
+    seed: u64,
+    state: u64,
+}
 
 impl Random {
-    pub(crate) const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The seed that `SEED` names, or the usual one: who looks for more faults runs the tests with others.
-    pub(crate) fn seed() -> u64 {
-        std::env::var("SEED").map_or(20_261_122, |seed| seed.parse().unwrap())
+    /// Begins with the seed that `SEED` names, or the usual one: who looks for more faults runs the tests with others.
+    pub(crate) fn new() -> Self {
+        let seed = std::env::var("SEED").map_or(20_261_122, |seed| seed.parse().unwrap());
+        Self { seed, state: seed }
     }
 
     pub(crate) const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.state;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         bits ^ (bits >> 31)
@@ -34,5 +37,14 @@ impl Random {
     /// One of them.
     pub(crate) fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
+    }
+}
+
+impl Drop for Random {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // Not by a message of one assertion: whatever fails, the seed is wanted.
+            let _ = writeln!(std::io::stderr(), "\nAgain with the same choices: SEED={}", self.seed);
+        }
     }
 }
