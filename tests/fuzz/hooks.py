@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from schemathesis.core.failures import AcceptedNegativeData
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation.meta import TestPhase
-from schemathesis.openapi.checks import RejectedPositiveData
+from schemathesis.openapi.checks import RejectedPositiveData, UseAfterFree
 
 URL = os.environ["FUZZ_URL"]
 TOKEN = os.environ["FUZZ_TOKEN"]
@@ -213,6 +213,20 @@ def has_a_valid_body_after_all(case) -> bool:
     return validator.is_valid(case.body)
 
 
+# What was deleted and restored is there again.
+RESTORED: set[str] = set()
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    if (operation_id(case.operation) or "").startswith("restore") and response.status_code == 200:
+        RESTORED.update(str(value) for value in case.path_parameters.values())
+
+
+def was_restored(case) -> bool:
+    return any(str(value) in RESTORED for value in (case.path_parameters or {}).values())
+
+
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
     """Keeps a failure, unless it is one of what Schemathesis cannot know."""
@@ -220,4 +234,6 @@ def filter_failure(context, failure, case, response):
         return not breaks_only_rules_beyond_the_schema(response)
     if isinstance(failure, AcceptedNegativeData):
         return not has_a_valid_body_after_all(case)
+    if isinstance(failure, UseAfterFree):
+        return not was_restored(case)
     return True

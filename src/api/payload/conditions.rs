@@ -37,9 +37,8 @@ impl<'a> ApiExtractor<'a> for Keyed {
                  key again within 24 hours gets the answer to the first, with `Idempotency-Replayed: true`, and nothing \
                  happens twice. A request that failed, or changed nothing, leaves its key free.",
             ),
-            min_length: Some(1),
-            max_length: Some(255),
-            pattern: Some("^[!-~]+$".to_owned()),
+            // Bare, or as a string of RFC 9651.
+            pattern: Some(r#"^([!#-~][!-~]{0,254}|"([!#-\[\]-~]|\\["\\]){1,255}")$"#.to_owned()),
             example: Some("3f0c2b1e-6f0d-4b7a-9a53-1d2f8e7c4b60".into()),
             ..MetaSchema::new("string")
         })))
