@@ -5,6 +5,7 @@
 //! `handlers`, which makes one service call. `published` makes the document that is published; `validation` compiles
 //! that very document and checks requests against it.
 
+mod deprecation;
 mod docs;
 mod errors;
 mod front;

@@ -45,10 +45,10 @@ fn key(placed: Option<&Placed>) -> Option<&str> {
 impl Tasks {
     /// Moves a task. Where it is already, it stays as it is.
     pub async fn relocate(&self, write: &Write, id: TaskId, to: MoveTask) -> Result<Answer<Task>, Error> {
-        let (unit, found) = self.lock_both(write, id, to.project_id).await?;
+        let (unit, found, target) = self.lock_both(write, id, to.project_id).await?;
         require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
         let task = found.task;
-        let target = lock_target(&unit, write, to.project_id.unwrap_or(task.project_id)).await?;
+        let target = require_target(target)?;
         let gap = gap(&unit, write, &task, &target, &to).await?;
         write.require_expected(&task)?;
         if target.project.id == task.project_id && is_there(&unit, &task, &gap, &to).await? {
@@ -81,7 +81,7 @@ impl Tasks {
         write: &'a Write,
         id: TaskId,
         target: Option<ProjectId>,
-    ) -> Result<(Unit<'a>, TaskInProject), Error> {
+    ) -> Result<(Unit<'a>, TaskInProject, Option<LockedProject>), Error> {
         let user = write.caller.user;
         for _ in 0..ATTEMPTS {
             let unit = self.shared().open(write).await?;
@@ -89,12 +89,17 @@ impl Tasks {
             require(seen.role, Action::WriteTasks)?;
             // Always in the same order, so that two moves in opposite directions do not wait for each other.
             let source = seen.task.project_id;
-            for project in BTreeSet::from([source, target.unwrap_or(source)]) {
-                unit.projects().lock(project, user).await?;
+            let target = target.unwrap_or(source);
+            let mut locked = None;
+            for project in BTreeSet::from([source, target]) {
+                let found = unit.projects().lock(project, user).await?;
+                if project == target {
+                    locked = found;
+                }
             }
             let found = live(unit.tasks().find(id, user).await?)?;
             if found.task.project_id == source {
-                return Ok((unit, found));
+                return Ok((unit, found, locked));
             }
         }
         Err(StoreError::Overtaken.into())
@@ -102,8 +107,7 @@ impl Tasks {
 }
 
 /// The project to move to, which is a part of the request and no address.
-async fn lock_target(unit: &Unit<'_>, write: &Write, id: ProjectId) -> Result<LockedProject, Error> {
-    let target = unit.projects().lock(id, write.caller.user).await?;
+fn require_target(target: Option<LockedProject>) -> Result<LockedProject, Error> {
     let target = target
         .filter(|target| target.project.deleted_at.is_none())
         .ok_or_else(|| Error::reference(Place::Body, "project_id", "names no project."))?;

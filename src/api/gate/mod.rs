@@ -7,7 +7,6 @@
 
 mod body;
 mod client;
-pub(super) mod deprecation;
 mod guard;
 mod idempotency;
 
@@ -21,6 +20,7 @@ use poem::http::{HeaderName, Method, StatusCode, header};
 use poem::{Endpoint, Request, Response};
 
 use super::ApiSettings;
+use super::deprecation;
 use super::errors::{self, ApiError};
 use super::payload::{CheckedRequest, respond, set};
 use super::rate_limits::{Bucket, Key, RateLimits, Verdict};

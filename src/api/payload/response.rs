@@ -20,20 +20,11 @@ pub(in crate::api) struct Created<T> {
     pub(in crate::api) body: T,
 }
 
-/// 200 with one resource and its tag.
-pub(in crate::api) struct Tagged<T>(pub(in crate::api) Answer<T>);
-
 /// 200 with one resource and its tag, or 304 for who has it already.
 pub(in crate::api) struct Fresh<T> {
     pub(in crate::api) answer: Answer<T>,
     pub(in crate::api) known: Option<NamedTags>,
 }
-
-/// 201 with one resource, its tag, and where it can be had again.
-pub(in crate::api) struct Made<T>(pub(in crate::api) Answer<T>);
-
-/// 200 with the result of a keyed operation that is no resource.
-pub(in crate::api) struct Performed<T>(pub(in crate::api) Answer<T>);
 
 /// 204 without a body.
 pub(in crate::api) struct Done;
@@ -65,24 +56,6 @@ pub(in crate::api) fn respond<T>(answer: Answer<T>) -> Response {
 fn tag_with(response: &mut Response, tag: &str) {
     set(response, header::ETAG, tag);
     set(response, header::CACHE_CONTROL, "private, no-cache");
-}
-
-impl<T: Send> IntoResponse for Tagged<T> {
-    fn into_response(self) -> Response {
-        respond(self.0)
-    }
-}
-
-impl<T: Send> IntoResponse for Made<T> {
-    fn into_response(self) -> Response {
-        respond(self.0)
-    }
-}
-
-impl<T: Send> IntoResponse for Performed<T> {
-    fn into_response(self) -> Response {
-        respond(self.0)
-    }
 }
 
 impl<T: Send> IntoResponse for Fresh<T> {
@@ -179,16 +152,6 @@ impl<T: ToJSON> ApiResponse for Created<T> {
     }
 }
 
-impl<T: ToJSON> ApiResponse for Tagged<T> {
-    fn meta() -> MetaResponses {
-        MetaResponses { responses: vec![tagged::<T>(200, "The result: ")] }
-    }
-
-    fn register(registry: &mut Registry) {
-        T::register(registry);
-    }
-}
-
 impl<T: ToJSON> ApiResponse for Fresh<T> {
     fn meta() -> MetaResponses {
         let known = one(304, "It still is as `If-None-Match` has it; there is no body.", None, vec![etag()]);
@@ -200,24 +163,36 @@ impl<T: ToJSON> ApiResponse for Fresh<T> {
     }
 }
 
-impl<T: ToJSON> ApiResponse for Made<T> {
-    fn meta() -> MetaResponses {
-        MetaResponses { responses: vec![tagged::<T>(201, "Created, with its address in `Location`: ")] }
-    }
+macro_rules! answers {
+    ($($(#[$doc:meta])* $name:ident: $response:expr;)*) => {$(
+        $(#[$doc])*
+        pub(in crate::api) struct $name<T>(pub(in crate::api) Answer<T>);
 
-    fn register(registry: &mut Registry) {
-        T::register(registry);
-    }
+        impl<T: Send> IntoResponse for $name<T> {
+            fn into_response(self) -> Response {
+                respond(self.0)
+            }
+        }
+
+        impl<T: ToJSON> ApiResponse for $name<T> {
+            fn meta() -> MetaResponses {
+                MetaResponses { responses: vec![$response] }
+            }
+
+            fn register(registry: &mut Registry) {
+                T::register(registry);
+            }
+        }
+    )*};
 }
 
-impl<T: ToJSON> ApiResponse for Performed<T> {
-    fn meta() -> MetaResponses {
-        success(200, described("The result: ", &T::name()), Some(T::schema_ref()))
-    }
-
-    fn register(registry: &mut Registry) {
-        T::register(registry);
-    }
+answers! {
+    /// 200 with one resource and its tag.
+    Tagged: tagged::<T>(200, "The result: ");
+    /// 201 with one resource, its tag, and where it can be had again.
+    Made: tagged::<T>(201, "Created, with its address in `Location`: ");
+    /// 200 with the result of a keyed operation that is no resource.
+    Performed: one(200, described("The result: ", &T::name()), Some(T::schema_ref()), vec![]);
 }
 
 impl ApiResponse for Done {

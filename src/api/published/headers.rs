@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::api::gate::deprecation::{SINCE, SUNSET};
+use crate::api::deprecation::{SINCE, SUNSET};
 
 use super::{
     errors,

@@ -3,13 +3,13 @@
 use poem::Response;
 use poem::http::{HeaderName, header};
 
-use crate::api::payload::set;
+use super::payload::set;
 
 /// Since when the lists of version 1 are deprecated: 2026-11-22, in seconds since 1970.
-pub(in crate::api) const SINCE: &str = "@1795305600";
+pub(super) const SINCE: &str = "@1795305600";
 
 /// Until when they are promised, at least.
-pub(in crate::api) const SUNSET: &str = "Mon, 22 Nov 2027 00:00:00 GMT";
+pub(super) const SUNSET: &str = "Mon, 22 Nov 2027 00:00:00 GMT";
 
 /// Says so in the answer to a request for `path`; the successor is at the same path under the next version.
 pub(super) fn tell(response: &mut Response, path: &str) {
