@@ -23,6 +23,9 @@ RUN touch src/lib.rs src/main.rs migration/src/lib.rs \
 
 FROM debian:bookworm-slim
 
+# By which mail servers are known.
+RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
+
 # A fixed id, so that the owner of a mounted folder can be set from outside: chown 10001:10001 FOLDER.
 RUN groupadd --system --gid 10001 pocket-tasks \
     && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin \

@@ -1,21 +1,25 @@
 //! The composition root: puts the parts together and runs them.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiSettings, Draining};
 use crate::config::Config;
 use crate::database::{SeaStore, Settings};
+use crate::jobs::{Pace, Runner, Schedule, Work};
+use crate::mail::{Links, Mailer};
 use crate::repositories::Store;
 use crate::security::{AccessTokens, Passwords, Sealer, Signer};
 use crate::server::{self, Limits};
-use crate::services::{Clock, Durations, Secrets, Services};
+use crate::services::{Clock, Policy, Secrets, Services};
 
 /// How often a process asks which sessions others ended.
 const LEARN_EVERY: Duration = Duration::from_secs(1);
@@ -44,12 +48,13 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock) -> anyhow:
         sealer: Sealer::new(key, "stored answers")?,
         signer: Signer::new(key, "cursors")?,
     };
-    let durations = Durations {
+    let policy = Policy {
         refresh_token: config.refresh_token_ttl,
         refresh_grace: config.refresh_grace,
         retention: config.retention,
+        require_verification: config.require_email_verification,
     };
-    Ok(Services::new(store, clock, Passwords::new(config.bcrypt_cost), secrets, durations))
+    Ok(Services::new(store, clock, Passwords::new(config.bcrypt_cost), secrets, policy))
 }
 
 /// The HTTP side over the services, by the configuration.
@@ -70,11 +75,30 @@ pub fn endpoint(
     api::endpoint(services, settings, draining)
 }
 
+/// The workers on the queue of a store, by the configuration.
+pub fn runner(
+    config: &Config,
+    store: Arc<dyn Store>,
+    services: Services,
+    clock: Clock,
+    public_url: &str,
+) -> anyhow::Result<(Runner, Arc<Mailer>)> {
+    let mailer = Arc::new(Mailer::new(&config.mail)?);
+    let work = Work::new(services, Arc::clone(&mailer), Links::new(public_url));
+    Ok((Runner::new(store, clock, Arc::new(work), config.job_workers, Pace::default()), mailer))
+}
+
+/// Opens the database and builds the services over it.
+pub async fn open(config: &Config) -> anyhow::Result<(Arc<SeaStore>, Services)> {
+    let store = Arc::new(SeaStore::open(&database_settings(config)).await.context("opening the database")?);
+    store.check().await.context("checking the schema of the database")?;
+    let services = services(config, Arc::clone(&store) as Arc<dyn Store>, Clock::system())?;
+    Ok((store, services))
+}
+
 /// Serves until `shutdown`, then finishes what runs.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let store = Arc::new(SeaStore::open(&database_settings(&config)).await.context("opening the database")?);
-    store.check().await.context("checking the schema of the database")?;
-    let services = services(&config, Arc::clone(&store) as Arc<dyn Store>, Clock::system())?;
+    let (store, services) = open(&config).await?;
     services.accounts.learn_ended_sessions().await.context("reading the ended sessions")?;
 
     let listener = TcpListener::bind((config.host, config.port))
@@ -85,7 +109,13 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     let draining = Draining::default();
     let endpoint = endpoint(&config, services.clone(), draining.clone(), public_url.clone())?;
     tracing::info!(url = %format!("{public_url}/docs"), "the API is ready; its documentation is at this address");
-    let learning = tokio::spawn(learn(services, shutdown.clone()));
+    let learning = tokio::spawn(learn(services.clone(), shutdown.clone()));
+    let working = if config.job_workers == 0 {
+        tracing::info!("this process runs no jobs: JOB_WORKERS is 0");
+        None
+    } else {
+        Some(begin_work(&config, Arc::clone(&store), services, &public_url, shutdown.clone())?)
+    };
     let stopping = shutdown.clone();
     tokio::spawn(async move {
         stopping.cancelled().await;
@@ -95,13 +125,61 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     // Uploads may take as long as requests; the endpoint itself answers first, with the envelope.
     let limits = Limits { read_timeout: config.request_timeout * 2, ..Limits::default() };
     server::serve(listener, endpoint, limits, shutdown).await.context("serving")?;
+    if let Some(working) = working {
+        working.await.context("the task that runs jobs")?;
+    }
     let rest = async {
         learning.await.context("the task that learns of ended sessions")?;
+        anyhow::Ok(())
+    };
+    close(&store, rest).await
+}
+
+/// Runs jobs and nothing else until `shutdown`, then finishes what runs.
+pub async fn work(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let (store, services) = open(&config).await?;
+    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{}:{}", config.host, config.port));
+    let working = begin_work(&config, Arc::clone(&store), services, &public_url, shutdown)?;
+    tracing::info!("jobs are run");
+    working.await.context("the task that runs jobs")?;
+    close(&store, async { Ok(()) }).await
+}
+
+/// Runs jobs in a task of its own, which ends after `shutdown`.
+fn begin_work(
+    config: &Config,
+    store: Arc<SeaStore>,
+    services: Services,
+    public_url: &str,
+    shutdown: CancellationToken,
+) -> anyhow::Result<JoinHandle<()>> {
+    let (runner, mailer) = runner(config, Arc::clone(&store) as Arc<dyn Store>, services, Clock::system(), public_url)?;
+    Ok(tokio::spawn(async move {
+        let schedule = match Schedule::new(store, Clock::system()).start().await {
+            Ok(schedule) => Some(schedule),
+            Err(error) => {
+                tracing::error!(%error, "nothing comes by the clock: the schedule did not start");
+                None
+            }
+        };
+        runner.run(shutdown).await;
+        if let Some(mut schedule) = schedule
+            && let Err(error) = schedule.shutdown().await
+        {
+            tracing::warn!(%error, "the schedule did not stop");
+        }
+        mailer.close().await;
+    }))
+}
+
+/// The end: the grace is over, and a query that still runs must not hold it up.
+async fn close(store: &SeaStore, rest: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let closing = async {
+        rest.await?;
         store.close().await;
         anyhow::Ok(())
     };
-    // The grace is over; a query that still runs must not hold up the end.
-    if let Ok(closed) = timeout(CLOSING_PATIENCE, rest).await {
+    if let Ok(closed) = timeout(CLOSING_PATIENCE, closing).await {
         closed?;
     } else {
         tracing::warn!("the database is still busy, leaving it");

@@ -6,13 +6,15 @@
 //!       ┌──────────────────────┼───────────────────┐
 //!       ▼                      ▼                   ▼
 //!      api ──► services ──► repositories ◄── database (SeaORM, entities)
-//!                  │          (traits)
-//!                  └─► security
+//!               ▲   │         (traits)
+//!      jobs ────┤   └─► security
+//!        └─► mail
 //!      contract: the vocabulary that all of them share; it imports none of them
 //! ```
 //!
 //! A request travels `server` → `api::front` → `api::gate` → `api::handlers` → `services` → `repositories`, and back. A
-//! read costs one query; a write is one short transaction that its service opens and commits. `tests/it/architecture.rs`
+//! read costs one query; a write is one short transaction that its service opens and commits, and in which it promises the
+//! jobs that follow: `jobs::runner` does them after the commit. `tests/it/architecture.rs`
 //! enforces who may import whom.
 
 pub mod api;
@@ -21,6 +23,8 @@ pub mod cli;
 pub mod config;
 pub mod contract;
 pub mod database;
+pub mod jobs;
+pub mod mail;
 pub mod repositories;
 pub mod security;
 pub mod server;

@@ -8,6 +8,11 @@ pub(crate) fn id(name: impl IntoIden) -> ColumnDef {
     ColumnDef::new(name).uuid().not_null().take()
 }
 
+/// An id of what may not be there.
+pub(crate) fn optional_id(name: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(name).uuid().take()
+}
+
 /// A point in time, in milliseconds since 1970.
 pub(crate) fn time(name: impl IntoIden) -> ColumnDef {
     ColumnDef::new(name).big_integer().not_null().take()
@@ -55,4 +60,13 @@ pub(crate) fn bytes(name: impl IntoIden) -> ColumnDef {
 /// Bytes that may be missing.
 pub(crate) fn optional_bytes(name: impl IntoIden) -> ColumnDef {
     ColumnDef::new(name).blob().take()
+}
+
+/// Text that is compared and may be missing.
+pub(crate) fn optional_key(manager: &SchemaManager<'_>, name: impl IntoIden) -> ColumnDef {
+    let mut column = optional_text(name);
+    if manager.get_database_backend() == DatabaseBackend::Postgres {
+        column.extra(r#"COLLATE "C""#);
+    }
+    column
 }

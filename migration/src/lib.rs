@@ -9,6 +9,8 @@ mod m0001_users_and_sessions;
 mod m0002_projects_and_members;
 mod m0003_tasks;
 mod m0004_safe_writes;
+mod m0005_jobs;
+mod m0006_life_of_an_account;
 
 use sea_orm_migration::prelude::*;
 pub use sea_orm_migration::{Migration, MigratorTrait};
@@ -25,6 +27,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_projects_and_members::Migration),
             Box::new(m0003_tasks::Migration),
             Box::new(m0004_safe_writes::Migration),
+            Box::new(m0005_jobs::Migration),
+            Box::new(m0006_life_of_an_account::Migration),
         ]
     }
 }

@@ -24,7 +24,7 @@ pub(crate) enum Users {
 }
 
 #[derive(DeriveIden)]
-enum Sessions {
+pub(crate) enum Sessions {
     Table,
     Id,
     UserId,
@@ -36,7 +36,7 @@ enum Sessions {
 }
 
 #[derive(DeriveIden)]
-enum RefreshTokens {
+pub(crate) enum RefreshTokens {
     Table,
     Hash,
     SessionId,

@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{bytes, id, key, optional_bytes, optional_text, time};
+use crate::columns::{bytes, id, key, optional_bytes, optional_id, optional_text, time};
 use crate::m0001_users_and_sessions::Users;
 use crate::m0003_tasks::Tasks;
 
@@ -23,6 +23,17 @@ enum IdempotencyKeys {
     SealedBody,
     ProjectId,
     LeastRole,
+}
+
+/// Those in the trash keep their place too, so that nothing else is there when they come back.
+pub(crate) fn one_task_to_a_place() -> IndexCreateStatement {
+    Index::create()
+        .name("tasks_place")
+        .table(Tasks::Table)
+        .col(Tasks::ProjectId)
+        .col(Tasks::Position)
+        .unique()
+        .to_owned()
 }
 
 #[async_trait::async_trait]
@@ -46,7 +57,7 @@ impl MigrationTrait for Migration {
                     .col(optional_text(IdempotencyKeys::Etag))
                     .col(optional_bytes(IdempotencyKeys::SealedBody))
                     // Not bound to the project by a foreign key: the answer outlives it, to say that it is gone.
-                    .col(ColumnDef::new(IdempotencyKeys::ProjectId).uuid())
+                    .col(optional_id(IdempotencyKeys::ProjectId))
                     .col(optional_text(IdempotencyKeys::LeastRole))
                     .primary_key(Index::create().col(IdempotencyKeys::UserId).col(IdempotencyKeys::Key))
                     .check(
@@ -73,18 +84,7 @@ impl MigrationTrait for Migration {
                     .to_owned(),
             )
             .await?;
-        // Those in the trash keep their place too, so that nothing else is there when they come back.
-        manager
-            .create_index(
-                Index::create()
-                    .name("tasks_place")
-                    .table(Tasks::Table)
-                    .col(Tasks::ProjectId)
-                    .col(Tasks::Position)
-                    .unique()
-                    .to_owned(),
-            )
-            .await
+        manager.create_index(one_task_to_a_place()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {

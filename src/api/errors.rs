@@ -22,6 +22,10 @@ const RETRY_BUSY_KEY: u64 = 1;
 const UNREADABLE: &str =
     r#"Bearer realm="pocket-tasks", error="invalid_token", error_description="The access token cannot be read""#;
 
+/// The challenge for an API token that was ended.
+const REVOKED: &str =
+    r#"Bearer realm="pocket-tasks", error="invalid_token", error_description="The API token was revoked""#;
+
 /// A failure, on its way to the envelope.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -100,6 +104,14 @@ impl From<services::Error> for ApiError {
             services::Error::PreconditionFailed { current, etag } => {
                 failure.0.current = Some(current.clone());
                 failure = failure.with_header(header::ETAG, etag.clone());
+            }
+            services::Error::InsufficientScope(scope) => {
+                let challenge =
+                    format!(r#"Bearer realm="pocket-tasks", error="insufficient_scope", scope="{}""#, scope.as_str());
+                failure = failure.with_header(header::WWW_AUTHENTICATE, challenge);
+            }
+            services::Error::ApiTokenRevoked => {
+                failure = failure.with_header(header::WWW_AUTHENTICATE, REVOKED);
             }
             services::Error::KeyTaken | services::Error::KeyBusy => {
                 failure = failure.with_header(header::RETRY_AFTER, RETRY_BUSY_KEY.to_string());

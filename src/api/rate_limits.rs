@@ -19,7 +19,7 @@ use crate::contract::UserId;
 /// Requests a minute; 0 switches a limit off.
 #[derive(Debug, Clone, Copy)]
 pub struct RateLimitSettings {
-    /// Operations that take credentials: by address, and by account.
+    /// Operations that take credentials or send mail: by address, and by account.
     pub auth_per_minute: u32,
     /// Refreshing a session: by address.
     pub refresh_per_minute: u32,
@@ -39,7 +39,8 @@ impl Bucket {
     /// The bucket of an operation.
     pub(super) fn of(operation: &str) -> Self {
         match operation {
-            "register" | "login" | "changePassword" => Self::Auth,
+            "register" | "login" | "changePassword" | "verifyEmail" | "resendVerification" | "forgotPassword"
+            | "resetPassword" => Self::Auth,
             "refreshSession" => Self::Refresh,
             _ => Self::Api,
         }

@@ -1,9 +1,13 @@
 //! The command line: one file per subcommand.
 
 mod healthcheck;
+mod jobs;
 mod migrate;
 mod openapi;
+mod process;
+mod seed;
 mod serve;
+mod worker;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -26,6 +30,15 @@ struct Arguments {
 enum Command {
     /// Serve the API (the default)
     Serve,
+    /// Run jobs, and do not serve
+    Worker,
+    /// List the jobs that are not done, or try them again
+    Jobs {
+        #[command(subcommand)]
+        action: jobs::Action,
+    },
+    /// Make demo users, projects and tasks; not in production
+    Seed,
     /// Bring the schema of the database up to date, or show how it stands
     Migrate {
         #[command(subcommand)]
@@ -61,6 +74,9 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match arguments.command {
             None | Some(Command::Serve) => serve::run(config).await,
+            Some(Command::Worker) => worker::run(config).await,
+            Some(Command::Jobs { action }) => jobs::run(&config, action).await,
+            Some(Command::Seed) => seed::run(config).await,
             Some(Command::Migrate { action }) => migrate::run(&config, action.unwrap_or_default()).await,
             Some(Command::Healthcheck) => healthcheck::run(&config).await,
             Some(Command::Openapi(arguments)) => openapi::run(&arguments),

@@ -1,42 +1,10 @@
 //! `pocket-tasks serve`: serves until it is told to stop.
 
-use anyhow::Context as _;
-use tokio_util::sync::CancellationToken;
-
-use crate::config::{AppEnv, Config};
-use crate::{app, telemetry};
+use super::process;
+use crate::app;
+use crate::config::Config;
 
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
-    telemetry::init(config.log_format, &config.log_filter);
-    let config = match config.env {
-        AppEnv::Development => {
-            config.with_development_secrets().context("keeping secrets for development in DATA_DIR")?
-        }
-        AppEnv::Production => config,
-    };
-    let shutdown = CancellationToken::new();
-    let stop = shutdown.clone();
-    tokio::spawn(async move {
-        match asked_to_stop().await {
-            Ok(()) => tracing::info!("asked to stop"),
-            Err(error) => tracing::error!(%error, "signals cannot be received"),
-        }
-        stop.cancel();
-    });
+    let (config, shutdown) = process::begin(config)?;
     app::serve(config, shutdown).await
-}
-
-#[cfg(unix)]
-async fn asked_to_stop() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        result = tokio::signal::ctrl_c() => result,
-    }
-}
-
-#[cfg(not(unix))]
-async fn asked_to_stop() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
 }

@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::api::{CorsPolicy, RateLimitSettings};
 use crate::database::Engine;
+use crate::mail::MailSettings;
 use reader::Reader;
 
 /// Where the program runs.
@@ -77,6 +78,12 @@ pub struct Config {
     pub trusted_proxy_hops: usize,
     /// `RATE_LIMIT_*_PER_MINUTE`
     pub rate_limits: RateLimitSettings,
+    /// `SMTP_URL`, `MAIL_FROM` and the folder for what is not sent.
+    pub mail: MailSettings,
+    /// `REQUIRE_EMAIL_VERIFICATION`
+    pub require_email_verification: bool,
+    /// `JOB_WORKERS`
+    pub job_workers: usize,
     /// `RETENTION_DAYS`
     pub retention: Duration,
     /// `REQUEST_TIMEOUT_SECONDS`
@@ -135,6 +142,7 @@ impl Config {
         let production = env == AppEnv::Production;
         let any = IpAddr::V4(if production { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST });
         let data_dir = PathBuf::from(read.text("DATA_DIR").unwrap_or_else(|| "data".to_owned()));
+        let smtp_url: Option<SecretString> = read.text("SMTP_URL").map(Into::into);
         let default_url = format!("sqlite://{}/pocket-tasks.db", data_dir.display());
         let config = Self {
             env,
@@ -158,6 +166,13 @@ impl Config {
                 refresh_per_minute: read.number("RATE_LIMIT_REFRESH_PER_MINUTE", 30, 0..=1_000_000),
                 api_per_minute: read.number("RATE_LIMIT_API_PER_MINUTE", 600, 0..=1_000_000),
             },
+            require_email_verification: read.flag("REQUIRE_EMAIL_VERIFICATION", smtp_url.is_some()),
+            mail: MailSettings {
+                smtp_url,
+                from: read.text("MAIL_FROM").unwrap_or_else(|| "Pocket Tasks <no-reply@localhost>".to_owned()),
+                folder: data_dir.join("mail"),
+            },
+            job_workers: read.number("JOB_WORKERS", 4, 0..=64),
             retention: read.seconds_of("RETENTION_DAYS", DAY, 30, 1..=3_650),
             request_timeout: read.seconds("REQUEST_TIMEOUT_SECONDS", 30, 1..=3_600),
             body_limit: read.number("BODY_LIMIT_BYTES", 1_048_576, 1_024..=1_073_741_824),
@@ -191,6 +206,11 @@ impl Config {
         let is_key = |key: &SecretString| STANDARD.decode(key.expose_secret()).is_ok_and(|key| key.len() == 32);
         if self.encryption_key.as_ref().is_some_and(|key| !is_key(key)) {
             problems.push("ENCRYPTION_KEY: it must be 32 bytes in base64".to_owned());
+        }
+        for (name, checked) in [("SMTP_URL", self.mail.check_server()), ("MAIL_FROM", self.mail.check_sender())] {
+            if let Err(problem) = checked {
+                problems.push(format!("{name}: {problem}"));
+            }
         }
         if let CorsPolicy::List(origins) = &self.cors
             && !origins.iter().all(|origin| is_origin(origin))

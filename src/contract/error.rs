@@ -31,6 +31,8 @@ pub enum ErrorCode {
     RefreshTokenReused,
     /// Not a member, or the role does not allow it.
     Forbidden,
+    /// The API token does not have the scope that this takes.
+    InsufficientScope,
     /// The project is archived and can only be read.
     ProjectArchived,
     /// Nothing is there, or it was deleted.
@@ -43,6 +45,8 @@ pub enum ErrorCode {
     RequestTimeout,
     /// An account with this e-mail exists.
     EmailTaken,
+    /// There are as many as there may be.
+    LimitReached,
     /// The first request with this `Idempotency-Key` still runs; see `Retry-After`.
     IdempotencyInProgress,
     /// The resource was changed since the version that `If-Match` names; `current` is how it is now.
@@ -53,6 +57,8 @@ pub enum ErrorCode {
     UnsupportedMediaType,
     /// This `Idempotency-Key` was used for another request.
     IdempotencyKeyReused,
+    /// The token from the mail is wrong, was used, or has expired.
+    InvalidToken,
     /// Too many requests; see `Retry-After`.
     RateLimited,
     /// The server failed; quote `request_id` when you report it.
@@ -75,16 +81,16 @@ impl ErrorCode {
             | Self::InvalidCredentials
             | Self::InvalidRefreshToken
             | Self::RefreshTokenReused => 401,
-            Self::Forbidden | Self::ProjectArchived => 403,
+            Self::Forbidden | Self::InsufficientScope | Self::ProjectArchived => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::NotAcceptable => 406,
             Self::RequestTimeout => 408,
-            Self::EmailTaken | Self::IdempotencyInProgress => 409,
+            Self::EmailTaken | Self::LimitReached | Self::IdempotencyInProgress => 409,
             Self::PreconditionFailed => 412,
             Self::PayloadTooLarge => 413,
             Self::UnsupportedMediaType => 415,
-            Self::IdempotencyKeyReused => 422,
+            Self::IdempotencyKeyReused | Self::InvalidToken => 422,
             Self::RateLimited => 429,
             Self::Internal => 500,
             Self::Unavailable => 503,
@@ -111,12 +117,14 @@ impl ErrorCode {
                 "The refresh token had been used before, so the session was ended; log in again."
             }
             Self::Forbidden => "You may not do this.",
+            Self::InsufficientScope => "The API token does not have the scope that this takes.",
             Self::ProjectArchived => "The project is archived; un-archive it to change anything in it.",
             Self::NotFound => "There is nothing at this address.",
             Self::MethodNotAllowed => "This address does not take this method; see the Allow header.",
             Self::NotAcceptable => "The response is application/json, which the Accept header does not allow.",
             Self::RequestTimeout => "The request body did not arrive in time.",
             Self::EmailTaken => "An account with this e-mail exists; log in instead.",
+            Self::LimitReached => "There are as many as there may be; remove one first.",
             Self::IdempotencyInProgress => {
                 "The first request with this Idempotency-Key still runs; try again after the seconds in Retry-After."
             }
@@ -128,6 +136,7 @@ impl ErrorCode {
                 "The request body must be sent as JSON; see Content-Type and Content-Encoding."
             }
             Self::IdempotencyKeyReused => "This Idempotency-Key was used for another request; make a new one.",
+            Self::InvalidToken => "The token is wrong, was used before, or has expired; ask for a new mail.",
             Self::RateLimited => "Too many requests; try again after the seconds in Retry-After.",
             Self::Internal => "Something went wrong on our side; quote the request_id when you report it.",
             Self::Unavailable => "The service is busy; try again after the seconds in Retry-After.",
@@ -150,17 +159,20 @@ impl ErrorCode {
             Self::InvalidRefreshToken => "INVALID_REFRESH_TOKEN",
             Self::RefreshTokenReused => "REFRESH_TOKEN_REUSED",
             Self::Forbidden => "FORBIDDEN",
+            Self::InsufficientScope => "INSUFFICIENT_SCOPE",
             Self::ProjectArchived => "PROJECT_ARCHIVED",
             Self::NotFound => "NOT_FOUND",
             Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
             Self::NotAcceptable => "NOT_ACCEPTABLE",
             Self::RequestTimeout => "REQUEST_TIMEOUT",
             Self::EmailTaken => "EMAIL_TAKEN",
+            Self::LimitReached => "LIMIT_REACHED",
             Self::IdempotencyInProgress => "IDEMPOTENCY_IN_PROGRESS",
             Self::PreconditionFailed => "PRECONDITION_FAILED",
             Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
             Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
             Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
+            Self::InvalidToken => "INVALID_TOKEN",
             Self::RateLimited => "RATE_LIMITED",
             Self::Internal => "INTERNAL",
             Self::Unavailable => "UNAVAILABLE",
@@ -169,7 +181,7 @@ impl ErrorCode {
     }
 
     /// Every code there is, in the order of their statuses.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::ValidationFailed,
         Self::MalformedJson,
         Self::InvalidCursor,
@@ -181,17 +193,20 @@ impl ErrorCode {
         Self::InvalidRefreshToken,
         Self::RefreshTokenReused,
         Self::Forbidden,
+        Self::InsufficientScope,
         Self::ProjectArchived,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::NotAcceptable,
         Self::RequestTimeout,
         Self::EmailTaken,
+        Self::LimitReached,
         Self::IdempotencyInProgress,
         Self::PreconditionFailed,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::IdempotencyKeyReused,
+        Self::InvalidToken,
         Self::RateLimited,
         Self::Internal,
         Self::Unavailable,

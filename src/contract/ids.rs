@@ -25,7 +25,8 @@ fn parse_hyphenated(text: &str) -> Option<Uuid> {
 macro_rules! id_types {
     ($($(#[$doc:meta])* $name:ident, $example:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(transparent)]
         pub struct $name(pub Uuid);
 
         impl $name {
@@ -115,6 +116,8 @@ id_types! {
     ProjectId, "01936f50-1c80-7e5c-b130-4d8e3f70ac03";
     /// The id of a task.
     TaskId, "01936f52-9d40-7f6d-a240-5e9f4081bd04";
+    /// The id of an API token.
+    ApiTokenId, "01936f54-2e60-707e-9350-6fa05192ce05";
 }
 
 #[cfg(test)]

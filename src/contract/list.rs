@@ -172,6 +172,8 @@ list_types! {
     TaskList of super::task::Task;
     /// A page of sessions.
     SessionInfoList of super::session::SessionInfo;
+    /// A page of API tokens.
+    ApiTokenList of super::api_token::ApiToken;
 }
 
 /// Where a list that is walked by cursors goes on.

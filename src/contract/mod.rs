@@ -4,6 +4,7 @@
 //! repositories speak all come from here. Rules that a schema can express stand in the types; what is written about a
 //! field here is read by API users. This module knows neither HTTP nor storage.
 
+pub mod api_token;
 pub mod error;
 pub mod health;
 pub mod ids;
@@ -18,5 +19,5 @@ pub mod text;
 pub mod time;
 pub mod user;
 
-pub use ids::{ProjectId, SessionId, TaskId, UserId};
+pub use ids::{ApiTokenId, ProjectId, SessionId, TaskId, UserId};
 pub use time::Timestamp;

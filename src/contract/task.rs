@@ -64,8 +64,8 @@ pub struct Task {
     pub labels: Vec<Label>,
     /// Where the task stands in its project: an opaque text, to be compared byte by byte.
     pub position: OrderKey,
-    /// The user who created the task.
-    pub created_by: UserId,
+    /// The user who created the task; null when the account is gone for good.
+    pub created_by: Option<UserId>,
     /// When the task was done; null unless its status is `done`.
     pub completed_at: Option<Timestamp>,
     /// When the task was put into the trash; null unless it is there.
@@ -93,7 +93,7 @@ impl Example for Task {
             assignee_id: new.assignee_id,
             labels: new.labels,
             position: OrderKey::example(),
-            created_by: UserId::example(),
+            created_by: Some(UserId::example()),
             completed_at: None,
             deleted_at: None,
             version: 1,

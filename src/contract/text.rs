@@ -159,6 +159,12 @@ text_types! {
     PasswordAttempt { trim: false, format: "password", min_length: 1_usize, max_length: 72_usize, pattern: LINE_PATTERN, example: "correct horse battery" }
     /// A refresh token as it was given out.
     RefreshToken { trim: false, min_length: 1_usize, max_length: 512_usize, pattern: LINE_PATTERN, example: "rt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
+    /// The name of an API token, for its owner.
+    ApiTokenName { trim: true, min_length: 1_usize, max_length: 100_usize, pattern: NAME_PATTERN, example: "Backup script" }
+    /// An API token as it was given out.
+    ApiTokenSecret { trim: false, example: "pt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
+    /// A token that was sent by mail.
+    MailToken { trim: false, min_length: 1_usize, max_length: 512_usize, pattern: LINE_PATTERN, example: "mt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
     /// A signed JSON Web Token (RFC 7519).
     AccessToken { trim: false, example: "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTkzNmY0ZSJ9.c2lnbmF0dXJl" }
     /// What a client says it is (RFC 9110, section 10.1.5).
@@ -175,6 +181,9 @@ text_types! {
 
 debug_without_text!(
     AccessToken,
+    ApiTokenName,
+    ApiTokenSecret,
+    MailToken,
     UserAgent,
     Cursor,
     OrderKey,

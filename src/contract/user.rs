@@ -3,7 +3,7 @@
 use poem_openapi::Object;
 use poem_openapi::types::Example;
 
-use super::text::{Email, Password, PasswordAttempt, PersonName, TimeZone};
+use super::text::{Email, MailToken, Password, PasswordAttempt, PersonName, TimeZone};
 use super::{Timestamp, UserId};
 
 /// A person with an account.
@@ -20,7 +20,8 @@ pub struct User {
     pub timezone: TimeZone,
     /// Whether the user wants the weekly digest by e-mail.
     pub weekly_digest: bool,
-    /// Whether the address was proved to be the user's. Where no mail server is configured it counts as proved.
+    /// Whether the address was proved to be the user's. Where no proof is asked for, as without a mail server, it
+    /// counts as proved.
     pub email_verified: bool,
     /// Counts the changes of this resource, from 1.
     #[oai(validator(minimum(value = "1")))]
@@ -112,4 +113,30 @@ impl Example for ChangePassword {
             new_password: Password::trusted("even more correct horses"),
         }
     }
+}
+
+/// What it takes to prove an address.
+#[derive(Debug, Clone, Object)]
+#[oai(deny_unknown_fields)]
+pub struct VerifyEmail {
+    /// The token from the mail, which is good for 24 hours and once.
+    pub token: MailToken,
+}
+
+/// What it takes to ask for another password.
+#[derive(Debug, Clone, Object)]
+#[oai(deny_unknown_fields)]
+pub struct ForgotPassword {
+    /// The address of the account.
+    pub email: Email,
+}
+
+/// What it takes to set another password without knowing the current one.
+#[derive(Debug, Clone, Object)]
+#[oai(deny_unknown_fields)]
+pub struct ResetPassword {
+    /// The token from the mail, which is good for an hour and once.
+    pub token: MailToken,
+    /// The password from now on: at least 8 characters and at most 72 bytes of UTF-8.
+    pub password: Password,
 }

@@ -4,9 +4,11 @@
 //! writes, in `IMMEDIATE` transactions, and a pool of others reads: with a plain pool, concurrent writers fail at once,
 //! and no busy timeout helps. On PostgreSQL both are the same pool.
 
+mod bell;
 mod connect;
 mod entities;
 mod idempotency;
+mod jobs;
 mod projects;
 mod rows;
 mod schema;
@@ -15,8 +17,12 @@ mod task_filter;
 mod task_lists;
 mod tasks;
 mod text;
+mod tokens;
+mod upkeep;
 mod users;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,9 +34,10 @@ use sea_orm::{
 
 use crate::contract::list::Direction;
 use crate::repositories::{
-    IdempotencyRepository, ProjectRepository, Repositories, SessionRepository, Store, StoreError, TaskRepository,
-    Transaction, UserRepository,
+    ApiTokenRepository, IdempotencyRepository, JobRepository, MailTokenRepository, ProjectRepository, QueueRepository,
+    Repositories, SessionRepository, Store, StoreError, TaskRepository, Transaction, UpkeepRepository, UserRepository,
 };
+use bell::Bell;
 pub use connect::{Engine, Settings};
 pub use schema::Migration;
 
@@ -44,6 +51,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct SeaStore {
     reader: SeaRepositories<DatabaseConnection>,
     writer: DatabaseConnection,
+    bell: Arc<Bell>,
 }
 
 impl SeaStore {
@@ -53,7 +61,11 @@ impl SeaStore {
         if settings.migrate {
             schema::migrate(&writer).await?;
         }
-        Ok(Self { reader: SeaRepositories(reader), writer })
+        let bell = match writer.get_database_backend() {
+            DbBackend::Postgres => Bell::on_postgres(writer.clone(), settings.url.clone()),
+            _ => Bell::new(),
+        };
+        Ok(Self { reader: SeaRepositories(reader), writer, bell: Arc::new(bell) })
     }
 
     /// The changes of the schema that this program knows, and whether each was made.
@@ -94,7 +106,15 @@ impl Store for SeaStore {
         };
         #[expect(clippy::disallowed_methods, reason = "the one place where transactions begin")]
         let transaction = self.writer.begin_with_options(options).await?;
-        Ok(Box::new(SeaRepositories(transaction)))
+        Ok(Box::new(SeaTransaction {
+            repositories: SeaRepositories(transaction),
+            promises: AtomicBool::new(false),
+            bell: Arc::clone(&self.bell),
+        }))
+    }
+
+    async fn jobs_committed(&self) {
+        self.bell.heard().await;
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -142,12 +162,72 @@ impl<C: ConnectionTrait + Send + Sync> Repositories for SeaRepositories<C> {
     fn idempotency(&self) -> &dyn IdempotencyRepository {
         self
     }
+
+    fn mail_tokens(&self) -> &dyn MailTokenRepository {
+        self
+    }
+
+    fn api_tokens(&self) -> &dyn ApiTokenRepository {
+        self
+    }
+
+    fn jobs(&self) -> &dyn JobRepository {
+        self
+    }
+
+    fn queue(&self) -> &dyn QueueRepository {
+        self
+    }
+
+    fn upkeep(&self) -> &dyn UpkeepRepository {
+        self
+    }
+}
+
+/// A transaction that wakes workers with its commit, if it promises jobs.
+struct SeaTransaction {
+    repositories: SeaRepositories<DatabaseTransaction>,
+    promises: AtomicBool,
+    bell: Arc<Bell>,
+}
+
+macro_rules! within_transaction {
+    ($($name:ident: $trait:ident),* $(,)?) => {
+        impl Repositories for SeaTransaction {
+            $(
+                fn $name(&self) -> &dyn $trait {
+                    &self.repositories
+                }
+            )*
+
+            fn jobs(&self) -> &dyn JobRepository {
+                self.promises.store(true, Ordering::Relaxed);
+                &self.repositories
+            }
+        }
+    };
+}
+
+within_transaction! {
+    users: UserRepository,
+    sessions: SessionRepository,
+    projects: ProjectRepository,
+    tasks: TaskRepository,
+    idempotency: IdempotencyRepository,
+    mail_tokens: MailTokenRepository,
+    api_tokens: ApiTokenRepository,
+    queue: QueueRepository,
+    upkeep: UpkeepRepository,
 }
 
 #[async_trait]
-impl Transaction for SeaRepositories<DatabaseTransaction> {
+impl Transaction for SeaTransaction {
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        Ok(self.0.commit().await?)
+        self.repositories.0.commit().await?;
+        if self.promises.load(Ordering::Relaxed) {
+            self.bell.ring();
+        }
+        Ok(())
     }
 }
 

@@ -154,6 +154,18 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
         Ok(())
     }
 
+    async fn recalculate_completion(&self, id: ProjectId) -> Result<(), StoreError> {
+        // The counts as they are when nobody else changes them: PostgreSQL reads the row anew after the wait for it.
+        let (total, done) = (Expr::col(project::Column::TaskTotal), Expr::col(project::Column::TaskDone));
+        let share = Expr::case(total.clone().eq(0), 0).finally(done.mul(100).div(total));
+        project::Entity::update_many()
+            .col_expr(project::Column::CompletionPercentage, share.into())
+            .filter(project::Column::Id.eq(id.0))
+            .exec(&self.0)
+            .await?;
+        Ok(())
+    }
+
     async fn find_role(&self, id: ProjectId, user: UserId) -> Result<Option<Role>, StoreError> {
         let key: (Uuid, Uuid) = (id.0, user.0);
         let row = member::Entity::find_by_id(key).one(&self.0).await?;

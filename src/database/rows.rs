@@ -11,7 +11,7 @@ use crate::contract::text::{
 };
 use crate::contract::user::User;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
-use crate::repositories::StoreError;
+use crate::repositories::{MailPurpose, StoreError};
 
 /// The words by which an enum is stored, in both directions.
 macro_rules! stored_words {
@@ -31,6 +31,14 @@ macro_rules! stored_words {
 
 stored_words!(role_word, role, Role { Owner = "owner", Editor = "editor", Viewer = "viewer" });
 stored_words!(status_word, status, TaskStatus { Todo = "todo", InProgress = "in_progress", Done = "done" });
+
+/// The word by which a purpose is stored.
+pub(super) const fn purpose_word(value: MailPurpose) -> &'static str {
+    match value {
+        MailPurpose::Verification => "verification",
+        MailPurpose::Reset => "reset",
+    }
+}
 
 /// Priorities are stored as numbers, because they are sorted by.
 pub(super) const fn priority_number(value: TaskPriority) -> i16 {
@@ -76,6 +84,8 @@ pub(super) fn user_changes(user: &User) -> user::ActiveModel {
         email: NotSet,
         password_hash: NotSet,
         created_at: NotSet,
+        deleted_at: NotSet,
+        next_digest_at: NotSet,
         name: Set(user.name.to_string()),
         timezone: Set(user.timezone.to_string()),
         weekly_digest: Set(user.weekly_digest),
@@ -91,12 +101,13 @@ pub(super) fn new_user(user: &User, password_hash: &str) -> user::ActiveModel {
         email: Set(user.email.to_string()),
         password_hash: Set(password_hash.to_owned()),
         created_at: Set(user.created_at.0),
+        deleted_at: Set(None),
+        next_digest_at: Set(None),
         ..user_changes(user)
     }
 }
 
 pub(super) fn project(row: project::Model, role: Option<Role>) -> Project {
-    let task_counts = TaskCounts { total: row.task_total, done: row.task_done };
     Project {
         id: ProjectId(row.id),
         name: ProjectName::trusted(row.name),
@@ -106,8 +117,8 @@ pub(super) fn project(row: project::Model, role: Option<Role>) -> Project {
         owner_id: UserId(row.owner_id),
         role,
         deleted_at: row.deleted_at.map(Timestamp),
-        task_counts,
-        completion_percentage: task_counts.completion_percentage(),
+        task_counts: TaskCounts { total: row.task_total, done: row.task_done },
+        completion_percentage: row.completion_percentage,
         version: row.version,
         created_at: Timestamp(row.created_at),
         updated_at: Timestamp(row.updated_at),
@@ -122,6 +133,9 @@ pub(super) fn project_changes(project: &Project) -> project::ActiveModel {
         task_total: NotSet,
         task_done: NotSet,
         last_position: NotSet,
+        completion_percentage: NotSet,
+        // Whoever takes it out of the trash, or puts it there, has another reason now.
+        deleted_with_owner: Set(false),
         owner_id: Set(project.owner_id.0),
         name: Set(project.name.to_string()),
         name_key: Set(fold(&project.name)),
@@ -142,6 +156,7 @@ pub(super) fn new_project(project: &Project) -> project::ActiveModel {
         task_total: Set(project.task_counts.total),
         task_done: Set(project.task_counts.done),
         last_position: Set(String::new()),
+        completion_percentage: Set(project.completion_percentage),
         ..project_changes(project)
     }
 }
@@ -158,7 +173,7 @@ pub(super) fn task(row: task::Model) -> Result<Task, StoreError> {
         assignee_id: row.assignee_id.map(UserId),
         labels: row.labels.split(',').filter(|label| !label.is_empty()).map(Label::trusted).collect(),
         position: OrderKey::trusted(row.position),
-        created_by: UserId(row.created_by),
+        created_by: row.created_by.map(UserId),
         completed_at: row.completed_at.map(Timestamp),
         deleted_at: row.deleted_at.map(Timestamp),
         version: row.version,
@@ -195,7 +210,7 @@ pub(super) fn task_changes(task: &Task) -> task::ActiveModel {
 pub(super) fn new_task(task: &Task) -> task::ActiveModel {
     task::ActiveModel {
         id: Set(task.id.0),
-        created_by: Set(task.created_by.0),
+        created_by: Set(task.created_by.map(|id| id.0)),
         created_at: Set(task.created_at.0),
         ..task_changes(task)
     }

@@ -109,14 +109,20 @@ impl<C: ConnectionTrait + Send + Sync> SessionRepository for SeaRepositories<C> 
         Ok(result.rows_affected == 1)
     }
 
-    async fn end_others(&self, user: UserId, keep: SessionId, at: Timestamp) -> Result<Vec<SessionId>, StoreError> {
-        let rows = session::Entity::update_many()
+    async fn end_all(
+        &self,
+        user: UserId,
+        keep: Option<SessionId>,
+        at: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let mut ending = session::Entity::update_many()
             .col_expr(session::Column::EndedAt, Expr::value(at.0))
             .filter(session::Column::UserId.eq(user.0))
-            .filter(session::Column::Id.ne(keep.0))
-            .filter(session::Column::EndedAt.is_null())
-            .exec_with_returning(&self.0)
-            .await?;
+            .filter(session::Column::EndedAt.is_null());
+        if let Some(keep) = keep {
+            ending = ending.filter(session::Column::Id.ne(keep.0));
+        }
+        let rows = ending.exec_with_returning(&self.0).await?;
         Ok(rows.into_iter().map(|row| SessionId(row.id)).collect())
     }
 

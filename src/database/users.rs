@@ -1,9 +1,11 @@
 //! Accounts.
 
 use async_trait::async_trait;
-use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, OnConflict};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
 
+use super::entities::project;
 use super::entities::user::{Column, Entity, Model};
 use super::{SeaRepositories, rows};
 use crate::contract::user::User;
@@ -11,8 +13,8 @@ use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Credentials, StoreError, UserRepository};
 
 fn credentials(row: Model) -> Credentials {
-    let password_hash = row.password_hash.clone();
-    Credentials { user: rows::user(row), password_hash }
+    let (password_hash, deleted_at) = (row.password_hash.clone(), row.deleted_at.map(Timestamp));
+    Credentials { user: rows::user(row), password_hash, deleted_at }
 }
 
 #[async_trait]
@@ -21,8 +23,10 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
         Ok(Entity::find_by_id(id.0).one(&self.0).await?.map(rows::user))
     }
 
-    async fn lock(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        Ok(Entity::find_by_id(id.0).lock_exclusive().one(&self.0).await?.map(rows::user))
+    async fn lock(&self, id: UserId) -> Result<Option<Credentials>, StoreError> {
+        // Not against those who only refer to the user, as whoever makes a task does: they may hold what this waits for.
+        let user = Entity::find_by_id(id.0).lock(LockType::NoKeyUpdate).one(&self.0).await?;
+        Ok(user.map(credentials))
     }
 
     async fn find_credentials(&self, id: UserId) -> Result<Option<Credentials>, StoreError> {
@@ -39,6 +43,62 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
             .exec_without_returning(&self.0)
             .await?;
         Ok(inserted == 1)
+    }
+
+    async fn set_deleted(&self, id: UserId, deleted_at: Option<Timestamp>, now: Timestamp) -> Result<(), StoreError> {
+        let (was_deleted, with_owner) = match deleted_at {
+            Some(_) => (project::Column::DeletedAt.is_null(), true),
+            None => (project::Column::DeletedWithOwner.eq(true), false),
+        };
+        let affected = project::Column::OwnerId.eq(id.0).and(was_deleted);
+        // In the order in which everybody locks projects.
+        let locked: Vec<Uuid> = project::Entity::find()
+            .select_only()
+            .column(project::Column::Id)
+            .filter(affected.clone())
+            .order_by_asc(project::Column::Id)
+            .lock_exclusive()
+            .into_tuple()
+            .all(&self.0)
+            .await?;
+        if !locked.is_empty() {
+            project::Entity::update_many()
+                .col_expr(project::Column::DeletedAt, Expr::value(deleted_at.map(|at| at.0)))
+                .col_expr(project::Column::DeletedWithOwner, Expr::value(with_owner))
+                .col_expr(project::Column::Version, Expr::col(project::Column::Version).add(1))
+                .col_expr(project::Column::UpdatedAt, Expr::value(now.0))
+                .filter(affected)
+                .exec(&self.0)
+                .await?;
+        }
+        Entity::update_many()
+            .col_expr(Column::DeletedAt, Expr::value(deleted_at.map(|at| at.0)))
+            .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+            .col_expr(Column::UpdatedAt, Expr::value(now.0))
+            .filter(Column::Id.eq(id.0))
+            .exec(&self.0)
+            .await?;
+        Ok(())
+    }
+
+    async fn schedule_digest(&self, id: UserId, at: Option<Timestamp>) -> Result<(), StoreError> {
+        Entity::update_many()
+            .col_expr(Column::NextDigestAt, Expr::value(at.map(|at| at.0)))
+            .filter(Column::Id.eq(id.0))
+            .exec(&self.0)
+            .await?;
+        Ok(())
+    }
+
+    async fn list_due_digests(&self, now: Timestamp, limit: u64) -> Result<Vec<(User, Timestamp)>, StoreError> {
+        let due = Entity::find()
+            .filter(Column::NextDigestAt.lte(now.0))
+            .order_by_asc(Column::NextDigestAt)
+            .order_by_asc(Column::Id)
+            .limit(limit);
+        let rows = due.all(&self.0).await?;
+        let due = rows.into_iter().filter_map(|row| Some((row.next_digest_at.map(Timestamp)?, rows::user(row))));
+        Ok(due.map(|(at, user)| (user, at)).collect())
     }
 
     async fn update(&self, user: &User) -> Result<(), StoreError> {

@@ -6,19 +6,25 @@
 //! changing until the end of the transaction, `list` gives a page, `add` and `update` write one row.
 
 mod idempotency;
+mod jobs;
 mod projects;
 mod sessions;
 mod tasks;
+mod tokens;
+mod upkeep;
 mod users;
 
 use async_trait::async_trait;
 
 pub use idempotency::{Claim, IdempotencyRepository, KeyedRequest, StoredAnswer};
+pub use jobs::{Job, JobRecord, JobRepository, JobState, Lease, LeasedJob, QueueRepository, Unique};
 pub use projects::{LockedProject, ProjectFilter, ProjectRepository};
 pub use sessions::{NewRefreshToken, NewSession, RefreshTokenRecord, SessionRecord, SessionRepository};
 pub use tasks::{
     Assignee, ProjectTasks, SortKey, SortValue, Stretch, TaskFilter, TaskInProject, TaskRepository, VisibleTasks, Walk,
 };
+pub use tokens::{ApiTokenRecord, ApiTokenRepository, MailPurpose, MailTokenRepository};
+pub use upkeep::{Litter, UpkeepRepository};
 pub use users::{Credentials, UserRepository};
 
 /// Where everything is kept.
@@ -29,6 +35,10 @@ pub trait Store: Send + Sync {
 
     /// Opens a transaction; dropping it rolls back.
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;
+
+    /// Waits until a job may have become due without anybody here knowing: one was committed, by this process or another
+    /// one. What was committed between two calls counts for the second.
+    async fn jobs_committed(&self);
 
     /// Finds out whether the database answers and its schema is the one this program knows.
     async fn check(&self) -> Result<(), StoreError>;
@@ -46,6 +56,16 @@ pub trait Repositories: Send + Sync {
     fn tasks(&self) -> &dyn TaskRepository;
     /// Keys by which requests can be repeated.
     fn idempotency(&self) -> &dyn IdempotencyRepository;
+    /// Tokens that were sent by mail.
+    fn mail_tokens(&self) -> &dyn MailTokenRepository;
+    /// API tokens.
+    fn api_tokens(&self) -> &dyn ApiTokenRepository;
+    /// Promises of jobs. Whoever asks for them in a transaction wakes the workers with its commit.
+    fn jobs(&self) -> &dyn JobRepository;
+    /// The queue, as workers and operators see it.
+    fn queue(&self) -> &dyn QueueRepository;
+    /// Removing for good.
+    fn upkeep(&self) -> &dyn UpkeepRepository;
 }
 
 /// Repositories whose changes become visible together, or not at all.

@@ -64,6 +64,9 @@ pub trait ProjectRepository: Send + Sync {
         last_position: Option<&str>,
     ) -> Result<(), StoreError>;
 
+    /// Computes how much of a project is done from its counts.
+    async fn recalculate_completion(&self, id: ProjectId) -> Result<(), StoreError>;
+
     /// The role of a user in a project.
     async fn find_role(&self, id: ProjectId, user: UserId) -> Result<Option<Role>, StoreError>;
 }

@@ -87,8 +87,9 @@ pub trait SessionRepository: Send + Sync {
     /// Ends a session; `false` when it had ended before.
     async fn end(&self, id: SessionId, at: Timestamp) -> Result<bool, StoreError>;
 
-    /// Ends all sessions of a user but one, and says which.
-    async fn end_others(&self, user: UserId, keep: SessionId, at: Timestamp) -> Result<Vec<SessionId>, StoreError>;
+    /// Ends all sessions of a user, but perhaps one, and says which.
+    async fn end_all(&self, user: UserId, keep: Option<SessionId>, at: Timestamp)
+    -> Result<Vec<SessionId>, StoreError>;
 
     /// The sessions that were ended at or after `since`.
     async fn list_ended(&self, since: Timestamp) -> Result<Vec<SessionId>, StoreError>;

@@ -6,13 +6,15 @@ use super::StoreError;
 use crate::contract::user::User;
 use crate::contract::{Timestamp, UserId};
 
-/// A user, with what a password is compared with.
-#[derive(Clone)]
+/// A user, with what a password is compared with. It has no `Debug`, so that no log shows the hash.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The user.
     pub user: User,
     /// The hash of the password, in the format of bcrypt.
     pub password_hash: String,
+    /// When the account was put into the trash.
+    pub deleted_at: Option<Timestamp>,
 }
 
 /// Accounts.
@@ -22,7 +24,7 @@ pub trait UserRepository: Send + Sync {
     async fn find(&self, id: UserId) -> Result<Option<User>, StoreError>;
 
     /// The user with this id, locked until the end of the transaction.
-    async fn lock(&self, id: UserId) -> Result<Option<User>, StoreError>;
+    async fn lock(&self, id: UserId) -> Result<Option<Credentials>, StoreError>;
 
     /// The credentials of the user with this id.
     async fn find_credentials(&self, id: UserId) -> Result<Option<Credentials>, StoreError>;
@@ -32,6 +34,16 @@ pub trait UserRepository: Send + Sync {
 
     /// Adds a user; `false` when the address is taken.
     async fn add(&self, user: &User, password_hash: &str) -> Result<bool, StoreError>;
+
+    /// Puts an account into the trash or takes it out, and with it the projects of its owner that are not there for
+    /// another reason. Their versions go up.
+    async fn set_deleted(&self, id: UserId, deleted_at: Option<Timestamp>, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Notes when the next digest of a user is due; `None`: never.
+    async fn schedule_digest(&self, id: UserId, at: Option<Timestamp>) -> Result<(), StoreError>;
+
+    /// Some users whose digest is due at `now`, with the moment that it was due, the oldest first.
+    async fn list_due_digests(&self, now: Timestamp, limit: u64) -> Result<Vec<(User, Timestamp)>, StoreError>;
 
     /// Writes what can change about a user.
     async fn update(&self, user: &User) -> Result<(), StoreError>;

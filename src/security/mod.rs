@@ -5,14 +5,14 @@
 
 mod access_tokens;
 mod ended_sessions;
+mod opaque_tokens;
 mod passwords;
-mod refresh_tokens;
 mod sealing;
 mod signing;
 
 pub use access_tokens::{AccessTokens, Claims, TokenError};
 pub use ended_sessions::EndedSessions;
+pub use opaque_tokens::{OpaqueToken, TokenHash, TokenKind};
 pub use passwords::{PasswordError, Passwords};
-pub use refresh_tokens::{OpaqueToken, TokenHash};
 pub use sealing::{SealError, Sealer};
 pub use signing::Signer;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::error::Error;
-use super::{Caller, Shared};
+use super::{Caller, Credential, Shared};
 use crate::contract::session::{Session, TokenType};
 use crate::contract::text::{AccessToken, Email, RefreshToken};
 use crate::contract::user::{Login, Register, User};
 use crate::contract::{SessionId, Timestamp, UserId};
-use crate::repositories::{NewRefreshToken, NewSession, RefreshTokenRecord, Transaction};
-use crate::security::{Claims, OpaqueToken, TokenError};
+use crate::repositories::{Job, NewRefreshToken, NewSession, RefreshTokenRecord, Transaction};
+use crate::security::{Claims, OpaqueToken, TokenError, TokenKind};
 
 /// How many tokens a chain of successors is followed, which grows by one with each use within the grace.
 const LONGEST_CHAIN: usize = 32;
@@ -45,8 +45,7 @@ impl Accounts {
             name: new.name,
             timezone: new.timezone,
             weekly_digest: new.weekly_digest,
-            // No mail can be sent yet, so none can prove an address.
-            email_verified: true,
+            email_verified: !self.0.policy.require_verification,
             version: 1,
             created_at: now,
             updated_at: now,
@@ -55,10 +54,17 @@ impl Accounts {
         if !transaction.users().add(&user, &password_hash).await? {
             return Err(Error::EmailTaken);
         }
+        self.0.schedule_digest(&*transaction, &user, now).await?;
+        transaction.jobs().enqueue(&Job::WelcomeEmail { user: user.id }, now, now).await?;
+        if !user.email_verified {
+            transaction.jobs().enqueue(&Job::VerificationEmail { user: user.id }, now, now).await?;
+        }
         self.begin_session(transaction, user, device, now).await
     }
 
     /// Begins a session for who knows the password. The answer for an unknown e-mail is the same, and as slow.
+    ///
+    /// An account that is in the trash comes back, with all that went there with it.
     pub async fn log_in(&self, login: Login, device: Device) -> Result<Session, Error> {
         let credentials = self.0.store.read().users().find_credentials_by_email(&lower_case(&login.email)).await?;
         let hash = credentials.as_ref().map(|credentials| credentials.password_hash.clone());
@@ -67,12 +73,23 @@ impl Accounts {
         let transaction = self.0.store.begin().await?;
         // The password may have been changed while it was compared. Who changes it ends the sessions that are there,
         // so this one must be there before, or not begin: whoever comes second waits for the lock.
-        let user = transaction.users().lock(credentials.user.id).await?.ok_or(Error::InvalidCredentials)?;
-        let current = transaction.users().find_credentials(user.id).await?;
-        if current.is_none_or(|current| current.password_hash != credentials.password_hash) {
+        let current = transaction.users().lock(credentials.user.id).await?.ok_or(Error::InvalidCredentials)?;
+        if current.password_hash != credentials.password_hash {
             return Err(Error::InvalidCredentials);
         }
-        self.begin_session(transaction, user, device, self.0.clock.now()).await
+        let now = self.0.clock.now();
+        let user = match current.deleted_at {
+            None => current.user,
+            Some(at) if at > self.0.trash_since() => {
+                transaction.users().set_deleted(current.user.id, None, now).await?;
+                let user = transaction.users().find(current.user.id).await?.ok_or(Error::InvalidCredentials)?;
+                self.0.schedule_digest(&*transaction, &user, now).await?;
+                user
+            }
+            // It is about to be removed for good.
+            Some(_) => return Err(Error::InvalidCredentials),
+        };
+        self.begin_session(transaction, user, device, now).await
     }
 
     /// Exchanges a refresh token for the next one, and a new access token.
@@ -80,7 +97,7 @@ impl Accounts {
     /// For a short grace a used token answers with the same successor, because two tabs may use it at once. Later it
     /// can only be a thief's or its victim's: the session is ended.
     pub async fn refresh(&self, token: &RefreshToken) -> Result<Session, Error> {
-        let mut token = OpaqueToken::parse(token).ok_or(Error::InvalidRefreshToken)?;
+        let mut token = OpaqueToken::parse(TokenKind::Refresh, token).ok_or(Error::InvalidRefreshToken)?;
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
         for _ in 0..LONGEST_CHAIN {
@@ -89,7 +106,7 @@ impl Accounts {
                 .filter(|record| record.expires_at > now && record.session_ended_at.is_none())
                 .ok_or(Error::InvalidRefreshToken)?;
             match (record.spent_at, &record.sealed_successor) {
-                (Some(spent), Some(sealed)) if spent.plus(self.0.durations.refresh_grace) > now => {
+                (Some(spent), Some(sealed)) if spent.plus(self.0.policy.refresh_grace) > now => {
                     let successor = token.open(sealed).ok_or(Error::InvalidRefreshToken)?;
                     let known = transaction.sessions().lock_refresh_token(&successor.hash()).await?;
                     if known.is_some_and(|next| next.spent_at.is_none()) {
@@ -115,12 +132,13 @@ impl Accounts {
 
     /// Ends the session of the caller.
     pub async fn log_out(&self, caller: Caller) -> Result<(), Error> {
+        let session = caller.require_session()?;
         let transaction = self.0.store.begin().await?;
-        self.end_in(transaction, caller.session, self.0.clock.now()).await
+        self.end_in(transaction, session, self.0.clock.now()).await
     }
 
     /// Finds out who sent an access token, without asking storage.
-    pub fn authenticate(&self, token: &str) -> Result<Caller, Error> {
+    pub(super) fn authenticate(&self, token: &str) -> Result<Caller, Error> {
         let Claims { user, session } =
             self.0.tokens.verify(token, self.0.clock.now()).map_err(|error| match error {
                 TokenError::Unreadable => Error::Unauthenticated,
@@ -129,7 +147,7 @@ impl Accounts {
         if self.0.ended_sessions.contains(session) {
             return Err(Error::TokenRevoked);
         }
-        Ok(Caller { user, session })
+        Ok(Caller { user, by: Credential::Session(session) })
     }
 
     /// Learns of the sessions that were ended before this process started, or by another one.
@@ -158,7 +176,7 @@ impl Accounts {
             user_id: user.id,
             user_agent: device.user_agent,
             created_at: now,
-            expires_at: now.plus(self.0.durations.refresh_token),
+            expires_at: now.plus(self.0.policy.refresh_token),
         };
         transaction.sessions().add(&session).await?;
         let refresh_token = self.give_out(&*transaction, session.id, now).await?;
@@ -173,8 +191,8 @@ impl Accounts {
         session_id: SessionId,
         now: Timestamp,
     ) -> Result<OpaqueToken, Error> {
-        let token = OpaqueToken::generate().map_err(|error| Error::Token(Box::new(error)))?;
-        let expires_at = now.plus(self.0.durations.refresh_token);
+        let token = new_token()?;
+        let expires_at = now.plus(self.0.policy.refresh_token);
         let new = NewRefreshToken { hash: token.hash(), session_id, created_at: now, expires_at };
         transaction.sessions().add_refresh_token(&new).await?;
         Ok(token)
@@ -187,7 +205,7 @@ impl Accounts {
         refresh_token: &OpaqueToken,
         now: Timestamp,
     ) -> Result<Session, Error> {
-        let expires_at = now.plus(self.0.durations.refresh_token);
+        let expires_at = now.plus(self.0.policy.refresh_token);
         transaction.sessions().touch(record.session_id, now, expires_at).await?;
         let user = transaction.users().find(record.user_id).await?.ok_or(Error::InvalidRefreshToken)?;
         transaction.commit().await?;
@@ -208,12 +226,17 @@ impl Accounts {
             access_token: AccessToken::trusted(access_token),
             token_type: TokenType::Bearer,
             expires_in: self.0.tokens.ttl().as_secs(),
-            refresh_token: RefreshToken::trusted(refresh_token.reveal()),
+            refresh_token: RefreshToken::trusted(refresh_token.reveal(TokenKind::Refresh)),
         })
     }
 }
 
+/// A token that nobody can guess.
+pub(super) fn new_token() -> Result<OpaqueToken, Error> {
+    OpaqueToken::generate().map_err(|error| Error::Token(Box::new(error)))
+}
+
 /// Addresses are the same when they differ in case only.
-fn lower_case(email: &Email) -> Email {
+pub(super) fn lower_case(email: &Email) -> Email {
     Email::trusted(email.to_lowercase())
 }

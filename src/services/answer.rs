@@ -49,6 +49,12 @@ impl<T: ToJSON> Answer<T> {
     pub fn result(result: &T) -> Self {
         Self::new(200, None, None, Some(result.to_json_string()))
     }
+
+    /// What is no resource, as it was made.
+    #[must_use]
+    pub fn issued(result: &T, address: String) -> Self {
+        Self::new(201, Some(address), None, Some(result.to_json_string()))
+    }
 }
 
 impl Answer<()> {

@@ -1,5 +1,6 @@
 //! Why a service did not do what it was asked: a closed list, each with its stable code.
 
+use crate::contract::api_token::Scope;
 use crate::contract::error::{Detail, DetailCode, ErrorCode, Place};
 use crate::contract::project::Role;
 use crate::contract::resource::Current;
@@ -50,6 +51,21 @@ pub enum Error {
     /// It belongs to somebody else.
     #[error("it belongs to somebody else")]
     NotYours,
+    /// The API token does not have this scope.
+    #[error("the API token lacks the scope {}", .0.as_str())]
+    InsufficientScope(Scope),
+    /// A person must do it, who is logged in.
+    #[error("an API token may not do it")]
+    SessionRequired,
+    /// The API token was ended.
+    #[error("the API token was revoked")]
+    ApiTokenRevoked,
+    /// A token that was sent by mail is wrong, was used, or has expired.
+    #[error("an invalid token from a mail")]
+    InvalidToken,
+    /// There are as many as there may be; of what.
+    #[error("too many {0}")]
+    LimitReached(&'static str),
     /// The project can only be read.
     #[error("the project is archived")]
     ProjectArchived,
@@ -147,11 +163,14 @@ impl Error {
             Self::InOperation(_, error) => error.code(),
             Self::Unauthenticated => ErrorCode::Unauthenticated,
             Self::TokenExpired => ErrorCode::TokenExpired,
-            Self::TokenRevoked => ErrorCode::TokenRevoked,
+            Self::TokenRevoked | Self::ApiTokenRevoked => ErrorCode::TokenRevoked,
             Self::InvalidCredentials => ErrorCode::InvalidCredentials,
             Self::InvalidRefreshToken => ErrorCode::InvalidRefreshToken,
             Self::RefreshTokenReused => ErrorCode::RefreshTokenReused,
-            Self::NotAMember | Self::RoleTooLow { .. } | Self::NotYours => ErrorCode::Forbidden,
+            Self::NotAMember | Self::RoleTooLow { .. } | Self::NotYours | Self::SessionRequired => ErrorCode::Forbidden,
+            Self::InsufficientScope(_) => ErrorCode::InsufficientScope,
+            Self::InvalidToken => ErrorCode::InvalidToken,
+            Self::LimitReached(_) => ErrorCode::LimitReached,
             Self::ProjectArchived => ErrorCode::ProjectArchived,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::EmailTaken => ErrorCode::EmailTaken,
@@ -185,6 +204,12 @@ impl Error {
                 };
                 format!("{needed}; you are {}.", role_in_words(*given))
             }
+            Self::InsufficientScope(scope) => {
+                format!("This takes an API token with the scope `{}`.", scope.as_str())
+            }
+            Self::SessionRequired => "An API token may not do this; log in.".to_owned(),
+            Self::ApiTokenRevoked => "This API token was revoked; make a new one.".to_owned(),
+            Self::LimitReached(what) => format!("You have as many {what} as you may; remove one first."),
             Self::NotYours => "This belongs to somebody else.".to_owned(),
             Self::NotFound(what) => format!("There is no such {what}."),
             other => other.code().message().to_owned(),

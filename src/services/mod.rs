@@ -6,8 +6,11 @@
 
 mod accounts;
 mod answer;
+mod api_tokens;
 mod clock;
+mod counts;
 mod cursor;
+mod digests;
 mod entity_tag;
 mod error;
 mod inputs;
@@ -16,6 +19,7 @@ mod order_key;
 mod permissions;
 mod profile;
 mod projects;
+mod recovery;
 mod replays;
 mod sessions;
 mod task_batch;
@@ -33,39 +37,86 @@ use keys_in_use::KeysInUse;
 
 pub use accounts::{Accounts, Device};
 pub use answer::Answer;
+pub use api_tokens::ApiTokens;
 pub use clock::Clock;
+pub use digests::{Digest, Digests};
 pub use entity_tag::{EntityTag, NamedTags};
 pub use error::Error;
 pub use profile::Profiles;
 pub use projects::Projects;
+pub use recovery::Recovery;
 pub use replays::Replays;
 pub use sessions::Sessions;
 pub use tasks::Tasks;
 pub use write::Write;
 
-use crate::contract::{SessionId, Timestamp, UserId};
+use crate::contract::api_token::Scope;
+use crate::contract::{ApiTokenId, SessionId, Timestamp, UserId};
 pub use crate::repositories::KeyedRequest;
 use crate::repositories::{Store, Transaction};
 use crate::security::{AccessTokens, EndedSessions, Passwords, Sealer, Signer};
 
-/// Who is calling: a user, in one of the user's sessions.
+/// Who is calling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
     /// The user.
     pub user: UserId,
-    /// The session.
-    pub session: SessionId,
+    /// What proves it.
+    pub by: Credential,
 }
 
-/// How long things last.
+/// What proves who is calling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// An access token of a session.
+    Session(SessionId),
+    /// An API token.
+    ApiToken {
+        /// Which.
+        id: ApiTokenId,
+        /// Whether it may be used to read.
+        can_read: bool,
+        /// Whether it may be used to change something.
+        can_write: bool,
+    },
+}
+
+impl Caller {
+    /// The session, if it is one.
+    #[must_use]
+    pub const fn session(&self) -> Option<SessionId> {
+        match self.by {
+            Credential::Session(session) => Some(session),
+            Credential::ApiToken { .. } => None,
+        }
+    }
+
+    /// Refuses an API token that does not have a scope. A session has them all.
+    pub const fn require_scope(&self, scope: Scope) -> Result<(), Error> {
+        match (self.by, scope) {
+            (Credential::ApiToken { can_read: false, .. }, Scope::Read)
+            | (Credential::ApiToken { can_write: false, .. }, Scope::Write) => Err(Error::InsufficientScope(scope)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The session, for what a person does and no program may.
+    pub fn require_session(&self) -> Result<SessionId, Error> {
+        self.session().ok_or(Error::SessionRequired)
+    }
+}
+
+/// What an operator decides.
 #[derive(Debug, Clone, Copy)]
-pub struct Durations {
+pub struct Policy {
     /// How long a refresh token is good.
     pub refresh_token: Duration,
     /// How long a used refresh token still answers with its successor.
     pub refresh_grace: Duration,
     /// How long something stays in the trash.
     pub retention: Duration,
+    /// Whether an address must be proved by a mail; otherwise all count as proved.
+    pub require_verification: bool,
 }
 
 /// What is signed and encrypted with.
@@ -87,7 +138,7 @@ pub(crate) struct Shared {
     pub(crate) sealer: Sealer,
     pub(crate) signer: Signer,
     pub(crate) ended_sessions: EndedSessions,
-    pub(crate) durations: Durations,
+    pub(crate) policy: Policy,
     keys_in_use: KeysInUse,
     checked: Mutex<Option<Instant>>,
 }
@@ -116,7 +167,7 @@ impl Shared {
 
     /// Since when something must have been deleted to be in the trash still.
     fn trash_since(&self) -> Timestamp {
-        self.clock.now().minus(self.durations.retention)
+        self.clock.now().minus(self.policy.retention)
     }
 }
 
@@ -127,8 +178,14 @@ pub struct Services {
     pub accounts: Accounts,
     /// What users do with their own account.
     pub profiles: Profiles,
+    /// Proving an address, and getting back into an account.
+    pub recovery: Recovery,
     /// The places where an account is in use.
     pub sessions: Sessions,
+    /// Tokens for programs.
+    pub api_tokens: ApiTokens,
+    /// The weekly digest.
+    pub digests: Digests,
     /// Projects.
     pub projects: Projects,
     /// Tasks.
@@ -141,13 +198,7 @@ pub struct Services {
 impl Services {
     /// Builds the services over what they need.
     #[must_use]
-    pub fn new(
-        store: Arc<dyn Store>,
-        clock: Clock,
-        passwords: Passwords,
-        secrets: Secrets,
-        durations: Durations,
-    ) -> Self {
+    pub fn new(store: Arc<dyn Store>, clock: Clock, passwords: Passwords, secrets: Secrets, policy: Policy) -> Self {
         let Secrets { tokens, sealer, signer } = secrets;
         let ended_sessions = EndedSessions::new(tokens.ttl());
         let shared = Arc::new(Shared {
@@ -158,19 +209,37 @@ impl Services {
             sealer,
             signer,
             ended_sessions,
-            durations,
+            policy,
             keys_in_use: KeysInUse::default(),
             checked: Mutex::default(),
         });
         Self {
             accounts: Accounts::new(Arc::clone(&shared)),
             profiles: Profiles::new(Arc::clone(&shared)),
+            recovery: Recovery::new(Arc::clone(&shared)),
             sessions: Sessions::new(Arc::clone(&shared)),
+            api_tokens: ApiTokens::new(Arc::clone(&shared)),
+            digests: Digests::new(Arc::clone(&shared)),
             projects: Projects::new(Arc::clone(&shared)),
             tasks: Tasks::new(Arc::clone(&shared)),
             replays: Replays::new(Arc::clone(&shared)),
             shared,
         }
+    }
+
+    /// Finds out who is calling, by an access token or an API token.
+    pub async fn authenticate(&self, token: &str) -> Result<Caller, Error> {
+        if ApiTokens::is_one(token) {
+            self.api_tokens.authenticate(token).await
+        } else {
+            self.accounts.authenticate(token)
+        }
+    }
+
+    /// How long something stays in the trash.
+    #[must_use]
+    pub fn retention(&self) -> Duration {
+        self.shared.policy.retention
     }
 
     /// Finds out whether requests can be served.

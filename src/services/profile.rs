@@ -26,7 +26,7 @@ impl Profiles {
     /// Changes the caller's own account.
     pub async fn update(&self, write: &Write, patch: UpdateMe) -> Result<Answer<User>, Error> {
         let unit = self.0.open(write).await?;
-        let user = unit.users().lock(write.caller.user).await?.ok_or(Error::TokenRevoked)?;
+        let user = unit.users().lock(write.caller.user).await?.ok_or(Error::TokenRevoked)?.user;
         write.require_expected(&user)?;
         let mut changed = User {
             name: patch.name.unwrap_or_else(|| user.name.clone()),
@@ -40,11 +40,15 @@ impl Profiles {
         changed.version += 1;
         changed.updated_at = self.0.clock.now();
         unit.users().update(&changed).await?;
+        if changed.timezone != user.timezone || changed.weekly_digest != user.weekly_digest {
+            self.0.schedule_digest(&*unit, &changed, changed.updated_at).await?;
+        }
         unit.commit(Answer::found(&changed), Access::Own).await
     }
 
     /// Changes the caller's password, and ends all other sessions.
     pub async fn change_password(&self, caller: Caller, change: ChangePassword) -> Result<(), Error> {
+        let session = caller.require_session()?;
         let credentials =
             self.0.store.read().users().find_credentials(caller.user).await?.ok_or(Error::TokenRevoked)?;
         let current = credentials.password_hash;
@@ -58,7 +62,19 @@ impl Profiles {
             // Somebody else changed it meanwhile, so what was given is no longer the current one.
             return Err(wrong_password());
         }
-        let ended = transaction.sessions().end_others(caller.user, caller.session, now).await?;
+        let ended = transaction.sessions().end_all(caller.user, Some(session), now).await?;
+        self.0.commit_ending(transaction, &ended, now).await
+    }
+
+    /// Puts the caller's account into the trash, and with it the projects that the caller owns. All sessions end.
+    pub async fn delete(&self, caller: Caller) -> Result<(), Error> {
+        let now = self.0.clock.now();
+        let transaction = self.0.store.begin().await?;
+        let account = transaction.users().lock(caller.user).await?;
+        let account = account.filter(|account| account.deleted_at.is_none()).ok_or(Error::TokenRevoked)?;
+        transaction.users().set_deleted(account.user.id, Some(now), now).await?;
+        transaction.users().schedule_digest(account.user.id, None).await?;
+        let ended = transaction.sessions().end_all(caller.user, None, now).await?;
         self.0.commit_ending(transaction, &ended, now).await
     }
 }

@@ -23,7 +23,7 @@ impl Sessions {
         let now = self.0.clock.now();
         let mut page = self.0.store.read().sessions().list(caller.user, now, sort, query.paging).await?;
         for session in &mut page.items {
-            session.current = session.id == caller.session;
+            session.current = Some(session.id) == caller.session();
         }
         Ok(page)
     }

@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 
 use super::answer::Answer;
+use super::counts::{Counted, count};
 use super::error::Error;
 use super::permissions::{Action, require};
 use super::tasks::{Tasks, changed, deleted, done, live, lock_for_tasks, made, require_member};
 use super::write::{Access, Unit, Write};
 use crate::contract::error::Place;
+use crate::contract::project::Project;
 use crate::contract::task::{BatchOperation, NewTask, Task, TaskBatch, TaskBatchResult, UpdateTask};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 
@@ -15,14 +17,14 @@ use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 struct Batch<'a> {
     unit: &'a Unit<'a>,
     user: UserId,
-    project: ProjectId,
+    /// As it was before.
+    project: Project,
     now: Timestamp,
     last_position: String,
     /// Written at the end, at once.
     new: Vec<Task>,
     /// By how much the counts of the project change.
-    total: i64,
-    done: i64,
+    counted: Counted,
     is_changed: bool,
     /// Who is known to be a member, so that each is looked up once.
     members: HashSet<UserId>,
@@ -41,12 +43,11 @@ impl Tasks {
         let mut run = Batch {
             unit: &unit,
             user: write.caller.user,
-            project,
+            project: locked.project,
             now: self.shared().clock.now(),
             last_position: locked.last_position,
             new: Vec::new(),
-            total: 0,
-            done: 0,
+            counted: Counted::default(),
             is_changed: false,
             members: HashSet::new(),
         };
@@ -81,10 +82,10 @@ impl Batch<'_> {
 
     async fn create(&mut self, new: NewTask) -> Result<Task, Error> {
         self.require_member(new.assignee_id).await?;
-        let task = made(self.user, self.project, new, &self.last_position, self.now);
+        let task = made(self.user, self.project.id, new, &self.last_position, self.now);
         self.last_position = task.position.to_string();
-        self.total += 1;
-        self.done += done(&task);
+        self.counted.total += 1;
+        self.counted.done += done(&task);
         self.is_changed = true;
         self.new.push(task.clone());
         Ok(task)
@@ -97,7 +98,7 @@ impl Batch<'_> {
             self.require_member(changed.assignee_id).await?;
         }
         self.unit.tasks().update(&changed).await?;
-        self.done += done(&changed) - done(&task);
+        self.counted.done += done(&changed) - done(&task);
         self.is_changed = true;
         Ok(changed)
     }
@@ -105,8 +106,8 @@ impl Batch<'_> {
     async fn delete(&mut self, id: TaskId) -> Result<(), Error> {
         let deleted = deleted(self.find(id).await?, self.now);
         self.unit.tasks().update(&deleted).await?;
-        self.total -= 1;
-        self.done -= done(&deleted);
+        self.counted.total -= 1;
+        self.counted.done -= done(&deleted);
         self.is_changed = true;
         Ok(())
     }
@@ -116,7 +117,7 @@ impl Batch<'_> {
         let refused = |why| Err(Error::reference(Place::Body, "task_id", why));
         let Ok(found) = live(self.unit.tasks().find(id, self.user).await?) else { return refused("names no task.") };
         require(found.role, Action::Read)?;
-        if found.task.project_id != self.project {
+        if found.task.project_id != self.project.id {
             return refused("names a task of another project.");
         }
         Ok(found.task)
@@ -124,7 +125,7 @@ impl Batch<'_> {
 
     async fn require_member(&mut self, assignee: Option<UserId>) -> Result<(), Error> {
         let Some(user) = assignee.filter(|user| !self.members.contains(user)) else { return Ok(()) };
-        require_member(&**self.unit, self.project, assignee).await?;
+        require_member(&**self.unit, self.project.id, assignee).await?;
         self.members.insert(user);
         Ok(())
     }
@@ -133,7 +134,7 @@ impl Batch<'_> {
         self.unit.tasks().add(&self.new).await?;
         if self.is_changed {
             let last = self.new.last().map(|task| &*task.position);
-            self.unit.projects().count_tasks(self.project, self.total, self.done, last).await?;
+            count(self.unit, self.project.id, self.counted, last, Some(&self.project), self.now).await?;
         }
         Ok(())
     }

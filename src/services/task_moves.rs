@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::answer::Answer;
+use super::counts::{Counted, count};
 use super::error::Error;
 use super::order_key::{self, MAX_LENGTH};
 use super::permissions::{Action, require, require_for_change};
@@ -12,7 +13,7 @@ use crate::contract::error::Place;
 use crate::contract::list::Direction;
 use crate::contract::task::{MoveTask, Task};
 use crate::contract::text::OrderKey;
-use crate::contract::{ProjectId, TaskId};
+use crate::contract::{ProjectId, TaskId, Timestamp};
 use crate::repositories::{LockedProject, StoreError, TaskInProject};
 
 /// As many tasks on either side are spread anew where keys have become long; more if that does not suffice.
@@ -71,7 +72,7 @@ impl Tasks {
             ..task.clone()
         };
         unit.tasks().update(&moved).await?;
-        count(&unit, &task, &target, &greatest).await?;
+        count_both(&unit, &task, &target, &greatest, moved.updated_at).await?;
         unit.commit(Answer::found(&moved), access(&moved)).await
     }
 
@@ -212,15 +213,20 @@ async fn side(
 }
 
 /// Keeps what the projects know about their tasks.
-async fn count(unit: &Unit<'_>, task: &Task, target: &LockedProject, greatest: &str) -> Result<(), Error> {
+async fn count_both(
+    unit: &Unit<'_>,
+    task: &Task,
+    target: &LockedProject,
+    greatest: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
     let last = Some(greatest).filter(|greatest| *greatest > target.last_position.as_str());
     if task.project_id == target.project.id {
         if last.is_some() {
-            unit.projects().count_tasks(task.project_id, 0, 0, last).await?;
+            count(unit, task.project_id, Counted::default(), last, None, now).await?;
         }
         return Ok(());
     }
-    unit.projects().count_tasks(task.project_id, -1, -done(task), None).await?;
-    unit.projects().count_tasks(target.project.id, 1, done(task), last).await?;
-    Ok(())
+    count(unit, task.project_id, Counted { total: -1, done: -done(task) }, None, None, now).await?;
+    count(unit, target.project.id, Counted { total: 1, done: done(task) }, last, Some(&target.project), now).await
 }

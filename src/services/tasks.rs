@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::counts::{Counted, count};
 use super::error::Error;
 use super::inputs::merged;
 use super::order_key;
@@ -44,7 +45,8 @@ impl Tasks {
         require_member(&*unit, project_id, new.assignee_id).await?;
         let task = made(write.caller.user, project_id, new, &locked.last_position, self.0.clock.now());
         unit.tasks().add(std::slice::from_ref(&task)).await?;
-        unit.projects().count_tasks(project_id, 1, done(&task), Some(&task.position)).await?;
+        let counted = Counted { total: 1, done: done(&task) };
+        count(&unit, project_id, counted, Some(&task.position), Some(&locked.project), task.created_at).await?;
         unit.commit(Answer::created(&task), access(&task)).await
     }
 
@@ -64,8 +66,9 @@ impl Tasks {
         write.require_expected(&task)?;
         let Some(changed) = changed else { return Ok(Answer::found(&task)) };
         unit.tasks().update(&changed).await?;
-        if done(&changed) != done(&task) {
-            unit.projects().count_tasks(task.project_id, 0, done(&changed) - done(&task), None).await?;
+        let counted = Counted { total: 0, done: done(&changed) - done(&task) };
+        if counted.done != 0 {
+            count(&unit, task.project_id, counted, None, None, changed.updated_at).await?;
         }
         unit.commit(Answer::found(&changed), access(&changed)).await
     }
@@ -78,7 +81,8 @@ impl Tasks {
         write.require_expected(&found.task)?;
         let deleted = deleted(found.task, self.0.clock.now());
         unit.tasks().update(&deleted).await?;
-        unit.projects().count_tasks(deleted.project_id, -1, -done(&deleted), None).await?;
+        let counted = Counted { total: -1, done: -done(&deleted) };
+        count(&unit, deleted.project_id, counted, None, None, deleted.updated_at).await?;
         unit.commit(Answer::done(), access(&deleted)).await
     }
 
@@ -104,7 +108,8 @@ impl Tasks {
             ..task
         };
         unit.tasks().update(&restored).await?;
-        unit.projects().count_tasks(restored.project_id, 1, done(&restored), None).await?;
+        let counted = Counted { total: 1, done: done(&restored) };
+        count(&unit, restored.project_id, counted, None, None, restored.updated_at).await?;
         unit.commit(Answer::found(&restored), access(&restored)).await
     }
 }
@@ -149,7 +154,7 @@ pub(super) fn made(creator: UserId, project_id: ProjectId, new: NewTask, last_po
         assignee_id: new.assignee_id,
         labels: new.labels,
         position: OrderKey::trusted(order_key::after(last_position)),
-        created_by: creator,
+        created_by: Some(creator),
         completed_at: completion(new.status, None, now),
         deleted_at: None,
         version: 1,

@@ -4,18 +4,47 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A part of the program, and the parts that it must not know.
-const RULES: [(&str, &[&str]); 7] = [
-    ("src/contract", &["api", "app", "cli", "config", "database", "repositories", "security", "server", "services"]),
-    ("src/repositories", &["api", "app", "cli", "config", "database", "security", "server", "services"]),
-    ("src/database", &["api", "app", "cli", "config", "security", "server", "services"]),
-    ("src/security", &["api", "app", "cli", "config", "database", "repositories", "server", "services"]),
-    ("src/services", &["api", "app", "cli", "config", "database", "server"]),
-    ("src/api", &["app", "cli", "config", "database", "repositories", "security", "server"]),
-    ("src/server", &["api", "app", "cli", "config", "contract", "database", "repositories", "security", "services"]),
+const RULES: [(&str, &[&str]); 9] = [
+    (
+        "src/contract",
+        &["api", "app", "cli", "config", "database", "jobs", "mail", "repositories", "security", "server", "services"],
+    ),
+    (
+        "src/repositories",
+        &["api", "app", "cli", "config", "database", "jobs", "mail", "security", "server", "services"],
+    ),
+    ("src/database", &["api", "app", "cli", "config", "jobs", "mail", "security", "server", "services"]),
+    (
+        "src/security",
+        &["api", "app", "cli", "config", "database", "jobs", "mail", "repositories", "server", "services"],
+    ),
+    (
+        "src/mail",
+        &["api", "app", "cli", "config", "database", "jobs", "repositories", "security", "server", "services"],
+    ),
+    ("src/services", &["api", "app", "cli", "config", "database", "jobs", "mail", "server"]),
+    ("src/jobs", &["api", "app", "cli", "config", "database", "security", "server"]),
+    ("src/api", &["app", "cli", "config", "database", "jobs", "mail", "repositories", "security", "server"]),
+    (
+        "src/server",
+        &[
+            "api",
+            "app",
+            "cli",
+            "config",
+            "contract",
+            "database",
+            "jobs",
+            "mail",
+            "repositories",
+            "security",
+            "services",
+        ],
+    ),
 ];
 
 /// A crate, and the only parts that may name it.
-const HOMES: [(&str, &[&str]); 7] = [
+const HOMES: [(&str, &[&str]); 10] = [
     ("sea_orm", &["src/database"]),
     ("sqlx", &["src/database"]),
     ("migration", &["src/database"]),
@@ -23,6 +52,9 @@ const HOMES: [(&str, &[&str]); 7] = [
     ("hyper", &["src/server", "src/api/docs.rs"]),
     ("jsonwebtoken", &["src/security"]),
     ("bcrypt", &["src/security"]),
+    ("lettre", &["src/mail"]),
+    ("askama", &["src/mail", "src/jobs/assignment.rs"]),
+    ("tokio_cron_scheduler", &["src/jobs"]),
 ];
 
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {

@@ -22,9 +22,10 @@ use poem::{Endpoint, Request, Response};
 use super::ApiSettings;
 use super::deprecation;
 use super::errors::{self, ApiError};
-use super::payload::{CheckedRequest, respond, set};
+use super::payload::{CheckedRequest, is_for_sessions, respond, set};
 use super::rate_limits::{Bucket, Key, RateLimits, Verdict};
 use super::validation::{Contract, Operation, Route};
+use crate::contract::api_token::Scope;
 use crate::contract::error::ErrorCode;
 use crate::services::{self, Caller, KeyedRequest, Services};
 
@@ -110,7 +111,7 @@ impl Gate {
         if !is_versioned(operation) {
             return guard::guarded(self.timeout, self.handlers.call(request)).await;
         }
-        let caller = self.caller(&request, operation);
+        let caller = self.caller(&request, operation).await;
         let bucket = Bucket::of(&operation.id);
         let key = match caller {
             Some(Ok(caller)) if bucket == Bucket::Api => Key::User(caller.user),
@@ -119,16 +120,22 @@ impl Gate {
         self.count(bucket, key, verdict)?;
         let has_token = client::bearer(&request).is_some();
         let caller = caller.transpose().map_err(|error| ApiError::unauthenticated(error, has_token))?;
+        if let Some(caller) = &caller {
+            require_fit(caller, operation).map_err(ApiError::from)?;
+        }
         // Boxed, because it holds all that a handler may need, and would be copied with each of the futures around it.
         let answer = Box::pin(self.check_and_call(request, operation, caller, bucket, verdict));
         guard::guarded(self.timeout, answer).await
     }
 
     /// Who is calling, where the operation asks for that.
-    fn caller(&self, request: &Request, operation: &Operation) -> Option<Result<Caller, services::Error>> {
-        operation.needs_token.then(|| {
-            let token = client::bearer(request).ok_or(services::Error::Unauthenticated)?;
-            self.services.accounts.authenticate(token)
+    async fn caller(&self, request: &Request, operation: &Operation) -> Option<Result<Caller, services::Error>> {
+        if !operation.needs_token {
+            return None;
+        }
+        Some(match client::bearer(request) {
+            None => Err(services::Error::Unauthenticated),
+            Some(token) => self.services.authenticate(token).await,
         })
     }
 
@@ -202,6 +209,14 @@ impl Gate {
                 .with_header(header::RETRY_AFTER, seconds.to_string()))
         })
     }
+}
+
+/// Refuses an API token where it is not enough, which is known before anything is known about the request.
+fn require_fit(caller: &Caller, operation: &Operation) -> Result<(), services::Error> {
+    if is_for_sessions(&operation.path) {
+        caller.require_session()?;
+    }
+    caller.require_scope(if operation.method == Method::GET { Scope::Read } else { Scope::Write })
 }
 
 /// Whether it is an operation of a version of the API, and not a health check.

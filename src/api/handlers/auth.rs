@@ -2,10 +2,12 @@
 
 use poem_openapi::OpenApi;
 
-use super::payload::{Body, Created, Done, Failure, Found, From, LoggingIn, Refreshing, Registering, SignedIn, Usual};
+use super::payload::{
+    Accepted, Body, Created, Done, Failure, Found, From, LoggingIn, Proving, Refreshing, Registering, SignedIn, Usual,
+};
 use super::{Rules, Tag};
 use crate::contract::session::{RefreshSession, Session};
-use crate::contract::user::{Login, Register};
+use crate::contract::user::{ForgotPassword, Login, Register, ResetPassword, VerifyEmail};
 
 pub(in crate::api) struct AuthApi;
 
@@ -13,7 +15,8 @@ pub(in crate::api) struct AuthApi;
 impl AuthApi {
     /// Register
     ///
-    /// Creates an account and logs in: the answer has the tokens of its first session.
+    /// Creates an account and logs in: the answer has the tokens of its first session. A welcome follows by mail, and
+    /// where addresses must be proved, the link for that.
     #[oai(path = "/register", method = "post", operation_id = "register")]
     async fn register(
         &self,
@@ -27,7 +30,8 @@ impl AuthApi {
 
     /// Log in
     ///
-    /// Begins a session. The answer is the same, and takes as long, for an unknown e-mail and for a wrong password.
+    /// Begins a session. The answer is the same, and takes as long, for an unknown e-mail and for a wrong password. An
+    /// account that was deleted less than 30 days ago comes back with this, and the projects that went with it.
     #[oai(path = "/login", method = "post", operation_id = "login")]
     async fn log_in(
         &self,
@@ -58,6 +62,46 @@ impl AuthApi {
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
     async fn log_out(&self, caller: SignedIn, rules: Rules<'_>) -> Result<Done, Failure<Usual>> {
         rules.accounts.log_out(caller.0).await?;
+        Ok(Done)
+    }
+
+    /// Verify an e-mail address
+    ///
+    /// Takes the token from the mail, the `token` of its link, as the proof that the address is the user's. It works
+    /// once, and for 24 hours.
+    #[oai(path = "/verify-email", method = "post", operation_id = "verifyEmail")]
+    async fn verify_email(&self, rules: Rules<'_>, body: Body<VerifyEmail>) -> Result<Done, Failure<Proving>> {
+        rules.recovery.verify_email(&body.0).await?;
+        Ok(Done)
+    }
+
+    /// Send the verification mail again
+    ///
+    /// Sends another mail with a link that proves the address of the caller. Where it is proved already, nothing is sent.
+    #[oai(path = "/resend-verification", method = "post", operation_id = "resendVerification")]
+    async fn resend_verification(&self, caller: SignedIn, rules: Rules<'_>) -> Result<Accepted, Failure<Usual>> {
+        rules.recovery.resend_verification(caller.0).await?;
+        Ok(Accepted)
+    }
+
+    /// Ask for a new password
+    ///
+    /// Sends a mail with a link to set another password, if there is an account with this address. The answer is the
+    /// same, and takes as long, if there is none.
+    #[oai(path = "/forgot-password", method = "post", operation_id = "forgotPassword")]
+    async fn forgot_password(&self, rules: Rules<'_>, body: Body<ForgotPassword>) -> Result<Accepted, Failure<Usual>> {
+        rules.recovery.forgot_password(&body.0).await?;
+        Ok(Accepted)
+    }
+
+    /// Set a new password
+    ///
+    /// Takes the token from the mail, the `token` of its link, which works once and for an hour, and sets the password.
+    /// All sessions of the account end. An address that was not verified is now; API tokens that were made before that
+    /// are revoked.
+    #[oai(path = "/reset-password", method = "post", operation_id = "resetPassword")]
+    async fn reset_password(&self, rules: Rules<'_>, body: Body<ResetPassword>) -> Result<Done, Failure<Proving>> {
+        rules.recovery.reset_password(body.0).await?;
         Ok(Done)
     }
 }

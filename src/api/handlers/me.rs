@@ -4,14 +4,16 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 
 use super::payload::{
-    Body, Done, Failure, Found, Fresh, IfMatch, IfNoneMatch, Matching, Patch, Query, Reaching, SignedIn, Tagged, Usual,
+    Body, Done, Failure, Found, Fresh, IfMatch, IfNoneMatch, Issued, Issuing, Keyed, Matching, Patch, Query, Reaching,
+    SignedIn, Tagged, Usual,
 };
 use super::{Rules, Tag};
-use crate::contract::SessionId;
-use crate::contract::list::{ListOf as _, SessionInfoList};
+use crate::contract::api_token::{ApiTokenQuery, CreatedApiToken, NewApiToken};
+use crate::contract::list::{ApiTokenList, ListOf as _, SessionInfoList};
 use crate::contract::resource::StaleUser;
 use crate::contract::session::SessionQuery;
 use crate::contract::user::{ChangePassword, UpdateMe, User};
+use crate::contract::{ApiTokenId, SessionId};
 use crate::services::{Answer, Write};
 
 pub(in crate::api) struct MeApi;
@@ -45,6 +47,17 @@ impl MeApi {
     ) -> Result<Tagged<User>, Failure<Matching<Usual, StaleUser>>> {
         let write = Write { caller: caller.0, keyed: None, expected: expected.0 };
         Ok(Tagged(rules.profiles.update(&write, body.0).await?))
+    }
+
+    /// Delete my account
+    ///
+    /// Puts the account of the caller into the trash, and the projects that the caller owns. All sessions end, and API
+    /// tokens stop working. Logging in within 30 days brings everything back, unless the operator keeps the trash shorter
+    /// or longer; after that nothing of it is left. What the caller made in projects of others stays there, made by nobody.
+    #[oai(path = "/", method = "delete", operation_id = "deleteMe")]
+    async fn delete(&self, caller: SignedIn, rules: Rules<'_>) -> Result<Done, Failure<Usual>> {
+        rules.profiles.delete(caller.0).await?;
+        Ok(Done)
     }
 
     /// Change my password
@@ -87,6 +100,48 @@ impl MeApi {
         session_id: Path<SessionId>,
     ) -> Result<Done, Failure<Reaching>> {
         rules.sessions.revoke(caller.0, session_id.0).await?;
+        Ok(Done)
+    }
+
+    /// List my API tokens
+    ///
+    /// Lists the API tokens of the caller, without their secrets; expired ones too.
+    #[oai(path = "/api-tokens", method = "get", operation_id = "listApiTokens")]
+    async fn list_api_tokens(
+        &self,
+        caller: SignedIn,
+        rules: Rules<'_>,
+        query: Query<ApiTokenQuery>,
+    ) -> Result<Found<ApiTokenList>, Failure<Usual>> {
+        let page = rules.api_tokens.list(caller.0, &query.0).await?;
+        Ok(Found(ApiTokenList::new(page, query.0.paging)))
+    }
+
+    /// Create an API token
+    ///
+    /// Makes a token with which a program can call on behalf of the caller. The `token` itself is in this answer and in
+    /// no other. A user may have 50 that are good. A token cannot make one that may do more than itself or lasts longer.
+    #[oai(path = "/api-tokens", method = "post", operation_id = "createApiToken")]
+    async fn create_api_token(
+        &self,
+        #[oai(name = "Idempotency-Key")] write: Keyed,
+        rules: Rules<'_>,
+        body: Body<NewApiToken>,
+    ) -> Result<Issued<CreatedApiToken>, Failure<Issuing>> {
+        Ok(Issued(rules.api_tokens.create(&write.0, body.0).await?))
+    }
+
+    /// Revoke an API token
+    ///
+    /// Ends one of the API tokens of the caller, which may be the one that is used for this. It stops working at once.
+    #[oai(path = "/api-tokens/:token_id", method = "delete", operation_id = "revokeApiToken")]
+    async fn revoke_api_token(
+        &self,
+        #[oai(name = "Idempotency-Key")] write: Keyed,
+        rules: Rules<'_>,
+        token_id: Path<ApiTokenId>,
+    ) -> Result<Done, Failure<Reaching>> {
+        rules.api_tokens.revoke(&write.0, token_id.0).await?;
         Ok(Done)
     }
 }

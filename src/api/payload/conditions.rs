@@ -5,7 +5,7 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaParamIn, MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use super::request::{ACCESS_TOKEN, caller, register_access_token};
+use super::request::{ACCESS_TOKEN, caller, register_tokens};
 use super::response::ETAG_EXAMPLE;
 use crate::services::{KeyedRequest, NamedTags, Write};
 
@@ -18,7 +18,7 @@ impl<'a> ApiExtractor<'a> for Keyed {
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
-        register_access_token(registry);
+        register_tokens(registry);
     }
 
     fn security_schemes() -> Vec<&'static str> {

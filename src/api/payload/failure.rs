@@ -60,6 +60,10 @@ failures! {
     Registering: [EmailTaken];
     /// Of logging in.
     LoggingIn: [InvalidCredentials];
+    /// Of what takes a token that was sent by mail.
+    Proving: [InvalidToken];
+    /// Of making one of the things of which a user may have only so many.
+    Issuing: [LimitReached];
     /// Of refreshing a session.
     Refreshing: [InvalidRefreshToken, RefreshTokenReused];
     /// Of a list that is filtered by what may belong to others.

@@ -10,11 +10,13 @@ mod response;
 
 pub(super) use conditions::{IfMatch, IfNoneMatch, Keyed};
 pub(super) use failure::{
-    Changing, Failure, Filtering, LoggingIn, Matching, NotReady, Reaching, Refreshing, Registering, Usual, Walking,
-    WalkingAll,
+    Changing, Failure, Filtering, Issuing, LoggingIn, Matching, NotReady, Proving, Reaching, Refreshing, Registering,
+    Usual, Walking, WalkingAll,
 };
-pub(super) use request::{Body, CheckedRequest, From, Patch, Query, SignedIn};
-pub(super) use response::{Created, Done, Found, Fresh, Made, Performed, Tagged, respond, set};
+pub(super) use request::{
+    ACCESS_TOKEN, API_TOKEN, Body, CheckedRequest, From, Patch, Query, SignedIn, is_for_sessions,
+};
+pub(super) use response::{Accepted, Created, Done, Found, Fresh, Issued, Made, Performed, Tagged, respond, set};
 
 /// The one media type of responses.
 pub(super) const JSON: &str = "application/json";

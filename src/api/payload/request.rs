@@ -91,7 +91,7 @@ impl<'a> ApiExtractor<'a> for SignedIn {
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
-        register_access_token(registry);
+        register_tokens(registry);
     }
 
     fn security_schemes() -> Vec<&'static str> {
@@ -107,25 +107,43 @@ impl<'a> ApiExtractor<'a> for SignedIn {
     }
 }
 
-/// The name of the one way to authenticate.
-pub(super) const ACCESS_TOKEN: &str = "access_token";
+/// The name of the way in which people authenticate.
+pub(in crate::api) const ACCESS_TOKEN: &str = "access_token";
+/// The name of the way in which programs may authenticate too.
+pub(in crate::api) const API_TOKEN: &str = "api_token";
 
-pub(super) fn register_access_token(registry: &mut Registry) {
+/// Whether an operation is only for people who are logged in, whatever an API token may do.
+pub(in crate::api) fn is_for_sessions(path: &str) -> bool {
+    path.starts_with("/v1/auth/") || path == "/v1/me/password"
+}
+
+pub(super) fn register_tokens(registry: &mut Registry) {
+    let scheme = |description, format| MetaSecurityScheme {
+        ty: "http",
+        description: Some(description),
+        name: None,
+        key_in: None,
+        scheme: Some("bearer"),
+        bearer_format: Some(format),
+        flows: None,
+        openid_connect_url: None,
+    };
     registry.create_security_scheme(
-            ACCESS_TOKEN,
-            MetaSecurityScheme {
-                ty: "http",
-                description: Some(
-                    "The `access_token` of a session: a JSON Web Token that is good for some minutes. Get the next one with the `refresh_token`.",
-                ),
-                name: None,
-                key_in: None,
-                scheme: Some("bearer"),
-                bearer_format: Some("JWT"),
-                flows: None,
-                openid_connect_url: None,
-            },
-        );
+        ACCESS_TOKEN,
+        scheme(
+            "The `access_token` of a session: a JSON Web Token that is good for some minutes. Get the next one with the \
+             `refresh_token`.",
+            "JWT",
+        ),
+    );
+    registry.create_security_scheme(
+        API_TOKEN,
+        scheme(
+            "An API token, for programs: `pt_...`. GET takes the scope `read`, everything else `write`. Everywhere but \
+             under `/v1/auth` and `/v1/me/password`.",
+            "pt",
+        ),
+    );
 }
 
 pub(super) fn caller(request: &Request) -> poem::Result<Caller> {

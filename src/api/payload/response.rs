@@ -29,6 +29,9 @@ pub(in crate::api) struct Fresh<T> {
 /// 204 without a body.
 pub(in crate::api) struct Done;
 
+/// 202 without a body.
+pub(in crate::api) struct Accepted;
+
 /// A tag as this program writes them.
 pub(super) const ETAG_EXAMPLE: &str = "\"Yl3k9Zr0Qm2a.h7TqPw1xVb8N\"";
 
@@ -86,6 +89,12 @@ impl<T: ToJSON> IntoResponse for Created<T> {
 impl IntoResponse for Done {
     fn into_response(self) -> Response {
         StatusCode::NO_CONTENT.into_response()
+    }
+}
+
+impl IntoResponse for Accepted {
+    fn into_response(self) -> Response {
+        StatusCode::ACCEPTED.into_response()
     }
 }
 
@@ -191,8 +200,18 @@ answers! {
     Tagged: tagged::<T>(200, "The result: ");
     /// 201 with one resource, its tag, and where it can be had again.
     Made: tagged::<T>(201, "Created, with its address in `Location`: ");
+    /// 201 with what is no resource, and where it can be removed.
+    Issued: one(201, described("Created, with its address in `Location`: ", &T::name()), Some(T::schema_ref()), vec![]);
     /// 200 with the result of a keyed operation that is no resource.
     Performed: one(200, described("The result: ", &T::name()), Some(T::schema_ref()), vec![]);
+}
+
+impl ApiResponse for Accepted {
+    fn meta() -> MetaResponses {
+        success(202, "Accepted: what was asked for happens after this answer, which has no body.", None)
+    }
+
+    fn register(_registry: &mut Registry) {}
 }
 
 impl ApiResponse for Done {

@@ -11,6 +11,7 @@ use super::{
     samples::ID,
     tree::{self, Object},
 };
+use crate::api::payload::is_for_sessions;
 use crate::contract::error::ErrorCode;
 
 pub(super) fn publish(document: &mut Value) {
@@ -56,6 +57,7 @@ fn generic(path: &str, operation: &Object) -> BTreeMap<String, Vec<ErrorCode>> {
         codes.extend([E::ValidationFailed, E::RateLimited, E::Internal, E::Unavailable, E::Timeout]);
         if operation.contains_key("security") {
             codes.extend([E::Unauthenticated, E::TokenExpired, E::TokenRevoked]);
+            codes.push(if is_for_sessions(path) { E::Forbidden } else { E::InsufficientScope });
         }
         if takes_key(operation) {
             codes.extend([E::InvalidIdempotencyKey, E::IdempotencyInProgress, E::IdempotencyKeyReused]);

@@ -16,6 +16,7 @@ mod order;
 mod parameters;
 mod samples;
 mod schemas;
+mod security;
 mod sharing;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ pub fn finish(raw: Value) -> Value {
     unions::flatten(&mut document);
     parameters::publish(&mut document);
     errors::publish(&mut document);
+    security::publish(&mut document);
     // From here on every body refers to its final schema: only now is it known who sends and who receives what.
     directions::apply(&mut document);
     nullable::publish(&mut document);

@@ -19,7 +19,7 @@ pub struct Model {
     pub assignee_id: Option<Uuid>,
     pub labels: String,
     pub position: String,
-    pub created_by: Uuid,
+    pub created_by: Option<Uuid>,
     pub completed_at: Option<i64>,
     pub deleted_at: Option<i64>,
     pub version: i64,

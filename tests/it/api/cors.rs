@@ -40,7 +40,7 @@ async fn a_page_that_may_call_can_read_every_answer() {
             ("GET", "/openapi.json", 200),
             ("GET", "/v1/me", 401),
             ("GET", "/nothing", 404),
-            ("DELETE", "/v1/me", 405),
+            ("PUT", "/v1/me", 405),
             ("GET", "/health/ready", 503),
         ] {
             let answer = ask(&app, method, path, &[("origin", origin)]).await;
@@ -61,7 +61,7 @@ async fn a_page_that_may_call_is_told_what_it_may_send() {
         let variables: Vec<_> = configured.map(|origins| ("CORS_ALLOWED_ORIGINS", origins)).into_iter().collect();
         let app = without_storage(&variables);
         for (path, method, methods) in [
-            ("/v1/me", "PATCH", "GET, HEAD, PATCH, OPTIONS"),
+            ("/v1/me", "PATCH", "GET, HEAD, PATCH, DELETE, OPTIONS"),
             ("/v1/tasks/any", "DELETE", "GET, HEAD, PATCH, DELETE, OPTIONS"),
             ("/v1/auth/login", "POST", "POST, OPTIONS"),
             ("/health/live", "GET", "GET, HEAD, OPTIONS"),

@@ -146,9 +146,8 @@ async fn an_unknown_address_is_answered_with_the_envelope() {
 async fn a_method_that_is_not_there_is_told_those_that_are() {
     let app = without_storage(&[]);
     for (path, method, allow) in [
-        ("/v1/me", "DELETE", "GET, HEAD, PATCH, OPTIONS"),
-        ("/v1/me", "PUT", "GET, HEAD, PATCH, OPTIONS"),
-        ("/v1/me", "PROPFIND", "GET, HEAD, PATCH, OPTIONS"),
+        ("/v1/me", "PUT", "GET, HEAD, PATCH, DELETE, OPTIONS"),
+        ("/v1/me", "PROPFIND", "GET, HEAD, PATCH, DELETE, OPTIONS"),
         ("/v1/auth/login", "GET", "POST, OPTIONS"),
         ("/v1/auth/login", "HEAD", "POST, OPTIONS"),
         ("/v1/projects", "PATCH", "GET, HEAD, POST, OPTIONS"),

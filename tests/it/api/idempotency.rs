@@ -116,9 +116,13 @@ on_both_databases! {
         let nothing = "01936f50-1c80-7e5c-b130-4d8e3f70ffff";
         for operation in taking("Idempotency-Key").1 {
             let path = world.path(&operation).replace("{session_id}", nothing);
-            // Logging out would end what the others need.
-            let client = if operation.id == "logout" { &log_in_again(&app, &world.owner).await } else { &world.owner };
-            let client = if needs_token(operation.description) { client.clone() } else { app.anonymous() };
+            // What ends a session would end what the others need.
+            let client = match operation.id.as_str() {
+                "logout" => log_in_again(&app, &world.owner).await,
+                "deleteMe" => app.user().await,
+                _ if needs_token(operation.description) => world.owner.clone(),
+                _ => app.anonymous(),
+            };
             for key in ["good", "two words", "\"open"] {
                 let answer = client.call(operation.method.clone(), path.as_str()).header(KEY, key).send().await;
                 assert_ne!(answer.body["error"], "INVALID_IDEMPOTENCY_KEY", "{}", operation.id);

@@ -44,7 +44,7 @@ on_both_databases! {
             let projects = world.owner.get("/v1/projects").await.ok()["meta"]["total"].clone();
             let expected = match place {
                 "createProject" | "restoreProject" => json!([1, 1, 3]),
-                "updateProject" => json!([1, 1, 2]),
+                "updateProject" | "createApiToken" | "revokeApiToken" => json!([1, 1, 2]),
                 "deleteProject" => json!([Value::Null, 0, 1]),
                 "createTask" | "restoreTask" => json!([1, 2, 2]),
                 "batchTasks" => json!([2, 2, 2]),
@@ -53,6 +53,13 @@ on_both_databases! {
                 other => panic!("what does {other} change?"),
             };
             assert_eq!(json!([task, total, projects]), expected, "{place}");
+            let tokens = world.owner.get("/v1/me/api-tokens").await.ok()["meta"]["total"].clone();
+            let expected = match place {
+                "createApiToken" => 2,
+                "revokeApiToken" => 0,
+                _ => 1,
+            };
+            assert_eq!(tokens, expected, "{place}");
         }
     }
 

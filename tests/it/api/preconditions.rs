@@ -204,8 +204,8 @@ on_both_databases! {
             if conditional().iter().any(|conditional| conditional.id == operation.id) {
                 continue;
             }
-            let world = World::new(&app).await;
             for tag in ["\"stale.stale\"", "nonsense"] {
+                let world = World::new(&app).await;
                 let answer = on_condition(&world, &operation, &[tag]).send().await;
                 assert_first(&answer, &operation.id);
             }

@@ -22,7 +22,8 @@ fn operations() -> [(Method, &'static str, Value); 6] {
     ]
 }
 
-async fn counts(client: &Client, path: &str) -> (i64, i64, i64) {
+async fn counts(app: &TestApp, client: &Client, path: &str) -> (i64, i64, i64) {
+    app.work().await;
     let project = client.get(path).await.ok();
     let number = |value: &Value| value.as_i64().unwrap();
     let counts = &project["task_counts"];
@@ -114,29 +115,29 @@ on_both_databases! {
         for _ in 0..3 {
             tasks.push(format!("/v1/tasks/{}", owner.task(&project.id(), json!({"title": "A task"})).await.id()));
         }
-        assert_eq!(counts(&owner, &path).await, (3, 0, 0));
+        assert_eq!(counts(&app, &owner, &path).await, (3, 0, 0));
         owner.patch(&tasks[0], json!({"status": "done"})).await.ok();
-        assert_eq!(counts(&owner, &path).await, (3, 1, 33));
+        assert_eq!(counts(&app, &owner, &path).await, (3, 1, 33));
         owner.patch(&tasks[0], json!({"status": "done", "title": "Still done"})).await.ok();
-        assert_eq!(counts(&owner, &path).await, (3, 1, 33));
+        assert_eq!(counts(&app, &owner, &path).await, (3, 1, 33));
         owner.patch(&tasks[1], json!({"status": "done"})).await.ok();
-        assert_eq!(counts(&owner, &path).await, (3, 2, 66));
+        assert_eq!(counts(&app, &owner, &path).await, (3, 2, 66));
         owner.patch(&tasks[1], json!({"status": "in_progress"})).await.ok();
-        assert_eq!(counts(&owner, &path).await, (3, 1, 33));
+        assert_eq!(counts(&app, &owner, &path).await, (3, 1, 33));
         owner.delete(&tasks[0]).await.no_content();
-        assert_eq!(counts(&owner, &path).await, (2, 0, 0));
+        assert_eq!(counts(&app, &owner, &path).await, (2, 0, 0));
         owner.post_empty(format!("{}/restore", tasks[0])).await.ok();
         owner.post_empty(format!("{}/restore", tasks[0])).await.ok();
-        assert_eq!(counts(&owner, &path).await, (3, 1, 33));
+        assert_eq!(counts(&app, &owner, &path).await, (3, 1, 33));
         owner.task(&project.id(), json!({"title": "Born done", "status": "done"})).await;
-        assert_eq!(counts(&owner, &path).await, (4, 2, 50));
+        assert_eq!(counts(&app, &owner, &path).await, (4, 2, 50));
         let listed = owner.get("/v1/projects").await.ok();
         assert_eq!(listed.column("task_counts"), [json!({"total": 4, "done": 2})]);
         // Counting is no change of the project itself.
         let counted = owner.get(&path).await.ok();
         assert_eq!((&counted["version"], &counted["updated_at"]), (&json!(1), &project["updated_at"]));
         owner.patch(&path, json!({"name": "Renamed"})).await.ok();
-        assert_eq!(counts(&owner, &path).await, (4, 2, 50));
+        assert_eq!(counts(&app, &owner, &path).await, (4, 2, 50));
     }
 
     async fn a_project_of_somebody_else_is_forbidden(app: TestApp) {
@@ -212,7 +213,7 @@ on_both_databases! {
         assert_eq!(id_set(&owner.get(format!("{path}/tasks")).await.ok()), [kept["id"].clone()]);
         assert_eq!(id_set(&owner.get(format!("{path}/tasks?deleted=true")).await.ok()), [json!(gone)]);
         owner.post_empty(format!("/v1/tasks/{gone}/restore")).await.ok();
-        assert_eq!(counts(&owner, &path).await, (2, 1, 50));
+        assert_eq!(counts(&app, &owner, &path).await, (2, 1, 50));
     }
 
     async fn a_project_that_is_not_deleted_is_restored_without_a_change(app: TestApp) {

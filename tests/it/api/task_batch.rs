@@ -139,6 +139,7 @@ on_both_databases! {
         let results = run(&owner, &project, json!([update, {"op": "create", "title": "x"}, update])).await;
         assert_eq!((&results[0], &results[2]), (&task, &task));
         assert_eq!(in_order(&owner, &project).await, [task, results[1].clone()]);
+        app.work().await;
         let after = owner.get(format!("/v1/projects/{project}")).await.ok();
         let fields = json!({"task_counts": {"total": 2, "done": 1}, "completion_percentage": 50});
         assert_eq!(after, with(&before, &fields));

@@ -18,12 +18,22 @@ use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Options, TestApp, TestDatabase};
 
-/// Until so many connections wait for what others have locked.
-pub(super) async fn until_waiting(observer: &mut PgConnection, count: i64) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+/// How many connections wait for what others have locked.
+async fn waiting(observer: &mut PgConnection) -> i64 {
     let query = "SELECT count(*) FROM pg_stat_activity \
                  WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0";
-    while sqlx::query_scalar::<_, i64>(query).fetch_one(&mut *observer).await.unwrap() != count {
+    sqlx::query_scalar(query).fetch_one(observer).await.unwrap()
+}
+
+/// Until so many connections wait for what others have locked.
+pub(super) async fn until_waiting(observer: &mut PgConnection, count: i64) {
+    until_waiting_or(observer, count, || false).await;
+}
+
+/// The same, or until there is no need to.
+async fn until_waiting_or(observer: &mut PgConnection, count: i64, is_over: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_over() && waiting(observer).await != count {
         assert!(Instant::now() < deadline, "there are not {count} connections that wait");
         tokio::task::yield_now().await;
     }
@@ -89,8 +99,9 @@ on_both_databases! {
             first.projects().count_tasks(project, 1, 0, None).await.unwrap();
             first.commit().await.unwrap();
             let second = second.await.unwrap();
-            // The request has found out that the task is in the project that the second one has locked.
-            until_waiting(&mut observer, 1).await;
+            // The request has found out that the task is in the project that the second one has locked. PostgreSQL does not
+            // keep the order of those who wait: it may have come first, and then it is over.
+            until_waiting_or(&mut observer, 1, || request.is_finished()).await;
             for project in &ids[goes_to + 1..] {
                 if let Err(error) = second.projects().lock(*project, user).await {
                     failures.push(format!("{place}: another request got {error:?}"));

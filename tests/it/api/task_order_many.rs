@@ -6,7 +6,7 @@ use pocket_tasks::contract::list::Direction;
 use pocket_tasks::contract::task::MoveTask;
 use pocket_tasks::contract::{ProjectId, SessionId, TaskId, UserId};
 use pocket_tasks::repositories::Store as _;
-use pocket_tasks::services::{Caller, Write};
+use pocket_tasks::services::{Caller, Credential, Write};
 use serde_json::{Value, json};
 
 use super::places::{counts, in_order};
@@ -43,7 +43,7 @@ impl Shelf {
         let owner = app.user().await;
         let project = owner.project().await;
         let user = UserId::parse(owner.user_id()).unwrap();
-        let caller = Caller { user, session: SessionId::generate() };
+        let caller = Caller { user, by: Credential::Session(SessionId::generate()) };
         let write = Write { caller, keyed: None, expected: None };
         let database = database.clone();
         let mut this = Self { database, app, owner, write, project, row: Vec::new(), places: HashMap::new() };

@@ -8,7 +8,7 @@ use pocket_tasks::contract::list::{Direction, Sort};
 use pocket_tasks::contract::task::{Task, TaskPriority, TaskSort, TaskStatus};
 use pocket_tasks::contract::text::{Label, OrderKey, TaskDescription, TaskTitle};
 use pocket_tasks::contract::{ProjectId, SessionId, TaskId, Timestamp, UserId};
-use pocket_tasks::services::Caller;
+use pocket_tasks::services::{Caller, Credential};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -98,7 +98,8 @@ impl World {
             projects.push(ProjectId::parse(&owner.project().await).unwrap());
         }
         // What sort of session it is is no matter to lists.
-        let caller = Caller { user: UserId::parse(owner.user_id()).unwrap(), session: SessionId::generate() };
+        let caller =
+            Caller { user: UserId::parse(owner.user_id()).unwrap(), by: Credential::Session(SessionId::generate()) };
         let now = app.clock.now();
         let (places, random) = (HashSet::new(), Random::new());
         let mut world = Self { app, owner, caller, projects, tasks: Vec::new(), random, places, now };
@@ -133,7 +134,7 @@ impl World {
             assignee_id: self.random.percent(50).then_some(self.caller.user),
             labels,
             position: self.place(project_id),
-            created_by: self.caller.user,
+            created_by: Some(self.caller.user),
             completed_at: None,
             deleted_at: None,
             version: 1,

@@ -73,6 +73,7 @@ on_both_databases! {
         assert_eq!(places.len(), 20, "{places:?}");
         let list = owner.get(format!("/v1/projects/{project}/tasks")).await.ok();
         assert_eq!((list["data"].as_array().unwrap().len(), &list["meta"]["total"]), (20, &json!(20)));
+        app.work().await;
         let project = owner.get(format!("/v1/projects/{project}")).await.ok();
         assert_eq!(project["task_counts"], json!({"total": 20, "done": 5}));
         assert_eq!(project["completion_percentage"], 25);

@@ -51,6 +51,7 @@ pub(super) struct World {
     pub(super) deleted: String,
     pub(super) task: String,
     pub(super) trashed: String,
+    pub(super) token: String,
 }
 
 impl World {
@@ -61,7 +62,9 @@ impl World {
         let trashed = owner.task(&project, json!({"title": "A task"})).await.id();
         owner.delete(format!("/v1/tasks/{trashed}")).await.no_content();
         owner.delete(format!("/v1/projects/{deleted}")).await.no_content();
-        Self { owner, project, other, deleted, task, trashed }
+        let token = json!({"name": "A program", "scopes": ["read"]});
+        let token = owner.post("/v1/me/api-tokens", token).await.created().id();
+        Self { owner, project, other, deleted, task, trashed, token }
     }
 
     /// Somebody with this role in every project that is there.
@@ -76,7 +79,11 @@ impl World {
     pub(super) fn path(&self, operation: &Operation) -> String {
         let project = if operation.id == "restoreProject" { &self.deleted } else { &self.project };
         let task = if operation.id == "restoreTask" { &self.trashed } else { &self.task };
-        operation.template.replace("{project_id}", project).replace("{task_id}", task)
+        operation
+            .template
+            .replace("{project_id}", project)
+            .replace("{task_id}", task)
+            .replace("{token_id}", &self.token)
     }
 
     /// Null where there is none.
@@ -84,6 +91,7 @@ impl World {
         match operation.id.as_str() {
             "updateMe" | "createProject" | "updateProject" => json!({"name": "Harbour"}),
             "createTask" | "updateTask" => json!({"title": "Lighthouse"}),
+            "createApiToken" => json!({"name": "Harbour", "scopes": ["write"]}),
             "moveTask" => json!({"project_id": self.other}),
             "batchTasks" => json!({"operations": [
                 {"op": "create", "title": "Lighthouse"},
@@ -112,7 +120,14 @@ impl World {
     /// All that the owner can see.
     pub(super) async fn state(&self) -> Vec<Value> {
         let mut state = Vec::new();
-        for path in ["/v1/me", "/v1/projects", "/v1/projects?deleted=true", "/v1/tasks", "/v1/tasks?deleted=true"] {
+        for path in [
+            "/v1/me",
+            "/v1/projects",
+            "/v1/projects?deleted=true",
+            "/v1/tasks",
+            "/v1/tasks?deleted=true",
+            "/v1/me/api-tokens",
+        ] {
             state.push(self.owner.get(path).await.ok());
         }
         state

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pocket_tasks::contract::UserId;
+use pocket_tasks::repositories::MailPurpose;
 use poem::Body;
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -14,7 +16,7 @@ use serde_json::{Value, json};
 use crate::api::memberships::{purge_project, remove_member};
 use crate::on_both_databases;
 use crate::support::client::{Call, Ids as _};
-use crate::support::document::{operations, statuses};
+use crate::support::document::{needs_token, operations, statuses};
 use crate::support::faults::{Fault, FaultyStore};
 use crate::support::{Answer, Client, Options, TestApp, TestClock, TestDatabase};
 
@@ -31,11 +33,18 @@ struct World {
     trashed_task: String,
     second_session: String,
     refresh_token: String,
+    verification_token: String,
+    reset_token: String,
+    /// API tokens of the owner, each with one scope.
+    reading_token: String,
+    writing_token: String,
+    reading_token_id: String,
 }
 
 impl World {
     async fn new(database: &TestDatabase, options: Options) -> Self {
-        let app = TestApp::new(database, options).await;
+        let variables = vec![("REQUIRE_EMAIL_VERIFICATION", "true")];
+        let app = TestApp::new(database, Options { variables, ..options }).await;
         let (owner, stranger) = (app.user().await, app.user().await);
         let project = owner.project().await;
         let archived = owner.project().await;
@@ -50,7 +59,19 @@ impl World {
         let sessions = owner.get("/v1/me/sessions").await.ok();
         let sessions = sessions["data"].as_array().unwrap();
         let second_session = sessions.iter().find(|session| session["current"] == false).unwrap().id();
+        let token = async |scope| {
+            owner.post("/v1/me/api-tokens", json!({"name": "A program", "scopes": [scope]})).await.created()
+        };
+        let (reading, writing) = (token("read").await, token("write").await);
+        let secret = |token: &Value| token["token"].as_str().unwrap().to_owned();
+        let user = UserId::parse(owner.user_id()).unwrap();
+        let issue = async |purpose| app.services.recovery.issue(user, purpose).await.unwrap().unwrap().1;
         Self {
+            verification_token: issue(MailPurpose::Verification).await,
+            reset_token: issue(MailPurpose::Reset).await,
+            reading_token: secret(&reading),
+            writing_token: secret(&writing),
+            reading_token_id: reading.id(),
             database: database.clone(),
             app,
             owner,
@@ -72,6 +93,7 @@ impl World {
             .replace("{project_id}", &self.project)
             .replace("{task_id}", task)
             .replace("{session_id}", &self.second_session)
+            .replace("{token_id}", &self.reading_token_id)
     }
 
     fn body(&self, operation: &str) -> Option<Value> {
@@ -82,6 +104,10 @@ impl World {
             "login" => json!({"email": self.owner.email(), "password": "correct horse"}),
             "refreshSession" => json!({"refresh_token": self.refresh_token}),
             "changePassword" => json!({"current_password": "correct horse", "new_password": "battery staple"}),
+            "verifyEmail" => json!({"token": self.verification_token}),
+            "forgotPassword" => json!({"email": self.owner.email()}),
+            "resetPassword" => json!({"token": self.reset_token, "password": "battery staple"}),
+            "createApiToken" => json!({"name": "Another", "scopes": ["read"]}),
             "updateMe" | "createProject" | "updateProject" => json!({"name": "Another"}),
             "createTask" | "updateTask" => json!({"title": "Another"}),
             "moveTask" => json!({}),
@@ -93,7 +119,9 @@ impl World {
     /// Who calls the operation as it should be: the owner, or nobody where no token is needed.
     fn client_for(&self, app: &TestApp, operation: &str) -> Client {
         match operation {
-            "register" | "login" | "refreshSession" => app.anonymous(),
+            "register" | "login" | "refreshSession" | "verifyEmail" | "forgotPassword" | "resetPassword" => {
+                app.anonymous()
+            }
             _ => Client::new(app.clone(), self.owner.token.clone()),
         }
     }
@@ -122,12 +150,20 @@ async fn provoke(world: &World, operation: &str, method: &Method, template: &str
             let client = if operation == "login" { world.app.anonymous() } else { world.owner.clone() };
             world.by(&client, operation, method, format!("{path}?no_such_parameter=1"))
         }
+        (401, "verifyEmail" | "forgotPassword" | "resetPassword") => return None,
         (401, "login") => good().json(&json!({"email": world.owner.email(), "password": "wrong"})),
         (401, "refreshSession") => good().json(&json!({"refresh_token": "rt_unknown"})),
         (401, _) => good().without_header("authorization"),
         (304, _) => good().header("if-none-match", "*"),
         (403 | 404, "createProject") => return Some(replayed_too_late(world, status).await),
-        (409, _) if template.starts_with("/v1/projects") || template.starts_with("/v1/tasks") => {
+        (422, "verifyEmail" | "resetPassword") => {
+            let mut body = world.body(operation).unwrap();
+            body["token"] = json!("mt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+            good().json(&body)
+        }
+        (409, _)
+            if ["/v1/projects", "/v1/tasks", "/v1/me/api-tokens"].iter().any(|path| template.starts_with(path)) =>
+        {
             return Some(while_it_runs(world, operation, method, template).await);
         }
         (412, _) => good().header("if-match", "\"older.older\""),
@@ -139,11 +175,15 @@ async fn provoke(world: &World, operation: &str, method: &Method, template: &str
         (403, "listTasks" | "listTasksV2") => {
             world.stranger.call(method.clone(), format!("{path}?project_id={}", world.project))
         }
-        (403, _) => world.by(&world.stranger, operation, method, path),
+        (403, _) if concerns_others(template) => world.by(&world.stranger, operation, method, path),
+        (403, _) => with_api_token(world, operation, method, template),
         (404, _) => {
             let nobody = "01936f50-1c80-7e5c-b130-4d8e3f70ffff";
-            let path =
-                template.replace("{project_id}", nobody).replace("{task_id}", nobody).replace("{session_id}", nobody);
+            let path = template
+                .replace("{project_id}", nobody)
+                .replace("{task_id}", nobody)
+                .replace("{session_id}", nobody)
+                .replace("{token_id}", nobody);
             world.by(&world.owner, operation, method, path)
         }
         (406, _) => good().header("accept", "text/html"),
@@ -156,6 +196,17 @@ async fn provoke(world: &World, operation: &str, method: &Method, template: &str
         _ => return None,
     };
     Some(call.send().await)
+}
+
+/// Whether an operation is refused to strangers.
+fn concerns_others(template: &str) -> bool {
+    template.contains('{')
+}
+
+/// The same request with an API token that does not suffice.
+fn with_api_token(world: &World, operation: &str, method: &Method, template: &str) -> Call {
+    let token = if *method == Method::GET { &world.writing_token } else { &world.reading_token };
+    world.by(&world.app.with_token(token), operation, method, world.path(operation, template))
 }
 
 const KEY: &str = "idempotency-key";
@@ -246,6 +297,8 @@ on_both_databases! {
                 match operation.as_str() {
                     "login" => example["email"] = json!(world.owner.email()),
                     "register" => example["email"] = json!(format!("example.{}@example.com", world.project)),
+                    "verifyEmail" => example["token"] = json!(world.verification_token),
+                    "resetPassword" => example["token"] = json!(world.reset_token),
                     "moveTask" => example["project_id"] = json!(world.project),
                     "refreshSession" => example["refresh_token"] = json!(world.refresh_token),
                     _ => {}
@@ -260,6 +313,26 @@ on_both_databases! {
                 assert!(answer.status.is_success(), "{operation}: {example}: {}", answer.text);
             }
         }
+    }
+
+    async fn every_operation_refuses_an_api_token_that_does_not_suffice(database: TestDatabase) {
+        let world = World::new(&database, Options::default()).await;
+        let mut count = 0;
+        for (operation, method, template, description) in operations().filter(|(.., operation)| needs_token(operation)) {
+            let takes_api_tokens = description["security"].as_array().unwrap().len() == 2;
+            let answer = with_api_token(&world, &operation, &method, &template).send().await;
+            let challenge = answer.headers.get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
+            if takes_api_tokens {
+                let scope = if method == Method::GET { "read" } else { "write" };
+                let expected = format!("Bearer realm=\"pocket-tasks\", error=\"insufficient_scope\", scope=\"{scope}\"");
+                assert_eq!(challenge.as_deref(), Some(expected.as_str()), "{operation}");
+                answer.fails(403, "INSUFFICIENT_SCOPE");
+                count += 1;
+            } else {
+                answer.fails(403, "FORBIDDEN");
+            }
+        }
+        assert!(count > 20, "{count}");
     }
 
     async fn a_bug_is_answered_without_a_word_about_the_inside(database: TestDatabase) {
@@ -292,7 +365,7 @@ async fn limited(world: &World, operation: &str, method: &Method, template: &str
     let call = || world.by(&client, operation, method, world.path(operation, template));
     match operation {
         // Logging out twice is not possible; what comes before it counts too.
-        "logout" => client.get("/v1/me").await,
+        "logout" | "deleteMe" => client.get("/v1/me").await,
         _ => call().send().await,
     };
     Some(call().send().await)

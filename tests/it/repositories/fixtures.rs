@@ -115,7 +115,7 @@ pub(super) fn new_task(project: &Project) -> Task {
         labels: Vec::new(),
         // Two tasks cannot stand at one place.
         position: OrderKey::trusted(format!("a{}", id.0.simple())),
-        created_by: project.owner_id,
+        created_by: Some(project.owner_id),
         completed_at: None,
         deleted_at: None,
         version: 1,

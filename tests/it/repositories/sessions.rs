@@ -123,7 +123,7 @@ on_both_databases! {
         add(&store, &[kept.clone(), ended.clone(), first.clone(), second.clone(), bobs.clone()]).await;
         assert!(end(&store, ended.id, at(80)).await);
         let mut named = commit(&store, async |transaction| {
-            transaction.sessions().end_others(ada.id, kept.id, at(90)).await.unwrap()
+            transaction.sessions().end_all(ada.id, Some(kept.id), at(90)).await.unwrap()
         })
         .await;
         named.sort_unstable();

@@ -34,7 +34,7 @@ on_both_databases! {
         let store = database.store().await;
         let (ada, bob) = (user(&store).await, user(&store).await);
         let project = project(&store, &ada).await;
-        let full = Task { created_by: bob.id, ..full_task(&project, bob.id) };
+        let full = Task { created_by: Some(bob.id), ..full_task(&project, bob.id) };
         let statuses = [TaskStatus::Todo, TaskStatus::InProgress].map(|status| Task { status, ..new_task(&project) });
         let priorities = [TaskPriority::Low, TaskPriority::Medium, TaskPriority::High]
             .map(|priority| Task { priority, ..new_task(&project) });
@@ -97,7 +97,7 @@ on_both_databases! {
         let find = async |id| store.read().tasks().find(id, ada.id).await.unwrap().unwrap().task;
 
         let changed = Task { id: task.id, updated_at: at(60), ..full_task(&to, bob.id) };
-        let with_fixed_parts = Task { created_by: bob.id, created_at: at(61), ..changed.clone() };
+        let with_fixed_parts = Task { created_by: Some(bob.id), created_at: at(61), ..changed.clone() };
         commit(&store, async |transaction| transaction.tasks().update(&with_fixed_parts).await).await.unwrap();
         assert_eq!(find(task.id).await, changed);
         assert_eq!(find(other.id).await, other);
@@ -112,7 +112,7 @@ on_both_databases! {
         let project = project(&store, &ada).await;
         let homeless = new_task(&new_project(&ada));
         let assigned = Task { assignee_id: Some(UserId::generate()), ..new_task(&project) };
-        let made_by_nobody = Task { created_by: UserId::generate(), ..new_task(&project) };
+        let made_by_nobody = Task { created_by: Some(UserId::generate()), ..new_task(&project) };
         for task in [homeless, assigned, made_by_nobody] {
             let transaction = store.begin().await.unwrap();
             let added = transaction.tasks().add(std::slice::from_ref(&task)).await;

@@ -7,13 +7,16 @@ use pocket_tasks::api::Draining;
 use pocket_tasks::app;
 use pocket_tasks::config::{Config, LogFormat};
 use pocket_tasks::contract::ids::new_uuid;
+use pocket_tasks::jobs::Runner;
 use pocket_tasks::repositories::Store;
 use pocket_tasks::services::Services;
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt as _, Response};
 use serde_json::json;
 
-use super::{Client, TestClock, TestDatabase};
+use tempfile::TempDir;
+
+use super::{Client, Mail, TestClock, TestDatabase};
 
 /// What a test wants otherwise than usual.
 #[derive(Clone)]
@@ -44,6 +47,8 @@ pub(crate) struct TestApp {
     pub(crate) services: Services,
     pub(crate) clock: TestClock,
     pub(crate) draining: Draining,
+    pub(crate) runner: Runner,
+    mail: Arc<TempDir>,
 }
 
 impl TestApp {
@@ -67,11 +72,31 @@ impl TestApp {
         config.rate_limits.refresh_per_minute = options.refresh_per_minute;
         config.rate_limits.api_per_minute = options.api_per_minute;
         config.request_timeout = options.request_timeout;
+        let mail = Arc::new(tempfile::tempdir().unwrap());
+        mail.path().clone_into(&mut config.mail.folder);
         let services = app::services(&config, Arc::clone(&store), clock.clock()).unwrap();
-        let draining = Draining::default();
         let url = "http://127.0.0.1:3000".to_owned();
+        let (runner, _) = app::runner(&config, Arc::clone(&store), services.clone(), clock.clock(), &url).unwrap();
+        let draining = Draining::default();
         let endpoint = app::endpoint(&config, services.clone(), draining.clone(), url).unwrap().boxed();
-        Self { endpoint: Arc::new(endpoint), store, services, clock, draining }
+        Self { endpoint: Arc::new(endpoint), store, services, clock, draining, runner, mail }
+    }
+
+    /// Does all jobs that are due, and those that come of them.
+    pub(crate) async fn work(&self) {
+        while self.runner.run_due().await.unwrap() > 0 {}
+    }
+
+    /// The mails that were written, in the order of their jobs.
+    pub(crate) fn mails(&self) -> Vec<Mail> {
+        let mut files: Vec<_> = std::fs::read_dir(self.mail.path()).unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        files.iter().map(|file| Mail::read(&std::fs::read_to_string(file).unwrap())).collect()
+    }
+
+    /// The mails to somebody.
+    pub(crate) fn mails_to(&self, email: &str) -> Vec<Mail> {
+        self.mails().into_iter().filter(|mail| mail.to.contains(email)).collect()
     }
 
     /// A client without a token.

@@ -3,19 +3,22 @@
 use std::future::pending;
 
 use async_trait::async_trait;
+use pocket_tasks::contract::api_token::{ApiToken, ApiTokenSort};
 use pocket_tasks::contract::list::{Direction, Page, Paging, Sort};
 use pocket_tasks::contract::project::{Project, ProjectSort, Role};
 use pocket_tasks::contract::session::{SessionInfo, SessionSort};
 use pocket_tasks::contract::task::{Task, TaskSort};
 use pocket_tasks::contract::text::OrderKey;
 use pocket_tasks::contract::user::User;
-use pocket_tasks::contract::{ProjectId, SessionId, TaskId, Timestamp, UserId};
+use pocket_tasks::contract::{ApiTokenId, ProjectId, SessionId, TaskId, Timestamp, UserId};
 use pocket_tasks::repositories::{
-    Claim, Credentials, IdempotencyRepository, KeyedRequest, LockedProject, NewRefreshToken, NewSession, ProjectFilter,
-    ProjectRepository, ProjectTasks, RefreshTokenRecord, Repositories, SessionRecord, SessionRepository, Store,
-    StoreError, StoredAnswer, Stretch, TaskFilter, TaskInProject, TaskRepository, Transaction, UserRepository,
-    VisibleTasks, Walk,
+    ApiTokenRecord, ApiTokenRepository, Claim, Credentials, IdempotencyRepository, Job, JobRecord, JobRepository,
+    KeyedRequest, Lease, LeasedJob, Litter, LockedProject, MailPurpose, MailTokenRepository, NewRefreshToken,
+    NewSession, ProjectFilter, ProjectRepository, ProjectTasks, QueueRepository, RefreshTokenRecord, Repositories,
+    SessionRecord, SessionRepository, Store, StoreError, StoredAnswer, Stretch, TaskFilter, TaskInProject,
+    TaskRepository, Transaction, UpkeepRepository, UserRepository, VisibleTasks, Walk,
 };
+use uuid::Uuid;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
@@ -60,6 +63,10 @@ impl Store for FaultyStore {
         }
     }
 
+    async fn jobs_committed(&self) {
+        pending::<()>().await;
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         self.strike().await
     }
@@ -85,6 +92,26 @@ impl Repositories for FaultyStore {
     fn idempotency(&self) -> &dyn IdempotencyRepository {
         self
     }
+
+    fn mail_tokens(&self) -> &dyn MailTokenRepository {
+        self
+    }
+
+    fn api_tokens(&self) -> &dyn ApiTokenRepository {
+        self
+    }
+
+    fn jobs(&self) -> &dyn JobRepository {
+        self
+    }
+
+    fn queue(&self) -> &dyn QueueRepository {
+        self
+    }
+
+    fn upkeep(&self) -> &dyn UpkeepRepository {
+        self
+    }
 }
 
 macro_rules! faulty {
@@ -103,7 +130,10 @@ macro_rules! faulty {
 faulty! {
     UserRepository {
         fn find(UserId) -> Option<User>;
-        fn lock(UserId) -> Option<User>;
+        fn lock(UserId) -> Option<Credentials>;
+        fn set_deleted(UserId, Option<Timestamp>, Timestamp) -> ();
+        fn schedule_digest(UserId, Option<Timestamp>) -> ();
+        fn list_due_digests(Timestamp, u64) -> Vec<(User, Timestamp)>;
         fn find_credentials(UserId) -> Option<Credentials>;
         fn find_credentials_by_email(&str) -> Option<Credentials>;
         fn add(&User, &str) -> bool;
@@ -116,7 +146,7 @@ faulty! {
         fn list(UserId, Timestamp, Sort<SessionSort>, Paging) -> Page<SessionInfo>;
         fn touch(SessionId, Timestamp, Timestamp) -> ();
         fn end(SessionId, Timestamp) -> bool;
-        fn end_others(UserId, SessionId, Timestamp) -> Vec<SessionId>;
+        fn end_all(UserId, Option<SessionId>, Timestamp) -> Vec<SessionId>;
         fn list_ended(Timestamp) -> Vec<SessionId>;
         fn add_refresh_token(&NewRefreshToken) -> ();
         fn lock_refresh_token(&[u8; 32]) -> Option<RefreshTokenRecord>;
@@ -129,6 +159,7 @@ faulty! {
         fn add(&Project) -> ();
         fn update(&Project) -> ();
         fn count_tasks(ProjectId, i64, i64, Option<&str>) -> ();
+        fn recalculate_completion(ProjectId) -> ();
         fn find_role(ProjectId, UserId) -> Option<Role>;
     }
     TaskRepository {
@@ -143,6 +174,48 @@ faulty! {
         fn add(&[Task]) -> ();
         fn update(&Task) -> ();
         fn reposition(TaskId, &str) -> ();
+    }
+    MailTokenRepository {
+        fn add(&[u8; 32], UserId, MailPurpose, Timestamp) -> ();
+        fn find(&[u8; 32], MailPurpose, Timestamp) -> Option<UserId>;
+        fn spend(&[u8; 32], MailPurpose, Timestamp) -> Option<UserId>;
+    }
+    ApiTokenRepository {
+        fn add(&ApiToken, UserId, &[u8; 32]) -> ();
+        fn find(ApiTokenId) -> Option<ApiTokenRecord>;
+        fn find_by_hash(&[u8; 32]) -> Option<ApiTokenRecord>;
+        fn list(UserId, Sort<ApiTokenSort>, Paging) -> Page<ApiToken>;
+        fn count(UserId, Timestamp) -> u64;
+        fn touch(ApiTokenId, Timestamp) -> ();
+        fn revoke(ApiTokenId, Timestamp) -> bool;
+        fn revoke_all(UserId, Timestamp) -> ();
+    }
+    JobRepository {
+        fn enqueue(&Job, Timestamp, Timestamp) -> bool;
+        fn enqueue_once(&Job, &str, Timestamp) -> bool;
+    }
+    QueueRepository {
+        fn lease(&[&str], u64, Timestamp, Timestamp) -> Vec<LeasedJob>;
+        fn next_due(&[&str]) -> Option<Timestamp>;
+        fn extend(Lease, Timestamp) -> bool;
+        fn finish(Lease, Timestamp) -> bool;
+        fn put_off(Lease, Timestamp, &str) -> bool;
+        fn bury(Lease, Timestamp, &str) -> bool;
+        fn hand_back(Lease, Timestamp) -> ();
+        fn list_unfinished() -> Vec<JobRecord>;
+        fn retry(Uuid, Timestamp) -> bool;
+    }
+    UpkeepRepository {
+        fn discard(Litter, Timestamp, u64) -> u64;
+        fn purge_tasks(Timestamp, u64) -> u64;
+        fn list_expired_projects(Timestamp, u64) -> Vec<ProjectId>;
+        fn purge_tasks_of(ProjectId, u64) -> u64;
+        fn purge_project(ProjectId) -> ();
+        fn list_expired_users(Timestamp, u64) -> Vec<UserId>;
+        fn list_owned_projects(UserId) -> Vec<ProjectId>;
+        fn list_foreign_projects(UserId) -> Vec<ProjectId>;
+        fn withdraw(UserId, ProjectId, Timestamp) -> ();
+        fn purge_user(UserId) -> ();
     }
 }
 

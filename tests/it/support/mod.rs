@@ -7,12 +7,14 @@ pub(crate) mod clock;
 pub(crate) mod databases;
 pub(crate) mod document;
 pub(crate) mod faults;
+pub(crate) mod mail;
 pub(crate) mod random;
 
 pub(crate) use app::{Options, TestApp};
 pub(crate) use client::{Answer, Client};
 pub(crate) use clock::TestClock;
 pub(crate) use databases::TestDatabase;
+pub(crate) use mail::Mail;
 pub(crate) use random::Random;
 
 /// Makes of each function one test on SQLite and one on PostgreSQL, each with a database of its own.

@@ -7,8 +7,27 @@ use sha2::{Digest, Sha256};
 /// The SHA-256 of a token, by which it is found again.
 pub type TokenHash = [u8; 32];
 
-/// Tells refresh tokens from other secrets, for people and for scanners of leaked secrets.
-const PREFIX: &str = "rt_";
+/// What a token is for. One kind is never taken for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    /// To refresh a session.
+    Refresh,
+    /// For programs that call on behalf of a user.
+    Api,
+    /// Sent by mail, to prove that it was received.
+    Mail,
+}
+
+impl TokenKind {
+    /// Tells tokens from other secrets, for people and for scanners of leaked secrets.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Refresh => "rt_",
+            Self::Api => "pt_",
+            Self::Mail => "mt_",
+        }
+    }
+}
 
 /// The secret part of a token.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,15 +43,15 @@ impl OpaqueToken {
 
     /// Reads a token as it was given out.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(PREFIX)?).ok()?;
+    pub fn parse(kind: TokenKind, text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(kind.prefix())?).ok()?;
         bytes.try_into().ok().map(Self)
     }
 
     /// The token as it is given out.
     #[must_use]
-    pub fn reveal(&self) -> String {
-        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(self.0))
+    pub fn reveal(&self, kind: TokenKind) -> String {
+        format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(self.0))
     }
 
     /// What is kept of it. A plain hash is enough: there is nothing to guess in 256 random bits.
@@ -69,9 +88,13 @@ mod tests {
     #[test]
     fn a_token_is_read_back() {
         let token = OpaqueToken::generate().unwrap();
-        assert!(OpaqueToken::parse(&token.reveal()) == Some(token));
-        assert!(OpaqueToken::parse("rt_short").is_none());
-        assert!(OpaqueToken::parse("").is_none());
+        let revealed = token.reveal(TokenKind::Refresh);
+        assert!(OpaqueToken::parse(TokenKind::Refresh, &revealed) == Some(token));
+        for (kind, text) in
+            [(TokenKind::Api, revealed.as_str()), (TokenKind::Refresh, "rt_short"), (TokenKind::Refresh, "")]
+        {
+            assert!(OpaqueToken::parse(kind, text).is_none(), "{text}");
+        }
     }
 
     #[test]

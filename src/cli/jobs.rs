@@ -1,0 +1,97 @@
+//! `pocket-tasks jobs`: the jobs that are not done.
+
+use anyhow::{Context as _, bail};
+use clap::Subcommand;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::say;
+use crate::app;
+use crate::config::Config;
+use crate::contract::Timestamp;
+use crate::database::SeaStore;
+use crate::repositories::{JobRecord, JobState, Store as _};
+
+#[derive(Subcommand)]
+pub(super) enum Action {
+    /// List the jobs that are not done: those that wait, run, or are dead
+    List {
+        /// As a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make jobs due now, dead ones too, with all their attempts
+    Retry {
+        /// The ids of the jobs, as `jobs list` shows them
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<Uuid>,
+    },
+}
+
+pub(super) async fn run(config: &Config, action: Action) -> anyhow::Result<()> {
+    let store = SeaStore::open(&app::database_settings(config)).await.context("opening the database")?;
+    let result = match action {
+        Action::List { json } => list(&store, json).await,
+        Action::Retry { ids } => retry(&store, &ids).await,
+    };
+    store.close().await;
+    result
+}
+
+async fn list(store: &SeaStore, as_json: bool) -> anyhow::Result<()> {
+    let jobs = store.read().queue().list_unfinished().await.context("reading the jobs")?;
+    if as_json {
+        let jobs: Vec<Value> = jobs.iter().map(described).collect();
+        say(&format!("{:#}", Value::Array(jobs)));
+        return Ok(());
+    }
+    if jobs.is_empty() {
+        say("There is no job that is not done.");
+        return Ok(());
+    }
+    say(&format!("{:36}  {:22} {:8} {:>8}  {:24}  LAST ERROR", "ID", "KIND", "STATE", "ATTEMPTS", "RUNS AT"));
+    for job in jobs {
+        // One line each, whatever a server somewhere said.
+        let error: String = job.last_error.as_deref().unwrap_or("-").split_whitespace().collect::<Vec<_>>().join(" ");
+        let (state, run_at) = (word(job.state), job.run_at.to_string());
+        say(&format!("{}  {:22} {state:8} {:>8}  {run_at:24}  {error}", job.id, job.kind, job.attempts));
+    }
+    Ok(())
+}
+
+fn described(job: &JobRecord) -> Value {
+    json!({
+        "id": job.id,
+        "kind": job.kind,
+        "payload": serde_json::from_str::<Value>(&job.payload).unwrap_or(Value::Null),
+        "state": word(job.state),
+        "attempts": job.attempts,
+        "run_at": job.run_at.to_string(),
+        "created_at": job.created_at.to_string(),
+        "last_error": job.last_error,
+    })
+}
+
+const fn word(state: JobState) -> &'static str {
+    match state {
+        JobState::Waiting => "waiting",
+        JobState::Running => "running",
+        JobState::Dead => "dead",
+    }
+}
+
+async fn retry(store: &SeaStore, ids: &[Uuid]) -> anyhow::Result<()> {
+    let mut missing = Vec::new();
+    for id in ids {
+        let transaction = store.begin().await?;
+        // Asked for as a promise, so that workers elsewhere wake.
+        transaction.jobs();
+        if transaction.queue().retry(*id, Timestamp::now()).await? {
+            transaction.commit().await?;
+            say(&format!("{id} is due now."));
+        } else {
+            missing.push(id.to_string());
+        }
+    }
+    if missing.is_empty() { Ok(()) } else { bail!("neither waiting nor dead: {}", missing.join(", ")) }
+}

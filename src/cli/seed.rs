@@ -1,0 +1,117 @@
+//! `pocket-tasks seed`: something to look at, for who tries the API.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use poem_openapi::types::ParseFromJSON;
+use serde_json::{Value, json};
+
+use super::{process, say};
+use crate::app;
+use crate::config::{AppEnv, Config};
+use crate::contract::Timestamp;
+use crate::repositories::Store;
+use crate::services::{Clock, Device, Error, Services, Write};
+
+/// Everybody's.
+const PASSWORD: &str = "pocket-tasks-demo";
+
+/// The people, each with projects, each with tasks: title, status, priority, days until it is due, labels.
+type People = [(&'static str, &'static str, &'static [(&'static str, &'static [Task])]); 2];
+type Task = (&'static str, &'static str, &'static str, Option<i32>, &'static [&'static str]);
+
+const PEOPLE: People = [
+    (
+        "Ada",
+        "ada@example.com",
+        &[
+            (
+                "Kitchen renovation",
+                &[
+                    ("Measure the room", "done", "high", Some(-6), &["planning"]),
+                    ("Choose the tiles", "in_progress", "high", Some(2), &["shopping"]),
+                    ("Order the cupboards", "todo", "urgent", Some(-1), &["shopping"]),
+                    ("Find an electrician", "todo", "medium", Some(5), &["planning"]),
+                    ("Paint the walls", "todo", "none", None, &[]),
+                ],
+            ),
+            (
+                "Reading list",
+                &[
+                    ("The Mythical Man-Month", "done", "none", None, &["book"]),
+                    ("A Pattern Language", "todo", "low", None, &["book"]),
+                ],
+            ),
+        ],
+    ),
+    (
+        "Grace",
+        "grace@example.com",
+        &[(
+            "Sailing trip",
+            &[
+                ("Reserve the boat", "done", "high", Some(-20), &[]),
+                ("Plan the route", "todo", "medium", Some(9), &["map"]),
+            ],
+        )],
+    ),
+];
+
+pub(super) async fn run(config: Config) -> Result<()> {
+    if config.env == AppEnv::Production {
+        bail!("demo data is for development: APP_ENV is production");
+    }
+    let config = process::with_secrets(config)?;
+    let (store, services) = app::open(&config).await?;
+    for (name, email, projects) in PEOPLE {
+        match register(&services, name, email).await {
+            Ok(caller) => {
+                for (project, tasks) in projects {
+                    add_project(&services, &caller, project, tasks).await?;
+                }
+                say(&format!("{email} is there now, with the password {PASSWORD}"));
+            }
+            Err(Error::EmailTaken) => say(&format!("{email} was there before")),
+            Err(error) => return Err(error).context("registering a demo user"),
+        }
+    }
+    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{}:{}", config.host, config.port));
+    let shared = Arc::clone(&store) as Arc<dyn Store>;
+    let (runner, mailer) = app::runner(&config, shared, services, Clock::system(), &public_url)?;
+    runner.run_due().await.context("running the jobs that came of it")?;
+    mailer.close().await;
+    store.close().await;
+    Ok(())
+}
+
+/// What a request of this content would be.
+fn parsed<T: ParseFromJSON>(content: Value) -> Result<T> {
+    T::parse_from_json(Some(content)).map_err(|error| anyhow::anyhow!(error.into_message()))
+}
+
+async fn register(services: &Services, name: &str, email: &str) -> Result<Write, Error> {
+    let content = json!({ "name": name, "email": email, "password": PASSWORD });
+    let new = parsed(content).map_err(|error| Error::Token(error.into()))?;
+    let session = services.accounts.register(new, Device::default()).await?;
+    let caller = services.authenticate(&session.access_token).await?;
+    Ok(Write { caller, keyed: None, expected: None })
+}
+
+async fn add_project(services: &Services, write: &Write, name: &str, tasks: &[Task]) -> Result<()> {
+    let project = services.projects.create(write, parsed(json!({ "name": name }))?).await?;
+    let project: Value = serde_json::from_str(project.body.as_deref().unwrap_or_default())?;
+    let id = project["id"].as_str().and_then(crate::contract::ProjectId::parse).context("the id of a project")?;
+    for (title, status, priority, due, labels) in tasks {
+        let days = |days: &i32| {
+            let distance = Duration::from_hours(24) * days.unsigned_abs();
+            let now = Timestamp::now();
+            if *days < 0 { now.minus(distance) } else { now.plus(distance) }.to_string()
+        };
+        let content = json!({
+            "title": title, "status": status, "priority": priority, "due_at": due.as_ref().map(days), "labels": labels,
+        });
+        services.tasks.create(write, id, parsed(content)?).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! The table of jobs.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "jobs")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub kind: String,
+    pub payload: String,
+    pub user_id: Option<Uuid>,
+    pub state: String,
+    pub run_at: i64,
+    pub attempts: i64,
+    pub lease_token: Option<Uuid>,
+    pub waiting_key: Option<String>,
+    pub once_key: Option<String>,
+    pub last_error: Option<String>,
+    pub created_at: i64,
+    pub finished_at: Option<i64>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

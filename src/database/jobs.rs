@@ -1,0 +1,304 @@
+//! The queue of jobs: one statement for whatever must be decided at once.
+
+use async_trait::async_trait;
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::sea_query::{
+    CommonTableExpression, Expr, ExprTrait as _, LockBehavior, LockType, OnConflict, Order, Query, SelectStatement,
+    SimpleExpr, UpdateStatement, WithClause,
+};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult as _, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait as _,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::SeaRepositories;
+use super::entities::job::{ActiveModel, Column, Entity, Model};
+use crate::contract::Timestamp;
+use crate::contract::ids::new_uuid;
+use crate::repositories::{
+    Job, JobRecord, JobRepository, JobState, Lease, LeasedJob, QueueRepository, StoreError, Unique,
+};
+
+/// As many characters of an error are kept.
+const ERROR_LENGTH: usize = 1_000;
+
+fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Failed(Box::new(error))
+}
+
+/// The kind and the payload of a job as they are stored.
+fn written(job: &Job) -> Result<(String, String), StoreError> {
+    let stored = serde_json::to_value(job).map_err(unreadable)?;
+    Ok((job.kind().to_owned(), stored.get("payload").unwrap_or(&Value::Null).to_string()))
+}
+
+fn read(kind: &str, payload: &str) -> Result<Job, StoreError> {
+    let payload: Value = serde_json::from_str(payload).map_err(unreadable)?;
+    serde_json::from_value(json!({ "kind": kind, "payload": payload })).map_err(unreadable)
+}
+
+fn record(row: Model) -> JobRecord {
+    JobRecord {
+        id: row.id,
+        state: match row.state.as_str() {
+            "running" => JobState::Running,
+            "dead" => JobState::Dead,
+            _ => JobState::Waiting,
+        },
+        kind: row.kind,
+        payload: row.payload,
+        attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+        run_at: Timestamp(row.run_at),
+        created_at: Timestamp(row.created_at),
+        last_error: row.last_error,
+    }
+}
+
+/// What can be leased: what waits for its time, and what runs under a lease that ends.
+fn due(kinds: &[&str]) -> SelectStatement {
+    Query::select()
+        .column(Column::Id)
+        .from(Entity)
+        .and_where(Column::FinishedAt.is_null())
+        .and_where(Column::Kind.is_in(kinds.iter().copied()))
+        .order_by(Column::RunAt, Order::Asc)
+        .order_by(Column::Id, Order::Asc)
+        .to_owned()
+}
+
+impl<C: ConnectionTrait> SeaRepositories<C> {
+    async fn insert_job(
+        &self,
+        job: &Job,
+        unique: Unique,
+        now: Timestamp,
+        run_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (kind, payload) = written(job)?;
+        let (waiting_key, once_key) = match unique {
+            Unique::No => (None, None),
+            Unique::WhileWaiting(key) => (Some(key), None),
+            Unique::Once(key) => (None, Some(key)),
+        };
+        // A job that waits is locked by writing it as it is: whoever takes it passes it by until this transaction has
+        // committed what it is to see.
+        let conflict = if once_key.is_some() {
+            OnConflict::column(Column::OnceKey).do_nothing().to_owned()
+        } else {
+            OnConflict::column(Column::WaitingKey).value(Column::RunAt, Expr::col((Entity, Column::RunAt))).to_owned()
+        };
+        let id = new_uuid();
+        let mut insert = Entity::insert(ActiveModel {
+            id: Set(id),
+            kind: Set(kind),
+            payload: Set(payload),
+            user_id: Set(job.user().map(|user| user.0)),
+            state: Set("waiting".to_owned()),
+            run_at: Set(run_at.0),
+            attempts: Set(0),
+            lease_token: Set(None),
+            waiting_key: Set(waiting_key),
+            once_key: Set(once_key),
+            last_error: Set(None),
+            created_at: Set(now.0),
+            finished_at: Set(None),
+        })
+        .on_conflict(conflict)
+        .into_query();
+        insert.returning_col(Column::Id);
+        let row = self.0.query_one(&insert).await?;
+        let inserted: Option<Uuid> = row.map(|row| row.try_get("", "id")).transpose()?;
+        Ok(inserted == Some(id))
+    }
+
+    /// Writes to a job that is still the holder's.
+    async fn write_leased(&self, lease: Lease, changes: ActiveModel) -> Result<bool, StoreError> {
+        let result = Entity::update_many()
+            .set(changes)
+            .filter(Column::Id.eq(lease.id))
+            .filter(Column::LeaseToken.eq(lease.token))
+            .exec(&self.0)
+            .await?;
+        Ok(result.rows_affected == 1)
+    }
+}
+
+/// No change at all.
+fn unchanged() -> ActiveModel {
+    ActiveModel {
+        id: NotSet,
+        kind: NotSet,
+        payload: NotSet,
+        user_id: NotSet,
+        state: NotSet,
+        run_at: NotSet,
+        attempts: NotSet,
+        lease_token: NotSet,
+        waiting_key: NotSet,
+        once_key: NotSet,
+        last_error: NotSet,
+        created_at: NotSet,
+        finished_at: NotSet,
+    }
+}
+
+fn shortened(error: &str) -> String {
+    // PostgreSQL takes no NUL in a text.
+    error.chars().filter(|character| *character != '\0').take(ERROR_LENGTH).collect()
+}
+
+#[async_trait]
+impl<C: ConnectionTrait + Send + Sync> JobRepository for SeaRepositories<C> {
+    async fn enqueue(&self, job: &Job, now: Timestamp, run_at: Timestamp) -> Result<bool, StoreError> {
+        self.insert_job(job, job.unique(), now, run_at).await
+    }
+
+    async fn enqueue_once(&self, job: &Job, key: &str, now: Timestamp) -> Result<bool, StoreError> {
+        self.insert_job(job, Unique::Once(key.to_owned()), now, now).await
+    }
+}
+
+#[async_trait]
+impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
+    async fn lease(
+        &self,
+        kinds: &[&str],
+        limit: u64,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<LeasedJob>, StoreError> {
+        let token = new_uuid();
+        let due = due(kinds)
+            .and_where(Column::RunAt.lte(now.0))
+            .limit(limit)
+            // SQLite knows no locks of rows, and needs none: one writes at a time.
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .to_owned();
+        let name = "due";
+        let of_due = Query::select().column("id").from(name).to_owned();
+        let lease: UpdateStatement = Query::update()
+            .table(Entity)
+            .value(Column::State, "running")
+            .value(Column::LeaseToken, token)
+            .value(Column::RunAt, until.0)
+            .value(Column::Attempts, Expr::col(Column::Attempts).add(1))
+            .value(Column::WaitingKey, SimpleExpr::Keyword(sea_orm::sea_query::Keyword::Null))
+            .and_where(Column::Id.in_subquery(of_due))
+            .returning_all()
+            .to_owned();
+        let with = WithClause::new()
+            .cte(CommonTableExpression::new().query(due).column("id").table_name(name).to_owned())
+            .to_owned();
+        let rows = self.0.query_all(&lease.with(with)).await?;
+        let mut rows: Vec<Model> =
+            rows.iter().map(|row| Model::from_query_result(row, "")).collect::<Result<_, _>>()?;
+        rows.sort_by_key(|row| row.id);
+        let leased = rows.into_iter().map(|row| LeasedJob {
+            lease: Lease { id: row.id, token },
+            job: read(&row.kind, &row.payload),
+            kind: row.kind,
+            attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+        });
+        Ok(leased.collect())
+    }
+
+    async fn next_due(&self, kinds: &[&str]) -> Result<Option<Timestamp>, StoreError> {
+        let first = Entity::find()
+            .select_only()
+            .column(Column::RunAt)
+            .filter(Column::FinishedAt.is_null())
+            .filter(Column::Kind.is_in(kinds.iter().copied()))
+            .order_by(Column::RunAt, Order::Asc)
+            .limit(1);
+        Ok(first.into_tuple::<i64>().one(&self.0).await?.map(Timestamp))
+    }
+
+    async fn extend(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError> {
+        self.write_leased(lease, ActiveModel { run_at: Set(until.0), ..unchanged() }).await
+    }
+
+    async fn finish(&self, lease: Lease, now: Timestamp) -> Result<bool, StoreError> {
+        // Kept only where the key is to keep others away.
+        let kept = ActiveModel {
+            state: Set("done".to_owned()),
+            lease_token: Set(None),
+            last_error: Set(None),
+            finished_at: Set(Some(now.0)),
+            ..unchanged()
+        };
+        let removed = Entity::delete_many()
+            .filter(Column::Id.eq(lease.id))
+            .filter(Column::LeaseToken.eq(lease.token))
+            .filter(Column::OnceKey.is_null())
+            .exec(&self.0)
+            .await?;
+        if removed.rows_affected == 1 {
+            return Ok(true);
+        }
+        self.write_leased(lease, kept).await
+    }
+
+    async fn put_off(&self, lease: Lease, run_at: Timestamp, error: &str) -> Result<bool, StoreError> {
+        let changes = ActiveModel {
+            state: Set("waiting".to_owned()),
+            lease_token: Set(None),
+            run_at: Set(run_at.0),
+            last_error: Set(Some(shortened(error))),
+            ..unchanged()
+        };
+        self.write_leased(lease, changes).await
+    }
+
+    async fn bury(&self, lease: Lease, now: Timestamp, error: &str) -> Result<bool, StoreError> {
+        let changes = ActiveModel {
+            state: Set("dead".to_owned()),
+            lease_token: Set(None),
+            last_error: Set(Some(shortened(error))),
+            finished_at: Set(Some(now.0)),
+            ..unchanged()
+        };
+        self.write_leased(lease, changes).await
+    }
+
+    async fn hand_back(&self, lease: Lease, now: Timestamp) -> Result<(), StoreError> {
+        Entity::update_many()
+            .col_expr(Column::State, Expr::value("waiting"))
+            .col_expr(Column::LeaseToken, Expr::value(None::<Uuid>))
+            .col_expr(Column::RunAt, Expr::value(now.0))
+            .col_expr(Column::Attempts, Expr::col(Column::Attempts).sub(1))
+            .filter(Column::Id.eq(lease.id))
+            .filter(Column::LeaseToken.eq(lease.token))
+            .exec(&self.0)
+            .await?;
+        Ok(())
+    }
+
+    async fn list_unfinished(&self) -> Result<Vec<JobRecord>, StoreError> {
+        let rows = Entity::find()
+            .filter(Column::State.ne("done"))
+            .order_by(Column::CreatedAt, Order::Asc)
+            .order_by(Column::Id, Order::Asc)
+            .all(&self.0)
+            .await?;
+        Ok(rows.into_iter().map(record).collect())
+    }
+
+    async fn retry(&self, id: Uuid, now: Timestamp) -> Result<bool, StoreError> {
+        let changes = ActiveModel {
+            state: Set("waiting".to_owned()),
+            run_at: Set(now.0),
+            attempts: Set(0),
+            finished_at: Set(None),
+            ..unchanged()
+        };
+        let result = Entity::update_many()
+            .set(changes)
+            .filter(Column::Id.eq(id))
+            .filter(Column::State.is_in(["waiting", "dead"]))
+            .exec(&self.0)
+            .await?;
+        Ok(result.rows_affected == 1)
+    }
+}

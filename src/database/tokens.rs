@@ -1,0 +1,185 @@
+//! Tokens that are not of a session.
+
+use async_trait::async_trait;
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, RelationDef, Select,
+};
+
+use super::entities::{api_token, mail_token, user};
+use super::{SeaRepositories, order, rows};
+use crate::contract::api_token::{ApiToken, ApiTokenSort, Scope};
+use crate::contract::list::{Page, Paging, Sort};
+use crate::contract::text::ApiTokenName;
+use crate::contract::{ApiTokenId, Timestamp, UserId};
+use crate::repositories::{ApiTokenRecord, ApiTokenRepository, MailPurpose, MailTokenRepository, StoreError};
+
+/// A token that is good.
+fn good(hash: &[u8; 32], purpose: MailPurpose, now: Timestamp) -> Condition {
+    Condition::all()
+        .add(mail_token::Column::Hash.eq(hash.to_vec()))
+        .add(mail_token::Column::Purpose.eq(rows::purpose_word(purpose)))
+        .add(mail_token::Column::ExpiresAt.gt(now.0))
+}
+
+#[async_trait]
+impl<C: ConnectionTrait + Send + Sync> MailTokenRepository for SeaRepositories<C> {
+    async fn add(
+        &self,
+        hash: &[u8; 32],
+        user: UserId,
+        purpose: MailPurpose,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        mail_token::Entity::insert(mail_token::ActiveModel {
+            hash: Set(hash.to_vec()),
+            user_id: Set(user.0),
+            purpose: Set(rows::purpose_word(purpose).to_owned()),
+            expires_at: Set(expires_at.0),
+        })
+        .exec_without_returning(&self.0)
+        .await?;
+        Ok(())
+    }
+
+    async fn find(&self, hash: &[u8; 32], purpose: MailPurpose, now: Timestamp) -> Result<Option<UserId>, StoreError> {
+        let row = mail_token::Entity::find().filter(good(hash, purpose, now)).one(&self.0).await?;
+        Ok(row.map(|row| UserId(row.user_id)))
+    }
+
+    async fn spend(&self, hash: &[u8; 32], purpose: MailPurpose, now: Timestamp) -> Result<Option<UserId>, StoreError> {
+        let spent =
+            mail_token::Entity::delete_many().filter(good(hash, purpose, now)).exec_with_returning(&self.0).await?;
+        let Some(user) = spent.first().map(|row| row.user_id) else { return Ok(None) };
+        mail_token::Entity::delete_many()
+            .filter(mail_token::Column::UserId.eq(user))
+            .filter(mail_token::Column::Purpose.eq(rows::purpose_word(purpose)))
+            .exec(&self.0)
+            .await?;
+        Ok(Some(UserId(user)))
+    }
+}
+
+#[derive(FromQueryResult)]
+struct TokenRow {
+    #[sea_orm(nested)]
+    token: api_token::Model,
+    owner_deleted_at: Option<i64>,
+}
+
+fn api_token(row: api_token::Model) -> ApiToken {
+    let scopes = [(row.can_read, Scope::Read), (row.can_write, Scope::Write)];
+    ApiToken {
+        id: ApiTokenId(row.id),
+        name: ApiTokenName::trusted(row.name),
+        scopes: scopes.into_iter().filter(|(has, _)| *has).map(|(_, scope)| scope).collect(),
+        expires_at: row.expires_at.map(Timestamp),
+        last_used_at: row.last_used_at.map(Timestamp),
+        created_at: Timestamp(row.created_at),
+    }
+}
+
+fn with_owner(query: Select<api_token::Entity>) -> Select<api_token::Entity> {
+    let owner: RelationDef =
+        api_token::Entity::belongs_to(user::Entity).from(api_token::Column::UserId).to(user::Column::Id).into();
+    query.join(JoinType::InnerJoin, owner).column_as(user::Column::DeletedAt, "owner_deleted_at")
+}
+
+fn record(row: TokenRow) -> ApiTokenRecord {
+    ApiTokenRecord {
+        user_id: UserId(row.token.user_id),
+        owner_deleted: row.owner_deleted_at.is_some(),
+        revoked_at: row.token.revoked_at.map(Timestamp),
+        token: api_token(row.token),
+    }
+}
+
+/// The tokens of a user that were not ended.
+fn of_user(user: UserId) -> Select<api_token::Entity> {
+    api_token::Entity::find()
+        .filter(api_token::Column::UserId.eq(user.0))
+        .filter(api_token::Column::RevokedAt.is_null())
+}
+
+#[async_trait]
+impl<C: ConnectionTrait + Send + Sync> ApiTokenRepository for SeaRepositories<C> {
+    async fn add(&self, token: &ApiToken, user: UserId, hash: &[u8; 32]) -> Result<(), StoreError> {
+        api_token::Entity::insert(api_token::ActiveModel {
+            id: Set(token.id.0),
+            user_id: Set(user.0),
+            hash: Set(hash.to_vec()),
+            name: Set(token.name.to_string()),
+            can_read: Set(token.scopes.contains(&Scope::Read)),
+            can_write: Set(token.scopes.contains(&Scope::Write)),
+            expires_at: Set(token.expires_at.map(|time| time.0)),
+            last_used_at: Set(None),
+            revoked_at: Set(None),
+            created_at: Set(token.created_at.0),
+        })
+        .exec_without_returning(&self.0)
+        .await?;
+        Ok(())
+    }
+
+    async fn find(&self, id: ApiTokenId) -> Result<Option<ApiTokenRecord>, StoreError> {
+        let query = with_owner(api_token::Entity::find_by_id(id.0));
+        Ok(query.into_model::<TokenRow>().one(&self.0).await?.map(record))
+    }
+
+    async fn find_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiTokenRecord>, StoreError> {
+        let query = with_owner(api_token::Entity::find().filter(api_token::Column::Hash.eq(hash.to_vec())));
+        Ok(query.into_model::<TokenRow>().one(&self.0).await?.map(record))
+    }
+
+    async fn list(&self, user: UserId, sort: Sort<ApiTokenSort>, paging: Paging) -> Result<Page<ApiToken>, StoreError> {
+        let total = of_user(user).count(&self.0).await?;
+        let column = match sort.field {
+            ApiTokenSort::CreatedAt => api_token::Column::CreatedAt,
+        };
+        let rows = of_user(user)
+            .order_by(column, order(sort.direction))
+            .order_by(api_token::Column::Id, order(sort.direction))
+            .offset(paging.skipped())
+            .limit(u64::from(paging.limit))
+            .all(&self.0)
+            .await?;
+        Ok(Page { items: rows.into_iter().map(api_token).collect(), total })
+    }
+
+    async fn count(&self, user: UserId, now: Timestamp) -> Result<u64, StoreError> {
+        let good =
+            Condition::any().add(api_token::Column::ExpiresAt.is_null()).add(api_token::Column::ExpiresAt.gt(now.0));
+        Ok(of_user(user).filter(good).count(&self.0).await?)
+    }
+
+    async fn touch(&self, id: ApiTokenId, at: Timestamp) -> Result<(), StoreError> {
+        api_token::Entity::update_many()
+            .col_expr(api_token::Column::LastUsedAt, Expr::value(at.0))
+            .filter(api_token::Column::Id.eq(id.0))
+            .exec(&self.0)
+            .await?;
+        Ok(())
+    }
+
+    async fn revoke(&self, id: ApiTokenId, at: Timestamp) -> Result<bool, StoreError> {
+        let result = api_token::Entity::update_many()
+            .col_expr(api_token::Column::RevokedAt, Expr::value(at.0))
+            .filter(api_token::Column::Id.eq(id.0))
+            .filter(api_token::Column::RevokedAt.is_null())
+            .exec(&self.0)
+            .await?;
+        Ok(result.rows_affected == 1)
+    }
+
+    async fn revoke_all(&self, user: UserId, at: Timestamp) -> Result<(), StoreError> {
+        api_token::Entity::update_many()
+            .col_expr(api_token::Column::RevokedAt, Expr::value(at.0))
+            .filter(api_token::Column::UserId.eq(user.0))
+            .filter(api_token::Column::RevokedAt.is_null())
+            .exec(&self.0)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,174 @@
+//! Removing for good, in small portions.
+
+use async_trait::async_trait;
+use sea_orm::sea_query::{Expr, ExprTrait as _, SelectStatement, SimpleExpr};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
+use uuid::Uuid;
+
+use super::SeaRepositories;
+use super::entities::{
+    api_token, idempotency_key, job, mail_token, member, project, refresh_token, session, task, user,
+};
+use crate::contract::{ProjectId, Timestamp, UserId};
+use crate::repositories::{Litter, StoreError, UpkeepRepository};
+
+/// The ids of the first few rows, the oldest first.
+fn few<E: EntityTrait, C: ColumnTrait>(query: Select<E>, id: C, age: C, limit: u64) -> SelectStatement {
+    query.select_only().column(id).order_by_asc(age).limit(limit).into_query()
+}
+
+impl<C: ConnectionTrait> SeaRepositories<C> {
+    async fn delete_those<E: EntityTrait, K: ColumnTrait>(
+        &self,
+        id: K,
+        few: SelectStatement,
+    ) -> Result<u64, StoreError> {
+        Ok(E::delete_many().filter(id.in_subquery(few)).exec(&self.0).await?.rows_affected)
+    }
+
+    /// Deletes a few rows whose time came before another one, the oldest first.
+    async fn delete_before<E: EntityTrait>(
+        &self,
+        id: E::Column,
+        time: E::Column,
+        before: i64,
+        limit: u64,
+    ) -> Result<u64, StoreError> {
+        self.delete_those::<E, _>(id, few(E::find().filter(time.lt(before)), id, time, limit)).await
+    }
+
+    async fn ids(&self, query: Select<impl EntityTrait>) -> Result<Vec<Uuid>, StoreError> {
+        Ok(query.into_tuple().all(&self.0).await?)
+    }
+}
+
+#[async_trait]
+impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
+    async fn discard(&self, what: Litter, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let before = before.0;
+        match what {
+            Litter::IdempotencyKeys => {
+                use idempotency_key::{Column, Entity};
+                let old = Entity::find()
+                    .select_only()
+                    .columns([Column::UserId, Column::Key])
+                    .filter(Column::ClaimedAt.lt(before))
+                    .order_by_asc(Column::ClaimedAt)
+                    .limit(limit);
+                let both = Expr::tuple([Expr::col(Column::UserId), Expr::col(Column::Key)]);
+                let discarded = Entity::delete_many()
+                    .filter(both.in_subquery(old.into_query()))
+                    // Somebody may claim it anew at this moment.
+                    .filter(Column::ClaimedAt.lt(before))
+                    .exec(&self.0)
+                    .await?;
+                Ok(discarded.rows_affected)
+            }
+            Litter::RefreshTokens => {
+                use refresh_token::{Column, Entity};
+                self.delete_before::<Entity>(Column::Hash, Column::ExpiresAt, before, limit).await
+            }
+            Litter::EndedSessions => {
+                use session::{Column, Entity};
+                self.delete_before::<Entity>(Column::Id, Column::EndedAt, before, limit).await
+            }
+            Litter::ExpiredSessions => {
+                use session::{Column, Entity};
+                self.delete_before::<Entity>(Column::Id, Column::ExpiresAt, before, limit).await
+            }
+            Litter::MailTokens => {
+                use mail_token::{Column, Entity};
+                self.delete_before::<Entity>(Column::Hash, Column::ExpiresAt, before, limit).await
+            }
+            Litter::RevokedApiTokens => {
+                use api_token::{Column, Entity};
+                self.delete_before::<Entity>(Column::Id, Column::RevokedAt, before, limit).await
+            }
+            Litter::ExpiredApiTokens => {
+                use api_token::{Column, Entity};
+                self.delete_before::<Entity>(Column::Id, Column::ExpiresAt, before, limit).await
+            }
+            Litter::DoneJobs => {
+                use job::{Column, Entity};
+                let old = Entity::find().filter(Column::FinishedAt.lt(before)).filter(Column::State.eq("done"));
+                self.delete_those::<Entity, _>(Column::Id, few(old, Column::Id, Column::FinishedAt, limit)).await
+            }
+        }
+    }
+
+    async fn purge_tasks(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        self.delete_before::<task::Entity>(task::Column::Id, task::Column::DeletedAt, before.0, limit).await
+    }
+
+    async fn list_expired_projects(&self, before: Timestamp, limit: u64) -> Result<Vec<ProjectId>, StoreError> {
+        use project::{Column, Entity};
+        let old = Entity::find().select_only().column(Column::Id).filter(Column::DeletedAt.lt(before.0));
+        let ids = self.ids(old.order_by_asc(Column::DeletedAt).limit(limit)).await?;
+        Ok(ids.into_iter().map(ProjectId).collect())
+    }
+
+    async fn purge_tasks_of(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError> {
+        use task::{Column, Entity};
+        let all = Entity::find().filter(Column::ProjectId.eq(project.0));
+        self.delete_those::<Entity, _>(Column::Id, few(all, Column::Id, Column::Position, limit)).await
+    }
+
+    async fn purge_project(&self, project: ProjectId) -> Result<(), StoreError> {
+        project::Entity::delete_by_id(project.0).exec(&self.0).await?;
+        Ok(())
+    }
+
+    async fn list_expired_users(&self, before: Timestamp, limit: u64) -> Result<Vec<UserId>, StoreError> {
+        use user::{Column, Entity};
+        let old = Entity::find().select_only().column(Column::Id).filter(Column::DeletedAt.lt(before.0));
+        let ids = self.ids(old.order_by_asc(Column::DeletedAt).limit(limit)).await?;
+        Ok(ids.into_iter().map(UserId).collect())
+    }
+
+    async fn list_owned_projects(&self, user: UserId) -> Result<Vec<ProjectId>, StoreError> {
+        use project::{Column, Entity};
+        let owned = Entity::find().select_only().column(Column::Id).filter(Column::OwnerId.eq(user.0));
+        Ok(self.ids(owned).await?.into_iter().map(ProjectId).collect())
+    }
+
+    async fn list_foreign_projects(&self, user: UserId) -> Result<Vec<ProjectId>, StoreError> {
+        let member = member::Entity::find()
+            .select_only()
+            .column(member::Column::ProjectId)
+            .filter(member::Column::UserId.eq(user.0))
+            .filter(member::Column::Role.ne("owner"));
+        let named = |column: task::Column| {
+            task::Entity::find().select_only().column(task::Column::ProjectId).distinct().filter(column.eq(user.0))
+        };
+        let mut ids = self.ids(member).await?;
+        ids.extend(self.ids(named(task::Column::AssigneeId)).await?);
+        ids.extend(self.ids(named(task::Column::CreatedBy)).await?);
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids.into_iter().map(ProjectId).collect())
+    }
+
+    async fn withdraw(&self, user: UserId, project: ProjectId, now: Timestamp) -> Result<(), StoreError> {
+        self.lock_project(project).await?;
+        let named = |column: task::Column| column.eq(user.0);
+        let without = |column: task::Column| -> SimpleExpr {
+            Expr::case(named(column), Expr::value(None::<Uuid>)).finally(Expr::col(column)).into()
+        };
+        task::Entity::update_many()
+            .col_expr(task::Column::AssigneeId, without(task::Column::AssigneeId))
+            .col_expr(task::Column::CreatedBy, without(task::Column::CreatedBy))
+            .col_expr(task::Column::Version, Expr::col(task::Column::Version).add(1))
+            .col_expr(task::Column::UpdatedAt, Expr::value(now.0))
+            .filter(task::Column::ProjectId.eq(project.0))
+            .filter(named(task::Column::AssigneeId).or(named(task::Column::CreatedBy)))
+            .exec(&self.0)
+            .await?;
+        member::Entity::delete_by_id((project.0, user.0)).exec(&self.0).await?;
+        Ok(())
+    }
+
+    async fn purge_user(&self, user: UserId) -> Result<(), StoreError> {
+        user::Entity::delete_by_id(user.0).exec(&self.0).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,66 @@
+//! The weekly digest: a job makes those of all who are due, each of which is a job of its own.
+
+use chrono::DateTime;
+use chrono_tz::Tz;
+
+use super::{Assignment, Failure, Work};
+use crate::contract::list::Page;
+use crate::contract::task::Task;
+use crate::contract::{Timestamp, UserId};
+use crate::mail::{Digest, DigestProject, DigestTask, DigestTasks, Line};
+use crate::services;
+
+impl Work {
+    pub(super) async fn plan_digests(&self, assignment: &Assignment) -> Result<(), Failure> {
+        loop {
+            let transaction = assignment.begin().await?;
+            if !self.services.digests.plan(&*transaction).await? {
+                return assignment.commit(transaction).await;
+            }
+            transaction.commit().await?;
+        }
+    }
+
+    pub(super) async fn weekly_digest(
+        &self,
+        user: UserId,
+        moment: i64,
+        assignment: &Assignment,
+    ) -> Result<(), Failure> {
+        let moment = Timestamp(moment);
+        if let Some(digest) = self.services.digests.compose(user, moment).await? {
+            let content = written(&digest, moment, self.links.home()).render()?;
+            self.send(&digest.user, content, assignment).await?;
+        }
+        assignment.done().await
+    }
+}
+
+fn written(digest: &services::Digest, moment: Timestamp, home: String) -> Digest {
+    let tasks = |page: &Page<Task>| DigestTasks {
+        first: page.items.iter().filter_map(|task| due_task(task, moment, digest.timezone)).collect(),
+        more: page.total - page.items.len() as u64,
+    };
+    let projects = digest.projects.items.iter().map(|project| DigestProject {
+        name: Line::new(&project.name),
+        done: project.task_counts.done,
+        total: project.task_counts.total,
+    });
+    Digest {
+        name: Line::new(&digest.user.name),
+        mine: tasks(&digest.mine),
+        nobodys: tasks(&digest.nobodys),
+        projects: projects.collect(),
+        home,
+    }
+}
+
+fn due_task(task: &Task, moment: Timestamp, timezone: Tz) -> Option<DigestTask> {
+    let due = task.due_at?;
+    let local = DateTime::from_timestamp_millis(due.0)?.with_timezone(&timezone);
+    Some(DigestTask {
+        title: Line::new(&task.title),
+        due: local.format("%a %-d %b %Y, %H:%M").to_string(),
+        is_overdue: due < moment,
+    })
+}

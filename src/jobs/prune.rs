@@ -1,0 +1,41 @@
+//! Throws away what has served its purpose.
+
+use std::time::Duration;
+
+use super::{Assignment, Failure};
+use crate::repositories::Litter;
+
+/// As many rows go in one transaction.
+const AT_ONCE: u64 = 500;
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// How long each is kept after its end. `retention` is how long the operator keeps what users may ask about.
+fn kept(what: Litter, retention: Duration) -> Duration {
+    match what {
+        // Counted from the claim; they are good for a day.
+        Litter::IdempotencyKeys => DAY + Duration::from_hours(1),
+        Litter::RefreshTokens | Litter::MailTokens => Duration::from_hours(1),
+        // Access tokens of an ended session are refused as long as they would be good, a day at most.
+        Litter::EndedSessions | Litter::ExpiredSessions => DAY * 2,
+        // So that whoever goes on to use one is told that it was revoked or has expired.
+        Litter::RevokedApiTokens | Litter::ExpiredApiTokens => retention,
+        // The longest time within which the same job may be promised twice is a week.
+        Litter::DoneJobs => DAY * 8,
+    }
+}
+
+pub(super) async fn run(retention: Duration, assignment: &Assignment) -> Result<(), Failure> {
+    for what in Litter::ALL {
+        let before = assignment.now().minus(kept(what, retention));
+        loop {
+            let transaction = assignment.begin().await?;
+            let discarded = transaction.upkeep().discard(what, before, AT_ONCE).await?;
+            transaction.commit().await?;
+            if discarded < AT_ONCE {
+                break;
+            }
+        }
+    }
+    assignment.done().await
+}

@@ -1,0 +1,297 @@
+//! Takes jobs from the queue and sees to it that each is done, put off or buried.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::task::{Id, JoinSet};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{Assignment, Failure, Handler};
+use crate::contract::Timestamp;
+use crate::repositories::{Job, Lease, LeasedJob, Store, StoreError};
+use crate::services::Clock;
+
+/// How often a job is begun at most. With the pauses between, that is some seven hours.
+const ATTEMPTS: u32 = 50;
+
+/// The pause after the first failure; each one after that is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(10);
+
+/// Kinds that wait for somebody outside. They never take all workers, so that a slow mail server holds up mail alone.
+const SLOW: [&str; 4] = ["welcome_email", "verification_email", "password_reset_email", "weekly_digest"];
+
+/// How long things take.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// How long a lease is good, unless it is extended: after so long the jobs of a worker that died go to another.
+    pub lease: Duration,
+    /// How often the queue is looked at when nobody rings.
+    pub look: Duration,
+    /// How long jobs may go on after the end was asked for.
+    pub grace: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { lease: Duration::from_secs(30), look: Duration::from_secs(2), grace: Duration::from_secs(20) }
+    }
+}
+
+/// Workers on a queue.
+#[derive(Clone)]
+pub struct Runner {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    handler: Arc<dyn Handler>,
+    workers: usize,
+    pace: Pace,
+}
+
+/// Kinds that share workers.
+struct Lane {
+    kinds: Vec<&'static str>,
+    workers: usize,
+}
+
+impl Runner {
+    /// At most `workers` jobs run at once.
+    pub fn new(store: Arc<dyn Store>, clock: Clock, handler: Arc<dyn Handler>, workers: usize, pace: Pace) -> Self {
+        Self { store, clock, handler, workers: workers.max(1), pace }
+    }
+
+    /// Works until `shutdown`; then lets what runs go on for a while, and hands back the rest.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let (slow, quick): (Vec<_>, Vec<_>) = Job::KINDS.into_iter().partition(|kind| SLOW.contains(kind));
+        let lanes =
+            [Lane { kinds: quick, workers: self.workers }, Lane { kinds: slow, workers: (self.workers - 1).max(1) }];
+        let mut running = JoinSet::new();
+        let mut leases = HashMap::new();
+        while !shutdown.is_cancelled() {
+            let pause = match self.fill(&lanes, &mut running, &mut leases).await {
+                Ok(pause) => pause,
+                Err(error) => {
+                    tracing::warn!(%error, "the queue of jobs cannot be read");
+                    self.pace.look
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                Some(ended) = running.join_next_with_id() => forget(&mut leases, &ended),
+                () = self.store.jobs_committed() => {}
+                () = sleep(pause) => {}
+            }
+            while let Some(ended) = running.try_join_next_with_id() {
+                forget(&mut leases, &ended);
+            }
+        }
+        let finishing = async {
+            while let Some(ended) = running.join_next_with_id().await {
+                forget(&mut leases, &ended);
+            }
+        };
+        if timeout(self.pace.grace, finishing).await.is_err() {
+            running.shutdown().await;
+            for (_, lease) in leases.into_values() {
+                if let Err(error) = self.hand_back(lease).await {
+                    tracing::warn!(%error, job.id = %lease.id, "a job is not handed back; it goes on when its lease ends");
+                }
+            }
+        }
+    }
+
+    /// Begins as many jobs as there are workers for, and says how long to wait for the next.
+    async fn fill(
+        &self,
+        lanes: &[Lane],
+        running: &mut JoinSet<()>,
+        leases: &mut HashMap<Id, (&'static str, Lease)>,
+    ) -> Result<Duration, StoreError> {
+        let mut pause = self.pace.look;
+        for lane in lanes {
+            loop {
+                let busy = leases.values().filter(|(kind, _)| lane.kinds.contains(kind)).count();
+                let free = (self.workers - leases.len()).min(lane.workers.saturating_sub(busy));
+                if free == 0 {
+                    break;
+                }
+                // Looking costs a reader; only who finds something waits for the writer.
+                let Some(due) = self.store.read().queue().next_due(&lane.kinds).await? else { break };
+                let now = self.clock.now();
+                if due > now {
+                    pause = pause.min(Duration::from_millis((due.0 - now.0).unsigned_abs()));
+                    break;
+                }
+                let taken = self.lease(&lane.kinds, free).await?;
+                if taken.is_empty() {
+                    break;
+                }
+                for job in taken {
+                    let kind = lane.kinds.iter().find(|kind| **kind == job.kind).copied().unwrap_or_default();
+                    let (this, lease) = (self.clone(), job.lease);
+                    let task = running.spawn(async move { this.perform(job).await });
+                    leases.insert(task.id(), (kind, lease));
+                }
+            }
+        }
+        Ok(pause)
+    }
+
+    /// Does all jobs that are due now, one after the other, and says how many.
+    pub async fn run_due(&self) -> Result<usize, StoreError> {
+        let mut count = 0;
+        loop {
+            let leased = self.lease(&Job::KINDS, 1).await?;
+            if leased.is_empty() {
+                return Ok(count);
+            }
+            for job in leased {
+                self.perform(job).await;
+                count += 1;
+            }
+        }
+    }
+
+    async fn lease(&self, kinds: &[&str], limit: usize) -> Result<Vec<LeasedJob>, StoreError> {
+        let now = self.clock.now();
+        let transaction = self.store.begin().await?;
+        let leased = transaction.queue().lease(kinds, limit as u64, now, now.plus(self.pace.lease)).await?;
+        if !leased.is_empty() {
+            transaction.commit().await?;
+        }
+        Ok(leased)
+    }
+
+    /// Does one job, and notes what became of it.
+    async fn perform(&self, leased: LeasedJob) {
+        let LeasedJob { lease, kind, job, attempts } = leased;
+        let result = match job {
+            Err(error) => Err(Failure::Final(Box::new(error))),
+            Ok(_) if attempts > ATTEMPTS => Err(Failure::Final("its workers die of it".into())),
+            Ok(job) => self.attempt(job, lease).await,
+        };
+        let noted = match result {
+            Ok(()) => {
+                tracing::debug!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, "a job is done");
+                Ok(())
+            }
+            Err(Failure::Lost) => {
+                tracing::info!(job.id = %lease.id, job.kind = kind, "the lease of a job went to another worker");
+                Ok(())
+            }
+            Err(Failure::Passing(error)) if attempts < ATTEMPTS => {
+                let (error, pause) = (chain(&*error), pause(attempts));
+                tracing::warn!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, error, "a job is put off");
+                self.put_off(lease, self.clock.now().plus(pause), &error).await
+            }
+            Err(Failure::Passing(error) | Failure::Final(error)) => {
+                let error = chain(&*error);
+                tracing::error!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, error, "a job is dead");
+                self.bury(lease, &error).await
+            }
+        };
+        if let Err(error) = noted {
+            tracing::warn!(%error, job.id = %lease.id, "what became of a job is not noted; it goes on when its lease ends");
+        }
+    }
+
+    /// Does one job, whatever happens, and keeps its lease as long as that takes.
+    async fn attempt(&self, job: Job, lease: Lease) -> Result<(), Failure> {
+        let assignment = Assignment { lease, store: Arc::clone(&self.store), clock: self.clock.clone() };
+        let work = AssertUnwindSafe(self.handler.handle(job, &assignment)).catch_unwind();
+        tokio::select! {
+            result = work => result.unwrap_or_else(|_| Err(Failure::Passing("it panicked".into()))),
+            () = self.keep(lease) => Err(Failure::Lost),
+        }
+    }
+
+    /// Extends a lease until it is lost.
+    async fn keep(&self, lease: Lease) {
+        loop {
+            sleep(self.pace.lease / 3).await;
+            match self.extend(lease).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                // While it lasts there is time to try again.
+                Err(error) => tracing::warn!(%error, job.id = %lease.id, "a lease is not extended"),
+            }
+        }
+    }
+
+    async fn extend(&self, lease: Lease) -> Result<bool, StoreError> {
+        let transaction = self.store.begin().await?;
+        let extended = transaction.queue().extend(lease, self.clock.now().plus(self.pace.lease)).await?;
+        transaction.commit().await?;
+        Ok(extended)
+    }
+
+    async fn put_off(&self, lease: Lease, run_at: Timestamp, error: &str) -> Result<(), StoreError> {
+        let transaction = self.store.begin().await?;
+        transaction.queue().put_off(lease, run_at, error).await?;
+        transaction.commit().await
+    }
+
+    async fn bury(&self, lease: Lease, error: &str) -> Result<(), StoreError> {
+        let transaction = self.store.begin().await?;
+        transaction.queue().bury(lease, self.clock.now(), error).await?;
+        transaction.commit().await
+    }
+
+    async fn hand_back(&self, lease: Lease) -> Result<(), StoreError> {
+        let transaction = self.store.begin().await?;
+        transaction.queue().hand_back(lease, self.clock.now()).await?;
+        transaction.commit().await
+    }
+}
+
+/// A worker is free again.
+fn forget<T>(leases: &mut HashMap<Id, T>, ended: &Result<(Id, ()), tokio::task::JoinError>) {
+    let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, ())| *id);
+    leases.remove(&id);
+}
+
+/// How long to wait after so many attempts: about a second, and twice as long each time, up to ten minutes.
+fn pause(attempts: u32) -> Duration {
+    let doubled = 2_u32.saturating_pow(attempts.saturating_sub(1));
+    let longest = FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE);
+    // Between three quarters and all of it, so that what failed together does not come back together.
+    let mut chance = [0; 1];
+    // Without chance they do come back together, which is not worth a failure.
+    let _ = getrandom::fill(&mut chance);
+    longest / 1_024 * (1_024 - u32::from(chance[0]))
+}
+
+/// An error with all its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut said: Vec<String> = causes.map(ToString::to_string).collect();
+    said.dedup();
+    said.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_ten_minutes_and_differ() {
+        for (attempts, seconds) in [(1, 1), (2, 2), (3, 4), (10, 512), (11, 600), (50, 600)] {
+            let longest = Duration::from_secs(seconds);
+            let pauses: Vec<_> = (0..100).map(|_| pause(attempts)).collect();
+            assert!(
+                pauses.iter().all(|pause| *pause <= longest && *pause > longest * 74 / 100),
+                "{attempts}: {pauses:?}"
+            );
+            assert!(pauses.iter().any(|pause| *pause != pauses[0]), "{attempts}");
+        }
+    }
+
+    #[test]
+    fn slow_kinds_are_kinds() {
+        assert!(SLOW.iter().all(|kind| Job::KINDS.contains(kind)));
+    }
+}

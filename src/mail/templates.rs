@@ -1,0 +1,202 @@
+//! What mails say.
+
+use askama::Template;
+
+use super::Line;
+
+/// Where the links of mails lead.
+#[derive(Debug, Clone)]
+pub struct Links(String);
+
+impl Links {
+    /// Links below an address without a slash at the end.
+    #[must_use]
+    pub fn new(public_url: &str) -> Self {
+        Self(public_url.to_owned())
+    }
+
+    /// The place itself.
+    #[must_use]
+    pub fn home(&self) -> String {
+        self.0.clone()
+    }
+
+    /// Where an address is proved.
+    #[must_use]
+    pub fn verify_email(&self, token: &str) -> String {
+        format!("{}/verify-email?token={token}", self.0)
+    }
+
+    /// Where another password is set.
+    #[must_use]
+    pub fn reset_password(&self, token: &str) -> String {
+        format!("{}/reset-password?token={token}", self.0)
+    }
+}
+
+/// A subject, and the same mail twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// The subject, of one line.
+    pub subject: &'static str,
+    /// For programs that show text.
+    pub text: String,
+    /// For programs that show HTML.
+    pub html: String,
+}
+
+/// Welcomes a new user.
+#[derive(Debug)]
+pub struct Welcome {
+    /// Whom.
+    pub name: Line,
+    /// Where the user can begin.
+    pub home: String,
+}
+
+/// Asks for a proof of the address.
+#[derive(Debug)]
+pub struct Verification {
+    /// Whom.
+    pub name: Line,
+    /// Proves it.
+    pub link: String,
+}
+
+/// Lets somebody set another password.
+#[derive(Debug)]
+pub struct PasswordReset {
+    /// Whom.
+    pub name: Line,
+    /// Leads to where it is set.
+    pub link: String,
+}
+
+/// Tells what a week brings.
+#[derive(Debug)]
+pub struct Digest {
+    /// Whom.
+    pub name: Line,
+    /// The user's own tasks.
+    pub mine: DigestTasks,
+    /// Tasks that nobody has taken.
+    pub nobodys: DigestTasks,
+    /// How far projects are.
+    pub projects: Vec<DigestProject>,
+    /// Where to go on.
+    pub home: String,
+}
+
+/// Tasks that are due.
+#[derive(Debug)]
+pub struct DigestTasks {
+    /// The first ones.
+    pub first: Vec<DigestTask>,
+    /// How many more there are.
+    pub more: u64,
+}
+
+/// A task that is due.
+#[derive(Debug)]
+pub struct DigestTask {
+    /// What it is called.
+    pub title: Line,
+    /// When it is due, where the user lives.
+    pub due: String,
+    /// Whether that is over.
+    pub is_overdue: bool,
+}
+
+/// How far a project is.
+#[derive(Debug)]
+pub struct DigestProject {
+    /// What it is called.
+    pub name: Line,
+    /// How many of its tasks are done.
+    pub done: i64,
+    /// How many tasks it has.
+    pub total: i64,
+}
+
+macro_rules! rendered {
+    ($($mail:ident: $subject:literal, $text:literal, $html:literal;)*) => {$(
+        impl $mail {
+            /// Writes the mail.
+            pub fn render(&self) -> Result<Content, askama::Error> {
+                #[derive(Template)]
+                #[template(path = $text, config = "src/mail/askama.toml")]
+                struct Text<'m> {
+                    mail: &'m $mail,
+                }
+
+                #[derive(Template)]
+                #[template(path = $html, config = "src/mail/askama.toml")]
+                struct Html<'m> {
+                    mail: &'m $mail,
+                    subject: &'static str,
+                }
+
+                let text = Text { mail: self }.render()?;
+                let html = Html { mail: self, subject: $subject }.render()?;
+                Ok(Content { subject: $subject, text, html })
+            }
+        }
+    )*};
+}
+
+rendered! {
+    Welcome: "Welcome to Pocket Tasks", "welcome.txt", "welcome.html";
+    Verification: "Confirm your e-mail address", "verification.txt", "verification.html";
+    PasswordReset: "Set a new password", "password_reset.txt", "password_reset.html";
+    Digest: "Your week in Pocket Tasks", "digest.txt", "digest.html";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTILE: &str = "<script>alert(1)</script> & \"friends\"\r\nBcc: all@example.com";
+
+    fn all() -> Vec<Content> {
+        let links = Links::new("https://tasks.example");
+        let name = || Line::new(HOSTILE);
+        let task = || DigestTask { title: name(), due: "Mon 23 Nov, 18:00".to_owned(), is_overdue: true };
+        let tasks = || DigestTasks { first: vec![task()], more: 3 };
+        let digest = Digest {
+            name: name(),
+            mine: tasks(),
+            nobodys: tasks(),
+            projects: vec![DigestProject { name: name(), done: 5, total: 12 }],
+            home: links.home(),
+        };
+        vec![
+            Welcome { name: name(), home: links.home() }.render().unwrap(),
+            Verification { name: name(), link: links.verify_email("mt_abc") }.render().unwrap(),
+            PasswordReset { name: name(), link: links.reset_password("mt_abc") }.render().unwrap(),
+            digest.render().unwrap(),
+        ]
+    }
+
+    #[test]
+    fn what_users_typed_stays_text() {
+        for mail in all() {
+            assert!(!mail.html.contains("<script"), "{}", mail.html);
+            assert!(mail.html.contains("&#60;script&#62;"), "{}", mail.html);
+            assert!(mail.text.contains("<script>alert(1)</script> & \"friends\""), "{}", mail.text);
+            assert!(!mail.text.lines().any(|line| line.starts_with("Bcc:")), "{}", mail.text);
+            assert!(mail.html.contains(mail.subject), "{}", mail.html);
+        }
+    }
+
+    #[test]
+    fn links_end_with_the_token() {
+        let [_, verification, reset, _] = <[Content; 4]>::try_from(all()).unwrap();
+        for (mail, link) in [
+            (verification, "https://tasks.example/verify-email?token=mt_abc"),
+            (reset, "https://tasks.example/reset-password?token=mt_abc"),
+        ] {
+            assert!(mail.text.lines().any(|line| line == link), "{}", mail.text);
+            assert!(mail.html.contains(&format!("href=\"{link}\"")), "{}", mail.html);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Removing for good. Everything here works in small portions, so that no transaction is long.
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::contract::{ProjectId, Timestamp, UserId};
+
+/// What is thrown away when it has served its purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Litter {
+    /// Idempotency keys that were claimed before a time.
+    IdempotencyKeys,
+    /// Refresh tokens that expired before a time.
+    RefreshTokens,
+    /// Sessions that were ended before a time, with their refresh tokens.
+    EndedSessions,
+    /// Sessions that expired before a time, with their refresh tokens.
+    ExpiredSessions,
+    /// Tokens that were sent by mail and expired before a time.
+    MailTokens,
+    /// API tokens that were revoked before a time.
+    RevokedApiTokens,
+    /// API tokens that expired before a time.
+    ExpiredApiTokens,
+    /// Jobs that were done before a time.
+    DoneJobs,
+}
+
+impl Litter {
+    /// Everything.
+    pub const ALL: [Self; 8] = [
+        Self::IdempotencyKeys,
+        Self::RefreshTokens,
+        Self::EndedSessions,
+        Self::ExpiredSessions,
+        Self::MailTokens,
+        Self::RevokedApiTokens,
+        Self::ExpiredApiTokens,
+        Self::DoneJobs,
+    ];
+}
+
+/// Removing for good.
+#[async_trait]
+pub trait UpkeepRepository: Send + Sync {
+    /// Throws away at most `limit` pieces from before a time, and says how many.
+    async fn discard(&self, what: Litter, before: Timestamp, limit: u64) -> Result<u64, StoreError>;
+
+    /// Removes at most `limit` tasks that were deleted before a time, and says how many.
+    async fn purge_tasks(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError>;
+
+    /// The projects that were deleted before a time, some of them.
+    async fn list_expired_projects(&self, before: Timestamp, limit: u64) -> Result<Vec<ProjectId>, StoreError>;
+
+    /// Removes at most `limit` tasks of a project, and says how many.
+    async fn purge_tasks_of(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError>;
+
+    /// Removes a project, with whatever is in it.
+    async fn purge_project(&self, project: ProjectId) -> Result<(), StoreError>;
+
+    /// The accounts that were deleted before a time, some of them.
+    async fn list_expired_users(&self, before: Timestamp, limit: u64) -> Result<Vec<UserId>, StoreError>;
+
+    /// The projects that a user owns.
+    async fn list_owned_projects(&self, user: UserId) -> Result<Vec<ProjectId>, StoreError>;
+
+    /// The projects of others in which a user is a member, has a task, or made one.
+    async fn list_foreign_projects(&self, user: UserId) -> Result<Vec<ProjectId>, StoreError>;
+
+    /// Takes a user out of a project of somebody else: what the user made there stays, made by nobody.
+    ///
+    /// Nobody else may change the project meanwhile.
+    async fn withdraw(&self, user: UserId, project: ProjectId, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Removes an account, with all that is only its own.
+    async fn purge_user(&self, user: UserId) -> Result<(), StoreError>;
+}
