@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{count, id, optional_id, optional_key, optional_text, optional_time, text, time};
+use crate::columns::{count, flag, id, optional_id, optional_key, optional_text, optional_time, text, time};
 use crate::m0001_users_and_sessions::Users;
 use crate::m0002_projects_and_members::Projects;
 
@@ -15,6 +15,7 @@ enum Jobs {
     Table,
     Id,
     Kind,
+    IsSlow,
     Payload,
     UserId,
     State,
@@ -48,6 +49,8 @@ impl MigrationTrait for Migration {
                     .table(Jobs::Table)
                     .col(id(Jobs::Id).primary_key())
                     .col(text(Jobs::Kind))
+                    // Whether it waits for somebody outside; such jobs are looked for by themselves.
+                    .col(flag(Jobs::IsSlow))
                     .col(text(Jobs::Payload))
                     // Whose job it is: it goes with the account.
                     .col(optional_id(Jobs::UserId))
@@ -79,6 +82,7 @@ impl MigrationTrait for Migration {
                 Index::create()
                     .name("jobs_due")
                     .table(Jobs::Table)
+                    .col(Jobs::IsSlow)
                     .col(Jobs::RunAt)
                     .col(Jobs::Id)
                     .and_where(Expr::col(Jobs::FinishedAt).is_null())

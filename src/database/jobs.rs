@@ -7,8 +7,7 @@ use sea_orm::sea_query::{
     SimpleExpr, UpdateStatement, WithClause,
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult as _, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait as _,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult as _, QueryFilter, QueryOrder, QueryTrait as _,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -18,7 +17,7 @@ use super::entities::job::{ActiveModel, Column, Entity, Model};
 use crate::contract::Timestamp;
 use crate::contract::ids::new_uuid;
 use crate::repositories::{
-    Job, JobRecord, JobRepository, JobState, Lease, LeasedJob, QueueRepository, StoreError, Unique,
+    Job, JobRecord, JobRepository, JobState, Lane, Lease, LeasedJob, QueueRepository, StoreError, Unique,
 };
 
 /// As many characters of an error are kept.
@@ -57,12 +56,13 @@ fn record(row: Model) -> JobRecord {
 }
 
 /// What can be leased: what waits for its time, and what runs under a lease that ends.
-fn due(kinds: &[&str]) -> SelectStatement {
+fn due(lane: Lane) -> SelectStatement {
     Query::select()
         .column(Column::Id)
         .from(Entity)
         .and_where(Column::FinishedAt.is_null())
-        .and_where(Column::Kind.is_in(kinds.iter().copied()))
+        .and_where(Column::IsSlow.eq(lane == Lane::Slow))
+        .and_where(Column::Kind.is_in(Job::KINDS))
         .order_by(Column::RunAt, Order::Asc)
         .order_by(Column::Id, Order::Asc)
         .to_owned()
@@ -93,6 +93,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         let mut insert = Entity::insert(ActiveModel {
             id: Set(id),
             kind: Set(kind),
+            is_slow: Set(job.lane() == Lane::Slow),
             payload: Set(payload),
             user_id: Set(job.user().map(|user| user.0)),
             state: Set("waiting".to_owned()),
@@ -130,6 +131,7 @@ fn unchanged() -> ActiveModel {
     ActiveModel {
         id: NotSet,
         kind: NotSet,
+        is_slow: NotSet,
         payload: NotSet,
         user_id: NotSet,
         state: NotSet,
@@ -164,13 +166,13 @@ impl<C: ConnectionTrait + Send + Sync> JobRepository for SeaRepositories<C> {
 impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
     async fn lease(
         &self,
-        kinds: &[&str],
+        lane: Lane,
         limit: u64,
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<LeasedJob>, StoreError> {
         let token = new_uuid();
-        let due = due(kinds)
+        let due = due(lane)
             .and_where(Column::RunAt.lte(now.0))
             .limit(limit)
             // SQLite knows no locks of rows, and needs none: one writes at a time.
@@ -204,15 +206,10 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
         Ok(leased.collect())
     }
 
-    async fn next_due(&self, kinds: &[&str]) -> Result<Option<Timestamp>, StoreError> {
-        let first = Entity::find()
-            .select_only()
-            .column(Column::RunAt)
-            .filter(Column::FinishedAt.is_null())
-            .filter(Column::Kind.is_in(kinds.iter().copied()))
-            .order_by(Column::RunAt, Order::Asc)
-            .limit(1);
-        Ok(first.into_tuple::<i64>().one(&self.0).await?.map(Timestamp))
+    async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
+        let first = due(lane).clear_selects().column(Column::RunAt).limit(1).to_owned();
+        let row = self.0.query_one(&first).await?;
+        Ok(row.map(|row| row.try_get("", "run_at")).transpose()?.map(Timestamp))
     }
 
     async fn extend(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError> {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Assignment, Failure, Handler};
 use crate::contract::Timestamp;
-use crate::repositories::{Job, Lease, LeasedJob, Store, StoreError};
+use crate::repositories::{Job, Lane, Lease, LeasedJob, Store, StoreError};
 use crate::services::Clock;
 
 /// How often a job is begun at most. With the pauses between, that is some seven hours.
@@ -21,9 +21,6 @@ const ATTEMPTS: u32 = 50;
 /// The pause after the first failure; each one after that is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
-
-/// Kinds that wait for somebody outside. They never take all workers, so that a slow mail server holds up mail alone.
-const SLOW: [&str; 4] = ["welcome_email", "verification_email", "password_reset_email", "weekly_digest"];
 
 /// How long things take.
 #[derive(Debug, Clone, Copy)]
@@ -52,11 +49,8 @@ pub struct Runner {
     pace: Pace,
 }
 
-/// Kinds that share workers.
-struct Lane {
-    kinds: Vec<&'static str>,
-    workers: usize,
-}
+/// What runs, and what by.
+type Running = HashMap<Id, (Lane, Lease)>;
 
 impl Runner {
     /// At most `workers` jobs run at once.
@@ -66,13 +60,10 @@ impl Runner {
 
     /// Works until `shutdown`; then lets what runs go on for a while, and hands back the rest.
     pub async fn run(&self, shutdown: CancellationToken) {
-        let (slow, quick): (Vec<_>, Vec<_>) = Job::KINDS.into_iter().partition(|kind| SLOW.contains(kind));
-        let lanes =
-            [Lane { kinds: quick, workers: self.workers }, Lane { kinds: slow, workers: (self.workers - 1).max(1) }];
         let mut running = JoinSet::new();
         let mut leases = HashMap::new();
         while !shutdown.is_cancelled() {
-            let pause = match self.fill(&lanes, &mut running, &mut leases).await {
+            let pause = match self.fill(&mut running, &mut leases).await {
                 Ok(pause) => pause,
                 Err(error) => {
                     tracing::warn!(%error, "the queue of jobs cannot be read");
@@ -105,36 +96,32 @@ impl Runner {
     }
 
     /// Begins as many jobs as there are workers for, and says how long to wait for the next.
-    async fn fill(
-        &self,
-        lanes: &[Lane],
-        running: &mut JoinSet<()>,
-        leases: &mut HashMap<Id, (&'static str, Lease)>,
-    ) -> Result<Duration, StoreError> {
+    async fn fill(&self, running: &mut JoinSet<()>, leases: &mut Running) -> Result<Duration, StoreError> {
         let mut pause = self.pace.look;
-        for lane in lanes {
+        // Each lane leaves a worker to the other, if there is more than one.
+        let most = (self.workers - 1).max(1);
+        for lane in [Lane::Quick, Lane::Slow] {
             loop {
-                let busy = leases.values().filter(|(kind, _)| lane.kinds.contains(kind)).count();
-                let free = (self.workers - leases.len()).min(lane.workers.saturating_sub(busy));
+                let busy = leases.values().filter(|(other, _)| *other == lane).count();
+                let free = (self.workers - leases.len()).min(most.saturating_sub(busy));
                 if free == 0 {
                     break;
                 }
                 // Looking costs a reader; only who finds something waits for the writer.
-                let Some(due) = self.store.read().queue().next_due(&lane.kinds).await? else { break };
+                let Some(due) = self.store.read().queue().next_due(lane).await? else { break };
                 let now = self.clock.now();
                 if due > now {
                     pause = pause.min(Duration::from_millis((due.0 - now.0).unsigned_abs()));
                     break;
                 }
-                let taken = self.lease(&lane.kinds, free).await?;
+                let taken = self.lease(lane, free).await?;
                 if taken.is_empty() {
                     break;
                 }
                 for job in taken {
-                    let kind = lane.kinds.iter().find(|kind| **kind == job.kind).copied().unwrap_or_default();
                     let (this, lease) = (self.clone(), job.lease);
                     let task = running.spawn(async move { this.perform(job).await });
-                    leases.insert(task.id(), (kind, lease));
+                    leases.insert(task.id(), (lane, lease));
                 }
             }
         }
@@ -144,22 +131,19 @@ impl Runner {
     /// Does all jobs that are due now, one after the other, and says how many.
     pub async fn run_due(&self) -> Result<usize, StoreError> {
         let mut count = 0;
-        loop {
-            let leased = self.lease(&Job::KINDS, 1).await?;
-            if leased.is_empty() {
-                return Ok(count);
-            }
-            for job in leased {
+        for lane in [Lane::Quick, Lane::Slow] {
+            while let Some(job) = self.lease(lane, 1).await?.pop() {
                 self.perform(job).await;
                 count += 1;
             }
         }
+        Ok(count)
     }
 
-    async fn lease(&self, kinds: &[&str], limit: usize) -> Result<Vec<LeasedJob>, StoreError> {
+    async fn lease(&self, lane: Lane, limit: usize) -> Result<Vec<LeasedJob>, StoreError> {
         let now = self.clock.now();
         let transaction = self.store.begin().await?;
-        let leased = transaction.queue().lease(kinds, limit as u64, now, now.plus(self.pace.lease)).await?;
+        let leased = transaction.queue().lease(lane, limit as u64, now, now.plus(self.pace.lease)).await?;
         if !leased.is_empty() {
             transaction.commit().await?;
         }
@@ -288,10 +272,5 @@ mod tests {
             );
             assert!(pauses.iter().any(|pause| *pause != pauses[0]), "{attempts}");
         }
-    }
-
-    #[test]
-    fn slow_kinds_are_kinds() {
-        assert!(SLOW.iter().all(|kind| Job::KINDS.contains(kind)));
     }
 }

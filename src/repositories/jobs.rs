@@ -50,6 +50,15 @@ pub enum Job {
     Prune {},
 }
 
+/// Jobs that share workers. One lane never takes the workers of the other, so that a slow mail server holds up mail alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// What is done in the database.
+    Quick,
+    /// What waits for somebody outside.
+    Slow,
+}
+
 /// How a job is kept from being there twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unique {
@@ -87,6 +96,20 @@ impl Job {
             Self::WeeklyDigest { .. } => digest,
             Self::PurgeDeleted {} => purge,
             Self::Prune {} => prune,
+        }
+    }
+
+    /// Which workers do it.
+    #[must_use]
+    pub const fn lane(&self) -> Lane {
+        match self {
+            Self::WelcomeEmail { .. }
+            | Self::VerificationEmail { .. }
+            | Self::PasswordResetEmail { .. }
+            | Self::WeeklyDigest { .. } => Lane::Slow,
+            Self::RecalculateCompletion { .. } | Self::PlanDigests {} | Self::PurgeDeleted {} | Self::Prune {} => {
+                Lane::Quick
+            }
         }
     }
 
@@ -197,17 +220,18 @@ pub trait JobRepository: Send + Sync {
 /// The queue, as workers and operators see it.
 #[async_trait]
 pub trait QueueRepository: Send + Sync {
-    /// Leases at most so many jobs of these kinds that are due, the oldest first, until `until`.
+    /// Leases at most so many jobs of a lane that are due, the oldest first, until `until`. Kinds that this program does
+    /// not know are left to those that do.
     async fn lease(
         &self,
-        kinds: &[&str],
+        lane: Lane,
         limit: u64,
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<LeasedJob>, StoreError>;
 
-    /// When the next job of these kinds becomes due, if there is one.
-    async fn next_due(&self, kinds: &[&str]) -> Result<Option<Timestamp>, StoreError>;
+    /// When the next job of a lane becomes due, if there is one.
+    async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError>;
 
     /// Makes a lease last longer; `false` when it was lost.
     async fn extend(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError>;

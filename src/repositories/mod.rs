@@ -17,7 +17,7 @@ mod users;
 use async_trait::async_trait;
 
 pub use idempotency::{Claim, IdempotencyRepository, KeyedRequest, StoredAnswer};
-pub use jobs::{Job, JobRecord, JobRepository, JobState, Lease, LeasedJob, QueueRepository, Unique};
+pub use jobs::{Job, JobRecord, JobRepository, JobState, Lane, Lease, LeasedJob, QueueRepository, Unique};
 pub use projects::{LockedProject, ProjectFilter, ProjectRepository};
 pub use sessions::{NewRefreshToken, NewSession, RefreshTokenRecord, SessionRecord, SessionRepository};
 pub use tasks::{

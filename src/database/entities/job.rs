@@ -8,6 +8,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub kind: String,
+    pub is_slow: bool,
     pub payload: String,
     pub user_id: Option<Uuid>,
     pub state: String,

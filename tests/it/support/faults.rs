@@ -13,7 +13,7 @@ use pocket_tasks::contract::user::User;
 use pocket_tasks::contract::{ApiTokenId, ProjectId, SessionId, TaskId, Timestamp, UserId};
 use pocket_tasks::repositories::{
     ApiTokenRecord, ApiTokenRepository, Claim, Credentials, IdempotencyRepository, Job, JobRecord, JobRepository,
-    KeyedRequest, Lease, LeasedJob, Litter, LockedProject, MailPurpose, MailTokenRepository, NewRefreshToken,
+    KeyedRequest, Lane, Lease, LeasedJob, Litter, LockedProject, MailPurpose, MailTokenRepository, NewRefreshToken,
     NewSession, ProjectFilter, ProjectRepository, ProjectTasks, QueueRepository, RefreshTokenRecord, Repositories,
     SessionRecord, SessionRepository, Store, StoreError, StoredAnswer, Stretch, TaskFilter, TaskInProject,
     TaskRepository, Transaction, UpkeepRepository, UserRepository, VisibleTasks, Walk,
@@ -195,8 +195,8 @@ faulty! {
         fn enqueue_once(&Job, &str, Timestamp) -> bool;
     }
     QueueRepository {
-        fn lease(&[&str], u64, Timestamp, Timestamp) -> Vec<LeasedJob>;
-        fn next_due(&[&str]) -> Option<Timestamp>;
+        fn lease(Lane, u64, Timestamp, Timestamp) -> Vec<LeasedJob>;
+        fn next_due(Lane) -> Option<Timestamp>;
         fn extend(Lease, Timestamp) -> bool;
         fn finish(Lease, Timestamp) -> bool;
         fn put_off(Lease, Timestamp, &str) -> bool;
