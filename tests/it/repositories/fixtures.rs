@@ -16,17 +16,17 @@ use pocket_tasks::repositories::{NewSession, Store as _, Transaction};
 use tokio::time::timeout;
 
 /// Far longer than anything here takes, so that a slow machine fails no test.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Time enough to see that something does not happen.
 const MOMENT: Duration = Duration::from_millis(150);
 
 /// 2026-01-31T09:00:00Z, and so many milliseconds.
-pub(super) const fn at(millis: i64) -> Timestamp {
+pub(crate) const fn at(millis: i64) -> Timestamp {
     Timestamp(1_769_850_000_000 + millis)
 }
 
 /// Runs in a transaction and commits it.
-pub(super) async fn commit<T>(store: &SeaStore, work: impl AsyncFnOnce(&dyn Transaction) -> T) -> T {
+pub(crate) async fn commit<T>(store: &SeaStore, work: impl AsyncFnOnce(&dyn Transaction) -> T) -> T {
     let transaction = store.begin().await.unwrap();
     let result = work(&*transaction).await;
     transaction.commit().await.unwrap();
@@ -50,7 +50,7 @@ pub(super) fn new_user() -> User {
 }
 
 /// A user who is stored.
-pub(super) async fn user(store: &SeaStore) -> User {
+pub(crate) async fn user(store: &SeaStore) -> User {
     let user = new_user();
     assert!(commit(store, async |transaction| transaction.users().add(&user, "a hash").await).await.unwrap());
     user
@@ -94,14 +94,14 @@ pub(super) fn new_project(owner: &User) -> Project {
 }
 
 /// A project that is stored.
-pub(super) async fn project(store: &SeaStore, owner: &User) -> Project {
+pub(crate) async fn project(store: &SeaStore, owner: &User) -> Project {
     let project = new_project(owner);
     commit(store, async |transaction| transaction.projects().add(&project).await).await.unwrap();
     project
 }
 
 /// A task that is not stored yet, with nothing that it need not have.
-pub(super) fn new_task(project: &Project) -> Task {
+pub(crate) fn new_task(project: &Project) -> Task {
     let id = TaskId::generate();
     Task {
         id,
@@ -125,7 +125,7 @@ pub(super) fn new_task(project: &Project) -> Task {
 }
 
 /// Stores tasks, and counts those that are not in the trash, as the service does.
-pub(super) async fn add_tasks(store: &SeaStore, tasks: impl IntoIterator<Item = &Task>) {
+pub(crate) async fn add_tasks(store: &SeaStore, tasks: impl IntoIterator<Item = &Task>) {
     let tasks: Vec<&Task> = tasks.into_iter().collect();
     commit(store, async |transaction| {
         for task in tasks {
@@ -153,11 +153,11 @@ pub(super) const fn all() -> Paging {
 }
 
 /// Runs to its end, soon.
-pub(super) async fn soon<T>(work: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
     timeout(PATIENCE, work).await.expect("it takes for ever")
 }
 
 /// Begins the work, and sees that it does not end while something is in its way.
-pub(super) async fn waits<T>(work: &mut (impl Future<Output = T> + Unpin)) {
+pub(crate) async fn waits<T>(work: &mut (impl Future<Output = T> + Unpin)) {
     assert!(timeout(MOMENT, work).await.is_err(), "it did not wait");
 }

@@ -2,11 +2,14 @@
 
 #![expect(clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
 
-mod fixtures;
+pub(crate) mod fixtures;
 mod idempotency;
+mod job_leases;
+mod jobs;
+mod migrations;
 mod plans;
 mod projects;
-mod raw;
+pub(crate) mod raw;
 mod refresh_tokens;
 mod schema;
 mod sessions;

@@ -5,9 +5,9 @@ use pocket_tasks::contract::list::{Direction, Sort};
 use pocket_tasks::contract::project::Project;
 use pocket_tasks::contract::task::TaskSort;
 use pocket_tasks::contract::user::User;
-use pocket_tasks::repositories::{SortKey, SortValue, Store as _, TaskFilter, Walk};
+use pocket_tasks::repositories::{Job, SortKey, SortValue, Store as _, TaskFilter, Walk};
 
-use super::fixtures::{add_tasks, new_task, project, session, user};
+use super::fixtures::{add_tasks, at, new_task, project, session, user};
 use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::{TestDatabase, databases};
@@ -64,13 +64,30 @@ impl Planner {
         let filter = TaskFilter::default();
         let stretch = store.read().tasks().walk_project(self.project.id, self.user.id, &filter, &walk).await;
         assert!(stretch.unwrap().is_some());
-        let ordered = format!("ORDER BY \"tasks\".\"{column}\" {}", word(sort.direction));
+        self.sent(&format!("ORDER BY \"tasks\".\"{column}\" {}", word(sort.direction))).await
+    }
+
+    /// The last statement with these words, as PostgreSQL received it.
+    async fn sent(&mut self, words: &str) -> String {
         let sql = format!(
             "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
-             AND query LIKE '%{ordered}%' ORDER BY query_start DESC LIMIT 1"
+             AND query LIKE '%{words}%' ORDER BY query_start DESC LIMIT 1"
         );
         let sent = self.raw.texts(&sql, "query").await;
-        sent.into_iter().next().unwrap_or_else(|| panic!("nothing was sent with {ordered}"))
+        sent.into_iter().next().unwrap_or_else(|| panic!("nothing was sent with {words}"))
+    }
+
+    /// Sees that the jobs that are due are read off their index, in its order.
+    async fn takes_what_is_due(&mut self, sql: &str) {
+        let plan = self.generic_plan(sql).await;
+        let (found, signs) = match self.raw {
+            Raw::Sqlite(_) => ("SEARCH jobs USING INDEX jobs_due (run_at<?)", ["SCAN jobs", "TEMP B-TREE"]),
+            Raw::Postgres(_) => ("Index Scan using jobs_due on jobs", ["Seq Scan", "Sort"]),
+        };
+        assert!(plan.contains(found), "{sql}:\n{plan}");
+        for sign in signs {
+            assert!(!plan.contains(sign), "{sql}:\n{plan}");
+        }
     }
 
     /// The plan for a statement with parameters, whatever they are.
@@ -111,6 +128,12 @@ impl Planner {
         for sign in ["SCAN ", "TEMP B-TREE", "Sort", "Seq Scan", "Filter:"] {
             assert!(!plan.contains(sign), "{sql}:\n{plan}");
         }
+    }
+
+    /// Sees that the first of the jobs is read off their index.
+    async fn goes_by_order(&mut self, sql: &str) {
+        let plan = self.generic_plan(sql).await;
+        assert!(plan.contains("jobs_due") && !plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "{sql}:\n{plan}");
     }
 
     /// Sees that the query goes by one of the indexes, and that nothing is sorted.
@@ -169,6 +192,34 @@ on_both_databases! {
                 sqlite.remove().await;
             }
         }
+    }
+
+    async fn jobs_that_are_due_are_found_by_their_index(database: TestDatabase) {
+        let mut planner = Planner::new(&database).await;
+        if !database.is_postgres() {
+            // Written here, because SQLite does not tell what it is asked; but see below.
+            let sql = "WITH due AS (SELECT id FROM jobs WHERE finished_at IS NULL AND kind IN (?, ?) AND run_at <= ? \
+                       ORDER BY run_at, id LIMIT ?) UPDATE jobs SET state = ? WHERE id IN (SELECT id FROM due) RETURNING *";
+            planner.takes_what_is_due(sql).await;
+            let sql = "SELECT run_at FROM jobs WHERE finished_at IS NULL AND kind IN (?, ?) ORDER BY run_at LIMIT ?";
+            planner.goes_by_order(sql).await;
+            return;
+        }
+        let store = database.store().await;
+        let transaction = store.begin().await.unwrap();
+        transaction.queue().lease(&Job::KINDS, 4, at(0), at(1)).await.unwrap();
+        let lease = planner.sent("SKIP LOCKED").await;
+        drop(transaction);
+        planner.takes_what_is_due(&lease).await;
+        store.read().queue().next_due(&Job::KINDS).await.unwrap();
+        let look = planner.sent("SELECT \"jobs\".\"run\\_at\"").await;
+        planner.goes_by_order(&look).await;
+        // What goes to SQLite is the same but for locks and the names of the parameters, which it understands as well.
+        let sqlite = databases::sqlite().await;
+        let mut planner = Planner::new(&sqlite).await;
+        planner.takes_what_is_due(&lease.replace(" FOR UPDATE SKIP LOCKED", "")).await;
+        planner.goes_by_order(&look).await;
+        sqlite.remove().await;
     }
 
     async fn the_trash_of_a_project_is_found_by_its_index(database: TestDatabase) {

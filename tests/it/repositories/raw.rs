@@ -8,13 +8,13 @@ use uuid::Uuid;
 use crate::support::TestDatabase;
 
 /// One connection of its own.
-pub(super) enum Raw {
+pub(crate) enum Raw {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
 impl Raw {
-    pub(super) async fn connect(database: &TestDatabase) -> Self {
+    pub(crate) async fn connect(database: &TestDatabase) -> Self {
         if database.is_postgres() {
             Self::Postgres(PgConnection::connect(&database.url).await.unwrap())
         } else {
@@ -31,7 +31,7 @@ impl Raw {
         }
     }
 
-    pub(super) async fn execute(&mut self, sql: &str) {
+    pub(crate) async fn execute(&mut self, sql: &str) {
         self.try_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 

@@ -14,7 +14,7 @@ use crate::support::TestDatabase;
 use crate::support::databases::{OnDatabase, postgres_without_schema, sqlite_without_schema};
 
 /// A database of the same kind, without the schema.
-struct Empty(TestDatabase);
+pub(super) struct Empty(pub(super) TestDatabase);
 
 impl OnDatabase for Empty {
     async fn on(database: &TestDatabase) -> Self {
@@ -34,7 +34,7 @@ impl Empty {
     }
 
     /// Tables and indexes as the database describes them.
-    async fn schema(&self) -> Vec<String> {
+    pub(super) async fn schema(&self) -> Vec<String> {
         let mut raw = Raw::connect(&self.0).await;
         let mut schema = if self.0.is_postgres() {
             let tables = "SELECT concat_ws(' ', table_name, column_name, data_type, is_nullable, collation_name) \
@@ -44,7 +44,7 @@ impl Empty {
                          FROM pg_constraint WHERE connamespace = 'public'::regnamespace";
             [raw.texts(tables, "line").await, raw.texts(indexes, "line").await, raw.texts(rules, "line").await].concat()
         } else {
-            let all = "SELECT coalesce(sql, name) AS line FROM sqlite_master WHERE name <> 'sqlite_stat1'";
+            let all = "SELECT coalesce(sql, name) AS line FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'";
             raw.texts(all, "line").await
         };
         schema.sort();

@@ -12,7 +12,7 @@ use crate::on_both_databases;
 use crate::support::TestDatabase;
 
 /// A task that has everything.
-fn full_task(project: &Project, assignee: UserId) -> Task {
+pub(super) fn full_task(project: &Project, assignee: UserId) -> Task {
     Task {
         title: TaskTitle::trusted("Größe \"1\"; DROP TABLE tasks; --"),
         description: Some(TaskDescription::trusted("Lines\n\tand 😀, 100 %")),

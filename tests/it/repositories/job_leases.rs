@@ -1,0 +1,294 @@
+//! Leases of jobs: one holder at a time, who alone can end the job, and another one when the time is over.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use pocket_tasks::contract::Timestamp;
+use pocket_tasks::repositories::{Job, JobRecord, JobState, Lease, Store as _, Transaction};
+use uuid::Uuid;
+
+use super::fixtures::{at, commit, soon};
+use super::jobs::{LEASE, lease, lease_one, new_job, promise};
+use super::raw::Raw;
+use crate::on_both_databases;
+use crate::support::TestDatabase;
+
+/// What the holder of a lease can do by it.
+#[derive(Debug, Clone, Copy)]
+enum Deed {
+    Extend,
+    Finish,
+    PutOff,
+    Bury,
+    HandBack,
+}
+
+const DEEDS: [Deed; 5] = [Deed::Extend, Deed::Finish, Deed::PutOff, Deed::Bury, Deed::HandBack];
+
+impl Deed {
+    /// Does it, and says whether the lease was good; handing back does not say.
+    async fn is_done(self, transaction: &dyn Transaction, lease: Lease) -> bool {
+        let queue = transaction.queue();
+        match self {
+            Self::Extend => queue.extend(lease, at(99_000_000)).await.unwrap(),
+            Self::Finish => queue.finish(lease, at(50)).await.unwrap(),
+            Self::PutOff => queue.put_off(lease, at(60), "put off").await.unwrap(),
+            Self::Bury => queue.bury(lease, at(70), "dead").await.unwrap(),
+            Self::HandBack => {
+                queue.hand_back(lease, at(80)).await.unwrap();
+                false
+            }
+        }
+    }
+}
+
+/// What can change of a job.
+fn standing(job: &JobRecord) -> (JobState, u32, Timestamp, Option<&str>) {
+    (job.state, job.attempts, job.run_at, job.last_error.as_deref())
+}
+
+on_both_databases! {
+    async fn many_workers_get_each_job_once(database: TestDatabase) {
+        const JOBS: usize = 400;
+        const WORKERS: usize = 8;
+        let stores = [database.store().await, database.another_store().await];
+        commit(&stores[0], async |transaction| {
+            for _ in 0..JOBS {
+                assert!(transaction.jobs().enqueue(&new_job(), at(0), at(0)).await.unwrap());
+            }
+        })
+        .await;
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|worker| {
+                let store = Arc::clone(&stores[worker % 2]);
+                tokio::spawn(async move {
+                    let mut mine = Vec::new();
+                    loop {
+                        let leased = lease(&store, 1 + worker as u64, at(1)).await;
+                        if leased.is_empty() {
+                            return mine;
+                        }
+                        assert!(leased.len() <= 1 + worker && leased.iter().all(|job| job.attempts == 1));
+                        mine.extend(leased.into_iter().map(|job| job.lease.id));
+                    }
+                })
+            })
+            .collect();
+        let mut leased = Vec::new();
+        for worker in workers {
+            leased.extend(soon(worker).await.unwrap());
+        }
+        assert_eq!(leased.len(), JOBS);
+        assert_eq!(leased.iter().collect::<HashSet<&Uuid>>().len(), JOBS);
+    }
+
+    async fn the_oldest_comes_first_and_none_before_its_time(database: TestDatabase) {
+        let store = database.store().await;
+        let mut jobs = Vec::new();
+        for time in [40, 10, 30, 20, 50] {
+            let job = new_job();
+            assert!(promise(&store, &job, at(time)).await);
+            jobs.push((at(time), job));
+        }
+        jobs.sort_by_key(|(time, _)| *time);
+        assert!(lease(&store, 9, at(9)).await.is_empty());
+        assert_eq!(store.read().queue().next_due(&Job::KINDS).await.unwrap(), Some(at(10)));
+        // At its time, not after it.
+        assert_eq!(lease(&store, 9, at(10)).await.remove(0).job.unwrap(), jobs[0].1);
+        assert_eq!(lease(&store, 1, at(49)).await.remove(0).job.unwrap(), jobs[1].1);
+        let two: Vec<Job> = lease(&store, 2, at(99)).await.into_iter().map(|leased| leased.job.unwrap()).collect();
+        assert!(two.contains(&jobs[2].1) && two.contains(&jobs[3].1), "{two:?}");
+        assert!(lease(&store, 9, at(49)).await.is_empty());
+        assert_eq!(store.read().queue().next_due(&Job::KINDS).await.unwrap(), Some(at(50)));
+        assert_eq!(lease(&store, 9, at(50)).await.remove(0).job.unwrap(), jobs[4].1);
+        // The next thing to come is the end of a lease.
+        assert_eq!(store.read().queue().next_due(&Job::KINDS).await.unwrap(), Some(at(10).plus(LEASE)));
+    }
+
+    async fn only_kinds_that_were_asked_for_are_leased(database: TestDatabase) {
+        let store = database.store().await;
+        for job in [Job::Prune {}, Job::PlanDigests {}, new_job()] {
+            promise(&store, &job, at(0)).await;
+        }
+        let of = async |kinds: &[&str]| {
+            let due = store.read().queue().next_due(kinds).await.unwrap().is_some();
+            let leased = commit(&store, async |transaction| transaction.queue().lease(kinds, 9, at(1), at(9)).await).await;
+            (due, leased.unwrap().into_iter().map(|leased| leased.kind).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&["purge_deleted", "welcome_email"]).await, (false, Vec::new()));
+        assert_eq!(of(&[]).await, (false, Vec::new()));
+        assert_eq!(of(&["purge_deleted", "prune"]).await, (true, vec!["prune".to_owned()]));
+        let (due, mut kinds) = of(&Job::KINDS).await;
+        kinds.sort_unstable();
+        assert_eq!((due, kinds), (true, vec!["plan_digests".to_owned(), "recalculate_completion".to_owned()]));
+    }
+
+    async fn a_lease_that_ended_goes_to_another_and_who_had_it_can_do_nothing_more(database: TestDatabase) {
+        let (store, other) = (database.store().await, database.another_store().await);
+        promise(&store, &new_job(), at(0)).await;
+        let first = lease_one(&store, at(0)).await;
+        let end = at(0).plus(LEASE);
+        assert!(lease(&other, 9, Timestamp(end.0 - 1)).await.is_empty());
+        let second = lease_one(&other, end).await;
+        assert_eq!((second.lease.id, second.attempts, second.job.unwrap()), (first.lease.id, 2, first.job.unwrap()));
+        assert_ne!(second.lease.token, first.lease.token);
+        let before = store.read().queue().list_unfinished().await.unwrap();
+        assert_eq!(standing(&before[0]), (JobState::Running, 2, end.plus(LEASE), None));
+        for deed in DEEDS {
+            assert!(!commit(&store, async |transaction| deed.is_done(transaction, first.lease).await).await, "{deed:?}");
+            let after = store.read().queue().list_unfinished().await.unwrap();
+            assert_eq!(standing(&after[0]), standing(&before[0]), "{deed:?}");
+        }
+        assert!(commit(&other, async |transaction| transaction.queue().finish(second.lease, at(9)).await).await.unwrap());
+        for deed in DEEDS {
+            for lease in [first.lease, second.lease] {
+                assert!(!commit(&store, async |transaction| deed.is_done(transaction, lease).await).await, "{deed:?}");
+            }
+        }
+        assert!(store.read().queue().list_unfinished().await.unwrap().is_empty());
+    }
+
+    async fn a_lease_that_ended_is_still_good_until_somebody_else_has_it(database: TestDatabase) {
+        let store = database.store().await;
+        promise(&store, &new_job(), at(0)).await;
+        let held = lease_one(&store, at(0)).await.lease;
+        let later = at(1).plus(LEASE);
+        let extended = commit(&store, async |transaction| transaction.queue().extend(held, later.plus(LEASE)).await);
+        assert!(extended.await.unwrap());
+        assert!(lease(&store, 9, later).await.is_empty());
+        assert_eq!(lease_one(&store, later.plus(LEASE)).await.attempts, 2);
+    }
+
+    async fn each_end_of_a_job_leaves_it_as_it_says(database: TestDatabase) {
+        let store = database.store().await;
+        for (deed, standing_after, next) in [
+            (Deed::Extend, Some((JobState::Running, 1, at(99_000_000), None)), Some(at(99_000_000))),
+            (Deed::Finish, None, None),
+            (Deed::PutOff, Some((JobState::Waiting, 1, at(60), Some("put off"))), Some(at(60))),
+            (Deed::Bury, Some((JobState::Dead, 1, at(0).plus(LEASE), Some("dead"))), None),
+            (Deed::HandBack, Some((JobState::Waiting, 0, at(80), None)), Some(at(80))),
+        ] {
+            let job = new_job();
+            promise(&store, &job, at(0)).await;
+            let held = lease_one(&store, at(0)).await.lease;
+            // Nothing of it is so before the commit.
+            let transaction = store.begin().await.unwrap();
+            deed.is_done(&*transaction, held).await;
+            drop(transaction);
+            let done = commit(&store, async |transaction| deed.is_done(transaction, held).await).await;
+            assert!(done || matches!(deed, Deed::HandBack), "{deed:?}");
+            let unfinished = store.read().queue().list_unfinished().await.unwrap();
+            assert_eq!(unfinished.first().map(standing), standing_after, "{deed:?}");
+            assert_eq!(store.read().queue().next_due(&Job::KINDS).await.unwrap(), next, "{deed:?}");
+            if let Some(next) = next {
+                let again = lease_one(&store, next).await;
+                assert_eq!(again.attempts, standing_after.unwrap().1 + 1, "{deed:?}");
+                assert_eq!(again.job.unwrap(), job, "{deed:?}");
+            }
+            Raw::connect(&database).await.execute("DELETE FROM jobs").await;
+        }
+    }
+
+    async fn a_job_that_is_done_is_kept_only_for_its_key(database: TestDatabase) {
+        let store = database.store().await;
+        let mut raw = Raw::connect(&database).await;
+        for (is_once, kept) in [(false, Vec::new()), (true, vec!["done".to_owned()])] {
+            commit(&store, async |transaction| {
+                if is_once {
+                    transaction.jobs().enqueue_once(&Job::Prune {}, "a key", at(0)).await
+                } else {
+                    transaction.jobs().enqueue(&Job::Prune {}, at(0), at(0)).await
+                }
+            })
+            .await
+            .unwrap();
+            // What went wrong before is no matter of a job that is done.
+            let failed = lease_one(&store, at(0)).await.lease;
+            commit(&store, async |transaction| transaction.queue().put_off(failed, at(0), "x").await).await.unwrap();
+            let held = lease_one(&store, at(0)).await.lease;
+            assert!(commit(&store, async |transaction| transaction.queue().finish(held, at(3)).await).await.unwrap());
+            assert_eq!(raw.texts("SELECT state FROM jobs WHERE last_error IS NULL", "state").await, kept);
+            assert!(lease(&store, 9, at(99_000_000)).await.is_empty());
+        }
+    }
+
+    async fn an_error_of_any_kind_and_length_can_be_kept(database: TestDatabase) {
+        let store = database.store().await;
+        promise(&store, &new_job(), at(0)).await;
+        for (error, kept) in [
+            ("plain".to_owned(), "plain".to_owned()),
+            ("a NUL\0, a quote ' and 😀".to_owned(), "a NUL, a quote ' and 😀".to_owned()),
+            ("ü".repeat(5_000), "ü".repeat(1_000)),
+            (String::new(), String::new()),
+        ] {
+            let held = lease_one(&store, at(0)).await.lease;
+            commit(&store, async |transaction| transaction.queue().put_off(held, at(0), &error).await).await.unwrap();
+            assert_eq!(store.read().queue().list_unfinished().await.unwrap()[0].last_error.as_ref(), Some(&kept));
+        }
+    }
+
+    async fn what_is_not_done_is_listed_and_what_waits_or_is_dead_can_be_retried(database: TestDatabase) {
+        let store = database.store().await;
+        // Three that are leased, in the order in which they are promised, and one that is not.
+        for time in 0..4 {
+            let created = at(time);
+            commit(&store, async |transaction| transaction.jobs().enqueue(&new_job(), created, created).await)
+                .await
+                .unwrap();
+        }
+        let held: Vec<Lease> = lease(&store, 3, at(9)).await.into_iter().map(|job| job.lease).collect();
+        commit(&store, async |transaction| {
+            transaction.queue().put_off(held[0], at(5_000), "failed").await.unwrap();
+            transaction.queue().bury(held[1], at(9), "hopeless").await.unwrap();
+        })
+        .await;
+        let retry = async |id| commit(&store, async |transaction| transaction.queue().retry(id, at(20)).await).await.unwrap();
+        let before = store.read().queue().list_unfinished().await.unwrap();
+        for (time, job) in (0..).zip(&before) {
+            assert_eq!(job.created_at, at(time), "the oldest first");
+            let is_running = job.state == JobState::Running;
+            assert_eq!(retry(job.id).await, !is_running, "{job:?}");
+        }
+        let listed = store.read().queue().list_unfinished().await.unwrap();
+        assert!(listed.iter().map(|job| job.id).eq(before.iter().map(|job| job.id)), "{listed:#?}");
+        let due = (JobState::Waiting, 0, at(20));
+        for job in &listed {
+            let expected = if job.id == held[2].id { (JobState::Running, 1, at(9).plus(LEASE)) } else { due };
+            assert_eq!((job.state, job.attempts, job.run_at), expected, "{job:?}");
+            assert_eq!(job.kind, "recalculate_completion");
+        }
+        let leased = lease(&store, 9, at(20)).await;
+        assert_eq!(leased.len(), 3);
+        assert!(leased.iter().all(|job| job.attempts == 1), "{leased:?}");
+        assert!(!retry(Uuid::nil()).await);
+        // Done, and kept for its key.
+        commit(&store, async |transaction| transaction.jobs().enqueue_once(&Job::Prune {}, "k", at(0)).await).await.unwrap();
+        let held = lease_one(&store, at(20)).await.lease;
+        commit(&store, async |transaction| transaction.queue().finish(held, at(20)).await).await.unwrap();
+        assert!(!retry(held.id).await);
+        assert_eq!(store.read().queue().list_unfinished().await.unwrap().len(), 4);
+    }
+
+    async fn a_job_that_nobody_can_read_is_an_error_and_is_not_lost(database: TestDatabase) {
+        let store = database.store().await;
+        let mut raw = Raw::connect(&database).await;
+        promise(&store, &new_job(), at(0)).await;
+        promise(&store, &Job::Prune {}, at(0)).await;
+        let unreadable = ["{\"project\": \"no id\"}", "{\"user\": 7}", "{", "", "null", "[]"];
+        for (attempt, payload) in (1..).zip(unreadable) {
+            raw.execute(&format!("UPDATE jobs SET payload = '{payload}' WHERE kind = 'recalculate_completion'")).await;
+            let leased = lease(&store, 9, at(0).plus(LEASE * attempt)).await;
+            assert_eq!(leased.len(), 2, "the others are leased all the same");
+            for job in leased {
+                assert_eq!(job.attempts, attempt);
+                assert_eq!(job.job.is_ok(), job.kind == "prune", "{payload}: {job:?}");
+            }
+        }
+        let unfinished = store.read().queue().list_unfinished().await.unwrap();
+        assert!(unfinished.iter().any(|job| job.payload == "[]"), "{unfinished:?}");
+        // One of another version of this program waits for that one.
+        raw.execute("UPDATE jobs SET kind = 'brew_coffee' WHERE kind = 'prune'").await;
+        assert_eq!(lease(&store, 9, at(99_000_000)).await.len(), 1);
+        assert!(store.read().queue().list_unfinished().await.unwrap().iter().any(|job| job.kind == "brew_coffee"));
+    }
+}

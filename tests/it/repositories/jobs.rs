@@ -1,0 +1,234 @@
+//! Promises of jobs: they come true with their transaction, and what need not be twice is not.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use pocket_tasks::contract::{ProjectId, Timestamp};
+use pocket_tasks::database::SeaStore;
+use pocket_tasks::repositories::{Job, LeasedJob, Store as _};
+
+use super::fixtures::{at, commit, soon, user, waits};
+use super::raw::Raw;
+use crate::on_both_databases;
+use crate::support::TestDatabase;
+
+/// How long the leases of these tests are good.
+pub(super) const LEASE: Duration = Duration::from_secs(30);
+
+/// A job like no other.
+pub(super) fn new_job() -> Job {
+    Job::RecalculateCompletion { project: ProjectId::generate() }
+}
+
+/// Promises a job for a time.
+pub(super) async fn promise(store: &SeaStore, job: &Job, run_at: Timestamp) -> bool {
+    commit(store, async |transaction| transaction.jobs().enqueue(job, at(0), run_at).await).await.unwrap()
+}
+
+/// Leases jobs of all kinds.
+pub(super) async fn lease(store: &SeaStore, limit: u64, now: Timestamp) -> Vec<LeasedJob> {
+    let transaction = store.begin().await.unwrap();
+    let leased = transaction.queue().lease(&Job::KINDS, limit, now, now.plus(LEASE)).await.unwrap();
+    transaction.commit().await.unwrap();
+    leased
+}
+
+/// Leases the one job that is due.
+pub(super) async fn lease_one(store: &SeaStore, now: Timestamp) -> LeasedJob {
+    let mut leased = lease(store, 2, now).await;
+    assert_eq!(leased.len(), 1, "{leased:?}");
+    leased.remove(0)
+}
+
+/// Does the one job that is due.
+async fn finish_one(store: &SeaStore, now: Timestamp) {
+    let lease = lease_one(store, now).await.lease;
+    assert!(commit(store, async |transaction| transaction.queue().finish(lease, now).await).await.unwrap());
+}
+
+/// How many jobs are not done.
+async fn unfinished(store: &SeaStore) -> usize {
+    store.read().queue().list_unfinished().await.unwrap().len()
+}
+
+on_both_databases! {
+    async fn a_job_is_there_when_the_transaction_that_promises_it_is_committed(database: TestDatabase) {
+        let (store, other) = (database.store().await, database.another_store().await);
+        let job = new_job();
+        for is_committed in [false, true] {
+            let transaction = store.begin().await.unwrap();
+            assert!(transaction.jobs().enqueue(&job, at(0), at(5)).await.unwrap());
+            assert_eq!(unfinished(&other).await, 0);
+            assert_eq!(other.read().queue().next_due(&Job::KINDS).await.unwrap(), None);
+            if is_committed {
+                transaction.commit().await.unwrap();
+            } else {
+                drop(transaction);
+                assert!(soon(lease(&other, 9, at(9))).await.is_empty());
+            }
+        }
+        assert_eq!(other.read().queue().next_due(&Job::KINDS).await.unwrap(), Some(at(5)));
+        let leased = lease_one(&other, at(9)).await;
+        assert_eq!((leased.job.unwrap(), leased.kind.as_str(), leased.attempts), (job, "recalculate_completion", 1));
+    }
+
+    async fn every_kind_comes_back_as_it_was_promised(database: TestDatabase) {
+        let store = database.store().await;
+        let ada = user(&store).await.id;
+        let mut jobs = vec![
+            Job::WelcomeEmail { user: ada },
+            Job::VerificationEmail { user: ada },
+            Job::PasswordResetEmail { user: Some(ada) },
+            Job::PasswordResetEmail { user: None },
+            new_job(),
+            Job::PlanDigests {},
+            Job::WeeklyDigest { user: ada, moment: at(7).0 },
+            Job::PurgeDeleted {},
+            Job::Prune {},
+        ];
+        for job in &jobs {
+            assert!(promise(&store, job, at(0)).await, "{job:?}");
+        }
+        let mut leased: Vec<Job> = lease(&store, 99, at(0)).await.into_iter().map(|job| job.job.unwrap()).collect();
+        // They were made in one millisecond, so their ids have no order.
+        leased.sort_by_key(|job| format!("{job:?}"));
+        jobs.sort_by_key(|job| format!("{job:?}"));
+        assert_eq!(leased, jobs);
+    }
+
+    async fn a_job_that_waits_is_not_promised_a_second_time(database: TestDatabase) {
+        let store = database.store().await;
+        let ada = user(&store).await.id;
+        for job in [
+            new_job(),
+            Job::VerificationEmail { user: ada },
+            Job::PasswordResetEmail { user: Some(ada) },
+            Job::PlanDigests {},
+            Job::PurgeDeleted {},
+            Job::Prune {},
+        ] {
+            assert!(promise(&store, &job, at(0)).await, "{job:?}");
+            // Not even for another time, which is not taken over either.
+            assert!(!promise(&store, &job, at(7)).await, "{job:?}");
+            assert_eq!(store.read().queue().next_due(&Job::KINDS).await.unwrap(), Some(at(0)), "{job:?}");
+            // It may have read what it works on already, so what comes now needs another one.
+            let first = lease_one(&store, at(0)).await;
+            assert!(promise(&store, &job, at(0)).await, "{job:?}");
+            assert!(!promise(&store, &job, at(0)).await, "{job:?}");
+            // The first one fails and waits again, beside its newer twin.
+            let put_off = commit(&store, async |transaction| {
+                transaction.queue().put_off(first.lease, at(0), "an error").await
+            });
+            assert!(put_off.await.unwrap(), "{job:?}");
+            assert!(!promise(&store, &job, at(0)).await, "{job:?}");
+            assert_eq!(lease(&store, 9, at(0)).await.len(), 2, "{job:?}");
+            for leased in lease(&store, 9, at(0).plus(LEASE)).await {
+                commit(&store, async |transaction| transaction.queue().finish(leased.lease, at(9)).await).await.unwrap();
+            }
+            assert_eq!(unfinished(&store).await, 0, "{job:?}");
+        }
+    }
+
+    async fn what_has_no_key_is_promised_as_often_as_it_is_asked_for(database: TestDatabase) {
+        let store = database.store().await;
+        let ada = user(&store).await.id;
+        for job in [Job::WelcomeEmail { user: ada }, Job::PasswordResetEmail { user: None }] {
+            assert!(promise(&store, &job, at(0)).await && promise(&store, &job, at(0)).await, "{job:?}");
+            assert_eq!(lease(&store, 9, at(0)).await.len(), 2, "{job:?}");
+        }
+    }
+
+    async fn what_may_be_once_only_never_comes_again(database: TestDatabase) {
+        const WEEK: i64 = 7 * 86_400_000;
+        let store = database.store().await;
+        let (ada, bob) = (user(&store).await.id, user(&store).await.id);
+        let digest = Job::WeeklyDigest { user: ada, moment: at(0).0 };
+        let tick = async |key| {
+            commit(&store, async |transaction| transaction.jobs().enqueue_once(&Job::Prune {}, key, at(0)).await).await
+        };
+        for is_tick in [false, true] {
+            let again = async || if is_tick { tick("09:00").await.unwrap() } else { promise(&store, &digest, at(0)).await };
+            assert!(again().await);
+            assert!(!again().await, "while it waits");
+            let leased = lease_one(&store, at(0)).await;
+            assert!(!again().await, "while it runs");
+            commit(&store, async |transaction| transaction.queue().put_off(leased.lease, at(0), "").await).await.unwrap();
+            assert!(!again().await, "while it waits for another attempt");
+            finish_one(&store, at(0)).await;
+            assert!(!again().await, "after it is done");
+            assert_eq!(unfinished(&store).await, 0);
+        }
+        // What has another key is no matter of this one's, nor is one that only waits.
+        assert!(tick("10:00").await.unwrap());
+        assert!(promise(&store, &Job::Prune {}, at(0)).await);
+        assert!(promise(&store, &Job::WeeklyDigest { user: bob, moment: at(0).0 }, at(0)).await);
+        assert!(promise(&store, &Job::WeeklyDigest { user: ada, moment: at(WEEK).0 }, at(0)).await);
+        // An hour to and fro is the same Monday in another time zone.
+        assert!(!promise(&store, &Job::WeeklyDigest { user: ada, moment: at(3_600_000).0 }, at(0)).await);
+    }
+
+    async fn a_promise_that_is_there_already_is_not_kept_before_the_change_that_wants_it(database: TestDatabase) {
+        let (store, other) = (database.store().await, database.another_store().await);
+        let job = new_job();
+        assert!(promise(&store, &job, at(0)).await);
+        let transaction = store.begin().await.unwrap();
+        assert!(!transaction.jobs().enqueue(&job, at(0), at(0)).await.unwrap());
+        if database.is_postgres() {
+            // Whoever comes takes something else meanwhile, and does not wait for this one.
+            let another = new_job();
+            assert!(promise(&other, &another, at(0)).await);
+            assert_eq!(soon(lease_one(&other, at(9))).await.job.unwrap(), another);
+            assert!(soon(lease(&other, 9, at(9))).await.is_empty());
+            transaction.commit().await.unwrap();
+            assert_eq!(lease_one(&other, at(9)).await.job.unwrap(), job);
+        } else {
+            // Nobody else writes at all.
+            let mut leasing = pin!(lease_one(&other, at(9)));
+            waits(&mut leasing).await;
+            transaction.commit().await.unwrap();
+            assert_eq!(soon(leasing).await.job.unwrap(), job);
+        }
+    }
+
+    async fn a_promise_waits_for_who_is_about_to_take_the_job_like_it(database: TestDatabase) {
+        let (store, other) = (database.store().await, database.another_store().await);
+        for is_taken in [true, false] {
+            let job = new_job();
+            assert!(promise(&store, &job, at(0)).await);
+            let transaction = store.begin().await.unwrap();
+            let leased = transaction.queue().lease(&Job::KINDS, 9, at(1), at(2)).await.unwrap();
+            assert_eq!(leased.len(), 1);
+            let mut promising = pin!(promise(&other, &job, at(0)));
+            waits(&mut promising).await;
+            if is_taken {
+                transaction.commit().await.unwrap();
+            } else {
+                drop(transaction);
+            }
+            assert_eq!(soon(promising).await, is_taken, "the first one runs already, or waits still");
+            assert_eq!(lease(&store, 9, at(2)).await.len(), if is_taken { 2 } else { 1 });
+        }
+    }
+
+    async fn jobs_go_with_the_account_that_they_are_about(database: TestDatabase) {
+        let store = database.store().await;
+        let (ada, bob) = (user(&store).await.id, user(&store).await.id);
+        // Whether they are dead, done, run or wait.
+        promise(&store, &Job::WelcomeEmail { user: ada }, at(0)).await;
+        let lease = lease_one(&store, at(0)).await.lease;
+        assert!(commit(&store, async |transaction| transaction.queue().bury(lease, at(0), "").await).await.unwrap());
+        promise(&store, &Job::WeeklyDigest { user: ada, moment: 0 }, at(0)).await;
+        finish_one(&store, at(0)).await;
+        promise(&store, &Job::PasswordResetEmail { user: Some(ada) }, at(0)).await;
+        let held = lease_one(&store, at(0)).await.lease;
+        for user in [ada, bob] {
+            promise(&store, &Job::VerificationEmail { user }, at(0)).await;
+        }
+        promise(&store, &new_job(), at(0)).await;
+        commit(&store, async |transaction| transaction.upkeep().purge_user(ada).await).await.unwrap();
+        let kinds = Raw::connect(&database).await.texts("SELECT kind FROM jobs ORDER BY kind", "kind").await;
+        assert_eq!(kinds, ["recalculate_completion", "verification_email"]);
+        // Who worked on one has nothing to end any more.
+        assert!(!commit(&store, async |transaction| transaction.queue().finish(held, at(0)).await).await.unwrap());
+    }
+}

@@ -1,0 +1,85 @@
+//! Changes of the schema where there is data: nothing of it is lost, forwards or backwards.
+
+use migration::{Migration, Migrator, MigratorTrait as _};
+use pocket_tasks::contract::task::Task;
+use pocket_tasks::repositories::Store as _;
+use sea_orm::Database;
+
+use super::fixtures::{add_tasks, commit, new_task, project, user};
+use super::raw::Raw;
+use super::schema::Empty;
+use super::tasks::full_task;
+use crate::on_both_databases;
+use crate::support::TestDatabase;
+
+/// How many changes came before this one, and how many with it and since.
+fn around(name: &str) -> (u32, u32) {
+    let changes = Migrator::get_migration_files();
+    let before = changes.iter().filter(|change| Migration::name(change) < name).count();
+    (u32::try_from(before).unwrap(), u32::try_from(changes.len() - before).unwrap())
+}
+
+/// The rows of a table, with all their columns, as text.
+async fn rows(database: &TestDatabase, table: &str) -> Vec<String> {
+    let mut raw = Raw::connect(database).await;
+    let sql = if database.is_postgres() {
+        format!("SELECT row_to_json({table})::text AS line FROM {table} ORDER BY id")
+    } else {
+        let names = format!("SELECT name FROM pragma_table_info('{table}')");
+        let columns: Vec<String> =
+            raw.texts(&names, "name").await.iter().map(|name| format!("'{name}=' || quote({name})")).collect();
+        format!("SELECT {} AS line FROM {table} ORDER BY id", columns.join(" || ', ' || "))
+    };
+    raw.texts(&sql, "line").await
+}
+
+on_both_databases! {
+    async fn tasks_outlive_that_they_get_by_without_who_made_them(database: TestDatabase) {
+        let store = database.store().await;
+        let (ada, bob) = (user(&store).await, user(&store).await);
+        let project = project(&store, &ada).await;
+        let of_bob = Task { created_by: Some(bob.id), ..full_task(&project, bob.id) };
+        let plain = new_task(&project);
+        let of_nobody = Task { created_by: None, ..new_task(&project) };
+        add_tasks(&store, [&of_bob, &plain]).await;
+        let both = rows(&database, "tasks").await;
+        assert_eq!(both.len(), 2);
+        add_tasks(&store, [&of_nobody]).await;
+        let others = [rows(&database, "users").await, rows(&database, "projects").await];
+        let (before, since) = around("m0006");
+        let now = Empty(database.clone());
+        let schema = now.schema().await;
+
+        let connection = Database::connect(&database.url).await.unwrap();
+        Migrator::down(&connection, Some(since)).await.unwrap();
+        let old = rows(&database, "tasks").await;
+        assert_eq!(old.iter().filter(|row| both.contains(row)).count(), 2, "{old:#?}\n{both:#?}");
+        // The schema is the one that was there before the change, with all its indexes and foreign keys.
+        let fresh = <Empty as crate::support::databases::OnDatabase>::on(&database).await;
+        if !database.is_postgres() {
+            std::fs::create_dir_all(std::path::Path::new(&fresh.0.url["sqlite://".len()..]).parent().unwrap()).unwrap();
+        }
+        let how = if database.is_postgres() { "" } else { "?mode=rwc" };
+        let other = Database::connect(format!("{}{how}", fresh.0.url)).await.unwrap();
+        Migrator::up(&other, Some(before)).await.unwrap();
+        assert_eq!(now.schema().await, fresh.schema().await);
+        other.close().await.unwrap();
+        fresh.0.remove().await;
+        connection.close().await.unwrap();
+
+        store.migrate().await.unwrap();
+        assert_eq!(now.schema().await, schema);
+        assert_eq!([rows(&database, "users").await, rows(&database, "projects").await], others);
+        // What nobody had made was the owner's in between: then every task was somebody's.
+        let of_owner = Task { created_by: Some(ada.id), ..of_nobody };
+        for task in [&of_bob, &plain, &of_owner] {
+            assert_eq!(&store.read().tasks().find(task.id, ada.id).await.unwrap().unwrap().task, task);
+        }
+        // The foreign keys are those of this table, not of one that was there meanwhile.
+        commit(&store, async |transaction| transaction.upkeep().purge_user(bob.id).await).await.unwrap();
+        let left = store.read().tasks().find(of_bob.id, ada.id).await.unwrap().unwrap().task;
+        assert_eq!((left.created_by, left.assignee_id), (None, None));
+        commit(&store, async |transaction| transaction.upkeep().purge_project(project.id).await).await.unwrap();
+        assert_eq!(rows(&database, "tasks").await, Vec::<String>::new());
+    }
+}
