@@ -5,6 +5,7 @@
 mod api;
 mod architecture;
 mod contract;
+mod jobs;
 mod process;
 mod repositories;
 mod server;

@@ -1,0 +1,155 @@
+//! Jobs that fail: put off for longer and longer, and dead in the end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use pocket_tasks::contract::Timestamp;
+use pocket_tasks::database::SeaStore;
+use pocket_tasks::jobs::{Failure, Handler, Runner};
+use pocket_tasks::repositories::{Job, JobState};
+
+use super::{StoppedClock, UNHURRIED, acts, new_job, unfinished};
+use crate::on_both_databases;
+use crate::repositories::fixtures::commit;
+use crate::repositories::raw::Raw;
+use crate::support::TestDatabase;
+
+/// More often no job is begun.
+const ATTEMPTS: u32 = 50;
+
+/// An error with a cause.
+#[derive(Debug, thiserror::Error)]
+#[error("the mail did not leave")]
+struct Burning(#[source] std::io::Error);
+
+fn burning() -> Box<Burning> {
+    Box::new(Burning(std::io::Error::other("the printer burns")))
+}
+
+fn runner(store: &Arc<SeaStore>, clock: &StoppedClock, handler: Arc<dyn Handler>) -> Runner {
+    Runner::new(Arc::clone(store) as _, clock.clock(), handler, 2, UNHURRIED)
+}
+
+/// Promises a job by this clock.
+async fn promise(store: &SeaStore, clock: &StoppedClock) {
+    let now = clock.now();
+    commit(store, async |transaction| transaction.jobs().enqueue(&new_job(), now, now).await).await.unwrap();
+}
+
+on_both_databases! {
+    async fn a_failure_is_put_off_for_longer_and_longer_and_dead_in_the_end(database: TestDatabase) {
+        let (store, clock) = (database.store().await, StoppedClock::new());
+        let runner = runner(&store, &clock, acts(|_, _| async { Err(Failure::Passing(burning())) }.boxed()));
+        promise(&store, &clock).await;
+        for attempt in 1..=ATTEMPTS {
+            assert_eq!(runner.run_due().await.unwrap(), 1, "{attempt}");
+            let jobs = unfinished(&store).await;
+            assert_eq!(jobs[0].attempts, attempt);
+            assert_eq!(jobs[0].last_error.as_deref(), Some("the mail did not leave: the printer burns"));
+            if attempt == ATTEMPTS {
+                assert_eq!(jobs[0].state, JobState::Dead);
+                break;
+            }
+            assert_eq!(jobs[0].state, JobState::Waiting, "{attempt}");
+            let longest = 1_000 * 2_i64.pow(attempt - 1).min(600);
+            let pause = jobs[0].run_at.0 - clock.now().0;
+            assert!(pause <= longest && pause >= longest * 74 / 100, "{attempt}: {pause}");
+            // Not before its time.
+            clock.advance(Duration::from_millis(pause.unsigned_abs() - 1));
+            assert_eq!(runner.run_due().await.unwrap(), 0, "{attempt}");
+            clock.advance(Duration::from_millis(1));
+        }
+        clock.advance(Duration::from_hours(1_000));
+        assert_eq!(runner.run_due().await.unwrap(), 0);
+        // Until an operator says so; then it has all its attempts again.
+        let id = unfinished(&store).await[0].id;
+        assert!(commit(&store, async |transaction| transaction.queue().retry(id, clock.now()).await).await.unwrap());
+        assert_eq!(runner.run_due().await.unwrap(), 1);
+        let jobs = unfinished(&store).await;
+        assert_eq!((jobs[0].state, jobs[0].attempts), (JobState::Waiting, 1));
+    }
+
+    async fn what_fails_and_then_succeeds_is_done(database: TestDatabase) {
+        let (store, clock) = (database.store().await, StoppedClock::new());
+        let begun = Arc::new(AtomicUsize::new(0));
+        let handler = acts({
+            let begun = Arc::clone(&begun);
+            move |_, assignment| {
+                let attempt = begun.fetch_add(1, Ordering::SeqCst);
+                async move { if attempt < 3 { Err(Failure::Passing(burning())) } else { assignment.done().await } }.boxed()
+            }
+        });
+        let runner = runner(&store, &clock, handler);
+        promise(&store, &clock).await;
+        while runner.run_due().await.unwrap() > 0 {
+            clock.advance(Duration::from_mins(10));
+        }
+        assert_eq!(begun.load(Ordering::SeqCst), 4);
+        assert!(unfinished(&store).await.is_empty());
+    }
+
+    async fn the_end_of_a_job_is_what_its_work_says(database: TestDatabase) {
+        let (store, clock) = (database.store().await, StoppedClock::new());
+        let cases: [(Arc<dyn Handler>, JobState, &str); 3] = [
+            (acts(|_, _| async { Err(Failure::Final(burning())) }.boxed()), JobState::Dead, "the printer burns"),
+            (acts(|_, _| async { panic!("a bug") }.boxed()), JobState::Waiting, "it panicked"),
+            // Before there is any future of it.
+            (acts(|_, _| panic!("a bug")), JobState::Waiting, "it panicked"),
+        ];
+        for (handler, state, error) in cases {
+            promise(&store, &clock).await;
+            assert_eq!(runner(&store, &clock, handler).run_due().await.unwrap(), 1);
+            let jobs = unfinished(&store).await;
+            let said = jobs[0].last_error.clone().unwrap();
+            assert!(jobs[0].state == state && said.contains(error), "{:?}", jobs[0]);
+            Raw::connect(&database).await.execute("DELETE FROM jobs").await;
+        }
+    }
+
+    async fn a_panic_in_a_transaction_takes_it_back_and_blocks_nobody(database: TestDatabase) {
+        let (store, clock) = (database.store().await, StoppedClock::new());
+        let handler = acts(|_, assignment| {
+            async move {
+                let transaction = assignment.begin().await?;
+                transaction.jobs().enqueue(&Job::Prune {}, assignment.now(), assignment.now()).await?;
+                assert!(assignment.now().0 < 0, "a bug");
+                assignment.commit(transaction).await
+            }
+            .boxed()
+        });
+        promise(&store, &clock).await;
+        assert_eq!(runner(&store, &clock, handler).run_due().await.unwrap(), 1);
+        let jobs = unfinished(&store).await;
+        assert_eq!(jobs.len(), 1, "{jobs:?}");
+        assert_eq!((jobs[0].state, jobs[0].last_error.as_deref()), (JobState::Waiting, Some("it panicked")));
+    }
+
+    async fn a_job_that_nobody_can_read_is_dead_and_holds_nobody_up(database: TestDatabase) {
+        let (store, clock) = (database.store().await, StoppedClock::new());
+        promise(&store, &clock).await;
+        Raw::connect(&database).await.execute("UPDATE jobs SET payload = '{\"project\": 7}'").await;
+        promise(&store, &clock).await;
+        let runner = runner(&store, &clock, acts(|_, assignment| async move { assignment.done().await }.boxed()));
+        assert_eq!(runner.run_due().await.unwrap(), 2);
+        let jobs = unfinished(&store).await;
+        assert_eq!((jobs.len(), jobs[0].state, jobs[0].payload.as_str()), (1, JobState::Dead, "{\"project\": 7}"));
+        assert!(jobs[0].last_error.as_deref().is_some_and(|error| !error.is_empty()), "{jobs:?}");
+    }
+
+    async fn a_job_of_which_its_workers_die_is_not_begun_for_ever(database: TestDatabase) {
+        let (store, clock) = (database.store().await, StoppedClock::new());
+        let lease = async |now: Timestamp| {
+            commit(&store, async |transaction| transaction.queue().lease(&Job::KINDS, 1, now, now).await).await.unwrap()
+        };
+        promise(&store, &clock).await;
+        for attempt in 1..=ATTEMPTS {
+            assert_eq!(lease(clock.now()).await[0].attempts, attempt);
+        }
+        let runner = runner(&store, &clock, acts(|_, _| panic!("it is not begun")));
+        assert_eq!(runner.run_due().await.unwrap(), 1);
+        let jobs = unfinished(&store).await;
+        assert_eq!((jobs[0].state, jobs[0].last_error.as_deref()), (JobState::Dead, Some("its workers die of it")));
+    }
+}

@@ -1,0 +1,118 @@
+//! How many jobs run at once, and of which kinds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::FutureExt as _;
+use pocket_tasks::jobs::{Assignment, Failure, Handler};
+use pocket_tasks::repositories::Job;
+use tokio::sync::Semaphore;
+
+use super::{MAIL, UNHURRIED, Workers, acts, new_job, promise, unfinished, until, until_done};
+use crate::on_both_databases;
+use crate::repositories::fixtures::waits;
+use crate::support::TestDatabase;
+
+/// A door before which jobs stand until it is opened.
+struct Door {
+    standing: AtomicUsize,
+    open: Semaphore,
+}
+
+impl Door {
+    fn closed() -> Arc<Self> {
+        Arc::new(Self { standing: AtomicUsize::new(0), open: Semaphore::new(0) })
+    }
+
+    fn standing(&self) -> usize {
+        self.standing.load(Ordering::SeqCst)
+    }
+
+    async fn pass(&self, assignment: &Assignment) -> Result<(), Failure> {
+        self.standing.fetch_add(1, Ordering::SeqCst);
+        self.open.acquire().await.unwrap().forget();
+        self.standing.fetch_sub(1, Ordering::SeqCst);
+        assignment.done().await
+    }
+
+    /// Sees that so many stand there, and no more.
+    async fn holds(&self, count: usize) {
+        until("they stand before the door", async || self.standing() >= count).await;
+        waits(&mut Box::pin(until("there are more", async || self.standing() > count))).await;
+    }
+
+    fn open(&self) {
+        self.open.add_permits(1_000);
+    }
+}
+
+/// Has mails go by one door, and all else by another.
+fn doors(slow: &Arc<Door>, quick: &Arc<Door>) -> Arc<dyn Handler> {
+    let (slow, quick) = (Arc::clone(slow), Arc::clone(quick));
+    acts(move |job, assignment| {
+        let door = Arc::clone(if job == MAIL { &slow } else { &quick });
+        async move { door.pass(assignment).await }.boxed()
+    })
+}
+
+on_both_databases! {
+    async fn no_more_jobs_run_at_once_than_there_are_workers(database: TestDatabase) {
+        let store = database.store().await;
+        for workers in [1, 3] {
+            let door = Door::closed();
+            let working = Workers::start(&store, &doors(&door, &door), workers, UNHURRIED);
+            for _ in 0..6 {
+                promise(&store, &new_job()).await;
+                promise(&store, &MAIL).await;
+            }
+            door.holds(workers).await;
+            // One goes, one comes.
+            door.open.add_permits(2);
+            until("two are done", async || unfinished(&store).await.len() == 10).await;
+            door.holds(workers).await;
+            door.open();
+            until_done(&store).await;
+            working.stop().await;
+        }
+    }
+
+    async fn mails_that_hang_do_not_hold_up_the_rest(database: TestDatabase) {
+        let store = database.store().await;
+        let (slow, quick) = (Door::closed(), Door::closed());
+        let workers = Workers::start(&store, &doors(&slow, &quick), 4, UNHURRIED);
+        for _ in 0..10 {
+            promise(&store, &MAIL).await;
+        }
+        slow.holds(3).await;
+        for _ in 0..10 {
+            promise(&store, &new_job()).await;
+        }
+        quick.holds(1).await;
+        quick.open();
+        until("all but mails are done", async || {
+            unfinished(&store).await.iter().all(|job| job.kind == MAIL.kind())
+        })
+        .await;
+        assert_eq!(unfinished(&store).await.len(), 10);
+        slow.holds(3).await;
+        // And when the server is back, mails go out.
+        slow.open();
+        until_done(&store).await;
+        workers.stop().await;
+    }
+
+    async fn the_only_worker_sends_mails_too(database: TestDatabase) {
+        let store = database.store().await;
+        let door = Door::closed();
+        door.open();
+        // None at all would do nothing for ever; it is one.
+        for workers in [0, 1] {
+            let workers = Workers::start(&store, &doors(&door, &door), workers, UNHURRIED);
+            for job in [MAIL, new_job(), MAIL, Job::Prune {}] {
+                promise(&store, &job).await;
+            }
+            until_done(&store).await;
+            workers.stop().await;
+        }
+    }
+}

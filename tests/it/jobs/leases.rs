@@ -1,0 +1,210 @@
+//! Who works holds the lease all the time; who lost it changes nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use pocket_tasks::contract::Timestamp;
+use pocket_tasks::contract::project::Project;
+use pocket_tasks::database::SeaStore;
+use pocket_tasks::jobs::{Assignment, Failure, Pace};
+use pocket_tasks::repositories::{Job, JobState, LeasedJob, Store as _};
+use tokio::sync::{Notify, mpsc};
+
+use super::{NEVER, UNHURRIED, Workers, acts, new_job, promise, unfinished, until, until_done};
+use crate::on_both_databases;
+use crate::repositories::fixtures::{commit, project, soon, user};
+use crate::support::TestDatabase;
+
+/// Counts one task more, and commits it with the end of the job.
+async fn count_one(project: &Project, assignment: &Assignment) -> Result<(), Failure> {
+    let transaction = assignment.begin().await?;
+    transaction.projects().count_tasks(project.id, 1, 0, None).await?;
+    assignment.commit(transaction).await
+}
+
+async fn counted(store: &SeaStore, project: &Project) -> u64 {
+    let found = store.read().projects().find(project.id, project.owner_id).await.unwrap().unwrap();
+    found.task_counts.total.try_into().unwrap()
+}
+
+/// Takes the one job, although somebody else has it.
+async fn snatch(store: &SeaStore) -> LeasedJob {
+    let later = Timestamp::now().plus(NEVER).plus(NEVER);
+    let until = later.plus(NEVER);
+    let leased =
+        commit(store, async |transaction| transaction.queue().lease(&Job::KINDS, 9, later, until).await).await.unwrap();
+    assert_eq!(leased.len(), 1, "{leased:?}");
+    leased.into_iter().next().unwrap()
+}
+
+/// Tells of its end, also when it is cut off.
+struct Tells(mpsc::UnboundedSender<()>);
+
+impl Drop for Tells {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
+}
+
+on_both_databases! {
+    async fn what_was_done_under_a_lease_that_is_lost_is_taken_back(database: TestDatabase) {
+        let (store, other) = (database.store().await, database.another_store().await);
+        let project = project(&store, &user(&store).await).await;
+        let go = Arc::new(Notify::new());
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let handler = acts({
+            let (go, project) = (Arc::clone(&go), project.clone());
+            move |_, assignment| {
+                let (go, project, tell) = (Arc::clone(&go), project.clone(), tell.clone());
+                async move {
+                    tell.send(None).unwrap();
+                    go.notified().await;
+                    let result = count_one(&project, assignment).await;
+                    tell.send(Some(matches!(result, Err(Failure::Lost)))).unwrap();
+                    result
+                }
+                .boxed()
+            }
+        });
+        let workers = Workers::start(&store, &handler, 2, UNHURRIED);
+        promise(&store, &new_job()).await;
+        assert_eq!(soon(told.recv()).await, Some(None));
+        let snatched = snatch(&other).await;
+        go.notify_one();
+        assert_eq!(soon(told.recv()).await, Some(Some(true)), "it learns that the lease is lost");
+        workers.stop().await;
+        assert_eq!(counted(&store, &project).await, 0);
+        // And who has it now has it still, as if nothing had been.
+        let jobs = unfinished(&store).await;
+        assert_eq!((jobs[0].state, jobs[0].attempts, jobs[0].last_error.as_ref()), (JobState::Running, 2, None));
+        let lease = snatched.lease;
+        let finished = commit(&other, async |transaction| transaction.queue().finish(lease, Timestamp::now()).await);
+        assert!(finished.await.unwrap());
+    }
+
+    async fn a_failure_under_a_lease_that_is_lost_is_no_matter(database: TestDatabase) {
+        let (store, other) = (database.store().await, database.another_store().await);
+        for is_final in [false, true] {
+            let go = Arc::new(Notify::new());
+            let handler = acts({
+                let go = Arc::clone(&go);
+                move |_, _| {
+                    let go = Arc::clone(&go);
+                    async move {
+                        go.notified().await;
+                        Err(if is_final { Failure::Final("an error".into()) } else { Failure::Passing("an error".into()) })
+                    }
+                    .boxed()
+                }
+            });
+            let workers = Workers::start(&store, &handler, 2, UNHURRIED);
+            promise(&store, &new_job()).await;
+            let is_running = async || unfinished(&store).await.iter().any(|job| job.state == JobState::Running);
+            until("it runs", is_running).await;
+            let snatched = snatch(&other).await;
+            go.notify_one();
+            workers.stop().await;
+            let jobs = unfinished(&store).await;
+            assert_eq!((jobs[0].state, jobs[0].attempts, jobs[0].last_error.as_ref()), (JobState::Running, 2, None));
+            let lease = snatched.lease;
+            let finished = commit(&other, async |transaction| transaction.queue().finish(lease, Timestamp::now()).await);
+            assert!(finished.await.unwrap());
+        }
+    }
+
+    async fn long_work_keeps_its_lease(database: TestDatabase) {
+        let (store, other) = (database.store().await, database.another_store().await);
+        let go = Arc::new(Notify::new());
+        let handler = acts({
+            let go = Arc::clone(&go);
+            move |_, assignment| {
+                let go = Arc::clone(&go);
+                async move {
+                    go.notified().await;
+                    assignment.done().await
+                }
+                .boxed()
+            }
+        });
+        let pace = Pace { lease: Duration::from_secs(3), ..UNHURRIED };
+        let workers = Workers::start(&store, &handler, 2, pace);
+        promise(&store, &new_job()).await;
+        until("it runs", async || unfinished(&store).await[0].state == JobState::Running).await;
+        let first = unfinished(&store).await.remove(0);
+        // Longer than the lease was good at first.
+        until("the lease was extended", async || {
+            let now = Timestamp::now();
+            let leased = commit(&other, async |transaction| transaction.queue().lease(&Job::KINDS, 9, now, now).await);
+            assert!(leased.await.unwrap().is_empty(), "it is good all the time");
+            now > first.run_at
+        })
+        .await;
+        let held = unfinished(&store).await.remove(0);
+        assert!(held.run_at > first.run_at && held.attempts == 1, "{held:?}");
+        go.notify_one();
+        until_done(&store).await;
+        workers.stop().await;
+    }
+
+    async fn work_whose_lease_is_lost_is_broken_off(database: TestDatabase) {
+        let (store, other) = (database.store().await, database.another_store().await);
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let handler = acts(move |_, _| {
+            let guard = Tells(tell.clone());
+            async move {
+                let _guard = guard;
+                std::future::pending().await
+            }
+            .boxed()
+        });
+        let pace = Pace { lease: Duration::from_millis(300), grace: Duration::ZERO, ..UNHURRIED };
+        let workers = Workers::start(&store, &handler, 1, pace);
+        promise(&store, &new_job()).await;
+        until("it runs", async || unfinished(&store).await[0].state == JobState::Running).await;
+        let snatched = snatch(&other).await.lease;
+        assert_eq!(soon(told.recv()).await, Some(()));
+        let jobs = unfinished(&store).await;
+        assert_eq!((jobs[0].state, jobs[0].attempts), (JobState::Running, 2));
+        let finished = commit(&other, async |transaction| transaction.queue().finish(snatched, Timestamp::now()).await);
+        assert!(finished.await.unwrap());
+        // The one worker is free for something else.
+        promise(&store, &new_job()).await;
+        until("another one runs", async || unfinished(&store).await[0].state == JobState::Running).await;
+        workers.stop().await;
+        assert_eq!(soon(told.recv()).await, Some(()));
+    }
+
+    async fn effects_in_the_database_happen_once_however_many_work_and_however_short_leases_are(database: TestDatabase) {
+        const JOBS: u64 = 200;
+        let stores = [database.store().await, database.another_store().await];
+        let project = project(&stores[0], &user(&stores[0]).await).await;
+        let handler = acts({
+            let project = project.clone();
+            move |_, assignment| {
+                let project = project.clone();
+                async move { count_one(&project, assignment).await }.boxed()
+            }
+        });
+        // Leases get lost, where the machine is slow.
+        let pace = Pace { lease: Duration::from_millis(100), look: Duration::from_millis(10), ..UNHURRIED };
+        let workers = stores.each_ref().map(|store| Workers::start(store, &handler, 4, pace));
+        let now = Timestamp::now();
+        for store in &stores {
+            for _ in 0..JOBS / 20 {
+                commit(store, async |transaction| {
+                    for _ in 0..10 {
+                        transaction.jobs().enqueue(&new_job(), now, now).await.unwrap();
+                    }
+                })
+                .await;
+            }
+        }
+        until_done(&stores[0]).await;
+        assert_eq!(counted(&stores[0], &project).await, JOBS);
+        for workers in workers {
+            workers.stop().await;
+        }
+        assert_eq!(counted(&stores[0], &project).await, JOBS);
+    }
+}

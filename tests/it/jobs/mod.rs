@@ -1,0 +1,134 @@
+//! Workers and the schedule, with work of the tests' own.
+
+#![expect(clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
+
+mod failures;
+mod lanes;
+mod leases;
+mod schedule;
+mod shutdown;
+mod waking;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use pocket_tasks::contract::{ProjectId, Timestamp};
+use pocket_tasks::database::SeaStore;
+use pocket_tasks::jobs::{Assignment, Failure, Handler, Pace, Runner};
+use pocket_tasks::repositories::{Job, JobRecord, Store};
+use pocket_tasks::services::Clock;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::repositories::fixtures::{PATIENCE, commit, soon};
+use crate::support::TestClock;
+
+/// Nothing happens by itself: no lease ends, and nobody looks.
+const NEVER: Duration = Duration::from_hours(1);
+
+const UNHURRIED: Pace = Pace { lease: NEVER, look: NEVER, grace: NEVER };
+
+/// Does jobs by a function.
+struct Acts<F>(F);
+
+#[async_trait]
+impl<F> Handler for Acts<F>
+where
+    F: for<'a> Fn(Job, &'a Assignment) -> BoxFuture<'a, Result<(), Failure>> + Send + Sync,
+{
+    async fn handle(&self, job: Job, assignment: &Assignment) -> Result<(), Failure> {
+        (self.0)(job, assignment).await
+    }
+}
+
+/// A handler that does jobs by a function.
+fn acts<F>(act: F) -> Arc<dyn Handler>
+where
+    F: for<'a> Fn(Job, &'a Assignment) -> BoxFuture<'a, Result<(), Failure>> + Send + Sync + 'static,
+{
+    Arc::new(Acts(act))
+}
+
+/// A clock that stands until it is moved, for tests that count in milliseconds.
+#[derive(Clone)]
+struct StoppedClock(Arc<AtomicI64>);
+
+impl StoppedClock {
+    fn new() -> Self {
+        Self(Arc::new(AtomicI64::new(Timestamp::now().0)))
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+
+    fn advance(&self, duration: Duration) {
+        self.0.fetch_add(i64::try_from(duration.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    fn clock(&self) -> Clock {
+        let this = self.clone();
+        Clock::from_fn(move || this.now())
+    }
+}
+
+/// Workers in a task of their own.
+struct Workers {
+    running: JoinHandle<()>,
+    shutdown: CancellationToken,
+}
+
+impl Workers {
+    fn start(store: &Arc<SeaStore>, handler: &Arc<dyn Handler>, workers: usize, pace: Pace) -> Self {
+        let shutdown = CancellationToken::new();
+        let clock = TestClock::default().clock();
+        let runner = Runner::new(Arc::clone(store) as Arc<dyn Store>, clock, Arc::clone(handler), workers, pace);
+        let running = tokio::spawn({
+            let shutdown = shutdown.clone();
+            async move { runner.run(shutdown).await }
+        });
+        Self { running, shutdown }
+    }
+
+    /// Lets them end what they do.
+    async fn stop(self) {
+        self.shutdown.cancel();
+        soon(self.running).await.expect("workers do not panic");
+    }
+}
+
+/// A job like no other, of a quick kind.
+fn new_job() -> Job {
+    Job::RecalculateCompletion { project: ProjectId::generate() }
+}
+
+/// A job that waits for a mail server.
+const MAIL: Job = Job::PasswordResetEmail { user: None };
+
+/// Promises a job for now.
+async fn promise(store: &SeaStore, job: &Job) {
+    let now = Timestamp::now();
+    assert!(commit(store, async |transaction| transaction.jobs().enqueue(job, now, now).await).await.unwrap());
+}
+
+async fn unfinished(store: &SeaStore) -> Vec<JobRecord> {
+    store.read().queue().list_unfinished().await.unwrap()
+}
+
+/// Looks again and again, until it is so.
+async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "it takes for ever until {what}");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Sees that all jobs get done.
+async fn until_done(store: &SeaStore) {
+    until("all jobs are done", async || unfinished(store).await.is_empty()).await;
+}

@@ -1,0 +1,122 @@
+//! The end: what runs may go on for a while, and what does not end is given back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use pocket_tasks::contract::Timestamp;
+use pocket_tasks::jobs::{Failure, Handler, Pace};
+use pocket_tasks::repositories::{Job, JobState};
+use tokio::sync::Notify;
+
+use super::{NEVER, UNHURRIED, Workers, acts, new_job, promise, unfinished, until};
+use crate::on_both_databases;
+use crate::repositories::fixtures::{commit, soon, waits};
+use crate::support::TestDatabase;
+
+/// Work that goes on until it may end, with or without success.
+#[derive(Clone)]
+struct Work {
+    begun: Arc<AtomicUsize>,
+    going_on: Arc<()>,
+    end: Arc<Notify>,
+    fails: bool,
+}
+
+impl Work {
+    fn new(fails: bool) -> Self {
+        Self { begun: Arc::default(), going_on: Arc::default(), end: Arc::default(), fails }
+    }
+
+    fn handler(&self) -> Arc<dyn Handler> {
+        let this = self.clone();
+        acts(move |_, assignment| {
+            let this = this.clone();
+            async move {
+                this.begun.fetch_add(1, Ordering::SeqCst);
+                this.end.notified().await;
+                if this.fails { Err(Failure::Passing("an error".into())) } else { assignment.done().await }
+            }
+            .boxed()
+        })
+    }
+
+    async fn until_begun(&self, count: usize) {
+        until("the work is begun", async || self.begun.load(Ordering::SeqCst) == count).await;
+    }
+}
+
+on_both_databases! {
+    async fn what_runs_may_end_and_what_waits_is_not_begun(database: TestDatabase) {
+        let store = database.store().await;
+        for fails in [false, true] {
+            let work = Work::new(fails);
+            let mut workers = Workers::start(&store, &work.handler(), 1, UNHURRIED);
+            promise(&store, &new_job()).await;
+            work.until_begun(1).await;
+            promise(&store, &new_job()).await;
+            let waiting = unfinished(&store).await.into_iter().find(|job| job.state == JobState::Waiting).unwrap();
+            workers.shutdown.cancel();
+            waits(&mut workers.running).await;
+            work.end.notify_one();
+            workers.stop().await;
+            assert_eq!(work.begun.load(Ordering::SeqCst), 1);
+            let (waits, ended): (Vec<_>, Vec<_>) =
+                unfinished(&store).await.into_iter().partition(|job| job.id == waiting.id);
+            assert_eq!((waits[0].state, waits[0].attempts), (JobState::Waiting, 0));
+            // A failure is noted as ever.
+            let errors: Vec<_> = ended.iter().map(|job| (job.state, job.attempts, job.last_error.as_deref())).collect();
+            assert_eq!(errors, if fails { vec![(JobState::Waiting, 1, Some("an error"))] } else { Vec::new() });
+            let later = Timestamp::now().plus(NEVER);
+            commit(&store, async |transaction| {
+                for job in transaction.queue().lease(&Job::KINDS, 9, later, later).await.unwrap() {
+                    assert!(transaction.queue().finish(job.lease, later).await.unwrap());
+                }
+            })
+            .await;
+        }
+    }
+
+    async fn what_does_not_end_in_time_is_broken_off_and_given_back(database: TestDatabase) {
+        let store = database.store().await;
+        let work = Work::new(false);
+        let pace = Pace { grace: Duration::from_millis(100), ..UNHURRIED };
+        let workers = Workers::start(&store, &work.handler(), 3, pace);
+        for _ in 0..2 {
+            promise(&store, &new_job()).await;
+        }
+        promise(&store, &Job::Prune {}).await;
+        work.until_begun(3).await;
+        // One of them ends in time.
+        workers.shutdown.cancel();
+        work.end.notify_one();
+        soon(workers.running).await.unwrap();
+        // What goes on holds a part of it: nothing does, once the workers are gone.
+        assert_eq!(Arc::strong_count(&work.going_on), 1);
+        let jobs = unfinished(&store).await;
+        assert_eq!(jobs.len(), 2, "{jobs:?}");
+        for job in &jobs {
+            assert_eq!((job.state, job.attempts, job.last_error.as_ref()), (JobState::Waiting, 0, None));
+        }
+        // Others take it at once, as if nothing had been.
+        let now = Timestamp::now();
+        let leased = commit(&store, async |transaction| transaction.queue().lease(&Job::KINDS, 9, now, now).await).await;
+        assert_eq!(leased.unwrap().iter().map(|job| job.attempts).collect::<Vec<_>>(), [1, 1]);
+    }
+
+    async fn whenever_workers_are_stopped_nothing_is_lost(database: TestDatabase) {
+        let store = database.store().await;
+        let work = Work::new(false);
+        for _ in 0..20 {
+            promise(&store, &new_job()).await;
+        }
+        for _ in 0..20 {
+            // At once, while they begin or before.
+            Workers::start(&store, &work.handler(), 4, Pace { grace: Duration::ZERO, ..UNHURRIED }).stop().await;
+            let jobs = unfinished(&store).await;
+            assert_eq!(jobs.len(), 20);
+            assert!(jobs.iter().all(|job| job.state == JobState::Waiting && job.attempts == 0), "{jobs:#?}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Workers with nothing to do begin when there is something.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use pocket_tasks::contract::Timestamp;
+use pocket_tasks::jobs::{Handler, Pace};
+use pocket_tasks::repositories::{Job, Store as _};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::{UNHURRIED, Workers, acts, new_job, promise, unfinished, until_done};
+use crate::on_both_databases;
+use crate::repositories::fixtures::{commit, soon, waits};
+use crate::support::TestDatabase;
+
+/// Does nothing, and tells what.
+fn telling() -> (Arc<dyn Handler>, UnboundedReceiver<Job>) {
+    let (tell, told) = unbounded_channel();
+    let handler = acts(move |job, assignment| {
+        let tell = tell.clone();
+        async move {
+            assignment.done().await?;
+            tell.send(job).unwrap();
+            Ok(())
+        }
+        .boxed()
+    });
+    (handler, told)
+}
+
+on_both_databases! {
+    async fn a_commit_wakes_workers_at_once(database: TestDatabase) {
+        let store = database.store().await;
+        let (handler, mut done) = telling();
+        let workers = Workers::start(&store, &handler, 2, UNHURRIED);
+        for _ in 0..20 {
+            // Nobody looks before the bell rings: they have long seen that there is nothing.
+            let job = new_job();
+            promise(&store, &job).await;
+            assert_eq!(soon(done.recv()).await, Some(job));
+        }
+        workers.stop().await;
+        assert!(unfinished(&store).await.is_empty());
+    }
+
+    async fn a_job_that_was_there_before_the_workers_is_done(database: TestDatabase) {
+        let store = database.store().await;
+        promise(&store, &new_job()).await;
+        let (handler, mut done) = telling();
+        // The bell of this store did not ring.
+        let workers = Workers::start(&database.another_store().await, &handler, 2, UNHURRIED);
+        assert!(soon(done.recv()).await.is_some());
+        workers.stop().await;
+    }
+
+    async fn what_is_rolled_back_wakes_nobody_and_what_is_for_later_is_done_later(database: TestDatabase) {
+        let store = database.store().await;
+        let (handler, mut done) = telling();
+        let workers = Workers::start(&store, &handler, 2, UNHURRIED);
+        let (job, now) = (new_job(), Timestamp::now());
+        let transaction = store.begin().await.unwrap();
+        transaction.jobs().enqueue(&job, now, now).await.unwrap();
+        waits(&mut Box::pin(done.recv())).await;
+        drop(transaction);
+        let run_at = Timestamp::now().plus(Duration::from_millis(300));
+        commit(&store, async |transaction| transaction.jobs().enqueue(&job, now, run_at).await).await.unwrap();
+        assert_eq!(soon(done.recv()).await, Some(job));
+        assert!(Timestamp::now() >= run_at);
+        workers.stop().await;
+    }
+
+    async fn a_commit_of_another_process_is_noticed_too(database: TestDatabase) {
+        let (store, other) = (database.store().await, database.another_store().await);
+        let (handler, mut done) = telling();
+        // PostgreSQL tells of it; on SQLite somebody has to look.
+        let pace = if database.is_postgres() { UNHURRIED } else { Pace { look: Duration::from_millis(20), ..UNHURRIED } };
+        let workers = Workers::start(&store, &handler, 2, pace);
+        for _ in 0..20 {
+            let job = new_job();
+            promise(&other, &job).await;
+            assert_eq!(soon(done.recv()).await, Some(job));
+        }
+        workers.stop().await;
+    }
+
+    async fn more_jobs_than_workers_are_done_one_after_the_other(database: TestDatabase) {
+        let store = database.store().await;
+        let (handler, mut done) = telling();
+        let workers = Workers::start(&store, &handler, 2, UNHURRIED);
+        let now = Timestamp::now();
+        commit(&store, async |transaction| {
+            for _ in 0..30 {
+                transaction.jobs().enqueue(&new_job(), now, now).await.unwrap();
+            }
+        })
+        .await;
+        // The bell rang once.
+        until_done(&store).await;
+        workers.stop().await;
+        for _ in 0..30 {
+            assert!(done.try_recv().is_ok());
+        }
+        assert!(done.try_recv().is_err());
+    }
+}
