@@ -24,8 +24,8 @@ const ATTEMPTS: u32 = 50;
 #[error("the mail did not leave")]
 struct Burning(#[source] std::io::Error);
 
-fn burning() -> Box<Burning> {
-    Box::new(Burning(std::io::Error::other("the printer burns")))
+fn burning() -> Burning {
+    Burning(std::io::Error::other("the printer burns"))
 }
 
 fn runner(store: &Arc<SeaStore>, clock: &StoppedClock, handler: Arc<dyn Handler>) -> Runner {
@@ -41,7 +41,7 @@ async fn promise(store: &SeaStore, clock: &StoppedClock) {
 on_both_databases! {
     async fn a_failure_is_put_off_for_longer_and_longer_and_dead_in_the_end(database: TestDatabase) {
         let (store, clock) = (database.store().await, StoppedClock::new());
-        let runner = runner(&store, &clock, acts(|_, _| async { Err(Failure::Passing(burning())) }.boxed()));
+        let runner = runner(&store, &clock, acts(|_, _| async { Err(Failure::Passing(burning().into())) }.boxed()));
         promise(&store, &clock).await;
         for attempt in 1..=ATTEMPTS {
             assert_eq!(runner.run_due().await.unwrap(), 1, "{attempt}");
@@ -78,7 +78,7 @@ on_both_databases! {
             let begun = Arc::clone(&begun);
             move |_, assignment| {
                 let attempt = begun.fetch_add(1, Ordering::SeqCst);
-                async move { if attempt < 3 { Err(Failure::Passing(burning())) } else { assignment.done().await } }.boxed()
+                async move { if attempt < 3 { Err(Failure::Passing(burning().into())) } else { assignment.done().await } }.boxed()
             }
         });
         let runner = runner(&store, &clock, handler);
@@ -93,7 +93,7 @@ on_both_databases! {
     async fn the_end_of_a_job_is_what_its_work_says(database: TestDatabase) {
         let (store, clock) = (database.store().await, StoppedClock::new());
         let cases: [(Arc<dyn Handler>, JobState, &str); 3] = [
-            (acts(|_, _| async { Err(Failure::Final(burning())) }.boxed()), JobState::Dead, "the printer burns"),
+            (acts(|_, _| async { Err(Failure::Final(burning().into())) }.boxed()), JobState::Dead, "the printer burns"),
             (acts(|_, _| async { panic!("a bug") }.boxed()), JobState::Waiting, "it panicked"),
             // Before there is any future of it.
             (acts(|_, _| panic!("a bug")), JobState::Waiting, "it panicked"),
