@@ -11,6 +11,8 @@ mod errors;
 mod front;
 mod gate;
 mod handlers;
+mod mail_pages;
+mod pages;
 mod payload;
 pub mod published;
 mod rate_limits;

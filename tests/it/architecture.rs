@@ -49,7 +49,7 @@ const HOMES: [(&str, &[&str]); 10] = [
     ("sqlx", &["src/database"]),
     ("migration", &["src/database"]),
     ("poem", &["src/api", "src/server", "src/app.rs"]),
-    ("hyper", &["src/server", "src/api/docs.rs"]),
+    ("hyper", &["src/server", "src/api/pages.rs"]),
     ("jsonwebtoken", &["src/security"]),
     ("bcrypt", &["src/security"]),
     ("lettre", &["src/mail"]),

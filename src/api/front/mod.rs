@@ -1,5 +1,5 @@
 //! What surrounds every request, also those that name nothing: the request id, the access log, CORS, compression, and
-//! the documentation pages.
+//! the pages for people.
 
 mod access_log;
 mod compression;
@@ -15,6 +15,8 @@ use poem::{Endpoint, Request, Response};
 use super::ApiSettings;
 use super::docs::Docs;
 use super::gate::{self, Gate};
+use super::mail_pages::MailPages;
+use super::pages;
 use super::payload::set;
 use super::validation::{Contract, Route};
 pub(super) use compression::Wanted;
@@ -26,6 +28,7 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 pub(super) struct Front {
     gate: Gate,
     docs: Docs,
+    mail_pages: MailPages,
     contract: Arc<Contract>,
     cors: CorsPolicy,
     trusted_proxy_hops: usize,
@@ -33,7 +36,14 @@ pub(super) struct Front {
 
 impl Front {
     pub(super) fn new(gate: Gate, docs: Docs, contract: Arc<Contract>, settings: ApiSettings) -> Self {
-        Self { gate, docs, contract, cors: settings.cors, trusted_proxy_hops: settings.trusted_proxy_hops }
+        Self {
+            gate,
+            docs,
+            mail_pages: MailPages::default(),
+            contract,
+            cors: settings.cors,
+            trusted_proxy_hops: settings.trusted_proxy_hops,
+        }
     }
 
     async fn answer(&self, request: Request, client: std::net::IpAddr, request_id: &str) -> Response {
@@ -43,8 +53,9 @@ impl Front {
                 return cors::preflight(allow);
             }
         }
-        match self.docs.answer(&request, request_id) {
-            Some(response) => response,
+        let path = request.uri().path();
+        match self.docs.at(path).or_else(|| self.mail_pages.at(path)) {
+            Some(place) => pages::answer(&place, &request, request_id),
             None => self.gate.answer(request, client, request_id).await,
         }
     }

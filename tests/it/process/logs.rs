@@ -24,6 +24,10 @@ fn each_request_has_one_line_with_its_id_and_nothing_secret_in_it() {
     get("/v1/projects?q=hunter1&limit=5", "list").expect(200);
     get("/v1/projects?nonsense=hunter2", "invalid").expect(400);
     get("/nothing/here?token=hunter3", "nothing").expect(404);
+    // The links of mails.
+    let head = |path: &str| http::send(server.address, &http::head("HEAD", path, None, "")).expect(200);
+    head("/verify-email?token=hunter6");
+    head("/reset-password?token=hunter7");
     let refused = http::get(server.address, "/v1/me", Some("hunter4")).expect(401);
     let refresh = json!({"refresh_token": session["refresh_token"]});
     let refreshed = http::post(server.address, "/v1/auth/refresh", None, &refresh).expect(200);
@@ -48,7 +52,7 @@ fn each_request_has_one_line_with_its_id_and_nothing_secret_in_it() {
         assert_eq!((&line["level"], &line["client.address"]), (&json!("INFO"), &json!("127.0.0.1")));
         assert!(line["duration_ms"].as_f64().is_some_and(|duration| duration > 0.0), "{line}");
     }
-    assert_eq!(log.iter().filter(|entry| entry["message"] == "request answered").count(), 7);
+    assert_eq!(log.iter().filter(|entry| entry["message"] == "request answered").count(), 9);
     let text = ended.output.join("\n");
     let secrets = [
         token,

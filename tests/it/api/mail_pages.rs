@@ -1,0 +1,127 @@
+//! What the links in mails lead to where no front end answers.
+
+use poem::http::Method;
+use serde_json::{Value, json};
+
+use super::front::{ask, without_storage};
+use super::pages::links_in;
+use crate::on_both_databases;
+use crate::support::document::operations;
+use crate::support::{Mail, Options, TestApp, TestDatabase};
+
+const PAGES: [&str; 2] = ["/verify-email", "/reset-password"];
+
+/// The page that a link leads to.
+async fn page(app: &TestApp, link: &str) -> String {
+    let answer = ask(app, "GET", link, &[]).await;
+    assert_eq!(answer.status.as_u16(), 200, "{link}");
+    String::from_utf8(answer.body).unwrap()
+}
+
+/// The one value of an attribute.
+#[track_caller]
+fn attribute<'a>(page: &'a str, name: &str) -> &'a str {
+    let begin = format!(" {name}=\"");
+    let mut values = page.split(&begin).skip(1).map(|rest| rest.split('"').next().unwrap());
+    let value = values.next().unwrap_or_else(|| panic!("no {name}: {page}"));
+    assert!(values.next().is_none(), "two of {name}: {page}");
+    value
+}
+
+/// Follows the link of a mail, and sends what the script of the page sends.
+async fn follow(app: &TestApp, mail: &Mail, mut body: Value) {
+    let link = mail.text.lines().find_map(|line| line.strip_prefix("http://127.0.0.1:3000/")).unwrap();
+    let page = page(app, &format!("/{link}")).await;
+    body["token"] = mail.token().into();
+    app.anonymous().post(format!("/{}", attribute(&page, "data-operation")), body).await.no_content();
+}
+
+on_both_databases! {
+    async fn the_links_in_mails_lead_to_pages_that_do_what_they_promise(database: TestDatabase) {
+        let variables = vec![("REQUIRE_EMAIL_VERIFICATION", "true")];
+        let app = TestApp::new(&database, Options { variables, ..Options::default() }).await;
+        let user = app.user().await;
+        user.post_empty("/v1/auth/resend-verification").await.expect(202);
+        app.work().await;
+        follow(&app, app.mails_to(user.email()).last().unwrap(), json!({})).await;
+        assert_eq!(user.get("/v1/me").await.ok()["email_verified"], true);
+
+        app.anonymous().post("/v1/auth/forgot-password", json!({"email": user.email()})).await.expect(202);
+        app.work().await;
+        follow(&app, app.mails_to(user.email()).last().unwrap(), json!({"password": "battery staple"})).await;
+        let login = json!({"email": user.email(), "password": "battery staple"});
+        app.anonymous().post("/v1/auth/login", login).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn opening_a_link_changes_nothing_and_is_kept_and_told_nowhere() {
+    // Without storage, so what is answered has asked for nothing.
+    let app = without_storage(&[]);
+    for path in PAGES {
+        for (method, path) in [("GET", path.to_owned()), ("HEAD", format!("{path}?token=mt_secret"))] {
+            let answer = ask(&app, method, &path, &[]).await;
+            assert_eq!(answer.status.as_u16(), 200, "{method} {path}");
+            assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+            assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+        }
+        let known = [("if-none-match", b"*".as_slice())];
+        let answer = ask(&app, "GET", path, &known).await;
+        assert_eq!((answer.status.as_u16(), answer.header("cache-control").as_str()), (304, "no-store"), "{path}");
+        // The token would be in it, and what the page answers must not depend on it.
+        assert!(page(&app, path).await == page(&app, &format!("{path}?token=mt_secret")).await, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_runs_and_asks_for_nothing_that_this_server_does_not_serve() {
+    let app = without_storage(&[]);
+    for path in PAGES {
+        let policy = ask(&app, "GET", path, &[]).await.header("content-security-policy");
+        for rule in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "connect-src 'self'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        ] {
+            assert!(policy.split("; ").any(|other| other == rule), "{path}: {rule} in {policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+        let page = page(&app, path).await;
+        for forbidden in ["<script>", "<style", " style=", " onclick=", " onsubmit=", "http:", "https:"] {
+            assert!(!page.contains(forbidden), "{path}: {forbidden}");
+        }
+        let links = links_in(&page);
+        assert_eq!(links.len(), 2, "{links:?}");
+        for link in links {
+            // Relative, so that the pages work below a path of a proxy too.
+            assert!(!link.starts_with('/'), "{link}");
+            assert_eq!(ask(&app, "GET", &format!("/{link}"), &[]).await.status.as_u16(), 200, "{link}");
+        }
+    }
+    let script = page(&app, "/mail-pages/start.js").await;
+    for forbidden in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
+        assert!(!script.contains(forbidden), "{forbidden}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_asks_for_what_its_operation_takes() {
+    let app = without_storage(&[]);
+    for (path, id) in PAGES.into_iter().zip(["verifyEmail", "resetPassword"]) {
+        let page = page(&app, path).await;
+        let operation = attribute(&page, "data-operation");
+        let found = operations().find(|(other, ..)| other == id).unwrap();
+        assert_eq!((&found.1, found.2.as_str()), (&Method::POST, format!("/{operation}").as_str()));
+        // In the usual case the token is enough, and without JavaScript nothing can be sent.
+        assert!(page.contains("<noscript>") && page.contains(" hidden>"), "{path}");
+    }
+    let page = page(&app, "/reset-password").await;
+    assert_eq!(attribute(&page, "minlength"), "8");
+    assert_eq!(attribute(&page, "autocomplete"), "new-password");
+    assert_eq!(attribute(&page, "for"), "password");
+    assert!(page.contains("<input id=\"password\""), "{page}");
+}
