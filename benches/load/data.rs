@@ -61,11 +61,17 @@ impl Databases {
         Ok(Self { folder: folder()?, original, bare, ours, admin: Some(admin) })
     }
 
+    /// Makes the original, if its server has to be asked for it; it is empty.
+    pub(crate) async fn create(&self) -> Result<()> {
+        match &self.admin {
+            Some(admin) => execute(admin, format!("CREATE DATABASE {}", name(&self.original))).await,
+            None => Ok(()),
+        }
+    }
+
     /// Makes the original and what is in it.
     pub(crate) async fn fill(&self) -> Result<Content> {
-        if let Some(admin) = &self.admin {
-            execute(admin, format!("CREATE DATABASE {}", name(&self.original))).await?;
-        }
+        self.create().await?;
         processes::migrate(&self.original, self.folder.path())?;
         let server = Server::product(&self.original, self.folder.path()).await?;
         let content = fill(&server).await.context("filling the database")?;

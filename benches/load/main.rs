@@ -2,8 +2,9 @@
 //!
 //! A time says little on a machine that others use as well; the ratio of two times from the same second says more. So
 //! each part puts two things beside each other that take turns, and its goals are ratios: what the contract costs
-//! (`requests`), whether the end of a large list costs more than its beginning (`depth`), and what a batch saves
-//! (`batch`). The goals stand there; missing one is reported and is no failure, because a neighbour can be at fault.
+//! (`requests`), whether the end of a large list costs more than its beginning (`depth`), what a batch saves (`batch`),
+//! and what the queue of jobs costs (`jobs`). The goals stand there; missing one is reported and is no failure, because
+//! a neighbour can be at fault.
 //!
 //! `cargo bench --locked -- depth batch` measures those parts only. `BENCH_TASKS=50000` makes the large list shorter
 //! than its 1,000,000 tasks, to try things out.
@@ -16,6 +17,7 @@ mod client;
 mod compare;
 mod data;
 mod depth;
+mod jobs;
 mod large;
 mod processes;
 mod requests;
@@ -39,16 +41,19 @@ enum Part {
     Requests,
     Depth,
     Batch,
+    Jobs,
 }
 
 impl Part {
-    const ALL: [(&str, Self); 3] = [("requests", Self::Requests), ("depth", Self::Depth), ("batch", Self::Batch)];
+    const ALL: [(&str, Self); 4] =
+        [("requests", Self::Requests), ("depth", Self::Depth), ("batch", Self::Batch), ("jobs", Self::Jobs)];
 
     fn head(self) {
         match self {
             Self::Requests => requests::head(),
             Self::Depth => depth::head(),
             Self::Batch => batch::head(),
+            Self::Jobs => jobs::head(),
         }
     }
 
@@ -57,6 +62,7 @@ impl Part {
             Self::Requests => requests::measure(engine, databases).await,
             Self::Depth => depth::measure(engine, databases).await,
             Self::Batch => batch::measure(engine, databases).await,
+            Self::Jobs => jobs::measure(engine, databases).await,
         }
     }
 }
