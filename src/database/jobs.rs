@@ -56,12 +56,12 @@ fn record(row: Model) -> JobRecord {
 }
 
 /// What can be leased: what waits for its time, and what runs under a lease that ends.
-fn due(lane: Lane) -> SelectStatement {
+fn due(lanes: &[Lane]) -> SelectStatement {
     Query::select()
         .column(Column::Id)
         .from(Entity)
         .and_where(Column::FinishedAt.is_null())
-        .and_where(Column::IsSlow.eq(lane == Lane::Slow))
+        .and_where(Column::IsSlow.is_in(lanes.iter().map(|lane| *lane == Lane::Slow)))
         .and_where(Column::Kind.is_in(Job::KINDS))
         .order_by(Column::RunAt, Order::Asc)
         .order_by(Column::Id, Order::Asc)
@@ -166,13 +166,13 @@ impl<C: ConnectionTrait + Send + Sync> JobRepository for SeaRepositories<C> {
 impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
     async fn lease(
         &self,
-        lane: Lane,
+        lanes: &[Lane],
         limit: u64,
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<LeasedJob>, StoreError> {
         let token = new_uuid();
-        let due = due(lane)
+        let due = due(lanes)
             .and_where(Column::RunAt.lte(now.0))
             .limit(limit)
             // SQLite knows no locks of rows, and needs none: one writes at a time.
@@ -206,8 +206,8 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
         Ok(leased.collect())
     }
 
-    async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
-        let first = due(lane).clear_selects().column(Column::RunAt).limit(1).to_owned();
+    async fn next_due(&self, lanes: &[Lane]) -> Result<Option<Timestamp>, StoreError> {
+        let first = due(lanes).clear_selects().column(Column::RunAt).limit(1).to_owned();
         let row = self.0.query_one(&first).await?;
         Ok(row.map(|row| row.try_get("", "run_at")).transpose()?.map(Timestamp))
     }

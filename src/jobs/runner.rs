@@ -100,7 +100,7 @@ impl Runner {
         let mut pause = self.pace.look;
         // Each lane leaves a worker to the other, if there is more than one.
         let most = (self.workers - 1).max(1);
-        for lane in [Lane::Quick, Lane::Slow] {
+        for lane in Lane::ALL {
             loop {
                 let busy = leases.values().filter(|(other, _)| *other == lane).count();
                 let free = (self.workers - leases.len()).min(most.saturating_sub(busy));
@@ -108,13 +108,13 @@ impl Runner {
                     break;
                 }
                 // Looking costs a reader; only who finds something waits for the writer.
-                let Some(due) = self.store.read().queue().next_due(lane).await? else { break };
+                let Some(due) = self.store.read().queue().next_due(&[lane]).await? else { break };
                 let now = self.clock.now();
                 if due > now {
                     pause = pause.min(Duration::from_millis((due.0 - now.0).unsigned_abs()));
                     break;
                 }
-                let taken = self.lease(lane, free).await?;
+                let taken = self.lease(&[lane], free).await?;
                 if taken.is_empty() {
                     break;
                 }
@@ -131,19 +131,17 @@ impl Runner {
     /// Does all jobs that are due now, one after the other, and says how many.
     pub async fn run_due(&self) -> Result<usize, StoreError> {
         let mut count = 0;
-        for lane in [Lane::Quick, Lane::Slow] {
-            while let Some(job) = self.lease(lane, 1).await?.pop() {
-                self.perform(job).await;
-                count += 1;
-            }
+        while let Some(job) = self.lease(&Lane::ALL, 1).await?.pop() {
+            self.perform(job).await;
+            count += 1;
         }
         Ok(count)
     }
 
-    async fn lease(&self, lane: Lane, limit: usize) -> Result<Vec<LeasedJob>, StoreError> {
+    async fn lease(&self, lanes: &[Lane], limit: usize) -> Result<Vec<LeasedJob>, StoreError> {
         let now = self.clock.now();
         let transaction = self.store.begin().await?;
-        let leased = transaction.queue().lease(lane, limit as u64, now, now.plus(self.pace.lease)).await?;
+        let leased = transaction.queue().lease(lanes, limit as u64, now, now.plus(self.pace.lease)).await?;
         if !leased.is_empty() {
             transaction.commit().await?;
         }

@@ -59,6 +59,11 @@ pub enum Lane {
     Slow,
 }
 
+impl Lane {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Quick, Self::Slow];
+}
+
 /// How a job is kept from being there twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unique {
@@ -220,18 +225,18 @@ pub trait JobRepository: Send + Sync {
 /// The queue, as workers and operators see it.
 #[async_trait]
 pub trait QueueRepository: Send + Sync {
-    /// Leases at most so many jobs of a lane that are due, the oldest first, until `until`. Kinds that this program does
+    /// Leases at most so many jobs of these lanes that are due, the oldest first, until `until`. Kinds that this program does
     /// not know are left to those that do.
     async fn lease(
         &self,
-        lane: Lane,
+        lanes: &[Lane],
         limit: u64,
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<LeasedJob>, StoreError>;
 
-    /// When the next job of a lane becomes due, if there is one.
-    async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError>;
+    /// When the next job of these lanes becomes due, if there is one.
+    async fn next_due(&self, lanes: &[Lane]) -> Result<Option<Timestamp>, StoreError>;
 
     /// Makes a lease last longer; `false` when it was lost.
     async fn extend(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError>;

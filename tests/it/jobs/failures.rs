@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use pocket_tasks::contract::Timestamp;
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::jobs::{Failure, Handler, Runner};
-use pocket_tasks::repositories::{Job, JobState};
+use pocket_tasks::repositories::{Job, JobState, Lane};
 
 use super::{StoppedClock, UNHURRIED, acts, new_job, unfinished};
 use crate::on_both_databases;
@@ -141,7 +141,7 @@ on_both_databases! {
     async fn a_job_of_which_its_workers_die_is_not_begun_for_ever(database: TestDatabase) {
         let (store, clock) = (database.store().await, StoppedClock::new());
         let lease = async |now: Timestamp| {
-            commit(&store, async |transaction| transaction.queue().lease(&Job::KINDS, 1, now, now).await).await.unwrap()
+            commit(&store, async |transaction| transaction.queue().lease(&Lane::ALL, 1, now, now).await).await.unwrap()
         };
         promise(&store, &clock).await;
         for attempt in 1..=ATTEMPTS {

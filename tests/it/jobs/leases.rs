@@ -8,7 +8,7 @@ use pocket_tasks::contract::Timestamp;
 use pocket_tasks::contract::project::Project;
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::jobs::{Assignment, Failure, Pace};
-use pocket_tasks::repositories::{Job, JobState, LeasedJob, Store as _};
+use pocket_tasks::repositories::{Job, JobState, Lane, LeasedJob, Store as _};
 use tokio::sync::{Notify, mpsc};
 
 use super::{NEVER, UNHURRIED, Workers, acts, new_job, promise, unfinished, until, until_done};
@@ -33,7 +33,7 @@ async fn snatch(store: &SeaStore) -> LeasedJob {
     let later = Timestamp::now().plus(NEVER).plus(NEVER);
     let until = later.plus(NEVER);
     let leased =
-        commit(store, async |transaction| transaction.queue().lease(&Job::KINDS, 9, later, until).await).await.unwrap();
+        commit(store, async |transaction| transaction.queue().lease(&Lane::ALL, 9, later, until).await).await.unwrap();
     assert_eq!(leased.len(), 1, "{leased:?}");
     leased.into_iter().next().unwrap()
 }
@@ -135,7 +135,7 @@ on_both_databases! {
         // Longer than the lease was good at first.
         until("the lease was extended", async || {
             let now = Timestamp::now();
-            let leased = commit(&other, async |transaction| transaction.queue().lease(&Job::KINDS, 9, now, now).await);
+            let leased = commit(&other, async |transaction| transaction.queue().lease(&Lane::ALL, 9, now, now).await);
             assert!(leased.await.unwrap().is_empty(), "it is good all the time");
             now > first.run_at
         })

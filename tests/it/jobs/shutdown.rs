@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use pocket_tasks::contract::Timestamp;
 use pocket_tasks::jobs::{Failure, Handler, Pace};
-use pocket_tasks::repositories::{Job, JobState};
+use pocket_tasks::repositories::{Job, JobState, Lane};
 use tokio::sync::Notify;
 
 use super::{NEVER, UNHURRIED, Workers, acts, new_job, promise, unfinished, until};
@@ -70,7 +70,7 @@ on_both_databases! {
             assert_eq!(errors, if fails { vec![(JobState::Waiting, 1, Some("an error"))] } else { Vec::new() });
             let later = Timestamp::now().plus(NEVER);
             commit(&store, async |transaction| {
-                for job in transaction.queue().lease(&Job::KINDS, 9, later, later).await.unwrap() {
+                for job in transaction.queue().lease(&Lane::ALL, 9, later, later).await.unwrap() {
                     assert!(transaction.queue().finish(job.lease, later).await.unwrap());
                 }
             })
@@ -101,7 +101,7 @@ on_both_databases! {
         }
         // Others take it at once, as if nothing had been.
         let now = Timestamp::now();
-        let leased = commit(&store, async |transaction| transaction.queue().lease(&Job::KINDS, 9, now, now).await).await;
+        let leased = commit(&store, async |transaction| transaction.queue().lease(&Lane::ALL, 9, now, now).await).await;
         assert_eq!(leased.unwrap().iter().map(|job| job.attempts).collect::<Vec<_>>(), [1, 1]);
     }
 

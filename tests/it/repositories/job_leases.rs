@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use pocket_tasks::contract::Timestamp;
-use pocket_tasks::repositories::{Job, JobRecord, JobState, Lease, Store as _, Transaction};
+use pocket_tasks::repositories::{Job, JobRecord, JobState, Lane, Lease, Store as _, Transaction};
 use uuid::Uuid;
 
 use super::fixtures::{at, commit, soon};
@@ -92,35 +92,37 @@ on_both_databases! {
         }
         jobs.sort_by_key(|(time, _)| *time);
         assert!(lease(&store, 9, at(9)).await.is_empty());
-        assert_eq!(store.read().queue().next_due(&Job::KINDS).await.unwrap(), Some(at(10)));
+        assert_eq!(store.read().queue().next_due(&Lane::ALL).await.unwrap(), Some(at(10)));
         // At its time, not after it.
         assert_eq!(lease(&store, 9, at(10)).await.remove(0).job.unwrap(), jobs[0].1);
         assert_eq!(lease(&store, 1, at(49)).await.remove(0).job.unwrap(), jobs[1].1);
         let two: Vec<Job> = lease(&store, 2, at(99)).await.into_iter().map(|leased| leased.job.unwrap()).collect();
         assert!(two.contains(&jobs[2].1) && two.contains(&jobs[3].1), "{two:?}");
         assert!(lease(&store, 9, at(49)).await.is_empty());
-        assert_eq!(store.read().queue().next_due(&Job::KINDS).await.unwrap(), Some(at(50)));
+        assert_eq!(store.read().queue().next_due(&Lane::ALL).await.unwrap(), Some(at(50)));
         assert_eq!(lease(&store, 9, at(50)).await.remove(0).job.unwrap(), jobs[4].1);
         // The next thing to come is the end of a lease.
-        assert_eq!(store.read().queue().next_due(&Job::KINDS).await.unwrap(), Some(at(10).plus(LEASE)));
+        assert_eq!(store.read().queue().next_due(&Lane::ALL).await.unwrap(), Some(at(10).plus(LEASE)));
     }
 
-    async fn only_kinds_that_were_asked_for_are_leased(database: TestDatabase) {
+    async fn only_lanes_that_were_asked_for_are_leased(database: TestDatabase) {
         let store = database.store().await;
-        for job in [Job::Prune {}, Job::PlanDigests {}, new_job()] {
+        let of = async |lanes: &[Lane]| {
+            let due = store.read().queue().next_due(lanes).await.unwrap().is_some();
+            let leased = commit(&store, async |transaction| transaction.queue().lease(lanes, 9, at(1), at(9)).await).await;
+            let mut kinds: Vec<_> = leased.unwrap().into_iter().map(|leased| leased.kind).collect();
+            kinds.sort();
+            (due, kinds)
+        };
+        promise(&store, &Job::PasswordResetEmail { user: None }, at(0)).await;
+        assert_eq!(of(&[Lane::Quick]).await, (false, Vec::new()));
+        for job in [Job::Prune {}, Job::PlanDigests {}] {
             promise(&store, &job, at(0)).await;
         }
-        let of = async |kinds: &[&str]| {
-            let due = store.read().queue().next_due(kinds).await.unwrap().is_some();
-            let leased = commit(&store, async |transaction| transaction.queue().lease(kinds, 9, at(1), at(9)).await).await;
-            (due, leased.unwrap().into_iter().map(|leased| leased.kind).collect::<Vec<_>>())
-        };
-        assert_eq!(of(&["purge_deleted", "welcome_email"]).await, (false, Vec::new()));
-        assert_eq!(of(&[]).await, (false, Vec::new()));
-        assert_eq!(of(&["purge_deleted", "prune"]).await, (true, vec!["prune".to_owned()]));
-        let (due, mut kinds) = of(&Job::KINDS).await;
-        kinds.sort_unstable();
-        assert_eq!((due, kinds), (true, vec!["plan_digests".to_owned(), "recalculate_completion".to_owned()]));
+        assert_eq!(of(&[Lane::Quick]).await, (true, vec!["plan_digests".to_owned(), "prune".to_owned()]));
+        promise(&store, &Job::PurgeDeleted {}, at(0)).await;
+        let both = vec!["password_reset_email".to_owned(), "purge_deleted".to_owned()];
+        assert_eq!(of(&Lane::ALL).await, (true, both));
     }
 
     async fn a_lease_that_ended_goes_to_another_and_who_had_it_can_do_nothing_more(database: TestDatabase) {
@@ -179,7 +181,7 @@ on_both_databases! {
             assert!(done || matches!(deed, Deed::HandBack), "{deed:?}");
             let unfinished = store.read().queue().list_unfinished().await.unwrap();
             assert_eq!(unfinished.first().map(standing), standing_after, "{deed:?}");
-            assert_eq!(store.read().queue().next_due(&Job::KINDS).await.unwrap(), next, "{deed:?}");
+            assert_eq!(store.read().queue().next_due(&Lane::ALL).await.unwrap(), next, "{deed:?}");
             if let Some(next) = next {
                 let again = lease_one(&store, next).await;
                 assert_eq!(again.attempts, standing_after.unwrap().1 + 1, "{deed:?}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pocket_tasks::contract::{ProjectId, Timestamp};
 use pocket_tasks::database::SeaStore;
-use pocket_tasks::repositories::{Job, LeasedJob, Store as _};
+use pocket_tasks::repositories::{Job, Lane, LeasedJob, Store as _};
 
 use super::fixtures::{at, commit, soon, user, waits};
 use super::raw::Raw;
@@ -28,7 +28,7 @@ pub(super) async fn promise(store: &SeaStore, job: &Job, run_at: Timestamp) -> b
 /// Leases jobs of all kinds.
 pub(super) async fn lease(store: &SeaStore, limit: u64, now: Timestamp) -> Vec<LeasedJob> {
     let transaction = store.begin().await.unwrap();
-    let leased = transaction.queue().lease(&Job::KINDS, limit, now, now.plus(LEASE)).await.unwrap();
+    let leased = transaction.queue().lease(&Lane::ALL, limit, now, now.plus(LEASE)).await.unwrap();
     transaction.commit().await.unwrap();
     leased
 }
@@ -59,7 +59,7 @@ on_both_databases! {
             let transaction = store.begin().await.unwrap();
             assert!(transaction.jobs().enqueue(&job, at(0), at(5)).await.unwrap());
             assert_eq!(unfinished(&other).await, 0);
-            assert_eq!(other.read().queue().next_due(&Job::KINDS).await.unwrap(), None);
+            assert_eq!(other.read().queue().next_due(&Lane::ALL).await.unwrap(), None);
             if is_committed {
                 transaction.commit().await.unwrap();
             } else {
@@ -67,7 +67,7 @@ on_both_databases! {
                 assert!(soon(lease(&other, 9, at(9))).await.is_empty());
             }
         }
-        assert_eq!(other.read().queue().next_due(&Job::KINDS).await.unwrap(), Some(at(5)));
+        assert_eq!(other.read().queue().next_due(&Lane::ALL).await.unwrap(), Some(at(5)));
         let leased = lease_one(&other, at(9)).await;
         assert_eq!((leased.job.unwrap(), leased.kind.as_str(), leased.attempts), (job, "recalculate_completion", 1));
     }
@@ -110,7 +110,7 @@ on_both_databases! {
             assert!(promise(&store, &job, at(0)).await, "{job:?}");
             // Not even for another time, which is not taken over either.
             assert!(!promise(&store, &job, at(7)).await, "{job:?}");
-            assert_eq!(store.read().queue().next_due(&Job::KINDS).await.unwrap(), Some(at(0)), "{job:?}");
+            assert_eq!(store.read().queue().next_due(&Lane::ALL).await.unwrap(), Some(at(0)), "{job:?}");
             // It may have read what it works on already, so what comes now needs another one.
             let first = lease_one(&store, at(0)).await;
             assert!(promise(&store, &job, at(0)).await, "{job:?}");
@@ -196,7 +196,7 @@ on_both_databases! {
             let job = new_job();
             assert!(promise(&store, &job, at(0)).await);
             let transaction = store.begin().await.unwrap();
-            let leased = transaction.queue().lease(&Job::KINDS, 9, at(1), at(2)).await.unwrap();
+            let leased = transaction.queue().lease(&Lane::ALL, 9, at(1), at(2)).await.unwrap();
             assert_eq!(leased.len(), 1);
             let mut promising = pin!(promise(&other, &job, at(0)));
             waits(&mut promising).await;

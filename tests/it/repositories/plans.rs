@@ -5,7 +5,7 @@ use pocket_tasks::contract::list::{Direction, Sort};
 use pocket_tasks::contract::project::Project;
 use pocket_tasks::contract::task::TaskSort;
 use pocket_tasks::contract::user::User;
-use pocket_tasks::repositories::{Job, SortKey, SortValue, Store as _, TaskFilter, Walk};
+use pocket_tasks::repositories::{Job, Lane, SortKey, SortValue, Store as _, TaskFilter, Walk};
 
 use super::fixtures::{add_tasks, at, new_task, project, session, user};
 use super::raw::Raw;
@@ -207,11 +207,11 @@ on_both_databases! {
         }
         let store = database.store().await;
         let transaction = store.begin().await.unwrap();
-        transaction.queue().lease(&Job::KINDS, 4, at(0), at(1)).await.unwrap();
+        transaction.queue().lease(&Lane::ALL, 4, at(0), at(1)).await.unwrap();
         let lease = planner.sent("SKIP LOCKED").await;
         drop(transaction);
         planner.takes_what_is_due(&lease).await;
-        store.read().queue().next_due(&Job::KINDS).await.unwrap();
+        store.read().queue().next_due(&Lane::ALL).await.unwrap();
         let look = planner.sent("SELECT \"jobs\".\"run\\_at\"").await;
         planner.goes_by_order(&look).await;
         // What goes to SQLite is the same but for locks and the names of the parameters, which it understands as well.

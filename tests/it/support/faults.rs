@@ -195,8 +195,8 @@ faulty! {
         fn enqueue_once(&Job, &str, Timestamp) -> bool;
     }
     QueueRepository {
-        fn lease(Lane, u64, Timestamp, Timestamp) -> Vec<LeasedJob>;
-        fn next_due(Lane) -> Option<Timestamp>;
+        fn lease(&[Lane], u64, Timestamp, Timestamp) -> Vec<LeasedJob>;
+        fn next_due(&[Lane]) -> Option<Timestamp>;
         fn extend(Lease, Timestamp) -> bool;
         fn finish(Lease, Timestamp) -> bool;
         fn put_off(Lease, Timestamp, &str) -> bool;
