@@ -82,10 +82,9 @@ pub fn runner(
     services: Services,
     clock: Clock,
     public_url: &str,
-) -> anyhow::Result<(Runner, Arc<Mailer>)> {
-    let mailer = Arc::new(Mailer::new(&config.mail)?);
-    let work = Work::new(services, Arc::clone(&mailer), Links::new(public_url));
-    Ok((Runner::new(store, clock, Arc::new(work), config.job_workers, Pace::default()), mailer))
+) -> anyhow::Result<Runner> {
+    let work = Work::new(services, Mailer::new(&config.mail)?, Links::new(public_url));
+    Ok(Runner::new(store, clock, Arc::new(work), config.job_workers, Pace::default()))
 }
 
 /// Opens the database and builds the services over it.
@@ -153,7 +152,7 @@ fn begin_work(
     public_url: &str,
     shutdown: CancellationToken,
 ) -> anyhow::Result<JoinHandle<()>> {
-    let (runner, mailer) = runner(config, Arc::clone(&store) as Arc<dyn Store>, services, Clock::system(), public_url)?;
+    let runner = runner(config, Arc::clone(&store) as Arc<dyn Store>, services, Clock::system(), public_url)?;
     Ok(tokio::spawn(async move {
         let schedule = match Schedule::new(store, Clock::system()).start().await {
             Ok(schedule) => Some(schedule),
@@ -168,7 +167,6 @@ fn begin_work(
         {
             tracing::warn!(%error, "the schedule did not stop");
         }
-        mailer.close().await;
     }))
 }
 

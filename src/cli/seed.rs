@@ -78,9 +78,8 @@ pub(super) async fn run(config: Config) -> Result<()> {
     }
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{}:{}", config.host, config.port));
     let shared = Arc::clone(&store) as Arc<dyn Store>;
-    let (runner, mailer) = app::runner(&config, shared, services, Clock::system(), &public_url)?;
+    let runner = app::runner(&config, shared, services, Clock::system(), &public_url)?;
     runner.run_due().await.context("running the jobs that came of it")?;
-    mailer.close().await;
     store.close().await;
     Ok(())
 }

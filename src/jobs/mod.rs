@@ -14,8 +14,6 @@ mod recalculate_completion;
 mod runner;
 mod schedule;
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 
 use crate::mail::{Links, Mailer};
@@ -39,14 +37,14 @@ pub trait Handler: Send + Sync {
 /// Does all the jobs that there are.
 pub struct Work {
     services: Services,
-    mailer: Arc<Mailer>,
+    mailer: Mailer,
     links: Links,
 }
 
 impl Work {
     /// Works by these rules, and sends by this mailer mails with these links.
     #[must_use]
-    pub const fn new(services: Services, mailer: Arc<Mailer>, links: Links) -> Self {
+    pub const fn new(services: Services, mailer: Mailer, links: Links) -> Self {
         Self { services, mailer, links }
     }
 }

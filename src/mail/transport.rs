@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lettre::message::{Mailbox, MultiPart};
-use lettre::transport::smtp::PoolConfig;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
@@ -13,15 +12,11 @@ use uuid::Uuid;
 use super::{Content, Line};
 use crate::contract::text::Email;
 
-/// How long the server may take for each of its answers.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+/// How long connecting to the server may take.
+const CONNECTING_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a whole mail may take.
 const PATIENCE: Duration = Duration::from_mins(1);
-
-/// As many connections are kept, for so long.
-const CONNECTIONS: u32 = 4;
-const KEPT_FOR: Duration = Duration::from_secs(30);
 
 /// Where mail goes, and whom it is from.
 #[derive(Debug, Clone)]
@@ -102,10 +97,9 @@ impl Mailer {
     /// Makes ready to send; connects only when there is something to send.
     pub fn new(settings: &MailSettings) -> Result<Self, MailError> {
         let transport = match &settings.smtp_url {
-            Some(url) => {
-                let pool = PoolConfig::new().max_size(CONNECTIONS).idle_timeout(KEPT_FOR);
-                Transport::Smtp(Box::new(smtp(url)?.timeout(Some(ANSWER_PATIENCE)).pool_config(pool).build()))
-            }
+            // Each mail has a connection of its own. The library's pool takes back those on which a mail was given up
+            // half way: the next one would then read the answers to that, and count as taken when it is refused.
+            Some(url) => Transport::Smtp(Box::new(smtp(url)?.timeout(Some(CONNECTING_PATIENCE)).build())),
             None => Transport::Folder(settings.folder.clone()),
         };
         Ok(Self { from: sender(&settings.from)?, transport })
@@ -137,13 +131,6 @@ impl Mailer {
             .header(AutoSubmitted)
             .multipart(MultiPart::alternative_plain_html(content.text, content.html))
             .map_err(|error| refused(Box::new(error)))
-    }
-
-    /// Ends the connections that are kept.
-    pub async fn close(&self) {
-        if let Transport::Smtp(smtp) = &self.transport {
-            smtp.shutdown().await;
-        }
     }
 }
 

@@ -76,7 +76,7 @@ impl TestApp {
         mail.path().clone_into(&mut config.mail.folder);
         let services = app::services(&config, Arc::clone(&store), clock.clock()).unwrap();
         let url = "http://127.0.0.1:3000".to_owned();
-        let (runner, _) = app::runner(&config, Arc::clone(&store), services.clone(), clock.clock(), &url).unwrap();
+        let runner = app::runner(&config, Arc::clone(&store), services.clone(), clock.clock(), &url).unwrap();
         let draining = Draining::default();
         let endpoint = app::endpoint(&config, services.clone(), draining.clone(), url).unwrap().boxed();
         Self { endpoint: Arc::new(endpoint), store, services, clock, draining, runner, mail }
