@@ -112,7 +112,7 @@ impl World<'_> {
     }
 }
 
-fn text(resource: &Value, field: &str) -> String {
+pub(super) fn text(resource: &Value, field: &str) -> String {
     resource[field].as_str().unwrap().to_owned()
 }
 

@@ -5,8 +5,14 @@
 mod commands;
 mod crash;
 mod http;
+mod jobs;
+mod killed_workers;
 mod logs;
+mod mails;
 mod program;
+mod queue;
 mod serve;
 mod settings;
+mod smtp;
 mod stop;
+mod workers;

@@ -5,7 +5,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -36,16 +36,14 @@ pub(super) struct Ended {
 impl Program {
     /// Starts the program in a folder, with these environment variables and no others.
     pub(super) fn start(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pocket-tasks"))
-            .args(arguments)
-            .current_dir(folder)
-            .env_clear()
-            .envs(variables.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pocket-tasks"));
+        command.args(arguments).env_clear().envs(variables.iter().copied());
+        Self::spawn(command.current_dir(folder).stdin(Stdio::null()))
+    }
+
+    /// Starts any program.
+    pub(super) fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let (lines, output) = channel();
         thread::spawn(move || {
@@ -73,8 +71,18 @@ impl Program {
         self.until_some(text, |line| line.contains(text).then_some(()));
     }
 
+    /// Its input, where that is a pipe.
+    pub(super) fn input(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
+    }
+
+    /// Waits until it says something more, or for a moment: the pause between two looks at what it does.
+    pub(super) fn says_something(&mut self) {
+        self.read.extend(self.output.recv_timeout(Duration::from_millis(200)).ok());
+    }
+
     #[track_caller]
-    fn until_some<T>(&mut self, what: &str, pick: impl Fn(&str) -> Option<T>) -> T {
+    pub(super) fn until_some<T>(&mut self, what: &str, pick: impl Fn(&str) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

@@ -28,8 +28,23 @@ fn every_problem_is_told_at_once_and_no_secret_with_it() {
         ("RUST_LOG", "pocket_tasks=loud"),
         ("REQUEST_TIMEOUT_SECONDS", "-1"),
         ("PUBLIC_URL", "example.com"),
+        ("SMTP_URL", "http://user:hunter5@mail.example"),
+        ("MAIL_FROM", "hunter6"),
+        ("REQUIRE_EMAIL_VERIFICATION", "hunter7"),
+        ("JOB_WORKERS", "65"),
     ];
-    for arguments in [&[][..], &["serve"], &["migrate"], &["migrate", "status"], &["healthcheck"]] {
+    let retry = ["jobs", "retry", "0199d0a0-0000-7000-8000-000000000000"];
+    for arguments in [
+        &[][..],
+        &["serve"],
+        &["worker"],
+        &["migrate"],
+        &["migrate", "status"],
+        &["seed"],
+        &["jobs", "list"],
+        &retry,
+        &["healthcheck"],
+    ] {
         let ended = run(folder.path(), arguments, &variables);
         let mut names = complaints(&ended);
         names.sort_unstable();

@@ -1,0 +1,163 @@
+//! Killed at any moment while jobs run: each is done all the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::crash::text;
+use super::http::{self, Answer};
+use super::program::Server;
+use super::queue::{jobs, until_jobs};
+use crate::support::databases::postgres_without_schema;
+use crate::support::{Mail, Random};
+
+const ROUNDS: usize = 15;
+const CLIENTS: usize = 4;
+const PROJECTS: usize = 3;
+/// How long after the beginning of a round it is killed at the latest.
+const LATEST_KILL_MICROS: u64 = 120_000;
+/// The jobs of who was killed wait for the end of their leases, which last 30 s.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// An account with projects, on a server that comes and goes.
+struct World<'f> {
+    folder: &'f Path,
+    database: &'f [(&'f str, &'f str)],
+    token: String,
+    projects: Vec<String>,
+}
+
+impl World<'_> {
+    fn start(&self) -> Server {
+        let limits = [("RATE_LIMIT_AUTH_PER_MINUTE", "0"), ("RATE_LIMIT_API_PER_MINUTE", "0"), ("JOB_WORKERS", "4")];
+        Server::start(self.folder, &[&limits, self.database].concat())
+    }
+
+    fn attempt(&self, address: SocketAddr, method: &str, path: &str, body: &Value) -> Option<Answer> {
+        let body = body.to_string();
+        let head = http::head(method, path, Some(&self.token), &http::json_headers(&body));
+        let answer = http::attempt(address, &(head + &body))?;
+        assert!(matches!(answer.status, 200 | 201), "{method} {path}: {}\n{}", answer.head, answer.text);
+        Some(answer)
+    }
+
+    /// Makes tasks, changes them, and registers users until the server is gone; gives the users that were answered.
+    fn write_on(&self, address: SocketAddr, name: &str, users: &Sender<String>) -> Option<()> {
+        for number in 0.. {
+            let project = &self.projects[number % PROJECTS];
+            let task = json!({"title": "Paint", "status": if number % 5 < 2 { "done" } else { "todo" }});
+            let task = self.attempt(address, "POST", &format!("{project}/tasks"), &task)?.body;
+            let path = format!("/v1/tasks/{}", text(&task, "id"));
+            self.attempt(address, "PATCH", &path, &json!({"status": if number % 4 < 3 { "done" } else { "todo" }}))?;
+            let email = format!("{name}.{number}@example.com");
+            let user = json!({"email": email, "name": "Ada", "password": "correct horse"});
+            self.attempt(address, "POST", "/v1/auth/register", &user)?;
+            users.send(email).unwrap();
+        }
+        None
+    }
+
+    /// Writes until the server, which is killed then, and gives the users that were answered.
+    fn write_until_killed(&self, server: Server, round: usize, moment: Duration) -> BTreeSet<String> {
+        let (sender, receiver) = channel();
+        let mut users = BTreeSet::new();
+        thread::scope(|scope| {
+            for client in 0..CLIENTS {
+                let (address, sender) = (server.address, sender.clone());
+                scope.spawn(move || self.write_on(address, &format!("round.{round}.client.{client}"), &sender));
+            }
+            drop(sender);
+            let end = Instant::now() + moment;
+            while let Ok(user) = receiver.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                users.insert(user);
+            }
+            server.program.signal("KILL");
+            users.extend(receiver);
+        });
+        assert_eq!(server.program.ends().status, None, "it was not killed");
+        users
+    }
+
+    /// Fails unless the project says how much of its tasks is done.
+    #[track_caller]
+    fn is_computed(&self, server: &Server, project: &str) {
+        let count = |query: &str| {
+            let path = format!("{project}/tasks?limit=1{query}");
+            http::get(server.address, &path, Some(&self.token)).expect(200)["meta"]["total"].as_u64().unwrap()
+        };
+        let (done, total) = (count("&status=done"), count(""));
+        let project = http::get(server.address, project, Some(&self.token)).expect(200);
+        assert_eq!(project["task_counts"], json!({"total": total, "done": done}));
+        assert_eq!(project["completion_percentage"], done * 100 / total.max(1), "{project}");
+    }
+}
+
+/// How many mails each address was sent, all of them whole.
+#[track_caller]
+fn welcomed(folder: &Path) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for file in fs::read_dir(folder.join("data/mail")).unwrap() {
+        let path = file.unwrap().path();
+        assert!(path.extension().is_some_and(|extension| extension == "eml"), "left behind: {}", path.display());
+        let mail = Mail::read(&fs::read_to_string(&path).unwrap());
+        assert!(mail.raw.ends_with("--\r\n"), "half of a mail: {}", mail.raw);
+        assert_eq!(mail.subject, "Welcome to Pocket Tasks");
+        let (_, address) = mail.to.split_once('<').unwrap();
+        *counts.entry(address.trim_end_matches('>').to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+fn every_job_is_done(folder: &Path, database: &[(&str, &str)]) {
+    let mut world = World { folder, database, token: String::new(), projects: Vec::new() };
+    let mut server = world.start();
+    world.token = text(&server.register("ada@example.com"), "access_token");
+    for _ in 0..PROJECTS {
+        let body = json!({"name": "Kitchen"});
+        let project = http::post(server.address, "/v1/projects", Some(&world.token), &body).expect(201);
+        world.projects.push(format!("/v1/projects/{}", text(&project, "id")));
+    }
+
+    let mut random = Random::new();
+    let mut users = BTreeSet::from(["ada@example.com".to_owned()]);
+    let mut interrupted = 0;
+    for round in 0..ROUNDS {
+        let moment = Duration::from_micros(random.next() % LATEST_KILL_MICROS);
+        users.extend(world.write_until_killed(server, round, moment));
+        interrupted += jobs(folder, database).iter().filter(|job| job["state"] == "running").count();
+        server = world.start();
+    }
+    assert!(interrupted > 0, "it was never killed while a job ran");
+
+    until_jobs(&mut server.program, folder, database, PATIENCE, <[Value]>::is_empty);
+    for project in &world.projects {
+        world.is_computed(&server, project);
+    }
+    let welcomed = welcomed(folder);
+    for user in &users {
+        // The mail of a job is the same file however often it is written.
+        assert_eq!(welcomed.get(user), Some(&1), "{user}");
+    }
+    server.stop();
+}
+
+#[test]
+fn every_job_is_done_however_often_its_worker_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    every_job_is_done(folder.path(), &[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_job_is_done_however_often_its_worker_is_killed_on_postgres() {
+    let Some(database) = postgres_without_schema().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [("DATABASE_URL", database.url.as_str()), ("DATABASE_MAX_CONNECTIONS", "5")];
+    tokio::task::block_in_place(|| every_job_is_done(folder.path(), &variables));
+    database.remove().await;
+}

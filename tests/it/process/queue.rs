@@ -1,0 +1,49 @@
+//! The queue of a program, seen through `pocket-tasks jobs`.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::program::{PATIENCE, Program, run};
+
+/// The jobs that are not done, in the order in which they were made.
+#[track_caller]
+pub(super) fn jobs(folder: &Path, variables: &[(&str, &str)]) -> Vec<Value> {
+    let variables = [&[("DATA_DIR", "data")], variables].concat();
+    let ended = run(folder, &["jobs", "list", "--json"], &variables).succeeded();
+    serde_json::from_str(&ended.output.join("\n")).unwrap()
+}
+
+/// Looks at the jobs, each time that the program says something or a moment has passed, until they are as they should.
+#[track_caller]
+pub(super) fn until_jobs(
+    program: &mut Program,
+    folder: &Path,
+    variables: &[(&str, &str)],
+    patience: Duration,
+    are_right: impl Fn(&[Value]) -> bool,
+) -> Vec<Value> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let jobs = jobs(folder, variables);
+        if are_right(&jobs) {
+            return jobs;
+        }
+        assert!(Instant::now() < deadline, "they do not become as they should: {jobs:#?}");
+        program.says_something();
+    }
+}
+
+/// Waits until nothing is left to do.
+#[track_caller]
+pub(super) fn until_all_is_done(program: &mut Program, folder: &Path, variables: &[(&str, &str)]) {
+    until_jobs(program, folder, variables, PATIENCE, <[Value]>::is_empty);
+}
+
+/// Waits until each of the two mails of a registration was tried so often, and gives the jobs.
+#[track_caller]
+pub(super) fn until_put_off(program: &mut Program, folder: &Path, times: u64) -> Vec<Value> {
+    let is_put_off = |job: &Value| job["state"] == "waiting" && job["attempts"].as_u64() >= Some(times);
+    until_jobs(program, folder, &[], PATIENCE, |jobs| jobs.len() == 2 && jobs.iter().all(is_put_off))
+}
