@@ -1,10 +1,13 @@
 //! Behaviour through HTTP.
 
 mod accounts;
+mod api_token_limit;
+mod api_tokens;
 mod common;
 mod cors;
 mod cursor_lists;
 mod cursors;
+mod deletion;
 mod deprecations;
 mod docs;
 mod encodings;
@@ -19,11 +22,14 @@ mod malformed;
 mod me;
 pub(crate) mod memberships;
 mod pages;
+mod life;
+mod password_reset;
 mod passwords;
 mod places;
 mod preconditions;
 mod project_lists;
 mod projects;
+mod purge;
 mod rate_limits;
 mod removed_meanwhile;
 mod roles;
@@ -47,4 +53,5 @@ mod tokens;
 mod v1_snapshot;
 mod validation;
 mod validation_queries;
+mod verification;
 mod writes;

@@ -23,7 +23,7 @@ impl Raw {
     }
 
     /// Runs statements, or says why not.
-    pub(super) async fn try_execute(&mut self, sql: &str) -> Result<(), sqlx::Error> {
+    pub(crate) async fn try_execute(&mut self, sql: &str) -> Result<(), sqlx::Error> {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {
             Self::Sqlite(connection) => connection.execute(sql).await.map(drop),
@@ -36,7 +36,7 @@ impl Raw {
     }
 
     /// One column, which holds text, of every row.
-    pub(super) async fn texts(&mut self, sql: &str, column: &str) -> Vec<String> {
+    pub(crate) async fn texts(&mut self, sql: &str, column: &str) -> Vec<String> {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {
             Self::Sqlite(connection) => {
@@ -52,7 +52,7 @@ impl Raw {
     }
 
     /// An id as it is written in SQL.
-    pub(super) fn id(&self, id: Uuid) -> String {
+    pub(crate) fn id(&self, id: Uuid) -> String {
         match self {
             Self::Sqlite(_) => format!("x'{}'", id.simple()),
             Self::Postgres(_) => format!("'{id}'"),
@@ -60,7 +60,7 @@ impl Raw {
     }
 
     /// Makes the user a member of the project, which nothing in the program can do yet.
-    pub(super) async fn add_member(&mut self, project: &Project, user: &User, role: &str) {
+    pub(crate) async fn add_member(&mut self, project: &Project, user: &User, role: &str) {
         let (project, user) = (self.id(project.id.0), self.id(user.id.0));
         self.execute(&format!(
             "INSERT INTO members (project_id, user_id, role, joined_at) VALUES ({project}, {user}, '{role}', 7)"
