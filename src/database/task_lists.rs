@@ -86,6 +86,9 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
             .join(JoinType::InnerJoin, membership(reader))
             .join(JoinType::InnerJoin, project_of_task())
             .filter(project::Column::DeletedAt.is_null())
+            .apply_if(filter.not_archived.then_some(false), |query, archived| {
+                query.filter(project::Column::Archived.eq(archived))
+            })
             .filter(task_filter::condition(filter, self.is_postgres()))
     }
 

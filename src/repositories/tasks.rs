@@ -41,6 +41,8 @@ pub struct TaskFilter {
     pub words: Vec<String>,
     /// Those that were deleted after this time, instead of those that were not.
     pub deleted_since: Option<Timestamp>,
+    /// Those that can be changed: of all that are visible, not those of archived projects.
+    pub not_archived: bool,
 }
 
 /// A task, with what is needed to decide who may do what with it.

@@ -121,6 +121,7 @@ impl Tasks {
             updated_after: conditions.updated_after,
             words: words(conditions.q.as_deref()),
             deleted_since: conditions.deleted.then(|| self.shared().trash_since()),
+            not_archived: false,
         }
     }
 }
