@@ -13,8 +13,12 @@ use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Credentials, StoreError, UserRepository};
 
 fn credentials(row: Model) -> Credentials {
-    let (password_hash, deleted_at) = (row.password_hash.clone(), row.deleted_at.map(Timestamp));
-    Credentials { user: rows::user(row), password_hash, deleted_at }
+    Credentials {
+        password_hash: row.password_hash.clone(),
+        deleted_at: row.deleted_at.map(Timestamp),
+        next_digest_at: row.next_digest_at.map(Timestamp),
+        user: rows::user(row),
+    }
 }
 
 #[async_trait]

@@ -15,6 +15,8 @@ pub struct Credentials {
     pub password_hash: String,
     /// When the account was put into the trash.
     pub deleted_at: Option<Timestamp>,
+    /// When the next digest is due.
+    pub next_digest_at: Option<Timestamp>,
 }
 
 /// Accounts.

@@ -57,8 +57,14 @@ impl Digests {
         let due = transaction.users().list_due_digests(now, AT_ONCE).await?;
         let may_be_more = due.len() as u64 == AT_ONCE;
         for (user, moment) in due {
-            if user.email_verified && moment.plus(TOO_LATE) > now {
-                let digest = Job::WeeklyDigest { user: user.id, moment: moment.0 };
+            // Where nobody planned for weeks the first is too late, but the last may not be.
+            let last = if is_too_late(moment, now) {
+                next_monday(timezone(&user.timezone), now.minus(TOO_LATE))
+            } else {
+                moment
+            };
+            if user.email_verified && last <= now {
+                let digest = Job::WeeklyDigest { user: user.id, moment: last.0 };
                 transaction.jobs().enqueue(&digest, now, now).await?;
             }
             self.0.schedule_digest(transaction, &user, now).await?;
@@ -66,8 +72,12 @@ impl Digests {
         Ok(may_be_more)
     }
 
-    /// What there is to tell a user at a moment; nothing for who does not want it, or has nothing to be told of.
+    /// What there is to tell a user at a moment; nothing for who does not want it, or has nothing to be told of, and
+    /// nothing when the moment is long over.
     pub async fn compose(&self, user: UserId, moment: Timestamp) -> Result<Option<Digest>, Error> {
+        if is_too_late(moment, self.0.clock.now()) {
+            return Ok(None);
+        }
         let repositories = self.0.store.read();
         let user = repositories.users().find_credentials(user).await?;
         let user = user.filter(|found| found.deleted_at.is_none()).map(|found| found.user);
@@ -88,6 +98,10 @@ impl Digests {
     }
 }
 
+fn is_too_late(moment: Timestamp, now: Timestamp) -> bool {
+    moment.plus(TOO_LATE) <= now
+}
+
 const fn first_ones() -> Paging {
     Paging { limit: LONGEST, page: None, offset: None }
 }
@@ -102,6 +116,7 @@ async fn due_tasks(
         statuses: vec![TaskStatus::Todo, TaskStatus::InProgress],
         assignee: Some(assignee),
         due_before: Some(moment.plus(WEEK)),
+        not_archived: true,
         ..TaskFilter::default()
     };
     let by_due = Sort { field: TaskSort::DueAt, direction: Direction::Asc };
@@ -118,6 +133,20 @@ impl Shared {
     ) -> Result<(), Error> {
         let next = user.weekly_digest.then(|| next_monday(timezone(&user.timezone), now));
         Ok(transaction.users().schedule_digest(user.id, next).await?)
+    }
+
+    /// Notes the same for a user who changed what it depends on, and whose next digest was planned for another moment.
+    pub(super) async fn reschedule_digest(
+        &self,
+        transaction: &dyn Transaction,
+        user: &User,
+        planned: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let next = user.weekly_digest.then(|| next_monday(timezone(&user.timezone), now));
+        // Who moves on a Monday to where eight o'clock is over has not had the digest of this week yet.
+        let this_week = planned.filter(|planned| next.is_some_and(|next| planned.plus(WEEK / 2) < next));
+        Ok(transaction.users().schedule_digest(user.id, this_week.or(next)).await?)
     }
 }
 

@@ -26,7 +26,8 @@ impl Profiles {
     /// Changes the caller's own account.
     pub async fn update(&self, write: &Write, patch: UpdateMe) -> Result<Answer<User>, Error> {
         let unit = self.0.open(write).await?;
-        let user = unit.users().lock(write.caller.user).await?.ok_or(Error::TokenRevoked)?.user;
+        let account = unit.users().lock(write.caller.user).await?.ok_or(Error::TokenRevoked)?;
+        let user = account.user;
         write.require_expected(&user)?;
         let mut changed = User {
             name: patch.name.unwrap_or_else(|| user.name.clone()),
@@ -41,7 +42,7 @@ impl Profiles {
         changed.updated_at = self.0.clock.now();
         unit.users().update(&changed).await?;
         if changed.timezone != user.timezone || changed.weekly_digest != user.weekly_digest {
-            self.0.schedule_digest(&*unit, &changed, changed.updated_at).await?;
+            self.0.reschedule_digest(&*unit, &changed, account.next_digest_at, changed.updated_at).await?;
         }
         unit.commit(Answer::found(&changed), Access::Own).await
     }
