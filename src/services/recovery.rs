@@ -9,10 +9,10 @@ use std::time::Duration;
 use super::accounts::{lower_case, new_token};
 use super::error::Error;
 use super::{Caller, Shared};
-use crate::contract::UserId;
 use crate::contract::text::MailToken;
 use crate::contract::user::{ForgotPassword, ResetPassword, User, VerifyEmail};
-use crate::repositories::{Job, MailPurpose, Transaction};
+use crate::contract::{Timestamp, UserId};
+use crate::repositories::{Credentials, Job, MailPurpose, Transaction};
 use crate::security::{OpaqueToken, TokenHash, TokenKind};
 
 /// How long a token is good.
@@ -37,9 +37,8 @@ impl Recovery {
         let hash = hash(&proof.token)?;
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
-        let user = transaction.mail_tokens().spend(&hash, MailPurpose::Verification, now).await?;
-        let user = transaction.users().lock(user.ok_or(Error::InvalidToken)?).await?.ok_or(Error::InvalidToken)?.user;
-        self.note_proof(&*transaction, user).await?;
+        let account = spend(&*transaction, &hash, MailPurpose::Verification, now).await?;
+        self.note_proof(&*transaction, account.user).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -77,8 +76,8 @@ impl Recovery {
 
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
-        let user = transaction.mail_tokens().spend(&hash, MailPurpose::Reset, now).await?.ok_or(Error::InvalidToken)?;
-        let account = transaction.users().lock(user).await?.ok_or(Error::InvalidToken)?;
+        let account = spend(&*transaction, &hash, MailPurpose::Reset, now).await?;
+        let user = account.user.id;
         transaction.users().replace_password(user, &account.password_hash, &next, now).await?;
         if !account.user.email_verified {
             // Until now anybody may have had the account, who only said that the address was theirs.
@@ -110,6 +109,22 @@ impl Recovery {
         let proved = User { email_verified: true, version, updated_at: self.0.clock.now(), ..user };
         Ok(transaction.users().update(&proved).await?)
     }
+}
+
+/// Uses a token up, and gives the account that it is for, locked.
+async fn spend(
+    transaction: &dyn Transaction,
+    hash: &TokenHash,
+    purpose: MailPurpose,
+    now: Timestamp,
+) -> Result<Credentials, Error> {
+    let tokens = transaction.mail_tokens();
+    let user = tokens.find(hash, purpose, now).await?.ok_or(Error::InvalidToken)?;
+    // The account first: one token takes the others of its user along, so two of them that are used at once would each
+    // wait for the other.
+    let account = transaction.users().lock(user).await?.ok_or(Error::InvalidToken)?;
+    tokens.spend(hash, purpose, now).await?.ok_or(Error::InvalidToken)?;
+    Ok(account)
 }
 
 fn hash(token: &MailToken) -> Result<TokenHash, Error> {
