@@ -99,7 +99,8 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
             .filter(Column::NextDigestAt.lte(now.0))
             .order_by_asc(Column::NextDigestAt)
             .order_by_asc(Column::Id)
-            .limit(limit);
+            .limit(limit)
+            .lock(LockType::NoKeyUpdate);
         let rows = due.all(&self.0).await?;
         let due = rows.into_iter().filter_map(|row| Some((row.next_digest_at.map(Timestamp)?, rows::user(row))));
         Ok(due.map(|(at, user)| (user, at)).collect())
