@@ -81,7 +81,7 @@ impl Gate {
                 if let Some(path) = path.filter(|_| response.status().is_success()) {
                     deprecation::tell(&mut response, &path);
                 }
-                if operation.path.starts_with("/v1/auth/") {
+                if operation.path.starts_with("/v1/auth/") || operation.id == "createApiToken" {
                     // Tokens must not lie in a cache (RFC 6749, section 5.1).
                     set(&mut response, header::CACHE_CONTROL, "no-store");
                 }

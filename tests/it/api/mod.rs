@@ -2,6 +2,7 @@
 
 mod accounts;
 mod api_token_limit;
+mod api_token_rights;
 mod api_tokens;
 mod common;
 mod completion;
