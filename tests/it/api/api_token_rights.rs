@@ -41,7 +41,7 @@ on_both_databases! {
             let message = refused.fails(403, "INSUFFICIENT_SCOPE")["message"].to_string();
             assert!(message.contains("`read`"), "{message}");
         }
-        let writes = [
+        let changes = [
             (Method::PATCH, path.clone(), json!({"title": "Coffee"})),
             (Method::PATCH, "/v1/me".to_owned(), json!({"name": "Ada"})),
             (Method::POST, format!("/v1/projects/{project}/tasks"), json!({"title": "x"})),
@@ -50,7 +50,7 @@ on_both_databases! {
             (Method::DELETE, path.clone(), Value::Null),
             (Method::POST, format!("{path}/restore"), Value::Null),
         ];
-        for (method, path, body) in &writes {
+        for (method, path, body) in &changes {
             let refused = send(&reader, method, path, body).await;
             assert!(refused.header("www-authenticate").contains("scope=\"write\""));
             refused.fails(403, "INSUFFICIENT_SCOPE");
@@ -59,7 +59,7 @@ on_both_databases! {
         assert_eq!(user.get(&path).await.ok(), task);
         reader.delete("/v1/tasks/nonsense").await.fails(403, "INSUFFICIENT_SCOPE");
         reader.post(TOKENS, json!({"nonsense": 1})).await.fails(403, "INSUFFICIENT_SCOPE");
-        for (method, path, body) in &writes {
+        for (method, path, body) in &changes {
             let answer = send(&writer, method, path, body).await;
             assert!(answer.status.is_success(), "{method} {path}: {}", answer.text);
         }

@@ -121,24 +121,24 @@ on_both_databases! {
         let user = app.user().await;
         let (script, created) = api_client(&app, &user, &["read"]).await;
         let (other, _) = api_client(&app, &user, &["read"]).await;
-        let used = async || {
+        let last_use = async || {
             let list = user.get(TOKENS).await.ok();
             list["data"].as_array().unwrap().iter().find(|one| one["id"] == created["id"]).unwrap()["last_used_at"].clone()
         };
-        assert_eq!(used().await, Value::Null);
+        assert_eq!(last_use().await, Value::Null);
         other.get("/v1/me").await.ok();
-        assert_eq!(used().await, Value::Null);
+        assert_eq!(last_use().await, Value::Null);
         let before = app.clock.now();
         script.get("/v1/me").await.ok();
-        let first = used().await;
+        let first = last_use().await;
         assert!(time(&first) >= before && time(&first) <= app.clock.now());
         app.clock.advance(Duration::from_secs(20));
         script.get("/v1/me").await.ok();
-        assert_eq!(used().await, first, "within a minute nothing is written");
+        assert_eq!(last_use().await, first, "within a minute nothing is written");
         app.clock.advance(Duration::from_mins(1));
         let before = app.clock.now();
         script.get("/v1/me").await.ok();
-        assert!(time(&used().await) >= before);
+        assert!(time(&last_use().await) >= before);
     }
 
     async fn tokens_are_listed_as_asked_expired_ones_too(app: TestApp) {

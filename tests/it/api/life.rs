@@ -1,6 +1,8 @@
 //! What the tests of the life of an account share: tokens of mails, jobs that come by the clock, and a look into every
 //! table.
 
+use std::fmt::Write as _;
+
 use pocket_tasks::contract::ids::new_uuid;
 use pocket_tasks::repositories::Job;
 use pocket_tasks::security::{OpaqueToken, TokenKind};
@@ -117,7 +119,10 @@ pub(super) fn secret_and_hash(kind: TokenKind, token: &str) -> [String; 2] {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
 }
 
 /// Everything in every column of every table.

@@ -60,7 +60,7 @@ on_both_databases! {
         let user = app.user().await;
         let (ended, unused) = (log_in_again(&app, &user).await, log_in_again(&app, &user).await);
         ended.post_empty("/v1/auth/logout").await.no_content();
-        app.clock.advance(DAY * 2 - HOUR);
+        app.clock.advance(HOUR * 47);
         prune(&app).await;
         let refresh_token = |client: &Client| hash_of(&client.session["refresh_token"]);
         let [of_user, of_ended, of_unused] = [&user, &ended, &unused].map(refresh_token);
@@ -94,7 +94,7 @@ on_both_databases! {
         let next = refresh(&app, &user).await;
         let last = refresh(&app, &next).await;
         // As long as it would have been good.
-        app.clock.advance(DAY * 29 - HOUR);
+        app.clock.advance(HOUR * (29 * 24 - 1));
         prune(&app).await;
         let body = json!({"refresh_token": user.session["refresh_token"]});
         app.anonymous().post("/v1/auth/refresh", body).await.fails(401, "REFRESH_TOKEN_REUSED");

@@ -75,7 +75,7 @@ on_both_databases! {
         let app = app_with_proofs(&database).await;
         let (early, early_token) = verification_token(&app).await;
         let (late, late_token) = verification_token(&app).await;
-        app.clock.advance(DAY - Duration::from_mins(5));
+        app.clock.advance(Duration::from_mins(24 * 60 - 5));
         verify(&app, &early_token).await.no_content();
         app.clock.advance(Duration::from_mins(5));
         verify(&app, &late_token).await.fails(422, "INVALID_TOKEN");
@@ -212,11 +212,11 @@ on_both_databases! {
         app.work().await;
         let tokens = mailed_tokens(&app, &user, VERIFICATION);
         assert!(tokens.contains(&token) && tokens.len() == 2);
-        let uses = (0..8).map(|number| {
+        let proofs = (0..8).map(|number| {
             let (app, token) = (app.clone(), tokens[number % 2].clone());
             async move { verify(&app, &token).await }
         });
-        let answers = at_once(uses).await;
+        let answers = at_once(proofs).await;
         let (good, wrong): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status.is_success());
         assert_eq!(good.len(), 1);
         for answer in wrong {
