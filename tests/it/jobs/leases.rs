@@ -8,7 +8,7 @@ use pocket_tasks::contract::Timestamp;
 use pocket_tasks::contract::project::Project;
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::jobs::{Assignment, Failure, Pace};
-use pocket_tasks::repositories::{Job, JobState, Lane, LeasedJob, Store as _};
+use pocket_tasks::repositories::{JobState, Lane, LeasedJob, Store as _};
 use tokio::sync::{Notify, mpsc};
 
 use super::{NEVER, UNHURRIED, Workers, acts, new_job, promise, unfinished, until, until_done};

@@ -5,7 +5,7 @@ use pocket_tasks::contract::list::{Direction, Sort};
 use pocket_tasks::contract::project::Project;
 use pocket_tasks::contract::task::TaskSort;
 use pocket_tasks::contract::user::User;
-use pocket_tasks::repositories::{Job, Lane, SortKey, SortValue, Store as _, TaskFilter, Walk};
+use pocket_tasks::repositories::{Lane, SortKey, SortValue, Store as _, TaskFilter, Walk};
 
 use super::fixtures::{add_tasks, at, new_task, project, session, user};
 use super::raw::Raw;
