@@ -137,7 +137,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
 /// Runs jobs and nothing else until `shutdown`, then finishes what runs.
 pub async fn work(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let (store, services) = open(&config).await?;
-    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{}:{}", config.host, config.port));
+    let public_url = config.usual_url();
     let working = begin_work(&config, Arc::clone(&store), services, &public_url, shutdown)?;
     tracing::info!("jobs are run");
     working.await.context("the task that runs jobs")?;

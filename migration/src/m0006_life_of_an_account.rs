@@ -79,6 +79,13 @@ impl MigrationTrait for Migration {
         for column in [optional_time(Added::DeletedAt), optional_time(Added::NextDigestAt)] {
             manager.alter_table(Table::alter().table(Users::Table).add_column(column).to_owned()).await?;
         }
+        // Those who are there already get theirs: what is due for long is planned anew.
+        let fill = Query::update()
+            .table(Users::Table)
+            .value(Added::NextDigestAt, 0)
+            .and_where(Expr::col(Users::WeeklyDigest).eq(true))
+            .to_owned();
+        manager.execute(fill).await?;
         let with_owner = flag(Added::DeletedWithOwner).default(false).take();
         manager.alter_table(Table::alter().table(Projects::Table).add_column(with_owner).to_owned()).await?;
         manager.create_index(sparse("users_deleted", Users::Table, Added::DeletedAt)).await?;

@@ -9,7 +9,8 @@ use super::say;
 use crate::app;
 use crate::config::Config;
 use crate::contract::Timestamp;
-use crate::database::SeaStore;
+use crate::database::{SeaStore, Settings};
+use crate::mail::Line;
 use crate::repositories::{JobRecord, JobState, Store as _};
 
 #[derive(Subcommand)]
@@ -29,7 +30,9 @@ pub(super) enum Action {
 }
 
 pub(super) async fn run(config: &Config, action: Action) -> anyhow::Result<()> {
-    let store = SeaStore::open(&app::database_settings(config)).await.context("opening the database")?;
+    let settings = Settings { migrate: false, ..app::database_settings(config) };
+    let store = SeaStore::open(&settings).await.context("opening the database")?;
+    store.check().await.context("checking the schema of the database")?;
     let result = match action {
         Action::List { json } => list(&store, json).await,
         Action::Retry { ids } => retry(&store, &ids).await,
@@ -52,7 +55,7 @@ async fn list(store: &SeaStore, as_json: bool) -> anyhow::Result<()> {
     say(&format!("{:36}  {:22} {:8} {:>8}  {:24}  LAST ERROR", "ID", "KIND", "STATE", "ATTEMPTS", "RUNS AT"));
     for job in jobs {
         // One line each, whatever a server somewhere said.
-        let error: String = job.last_error.as_deref().unwrap_or("-").split_whitespace().collect::<Vec<_>>().join(" ");
+        let error = Line::new(job.last_error.as_deref().unwrap_or("-"));
         let (state, run_at) = (word(job.state), job.run_at.to_string());
         say(&format!("{}  {:22} {state:8} {:>8}  {run_at:24}  {error}", job.id, job.kind, job.attempts));
     }
@@ -84,8 +87,6 @@ async fn retry(store: &SeaStore, ids: &[Uuid]) -> anyhow::Result<()> {
     let mut missing = Vec::new();
     for id in ids {
         let transaction = store.begin().await?;
-        // Asked for as a promise, so that workers elsewhere wake.
-        transaction.jobs();
         if transaction.queue().retry(*id, Timestamp::now()).await? {
             transaction.commit().await?;
             say(&format!("{id} is due now."));

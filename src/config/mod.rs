@@ -189,6 +189,13 @@ impl Config {
         if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
     }
 
+    /// Where clients reach the server, as far as that is known before it listens.
+    #[must_use]
+    pub fn usual_url(&self) -> String {
+        let listening = std::net::SocketAddr::from((self.host, self.port));
+        self.public_url.clone().unwrap_or_else(|| format!("http://{listening}"))
+    }
+
     /// What no single variable can be blamed for while it is read.
     fn check(&self, problems: &mut Vec<String>) {
         if Engine::of(self.database_url.expose_secret()).is_none() {

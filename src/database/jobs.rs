@@ -1,7 +1,7 @@
 //! The queue of jobs: one statement for whatever must be decided at once.
 
 use async_trait::async_trait;
-use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{
     CommonTableExpression, Expr, ExprTrait as _, LockBehavior, LockType, OnConflict, Order, Query, SelectStatement,
     SimpleExpr, UpdateStatement, WithClause,
@@ -126,26 +126,6 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
     }
 }
 
-/// No change at all.
-fn unchanged() -> ActiveModel {
-    ActiveModel {
-        id: NotSet,
-        kind: NotSet,
-        is_slow: NotSet,
-        payload: NotSet,
-        user_id: NotSet,
-        state: NotSet,
-        run_at: NotSet,
-        attempts: NotSet,
-        lease_token: NotSet,
-        waiting_key: NotSet,
-        once_key: NotSet,
-        last_error: NotSet,
-        created_at: NotSet,
-        finished_at: NotSet,
-    }
-}
-
 fn shortened(error: &str) -> String {
     // PostgreSQL takes no NUL in a text.
     error.chars().filter(|character| *character != '\0').take(ERROR_LENGTH).collect()
@@ -213,7 +193,7 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
     }
 
     async fn extend(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError> {
-        self.write_leased(lease, ActiveModel { run_at: Set(until.0), ..unchanged() }).await
+        self.write_leased(lease, ActiveModel { run_at: Set(until.0), ..ActiveModel::default() }).await
     }
 
     async fn finish(&self, lease: Lease, now: Timestamp) -> Result<bool, StoreError> {
@@ -223,7 +203,7 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
             lease_token: Set(None),
             last_error: Set(None),
             finished_at: Set(Some(now.0)),
-            ..unchanged()
+            ..ActiveModel::default()
         };
         let removed = Entity::delete_many()
             .filter(Column::Id.eq(lease.id))
@@ -243,7 +223,7 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
             lease_token: Set(None),
             run_at: Set(run_at.0),
             last_error: Set(Some(shortened(error))),
-            ..unchanged()
+            ..ActiveModel::default()
         };
         self.write_leased(lease, changes).await
     }
@@ -254,7 +234,7 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
             lease_token: Set(None),
             last_error: Set(Some(shortened(error))),
             finished_at: Set(Some(now.0)),
-            ..unchanged()
+            ..ActiveModel::default()
         };
         self.write_leased(lease, changes).await
     }
@@ -288,7 +268,7 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
             run_at: Set(now.0),
             attempts: Set(0),
             finished_at: Set(None),
-            ..unchanged()
+            ..ActiveModel::default()
         };
         let result = Entity::update_many()
             .set(changes)

@@ -8,8 +8,10 @@ use crate::repositories::MailPurpose;
 
 impl Work {
     pub(super) async fn welcome(&self, user: UserId, assignment: &Assignment) -> Result<(), Failure> {
-        if let Some(user) = assignment.store.read().users().find(user).await? {
-            let mail = Welcome { name: Line::new(&user.name), home: self.links.home() };
+        let account = assignment.store.read().users().find_credentials(user).await?;
+        if let Some(account) = account.filter(|account| account.deleted_at.is_none()) {
+            let user = account.user;
+            let mail = Welcome { name: greeted(&user), home: self.links.home() };
             self.send(&user, mail.render()?, assignment).await?;
         }
         assignment.done().await
@@ -17,7 +19,7 @@ impl Work {
 
     pub(super) async fn verification(&self, user: UserId, assignment: &Assignment) -> Result<(), Failure> {
         if let Some((user, token)) = self.services.recovery.issue(user, MailPurpose::Verification).await? {
-            let mail = Verification { name: Line::new(&user.name), link: self.links.verify_email(&token) };
+            let mail = Verification { name: greeted(&user), link: self.links.verify_email(&token) };
             self.send(&user, mail.render()?, assignment).await?;
         }
         assignment.done().await
@@ -27,14 +29,20 @@ impl Work {
         if let Some(user) = user
             && let Some((user, token)) = self.services.recovery.issue(user, MailPurpose::Reset).await?
         {
-            let mail = PasswordReset { name: Line::new(&user.name), link: self.links.reset_password(&token) };
+            let mail = PasswordReset { name: greeted(&user), link: self.links.reset_password(&token) };
             self.send(&user, mail.render()?, assignment).await?;
         }
         assignment.done().await
     }
 
     pub(super) async fn send(&self, user: &User, content: Content, assignment: &Assignment) -> Result<(), Failure> {
-        let to = Recipient { name: Line::new(&user.name), email: user.email.clone() };
+        let name = user.email_verified.then(|| Line::new(&user.name));
+        let to = Recipient { name, email: user.email.clone() };
         Ok(self.mailer.send(assignment.id(), &to, content).await?)
     }
+}
+
+/// How a user is greeted. Not by name before the address is proved: the name may be somebody's message to whoever has it.
+fn greeted(user: &User) -> Line {
+    Line::new(if user.email_verified { &user.name } else { "there" })
 }

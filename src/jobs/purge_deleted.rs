@@ -2,6 +2,7 @@
 //!
 //! In small transactions, so that nobody waits for long. Whatever was begun and not ended goes on the next time.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{Assignment, Failure};
@@ -13,20 +14,47 @@ const AT_ONCE: u64 = 500;
 /// What can be restored at the last moment must be there until its request is over.
 const MARGIN: Duration = Duration::from_hours(1);
 
+/// What goes as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Whole {
+    Project(ProjectId),
+    Account(UserId),
+}
+
 pub(super) async fn run(retention: Duration, assignment: &Assignment) -> Result<(), Failure> {
     let before = assignment.now().minus(retention).minus(MARGIN);
     purge_tasks(before, assignment).await?;
-    while let ids @ [_, ..] = &assignment.store.read().upkeep().list_expired_projects(before, AT_ONCE).await?[..] {
-        for id in ids {
-            purge_project(*id, assignment).await?;
+    // What cannot be removed does not stop the rest, only the end of the job.
+    let (mut failed, mut failure) = (HashSet::new(), None);
+    loop {
+        let mut found = expired(before, AT_ONCE + failed.len() as u64, assignment).await?;
+        found.retain(|one| !failed.contains(one));
+        if found.is_empty() {
+            return match failure {
+                Some(failure) => Err(failure),
+                None => assignment.done().await,
+            };
+        }
+        for one in found {
+            let purged = match one {
+                Whole::Project(project) => purge_project(project, assignment).await,
+                Whole::Account(user) => purge_user(user, assignment).await,
+            };
+            if let Err(error) = purged {
+                tracing::warn!(%error, "something in the trash cannot be removed for good");
+                failed.insert(one);
+                failure = Some(error);
+            }
         }
     }
-    while let ids @ [_, ..] = &assignment.store.read().upkeep().list_expired_users(before, AT_ONCE).await?[..] {
-        for id in ids {
-            purge_user(*id, assignment).await?;
-        }
-    }
-    assignment.done().await
+}
+
+/// Some of what was in the trash for long enough.
+async fn expired(before: Timestamp, limit: u64, assignment: &Assignment) -> Result<Vec<Whole>, Failure> {
+    let upkeep = assignment.store.read().upkeep();
+    let projects = upkeep.list_expired_projects(before, limit).await?.into_iter().map(Whole::Project);
+    let accounts = upkeep.list_expired_users(before, limit).await?.into_iter().map(Whole::Account);
+    Ok(projects.chain(accounts).collect())
 }
 
 async fn purge_tasks(before: Timestamp, assignment: &Assignment) -> Result<(), Failure> {
@@ -43,8 +71,8 @@ async fn purge_tasks(before: Timestamp, assignment: &Assignment) -> Result<(), F
 async fn purge_project(project: ProjectId, assignment: &Assignment) -> Result<(), Failure> {
     loop {
         let transaction = assignment.begin().await?;
-        let purged = transaction.upkeep().purge_tasks_of(project, AT_ONCE).await?;
-        if purged < AT_ONCE {
+        // Until there is none, because another job may be at it too.
+        if transaction.upkeep().purge_tasks_of(project, AT_ONCE).await? == 0 {
             transaction.upkeep().purge_project(project).await?;
             return Ok(transaction.commit().await?);
         }

@@ -22,6 +22,9 @@ const ATTEMPTS: u32 = 50;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
+/// How long it may take to hand back what does not end.
+const HANDING_BACK: Duration = Duration::from_secs(2);
+
 /// How long things take.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
@@ -61,7 +64,7 @@ impl Runner {
     /// Works until `shutdown`; then lets what runs go on for a while, and hands back the rest.
     pub async fn run(&self, shutdown: CancellationToken) {
         let mut running = JoinSet::new();
-        let mut leases = HashMap::new();
+        let mut leases = Running::new();
         while !shutdown.is_cancelled() {
             let pause = match self.fill(&mut running, &mut leases).await {
                 Ok(pause) => pause,
@@ -87,10 +90,16 @@ impl Runner {
         };
         if timeout(self.pace.grace, finishing).await.is_err() {
             running.shutdown().await;
-            for (_, lease) in leases.into_values() {
-                if let Err(error) = self.hand_back(lease).await {
-                    tracing::warn!(%error, job.id = %lease.id, "a job is not handed back; it goes on when its lease ends");
+            let handing_back = async {
+                for (_, lease) in leases.into_values() {
+                    self.hand_back(lease).await?;
                 }
+                Ok::<_, StoreError>(())
+            };
+            match timeout(HANDING_BACK, handing_back).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "jobs are not handed back; they go on when their leases end"),
+                Err(_) => tracing::warn!("handing jobs back takes too long; they go on when their leases end"),
             }
         }
     }
@@ -128,10 +137,10 @@ impl Runner {
         Ok(pause)
     }
 
-    /// Does all jobs that are due now, one after the other, and says how many.
-    pub async fn run_due(&self) -> Result<usize, StoreError> {
+    /// Does all jobs of these lanes that are due now, one after the other, and says how many.
+    pub async fn run_due(&self, lanes: &[Lane]) -> Result<usize, StoreError> {
         let mut count = 0;
-        while let Some(job) = self.lease(&Lane::ALL, 1).await?.pop() {
+        while let Some(job) = self.lease(lanes, 1).await?.pop() {
             self.perform(job).await;
             count += 1;
         }
@@ -193,14 +202,18 @@ impl Runner {
 
     /// Extends a lease until it is lost.
     async fn keep(&self, lease: Lease) {
+        let mut pause = self.pace.lease / 3;
         loop {
-            sleep(self.pace.lease / 3).await;
-            match self.extend(lease).await {
-                Ok(true) => {}
+            sleep(pause).await;
+            pause = match self.extend(lease).await {
+                Ok(true) => self.pace.lease / 3,
                 Ok(false) => return,
-                // While it lasts there is time to try again.
-                Err(error) => tracing::warn!(%error, job.id = %lease.id, "a lease is not extended"),
-            }
+                Err(error) => {
+                    tracing::warn!(%error, job.id = %lease.id, "a lease is not extended");
+                    // While it lasts there is time to try again.
+                    self.pace.lease / 30
+                }
+            };
         }
     }
 
@@ -231,7 +244,7 @@ impl Runner {
 }
 
 /// A worker is free again.
-fn forget<T>(leases: &mut HashMap<Id, T>, ended: &Result<(Id, ()), tokio::task::JoinError>) {
+fn forget(leases: &mut Running, ended: &Result<(Id, ()), tokio::task::JoinError>) {
     let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, ())| *id);
     leases.remove(&id);
 }

@@ -17,7 +17,7 @@ impl Line {
     pub fn new(text: &str) -> Self {
         let is_unruly = |character: char| {
             character.is_control()
-                || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+                || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         };
         let tame = |character: char| if is_unruly(character) { ' ' } else { character };
         Self(text.chars().take(LONGEST).map(tame).collect())

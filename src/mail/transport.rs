@@ -32,8 +32,8 @@ pub struct MailSettings {
 /// To whom a mail goes.
 #[derive(Debug, Clone)]
 pub struct Recipient {
-    /// The name that is shown.
-    pub name: Line,
+    /// The name that is shown, if any.
+    pub name: Option<Line>,
     /// The address.
     pub email: Email,
 }
@@ -86,11 +86,21 @@ fn smtp(url: &SecretString) -> Result<lettre::transport::smtp::AsyncSmtpTranspor
         MailError::Settings("it must be like smtp://host:25, smtps://user:password@host or smtp+starttls://...".into())
     };
     let url = match url.split_once("://").ok_or_else(wrong)? {
-        ("smtp" | "smtps", rest) if !rest.contains('?') => url.to_owned(),
-        ("smtp+starttls", rest) if !rest.contains('?') => format!("smtp://{rest}?tls=required"),
+        ("smtp" | "smtps", rest) if is_plain(rest) => url.to_owned(),
+        ("smtp+starttls", rest) if is_plain(rest) => format!("smtp://{rest}?tls=required"),
         _ => return Err(wrong()),
     };
-    AsyncSmtpTransport::<Tokio1Executor>::from_url(&url).map_err(|_| wrong())
+    AsyncSmtpTransport::<Tokio1Executor>::from_url(&url).map_err(|error| {
+        let untrusting = || MailError::Settings("the certificates that this machine trusts cannot be read".to_owned());
+        if error.is_tls() { untrusting() } else { wrong() }
+    })
+}
+
+/// Whether there is nothing but a host, perhaps a port, and perhaps a user with a password: the library would read more
+/// into the rest, or pass over a user who has none.
+fn is_plain(rest: &str) -> bool {
+    let credentials = rest.rsplit_once('@').map(|(credentials, _)| credentials);
+    !rest.contains(['?', '#']) && credentials.is_none_or(|credentials| credentials.contains(':'))
 }
 
 impl Mailer {
@@ -125,7 +135,7 @@ impl Mailer {
         Message::builder()
             .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
             .from(self.from.clone())
-            .to(Mailbox::new(Some(to.name.to_string()), address))
+            .to(Mailbox::new(to.name.as_ref().map(ToString::to_string), address))
             .subject(content.subject)
             // RFC 3834: nobody's absence note is to answer it.
             .header(AutoSubmitted)
@@ -191,6 +201,8 @@ mod tests {
             (Some("smtp+starttls://user:hunter2@mail.example"), "tasks@example.com", true),
             (Some("http://user:hunter2@mail.example"), "tasks@example.com", false),
             (Some("smtp://user:hunter2@"), "tasks@example.com", false),
+            (Some("smtp+starttls://user:hunter2@mail.example/#"), "tasks@example.com", false),
+            (Some("smtp://hunter2@mail.example"), "tasks@example.com", false),
             (Some("smtp://host?tls=hunter2"), "tasks@example.com", false),
             (Some("hunter2"), "tasks@example.com", false),
             (None, "nobody", false),
@@ -208,7 +220,7 @@ mod tests {
         let settings = MailSettings { folder: folder.path().join("mail"), ..settings(None, "Tasks <t@example.com>") };
         let mailer = Mailer::new(&settings).unwrap();
         let to = Recipient {
-            name: Line::new("Zoë \"Z\" <z@evil.example>\r\nBcc: x@y.zz"),
+            name: Some(Line::new("Zoë \"Z\" <z@evil.example>\r\nBcc: x@y.zz")),
             email: Email::trusted("zoe@example.com"),
         };
         let content = Content { subject: "Hello", text: "text, für Zoë".to_owned(), html: "<p>html</p>".to_owned() };

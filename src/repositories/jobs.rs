@@ -50,7 +50,7 @@ pub enum Job {
     Prune {},
 }
 
-/// Jobs that share workers. One lane never takes the workers of the other, so that a slow mail server holds up mail alone.
+/// Jobs that share workers. Where there is more than one worker no lane takes them all, so that a slow mail server holds up mail alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lane {
     /// What is done in the database.

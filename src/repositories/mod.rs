@@ -1,7 +1,7 @@
 //! What services need from storage, as traits.
 //!
 //! `Store` gives repositories for reading, and transactions that are repositories too. A transaction is explicit: it ends
-//! with `commit`, and dropping it rolls everything back. Only services begin one, a service method at most one, and
+//! with `commit`, and dropping it rolls everything back. Only services and jobs begin one, a service method at most one, and
 //! nothing slow happens while it is open. Verbs are few: `find` may find nothing, `lock` finds and keeps others from
 //! changing until the end of the transaction, `list` gives a page, `add` and `update` write one row.
 

@@ -9,7 +9,7 @@ use super::write::{Access, Write};
 use super::{Answer, Caller, Credential, Shared};
 use crate::contract::ApiTokenId;
 use crate::contract::api_token::{ApiToken, ApiTokenQuery, CreatedApiToken, NewApiToken, Scope};
-use crate::contract::error::{Detail, DetailCode, Place};
+use crate::contract::error::DetailCode;
 use crate::contract::list::{Page, Sort};
 use crate::contract::text::ApiTokenSecret;
 use crate::repositories::Repositories;
@@ -40,12 +40,14 @@ impl ApiTokens {
     pub async fn create(&self, write: &Write, new: NewApiToken) -> Result<Answer<CreatedApiToken>, Error> {
         let now = self.0.clock.now();
         if new.expires_at.is_some_and(|end| end <= now) {
-            return Err(in_the_past());
+            let message = "expires_at must be in the future.".to_owned();
+            return Err(Error::invalid("expires_at", DetailCode::Minimum, message));
         }
         let unit = self.0.open(write).await?;
         // One after the other, so that they count each other.
-        unit.users().lock(write.caller.user).await?.ok_or(Error::TokenRevoked)?;
-        require_no_more_than_own(&*unit, write.caller, &new).await?;
+        let account = unit.users().lock(write.caller.user).await?;
+        account.filter(|account| account.deleted_at.is_none()).ok_or(Error::TokenRevoked)?;
+        require_right_to_make(&*unit, write.caller, &new).await?;
         if unit.api_tokens().count(write.caller.user, now).await? >= MOST {
             return Err(Error::LimitReached("API tokens"));
         }
@@ -68,6 +70,8 @@ impl ApiTokens {
     /// Ends one of the caller's tokens, be it the one with which the caller is calling.
     pub async fn revoke(&self, write: &Write, id: ApiTokenId) -> Result<Answer<()>, Error> {
         let unit = self.0.open(write).await?;
+        // So that the token makes no other one meanwhile.
+        unit.users().lock(write.caller.user).await?.ok_or(Error::TokenRevoked)?;
         let found = unit.api_tokens().find(id).await?;
         let found = found.filter(|found| found.revoked_at.is_none()).ok_or(Error::NotFound("API token"))?;
         if found.user_id != write.caller.user {
@@ -116,33 +120,30 @@ impl ApiTokens {
     }
 }
 
-/// A token cannot make one that may do more than itself, or lasts longer.
-async fn require_no_more_than_own(
+/// Refuses a credential that was good when the request came and is not any more, and a token that would make one that may
+/// do more than itself or lasts longer. The account is locked: whoever ends sessions or tokens of it comes before or after.
+async fn require_right_to_make(
     repositories: &dyn Repositories,
     caller: Caller,
     new: &NewApiToken,
 ) -> Result<(), Error> {
-    let Credential::ApiToken { id, .. } = caller.by else { return Ok(()) };
+    let id = match caller.by {
+        Credential::Session(id) => {
+            let session = repositories.sessions().find(id).await?;
+            let goes_on = session.is_some_and(|session| session.ended_at.is_none());
+            return if goes_on { Ok(()) } else { Err(Error::TokenRevoked) };
+        }
+        Credential::ApiToken { id, .. } => id,
+    };
     for scope in &new.scopes {
         caller.require_scope(*scope)?;
     }
-    let own = repositories.api_tokens().find(id).await?.ok_or(Error::ApiTokenRevoked)?;
-    match (own.token.expires_at, new.expires_at) {
-        (Some(own), end) if end.is_none_or(|end| end > own) => Err(Error::Invalid(vec![Detail {
-            place: Place::Body,
-            field: "expires_at".to_owned(),
-            code: DetailCode::Maximum,
-            message: format!("expires_at must be {own} or before, when the token that you use expires."),
-        }])),
+    let own = repositories.api_tokens().find(id).await?.filter(|own| own.revoked_at.is_none());
+    match (own.ok_or(Error::ApiTokenRevoked)?.token.expires_at, new.expires_at) {
+        (Some(own), end) if end.is_none_or(|end| end > own) => {
+            let message = format!("expires_at must be {own} or before, when the token that you use expires.");
+            Err(Error::invalid("expires_at", DetailCode::Maximum, message))
+        }
         _ => Ok(()),
     }
-}
-
-fn in_the_past() -> Error {
-    Error::Invalid(vec![Detail {
-        place: Place::Body,
-        field: "expires_at".to_owned(),
-        code: DetailCode::Minimum,
-        message: "expires_at must be in the future.".to_owned(),
-    }])
 }

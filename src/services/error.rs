@@ -119,6 +119,12 @@ impl From<SealError> for Error {
 }
 
 impl Error {
+    /// A field of the body breaks a rule that only the service knows.
+    #[must_use]
+    pub(crate) fn invalid(field: &str, code: DetailCode, message: String) -> Self {
+        Self::Invalid(vec![Detail { place: Place::Body, field: field.to_owned(), code, message }])
+    }
+
     /// A field of the body names something that the caller may not use here.
     #[must_use]
     pub(crate) fn reference(place: Place, field: &str, message: &str) -> Self {

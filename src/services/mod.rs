@@ -1,7 +1,7 @@
 //! The rules: what may be done, by whom, and what goes with it.
 //!
 //! One file per resource. A service method checks permission by `permissions`, opens at most one transaction, and
-//! answers in the types of the contract. HTTP, the command line and later the jobs all call the same methods; nothing
+//! answers in the types of the contract. HTTP, the command line and the jobs all call the same methods; nothing
 //! here knows how a request arrived.
 
 mod accounts;

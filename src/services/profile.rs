@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::Error;
 use super::write::{Access, Write};
 use super::{Answer, Caller, Shared};
-use crate::contract::error::{Detail, DetailCode, Place};
+use crate::contract::error::DetailCode;
 use crate::contract::user::{ChangePassword, UpdateMe, User};
 
 /// What users do with their own account.
@@ -81,10 +81,6 @@ impl Profiles {
 }
 
 fn wrong_password() -> Error {
-    Error::Invalid(vec![Detail {
-        place: Place::Body,
-        field: "current_password".to_owned(),
-        code: DetailCode::Incorrect,
-        message: "current_password is not the current password.".to_owned(),
-    }])
+    let message = "current_password is not the current password.".to_owned();
+    Error::invalid("current_password", DetailCode::Incorrect, message)
 }

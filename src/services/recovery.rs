@@ -66,7 +66,7 @@ impl Recovery {
         Ok(transaction.commit().await?)
     }
 
-    /// Sets another password and ends all sessions.
+    /// Sets another password, ends all sessions and revokes all API tokens.
     pub async fn reset_password(&self, reset: ResetPassword) -> Result<(), Error> {
         let hash = hash(&reset.token)?;
         // Before the password is hashed, which is slow; what decides is the use of the token below.
@@ -79,11 +79,9 @@ impl Recovery {
         let account = spend(&*transaction, &hash, MailPurpose::Reset, now).await?;
         let user = account.user.id;
         transaction.users().replace_password(user, &account.password_hash, &next, now).await?;
-        if !account.user.email_verified {
-            // Until now anybody may have had the account, who only said that the address was theirs.
-            transaction.api_tokens().revoke_all(user, now).await?;
-            self.note_proof(&*transaction, account.user).await?;
-        }
+        // Whoever else had the account loses all of it.
+        transaction.api_tokens().revoke_all(user, now).await?;
+        self.note_proof(&*transaction, account.user).await?;
         let ended = transaction.sessions().end_all(user, None, now).await?;
         self.0.commit_ending(transaction, &ended, now).await
     }
@@ -91,9 +89,12 @@ impl Recovery {
     /// Makes the token for a mail; nothing if there is nobody to send it to, or no need.
     pub async fn issue(&self, user: UserId, purpose: MailPurpose) -> Result<Option<(User, String)>, Error> {
         let transaction = self.0.store.begin().await?;
-        let user = transaction.users().find(user).await?;
-        let is_needed = |user: &User| purpose == MailPurpose::Reset || !user.email_verified;
-        let Some(user) = user.filter(is_needed) else { return Ok(None) };
+        let account = transaction.users().find_credentials(user).await?;
+        // An account in the trash may need another password to come back, and nothing else.
+        let is_needed = |account: &Credentials| {
+            purpose == MailPurpose::Reset || (!account.user.email_verified && account.deleted_at.is_none())
+        };
+        let Some(user) = account.filter(is_needed).map(|account| account.user) else { return Ok(None) };
         let token = new_token()?;
         let expires_at = self.0.clock.now().plus(ttl(purpose));
         transaction.mail_tokens().add(&token.hash(), user.id, purpose, expires_at).await?;

@@ -73,7 +73,9 @@ impl Gate {
             Route::Found(operation) => {
                 let mut verdict = None;
                 let path = operation.deprecated.then(|| request.uri().path().to_owned());
-                let result = self.pass(request, operation, client, &mut verdict).await;
+                // Boxed, because it holds all that a handler may need, and would be copied with each of the futures around it.
+                let answer = Box::pin(self.pass(request, operation, client, &mut verdict));
+                let result = guard::guarded(self.timeout, answer).await;
                 let mut response = result.unwrap_or_else(|error| errors::respond(error, request_id));
                 if let Some(verdict) = verdict {
                     tell(&mut response, verdict);
@@ -109,7 +111,7 @@ impl Gate {
         verdict: &mut Option<Verdict>,
     ) -> poem::Result<Response> {
         if !is_versioned(operation) {
-            return guard::guarded(self.timeout, self.handlers.call(request)).await;
+            return self.handlers.call(request).await;
         }
         let caller = self.caller(&request, operation).await;
         let bucket = Bucket::of(&operation.id);
@@ -123,9 +125,7 @@ impl Gate {
         if let Some(caller) = &caller {
             require_fit(caller, operation).map_err(ApiError::from)?;
         }
-        // Boxed, because it holds all that a handler may need, and would be copied with each of the futures around it.
-        let answer = Box::pin(self.check_and_call(request, operation, caller, bucket, verdict));
-        guard::guarded(self.timeout, answer).await
+        self.check_and_call(request, operation, caller, bucket, verdict).await
     }
 
     /// Who is calling, where the operation asks for that.

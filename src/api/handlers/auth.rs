@@ -97,8 +97,7 @@ impl AuthApi {
     /// Set a new password
     ///
     /// Takes the token from the mail, the `token` of its link, which works once and for an hour, and sets the password.
-    /// All sessions of the account end. An address that was not verified is now; API tokens that were made before that
-    /// are revoked.
+    /// All sessions of the account end, and its API tokens are revoked. An address that was not verified is now.
     #[oai(path = "/reset-password", method = "post", operation_id = "resetPassword")]
     async fn reset_password(&self, rules: Rules<'_>, body: Body<ResetPassword>) -> Result<Done, Failure<Proving>> {
         rules.recovery.reset_password(body.0).await?;

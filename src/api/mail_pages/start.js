@@ -34,6 +34,8 @@ form.addEventListener("submit", async (event) => {
   try {
     await send();
     form.remove();
+    // It is used up, and need not lie in the history.
+    history.replaceState(null, "", location.pathname);
     tell(form.dataset.done, false);
     outcome.focus();
   } catch (error) {

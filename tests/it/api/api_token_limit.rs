@@ -5,12 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::common::{at_once, log_in_again};
-use super::life::api_client;
+use super::life::{TOKENS, api_client};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, TestApp};
 
-const TOKENS: &str = "/v1/me/api-tokens";
 const MOST: usize = 50;
 
 async fn make(client: &Client, expires_at: Value) -> crate::support::Answer {

@@ -1,31 +1,31 @@
 //! What an API token may be used for, and what counts by its owner.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use pocket_tasks::contract::Timestamp;
 use poem::http::Method;
 use serde_json::{Value, json};
 
 use super::common::{DAY, encoded, send, time};
-use super::life::{api_client, try_log_in, user_with};
+use super::life::{TOKENS, api_client, token_until, try_log_in, user_with};
 use super::writes::{KEY, REPLAYED, new_key};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, Options, TestApp, TestDatabase};
 
-const TOKENS: &str = "/v1/me/api-tokens";
-
-fn later(app: &TestApp, duration: Duration) -> String {
-    app.clock.now().plus(duration).to_string()
-}
-
-async fn token_until(app: &TestApp, user: &Client, duration: Duration) -> (Client, Value) {
-    let body = json!({"name": "x", "scopes": ["read", "write"], "expires_at": later(app, duration)});
-    let created = user.post(TOKENS, body).await.created();
-    (app.with_token(created["token"].as_str().unwrap()), created)
-}
-
 on_both_databases! {
+    async fn a_credential_that_has_just_ended_elsewhere_makes_no_token(database: TestDatabase) {
+        let app = TestApp::new(&database, Options::default()).await;
+        let (user, body) = (app.user().await, json!({"name": "x", "scopes": ["read", "write"]}));
+        // Another server, which has not learnt yet of what ends here.
+        let elsewhere = TestApp::over(Arc::clone(&app.store), Options::default(), app.clock.clone());
+        let there = elsewhere.with_token(user.token.as_ref().unwrap());
+        there.post(TOKENS, body.clone()).await.created();
+        user.post_empty("/v1/auth/logout").await.no_content();
+        there.get("/v1/me").await.ok();
+        there.post(TOKENS, body).await.fails(401, "TOKEN_REVOKED");
+    }
+
     async fn neither_scope_includes_the_other(app: TestApp) {
         let user = app.user().await;
         let project = user.project().await;

@@ -7,23 +7,11 @@ use poem::http::Method;
 use serde_json::{Value, json};
 
 use super::common::{DAY, NO_IDS, log_in_again, time};
-use super::life::{Tables, api_client, secret_and_hash};
+use super::life::{TOKENS, Tables, api_client, later, secret_and_hash, token_until};
 use super::writes::{KEY, REPLAYED, new_key};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
-use crate::support::{Client, Options, TestApp, TestDatabase};
-
-const TOKENS: &str = "/v1/me/api-tokens";
-
-fn later(app: &TestApp, duration: Duration) -> String {
-    app.clock.now().plus(duration).to_string()
-}
-
-async fn token_until(app: &TestApp, user: &Client, duration: Duration) -> (Client, Value) {
-    let body = json!({"name": "x", "scopes": ["read", "write"], "expires_at": later(app, duration)});
-    let created = user.post(TOKENS, body).await.created();
-    (app.with_token(created["token"].as_str().unwrap()), created)
-}
+use crate::support::{Options, TestApp, TestDatabase};
 
 on_both_databases! {
     async fn a_token_calls_on_behalf_of_its_owner(app: TestApp) {

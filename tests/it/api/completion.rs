@@ -1,7 +1,7 @@
 //! How much of a project is done, which a job computes after each change.
 
 use pocket_tasks::contract::{ProjectId, UserId};
-use pocket_tasks::repositories::{Job, StoreError};
+use pocket_tasks::repositories::{Job, Lane, StoreError};
 use serde_json::{Value, json};
 
 use super::common::at_once;
@@ -121,7 +121,7 @@ on_both_databases! {
 /// Works while others write.
 async fn work_along(app: &TestApp) -> Result<(), StoreError> {
     for _ in 0..40 {
-        app.runner.run_due().await?;
+        app.runner.run_due(&Lane::ALL).await?;
         tokio::task::yield_now().await;
     }
     Ok(())

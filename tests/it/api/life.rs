@@ -2,6 +2,7 @@
 //! table.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use pocket_tasks::contract::ids::new_uuid;
 use pocket_tasks::repositories::Job;
@@ -17,6 +18,21 @@ pub(super) const WELCOME: &str = "Welcome to Pocket Tasks";
 pub(super) const VERIFICATION: &str = "Confirm your e-mail address";
 pub(super) const RESET: &str = "Set a new password";
 pub(super) const DIGEST: &str = "Your week in Pocket Tasks";
+
+/// Where the API tokens of the caller are.
+pub(super) const TOKENS: &str = "/v1/me/api-tokens";
+
+/// A time to come, as it is written.
+pub(super) fn later(app: &TestApp, duration: Duration) -> String {
+    app.clock.now().plus(duration).to_string()
+}
+
+/// An API token with an end, as a client and as it was answered.
+pub(super) async fn token_until(app: &TestApp, user: &Client, duration: Duration) -> (Client, Value) {
+    let body = json!({"name": "x", "scopes": ["read", "write"], "expires_at": later(app, duration)});
+    let created = user.post(TOKENS, body).await.created();
+    (app.with_token(created["token"].as_str().unwrap()), created)
+}
 
 /// An app where an address must be proved.
 pub(super) async fn app_with_proofs(database: &TestDatabase) -> TestApp {

@@ -203,14 +203,14 @@ on_both_databases! {
         assert_eq!((&user_again["email_verified"], &user_again["version"]), (&json!(true), &json!(2)));
     }
 
-    async fn a_later_reset_leaves_api_tokens_alone(database: TestDatabase) {
+    async fn a_reset_revokes_api_tokens_of_who_had_proved_the_address_too(database: TestDatabase) {
         let app = app_with_proofs(&database).await;
         let (user, of_proof) = verification_token(&app).await;
         verify(&app, &of_proof).await.no_content();
         let (script, _) = api_client(&app, &user, &["read"]).await;
         let token = reset_token(&app, &user).await;
         reset(&app, &token, NEW).await.no_content();
-        script.get("/v1/me").await.ok();
+        script.get("/v1/me").await.fails(401, "TOKEN_REVOKED");
         is_ended(&app, &user).await;
     }
 

@@ -44,7 +44,7 @@ on_both_databases! {
         let runner = runner(&store, &clock, acts(|_, _| async { Err(Failure::Passing(burning().into())) }.boxed()));
         promise(&store, &clock).await;
         for attempt in 1..=ATTEMPTS {
-            assert_eq!(runner.run_due().await.unwrap(), 1, "{attempt}");
+            assert_eq!(runner.run_due(&Lane::ALL).await.unwrap(), 1, "{attempt}");
             let jobs = unfinished(&store).await;
             assert_eq!(jobs[0].attempts, attempt);
             assert_eq!(jobs[0].last_error.as_deref(), Some("the mail did not leave: the printer burns"));
@@ -58,15 +58,15 @@ on_both_databases! {
             assert!(pause <= longest && pause >= longest * 74 / 100, "{attempt}: {pause}");
             // Not before its time.
             clock.advance(Duration::from_millis(pause.unsigned_abs() - 1));
-            assert_eq!(runner.run_due().await.unwrap(), 0, "{attempt}");
+            assert_eq!(runner.run_due(&Lane::ALL).await.unwrap(), 0, "{attempt}");
             clock.advance(Duration::from_millis(1));
         }
         clock.advance(Duration::from_hours(1_000));
-        assert_eq!(runner.run_due().await.unwrap(), 0);
+        assert_eq!(runner.run_due(&Lane::ALL).await.unwrap(), 0);
         // Until an operator says so; then it has all its attempts again.
         let id = unfinished(&store).await[0].id;
         assert!(commit(&store, async |transaction| transaction.queue().retry(id, clock.now()).await).await.unwrap());
-        assert_eq!(runner.run_due().await.unwrap(), 1);
+        assert_eq!(runner.run_due(&Lane::ALL).await.unwrap(), 1);
         let jobs = unfinished(&store).await;
         assert_eq!((jobs[0].state, jobs[0].attempts), (JobState::Waiting, 1));
     }
@@ -83,7 +83,7 @@ on_both_databases! {
         });
         let runner = runner(&store, &clock, handler);
         promise(&store, &clock).await;
-        while runner.run_due().await.unwrap() > 0 {
+        while runner.run_due(&Lane::ALL).await.unwrap() > 0 {
             clock.advance(Duration::from_mins(10));
         }
         assert_eq!(begun.load(Ordering::SeqCst), 4);
@@ -100,7 +100,7 @@ on_both_databases! {
         ];
         for (handler, state, error) in cases {
             promise(&store, &clock).await;
-            assert_eq!(runner(&store, &clock, handler).run_due().await.unwrap(), 1);
+            assert_eq!(runner(&store, &clock, handler).run_due(&Lane::ALL).await.unwrap(), 1);
             let jobs = unfinished(&store).await;
             let said = jobs[0].last_error.clone().unwrap();
             assert!(jobs[0].state == state && said.contains(error), "{:?}", jobs[0]);
@@ -120,7 +120,7 @@ on_both_databases! {
             .boxed()
         });
         promise(&store, &clock).await;
-        assert_eq!(runner(&store, &clock, handler).run_due().await.unwrap(), 1);
+        assert_eq!(runner(&store, &clock, handler).run_due(&Lane::ALL).await.unwrap(), 1);
         let jobs = unfinished(&store).await;
         assert_eq!(jobs.len(), 1, "{jobs:?}");
         assert_eq!((jobs[0].state, jobs[0].last_error.as_deref()), (JobState::Waiting, Some("it panicked")));
@@ -132,7 +132,7 @@ on_both_databases! {
         Raw::connect(&database).await.execute("UPDATE jobs SET payload = '{\"project\": 7}'").await;
         promise(&store, &clock).await;
         let runner = runner(&store, &clock, acts(|_, assignment| async move { assignment.done().await }.boxed()));
-        assert_eq!(runner.run_due().await.unwrap(), 2);
+        assert_eq!(runner.run_due(&Lane::ALL).await.unwrap(), 2);
         let jobs = unfinished(&store).await;
         assert_eq!((jobs.len(), jobs[0].state, jobs[0].payload.as_str()), (1, JobState::Dead, "{\"project\": 7}"));
         assert!(jobs[0].last_error.as_deref().is_some_and(|error| !error.is_empty()), "{jobs:?}");
@@ -148,7 +148,7 @@ on_both_databases! {
             assert_eq!(lease(clock.now()).await[0].attempts, attempt);
         }
         let runner = runner(&store, &clock, acts(|_, _| panic!("it is not begun")));
-        assert_eq!(runner.run_due().await.unwrap(), 1);
+        assert_eq!(runner.run_due(&Lane::ALL).await.unwrap(), 1);
         let jobs = unfinished(&store).await;
         assert_eq!((jobs[0].state, jobs[0].last_error.as_deref()), (JobState::Dead, Some("its workers die of it")));
     }

@@ -82,7 +82,7 @@ on_both_databases! {
         let store = database.store().await;
         let work = Work::new(false);
         let pace = Pace { grace: Duration::from_millis(100), ..UNHURRIED };
-        let workers = Workers::start(&store, &work.handler(), 3, pace);
+        let workers = Workers::start(&store, &work.handler(), 4, pace);
         for _ in 0..2 {
             promise(&store, &new_job()).await;
         }

@@ -13,7 +13,11 @@ const DATA: [(&str, &str); 1] = [("DATA_DIR", "data")];
 fn jobs_that_are_not_done_are_listed_for_people_and_for_programs() {
     let folder = tempfile::tempdir().unwrap();
     let list = || run(folder.path(), &["jobs", "list"], &DATA).succeeded().output;
-    assert_eq!(list(), ["There is no job that is not done."], "where there is no database yet");
+    let early = run(folder.path(), &["jobs", "list"], &DATA);
+    assert_eq!(early.status, Some(1));
+    assert!(early.errors.contains("run: pocket-tasks migrate"), "{}", early.errors);
+    run(folder.path(), &["migrate"], &DATA).succeeded();
+    assert_eq!(list(), ["There is no job that is not done."]);
     assert_eq!(jobs(folder.path(), &[]), Vec::<Value>::new());
 
     let server = Server::start(folder.path(), &[("JOB_WORKERS", "0")]);
@@ -69,7 +73,9 @@ fn demo_data_is_there_once_however_often_it_is_made() {
         let ended = run(folder.path(), &["seed"], &variables).succeeded();
         assert_eq!(ended.output, ["ada", "grace"].map(|name| format!("{name}@example.com {said}")));
     }
-    assert_eq!(jobs(folder.path(), &[]), Vec::<Value>::new(), "its jobs are done");
+    // Mails are left to whoever runs jobs.
+    let left: Vec<Value> = jobs(folder.path(), &[]).iter().map(|job| job["kind"].clone()).collect();
+    assert_eq!(left, ["welcome_email", "welcome_email"]);
     let server = Server::start(folder.path(), &[]);
     for (email, projects) in [("ada@example.com", &[20, 50][..]), ("grace@example.com", &[50])] {
         let login = json!({"email": email, "password": "pocket-tasks-demo"});
