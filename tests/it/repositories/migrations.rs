@@ -2,10 +2,11 @@
 
 use migration::{Migration, Migrator, MigratorTrait as _};
 use pocket_tasks::contract::task::Task;
+use pocket_tasks::contract::user::User;
 use pocket_tasks::repositories::Store as _;
 use sea_orm::Database;
 
-use super::fixtures::{add_tasks, commit, new_task, project, user};
+use super::fixtures::{add_tasks, at, commit, new_task, project, user};
 use super::raw::Raw;
 use super::schema::Empty;
 use super::tasks::full_task;
@@ -81,5 +82,18 @@ on_both_databases! {
         assert_eq!((left.created_by, left.assignee_id), (None, None));
         commit(&store, async |transaction| transaction.upkeep().purge_project(project.id).await).await.unwrap();
         assert_eq!(rows(&database, "tasks").await, Vec::<String>::new());
+    }
+    async fn who_was_there_before_there_were_digests_gets_the_next_one(database: TestDatabase) {
+        let store = database.store().await;
+        let (ada, bob) = (user(&store).await, user(&store).await);
+        assert!(!bob.weekly_digest);
+        let willing = User { weekly_digest: true, ..ada };
+        commit(&store, async |transaction| transaction.users().update(&willing).await).await.unwrap();
+        let connection = Database::connect(&database.url).await.unwrap();
+        Migrator::down(&connection, Some(around("m0006").1)).await.unwrap();
+        connection.close().await.unwrap();
+        store.migrate().await.unwrap();
+        let due = store.read().users().list_due_digests(at(0), 9).await.unwrap();
+        assert_eq!(due.iter().map(|(user, _)| user.id).collect::<Vec<_>>(), [willing.id]);
     }
 }
