@@ -11,6 +11,9 @@ use crate::contract::Timestamp;
 use crate::repositories::{Job, Store, StoreError};
 use crate::services::Clock;
 
+/// As many messages the library keeps between its own parts, each of which has its room from the start.
+const QUEUE: usize = 16;
+
 const MINUTE: i64 = 60_000;
 
 /// What comes when: a cron expression in UTC with seconds, the same in milliseconds, and the job.
@@ -38,7 +41,7 @@ impl Schedule {
     /// Begins to tick, until what it gives is shut down. What should have come lately comes at once.
     pub async fn start(self) -> Result<JobScheduler, JobSchedulerError> {
         let this = Arc::new(self);
-        let scheduler = JobScheduler::new().await?;
+        let scheduler = JobScheduler::new_with_channel_size(QUEUE).await?;
         for (expression, period, job) in TIMES {
             this.promise(job, period).await;
             let this = Arc::clone(&this);
