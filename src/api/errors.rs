@@ -1,7 +1,6 @@
 //! From an error to the envelope: the one place where a failure becomes a response, and where it is logged.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use poem::Response;
 use poem::http::{HeaderName, StatusCode, header};
@@ -150,7 +149,7 @@ pub(super) fn respond(error: poem::Error, request_id: &str) -> Response {
         tracing::error!(
             request.id = request_id,
             error.code = failure.code.as_str(),
-            error = chain(&*failure),
+            error = std::error::Error::source(&*failure).map(services::with_causes),
             "a request failed"
         );
     }
@@ -187,20 +186,4 @@ const fn challenge(code: ErrorCode) -> &'static str {
         }
         _ => r#"Bearer realm="pocket-tasks""#,
     }
-}
-
-/// An error with all its causes, for the log.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = String::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        // Some libraries put the cause into their own text too.
-        if !text.ends_with(&said) {
-            let separator = if text.is_empty() { "" } else { ": " };
-            let _ = write!(text, "{separator}{said}");
-        }
-        next = cause.source();
-    }
-    text
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Assignment, Failure, Handler};
 use crate::contract::Timestamp;
 use crate::repositories::{Job, Lane, Lease, LeasedJob, Store, StoreError};
-use crate::services::Clock;
+use crate::services::{Clock, with_causes};
 
 /// How often a job is begun at most. With the pauses between, that is some seven hours.
 const ATTEMPTS: u32 = 50;
@@ -175,12 +175,12 @@ impl Runner {
                 Ok(())
             }
             Err(Failure::Passing(error)) if attempts < ATTEMPTS => {
-                let (error, pause) = (chain(&*error), pause(attempts));
+                let (error, pause) = (with_causes(&*error), pause(attempts));
                 tracing::warn!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, error, "a job is put off");
                 self.put_off(lease, self.clock.now().plus(pause), &error).await
             }
             Err(Failure::Passing(error) | Failure::Final(error)) => {
-                let error = chain(&*error);
+                let error = with_causes(&*error);
                 tracing::error!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, error, "a job is dead");
                 self.bury(lease, &error).await
             }
@@ -258,14 +258,6 @@ fn pause(attempts: u32) -> Duration {
     // Without chance they do come back together, which is not worth a failure.
     let _ = getrandom::fill(&mut chance);
     longest / 1_024 * (1_024 - u32::from(chance[0]))
-}
-
-/// An error with all its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut said: Vec<String> = causes.map(ToString::to_string).collect();
-    said.dedup();
-    said.join(": ")
 }
 
 #[cfg(test)]

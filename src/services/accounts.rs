@@ -54,7 +54,7 @@ impl Accounts {
         if !transaction.users().add(&user, &password_hash).await? {
             return Err(Error::EmailTaken);
         }
-        self.0.schedule_digest(&*transaction, &user, now).await?;
+        self.0.schedule_digest(&*transaction, &user, None, now).await?;
         transaction.jobs().enqueue(&Job::WelcomeEmail { user: user.id }, now, now).await?;
         if !user.email_verified {
             transaction.jobs().enqueue(&Job::VerificationEmail { user: user.id }, now, now).await?;
@@ -83,7 +83,7 @@ impl Accounts {
             Some(at) if at > self.0.trash_since() => {
                 transaction.users().set_deleted(current.user.id, None, now).await?;
                 let user = transaction.users().find(current.user.id).await?.ok_or(Error::InvalidCredentials)?;
-                self.0.schedule_digest(&*transaction, &user, now).await?;
+                self.0.schedule_digest(&*transaction, &user, None, now).await?;
                 user
             }
             // It is about to be removed for good.

@@ -67,7 +67,7 @@ impl Digests {
                 let digest = Job::WeeklyDigest { user: user.id, moment: last.0 };
                 transaction.jobs().enqueue(&digest, now, now).await?;
             }
-            self.0.schedule_digest(transaction, &user, now).await?;
+            self.0.schedule_digest(transaction, &user, None, now).await?;
         }
         Ok(may_be_more)
     }
@@ -124,19 +124,8 @@ async fn due_tasks(
 }
 
 impl Shared {
-    /// Notes when the next digest of a user is due.
+    /// Notes when the next digest of a user is due; `planned` is when it was to be, for who changes what it depends on.
     pub(super) async fn schedule_digest(
-        &self,
-        transaction: &dyn Transaction,
-        user: &User,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let next = user.weekly_digest.then(|| next_monday(timezone(&user.timezone), now));
-        Ok(transaction.users().schedule_digest(user.id, next).await?)
-    }
-
-    /// Notes the same for a user who changed what it depends on, and whose next digest was planned for another moment.
-    pub(super) async fn reschedule_digest(
         &self,
         transaction: &dyn Transaction,
         user: &User,

@@ -41,7 +41,7 @@ pub use api_tokens::ApiTokens;
 pub use clock::Clock;
 pub use digests::{Digest, Digests};
 pub use entity_tag::{EntityTag, NamedTags};
-pub use error::Error;
+pub use error::{Error, with_causes};
 pub use profile::Profiles;
 pub use projects::Projects;
 pub use recovery::Recovery;

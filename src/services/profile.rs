@@ -42,7 +42,7 @@ impl Profiles {
         changed.updated_at = self.0.clock.now();
         unit.users().update(&changed).await?;
         if changed.timezone != user.timezone || changed.weekly_digest != user.weekly_digest {
-            self.0.reschedule_digest(&*unit, &changed, account.next_digest_at, changed.updated_at).await?;
+            self.0.schedule_digest(&*unit, &changed, account.next_digest_at, changed.updated_at).await?;
         }
         unit.commit(Answer::found(&changed), Access::Own).await
     }

@@ -21,7 +21,7 @@ use pocket_tasks::jobs::{Assignment, Failure, Handler, Pace, Runner};
 use pocket_tasks::repositories::{Job, JobRecord, Store};
 use pocket_tasks::services::Clock;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::repositories::fixtures::{PATIENCE, commit, soon};
@@ -124,7 +124,7 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so().await {
         assert!(Instant::now() < deadline, "it takes for ever until {what}");
-        sleep(Duration::from_millis(5)).await;
+        tokio::task::yield_now().await;
     }
 }
 
