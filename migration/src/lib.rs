@@ -11,6 +11,7 @@ mod m0003_tasks;
 mod m0004_safe_writes;
 mod m0005_jobs;
 mod m0006_life_of_an_account;
+mod m0007_collaboration;
 
 use sea_orm_migration::prelude::*;
 pub use sea_orm_migration::{Migration, MigratorTrait};
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_safe_writes::Migration),
             Box::new(m0005_jobs::Migration),
             Box::new(m0006_life_of_an_account::Migration),
+            Box::new(m0007_collaboration::Migration),
         ]
     }
 }

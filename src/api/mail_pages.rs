@@ -1,7 +1,8 @@
 //! What the links in mails lead to, where no front end answers at their addresses.
 //!
-//! A page does nothing until somebody presses its button: programs that check mails open every link in them. The token
-//! stays in the address, which is neither kept, nor told to others, nor logged.
+//! A page does nothing until somebody presses its button: programs that check mails open every link in them. A token
+//! stays in the address, which is neither kept, nor told to others, nor logged. An invitation has none: who answers it
+//! logs in.
 
 use std::sync::OnceLock;
 
@@ -24,7 +25,9 @@ const HEADERS: &[(HeaderName, &str)] = &[
 pub(super) struct MailPages {
     verify_email: OnceLock<Page>,
     reset_password: OnceLock<Page>,
+    invitation: OnceLock<Page>,
     start: OnceLock<Page>,
+    answer: OnceLock<Page>,
     style: OnceLock<Page>,
 }
 
@@ -36,6 +39,10 @@ impl MailPages {
             "/verify-email" => self.verify_email.get_or_init(|| html(include_bytes!("mail_pages/verify-email.html"))),
             "/reset-password" => {
                 self.reset_password.get_or_init(|| html(include_bytes!("mail_pages/reset-password.html")))
+            }
+            "/invitation" => self.invitation.get_or_init(|| html(include_bytes!("mail_pages/invitation.html"))),
+            "/mail-pages/invitation.js" => {
+                self.answer.get_or_init(|| Page::new(SCRIPT, include_bytes!("mail_pages/invitation.js")))
             }
             "/mail-pages/start.js" => {
                 self.start.get_or_init(|| Page::new(SCRIPT, include_bytes!("mail_pages/start.js")))

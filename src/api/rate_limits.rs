@@ -56,6 +56,8 @@ pub(super) enum Key {
     User(UserId),
     /// An account that is addressed, be it there or not, by a keyed hash of its e-mail.
     Account(u64),
+    /// A mailbox that is written to on behalf of others, by a keyed hash of its address.
+    Mailbox(u64),
     /// One of the counters that newcomers share in a flood.
     Crowd(u64),
 }
@@ -114,6 +116,11 @@ impl RateLimits {
     pub(super) fn account(&self, email: &str) -> Key {
         Key::Account(self.hasher.hash_one(email.to_lowercase()))
     }
+
+    /// The key of a mailbox, which does not keep the address either.
+    pub(super) fn mailbox(&self, email: &str) -> Key {
+        Key::Mailbox(self.hasher.hash_one(email.to_lowercase()))
+    }
 }
 
 type Keyed = RateLimiter<Key, DashMapStateStore<Key>, DefaultClock, StateInformationMiddleware>;
@@ -154,7 +161,8 @@ impl Limiter {
             self.sweep();
         }
         // A flood comes from ever new addresses; users and accounts keep counters of their own.
-        let crowded = self.full.load(Ordering::Relaxed) && matches!(key, Key::Address(_) | Key::Account(_));
+        let crowded =
+            self.full.load(Ordering::Relaxed) && matches!(key, Key::Address(_) | Key::Account(_) | Key::Mailbox(_));
         let key = if crowded { Key::Crowd(hasher.hash_one(&key) % CROWD) } else { key };
         match self.buckets.check_key(&key) {
             Ok(state) => self.verdict(state.remaining_burst_capacity(), None),

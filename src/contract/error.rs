@@ -33,6 +33,8 @@ pub enum ErrorCode {
     Forbidden,
     /// The API token does not have the scope that this takes.
     InsufficientScope,
+    /// The address of the account was not proved to be the user's.
+    EmailNotVerified,
     /// The project is archived and can only be read.
     ProjectArchived,
     /// Nothing is there, or it was deleted.
@@ -45,6 +47,14 @@ pub enum ErrorCode {
     RequestTimeout,
     /// An account with this e-mail exists.
     EmailTaken,
+    /// Who is invited is a member.
+    AlreadyMember,
+    /// Somebody with this address has an invitation that is good.
+    AlreadyInvited,
+    /// The invitation was answered, revoked, or has expired.
+    InvitationNotPending,
+    /// A project must have an owner: hand it over first.
+    OwnerRequired,
     /// There are as many as there may be.
     LimitReached,
     /// The first request with this `Idempotency-Key` still runs; see `Retry-After`.
@@ -81,12 +91,18 @@ impl ErrorCode {
             | Self::InvalidCredentials
             | Self::InvalidRefreshToken
             | Self::RefreshTokenReused => 401,
-            Self::Forbidden | Self::InsufficientScope | Self::ProjectArchived => 403,
+            Self::Forbidden | Self::InsufficientScope | Self::EmailNotVerified | Self::ProjectArchived => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::NotAcceptable => 406,
             Self::RequestTimeout => 408,
-            Self::EmailTaken | Self::LimitReached | Self::IdempotencyInProgress => 409,
+            Self::EmailTaken
+            | Self::AlreadyMember
+            | Self::AlreadyInvited
+            | Self::InvitationNotPending
+            | Self::OwnerRequired
+            | Self::LimitReached
+            | Self::IdempotencyInProgress => 409,
             Self::PreconditionFailed => 412,
             Self::PayloadTooLarge => 413,
             Self::UnsupportedMediaType => 415,
@@ -118,12 +134,17 @@ impl ErrorCode {
             }
             Self::Forbidden => "You may not do this.",
             Self::InsufficientScope => "The API token does not have the scope that this takes.",
+            Self::EmailNotVerified => "Prove your e-mail address first, by the link that was mailed to it.",
             Self::ProjectArchived => "The project is archived; un-archive it to change anything in it.",
             Self::NotFound => "There is nothing at this address.",
             Self::MethodNotAllowed => "This address does not take this method; see the Allow header.",
             Self::NotAcceptable => "The response is application/json, which the Accept header does not allow.",
             Self::RequestTimeout => "The request body did not arrive in time.",
             Self::EmailTaken => "An account with this e-mail exists; log in instead.",
+            Self::AlreadyMember => "Who has this address is a member of the project.",
+            Self::AlreadyInvited => "This address has an invitation to the project that is still good.",
+            Self::InvitationNotPending => "The invitation was answered, revoked, or has expired.",
+            Self::OwnerRequired => "A project must have an owner; make another member its owner first.",
             Self::LimitReached => "There are as many as there may be; remove one first.",
             Self::IdempotencyInProgress => {
                 "The first request with this Idempotency-Key still runs; try again after the seconds in Retry-After."
@@ -160,12 +181,17 @@ impl ErrorCode {
             Self::RefreshTokenReused => "REFRESH_TOKEN_REUSED",
             Self::Forbidden => "FORBIDDEN",
             Self::InsufficientScope => "INSUFFICIENT_SCOPE",
+            Self::EmailNotVerified => "EMAIL_NOT_VERIFIED",
             Self::ProjectArchived => "PROJECT_ARCHIVED",
             Self::NotFound => "NOT_FOUND",
             Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
             Self::NotAcceptable => "NOT_ACCEPTABLE",
             Self::RequestTimeout => "REQUEST_TIMEOUT",
             Self::EmailTaken => "EMAIL_TAKEN",
+            Self::AlreadyMember => "ALREADY_MEMBER",
+            Self::AlreadyInvited => "ALREADY_INVITED",
+            Self::InvitationNotPending => "INVITATION_NOT_PENDING",
+            Self::OwnerRequired => "OWNER_REQUIRED",
             Self::LimitReached => "LIMIT_REACHED",
             Self::IdempotencyInProgress => "IDEMPOTENCY_IN_PROGRESS",
             Self::PreconditionFailed => "PRECONDITION_FAILED",
@@ -181,7 +207,7 @@ impl ErrorCode {
     }
 
     /// Every code there is, in the order of their statuses.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 34] = [
         Self::ValidationFailed,
         Self::MalformedJson,
         Self::InvalidCursor,
@@ -194,12 +220,17 @@ impl ErrorCode {
         Self::RefreshTokenReused,
         Self::Forbidden,
         Self::InsufficientScope,
+        Self::EmailNotVerified,
         Self::ProjectArchived,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::NotAcceptable,
         Self::RequestTimeout,
         Self::EmailTaken,
+        Self::AlreadyMember,
+        Self::AlreadyInvited,
+        Self::InvitationNotPending,
+        Self::OwnerRequired,
         Self::LimitReached,
         Self::IdempotencyInProgress,
         Self::PreconditionFailed,

@@ -118,6 +118,10 @@ id_types! {
     TaskId, "01936f52-9d40-7f6d-a240-5e9f4081bd04";
     /// The id of an API token.
     ApiTokenId, "01936f54-2e60-707e-9350-6fa05192ce05";
+    /// The id of an invitation.
+    InvitationId, "01936f56-3f70-718f-8460-70b162a3df06";
+    /// The id of a comment.
+    CommentId, "01936f58-4080-7290-b570-81c273b4e007";
 }
 
 #[cfg(test)]

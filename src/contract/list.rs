@@ -174,6 +174,12 @@ list_types! {
     SessionInfoList of super::session::SessionInfo;
     /// A page of API tokens.
     ApiTokenList of super::api_token::ApiToken;
+    /// A page of members.
+    MemberList of super::member::Member;
+    /// A page of invitations.
+    InvitationList of super::invitation::Invitation;
+    /// A page of comments.
+    CommentList of super::comment::Comment;
 }
 
 /// Where a list that is walked by cursors goes on.

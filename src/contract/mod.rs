@@ -5,10 +5,13 @@
 //! field here is read by API users. This module knows neither HTTP nor storage.
 
 pub mod api_token;
+pub mod comment;
 pub mod error;
 pub mod health;
 pub mod ids;
+pub mod invitation;
 pub mod list;
+pub mod member;
 pub mod project;
 pub mod resource;
 pub mod session;
@@ -19,5 +22,5 @@ pub mod text;
 pub mod time;
 pub mod user;
 
-pub use ids::{ApiTokenId, ProjectId, SessionId, TaskId, UserId};
+pub use ids::{ApiTokenId, CommentId, InvitationId, ProjectId, SessionId, TaskId, UserId};
 pub use time::Timestamp;

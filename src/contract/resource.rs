@@ -4,6 +4,7 @@ use poem_openapi::Object;
 use poem_openapi::types::ToJSON;
 use uuid::Uuid;
 
+use super::comment::Comment;
 use super::error::ErrorCode;
 use super::project::Project;
 use super::task::Task;
@@ -63,6 +64,20 @@ impl Resource for Task {
     }
 }
 
+impl Resource for Comment {
+    fn uuid(&self) -> Uuid {
+        self.id.0
+    }
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn address(&self) -> String {
+        format!("/v1/comments/{}", self.id)
+    }
+}
+
 macro_rules! stale_types {
     ($($(#[$doc:meta])* $name:ident: $variant:ident($resource:ident);)*) => {
         /// The resource as it is now, for who wanted to change an older version of it.
@@ -116,4 +131,6 @@ stale_types! {
     StaleProject: Project(Project);
     /// Says that the task was changed meanwhile, and shows it as it is now.
     StaleTask: Task(Task);
+    /// Says that the comment was changed meanwhile, and shows it as it is now.
+    StaleComment: Comment(Comment);
 }

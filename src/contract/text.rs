@@ -20,6 +20,10 @@ const LABEL_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f,]*[^\s\x00-\x1f\x7f-\x9f,][^
 /// Text of several lines: of the control characters only newline and tab.
 const LONG_TEXT_PATTERN: &str = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$";
 
+/// The same with something to see.
+const WRITTEN_TEXT_PATTERN: &str =
+    r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$";
+
 /// Text of one line: anything but control characters.
 const LINE_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 
@@ -40,6 +44,7 @@ pub fn pattern_in_words(pattern: &str) -> &'static str {
         LABEL_PATTERN => "must not contain a comma",
         COLOR_PATTERN => "must be a colour like #3b82f6",
         ASSIGNEE_PATTERN => "must be the id of a user, me or none",
+        WRITTEN_TEXT_PATTERN => "must have something to see, and no control characters",
         NAME_PATTERN | LINE_PATTERN | LONG_TEXT_PATTERN => "must not contain control characters",
         _ => "has a form that is not allowed; see its pattern in the documentation",
     }
@@ -149,6 +154,8 @@ text_types! {
     TaskTitle { trim: true, min_length: 1_usize, max_length: 200_usize, pattern: NAME_PATTERN, example: "Choose the tiles" }
     /// The details of a task.
     TaskDescription { trim: false, max_length: 10_000_usize, pattern: LONG_TEXT_PATTERN, example: "Matte, 20 x 20 cm.\nAsk for a sample first." }
+    /// What a comment says.
+    CommentBody { trim: false, min_length: 1_usize, max_length: 10_000_usize, pattern: WRITTEN_TEXT_PATTERN, example: "The matte ones are back in stock.\nShall I order them?" }
     /// A label on a task.
     Label { trim: true, min_length: 1_usize, max_length: 50_usize, pattern: LABEL_PATTERN, example: "shopping" }
     /// An e-mail address (addr-spec of RFC 5322 without comments and quoted strings); compared and stored in lower case.
@@ -191,6 +198,7 @@ debug_without_text!(
     ProjectName,
     ProjectDescription,
     Color,
+    CommentBody,
     TaskTitle,
     TaskDescription,
     Label,

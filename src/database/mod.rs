@@ -5,10 +5,13 @@
 //! and no busy timeout helps. On PostgreSQL both are the same pool.
 
 mod bell;
+mod comments;
 mod connect;
 mod entities;
 mod idempotency;
+mod invitations;
 mod jobs;
+mod members;
 mod projects;
 mod rows;
 mod schema;
@@ -34,8 +37,9 @@ use sea_orm::{
 
 use crate::contract::list::Direction;
 use crate::repositories::{
-    ApiTokenRepository, IdempotencyRepository, JobRepository, MailTokenRepository, ProjectRepository, QueueRepository,
-    Repositories, SessionRepository, Store, StoreError, TaskRepository, Transaction, UpkeepRepository, UserRepository,
+    ApiTokenRepository, CommentRepository, IdempotencyRepository, InvitationRepository, JobRepository,
+    MailTokenRepository, MemberRepository, ProjectRepository, QueueRepository, Repositories, SessionRepository, Store,
+    StoreError, TaskRepository, Transaction, UpkeepRepository, UserRepository,
 };
 use bell::Bell;
 pub use connect::{Engine, Settings};
@@ -155,7 +159,19 @@ impl<C: ConnectionTrait + Send + Sync> Repositories for SeaRepositories<C> {
         self
     }
 
+    fn members(&self) -> &dyn MemberRepository {
+        self
+    }
+
+    fn invitations(&self) -> &dyn InvitationRepository {
+        self
+    }
+
     fn tasks(&self) -> &dyn TaskRepository {
+        self
+    }
+
+    fn comments(&self) -> &dyn CommentRepository {
         self
     }
 
@@ -212,7 +228,10 @@ within_transaction! {
     users: UserRepository,
     sessions: SessionRepository,
     projects: ProjectRepository,
+    members: MemberRepository,
+    invitations: InvitationRepository,
     tasks: TaskRepository,
+    comments: CommentRepository,
     idempotency: IdempotencyRepository,
     mail_tokens: MailTokenRepository,
     api_tokens: ApiTokenRepository,

@@ -4,6 +4,7 @@ use sea_orm::ActiveValue::{NotSet, Set};
 
 use super::entities::{project, task, user};
 use super::text::{fold, search_text};
+use crate::contract::invitation::{InvitationStatus, InvitedRole};
 use crate::contract::project::{Project, Role, TaskCounts};
 use crate::contract::task::{Task, TaskPriority, TaskStatus};
 use crate::contract::text::{
@@ -30,6 +31,18 @@ macro_rules! stored_words {
 }
 
 stored_words!(role_word, role, Role { Owner = "owner", Editor = "editor", Viewer = "viewer" });
+stored_words!(invited_role_word, invited_role, InvitedRole { Editor = "editor", Viewer = "viewer" });
+stored_words!(
+    invitation_status_word,
+    invitation_status,
+    InvitationStatus {
+        Pending = "pending",
+        Accepted = "accepted",
+        Declined = "declined",
+        Revoked = "revoked",
+        Expired = "expired",
+    }
+);
 stored_words!(status_word, status, TaskStatus { Todo = "todo", InProgress = "in_progress", Done = "done" });
 
 /// The word by which a purpose is stored.

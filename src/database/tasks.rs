@@ -13,7 +13,7 @@ use super::{SeaRepositories, order, rows};
 use crate::contract::list::{Direction, Page, Paging, Sort};
 use crate::contract::task::{Task, TaskSort};
 use crate::contract::text::OrderKey;
-use crate::contract::{ProjectId, TaskId, UserId};
+use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::{
     ProjectTasks, StoreError, Stretch, TaskFilter, TaskInProject, TaskRepository, VisibleTasks, Walk,
 };
@@ -184,6 +184,18 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
         task::Entity::update_many()
             .col_expr(task::Column::Position, Expr::value(position))
             .filter(task::Column::Id.eq(id.0))
+            .exec(&self.0)
+            .await?;
+        Ok(())
+    }
+
+    async fn unassign(&self, project: ProjectId, user: UserId, now: Timestamp) -> Result<(), StoreError> {
+        task::Entity::update_many()
+            .col_expr(task::Column::AssigneeId, Expr::value(None::<Uuid>))
+            .col_expr(task::Column::Version, Expr::col(task::Column::Version).add(1))
+            .col_expr(task::Column::UpdatedAt, Expr::value(now.0))
+            .filter(task::Column::ProjectId.eq(project.0))
+            .filter(task::Column::AssigneeId.eq(user.0))
             .exec(&self.0)
             .await?;
         Ok(())

@@ -2,12 +2,16 @@
 
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait as _, SelectStatement, SimpleExpr};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+};
 use uuid::Uuid;
 
 use super::SeaRepositories;
+use super::comments::task_of_comment;
 use super::entities::{
-    api_token, idempotency_key, job, mail_token, member, project, refresh_token, session, task, user,
+    api_token, comment, idempotency_key, invitation, job, mail_token, member, project, refresh_token, session, task,
+    user,
 };
 use crate::contract::{ProjectId, Timestamp, UserId};
 use crate::repositories::{Litter, StoreError, UpkeepRepository};
@@ -143,6 +147,13 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
         let mut ids = self.ids(member).await?;
         ids.extend(self.ids(named(task::Column::AssigneeId)).await?);
         ids.extend(self.ids(named(task::Column::CreatedBy)).await?);
+        let commented = comment::Entity::find()
+            .join(JoinType::InnerJoin, task_of_comment())
+            .select_only()
+            .column(task::Column::ProjectId)
+            .distinct()
+            .filter(comment::Column::AuthorId.eq(user.0));
+        ids.extend(self.ids(commented).await?);
         ids.sort_unstable();
         ids.dedup();
         Ok(ids.into_iter().map(ProjectId).collect())
@@ -163,11 +174,26 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
             .filter(named(task::Column::AssigneeId).or(named(task::Column::CreatedBy)))
             .exec(&self.0)
             .await?;
+        let tasks = task::Entity::find()
+            .select_only()
+            .column(task::Column::Id)
+            .filter(task::Column::ProjectId.eq(project.0))
+            .into_query();
+        comment::Entity::update_many()
+            .col_expr(comment::Column::AuthorId, Expr::value(None::<Uuid>))
+            .col_expr(comment::Column::Version, Expr::col(comment::Column::Version).add(1))
+            .col_expr(comment::Column::UpdatedAt, Expr::value(now.0))
+            .filter(comment::Column::AuthorId.eq(user.0))
+            .filter(comment::Column::TaskId.in_subquery(tasks))
+            .exec(&self.0)
+            .await?;
         member::Entity::delete_by_id((project.0, user.0)).exec(&self.0).await?;
         Ok(())
     }
 
     async fn purge_user(&self, user: UserId) -> Result<(), StoreError> {
+        let address = user::Entity::find_by_id(user.0).select_only().column(user::Column::Email).into_query();
+        invitation::Entity::delete_many().filter(invitation::Column::Email.in_subquery(address)).exec(&self.0).await?;
         user::Entity::delete_by_id(user.0).exec(&self.0).await?;
         Ok(())
     }

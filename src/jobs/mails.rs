@@ -1,9 +1,10 @@
 //! Mails about an account.
 
 use super::{Assignment, Failure, Work};
-use crate::contract::UserId;
+use crate::contract::invitation::InvitedRole;
 use crate::contract::user::User;
-use crate::mail::{Content, Line, PasswordReset, Recipient, Verification, Welcome};
+use crate::contract::{InvitationId, UserId};
+use crate::mail::{Content, Invitation, Inviter, Line, PasswordReset, Recipient, Verification, Welcome};
 use crate::repositories::MailPurpose;
 
 impl Work {
@@ -31,6 +32,29 @@ impl Work {
         {
             let mail = PasswordReset { name: greeted(&user), link: self.links.reset_password(&token) };
             self.send(&user, mail.render()?, assignment).await?;
+        }
+        assignment.done().await
+    }
+
+    pub(super) async fn invitation(&self, id: InvitationId, assignment: &Assignment) -> Result<(), Failure> {
+        if let Some(letter) = self.services.invitations.letter(id).await? {
+            let invitation = letter.invitation;
+            // Not what somebody wrote who has not proved an address: it would be a way to mail anything to anybody.
+            let inviter = letter.inviter.filter(|inviter| inviter.email_verified).map(|inviter| Inviter {
+                name: Line::new(&inviter.name),
+                email: Line::new(&inviter.email),
+                project: Line::new(&invitation.project_name),
+            });
+            let mail = Invitation {
+                name: letter.invited.as_ref().map_or_else(|| Line::new("there"), greeted),
+                inviter,
+                can_edit: invitation.role == InvitedRole::Editor,
+                address: Line::new(&invitation.email),
+                link: self.links.invitation(id),
+            };
+            let name = letter.invited.filter(|invited| invited.email_verified).map(|invited| Line::new(&invited.name));
+            let to = Recipient { name, email: invitation.email };
+            self.mailer.send(assignment.id(), &to, mail.render()?).await?;
         }
         assignment.done().await
     }

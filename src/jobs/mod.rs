@@ -7,6 +7,7 @@
 
 mod assignment;
 mod digests;
+mod expire_invitations;
 mod mails;
 mod prune;
 mod purge_deleted;
@@ -56,6 +57,8 @@ impl Handler for Work {
             Job::WelcomeEmail { user } => self.welcome(user, assignment).await,
             Job::VerificationEmail { user } => self.verification(user, assignment).await,
             Job::PasswordResetEmail { user } => self.password_reset(user, assignment).await,
+            Job::InvitationEmail { invitation } => self.invitation(invitation, assignment).await,
+            Job::ExpireInvitations {} => expire_invitations::run(assignment).await,
             Job::WeeklyDigest { user, moment } => self.weekly_digest(user, moment, assignment).await,
             Job::PlanDigests {} => self.plan_digests(assignment).await,
             Job::RecalculateCompletion { project } => recalculate_completion::run(project, assignment).await,

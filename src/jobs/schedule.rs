@@ -19,8 +19,9 @@ const MINUTE: i64 = 60_000;
 /// What comes when: a cron expression in UTC with seconds, the same in milliseconds, and the job.
 ///
 /// Digests are planned every quarter of an hour, because there are time zones that differ from UTC by that.
-const TIMES: [(&str, i64, Job); 3] = [
+const TIMES: [(&str, i64, Job); 4] = [
     ("0 */15 * * * *", 15 * MINUTE, Job::PlanDigests {}),
+    ("0 5 * * * *", 60 * MINUTE, Job::ExpireInvitations {}),
     ("0 0 * * * *", 60 * MINUTE, Job::PurgeDeleted {}),
     ("0 30 * * * *", 60 * MINUTE, Job::Prune {}),
 ];

@@ -10,6 +10,7 @@ mod transport;
 
 pub use line::Line;
 pub use templates::{
-    Content, Digest, DigestProject, DigestTask, DigestTasks, Links, PasswordReset, Verification, Welcome,
+    Content, Digest, DigestProject, DigestTask, DigestTasks, Invitation, Inviter, Links, PasswordReset, Verification,
+    Welcome,
 };
 pub use transport::{MailError, MailSettings, Mailer, Recipient};

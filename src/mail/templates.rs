@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::Line;
+use crate::contract::InvitationId;
 
 /// Where the links of mails lead.
 #[derive(Debug, Clone)]
@@ -25,6 +26,12 @@ impl Links {
     #[must_use]
     pub fn verify_email(&self, token: &str) -> String {
         format!("{}/verify-email?token={token}", self.0)
+    }
+
+    /// Where an invitation is answered.
+    #[must_use]
+    pub fn invitation(&self, id: InvitationId) -> String {
+        format!("{}/invitation?id={id}", self.0)
     }
 
     /// Where another password is set.
@@ -70,6 +77,32 @@ pub struct PasswordReset {
     pub name: Line,
     /// Leads to where it is set.
     pub link: String,
+}
+
+/// Invites somebody into a project.
+#[derive(Debug)]
+pub struct Invitation {
+    /// Whom.
+    pub name: Line,
+    /// Who invites, and into what, if that may be told.
+    pub inviter: Option<Inviter>,
+    /// Whether who accepts may change tasks.
+    pub can_edit: bool,
+    /// The address that is invited.
+    pub address: Line,
+    /// Leads to where it is answered.
+    pub link: String,
+}
+
+/// Who invites, and into what.
+#[derive(Debug)]
+pub struct Inviter {
+    /// What the user is called.
+    pub name: Line,
+    /// The address of the user.
+    pub email: Line,
+    /// What the project is called.
+    pub project: Line,
 }
 
 /// Tells what a week brings.
@@ -148,6 +181,7 @@ rendered! {
     Welcome: "Welcome to Pocket Tasks", "welcome.txt", "welcome.html";
     Verification: "Confirm your e-mail address", "verification.txt", "verification.html";
     PasswordReset: "Set a new password", "password_reset.txt", "password_reset.html";
+    Invitation: "You are invited to a project", "invitation.txt", "invitation.html";
     Digest: "Your week in Pocket Tasks", "digest.txt", "digest.html";
 }
 

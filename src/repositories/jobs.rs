@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::contract::{ProjectId, Timestamp, UserId};
+use crate::contract::{InvitationId, ProjectId, Timestamp, UserId};
 
 /// What is to be done. The name of the variant and its fields are what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,13 @@ pub enum Job {
         /// To whom; nobody where the address that was asked for has no account, so that both take as long.
         user: Option<UserId>,
     },
+    /// Mail an invitation into a project.
+    InvitationEmail {
+        /// Which.
+        invitation: InvitationId,
+    },
+    /// Note which invitations were not answered in time.
+    ExpireInvitations {},
     /// Compute how much of a project is done.
     RecalculateCompletion {
         /// Which project.
@@ -77,10 +84,12 @@ pub enum Unique {
 
 impl Job {
     /// The names of all kinds that this program knows.
-    pub const KINDS: [&str; 8] = [
+    pub const KINDS: [&str; 10] = [
         "welcome_email",
         "verification_email",
         "password_reset_email",
+        "invitation_email",
+        "expire_invitations",
         "recalculate_completion",
         "plan_digests",
         "weekly_digest",
@@ -91,11 +100,13 @@ impl Job {
     /// The name of its kind.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
-        let [welcome, verification, reset, recalculate, plan, digest, purge, prune] = Self::KINDS;
+        let [welcome, verification, reset, invitation, expire, recalculate, plan, digest, purge, prune] = Self::KINDS;
         match self {
             Self::WelcomeEmail { .. } => welcome,
             Self::VerificationEmail { .. } => verification,
             Self::PasswordResetEmail { .. } => reset,
+            Self::InvitationEmail { .. } => invitation,
+            Self::ExpireInvitations {} => expire,
             Self::RecalculateCompletion { .. } => recalculate,
             Self::PlanDigests {} => plan,
             Self::WeeklyDigest { .. } => digest,
@@ -111,10 +122,13 @@ impl Job {
             Self::WelcomeEmail { .. }
             | Self::VerificationEmail { .. }
             | Self::PasswordResetEmail { .. }
+            | Self::InvitationEmail { .. }
             | Self::WeeklyDigest { .. } => Lane::Slow,
-            Self::RecalculateCompletion { .. } | Self::PlanDigests {} | Self::PurgeDeleted {} | Self::Prune {} => {
-                Lane::Quick
-            }
+            Self::RecalculateCompletion { .. }
+            | Self::ExpireInvitations {}
+            | Self::PlanDigests {}
+            | Self::PurgeDeleted {}
+            | Self::Prune {} => Lane::Quick,
         }
     }
 
@@ -126,7 +140,12 @@ impl Job {
                 Some(*user)
             }
             Self::PasswordResetEmail { user } => *user,
-            Self::RecalculateCompletion { .. } | Self::PlanDigests {} | Self::PurgeDeleted {} | Self::Prune {} => None,
+            Self::InvitationEmail { .. }
+            | Self::ExpireInvitations {}
+            | Self::RecalculateCompletion { .. }
+            | Self::PlanDigests {}
+            | Self::PurgeDeleted {}
+            | Self::Prune {} => None,
         }
     }
 
@@ -135,13 +154,17 @@ impl Job {
     pub fn unique(&self) -> Unique {
         let kind = self.kind();
         match self {
-            Self::WelcomeEmail { .. } | Self::PasswordResetEmail { user: None } => Unique::No,
+            Self::WelcomeEmail { .. } | Self::InvitationEmail { .. } | Self::PasswordResetEmail { user: None } => {
+                Unique::No
+            }
             Self::VerificationEmail { user } | Self::PasswordResetEmail { user: Some(user) } => {
                 Unique::WhileWaiting(format!("{kind} {user}"))
             }
             Self::RecalculateCompletion { project } => Unique::WhileWaiting(format!("{kind} {project}")),
             Self::WeeklyDigest { user, moment } => Unique::Once(format!("{kind} {user} {}", week(*moment))),
-            Self::PlanDigests {} | Self::PurgeDeleted {} | Self::Prune {} => Unique::WhileWaiting(kind.to_owned()),
+            Self::ExpireInvitations {} | Self::PlanDigests {} | Self::PurgeDeleted {} | Self::Prune {} => {
+                Unique::WhileWaiting(kind.to_owned())
+            }
         }
     }
 }
@@ -286,6 +309,8 @@ mod tests {
             Job::WelcomeEmail { user },
             Job::VerificationEmail { user },
             Job::PasswordResetEmail { user: None },
+            Job::InvitationEmail { invitation: InvitationId::generate() },
+            Job::ExpireInvitations {},
             Job::RecalculateCompletion { project: ProjectId::generate() },
             Job::PlanDigests {},
             Job::WeeklyDigest { user, moment: 7 },

@@ -5,8 +5,11 @@
 //! nothing slow happens while it is open. Verbs are few: `find` may find nothing, `lock` finds and keeps others from
 //! changing until the end of the transaction, `list` gives a page, `add` and `update` write one row.
 
+mod comments;
 mod idempotency;
+mod invitations;
 mod jobs;
+mod members;
 mod projects;
 mod sessions;
 mod tasks;
@@ -16,8 +19,11 @@ mod users;
 
 use async_trait::async_trait;
 
+pub use comments::{CommentOnTask, CommentRepository};
 pub use idempotency::{Claim, IdempotencyRepository, KeyedRequest, StoredAnswer};
+pub use invitations::{InvitationRepository, Invited};
 pub use jobs::{Job, JobRecord, JobRepository, JobState, Lane, Lease, LeasedJob, QueueRepository, Unique};
+pub use members::MemberRepository;
 pub use projects::{LockedProject, ProjectFilter, ProjectRepository};
 pub use sessions::{NewRefreshToken, NewSession, RefreshTokenRecord, SessionRecord, SessionRepository};
 pub use tasks::{
@@ -50,10 +56,16 @@ pub trait Repositories: Send + Sync {
     fn users(&self) -> &dyn UserRepository;
     /// Sessions and their refresh tokens.
     fn sessions(&self) -> &dyn SessionRepository;
-    /// Projects and their members.
+    /// Projects.
     fn projects(&self) -> &dyn ProjectRepository;
+    /// The people in projects.
+    fn members(&self) -> &dyn MemberRepository;
+    /// Invitations into projects.
+    fn invitations(&self) -> &dyn InvitationRepository;
     /// Tasks.
     fn tasks(&self) -> &dyn TaskRepository;
+    /// Comments on tasks.
+    fn comments(&self) -> &dyn CommentRepository;
     /// Keys by which requests can be repeated.
     fn idempotency(&self) -> &dyn IdempotencyRepository;
     /// Tokens that were sent by mail.

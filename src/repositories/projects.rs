@@ -1,4 +1,4 @@
-//! Projects and their members.
+//! Projects.
 
 use async_trait::async_trait;
 
@@ -29,7 +29,7 @@ pub struct LockedProject {
     pub last_position: String,
 }
 
-/// Projects and their members.
+/// Projects.
 ///
 /// Projects in the trash are found too: `deleted_at` tells. `role` is that of the reader, `None` for a stranger.
 #[async_trait]

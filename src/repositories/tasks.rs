@@ -190,6 +190,9 @@ pub trait TaskRepository: Send + Sync {
     /// Gives a task another position in its project, and changes nothing else about it.
     async fn reposition(&self, id: TaskId, position: &str) -> Result<(), StoreError>;
 
+    /// Takes a user off all tasks of a project that the user is assigned to, those in the trash too.
+    async fn unassign(&self, project: ProjectId, user: UserId, now: Timestamp) -> Result<(), StoreError>;
+
     /// Writes what can change about a task.
     async fn update(&self, task: &Task) -> Result<(), StoreError>;
 }

@@ -49,7 +49,7 @@ impl ApiTokens {
         account.filter(|account| account.deleted_at.is_none()).ok_or(Error::TokenRevoked)?;
         require_right_to_make(&*unit, write.caller, &new).await?;
         if unit.api_tokens().count(write.caller.user, now).await? >= MOST {
-            return Err(Error::LimitReached("API tokens"));
+            return Err(Error::LimitReached("You have as many API tokens"));
         }
         let secret = new_token()?;
         let api_token = ApiToken {

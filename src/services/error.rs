@@ -39,7 +39,10 @@ pub enum Error {
     RefreshTokenReused,
     /// The caller is no member of the project.
     #[error("not a member of the project")]
-    NotAMember,
+    NotAMember {
+        /// The least role that would do.
+        needed: Role,
+    },
     /// The caller's role does not allow it.
     #[error("the role does not allow it")]
     RoleTooLow {
@@ -48,6 +51,21 @@ pub enum Error {
         /// The role of the caller.
         given: Role,
     },
+    /// A project must have an owner.
+    #[error("the project would have no owner")]
+    OwnerRequired,
+    /// The address of the caller is not proved.
+    #[error("the e-mail address is not verified")]
+    EmailNotVerified,
+    /// Who is invited is a member.
+    #[error("a member already")]
+    AlreadyMember,
+    /// Who is invited has an invitation that is pending.
+    #[error("invited already")]
+    AlreadyInvited,
+    /// The invitation cannot be answered or revoked any more.
+    #[error("the invitation is not pending")]
+    InvitationNotPending,
     /// It belongs to somebody else.
     #[error("it belongs to somebody else")]
     NotYours,
@@ -63,8 +81,8 @@ pub enum Error {
     /// A token that was sent by mail is wrong, was used, or has expired.
     #[error("an invalid token from a mail")]
     InvalidToken,
-    /// There are as many as there may be; of what.
-    #[error("too many {0}")]
+    /// There are as many as there may be; who has what, as the beginning of a sentence.
+    #[error("{0} as there may be")]
     LimitReached(&'static str),
     /// The project can only be read.
     #[error("the project is archived")]
@@ -173,7 +191,14 @@ impl Error {
             Self::InvalidCredentials => ErrorCode::InvalidCredentials,
             Self::InvalidRefreshToken => ErrorCode::InvalidRefreshToken,
             Self::RefreshTokenReused => ErrorCode::RefreshTokenReused,
-            Self::NotAMember | Self::RoleTooLow { .. } | Self::NotYours | Self::SessionRequired => ErrorCode::Forbidden,
+            Self::NotAMember { .. } | Self::RoleTooLow { .. } | Self::NotYours | Self::SessionRequired => {
+                ErrorCode::Forbidden
+            }
+            Self::OwnerRequired => ErrorCode::OwnerRequired,
+            Self::EmailNotVerified => ErrorCode::EmailNotVerified,
+            Self::AlreadyMember => ErrorCode::AlreadyMember,
+            Self::AlreadyInvited => ErrorCode::AlreadyInvited,
+            Self::InvitationNotPending => ErrorCode::InvitationNotPending,
             Self::InsufficientScope(_) => ErrorCode::InsufficientScope,
             Self::InvalidToken => ErrorCode::InvalidToken,
             Self::LimitReached(_) => ErrorCode::LimitReached,
@@ -202,7 +227,14 @@ impl Error {
                 details.first().map_or_else(|| self.code().message().to_owned(), |first| first.message.clone())
             }
             Self::InOperation(index, error) => format!("operations[{index}]: {}", error.message()),
-            Self::NotAMember => "You are not a member of this project.".to_owned(),
+            Self::NotAMember { needed } => {
+                let needed = match needed {
+                    Role::Owner => "only its owner may do this",
+                    Role::Editor => "this takes the role editor or owner in it",
+                    Role::Viewer => "this takes the role viewer, editor or owner in it",
+                };
+                format!("You are not a member of this project; {needed}.")
+            }
             Self::RoleTooLow { needed, given } => {
                 let needed = match needed {
                     Role::Owner => "Only the owner of the project may do this",
@@ -215,7 +247,7 @@ impl Error {
             }
             Self::SessionRequired => "An API token may not do this; log in.".to_owned(),
             Self::ApiTokenRevoked => "This API token was revoked; make a new one.".to_owned(),
-            Self::LimitReached(what) => format!("You have as many {what} as you may; remove one first."),
+            Self::LimitReached(what) => format!("{what} as there may be; remove one first."),
             Self::NotYours => "This belongs to somebody else.".to_owned(),
             Self::NotFound(what) => format!("There is no such {what}."),
             other => other.code().message().to_owned(),

@@ -8,13 +8,16 @@ mod accounts;
 mod answer;
 mod api_tokens;
 mod clock;
+mod comments;
 mod counts;
 mod cursor;
 mod digests;
 mod entity_tag;
 mod error;
 mod inputs;
+mod invitations;
 mod keys_in_use;
+mod members;
 mod order_key;
 mod permissions;
 mod profile;
@@ -39,9 +42,12 @@ pub use accounts::{Accounts, Device};
 pub use answer::Answer;
 pub use api_tokens::ApiTokens;
 pub use clock::Clock;
+pub use comments::Comments;
 pub use digests::{Digest, Digests};
 pub use entity_tag::{EntityTag, NamedTags};
 pub use error::{Error, with_causes};
+pub use invitations::{InvitationLetter, Invitations};
+pub use members::Members;
 pub use profile::Profiles;
 pub use projects::Projects;
 pub use recovery::Recovery;
@@ -188,8 +194,14 @@ pub struct Services {
     pub digests: Digests,
     /// Projects.
     pub projects: Projects,
+    /// The people in projects.
+    pub members: Members,
+    /// Invitations into projects.
+    pub invitations: Invitations,
     /// Tasks.
     pub tasks: Tasks,
+    /// Comments on tasks.
+    pub comments: Comments,
     /// Answers to requests that were answered before.
     pub replays: Replays,
     shared: Arc<Shared>,
@@ -221,7 +233,10 @@ impl Services {
             api_tokens: ApiTokens::new(Arc::clone(&shared)),
             digests: Digests::new(Arc::clone(&shared)),
             projects: Projects::new(Arc::clone(&shared)),
+            members: Members::new(Arc::clone(&shared)),
+            invitations: Invitations::new(Arc::clone(&shared)),
             tasks: Tasks::new(Arc::clone(&shared)),
+            comments: Comments::new(Arc::clone(&shared)),
             replays: Replays::new(Arc::clone(&shared)),
             shared,
         }

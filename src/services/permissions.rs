@@ -1,7 +1,9 @@
-//! Who may do what in a project: the one place that decides.
+//! Who may do what in a project: one table, and the one place that decides.
 
 use super::error::Error;
+use crate::contract::invitation::Invitation;
 use crate::contract::project::Role;
+use crate::contract::user::User;
 
 /// What somebody wants to do in a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,17 +12,70 @@ pub(super) enum Action {
     Read,
     /// Create, change, delete, restore and move tasks.
     WriteTasks,
-    /// Change, archive, delete and restore the project.
-    ManageProject,
+    /// Say something about a task.
+    Comment,
+    /// Change or delete a comment of one's own.
+    ChangeOwnComment,
+    /// Change or delete a comment of somebody else.
+    ChangeOthersComment,
+    /// Change or archive the project.
+    ChangeProject,
+    /// Delete the project, or restore it.
+    DeleteProject,
+    /// Read whom the project has invited.
+    ReadInvitations,
+    /// Invite somebody, or take an invitation back.
+    Invite,
+    /// Change the role of a member, hand the project over, or remove a member.
+    ManageMembers,
+    /// Leave the project.
+    Leave,
+}
+
+/// What the table says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Yes,
+    No,
+    /// Whoever owns the project must make somebody else its owner before.
+    TransferFirst,
+}
+
+/// Whether it may be done to a project that is archived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Archived {
+    Open,
+    Closed,
+}
+
+/// The table.
+#[rustfmt::skip]
+const fn verdicts(action: Action) -> ([Verdict; 3], Archived) {
+    use Archived::{Closed, Open};
+    use Verdict::{No, TransferFirst, Yes};
+    match action {
+        //                               owner          editor  viewer   archived
+        Action::Read                => ([Yes,           Yes,    Yes],    Open),
+        Action::WriteTasks          => ([Yes,           Yes,    No],     Closed),
+        Action::Comment             => ([Yes,           Yes,    No],     Closed),
+        Action::ChangeOwnComment    => ([Yes,           Yes,    Yes],    Closed),
+        Action::ChangeOthersComment => ([Yes,           No,     No],     Closed),
+        Action::ChangeProject       => ([Yes,           No,     No],     Closed),
+        Action::DeleteProject       => ([Yes,           No,     No],     Open),
+        Action::ReadInvitations     => ([Yes,           No,     No],     Open),
+        Action::Invite              => ([Yes,           No,     No],     Closed),
+        Action::ManageMembers       => ([Yes,           No,     No],     Closed),
+        Action::Leave               => ([TransferFirst, Yes,    Yes],    Open),
+    }
 }
 
 impl Action {
     /// The least role that may do it.
     pub(super) const fn least_role(self) -> Role {
-        match self {
-            Self::Read => Role::Viewer,
-            Self::WriteTasks => Role::Editor,
-            Self::ManageProject => Role::Owner,
+        match verdicts(self).0 {
+            [_, _, Verdict::Yes] => Role::Viewer,
+            [_, Verdict::Yes, _] => Role::Editor,
+            _ => Role::Owner,
         }
     }
 }
@@ -34,43 +89,89 @@ const fn rank(role: Role) -> u8 {
 }
 
 /// Decides whether somebody with this role, or none, may do it.
-pub(super) fn require(role: Option<Role>, action: Action) -> Result<Role, Error> {
-    require_role(role, action.least_role())
+pub(super) fn require(role: Option<Role>, action: Action) -> Result<(), Error> {
+    let needed = action.least_role();
+    let role = role.ok_or(Error::NotAMember { needed })?;
+    let [owner, editor, viewer] = verdicts(action).0;
+    let verdict = match role {
+        Role::Owner => owner,
+        Role::Editor => editor,
+        Role::Viewer => viewer,
+    };
+    match verdict {
+        Verdict::Yes => Ok(()),
+        Verdict::No => Err(Error::RoleTooLow { needed, given: role }),
+        Verdict::TransferFirst => Err(Error::OwnerRequired),
+    }
+}
+
+/// Decides the same for a change of a project that may be archived.
+pub(super) fn require_for_change(role: Option<Role>, action: Action, archived: bool) -> Result<(), Error> {
+    require(role, action)?;
+    if archived && verdicts(action).1 == Archived::Closed { Err(Error::ProjectArchived) } else { Ok(()) }
 }
 
 /// Decides whether somebody with this role, or none, has at least that one.
-pub(super) fn require_role(role: Option<Role>, least: Role) -> Result<Role, Error> {
+pub(super) fn require_role(role: Option<Role>, needed: Role) -> Result<(), Error> {
     match role {
-        None => Err(Error::NotAMember),
-        Some(given) if rank(given) < rank(least) => Err(Error::RoleTooLow { needed: least, given }),
-        Some(role) => Ok(role),
+        None => Err(Error::NotAMember { needed }),
+        Some(given) if rank(given) < rank(needed) => Err(Error::RoleTooLow { needed, given }),
+        Some(_) => Ok(()),
     }
 }
 
-/// Decides the same for a change, which an archived project refuses to everybody.
-pub(super) fn require_for_change(role: Option<Role>, action: Action, archived: bool) -> Result<(), Error> {
-    match require(role, action) {
-        Err(error) => Err(error),
-        Ok(_) if archived => Err(Error::ProjectArchived),
-        Ok(_) => Ok(()),
+/// Decides whether a user may see the invitations that were sent to the user's address.
+pub(super) const fn require_proved_address(user: &User, proof_is_asked_for: bool) -> Result<(), Error> {
+    if proof_is_asked_for && !user.email_verified { Err(Error::EmailNotVerified) } else { Ok(()) }
+}
+
+/// Decides whether a user may answer an invitation: who was invited may, and nobody else.
+pub(super) fn require_invited(invitation: &Invitation, user: &User, proof_is_asked_for: bool) -> Result<(), Error> {
+    if invitation.email != user.email {
+        return Err(Error::NotYours);
     }
+    require_proved_address(user, proof_is_asked_for)
+}
+
+/// Decides whether somebody who is invited may become a member now.
+pub(super) const fn require_joinable(archived: bool) -> Result<(), Error> {
+    if archived { Err(Error::ProjectArchived) } else { Ok(()) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Section 2 of the contract, word by word; what stands in two lines there is said of both.
     #[test]
     fn the_table_of_roles_is_as_published() {
-        use Action::{ManageProject, Read, WriteTasks};
-        for (action, owner, editor, viewer) in
-            [(Read, true, true, true), (WriteTasks, true, true, false), (ManageProject, true, false, false)]
-        {
-            assert_eq!(require(Some(Role::Owner), action).is_ok(), owner, "{action:?}");
-            assert_eq!(require(Some(Role::Editor), action).is_ok(), editor, "{action:?}");
-            assert_eq!(require(Some(Role::Viewer), action).is_ok(), viewer, "{action:?}");
-            assert!(matches!(require(None, action), Err(Error::NotAMember)), "{action:?}");
+        use Action::{
+            ChangeOthersComment, ChangeOwnComment, ChangeProject, Comment, DeleteProject, Invite, Leave, ManageMembers,
+            Read, ReadInvitations, WriteTasks,
+        };
+        for (action, owner, editor, viewer) in [
+            (Read, true, true, true),
+            (WriteTasks, true, true, false),
+            (Comment, true, true, false),
+            (ChangeOwnComment, true, true, true),
+            (ChangeOthersComment, true, false, false),
+            (ChangeProject, true, false, false),
+            (DeleteProject, true, false, false),
+            (ReadInvitations, true, false, false),
+            (Invite, true, false, false),
+            (ManageMembers, true, false, false),
+            (Leave, false, true, true),
+        ] {
+            for (role, may) in [(Role::Owner, owner), (Role::Editor, editor), (Role::Viewer, viewer)] {
+                assert_eq!(require(Some(role), action).is_ok(), may, "{action:?} by {role:?}");
+                if may {
+                    let least = action.least_role();
+                    assert!(rank(role) >= rank(least) && require(Some(least), action).is_ok(), "{action:?}");
+                }
+            }
+            assert!(matches!(require(None, action), Err(Error::NotAMember { .. })), "{action:?}");
         }
+        assert!(matches!(require(Some(Role::Owner), Leave), Err(Error::OwnerRequired)));
     }
 
     #[test]
@@ -81,6 +182,14 @@ mod tests {
             change(Some(Role::Viewer)),
             Err(Error::RoleTooLow { needed: Role::Editor, given: Role::Viewer })
         ));
-        assert!(matches!(change(None), Err(Error::NotAMember)));
+        assert!(matches!(change(None), Err(Error::NotAMember { needed: Role::Editor })));
+    }
+
+    #[test]
+    fn an_archived_project_can_be_read_deleted_and_left() {
+        for action in [Action::Read, Action::ReadInvitations, Action::DeleteProject] {
+            assert!(require_for_change(Some(Role::Owner), action, true).is_ok(), "{action:?}");
+        }
+        assert!(require_for_change(Some(Role::Viewer), Action::Leave, true).is_ok());
     }
 }

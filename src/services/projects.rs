@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::Error;
 use super::inputs::{merged, words};
 use super::permissions::{Action, require, require_for_change};
-use super::write::{Access, Unit, Write};
+use super::write::{Access, Write};
 use super::{Answer, Caller, Shared};
 use crate::contract::ProjectId;
 use crate::contract::list::{Page, Sort};
@@ -35,10 +35,7 @@ impl Projects {
 
     /// One project.
     pub async fn get(&self, caller: Caller, id: ProjectId) -> Result<Project, Error> {
-        let project = self.0.store.read().projects().find(id, caller.user).await?;
-        let project = project.filter(|project| project.deleted_at.is_none()).ok_or(Error::NotFound("project"))?;
-        require(project.role, Action::Read)?;
-        Ok(project)
+        find_for(Action::Read, self.0.store.read(), caller, id).await
     }
 
     /// Makes a project that the caller owns.
@@ -61,13 +58,14 @@ impl Projects {
         };
         let unit = self.0.open(write).await?;
         unit.projects().add(&project).await?;
-        unit.commit(Answer::created(&project), access(&project)).await
+        unit.commit(Answer::created(&project), Access::In(project.id, Action::ChangeProject)).await
     }
 
     /// Changes a project. An archived one takes changes only together with being un-archived.
     pub async fn update(&self, write: &Write, id: ProjectId, patch: UpdateProject) -> Result<Answer<Project>, Error> {
         let unit = self.0.open(write).await?;
-        let project = lock_live(&unit, write, id).await?;
+        let project = lock_live(&*unit, write.caller, id).await?;
+        require(project.role, Action::ChangeProject)?;
         let mut changed = Project {
             name: patch.name.unwrap_or_else(|| project.name.clone()),
             description: merged(patch.description, project.description.as_ref()),
@@ -77,7 +75,7 @@ impl Projects {
         };
         let is_changed = changed != project;
         let stays_archived = project.archived && changed.archived;
-        require_for_change(project.role, Action::ManageProject, is_changed && stays_archived)?;
+        require_for_change(project.role, Action::ChangeProject, is_changed && stays_archived)?;
         write.require_expected(&project)?;
         if !is_changed {
             return Ok(Answer::found(&project));
@@ -85,18 +83,19 @@ impl Projects {
         changed.version += 1;
         changed.updated_at = self.0.clock.now();
         unit.projects().update(&changed).await?;
-        unit.commit(Answer::found(&changed), access(&changed)).await
+        unit.commit(Answer::found(&changed), Access::In(id, Action::ChangeProject)).await
     }
 
     /// Puts a project into the trash, and with it whatever is in it.
     pub async fn delete(&self, write: &Write, id: ProjectId) -> Result<Answer<()>, Error> {
         let unit = self.0.open(write).await?;
-        let project = lock_live(&unit, write, id).await?;
+        let project = lock_live(&*unit, write.caller, id).await?;
+        require_for_change(project.role, Action::DeleteProject, project.archived)?;
         write.require_expected(&project)?;
         let now = self.0.clock.now();
         let deleted = Project { deleted_at: Some(now), updated_at: now, version: project.version + 1, ..project };
         unit.projects().update(&deleted).await?;
-        unit.commit(Answer::done(), access(&deleted)).await
+        unit.commit(Answer::done(), Access::In(id, Action::DeleteProject)).await
     }
 
     /// Takes a project out of the trash, with what was deleted with it. One that is not there stays as it is.
@@ -107,28 +106,40 @@ impl Projects {
         let project = project
             .filter(|project| project.deleted_at.is_none_or(|at| at > since))
             .ok_or(Error::NotFound("project"))?;
-        require(project.role, Action::ManageProject)?;
+        require_for_change(project.role, Action::DeleteProject, project.archived)?;
         if project.deleted_at.is_none() {
             return Ok(Answer::found(&project));
         }
         let now = self.0.clock.now();
         let restored = Project { deleted_at: None, updated_at: now, version: project.version + 1, ..project };
         unit.projects().update(&restored).await?;
-        unit.commit(Answer::found(&restored), access(&restored)).await
+        unit.commit(Answer::found(&restored), Access::In(id, Action::DeleteProject)).await
     }
 }
 
-/// Who may see the answer about a project again.
-const fn access(project: &Project) -> Access {
-    Access::In(project.id, Action::ManageProject)
+/// A project that is not in the trash, for who may do this in it without changing it.
+pub(super) async fn find_for(
+    action: Action,
+    repositories: &dyn Repositories,
+    caller: Caller,
+    id: ProjectId,
+) -> Result<Project, Error> {
+    let project = live(repositories.projects().find(id, caller.user).await?)?;
+    require(project.role, action)?;
+    Ok(project)
 }
 
-/// A project that is not in the trash, and that the caller may manage.
-async fn lock_live(unit: &Unit<'_>, write: &Write, id: ProjectId) -> Result<Project, Error> {
-    let project = lock(&**unit, write.caller, id).await?;
-    let project = project.filter(|project| project.deleted_at.is_none()).ok_or(Error::NotFound("project"))?;
-    require(project.role, Action::ManageProject)?;
-    Ok(project)
+/// A project that is not in the trash, locked.
+pub(super) async fn lock_live(
+    repositories: &dyn Repositories,
+    caller: Caller,
+    id: ProjectId,
+) -> Result<Project, Error> {
+    live(lock(repositories, caller, id).await?)
+}
+
+fn live(project: Option<Project>) -> Result<Project, Error> {
+    project.filter(|project| project.deleted_at.is_none()).ok_or(Error::NotFound("project"))
 }
 
 async fn lock(repositories: &dyn Repositories, caller: Caller, id: ProjectId) -> Result<Option<Project>, Error> {

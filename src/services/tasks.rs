@@ -52,7 +52,7 @@ impl Tasks {
 
     /// Changes a task: what the patch does not name stays.
     pub async fn update(&self, write: &Write, id: TaskId, patch: UpdateTask) -> Result<Answer<Task>, Error> {
-        let (unit, found) = self.lock(write, id).await?;
+        let (unit, found) = lock(&self.0, write, id).await?;
         let found = live(found)?;
         require(found.role, Action::WriteTasks)?;
         let task = found.task;
@@ -75,7 +75,7 @@ impl Tasks {
 
     /// Puts a task into the trash.
     pub async fn delete(&self, write: &Write, id: TaskId) -> Result<Answer<()>, Error> {
-        let (unit, found) = self.lock(write, id).await?;
+        let (unit, found) = lock(&self.0, write, id).await?;
         let found = live(found)?;
         require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
         write.require_expected(&found.task)?;
@@ -88,7 +88,7 @@ impl Tasks {
 
     /// Takes a task out of the trash. One that is not there stays as it is.
     pub async fn restore(&self, write: &Write, id: TaskId) -> Result<Answer<Task>, Error> {
-        let (unit, found) = self.lock(write, id).await?;
+        let (unit, found) = lock(&self.0, write, id).await?;
         let since = self.0.trash_since();
         let found = found
             .filter(|found| !found.project_deleted && found.task.deleted_at.is_none_or(|at| at > since))
@@ -114,18 +114,20 @@ impl Tasks {
     }
 }
 
-impl Tasks {
-    /// Opens the transaction of a write and locks the project of a task, wherever the task goes meanwhile.
-    async fn lock<'a>(&'a self, write: &'a Write, id: TaskId) -> Result<(Unit<'a>, Option<TaskInProject>), Error> {
-        for _ in 0..ATTEMPTS {
-            let unit = self.0.open(write).await?;
-            match unit.tasks().lock(id, write.caller.user).await {
-                Err(StoreError::Overtaken) => {}
-                found => return Ok((unit, found?)),
-            }
+/// Opens the transaction of a write and locks the project of a task, wherever the task goes meanwhile.
+pub(super) async fn lock<'a>(
+    shared: &'a Shared,
+    write: &'a Write,
+    id: TaskId,
+) -> Result<(Unit<'a>, Option<TaskInProject>), Error> {
+    for _ in 0..ATTEMPTS {
+        let unit = shared.open(write).await?;
+        match unit.tasks().lock(id, write.caller.user).await {
+            Err(StoreError::Overtaken) => {}
+            found => return Ok((unit, found?)),
         }
-        Err(StoreError::Overtaken.into())
     }
+    Err(StoreError::Overtaken.into())
 }
 
 /// Who may see the answer about a task again.

@@ -4,8 +4,11 @@
 //! poem-openapi would write a path twice otherwise.
 
 mod auth;
+mod comments;
 mod health;
+mod invitations;
 mod me;
+mod members;
 mod projects;
 mod tasks;
 mod tasks_v2;
@@ -22,12 +25,30 @@ use crate::services::Services;
 type Rules<'a> = Data<&'a Arc<Services>>;
 
 /// All operations.
-pub(super) type Apis =
-    (auth::AuthApi, me::MeApi, projects::ProjectsApi, tasks::TasksApi, tasks_v2::TasksV2Api, health::HealthApi);
+pub(super) type Apis = (
+    auth::AuthApi,
+    me::MeApi,
+    projects::ProjectsApi,
+    members::MembersApi,
+    invitations::InvitationsApi,
+    tasks::TasksApi,
+    tasks_v2::TasksV2Api,
+    comments::CommentsApi,
+    health::HealthApi,
+);
 
 /// All operations.
-pub(super) const APIS: Apis =
-    (auth::AuthApi, me::MeApi, projects::ProjectsApi, tasks::TasksApi, tasks_v2::TasksV2Api, health::HealthApi);
+pub(super) const APIS: Apis = (
+    auth::AuthApi,
+    me::MeApi,
+    projects::ProjectsApi,
+    members::MembersApi,
+    invitations::InvitationsApi,
+    tasks::TasksApi,
+    tasks_v2::TasksV2Api,
+    comments::CommentsApi,
+    health::HealthApi,
+);
 
 /// What the operations are grouped by.
 #[derive(Tags)]
@@ -38,8 +59,12 @@ enum Tag {
     Account,
     /// Projects: lists of tasks that people share.
     Projects,
+    /// The people in projects, and invitations to join them.
+    Members,
     /// Tasks, in projects.
     Tasks,
+    /// What people say about tasks.
+    Comments,
     /// Whether the service is up, for load balancers and containers.
     Health,
 }

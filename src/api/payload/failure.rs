@@ -76,6 +76,18 @@ failures! {
     WalkingAll: [InvalidCursor, Forbidden];
     /// Of changing something in a project, which may be archived.
     Changing: [Forbidden, ProjectArchived, NotFound];
+    /// Of changing or removing a member.
+    HandingOver: [Forbidden, ProjectArchived, NotFound, OwnerRequired];
+    /// Of inviting somebody into a project.
+    Inviting: [Forbidden, ProjectArchived, NotFound, AlreadyMember, AlreadyInvited, LimitReached];
+    /// Of taking an invitation back.
+    Revoking: [Forbidden, ProjectArchived, NotFound, InvitationNotPending];
+    /// Of reading what was sent to an address that must be proved.
+    ListingMine: [EmailNotVerified];
+    /// Of accepting an invitation.
+    Accepting: [Forbidden, EmailNotVerified, ProjectArchived, NotFound, AlreadyMember, InvitationNotPending];
+    /// Of declining an invitation.
+    Declining: [Forbidden, EmailNotVerified, NotFound, InvitationNotPending];
     /// Of the readiness check.
     NotReady: [Unavailable];
 }

@@ -10,8 +10,8 @@ mod response;
 
 pub(super) use conditions::{IfMatch, IfNoneMatch, Keyed};
 pub(super) use failure::{
-    Changing, Failure, Filtering, Issuing, LoggingIn, Matching, NotReady, Proving, Reaching, Refreshing, Registering,
-    Usual, Walking, WalkingAll,
+    Accepting, Changing, Declining, Failure, Filtering, HandingOver, Inviting, Issuing, ListingMine, LoggingIn,
+    Matching, NotReady, Proving, Reaching, Refreshing, Registering, Revoking, Usual, Walking, WalkingAll,
 };
 pub(super) use request::{
     ACCESS_TOKEN, API_TOKEN, Body, CheckedRequest, From, Patch, Query, SignedIn, is_for_sessions,

@@ -3,7 +3,9 @@
 #![expect(unreachable_pub, reason = "what SeaORM derives for a table must be as visible as the table")]
 
 pub(super) mod api_token;
+pub(super) mod comment;
 pub(super) mod idempotency_key;
+pub(super) mod invitation;
 pub(super) mod job;
 pub(super) mod mail_token;
 pub(super) mod member;

@@ -61,7 +61,7 @@ on_both_databases! {
     async fn the_cursor_of_another_reader_is_refused(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let (owner, project, _) = five(&app).await;
-        let viewer = member(&app, &database, &project, "viewer").await;
+        let viewer = member(&app, &project, "viewer").await;
         for query in ["", "assignee_id=me", "sort=title"] {
             for list in ["/v2/tasks".to_owned(), format!("/v2/projects/{project}/tasks")] {
                 let list = with_query(&list, query);
@@ -120,7 +120,7 @@ on_both_databases! {
     async fn who_may_not_see_a_list_may_not_go_on_with_it(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let (owner, project, ids) = five(&app).await;
-        let viewer = member(&app, &database, &project, "viewer").await;
+        let viewer = member(&app, &project, "viewer").await;
         let stranger = app.user().await;
         let list = format!("/v2/projects/{project}/tasks");
         let by_project = format!("/v2/tasks?project_id={project}");
@@ -133,13 +133,13 @@ on_both_databases! {
             stranger.get(list).await.fails(403, "FORBIDDEN");
             stranger.get(with_query(list, &format!("assignee_id={NOBODY}"))).await.fails(403, "FORBIDDEN");
         }
-        remove_member(&database, &project, &viewer).await;
+        remove_member(&app, &project, &viewer).await;
         for list in &goings_on[..2] {
             viewer.get(list).await.fails(403, "FORBIDDEN");
         }
         // The list of all tasks goes on with those that are left.
         assert_eq!(viewer.get(&goings_on[2]).await.ok()["data"], json!([]));
-        add_member(&database, &project, &viewer, "viewer").await;
+        add_member(&app, &project, &viewer, "viewer").await;
         for list in &goings_on {
             assert_eq!(viewer.get(list).await.ok()["data"].as_array().unwrap().len(), 4);
         }

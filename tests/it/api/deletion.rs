@@ -67,8 +67,8 @@ on_both_databases! {
         let owner = app.user().await;
         let project = owner.project().await;
         let (editor, viewer) = (
-            member(&app, &database, &project, "editor").await,
-            member(&app, &database, &project, "viewer").await,
+            member(&app, &project, "editor").await,
+            member(&app, &project, "viewer").await,
         );
         let task = owner.task(&project, json!({"title": "Tea", "assignee_id": editor.user_id()})).await.id();
         let before = editor.get(format!("/v1/projects/{project}")).await.ok();
@@ -94,7 +94,7 @@ on_both_databases! {
         let friend = app.user().await;
         let shared = friend.project().await;
         let user = user_with(&app, &json!({"timezone": "Asia/Tokyo"})).await;
-        add_member(&database, &shared, &user, "editor").await;
+        add_member(&app, &shared, &user, "editor").await;
         let (project, trashed) = (user.project().await, user.project().await);
         let task = user.task(&project, json!({"title": "Tea", "status": "done", "labels": ["a"]})).await;
         let gone = user.task(&project, json!({"title": "Gone"})).await;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::common::{NOBODY, id_set};
 use super::front::{ask, authorization};
 use crate::on_both_databases;
+use crate::support::client::Ids as _;
 use crate::support::document::{DOCUMENT, operations};
 use crate::support::{Answer, TestApp};
 
@@ -80,6 +81,7 @@ on_both_databases! {
         let owner = app.user().await;
         let project = owner.project().await;
         let task = owner.task(&project, json!({"title": "x"})).await["id"].as_str().unwrap().to_owned();
+        let comment = owner.post(format!("/v1/tasks/{task}/comments"), json!({"body": "x"})).await.created().id();
         let mut marked = Vec::new();
         let mut asked = 0;
         for (id, method, path, operation) in operations() {
@@ -98,7 +100,7 @@ on_both_databases! {
                 continue;
             }
             asked += 1;
-            let path = path.replace("{project_id}", &project).replace("{task_id}", &task);
+            let path = path.replace("{project_id}", &project).replace("{task_id}", &task).replace("{comment_id}", &comment);
             let answer = owner.get(&path).await;
             assert!(answer.status.is_success(), "{path}: {}", answer.text);
             if is_deprecated {

@@ -38,7 +38,7 @@ on_both_databases! {
         let user = user_in(&app, ZONE).await;
         user.patch("/v1/me", json!({"name": HOSTILE})).await.ok();
         let project = user.post("/v1/projects", json!({"name": format!("Garden {HOSTILE}")})).await.created().id();
-        let friend = member(&app, &database, &project, "editor").await;
+        let friend = member(&app, &project, "editor").await;
         let [overdue, soon, last, too_late] = [
             at.minus(Duration::from_hours(3)),
             at.plus(DAY * 2),
@@ -134,16 +134,16 @@ on_both_databases! {
         let day = monday_ahead(&app);
         let owner = user_in(&app, ZONE).await;
         let project = owner.project().await;
-        let ada = member(&app, &database, &project, "viewer").await;
+        let ada = member(&app, &project, "viewer").await;
         ada.patch("/v1/me", json!({"timezone": ZONE.name()})).await.ok();
         // Who was taken out is told nothing of it.
         let out = user_in(&app, ZONE).await;
-        add_member(&database, &project, &out, "editor").await;
+        add_member(&app, &project, &out, "editor").await;
         let due = eight(ZONE, day).plus(DAY).to_string();
         for (title, who) in [("The owner's", &owner), ("Ada's", &ada), ("The third's", &out)] {
             owner.task(&project, json!({"title": title, "due_at": due, "assignee_id": who.user_id()})).await;
         }
-        remove_member(&database, &project, &out).await;
+        remove_member(&app, &project, &out).await;
         set_to_eight(&app, ZONE, day);
         plan(&app).await;
         for (who, own) in [(&owner, "The owner's"), (&ada, "Ada's"), (&out, "Nothing is due")] {

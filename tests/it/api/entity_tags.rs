@@ -220,7 +220,7 @@ on_both_databases! {
         let [_, project, task] = readable(&world);
         let mut seen = vec![tag_at(&world.owner, &project).await];
         for role in ["editor", "viewer"] {
-            let member = world.member(&app, &database, role).await;
+            let member = world.member(&app, role).await;
             let tag = tag_at(&member, &project).await;
             assert!(!seen.contains(&tag), "the answer names the role, so it is another one for each role");
             assert_eq!(tag_at(&member, &task).await, tag_at(&world.owner, &task).await, "a task names no role");

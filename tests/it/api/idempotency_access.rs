@@ -46,12 +46,12 @@ on_both_databases! {
             let first = request().await;
             assert_first(&first, place);
             let project = home(&world, &operation, &first);
-            remove_member(&database, &project, &world.owner).await;
+            remove_member(&app, &project, &world.owner).await;
             let refused = request().await;
             assert_eq!(refused.status.as_u16(), 403, "{place}: {}", refused.text);
             refused.fails(403, "FORBIDDEN");
             // The key is still used up: who comes back gets the answer, and nothing happens again.
-            add_member(&database, &project, &world.owner, "owner").await;
+            add_member(&app, &project, &world.owner, "owner").await;
             let state = world.state().await;
             assert_replay(&first, &request().await, place);
             assert_eq!(world.state().await, state, "{place}");
@@ -66,21 +66,21 @@ on_both_databases! {
         let app = TestApp::new(&database, Options::default()).await;
         for operation in by_editors() {
             let world = World::new(&app).await;
-            let editor = world.member(&app, &database, "editor").await;
+            let editor = world.member(&app, "editor").await;
             let (key, place) = (new_key(), operation.id.as_str());
             let request = || world.keyed(&editor, &operation, &key).send();
             let first = request().await;
             assert_first(&first, place);
             let project = home(&world, &operation, &first);
-            remove_member(&database, &project, &editor).await;
-            add_member(&database, &project, &editor, "viewer").await;
+            remove_member(&app, &project, &editor).await;
+            add_member(&app, &project, &editor, "viewer").await;
             let refused = request().await;
             assert_eq!(refused.status.as_u16(), 403, "{place}: {}", refused.text);
             refused.fails(403, "FORBIDDEN");
             let other = world.owner.call(Method::POST, "/v1/projects").json(&json!({"name": "x"})).header(KEY, &key);
             assert_first(&other.send().await, "the same key of another user");
-            remove_member(&database, &project, &editor).await;
-            add_member(&database, &project, &editor, "editor").await;
+            remove_member(&app, &project, &editor).await;
+            add_member(&app, &project, &editor, "editor").await;
             assert_replay(&first, &request().await, place);
         }
     }
@@ -94,8 +94,8 @@ on_both_databases! {
             let first = request().await;
             assert_first(&first, place);
             let project = home(&world, &operation, &first);
-            remove_member(&database, &project, &world.owner).await;
-            add_member(&database, &project, &world.owner, "editor").await;
+            remove_member(&app, &project, &world.owner).await;
+            add_member(&app, &project, &world.owner, "editor").await;
             let answer = request().await;
             if operation.template.contains("task") {
                 assert_replay(&first, &answer, place);

@@ -28,7 +28,11 @@ fn on_condition(world: &World, operation: &Operation, lines: &[&str]) -> Call {
 async fn change(world: &World, operation: &Operation) -> (String, String) {
     let path = subject(world, operation);
     let before = world.owner.get(path.as_str()).await;
-    let name = if path.contains("/tasks/") { "title" } else { "name" };
+    let name = match path.as_str() {
+        path if path.contains("/comments/") => "body",
+        path if path.contains("/tasks/") => "title",
+        _ => "name",
+    };
     let after = world.owner.patch(path, json!({name: "Changed meanwhile"})).await;
     assert_eq!(after.status.as_u16(), 200);
     assert_ne!(after.header("etag"), before.header("etag"));
@@ -176,7 +180,7 @@ on_both_databases! {
             if operation.template == "/v1/me" {
                 continue;
             }
-            for client in [app.user().await, world.member(&app, &database, "viewer").await] {
+            for client in [app.user().await, world.member(&app, "viewer").await] {
                 let answer = stale(world.call(&client, &operation)).send().await;
                 assert_eq!(answer.body["error"], "FORBIDDEN", "{place}");
                 assert!(answer.body.get("current").is_none(), "{place}");

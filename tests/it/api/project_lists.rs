@@ -170,8 +170,8 @@ on_both_databases! {
         let (ada, ben, eve) = (app.user().await, app.user().await, app.user().await);
         let (own, shared, read) = (ben.project().await, ada.project().await, ada.project().await);
         ada.project().await;
-        add_member(&database, &shared, &ben, "editor").await;
-        add_member(&database, &read, &ben, "viewer").await;
+        add_member(&app, &shared, &ben, "editor").await;
+        add_member(&app, &read, &ben, "viewer").await;
         for (query, expected) in [
             ("", vec![(&own, "owner"), (&shared, "editor"), (&read, "viewer")]),
             ("&role=owner", vec![(&own, "owner")]),

@@ -36,7 +36,7 @@ on_both_databases! {
         let friend = app.user().await;
         let shared = friend.project().await;
         let ada = user_with(&app, &json!({"name": "Ada Lovelace-Unmistakable"})).await;
-        add_member(&database, &shared, &ada, "editor").await;
+        add_member(&app, &shared, &ada, "editor").await;
         app.work().await;
         let mut secrets = Vec::new();
         let mut remember = |kind, token: &str| {
@@ -52,7 +52,7 @@ on_both_databases! {
         // Keyed requests, in an own project and in that of the friend; each assigned to the other too.
         let own = ada.call(Method::POST, "/v1/projects").json(&json!({"name": "Hers"})).header(KEY, &new_key());
         let own = own.send().await.created().id();
-        add_member(&database, &own, &friend, "editor").await;
+        add_member(&app, &own, &friend, "editor").await;
         let hers = friend.task(&own, json!({"title": "Help her", "assignee_id": ada.user_id()})).await;
         let body = json!({"title": "Theirs", "assignee_id": ada.user_id()});
         let call = ada.call(Method::POST, format!("/v1/projects/{shared}/tasks")).json(&body).header(KEY, &new_key());
@@ -99,8 +99,8 @@ on_both_databases! {
         let app = plain_app(&database).await;
         let owner = app.user().await;
         let project = owner.project().await;
-        let ada = member(&app, &database, &project, "editor").await;
-        let grace = member(&app, &database, &project, "editor").await;
+        let ada = member(&app, &project, "editor").await;
+        let grace = member(&app, &project, "editor").await;
         let full = json!({
             "title": "Tea", "description": "Green", "status": "done", "priority": "high", "labels": ["a", "b"],
             "due_at": "2026-01-31T09:00:00.000Z",
@@ -185,7 +185,7 @@ on_both_databases! {
         let app = plain_app(&database).await;
         let friend = app.user().await;
         let project = friend.project().await;
-        let ada = member(&app, &database, &project, "editor").await;
+        let ada = member(&app, &project, "editor").await;
         let task = ada.task(&project, json!({"title": "Tea"})).await.id();
         ada.delete("/v1/me").await.no_content();
         app.clock.advance(PURGED_AFTER);
@@ -202,8 +202,8 @@ on_both_databases! {
         let app = plain_app(&database).await;
         let friend = app.user().await;
         let (first, second) = (friend.project().await, friend.project().await);
-        let ada = member(&app, &database, &first, "editor").await;
-        add_member(&database, &second, &ada, "editor").await;
+        let ada = member(&app, &first, "editor").await;
+        add_member(&app, &second, &ada, "editor").await;
         let own = ada.project().await;
         ada.task(&own, json!({"title": "Hers"})).await;
         let mut tasks = Vec::new();
@@ -240,7 +240,7 @@ on_both_databases! {
         let project = friend.project().await;
         let mut gone = Vec::new();
         for _ in 0..3 {
-            let ada = member(&app, &database, &project, "editor").await;
+            let ada = member(&app, &project, "editor").await;
             let own = ada.project().await;
             ada.task(&own, json!({"title": "Hers"})).await;
             ada.task(&project, json!({"title": "Theirs", "assignee_id": ada.user_id()})).await;

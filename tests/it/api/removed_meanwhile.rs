@@ -32,7 +32,7 @@ on_both_databases! {
             (Method::POST, format!("/v1/tasks/{task}/move"), json!({"project_id": project})),
             (Method::DELETE, format!("/v1/tasks/{task}"), Value::Null),
         ] {
-            let editor = member(&app, &database, &project, "editor").await;
+            let editor = member(&app, &project, "editor").await;
             let lock = others.begin().await.unwrap();
             lock.projects().lock(id, UserId::parse(owner.user_id()).unwrap()).await.unwrap();
             let request = {
@@ -40,7 +40,7 @@ on_both_databases! {
                 tokio::spawn(async move { send(&editor, &method, &path, &body).await })
             };
             until_waiting(&mut observer, 1).await;
-            remove_member(&database, &project, &editor).await;
+            remove_member(&app, &project, &editor).await;
             lock.commit().await.unwrap();
             let answer = request.await.unwrap();
             assert_eq!(answer.status.as_u16(), 403, "{method} {path}: {}", answer.text);

@@ -80,7 +80,7 @@ struct World {
 
 impl World {
     /// `role` is the word of the contract; anything else makes a stranger.
-    async fn new(app: &TestApp, database: &TestDatabase, role: &str) -> Self {
+    async fn new(app: &TestApp, role: &str) -> Self {
         let owner = app.user().await;
         let (project, deleted) = (owner.project().await, owner.project().await);
         let task = owner.task(&project, json!({"title": "A task"})).await.id();
@@ -89,8 +89,8 @@ impl World {
         let actor = match role {
             "owner" => owner.clone(),
             "editor" | "viewer" => {
-                let actor = member(app, database, &project, role).await;
-                add_member(database, &deleted, &actor, role).await;
+                let actor = member(app, &project, role).await;
+                add_member(app, &deleted, &actor, role).await;
                 actor
             }
             _ => app.user().await,
@@ -127,7 +127,7 @@ on_both_databases! {
             ("stranger", None),
         ] {
             for (operation, method, template, body, least, success) in table() {
-                let world = World::new(&app, &database, role).await;
+                let world = World::new(&app, role).await;
                 let before = world.state().await;
                 let answer = send(&world.actor, &method, &world.path(template), &body).await;
                 let place = format!("{operation} {body} by {role}");
@@ -156,7 +156,7 @@ on_both_databases! {
             ("viewer", "FORBIDDEN", "FORBIDDEN"),
             ("stranger", "FORBIDDEN", "FORBIDDEN"),
         ] {
-            let world = World::new(&app, &database, role).await;
+            let world = World::new(&app, role).await;
             world.owner.patch(world.path("/v1/projects/{project}"), json!({"archived": true})).await.ok();
             let before = world.state().await;
             for (operation, method, template, body, least, _) in table() {
@@ -174,7 +174,7 @@ on_both_databases! {
 
     async fn a_member_of_one_project_is_a_stranger_in_the_next(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
-        let world = World::new(&app, &database, "editor").await;
+        let world = World::new(&app, "editor").await;
         let other = world.owner.project().await;
         let task = world.owner.task(&other, json!({"title": "x"})).await.id();
         world.actor.get(format!("/v1/projects/{other}")).await.fails(403, "FORBIDDEN");
@@ -185,7 +185,7 @@ on_both_databases! {
 
     async fn what_an_editor_makes_is_by_the_editor(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
-        let world = World::new(&app, &database, "editor").await;
+        let world = World::new(&app, "editor").await;
         let task = world.actor.task(&world.project, json!({"title": "x"})).await;
         assert_eq!(task["created_by"], world.actor.user_id());
         let changed = world.owner.patch(format!("/v1/tasks/{}", task.id()), json!({"title": "y"})).await.ok();

@@ -186,7 +186,9 @@ on_both_databases! {
                 let mut operations = vec![good.clone(), json!({"op": "create", "title": "x"})];
                 operations.insert(index, bad.clone());
                 let refused = world.send(&json!(operations)).await.fails(403, "FORBIDDEN");
-                let message = format!("operations[{index}]: You are not a member of this project.");
+                let message = format!(
+                    "operations[{index}]: You are not a member of this project; this takes the role viewer, editor or owner in it."
+                );
                 assert_eq!(refused["message"], message);
             }
         }
@@ -230,8 +232,8 @@ on_both_databases! {
         let world = World::new(&app).await;
         let project = &world.project;
         let path = format!("/v1/projects/{project}/tasks/batch");
-        let viewer = member(&app, &database, project, "viewer").await;
-        let editor = member(&app, &database, project, "editor").await;
+        let viewer = member(&app, project, "viewer").await;
+        let editor = member(&app, project, "editor").await;
         let update = json!({"op": "update", "task_id": world.task["id"]});
         let bodies = [
             json!({"operations": [{"op": "create", "title": "x"}]}),

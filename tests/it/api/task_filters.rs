@@ -26,7 +26,7 @@ impl World {
         let app = TestApp::new(database, Options::default()).await;
         let owner = app.user().await;
         let project = owner.project().await;
-        let editor = member(&app, database, &project, "editor").await;
+        let editor = member(&app, &project, "editor").await;
         let mut paths = Vec::new();
         for (number, (status, priority, due_day, labels)) in [
             ("todo", "none", 0, vec![]),
@@ -190,7 +190,7 @@ on_both_databases! {
         let app = TestApp::new(&database, Options::default()).await;
         let (owner, stranger) = (app.user().await, app.user().await);
         let (project, other) = (owner.project().await, owner.project().await);
-        let elsewhere = member(&app, &database, &other, "viewer").await;
+        let elsewhere = member(&app, &other, "viewer").await;
         let list = format!("/v1/projects/{project}/tasks");
         for id in [stranger.user_id(), NOBODY, &project] {
             for list in [&list, "/v1/tasks"] {

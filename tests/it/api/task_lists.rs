@@ -164,7 +164,7 @@ on_both_databases! {
         let app = TestApp::new(&database, Options::default()).await;
         let (ada, ben, eve) = (app.user().await, app.user().await, app.user().await);
         let (of_ada, shared, of_ben) = (ada.project().await, ada.project().await, ben.project().await);
-        add_member(&database, &shared, &ben, "viewer").await;
+        add_member(&app, &shared, &ben, "viewer").await;
         let one = ada.task(&of_ada, json!({"title": "1"})).await["id"].clone();
         let two = ada.task(&shared, json!({"title": "2"})).await["id"].clone();
         let three = ben.task(&of_ben, json!({"title": "3"})).await["id"].clone();

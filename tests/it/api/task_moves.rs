@@ -144,10 +144,10 @@ on_both_databases! {
         let owner = app.user().await;
         let (source, target) = (owner.project().await, owner.project().await);
         let (here, both) = (
-            member(&app, &database, &source, "editor").await,
-            member(&app, &database, &source, "viewer").await,
+            member(&app, &source, "editor").await,
+            member(&app, &source, "viewer").await,
         );
-        add_member(&database, &target, &both, "viewer").await;
+        add_member(&app, &target, &both, "viewer").await;
         let neighbour = owner.task(&source, json!({"title": "x"})).await;
         let cases = [
             (json!(here.user_id()), Value::Null),

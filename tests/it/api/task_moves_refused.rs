@@ -134,7 +134,8 @@ on_both_databases! {
             json!({"project_id": world.other, "after_id": world.of_stranger["id"]}),
         ] {
             let refused = relocate(&world.owner, &world.task, &to).await.fails(403, "FORBIDDEN");
-            assert_eq!(refused["message"], "You are not a member of this project.", "{to}");
+            let message = refused["message"].as_str().unwrap();
+            assert!(message.starts_with("You are not a member of this project; this takes the role "), "{to}: {message}");
         }
         for to in [json!({}), json!({"project_id": world.foreign}), json!({"project_id": NOBODY})] {
             relocate(&world.stranger, &world.task, &to).await.fails(403, "FORBIDDEN");
@@ -177,9 +178,9 @@ on_both_databases! {
             ("", "editor", false, false),
             ("editor", "editor", true, true),
         ] {
-            let user = if here.is_empty() { app.user().await } else { member(&app, &database, &source, here).await };
+            let user = if here.is_empty() { app.user().await } else { member(&app, &source, here).await };
             if !away.is_empty() {
-                add_member(&database, &target, &user, away).await;
+                add_member(&app, &target, &user, away).await;
             }
             let before = everything(&owner).await;
             let within = [json!({"after_id": first["id"]}), json!({"before_id": first["id"]})];
@@ -208,8 +209,8 @@ on_both_databases! {
         let new = || json!({"title": "x"});
         let (task, shut) = (owner.task(&open, new()).await, owner.task(&archived, new()).await);
         let last = owner.task(&archived, new()).await;
-        let viewer = member(&app, &database, &archived, "viewer").await;
-        add_member(&database, &open, &viewer, "editor").await;
+        let viewer = member(&app, &archived, "viewer").await;
+        add_member(&app, &open, &viewer, "editor").await;
         owner.patch(format!("/v1/projects/{archived}"), json!({"archived": true})).await.ok();
         let before = everything(&owner).await;
         for (task, to) in [

@@ -167,8 +167,8 @@ on_both_databases! {
         let app = TestApp::new(&database, Options::default()).await;
         let (owner, stranger) = (app.user().await, app.user().await);
         let (project, other) = (owner.project().await, owner.project().await);
-        let viewer = member(&app, &database, &project, "viewer").await;
-        let elsewhere = member(&app, &database, &other, "editor").await;
+        let viewer = member(&app, &project, "viewer").await;
+        let elsewhere = member(&app, &other, "editor").await;
         let task = owner.task(&project, json!({"title": "x", "assignee_id": viewer.user_id()})).await;
         assert_eq!(task["assignee_id"], viewer.user_id());
         let path = format!("/v1/tasks/{}", task.id());
@@ -186,11 +186,11 @@ on_both_databases! {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         let project = owner.project().await;
-        let editor = member(&app, &database, &project, "editor").await;
+        let editor = member(&app, &project, "editor").await;
         let task = owner.task(&project, json!({"title": "x", "assignee_id": editor.user_id()})).await;
         let path = format!("/v1/tasks/{}", task.id());
         owner.delete(&path).await.no_content();
-        remove_member(&database, &project, &editor).await;
+        remove_member(&app, &project, &editor).await;
         let restored = owner.post_empty(format!("{path}/restore")).await.ok();
         assert_eq!(restored["assignee_id"], Value::Null);
         editor.get(&path).await.fails(403, "FORBIDDEN");

@@ -367,6 +367,70 @@ async fn life_of_an_account(record: &mut Record) {
     record.send(&nobody, "POST /v1/auth/login", login).await;
 }
 
+/// People come into a project, talk, and go.
+async fn collaboration(record: &mut Record) {
+    let nobody = record.app.anonymous();
+    let mut people = Vec::new();
+    for name in ["Fay", "Gus"] {
+        let email = format!("{}@example.com", name.to_lowercase());
+        let new = json!({"email": email, "name": name, "password": "correct horse"});
+        let session = record.send(&nobody, "POST /v1/auth/register", new).await;
+        people.push((record.app.with_token(token(&session)), session["user"].id()));
+    }
+    let [(fay, fay_id), (gus, gus_id)] = <[_; 2]>::try_from(people).unwrap_or_else(|_| unreachable!());
+    let project = record.send(&fay, "POST /v1/projects", json!({"name": "Boat"})).await.id();
+    let invite = format!("POST /v1/projects/{project}/invitations");
+    let gus_invited = json!({"email": "Gus@example.com", "role": "editor"});
+    let first = record.send(&fay, &invite, gus_invited.clone()).await.id();
+    record.send(&fay, &invite, gus_invited.clone()).await;
+    let revoke = format!("DELETE /v1/projects/{project}/invitations/{first}");
+    record.send(&fay, &revoke, Value::Null).await;
+    record.send(&fay, &revoke, Value::Null).await;
+    let second = record.send(&fay, &invite, gus_invited.clone()).await.id();
+    record.send(&gus, &format!("POST /v1/invitations/{second}/accept"), Value::Null).await;
+    let proof = async || {
+        record.app.work().await;
+        let mails = record.app.mails_to("gus@example.com");
+        let mail = mails.iter().find(|mail| mail.subject == "Confirm your e-mail address").unwrap();
+        json!({"token": mail.token()})
+    };
+    let proof = proof().await;
+    record.send(&nobody, "POST /v1/auth/verify-email", proof).await;
+    record.send(&gus, "GET /v1/invitations?status=pending", Value::Null).await;
+    record.send(&fay, &format!("POST /v1/invitations/{second}/accept"), Value::Null).await;
+    record.send(&gus, &format!("POST /v1/invitations/{second}/accept"), Value::Null).await;
+    record.send(&gus, &format!("POST /v1/invitations/{second}/decline"), Value::Null).await;
+    record.send(&fay, &invite, gus_invited).await;
+    let boat = record.send(&fay, "POST /v1/projects", json!({"name": "Sail"})).await.id();
+    let other = json!({"email": "gus@example.com", "role": "viewer"});
+    let third = record.send(&fay, &format!("POST /v1/projects/{boat}/invitations"), other).await.id();
+    record.send(&gus, &format!("POST /v1/invitations/{third}/decline"), Value::Null).await;
+    record.send(&fay, &format!("GET /v1/projects/{project}/invitations"), Value::Null).await;
+    record.send(&gus, &format!("GET /v1/projects/{project}/members?sort=name"), Value::Null).await;
+
+    let task = json!({"title": "Hoist", "assignee_id": gus_id});
+    let task = record.send(&fay, &format!("POST /v1/projects/{project}/tasks"), task).await.id();
+    let comments = format!("/v1/tasks/{task}/comments");
+    let comment = record.send(&fay, &format!("POST {comments}"), json!({"body": "When?"})).await.id();
+    record.send(&gus, &format!("POST {comments}"), json!({"body": " "})).await;
+    record.send(&gus, &format!("GET {comments}"), Value::Null).await;
+    let comment = format!("/v1/comments/{comment}");
+    record.send(&gus, &format!("GET {comment}"), Value::Null).await;
+    record.send(&gus, &format!("PATCH {comment}"), json!({"body": "Now."})).await;
+    record.send(&fay, &format!("PATCH {comment}"), json!({"body": "Now?"})).await;
+    record.send(&fay, &format!("DELETE {comment}"), Value::Null).await;
+    record.send(&fay, &format!("GET {comment}"), Value::Null).await;
+
+    let members = format!("/v1/projects/{project}/members");
+    record.send(&gus, &format!("PATCH {members}/{gus_id}"), json!({"role": "owner"})).await;
+    record.send(&fay, &format!("DELETE {members}/{fay_id}"), Value::Null).await;
+    record.send(&fay, &format!("PATCH {members}/{gus_id}"), json!({"role": "owner"})).await;
+    record.send(&gus, &format!("GET /v1/projects/{project}"), Value::Null).await;
+    record.send(&gus, &format!("PATCH {members}/{fay_id}"), json!({"role": "viewer"})).await;
+    record.send(&fay, &format!("DELETE {members}/{fay_id}"), Value::Null).await;
+    record.send(&fay, &format!("GET {members}"), Value::Null).await;
+}
+
 on_both_databases! {
     async fn v1_answers_stay_byte_compatible(database: TestDatabase) {
         let mut record = Record::new(TestApp::new(&database, Options::default()).await);
@@ -381,6 +445,7 @@ on_both_databases! {
         let app = TestApp::new(&database, Options { variables: vec![("REQUIRE_EMAIL_VERIFICATION", "true")], ..Options::default() });
         record.app = app.await;
         life_of_an_account(&mut record).await;
+        collaboration(&mut record).await;
 
         for (id, method, path, _) in operations().filter(|(_, _, path, _)| path.starts_with("/v1/")) {
             assert!(record.succeeded.contains(&address(method.as_str(), &path)), "{id} is not in the snapshot");

@@ -8,7 +8,7 @@ use poem::http::Method;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
-use super::memberships::add_member;
+use super::memberships::{add_member, member};
 use crate::support::client::{Call, Ids as _};
 use crate::support::document::{DOCUMENT, operations};
 use crate::support::{Answer, Client, TestApp, TestDatabase};
@@ -52,6 +52,9 @@ pub(super) struct World {
     pub(super) task: String,
     pub(super) trashed: String,
     pub(super) token: String,
+    /// Somebody in the project.
+    pub(super) member: String,
+    pub(super) comment: String,
 }
 
 impl World {
@@ -64,14 +67,16 @@ impl World {
         owner.delete(format!("/v1/projects/{deleted}")).await.no_content();
         let token = json!({"name": "A program", "scopes": ["read"]});
         let token = owner.post("/v1/me/api-tokens", token).await.created().id();
-        Self { owner, project, other, deleted, task, trashed, token }
+        let comment = owner.post(format!("/v1/tasks/{task}/comments"), json!({"body": "Why?"})).await.created().id();
+        let member = member(app, &project, "viewer").await.user_id().to_owned();
+        Self { owner, project, other, deleted, task, trashed, token, member, comment }
     }
 
     /// Somebody with this role in every project that is there.
-    pub(super) async fn member(&self, app: &TestApp, database: &TestDatabase, role: &str) -> Client {
+    pub(super) async fn member(&self, app: &TestApp, role: &str) -> Client {
         let member = app.user().await;
         for project in [&self.project, &self.other, &self.deleted] {
-            add_member(database, project, &member, role).await;
+            add_member(app, project, &member, role).await;
         }
         member
     }
@@ -84,6 +89,8 @@ impl World {
             .replace("{project_id}", project)
             .replace("{task_id}", task)
             .replace("{token_id}", &self.token)
+            .replace("{comment_id}", &self.comment)
+            .replace("{user_id}", &self.member)
     }
 
     /// Null where there is none.
@@ -91,6 +98,9 @@ impl World {
         match operation.id.as_str() {
             "updateMe" | "createProject" | "updateProject" => json!({"name": "Harbour"}),
             "createTask" | "updateTask" => json!({"title": "Lighthouse"}),
+            "createComment" | "updateComment" => json!({"body": "Because."}),
+            "updateMember" => json!({"role": "editor"}),
+            "createInvitation" => json!({"email": "grace@example.com", "role": "viewer"}),
             "createApiToken" => json!({"name": "Harbour", "scopes": ["write"]}),
             "moveTask" => json!({"project_id": self.other}),
             "batchTasks" => json!({"operations": [
@@ -129,6 +139,15 @@ impl World {
             "/v1/me/api-tokens",
         ] {
             state.push(self.owner.get(path).await.ok());
+        }
+        // What is deleted, or has another owner now, is not there to be read.
+        for path in [
+            format!("/v1/projects/{}/members", self.project),
+            format!("/v1/projects/{}/invitations", self.project),
+            format!("/v1/tasks/{}/comments", self.task),
+        ] {
+            let answer = self.owner.get(path).await;
+            state.push(if answer.status.is_success() { answer.body } else { Value::Null });
         }
         state
     }

@@ -13,7 +13,7 @@ use poem::Body;
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::api::memberships::{purge_project, remove_member};
+use crate::api::memberships::{member, purge_project, remove_member};
 use crate::on_both_databases;
 use crate::support::client::{Call, Ids as _};
 use crate::support::document::{needs_token, operations, statuses};
@@ -26,6 +26,11 @@ struct World {
     app: TestApp,
     owner: Client,
     stranger: Client,
+    /// Who is invited into the project, and has proved the address.
+    guest: Client,
+    invitation: String,
+    member: String,
+    comment: String,
     project: String,
     archived: String,
     task: String,
@@ -53,6 +58,11 @@ impl World {
         let trashed_task = owner.task(&project, json!({"title": "A task"})).await.id();
         owner.delete(format!("/v1/tasks/{trashed_task}")).await.no_content();
         owner.patch(format!("/v1/projects/{archived}"), json!({"archived": true})).await.ok();
+        let comment = owner.post(format!("/v1/tasks/{task}/comments"), json!({"body": "Why?"})).await.created().id();
+        let member = member(&app, &project, "viewer").await.user_id().to_owned();
+        let guest = app.user().await;
+        let invitation = json!({"email": guest.email(), "role": "editor"});
+        let invitation = owner.post(format!("/v1/projects/{project}/invitations"), invitation).await.created().id();
         let login = json!({"email": owner.email(), "password": "correct horse"});
         let session = app.anonymous().post("/v1/auth/login", login).await.ok();
         let refresh_token = session["refresh_token"].as_str().unwrap().to_owned();
@@ -64,11 +74,15 @@ impl World {
         };
         let (reading, writing) = (token("read").await, token("write").await);
         let secret = |token: &Value| token["token"].as_str().unwrap().to_owned();
-        let user = UserId::parse(owner.user_id()).unwrap();
-        let issue = async |purpose| app.services.recovery.issue(user, purpose).await.unwrap().unwrap().1;
+        let issue = async |user: &Client, purpose| {
+            let user = UserId::parse(user.user_id()).unwrap();
+            app.services.recovery.issue(user, purpose).await.unwrap().unwrap().1
+        };
+        let proof = json!({"token": issue(&guest, MailPurpose::Verification).await});
+        guest.post("/v1/auth/verify-email", proof).await.no_content();
         Self {
-            verification_token: issue(MailPurpose::Verification).await,
-            reset_token: issue(MailPurpose::Reset).await,
+            verification_token: issue(&owner, MailPurpose::Verification).await,
+            reset_token: issue(&owner, MailPurpose::Reset).await,
             reading_token: secret(&reading),
             writing_token: secret(&writing),
             reading_token_id: reading.id(),
@@ -76,6 +90,10 @@ impl World {
             app,
             owner,
             stranger,
+            guest,
+            invitation,
+            member,
+            comment,
             project,
             archived,
             task,
@@ -94,6 +112,9 @@ impl World {
             .replace("{task_id}", task)
             .replace("{session_id}", &self.second_session)
             .replace("{token_id}", &self.reading_token_id)
+            .replace("{user_id}", &self.member)
+            .replace("{invitation_id}", &self.invitation)
+            .replace("{comment_id}", &self.comment)
     }
 
     fn body(&self, operation: &str) -> Option<Value> {
@@ -110,17 +131,23 @@ impl World {
             "createApiToken" => json!({"name": "Another", "scopes": ["read"]}),
             "updateMe" | "createProject" | "updateProject" => json!({"name": "Another"}),
             "createTask" | "updateTask" => json!({"title": "Another"}),
+            "createComment" | "updateComment" => json!({"body": "Because."}),
+            "updateMember" => json!({"role": "editor"}),
+            "createInvitation" => json!({"email": "another@example.com", "role": "viewer"}),
             "moveTask" => json!({}),
             "batchTasks" => json!({"operations": [{"op": "create", "title": "Another"}]}),
             _ => return None,
         })
     }
 
-    /// Who calls the operation as it should be: the owner, or nobody where no token is needed.
+    /// Who calls the operation as it should be: the owner, who is invited, or nobody where no token is needed.
     fn client_for(&self, app: &TestApp, operation: &str) -> Client {
         match operation {
             "register" | "login" | "refreshSession" | "verifyEmail" | "forgotPassword" | "resetPassword" => {
                 app.anonymous()
+            }
+            "listMyInvitations" | "acceptInvitation" | "declineInvitation" => {
+                Client::new(app.clone(), self.guest.token.clone())
             }
             _ => Client::new(app.clone(), self.owner.token.clone()),
         }
@@ -161,8 +188,14 @@ async fn provoke(world: &World, operation: &str, method: &Method, template: &str
             body["token"] = json!("mt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
             good().json(&body)
         }
+        (409, "acceptInvitation" | "declineInvitation" | "revokeInvitation") => {
+            good().send().await;
+            good()
+        }
         (409, _)
-            if ["/v1/projects", "/v1/tasks", "/v1/me/api-tokens"].iter().any(|path| template.starts_with(path)) =>
+            if ["/v1/projects", "/v1/tasks", "/v1/comments", "/v1/me/api-tokens"]
+                .iter()
+                .any(|path| template.starts_with(path)) =>
         {
             return Some(while_it_runs(world, operation, method, template).await);
         }
@@ -183,7 +216,10 @@ async fn provoke(world: &World, operation: &str, method: &Method, template: &str
                 .replace("{project_id}", nobody)
                 .replace("{task_id}", nobody)
                 .replace("{session_id}", nobody)
-                .replace("{token_id}", nobody);
+                .replace("{token_id}", nobody)
+                .replace("{user_id}", nobody)
+                .replace("{invitation_id}", nobody)
+                .replace("{comment_id}", nobody);
             world.by(&world.owner, operation, method, path)
         }
         (406, _) => good().header("accept", "text/html"),
@@ -217,7 +253,7 @@ async fn replayed_too_late(world: &World, status: u16) -> Answer {
     let key = format!("for-{status}");
     let request = || world.owner.call(Method::POST, "/v1/projects").json(&body).header(KEY, &key);
     let project = request().send().await.created().id();
-    remove_member(&world.database, &project, &world.owner).await;
+    remove_member(&world.app, &project, &world.owner).await;
     if status == 404 {
         purge_project(&world.database, &project).await;
     }

@@ -78,7 +78,7 @@ on_both_databases! {
         let clock = on_the_hour();
         // The clock of the jobs stands, so the ticks of the real one promise nothing new.
         let mut first = schedule(&store, &clock).start().await.unwrap();
-        let all = ["plan_digests", "prune", "purge_deleted"];
+        let all = ["expire_invitations", "plan_digests", "prune", "purge_deleted"];
         assert_eq!(kinds(&store).await, all);
         let mut second = schedule(&other, &clock).start().await.unwrap();
         assert_eq!(kinds(&store).await, all);

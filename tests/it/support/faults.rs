@@ -4,19 +4,23 @@ use std::future::pending;
 
 use async_trait::async_trait;
 use pocket_tasks::contract::api_token::{ApiToken, ApiTokenSort};
+use pocket_tasks::contract::comment::{Comment, CommentSort};
+use pocket_tasks::contract::invitation::{Invitation, InvitationSort, InvitationStatus};
 use pocket_tasks::contract::list::{Direction, Page, Paging, Sort};
+use pocket_tasks::contract::member::{Member, MemberSort};
 use pocket_tasks::contract::project::{Project, ProjectSort, Role};
 use pocket_tasks::contract::session::{SessionInfo, SessionSort};
 use pocket_tasks::contract::task::{Task, TaskSort};
 use pocket_tasks::contract::text::OrderKey;
 use pocket_tasks::contract::user::User;
-use pocket_tasks::contract::{ApiTokenId, ProjectId, SessionId, TaskId, Timestamp, UserId};
+use pocket_tasks::contract::{ApiTokenId, CommentId, InvitationId, ProjectId, SessionId, TaskId, Timestamp, UserId};
 use pocket_tasks::repositories::{
-    ApiTokenRecord, ApiTokenRepository, Claim, Credentials, IdempotencyRepository, Job, JobRecord, JobRepository,
-    KeyedRequest, Lane, Lease, LeasedJob, Litter, LockedProject, MailPurpose, MailTokenRepository, NewRefreshToken,
-    NewSession, ProjectFilter, ProjectRepository, ProjectTasks, QueueRepository, RefreshTokenRecord, Repositories,
-    SessionRecord, SessionRepository, Store, StoreError, StoredAnswer, Stretch, TaskFilter, TaskInProject,
-    TaskRepository, Transaction, UpkeepRepository, UserRepository, VisibleTasks, Walk,
+    ApiTokenRecord, ApiTokenRepository, Claim, CommentOnTask, CommentRepository, Credentials, IdempotencyRepository,
+    InvitationRepository, Invited, Job, JobRecord, JobRepository, KeyedRequest, Lane, Lease, LeasedJob, Litter,
+    LockedProject, MailPurpose, MailTokenRepository, MemberRepository, NewRefreshToken, NewSession, ProjectFilter,
+    ProjectRepository, ProjectTasks, QueueRepository, RefreshTokenRecord, Repositories, SessionRecord,
+    SessionRepository, Store, StoreError, StoredAnswer, Stretch, TaskFilter, TaskInProject, TaskRepository,
+    Transaction, UpkeepRepository, UserRepository, VisibleTasks, Walk,
 };
 use uuid::Uuid;
 
@@ -85,7 +89,19 @@ impl Repositories for FaultyStore {
         self
     }
 
+    fn members(&self) -> &dyn MemberRepository {
+        self
+    }
+
+    fn invitations(&self) -> &dyn InvitationRepository {
+        self
+    }
+
     fn tasks(&self) -> &dyn TaskRepository {
+        self
+    }
+
+    fn comments(&self) -> &dyn CommentRepository {
         self
     }
 
@@ -162,6 +178,30 @@ faulty! {
         fn recalculate_completion(ProjectId) -> ();
         fn find_role(ProjectId, UserId) -> Option<Role>;
     }
+    MemberRepository {
+        fn list(ProjectId, Option<Role>, Sort<MemberSort>, Paging) -> Page<Member>;
+        fn find(ProjectId, UserId) -> Option<Member>;
+        fn has_email(ProjectId, &str) -> bool;
+        fn count(ProjectId) -> u64;
+        fn add(ProjectId, UserId, Role, Timestamp) -> bool;
+        fn set_role(ProjectId, UserId, Role) -> ();
+        fn remove(ProjectId, UserId) -> ();
+    }
+    InvitationRepository {
+        fn find(InvitationId, Timestamp) -> Option<Invitation>;
+        fn list(Invited<'_>, Option<InvitationStatus>, Timestamp, Sort<InvitationSort>, Paging) -> Page<Invitation>;
+        fn count_pending(ProjectId, Timestamp) -> u64;
+        fn add(&Invitation) -> bool;
+        fn settle(InvitationId, InvitationStatus, Timestamp) -> bool;
+        fn expire(Timestamp, u64) -> u64;
+    }
+    CommentRepository {
+        fn find(CommentId, UserId) -> Option<CommentOnTask>;
+        fn list(TaskId, Sort<CommentSort>, Paging) -> Page<Comment>;
+        fn add(&Comment) -> ();
+        fn update(&Comment) -> ();
+        fn remove(CommentId) -> ();
+    }
     TaskRepository {
         fn find(TaskId, UserId) -> Option<TaskInProject>;
         fn lock(TaskId, UserId) -> Option<TaskInProject>;
@@ -174,6 +214,7 @@ faulty! {
         fn add(&[Task]) -> ();
         fn update(&Task) -> ();
         fn reposition(TaskId, &str) -> ();
+        fn unassign(ProjectId, UserId, Timestamp) -> ();
     }
     MailTokenRepository {
         fn add(&[u8; 32], UserId, MailPurpose, Timestamp) -> ();

@@ -1,0 +1,98 @@
+//! What people say about tasks.
+
+use poem_openapi::OpenApi;
+use poem_openapi::param::Path;
+
+use super::payload::{
+    Body, Changing, Done, Failure, Found, Fresh, IfMatch, IfNoneMatch, Keyed, Made, Matching, Patch, Query, Reaching,
+    SignedIn, Tagged,
+};
+use super::{Rules, Tag};
+use crate::contract::comment::{Comment, CommentQuery, NewComment, UpdateComment};
+use crate::contract::list::{CommentList, ListOf as _};
+use crate::contract::resource::StaleComment;
+use crate::contract::{CommentId, TaskId};
+use crate::services::{Answer, Write};
+
+pub(in crate::api) struct CommentsApi;
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Comments")]
+impl CommentsApi {
+    /// List the comments on a task
+    ///
+    /// Lists what was said about a task. Every member of its project may read it.
+    #[oai(path = "/tasks/:task_id/comments", method = "get", operation_id = "listComments")]
+    async fn list(
+        &self,
+        caller: SignedIn,
+        rules: Rules<'_>,
+        task_id: Path<TaskId>,
+        query: Query<CommentQuery>,
+    ) -> Result<Found<CommentList>, Failure<Reaching>> {
+        let page = rules.comments.list(caller.0, task_id.0, &query.0).await?;
+        Ok(Found(CommentList::new(page, query.0.paging)))
+    }
+
+    /// Comment on a task
+    ///
+    /// Says something about a task. Editors and the owner may, unless the project is archived.
+    #[oai(path = "/tasks/:task_id/comments", method = "post", operation_id = "createComment")]
+    async fn create(
+        &self,
+        #[oai(name = "Idempotency-Key")] write: Keyed,
+        rules: Rules<'_>,
+        task_id: Path<TaskId>,
+        body: Body<NewComment>,
+    ) -> Result<Made<Comment>, Failure<Changing>> {
+        Ok(Made(rules.comments.create(&write.0, task_id.0, body.0).await?))
+    }
+
+    /// Get a comment
+    ///
+    /// Gives a comment on a task of a project of which the caller is a member.
+    #[oai(path = "/comments/:comment_id", method = "get", operation_id = "getComment")]
+    async fn get(
+        &self,
+        caller: SignedIn,
+        rules: Rules<'_>,
+        #[oai(name = "If-None-Match")] known: IfNoneMatch,
+        comment_id: Path<CommentId>,
+    ) -> Result<Fresh<Comment>, Failure<Reaching>> {
+        let comment = rules.comments.get(caller.0, comment_id.0).await?;
+        Ok(Fresh { answer: Answer::found(&comment), known: known.0 })
+    }
+
+    /// Update a comment
+    ///
+    /// Changes what a comment says. Members may change their own comments and the owner of the project any, unless the
+    /// project is archived.
+    #[oai(path = "/comments/:comment_id", method = "patch", operation_id = "updateComment")]
+    async fn update(
+        &self,
+        #[oai(name = "Idempotency-Key")] write: Keyed,
+        rules: Rules<'_>,
+        #[oai(name = "If-Match")] expected: IfMatch,
+        comment_id: Path<CommentId>,
+        body: Patch<UpdateComment>,
+    ) -> Result<Tagged<Comment>, Failure<Matching<Changing, StaleComment>>> {
+        let write = Write { expected: expected.0, ..write.0 };
+        Ok(Tagged(rules.comments.update(&write, comment_id.0, body.0).await?))
+    }
+
+    /// Delete a comment
+    ///
+    /// Removes a comment for good; there is no trash for comments. Members may delete their own comments and the owner
+    /// of the project any, unless the project is archived.
+    #[oai(path = "/comments/:comment_id", method = "delete", operation_id = "deleteComment")]
+    async fn delete(
+        &self,
+        #[oai(name = "Idempotency-Key")] write: Keyed,
+        rules: Rules<'_>,
+        #[oai(name = "If-Match")] expected: IfMatch,
+        comment_id: Path<CommentId>,
+    ) -> Result<Done, Failure<Matching<Changing, StaleComment>>> {
+        let write = Write { expected: expected.0, ..write.0 };
+        rules.comments.delete(&write, comment_id.0).await?;
+        Ok(Done)
+    }
+}

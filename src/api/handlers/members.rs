@@ -1,0 +1,116 @@
+//! The people in projects, and those who are invited into them.
+
+use poem_openapi::OpenApi;
+use poem_openapi::param::Path;
+
+use super::payload::{
+    Body, Done, Failure, Found, HandingOver, Inviting, Issued, Keyed, Patch, Performed, Query, Reaching, Revoking,
+    SignedIn,
+};
+use super::{Rules, Tag};
+use crate::contract::invitation::{Invitation, InvitationQuery, NewInvitation};
+use crate::contract::list::{InvitationList, ListOf as _, MemberList};
+use crate::contract::member::{Member, MemberQuery, UpdateMember};
+use crate::contract::{InvitationId, ProjectId, UserId};
+
+pub(in crate::api) struct MembersApi;
+
+#[OpenApi(prefix_path = "/v1/projects", tag = "Tag::Members")]
+impl MembersApi {
+    /// List members
+    ///
+    /// Lists the members of a project, its owner among them. Every member may read it. Somebody whose account is in the
+    /// trash is left out until it comes back.
+    #[oai(path = "/:project_id/members", method = "get", operation_id = "listMembers")]
+    async fn list(
+        &self,
+        caller: SignedIn,
+        rules: Rules<'_>,
+        project_id: Path<ProjectId>,
+        query: Query<MemberQuery>,
+    ) -> Result<Found<MemberList>, Failure<Reaching>> {
+        let page = rules.members.list(caller.0, project_id.0, &query.0).await?;
+        Ok(Found(MemberList::new(page, query.0.paging)))
+    }
+
+    /// Change the role of a member
+    ///
+    /// Gives a member another role; only the owner may. `owner` hands the project over: that member owns it from then on,
+    /// and who owned it becomes an editor, both at once. A project must have an owner, so the owner's own role is only
+    /// changed in this way (409 `OWNER_REQUIRED` otherwise).
+    #[oai(path = "/:project_id/members/:user_id", method = "patch", operation_id = "updateMember")]
+    async fn update(
+        &self,
+        #[oai(name = "Idempotency-Key")] write: Keyed,
+        rules: Rules<'_>,
+        project_id: Path<ProjectId>,
+        user_id: Path<UserId>,
+        body: Patch<UpdateMember>,
+    ) -> Result<Performed<Member>, Failure<HandingOver>> {
+        Ok(Performed(rules.members.update(&write.0, project_id.0, user_id.0, body.0).await?))
+    }
+
+    /// Remove a member, or leave
+    ///
+    /// Takes a member out of a project at once; tasks there that were assigned to the member have no assignee then. The
+    /// owner may remove everybody else. All others may remove themselves, which is to leave, also from a project that is
+    /// archived. The owner cannot leave without handing the project over first (409 `OWNER_REQUIRED`).
+    #[oai(path = "/:project_id/members/:user_id", method = "delete", operation_id = "removeMember")]
+    async fn remove(
+        &self,
+        #[oai(name = "Idempotency-Key")] write: Keyed,
+        rules: Rules<'_>,
+        project_id: Path<ProjectId>,
+        user_id: Path<UserId>,
+    ) -> Result<Done, Failure<HandingOver>> {
+        rules.members.remove(&write.0, project_id.0, user_id.0).await?;
+        Ok(Done)
+    }
+
+    /// List the invitations into a project
+    ///
+    /// Lists everybody who was invited, and what became of it. Only the owner may.
+    #[oai(path = "/:project_id/invitations", method = "get", operation_id = "listInvitations")]
+    async fn list_invitations(
+        &self,
+        caller: SignedIn,
+        rules: Rules<'_>,
+        project_id: Path<ProjectId>,
+        query: Query<InvitationQuery>,
+    ) -> Result<Found<InvitationList>, Failure<Reaching>> {
+        let page = rules.invitations.list(caller.0, project_id.0, &query.0).await?;
+        Ok(Found(InvitationList::new(page, query.0.paging)))
+    }
+
+    /// Invite somebody
+    ///
+    /// Invites an address into a project, be there an account with it or not, and mails the invitation to it. It is good
+    /// for 7 days, and answered by the user who has that address. Only the owner may. A project may have 500 members and
+    /// pending invitations together.
+    #[oai(path = "/:project_id/invitations", method = "post", operation_id = "createInvitation")]
+    async fn invite(
+        &self,
+        #[oai(name = "Idempotency-Key")] write: Keyed,
+        rules: Rules<'_>,
+        project_id: Path<ProjectId>,
+        body: Body<NewInvitation>,
+    ) -> Result<Issued<Invitation>, Failure<Inviting>> {
+        Ok(Issued(rules.invitations.create(&write.0, project_id.0, body.0).await?))
+    }
+
+    /// Revoke an invitation
+    ///
+    /// Takes back an invitation that is pending: it cannot be accepted any more, and is listed as `revoked`. Only the
+    /// owner may.
+    #[oai(path = "/:project_id/invitations/:invitation_id", method = "delete", operation_id = "revokeInvitation")]
+    async fn revoke(
+        &self,
+        caller: SignedIn,
+        rules: Rules<'_>,
+        project_id: Path<ProjectId>,
+        invitation_id: Path<InvitationId>,
+    ) -> Result<Done, Failure<Revoking>> {
+        rules.invitations.revoke(caller.0, project_id.0, invitation_id.0).await?;
+        Ok(Done)
+    }
+}

@@ -1,0 +1,81 @@
+"use strict";
+
+const form = document.querySelector("form");
+const buttons = form.querySelectorAll("button");
+const outcome = document.querySelector("#outcome");
+const id = new URLSearchParams(location.search).get("id");
+const { email, password, show, name } = form.elements;
+const isNew = form.elements.new;
+
+// Until this page is closed, so that who had to prove an address first need not make the account twice.
+let token = null;
+
+// As text, whatever it is.
+function tell(text, failed) {
+  outcome.textContent = text;
+  outcome.className = failed ? "failed" : "done";
+}
+
+async function call(operation, body) {
+  const headers = { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) };
+  const init = { method: "POST", headers, credentials: "omit", ...(body && { body: JSON.stringify(body) }) };
+  const response = await fetch(operation, init);
+  // What stands between may answer without an envelope, and some answers have no body.
+  const answer = await response.json().catch(() => null);
+  if (response.ok) return answer;
+  throw new Error(answer?.message ?? `That did not work (${response.status}). Try again later.`);
+}
+
+async function answer(verb) {
+  if (!token) {
+    const account = { email: email.value, password: password.value };
+    const session = isNew.checked
+      ? await call("v1/auth/register", { ...account, name: name.value })
+      : await call("v1/auth/login", account);
+    token = session.access_token;
+  }
+  await call(`v1/invitations/${encodeURIComponent(id)}/${verb}`);
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const verb = event.submitter?.value ?? "accept";
+  for (const button of buttons) button.disabled = true;
+  tell("", false);
+  try {
+    await answer(verb);
+    form.remove();
+    tell(verb === "accept" ? "You are a member of the project now." : "You have declined the invitation.", false);
+    outcome.focus();
+    await call("v1/auth/logout").catch(() => null);
+  } catch (error) {
+    // The wording of the browser about a network that is down helps nobody.
+    tell(error instanceof TypeError ? "The server cannot be reached. Try again later." : error.message, true);
+  } finally {
+    for (const button of buttons) button.disabled = false;
+  }
+});
+
+show.addEventListener("change", () => {
+  password.type = show.checked ? "text" : "password";
+});
+
+isNew.addEventListener("change", () => {
+  name.required = isNew.checked;
+  name.hidden = !isNew.checked;
+  name.labels[0].hidden = !isNew.checked;
+  password.autocomplete = isNew.checked ? "new-password" : "current-password";
+});
+
+// Another account than before.
+for (const field of [email, password, isNew]) {
+  field.addEventListener("input", () => {
+    token = null;
+  });
+}
+
+if (id) {
+  form.hidden = false;
+} else {
+  tell("This link is not complete: it does not say which invitation. Open it as it stands in the mail.", true);
+}

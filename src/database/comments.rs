@@ -1,0 +1,129 @@
+//! Comments on tasks.
+
+use async_trait::async_trait;
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, RelationDef,
+};
+use uuid::Uuid;
+
+use super::entities::comment::{self, ActiveModel, Column, Entity, Model};
+use super::entities::{member, project, task};
+use super::tasks::{membership, project_of_task};
+use super::{SeaRepositories, order, rows};
+use crate::contract::comment::{Comment, CommentSort};
+use crate::contract::list::{Page, Paging, Sort};
+use crate::contract::text::CommentBody;
+use crate::contract::{CommentId, ProjectId, TaskId, Timestamp, UserId};
+use crate::repositories::{CommentOnTask, CommentRepository, StoreError};
+
+#[derive(FromQueryResult)]
+struct CommentRow {
+    #[sea_orm(nested)]
+    comment: comment::Model,
+    project_id: Uuid,
+    task_deleted_at: Option<i64>,
+    project_deleted_at: Option<i64>,
+    project_archived: bool,
+    member_role: Option<String>,
+}
+
+impl CommentRow {
+    fn into_comment(self) -> Result<CommentOnTask, StoreError> {
+        Ok(CommentOnTask {
+            comment: comment(self.comment),
+            project_id: ProjectId(self.project_id),
+            role: self.member_role.as_deref().map(rows::role).transpose()?,
+            project_archived: self.project_archived,
+            in_trash: self.task_deleted_at.is_some() || self.project_deleted_at.is_some(),
+        })
+    }
+}
+
+fn comment(row: Model) -> Comment {
+    Comment {
+        id: CommentId(row.id),
+        task_id: TaskId(row.task_id),
+        author_id: row.author_id.map(UserId),
+        body: CommentBody::trusted(row.body),
+        version: row.version,
+        created_at: Timestamp(row.created_at),
+        updated_at: Timestamp(row.updated_at),
+    }
+}
+
+/// What can change about a comment.
+fn changes(comment: &Comment) -> ActiveModel {
+    ActiveModel {
+        id: NotSet,
+        task_id: NotSet,
+        author_id: NotSet,
+        created_at: NotSet,
+        body: Set(comment.body.to_string()),
+        version: Set(comment.version),
+        updated_at: Set(comment.updated_at.0),
+    }
+}
+
+/// The task of a comment.
+pub(super) fn task_of_comment() -> RelationDef {
+    Entity::belongs_to(task::Entity).from(Column::TaskId).to(task::Column::Id).into()
+}
+
+#[async_trait]
+impl<C: ConnectionTrait + Send + Sync> CommentRepository for SeaRepositories<C> {
+    async fn find(&self, id: CommentId, reader: UserId) -> Result<Option<CommentOnTask>, StoreError> {
+        let row = Entity::find_by_id(id.0)
+            .join(JoinType::InnerJoin, task_of_comment())
+            .join(JoinType::InnerJoin, project_of_task())
+            .join(JoinType::LeftJoin, membership(reader))
+            .column_as(task::Column::ProjectId, "project_id")
+            .column_as(task::Column::DeletedAt, "task_deleted_at")
+            .column_as(project::Column::DeletedAt, "project_deleted_at")
+            .column_as(project::Column::Archived, "project_archived")
+            .column_as(member::Column::Role, "member_role")
+            .into_model::<CommentRow>()
+            .one(&self.0)
+            .await?;
+        row.map(CommentRow::into_comment).transpose()
+    }
+
+    async fn list(&self, task: TaskId, sort: Sort<CommentSort>, paging: Paging) -> Result<Page<Comment>, StoreError> {
+        let matching = Entity::find().filter(Column::TaskId.eq(task.0));
+        let total = matching.clone().count(&self.0).await?;
+        let column = match sort.field {
+            CommentSort::CreatedAt => Column::CreatedAt,
+        };
+        let rows = matching
+            .order_by(column, order(sort.direction))
+            .order_by(Column::Id, order(sort.direction))
+            .offset(paging.skipped())
+            .limit(u64::from(paging.limit))
+            .all(&self.0)
+            .await?;
+        Ok(Page { items: rows.into_iter().map(comment).collect(), total })
+    }
+
+    async fn add(&self, comment: &Comment) -> Result<(), StoreError> {
+        let new = ActiveModel {
+            id: Set(comment.id.0),
+            task_id: Set(comment.task_id.0),
+            author_id: Set(comment.author_id.map(|user| user.0)),
+            created_at: Set(comment.created_at.0),
+            ..changes(comment)
+        };
+        Entity::insert(new).exec_without_returning(&self.0).await?;
+        Ok(())
+    }
+
+    async fn update(&self, comment: &Comment) -> Result<(), StoreError> {
+        Entity::update_many().set(changes(comment)).filter(Column::Id.eq(comment.id.0)).exec(&self.0).await?;
+        Ok(())
+    }
+
+    async fn remove(&self, id: CommentId) -> Result<(), StoreError> {
+        Entity::delete_by_id(id.0).exec(&self.0).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,168 @@
+//! Invitations into projects.
+
+use async_trait::async_trait;
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, LockBehavior, LockType, OnConflict};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, RelationDef, Select,
+};
+
+use super::entities::invitation::{self, Column, Entity};
+use super::entities::project;
+use super::{SeaRepositories, order, rows};
+use crate::contract::invitation::{Invitation, InvitationSort, InvitationStatus};
+use crate::contract::list::{Page, Paging, Sort};
+use crate::contract::text::{Email, ProjectName};
+use crate::contract::{InvitationId, ProjectId, Timestamp, UserId};
+use crate::repositories::{InvitationRepository, Invited, StoreError};
+
+#[derive(FromQueryResult)]
+struct InvitationRow {
+    #[sea_orm(nested)]
+    invitation: invitation::Model,
+    project_name: String,
+}
+
+impl InvitationRow {
+    fn into_invitation(self, now: Timestamp) -> Result<Invitation, StoreError> {
+        let row = self.invitation;
+        let status = match rows::invitation_status(&row.status)? {
+            InvitationStatus::Pending if row.expires_at <= now.0 => InvitationStatus::Expired,
+            status => status,
+        };
+        Ok(Invitation {
+            id: InvitationId(row.id),
+            project_id: ProjectId(row.project_id),
+            project_name: ProjectName::trusted(self.project_name),
+            email: Email::trusted(row.email),
+            role: rows::invited_role(&row.role)?,
+            status,
+            invited_by: row.invited_by.map(UserId),
+            expires_at: Timestamp(row.expires_at),
+            created_at: Timestamp(row.created_at),
+        })
+    }
+}
+
+fn project_of_invitation() -> RelationDef {
+    Entity::belongs_to(project::Entity).from(Column::ProjectId).to(project::Column::Id).into()
+}
+
+/// Unless their project is in the trash.
+fn live(invitations: Select<Entity>) -> Select<Entity> {
+    invitations.join(JoinType::InnerJoin, project_of_invitation()).filter(project::Column::DeletedAt.is_null())
+}
+
+/// That this became of it by a time.
+fn became(status: InvitationStatus, now: Timestamp) -> Condition {
+    let noted = Column::Status.eq(rows::invitation_status_word(status));
+    match status {
+        InvitationStatus::Pending => Condition::all().add(noted).add(Column::ExpiresAt.gt(now.0)),
+        InvitationStatus::Expired => Condition::any().add(noted).add(is_overdue(now)),
+        _ => Condition::all().add(noted),
+    }
+}
+
+/// That it has expired and nobody has noted it.
+fn is_overdue(now: Timestamp) -> Condition {
+    let pending = rows::invitation_status_word(InvitationStatus::Pending);
+    Condition::all().add(Column::Status.eq(pending)).add(Column::ExpiresAt.lte(now.0))
+}
+
+impl<C: ConnectionTrait> SeaRepositories<C> {
+    async fn note_status(&self, which: Condition, status: InvitationStatus) -> Result<u64, StoreError> {
+        let noted = Entity::update_many()
+            .col_expr(Column::Status, Expr::value(rows::invitation_status_word(status)))
+            .filter(which)
+            .exec(&self.0)
+            .await?;
+        Ok(noted.rows_affected)
+    }
+}
+
+#[async_trait]
+impl<C: ConnectionTrait + Send + Sync> InvitationRepository for SeaRepositories<C> {
+    async fn find(&self, id: InvitationId, now: Timestamp) -> Result<Option<Invitation>, StoreError> {
+        let found = live(Entity::find_by_id(id.0)).column_as(project::Column::Name, "project_name");
+        let row = found.into_model::<InvitationRow>().one(&self.0).await?;
+        row.map(|row| row.into_invitation(now)).transpose()
+    }
+
+    async fn list(
+        &self,
+        invited: Invited<'_>,
+        status: Option<InvitationStatus>,
+        now: Timestamp,
+        sort: Sort<InvitationSort>,
+        paging: Paging,
+    ) -> Result<Page<Invitation>, StoreError> {
+        let mut conditions = Condition::all().add(match invited {
+            Invited::Into(project) => Column::ProjectId.eq(project.0),
+            Invited::Address(email) => Column::Email.eq(email),
+        });
+        if let Some(status) = status {
+            conditions = conditions.add(became(status, now));
+        }
+        let matching = live(Entity::find()).filter(conditions);
+        let total = matching.clone().count(&self.0).await?;
+        let column = match sort.field {
+            InvitationSort::CreatedAt => Column::CreatedAt,
+        };
+        let rows = matching
+            .column_as(project::Column::Name, "project_name")
+            .order_by(column, order(sort.direction))
+            .order_by(Column::Id, order(sort.direction))
+            .offset(paging.skipped())
+            .limit(u64::from(paging.limit))
+            .into_model::<InvitationRow>()
+            .all(&self.0)
+            .await?;
+        let items = rows.into_iter().map(|row| row.into_invitation(now)).collect::<Result<_, _>>()?;
+        Ok(Page { items, total })
+    }
+
+    async fn count_pending(&self, project: ProjectId, now: Timestamp) -> Result<u64, StoreError> {
+        let pending = became(InvitationStatus::Pending, now);
+        Ok(Entity::find().filter(Column::ProjectId.eq(project.0)).filter(pending).count(&self.0).await?)
+    }
+
+    async fn add(&self, invitation: &Invitation) -> Result<bool, StoreError> {
+        let same = Condition::all()
+            .add(Column::ProjectId.eq(invitation.project_id.0))
+            .add(Column::Email.eq(&*invitation.email))
+            .add(is_overdue(invitation.created_at));
+        // One that has expired is in nobody's way, whether or not that is noted.
+        self.note_status(same, InvitationStatus::Expired).await?;
+        let new = invitation::ActiveModel {
+            id: Set(invitation.id.0),
+            project_id: Set(invitation.project_id.0),
+            email: Set(invitation.email.to_string()),
+            role: Set(rows::invited_role_word(invitation.role).to_owned()),
+            status: Set(rows::invitation_status_word(invitation.status).to_owned()),
+            invited_by: Set(invitation.invited_by.map(|user| user.0)),
+            expires_at: Set(invitation.expires_at.0),
+            created_at: Set(invitation.created_at.0),
+        };
+        let inserted = Entity::insert(new).on_conflict(OnConflict::new().do_nothing().to_owned());
+        Ok(inserted.exec_without_returning(&self.0).await? == 1)
+    }
+
+    async fn settle(&self, id: InvitationId, status: InvitationStatus, now: Timestamp) -> Result<bool, StoreError> {
+        let pending = Condition::all().add(Column::Id.eq(id.0)).add(became(InvitationStatus::Pending, now));
+        Ok(self.note_status(pending, status).await? == 1)
+    }
+
+    async fn expire(&self, now: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let mut few = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(is_overdue(now))
+            .order_by_asc(Column::ExpiresAt)
+            .limit(limit);
+        // Whoever holds one is about to answer it, or to put another in its place: that is no reason to wait.
+        QueryTrait::query(&mut few).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        let which = Condition::all().add(Column::Id.in_subquery(few.into_query()));
+        self.note_status(which, InvitationStatus::Expired).await
+    }
+}

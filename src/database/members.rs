@@ -1,0 +1,134 @@
+//! The people in projects.
+
+use async_trait::async_trait;
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter, QuerySelect,
+    RelationDef, Select,
+};
+
+use super::entities::{member, user};
+use super::{SeaRepositories, rows, text};
+use crate::contract::list::{Direction, Page, Paging, Sort};
+use crate::contract::member::{Member, MemberSort};
+use crate::contract::project::Role;
+use crate::contract::text::{Email, PersonName};
+use crate::contract::{ProjectId, Timestamp, UserId};
+use crate::repositories::{MemberRepository, StoreError};
+
+#[derive(FromQueryResult)]
+struct MemberRow {
+    #[sea_orm(nested)]
+    member: member::Model,
+    user_name: String,
+    user_email: String,
+}
+
+impl MemberRow {
+    fn into_member(self) -> Result<Member, StoreError> {
+        Ok(Member {
+            user_id: UserId(self.member.user_id),
+            name: PersonName::trusted(self.user_name),
+            email: Email::trusted(self.user_email),
+            role: rows::role(&self.member.role)?,
+            joined_at: Timestamp(self.member.joined_at),
+        })
+    }
+}
+
+fn account() -> RelationDef {
+    member::Entity::belongs_to(user::Entity).from(member::Column::UserId).to(user::Column::Id).into()
+}
+
+fn of_project(project: ProjectId) -> Select<member::Entity> {
+    member::Entity::find().filter(member::Column::ProjectId.eq(project.0))
+}
+
+/// With their names, and without those whose account is in the trash.
+fn present(members: Select<member::Entity>) -> Select<member::Entity> {
+    members
+        .join(JoinType::InnerJoin, account())
+        .filter(user::Column::DeletedAt.is_null())
+        .column_as(user::Column::Name, "user_name")
+        .column_as(user::Column::Email, "user_email")
+}
+
+fn sort_members(members: &mut [Member], sort: Sort<MemberSort>) {
+    match sort.field {
+        MemberSort::JoinedAt => members.sort_by_key(|member| (member.joined_at, member.user_id)),
+        MemberSort::Name => members.sort_by_cached_key(|member| (text::fold(&member.name), member.user_id)),
+    }
+    if sort.direction == Direction::Desc {
+        members.reverse();
+    }
+}
+
+#[async_trait]
+impl<C: ConnectionTrait + Send + Sync> MemberRepository for SeaRepositories<C> {
+    async fn list(
+        &self,
+        project: ProjectId,
+        role: Option<Role>,
+        sort: Sort<MemberSort>,
+        paging: Paging,
+    ) -> Result<Page<Member>, StoreError> {
+        let mut matching = present(of_project(project));
+        if let Some(role) = role {
+            matching = matching.filter(member::Column::Role.eq(rows::role_word(role)));
+        }
+        // All of them, who are few by the rules: so their names sort here as everything else does, beyond ASCII too.
+        let rows = matching.into_model::<MemberRow>().all(&self.0).await?;
+        let mut members = rows.into_iter().map(MemberRow::into_member).collect::<Result<Vec<_>, _>>()?;
+        sort_members(&mut members, sort);
+        let total = members.len() as u64;
+        let skipped = usize::try_from(paging.skipped()).unwrap_or(usize::MAX);
+        let limit = usize::try_from(paging.limit).unwrap_or(usize::MAX);
+        Ok(Page { items: members.into_iter().skip(skipped).take(limit).collect(), total })
+    }
+
+    async fn find(&self, project: ProjectId, user: UserId) -> Result<Option<Member>, StoreError> {
+        let row = present(member::Entity::find_by_id((project.0, user.0))).into_model::<MemberRow>().one(&self.0);
+        row.await?.map(MemberRow::into_member).transpose()
+    }
+
+    async fn has_email(&self, project: ProjectId, email: &str) -> Result<bool, StoreError> {
+        let found = of_project(project)
+            .join(JoinType::InnerJoin, account())
+            .filter(user::Column::Email.eq(email))
+            .count(&self.0)
+            .await?;
+        Ok(found > 0)
+    }
+
+    async fn count(&self, project: ProjectId) -> Result<u64, StoreError> {
+        Ok(of_project(project).count(&self.0).await?)
+    }
+
+    async fn add(&self, project: ProjectId, user: UserId, role: Role, now: Timestamp) -> Result<bool, StoreError> {
+        let new = member::ActiveModel {
+            project_id: Set(project.0),
+            user_id: Set(user.0),
+            role: Set(rows::role_word(role).to_owned()),
+            joined_at: Set(now.0),
+        };
+        let key = OnConflict::columns([member::Column::ProjectId, member::Column::UserId]).do_nothing().to_owned();
+        let inserted = member::Entity::insert(new).on_conflict(key).exec_without_returning(&self.0).await?;
+        Ok(inserted == 1)
+    }
+
+    async fn set_role(&self, project: ProjectId, user: UserId, role: Role) -> Result<(), StoreError> {
+        member::Entity::update_many()
+            .col_expr(member::Column::Role, Expr::value(rows::role_word(role)))
+            .filter(member::Column::ProjectId.eq(project.0))
+            .filter(member::Column::UserId.eq(user.0))
+            .exec(&self.0)
+            .await?;
+        Ok(())
+    }
+
+    async fn remove(&self, project: ProjectId, user: UserId) -> Result<(), StoreError> {
+        member::Entity::delete_by_id((project.0, user.0)).exec(&self.0).await?;
+        Ok(())
+    }
+}

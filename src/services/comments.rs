@@ -1,0 +1,113 @@
+//! What people say about tasks.
+
+use std::sync::Arc;
+
+use super::error::Error;
+use super::permissions::{Action, require, require_for_change};
+use super::tasks::{self, ATTEMPTS};
+use super::write::{Access, Unit, Write};
+use super::{Answer, Caller, Shared};
+use crate::contract::comment::{Comment, CommentQuery, NewComment, UpdateComment};
+use crate::contract::list::{Page, Sort};
+use crate::contract::{CommentId, TaskId};
+use crate::repositories::{CommentOnTask, StoreError};
+
+/// Comments on tasks.
+#[derive(Clone)]
+pub struct Comments(Arc<Shared>);
+
+impl Comments {
+    pub(super) const fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// The comments on a task.
+    pub async fn list(&self, caller: Caller, task: TaskId, query: &CommentQuery) -> Result<Page<Comment>, Error> {
+        let repositories = self.0.store.read();
+        let found = tasks::live(repositories.tasks().find(task, caller.user).await?)?;
+        require(found.role, Action::Read)?;
+        Ok(repositories.comments().list(task, Sort::new(query.sort, query.dir), query.paging).await?)
+    }
+
+    /// One comment.
+    pub async fn get(&self, caller: Caller, id: CommentId) -> Result<Comment, Error> {
+        let found = live(self.0.store.read().comments().find(id, caller.user).await?)?;
+        require(found.role, Action::Read)?;
+        Ok(found.comment)
+    }
+
+    /// Says something about a task.
+    pub async fn create(&self, write: &Write, task: TaskId, new: NewComment) -> Result<Answer<Comment>, Error> {
+        let (unit, found) = tasks::lock(&self.0, write, task).await?;
+        let found = tasks::live(found)?;
+        require_for_change(found.role, Action::Comment, found.project_archived)?;
+        let now = self.0.clock.now();
+        let comment = Comment {
+            id: CommentId::generate(),
+            task_id: task,
+            author_id: Some(write.caller.user),
+            body: new.body,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        unit.comments().add(&comment).await?;
+        unit.commit(Answer::created(&comment), Access::In(found.task.project_id, Action::Comment)).await
+    }
+
+    /// Changes what a comment says.
+    pub async fn update(&self, write: &Write, id: CommentId, patch: UpdateComment) -> Result<Answer<Comment>, Error> {
+        let (unit, found) = self.lock(write, id).await?;
+        let action = change_of(&found.comment, write.caller);
+        let body = patch.body.unwrap_or_else(|| found.comment.body.clone());
+        let is_changed = body != found.comment.body;
+        require_for_change(found.role, action, found.project_archived && is_changed)?;
+        write.require_expected(&found.comment)?;
+        if !is_changed {
+            return Ok(Answer::found(&found.comment));
+        }
+        let version = found.comment.version + 1;
+        let changed = Comment { body, version, updated_at: self.0.clock.now(), ..found.comment };
+        unit.comments().update(&changed).await?;
+        unit.commit(Answer::found(&changed), Access::In(found.project_id, action)).await
+    }
+
+    /// Removes a comment for good.
+    pub async fn delete(&self, write: &Write, id: CommentId) -> Result<Answer<()>, Error> {
+        let (unit, found) = self.lock(write, id).await?;
+        let action = change_of(&found.comment, write.caller);
+        require_for_change(found.role, action, found.project_archived)?;
+        write.require_expected(&found.comment)?;
+        unit.comments().remove(id).await?;
+        unit.commit(Answer::done(), Access::In(found.project_id, action)).await
+    }
+
+    /// Opens the transaction of a write and locks the project of a comment, wherever its task goes meanwhile.
+    async fn lock<'a>(&'a self, write: &'a Write, id: CommentId) -> Result<(Unit<'a>, CommentOnTask), Error> {
+        let user = write.caller.user;
+        for _ in 0..ATTEMPTS {
+            let unit = self.0.open(write).await?;
+            let seen = live(unit.comments().find(id, user).await?)?;
+            match unit.tasks().lock(seen.comment.task_id, user).await {
+                Err(StoreError::Overtaken) => {}
+                locked => {
+                    locked?;
+                    // Only what is read after the wait for the lock is as it is now.
+                    let found = live(unit.comments().find(id, user).await?)?;
+                    return Ok((unit, found));
+                }
+            }
+        }
+        Err(StoreError::Overtaken.into())
+    }
+}
+
+/// What it is for somebody to change this comment.
+fn change_of(comment: &Comment, caller: Caller) -> Action {
+    if comment.author_id == Some(caller.user) { Action::ChangeOwnComment } else { Action::ChangeOthersComment }
+}
+
+/// A comment on a task in the trash is not found.
+fn live(found: Option<CommentOnTask>) -> Result<CommentOnTask, Error> {
+    found.filter(|found| !found.in_trash).ok_or(Error::NotFound("comment"))
+}

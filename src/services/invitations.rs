@@ -1,0 +1,188 @@
+//! Invitations into projects: made by the owner, answered by who has the address.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::accounts::lower_case;
+use super::error::Error;
+use super::permissions::{
+    Action, require, require_for_change, require_invited, require_joinable, require_proved_address,
+};
+use super::projects::{find_for, lock_live};
+use super::write::{Access, Write};
+use super::{Answer, Caller, Shared};
+use crate::contract::invitation::{Invitation, InvitationQuery, InvitationStatus, NewInvitation};
+use crate::contract::list::{Page, Sort};
+use crate::contract::member::Member;
+use crate::contract::user::User;
+use crate::contract::{InvitationId, ProjectId};
+use crate::repositories::{Invited, Job, Repositories, Transaction};
+
+/// How long an invitation is good.
+const TTL: Duration = Duration::from_hours(7 * 24);
+
+/// As many members and pending invitations a project may have together.
+const MOST: u64 = 500;
+
+/// Invitations into projects.
+#[derive(Clone)]
+pub struct Invitations(Arc<Shared>);
+
+/// What the mail to who is invited says.
+#[derive(Debug)]
+pub struct InvitationLetter {
+    /// The invitation.
+    pub invitation: Invitation,
+    /// Who made it, if the account is there.
+    pub inviter: Option<User>,
+    /// Who has the address, if there is an account.
+    pub invited: Option<User>,
+}
+
+impl Invitations {
+    pub(super) const fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// The invitations into a project.
+    pub async fn list(
+        &self,
+        caller: Caller,
+        project: ProjectId,
+        query: &InvitationQuery,
+    ) -> Result<Page<Invitation>, Error> {
+        find_for(Action::ReadInvitations, self.0.store.read(), caller, project).await?;
+        self.list_of(Invited::Into(project), query).await
+    }
+
+    /// The invitations to the caller's address.
+    pub async fn list_mine(&self, caller: Caller, query: &InvitationQuery) -> Result<Page<Invitation>, Error> {
+        let user = self.0.store.read().users().find(caller.user).await?.ok_or(Error::TokenRevoked)?;
+        require_proved_address(&user, self.0.policy.require_verification)?;
+        self.list_of(Invited::Address(&user.email), query).await
+    }
+
+    /// Invites an address, and has a mail sent to it.
+    pub async fn create(
+        &self,
+        write: &Write,
+        project: ProjectId,
+        new: NewInvitation,
+    ) -> Result<Answer<Invitation>, Error> {
+        let unit = self.0.open(write).await?;
+        let project = lock_live(&*unit, write.caller, project).await?;
+        require_for_change(project.role, Action::Invite, project.archived)?;
+        let now = self.0.clock.now();
+        let invitation = Invitation {
+            id: InvitationId::generate(),
+            project_id: project.id,
+            project_name: project.name,
+            email: lower_case(&new.email),
+            role: new.role,
+            status: InvitationStatus::Pending,
+            invited_by: Some(write.caller.user),
+            expires_at: now.plus(TTL),
+            created_at: now,
+        };
+        if unit.members().has_email(project.id, &invitation.email).await? {
+            return Err(Error::AlreadyMember);
+        }
+        if !unit.invitations().add(&invitation).await? {
+            return Err(Error::AlreadyInvited);
+        }
+        let expected =
+            unit.members().count(project.id).await? + unit.invitations().count_pending(project.id, now).await?;
+        if expected > MOST {
+            return Err(Error::LimitReached("The project has as many members and pending invitations"));
+        }
+        unit.jobs().enqueue(&Job::InvitationEmail { invitation: invitation.id }, now, now).await?;
+        let address = format!("/v1/projects/{}/invitations/{}", project.id, invitation.id);
+        unit.commit(Answer::issued(&invitation, address), Access::In(project.id, Action::Invite)).await
+    }
+
+    /// Takes an invitation back.
+    pub async fn revoke(&self, caller: Caller, project: ProjectId, id: InvitationId) -> Result<(), Error> {
+        let transaction = self.0.store.begin().await?;
+        let project = lock_live(&*transaction, caller, project).await?;
+        // Only members learn what there is.
+        require(project.role, Action::Read)?;
+        let invitation = transaction.invitations().find(id, self.0.clock.now()).await?;
+        invitation.filter(|invitation| invitation.project_id == project.id).ok_or(Error::NotFound("invitation"))?;
+        require_for_change(project.role, Action::Invite, project.archived)?;
+        self.settle(transaction, id, InvitationStatus::Revoked).await
+    }
+
+    /// Makes a member of who was invited.
+    pub async fn accept(&self, caller: Caller, id: InvitationId) -> Result<Member, Error> {
+        let now = self.0.clock.now();
+        let transaction = self.0.store.begin().await?;
+        let (invitation, user) = self.find_answerable(&*transaction, caller, id).await?;
+        let project = transaction.projects().lock(invitation.project_id, caller.user).await?;
+        let project = project.map(|locked| locked.project).filter(|project| project.deleted_at.is_none());
+        require_joinable(project.ok_or(Error::NotFound("invitation"))?.archived)?;
+        if !transaction.invitations().settle(id, InvitationStatus::Accepted, now).await? {
+            return Err(Error::InvitationNotPending);
+        }
+        let role = invitation.role.into();
+        if !transaction.members().add(invitation.project_id, user.id, role, now).await? {
+            return Err(Error::AlreadyMember);
+        }
+        transaction.commit().await?;
+        Ok(Member { user_id: user.id, name: user.name, email: user.email, role, joined_at: now })
+    }
+
+    /// Notes that who was invited does not want to.
+    pub async fn decline(&self, caller: Caller, id: InvitationId) -> Result<(), Error> {
+        let transaction = self.0.store.begin().await?;
+        self.find_answerable(&*transaction, caller, id).await?;
+        self.settle(transaction, id, InvitationStatus::Declined).await
+    }
+
+    /// What the mail about an invitation says; nothing when it is not good any more.
+    pub async fn letter(&self, id: InvitationId) -> Result<Option<InvitationLetter>, Error> {
+        let repositories = self.0.store.read();
+        let found = repositories.invitations().find(id, self.0.clock.now()).await?;
+        let Some(invitation) = found.filter(|found| found.status == InvitationStatus::Pending) else {
+            return Ok(None);
+        };
+        let inviter = match invitation.invited_by {
+            Some(user) => repositories.users().find(user).await?,
+            None => None,
+        };
+        let invited = repositories.users().find_credentials_by_email(&invitation.email).await?;
+        let invited = invited.filter(|account| account.deleted_at.is_none()).map(|account| account.user);
+        Ok(Some(InvitationLetter { invitation, inviter, invited }))
+    }
+
+    async fn list_of(&self, invited: Invited<'_>, query: &InvitationQuery) -> Result<Page<Invitation>, Error> {
+        let now = self.0.clock.now();
+        let sort = Sort::new(query.sort, query.dir);
+        Ok(self.0.store.read().invitations().list(invited, query.status, now, sort, query.paging).await?)
+    }
+
+    /// An invitation that the caller may answer, be it pending or not, and the caller's account.
+    async fn find_answerable(
+        &self,
+        repositories: &dyn Repositories,
+        caller: Caller,
+        id: InvitationId,
+    ) -> Result<(Invitation, User), Error> {
+        let invitation = repositories.invitations().find(id, self.0.clock.now()).await?;
+        let invitation = invitation.ok_or(Error::NotFound("invitation"))?;
+        let user = repositories.users().find(caller.user).await?.ok_or(Error::TokenRevoked)?;
+        require_invited(&invitation, &user, self.0.policy.require_verification)?;
+        Ok((invitation, user))
+    }
+
+    async fn settle(
+        &self,
+        transaction: Box<dyn Transaction>,
+        id: InvitationId,
+        status: InvitationStatus,
+    ) -> Result<(), Error> {
+        if !transaction.invitations().settle(id, status, self.0.clock.now()).await? {
+            return Err(Error::InvitationNotPending);
+        }
+        Ok(transaction.commit().await?)
+    }
+}

@@ -1,0 +1,105 @@
+//! The people in a project: their roles, handing the project over, and leaving it.
+
+use std::sync::Arc;
+
+use super::error::Error;
+use super::permissions::{Action, require, require_for_change};
+use super::projects::{find_for, lock_live};
+use super::write::{Access, Unit, Write};
+use super::{Answer, Caller, Shared};
+use crate::contract::list::{Page, Sort};
+use crate::contract::member::{Member, MemberQuery, UpdateMember};
+use crate::contract::project::{Project, Role};
+use crate::contract::{ProjectId, UserId};
+use crate::repositories::Repositories;
+
+/// The people in a project.
+#[derive(Clone)]
+pub struct Members(Arc<Shared>);
+
+impl Members {
+    pub(super) const fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// The members of a project.
+    pub async fn list(&self, caller: Caller, project: ProjectId, query: &MemberQuery) -> Result<Page<Member>, Error> {
+        let repositories = self.0.store.read();
+        let project = find_for(Action::Read, repositories, caller, project).await?;
+        let sort = Sort::new(query.sort, query.dir);
+        Ok(repositories.members().list(project.id, query.role, sort, query.paging).await?)
+    }
+
+    /// Gives a member another role; who becomes the owner takes the place of the one who was.
+    pub async fn update(
+        &self,
+        write: &Write,
+        project: ProjectId,
+        user: UserId,
+        patch: UpdateMember,
+    ) -> Result<Answer<Member>, Error> {
+        let unit = self.0.open(write).await?;
+        if patch.role == Some(Role::Owner) {
+            find_for(Action::ManageMembers, &*unit, write.caller, project).await?;
+            // Who deletes an account takes its projects along, and locks them after the account. So the account that is
+            // about to own this one stays as it is from here on.
+            unit.users().lock(user).await?;
+        }
+        let (project, member) = lock_member(&*unit, write.caller, project, user).await?;
+        let role = patch.role.unwrap_or(member.role);
+        let is_changed = role != member.role;
+        require_for_change(project.role, Action::ManageMembers, project.archived && is_changed)?;
+        if !is_changed {
+            return Ok(Answer::result(&member));
+        }
+        let access = match (member.role, role) {
+            (Role::Owner, _) => return Err(Error::OwnerRequired),
+            (_, Role::Owner) => {
+                self.hand_over(&unit, &project, user).await?;
+                // Who handed it over is no longer its owner, and may have to ask again.
+                Action::Read
+            }
+            _ => {
+                unit.members().set_role(project.id, user, role).await?;
+                Action::ManageMembers
+            }
+        };
+        unit.commit(Answer::result(&Member { role, ..member }), Access::In(project.id, access)).await
+    }
+
+    /// Takes a member out of a project, which members may do with themselves.
+    pub async fn remove(&self, write: &Write, project: ProjectId, user: UserId) -> Result<Answer<()>, Error> {
+        let unit = self.0.open(write).await?;
+        let (project, _) = lock_member(&*unit, write.caller, project, user).await?;
+        let leaves = user == write.caller.user;
+        let action = if leaves { Action::Leave } else { Action::ManageMembers };
+        require_for_change(project.role, action, project.archived)?;
+        unit.tasks().unassign(project.id, user, self.0.clock.now()).await?;
+        unit.members().remove(project.id, user).await?;
+        // Who has left has no access any more, and may have to ask again.
+        let access = if leaves { Access::Own } else { Access::In(project.id, action) };
+        unit.commit(Answer::done(), access).await
+    }
+
+    /// Makes a member the owner, and an editor of who was. There is one owner at every moment, for the database too.
+    async fn hand_over(&self, unit: &Unit<'_>, project: &Project, to: UserId) -> Result<(), Error> {
+        unit.members().set_role(project.id, project.owner_id, Role::Editor).await?;
+        unit.members().set_role(project.id, to, Role::Owner).await?;
+        let version = project.version + 1;
+        let handed = Project { owner_id: to, version, updated_at: self.0.clock.now(), ..project.clone() };
+        Ok(unit.projects().update(&handed).await?)
+    }
+}
+
+/// A project that is not in the trash, locked, and one of its members. Only members learn who is one.
+async fn lock_member(
+    repositories: &dyn Repositories,
+    caller: Caller,
+    project: ProjectId,
+    user: UserId,
+) -> Result<(Project, Member), Error> {
+    let project = lock_live(repositories, caller, project).await?;
+    require(project.role, Action::Read)?;
+    let member = repositories.members().find(project.id, user).await?.ok_or(Error::NotFound("member"))?;
+    Ok((project, member))
+}
