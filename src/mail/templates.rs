@@ -208,7 +208,30 @@ mod tests {
             Verification { name: name(), link: links.verify_email("mt_abc") }.render().unwrap(),
             PasswordReset { name: name(), link: links.reset_password("mt_abc") }.render().unwrap(),
             digest.render().unwrap(),
+            invitation(Some(Inviter { name: name(), email: name(), project: name() })).render().unwrap(),
         ]
+    }
+
+    fn invitation(inviter: Option<Inviter>) -> Invitation {
+        let id = InvitationId::generate();
+        let (name, address) = (Line::new(HOSTILE), Line::new("grace@example.com"));
+        Invitation { name, inviter, can_edit: true, address, link: Links::new("https://tasks.example").invitation(id) }
+    }
+
+    #[test]
+    fn an_invitation_says_what_it_is_for() {
+        let named =
+            Inviter { name: Line::new("Ada"), email: Line::new("ada@example.com"), project: Line::new("Kitchen") };
+        let mail = invitation(Some(named)).render().unwrap();
+        assert!(mail.text.contains("Ada (ada@example.com) invites you to the project \"Kitchen\""), "{}", mail.text);
+        assert!(mail.text.contains("You will be able to read it, and to change its tasks."), "{}", mail.text);
+        assert!(mail.text.contains("The invitation is for grace@example.com"), "{}", mail.text);
+        let viewer = Invitation { can_edit: false, ..invitation(None) };
+        let mail = viewer.render().unwrap();
+        assert!(mail.text.contains("somebody invites you to a project"), "{}", mail.text);
+        assert!(mail.text.contains("You will be able to read it."), "{}", mail.text);
+        assert!(mail.text.lines().any(|line| line == viewer.link), "{}", mail.text);
+        assert!(mail.html.contains(&format!("href=\"{}\"", viewer.link)), "{}", mail.html);
     }
 
     #[test]
@@ -224,7 +247,7 @@ mod tests {
 
     #[test]
     fn links_end_with_the_token() {
-        let [_, verification, reset, _] = <[Content; 4]>::try_from(all()).unwrap();
+        let [_, verification, reset, ..] = <[Content; 5]>::try_from(all()).unwrap();
         for (mail, link) in [
             (verification, "https://tasks.example/verify-email?token=mt_abc"),
             (reset, "https://tasks.example/reset-password?token=mt_abc"),

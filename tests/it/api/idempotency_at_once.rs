@@ -44,7 +44,8 @@ on_both_databases! {
             let projects = world.owner.get("/v1/projects").await.ok()["meta"]["total"].clone();
             let expected = match place {
                 "createProject" | "restoreProject" => json!([1, 1, 3]),
-                "updateProject" | "createApiToken" | "revokeApiToken" => json!([1, 1, 2]),
+                "updateProject" | "createApiToken" | "revokeApiToken" | "updateMember" | "removeMember"
+                | "createInvitation" | "createComment" | "updateComment" | "deleteComment" => json!([1, 1, 2]),
                 "deleteProject" => json!([Value::Null, 0, 1]),
                 "createTask" | "restoreTask" => json!([1, 2, 2]),
                 "batchTasks" => json!([2, 2, 2]),
@@ -60,6 +61,24 @@ on_both_databases! {
                 _ => 1,
             };
             assert_eq!(tokens, expected, "{place}");
+            let mut people_and_talk = Vec::new();
+            for path in [
+                format!("/v1/projects/{}/members", world.project),
+                format!("/v1/projects/{}/invitations", world.project),
+                format!("/v1/tasks/{}/comments", world.task),
+            ] {
+                people_and_talk.push(world.owner.get(path).await.body["meta"]["total"].clone());
+            }
+            let expected = match place {
+                "deleteProject" => json!([null, null, null]),
+                "deleteTask" => json!([2, 0, null]),
+                "removeMember" => json!([1, 0, 1]),
+                "createInvitation" => json!([2, 1, 1]),
+                "createComment" => json!([2, 0, 2]),
+                "deleteComment" => json!([2, 0, 0]),
+                _ => json!([2, 0, 1]),
+            };
+            assert_eq!(json!(people_and_talk), expected, "{place}");
         }
     }
 
