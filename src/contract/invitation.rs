@@ -1,5 +1,7 @@
 //! Invitations into projects, by the address of who is invited, with or without an account.
 
+use std::time::Duration;
+
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
@@ -78,7 +80,7 @@ impl Example for Invitation {
             role: new.role,
             status: InvitationStatus::Pending,
             invited_by: Some(UserId::example()),
-            expires_at: Timestamp::example(),
+            expires_at: Timestamp::example().plus(Duration::from_hours(7 * 24)),
             created_at: Timestamp::example(),
         }
     }

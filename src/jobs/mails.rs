@@ -46,13 +46,13 @@ impl Work {
                 project: Line::new(&invitation.project_name),
             });
             let mail = Invitation {
-                name: letter.invited.as_ref().map_or_else(|| Line::new("there"), greeted),
+                name: letter.recipient.as_ref().map_or_else(|| Line::new("there"), greeted),
                 inviter,
                 can_edit: invitation.role == InvitedRole::Editor,
                 address: Line::new(&invitation.email),
                 link: self.links.invitation(id),
             };
-            let name = letter.invited.filter(|invited| invited.email_verified).map(|invited| Line::new(&invited.name));
+            let name = letter.recipient.filter(|user| user.email_verified).map(|user| Line::new(&user.name));
             let to = Recipient { name, email: invitation.email };
             self.mailer.send(assignment.id(), &to, mail.render()?).await?;
         }

@@ -36,7 +36,7 @@ pub struct InvitationLetter {
     /// Who made it, if the account is there.
     pub inviter: Option<User>,
     /// Who has the address, if there is an account.
-    pub invited: Option<User>,
+    pub recipient: Option<User>,
 }
 
 impl Invitations {
@@ -149,9 +149,9 @@ impl Invitations {
             Some(user) => repositories.users().find(user).await?,
             None => None,
         };
-        let invited = repositories.users().find_credentials_by_email(&invitation.email).await?;
-        let invited = invited.filter(|account| account.deleted_at.is_none()).map(|account| account.user);
-        Ok(Some(InvitationLetter { invitation, inviter, invited }))
+        let account = repositories.users().find_credentials_by_email(&invitation.email).await?;
+        let recipient = account.filter(|account| account.deleted_at.is_none()).map(|account| account.user);
+        Ok(Some(InvitationLetter { invitation, inviter, recipient }))
     }
 
     async fn list_of(&self, invited: Invited<'_>, query: &InvitationQuery) -> Result<Page<Invitation>, Error> {
