@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{count, id, key, optional_id, text, time};
+use crate::columns::{count, id, key, optional_id, optional_text, text, time};
 use crate::m0001_users_and_sessions::Users;
 use crate::m0002_projects_and_members::Projects;
 use crate::m0003_tasks::Tasks;
@@ -20,6 +20,7 @@ enum Invitations {
     Role,
     Status,
     InvitedBy,
+    SettledName,
     ExpiresAt,
     CreatedAt,
 }
@@ -69,6 +70,8 @@ async fn create_invitations(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(text(Invitations::Status).check(Expr::col(Invitations::Status).is_in(STATUSES)))
                 // Nobody when the account is gone.
                 .col(optional_id(Invitations::InvitedBy))
+                // What the project was called when it was answered: who declined or left does not learn a newer name.
+                .col(optional_text(Invitations::SettledName))
                 .col(time(Invitations::ExpiresAt))
                 .col(time(Invitations::CreatedAt))
                 .foreign_key(

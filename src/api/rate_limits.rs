@@ -31,6 +31,8 @@ pub struct RateLimitSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bucket {
     Auth,
+    /// What a user has mailed to others; by user, and otherwise as the first.
+    Mail,
     Refresh,
     Api,
 }
@@ -41,6 +43,7 @@ impl Bucket {
         match operation {
             "register" | "login" | "changePassword" | "verifyEmail" | "resendVerification" | "forgotPassword"
             | "resetPassword" => Self::Auth,
+            "createInvitation" => Self::Mail,
             "refreshSession" => Self::Refresh,
             _ => Self::Api,
         }
@@ -56,8 +59,6 @@ pub(super) enum Key {
     User(UserId),
     /// An account that is addressed, be it there or not, by a keyed hash of its e-mail.
     Account(u64),
-    /// A mailbox that is written to on behalf of others, by a keyed hash of its address.
-    Mailbox(u64),
     /// One of the counters that newcomers share in a flood.
     Crowd(u64),
 }
@@ -105,7 +106,7 @@ impl RateLimits {
     /// Counts a request; `None` when the limit is switched off.
     pub(super) fn count(&self, bucket: Bucket, key: Key) -> Option<Verdict> {
         let limiter = match bucket {
-            Bucket::Auth => &self.auth,
+            Bucket::Auth | Bucket::Mail => &self.auth,
             Bucket::Refresh => &self.refresh,
             Bucket::Api => &self.api,
         };
@@ -115,11 +116,6 @@ impl RateLimits {
     /// The key of an account, which does not keep the address.
     pub(super) fn account(&self, email: &str) -> Key {
         Key::Account(self.hasher.hash_one(email.to_lowercase()))
-    }
-
-    /// The key of a mailbox, which does not keep the address either.
-    pub(super) fn mailbox(&self, email: &str) -> Key {
-        Key::Mailbox(self.hasher.hash_one(email.to_lowercase()))
     }
 }
 
@@ -161,8 +157,7 @@ impl Limiter {
             self.sweep();
         }
         // A flood comes from ever new addresses; users and accounts keep counters of their own.
-        let crowded =
-            self.full.load(Ordering::Relaxed) && matches!(key, Key::Address(_) | Key::Account(_) | Key::Mailbox(_));
+        let crowded = self.full.load(Ordering::Relaxed) && matches!(key, Key::Address(_) | Key::Account(_));
         let key = if crowded { Key::Crowd(hasher.hash_one(&key) % CROWD) } else { key };
         match self.buckets.check_key(&key) {
             Ok(state) => self.verdict(state.remaining_burst_capacity(), None),

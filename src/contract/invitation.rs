@@ -10,11 +10,11 @@ use super::project::Role;
 use super::text::{Email, ProjectName};
 use super::{InvitationId, ProjectId, Timestamp, UserId};
 
-/// What an invitation makes of who accepts it. Each role may do all that the ones after it may.
+/// What an invitation makes of who accepts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum InvitedRole {
-    /// Reading, and changing tasks.
+    /// Reading, changing tasks, and commenting on them.
     Editor,
     /// Reading.
     Viewer,
@@ -130,6 +130,6 @@ pub struct InvitationQuery {
     pub sort: Option<InvitationSort>,
     /// The direction of the sort. Default: `desc`.
     pub dir: Option<Direction>,
-    /// Only invitations of which this became.
+    /// Only invitations with this status.
     pub status: Option<InvitationStatus>,
 }

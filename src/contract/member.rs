@@ -46,7 +46,7 @@ pub struct UpdateMember {
 
 impl Example for UpdateMember {
     fn example() -> Self {
-        Self { role: Some(Role::Viewer) }
+        Self { role: Some(Role::Editor) }
     }
 }
 

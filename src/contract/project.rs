@@ -7,13 +7,13 @@ use super::list::{Direction, Paging, SortField};
 use super::text::{Color, ProjectDescription, ProjectName, SearchText};
 use super::{ProjectId, Timestamp, UserId};
 
-/// What a person may do in a project. Each role may do all that the ones after it may.
+/// What a person may do in a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum Role {
-    /// Everything, also changing and deleting the project itself.
+    /// Everything, also changing and deleting the project itself, and inviting others. Each project has one owner.
     Owner,
-    /// Reading, and changing tasks.
+    /// Reading, changing tasks, and commenting on them.
     Editor,
     /// Reading.
     Viewer,

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, LockBehavior, LockType, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, OnConflict};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait, RelationDef, Select,
@@ -34,7 +34,7 @@ impl InvitationRow {
         Ok(Invitation {
             id: InvitationId(row.id),
             project_id: ProjectId(row.project_id),
-            project_name: ProjectName::trusted(self.project_name),
+            project_name: ProjectName::trusted(row.settled_name.unwrap_or(self.project_name)),
             email: Email::trusted(row.email),
             role: rows::invited_role(&row.role)?,
             status,
@@ -72,7 +72,13 @@ fn is_overdue(now: Timestamp) -> Condition {
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
     async fn note_status(&self, which: Condition, status: InvitationStatus) -> Result<u64, StoreError> {
+        let name = project::Entity::find()
+            .select_only()
+            .column(project::Column::Name)
+            .filter(Expr::col((project::Entity, project::Column::Id)).equals((Entity, Column::ProjectId)))
+            .into_query();
         let noted = Entity::update_many()
+            .col_expr(Column::SettledName, Expr::SubQuery(None, Box::new(name.into())))
             .col_expr(Column::Status, Expr::value(rows::invitation_status_word(status)))
             .filter(which)
             .exec(&self.0)
@@ -141,6 +147,7 @@ impl<C: ConnectionTrait + Send + Sync> InvitationRepository for SeaRepositories<
             role: Set(rows::invited_role_word(invitation.role).to_owned()),
             status: Set(rows::invitation_status_word(invitation.status).to_owned()),
             invited_by: Set(invitation.invited_by.map(|user| user.0)),
+            settled_name: Set(None),
             expires_at: Set(invitation.expires_at.0),
             created_at: Set(invitation.created_at.0),
         };

@@ -1,18 +1,19 @@
 //! Removing for good, in small portions.
 
 use async_trait::async_trait;
-use sea_orm::sea_query::{Expr, ExprTrait as _, SelectStatement, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, SelectStatement, SimpleExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
 };
 use uuid::Uuid;
 
-use super::SeaRepositories;
 use super::comments::task_of_comment;
 use super::entities::{
     api_token, comment, idempotency_key, invitation, job, mail_token, member, project, refresh_token, session, task,
     user,
 };
+use super::{SeaRepositories, rows};
+use crate::contract::project::Role;
 use crate::contract::{ProjectId, Timestamp, UserId};
 use crate::repositories::{Litter, StoreError, UpkeepRepository};
 
@@ -101,7 +102,11 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
     }
 
     async fn purge_tasks(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        self.delete_before::<task::Entity>(task::Column::Id, task::Column::DeletedAt, before.0, limit).await
+        use task::{Column, Entity};
+        let mut few = few(Entity::find().filter(Column::DeletedAt.lt(before.0)), Column::Id, Column::DeletedAt, limit);
+        // Somebody may be changing them, all tasks of who leaves a project for one: they go the next time.
+        few.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        self.delete_those::<Entity, _>(Column::Id, few).await
     }
 
     async fn list_expired_projects(&self, before: Timestamp, limit: u64) -> Result<Vec<ProjectId>, StoreError> {
@@ -140,7 +145,7 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
             .select_only()
             .column(member::Column::ProjectId)
             .filter(member::Column::UserId.eq(user.0))
-            .filter(member::Column::Role.ne("owner"));
+            .filter(member::Column::Role.ne(rows::role_word(Role::Owner)));
         let named = |column: task::Column| {
             task::Entity::find().select_only().column(task::Column::ProjectId).distinct().filter(column.eq(user.0))
         };

@@ -224,7 +224,11 @@ mod tests {
             Inviter { name: Line::new("Ada"), email: Line::new("ada@example.com"), project: Line::new("Kitchen") };
         let mail = invitation(Some(named)).render().unwrap();
         assert!(mail.text.contains("Ada (ada@example.com) invites you to the project \"Kitchen\""), "{}", mail.text);
-        assert!(mail.text.contains("You will be able to read it, and to change its tasks."), "{}", mail.text);
+        assert!(
+            mail.text.contains("You will be able to read it, to change its tasks and to comment on them."),
+            "{}",
+            mail.text
+        );
         assert!(mail.text.contains("The invitation is for grace@example.com"), "{}", mail.text);
         let viewer = Invitation { can_edit: false, ..invitation(None) };
         let mail = viewer.render().unwrap();

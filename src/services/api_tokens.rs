@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::accounts::new_token;
 use super::error::Error;
-use super::write::{Access, Write};
+use super::write::{Access, Write, lock_caller};
 use super::{Answer, Caller, Credential, Shared};
 use crate::contract::ApiTokenId;
 use crate::contract::api_token::{ApiToken, ApiTokenQuery, CreatedApiToken, NewApiToken, Scope};
@@ -45,8 +45,7 @@ impl ApiTokens {
         }
         let unit = self.0.open(write).await?;
         // One after the other, so that they count each other.
-        let account = unit.users().lock(write.caller.user).await?;
-        account.filter(|account| account.deleted_at.is_none()).ok_or(Error::TokenRevoked)?;
+        lock_caller(&*unit, write.caller).await?;
         require_right_to_make(&*unit, write.caller, &new).await?;
         if unit.api_tokens().count(write.caller.user, now).await? >= MOST {
             return Err(Error::LimitReached("You have as many API tokens"));

@@ -6,17 +6,17 @@ use std::time::Duration;
 use super::accounts::lower_case;
 use super::error::Error;
 use super::permissions::{
-    Action, require, require_for_change, require_invited, require_joinable, require_proved_address,
+    Action, require_for_change, require_invited, require_joinable, require_membership, require_proved_address,
 };
 use super::projects::{find_for, lock_live};
-use super::write::{Access, Write};
+use super::write::{Access, Write, lock_caller};
 use super::{Answer, Caller, Shared};
 use crate::contract::invitation::{Invitation, InvitationQuery, InvitationStatus, NewInvitation};
 use crate::contract::list::{Page, Sort};
 use crate::contract::member::Member;
 use crate::contract::user::User;
 use crate::contract::{InvitationId, ProjectId};
-use crate::repositories::{Invited, Job, Repositories, Transaction};
+use crate::repositories::{Invited, Job, Transaction};
 
 /// How long an invitation is good.
 const TTL: Duration = Duration::from_hours(7 * 24);
@@ -104,8 +104,7 @@ impl Invitations {
     pub async fn revoke(&self, caller: Caller, project: ProjectId, id: InvitationId) -> Result<(), Error> {
         let transaction = self.0.store.begin().await?;
         let project = lock_live(&*transaction, caller, project).await?;
-        // Only members learn what there is.
-        require(project.role, Action::Read)?;
+        require_membership(project.role, Action::Invite)?;
         let invitation = transaction.invitations().find(id, self.0.clock.now()).await?;
         invitation.filter(|invitation| invitation.project_id == project.id).ok_or(Error::NotFound("invitation"))?;
         require_for_change(project.role, Action::Invite, project.archived)?;
@@ -114,12 +113,13 @@ impl Invitations {
 
     /// Makes a member of who was invited.
     pub async fn accept(&self, caller: Caller, id: InvitationId) -> Result<Member, Error> {
-        let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
-        let (invitation, user) = self.find_answerable(&*transaction, caller, id).await?;
+        let (invitation, user) = self.lock_answerable(&*transaction, caller, id).await?;
         let project = transaction.projects().lock(invitation.project_id, caller.user).await?;
         let project = project.map(|locked| locked.project).filter(|project| project.deleted_at.is_none());
         require_joinable(project.ok_or(Error::NotFound("invitation"))?.archived)?;
+        // After the wait for the project, in which the invitation may have expired.
+        let now = self.0.clock.now();
         if !transaction.invitations().settle(id, InvitationStatus::Accepted, now).await? {
             return Err(Error::InvitationNotPending);
         }
@@ -134,7 +134,7 @@ impl Invitations {
     /// Notes that who was invited does not want to.
     pub async fn decline(&self, caller: Caller, id: InvitationId) -> Result<(), Error> {
         let transaction = self.0.store.begin().await?;
-        self.find_answerable(&*transaction, caller, id).await?;
+        self.lock_answerable(&*transaction, caller, id).await?;
         self.settle(transaction, id, InvitationStatus::Declined).await
     }
 
@@ -160,16 +160,16 @@ impl Invitations {
         Ok(self.0.store.read().invitations().list(invited, query.status, now, sort, query.paging).await?)
     }
 
-    /// An invitation that the caller may answer, be it pending or not, and the caller's account.
-    async fn find_answerable(
+    /// An invitation that the caller may answer, be it pending or not, and the caller's account, locked.
+    async fn lock_answerable(
         &self,
-        repositories: &dyn Repositories,
+        transaction: &dyn Transaction,
         caller: Caller,
         id: InvitationId,
     ) -> Result<(Invitation, User), Error> {
-        let invitation = repositories.invitations().find(id, self.0.clock.now()).await?;
+        let user = lock_caller(transaction, caller).await?;
+        let invitation = transaction.invitations().find(id, self.0.clock.now()).await?;
         let invitation = invitation.ok_or(Error::NotFound("invitation"))?;
-        let user = repositories.users().find(caller.user).await?.ok_or(Error::TokenRevoked)?;
         require_invited(&invitation, &user, self.0.policy.require_verification)?;
         Ok((invitation, user))
     }

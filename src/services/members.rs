@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::Error;
-use super::permissions::{Action, require, require_for_change};
+use super::permissions::{Action, require, require_for_change, require_membership};
 use super::projects::{find_for, lock_live};
 use super::write::{Access, Unit, Write};
 use super::{Answer, Caller, Shared};
@@ -11,7 +11,6 @@ use crate::contract::list::{Page, Sort};
 use crate::contract::member::{Member, MemberQuery, UpdateMember};
 use crate::contract::project::{Project, Role};
 use crate::contract::{ProjectId, UserId};
-use crate::repositories::Repositories;
 
 /// The people in a project.
 #[derive(Clone)]
@@ -40,45 +39,56 @@ impl Members {
     ) -> Result<Answer<Member>, Error> {
         let unit = self.0.open(write).await?;
         if patch.role == Some(Role::Owner) {
-            find_for(Action::ManageMembers, &*unit, write.caller, project).await?;
-            // Who deletes an account takes its projects along, and locks them after the account. So the account that is
-            // about to own this one stays as it is from here on.
-            unit.users().lock(user).await?;
+            self.lock_heir(&unit, write.caller, project, user).await?;
         }
-        let (project, member) = lock_member(&*unit, write.caller, project, user).await?;
+        let project = lock_live(&*unit, write.caller, project).await?;
+        require_membership(project.role, Action::ManageMembers)?;
+        let member = unit.members().find(project.id, user).await?.ok_or(Error::NotFound("member"))?;
         let role = patch.role.unwrap_or(member.role);
         let is_changed = role != member.role;
-        require_for_change(project.role, Action::ManageMembers, project.archived && is_changed)?;
+        let steps_down = is_changed && member.role == Role::Owner;
+        let action = if steps_down { Action::StepDown } else { Action::ManageMembers };
+        require_for_change(project.role, action, project.archived && is_changed)?;
         if !is_changed {
             return Ok(Answer::result(&member));
         }
-        let access = match (member.role, role) {
-            (Role::Owner, _) => return Err(Error::OwnerRequired),
-            (_, Role::Owner) => {
-                self.hand_over(&unit, &project, user).await?;
-                // Who handed it over is no longer its owner, and may have to ask again.
-                Action::Read
-            }
-            _ => {
-                unit.members().set_role(project.id, user, role).await?;
-                Action::ManageMembers
-            }
+        let access = if role == Role::Owner {
+            self.hand_over(&unit, &project, user).await?;
+            // Who handed it over is no longer its owner, and may have to ask again.
+            Action::Read
+        } else {
+            unit.members().set_role(project.id, user, role).await?;
+            Action::ManageMembers
         };
         unit.commit(Answer::result(&Member { role, ..member }), Access::In(project.id, access)).await
     }
 
-    /// Takes a member out of a project, which members may do with themselves.
+    /// Takes a member out of a project, which members may do with themselves. One whose account is in the trash, too: the
+    /// account may come back.
     pub async fn remove(&self, write: &Write, project: ProjectId, user: UserId) -> Result<Answer<()>, Error> {
         let unit = self.0.open(write).await?;
-        let (project, _) = lock_member(&*unit, write.caller, project, user).await?;
+        let project = lock_live(&*unit, write.caller, project).await?;
         let leaves = user == write.caller.user;
         let action = if leaves { Action::Leave } else { Action::ManageMembers };
+        require_membership(project.role, action)?;
+        unit.projects().find_role(project.id, user).await?.ok_or(Error::NotFound("member"))?;
         require_for_change(project.role, action, project.archived)?;
         unit.tasks().unassign(project.id, user, self.0.clock.now()).await?;
         unit.members().remove(project.id, user).await?;
         // Who has left has no access any more, and may have to ask again.
         let access = if leaves { Access::Own } else { Access::In(project.id, action) };
         unit.commit(Answer::done(), access).await
+    }
+
+    /// Locks the account that is about to own a project. Who deletes an account takes its projects along, and locks them
+    /// after the account; so it is there and stays, or is gone before it owns this one.
+    async fn lock_heir(&self, unit: &Unit<'_>, caller: Caller, project: ProjectId, heir: UserId) -> Result<(), Error> {
+        let project = unit.projects().find(project, caller.user).await?;
+        // Not for everybody who asks: it would be a way to make others wait.
+        if project.is_some_and(|project| require(project.role, Action::ManageMembers).is_ok()) {
+            unit.users().lock(heir).await?;
+        }
+        Ok(())
     }
 
     /// Makes a member the owner, and an editor of who was. There is one owner at every moment, for the database too.
@@ -89,17 +99,4 @@ impl Members {
         let handed = Project { owner_id: to, version, updated_at: self.0.clock.now(), ..project.clone() };
         Ok(unit.projects().update(&handed).await?)
     }
-}
-
-/// A project that is not in the trash, locked, and one of its members. Only members learn who is one.
-async fn lock_member(
-    repositories: &dyn Repositories,
-    caller: Caller,
-    project: ProjectId,
-    user: UserId,
-) -> Result<(Project, Member), Error> {
-    let project = lock_live(repositories, caller, project).await?;
-    require(project.role, Action::Read)?;
-    let member = repositories.members().find(project.id, user).await?.ok_or(Error::NotFound("member"))?;
-    Ok((project, member))
 }

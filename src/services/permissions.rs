@@ -28,6 +28,8 @@ pub(super) enum Action {
     Invite,
     /// Change the role of a member, hand the project over, or remove a member.
     ManageMembers,
+    /// Give up owning the project.
+    StepDown,
     /// Leave the project.
     Leave,
 }
@@ -66,6 +68,7 @@ const fn verdicts(action: Action) -> ([Verdict; 3], Archived) {
         Action::ReadInvitations     => ([Yes,           No,     No],     Open),
         Action::Invite              => ([Yes,           No,     No],     Closed),
         Action::ManageMembers       => ([Yes,           No,     No],     Closed),
+        Action::StepDown            => ([TransferFirst, No,     No],     Closed),
         Action::Leave               => ([TransferFirst, Yes,    Yes],    Open),
     }
 }
@@ -104,6 +107,11 @@ pub(super) fn require(role: Option<Role>, action: Action) -> Result<(), Error> {
         Verdict::No => Err(Error::RoleTooLow { needed, given: role }),
         Verdict::TransferFirst => Err(Error::OwnerRequired),
     }
+}
+
+/// Refuses strangers, before anything is looked for in the project: only members learn what there is.
+pub(super) fn require_membership(role: Option<Role>, action: Action) -> Result<(), Error> {
+    if role.is_none() { require(role, action) } else { Ok(()) }
 }
 
 /// Decides the same for a change of a project that may be archived.
@@ -148,7 +156,7 @@ mod tests {
     fn the_table_of_roles_is_as_published() {
         use Action::{
             ChangeOthersComment, ChangeOwnComment, ChangeProject, Comment, DeleteProject, Invite, Leave, ManageMembers,
-            Read, ReadInvitations, WriteTasks,
+            Read, ReadInvitations, StepDown, WriteTasks,
         };
         for (action, owner, editor, viewer) in [
             (Read, true, true, true),
@@ -161,6 +169,7 @@ mod tests {
             (ReadInvitations, true, false, false),
             (Invite, true, false, false),
             (ManageMembers, true, false, false),
+            (StepDown, false, false, false),
             (Leave, false, true, true),
         ] {
             for (role, may) in [(Role::Owner, owner), (Role::Editor, editor), (Role::Viewer, viewer)] {
@@ -172,7 +181,9 @@ mod tests {
             }
             assert!(matches!(require(None, action), Err(Error::NotAMember { .. })), "{action:?}");
         }
-        assert!(matches!(require(Some(Role::Owner), Leave), Err(Error::OwnerRequired)));
+        for action in [StepDown, Leave] {
+            assert!(matches!(require(Some(Role::Owner), action), Err(Error::OwnerRequired)), "{action:?}");
+        }
     }
 
     #[test]

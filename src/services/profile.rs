@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::Error;
-use super::write::{Access, Write};
+use super::write::{Access, Write, lock_caller};
 use super::{Answer, Caller, Shared};
 use crate::contract::error::DetailCode;
 use crate::contract::user::{ChangePassword, UpdateMe, User};
@@ -71,10 +71,9 @@ impl Profiles {
     pub async fn delete(&self, caller: Caller) -> Result<(), Error> {
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
-        let account = transaction.users().lock(caller.user).await?;
-        let account = account.filter(|account| account.deleted_at.is_none()).ok_or(Error::TokenRevoked)?;
-        transaction.users().set_deleted(account.user.id, Some(now), now).await?;
-        transaction.users().schedule_digest(account.user.id, None).await?;
+        let user = lock_caller(&*transaction, caller).await?;
+        transaction.users().set_deleted(user.id, Some(now), now).await?;
+        transaction.users().schedule_digest(user.id, None).await?;
         let ended = transaction.sessions().end_all(caller.user, None, now).await?;
         self.0.commit_ending(transaction, &ended, now).await
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::Error;
 use super::inputs::{merged, words};
 use super::permissions::{Action, require, require_for_change};
-use super::write::{Access, Write};
+use super::write::{Access, Write, lock_caller};
 use super::{Answer, Caller, Shared};
 use crate::contract::ProjectId;
 use crate::contract::list::{Page, Sort};
@@ -57,6 +57,7 @@ impl Projects {
             updated_at: now,
         };
         let unit = self.0.open(write).await?;
+        lock_caller(&*unit, write.caller).await?;
         unit.projects().add(&project).await?;
         unit.commit(Answer::created(&project), Access::In(project.id, Action::ChangeProject)).await
     }
@@ -101,6 +102,7 @@ impl Projects {
     /// Takes a project out of the trash, with what was deleted with it. One that is not there stays as it is.
     pub async fn restore(&self, write: &Write, id: ProjectId) -> Result<Answer<Project>, Error> {
         let unit = self.0.open(write).await?;
+        lock_caller(&*unit, write.caller).await?;
         let since = self.0.trash_since();
         let project = lock(&*unit, write.caller, id).await?;
         let project = project

@@ -208,13 +208,12 @@ pub(super) async fn require_member(
     project: ProjectId,
     assignee: Option<UserId>,
 ) -> Result<(), Error> {
-    if assignee_within(repositories, assignee, project).await? == assignee {
-        return Ok(());
-    }
-    Err(Error::reference(Place::Body, "assignee_id", "names no member of the project."))
+    let Some(user) = assignee else { return Ok(()) };
+    let member = repositories.members().find(project, user).await?;
+    member.map(|_| ()).ok_or_else(|| Error::reference(Place::Body, "assignee_id", "names no member of the project."))
 }
 
-/// The assignee, if still a member of the project.
+/// The assignee, if still a member of the project, be it with an account in the trash.
 pub(super) async fn assignee_within(
     repositories: &dyn Repositories,
     assignee: Option<UserId>,

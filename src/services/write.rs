@@ -16,6 +16,7 @@ use super::replays::context;
 use super::{Caller, Shared};
 use crate::contract::ProjectId;
 use crate::contract::resource::{Current, Resource};
+use crate::contract::user::User;
 use crate::repositories::{Claim, KeyedRequest, StoredAnswer, Transaction};
 
 /// How long a key is remembered.
@@ -87,6 +88,15 @@ impl Unit<'_> {
         self.transaction.commit().await?;
         Ok(answer)
     }
+}
+
+/// Sees to it that the account of the caller is not deleted while this transaction does what would outlast it.
+///
+/// The account is locked before any project, as by who deletes it: either the change is there when the account goes, and
+/// goes with it, or it does not happen.
+pub(super) async fn lock_caller(transaction: &dyn Transaction, caller: Caller) -> Result<User, Error> {
+    let account = transaction.users().lock(caller.user).await?;
+    Ok(account.filter(|account| account.deleted_at.is_none()).ok_or(Error::TokenRevoked)?.user)
 }
 
 impl Shared {

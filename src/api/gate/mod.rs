@@ -116,7 +116,7 @@ impl Gate {
         let caller = self.caller(&request, operation).await;
         let bucket = Bucket::of(&operation.id);
         let key = match caller {
-            Some(Ok(caller)) if bucket == Bucket::Api => Key::User(caller.user),
+            Some(Ok(caller)) if matches!(bucket, Bucket::Api | Bucket::Mail) => Key::User(caller.user),
             _ => Key::address(client),
         };
         self.count(bucket, key, verdict)?;
@@ -155,16 +155,13 @@ impl Gate {
         } else {
             None
         };
-        let email = body.as_ref().and_then(|body| body.get("email")).and_then(|email| email.as_str());
         if bucket == Bucket::Auth {
             // By the account too, so that many addresses cannot guess at one password.
+            let email = body.as_ref().and_then(|body| body.get("email")).and_then(|email| email.as_str());
             let account = email.map(|email| self.limits.account(email));
             if let Some(key) = account.or(caller.map(|caller| Key::User(caller.user))) {
                 self.count(bucket, key, verdict)?;
             }
-        } else if let Some(email) = email.filter(|_| operation.id == "createInvitation") {
-            // So that nobody's mailbox is filled by inviting and revoking.
-            self.count(Bucket::Auth, self.limits.mailbox(email), verdict)?;
         }
         let mut keyed = None;
         if let Some(caller) = caller.filter(|_| operation.takes_key) {

@@ -32,7 +32,8 @@ impl InvitationsApi {
     /// Accept an invitation
     ///
     /// Makes the caller a member of the project, with the role of the invitation. Only who has the address that was
-    /// invited may, and where addresses must be proved that must have happened.
+    /// invited may, and where addresses must be proved that must have happened. It takes an invitation that is pending, and
+    /// a project that is not archived.
     #[oai(path = "/:invitation_id/accept", method = "post", operation_id = "acceptInvitation")]
     async fn accept(
         &self,

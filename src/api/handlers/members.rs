@@ -53,8 +53,9 @@ impl MembersApi {
     /// Remove a member, or leave
     ///
     /// Takes a member out of a project at once; tasks there that were assigned to the member have no assignee then. The
-    /// owner may remove everybody else. All others may remove themselves, which is to leave, also from a project that is
-    /// archived. The owner cannot leave without handing the project over first (409 `OWNER_REQUIRED`).
+    /// owner may remove everybody else, unless the project is archived, and also a member whose account is in the trash.
+    /// All others may remove themselves, which is to leave, archived or not. The owner cannot leave without handing the
+    /// project over first (409 `OWNER_REQUIRED`).
     #[oai(path = "/:project_id/members/:user_id", method = "delete", operation_id = "removeMember")]
     async fn remove(
         &self,
