@@ -23,6 +23,7 @@ mod text;
 mod tokens;
 mod upkeep;
 mod users;
+mod visible_tasks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

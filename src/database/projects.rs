@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, LockType};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, RelationDef, Select,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, RelationDef, Select,
 };
 use uuid::Uuid;
 
@@ -28,6 +28,14 @@ impl ProjectRow {
         let role = self.member_role.as_deref().map(rows::role).transpose()?;
         Ok(rows::project(self.project, role))
     }
+}
+
+/// A project of a list, and how many there are in all of it: told with each row, so that one statement does.
+#[derive(FromQueryResult)]
+struct ListedRow {
+    #[sea_orm(nested)]
+    project: ProjectRow,
+    total: i64,
 }
 
 /// The membership of one user in a project.
@@ -95,7 +103,7 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
             conditions = conditions.add(member::Column::Role.eq(rows::role_word(role)));
         }
         let matching = project::Entity::find().join(JoinType::InnerJoin, membership(reader)).filter(conditions);
-        let total = matching.clone().count(&self.0).await?;
+        let count = matching.clone().select_only().expr(Expr::col((project::Entity, project::Column::Id)).count());
         let column = match sort.field {
             ProjectSort::CreatedAt => project::Column::CreatedAt,
             ProjectSort::UpdatedAt => project::Column::UpdatedAt,
@@ -103,15 +111,22 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
         };
         let rows = matching
             .column_as(member::Column::Role, "member_role")
+            .expr_as(Expr::SubQuery(None, Box::new(count.clone().into_query().into())), "total")
             .order_by(column, order(sort.direction))
             .order_by(project::Column::Id, order(sort.direction))
             .offset(paging.skipped())
             .limit(u64::from(paging.limit))
-            .into_model::<ProjectRow>()
+            .into_model::<ListedRow>()
             .all(&self.0)
             .await?;
-        let items = rows.into_iter().map(ProjectRow::into_project).collect::<Result<_, _>>()?;
-        Ok(Page { items, total })
+        let total = match rows.first() {
+            Some(row) => Some(row.total),
+            // A page past the end has no row that could tell.
+            None if paging.skipped() > 0 => count.into_tuple::<i64>().one(&self.0).await?,
+            None => None,
+        };
+        let items = rows.into_iter().map(|row| row.project.into_project()).collect::<Result<_, _>>()?;
+        Ok(Page { items, total: total.map_or(0, |total| u64::try_from(total).unwrap_or_default()) })
     }
 
     async fn add(&self, project: &Project) -> Result<(), StoreError> {

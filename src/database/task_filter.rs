@@ -31,12 +31,13 @@ pub(super) fn condition(filter: &TaskFilter, postgres: bool) -> Condition {
     for label in &filter.labels {
         all = all.add(text::contains((Entity, Column::Labels), &format!(",{},", &**label), postgres));
     }
-    // A task without a due time is due neither before nor after anything.
+    // A task without a due time is due neither before nor after anything. Where it stands in the order of due times, it
+    // is later than all; and by that order an index finds what is due.
     if let Some(time) = filter.due_before {
-        all = all.add(Column::DueAt.lt(time.0));
+        all = all.add(Column::DueKey.lt(time.0));
     }
     if let Some(time) = filter.due_after {
-        all = all.add(Column::DueAt.gt(time.0));
+        all = all.add(Column::DueAt.gt(time.0)).add(Column::DueKey.gt(time.0));
     }
     if let Some(time) = filter.created_after {
         all = all.add(Column::CreatedAt.gt(time.0));

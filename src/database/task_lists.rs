@@ -1,6 +1,6 @@
 //! Lists of tasks, in two queries: the first says who the reader is and how many tasks there are, the second gives the
-//! page. What is walked by cursors is not counted, and each stretch of a project begins where an index says
-//! that the one before ended.
+//! page. What is walked by cursors is not counted, and each stretch begins where an index says that the one before
+//! ended.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use super::entities::{member, project, task};
-use super::tasks::{membership, project_of_task};
+use super::visible_tasks::{self, Part};
 use super::{SeaRepositories, order, projects, rows, task_filter};
 use crate::contract::list::{Page, Paging, Sort};
 use crate::contract::task::{Task, TaskSort};
@@ -81,17 +81,6 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
             .filter(task_filter::condition(filter, self.is_postgres()))
     }
 
-    fn matching_visible(&self, reader: UserId, filter: &TaskFilter) -> Select<task::Entity> {
-        task::Entity::find()
-            .join(JoinType::InnerJoin, membership(reader))
-            .join(JoinType::InnerJoin, project_of_task())
-            .filter(project::Column::DeletedAt.is_null())
-            .apply_if(filter.not_archived.then_some(false), |query, archived| {
-                query.filter(project::Column::Archived.eq(archived))
-            })
-            .filter(task_filter::condition(filter, self.is_postgres()))
-    }
-
     pub(super) async fn tasks_of_project(
         &self,
         project: ProjectId,
@@ -124,11 +113,18 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         sort: Sort<TaskSort>,
         paging: Paging,
     ) -> Result<VisibleTasks<Page<Task>>, StoreError> {
-        let matching = self.matching_visible(reader, filter);
-        let head = self.visible_head(reader, filter, scalar(count(matching.clone()))).await?;
+        // By the projects' own counts, as far as they tell.
+        let total = if task_filter::is_plain(filter) {
+            visible_tasks::counted(reader, filter)
+        } else {
+            count(self.matching_visible(reader, filter))
+        };
+        let head = self.visible_head(reader, filter, scalar(total)).await?;
         let mut page = Page { items: Vec::new(), total: count_of(head.total) };
         if head.assignee_known && page.total > paging.skipped() {
-            page.items = self.page(matching, sort, paging).await?;
+            let part = Part { sort, after: None, skipped: paging.skipped(), limit: paging.limit.into() };
+            let rows = self.part_of_visible(reader, filter, part).await?;
+            page.items = rows.into_iter().map(rows::task).collect::<Result<_, _>>()?;
         }
         Ok(VisibleTasks { assignee_known: head.assignee_known, page })
     }
@@ -159,11 +155,15 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         walk: &Walk,
     ) -> Result<VisibleTasks<Stretch>, StoreError> {
         let assignee_known = match filter.assignee {
-            Some(Assignee::User(_)) => self.visible_head(reader, filter, Expr::val(0_i64)).await?.assignee_known,
+            Some(Assignee::User(assignee)) if assignee != reader => {
+                self.visible_head(reader, filter, Expr::val(0_i64)).await?.assignee_known
+            }
             _ => true,
         };
         let page = if assignee_known {
-            self.stretch(self.matching_visible(reader, filter), walk).await?
+            let limit = u64::from(walk.limit) + 1;
+            let part = Part { sort: walk.sort, after: walk.after.as_ref(), skipped: 0, limit };
+            cut(self.part_of_visible(reader, filter, part).await?, walk)?
         } else {
             Stretch { items: Vec::new(), next: None }
         };
@@ -192,13 +192,17 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         if let Some(after) = &walk.after {
             matching = matching.filter(task_filter::beyond(after, walk.sort));
         }
-        let limit = usize::try_from(walk.limit).unwrap_or(usize::MAX);
-        let mut rows = matching.limit(u64::from(walk.limit) + 1).all(&self.0).await?;
-        let is_cut = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| is_cut).map(|row| task_filter::sort_key(row, walk.sort.field));
-        Ok(Stretch { items: rows.into_iter().map(rows::task).collect::<Result<_, _>>()?, next })
+        cut(matching.limit(u64::from(walk.limit) + 1).all(&self.0).await?, walk)
     }
+}
+
+/// Cuts off the row that was asked for only to see whether there is one.
+fn cut(mut rows: Vec<task::Model>, walk: &Walk) -> Result<Stretch, StoreError> {
+    let limit = usize::try_from(walk.limit).unwrap_or(usize::MAX);
+    let is_cut = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| is_cut).map(|row| task_filter::sort_key(row, walk.sort.field));
+    Ok(Stretch { items: rows.into_iter().map(rows::task).collect::<Result<_, _>>()?, next })
 }
 
 fn sorted(matching: Select<task::Entity>, sort: Sort<TaskSort>) -> Select<task::Entity> {

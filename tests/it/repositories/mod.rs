@@ -18,3 +18,5 @@ mod task_lists;
 mod tasks;
 mod transactions;
 mod users;
+mod visible_plans;
+mod visible_tasks;

@@ -13,7 +13,7 @@ use crate::on_both_databases;
 use crate::support::{TestDatabase, databases};
 
 /// The sorts of tasks, with the column and the index of each.
-const SORTED: [(TaskSort, &str, &str); 6] = [
+pub(super) const SORTED: [(TaskSort, &str, &str); 6] = [
     (TaskSort::CreatedAt, "created_at", "tasks_by_creation"),
     (TaskSort::UpdatedAt, "updated_at", "tasks_by_update"),
     (TaskSort::DueAt, "due_key", "tasks_by_due"),
@@ -23,14 +23,14 @@ const SORTED: [(TaskSort, &str, &str); 6] = [
 ];
 
 /// A database with a little in it, and its connection.
-struct Planner {
-    raw: Raw,
-    user: User,
+pub(super) struct Planner {
+    pub(super) raw: Raw,
+    pub(super) user: User,
     project: Project,
 }
 
 impl Planner {
-    async fn new(database: &TestDatabase) -> Self {
+    pub(super) async fn new(database: &TestDatabase) -> Self {
         let store = database.store().await;
         let user = user(&store).await;
         let project = project(&store, &user).await;
@@ -68,13 +68,16 @@ impl Planner {
     }
 
     /// The last statement with these words, as PostgreSQL received it.
-    async fn sent(&mut self, words: &str) -> String {
+    pub(super) async fn sent(&mut self, words: &str) -> String {
         let sql = format!(
             "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
              AND query LIKE '%{words}%' ORDER BY query_start DESC LIMIT 1"
         );
         let sent = self.raw.texts(&sql, "query").await;
-        sent.into_iter().next().unwrap_or_else(|| panic!("nothing was sent with {words}"))
+        let sent = sent.into_iter().next().unwrap_or_else(|| panic!("nothing was sent with {words}"));
+        // Of 1,024 bytes the last holds the end of the text.
+        assert_ne!(sent.len(), 1_023, "it is cut off; the server needs a track_activity_query_size of more than 1kB");
+        sent
     }
 
     /// Sees that the jobs that are due are read off their index, in its order.
@@ -93,7 +96,7 @@ impl Planner {
     }
 
     /// The plan for a statement with parameters, whatever they are.
-    async fn generic_plan(&mut self, sql: &str) -> String {
+    pub(super) async fn generic_plan(&mut self, sql: &str) -> String {
         if matches!(self.raw, Raw::Sqlite(_)) {
             return self.plan(sql).await;
         }
@@ -148,7 +151,7 @@ impl Planner {
     }
 }
 
-const fn word(direction: Direction) -> &'static str {
+pub(super) const fn word(direction: Direction) -> &'static str {
     match direction {
         Direction::Asc => "ASC",
         Direction::Desc => "DESC",

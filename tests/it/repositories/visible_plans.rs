@@ -1,0 +1,173 @@
+//! The lists of a reader go by indexes from the memberships on, and read no table as a whole.
+
+use pocket_tasks::contract::TaskId;
+use pocket_tasks::contract::list::{Direction, Paging, Sort};
+use pocket_tasks::contract::project::ProjectSort;
+use pocket_tasks::contract::task::TaskSort;
+use pocket_tasks::repositories::{ProjectFilter, SortKey, SortValue, Store as _, TaskFilter, Walk};
+
+use super::fixtures::desc;
+use super::plans::{Planner, SORTED, word};
+use super::raw::Raw;
+use crate::on_both_databases;
+use crate::support::{TestDatabase, databases};
+
+/// How each row of a table is joined with the first tasks of its project, on PostgreSQL and on SQLite.
+const JOINS: [(&str, &str); 2] = [
+    (r#"INNER JOIN LATERAL (SELECT "tasks".*"#, r#"INNER JOIN "tasks" ON "tasks"."id" IN (SELECT "tasks"."id""#),
+    (r#") AS "tasks" ON TRUE"#, ")"),
+];
+
+/// One order of the list of all tasks.
+struct Order {
+    sort: Sort<TaskSort>,
+    column: &'static str,
+    index: &'static str,
+}
+
+impl Order {
+    fn all() -> impl Iterator<Item = Self> {
+        SORTED.into_iter().flat_map(|(field, column, index)| {
+            [Direction::Asc, Direction::Desc].map(|direction| Self { sort: Sort { field, direction }, column, index })
+        })
+    }
+
+    fn sign(&self) -> char {
+        if self.sort.direction == Direction::Asc { '>' } else { '<' }
+    }
+
+    /// The statement as SQLite gets it.
+    fn on_sqlite(&self, beyond: bool) -> String {
+        let (column, word) = (self.column, word(self.sort.direction));
+        let beyond =
+            if beyond { format!("AND (tasks.{column}, tasks.id) {} (?, ?)", self.sign()) } else { String::new() };
+        let order = format!("ORDER BY tasks.{column} {word}, tasks.id {word}");
+        let first = |of: &str| {
+            format!(
+                "INNER JOIN tasks ON tasks.id IN (SELECT tasks.id FROM tasks WHERE tasks.project_id = {of}.project_id \
+                 AND tasks.deleted_at IS NULL AND TRUE {beyond} {order} LIMIT ?)"
+            )
+        };
+        let (head, firsts) = (first("members"), first("firsts"));
+        format!(
+            "SELECT tasks.* FROM (SELECT members.project_id FROM members INNER JOIN projects \
+             ON projects.id = members.project_id {head} WHERE members.user_id = ? AND projects.deleted_at IS NULL \
+             {order} LIMIT ?) AS firsts {firsts} {order} LIMIT ? OFFSET ?"
+        )
+    }
+
+    /// Has the list read, and gives the statement as PostgreSQL received it.
+    async fn sent(&self, database: &TestDatabase, planner: &mut Planner, beyond: bool) -> String {
+        let value = match self.sort.field {
+            TaskSort::Title | TaskSort::Position => SortValue::Text("b".to_owned()),
+            _ => SortValue::Number(3),
+        };
+        let after = beyond.then(|| SortKey { value, id: TaskId::generate() });
+        let walk = Walk { sort: self.sort, after, limit: 20 };
+        let store = database.store().await;
+        store.read().tasks().walk_visible(planner.user.id, &TaskFilter::default(), &walk).await.unwrap();
+        let (column, word) = (self.column, word(self.sort.direction));
+        planner.sent(&format!(r#""firsts"%ORDER BY "tasks"."{column}" {word}"#)).await
+    }
+
+    /// Sees that the memberships are found by their index and the tasks of each project by theirs, that they are read
+    /// in its order from where the page begins, and that only the heads of the projects, and the few tasks that remain,
+    /// are sorted.
+    async fn steps_into_index(&self, planner: &mut Planner, sql: &str, beyond: bool) {
+        let plan = planner.generic_plan(sql).await.replace('"', "");
+        let (column, sign, index) = (self.column, self.sign(), self.index);
+        let (member, task, sort) = match planner.raw {
+            Raw::Sqlite(_) => {
+                let member = "SEARCH members USING COVERING INDEX members_by_user (user_id=?)".to_owned();
+                // No two tasks of a project have the same place, so the index that sees to that has the same order.
+                let task = match (column, beyond) {
+                    ("position", false) => "USING INDEX tasks_place (project_id=?)".to_owned(),
+                    ("position", true) => format!("USING INDEX tasks_place (project_id=? AND position{sign}?)"),
+                    (_, false) => format!("USING INDEX {index} (project_id=?)"),
+                    (_, true) => format!("USING INDEX {index} (project_id=? AND ({column},id){sign}(?,?))"),
+                };
+                (member, task, "USE TEMP B-TREE FOR ORDER BY")
+            }
+            Raw::Postgres(_) => {
+                let beyond = if beyond { format!(" AND (ROW({column}, id) {sign} ROW($") } else { String::new() };
+                // With the parenthesis around several conditions, if there are.
+                let task = format!("(project_id = members.project_id){beyond}");
+                ("using members_by_user".to_owned(), task, "Sort Key:")
+            }
+        };
+        for (found, times) in [(&*member, 1), (&*task, 2), (index, 2), (sort, 2)] {
+            let is_other = found == index && task.contains("tasks_place");
+            let count = plan.matches(found).count();
+            assert!(is_other || count == times, "{found} {count} times:\n{sql}:\n{plan}");
+        }
+        reads_no_table(sql, &plan);
+        for line in plan.lines().filter(|line| line.contains("Filter:")) {
+            assert!(line.contains("(deleted_at IS NULL)"), "{sql}:\n{plan}");
+        }
+    }
+}
+
+fn reads_no_table(sql: &str, plan: &str) {
+    for sign in ["SCAN tasks", "SCAN members", "SCAN projects", "Seq Scan", "AUTOMATIC"] {
+        assert!(!plan.contains(sign), "{sql}:\n{plan}");
+    }
+}
+
+async fn finds_projects_by_membership(planner: &mut Planner, sql: &str) {
+    let plan = planner.generic_plan(sql).await;
+    let indexes = match planner.raw {
+        Raw::Sqlite(_) => ["INDEX members_by_user (user_id=?)", "INDEX sqlite_autoindex_projects_1 (id=?)"],
+        Raw::Postgres(_) => ["using members_by_user on", "using projects_pkey on"],
+    };
+    for index in indexes {
+        // For the page, and for the total.
+        assert_eq!(plan.matches(index).count(), 2, "{index}: {sql}:\n{plan}");
+    }
+    reads_no_table(sql, &plan);
+}
+
+on_both_databases! {
+    async fn all_tasks_are_read_by_one_step_into_the_index_of_each_project(database: TestDatabase) {
+        let mut planner = Planner::new(&database).await;
+        for order in Order::all() {
+            for beyond in [false, true] {
+                if !database.is_postgres() {
+                    // Written here, because SQLite does not tell what it is asked; but see below.
+                    order.steps_into_index(&mut planner, &order.on_sqlite(beyond), beyond).await;
+                    continue;
+                }
+                let sent = order.sent(&database, &mut planner, beyond).await;
+                order.steps_into_index(&mut planner, &sent, beyond).await;
+                // What goes to SQLite is the same but for the joins and the names of the parameters.
+                let sqlite = databases::sqlite().await;
+                let sent = JOINS.iter().fold(sent, |sent, (postgres, sqlite)| sent.replace(postgres, sqlite));
+                order.steps_into_index(&mut Planner::new(&sqlite).await, &sent, beyond).await;
+                sqlite.remove().await;
+            }
+        }
+    }
+
+    async fn a_page_of_projects_and_their_total_go_by_the_memberships(database: TestDatabase) {
+        let mut planner = Planner::new(&database).await;
+        let count = "SELECT COUNT(projects.id) FROM projects INNER JOIN members ON projects.id = members.project_id \
+                     AND members.user_id = ? WHERE TRUE AND projects.deleted_at IS NULL";
+        let sql = format!(
+            "SELECT projects.*, members.role AS member_role, ({count}) AS total FROM projects INNER JOIN members \
+             ON projects.id = members.project_id AND members.user_id = ? WHERE TRUE AND projects.deleted_at IS NULL \
+             ORDER BY projects.created_at DESC, projects.id DESC LIMIT ? OFFSET ?"
+        );
+        if !database.is_postgres() {
+            finds_projects_by_membership(&mut planner, &sql).await;
+            return;
+        }
+        let store = database.store().await;
+        let (filter, sort) = (ProjectFilter::default(), desc(ProjectSort::CreatedAt));
+        let page = store.read().projects().list(planner.user.id, &filter, sort, Paging::default()).await.unwrap();
+        assert_eq!((page.items.len(), page.total), (1, 1));
+        let sent = planner.sent(r#"AS "total" FROM "projects""#).await;
+        finds_projects_by_membership(&mut planner, &sent).await;
+        let sqlite = databases::sqlite().await;
+        finds_projects_by_membership(&mut Planner::new(&sqlite).await, &sent).await;
+        sqlite.remove().await;
+    }
+}
