@@ -2,8 +2,8 @@
 //!
 //! A time says little on a machine that others use as well; the ratio of two times from the same second says more. So
 //! each part puts two things beside each other that take turns, and its goals are ratios: what the contract costs
-//! (`requests`), whether the end of a large list costs more than its beginning (`depth`), what a batch saves (`batch`),
-//! and what the queue of jobs costs (`jobs`). The goals stand there; missing one is reported and is no failure, because
+//! (`requests`), whether the end of a large list costs more than its beginning (`depth`), what the lists of a reader of
+//! 10,000 projects cost (`visible`), what a batch saves (`batch`), and what the queue of jobs costs (`jobs`). The goals stand there; missing one is reported and is no failure, because
 //! a neighbour can be at fault.
 //!
 //! `cargo bench --locked -- depth batch` measures those parts only. `BENCH_TASKS=50000` makes the large list shorter
@@ -19,9 +19,11 @@ mod data;
 mod depth;
 mod jobs;
 mod large;
+mod many;
 mod processes;
 mod requests;
 mod turns;
+mod visible;
 
 use std::time::Duration;
 
@@ -40,18 +42,25 @@ const LIMIT: Duration = Duration::from_mins(6);
 enum Part {
     Requests,
     Depth,
+    Visible,
     Batch,
     Jobs,
 }
 
 impl Part {
-    const ALL: [(&str, Self); 4] =
-        [("requests", Self::Requests), ("depth", Self::Depth), ("batch", Self::Batch), ("jobs", Self::Jobs)];
+    const ALL: [(&str, Self); 5] = [
+        ("requests", Self::Requests),
+        ("depth", Self::Depth),
+        ("visible", Self::Visible),
+        ("batch", Self::Batch),
+        ("jobs", Self::Jobs),
+    ];
 
     fn head(self) {
         match self {
             Self::Requests => requests::head(),
             Self::Depth => depth::head(),
+            Self::Visible => visible::head(),
             Self::Batch => batch::head(),
             Self::Jobs => jobs::head(),
         }
@@ -61,6 +70,7 @@ impl Part {
         match self {
             Self::Requests => requests::measure(engine, databases).await,
             Self::Depth => depth::measure(engine, databases).await,
+            Self::Visible => visible::measure(engine, databases).await,
             Self::Batch => batch::measure(engine, databases).await,
             Self::Jobs => jobs::measure(engine, databases).await,
         }

@@ -1,0 +1,137 @@
+//! Many projects with tasks, filled by SQL: a crowd of projects of somebody else, and the reader in all of them.
+
+use anyhow::{Context as _, Result};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
+use uuid::Uuid;
+
+use crate::data::DESCRIPTION;
+
+/// When the first project was made: at the beginning of 2025.
+const BEGIN: i64 = 1_735_689_600_000;
+
+/// Who and how much.
+pub(crate) struct Crowd<'a> {
+    /// The id of who owns the projects.
+    pub(crate) owner: &'a str,
+    /// The id of who is a member of all of them.
+    pub(crate) everywhere: &'a str,
+    /// The id of who is a member of the first few.
+    pub(crate) somewhere: &'a str,
+    pub(crate) projects: i64,
+    /// As many are the few.
+    pub(crate) few: i64,
+    pub(crate) tasks: i64,
+}
+
+/// How each engine writes what is computed from a number.
+struct Dialect {
+    /// A `UUIDv7` of a time and a number.
+    id: fn(&str, &str) -> String,
+    /// An id that is known.
+    known: fn(Uuid) -> String,
+    /// Eight digits of a number, which stand in its order.
+    digits: fn(&str) -> String,
+}
+
+const SQLITE: Dialect = Dialect {
+    id: |time, number| format!("unhex(printf('%012x7%03x8%015x', {time}, {number} % 3, {number}))"),
+    known: |id| format!("x'{}'", id.simple()),
+    digits: |number| format!("printf('%08x', {number})"),
+};
+
+const POSTGRES: Dialect = Dialect {
+    id: |time, number| {
+        format!(
+            "CAST(lpad(to_hex({time}), 12, '0') || '7' || lpad(to_hex({number} % 3), 3, '0') || '8' \
+             || lpad(to_hex({number}), 15, '0') AS uuid)"
+        )
+    },
+    known: |id| format!("CAST('{id}' AS uuid)"),
+    digits: |number| format!("lpad(to_hex({number}), 8, '0')"),
+};
+
+/// The statements, in order. What belongs to a number is scattered over the others, so that no order of tasks is that of
+/// the rows, and every project has tasks of every kind; 20 of a million tasks share a title and 300 a due time.
+fn statements(dialect: &Dialect, crowd: &Crowd<'_>) -> Result<[String; 5]> {
+    let Crowd { projects, few, tasks, .. } = crowd;
+    let [owner, everywhere, somewhere] =
+        [crowd.owner, crowd.everywhere, crowd.somewhere].map(|id| Uuid::parse_str(id).map(dialect.known));
+    let (owner, everywhere, somewhere) = (owner?, everywhere?, somewhere?);
+    let numbers = |end: &i64| {
+        format!(
+            "WITH RECURSIVE numbers (n) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {end})"
+        )
+    };
+    let made = |number: &str| format!("({BEGIN} + ({number}) * 1000)");
+    let project = |number: &str| (dialect.id)(&made(number), number);
+    let home = format!("(n * 7919 / 10 % {projects})");
+    let member = |user: &str, end: &i64| {
+        format!(
+            "INSERT INTO members (project_id, user_id, role, joined_at) SELECT id, {user}, 'editor', created_at \
+             FROM projects WHERE owner_id = {owner} AND created_at < {}",
+            made(&end.to_string())
+        )
+    };
+    Ok([
+        format!(
+            "INSERT INTO projects (id, owner_id, name, name_key, search_text, description, archived, task_total, task_done, \
+             last_position, version, created_at, updated_at) {} SELECT {}, {owner}, 'Kitchen ' || n * 7919 % 10007, \
+             'kitchen ' || n * 7919 % 10007, 'kitchen ' || n * 7919 % 10007, '{DESCRIPTION}', FALSE, 0, 0, '', 1, \
+             {created}, {created} FROM numbers",
+            numbers(projects),
+            project("n"),
+            created = made("n"),
+        ),
+        member(&everywhere, projects),
+        member(&somewhere, few),
+        format!(
+            "INSERT INTO tasks (id, project_id, title, title_key, search_text, description, status, priority, due_at, \
+             due_key, labels, position, created_by, completed_at, version, created_at, updated_at) {}, \
+             facts (n, made, title, due) AS (SELECT n, {BEGIN} + n / 3 * 60000, 'Order tiles of kind ' || (100000 + n * 7919 % 50021), \
+             CASE WHEN n % 3 > 0 THEN {BEGIN} + n * 104729 % 2003 * 3600000 END FROM numbers) \
+             SELECT {id}, {home}, title, lower(title), lower(title), '{DESCRIPTION}', \
+             CASE WHEN n % 4 = 0 THEN 'done' ELSE 'todo' END, n % 5, due, coalesce(due, 9223372036854775807), \
+             ',kitchen,shopping,', 'd' || {digits}, {owner}, CASE WHEN n % 4 = 0 THEN made END, 1, made, made FROM facts",
+            numbers(tasks),
+            id = (dialect.id)("made", "n"),
+            home = project(&home),
+            digits = (dialect.digits)("n"),
+        ),
+        // What the projects know of their tasks.
+        format!(
+            "UPDATE projects SET (task_total, task_done, last_position) = (SELECT count(*), \
+             coalesce(sum(CASE WHEN status = 'done' THEN 1 ELSE 0 END), 0), coalesce(max(position), '') FROM tasks \
+             WHERE project_id = projects.id) WHERE owner_id = {owner}"
+        ),
+    ])
+}
+
+/// Runs the statements in one transaction, then tidies up, which else would happen during the measurement.
+macro_rules! fill_by {
+    ($connection:expr, $dialect:expr, $crowd:expr, $tidy:literal) => {{
+        let mut transaction = $connection.begin().await?;
+        for statement in statements(&$dialect, $crowd)? {
+            let context = statement.chars().take(40).collect::<String>();
+            transaction.execute(AssertSqlSafe(statement)).await.context(context)?;
+        }
+        transaction.commit().await?;
+        $connection.execute($tidy).await?;
+        $connection.close().await?;
+    }};
+}
+
+/// Fills a database with projects and tasks. The server should not run.
+pub(crate) async fn fill(url: &str, crowd: &Crowd<'_>) -> Result<()> {
+    if url.starts_with("sqlite:") {
+        // A gigabyte for the pages of the indexes, which are written to everywhere.
+        let options = url.parse::<SqliteConnectOptions>()?;
+        let options = options.synchronous(SqliteSynchronous::Off).pragma("cache_size", "-1000000");
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        fill_by!(connection, SQLITE, crowd, "ANALYZE");
+    } else {
+        let mut connection = PgConnection::connect(url).await?;
+        fill_by!(connection, POSTGRES, crowd, "VACUUM ANALYZE");
+    }
+    Ok(())
+}

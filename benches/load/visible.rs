@@ -1,0 +1,223 @@
+//! What the lists of a reader cost who is in 10,000 projects with 1,000,000 tasks: all tasks, and the projects.
+//!
+//! Each has to look at every membership, so the measure is what it takes to read those from the database and nothing
+//! else; all tasks need one step into an index for each of them on top of that. Beside it stand a later page, a reader
+//! who is in 10 of the projects, and the same page found by sorting all tasks, which is what version 1 still does for
+//! pages far behind.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
+use uuid::Uuid;
+
+use crate::client::{self, Connection};
+use crate::compare::median;
+use crate::data::Databases;
+use crate::many::{self, Crowd};
+use crate::processes::{self, Server};
+use crate::verdict;
+
+/// Makes all smaller, to try things out.
+const VARIABLE: &str = "BENCH_TASKS";
+const TASKS: i64 = 1_000_000;
+/// As many tasks are in a project, about.
+const TASKS_EACH: i64 = 100;
+/// In so many projects is the other reader.
+const FEW: i64 = 10;
+/// The later page comes after so many pages of 100 tasks.
+const STRIDES: usize = 30;
+
+/// How long two things take turns, and how often at least.
+const DURATION: Duration = Duration::from_secs(1);
+const LEAST: usize = 3;
+
+/// How many times longer a page may take than reading the memberships does.
+const TASKS_GOAL: f64 = 20.0;
+const PROJECTS_GOAL: f64 = 5.0;
+/// How many times longer a later page may take than the first.
+const DEPTH_GOAL: f64 = 1.5;
+
+const SORTS: [(&str, &str); 4] = [("created_at", "desc"), ("due_at", "asc"), ("title", "asc"), ("priority", "asc")];
+
+/// The memberships of a user in projects that are there.
+const MEMBERSHIPS: &str = r#"SELECT "members"."project_id", "members"."role", "projects"."created_at" FROM "members"
+    INNER JOIN "projects" ON "projects"."id" = "members"."project_id"
+    WHERE "members"."user_id" = $1 AND "projects"."deleted_at" IS NULL"#;
+
+/// A connection without the product.
+enum Bare {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Bare {
+    async fn connect(url: &str) -> Result<Self> {
+        if url.starts_with("sqlite:") {
+            let options = url.parse::<SqliteConnectOptions>()?.pragma("mmap_size", "268435456").read_only(true);
+            return Ok(Self::Sqlite(SqliteConnection::connect_with(&options).await?));
+        }
+        Ok(Self::Postgres(PgConnection::connect(url).await?))
+    }
+
+    async fn memberships(&mut self, user: Uuid) -> Result<usize> {
+        Ok(match self {
+            Self::Sqlite(connection) => sqlx::query(MEMBERSHIPS).bind(user).fetch_all(connection).await?.len(),
+            Self::Postgres(connection) => sqlx::query(MEMBERSHIPS).bind(user).fetch_all(connection).await?.len(),
+        })
+    }
+}
+
+/// What takes its turn.
+#[derive(Clone, Copy)]
+enum Turn<'a> {
+    Memberships,
+    Request(&'a [u8]),
+}
+
+/// A user, and how to be them.
+struct Reader {
+    id: String,
+    token: String,
+}
+
+struct Lists {
+    // Until all is measured.
+    _server: Server,
+    api: Connection,
+    bare: Bare,
+    everywhere: Reader,
+    somewhere: Reader,
+    projects: i64,
+}
+
+/// Prints the head of the table.
+pub(crate) fn head() {
+    println!(
+        "{:<46} {:<10} {:>10} {:>10} {:>8} {:>8}  {:<7}",
+        "case, first : other", "engine", "first µs", "other µs", "ratio", "goal", "met"
+    );
+}
+
+/// Prints what one engine adds to the table.
+pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
+    let mut lists = fill(engine, databases).await?;
+    let (projects, token) = (lists.projects, lists.everywhere.token.clone());
+    let page = |token: &str, rest: &str| client::get(&format!("/v2/tasks?limit=20{rest}"), token);
+
+    let list = client::get("/v1/projects?limit=20", &token);
+    ensure!(lists.api.json(&list).await?["meta"]["total"] == projects, "the reader has another number of projects");
+    let name = format!("{projects} memberships : projects");
+    lists.compare(engine, &name, [Turn::Memberships, Turn::Request(&list)], Some(PROJECTS_GOAL)).await?;
+
+    for (field, direction) in SORTS {
+        let sort = format!("&sort={field}&dir={direction}");
+        let first = page(&token, &sort);
+        let name = format!("{projects} memberships : tasks, {field} {direction}");
+        lists.compare(engine, &name, [Turn::Memberships, Turn::Request(&first)], Some(TASKS_GOAL)).await?;
+
+        let cursor = lists.walk(&sort).await.with_context(|| format!("walking by {field}"))?;
+        let later = page(&token, &format!("{sort}{cursor}"));
+        let name = format!("page 1 : {}, {field} {direction}", 1 + STRIDES * 5);
+        lists.compare(engine, &name, [Turn::Request(&first), Turn::Request(&later)], Some(DEPTH_GOAL)).await?;
+
+        let few = page(&lists.somewhere.token, &sort);
+        let name = format!("{FEW} projects : {projects}, {field} {direction}");
+        lists.compare(engine, &name, [Turn::Request(&few), Turn::Request(&first)], None).await?;
+
+        // So far behind that all are sorted.
+        let sorted = client::get(&format!("/v1/tasks?limit=20&offset={}{sort}", STRIDES * 100), &token);
+        let [by_cursor, by_number] = [lists.api.json(&later).await?, lists.api.json(&sorted).await?];
+        ensure!(by_cursor["data"] == by_number["data"], "{sort}: another page by cursor than by number");
+        let name = format!("by heads : by sorting, {field} {direction}");
+        lists.compare(engine, &name, [Turn::Request(&later), Turn::Request(&sorted)], None).await?;
+    }
+    Ok(())
+}
+
+async fn register(api: &mut Connection, name: &str) -> Result<Reader> {
+    let account = json!({"email": format!("{name}@example.com"), "name": name, "password": "correct horse battery"});
+    let session = api.json(&client::post("/v1/auth/register", "", &account)).await?;
+    let text = |value: &Value| value.as_str().map(str::to_owned).context("an answer lacks a text");
+    Ok(Reader { id: text(&session["user"]["id"])?, token: text(&session["access_token"])? })
+}
+
+/// Makes the projects and their tasks.
+async fn fill(engine: &str, databases: &Databases) -> Result<Lists> {
+    let tasks = match std::env::var(VARIABLE) {
+        Ok(tasks) => tasks.parse().with_context(|| format!("{VARIABLE} must be a number"))?,
+        Err(_) => TASKS,
+    };
+    let projects = tasks / TASKS_EACH;
+    ensure!((FEW * 10..=100_000).contains(&projects), "{VARIABLE} must be 10000 to 10000000");
+    let begin = Instant::now();
+    databases.create().await?;
+    processes::migrate(&databases.original, databases.folder.path())?;
+    let server = Server::product(&databases.original, databases.folder.path()).await?;
+    let mut api = Connection::open(server.address).await?;
+    let owner = register(&mut api, "owner").await?;
+    let (everywhere, somewhere) = (register(&mut api, "everywhere").await?, register(&mut api, "somewhere").await?);
+    drop(server);
+    let crowd =
+        Crowd { owner: &owner.id, everywhere: &everywhere.id, somewhere: &somewhere.id, projects, few: FEW, tasks };
+    many::fill(&databases.original, &crowd).await.context("filling the projects")?;
+    println!("{engine}: it took {:.0} s to make {tasks} tasks in {projects} projects.", begin.elapsed().as_secs_f64());
+    let server = Server::product(&databases.original, databases.folder.path()).await?;
+    let api = Connection::open(server.address).await?;
+    let bare = Bare::connect(&databases.original).await?;
+    Ok(Lists { _server: server, api, bare, everywhere, somewhere, projects })
+}
+
+impl Lists {
+    /// Goes past many tasks, and gives the parameter with the cursor that stands there.
+    async fn walk(&mut self, sort: &str) -> Result<String> {
+        let mut cursor = String::new();
+        for _ in 0..STRIDES {
+            let page = client::get(&format!("/v2/tasks?limit=100{sort}{cursor}"), &self.everywhere.token);
+            let page = self.api.json(&page).await?;
+            // A cursor has only letters that mean nothing in an address.
+            let next = page["meta"]["next_cursor"].as_str().context("the walk ends too early")?;
+            cursor = format!("&cursor={next}");
+        }
+        Ok(cursor)
+    }
+
+    async fn turn(&mut self, turn: Turn<'_>) -> Result<f64> {
+        let begin = Instant::now();
+        match turn {
+            Turn::Memberships => {
+                let found = self.bare.memberships(Uuid::parse_str(&self.everywhere.id)?).await?;
+                ensure!(i64::try_from(found) == Ok(self.projects), "the reader has another number of memberships");
+            }
+            Turn::Request(request) => {
+                self.api.exchange(request).await?;
+            }
+        }
+        Ok(begin.elapsed().as_secs_f64() * 1e6)
+    }
+
+    async fn compare(&mut self, engine: &str, name: &str, turns: [Turn<'_>; 2], goal: Option<f64>) -> Result<()> {
+        let [first, other] = turns;
+        for turn in turns {
+            // What it needs is in memory then.
+            self.turn(turn).await.with_context(|| format!("{name} on {engine}"))?;
+        }
+        let (mut firsts, mut others) = (Vec::new(), Vec::new());
+        let begin = Instant::now();
+        while firsts.len() < LEAST || begin.elapsed() < DURATION {
+            firsts.push(self.turn(first).await?);
+            others.push(self.turn(other).await?);
+        }
+        let ratio = median(others.iter().zip(&firsts).map(|(other, first)| other / first).collect())?;
+        println!(
+            "{name:<46} {engine:<10} {:>10.0} {:>10.0} {ratio:>6.2} x {:>8}  {:<7}",
+            median(firsts)?,
+            median(others)?,
+            goal.map_or_else(|| "-".to_owned(), |goal| format!("{goal:.1} x")),
+            goal.map_or("-", |goal| verdict(ratio <= goal)),
+        );
+        Ok(())
+    }
+}
