@@ -11,6 +11,7 @@ use crate::contract::list::{Page, Sort};
 use crate::contract::member::{Member, MemberQuery, UpdateMember};
 use crate::contract::project::{Project, Role};
 use crate::contract::{ProjectId, UserId};
+use crate::repositories::StoreError;
 
 /// The people in a project.
 #[derive(Clone)]
@@ -38,9 +39,7 @@ impl Members {
         patch: UpdateMember,
     ) -> Result<Answer<Member>, Error> {
         let unit = self.0.open(write).await?;
-        if patch.role == Some(Role::Owner) {
-            self.lock_heir(&unit, write.caller, project, user).await?;
-        }
+        let heir_stays = patch.role == Some(Role::Owner) && lock_heir(&unit, write.caller, project, user).await?;
         let project = lock_live(&*unit, write.caller, project).await?;
         require_membership(project.role, Action::ManageMembers)?;
         let member = unit.members().find(project.id, user).await?.ok_or(Error::NotFound("member"))?;
@@ -53,6 +52,10 @@ impl Members {
             return Ok(Answer::result(&member));
         }
         let access = if role == Role::Owner {
+            if !heir_stays {
+                // The caller has come to own the project only after it was looked at.
+                return Err(StoreError::Overtaken.into());
+            }
             self.hand_over(&unit, &project, user).await?;
             // Who handed it over is no longer its owner, and may have to ask again.
             Action::Read
@@ -80,17 +83,6 @@ impl Members {
         unit.commit(Answer::done(), access).await
     }
 
-    /// Locks the account that is about to own a project. Who deletes an account takes its projects along, and locks them
-    /// after the account; so it is there and stays, or is gone before it owns this one.
-    async fn lock_heir(&self, unit: &Unit<'_>, caller: Caller, project: ProjectId, heir: UserId) -> Result<(), Error> {
-        let project = unit.projects().find(project, caller.user).await?;
-        // Not for everybody who asks: it would be a way to make others wait.
-        if project.is_some_and(|project| require(project.role, Action::ManageMembers).is_ok()) {
-            unit.users().lock(heir).await?;
-        }
-        Ok(())
-    }
-
     /// Makes a member the owner, and an editor of who was. There is one owner at every moment, for the database too.
     async fn hand_over(&self, unit: &Unit<'_>, project: &Project, to: UserId) -> Result<(), Error> {
         unit.members().set_role(project.id, project.owner_id, Role::Editor).await?;
@@ -99,4 +91,17 @@ impl Members {
         let handed = Project { owner_id: to, version, updated_at: self.0.clock.now(), ..project.clone() };
         Ok(unit.projects().update(&handed).await?)
     }
+}
+
+/// Locks the account that is about to own a project, if the caller may hand it over, and says whether it did.
+///
+/// Who deletes an account takes its projects along, and locks them after the account: so it is there and stays, or is gone
+/// before it owns this one. It is not locked for everybody who asks, which would be a way to make others wait.
+async fn lock_heir(unit: &Unit<'_>, caller: Caller, project: ProjectId, heir: UserId) -> Result<bool, Error> {
+    let project = unit.projects().find(project, caller.user).await?;
+    let may = project.is_some_and(|project| require(project.role, Action::ManageMembers).is_ok());
+    if may {
+        unit.users().lock(heir).await?;
+    }
+    Ok(may)
 }
