@@ -18,14 +18,14 @@ fn of_one_resource() -> Vec<(Operation, String)> {
         for status in ["200", "201"] {
             let schema = &description["responses"][status]["content"]["application/json"]["schema"]["$ref"];
             let schema = schema.as_str().unwrap_or_default().trim_start_matches("#/components/schemas/");
-            if ["User", "Project", "Task"].contains(&schema) {
+            if ["User", "Project", "Task", "Comment"].contains(&schema) {
                 let operation =
                     Operation { id: id.clone(), method: method.clone(), template: template.clone(), description };
                 found.push((operation, schema.to_owned()));
             }
         }
     }
-    assert!(found.len() >= 11, "{}", found.len());
+    assert!(found.len() >= 14, "{}", found.len());
     found
 }
 
@@ -34,6 +34,7 @@ fn address(schema: &str, resource: &Value) -> String {
     match schema {
         "User" => "/v1/me".to_owned(),
         "Project" => format!("/v1/projects/{}", resource.id()),
+        "Comment" => format!("/v1/comments/{}", resource.id()),
         _ => format!("/v1/tasks/{}", resource.id()),
     }
 }
@@ -57,8 +58,13 @@ async fn tag_at(client: &Client, path: &str) -> String {
     tag(&answer)
 }
 
-fn readable(world: &World) -> [String; 3] {
-    ["/v1/me".to_owned(), format!("/v1/projects/{}", world.project), format!("/v1/tasks/{}", world.task)]
+fn readable(world: &World) -> [String; 4] {
+    [
+        "/v1/me".to_owned(),
+        format!("/v1/projects/{}", world.project),
+        format!("/v1/tasks/{}", world.task),
+        format!("/v1/comments/{}", world.comment),
+    ]
 }
 
 on_both_databases! {
@@ -135,6 +141,7 @@ on_both_databases! {
         for (client, path, status) in [
             (&stranger, format!("/v1/tasks/{}", world.task), 403),
             (&stranger, format!("/v1/projects/{}", world.project), 403),
+            (&stranger, format!("/v1/comments/{}", world.comment), 403),
             (&world.owner, format!("/v1/tasks/{}", world.trashed), 404),
             (&world.owner, format!("/v1/projects/{}", world.deleted), 404),
             (&world.owner, format!("/v1/tasks/{}?x=1", world.task), 400),
@@ -153,6 +160,7 @@ on_both_databases! {
             [json!({"name": "One"}), json!({"timezone": "Asia/Tokyo"}), json!({"weekly_digest": false})],
             [json!({"name": "One"}), json!({"color": "#112233"}), json!({"name": "A project", "color": null})],
             [json!({"title": "One"}), json!({"status": "done"}), json!({"title": "A task", "status": "todo"})],
+            [json!({"body": "One"}), json!({"body": "Two"}), json!({"body": "Why?"})],
         ]) {
             let mut tags = vec![tag_at(owner, &path).await];
             for change in changes {
@@ -172,7 +180,8 @@ on_both_databases! {
         let owner = &world.owner;
         for path in readable(&world) {
             let before = owner.get(path.as_str()).await;
-            let name = if path.contains("tasks") { "title" } else { "name" };
+            let names = ["name", "title", "body"];
+            let name = names.into_iter().find(|name| !before.body[name].is_null()).unwrap();
             for change in [json!({}), json!({name: before.body[name]})] {
                 let answer = owner.patch(path.as_str(), change.clone()).await;
                 assert_eq!((answer.header("etag"), &answer.text), (before.header("etag"), &before.text), "{change}");
@@ -217,13 +226,15 @@ on_both_databases! {
         for path in readable(&world) {
             assert_eq!(tag_at(&phone, &path).await, tag_at(&world.owner, &path).await, "{path}");
         }
-        let [_, project, task] = readable(&world);
+        let [_, project, task, comment] = readable(&world);
         let mut seen = vec![tag_at(&world.owner, &project).await];
         for role in ["editor", "viewer"] {
             let member = world.member(&app, role).await;
             let tag = tag_at(&member, &project).await;
             assert!(!seen.contains(&tag), "the answer names the role, so it is another one for each role");
-            assert_eq!(tag_at(&member, &task).await, tag_at(&world.owner, &task).await, "a task names no role");
+            for path in [&task, &comment] {
+                assert_eq!(tag_at(&member, path).await, tag_at(&world.owner, path).await, "{path} names no role");
+            }
             seen.push(tag);
         }
         for (number, seen) in seen.into_iter().enumerate() {

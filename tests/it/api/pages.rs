@@ -7,7 +7,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Every page, its type, and whether it may be kept.
-const PAGES: [(&str, &str, &str); 10] = [
+const PAGES: [(&str, &str, &str); 12] = [
     ("/docs", HTML, "no-cache"),
     ("/docs/swagger-ui.css", CSS, "no-cache"),
     ("/docs/swagger-ui-bundle.js", SCRIPT, "no-cache"),
@@ -16,7 +16,9 @@ const PAGES: [(&str, &str, &str); 10] = [
     ("/openapi.yaml", "application/yaml", "no-cache"),
     ("/verify-email", HTML, "no-store"),
     ("/reset-password", HTML, "no-store"),
+    ("/invitation", HTML, "no-store"),
     ("/mail-pages/start.js", SCRIPT, "no-cache"),
+    ("/mail-pages/invitation.js", SCRIPT, "no-cache"),
     ("/mail-pages/style.css", CSS, "no-cache"),
 ];
 

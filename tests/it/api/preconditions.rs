@@ -151,7 +151,9 @@ on_both_databases! {
                 continue;
             }
             for nothing in [NOBODY, "not-a-uuid", &world.trashed, &world.deleted] {
-                let path = operation.template.replace("{project_id}", nothing).replace("{task_id}", nothing);
+                let path = ["{project_id}", "{task_id}", "{comment_id}"]
+                    .into_iter()
+                    .fold(operation.template.clone(), |path, id| path.replace(id, nothing));
                 for tag in ["*", "\"nonsense\""] {
                     let call = world.owner.call(operation.method.clone(), path.as_str()).header("if-match", tag);
                     let body = world.body(&operation);
@@ -227,6 +229,7 @@ on_both_databases! {
                     let call = match operation.id.as_str() {
                         "updateMe" | "updateProject" => call.json(&json!({"name": name})),
                         "updateTask" => call.json(&json!({"title": name})),
+                        "updateComment" => call.json(&json!({"body": name})),
                         _ => call,
                     };
                     call.send()

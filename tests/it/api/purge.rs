@@ -19,10 +19,10 @@ use crate::repositories::raw::Raw;
 use crate::support::client::Ids as _;
 use crate::support::{Client, Options, TestApp, TestDatabase};
 
-const PURGED_AFTER: Duration = Duration::from_hours(30 * 24 + 2);
+pub(super) const PURGED_AFTER: Duration = Duration::from_hours(30 * 24 + 2);
 const A_DAY_LESS: Duration = Duration::from_hours(29 * 24 + 2);
 
-async fn purge(app: &TestApp) {
+pub(super) async fn purge(app: &TestApp) {
     perform(app, Job::PurgeDeleted {}).await;
 }
 
@@ -59,6 +59,13 @@ on_both_databases! {
         let theirs = call.send().await.created();
         let trashed = ada.project().await;
         ada.delete(format!("/v1/projects/{trashed}")).await.no_content();
+        // What she said and whom she invited there, and who has invited her.
+        let said = ada.post(format!("/v1/tasks/{}/comments", theirs.id()), json!({"body": "Mine"})).await.created();
+        for (owner, project, email) in [(&ada, &own, "grace@example.com"), (&friend, &friend.project().await, ada.email())]
+        {
+            let body = json!({"email": email, "role": "viewer"});
+            owner.post(format!("/v1/projects/{project}/invitations"), body).await.created();
+        }
         // Mails that wait, and a digest that is planned.
         forget(&app, ada.email()).await.expect(202);
         ada.post_empty("/v1/auth/resend-verification").await.expect(202);
@@ -72,7 +79,8 @@ on_both_databases! {
         for place in [
             "users.id", "users.email", "users.name", "members.user_id", "tasks.assignee_id", "tasks.created_by",
             "sessions.user_id", "refresh_tokens.hash", "mail_tokens.hash", "api_tokens.hash", "jobs.payload",
-            "jobs.waiting_key", "idempotency_keys.user_id", "projects.owner_id",
+            "jobs.waiting_key", "idempotency_keys.user_id", "projects.owner_id", "comments.author_id",
+            "invitations.email", "invitations.invited_by", "invitations.project_id",
         ] {
             assert!(before.iter().any(|found| found == place), "{place} has nothing to remove: {before:?}");
         }
@@ -86,6 +94,7 @@ on_both_databases! {
         let without = json!({"created_by": null, "assignee_id": null, "version": 2, "updated_at": left["updated_at"]});
         assert_eq!(left, with(&theirs, &without));
         friend.get(format!("/v1/tasks/{}", hers.id())).await.fails(404, "NOT_FOUND");
+        assert_eq!(friend.get(format!("/v1/comments/{}", said.id())).await.ok()["author_id"], Value::Null);
         // Nothing keeps the address: who comes with it is somebody else.
         let body = json!({"email": ada.email(), "name": "Another", "password": "another horse"});
         let session = app.anonymous().post("/v1/auth/register", body).await.created();

@@ -6,7 +6,9 @@ use pocket_tasks::contract::user::User;
 use pocket_tasks::repositories::Store as _;
 use sea_orm::Database;
 
+use super::comments::{add_comments, new_comment};
 use super::fixtures::{add_tasks, at, commit, new_task, project, user};
+use super::invitations::{add, new_invitation};
 use super::raw::Raw;
 use super::schema::Empty;
 use super::tasks::full_task;
@@ -95,5 +97,49 @@ on_both_databases! {
         store.migrate().await.unwrap();
         let due = store.read().users().list_due_digests(at(0), 9).await.unwrap();
         assert_eq!(due.iter().map(|(user, _)| user.id).collect::<Vec<_>>(), [willing.id]);
+    }
+
+    async fn what_people_share_comes_and_goes_and_nothing_else_with_it(database: TestDatabase) {
+        let store = database.store().await;
+        let (ada, bob) = (user(&store).await, user(&store).await);
+        let project = project(&store, &ada).await;
+        let task = full_task(&project, bob.id);
+        add_tasks(&store, [&task]).await;
+        let (comment, invitation) = (new_comment(&task, &bob), new_invitation(&project, &ada, "grace@example.com"));
+        add_comments(&store, std::slice::from_ref(&comment)).await;
+        assert!(add(&store, &invitation).await);
+        let others = async || {
+            let mut others = Vec::new();
+            for table in ["users", "projects", "tasks"] {
+                others.push(rows(&database, table).await);
+            }
+            others
+        };
+        let (before, schema) = (others().await, Empty(database.clone()).schema().await);
+        let connection = Database::connect(&database.url).await.unwrap();
+        Migrator::down(&connection, Some(around("m0007").1)).await.unwrap();
+        let old = Empty(database.clone()).schema().await;
+        assert!(!old.iter().any(|line| line.contains("comments") || line.contains("invitations")), "{old:#?}");
+        assert_eq!(others().await, before);
+        connection.close().await.unwrap();
+
+        store.migrate().await.unwrap();
+        assert_eq!(Empty(database.clone()).schema().await, schema);
+        assert_eq!(others().await, before);
+        for table in ["comments", "invitations"] {
+            assert_eq!(rows(&database, table).await, Vec::<String>::new());
+        }
+        add_comments(&store, std::slice::from_ref(&comment)).await;
+        assert!(add(&store, &invitation).await);
+        let found = store.read().comments().find(comment.id, ada.id).await.unwrap().unwrap();
+        assert_eq!(found.comment, comment);
+        // With what is in them the changes before this one go and come back too, however far.
+        let connection = Database::connect(&database.url).await.unwrap();
+        Migrator::down(&connection, Some(around("m0004").1)).await.unwrap();
+        connection.close().await.unwrap();
+        store.migrate().await.unwrap();
+        assert_eq!(Empty(database.clone()).schema().await, schema);
+        let restored = store.read().tasks().find(task.id, ada.id).await.unwrap().unwrap().task;
+        assert_eq!(restored, task);
     }
 }

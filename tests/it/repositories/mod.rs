@@ -2,10 +2,14 @@
 
 #![expect(clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
 
+mod comments;
 pub(crate) mod fixtures;
 mod idempotency;
+mod invitation_lists;
+mod invitations;
 mod job_leases;
 mod jobs;
+mod members;
 mod migrations;
 mod plans;
 mod projects;
@@ -13,6 +17,7 @@ pub(crate) mod raw;
 mod refresh_tokens;
 mod schema;
 mod sessions;
+mod shared_plans;
 mod task_filters;
 mod task_lists;
 mod tasks;

@@ -26,7 +26,7 @@ pub(super) const SORTED: [(TaskSort, &str, &str); 6] = [
 pub(super) struct Planner {
     pub(super) raw: Raw,
     pub(super) user: User,
-    project: Project,
+    pub(super) project: Project,
 }
 
 impl Planner {
@@ -142,7 +142,7 @@ impl Planner {
     }
 
     /// Sees that the query goes by one of the indexes, and that nothing is sorted.
-    async fn goes_by(&mut self, indexes: &[&str], sql: &str) {
+    pub(super) async fn goes_by(&mut self, indexes: &[&str], sql: &str) {
         let plan = self.plan(sql).await;
         assert!(indexes.iter().any(|index| plan.contains(index)), "{sql} does not go by {indexes:?}:\n{plan}");
         for sign in ["SCAN ", "TEMP B-TREE", "Sort", "Seq Scan"] {

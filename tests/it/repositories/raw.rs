@@ -59,7 +59,7 @@ impl Raw {
         }
     }
 
-    /// Makes the user a member of the project, which nothing in the program can do yet.
+    /// Makes the user a member of the project.
     pub(crate) async fn add_member(&mut self, project: &Project, user: &User, role: &str) {
         let (project, user) = (self.id(project.id.0), self.id(user.id.0));
         self.execute(&format!(

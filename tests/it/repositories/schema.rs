@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pocket_tasks::contract::TaskId;
 use pocket_tasks::contract::task::{Task, TaskStatus};
 use pocket_tasks::database::{SeaStore, Settings};
 use pocket_tasks::repositories::{Store as _, StoreError};
+use uuid::Uuid;
 
+use super::comments::{add_comments, new_comment};
 use super::fixtures::{add_tasks, at, commit, new_session, new_task, project, soon, user};
+use super::invitations::{add, new_invitation};
 use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::TestDatabase;
@@ -205,5 +209,87 @@ on_both_databases! {
         refuses(&mut raw, &token("NULL", "NULL", &stranger), &token("NULL", "NULL", &id)).await;
         let use_it = |what: &str| format!("UPDATE refresh_tokens SET {what}");
         refuses(&mut raw, &use_it("spent_at = 3"), &use_it(&format!("spent_at = 3, sealed_successor = {bytes}"))).await;
+    }
+
+    async fn an_invitation_has_a_status_a_role_and_an_address_of_its_own(database: TestDatabase) {
+        let store = database.store().await;
+        let ada = user(&store).await;
+        let (here, there) = (project(&store, &ada).await, project(&store, &ada).await);
+        let mut raw = Raw::connect(&database).await;
+        let (inviter, nobody) = (raw.id(ada.id.0), raw.id(TaskId::generate().0));
+        let [here, there] = [raw.id(here.id.0), raw.id(there.id.0)];
+        let mut made = 0..;
+        let mut new = |raw: &Raw, project: &str, email: &str, role: &str, status: &str, by: &str| {
+            let id = raw.id(Uuid::from_u128(made.next().unwrap()));
+            format!("INSERT INTO invitations VALUES ({id}, {project}, '{email}', '{role}', '{status}', {by}, 9, 8)")
+        };
+        let right = new(&raw, &here, "a@b.example", "editor", "pending", &inviter);
+        for wrong in [
+            new(&raw, &here, "a@b.example", "owner", "pending", &inviter),
+            new(&raw, &here, "a@b.example", "editor", "gone", &inviter),
+            new(&raw, &nobody, "a@b.example", "editor", "pending", &inviter),
+            new(&raw, &here, "a@b.example", "editor", "pending", &nobody),
+        ] {
+            refuses(&mut raw, &wrong, "SELECT 1").await;
+        }
+        raw.execute(&right).await;
+        // One that is pending, and any that are not.
+        for status in ["accepted", "declined", "revoked", "expired"] {
+            let twin = new(&raw, &here, "a@b.example", "viewer", "pending", &inviter);
+            let other = new(&raw, &here, "a@b.example", "viewer", status, "NULL");
+            refuses(&mut raw, &twin, &other).await;
+        }
+        let twin = new(&raw, &here, "a@b.example", "viewer", "pending", &inviter);
+        let elsewhere = new(&raw, &there, "a@b.example", "viewer", "pending", &inviter);
+        refuses(&mut raw, &twin, &elsewhere).await;
+        let again = format!("UPDATE invitations SET status = 'pending' WHERE project_id = {here}");
+        let over = format!("UPDATE invitations SET status = 'expired' WHERE project_id = {here}");
+        refuses(&mut raw, &again, &over).await;
+    }
+
+    async fn a_comment_has_a_task_and_a_version(database: TestDatabase) {
+        let store = database.store().await;
+        let ada = user(&store).await;
+        let task = new_task(&project(&store, &ada).await);
+        add_tasks(&store, [&task]).await;
+        let mut raw = Raw::connect(&database).await;
+        let (author, nobody) = (raw.id(ada.id.0), raw.id(TaskId::generate().0));
+        let (task, id) = (raw.id(task.id.0), raw.id(Uuid::from_u128(1)));
+        let new = |task: &str, author: &str, version: i64| {
+            format!("INSERT INTO comments VALUES ({id}, {task}, {author}, 'x', {version}, 8, 9)")
+        };
+        for wrong in [new(&nobody, &author, 1), new(&task, &nobody, 1), new(&task, &author, 0)] {
+            refuses(&mut raw, &wrong, "SELECT 1").await;
+        }
+        refuses(&mut raw, &new(&nobody, "NULL", 1), &new(&task, "NULL", 1)).await;
+        refuses(&mut raw, "UPDATE comments SET version = 0", "UPDATE comments SET version = 2").await;
+    }
+
+    async fn what_belongs_to_something_goes_with_it_and_what_somebody_made_stays(database: TestDatabase) {
+        let store = database.store().await;
+        let (ada, bob) = (user(&store).await, user(&store).await);
+        let project = project(&store, &ada).await;
+        let (kept, gone) = (new_task(&project), new_task(&project));
+        add_tasks(&store, [&kept, &gone]).await;
+        add_comments(&store, &[new_comment(&kept, &bob), new_comment(&gone, &bob), new_comment(&kept, &ada)]).await;
+        assert!(add(&store, &new_invitation(&project, &bob, "a@b.example")).await);
+        let mut raw = Raw::connect(&database).await;
+        let (gone, bob, project) = (raw.id(gone.id.0), raw.id(bob.id.0), raw.id(project.id.0));
+        let statements = [
+            "SELECT 1".to_owned(),
+            format!("DELETE FROM tasks WHERE id = {gone}"),
+            format!("DELETE FROM users WHERE id = {bob}"),
+            format!("DELETE FROM projects WHERE id = {project}"),
+        ];
+        // Comments, those of somebody, and the same of invitations.
+        for (statement, expected) in statements.iter().zip(["3 3 1 1", "2 2 1 1", "2 1 1 0", "0 0 0 0"]) {
+            raw.execute(statement).await;
+            let mut counts = Vec::new();
+            for counted in ["(id) AS text) AS n FROM comments", "(author_id) AS text) AS n FROM comments",
+                "(id) AS text) AS n FROM invitations", "(invited_by) AS text) AS n FROM invitations"] {
+                counts.extend(raw.texts(&format!("SELECT CAST(count{counted}"), "n").await);
+            }
+            assert_eq!(counts.join(" "), expected, "{statement}");
+        }
     }
 }

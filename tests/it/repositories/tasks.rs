@@ -106,6 +106,32 @@ on_both_databases! {
         assert_eq!(find(task.id).await, task, "everything that can be cleared is");
     }
 
+    async fn who_is_taken_off_is_taken_off_all_tasks_of_this_project_only(database: TestDatabase) {
+        let store = database.store().await;
+        let (ada, bob, eve) = (user(&store).await, user(&store).await, user(&store).await);
+        let (here, there) = (project(&store, &ada).await, project(&store, &ada).await);
+        let of_bob = Task { created_by: Some(bob.id), assignee_id: Some(bob.id), ..new_task(&here) };
+        let in_trash = full_task(&here, bob.id);
+        let others = [
+            Task { assignee_id: Some(eve.id), created_by: Some(bob.id), ..new_task(&here) },
+            new_task(&here),
+            Task { assignee_id: Some(bob.id), ..new_task(&there) },
+        ];
+        add_tasks(&store, [&of_bob, &in_trash].into_iter().chain(&others)).await;
+        for _ in 0..2 {
+            commit(&store, async |transaction| transaction.tasks().unassign(here.id, bob.id, at(70)).await.unwrap()).await;
+            let find = async |id| store.read().tasks().find(id, ada.id).await.unwrap().unwrap().task;
+            for task in [&of_bob, &in_trash] {
+                let version = task.version + 1;
+                let expected = Task { assignee_id: None, version, updated_at: at(70), ..task.clone() };
+                assert_eq!(find(task.id).await, expected);
+            }
+            for task in &others {
+                assert_eq!(&find(task.id).await, task);
+            }
+        }
+    }
+
     async fn a_task_needs_a_project_and_people_that_are_there(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
