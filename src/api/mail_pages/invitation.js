@@ -23,7 +23,8 @@ async function call(operation, body) {
   // What stands between may answer without an envelope, and some answers have no body.
   const answer = await response.json().catch(() => null);
   if (response.ok) return answer;
-  throw new Error(answer?.message ?? `That did not work (${response.status}). Try again later.`);
+  const text = answer?.message ?? `That did not work (${response.status}). Try again later.`;
+  throw Object.assign(new Error(text), { status: response.status });
 }
 
 async function answer(verb) {
@@ -33,8 +34,19 @@ async function answer(verb) {
       ? await call("v1/auth/register", { ...account, name: name.value })
       : await call("v1/auth/login", account);
     token = session.access_token;
+    // There is one now, so whoever has to try again logs in.
+    isNew.checked = false;
+    adapt();
   }
   await call(`v1/invitations/${encodeURIComponent(id)}/${verb}`);
+}
+
+// Who is new has a name, and a password that is not known yet.
+function adapt() {
+  name.required = isNew.checked;
+  name.hidden = !isNew.checked;
+  name.labels[0].hidden = !isNew.checked;
+  password.autocomplete = isNew.checked ? "new-password" : "current-password";
 }
 
 form.addEventListener("submit", async (event) => {
@@ -49,6 +61,8 @@ form.addEventListener("submit", async (event) => {
     outcome.focus();
     await call("v1/auth/logout").catch(() => null);
   } catch (error) {
+    // What ends after a while begins anew with the next try.
+    if (error.status === 401) token = null;
     // The wording of the browser about a network that is down helps nobody.
     tell(error instanceof TypeError ? "The server cannot be reached. Try again later." : error.message, true);
   } finally {
@@ -60,12 +74,7 @@ show.addEventListener("change", () => {
   password.type = show.checked ? "text" : "password";
 });
 
-isNew.addEventListener("change", () => {
-  name.required = isNew.checked;
-  name.hidden = !isNew.checked;
-  name.labels[0].hidden = !isNew.checked;
-  password.autocomplete = isNew.checked ? "new-password" : "current-password";
-});
+isNew.addEventListener("change", adapt);
 
 // Another account than before.
 for (const field of [email, password, isNew]) {
