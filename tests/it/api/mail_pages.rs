@@ -204,7 +204,9 @@ async fn the_page_of_an_invitation_asks_for_operations_that_there_are() {
 
 #[tokio::test]
 async fn the_page_of_an_invitation_asks_for_what_it_takes_to_log_in_or_register() {
-    let page = page(&without_storage(&[]), "/invitation").await;
+    let app = without_storage(&[]);
+    let style = page(&app, "/mail-pages/style.css").await;
+    let page = page(&app, "/invitation").await;
     for (id, rules) in [
         ("email", &["type=\"email\"", "autocomplete=\"username\"", "maxlength=\"254\"", "required"][..]),
         ("password", &["type=\"password\"", "autocomplete=\"current-password\"", "required"]),
@@ -226,6 +228,9 @@ async fn the_page_of_an_invitation_asks_for_what_it_takes_to_log_in_or_register(
         let button = page.split("<button type=\"submit\" ").find(|rest| rest.contains(&format!("value=\"{value}\"")));
         assert!(button.is_some_and(|button| button.contains(&format!(">{words}</button>"))), "{value}: {page}");
     }
+    // Labels are blocks by the style sheet, which would show a hidden one too.
+    let (labels, hidden) = (style.find("\nlabel {"), style.find("\n[hidden] {\n  display: none;\n}"));
+    assert!(labels.is_some() && hidden > labels, "{style}");
     // What comes of it is told to who cannot see it too, and without JavaScript nothing can be sent.
     assert_eq!(attribute(&page, "role"), "status");
     assert!(page.contains("<noscript>") && page.contains("<form method=\"post\" hidden>"), "{page}");
