@@ -116,8 +116,13 @@ pub(super) fn require_membership(role: Option<Role>, action: Action) -> Result<(
 
 /// Decides the same for a change of a project that may be archived.
 pub(super) fn require_for_change(role: Option<Role>, action: Action, archived: bool) -> Result<(), Error> {
-    require(role, action)?;
-    if archived && verdicts(action).1 == Archived::Closed { Err(Error::ProjectArchived) } else { Ok(()) }
+    match require(role, action) {
+        // That the owner must hand the project over is no matter of rights: it comes after the archive.
+        Ok(()) | Err(Error::OwnerRequired) if archived && verdicts(action).1 == Archived::Closed => {
+            Err(Error::ProjectArchived)
+        }
+        decided => decided,
+    }
 }
 
 /// Decides whether somebody with this role, or none, has at least that one.

@@ -24,7 +24,7 @@ async function call(operation, body) {
   const answer = await response.json().catch(() => null);
   if (response.ok) return answer;
   const text = answer?.message ?? `That did not work (${response.status}). Try again later.`;
-  throw Object.assign(new Error(text), { status: response.status });
+  throw Object.assign(new Error(text), { status: response.status, code: answer?.error });
 }
 
 async function answer(verb) {
@@ -63,6 +63,7 @@ form.addEventListener("submit", async (event) => {
   } catch (error) {
     // What ends after a while begins anew with the next try.
     if (error.status === 401) token = null;
+    if (error.code === "FORBIDDEN") error.message = `This invitation is for another address than ${email.value}.`;
     // The wording of the browser about a network that is down helps nobody.
     tell(error instanceof TypeError ? "The server cannot be reached. Try again later." : error.message, true);
   } finally {
@@ -76,9 +77,10 @@ show.addEventListener("change", () => {
 
 isNew.addEventListener("change", adapt);
 
-// Another account than before.
+// Another account than before: the session of that one is not left open.
 for (const field of [email, password, isNew]) {
   field.addEventListener("input", () => {
+    if (token) call("v1/auth/logout").catch(() => null);
     token = null;
   });
 }

@@ -157,10 +157,18 @@ on_both_databases! {
         assert_eq!(grace.get(format!("{path}&role=editor")).await.ok()["data"], json!([]));
         let gone = format!("/v1/projects/{project}/members/{}", ada.user_id());
         owner.patch(&gone, json!({"role": "viewer"})).await.fails(404, "NOT_FOUND");
-        owner.delete(&gone).await.fails(404, "NOT_FOUND");
         let again = json!({"email": ada.email(), "role": "viewer"});
         owner.post(format!("/v1/projects/{project}/invitations"), again).await.fails(409, "ALREADY_MEMBER");
         let ada = log_in_again(&app, &ada).await;
         assert_eq!(ada.get(&path).await.ok(), all);
+
+        // The owner need not wait for somebody who might come back.
+        ada.delete("/v1/me").await.no_content();
+        let assigned = json!({"title": "x", "assignee_id": ada.user_id()});
+        owner.post(format!("/v1/projects/{project}/tasks"), assigned).await.invalid(&["assignee_id:reference"]);
+        owner.delete(&gone).await.no_content();
+        owner.delete(&gone).await.fails(404, "NOT_FOUND");
+        let ada = log_in_again(&app, &ada).await;
+        ada.get(&path).await.fails(403, "FORBIDDEN");
     }
 }

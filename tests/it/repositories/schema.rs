@@ -221,7 +221,7 @@ on_both_databases! {
         let mut made = 0..;
         let mut new = |raw: &Raw, project: &str, email: &str, role: &str, status: &str, by: &str| {
             let id = raw.id(Uuid::from_u128(made.next().unwrap()));
-            format!("INSERT INTO invitations VALUES ({id}, {project}, '{email}', '{role}', '{status}', {by}, 9, 8)")
+            format!("INSERT INTO invitations VALUES ({id}, {project}, '{email}', '{role}', '{status}', {by}, NULL, 9, 8)")
         };
         let right = new(&raw, &here, "a@b.example", "editor", "pending", &inviter);
         for wrong in [
