@@ -31,7 +31,7 @@ pub(super) async fn until_waiting(observer: &mut PgConnection, count: i64) {
 }
 
 /// The same, or until there is no need to.
-async fn until_waiting_or(observer: &mut PgConnection, count: i64, is_over: impl Fn() -> bool) {
+pub(super) async fn until_waiting_or(observer: &mut PgConnection, count: i64, is_over: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !is_over() && waiting(observer).await != count {
         assert!(Instant::now() < deadline, "there are not {count} connections that wait");
