@@ -87,7 +87,6 @@ on_both_databases! {
             set_role(&owner, &project, &ada, role).await.fails(404, "NOT_FOUND");
         }
         owner.patch(membership(&project, &ada), json!({})).await.fails(404, "NOT_FOUND");
-        remove(&owner, &project, &ada).await.fails(404, "NOT_FOUND");
         let ada = log_in_again(&app, &ada).await;
         assert_eq!(owner.get(members(&project)).await.ok(), before);
         set_role(&owner, &project, &ada, "owner").await.ok();
