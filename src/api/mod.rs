@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use poem::{Endpoint, EndpointExt as _};
-use poem_openapi::{ContactObject, LicenseObject, OpenApiService};
+use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService};
 use serde_json::Value;
 
 use crate::services::Services;
@@ -82,8 +82,8 @@ pub fn document() -> anyhow::Result<Value> {
     Ok(published::with_server(&published::finish(generated), "http://127.0.0.1:3000"))
 }
 
-fn service() -> OpenApiService<handlers::Apis, ()> {
-    OpenApiService::new(handlers::APIS, "Pocket Tasks", env!("CARGO_PKG_VERSION"))
+fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
+    OpenApiService::new(handlers::all(), "Pocket Tasks", env!("CARGO_PKG_VERSION"))
         .summary("A task and project API that any front end can build on.")
         .description(include_str!("description.md"))
         .contact(ContactObject::new().name("Pocket Tasks").email("support@pocket-tasks.example"))

@@ -16,7 +16,7 @@ mod tasks_v2;
 use std::sync::Arc;
 
 use poem::web::Data;
-use poem_openapi::Tags;
+use poem_openapi::{OpenApi, Tags};
 
 use super::payload;
 use crate::services::Services;
@@ -25,30 +25,19 @@ use crate::services::Services;
 type Rules<'a> = Data<&'a Arc<Services>>;
 
 /// All operations.
-pub(super) type Apis = (
-    auth::AuthApi,
-    me::MeApi,
-    projects::ProjectsApi,
-    members::MembersApi,
-    invitations::InvitationsApi,
-    tasks::TasksApi,
-    tasks_v2::TasksV2Api,
-    comments::CommentsApi,
-    health::HealthApi,
-);
-
-/// All operations.
-pub(super) const APIS: Apis = (
-    auth::AuthApi,
-    me::MeApi,
-    projects::ProjectsApi,
-    members::MembersApi,
-    invitations::InvitationsApi,
-    tasks::TasksApi,
-    tasks_v2::TasksV2Api,
-    comments::CommentsApi,
-    health::HealthApi,
-);
+pub(super) const fn all() -> impl OpenApi + 'static {
+    (
+        auth::AuthApi,
+        me::MeApi,
+        projects::ProjectsApi,
+        members::MembersApi,
+        invitations::InvitationsApi,
+        tasks::TasksApi,
+        tasks_v2::TasksV2Api,
+        comments::CommentsApi,
+        health::HealthApi,
+    )
+}
 
 /// What the operations are grouped by.
 #[derive(Tags)]

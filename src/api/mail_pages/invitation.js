@@ -41,6 +41,14 @@ async function answer(verb) {
   await call(`v1/invitations/${encodeURIComponent(id)}/${verb}`);
 }
 
+// The session is for this page alone.
+async function leave() {
+  if (!token) return;
+  const left = call("v1/auth/logout");
+  token = null;
+  await left.catch(() => null);
+}
+
 // Who is new has a name, and a password that is not known yet.
 function adapt() {
   name.required = isNew.checked;
@@ -59,7 +67,7 @@ form.addEventListener("submit", async (event) => {
     form.remove();
     tell(verb === "accept" ? "You are a member of the project now." : "You have declined the invitation.", false);
     outcome.focus();
-    await call("v1/auth/logout").catch(() => null);
+    await leave();
   } catch (error) {
     // What ends after a while begins anew with the next try.
     if (error.status === 401) token = null;
@@ -80,8 +88,7 @@ isNew.addEventListener("change", adapt);
 // Another account than before: the session of that one is not left open.
 for (const field of [email, password, isNew]) {
   field.addEventListener("input", () => {
-    if (token) call("v1/auth/logout").catch(() => null);
-    token = null;
+    leave();
   });
 }
 

@@ -6,7 +6,7 @@ use poem::http::Method;
 use serde_json::{Value, json};
 
 use super::common::{NO_IDS, NOBODY, log_in_again, with};
-use super::people::{expected, join, members, membership, named, newcomer, remove, roles, set_role};
+use super::people::{expected, join, members, membership, named, newcomer, roles, set_role};
 use super::writes::{KEY, new_key};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;

@@ -79,7 +79,12 @@ async fn the_cause_of_a_failure_is_logged_once_and_told_to_nobody() {
     connection.execute("DROP TABLE tasks").await.unwrap();
     connection.close().await.unwrap();
 
-    let request = http::head("GET", "/v1/tasks", session["access_token"].as_str(), "X-Request-Id: broken\r\n");
+    let request = http::head(
+        "GET",
+        "/v1/tasks/01936f52-9d40-7f6d-a240-5e9f4081bd04",
+        session["access_token"].as_str(),
+        "X-Request-Id: broken\r\n",
+    );
     let answer = http::send(server.address, &request);
     let body = answer.expect(500);
     assert_eq!((&body["error"], &body["request_id"]), (&json!("INTERNAL"), &json!("broken")));

@@ -1,5 +1,7 @@
 //! The lists of a reader go by indexes from the memberships on, and read no table as a whole.
 
+use std::io::Write as _;
+
 use pocket_tasks::contract::TaskId;
 use pocket_tasks::contract::list::{Direction, Paging, Sort};
 use pocket_tasks::contract::project::ProjectSort;
@@ -107,6 +109,22 @@ impl Order {
     }
 }
 
+/// Whether the server keeps statements as long as these. That of `.ci/with-postgres` does; another one is asked for it
+/// only where nothing may be left out.
+async fn keeps_whole_statements(planner: &mut Planner) -> bool {
+    let setting = "SELECT setting FROM pg_settings WHERE name = 'track_activity_query_size'";
+    let kept: usize = planner.raw.texts(setting, "setting").await[0].parse().unwrap();
+    let keeps = kept >= 8_192 || std::env::var_os("REQUIRE_POSTGRES").is_some();
+    if !keeps {
+        // Past the capture of the test harness, which keeps quiet about tests that pass.
+        let _ = writeln!(
+            std::io::stderr(),
+            "\nSKIPPED on PostgreSQL: plans of statements that it cuts off; set track_activity_query_size=16kB"
+        );
+    }
+    keeps
+}
+
 fn reads_no_table(sql: &str, plan: &str) {
     for sign in ["SCAN tasks", "SCAN members", "SCAN projects", "Seq Scan", "AUTOMATIC"] {
         assert!(!plan.contains(sign), "{sql}:\n{plan}");
@@ -129,6 +147,9 @@ async fn finds_projects_by_membership(planner: &mut Planner, sql: &str) {
 on_both_databases! {
     async fn all_tasks_are_read_by_one_step_into_the_index_of_each_project(database: TestDatabase) {
         let mut planner = Planner::new(&database).await;
+        if database.is_postgres() && !keeps_whole_statements(&mut planner).await {
+            return;
+        }
         for order in Order::all() {
             for beyond in [false, true] {
                 if !database.is_postgres() {
@@ -158,6 +179,9 @@ on_both_databases! {
         );
         if !database.is_postgres() {
             finds_projects_by_membership(&mut planner, &sql).await;
+            return;
+        }
+        if !keeps_whole_statements(&mut planner).await {
             return;
         }
         let store = database.store().await;
