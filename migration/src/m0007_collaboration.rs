@@ -37,6 +37,14 @@ enum Comments {
     UpdatedAt,
 }
 
+/// Stored answers know the task that they are about: it may go to a project in which they may not be seen.
+#[derive(DeriveIden)]
+enum AnswerTo {
+    #[sea_orm(iden = "idempotency_keys")]
+    Table,
+    TaskId,
+}
+
 /// What an invitation can be, as it is stored. One that is past its end may be `pending` for a while.
 const STATUSES: [&str; 5] = ["pending", "accepted", "declined", "revoked", "expired"];
 
@@ -48,10 +56,13 @@ impl MigrationTrait for Migration {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create_invitations(manager).await?;
-        create_comments(manager).await
+        create_comments(manager).await?;
+        let task = optional_id(AnswerTo::TaskId);
+        manager.alter_table(Table::alter().table(AnswerTo::Table).add_column(task).to_owned()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.alter_table(Table::alter().table(AnswerTo::Table).drop_column(AnswerTo::TaskId).to_owned()).await?;
         manager.drop_table(Table::drop().table(Comments::Table).to_owned()).await?;
         manager.drop_table(Table::drop().table(Invitations::Table).to_owned()).await
     }

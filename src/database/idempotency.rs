@@ -7,8 +7,8 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Run
 
 use super::entities::idempotency_key::{ActiveModel, Column, Entity, Model};
 use super::{SeaRepositories, rows};
-use crate::contract::{ProjectId, Timestamp, UserId};
-use crate::repositories::{Claim, IdempotencyRepository, KeyedRequest, StoreError, StoredAnswer};
+use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
+use crate::repositories::{AnswerAccess, Claim, IdempotencyRepository, KeyedRequest, StoreError, StoredAnswer};
 
 /// For how many milliseconds a transaction waits for what another one holds; as long as a request waits for a
 /// connection, which is what it comes to on SQLite.
@@ -38,6 +38,7 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
             sealed_body: NotSet,
             project_id: NotSet,
             least_role: NotSet,
+            task_id: NotSet,
         };
         // What an old answer leaves behind, `settle` overwrites.
         let conflict = OnConflict::columns([Column::UserId, Column::Key])
@@ -62,8 +63,9 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
             location: Set(answer.location.clone()),
             etag: Set(answer.etag.clone()),
             sealed_body: Set(answer.sealed_body.clone()),
-            project_id: Set(answer.access.map(|(project, _)| project.0)),
-            least_role: Set(answer.access.map(|(_, role)| rows::role_word(role).to_owned())),
+            project_id: Set(answer.access.map(|access| access.project.0)),
+            least_role: Set(answer.access.map(|access| rows::role_word(access.role).to_owned())),
+            task_id: Set(answer.access.and_then(|access| access.task).map(|task| task.0)),
         };
         Entity::update_many()
             .set(changes)
@@ -91,7 +93,10 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
 fn stored(row: Model) -> Result<([u8; 32], StoredAnswer), StoreError> {
     let unreadable = || StoreError::Failed("a stored answer has a form that this program does not know".into());
     let access = match (row.project_id, row.least_role) {
-        (Some(project), Some(role)) => Some((ProjectId(project), rows::role(&role)?)),
+        (Some(project), Some(role)) => {
+            let (project, task) = (ProjectId(project), row.task_id.map(TaskId));
+            Some(AnswerAccess { project, task, role: rows::role(&role)? })
+        }
         _ => None,
     };
     let answer = StoredAnswer {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::contract::project::Role;
-use crate::contract::{ProjectId, Timestamp, UserId};
+use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 
 /// A request that is to have its effect once, however often it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +37,19 @@ pub struct StoredAnswer {
     pub etag: Option<String>,
     /// The body, encrypted; `None` where there was none.
     pub sealed_body: Option<Vec<u8>>,
-    /// The role that it takes to see it, in which project; `None` when it is the caller's own.
-    pub access: Option<(ProjectId, Role)>,
+    /// What it takes to see it; `None` when it is the caller's own.
+    pub access: Option<AnswerAccess>,
+}
+
+/// What it takes to see an answer about something in a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnswerAccess {
+    /// The project in which it was.
+    pub project: ProjectId,
+    /// The task that it is about, which may be in another project by now.
+    pub task: Option<TaskId>,
+    /// The least role in the project.
+    pub role: Role,
 }
 
 /// Keys by which requests can be repeated. They belong to a user each.

@@ -20,7 +20,7 @@ mod users;
 use async_trait::async_trait;
 
 pub use comments::{CommentOnTask, CommentRepository};
-pub use idempotency::{Claim, IdempotencyRepository, KeyedRequest, StoredAnswer};
+pub use idempotency::{AnswerAccess, Claim, IdempotencyRepository, KeyedRequest, StoredAnswer};
 pub use invitations::{InvitationRepository, Invited};
 pub use jobs::{Job, JobRecord, JobRepository, JobState, Lane, Lease, LeasedJob, QueueRepository, Unique};
 pub use members::MemberRepository;

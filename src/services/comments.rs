@@ -52,7 +52,7 @@ impl Comments {
             updated_at: now,
         };
         unit.comments().add(&comment).await?;
-        unit.commit(Answer::created(&comment), Access::In(found.task.project_id, Action::Comment)).await
+        unit.commit(Answer::created(&comment), Access::On(task, found.task.project_id, Action::Comment)).await
     }
 
     /// Changes what a comment says.
@@ -69,7 +69,7 @@ impl Comments {
         let version = found.comment.version + 1;
         let changed = Comment { body, version, updated_at: self.0.clock.now(), ..found.comment };
         unit.comments().update(&changed).await?;
-        unit.commit(Answer::found(&changed), Access::In(found.project_id, action)).await
+        unit.commit(Answer::found(&changed), Access::On(changed.task_id, found.project_id, action)).await
     }
 
     /// Removes a comment for good.
@@ -79,7 +79,7 @@ impl Comments {
         require_for_change(found.role, action, found.project_archived)?;
         write.require_expected(&found.comment)?;
         unit.comments().remove(id).await?;
-        unit.commit(Answer::done(), Access::In(found.project_id, action)).await
+        unit.commit(Answer::done(), Access::On(found.comment.task_id, found.project_id, action)).await
     }
 
     /// Opens the transaction of a write and locks the project of a comment, wherever its task goes meanwhile.

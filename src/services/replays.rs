@@ -28,10 +28,16 @@ impl Replays {
         if fingerprint != keyed.fingerprint {
             return Err(Error::KeyReused);
         }
-        if let Some((project, least)) = stored.access {
+        if let Some(access) = stored.access {
+            let task = match access.task {
+                Some(task) => repositories.tasks().find(task, caller.user).await?,
+                None => None,
+            };
+            // One that is gone for good was there last.
+            let project = task.map_or(access.project, |found| found.task.project_id);
             let project =
                 repositories.projects().find(project, caller.user).await?.ok_or(Error::NotFound("project"))?;
-            require_role(project.role, least)?;
+            require_role(project.role, access.role)?;
             // That something was deleted can be said again; what is in the trash with its project cannot be shown.
             if stored.sealed_body.is_some() && project.deleted_at.is_some() {
                 return Err(Error::NotFound("project"));

@@ -132,7 +132,7 @@ pub(super) async fn lock<'a>(
 
 /// Who may see the answer about a task again.
 pub(super) const fn access(task: &Task) -> Access {
-    Access::In(task.project_id, Action::WriteTasks)
+    Access::On(task.id, task.project_id, Action::WriteTasks)
 }
 
 /// A project that is not in the trash, and in which the caller may change tasks.

@@ -14,10 +14,10 @@ use super::keys_in_use::KeyInUse;
 use super::permissions::Action;
 use super::replays::context;
 use super::{Caller, Shared};
-use crate::contract::ProjectId;
 use crate::contract::resource::{Current, Resource};
 use crate::contract::user::User;
-use crate::repositories::{Claim, KeyedRequest, StoredAnswer, Transaction};
+use crate::contract::{ProjectId, TaskId};
+use crate::repositories::{AnswerAccess, Claim, KeyedRequest, StoredAnswer, Transaction};
 
 /// How long a key is remembered.
 pub(super) const KEPT: Duration = Duration::from_hours(24);
@@ -47,6 +47,8 @@ pub(super) enum Access {
     Own,
     /// To be allowed this in this project.
     In(ProjectId, Action),
+    /// To be allowed this where this task is, which is in this project now.
+    On(TaskId, ProjectId, Action),
 }
 
 /// The transaction of a write; dropping it rolls everything back, the claim on the key too.
@@ -80,7 +82,12 @@ impl Unit<'_> {
                 sealed_body: body.transpose()?,
                 access: match access {
                     Access::Own => None,
-                    Access::In(project, action) => Some((project, action.least_role())),
+                    Access::In(project, action) => {
+                        Some(AnswerAccess { project, task: None, role: action.least_role() })
+                    }
+                    Access::On(task, project, action) => {
+                        Some(AnswerAccess { project, task: Some(task), role: action.least_role() })
+                    }
                 },
             };
             self.transaction.idempotency().settle(user, &keyed.key, &stored).await?;

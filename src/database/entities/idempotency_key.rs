@@ -17,6 +17,7 @@ pub struct Model {
     pub sealed_body: Option<Vec<u8>>,
     pub project_id: Option<Uuid>,
     pub least_role: Option<String>,
+    pub task_id: Option<Uuid>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

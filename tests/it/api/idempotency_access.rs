@@ -4,7 +4,7 @@ use poem::http::Method;
 use serde_json::json;
 
 use super::common::log_in_again;
-use super::memberships::{add_member, purge_project, remove_member};
+use super::memberships::{add_member, member, purge_project, remove_member};
 use super::writes::{KEY, Operation, World, assert_first, assert_replay, new_key, taking};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
@@ -82,6 +82,31 @@ on_both_databases! {
             remove_member(&app, &project, &editor).await;
             add_member(&app, &project, &editor, "editor").await;
             assert_replay(&first, &request().await, place);
+        }
+    }
+
+    async fn the_answer_about_a_task_is_for_those_who_may_write_where_the_task_is_now(app: TestApp) {
+        let owner = app.user().await;
+        let (project, elsewhere) = (owner.project().await, owner.project().await);
+        let editor = member(&app, &project, "editor").await;
+        let task = owner.task(&project, json!({"title": "A task"})).await.id();
+        for (method, path, body) in [
+            (Method::POST, format!("/v1/projects/{project}/tasks"), json!({"title": "Another"})),
+            (Method::PATCH, format!("/v1/tasks/{task}"), json!({"title": "Changed"})),
+            (Method::POST, format!("/v1/tasks/{task}/comments"), json!({"body": "Why?"})),
+        ] {
+            let key = new_key();
+            let request = || editor.call(method.clone(), path.as_str()).json(&body).header(KEY, &key).send();
+            let first = request().await;
+            assert_first(&first, &path);
+            let about = if path.ends_with("/tasks") { first.body.id() } else { task.clone() };
+            let relocate = async |to: &str| {
+                owner.post(format!("/v1/tasks/{about}/move"), json!({"project_id": to})).await.ok();
+            };
+            relocate(&elsewhere).await;
+            request().await.fails(403, "FORBIDDEN");
+            relocate(&project).await;
+            assert_replay(&first, &request().await, &path);
         }
     }
 

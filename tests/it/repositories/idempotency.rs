@@ -4,9 +4,11 @@ use std::pin::pin;
 
 use pocket_tasks::contract::UserId;
 use pocket_tasks::contract::project::Role;
-use pocket_tasks::contract::{ProjectId, Timestamp};
+use pocket_tasks::contract::{ProjectId, TaskId, Timestamp};
 use pocket_tasks::database::SeaStore;
-use pocket_tasks::repositories::{Claim, KeyedRequest, Store as _, StoreError, StoredAnswer, Transaction};
+use pocket_tasks::repositories::{
+    AnswerAccess, Claim, KeyedRequest, Store as _, StoreError, StoredAnswer, Transaction,
+};
 
 use super::fixtures::{at, commit, new_project, new_user, soon, user, waits};
 use super::raw::Raw;
@@ -32,8 +34,12 @@ fn full_answer() -> StoredAnswer {
         location: Some("/v1/tasks/1".to_owned()),
         etag: Some("\"a.b\"".to_owned()),
         sealed_body: Some((0..=255).collect()),
-        access: Some((ProjectId::generate(), Role::Editor)),
+        access: Some(access(ProjectId::generate(), Role::Editor)),
     }
+}
+
+fn access(project: ProjectId, role: Role) -> AnswerAccess {
+    AnswerAccess { project, task: None, role }
 }
 
 async fn claim(transaction: &dyn Transaction, user: UserId, request: &KeyedRequest) -> Claim {
@@ -69,7 +75,9 @@ on_both_databases! {
             StoredAnswer { access: None, ..full },
         ];
         let roles = [Role::Owner, Role::Editor, Role::Viewer];
-        answers.extend(roles.map(|role| StoredAnswer { access: Some((project, role)), ..answer(200) }));
+        let about_task = AnswerAccess { task: Some(TaskId::generate()), ..access(project, Role::Viewer) };
+        let all = roles.map(|role| access(project, role)).into_iter().chain([about_task]);
+        answers.extend(all.map(|access| StoredAnswer { access: Some(access), ..answer(200) }));
         for (number, stored) in (1..).zip(&answers) {
             let ada = user(&store).await.id;
             assert_eq!(find(&store, ada).await, None);
@@ -240,7 +248,7 @@ on_both_databases! {
         let ada = user(&store).await;
         let project = new_project(&ada);
         commit(&store, async |transaction| transaction.projects().add(&project).await).await.unwrap();
-        let stored = StoredAnswer { access: Some((project.id, Role::Owner)), ..full_answer() };
+        let stored = StoredAnswer { access: Some(access(project.id, Role::Owner)), ..full_answer() };
         settle(&store, ada.id, &request(1), NOW, &stored).await;
         let mut raw = Raw::connect(&database).await;
         let (project, user) = (raw.id(project.id.0), raw.id(ada.id.0));
