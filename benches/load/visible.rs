@@ -35,8 +35,8 @@ const DURATION: Duration = Duration::from_secs(1);
 const LEAST: usize = 3;
 
 /// How many times longer a page may take than reading the memberships does.
-const TASKS_GOAL: f64 = 20.0;
-const PROJECTS_GOAL: f64 = 5.0;
+const TASKS_GOAL: f64 = 12.0;
+const PROJECTS_GOAL: f64 = 3.0;
 /// How many times longer a later page may take than the first.
 const DEPTH_GOAL: f64 = 1.5;
 
