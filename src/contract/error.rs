@@ -5,244 +5,110 @@
 
 use poem_openapi::{Enum, Object};
 
-/// What went wrong, as a stable word for programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
-#[oai(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum ErrorCode {
-    /// The request breaks the rules of its schema; `details` lists every failure.
-    ValidationFailed,
-    /// The body is not JSON, has a key twice, or goes on after its end.
-    MalformedJson,
-    /// The cursor was not made for this list, with these filters and this sort, or was changed: begin again without one.
-    InvalidCursor,
-    /// The `Idempotency-Key` is not 1 to 255 visible ASCII characters.
-    InvalidIdempotencyKey,
-    /// No token, or one that cannot be read.
-    Unauthenticated,
-    /// The access token is past its end: refresh it.
-    TokenExpired,
-    /// The session of this token was ended.
-    TokenRevoked,
-    /// Wrong e-mail or password.
-    InvalidCredentials,
-    /// The refresh token is unknown or expired.
-    InvalidRefreshToken,
-    /// The refresh token had been used before: the session is ended.
-    RefreshTokenReused,
-    /// Not a member, or the role does not allow it.
-    Forbidden,
-    /// The API token does not have the scope that this takes.
-    InsufficientScope,
-    /// The address of the account was not proved to be the user's.
-    EmailNotVerified,
-    /// The project is archived and can only be read.
-    ProjectArchived,
-    /// Nothing is there, or it was deleted.
-    NotFound,
-    /// The path exists, but not with this method; see `Allow`.
-    MethodNotAllowed,
-    /// The response cannot be given in a media type that `Accept` allows.
-    NotAcceptable,
-    /// The body did not arrive in time.
-    RequestTimeout,
-    /// An account with this e-mail exists.
-    EmailTaken,
-    /// Who is invited is a member.
-    AlreadyMember,
-    /// Somebody with this address has an invitation that is good.
-    AlreadyInvited,
-    /// The invitation was answered, revoked, or has expired.
-    InvitationNotPending,
-    /// A project must have an owner: hand it over first.
-    OwnerRequired,
-    /// There are as many as there may be.
-    LimitReached,
-    /// The first request with this `Idempotency-Key` still runs; see `Retry-After`.
-    IdempotencyInProgress,
-    /// The resource was changed since the version that `If-Match` names; `current` is how it is now.
-    PreconditionFailed,
-    /// The body is larger than the server takes.
-    PayloadTooLarge,
-    /// The body is not sent as a media type that the operation takes.
-    UnsupportedMediaType,
-    /// This `Idempotency-Key` was used for another request.
-    IdempotencyKeyReused,
-    /// The token from the mail is wrong, was used, or has expired.
-    InvalidToken,
-    /// Too many requests; see `Retry-After`.
-    RateLimited,
-    /// The server failed; quote `request_id` when you report it.
-    Internal,
-    /// The server is overloaded or its database is away; see `Retry-After`.
-    Unavailable,
-    /// The server gave up on the request because it took too long.
-    Timeout,
+/// One row for each code: its word in responses, its status, and the sentence for whoever reads it.
+macro_rules! error_codes {
+    ($($(#[doc = $doc:literal])* $code:ident: $word:literal, $status:literal, $message:literal;)*) => {
+        /// What went wrong, as a stable word for programs.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
+        #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
+        pub enum ErrorCode {
+            $($(#[doc = $doc])* $code,)*
+        }
+
+        impl ErrorCode {
+            /// Every code there is, in the order of their statuses.
+            pub const ALL: [Self; [$($word),*].len()] = [$(Self::$code),*];
+
+            /// The HTTP status that always goes with this code.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$code => $status,)* }
+            }
+
+            /// The sentence a caller reads when nothing more precise is known; also the example in the published document.
+            #[must_use]
+            pub const fn message(self) -> &'static str {
+                match self { $(Self::$code => $message,)* }
+            }
+
+            /// The code as it stands in responses, e.g. `NOT_FOUND`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$code => $word,)* }
+            }
+        }
+    };
 }
 
-impl ErrorCode {
-    /// The HTTP status that always goes with this code.
-    #[must_use]
-    pub const fn status(self) -> u16 {
-        match self {
-            Self::ValidationFailed | Self::MalformedJson | Self::InvalidCursor | Self::InvalidIdempotencyKey => 400,
-            Self::Unauthenticated
-            | Self::TokenExpired
-            | Self::TokenRevoked
-            | Self::InvalidCredentials
-            | Self::InvalidRefreshToken
-            | Self::RefreshTokenReused => 401,
-            Self::Forbidden | Self::InsufficientScope | Self::EmailNotVerified | Self::ProjectArchived => 403,
-            Self::NotFound => 404,
-            Self::MethodNotAllowed => 405,
-            Self::NotAcceptable => 406,
-            Self::RequestTimeout => 408,
-            Self::EmailTaken
-            | Self::AlreadyMember
-            | Self::AlreadyInvited
-            | Self::InvitationNotPending
-            | Self::OwnerRequired
-            | Self::LimitReached
-            | Self::IdempotencyInProgress => 409,
-            Self::PreconditionFailed => 412,
-            Self::PayloadTooLarge => 413,
-            Self::UnsupportedMediaType => 415,
-            Self::IdempotencyKeyReused | Self::InvalidToken => 422,
-            Self::RateLimited => 429,
-            Self::Internal => 500,
-            Self::Unavailable => 503,
-            Self::Timeout => 504,
-        }
-    }
-
-    /// The sentence a caller reads when nothing more precise is known; also the example in the published document.
-    #[must_use]
-    pub const fn message(self) -> &'static str {
-        match self {
-            Self::ValidationFailed => "The request is not valid; see details.",
-            Self::MalformedJson => "The request body is not valid JSON.",
-            Self::InvalidCursor => {
-                "The cursor does not belong to this list with these filters and this sort; begin again without one."
-            }
-            Self::InvalidIdempotencyKey => "The Idempotency-Key must be 1 to 255 visible ASCII characters.",
-            Self::Unauthenticated => "Send a valid access token as `Authorization: Bearer <token>`.",
-            Self::TokenExpired => "The access token has expired; refresh the session.",
-            Self::TokenRevoked => "The session of this token was ended; log in again.",
-            Self::InvalidCredentials => "The e-mail or the password is wrong.",
-            Self::InvalidRefreshToken => "The refresh token is not valid; log in again.",
-            Self::RefreshTokenReused => {
-                "The refresh token had been used before, so the session was ended; log in again."
-            }
-            Self::Forbidden => "You may not do this.",
-            Self::InsufficientScope => "The API token does not have the scope that this takes.",
-            Self::EmailNotVerified => "Prove your e-mail address first, by the link that was mailed to it.",
-            Self::ProjectArchived => "The project is archived; un-archive it to change anything in it.",
-            Self::NotFound => "There is nothing at this address.",
-            Self::MethodNotAllowed => "This address does not take this method; see the Allow header.",
-            Self::NotAcceptable => "The response is application/json, which the Accept header does not allow.",
-            Self::RequestTimeout => "The request body did not arrive in time.",
-            Self::EmailTaken => "An account with this e-mail exists; log in instead.",
-            Self::AlreadyMember => "Who has this address is a member of the project.",
-            Self::AlreadyInvited => "This address has an invitation to the project that is still good.",
-            Self::InvitationNotPending => "The invitation was answered, revoked, or has expired.",
-            Self::OwnerRequired => "A project must have an owner; make another member its owner first.",
-            Self::LimitReached => "There are as many as there may be; remove one first.",
-            Self::IdempotencyInProgress => {
-                "The first request with this Idempotency-Key still runs; try again after the seconds in Retry-After."
-            }
-            Self::PreconditionFailed => {
-                "It was changed since the version that If-Match names; current shows how it is now."
-            }
-            Self::PayloadTooLarge => "The request body is too large.",
-            Self::UnsupportedMediaType => {
-                "The request body must be sent as JSON; see Content-Type and Content-Encoding."
-            }
-            Self::IdempotencyKeyReused => "This Idempotency-Key was used for another request; make a new one.",
-            Self::InvalidToken => "The token is wrong, was used before, or has expired; ask for a new mail.",
-            Self::RateLimited => "Too many requests; try again after the seconds in Retry-After.",
-            Self::Internal => "Something went wrong on our side; quote the request_id when you report it.",
-            Self::Unavailable => "The service is busy; try again after the seconds in Retry-After.",
-            Self::Timeout => "The request took too long and was given up.",
-        }
-    }
-
-    /// The code as it stands in responses, e.g. `NOT_FOUND`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ValidationFailed => "VALIDATION_FAILED",
-            Self::MalformedJson => "MALFORMED_JSON",
-            Self::InvalidCursor => "INVALID_CURSOR",
-            Self::InvalidIdempotencyKey => "INVALID_IDEMPOTENCY_KEY",
-            Self::Unauthenticated => "UNAUTHENTICATED",
-            Self::TokenExpired => "TOKEN_EXPIRED",
-            Self::TokenRevoked => "TOKEN_REVOKED",
-            Self::InvalidCredentials => "INVALID_CREDENTIALS",
-            Self::InvalidRefreshToken => "INVALID_REFRESH_TOKEN",
-            Self::RefreshTokenReused => "REFRESH_TOKEN_REUSED",
-            Self::Forbidden => "FORBIDDEN",
-            Self::InsufficientScope => "INSUFFICIENT_SCOPE",
-            Self::EmailNotVerified => "EMAIL_NOT_VERIFIED",
-            Self::ProjectArchived => "PROJECT_ARCHIVED",
-            Self::NotFound => "NOT_FOUND",
-            Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
-            Self::NotAcceptable => "NOT_ACCEPTABLE",
-            Self::RequestTimeout => "REQUEST_TIMEOUT",
-            Self::EmailTaken => "EMAIL_TAKEN",
-            Self::AlreadyMember => "ALREADY_MEMBER",
-            Self::AlreadyInvited => "ALREADY_INVITED",
-            Self::InvitationNotPending => "INVITATION_NOT_PENDING",
-            Self::OwnerRequired => "OWNER_REQUIRED",
-            Self::LimitReached => "LIMIT_REACHED",
-            Self::IdempotencyInProgress => "IDEMPOTENCY_IN_PROGRESS",
-            Self::PreconditionFailed => "PRECONDITION_FAILED",
-            Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
-            Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
-            Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
-            Self::InvalidToken => "INVALID_TOKEN",
-            Self::RateLimited => "RATE_LIMITED",
-            Self::Internal => "INTERNAL",
-            Self::Unavailable => "UNAVAILABLE",
-            Self::Timeout => "TIMEOUT",
-        }
-    }
-
-    /// Every code there is, in the order of their statuses.
-    pub const ALL: [Self; 34] = [
-        Self::ValidationFailed,
-        Self::MalformedJson,
-        Self::InvalidCursor,
-        Self::InvalidIdempotencyKey,
-        Self::Unauthenticated,
-        Self::TokenExpired,
-        Self::TokenRevoked,
-        Self::InvalidCredentials,
-        Self::InvalidRefreshToken,
-        Self::RefreshTokenReused,
-        Self::Forbidden,
-        Self::InsufficientScope,
-        Self::EmailNotVerified,
-        Self::ProjectArchived,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::NotAcceptable,
-        Self::RequestTimeout,
-        Self::EmailTaken,
-        Self::AlreadyMember,
-        Self::AlreadyInvited,
-        Self::InvitationNotPending,
-        Self::OwnerRequired,
-        Self::LimitReached,
-        Self::IdempotencyInProgress,
-        Self::PreconditionFailed,
-        Self::PayloadTooLarge,
-        Self::UnsupportedMediaType,
-        Self::IdempotencyKeyReused,
-        Self::InvalidToken,
-        Self::RateLimited,
-        Self::Internal,
-        Self::Unavailable,
-        Self::Timeout,
-    ];
+error_codes! {
+    /// The request breaks the rules of its schema; `details` lists every failure.
+    ValidationFailed: "VALIDATION_FAILED", 400, "The request is not valid; see details.";
+    /// The body is not JSON, has a key twice, or goes on after its end.
+    MalformedJson: "MALFORMED_JSON", 400, "The request body is not valid JSON.";
+    /// The cursor was not made for this list, with these filters and this sort, or was changed: begin again without one.
+    InvalidCursor: "INVALID_CURSOR", 400, "The cursor does not belong to this list with these filters and this sort; begin again without one.";
+    /// The `Idempotency-Key` is not 1 to 255 visible ASCII characters.
+    InvalidIdempotencyKey: "INVALID_IDEMPOTENCY_KEY", 400, "The Idempotency-Key must be 1 to 255 visible ASCII characters.";
+    /// No token, or one that cannot be read.
+    Unauthenticated: "UNAUTHENTICATED", 401, "Send a valid access token as `Authorization: Bearer <token>`.";
+    /// The access token is past its end: refresh it.
+    TokenExpired: "TOKEN_EXPIRED", 401, "The access token has expired; refresh the session.";
+    /// The session of this token was ended.
+    TokenRevoked: "TOKEN_REVOKED", 401, "The session of this token was ended; log in again.";
+    /// Wrong e-mail or password.
+    InvalidCredentials: "INVALID_CREDENTIALS", 401, "The e-mail or the password is wrong.";
+    /// The refresh token is unknown or expired.
+    InvalidRefreshToken: "INVALID_REFRESH_TOKEN", 401, "The refresh token is not valid; log in again.";
+    /// The refresh token had been used before: the session is ended.
+    RefreshTokenReused: "REFRESH_TOKEN_REUSED", 401, "The refresh token had been used before, so the session was ended; log in again.";
+    /// Not a member, or the role does not allow it.
+    Forbidden: "FORBIDDEN", 403, "You may not do this.";
+    /// The API token does not have the scope that this takes.
+    InsufficientScope: "INSUFFICIENT_SCOPE", 403, "The API token does not have the scope that this takes.";
+    /// The address of the account was not proved to be the user's.
+    EmailNotVerified: "EMAIL_NOT_VERIFIED", 403, "Prove your e-mail address first, by the link that was mailed to it.";
+    /// The project is archived and can only be read.
+    ProjectArchived: "PROJECT_ARCHIVED", 403, "The project is archived; un-archive it to change anything in it.";
+    /// Nothing is there, or it was deleted.
+    NotFound: "NOT_FOUND", 404, "There is nothing at this address.";
+    /// The path exists, but not with this method; see `Allow`.
+    MethodNotAllowed: "METHOD_NOT_ALLOWED", 405, "This address does not take this method; see the Allow header.";
+    /// The response cannot be given in a media type that `Accept` allows.
+    NotAcceptable: "NOT_ACCEPTABLE", 406, "The response is application/json, which the Accept header does not allow.";
+    /// The body did not arrive in time.
+    RequestTimeout: "REQUEST_TIMEOUT", 408, "The request body did not arrive in time.";
+    /// An account with this e-mail exists.
+    EmailTaken: "EMAIL_TAKEN", 409, "An account with this e-mail exists; log in instead.";
+    /// Who is invited is a member.
+    AlreadyMember: "ALREADY_MEMBER", 409, "Who has this address is a member of the project.";
+    /// Somebody with this address has an invitation that is good.
+    AlreadyInvited: "ALREADY_INVITED", 409, "This address has an invitation to the project that is still good.";
+    /// The invitation was answered, revoked, or has expired.
+    InvitationNotPending: "INVITATION_NOT_PENDING", 409, "The invitation was answered, revoked, or has expired.";
+    /// A project must have an owner: hand it over first.
+    OwnerRequired: "OWNER_REQUIRED", 409, "A project must have an owner; make another member its owner first.";
+    /// There are as many as there may be.
+    LimitReached: "LIMIT_REACHED", 409, "There are as many as there may be; remove one first.";
+    /// The first request with this `Idempotency-Key` still runs; see `Retry-After`.
+    IdempotencyInProgress: "IDEMPOTENCY_IN_PROGRESS", 409, "The first request with this Idempotency-Key still runs; try again after the seconds in Retry-After.";
+    /// The resource was changed since the version that `If-Match` names; `current` is how it is now.
+    PreconditionFailed: "PRECONDITION_FAILED", 412, "It was changed since the version that If-Match names; current shows how it is now.";
+    /// The body is larger than the server takes.
+    PayloadTooLarge: "PAYLOAD_TOO_LARGE", 413, "The request body is too large.";
+    /// The body is not sent as a media type that the operation takes.
+    UnsupportedMediaType: "UNSUPPORTED_MEDIA_TYPE", 415, "The request body must be sent as JSON; see Content-Type and Content-Encoding.";
+    /// This `Idempotency-Key` was used for another request.
+    IdempotencyKeyReused: "IDEMPOTENCY_KEY_REUSED", 422, "This Idempotency-Key was used for another request; make a new one.";
+    /// The token from the mail is wrong, was used, or has expired.
+    InvalidToken: "INVALID_TOKEN", 422, "The token is wrong, was used before, or has expired; ask for a new mail.";
+    /// Too many requests; see `Retry-After`.
+    RateLimited: "RATE_LIMITED", 429, "Too many requests; try again after the seconds in Retry-After.";
+    /// The server failed; quote `request_id` when you report it.
+    Internal: "INTERNAL", 500, "Something went wrong on our side; quote the request_id when you report it.";
+    /// The server is overloaded or its database is away; see `Retry-After`.
+    Unavailable: "UNAVAILABLE", 503, "The service is busy; try again after the seconds in Retry-After.";
+    /// The server gave up on the request because it took too long.
+    Timeout: "TIMEOUT", 504, "The request took too long and was given up.";
 }
 
 /// Which rule a part of the request breaks.

@@ -1,15 +1,9 @@
-//! The durable queue: work that is promised in the transaction of its cause, and done after it.
-//!
-//! A job waits until its time, is leased to a worker, and then is done, put off for another attempt, or buried with
-//! what went wrong. Whoever holds a lease holds it by its token: who comes back after the lease went to somebody else
-//! changes nothing any more. A lease that ends by itself makes the job due again, which is all that a crash takes.
+//! Jobs: work that is promised in the transaction of its cause, and done after it. How they wait and are done is in
+//! `queue`.
 
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use super::StoreError;
-use crate::contract::{InvitationId, ProjectId, Timestamp, UserId};
+use crate::contract::{InvitationId, ProjectId, UserId};
 
 /// What is to be done. The name of the variant and its fields are what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,113 +173,10 @@ const fn week(moment: i64) -> i64 {
     (moment + 5 * DAY).div_euclid(7 * DAY)
 }
 
-/// A job that was leased to a worker.
-#[derive(Debug)]
-pub struct LeasedJob {
-    /// By which it is finished.
-    pub lease: Lease,
-    /// The name of its kind.
-    pub kind: String,
-    /// What is to be done, if this program can read it.
-    pub job: Result<Job, StoreError>,
-    /// How often it was begun, this time included.
-    pub attempts: u32,
-}
-
-/// The right to finish a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lease {
-    /// The job.
-    pub id: Uuid,
-    /// Who holds it.
-    pub token: Uuid,
-}
-
-/// How a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobState {
-    /// For its time.
-    Waiting,
-    /// Leased to a worker.
-    Running,
-    /// It failed too often, or in a way that no other attempt would mend.
-    Dead,
-}
-
-/// A job that is not done, as an operator sees it.
-#[derive(Debug, Clone)]
-pub struct JobRecord {
-    /// By which it can be retried.
-    pub id: Uuid,
-    /// The name of its kind.
-    pub kind: String,
-    /// What it is about, as JSON.
-    pub payload: String,
-    /// How it stands.
-    pub state: JobState,
-    /// How often it was begun.
-    pub attempts: u32,
-    /// When it may be taken; of a running one, when its lease ends.
-    pub run_at: Timestamp,
-    /// When it was promised.
-    pub created_at: Timestamp,
-    /// What went wrong the last time.
-    pub last_error: Option<String>,
-}
-
-/// Promises of jobs.
-#[async_trait]
-pub trait JobRepository: Send + Sync {
-    /// Promises a job for `run_at`; `false` when one like it is there already.
-    ///
-    /// The one that is there is not begun before the end of this transaction, so it sees what this transaction changed.
-    async fn enqueue(&self, job: &Job, now: Timestamp, run_at: Timestamp) -> Result<bool, StoreError>;
-
-    /// Promises a job once for a key of the caller's, such as the tick of a schedule.
-    async fn enqueue_once(&self, job: &Job, key: &str, now: Timestamp) -> Result<bool, StoreError>;
-}
-
-/// The queue, as workers and operators see it.
-#[async_trait]
-pub trait QueueRepository: Send + Sync {
-    /// Leases at most so many jobs of these lanes that are due, the oldest first, until `until`. Kinds that this program does
-    /// not know are left to those that do.
-    async fn lease(
-        &self,
-        lanes: &[Lane],
-        limit: u64,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Vec<LeasedJob>, StoreError>;
-
-    /// When the next job of these lanes becomes due, if there is one.
-    async fn next_due(&self, lanes: &[Lane]) -> Result<Option<Timestamp>, StoreError>;
-
-    /// Makes a lease last longer; `false` when it was lost.
-    async fn extend(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError>;
-
-    /// Notes that a job is done; `false` when its lease was lost: then its effect must not be committed.
-    async fn finish(&self, lease: Lease, now: Timestamp) -> Result<bool, StoreError>;
-
-    /// Puts a job off for another attempt; `false` when its lease was lost.
-    async fn put_off(&self, lease: Lease, run_at: Timestamp, error: &str) -> Result<bool, StoreError>;
-
-    /// Puts a job aside for good, until an operator retries it; `false` when its lease was lost.
-    async fn bury(&self, lease: Lease, now: Timestamp, error: &str) -> Result<bool, StoreError>;
-
-    /// Gives a job back as if it had not been begun.
-    async fn hand_back(&self, lease: Lease, now: Timestamp) -> Result<(), StoreError>;
-
-    /// The jobs that are not done, the oldest first.
-    async fn list_unfinished(&self) -> Result<Vec<JobRecord>, StoreError>;
-
-    /// Makes a job that waits or is dead due now, with all its attempts; `false` when there is no such job.
-    async fn retry(&self, id: Uuid, now: Timestamp) -> Result<bool, StoreError>;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::Timestamp;
 
     #[test]
     fn a_week_is_the_same_on_both_sides_of_the_world() {

@@ -11,6 +11,7 @@ mod invitations;
 mod jobs;
 mod members;
 mod projects;
+mod queue;
 mod sessions;
 mod tasks;
 mod tokens;
@@ -22,9 +23,10 @@ use async_trait::async_trait;
 pub use comments::{CommentOnTask, CommentRepository};
 pub use idempotency::{AnswerAccess, Claim, IdempotencyRepository, KeyedRequest, StoredAnswer};
 pub use invitations::{InvitationRepository, Invited};
-pub use jobs::{Job, JobRecord, JobRepository, JobState, Lane, Lease, LeasedJob, QueueRepository, Unique};
+pub use jobs::{Job, Lane, Unique};
 pub use members::MemberRepository;
 pub use projects::{LockedProject, ProjectFilter, ProjectRepository};
+pub use queue::{JobRecord, JobRepository, JobState, Lease, LeasedJob, QueueRepository};
 pub use sessions::{NewRefreshToken, NewSession, RefreshTokenRecord, SessionRecord, SessionRepository};
 pub use tasks::{
     Assignee, ProjectTasks, SortKey, SortValue, Stretch, TaskFilter, TaskInProject, TaskRepository, VisibleTasks, Walk,

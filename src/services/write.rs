@@ -51,6 +51,17 @@ pub(super) enum Access {
     On(TaskId, ProjectId, Action),
 }
 
+impl Access {
+    fn stored(self) -> Option<AnswerAccess> {
+        let (project, task, action) = match self {
+            Self::Own => return None,
+            Self::In(project, action) => (project, None, action),
+            Self::On(task, project, action) => (project, Some(task), action),
+        };
+        Some(AnswerAccess { project, task, role: action.least_role() })
+    }
+}
+
 /// The transaction of a write; dropping it rolls everything back, the claim on the key too.
 pub(super) struct Unit<'a> {
     // In this order, so that the transaction has ended when the next one may claim the key.
@@ -80,15 +91,7 @@ impl Unit<'_> {
                 location: answer.location.clone(),
                 etag: answer.etag.clone(),
                 sealed_body: body.transpose()?,
-                access: match access {
-                    Access::Own => None,
-                    Access::In(project, action) => {
-                        Some(AnswerAccess { project, task: None, role: action.least_role() })
-                    }
-                    Access::On(task, project, action) => {
-                        Some(AnswerAccess { project, task: Some(task), role: action.least_role() })
-                    }
-                },
+                access: access.stored(),
             };
             self.transaction.idempotency().settle(user, &keyed.key, &stored).await?;
         }
