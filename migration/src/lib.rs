@@ -12,6 +12,8 @@ mod m0004_safe_writes;
 mod m0005_jobs;
 mod m0006_life_of_an_account;
 mod m0007_collaboration;
+mod m0008_feed;
+mod m0009_webhooks;
 
 use sea_orm_migration::prelude::*;
 pub use sea_orm_migration::{Migration, MigratorTrait};
@@ -31,6 +33,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_jobs::Migration),
             Box::new(m0006_life_of_an_account::Migration),
             Box::new(m0007_collaboration::Migration),
+            Box::new(m0008_feed::Migration),
+            Box::new(m0009_webhooks::Migration),
         ]
     }
 }

@@ -61,7 +61,7 @@ fn due(lanes: &[Lane]) -> SelectStatement {
         .column(Column::Id)
         .from(Entity)
         .and_where(Column::FinishedAt.is_null())
-        .and_where(Column::IsSlow.is_in(lanes.iter().map(|lane| *lane == Lane::Slow)))
+        .and_where(Column::Lane.is_in(lanes.iter().map(|lane| lane.as_str())))
         .and_where(Column::Kind.is_in(Job::KINDS))
         .order_by(Column::RunAt, Order::Asc)
         .order_by(Column::Id, Order::Asc)
@@ -93,7 +93,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         let mut insert = Entity::insert(ActiveModel {
             id: Set(id),
             kind: Set(kind),
-            is_slow: Set(job.lane() == Lane::Slow),
+            lane: Set(job.lane().as_str().to_owned()),
             payload: Set(payload),
             user_id: Set(job.user().map(|user| user.0)),
             state: Set("waiting".to_owned()),
@@ -102,6 +102,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
             lease_token: Set(None),
             waiting_key: Set(waiting_key),
             once_key: Set(once_key),
+            open_key: Set(None),
             last_error: Set(None),
             created_at: Set(now.0),
             finished_at: Set(None),

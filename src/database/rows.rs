@@ -72,7 +72,7 @@ fn priority(number: i16) -> Result<TaskPriority, StoreError> {
         .ok_or_else(|| unreadable("TaskPriority"))
 }
 
-fn unreadable(what: &str) -> StoreError {
+pub(super) fn unreadable(what: &str) -> StoreError {
     StoreError::Failed(format!("a stored {what} has a value that this program does not know").into())
 }
 

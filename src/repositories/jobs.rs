@@ -63,6 +63,15 @@ pub enum Lane {
 impl Lane {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Quick, Self::Slow];
+
+    /// The word by which it is stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Slow => "slow",
+        }
+    }
 }
 
 /// How a job is kept from being there twice.

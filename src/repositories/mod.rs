@@ -6,6 +6,7 @@
 //! changing until the end of the transaction, `list` gives a page, `add` and `update` write one row.
 
 mod comments;
+mod events;
 mod idempotency;
 mod invitations;
 mod jobs;
@@ -21,6 +22,7 @@ mod users;
 use async_trait::async_trait;
 
 pub use comments::{CommentOnTask, CommentRepository};
+pub use events::{EventFilter, EventRepository, FeedBounds, FeedWalk, NewEvent};
 pub use idempotency::{AnswerAccess, Claim, IdempotencyRepository, KeyedRequest, StoredAnswer};
 pub use invitations::{InvitationRepository, Invited};
 pub use jobs::{Job, Lane, Unique};
@@ -48,6 +50,9 @@ pub trait Store: Send + Sync {
     /// one. What was committed between two calls counts for the second.
     async fn jobs_committed(&self);
 
+    /// Waits until events may have been committed, in the same way.
+    async fn events_committed(&self);
+
     /// Finds out whether the database answers and its schema is the one this program knows.
     async fn check(&self) -> Result<(), StoreError>;
 }
@@ -68,6 +73,8 @@ pub trait Repositories: Send + Sync {
     fn tasks(&self) -> &dyn TaskRepository;
     /// Comments on tasks.
     fn comments(&self) -> &dyn CommentRepository;
+    /// The feed. Whoever asks for it in a transaction wakes those who follow it with its commit.
+    fn events(&self) -> &dyn EventRepository;
     /// Keys by which requests can be repeated.
     fn idempotency(&self) -> &dyn IdempotencyRepository;
     /// Tokens that were sent by mail.
