@@ -3,7 +3,6 @@
 use sea_orm_migration::prelude::*;
 
 use crate::columns::{count, id, optional_id, optional_text, text, time};
-use crate::m0002_projects_and_members::Projects;
 
 /// See the module.
 #[derive(DeriveMigrationName)]
@@ -78,20 +77,14 @@ async fn create_events(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(count(Events::Sequence).primary_key())
                 .col(id(Events::Id).unique_key())
                 .col(text(Events::Type))
+                // Bound neither to the project nor to the account by a foreign key: the check would lock the project for whoever
+                // appends, who must not wait for anybody.
                 .col(id(Events::ProjectId))
-                // Not bound to the account, which may go before the event does.
                 .col(optional_id(Events::ActorId))
                 .col(time(Events::OccurredAt))
                 .col(text(Events::Data))
                 .col(optional_text(Events::Previous))
                 .col(optional_text(Events::RequestId))
-                .foreign_key(
-                    ForeignKey::create()
-                        .name("events_project")
-                        .from(Events::Table, Events::ProjectId)
-                        .to(Projects::Table, Projects::Id)
-                        .on_delete(ForeignKeyAction::Cascade),
-                )
                 .to_owned(),
         )
         .await?;

@@ -68,6 +68,31 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         let last: i64 = row.try_get("", "sequence")?;
         Ok(last - count + 1)
     }
+
+    /// Removes a few events that happened before a time, the oldest first, and remembers up to where.
+    pub(super) async fn prune_events(&self, before: i64, limit: u64) -> Result<u64, StoreError> {
+        let old: Vec<i64> = Entity::find()
+            .select_only()
+            .column(Column::Sequence)
+            .filter(Column::OccurredAt.lt(before))
+            .order_by_asc(Column::OccurredAt)
+            .limit(limit)
+            .into_tuple()
+            .all(&self.0)
+            .await?;
+        let Some(last) = old.iter().max() else { return Ok(0) };
+        let pruned = Entity::delete_many()
+            .filter(Column::Sequence.lte(*last))
+            .filter(Column::OccurredAt.lt(before))
+            .exec(&self.0)
+            .await?;
+        feed::Entity::update_many()
+            .col_expr(feed::Column::PrunedThrough, Expr::value(*last))
+            .filter(feed::Column::PrunedThrough.lt(*last))
+            .exec(&self.0)
+            .await?;
+        Ok(pruned.rows_affected)
+    }
 }
 
 #[async_trait]
@@ -131,29 +156,5 @@ impl<C: ConnectionTrait + Send + Sync> EventRepository for SeaRepositories<C> {
             .map(|(project, role)| Ok((ProjectId(project), rows::role(&role)?)))
             .collect::<Result<_, _>>()
             .map(Some)
-    }
-
-    async fn prune(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        let old: Vec<i64> = Entity::find()
-            .select_only()
-            .column(Column::Sequence)
-            .filter(Column::OccurredAt.lt(before.0))
-            .order_by_asc(Column::OccurredAt)
-            .limit(limit)
-            .into_tuple()
-            .all(&self.0)
-            .await?;
-        let Some(last) = old.iter().max() else { return Ok(0) };
-        let pruned = Entity::delete_many()
-            .filter(Column::Sequence.lte(*last))
-            .filter(Column::OccurredAt.lt(before.0))
-            .exec(&self.0)
-            .await?;
-        feed::Entity::update_many()
-            .col_expr(feed::Column::PrunedThrough, Expr::value(*last))
-            .filter(feed::Column::PrunedThrough.lt(*last))
-            .exec(&self.0)
-            .await?;
-        Ok(pruned.rows_affected)
     }
 }

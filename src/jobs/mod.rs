@@ -62,7 +62,7 @@ impl Handler for Work {
             Job::WeeklyDigest { user, moment } => self.weekly_digest(user, moment, assignment).await,
             Job::PlanDigests {} => self.plan_digests(assignment).await,
             Job::RecalculateCompletion { project } => recalculate_completion::run(project, assignment).await,
-            Job::PurgeDeleted {} => purge_deleted::run(self.services.retention(), assignment).await,
+            Job::PurgeDeleted {} => purge_deleted::run(&self.services, assignment).await,
             Job::Prune {} => prune::run(self.services.retention(), assignment).await,
         }
     }

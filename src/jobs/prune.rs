@@ -20,6 +20,7 @@ fn kept(what: Litter, retention: Duration) -> Duration {
         Litter::EndedSessions | Litter::ExpiredSessions => DAY * 2,
         // So that whoever goes on to use one is told that it was revoked or has expired.
         Litter::RevokedApiTokens | Litter::ExpiredApiTokens => retention,
+        Litter::Events => retention,
         // The longest time within which the same job may be promised twice is a week.
         Litter::DoneJobs => DAY * 8,
     }

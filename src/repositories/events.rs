@@ -81,7 +81,4 @@ pub trait EventRepository: Send + Sync {
 
     /// The projects of which a user is a member, and the role in each; `None` when there is no such account, or it is in the trash.
     async fn memberships(&self, user: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError>;
-
-    /// Removes at most `limit` events that happened before a time, the oldest first, and says how many.
-    async fn prune(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError>;
 }

@@ -3,6 +3,8 @@
 use async_trait::async_trait;
 
 use super::StoreError;
+use crate::contract::comment::Comment;
+use crate::contract::task::Task;
 use crate::contract::{ProjectId, Timestamp, UserId};
 
 /// What is thrown away when it has served its purpose.
@@ -24,11 +26,13 @@ pub enum Litter {
     ExpiredApiTokens,
     /// Jobs that were done before a time.
     DoneJobs,
+    /// Events that happened before a time.
+    Events,
 }
 
 impl Litter {
     /// Everything.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::IdempotencyKeys,
         Self::RefreshTokens,
         Self::EndedSessions,
@@ -37,6 +41,7 @@ impl Litter {
         Self::RevokedApiTokens,
         Self::ExpiredApiTokens,
         Self::DoneJobs,
+        Self::Events,
     ];
 }
 
@@ -69,8 +74,16 @@ pub trait UpkeepRepository: Send + Sync {
 
     /// Takes a user out of a project of somebody else: what the user made there stays, made by nobody.
     ///
-    /// Nobody else may change the project meanwhile.
-    async fn withdraw(&self, user: UserId, project: ProjectId, now: Timestamp) -> Result<(), StoreError>;
+    /// Nobody else may change the project meanwhile. Gives the tasks and comments that changed, as they were and as they are.
+    async fn withdraw(
+        &self,
+        user: UserId,
+        project: ProjectId,
+        now: Timestamp,
+    ) -> Result<(Vec<(Task, Task)>, Vec<(Comment, Comment)>), StoreError>;
+
+    /// Removes at most `limit` events of a project, and says how many.
+    async fn purge_events_of(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError>;
 
     /// Removes an account, with all that is only its own.
     async fn purge_user(&self, user: UserId) -> Result<(), StoreError>;

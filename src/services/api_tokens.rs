@@ -63,7 +63,7 @@ impl ApiTokens {
         unit.api_tokens().add(&api_token, write.caller.user, &secret.hash()).await?;
         let address = format!("/v1/me/api-tokens/{}", api_token.id);
         let token = ApiTokenSecret::trusted(secret.reveal(TokenKind::Api));
-        unit.commit(Answer::issued(&CreatedApiToken { api_token, token }, address), Access::Own).await
+        unit.commit(Answer::issued(&CreatedApiToken { api_token, token }, address), Access::Own, Vec::new()).await
     }
 
     /// Ends one of the caller's tokens, be it the one with which the caller is calling.
@@ -79,7 +79,7 @@ impl ApiTokens {
         if !unit.api_tokens().revoke(id, self.0.clock.now()).await? {
             return Err(Error::NotFound("API token"));
         }
-        unit.commit(Answer::done(), Access::Own).await
+        unit.commit(Answer::done(), Access::Own, Vec::new()).await
     }
 
     /// Whether it is an API token, good or not, and no other kind of token.

@@ -14,12 +14,14 @@ mod cursor;
 mod digests;
 mod entity_tag;
 mod error;
+mod feed;
 mod inputs;
 mod invitations;
 mod keys_in_use;
 mod members;
 mod order_key;
 mod permissions;
+mod presence;
 mod profile;
 mod projects;
 mod recovery;
@@ -48,6 +50,7 @@ pub use entity_tag::{EntityTag, NamedTags};
 pub use error::{Error, with_causes};
 pub use invitations::{InvitationLetter, Invitations};
 pub use members::Members;
+pub use presence::Presence;
 pub use profile::Profiles;
 pub use projects::Projects;
 pub use recovery::Recovery;
@@ -202,6 +205,8 @@ pub struct Services {
     pub tasks: Tasks,
     /// Comments on tasks.
     pub comments: Comments,
+    /// Removing accounts for good.
+    pub presence: Presence,
     /// Answers to requests that were answered before.
     pub replays: Replays,
     shared: Arc<Shared>,
@@ -237,6 +242,7 @@ impl Services {
             invitations: Invitations::new(Arc::clone(&shared)),
             tasks: Tasks::new(Arc::clone(&shared)),
             comments: Comments::new(Arc::clone(&shared)),
+            presence: Presence::new(Arc::clone(&shared)),
             replays: Replays::new(Arc::clone(&shared)),
             shared,
         }

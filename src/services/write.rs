@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::answer::Answer;
 use super::entity_tag::{NamedTags, require_named};
 use super::error::Error;
+use super::feed;
 use super::keys_in_use::KeyInUse;
 use super::permissions::Action;
 use super::replays::context;
@@ -17,7 +18,7 @@ use super::{Caller, Shared};
 use crate::contract::resource::{Current, Resource};
 use crate::contract::user::User;
 use crate::contract::{ProjectId, TaskId};
-use crate::repositories::{AnswerAccess, Claim, KeyedRequest, StoredAnswer, Transaction};
+use crate::repositories::{AnswerAccess, Claim, KeyedRequest, NewEvent, StoredAnswer, Transaction};
 
 /// How long a key is remembered.
 pub(super) const KEPT: Duration = Duration::from_hours(24);
@@ -31,6 +32,8 @@ pub struct Write {
     pub keyed: Option<KeyedRequest>,
     /// The version that the caller has seen, if nobody else's change may be lost.
     pub expected: Option<NamedTags>,
+    /// By which the request is known in logs and events.
+    pub request_id: Option<String>,
 }
 
 impl Write {
@@ -80,8 +83,15 @@ impl Deref for Unit<'_> {
 }
 
 impl Unit<'_> {
-    /// Makes the changes durable together with the answer to who asked for them.
-    pub(super) async fn commit<T>(self, answer: Answer<T>, access: Access) -> Result<Answer<T>, Error> {
+    /// Makes the changes durable together with the answer to who asked for them, and with what there is to tell of them.
+    ///
+    /// Whatever changes something that members of a project can see has an event; only what is nobody else's business has none.
+    pub(super) async fn commit<T>(
+        self,
+        answer: Answer<T>,
+        access: Access,
+        events: Vec<NewEvent>,
+    ) -> Result<Answer<T>, Error> {
         if let Some(keyed) = &self.write.keyed {
             let user = self.write.caller.user;
             let body =
@@ -95,6 +105,7 @@ impl Unit<'_> {
             };
             self.transaction.idempotency().settle(user, &keyed.key, &stored).await?;
         }
+        feed::append(&*self.transaction, &events).await?;
         self.transaction.commit().await?;
         Ok(answer)
     }

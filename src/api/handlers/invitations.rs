@@ -3,7 +3,7 @@
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 
-use super::payload::{Accepting, Declining, Done, Failure, Found, ListingMine, Query, SignedIn};
+use super::payload::{Accepting, Declining, Done, Failure, Found, ListingMine, Performed, Query, SignedIn, Unkeyed};
 use super::{Rules, Tag};
 use crate::contract::InvitationId;
 use crate::contract::invitation::InvitationQuery;
@@ -37,11 +37,11 @@ impl InvitationsApi {
     #[oai(path = "/:invitation_id/accept", method = "post", operation_id = "acceptInvitation")]
     async fn accept(
         &self,
-        caller: SignedIn,
+        write: Unkeyed,
         rules: Rules<'_>,
         invitation_id: Path<InvitationId>,
-    ) -> Result<Found<Member>, Failure<Accepting>> {
-        Ok(Found(rules.invitations.accept(caller.0, invitation_id.0).await?))
+    ) -> Result<Performed<Member>, Failure<Accepting>> {
+        Ok(Performed(rules.invitations.accept(&write.0, invitation_id.0).await?))
     }
 
     /// Decline an invitation
@@ -51,11 +51,11 @@ impl InvitationsApi {
     #[oai(path = "/:invitation_id/decline", method = "post", operation_id = "declineInvitation")]
     async fn decline(
         &self,
-        caller: SignedIn,
+        write: Unkeyed,
         rules: Rules<'_>,
         invitation_id: Path<InvitationId>,
     ) -> Result<Done, Failure<Declining>> {
-        rules.invitations.decline(caller.0, invitation_id.0).await?;
+        rules.invitations.decline(&write.0, invitation_id.0).await?;
         Ok(Done)
     }
 }

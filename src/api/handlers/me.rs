@@ -5,7 +5,7 @@ use poem_openapi::param::Path;
 
 use super::payload::{
     Body, Done, Failure, Found, Fresh, IfMatch, IfNoneMatch, Issued, Issuing, Keyed, Matching, Patch, Query, Reaching,
-    SignedIn, Tagged, Usual,
+    SignedIn, Tagged, Unkeyed, Usual,
 };
 use super::{Rules, Tag};
 use crate::contract::api_token::{ApiTokenQuery, CreatedApiToken, NewApiToken};
@@ -40,12 +40,12 @@ impl MeApi {
     #[oai(path = "/", method = "patch", operation_id = "updateMe")]
     async fn update(
         &self,
-        caller: SignedIn,
+        write: Unkeyed,
         rules: Rules<'_>,
         #[oai(name = "If-Match")] expected: IfMatch,
         body: Patch<UpdateMe>,
     ) -> Result<Tagged<User>, Failure<Matching<Usual, StaleUser>>> {
-        let write = Write { caller: caller.0, keyed: None, expected: expected.0 };
+        let write = Write { expected: expected.0, ..write.0 };
         Ok(Tagged(rules.profiles.update(&write, body.0).await?))
     }
 
@@ -55,8 +55,8 @@ impl MeApi {
     /// tokens stop working. Logging in within 30 days brings everything back, unless the operator keeps the trash shorter
     /// or longer; after that nothing of it is left. What the caller made in projects of others stays there, made by nobody.
     #[oai(path = "/", method = "delete", operation_id = "deleteMe")]
-    async fn delete(&self, caller: SignedIn, rules: Rules<'_>) -> Result<Done, Failure<Usual>> {
-        rules.profiles.delete(caller.0).await?;
+    async fn delete(&self, write: Unkeyed, rules: Rules<'_>) -> Result<Done, Failure<Usual>> {
+        rules.profiles.delete(&write.0).await?;
         Ok(Done)
     }
 

@@ -5,7 +5,7 @@ use poem_openapi::param::Path;
 
 use super::payload::{
     Body, Done, Failure, Found, HandingOver, Inviting, Issued, Keyed, Patch, Performed, Query, Reaching, Revoking,
-    SignedIn,
+    SignedIn, Unkeyed,
 };
 use super::{Rules, Tag};
 use crate::contract::invitation::{Invitation, InvitationQuery, NewInvitation};
@@ -106,12 +106,12 @@ impl MembersApi {
     #[oai(path = "/:project_id/invitations/:invitation_id", method = "delete", operation_id = "revokeInvitation")]
     async fn revoke(
         &self,
-        caller: SignedIn,
+        write: Unkeyed,
         rules: Rules<'_>,
         project_id: Path<ProjectId>,
         invitation_id: Path<InvitationId>,
     ) -> Result<Done, Failure<Revoking>> {
-        rules.invitations.revoke(caller.0, project_id.0, invitation_id.0).await?;
+        rules.invitations.revoke(&write.0, project_id.0, invitation_id.0).await?;
         Ok(Done)
     }
 }

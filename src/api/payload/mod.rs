@@ -8,13 +8,13 @@ mod failure;
 mod request;
 mod response;
 
-pub(super) use conditions::{IfMatch, IfNoneMatch, Keyed};
+pub(super) use conditions::{IfMatch, IfNoneMatch, Keyed, Unkeyed};
 pub(super) use failure::{
     Accepting, Changing, Declining, Failure, Filtering, HandingOver, Inviting, Issuing, ListingMine, LoggingIn,
     Matching, NotReady, Proving, Reaching, Refreshing, Registering, Revoking, Usual, Walking, WalkingAll,
 };
 pub(super) use request::{
-    ACCESS_TOKEN, API_TOKEN, Body, CheckedRequest, From, Patch, Query, SignedIn, is_for_sessions,
+    ACCESS_TOKEN, API_TOKEN, Body, CheckedRequest, From, Patch, Query, RequestId, SignedIn, is_for_sessions,
 };
 pub(super) use response::{Accepted, Created, Done, Found, Fresh, Issued, Made, Performed, Tagged, respond, set};
 

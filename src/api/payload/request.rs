@@ -28,6 +28,14 @@ impl CheckedRequest {
     }
 }
 
+/// The id by which a request is known, as the front has decided.
+#[derive(Debug, Clone)]
+pub(in crate::api) struct RequestId(pub(in crate::api) String);
+
+pub(super) fn request_id(request: &Request) -> Option<String> {
+    request.extensions().get::<RequestId>().map(|id| id.0.clone())
+}
+
 fn take<T: ParseFromJSON>(
     request: &Request,
     part: impl FnOnce(&CheckedRequest) -> &Mutex<Option<Value>>,
@@ -161,6 +169,6 @@ const USER_AGENT_LENGTH: usize = 300;
 impl<'a> poem::FromRequest<'a> for From {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
         let user_agent = request.header(header::USER_AGENT).map(|text| text.chars().take(USER_AGENT_LENGTH).collect());
-        Ok(Self(Device { user_agent }))
+        Ok(Self(Device { user_agent, request_id: request_id(request) }))
     }
 }
