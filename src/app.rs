@@ -106,6 +106,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     let local = listener.local_addr().context("the address of the listener")?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{local}"));
     let draining = Draining::default();
+    let streaming = services.clone();
     let endpoint = endpoint(&config, services.clone(), draining.clone(), public_url.clone())?;
     tracing::info!(url = %format!("{public_url}/docs"), "the API is ready; its documentation is at this address");
     let learning = tokio::spawn(learn(services.clone(), shutdown.clone()));
@@ -119,6 +120,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     tokio::spawn(async move {
         stopping.cancelled().await;
         draining.begin();
+        streaming.events.close_streams();
     });
 
     // Uploads may take as long as requests; the endpoint itself answers first, with the envelope.

@@ -80,6 +80,9 @@ pub trait ApiTokenRepository: Send + Sync {
     /// Ends a token; `false` when it had ended before.
     async fn revoke(&self, id: ApiTokenId, at: Timestamp) -> Result<bool, StoreError>;
 
-    /// Ends all tokens of a user.
-    async fn revoke_all(&self, user: UserId, at: Timestamp) -> Result<(), StoreError>;
+    /// Ends all tokens of a user, and says which.
+    async fn revoke_all(&self, user: UserId, at: Timestamp) -> Result<Vec<ApiTokenId>, StoreError>;
+
+    /// The tokens that were ended since a time.
+    async fn list_revoked(&self, since: Timestamp) -> Result<Vec<ApiTokenId>, StoreError>;
 }

@@ -144,7 +144,7 @@ impl Accounts {
 
     /// Finds out who sent an access token, without asking storage.
     pub(super) fn authenticate(&self, token: &str) -> Result<Caller, Error> {
-        let Claims { user, session } =
+        let (Claims { user, session }, end) =
             self.0.tokens.verify(token, self.0.clock.now()).map_err(|error| match error {
                 TokenError::Unreadable => Error::Unauthenticated,
                 TokenError::Expired => Error::TokenExpired,
@@ -152,15 +152,18 @@ impl Accounts {
         if self.0.ended_sessions.contains(session) {
             return Err(Error::TokenRevoked);
         }
-        Ok(Caller { user, by: Credential::Session(session) })
+        Ok(Caller { user, by: Credential::Session(session), until: Some(end) })
     }
 
-    /// Learns of the sessions that were ended before this process started, or by another one.
+    /// Learns of the sessions and API tokens that were ended before this process started, or by another one.
     pub async fn learn_ended_sessions(&self) -> Result<(), Error> {
         let now = self.0.clock.now();
         let since = self.0.ended_sessions.unknown_since(now);
         let ended = self.0.store.read().sessions().list_ended(since).await?;
         self.0.ended_sessions.learn(ended, now);
+        let since = self.0.revoked_tokens.unknown_since(now);
+        let revoked = self.0.store.read().api_tokens().list_revoked(since).await?;
+        self.0.revoked_tokens.learn(revoked, now);
         Ok(())
     }
 

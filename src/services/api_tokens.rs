@@ -76,10 +76,13 @@ impl ApiTokens {
         if found.user_id != write.caller.user {
             return Err(Error::NotYours);
         }
-        if !unit.api_tokens().revoke(id, self.0.clock.now()).await? {
+        let now = self.0.clock.now();
+        if !unit.api_tokens().revoke(id, now).await? {
             return Err(Error::NotFound("API token"));
         }
-        unit.commit(Answer::done(), Access::Own, Vec::new()).await
+        let answer = unit.commit(Answer::done(), Access::Own, Vec::new()).await?;
+        self.0.revoked_tokens.insert([id], now);
+        Ok(answer)
     }
 
     /// Whether it is an API token, good or not, and no other kind of token.
@@ -109,7 +112,7 @@ impl ApiTokens {
             can_read: found.has(Scope::Read),
             can_write: found.has(Scope::Write),
         };
-        Ok(Caller { user: found.user_id, by })
+        Ok(Caller { user: found.user_id, by, until: found.token.expires_at })
     }
 
     async fn note_use(&self, id: ApiTokenId) -> Result<(), Error> {

@@ -16,6 +16,9 @@ pub enum Error {
     /// A cursor was not made for this list, or was changed.
     #[error("invalid cursor")]
     InvalidCursor,
+    /// What stands after a cursor is no longer all there.
+    #[error("the cursor is older than the feed")]
+    CursorTooOld,
     /// An operation of a batch, counted from 0, cannot be done.
     #[error("operation {0} of the batch")]
     InOperation(usize, #[source] Box<Self>),
@@ -183,7 +186,7 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Invalid(_) => ErrorCode::ValidationFailed,
-            Self::InvalidCursor => ErrorCode::InvalidCursor,
+            Self::InvalidCursor | Self::CursorTooOld => ErrorCode::InvalidCursor,
             Self::InOperation(_, error) => error.code(),
             Self::Unauthenticated => ErrorCode::Unauthenticated,
             Self::TokenExpired => ErrorCode::TokenExpired,
@@ -244,6 +247,10 @@ impl Error {
             }
             Self::InsufficientScope(scope) => {
                 format!("This takes an API token with the scope `{}`.", scope.as_str())
+            }
+            Self::CursorTooOld => {
+                "The cursor is older than the feed is kept; list everything anew, and go on from the sync_cursor of that list."
+                    .to_owned()
             }
             Self::SessionRequired => "An API token may not do this; log in.".to_owned(),
             Self::ApiTokenRevoked => "This API token was revoked; make a new one.".to_owned(),

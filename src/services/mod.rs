@@ -14,7 +14,10 @@ mod cursor;
 mod digests;
 mod entity_tag;
 mod error;
+mod events;
 mod feed;
+mod feed_cursor;
+mod followers;
 mod inputs;
 mod invitations;
 mod keys_in_use;
@@ -38,6 +41,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
+use followers::Followers;
 use keys_in_use::KeysInUse;
 
 pub use accounts::{Accounts, Device};
@@ -48,6 +52,7 @@ pub use comments::Comments;
 pub use digests::{Digest, Digests};
 pub use entity_tag::{EntityTag, NamedTags};
 pub use error::{Error, with_causes};
+pub use events::{EventStream, Events, Told};
 pub use invitations::{InvitationLetter, Invitations};
 pub use members::Members;
 pub use presence::Presence;
@@ -63,7 +68,7 @@ use crate::contract::api_token::Scope;
 use crate::contract::{ApiTokenId, SessionId, Timestamp, UserId};
 pub use crate::repositories::KeyedRequest;
 use crate::repositories::{Store, Transaction};
-use crate::security::{AccessTokens, EndedSessions, Passwords, Sealer, Signer};
+use crate::security::{AccessTokens, EndedSessions, Passwords, RevokedTokens, Sealer, Signer};
 
 /// Who is calling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +77,8 @@ pub struct Caller {
     pub user: UserId,
     /// What proves it.
     pub by: Credential,
+    /// When that ends, if it does by itself.
+    pub until: Option<Timestamp>,
 }
 
 /// What proves who is calling.
@@ -147,6 +154,8 @@ pub(crate) struct Shared {
     pub(crate) sealer: Sealer,
     pub(crate) signer: Signer,
     pub(crate) ended_sessions: EndedSessions,
+    pub(crate) revoked_tokens: RevokedTokens,
+    pub(crate) followers: Followers,
     pub(crate) policy: Policy,
     keys_in_use: KeysInUse,
     checked: Mutex<Option<Instant>>,
@@ -205,6 +214,8 @@ pub struct Services {
     pub tasks: Tasks,
     /// Comments on tasks.
     pub comments: Comments,
+    /// The feed.
+    pub events: Events,
     /// Removing accounts for good.
     pub presence: Presence,
     /// Answers to requests that were answered before.
@@ -218,6 +229,8 @@ impl Services {
     pub fn new(store: Arc<dyn Store>, clock: Clock, passwords: Passwords, secrets: Secrets, policy: Policy) -> Self {
         let Secrets { tokens, sealer, signer } = secrets;
         let ended_sessions = EndedSessions::new(tokens.ttl());
+        let revoked_tokens = RevokedTokens::new(events::LONGEST_STREAM);
+        let followers = Followers::new(Arc::clone(&store));
         let shared = Arc::new(Shared {
             store,
             clock,
@@ -226,6 +239,8 @@ impl Services {
             sealer,
             signer,
             ended_sessions,
+            revoked_tokens,
+            followers,
             policy,
             keys_in_use: KeysInUse::default(),
             checked: Mutex::default(),
@@ -242,6 +257,7 @@ impl Services {
             invitations: Invitations::new(Arc::clone(&shared)),
             tasks: Tasks::new(Arc::clone(&shared)),
             comments: Comments::new(Arc::clone(&shared)),
+            events: Events::new(Arc::clone(&shared)),
             presence: Presence::new(Arc::clone(&shared)),
             replays: Replays::new(Arc::clone(&shared)),
             shared,

@@ -5,6 +5,7 @@
 
 mod auth;
 mod comments;
+mod events;
 mod health;
 mod invitations;
 mod me;
@@ -35,6 +36,7 @@ pub(super) const fn all() -> impl OpenApi + 'static {
         tasks::TasksApi,
         tasks_v2::TasksV2Api,
         comments::CommentsApi,
+        events::EventsApi,
         health::HealthApi,
     )
 }
@@ -54,6 +56,8 @@ enum Tag {
     Tasks,
     /// What people say about tasks.
     Comments,
+    /// What happens: one feed to read back, to stay in step, and to follow.
+    Events,
     /// Whether the service is up, for load balancers and containers.
     Health,
 }
