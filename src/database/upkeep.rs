@@ -13,11 +13,9 @@ use super::entities::{
     task, user,
 };
 use super::{SeaRepositories, rows};
-use crate::contract::comment::Comment;
 use crate::contract::project::Role;
-use crate::contract::task::Task;
 use crate::contract::{ProjectId, Timestamp, UserId};
-use crate::repositories::{Litter, StoreError, UpkeepRepository};
+use crate::repositories::{Litter, StoreError, UpkeepRepository, Withdrawn};
 
 /// The ids of the first few rows, the oldest first.
 fn few<E: EntityTrait, C: ColumnTrait>(query: Select<E>, id: C, age: C, limit: u64) -> SelectStatement {
@@ -167,12 +165,7 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
         Ok(ids.into_iter().map(ProjectId).collect())
     }
 
-    async fn withdraw(
-        &self,
-        user: UserId,
-        project: ProjectId,
-        now: Timestamp,
-    ) -> Result<(Vec<(Task, Task)>, Vec<(Comment, Comment)>), StoreError> {
+    async fn withdraw(&self, user: UserId, project: ProjectId, now: Timestamp) -> Result<Withdrawn, StoreError> {
         self.lock_project(project).await?;
         let named = |column: task::Column| column.eq(user.0);
         let without = |column: task::Column| -> SimpleExpr {
@@ -211,7 +204,7 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
         let comments = pairs(comments_before, comments_after, |comment| comment.id)
             .map(|(before, after)| (comments::comment(before), comments::comment(after)))
             .collect();
-        Ok((tasks, comments))
+        Ok(Withdrawn { tasks, comments })
     }
 
     async fn purge_events_of(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError> {

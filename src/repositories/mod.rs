@@ -34,7 +34,7 @@ pub use tasks::{
     Assignee, ProjectTasks, SortKey, SortValue, Stretch, TaskFilter, TaskInProject, TaskRepository, VisibleTasks, Walk,
 };
 pub use tokens::{ApiTokenRecord, ApiTokenRepository, MailPurpose, MailTokenRepository};
-pub use upkeep::{Litter, UpkeepRepository};
+pub use upkeep::{Litter, UpkeepRepository, Withdrawn};
 pub use users::{Credentials, UserRepository};
 
 /// Where everything is kept.

@@ -45,6 +45,15 @@ impl Litter {
     ];
 }
 
+/// What changes when a user is taken out of a project: each as it was and as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Withdrawn {
+    /// The tasks that the user made or was assigned to.
+    pub tasks: Vec<(Task, Task)>,
+    /// The comments that the user wrote.
+    pub comments: Vec<(Comment, Comment)>,
+}
+
 /// Removing for good.
 #[async_trait]
 pub trait UpkeepRepository: Send + Sync {
@@ -74,13 +83,8 @@ pub trait UpkeepRepository: Send + Sync {
 
     /// Takes a user out of a project of somebody else: what the user made there stays, made by nobody.
     ///
-    /// Nobody else may change the project meanwhile. Gives the tasks and comments that changed, as they were and as they are.
-    async fn withdraw(
-        &self,
-        user: UserId,
-        project: ProjectId,
-        now: Timestamp,
-    ) -> Result<(Vec<(Task, Task)>, Vec<(Comment, Comment)>), StoreError>;
+    /// Nobody else may change the project meanwhile. Says what has changed.
+    async fn withdraw(&self, user: UserId, project: ProjectId, now: Timestamp) -> Result<Withdrawn, StoreError>;
 
     /// Removes at most `limit` events of a project, and says how many.
     async fn purge_events_of(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError>;

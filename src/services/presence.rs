@@ -67,10 +67,12 @@ impl Presence {
     pub async fn withdraw(&self, user: UserId, project: ProjectId) -> Result<(), Error> {
         let cause = Cause { actor: None, at: self.0.clock.now(), request_id: None };
         let transaction = self.0.store.begin().await?;
-        let (tasks, comments) = transaction.upkeep().withdraw(user, project, cause.at).await?;
-        let tasks = tasks.iter().map(|(before, after)| cause.task(EventType::TaskUpdated, before, after));
-        let comments =
-            comments.iter().map(|(before, after)| cause.changed(EventType::CommentUpdated, project, before, after));
+        let withdrawn = transaction.upkeep().withdraw(user, project, cause.at).await?;
+        let tasks = withdrawn.tasks.iter().map(|(before, after)| cause.task(EventType::TaskUpdated, before, after));
+        let comments = withdrawn
+            .comments
+            .iter()
+            .map(|(before, after)| cause.changed(EventType::CommentUpdated, project, before, after));
         let events: Vec<_> = tasks.chain(comments).collect();
         feed::append(&*transaction, &events).await?;
         Ok(transaction.commit().await?)

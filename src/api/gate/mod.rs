@@ -147,8 +147,8 @@ impl Gate {
         bucket: Bucket,
         verdict: &mut Option<Verdict>,
     ) -> poem::Result<Response> {
-        if operation.answers_json {
-            body::require_acceptable(&request)?;
+        if let Some(media_type) = &operation.answers {
+            body::require_acceptable(&request, media_type)?;
         }
         let body = if operation.takes_body {
             body::read(&mut request, operation, self.body_limit, self.timeout).await?

@@ -7,6 +7,7 @@ pub(crate) mod clock;
 pub(crate) mod databases;
 pub(crate) mod document;
 pub(crate) mod faults;
+pub(crate) mod following;
 pub(crate) mod mail;
 pub(crate) mod random;
 
@@ -14,6 +15,7 @@ pub(crate) use app::{Options, TestApp};
 pub(crate) use client::{Answer, Client};
 pub(crate) use clock::TestClock;
 pub(crate) use databases::TestDatabase;
+pub(crate) use following::Following;
 pub(crate) use mail::Mail;
 pub(crate) use random::Random;
 

@@ -1,0 +1,81 @@
+//! The live stream, read as a client reads it: each event is checked against the published document.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use poem::Body;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::time::timeout;
+
+use super::{Answer, document};
+
+/// Far longer than anything here takes, so that a slow machine fails no test.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A stream that is read.
+pub(crate) struct Following {
+    pub(crate) answer: Answer,
+    body: Pin<Box<dyn AsyncRead + Send>>,
+    text: String,
+    /// The last id that was read, to go on from.
+    pub(crate) last_id: String,
+}
+
+/// The lines up to an empty one, by their names; a comment has an empty name.
+pub(crate) type Block = Vec<(String, String)>;
+
+impl Following {
+    #[track_caller]
+    pub(crate) fn new(answer: Answer, body: Body) -> Self {
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        Self { answer, body: Box::pin(body.into_async_read()), text: String::new(), last_id: String::new() }
+    }
+
+    /// The next lines up to an empty one; `None` at the end.
+    pub(crate) async fn block(&mut self) -> Option<Block> {
+        loop {
+            if let Some((block, rest)) = self.text.split_once("\n\n") {
+                let lines = block.lines().map(|line| line.split_once(": ").unwrap_or_else(|| panic!("{line}")));
+                let block: Block = lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+                self.text = rest.to_owned();
+                if let Some((_, id)) = block.iter().find(|(name, _)| name == "id") {
+                    self.last_id.clone_from(id);
+                }
+                return Some(block);
+            }
+            let mut bytes = [0; 4_096];
+            let read = timeout(PATIENCE, self.body.read(&mut bytes)).await.expect("nothing came").unwrap();
+            if read == 0 {
+                assert_eq!(self.text, "", "the stream ended within an event");
+                return None;
+            }
+            self.text += str::from_utf8(&bytes[..read]).unwrap();
+        }
+    }
+
+    /// The next event; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Option<Value> {
+        loop {
+            let block = self.block().await?;
+            let field = |name: &str| block.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
+            let Some(data) = field("data") else { continue };
+            let event: Value = serde_json::from_str(data).unwrap();
+            document::check_event(&event);
+            assert_eq!(field("event"), event["type"].as_str());
+            assert!(field("id").is_some(), "{block:?}");
+            return Some(event);
+        }
+    }
+
+    /// The next event, which must come.
+    pub(crate) async fn event(&mut self) -> Value {
+        self.next().await.expect("the stream has ended")
+    }
+
+    /// Expects that nothing more is told.
+    pub(crate) async fn ends(&mut self) {
+        let more = self.next().await;
+        assert!(more.is_none(), "{more:?}");
+    }
+}
