@@ -2,8 +2,10 @@
 
 #![expect(clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
 
+mod clients;
 mod commands;
 mod crash;
+mod event_client;
 mod http;
 mod jobs;
 mod killed_workers;
@@ -11,6 +13,7 @@ mod logs;
 mod mails;
 mod program;
 mod queue;
+mod recipes;
 mod serve;
 mod settings;
 mod smtp;
