@@ -4,6 +4,7 @@
 nearly all requests go).
 """
 
+import datetime
 import json
 import os
 import string
@@ -86,7 +87,21 @@ def new_account() -> str:
     return register()[1]
 
 
+# How long a stream of events lasts here: it ends with its token.
+STREAM = datetime.timedelta(milliseconds=700)
+
+STREAMS_TOKEN = register()[1]
+
+
+def new_short_token() -> str:
+    """Makes a token that ends before anybody waits for long."""
+    end = datetime.datetime.now(datetime.UTC) + STREAM
+    token = {"name": "A moment", "scopes": ["read"], "expires_at": end.isoformat(timespec="milliseconds")}
+    return call("POST", "/v1/me/api-tokens", token, STREAMS_TOKEN)["token"]
+
+
 CALLERS = {
+    "streamEvents": new_short_token,
     # The listed sessions are the ones to revoke: both see the same account.
     "listSessions": new_session,
     "revokeSession": new_session,

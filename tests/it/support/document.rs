@@ -128,7 +128,7 @@ fn validator(key: &str, schema: &Value) -> &'static Validator {
     validators.entry(key.to_owned()).or_insert_with(|| {
         let mut components = DOCUMENT["components"].clone();
         for schema in components["schemas"].as_object_mut().unwrap().values_mut() {
-            if schema["type"] == "object" {
+            if schema["properties"].is_object() {
                 schema["additionalProperties"] = json!(false);
             }
         }
