@@ -8,7 +8,7 @@
 //!      api ──► services ──► repositories ◄── database (SeaORM, entities)
 //!               ▲   │         (traits)
 //!      jobs ────┤   └─► security
-//!        └─► mail
+//!        └─► mail, webhooks
 //!      contract: the vocabulary that all of them share; it imports none of them
 //! ```
 //!
@@ -30,3 +30,4 @@ pub mod security;
 pub mod server;
 pub mod services;
 pub mod telemetry;
+pub mod webhooks;
