@@ -51,16 +51,12 @@ impl Allowances {
     #[must_use]
     pub fn permit(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        let carried = match address {
-            IpAddr::V4(_) => Vec::new(),
-            IpAddr::V6(address) => carried(address),
-        };
-        if is_never_allowed(address) || carried.iter().any(|address| is_never_allowed(IpAddr::V4(*address))) {
+        if is_never_allowed(address) {
             return false;
         }
         if self.networks.iter().any(|network| network.0.contains(&address)) {
             // Who opens a way through a translator opens it to what the translator is meant for, and no more.
-            return carried.into_iter().all(|address| self.permit(IpAddr::V4(address)));
+            return carried(address).into_iter().all(|address| self.permit(IpAddr::V4(address)));
         }
         match address {
             IpAddr::V4(address) => !NOT_PUBLIC_V4.iter().any(|network| network.contains(&address)),
@@ -137,7 +133,8 @@ fn is_never_allowed(address: IpAddr) -> bool {
 }
 
 /// The IPv4 addresses that packets to this address may end up at, if something on the way translates or unpacks them.
-fn carried(address: Ipv6Addr) -> Vec<Ipv4Addr> {
+fn carried(address: IpAddr) -> Vec<Ipv4Addr> {
+    let IpAddr::V6(address) = address else { return Vec::new() };
     let v4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => Vec::new(),

@@ -59,7 +59,7 @@ async fn of_a_body_that_drips_there_is_what_came_in_time() {
     let receiver = Receiver::start(move |mut stream| {
         let sent = Arc::clone(&counted);
         async move {
-            stream.write_all(b"HTTP/1.1 500 Oh\r\nContent-Length: 1000\r\nRetry-After: 7\r\n\r\n").await.unwrap();
+            stream.write_all(b"HTTP/1.1 500 Oh\r\nContent-Length: 100000\r\nRetry-After: 7\r\n\r\n").await.unwrap();
             let mut drops = tokio::time::interval(IMPATIENCE / 30);
             while stream.write_all(b"x").await.is_ok() {
                 sent.fetch_add(1, Ordering::Relaxed);

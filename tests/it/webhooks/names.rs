@@ -84,6 +84,15 @@ async fn names_of_this_machine_are_refused_by_the_check_and_by_the_lookup() {
 }
 
 #[tokio::test]
+async fn every_address_of_a_name_is_tried_until_one_answers() {
+    let receiver = Receiver::saying(OK).await;
+    let url = format!("http://hooks.example:{}/", receiver.address.port());
+    let names = Names::new(|_, _| Ok(addresses(&["127.0.0.2", "127.0.0.3", "127.0.0.1"])));
+    let outcome = client_with(allowing(&["127.0.0.0/8"]), &names).post(&url, &[], String::new()).await;
+    assert_eq!((outcome.status_code, receiver.requests().len()), (Some(200), 1), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn metadata_is_out_of_reach_by_any_name_and_with_everything_allowed() {
     for answer in ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254", "100.100.100.200"] {
         let names = Names::new(move |_, _| Ok(addresses(&[answer])));
