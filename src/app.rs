@@ -19,7 +19,8 @@ use crate::mail::{Links, Mailer};
 use crate::repositories::Store;
 use crate::security::{AccessTokens, Passwords, Sealer, Signer};
 use crate::server::{self, Limits};
-use crate::services::{Clock, Policy, Secrets, Services};
+use crate::services::{Clock, Outbound, Policy, RetrySchedule, Secrets, Services};
+use crate::webhooks::Client;
 
 /// How often a process asks which sessions others ended.
 const LEARN_EVERY: Duration = Duration::from_secs(1);
@@ -54,7 +55,12 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock) -> anyhow:
         retention: config.retention,
         require_verification: config.require_email_verification,
     };
-    Ok(Services::new(store, clock, Passwords::new(config.bcrypt_cost), secrets, policy))
+    let webhooks = Outbound {
+        client: Client::new(config.webhooks.clone())?,
+        sealer: Sealer::new(key, "webhook secrets")?,
+        schedule: RetrySchedule::new(&config.webhook_retry),
+    };
+    Ok(Services::new(store, clock, Passwords::new(config.bcrypt_cost), secrets, policy, webhooks))
 }
 
 /// The HTTP side over the services, by the configuration.

@@ -101,6 +101,8 @@ error_codes! {
     IdempotencyKeyReused: "IDEMPOTENCY_KEY_REUSED", 422, "This Idempotency-Key was used for another request; make a new one.";
     /// The token from the mail is wrong, was used, or has expired.
     InvalidToken: "INVALID_TOKEN", 422, "The token is wrong, was used before, or has expired; ask for a new mail.";
+    /// Events may not be sent to this address; `message` says why.
+    WebhookUrlForbidden: "WEBHOOK_URL_FORBIDDEN", 422, "Events may not be sent to this address.";
     /// Too many requests; see `Retry-After`.
     RateLimited: "RATE_LIMITED", 429, "Too many requests; try again after the seconds in Retry-After.";
     /// The server failed; quote `request_id` when you report it.

@@ -180,6 +180,10 @@ list_types! {
     InvitationList of super::invitation::Invitation;
     /// A page of comments.
     CommentList of super::comment::Comment;
+    /// A page of webhooks.
+    WebhookList of super::webhook::Webhook;
+    /// A page of deliveries.
+    DeliveryList of super::delivery::Delivery;
 }
 
 /// Where a list that is walked by cursors goes on.

@@ -6,6 +6,7 @@
 
 pub mod api_token;
 pub mod comment;
+pub mod delivery;
 pub mod error;
 pub mod event;
 pub mod health;

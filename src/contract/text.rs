@@ -192,6 +192,8 @@ text_types! {
     WebhookDescription { trim: false, max_length: 500_usize, pattern: LONG_TEXT_PATTERN, example: "Tells the chat of what is new." }
     /// The type of an event, or `*` for all.
     WebhookEventName { trim: false, pattern: EVENT_NAME_PATTERN, example: "task.updated" }
+    /// The secret of a webhook as it is given out.
+    WebhookSecret { trim: false, example: "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfkxYyfYyA=" }
     /// Words to search for: all of them must occur.
     SearchText { trim: false, max_length: 200_usize, pattern: LINE_PATTERN, example: "tiles" }
 }
@@ -220,5 +222,6 @@ debug_without_text!(
     WebhookUrl,
     WebhookDescription,
     WebhookEventName,
+    WebhookSecret,
     SearchText
 );

@@ -7,6 +7,7 @@
 mod bell;
 mod comments;
 mod connect;
+mod deliveries;
 mod entities;
 mod events;
 mod idempotency;
@@ -26,6 +27,7 @@ mod upkeep;
 mod users;
 mod visible_events;
 mod visible_tasks;
+mod webhooks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,9 +42,10 @@ use sea_orm::{
 
 use crate::contract::list::Direction;
 use crate::repositories::{
-    ApiTokenRepository, CommentRepository, EventRepository, IdempotencyRepository, InvitationRepository, JobRepository,
-    MailTokenRepository, MemberRepository, ProjectRepository, QueueRepository, Repositories, SessionRepository, Store,
-    StoreError, TaskRepository, Transaction, UpkeepRepository, UserRepository,
+    ApiTokenRepository, CommentRepository, DeliveryRepository, EventRepository, IdempotencyRepository,
+    InvitationRepository, JobRepository, MailTokenRepository, MemberRepository, ProjectRepository, QueueRepository,
+    Repositories, SessionRepository, Store, StoreError, TaskRepository, Transaction, UpkeepRepository, UserRepository,
+    WebhookRepository,
 };
 use bell::Bell;
 pub use connect::{Engine, Settings};
@@ -194,6 +197,14 @@ impl<C: ConnectionTrait + Send + Sync> Repositories for SeaRepositories<C> {
         self
     }
 
+    fn webhooks(&self) -> &dyn WebhookRepository {
+        self
+    }
+
+    fn deliveries(&self) -> &dyn DeliveryRepository {
+        self
+    }
+
     fn idempotency(&self) -> &dyn IdempotencyRepository {
         self
     }
@@ -257,6 +268,8 @@ within_transaction! {
     invitations: InvitationRepository,
     tasks: TaskRepository,
     comments: CommentRepository,
+    webhooks: WebhookRepository,
+    deliveries: DeliveryRepository,
     idempotency: IdempotencyRepository,
     mail_tokens: MailTokenRepository,
     api_tokens: ApiTokenRepository,

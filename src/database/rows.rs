@@ -4,6 +4,7 @@ use sea_orm::ActiveValue::{NotSet, Set};
 
 use super::entities::{project, task, user};
 use super::text::{fold, search_text};
+use crate::contract::delivery::DeliveryStatus;
 use crate::contract::invitation::{InvitationStatus, InvitedRole};
 use crate::contract::project::{Project, Role, TaskCounts};
 use crate::contract::task::{Task, TaskPriority, TaskStatus};
@@ -42,6 +43,11 @@ stored_words!(
         Revoked = "revoked",
         Expired = "expired",
     }
+);
+stored_words!(
+    delivery_status_word,
+    delivery_status,
+    DeliveryStatus { Pending = "pending", Delivered = "delivered", Failed = "failed" }
 );
 stored_words!(status_word, status, TaskStatus { Todo = "todo", InProgress = "in_progress", Done = "done" });
 

@@ -9,10 +9,11 @@ use uuid::Uuid;
 
 use super::comments::{self, task_of_comment};
 use super::entities::{
-    api_token, comment, event, idempotency_key, invitation, job, mail_token, member, project, refresh_token, session,
-    task, user,
+    api_token, comment, delivery, event, idempotency_key, invitation, job, mail_token, member, project, refresh_token,
+    session, task, user,
 };
 use super::{SeaRepositories, rows};
+use crate::contract::delivery::DeliveryStatus;
 use crate::contract::project::Role;
 use crate::contract::{ProjectId, Timestamp, UserId};
 use crate::repositories::{Litter, StoreError, UpkeepRepository, Withdrawn};
@@ -94,6 +95,12 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
                 self.delete_before::<Entity>(Column::Id, Column::ExpiresAt, before, limit).await
             }
             Litter::Events => self.prune_events(before, limit).await,
+            Litter::Deliveries => {
+                use delivery::{Column, Entity};
+                let pending = rows::delivery_status_word(DeliveryStatus::Pending);
+                let old = Entity::find().filter(Column::CreatedAt.lt(before)).filter(Column::Status.ne(pending));
+                self.delete_those::<Entity, _>(Column::Id, few(old, Column::Id, Column::CreatedAt, limit)).await
+            }
             Litter::DoneJobs => {
                 use job::{Column, Entity};
                 let old = Entity::find().filter(Column::FinishedAt.lt(before)).filter(Column::State.eq("done"));

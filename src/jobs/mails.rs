@@ -3,8 +3,10 @@
 use super::{Assignment, Failure, Work};
 use crate::contract::invitation::InvitedRole;
 use crate::contract::user::User;
-use crate::contract::{InvitationId, UserId};
-use crate::mail::{Content, Invitation, Inviter, Line, PasswordReset, Recipient, Verification, Welcome};
+use crate::contract::{InvitationId, UserId, WebhookId};
+use crate::mail::{
+    Content, Invitation, Inviter, Line, PasswordReset, Recipient, Verification, WebhookDisabled, Welcome,
+};
 use crate::repositories::MailPurpose;
 
 impl Work {
@@ -55,6 +57,20 @@ impl Work {
             let name = letter.recipient.filter(|user| user.email_verified).map(|user| Line::new(&user.name));
             let to = Recipient { name, email: invitation.email };
             self.mailer.send(assignment.id(), &to, mail.render()?).await?;
+        }
+        assignment.done().await
+    }
+
+    pub(super) async fn webhook_disabled(&self, id: WebhookId, assignment: &Assignment) -> Result<(), Failure> {
+        if let Some((user, webhook)) = self.services.webhooks.disabled(id).await? {
+            let mail = WebhookDisabled {
+                name: greeted(&user),
+                // Not what somebody wrote who has not proved an address.
+                url: user.email_verified.then(|| Line::new(&webhook.url)),
+                reason: webhook.disabled_reason.unwrap_or_default(),
+                id,
+            };
+            self.send(&user, mail.render()?, assignment).await?;
         }
         assignment.done().await
     }

@@ -6,6 +6,7 @@
 //! once: the end is noted after it.
 
 mod assignment;
+mod deliver_webhook;
 mod digests;
 mod expire_invitations;
 mod mails;
@@ -58,6 +59,8 @@ impl Handler for Work {
             Job::VerificationEmail { user } => self.verification(user, assignment).await,
             Job::PasswordResetEmail { user } => self.password_reset(user, assignment).await,
             Job::InvitationEmail { invitation } => self.invitation(invitation, assignment).await,
+            Job::DeliverWebhook { webhook } => self.deliver_webhook(webhook, assignment).await,
+            Job::WebhookDisabledEmail { webhook } => self.webhook_disabled(webhook, assignment).await,
             Job::ExpireInvitations {} => expire_invitations::run(assignment).await,
             Job::WeeklyDigest { user, moment } => self.weekly_digest(user, moment, assignment).await,
             Job::PlanDigests {} => self.plan_digests(assignment).await,

@@ -21,6 +21,8 @@ fn kept(what: Litter, retention: Duration) -> Duration {
         // So that whoever goes on to use one is told that it was revoked or has expired.
         Litter::RevokedApiTokens | Litter::ExpiredApiTokens => retention,
         Litter::Events => retention,
+        // The log that owners of webhooks read.
+        Litter::Deliveries => retention,
         // The longest time within which the same job may be promised twice is a week.
         Litter::DoneJobs => DAY * 8,
     }

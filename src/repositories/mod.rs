@@ -6,6 +6,7 @@
 //! changing until the end of the transaction, `list` gives a page, `add` and `update` write one row.
 
 mod comments;
+mod deliveries;
 mod events;
 mod idempotency;
 mod invitations;
@@ -18,10 +19,12 @@ mod tasks;
 mod tokens;
 mod upkeep;
 mod users;
+mod webhooks;
 
 use async_trait::async_trait;
 
 pub use comments::{CommentOnTask, CommentRepository};
+pub use deliveries::{DeliveryFilter, DeliveryRecord, DeliveryRepository, Receiver};
 pub use events::{EventFilter, EventRepository, FeedBounds, FeedWalk, NewEvent};
 pub use idempotency::{AnswerAccess, Claim, IdempotencyRepository, KeyedRequest, StoredAnswer};
 pub use invitations::{InvitationRepository, Invited};
@@ -36,6 +39,7 @@ pub use tasks::{
 pub use tokens::{ApiTokenRecord, ApiTokenRepository, MailPurpose, MailTokenRepository};
 pub use upkeep::{Litter, UpkeepRepository, Withdrawn};
 pub use users::{Credentials, UserRepository};
+pub use webhooks::{WebhookFilter, WebhookRecord, WebhookRepository};
 
 /// Where everything is kept.
 #[async_trait]
@@ -75,6 +79,10 @@ pub trait Repositories: Send + Sync {
     fn comments(&self) -> &dyn CommentRepository;
     /// The feed. Whoever asks for it in a transaction wakes those who follow it with its commit.
     fn events(&self) -> &dyn EventRepository;
+    /// Webhooks.
+    fn webhooks(&self) -> &dyn WebhookRepository;
+    /// Deliveries of events to webhooks.
+    fn deliveries(&self) -> &dyn DeliveryRepository;
     /// Keys by which requests can be repeated.
     fn idempotency(&self) -> &dyn IdempotencyRepository;
     /// Tokens that were sent by mail.

@@ -24,6 +24,8 @@ pub enum Litter {
     RevokedApiTokens,
     /// API tokens that expired before a time.
     ExpiredApiTokens,
+    /// Deliveries that were made before a time and are not pending.
+    Deliveries,
     /// Jobs that were done before a time.
     DoneJobs,
     /// Events that happened before a time.
@@ -32,7 +34,7 @@ pub enum Litter {
 
 impl Litter {
     /// Everything.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::IdempotencyKeys,
         Self::RefreshTokens,
         Self::EndedSessions,
@@ -40,6 +42,7 @@ impl Litter {
         Self::MailTokens,
         Self::RevokedApiTokens,
         Self::ExpiredApiTokens,
+        Self::Deliveries,
         Self::DoneJobs,
         Self::Events,
     ];

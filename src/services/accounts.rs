@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::Error;
-use super::feed::{self, Cause};
+use super::feed::Cause;
 use super::{Caller, Credential, Shared, presence};
 use crate::contract::session::{Session, TokenType};
 use crate::contract::text::{AccessToken, Email, RefreshToken};
@@ -189,7 +189,7 @@ impl Accounts {
         };
         transaction.sessions().add(&session).await?;
         let refresh_token = self.give_out(&*transaction, session.id, now).await?;
-        feed::append(&*transaction, events).await?;
+        self.0.tell(&*transaction, events).await?;
         transaction.commit().await?;
         self.session(user, session.id, &refresh_token, now)
     }

@@ -84,6 +84,9 @@ pub enum Error {
     /// A token that was sent by mail is wrong, was used, or has expired.
     #[error("an invalid token from a mail")]
     InvalidToken,
+    /// Events may not be sent to the address; why, as a sentence.
+    #[error("a forbidden URL of a webhook: {0}")]
+    WebhookUrlForbidden(String),
     /// There are as many as there may be; who has what, as the beginning of a sentence.
     #[error("{0} as there may be")]
     LimitReached(&'static str),
@@ -204,6 +207,7 @@ impl Error {
             Self::InvitationNotPending => ErrorCode::InvitationNotPending,
             Self::InsufficientScope(_) => ErrorCode::InsufficientScope,
             Self::InvalidToken => ErrorCode::InvalidToken,
+            Self::WebhookUrlForbidden(_) => ErrorCode::WebhookUrlForbidden,
             Self::LimitReached(_) => ErrorCode::LimitReached,
             Self::ProjectArchived => ErrorCode::ProjectArchived,
             Self::NotFound(_) => ErrorCode::NotFound,
@@ -254,6 +258,7 @@ impl Error {
             }
             Self::SessionRequired => "An API token may not do this; log in.".to_owned(),
             Self::ApiTokenRevoked => "This API token was revoked; make a new one.".to_owned(),
+            Self::WebhookUrlForbidden(why) => why.clone(),
             Self::LimitReached(what) => format!("{what} as there may be; remove one first."),
             Self::NotYours => "This belongs to somebody else.".to_owned(),
             Self::NotFound(what) => format!("There is no such {what}."),

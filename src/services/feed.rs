@@ -3,6 +3,7 @@
 use poem_openapi::types::ToJSON;
 use serde_json::{Map, Value};
 
+use super::Shared;
 use super::write::Write;
 use crate::contract::event::EventType;
 use crate::contract::project::Project;
@@ -88,12 +89,13 @@ fn previous(before: Value, after: &Value) -> Value {
     Value::Object(changed.collect())
 }
 
-/// Appends events to the feed, and promises whatever they set going. The last thing before the commit.
-pub(super) async fn append(transaction: &dyn Transaction, events: &[NewEvent]) -> Result<(), StoreError> {
-    if events.is_empty() {
-        return Ok(());
+impl Shared {
+    /// Tells of what happened: promises it to webhooks, and appends it to the feed. The last thing before the commit.
+    pub(super) async fn tell(&self, transaction: &dyn Transaction, events: &[NewEvent]) -> Result<(), StoreError> {
+        let Some(first) = events.first() else { return Ok(()) };
+        self.promise(transaction, events, first.occurred_at).await?;
+        transaction.events().append(events).await
     }
-    transaction.events().append(events).await
 }
 
 #[cfg(test)]

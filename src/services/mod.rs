@@ -11,6 +11,7 @@ mod clock;
 mod comments;
 mod counts;
 mod cursor;
+mod deliveries;
 mod digests;
 mod entity_tag;
 mod error;
@@ -29,11 +30,13 @@ mod profile;
 mod projects;
 mod recovery;
 mod replays;
+mod sending;
 mod sessions;
 mod task_batch;
 mod task_lists;
 mod task_moves;
 mod tasks;
+mod webhooks;
 mod write;
 
 use std::sync::Arc;
@@ -49,6 +52,7 @@ pub use answer::Answer;
 pub use api_tokens::ApiTokens;
 pub use clock::Clock;
 pub use comments::Comments;
+pub use deliveries::{Deliveries, RetrySchedule};
 pub use digests::{Digest, Digests};
 pub use entity_tag::{EntityTag, NamedTags};
 pub use error::{Error, with_causes};
@@ -60,8 +64,10 @@ pub use profile::Profiles;
 pub use projects::Projects;
 pub use recovery::Recovery;
 pub use replays::Replays;
+pub use sending::Round;
 pub use sessions::Sessions;
 pub use tasks::Tasks;
+pub use webhooks::Webhooks;
 pub use write::Write;
 
 use crate::contract::api_token::Scope;
@@ -69,6 +75,7 @@ use crate::contract::{ApiTokenId, SessionId, Timestamp, UserId};
 pub use crate::repositories::KeyedRequest;
 use crate::repositories::{Store, Transaction};
 use crate::security::{AccessTokens, EndedSessions, Passwords, RevokedTokens, Sealer, Signer};
+use crate::webhooks::Client;
 
 /// Who is calling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +152,16 @@ pub struct Secrets {
     pub signer: Signer,
 }
 
+/// What webhooks take.
+pub struct Outbound {
+    /// Sends requests.
+    pub client: Client,
+    /// Encrypts the secrets of webhooks.
+    pub sealer: Sealer,
+    /// When deliveries are attempted.
+    pub schedule: RetrySchedule,
+}
+
 /// What all services share.
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
@@ -157,6 +174,7 @@ pub(crate) struct Shared {
     pub(crate) revoked_tokens: RevokedTokens,
     pub(crate) followers: Followers,
     pub(crate) policy: Policy,
+    pub(crate) webhooks: Outbound,
     keys_in_use: KeysInUse,
     checked: Mutex<Option<Instant>>,
 }
@@ -218,6 +236,10 @@ pub struct Services {
     pub events: Events,
     /// Removing accounts for good.
     pub presence: Presence,
+    /// Webhooks.
+    pub webhooks: Webhooks,
+    /// What webhooks were and are to be told.
+    pub deliveries: Deliveries,
     /// Answers to requests that were answered before.
     pub replays: Replays,
     shared: Arc<Shared>,
@@ -226,7 +248,14 @@ pub struct Services {
 impl Services {
     /// Builds the services over what they need.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Clock, passwords: Passwords, secrets: Secrets, policy: Policy) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        passwords: Passwords,
+        secrets: Secrets,
+        policy: Policy,
+        webhooks: Outbound,
+    ) -> Self {
         let Secrets { tokens, sealer, signer } = secrets;
         let ended_sessions = EndedSessions::new(tokens.ttl());
         let revoked_tokens = RevokedTokens::new(events::LONGEST_STREAM);
@@ -242,6 +271,7 @@ impl Services {
             revoked_tokens,
             followers,
             policy,
+            webhooks,
             keys_in_use: KeysInUse::default(),
             checked: Mutex::default(),
         });
@@ -259,6 +289,8 @@ impl Services {
             comments: Comments::new(Arc::clone(&shared)),
             events: Events::new(Arc::clone(&shared)),
             presence: Presence::new(Arc::clone(&shared)),
+            webhooks: Webhooks::new(Arc::clone(&shared)),
+            deliveries: Deliveries::new(Arc::clone(&shared)),
             replays: Replays::new(Arc::clone(&shared)),
             shared,
         }

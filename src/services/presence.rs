@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::error::Error;
-use super::feed::{self, Cause};
+use super::feed::Cause;
 use crate::contract::event::EventType;
 use crate::contract::member::Member;
 use crate::contract::project::Project;
@@ -74,7 +74,7 @@ impl Presence {
             .iter()
             .map(|(before, after)| cause.changed(EventType::CommentUpdated, project, before, after));
         let events: Vec<_> = tasks.chain(comments).collect();
-        feed::append(&*transaction, &events).await?;
+        self.0.tell(&*transaction, &events).await?;
         Ok(transaction.commit().await?)
     }
 }

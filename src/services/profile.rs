@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::error::Error;
 use super::write::{Access, Write, lock_caller};
-use super::{Answer, Caller, Shared, feed, presence};
+use super::{Answer, Caller, Shared, presence};
 use crate::contract::error::DetailCode;
 use crate::contract::user::{ChangePassword, UpdateMe, User};
 
@@ -75,7 +75,7 @@ impl Profiles {
         let events = presence::leave(&*transaction, user.id, &write.cause(now)).await?;
         transaction.users().schedule_digest(user.id, None).await?;
         let ended = transaction.sessions().end_all(user.id, None, now).await?;
-        feed::append(&*transaction, &events).await?;
+        self.0.tell(&*transaction, &events).await?;
         self.0.commit_ending(transaction, &ended, now).await
     }
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use super::answer::Answer;
 use super::entity_tag::{NamedTags, require_named};
 use super::error::Error;
-use super::feed;
 use super::keys_in_use::KeyInUse;
 use super::permissions::Action;
 use super::replays::context;
@@ -105,7 +104,7 @@ impl Unit<'_> {
             };
             self.transaction.idempotency().settle(user, &keyed.key, &stored).await?;
         }
-        feed::append(&*self.transaction, &events).await?;
+        self.shared.tell(&*self.transaction, &events).await?;
         self.transaction.commit().await?;
         Ok(answer)
     }

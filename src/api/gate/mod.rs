@@ -83,7 +83,8 @@ impl Gate {
                 if let Some(path) = path.filter(|_| response.status().is_success()) {
                     deprecation::tell(&mut response, &path);
                 }
-                if operation.path.starts_with("/v1/auth/") || operation.id == "createApiToken" {
+                let has_secret = ["createApiToken", "createWebhook", "rotateWebhookSecret"].contains(&&*operation.id);
+                if has_secret || operation.path.starts_with("/v1/auth/") {
                     // Tokens must not lie in a cache (RFC 6749, section 5.1).
                     set(&mut response, header::CACHE_CONTROL, "no-store");
                 }

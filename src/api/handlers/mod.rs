@@ -13,6 +13,7 @@ mod members;
 mod projects;
 mod tasks;
 mod tasks_v2;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ pub(super) const fn all() -> impl OpenApi + 'static {
         tasks_v2::TasksV2Api,
         comments::CommentsApi,
         events::EventsApi,
+        webhooks::WebhooksApi,
         health::HealthApi,
     )
 }
@@ -58,6 +60,8 @@ enum Tag {
     Comments,
     /// What happens: one feed to read back, to stay in step, and to follow.
     Events,
+    /// Addresses of yours that are told of what happens, and the log of what they were sent.
+    Webhooks,
     /// Whether the service is up, for load balancers and containers.
     Health,
 }

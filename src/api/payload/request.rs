@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use poem::http::header;
 use poem::{Request, RequestBody};
-use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchemaRef, MetaSecurityScheme, Registry};
-use poem_openapi::types::ParseFromJSON;
+use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSecurityScheme, Registry};
+use poem_openapi::types::{ParseFromJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde_json::Value;
 
@@ -47,9 +47,10 @@ fn take<T: ParseFromJSON>(
         .map_err(|_| ApiError::internal(anyhow::anyhow!("a checked {} did not parse", T::name())).into())
 }
 
-fn json_request(content_types: &[&'static str], schema: impl Fn() -> MetaSchemaRef) -> MetaRequest {
-    let content = content_types.iter().map(|content_type| MetaMediaType { content_type, schema: schema() }).collect();
-    MetaRequest { description: None, content, required: true }
+fn json_request<T: Type>(content_types: &[&'static str]) -> MetaRequest {
+    let content =
+        content_types.iter().map(|content_type| MetaMediaType { content_type, schema: T::schema_ref() }).collect();
+    MetaRequest { description: None, content, required: T::IS_REQUIRED }
 }
 
 macro_rules! checked_parts {
@@ -67,7 +68,7 @@ macro_rules! checked_parts {
             }
 
             fn request_meta() -> Option<MetaRequest> {
-                Some(json_request(&$media_types, T::schema_ref))
+                Some(json_request::<T>(&$media_types))
             }
 
             async fn from_request(

@@ -5,6 +5,7 @@ use std::future::pending;
 use async_trait::async_trait;
 use pocket_tasks::contract::api_token::{ApiToken, ApiTokenSort};
 use pocket_tasks::contract::comment::{Comment, CommentSort};
+use pocket_tasks::contract::delivery::{Delivery, DeliverySort};
 use pocket_tasks::contract::event::Event;
 use pocket_tasks::contract::invitation::{Invitation, InvitationSort, InvitationStatus};
 use pocket_tasks::contract::list::{Direction, Page, Paging, Sort};
@@ -14,17 +15,20 @@ use pocket_tasks::contract::session::{SessionInfo, SessionSort};
 use pocket_tasks::contract::task::{Task, TaskSort};
 use pocket_tasks::contract::text::OrderKey;
 use pocket_tasks::contract::user::User;
+use pocket_tasks::contract::webhook::{Webhook, WebhookSort};
 use pocket_tasks::contract::{
-    ApiTokenId, CommentId, EventId, InvitationId, ProjectId, SessionId, TaskId, Timestamp, UserId,
+    ApiTokenId, CommentId, DeliveryId, EventId, InvitationId, ProjectId, SessionId, TaskId, Timestamp, UserId,
+    WebhookId,
 };
 use pocket_tasks::repositories::{
-    ApiTokenRecord, ApiTokenRepository, Claim, CommentOnTask, CommentRepository, Credentials, EventFilter,
-    EventRepository, FeedBounds, FeedWalk, IdempotencyRepository, InvitationRepository, Invited, Job, JobRecord,
-    JobRepository, KeyedRequest, Lane, Lease, LeasedJob, Litter, LockedProject, MailPurpose, MailTokenRepository,
-    MemberRepository, NewEvent, NewRefreshToken, NewSession, ProjectFilter, ProjectRepository, ProjectTasks,
-    QueueRepository, RefreshTokenRecord, Repositories, SessionRecord, SessionRepository, Store, StoreError,
-    StoredAnswer, Stretch, TaskFilter, TaskInProject, TaskRepository, Transaction, UpkeepRepository, UserRepository,
-    VisibleTasks, Walk, Withdrawn,
+    ApiTokenRecord, ApiTokenRepository, Claim, CommentOnTask, CommentRepository, Credentials, DeliveryFilter,
+    DeliveryRecord, DeliveryRepository, EventFilter, EventRepository, FeedBounds, FeedWalk, IdempotencyRepository,
+    InvitationRepository, Invited, Job, JobRecord, JobRepository, KeyedRequest, Lane, Lease, LeasedJob, Litter,
+    LockedProject, MailPurpose, MailTokenRepository, MemberRepository, NewEvent, NewRefreshToken, NewSession,
+    ProjectFilter, ProjectRepository, ProjectTasks, QueueRepository, Receiver, RefreshTokenRecord, Repositories,
+    SessionRecord, SessionRepository, Store, StoreError, StoredAnswer, Stretch, TaskFilter, TaskInProject,
+    TaskRepository, Transaction, UpkeepRepository, UserRepository, VisibleTasks, Walk, WebhookFilter, WebhookRecord,
+    WebhookRepository, Withdrawn,
 };
 use uuid::Uuid;
 
@@ -114,6 +118,14 @@ impl Repositories for FaultyStore {
     }
 
     fn events(&self) -> &dyn EventRepository {
+        self
+    }
+
+    fn webhooks(&self) -> &dyn WebhookRepository {
+        self
+    }
+
+    fn deliveries(&self) -> &dyn DeliveryRepository {
         self
     }
 
@@ -253,14 +265,39 @@ faulty! {
         fn find(EventId) -> Option<Event>;
         fn memberships(UserId) -> Option<Vec<(ProjectId, Role)>>;
     }
+    WebhookRepository {
+        fn find(WebhookId) -> Option<WebhookRecord>;
+        fn lock(WebhookId) -> Option<WebhookRecord>;
+        fn lock_for_removal(WebhookId) -> Option<WebhookRecord>;
+        fn hold(WebhookId) -> Option<WebhookRecord>;
+        fn list(UserId, &WebhookFilter, Sort<WebhookSort>, Paging) -> Page<Webhook>;
+        fn count(UserId) -> u64;
+        fn add(&WebhookRecord) -> ();
+        fn update(&Webhook, Option<Timestamp>) -> ();
+        fn replace_secret(WebhookId, &[u8], Option<(&[u8], Timestamp)>) -> ();
+        fn remove(WebhookId) -> ();
+    }
+    DeliveryRepository {
+        fn list_receivers(ProjectId) -> Vec<Receiver>;
+        fn add(&[DeliveryRecord]) -> ();
+        fn list(WebhookId, &DeliveryFilter, Sort<DeliverySort>, Paging) -> Page<Delivery>;
+        fn find(DeliveryId) -> Option<DeliveryRecord>;
+        fn list_due(WebhookId, Timestamp, u64) -> Vec<DeliveryRecord>;
+        fn next_due(WebhookId) -> Option<Timestamp>;
+        fn update(&Delivery) -> ();
+        fn give_up(WebhookId) -> ();
+    }
     JobRepository {
         fn enqueue(&Job, Timestamp, Timestamp) -> bool;
+        fn enqueue_into(&Job, Lane, Timestamp) -> bool;
         fn enqueue_once(&Job, &str, Timestamp) -> bool;
     }
     QueueRepository {
         fn lease(&[Lane], u64, Timestamp, Timestamp) -> Vec<LeasedJob>;
         fn next_due(&[Lane]) -> Option<Timestamp>;
         fn extend(Lease, Timestamp) -> bool;
+        fn hold(Lease) -> bool;
+        fn go_on(Lease, Lane, Timestamp) -> bool;
         fn finish(Lease, Timestamp) -> bool;
         fn put_off(Lease, Timestamp, &str) -> bool;
         fn bury(Lease, Timestamp, &str) -> bool;
