@@ -56,7 +56,7 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock) -> anyhow:
         require_verification: config.require_email_verification,
     };
     let webhooks = Outbound {
-        client: Client::new(config.webhooks.clone())?,
+        client: Client::new(config.webhooks.clone()),
         sealer: Sealer::new(key, "webhook secrets")?,
         schedule: RetrySchedule::new(&config.webhook_retry),
     };

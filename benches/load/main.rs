@@ -3,7 +3,8 @@
 //! A time says little on a machine that others use as well; the ratio of two times from the same second says more. So
 //! each part puts two things beside each other that take turns, and its goals are ratios: what the contract costs
 //! (`requests`), whether the end of a large list costs more than its beginning (`depth`), what the lists of a reader of
-//! 10,000 projects cost (`visible`), what a batch saves (`batch`), what the queue of jobs costs (`jobs`), and what the feed costs its writers (`feed`). The goals stand there; missing one is reported and is no failure, because
+//! 10,000 projects cost (`visible`), what a batch saves (`batch`), what the queue of jobs costs (`jobs`), what the feed costs its writers (`feed`), and
+//! how fast webhooks are told (`deliveries`). The goals stand there; missing one is reported and is no failure, because
 //! a neighbour can be at fault.
 //!
 //! `cargo bench --locked -- depth batch` measures those parts only. `BENCH_TASKS=50000` makes the large list shorter
@@ -16,6 +17,7 @@ mod batch;
 mod client;
 mod compare;
 mod data;
+mod deliveries;
 mod depth;
 mod feed;
 mod jobs;
@@ -48,16 +50,18 @@ enum Part {
     Batch,
     Jobs,
     Feed,
+    Deliveries,
 }
 
 impl Part {
-    const ALL: [(&str, Self); 6] = [
+    const ALL: [(&str, Self); 7] = [
         ("requests", Self::Requests),
         ("depth", Self::Depth),
         ("visible", Self::Visible),
         ("batch", Self::Batch),
         ("jobs", Self::Jobs),
         ("feed", Self::Feed),
+        ("deliveries", Self::Deliveries),
     ];
 
     fn head(self) {
@@ -68,6 +72,7 @@ impl Part {
             Self::Batch => batch::head(),
             Self::Jobs => jobs::head(),
             Self::Feed => feed::head(),
+            Self::Deliveries => deliveries::head(),
         }
     }
 
@@ -79,6 +84,7 @@ impl Part {
             Self::Batch => batch::measure(engine, databases).await,
             Self::Jobs => jobs::measure(engine, databases).await,
             Self::Feed => feed::measure(engine, databases).await,
+            Self::Deliveries => deliveries::measure(engine, databases).await,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Sends requests.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -28,16 +28,15 @@ const HEADERS: usize = 100;
 
 /// Sends requests to addresses that users named. Clones share their connections.
 #[derive(Clone)]
-pub struct Client {
-    http: reqwest::Client,
-    allowances: Arc<Allowances>,
-    timeout: Duration,
-}
+pub struct Client(Arc<Inner>);
 
-/// Why there is no client: the certificates that this machine trusts cannot be read, most likely.
-#[derive(Debug, thiserror::Error)]
-#[error("the client for webhooks cannot be made")]
-pub struct ClientError(#[from] reqwest::Error);
+struct Inner {
+    allowances: Arc<Allowances>,
+    means: Means,
+    /// Made for the first request: it takes memory for the certificates that this machine trusts, and fails where there are none,
+    /// which is no matter to who has no webhooks.
+    http: OnceLock<reqwest::Result<reqwest::Client>>,
+}
 
 /// What a client takes from its surroundings; tests bring their own.
 pub struct Means {
@@ -57,47 +56,32 @@ impl Default for Means {
 
 impl Client {
     /// A client that waits for 15 seconds.
-    pub fn new(allowances: Allowances) -> Result<Self, ClientError> {
+    #[must_use]
+    pub fn new(allowances: Allowances) -> Self {
         Self::with_means(allowances, Means::default())
     }
 
     /// A client that waits for as long as it is told.
-    pub fn with_timeout(allowances: Allowances, timeout: Duration) -> Result<Self, ClientError> {
+    #[must_use]
+    pub fn with_timeout(allowances: Allowances, timeout: Duration) -> Self {
         Self::with_means(allowances, Means { timeout, ..Means::default() })
     }
 
     /// A client that knows the world by these means.
-    pub fn with_means(allowances: Allowances, means: Means) -> Result<Self, ClientError> {
-        let allowances = Arc::new(allowances);
-        let authorities = means.authorities.iter().map(|authority| Certificate::from_der(authority));
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("Pocket-Tasks/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(Guard { lookup: means.lookup, allowances: Arc::clone(&allowances) }))
-            // A redirect leads to where nobody looked, and a proxy would look names up in our place.
-            .redirect(Policy::none())
-            .no_proxy()
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .https_only(!allowances.http)
-            .tls_certs_merge(authorities.collect::<Result<Vec<_>, _>>()?)
-            // The rest is for the next address of the name, and for the answer.
-            .connect_timeout(means.timeout * 2 / 3)
-            .pool_idle_timeout(KEPT)
-            .pool_max_idle_per_host(KEPT_PER_HOST)
-            .http1_max_headers(HEADERS)
-            .build()?;
-        Ok(Self { http, allowances, timeout: means.timeout })
+    #[must_use]
+    pub fn with_means(allowances: Allowances, means: Means) -> Self {
+        Self(Arc::new(Inner { allowances: Arc::new(allowances), means, http: OnceLock::new() }))
     }
 
     /// Tells what speaks against a URL without looking its name up: that is done for each request.
     pub fn check(&self, url: &str) -> Result<(), Forbidden> {
-        urls::read(url, &self.allowances).map(drop)
+        urls::read(url, &self.0.allowances).map(drop)
     }
 
     /// Posts the body, which is JSON unless a header says otherwise. Never fails: what went wrong is in the outcome.
     pub async fn post(&self, url: &str, headers: &[(&'static str, String)], body: String) -> Outcome {
         let begin = Instant::now();
-        let deadline = begin + self.timeout;
+        let deadline = begin + self.0.means.timeout;
         let mut outcome =
             Outcome { status_code: None, error: None, duration: Duration::ZERO, excerpt: None, retry_after: None };
         match self.answer(url, headers, body, deadline).await {
@@ -116,14 +100,44 @@ impl Client {
         body: String,
         deadline: Instant,
     ) -> Result<Response, String> {
-        let url = urls::read(url, &self.allowances).map_err(|forbidden| forbidden.to_string())?;
+        let url = urls::read(url, &self.0.allowances).map_err(|forbidden| forbidden.to_string())?;
         let headers = fields(headers).ok_or("The request has a header that cannot be sent.")?;
-        let sent = timeout_at(deadline, self.http.post(url).headers(headers).body(body).send()).await;
+        let sent = timeout_at(deadline, self.0.http()?.post(url).headers(headers).body(body).send()).await;
         match sent {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(failures::sentence(&error)),
-            Err(_) => Err(format!("No answer came within {} seconds.", self.timeout.as_secs_f64())),
+            Err(_) => Err(format!("No answer came within {} seconds.", self.0.means.timeout.as_secs_f64())),
         }
+    }
+}
+
+impl Inner {
+    fn connect(&self) -> reqwest::Result<reqwest::Client> {
+        let authorities = self.means.authorities.iter().map(|authority| Certificate::from_der(authority));
+        let guard = Guard { lookup: Arc::clone(&self.means.lookup), allowances: Arc::clone(&self.allowances) };
+        reqwest::Client::builder()
+            .user_agent(concat!("Pocket-Tasks/", env!("CARGO_PKG_VERSION")))
+            .dns_resolver(Arc::new(guard))
+            // A redirect leads to where nobody looked, and a proxy would look names up in our place.
+            .redirect(Policy::none())
+            .no_proxy()
+            .referer(false)
+            .retry(reqwest::retry::never())
+            .https_only(!self.allowances.http)
+            .tls_certs_merge(authorities.collect::<Result<Vec<_>, _>>()?)
+            // The rest is for the next address of the name, and for the answer.
+            .connect_timeout(self.means.timeout * 2 / 3)
+            .pool_idle_timeout(KEPT)
+            .pool_max_idle_per_host(KEPT_PER_HOST)
+            .http1_max_headers(HEADERS)
+            .build()
+    }
+
+    fn http(&self) -> Result<&reqwest::Client, String> {
+        self.http.get_or_init(|| self.connect()).as_ref().map_err(|error| {
+            tracing::error!(%error, "webhooks cannot be sent: are the certificates of this machine installed?");
+            "The server cannot send webhooks at the moment.".to_owned()
+        })
     }
 }
 

@@ -14,7 +14,7 @@ mod signature;
 mod urls;
 
 pub use addresses::{Allowances, Network, NotANetwork};
-pub use client::{Client, ClientError, Means};
+pub use client::{Client, Means};
 pub use outcome::{Outcome, RetryAfter};
 pub use resolver::{Lookup, SystemLookup};
 pub use signature::{Secret, signature};

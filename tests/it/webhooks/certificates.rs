@@ -89,7 +89,7 @@ fn client(authority: &Authority) -> Client {
     let names = Names::new(|_, _| Ok(vec![IpAddr::from([127, 0, 0, 1])]));
     let allowances = Allowances { networks: vec!["127.0.0.1".parse().unwrap()], http: false };
     let authorities = vec![authority.certificate.clone()];
-    Client::with_means(allowances, Means { timeout: PATIENCE, lookup: names, authorities }).unwrap()
+    Client::with_means(allowances, Means { timeout: PATIENCE, lookup: names, authorities })
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn what_does_not_speak_tls_is_told_nothing() {
     // Nobody takes this connection out of the queue: it stands, and nothing is said.
     let means = Means { timeout: IMPATIENCE, ..Means::default() };
     let allowances = Allowances { networks: vec!["127.0.0.1".parse().unwrap()], http: false };
-    let silent = Client::with_means(allowances, means).unwrap();
+    let silent = Client::with_means(allowances, means);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let outcome = silent.post(&format!("https://{}/", listener.local_addr().unwrap()), &[], "secret".to_owned()).await;
     assert_eq!(outcome.error.as_deref(), Some("No connection could be made in time."));
