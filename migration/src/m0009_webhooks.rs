@@ -8,6 +8,7 @@ use crate::columns::{
 };
 use crate::m0001_users_and_sessions::Users;
 use crate::m0002_projects_and_members::Projects;
+use crate::m0005_jobs;
 
 /// See the module.
 #[derive(DeriveMigrationName)]
@@ -198,7 +199,7 @@ async fn give_jobs_lanes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     drop_jobs_due(manager).await?;
     let add = |column: ColumnDef| Table::alter().table(Jobs::Table).add_column(column).to_owned();
     manager.alter_table(add(key(manager, Jobs::Lane).default("quick").take())).await?;
-    // Unique among the jobs that are not done.
+    // Unique among all jobs but those that went well.
     manager.alter_table(add(optional_key(manager, Jobs::OpenKey))).await?;
     let fill = Query::update()
         .table(Jobs::Table)
@@ -212,23 +213,53 @@ async fn give_jobs_lanes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     manager.create_index(jobs_due(Jobs::Lane)).await
 }
 
+/// Columns that both forms of the queue have.
+const KEPT: [m0005_jobs::Jobs; 13] = {
+    use m0005_jobs::Jobs::{
+        Attempts, CreatedAt, FinishedAt, Id, Kind, LastError, LeaseToken, OnceKey, Payload, RunAt, State, UserId,
+        WaitingKey,
+    };
+    [
+        Id, Kind, Payload, UserId, State, RunAt, Attempts, LeaseToken, WaitingKey, OnceKey, LastError, CreatedAt,
+        FinishedAt,
+    ]
+};
+
+/// Makes the queue anew, as it was: SQLite cannot put a column back between others.
 async fn take_lanes_from_jobs(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    drop_jobs_due(manager).await?;
-    let drop = |name: Jobs| Table::alter().table(Jobs::Table).drop_column(name).to_owned();
-    let mut open = Index::drop().name("jobs_open").to_owned();
-    if manager.get_database_backend() == DatabaseBackend::Sqlite {
-        open.table(Jobs::Table);
+    let with_lanes = "jobs_with_lanes";
+    if manager.get_database_backend() == DatabaseBackend::Postgres {
+        // What is unique in a table has a name of its own there, which the new table needs.
+        drop_jobs_due(manager).await?;
+        manager.drop_index(Index::drop().name("jobs_open").to_owned()).await?;
+        let column = flag(Jobs::IsSlow).default(false).take();
+        manager.alter_table(Table::alter().table(Jobs::Table).add_column(column).to_owned()).await?;
+        let fill = Query::update()
+            .table(Jobs::Table)
+            .value(Jobs::IsSlow, true)
+            .and_where(Expr::col(Jobs::Lane).ne("quick"))
+            .to_owned();
+        manager.execute(fill).await?;
+        for column in [Jobs::Lane, Jobs::OpenKey] {
+            manager.alter_table(Table::alter().table(Jobs::Table).drop_column(column).to_owned()).await?;
+        }
+        return manager.create_index(jobs_due(Jobs::IsSlow)).await;
     }
-    manager.drop_index(open).await?;
-    let column = flag(Jobs::IsSlow).default(false).take();
-    manager.alter_table(Table::alter().table(Jobs::Table).add_column(column).to_owned()).await?;
-    let fill = Query::update()
-        .table(Jobs::Table)
-        .value(Jobs::IsSlow, true)
-        .and_where(Expr::col(Jobs::Lane).ne("quick"))
-        .to_owned();
-    manager.execute(fill).await?;
-    manager.alter_table(drop(Jobs::Lane)).await?;
-    manager.alter_table(drop(Jobs::OpenKey)).await?;
-    manager.create_index(jobs_due(Jobs::IsSlow)).await
+    for name in ["jobs_due", "jobs_open", "jobs_finished", "jobs_by_user"] {
+        manager.drop_index(Index::drop().name(name).table(Jobs::Table).to_owned()).await?;
+    }
+    manager.rename_table(Table::rename().table(Jobs::Table, with_lanes).to_owned()).await?;
+    manager.create_table(m0005_jobs::table(manager)).await?;
+    let rows = Query::select().columns(KEPT).expr(Expr::col(Jobs::Lane).ne("quick")).from(with_lanes).to_owned();
+    let mut copy = Query::insert();
+    copy.into_table(Jobs::Table)
+        .columns(KEPT.into_iter().map(IntoIden::into_iden).chain([Jobs::IsSlow.into_iden()]))
+        .select_from(rows)
+        .map_err(|error| DbErr::Migration(error.to_string()))?;
+    manager.execute(copy).await?;
+    manager.drop_table(Table::drop().table(with_lanes).to_owned()).await?;
+    for index in m0005_jobs::indexes() {
+        manager.create_index(index).await?;
+    }
+    Ok(())
 }

@@ -23,7 +23,7 @@ use crate::repositories::{DeliveryFilter, DeliveryRecord, DeliveryRepository, Re
 /// As many deliveries are added by one statement.
 const INSERTED_AT_ONCE: usize = 20;
 
-fn delivery(row: Model) -> Result<Delivery, StoreError> {
+fn delivery(row: &Model) -> Result<Delivery, StoreError> {
     let attempts: Option<Vec<DeliveryAttempt>> =
         serde_json::from_str(&row.attempts).ok().and_then(|stored| Vec::parse_from_json(Some(stored)).ok());
     Ok(Delivery {
@@ -39,7 +39,7 @@ fn delivery(row: Model) -> Result<Delivery, StoreError> {
 }
 
 fn record(mut row: Model) -> Result<DeliveryRecord, StoreError> {
-    Ok(DeliveryRecord { payload: row.payload.take(), delivery: delivery(row)? })
+    Ok(DeliveryRecord { payload: row.payload.take(), delivery: delivery(&row)? })
 }
 
 fn count(delivery: &Delivery) -> i64 {
@@ -146,7 +146,7 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
             .limit(u64::from(paging.limit))
             .all(&self.0)
             .await?;
-        Ok(Page { items: rows.into_iter().map(delivery).collect::<Result<_, _>>()?, total })
+        Ok(Page { items: rows.iter().map(delivery).collect::<Result<_, _>>()?, total })
     }
 
     async fn find(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {

@@ -79,9 +79,22 @@ fn on_conflict(unique: &Unique, run_at: Timestamp) -> OnConflict {
             OnConflict::column(Column::WaitingKey).value(Column::RunAt, current()).to_owned()
         }
         Unique::Open(_) => {
-            let waits_longer = Expr::col((Entity, Column::State)).eq("waiting").and(current().gt(run_at.0));
-            let earlier = Expr::case(waits_longer, Expr::value(run_at.0)).finally(current());
-            OnConflict::column(Column::OpenKey).value(Column::RunAt, earlier).to_owned()
+            let state = || Expr::col((Entity, Column::State));
+            let is_dead = || state().eq("dead");
+            let waits_longer = state().eq("waiting").and(current().gt(run_at.0));
+            // One that is dead comes back: there is something new to do.
+            OnConflict::column(Column::OpenKey)
+                .value(Column::RunAt, Expr::case(is_dead().or(waits_longer), Expr::value(run_at.0)).finally(current()))
+                .value(
+                    Column::Attempts,
+                    Expr::case(is_dead(), Expr::value(0)).finally(Expr::col((Entity, Column::Attempts))),
+                )
+                .value(
+                    Column::FinishedAt,
+                    Expr::case(is_dead(), Expr::value(None::<i64>)).finally(Expr::col((Entity, Column::FinishedAt))),
+                )
+                .value(Column::State, Expr::case(is_dead(), Expr::value("waiting")).finally(state()))
+                .to_owned()
         }
     }
 }
@@ -271,7 +284,6 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
         let changes = ActiveModel {
             state: Set("dead".to_owned()),
             lease_token: Set(None),
-            open_key: Set(None),
             last_error: Set(Some(shortened(error))),
             finished_at: Set(Some(now.0)),
             ..ActiveModel::default()

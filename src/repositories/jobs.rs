@@ -97,8 +97,8 @@ pub enum Unique {
     No,
     /// One with this key waits at a time: a second would do what the first is going to do anyway.
     WhileWaiting(String),
-    /// One with this key waits or runs at a time. A second lets it run earlier, if it waits; one that runs looks before its end whether
-    /// there is more to do.
+    /// One with this key is there at a time. A second lets it run earlier, if it waits; one that runs looks before its end whether
+    /// there is more to do; one that is dead comes back.
     Open(String),
     /// One with this key, ever: a second would do harm.
     Once(String),
@@ -124,8 +124,8 @@ impl Job {
     /// The name of its kind.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
-        let [welcome, verification, reset, invitation, deliver, disabled, rest @ ..] = Self::KINDS;
-        let [expire, recalculate, plan, digest, purge, prune] = rest;
+        let [welcome, verification, reset, invitation, deliver, disabled, others @ ..] = Self::KINDS;
+        let [expire, recalculate, plan, digest, purge, prune] = others;
         match self {
             Self::WelcomeEmail { .. } => welcome,
             Self::VerificationEmail { .. } => verification,

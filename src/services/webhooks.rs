@@ -152,10 +152,12 @@ impl Webhooks {
         let found = owned(unit.webhooks().lock(id).await?, write.caller)?;
         let (sealed, secret) = self.new_secret(id)?;
         let overlap = rotation.unwrap_or_default().overlap_seconds;
-        let until = self.0.clock.now().plus(Duration::from_secs(overlap.into()));
+        let now = self.0.clock.now();
+        let until = now.plus(Duration::from_secs(overlap.into()));
         let previous = (overlap > 0).then_some((found.secret.as_slice(), until));
         unit.webhooks().replace_secret(id, &sealed, previous).await?;
-        let webhook = found.webhook;
+        let webhook = Webhook { version: found.webhook.version + 1, updated_at: now, ..found.webhook };
+        unit.webhooks().update(&webhook, found.failing_since).await?;
         unit.commit(Answer::shown_once(&webhook, &issued(webhook.clone(), secret)), Access::Own, Vec::new()).await
     }
 

@@ -22,6 +22,7 @@ mod sharing;
 mod tests;
 mod tree;
 mod unions;
+mod webhooks;
 mod yaml;
 
 use serde_json::{Value, json};
@@ -44,6 +45,7 @@ pub fn finish(raw: Value) -> Value {
     examples::publish(&mut document);
     headers::publish(&mut document);
     sharing::apply(&mut document);
+    webhooks::publish(&mut document);
     order::apply(&mut document);
     document
 }

@@ -11,6 +11,7 @@ mod job_leases;
 mod jobs;
 mod members;
 mod migrations;
+mod open_jobs;
 mod plans;
 mod projects;
 pub(crate) mod raw;

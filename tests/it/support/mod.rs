@@ -10,6 +10,7 @@ pub(crate) mod faults;
 pub(crate) mod following;
 pub(crate) mod mail;
 pub(crate) mod random;
+pub(crate) mod receiver;
 
 pub(crate) use app::{Options, TestApp};
 pub(crate) use client::{Answer, Client};
@@ -18,6 +19,7 @@ pub(crate) use databases::TestDatabase;
 pub(crate) use following::Following;
 pub(crate) use mail::Mail;
 pub(crate) use random::Random;
+pub(crate) use receiver::Receiver;
 
 /// Makes of each function one test on SQLite and one on PostgreSQL, each with a database of its own.
 ///
