@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod databases;
 pub(crate) mod document;
+pub(crate) mod failing;
 pub(crate) mod faults;
 pub(crate) mod following;
 pub(crate) mod mail;
