@@ -16,7 +16,7 @@ use super::followers::{Entry, Reader};
 use super::permissions::{Action, require};
 use super::{Caller, Credential, Shared};
 use crate::contract::error::Place;
-use crate::contract::event::{Event, EventConditions, EventQuery, EventSlice, FeedMeta, StreamQuery};
+use crate::contract::event::{Event, EventConditions, EventQuery, EventSlice, EventType, FeedMeta, StreamQuery};
 use crate::contract::list::Direction;
 use crate::contract::text::Cursor;
 use crate::repositories::{EventFilter, FeedWalk, Repositories};
@@ -166,8 +166,8 @@ impl Follower {
             }
             if let Some(event) = self.read.pop_front() {
                 self.place = event.sequence;
-                if self.reader.may_see(&event) {
-                    return Some(self.told(&event, json_of(&event).into()));
+                if self.reader.may_see(event.kind, event.project_id) {
+                    return Some(self.told(event.kind, json_of(&event).into()));
                 }
                 continue;
             }
@@ -184,16 +184,15 @@ impl Follower {
                 // Looked into at the next turn; the sender lives as long as everything.
                 Ok(()) = self.ended.changed() => {}
                 entry = self.ring.recv() => match entry {
-                    Ok(Entry::Event(event, json)) => {
-                        if event.sequence <= self.place {
-                            continue;
-                        }
-                        self.place = event.sequence;
-                        if self.matches(&event) && !self.is_over() {
-                            return Some(self.told(&event, json));
+                    Ok(entry) if entry.sequence <= self.place => {}
+                    Ok(entry) if !self.matches(&entry) => self.place = entry.sequence,
+                    Ok(Entry { sequence, kind, json: Some(json), .. }) => {
+                        self.place = sequence;
+                        if !self.is_over() {
+                            return Some(self.told(kind, json));
                         }
                     }
-                    Ok(Entry::Long) | Err(RecvError::Lagged(_)) => self.is_behind = true,
+                    Ok(Entry { json: None, .. }) | Err(RecvError::Lagged(_)) => self.is_behind = true,
                     Err(RecvError::Closed) => return None,
                 },
                 () = sleep_until(heartbeat) => return Some(Told::Nothing),
@@ -206,7 +205,6 @@ impl Follower {
         let walk = FeedWalk { beyond: Some(self.place), direction: Direction::Asc, limit: CATCH_UP };
         let events = self.shared.store.read().events();
         let found = events.list(self.caller.user, &self.filter, walk).await?;
-        FeedOf::forwards(self.caller.user).require_kept(self.place, events.bounds().await?)?;
         let count = found.len();
         let mut bytes = 0;
         for event in found {
@@ -218,22 +216,23 @@ impl Follower {
         }
         // What is not kept is read again.
         self.is_behind = self.read.len() < count || count as u64 == CATCH_UP;
+        FeedOf::forwards(self.caller.user).require_kept(self.place, events.bounds().await?)?;
         Ok(())
     }
 
-    fn told(&self, event: &Event, json: Arc<str>) -> Told {
-        Told::Event { cursor: self.cursor(), kind: event.kind.as_str(), json }
+    fn told(&self, kind: EventType, json: Arc<str>) -> Told {
+        Told::Event { cursor: self.cursor(), kind: kind.as_str(), json }
     }
 
     fn cursor(&self) -> Cursor {
         FeedOf::forwards(self.caller.user).cursor(&self.shared.signer, self.place)
     }
 
-    fn matches(&self, event: &Event) -> bool {
+    fn matches(&self, entry: &Entry) -> bool {
         let EventFilter { project, kinds } = &self.filter;
-        project.is_none_or(|project| project == event.project_id)
-            && (kinds.is_empty() || kinds.contains(&event.kind))
-            && self.reader.may_see(event)
+        project.is_none_or(|project| project == entry.project)
+            && (kinds.is_empty() || kinds.contains(&entry.kind))
+            && self.reader.may_see(entry.kind, entry.project)
     }
 
     /// Whether nothing more may be told: the token, its session or the account has ended, or the server does.

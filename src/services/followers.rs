@@ -3,7 +3,7 @@
 //! Whoever follows has no queue. One task reads what is new, once for everybody, into a ring of the last events; each follower has
 //! a place in the ring, and moves on when its client has taken what came before. Who is so slow that the ring has gone
 //! past reads the rest from storage. So what a follower costs does not depend on what happens, and while nothing happens
-//! nobody asks storage for anything.
+//! one small query every few seconds is all that storage is asked, for all of them together.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
@@ -24,7 +24,7 @@ use crate::repositories::{Store, StoreError};
 /// As many events are in the ring.
 const RING: usize = 512;
 
-/// An event with a longer text than this is not kept in the ring: each follower reads it from storage.
+/// The text of an event that is longer than this is not kept in the ring: who may see the event reads it from storage.
 const LONGEST_IN_RING: usize = 16 * 1024;
 
 /// As many events are read at once.
@@ -33,13 +33,14 @@ const AT_ONCE: u64 = 200;
 /// How often somebody looks by themselves, should nobody ring: one small query for all followers.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// What a follower finds in the ring.
+/// What a follower finds in the ring: an event, with what it takes to know who may see it.
 #[derive(Debug, Clone)]
-pub(super) enum Entry {
-    /// An event, and itself as JSON.
-    Event(Arc<Event>, Arc<str>),
-    /// One that is too long for the ring.
-    Long,
+pub(super) struct Entry {
+    pub(super) sequence: i64,
+    pub(super) kind: EventType,
+    pub(super) project: ProjectId,
+    /// The event as JSON, unless that is too long for the ring.
+    pub(super) json: Option<Arc<str>>,
 }
 
 /// What a user may see of the feed, as long as somebody follows it as that user.
@@ -51,11 +52,11 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Whether the user may see the event now.
-    pub(super) fn may_see(&self, event: &Event) -> bool {
+    /// Whether the user may see events of this type in the project now.
+    pub(super) fn may_see(&self, kind: EventType, project: ProjectId) -> bool {
         let roles = self.roles.read().unwrap_or_else(PoisonError::into_inner);
-        let role = roles.as_ref().and_then(|roles| roles.get(&event.project_id));
-        role.is_some_and(|role| event.kind.is_for(*role))
+        let role = roles.as_ref().and_then(|roles| roles.get(&project));
+        role.is_some_and(|role| kind.is_for(*role))
     }
 
     /// Whether there is nothing to see any more.
@@ -165,7 +166,7 @@ impl Hub {
                 self.admit(&event).await;
                 *place = Some(event.sequence);
                 // Nobody following is no failure.
-                let _ = self.ring.send(entry(event));
+                let _ = self.ring.send(entry(&event));
             }
             if count < AT_ONCE {
                 break;
@@ -190,9 +191,10 @@ impl Hub {
     }
 }
 
-fn entry(event: Event) -> Entry {
-    let json = super::events::json_of(&event);
-    if json.len() > LONGEST_IN_RING { Entry::Long } else { Entry::Event(Arc::new(event), json.into()) }
+fn entry(event: &Event) -> Entry {
+    let json = super::events::json_of(event);
+    let json = (json.len() <= LONGEST_IN_RING).then(|| json.into());
+    Entry { sequence: event.sequence, kind: event.kind, project: event.project_id, json }
 }
 
 /// The user whom an event about a member is about.
