@@ -49,8 +49,9 @@ pub enum Told {
         /// The event, as JSON.
         json: Arc<str>,
     },
-    /// Nothing for a while.
-    Nothing,
+    /// Nothing for a while, and from where it goes on: what others did meanwhile need not be looked through again, and
+    /// is no reason to say one day that the feed is not kept so long.
+    Nothing(Cursor),
 }
 
 /// What happens, as it happens.
@@ -115,6 +116,7 @@ impl Events {
             ended,
             is_behind: place.is_some_and(|place| place < bounds.end),
             place: place.unwrap_or(bounds.end),
+            end: bounds.end,
             read: VecDeque::new(),
             until: Instant::now() + left.min(LONGEST_STREAM),
             has_begun: false,
@@ -146,6 +148,8 @@ struct Follower {
     is_behind: bool,
     /// Up to here all was told.
     place: i64,
+    /// So far the feed was known to reach when it was asked last.
+    end: i64,
     /// What was read from storage and not told yet.
     read: VecDeque<Event>,
     until: Instant,
@@ -195,7 +199,7 @@ impl Follower {
                     Ok(Entry { json: None, .. }) | Err(RecvError::Lagged(_)) => self.is_behind = true,
                     Err(RecvError::Closed) => return None,
                 },
-                () = sleep_until(heartbeat) => return Some(Told::Nothing),
+                () = sleep_until(heartbeat) => return Some(Told::Nothing(self.cursor())),
             }
         }
     }
@@ -216,7 +220,13 @@ impl Follower {
         }
         // What is not kept is read again.
         self.is_behind = self.read.len() < count || count as u64 == CATCH_UP;
-        FeedOf::forwards(self.caller.user).require_kept(self.place, events.bounds().await?)?;
+        let bounds = events.bounds().await?;
+        FeedOf::forwards(self.caller.user).require_kept(self.place, bounds)?;
+        if count == 0 {
+            // Nothing is for this reader up to where the feed was known to reach before.
+            self.place = self.place.max(self.end);
+        }
+        self.end = bounds.end;
         Ok(())
     }
 

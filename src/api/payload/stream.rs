@@ -26,7 +26,7 @@ fn written(told: &Told) -> String {
         // An id without data is remembered and tells the application nothing.
         Told::Begin(cursor) => format!("retry: {RETRY}\nid: {}\n\n", &**cursor),
         Told::Event { cursor, kind, json } => format!("id: {}\nevent: {kind}\ndata: {json}\n\n", &**cursor),
-        Told::Nothing => ": nothing new\n\n".to_owned(),
+        Told::Nothing(cursor) => format!(": nothing new\nid: {}\n\n", &**cursor),
     }
 }
 
@@ -45,7 +45,7 @@ impl IntoResponse for Streamed {
 
 impl ApiResponse for Streamed {
     fn meta() -> MetaResponses {
-        let example = "retry: 3000\nid: AAAAAAAAEmcK2dLZbF3vNfX4pYJ5Kx0q\n\nid: AAAAAAAAEmgVx2ndXg5vRr1LQ6mQ8y3u\nevent: task.updated\ndata: {\"id\":\"01936f5a-5190-73a1-8680-92d384c5f108\",\"sequence\":4712,\"type\":\"task.updated\"}\n\n: nothing new\n\n";
+        let example = "retry: 3000\nid: AAAAAAAAEmcK2dLZbF3vNfX4pYJ5Kx0q\n\nid: AAAAAAAAEmgVx2ndXg5vRr1LQ6mQ8y3u\nevent: task.updated\ndata: {\"id\":\"01936f5a-5190-73a1-8680-92d384c5f108\",\"sequence\":4712,\"type\":\"task.updated\"}\n\n: nothing new\nid: AAAAAAAAEmgVx2ndXg5vRr1LQ6mQ8y3u\n\n";
         let schema = MetaSchema {
             description: Some(
                 "Server-Sent Events: `id` is the cursor to go on from, `event` the type, `data` the Event as JSON.",
