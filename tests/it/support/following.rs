@@ -13,11 +13,14 @@ use super::{Answer, document};
 /// Far longer than anything here takes, so that a slow machine fails no test.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Less than the 15 s after which a stream looks by itself whether it is over: it must have been woken.
+const WOKEN: Duration = Duration::from_secs(10);
+
 /// A stream that is read.
 pub(crate) struct Following {
     pub(crate) answer: Answer,
     body: Pin<Box<dyn AsyncRead + Send>>,
-    text: String,
+    read: Vec<u8>,
     /// The last id that was read, to go on from.
     pub(crate) last_id: String,
 }
@@ -29,28 +32,30 @@ impl Following {
     #[track_caller]
     pub(crate) fn new(answer: Answer, body: Body) -> Self {
         assert_eq!(answer.status, 200, "{}", answer.text);
-        Self { answer, body: Box::pin(body.into_async_read()), text: String::new(), last_id: String::new() }
+        Self { answer, body: Box::pin(body.into_async_read()), read: Vec::new(), last_id: String::new() }
     }
 
     /// The next lines up to an empty one; `None` at the end.
     pub(crate) async fn block(&mut self) -> Option<Block> {
         loop {
-            if let Some((block, rest)) = self.text.split_once("\n\n") {
+            if let Some(end) = self.read.windows(2).position(|end| end == b"\n\n") {
+                let block: Vec<u8> = self.read.drain(..end + 2).collect();
+                let block = str::from_utf8(&block[..end]).unwrap();
                 let lines = block.lines().map(|line| line.split_once(": ").unwrap_or_else(|| panic!("{line}")));
                 let block: Block = lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-                self.text = rest.to_owned();
                 if let Some((_, id)) = block.iter().find(|(name, _)| name == "id") {
                     self.last_id.clone_from(id);
                 }
                 return Some(block);
             }
             let mut bytes = [0; 4_096];
-            let read = timeout(PATIENCE, self.body.read(&mut bytes)).await.expect("nothing came").unwrap();
+            let Ok(read) = timeout(PATIENCE, self.body.read(&mut bytes)).await else { panic!("nothing came") };
+            let read = read.unwrap();
             if read == 0 {
-                assert_eq!(self.text, "", "the stream ended within an event");
+                assert!(self.read.is_empty(), "the stream ended within an event");
                 return None;
             }
-            self.text += str::from_utf8(&bytes[..read]).unwrap();
+            self.read.extend_from_slice(&bytes[..read]);
         }
     }
 
@@ -70,12 +75,17 @@ impl Following {
 
     /// The next event, which must come.
     pub(crate) async fn event(&mut self) -> Value {
-        self.next().await.expect("the stream has ended")
+        // Not each line by itself: that nothing happens is told too, again and again.
+        match timeout(PATIENCE, self.next()).await {
+            Ok(Some(event)) => event,
+            Ok(None) => panic!("the stream has ended"),
+            Err(_) => panic!("no event came"),
+        }
     }
 
     /// Expects that nothing more is told.
     pub(crate) async fn ends(&mut self) {
-        let more = self.next().await;
+        let Ok(more) = timeout(WOKEN, self.next()).await else { panic!("it does not end") };
         assert!(more.is_none(), "{more:?}");
     }
 }
