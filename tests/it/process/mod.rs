@@ -20,4 +20,5 @@ mod serve;
 mod settings;
 mod smtp;
 mod stop;
+mod streams;
 mod workers;
