@@ -3,8 +3,9 @@
 //! A time says little on a machine that others use as well; the ratio of two times from the same second says more. So
 //! each part puts two things beside each other that take turns, and its goals are ratios: what the contract costs
 //! (`requests`), whether the end of a large list costs more than its beginning (`depth`), what the lists of a reader of
-//! 10,000 projects cost (`visible`), what a batch saves (`batch`), what the queue of jobs costs (`jobs`), what the feed costs its writers (`feed`), and
-//! how fast webhooks are told (`deliveries`). The goals stand there; missing one is reported and is no failure, because
+//! 10,000 projects cost (`visible`), what a batch saves (`batch`), what the queue of jobs costs (`jobs`), what the feed costs
+//! its writers (`feed`) and those who follow it (`streams`), and how fast webhooks are told (`deliveries`). The goals stand
+//! there; missing one is reported and is no failure, because
 //! a neighbour can be at fault.
 //!
 //! `cargo bench --locked -- depth batch` measures those parts only. `BENCH_TASKS=50000` makes the large list shorter
@@ -26,6 +27,7 @@ mod library;
 mod many;
 mod processes;
 mod requests;
+mod streams;
 mod turns;
 mod visible;
 
@@ -50,11 +52,12 @@ enum Part {
     Batch,
     Jobs,
     Feed,
+    Streams,
     Deliveries,
 }
 
 impl Part {
-    const ALL: [(&str, Self); 7] = [
+    const ALL: [(&str, Self); 8] = [
         ("requests", Self::Requests),
         ("depth", Self::Depth),
         ("visible", Self::Visible),
@@ -62,6 +65,7 @@ impl Part {
         ("jobs", Self::Jobs),
         ("feed", Self::Feed),
         ("deliveries", Self::Deliveries),
+        ("streams", Self::Streams),
     ];
 
     fn head(self) {
@@ -73,6 +77,7 @@ impl Part {
             Self::Jobs => jobs::head(),
             Self::Feed => feed::head(),
             Self::Deliveries => deliveries::head(),
+            Self::Streams => streams::head(),
         }
     }
 
@@ -85,6 +90,7 @@ impl Part {
             Self::Jobs => jobs::measure(engine, databases).await,
             Self::Feed => feed::measure(engine, databases).await,
             Self::Deliveries => deliveries::measure(engine, databases).await,
+            Self::Streams => streams::measure(engine, databases).await,
         }
     }
 }
