@@ -12,14 +12,17 @@
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult as _, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, Query};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult as _, QueryFilter, QueryOrder, QuerySelect,
+};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::SeaRepositories;
 use super::entities::event::{ActiveModel, Column, Entity, Model};
 use super::entities::{feed, member, user};
-use super::rows;
+use super::{rows, text};
 use crate::contract::event::{Event, EventType};
 use crate::contract::project::Role;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
@@ -40,6 +43,11 @@ pub(super) fn event(row: Model) -> Result<Event, StoreError> {
         previous: row.previous,
         request_id: row.request_id,
     })
+}
+
+/// A field as it is written in a JSON object.
+fn field(name: &str, value: &str) -> String {
+    format!("{}:{}", json!(name), json!(value))
 }
 
 fn new_row(event: &NewEvent, sequence: i64) -> ActiveModel {
@@ -67,6 +75,40 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         let row = self.0.query_one(&take).await?.ok_or_else(|| rows::unreadable("feed"))?;
         let last: i64 = row.try_get("", "sequence")?;
         Ok(last - count + 1)
+    }
+
+    /// Takes a user out of the events between two places: those about the user go, and elsewhere nobody is named instead.
+    pub(super) async fn forget_events(
+        &self,
+        user: UserId,
+        email: Option<&str>,
+        (beyond, last): (i64, i64),
+    ) -> Result<(), StoreError> {
+        let between = Column::Sequence.gt(beyond).and(Column::Sequence.lte(last));
+        let about = |of: &[EventType]| Column::Kind.is_in(of.iter().map(|kind| kind.as_str()));
+        let says = |column: Column, text: &str| text::contains((Entity, column), text, self.is_postgres());
+        let id = user.to_string();
+        let members = about(&[EventType::MemberAdded, EventType::MemberUpdated, EventType::MemberRemoved]);
+        let mut own = Condition::any().add(members.and(says(Column::Data, &field("user_id", &id))));
+        if let Some(email) = email {
+            own = own.add(about(&EventType::FOR_OWNERS).and(says(Column::Data, &field("email", email))));
+        }
+        Entity::delete_many().filter(between.clone()).filter(own).exec(&self.0).await?;
+        let quoted = json!(id).to_string();
+        let without = |column: Column| Func::cust("replace").arg(Expr::col(column)).arg(quoted.as_str()).arg("null");
+        let is_actor = || Column::ActorId.eq(user.0);
+        let actor = Expr::case(is_actor(), Expr::value(None::<Uuid>)).finally(Expr::col(Column::ActorId));
+        Entity::update_many()
+            .col_expr(Column::ActorId, actor.into())
+            .col_expr(Column::Data, without(Column::Data).into())
+            .col_expr(Column::Previous, without(Column::Previous).into())
+            .filter(between)
+            .filter(
+                Condition::any().add(is_actor()).add(says(Column::Data, &quoted)).add(says(Column::Previous, &quoted)),
+            )
+            .exec(&self.0)
+            .await?;
+        Ok(())
     }
 
     /// Removes a few events that happened before a time, the oldest first, and remembers up to where.

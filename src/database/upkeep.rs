@@ -16,7 +16,7 @@ use super::{SeaRepositories, rows};
 use crate::contract::delivery::DeliveryStatus;
 use crate::contract::project::Role;
 use crate::contract::{ProjectId, Timestamp, UserId};
-use crate::repositories::{Litter, StoreError, UpkeepRepository, Withdrawn};
+use crate::repositories::{EventRepository as _, Litter, StoreError, UpkeepRepository, Withdrawn};
 
 /// The ids of the first few rows, the oldest first.
 fn few<E: EntityTrait, C: ColumnTrait>(query: Select<E>, id: C, age: C, limit: u64) -> SelectStatement {
@@ -219,6 +219,22 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
         let of_project = Entity::find().filter(Column::ProjectId.eq(project.0));
         self.delete_those::<Entity, _>(Column::Sequence, few(of_project, Column::Sequence, Column::Sequence, limit))
             .await
+    }
+
+    async fn forget_in_feed(&self, user: UserId, beyond: i64, limit: i64) -> Result<Option<i64>, StoreError> {
+        let end = self.bounds().await?.end;
+        if beyond >= end {
+            return Ok(None);
+        }
+        let last = Ord::min(end, beyond.saturating_add(limit));
+        let email: Option<String> = user::Entity::find_by_id(user.0)
+            .select_only()
+            .column(user::Column::Email)
+            .into_tuple()
+            .one(&self.0)
+            .await?;
+        self.forget_events(user, email.as_deref(), (beyond, last)).await?;
+        Ok(Some(last))
     }
 
     async fn purge_user(&self, user: UserId) -> Result<(), StoreError> {

@@ -12,6 +12,9 @@ use crate::services::Services;
 /// As many rows go in one transaction.
 const AT_ONCE: u64 = 500;
 
+/// As many places of the feed are looked through in one transaction.
+const PLACES_AT_ONCE: i64 = 2_000;
+
 /// What can be restored at the last moment must be there until its request is over.
 const MARGIN: Duration = Duration::from_hours(1);
 
@@ -89,6 +92,13 @@ async fn purge_user(user: UserId, services: &Services, assignment: &Assignment) 
     }
     for project in assignment.store.read().upkeep().list_foreign_projects(user).await? {
         services.presence.withdraw(user, project).await?;
+    }
+    let mut place = 0;
+    loop {
+        let transaction = assignment.begin().await?;
+        let Some(last) = transaction.upkeep().forget_in_feed(user, place, PLACES_AT_ONCE).await? else { break };
+        transaction.commit().await?;
+        place = last;
     }
     let transaction = assignment.begin().await?;
     transaction.upkeep().purge_user(user).await?;

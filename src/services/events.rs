@@ -19,7 +19,7 @@ use crate::contract::error::Place;
 use crate::contract::event::{Event, EventConditions, EventQuery, EventSlice, EventType, FeedMeta, StreamQuery};
 use crate::contract::list::Direction;
 use crate::contract::text::Cursor;
-use crate::repositories::{EventFilter, FeedWalk, Repositories};
+use crate::repositories::{EventFilter, FeedWalk, NewEvent, Repositories, StoreError, Transaction};
 
 /// How long a stream lasts at most: a little less than a connection, so that it ends between two events and not within one.
 pub(super) const LONGEST_STREAM: Duration = Duration::from_mins(14);
@@ -122,6 +122,11 @@ impl Events {
             has_begun: false,
         };
         Ok(Box::pin(unfold(follower, async |mut follower| Some((follower.next().await?, follower)))))
+    }
+
+    /// Tells of what happened in a transaction that no service has opened, right before its commit.
+    pub async fn tell(&self, transaction: &dyn Transaction, events: &[NewEvent]) -> Result<(), StoreError> {
+        self.0.tell(transaction, events).await
     }
 
     /// Ends all streams, and lets no new one last: their clients connect anew, to another server.

@@ -42,7 +42,7 @@ impl Members {
         patch: UpdateMember,
     ) -> Result<Answer<Member>, Error> {
         let unit = self.0.open(write).await?;
-        let heir_stays = patch.role == Some(Role::Owner) && lock_heir(&unit, write.caller, project, user).await?;
+        let heir_stays = patch.role == Some(Role::Owner) && lock_other(&unit, write.caller, project, user).await?;
         let project = lock_live(&*unit, write.caller, project).await?;
         require_membership(project.role, Action::ManageMembers)?;
         let member = unit.members().find(project.id, user).await?.ok_or(Error::NotFound("member"))?;
@@ -76,8 +76,12 @@ impl Members {
     /// account may come back.
     pub async fn remove(&self, write: &Write, project: ProjectId, user: UserId) -> Result<Answer<()>, Error> {
         let unit = self.0.open(write).await?;
-        let project = lock_live(&*unit, write.caller, project).await?;
         let leaves = user == write.caller.user;
+        if !leaves {
+            // It may be on its way out of the trash: then it comes back before, and is seen to go, or after, and finds itself gone.
+            lock_other(&unit, write.caller, project, user).await?;
+        }
+        let project = lock_live(&*unit, write.caller, project).await?;
         let action = if leaves { Action::Leave } else { Action::ManageMembers };
         require_membership(project.role, action)?;
         unit.projects().find_role(project.id, user).await?.ok_or(Error::NotFound("member"))?;
@@ -116,15 +120,15 @@ async fn hand_over(unit: &Unit<'_>, project: &Project, to: UserId, cause: &Cause
     ])
 }
 
-/// Locks the account that is about to own a project, if the caller may hand it over, and says whether it did.
+/// Locks the account of somebody else in a project, if the caller may decide about its members, and says whether it did.
 ///
 /// Who deletes an account takes its projects along, and locks them after the account: so it is there and stays, or is gone
 /// before it owns this one. It is not locked for everybody who asks, which would be a way to make others wait.
-async fn lock_heir(unit: &Unit<'_>, caller: Caller, project: ProjectId, heir: UserId) -> Result<bool, Error> {
+async fn lock_other(unit: &Unit<'_>, caller: Caller, project: ProjectId, user: UserId) -> Result<bool, Error> {
     let project = unit.projects().find(project, caller.user).await?;
     let may = project.is_some_and(|project| require(project.role, Action::ManageMembers).is_ok());
     if may {
-        unit.users().lock(heir).await?;
+        unit.users().lock(user).await?;
     }
     Ok(may)
 }

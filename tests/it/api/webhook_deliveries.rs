@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pocket_tasks::contract::event::EventType;
+use pocket_tasks::repositories::Litter;
 use pocket_tasks::webhooks::{Secret, signature};
 use poem_openapi::types::ToJSON as _;
 use serde_json::{Value, json};
@@ -101,8 +102,7 @@ on_both_databases! {
         let (user, project, webhook, receiver) = scene(&app, "200 OK").await;
         let events: Vec<_> = (0..100).map(|_| new_event(&app, EventType::TaskCreated, &project)).collect();
         let transaction = app.store.begin().await.unwrap();
-        app.services.deliveries.promise(&*transaction, &events, app.clock.now()).await.unwrap();
-        transaction.events().append(&events).await.unwrap();
+        app.services.events.tell(&*transaction, &events).await.unwrap();
         transaction.commit().await.unwrap();
         let jobs = app.store.read().queue().list_unfinished().await.unwrap();
         assert_eq!(jobs.iter().filter(|job| job.kind == "deliver_webhook").count(), 1);
@@ -145,7 +145,7 @@ on_both_databases! {
                 _ => {
                     let transaction = app.store.begin().await.unwrap();
                     let now = app.clock.now().plus(Duration::from_secs(1));
-                    assert!(transaction.events().prune(now, 100).await.unwrap() > 0);
+                    assert!(transaction.upkeep().discard(Litter::Events, now, 100).await.unwrap() > 0);
                     transaction.commit().await.unwrap();
                 }
             }

@@ -38,8 +38,7 @@ pub(crate) async fn deliveries(user: &Client, webhook: &str) -> Vec<Value> {
 pub(crate) async fn happens(app: &TestApp, kind: EventType, project: &str) -> EventId {
     let event = new_event(app, kind, project);
     let transaction = app.store.begin().await.unwrap();
-    app.services.deliveries.promise(&*transaction, std::slice::from_ref(&event), app.clock.now()).await.unwrap();
-    transaction.events().append(std::slice::from_ref(&event)).await.unwrap();
+    app.services.events.tell(&*transaction, std::slice::from_ref(&event)).await.unwrap();
     transaction.commit().await.unwrap();
     event.id
 }

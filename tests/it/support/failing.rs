@@ -8,10 +8,10 @@ use pocket_tasks::contract::event::Event;
 use pocket_tasks::contract::project::Role;
 use pocket_tasks::contract::{EventId, ProjectId, UserId};
 use pocket_tasks::repositories::{
-    ApiTokenRepository, CommentRepository, EventFilter, EventRepository, FeedBounds, FeedWalk, IdempotencyRepository,
-    InvitationRepository, JobRepository, MailTokenRepository, MemberRepository, NewEvent, ProjectRepository,
-    QueueRepository, Repositories, SessionRepository, Store, StoreError, TaskRepository, Transaction, UpkeepRepository,
-    UserRepository,
+    ApiTokenRepository, CommentRepository, DeliveryRepository, EventFilter, EventRepository, FeedBounds, FeedWalk,
+    IdempotencyRepository, InvitationRepository, JobRepository, MailTokenRepository, MemberRepository, NewEvent,
+    ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError, TaskRepository,
+    Transaction, UpkeepRepository, UserRepository, WebhookRepository,
 };
 
 /// A store that works, until it is told to fail.
@@ -81,6 +81,8 @@ as_before! {
     invitations: InvitationRepository,
     tasks: TaskRepository,
     comments: CommentRepository,
+    webhooks: WebhookRepository,
+    deliveries: DeliveryRepository,
     idempotency: IdempotencyRepository,
     mail_tokens: MailTokenRepository,
     api_tokens: ApiTokenRepository,

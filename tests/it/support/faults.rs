@@ -316,6 +316,7 @@ faulty! {
         fn list_foreign_projects(UserId) -> Vec<ProjectId>;
         fn withdraw(UserId, ProjectId, Timestamp) -> Withdrawn;
         fn purge_events_of(ProjectId, u64) -> u64;
+        fn forget_in_feed(UserId, i64, i64) -> Option<i64>;
         fn purge_user(UserId) -> ();
     }
 }

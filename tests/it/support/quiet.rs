@@ -8,10 +8,10 @@ use pocket_tasks::contract::event::{Event, EventType};
 use pocket_tasks::contract::project::Role;
 use pocket_tasks::contract::{EventId, ProjectId, Timestamp, UserId};
 use pocket_tasks::repositories::{
-    ApiTokenRepository, CommentRepository, EventFilter, EventRepository, FeedBounds, FeedWalk, IdempotencyRepository,
-    InvitationRepository, JobRepository, MailTokenRepository, MemberRepository, NewEvent, ProjectRepository,
-    QueueRepository, Repositories, SessionRepository, Store, StoreError, TaskRepository, Transaction, UpkeepRepository,
-    UserRepository,
+    ApiTokenRepository, CommentRepository, DeliveryRepository, EventFilter, EventRepository, FeedBounds, FeedWalk,
+    IdempotencyRepository, InvitationRepository, JobRepository, MailTokenRepository, MemberRepository, NewEvent,
+    ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError, TaskRepository,
+    Transaction, UpkeepRepository, UserRepository, WebhookRepository,
 };
 
 use super::faults::{Fault, FaultyStore};
@@ -73,6 +73,8 @@ of_the_rest! {
     invitations: InvitationRepository,
     tasks: TaskRepository,
     comments: CommentRepository,
+    webhooks: WebhookRepository,
+    deliveries: DeliveryRepository,
     idempotency: IdempotencyRepository,
     mail_tokens: MailTokenRepository,
     api_tokens: ApiTokenRepository,
