@@ -55,7 +55,7 @@ impl Streams {
             let mut stream = TcpStream::connect(self.address).await.context("opening a stream")?;
             stream.write_all(&request).await?;
             let mut buffer = Vec::new();
-            while !buffer.windows(4).any(|bytes| bytes == b"id: ") {
+            while !buffer.windows(5).any(|bytes| bytes == b"retry") {
                 ensure!(stream.read_buf(&mut buffer).await? > 0, "a stream does not begin");
             }
             self.reading.spawn(read(stream, self.tell.clone()));

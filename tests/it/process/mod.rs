@@ -5,6 +5,7 @@
 mod clients;
 mod commands;
 mod crash;
+mod deliveries;
 mod event_client;
 mod http;
 mod jobs;
