@@ -23,7 +23,7 @@ pub type RevokedTokens = Ended<ApiTokenId>;
 /// Remembers what has ended for a while.
 #[derive(Debug)]
 pub struct Ended<K> {
-    ended: RwLock<HashMap<K, Timestamp>>,
+    known: RwLock<HashMap<K, Timestamp>>,
     keep: Duration,
     learnt_at: AtomicI64,
     news: watch::Sender<()>,
@@ -36,7 +36,7 @@ impl<K: Copy + Eq + Hash> Ended<K> {
     /// `keep` is how long an access token is good: after that its own end refuses it.
     #[must_use]
     pub fn new(keep: Duration) -> Self {
-        Self { ended: RwLock::default(), keep, learnt_at: AtomicI64::new(i64::MIN), news: watch::Sender::default() }
+        Self { known: RwLock::default(), keep, learnt_at: AtomicI64::new(i64::MIN), news: watch::Sender::default() }
     }
 
     /// Since when ended sessions matter at `now`.
@@ -60,7 +60,7 @@ impl<K: Copy + Eq + Hash> Ended<K> {
     /// Notes that sessions were ended at or before `now`, and forgets those that no longer matter.
     pub fn insert(&self, sessions: impl IntoIterator<Item = K>, now: Timestamp) {
         let since = self.since(now);
-        let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
+        let mut ended = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let before = ended.len();
         for session in sessions {
             ended.entry(session).or_insert(now);
@@ -80,7 +80,7 @@ impl<K: Copy + Eq + Hash> Ended<K> {
 
     /// Takes back what was noted too early.
     pub fn forget(&self, sessions: &[K]) {
-        let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
+        let mut ended = self.known.write().unwrap_or_else(PoisonError::into_inner);
         for session in sessions {
             ended.remove(session);
         }
@@ -89,7 +89,7 @@ impl<K: Copy + Eq + Hash> Ended<K> {
     /// Whether the session was ended.
     #[must_use]
     pub fn contains(&self, session: K) -> bool {
-        self.ended.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session)
+        self.known.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session)
     }
 }
 

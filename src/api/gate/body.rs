@@ -37,13 +37,11 @@ pub(super) fn require_acceptable(request: &Request, media_type: &str) -> Result<
             best = Some((precision, wanted));
         }
     }
-    match best {
-        Some((_, true)) => Ok(()),
-        _ => {
-            let message = format!("The response is {media_type}, which the Accept header does not allow.");
-            Err(ApiError::new(ErrorCode::NotAcceptable).because(message))
-        }
+    if best.is_some_and(|(_, wanted)| wanted) {
+        return Ok(());
     }
+    let message = format!("The response is {media_type}, which the Accept header does not allow.");
+    Err(ApiError::new(ErrorCode::NotAcceptable).because(message))
 }
 
 /// Reads and parses the body; `None` when there is none.

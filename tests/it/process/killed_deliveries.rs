@@ -119,15 +119,15 @@ fn every_event_is_delivered(folder: &Path, database: &[(&str, &str)]) {
 
     until_jobs(&mut server.program, folder, database, PATIENCE, <[Value]>::is_empty);
     let feed = world.feed(&server);
-    let mut received: BTreeMap<String, Vec<Post>> = BTreeMap::new();
+    let mut arrived: BTreeMap<String, Vec<Post>> = BTreeMap::new();
     while let Some(post) = receiver.next(Duration::ZERO) {
-        received.entry(post.header("webhook-id").to_owned()).or_default().push(post);
+        arrived.entry(post.header("webhook-id").to_owned()).or_default().push(post);
     }
     for (id, event) in &feed {
-        assert!(received.contains_key(id), "it was not delivered: {event}");
+        assert!(arrived.contains_key(id), "it was not delivered: {event}");
     }
     let mut recipe = Verifier::start(Language::Rust).unwrap();
-    for (id, posts) in &received {
+    for (id, posts) in &arrived {
         let event = feed.get(id).unwrap_or_else(|| panic!("nobody did what was delivered: {posts:?}"));
         for post in posts {
             let headers: Vec<_> = post.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

@@ -20,7 +20,7 @@ impl Post {
     #[track_caller]
     pub(super) fn header(&self, name: &str) -> &str {
         let found = self.headers.iter().find(|(other, _)| other == name);
-        found.map(|(_, value)| value.as_str()).unwrap_or_else(|| panic!("there is no {name}: {self:?}"))
+        found.map_or_else(|| panic!("there is no {name}: {self:?}"), |(_, value)| value.as_str())
     }
 }
 

@@ -120,12 +120,9 @@ impl Call {
     }
 
     /// Follows the feed.
-    #[track_caller]
-    pub(crate) fn follow(self) -> impl Future<Output = Following> {
-        async {
-            let (answer, body) = self.send_and_keep().await;
-            Following::new(answer, body)
-        }
+    pub(crate) async fn follow(self) -> Following {
+        let (answer, body) = self.send_and_keep().await;
+        Following::new(answer, body)
     }
 
     /// The answer, and the body of a stream, which is not read.

@@ -76,11 +76,8 @@ impl Following {
     /// The next event, which must come.
     pub(crate) async fn event(&mut self) -> Value {
         // Not each line by itself: that nothing happens is told too, again and again.
-        match timeout(PATIENCE, self.next()).await {
-            Ok(Some(event)) => event,
-            Ok(None) => panic!("the stream has ended"),
-            Err(_) => panic!("no event came"),
-        }
+        let Ok(next) = timeout(PATIENCE, self.next()).await else { panic!("no event came") };
+        next.unwrap_or_else(|| panic!("the stream has ended"))
     }
 
     /// Expects that nothing more is told.
