@@ -194,7 +194,8 @@ async fn close(store: &SeaStore, rest: impl Future<Output = anyhow::Result<()>>)
     Ok(())
 }
 
-/// Learns of the sessions that other processes end; in the usual case there are none, and it costs a look into an index.
+/// Learns of the sessions that other processes end; in the usual case there are none, and it costs a look into an
+/// index.
 async fn learn(services: Services, shutdown: CancellationToken) {
     let mut ticks = tokio::time::interval(LEARN_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

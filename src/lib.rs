@@ -14,9 +14,9 @@
 //!
 //! A request travels `server` → `api::front` → `api::gate` → `api::handlers` → `services` → `repositories`, and back. A
 //! read costs one query; a write is one short transaction that its service opens and commits, and in which it tells
-//! what happened (`services::feed`) and promises the jobs that follow: `jobs::runner` does them after the commit. The feed has four
-//! readers: pages of it, pages from a cursor on, live streams (`services::followers`), and webhooks. `tests/it/architecture.rs`
-//! enforces who may import whom.
+//! what happened (`services::feed`) and promises the jobs that follow: `jobs::runner` does them after the commit. The
+//! feed has four readers: pages of it, pages from a cursor on, live streams (`services::followers`), and webhooks.
+//! `tests/it/architecture.rs` enforces who may import whom.
 
 pub mod api;
 pub mod app;

@@ -1,5 +1,6 @@
-//! How many events a second reach a receiver that answers at once: the whole way, from the queue by signature and request
-//! to the log. Beside it the same requests by the same client and nothing else, as many at once as one webhook has.
+//! How many events a second reach a receiver that answers at once: the whole way, from the queue by signature and
+//! request to the log. Beside it the same requests by the same client and nothing else, as many at once as one webhook
+//! has.
 //!
 //! With one webhook, and with several that share the events: each has a job of its own.
 

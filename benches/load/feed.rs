@@ -1,6 +1,6 @@
-//! What the feed costs: events a second that concurrent writers append, each in a transaction that changes one row of its
-//! own. Beside it the same transactions without an event. The events are in one order, for which writers on PostgreSQL
-//! wait for each other between the number and the commit; so the ratio falls with the number of writers.
+//! What the feed costs: events a second that concurrent writers append, each in a transaction that changes one row of
+//! its own. Beside it the same transactions without an event. The events are in one order, for which writers on
+//! PostgreSQL wait for each other between the number and the commit; so the ratio falls with the number of writers.
 
 use std::sync::Arc;
 use std::time::Instant;

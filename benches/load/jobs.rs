@@ -1,8 +1,8 @@
 //! What the queue costs: how soon a job begins after the commit that promised it, and how many are done in a second.
 //!
 //! In this process, by the library: a store, a runner with the usual pace, and a handler that does what the real one
-//! does to compute how much of a project is done. Beside each stands a bare transaction on the same store: begin, change
-//! one row, commit. A job takes two of them, one that leases it and one that ends it with its effect.
+//! does to compute how much of a project is done. Beside each stands a bare transaction on the same store: begin,
+//! change one row, commit. A job takes two of them, one that leases it and one that ends it with its effect.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

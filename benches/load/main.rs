@@ -3,10 +3,9 @@
 //! A time says little on a machine that others use as well; the ratio of two times from the same second says more. So
 //! each part puts two things beside each other that take turns, and its goals are ratios: what the contract costs
 //! (`requests`), whether the end of a large list costs more than its beginning (`depth`), what the lists of a reader of
-//! 10,000 projects cost (`visible`), what a batch saves (`batch`), what the queue of jobs costs (`jobs`), what the feed costs
-//! its writers (`feed`) and those who follow it (`streams`), and how fast webhooks are told (`deliveries`). The goals stand
-//! there; missing one is reported and is no failure, because
-//! a neighbour can be at fault.
+//! 10,000 projects cost (`visible`), what a batch saves (`batch`), what the queue of jobs costs (`jobs`), what the feed
+//! costs its writers (`feed`) and those who follow it (`streams`), and how fast webhooks are told (`deliveries`). The
+//! goals stand there; missing one is reported and is no failure, because a neighbour can be at fault.
 //!
 //! `cargo bench --locked -- depth batch` measures those parts only. `BENCH_TASKS=50000` makes the large list shorter
 //! than its 1,000,000 tasks, to try things out.

@@ -1,8 +1,8 @@
 //! The database schema of Pocket Tasks: one file per change, forwards and backwards, on SQLite and PostgreSQL.
 //!
-//! What holds everywhere: ids are UUIDs in the database's own type, times are whole milliseconds since 1970 (the unit of
-//! the API, the same number on both databases), and text that is sorted or compared is compared byte by byte, whatever
-//! the locale of the server. Rules that must survive a bug in the program stand here as constraints.
+//! What holds everywhere: ids are UUIDs in the database's own type, times are whole milliseconds since 1970 (the unit
+//! of the API, the same number on both databases), and text that is sorted or compared is compared byte by byte,
+//! whatever the locale of the server. Rules that must survive a bug in the program stand here as constraints.
 
 mod columns;
 mod m0001_users_and_sessions;

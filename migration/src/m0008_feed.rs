@@ -77,8 +77,8 @@ async fn create_events(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(count(Events::Sequence).primary_key())
                 .col(id(Events::Id).unique_key())
                 .col(text(Events::Type))
-                // Bound neither to the project nor to the account by a foreign key: the check would lock the project for whoever
-                // appends, who must not wait for anybody.
+                // Bound neither to the project nor to the account by a foreign key: the check would lock the project
+                // for whoever appends, who must not wait for anybody.
                 .col(id(Events::ProjectId))
                 .col(optional_id(Events::ActorId))
                 .col(time(Events::OccurredAt))

@@ -63,8 +63,8 @@ pub struct Delivery {
     pub event_type: EventType,
     /// What became of it.
     pub status: DeliveryStatus,
-    /// The attempts so far, the oldest first. A delivery may fail without one: when the webhook was disabled meanwhile, or its owner may not
-    /// see the event any more.
+    /// The attempts so far, the oldest first. A delivery may fail without one: when the webhook was disabled meanwhile,
+    /// or its owner may not see the event any more.
     pub attempts: Vec<DeliveryAttempt>,
     /// When the next attempt is due; null when there is none to come.
     pub next_attempt_at: Option<Timestamp>,

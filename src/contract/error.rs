@@ -25,7 +25,8 @@ macro_rules! error_codes {
                 match self { $(Self::$code => $status,)* }
             }
 
-            /// The sentence a caller reads when nothing more precise is known; also the example in the published document.
+            /// The sentence a caller reads when nothing more precise is known; also the example in the published
+            /// document.
             #[must_use]
             pub const fn message(self) -> &'static str {
                 match self { $(Self::$code => $message,)* }
@@ -45,7 +46,8 @@ error_codes! {
     ValidationFailed: "VALIDATION_FAILED", 400, "The request is not valid; see details.";
     /// The body is not JSON, has a key twice, or goes on after its end.
     MalformedJson: "MALFORMED_JSON", 400, "The request body is not valid JSON.";
-    /// The cursor was not made for this list, with these filters and this sort, or was changed: begin again without one.
+    /// The cursor was not made for this list, with these filters and this sort, or was changed: begin again without
+    /// one.
     InvalidCursor: "INVALID_CURSOR", 400, "The cursor does not belong to this list with these filters and this sort; begin again without one.";
     /// The `Idempotency-Key` is not 1 to 255 visible ASCII characters.
     InvalidIdempotencyKey: "INVALID_IDEMPOTENCY_KEY", 400, "The Idempotency-Key must be 1 to 255 visible ASCII characters.";
@@ -194,7 +196,8 @@ pub struct ErrorBody {
     pub message: String,
     /// The first field, parameter or header that is not valid; absent when the error is about none.
     pub field: Option<String>,
-    /// Every failure of the request, at most one for each field, in the order of the request; present exactly when `error` is `VALIDATION_FAILED`.
+    /// Every failure of the request, at most one for each field, in the order of the request; present exactly when
+    /// `error` is `VALIDATION_FAILED`.
     pub details: Option<Vec<Detail>>,
     /// The `X-Request-Id` of this response, to quote when you report a problem.
     pub request_id: String,

@@ -1,8 +1,8 @@
-//! Events: what happened, in one order. The same JSON is the activity log, the delta sync, the live stream and the body of
-//! every webhook.
+//! Events: what happened, in one order. The same JSON is the activity log, the delta sync, the live stream and the body
+//! of every webhook.
 //!
-//! An event keeps what it tells as the JSON it was written with: what happened does not change when a later version of this
-//! program knows more about its resources. The types below say what that JSON looks like.
+//! An event keeps what it tells as the JSON it was written with: what happened does not change when a later version of
+//! this program knows more about its resources. The types below say what that JSON looks like.
 
 use std::borrow::Cow;
 
@@ -13,11 +13,9 @@ use serde_json::{Map, Value, json};
 
 use super::comment::Comment;
 use super::invitation::Invitation;
-use super::list::Direction;
 use super::member::Member;
 use super::project::{Project, Role};
 use super::task::Task;
-use super::text::Cursor;
 use super::webhook::Webhook;
 use super::{EventId, ProjectId, Timestamp, UserId};
 
@@ -118,7 +116,8 @@ macro_rules! event_types {
             pub struct $payload {
                 /// The id of the event: the same wherever it is told, and however often.
                 pub id: EventId,
-                /// The place in the feed. It only grows, and becomes visible in order: whoever has seen one will never find a lesser one that is new.
+                /// The place in the feed. It only grows, and becomes visible in order: whoever has seen one will never
+                /// find a lesser one that is new.
                 #[oai(validator(minimum(value = "1")))]
                 pub sequence: i64,
                 /// The project in which it happened.
@@ -129,7 +128,8 @@ macro_rules! event_types {
                 pub occurred_at: Timestamp,
                 /// The whole resource after the change; for a deletion, as it was at the last.
                 pub data: $data,
-                /// The fields that changed, with their values before, but for `version` and `updated_at`; null on creation.
+                /// The fields that changed, with their values before, but for `version` and `updated_at`; null on
+                /// creation.
                 pub previous: Option<Previous>,
                 /// The `X-Request-Id` of the request that did it; null when none did.
                 pub request_id: Option<String>,
@@ -166,7 +166,8 @@ macro_rules! event_types {
 event_types! {
     /// A project was created.
     ProjectCreated(ProjectCreatedEvent): "project.created", Project;
-    /// A project was changed: its own fields, or its owner. Its counters have no events of their own: they follow from those of its tasks.
+    /// A project was changed: its own fields, or its owner. Its counters have no events of their own: they follow from
+    /// those of its tasks.
     ProjectUpdated(ProjectUpdatedEvent): "project.updated", Project;
     /// A project was put into the trash, and with it whatever is in it.
     ProjectDeleted(ProjectDeletedEvent): "project.deleted", Project;
@@ -345,80 +346,5 @@ impl ParseFromJSON for Event {
             })
         };
         parsed().ok_or_else(ParseError::expected_input)
-    }
-}
-
-/// A page of the feed, and where it goes on.
-#[derive(Debug, Clone, Object)]
-pub struct EventSlice {
-    /// The events of this page, in order.
-    pub data: Vec<Event>,
-    /// Where the feed goes on.
-    pub meta: FeedMeta,
-}
-
-/// Which events, as query parameters; all conditions must hold.
-#[derive(Debug, Clone, Object)]
-pub struct EventConditions {
-    /// Only events of this project, also of one in the trash. One that does not exist is a 400, one of which you are no member a 403.
-    pub project_id: Option<ProjectId>,
-    /// Only events of one of these types, separated by commas.
-    #[oai(rename = "type", validator(min_items = 1))]
-    pub kinds: Option<Vec<EventType>>,
-}
-
-/// Which part of the feed to list, as query parameters.
-#[derive(Debug, Clone, Object)]
-pub struct EventQuery {
-    /// How many events at most; it may differ from page to page.
-    #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "100")))]
-    pub limit: u32,
-    /// Where to go on: the `next_cursor` of a page in the same order, the `sync_cursor` of a list, or the `id` of an event of the stream.
-    /// The filters may differ. Without one the feed begins with its oldest event, or with its newest where the order is `desc`. A cursor that is
-    /// older than the feed is kept (30 days by default) is a 400: list everything anew.
-    pub cursor: Option<Cursor>,
-    /// `asc`: the oldest first, to stay in step. `desc`: the newest first, to show what has happened.
-    #[oai(default = "default_order")]
-    pub order: Direction,
-    /// Which events.
-    #[oai(flatten)]
-    pub conditions: EventConditions,
-}
-
-/// Which events to stream, as query parameters.
-#[derive(Debug, Clone, Object)]
-pub struct StreamQuery {
-    /// Where to go on: the `id` of the last event that you have, or any cursor of the feed in ascending order. `Last-Event-ID` goes before it. Without one
-    /// the stream begins now.
-    pub cursor: Option<Cursor>,
-    /// Which events.
-    #[oai(flatten)]
-    pub conditions: EventConditions,
-}
-
-const fn default_limit() -> u32 {
-    20
-}
-
-const fn default_order() -> Direction {
-    Direction::Asc
-}
-
-/// Where the feed goes on.
-#[derive(Debug, Clone, PartialEq, Eq, Object)]
-#[oai(example)]
-pub struct FeedMeta {
-    /// How many events a page has at most.
-    #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
-    pub limit: u32,
-    /// Whether there are events after this page by now.
-    pub has_more: bool,
-    /// The `cursor` to go on from; at the end of the feed too, to ask for what is new later.
-    pub next_cursor: Cursor,
-}
-
-impl Example for FeedMeta {
-    fn example() -> Self {
-        Self { limit: 20, has_more: true, next_cursor: Cursor::example() }
     }
 }

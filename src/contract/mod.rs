@@ -9,6 +9,7 @@ pub mod comment;
 pub mod delivery;
 pub mod error;
 pub mod event;
+pub mod feed;
 pub mod health;
 pub mod ids;
 pub mod invitation;

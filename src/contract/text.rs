@@ -162,7 +162,8 @@ text_types! {
     CommentBody { trim: false, min_length: 1_usize, max_length: 10_000_usize, pattern: WRITTEN_TEXT_PATTERN, example: "The matte ones are back in stock.\nShall I order them?" }
     /// A label on a task.
     Label { trim: true, min_length: 1_usize, max_length: 50_usize, pattern: LABEL_PATTERN, example: "shopping" }
-    /// An e-mail address (addr-spec of RFC 5322 without comments and quoted strings); compared and stored in lower case.
+    /// An e-mail address (addr-spec of RFC 5322 without comments and quoted strings); compared and stored in lower
+    /// case.
     Email { trim: false, format: "email", max_length: 254_usize, example: "ada@example.com" }
     /// A new password: at least 8 characters and at most 72 bytes of UTF-8, all that bcrypt reads.
     Password { trim: false, format: "password", min_length: 8_usize, max_length: 72_usize, pattern: LINE_PATTERN, example: "correct horse battery" }

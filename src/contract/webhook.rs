@@ -57,7 +57,8 @@ pub struct IssuedWebhook {
     /// What is known about the webhook.
     #[oai(flatten)]
     pub webhook: Webhook,
-    /// With what its messages are signed, as Standard Webhooks has it: `whsec_` and the key in base64. Keep it: it cannot be shown again.
+    /// With what its messages are signed, as Standard Webhooks has it: `whsec_` and the key in base64. Keep it: it
+    /// cannot be shown again.
     pub secret: WebhookSecret,
 }
 
@@ -65,10 +66,11 @@ pub struct IssuedWebhook {
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct NewWebhook {
-    /// Where to send the events: `https`, to an address that anybody can reach, without a user and password in it. What the operator does not
-    /// allow is a 422 `WEBHOOK_URL_FORBIDDEN`.
+    /// Where to send the events: `https`, to an address that anybody can reach, without a user and password in it. What
+    /// the operator does not allow is a 422 `WEBHOOK_URL_FORBIDDEN`.
     pub url: WebhookUrl,
-    /// The project whose events are sent, of which you must be a member; null or absent: all projects of which you are a member, now or later.
+    /// The project whose events are sent, of which you must be a member; null or absent: all projects of which you are
+    /// a member, now or later.
     #[oai(nullable)]
     pub project_id: Option<ProjectId>,
     /// The types of events to send, each once, or `*` alone for all that there are and will be.
@@ -104,7 +106,8 @@ impl Example for NewWebhook {
 pub struct UpdateWebhook {
     /// Where to send the events; the same rules as for a new webhook.
     pub url: Option<WebhookUrl>,
-    /// The project whose events are sent, of which you must be a member; null: all projects of which you are a member, now or later.
+    /// The project whose events are sent, of which you must be a member; null: all projects of which you are a member,
+    /// now or later.
     #[oai(nullable)]
     pub project_id: MaybeUndefined<ProjectId>,
     /// The types of events to send, each once, or `*` alone for all that there are and will be.
@@ -113,8 +116,8 @@ pub struct UpdateWebhook {
     /// What it is for.
     #[oai(nullable)]
     pub description: MaybeUndefined<WebhookDescription>,
-    /// Whether to send events. `false` gives up the deliveries that are pending; `true` forgets why the webhook was disabled, and sends what happens
-    /// from now on.
+    /// Whether to send events. `false` gives up the deliveries that are pending; `true` forgets why the webhook was
+    /// disabled, and sends what happens from now on.
     pub enabled: Option<bool>,
 }
 
@@ -185,7 +188,8 @@ pub struct WebhookQuery {
     pub dir: Option<Direction>,
     /// Only webhooks that are enabled, or only those that are not.
     pub enabled: Option<bool>,
-    /// Only webhooks of this one project, not those of all projects. One that does not exist is a 400, one of which you are no member a 403.
+    /// Only webhooks of this one project, not those of all projects. One that does not exist is a 400, one of which you
+    /// are no member a 403.
     pub project_id: Option<ProjectId>,
 }
 

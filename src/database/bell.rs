@@ -1,5 +1,5 @@
-//! Tells who waits for it that something was committed, a job or an event: those of this process at once, those of other
-//! processes by PostgreSQL.
+//! Tells who waits for it that something was committed, a job or an event: those of this process at once, those of
+//! other processes by PostgreSQL.
 //!
 //! Nothing depends on it but time. A ring that gets lost, as when a process dies right after a commit, costs no more
 //! than the time until they look by themselves.

@@ -1,14 +1,15 @@
 //! The feed: one event for every change, in one order.
 //!
-//! How the order is kept. The numbers come from the one row of the table `feed`, and not from a sequence of the database.
-//! A sequence gives numbers in the order in which they are asked for, and transactions become visible in the order in
-//! which they commit: somebody could read event 8, remember it, and miss event 7, which commits a moment later. Whoever
-//! takes a number from the row holds its lock until the commit, so the next number is given out only when the one before
-//! can be seen, or was given back. Nobody ever sees a gap that is filled later, and a reader needs to remember one number.
+//! How the order is kept. The numbers come from the one row of the table `feed`, and not from a sequence of the
+//! database. A sequence gives numbers in the order in which they are asked for, and transactions become visible in the
+//! order in which they commit: somebody could read event 8, remember it, and miss event 7, which commits a moment
+//! later. Whoever takes a number from the row holds its lock until the commit, so the next number is given out only
+//! when the one before can be seen, or was given back. Nobody ever sees a gap that is filled later, and a reader needs
+//! to remember one number.
 //!
-//! What it costs: from the number to the commit, writers on PostgreSQL wait for each other (on SQLite they do anyway). So the
-//! events are the last thing that a transaction writes. It also means that nobody who holds that lock waits for another:
-//! it cannot be a part of a deadlock.
+//! What it costs: from the number to the commit, writers on PostgreSQL wait for each other (on SQLite they do anyway).
+//! So the events are the last thing that a transaction writes. It also means that nobody who holds that lock waits for
+//! another: it cannot be a part of a deadlock.
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
@@ -77,7 +78,8 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         Ok(last - count + 1)
     }
 
-    /// Takes a user out of the events between two places: those about the user go, and elsewhere nobody is named instead.
+    /// Takes a user out of the events between two places: those about the user go, and elsewhere nobody is named
+    /// instead.
     pub(super) async fn forget_events(
         &self,
         user: UserId,

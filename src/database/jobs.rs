@@ -69,8 +69,8 @@ fn due(lanes: &[Lane]) -> SelectStatement {
         .to_owned()
 }
 
-/// What happens to the job that is there already. It is locked by being written: whoever takes it passes it by, and whoever ends it
-/// waits, until this transaction has committed what it is to see.
+/// What happens to the job that is there already. It is locked by being written: whoever takes it passes it by, and
+/// whoever ends it waits, until this transaction has committed what it is to see.
 fn on_conflict(unique: &Unique, run_at: Timestamp) -> OnConflict {
     let current = || Expr::col((Entity, Column::RunAt));
     match unique {

@@ -230,7 +230,8 @@ impl<C: ConnectionTrait + Send + Sync> Repositories for SeaRepositories<C> {
     }
 }
 
-/// A transaction that with its commit wakes workers, if it promises jobs, and those who follow the feed, if it appends to it.
+/// A transaction that with its commit wakes workers, if it promises jobs, and those who follow the feed, if it appends
+/// to it.
 struct SeaTransaction {
     repositories: SeaRepositories<DatabaseTransaction>,
     promises: AtomicBool,

@@ -29,7 +29,8 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
     }
 
     async fn lock(&self, id: UserId) -> Result<Option<Credentials>, StoreError> {
-        // Not against those who only refer to the user, as whoever makes a task does: they may hold what this waits for.
+        // Not against those who only refer to the user, as whoever makes a task does: they may hold what this waits
+        // for.
         let user = Entity::find_by_id(id.0).lock(LockType::NoKeyUpdate).one(&self.0).await?;
         Ok(user.map(credentials))
     }

@@ -1,5 +1,5 @@
-//! The events of all projects of a reader, in the order of the feed, without reading all of them: by the same steps as the
-//! tasks in `visible_tasks`.
+//! The events of all projects of a reader, in the order of the feed, without reading all of them: by the same steps as
+//! the tasks in `visible_tasks`.
 
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, Iterable, JoinType};

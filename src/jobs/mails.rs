@@ -82,7 +82,8 @@ impl Work {
     }
 }
 
-/// How a user is greeted. Not by name before the address is proved: the name may be somebody's message to whoever has it.
+/// How a user is greeted. Not by name before the address is proved: the name may be somebody's message to whoever has
+/// it.
 fn greeted(user: &User) -> Line {
     Line::new(if user.email_verified { &user.name } else { "there" })
 }

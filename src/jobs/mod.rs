@@ -1,9 +1,9 @@
 //! Work that was promised in the transaction of its cause, and is done after it.
 //!
-//! `runner` takes jobs from the queue in storage and sees to it that each is done, put off or buried; `schedule` promises
-//! those that come by the clock; every other file is what one kind of job does. A job whose effect is in the database
-//! commits it together with its own end, so it happens once. One that reaches outside, as a mail does, happens at least
-//! once: the end is noted after it.
+//! `runner` takes jobs from the queue in storage and sees to it that each is done, put off or buried; `schedule`
+//! promises those that come by the clock; every other file is what one kind of job does. A job whose effect is in the
+//! database commits it together with its own end, so it happens once. One that reaches outside, as a mail does, happens
+//! at least once: the end is noted after it.
 
 mod assignment;
 mod deliver_webhook;

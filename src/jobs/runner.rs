@@ -147,7 +147,8 @@ impl Runner {
                 let free = self.workers.saturating_sub(busy(&[Lane::Quick, Lane::Slow]));
                 free.min(most.saturating_sub(busy(&[lane])))
             }
-            // They wait for receivers and do little else: they have places of their own, and those that fail take none of the others.
+            // They wait for receivers and do little else: they have places of their own, and those that fail take none
+            // of the others.
             Lane::Webhooks | Lane::Failing => RECEIVERS.saturating_sub(busy(&[lane])),
         }
     }

@@ -44,8 +44,8 @@ pub struct Receiver {
 /// Deliveries of events to webhooks.
 #[async_trait]
 pub trait DeliveryRepository: Send + Sync {
-    /// The webhooks that are told of what happens in a project, by their ids: those that are enabled, whose owner is a member of it
-    /// with an account that is not in the trash. Nobody can remove them until the end of the transaction.
+    /// The webhooks that are told of what happens in a project, by their ids: those that are enabled, whose owner is a
+    /// member of it with an account that is not in the trash. Nobody can remove them until the end of the transaction.
     async fn list_receivers(&self, project: ProjectId) -> Result<Vec<Receiver>, StoreError>;
 
     /// Adds deliveries.

@@ -60,11 +60,12 @@ pub struct FeedBounds {
 
 /// The feed.
 ///
-/// Its promise: whoever has read the event at some place, or has seen that the feed ends there, will never find another one
-/// before it that was not there. How that is kept is told where it is implemented.
+/// Its promise: whoever has read the event at some place, or has seen that the feed ends there, will never find another
+/// one before it that was not there. How that is kept is told where it is implemented.
 #[async_trait]
 pub trait EventRepository: Send + Sync {
-    /// Appends events, in their order. The last thing that a transaction does: from here to its commit it keeps all others from appending.
+    /// Appends events, in their order. The last thing that a transaction does: from here to its commit it keeps all
+    /// others from appending.
     async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError>;
 
     /// How far the feed reaches.
@@ -79,6 +80,7 @@ pub trait EventRepository: Send + Sync {
     /// The event with this id.
     async fn find(&self, id: EventId) -> Result<Option<Event>, StoreError>;
 
-    /// The projects of which a user is a member, and the role in each; `None` when there is no such account, or it is in the trash.
+    /// The projects of which a user is a member, and the role in each; `None` when there is no such account, or it is
+    /// in the trash.
     async fn memberships(&self, user: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError>;
 }

@@ -61,7 +61,8 @@ pub enum Job {
     Prune {},
 }
 
-/// Jobs that share workers, so that those who wait for somebody outside hold up nobody else. How many workers each lane has is told by the runner.
+/// Jobs that share workers, so that those who wait for somebody outside hold up nobody else. How many workers each lane
+/// has is told by the runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lane {
     /// What is done in the database.
@@ -97,8 +98,8 @@ pub enum Unique {
     No,
     /// One with this key waits at a time: a second would do what the first is going to do anyway.
     WhileWaiting(String),
-    /// One with this key is there at a time. A second lets it run earlier, if it waits; one that runs looks before its end whether
-    /// there is more to do; one that is dead comes back.
+    /// One with this key is there at a time. A second lets it run earlier, if it waits; one that runs looks before its
+    /// end whether there is more to do; one that is dead comes back.
     Open(String),
     /// One with this key, ever: a second would do harm.
     Once(String),

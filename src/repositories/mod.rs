@@ -1,9 +1,9 @@
 //! What services need from storage, as traits.
 //!
-//! `Store` gives repositories for reading, and transactions that are repositories too. A transaction is explicit: it ends
-//! with `commit`, and dropping it rolls everything back. Only services and jobs begin one, a service method at most one, and
-//! nothing slow happens while it is open. Verbs are few: `find` may find nothing, `lock` finds and keeps others from
-//! changing until the end of the transaction, `list` gives a page, `add` and `update` write one row.
+//! `Store` gives repositories for reading, and transactions that are repositories too. A transaction is explicit: it
+//! ends with `commit`, and dropping it rolls everything back. Only services and jobs begin one, a service method at
+//! most one, and nothing slow happens while it is open. Verbs are few: `find` may find nothing, `lock` finds and keeps
+//! others from changing until the end of the transaction, `list` gives a page, `add` and `update` write one row.
 
 mod comments;
 mod deliveries;
@@ -50,8 +50,8 @@ pub trait Store: Send + Sync {
     /// Opens a transaction; dropping it rolls back.
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;
 
-    /// Waits until a job may have become due without anybody here knowing: one was committed, by this process or another
-    /// one. What was committed between two calls counts for the second.
+    /// Waits until a job may have become due without anybody here knowing: one was committed, by this process or
+    /// another one. What was committed between two calls counts for the second.
     async fn jobs_committed(&self);
 
     /// Waits until events may have been committed, in the same way.

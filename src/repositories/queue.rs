@@ -82,8 +82,8 @@ pub trait JobRepository: Send + Sync {
 /// The queue, as workers and operators see it.
 #[async_trait]
 pub trait QueueRepository: Send + Sync {
-    /// Leases at most so many jobs of these lanes that are due, the oldest first, until `until`. Kinds that this program does
-    /// not know are left to those that do.
+    /// Leases at most so many jobs of these lanes that are due, the oldest first, until `until`. Kinds that this
+    /// program does not know are left to those that do.
     async fn lease(
         &self,
         lanes: &[Lane],
@@ -98,7 +98,8 @@ pub trait QueueRepository: Send + Sync {
     /// Makes a lease last longer; `false` when it was lost.
     async fn extend(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError>;
 
-    /// Keeps all others from promising or ending this job until the end of the transaction; `false` when its lease was lost.
+    /// Keeps all others from promising or ending this job until the end of the transaction; `false` when its lease was
+    /// lost.
     async fn hold(&self, lease: Lease) -> Result<bool, StoreError>;
 
     /// Notes that a job is done; `false` when its lease was lost: then its effect must not be committed.

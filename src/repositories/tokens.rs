@@ -31,7 +31,8 @@ pub trait MailTokenRepository: Send + Sync {
     /// Whose token it is, if it is good at `now`.
     async fn find(&self, hash: &[u8; 32], purpose: MailPurpose, now: Timestamp) -> Result<Option<UserId>, StoreError>;
 
-    /// Uses a token up, if it is good at `now`, and with it all others of the same user and purpose; gives whose it was.
+    /// Uses a token up, if it is good at `now`, and with it all others of the same user and purpose; gives whose it
+    /// was.
     async fn spend(&self, hash: &[u8; 32], purpose: MailPurpose, now: Timestamp) -> Result<Option<UserId>, StoreError>;
 }
 

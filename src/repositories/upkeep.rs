@@ -92,9 +92,9 @@ pub trait UpkeepRepository: Send + Sync {
     /// Removes at most `limit` events of a project, and says how many.
     async fn purge_events_of(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError>;
 
-    /// Takes a user out of the events in the `limit` places beyond a place, and gives the last of these places; `None` at the end of
-    /// the feed. What was told of the user as a member, or of invitations to the user's address, is removed; elsewhere nobody is
-    /// named instead.
+    /// Takes a user out of the events in the `limit` places beyond a place, and gives the last of these places; `None`
+    /// at the end of the feed. What was told of the user as a member, or of invitations to the user's address, is
+    /// removed; elsewhere nobody is named instead.
     async fn forget_in_feed(&self, user: UserId, beyond: i64, limit: i64) -> Result<Option<i64>, StoreError>;
 
     /// Removes an account, with all that is only its own.

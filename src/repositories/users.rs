@@ -50,8 +50,8 @@ pub trait UserRepository: Send + Sync {
     /// Notes when the next digest of a user is due; `None`: never.
     async fn schedule_digest(&self, id: UserId, at: Option<Timestamp>) -> Result<(), StoreError>;
 
-    /// Some users whose digest is due at `now`, with the moment that it was due, the oldest first. They are locked until
-    /// the end of the transaction, so that nobody changes meanwhile what the next moment depends on.
+    /// Some users whose digest is due at `now`, with the moment that it was due, the oldest first. They are locked
+    /// until the end of the transaction, so that nobody changes meanwhile what the next moment depends on.
     async fn list_due_digests(&self, now: Timestamp, limit: u64) -> Result<Vec<(User, Timestamp)>, StoreError>;
 
     /// Writes what can change about a user.

@@ -33,8 +33,9 @@ pub struct WebhookFilter {
 
 /// Webhooks.
 ///
-/// Locks are taken in this order: the job that delivers, the webhook, its deliveries. Who promises a delivery only keeps the webhook
-/// from being removed, and comes to the job after that: whoever changes the webhook does not wait for that, nor the other way round.
+/// Locks are taken in this order: the job that delivers, the webhook, its deliveries. Who promises a delivery only
+/// keeps the webhook from being removed, and comes to the job after that: whoever changes the webhook does not wait for
+/// that, nor the other way round.
 #[async_trait]
 pub trait WebhookRepository: Send + Sync {
     /// The webhook with this id.

@@ -101,8 +101,8 @@ async fn run<E: Endpoint + 'static>(
         let in_flight = activity.begin();
         let endpoint = Arc::clone(&endpoint);
         let request = to_poem(request, local.clone(), remote.clone(), limits.read_timeout);
-        // hyper keeps room for this future as long as the connection lives. In a box it is gone when the response begins:
-        // some kilobytes less for each connection that streams for minutes.
+        // hyper keeps room for this future as long as the connection lives. In a box it is gone when the response
+        // begins: some kilobytes less for each connection that streams for minutes.
         Box::pin(async move {
             let response = hyper::Response::from(endpoint.get_response(request).await);
             Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, in_flight)))

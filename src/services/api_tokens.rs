@@ -122,8 +122,9 @@ impl ApiTokens {
     }
 }
 
-/// Refuses a credential that was good when the request came and is not any more, and a token that would make one that may
-/// do more than itself or lasts longer. The account is locked: whoever ends sessions or tokens of it comes before or after.
+/// Refuses a credential that was good when the request came and is not any more, and a token that would make one that
+/// may do more than itself or lasts longer. The account is locked: whoever ends sessions or tokens of it comes before
+/// or after.
 async fn require_right_to_make(
     repositories: &dyn Repositories,
     caller: Caller,

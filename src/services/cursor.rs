@@ -1,8 +1,8 @@
 //! Cursors: where a walk through a list goes on.
 //!
 //! A cursor holds the sort value and the id that the page before ended with, neither of which needs to be there any
-//! more, where the feed stood when the walk began, and a signature that also covers whose list it is and which: the project, the filters and the sort. So a cursor
-//! that was changed, or that belongs to another list, is known as such.
+//! more, where the feed stood when the walk began, and a signature that also covers whose list it is and which: the
+//! project, the filters and the sort. So a cursor that was changed, or that belongs to another list, is known as such.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,4 +1,5 @@
-//! Deliveries: which webhooks are told of an event, and the log that their owners read. How they are sent is in `sending`.
+//! Deliveries: which webhooks are told of an event, and the log that their owners read. How they are sent is in
+//! `sending`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,8 +54,8 @@ impl Deliveries {
 }
 
 impl Shared {
-    /// Promises the deliveries of events, in the transaction that makes them and right before they are appended: what it locks are
-    /// webhooks and their jobs, which nobody holds who waits for anything else.
+    /// Promises the deliveries of events, in the transaction that makes them and right before they are appended: what
+    /// it locks are webhooks and their jobs, which nobody holds who waits for anything else.
     ///
     /// Where nobody listens to a project it costs one look.
     pub(super) async fn promise(

@@ -16,18 +16,21 @@ use super::followers::{Entry, Reader};
 use super::permissions::{Action, require};
 use super::{Caller, Credential, Shared};
 use crate::contract::error::Place;
-use crate::contract::event::{Event, EventConditions, EventQuery, EventSlice, EventType, FeedMeta, StreamQuery};
+use crate::contract::event::{Event, EventType};
+use crate::contract::feed::{EventConditions, EventQuery, EventSlice, FeedMeta, StreamQuery};
 use crate::contract::list::Direction;
 use crate::contract::text::Cursor;
 use crate::repositories::{EventFilter, FeedWalk, NewEvent, Repositories, StoreError, Transaction};
 
-/// How long a stream lasts at most: a little less than a connection, so that it ends between two events and not within one.
+/// How long a stream lasts at most: a little less than a connection, so that it ends between two events and not within
+/// one.
 pub(super) const LONGEST_STREAM: Duration = Duration::from_mins(14);
 
 /// How often a stream says that it is there still.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// As many events of the past are read at once, and at most so many bytes of them are kept for a client that takes its time.
+/// As many events of the past are read at once, and at most so many bytes of them are kept for a client that takes its
+/// time.
 const CATCH_UP: u64 = 50;
 const KEPT_BYTES: usize = 64 * 1024;
 

@@ -1,4 +1,5 @@
-//! Cursors of the feed: a place in it, signed for one reader and one direction. The filters may differ from page to page.
+//! Cursors of the feed: a place in it, signed for one reader and one direction. The filters may differ from page to
+//! page.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -47,8 +48,8 @@ impl FeedOf {
         Ok(i64::from_be_bytes(text.try_into().map_err(|_| Error::InvalidCursor)?))
     }
 
-    /// Refuses a place from which one could not go on without missing something: what comes after it was removed because
-    /// of its age, or the feed has not come that far, as after a backup was put back.
+    /// Refuses a place from which one could not go on without missing something: what comes after it was removed
+    /// because of its age, or the feed has not come that far, as after a backup was put back.
     pub(super) fn require_kept(self, place: i64, bounds: FeedBounds) -> Result<(), Error> {
         match self.direction {
             Direction::Asc if place < bounds.pruned_through => Err(Error::CursorTooOld),

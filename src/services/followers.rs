@@ -1,9 +1,9 @@
 //! Those who follow the feed while it goes on: one reader of the feed for all of them.
 //!
-//! Whoever follows has no queue. One task reads what is new, once for everybody, into a ring of the last events; each follower has
-//! a place in the ring, and moves on when its client has taken what came before. Who is so slow that the ring has gone
-//! past reads the rest from storage. So what a follower costs does not depend on what happens, and while nothing happens
-//! one small query every few seconds is all that storage is asked, for all of them together.
+//! Whoever follows has no queue. One task reads what is new, once for everybody, into a ring of the last events; each
+//! follower has a place in the ring, and moves on when its client has taken what came before. Who is so slow that the
+//! ring has gone past reads the rest from storage. So what a follower costs does not depend on what happens, and while
+//! nothing happens one small query every few seconds is all that storage is asked, for all of them together.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
@@ -64,8 +64,8 @@ impl Reader {
         self.roles.read().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
-    /// Reads anew what the user may see. Whoever reads last has seen all that was committed before, so the loads of one reader
-    /// come one after the other.
+    /// Reads anew what the user may see. Whoever reads last has seen all that was committed before, so the loads of one
+    /// reader come one after the other.
     async fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
         let _alone = self.loading.lock().await;
         let loaded = store.read().events().memberships(self.user).await;
@@ -110,7 +110,8 @@ impl Followers {
         Self { hub: Arc::new(hub), reading: OnceLock::new(), closing: CancellationToken::new() }
     }
 
-    /// Begins to follow. Whatever is committed from now on comes by the ring; whatever was before can be read from storage.
+    /// Begins to follow. Whatever is committed from now on comes by the ring; whatever was before can be read from
+    /// storage.
     pub(super) async fn join(&self, user: UserId) -> Result<(Arc<Reader>, Receiver<Entry>), Error> {
         self.reading.get_or_init(|| tokio::spawn(Arc::clone(&self.hub).read_on()));
         let receiver = {

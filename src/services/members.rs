@@ -72,13 +72,14 @@ impl Members {
         unit.commit(Answer::result(&changed), Access::In(project.id, access), events).await
     }
 
-    /// Takes a member out of a project, which members may do with themselves. One whose account is in the trash, too: the
-    /// account may come back.
+    /// Takes a member out of a project, which members may do with themselves. One whose account is in the trash, too:
+    /// the account may come back.
     pub async fn remove(&self, write: &Write, project: ProjectId, user: UserId) -> Result<Answer<()>, Error> {
         let unit = self.0.open(write).await?;
         let leaves = user == write.caller.user;
         if !leaves {
-            // It may be on its way out of the trash: then it comes back before, and is seen to go, or after, and finds itself gone.
+            // It may be on its way out of the trash: then it comes back before, and is seen to go, or after, and finds
+            // itself gone.
             lock_other(&unit, write.caller, project, user).await?;
         }
         let project = lock_live(&*unit, write.caller, project).await?;
@@ -105,8 +106,8 @@ impl Members {
     }
 }
 
-/// Makes a member the owner, and an editor of who was, and gives what there is to tell beyond the new owner. There is one
-/// owner at every moment, for the database too.
+/// Makes a member the owner, and an editor of who was, and gives what there is to tell beyond the new owner. There is
+/// one owner at every moment, for the database too.
 async fn hand_over(unit: &Unit<'_>, project: &Project, to: UserId, cause: &Cause) -> Result<Vec<NewEvent>, Error> {
     let from = unit.members().find(project.id, project.owner_id).await?.ok_or(Error::NotFound("member"))?;
     unit.members().set_role(project.id, project.owner_id, Role::Editor).await?;
@@ -120,10 +121,11 @@ async fn hand_over(unit: &Unit<'_>, project: &Project, to: UserId, cause: &Cause
     ])
 }
 
-/// Locks the account of somebody else in a project, if the caller may decide about its members, and says whether it did.
+/// Locks the account of somebody else in a project, if the caller may decide about its members, and says whether it
+/// did.
 ///
-/// Who deletes an account takes its projects along, and locks them after the account: so it is there and stays, or is gone
-/// before it owns this one. It is not locked for everybody who asks, which would be a way to make others wait.
+/// Who deletes an account takes its projects along, and locks them after the account: so it is there and stays, or is
+/// gone before it owns this one. It is not locked for everybody who asks, which would be a way to make others wait.
 async fn lock_other(unit: &Unit<'_>, caller: Caller, project: ProjectId, user: UserId) -> Result<bool, Error> {
     let project = unit.projects().find(project, caller.user).await?;
     let may = project.is_some_and(|project| require(project.role, Action::ManageMembers).is_ok());

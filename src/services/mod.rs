@@ -186,7 +186,8 @@ impl Shared {
     /// Commits a transaction that ends sessions, so that their access tokens stop working whatever happens.
     ///
     /// They are noted before: a caller who goes away at this moment drops this future, and the database may commit all
-    /// the same. A token that is refused although its session goes on is the smaller evil, and the one that was asked for.
+    /// the same. A token that is refused although its session goes on is the smaller evil, and the one that was asked
+    /// for.
     async fn commit_ending(
         &self,
         transaction: Box<dyn Transaction>,

@@ -62,8 +62,8 @@ impl Presence {
         Self(shared)
     }
 
-    /// Takes a user whose account is in the trash out of a project of somebody else: what the user made there stays, made
-    /// by nobody. That the member is gone was told when the account went into the trash.
+    /// Takes a user whose account is in the trash out of a project of somebody else: what the user made there stays,
+    /// made by nobody. That the member is gone was told when the account went into the trash.
     pub async fn withdraw(&self, user: UserId, project: ProjectId) -> Result<(), Error> {
         let cause = Cause { actor: None, at: self.0.clock.now(), request_id: None };
         let transaction = self.0.store.begin().await?;

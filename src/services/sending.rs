@@ -1,7 +1,7 @@
 //! Sending: what happens between a job that delivers and a receiver.
 //!
-//! In two steps, because nothing slow happens in a transaction: first all that is due is sent, then what became of it is noted. Who
-//! dies between the two sends it again.
+//! In two steps, because nothing slow happens in a transaction: first all that is due is sent, then what became of it
+//! is noted. Who dies between the two sends it again.
 
 use futures_util::{StreamExt as _, stream};
 use poem_openapi::types::ToJSON as _;
@@ -23,8 +23,8 @@ const AT_ONCE: u64 = 50;
 /// As many requests one receiver gets at once.
 const REQUESTS_AT_ONCE: usize = 8;
 
-/// After so long a run begins no request any more: with the time that one may take, it is over before a process that is asked to stop
-/// gives up on it.
+/// After so long a run begins no request any more: with the time that one may take, it is over before a process that is
+/// asked to stop gives up on it.
 const BEGUN_WITHIN: Duration = Duration::from_secs(4);
 
 /// After so long of nothing but failure a webhook is disabled.
@@ -77,8 +77,8 @@ impl Deliveries {
         Ok(Round { webhook, results })
     }
 
-    /// Notes what became of what was sent, and says when and where to go on. Whoever calls holds the job of the webhook, so that what
-    /// is promised from now on waits until it has ended, or is seen here.
+    /// Notes what became of what was sent, and says when and where to go on. Whoever calls holds the job of the
+    /// webhook, so that what is promised from now on waits until it has ended, or is seen here.
     pub async fn note(&self, transaction: &dyn Transaction, round: Round) -> Result<Option<(Lane, Timestamp)>, Error> {
         let Some(record) = transaction.webhooks().lock(round.webhook).await? else { return Ok(None) };
         let (mut failing_since, mut reason) = (record.failing_since, None);

@@ -175,8 +175,8 @@ async fn neighbour(
     Ok((id, found.task.position))
 }
 
-/// Makes place where the keys have become long: spreads those of the tasks nearby, and gives the key of the task that is
-/// moved and the greatest that was given out.
+/// Makes place where the keys have become long: spreads those of the tasks nearby, and gives the key of the task that
+/// is moved and the greatest that was given out.
 ///
 /// The tasks nearby keep their versions. Nobody has changed anything about them, they only write their order anew, and
 /// whoever edits one of them must not be refused for it. Whoever shows them in order is told all the same.

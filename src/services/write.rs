@@ -82,9 +82,11 @@ impl Deref for Unit<'_> {
 }
 
 impl Unit<'_> {
-    /// Makes the changes durable together with the answer to who asked for them, and with what there is to tell of them.
+    /// Makes the changes durable together with the answer to who asked for them, and with what there is to tell of
+    /// them.
     ///
-    /// Whatever changes something that members of a project can see has an event; only what is nobody else's business has none.
+    /// Whatever changes something that members of a project can see has an event; only what is nobody else's business
+    /// has none.
     pub(super) async fn commit<T>(
         self,
         answer: Answer<T>,
@@ -112,8 +114,8 @@ impl Unit<'_> {
 
 /// Sees to it that the account of the caller is not deleted while this transaction does what would outlast it.
 ///
-/// The account is locked before any project, as by who deletes it: either the change is there when the account goes, and
-/// goes with it, or it does not happen.
+/// The account is locked before any project, as by who deletes it: either the change is there when the account goes,
+/// and goes with it, or it does not happen.
 pub(super) async fn lock_caller(transaction: &dyn Transaction, caller: Caller) -> Result<User, Error> {
     let account = transaction.users().lock(caller.user).await?;
     Ok(account.filter(|account| account.deleted_at.is_none()).ok_or(Error::TokenRevoked)?.user)

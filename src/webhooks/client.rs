@@ -33,8 +33,8 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     allowances: Arc<Allowances>,
     means: Means,
-    /// Made for the first request: it takes memory for the certificates that this machine trusts, and fails where there are none,
-    /// which is no matter to who has no webhooks.
+    /// Made for the first request: it takes memory for the certificates that this machine trusts, and fails where there
+    /// are none, which is no matter to who has no webhooks.
     http: OnceLock<reqwest::Result<reqwest::Client>>,
 }
 

@@ -73,7 +73,8 @@ impl Gate {
             Route::Found(operation) => {
                 let mut verdict = None;
                 let path = operation.deprecated.then(|| request.uri().path().to_owned());
-                // Boxed, because it holds all that a handler may need, and would be copied with each of the futures around it.
+                // Boxed, because it holds all that a handler may need, and would be copied with each of the futures
+                // around it.
                 let answer = Box::pin(self.pass(request, operation, client, &mut verdict));
                 let result = guard::guarded(self.timeout, answer).await;
                 let mut response = result.unwrap_or_else(|error| errors::respond(error, request_id));

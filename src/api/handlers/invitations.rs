@@ -16,8 +16,8 @@ pub(in crate::api) struct InvitationsApi;
 impl InvitationsApi {
     /// List my invitations
     ///
-    /// Lists the invitations to the address of the caller, and what became of them. Where addresses must be proved, that
-    /// must have happened (403 `EMAIL_NOT_VERIFIED` otherwise).
+    /// Lists the invitations to the address of the caller, and what became of them. Where addresses must be proved,
+    /// that must have happened (403 `EMAIL_NOT_VERIFIED` otherwise).
     #[oai(path = "/", method = "get", operation_id = "listMyInvitations")]
     async fn list(
         &self,
@@ -32,8 +32,8 @@ impl InvitationsApi {
     /// Accept an invitation
     ///
     /// Makes the caller a member of the project, with the role of the invitation. Only who has the address that was
-    /// invited may, and where addresses must be proved that must have happened. It takes an invitation that is pending, and
-    /// a project that is not archived.
+    /// invited may, and where addresses must be proved that must have happened. It takes an invitation that is pending,
+    /// and a project that is not archived.
     #[oai(path = "/:invitation_id/accept", method = "post", operation_id = "acceptInvitation")]
     async fn accept(
         &self,

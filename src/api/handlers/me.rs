@@ -52,8 +52,9 @@ impl MeApi {
     /// Delete my account
     ///
     /// Puts the account of the caller into the trash, and the projects that the caller owns. All sessions end, and API
-    /// tokens stop working. Logging in within 30 days brings everything back, unless the operator keeps the trash shorter
-    /// or longer; after that nothing of it is left. What the caller made in projects of others stays there, made by nobody.
+    /// tokens stop working. Logging in within 30 days brings everything back, unless the operator keeps the trash
+    /// shorter or longer; after that nothing of it is left. What the caller made in projects of others stays there,
+    /// made by nobody.
     #[oai(path = "/", method = "delete", operation_id = "deleteMe")]
     async fn delete(&self, write: Unkeyed, rules: Rules<'_>) -> Result<Done, Failure<Usual>> {
         rules.profiles.delete(&write.0).await?;
@@ -120,7 +121,8 @@ impl MeApi {
     /// Create an API token
     ///
     /// Makes a token with which a program can call on behalf of the caller. The `token` itself is in this answer and in
-    /// no other. A user may have 50 that are good. A token cannot make one that may do more than itself or lasts longer.
+    /// no other. A user may have 50 that are good. A token cannot make one that may do more than itself or lasts
+    /// longer.
     #[oai(path = "/api-tokens", method = "post", operation_id = "createApiToken")]
     async fn create_api_token(
         &self,

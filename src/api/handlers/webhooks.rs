@@ -35,9 +35,10 @@ impl WebhooksApi {
 
     /// Create a webhook
     ///
-    /// Has events sent to an address, of one project or of all of which the caller is a member; invitations only where the caller is
-    /// the owner. The `secret` is in this answer and, when it is replaced, in that of `rotateWebhookSecret`, and in no other. A user may
-    /// have 50 webhooks. Who leaves a project keeps the webhooks of it, which then get nothing.
+    /// Has events sent to an address, of one project or of all of which the caller is a member; invitations only where
+    /// the caller is the owner. The `secret` is in this answer and, when it is replaced, in that of
+    /// `rotateWebhookSecret`, and in no other. A user may have 50 webhooks. Who leaves a project keeps the webhooks of
+    /// it, which then get nothing.
     #[oai(path = "/", method = "post", operation_id = "createWebhook")]
     async fn create(
         &self,
@@ -65,8 +66,9 @@ impl WebhooksApi {
 
     /// Update a webhook
     ///
-    /// Changes what the body names and leaves the rest. A webhook that is switched off gives up what it has not delivered; when it is
-    /// switched on again it is sent what happens from then on. Its `disabled_reason` is forgotten then.
+    /// Changes what the body names and leaves the rest. A webhook that is switched off gives up what it has not
+    /// delivered; when it is switched on again it is sent what happens from then on. Its `disabled_reason` is forgotten
+    /// then.
     #[oai(path = "/:webhook_id", method = "patch", operation_id = "updateWebhook")]
     async fn update(
         &self,
@@ -98,8 +100,9 @@ impl WebhooksApi {
 
     /// Replace the secret of a webhook
     ///
-    /// Makes a new secret, which is in this answer and in no other. For `overlap_seconds` (a day, unless the body says otherwise)
-    /// messages carry a signature by each of the two, so that receivers can be told one after the other. The body may be left out.
+    /// Makes a new secret, which is in this answer and in no other. For `overlap_seconds` (a day, unless the body says
+    /// otherwise) messages carry a signature by each of the two, so that receivers can be told one after the other. The
+    /// body may be left out.
     #[oai(path = "/:webhook_id/rotate-secret", method = "post", operation_id = "rotateWebhookSecret")]
     async fn rotate_secret(
         &self,
@@ -113,8 +116,8 @@ impl WebhooksApi {
 
     /// Try a webhook out
     ///
-    /// Sends the webhook a `webhook.test` event now, be the webhook enabled or not and whatever types it names. What becomes of it stands in the list of
-    /// deliveries. That a test fails is no reason to disable a webhook.
+    /// Sends the webhook a `webhook.test` event now, be the webhook enabled or not and whatever types it names. What
+    /// becomes of it stands in the list of deliveries. That a test fails is no reason to disable a webhook.
     #[oai(path = "/:webhook_id/test", method = "post", operation_id = "testWebhook")]
     async fn test(
         &self,
@@ -127,8 +130,8 @@ impl WebhooksApi {
 
     /// List the deliveries of a webhook
     ///
-    /// Lists what a webhook of the caller was sent and is to be sent, with every attempt. Deliveries are kept for 30 days, unless the
-    /// operator says otherwise.
+    /// Lists what a webhook of the caller was sent and is to be sent, with every attempt. Deliveries are kept for 30
+    /// days, unless the operator says otherwise.
     #[oai(path = "/:webhook_id/deliveries", method = "get", operation_id = "listDeliveries")]
     async fn list_deliveries(
         &self,
@@ -143,9 +146,9 @@ impl WebhooksApi {
 
     /// Deliver an event again
     ///
-    /// Sends the event of a delivery once more, now, as a delivery of its own, whatever became of the first. The `webhook-id` is the same, so that a receiver that
-    /// has it knows. A webhook that is disabled must be switched on first: until then the new delivery fails without an attempt, unless
-    /// it is a test.
+    /// Sends the event of a delivery once more, now, as a delivery of its own, whatever became of the first. The
+    /// `webhook-id` is the same, so that a receiver that has it knows. A webhook that is disabled must be switched on
+    /// first: until then the new delivery fails without an attempt, unless it is a test.
     #[oai(path = "/:webhook_id/deliveries/:delivery_id/redeliver", method = "post", operation_id = "redeliver")]
     async fn redeliver(
         &self,

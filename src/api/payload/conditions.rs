@@ -5,7 +5,7 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaParamIn, MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use super::request::{ACCESS_TOKEN, caller, register_tokens, request_id};
+use super::request::{ACCESS_TOKEN, caller, register_tokens, request_id, signed_in};
 use super::response::ETAG_EXAMPLE;
 use crate::services::{KeyedRequest, NamedTags, Write};
 
@@ -54,29 +54,9 @@ impl<'a> ApiExtractor<'a> for Keyed {
     }
 }
 
-/// The signed-in user who wants to change something that needs no key to be repeated.
-pub(in crate::api) struct Unkeyed(pub(in crate::api) Write);
-
-impl<'a> ApiExtractor<'a> for Unkeyed {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        register_tokens(registry);
-    }
-
-    fn security_schemes() -> Vec<&'static str> {
-        vec![ACCESS_TOKEN]
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        _body: &mut RequestBody,
-        _options: ExtractParamOptions<()>,
-    ) -> poem::Result<Self> {
-        write(request).map(Self)
-    }
+signed_in! {
+    /// The signed-in user who wants to change something that needs no key to be repeated.
+    Unkeyed(Write): write;
 }
 
 fn write(request: &Request) -> poem::Result<Write> {

@@ -91,29 +91,41 @@ checked_parts! {
     Query(query): [QUERY];
 }
 
-/// The signed-in user who is calling.
-pub(in crate::api) struct SignedIn(pub(in crate::api) Caller);
+/// What takes a token and nothing else of the request.
+macro_rules! signed_in {
+    ($($(#[$doc:meta])* $name:ident($type:ty): $make:expr;)*) => {$(
+        $(#[$doc])*
+        pub(in crate::api) struct $name(pub(in crate::api) $type);
 
-impl<'a> ApiExtractor<'a> for SignedIn {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-    type ParamType = ();
-    type ParamRawType = ();
+        impl<'a> ApiExtractor<'a> for $name {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+            type ParamType = ();
+            type ParamRawType = ();
 
-    fn register(registry: &mut Registry) {
-        register_tokens(registry);
-    }
+            fn register(registry: &mut Registry) {
+                register_tokens(registry);
+            }
 
-    fn security_schemes() -> Vec<&'static str> {
-        vec![ACCESS_TOKEN]
-    }
+            fn security_schemes() -> Vec<&'static str> {
+                vec![ACCESS_TOKEN]
+            }
 
-    async fn from_request(
-        request: &'a Request,
-        _body: &mut RequestBody,
-        _options: ExtractParamOptions<()>,
-    ) -> poem::Result<Self> {
-        caller(request).map(Self)
-    }
+            async fn from_request(
+                request: &'a Request,
+                _body: &mut RequestBody,
+                _options: ExtractParamOptions<()>,
+            ) -> poem::Result<Self> {
+                $make(request).map(Self)
+            }
+        }
+    )*};
+}
+
+pub(super) use signed_in;
+
+signed_in! {
+    /// The signed-in user who is calling.
+    SignedIn(Caller): caller;
 }
 
 /// The name of the way in which people authenticate.

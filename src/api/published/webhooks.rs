@@ -11,7 +11,8 @@ const TAG: &str = "Webhooks";
 /// What receivers have to know.
 const GUIDE: &str = include_str!("../webhooks.md");
 
-/// How a receiver finds out whether a message is ours: a language, and a program in it. They stand at the end of the guide.
+/// How a receiver finds out whether a message is ours: a language, and a program in it. They stand at the end of the
+/// guide.
 const RECIPES: [(&str, &str); 3] = [
     ("typescript", include_str!("../../../openapi/recipes/verify_webhook.ts")),
     ("python", include_str!("../../../openapi/recipes/verify_webhook.py")),

@@ -1,5 +1,5 @@
-//! Cursors as callers hand them back, and as nobody gave them out. Of whose lists they are good is in `cursor_lists`; that
-//! walks give the right tasks in `task_walks`.
+//! Cursors as callers hand them back, and as nobody gave them out. Of whose lists they are good is in `cursor_lists`;
+//! that walks give the right tasks in `task_walks`.
 
 use serde_json::{Value, json};
 

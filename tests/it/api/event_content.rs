@@ -1,4 +1,5 @@
-//! What an event says: for each type the resource as it is read, what has changed, who did it, when, and by which request.
+//! What an event says: for each type the resource as it is read, what has changed, who did it, when, and by which
+//! request.
 
 use std::collections::HashSet;
 use std::time::Duration;

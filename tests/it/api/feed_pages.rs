@@ -1,4 +1,5 @@
-//! Pages of the feed, in both orders, with every filter. What is read is compared with what leaving out the others gives.
+//! Pages of the feed, in both orders, with every filter. What is read is compared with what leaving out the others
+//! gives.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! A client that lists everything once and then applies what the feed tells, in its order, has what a new list would give:
-//! whatever was written while it listed.
+//! A client that lists everything once and then applies what the feed tells, in its order, has what a new list would
+//! give: whatever was written while it listed.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

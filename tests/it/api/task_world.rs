@@ -1,5 +1,5 @@
-//! A world of tasks that changes at random, and the order that the contract promises, worked out anew: what the walks by
-//! cursors are measured by.
+//! A world of tasks that changes at random, and the order that the contract promises, worked out anew: what the walks
+//! by cursors are measured by.
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -56,7 +56,8 @@ pub(crate) fn new_event(app: &TestApp, kind: EventType, project: &str) -> NewEve
     }
 }
 
-/// Moves the clock past the next attempt of a delivery and has it made; gives how long after the last attempt it was due.
+/// Moves the clock past the next attempt of a delivery and has it made; gives how long after the last attempt it was
+/// due.
 pub(crate) async fn next_attempt(app: &TestApp, user: &Client, webhook: &str) -> Duration {
     let delivery = deliveries(user, webhook).await.pop().unwrap();
     let time = |value: &Value| Timestamp::parse(value.as_str().unwrap_or_else(|| panic!("{delivery}"))).unwrap();

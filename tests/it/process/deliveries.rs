@@ -1,5 +1,5 @@
-//! What a receiver gets from the program: verified by the libraries of Standard Webhooks in other languages, by the recipes
-//! that users are shown, and against the published document.
+//! What a receiver gets from the program: verified by the libraries of Standard Webhooks in other languages, by the
+//! recipes that users are shown, and against the published document.
 
 use serde_json::{Value, json};
 

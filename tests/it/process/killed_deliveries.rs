@@ -1,4 +1,5 @@
-//! Killed at any moment between a change and its delivery: every event reaches the receiver, with the same id however often.
+//! Killed at any moment between a change and its delivery: every event reaches the receiver, with the same id however
+//! often.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! A page of the feed is read by the memberships of the reader and the events of these projects; those of others are not
-//! looked at, be they many or few.
+//! A page of the feed is read by the memberships of the reader and the events of these projects; those of others are
+//! not looked at, be they many or few.
 
 use pocket_tasks::contract::event::EventType;
 use pocket_tasks::contract::list::Direction;

@@ -105,8 +105,8 @@ impl Planner {
         plan
     }
 
-    /// Sees that the walk goes to its place in the index, reads on from there, and neither sorts nor leaves out anything
-    /// of what it read.
+    /// Sees that the walk goes to its place in the index, reads on from there, and neither sorts nor leaves out
+    /// anything of what it read.
     async fn begins_in_index(&mut self, column: &str, index: &str, direction: Direction, sql: &str) {
         let plan = self.generic_plan(sql).await;
         let sign = if direction == Direction::Asc { '>' } else { '<' };
