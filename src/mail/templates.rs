@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn links_end_with_the_token() {
-        let [_, verification, reset, ..] = <[Content; 5]>::try_from(all()).unwrap();
+        let [_, verification, reset, ..] = <[Content; 6]>::try_from(all()).unwrap();
         for (mail, link) in [
             (verification, "https://tasks.example/verify-email?token=mt_abc"),
             (reset, "https://tasks.example/reset-password?token=mt_abc"),
