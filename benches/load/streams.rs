@@ -50,10 +50,13 @@ impl Streams {
 
     /// Opens more, until there are so many.
     async fn open(&mut self, count: usize) -> Result<()> {
-        let request = client::get("/v1/events/stream", &self.token);
+        let request = format!(
+            "GET /v1/events/stream HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nAuthorization: Bearer {}\r\n\r\n",
+            self.token
+        );
         while self.reading.len() < count {
             let mut stream = TcpStream::connect(self.address).await.context("opening a stream")?;
-            stream.write_all(&request).await?;
+            stream.write_all(request.as_bytes()).await?;
             let mut buffer = Vec::new();
             while !buffer.windows(5).any(|bytes| bytes == b"retry") {
                 ensure!(stream.read_buf(&mut buffer).await? > 0, "a stream does not begin");
