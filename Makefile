@@ -10,7 +10,7 @@ run: ## Start the server (SQLite in data/, http://127.0.0.1:3000)
 	cargo run --locked
 
 .PHONY: test
-test: ## Run all tests, and check the published OpenAPI document (all of them: .ci/with-mail-server .ci/with-postgres make test)
+test: ## Run all tests, and check the published OpenAPI document (all of them: .ci/with-clients .ci/with-mail-server .ci/with-postgres make test)
 	cargo test --workspace --locked
 	cargo run --locked --quiet -- openapi --check
 

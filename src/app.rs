@@ -19,7 +19,8 @@ use crate::mail::{Links, Mailer};
 use crate::repositories::Store;
 use crate::security::{AccessTokens, Passwords, Sealer, Signer};
 use crate::server::{self, Limits};
-use crate::services::{Clock, Policy, Secrets, Services};
+use crate::services::{Clock, Outbound, Policy, RetrySchedule, Secrets, Services};
+use crate::webhooks::Client;
 
 /// How often a process asks which sessions others ended.
 const LEARN_EVERY: Duration = Duration::from_secs(1);
@@ -54,7 +55,12 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock) -> anyhow:
         retention: config.retention,
         require_verification: config.require_email_verification,
     };
-    Ok(Services::new(store, clock, Passwords::new(config.bcrypt_cost), secrets, policy))
+    let webhooks = Outbound {
+        client: Client::new(config.webhooks.clone()),
+        sealer: Sealer::new(key, "webhook secrets")?,
+        schedule: RetrySchedule::new(&config.webhook_retry),
+    };
+    Ok(Services::new(store, clock, Passwords::new(config.bcrypt_cost), secrets, policy, webhooks))
 }
 
 /// The HTTP side over the services, by the configuration.
@@ -106,6 +112,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     let local = listener.local_addr().context("the address of the listener")?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{local}"));
     let draining = Draining::default();
+    let streaming = services.clone();
     let endpoint = endpoint(&config, services.clone(), draining.clone(), public_url.clone())?;
     tracing::info!(url = %format!("{public_url}/docs"), "the API is ready; its documentation is at this address");
     let learning = tokio::spawn(learn(services.clone(), shutdown.clone()));
@@ -119,6 +126,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     tokio::spawn(async move {
         stopping.cancelled().await;
         draining.begin();
+        streaming.events.close_streams();
     });
 
     // Uploads may take as long as requests; the endpoint itself answers first, with the envelope.
@@ -186,7 +194,8 @@ async fn close(store: &SeaStore, rest: impl Future<Output = anyhow::Result<()>>)
     Ok(())
 }
 
-/// Learns of the sessions that other processes end; in the usual case there are none, and it costs a look into an index.
+/// Learns of the sessions that other processes end; in the usual case there are none, and it costs a look into an
+/// index.
 async fn learn(services: Services, shutdown: CancellationToken) {
     let mut ticks = tokio::time::interval(LEARN_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -7,15 +7,16 @@
 //!       ▼                      ▼                   ▼
 //!      api ──► services ──► repositories ◄── database (SeaORM, entities)
 //!               ▲   │         (traits)
-//!      jobs ────┤   └─► security
-//!        └─► mail
+//!      jobs ────┤   └─► security · webhooks
+//!        └─► mail, webhooks
 //!      contract: the vocabulary that all of them share; it imports none of them
 //! ```
 //!
 //! A request travels `server` → `api::front` → `api::gate` → `api::handlers` → `services` → `repositories`, and back. A
-//! read costs one query; a write is one short transaction that its service opens and commits, and in which it promises the
-//! jobs that follow: `jobs::runner` does them after the commit. `tests/it/architecture.rs`
-//! enforces who may import whom.
+//! read costs one query; a write is one short transaction that its service opens and commits, and in which it tells
+//! what happened (`services::feed`) and promises the jobs that follow: `jobs::runner` does them after the commit. The
+//! feed has four readers: pages of it, pages from a cursor on, live streams (`services::followers`), and webhooks.
+//! `tests/it/architecture.rs` enforces who may import whom.
 
 pub mod api;
 pub mod app;
@@ -30,3 +31,4 @@ pub mod security;
 pub mod server;
 pub mod services;
 pub mod telemetry;
+pub mod webhooks;

@@ -1,29 +1,26 @@
 //! What the queue costs: how soon a job begins after the commit that promised it, and how many are done in a second.
 //!
 //! In this process, by the library: a store, a runner with the usual pace, and a handler that does what the real one
-//! does to compute how much of a project is done. Beside each stands a bare transaction on the same store: begin, change
-//! one row, commit. A job takes two of them, one that leases it and one that ends it with its effect.
+//! does to compute how much of a project is done. Beside each stands a bare transaction on the same store: begin,
+//! change one row, commit. A job takes two of them, one that leases it and one that ends it with its effect.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use async_trait::async_trait;
-use pocket_tasks::contract::project::{Project, TaskCounts};
-use pocket_tasks::contract::text::{Email, PersonName, ProjectName, TimeZone};
-use pocket_tasks::contract::user::User;
-use pocket_tasks::contract::{ProjectId, Timestamp, UserId};
-use pocket_tasks::database::{SeaStore, Settings};
+use pocket_tasks::contract::{ProjectId, Timestamp};
+use pocket_tasks::database::SeaStore;
 use pocket_tasks::jobs::{Assignment, Failure, Handler, Pace, Runner};
 use pocket_tasks::repositories::{Job, Store};
 use pocket_tasks::services::Clock;
-use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::compare::median;
 use crate::data::Databases;
+use crate::library::{AT_ONCE, fill, on_threads, per_second, transact};
 
 /// As many jobs run at once, and as many tasks do bare transactions.
 const WORKERS: usize = 4;
@@ -33,8 +30,6 @@ const SINGLE: usize = 2_000;
 const WAITING: usize = 5_000;
 /// How often the queue is emptied.
 const ROUNDS: usize = 3;
-/// As many rows are written in one transaction where nothing is measured.
-const AT_ONCE: usize = 500;
 
 /// Does jobs as the product does, and tells when each had begun.
 struct Recalculation(UnboundedSender<Instant>);
@@ -84,17 +79,6 @@ impl Working {
     }
 }
 
-/// Threads for the work, as the product has them: the benchmark itself has one. Dropping it does not wait.
-struct Threads(Option<Runtime>);
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
 /// Prints the head of the table.
 pub(crate) fn head() {
     println!("{:<38} {:<10} {:>10} {:>10} {:>8}", "case, bare transaction : job", "engine", "bare", "job", "ratio");
@@ -102,71 +86,13 @@ pub(crate) fn head() {
 
 /// Prints what one engine adds to the table.
 pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
-    databases.create().await?;
-    let settings = Settings {
-        url: databases.original.clone().into(),
-        max_connections: 10,
-        migrate: true,
-        statement_timeout: Duration::from_secs(30),
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let work = runtime.spawn(on_threads(engine.to_owned(), settings));
-    let _threads = Threads(Some(runtime));
-    work.await?
+    on_threads(databases, engine, work).await
 }
 
-async fn on_threads(engine: String, settings: Settings) -> Result<()> {
-    let store = Arc::new(SeaStore::open(&settings).await?);
-    let projects = fill(&store).await.context("making projects")?;
+async fn work(engine: String, store: Arc<SeaStore>) -> Result<()> {
+    let projects = fill(&store, WAITING).await.context("making projects")?;
     latency(&engine, &store, &projects).await?;
-    rate(&engine, &store, &projects).await?;
-    store.close().await;
-    Ok(())
-}
-
-/// Makes projects of which a part is done.
-async fn fill(store: &SeaStore) -> Result<Vec<ProjectId>> {
-    let now = Timestamp::now();
-    let owner = UserId::generate();
-    let user = User {
-        id: owner,
-        email: Email::trusted("ada@example.com"),
-        name: PersonName::trusted("Ada"),
-        timezone: TimeZone::trusted("UTC"),
-        weekly_digest: true,
-        email_verified: true,
-        version: 1,
-        created_at: now,
-        updated_at: now,
-    };
-    let transaction = store.begin().await?;
-    transaction.users().add(&user, "a hash").await?;
-    transaction.commit().await?;
-    let ids: Vec<_> = std::iter::repeat_with(ProjectId::generate).take(WAITING).collect();
-    for ids in ids.chunks(AT_ONCE) {
-        let transaction = store.begin().await?;
-        for id in ids {
-            let project = Project {
-                id: *id,
-                name: ProjectName::trusted("Benchmark"),
-                description: None,
-                color: None,
-                archived: false,
-                owner_id: owner,
-                role: None,
-                deleted_at: None,
-                task_counts: TaskCounts { total: 0, done: 0 },
-                completion_percentage: 0,
-                version: 1,
-                created_at: now,
-                updated_at: now,
-            };
-            transaction.projects().add(&project).await?;
-            transaction.projects().count_tasks(*id, 8, 3, None).await?;
-        }
-        transaction.commit().await?;
-    }
-    Ok(ids)
+    rate(&engine, &store, &projects).await
 }
 
 /// One job at a time, on a queue that is empty otherwise, and a bare transaction after each.
@@ -264,20 +190,8 @@ async fn bare_round(store: &Arc<SeaStore>, projects: &[ProjectId]) -> Result<f64
     Ok(per_second(projects.len(), begin.elapsed()))
 }
 
-/// Changes one row: SQLite writes nothing, and waits for no disk, where a row stays as it is.
-async fn transact(store: &SeaStore, project: ProjectId) -> Result<()> {
-    let transaction = store.begin().await?;
-    transaction.projects().count_tasks(project, 1, 0, None).await?;
-    Ok(transaction.commit().await?)
-}
-
 fn microseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
-}
-
-#[expect(clippy::cast_precision_loss, reason = "some thousands")]
-fn per_second(count: usize, time: Duration) -> f64 {
-    count as f64 / time.as_secs_f64()
 }
 
 /// The time that so many per cent stay below.

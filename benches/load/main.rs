@@ -3,8 +3,9 @@
 //! A time says little on a machine that others use as well; the ratio of two times from the same second says more. So
 //! each part puts two things beside each other that take turns, and its goals are ratios: what the contract costs
 //! (`requests`), whether the end of a large list costs more than its beginning (`depth`), what the lists of a reader of
-//! 10,000 projects cost (`visible`), what a batch saves (`batch`), and what the queue of jobs costs (`jobs`). The goals stand there; missing one is reported and is no failure, because
-//! a neighbour can be at fault.
+//! 10,000 projects cost (`visible`), what a batch saves (`batch`), what the queue of jobs costs (`jobs`), what the feed
+//! costs its writers (`feed`) and those who follow it (`streams`), and how fast webhooks are told (`deliveries`). The
+//! goals stand there; missing one is reported and is no failure, because a neighbour can be at fault.
 //!
 //! `cargo bench --locked -- depth batch` measures those parts only. `BENCH_TASKS=50000` makes the large list shorter
 //! than its 1,000,000 tasks, to try things out.
@@ -16,12 +17,16 @@ mod batch;
 mod client;
 mod compare;
 mod data;
+mod deliveries;
 mod depth;
+mod feed;
 mod jobs;
 mod large;
+mod library;
 mod many;
 mod processes;
 mod requests;
+mod streams;
 mod turns;
 mod visible;
 
@@ -45,15 +50,21 @@ enum Part {
     Visible,
     Batch,
     Jobs,
+    Feed,
+    Streams,
+    Deliveries,
 }
 
 impl Part {
-    const ALL: [(&str, Self); 5] = [
+    const ALL: [(&str, Self); 8] = [
         ("requests", Self::Requests),
         ("depth", Self::Depth),
         ("visible", Self::Visible),
         ("batch", Self::Batch),
         ("jobs", Self::Jobs),
+        ("feed", Self::Feed),
+        ("deliveries", Self::Deliveries),
+        ("streams", Self::Streams),
     ];
 
     fn head(self) {
@@ -63,6 +74,9 @@ impl Part {
             Self::Visible => visible::head(),
             Self::Batch => batch::head(),
             Self::Jobs => jobs::head(),
+            Self::Feed => feed::head(),
+            Self::Deliveries => deliveries::head(),
+            Self::Streams => streams::head(),
         }
     }
 
@@ -73,6 +87,9 @@ impl Part {
             Self::Visible => visible::measure(engine, databases).await,
             Self::Batch => batch::measure(engine, databases).await,
             Self::Jobs => jobs::measure(engine, databases).await,
+            Self::Feed => feed::measure(engine, databases).await,
+            Self::Deliveries => deliveries::measure(engine, databases).await,
+            Self::Streams => streams::measure(engine, databases).await,
         }
     }
 }

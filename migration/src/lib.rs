@@ -1,8 +1,8 @@
 //! The database schema of Pocket Tasks: one file per change, forwards and backwards, on SQLite and PostgreSQL.
 //!
-//! What holds everywhere: ids are UUIDs in the database's own type, times are whole milliseconds since 1970 (the unit of
-//! the API, the same number on both databases), and text that is sorted or compared is compared byte by byte, whatever
-//! the locale of the server. Rules that must survive a bug in the program stand here as constraints.
+//! What holds everywhere: ids are UUIDs in the database's own type, times are whole milliseconds since 1970 (the unit
+//! of the API, the same number on both databases), and text that is sorted or compared is compared byte by byte,
+//! whatever the locale of the server. Rules that must survive a bug in the program stand here as constraints.
 
 mod columns;
 mod m0001_users_and_sessions;
@@ -12,6 +12,8 @@ mod m0004_safe_writes;
 mod m0005_jobs;
 mod m0006_life_of_an_account;
 mod m0007_collaboration;
+mod m0008_feed;
+mod m0009_webhooks;
 
 use sea_orm_migration::prelude::*;
 pub use sea_orm_migration::{Migration, MigratorTrait};
@@ -31,6 +33,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_jobs::Migration),
             Box::new(m0006_life_of_an_account::Migration),
             Box::new(m0007_collaboration::Migration),
+            Box::new(m0008_feed::Migration),
+            Box::new(m0009_webhooks::Migration),
         ]
     }
 }

@@ -94,7 +94,7 @@ async fn register(services: &Services, name: &str, email: &str) -> Result<Write,
     let new = parsed(content).map_err(|error| Error::Token(error.into()))?;
     let session = services.accounts.register(new, Device::default()).await?;
     let caller = services.authenticate(&session.access_token).await?;
-    Ok(Write { caller, keyed: None, expected: None })
+    Ok(Write { caller, keyed: None, expected: None, request_id: None })
 }
 
 async fn add_project(services: &Services, write: &Write, name: &str, tasks: &[Task]) -> Result<()> {

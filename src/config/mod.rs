@@ -19,6 +19,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::api::{CorsPolicy, RateLimitSettings};
 use crate::database::Engine;
 use crate::mail::MailSettings;
+use crate::webhooks::Allowances;
 use reader::Reader;
 
 /// Where the program runs.
@@ -82,6 +83,10 @@ pub struct Config {
     pub mail: MailSettings,
     /// `REQUIRE_EMAIL_VERIFICATION`
     pub require_email_verification: bool,
+    /// `WEBHOOK_ALLOW_CIDRS` and `WEBHOOK_ALLOW_HTTP`
+    pub webhooks: Allowances,
+    /// `WEBHOOK_RETRY_SECONDS`: the pauses before each attempt, counted one after the other.
+    pub webhook_retry: Vec<Duration>,
     /// `JOB_WORKERS`
     pub job_workers: usize,
     /// `RETENTION_DAYS`
@@ -172,6 +177,12 @@ impl Config {
                 from: read.text("MAIL_FROM").unwrap_or_else(|| "Pocket Tasks <no-reply@localhost>".to_owned()),
                 folder: data_dir.join("mail"),
             },
+            webhooks: Allowances {
+                networks: read
+                    .list("WEBHOOK_ALLOW_CIDRS", "networks like 10.1.0.0/16 or addresses", |text| text.parse().ok()),
+                http: read.flag("WEBHOOK_ALLOW_HTTP", false),
+            },
+            webhook_retry: pauses(&mut read, "WEBHOOK_RETRY_SECONDS"),
             job_workers: read.number("JOB_WORKERS", 4, 0..=64),
             retention: read.seconds_of("RETENTION_DAYS", DAY, 30, 1..=3_650),
             request_timeout: read.seconds("REQUEST_TIMEOUT_SECONDS", 30, 1..=3_600),
@@ -242,6 +253,19 @@ impl Config {
             }
         }
     }
+}
+
+/// The pauses before each attempt to deliver to a webhook.
+fn pauses(read: &mut Reader, name: &str) -> Vec<Duration> {
+    const DEFAULT: [u64; 10] = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
+    let seconds = |text: &str| text.parse().ok().filter(|seconds| *seconds <= 30 * DAY);
+    let what = "1 to 50 whole numbers from 0 to 2592000";
+    let pauses = read.list(name, what, seconds);
+    if pauses.len() > 50 {
+        read.complain(name, what);
+    }
+    let pauses = if pauses.is_empty() { DEFAULT.to_vec() } else { pauses };
+    pauses.into_iter().map(Duration::from_secs).collect()
 }
 
 /// Whether it is what a browser sends as `Origin`: a scheme and a host, perhaps a port, and nothing else.

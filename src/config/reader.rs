@@ -37,10 +37,26 @@ impl Reader {
             None => default,
             Some(Ok(value)) => value,
             Some(Err(_)) => {
-                self.problems.push(format!("{name}: it must be {what}"));
+                self.complain(name, what);
                 default
             }
         }
+    }
+
+    /// What stands between commas; nothing at all without the variable.
+    pub(super) fn list<T>(&mut self, name: &str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
+        let text = self.text(name).unwrap_or_default();
+        let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+        let values: Vec<T> = parts.iter().filter_map(|part| parse(part)).collect();
+        // Commas with nothing between them were meant to be something.
+        if values.len() < parts.len() || (parts.is_empty() && !text.is_empty()) {
+            self.complain(name, what);
+        }
+        values
+    }
+
+    pub(super) fn complain(&mut self, name: &str, what: &str) {
+        self.problems.push(format!("{name}: it must be {what}"));
     }
 
     pub(super) fn number<T: FromStr + PartialOrd + Display>(
@@ -54,7 +70,7 @@ impl Reader {
         match text.trim().parse() {
             Ok(value) if range.contains(&value) => value,
             _ => {
-                self.problems.push(format!("{name}: it must be {what}"));
+                self.complain(name, &what);
                 default
             }
         }
@@ -79,7 +95,7 @@ impl Reader {
             return *value;
         }
         let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        self.problems.push(format!("{name}: it must be {}", words.join(" or ")));
+        self.complain(name, &words.join(" or "));
         default
     }
 }

@@ -67,3 +67,42 @@ fn secrets_are_not_printed() {
     let printed = format!("{:?}", config.unwrap());
     assert!(!printed.contains("hunter2") && !printed.contains("a secret"), "{printed}");
 }
+
+#[test]
+fn webhooks_reach_only_what_is_public_unless_more_is_allowed() {
+    let plain = Config::from_variables([]).unwrap();
+    assert!(plain.webhooks.networks.is_empty() && !plain.webhooks.http);
+    let pauses: Vec<u64> = plain.webhook_retry.iter().map(Duration::as_secs).collect();
+    assert_eq!(pauses, [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400]);
+
+    let config = Config::from_variables([
+        ("WEBHOOK_ALLOW_CIDRS", "10.1.2.3/16, 192.168.1.20,fd00:1::/32,::ffff:172.16.0.0/112, "),
+        ("WEBHOOK_ALLOW_HTTP", "true"),
+        ("WEBHOOK_RETRY_SECONDS", "0, 2592000"),
+    ])
+    .unwrap();
+    let networks: Vec<String> = config.webhooks.networks.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.1.0.0/16", "192.168.1.20/32", "fd00:1::/32", "172.16.0.0/16"]);
+    assert!(config.webhooks.http);
+    assert_eq!(config.webhook_retry, [Duration::ZERO, Duration::from_secs(30 * DAY)]);
+}
+
+#[test]
+fn what_is_wrong_with_the_settings_of_webhooks_is_told_once() {
+    let many = vec!["1"; 51].join(",");
+    for (name, values) in [
+        (
+            "WEBHOOK_ALLOW_CIDRS",
+            &["10.0.0.0/33", "10.0.0", "example.com", "10.0.0.1,hunter2,hunter3", ",", "10.0.0.0 /8"][..],
+        ),
+        ("WEBHOOK_ALLOW_HTTP", &["yes", "1"]),
+        ("WEBHOOK_RETRY_SECONDS", &["soon", "-1", "1.5", "2592001", "5,hunter2", ",", &many]),
+    ] {
+        for value in values {
+            let problems = Config::from_variables([(name, *value)]).unwrap_err();
+            assert_eq!(problems.0.len(), 1, "{value}: {problems}");
+            assert!(problems.0[0].starts_with(&format!("{name}: it must be ")), "{problems}");
+            assert!(!problems.to_string().contains("hunter"), "{problems}");
+        }
+    }
+}

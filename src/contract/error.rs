@@ -25,7 +25,8 @@ macro_rules! error_codes {
                 match self { $(Self::$code => $status,)* }
             }
 
-            /// The sentence a caller reads when nothing more precise is known; also the example in the published document.
+            /// The sentence a caller reads when nothing more precise is known; also the example in the published
+            /// document.
             #[must_use]
             pub const fn message(self) -> &'static str {
                 match self { $(Self::$code => $message,)* }
@@ -45,7 +46,8 @@ error_codes! {
     ValidationFailed: "VALIDATION_FAILED", 400, "The request is not valid; see details.";
     /// The body is not JSON, has a key twice, or goes on after its end.
     MalformedJson: "MALFORMED_JSON", 400, "The request body is not valid JSON.";
-    /// The cursor was not made for this list, with these filters and this sort, or was changed: begin again without one.
+    /// The cursor was not made for this list, with these filters and this sort, or was changed: begin again without
+    /// one.
     InvalidCursor: "INVALID_CURSOR", 400, "The cursor does not belong to this list with these filters and this sort; begin again without one.";
     /// The `Idempotency-Key` is not 1 to 255 visible ASCII characters.
     InvalidIdempotencyKey: "INVALID_IDEMPOTENCY_KEY", 400, "The Idempotency-Key must be 1 to 255 visible ASCII characters.";
@@ -101,6 +103,8 @@ error_codes! {
     IdempotencyKeyReused: "IDEMPOTENCY_KEY_REUSED", 422, "This Idempotency-Key was used for another request; make a new one.";
     /// The token from the mail is wrong, was used, or has expired.
     InvalidToken: "INVALID_TOKEN", 422, "The token is wrong, was used before, or has expired; ask for a new mail.";
+    /// Events may not be sent to this address; `message` says why.
+    WebhookUrlForbidden: "WEBHOOK_URL_FORBIDDEN", 422, "Events may not be sent to this address.";
     /// Too many requests; see `Retry-After`.
     RateLimited: "RATE_LIMITED", 429, "Too many requests; try again after the seconds in Retry-After.";
     /// The server failed; quote `request_id` when you report it.
@@ -192,7 +196,8 @@ pub struct ErrorBody {
     pub message: String,
     /// The first field, parameter or header that is not valid; absent when the error is about none.
     pub field: Option<String>,
-    /// Every failure of the request, at most one for each field, in the order of the request; present exactly when `error` is `VALIDATION_FAILED`.
+    /// Every failure of the request, at most one for each field, in the order of the request; present exactly when
+    /// `error` is `VALIDATION_FAILED`.
     pub details: Option<Vec<Detail>>,
     /// The `X-Request-Id` of this response, to quote when you report a problem.
     pub request_id: String,

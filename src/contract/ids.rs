@@ -122,6 +122,12 @@ id_types! {
     InvitationId, "01936f56-3f70-718f-8460-70b162a3df06";
     /// The id of a comment.
     CommentId, "01936f58-4080-7290-b570-81c273b4e007";
+    /// The id of an event, and of every message that tells of it.
+    EventId, "01936f5a-5190-73a1-8680-92d384c5f108";
+    /// The id of a webhook.
+    WebhookId, "01936f5c-62a0-74b2-9790-a3e495d60209";
+    /// The id of a delivery.
+    DeliveryId, "01936f5e-73b0-75c3-a8a0-b4f5a6e7130a";
 }
 
 #[cfg(test)]

@@ -180,6 +180,10 @@ list_types! {
     InvitationList of super::invitation::Invitation;
     /// A page of comments.
     CommentList of super::comment::Comment;
+    /// A page of webhooks.
+    WebhookList of super::webhook::Webhook;
+    /// A page of deliveries.
+    DeliveryList of super::delivery::Delivery;
 }
 
 /// Where a list that is walked by cursors goes on.
@@ -193,11 +197,14 @@ pub struct CursorMeta {
     pub has_more: bool,
     /// The `cursor` of the next page; null exactly when there is none.
     pub next_cursor: Option<Cursor>,
+    /// Where the feed stood when the first page of this list was read. Read all pages, then go on with
+    /// `GET /v1/events?cursor=` and this one, of whichever page: nothing is missed.
+    pub sync_cursor: Cursor,
 }
 
 impl Example for CursorMeta {
     fn example() -> Self {
-        Self { limit: 20, has_more: true, next_cursor: Some(Cursor::example()) }
+        Self { limit: 20, has_more: true, next_cursor: Some(Cursor::example()), sync_cursor: Cursor::example() }
     }
 }
 

@@ -6,7 +6,10 @@
 
 pub mod api_token;
 pub mod comment;
+pub mod delivery;
 pub mod error;
+pub mod event;
+pub mod feed;
 pub mod health;
 pub mod ids;
 pub mod invitation;
@@ -21,6 +24,9 @@ mod task_query;
 pub mod text;
 pub mod time;
 pub mod user;
+pub mod webhook;
 
-pub use ids::{ApiTokenId, CommentId, InvitationId, ProjectId, SessionId, TaskId, UserId};
+pub use ids::{
+    ApiTokenId, CommentId, DeliveryId, EventId, InvitationId, ProjectId, SessionId, TaskId, UserId, WebhookId,
+};
 pub use time::Timestamp;

@@ -61,7 +61,7 @@ pub struct Project {
     pub archived: bool,
     /// The user who owns the project.
     pub owner_id: UserId,
-    /// The role of the caller in the project.
+    /// The role of the caller in the project; null inside an event, which has many readers.
     pub role: Option<Role>,
     /// When the project was put into the trash; null unless it is there.
     pub deleted_at: Option<Timestamp>,

@@ -9,6 +9,7 @@ use super::error::ErrorCode;
 use super::project::Project;
 use super::task::Task;
 use super::user::User;
+use super::webhook::Webhook;
 
 /// A resource that counts its changes.
 pub trait Resource: ToJSON {
@@ -78,6 +79,20 @@ impl Resource for Comment {
     }
 }
 
+impl Resource for Webhook {
+    fn uuid(&self) -> Uuid {
+        self.id.0
+    }
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn address(&self) -> String {
+        format!("/v1/webhooks/{}", self.id)
+    }
+}
+
 macro_rules! stale_types {
     ($($(#[$doc:meta])* $name:ident: $variant:ident($resource:ident);)*) => {
         /// The resource as it is now, for who wanted to change an older version of it.
@@ -133,4 +148,6 @@ stale_types! {
     StaleTask: Task(Task);
     /// Says that the comment was changed meanwhile, and shows it as it is now.
     StaleComment: Comment(Comment);
+    /// Says that the webhook was changed meanwhile, and shows it as it is now.
+    StaleWebhook: Webhook(Webhook);
 }

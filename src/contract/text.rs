@@ -34,6 +34,9 @@ const COLOR_PATTERN: &str = "^#[0-9a-fA-F]{6}$";
 pub(super) const ASSIGNEE_PATTERN: &str =
     "^(me|none|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})$";
 
+/// The type of an event, or all of them. A test compares it with the types that there are.
+pub const EVENT_NAME_PATTERN: &str = r"^(\*|project\.(created|updated|deleted|restored)|task\.(created|updated|deleted|restored|moved)|comment\.(created|updated|deleted)|member\.(added|updated|removed)|invitation\.(created|accepted|declined|revoked)|webhook\.test)$";
+
 /// The patterns whose texts are trimmed before anything else is checked.
 pub const TRIMMED_PATTERNS: [&str; 2] = [NAME_PATTERN, LABEL_PATTERN];
 
@@ -45,6 +48,7 @@ pub fn pattern_in_words(pattern: &str) -> &'static str {
         COLOR_PATTERN => "must be a colour like #3b82f6",
         ASSIGNEE_PATTERN => "must be the id of a user, me or none",
         WRITTEN_TEXT_PATTERN => "must have something to see, and no control characters",
+        EVENT_NAME_PATTERN => "must be the type of an event, or *",
         NAME_PATTERN | LINE_PATTERN | LONG_TEXT_PATTERN => "must not contain control characters",
         _ => "has a form that is not allowed; see its pattern in the documentation",
     }
@@ -158,7 +162,8 @@ text_types! {
     CommentBody { trim: false, min_length: 1_usize, max_length: 10_000_usize, pattern: WRITTEN_TEXT_PATTERN, example: "The matte ones are back in stock.\nShall I order them?" }
     /// A label on a task.
     Label { trim: true, min_length: 1_usize, max_length: 50_usize, pattern: LABEL_PATTERN, example: "shopping" }
-    /// An e-mail address (addr-spec of RFC 5322 without comments and quoted strings); compared and stored in lower case.
+    /// An e-mail address (addr-spec of RFC 5322 without comments and quoted strings); compared and stored in lower
+    /// case.
     Email { trim: false, format: "email", max_length: 254_usize, example: "ada@example.com" }
     /// A new password: at least 8 characters and at most 72 bytes of UTF-8, all that bcrypt reads.
     Password { trim: false, format: "password", min_length: 8_usize, max_length: 72_usize, pattern: LINE_PATTERN, example: "correct horse battery" }
@@ -182,6 +187,14 @@ text_types! {
     Cursor { trim: false, example: "AQAAAZwTkz6QAZNvUp1Af22iQF6fQIG9BGJ0aGUgbWFj" }
     /// The name of a time zone in the IANA database.
     TimeZone { trim: false, format: "iana-time-zone", max_length: 64_usize, example: "Europe/Berlin" }
+    /// Where events are sent to: an absolute URL, https unless the operator allows http.
+    WebhookUrl { trim: false, min_length: 1_usize, max_length: 2_048_usize, pattern: LINE_PATTERN, example: "https://example.com/hooks/pocket-tasks" }
+    /// What a webhook is for.
+    WebhookDescription { trim: false, max_length: 500_usize, pattern: LONG_TEXT_PATTERN, example: "Tells the chat of what is new." }
+    /// The type of an event, or `*` for all.
+    WebhookEventName { trim: false, pattern: EVENT_NAME_PATTERN, example: "task.updated" }
+    /// The secret of a webhook as it is given out.
+    WebhookSecret { trim: false, example: "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfkxYyfYyA=" }
     /// Words to search for: all of them must occur.
     SearchText { trim: false, max_length: 200_usize, pattern: LINE_PATTERN, example: "tiles" }
 }
@@ -207,5 +220,9 @@ debug_without_text!(
     PasswordAttempt,
     RefreshToken,
     TimeZone,
+    WebhookUrl,
+    WebhookDescription,
+    WebhookEventName,
+    WebhookSecret,
     SearchText
 );

@@ -1,7 +1,8 @@
-//! Tells workers that jobs were committed: those of this process at once, those of other processes by PostgreSQL.
+//! Tells who waits for it that something was committed, a job or an event: those of this process at once, those of
+//! other processes by PostgreSQL.
 //!
 //! Nothing depends on it but time. A ring that gets lost, as when a process dies right after a commit, costs no more
-//! than the time until workers look by themselves.
+//! than the time until they look by themselves.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +16,6 @@ use uuid::Uuid;
 
 use crate::contract::ids::new_uuid;
 
-/// The name under which processes on one PostgreSQL talk about jobs.
-const CHANNEL: &str = "pocket_tasks_jobs";
-
 /// How long to wait after a failure to listen.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -30,6 +28,8 @@ pub(super) struct Bell {
 /// Other processes on the same PostgreSQL.
 struct Elsewhere {
     url: secrecy::SecretString,
+    /// The name under which processes on one PostgreSQL talk about it.
+    channel: &'static str,
     /// By which a process knows its own voice.
     name: Uuid,
     ring: Arc<Notify>,
@@ -44,10 +44,14 @@ impl Bell {
     }
 
     /// A bell that is heard wherever the same database is used.
-    pub(super) fn on_postgres(connection: DatabaseConnection, url: secrecy::SecretString) -> Self {
+    pub(super) fn on_postgres(
+        connection: DatabaseConnection,
+        url: secrecy::SecretString,
+        channel: &'static str,
+    ) -> Self {
         let (name, ring) = (new_uuid(), Arc::new(Notify::new()));
-        let ringing = tokio::spawn(forward(connection, name, Arc::clone(&ring)));
-        let elsewhere = Elsewhere { url, name, ring, ringing, listening: OnceCell::new() };
+        let ringing = tokio::spawn(forward(connection, channel, name, Arc::clone(&ring)));
+        let elsewhere = Elsewhere { url, channel, name, ring, ringing, listening: OnceCell::new() };
         Self { here: Arc::default(), elsewhere: Some(elsewhere) }
     }
 
@@ -62,7 +66,8 @@ impl Bell {
     /// Waits for the next ring; one that nobody waited for counts.
     pub(super) async fn heard(&self) {
         if let Some(elsewhere) = &self.elsewhere {
-            let listen = async || tokio::spawn(listen(elsewhere.url.clone(), elsewhere.name, Arc::clone(&self.here)));
+            let Elsewhere { url, channel, name, .. } = elsewhere;
+            let listen = async || tokio::spawn(listen(url.clone(), channel, *name, Arc::clone(&self.here)));
             elsewhere.listening.get_or_init(listen).await;
         }
         self.here.notified().await;
@@ -80,23 +85,23 @@ impl Drop for Elsewhere {
 
 /// Rings in other processes. After the commit and by itself, because PostgreSQL lets transactions that notify commit
 /// only one after the other; and once for all that were committed meanwhile.
-async fn forward(connection: DatabaseConnection, name: Uuid, ring: Arc<Notify>) {
+async fn forward(connection: DatabaseConnection, channel: &'static str, name: Uuid, ring: Arc<Notify>) {
     loop {
         ring.notified().await;
-        let notify = Func::cust("pg_notify").arg(CHANNEL).arg(name.to_string());
+        let notify = Func::cust("pg_notify").arg(channel).arg(name.to_string());
         if let Err(error) = connection.query_one(Query::select().expr(notify)).await {
-            tracing::debug!(%error, "other processes could not be told of a job");
+            tracing::debug!(%error, "other processes could not be told of a commit");
         }
     }
 }
 
 /// Hears what other processes ring.
-async fn listen(url: secrecy::SecretString, name: Uuid, here: Arc<Notify>) {
+async fn listen(url: secrecy::SecretString, channel: &'static str, name: Uuid, here: Arc<Notify>) {
     use secrecy::ExposeSecret as _;
     loop {
         let result = async {
             let mut listener = PgListener::connect(url.expose_secret()).await?;
-            listener.listen(CHANNEL).await?;
+            listener.listen(channel).await?;
             // What was committed before is not told again.
             here.notify_one();
             loop {
@@ -109,7 +114,7 @@ async fn listen(url: secrecy::SecretString, name: Uuid, here: Arc<Notify>) {
         };
         let result: Result<std::convert::Infallible, sqlx::Error> = result.await;
         let Err(error) = result;
-        tracing::warn!(%error, "jobs of other processes are noticed later: PostgreSQL cannot be listened to");
+        tracing::warn!(%error, "what other processes commit is noticed later: PostgreSQL cannot be listened to");
         tokio::time::sleep(PAUSE).await;
     }
 }

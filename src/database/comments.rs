@@ -41,7 +41,7 @@ impl CommentRow {
     }
 }
 
-fn comment(row: Model) -> Comment {
+pub(super) fn comment(row: Model) -> Comment {
     Comment {
         id: CommentId(row.id),
         task_id: TaskId(row.task_id),

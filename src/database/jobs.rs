@@ -7,7 +7,8 @@ use sea_orm::sea_query::{
     SimpleExpr, UpdateStatement, WithClause,
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult as _, QueryFilter, QueryOrder, QueryTrait as _,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult as _, QueryFilter, QueryOrder, QuerySelect as _,
+    QueryTrait as _,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -61,39 +62,66 @@ fn due(lanes: &[Lane]) -> SelectStatement {
         .column(Column::Id)
         .from(Entity)
         .and_where(Column::FinishedAt.is_null())
-        .and_where(Column::IsSlow.is_in(lanes.iter().map(|lane| *lane == Lane::Slow)))
+        .and_where(Column::Lane.is_in(lanes.iter().map(|lane| lane.as_str())))
         .and_where(Column::Kind.is_in(Job::KINDS))
         .order_by(Column::RunAt, Order::Asc)
         .order_by(Column::Id, Order::Asc)
         .to_owned()
 }
 
+/// What happens to the job that is there already. It is locked by being written: whoever takes it passes it by, and
+/// whoever ends it waits, until this transaction has committed what it is to see.
+fn on_conflict(unique: &Unique, run_at: Timestamp) -> OnConflict {
+    let current = || Expr::col((Entity, Column::RunAt));
+    match unique {
+        Unique::Once(_) => OnConflict::column(Column::OnceKey).do_nothing().to_owned(),
+        Unique::No | Unique::WhileWaiting(_) => {
+            OnConflict::column(Column::WaitingKey).value(Column::RunAt, current()).to_owned()
+        }
+        Unique::Open(_) => {
+            let state = || Expr::col((Entity, Column::State));
+            let is_dead = || state().eq("dead");
+            let waits_longer = state().eq("waiting").and(current().gt(run_at.0));
+            // One that is dead comes back: there is something new to do.
+            OnConflict::column(Column::OpenKey)
+                .value(Column::RunAt, Expr::case(is_dead().or(waits_longer), Expr::value(run_at.0)).finally(current()))
+                .value(
+                    Column::Attempts,
+                    Expr::case(is_dead(), Expr::value(0)).finally(Expr::col((Entity, Column::Attempts))),
+                )
+                .value(
+                    Column::FinishedAt,
+                    Expr::case(is_dead(), Expr::value(None::<i64>)).finally(Expr::col((Entity, Column::FinishedAt))),
+                )
+                .value(Column::State, Expr::case(is_dead(), Expr::value("waiting")).finally(state()))
+                .to_owned()
+        }
+    }
+}
+
 impl<C: ConnectionTrait> SeaRepositories<C> {
     async fn insert_job(
         &self,
         job: &Job,
+        lane: Lane,
         unique: Unique,
         now: Timestamp,
         run_at: Timestamp,
     ) -> Result<bool, StoreError> {
         let (kind, payload) = written(job)?;
-        let (waiting_key, once_key) = match unique {
-            Unique::No => (None, None),
-            Unique::WhileWaiting(key) => (Some(key), None),
-            Unique::Once(key) => (None, Some(key)),
-        };
-        // A job that waits is locked by writing it as it is: whoever takes it passes it by until this transaction has
-        // committed what it is to see.
-        let conflict = if once_key.is_some() {
-            OnConflict::column(Column::OnceKey).do_nothing().to_owned()
-        } else {
-            OnConflict::column(Column::WaitingKey).value(Column::RunAt, Expr::col((Entity, Column::RunAt))).to_owned()
-        };
+        let conflict = on_conflict(&unique, run_at);
+        let (mut waiting_key, mut open_key, mut once_key) = (None, None, None);
+        match unique {
+            Unique::No => {}
+            Unique::WhileWaiting(key) => waiting_key = Some(key),
+            Unique::Open(key) => open_key = Some(key),
+            Unique::Once(key) => once_key = Some(key),
+        }
         let id = new_uuid();
         let mut insert = Entity::insert(ActiveModel {
             id: Set(id),
             kind: Set(kind),
-            is_slow: Set(job.lane() == Lane::Slow),
+            lane: Set(lane.as_str().to_owned()),
             payload: Set(payload),
             user_id: Set(job.user().map(|user| user.0)),
             state: Set("waiting".to_owned()),
@@ -102,6 +130,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
             lease_token: Set(None),
             waiting_key: Set(waiting_key),
             once_key: Set(once_key),
+            open_key: Set(open_key),
             last_error: Set(None),
             created_at: Set(now.0),
             finished_at: Set(None),
@@ -134,11 +163,15 @@ fn shortened(error: &str) -> String {
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> JobRepository for SeaRepositories<C> {
     async fn enqueue(&self, job: &Job, now: Timestamp, run_at: Timestamp) -> Result<bool, StoreError> {
-        self.insert_job(job, job.unique(), now, run_at).await
+        self.insert_job(job, job.lane(), job.unique(), now, run_at).await
     }
 
     async fn enqueue_once(&self, job: &Job, key: &str, now: Timestamp) -> Result<bool, StoreError> {
-        self.insert_job(job, Unique::Once(key.to_owned()), now, now).await
+        self.insert_job(job, job.lane(), Unique::Once(key.to_owned()), now, now).await
+    }
+
+    async fn enqueue_into(&self, job: &Job, lane: Lane, now: Timestamp) -> Result<bool, StoreError> {
+        self.insert_job(job, lane, job.unique(), now, now).await
     }
 }
 
@@ -196,11 +229,17 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
         self.write_leased(lease, ActiveModel { run_at: Set(until.0), ..ActiveModel::default() }).await
     }
 
+    async fn hold(&self, lease: Lease) -> Result<bool, StoreError> {
+        let held = Entity::find_by_id(lease.id).filter(Column::LeaseToken.eq(lease.token)).lock_exclusive();
+        Ok(held.one(&self.0).await?.is_some())
+    }
+
     async fn finish(&self, lease: Lease, now: Timestamp) -> Result<bool, StoreError> {
         // Kept only where the key is to keep others away.
         let kept = ActiveModel {
             state: Set("done".to_owned()),
             lease_token: Set(None),
+            open_key: Set(None),
             last_error: Set(None),
             finished_at: Set(Some(now.0)),
             ..ActiveModel::default()
@@ -223,6 +262,19 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
             lease_token: Set(None),
             run_at: Set(run_at.0),
             last_error: Set(Some(shortened(error))),
+            ..ActiveModel::default()
+        };
+        self.write_leased(lease, changes).await
+    }
+
+    async fn go_on(&self, lease: Lease, lane: Lane, run_at: Timestamp) -> Result<bool, StoreError> {
+        let changes = ActiveModel {
+            state: Set("waiting".to_owned()),
+            lease_token: Set(None),
+            lane: Set(lane.as_str().to_owned()),
+            run_at: Set(run_at.0),
+            attempts: Set(0),
+            last_error: Set(None),
             ..ActiveModel::default()
         };
         self.write_leased(lease, changes).await

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter, QuerySelect,
-    RelationDef, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, RelationDef, Select,
 };
 
 use super::entities::{member, user};
@@ -90,6 +90,17 @@ impl<C: ConnectionTrait + Send + Sync> MemberRepository for SeaRepositories<C> {
     async fn find(&self, project: ProjectId, user: UserId) -> Result<Option<Member>, StoreError> {
         let row = present(member::Entity::find_by_id((project.0, user.0))).into_model::<MemberRow>().one(&self.0);
         row.await?.map(MemberRow::into_member).transpose()
+    }
+
+    async fn list_elsewhere(&self, user: UserId) -> Result<Vec<(ProjectId, Member)>, StoreError> {
+        let rows = present(member::Entity::find())
+            .filter(member::Column::UserId.eq(user.0))
+            .filter(member::Column::Role.ne(rows::role_word(Role::Owner)))
+            .order_by_asc(member::Column::ProjectId)
+            .into_model::<MemberRow>()
+            .all(&self.0)
+            .await?;
+        rows.into_iter().map(|row| Ok((ProjectId(row.member.project_id), row.into_member()?))).collect()
     }
 
     async fn has_email(&self, project: ProjectId, email: &str) -> Result<bool, StoreError> {

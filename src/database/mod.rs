@@ -7,7 +7,9 @@
 mod bell;
 mod comments;
 mod connect;
+mod deliveries;
 mod entities;
+mod events;
 mod idempotency;
 mod invitations;
 mod jobs;
@@ -23,7 +25,9 @@ mod text;
 mod tokens;
 mod upkeep;
 mod users;
+mod visible_events;
 mod visible_tasks;
+mod webhooks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,9 +42,10 @@ use sea_orm::{
 
 use crate::contract::list::Direction;
 use crate::repositories::{
-    ApiTokenRepository, CommentRepository, IdempotencyRepository, InvitationRepository, JobRepository,
-    MailTokenRepository, MemberRepository, ProjectRepository, QueueRepository, Repositories, SessionRepository, Store,
-    StoreError, TaskRepository, Transaction, UpkeepRepository, UserRepository,
+    ApiTokenRepository, CommentRepository, DeliveryRepository, EventRepository, IdempotencyRepository,
+    InvitationRepository, JobRepository, MailTokenRepository, MemberRepository, ProjectRepository, QueueRepository,
+    Repositories, SessionRepository, Store, StoreError, TaskRepository, Transaction, UpkeepRepository, UserRepository,
+    WebhookRepository,
 };
 use bell::Bell;
 pub use connect::{Engine, Settings};
@@ -56,7 +61,13 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct SeaStore {
     reader: SeaRepositories<DatabaseConnection>,
     writer: DatabaseConnection,
-    bell: Arc<Bell>,
+    bells: Arc<Bells>,
+}
+
+/// What wakes those who wait for others' commits.
+struct Bells {
+    jobs: Bell,
+    events: Bell,
 }
 
 impl SeaStore {
@@ -66,11 +77,12 @@ impl SeaStore {
         if settings.migrate {
             schema::migrate(&writer).await?;
         }
-        let bell = match writer.get_database_backend() {
-            DbBackend::Postgres => Bell::on_postgres(writer.clone(), settings.url.clone()),
+        let bell = |channel| match writer.get_database_backend() {
+            DbBackend::Postgres => Bell::on_postgres(writer.clone(), settings.url.clone(), channel),
             _ => Bell::new(),
         };
-        Ok(Self { reader: SeaRepositories(reader), writer, bell: Arc::new(bell) })
+        let bells = Bells { jobs: bell("pocket_tasks_jobs"), events: bell("pocket_tasks_events") };
+        Ok(Self { reader: SeaRepositories(reader), writer, bells: Arc::new(bells) })
     }
 
     /// The changes of the schema that this program knows, and whether each was made.
@@ -114,12 +126,17 @@ impl Store for SeaStore {
         Ok(Box::new(SeaTransaction {
             repositories: SeaRepositories(transaction),
             promises: AtomicBool::new(false),
-            bell: Arc::clone(&self.bell),
+            appends: AtomicBool::new(false),
+            bells: Arc::clone(&self.bells),
         }))
     }
 
     async fn jobs_committed(&self) {
-        self.bell.heard().await;
+        self.bells.jobs.heard().await;
+    }
+
+    async fn events_committed(&self) {
+        self.bells.events.heard().await;
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -176,6 +193,18 @@ impl<C: ConnectionTrait + Send + Sync> Repositories for SeaRepositories<C> {
         self
     }
 
+    fn events(&self) -> &dyn EventRepository {
+        self
+    }
+
+    fn webhooks(&self) -> &dyn WebhookRepository {
+        self
+    }
+
+    fn deliveries(&self) -> &dyn DeliveryRepository {
+        self
+    }
+
     fn idempotency(&self) -> &dyn IdempotencyRepository {
         self
     }
@@ -201,11 +230,13 @@ impl<C: ConnectionTrait + Send + Sync> Repositories for SeaRepositories<C> {
     }
 }
 
-/// A transaction that wakes workers with its commit, if it promises jobs.
+/// A transaction that with its commit wakes workers, if it promises jobs, and those who follow the feed, if it appends
+/// to it.
 struct SeaTransaction {
     repositories: SeaRepositories<DatabaseTransaction>,
     promises: AtomicBool,
-    bell: Arc<Bell>,
+    appends: AtomicBool,
+    bells: Arc<Bells>,
 }
 
 macro_rules! within_transaction {
@@ -221,6 +252,11 @@ macro_rules! within_transaction {
                 self.promises.store(true, Ordering::Relaxed);
                 &self.repositories
             }
+
+            fn events(&self) -> &dyn EventRepository {
+                self.appends.store(true, Ordering::Relaxed);
+                &self.repositories
+            }
         }
     };
 }
@@ -233,6 +269,8 @@ within_transaction! {
     invitations: InvitationRepository,
     tasks: TaskRepository,
     comments: CommentRepository,
+    webhooks: WebhookRepository,
+    deliveries: DeliveryRepository,
     idempotency: IdempotencyRepository,
     mail_tokens: MailTokenRepository,
     api_tokens: ApiTokenRepository,
@@ -245,7 +283,10 @@ impl Transaction for SeaTransaction {
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         self.repositories.0.commit().await?;
         if self.promises.load(Ordering::Relaxed) {
-            self.bell.ring();
+            self.bells.jobs.ring();
+        }
+        if self.appends.load(Ordering::Relaxed) {
+            self.bells.events.ring();
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use sea_orm::ActiveValue::{NotSet, Set};
 
 use super::entities::{project, task, user};
 use super::text::{fold, search_text};
+use crate::contract::delivery::DeliveryStatus;
 use crate::contract::invitation::{InvitationStatus, InvitedRole};
 use crate::contract::project::{Project, Role, TaskCounts};
 use crate::contract::task::{Task, TaskPriority, TaskStatus};
@@ -43,6 +44,11 @@ stored_words!(
         Expired = "expired",
     }
 );
+stored_words!(
+    delivery_status_word,
+    delivery_status,
+    DeliveryStatus { Pending = "pending", Delivered = "delivered", Failed = "failed" }
+);
 stored_words!(status_word, status, TaskStatus { Todo = "todo", InProgress = "in_progress", Done = "done" });
 
 /// The word by which a purpose is stored.
@@ -72,7 +78,7 @@ fn priority(number: i16) -> Result<TaskPriority, StoreError> {
         .ok_or_else(|| unreadable("TaskPriority"))
 }
 
-fn unreadable(what: &str) -> StoreError {
+pub(super) fn unreadable(what: &str) -> StoreError {
     StoreError::Failed(format!("a stored {what} has a value that this program does not know").into())
 }
 

@@ -180,25 +180,26 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
         Ok(())
     }
 
-    async fn reposition(&self, id: TaskId, position: &str) -> Result<(), StoreError> {
-        task::Entity::update_many()
+    async fn reposition(&self, id: TaskId, position: &str) -> Result<Option<Task>, StoreError> {
+        let rows = task::Entity::update_many()
             .col_expr(task::Column::Position, Expr::value(position))
             .filter(task::Column::Id.eq(id.0))
-            .exec(&self.0)
+            .exec_with_returning(&self.0)
             .await?;
-        Ok(())
+        rows.into_iter().next().map(rows::task).transpose()
     }
 
-    async fn unassign(&self, project: ProjectId, user: UserId, now: Timestamp) -> Result<(), StoreError> {
-        task::Entity::update_many()
+    async fn unassign(&self, project: ProjectId, user: UserId, now: Timestamp) -> Result<Vec<Task>, StoreError> {
+        let mut rows = task::Entity::update_many()
             .col_expr(task::Column::AssigneeId, Expr::value(None::<Uuid>))
             .col_expr(task::Column::Version, Expr::col(task::Column::Version).add(1))
             .col_expr(task::Column::UpdatedAt, Expr::value(now.0))
             .filter(task::Column::ProjectId.eq(project.0))
             .filter(task::Column::AssigneeId.eq(user.0))
-            .exec(&self.0)
+            .exec_with_returning(&self.0)
             .await?;
-        Ok(())
+        rows.sort_unstable_by_key(|row| row.id);
+        rows.into_iter().map(rows::task).collect()
     }
 
     async fn update(&self, task: &Task) -> Result<(), StoreError> {

@@ -173,13 +173,24 @@ impl<C: ConnectionTrait + Send + Sync> ApiTokenRepository for SeaRepositories<C>
         Ok(result.rows_affected == 1)
     }
 
-    async fn revoke_all(&self, user: UserId, at: Timestamp) -> Result<(), StoreError> {
-        api_token::Entity::update_many()
+    async fn revoke_all(&self, user: UserId, at: Timestamp) -> Result<Vec<ApiTokenId>, StoreError> {
+        let revoked = api_token::Entity::update_many()
             .col_expr(api_token::Column::RevokedAt, Expr::value(at.0))
             .filter(api_token::Column::UserId.eq(user.0))
             .filter(api_token::Column::RevokedAt.is_null())
-            .exec(&self.0)
+            .exec_with_returning(&self.0)
             .await?;
-        Ok(())
+        Ok(revoked.into_iter().map(|token| ApiTokenId(token.id)).collect())
+    }
+
+    async fn list_revoked(&self, since: Timestamp) -> Result<Vec<ApiTokenId>, StoreError> {
+        let rows = api_token::Entity::find()
+            .select_only()
+            .column(api_token::Column::Id)
+            .filter(api_token::Column::RevokedAt.gte(since.0))
+            .into_tuple::<uuid::Uuid>()
+            .all(&self.0)
+            .await?;
+        Ok(rows.into_iter().map(ApiTokenId).collect())
     }
 }

@@ -7,15 +7,16 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::comments::task_of_comment;
+use super::comments::{self, task_of_comment};
 use super::entities::{
-    api_token, comment, idempotency_key, invitation, job, mail_token, member, project, refresh_token, session, task,
-    user,
+    api_token, comment, delivery, event, idempotency_key, invitation, job, mail_token, member, project, refresh_token,
+    session, task, user,
 };
 use super::{SeaRepositories, rows};
+use crate::contract::delivery::DeliveryStatus;
 use crate::contract::project::Role;
 use crate::contract::{ProjectId, Timestamp, UserId};
-use crate::repositories::{Litter, StoreError, UpkeepRepository};
+use crate::repositories::{EventRepository as _, Litter, StoreError, UpkeepRepository, Withdrawn};
 
 /// The ids of the first few rows, the oldest first.
 fn few<E: EntityTrait, C: ColumnTrait>(query: Select<E>, id: C, age: C, limit: u64) -> SelectStatement {
@@ -93,6 +94,13 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
                 use api_token::{Column, Entity};
                 self.delete_before::<Entity>(Column::Id, Column::ExpiresAt, before, limit).await
             }
+            Litter::Events => self.prune_events(before, limit).await,
+            Litter::Deliveries => {
+                use delivery::{Column, Entity};
+                let pending = rows::delivery_status_word(DeliveryStatus::Pending);
+                let old = Entity::find().filter(Column::CreatedAt.lt(before)).filter(Column::Status.ne(pending));
+                self.delete_those::<Entity, _>(Column::Id, few(old, Column::Id, Column::CreatedAt, limit)).await
+            }
             Litter::DoneJobs => {
                 use job::{Column, Entity};
                 let old = Entity::find().filter(Column::FinishedAt.lt(before)).filter(Column::State.eq("done"));
@@ -164,36 +172,69 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
         Ok(ids.into_iter().map(ProjectId).collect())
     }
 
-    async fn withdraw(&self, user: UserId, project: ProjectId, now: Timestamp) -> Result<(), StoreError> {
+    async fn withdraw(&self, user: UserId, project: ProjectId, now: Timestamp) -> Result<Withdrawn, StoreError> {
         self.lock_project(project).await?;
         let named = |column: task::Column| column.eq(user.0);
         let without = |column: task::Column| -> SimpleExpr {
             Expr::case(named(column), Expr::value(None::<Uuid>)).finally(Expr::col(column)).into()
         };
-        task::Entity::update_many()
+        let affected = task::Column::ProjectId
+            .eq(project.0)
+            .and(named(task::Column::AssigneeId).or(named(task::Column::CreatedBy)));
+        let tasks_before = task::Entity::find().filter(affected.clone()).all(&self.0).await?;
+        let tasks_after = task::Entity::update_many()
             .col_expr(task::Column::AssigneeId, without(task::Column::AssigneeId))
             .col_expr(task::Column::CreatedBy, without(task::Column::CreatedBy))
             .col_expr(task::Column::Version, Expr::col(task::Column::Version).add(1))
             .col_expr(task::Column::UpdatedAt, Expr::value(now.0))
-            .filter(task::Column::ProjectId.eq(project.0))
-            .filter(named(task::Column::AssigneeId).or(named(task::Column::CreatedBy)))
-            .exec(&self.0)
+            .filter(affected)
+            .exec_with_returning(&self.0)
             .await?;
         let tasks = task::Entity::find()
             .select_only()
             .column(task::Column::Id)
             .filter(task::Column::ProjectId.eq(project.0))
             .into_query();
-        comment::Entity::update_many()
+        let affected = comment::Column::AuthorId.eq(user.0).and(comment::Column::TaskId.in_subquery(tasks));
+        let comments_before = comment::Entity::find().filter(affected.clone()).all(&self.0).await?;
+        let comments_after = comment::Entity::update_many()
             .col_expr(comment::Column::AuthorId, Expr::value(None::<Uuid>))
             .col_expr(comment::Column::Version, Expr::col(comment::Column::Version).add(1))
             .col_expr(comment::Column::UpdatedAt, Expr::value(now.0))
-            .filter(comment::Column::AuthorId.eq(user.0))
-            .filter(comment::Column::TaskId.in_subquery(tasks))
-            .exec(&self.0)
+            .filter(affected)
+            .exec_with_returning(&self.0)
             .await?;
         member::Entity::delete_by_id((project.0, user.0)).exec(&self.0).await?;
-        Ok(())
+        let tasks = pairs(tasks_before, tasks_after, |task| task.id)
+            .map(|(before, after)| Ok((rows::task(before)?, rows::task(after)?)))
+            .collect::<Result<_, StoreError>>()?;
+        let comments = pairs(comments_before, comments_after, |comment| comment.id)
+            .map(|(before, after)| (comments::comment(before), comments::comment(after)))
+            .collect();
+        Ok(Withdrawn { tasks, comments })
+    }
+
+    async fn purge_events_of(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError> {
+        use event::{Column, Entity};
+        let of_project = Entity::find().filter(Column::ProjectId.eq(project.0));
+        self.delete_those::<Entity, _>(Column::Sequence, few(of_project, Column::Sequence, Column::Sequence, limit))
+            .await
+    }
+
+    async fn forget_in_feed(&self, user: UserId, beyond: i64, limit: i64) -> Result<Option<i64>, StoreError> {
+        let end = self.bounds().await?.end;
+        if beyond >= end {
+            return Ok(None);
+        }
+        let last = Ord::min(end, beyond.saturating_add(limit));
+        let email: Option<String> = user::Entity::find_by_id(user.0)
+            .select_only()
+            .column(user::Column::Email)
+            .into_tuple()
+            .one(&self.0)
+            .await?;
+        self.forget_events(user, email.as_deref(), (beyond, last)).await?;
+        Ok(Some(last))
     }
 
     async fn purge_user(&self, user: UserId) -> Result<(), StoreError> {
@@ -202,4 +243,11 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
         user::Entity::delete_by_id(user.0).exec(&self.0).await?;
         Ok(())
     }
+}
+
+/// Rows as they were and as they are, in the order of their ids.
+fn pairs<M>(mut before: Vec<M>, mut after: Vec<M>, id: impl Fn(&M) -> Uuid) -> impl Iterator<Item = (M, M)> {
+    before.sort_unstable_by_key(&id);
+    after.sort_unstable_by_key(&id);
+    before.into_iter().zip(after)
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::entities::project;
 use super::entities::user::{Column, Entity, Model};
 use super::{SeaRepositories, rows};
+use crate::contract::project::Project;
 use crate::contract::user::User;
 use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Credentials, StoreError, UserRepository};
@@ -28,7 +29,8 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
     }
 
     async fn lock(&self, id: UserId) -> Result<Option<Credentials>, StoreError> {
-        // Not against those who only refer to the user, as whoever makes a task does: they may hold what this waits for.
+        // Not against those who only refer to the user, as whoever makes a task does: they may hold what this waits
+        // for.
         let user = Entity::find_by_id(id.0).lock(LockType::NoKeyUpdate).one(&self.0).await?;
         Ok(user.map(credentials))
     }
@@ -49,7 +51,12 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
         Ok(inserted == 1)
     }
 
-    async fn set_deleted(&self, id: UserId, deleted_at: Option<Timestamp>, now: Timestamp) -> Result<(), StoreError> {
+    async fn set_deleted(
+        &self,
+        id: UserId,
+        deleted_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Vec<Project>, StoreError> {
         let (was_deleted, with_owner) = match deleted_at {
             Some(_) => (project::Column::DeletedAt.is_null(), true),
             None => (project::Column::DeletedWithOwner.eq(true), false),
@@ -65,15 +72,17 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
             .into_tuple()
             .all(&self.0)
             .await?;
+        let mut changed = Vec::new();
         if !locked.is_empty() {
-            project::Entity::update_many()
+            changed = project::Entity::update_many()
                 .col_expr(project::Column::DeletedAt, Expr::value(deleted_at.map(|at| at.0)))
                 .col_expr(project::Column::DeletedWithOwner, Expr::value(with_owner))
                 .col_expr(project::Column::Version, Expr::col(project::Column::Version).add(1))
                 .col_expr(project::Column::UpdatedAt, Expr::value(now.0))
                 .filter(affected)
-                .exec(&self.0)
+                .exec_with_returning(&self.0)
                 .await?;
+            changed.sort_unstable_by_key(|project| project.id);
         }
         Entity::update_many()
             .col_expr(Column::DeletedAt, Expr::value(deleted_at.map(|at| at.0)))
@@ -82,7 +91,7 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
             .filter(Column::Id.eq(id.0))
             .exec(&self.0)
             .await?;
-        Ok(())
+        Ok(changed.into_iter().map(|project| rows::project(project, None)).collect())
     }
 
     async fn schedule_digest(&self, id: UserId, at: Option<Timestamp>) -> Result<(), StoreError> {

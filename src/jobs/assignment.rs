@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::contract::Timestamp;
 use crate::mail::MailError;
-use crate::repositories::{Lease, Store, StoreError, Transaction};
+use crate::repositories::{Lane, Lease, Store, StoreError, Transaction};
 use crate::services::{self, Clock};
 
 /// One job in the hands of a worker, who ends it by a commit.
@@ -78,6 +78,19 @@ impl Assignment {
     /// Makes the last changes durable together with the end of the job; neither where the lease was lost.
     pub async fn commit(&self, transaction: Box<dyn Transaction>) -> Result<(), Failure> {
         if !transaction.queue().finish(self.lease, self.now()).await? {
+            return Err(Failure::Lost);
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    /// Keeps others from promising or ending the job until the end of the transaction.
+    pub async fn hold(&self, transaction: &dyn Transaction) -> Result<(), Failure> {
+        if transaction.queue().hold(self.lease).await? { Ok(()) } else { Err(Failure::Lost) }
+    }
+
+    /// Makes the last changes durable, and has the job go on later.
+    pub async fn go_on(&self, transaction: Box<dyn Transaction>, lane: Lane, at: Timestamp) -> Result<(), Failure> {
+        if !transaction.queue().go_on(self.lease, lane, at).await? {
             return Err(Failure::Lost);
         }
         Ok(transaction.commit().await?)

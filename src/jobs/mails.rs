@@ -3,8 +3,10 @@
 use super::{Assignment, Failure, Work};
 use crate::contract::invitation::InvitedRole;
 use crate::contract::user::User;
-use crate::contract::{InvitationId, UserId};
-use crate::mail::{Content, Invitation, Inviter, Line, PasswordReset, Recipient, Verification, Welcome};
+use crate::contract::{InvitationId, UserId, WebhookId};
+use crate::mail::{
+    Content, Invitation, Inviter, Line, PasswordReset, Recipient, Verification, WebhookDisabled, Welcome,
+};
 use crate::repositories::MailPurpose;
 
 impl Work {
@@ -59,6 +61,20 @@ impl Work {
         assignment.done().await
     }
 
+    pub(super) async fn webhook_disabled(&self, id: WebhookId, assignment: &Assignment) -> Result<(), Failure> {
+        if let Some((user, webhook)) = self.services.webhooks.disabled(id).await? {
+            let mail = WebhookDisabled {
+                name: greeted(&user),
+                // Not what somebody wrote who has not proved an address.
+                url: user.email_verified.then(|| Line::new(&webhook.url)),
+                reason: webhook.disabled_reason.unwrap_or_default(),
+                id,
+            };
+            self.send(&user, mail.render()?, assignment).await?;
+        }
+        assignment.done().await
+    }
+
     pub(super) async fn send(&self, user: &User, content: Content, assignment: &Assignment) -> Result<(), Failure> {
         let name = user.email_verified.then(|| Line::new(&user.name));
         let to = Recipient { name, email: user.email.clone() };
@@ -66,7 +82,8 @@ impl Work {
     }
 }
 
-/// How a user is greeted. Not by name before the address is proved: the name may be somebody's message to whoever has it.
+/// How a user is greeted. Not by name before the address is proved: the name may be somebody's message to whoever has
+/// it.
 fn greeted(user: &User) -> Line {
     Line::new(if user.email_verified { &user.name } else { "there" })
 }

@@ -1,11 +1,12 @@
 //! Work that was promised in the transaction of its cause, and is done after it.
 //!
-//! `runner` takes jobs from the queue in storage and sees to it that each is done, put off or buried; `schedule` promises
-//! those that come by the clock; every other file is what one kind of job does. A job whose effect is in the database
-//! commits it together with its own end, so it happens once. One that reaches outside, as a mail does, happens at least
-//! once: the end is noted after it.
+//! `runner` takes jobs from the queue in storage and sees to it that each is done, put off or buried; `schedule`
+//! promises those that come by the clock; every other file is what one kind of job does. A job whose effect is in the
+//! database commits it together with its own end, so it happens once. One that reaches outside, as a mail does, happens
+//! at least once: the end is noted after it.
 
 mod assignment;
+mod deliver_webhook;
 mod digests;
 mod expire_invitations;
 mod mails;
@@ -58,11 +59,13 @@ impl Handler for Work {
             Job::VerificationEmail { user } => self.verification(user, assignment).await,
             Job::PasswordResetEmail { user } => self.password_reset(user, assignment).await,
             Job::InvitationEmail { invitation } => self.invitation(invitation, assignment).await,
+            Job::DeliverWebhook { webhook } => self.deliver_webhook(webhook, assignment).await,
+            Job::WebhookDisabledEmail { webhook } => self.webhook_disabled(webhook, assignment).await,
             Job::ExpireInvitations {} => expire_invitations::run(assignment).await,
             Job::WeeklyDigest { user, moment } => self.weekly_digest(user, moment, assignment).await,
             Job::PlanDigests {} => self.plan_digests(assignment).await,
             Job::RecalculateCompletion { project } => recalculate_completion::run(project, assignment).await,
-            Job::PurgeDeleted {} => purge_deleted::run(self.services.retention(), assignment).await,
+            Job::PurgeDeleted {} => purge_deleted::run(&self.services, assignment).await,
             Job::Prune {} => prune::run(self.services.retention(), assignment).await,
         }
     }

@@ -19,7 +19,8 @@ fn kept(what: Litter, retention: Duration) -> Duration {
         // Access tokens of an ended session are refused as long as they would be good, a day at most.
         Litter::EndedSessions | Litter::ExpiredSessions => DAY * 2,
         // So that whoever goes on to use one is told that it was revoked or has expired.
-        Litter::RevokedApiTokens | Litter::ExpiredApiTokens => retention,
+        // Deliveries are a log that their owners read.
+        Litter::RevokedApiTokens | Litter::ExpiredApiTokens | Litter::Events | Litter::Deliveries => retention,
         // The longest time within which the same job may be promised twice is a week.
         Litter::DoneJobs => DAY * 8,
     }

@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use super::{Assignment, Failure};
 use crate::contract::{ProjectId, Timestamp, UserId};
+use crate::services::Services;
 
 /// As many rows go in one transaction.
 const AT_ONCE: u64 = 500;
+
+/// As many places of the feed are looked through in one transaction.
+const PLACES_AT_ONCE: i64 = 2_000;
 
 /// What can be restored at the last moment must be there until its request is over.
 const MARGIN: Duration = Duration::from_hours(1);
@@ -21,8 +25,8 @@ enum Whole {
     Account(UserId),
 }
 
-pub(super) async fn run(retention: Duration, assignment: &Assignment) -> Result<(), Failure> {
-    let before = assignment.now().minus(retention).minus(MARGIN);
+pub(super) async fn run(services: &Services, assignment: &Assignment) -> Result<(), Failure> {
+    let before = assignment.now().minus(services.retention()).minus(MARGIN);
     purge_tasks(before, assignment).await?;
     // What cannot be removed does not stop the rest, only the end of the job.
     let (mut failed, mut failure) = (HashSet::new(), None);
@@ -38,7 +42,7 @@ pub(super) async fn run(retention: Duration, assignment: &Assignment) -> Result<
         for one in found {
             let purged = match one {
                 Whole::Project(project) => purge_project(project, assignment).await,
-                Whole::Account(user) => purge_user(user, assignment).await,
+                Whole::Account(user) => purge_user(user, services, assignment).await,
             };
             if let Err(error) = purged {
                 tracing::warn!(%error, "something in the trash cannot be removed for good");
@@ -71,8 +75,9 @@ async fn purge_tasks(before: Timestamp, assignment: &Assignment) -> Result<(), F
 async fn purge_project(project: ProjectId, assignment: &Assignment) -> Result<(), Failure> {
     loop {
         let transaction = assignment.begin().await?;
+        let upkeep = transaction.upkeep();
         // Until there is none, because another job may be at it too.
-        if transaction.upkeep().purge_tasks_of(project, AT_ONCE).await? == 0 {
+        if upkeep.purge_tasks_of(project, AT_ONCE).await? + upkeep.purge_events_of(project, AT_ONCE).await? == 0 {
             transaction.upkeep().purge_project(project).await?;
             return Ok(transaction.commit().await?);
         }
@@ -81,14 +86,19 @@ async fn purge_project(project: ProjectId, assignment: &Assignment) -> Result<()
 }
 
 /// Nothing of a person is left. What others own stays as it is, made by nobody.
-async fn purge_user(user: UserId, assignment: &Assignment) -> Result<(), Failure> {
+async fn purge_user(user: UserId, services: &Services, assignment: &Assignment) -> Result<(), Failure> {
     for project in assignment.store.read().upkeep().list_owned_projects(user).await? {
         purge_project(project, assignment).await?;
     }
     for project in assignment.store.read().upkeep().list_foreign_projects(user).await? {
+        services.presence.withdraw(user, project).await?;
+    }
+    let mut place = 0;
+    loop {
         let transaction = assignment.begin().await?;
-        transaction.upkeep().withdraw(user, project, assignment.now()).await?;
+        let Some(last) = transaction.upkeep().forget_in_feed(user, place, PLACES_AT_ONCE).await? else { break };
         transaction.commit().await?;
+        place = last;
     }
     let transaction = assignment.begin().await?;
     transaction.upkeep().purge_user(user).await?;

@@ -18,6 +18,9 @@ use crate::services::{Clock, with_causes};
 /// How often a job is begun at most. With the pauses between, that is some seven hours.
 const ATTEMPTS: u32 = 50;
 
+/// How many webhooks are delivered to at once, in each of their two lanes.
+const RECEIVERS: usize = 16;
+
 /// The pause after the first failure; each one after that is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
@@ -56,7 +59,7 @@ pub struct Runner {
 type Running = HashMap<Id, (Lane, Lease)>;
 
 impl Runner {
-    /// At most `workers` jobs run at once.
+    /// At most `workers` jobs run at once, beside those that deliver to webhooks.
     pub fn new(store: Arc<dyn Store>, clock: Clock, handler: Arc<dyn Handler>, workers: usize, pace: Pace) -> Self {
         Self { store, clock, handler, workers: workers.max(1), pace }
     }
@@ -107,12 +110,9 @@ impl Runner {
     /// Begins as many jobs as there are workers for, and says how long to wait for the next.
     async fn fill(&self, running: &mut JoinSet<()>, leases: &mut Running) -> Result<Duration, StoreError> {
         let mut pause = self.pace.look;
-        // Each lane leaves a worker to the other, if there is more than one.
-        let most = (self.workers - 1).max(1);
         for lane in Lane::ALL {
             loop {
-                let busy = leases.values().filter(|(other, _)| *other == lane).count();
-                let free = (self.workers - leases.len()).min(most.saturating_sub(busy));
+                let free = self.free(lane, leases);
                 if free == 0 {
                     break;
                 }
@@ -135,6 +135,22 @@ impl Runner {
             }
         }
         Ok(pause)
+    }
+
+    /// How many more jobs of a lane may begin.
+    fn free(&self, lane: Lane, leases: &Running) -> usize {
+        let busy = |wanted: &[Lane]| leases.values().filter(|(lane, _)| wanted.contains(lane)).count();
+        match lane {
+            Lane::Quick | Lane::Slow => {
+                // Each of the two leaves a worker to the other, if there is more than one.
+                let most = (self.workers - 1).max(1);
+                let free = self.workers.saturating_sub(busy(&[Lane::Quick, Lane::Slow]));
+                free.min(most.saturating_sub(busy(&[lane])))
+            }
+            // They wait for receivers and do little else: they have places of their own, and those that fail take none
+            // of the others.
+            Lane::Webhooks | Lane::Failing => RECEIVERS.saturating_sub(busy(&[lane])),
+        }
     }
 
     /// Does all jobs of these lanes that are due now, one after the other, and says how many.

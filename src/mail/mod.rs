@@ -11,6 +11,6 @@ mod transport;
 pub use line::Line;
 pub use templates::{
     Content, Digest, DigestProject, DigestTask, DigestTasks, Invitation, Inviter, Links, PasswordReset, Verification,
-    Welcome,
+    WebhookDisabled, Welcome,
 };
 pub use transport::{MailError, MailSettings, Mailer, Recipient};

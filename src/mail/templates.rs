@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::Line;
-use crate::contract::InvitationId;
+use crate::contract::{InvitationId, WebhookId};
 
 /// Where the links of mails lead.
 #[derive(Debug, Clone)]
@@ -94,6 +94,19 @@ pub struct Invitation {
     pub link: String,
 }
 
+/// Tells that a webhook gets no more events.
+#[derive(Debug)]
+pub struct WebhookDisabled {
+    /// Whom.
+    pub name: Line,
+    /// Where the events went to, if that may be told.
+    pub url: Option<Line>,
+    /// Why: a sentence of ours.
+    pub reason: String,
+    /// Which webhook.
+    pub id: WebhookId,
+}
+
 /// Who invites, and into what.
 #[derive(Debug)]
 pub struct Inviter {
@@ -182,6 +195,7 @@ rendered! {
     Verification: "Confirm your e-mail address", "verification.txt", "verification.html";
     PasswordReset: "Set a new password", "password_reset.txt", "password_reset.html";
     Invitation: "You are invited to a project", "invitation.txt", "invitation.html";
+    WebhookDisabled: "A webhook was disabled", "webhook_disabled.txt", "webhook_disabled.html";
     Digest: "Your week in Pocket Tasks", "digest.txt", "digest.html";
 }
 
@@ -208,8 +222,25 @@ mod tests {
             Verification { name: name(), link: links.verify_email("mt_abc") }.render().unwrap(),
             PasswordReset { name: name(), link: links.reset_password("mt_abc") }.render().unwrap(),
             digest.render().unwrap(),
+            webhook_disabled(Some(name())).render().unwrap(),
             invitation(Some(Inviter { name: name(), email: name(), project: name() })).render().unwrap(),
         ]
+    }
+
+    fn webhook_disabled(url: Option<Line>) -> WebhookDisabled {
+        let reason = "Every attempt has failed for five days.".to_owned();
+        WebhookDisabled { name: Line::new(HOSTILE), url, reason, id: WebhookId::generate() }
+    }
+
+    #[test]
+    fn who_has_a_webhook_is_told_which_was_disabled_and_why() {
+        let named = webhook_disabled(Some(Line::new("https://example.com/hook")));
+        let mail = named.render().unwrap();
+        for part in ["https://example.com/hook", "Every attempt has failed for five days.", &named.id.to_string()] {
+            assert!(mail.text.contains(part) && mail.html.contains(part), "{part}: {}", mail.text);
+        }
+        let mail = webhook_disabled(None).render().unwrap();
+        assert!(!mail.text.contains("sends to") && !mail.html.contains("sends to"), "{}", mail.text);
     }
 
     fn invitation(inviter: Option<Inviter>) -> Invitation {
@@ -251,7 +282,7 @@ mod tests {
 
     #[test]
     fn links_end_with_the_token() {
-        let [_, verification, reset, ..] = <[Content; 5]>::try_from(all()).unwrap();
+        let [_, verification, reset, ..] = <[Content; 6]>::try_from(all()).unwrap();
         for (mail, link) in [
             (verification, "https://tasks.example/verify-email?token=mt_abc"),
             (reset, "https://tasks.example/reset-password?token=mt_abc"),

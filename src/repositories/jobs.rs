@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{InvitationId, ProjectId, UserId};
+use crate::contract::{InvitationId, ProjectId, UserId, WebhookId};
 
 /// What is to be done. The name of the variant and its fields are what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,16 @@ pub enum Job {
         /// Which.
         invitation: InvitationId,
     },
+    /// Send a webhook what is due.
+    DeliverWebhook {
+        /// Which webhook.
+        webhook: WebhookId,
+    },
+    /// Mail that a webhook was disabled.
+    WebhookDisabledEmail {
+        /// Which webhook.
+        webhook: WebhookId,
+    },
     /// Note which invitations were not answered in time.
     ExpireInvitations {},
     /// Compute how much of a project is done.
@@ -51,18 +61,34 @@ pub enum Job {
     Prune {},
 }
 
-/// Jobs that share workers. Where there is more than one worker no lane takes them all, so that a slow mail server holds up mail alone.
+/// Jobs that share workers, so that those who wait for somebody outside hold up nobody else. How many workers each lane
+/// has is told by the runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lane {
     /// What is done in the database.
     Quick,
-    /// What waits for somebody outside.
+    /// What waits for a mail server.
     Slow,
+    /// What waits for receivers of webhooks.
+    Webhooks,
+    /// What waits for those that did not answer well the last time.
+    Failing,
 }
 
 impl Lane {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Quick, Self::Slow];
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Quick, Self::Slow, Self::Webhooks, Self::Failing];
+
+    /// The word by which it is stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Slow => "slow",
+            Self::Webhooks => "webhooks",
+            Self::Failing => "failing",
+        }
+    }
 }
 
 /// How a job is kept from being there twice.
@@ -72,17 +98,22 @@ pub enum Unique {
     No,
     /// One with this key waits at a time: a second would do what the first is going to do anyway.
     WhileWaiting(String),
+    /// One with this key is there at a time. A second lets it run earlier, if it waits; one that runs looks before its
+    /// end whether there is more to do; one that is dead comes back.
+    Open(String),
     /// One with this key, ever: a second would do harm.
     Once(String),
 }
 
 impl Job {
     /// The names of all kinds that this program knows.
-    pub const KINDS: [&str; 10] = [
+    pub const KINDS: [&str; 12] = [
         "welcome_email",
         "verification_email",
         "password_reset_email",
         "invitation_email",
+        "deliver_webhook",
+        "webhook_disabled_email",
         "expire_invitations",
         "recalculate_completion",
         "plan_digests",
@@ -94,12 +125,15 @@ impl Job {
     /// The name of its kind.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
-        let [welcome, verification, reset, invitation, expire, recalculate, plan, digest, purge, prune] = Self::KINDS;
+        let [welcome, verification, reset, invitation, deliver, disabled, others @ ..] = Self::KINDS;
+        let [expire, recalculate, plan, digest, purge, prune] = others;
         match self {
             Self::WelcomeEmail { .. } => welcome,
             Self::VerificationEmail { .. } => verification,
             Self::PasswordResetEmail { .. } => reset,
             Self::InvitationEmail { .. } => invitation,
+            Self::DeliverWebhook { .. } => deliver,
+            Self::WebhookDisabledEmail { .. } => disabled,
             Self::ExpireInvitations {} => expire,
             Self::RecalculateCompletion { .. } => recalculate,
             Self::PlanDigests {} => plan,
@@ -117,7 +151,9 @@ impl Job {
             | Self::VerificationEmail { .. }
             | Self::PasswordResetEmail { .. }
             | Self::InvitationEmail { .. }
+            | Self::WebhookDisabledEmail { .. }
             | Self::WeeklyDigest { .. } => Lane::Slow,
+            Self::DeliverWebhook { .. } => Lane::Webhooks,
             Self::RecalculateCompletion { .. }
             | Self::ExpireInvitations {}
             | Self::PlanDigests {}
@@ -135,6 +171,8 @@ impl Job {
             }
             Self::PasswordResetEmail { user } => *user,
             Self::InvitationEmail { .. }
+            | Self::DeliverWebhook { .. }
+            | Self::WebhookDisabledEmail { .. }
             | Self::ExpireInvitations {}
             | Self::RecalculateCompletion { .. }
             | Self::PlanDigests {}
@@ -148,9 +186,11 @@ impl Job {
     pub fn unique(&self) -> Unique {
         let kind = self.kind();
         match self {
-            Self::WelcomeEmail { .. } | Self::InvitationEmail { .. } | Self::PasswordResetEmail { user: None } => {
-                Unique::No
-            }
+            Self::WelcomeEmail { .. }
+            | Self::InvitationEmail { .. }
+            | Self::WebhookDisabledEmail { .. }
+            | Self::PasswordResetEmail { user: None } => Unique::No,
+            Self::DeliverWebhook { webhook } => Unique::Open(format!("{kind} {webhook}")),
             Self::VerificationEmail { user } | Self::PasswordResetEmail { user: Some(user) } => {
                 Unique::WhileWaiting(format!("{kind} {user}"))
             }
@@ -201,6 +241,8 @@ mod tests {
             Job::VerificationEmail { user },
             Job::PasswordResetEmail { user: None },
             Job::InvitationEmail { invitation: InvitationId::generate() },
+            Job::DeliverWebhook { webhook: WebhookId::generate() },
+            Job::WebhookDisabledEmail { webhook: WebhookId::generate() },
             Job::ExpireInvitations {},
             Job::RecalculateCompletion { project: ProjectId::generate() },
             Job::PlanDigests {},

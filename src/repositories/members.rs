@@ -25,6 +25,9 @@ pub trait MemberRepository: Send + Sync {
     /// One member of a project.
     async fn find(&self, project: ProjectId, user: UserId) -> Result<Option<Member>, StoreError>;
 
+    /// The memberships of a user in the projects of others.
+    async fn list_elsewhere(&self, user: UserId) -> Result<Vec<(ProjectId, Member)>, StoreError>;
+
     /// Whether who has this address, which is in lower case, is a member, be it with an account in the trash.
     async fn has_email(&self, project: ProjectId, email: &str) -> Result<bool, StoreError>;
 

@@ -1,11 +1,13 @@
 //! What services need from storage, as traits.
 //!
-//! `Store` gives repositories for reading, and transactions that are repositories too. A transaction is explicit: it ends
-//! with `commit`, and dropping it rolls everything back. Only services and jobs begin one, a service method at most one, and
-//! nothing slow happens while it is open. Verbs are few: `find` may find nothing, `lock` finds and keeps others from
-//! changing until the end of the transaction, `list` gives a page, `add` and `update` write one row.
+//! `Store` gives repositories for reading, and transactions that are repositories too. A transaction is explicit: it
+//! ends with `commit`, and dropping it rolls everything back. Only services and jobs begin one, a service method at
+//! most one, and nothing slow happens while it is open. Verbs are few: `find` may find nothing, `lock` finds and keeps
+//! others from changing until the end of the transaction, `list` gives a page, `add` and `update` write one row.
 
 mod comments;
+mod deliveries;
+mod events;
 mod idempotency;
 mod invitations;
 mod jobs;
@@ -17,10 +19,13 @@ mod tasks;
 mod tokens;
 mod upkeep;
 mod users;
+mod webhooks;
 
 use async_trait::async_trait;
 
 pub use comments::{CommentOnTask, CommentRepository};
+pub use deliveries::{DeliveryFilter, DeliveryRecord, DeliveryRepository, Receiver};
+pub use events::{EventFilter, EventRepository, FeedBounds, FeedWalk, NewEvent};
 pub use idempotency::{AnswerAccess, Claim, IdempotencyRepository, KeyedRequest, StoredAnswer};
 pub use invitations::{InvitationRepository, Invited};
 pub use jobs::{Job, Lane, Unique};
@@ -32,8 +37,9 @@ pub use tasks::{
     Assignee, ProjectTasks, SortKey, SortValue, Stretch, TaskFilter, TaskInProject, TaskRepository, VisibleTasks, Walk,
 };
 pub use tokens::{ApiTokenRecord, ApiTokenRepository, MailPurpose, MailTokenRepository};
-pub use upkeep::{Litter, UpkeepRepository};
+pub use upkeep::{Litter, UpkeepRepository, Withdrawn};
 pub use users::{Credentials, UserRepository};
+pub use webhooks::{WebhookFilter, WebhookRecord, WebhookRepository};
 
 /// Where everything is kept.
 #[async_trait]
@@ -44,9 +50,12 @@ pub trait Store: Send + Sync {
     /// Opens a transaction; dropping it rolls back.
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;
 
-    /// Waits until a job may have become due without anybody here knowing: one was committed, by this process or another
-    /// one. What was committed between two calls counts for the second.
+    /// Waits until a job may have become due without anybody here knowing: one was committed, by this process or
+    /// another one. What was committed between two calls counts for the second.
     async fn jobs_committed(&self);
+
+    /// Waits until events may have been committed, in the same way.
+    async fn events_committed(&self);
 
     /// Finds out whether the database answers and its schema is the one this program knows.
     async fn check(&self) -> Result<(), StoreError>;
@@ -68,6 +77,12 @@ pub trait Repositories: Send + Sync {
     fn tasks(&self) -> &dyn TaskRepository;
     /// Comments on tasks.
     fn comments(&self) -> &dyn CommentRepository;
+    /// The feed. Whoever asks for it in a transaction wakes those who follow it with its commit.
+    fn events(&self) -> &dyn EventRepository;
+    /// Webhooks.
+    fn webhooks(&self) -> &dyn WebhookRepository;
+    /// Deliveries of events to webhooks.
+    fn deliveries(&self) -> &dyn DeliveryRepository;
     /// Keys by which requests can be repeated.
     fn idempotency(&self) -> &dyn IdempotencyRepository;
     /// Tokens that were sent by mail.

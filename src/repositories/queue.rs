@@ -72,6 +72,9 @@ pub trait JobRepository: Send + Sync {
     /// The one that is there is not begun before the end of this transaction, so it sees what this transaction changed.
     async fn enqueue(&self, job: &Job, now: Timestamp, run_at: Timestamp) -> Result<bool, StoreError>;
 
+    /// Promises a job in another lane than its usual one. One that is there already stays in its lane.
+    async fn enqueue_into(&self, job: &Job, lane: Lane, now: Timestamp) -> Result<bool, StoreError>;
+
     /// Promises a job once for a key of the caller's, such as the tick of a schedule.
     async fn enqueue_once(&self, job: &Job, key: &str, now: Timestamp) -> Result<bool, StoreError>;
 }
@@ -79,8 +82,8 @@ pub trait JobRepository: Send + Sync {
 /// The queue, as workers and operators see it.
 #[async_trait]
 pub trait QueueRepository: Send + Sync {
-    /// Leases at most so many jobs of these lanes that are due, the oldest first, until `until`. Kinds that this program does
-    /// not know are left to those that do.
+    /// Leases at most so many jobs of these lanes that are due, the oldest first, until `until`. Kinds that this
+    /// program does not know are left to those that do.
     async fn lease(
         &self,
         lanes: &[Lane],
@@ -95,11 +98,18 @@ pub trait QueueRepository: Send + Sync {
     /// Makes a lease last longer; `false` when it was lost.
     async fn extend(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError>;
 
+    /// Keeps all others from promising or ending this job until the end of the transaction; `false` when its lease was
+    /// lost.
+    async fn hold(&self, lease: Lease) -> Result<bool, StoreError>;
+
     /// Notes that a job is done; `false` when its lease was lost: then its effect must not be committed.
     async fn finish(&self, lease: Lease, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Puts a job off for another attempt; `false` when its lease was lost.
     async fn put_off(&self, lease: Lease, run_at: Timestamp, error: &str) -> Result<bool, StoreError>;
+
+    /// Has a job that went well go on at `run_at` in a lane, with all its attempts; `false` when its lease was lost.
+    async fn go_on(&self, lease: Lease, lane: Lane, run_at: Timestamp) -> Result<bool, StoreError>;
 
     /// Puts a job aside for good, until an operator retries it; `false` when its lease was lost.
     async fn bury(&self, lease: Lease, now: Timestamp, error: &str) -> Result<bool, StoreError>;

@@ -127,8 +127,8 @@ pub trait TaskRepository: Send + Sync {
     /// The task with this id, its project locked until the end of the transaction, and so all that is in it. Whoever
     /// changes a task locks its project first.
     ///
-    /// `Overtaken` when the task was moved to another project while this waited: the transaction then holds the lock of a
-    /// project that it has no business in, and should be dropped.
+    /// `Overtaken` when the task was moved to another project while this waited: the transaction then holds the lock of
+    /// a project that it has no business in, and should be dropped.
     async fn lock(&self, id: TaskId, reader: UserId) -> Result<Option<TaskInProject>, StoreError>;
 
     /// The tasks of one project; `None` when there is no such project, or it is in the trash.
@@ -187,11 +187,12 @@ pub trait TaskRepository: Send + Sync {
     /// Adds tasks, all of the same or of different projects.
     async fn add(&self, tasks: &[Task]) -> Result<(), StoreError>;
 
-    /// Gives a task another position in its project, and changes nothing else about it.
-    async fn reposition(&self, id: TaskId, position: &str) -> Result<(), StoreError>;
+    /// Gives a task another position in its project, and changes nothing else about it; gives the task as it is then.
+    async fn reposition(&self, id: TaskId, position: &str) -> Result<Option<Task>, StoreError>;
 
-    /// Takes a user off all tasks of a project that the user is assigned to, those in the trash too.
-    async fn unassign(&self, project: ProjectId, user: UserId, now: Timestamp) -> Result<(), StoreError>;
+    /// Takes a user off all tasks of a project that the user is assigned to, those in the trash too, and gives them as
+    /// they are then.
+    async fn unassign(&self, project: ProjectId, user: UserId, now: Timestamp) -> Result<Vec<Task>, StoreError>;
 
     /// Writes what can change about a task.
     async fn update(&self, task: &Task) -> Result<(), StoreError>;

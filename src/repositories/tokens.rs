@@ -31,7 +31,8 @@ pub trait MailTokenRepository: Send + Sync {
     /// Whose token it is, if it is good at `now`.
     async fn find(&self, hash: &[u8; 32], purpose: MailPurpose, now: Timestamp) -> Result<Option<UserId>, StoreError>;
 
-    /// Uses a token up, if it is good at `now`, and with it all others of the same user and purpose; gives whose it was.
+    /// Uses a token up, if it is good at `now`, and with it all others of the same user and purpose; gives whose it
+    /// was.
     async fn spend(&self, hash: &[u8; 32], purpose: MailPurpose, now: Timestamp) -> Result<Option<UserId>, StoreError>;
 }
 
@@ -80,6 +81,9 @@ pub trait ApiTokenRepository: Send + Sync {
     /// Ends a token; `false` when it had ended before.
     async fn revoke(&self, id: ApiTokenId, at: Timestamp) -> Result<bool, StoreError>;
 
-    /// Ends all tokens of a user.
-    async fn revoke_all(&self, user: UserId, at: Timestamp) -> Result<(), StoreError>;
+    /// Ends all tokens of a user, and says which.
+    async fn revoke_all(&self, user: UserId, at: Timestamp) -> Result<Vec<ApiTokenId>, StoreError>;
+
+    /// The tokens that were ended since a time.
+    async fn list_revoked(&self, since: Timestamp) -> Result<Vec<ApiTokenId>, StoreError>;
 }

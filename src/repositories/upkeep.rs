@@ -3,6 +3,8 @@
 use async_trait::async_trait;
 
 use super::StoreError;
+use crate::contract::comment::Comment;
+use crate::contract::task::Task;
 use crate::contract::{ProjectId, Timestamp, UserId};
 
 /// What is thrown away when it has served its purpose.
@@ -22,13 +24,17 @@ pub enum Litter {
     RevokedApiTokens,
     /// API tokens that expired before a time.
     ExpiredApiTokens,
+    /// Deliveries that were made before a time and are not pending.
+    Deliveries,
     /// Jobs that were done before a time.
     DoneJobs,
+    /// Events that happened before a time.
+    Events,
 }
 
 impl Litter {
     /// Everything.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::IdempotencyKeys,
         Self::RefreshTokens,
         Self::EndedSessions,
@@ -36,8 +42,19 @@ impl Litter {
         Self::MailTokens,
         Self::RevokedApiTokens,
         Self::ExpiredApiTokens,
+        Self::Deliveries,
         Self::DoneJobs,
+        Self::Events,
     ];
+}
+
+/// What changes when a user is taken out of a project: each as it was and as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Withdrawn {
+    /// The tasks that the user made or was assigned to.
+    pub tasks: Vec<(Task, Task)>,
+    /// The comments that the user wrote.
+    pub comments: Vec<(Comment, Comment)>,
 }
 
 /// Removing for good.
@@ -69,8 +86,16 @@ pub trait UpkeepRepository: Send + Sync {
 
     /// Takes a user out of a project of somebody else: what the user made there stays, made by nobody.
     ///
-    /// Nobody else may change the project meanwhile.
-    async fn withdraw(&self, user: UserId, project: ProjectId, now: Timestamp) -> Result<(), StoreError>;
+    /// Nobody else may change the project meanwhile. Says what has changed.
+    async fn withdraw(&self, user: UserId, project: ProjectId, now: Timestamp) -> Result<Withdrawn, StoreError>;
+
+    /// Removes at most `limit` events of a project, and says how many.
+    async fn purge_events_of(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError>;
+
+    /// Takes a user out of the events in the `limit` places beyond a place, and gives the last of these places; `None`
+    /// at the end of the feed. What was told of the user as a member, or of invitations to the user's address, is
+    /// removed; elsewhere nobody is named instead.
+    async fn forget_in_feed(&self, user: UserId, beyond: i64, limit: i64) -> Result<Option<i64>, StoreError>;
 
     /// Removes an account, with all that is only its own.
     async fn purge_user(&self, user: UserId) -> Result<(), StoreError>;

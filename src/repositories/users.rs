@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
+use crate::contract::project::Project;
 use crate::contract::user::User;
 use crate::contract::{Timestamp, UserId};
 
@@ -38,14 +39,19 @@ pub trait UserRepository: Send + Sync {
     async fn add(&self, user: &User, password_hash: &str) -> Result<bool, StoreError>;
 
     /// Puts an account into the trash or takes it out, and with it the projects of its owner that are not there for
-    /// another reason. Their versions go up.
-    async fn set_deleted(&self, id: UserId, deleted_at: Option<Timestamp>, now: Timestamp) -> Result<(), StoreError>;
+    /// another reason. Their versions go up; gives them as they are then, with the role of nobody.
+    async fn set_deleted(
+        &self,
+        id: UserId,
+        deleted_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Vec<Project>, StoreError>;
 
     /// Notes when the next digest of a user is due; `None`: never.
     async fn schedule_digest(&self, id: UserId, at: Option<Timestamp>) -> Result<(), StoreError>;
 
-    /// Some users whose digest is due at `now`, with the moment that it was due, the oldest first. They are locked until
-    /// the end of the transaction, so that nobody changes meanwhile what the next moment depends on.
+    /// Some users whose digest is due at `now`, with the moment that it was due, the oldest first. They are locked
+    /// until the end of the transaction, so that nobody changes meanwhile what the next moment depends on.
     async fn list_due_digests(&self, now: Timestamp, limit: u64) -> Result<Vec<(User, Timestamp)>, StoreError>;
 
     /// Writes what can change about a user.

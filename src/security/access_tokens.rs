@@ -103,8 +103,8 @@ impl AccessTokens {
         encode(&self.header, &payload, &self.signing)
     }
 
-    /// Reads a token as of `now`.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+    /// Reads a token as of `now`: what it says, and when it ends.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<(Claims, Timestamp), TokenError> {
         let header = decode_header(token).map_err(|_| TokenError::Unreadable)?;
         // The key decides on the algorithm, never the header: there is one, and `Validation` knows it.
         let key = self.verifying.iter().find(|(id, _)| header.kid.as_deref() == Some(id));
@@ -115,10 +115,12 @@ impl AccessTokens {
         }
         // Also when tokens were good for longer once: sessions that ended are remembered only as long as they are now.
         let ttl = i64::try_from(self.ttl.as_secs()).unwrap_or(i64::MAX);
-        if payload.exp.min(payload.iat.saturating_add(ttl)) <= now.seconds() {
+        let end = payload.exp.min(payload.iat.saturating_add(ttl));
+        if end <= now.seconds() {
             return Err(TokenError::Expired);
         }
-        Ok(Claims { user: UserId(payload.sub), session: SessionId(payload.sid) })
+        let claims = Claims { user: UserId(payload.sub), session: SessionId(payload.sid) };
+        Ok((claims, Timestamp(end.saturating_mul(1_000))))
     }
 }
 
@@ -150,13 +152,14 @@ mod tests {
     }
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
+    const END: Timestamp = Timestamp(1_800_000_900_000);
 
     #[test]
     fn a_token_is_good_until_its_end() {
         let (tokens, claims) = (tokens(SECRET, None), claims());
         let token = tokens.sign(claims, NOW).unwrap();
-        assert_eq!(tokens.verify(&token, NOW), Ok(claims));
-        assert_eq!(tokens.verify(&token, NOW.plus(Duration::from_secs(899))), Ok(claims));
+        assert_eq!(tokens.verify(&token, NOW), Ok((claims, END)));
+        assert_eq!(tokens.verify(&token, NOW.plus(Duration::from_secs(899))), Ok((claims, END)));
         assert_eq!(tokens.verify(&token, NOW.plus(Duration::from_mins(15))), Err(TokenError::Expired));
     }
 
@@ -164,7 +167,7 @@ mod tests {
     fn a_rotated_secret_still_verifies() {
         let (old, claims) = (tokens(SECRET, None), claims());
         let token = old.sign(claims, NOW).unwrap();
-        assert_eq!(tokens("another secret, of 32 bytes too.", Some(SECRET)).verify(&token, NOW), Ok(claims));
+        assert_eq!(tokens("another secret, of 32 bytes too.", Some(SECRET)).verify(&token, NOW), Ok((claims, END)));
         assert_eq!(tokens("another secret, of 32 bytes too.", None).verify(&token, NOW), Err(TokenError::Unreadable));
     }
 

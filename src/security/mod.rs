@@ -11,7 +11,7 @@ mod sealing;
 mod signing;
 
 pub use access_tokens::{AccessTokens, Claims, TokenError};
-pub use ended_sessions::EndedSessions;
+pub use ended_sessions::{EndedSessions, RevokedTokens};
 pub use opaque_tokens::{OpaqueToken, TokenHash, TokenKind};
 pub use passwords::{PasswordError, Passwords};
 pub use sealing::{SealError, Sealer};

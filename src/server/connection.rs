@@ -6,7 +6,7 @@
 //! The service never fails and does not guard against panics: the endpoint does. Should one come through all the same,
 //! it ends the task that ran it, which is one HTTP/1.1 connection or one HTTP/2 stream.
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{
     body::{Body as _, Bytes, Incoming},
@@ -101,16 +101,19 @@ async fn run<E: Endpoint + 'static>(
         let in_flight = activity.begin();
         let endpoint = Arc::clone(&endpoint);
         let request = to_poem(request, local.clone(), remote.clone(), limits.read_timeout);
-        async move {
+        // hyper keeps room for this future as long as the connection lives. In a box it is gone when the response
+        // begins: some kilobytes less for each connection that streams for minutes.
+        Box::pin(async move {
             let response = hyper::Response::from(endpoint.get_response(request).await);
             Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, in_flight)))
-        }
+        })
     });
 
     let mut io = TimeoutStream::new(stream);
     io.set_write_timeout(Some(limits.write_timeout));
     let http = http(&limits, streams);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(Box::pin(io)), service));
+    // In a box of its own, because its size would count once for each of the futures around it.
+    let mut connection = Box::pin(http.serve_connection(TokioIo::new(Box::pin(io)), service));
 
     let ended = tokio::select! {
         ended = connection.as_mut() => Ok(ended),

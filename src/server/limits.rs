@@ -7,6 +7,10 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Connections open at once, at least 1. When all are taken, new ones wait in the backlog of the operating system.
+    ///
+    /// Most may be streams that are open for minutes and do nothing: a thousand of them have to leave room for
+    /// requests. One costs some 40 kB, so that 4096 fit into 200 MB. Each takes a descriptor: a process that may have
+    /// fewer accepts as many as it can, and the others wait.
     pub max_connections: usize,
     /// Requests of one HTTP/2 connection at once; further ones are refused with `REFUSED_STREAM`.
     pub max_streams: u32,
@@ -34,7 +38,7 @@ impl Default for Limits {
     /// Values for production, on the open internet and behind a proxy alike.
     fn default() -> Self {
         Self {
-            max_connections: 1024,
+            max_connections: 4096,
             max_streams: 100,
             max_header_bytes: 16 * 1024,
             header_timeout: Duration::from_secs(10),

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::error::Error;
-use super::{Caller, Credential, Shared};
+use super::feed::Cause;
+use super::{Caller, Credential, Shared, presence};
 use crate::contract::session::{Session, TokenType};
 use crate::contract::text::{AccessToken, Email, RefreshToken};
 use crate::contract::user::{Login, Register, User};
 use crate::contract::{SessionId, Timestamp, UserId};
-use crate::repositories::{Job, NewRefreshToken, NewSession, RefreshTokenRecord, Transaction};
+use crate::repositories::{Job, NewEvent, NewRefreshToken, NewSession, RefreshTokenRecord, Transaction};
 use crate::security::{Claims, OpaqueToken, TokenError, TokenKind};
 
 /// How many tokens a chain of successors is followed, which grows by one with each use within the grace.
@@ -23,6 +24,8 @@ pub struct Accounts(Arc<Shared>);
 pub struct Device {
     /// The `User-Agent` of the request.
     pub user_agent: Option<String>,
+    /// By which the request is known in logs and events.
+    pub request_id: Option<String>,
 }
 
 impl Accounts {
@@ -59,7 +62,7 @@ impl Accounts {
         if !user.email_verified {
             transaction.jobs().enqueue(&Job::VerificationEmail { user: user.id }, now, now).await?;
         }
-        self.begin_session(transaction, user, device, now).await
+        self.begin_session(transaction, user, device, now, &[]).await
     }
 
     /// Begins a session for who knows the password. The answer for an unknown e-mail is the same, and as slow.
@@ -78,10 +81,12 @@ impl Accounts {
             return Err(Error::InvalidCredentials);
         }
         let now = self.0.clock.now();
+        let mut events = Vec::new();
         let user = match current.deleted_at {
             None => current.user,
             Some(at) if at > self.0.trash_since() => {
-                transaction.users().set_deleted(current.user.id, None, now).await?;
+                let cause = Cause { actor: Some(current.user.id), at: now, request_id: device.request_id.clone() };
+                events = presence::come_back(&*transaction, current.user.id, at, &cause).await?;
                 let user = transaction.users().find(current.user.id).await?.ok_or(Error::InvalidCredentials)?;
                 self.0.schedule_digest(&*transaction, &user, None, now).await?;
                 user
@@ -89,7 +94,7 @@ impl Accounts {
             // It is about to be removed for good.
             Some(_) => return Err(Error::InvalidCredentials),
         };
-        self.begin_session(transaction, user, device, now).await
+        self.begin_session(transaction, user, device, now, &events).await
     }
 
     /// Exchanges a refresh token for the next one, and a new access token.
@@ -139,7 +144,7 @@ impl Accounts {
 
     /// Finds out who sent an access token, without asking storage.
     pub(super) fn authenticate(&self, token: &str) -> Result<Caller, Error> {
-        let Claims { user, session } =
+        let (Claims { user, session }, end) =
             self.0.tokens.verify(token, self.0.clock.now()).map_err(|error| match error {
                 TokenError::Unreadable => Error::Unauthenticated,
                 TokenError::Expired => Error::TokenExpired,
@@ -147,15 +152,18 @@ impl Accounts {
         if self.0.ended_sessions.contains(session) {
             return Err(Error::TokenRevoked);
         }
-        Ok(Caller { user, by: Credential::Session(session) })
+        Ok(Caller { user, by: Credential::Session(session), until: Some(end) })
     }
 
-    /// Learns of the sessions that were ended before this process started, or by another one.
+    /// Learns of the sessions and API tokens that were ended before this process started, or by another one.
     pub async fn learn_ended_sessions(&self) -> Result<(), Error> {
         let now = self.0.clock.now();
         let since = self.0.ended_sessions.unknown_since(now);
         let ended = self.0.store.read().sessions().list_ended(since).await?;
         self.0.ended_sessions.learn(ended, now);
+        let since = self.0.revoked_tokens.unknown_since(now);
+        let revoked = self.0.store.read().api_tokens().list_revoked(since).await?;
+        self.0.revoked_tokens.learn(revoked, now);
         Ok(())
     }
 
@@ -170,6 +178,7 @@ impl Accounts {
         user: User,
         device: Device,
         now: Timestamp,
+        events: &[NewEvent],
     ) -> Result<Session, Error> {
         let session = NewSession {
             id: SessionId::generate(),
@@ -180,6 +189,7 @@ impl Accounts {
         };
         transaction.sessions().add(&session).await?;
         let refresh_token = self.give_out(&*transaction, session.id, now).await?;
+        self.0.tell(&*transaction, events).await?;
         transaction.commit().await?;
         self.session(user, session.id, &refresh_token, now)
     }

@@ -50,6 +50,25 @@ impl<T: ToJSON> Answer<T> {
         Self::new(200, None, None, Some(result.to_json_string()))
     }
 
+    /// A resource with what is shown only now, under the tag of the resource by itself.
+    #[must_use]
+    pub fn shown_once(resource: &impl Resource, result: &T) -> Self {
+        let tag = EntityTag::new(resource, &resource.to_json_string()).to_string();
+        Self::new(200, None, Some(tag), Some(result.to_json_string()))
+    }
+
+    /// The same as it was made.
+    #[must_use]
+    pub fn made_once(resource: &impl Resource, result: &T) -> Self {
+        Self { status: 201, location: Some(resource.address()), ..Self::shown_once(resource, result) }
+    }
+
+    /// What was asked for happens after this answer, and here is what will tell of it.
+    #[must_use]
+    pub fn accepted(result: &T) -> Self {
+        Self { status: 202, ..Self::result(result) }
+    }
+
     /// What is no resource, as it was made.
     #[must_use]
     pub fn issued(result: &T, address: String) -> Self {

@@ -63,7 +63,7 @@ impl ApiTokens {
         unit.api_tokens().add(&api_token, write.caller.user, &secret.hash()).await?;
         let address = format!("/v1/me/api-tokens/{}", api_token.id);
         let token = ApiTokenSecret::trusted(secret.reveal(TokenKind::Api));
-        unit.commit(Answer::issued(&CreatedApiToken { api_token, token }, address), Access::Own).await
+        unit.commit(Answer::issued(&CreatedApiToken { api_token, token }, address), Access::Own, Vec::new()).await
     }
 
     /// Ends one of the caller's tokens, be it the one with which the caller is calling.
@@ -76,10 +76,13 @@ impl ApiTokens {
         if found.user_id != write.caller.user {
             return Err(Error::NotYours);
         }
-        if !unit.api_tokens().revoke(id, self.0.clock.now()).await? {
+        let now = self.0.clock.now();
+        if !unit.api_tokens().revoke(id, now).await? {
             return Err(Error::NotFound("API token"));
         }
-        unit.commit(Answer::done(), Access::Own).await
+        let answer = unit.commit(Answer::done(), Access::Own, Vec::new()).await?;
+        self.0.revoked_tokens.insert([id], now);
+        Ok(answer)
     }
 
     /// Whether it is an API token, good or not, and no other kind of token.
@@ -109,7 +112,7 @@ impl ApiTokens {
             can_read: found.has(Scope::Read),
             can_write: found.has(Scope::Write),
         };
-        Ok(Caller { user: found.user_id, by })
+        Ok(Caller { user: found.user_id, by, until: found.token.expires_at })
     }
 
     async fn note_use(&self, id: ApiTokenId) -> Result<(), Error> {
@@ -119,8 +122,9 @@ impl ApiTokens {
     }
 }
 
-/// Refuses a credential that was good when the request came and is not any more, and a token that would make one that may
-/// do more than itself or lasts longer. The account is locked: whoever ends sessions or tokens of it comes before or after.
+/// Refuses a credential that was good when the request came and is not any more, and a token that would make one that
+/// may do more than itself or lasts longer. The account is locked: whoever ends sessions or tokens of it comes before
+/// or after.
 async fn require_right_to_make(
     repositories: &dyn Repositories,
     caller: Caller,

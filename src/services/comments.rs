@@ -8,6 +8,7 @@ use super::tasks::{self, ATTEMPTS};
 use super::write::{Access, Unit, Write};
 use super::{Answer, Caller, Shared};
 use crate::contract::comment::{Comment, CommentQuery, NewComment, UpdateComment};
+use crate::contract::event::EventType;
 use crate::contract::list::{Page, Sort};
 use crate::contract::{CommentId, TaskId};
 use crate::repositories::{CommentOnTask, StoreError};
@@ -52,7 +53,9 @@ impl Comments {
             updated_at: now,
         };
         unit.comments().add(&comment).await?;
-        unit.commit(Answer::created(&comment), Access::On(task, found.task.project_id, Action::Comment)).await
+        let project = found.task.project_id;
+        let event = write.cause(now).made(EventType::CommentCreated, project, &comment);
+        unit.commit(Answer::created(&comment), Access::On(task, project, Action::Comment), vec![event]).await
     }
 
     /// Changes what a comment says.
@@ -67,9 +70,11 @@ impl Comments {
             return Ok(Answer::found(&found.comment));
         }
         let version = found.comment.version + 1;
-        let changed = Comment { body, version, updated_at: self.0.clock.now(), ..found.comment };
+        let changed = Comment { body, version, updated_at: self.0.clock.now(), ..found.comment.clone() };
         unit.comments().update(&changed).await?;
-        unit.commit(Answer::found(&changed), Access::On(changed.task_id, found.project_id, action)).await
+        let cause = write.cause(changed.updated_at);
+        let event = cause.changed(EventType::CommentUpdated, found.project_id, &found.comment, &changed);
+        unit.commit(Answer::found(&changed), Access::On(changed.task_id, found.project_id, action), vec![event]).await
     }
 
     /// Removes a comment for good.
@@ -79,7 +84,9 @@ impl Comments {
         require_for_change(found.role, action, found.project_archived)?;
         write.require_expected(&found.comment)?;
         unit.comments().remove(id).await?;
-        unit.commit(Answer::done(), Access::On(found.comment.task_id, found.project_id, action)).await
+        let cause = write.cause(self.0.clock.now());
+        let event = cause.removed(EventType::CommentDeleted, found.project_id, &found.comment);
+        unit.commit(Answer::done(), Access::On(found.comment.task_id, found.project_id, action), vec![event]).await
     }
 
     /// Opens the transaction of a write and locks the project of a comment, wherever its task goes meanwhile.

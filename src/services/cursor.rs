@@ -1,8 +1,8 @@
 //! Cursors: where a walk through a list goes on.
 //!
 //! A cursor holds the sort value and the id that the page before ended with, neither of which needs to be there any
-//! more, and a signature that also covers whose list it is and which: the project, the filters and the sort. So a cursor
-//! that was changed, or that belongs to another list, is known as such.
+//! more, where the feed stood when the walk began, and a signature that also covers whose list it is and which: the
+//! project, the filters and the sort. So a cursor that was changed, or that belongs to another list, is known as such.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -58,9 +58,10 @@ impl ListOfTasks<'_> {
         Sha256::digest(list.to_string()).into()
     }
 
-    /// The cursor that goes on after a task.
-    pub(super) fn cursor(&self, signer: &Signer, key: &SortKey) -> Cursor {
+    /// The cursor that goes on after a task, in a walk that began when the feed stood at a place.
+    pub(super) fn cursor(&self, signer: &Signer, key: &SortKey, began_at: i64) -> Cursor {
         let mut bytes = key.id.0.as_bytes().to_vec();
+        bytes.extend(began_at.to_be_bytes());
         match &key.value {
             SortValue::Number(number) => {
                 bytes.push(b'n');
@@ -76,22 +77,23 @@ impl ListOfTasks<'_> {
         Cursor::trusted(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Where the list goes on by a cursor.
-    pub(super) fn read(&self, signer: &Signer, cursor: &Cursor) -> Result<SortKey, Error> {
+    /// Where the list goes on by a cursor, and where the feed stood when the walk began.
+    pub(super) fn read(&self, signer: &Signer, cursor: &Cursor) -> Result<(SortKey, i64), Error> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor.as_bytes()).map_err(|_| Error::InvalidCursor)?;
         let text = signer.verified(&self.hash(), &bytes).ok_or(Error::InvalidCursor)?;
         parse(text).ok_or(Error::InvalidCursor)
     }
 }
 
-fn parse(bytes: &[u8]) -> Option<SortKey> {
+fn parse(bytes: &[u8]) -> Option<(SortKey, i64)> {
     let (id, bytes) = bytes.split_first_chunk::<16>()?;
+    let (began_at, bytes) = bytes.split_first_chunk::<8>()?;
     let value = match bytes.split_first()? {
         (b'n', number) => SortValue::Number(i64::from_be_bytes(number.try_into().ok()?)),
         (b't', text) => SortValue::Text(str::from_utf8(text).ok()?.to_owned()),
         _ => return None,
     };
-    Some(SortKey { value, id: TaskId(Uuid::from_bytes(*id)) })
+    Some((SortKey { value, id: TaskId(Uuid::from_bytes(*id)) }, i64::from_be_bytes(*began_at)))
 }
 
 #[cfg(test)]
@@ -121,8 +123,8 @@ mod tests {
         let (reader, other) = (UserId(Uuid::from_u128(2)), Sort { direction: Direction::Desc, ..list.sort });
         for value in [SortValue::Number(-5), SortValue::Text("äpfel".to_owned())] {
             let key = SortKey { value, id: TaskId::generate() };
-            let cursor = list.cursor(&signer, &key);
-            assert_eq!(list.read(&signer, &cursor).unwrap(), key);
+            let cursor = list.cursor(&signer, &key, 7);
+            assert_eq!(list.read(&signer, &cursor).unwrap(), (key, 7));
             for foreign in [
                 filtered.read(&signer, &cursor),
                 ListOfTasks { reader, ..list }.read(&signer, &cursor),

@@ -16,6 +16,9 @@ pub enum Error {
     /// A cursor was not made for this list, or was changed.
     #[error("invalid cursor")]
     InvalidCursor,
+    /// What stands after a cursor is no longer all there.
+    #[error("the cursor is older than the feed")]
+    CursorTooOld,
     /// An operation of a batch, counted from 0, cannot be done.
     #[error("operation {0} of the batch")]
     InOperation(usize, #[source] Box<Self>),
@@ -81,6 +84,9 @@ pub enum Error {
     /// A token that was sent by mail is wrong, was used, or has expired.
     #[error("an invalid token from a mail")]
     InvalidToken,
+    /// Events may not be sent to the address; why, as a sentence.
+    #[error("a forbidden URL of a webhook: {0}")]
+    WebhookUrlForbidden(String),
     /// There are as many as there may be; who has what, as the beginning of a sentence.
     #[error("{0} as there may be")]
     LimitReached(&'static str),
@@ -183,7 +189,7 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Invalid(_) => ErrorCode::ValidationFailed,
-            Self::InvalidCursor => ErrorCode::InvalidCursor,
+            Self::InvalidCursor | Self::CursorTooOld => ErrorCode::InvalidCursor,
             Self::InOperation(_, error) => error.code(),
             Self::Unauthenticated => ErrorCode::Unauthenticated,
             Self::TokenExpired => ErrorCode::TokenExpired,
@@ -201,6 +207,7 @@ impl Error {
             Self::InvitationNotPending => ErrorCode::InvitationNotPending,
             Self::InsufficientScope(_) => ErrorCode::InsufficientScope,
             Self::InvalidToken => ErrorCode::InvalidToken,
+            Self::WebhookUrlForbidden(_) => ErrorCode::WebhookUrlForbidden,
             Self::LimitReached(_) => ErrorCode::LimitReached,
             Self::ProjectArchived => ErrorCode::ProjectArchived,
             Self::NotFound(_) => ErrorCode::NotFound,
@@ -245,8 +252,13 @@ impl Error {
             Self::InsufficientScope(scope) => {
                 format!("This takes an API token with the scope `{}`.", scope.as_str())
             }
+            Self::CursorTooOld => {
+                "The cursor is older than the feed is kept; list everything anew, and go on from the sync_cursor of that list."
+                    .to_owned()
+            }
             Self::SessionRequired => "An API token may not do this; log in.".to_owned(),
             Self::ApiTokenRevoked => "This API token was revoked; make a new one.".to_owned(),
+            Self::WebhookUrlForbidden(why) => why.clone(),
             Self::LimitReached(what) => format!("{what} as there may be; remove one first."),
             Self::NotYours => "This belongs to somebody else.".to_owned(),
             Self::NotFound(what) => format!("There is no such {what}."),

@@ -9,14 +9,15 @@ use super::permissions::{
     Action, require_for_change, require_invited, require_joinable, require_membership, require_proved_address,
 };
 use super::projects::{find_for, lock_live};
-use super::write::{Access, Write, lock_caller};
+use super::write::{Access, Unit, Write, lock_caller};
 use super::{Answer, Caller, Shared};
+use crate::contract::event::EventType;
 use crate::contract::invitation::{Invitation, InvitationQuery, InvitationStatus, NewInvitation};
 use crate::contract::list::{Page, Sort};
 use crate::contract::member::Member;
 use crate::contract::user::User;
 use crate::contract::{InvitationId, ProjectId};
-use crate::repositories::{Invited, Job, Transaction};
+use crate::repositories::{Invited, Job, NewEvent};
 
 /// How long an invitation is good.
 const TTL: Duration = Duration::from_hours(7 * 24);
@@ -97,45 +98,48 @@ impl Invitations {
         }
         unit.jobs().enqueue(&Job::InvitationEmail { invitation: invitation.id }, now, now).await?;
         let address = format!("/v1/projects/{}/invitations/{}", project.id, invitation.id);
-        unit.commit(Answer::issued(&invitation, address), Access::In(project.id, Action::Invite)).await
+        let event = write.cause(now).made(EventType::InvitationCreated, project.id, &invitation);
+        unit.commit(Answer::issued(&invitation, address), Access::In(project.id, Action::Invite), vec![event]).await
     }
 
     /// Takes an invitation back.
-    pub async fn revoke(&self, caller: Caller, project: ProjectId, id: InvitationId) -> Result<(), Error> {
-        let transaction = self.0.store.begin().await?;
-        let project = lock_live(&*transaction, caller, project).await?;
+    pub async fn revoke(&self, write: &Write, project: ProjectId, id: InvitationId) -> Result<Answer<()>, Error> {
+        let unit = self.0.open(write).await?;
+        let project = lock_live(&*unit, write.caller, project).await?;
         require_membership(project.role, Action::Invite)?;
-        let invitation = transaction.invitations().find(id, self.0.clock.now()).await?;
-        invitation.filter(|invitation| invitation.project_id == project.id).ok_or(Error::NotFound("invitation"))?;
+        let invitation = unit.invitations().find(id, self.0.clock.now()).await?;
+        let invitation =
+            invitation.filter(|invitation| invitation.project_id == project.id).ok_or(Error::NotFound("invitation"))?;
         require_for_change(project.role, Action::Invite, project.archived)?;
-        self.settle(transaction, id, InvitationStatus::Revoked).await
+        let event = self.settle(&unit, write, &invitation, InvitationStatus::Revoked).await?;
+        unit.commit(Answer::done(), Access::Own, vec![event]).await
     }
 
     /// Makes a member of who was invited.
-    pub async fn accept(&self, caller: Caller, id: InvitationId) -> Result<Member, Error> {
-        let transaction = self.0.store.begin().await?;
-        let (invitation, user) = self.lock_answerable(&*transaction, caller, id).await?;
-        let project = transaction.projects().lock(invitation.project_id, caller.user).await?;
+    pub async fn accept(&self, write: &Write, id: InvitationId) -> Result<Answer<Member>, Error> {
+        let unit = self.0.open(write).await?;
+        let (invitation, user) = self.lock_answerable(&unit, write.caller, id).await?;
+        let project = unit.projects().lock(invitation.project_id, write.caller.user).await?;
         let project = project.map(|locked| locked.project).filter(|project| project.deleted_at.is_none());
         require_joinable(project.ok_or(Error::NotFound("invitation"))?.archived)?;
         // After the wait for the project, in which the invitation may have expired.
-        let now = self.0.clock.now();
-        if !transaction.invitations().settle(id, InvitationStatus::Accepted, now).await? {
-            return Err(Error::InvitationNotPending);
-        }
+        let accepted = self.settle(&unit, write, &invitation, InvitationStatus::Accepted).await?;
         let role = invitation.role.into();
-        if !transaction.members().add(invitation.project_id, user.id, role, now).await? {
+        let now = accepted.occurred_at;
+        if !unit.members().add(invitation.project_id, user.id, role, now).await? {
             return Err(Error::AlreadyMember);
         }
-        transaction.commit().await?;
-        Ok(Member { user_id: user.id, name: user.name, email: user.email, role, joined_at: now })
+        let member = Member { user_id: user.id, name: user.name, email: user.email, role, joined_at: now };
+        let added = write.cause(now).made(EventType::MemberAdded, invitation.project_id, &member);
+        unit.commit(Answer::result(&member), Access::Own, vec![accepted, added]).await
     }
 
     /// Notes that who was invited does not want to.
-    pub async fn decline(&self, caller: Caller, id: InvitationId) -> Result<(), Error> {
-        let transaction = self.0.store.begin().await?;
-        self.lock_answerable(&*transaction, caller, id).await?;
-        self.settle(transaction, id, InvitationStatus::Declined).await
+    pub async fn decline(&self, write: &Write, id: InvitationId) -> Result<Answer<()>, Error> {
+        let unit = self.0.open(write).await?;
+        let (invitation, _) = self.lock_answerable(&unit, write.caller, id).await?;
+        let event = self.settle(&unit, write, &invitation, InvitationStatus::Declined).await?;
+        unit.commit(Answer::done(), Access::Own, vec![event]).await
     }
 
     /// What the mail about an invitation says; nothing when it is not good any more.
@@ -163,26 +167,35 @@ impl Invitations {
     /// An invitation that the caller may answer, be it pending or not, and the caller's account, locked.
     async fn lock_answerable(
         &self,
-        transaction: &dyn Transaction,
+        unit: &Unit<'_>,
         caller: Caller,
         id: InvitationId,
     ) -> Result<(Invitation, User), Error> {
-        let user = lock_caller(transaction, caller).await?;
-        let invitation = transaction.invitations().find(id, self.0.clock.now()).await?;
+        let user = lock_caller(&**unit, caller).await?;
+        let invitation = unit.invitations().find(id, self.0.clock.now()).await?;
         let invitation = invitation.ok_or(Error::NotFound("invitation"))?;
         require_invited(&invitation, &user, self.0.policy.require_verification)?;
         Ok((invitation, user))
     }
 
+    /// Notes what became of an invitation, and gives what there is to tell of it.
     async fn settle(
         &self,
-        transaction: Box<dyn Transaction>,
-        id: InvitationId,
+        unit: &Unit<'_>,
+        write: &Write,
+        invitation: &Invitation,
         status: InvitationStatus,
-    ) -> Result<(), Error> {
-        if !transaction.invitations().settle(id, status, self.0.clock.now()).await? {
+    ) -> Result<NewEvent, Error> {
+        let kind = match status {
+            InvitationStatus::Accepted => EventType::InvitationAccepted,
+            InvitationStatus::Declined => EventType::InvitationDeclined,
+            _ => EventType::InvitationRevoked,
+        };
+        let now = self.0.clock.now();
+        if !unit.invitations().settle(invitation.id, status, now).await? {
             return Err(Error::InvitationNotPending);
         }
-        Ok(transaction.commit().await?)
+        let settled = Invitation { status, ..invitation.clone() };
+        Ok(write.cause(now).changed(kind, invitation.project_id, invitation, &settled))
     }
 }

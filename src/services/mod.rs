@@ -11,24 +11,32 @@ mod clock;
 mod comments;
 mod counts;
 mod cursor;
+mod deliveries;
 mod digests;
 mod entity_tag;
 mod error;
+mod events;
+mod feed;
+mod feed_cursor;
+mod followers;
 mod inputs;
 mod invitations;
 mod keys_in_use;
 mod members;
 mod order_key;
 mod permissions;
+mod presence;
 mod profile;
 mod projects;
 mod recovery;
 mod replays;
+mod sending;
 mod sessions;
 mod task_batch;
 mod task_lists;
 mod task_moves;
 mod tasks;
+mod webhooks;
 mod write;
 
 use std::sync::Arc;
@@ -36,6 +44,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
+use followers::Followers;
 use keys_in_use::KeysInUse;
 
 pub use accounts::{Accounts, Device};
@@ -43,24 +52,30 @@ pub use answer::Answer;
 pub use api_tokens::ApiTokens;
 pub use clock::Clock;
 pub use comments::Comments;
+pub use deliveries::{Deliveries, RetrySchedule};
 pub use digests::{Digest, Digests};
 pub use entity_tag::{EntityTag, NamedTags};
 pub use error::{Error, with_causes};
+pub use events::{EventStream, Events, Told};
 pub use invitations::{InvitationLetter, Invitations};
 pub use members::Members;
+pub use presence::Presence;
 pub use profile::Profiles;
 pub use projects::Projects;
 pub use recovery::Recovery;
 pub use replays::Replays;
+pub use sending::Round;
 pub use sessions::Sessions;
 pub use tasks::Tasks;
+pub use webhooks::Webhooks;
 pub use write::Write;
 
 use crate::contract::api_token::Scope;
 use crate::contract::{ApiTokenId, SessionId, Timestamp, UserId};
 pub use crate::repositories::KeyedRequest;
 use crate::repositories::{Store, Transaction};
-use crate::security::{AccessTokens, EndedSessions, Passwords, Sealer, Signer};
+use crate::security::{AccessTokens, EndedSessions, Passwords, RevokedTokens, Sealer, Signer};
+use crate::webhooks::Client;
 
 /// Who is calling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +84,8 @@ pub struct Caller {
     pub user: UserId,
     /// What proves it.
     pub by: Credential,
+    /// When that ends, if it does by itself.
+    pub until: Option<Timestamp>,
 }
 
 /// What proves who is calling.
@@ -135,6 +152,16 @@ pub struct Secrets {
     pub signer: Signer,
 }
 
+/// What webhooks take.
+pub struct Outbound {
+    /// Sends requests.
+    pub client: Client,
+    /// Encrypts the secrets of webhooks.
+    pub sealer: Sealer,
+    /// When deliveries are attempted.
+    pub schedule: RetrySchedule,
+}
+
 /// What all services share.
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
@@ -144,7 +171,10 @@ pub(crate) struct Shared {
     pub(crate) sealer: Sealer,
     pub(crate) signer: Signer,
     pub(crate) ended_sessions: EndedSessions,
+    pub(crate) revoked_tokens: RevokedTokens,
+    pub(crate) followers: Followers,
     pub(crate) policy: Policy,
+    pub(crate) webhooks: Outbound,
     keys_in_use: KeysInUse,
     checked: Mutex<Option<Instant>>,
 }
@@ -156,7 +186,8 @@ impl Shared {
     /// Commits a transaction that ends sessions, so that their access tokens stop working whatever happens.
     ///
     /// They are noted before: a caller who goes away at this moment drops this future, and the database may commit all
-    /// the same. A token that is refused although its session goes on is the smaller evil, and the one that was asked for.
+    /// the same. A token that is refused although its session goes on is the smaller evil, and the one that was asked
+    /// for.
     async fn commit_ending(
         &self,
         transaction: Box<dyn Transaction>,
@@ -202,6 +233,14 @@ pub struct Services {
     pub tasks: Tasks,
     /// Comments on tasks.
     pub comments: Comments,
+    /// The feed.
+    pub events: Events,
+    /// Removing accounts for good.
+    pub presence: Presence,
+    /// Webhooks.
+    pub webhooks: Webhooks,
+    /// What webhooks were and are to be told.
+    pub deliveries: Deliveries,
     /// Answers to requests that were answered before.
     pub replays: Replays,
     shared: Arc<Shared>,
@@ -210,9 +249,18 @@ pub struct Services {
 impl Services {
     /// Builds the services over what they need.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Clock, passwords: Passwords, secrets: Secrets, policy: Policy) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        passwords: Passwords,
+        secrets: Secrets,
+        policy: Policy,
+        webhooks: Outbound,
+    ) -> Self {
         let Secrets { tokens, sealer, signer } = secrets;
         let ended_sessions = EndedSessions::new(tokens.ttl());
+        let revoked_tokens = RevokedTokens::new(events::LONGEST_STREAM);
+        let followers = Followers::new(Arc::clone(&store));
         let shared = Arc::new(Shared {
             store,
             clock,
@@ -221,7 +269,10 @@ impl Services {
             sealer,
             signer,
             ended_sessions,
+            revoked_tokens,
+            followers,
             policy,
+            webhooks,
             keys_in_use: KeysInUse::default(),
             checked: Mutex::default(),
         });
@@ -237,6 +288,10 @@ impl Services {
             invitations: Invitations::new(Arc::clone(&shared)),
             tasks: Tasks::new(Arc::clone(&shared)),
             comments: Comments::new(Arc::clone(&shared)),
+            events: Events::new(Arc::clone(&shared)),
+            presence: Presence::new(Arc::clone(&shared)),
+            webhooks: Webhooks::new(Arc::clone(&shared)),
+            deliveries: Deliveries::new(Arc::clone(&shared)),
             replays: Replays::new(Arc::clone(&shared)),
             shared,
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::error::Error;
 use super::write::{Access, Write, lock_caller};
-use super::{Answer, Caller, Shared};
+use super::{Answer, Caller, Shared, presence};
 use crate::contract::error::DetailCode;
 use crate::contract::user::{ChangePassword, UpdateMe, User};
 
@@ -44,7 +44,7 @@ impl Profiles {
         if changed.timezone != user.timezone || changed.weekly_digest != user.weekly_digest {
             self.0.schedule_digest(&*unit, &changed, account.next_digest_at, changed.updated_at).await?;
         }
-        unit.commit(Answer::found(&changed), Access::Own).await
+        unit.commit(Answer::found(&changed), Access::Own, Vec::new()).await
     }
 
     /// Changes the caller's password, and ends all other sessions.
@@ -68,13 +68,14 @@ impl Profiles {
     }
 
     /// Puts the caller's account into the trash, and with it the projects that the caller owns. All sessions end.
-    pub async fn delete(&self, caller: Caller) -> Result<(), Error> {
+    pub async fn delete(&self, write: &Write) -> Result<(), Error> {
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
-        let user = lock_caller(&*transaction, caller).await?;
-        transaction.users().set_deleted(user.id, Some(now), now).await?;
+        let user = lock_caller(&*transaction, write.caller).await?;
+        let events = presence::leave(&*transaction, user.id, &write.cause(now)).await?;
         transaction.users().schedule_digest(user.id, None).await?;
-        let ended = transaction.sessions().end_all(caller.user, None, now).await?;
+        let ended = transaction.sessions().end_all(user.id, None, now).await?;
+        self.0.tell(&*transaction, &events).await?;
         self.0.commit_ending(transaction, &ended, now).await
     }
 }

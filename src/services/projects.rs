@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::error::Error;
+use super::feed::for_everybody;
 use super::inputs::{merged, words};
 use super::permissions::{Action, require, require_for_change};
 use super::write::{Access, Write, lock_caller};
 use super::{Answer, Caller, Shared};
 use crate::contract::ProjectId;
+use crate::contract::event::EventType;
 use crate::contract::list::{Page, Sort};
 use crate::contract::project::{NewProject, Project, ProjectQuery, Role, TaskCounts, UpdateProject};
 use crate::repositories::{ProjectFilter, Repositories};
@@ -59,7 +61,8 @@ impl Projects {
         let unit = self.0.open(write).await?;
         lock_caller(&*unit, write.caller).await?;
         unit.projects().add(&project).await?;
-        unit.commit(Answer::created(&project), Access::In(project.id, Action::ChangeProject)).await
+        let event = write.cause(now).made(EventType::ProjectCreated, project.id, &for_everybody(&project));
+        unit.commit(Answer::created(&project), Access::In(project.id, Action::ChangeProject), vec![event]).await
     }
 
     /// Changes a project. An archived one takes changes only together with being un-archived.
@@ -84,7 +87,8 @@ impl Projects {
         changed.version += 1;
         changed.updated_at = self.0.clock.now();
         unit.projects().update(&changed).await?;
-        unit.commit(Answer::found(&changed), Access::In(id, Action::ChangeProject)).await
+        let event = write.cause(changed.updated_at).project(EventType::ProjectUpdated, &project, &changed);
+        unit.commit(Answer::found(&changed), Access::In(id, Action::ChangeProject), vec![event]).await
     }
 
     /// Puts a project into the trash, and with it whatever is in it.
@@ -94,9 +98,11 @@ impl Projects {
         require_for_change(project.role, Action::DeleteProject, project.archived)?;
         write.require_expected(&project)?;
         let now = self.0.clock.now();
-        let deleted = Project { deleted_at: Some(now), updated_at: now, version: project.version + 1, ..project };
+        let deleted =
+            Project { deleted_at: Some(now), updated_at: now, version: project.version + 1, ..project.clone() };
         unit.projects().update(&deleted).await?;
-        unit.commit(Answer::done(), Access::In(id, Action::DeleteProject)).await
+        let event = write.cause(now).project(EventType::ProjectDeleted, &project, &deleted);
+        unit.commit(Answer::done(), Access::In(id, Action::DeleteProject), vec![event]).await
     }
 
     /// Takes a project out of the trash, with what was deleted with it. One that is not there stays as it is.
@@ -113,9 +119,10 @@ impl Projects {
             return Ok(Answer::found(&project));
         }
         let now = self.0.clock.now();
-        let restored = Project { deleted_at: None, updated_at: now, version: project.version + 1, ..project };
+        let restored = Project { deleted_at: None, updated_at: now, version: project.version + 1, ..project.clone() };
         unit.projects().update(&restored).await?;
-        unit.commit(Answer::found(&restored), Access::In(id, Action::DeleteProject)).await
+        let event = write.cause(now).project(EventType::ProjectRestored, &project, &restored);
+        unit.commit(Answer::found(&restored), Access::In(id, Action::DeleteProject), vec![event]).await
     }
 }
 

@@ -80,10 +80,12 @@ impl Recovery {
         let user = account.user.id;
         transaction.users().replace_password(user, &account.password_hash, &next, now).await?;
         // Whoever else had the account loses all of it.
-        transaction.api_tokens().revoke_all(user, now).await?;
+        let revoked = transaction.api_tokens().revoke_all(user, now).await?;
         self.note_proof(&*transaction, account.user).await?;
         let ended = transaction.sessions().end_all(user, None, now).await?;
-        self.0.commit_ending(transaction, &ended, now).await
+        self.0.commit_ending(transaction, &ended, now).await?;
+        self.0.revoked_tokens.insert(revoked, now);
+        Ok(())
     }
 
     /// Makes the token for a mail; nothing if there is nobody to send it to, or no need.

@@ -5,13 +5,16 @@ use std::collections::HashSet;
 use super::answer::Answer;
 use super::counts::{Counted, count};
 use super::error::Error;
+use super::feed::Cause;
 use super::permissions::{Action, require};
 use super::tasks::{Tasks, changed, deleted, done, live, lock_for_tasks, made, require_member};
 use super::write::{Access, Unit, Write};
 use crate::contract::error::Place;
+use crate::contract::event::EventType;
 use crate::contract::project::Project;
 use crate::contract::task::{BatchOperation, NewTask, Task, TaskBatch, TaskBatchResult, UpdateTask};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
+use crate::repositories::NewEvent;
 
 /// A batch at work.
 struct Batch<'a> {
@@ -25,7 +28,9 @@ struct Batch<'a> {
     new: Vec<Task>,
     /// By how much the counts of the project change.
     counted: Counted,
-    is_changed: bool,
+    /// What there is to tell: one for each change.
+    events: Vec<NewEvent>,
+    cause: Cause,
     /// Who is known to be a member, so that each is looked up once.
     members: HashSet<UserId>,
 }
@@ -40,15 +45,17 @@ impl Tasks {
     ) -> Result<Answer<TaskBatchResult>, Error> {
         let unit = self.shared().open(write).await?;
         let locked = lock_for_tasks(&unit, write.caller, project).await?;
+        let now = self.shared().clock.now();
         let mut run = Batch {
             unit: &unit,
             user: write.caller.user,
             project: locked.project,
-            now: self.shared().clock.now(),
+            now,
+            cause: write.cause(now),
             last_position: locked.last_position,
             new: Vec::new(),
             counted: Counted::default(),
-            is_changed: false,
+            events: Vec::new(),
             members: HashSet::new(),
         };
         let mut results = Vec::with_capacity(batch.operations.len());
@@ -64,10 +71,12 @@ impl Tasks {
         if !failures.is_empty() {
             return Err(Error::Invalid(failures));
         }
-        let is_changed = run.is_changed;
-        run.finish().await?;
+        let events = run.finish().await?;
         let answer = Answer::result(&TaskBatchResult { results });
-        if is_changed { unit.commit(answer, Access::In(project, Action::WriteTasks)).await } else { Ok(answer) }
+        if events.is_empty() {
+            return Ok(answer);
+        }
+        unit.commit(answer, Access::In(project, Action::WriteTasks), events).await
     }
 }
 
@@ -86,7 +95,7 @@ impl Batch<'_> {
         self.last_position = task.position.to_string();
         self.counted.total += 1;
         self.counted.done += done(&task);
-        self.is_changed = true;
+        self.events.push(self.cause.made(EventType::TaskCreated, self.project.id, &task));
         self.new.push(task.clone());
         Ok(task)
     }
@@ -99,16 +108,17 @@ impl Batch<'_> {
         }
         self.unit.tasks().update(&changed).await?;
         self.counted.done += done(&changed) - done(&task);
-        self.is_changed = true;
+        self.events.push(self.cause.task(EventType::TaskUpdated, &task, &changed));
         Ok(changed)
     }
 
     async fn delete(&mut self, id: TaskId) -> Result<(), Error> {
-        let deleted = deleted(self.find(id).await?, self.now);
+        let task = self.find(id).await?;
+        let deleted = deleted(task.clone(), self.now);
         self.unit.tasks().update(&deleted).await?;
         self.counted.total -= 1;
         self.counted.done -= done(&deleted);
-        self.is_changed = true;
+        self.events.push(self.cause.task(EventType::TaskDeleted, &task, &deleted));
         Ok(())
     }
 
@@ -130,12 +140,12 @@ impl Batch<'_> {
         Ok(())
     }
 
-    async fn finish(self) -> Result<(), Error> {
+    async fn finish(self) -> Result<Vec<NewEvent>, Error> {
         self.unit.tasks().add(&self.new).await?;
-        if self.is_changed {
+        if !self.events.is_empty() {
             let last = self.new.last().map(|task| &*task.position);
             count(self.unit, self.project.id, self.counted, last, Some(&self.project), self.now).await?;
         }
-        Ok(())
+        Ok(self.events)
     }
 }

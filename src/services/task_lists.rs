@@ -3,6 +3,7 @@
 use super::Caller;
 use super::cursor::ListOfTasks;
 use super::error::Error;
+use super::feed_cursor::FeedOf;
 use super::inputs::words;
 use super::permissions::{Action, require};
 use super::tasks::Tasks;
@@ -53,11 +54,11 @@ impl Tasks {
             conditions: &query.conditions,
             sort: Sort::new(query.sort, query.dir),
         };
-        let walk = self.walk(&list, &query.paging)?;
+        let (walk, began_at) = self.walk(&list, &query.paging).await?;
         let filter = self.filter(caller, query.conditions.clone());
         let tasks = self.shared().store.read().tasks().walk_project(project, caller.user, &filter, &walk).await?;
         let stretch = seen(tasks, || Error::NotFound("project"))?;
-        Ok(self.slice(&list, &query.paging, stretch))
+        Ok(self.slice(&list, &query.paging, stretch, began_at))
     }
 
     /// A stretch of the tasks of all projects of which the caller is a member.
@@ -69,7 +70,7 @@ impl Tasks {
             conditions: &query.conditions,
             sort: Sort::new(query.sort, query.dir),
         };
-        let walk = self.walk(&list, &query.paging)?;
+        let (walk, began_at) = self.walk(&list, &query.paging).await?;
         let filter = self.filter(caller, query.conditions.clone());
         let tasks = self.shared().store.read();
         let stretch = match query.project_id {
@@ -79,17 +80,26 @@ impl Tasks {
             }
             None => shared_with_reader(tasks.tasks().walk_visible(caller.user, &filter, &walk).await?)?,
         };
-        Ok(self.slice(&list, &query.paging, stretch))
+        Ok(self.slice(&list, &query.paging, stretch, began_at))
     }
 
-    fn walk(&self, list: &ListOfTasks<'_>, paging: &CursorPaging) -> Result<Walk, Error> {
-        let after = paging.cursor.as_ref().map(|cursor| list.read(&self.shared().signer, cursor)).transpose()?;
-        Ok(Walk { sort: list.sort, after, limit: paging.limit })
+    /// Which stretch, and where the feed stood before the first one was read.
+    async fn walk(&self, list: &ListOfTasks<'_>, paging: &CursorPaging) -> Result<(Walk, i64), Error> {
+        let (after, began_at) = match &paging.cursor {
+            Some(cursor) => {
+                let (after, began_at) = list.read(&self.shared().signer, cursor)?;
+                (Some(after), began_at)
+            }
+            None => (None, self.shared().store.read().events().bounds().await?.end),
+        };
+        Ok((Walk { sort: list.sort, after, limit: paging.limit }, began_at))
     }
 
-    fn slice(&self, list: &ListOfTasks<'_>, paging: &CursorPaging, stretch: Stretch) -> TaskSlice {
-        let next_cursor = stretch.next.map(|key| list.cursor(&self.shared().signer, &key));
-        let meta = CursorMeta { limit: paging.limit, has_more: next_cursor.is_some(), next_cursor };
+    fn slice(&self, list: &ListOfTasks<'_>, paging: &CursorPaging, stretch: Stretch, began_at: i64) -> TaskSlice {
+        let signer = &self.shared().signer;
+        let next_cursor = stretch.next.map(|key| list.cursor(signer, &key, began_at));
+        let sync_cursor = FeedOf::forwards(list.reader).cursor(signer, began_at);
+        let meta = CursorMeta { limit: paging.limit, has_more: next_cursor.is_some(), next_cursor, sync_cursor };
         TaskSlice { data: stretch.items, meta }
     }
 

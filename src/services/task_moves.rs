@@ -5,16 +5,18 @@ use std::collections::{BTreeSet, HashSet};
 use super::answer::Answer;
 use super::counts::{Counted, count};
 use super::error::Error;
+use super::feed::Cause;
 use super::order_key::{self, MAX_LENGTH};
 use super::permissions::{Action, require, require_for_change};
 use super::tasks::{ATTEMPTS, Tasks, access, assignee_within, done, live};
 use super::write::{Unit, Write};
 use crate::contract::error::Place;
+use crate::contract::event::EventType;
 use crate::contract::list::Direction;
 use crate::contract::task::{MoveTask, Task};
 use crate::contract::text::OrderKey;
 use crate::contract::{ProjectId, TaskId, Timestamp};
-use crate::repositories::{LockedProject, StoreError, TaskInProject};
+use crate::repositories::{LockedProject, NewEvent, StoreError, TaskInProject};
 
 /// As many tasks on either side are spread anew where keys have become long; more if that does not suffice.
 const SPREAD: u64 = 16;
@@ -60,20 +62,26 @@ impl Tasks {
             (lower, upper) => order_key::between(lower, upper),
         };
         let mut greatest = position.clone();
+        let cause = write.cause(self.shared().clock.now());
+        let mut events = Vec::new();
         if position.len() > MAX_LENGTH || !gap.has(&position) {
-            (position, greatest) = spread(&unit, &task, target.project.id, &gap).await?;
+            (position, greatest) = spread(&unit, &task, target.project.id, &gap, &cause, &mut events).await?;
         }
         let moved = Task {
             project_id: target.project.id,
             position: OrderKey::trusted(position),
             assignee_id: assignee_within(&*unit, task.assignee_id, target.project.id).await?,
-            updated_at: self.shared().clock.now(),
+            updated_at: cause.at,
             version: task.version + 1,
             ..task.clone()
         };
         unit.tasks().update(&moved).await?;
         count_both(&unit, &task, &target, &greatest, moved.updated_at).await?;
-        unit.commit(Answer::found(&moved), access(&moved)).await
+        // In the project that it leaves, and in the one that it comes to.
+        for project in BTreeSet::from([task.project_id, moved.project_id]) {
+            events.push(cause.changed(EventType::TaskMoved, project, &task, &moved));
+        }
+        unit.commit(Answer::found(&moved), access(&moved), events).await
     }
 
     /// Opens the transaction of a move and locks the project of the task and the one it goes to.
@@ -167,12 +175,19 @@ async fn neighbour(
     Ok((id, found.task.position))
 }
 
-/// Makes place where the keys have become long: spreads those of the tasks nearby, and gives the key of the task that is
-/// moved and the greatest that was given out.
+/// Makes place where the keys have become long: spreads those of the tasks nearby, and gives the key of the task that
+/// is moved and the greatest that was given out.
 ///
 /// The tasks nearby keep their versions. Nobody has changed anything about them, they only write their order anew, and
-/// whoever edits one of them must not be refused for it.
-async fn spread(unit: &Unit<'_>, task: &Task, project: ProjectId, gap: &Gap) -> Result<(String, String), Error> {
+/// whoever edits one of them must not be refused for it. Whoever shows them in order is told all the same.
+async fn spread(
+    unit: &Unit<'_>,
+    task: &Task,
+    project: ProjectId,
+    gap: &Gap,
+    cause: &Cause,
+    events: &mut Vec<NewEvent>,
+) -> Result<(String, String), Error> {
     let mut size = SPREAD;
     loop {
         let (below, lower) = side(unit, task, project, gap.lower.as_ref(), Direction::Desc, size).await?;
@@ -188,8 +203,11 @@ async fn spread(unit: &Unit<'_>, task: &Task, project: ProjectId, gap: &Gap) -> 
         }
         let greatest = keys.last().cloned().unwrap_or_default();
         let own = keys.remove(below.len());
-        for ((id, _), key) in below.iter().rev().chain(&above).zip(&keys) {
-            unit.tasks().reposition(*id, key).await?;
+        for ((id, position), key) in below.iter().rev().chain(&above).zip(&keys) {
+            if let Some(after) = unit.tasks().reposition(*id, key).await? {
+                let before = Task { position: position.clone(), ..after.clone() };
+                events.push(cause.task(EventType::TaskUpdated, &before, &after));
+            }
         }
         return Ok((own, greatest));
     }

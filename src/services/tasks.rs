@@ -10,6 +10,7 @@ use super::permissions::{Action, require, require_for_change};
 use super::write::{Access, Unit, Write};
 use super::{Answer, Caller, Shared};
 use crate::contract::error::Place;
+use crate::contract::event::EventType;
 use crate::contract::task::{NewTask, Task, TaskStatus, UpdateTask};
 use crate::contract::text::OrderKey;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
@@ -47,7 +48,8 @@ impl Tasks {
         unit.tasks().add(std::slice::from_ref(&task)).await?;
         let counted = Counted { total: 1, done: done(&task) };
         count(&unit, project_id, counted, Some(&task.position), Some(&locked.project), task.created_at).await?;
-        unit.commit(Answer::created(&task), access(&task)).await
+        let event = write.cause(task.created_at).made(EventType::TaskCreated, project_id, &task);
+        unit.commit(Answer::created(&task), access(&task), vec![event]).await
     }
 
     /// Changes a task: what the patch does not name stays.
@@ -70,7 +72,8 @@ impl Tasks {
         if counted.done != 0 {
             count(&unit, task.project_id, counted, None, None, changed.updated_at).await?;
         }
-        unit.commit(Answer::found(&changed), access(&changed)).await
+        let event = write.cause(changed.updated_at).task(EventType::TaskUpdated, &task, &changed);
+        unit.commit(Answer::found(&changed), access(&changed), vec![event]).await
     }
 
     /// Puts a task into the trash.
@@ -79,11 +82,12 @@ impl Tasks {
         let found = live(found)?;
         require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
         write.require_expected(&found.task)?;
-        let deleted = deleted(found.task, self.0.clock.now());
+        let deleted = deleted(found.task.clone(), self.0.clock.now());
         unit.tasks().update(&deleted).await?;
         let counted = Counted { total: -1, done: -done(&deleted) };
         count(&unit, deleted.project_id, counted, None, None, deleted.updated_at).await?;
-        unit.commit(Answer::done(), access(&deleted)).await
+        let event = write.cause(deleted.updated_at).task(EventType::TaskDeleted, &found.task, &deleted);
+        unit.commit(Answer::done(), access(&deleted), vec![event]).await
     }
 
     /// Takes a task out of the trash. One that is not there stays as it is.
@@ -105,12 +109,13 @@ impl Tasks {
             assignee_id: assignee,
             updated_at: self.0.clock.now(),
             version: task.version + 1,
-            ..task
+            ..task.clone()
         };
         unit.tasks().update(&restored).await?;
         let counted = Counted { total: 1, done: done(&restored) };
         count(&unit, restored.project_id, counted, None, None, restored.updated_at).await?;
-        unit.commit(Answer::found(&restored), access(&restored)).await
+        let event = write.cause(restored.updated_at).task(EventType::TaskRestored, &task, &restored);
+        unit.commit(Answer::found(&restored), access(&restored), vec![event]).await
     }
 }
 

@@ -17,7 +17,7 @@ use super::{Caller, Shared};
 use crate::contract::resource::{Current, Resource};
 use crate::contract::user::User;
 use crate::contract::{ProjectId, TaskId};
-use crate::repositories::{AnswerAccess, Claim, KeyedRequest, StoredAnswer, Transaction};
+use crate::repositories::{AnswerAccess, Claim, KeyedRequest, NewEvent, StoredAnswer, Transaction};
 
 /// How long a key is remembered.
 pub(super) const KEPT: Duration = Duration::from_hours(24);
@@ -31,6 +31,8 @@ pub struct Write {
     pub keyed: Option<KeyedRequest>,
     /// The version that the caller has seen, if nobody else's change may be lost.
     pub expected: Option<NamedTags>,
+    /// By which the request is known in logs and events.
+    pub request_id: Option<String>,
 }
 
 impl Write {
@@ -80,8 +82,17 @@ impl Deref for Unit<'_> {
 }
 
 impl Unit<'_> {
-    /// Makes the changes durable together with the answer to who asked for them.
-    pub(super) async fn commit<T>(self, answer: Answer<T>, access: Access) -> Result<Answer<T>, Error> {
+    /// Makes the changes durable together with the answer to who asked for them, and with what there is to tell of
+    /// them.
+    ///
+    /// Whatever changes something that members of a project can see has an event; only what is nobody else's business
+    /// has none.
+    pub(super) async fn commit<T>(
+        self,
+        answer: Answer<T>,
+        access: Access,
+        events: Vec<NewEvent>,
+    ) -> Result<Answer<T>, Error> {
         if let Some(keyed) = &self.write.keyed {
             let user = self.write.caller.user;
             let body =
@@ -95,6 +106,7 @@ impl Unit<'_> {
             };
             self.transaction.idempotency().settle(user, &keyed.key, &stored).await?;
         }
+        self.shared.tell(&*self.transaction, &events).await?;
         self.transaction.commit().await?;
         Ok(answer)
     }
@@ -102,8 +114,8 @@ impl Unit<'_> {
 
 /// Sees to it that the account of the caller is not deleted while this transaction does what would outlast it.
 ///
-/// The account is locked before any project, as by who deletes it: either the change is there when the account goes, and
-/// goes with it, or it does not happen.
+/// The account is locked before any project, as by who deletes it: either the change is there when the account goes,
+/// and goes with it, or it does not happen.
 pub(super) async fn lock_caller(transaction: &dyn Transaction, caller: Caller) -> Result<User, Error> {
     let account = transaction.users().lock(caller.user).await?;
     Ok(account.filter(|account| account.deleted_at.is_none()).ok_or(Error::TokenRevoked)?.user)

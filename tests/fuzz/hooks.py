@@ -4,6 +4,7 @@
 nearly all requests go).
 """
 
+import datetime
 import json
 import os
 import string
@@ -86,7 +87,21 @@ def new_account() -> str:
     return register()[1]
 
 
+# How long a stream of events lasts here: it ends with its token.
+STREAM = datetime.timedelta(milliseconds=700)
+
+STREAMS_TOKEN = register()[1]
+
+
+def new_short_token() -> str:
+    """Makes a token that ends before anybody waits for long."""
+    end = datetime.datetime.now(datetime.UTC) + STREAM
+    token = {"name": "A moment", "scopes": ["read"], "expires_at": end.isoformat(timespec="milliseconds")}
+    return call("POST", "/v1/me/api-tokens", token, STREAMS_TOKEN)["token"]
+
+
 CALLERS = {
+    "streamEvents": new_short_token,
     # The listed sessions are the ones to revoke: both see the same account.
     "listSessions": new_session,
     "revokeSession": new_session,
@@ -95,6 +110,7 @@ CALLERS = {
     "deleteMe": new_account,
     # An account may have only so many.
     "createApiToken": new_account,
+    "createWebhook": new_account,
 }
 
 
@@ -132,6 +148,20 @@ def new_comment() -> str:
     return call("POST", f"/v1/tasks/{new_task()}/comments", {"body": "Fuzz"}, TOKEN)["id"]
 
 
+def new_webhook() -> str:
+    """Makes a webhook of an account that has nothing happen, so that nothing is sent but tests, and those to nowhere."""
+    webhook = {"url": "https://hook.invalid/", "events": ["webhook.test"], "enabled": False}
+    return call("POST", "/v1/webhooks", webhook, TOKEN)["id"]
+
+
+WEBHOOK = new_webhook()
+
+
+def new_delivery() -> dict[str, str]:
+    """Makes a delivery; gives what names it in a path."""
+    return {"webhook_id": WEBHOOK, "delivery_id": call("POST", f"/v1/webhooks/{WEBHOOK}/test", token=TOKEN)["id"]}
+
+
 def invite(project: str, email: str, token: str = TOKEN) -> str:
     body = {"email": email, "role": "editor"}
     return call("POST", f"/v1/projects/{project}/invitations", body, token)["id"]
@@ -166,6 +196,9 @@ EXISTING = {
         new_invitation() if operation == "revokeInvitation" else new_invitation_to_the_account()
     ),
     "comment_id": lambda _: {"comment_id": new_comment()},
+    "delivery_id": lambda _: new_delivery(),
+    # An account may have only so many: all but the operations that end one share it.
+    "webhook_id": lambda operation: {"webhook_id": new_webhook() if operation == "deleteWebhook" else WEBHOOK},
     "task_id": lambda _: {"task_id": new_task()},
     "project_id": lambda _: {"project_id": new_project()},
 }

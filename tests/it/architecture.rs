@@ -4,23 +4,52 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A part of the program, and the parts that it must not know.
-const RULES: [(&str, &[&str]); 9] = [
+const RULES: [(&str, &[&str]); 10] = [
     (
         "src/contract",
-        &["api", "app", "cli", "config", "database", "jobs", "mail", "repositories", "security", "server", "services"],
+        &[
+            "api",
+            "app",
+            "cli",
+            "config",
+            "database",
+            "jobs",
+            "mail",
+            "repositories",
+            "security",
+            "server",
+            "services",
+            "webhooks",
+        ],
     ),
     (
         "src/repositories",
-        &["api", "app", "cli", "config", "database", "jobs", "mail", "security", "server", "services"],
+        &["api", "app", "cli", "config", "database", "jobs", "mail", "security", "server", "services", "webhooks"],
     ),
-    ("src/database", &["api", "app", "cli", "config", "jobs", "mail", "security", "server", "services"]),
+    ("src/database", &["api", "app", "cli", "config", "jobs", "mail", "security", "server", "services", "webhooks"]),
     (
         "src/security",
-        &["api", "app", "cli", "config", "database", "jobs", "mail", "repositories", "server", "services"],
+        &["api", "app", "cli", "config", "database", "jobs", "mail", "repositories", "server", "services", "webhooks"],
     ),
     (
         "src/mail",
-        &["api", "app", "cli", "config", "database", "jobs", "repositories", "security", "server", "services"],
+        &[
+            "api",
+            "app",
+            "cli",
+            "config",
+            "database",
+            "jobs",
+            "repositories",
+            "security",
+            "server",
+            "services",
+            "webhooks",
+        ],
+    ),
+    (
+        "src/webhooks",
+        &["api", "app", "cli", "config", "database", "jobs", "mail", "repositories", "security", "server", "services"],
     ),
     ("src/services", &["api", "app", "cli", "config", "database", "jobs", "mail", "server"]),
     ("src/jobs", &["api", "app", "cli", "config", "database", "security", "server"]),
@@ -39,22 +68,28 @@ const RULES: [(&str, &[&str]); 9] = [
             "repositories",
             "security",
             "services",
+            "webhooks",
         ],
     ),
 ];
 
 /// A crate, and the only parts that may name it.
-const HOMES: [(&str, &[&str]); 10] = [
+const HOMES: [(&str, &[&str]); 15] = [
     ("sea_orm", &["src/database"]),
     ("sqlx", &["src/database"]),
     ("migration", &["src/database"]),
     ("poem", &["src/api", "src/server", "src/app.rs"]),
-    ("hyper", &["src/server", "src/api/pages.rs"]),
+    ("hyper", &["src/server", "src/api/pages.rs", "src/webhooks/failures.rs"]),
     ("jsonwebtoken", &["src/security"]),
     ("bcrypt", &["src/security"]),
     ("lettre", &["src/mail"]),
     ("askama", &["src/mail", "src/jobs/assignment.rs"]),
     ("tokio_cron_scheduler", &["src/jobs"]),
+    ("httpdate", &["src/webhooks"]),
+    ("ipnet", &["src/webhooks"]),
+    ("reqwest", &["src/webhooks"]),
+    ("rustls", &["src/webhooks"]),
+    ("url", &["src/webhooks"]),
 ];
 
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {

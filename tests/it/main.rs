@@ -10,3 +10,4 @@ mod process;
 mod repositories;
 mod server;
 mod support;
+mod webhooks;

@@ -17,7 +17,7 @@ use super::docs::Docs;
 use super::gate::{self, Gate};
 use super::mail_pages::MailPages;
 use super::pages;
-use super::payload::set;
+use super::payload::{RequestId, set};
 use super::validation::{Contract, Route};
 pub(super) use compression::Wanted;
 pub use cors::CorsPolicy;
@@ -64,9 +64,10 @@ impl Front {
 impl Endpoint for Front {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> poem::Result<Response> {
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let started = Instant::now();
         let request_id = request_id::of(&request);
+        request.extensions_mut().insert(RequestId(request_id.clone()));
         let client = gate::client_address(&request, self.trusted_proxy_hops);
         let entry = access_log::Entry::new(&request, client);
         let origin = self.cors.allowed(&request);

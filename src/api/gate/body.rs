@@ -8,12 +8,11 @@ use poem::http::header;
 use serde_json::Value;
 
 use crate::api::errors::ApiError;
-use crate::api::payload::JSON;
 use crate::api::validation::{self, Operation};
 use crate::contract::error::ErrorCode;
 
 /// Refuses a request whose `Accept` rules out the one media type of responses (RFC 9110, section 12.5.1).
-pub(super) fn require_acceptable(request: &Request) -> Result<(), ApiError> {
+pub(super) fn require_acceptable(request: &Request, media_type: &str) -> Result<(), ApiError> {
     let mut headers = request.headers().get_all(header::ACCEPT).iter().peekable();
     if headers.peek().is_none() {
         return Ok(());
@@ -23,9 +22,9 @@ pub(super) fn require_acceptable(request: &Request) -> Result<(), ApiError> {
     for range in headers.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
         let mut parts = range.split(';').map(str::trim);
         let precision = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
-            JSON => 3,
-            "application/*" => 2,
+            range if range == media_type => 3,
             "*/*" | "" => 1,
+            range if range.strip_suffix('*').is_some_and(|kind| media_type.starts_with(kind)) => 2,
             _ => continue,
         };
         let zero = |part: &str| {
@@ -38,10 +37,11 @@ pub(super) fn require_acceptable(request: &Request) -> Result<(), ApiError> {
             best = Some((precision, wanted));
         }
     }
-    match best {
-        Some((_, true)) => Ok(()),
-        _ => Err(ApiError::new(ErrorCode::NotAcceptable)),
+    if best.is_some_and(|(_, wanted)| wanted) {
+        return Ok(());
     }
+    let message = format!("The response is {media_type}, which the Accept header does not allow.");
+    Err(ApiError::new(ErrorCode::NotAcceptable).because(message))
 }
 
 /// Reads and parses the body; `None` when there is none.
@@ -119,6 +119,7 @@ fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::payload::JSON;
 
     #[test]
     fn the_most_precise_range_of_accept_decides() {
@@ -136,9 +137,9 @@ mod tests {
             ("*/*;q=0, application/json", true),
         ] {
             let request = Request::builder().header(header::ACCEPT, accept).finish();
-            assert_eq!(require_acceptable(&request).is_ok(), acceptable, "{accept}");
+            assert_eq!(require_acceptable(&request, JSON).is_ok(), acceptable, "{accept}");
         }
-        assert!(require_acceptable(&Request::default()).is_ok());
+        assert!(require_acceptable(&Request::default(), JSON).is_ok());
     }
 
     #[test]

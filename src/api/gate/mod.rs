@@ -73,7 +73,8 @@ impl Gate {
             Route::Found(operation) => {
                 let mut verdict = None;
                 let path = operation.deprecated.then(|| request.uri().path().to_owned());
-                // Boxed, because it holds all that a handler may need, and would be copied with each of the futures around it.
+                // Boxed, because it holds all that a handler may need, and would be copied with each of the futures
+                // around it.
                 let answer = Box::pin(self.pass(request, operation, client, &mut verdict));
                 let result = guard::guarded(self.timeout, answer).await;
                 let mut response = result.unwrap_or_else(|error| errors::respond(error, request_id));
@@ -83,7 +84,8 @@ impl Gate {
                 if let Some(path) = path.filter(|_| response.status().is_success()) {
                     deprecation::tell(&mut response, &path);
                 }
-                if operation.path.starts_with("/v1/auth/") || operation.id == "createApiToken" {
+                let has_secret = ["createApiToken", "createWebhook", "rotateWebhookSecret"].contains(&&*operation.id);
+                if has_secret || operation.path.starts_with("/v1/auth/") {
                     // Tokens must not lie in a cache (RFC 6749, section 5.1).
                     set(&mut response, header::CACHE_CONTROL, "no-store");
                 }
@@ -147,8 +149,8 @@ impl Gate {
         bucket: Bucket,
         verdict: &mut Option<Verdict>,
     ) -> poem::Result<Response> {
-        if operation.answers_json {
-            body::require_acceptable(&request)?;
+        if let Some(media_type) = &operation.answers {
+            body::require_acceptable(&request, media_type)?;
         }
         let body = if operation.takes_body {
             body::read(&mut request, operation, self.body_limit, self.timeout).await?

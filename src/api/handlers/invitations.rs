@@ -3,7 +3,7 @@
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 
-use super::payload::{Accepting, Declining, Done, Failure, Found, ListingMine, Query, SignedIn};
+use super::payload::{Accepting, Declining, Done, Failure, Found, ListingMine, Performed, Query, SignedIn, Unkeyed};
 use super::{Rules, Tag};
 use crate::contract::InvitationId;
 use crate::contract::invitation::InvitationQuery;
@@ -16,8 +16,8 @@ pub(in crate::api) struct InvitationsApi;
 impl InvitationsApi {
     /// List my invitations
     ///
-    /// Lists the invitations to the address of the caller, and what became of them. Where addresses must be proved, that
-    /// must have happened (403 `EMAIL_NOT_VERIFIED` otherwise).
+    /// Lists the invitations to the address of the caller, and what became of them. Where addresses must be proved,
+    /// that must have happened (403 `EMAIL_NOT_VERIFIED` otherwise).
     #[oai(path = "/", method = "get", operation_id = "listMyInvitations")]
     async fn list(
         &self,
@@ -32,16 +32,16 @@ impl InvitationsApi {
     /// Accept an invitation
     ///
     /// Makes the caller a member of the project, with the role of the invitation. Only who has the address that was
-    /// invited may, and where addresses must be proved that must have happened. It takes an invitation that is pending, and
-    /// a project that is not archived.
+    /// invited may, and where addresses must be proved that must have happened. It takes an invitation that is pending,
+    /// and a project that is not archived.
     #[oai(path = "/:invitation_id/accept", method = "post", operation_id = "acceptInvitation")]
     async fn accept(
         &self,
-        caller: SignedIn,
+        write: Unkeyed,
         rules: Rules<'_>,
         invitation_id: Path<InvitationId>,
-    ) -> Result<Found<Member>, Failure<Accepting>> {
-        Ok(Found(rules.invitations.accept(caller.0, invitation_id.0).await?))
+    ) -> Result<Performed<Member>, Failure<Accepting>> {
+        Ok(Performed(rules.invitations.accept(&write.0, invitation_id.0).await?))
     }
 
     /// Decline an invitation
@@ -51,11 +51,11 @@ impl InvitationsApi {
     #[oai(path = "/:invitation_id/decline", method = "post", operation_id = "declineInvitation")]
     async fn decline(
         &self,
-        caller: SignedIn,
+        write: Unkeyed,
         rules: Rules<'_>,
         invitation_id: Path<InvitationId>,
     ) -> Result<Done, Failure<Declining>> {
-        rules.invitations.decline(caller.0, invitation_id.0).await?;
+        rules.invitations.decline(&write.0, invitation_id.0).await?;
         Ok(Done)
     }
 }

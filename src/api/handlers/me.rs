@@ -5,7 +5,7 @@ use poem_openapi::param::Path;
 
 use super::payload::{
     Body, Done, Failure, Found, Fresh, IfMatch, IfNoneMatch, Issued, Issuing, Keyed, Matching, Patch, Query, Reaching,
-    SignedIn, Tagged, Usual,
+    SignedIn, Tagged, Unkeyed, Usual,
 };
 use super::{Rules, Tag};
 use crate::contract::api_token::{ApiTokenQuery, CreatedApiToken, NewApiToken};
@@ -40,23 +40,24 @@ impl MeApi {
     #[oai(path = "/", method = "patch", operation_id = "updateMe")]
     async fn update(
         &self,
-        caller: SignedIn,
+        write: Unkeyed,
         rules: Rules<'_>,
         #[oai(name = "If-Match")] expected: IfMatch,
         body: Patch<UpdateMe>,
     ) -> Result<Tagged<User>, Failure<Matching<Usual, StaleUser>>> {
-        let write = Write { caller: caller.0, keyed: None, expected: expected.0 };
+        let write = Write { expected: expected.0, ..write.0 };
         Ok(Tagged(rules.profiles.update(&write, body.0).await?))
     }
 
     /// Delete my account
     ///
     /// Puts the account of the caller into the trash, and the projects that the caller owns. All sessions end, and API
-    /// tokens stop working. Logging in within 30 days brings everything back, unless the operator keeps the trash shorter
-    /// or longer; after that nothing of it is left. What the caller made in projects of others stays there, made by nobody.
+    /// tokens stop working. Logging in within 30 days brings everything back, unless the operator keeps the trash
+    /// shorter or longer; after that nothing of it is left. What the caller made in projects of others stays there,
+    /// made by nobody.
     #[oai(path = "/", method = "delete", operation_id = "deleteMe")]
-    async fn delete(&self, caller: SignedIn, rules: Rules<'_>) -> Result<Done, Failure<Usual>> {
-        rules.profiles.delete(caller.0).await?;
+    async fn delete(&self, write: Unkeyed, rules: Rules<'_>) -> Result<Done, Failure<Usual>> {
+        rules.profiles.delete(&write.0).await?;
         Ok(Done)
     }
 
@@ -120,7 +121,8 @@ impl MeApi {
     /// Create an API token
     ///
     /// Makes a token with which a program can call on behalf of the caller. The `token` itself is in this answer and in
-    /// no other. A user may have 50 that are good. A token cannot make one that may do more than itself or lasts longer.
+    /// no other. A user may have 50 that are good. A token cannot make one that may do more than itself or lasts
+    /// longer.
     #[oai(path = "/api-tokens", method = "post", operation_id = "createApiToken")]
     async fn create_api_token(
         &self,

@@ -5,7 +5,7 @@ use poem_openapi::param::Path;
 
 use super::payload::{
     Body, Done, Failure, Found, HandingOver, Inviting, Issued, Keyed, Patch, Performed, Query, Reaching, Revoking,
-    SignedIn,
+    SignedIn, Unkeyed,
 };
 use super::{Rules, Tag};
 use crate::contract::invitation::{Invitation, InvitationQuery, NewInvitation};
@@ -35,9 +35,9 @@ impl MembersApi {
 
     /// Change the role of a member
     ///
-    /// Gives a member another role; only the owner may. `owner` hands the project over: that member owns it from then on,
-    /// and who owned it becomes an editor, both at once. A project must have an owner, so the owner's own role is only
-    /// changed in this way (409 `OWNER_REQUIRED` otherwise).
+    /// Gives a member another role; only the owner may. `owner` hands the project over: that member owns it from then
+    /// on, and who owned it becomes an editor, both at once. A project must have an owner, so the owner's own role is
+    /// only changed in this way (409 `OWNER_REQUIRED` otherwise).
     #[oai(path = "/:project_id/members/:user_id", method = "patch", operation_id = "updateMember")]
     async fn update(
         &self,
@@ -53,9 +53,9 @@ impl MembersApi {
     /// Remove a member, or leave
     ///
     /// Takes a member out of a project at once; tasks there that were assigned to the member have no assignee then. The
-    /// owner may remove everybody else, unless the project is archived, and also a member whose account is in the trash.
-    /// All others may remove themselves, which is to leave, archived or not. The owner cannot leave without handing the
-    /// project over first (409 `OWNER_REQUIRED`).
+    /// owner may remove everybody else, unless the project is archived, and also a member whose account is in the
+    /// trash. All others may remove themselves, which is to leave, archived or not. The owner cannot leave without
+    /// handing the project over first (409 `OWNER_REQUIRED`).
     #[oai(path = "/:project_id/members/:user_id", method = "delete", operation_id = "removeMember")]
     async fn remove(
         &self,
@@ -85,9 +85,9 @@ impl MembersApi {
 
     /// Invite somebody
     ///
-    /// Invites an address into a project, be there an account with it or not, and mails the invitation to it. It is good
-    /// for 7 days, and answered by the user who has that address. Only the owner may. A project may have 500 members and
-    /// pending invitations together.
+    /// Invites an address into a project, be there an account with it or not, and mails the invitation to it. It is
+    /// good for 7 days, and answered by the user who has that address. Only the owner may. A project may have 500
+    /// members and pending invitations together.
     #[oai(path = "/:project_id/invitations", method = "post", operation_id = "createInvitation")]
     async fn invite(
         &self,
@@ -106,12 +106,12 @@ impl MembersApi {
     #[oai(path = "/:project_id/invitations/:invitation_id", method = "delete", operation_id = "revokeInvitation")]
     async fn revoke(
         &self,
-        caller: SignedIn,
+        write: Unkeyed,
         rules: Rules<'_>,
         project_id: Path<ProjectId>,
         invitation_id: Path<InvitationId>,
     ) -> Result<Done, Failure<Revoking>> {
-        rules.invitations.revoke(caller.0, project_id.0, invitation_id.0).await?;
+        rules.invitations.revoke(&write.0, project_id.0, invitation_id.0).await?;
         Ok(Done)
     }
 }

@@ -5,6 +5,7 @@
 
 mod auth;
 mod comments;
+mod events;
 mod health;
 mod invitations;
 mod me;
@@ -12,6 +13,7 @@ mod members;
 mod projects;
 mod tasks;
 mod tasks_v2;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -35,6 +37,8 @@ pub(super) const fn all() -> impl OpenApi + 'static {
         tasks::TasksApi,
         tasks_v2::TasksV2Api,
         comments::CommentsApi,
+        events::EventsApi,
+        webhooks::WebhooksApi,
         health::HealthApi,
     )
 }
@@ -54,6 +58,10 @@ enum Tag {
     Tasks,
     /// What people say about tasks.
     Comments,
+    /// What happens: one feed to read back, to stay in step, and to follow.
+    Events,
+    /// Addresses of yours that are told of what happens, and the log of what they were sent.
+    Webhooks,
     /// Whether the service is up, for load balancers and containers.
     Health,
 }

@@ -5,7 +5,7 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaParamIn, MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use super::request::{ACCESS_TOKEN, caller, register_tokens};
+use super::request::{ACCESS_TOKEN, caller, register_tokens, request_id, signed_in};
 use super::response::ETAG_EXAMPLE;
 use crate::services::{KeyedRequest, NamedTags, Write};
 
@@ -50,8 +50,17 @@ impl<'a> ApiExtractor<'a> for Keyed {
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         let keyed = request.extensions().get::<KeyedRequest>().cloned();
-        Ok(Self(Write { caller: caller(request)?, keyed, expected: None }))
+        Ok(Self(Write { keyed, ..write(request)? }))
     }
+}
+
+signed_in! {
+    /// The signed-in user who wants to change something that needs no key to be repeated.
+    Unkeyed(Write): write;
+}
+
+fn write(request: &Request) -> poem::Result<Write> {
+    Ok(Write { caller: caller(request)?, keyed: None, expected: None, request_id: request_id(request) })
 }
 
 macro_rules! named_tags {

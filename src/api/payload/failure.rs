@@ -64,6 +64,10 @@ failures! {
     Proving: [InvalidToken];
     /// Of making one of the things of which a user may have only so many.
     Issuing: [LimitReached];
+    /// Of making a webhook.
+    Pointing: [Forbidden, LimitReached, WebhookUrlForbidden];
+    /// Of changing a webhook.
+    Redirecting: [Forbidden, NotFound, WebhookUrlForbidden];
     /// Of refreshing a session.
     Refreshing: [InvalidRefreshToken, RefreshTokenReused];
     /// Of a list that is filtered by what may belong to others.

@@ -7,20 +7,27 @@ mod conditions;
 mod failure;
 mod request;
 mod response;
+mod stream;
 
-pub(super) use conditions::{IfMatch, IfNoneMatch, Keyed};
+pub(super) use conditions::{IfMatch, IfNoneMatch, Keyed, Unkeyed};
 pub(super) use failure::{
     Accepting, Changing, Declining, Failure, Filtering, HandingOver, Inviting, Issuing, ListingMine, LoggingIn,
-    Matching, NotReady, Proving, Reaching, Refreshing, Registering, Revoking, Usual, Walking, WalkingAll,
+    Matching, NotReady, Pointing, Proving, Reaching, Redirecting, Refreshing, Registering, Revoking, Usual, Walking,
+    WalkingAll,
 };
 pub(super) use request::{
-    ACCESS_TOKEN, API_TOKEN, Body, CheckedRequest, From, Patch, Query, SignedIn, is_for_sessions,
+    ACCESS_TOKEN, API_TOKEN, Body, CheckedRequest, From, Patch, Query, RequestId, SignedIn, is_for_sessions,
 };
-pub(super) use response::{Accepted, Created, Done, Found, Fresh, Issued, Made, Performed, Tagged, respond, set};
+pub(super) use response::{
+    Accepted, Created, Done, Found, Fresh, Issued, Made, MadeOnce, Performed, Promised, ShownOnce, Tagged, respond, set,
+};
+pub(super) use stream::{LastEventId, Streamed};
 
 /// The one media type of responses.
 pub(super) const JSON: &str = "application/json";
 /// The media type of a JSON Merge Patch (RFC 7396).
 pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
+/// The media type of Server-Sent Events.
+pub(super) const EVENT_STREAM: &str = "text/event-stream";
 /// Marks an object of query parameters for the finishing pass, which makes parameters of its fields.
 const QUERY: &str = "application/x-query-parameters";

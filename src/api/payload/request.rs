@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use poem::http::header;
 use poem::{Request, RequestBody};
-use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchemaRef, MetaSecurityScheme, Registry};
-use poem_openapi::types::ParseFromJSON;
+use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSecurityScheme, Registry};
+use poem_openapi::types::{ParseFromJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde_json::Value;
 
@@ -28,6 +28,14 @@ impl CheckedRequest {
     }
 }
 
+/// The id by which a request is known, as the front has decided.
+#[derive(Debug, Clone)]
+pub(in crate::api) struct RequestId(pub(in crate::api) String);
+
+pub(super) fn request_id(request: &Request) -> Option<String> {
+    request.extensions().get::<RequestId>().map(|id| id.0.clone())
+}
+
 fn take<T: ParseFromJSON>(
     request: &Request,
     part: impl FnOnce(&CheckedRequest) -> &Mutex<Option<Value>>,
@@ -39,9 +47,10 @@ fn take<T: ParseFromJSON>(
         .map_err(|_| ApiError::internal(anyhow::anyhow!("a checked {} did not parse", T::name())).into())
 }
 
-fn json_request(content_types: &[&'static str], schema: impl Fn() -> MetaSchemaRef) -> MetaRequest {
-    let content = content_types.iter().map(|content_type| MetaMediaType { content_type, schema: schema() }).collect();
-    MetaRequest { description: None, content, required: true }
+fn json_request<T: Type>(content_types: &[&'static str]) -> MetaRequest {
+    let content =
+        content_types.iter().map(|content_type| MetaMediaType { content_type, schema: T::schema_ref() }).collect();
+    MetaRequest { description: None, content, required: T::IS_REQUIRED }
 }
 
 macro_rules! checked_parts {
@@ -59,7 +68,7 @@ macro_rules! checked_parts {
             }
 
             fn request_meta() -> Option<MetaRequest> {
-                Some(json_request(&$media_types, T::schema_ref))
+                Some(json_request::<T>(&$media_types))
             }
 
             async fn from_request(
@@ -82,29 +91,41 @@ checked_parts! {
     Query(query): [QUERY];
 }
 
-/// The signed-in user who is calling.
-pub(in crate::api) struct SignedIn(pub(in crate::api) Caller);
+/// What takes a token and nothing else of the request.
+macro_rules! signed_in {
+    ($($(#[$doc:meta])* $name:ident($type:ty): $make:expr;)*) => {$(
+        $(#[$doc])*
+        pub(in crate::api) struct $name(pub(in crate::api) $type);
 
-impl<'a> ApiExtractor<'a> for SignedIn {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-    type ParamType = ();
-    type ParamRawType = ();
+        impl<'a> ApiExtractor<'a> for $name {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+            type ParamType = ();
+            type ParamRawType = ();
 
-    fn register(registry: &mut Registry) {
-        register_tokens(registry);
-    }
+            fn register(registry: &mut Registry) {
+                register_tokens(registry);
+            }
 
-    fn security_schemes() -> Vec<&'static str> {
-        vec![ACCESS_TOKEN]
-    }
+            fn security_schemes() -> Vec<&'static str> {
+                vec![ACCESS_TOKEN]
+            }
 
-    async fn from_request(
-        request: &'a Request,
-        _body: &mut RequestBody,
-        _options: ExtractParamOptions<()>,
-    ) -> poem::Result<Self> {
-        caller(request).map(Self)
-    }
+            async fn from_request(
+                request: &'a Request,
+                _body: &mut RequestBody,
+                _options: ExtractParamOptions<()>,
+            ) -> poem::Result<Self> {
+                $make(request).map(Self)
+            }
+        }
+    )*};
+}
+
+pub(super) use signed_in;
+
+signed_in! {
+    /// The signed-in user who is calling.
+    SignedIn(Caller): caller;
 }
 
 /// The name of the way in which people authenticate.
@@ -161,6 +182,6 @@ const USER_AGENT_LENGTH: usize = 300;
 impl<'a> poem::FromRequest<'a> for From {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
         let user_agent = request.header(header::USER_AGENT).map(|text| text.chars().take(USER_AGENT_LENGTH).collect());
-        Ok(Self(Device { user_agent }))
+        Ok(Self(Device { user_agent, request_id: request_id(request) }))
     }
 }

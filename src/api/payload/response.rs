@@ -202,6 +202,12 @@ answers! {
     Made: tagged::<T>(201, "Created, with its address in `Location`: ");
     /// 201 with what is no resource, and where it can be removed.
     Issued: one(201, described("Created, with its address in `Location`: ", &T::name()), Some(T::schema_ref()), vec![]);
+    /// 201 with one resource, its tag, and what is shown only now.
+    MadeOnce: tagged::<T>(201, "Created, with its address in `Location`: ");
+    /// 200 with one resource, its tag, and what is shown only now.
+    ShownOnce: tagged::<T>(200, "The result: ");
+    /// 202 with what will tell of what was asked for.
+    Promised: one(202, described("Accepted: what was asked for happens after this answer. ", &T::name()), Some(T::schema_ref()), vec![]);
     /// 200 with the result of a keyed operation that is no resource.
     Performed: one(200, described("The result: ", &T::name()), Some(T::schema_ref()), vec![]);
 }

@@ -1,4 +1,4 @@
-//! Gives every JSON body an example, and makes the examples that types bring along fit their schemas.
+//! Gives every body an example, and makes the examples that types bring along fit their schemas.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ pub(super) fn publish(document: &mut Value) {
         for (status, response) in tree::object_mut(operation, "responses").into_iter().flatten() {
             let Some(response) = response.as_object_mut() else { continue };
             if status.starts_with('2') {
-                json_media(response).for_each(|media| add_example(media, &samples));
+                all_media(response).for_each(|(_, media)| add_example(media, &samples));
             } else {
                 json_media(response).for_each(|media| complete_examples(media, &samples));
             }
@@ -29,10 +29,14 @@ pub(super) fn publish(document: &mut Value) {
     }
 }
 
-fn json_media(body: &mut Object) -> impl Iterator<Item = &mut Object> {
+fn all_media(body: &mut Object) -> impl Iterator<Item = (&String, &mut Object)> {
     let content = tree::object_mut(body, "content").into_iter().flatten();
-    let json = content.filter(|(name, _)| *name == "application/json" || name.ends_with("+json"));
-    json.filter_map(|(_, media)| media.as_object_mut())
+    content.filter_map(|(name, media)| Some((name, media.as_object_mut()?)))
+}
+
+fn json_media(body: &mut Object) -> impl Iterator<Item = &mut Object> {
+    let json = all_media(body).filter(|(name, _)| *name == "application/json" || name.ends_with("+json"));
+    json.map(|(_, media)| media)
 }
 
 fn add_example(media: &mut Object, samples: &Samples) {

@@ -1,9 +1,10 @@
 //! The finishing pass: turns the document that poem-openapi generates into the one that is published.
 //!
 //! The framework writes OpenAPI 3.0 with gaps: nulls it does not admit, errors that middleware gives and no handler
-//! declares, query objects that it cannot express. Each file here mends one of these, so that handlers declare only what
-//! is theirs. Guarantees: the result is OpenAPI 3.1.0, its schemas are plain JSON Schema 2020-12, and the same input
-//! gives the same bytes. Knows nothing of single operations: whatever is special about one is declared with its handler.
+//! declares, query objects that it cannot express. Each file here mends one of these, so that handlers declare only
+//! what is theirs. Guarantees: the result is OpenAPI 3.1.0, its schemas are plain JSON Schema 2020-12, and the same
+//! input gives the same bytes. Knows nothing of single operations: whatever is special about one is declared with its
+//! handler.
 
 mod directions;
 mod errors;
@@ -22,6 +23,7 @@ mod sharing;
 mod tests;
 mod tree;
 mod unions;
+mod webhooks;
 mod yaml;
 
 use serde_json::{Value, json};
@@ -44,6 +46,7 @@ pub fn finish(raw: Value) -> Value {
     examples::publish(&mut document);
     headers::publish(&mut document);
     sharing::apply(&mut document);
+    webhooks::publish(&mut document);
     order::apply(&mut document);
     document
 }
@@ -68,8 +71,8 @@ pub fn to_yaml(document: &Value) -> String {
 
 /// What `node` stands for: itself, or the part of the document that its `$ref` names (a response, a header, a schema).
 ///
-/// Error responses that several operations give alike are published once, under `components.responses`, so whoever reads
-/// the responses of an operation goes through here.
+/// Error responses that several operations give alike are published once, under `components.responses`, so whoever
+/// reads the responses of an operation goes through here.
 #[must_use]
 pub fn resolve<'a>(document: &'a Value, node: &'a Value) -> &'a Value {
     let target = node.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));

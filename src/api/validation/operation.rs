@@ -34,8 +34,8 @@ pub struct Operation {
     pub needs_body: bool,
     /// The media types of the body, in lower case and without parameters.
     pub media_types: Vec<String>,
-    /// Whether a success is answered with JSON.
-    pub answers_json: bool,
+    /// The media type of a success, if it has a body.
+    pub answers: Option<String>,
     query: Query,
     body: Option<Rules>,
 }
@@ -68,7 +68,7 @@ impl Operation {
             takes_body: false,
             needs_body: false,
             media_types: Vec::new(),
-            answers_json: answers_json(compiler, part)?,
+            answers: answers(compiler, part)?,
             query: Query::compile(compiler, item, part)?,
             body: None,
         };
@@ -146,16 +146,16 @@ fn takes_key<'a>(compiler: &Compiler<'a>, operation: &Part<'a>) -> Result<bool> 
     Ok(false)
 }
 
-fn answers_json<'a>(compiler: &Compiler<'a>, operation: &Part<'a>) -> Result<bool> {
+fn answers<'a>(compiler: &Compiler<'a>, operation: &Part<'a>) -> Result<Option<String>> {
     for (status, response) in operation.get("responses").iter().flat_map(Part::entries) {
         let response = compiler.document.resolve(response)?;
         let mut contents = response.get("content").into_iter().filter_map(|part| part.value.as_object());
-        let has_json = contents.any(|content| content.keys().any(|name| is_json(&media_type(name))));
-        if status.starts_with('2') && has_json {
-            return Ok(true);
+        let name = contents.find_map(|content| content.keys().next());
+        if let Some(name) = name.filter(|_| status.starts_with('2')) {
+            return Ok(Some(media_type(name)));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 fn media_type(name: &str) -> String {

@@ -132,15 +132,14 @@ fn task(fields: &Value) -> Value {
 fn what_an_operation_needs_is_read_from_the_document() {
     let contract = contract();
     let list = operation(&contract, "listTasks");
-    assert_eq!((list.needs_token, list.takes_body, list.needs_body, list.answers_json), (true, false, false, true));
+    assert_eq!((list.needs_token, list.takes_body, list.needs_body), (true, false, false));
+    assert_eq!(list.answers.as_deref(), Some("application/json"));
     let create = operation(&contract, "createTask");
-    assert_eq!(
-        (create.needs_token, create.takes_body, create.needs_body, create.answers_json),
-        (true, true, true, true)
-    );
+    assert_eq!((create.needs_token, create.takes_body, create.needs_body), (true, true, true));
+    assert_eq!(create.answers.as_deref(), Some("application/json"));
     assert_eq!(create.media_types, ["application/json"]);
     let batch = operation(&contract, "batchTasks");
-    assert_eq!((batch.needs_body, batch.answers_json), (false, false));
+    assert_eq!((batch.needs_body, batch.answers.as_deref()), (false, None));
     assert_eq!(batch.media_types, ["application/json", "application/merge-patch+json"]);
     assert_eq!(batch.path, "/v1/projects/mine/tasks/batch");
     assert!(!operation(&contract, "root").needs_token);

@@ -8,7 +8,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub kind: String,
-    pub is_slow: bool,
+    pub lane: String,
     pub payload: String,
     pub user_id: Option<Uuid>,
     pub state: String,
@@ -17,6 +17,7 @@ pub struct Model {
     pub lease_token: Option<Uuid>,
     pub waiting_key: Option<String>,
     pub once_key: Option<String>,
+    pub open_key: Option<String>,
     pub last_error: Option<String>,
     pub created_at: i64,
     pub finished_at: Option<i64>,

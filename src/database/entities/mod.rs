@@ -4,6 +4,9 @@
 
 pub(super) mod api_token;
 pub(super) mod comment;
+pub(super) mod delivery;
+pub(super) mod event;
+pub(super) mod feed;
 pub(super) mod idempotency_key;
 pub(super) mod invitation;
 pub(super) mod job;
@@ -14,3 +17,4 @@ pub(super) mod refresh_token;
 pub(super) mod session;
 pub(super) mod task;
 pub(super) mod user;
+pub(super) mod webhook;

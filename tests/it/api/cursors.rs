@@ -1,5 +1,5 @@
-//! Cursors as callers hand them back, and as nobody gave them out. Of whose lists they are good is in `cursor_lists`; that
-//! walks give the right tasks in `task_walks`.
+//! Cursors as callers hand them back, and as nobody gave them out. Of whose lists they are good is in `cursor_lists`;
+//! that walks give the right tasks in `task_walks`.
 
 use serde_json::{Value, json};
 
@@ -159,7 +159,8 @@ on_both_databases! {
             let next = first["meta"]["next_cursor"].as_str().unwrap();
             let second = owner.get(format!("{list}&cursor={next}")).await.ok();
             assert_eq!(second.column("title"), ["3", "4"]);
-            assert_eq!(second["meta"], json!({"limit": 2, "has_more": false, "next_cursor": null}));
+            let sync = &first["meta"]["sync_cursor"];
+            assert_eq!(second["meta"], json!({"limit": 2, "has_more": false, "next_cursor": null, "sync_cursor": sync}));
         }
     }
 
@@ -167,8 +168,10 @@ on_both_databases! {
         let owner = app.user().await;
         let project = owner.project().await;
         for list in ["/v2/tasks".to_owned(), format!("/v2/projects/{project}/tasks")] {
-            let meta = json!({"limit": 20, "has_more": false, "next_cursor": null});
-            assert_eq!(owner.get(list).await.ok(), json!({"data": [], "meta": meta}));
+            let found = owner.get(list).await.ok();
+            let sync = &found["meta"]["sync_cursor"];
+            let meta = json!({"limit": 20, "has_more": false, "next_cursor": null, "sync_cursor": sync});
+            assert_eq!(found, json!({"data": [], "meta": meta}));
         }
     }
 }

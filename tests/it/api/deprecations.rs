@@ -82,6 +82,8 @@ on_both_databases! {
         let project = owner.project().await;
         let task = owner.task(&project, json!({"title": "x"})).await["id"].as_str().unwrap().to_owned();
         let comment = owner.post(format!("/v1/tasks/{task}/comments"), json!({"body": "x"})).await.created().id();
+        let webhook = json!({"url": "https://hook.invalid/", "events": ["webhook.test"]});
+        let webhook = owner.post("/v1/webhooks", webhook).await.created()["id"].as_str().unwrap().to_owned();
         let mut marked = Vec::new();
         let mut asked = 0;
         for (id, method, path, operation) in operations() {
@@ -100,7 +102,11 @@ on_both_databases! {
                 continue;
             }
             asked += 1;
-            let path = path.replace("{project_id}", &project).replace("{task_id}", &task).replace("{comment_id}", &comment);
+            let path = path
+                .replace("{project_id}", &project)
+                .replace("{task_id}", &task)
+                .replace("{comment_id}", &comment)
+                .replace("{webhook_id}", &webhook);
             let answer = owner.get(&path).await;
             assert!(answer.status.is_success(), "{path}: {}", answer.text);
             if is_deprecated {

@@ -18,7 +18,7 @@ fn of_one_resource() -> Vec<(Operation, String)> {
         for status in ["200", "201"] {
             let schema = &description["responses"][status]["content"]["application/json"]["schema"]["$ref"];
             let schema = schema.as_str().unwrap_or_default().trim_start_matches("#/components/schemas/");
-            if ["User", "Project", "Task", "Comment"].contains(&schema) {
+            if ["User", "Project", "Task", "Comment", "Webhook"].contains(&schema) {
                 let operation =
                     Operation { id: id.clone(), method: method.clone(), template: template.clone(), description };
                 found.push((operation, schema.to_owned()));
@@ -34,6 +34,7 @@ fn address(schema: &str, resource: &Value) -> String {
     match schema {
         "User" => "/v1/me".to_owned(),
         "Project" => format!("/v1/projects/{}", resource.id()),
+        "Webhook" => format!("/v1/webhooks/{}", resource.id()),
         "Comment" => format!("/v1/comments/{}", resource.id()),
         _ => format!("/v1/tasks/{}", resource.id()),
     }
@@ -58,12 +59,13 @@ async fn tag_at(client: &Client, path: &str) -> String {
     tag(&answer)
 }
 
-fn readable(world: &World) -> [String; 4] {
+fn readable(world: &World) -> [String; 5] {
     [
         "/v1/me".to_owned(),
         format!("/v1/projects/{}", world.project),
         format!("/v1/tasks/{}", world.task),
         format!("/v1/comments/{}", world.comment),
+        format!("/v1/webhooks/{}", world.webhook),
     ]
 }
 
@@ -142,6 +144,7 @@ on_both_databases! {
             (&stranger, format!("/v1/tasks/{}", world.task), 403),
             (&stranger, format!("/v1/projects/{}", world.project), 403),
             (&stranger, format!("/v1/comments/{}", world.comment), 403),
+            (&stranger, format!("/v1/webhooks/{}", world.webhook), 403),
             (&world.owner, format!("/v1/tasks/{}", world.trashed), 404),
             (&world.owner, format!("/v1/projects/{}", world.deleted), 404),
             (&world.owner, format!("/v1/tasks/{}?x=1", world.task), 400),
@@ -180,7 +183,7 @@ on_both_databases! {
         let owner = &world.owner;
         for path in readable(&world) {
             let before = owner.get(path.as_str()).await;
-            let names = ["name", "title", "body"];
+            let names = ["name", "title", "body", "url"];
             let name = names.into_iter().find(|name| !before.body[name].is_null()).unwrap();
             for change in [json!({}), json!({name: before.body[name]})] {
                 let answer = owner.patch(path.as_str(), change.clone()).await;
@@ -226,7 +229,7 @@ on_both_databases! {
         for path in readable(&world) {
             assert_eq!(tag_at(&phone, &path).await, tag_at(&world.owner, &path).await, "{path}");
         }
-        let [_, project, task, comment] = readable(&world);
+        let [_, project, task, comment, _] = readable(&world);
         let mut seen = vec![tag_at(&world.owner, &project).await];
         for role in ["editor", "viewer"] {
             let member = world.member(&app, role).await;

@@ -45,7 +45,9 @@ on_both_databases! {
             let expected = match place {
                 "createProject" | "restoreProject" => json!([1, 1, 3]),
                 "updateProject" | "createApiToken" | "revokeApiToken" | "updateMember" | "removeMember"
-                | "createInvitation" | "createComment" | "updateComment" | "deleteComment" => json!([1, 1, 2]),
+                | "createInvitation" | "createComment" | "updateComment" | "deleteComment"
+                | "createWebhook" | "updateWebhook" | "deleteWebhook" | "rotateWebhookSecret" | "testWebhook"
+                | "redeliver" => json!([1, 1, 2]),
                 "deleteProject" => json!([Value::Null, 0, 1]),
                 "createTask" | "restoreTask" => json!([1, 2, 2]),
                 "batchTasks" => json!([2, 2, 2]),
@@ -61,6 +63,15 @@ on_both_databases! {
                 _ => 1,
             };
             assert_eq!(tokens, expected, "{place}");
+            let webhooks = world.owner.get("/v1/webhooks").await.ok()["meta"]["total"].clone();
+            let deliveries = world.owner.get(format!("/v1/webhooks/{}/deliveries", world.webhook)).await;
+            let expected = match place {
+                "createWebhook" => json!([2, 1]),
+                "deleteWebhook" => json!([0, null]),
+                "testWebhook" | "redeliver" => json!([1, 2]),
+                _ => json!([1, 1]),
+            };
+            assert_eq!(json!([webhooks, deliveries.body["meta"]["total"]]), expected, "{place}");
             let mut people_and_talk = Vec::new();
             for path in [
                 format!("/v1/projects/{}/members", world.project),

@@ -8,6 +8,7 @@ use pocket_tasks::repositories::MailPurpose;
 use serde_json::{Value, json};
 
 use super::life::api_client;
+use super::writes::webhook_with_delivery;
 use crate::support::client::Ids as _;
 use crate::support::{Client, TestApp};
 
@@ -104,6 +105,8 @@ impl World {
         let (reader, _) = api_client(app, &owner, &["read"]).await;
         let (writer, _) = api_client(app, &owner, &["write"]).await;
         names.insert("token", api_client(app, &owner, &["read"]).await.1.id());
+        let (webhook, delivery) = webhook_with_delivery(&owner).await;
+        names.extend([("webhook", webhook), ("delivery", delivery)]);
         if archived {
             owner.patch(format!("/v1/projects/{project}"), json!({"archived": true})).await.ok();
         }
@@ -162,6 +165,7 @@ pub(super) async fn all_of(user: &Client, projects: &[&str]) -> Vec<Value> {
         "/v1/me/sessions?limit=100",
         "/v1/me/api-tokens?limit=100",
         "/v1/invitations?limit=100",
+        "/v1/webhooks?limit=100",
     ]
     .map(str::to_owned)
     .into();
@@ -180,6 +184,11 @@ pub(super) async fn all_of(user: &Client, projects: &[&str]) -> Vec<Value> {
     }
     for task in seen[0].column("id") {
         seen.push(user.get(format!("/v1/tasks/{}/comments", task.as_str().unwrap())).await.ok());
+    }
+    let webhooks = user.get("/v1/webhooks?limit=100").await.ok().column("id");
+    for webhook in webhooks {
+        let path = format!("/v1/webhooks/{}/deliveries?limit=100", webhook.as_str().unwrap());
+        seen.push(user.get(path).await.ok());
     }
     seen
 }

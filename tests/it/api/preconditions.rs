@@ -31,6 +31,7 @@ async fn change(world: &World, operation: &Operation) -> (String, String) {
     let name = match path.as_str() {
         path if path.contains("/comments/") => "body",
         path if path.contains("/tasks/") => "title",
+        path if path.contains("/webhooks/") => "description",
         _ => "name",
     };
     let after = world.owner.patch(path, json!({name: "Changed meanwhile"})).await;
@@ -151,7 +152,7 @@ on_both_databases! {
                 continue;
             }
             for nothing in [NOBODY, "not-a-uuid", &world.trashed, &world.deleted] {
-                let path = ["{project_id}", "{task_id}", "{comment_id}"]
+                let path = ["{project_id}", "{task_id}", "{comment_id}", "{webhook_id}"]
                     .into_iter()
                     .fold(operation.template.clone(), |path, id| path.replace(id, nothing));
                 for tag in ["*", "\"nonsense\""] {
@@ -187,7 +188,7 @@ on_both_databases! {
                 assert_eq!(answer.body["error"], "FORBIDDEN", "{place}");
                 assert!(answer.body.get("current").is_none(), "{place}");
             }
-            if operation.id != "deleteProject" {
+            if operation.id != "deleteProject" && !operation.template.starts_with("/v1/webhooks/") {
                 world.owner.patch(format!("/v1/projects/{}", world.project), json!({"archived": true})).await.ok();
                 let answer = stale(world.call(&world.owner, &operation)).send().await;
                 assert_eq!(answer.body["error"], "PROJECT_ARCHIVED", "{place}");
@@ -230,6 +231,7 @@ on_both_databases! {
                         "updateMe" | "updateProject" => call.json(&json!({"name": name})),
                         "updateTask" => call.json(&json!({"title": name})),
                         "updateComment" => call.json(&json!({"body": name})),
+                        "updateWebhook" => call.json(&json!({"description": name})),
                         _ => call,
                     };
                     call.send()

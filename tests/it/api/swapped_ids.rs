@@ -9,6 +9,7 @@ use super::common::{NOBODY, send};
 use super::life::{api_client, app_with_proofs};
 use super::matrix::matrix;
 use super::matrix_world::{Who, World as Matrix, all_of, invite, join};
+use super::writes::webhook_with_delivery;
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Answer, Client, TestApp, TestDatabase};
@@ -61,6 +62,10 @@ impl World {
         }
         names.insert("carol", carol.user_id().to_owned());
         names.insert("bobs_session", bob.get("/v1/me/sessions").await.ok()["data"][0].id());
+        let (webhook, delivery) = webhook_with_delivery(&bob).await;
+        names.extend([("bobs_webhook", webhook), ("bobs_delivery", delivery)]);
+        let (webhook, delivery) = webhook_with_delivery(&alice).await;
+        names.extend([("alices_webhook", webhook), ("alices_delivery", delivery)]);
         names.insert("bobs_token", api_client(app, &bob, &["read"]).await.1.id());
         Self { alice, eve, bob, carol, fred, names }
     }
@@ -144,6 +149,14 @@ const PARTS: &str = r#"
     GET /v2/tasks?project_id={b}&assignee_id={ben} | 403 | 403
     GET /v1/tasks?project_id={b}&assignee_id={nobody} | 403 | 403
     GET /v2/tasks?project_id={b}&assignee_id={nobody} | 403 | 403
+    GET /v1/webhooks?project_id={b} | 403 | 403
+    GET /v1/webhooks?project_id={nobody} | project_id | project_id
+    GET /v1/webhooks?project_id={a_task} | project_id | project_id
+    POST /v1/webhooks {"url": "https://hook.invalid/", "events": ["*"], "project_id": "{b}"} | 403 | 403
+    POST /v1/webhooks {"url": "https://hook.invalid/", "events": ["*"], "project_id": "{nobody}"} | project_id | project_id
+    POST /v1/webhooks {"url": "https://hook.invalid/", "events": ["*"], "project_id": "{a_task}"} | project_id | project_id
+    PATCH /v1/webhooks/{bobs_webhook} {"project_id": "{a}"} | 403 | 403
+    PATCH /v1/webhooks/{bobs_webhook} {"project_id": "{nobody}"} | 403 | 403
     GET /v1/projects/{b}/tasks?assignee_id={ben} | 403 | 403
     GET /v2/projects/{b}/tasks?assignee_id={nobody} | 403 | 403
     GET /v1/projects/{a}/tasks?assignee_id={carol} | assignee_id | assignee_id
@@ -191,6 +204,8 @@ fn kind(name: &str) -> &'static str {
         "for_other" | "for_former" => "for_other",
         "session" => "session",
         "token" => "token",
+        "webhook" => "webhook",
+        "delivery" => "delivery",
         comment if comment.ends_with("_comment") => "owners_comment",
         other => panic!("{other} is of no kind"),
     }
@@ -252,7 +267,7 @@ on_both_databases! {
             let names = row.path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap());
             for name in names {
                 let place = format!("{{{name}}}");
-                let others = ["project", "task", "owner", "for_other", "session", "token", "owners_comment"];
+                let others = ["project", "task", "owner", "for_other", "session", "token", "owners_comment", "webhook", "delivery"];
                 for other in others.into_iter().filter(|other| *other != kind(name)) {
                     let path = row.path.replace(&place, &format!("{{{other}}}"));
                     let answer = send(owner, &row.method, &world.filled(&path, Who::Owner), &body).await;

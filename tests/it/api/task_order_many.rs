@@ -43,8 +43,8 @@ impl Shelf {
         let owner = app.user().await;
         let project = owner.project().await;
         let user = UserId::parse(owner.user_id()).unwrap();
-        let caller = Caller { user, by: Credential::Session(SessionId::generate()) };
-        let write = Write { caller, keyed: None, expected: None };
+        let caller = Caller { user, by: Credential::Session(SessionId::generate()), until: None };
+        let write = Write { caller, keyed: None, expected: None, request_id: None };
         let database = database.clone();
         let mut this = Self { database, app, owner, write, project, row: Vec::new(), places: HashMap::new() };
         for _ in 0..size {

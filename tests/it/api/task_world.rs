@@ -1,5 +1,5 @@
-//! A world of tasks that changes at random, and the order that the contract promises, worked out anew: what the walks by
-//! cursors are measured by.
+//! A world of tasks that changes at random, and the order that the contract promises, worked out anew: what the walks
+//! by cursors are measured by.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -98,8 +98,11 @@ impl World {
             projects.push(ProjectId::parse(&owner.project().await).unwrap());
         }
         // What sort of session it is is no matter to lists.
-        let caller =
-            Caller { user: UserId::parse(owner.user_id()).unwrap(), by: Credential::Session(SessionId::generate()) };
+        let caller = Caller {
+            user: UserId::parse(owner.user_id()).unwrap(),
+            by: Credential::Session(SessionId::generate()),
+            until: None,
+        };
         let now = app.clock.now();
         let (places, random) = (HashSet::new(), Random::new());
         let mut world = Self { app, owner, caller, projects, tasks: Vec::new(), random, places, now };

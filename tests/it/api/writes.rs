@@ -55,6 +55,8 @@ pub(super) struct World {
     /// Somebody in the project.
     pub(super) member: String,
     pub(super) comment: String,
+    pub(super) webhook: String,
+    pub(super) delivery: String,
 }
 
 impl World {
@@ -68,8 +70,9 @@ impl World {
         let token = json!({"name": "A program", "scopes": ["read"]});
         let token = owner.post("/v1/me/api-tokens", token).await.created().id();
         let comment = owner.post(format!("/v1/tasks/{task}/comments"), json!({"body": "Why?"})).await.created().id();
+        let (webhook, delivery) = webhook_with_delivery(&owner).await;
         let member = member(app, &project, "viewer").await.user_id().to_owned();
-        Self { owner, project, other, deleted, task, trashed, token, member, comment }
+        Self { owner, project, other, deleted, task, trashed, token, member, comment, webhook, delivery }
     }
 
     /// Somebody with this role in every project that is there.
@@ -90,6 +93,8 @@ impl World {
             .replace("{task_id}", task)
             .replace("{token_id}", &self.token)
             .replace("{comment_id}", &self.comment)
+            .replace("{webhook_id}", &self.webhook)
+            .replace("{delivery_id}", &self.delivery)
             .replace("{user_id}", &self.member)
     }
 
@@ -102,6 +107,9 @@ impl World {
             "updateMember" => json!({"role": "editor"}),
             "createInvitation" => json!({"email": "grace@example.com", "role": "viewer"}),
             "createApiToken" => json!({"name": "Harbour", "scopes": ["write"]}),
+            "createWebhook" => json!({"url": "https://hook.invalid/", "events": ["webhook.test"]}),
+            "updateWebhook" => json!({"description": "Harbour"}),
+            "rotateWebhookSecret" => json!({"overlap_seconds": 0}),
             "moveTask" => json!({"project_id": self.other}),
             "batchTasks" => json!({"operations": [
                 {"op": "create", "title": "Lighthouse"},
@@ -137,6 +145,7 @@ impl World {
             "/v1/tasks",
             "/v1/tasks?deleted=true",
             "/v1/me/api-tokens",
+            "/v1/webhooks",
         ] {
             state.push(self.owner.get(path).await.ok());
         }
@@ -145,12 +154,21 @@ impl World {
             format!("/v1/projects/{}/members", self.project),
             format!("/v1/projects/{}/invitations", self.project),
             format!("/v1/tasks/{}/comments", self.task),
+            format!("/v1/webhooks/{}/deliveries", self.webhook),
         ] {
             let answer = self.owner.get(path).await;
             state.push(if answer.status.is_success() { answer.body } else { Value::Null });
         }
         state
     }
+}
+
+/// A webhook that wants nothing but tests, and a delivery of one.
+pub(crate) async fn webhook_with_delivery(user: &Client) -> (String, String) {
+    let new = json!({"url": "https://hook.invalid/", "events": ["webhook.test"]});
+    let webhook = user.post("/v1/webhooks", new).await.created().id();
+    let delivery = user.post_empty(format!("/v1/webhooks/{webhook}/test")).await.expect(202).id();
+    (webhook, delivery)
 }
 
 fn headers(answer: &Answer) -> BTreeMap<&str, &str> {

@@ -14,6 +14,7 @@ use poem::http::Method;
 use serde_json::{Value, json};
 
 use crate::api::memberships::{member, purge_project, remove_member};
+use crate::api::writes::webhook_with_delivery;
 use crate::on_both_databases;
 use crate::support::client::{Call, Ids as _};
 use crate::support::document::{needs_token, operations, statuses};
@@ -31,6 +32,8 @@ struct World {
     invitation: String,
     member: String,
     comment: String,
+    webhook: String,
+    delivery: String,
     project: String,
     archived: String,
     task: String,
@@ -59,6 +62,7 @@ impl World {
         owner.delete(format!("/v1/tasks/{trashed_task}")).await.no_content();
         owner.patch(format!("/v1/projects/{archived}"), json!({"archived": true})).await.ok();
         let comment = owner.post(format!("/v1/tasks/{task}/comments"), json!({"body": "Why?"})).await.created().id();
+        let (webhook, delivery) = webhook_with_delivery(&owner).await;
         let member = member(&app, &project, "viewer").await.user_id().to_owned();
         let guest = app.user().await;
         let invitation = json!({"email": guest.email(), "role": "editor"});
@@ -94,6 +98,8 @@ impl World {
             invitation,
             member,
             comment,
+            webhook,
+            delivery,
             project,
             archived,
             task,
@@ -115,6 +121,8 @@ impl World {
             .replace("{user_id}", &self.member)
             .replace("{invitation_id}", &self.invitation)
             .replace("{comment_id}", &self.comment)
+            .replace("{webhook_id}", &self.webhook)
+            .replace("{delivery_id}", &self.delivery)
     }
 
     fn body(&self, operation: &str) -> Option<Value> {
@@ -134,7 +142,9 @@ impl World {
             "createComment" | "updateComment" => json!({"body": "Because."}),
             "updateMember" => json!({"role": "editor"}),
             "createInvitation" => json!({"email": "another@example.com", "role": "viewer"}),
-            "moveTask" => json!({}),
+            "createWebhook" => json!({"url": "https://hook.invalid/", "events": ["*"]}),
+            "updateWebhook" => json!({"description": "Another"}),
+            "moveTask" | "rotateWebhookSecret" => json!({}),
             "batchTasks" => json!({"operations": [{"op": "create", "title": "Another"}]}),
             _ => return None,
         })
@@ -193,7 +203,7 @@ async fn provoke(world: &World, operation: &str, method: &Method, template: &str
             good()
         }
         (409, _)
-            if ["/v1/projects", "/v1/tasks", "/v1/comments", "/v1/me/api-tokens"]
+            if ["/v1/projects", "/v1/tasks", "/v1/comments", "/v1/me/api-tokens", "/v1/webhooks"]
                 .iter()
                 .any(|path| template.starts_with(path)) =>
         {
@@ -205,7 +215,11 @@ async fn provoke(world: &World, operation: &str, method: &Method, template: &str
             world.owner.call(Method::POST, "/v1/projects").json(&other).header(KEY, "used").send().await.created();
             good().header(KEY, "used")
         }
-        (403, "listTasks" | "listTasksV2") => {
+        (403, "createWebhook") => {
+            let new = json!({"url": "https://hook.invalid/", "events": ["*"], "project_id": world.project});
+            world.by(&world.stranger, operation, method, path).json(&new)
+        }
+        (403, "listTasks" | "listTasksV2" | "listWebhooks") => {
             world.stranger.call(method.clone(), format!("{path}?project_id={}", world.project))
         }
         (403, _) if concerns_others(template) => world.by(&world.stranger, operation, method, path),
@@ -219,7 +233,9 @@ async fn provoke(world: &World, operation: &str, method: &Method, template: &str
                 .replace("{token_id}", nobody)
                 .replace("{user_id}", nobody)
                 .replace("{invitation_id}", nobody)
-                .replace("{comment_id}", nobody);
+                .replace("{comment_id}", nobody)
+                .replace("{webhook_id}", nobody)
+                .replace("{delivery_id}", nobody);
             world.by(&world.owner, operation, method, path)
         }
         (406, _) => good().header("accept", "text/html"),
@@ -335,6 +351,9 @@ on_both_databases! {
                     "register" => example["email"] = json!(format!("example.{}@example.com", world.project)),
                     "verifyEmail" => example["token"] = json!(world.verification_token),
                     "resetPassword" => example["token"] = json!(world.reset_token),
+                    "createWebhook" | "updateWebhook" if example["project_id"].is_string() => {
+                        example["project_id"] = json!(world.project);
+                    }
                     "moveTask" => example["project_id"] = json!(world.project),
                     "refreshSession" => example["refresh_token"] = json!(world.refresh_token),
                     _ => {}

@@ -33,7 +33,7 @@ fn every_operation_has_an_id_a_tag_a_summary_and_a_description() {
         assert!(path.starts_with("/v1/") || path.starts_with("/v2/") || path.starts_with("/health/"), "{path}");
         assert!(!path.ends_with('/'), "{path}");
     }
-    assert_eq!(ids.len(), 50, "operations may not get lost: {ids:?}");
+    assert_eq!(ids.len(), 61, "operations may not get lost: {ids:?}");
 }
 
 #[test]
@@ -98,7 +98,7 @@ on_both_databases! {
     async fn every_operation_refuses_who_has_no_token(database: TestDatabase) {
         let app = TestApp::new(&database, crate::support::Options::default()).await;
         for (id, method, path, _) in operations().filter(|(id, ..)| !OPEN.contains(&id.as_str())) {
-            let path = path.replace("{project_id}", "x").replace("{task_id}", "x").replace("{session_id}", "x").replace("{token_id}", "x").replace("{user_id}", "x").replace("{invitation_id}", "x").replace("{comment_id}", "x");
+            let path = path.replace("{project_id}", "x").replace("{task_id}", "x").replace("{session_id}", "x").replace("{token_id}", "x").replace("{user_id}", "x").replace("{invitation_id}", "x").replace("{comment_id}", "x").replace("{webhook_id}", "x").replace("{delivery_id}", "x");
             let answer = app.anonymous().call(method, path).send().await;
             assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"pocket-tasks\"", "{id}");
             answer.fails(401, "UNAUTHENTICATED");

@@ -2,17 +2,24 @@
 
 #![expect(clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
 
+mod clients;
 mod commands;
 mod crash;
+mod deliveries;
+mod event_client;
 mod http;
 mod jobs;
+mod killed_deliveries;
 mod killed_workers;
 mod logs;
 mod mails;
 mod program;
 mod queue;
+mod receiver;
+mod recipes;
 mod serve;
 mod settings;
 mod smtp;
 mod stop;
+mod streams;
 mod workers;

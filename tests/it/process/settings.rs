@@ -32,6 +32,9 @@ fn every_problem_is_told_at_once_and_no_secret_with_it() {
         ("MAIL_FROM", "hunter6"),
         ("REQUIRE_EMAIL_VERIFICATION", "hunter7"),
         ("JOB_WORKERS", "65"),
+        ("WEBHOOK_ALLOW_CIDRS", "10.0.0.0/8,hunter8"),
+        ("WEBHOOK_ALLOW_HTTP", "hunter9"),
+        ("WEBHOOK_RETRY_SECONDS", "5,hunter10"),
     ];
     let retry = ["jobs", "retry", "0199d0a0-0000-7000-8000-000000000000"];
     for arguments in [

@@ -3,6 +3,8 @@
 #![expect(clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
 
 mod comments;
+mod feed_order;
+mod feed_plans;
 pub(crate) mod fixtures;
 mod idempotency;
 mod invitation_lists;
@@ -11,6 +13,7 @@ mod job_leases;
 mod jobs;
 mod members;
 mod migrations;
+mod open_jobs;
 mod plans;
 mod projects;
 pub(crate) mod raw;
@@ -23,5 +26,6 @@ mod task_lists;
 mod tasks;
 mod transactions;
 mod users;
+mod visible_events;
 mod visible_plans;
 mod visible_tasks;

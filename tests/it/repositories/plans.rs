@@ -84,9 +84,7 @@ impl Planner {
     async fn takes_what_is_due(&mut self, sql: &str) {
         let plan = self.generic_plan(sql).await;
         let (found, signs) = match self.raw {
-            Raw::Sqlite(_) => {
-                ("SEARCH jobs USING INDEX jobs_due (is_slow=? AND run_at<?)", ["SCAN jobs", "TEMP B-TREE"])
-            }
+            Raw::Sqlite(_) => ("SEARCH jobs USING INDEX jobs_due (lane=? AND run_at<?)", ["SCAN jobs", "TEMP B-TREE"]),
             Raw::Postgres(_) => ("Index Scan using jobs_due on jobs", ["Seq Scan", "Sort"]),
         };
         assert!(plan.contains(found), "{sql}:\n{plan}");
@@ -107,8 +105,8 @@ impl Planner {
         plan
     }
 
-    /// Sees that the walk goes to its place in the index, reads on from there, and neither sorts nor leaves out anything
-    /// of what it read.
+    /// Sees that the walk goes to its place in the index, reads on from there, and neither sorts nor leaves out
+    /// anything of what it read.
     async fn begins_in_index(&mut self, column: &str, index: &str, direction: Direction, sql: &str) {
         let plan = self.generic_plan(sql).await;
         let sign = if direction == Direction::Asc { '>' } else { '<' };
@@ -203,10 +201,10 @@ on_both_databases! {
         let mut planner = Planner::new(&database).await;
         if !database.is_postgres() {
             // Written here, because SQLite does not tell what it is asked; but see below.
-            let sql = "WITH due AS (SELECT id FROM jobs WHERE finished_at IS NULL AND is_slow IN (?) AND kind IN (?, ?) AND run_at <= ? \
+            let sql = "WITH due AS (SELECT id FROM jobs WHERE finished_at IS NULL AND lane IN (?) AND kind IN (?, ?) AND run_at <= ? \
                        ORDER BY run_at, id LIMIT ?) UPDATE jobs SET state = ? WHERE id IN (SELECT id FROM due) RETURNING *";
             planner.takes_what_is_due(sql).await;
-            let sql = "SELECT run_at FROM jobs WHERE finished_at IS NULL AND is_slow IN (?) AND kind IN (?, ?) \
+            let sql = "SELECT run_at FROM jobs WHERE finished_at IS NULL AND lane IN (?) AND kind IN (?, ?) \
                        ORDER BY run_at, id LIMIT ?";
             planner.goes_by_order(sql).await;
             return;

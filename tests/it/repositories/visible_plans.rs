@@ -111,7 +111,7 @@ impl Order {
 
 /// Whether the server keeps statements as long as these. That of `.ci/with-postgres` does; another one is asked for it
 /// only where nothing may be left out.
-async fn keeps_whole_statements(planner: &mut Planner) -> bool {
+pub(super) async fn keeps_whole_statements(planner: &mut Planner) -> bool {
     let setting = "SELECT setting FROM pg_settings WHERE name = 'track_activity_query_size'";
     let kept: usize = planner.raw.texts(setting, "setting").await[0].parse().unwrap();
     let keeps = kept >= 8_192 || std::env::var_os("REQUIRE_POSTGRES").is_some();

@@ -4,7 +4,7 @@ use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use poem::{Body, Endpoint as _, Request};
 use serde_json::{Value, json};
 
-use super::{TestApp, document};
+use super::{Following, TestApp, document};
 
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -116,12 +116,27 @@ impl Call {
     }
 
     pub(crate) async fn send(self) -> Answer {
+        self.send_and_keep().await.0
+    }
+
+    /// Follows the feed.
+    pub(crate) async fn follow(self) -> Following {
+        let (answer, body) = self.send_and_keep().await;
+        Following::new(answer, body)
+    }
+
+    /// The answer, and the body of a stream, which is not read.
+    async fn send_and_keep(self) -> (Answer, Body) {
         let uri: Uri = self.path.parse().unwrap_or_else(|error| panic!("{}: {error}", self.path));
         let mut request = Request::builder().method(self.method.clone()).uri(uri).body(self.body);
         request.headers_mut().extend(self.headers);
         let mut response = self.client.app.endpoint.call(request).await.unwrap();
         let status = response.status();
         let headers = response.headers().clone();
+        let mut stream = Body::empty();
+        if headers.get(header::CONTENT_TYPE).is_some_and(|value| value == document::EVENT_STREAM) {
+            stream = response.take_body();
+        }
         let bytes = response.take_body().into_bytes().await.unwrap();
         let compressed = headers.contains_key(header::CONTENT_ENCODING);
         let text = if compressed { String::new() } else { String::from_utf8(bytes.to_vec()).unwrap() };
@@ -133,7 +148,7 @@ impl Call {
         };
         let answer = Answer { status, headers, body, text };
         document::check(&self.method, &self.path, &answer);
-        answer
+        (answer, stream)
     }
 }
 

@@ -5,6 +5,8 @@ use std::future::pending;
 use async_trait::async_trait;
 use pocket_tasks::contract::api_token::{ApiToken, ApiTokenSort};
 use pocket_tasks::contract::comment::{Comment, CommentSort};
+use pocket_tasks::contract::delivery::{Delivery, DeliverySort};
+use pocket_tasks::contract::event::Event;
 use pocket_tasks::contract::invitation::{Invitation, InvitationSort, InvitationStatus};
 use pocket_tasks::contract::list::{Direction, Page, Paging, Sort};
 use pocket_tasks::contract::member::{Member, MemberSort};
@@ -13,14 +15,20 @@ use pocket_tasks::contract::session::{SessionInfo, SessionSort};
 use pocket_tasks::contract::task::{Task, TaskSort};
 use pocket_tasks::contract::text::OrderKey;
 use pocket_tasks::contract::user::User;
-use pocket_tasks::contract::{ApiTokenId, CommentId, InvitationId, ProjectId, SessionId, TaskId, Timestamp, UserId};
+use pocket_tasks::contract::webhook::{Webhook, WebhookSort};
+use pocket_tasks::contract::{
+    ApiTokenId, CommentId, DeliveryId, EventId, InvitationId, ProjectId, SessionId, TaskId, Timestamp, UserId,
+    WebhookId,
+};
 use pocket_tasks::repositories::{
-    ApiTokenRecord, ApiTokenRepository, Claim, CommentOnTask, CommentRepository, Credentials, IdempotencyRepository,
+    ApiTokenRecord, ApiTokenRepository, Claim, CommentOnTask, CommentRepository, Credentials, DeliveryFilter,
+    DeliveryRecord, DeliveryRepository, EventFilter, EventRepository, FeedBounds, FeedWalk, IdempotencyRepository,
     InvitationRepository, Invited, Job, JobRecord, JobRepository, KeyedRequest, Lane, Lease, LeasedJob, Litter,
-    LockedProject, MailPurpose, MailTokenRepository, MemberRepository, NewRefreshToken, NewSession, ProjectFilter,
-    ProjectRepository, ProjectTasks, QueueRepository, RefreshTokenRecord, Repositories, SessionRecord,
-    SessionRepository, Store, StoreError, StoredAnswer, Stretch, TaskFilter, TaskInProject, TaskRepository,
-    Transaction, UpkeepRepository, UserRepository, VisibleTasks, Walk,
+    LockedProject, MailPurpose, MailTokenRepository, MemberRepository, NewEvent, NewRefreshToken, NewSession,
+    ProjectFilter, ProjectRepository, ProjectTasks, QueueRepository, Receiver, RefreshTokenRecord, Repositories,
+    SessionRecord, SessionRepository, Store, StoreError, StoredAnswer, Stretch, TaskFilter, TaskInProject,
+    TaskRepository, Transaction, UpkeepRepository, UserRepository, VisibleTasks, Walk, WebhookFilter, WebhookRecord,
+    WebhookRepository, Withdrawn,
 };
 use uuid::Uuid;
 
@@ -71,6 +79,10 @@ impl Store for FaultyStore {
         pending::<()>().await;
     }
 
+    async fn events_committed(&self) {
+        pending::<()>().await;
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         self.strike().await
     }
@@ -102,6 +114,18 @@ impl Repositories for FaultyStore {
     }
 
     fn comments(&self) -> &dyn CommentRepository {
+        self
+    }
+
+    fn events(&self) -> &dyn EventRepository {
+        self
+    }
+
+    fn webhooks(&self) -> &dyn WebhookRepository {
+        self
+    }
+
+    fn deliveries(&self) -> &dyn DeliveryRepository {
         self
     }
 
@@ -147,7 +171,7 @@ faulty! {
     UserRepository {
         fn find(UserId) -> Option<User>;
         fn lock(UserId) -> Option<Credentials>;
-        fn set_deleted(UserId, Option<Timestamp>, Timestamp) -> ();
+        fn set_deleted(UserId, Option<Timestamp>, Timestamp) -> Vec<Project>;
         fn schedule_digest(UserId, Option<Timestamp>) -> ();
         fn list_due_digests(Timestamp, u64) -> Vec<(User, Timestamp)>;
         fn find_credentials(UserId) -> Option<Credentials>;
@@ -181,6 +205,7 @@ faulty! {
     MemberRepository {
         fn list(ProjectId, Option<Role>, Sort<MemberSort>, Paging) -> Page<Member>;
         fn find(ProjectId, UserId) -> Option<Member>;
+        fn list_elsewhere(UserId) -> Vec<(ProjectId, Member)>;
         fn has_email(ProjectId, &str) -> bool;
         fn count(ProjectId) -> u64;
         fn add(ProjectId, UserId, Role, Timestamp) -> bool;
@@ -213,8 +238,8 @@ faulty! {
         fn find_next(ProjectId, &str, Direction) -> Option<TaskId>;
         fn add(&[Task]) -> ();
         fn update(&Task) -> ();
-        fn reposition(TaskId, &str) -> ();
-        fn unassign(ProjectId, UserId, Timestamp) -> ();
+        fn reposition(TaskId, &str) -> Option<Task>;
+        fn unassign(ProjectId, UserId, Timestamp) -> Vec<Task>;
     }
     MailTokenRepository {
         fn add(&[u8; 32], UserId, MailPurpose, Timestamp) -> ();
@@ -229,16 +254,50 @@ faulty! {
         fn count(UserId, Timestamp) -> u64;
         fn touch(ApiTokenId, Timestamp) -> ();
         fn revoke(ApiTokenId, Timestamp) -> bool;
-        fn revoke_all(UserId, Timestamp) -> ();
+        fn revoke_all(UserId, Timestamp) -> Vec<ApiTokenId>;
+        fn list_revoked(Timestamp) -> Vec<ApiTokenId>;
+    }
+    EventRepository {
+        fn append(&[NewEvent]) -> ();
+        fn bounds() -> FeedBounds;
+        fn list(UserId, &EventFilter, FeedWalk) -> Vec<Event>;
+        fn tail(i64, u64) -> Vec<Event>;
+        fn find(EventId) -> Option<Event>;
+        fn memberships(UserId) -> Option<Vec<(ProjectId, Role)>>;
+    }
+    WebhookRepository {
+        fn find(WebhookId) -> Option<WebhookRecord>;
+        fn lock(WebhookId) -> Option<WebhookRecord>;
+        fn lock_for_removal(WebhookId) -> Option<WebhookRecord>;
+        fn hold(WebhookId) -> Option<WebhookRecord>;
+        fn list(UserId, &WebhookFilter, Sort<WebhookSort>, Paging) -> Page<Webhook>;
+        fn count(UserId) -> u64;
+        fn add(&WebhookRecord) -> ();
+        fn update(&Webhook, Option<Timestamp>) -> ();
+        fn replace_secret(WebhookId, &[u8], Option<(&[u8], Timestamp)>) -> ();
+        fn remove(WebhookId) -> ();
+    }
+    DeliveryRepository {
+        fn list_receivers(ProjectId) -> Vec<Receiver>;
+        fn add(&[DeliveryRecord]) -> ();
+        fn list(WebhookId, &DeliveryFilter, Sort<DeliverySort>, Paging) -> Page<Delivery>;
+        fn find(DeliveryId) -> Option<DeliveryRecord>;
+        fn list_due(WebhookId, Timestamp, u64) -> Vec<DeliveryRecord>;
+        fn next_due(WebhookId) -> Option<Timestamp>;
+        fn update(&Delivery) -> ();
+        fn give_up(WebhookId) -> ();
     }
     JobRepository {
         fn enqueue(&Job, Timestamp, Timestamp) -> bool;
+        fn enqueue_into(&Job, Lane, Timestamp) -> bool;
         fn enqueue_once(&Job, &str, Timestamp) -> bool;
     }
     QueueRepository {
         fn lease(&[Lane], u64, Timestamp, Timestamp) -> Vec<LeasedJob>;
         fn next_due(&[Lane]) -> Option<Timestamp>;
         fn extend(Lease, Timestamp) -> bool;
+        fn hold(Lease) -> bool;
+        fn go_on(Lease, Lane, Timestamp) -> bool;
         fn finish(Lease, Timestamp) -> bool;
         fn put_off(Lease, Timestamp, &str) -> bool;
         fn bury(Lease, Timestamp, &str) -> bool;
@@ -255,7 +314,9 @@ faulty! {
         fn list_expired_users(Timestamp, u64) -> Vec<UserId>;
         fn list_owned_projects(UserId) -> Vec<ProjectId>;
         fn list_foreign_projects(UserId) -> Vec<ProjectId>;
-        fn withdraw(UserId, ProjectId, Timestamp) -> ();
+        fn withdraw(UserId, ProjectId, Timestamp) -> Withdrawn;
+        fn purge_events_of(ProjectId, u64) -> u64;
+        fn forget_in_feed(UserId, i64, i64) -> Option<i64>;
         fn purge_user(UserId) -> ();
     }
 }

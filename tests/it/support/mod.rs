@@ -6,16 +6,22 @@ pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod databases;
 pub(crate) mod document;
+pub(crate) mod failing;
 pub(crate) mod faults;
+pub(crate) mod following;
 pub(crate) mod mail;
+pub(crate) mod quiet;
 pub(crate) mod random;
+pub(crate) mod receiver;
 
 pub(crate) use app::{Options, TestApp};
 pub(crate) use client::{Answer, Client};
 pub(crate) use clock::TestClock;
 pub(crate) use databases::TestDatabase;
+pub(crate) use following::Following;
 pub(crate) use mail::Mail;
 pub(crate) use random::Random;
+pub(crate) use receiver::Receiver;
 
 /// Makes of each function one test on SQLite and one on PostgreSQL, each with a database of its own.
 ///

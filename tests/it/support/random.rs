@@ -16,6 +16,11 @@ impl Random {
         Self { seed, state: seed }
     }
 
+    /// Begins with a number that another one chose, as for who does something at the same time.
+    pub(crate) const fn seeded(seed: u64) -> Self {
+        Self { seed, state: seed }
+    }
+
     pub(crate) const fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.state;

@@ -1,0 +1,115 @@
+//! The product as a library: a store in this process, and threads to use it on.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use pocket_tasks::contract::project::{Project, TaskCounts};
+use pocket_tasks::contract::text::{Email, PersonName, ProjectName, TimeZone};
+use pocket_tasks::contract::user::User;
+use pocket_tasks::contract::{ProjectId, Timestamp, UserId};
+use pocket_tasks::database::{SeaStore, Settings};
+use pocket_tasks::repositories::Store as _;
+use tokio::runtime::Runtime;
+
+use crate::data::Databases;
+
+/// As many rows are written in one transaction where nothing is measured.
+pub(crate) const AT_ONCE: usize = 500;
+
+/// Threads for the work, as the product has them: the benchmark itself has one. Dropping it does not wait.
+struct Threads(Option<Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Opens a new database and works on it, on threads as the product has them.
+pub(crate) async fn on_threads<W>(
+    databases: &Databases,
+    engine: &str,
+    work: impl FnOnce(String, Arc<SeaStore>) -> W + Send + 'static,
+) -> Result<()>
+where
+    W: Future<Output = Result<()>> + Send,
+{
+    databases.create().await?;
+    let settings = Settings {
+        url: databases.original.clone().into(),
+        max_connections: 10,
+        migrate: true,
+        statement_timeout: Duration::from_secs(30),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let engine = engine.to_owned();
+    let work = runtime.spawn(async move {
+        let store = Arc::new(SeaStore::open(&settings).await?);
+        work(engine, Arc::clone(&store)).await?;
+        store.close().await;
+        anyhow::Ok(())
+    });
+    let _threads = Threads(Some(runtime));
+    work.await?
+}
+
+/// Makes so many projects of which a part is done.
+pub(crate) async fn fill(store: &SeaStore, count: usize) -> Result<Vec<ProjectId>> {
+    let now = Timestamp::now();
+    let owner = UserId::generate();
+    let user = User {
+        id: owner,
+        email: Email::trusted("ada@example.com"),
+        name: PersonName::trusted("Ada"),
+        timezone: TimeZone::trusted("UTC"),
+        weekly_digest: true,
+        email_verified: true,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    let transaction = store.begin().await?;
+    transaction.users().add(&user, "a hash").await?;
+    transaction.commit().await?;
+    let ids: Vec<_> = std::iter::repeat_with(ProjectId::generate).take(count).collect();
+    for ids in ids.chunks(AT_ONCE) {
+        let transaction = store.begin().await?;
+        for id in ids {
+            let project = Project {
+                id: *id,
+                name: ProjectName::trusted("Benchmark"),
+                description: None,
+                color: None,
+                archived: false,
+                owner_id: owner,
+                role: None,
+                deleted_at: None,
+                task_counts: TaskCounts { total: 0, done: 0 },
+                completion_percentage: 0,
+                version: 1,
+                created_at: now,
+                updated_at: now,
+            };
+            transaction.projects().add(&project).await?;
+            transaction.projects().count_tasks(*id, 8, 3, None).await?;
+        }
+        transaction.commit().await?;
+    }
+    Ok(ids)
+}
+
+/// Changes one row: SQLite writes nothing, and waits for no disk, where a row stays as it is.
+pub(crate) async fn transact(store: &SeaStore, project: ProjectId) -> Result<()> {
+    let transaction = store.begin().await?;
+    transaction.projects().count_tasks(project, 1, 0, None).await?;
+    Ok(transaction.commit().await?)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "some thousands")]
+pub(crate) fn per_second(count: usize, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64()
+}

@@ -1,0 +1,48 @@
+//! The feed.
+
+use poem_openapi::OpenApi;
+
+use super::payload::{Failure, Found, LastEventId, Query, SignedIn, Streamed, WalkingAll};
+use super::{Rules, Tag};
+use crate::contract::feed::{EventQuery, EventSlice, StreamQuery};
+
+pub(in crate::api) struct EventsApi;
+
+#[OpenApi(prefix_path = "/v1/events", tag = "Tag::Events")]
+impl EventsApi {
+    /// List events
+    ///
+    /// What has happened in the projects of which you are a member now, in one order: every change is one event, with
+    /// the whole resource after it. To stay in step, list everything once by `/v2`, then ask for what is new from the
+    /// `sync_cursor` of that list on, and again from each `next_cursor`; apply the events in the order of `sequence`.
+    /// To show what has happened, ask with `order=desc`. Events are kept for 30 days, unless the operator decides
+    /// otherwise. Only owners are told of invitations.
+    #[oai(path = "/", method = "get", operation_id = "listEvents")]
+    async fn list(
+        &self,
+        caller: SignedIn,
+        rules: Rules<'_>,
+        query: Query<EventQuery>,
+    ) -> Result<Found<EventSlice>, Failure<WalkingAll>> {
+        Ok(Found(rules.events.list(caller.0, query.0).await?))
+    }
+
+    /// Stream events
+    ///
+    /// The same feed as it goes on, as Server-Sent Events: `id` is the cursor to go on from, `event` the type, and
+    /// `data` the event as `GET /v1/events` gives it. A comment every 15 seconds shows that the stream is there.
+    /// Whoever connects anew with `Last-Event-ID`, as `EventSource` does by itself, gets what came meanwhile, nothing
+    /// twice and nothing left out. The stream ends with the token, with its session, after 14 minutes at the latest,
+    /// and when the server stops. Of a project that you have left no event comes any more. `EventSource` in browsers
+    /// cannot send a token: use one that takes a `fetch` of your own, such as the package `eventsource`.
+    #[oai(path = "/stream", method = "get", operation_id = "streamEvents")]
+    async fn stream(
+        &self,
+        caller: SignedIn,
+        rules: Rules<'_>,
+        #[oai(name = "Last-Event-ID")] last: LastEventId,
+        query: Query<StreamQuery>,
+    ) -> Result<Streamed, Failure<WalkingAll>> {
+        Ok(Streamed(rules.events.follow(caller.0, query.0, last.0).await?))
+    }
+}

@@ -1,0 +1,105 @@
+//! The feed as it goes on, as Server-Sent Events (the HTML standard, section 9.2).
+
+use futures_util::StreamExt as _;
+use poem::http::{HeaderName, header};
+use poem::{Body, IntoResponse, Request, RequestBody, Response};
+use poem_openapi::registry::{
+    MetaMediaType, MetaParamIn, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
+};
+use poem_openapi::types::{Example as _, ToJSON as _};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions};
+
+use super::EVENT_STREAM;
+use crate::contract::text::Cursor;
+use crate::services::{EventStream, Told};
+
+/// How many milliseconds a client waits before it connects anew.
+const RETRY: u32 = 3_000;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// 200 with events, until somebody ends it.
+pub(in crate::api) struct Streamed(pub(in crate::api) EventStream);
+
+fn written(told: &Told) -> String {
+    match told {
+        // An id without data is remembered and tells the application nothing.
+        Told::Begin(cursor) => format!("retry: {RETRY}\nid: {}\n\n", &**cursor),
+        Told::Event { cursor, kind, json } => format!("id: {}\nevent: {kind}\ndata: {json}\n\n", &**cursor),
+        Told::Nothing(cursor) => format!(": nothing new\nid: {}\n\n", &**cursor),
+    }
+}
+
+impl IntoResponse for Streamed {
+    fn into_response(self) -> Response {
+        let text = self.0.map(|told| Ok::<_, std::io::Error>(written(&told)));
+        Response::builder()
+            .content_type(EVENT_STREAM)
+            // Nobody on the way may keep it, change it, or wait until there is more of it.
+            .header(header::CACHE_CONTROL, "no-store, no-transform")
+            .header("x-accel-buffering", "no")
+            .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+            .body(Body::from_bytes_stream(text))
+    }
+}
+
+impl ApiResponse for Streamed {
+    fn meta() -> MetaResponses {
+        let example = "retry: 3000\nid: AAAAAAAAEmcK2dLZbF3vNfX4pYJ5Kx0q\n\nid: AAAAAAAAEmgVx2ndXg5vRr1LQ6mQ8y3u\nevent: task.updated\ndata: {\"id\":\"01936f5a-5190-73a1-8680-92d384c5f108\",\"sequence\":4712,\"type\":\"task.updated\"}\n\n: nothing new\nid: AAAAAAAAEmgVx2ndXg5vRr1LQ6mQ8y3u\n\n";
+        let schema = MetaSchema {
+            description: Some(
+                "Server-Sent Events: `id` is the cursor to go on from, `event` the type, `data` the Event as JSON.",
+            ),
+            example: Some(example.into()),
+            ..MetaSchema::new("string")
+        };
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "The events, as they happen, until the stream ends.",
+                status: Some(200),
+                status_range: None,
+                content: vec![MetaMediaType {
+                    content_type: EVENT_STREAM,
+                    schema: MetaSchemaRef::Inline(Box::new(schema)),
+                }],
+                headers: vec![],
+            }],
+        }
+    }
+
+    fn register(_registry: &mut Registry) {}
+}
+
+/// The last event that the caller has, if it connects anew.
+pub(in crate::api) struct LastEventId(pub(in crate::api) Option<Cursor>);
+
+impl<'a> ApiExtractor<'a> for LastEventId {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
+    const PARAM_IS_REQUIRED: bool = false;
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn param_in() -> Option<MetaParamIn> {
+        Some(MetaParamIn::Header)
+    }
+
+    fn param_schema_ref() -> Option<MetaSchemaRef> {
+        Some(MetaSchemaRef::Inline(Box::new(MetaSchema {
+            description: Some(
+                "The `id` of the last event that you have. `EventSource` sends it by itself when it connects anew; it goes \
+                 before `cursor`.",
+            ),
+            example: Cursor::example().to_json(),
+            ..MetaSchema::new("string")
+        })))
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        // An empty one is what a client sends that has seen no event.
+        Ok(Self(request.header(LAST_EVENT_ID).filter(|id| !id.is_empty()).map(Cursor::trusted)))
+    }
+}

@@ -1,0 +1,350 @@
+//! Events: what happened, in one order. The same JSON is the activity log, the delta sync, the live stream and the body
+//! of every webhook.
+//!
+//! An event keeps what it tells as the JSON it was written with: what happened does not change when a later version of
+//! this program knows more about its resources. The types below say what that JSON looks like.
+
+use std::borrow::Cow;
+
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use poem_openapi::{Enum, Object, Union};
+use serde_json::{Map, Value, json};
+
+use super::comment::Comment;
+use super::invitation::Invitation;
+use super::member::Member;
+use super::project::{Project, Role};
+use super::task::Task;
+use super::webhook::Webhook;
+use super::{EventId, ProjectId, Timestamp, UserId};
+
+/// The fields that a change has changed, with their values before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Previous(pub Map<String, Value>);
+
+impl Type for Previous {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        "object_previous".into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Inline(Box::new(MetaSchema {
+            additional_properties: Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::ANY)))),
+            example: Some(json!({"title": "Choose the floor"})),
+            ..MetaSchema::new("object")
+        }))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl ParseFromJSON for Previous {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        match value {
+            Some(Value::Object(fields)) => Ok(Self(fields)),
+            _ => Err(ParseError::expected_input()),
+        }
+    }
+}
+
+impl ToJSON for Previous {
+    fn to_json(&self) -> Option<Value> {
+        Some(Value::Object(self.0.clone()))
+    }
+}
+
+/// A resource as events tell of it.
+trait Told: Example + Sized {
+    fn told() -> Self {
+        Self::example()
+    }
+}
+
+impl Told for Project {
+    /// An event has many readers, who have different roles.
+    fn told() -> Self {
+        Self { role: None, ..Self::example() }
+    }
+}
+
+impl Told for Task {}
+impl Told for Comment {}
+impl Told for Member {}
+impl Told for Invitation {}
+
+/// One row for each type of event in the feed: its word, its payload, and what happened.
+macro_rules! event_types {
+    ($($(#[doc = $doc:literal])+ $kind:ident($payload:ident): $word:literal, $data:ident;)*) => {
+        /// What happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
+        pub enum EventType {
+            $($(#[doc = $doc])+ #[oai(rename = $word)] $kind,)*
+            /// Somebody tries out a webhook. It is sent to that webhook, and stands in no feed.
+            #[oai(rename = "webhook.test")]
+            WebhookTest,
+        }
+
+        impl EventType {
+            /// All types that stand in the feed.
+            pub const FEED: [Self; [$($word),*].len()] = [$(Self::$kind),*];
+
+            /// The type as it stands in events.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $word,)*
+                    Self::WebhookTest => "webhook.test",
+                }
+            }
+        }
+
+        $(
+            $(#[doc = $doc])+
+            #[derive(Debug, Clone, Object)]
+            #[oai(example)]
+            pub struct $payload {
+                /// The id of the event: the same wherever it is told, and however often.
+                pub id: EventId,
+                /// The place in the feed. It only grows, and becomes visible in order: whoever has seen one will never
+                /// find a lesser one that is new.
+                #[oai(validator(minimum(value = "1")))]
+                pub sequence: i64,
+                /// The project in which it happened.
+                pub project_id: ProjectId,
+                /// The user who did it; null when nobody did, as when an account is removed for good.
+                pub actor_id: Option<UserId>,
+                /// When it happened.
+                pub occurred_at: Timestamp,
+                /// The whole resource after the change; for a deletion, as it was at the last.
+                pub data: $data,
+                /// The fields that changed, with their values before, but for `version` and `updated_at`; null on
+                /// creation.
+                pub previous: Option<Previous>,
+                /// The `X-Request-Id` of the request that did it; null when none did.
+                pub request_id: Option<String>,
+            }
+
+            impl Example for $payload {
+                fn example() -> Self {
+                    Self {
+                        id: EventId::example(),
+                        sequence: 4_711,
+                        project_id: ProjectId::example(),
+                        actor_id: Some(UserId::example()),
+                        occurred_at: Timestamp::example(),
+                        data: $data::told(),
+                        previous: None,
+                        request_id: Some("01936f60-84c0-76d4-b9b0-c506b7f8240b".to_owned()),
+                    }
+                }
+            }
+        )*
+
+        /// Something that happened; `type` says what, and so what `data` is. New types may come.
+        #[derive(Debug, Clone, Union)]
+        #[oai(discriminator_name = "type", one_of = true, rename = "Event")]
+        pub enum EventPayload {
+            $($(#[doc = $doc])+ #[oai(mapping = $word)] $kind($payload),)*
+            /// Somebody tries out a webhook.
+            #[oai(mapping = "webhook.test")]
+            WebhookTest(WebhookTestEvent),
+        }
+    };
+}
+
+event_types! {
+    /// A project was created.
+    ProjectCreated(ProjectCreatedEvent): "project.created", Project;
+    /// A project was changed: its own fields, or its owner. Its counters have no events of their own: they follow from
+    /// those of its tasks.
+    ProjectUpdated(ProjectUpdatedEvent): "project.updated", Project;
+    /// A project was put into the trash, and with it whatever is in it.
+    ProjectDeleted(ProjectDeletedEvent): "project.deleted", Project;
+    /// A project was taken out of the trash, and with it whatever is in it.
+    ProjectRestored(ProjectRestoredEvent): "project.restored", Project;
+    /// A task was created.
+    TaskCreated(TaskCreatedEvent): "task.created", Task;
+    /// A task was changed. When only its `position` was written anew, to make room for another, its version stays.
+    TaskUpdated(TaskUpdatedEvent): "task.updated", Task;
+    /// A task was put into the trash.
+    TaskDeleted(TaskDeletedEvent): "task.deleted", Task;
+    /// A task was taken out of the trash.
+    TaskRestored(TaskRestoredEvent): "task.restored", Task;
+    /// A task was moved to another place. One that went to another project is told of in both.
+    TaskMoved(TaskMovedEvent): "task.moved", Task;
+    /// Somebody commented on a task.
+    CommentCreated(CommentCreatedEvent): "comment.created", Comment;
+    /// A comment was changed.
+    CommentUpdated(CommentUpdatedEvent): "comment.updated", Comment;
+    /// A comment was removed for good.
+    CommentDeleted(CommentDeletedEvent): "comment.deleted", Comment;
+    /// Somebody became a member of the project, or came back out of the trash.
+    MemberAdded(MemberAddedEvent): "member.added", Member;
+    /// A member was given another role.
+    MemberUpdated(MemberUpdatedEvent): "member.updated", Member;
+    /// A member left the project or was removed from it, or went into the trash.
+    MemberRemoved(MemberRemovedEvent): "member.removed", Member;
+    /// Somebody was invited. Only owners are told of invitations.
+    InvitationCreated(InvitationCreatedEvent): "invitation.created", Invitation;
+    /// An invitation was accepted. Only owners are told of it; of the new member, everybody.
+    InvitationAccepted(InvitationAcceptedEvent): "invitation.accepted", Invitation;
+    /// An invitation was declined. Only owners are told of it.
+    InvitationDeclined(InvitationDeclinedEvent): "invitation.declined", Invitation;
+    /// An invitation was taken back. Only owners are told of it.
+    InvitationRevoked(InvitationRevokedEvent): "invitation.revoked", Invitation;
+}
+
+impl EventType {
+    /// The types that only owners are told of.
+    pub const FOR_OWNERS: [Self; 4] =
+        [Self::InvitationCreated, Self::InvitationAccepted, Self::InvitationDeclined, Self::InvitationRevoked];
+
+    /// Reads a type as it stands in events.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::FEED.into_iter().chain([Self::WebhookTest]).find(|kind| kind.as_str() == word)
+    }
+
+    /// Whether somebody with this role is told of it.
+    #[must_use]
+    pub fn is_for(self, role: Role) -> bool {
+        role == Role::Owner || !Self::FOR_OWNERS.contains(&self)
+    }
+}
+
+/// Somebody tries out a webhook. Sent to that webhook alone.
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub struct WebhookTestEvent {
+    /// The id of the event.
+    pub id: EventId,
+    /// Null: it stands in no feed.
+    #[oai(validator(minimum(value = "1")))]
+    pub sequence: Option<i64>,
+    /// The project of the webhook, if it has one.
+    pub project_id: Option<ProjectId>,
+    /// The user who did it.
+    pub actor_id: Option<UserId>,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// The webhook.
+    pub data: Webhook,
+    /// Null: nothing has changed.
+    pub previous: Option<Previous>,
+    /// The `X-Request-Id` of the request that did it.
+    pub request_id: Option<String>,
+}
+
+impl Example for WebhookTestEvent {
+    fn example() -> Self {
+        Self {
+            id: EventId::example(),
+            sequence: None,
+            project_id: None,
+            actor_id: Some(UserId::example()),
+            occurred_at: Timestamp::example(),
+            data: Webhook::example(),
+            previous: None,
+            request_id: Some("01936f60-84c0-76d4-b9b0-c506b7f8240b".to_owned()),
+        }
+    }
+}
+
+/// Something that happened, as it stands in the feed. It is published as what its type makes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The id of the event.
+    pub id: EventId,
+    /// The place in the feed.
+    pub sequence: i64,
+    /// What happened.
+    pub kind: EventType,
+    /// The project in which it happened.
+    pub project_id: ProjectId,
+    /// The user who did it.
+    pub actor_id: Option<UserId>,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// The whole resource, as JSON.
+    pub data: String,
+    /// The fields that changed with their values before, as JSON.
+    pub previous: Option<String>,
+    /// The request that did it.
+    pub request_id: Option<String>,
+}
+
+impl Type for Event {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        EventPayload::name()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        EventPayload::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        EventPayload::register(registry);
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl ToJSON for Event {
+    fn to_json(&self) -> Option<Value> {
+        let stored = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+        Some(json!({
+            "id": self.id.to_json(),
+            "sequence": self.sequence,
+            "type": self.kind.as_str(),
+            "project_id": self.project_id.to_json(),
+            "actor_id": self.actor_id.to_json(),
+            "occurred_at": self.occurred_at.to_json(),
+            "data": stored(&self.data),
+            "previous": self.previous.as_deref().map(stored),
+            "request_id": self.request_id,
+        }))
+    }
+}
+
+impl ParseFromJSON for Event {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        let value = value.unwrap_or_default();
+        let text = |name: &str| value.get(name).and_then(Value::as_str);
+        let present = |name: &str| value.get(name).filter(|field| !field.is_null());
+        let parsed = || {
+            Some(Self {
+                id: text("id").and_then(EventId::parse)?,
+                sequence: present("sequence")?.as_i64()?,
+                kind: text("type").and_then(EventType::parse)?,
+                project_id: text("project_id").and_then(ProjectId::parse)?,
+                actor_id: text("actor_id").and_then(UserId::parse),
+                occurred_at: text("occurred_at").and_then(Timestamp::parse)?,
+                data: present("data")?.to_string(),
+                previous: present("previous").map(Value::to_string),
+                request_id: text("request_id").map(str::to_owned),
+            })
+        };
+        parsed().ok_or_else(ParseError::expected_input)
+    }
+}

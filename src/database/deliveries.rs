@@ -1,0 +1,203 @@
+//! Deliveries of events to webhooks.
+
+use async_trait::async_trait;
+use poem_openapi::types::{ParseFromJSON as _, ToJSON as _};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Order, Query};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait as _,
+};
+use uuid::Uuid;
+
+use super::entities::delivery::{ActiveModel, Column, Entity, Model};
+use super::entities::{member, user, webhook};
+use super::webhooks::event_names;
+use super::{SeaRepositories, order, rows};
+use crate::contract::delivery::{Delivery, DeliveryAttempt, DeliverySort, DeliveryStatus};
+use crate::contract::event::EventType;
+use crate::contract::list::{Page, Paging, Sort};
+use crate::contract::{DeliveryId, EventId, ProjectId, Timestamp, WebhookId};
+use crate::repositories::{DeliveryFilter, DeliveryRecord, DeliveryRepository, Receiver, StoreError};
+
+/// As many deliveries are added by one statement.
+const INSERTED_AT_ONCE: usize = 20;
+
+fn delivery(row: &Model) -> Result<Delivery, StoreError> {
+    let attempts: Option<Vec<DeliveryAttempt>> =
+        serde_json::from_str(&row.attempts).ok().and_then(|stored| Vec::parse_from_json(Some(stored)).ok());
+    Ok(Delivery {
+        id: DeliveryId(row.id),
+        webhook_id: WebhookId(row.webhook_id),
+        event_id: EventId(row.event_id),
+        event_type: EventType::parse(&row.event_type).ok_or_else(|| rows::unreadable("EventType"))?,
+        status: rows::delivery_status(&row.status)?,
+        attempts: attempts.ok_or_else(|| rows::unreadable("DeliveryAttempt"))?,
+        next_attempt_at: row.next_attempt_at.map(Timestamp),
+        created_at: Timestamp(row.created_at),
+    })
+}
+
+fn record(mut row: Model) -> Result<DeliveryRecord, StoreError> {
+    Ok(DeliveryRecord { payload: row.payload.take(), delivery: delivery(&row)? })
+}
+
+fn count(delivery: &Delivery) -> i64 {
+    i64::try_from(delivery.attempts.len()).unwrap_or(i64::MAX)
+}
+
+/// What can change about a delivery.
+fn changes(delivery: &Delivery) -> ActiveModel {
+    ActiveModel {
+        status: Set(rows::delivery_status_word(delivery.status).to_owned()),
+        attempts: Set(delivery.attempts.to_json_string()),
+        attempt_count: Set(count(delivery)),
+        next_attempt_at: Set(delivery.next_attempt_at.map(|time| time.0)),
+        ..ActiveModel::default()
+    }
+}
+
+fn new_row(record: &DeliveryRecord) -> ActiveModel {
+    let delivery = &record.delivery;
+    ActiveModel {
+        id: Set(delivery.id.0),
+        webhook_id: Set(delivery.webhook_id.0),
+        event_id: Set(delivery.event_id.0),
+        event_type: Set(delivery.event_type.as_str().to_owned()),
+        payload: Set(record.payload.clone()),
+        created_at: Set(delivery.created_at.0),
+        ..changes(delivery)
+    }
+}
+
+#[async_trait]
+impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C> {
+    async fn list_receivers(&self, project: ProjectId) -> Result<Vec<Receiver>, StoreError> {
+        let webhooks = |column: webhook::Column| Expr::col((webhook::Entity, column));
+        let members = |column: member::Column| Expr::col((member::Entity, column));
+        let mut receivers = Query::select();
+        receivers
+            .columns([webhook::Column::Id, webhook::Column::Events].map(|column| (webhook::Entity, column)))
+            .column((member::Entity, member::Column::Role))
+            .expr_as(webhooks(webhook::Column::FailingSince).is_not_null(), "is_failing")
+            .from(member::Entity)
+            .inner_join(user::Entity, members(member::Column::UserId).equals((user::Entity, user::Column::Id)))
+            .inner_join(
+                webhook::Entity,
+                webhooks(webhook::Column::UserId).equals((member::Entity, member::Column::UserId)),
+            )
+            .and_where(members(member::Column::ProjectId).eq(project.0))
+            .and_where(user::Column::DeletedAt.is_null())
+            .and_where(webhook::Column::Enabled.eq(true))
+            .cond_where(
+                Condition::any()
+                    .add(webhooks(webhook::Column::ProjectId).is_null())
+                    .add(webhooks(webhook::Column::ProjectId).eq(project.0)),
+            )
+            .order_by((webhook::Entity, webhook::Column::Id), Order::Asc)
+            .lock_with_tables(LockType::KeyShare, [webhook::Entity]);
+        let rows = self.0.query_all(&receivers).await?;
+        let receivers = rows.iter().map(|row| {
+            let (id, events): (Uuid, String) = (row.try_get("", "id")?, row.try_get("", "events")?);
+            let role: String = row.try_get("", "role")?;
+            Ok(Receiver {
+                webhook: WebhookId(id),
+                events: event_names(&events),
+                role: rows::role(&role)?,
+                is_failing: row.try_get("", "is_failing")?,
+            })
+        });
+        receivers.collect()
+    }
+
+    async fn add(&self, deliveries: &[DeliveryRecord]) -> Result<(), StoreError> {
+        // In groups of one size, because each size is a statement that the connection keeps prepared.
+        let (groups, rest) = deliveries.as_chunks::<INSERTED_AT_ONCE>();
+        for group in groups {
+            Entity::insert_many(group.iter().map(new_row)).exec_without_returning(&self.0).await?;
+        }
+        for one in rest {
+            Entity::insert(new_row(one)).exec_without_returning(&self.0).await?;
+        }
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        webhook: WebhookId,
+        filter: &DeliveryFilter,
+        sort: Sort<DeliverySort>,
+        paging: Paging,
+    ) -> Result<Page<Delivery>, StoreError> {
+        let matching = Entity::find()
+            .filter(Column::WebhookId.eq(webhook.0))
+            .apply_if(filter.status, |query, status| {
+                query.filter(Column::Status.eq(rows::delivery_status_word(status)))
+            })
+            .apply_if(filter.kind, |query, kind| query.filter(Column::EventType.eq(kind.as_str())));
+        let total = matching.clone().count(&self.0).await?;
+        let column = match sort.field {
+            DeliverySort::CreatedAt => Column::CreatedAt,
+        };
+        let rows = matching
+            .order_by(column, order(sort.direction))
+            .order_by(Column::Id, order(sort.direction))
+            .offset(paging.skipped())
+            .limit(u64::from(paging.limit))
+            .all(&self.0)
+            .await?;
+        Ok(Page { items: rows.iter().map(delivery).collect::<Result<_, _>>()?, total })
+    }
+
+    async fn find(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
+        Entity::find_by_id(id.0).one(&self.0).await?.map(record).transpose()
+    }
+
+    async fn list_due(
+        &self,
+        webhook: WebhookId,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        let rows = Entity::find()
+            .filter(Column::WebhookId.eq(webhook.0))
+            .filter(Column::Status.eq(rows::delivery_status_word(DeliveryStatus::Pending)))
+            .filter(Column::NextAttemptAt.lte(now.0))
+            .order_by_asc(Column::NextAttemptAt)
+            .order_by_asc(Column::Id)
+            .limit(limit)
+            .all(&self.0)
+            .await?;
+        rows.into_iter().map(record).collect()
+    }
+
+    async fn next_due(&self, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError> {
+        let next = Entity::find()
+            .select_only()
+            .column(Column::NextAttemptAt)
+            .filter(Column::WebhookId.eq(webhook.0))
+            .filter(Column::Status.eq(rows::delivery_status_word(DeliveryStatus::Pending)))
+            .order_by_asc(Column::NextAttemptAt)
+            .into_tuple::<i64>()
+            .one(&self.0)
+            .await?;
+        Ok(next.map(Timestamp))
+    }
+
+    async fn update(&self, delivery: &Delivery) -> Result<(), StoreError> {
+        Entity::update_many().set(changes(delivery)).filter(Column::Id.eq(delivery.id.0)).exec(&self.0).await?;
+        Ok(())
+    }
+
+    async fn give_up(&self, webhook: WebhookId) -> Result<(), StoreError> {
+        Entity::update_many()
+            .col_expr(Column::Status, Expr::value(rows::delivery_status_word(DeliveryStatus::Failed)))
+            .col_expr(Column::NextAttemptAt, Expr::value(None::<i64>))
+            .filter(Column::WebhookId.eq(webhook.0))
+            .filter(Column::Status.eq(rows::delivery_status_word(DeliveryStatus::Pending)))
+            .filter(Column::EventType.ne(EventType::WebhookTest.as_str()))
+            .exec(&self.0)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,204 @@
+//! The feed: one event for every change, in one order.
+//!
+//! How the order is kept. The numbers come from the one row of the table `feed`, and not from a sequence of the
+//! database. A sequence gives numbers in the order in which they are asked for, and transactions become visible in the
+//! order in which they commit: somebody could read event 8, remember it, and miss event 7, which commits a moment
+//! later. Whoever takes a number from the row holds its lock until the commit, so the next number is given out only
+//! when the one before can be seen, or was given back. Nobody ever sees a gap that is filled later, and a reader needs
+//! to remember one number.
+//!
+//! What it costs: from the number to the commit, writers on PostgreSQL wait for each other (on SQLite they do anyway).
+//! So the events are the last thing that a transaction writes. It also means that nobody who holds that lock waits for
+//! another: it cannot be a part of a deadlock.
+
+use async_trait::async_trait;
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, Query};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult as _, QueryFilter, QueryOrder, QuerySelect,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::SeaRepositories;
+use super::entities::event::{ActiveModel, Column, Entity, Model};
+use super::entities::{feed, member, user};
+use super::{rows, text};
+use crate::contract::event::{Event, EventType};
+use crate::contract::project::Role;
+use crate::contract::{EventId, ProjectId, Timestamp, UserId};
+use crate::repositories::{EventFilter, EventRepository, FeedBounds, FeedWalk, NewEvent, StoreError};
+
+/// As many events are added by one statement.
+const INSERTED_AT_ONCE: usize = 20;
+
+pub(super) fn event(row: Model) -> Result<Event, StoreError> {
+    Ok(Event {
+        id: EventId(row.id),
+        sequence: row.sequence,
+        kind: EventType::parse(&row.kind).ok_or_else(|| rows::unreadable("EventType"))?,
+        project_id: ProjectId(row.project_id),
+        actor_id: row.actor_id.map(UserId),
+        occurred_at: Timestamp(row.occurred_at),
+        data: row.data,
+        previous: row.previous,
+        request_id: row.request_id,
+    })
+}
+
+/// A field as it is written in a JSON object.
+fn field(name: &str, value: &str) -> String {
+    format!("{}:{}", json!(name), json!(value))
+}
+
+fn new_row(event: &NewEvent, sequence: i64) -> ActiveModel {
+    ActiveModel {
+        sequence: Set(sequence),
+        id: Set(event.id.0),
+        kind: Set(event.kind.as_str().to_owned()),
+        project_id: Set(event.project_id.0),
+        actor_id: Set(event.actor_id.map(|user| user.0)),
+        occurred_at: Set(event.occurred_at.0),
+        data: Set(event.data.clone()),
+        previous: Set(event.previous.clone()),
+        request_id: Set(event.request_id.clone()),
+    }
+}
+
+impl<C: ConnectionTrait> SeaRepositories<C> {
+    /// Takes so many numbers, which stay this transaction's until its end, and gives the first.
+    async fn take_numbers(&self, count: i64) -> Result<i64, StoreError> {
+        let mut take = Query::update();
+        take.table(feed::Entity)
+            .value(feed::Column::Sequence, Expr::col(feed::Column::Sequence).add(count))
+            .and_where(feed::Column::Id.eq(1))
+            .returning_col(feed::Column::Sequence);
+        let row = self.0.query_one(&take).await?.ok_or_else(|| rows::unreadable("feed"))?;
+        let last: i64 = row.try_get("", "sequence")?;
+        Ok(last - count + 1)
+    }
+
+    /// Takes a user out of the events between two places: those about the user go, and elsewhere nobody is named
+    /// instead.
+    pub(super) async fn forget_events(
+        &self,
+        user: UserId,
+        email: Option<&str>,
+        (beyond, last): (i64, i64),
+    ) -> Result<(), StoreError> {
+        let between = Column::Sequence.gt(beyond).and(Column::Sequence.lte(last));
+        let about = |of: &[EventType]| Column::Kind.is_in(of.iter().map(|kind| kind.as_str()));
+        let says = |column: Column, text: &str| text::contains((Entity, column), text, self.is_postgres());
+        let id = user.to_string();
+        let members = about(&[EventType::MemberAdded, EventType::MemberUpdated, EventType::MemberRemoved]);
+        let mut own = Condition::any().add(members.and(says(Column::Data, &field("user_id", &id))));
+        if let Some(email) = email {
+            own = own.add(about(&EventType::FOR_OWNERS).and(says(Column::Data, &field("email", email))));
+        }
+        Entity::delete_many().filter(between.clone()).filter(own).exec(&self.0).await?;
+        let quoted = json!(id).to_string();
+        let without = |column: Column| Func::cust("replace").arg(Expr::col(column)).arg(quoted.as_str()).arg("null");
+        let is_actor = || Column::ActorId.eq(user.0);
+        let actor = Expr::case(is_actor(), Expr::value(None::<Uuid>)).finally(Expr::col(Column::ActorId));
+        Entity::update_many()
+            .col_expr(Column::ActorId, actor.into())
+            .col_expr(Column::Data, without(Column::Data).into())
+            .col_expr(Column::Previous, without(Column::Previous).into())
+            .filter(between)
+            .filter(
+                Condition::any().add(is_actor()).add(says(Column::Data, &quoted)).add(says(Column::Previous, &quoted)),
+            )
+            .exec(&self.0)
+            .await?;
+        Ok(())
+    }
+
+    /// Removes a few events that happened before a time, the oldest first, and remembers up to where.
+    pub(super) async fn prune_events(&self, before: i64, limit: u64) -> Result<u64, StoreError> {
+        let old: Vec<i64> = Entity::find()
+            .select_only()
+            .column(Column::Sequence)
+            .filter(Column::OccurredAt.lt(before))
+            .order_by_asc(Column::OccurredAt)
+            .limit(limit)
+            .into_tuple()
+            .all(&self.0)
+            .await?;
+        let Some(last) = old.iter().max() else { return Ok(0) };
+        let pruned = Entity::delete_many()
+            .filter(Column::Sequence.lte(*last))
+            .filter(Column::OccurredAt.lt(before))
+            .exec(&self.0)
+            .await?;
+        feed::Entity::update_many()
+            .col_expr(feed::Column::PrunedThrough, Expr::value(*last))
+            .filter(feed::Column::PrunedThrough.lt(*last))
+            .exec(&self.0)
+            .await?;
+        Ok(pruned.rows_affected)
+    }
+}
+
+#[async_trait]
+impl<C: ConnectionTrait + Send + Sync> EventRepository for SeaRepositories<C> {
+    async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError> {
+        let Ok(count @ 1..) = i64::try_from(events.len()) else { return Ok(()) };
+        let first = self.take_numbers(count).await?;
+        let rows: Vec<_> = (first..).zip(events).map(|(sequence, event)| new_row(event, sequence)).collect();
+        // In groups of one size, because each size is a statement that the connection keeps prepared.
+        let (groups, rest) = rows.as_chunks::<INSERTED_AT_ONCE>();
+        for group in groups {
+            Entity::insert_many(group.iter().cloned()).exec_without_returning(&self.0).await?;
+        }
+        for row in rest {
+            Entity::insert(row.clone()).exec_without_returning(&self.0).await?;
+        }
+        Ok(())
+    }
+
+    async fn bounds(&self) -> Result<FeedBounds, StoreError> {
+        let row = feed::Entity::find_by_id(1).one(&self.0).await?.ok_or_else(|| rows::unreadable("feed"))?;
+        Ok(FeedBounds { pruned_through: row.pruned_through, end: row.sequence })
+    }
+
+    async fn list(&self, reader: UserId, filter: &EventFilter, walk: FeedWalk) -> Result<Vec<Event>, StoreError> {
+        let rows = self.0.query_all(&self.visible_events(reader, filter, walk)).await?;
+        rows.iter().map(|row| event(Model::from_query_result(row, "")?)).collect()
+    }
+
+    async fn tail(&self, beyond: i64, limit: u64) -> Result<Vec<Event>, StoreError> {
+        let rows = Entity::find()
+            .filter(Column::Sequence.gt(beyond))
+            .order_by_asc(Column::Sequence)
+            .limit(limit)
+            .all(&self.0)
+            .await?;
+        rows.into_iter().map(event).collect()
+    }
+
+    async fn find(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+        Entity::find().filter(Column::Id.eq(id.0)).one(&self.0).await?.map(event).transpose()
+    }
+
+    async fn memberships(&self, user: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError> {
+        let account = user::Entity::find_by_id(user.0)
+            .select_only()
+            .column(user::Column::Id)
+            .filter(user::Column::DeletedAt.is_null());
+        if account.into_tuple::<Uuid>().one(&self.0).await?.is_none() {
+            return Ok(None);
+        }
+        let members: Vec<(Uuid, String)> = member::Entity::find()
+            .select_only()
+            .columns([member::Column::ProjectId, member::Column::Role])
+            .filter(member::Column::UserId.eq(user.0))
+            .into_tuple()
+            .all(&self.0)
+            .await?;
+        members
+            .into_iter()
+            .map(|(project, role)| Ok((ProjectId(project), rows::role(&role)?)))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+}

@@ -1,0 +1,205 @@
+//! Those who follow the feed while it goes on: one reader of the feed for all of them.
+//!
+//! Whoever follows has no queue. One task reads what is new, once for everybody, into a ring of the last events; each
+//! follower has a place in the ring, and moves on when its client has taken what came before. Who is so slow that the
+//! ring has gone past reads the rest from storage. So what a follower costs does not depend on what happens, and while
+//! nothing happens one small query every few seconds is all that storage is asked, for all of them together.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::broadcast::{Receiver, Sender};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::error::Error;
+use crate::contract::event::{Event, EventType};
+use crate::contract::project::Role;
+use crate::contract::{ProjectId, UserId};
+use crate::repositories::{Store, StoreError};
+
+/// As many events are in the ring.
+const RING: usize = 512;
+
+/// The text of an event that is longer than this is not kept in the ring: who may see the event reads it from storage.
+const LONGEST_IN_RING: usize = 16 * 1024;
+
+/// As many events are read at once.
+const AT_ONCE: u64 = 200;
+
+/// How often somebody looks by themselves, should nobody ring: one small query for all followers.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// What a follower finds in the ring: an event, with what it takes to know who may see it.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) sequence: i64,
+    pub(super) kind: EventType,
+    pub(super) project: ProjectId,
+    /// The event as JSON, unless that is too long for the ring.
+    pub(super) json: Option<Arc<str>>,
+}
+
+/// What a user may see of the feed, as long as somebody follows it as that user.
+pub(super) struct Reader {
+    user: UserId,
+    /// `None` when the account is gone, or when nobody knows.
+    roles: RwLock<Option<HashMap<ProjectId, Role>>>,
+    loading: tokio::sync::Mutex<()>,
+}
+
+impl Reader {
+    /// Whether the user may see events of this type in the project now.
+    pub(super) fn may_see(&self, kind: EventType, project: ProjectId) -> bool {
+        let roles = self.roles.read().unwrap_or_else(PoisonError::into_inner);
+        let role = roles.as_ref().and_then(|roles| roles.get(&project));
+        role.is_some_and(|role| kind.is_for(*role))
+    }
+
+    /// Whether there is nothing to see any more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.roles.read().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// Reads anew what the user may see. Whoever reads last has seen all that was committed before, so the loads of one
+    /// reader come one after the other.
+    async fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let _alone = self.loading.lock().await;
+        let loaded = store.read().events().memberships(self.user).await;
+        let roles = match &loaded {
+            Ok(Some(roles)) => Some(roles.iter().copied().collect()),
+            // Rather nothing than too much.
+            Ok(None) | Err(_) => None,
+        };
+        *self.roles.write().unwrap_or_else(PoisonError::into_inner) = roles;
+        loaded.map(drop)
+    }
+}
+
+/// The one reader of the feed, and those who follow it.
+pub(crate) struct Followers {
+    hub: Arc<Hub>,
+    reading: OnceLock<JoinHandle<()>>,
+    /// Ends all streams.
+    pub(super) closing: CancellationToken,
+}
+
+struct Hub {
+    store: Arc<dyn Store>,
+    ring: Sender<Entry>,
+    /// Up to where the feed was read; `None` while nobody follows.
+    place: tokio::sync::Mutex<Option<i64>>,
+    readers: Mutex<HashMap<UserId, Weak<Reader>>>,
+}
+
+impl Drop for Followers {
+    fn drop(&mut self) {
+        if let Some(reading) = self.reading.get() {
+            reading.abort();
+        }
+    }
+}
+
+impl Followers {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        let hub =
+            Hub { store, ring: Sender::new(RING), place: tokio::sync::Mutex::default(), readers: Mutex::default() };
+        Self { hub: Arc::new(hub), reading: OnceLock::new(), closing: CancellationToken::new() }
+    }
+
+    /// Begins to follow. Whatever is committed from now on comes by the ring; whatever was before can be read from
+    /// storage.
+    pub(super) async fn join(&self, user: UserId) -> Result<(Arc<Reader>, Receiver<Entry>), Error> {
+        self.reading.get_or_init(|| tokio::spawn(Arc::clone(&self.hub).read_on()));
+        let receiver = {
+            let mut place = self.hub.place.lock().await;
+            if place.is_none() {
+                *place = Some(self.hub.store.read().events().bounds().await?.end);
+            }
+            self.hub.ring.subscribe()
+        };
+        let reader = self.hub.reader(user);
+        reader.load(&*self.hub.store).await?;
+        Ok((reader, receiver))
+    }
+}
+
+impl Hub {
+    fn reader(&self, user: UserId) -> Arc<Reader> {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reader) = readers.get(&user).and_then(Weak::upgrade) {
+            return reader;
+        }
+        readers.retain(|_, reader| reader.strong_count() > 0);
+        let reader = Arc::new(Reader { user, roles: RwLock::default(), loading: tokio::sync::Mutex::default() });
+        readers.insert(user, Arc::downgrade(&reader));
+        reader
+    }
+
+    fn known(&self, user: UserId) -> Option<Arc<Reader>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).get(&user).and_then(Weak::upgrade)
+    }
+
+    async fn read_on(self: Arc<Self>) {
+        loop {
+            // The time being over is as good as a ring.
+            let _ = timeout(LOOK, self.store.events_committed()).await;
+            if let Err(error) = self.read_new().await {
+                tracing::warn!(%error, "what is new in the feed cannot be read");
+            }
+        }
+    }
+
+    /// Reads what is new into the ring.
+    async fn read_new(&self) -> Result<(), StoreError> {
+        let mut place = self.place.lock().await;
+        if self.ring.receiver_count() == 0 {
+            *place = None;
+        }
+        while let Some(read_to) = *place {
+            let events = self.store.read().events().tail(read_to, AT_ONCE).await?;
+            let count = events.len() as u64;
+            for event in events {
+                // Before anybody can see the event: whoever it lets in or shuts out is in or out by then.
+                self.admit(&event).await;
+                *place = Some(event.sequence);
+                // Nobody following is no failure.
+                let _ = self.ring.send(entry(&event));
+            }
+            if count < AT_ONCE {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees to it that those who follow see what they may see after an event, and nothing else.
+    async fn admit(&self, event: &Event) {
+        use EventType::{MemberAdded, MemberRemoved, MemberUpdated, ProjectCreated, ProjectDeleted, ProjectRestored};
+        let concerned = match event.kind {
+            MemberAdded | MemberUpdated | MemberRemoved => member_of(event),
+            ProjectCreated | ProjectDeleted | ProjectRestored => event.actor_id,
+            _ => None,
+        };
+        if let Some(reader) = concerned.and_then(|user| self.known(user))
+            && let Err(error) = reader.load(&*self.store).await
+        {
+            tracing::warn!(%error, "streams of a user end: nobody knows what the user may see");
+        }
+    }
+}
+
+fn entry(event: &Event) -> Entry {
+    let json = super::events::json_of(event);
+    let json = (json.len() <= LONGEST_IN_RING).then(|| json.into());
+    Entry { sequence: event.sequence, kind: event.kind, project: event.project_id, json }
+}
+
+/// The user whom an event about a member is about.
+fn member_of(event: &Event) -> Option<UserId> {
+    let data: Value = serde_json::from_str(&event.data).ok()?;
+    UserId::parse(data.get("user_id")?.as_str()?)
+}

@@ -1,0 +1,52 @@
+"""Verifies deliveries of webhooks twice: by the official library, and by the recipe that the API's users are shown.
+
+Each line of its input is {"secret", "headers", "body", "now"}, where `now` is in seconds, and the current time without
+it. For each it prints {"official", "recipe", "event"}: `true` or why not, and what the recipe makes of it. It ends when
+its input does.
+"""
+
+import datetime
+import importlib.util
+import json
+import pathlib
+import sys
+
+import standardwebhooks.webhooks
+
+RECIPE = pathlib.Path(__file__).parents[2] / "openapi/recipes/verify_webhook.py"
+
+
+class Clock(datetime.datetime):
+    """What the library asks for the time."""
+
+    moment = None
+
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) if cls.moment is None else cls.fromtimestamp(cls.moment, tz)
+
+
+def attempt(verify, errors):
+    try:
+        return True, verify()
+    except errors as error:
+        return str(error), None
+
+
+def main():
+    # No compiled file is left beside the recipe.
+    sys.dont_write_bytecode = True
+    specification = importlib.util.spec_from_file_location("recipe", RECIPE)
+    recipe = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(recipe)
+    standardwebhooks.webhooks.datetime = Clock
+    for line in sys.stdin:
+        delivery = json.loads(line)
+        secret, headers, body = delivery["secret"], delivery["headers"], delivery["body"].encode()
+        Clock.moment = delivery.get("now")
+        official, _ = attempt(lambda: standardwebhooks.webhooks.Webhook(secret).verify(body, headers), Exception)
+        verdict, event = attempt(lambda: recipe.verify(secret, headers, body, Clock.moment), ValueError)
+        print(json.dumps({"official": official, "recipe": verdict, "event": event}), flush=True)
+
+
+main()

@@ -1,0 +1,84 @@
+//! The secrets of webhooks: shown once, kept encrypted, replaced with an overlap.
+
+use std::time::Duration;
+
+use pocket_tasks::contract::WebhookId;
+use pocket_tasks::webhooks::{Secret, signature};
+use poem::http::Method;
+use serde_json::{Value, json};
+
+use super::webhook_world::{WEBHOOKS, app, scene};
+use super::writes::{KEY, REPLAYED, new_key};
+use crate::on_both_databases;
+use crate::support::receiver::Message;
+use crate::support::{TestApp, TestDatabase};
+
+fn secret(answer: &Value) -> Secret {
+    Secret::parse(answer["secret"].as_str().unwrap()).unwrap()
+}
+
+fn signed(message: &Message, secrets: &[&Secret]) -> bool {
+    let timestamp = message.header("webhook-timestamp").parse().unwrap();
+    let expected = signature(secrets.iter().copied(), message.header("webhook-id"), timestamp, &message.text);
+    message.header("webhook-signature") == expected
+}
+
+on_both_databases! {
+    async fn during_a_rotation_both_signatures_are_sent(database: TestDatabase) {
+        let app = app(&database).await;
+        let (user, _, webhook, receiver) = scene(&app, "200 OK").await;
+        let path = format!("{WEBHOOKS}/{webhook}");
+        let test = async || {
+            user.post_empty(format!("{path}/test")).await.expect(202);
+            app.work().await;
+            receiver.messages().pop().unwrap()
+        };
+        let rotate = async |body: Value| user.post(format!("{path}/rotate-secret"), body).await.ok();
+        let first = secret(&user.post_empty(format!("{path}/rotate-secret")).await.ok());
+        let second = secret(&rotate(json!({"overlap_seconds": 60})).await);
+        assert!(signed(&test().await, &[&second, &first]));
+        app.clock.advance(Duration::from_secs(61));
+        assert!(signed(&test().await, &[&second]));
+        let third = secret(&rotate(json!({})).await);
+        app.clock.advance(Duration::from_hours(23));
+        assert!(signed(&test().await, &[&third, &second]));
+        app.clock.advance(Duration::from_hours(2));
+        assert!(signed(&test().await, &[&third]));
+        let fourth = secret(&rotate(json!({"overlap_seconds": 0})).await);
+        assert!(signed(&test().await, &[&fourth]));
+        for (overlap, failure) in [(json!(-1), "minimum"), (json!(604_801), "maximum"), (json!("5"), "type"), (json!(null), "null")] {
+            let answer = user.post(format!("{path}/rotate-secret"), json!({"overlap_seconds": overlap})).await;
+            answer.invalid(&[&format!("overlap_seconds:{failure}")]);
+        }
+        rotate(json!({"overlap_seconds": 604_800})).await;
+    }
+
+    async fn a_secret_is_shown_once_and_again_to_who_repeats_the_request(app: TestApp) {
+        let user = app.user().await;
+        let (key, body) = (new_key(), json!({"url": "https://example.com/", "events": ["*"]}));
+        let create = || user.call(Method::POST, WEBHOOKS).json(&body).header(KEY, &key);
+        let (first, again) = (create().send().await, create().send().await);
+        assert_eq!(again.header(REPLAYED), "true");
+        let id = first.body["id"].as_str().unwrap().to_owned();
+        let path = format!("{WEBHOOKS}/{id}");
+        let key = new_key();
+        let rotate = || user.call(Method::POST, format!("{path}/rotate-secret")).header(KEY, &key);
+        let (rotated, repeated) = (rotate().send().await, rotate().send().await);
+        assert_ne!(rotated.body["secret"], first.body["secret"]);
+        for (one, other) in [(&first, &again), (&rotated, &repeated)] {
+            assert_eq!((&one.text, one.header("etag")), (&other.text, other.header("etag")));
+            for answer in [one, other] {
+                assert_eq!(answer.header("cache-control"), "no-store");
+            }
+        }
+        assert_eq!(rotated.header("etag"), user.get(&path).await.header("etag"));
+        let deliveries = format!("{path}/deliveries");
+        for answer in [user.get(WEBHOOKS).await, user.get(&path).await, user.patch(&path, json!({"enabled": false})).await, user.get(deliveries).await] {
+            assert!(!answer.text.contains("whsec_") && !answer.text.contains("\"secret\""), "{}", answer.text);
+        }
+        let stored = app.store.read().webhooks().find(WebhookId::parse(&id).unwrap()).await.unwrap().unwrap();
+        for sealed in [stored.secret, stored.previous_secret.unwrap().0] {
+            assert!(!String::from_utf8_lossy(&sealed).contains("whsec_"));
+        }
+    }
+}

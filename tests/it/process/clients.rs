@@ -1,0 +1,170 @@
+//! What others wrote to talk with the API, or take from it: the official verifiers of webhooks, and a client of event
+//! streams; and the recipes that users are shown, which stand beside the verifiers.
+//!
+//! `.ci/with-clients` installs them, and names them in `TEST_NODE_CLIENTS` and `TEST_PYTHON_CLIENTS`. Without them the
+//! tests that need them are skipped, and the run says so; with `REQUIRE_CLIENTS=1` they fail instead.
+
+use std::io::Write as _;
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::Once;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Map, Value, json};
+
+use super::program::Program;
+
+#[expect(unreachable_pub, reason = "its readers take it as it is")]
+#[path = "../../../openapi/recipes/verify_webhook.rs"]
+mod verify_webhook;
+
+const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
+const RECIPES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/recipes");
+
+/// What a delivery is verified with.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Language {
+    JavaScript,
+    Python,
+    /// Here only the recipe, which is compiled into the tests.
+    Rust,
+}
+
+impl Language {
+    pub(super) const ALL: [Self; 3] = [Self::JavaScript, Self::Python, Self::Rust];
+}
+
+/// What is said of a delivery.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    /// Why the official library refuses it, if it does; what the recipe says, where there is no library.
+    pub(super) official: Result<(), String>,
+    /// The event that the recipe makes of it, or why it refuses it.
+    pub(super) recipe: Result<Value, String>,
+}
+
+/// Verifies deliveries by the official library of a language, and by the recipe in it.
+pub(super) enum Verifier {
+    Program(Program, ChildStdin),
+    Rust,
+}
+
+impl Verifier {
+    /// Starts one; `None` where there is none of this language.
+    pub(super) fn start(language: Language) -> Option<Self> {
+        let mut command = match language {
+            Language::JavaScript => javascript("verify.mjs")?,
+            Language::Python => {
+                let mut command = Command::new(variable("TEST_PYTHON_CLIENTS")?);
+                command.args(["-X", "utf8", &format!("{PROGRAMS}/verify.py")]);
+                command
+            }
+            Language::Rust => return Some(Self::Rust),
+        };
+        let mut program = Program::spawn(command.stdin(Stdio::piped()));
+        let input = program.input().unwrap();
+        Some(Self::Program(program, input))
+    }
+
+    /// Verifies a delivery that came now.
+    #[track_caller]
+    pub(super) fn verify(&mut self, secret: &str, headers: &[(&str, &str)], body: &str) -> Verdict {
+        self.verify_at(None, secret, headers, body)
+    }
+
+    /// Verifies a delivery that came at this time, in seconds. The names of its headers are in lower case.
+    #[track_caller]
+    pub(super) fn verify_at(
+        &mut self,
+        now: Option<u64>,
+        secret: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Verdict {
+        let Self::Program(program, input) = self else { return recipe_in_rust(now, secret, headers, body) };
+        let names: Map<_, _> = headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let delivery = json!({"secret": secret, "headers": names, "body": body, "now": now});
+        writeln!(input, "{delivery}").unwrap();
+        let verdict = program.until_some("a verdict", |line| serde_json::from_str::<Value>(line).ok());
+        let said = |by: &str| match &verdict[by] {
+            Value::Bool(true) => Ok(()),
+            why => Err(why.as_str().unwrap().to_owned()),
+        };
+        Verdict { official: said("official"), recipe: said("recipe").map(|()| verdict["event"].clone()) }
+    }
+}
+
+fn recipe_in_rust(now: Option<u64>, secret: &str, headers: &[(&str, &str)], body: &str) -> Verdict {
+    let header =
+        |(name, value): &(&str, &str)| -> (HeaderName, HeaderValue) { (name.parse().unwrap(), value.parse().unwrap()) };
+    let headers: HeaderMap = headers.iter().map(header).collect();
+    let now = now.map_or_else(SystemTime::now, |now| UNIX_EPOCH + Duration::from_secs(now));
+    let recipe = verify_webhook::verify(secret, &headers, body.as_bytes(), now).map_err(|error| error.to_string());
+    Verdict { official: recipe.as_ref().map(|_| ()).map_err(Clone::clone), recipe }
+}
+
+/// What a compiler that lets nothing pass says of the recipe in TypeScript; `None` where there is none.
+pub(super) fn check_types() -> Option<Program> {
+    let packages = format!("{}/node_modules", variable("TEST_NODE_CLIENTS")?);
+    let mut command = Command::new("node");
+    command.arg(format!("{packages}/typescript/bin/tsc"));
+    command.args(["--noEmit", "--strict", "--noUncheckedIndexedAccess", "--exactOptionalPropertyTypes"]);
+    command.args(["--noUnusedLocals", "--noUnusedParameters", "--skipLibCheck", "--target", "es2022"]);
+    command.args(["--module", "nodenext", "--types", "node", "--typeRoots", &format!("{packages}/@types")]);
+    Some(Program::spawn(command.arg(format!("{RECIPES}/verify_webhook.ts")).stdin(Stdio::null())))
+}
+
+/// A client that is connected to a stream of events, again and again, until the test is over.
+pub(super) struct EventClient {
+    program: Program,
+    input: ChildStdin,
+}
+
+impl EventClient {
+    /// Connects one, which begins after an event if one is named; `None` where there is no client.
+    pub(super) fn start(url: &str, token: &str, last_event_id: Option<&str>) -> Option<Self> {
+        let mut command = javascript("events.mjs")?;
+        let mut program =
+            Program::spawn(command.arg(url).args(last_event_id).env("TOKEN", token).stdin(Stdio::piped()));
+        let input = program.input().unwrap();
+        Some(Self { program, input })
+    }
+
+    /// What happens next: `{"type", "lastEventId", "data"}`, `{"open": n}`, or `{"error": code or null}`.
+    #[track_caller]
+    pub(super) fn next(&mut self) -> Value {
+        self.program.until_some("an event", |line| serde_json::from_str(line).ok())
+    }
+
+    /// Ends it, and gives all that happened.
+    #[track_caller]
+    pub(super) fn stop(self) -> Vec<Value> {
+        drop(self.input);
+        self.program.ends().succeeded().log()
+    }
+}
+
+fn javascript(program: &str) -> Option<Command> {
+    // It reads the variable too.
+    variable("TEST_NODE_CLIENTS")?;
+    let mut command = Command::new("node");
+    command.arg(format!("{PROGRAMS}/{program}"));
+    Some(command)
+}
+
+fn variable(name: &str) -> Option<String> {
+    static SAID: Once = Once::new();
+    let value = std::env::var(name).ok().filter(|value| !value.is_empty());
+    if value.is_none() {
+        assert!(std::env::var_os("REQUIRE_CLIENTS").is_none(), "{name} is not set, and it is required");
+        // Past the capture of the test harness, which keeps quiet about tests that pass.
+        SAID.call_once(|| {
+            let _ = writeln!(
+                std::io::stderr(),
+                "\nSKIPPED: every test with clients of others, because {name} is not set. \
+                 With them: .ci/with-clients make test"
+            );
+        });
+    }
+    value
+}

@@ -1,0 +1,63 @@
+//! What a receiver gets from the program: verified by the libraries of Standard Webhooks in other languages, by the
+//! recipes that users are shown, and against the published document.
+
+use serde_json::{Value, json};
+
+use super::clients::{Language, Verifier};
+use super::crash::text;
+use super::http;
+use super::program::{PATIENCE, Server};
+use super::receiver::{Post, Receiver};
+use crate::support::document::check_event;
+
+/// Fails unless whoever knows the secret can tell that the message is ours, and whoever knows another cannot.
+fn verify(verifiers: &mut [Verifier], post: &Post, secrets: &[&str], stranger: &str) {
+    let event: Value = serde_json::from_str(&post.body).unwrap();
+    check_event(&event);
+    assert_eq!(post.header("webhook-id"), event["id"]);
+    assert_eq!(post.header("content-type"), "application/json");
+    assert!(post.header("user-agent").starts_with("Pocket-Tasks/"), "{post:?}");
+    let headers: Vec<_> = post.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    for verifier in verifiers {
+        for secret in secrets {
+            let verdict = verifier.verify(secret, &headers, &post.body);
+            assert_eq!((&verdict.official, verdict.recipe.as_ref()), (&Ok(()), Ok(&event)), "{post:?}");
+        }
+        let verdict = verifier.verify(stranger, &headers, &post.body);
+        assert!(verdict.official.is_err() && verdict.recipe.is_err(), "{post:?}");
+    }
+}
+
+#[test]
+fn what_is_delivered_is_verified_by_others() {
+    let mut verifiers: Vec<_> = Language::ALL.into_iter().filter_map(Verifier::start).collect();
+    let (folder, receiver) = (tempfile::tempdir().unwrap(), Receiver::start());
+    let variables = [("WEBHOOK_ALLOW_HTTP", "true"), ("WEBHOOK_ALLOW_CIDRS", "127.0.0.1")];
+    let server = Server::start(folder.path(), &variables);
+    let token = text(&server.register("ada@example.com"), "access_token");
+    let post =
+        |path: &str, body: Value, status: u16| http::post(server.address, path, Some(&token), &body).expect(status);
+    let next = || receiver.next(PATIENCE).expect("nothing is delivered");
+
+    let webhook = post("/v1/webhooks", json!({"url": receiver.url(), "events": ["*"]}), 201);
+    let other = text(&post("/v1/webhooks", json!({"url": receiver.url(), "events": ["webhook.test"]}), 201), "secret");
+    let (path, first) = (format!("/v1/webhooks/{}", text(&webhook, "id")), text(&webhook, "secret"));
+    post(&format!("{path}/test"), json!({}), 202);
+    let tested = next();
+    assert!(tested.body.contains("\"webhook.test\"") && !tested.body.contains(&first), "{}", tested.body);
+    verify(&mut verifiers, &tested, &[&first], &other);
+
+    let project = post("/v1/projects", json!({"name": "Küche & \"Bad\" \u{1f6c1}"}), 201);
+    verify(&mut verifiers, &next(), &[&first], &other);
+
+    // Whoever verifies by either of the two secrets misses nothing during a rotation.
+    let second = text(&post(&format!("{path}/rotate-secret"), json!({"overlap_seconds": 600}), 200), "secret");
+    let tasks = format!("/v1/projects/{}/tasks", text(&project, "id"));
+    post(&tasks, json!({"title": "Lamps", "description": "Two lines\nof it"}), 201);
+    verify(&mut verifiers, &next(), &[&first, &second], &other);
+    // And the old one is worth nothing when it is over.
+    let third = text(&post(&format!("{path}/rotate-secret"), json!({"overlap_seconds": 0}), 200), "secret");
+    post(&tasks, json!({"title": "Tiles"}), 201);
+    verify(&mut verifiers, &next(), &[&third], &second);
+    server.stop();
+}

@@ -1,0 +1,154 @@
+//! Killed at any moment between a change and its delivery: every event reaches the receiver, with the same id however
+//! often.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::clients::{Language, Verifier};
+use super::crash::text;
+use super::http;
+use super::program::Server;
+use super::queue::{jobs, until_jobs};
+use super::receiver::{Post, Receiver};
+use crate::support::Random;
+use crate::support::databases::postgres_without_schema;
+
+const ROUNDS: usize = 20;
+const MOST_ROUNDS: usize = 100;
+const CLIENTS: usize = 3;
+/// How long after the beginning of a round it is killed at the latest.
+const LATEST_KILL_MICROS: u64 = 150_000;
+/// The jobs of who was killed wait for the end of their leases, which last 30 s.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// An account with a project and a webhook, on a server that comes and goes.
+struct World<'f> {
+    folder: &'f Path,
+    variables: Vec<(&'f str, &'f str)>,
+    token: String,
+    tasks: String,
+    secret: String,
+}
+
+impl World<'_> {
+    fn start(&self) -> Server {
+        Server::start(self.folder, &self.variables)
+    }
+
+    /// Makes tasks and changes them until the server is gone.
+    fn write_on(&self, address: SocketAddr) -> Option<()> {
+        loop {
+            let attempt = |method: &str, path: &str, body: &Value| {
+                let body = body.to_string();
+                let head = http::head(method, path, Some(&self.token), &http::json_headers(&body));
+                http::attempt(address, &(head + &body))
+            };
+            let task = attempt("POST", &self.tasks, &json!({"title": "Paint"}))?;
+            assert_eq!(task.status, 201, "{}", task.text);
+            let path = format!("/v1/tasks/{}", text(&task.body, "id"));
+            attempt("PATCH", &path, &json!({"status": "done"}))?;
+        }
+    }
+
+    fn write_until_killed(&self, server: Server, moment: Duration) {
+        thread::scope(|scope| {
+            for _ in 0..CLIENTS {
+                let address = server.address;
+                scope.spawn(move || self.write_on(address));
+            }
+            let end = Instant::now() + moment;
+            while Instant::now() < end {
+                thread::yield_now();
+            }
+            server.program.signal("KILL");
+        });
+        assert_eq!(server.program.ends().status, None, "it was not killed");
+    }
+
+    /// All events of the feed, by their ids.
+    fn feed(&self, server: &Server) -> BTreeMap<String, Value> {
+        let mut events = BTreeMap::new();
+        let mut path = "/v1/events?limit=100".to_owned();
+        loop {
+            let page = http::get(server.address, &path, Some(&self.token)).expect(200);
+            events.extend(page["data"].as_array().unwrap().iter().map(|event| (text(event, "id"), event.clone())));
+            if page["meta"]["has_more"] == false {
+                return events;
+            }
+            path = format!("/v1/events?limit=100&cursor={}", page["meta"]["next_cursor"].as_str().unwrap());
+        }
+    }
+}
+
+fn every_event_is_delivered(folder: &Path, database: &[(&str, &str)]) {
+    let usual = [
+        ("RATE_LIMIT_AUTH_PER_MINUTE", "0"),
+        ("RATE_LIMIT_API_PER_MINUTE", "0"),
+        ("WEBHOOK_ALLOW_HTTP", "true"),
+        ("WEBHOOK_ALLOW_CIDRS", "127.0.0.1"),
+    ];
+    let variables = [&usual, database].concat();
+    let mut world = World { folder, variables, token: String::new(), tasks: String::new(), secret: String::new() };
+    let receiver = Receiver::start();
+    let mut server = world.start();
+    world.token = text(&server.register("ada@example.com"), "access_token");
+    let webhook = json!({"url": receiver.url(), "events": ["*"]});
+    let webhook = http::post(server.address, "/v1/webhooks", Some(&world.token), &webhook).expect(201);
+    world.secret = text(&webhook, "secret");
+    let project =
+        http::post(server.address, "/v1/projects", Some(&world.token), &json!({"name": "Kitchen"})).expect(201);
+    world.tasks = format!("/v1/projects/{}/tasks", text(&project, "id"));
+
+    let mut random = Random::new();
+    let mut interrupted = 0;
+    for round in 0..MOST_ROUNDS {
+        // Long enough that something was being delivered when the worker was killed, as chance will have it.
+        if round >= ROUNDS && interrupted > 0 {
+            break;
+        }
+        world.write_until_killed(server, Duration::from_micros(random.next() % LATEST_KILL_MICROS));
+        let is_running = |job: &&Value| job["state"] == "running" && job["kind"] == "deliver_webhook";
+        interrupted += jobs(folder, database).iter().filter(is_running).count();
+        server = world.start();
+    }
+    assert!(interrupted > 0, "it was never killed while it delivered");
+
+    until_jobs(&mut server.program, folder, database, PATIENCE, <[Value]>::is_empty);
+    let feed = world.feed(&server);
+    let mut arrived: BTreeMap<String, Vec<Post>> = BTreeMap::new();
+    while let Some(post) = receiver.next(Duration::ZERO) {
+        arrived.entry(post.header("webhook-id").to_owned()).or_default().push(post);
+    }
+    for (id, event) in &feed {
+        assert!(arrived.contains_key(id), "it was not delivered: {event}");
+    }
+    let mut recipe = Verifier::start(Language::Rust).unwrap();
+    for (id, posts) in &arrived {
+        let event = feed.get(id).unwrap_or_else(|| panic!("nobody did what was delivered: {posts:?}"));
+        for post in posts {
+            let headers: Vec<_> = post.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            assert_eq!(recipe.verify(&world.secret, &headers, &post.body).recipe.as_ref(), Ok(event));
+        }
+    }
+    server.stop();
+}
+
+#[test]
+fn every_event_is_delivered_however_often_the_worker_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    every_event_is_delivered(folder.path(), &[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_event_is_delivered_however_often_the_worker_is_killed_on_postgres() {
+    let Some(database) = postgres_without_schema().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [("DATABASE_URL", database.url.as_str()), ("DATABASE_MAX_CONNECTIONS", "5")];
+    tokio::task::block_in_place(|| every_event_is_delivered(folder.path(), &variables));
+    database.remove().await;
+}

@@ -1,0 +1,186 @@
+//! The live stream over a socket, followed by a client of others while servers come and go.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::clients::EventClient;
+use super::http;
+use super::program::Server;
+use crate::support::databases::postgres_without_schema;
+
+const STREAM: &str = "/v1/events/stream";
+
+/// Far below the 20 s that a server has for what still runs.
+const AT_ONCE: Duration = Duration::from_secs(10);
+
+/// Somebody who writes to one server or another.
+struct Writer {
+    token: String,
+    project: String,
+    count: usize,
+}
+
+impl Writer {
+    fn at(server: &Server) -> Self {
+        let token = server.register("ada@example.com")["access_token"].as_str().unwrap().to_owned();
+        let project = http::post(server.address, "/v1/projects", Some(&token), &json!({"name": "Kitchen"})).expect(201);
+        Self { token, project: project["id"].as_str().unwrap().to_owned(), count: 0 }
+    }
+
+    fn write(&mut self, server: &Server, count: usize) {
+        for _ in 0..count {
+            let path = format!("/v1/projects/{}/tasks", self.project);
+            let title = self.count.to_string();
+            http::post(server.address, &path, Some(&self.token), &json!({"title": title})).expect(201);
+            self.count += 1;
+        }
+    }
+
+    /// All tasks that the feed tells of.
+    fn feed(&self, server: &Server) -> Vec<Value> {
+        let path = "/v1/events?limit=100&type=task.created";
+        http::get(server.address, path, Some(&self.token)).expect(200)["data"].as_array().unwrap().clone()
+    }
+}
+
+/// The next events that a client is told, whatever happens to its connection meanwhile.
+fn told(client: &mut EventClient, count: usize) -> Vec<Value> {
+    let mut events = Vec::new();
+    while events.len() < count {
+        let next = client.next();
+        if let Some(data) = next["data"].as_str() {
+            events.push(serde_json::from_str(data).unwrap());
+        } else {
+            assert!(next["error"].is_null(), "it gives up: {next}");
+        }
+    }
+    events
+}
+
+/// Stops a server on which somebody follows the feed.
+fn stop(server: Server) {
+    let asked = Instant::now();
+    server.stop();
+    assert!(asked.elapsed() < AT_ONCE, "it took {:?}", asked.elapsed());
+}
+
+#[test]
+fn a_client_goes_on_when_the_server_was_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path(), &[]);
+    let port = server.address.port().to_string();
+    let mut writer = Writer::at(&server);
+    let url = format!("http://{}{STREAM}", server.address);
+    let Some(mut client) = EventClient::start(&url, &writer.token, None) else { return };
+    assert_eq!(client.next(), json!({"open": 1}));
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        writer.write(&server, 4);
+        all.extend(told(&mut client, 4));
+        stop(server);
+        server = Server::start(folder.path(), &[("PORT", &port)]);
+        // Long before the client is there again.
+        writer.write(&server, 3);
+        all.extend(told(&mut client, 3));
+    }
+    assert_eq!(all, writer.feed(&server));
+    client.stop();
+    stop(server);
+}
+
+/// Passes connections on to the server of the moment.
+fn proxy(target: Arc<Mutex<SocketAddr>>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let pass = |mut from: TcpStream, mut to: TcpStream| {
+        thread::spawn(move || {
+            let _ = std::io::copy(&mut from, &mut to);
+            let _ = to.shutdown(Shutdown::Both);
+        });
+    };
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let Ok(server) = TcpStream::connect(*target.lock().unwrap()) else { continue };
+            pass(client.try_clone().unwrap(), server.try_clone().unwrap());
+            pass(server, client);
+        }
+    });
+    address
+}
+
+fn moves_between_two(folder: &Path, database: &[(&str, &str)]) {
+    let (one, other) = (Server::start(folder, database), Server::start(folder, database));
+    let mut writer = Writer::at(&one);
+    let target = Arc::new(Mutex::new(one.address));
+    let url = format!("http://{}{STREAM}", proxy(Arc::clone(&target)));
+    let Some(mut client) = EventClient::start(&url, &writer.token, None) else { return };
+    assert_eq!(client.next(), json!({"open": 1}));
+    // What the other commits is told by this one.
+    writer.write(&other, 3);
+    writer.write(&one, 2);
+    let mut all = told(&mut client, 5);
+    *target.lock().unwrap() = other.address;
+    stop(one);
+    writer.write(&other, 3);
+    all.extend(told(&mut client, 3));
+    let third = Server::start(folder, database);
+    writer.write(&third, 3);
+    all.extend(told(&mut client, 3));
+    assert_eq!(all, writer.feed(&third));
+    client.stop();
+    stop(other);
+    stop(third);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_moves_from_a_server_to_another_on_postgres() {
+    let Some(database) = postgres_without_schema().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [("DATABASE_URL", database.url.as_str()), ("DATABASE_MAX_CONNECTIONS", "5")];
+    tokio::task::block_in_place(|| moves_between_two(folder.path(), &variables));
+    database.remove().await;
+}
+
+/// A stream that has begun.
+fn open(address: SocketAddr, token: &str) -> BufReader<TcpStream> {
+    let mut stream = http::connect(address);
+    stream.write_all(http::head("GET", STREAM, Some(token), "").as_bytes()).unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    while !line.starts_with("id: ") {
+        line.clear();
+        assert!(reader.read_line(&mut line).unwrap() > 0, "there is no stream");
+    }
+    reader
+}
+
+#[test]
+fn a_server_with_many_streams_stops_at_once_and_ends_each_of_them_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let writer = Writer::at(&server);
+    let mut streams: Vec<_> = (0..200).map(|_| open(server.address, &writer.token)).collect();
+    stop(server);
+    for stream in &mut streams {
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).unwrap();
+        assert!(rest.ends_with("0\r\n\r\n"), "the stream was cut: {rest:?}");
+    }
+}
+
+#[test]
+fn a_request_for_the_head_of_a_stream_does_not_follow() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let writer = Writer::at(&server);
+    let answer = http::send(server.address, &http::head("HEAD", STREAM, Some(&writer.token), ""));
+    assert_eq!((answer.status, answer.text.as_str()), (200, ""));
+    assert_eq!(answer.header("content-type"), Some("text/event-stream"));
+    stop(server);
+}

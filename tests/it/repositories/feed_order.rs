@@ -1,0 +1,169 @@
+//! The order of the feed while many append to it at once: whoever reads on from what they have seen misses nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pocket_tasks::contract::event::{Event, EventType};
+use pocket_tasks::contract::{EventId, ProjectId};
+use pocket_tasks::database::SeaStore;
+use pocket_tasks::repositories::{NewEvent, Store as _};
+use tokio::task::{JoinSet, yield_now};
+
+use super::fixtures::{at, commit, soon};
+use crate::on_both_databases;
+use crate::support::{Random, TestDatabase};
+
+/// In each process. One connection is left for who reads.
+const WRITERS: usize = 3;
+const TRANSACTIONS: usize = 40;
+
+/// What one transaction does.
+#[derive(Clone, Copy)]
+struct Plan {
+    events: usize,
+    /// How long it goes on after it has appended: so many statements.
+    lingers: usize,
+    commits: bool,
+}
+
+impl Plan {
+    fn random(random: &mut Random) -> Self {
+        let lingers = if random.percent(40) { random.below(12) } else { 0 };
+        Self { events: 1 + random.below(3), lingers, commits: random.percent(75) }
+    }
+}
+
+pub(super) fn new_event(project: ProjectId, kind: EventType) -> NewEvent {
+    NewEvent {
+        id: EventId::generate(),
+        kind,
+        project_id: project,
+        actor_id: None,
+        occurred_at: at(1),
+        data: "{}".to_owned(),
+        previous: None,
+        request_id: None,
+    }
+}
+
+/// Does one transaction after the other, and gives the events of each that was committed.
+async fn write(store: Arc<SeaStore>, plans: Vec<Plan>) -> Vec<Vec<EventId>> {
+    let project = ProjectId::generate();
+    let mut committed = Vec::new();
+    for plan in plans {
+        let events: Vec<_> = (0..plan.events).map(|_| new_event(project, EventType::TaskCreated)).collect();
+        let transaction = store.begin().await.unwrap();
+        transaction.events().append(&events).await.unwrap();
+        for _ in 0..plan.lingers {
+            transaction.users().find_credentials_by_email("nobody@example.com").await.unwrap();
+            yield_now().await;
+        }
+        if plan.commits {
+            transaction.commit().await.unwrap();
+            committed.push(events.iter().map(|event| event.id).collect());
+        }
+    }
+    committed
+}
+
+/// Reads on and on, and gives what it has seen.
+async fn follow(store: Arc<SeaStore>, done: Arc<AtomicBool>, at_once: u64) -> Vec<Event> {
+    let mut seen: Vec<Event> = Vec::new();
+    loop {
+        // Asked before it reads: whatever was written by then is read now.
+        let is_last = done.load(Ordering::SeqCst);
+        loop {
+            let place = seen.last().map_or(0, |event| event.sequence);
+            let found = store.read().events().tail(place, at_once).await.unwrap();
+            if found.is_empty() {
+                break;
+            }
+            seen.extend(found);
+            assert!(seen.is_sorted_by(|one, next| one.sequence < next.sequence));
+        }
+        if is_last {
+            return seen;
+        }
+        yield_now().await;
+    }
+}
+
+/// Reads everything again and again. Up to the end that was told before, it is the same for ever.
+async fn reread(store: Arc<SeaStore>, done: Arc<AtomicBool>) {
+    let mut before: Vec<EventId> = Vec::new();
+    loop {
+        let is_last = done.load(Ordering::SeqCst);
+        let end = store.read().events().bounds().await.unwrap().end;
+        let now = store.read().events().tail(0, 10_000).await.unwrap();
+        let now: Vec<EventId> = now.iter().filter(|event| event.sequence <= end).map(|event| event.id).collect();
+        assert!(now.starts_with(&before), "an event came late, or is gone: {} and {}", before.len(), now.len());
+        before = now;
+        if is_last {
+            return;
+        }
+        yield_now().await;
+    }
+}
+
+on_both_databases! {
+    async fn whoever_reads_on_sees_each_event_once_and_none_too_late(database: TestDatabase) {
+        let mut random = Random::new();
+        // Two processes. On SQLite one of them would wait for the lock on the file, which is another matter.
+        let mut stores = vec![database.another_store().await];
+        if database.is_postgres() {
+            stores.push(database.another_store().await);
+        }
+        let done = Arc::new(AtomicBool::new(false));
+        let (mut readers, mut rereaders, mut writers) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
+        for (store, at_once) in stores.iter().zip([7, 1_000]) {
+            readers.spawn(follow(Arc::clone(store), Arc::clone(&done), at_once));
+            rereaders.spawn(reread(Arc::clone(store), Arc::clone(&done)));
+            for _ in 0..WRITERS {
+                let plans = (0..TRANSACTIONS).map(|_| Plan::random(&mut random)).collect();
+                writers.spawn(write(Arc::clone(store), plans));
+            }
+        }
+        let committed: Vec<Vec<EventId>> = soon(writers.join_all()).await.into_iter().flatten().collect();
+        done.store(true, Ordering::SeqCst);
+        soon(rereaders.join_all()).await;
+        for seen in soon(readers.join_all()).await {
+            let places: HashMap<EventId, usize> =
+                seen.iter().enumerate().map(|(place, event)| (event.id, place)).collect();
+            let missed = committed.iter().flatten().filter(|id| !places.contains_key(id)).count();
+            assert_eq!(missed, 0, "missed, of {}", seen.len());
+            // And nothing of those who gave up; the events of one transaction stand together, in their order.
+            assert_eq!(seen.len(), committed.iter().map(Vec::len).sum::<usize>());
+            for events in &committed {
+                let first = places[&events[0]];
+                let here: Vec<EventId> = seen[first..first + events.len()].iter().map(|event| event.id).collect();
+                assert_eq!(&here, events);
+            }
+        }
+    }
+
+    async fn a_number_is_given_back_with_the_transaction(database: TestDatabase) {
+        let store = database.store().await;
+        let project = ProjectId::generate();
+        let event = || new_event(project, EventType::TaskCreated);
+        commit(&store, async |transaction| transaction.events().append(&[event()]).await.unwrap()).await;
+        let dropped = store.begin().await.unwrap();
+        dropped.events().append(&[event(), event()]).await.unwrap();
+        drop(dropped);
+        commit(&store, async |transaction| transaction.events().append(&[]).await.unwrap()).await;
+        assert_eq!(store.read().events().bounds().await.unwrap().end, 1);
+        // More than are inserted by one statement, and in two groups of their own.
+        let many: Vec<_> = (0..43).map(|_| event()).collect();
+        commit(&store, async |transaction| {
+            transaction.events().append(&many).await.unwrap();
+            transaction.events().append(&[event()]).await.unwrap();
+        })
+        .await;
+        let found = store.read().events().tail(1, 100).await.unwrap();
+        assert_eq!(found.iter().map(|event| event.sequence).collect::<Vec<_>>(), (2..=45).collect::<Vec<_>>());
+        let ids: Vec<EventId> = found.iter().take(43).map(|event| event.id).collect();
+        assert_eq!(ids, many.iter().map(|event| event.id).collect::<Vec<_>>());
+        assert_eq!(store.read().events().find(many[7].id).await.unwrap().as_ref(), Some(&found[7]));
+        assert_eq!(store.read().events().find(EventId::generate()).await.unwrap(), None);
+    }
+}

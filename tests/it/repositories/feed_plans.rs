@@ -1,0 +1,148 @@
+//! A page of the feed is read by the memberships of the reader and the events of these projects; those of others are
+//! not looked at, be they many or few.
+
+use pocket_tasks::contract::event::EventType;
+use pocket_tasks::contract::list::Direction;
+use pocket_tasks::repositories::{EventFilter, FeedWalk, Store as _};
+
+use super::feed_order::new_event;
+use super::fixtures::{commit, project};
+use super::plans::{Planner, word};
+use super::raw::Raw;
+use super::visible_plans::keeps_whole_statements;
+use crate::on_both_databases;
+use crate::support::{TestDatabase, databases};
+
+/// How each row of a table is joined with the first events of its project, on PostgreSQL and on SQLite.
+const JOINS: [(&str, &str); 2] = [
+    (
+        r#"INNER JOIN LATERAL (SELECT "events".*"#,
+        r#"INNER JOIN "events" ON "events"."sequence" IN (SELECT "events"."sequence""#,
+    ),
+    (r#") AS "events" ON TRUE"#, ")"),
+];
+
+/// As many events others have.
+const FOREIGN: usize = 20_000;
+
+/// Gives others many events, in a hundred projects.
+async fn add_foreign_events(raw: &mut Raw) {
+    let (numbers, id, project) = match raw {
+        Raw::Sqlite(_) => (
+            format!(
+                "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {FOREIGN}) \
+                 INSERT INTO events (sequence, id, type, project_id, occurred_at, data)"
+            ),
+            "randomblob(16)",
+            "unhex(printf('%032x', n % 100))",
+        ),
+        Raw::Postgres(_) => (
+            format!(
+                "WITH numbers (n) AS (SELECT generate_series(1, {FOREIGN})) \
+                 INSERT INTO events (sequence, id, type, project_id, occurred_at, data)"
+            ),
+            "gen_random_uuid()",
+            "lpad(to_hex(n % 100), 32, '0')::uuid",
+        ),
+    };
+    raw.execute(&format!("{numbers} SELECT n, {id}, 'task.created', {project}, 7, '{{}}' FROM numbers")).await;
+    raw.execute(&format!("UPDATE feed SET sequence = {FOREIGN}")).await;
+}
+
+/// The statement as SQLite gets it.
+fn page_on_sqlite(direction: Direction, beyond: bool) -> String {
+    let sign = if direction == Direction::Asc { '>' } else { '<' };
+    let beyond = if beyond { format!("AND events.sequence {sign} ?") } else { String::new() };
+    let order = format!("ORDER BY events.sequence {}", word(direction));
+    let first = |of: &str| {
+        format!(
+            "INNER JOIN events ON events.sequence IN (SELECT events.sequence FROM events WHERE events.project_id = \
+             {of}.project_id AND (events.type NOT IN (?, ?, ?, ?) OR {of}.role = ?) {beyond} {order} LIMIT ?)"
+        )
+    };
+    let (head, rest) = (first("members"), first("firsts"));
+    format!(
+        "SELECT events.* FROM (SELECT members.project_id, members.role FROM members {head} WHERE members.user_id = ? \
+         {order} LIMIT ?) AS firsts {rest} {order} LIMIT ?"
+    )
+}
+
+/// Sees that nothing but the events of the reader's projects is read, and of these no more than a page of each.
+async fn reads_few(planner: &mut Planner, sql: &str) {
+    let plan = planner.generic_plan(sql).await.replace('"', "");
+    let (found, forbidden): (&str, &[&str]) = match planner.raw {
+        Raw::Sqlite(_) => ("events USING INDEX events_by_project (project_id=?", &["SCAN events", "AUTOMATIC"]),
+        Raw::Postgres(_) => ("events_by_project on events", &["Seq Scan on events", "events_pkey", "Bitmap"]),
+    };
+    assert_eq!(plan.replace("COVERING ", "").matches(found).count(), 2, "{sql}:\n{plan}");
+    for sign in forbidden {
+        assert!(!plan.contains(sign), "{sql}:\n{plan}");
+    }
+}
+
+on_both_databases! {
+    async fn a_page_of_the_feed_is_read_by_the_projects_of_the_reader(database: TestDatabase) {
+        let mut planner = Planner::new(&database).await;
+        if database.is_postgres() && !keeps_whole_statements(&mut planner).await {
+            return;
+        }
+        add_foreign_events(&mut planner.raw).await;
+        let store = database.store().await;
+        let sqlite = databases::sqlite().await;
+        // With few projects, and with many.
+        for more in [2, 60] {
+            for _ in 0..more {
+                let project = project(&store, &planner.user).await;
+                let events: Vec<_> = (0..20).map(|_| new_event(project.id, EventType::TaskUpdated)).collect();
+                commit(&store, async |transaction| transaction.events().append(&events).await.unwrap()).await;
+            }
+            planner.raw.execute("ANALYZE").await;
+            if database.is_postgres() {
+                // As the program is planned for, and not as it could be.
+                planner.raw.execute("SET enable_seqscan = on; SET enable_bitmapscan = on").await;
+            }
+            for (direction, beyond) in
+                [Direction::Asc, Direction::Desc].into_iter().flat_map(|way| [(way, None), (way, Some(FOREIGN / 2))])
+            {
+                let beyond = beyond.map(|place| i64::try_from(place).unwrap());
+                for filter in [
+                    EventFilter::default(),
+                    EventFilter { project: None, kinds: vec![EventType::TaskUpdated, EventType::MemberAdded] },
+                    EventFilter { project: Some(planner.project.id), kinds: Vec::new() },
+                ] {
+                    let walk = FeedWalk { beyond, direction, limit: 21 };
+                    let found = store.read().events().list(planner.user.id, &filter, walk).await.unwrap();
+                    assert!(found.iter().all(|event| event.sequence > i64::try_from(FOREIGN).unwrap()));
+                    if !database.is_postgres() {
+                        // Written here, because SQLite does not tell what it is asked; but see below.
+                        reads_few(&mut planner, &page_on_sqlite(direction, beyond.is_some())).await;
+                        continue;
+                    }
+                    let order = format!(r#""firsts"%ORDER BY "events"."sequence" {}"#, word(direction));
+                    let sent = planner.sent(&order).await;
+                    reads_few(&mut planner, &sent).await;
+                    // What goes to SQLite is the same but for the joins and the names of the parameters.
+                    let sent = JOINS.iter().fold(sent, |sent, (postgres, sqlite)| sent.replace(postgres, sqlite));
+                    reads_few(&mut Planner::new(&sqlite).await, &sent).await;
+                }
+            }
+        }
+        sqlite.remove().await;
+    }
+
+    async fn what_is_new_is_read_from_where_it_begins(database: TestDatabase) {
+        let mut planner = Planner::new(&database).await;
+        add_foreign_events(&mut planner.raw).await;
+        planner.raw.execute("ANALYZE").await;
+        let [first, second] = if database.is_postgres() { ["$1", "$2"] } else { ["?", "?"] };
+        let sql = format!("SELECT * FROM events WHERE sequence > {first} ORDER BY sequence ASC LIMIT {second}");
+        let plan = planner.generic_plan(&sql).await;
+        let found =
+            if database.is_postgres() { "Index Scan using events_pkey" } else { "INTEGER PRIMARY KEY (rowid>?)" };
+        assert!(plan.contains(found) && !plan.contains("Sort") && !plan.contains("TEMP B-TREE"), "{plan}");
+        let sql =
+            format!("SELECT sequence FROM events WHERE occurred_at < {first} ORDER BY occurred_at LIMIT {second}");
+        let plan = planner.generic_plan(&sql).await;
+        assert!(plan.contains("events_by_time") && !plan.contains("Sort") && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
+}

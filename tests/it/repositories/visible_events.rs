@@ -1,0 +1,154 @@
+//! What a reader sees of the feed, against a model: projects of all kinds, every type, each filter in both directions.
+
+use std::sync::Arc;
+
+use pocket_tasks::contract::UserId;
+use pocket_tasks::contract::event::{Event, EventType};
+use pocket_tasks::contract::list::Direction;
+use pocket_tasks::contract::project::{Project, Role};
+use pocket_tasks::database::SeaStore;
+use pocket_tasks::repositories::{EventFilter, FeedWalk, Store as _};
+
+use super::feed_order::new_event;
+use super::fixtures::{at, commit, new_project, user};
+use super::raw::Raw;
+use crate::on_both_databases;
+use crate::support::{Random, TestDatabase};
+
+const EVENTS: usize = 600;
+
+/// A feed of many projects, and who looks at it.
+struct World {
+    store: Arc<SeaStore>,
+    reader: UserId,
+    /// Each with the role of the reader.
+    projects: Vec<(Project, Option<Role>)>,
+    events: Vec<Event>,
+}
+
+impl World {
+    async fn new(database: &TestDatabase, random: &mut Random) -> Self {
+        let store = database.store().await;
+        let (reader, other) = (user(&store).await, user(&store).await);
+        let mut raw = Raw::connect(database).await;
+        let mut projects = Vec::new();
+        for _ in 0..12 {
+            let role = random.one_of(&[None, Some(Role::Owner), Some(Role::Editor), Some(Role::Viewer)]);
+            let owner = if role == Some(Role::Owner) { &reader } else { &other };
+            let project = Project {
+                archived: random.percent(20),
+                deleted_at: random.percent(20).then(|| at(40)),
+                ..new_project(owner)
+            };
+            commit(&store, async |transaction| transaction.projects().add(&project).await.unwrap()).await;
+            match role {
+                Some(Role::Editor) => raw.add_member(&project, &reader, "editor").await,
+                Some(Role::Viewer) => raw.add_member(&project, &reader, "viewer").await,
+                _ => {}
+            }
+            projects.push((project, role));
+        }
+        let mut left = EVENTS;
+        while left > 0 {
+            let count = (1 + random.below(25)).min(left);
+            let new: Vec<_> = (0..count)
+                .map(|_| {
+                    // Most are in the first projects.
+                    let few = 1 + random.below(projects.len());
+                    let (project, _) = &projects[random.below(few)];
+                    new_event(project.id, random.one_of(&EventType::FEED))
+                })
+                .collect();
+            commit(&store, async |transaction| transaction.events().append(&new).await.unwrap()).await;
+            left -= count;
+        }
+        let events = store.read().events().tail(0, 10_000).await.unwrap();
+        assert_eq!(events.len(), EVENTS);
+        Self { store, reader: reader.id, projects, events }
+    }
+
+    fn sees(&self, event: &Event) -> bool {
+        let found = self.projects.iter().find(|(project, _)| project.id == event.project_id);
+        let role = found.and_then(|(_, role)| *role);
+        let is_invitation = event.kind.as_str().starts_with("invitation.");
+        role.is_some_and(|role| role == Role::Owner || !is_invitation)
+    }
+
+    fn expected(&self, filter: &EventFilter, walk: FeedWalk) -> Vec<i64> {
+        let is_beyond = |place: i64| match (walk.beyond, walk.direction) {
+            (None, _) => true,
+            (Some(beyond), Direction::Asc) => place > beyond,
+            (Some(beyond), Direction::Desc) => place < beyond,
+        };
+        let mut events: Vec<i64> = self
+            .events
+            .iter()
+            .filter(|event| filter.project.is_none_or(|project| project == event.project_id))
+            .filter(|event| filter.kinds.is_empty() || filter.kinds.contains(&event.kind))
+            .filter(|event| is_beyond(event.sequence) && self.sees(event))
+            .map(|event| event.sequence)
+            .collect();
+        if walk.direction == Direction::Desc {
+            events.reverse();
+        }
+        events.truncate(usize::try_from(walk.limit).unwrap());
+        events
+    }
+
+    async fn found(&self, filter: &EventFilter, walk: FeedWalk) -> Vec<i64> {
+        let found = self.store.read().events().list(self.reader, filter, walk).await.unwrap();
+        assert!(found.iter().all(|event| self.events.contains(event)), "not as it was written");
+        found.iter().map(|event| event.sequence).collect()
+    }
+
+    fn filters(&self, random: &mut Random) -> Vec<EventFilter> {
+        let mut filters = vec![EventFilter::default()];
+        filters.extend(
+            self.projects.iter().map(|(project, _)| EventFilter { project: Some(project.id), kinds: Vec::new() }),
+        );
+        for _ in 0..40 {
+            let project = random.percent(40).then(|| self.projects[random.below(self.projects.len())].0.id);
+            let kinds = (0..random.below(4)).map(|_| random.one_of(&EventType::FEED)).collect();
+            filters.push(EventFilter { project, kinds });
+        }
+        filters.push(EventFilter { project: None, kinds: vec![EventType::WebhookTest] });
+        filters
+    }
+}
+
+on_both_databases! {
+    async fn every_page_of_the_feed_is_the_one_that_leaving_out_the_others_gives(database: TestDatabase) {
+        let mut random = Random::new();
+        let world = World::new(&database, &mut random).await;
+        let of_owners = world.events.iter().filter(|event| EventType::FOR_OWNERS.contains(&event.kind));
+        assert!(of_owners.clone().any(|event| world.sees(event)) && of_owners.clone().any(|event| !world.sees(event)));
+        for filter in world.filters(&mut random) {
+            for direction in [Direction::Asc, Direction::Desc] {
+                let all = FeedWalk { beyond: None, direction, limit: 1_000 };
+                assert_eq!(world.found(&filter, all).await, world.expected(&filter, all), "{filter:?} {direction:?}");
+                for _ in 0..5 {
+                    let beyond = random.percent(80).then(|| i64::try_from(random.below(EVENTS + 2)).unwrap());
+                    let limit = u64::try_from(1 + random.below(50)).unwrap();
+                    let walk = FeedWalk { beyond, direction, limit };
+                    assert_eq!(world.found(&filter, walk).await, world.expected(&filter, walk), "{filter:?} {walk:?}");
+                }
+            }
+        }
+    }
+
+    async fn who_is_a_member_of_nothing_sees_nothing(database: TestDatabase) {
+        let world = World::new(&database, &mut Random::new()).await;
+        let stranger = user(&world.store).await;
+        let walk = FeedWalk { beyond: None, direction: Direction::Asc, limit: 100 };
+        let found = world.store.read().events().list(stranger.id, &EventFilter::default(), walk).await.unwrap();
+        assert_eq!(found, []);
+        assert_eq!(world.store.read().events().memberships(stranger.id).await.unwrap(), Some(Vec::new()));
+        assert_eq!(world.store.read().events().memberships(UserId::generate()).await.unwrap(), None);
+        let mut roles = world.store.read().events().memberships(world.reader).await.unwrap().unwrap();
+        roles.sort_by_key(|(project, _)| project.0);
+        let mut expected: Vec<_> =
+            world.projects.iter().filter_map(|(project, role)| Some((project.id, (*role)?))).collect();
+        expected.sort_by_key(|(project, _)| project.0);
+        assert_eq!(roles, expected);
+    }
+}

@@ -1,0 +1,128 @@
+//! Storage that fails when something is appended to the feed, and only then: after the change was made.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use pocket_tasks::contract::event::Event;
+use pocket_tasks::contract::project::Role;
+use pocket_tasks::contract::{EventId, ProjectId, UserId};
+use pocket_tasks::repositories::{
+    ApiTokenRepository, CommentRepository, DeliveryRepository, EventFilter, EventRepository, FeedBounds, FeedWalk,
+    IdempotencyRepository, InvitationRepository, JobRepository, MailTokenRepository, MemberRepository, NewEvent,
+    ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError, TaskRepository,
+    Transaction, UpkeepRepository, UserRepository, WebhookRepository,
+};
+
+/// A store that works, until it is told to fail.
+pub(crate) struct FailingFeed {
+    store: Arc<dyn Store>,
+    fails: Arc<AtomicBool>,
+}
+
+impl FailingFeed {
+    /// Gives the switch too.
+    pub(crate) fn over(store: Arc<dyn Store>) -> (Arc<Self>, Arc<AtomicBool>) {
+        let fails = Arc::new(AtomicBool::new(false));
+        (Arc::new(Self { store, fails: Arc::clone(&fails) }), fails)
+    }
+}
+
+#[async_trait]
+impl Store for FailingFeed {
+    fn read(&self) -> &dyn Repositories {
+        self.store.read()
+    }
+
+    async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
+        let transaction = self.store.begin().await?;
+        Ok(Box::new(Failing { transaction, fails: Arc::clone(&self.fails) }))
+    }
+
+    async fn jobs_committed(&self) {
+        self.store.jobs_committed().await;
+    }
+
+    async fn events_committed(&self) {
+        self.store.events_committed().await;
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.store.check().await
+    }
+}
+
+struct Failing {
+    transaction: Box<dyn Transaction>,
+    fails: Arc<AtomicBool>,
+}
+
+macro_rules! as_before {
+    ($($name:ident: $trait:ident),* $(,)?) => {
+        impl Repositories for Failing {
+            $(
+                fn $name(&self) -> &dyn $trait {
+                    self.transaction.$name()
+                }
+            )*
+
+            fn events(&self) -> &dyn EventRepository {
+                self
+            }
+        }
+    };
+}
+
+as_before! {
+    users: UserRepository,
+    sessions: SessionRepository,
+    projects: ProjectRepository,
+    members: MemberRepository,
+    invitations: InvitationRepository,
+    tasks: TaskRepository,
+    comments: CommentRepository,
+    webhooks: WebhookRepository,
+    deliveries: DeliveryRepository,
+    idempotency: IdempotencyRepository,
+    mail_tokens: MailTokenRepository,
+    api_tokens: ApiTokenRepository,
+    jobs: JobRepository,
+    queue: QueueRepository,
+    upkeep: UpkeepRepository,
+}
+
+#[async_trait]
+impl EventRepository for Failing {
+    async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError> {
+        // As late as it can be: the events are there.
+        self.transaction.events().append(events).await?;
+        if self.fails.load(Ordering::SeqCst) { Err(StoreError::Failed("the feed is full".into())) } else { Ok(()) }
+    }
+
+    async fn bounds(&self) -> Result<FeedBounds, StoreError> {
+        self.transaction.events().bounds().await
+    }
+
+    async fn list(&self, reader: UserId, filter: &EventFilter, walk: FeedWalk) -> Result<Vec<Event>, StoreError> {
+        self.transaction.events().list(reader, filter, walk).await
+    }
+
+    async fn tail(&self, beyond: i64, limit: u64) -> Result<Vec<Event>, StoreError> {
+        self.transaction.events().tail(beyond, limit).await
+    }
+
+    async fn find(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+        self.transaction.events().find(id).await
+    }
+
+    async fn memberships(&self, user: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError> {
+        self.transaction.events().memberships(user).await
+    }
+}
+
+#[async_trait]
+impl Transaction for Failing {
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.transaction.commit().await
+    }
+}

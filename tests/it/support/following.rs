@@ -1,0 +1,88 @@
+//! The live stream, read as a client reads it: each event is checked against the published document.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use poem::Body;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::time::timeout;
+
+use super::{Answer, document};
+
+/// Far longer than anything here takes, so that a slow machine fails no test.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Less than the 15 s after which a stream looks by itself whether it is over: it must have been woken.
+const WOKEN: Duration = Duration::from_secs(10);
+
+/// A stream that is read.
+pub(crate) struct Following {
+    pub(crate) answer: Answer,
+    body: Pin<Box<dyn AsyncRead + Send>>,
+    read: Vec<u8>,
+    /// The last id that was read, to go on from.
+    pub(crate) last_id: String,
+}
+
+/// The lines up to an empty one, by their names; a comment has an empty name.
+pub(crate) type Block = Vec<(String, String)>;
+
+impl Following {
+    #[track_caller]
+    pub(crate) fn new(answer: Answer, body: Body) -> Self {
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        Self { answer, body: Box::pin(body.into_async_read()), read: Vec::new(), last_id: String::new() }
+    }
+
+    /// The next lines up to an empty one; `None` at the end.
+    pub(crate) async fn block(&mut self) -> Option<Block> {
+        loop {
+            if let Some(end) = self.read.windows(2).position(|end| end == b"\n\n") {
+                let block: Vec<u8> = self.read.drain(..end + 2).collect();
+                let block = str::from_utf8(&block[..end]).unwrap();
+                let lines = block.lines().map(|line| line.split_once(": ").unwrap_or_else(|| panic!("{line}")));
+                let block: Block = lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+                if let Some((_, id)) = block.iter().find(|(name, _)| name == "id") {
+                    self.last_id.clone_from(id);
+                }
+                return Some(block);
+            }
+            let mut bytes = [0; 4_096];
+            let Ok(read) = timeout(PATIENCE, self.body.read(&mut bytes)).await else { panic!("nothing came") };
+            let read = read.unwrap();
+            if read == 0 {
+                assert!(self.read.is_empty(), "the stream ended within an event");
+                return None;
+            }
+            self.read.extend_from_slice(&bytes[..read]);
+        }
+    }
+
+    /// The next event; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Option<Value> {
+        loop {
+            let block = self.block().await?;
+            let field = |name: &str| block.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
+            let Some(data) = field("data") else { continue };
+            let event: Value = serde_json::from_str(data).unwrap();
+            document::check_event(&event);
+            assert_eq!(field("event"), event["type"].as_str());
+            assert!(field("id").is_some(), "{block:?}");
+            return Some(event);
+        }
+    }
+
+    /// The next event, which must come.
+    pub(crate) async fn event(&mut self) -> Value {
+        // Not each line by itself: that nothing happens is told too, again and again.
+        let Ok(next) = timeout(PATIENCE, self.next()).await else { panic!("no event came") };
+        next.unwrap_or_else(|| panic!("the stream has ended"))
+    }
+
+    /// Expects that nothing more is told.
+    pub(crate) async fn ends(&mut self) {
+        let Ok(more) = timeout(WOKEN, self.next()).await else { panic!("it does not end") };
+        assert!(more.is_none(), "{more:?}");
+    }
+}

@@ -1,0 +1,219 @@
+//! What is sent, and what the answers to it mean.
+
+use std::process::Command;
+
+use pocket_tasks::contract::Timestamp;
+use pocket_tasks::webhooks::RetryAfter;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+
+use super::receiver::{Receiver, until_closed};
+use super::{IMPATIENCE, PATIENCE, local_client};
+
+#[tokio::test]
+async fn a_request_is_a_post_with_what_it_was_given_and_little_else() {
+    let receiver = Receiver::saying("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    let headers = [("webhook-id", "an-id".to_owned()), ("webhook-timestamp", "1614265330".to_owned())];
+    let url = format!("http://{}/hooks/é?token=a%20b", receiver.address);
+    let outcome = local_client(PATIENCE).post(&url, &headers, r#"{"name":"Küche"}"#.to_owned()).await;
+    assert!(outcome.is_success(), "{outcome:?}");
+    assert_eq!((outcome.status_code, outcome.excerpt.as_deref()), (Some(200), Some("ok")));
+    let requests = receiver.requests();
+    let [request] = requests.as_slice() else { panic!("{requests:?}") };
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    assert_eq!(body, r#"{"name":"Küche"}"#);
+    let mut lines: Vec<&str> = head.lines().collect();
+    assert_eq!(lines.remove(0), "POST /hooks/%C3%A9?token=a%20b HTTP/1.1");
+    lines.sort_unstable();
+    // No encodings are accepted, so that nothing is unpacked; nobody is told where the request comes from.
+    assert_eq!(
+        lines,
+        [
+            "accept: */*",
+            "content-length: 17",
+            "content-type: application/json",
+            &format!("host: {}", receiver.address),
+            &format!("user-agent: Pocket-Tasks/{}", env!("CARGO_PKG_VERSION")),
+            "webhook-id: an-id",
+            "webhook-timestamp: 1614265330",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_header_replaces_the_usual_one_and_one_that_cannot_be_sent_is_an_error() {
+    let receiver = Receiver::saying("HTTP/1.1 204 No Content\r\n\r\n").await;
+    let client = local_client(PATIENCE);
+    let headers = [("Content-Type", "text/plain".to_owned())];
+    assert!(client.post(&receiver.url(), &headers, String::new()).await.is_success());
+    let request = receiver.requests().remove(0);
+    assert!(request.contains("content-type: text/plain\r\n") && !request.contains("json"), "{request}");
+    for (name, value) in [("x-a", "a\r\nx-b: b"), ("x a", "a"), ("", "a"), ("x-a", "a\0")] {
+        let outcome = client.post(&receiver.url(), &[(name, value.to_owned())], String::new()).await;
+        assert_eq!(outcome.error.as_deref(), Some("The request has a header that cannot be sent."), "{name}");
+    }
+    assert_eq!(receiver.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn the_status_decides() {
+    let client = local_client(PATIENCE);
+    for (status, success) in [
+        (200, true),
+        (201, true),
+        (204, true),
+        (299, true),
+        (400, false),
+        (404, false),
+        (410, false),
+        (500, false),
+        (999, false),
+    ] {
+        let receiver = Receiver::saying(format!("HTTP/1.1 {status} So\r\nContent-Length: 0\r\n\r\n")).await;
+        let outcome = client.post(&receiver.url(), &[], "{}".to_owned()).await;
+        assert_eq!((outcome.status_code, outcome.is_success()), (Some(status), success), "{outcome:?}");
+        assert_eq!((&outcome.error, &outcome.excerpt, outcome.retry_after), (&None, &None, None), "{status}");
+        assert_eq!(receiver.requests().len(), 1, "{status}");
+    }
+    // An answer in the meantime is none yet.
+    let receiver =
+        Receiver::saying("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno").await;
+    let outcome = client.post(&receiver.url(), &[], "{}".to_owned()).await;
+    assert_eq!((outcome.status_code, outcome.excerpt.as_deref()), (Some(500), Some("no")));
+}
+
+#[tokio::test]
+async fn redirects_are_failures_and_lead_nowhere() {
+    let elsewhere = Receiver::saying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    let client = local_client(PATIENCE);
+    for status in [300, 301, 302, 303, 304, 307, 308] {
+        for target in [elsewhere.url(), format!("//{}/", elsewhere.address), "http://169.254.169.254/".to_owned()] {
+            let answer = format!("HTTP/1.1 {status} Go\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n");
+            let receiver = Receiver::saying(answer).await;
+            let outcome = client.post(&receiver.url(), &[], "{}".to_owned()).await;
+            assert_eq!((outcome.status_code, outcome.is_success()), (Some(status), false));
+            assert_eq!(outcome.error.as_deref(), Some("The answer is a redirect, which is not followed."));
+        }
+    }
+    assert_eq!(elsewhere.requests(), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_wish_to_be_asked_later_is_read() {
+    let client = local_client(PATIENCE);
+    for (value, expected) in [
+        ("120", Some(RetryAfter::Seconds(120))),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", Some(RetryAfter::At(Timestamp::parse("1999-12-31T23:59:59Z").unwrap()))),
+        ("later", None),
+        ("\u{fc}", None),
+    ] {
+        for status in [200, 429, 503] {
+            let answer = format!("HTTP/1.1 {status} So\r\nRetry-After: {value}\r\nContent-Length: 0\r\n\r\n");
+            let receiver = Receiver::saying(answer).await;
+            let outcome = client.post(&receiver.url(), &[], "{}".to_owned()).await;
+            assert_eq!((outcome.status_code, outcome.retry_after), (Some(status), expected), "{value}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_in_time_is_none() {
+    for part in [
+        "",
+        "HTTP/1.1 200 OK\r\nContent-Le",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\n",
+    ] {
+        let receiver = Receiver::saying(part).await;
+        let outcome = local_client(IMPATIENCE).post(&receiver.url(), &[], "{}".to_owned()).await;
+        assert_eq!(outcome.error.as_deref(), Some("No answer came within 0.3 seconds."), "{part}");
+        assert_eq!((outcome.status_code, outcome.is_success()), (None, false));
+        assert!(outcome.duration >= IMPATIENCE && outcome.duration < PATIENCE, "{outcome:?}");
+    }
+    // Neither does it help to say something now and then.
+    for drip in ["HTTP/1.1 100 Continue\r\n\r\n", "X"] {
+        let receiver = Receiver::start(move |mut stream| async move {
+            let mut drops = tokio::time::interval(IMPATIENCE / 10);
+            while stream.write_all(drip.as_bytes()).await.is_ok() {
+                drops.tick().await;
+            }
+        })
+        .await;
+        let outcome = local_client(IMPATIENCE).post(&receiver.url(), &[], "{}".to_owned()).await;
+        assert!(outcome.status_code.is_none() && outcome.error.is_some(), "{outcome:?}");
+        assert!(outcome.duration < PATIENCE);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_answer_is_told_in_a_sentence() {
+    let huge = format!("HTTP/1.1 200 OK\r\nX-Huge: {}\r\nContent-Length: 0\r\n\r\n", "x".repeat(1_000_000));
+    let many = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n", "X-Many: 1\r\n".repeat(101));
+    let client = local_client(PATIENCE);
+    for (answer, error) in [
+        ("", "The connection was closed before an answer came."),
+        ("HTTP/1.1 200 OK\r\nContent-Le", "The connection was closed before an answer came."),
+        ("220 mail.example ESMTP\r\n", "The answer is not HTTP."),
+        ("HTTP/1.1 two hundred\r\n\r\n", "The answer is not HTTP."),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "The answer is not HTTP."),
+        ("HTTP/1.1 200 OK\r\nNo colon\r\n\r\n", "The answer is not HTTP."),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "The answer is not HTTP."),
+        ("\0\0\0\0\0\0\0\0", "The answer is not HTTP."),
+        (&huge, "The head of the answer is too large."),
+        (&many, "The head of the answer is too large."),
+    ] {
+        let receiver = if answer.len() > 10_000 {
+            Receiver::saying(answer).await
+        } else {
+            Receiver::saying_and_leaving(answer).await
+        };
+        let outcome = client.post(&receiver.url(), &[], "{}".to_owned()).await;
+        let shown = &answer[..answer.len().min(60)];
+        assert_eq!((outcome.status_code, outcome.error.as_deref()), (None, Some(error)), "{shown}");
+        assert_eq!(receiver.requests().len(), 1, "it is sent once: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_refused_or_reset_is_told_in_a_sentence() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    let outcome = local_client(PATIENCE).post(&url, &[], "{}".to_owned()).await;
+    assert_eq!(outcome.error.as_deref(), Some("The connection was refused."));
+
+    let receiver = Receiver::start(|stream| async move { stream.set_zero_linger().unwrap() }).await;
+    let outcome = local_client(PATIENCE).post(&receiver.url(), &[], "{}".to_owned()).await;
+    assert_eq!(outcome.error.as_deref(), Some("The connection was closed before an answer came."));
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_for_the_next_request() {
+    let accepted = Receiver::start(|mut stream| async move {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        let second = super::receiver::read_request(&mut stream).await;
+        assert!(second.ends_with("second"), "{second}");
+        stream.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        until_closed(&mut stream).await;
+    })
+    .await;
+    let client = local_client(PATIENCE);
+    assert_eq!(client.post(&accepted.url(), &[], "first".to_owned()).await.status_code, Some(200));
+    assert_eq!(client.clone().post(&accepted.url(), &[], "second".to_owned()).await.status_code, Some(202));
+    assert_eq!(accepted.requests().len(), 1, "there was one connection");
+}
+
+/// The proxies that the environment names would look names up in our place, so they are not asked. The environment of a
+/// process that runs cannot be changed safely: another one runs the test of what is sent.
+#[test]
+fn proxies_of_the_environment_are_not_asked() {
+    let test = "webhooks::answers::a_request_is_a_post_with_what_it_was_given_and_little_else";
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test]).env_remove("NO_PROXY").env_remove("no_proxy");
+    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        command.env(name, "http://127.0.0.1:1");
+    }
+    let output = command.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+}

@@ -1,0 +1,97 @@
+//! Bodies that do not end, or take their time: the answer is decided, and little of it is read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use super::receiver::Receiver;
+use super::{IMPATIENCE, PATIENCE, local_client};
+
+/// How much is kept.
+const KEPT: usize = 8_192;
+
+/// How much a server may get rid of: what the buffers of the operating system hold, which are on neither side's bill.
+const BUFFERED: usize = 32 * 1_048_576;
+
+/// Sends the head and then one piece after the other until the client has gone or the size is reached; tells how many
+/// bytes of the body went out.
+async fn pour(mut stream: TcpStream, head: &str, piece: &[u8], size: usize) -> usize {
+    let mut sent = 0;
+    stream.write_all(head.as_bytes()).await.unwrap();
+    while sent < size && stream.write_all(piece).await.is_ok() {
+        sent += piece.len();
+    }
+    sent
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_body_that_is_huge_or_endless_the_beginning_is_read_and_no_more() {
+    let plain = vec![b'x'; 65_536];
+    let chunk = [b"10000\r\n", &plain[..], b"\r\n"].concat();
+    for (head, piece, size) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n", plain.clone(), 104_857_600),
+        ("HTTP/1.1 200 OK\r\n\r\n", plain.clone(), usize::MAX),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", chunk, usize::MAX),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551610\r\n\r\n", plain.clone(), usize::MAX),
+    ] {
+        let (done, mut sent) = mpsc::unbounded_channel();
+        let piece = Arc::new(piece);
+        let receiver = Receiver::start(move |stream| {
+            let (done, piece) = (done.clone(), Arc::clone(&piece));
+            async move { done.send(pour(stream, head, &piece, size).await).unwrap() }
+        })
+        .await;
+        let outcome = local_client(PATIENCE).post(&receiver.url(), &[], "{}".to_owned()).await;
+        assert!(outcome.is_success() && outcome.duration < PATIENCE, "{head}: {outcome:?}");
+        assert_eq!(outcome.excerpt.unwrap(), "x".repeat(KEPT), "{head}");
+        let sent = tokio::time::timeout(PATIENCE, sent.recv()).await.expect("the connection is closed").unwrap();
+        assert!((KEPT..BUFFERED).contains(&sent), "{head}: {sent}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_body_that_drips_there_is_what_came_in_time() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&sent);
+    let receiver = Receiver::start(move |mut stream| {
+        let sent = Arc::clone(&counted);
+        async move {
+            stream.write_all(b"HTTP/1.1 500 Oh\r\nContent-Length: 100000\r\nRetry-After: 7\r\n\r\n").await.unwrap();
+            let mut drops = tokio::time::interval(IMPATIENCE / 30);
+            while stream.write_all(b"x").await.is_ok() {
+                sent.fetch_add(1, Ordering::Relaxed);
+                drops.tick().await;
+            }
+        }
+    })
+    .await;
+    let outcome = local_client(IMPATIENCE).post(&receiver.url(), &[], "{}".to_owned()).await;
+    assert_eq!((outcome.status_code, &outcome.error), (Some(500), &None), "{outcome:?}");
+    assert!(outcome.retry_after.is_some());
+    assert!(outcome.duration >= IMPATIENCE && outcome.duration < PATIENCE, "{outcome:?}");
+    let excerpt = outcome.excerpt.unwrap();
+    assert!(excerpt.bytes().all(|byte| byte == b'x'), "{excerpt}");
+    assert!(excerpt.len() <= sent.load(Ordering::Relaxed), "{excerpt}");
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_or_is_no_text_is_taken_as_it_is() {
+    let client = local_client(PATIENCE);
+    for (answer, excerpt) in [
+        (&b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"[..], Some("half")),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", None),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n", Some("half")),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\na\0b\xff\xc3\xbc!", Some("a\u{fffd}b\u{fffd}ü!")),
+        // It is not unpacked, whatever it might become.
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b", Some("\u{1f}\u{fffd}")),
+        (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", Some("until the end")),
+    ] {
+        let receiver = Receiver::saying_and_leaving(answer).await;
+        let outcome = client.post(&receiver.url(), &[], "{}".to_owned()).await;
+        assert!(outcome.is_success(), "{outcome:?}");
+        assert_eq!(outcome.excerpt.as_deref(), excerpt);
+    }
+}

@@ -1,0 +1,157 @@
+//! Certificates that do not prove who answers: nothing is sent to whom it may be.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use pocket_tasks::webhooks::{Allowances, Client, Means};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+
+use super::receiver::{read_request, until_closed};
+use super::{IMPATIENCE, Names, PATIENCE};
+
+/// An authority that issues certificates.
+struct Authority {
+    certificate: Vec<u8>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate and its key.
+type Identity = (Vec<u8>, Vec<u8>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap().der().to_vec();
+        Self { certificate, issuer: Issuer::new(params, key) }
+    }
+
+    /// Issues a certificate for the name, good from one year to another.
+    fn issue(&self, name: &str, (from, to): (i32, i32)) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params(name, (from, to)).signed_by(&key, &self.issuer).unwrap();
+        (certificate.der().to_vec(), key.serialize_der())
+    }
+}
+
+fn params(name: &str, (from, to): (i32, i32)) -> CertificateParams {
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
+    params
+}
+
+/// Long enough, and now.
+const NOW: (i32, i32) = (2020, 2200);
+
+fn self_signed(name: &str) -> Identity {
+    let key = KeyPair::generate().unwrap();
+    let mut params = params(name, NOW);
+    params.distinguished_name.push(DnType::CommonName, name);
+    (params.self_signed(&key).unwrap().der().to_vec(), key.serialize_der())
+}
+
+/// A server that shows the certificate; the requests that it could read.
+async fn serve((certificate, key): Identity) -> (u16, Arc<Mutex<Vec<String>>>) {
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![CertificateDer::from(certificate)], PrivatePkcs8KeyDer::from(key).into())
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let requests = Arc::<Mutex<Vec<String>>>::default();
+    let seen = Arc::clone(&requests);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let request = read_request(&mut stream).await;
+            if !request.is_empty() {
+                seen.lock().unwrap().push(request);
+            }
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+            until_closed(&mut stream).await;
+        }
+    });
+    (port, requests)
+}
+
+/// A client that trusts the authority, and finds every name on this machine.
+fn client(authority: &Authority) -> Client {
+    let names = Names::new(|_, _| Ok(vec![IpAddr::from([127, 0, 0, 1])]));
+    let allowances = Allowances { networks: vec!["127.0.0.1".parse().unwrap()], http: false };
+    let authorities = vec![authority.certificate.clone()];
+    Client::with_means(allowances, Means { timeout: PATIENCE, lookup: names, authorities })
+}
+
+#[tokio::test]
+async fn only_who_proves_to_be_the_one_is_sent_anything() {
+    let (trusted, stranger) = (Authority::new(), Authority::new());
+    let client = client(&trusted);
+    let untrusted = Some("The certificate is not valid: no authority that is trusted issued it.");
+    let another = Some("The certificate is not valid: it is for another name.");
+    for (what, host, identity, error) in [
+        ("good", "hooks.example", trusted.issue("hooks.example", NOW), None),
+        ("good for a wildcard", "a.hooks.example", trusted.issue("*.hooks.example", NOW), None),
+        ("good for an address", "127.0.0.1", trusted.issue("127.0.0.1", NOW), None),
+        ("self-signed", "hooks.example", self_signed("hooks.example"), untrusted),
+        (
+            "of a stranger who takes the name of the authority",
+            "hooks.example",
+            stranger.issue("hooks.example", NOW),
+            untrusted,
+        ),
+        ("wrong name", "hooks.example", trusted.issue("other.example", NOW), another),
+        ("wrong depth", "a.b.hooks.example", trusted.issue("*.hooks.example", NOW), another),
+        ("name for an address", "127.0.0.1", trusted.issue("hooks.example", NOW), another),
+        (
+            "expired",
+            "hooks.example",
+            trusted.issue("hooks.example", (2020, 2021)),
+            Some("The certificate is not valid: it has expired."),
+        ),
+        (
+            "early",
+            "hooks.example",
+            trusted.issue("hooks.example", (2199, 2200)),
+            Some("The certificate is not valid yet."),
+        ),
+    ] {
+        let (port, requests) = serve(identity).await;
+        let outcome = client.post(&format!("https://{host}:{port}/"), &[], "secret".to_owned()).await;
+        assert_eq!(outcome.error.as_deref(), error, "{what}: {outcome:?}");
+        assert_eq!(outcome.is_success(), error.is_none(), "{what}: {outcome:?}");
+        assert_eq!(requests.lock().unwrap().len(), usize::from(error.is_none()), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_speak_tls_is_told_nothing() {
+    let authority = Authority::new();
+    // Nobody takes this connection out of the queue: it stands, and nothing is said.
+    let means = Means { timeout: IMPATIENCE, ..Means::default() };
+    let allowances = Allowances { networks: vec!["127.0.0.1".parse().unwrap()], http: false };
+    let silent = Client::with_means(allowances, means);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let outcome = silent.post(&format!("https://{}/", listener.local_addr().unwrap()), &[], "secret".to_owned()).await;
+    assert_eq!(outcome.error.as_deref(), Some("No connection could be made in time."));
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        until_closed(&mut stream).await;
+    });
+    let outcome = client(&authority).post(&url, &[], "secret".to_owned()).await;
+    assert_eq!(outcome.error.as_deref(), Some("No secure connection could be made."));
+    server.await.unwrap();
+}

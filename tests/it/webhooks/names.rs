@@ -1,0 +1,132 @@
+//! Names that lead to where nothing may be sent, at once or only the second time.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pocket_tasks::webhooks::{Allowances, Client, Lookup, Means};
+
+use super::receiver::Receiver;
+use super::{IMPATIENCE, Names, allowing, client_with};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+fn addresses(texts: &[&str]) -> Vec<IpAddr> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_name_with_one_address_inside_is_refused_whatever_the_others_are() {
+    let receiver = Receiver::saying(OK).await;
+    let url = format!("http://hooks.example:{}/", receiver.address.port());
+    for answer in [
+        &["127.0.0.2"][..],
+        &["127.0.0.1", "127.0.0.2"],
+        &["127.0.0.2", "127.0.0.1"],
+        &["127.0.0.1", "93.184.216.34", "10.0.0.1"],
+        &["127.0.0.1", "::1"],
+        &["127.0.0.1", "::ffff:127.0.0.2"],
+        &["127.0.0.1", "::ffff:169.254.169.254"],
+        &["127.0.0.1", "64:ff9b::7f00:1"],
+        &["127.0.0.1", "0.0.0.0"],
+        &["::"],
+        &["fe80::1"],
+        &["169.254.169.254"],
+    ] {
+        let names = Names::new(move |_, _| Ok(addresses(answer)));
+        let outcome = client_with(allowing(&["127.0.0.1"]), &names).post(&url, &[], String::new()).await;
+        assert_eq!(outcome.error.as_deref(), Some("The address is not public."), "{answer:?}");
+        assert_eq!((outcome.status_code, names.asked().len()), (None, 1), "{answer:?}");
+    }
+    assert_eq!(receiver.requests(), [""; 0], "nothing was sent");
+}
+
+#[tokio::test]
+async fn a_name_that_changes_its_mind_gains_nothing() {
+    let receiver = Receiver::saying(OK).await;
+    let url = format!("http://rebinding.example:{}/", receiver.address.port());
+    // The address that is allowed here stands for a public one; the next for one inside.
+    let names = Names::new(|_, before| Ok(addresses(if before == 0 { &["127.0.0.1"] } else { &["127.0.0.2"] })));
+    let client = client_with(allowing(&["127.0.0.1"]), &names);
+    assert_eq!(client.check(&url), Ok(()));
+    assert_eq!(names.asked(), [""; 0], "the check asks nobody");
+    let first = client.post(&url, &[], String::new()).await;
+    assert_eq!(first.status_code, Some(200), "{first:?}");
+    // What was judged is what was connected to: there was no second look.
+    assert_eq!(names.asked(), ["rebinding.example"]);
+    let second = client.post(&url, &[], String::new()).await;
+    assert_eq!(second.error.as_deref(), Some("The address is not public."));
+    assert_eq!((names.asked().len(), receiver.requests().len()), (2, 1));
+}
+
+#[tokio::test]
+async fn names_of_this_machine_are_refused_by_the_check_and_by_the_lookup() {
+    let receiver = Receiver::saying(OK).await;
+    let plain = Client::new(allowing(&[]));
+    for name in ["localhost", "localhost.", "LOCALHOST", "a.localhost", "localhost.."] {
+        let url = format!("http://{name}:{}/", receiver.address.port());
+        assert!(plain.check(&url).is_err(), "{name}");
+        assert!(plain.post(&url, &[], String::new()).await.error.is_some(), "{name}");
+    }
+    // With any loopback address allowed the check lets them pass, and the lookup of this very machine decides.
+    let client = Client::new(allowing(&["127.0.0.9"]));
+    for name in ["localhost", "localhost."] {
+        let url = format!("http://{name}:{}/", receiver.address.port());
+        let outcome = client.post(&url, &[], String::new()).await;
+        assert_eq!(outcome.error.as_deref(), Some("The address is not public."), "{name}");
+    }
+    assert_eq!(receiver.requests(), [""; 0], "nothing was sent");
+    let client = Client::new(allowing(&["127.0.0.0/8", "::1"]));
+    let url = format!("http://localhost:{}/", receiver.address.port());
+    let outcome = client.post(&url, &[], String::new()).await;
+    assert_eq!(outcome.status_code, Some(200), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn every_address_of_a_name_is_tried_until_one_answers() {
+    let receiver = Receiver::saying(OK).await;
+    let url = format!("http://hooks.example:{}/", receiver.address.port());
+    let names = Names::new(|_, _| Ok(addresses(&["127.0.0.2", "127.0.0.3", "127.0.0.1"])));
+    let outcome = client_with(allowing(&["127.0.0.0/8"]), &names).post(&url, &[], String::new()).await;
+    assert_eq!((outcome.status_code, receiver.requests().len()), (Some(200), 1), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn metadata_is_out_of_reach_by_any_name_and_with_everything_allowed() {
+    for answer in ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254", "100.100.100.200"] {
+        let names = Names::new(move |_, _| Ok(addresses(&[answer])));
+        let client = client_with(allowing(&["0.0.0.0/0", "::/0", answer]), &names);
+        let outcome = client.post("http://metadata.google.internal/computeMetadata/v1/", &[], String::new()).await;
+        assert_eq!(outcome.error.as_deref(), Some("The address is not public."), "{answer}");
+    }
+}
+
+/// Does not answer.
+struct Silence;
+
+#[async_trait]
+impl Lookup for Silence {
+    async fn addresses(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_knows_is_told_as_such() {
+    for failing in [true, false] {
+        let names =
+            Names::new(
+                move |_, _| {
+                    if failing { Err(io::Error::other("server 10.0.0.53 said no")) } else { Ok(Vec::new()) }
+                },
+            );
+        let outcome = client_with(allowing(&[]), &names).post("http://nowhere.example/", &[], String::new()).await;
+        assert_eq!(outcome.error.as_deref(), Some("The name of the host is not known."));
+    }
+    let means = Means { timeout: IMPATIENCE, lookup: Arc::new(Silence), authorities: Vec::new() };
+    let client = Client::with_means(Allowances::default(), means);
+    let outcome = client.post("https://slow.example/", &[], String::new()).await;
+    assert!(outcome.error.unwrap().ends_with("in time."));
+    assert!(outcome.duration < super::PATIENCE);
+}

@@ -1,0 +1,213 @@
+//! URLs that are meant to lead inside, and URLs that are honest.
+
+use std::io;
+use std::net::IpAddr;
+
+use pocket_tasks::webhooks::{Allowances, Forbidden};
+
+use super::{Names, allowing, client_with};
+
+/// Refused without asking anybody.
+const HOSTILE: [(&str, Forbidden); 89] = [
+    // This machine, in all the ways to write a number.
+    ("https://127.0.0.1/", Forbidden::Address),
+    ("https://127.0.0.1:8443/hook?x=1", Forbidden::Address),
+    ("https://127.0.0.1./", Forbidden::Address),
+    ("https://127.1/", Forbidden::Address),
+    ("https://127.0.1/", Forbidden::Address),
+    ("https://2130706433/", Forbidden::Address),
+    ("https://0x7f000001/", Forbidden::Address),
+    ("https://0X7F000001/", Forbidden::Address),
+    ("https://017700000001/", Forbidden::Address),
+    ("https://0x7f.0.0.1/", Forbidden::Address),
+    ("https://0177.0.0.1/", Forbidden::Address),
+    ("https://0x7f.1/", Forbidden::Address),
+    ("https://0177.0x0.00.1/", Forbidden::Address),
+    ("https://127.00000.0.01/", Forbidden::Address),
+    ("https://127.65535/", Forbidden::Address),
+    ("https://127.255.255.255/", Forbidden::Address),
+    ("https://%31%32%37.0.0.1/", Forbidden::Address),
+    ("https://127%2e0%2e0%2e1/", Forbidden::Address),
+    ("https://①②⑦.⓪.⓪.①/", Forbidden::Address),
+    ("https://127。0。0。1/", Forbidden::Address),
+    ("https://１２７.０.０.１/", Forbidden::Address),
+    ("https://127.0.0.1\u{ad}/", Forbidden::Address),
+    ("https://0/", Forbidden::Address),
+    ("https://0.0.0.0/", Forbidden::Address),
+    ("https://0x0/", Forbidden::Address),
+    ("https://localhost/", Forbidden::Address),
+    ("https://LocalHost:8443/", Forbidden::Address),
+    ("https://localhost./", Forbidden::Address),
+    ("https://hooks.localhost/", Forbidden::Address),
+    ("https://hooks.localhost./", Forbidden::Address),
+    ("https://ｌｏｃａｌｈｏｓｔ/", Forbidden::Address),
+    ("https://loc%61lhost/", Forbidden::Address),
+    ("https://[::1]/", Forbidden::Address),
+    ("https://[::]/", Forbidden::Address),
+    ("https://[0:0:0:0:0:0:0:1]:443/", Forbidden::Address),
+    ("https://[::ffff:127.0.0.1]/", Forbidden::Address),
+    ("https://[::ffff:7f00:1]/", Forbidden::Address),
+    ("https://[0:0:0:0:0:ffff:7f00:0001]/", Forbidden::Address),
+    ("https://[::127.0.0.1]/", Forbidden::Address),
+    ("https://[::ffff:0:7f00:1]/", Forbidden::Address),
+    ("https://[64:ff9b::127.0.0.1]/", Forbidden::Address),
+    ("https://[64:ff9b:1::127.0.0.1]/", Forbidden::Address),
+    ("https://[2002:7f00:1::]/", Forbidden::Address),
+    ("https://[2001:0:7f00:1::]/", Forbidden::Address),
+    // What lies beside it.
+    ("https://10.0.0.1/", Forbidden::Address),
+    ("https://10.1/", Forbidden::Address),
+    ("https://012.0.0.1/", Forbidden::Address),
+    ("https://172.16.0.1/", Forbidden::Address),
+    ("https://172.31.255.255/", Forbidden::Address),
+    ("https://192.168.0.1/", Forbidden::Address),
+    ("https://3232235521/", Forbidden::Address),
+    ("https://100.64.0.1/", Forbidden::Address),
+    ("https://198.18.0.1/", Forbidden::Address),
+    ("https://224.0.0.1/", Forbidden::Address),
+    ("https://255.255.255.255/", Forbidden::Address),
+    ("https://0xffffffff/", Forbidden::Address),
+    ("https://[fc00::1]/", Forbidden::Address),
+    ("https://[fd12:3456::1]/", Forbidden::Address),
+    ("https://[fe80::1]/", Forbidden::Address),
+    ("https://[fec0::1]/", Forbidden::Address),
+    ("https://[ff02::1]/", Forbidden::Address),
+    ("https://[2001:db8::1]/", Forbidden::Address),
+    // Where clouds give out credentials.
+    ("https://169.254.169.254/latest/meta-data/", Forbidden::Address),
+    ("https://2852039166/", Forbidden::Address),
+    ("https://0xA9FEA9FE/", Forbidden::Address),
+    ("https://169.254.43518/", Forbidden::Address),
+    ("https://0251.0376.0251.0376/", Forbidden::Address),
+    ("https://[::ffff:a9fe:a9fe]/", Forbidden::Address),
+    ("https://[fd00:ec2::254]/", Forbidden::Address),
+    ("https://168.63.129.16/", Forbidden::Address),
+    // Who else might be meant.
+    ("https://example.com@127.0.0.1/", Forbidden::Credentials),
+    ("https://ada:hunter2@example.com/", Forbidden::Credentials),
+    ("https://@example.com/", Forbidden::Credentials),
+    ("https://:@example.com/", Forbidden::Credentials),
+    ("https://127.0.0.1#@example.com/", Forbidden::Fragment),
+    ("https://example.com/#", Forbidden::Fragment),
+    ("https://example.com\\@127.0.0.1/", Forbidden::NotAbsolute),
+    ("https://exam\tple.com/", Forbidden::NotAbsolute),
+    ("https://example.com/\r\nX-Injected:%20yes", Forbidden::NotAbsolute),
+    (" https://example.com/", Forbidden::NotAbsolute),
+    ("https:///127.0.0.1/", Forbidden::NotAbsolute),
+    ("https:127.0.0.1", Forbidden::NotAbsolute),
+    ("//127.0.0.1/", Forbidden::NotAbsolute),
+    ("https://[fe80::1%25eth0]/", Forbidden::NotAbsolute),
+    ("https://1.2.3.4.5/", Forbidden::NotAbsolute),
+    // Other ways to speak.
+    ("http://example.com/", Forbidden::NotHttps),
+    ("file:///etc/passwd", Forbidden::NotHttps),
+    ("gopher://127.0.0.1:6379/_INFO", Forbidden::NotHttps),
+    ("https://example.com:0/", Forbidden::Port),
+];
+
+/// Refused when the name turns out to lead there.
+const HOSTILE_NAMES: [(&str, &str); 12] = [
+    ("https://metadata.google.internal/computeMetadata/v1/", "169.254.169.254"),
+    ("https://metadata/", "169.254.169.254"),
+    ("https://instance-data.ec2.internal/", "169.254.169.254"),
+    ("https://kubernetes.default.svc/api", "10.96.0.1"),
+    ("https://localtest.me/", "127.0.0.1"),
+    ("https://localtest.me./", "::1"),
+    ("https://localhost.localdomain/", "127.0.0.1"),
+    ("https://127.0.0.1.nip.io/", "127.0.0.1"),
+    ("https://router.local/", "192.168.0.1"),
+    ("https://ip6-localhost/", "::1"),
+    ("https://postgres:5432/", "172.18.0.2"),
+    ("https://mapped.example/", "::ffff:10.0.0.1"),
+];
+
+/// What the name of each is when it is looked up.
+const HONEST: [(&str, &str); 15] = [
+    ("https://example.com", "example.com"),
+    ("https://example.com/", "example.com"),
+    ("HTTPS://EXAMPLE.COM/Hooks", "example.com"),
+    ("https://example.com./", "example.com."),
+    ("https://example.com:8443/hooks?token=abc&x=%20", "example.com"),
+    ("https://example.com:443/", "example.com"),
+    ("https://bücher.example/häkchen", "xn--bcher-kva.example"),
+    ("https://例え.テスト/", "xn--r8jz45g.xn--zckzah"),
+    ("https://xn--bcher-kva.example/", "xn--bcher-kva.example"),
+    ("https://example.com/a@b/c:d", "example.com"),
+    ("https://notlocalhost/", "notlocalhost"),
+    ("https://localhost.example/", "localhost.example"),
+    ("https://under_score.example/", "under_score.example"),
+    ("https://1.2.3.example/", "1.2.3.example"),
+    ("https://a.b.c.d.e.f.example/", "a.b.c.d.e.f.example"),
+];
+
+#[tokio::test]
+async fn urls_that_lead_inside_are_refused_before_anybody_is_asked() {
+    let names = Names::new(|_, _| panic!("a name was looked up"));
+    let client = client_with(Allowances::default(), &names);
+    for (url, expected) in HOSTILE {
+        assert_eq!(client.check(url), Err(expected.clone()), "{url}");
+        // Neither does it help to have got it into the database by other means.
+        let outcome = client.post(url, &[], "{}".to_owned()).await;
+        assert_eq!(outcome.error, Some(expected.to_string()), "{url}");
+        assert_eq!((outcome.status_code, outcome.is_success()), (None, false), "{url}");
+        assert!(!expected.to_string().contains("hunter2"));
+    }
+}
+
+#[tokio::test]
+async fn names_that_lead_inside_are_refused_when_they_are_looked_up() {
+    for (url, address) in HOSTILE_NAMES {
+        let names = Names::new(move |_, _| Ok(vec![address.parse().unwrap()]));
+        let client = client_with(Allowances::default(), &names);
+        assert_eq!(client.check(url), Ok(()), "{url}");
+        let outcome = client.post(url, &[], "{}".to_owned()).await;
+        assert_eq!(outcome.error.as_deref(), Some("The address is not public."), "{url}");
+        assert_eq!(names.asked().len(), 1, "{url}");
+    }
+}
+
+#[tokio::test]
+async fn honest_urls_are_taken_and_their_names_looked_up_as_they_are() {
+    let names = Names::new(|_, _| Err(io::Error::other("nobody is really asked")));
+    let client = client_with(Allowances::default(), &names);
+    for (url, name) in HONEST {
+        assert_eq!(client.check(url), Ok(()), "{url}");
+        let outcome = client.post(url, &[], "{}".to_owned()).await;
+        assert_eq!(outcome.error.as_deref(), Some("The name of the host is not known."), "{url}");
+        assert_eq!(names.asked().last().map(String::as_str), Some(name), "{url}");
+    }
+    for url in
+        ["https://93.184.216.34/", "https://1.1.1.1:8443/", "https://[2606:2800:220:1::1]/", "https://0x5db8d822/"]
+    {
+        assert_eq!(client.check(url), Ok(()), "{url}");
+    }
+}
+
+#[test]
+fn a_url_may_be_2048_characters_long_whatever_their_bytes() {
+    let client = client_with(Allowances::default(), &Names::new(|_, _| Ok(Vec::<IpAddr>::new())));
+    for character in ["a", "ü", "😀"] {
+        let longest = format!("https://example.com/{}", character.repeat(2_048 - 20));
+        assert_eq!(client.check(&longest), Ok(()));
+        assert_eq!(client.check(&format!("{longest}{character}")), Err(Forbidden::TooLong));
+    }
+}
+
+#[test]
+fn http_is_for_operators_who_allow_it_and_other_schemes_for_nobody() {
+    let names = Names::new(|_, _| Ok(Vec::<IpAddr>::new()));
+    let client = client_with(allowing(&[]), &names);
+    assert_eq!(client.check("http://example.com/"), Ok(()));
+    assert_eq!(client.check("https://example.com/"), Ok(()));
+    for url in
+        ["ftp://example.com/", "file:///etc/passwd", "ws://example.com/", "unix://run/docker.sock", "h://x", "://x"]
+    {
+        assert_eq!(client.check(url), Err(Forbidden::NotHttp), "{url}");
+    }
+    for url in
+        ["", "example.com", "/hooks", "https:", "https://", "https://?x", "https:/example.com", "javascript:alert(1)"]
+    {
+        assert_eq!(client.check(url), Err(Forbidden::NotAbsolute), "{url}");
+    }
+    assert_eq!(client.check("http://127.0.0.1/"), Err(Forbidden::Address));
+}
