@@ -6,63 +6,19 @@
 
 use std::borrow::Cow;
 
-use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::registry::{MetaSchemaRef, Registry};
 use poem_openapi::types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use poem_openapi::{Enum, Object, Union};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::comment::Comment;
 use super::invitation::Invitation;
 use super::member::Member;
+use super::previous::Previous;
 use super::project::{Project, Role};
 use super::task::Task;
 use super::webhook::Webhook;
 use super::{EventId, ProjectId, Timestamp, UserId};
-
-/// The fields that a change has changed, with their values before it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Previous(pub Map<String, Value>);
-
-impl Type for Previous {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        "object_previous".into()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema {
-            additional_properties: Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::ANY)))),
-            example: Some(json!({"title": "Choose the floor"})),
-            ..MetaSchema::new("object")
-        }))
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::once(self))
-    }
-}
-
-impl ParseFromJSON for Previous {
-    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-        match value {
-            Some(Value::Object(fields)) => Ok(Self(fields)),
-            _ => Err(ParseError::expected_input()),
-        }
-    }
-}
-
-impl ToJSON for Previous {
-    fn to_json(&self) -> Option<Value> {
-        Some(Value::Object(self.0.clone()))
-    }
-}
 
 /// A resource as events tell of it.
 trait Told: Example + Sized {

@@ -15,6 +15,7 @@ pub mod ids;
 pub mod invitation;
 pub mod list;
 pub mod member;
+mod previous;
 pub mod project;
 pub mod resource;
 pub mod session;

@@ -15,6 +15,7 @@ mod invitations;
 mod jobs;
 mod members;
 mod projects;
+mod promises;
 mod rows;
 mod schema;
 mod sessions;

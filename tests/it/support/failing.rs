@@ -8,11 +8,10 @@ use pocket_tasks::contract::event::Event;
 use pocket_tasks::contract::project::Role;
 use pocket_tasks::contract::{EventId, ProjectId, UserId};
 use pocket_tasks::repositories::{
-    ApiTokenRepository, CommentRepository, DeliveryRepository, EventFilter, EventRepository, FeedBounds, FeedWalk,
-    IdempotencyRepository, InvitationRepository, JobRepository, MailTokenRepository, MemberRepository, NewEvent,
-    ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError, TaskRepository,
-    Transaction, UpkeepRepository, UserRepository, WebhookRepository,
+    EventFilter, EventRepository, FeedBounds, FeedWalk, NewEvent, Repositories, Store, StoreError, Transaction,
 };
+
+use super::delegation::feed_over;
 
 /// A store that works, until it is told to fail.
 pub(crate) struct FailingFeed {
@@ -57,38 +56,12 @@ struct Failing {
     fails: Arc<AtomicBool>,
 }
 
-macro_rules! as_before {
-    ($($name:ident: $trait:ident),* $(,)?) => {
-        impl Repositories for Failing {
-            $(
-                fn $name(&self) -> &dyn $trait {
-                    self.transaction.$name()
-                }
-            )*
+feed_over!(Failing.transaction);
 
-            fn events(&self) -> &dyn EventRepository {
-                self
-            }
-        }
-    };
-}
-
-as_before! {
-    users: UserRepository,
-    sessions: SessionRepository,
-    projects: ProjectRepository,
-    members: MemberRepository,
-    invitations: InvitationRepository,
-    tasks: TaskRepository,
-    comments: CommentRepository,
-    webhooks: WebhookRepository,
-    deliveries: DeliveryRepository,
-    idempotency: IdempotencyRepository,
-    mail_tokens: MailTokenRepository,
-    api_tokens: ApiTokenRepository,
-    jobs: JobRepository,
-    queue: QueueRepository,
-    upkeep: UpkeepRepository,
+impl Failing {
+    fn feed(&self) -> &dyn EventRepository {
+        self
+    }
 }
 
 #[async_trait]

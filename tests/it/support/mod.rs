@@ -5,6 +5,7 @@ pub(crate) mod app;
 pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod databases;
+pub(crate) mod delegation;
 pub(crate) mod document;
 pub(crate) mod failing;
 pub(crate) mod faults;

@@ -8,12 +8,10 @@ use pocket_tasks::contract::event::{Event, EventType};
 use pocket_tasks::contract::project::Role;
 use pocket_tasks::contract::{EventId, ProjectId, Timestamp, UserId};
 use pocket_tasks::repositories::{
-    ApiTokenRepository, CommentRepository, DeliveryRepository, EventFilter, EventRepository, FeedBounds, FeedWalk,
-    IdempotencyRepository, InvitationRepository, JobRepository, MailTokenRepository, MemberRepository, NewEvent,
-    ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError, TaskRepository,
-    Transaction, UpkeepRepository, UserRepository, WebhookRepository,
+    EventFilter, EventRepository, FeedBounds, FeedWalk, NewEvent, Repositories, Store, StoreError, Transaction,
 };
 
+use super::delegation::feed_over;
 use super::faults::{Fault, FaultyStore};
 
 /// A feed in which only strangers do something, and nothing else. It needs no time, so that a test may stop the clock.
@@ -48,39 +46,13 @@ impl Quiet {
     }
 }
 
-macro_rules! of_the_rest {
-    ($($name:ident: $trait:ident),* $(,)?) => {
-        impl Repositories for Quiet {
-            $(
-                fn $name(&self) -> &dyn $trait {
-                    &self.rest
-                }
-            )*
+feed_over!(Quiet.rest);
 
-            fn events(&self) -> &dyn EventRepository {
-                self.asked.fetch_add(1, Ordering::SeqCst);
-                self
-            }
-        }
-    };
-}
-
-of_the_rest! {
-    users: UserRepository,
-    sessions: SessionRepository,
-    projects: ProjectRepository,
-    members: MemberRepository,
-    invitations: InvitationRepository,
-    tasks: TaskRepository,
-    comments: CommentRepository,
-    webhooks: WebhookRepository,
-    deliveries: DeliveryRepository,
-    idempotency: IdempotencyRepository,
-    mail_tokens: MailTokenRepository,
-    api_tokens: ApiTokenRepository,
-    jobs: JobRepository,
-    queue: QueueRepository,
-    upkeep: UpkeepRepository,
+impl Quiet {
+    fn feed(&self) -> &dyn EventRepository {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self
+    }
 }
 
 #[async_trait]

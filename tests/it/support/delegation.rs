@@ -1,0 +1,39 @@
+//! Storage that passes on what it is asked, but for the feed, which is what its test is about.
+
+/// Makes repositories of a type: those of its field, and its own feed.
+macro_rules! feed_over {
+    ($type:ident.$field:ident) => {
+        $crate::support::delegation::feed_over! { @each $type.$field:
+            users: UserRepository,
+            sessions: SessionRepository,
+            projects: ProjectRepository,
+            members: MemberRepository,
+            invitations: InvitationRepository,
+            tasks: TaskRepository,
+            comments: CommentRepository,
+            webhooks: WebhookRepository,
+            deliveries: DeliveryRepository,
+            idempotency: IdempotencyRepository,
+            mail_tokens: MailTokenRepository,
+            api_tokens: ApiTokenRepository,
+            jobs: JobRepository,
+            queue: QueueRepository,
+            upkeep: UpkeepRepository,
+        }
+    };
+    (@each $type:ident.$field:ident: $($name:ident: $trait:ident),* $(,)?) => {
+        impl pocket_tasks::repositories::Repositories for $type {
+            $(
+                fn $name(&self) -> &dyn pocket_tasks::repositories::$trait {
+                    self.$field.$name()
+                }
+            )*
+
+            fn events(&self) -> &dyn pocket_tasks::repositories::EventRepository {
+                self.feed()
+            }
+        }
+    };
+}
+
+pub(crate) use feed_over;
