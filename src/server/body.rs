@@ -64,15 +64,11 @@ impl Stream for RequestBody {
 }
 
 /// A response body that keeps its request counted as in flight until hyper has taken all of it.
-pub(super) struct ResponseBody<B> {
-    inner: B,
-    _in_flight: InFlight,
-}
-
-impl<B> ResponseBody<B> {
-    pub(super) fn new(inner: B, in_flight: InFlight) -> Self {
-        Self { inner, _in_flight: in_flight }
-    }
+pub(super) enum ResponseBody<B> {
+    /// All that there is to send.
+    Here { inner: B, _in_flight: InFlight },
+    /// Not for hyper to send: it never has anything, and never ends. Its size is unknown, so the head announces chunks.
+    Elsewhere { _in_flight: InFlight },
 }
 
 impl<B: Body + Unpin> Body for ResponseBody<B> {
@@ -83,14 +79,23 @@ impl<B: Body + Unpin> Body for ResponseBody<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
+        match &mut *self {
+            Self::Here { inner, .. } => Pin::new(inner).poll_frame(cx),
+            Self::Elsewhere { .. } => Poll::Pending,
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        match self {
+            Self::Here { inner, .. } => inner.is_end_stream(),
+            Self::Elsewhere { .. } => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match self {
+            Self::Here { inner, .. } => inner.size_hint(),
+            Self::Elsewhere { .. } => SizeHint::default(),
+        }
     }
 }

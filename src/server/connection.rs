@@ -2,14 +2,17 @@
 //!
 //! A connection ends when its client closes it, when it breaks a limit of hyper or of the socket, or when it is asked
 //! to: idle, too old, or at shutdown. Then it takes no further request and has the grace to finish what is in flight.
+//! A stream of events over HTTP/1.1 is the last response of its connection: once its head is sent, hyper is gone, and
+//! [`event_stream`] writes the rest.
 //!
 //! The service never fails and does not guard against panics: the endpoint does. Should one come through all the same,
 //! it ends the task that ran it, which is one HTTP/1.1 connection or one HTTP/2 stream.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, io, net::SocketAddr, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use hyper::{
-    body::{Body as _, Bytes, Incoming},
+    body::{self, Body as _, Bytes, Incoming},
+    header::{CONNECTION, HeaderValue},
     service::service_fn,
 };
 use hyper_util::{
@@ -24,14 +27,16 @@ use poem::{
 use tokio::{
     net::TcpStream,
     sync::OwnedSemaphorePermit,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    activity::Activity,
+    activity::{Activity, InFlight},
     body::{RequestBody, ResponseBody},
+    event_stream,
+    handover::Handover,
     limits::Limits,
     tasks::Tasks,
 };
@@ -74,11 +79,24 @@ impl<E: Endpoint + 'static> Connections<E> {
         self.tasks.spawn(async move {
             let _slot = slot;
             let _cut_streams = streams.cut_on_drop();
-            run(stream, client, endpoint, limits, shutdown, streams).await;
+            let born = Instant::now();
+            // In a box, to be gone by the time a stream of events goes on without it.
+            let left = Box::pin(run(stream, client, endpoint, limits, shutdown, streams)).await;
+            if let Some((socket, body)) = left {
+                let end = born + limits.max_connection_age + limits.shutdown_grace;
+                match timeout_at(end, event_stream::write(socket, body)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::debug!(client.address = %client, error = %error, "a stream was cut"),
+                    Err(_) => tracing::debug!(client.address = %client, "a stream was dropped after its grace"),
+                }
+            }
         });
     }
 }
 
+type Socket = Pin<Box<TimeoutStream<TcpStream>>>;
+
+/// Serves what hyper serves. Gives what is left to be written, if the last response is a stream of events.
 async fn run<E: Endpoint + 'static>(
     stream: TcpStream,
     client: SocketAddr,
@@ -86,7 +104,7 @@ async fn run<E: Endpoint + 'static>(
     limits: Limits,
     shutdown: CancellationToken,
     streams: Tasks,
-) {
+) -> Option<(Socket, impl body::Body<Data = Bytes, Error = io::Error> + Unpin)> {
     // Without it, a response in two writes waits for the client's delayed acknowledgement of the first.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(client.address = %client, error = %error, "cannot send small packets without delay");
@@ -95,17 +113,24 @@ async fn run<E: Endpoint + 'static>(
     // A listener on `::` shows IPv4 clients as `::ffff:a.b.c.d`; limits and logs shall know one name for each client.
     let remote = RemoteAddr(SocketAddr::new(client.ip().to_canonical(), client.port()).into());
 
+    let handover = Handover::new();
+    let desk = handover.clone();
     let activity = Activity::default();
     let idle = activity.idle_for(limits.header_timeout);
     let service = service_fn(move |request| {
         let in_flight = activity.begin();
-        let endpoint = Arc::clone(&endpoint);
+        let (endpoint, desk) = (Arc::clone(&endpoint), desk.clone());
+        let may_stream = event_stream::is_possible(request.method(), request.version());
         let request = to_poem(request, local.clone(), remote.clone(), limits.read_timeout);
         // hyper keeps room for this future as long as the connection lives. In a box it is gone when the response
-        // begins: some kilobytes less for each connection that streams for minutes.
+        // begins.
         Box::pin(async move {
             let response = hyper::Response::from(endpoint.get_response(request).await);
-            Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, in_flight)))
+            Ok::<_, Infallible>(if may_stream && event_stream::is_meant(response.headers()) {
+                leave(response, &desk, in_flight)
+            } else {
+                response.map(|inner| ResponseBody::Here { inner, _in_flight: in_flight })
+            })
         })
     });
 
@@ -113,26 +138,56 @@ async fn run<E: Endpoint + 'static>(
     io.set_write_timeout(Some(limits.write_timeout));
     let http = http(&limits, streams);
     // In a box of its own, because its size would count once for each of the futures around it.
-    let mut connection = Box::pin(http.serve_connection(TokioIo::new(Box::pin(io)), service));
+    let mut connection = Box::pin(http.serve_connection(TokioIo::new(handover.lend(Box::pin(io))), service));
 
     let ended = tokio::select! {
-        ended = connection.as_mut() => Ok(ended),
+        ended = served(connection.as_mut(), &handover) => Ok(ended),
         () = idle_or_old(idle, limits.max_connection_age) => {
             connection.as_mut().graceful_shutdown();
-            timeout(limits.shutdown_grace, connection).await
+            timeout(limits.shutdown_grace, served(connection.as_mut(), &handover)).await
         }
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             // The grace of a shutdown is one for all, counted by `serve`, which cuts this task at its end.
-            Ok(connection.await)
+            Ok(served(connection.as_mut(), &handover).await)
         }
     };
     match ended {
-        Ok(Ok(())) => {}
+        Ok(Some(Ok(()))) => {}
+        Ok(None) => {
+            drop(connection);
+            return handover.take();
+        }
         // The fault of the client or of the network, so nothing that an operator could act upon.
-        Ok(Err(error)) => tracing::debug!(client.address = %client, error = %error, "a connection was cut"),
+        Ok(Some(Err(error))) => tracing::debug!(client.address = %client, error = %error, "a connection was cut"),
         Err(_) => tracing::debug!(client.address = %client, "a connection was dropped after its grace"),
     }
+    None
+}
+
+/// The end of what hyper does: by itself, or (`None`) because there is something to hand over.
+async fn served<C: Future>(
+    mut connection: Pin<&mut C>,
+    handover: &Handover<impl Sized, impl Sized>,
+) -> Option<C::Output> {
+    poll_fn(|cx| match connection.as_mut().poll(cx) {
+        Poll::Ready(ended) => Poll::Ready(Some(ended)),
+        Poll::Pending if handover.is_due() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
+}
+
+/// Leaves the body of a response, and gives hyper what it may write of it: the head.
+fn leave<B>(
+    response: hyper::Response<B>,
+    handover: &Handover<Socket, B>,
+    in_flight: InFlight,
+) -> hyper::Response<ResponseBody<B>> {
+    let (mut head, body) = response.into_parts();
+    handover.leave(body);
+    head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    hyper::Response::from_parts(head, ResponseBody::Elsewhere { _in_flight: in_flight })
 }
 
 async fn idle_or_old(idle: impl Future<Output = ()>, age: Duration) {

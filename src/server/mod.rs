@@ -14,6 +14,8 @@ mod accept;
 mod activity;
 mod body;
 mod connection;
+mod event_stream;
+mod handover;
 mod limits;
 mod tasks;
 
