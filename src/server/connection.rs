@@ -27,7 +27,7 @@ use poem::{
 use tokio::{
     net::TcpStream,
     sync::OwnedSemaphorePermit,
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{sleep, timeout},
 };
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
@@ -79,12 +79,11 @@ impl<E: Endpoint + 'static> Connections<E> {
         self.tasks.spawn(async move {
             let _slot = slot;
             let _cut_streams = streams.cut_on_drop();
-            let born = Instant::now();
             // In a box, to be gone by the time a stream of events goes on without it.
             let left = Box::pin(run(stream, client, endpoint, limits, shutdown, streams)).await;
             if let Some((socket, body)) = left {
-                let end = born + limits.max_connection_age + limits.shutdown_grace;
-                match timeout_at(end, event_stream::write(socket, body)).await {
+                let longest = limits.max_connection_age + limits.shutdown_grace;
+                match timeout(longest, event_stream::write(socket, body)).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::debug!(client.address = %client, error = %error, "a stream was cut"),
                     Err(_) => tracing::debug!(client.address = %client, "a stream was dropped after its grace"),

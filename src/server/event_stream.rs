@@ -9,7 +9,7 @@ use std::{future::poll_fn, io, pin::Pin};
 
 use hyper::{
     HeaderMap, Method, Version,
-    body::{Body, Buf, Bytes},
+    body::{Body, Buf, Bytes, Frame},
     header::CONTENT_TYPE,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -39,7 +39,7 @@ where
     let mut ignored = 0;
     loop {
         let frame = tokio::select! {
-            frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)) => frame,
+            frame = next_of(&mut body) => frame,
             count = ignore(&mut socket) => {
                 match count? {
                     0 => return Ok(()),
@@ -51,7 +51,7 @@ where
                 continue;
             }
         };
-        match frame.transpose().map_err(Into::into)?.map(hyper::body::Frame::into_data) {
+        match frame.transpose().map_err(Into::into)?.map(Frame::into_data) {
             // An empty chunk would be the end.
             Some(Ok(data)) if !data.is_empty() => write_chunk(&mut socket, data).await?,
             Some(_) => {}
@@ -60,6 +60,10 @@ where
     }
     socket.write_all(b"0\r\n\r\n").await?;
     socket.shutdown().await
+}
+
+async fn next_of<B: Body + Unpin>(body: &mut B) -> Option<Result<Frame<B::Data>, B::Error>> {
+    poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await
 }
 
 async fn ignore(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
