@@ -1,22 +1,19 @@
 //! The feed, page by page and as it goes on.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{Stream, unfold};
 use poem_openapi::types::ToJSON as _;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::error::Error;
 use super::feed_cursor::FeedOf;
-use super::followers::{Entry, Reader};
+use super::follower::{Follower, Progress};
 use super::permissions::{Action, require};
 use super::{Caller, Credential, Shared};
 use crate::contract::error::Place;
-use crate::contract::event::{Event, EventType};
+use crate::contract::event::Event;
 use crate::contract::feed::{EventConditions, EventQuery, EventSlice, FeedMeta, StreamQuery};
 use crate::contract::list::Direction;
 use crate::contract::text::Cursor;
@@ -25,14 +22,6 @@ use crate::repositories::{EventFilter, FeedWalk, NewEvent, Repositories, StoreEr
 /// How long a stream lasts at most: a little less than a connection, so that it ends between two events and not within
 /// one.
 pub(super) const LONGEST_STREAM: Duration = Duration::from_mins(14);
-
-/// How often a stream says that it is there still.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
-/// As many events of the past are read at once, and at most so many bytes of them are kept for a client that takes its
-/// time.
-const CATCH_UP: u64 = 50;
-const KEPT_BYTES: usize = 64 * 1024;
 
 /// The feed.
 #[derive(Clone)]
@@ -117,12 +106,8 @@ impl Events {
             reader,
             ring,
             ended,
-            is_behind: place.is_some_and(|place| place < bounds.end),
-            place: place.unwrap_or(bounds.end),
-            end: bounds.end,
-            read: VecDeque::new(),
+            progress: Progress::from(place, bounds.end),
             until: Instant::now() + left.min(LONGEST_STREAM),
-            has_begun: false,
         };
         Ok(Box::pin(unfold(follower, async |mut follower| Some((follower.next().await?, follower)))))
     }
@@ -141,130 +126,6 @@ impl Events {
 /// The event as JSON, as it stands everywhere.
 pub(super) fn json_of(event: &Event) -> String {
     event.to_json_string()
-}
-
-/// Who follows the feed, at a place in it.
-struct Follower {
-    shared: Arc<Shared>,
-    caller: Caller,
-    filter: EventFilter,
-    reader: Arc<Reader>,
-    ring: Receiver<Entry>,
-    /// Tells when sessions or tokens have ended, perhaps this one.
-    ended: watch::Receiver<()>,
-    /// Whether there may be events beyond the place that are not in the ring.
-    is_behind: bool,
-    /// Up to here all was told.
-    place: i64,
-    /// So far the feed was known to reach when it was asked last.
-    end: i64,
-    /// What was read from storage and not told yet.
-    read: VecDeque<Event>,
-    until: Instant,
-    has_begun: bool,
-}
-
-impl Follower {
-    /// What there is to tell next; `None` at the end.
-    async fn next(&mut self) -> Option<Told> {
-        if !self.has_begun {
-            self.has_begun = true;
-            return Some(Told::Begin(self.cursor()));
-        }
-        let heartbeat = Instant::now() + HEARTBEAT;
-        loop {
-            if self.is_over() {
-                return None;
-            }
-            if let Some(event) = self.read.pop_front() {
-                self.place = event.sequence;
-                if self.reader.may_see(event.kind, event.project_id) {
-                    return Some(self.told(event.kind, json_of(&event).into()));
-                }
-                continue;
-            }
-            if self.is_behind {
-                if let Err(error) = self.catch_up().await {
-                    tracing::warn!(%error, "a stream ends: what has happened cannot be read");
-                    return None;
-                }
-                continue;
-            }
-            tokio::select! {
-                () = self.shared.followers.closing.cancelled() => return None,
-                () = sleep_until(self.until) => return None,
-                // Looked into at the next turn; the sender lives as long as everything.
-                Ok(()) = self.ended.changed() => {}
-                entry = self.ring.recv() => match entry {
-                    Ok(entry) if entry.sequence <= self.place => {}
-                    Ok(entry) if !self.matches(&entry) => self.place = entry.sequence,
-                    Ok(Entry { sequence, kind, json: Some(json), .. }) => {
-                        self.place = sequence;
-                        if !self.is_over() {
-                            return Some(self.told(kind, json));
-                        }
-                    }
-                    Ok(Entry { json: None, .. }) | Err(RecvError::Lagged(_)) => self.is_behind = true,
-                    Err(RecvError::Closed) => return None,
-                },
-                () = sleep_until(heartbeat) => return Some(Told::Nothing(self.cursor())),
-            }
-        }
-    }
-
-    /// Reads on from storage.
-    async fn catch_up(&mut self) -> Result<(), Error> {
-        let walk = FeedWalk { beyond: Some(self.place), direction: Direction::Asc, limit: CATCH_UP };
-        let events = self.shared.store.read().events();
-        let found = events.list(self.caller.user, &self.filter, walk).await?;
-        let count = found.len();
-        let mut bytes = 0;
-        for event in found {
-            bytes += event.data.len() + event.previous.as_ref().map_or(0, String::len);
-            if bytes > KEPT_BYTES && !self.read.is_empty() {
-                break;
-            }
-            self.read.push_back(event);
-        }
-        // What is not kept is read again.
-        self.is_behind = self.read.len() < count || count as u64 == CATCH_UP;
-        let bounds = events.bounds().await?;
-        FeedOf::forwards(self.caller.user).require_kept(self.place, bounds)?;
-        if count == 0 {
-            // Nothing is for this reader up to where the feed was known to reach before.
-            self.place = self.place.max(self.end);
-        }
-        self.end = bounds.end;
-        Ok(())
-    }
-
-    fn told(&self, kind: EventType, json: Arc<str>) -> Told {
-        Told::Event { cursor: self.cursor(), kind: kind.as_str(), json }
-    }
-
-    fn cursor(&self) -> Cursor {
-        FeedOf::forwards(self.caller.user).cursor(&self.shared.signer, self.place)
-    }
-
-    fn matches(&self, entry: &Entry) -> bool {
-        let EventFilter { project, kinds } = &self.filter;
-        project.is_none_or(|project| project == entry.project)
-            && (kinds.is_empty() || kinds.contains(&entry.kind))
-            && self.reader.may_see(entry.kind, entry.project)
-    }
-
-    /// Whether nothing more may be told: the token, its session or the account has ended, or the server does.
-    fn is_over(&self) -> bool {
-        let now = self.shared.clock.now();
-        self.caller.until.is_some_and(|until| until <= now)
-            || Instant::now() >= self.until
-            || self.shared.followers.closing.is_cancelled()
-            || self.reader.is_gone()
-            || match self.caller.by {
-                Credential::Session(session) => self.shared.ended_sessions.contains(session),
-                Credential::ApiToken { id, .. } => self.shared.revoked_tokens.contains(id),
-            }
-    }
 }
 
 /// Which events, if the caller may ask for them.

@@ -30,6 +30,10 @@ const LONGEST_IN_RING: usize = 16 * 1024;
 /// As many events are read at once.
 const AT_ONCE: u64 = 200;
 
+/// As many streams a user may have open in this process: enough for all tabs and devices of a person, and too few to
+/// take the connections of everybody else.
+const OF_ONE_USER: usize = 100;
+
 /// How often somebody looks by themselves, should nobody ring: one small query for all followers.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -66,7 +70,7 @@ impl Reader {
 
     /// Reads anew what the user may see. Whoever reads last has seen all that was committed before, so the loads of one
     /// reader come one after the other.
-    async fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
+    pub(super) async fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
         let _alone = self.loading.lock().await;
         let loaded = store.read().events().memberships(self.user).await;
         let roles = match &loaded {
@@ -82,6 +86,8 @@ impl Reader {
 /// The one reader of the feed, and those who follow it.
 pub(crate) struct Followers {
     hub: Arc<Hub>,
+    /// Whether users may have only so many streams.
+    is_limited: bool,
     reading: OnceLock<JoinHandle<()>>,
     /// Ends all streams.
     pub(super) closing: CancellationToken,
@@ -104,15 +110,20 @@ impl Drop for Followers {
 }
 
 impl Followers {
-    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+    pub(super) fn new(store: Arc<dyn Store>, is_limited: bool) -> Self {
         let hub =
             Hub { store, ring: Sender::new(RING), place: tokio::sync::Mutex::default(), readers: Mutex::default() };
-        Self { hub: Arc::new(hub), reading: OnceLock::new(), closing: CancellationToken::new() }
+        Self { hub: Arc::new(hub), is_limited, reading: OnceLock::new(), closing: CancellationToken::new() }
     }
 
     /// Begins to follow. Whatever is committed from now on comes by the ring; whatever was before can be read from
     /// storage.
     pub(super) async fn join(&self, user: UserId) -> Result<(Arc<Reader>, Receiver<Entry>), Error> {
+        let reader = self.hub.reader(user);
+        // Each follower holds the reader, and so does whoever looks something up for a moment.
+        if self.is_limited && Arc::strong_count(&reader) > OF_ONE_USER {
+            return Err(Error::TooManyStreams);
+        }
         self.reading.get_or_init(|| tokio::spawn(Arc::clone(&self.hub).read_on()));
         let receiver = {
             let mut place = self.hub.place.lock().await;
@@ -121,7 +132,6 @@ impl Followers {
             }
             self.hub.ring.subscribe()
         };
-        let reader = self.hub.reader(user);
         reader.load(&*self.hub.store).await?;
         Ok((reader, receiver))
     }

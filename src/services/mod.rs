@@ -18,6 +18,7 @@ mod error;
 mod events;
 mod feed;
 mod feed_cursor;
+mod follower;
 mod followers;
 mod inputs;
 mod invitations;
@@ -140,6 +141,8 @@ pub struct Policy {
     pub retention: Duration,
     /// Whether an address must be proved by a mail; otherwise all count as proved.
     pub require_verification: bool,
+    /// Whether a user may have only so many streams open.
+    pub limit_streams: bool,
 }
 
 /// What is signed and encrypted with.
@@ -260,7 +263,7 @@ impl Services {
         let Secrets { tokens, sealer, signer } = secrets;
         let ended_sessions = EndedSessions::new(tokens.ttl());
         let revoked_tokens = RevokedTokens::new(events::LONGEST_STREAM);
-        let followers = Followers::new(Arc::clone(&store));
+        let followers = Followers::new(Arc::clone(&store), policy.limit_streams);
         let shared = Arc::new(Shared {
             store,
             clock,

@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::common::{at_once, encoded};
-use super::streams::{feed, follow, go_on, rename};
+use super::streams::{feed, follow, go_on, rename, told_until, types};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
-use crate::support::{Client, Random, TestApp};
+use crate::support::held::HeldFeed;
+use crate::support::{Client, Options, Random, TestApp, TestClock, TestDatabase};
 
 /// As many tasks are written by each who writes.
 const TASKS: usize = 12;
@@ -47,6 +48,27 @@ async fn read(reader: Client, query: String, begun: String, seed: u64) -> Vec<Va
 }
 
 on_both_databases! {
+    async fn who_goes_on_is_told_of_a_project_that_nobody_here_has_heard_of_yet(database: TestDatabase) {
+        let (store, gate) = HeldFeed::over(database.store().await);
+        let app = TestApp::over(store, Options::default(), TestClock::default());
+        let owner = app.user().await;
+        let first = owner.project().await;
+        let begun = follow(&owner, "").await.last_id;
+        rename(&owner, &first, "Meanwhile").await;
+        let mut stream = go_on(&owner, "", &begun).await;
+        // It is what storage knows that counts, although the reader of the feed is late.
+        gate.send_replace(false);
+        let second = owner.project().await;
+        owner.task(&second, json!({"title": "x"})).await;
+        let told = [stream.event().await, stream.event().await, stream.event().await];
+        assert_eq!(types(&told), ["project.updated", "project.created", "task.created"]);
+        assert_eq!(told[1]["project_id"], second);
+        // And when it comes along, nothing is told twice.
+        gate.send_replace(true);
+        rename(&owner, &second, "Done").await;
+        assert!(told_until(&mut stream, "Done").await.is_empty());
+    }
+
     async fn who_goes_on_again_and_again_misses_nothing_and_gets_nothing_twice(app: TestApp) {
         let mut random = Random::new();
         let (owner, stranger) = (app.user().await, app.user().await);

@@ -68,7 +68,16 @@ impl TestDatabase {
 
     /// Opens the database once more, as another process would. All are closed when the database is removed.
     pub(crate) async fn another_store(&self) -> Arc<SeaStore> {
-        let store = Arc::new(SeaStore::open(&settings(&self.url)).await.unwrap());
+        self.store_with(settings(&self.url)).await
+    }
+
+    /// The same, as a process that gives statements less time.
+    pub(crate) async fn hasty_store(&self, statement_timeout: Duration) -> Arc<SeaStore> {
+        self.store_with(Settings { statement_timeout, ..settings(&self.url) }).await
+    }
+
+    async fn store_with(&self, settings: Settings) -> Arc<SeaStore> {
+        let store = Arc::new(SeaStore::open(&settings).await.unwrap());
         self.opened.lock().unwrap().push(Arc::clone(&store));
         store
     }

@@ -1,9 +1,9 @@
 //! Storage that passes on what it is asked, but for the feed, which is what its test is about.
 
-/// Makes repositories of a type: those of its field, and its own feed.
+/// Makes repositories of a type: those of its `rest()`, and its own feed.
 macro_rules! feed_over {
-    ($type:ident.$field:ident) => {
-        $crate::support::delegation::feed_over! { @each $type.$field:
+    ($type:ident) => {
+        $crate::support::delegation::feed_over! { @each $type:
             users: UserRepository,
             sessions: SessionRepository,
             projects: ProjectRepository,
@@ -21,11 +21,11 @@ macro_rules! feed_over {
             upkeep: UpkeepRepository,
         }
     };
-    (@each $type:ident.$field:ident: $($name:ident: $trait:ident),* $(,)?) => {
+    (@each $type:ident: $($name:ident: $trait:ident),* $(,)?) => {
         impl pocket_tasks::repositories::Repositories for $type {
             $(
                 fn $name(&self) -> &dyn pocket_tasks::repositories::$trait {
-                    self.$field.$name()
+                    self.rest().$name()
                 }
             )*
 

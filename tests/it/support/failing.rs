@@ -56,9 +56,13 @@ struct Failing {
     fails: Arc<AtomicBool>,
 }
 
-feed_over!(Failing.transaction);
+feed_over!(Failing);
 
 impl Failing {
+    fn rest(&self) -> &dyn Repositories {
+        &*self.transaction
+    }
+
     fn feed(&self) -> &dyn EventRepository {
         self
     }

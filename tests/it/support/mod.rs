@@ -10,6 +10,7 @@ pub(crate) mod document;
 pub(crate) mod failing;
 pub(crate) mod faults;
 pub(crate) mod following;
+pub(crate) mod held;
 pub(crate) mod mail;
 pub(crate) mod quiet;
 pub(crate) mod random;

@@ -46,9 +46,13 @@ impl Quiet {
     }
 }
 
-feed_over!(Quiet.rest);
+feed_over!(Quiet);
 
 impl Quiet {
+    fn rest(&self) -> &dyn Repositories {
+        &self.rest
+    }
+
     fn feed(&self) -> &dyn EventRepository {
         self.asked.fetch_add(1, Ordering::SeqCst);
         self

@@ -1,0 +1,91 @@
+//! Storage whose feed is not read by the one who reads it for all, as long as a test wants that.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pocket_tasks::contract::event::Event;
+use pocket_tasks::contract::project::Role;
+use pocket_tasks::contract::{EventId, ProjectId, UserId};
+use pocket_tasks::repositories::{
+    EventFilter, EventRepository, FeedBounds, FeedWalk, NewEvent, Repositories, Store, StoreError, Transaction,
+};
+use tokio::sync::watch;
+
+use super::delegation::feed_over;
+
+/// A store in which what is new in the feed is read only while the gate is open.
+pub(crate) struct HeldFeed {
+    store: Arc<dyn Store>,
+    is_open: watch::Receiver<bool>,
+}
+
+impl HeldFeed {
+    /// Gives the gate too, which is open.
+    pub(crate) fn over(store: Arc<dyn Store>) -> (Arc<Self>, watch::Sender<bool>) {
+        let (gate, is_open) = watch::channel(true);
+        (Arc::new(Self { store, is_open }), gate)
+    }
+}
+
+feed_over!(HeldFeed);
+
+impl HeldFeed {
+    fn rest(&self) -> &dyn Repositories {
+        self.store.read()
+    }
+
+    fn feed(&self) -> &dyn EventRepository {
+        self
+    }
+}
+
+#[async_trait]
+impl Store for HeldFeed {
+    fn read(&self) -> &dyn Repositories {
+        self
+    }
+
+    async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
+        self.store.begin().await
+    }
+
+    async fn jobs_committed(&self) {
+        self.store.jobs_committed().await;
+    }
+
+    async fn events_committed(&self) {
+        self.store.events_committed().await;
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.store.check().await
+    }
+}
+
+#[async_trait]
+impl EventRepository for HeldFeed {
+    async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError> {
+        self.store.read().events().append(events).await
+    }
+
+    async fn bounds(&self) -> Result<FeedBounds, StoreError> {
+        self.store.read().events().bounds().await
+    }
+
+    async fn list(&self, reader: UserId, filter: &EventFilter, walk: FeedWalk) -> Result<Vec<Event>, StoreError> {
+        self.store.read().events().list(reader, filter, walk).await
+    }
+
+    async fn tail(&self, beyond: i64, limit: u64) -> Result<Vec<Event>, StoreError> {
+        let _ = self.is_open.clone().wait_for(|is_open| *is_open).await;
+        self.store.read().events().tail(beyond, limit).await
+    }
+
+    async fn find(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+        self.store.read().events().find(id).await
+    }
+
+    async fn memberships(&self, user: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError> {
+        self.store.read().events().memberships(user).await
+    }
+}
