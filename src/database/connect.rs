@@ -20,7 +20,8 @@ pub struct Settings {
     pub max_connections: u32,
     /// Whether the schema is brought up to date at the start.
     pub migrate: bool,
-    /// How long PostgreSQL works on one statement before it gives up; nobody waits for the answer any more.
+    /// How long PostgreSQL works on one statement before it gives up; nobody waits for the answer any more. A transaction
+    /// in which nothing is asked for a third of it is ended.
     pub statement_timeout: Duration,
 }
 
@@ -67,7 +68,12 @@ pub(super) async fn connect(settings: &Settings) -> Result<(DatabaseConnection, 
     use secrecy::ExposeSecret as _;
     if Engine::of(settings.url.expose_secret()) != Some(Engine::Sqlite) {
         let mut options = settings.options(settings.max_connections);
-        options.statement_timeout(settings.statement_timeout);
+        // Nothing slow happens in a transaction. Whoever is silent in one has been suspended or cut off, and may hold the
+        // lock on which all who write wait (see `events`): they shall not be given up before it is.
+        let silence = (settings.statement_timeout / 3).as_millis().to_string();
+        options.statement_timeout(settings.statement_timeout).map_sqlx_postgres_opts(move |options| {
+            options.options([("idle_in_transaction_session_timeout", &silence)])
+        });
         let pool = Database::connect(options).await?;
         return Ok((pool.clone(), pool));
     }
