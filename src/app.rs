@@ -54,6 +54,8 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock) -> anyhow:
         refresh_grace: config.refresh_grace,
         retention: config.retention,
         require_verification: config.require_email_verification,
+        // A limit on what a user takes, as the one on requests is, and off with it.
+        limit_streams: config.rate_limits.api_per_minute > 0,
     };
     let webhooks = Outbound {
         client: Client::new(config.webhooks.clone()),

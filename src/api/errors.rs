@@ -17,6 +17,9 @@ const RETRY_UNAVAILABLE: u64 = 1;
 /// Seconds after which a request whose first sending still runs may be sent again.
 const RETRY_BUSY_KEY: u64 = 1;
 
+/// Seconds after which who had too many streams may ask for one again.
+const RETRY_STREAM: u64 = 30;
+
 /// The challenge of RFC 6750 for a token that was not made here, or not for here, or is no token at all.
 const UNREADABLE: &str =
     r#"Bearer realm="pocket-tasks", error="invalid_token", error_description="The access token cannot be read""#;
@@ -111,6 +114,9 @@ impl From<services::Error> for ApiError {
             }
             services::Error::ApiTokenRevoked => {
                 failure = failure.with_header(header::WWW_AUTHENTICATE, REVOKED);
+            }
+            services::Error::TooManyStreams => {
+                failure = failure.with_header(header::RETRY_AFTER, RETRY_STREAM.to_string());
             }
             services::Error::KeyTaken | services::Error::KeyBusy => {
                 failure = failure.with_header(header::RETRY_AFTER, RETRY_BUSY_KEY.to_string());

@@ -19,6 +19,10 @@ use crate::contract::ids::new_uuid;
 /// How long to wait after a failure to listen.
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// How long a process keeps still between two rings for others: each is a transaction, and what is committed meanwhile
+/// is told by the next one.
+const BREATH: Duration = Duration::from_millis(5);
+
 /// The bell of a store.
 pub(super) struct Bell {
     here: Arc<Notify>,
@@ -92,6 +96,7 @@ async fn forward(connection: DatabaseConnection, channel: &'static str, name: Uu
         if let Err(error) = connection.query_one(Query::select().expr(notify)).await {
             tracing::debug!(%error, "other processes could not be told of a commit");
         }
+        tokio::time::sleep(BREATH).await;
     }
 }
 

@@ -240,6 +240,19 @@ struct SeaTransaction {
     bells: Arc<Bells>,
 }
 
+impl SeaTransaction {
+    async fn commit_and_ring(self: Box<Self>) -> Result<(), StoreError> {
+        self.repositories.0.commit().await?;
+        if self.promises.load(Ordering::Relaxed) {
+            self.bells.jobs.ring();
+        }
+        if self.appends.load(Ordering::Relaxed) {
+            self.bells.events.ring();
+        }
+        Ok(())
+    }
+}
+
 macro_rules! within_transaction {
     ($($name:ident: $trait:ident),* $(,)?) => {
         impl Repositories for SeaTransaction {
@@ -282,14 +295,9 @@ within_transaction! {
 #[async_trait]
 impl Transaction for SeaTransaction {
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        self.repositories.0.commit().await?;
-        if self.promises.load(Ordering::Relaxed) {
-            self.bells.jobs.ring();
-        }
-        if self.appends.load(Ordering::Relaxed) {
-            self.bells.events.ring();
-        }
-        Ok(())
+        // A caller who goes away drops the request, but a commit that has begun happens all the same: whoever waits for
+        // it shall be woken by it.
+        tokio::spawn(self.commit_and_ring()).await.map_err(|error| StoreError::Failed(Box::new(error)))?
     }
 }
 
@@ -307,11 +315,22 @@ fn is_passing(error: &DbErr) -> bool {
     match &**cause {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
         // SQLite: busy, locked, and their extended codes. PostgreSQL: serialisation failure, deadlock, lock timeout,
-        // statement timeout, shutting down, too many connections.
+        // statement timeout, idle in a transaction for too long, shutting down, too many connections.
         sqlx::Error::Database(cause) => cause.code().is_some_and(|code| {
             matches!(
                 code.as_ref(),
-                "5" | "6" | "261" | "517" | "262" | "40001" | "40P01" | "55P03" | "57014" | "57P01" | "57P03" | "53300"
+                "5" | "6"
+                    | "261"
+                    | "517"
+                    | "262"
+                    | "40001"
+                    | "40P01"
+                    | "55P03"
+                    | "57014"
+                    | "25P03"
+                    | "57P01"
+                    | "57P03"
+                    | "53300"
             )
         }),
         _ => false,

@@ -90,6 +90,9 @@ pub enum Error {
     /// There are as many as there may be; who has what, as the beginning of a sentence.
     #[error("{0} as there may be")]
     LimitReached(&'static str),
+    /// The caller follows the feed as often as one may.
+    #[error("as many streams as there may be")]
+    TooManyStreams,
     /// The project can only be read.
     #[error("the project is archived")]
     ProjectArchived,
@@ -209,6 +212,7 @@ impl Error {
             Self::InvalidToken => ErrorCode::InvalidToken,
             Self::WebhookUrlForbidden(_) => ErrorCode::WebhookUrlForbidden,
             Self::LimitReached(_) => ErrorCode::LimitReached,
+            Self::TooManyStreams => ErrorCode::RateLimited,
             Self::ProjectArchived => ErrorCode::ProjectArchived,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::EmailTaken => ErrorCode::EmailTaken,
@@ -260,6 +264,10 @@ impl Error {
             Self::ApiTokenRevoked => "This API token was revoked; make a new one.".to_owned(),
             Self::WebhookUrlForbidden(why) => why.clone(),
             Self::LimitReached(what) => format!("{what} as there may be; remove one first."),
+            Self::TooManyStreams => {
+                "You have as many streams open as there may be; close one, or share one between the pages of a browser."
+                    .to_owned()
+            }
             Self::NotYours => "This belongs to somebody else.".to_owned(),
             Self::NotFound(what) => format!("There is no such {what}."),
             other => other.code().message().to_owned(),

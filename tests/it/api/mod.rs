@@ -71,6 +71,7 @@ mod sessions;
 mod streams;
 mod streams_ended;
 mod streams_idle;
+mod streams_limited;
 mod streams_members;
 mod streams_resumed;
 mod streams_shared;

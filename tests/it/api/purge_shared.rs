@@ -76,6 +76,29 @@ on_both_databases! {
         assert_eq!(owner.patch(at(orphan), json!({"body": "Corrected"})).await.ok()["author_id"], Value::Null);
     }
 
+    async fn what_others_wrote_is_told_as_they_wrote_it_whomever_it_names(database: TestDatabase) {
+        let app = TestApp::new(&database, Options::default()).await;
+        let (owner, project, _) = owner_with_task(&app).await;
+        let ada = member(&app, &project, "editor").await;
+        let task = owner.task(&project, json!({"title": "x", "assignee_id": ada.user_id()})).await.id();
+        ada.delete("/v1/me").await.no_content();
+        // Late enough to be in the feed when she is gone for good.
+        app.clock.advance(DAY * 20);
+        let owner = log_in_again(&app, &owner).await;
+        let id = ada.user_id();
+        let written = json!({"title": id, "description": format!("\"{id}\", \"assignee_id\":\"{id}\" and \\\"{id}\"")});
+        owner.patch(format!("/v1/tasks/{task}"), written.clone()).await.ok();
+        app.clock.advance(DAY * 10 + HOURS);
+        purge(&app).await;
+        let owner = log_in_again(&app, &owner).await;
+        let feed = owner.get("/v1/events?type=task.updated").await.ok();
+        let told = &feed["data"][0]["data"];
+        for field in ["title", "description"] {
+            assert_eq!(told[field], written[field]);
+        }
+        assert_eq!(told["assignee_id"], Value::Null);
+    }
+
     async fn invitations_to_somebody_go_and_those_by_somebody_are_by_nobody(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let (friend, ada) = (app.user().await, app.user().await);

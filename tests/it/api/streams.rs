@@ -1,7 +1,10 @@
 //! The live stream: how it begins, and what it tells.
 
+use std::time::Duration;
+
 use poem::http::Method;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::common::{NOBODY, encoded};
 use super::life::api_client;
@@ -9,6 +12,11 @@ use super::people::newcomer;
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, Following, Options, TestApp, TestDatabase};
+
+/// How often a process looks by itself.
+pub(super) const LOOK: Duration = Duration::from_secs(10);
+/// So many events one after the other, of which each is waited for.
+pub(super) const ROUNDS: usize = 20;
 
 pub(super) const STREAM: &str = "/v1/events/stream";
 
@@ -105,6 +113,20 @@ on_both_databases! {
         assert_eq!(told.last(), feed.last(), "an id is a cursor of the feed");
         let kinds = told_until(&mut other, "Done").await;
         assert_eq!(types(&kinds).len(), 6, "only owners are told of invitations: {kinds:#?}");
+    }
+
+    async fn what_is_committed_wakes_those_who_follow(app: TestApp) {
+        let owner = app.user().await;
+        let project = owner.project().await;
+        let mut stream = follow(&owner, "").await;
+        let begin = Instant::now();
+        for round in 0..ROUNDS {
+            let name = format!("Round {round}");
+            rename(&owner, &project, &name).await;
+            assert!(told_until(&mut stream, &name).await.is_empty());
+        }
+        // Somebody who only looks every 10 s needs ten times as long.
+        assert!(begin.elapsed() < LOOK, "{:?}", begin.elapsed());
     }
 
     async fn filters_are_for_the_past_and_for_what_comes(app: TestApp) {

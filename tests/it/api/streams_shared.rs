@@ -6,14 +6,10 @@ use poem::http::Method;
 use tokio::time::Instant;
 
 use super::people::two_processes;
-use super::streams::{STREAM, feed, follow, go_on, rename, told_until};
+use super::streams::{LOOK, ROUNDS, STREAM, feed, follow, go_on, rename, told_until};
 use crate::on_both_databases;
 use crate::repositories::raw::Raw;
 use crate::support::{Client, Following, TestApp, TestDatabase};
-
-/// How often a process looks by itself.
-const LOOK: Duration = Duration::from_secs(10);
-const ROUNDS: usize = 20;
 
 /// The same user, who calls another process.
 fn there(app: &TestApp, user: &Client) -> Client {

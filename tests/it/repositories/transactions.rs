@@ -2,7 +2,9 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use pocket_tasks::contract::event::EventType;
 use pocket_tasks::contract::project::{Project, TaskCounts};
 use pocket_tasks::contract::task::Task;
 use pocket_tasks::contract::text::{OrderKey, PersonName, ProjectName, TaskTitle};
@@ -10,6 +12,7 @@ use pocket_tasks::contract::user::User;
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{Store as _, StoreError};
 
+use super::feed_order::new_event;
 use super::fixtures::{add_tasks, at, commit, new_project, new_task, new_user, project, soon, user, waits};
 use crate::on_both_databases;
 use crate::support::TestDatabase;
@@ -63,6 +66,21 @@ on_both_databases! {
         assert_eq!(read.users().find(ada.id).await.unwrap().as_ref(), Some(&ada));
         // And the way is free for the next one.
         assert!(soon(commit(&store, async |transaction| transaction.users().add(&bob, "a hash").await)).await.unwrap());
+    }
+
+    async fn who_waits_for_a_commit_is_woken_though_its_caller_has_gone_away(database: TestDatabase) {
+        let store = database.store().await;
+        let owner = user(&store).await;
+        let project = project(&store, &owner).await;
+        for number in 1..=20 {
+            let transaction = store.begin().await.unwrap();
+            transaction.events().append(&[new_event(project.id, EventType::ProjectUpdated)]).await.unwrap();
+            // Begun, and dropped at its first wait.
+            let commit = tokio::time::timeout(Duration::ZERO, transaction.commit());
+            drop(commit.await);
+            soon(store.events_committed()).await;
+            assert_eq!(store.read().events().bounds().await.unwrap().end, number);
+        }
     }
 
     async fn a_request_that_is_cut_off_leaves_nothing_behind(database: TestDatabase) {
@@ -247,4 +265,24 @@ on_both_databases! {
         }
         assert_eq!(store.read().users().find(ada.id).await.unwrap(), Some(ada));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_silent_in_a_transaction_is_not_waited_for_on_postgres() {
+    let Some(database) = crate::support::databases::postgres().await else { return };
+    let (hasty, store) = (database.hasty_store(Duration::from_millis(900)).await, database.store().await);
+    let owner = user(&store).await;
+    let project = project(&store, &owner).await;
+    let event = || [new_event(project.id, EventType::ProjectUpdated)];
+    let silent = hasty.begin().await.unwrap();
+    silent.events().append(&event()).await.unwrap();
+    // It has the number that all others wait for.
+    soon(commit(&store, async |transaction| transaction.events().append(&event()).await.unwrap())).await;
+    assert_eq!(store.read().events().bounds().await.unwrap().end, 1, "the number was given back");
+    let error = silent.events().append(&event()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    drop(silent);
+    // And it can go on with another connection.
+    soon(commit(&hasty, async |transaction| transaction.events().append(&event()).await.unwrap())).await;
+    database.remove().await;
 }
