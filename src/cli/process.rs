@@ -6,9 +6,13 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{AppEnv, Config};
 use crate::telemetry;
 
-/// Begins to log, completes the settings, and listens to signals.
+/// As many descriptors the program wants: for the connections of clients, and for all that it opens itself.
+const DESCRIPTORS: u64 = 8_192;
+
+/// Begins to log, takes the descriptors that it may have, completes the settings, and listens to signals.
 pub(super) fn begin(config: Config) -> anyhow::Result<(Config, CancellationToken)> {
     telemetry::init(config.log_format, &config.log_filter);
+    take_descriptors();
     let config = with_secrets(config)?;
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
@@ -20,6 +24,18 @@ pub(super) fn begin(config: Config) -> anyhow::Result<(Config, CancellationToken
         stop.cancel();
     });
     Ok((config, shutdown))
+}
+
+/// Many shells and service managers begin with 1,024, for the sake of programs that know no more; a program that does may
+/// take as many as its hard limit says.
+fn take_descriptors() {
+    match rlimit::increase_nofile_limit(DESCRIPTORS) {
+        Ok(allowed) if allowed < DESCRIPTORS => {
+            tracing::warn!(allowed, wanted = DESCRIPTORS, "few files may be open: clients beyond that wait");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+    }
 }
 
 /// In development secrets that are missing are made.

@@ -74,7 +74,7 @@ const RULES: [(&str, &[&str]); 10] = [
 ];
 
 /// A crate, and the only parts that may name it.
-const HOMES: [(&str, &[&str]); 15] = [
+const HOMES: [(&str, &[&str]); 16] = [
     ("sea_orm", &["src/database"]),
     ("sqlx", &["src/database"]),
     ("migration", &["src/database"]),
@@ -88,6 +88,7 @@ const HOMES: [(&str, &[&str]); 15] = [
     ("httpdate", &["src/webhooks"]),
     ("ipnet", &["src/webhooks"]),
     ("reqwest", &["src/webhooks"]),
+    ("rlimit", &["src/cli/process.rs"]),
     ("rustls", &["src/webhooks"]),
     ("url", &["src/webhooks"]),
 ];

@@ -167,11 +167,18 @@ impl Server {
         Self::starting(folder, variables).into_server()
     }
 
+    /// Starts one in a shell that may have only so many files open, unless somebody asks for more.
+    #[track_caller]
+    pub(super) fn with_few_files(count: u32, folder: &Path, variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -Sn {count} && exec \"$0\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_pocket-tasks")]).env_clear().envs(usual(variables));
+        Starting(Program::spawn(command.current_dir(folder).stdin(Stdio::null()))).into_server()
+    }
+
     /// Starts one, and does not wait until it listens.
     pub(super) fn starting(folder: &Path, variables: &[(&str, &str)]) -> Starting {
-        let usual = [("DATA_DIR", "data"), ("PORT", "0"), ("LOG_FORMAT", "json"), ("BCRYPT_COST", "4")];
-        let variables: Vec<_> = usual.iter().chain(variables).copied().collect();
-        Starting(Program::start(folder, &[], &variables))
+        Starting(Program::start(folder, &[], &usual(variables)))
     }
 
     /// Makes an account, and gives the answer.
@@ -186,6 +193,12 @@ impl Server {
         self.program.signal("TERM");
         self.program.ends().succeeded()
     }
+}
+
+/// These variables and the usual ones.
+fn usual<'a>(variables: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let usual = [("DATA_DIR", "data"), ("PORT", "0"), ("LOG_FORMAT", "json"), ("BCRYPT_COST", "4")];
+    usual.iter().chain(variables).copied().collect()
 }
 
 /// A program that is about to serve.

@@ -176,6 +176,18 @@ fn a_server_with_many_streams_stops_at_once_and_ends_each_of_them_whole() {
 }
 
 #[test]
+fn more_streams_than_a_shell_allows_files_leave_room_for_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::with_few_files(100, folder.path(), &[("RATE_LIMIT_API_PER_MINUTE", "0")]);
+    let mut writer = Writer::at(&server);
+    let streams: Vec<_> = (0..150).map(|_| open(server.address, &writer.token)).collect();
+    writer.write(&server, 3);
+    assert_eq!(writer.feed(&server).len(), 3);
+    drop(streams);
+    stop(server);
+}
+
+#[test]
 fn a_request_for_the_head_of_a_stream_does_not_follow() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[]);

@@ -49,15 +49,15 @@ async fn add_foreign_events(raw: &mut Raw) {
     raw.execute(&format!("UPDATE feed SET sequence = {FOREIGN}")).await;
 }
 
-/// The statement as SQLite gets it.
-fn page_on_sqlite(direction: Direction, beyond: bool) -> String {
+/// The statement as SQLite gets it; `more` are conditions on the events.
+fn page_on_sqlite(direction: Direction, beyond: bool, more: &str) -> String {
     let sign = if direction == Direction::Asc { '>' } else { '<' };
     let beyond = if beyond { format!("AND events.sequence {sign} ?") } else { String::new() };
     let order = format!("ORDER BY events.sequence {}", word(direction));
     let first = |of: &str| {
         format!(
             "INNER JOIN events ON events.sequence IN (SELECT events.sequence FROM events WHERE events.project_id = \
-             {of}.project_id AND (events.type NOT IN (?, ?, ?, ?) OR {of}.role = ?) {beyond} {order} LIMIT ?)"
+             {of}.project_id AND (events.type NOT IN (?, ?, ?, ?) OR {of}.role = ?) {more} {beyond} {order} LIMIT ?)"
         )
     };
     let (head, rest) = (first("members"), first("firsts"));
@@ -115,7 +115,7 @@ on_both_databases! {
                     assert!(found.iter().all(|event| event.sequence > i64::try_from(FOREIGN).unwrap()));
                     if !database.is_postgres() {
                         // Written here, because SQLite does not tell what it is asked; but see below.
-                        reads_few(&mut planner, &page_on_sqlite(direction, beyond.is_some())).await;
+                        reads_few(&mut planner, &page_on_sqlite(direction, beyond.is_some(), "")).await;
                         continue;
                     }
                     let order = format!(r#""firsts"%ORDER BY "events"."sequence" {}"#, word(direction));
@@ -128,6 +128,25 @@ on_both_databases! {
             }
         }
         sqlite.remove().await;
+    }
+
+    async fn a_rare_type_is_looked_for_in_the_index_and_not_among_all_that_happened(database: TestDatabase) {
+        let mut planner = Planner::new(&database).await;
+        if !database.is_postgres() {
+            let plan = planner.generic_plan(&page_on_sqlite(Direction::Desc, true, "AND events.type IN (?)")).await;
+            assert_eq!(plan.matches("COVERING INDEX events_by_project (project_id=?").count(), 2, "{plan}");
+            return;
+        }
+        if !keeps_whole_statements(&mut planner).await {
+            return;
+        }
+        let filter = EventFilter { project: None, kinds: vec![EventType::ProjectRestored] };
+        let walk = FeedWalk { beyond: Some(7), direction: Direction::Desc, limit: 21 };
+        database.store().await.read().events().list(planner.user.id, &filter, walk).await.unwrap();
+        let sent = planner.sent(r#""firsts"%ORDER BY "events"."sequence" DESC"#).await;
+        let plan = planner.generic_plan(&sent).await;
+        let conditions = plan.lines().filter(|line| line.contains("Index Cond") && line.contains("sequence"));
+        assert_eq!(conditions.filter(|line| line.contains("type")).count(), 2, "{plan}");
     }
 
     async fn what_is_new_is_read_from_where_it_begins(database: TestDatabase) {
