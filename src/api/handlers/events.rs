@@ -2,7 +2,7 @@
 
 use poem_openapi::OpenApi;
 
-use super::payload::{Failure, Found, LastEventId, Query, SignedIn, Streamed, WalkingAll};
+use super::payload::{Failure, Following, Found, LastEventId, Query, SignedIn, Streamed};
 use super::{Rules, Tag};
 use crate::contract::feed::{EventQuery, EventSlice, StreamQuery};
 
@@ -23,7 +23,7 @@ impl EventsApi {
         caller: SignedIn,
         rules: Rules<'_>,
         query: Query<EventQuery>,
-    ) -> Result<Found<EventSlice>, Failure<WalkingAll>> {
+    ) -> Result<Found<EventSlice>, Failure<Following>> {
         Ok(Found(rules.events.list(caller.0, query.0).await?))
     }
 
@@ -42,7 +42,7 @@ impl EventsApi {
         rules: Rules<'_>,
         #[oai(name = "Last-Event-ID")] last: LastEventId,
         query: Query<StreamQuery>,
-    ) -> Result<Streamed, Failure<WalkingAll>> {
+    ) -> Result<Streamed, Failure<Following>> {
         Ok(Streamed(rules.events.follow(caller.0, query.0, last.0).await?))
     }
 }

@@ -11,9 +11,9 @@ mod stream;
 
 pub(super) use conditions::{IfMatch, IfNoneMatch, Keyed, Unkeyed};
 pub(super) use failure::{
-    Accepting, Changing, Declining, Failure, Filtering, HandingOver, Inviting, Issuing, ListingMine, LoggingIn,
-    Matching, NotReady, Pointing, Proving, Reaching, Redirecting, Refreshing, Registering, Revoking, Usual, Walking,
-    WalkingAll,
+    Accepting, Changing, Declining, Failure, Filtering, Following, HandingOver, Inviting, Issuing, ListingMine,
+    LoggingIn, Matching, NotReady, Pointing, Proving, Reaching, Redirecting, Refreshing, Registering, Revoking, Usual,
+    Walking, WalkingAll,
 };
 pub(super) use request::{
     ACCESS_TOKEN, API_TOKEN, Body, CheckedRequest, From, Patch, Query, RequestId, SignedIn, is_for_sessions,
