@@ -5,7 +5,7 @@ use poem_openapi::param::Path;
 
 use super::payload::{
     Body, Done, Failure, Filtering, Found, Fresh, IfMatch, IfNoneMatch, Keyed, MadeOnce, Matching, Patch, Pointing,
-    Promised, Query, Reaching, Redirecting, ShownOnce, SignedIn, Tagged,
+    Promised, Query, Reaching, Redirecting, Shown, ShownOnce, SignedIn, Tagged,
 };
 use super::{Rules, Tag};
 use crate::contract::delivery::{Delivery, DeliveryQuery};
@@ -14,6 +14,24 @@ use crate::contract::resource::StaleWebhook;
 use crate::contract::webhook::{IssuedWebhook, NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery};
 use crate::contract::{DeliveryId, WebhookId};
 use crate::services::{Answer, Write};
+
+/// A delivery as it is promised by `testWebhook`.
+pub(in crate::api) struct TriedOut;
+
+impl Shown<Delivery> for TriedOut {
+    fn shown() -> Delivery {
+        Delivery::example_of_test()
+    }
+}
+
+/// A delivery as it is promised by `redeliver`.
+pub(in crate::api) struct DeliveredAgain;
+
+impl Shown<Delivery> for DeliveredAgain {
+    fn shown() -> Delivery {
+        Delivery::example_of_redelivery()
+    }
+}
 
 pub(in crate::api) struct WebhooksApi;
 
@@ -124,8 +142,8 @@ impl WebhooksApi {
         #[oai(name = "Idempotency-Key")] write: Keyed,
         rules: Rules<'_>,
         webhook_id: Path<WebhookId>,
-    ) -> Result<Promised<Delivery>, Failure<Reaching>> {
-        Ok(Promised(rules.webhooks.test(&write.0, webhook_id.0).await?))
+    ) -> Result<Promised<Delivery, TriedOut>, Failure<Reaching>> {
+        Ok(rules.webhooks.test(&write.0, webhook_id.0).await?.into())
     }
 
     /// List the deliveries of a webhook
@@ -156,7 +174,7 @@ impl WebhooksApi {
         rules: Rules<'_>,
         webhook_id: Path<WebhookId>,
         delivery_id: Path<DeliveryId>,
-    ) -> Result<Promised<Delivery>, Failure<Reaching>> {
-        Ok(Promised(rules.deliveries.redeliver(&write.0, webhook_id.0, delivery_id.0).await?))
+    ) -> Result<Promised<Delivery, DeliveredAgain>, Failure<Reaching>> {
+        Ok(rules.deliveries.redeliver(&write.0, webhook_id.0, delivery_id.0).await?.into())
     }
 }

@@ -19,7 +19,8 @@ pub(super) use request::{
     ACCESS_TOKEN, API_TOKEN, Body, CheckedRequest, From, Patch, Query, RequestId, SignedIn, is_for_sessions,
 };
 pub(super) use response::{
-    Accepted, Created, Done, Found, Fresh, Issued, Made, MadeOnce, Performed, Promised, ShownOnce, Tagged, respond, set,
+    Accepted, Created, Done, Found, Fresh, Issued, Made, MadeOnce, Performed, Promised, Shown, ShownOnce, Tagged,
+    respond, set,
 };
 pub(super) use stream::{LastEventId, Streamed};
 
