@@ -147,7 +147,7 @@ impl Example for UpdateWebhook {
 #[derive(Debug, Clone, Copy, Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct RotateSecret {
-    /// For how many seconds messages are also signed with the previous secret. 0 invalidates the old secret
+    /// For how many seconds messages are also signed with the previous secret. 0 invalidates all old secrets
     /// immediately.
     #[oai(default = "a_day", validator(minimum(value = "0"), maximum(value = "604800")))]
     pub overlap_seconds: u32,

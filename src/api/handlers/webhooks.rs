@@ -133,8 +133,8 @@ impl WebhooksApi {
     ///
     /// Makes a new secret, which is in this answer and in no other answer but a replay with the same `Idempotency-Key`.
     /// For `overlap_seconds` (a day, unless the body says otherwise) messages are also signed with the previous secret,
-    /// so that receivers can be told one after the other. Where secrets are replaced while others still overlap, all
-    /// previous ones that have not expired sign too. The body may be left out.
+    /// so that receivers can be told one after the other. Where secrets are replaced while others still overlap,
+    /// those that have not expired sign too, the newest ten at most. The body may be left out.
     #[oai(path = "/:webhook_id/rotate-secret", method = "post", operation_id = "rotateWebhookSecret")]
     async fn rotate_secret(
         &self,

@@ -145,10 +145,11 @@ impl<F: Failures> ApiResponse for Failure<F> {
             let words = codes.iter().map(|code| code.as_str()).collect::<Vec<_>>().join(" ");
             let of_status = |(name, _): &(&str, String)| codes.iter().any(|code| name.starts_with(code.as_str()));
             let sentences = F::sentences().into_iter().filter(of_status);
-            let sentences: String = sentences.map(|(name, sentence)| format!("\n{name}: {sentence}")).collect();
+            let sentences = sentences.map(|(name, sentence)| format!("{name}: {sentence}"));
+            let lines: Vec<String> = std::iter::once(words).chain(sentences).collect();
             MetaResponse {
                 // Lives as long as the program, as the document does; made once.
-                description: String::leak(words + &sentences),
+                description: String::leak(lines.join("\n")),
                 status: Some(status),
                 status_range: None,
                 content: vec![MetaMediaType { content_type: JSON, schema }],
