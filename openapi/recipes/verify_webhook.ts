@@ -8,17 +8,25 @@ const TOLERANCE_SECONDS = 5 * 60;
  *
  * Give it the body as it was received, byte for byte, and verify before anything parses it: JSON
  * that was parsed and written again is not what was signed. A delivery may come more than once, so
- * drop those whose `webhook-id` you have handled already.
+ * drop those whose `webhook-id` you have handled already. In Express:
+ *
+ *     app.post("/hooks", express.raw({ type: "application/json" }), (request, response) => {
+ *       const event = verify(secret, request.headers, request.body);
+ *
+ * and where there is a `Request` of Fetch (Next.js, Hono):
+ *
+ *     const event = verify(secret, request.headers, Buffer.from(await request.arrayBuffer()));
  */
 export function verify(
   secret: string,
-  headers: IncomingHttpHeaders,
+  headers: IncomingHttpHeaders | Headers,
   body: Buffer,
   now: number = Math.floor(Date.now() / 1000),
 ): unknown {
   const [id, timestamp, signatures] = ["id", "timestamp", "signature"].map((part) => {
-    const value = headers[`webhook-${part}`];
-    if (typeof value !== "string" || value === "") throw new Error(`webhook-${part} is missing`);
+    const name = `webhook-${part}`;
+    const value = headers instanceof Headers ? headers.get(name) : headers[name];
+    if (typeof value !== "string" || value === "") throw new Error(`${name} is missing`);
     return value;
   }) as [string, string, string];
   // Not `>`: a timestamp that is not a number must not pass.

@@ -28,6 +28,11 @@ const UNREADABLE: &str =
 const REVOKED: &str =
     r#"Bearer realm="pocket-tasks", error="invalid_token", error_description="The API token was revoked""#;
 
+/// The sentence for a request that does not accept the media type of the response.
+pub(super) fn not_acceptable(media_type: &str) -> String {
+    format!("The response is {media_type}, which the Accept header does not allow.")
+}
+
 /// A failure, on its way to the envelope.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]

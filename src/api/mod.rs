@@ -78,7 +78,12 @@ pub fn endpoint(
 
 /// The document that is published, with the address of a development server.
 pub fn document() -> anyhow::Result<Value> {
-    let generated = serde_json::from_str(&service().spec()).context("the generated document")?;
+    let mut generated: Value = serde_json::from_str(&service().spec()).context("the generated document")?;
+    if let Some(schemas) = generated.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
+        for (name, schema) in handlers::messages() {
+            schemas.entry(name).or_insert(serde_json::to_value(schema).context("the schemas of messages")?);
+        }
+    }
     Ok(published::with_server(&published::finish(generated), "http://127.0.0.1:3000"))
 }
 

@@ -3,7 +3,7 @@
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
-use super::list::{Direction, Paging, SortField};
+use super::list::{Direction, Paging, SortField, newest_first};
 use super::text::{ApiTokenName, ApiTokenSecret};
 use super::{ApiTokenId, Timestamp};
 
@@ -113,8 +113,10 @@ pub struct ApiTokenQuery {
     /// Which part of the list.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by. Default: `created_at`.
+    /// What to sort by.
+    #[oai(default = "ApiTokenSort::usual")]
     pub sort: Option<ApiTokenSort>,
-    /// The direction of the sort. Default: `desc`.
+    /// The direction of the sort.
+    #[oai(default = "newest_first")]
     pub dir: Option<Direction>,
 }

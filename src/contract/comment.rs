@@ -3,7 +3,7 @@
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
-use super::list::{Direction, Paging, SortField};
+use super::list::{Direction, Paging, SortField, newest_first};
 use super::text::CommentBody;
 use super::{CommentId, TaskId, Timestamp, UserId};
 
@@ -94,8 +94,10 @@ pub struct CommentQuery {
     /// Which part of the list.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by. Default: `created_at`.
+    /// What to sort by.
+    #[oai(default = "CommentSort::usual")]
     pub sort: Option<CommentSort>,
-    /// The direction of the sort. Default: `desc`.
+    /// The direction of the sort.
+    #[oai(default = "newest_first")]
     pub dir: Option<Direction>,
 }

@@ -4,10 +4,12 @@ use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
 use super::event::EventType;
-use super::list::{Direction, Paging, SortField};
+use super::list::{Direction, Paging, SortField, newest_first};
 use super::{DeliveryId, EventId, Timestamp, WebhookId};
 
-/// What became of a delivery.
+/// What became of a delivery. `pending`: there is an attempt to come, the first or one after a failure. `delivered`: an
+/// attempt was answered with a status of 2xx. `failed`: it was given up, after the last attempt, or before it because
+/// the webhook was disabled, or its owner may not see the event any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum DeliveryStatus {
@@ -87,6 +89,21 @@ impl Example for Delivery {
     }
 }
 
+impl Delivery {
+    /// An example of one that tries a webhook out.
+    #[must_use]
+    pub fn example_of_test() -> Self {
+        Self { event_type: EventType::WebhookTest, attempts: Vec::new(), ..Self::example() }
+    }
+
+    /// An example of one that delivers the event of another again.
+    #[must_use]
+    pub fn example_of_redelivery() -> Self {
+        let id = DeliveryId::parse("01936f62-9600-77b6-aac1-d617c8093522").unwrap_or_else(DeliveryId::example);
+        Self { id, attempts: Vec::new(), ..Self::example() }
+    }
+}
+
 /// What deliveries can be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
@@ -111,9 +128,11 @@ pub struct DeliveryQuery {
     /// Which part of the list.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by. Default: `created_at`.
+    /// What to sort by.
+    #[oai(default = "DeliverySort::usual")]
     pub sort: Option<DeliverySort>,
-    /// The direction of the sort. Default: `desc`.
+    /// The direction of the sort.
+    #[oai(default = "newest_first")]
     pub dir: Option<Direction>,
     /// Only deliveries with this status.
     pub status: Option<DeliveryStatus>,

@@ -12,36 +12,17 @@ use poem_openapi::{Enum, Object, Union};
 use serde_json::{Value, json};
 
 use super::comment::Comment;
+use super::event_examples::Told as _;
 use super::invitation::Invitation;
 use super::member::Member;
-use super::previous::Previous;
+use super::previous::{Nothing, Previous};
 use super::project::{Project, Role};
 use super::task::Task;
-use super::webhook::Webhook;
 use super::{EventId, ProjectId, Timestamp, UserId};
 
-/// A resource as events tell of it.
-trait Told: Example + Sized {
-    fn told() -> Self {
-        Self::example()
-    }
-}
-
-impl Told for Project {
-    /// An event has many readers, who have different roles.
-    fn told() -> Self {
-        Self { role: None, ..Self::example() }
-    }
-}
-
-impl Told for Task {}
-impl Told for Comment {}
-impl Told for Member {}
-impl Told for Invitation {}
-
-/// One row for each type of event in the feed: its word, its payload, and what happened.
+/// One row for each type of event in the feed: its word, its resource, what it says of before, and what happened.
 macro_rules! event_types {
-    ($($(#[doc = $doc:literal])+ $kind:ident($payload:ident): $word:literal, $data:ident;)*) => {
+    ($($(#[doc = $doc:literal])+ $kind:ident($payload:ident): $word:literal, $data:ident, $previous:ident;)*) => {
         /// What happened.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
         pub enum EventType {
@@ -65,100 +46,153 @@ macro_rules! event_types {
             }
         }
 
-        $(
-            $(#[doc = $doc])+
-            #[derive(Debug, Clone, Object)]
-            #[oai(example)]
-            pub struct $payload {
-                /// The id of the event: the same wherever it is told, and however often.
-                pub id: EventId,
-                /// The place in the feed. It only grows, and becomes visible in order: whoever has seen one will never
-                /// find a lesser one that is new.
-                #[oai(validator(minimum(value = "1")))]
-                pub sequence: i64,
-                /// The project in which it happened.
-                pub project_id: ProjectId,
-                /// The user who did it; null when nobody did, as when an account is removed for good.
-                pub actor_id: Option<UserId>,
-                /// When it happened.
-                pub occurred_at: Timestamp,
-                /// The whole resource after the change; for a deletion, as it was at the last.
-                pub data: $data,
-                /// The fields that changed, with their values before, but for `version` and `updated_at`; null on
-                /// creation.
-                pub previous: Option<Previous>,
-                /// The `X-Request-Id` of the request that did it; null when none did.
-                pub request_id: Option<String>,
-            }
+        /// A type of event that stands in the feed.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
+        pub enum FeedEventType {
+            $($(#[doc = $doc])+ #[oai(rename = $word)] $kind,)*
+        }
 
-            impl Example for $payload {
-                fn example() -> Self {
-                    Self {
-                        id: EventId::example(),
-                        sequence: 4_711,
-                        project_id: ProjectId::example(),
-                        actor_id: Some(UserId::example()),
-                        occurred_at: Timestamp::example(),
-                        data: $data::told(),
-                        previous: None,
-                        request_id: Some("01936f60-84c0-76d4-b9b0-c506b7f8240b".to_owned()),
-                    }
+        impl From<FeedEventType> for EventType {
+            fn from(kind: FeedEventType) -> Self {
+                match kind {
+                    $(FeedEventType::$kind => Self::$kind,)*
                 }
             }
-        )*
+        }
+
+        /// The type of an event to send to a webhook, or `*` for all that there are and will be.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
+        pub enum WebhookEventName {
+            /// All that there are and will be.
+            #[oai(rename = "*")]
+            All,
+            $($(#[doc = $doc])+ #[oai(rename = $word)] $kind,)*
+            /// Somebody tries out the webhook, which is told of it whatever it names.
+            #[oai(rename = "webhook.test")]
+            WebhookTest,
+        }
+
+        impl WebhookEventName {
+            /// The name as it is kept and shown.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    Self::All => "*",
+                    $(Self::$kind => $word,)*
+                    Self::WebhookTest => "webhook.test",
+                }
+            }
+        }
+
+        $(payload! { $previous, $(#[doc = $doc])+ $payload, $kind, $data })*
 
         /// Something that happened; `type` says what, and so what `data` is. New types may come.
         #[derive(Debug, Clone, Union)]
         #[oai(discriminator_name = "type", one_of = true, rename = "Event")]
         pub enum EventPayload {
             $($(#[doc = $doc])+ #[oai(mapping = $word)] $kind($payload),)*
-            /// Somebody tries out a webhook.
-            #[oai(mapping = "webhook.test")]
-            WebhookTest(WebhookTestEvent),
         }
     };
 }
 
+/// What is published of an event of one type.
+macro_rules! payload {
+    (Nothing, $($rest:tt)+) => {
+        payload! { @ "Null: there was nothing before.", Nothing, $($rest)+ }
+    };
+    (Previous, $($rest:tt)+) => {
+        payload! {
+            @ "The fields that changed, with their values before, but for `version` and `updated_at`; empty where none did.",
+            Previous, $($rest)+
+        }
+    };
+    (@ $about:literal, $previous:ident, $(#[doc = $doc:literal])+ $payload:ident, $kind:ident, $data:ident) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, Object)]
+        #[oai(example)]
+        pub struct $payload {
+            /// The id of the event: the same wherever it is told, and however often.
+            pub id: EventId,
+            /// The place in the feed. It only grows, and becomes visible in order: whoever has seen one will never
+            /// find a lesser one that is new.
+            #[oai(validator(minimum(value = "1")))]
+            pub sequence: i64,
+            /// The project in which it happened.
+            pub project_id: ProjectId,
+            /// The user who did it; null when nobody did, as when an account is removed for good.
+            pub actor_id: Option<UserId>,
+            /// When it happened.
+            pub occurred_at: Timestamp,
+            /// The whole resource after the change; for a deletion, as it was at the last.
+            pub data: $data,
+            #[doc = $about]
+            pub previous: $previous,
+            /// The `X-Request-Id` of the request that did it; null when none did.
+            pub request_id: Option<String>,
+        }
+
+        impl Example for $payload {
+            fn example() -> Self {
+                let (data, previous) = $data::told(EventType::$kind);
+                Self {
+                    id: EventId::example(),
+                    sequence: 4_711,
+                    project_id: ProjectId::example(),
+                    actor_id: Some(UserId::example()),
+                    occurred_at: Timestamp::example(),
+                    data,
+                    previous: previous.into(),
+                    request_id: Some(REQUEST_ID.to_owned()),
+                }
+            }
+        }
+    };
+}
+
+/// The id of a request, as it stands in examples.
+pub(super) const REQUEST_ID: &str = "01936f60-84c0-76d4-b9b0-c506b7f8240b";
+
 event_types! {
     /// A project was created.
-    ProjectCreated(ProjectCreatedEvent): "project.created", Project;
+    ProjectCreated(ProjectCreatedEvent): "project.created", Project, Nothing;
     /// A project was changed: its own fields, or its owner. Its counters have no events of their own: they follow from
     /// those of its tasks.
-    ProjectUpdated(ProjectUpdatedEvent): "project.updated", Project;
+    ProjectUpdated(ProjectUpdatedEvent): "project.updated", Project, Previous;
     /// A project was put into the trash, and with it whatever is in it.
-    ProjectDeleted(ProjectDeletedEvent): "project.deleted", Project;
+    ProjectDeleted(ProjectDeletedEvent): "project.deleted", Project, Previous;
     /// A project was taken out of the trash, and with it whatever is in it.
-    ProjectRestored(ProjectRestoredEvent): "project.restored", Project;
+    ProjectRestored(ProjectRestoredEvent): "project.restored", Project, Previous;
     /// A task was created.
-    TaskCreated(TaskCreatedEvent): "task.created", Task;
+    TaskCreated(TaskCreatedEvent): "task.created", Task, Nothing;
     /// A task was changed. When only its `position` was written anew, to make room for another, its version stays.
-    TaskUpdated(TaskUpdatedEvent): "task.updated", Task;
+    TaskUpdated(TaskUpdatedEvent): "task.updated", Task, Previous;
     /// A task was put into the trash.
-    TaskDeleted(TaskDeletedEvent): "task.deleted", Task;
+    TaskDeleted(TaskDeletedEvent): "task.deleted", Task, Previous;
     /// A task was taken out of the trash.
-    TaskRestored(TaskRestoredEvent): "task.restored", Task;
-    /// A task was moved to another place. One that went to another project is told of in both.
-    TaskMoved(TaskMovedEvent): "task.moved", Task;
+    TaskRestored(TaskRestoredEvent): "task.restored", Task, Previous;
+    /// A task was moved to another place. One that went to another project is told of in both: where `data.project_id`
+    /// differs from `project_id`, the task has left this project.
+    TaskMoved(TaskMovedEvent): "task.moved", Task, Previous;
     /// Somebody commented on a task.
-    CommentCreated(CommentCreatedEvent): "comment.created", Comment;
+    CommentCreated(CommentCreatedEvent): "comment.created", Comment, Nothing;
     /// A comment was changed.
-    CommentUpdated(CommentUpdatedEvent): "comment.updated", Comment;
+    CommentUpdated(CommentUpdatedEvent): "comment.updated", Comment, Previous;
     /// A comment was removed for good.
-    CommentDeleted(CommentDeletedEvent): "comment.deleted", Comment;
+    CommentDeleted(CommentDeletedEvent): "comment.deleted", Comment, Previous;
     /// Somebody became a member of the project, or came back out of the trash.
-    MemberAdded(MemberAddedEvent): "member.added", Member;
+    MemberAdded(MemberAddedEvent): "member.added", Member, Nothing;
     /// A member was given another role.
-    MemberUpdated(MemberUpdatedEvent): "member.updated", Member;
+    MemberUpdated(MemberUpdatedEvent): "member.updated", Member, Previous;
     /// A member left the project or was removed from it, or went into the trash.
-    MemberRemoved(MemberRemovedEvent): "member.removed", Member;
+    MemberRemoved(MemberRemovedEvent): "member.removed", Member, Previous;
     /// Somebody was invited. Only owners are told of invitations.
-    InvitationCreated(InvitationCreatedEvent): "invitation.created", Invitation;
+    InvitationCreated(InvitationCreatedEvent): "invitation.created", Invitation, Nothing;
     /// An invitation was accepted. Only owners are told of it; of the new member, everybody.
-    InvitationAccepted(InvitationAcceptedEvent): "invitation.accepted", Invitation;
+    InvitationAccepted(InvitationAcceptedEvent): "invitation.accepted", Invitation, Previous;
     /// An invitation was declined. Only owners are told of it.
-    InvitationDeclined(InvitationDeclinedEvent): "invitation.declined", Invitation;
+    InvitationDeclined(InvitationDeclinedEvent): "invitation.declined", Invitation, Previous;
     /// An invitation was taken back. Only owners are told of it.
-    InvitationRevoked(InvitationRevokedEvent): "invitation.revoked", Invitation;
+    InvitationRevoked(InvitationRevokedEvent): "invitation.revoked", Invitation, Previous;
 }
 
 impl EventType {
@@ -176,44 +210,6 @@ impl EventType {
     #[must_use]
     pub fn is_for(self, role: Role) -> bool {
         role == Role::Owner || !Self::FOR_OWNERS.contains(&self)
-    }
-}
-
-/// Somebody tries out a webhook. Sent to that webhook alone.
-#[derive(Debug, Clone, Object)]
-#[oai(example)]
-pub struct WebhookTestEvent {
-    /// The id of the event.
-    pub id: EventId,
-    /// Null: it stands in no feed.
-    #[oai(validator(minimum(value = "1")))]
-    pub sequence: Option<i64>,
-    /// The project of the webhook, if it has one.
-    pub project_id: Option<ProjectId>,
-    /// The user who did it.
-    pub actor_id: Option<UserId>,
-    /// When it happened.
-    pub occurred_at: Timestamp,
-    /// The webhook.
-    pub data: Webhook,
-    /// Null: nothing has changed.
-    pub previous: Option<Previous>,
-    /// The `X-Request-Id` of the request that did it.
-    pub request_id: Option<String>,
-}
-
-impl Example for WebhookTestEvent {
-    fn example() -> Self {
-        Self {
-            id: EventId::example(),
-            sequence: None,
-            project_id: None,
-            actor_id: Some(UserId::example()),
-            occurred_at: Timestamp::example(),
-            data: Webhook::example(),
-            previous: None,
-            request_id: Some("01936f60-84c0-76d4-b9b0-c506b7f8240b".to_owned()),
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use poem_openapi::Object;
 use poem_openapi::types::Example;
 
 use super::ProjectId;
-use super::event::{Event, EventType};
+use super::event::{Event, FeedEventType};
 use super::list::Direction;
 use super::text::Cursor;
 
@@ -25,7 +25,7 @@ pub struct EventConditions {
     pub project_id: Option<ProjectId>,
     /// Only events of one of these types, separated by commas.
     #[oai(rename = "type", validator(min_items = 1))]
-    pub kinds: Option<Vec<EventType>>,
+    pub kinds: Option<Vec<FeedEventType>>,
 }
 
 /// Which part of the feed to list, as query parameters.
@@ -34,12 +34,14 @@ pub struct EventQuery {
     /// How many events at most; it may differ from page to page.
     #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "100")))]
     pub limit: u32,
-    /// Where to go on: the `next_cursor` of a page in the same order, the `sync_cursor` of a list, or the `id` of an
-    /// event of the stream. The filters may differ. Without one the feed begins with its oldest event, or with its
-    /// newest where the order is `desc`. A cursor that is older than the feed is kept (30 days by default) is a 400:
-    /// list everything anew.
+    /// Where to go on: the `next_cursor` of a page in the same order; in ascending order also the `sync_cursor` of a
+    /// list, or the SSE `id:` field of an event of the stream (`lastEventId` in `EventSource`), not the `id` inside the
+    /// event. The filters may differ. Without one the feed begins with its oldest event, or with its newest where the
+    /// order is `desc`. A cursor that is older than the events that are kept (30 days by default) is a 400: list
+    /// everything anew.
     pub cursor: Option<Cursor>,
-    /// `asc`: the oldest first, to stay in step. `desc`: the newest first, to show what has happened.
+    /// `asc`: the oldest first, to stay in step. `desc`: the newest first, to show what has happened. A cursor is good
+    /// for one order only.
     #[oai(default = "default_order")]
     pub order: Direction,
     /// Which events.
@@ -50,8 +52,9 @@ pub struct EventQuery {
 /// Which events to stream, as query parameters.
 #[derive(Debug, Clone, Object)]
 pub struct StreamQuery {
-    /// Where to go on: the `id` of the last event that you have, or any cursor of the feed in ascending order.
-    /// `Last-Event-ID` goes before it. Without one the stream begins now.
+    /// Where to go on: the SSE `id:` field of the last event that you have (`lastEventId` in `EventSource`), not the
+    /// `id` inside the event; or any cursor of the feed in ascending order, such as a `sync_cursor`. `Last-Event-ID`
+    /// goes before it. Without one the stream begins now.
     pub cursor: Option<Cursor>,
     /// Which events.
     #[oai(flatten)]
@@ -73,9 +76,10 @@ pub struct FeedMeta {
     /// How many events a page has at most.
     #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
     pub limit: u32,
-    /// Whether there are events after this page by now.
+    /// Whether there are more events beyond this page by now.
     pub has_more: bool,
-    /// The `cursor` to go on from; at the end of the feed too, to ask for what is new later.
+    /// The `cursor` of the next page. In ascending order there always is a next one: at the end, ask with it later for
+    /// what is new. With `order=desc` it leads to older events only, so do not poll with it.
     pub next_cursor: Cursor,
 }
 

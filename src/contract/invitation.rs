@@ -5,7 +5,7 @@ use std::time::Duration;
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
-use super::list::{Direction, Paging, SortField};
+use super::list::{Direction, Paging, SortField, newest_first};
 use super::project::Role;
 use super::text::{Email, ProjectName};
 use super::{InvitationId, ProjectId, Timestamp, UserId};
@@ -126,9 +126,11 @@ pub struct InvitationQuery {
     /// Which part of the list.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by. Default: `created_at`.
+    /// What to sort by.
+    #[oai(default = "InvitationSort::usual")]
     pub sort: Option<InvitationSort>,
-    /// The direction of the sort. Default: `desc`.
+    /// The direction of the sort.
+    #[oai(default = "newest_first")]
     pub dir: Option<Direction>,
     /// Only invitations with this status.
     pub status: Option<InvitationStatus>,

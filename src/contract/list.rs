@@ -61,6 +61,12 @@ pub enum Direction {
     Desc,
 }
 
+/// The default direction of lists that have one sort, by a time.
+#[must_use]
+pub const fn newest_first() -> Option<Direction> {
+    Some(Direction::Desc)
+}
+
 /// What a collection can be sorted by.
 pub trait SortField: Copy {
     /// What it is sorted by when the caller does not say.
@@ -68,6 +74,11 @@ pub trait SortField: Copy {
 
     /// The direction when the caller does not say.
     fn usual_direction(self) -> Direction;
+
+    /// The default, for the document.
+    fn usual() -> Option<Self> {
+        Some(Self::DEFAULT)
+    }
 }
 
 /// An order that is known in full.
@@ -197,14 +208,17 @@ pub struct CursorMeta {
     pub has_more: bool,
     /// The `cursor` of the next page; null exactly when there is none.
     pub next_cursor: Option<Cursor>,
-    /// Where the feed stood when the first page of this list was read. Read all pages, then go on with
-    /// `GET /v1/events?cursor=` and this one, of whichever page: nothing is missed.
+    /// Where the feed stood when the first page of this list was read, the same on all of its pages. Read them all,
+    /// and the other lists that you need, then go on with `GET /v1/events?cursor=` and this one, in ascending order:
+    /// nothing is missed.
     pub sync_cursor: Cursor,
 }
 
 impl Example for CursorMeta {
     fn example() -> Self {
-        Self { limit: 20, has_more: true, next_cursor: Some(Cursor::example()), sync_cursor: Cursor::example() }
+        // One of the feed, which is another than that of the list.
+        let sync_cursor = Cursor::trusted("AAAAAAAAEmcK2dLZbF3vNfX4pYJ5Kx0q");
+        Self { limit: 20, has_more: true, next_cursor: Some(Cursor::example()), sync_cursor }
     }
 }
 

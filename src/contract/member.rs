@@ -77,7 +77,8 @@ pub struct MemberQuery {
     /// Which part of the list.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by. Default: `joined_at`.
+    /// What to sort by.
+    #[oai(default = "MemberSort::usual")]
     pub sort: Option<MemberSort>,
     /// The direction of the sort. Default: `desc` for `joined_at`, otherwise `asc`.
     pub dir: Option<Direction>,

@@ -9,13 +9,14 @@ pub mod comment;
 pub mod delivery;
 pub mod error;
 pub mod event;
+mod event_examples;
 pub mod feed;
 pub mod health;
 pub mod ids;
 pub mod invitation;
 pub mod list;
 pub mod member;
-mod previous;
+pub mod previous;
 pub mod project;
 pub mod resource;
 pub mod session;
@@ -26,6 +27,7 @@ pub mod text;
 pub mod time;
 pub mod user;
 pub mod webhook;
+pub mod webhook_message;
 
 pub use ids::{
     ApiTokenId, CommentId, DeliveryId, EventId, InvitationId, ProjectId, SessionId, TaskId, UserId, WebhookId,

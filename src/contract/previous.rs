@@ -1,4 +1,4 @@
-//! What a change has replaced.
+//! What a change has replaced: some fields, or nothing where there was nothing before.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ impl Type for Previous {
     fn schema_ref() -> MetaSchemaRef {
         MetaSchemaRef::Inline(Box::new(MetaSchema {
             additional_properties: Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::ANY)))),
-            example: Some(json!({"title": "Choose the floor"})),
+            example: Some(json!({"status": "todo", "completed_at": null})),
             ..MetaSchema::new("object")
         }))
     }
@@ -48,5 +48,62 @@ impl ParseFromJSON for Previous {
 impl ToJSON for Previous {
     fn to_json(&self) -> Option<Value> {
         Some(Value::Object(self.0.clone()))
+    }
+}
+
+impl From<Value> for Previous {
+    /// What is no object names no field.
+    fn from(fields: Value) -> Self {
+        match fields {
+            Value::Object(fields) => Self(fields),
+            _ => Self(Map::new()),
+        }
+    }
+}
+
+/// What was before something came to be: always null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nothing;
+
+impl Type for Nothing {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        "null".into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Inline(Box::new(MetaSchema::new("null")))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl ParseFromJSON for Nothing {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        match value {
+            None | Some(Value::Null) => Ok(Self),
+            Some(_) => Err(ParseError::expected_input()),
+        }
+    }
+}
+
+impl ToJSON for Nothing {
+    fn to_json(&self) -> Option<Value> {
+        Some(Value::Null)
+    }
+}
+
+impl From<Value> for Nothing {
+    fn from(_: Value) -> Self {
+        Self
     }
 }

@@ -184,7 +184,8 @@ pub struct ProjectQuery {
     /// Which part of the list.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by. Default: `created_at`.
+    /// What to sort by.
+    #[oai(default = "ProjectSort::usual")]
     pub sort: Option<ProjectSort>,
     /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
     pub dir: Option<Direction>,

@@ -94,7 +94,8 @@ pub struct SessionQuery {
     /// Which part of the list.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by. Default: `created_at`.
+    /// What to sort by.
+    #[oai(default = "SessionSort::usual")]
     pub sort: Option<SessionSort>,
     /// The direction of the sort. Default: `desc` for `created_at`, `asc` for `last_used_at`.
     pub dir: Option<Direction>,

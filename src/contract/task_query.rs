@@ -135,7 +135,8 @@ pub struct ProjectTaskQuery {
     /// Which part of the list.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by. Default: `created_at`.
+    /// What to sort by.
+    #[oai(default = "TaskSort::usual")]
     pub sort: Option<TaskSort>,
     /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
     pub dir: Option<Direction>,
@@ -150,7 +151,8 @@ pub struct TaskQuery {
     /// Which part of the list.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by. Default: `created_at`.
+    /// What to sort by.
+    #[oai(default = "TaskSort::usual")]
     pub sort: Option<TaskSort>,
     /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
     pub dir: Option<Direction>,
@@ -167,7 +169,8 @@ pub struct ProjectTaskWalk {
     /// Which part of the list.
     #[oai(flatten)]
     pub paging: CursorPaging,
-    /// What to sort by. Default: `created_at`.
+    /// What to sort by.
+    #[oai(default = "TaskSort::usual")]
     pub sort: Option<TaskSort>,
     /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
     pub dir: Option<Direction>,
@@ -182,7 +185,8 @@ pub struct TaskWalk {
     /// Which part of the list.
     #[oai(flatten)]
     pub paging: CursorPaging,
-    /// What to sort by. Default: `created_at`.
+    /// What to sort by.
+    #[oai(default = "TaskSort::usual")]
     pub sort: Option<TaskSort>,
     /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
     pub dir: Option<Direction>,

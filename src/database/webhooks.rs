@@ -11,7 +11,7 @@ use sea_orm::{
 use super::entities::webhook::{ActiveModel, Column, Entity, Model};
 use super::{SeaRepositories, order};
 use crate::contract::list::{Page, Paging, Sort};
-use crate::contract::text::{WebhookDescription, WebhookEventName, WebhookUrl};
+use crate::contract::text::{EventName, WebhookDescription, WebhookUrl};
 use crate::contract::webhook::{Webhook, WebhookSort};
 use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
 use crate::repositories::{StoreError, WebhookFilter, WebhookRecord, WebhookRepository};
@@ -42,11 +42,11 @@ fn record(mut row: Model) -> WebhookRecord {
 }
 
 /// Reads the types of events as they are stored: with a comma on both sides of each.
-pub(super) fn event_names(stored: &str) -> Vec<WebhookEventName> {
-    stored.split(',').filter(|name| !name.is_empty()).map(WebhookEventName::trusted).collect()
+pub(super) fn event_names(stored: &str) -> Vec<EventName> {
+    stored.split(',').filter(|name| !name.is_empty()).map(EventName::trusted).collect()
 }
 
-fn stored_names(names: &[WebhookEventName]) -> String {
+fn stored_names(names: &[EventName]) -> String {
     names.iter().fold(String::from(","), |text, name| text + name + ",")
 }
 

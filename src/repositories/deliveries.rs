@@ -7,7 +7,7 @@ use crate::contract::delivery::{Delivery, DeliverySort, DeliveryStatus};
 use crate::contract::event::EventType;
 use crate::contract::list::{Page, Paging, Sort};
 use crate::contract::project::Role;
-use crate::contract::text::WebhookEventName;
+use crate::contract::text::EventName;
 use crate::contract::{DeliveryId, ProjectId, Timestamp, WebhookId};
 
 /// A delivery, with what is sent where that is no event of the feed.
@@ -34,7 +34,7 @@ pub struct Receiver {
     /// The webhook.
     pub webhook: WebhookId,
     /// The types of events that it wants.
-    pub events: Vec<WebhookEventName>,
+    pub events: Vec<EventName>,
     /// What its owner is in the project.
     pub role: Role,
     /// Whether its last attempt failed.

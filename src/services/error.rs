@@ -16,6 +16,9 @@ pub enum Error {
     /// A cursor was not made for this list, or was changed.
     #[error("invalid cursor")]
     InvalidCursor,
+    /// A cursor was not made for the feed of this reader in this direction, or was changed.
+    #[error("invalid cursor of the feed")]
+    ForeignCursor,
     /// What stands after a cursor is no longer all there.
     #[error("the cursor is older than the feed")]
     CursorTooOld,
@@ -192,7 +195,7 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Invalid(_) => ErrorCode::ValidationFailed,
-            Self::InvalidCursor | Self::CursorTooOld => ErrorCode::InvalidCursor,
+            Self::InvalidCursor | Self::ForeignCursor | Self::CursorTooOld => ErrorCode::InvalidCursor,
             Self::InOperation(_, error) => error.code(),
             Self::Unauthenticated => ErrorCode::Unauthenticated,
             Self::TokenExpired => ErrorCode::TokenExpired,
@@ -256,8 +259,12 @@ impl Error {
             Self::InsufficientScope(scope) => {
                 format!("This takes an API token with the scope `{}`.", scope.as_str())
             }
+            Self::ForeignCursor => {
+                "The cursor is not one of your feed in this order; begin again without one, or list everything anew to stay in step."
+                    .to_owned()
+            }
             Self::CursorTooOld => {
-                "The cursor is older than the feed is kept; list everything anew, and go on from the sync_cursor of that list."
+                "The cursor is older than the events that are kept; list everything anew, and go on from the sync_cursor of that list."
                     .to_owned()
             }
             Self::SessionRequired => "An API token may not do this; log in.".to_owned(),

@@ -140,5 +140,8 @@ async fn filter(
         let project = project.ok_or_else(|| Error::reference(Place::Query, "project_id", "names no project."))?;
         require(project.role, Action::Read)?;
     }
-    Ok(EventFilter { project: conditions.project_id, kinds: conditions.kinds.unwrap_or_default() })
+    Ok(EventFilter {
+        project: conditions.project_id,
+        kinds: conditions.kinds.into_iter().flatten().map(EventType::from).collect(),
+    })
 }

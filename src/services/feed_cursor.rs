@@ -43,9 +43,9 @@ impl FeedOf {
 
     /// The place beyond which a cursor goes on.
     pub(super) fn read(self, signer: &Signer, cursor: &Cursor) -> Result<i64, Error> {
-        let bytes = URL_SAFE_NO_PAD.decode(cursor.as_bytes()).map_err(|_| Error::InvalidCursor)?;
-        let text = signer.verified(&self.context(), &bytes).ok_or(Error::InvalidCursor)?;
-        Ok(i64::from_be_bytes(text.try_into().map_err(|_| Error::InvalidCursor)?))
+        let bytes = URL_SAFE_NO_PAD.decode(cursor.as_bytes()).map_err(|_| Error::ForeignCursor)?;
+        let text = signer.verified(&self.context(), &bytes).ok_or(Error::ForeignCursor)?;
+        Ok(i64::from_be_bytes(text.try_into().map_err(|_| Error::ForeignCursor)?))
     }
 
     /// Refuses a place from which one could not go on without missing something: what comes after it was removed
@@ -53,7 +53,7 @@ impl FeedOf {
     pub(super) fn require_kept(self, place: i64, bounds: FeedBounds) -> Result<(), Error> {
         match self.direction {
             Direction::Asc if place < bounds.pruned_through => Err(Error::CursorTooOld),
-            Direction::Asc if place > bounds.end => Err(Error::InvalidCursor),
+            Direction::Asc if place > bounds.end => Err(Error::ForeignCursor),
             _ => Ok(()),
         }
     }
@@ -73,7 +73,7 @@ mod tests {
         let cursor = ada.cursor(&signer, 7);
         assert_eq!(ada.read(&signer, &cursor).unwrap(), 7);
         for (other, cursor) in [(grace, &cursor), (back, &cursor), (ada, &Cursor::trusted("AAAA"))] {
-            assert!(matches!(other.read(&signer, cursor), Err(Error::InvalidCursor)));
+            assert!(matches!(other.read(&signer, cursor), Err(Error::ForeignCursor)));
         }
     }
 

@@ -12,11 +12,13 @@ use super::write::{Access, Unit, Write, lock_caller};
 use super::{Answer, Caller, Shared};
 use crate::contract::delivery::Delivery;
 use crate::contract::error::{DetailCode, Place};
-use crate::contract::event::{EventPayload, EventType, WebhookTestEvent};
+use crate::contract::event::{EventType, WebhookEventName};
 use crate::contract::list::{Page, Sort};
-use crate::contract::text::{WebhookEventName, WebhookSecret};
+use crate::contract::previous::Nothing;
+use crate::contract::text::{EventName, WebhookSecret};
 use crate::contract::user::User;
 use crate::contract::webhook::{IssuedWebhook, NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery};
+use crate::contract::webhook_message::{WebhookMessage, WebhookTestEvent};
 use crate::contract::{EventId, ProjectId, WebhookId};
 use crate::repositories::{DeliveryRecord, Repositories, WebhookFilter, WebhookRecord};
 use crate::webhooks::Secret;
@@ -67,7 +69,7 @@ impl Webhooks {
             id: WebhookId::generate(),
             url: new.url,
             project_id: new.project_id,
-            events: new.events,
+            events: names(&new.events),
             description: new.description,
             enabled: new.enabled,
             disabled_reason: None,
@@ -112,7 +114,7 @@ impl Webhooks {
         let changed = Webhook {
             url: patch.url.unwrap_or_else(|| current.url.clone()),
             project_id: merged(patch.project_id, current.project_id.as_ref()),
-            events: patch.events.unwrap_or_else(|| current.events.clone()),
+            events: patch.events.as_deref().map_or_else(|| current.events.clone(), names),
             description: merged(patch.description, current.description.as_ref()),
             disabled_reason: current.disabled_reason.clone().filter(|_| !enabled),
             enabled,
@@ -167,15 +169,15 @@ impl Webhooks {
         let found = owned(unit.webhooks().hold(id).await?, write.caller)?;
         let event = WebhookTestEvent {
             id: EventId::generate(),
-            sequence: None,
+            sequence: Nothing,
             project_id: found.webhook.project_id,
             actor_id: Some(write.caller.user),
             occurred_at: self.0.clock.now(),
             data: found.webhook.clone(),
-            previous: None,
+            previous: Nothing,
             request_id: write.request_id.clone(),
         };
-        let (event_id, payload) = (event.id, EventPayload::WebhookTest(event).to_json_string());
+        let (event_id, payload) = (event.id, WebhookMessage::WebhookTest(event).to_json_string());
         deliver_now(&self.0, unit, &found, event_id, EventType::WebhookTest, Some(payload)).await
     }
 
@@ -228,9 +230,13 @@ fn issued(webhook: Webhook, secret: WebhookSecret) -> IssuedWebhook {
     IssuedWebhook { webhook, secret }
 }
 
+fn names(events: &[WebhookEventName]) -> Vec<EventName> {
+    events.iter().map(|name| EventName::trusted(name.as_str())).collect()
+}
+
 /// Refuses to say both everything and something.
 fn require_sensible(events: &[WebhookEventName]) -> Result<(), Error> {
-    if events.len() > 1 && events.iter().any(|name| &**name == "*") {
+    if events.len() > 1 && events.contains(&WebhookEventName::All) {
         let message = "events must not have other names beside *, which stands for all.".to_owned();
         return Err(Error::invalid("events", DetailCode::Conflict, message));
     }

@@ -36,5 +36,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   Date.now = typeof now === "number" ? () => now * 1000 : clock;
   const [official] = attempt(() => new Webhook(secret).verify(received, headers));
   const [verdict, event] = attempt(() => recipe.verify(secret, headers, received));
+  const [fetched] = attempt(() => recipe.verify(secret, new Headers(headers), received));
+  if (fetched !== verdict) throw new Error(`With the headers of Fetch the recipe says ${fetched}, and ${verdict} else.`);
   console.log(JSON.stringify({ official, recipe: verdict, event }));
 }

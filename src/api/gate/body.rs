@@ -7,7 +7,7 @@ use poem::error::ReadBodyError;
 use poem::http::header;
 use serde_json::Value;
 
-use crate::api::errors::ApiError;
+use crate::api::errors::{ApiError, not_acceptable};
 use crate::api::validation::{self, Operation};
 use crate::contract::error::ErrorCode;
 
@@ -40,8 +40,7 @@ pub(super) fn require_acceptable(request: &Request, media_type: &str) -> Result<
     if best.is_some_and(|(_, wanted)| wanted) {
         return Ok(());
     }
-    let message = format!("The response is {media_type}, which the Accept header does not allow.");
-    Err(ApiError::new(ErrorCode::NotAcceptable).because(message))
+    Err(ApiError::new(ErrorCode::NotAcceptable).because(not_acceptable(media_type)))
 }
 
 /// Reads and parses the body; `None` when there is none.

@@ -2,7 +2,7 @@
 
 use poem_openapi::OpenApi;
 
-use super::payload::{Failure, Found, LastEventId, Query, SignedIn, Streamed, WalkingAll};
+use super::payload::{Failure, Following, Found, LastEventId, Query, SignedIn, Streamed};
 use super::{Rules, Tag};
 use crate::contract::feed::{EventQuery, EventSlice, StreamQuery};
 
@@ -13,28 +13,29 @@ impl EventsApi {
     /// List events
     ///
     /// What has happened in the projects of which you are a member now, in one order: every change is one event, with
-    /// the whole resource after it. To stay in step, list everything once by `/v2`, then ask for what is new from the
-    /// `sync_cursor` of that list on, and again from each `next_cursor`; apply the events in the order of `sequence`.
-    /// To show what has happened, ask with `order=desc`. Events are kept for 30 days, unless the operator decides
-    /// otherwise. Only owners are told of invitations.
+    /// the whole resource after it. To stay in step, read the first page of `/v2/tasks` and then everything else that
+    /// you need, and ask for what is new from the `sync_cursor` of that first page on, and again from each
+    /// `next_cursor`; apply the events in the order of `sequence`. To show what has happened, ask with `order=desc`.
+    /// Events are kept for 30 days, unless the operator decides otherwise. Only owners are told of invitations.
     #[oai(path = "/", method = "get", operation_id = "listEvents")]
     async fn list(
         &self,
         caller: SignedIn,
         rules: Rules<'_>,
         query: Query<EventQuery>,
-    ) -> Result<Found<EventSlice>, Failure<WalkingAll>> {
+    ) -> Result<Found<EventSlice>, Failure<Following>> {
         Ok(Found(rules.events.list(caller.0, query.0).await?))
     }
 
     /// Stream events
     ///
-    /// The same feed as it goes on, as Server-Sent Events: `id` is the cursor to go on from, `event` the type, and
-    /// `data` the event as `GET /v1/events` gives it. A comment every 15 seconds shows that the stream is there.
-    /// Whoever connects anew with `Last-Event-ID`, as `EventSource` does by itself, gets what came meanwhile, nothing
-    /// twice and nothing left out. The stream ends with the token, with its session, after 14 minutes at the latest,
-    /// and when the server stops. Of a project that you have left no event comes any more. `EventSource` in browsers
-    /// cannot send a token: use one that takes a `fetch` of your own, such as the package `eventsource`.
+    /// The same feed as it goes on, as Server-Sent Events: the field `id:` is the cursor to go on from, `event:` the
+    /// type, and `data:` the event as `GET /v1/events` gives it. A comment every 15 seconds shows that the stream is
+    /// there. Whoever connects anew with `Last-Event-ID`, as `EventSource` does by itself after a connection that
+    /// ended, gets what came meanwhile, nothing twice and nothing left out. The stream ends with the token, with its
+    /// session, after 14 minutes at the latest, and when the server stops; over HTTP/1.1 the connection closes after
+    /// it. Of a project that you have left no event comes any more. `EventSource` in browsers cannot send a token, and
+    /// gives up on any error status: the tag Events has a program that follows the feed.
     #[oai(path = "/stream", method = "get", operation_id = "streamEvents")]
     async fn stream(
         &self,
@@ -42,7 +43,7 @@ impl EventsApi {
         rules: Rules<'_>,
         #[oai(name = "Last-Event-ID")] last: LastEventId,
         query: Query<StreamQuery>,
-    ) -> Result<Streamed, Failure<WalkingAll>> {
+    ) -> Result<Streamed, Failure<Following>> {
         Ok(Streamed(rules.events.follow(caller.0, query.0, last.0).await?))
     }
 }

@@ -22,6 +22,7 @@ use poem_openapi::{OpenApi, Tags};
 
 use super::payload;
 use crate::services::Services;
+pub(super) use webhooks::messages;
 
 /// The services, as handlers take them.
 type Rules<'a> = Data<&'a Arc<Services>>;

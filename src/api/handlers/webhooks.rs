@@ -1,19 +1,49 @@
 //! Webhooks, and the log of what they were sent.
 
+use std::collections::BTreeMap;
+
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
+use poem_openapi::registry::{MetaSchema, Registry};
+use poem_openapi::types::Type as _;
 
 use super::payload::{
     Body, Done, Failure, Filtering, Found, Fresh, IfMatch, IfNoneMatch, Keyed, MadeOnce, Matching, Patch, Pointing,
-    Promised, Query, Reaching, Redirecting, ShownOnce, SignedIn, Tagged,
+    Promised, Query, Reaching, Redirecting, Shown, ShownOnce, SignedIn, Tagged,
 };
 use super::{Rules, Tag};
 use crate::contract::delivery::{Delivery, DeliveryQuery};
 use crate::contract::list::{DeliveryList, ListOf as _, WebhookList};
 use crate::contract::resource::StaleWebhook;
 use crate::contract::webhook::{IssuedWebhook, NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery};
+use crate::contract::webhook_message::WebhookMessage;
 use crate::contract::{DeliveryId, WebhookId};
 use crate::services::{Answer, Write};
+
+/// The schemas of what webhooks get and no operation gives: published all the same.
+pub(in crate::api) fn messages() -> BTreeMap<String, MetaSchema> {
+    let mut registry = Registry::new();
+    WebhookMessage::register(&mut registry);
+    registry.schemas
+}
+
+/// A delivery as it is promised by `testWebhook`.
+pub(in crate::api) struct TriedOut;
+
+impl Shown<Delivery> for TriedOut {
+    fn shown() -> Delivery {
+        Delivery::example_of_test()
+    }
+}
+
+/// A delivery as it is promised by `redeliver`.
+pub(in crate::api) struct DeliveredAgain;
+
+impl Shown<Delivery> for DeliveredAgain {
+    fn shown() -> Delivery {
+        Delivery::example_of_redelivery()
+    }
+}
 
 pub(in crate::api) struct WebhooksApi;
 
@@ -37,7 +67,8 @@ impl WebhooksApi {
     ///
     /// Has events sent to an address, of one project or of all of which the caller is a member; invitations only where
     /// the caller is the owner. The `secret` is in this answer and, when it is replaced, in that of
-    /// `rotateWebhookSecret`, and in no other. A user may have 50 webhooks. Who leaves a project keeps the webhooks of
+    /// `rotateWebhookSecret`, and in no other answer but a replay with the same `Idempotency-Key`. A user may have 50
+    /// webhooks. Who leaves a project keeps the webhooks of
     /// it, which then get nothing.
     #[oai(path = "/", method = "post", operation_id = "createWebhook")]
     async fn create(
@@ -100,9 +131,10 @@ impl WebhooksApi {
 
     /// Replace the secret of a webhook
     ///
-    /// Makes a new secret, which is in this answer and in no other. For `overlap_seconds` (a day, unless the body says
-    /// otherwise) messages carry a signature by each of the two, so that receivers can be told one after the other. The
-    /// body may be left out.
+    /// Makes a new secret, which is in this answer and in no other answer but a replay with the same `Idempotency-Key`.
+    /// For `overlap_seconds` (a day, unless the body says otherwise) messages are also signed with the previous secret,
+    /// so that receivers can be told one after the other. Where secrets are replaced while others still overlap,
+    /// those that have not expired sign too, the newest ten at most. The body may be left out.
     #[oai(path = "/:webhook_id/rotate-secret", method = "post", operation_id = "rotateWebhookSecret")]
     async fn rotate_secret(
         &self,
@@ -117,15 +149,15 @@ impl WebhooksApi {
     /// Try a webhook out
     ///
     /// Sends the webhook a `webhook.test` event now, be the webhook enabled or not and whatever types it names. What
-    /// becomes of it stands in the list of deliveries. That a test fails is no reason to disable a webhook.
+    /// becomes of it stands in the list of deliveries. A test that fails, even with a 410, never disables a webhook.
     #[oai(path = "/:webhook_id/test", method = "post", operation_id = "testWebhook")]
     async fn test(
         &self,
         #[oai(name = "Idempotency-Key")] write: Keyed,
         rules: Rules<'_>,
         webhook_id: Path<WebhookId>,
-    ) -> Result<Promised<Delivery>, Failure<Reaching>> {
-        Ok(Promised(rules.webhooks.test(&write.0, webhook_id.0).await?))
+    ) -> Result<Promised<Delivery, TriedOut>, Failure<Reaching>> {
+        Ok(rules.webhooks.test(&write.0, webhook_id.0).await?.into())
     }
 
     /// List the deliveries of a webhook
@@ -156,7 +188,7 @@ impl WebhooksApi {
         rules: Rules<'_>,
         webhook_id: Path<WebhookId>,
         delivery_id: Path<DeliveryId>,
-    ) -> Result<Promised<Delivery>, Failure<Reaching>> {
-        Ok(Promised(rules.deliveries.redeliver(&write.0, webhook_id.0, delivery_id.0).await?))
+    ) -> Result<Promised<Delivery, DeliveredAgain>, Failure<Reaching>> {
+        Ok(rules.deliveries.redeliver(&write.0, webhook_id.0, delivery_id.0).await?.into())
     }
 }

@@ -16,6 +16,12 @@ use crate::services;
 pub(in crate::api) trait Failures: Send + Sync + 'static {
     fn codes() -> Vec<ErrorCode>;
 
+    /// The sentences of this operation, each with the name of its example, which begins with its code. Codes without
+    /// one have the sentence that they have everywhere.
+    fn sentences() -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
     /// What says that a precondition failed, where that can be.
     fn stale(_registry: Option<&mut Registry>) -> Option<MetaSchemaRef> {
         None
@@ -96,6 +102,22 @@ failures! {
     NotReady: [Unavailable];
 }
 
+/// Of following the feed.
+pub(in crate::api) struct Following;
+
+impl Failures for Following {
+    fn codes() -> Vec<ErrorCode> {
+        WalkingAll::codes()
+    }
+
+    fn sentences() -> Vec<(&'static str, String)> {
+        vec![
+            ("INVALID_CURSOR", services::Error::ForeignCursor.message()),
+            ("INVALID_CURSOR_TOO_OLD", services::Error::CursorTooOld.message()),
+        ]
+    }
+}
+
 /// A service's error on its way to the envelope, with the failures that the operation documents.
 pub(in crate::api) struct Failure<F>(services::Error, PhantomData<F>);
 
@@ -120,9 +142,14 @@ impl<F: Failures> ApiResponse for Failure<F> {
             let codes: Vec<_> = all.iter().filter(|code| code.status() == status).collect();
             let is_stale = codes.contains(&&ErrorCode::PreconditionFailed);
             let schema = F::stale(None).filter(|_| is_stale).unwrap_or_else(ErrorBody::schema_ref);
+            let words = codes.iter().map(|code| code.as_str()).collect::<Vec<_>>().join(" ");
+            let of_status = |(name, _): &(&str, String)| codes.iter().any(|code| name.starts_with(code.as_str()));
+            let sentences = F::sentences().into_iter().filter(of_status);
+            let sentences = sentences.map(|(name, sentence)| format!("{name}: {sentence}"));
+            let lines: Vec<String> = std::iter::once(words).chain(sentences).collect();
             MetaResponse {
                 // Lives as long as the program, as the document does; made once.
-                description: String::leak(codes.iter().map(|code| code.as_str()).collect::<Vec<_>>().join(" ")),
+                description: String::leak(lines.join("\n")),
                 status: Some(status),
                 status_range: None,
                 content: vec![MetaMediaType { content_type: JSON, schema }],

@@ -11,15 +11,16 @@ mod stream;
 
 pub(super) use conditions::{IfMatch, IfNoneMatch, Keyed, Unkeyed};
 pub(super) use failure::{
-    Accepting, Changing, Declining, Failure, Filtering, HandingOver, Inviting, Issuing, ListingMine, LoggingIn,
-    Matching, NotReady, Pointing, Proving, Reaching, Redirecting, Refreshing, Registering, Revoking, Usual, Walking,
-    WalkingAll,
+    Accepting, Changing, Declining, Failure, Filtering, Following, HandingOver, Inviting, Issuing, ListingMine,
+    LoggingIn, Matching, NotReady, Pointing, Proving, Reaching, Redirecting, Refreshing, Registering, Revoking, Usual,
+    Walking, WalkingAll,
 };
 pub(super) use request::{
     ACCESS_TOKEN, API_TOKEN, Body, CheckedRequest, From, Patch, Query, RequestId, SignedIn, is_for_sessions,
 };
 pub(super) use response::{
-    Accepted, Created, Done, Found, Fresh, Issued, Made, MadeOnce, Performed, Promised, ShownOnce, Tagged, respond, set,
+    Accepted, Created, Done, Found, Fresh, Issued, Made, MadeOnce, Performed, Promised, Shown, ShownOnce, Tagged,
+    respond, set,
 };
 pub(super) use stream::{LastEventId, Streamed};
 

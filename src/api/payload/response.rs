@@ -1,5 +1,7 @@
 //! What handlers give when it worked.
 
+use std::marker::PhantomData;
+
 use poem::http::{HeaderName, StatusCode, header};
 use poem::{Body, IntoResponse, Response};
 use poem_openapi::ApiResponse;
@@ -31,6 +33,10 @@ pub(in crate::api) struct Done;
 
 /// 202 without a body.
 pub(in crate::api) struct Accepted;
+
+/// How a description begins: the document completes it with what the schema of the body says of itself.
+const RESULT: &str = ":";
+const CREATED: &str = "Created, with its address in `Location`:";
 
 /// A tag as this program writes them.
 pub(super) const ETAG_EXAMPLE: &str = "\"Yl3k9Zr0Qm2a.h7TqPw1xVb8N\"";
@@ -119,8 +125,8 @@ fn success(status: u16, description: &'static str, schema: Option<MetaSchemaRef>
     MetaResponses { responses: vec![one(status, description, schema, vec![])] }
 }
 
-fn tagged<T: ToJSON>(status: u16, what: &str) -> MetaResponse {
-    one(status, described(what, &T::name()), Some(T::schema_ref()), vec![etag()])
+fn tagged<T: ToJSON>(status: u16, what: &'static str) -> MetaResponse {
+    one(status, what, Some(T::schema_ref()), vec![etag()])
 }
 
 pub(super) fn etag() -> MetaHeader {
@@ -136,14 +142,9 @@ pub(super) fn etag() -> MetaHeader {
     }
 }
 
-/// Lives as long as the program, as the document does; made once for each operation.
-fn described(what: &str, schema: &str) -> &'static str {
-    String::leak(format!("{what}{schema}."))
-}
-
 impl<T: ToJSON> ApiResponse for Found<T> {
     fn meta() -> MetaResponses {
-        success(200, described("The result: ", &T::name()), Some(T::schema_ref()))
+        success(200, RESULT, Some(T::schema_ref()))
     }
 
     fn register(registry: &mut Registry) {
@@ -153,7 +154,7 @@ impl<T: ToJSON> ApiResponse for Found<T> {
 
 impl<T: ToJSON> ApiResponse for Created<T> {
     fn meta() -> MetaResponses {
-        success(201, described("Created, with its address in `Location`: ", &T::name()), Some(T::schema_ref()))
+        success(201, CREATED, Some(T::schema_ref()))
     }
 
     fn register(registry: &mut Registry) {
@@ -164,7 +165,7 @@ impl<T: ToJSON> ApiResponse for Created<T> {
 impl<T: ToJSON> ApiResponse for Fresh<T> {
     fn meta() -> MetaResponses {
         let known = one(304, "It still is as `If-None-Match` has it; there is no body.", None, vec![etag()]);
-        MetaResponses { responses: vec![tagged::<T>(200, "The result: "), known] }
+        MetaResponses { responses: vec![tagged::<T>(200, RESULT), known] }
     }
 
     fn register(registry: &mut Registry) {
@@ -197,19 +198,49 @@ macro_rules! answers {
 
 answers! {
     /// 200 with one resource and its tag.
-    Tagged: tagged::<T>(200, "The result: ");
+    Tagged: tagged::<T>(200, RESULT);
     /// 201 with one resource, its tag, and where it can be had again.
-    Made: tagged::<T>(201, "Created, with its address in `Location`: ");
+    Made: tagged::<T>(201, CREATED);
     /// 201 with what is no resource, and where it can be removed.
-    Issued: one(201, described("Created, with its address in `Location`: ", &T::name()), Some(T::schema_ref()), vec![]);
+    Issued: one(201, CREATED, Some(T::schema_ref()), vec![]);
     /// 201 with one resource, its tag, and what is shown only now.
-    MadeOnce: tagged::<T>(201, "Created, with its address in `Location`: ");
+    MadeOnce: tagged::<T>(201, CREATED);
     /// 200 with one resource, its tag, and what is shown only now.
-    ShownOnce: tagged::<T>(200, "The result: ");
-    /// 202 with what will tell of what was asked for.
-    Promised: one(202, described("Accepted: what was asked for happens after this answer. ", &T::name()), Some(T::schema_ref()), vec![]);
+    ShownOnce: tagged::<T>(200, RESULT);
     /// 200 with the result of a keyed operation that is no resource.
-    Performed: one(200, described("The result: ", &T::name()), Some(T::schema_ref()), vec![]);
+    Performed: one(200, RESULT, Some(T::schema_ref()), vec![]);
+}
+
+/// What an operation gives, as its own example shows it.
+pub(in crate::api) trait Shown<T> {
+    fn shown() -> T;
+}
+
+/// 202 with what will tell of what was asked for; `E` shows one.
+pub(in crate::api) struct Promised<T, E>(Answer<T>, PhantomData<E>);
+
+impl<T, E> From<Answer<T>> for Promised<T, E> {
+    fn from(answer: Answer<T>) -> Self {
+        Self(answer, PhantomData)
+    }
+}
+
+impl<T: Send, E: Send> IntoResponse for Promised<T, E> {
+    fn into_response(self) -> Response {
+        respond(self.0)
+    }
+}
+
+impl<T: ToJSON, E: Shown<T>> ApiResponse for Promised<T, E> {
+    fn meta() -> MetaResponses {
+        let example = MetaSchema { example: E::shown().to_json(), ..MetaSchema::ANY };
+        let schema = T::schema_ref().merge(example);
+        success(202, "Accepted, and what was asked for happens after this answer:", Some(schema))
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
 }
 
 impl ApiResponse for Accepted {

@@ -6,10 +6,11 @@ use poem::{Body, IntoResponse, Request, RequestBody, Response};
 use poem_openapi::registry::{
     MetaMediaType, MetaParamIn, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
 };
-use poem_openapi::types::{Example as _, ToJSON as _};
+use poem_openapi::types::{Example as _, ParseFromJSON as _, ToJSON as _};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions};
 
 use super::EVENT_STREAM;
+use crate::contract::event::{Event, EventPayload, EventType, TaskUpdatedEvent};
 use crate::contract::text::Cursor;
 use crate::services::{EventStream, Told};
 
@@ -30,6 +31,21 @@ fn written(told: &Told) -> String {
     }
 }
 
+/// The beginning of a stream, as it stands in the document.
+fn example() -> String {
+    let (begun, reached) = ("AAAAAAAAEmYK2dLZbF3vNfX4pYJ5Kx0q", "AAAAAAAAEmcVx2ndXg5vRr1LQ6mQ8y3u");
+    // By way of what an event is when it is told, so that it looks the same.
+    let event = Event::parse_from_json(EventPayload::TaskUpdated(TaskUpdatedEvent::example()).to_json());
+    let json = event.map(|event| event.to_json_string()).unwrap_or_default().into();
+    let kind = EventType::TaskUpdated.as_str();
+    let told = [
+        Told::Begin(Cursor::trusted(begun)),
+        Told::Event { cursor: Cursor::trusted(reached), kind, json },
+        Told::Nothing(Cursor::trusted(reached)),
+    ];
+    told.iter().map(written).collect()
+}
+
 impl IntoResponse for Streamed {
     fn into_response(self) -> Response {
         let text = self.0.map(|told| Ok::<_, std::io::Error>(written(&told)));
@@ -45,12 +61,11 @@ impl IntoResponse for Streamed {
 
 impl ApiResponse for Streamed {
     fn meta() -> MetaResponses {
-        let example = "retry: 3000\nid: AAAAAAAAEmcK2dLZbF3vNfX4pYJ5Kx0q\n\nid: AAAAAAAAEmgVx2ndXg5vRr1LQ6mQ8y3u\nevent: task.updated\ndata: {\"id\":\"01936f5a-5190-73a1-8680-92d384c5f108\",\"sequence\":4712,\"type\":\"task.updated\"}\n\n: nothing new\nid: AAAAAAAAEmgVx2ndXg5vRr1LQ6mQ8y3u\n\n";
         let schema = MetaSchema {
             description: Some(
-                "Server-Sent Events: `id` is the cursor to go on from, `event` the type, `data` the Event as JSON.",
+                "Server-Sent Events: `id:` is the cursor to go on from, `event:` the type, `data:` the Event as JSON.",
             ),
-            example: Some(example.into()),
+            example: Some(example().into()),
             ..MetaSchema::new("string")
         };
         MetaResponses {
@@ -86,8 +101,8 @@ impl<'a> ApiExtractor<'a> for LastEventId {
     fn param_schema_ref() -> Option<MetaSchemaRef> {
         Some(MetaSchemaRef::Inline(Box::new(MetaSchema {
             description: Some(
-                "The `id` of the last event that you have. `EventSource` sends it by itself when it connects anew; it goes \
-                 before `cursor`.",
+                "The SSE `id:` field of the last event that you have (`lastEventId` in `EventSource`), not the `id` inside \
+                 the event. `EventSource` sends it by itself when it connects anew; it goes before `cursor`.",
             ),
             example: Cursor::example().to_json(),
             ..MetaSchema::new("string")

@@ -11,12 +11,28 @@ use super::{
     samples::ID,
     tree::{self, Object},
 };
+use crate::api::errors::not_acceptable;
 use crate::api::payload::is_for_sessions;
 use crate::contract::error::ErrorCode;
 
+/// What an operation says in one of its errors.
+#[derive(Clone, PartialEq, Eq)]
+struct Said {
+    code: ErrorCode,
+    /// The name of the example: the code, and more where a code has several sentences.
+    name: String,
+    sentence: String,
+}
+
+impl From<ErrorCode> for Said {
+    fn from(code: ErrorCode) -> Self {
+        Self { code, name: code.as_str().to_owned(), sentence: code.message().to_owned() }
+    }
+}
+
 pub(super) fn publish(document: &mut Value) {
     for (path, operation) in tree::operations_mut(document) {
-        let mut codes = generic(path, operation);
+        let mut all = generic(path, operation);
         let has_body = operation.contains_key("requestBody");
         let Some(responses) = tree::object_mut(operation, "responses") else { continue };
         for (status, response) in
@@ -24,14 +40,14 @@ pub(super) fn publish(document: &mut Value) {
         {
             if let Some(declared) = declared(response) {
                 response.shift_remove("description");
-                codes.entry(status.clone()).or_default().extend(declared);
+                all.entry(status.clone()).or_default().extend(declared);
             }
         }
-        for (status, mut codes) in codes {
-            codes.sort_by_key(|code| ErrorCode::ALL.iter().position(|other| other == code));
-            codes.dedup();
+        for (status, mut said) in all {
+            said.sort_by_key(|said| ErrorCode::ALL.iter().position(|other| *other == said.code));
+            said.dedup();
             if let Value::Object(response) = responses.entry(status).or_insert_with(|| json!({})) {
-                describe(response, &codes, has_body);
+                describe(response, &said, has_body);
             }
         }
         responses.sort_keys();
@@ -50,9 +66,10 @@ pub(super) fn takes_key(operation: &Object) -> bool {
 }
 
 /// What the layers before the handler may answer, by status.
-fn generic(path: &str, operation: &Object) -> BTreeMap<String, Vec<ErrorCode>> {
+fn generic(path: &str, operation: &Object) -> BTreeMap<String, Vec<Said>> {
     use ErrorCode as E;
     let mut codes = Vec::new();
+    let mut media_type = None;
     if is_versioned(path) {
         codes.extend([E::ValidationFailed, E::RateLimited, E::Internal, E::Unavailable, E::Timeout]);
         if operation.contains_key("security") {
@@ -65,42 +82,56 @@ fn generic(path: &str, operation: &Object) -> BTreeMap<String, Vec<ErrorCode>> {
         if operation.contains_key("requestBody") {
             codes.extend([E::MalformedJson, E::RequestTimeout, E::PayloadTooLarge, E::UnsupportedMediaType]);
         }
-        let mut responses = operation.get("responses").and_then(Value::as_object).into_iter().flatten();
-        if responses.any(|(status, response)| status.starts_with('2') && response.get("content").is_some()) {
-            codes.push(E::NotAcceptable);
-        }
+        let responses = operation.get("responses").and_then(Value::as_object).into_iter().flatten();
+        let mut successes = responses.filter(|(status, _)| status.starts_with('2'));
+        media_type = successes.find_map(|(_, response)| response.get("content")?.as_object()?.keys().next());
     }
-    let mut by_status: BTreeMap<String, Vec<ErrorCode>> = BTreeMap::new();
-    for code in codes {
-        by_status.entry(code.status().to_string()).or_default().push(code);
+    let unacceptable = media_type.map(|media_type| {
+        let sentence = not_acceptable(media_type);
+        Said { sentence, ..E::NotAcceptable.into() }
+    });
+    let mut by_status: BTreeMap<String, Vec<Said>> = BTreeMap::new();
+    for said in codes.into_iter().map(Said::from).chain(unacceptable) {
+        by_status.entry(said.code.status().to_string()).or_default().push(said);
     }
     by_status
 }
 
-/// The codes that a raw description lists, with or without backticks; none if it is prose.
-fn declared(response: &Object) -> Option<Vec<ErrorCode>> {
-    let words = response.get("description")?.as_str()?.split(' ');
-    words.map(|word| ErrorCode::ALL.into_iter().find(|code| code.as_str() == word.trim_matches('`'))).collect()
+/// What a raw description declares, if it is no prose: codes in its first line, with or without backticks, and below
+/// them sentences in the place of those that the codes have everywhere, each after its name.
+fn declared(response: &Object) -> Option<Vec<Said>> {
+    let mut lines = response.get("description")?.as_str()?.lines();
+    let words = lines.next()?.split(' ').map(|word| word.trim_matches('`'));
+    let codes = words.map(|word| ErrorCode::ALL.into_iter().find(|code| code.as_str() == word));
+    let codes = codes.collect::<Option<Vec<_>>>()?;
+    let own: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(": ")).collect();
+    let said = codes.into_iter().flat_map(|code| {
+        let of_code = own.iter().filter(|(name, _)| name.starts_with(code.as_str()));
+        let said = of_code.map(|(name, sentence)| Said { code, name: (*name).into(), sentence: (*sentence).into() });
+        let said: Vec<Said> = said.collect();
+        if said.is_empty() { vec![code.into()] } else { said }
+    });
+    Some(said.collect())
 }
 
-fn describe(response: &mut Object, codes: &[ErrorCode], has_body: bool) {
+fn describe(response: &mut Object, said: &[Said], has_body: bool) {
     let prose = response.get("description").and_then(Value::as_str).map(str::to_owned);
-    let sentences = codes.iter().map(|code| format!("`{}`: {}", code.as_str(), code.message()));
+    let sentences = said.iter().map(|said| format!("`{}`: {}", said.code.as_str(), said.sentence));
     let description = prose.into_iter().chain(sentences).collect::<Vec<_>>().join(" ");
     response.insert("description".to_owned(), json!(description));
 
     let schema = json!({ "$ref": format!("{}ApiError", tree::SCHEMAS) });
     let content = response.entry("content").or_insert_with(|| json!({ "application/json": { "schema": schema } }));
     if let Some(Value::Object(media)) = content.get_mut("application/json") {
-        let examples =
-            codes.iter().map(|&code| (code.as_str().to_owned(), json!({ "value": envelope(code, has_body) })));
+        let examples = said.iter().map(|said| (said.name.clone(), json!({ "value": envelope(said, has_body) })));
         media.insert("examples".to_owned(), examples.collect());
     }
 }
 
-fn envelope(code: ErrorCode, has_body: bool) -> Value {
+fn envelope(said: &Said, has_body: bool) -> Value {
+    let code = said.code;
     if code != ErrorCode::ValidationFailed {
-        return json!({ "error": code.as_str(), "message": code.message(), "request_id": ID });
+        return json!({ "error": code.as_str(), "message": said.sentence, "request_id": ID });
     }
     // A failure that every operation can meet, so that the same response serves them all.
     let (place, field, rule, message) = if has_body {

@@ -34,6 +34,7 @@ pub(super) fn apply(document: &mut Value) {
         }
     });
     describe_responses(document);
+    complete_descriptions(document);
 }
 
 fn drop_noise(part: &mut Object) {
@@ -45,6 +46,22 @@ fn drop_noise(part: &mut Object) {
 
 fn rename_keys(members: &mut Object, rename: impl Fn(&str) -> String) {
     *members = std::mem::take(members).into_iter().map(|(key, member)| (rename(&key), member)).collect();
+}
+
+/// Lets the schema of the body complete a description that ends with a colon.
+fn complete_descriptions(document: &mut Value) {
+    let schemas = tree::schemas(document);
+    for (_, operation) in tree::operations_mut(document) {
+        for (_, response) in tree::object_mut(operation, "responses").into_iter().flatten() {
+            let Some(begun) = response["description"].as_str().filter(|text| text.ends_with(':')) else { continue };
+            let schema = response.pointer("/content/application~1json/schema");
+            let schema = schema.and_then(|schema| schema.pointer("/allOf/0").or(Some(schema)));
+            let body = schema.and_then(tree::referenced).and_then(|name| schemas.get(name));
+            let said = body.and_then(|body| body.get("description")).and_then(Value::as_str).unwrap_or_default();
+            let whole = format!("{begun} {said}");
+            response["description"] = json!(whole.trim_start_matches(": "));
+        }
+    }
 }
 
 fn describe_responses(document: &mut Value) {

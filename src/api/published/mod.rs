@@ -9,6 +9,7 @@
 mod directions;
 mod errors;
 mod examples;
+mod guides;
 mod headers;
 mod mend;
 mod naming;
@@ -40,13 +41,14 @@ pub fn finish(raw: Value) -> Value {
     parameters::publish(&mut document);
     errors::publish(&mut document);
     security::publish(&mut document);
+    guides::publish(&mut document);
+    webhooks::publish(&mut document);
     // From here on every body refers to its final schema: only now is it known who sends and who receives what.
     directions::apply(&mut document);
     nullable::publish(&mut document);
     examples::publish(&mut document);
     headers::publish(&mut document);
     sharing::apply(&mut document);
-    webhooks::publish(&mut document);
     order::apply(&mut document);
     document
 }

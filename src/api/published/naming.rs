@@ -1,7 +1,8 @@
 //! Names: how HTTP headers are spelled, and what a response says of which nobody said anything.
 
 /// Headers whose customary spelling is not one capital per word.
-const IRREGULAR: [&str; 5] = ["ETag", "WWW-Authenticate", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"];
+const IRREGULAR: [&str; 6] =
+    ["ETag", "Last-Event-ID", "WWW-Authenticate", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"];
 
 /// The customary spelling of a header, e.g. `Idempotency-Replayed` for `IDEMPOTENCY-REPLAYED`.
 pub(super) fn header(name: &str) -> String {
@@ -41,9 +42,15 @@ mod tests {
 
     #[test]
     fn headers_get_their_customary_spelling() {
-        for name in
-            ["ETag", "Retry-After", "X-Request-Id", "WWW-Authenticate", "RateLimit-Reset", "Idempotency-Replayed"]
-        {
+        for name in [
+            "ETag",
+            "Retry-After",
+            "X-Request-Id",
+            "Last-Event-ID",
+            "WWW-Authenticate",
+            "RateLimit-Reset",
+            "Idempotency-Replayed",
+        ] {
             assert_eq!(header(&name.to_uppercase()), name);
             assert_eq!(header(&name.to_lowercase()), name);
         }

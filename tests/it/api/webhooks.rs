@@ -59,7 +59,7 @@ on_both_databases! {
             (json!({"events": []}), "events:too_few"),
             (json!({"events": ["task.created", "task.created"]}), "events[1]:duplicate"),
             (json!({"events": ["*", "task.created"]}), "events:conflict"),
-            (json!({"events": ["task.exploded"]}), "events[0]:pattern"),
+            (json!({"events": ["task.exploded"]}), "events[0]:enum"),
             (json!({"events": null}), "events:null"),
             (json!({"url": ""}), "url:too_short"),
             (json!({"url": long}), "url:too_long"),

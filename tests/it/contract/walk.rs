@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use pocket_tasks::api::published::{resolve, shared_schemas};
-use serde_json::Value;
+use pocket_tasks::contract::event::EventType;
+use serde_json::{Value, json};
 
 use crate::on_both_databases;
-use crate::support::document::{DOCUMENT, needs_token, operations, statuses};
+use crate::support::document::{DOCUMENT, EVENT_STREAM, needs_token, operations, statuses};
 use crate::support::{TestApp, TestDatabase};
 
 /// Operations that need no token; this list may only grow on purpose.
@@ -36,6 +37,16 @@ fn every_operation_has_an_id_a_tag_a_summary_and_a_description() {
     assert_eq!(ids.len(), 61, "operations may not get lost: {ids:?}");
 }
 
+#[track_caller]
+fn all_valid<'e>(schema: &Value, examples: impl IntoIterator<Item = &'e Value>) {
+    let schema = json!({"allOf": [schema], "components": DOCUMENT["components"]});
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    for example in examples {
+        let failures: Vec<String> = validator.iter_errors(example).map(|failure| failure.to_string()).collect();
+        assert!(failures.is_empty(), "{example}: {failures:?}");
+    }
+}
+
 #[test]
 fn every_body_has_an_example_that_is_valid() {
     let mut checked = 0;
@@ -48,17 +59,45 @@ fn every_body_has_an_example_that_is_valid() {
             let examples: Vec<&Value> =
                 media.get("example").into_iter().chain(named.map(|named| &named["value"])).collect();
             assert!(!examples.is_empty(), "{id} has a body without an example: {media}");
-            let mut schema = media["schema"].clone();
-            schema["components"] = DOCUMENT["components"].clone();
-            let validator = jsonschema::draft202012::new(&schema).unwrap();
-            for example in examples {
-                let failures: Vec<String> = validator.iter_errors(example).map(|failure| failure.to_string()).collect();
-                assert!(failures.is_empty(), "{id}: {example}: {failures:?}");
-                checked += 1;
-            }
+            checked += examples.len();
+            all_valid(&media["schema"], examples);
         }
     }
     assert!(checked > 100, "{checked}");
+}
+
+#[test]
+fn every_event_and_message_has_an_example_that_is_true_to_its_type() {
+    let mut kinds = 0;
+    for (kind, message) in DOCUMENT["webhooks"].as_object().unwrap() {
+        let schema = &message["post"]["requestBody"]["content"]["application/json"]["schema"];
+        let examples = resolve(&DOCUMENT, schema)["examples"].as_array().unwrap();
+        all_valid(schema, examples);
+        for example in examples {
+            let is_new = ["created", "added", "test"].iter().any(|verb| kind.ends_with(verb));
+            assert_eq!(example["type"], *kind);
+            assert_eq!(example["previous"].is_null(), is_new, "{kind}");
+            for (field, before) in example["previous"].as_object().into_iter().flatten() {
+                assert_ne!(example["data"].get(field), None, "{kind} has no {field}");
+                assert_ne!(example["data"][field], *before, "{kind} says that {field} has changed");
+            }
+            if let Some(deleted_at) = example["data"].get("deleted_at") {
+                assert_eq!(deleted_at.is_string(), kind.ends_with("deleted"), "{kind}");
+            }
+        }
+        kinds += 1;
+    }
+    assert_eq!(kinds, EventType::FEED.len() + 1);
+}
+
+#[test]
+fn the_example_of_a_stream_tells_whole_events() {
+    let media = &DOCUMENT["paths"]["/v1/events/stream"]["get"]["responses"]["200"]["content"][EVENT_STREAM];
+    let lines = media["example"].as_str().unwrap().lines();
+    let events: Vec<Value> =
+        lines.filter_map(|line| line.strip_prefix("data: ")).map(|json| serde_json::from_str(json).unwrap()).collect();
+    assert!(!events.is_empty(), "{media}");
+    all_valid(&json!({"$ref": "#/components/schemas/Event"}), &events);
 }
 
 #[test]

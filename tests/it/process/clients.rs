@@ -123,11 +123,19 @@ pub(super) struct EventClient {
 impl EventClient {
     /// Connects one, which begins after an event if one is named; `None` where there is no client.
     pub(super) fn start(url: &str, token: &str, last_event_id: Option<&str>) -> Option<Self> {
-        let mut command = javascript("events.mjs")?;
-        let mut program =
-            Program::spawn(command.arg(url).args(last_event_id).env("TOKEN", token).stdin(Stdio::piped()));
+        Some(Self::spawn(javascript("events.mjs")?.arg(url).args(last_event_id).env("TOKEN", token)))
+    }
+
+    /// Follows the feed of an API from a cursor on, by the recipe that users are shown; `None` where there is no
+    /// client.
+    pub(super) fn follow(api: &str, cursor: &str) -> Option<Self> {
+        Some(Self::spawn(javascript("follow.mjs")?.args([api, cursor])))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut program = Program::spawn(command.stdin(Stdio::piped()));
         let input = program.input().unwrap();
-        Some(Self { program, input })
+        Self { program, input }
     }
 
     /// What happens next: `{"type", "lastEventId", "data"}`, `{"open": n}`, or `{"error": code or null}`.

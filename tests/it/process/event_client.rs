@@ -87,6 +87,44 @@ fn a_client_goes_on_after_the_last_event_when_it_was_told_to() {
 }
 
 #[test]
+fn the_recipe_opens_another_stream_where_one_is_refused_and_lists_anew_where_the_cursor_is_too_old() {
+    let listener = Listener::start();
+    let api = listener.url.strip_suffix("/stream").unwrap();
+    let Some(mut client) = EventClient::follow(api, "a cursor") else { return };
+    let asked = |head: &[String], query: &str, token: &str, last: Option<&str>| {
+        assert!(head[0].starts_with(&format!("get /v1/events/stream?{query} ")), "{head:#?}");
+        assert!(head.contains(&format!("authorization: bearer {token}")), "{head:#?}");
+        assert_eq!(head.iter().find_map(|line| line.strip_prefix("last-event-id: ")), last, "{head:#?}");
+    };
+    let mut happens = |expected: Value| assert_eq!(client.next(), expected);
+
+    let (stream, head) = listener.accept();
+    asked(&head, "cursor=a%20cursor", "secret", None);
+    answer(stream, "200 OK", "retry: 1\n\nid: one\nevent: task.moved\ndata: {\"sequence\":1}\n\n");
+    happens(json!({"token": false}));
+    happens(json!({"sequence": 1}));
+    // It goes on by itself.
+    let (stream, head) = listener.accept();
+    asked(&head, "cursor=a%20cursor", "secret", Some("one"));
+    answer(stream, "401 Unauthorized\r\nretry-after: 0", "");
+    happens(json!({"token": false}));
+    // It has given up.
+    let (stream, head) = listener.accept();
+    asked(&head, "cursor=one", "another", None);
+    answer(stream, "400 Bad Request\r\nretry-after: 0", "");
+    happens(json!({"token": true}));
+    happens(json!({"listed": true}));
+    let (stream, head) = listener.accept();
+    asked(&head, "cursor=anew", "secret", None);
+    let kept = stream.try_clone().unwrap();
+    answer(stream, "200 OK", "id: two\nevent: invitation.revoked\ndata: {\"sequence\":2}\n\n");
+    happens(json!({"token": false}));
+    happens(json!({"sequence": 2}));
+    assert_eq!(client.stop().len(), 7);
+    drop(kept);
+}
+
+#[test]
 fn a_client_that_names_no_event_begins_anywhere_and_ends_when_it_is_told_to() {
     let listener = Listener::start();
     let Some(mut client) = EventClient::start(&listener.url, "secret", None) else { return };

@@ -103,4 +103,8 @@ fn codes_stand_bare_or_in_backticks_and_prose_stays_prose() {
     assert_eq!(described("FORBIDDEN"), described("`FORBIDDEN`"));
     assert_eq!(described("FORBIDDEN"), "`FORBIDDEN`: You may not do this.");
     assert_eq!(described("Not for you."), "Not for you.");
+    assert_eq!(
+        described("FORBIDDEN NOT_FOUND\nFORBIDDEN: Not yours.\nFORBIDDEN_LATE: Not any more."),
+        "`FORBIDDEN`: Not yours. `FORBIDDEN`: Not any more. `NOT_FOUND`: There is nothing at this address."
+    );
 }

@@ -1,0 +1,108 @@
+//! The examples of events: for each type the resource as it is after the change, and what the change has replaced.
+
+use std::time::Duration;
+
+use poem_openapi::types::Example as _;
+use poem_openapi::types::ToJSON as _;
+use serde_json::{Value, json};
+
+use super::Timestamp;
+use super::comment::Comment;
+use super::event::EventType;
+use super::invitation::{Invitation, InvitationStatus};
+use super::member::Member;
+use super::project::{Project, Role, TaskCounts};
+use super::task::{Task, TaskStatus};
+use super::text::OrderKey;
+
+/// A resource as events tell of it.
+pub(super) trait Told: Sized {
+    /// An example of the resource after an event of this type, and of the fields that it has changed as they were.
+    fn told(kind: EventType) -> (Self, Value);
+}
+
+/// When what events tell of was made: some time before.
+fn earlier() -> Timestamp {
+    Timestamp::example().minus(Duration::from_hours(20))
+}
+
+/// When it was put into the trash, from which it was taken out again.
+fn trashed() -> Value {
+    json!({ "deleted_at": Timestamp::example().minus(Duration::from_mins(5)).to_json() })
+}
+
+impl Told for Project {
+    fn told(kind: EventType) -> (Self, Value) {
+        // An event has many readers, who have different roles.
+        let project = Self { role: None, ..Self::example() };
+        let changed = |version| Self { created_at: earlier(), version, ..project.clone() };
+        match kind {
+            EventType::ProjectUpdated => (changed(2), json!({ "name": "Kitchen" })),
+            EventType::ProjectDeleted => {
+                (Self { deleted_at: Some(Timestamp::example()), ..changed(2) }, json!({ "deleted_at": null }))
+            }
+            EventType::ProjectRestored => (changed(3), trashed()),
+            _ => {
+                let task_counts = TaskCounts { total: 0, done: 0 };
+                let completion_percentage = task_counts.completion_percentage();
+                (Self { task_counts, completion_percentage, ..project }, Value::Null)
+            }
+        }
+    }
+}
+
+impl Told for Task {
+    fn told(kind: EventType) -> (Self, Value) {
+        let now = Some(Timestamp::example());
+        let changed = |version| Self { created_at: earlier(), version, ..Self::example() };
+        match kind {
+            EventType::TaskUpdated => (
+                Self { status: TaskStatus::Done, completed_at: now, ..changed(2) },
+                json!({ "status": "todo", "completed_at": null }),
+            ),
+            EventType::TaskDeleted => (Self { deleted_at: now, ..changed(2) }, json!({ "deleted_at": null })),
+            EventType::TaskRestored => (changed(3), trashed()),
+            EventType::TaskMoved => (
+                Self { position: OrderKey::trusted("a2"), ..changed(2) },
+                json!({ "position": OrderKey::example().to_json() }),
+            ),
+            _ => (Self::example(), Value::Null),
+        }
+    }
+}
+
+impl Told for Comment {
+    fn told(kind: EventType) -> (Self, Value) {
+        let changed = Self { created_at: earlier(), version: 2, ..Self::example() };
+        match kind {
+            EventType::CommentUpdated => (changed, json!({ "body": "The matte ones are back in stock." })),
+            EventType::CommentDeleted => (Self { updated_at: earlier(), version: 1, ..changed }, json!({})),
+            _ => (Self::example(), Value::Null),
+        }
+    }
+}
+
+impl Told for Member {
+    fn told(kind: EventType) -> (Self, Value) {
+        let member = Self { joined_at: earlier(), ..Self::example() };
+        match kind {
+            EventType::MemberUpdated => (member, json!({ "role": Role::Viewer.to_json() })),
+            EventType::MemberRemoved => (member, json!({})),
+            _ => (Self::example(), Value::Null),
+        }
+    }
+}
+
+impl Told for Invitation {
+    fn told(kind: EventType) -> (Self, Value) {
+        let status = match kind {
+            EventType::InvitationAccepted => InvitationStatus::Accepted,
+            EventType::InvitationDeclined => InvitationStatus::Declined,
+            EventType::InvitationRevoked => InvitationStatus::Revoked,
+            _ => return (Self::example(), Value::Null),
+        };
+        let expires_at = Self::example().expires_at.minus(Duration::from_hours(20));
+        let answered = Self { status, created_at: earlier(), expires_at, ..Self::example() };
+        (answered, json!({ "status": InvitationStatus::Pending.to_json() }))
+    }
+}

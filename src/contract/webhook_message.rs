@@ -1,0 +1,56 @@
+//! What webhooks get beside the events of the feed.
+
+use poem_openapi::types::Example;
+use poem_openapi::{Object, Union};
+
+use super::event::REQUEST_ID;
+use super::previous::Nothing;
+use super::webhook::Webhook;
+use super::{EventId, ProjectId, Timestamp, UserId};
+
+/// What stands in no feed, and is sent to webhooks only.
+#[derive(Debug, Clone, Union)]
+#[oai(discriminator_name = "type", one_of = true)]
+pub enum WebhookMessage {
+    /// Somebody tries out a webhook.
+    #[oai(mapping = "webhook.test")]
+    WebhookTest(WebhookTestEvent),
+}
+
+/// Somebody tries out a webhook.
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub struct WebhookTestEvent {
+    /// The id of the event.
+    pub id: EventId,
+    /// Null: it stands in no feed.
+    pub sequence: Nothing,
+    /// The project of the webhook, if it has one.
+    pub project_id: Option<ProjectId>,
+    /// The user who did it.
+    pub actor_id: Option<UserId>,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// The webhook.
+    pub data: Webhook,
+    /// Null: nothing has changed.
+    pub previous: Nothing,
+    /// The `X-Request-Id` of the request that did it.
+    pub request_id: Option<String>,
+}
+
+impl Example for WebhookTestEvent {
+    fn example() -> Self {
+        let data = Webhook::example();
+        Self {
+            id: EventId::example(),
+            sequence: Nothing,
+            project_id: data.project_id,
+            actor_id: Some(UserId::example()),
+            occurred_at: Timestamp::example(),
+            data,
+            previous: Nothing,
+            request_id: Some(REQUEST_ID.to_owned()),
+        }
+    }
+}
