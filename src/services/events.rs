@@ -13,7 +13,7 @@ use super::follower::{Follower, Progress};
 use super::permissions::{Action, require};
 use super::{Caller, Credential, Shared};
 use crate::contract::error::Place;
-use crate::contract::event::Event;
+use crate::contract::event::{Event, EventType};
 use crate::contract::feed::{EventConditions, EventQuery, EventSlice, FeedMeta, StreamQuery};
 use crate::contract::list::Direction;
 use crate::contract::text::Cursor;

@@ -1,11 +1,10 @@
 //! Media types and the syntax of the body.
 
-use std::time::Duration;
-
 use poem::Request;
 use poem::error::ReadBodyError;
 use poem::http::header;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::api::errors::{ApiError, not_acceptable};
 use crate::api::validation::{self, Operation};
@@ -43,12 +42,13 @@ pub(super) fn require_acceptable(request: &Request, media_type: &str) -> Result<
     Err(ApiError::new(ErrorCode::NotAcceptable).because(not_acceptable(media_type)))
 }
 
-/// Reads and parses the body; `None` when there is none.
+/// Reads and parses the body; `None` when there is none. The deadline comes before the one of the whole request, however
+/// long it took to get here, so that a slow client is told so, and not that we are slow.
 pub(super) async fn read(
     request: &mut Request,
     operation: &Operation,
     limit: usize,
-    timeout: Duration,
+    deadline: Instant,
 ) -> Result<Option<Value>, ApiError> {
     let content_type = request.header(header::CONTENT_TYPE).map(str::to_owned);
     let known = content_type.as_deref().map(|text| is_taken(text, &operation.media_types));
@@ -64,7 +64,7 @@ pub(super) async fn read(
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large(limit));
     }
-    let bytes = match tokio::time::timeout(timeout, request.take_body().into_bytes_limit(limit)).await {
+    let bytes = match tokio::time::timeout_at(deadline, request.take_body().into_bytes_limit(limit)).await {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(ReadBodyError::PayloadTooLarge)) => return Err(too_large(limit)),
         Ok(Err(ReadBodyError::Io(error))) if is_timeout(&error) => {

@@ -18,6 +18,7 @@ use std::time::Duration;
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderName, Method, StatusCode, header};
 use poem::{Endpoint, Request, Response};
+use tokio::time::Instant;
 
 use super::ApiSettings;
 use super::deprecation;
@@ -75,7 +76,8 @@ impl Gate {
                 let path = operation.deprecated.then(|| request.uri().path().to_owned());
                 // Boxed, because it holds all that a handler may need, and would be copied with each of the futures
                 // around it.
-                let answer = Box::pin(self.pass(request, operation, client, &mut verdict));
+                let answer =
+                    Box::pin(self.pass(request, operation, client, Instant::now() + self.timeout, &mut verdict));
                 let result = guard::guarded(self.timeout, answer).await;
                 let mut response = result.unwrap_or_else(|error| errors::respond(error, request_id));
                 if let Some(verdict) = verdict {
@@ -110,6 +112,7 @@ impl Gate {
         request: Request,
         operation: &Operation,
         client: IpAddr,
+        deadline: Instant,
         verdict: &mut Option<Verdict>,
     ) -> poem::Result<Response> {
         if !is_versioned(operation) {
@@ -127,7 +130,7 @@ impl Gate {
         if let Some(caller) = &caller {
             require_fit(caller, operation).map_err(ApiError::from)?;
         }
-        self.check_and_call(request, operation, caller, bucket, verdict).await
+        self.check_and_call(request, operation, caller, deadline, bucket, verdict).await
     }
 
     /// Who is calling, where the operation asks for that.
@@ -146,6 +149,7 @@ impl Gate {
         mut request: Request,
         operation: &Operation,
         caller: Option<Caller>,
+        deadline: Instant,
         bucket: Bucket,
         verdict: &mut Option<Verdict>,
     ) -> poem::Result<Response> {
@@ -153,7 +157,7 @@ impl Gate {
             body::require_acceptable(&request, media_type)?;
         }
         let body = if operation.takes_body {
-            body::read(&mut request, operation, self.body_limit, self.timeout).await?
+            body::read(&mut request, operation, self.body_limit, deadline).await?
         } else {
             None
         };

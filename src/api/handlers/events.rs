@@ -34,7 +34,7 @@ impl EventsApi {
     /// there. Whoever connects anew with `Last-Event-ID`, as `EventSource` does by itself after a connection that
     /// ended, gets what came meanwhile, nothing twice and nothing left out. The stream ends with the token, with its
     /// session, after 14 minutes at the latest, and when the server stops; over HTTP/1.1 the connection closes after
-    /// it. Of a project that you have left no event comes any more. `EventSource` in browsers cannot send a token, and
+    /// it. A user may have 100 of them at once; one more is a 429. Of a project that you have left no event comes any more. `EventSource` in browsers cannot send a token, and
     /// gives up on any error status: the tag Events has a program that follows the feed.
     #[oai(path = "/stream", method = "get", operation_id = "streamEvents")]
     async fn stream(
