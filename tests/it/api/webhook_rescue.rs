@@ -11,7 +11,7 @@ use super::webhook_world::{WEBHOOKS, app, count, deliveries, happens, scene};
 use crate::on_both_databases;
 use crate::repositories::raw::Raw;
 use crate::support::TestDatabase;
-use crate::support::client::Ids as _;
+use crate::support::client::Ids;
 
 const LOST: &str = "DELETE FROM jobs WHERE kind = 'deliver_webhook'";
 const DEAD: &str = "UPDATE jobs SET state = 'dead', attempts = 50, finished_at = 7, last_error = 'oh' \
@@ -60,7 +60,7 @@ on_both_databases! {
         for _ in 0..4 {
             happens(&app, EventType::TaskCreated, &project).await;
         }
-        let ids: Vec<_> = deliveries(&user, &webhook).await.iter().map(|one| one.id()).collect();
+        let ids: Vec<_> = deliveries(&user, &webhook).await.iter().map(Ids::id).collect();
         let spoil = |raw: &Raw, number: usize, what: &str| {
             let id = raw.id(uuid::Uuid::parse_str(&ids[number]).unwrap());
             format!("UPDATE deliveries SET {what} WHERE id = {id}")

@@ -82,7 +82,7 @@ on_both_databases! {
         let fourth = rotate(3_600).await;
         assert!(signed(&test().await, &[&fourth, &third, &first]));
         assert_eq!(former().await, 2, "what is over is erased with the next");
-        app.clock.advance(Duration::from_secs(600));
+        app.clock.advance(Duration::from_mins(10));
         assert!(signed(&test().await, &[&fourth, &third]));
         assert_eq!(former().await, 2);
         perform(&app, Job::Prune {}).await;
