@@ -3,25 +3,30 @@
 use async_trait::async_trait;
 use poem_openapi::types::{ParseFromJSON as _, ToJSON as _};
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Order, Query, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Order, Query, SelectStatement, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait as _, UpdateMany,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult as _, IdenStatic as _, Iterable as _,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait as _, UpdateMany,
 };
 use uuid::Uuid;
 
 use super::entities::delivery::{ActiveModel, Column, Entity, Model};
-use super::entities::{member, user, webhook};
+use super::entities::{event, member, user, webhook};
 use super::webhooks::event_names;
-use super::{SeaRepositories, order, rows};
+use super::{SeaRepositories, events, order, rows, webhooks};
 use crate::contract::delivery::{Delivery, DeliveryAttempt, DeliverySort, DeliveryStatus};
 use crate::contract::event::EventType;
 use crate::contract::list::{Page, Paging, Sort};
 use crate::contract::{DeliveryId, EventId, ProjectId, Timestamp, WebhookId};
-use crate::repositories::{DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, Receiver, StoreError};
+use crate::repositories::{
+    DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, Receiver, StoreError, Visible,
+};
 
 /// As many deliveries are added by one statement.
 const INSERTED_AT_ONCE: usize = 20;
+
+/// As many are read by one statement.
+const READ_AT_ONCE: usize = 50;
 
 fn delivery(row: &Model) -> Result<Delivery, StoreError> {
     Ok(Delivery {
@@ -181,6 +186,24 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
         Ok(due.collect())
     }
 
+    async fn find_visible(&self, webhook: WebhookId, event: EventId) -> Result<Option<Visible>, StoreError> {
+        let Some(row) = self.0.query_one(&visible(webhook, event)).await? else { return Ok(None) };
+        let role: String = row.try_get("", "role")?;
+        Ok(Some(Visible {
+            webhook: webhooks::record(webhook::Model::from_query_result(&row, OF_WEBHOOK)?),
+            role: rows::role(&role)?,
+            event: events::event(event::Model::from_query_result(&row, OF_EVENT)?)?,
+        }))
+    }
+
+    async fn list_these(&self, ids: &[DeliveryId]) -> Result<Vec<Delivery>, StoreError> {
+        let Some(last) = ids.last() else { return Ok(Vec::new()) };
+        // Always as many, because each number is a statement that the connection keeps prepared.
+        let ids = ids.iter().chain(std::iter::repeat(last)).take(READ_AT_ONCE.max(ids.len())).map(|id| id.0);
+        let rows = Entity::find().filter(Column::Id.is_in(ids)).all(&self.0).await?;
+        rows.iter().map(delivery).collect()
+    }
+
     async fn next_due(&self, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError> {
         let next = Entity::find()
             .select_only()
@@ -219,6 +242,40 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
             .into_query();
         Ok(given_up().filter(Column::Id.in_subquery(some)).exec(&self.0).await?.rows_affected)
     }
+}
+
+const OF_WEBHOOK: &str = "webhook_";
+const OF_EVENT: &str = "event_";
+
+/// Four rows, each found by a key.
+fn visible(webhook: WebhookId, event: EventId) -> SelectStatement {
+    let named = |of: &str, column: &str| format!("{of}{column}");
+    let of_webhook = |column| Expr::col((webhook::Entity, column));
+    let of_member = |column| Expr::col((member::Entity, column));
+    let mut select = Query::select();
+    for column in webhook::Column::iter() {
+        select.expr_as(of_webhook(column), named(OF_WEBHOOK, column.as_str()));
+    }
+    for column in event::Column::iter() {
+        select.expr_as(Expr::col((event::Entity, column)), named(OF_EVENT, column.as_str()));
+    }
+    select
+        .column((member::Entity, member::Column::Role))
+        .from(webhook::Entity)
+        .inner_join(user::Entity, of_webhook(webhook::Column::UserId).equals((user::Entity, user::Column::Id)))
+        .inner_join(
+            member::Entity,
+            of_member(member::Column::UserId).equals((webhook::Entity, webhook::Column::UserId)),
+        )
+        .inner_join(
+            event::Entity,
+            of_member(member::Column::ProjectId).equals((event::Entity, event::Column::ProjectId)),
+        )
+        .and_where(of_webhook(webhook::Column::Id).eq(webhook.0))
+        .and_where(webhook::Column::RemovedAt.is_null())
+        .and_where(user::Column::DeletedAt.is_null())
+        .and_where(Expr::col((event::Entity, event::Column::Id)).eq(event.0))
+        .take()
 }
 
 /// What is pending has a time, and nothing else has. Said by the time, as the index of what is due has it.

@@ -36,7 +36,7 @@ fn webhook(row: Model) -> Webhook {
     }
 }
 
-fn record(mut row: Model) -> WebhookRecord {
+pub(super) fn record(mut row: Model) -> WebhookRecord {
     WebhookRecord {
         owner: UserId(row.user_id),
         health: Health {

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::{StoreError, WebhookRecord};
 use crate::contract::delivery::{Delivery, DeliverySort, DeliveryStatus};
-use crate::contract::event::EventType;
+use crate::contract::event::{Event, EventType};
 use crate::contract::list::{Page, Paging, Sort};
 use crate::contract::project::Role;
 use crate::contract::text::WebhookEventName;
@@ -39,6 +39,17 @@ pub struct DueDelivery {
     pub event_type: Option<EventType>,
     /// When it was promised.
     pub created_at: Timestamp,
+}
+
+/// An event, and who may be told of it.
+#[derive(Clone)]
+pub struct Visible {
+    /// The webhook.
+    pub webhook: WebhookRecord,
+    /// What its owner is in the project of the event.
+    pub role: Role,
+    /// The event.
+    pub event: Event,
 }
 
 /// A webhook that is told of what happens in a project.
@@ -78,6 +89,13 @@ pub trait DeliveryRepository: Send + Sync {
 
     /// The deliveries of a webhook whose next attempt is due, some of them, the oldest first.
     async fn list_due(&self, webhook: WebhookId, now: Timestamp, limit: u64) -> Result<Vec<DueDelivery>, StoreError>;
+
+    /// A webhook with an event of a project in which its owner is a member, with an account that is not in the trash, by
+    /// one look.
+    async fn find_visible(&self, webhook: WebhookId, event: EventId) -> Result<Option<Visible>, StoreError>;
+
+    /// The deliveries with these ids, at most fifty, in any order.
+    async fn list_these(&self, ids: &[DeliveryId]) -> Result<Vec<Delivery>, StoreError>;
 
     /// When the next attempt of all deliveries of a webhook is due, if there is one.
     async fn next_due(&self, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError>;

@@ -24,7 +24,7 @@ mod webhooks;
 use async_trait::async_trait;
 
 pub use comments::{CommentOnTask, CommentRepository};
-pub use deliveries::{DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, Receiver};
+pub use deliveries::{DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, Receiver, Visible};
 pub use events::{EventFilter, EventRepository, FeedBounds, FeedWalk, NewEvent};
 pub use idempotency::{AnswerAccess, Claim, IdempotencyRepository, KeyedRequest, StoredAnswer};
 pub use invitations::{InvitationRepository, Invited};

@@ -1,6 +1,7 @@
 //! What becomes of what was sent: each delivery is delivered, waits for its next attempt or is given up, and the
 //! webhook fares well or not.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::deliveries::{Deliveries, lane};
@@ -64,15 +65,18 @@ impl Deliveries {
             // It was removed meanwhile: the next run sees to the rest.
             return Ok(Some((Lane::Webhooks, now)));
         };
+        let mut tried = HashMap::new();
         for one in &round.sent {
             match one {
                 Sent::Forbidden(id) => transaction.deliveries().fail(*id).await?,
-                Sent::Tried(tried) => {
-                    // It may have gone meanwhile, with its age.
-                    let Some(found) = transaction.deliveries().find(tried.id).await? else { continue };
-                    let delivery = self.attempted(found.delivery, tried);
-                    transaction.deliveries().update(&delivery).await?;
-                }
+                Sent::Tried(one) => drop(tried.insert(one.id, one)),
+            }
+        }
+        // As they are now: one may have been given up meanwhile, or have gone with its age.
+        let ids: Vec<_> = tried.keys().copied().collect();
+        for found in transaction.deliveries().list_these(&ids).await? {
+            if let Some(tried) = tried.get(&found.id) {
+                transaction.deliveries().update(&self.attempted(found, tried)).await?;
             }
         }
         let mut webhook = record.webhook;

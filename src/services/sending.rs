@@ -21,7 +21,7 @@ use crate::contract::delivery::DeliveryAttempt;
 use crate::contract::event::EventType;
 use crate::contract::text::WebhookUrl;
 use crate::contract::{Timestamp, WebhookId};
-use crate::repositories::{DueDelivery, Lane, Repositories, WebhookRecord};
+use crate::repositories::{DueDelivery, Lane, Repositories, Visible, WebhookRecord};
 use crate::webhooks::{Outcome, RetryAfter, Secret, signature};
 
 /// As many deliveries one run takes.
@@ -177,12 +177,11 @@ impl Sending<'_> {
         let shared = &self.deliveries.0;
         let repositories = shared.store.read();
         let _turn = shared.places.turn().await;
-        let Some(record) = repositories.webhooks().find(self.webhook).await? else { return Ok(None) };
-        let body = match kind {
-            EventType::WebhookTest => test(repositories, &record, due).await?,
-            _ => event(repositories, &record, due).await?,
+        let found = match kind {
+            EventType::WebhookTest => test(repositories, self.webhook, due).await?,
+            _ => event(repositories, self.webhook, due).await?,
         };
-        let Some(body) = body else { return Ok(None) };
+        let Some((record, body)) = found else { return Ok(None) };
         let version = record.webhook.version;
         let secrets = if version == self.known.0 {
             Arc::clone(&self.known)
@@ -222,29 +221,29 @@ fn may_begin(number: usize, at_once: usize, elapsed: Duration) -> bool {
 /// What a test says. It goes out from a webhook that is disabled too.
 async fn test(
     repositories: &dyn Repositories,
-    record: &WebhookRecord,
+    webhook: WebhookId,
     due: &DueDelivery,
-) -> Result<Option<String>, Error> {
+) -> Result<Option<(WebhookRecord, String)>, Error> {
+    let Some(record) = repositories.webhooks().find(webhook).await? else { return Ok(None) };
     let owner = repositories.users().find_credentials(record.owner).await?;
     if owner.is_none_or(|owner| owner.deleted_at.is_some()) {
         return Ok(None);
     }
-    Ok(repositories.deliveries().find(due.id).await?.and_then(|found| found.payload))
+    let found = repositories.deliveries().find(due.id).await?;
+    Ok(found.and_then(|found| found.payload).map(|body| (record, body)))
 }
 
 /// The event, if it is to be told and the owner may see it.
 async fn event(
     repositories: &dyn Repositories,
-    record: &WebhookRecord,
+    webhook: WebhookId,
     due: &DueDelivery,
-) -> Result<Option<String>, Error> {
+) -> Result<Option<(WebhookRecord, String)>, Error> {
+    let found = repositories.deliveries().find_visible(webhook, due.event_id).await?;
+    let Some(Visible { webhook: record, role, event }) = found else { return Ok(None) };
     let is_given_up = record.health.giving_up.is_some_and(|until| due.created_at <= until);
-    if !record.webhook.enabled || is_given_up {
-        return Ok(None);
-    }
-    let Some(event) = repositories.events().find(due.event_id).await? else { return Ok(None) };
-    let member = repositories.members().find(event.project_id, record.owner).await?;
-    Ok(member.filter(|member| event.kind.is_for(member.role)).map(|_| json_of(&event)))
+    let is_told = record.webhook.enabled && !is_given_up && event.kind.is_for(role);
+    Ok(is_told.then(|| (record, json_of(&event))))
 }
 
 #[cfg(test)]

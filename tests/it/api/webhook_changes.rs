@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pocket_tasks::contract::WebhookId;
 use pocket_tasks::contract::event::EventType;
+use pocket_tasks::repositories::Lane;
 use pocket_tasks::webhooks::{Secret, signature};
 use serde_json::{Value, json};
 
@@ -12,6 +14,7 @@ use super::webhook_world::{
     WEBHOOKS, Working, app, count, deliveries, happens, lasting_user, much_happens, scene, until, webhook,
 };
 use crate::on_both_databases;
+use crate::repositories::fixtures::{soon, waits};
 use crate::support::client::Ids as _;
 use crate::support::{Receiver, TestDatabase};
 
@@ -40,7 +43,7 @@ on_both_databases! {
             working.await.unwrap();
             let after = user.get(&path).await.ok();
             assert_eq!((&after["enabled"], &after["disabled_reason"]), (&json!(true), &Value::Null), "{answer}");
-            let id = pocket_tasks::contract::WebhookId::parse(&webhook).unwrap();
+            let id = WebhookId::parse(&webhook).unwrap();
             let health = app.store.read().webhooks().find(id).await.unwrap().unwrap().health;
             assert_eq!((health.failing_since, health.is_ailing), (None, false), "{answer}");
             let all = deliveries(&user, &webhook).await;
@@ -139,6 +142,36 @@ on_both_databases! {
         until("all have arrived", PATIENCE, async || count(&user, &webhook, "delivered").await == 10).await;
         drop(working);
         assert_eq!(user.get(format!("{WEBHOOKS}/{webhook}")).await.ok()["enabled"], true);
+    }
+
+    async fn who_delivers_does_not_wait_for_who_waits_for_it(database: TestDatabase) {
+        let app = app(&database).await;
+        for change in ["switches it off", "removes it"] {
+            let (user, project, webhook, _receiver) = scene(&app, "200 OK").await;
+            happens(&app, EventType::TaskCreated, &project).await;
+            let (now, id) = (app.clock.now(), WebhookId::parse(&webhook).unwrap());
+            let leasing = app.store.begin().await.unwrap();
+            let until = now.plus(Duration::from_mins(1));
+            let [leased] = <[_; 1]>::try_from(leasing.queue().lease(&[Lane::Webhooks], 1, now, until).await.unwrap()).unwrap();
+            leasing.commit().await.unwrap();
+            let ending = app.store.begin().await.unwrap();
+            assert!(ending.queue().hold(leased.lease).await.unwrap());
+            let path = format!("{WEBHOOKS}/{webhook}");
+            let mut changing = Box::pin(async {
+                if change == "removes it" {
+                    user.delete(&path).await.no_content();
+                } else {
+                    user.patch(&path, json!({"enabled": false})).await.ok();
+                }
+            });
+            waits(&mut changing).await;
+            assert!(soon(ending.webhooks().lock(id)).await.unwrap().is_some(), "who {change} has it");
+            assert!(ending.queue().go_on(leased.lease, Lane::Webhooks, now).await.unwrap());
+            ending.commit().await.unwrap();
+            soon(changing).await;
+            app.work().await;
+            assert!(app.store.read().queue().list_unfinished().await.unwrap().is_empty(), "who {change}");
+        }
     }
 
     async fn switching_it_off_and_on_while_it_delivers_hinders_nobody(database: TestDatabase) {

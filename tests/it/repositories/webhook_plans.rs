@@ -2,12 +2,14 @@
 
 use pocket_tasks::contract::delivery::{Delivery, DeliveryStatus};
 use pocket_tasks::contract::event::EventType;
+use pocket_tasks::contract::project::Role;
 use pocket_tasks::contract::text::{WebhookEventName, WebhookUrl};
 use pocket_tasks::contract::user::User;
 use pocket_tasks::contract::webhook::Webhook;
 use pocket_tasks::contract::{DeliveryId, EventId, WebhookId};
 use pocket_tasks::repositories::{DeliveryRecord, Health, Store as _, WebhookRecord};
 
+use super::feed_order::new_event;
 use super::fixtures::{at, commit};
 use super::plans::Planner;
 use super::raw::Raw;
@@ -119,6 +121,27 @@ on_both_databases! {
         assert!(!plan.contains("Seq Scan"), "{plan}");
         let plan = plan_on_sqlite(&plan).await;
         assert!(plan.contains("webhooks_by_user (user_id=?") && !plan.contains("SCAN"), "{plan}");
+    }
+
+    async fn what_is_sent_is_found_by_its_keys(database: TestDatabase) {
+        let (mut planner, webhook) = with_deliveries(&database).await;
+        let (store, event) = (database.store().await, new_event(planner.project.id, EventType::TaskUpdated));
+        let id = event.id;
+        commit(&store, async |transaction| transaction.events().append(&[event]).await.unwrap()).await;
+        let found = store.read().deliveries().find_visible(webhook, id).await.unwrap().unwrap();
+        assert_eq!((found.webhook.webhook.id, found.event.id, found.role), (webhook, id, Role::Owner));
+        for (webhook, event) in [(WebhookId::generate(), id), (webhook, EventId::generate())] {
+            assert!(store.read().deliveries().find_visible(webhook, event).await.unwrap().is_none());
+        }
+        let by_hand = "SELECT webhooks.*, events.*, members.role FROM webhooks \
+                       JOIN users ON webhooks.user_id = users.id JOIN members ON members.user_id = webhooks.user_id \
+                       JOIN events ON members.project_id = events.project_id \
+                       WHERE webhooks.id = ? AND webhooks.removed_at IS NULL AND users.deleted_at IS NULL AND events.id = ?";
+        let plan = plan(&mut planner, "AS \"event\\_id\"", by_hand).await;
+        // Of one membership it is no matter by which index it is found.
+        for sign in ["SCAN", "Seq Scan", "events_by_project", "webhooks_by_user"] {
+            assert!(!plan.contains(sign), "{sign}: {plan}");
+        }
     }
 
     async fn what_is_due_and_when_is_read_off_its_index(database: TestDatabase) {

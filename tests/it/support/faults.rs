@@ -27,8 +27,8 @@ use pocket_tasks::repositories::{
     Lease, LeasedJob, Litter, LockedProject, MailPurpose, MailTokenRepository, MemberRepository, NewEvent,
     NewRefreshToken, NewSession, ProjectFilter, ProjectRepository, ProjectTasks, QueueRepository, Receiver,
     RefreshTokenRecord, Repositories, SessionRecord, SessionRepository, Store, StoreError, StoredAnswer, Stranded,
-    Stretch, TaskFilter, TaskInProject, TaskRepository, Transaction, UpkeepRepository, UserRepository, VisibleTasks,
-    Walk, WebhookFilter, WebhookRecord, WebhookRepository, Withdrawn,
+    Stretch, TaskFilter, TaskInProject, TaskRepository, Transaction, UpkeepRepository, UserRepository, Visible,
+    VisibleTasks, Walk, WebhookFilter, WebhookRecord, WebhookRepository, Withdrawn,
 };
 use uuid::Uuid;
 
@@ -283,6 +283,8 @@ faulty! {
         fn list(WebhookId, &DeliveryFilter, Sort<DeliverySort>, Paging) -> Page<Delivery>;
         fn find(DeliveryId) -> Option<DeliveryRecord>;
         fn list_due(WebhookId, Timestamp, u64) -> Vec<DueDelivery>;
+        fn find_visible(WebhookId, EventId) -> Option<Visible>;
+        fn list_these(&[DeliveryId]) -> Vec<Delivery>;
         fn next_due(WebhookId) -> Option<Timestamp>;
         fn update(&Delivery) -> ();
         fn fail(DeliveryId) -> ();
