@@ -14,6 +14,7 @@ mod m0006_life_of_an_account;
 mod m0007_collaboration;
 mod m0008_feed;
 mod m0009_webhooks;
+mod m0010_lasting_webhooks;
 mod m0011_events_by_type;
 
 use sea_orm_migration::prelude::*;
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_collaboration::Migration),
             Box::new(m0008_feed::Migration),
             Box::new(m0009_webhooks::Migration),
+            Box::new(m0010_lasting_webhooks::Migration),
             Box::new(m0011_events_by_type::Migration),
         ]
     }

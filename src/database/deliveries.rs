@@ -3,38 +3,50 @@
 use async_trait::async_trait;
 use poem_openapi::types::{ParseFromJSON as _, ToJSON as _};
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Order, Query};
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Order, Query, SelectStatement, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait as _,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult as _, IdenStatic as _, Iterable as _,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait as _, UpdateMany,
 };
 use uuid::Uuid;
 
 use super::entities::delivery::{ActiveModel, Column, Entity, Model};
-use super::entities::{member, user, webhook};
+use super::entities::{event, member, user, webhook};
 use super::webhooks::event_names;
-use super::{SeaRepositories, order, rows};
+use super::{SeaRepositories, events, order, rows, webhooks};
 use crate::contract::delivery::{Delivery, DeliveryAttempt, DeliverySort, DeliveryStatus};
 use crate::contract::event::EventType;
 use crate::contract::list::{Page, Paging, Sort};
 use crate::contract::{DeliveryId, EventId, ProjectId, Timestamp, WebhookId};
-use crate::repositories::{DeliveryFilter, DeliveryRecord, DeliveryRepository, Receiver, StoreError};
+use crate::repositories::{
+    DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, Receiver, StoreError, Visible,
+};
 
 /// As many deliveries are added by one statement.
 const INSERTED_AT_ONCE: usize = 20;
 
+/// As many are read by one statement.
+const READ_AT_ONCE: usize = 50;
+
 fn delivery(row: &Model) -> Result<Delivery, StoreError> {
-    let attempts: Option<Vec<DeliveryAttempt>> =
-        serde_json::from_str(&row.attempts).ok().and_then(|stored| Vec::parse_from_json(Some(stored)).ok());
     Ok(Delivery {
         id: DeliveryId(row.id),
         webhook_id: WebhookId(row.webhook_id),
         event_id: EventId(row.event_id),
         event_type: EventType::parse(&row.event_type).ok_or_else(|| rows::unreadable("EventType"))?,
         status: rows::delivery_status(&row.status)?,
-        attempts: attempts.ok_or_else(|| rows::unreadable("DeliveryAttempt"))?,
+        attempts: attempts(row),
         next_attempt_at: row.next_attempt_at.map(Timestamp),
         created_at: Timestamp(row.created_at),
+    })
+}
+
+/// What of the log cannot be read is left out, so that it holds up neither its webhook nor who reads the rest.
+fn attempts(row: &Model) -> Vec<DeliveryAttempt> {
+    let stored = serde_json::from_str(&row.attempts).ok().and_then(|stored| Vec::parse_from_json(Some(stored)).ok());
+    stored.unwrap_or_else(|| {
+        tracing::error!(delivery.id = %row.id, "the attempts of a delivery cannot be read");
+        Vec::new()
     })
 }
 
@@ -79,7 +91,7 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
         receivers
             .columns([webhook::Column::Id, webhook::Column::Events].map(|column| (webhook::Entity, column)))
             .column((member::Entity, member::Column::Role))
-            .expr_as(webhooks(webhook::Column::FailingSince).is_not_null(), "is_failing")
+            .expr_as(webhooks(webhook::Column::IsAiling), "is_ailing")
             .from(member::Entity)
             .inner_join(user::Entity, members(member::Column::UserId).equals((user::Entity, user::Column::Id)))
             .inner_join(
@@ -104,7 +116,7 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
                 webhook: WebhookId(id),
                 events: event_names(&events),
                 role: rows::role(&role)?,
-                is_failing: row.try_get("", "is_failing")?,
+                is_ailing: row.try_get("", "is_ailing")?,
             })
         });
         receivers.collect()
@@ -153,22 +165,43 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
         Entity::find_by_id(id.0).one(&self.0).await?.map(record).transpose()
     }
 
-    async fn list_due(
-        &self,
-        webhook: WebhookId,
-        now: Timestamp,
-        limit: u64,
-    ) -> Result<Vec<DeliveryRecord>, StoreError> {
-        let rows = Entity::find()
+    async fn list_due(&self, webhook: WebhookId, now: Timestamp, limit: u64) -> Result<Vec<DueDelivery>, StoreError> {
+        let rows: Vec<(Uuid, Uuid, String, i64)> = Entity::find()
+            .select_only()
+            .columns([Column::Id, Column::EventId, Column::EventType, Column::CreatedAt])
             .filter(Column::WebhookId.eq(webhook.0))
-            .filter(Column::Status.eq(rows::delivery_status_word(DeliveryStatus::Pending)))
             .filter(Column::NextAttemptAt.lte(now.0))
             .order_by_asc(Column::NextAttemptAt)
             .order_by_asc(Column::Id)
             .limit(limit)
+            .into_tuple()
             .all(&self.0)
             .await?;
-        rows.into_iter().map(record).collect()
+        let due = rows.into_iter().map(|(id, event_id, event_type, created_at)| DueDelivery {
+            id: DeliveryId(id),
+            event_id: EventId(event_id),
+            event_type: EventType::parse(&event_type),
+            created_at: Timestamp(created_at),
+        });
+        Ok(due.collect())
+    }
+
+    async fn find_visible(&self, webhook: WebhookId, event: EventId) -> Result<Option<Visible>, StoreError> {
+        let Some(row) = self.0.query_one(&visible(webhook, event)).await? else { return Ok(None) };
+        let role: String = row.try_get("", "role")?;
+        Ok(Some(Visible {
+            webhook: webhooks::record(webhook::Model::from_query_result(&row, OF_WEBHOOK)?),
+            role: rows::role(&role)?,
+            event: events::event(event::Model::from_query_result(&row, OF_EVENT)?)?,
+        }))
+    }
+
+    async fn list_these(&self, ids: &[DeliveryId]) -> Result<Vec<Delivery>, StoreError> {
+        let Some(last) = ids.last() else { return Ok(Vec::new()) };
+        // Always as many, because each number is a statement that the connection keeps prepared.
+        let ids = ids.iter().chain(std::iter::repeat(last)).take(READ_AT_ONCE.max(ids.len())).map(|id| id.0);
+        let rows = Entity::find().filter(Column::Id.is_in(ids)).all(&self.0).await?;
+        rows.iter().map(delivery).collect()
     }
 
     async fn next_due(&self, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError> {
@@ -176,7 +209,7 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
             .select_only()
             .column(Column::NextAttemptAt)
             .filter(Column::WebhookId.eq(webhook.0))
-            .filter(Column::Status.eq(rows::delivery_status_word(DeliveryStatus::Pending)))
+            .filter(is_pending())
             .order_by_asc(Column::NextAttemptAt)
             .into_tuple::<i64>()
             .one(&self.0)
@@ -189,15 +222,69 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
         Ok(())
     }
 
-    async fn give_up(&self, webhook: WebhookId) -> Result<(), StoreError> {
-        Entity::update_many()
-            .col_expr(Column::Status, Expr::value(rows::delivery_status_word(DeliveryStatus::Failed)))
-            .col_expr(Column::NextAttemptAt, Expr::value(None::<i64>))
-            .filter(Column::WebhookId.eq(webhook.0))
-            .filter(Column::Status.eq(rows::delivery_status_word(DeliveryStatus::Pending)))
-            .filter(Column::EventType.ne(EventType::WebhookTest.as_str()))
-            .exec(&self.0)
-            .await?;
+    async fn fail(&self, id: DeliveryId) -> Result<(), StoreError> {
+        given_up().filter(Column::Id.eq(id.0)).filter(is_pending()).exec(&self.0).await?;
         Ok(())
     }
+
+    async fn give_up(&self, webhook: WebhookId, until: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let some = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::WebhookId.eq(webhook.0))
+            .filter(is_pending())
+            .filter(Column::EventType.ne(EventType::WebhookTest.as_str()))
+            // A sum, so that nobody goes by the index of all that there ever was instead.
+            .filter(Expr::col(Column::CreatedAt).add(0).lte(until.0))
+            .order_by_asc(Column::NextAttemptAt)
+            .order_by_asc(Column::Id)
+            .limit(limit)
+            .into_query();
+        Ok(given_up().filter(Column::Id.in_subquery(some)).exec(&self.0).await?.rows_affected)
+    }
+}
+
+const OF_WEBHOOK: &str = "webhook_";
+const OF_EVENT: &str = "event_";
+
+/// Four rows, each found by a key.
+fn visible(webhook: WebhookId, event: EventId) -> SelectStatement {
+    let named = |of: &str, column: &str| format!("{of}{column}");
+    let of_webhook = |column| Expr::col((webhook::Entity, column));
+    let of_member = |column| Expr::col((member::Entity, column));
+    let mut select = Query::select();
+    for column in webhook::Column::iter() {
+        select.expr_as(of_webhook(column), named(OF_WEBHOOK, column.as_str()));
+    }
+    for column in event::Column::iter() {
+        select.expr_as(Expr::col((event::Entity, column)), named(OF_EVENT, column.as_str()));
+    }
+    select
+        .column((member::Entity, member::Column::Role))
+        .from(webhook::Entity)
+        .inner_join(user::Entity, of_webhook(webhook::Column::UserId).equals((user::Entity, user::Column::Id)))
+        .inner_join(
+            member::Entity,
+            of_member(member::Column::UserId).equals((webhook::Entity, webhook::Column::UserId)),
+        )
+        .inner_join(
+            event::Entity,
+            of_member(member::Column::ProjectId).equals((event::Entity, event::Column::ProjectId)),
+        )
+        .and_where(of_webhook(webhook::Column::Id).eq(webhook.0))
+        .and_where(webhook::Column::RemovedAt.is_null())
+        .and_where(user::Column::DeletedAt.is_null())
+        .and_where(Expr::col((event::Entity, event::Column::Id)).eq(event.0))
+        .take()
+}
+
+/// What is pending has a time, and nothing else has. Said by the time, as the index of what is due has it.
+fn is_pending() -> SimpleExpr {
+    Column::NextAttemptAt.is_not_null()
+}
+
+fn given_up() -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::Status, Expr::value(rows::delivery_status_word(DeliveryStatus::Failed)))
+        .col_expr(Column::NextAttemptAt, Expr::value(None::<i64>))
 }

@@ -115,6 +115,8 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
         rows.sort_by_key(|row| row.id);
         let leased = rows.into_iter().map(|row| LeasedJob {
             lease: Lease { id: row.id, token },
+            // None other was asked for.
+            lane: Lane::parse(&row.lane).unwrap_or(Lane::Quick),
             job: read(&row.kind, &row.payload),
             kind: row.kind,
             attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),

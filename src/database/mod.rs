@@ -28,6 +28,7 @@ mod upkeep;
 mod users;
 mod visible_events;
 mod visible_tasks;
+mod webhook_upkeep;
 mod webhooks;
 
 use std::sync::Arc;

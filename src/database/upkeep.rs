@@ -9,14 +9,14 @@ use uuid::Uuid;
 
 use super::comments::{self, task_of_comment};
 use super::entities::{
-    api_token, comment, delivery, event, idempotency_key, invitation, job, mail_token, member, project, refresh_token,
-    session, task, user,
+    api_token, comment, delivery, event, former_secret, idempotency_key, invitation, job, mail_token, member, project,
+    refresh_token, session, task, user,
 };
 use super::{SeaRepositories, rows};
 use crate::contract::delivery::DeliveryStatus;
 use crate::contract::project::Role;
-use crate::contract::{ProjectId, Timestamp, UserId};
-use crate::repositories::{EventRepository as _, Litter, StoreError, UpkeepRepository, Withdrawn};
+use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
+use crate::repositories::{EventRepository as _, Litter, StoreError, Stranded, UpkeepRepository, Withdrawn};
 
 /// The ids of the first few rows, the oldest first.
 fn few<E: EntityTrait, C: ColumnTrait>(query: Select<E>, id: C, age: C, limit: u64) -> SelectStatement {
@@ -94,6 +94,10 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
                 use api_token::{Column, Entity};
                 self.delete_before::<Entity>(Column::Id, Column::ExpiresAt, before, limit).await
             }
+            Litter::FormerSecrets => {
+                use former_secret::{Column, Entity};
+                self.delete_before::<Entity>(Column::Id, Column::GoodUntil, before, limit).await
+            }
             Litter::Events => self.prune_events(before, limit).await,
             Litter::Deliveries => {
                 use delivery::{Column, Entity};
@@ -128,6 +132,31 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
         use task::{Column, Entity};
         let all = Entity::find().filter(Column::ProjectId.eq(project.0));
         self.delete_those::<Entity, _>(Column::Id, few(all, Column::Id, Column::Position, limit)).await
+    }
+
+    async fn list_webhooks_of(&self, user: UserId) -> Result<Vec<WebhookId>, StoreError> {
+        self.webhooks_of(user).await
+    }
+
+    async fn list_webhooks_for(&self, project: ProjectId) -> Result<Vec<WebhookId>, StoreError> {
+        self.webhooks_for(project).await
+    }
+
+    async fn purge_deliveries_of(&self, webhook: WebhookId, limit: u64) -> Result<u64, StoreError> {
+        self.delete_deliveries_of(webhook, limit).await
+    }
+
+    async fn purge_webhook(&self, id: WebhookId) -> Result<(), StoreError> {
+        self.delete_removed_webhook(id).await
+    }
+
+    async fn list_stranded(
+        &self,
+        beyond: Option<WebhookId>,
+        before: Timestamp,
+        limit: u64,
+    ) -> Result<Stranded, StoreError> {
+        self.stranded_webhooks(beyond, before, limit).await
     }
 
     async fn purge_project(&self, project: ProjectId) -> Result<(), StoreError> {

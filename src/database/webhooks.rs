@@ -8,13 +8,18 @@ use sea_orm::{
     Select,
 };
 
+use super::entities::former_secret;
 use super::entities::webhook::{ActiveModel, Column, Entity, Model};
 use super::{SeaRepositories, order};
+use crate::contract::ids::new_uuid;
 use crate::contract::list::{Page, Paging, Sort};
 use crate::contract::text::{EventName, WebhookDescription, WebhookUrl};
 use crate::contract::webhook::{Webhook, WebhookSort};
 use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
-use crate::repositories::{StoreError, WebhookFilter, WebhookRecord, WebhookRepository};
+use crate::repositories::{FormerSecret, Health, StoreError, WebhookFilter, WebhookRecord, WebhookRepository};
+
+/// As many secrets that were replaced are kept of one webhook.
+const FORMER_SECRETS: u64 = 10;
 
 fn webhook(row: Model) -> Webhook {
     Webhook {
@@ -31,12 +36,15 @@ fn webhook(row: Model) -> Webhook {
     }
 }
 
-fn record(mut row: Model) -> WebhookRecord {
+pub(super) fn record(mut row: Model) -> WebhookRecord {
     WebhookRecord {
         owner: UserId(row.user_id),
-        failing_since: row.failing_since.map(Timestamp),
+        health: Health {
+            failing_since: row.failing_since.map(Timestamp),
+            is_ailing: row.is_ailing,
+            giving_up: row.giving_up.map(Timestamp),
+        },
         secret: std::mem::take(&mut row.secret),
-        previous_secret: row.previous_secret.take().zip(row.previous_until.map(Timestamp)),
         webhook: webhook(row),
     }
 }
@@ -51,13 +59,12 @@ fn stored_names(names: &[EventName]) -> String {
 }
 
 /// What can change about a webhook.
-fn changes(webhook: &Webhook, failing_since: Option<Timestamp>) -> ActiveModel {
+fn changes(webhook: &Webhook, health: &Health) -> ActiveModel {
     ActiveModel {
         id: NotSet,
         user_id: NotSet,
         secret: NotSet,
-        previous_secret: NotSet,
-        previous_until: NotSet,
+        removed_at: NotSet,
         created_at: NotSet,
         project_id: Set(webhook.project_id.map(|project| project.0)),
         url: Set(webhook.url.to_string()),
@@ -65,19 +72,26 @@ fn changes(webhook: &Webhook, failing_since: Option<Timestamp>) -> ActiveModel {
         description: Set(webhook.description.as_deref().map(str::to_owned)),
         enabled: Set(webhook.enabled),
         disabled_reason: Set(webhook.disabled_reason.clone()),
-        failing_since: Set(failing_since.map(|time| time.0)),
+        failing_since: Set(health.failing_since.map(|time| time.0)),
+        is_ailing: Set(health.is_ailing),
+        giving_up: Set(health.giving_up.map(|time| time.0)),
         version: Set(webhook.version),
         updated_at: Set(webhook.updated_at.0),
     }
 }
 
+/// Those that were not removed.
+fn present(webhooks: Select<Entity>) -> Select<Entity> {
+    webhooks.filter(Column::RemovedAt.is_null())
+}
+
 fn of_owner(owner: UserId) -> Select<Entity> {
-    Entity::find().filter(Column::UserId.eq(owner.0))
+    present(Entity::find()).filter(Column::UserId.eq(owner.0))
 }
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
     async fn find_webhook(&self, id: WebhookId, lock: Option<LockType>) -> Result<Option<WebhookRecord>, StoreError> {
-        let found = Entity::find_by_id(id.0).apply_if(lock, QuerySelect::lock).one(&self.0).await?;
+        let found = present(Entity::find_by_id(id.0)).apply_if(lock, QuerySelect::lock).one(&self.0).await?;
         Ok(found.map(record))
     }
 }
@@ -90,10 +104,6 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
 
     async fn lock(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError> {
         self.find_webhook(id, Some(LockType::NoKeyUpdate)).await
-    }
-
-    async fn lock_for_removal(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError> {
-        self.find_webhook(id, Some(LockType::Update)).await
     }
 
     async fn hold(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError> {
@@ -129,22 +139,19 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
     }
 
     async fn add(&self, record: &WebhookRecord) -> Result<(), StoreError> {
-        let previous = record.previous_secret.clone();
         let new = ActiveModel {
             id: Set(record.webhook.id.0),
             user_id: Set(record.owner.0),
             secret: Set(record.secret.clone()),
-            previous_until: Set(previous.as_ref().map(|(_, until)| until.0)),
-            previous_secret: Set(previous.map(|(secret, _)| secret)),
             created_at: Set(record.webhook.created_at.0),
-            ..changes(&record.webhook, record.failing_since)
+            ..changes(&record.webhook, &record.health)
         };
         Entity::insert(new).exec_without_returning(&self.0).await?;
         Ok(())
     }
 
-    async fn update(&self, webhook: &Webhook, failing_since: Option<Timestamp>) -> Result<(), StoreError> {
-        let changes = changes(webhook, failing_since);
+    async fn update(&self, webhook: &Webhook, health: &Health) -> Result<(), StoreError> {
+        let changes = changes(webhook, health);
         Entity::update_many().set(changes).filter(Column::Id.eq(webhook.id.0)).exec(&self.0).await?;
         Ok(())
     }
@@ -153,20 +160,45 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
         &self,
         id: WebhookId,
         secret: &[u8],
-        previous: Option<(&[u8], Timestamp)>,
+        former: Option<&FormerSecret>,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
-        let secrets = ActiveModel {
-            secret: Set(secret.to_vec()),
-            previous_secret: Set(previous.map(|(secret, _)| secret.to_vec())),
-            previous_until: Set(previous.map(|(_, until)| until.0)),
-            ..ActiveModel::default()
-        };
-        Entity::update_many().set(secrets).filter(Column::Id.eq(id.0)).exec(&self.0).await?;
+        use former_secret::{ActiveModel as Former, Column as Of, Entity as Formers};
+        let changes = ActiveModel { secret: Set(secret.to_vec()), ..ActiveModel::default() };
+        Entity::update_many().set(changes).filter(Column::Id.eq(id.0)).exec(&self.0).await?;
+        let mut useless = Formers::delete_many().filter(Of::WebhookId.eq(id.0));
+        if let Some(former) = former {
+            let new = Former {
+                id: Set(new_uuid()),
+                webhook_id: Set(id.0),
+                secret: Set(former.secret.clone()),
+                good_until: Set(former.until.0),
+            };
+            Formers::insert(new).exec_without_returning(&self.0).await?;
+            let good = good_secrets(id, now).select_only().column(Of::Id).limit(FORMER_SECRETS).into_query();
+            useless = useless.filter(Of::Id.not_in_subquery(good));
+        }
+        useless.exec(&self.0).await?;
         Ok(())
     }
 
-    async fn remove(&self, id: WebhookId) -> Result<(), StoreError> {
-        Entity::delete_by_id(id.0).exec(&self.0).await?;
+    async fn list_former_secrets(&self, id: WebhookId, now: Timestamp) -> Result<Vec<FormerSecret>, StoreError> {
+        let rows = good_secrets(id, now).all(&self.0).await?;
+        Ok(rows.into_iter().map(|row| FormerSecret { secret: row.secret, until: Timestamp(row.good_until) }).collect())
+    }
+
+    async fn remove(&self, id: WebhookId, now: Timestamp) -> Result<(), StoreError> {
+        // Neither is an event promised to it any more.
+        let removed = ActiveModel { removed_at: Set(Some(now.0)), enabled: Set(false), ..ActiveModel::default() };
+        Entity::update_many().set(removed).filter(Column::Id.eq(id.0)).exec(&self.0).await?;
         Ok(())
     }
+}
+
+/// The secrets that were replaced and are good still, the newest first.
+fn good_secrets(webhook: WebhookId, now: Timestamp) -> Select<former_secret::Entity> {
+    former_secret::Entity::find()
+        .filter(former_secret::Column::WebhookId.eq(webhook.0))
+        .filter(former_secret::Column::GoodUntil.gt(now.0))
+        .order_by_desc(former_secret::Column::Id)
 }

@@ -12,6 +12,7 @@ use crate::services::{self, Clock};
 /// One job in the hands of a worker, who ends it by a commit.
 pub struct Assignment {
     pub(super) lease: Lease,
+    pub(super) lane: Lane,
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Clock,
 }

@@ -66,7 +66,7 @@ impl Handler for Work {
             Job::PlanDigests {} => self.plan_digests(assignment).await,
             Job::RecalculateCompletion { project } => recalculate_completion::run(project, assignment).await,
             Job::PurgeDeleted {} => purge_deleted::run(&self.services, assignment).await,
-            Job::Prune {} => prune::run(self.services.retention(), assignment).await,
+            Job::Prune {} => prune::run(&self.services, assignment).await,
         }
     }
 }

@@ -1,9 +1,10 @@
-//! Throws away what has served its purpose.
+//! Throws away what has served its purpose, and looks after what was left lying.
 
 use std::time::Duration;
 
 use super::{Assignment, Failure};
 use crate::repositories::Litter;
+use crate::services::Services;
 
 /// As many rows go in one transaction.
 const AT_ONCE: u64 = 500;
@@ -18,6 +19,8 @@ fn kept(what: Litter, retention: Duration) -> Duration {
         Litter::RefreshTokens | Litter::MailTokens => Duration::from_hours(1),
         // Access tokens of an ended session are refused as long as they would be good, a day at most.
         Litter::EndedSessions | Litter::ExpiredSessions => DAY * 2,
+        // Nothing is signed with them from that moment on.
+        Litter::FormerSecrets => Duration::ZERO,
         // So that whoever goes on to use one is told that it was revoked or has expired.
         // Deliveries are a log that their owners read.
         Litter::RevokedApiTokens | Litter::ExpiredApiTokens | Litter::Events | Litter::Deliveries => retention,
@@ -26,7 +29,9 @@ fn kept(what: Litter, retention: Duration) -> Duration {
     }
 }
 
-pub(super) async fn run(retention: Duration, assignment: &Assignment) -> Result<(), Failure> {
+pub(super) async fn run(services: &Services, assignment: &Assignment) -> Result<(), Failure> {
+    services.deliveries.rescue().await?;
+    let retention = services.retention();
     for what in Litter::ALL {
         let before = assignment.now().minus(kept(what, retention));
         loop {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{Assignment, Failure};
-use crate::contract::{ProjectId, Timestamp, UserId};
+use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
 use crate::services::Services;
 
 /// As many rows go in one transaction.
@@ -73,6 +73,9 @@ async fn purge_tasks(before: Timestamp, assignment: &Assignment) -> Result<(), F
 }
 
 async fn purge_project(project: ProjectId, assignment: &Assignment) -> Result<(), Failure> {
+    for webhook in assignment.store.read().upkeep().list_webhooks_for(project).await? {
+        purge_deliveries(webhook, assignment).await?;
+    }
     loop {
         let transaction = assignment.begin().await?;
         let upkeep = transaction.upkeep();
@@ -85,6 +88,18 @@ async fn purge_project(project: ProjectId, assignment: &Assignment) -> Result<()
     }
 }
 
+/// Removes the deliveries of a webhook: there may be very many, and they would go with it in one statement.
+pub(super) async fn purge_deliveries(webhook: WebhookId, assignment: &Assignment) -> Result<(), Failure> {
+    loop {
+        let transaction = assignment.begin().await?;
+        let purged = transaction.upkeep().purge_deliveries_of(webhook, AT_ONCE).await?;
+        transaction.commit().await?;
+        if purged < AT_ONCE {
+            return Ok(());
+        }
+    }
+}
+
 /// Nothing of a person is left. What others own stays as it is, made by nobody.
 async fn purge_user(user: UserId, services: &Services, assignment: &Assignment) -> Result<(), Failure> {
     for project in assignment.store.read().upkeep().list_owned_projects(user).await? {
@@ -92,6 +107,9 @@ async fn purge_user(user: UserId, services: &Services, assignment: &Assignment) 
     }
     for project in assignment.store.read().upkeep().list_foreign_projects(user).await? {
         services.presence.withdraw(user, project).await?;
+    }
+    for webhook in assignment.store.read().upkeep().list_webhooks_of(user).await? {
+        purge_deliveries(webhook, assignment).await?;
     }
     let mut place = 0;
     loop {

@@ -18,8 +18,9 @@ use crate::services::{Clock, with_causes};
 /// How often a job is begun at most. With the pauses between, that is some seven hours.
 const ATTEMPTS: u32 = 50;
 
-/// How many webhooks are delivered to at once, in each of their two lanes.
-const RECEIVERS: usize = 16;
+/// How many webhooks are delivered to at once, in each of their two lanes. Many, because all that a run does is wait for
+/// a receiver; what it takes while it waits is limited where it is done.
+const RECEIVERS: usize = 128;
 
 /// The pause after the first failure; each one after that is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -175,11 +176,11 @@ impl Runner {
 
     /// Does one job, and notes what became of it.
     async fn perform(&self, leased: LeasedJob) {
-        let LeasedJob { lease, kind, job, attempts } = leased;
+        let LeasedJob { lease, lane, kind, job, attempts } = leased;
         let result = match job {
             Err(error) => Err(Failure::Final(Box::new(error))),
             Ok(_) if attempts > ATTEMPTS => Err(Failure::Final("its workers die of it".into())),
-            Ok(job) => self.attempt(job, lease).await,
+            Ok(job) => self.attempt(job, lease, lane).await,
         };
         let noted = match result {
             Ok(()) => {
@@ -207,8 +208,8 @@ impl Runner {
     }
 
     /// Does one job, whatever happens, and keeps its lease as long as that takes.
-    async fn attempt(&self, job: Job, lease: Lease) -> Result<(), Failure> {
-        let assignment = Assignment { lease, store: Arc::clone(&self.store), clock: self.clock.clone() };
+    async fn attempt(&self, job: Job, lease: Lease, lane: Lane) -> Result<(), Failure> {
+        let assignment = Assignment { lease, lane, store: Arc::clone(&self.store), clock: self.clock.clone() };
         let work = AssertUnwindSafe(self.handler.handle(job, &assignment)).catch_unwind();
         tokio::select! {
             result = work => result.unwrap_or_else(|_| Err(Failure::Passing("it panicked".into()))),

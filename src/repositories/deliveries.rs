@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::{StoreError, WebhookRecord};
 use crate::contract::delivery::{Delivery, DeliverySort, DeliveryStatus};
-use crate::contract::event::EventType;
+use crate::contract::event::{Event, EventType};
 use crate::contract::list::{Page, Paging, Sort};
 use crate::contract::project::Role;
 use crate::contract::text::EventName;
-use crate::contract::{DeliveryId, ProjectId, Timestamp, WebhookId};
+use crate::contract::{DeliveryId, EventId, ProjectId, Timestamp, WebhookId};
 
 /// A delivery, with what is sent where that is no event of the feed.
 #[derive(Debug, Clone)]
@@ -28,6 +28,30 @@ pub struct DeliveryFilter {
     pub kind: Option<EventType>,
 }
 
+/// A delivery whose next attempt is due: as little as it takes to send it.
+#[derive(Debug, Clone, Copy)]
+pub struct DueDelivery {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// The event.
+    pub event_id: EventId,
+    /// What happened; `None` when this program does not know it.
+    pub event_type: Option<EventType>,
+    /// When it was promised.
+    pub created_at: Timestamp,
+}
+
+/// An event, and who may be told of it.
+#[derive(Clone)]
+pub struct Visible {
+    /// The webhook.
+    pub webhook: WebhookRecord,
+    /// What its owner is in the project of the event.
+    pub role: Role,
+    /// The event.
+    pub event: Event,
+}
+
 /// A webhook that is told of what happens in a project.
 #[derive(Debug, Clone)]
 pub struct Receiver {
@@ -37,8 +61,8 @@ pub struct Receiver {
     pub events: Vec<EventName>,
     /// What its owner is in the project.
     pub role: Role,
-    /// Whether its last attempt failed.
-    pub is_failing: bool,
+    /// Whether its last attempts failed or took long.
+    pub is_ailing: bool,
 }
 
 /// Deliveries of events to webhooks.
@@ -64,8 +88,14 @@ pub trait DeliveryRepository: Send + Sync {
     async fn find(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError>;
 
     /// The deliveries of a webhook whose next attempt is due, some of them, the oldest first.
-    async fn list_due(&self, webhook: WebhookId, now: Timestamp, limit: u64)
-    -> Result<Vec<DeliveryRecord>, StoreError>;
+    async fn list_due(&self, webhook: WebhookId, now: Timestamp, limit: u64) -> Result<Vec<DueDelivery>, StoreError>;
+
+    /// A webhook with an event of a project in which its owner is a member, with an account that is not in the trash, by
+    /// one look.
+    async fn find_visible(&self, webhook: WebhookId, event: EventId) -> Result<Option<Visible>, StoreError>;
+
+    /// The deliveries with these ids, at most fifty, in any order.
+    async fn list_these(&self, ids: &[DeliveryId]) -> Result<Vec<Delivery>, StoreError>;
 
     /// When the next attempt of all deliveries of a webhook is due, if there is one.
     async fn next_due(&self, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError>;
@@ -73,6 +103,10 @@ pub trait DeliveryRepository: Send + Sync {
     /// Writes what became of a delivery.
     async fn update(&self, delivery: &Delivery) -> Result<(), StoreError>;
 
-    /// Gives up the deliveries of a webhook that are pending, but for tests.
-    async fn give_up(&self, webhook: WebhookId) -> Result<(), StoreError>;
+    /// Gives up one delivery, if it is pending.
+    async fn fail(&self, id: DeliveryId) -> Result<(), StoreError>;
+
+    /// Gives up at most `limit` deliveries of a webhook that were promised until a time and are pending, but for tests,
+    /// and says how many.
+    async fn give_up(&self, webhook: WebhookId, until: Timestamp, limit: u64) -> Result<u64, StoreError>;
 }

@@ -71,7 +71,7 @@ pub enum Lane {
     Slow,
     /// What waits for receivers of webhooks.
     Webhooks,
-    /// What waits for those that did not answer well the last time.
+    /// What waits for those that did not answer well or soon the last time.
     Failing,
 }
 
@@ -88,6 +88,12 @@ impl Lane {
             Self::Webhooks => "webhooks",
             Self::Failing => "failing",
         }
+    }
+
+    /// The lane of a word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|lane| lane.as_str() == word)
     }
 }
 

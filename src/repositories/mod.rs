@@ -24,7 +24,7 @@ mod webhooks;
 use async_trait::async_trait;
 
 pub use comments::{CommentOnTask, CommentRepository};
-pub use deliveries::{DeliveryFilter, DeliveryRecord, DeliveryRepository, Receiver};
+pub use deliveries::{DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, Receiver, Visible};
 pub use events::{EventFilter, EventRepository, FeedBounds, FeedWalk, NewEvent};
 pub use idempotency::{AnswerAccess, Claim, IdempotencyRepository, KeyedRequest, StoredAnswer};
 pub use invitations::{InvitationRepository, Invited};
@@ -37,9 +37,9 @@ pub use tasks::{
     Assignee, ProjectTasks, SortKey, SortValue, Stretch, TaskFilter, TaskInProject, TaskRepository, VisibleTasks, Walk,
 };
 pub use tokens::{ApiTokenRecord, ApiTokenRepository, MailPurpose, MailTokenRepository};
-pub use upkeep::{Litter, UpkeepRepository, Withdrawn};
+pub use upkeep::{Litter, Stranded, UpkeepRepository, Withdrawn};
 pub use users::{Credentials, UserRepository};
-pub use webhooks::{WebhookFilter, WebhookRecord, WebhookRepository};
+pub use webhooks::{FormerSecret, Health, WebhookFilter, WebhookRecord, WebhookRepository};
 
 /// Where everything is kept.
 #[async_trait]

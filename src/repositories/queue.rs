@@ -15,6 +15,8 @@ use crate::contract::Timestamp;
 pub struct LeasedJob {
     /// By which it is finished.
     pub lease: Lease,
+    /// Where it waited.
+    pub lane: Lane,
     /// The name of its kind.
     pub kind: String,
     /// What is to be done, if this program can read it.

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::contract::comment::Comment;
 use crate::contract::task::Task;
-use crate::contract::{ProjectId, Timestamp, UserId};
+use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
 
 /// What is thrown away when it has served its purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub enum Litter {
     RevokedApiTokens,
     /// API tokens that expired before a time.
     ExpiredApiTokens,
+    /// Secrets of webhooks that were replaced, and good until a time.
+    FormerSecrets,
     /// Deliveries that were made before a time and are not pending.
     Deliveries,
     /// Jobs that were done before a time.
@@ -34,7 +36,7 @@ pub enum Litter {
 
 impl Litter {
     /// Everything.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::IdempotencyKeys,
         Self::RefreshTokens,
         Self::EndedSessions,
@@ -42,6 +44,7 @@ impl Litter {
         Self::MailTokens,
         Self::RevokedApiTokens,
         Self::ExpiredApiTokens,
+        Self::FormerSecrets,
         Self::Deliveries,
         Self::DoneJobs,
         Self::Events,
@@ -55,6 +58,15 @@ pub struct Withdrawn {
     pub tasks: Vec<(Task, Task)>,
     /// The comments that the user wrote.
     pub comments: Vec<(Comment, Comment)>,
+}
+
+/// Some webhooks, and which of them wait in vain.
+#[derive(Debug, Clone, Default)]
+pub struct Stranded {
+    /// Those with something due that nobody has done, and whether they ail.
+    pub webhooks: Vec<(WebhookId, bool)>,
+    /// After which to go on; `None` when there are no more.
+    pub next: Option<WebhookId>,
 }
 
 /// Removing for good.
@@ -71,6 +83,27 @@ pub trait UpkeepRepository: Send + Sync {
 
     /// Removes at most `limit` tasks of a project, and says how many.
     async fn purge_tasks_of(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError>;
+
+    /// The webhooks of a user, those that were removed too.
+    async fn list_webhooks_of(&self, user: UserId) -> Result<Vec<WebhookId>, StoreError>;
+
+    /// The webhooks for a project, those that were removed too.
+    async fn list_webhooks_for(&self, project: ProjectId) -> Result<Vec<WebhookId>, StoreError>;
+
+    /// Removes at most `limit` deliveries of a webhook, and says how many.
+    async fn purge_deliveries_of(&self, webhook: WebhookId, limit: u64) -> Result<u64, StoreError>;
+
+    /// Removes what is left of a webhook that was removed.
+    async fn purge_webhook(&self, id: WebhookId) -> Result<(), StoreError>;
+
+    /// Looks through `limit` webhooks for those that had a delivery due before a time, or were removed before it, and
+    /// have it still.
+    async fn list_stranded(
+        &self,
+        beyond: Option<WebhookId>,
+        before: Timestamp,
+        limit: u64,
+    ) -> Result<Stranded, StoreError>;
 
     /// Removes a project, with whatever is in it.
     async fn purge_project(&self, project: ProjectId) -> Result<(), StoreError>;

@@ -14,12 +14,30 @@ pub struct WebhookRecord {
     pub webhook: Webhook,
     /// Who made it.
     pub owner: UserId,
-    /// Since when every attempt has failed; `None` when the last one did not, or there was none.
-    pub failing_since: Option<Timestamp>,
+    /// How it fares.
+    pub health: Health,
     /// The secret, encrypted.
     pub secret: Vec<u8>,
-    /// The secret before it, encrypted, and until when it is good.
-    pub previous_secret: Option<(Vec<u8>, Timestamp)>,
+}
+
+/// How a webhook fares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Health {
+    /// Since when every attempt has failed, but for tests; `None` when the last one did not, or there was none.
+    pub failing_since: Option<Timestamp>,
+    /// Whether the last attempts, tests too, failed or took long.
+    pub is_ailing: bool,
+    /// What was promised until this time is given up, and some of it is pending still.
+    pub giving_up: Option<Timestamp>,
+}
+
+/// A secret that another one has replaced.
+#[derive(Clone)]
+pub struct FormerSecret {
+    /// The secret, encrypted.
+    pub secret: Vec<u8>,
+    /// Until when messages are signed with it too.
+    pub until: Timestamp,
 }
 
 /// Which webhooks of a user; all conditions must hold.
@@ -44,9 +62,6 @@ pub trait WebhookRepository: Send + Sync {
     /// The webhook with this id, which nobody else can change until the end of the transaction.
     async fn lock(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError>;
 
-    /// The webhook with this id, which nobody else can so much as refer to until the end of the transaction.
-    async fn lock_for_removal(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError>;
-
     /// The webhook with this id, which nobody can remove until the end of the transaction.
     async fn hold(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError>;
 
@@ -66,16 +81,21 @@ pub trait WebhookRepository: Send + Sync {
     async fn add(&self, record: &WebhookRecord) -> Result<(), StoreError>;
 
     /// Writes what can change about a webhook, but not its secrets.
-    async fn update(&self, webhook: &Webhook, failing_since: Option<Timestamp>) -> Result<(), StoreError>;
+    async fn update(&self, webhook: &Webhook, health: &Health) -> Result<(), StoreError>;
 
-    /// Replaces the secret, and keeps the one before it for a while, or not at all.
+    /// Replaces the secret. The one before it joins those that were replaced earlier, of which only so many are kept as
+    /// are good still, the newest ten at most; without it none is.
     async fn replace_secret(
         &self,
         id: WebhookId,
         secret: &[u8],
-        previous: Option<(&[u8], Timestamp)>,
+        former: Option<&FormerSecret>,
+        now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Removes a webhook for good, with its deliveries.
-    async fn remove(&self, id: WebhookId) -> Result<(), StoreError>;
+    /// The secrets that were replaced and are good still, the newest first.
+    async fn list_former_secrets(&self, id: WebhookId, now: Timestamp) -> Result<Vec<FormerSecret>, StoreError>;
+
+    /// Marks a webhook as removed: from then on only who removes what was its finds anything of it.
+    async fn remove(&self, id: WebhookId, now: Timestamp) -> Result<(), StoreError>;
 }

@@ -15,6 +15,12 @@ use crate::contract::list::{Page, Sort};
 use crate::contract::{DeliveryId, EventId, ProjectId, Timestamp, WebhookId};
 use crate::repositories::{DeliveryFilter, DeliveryRecord, Job, Lane, NewEvent, Receiver, StoreError, Transaction};
 
+/// After so long what is due and not done is looked after.
+const STRANDED: Duration = Duration::from_hours(1);
+
+/// As many webhooks are looked at by one statement for that.
+const LOOKED_AT_ONCE: u64 = 500;
+
 /// Deliveries.
 #[derive(Clone)]
 pub struct Deliveries(pub(super) Arc<Shared>);
@@ -51,6 +57,28 @@ impl Deliveries {
         let DeliveryRecord { delivery, payload } = old.ok_or(Error::NotFound("delivery"))?;
         deliver_now(&self.0, unit, &found, delivery.event_id, delivery.event_type, payload).await
     }
+
+    /// Promises the jobs anew of webhooks that have had something to do for long: a job may die of what has passed
+    /// since, or be lost by the hand of an operator, and nothing is to wait for ever.
+    pub async fn rescue(&self) -> Result<(), Error> {
+        let now = self.0.clock.now();
+        let mut beyond = None;
+        loop {
+            let upkeep = self.0.store.read().upkeep();
+            let stranded = upkeep.list_stranded(beyond, now.minus(STRANDED), LOOKED_AT_ONCE).await?;
+            if !stranded.webhooks.is_empty() {
+                let transaction = self.0.store.begin().await?;
+                for (webhook, is_ailing) in stranded.webhooks {
+                    enqueue(&*transaction, webhook, is_ailing, now).await?;
+                }
+                transaction.commit().await?;
+            }
+            beyond = stranded.next;
+            if beyond.is_none() {
+                return Ok(());
+            }
+        }
+    }
 }
 
 impl Shared {
@@ -76,7 +104,7 @@ impl Shared {
                     let due = self.webhooks.schedule.after(0, now).unwrap_or(now);
                     let delivery = new_delivery(receiver.webhook, event.id, event.kind, now, due);
                     deliveries.push(DeliveryRecord { delivery, payload: None });
-                    woken.insert(receiver.webhook, receiver.is_failing);
+                    woken.insert(receiver.webhook, receiver.is_ailing);
                 }
             }
         }
@@ -85,8 +113,8 @@ impl Shared {
         }
         transaction.deliveries().add(&deliveries).await?;
         // In the order of their ids, as everybody locks several.
-        for (webhook, is_failing) in woken {
-            enqueue(transaction, webhook, is_failing, now).await?;
+        for (webhook, is_ailing) in woken {
+            enqueue(transaction, webhook, is_ailing, now).await?;
         }
         Ok(())
     }
@@ -101,16 +129,16 @@ fn wants(receiver: &Receiver, kind: EventType) -> bool {
 pub(super) async fn enqueue(
     transaction: &dyn Transaction,
     webhook: WebhookId,
-    is_failing: bool,
+    is_ailing: bool,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    transaction.jobs().enqueue_into(&Job::DeliverWebhook { webhook }, lane(is_failing), now).await?;
+    transaction.jobs().enqueue_into(&Job::DeliverWebhook { webhook }, lane(is_ailing), now).await?;
     Ok(())
 }
 
-/// Which workers deliver to a webhook: those that do not answer well are kept apart, because they take long.
-pub(super) const fn lane(is_failing: bool) -> Lane {
-    if is_failing { Lane::Failing } else { Lane::Webhooks }
+/// Which workers deliver to a webhook: those that do not answer well or soon are kept apart, because they take long.
+pub(super) const fn lane(is_ailing: bool) -> Lane {
+    if is_ailing { Lane::Failing } else { Lane::Webhooks }
 }
 
 pub(super) fn new_delivery(

@@ -24,8 +24,10 @@ mod inputs;
 mod invitations;
 mod keys_in_use;
 mod members;
+mod noting;
 mod order_key;
 mod permissions;
+mod places;
 mod presence;
 mod profile;
 mod projects;
@@ -47,6 +49,7 @@ use tokio::sync::Mutex;
 
 use followers::Followers;
 use keys_in_use::KeysInUse;
+use places::Places;
 
 pub use accounts::{Accounts, Device};
 pub use answer::Answer;
@@ -60,12 +63,13 @@ pub use error::{Error, with_causes};
 pub use events::{EventStream, Events, Told};
 pub use invitations::{InvitationLetter, Invitations};
 pub use members::Members;
+pub use noting::Round;
 pub use presence::Presence;
 pub use profile::Profiles;
 pub use projects::Projects;
 pub use recovery::Recovery;
 pub use replays::Replays;
-pub use sending::Round;
+pub use sending::Run;
 pub use sessions::Sessions;
 pub use tasks::Tasks;
 pub use webhooks::Webhooks;
@@ -178,6 +182,7 @@ pub(crate) struct Shared {
     pub(crate) followers: Followers,
     pub(crate) policy: Policy,
     pub(crate) webhooks: Outbound,
+    places: Arc<Places>,
     keys_in_use: KeysInUse,
     checked: Mutex<Option<Instant>>,
 }
@@ -276,6 +281,7 @@ impl Services {
             followers,
             policy,
             webhooks,
+            places: Arc::default(),
             keys_in_use: KeysInUse::default(),
             checked: Mutex::default(),
         });

@@ -7,6 +7,7 @@ use poem_openapi::types::{MaybeUndefined, ToJSON as _};
 
 use super::error::Error;
 use super::inputs::merged;
+use super::noting::give_up;
 use super::permissions::{Action, require};
 use super::write::{Access, Unit, Write, lock_caller};
 use super::{Answer, Caller, Shared};
@@ -20,7 +21,7 @@ use crate::contract::user::User;
 use crate::contract::webhook::{IssuedWebhook, NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery};
 use crate::contract::webhook_message::{WebhookMessage, WebhookTestEvent};
 use crate::contract::{EventId, ProjectId, WebhookId};
-use crate::repositories::{DeliveryRecord, Repositories, WebhookFilter, WebhookRecord};
+use crate::repositories::{DeliveryRecord, FormerSecret, Health, Repositories, WebhookFilter, WebhookRecord};
 use crate::webhooks::Secret;
 
 /// As many webhooks a user may have.
@@ -78,13 +79,7 @@ impl Webhooks {
             updated_at: now,
         };
         let (sealed, secret) = self.new_secret(webhook.id)?;
-        let record = WebhookRecord {
-            webhook,
-            owner: write.caller.user,
-            failing_since: None,
-            secret: sealed,
-            previous_secret: None,
-        };
+        let record = WebhookRecord { webhook, owner: write.caller.user, health: Health::default(), secret: sealed };
         unit.webhooks().add(&record).await?;
         unit.commit(
             Answer::made_once(&record.webhook, &issued(record.webhook.clone(), secret)),
@@ -98,8 +93,11 @@ impl Webhooks {
     pub async fn update(&self, write: &Write, id: WebhookId, patch: UpdateWebhook) -> Result<Answer<Webhook>, Error> {
         patch.events.as_deref().map(require_sensible).transpose()?;
         let unit = self.0.open(write).await?;
+        if patch.enabled == Some(false) {
+            self.engage(&unit, write, id).await?;
+        }
         let found = owned(unit.webhooks().lock(id).await?, write.caller)?;
-        let (current, mut failing_since) = (found.webhook, found.failing_since);
+        let (current, mut health) = (found.webhook, found.health);
         if let MaybeUndefined::Value(project) = patch.project_id
             && current.project_id != Some(project)
         {
@@ -107,7 +105,7 @@ impl Webhooks {
         }
         if let Some(url) = patch.url.as_ref().filter(|url| **url != current.url) {
             self.require_allowed(url)?;
-            failing_since = None;
+            health = Health { giving_up: health.giving_up, ..Health::default() };
         }
         write.require_expected(&current)?;
         let enabled = patch.enabled.unwrap_or(current.enabled);
@@ -124,22 +122,24 @@ impl Webhooks {
             return Ok(Answer::found(&current));
         }
         if changed.enabled && !current.enabled {
-            failing_since = None;
+            health = Health { giving_up: health.giving_up, ..Health::default() };
         }
-        let changed = Webhook { version: current.version + 1, updated_at: self.0.clock.now(), ..changed };
-        unit.webhooks().update(&changed, failing_since).await?;
+        let now = self.0.clock.now();
+        let changed = Webhook { version: current.version + 1, updated_at: now, ..changed };
         if !changed.enabled {
-            unit.deliveries().give_up(id).await?;
+            health.giving_up = give_up(&*unit, id, now).await?;
         }
+        unit.webhooks().update(&changed, &health).await?;
         unit.commit(Answer::found(&changed), Access::Own, Vec::new()).await
     }
 
-    /// Removes a webhook for good.
+    /// Removes a webhook for good. Its deliveries, of which there may be very many, are removed by its job.
     pub async fn delete(&self, write: &Write, id: WebhookId) -> Result<Answer<()>, Error> {
         let unit = self.0.open(write).await?;
-        let found = owned(unit.webhooks().lock_for_removal(id).await?, write.caller)?;
+        self.engage(&unit, write, id).await?;
+        let found = owned(unit.webhooks().lock(id).await?, write.caller)?;
         write.require_expected(&found.webhook)?;
-        unit.webhooks().remove(id).await?;
+        unit.webhooks().remove(id, self.0.clock.now()).await?;
         unit.commit(Answer::done(), Access::Own, Vec::new()).await
     }
 
@@ -156,10 +156,11 @@ impl Webhooks {
         let overlap = rotation.unwrap_or_default().overlap_seconds;
         let now = self.0.clock.now();
         let until = now.plus(Duration::from_secs(overlap.into()));
-        let previous = (overlap > 0).then_some((found.secret.as_slice(), until));
-        unit.webhooks().replace_secret(id, &sealed, previous).await?;
+        // Whoever lost the answer and asks again replaces a secret that nobody knows: those before it stay good too.
+        let former = (overlap > 0).then_some(FormerSecret { secret: found.secret, until });
+        unit.webhooks().replace_secret(id, &sealed, former.as_ref(), now).await?;
         let webhook = Webhook { version: found.webhook.version + 1, updated_at: now, ..found.webhook };
-        unit.webhooks().update(&webhook, found.failing_since).await?;
+        unit.webhooks().update(&webhook, &found.health).await?;
         unit.commit(Answer::shown_once(&webhook, &issued(webhook.clone(), secret)), Access::Own, Vec::new()).await
     }
 
@@ -191,6 +192,13 @@ impl Webhooks {
         Ok(owner.map(|owner| (owner.user, found.webhook)))
     }
 
+    /// Has the job of a webhook of the caller run for what the rest of this transaction leaves to it. Before the webhook
+    /// is locked, because whoever delivers locks them in this order.
+    async fn engage(&self, unit: &Unit<'_>, write: &Write, id: WebhookId) -> Result<(), Error> {
+        let found = owned(unit.webhooks().hold(id).await?, write.caller)?;
+        Ok(super::deliveries::enqueue(&**unit, id, found.health.is_ailing, self.0.clock.now()).await?)
+    }
+
     /// A new secret, as it is stored and as it is shown.
     fn new_secret(&self, id: WebhookId) -> Result<(Vec<u8>, WebhookSecret), Error> {
         let secret = Secret::generate().map_err(|error| Error::Token(Box::new(error)))?.reveal();
@@ -216,7 +224,7 @@ pub(super) async fn deliver_now(
     let delivery = super::deliveries::new_delivery(webhook.webhook.id, event_id, event_type, now, now);
     let record = DeliveryRecord { delivery, payload };
     unit.deliveries().add(std::slice::from_ref(&record)).await?;
-    super::deliveries::enqueue(&*unit, webhook.webhook.id, webhook.failing_since.is_some(), now).await?;
+    super::deliveries::enqueue(&*unit, webhook.webhook.id, webhook.health.is_ailing, now).await?;
     unit.commit(Answer::accepted(&record.delivery), Access::Own, Vec::new()).await
 }
 

@@ -104,11 +104,12 @@ const NOT_PUBLIC_V6: [Ipv6Net; 7] = [
 ];
 
 /// Where clouds tell a machine its own credentials, and addresses that mean "any": no setting opens them.
-const NEVER_V4: [Ipv4Addr; 9] = [
+const NEVER_V4: [Ipv4Addr; 10] = [
     Ipv4Addr::UNSPECIFIED,
     Ipv4Addr::new(100, 100, 100, 200), // Alibaba
     Ipv4Addr::new(168, 63, 129, 16),   // Azure
     Ipv4Addr::new(169, 254, 0, 23),    // Tencent
+    Ipv4Addr::new(169, 254, 10, 10),   // Tencent
     Ipv4Addr::new(169, 254, 42, 42),   // Scaleway
     Ipv4Addr::new(169, 254, 169, 254), // AWS, Google, Azure and most others
     Ipv4Addr::new(169, 254, 170, 2),   // AWS, containers
@@ -117,8 +118,12 @@ const NEVER_V4: [Ipv4Addr; 9] = [
 ];
 
 /// The same in IPv6.
-const NEVER_V6: [Ipv6Addr; 5] = [
+const NEVER_V6: [Ipv6Addr; 9] = [
     Ipv6Addr::UNSPECIFIED,
+    Ipv6Addr::new(0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x0042), // Scaleway
+    Ipv6Addr::new(0xfd00, 0x00c1, 0, 0, 0, 0, 0xa9fe, 0xa9fe), // Oracle
+    Ipv6Addr::new(0xfd00, 0x0100, 0, 0, 0, 0, 0x0100, 0x0200), // Alibaba
+    Ipv6Addr::new(0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 0x0001), // Akamai
     Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0023), // AWS, pods
     Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254), // AWS
     Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254), // Google

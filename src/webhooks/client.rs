@@ -17,6 +17,9 @@ use super::urls::{self, Forbidden};
 /// How long a request may take, answer included.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// How long the excerpt is waited for once the status is there: it decides nothing, so it is not worth much time.
+const PATIENCE_FOR_EXCERPT: Duration = Duration::from_secs(2);
+
 /// How long a connection is kept for the next request: less than servers do, which would close it under our hands.
 const KEPT: Duration = Duration::from_secs(4);
 
@@ -149,7 +152,7 @@ fn fields(headers: &[(&'static str, String)]) -> Option<HeaderMap> {
     Some(fields)
 }
 
-/// Reads the answer. It is decided by its status; of the body there is what came in time.
+/// Reads the answer. It is decided by its status; of the body there is what came soon.
 async fn read(mut answer: Response, deadline: Instant, outcome: &mut Outcome) {
     let status = answer.status();
     outcome.status_code = Some(status.as_u16());
@@ -158,6 +161,7 @@ async fn read(mut answer: Response, deadline: Instant, outcome: &mut Outcome) {
     }
     let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     outcome.retry_after = retry_after.and_then(RetryAfter::parse);
+    let deadline = deadline.min(Instant::now() + PATIENCE_FOR_EXCERPT);
     let mut body = Vec::new();
     // What is longer is not read to its end: the connection is closed when the answer is dropped.
     while body.len() < EXCERPT

@@ -51,9 +51,11 @@ impl RetryAfter {
     }
 }
 
-/// The beginning of a body as text: at most so many bytes again, and nothing in it that a database would not take.
+/// The beginning of a body as text: at most so many bytes again, and nothing in it that a database would not take or
+/// that takes six times as much in JSON.
 pub(super) fn excerpt(body: &[u8]) -> Option<String> {
-    let mut text = String::from_utf8_lossy(body).replace('\0', "\u{fffd}");
+    let is_odd = |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');
+    let mut text = String::from_utf8_lossy(body).replace(is_odd, "\u{fffd}");
     text.truncate(text.floor_char_boundary(EXCERPT));
     (!text.is_empty()).then_some(text)
 }
@@ -88,6 +90,13 @@ mod tests {
     fn an_excerpt_is_text_of_limited_length() {
         assert_eq!(excerpt(b""), None);
         assert_eq!(excerpt(b"a\0b\xff").as_deref(), Some("a\u{fffd}b\u{fffd}"));
+        assert_eq!(excerpt("a\tb\r\nü\u{a0}".as_bytes()).as_deref(), Some("a\tb\r\nü\u{a0}"));
+        for odd in (0..0x20).chain(0x7f..0xa0).filter_map(char::from_u32).filter(|odd| !"\t\r\n".contains(*odd)) {
+            assert_eq!(excerpt(format!("a{odd}b").as_bytes()).as_deref(), Some("a\u{fffd}b"), "{odd:?}");
+        }
+        // In JSON it takes no more than a few bytes beyond that: each of these would be six.
+        let json = serde_json::to_string(&excerpt(&[1; EXCERPT])).unwrap();
+        assert!(json.len() <= EXCERPT + 2, "{}", json.len());
         // Each of these bytes becomes a character of three.
         let text = excerpt(&[0xff; EXCERPT]).unwrap();
         assert_eq!(text.len(), EXCERPT / 3 * 3);

@@ -7,6 +7,7 @@ pub(super) mod comment;
 pub(super) mod delivery;
 pub(super) mod event;
 pub(super) mod feed;
+pub(super) mod former_secret;
 pub(super) mod idempotency_key;
 pub(super) mod invitation;
 pub(super) mod job;

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use pocket_tasks::contract::WebhookId;
+use pocket_tasks::contract::{Timestamp, WebhookId};
+use pocket_tasks::repositories::Job;
 use pocket_tasks::webhooks::{Secret, signature};
 use poem::http::Method;
 use serde_json::{Value, json};
 
+use super::life::perform;
 use super::webhook_world::{WEBHOOKS, app, scene};
 use super::writes::{KEY, REPLAYED, new_key};
 use crate::on_both_databases;
@@ -34,7 +36,8 @@ on_both_databases! {
             receiver.messages().pop().unwrap()
         };
         let rotate = async |body: Value| user.post(format!("{path}/rotate-secret"), body).await.ok();
-        let first = secret(&user.post_empty(format!("{path}/rotate-secret")).await.ok());
+        user.post_empty(format!("{path}/rotate-secret")).await.ok();
+        let first = secret(&rotate(json!({"overlap_seconds": 0})).await);
         let second = secret(&rotate(json!({"overlap_seconds": 60})).await);
         assert!(signed(&test().await, &[&second, &first]));
         app.clock.advance(Duration::from_secs(61));
@@ -51,6 +54,49 @@ on_both_databases! {
             answer.invalid(&[&format!("overlap_seconds:{failure}")]);
         }
         rotate(json!({"overlap_seconds": 604_800})).await;
+    }
+
+    async fn whoever_lost_the_answer_and_asks_again_spoils_no_secret_that_is_good(database: TestDatabase) {
+        let app = app(&database).await;
+        let (user, _, webhook, receiver) = scene(&app, "200 OK").await;
+        let path = format!("{WEBHOOKS}/{webhook}");
+        let id = WebhookId::parse(&webhook).unwrap();
+        let test = async || {
+            user.post_empty(format!("{path}/test")).await.expect(202);
+            app.work().await;
+            receiver.messages().pop().unwrap()
+        };
+        let rotate = async |overlap: u32| {
+            secret(&user.post(format!("{path}/rotate-secret"), json!({"overlap_seconds": overlap})).await.ok())
+        };
+        let former = async || {
+            // All that are stored, good or not.
+            app.store.read().webhooks().list_former_secrets(id, Timestamp(0)).await.unwrap().len()
+        };
+        let first = rotate(0).await;
+        assert_eq!(former().await, 0);
+        let (second, third) = (rotate(600).await, rotate(60).await);
+        assert!(signed(&test().await, &[&third, &second, &first]), "the first is good for as long as it was promised");
+        app.clock.advance(Duration::from_secs(61));
+        assert!(signed(&test().await, &[&third, &first]));
+        let fourth = rotate(3_600).await;
+        assert!(signed(&test().await, &[&fourth, &third, &first]));
+        assert_eq!(former().await, 2, "what is over is erased with the next");
+        app.clock.advance(Duration::from_mins(10));
+        assert!(signed(&test().await, &[&fourth, &third]));
+        assert_eq!(former().await, 2);
+        perform(&app, Job::Prune {}).await;
+        assert_eq!(former().await, 1, "or by the hour");
+        let fifth = rotate(0).await;
+        assert!(signed(&test().await, &[&fifth]));
+        assert_eq!(former().await, 0);
+        // However often it is asked for, there are not more and more.
+        let mut all = vec![fifth];
+        for _ in 0..12 {
+            all.insert(0, rotate(600).await);
+        }
+        assert!(signed(&test().await, &all.iter().take(11).collect::<Vec<_>>()));
+        assert_eq!(former().await, 10);
     }
 
     async fn a_secret_is_shown_once_and_again_to_who_repeats_the_request(app: TestApp) {
@@ -76,8 +122,10 @@ on_both_databases! {
         for answer in [user.get(WEBHOOKS).await, user.get(&path).await, user.patch(&path, json!({"enabled": false})).await, user.get(deliveries).await] {
             assert!(!answer.text.contains("whsec_") && !answer.text.contains("\"secret\""), "{}", answer.text);
         }
-        let stored = app.store.read().webhooks().find(WebhookId::parse(&id).unwrap()).await.unwrap().unwrap();
-        for sealed in [stored.secret, stored.previous_secret.unwrap().0] {
+        let (webhooks, id) = (app.store.read().webhooks(), WebhookId::parse(&id).unwrap());
+        let stored = webhooks.find(id).await.unwrap().unwrap();
+        let [former] = <[_; 1]>::try_from(webhooks.list_former_secrets(id, app.clock.now()).await.unwrap()).ok().unwrap();
+        for sealed in [stored.secret, former.secret] {
             assert!(!String::from_utf8_lossy(&sealed).contains("whsec_"));
         }
     }

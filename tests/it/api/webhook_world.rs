@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use pocket_tasks::contract::delivery::{Delivery, DeliveryStatus};
 use pocket_tasks::contract::event::EventType;
-use pocket_tasks::contract::{EventId, ProjectId, Timestamp, UserId};
-use pocket_tasks::repositories::{Lane, NewEvent};
+use pocket_tasks::contract::{DeliveryId, EventId, ProjectId, Timestamp, UserId, WebhookId};
+use pocket_tasks::repositories::{DeliveryRecord, Lane, NewEvent};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::support::client::Ids as _;
 use crate::support::{Client, Options, Receiver, TestApp, TestDatabase};
@@ -95,4 +97,62 @@ pub(crate) async fn lane_of_next(app: &TestApp) -> Option<Lane> {
         }
     }
     None
+}
+
+/// Has so many things happen in a project at once.
+pub(crate) async fn much_happens(app: &TestApp, count: usize, project: &str) {
+    let events: Vec<_> = (0..count).map(|_| new_event(app, EventType::TaskCreated, project)).collect();
+    let transaction = app.store.begin().await.unwrap();
+    app.services.events.tell(&*transaction, &events).await.unwrap();
+    transaction.commit().await.unwrap();
+}
+
+/// Gives a webhook so many deliveries that wait for another attempt, which is to be made in a day.
+pub(crate) async fn backlog(app: &TestApp, webhook: &str, count: usize) {
+    let now = app.clock.now();
+    let delivery = || Delivery {
+        id: DeliveryId::generate(),
+        webhook_id: WebhookId::parse(webhook).unwrap(),
+        event_id: EventId::generate(),
+        event_type: EventType::TaskCreated,
+        status: DeliveryStatus::Pending,
+        attempts: Vec::new(),
+        next_attempt_at: Some(now.plus(Duration::from_hours(24))),
+        created_at: now,
+    };
+    let records: Vec<_> = (0..count).map(|_| DeliveryRecord { delivery: delivery(), payload: None }).collect();
+    let transaction = app.store.begin().await.unwrap();
+    transaction.deliveries().add(&records).await.unwrap();
+    transaction.commit().await.unwrap();
+}
+
+/// How many deliveries of a webhook have a status.
+pub(crate) async fn count(user: &Client, webhook: &str, status: &str) -> u64 {
+    let path = format!("{WEBHOOKS}/{webhook}/deliveries?limit=1&status={status}");
+    user.get(path).await.ok()["meta"]["total"].as_u64().unwrap()
+}
+
+/// Waits until it is so.
+pub(crate) async fn until(what: &str, within: Duration, is_so: impl AsyncFn() -> bool) {
+    let deadline = tokio::time::Instant::now() + within;
+    while !is_so().await {
+        assert!(tokio::time::Instant::now() < deadline, "it takes too long until {what}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Workers that run until they are dropped.
+pub(crate) struct Working(JoinHandle<()>);
+
+impl Working {
+    pub(crate) fn start(app: &TestApp) -> Self {
+        let runner = app.runner.clone();
+        Self(tokio::spawn(async move { runner.run(tokio_util::sync::CancellationToken::new()).await }))
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }

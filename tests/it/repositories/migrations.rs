@@ -3,7 +3,7 @@
 use migration::{Migration, Migrator, MigratorTrait as _};
 use pocket_tasks::contract::task::Task;
 use pocket_tasks::contract::user::User;
-use pocket_tasks::repositories::Store as _;
+use pocket_tasks::repositories::{FormerSecret, Health, Store as _};
 use sea_orm::Database;
 
 use super::comments::{add_comments, new_comment};
@@ -12,6 +12,7 @@ use super::invitations::{add, new_invitation};
 use super::raw::Raw;
 use super::schema::Empty;
 use super::tasks::full_task;
+use super::webhook_plans::new_webhook;
 use crate::on_both_databases;
 use crate::support::TestDatabase;
 
@@ -97,6 +98,58 @@ on_both_databases! {
         store.migrate().await.unwrap();
         let due = store.read().users().list_due_digests(at(0), 9).await.unwrap();
         assert_eq!(due.iter().map(|(user, _)| user.id).collect::<Vec<_>>(), [willing.id]);
+    }
+
+    async fn secrets_of_webhooks_outlive_that_there_may_be_several(database: TestDatabase) {
+        let store = database.store().await;
+        let ada = user(&store).await;
+        let records = [new_webhook(&ada), new_webhook(&ada), new_webhook(&ada)];
+        let [rotated, plain, removed] = [0, 1, 2].map(|number| records[number].webhook.id);
+        commit(&store, async |transaction| {
+            let webhooks = transaction.webhooks();
+            for record in &records {
+                webhooks.add(record).await.unwrap();
+            }
+            let failing = Health { failing_since: Some(at(4)), ..Health::default() };
+            webhooks.update(&records[0].webhook, &failing).await.unwrap();
+            for (secret, before, until) in [(b"two", b"one", 500), (b"six", b"two", 900)] {
+                let former = FormerSecret { secret: before.to_vec(), until: at(until) };
+                webhooks.replace_secret(rotated, secret, Some(&former), at(9)).await.unwrap();
+            }
+            webhooks.remove(removed, at(9)).await.unwrap();
+        })
+        .await;
+        let schema = Empty(database.clone()).schema().await;
+        let connection = Database::connect(&database.url).await.unwrap();
+        Migrator::down(&connection, Some(around("m0010").1)).await.unwrap();
+        let old = Empty(database.clone()).schema().await;
+        assert!(!old.iter().any(|line| line.contains("former_secrets")), "{old:#?}");
+        connection.close().await.unwrap();
+        // There was room for the newest, and nobody who is gone comes back.
+        let kept = rows(&database, "webhooks").await;
+        let hex = "74776f";
+        assert_eq!(kept.iter().filter(|row| row.to_lowercase().contains(hex)).count(), 1, "{kept:#?}");
+        assert_eq!(kept.len(), 2, "{kept:#?}");
+
+        store.migrate().await.unwrap();
+        assert_eq!(Empty(database.clone()).schema().await, schema);
+        let webhooks = store.read().webhooks();
+        let former = webhooks.list_former_secrets(rotated, at(10)).await.unwrap();
+        assert_eq!(former.iter().map(|one| (&one.secret[..], one.until)).collect::<Vec<_>>(), [(&b"two"[..], at(900))]);
+        assert!(webhooks.list_former_secrets(plain, at(10)).await.unwrap().is_empty());
+        let found = webhooks.find(rotated).await.unwrap().unwrap();
+        assert_eq!(found.secret, b"six");
+        // Who fails is taken for slow.
+        assert_eq!(found.health, Health { failing_since: Some(at(4)), is_ailing: true, giving_up: None });
+        assert_eq!(webhooks.find(plain).await.unwrap().unwrap().health, Health::default());
+        // The next comes before it.
+        commit(&store, async |transaction| {
+            let former = FormerSecret { secret: b"six".to_vec(), until: at(900) };
+            transaction.webhooks().replace_secret(rotated, b"ten", Some(&former), at(10)).await.unwrap();
+        })
+        .await;
+        let former = webhooks.list_former_secrets(rotated, at(10)).await.unwrap();
+        assert_eq!(former.iter().map(|one| &one.secret[..]).collect::<Vec<_>>(), [b"six", b"two"]);
     }
 
     async fn what_people_share_comes_and_goes_and_nothing_else_with_it(database: TestDatabase) {

@@ -29,3 +29,4 @@ mod users;
 mod visible_events;
 mod visible_plans;
 mod visible_tasks;
+mod webhook_plans;

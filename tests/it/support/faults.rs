@@ -22,13 +22,13 @@ use pocket_tasks::contract::{
 };
 use pocket_tasks::repositories::{
     ApiTokenRecord, ApiTokenRepository, Claim, CommentOnTask, CommentRepository, Credentials, DeliveryFilter,
-    DeliveryRecord, DeliveryRepository, EventFilter, EventRepository, FeedBounds, FeedWalk, IdempotencyRepository,
-    InvitationRepository, Invited, Job, JobRecord, JobRepository, KeyedRequest, Lane, Lease, LeasedJob, Litter,
-    LockedProject, MailPurpose, MailTokenRepository, MemberRepository, NewEvent, NewRefreshToken, NewSession,
-    ProjectFilter, ProjectRepository, ProjectTasks, QueueRepository, Receiver, RefreshTokenRecord, Repositories,
-    SessionRecord, SessionRepository, Store, StoreError, StoredAnswer, Stretch, TaskFilter, TaskInProject,
-    TaskRepository, Transaction, UpkeepRepository, UserRepository, VisibleTasks, Walk, WebhookFilter, WebhookRecord,
-    WebhookRepository, Withdrawn,
+    DeliveryRecord, DeliveryRepository, DueDelivery, EventFilter, EventRepository, FeedBounds, FeedWalk, FormerSecret,
+    Health, IdempotencyRepository, InvitationRepository, Invited, Job, JobRecord, JobRepository, KeyedRequest, Lane,
+    Lease, LeasedJob, Litter, LockedProject, MailPurpose, MailTokenRepository, MemberRepository, NewEvent,
+    NewRefreshToken, NewSession, ProjectFilter, ProjectRepository, ProjectTasks, QueueRepository, Receiver,
+    RefreshTokenRecord, Repositories, SessionRecord, SessionRepository, Store, StoreError, StoredAnswer, Stranded,
+    Stretch, TaskFilter, TaskInProject, TaskRepository, Transaction, UpkeepRepository, UserRepository, Visible,
+    VisibleTasks, Walk, WebhookFilter, WebhookRecord, WebhookRepository, Withdrawn,
 };
 use uuid::Uuid;
 
@@ -268,24 +268,27 @@ faulty! {
     WebhookRepository {
         fn find(WebhookId) -> Option<WebhookRecord>;
         fn lock(WebhookId) -> Option<WebhookRecord>;
-        fn lock_for_removal(WebhookId) -> Option<WebhookRecord>;
         fn hold(WebhookId) -> Option<WebhookRecord>;
         fn list(UserId, &WebhookFilter, Sort<WebhookSort>, Paging) -> Page<Webhook>;
         fn count(UserId) -> u64;
         fn add(&WebhookRecord) -> ();
-        fn update(&Webhook, Option<Timestamp>) -> ();
-        fn replace_secret(WebhookId, &[u8], Option<(&[u8], Timestamp)>) -> ();
-        fn remove(WebhookId) -> ();
+        fn update(&Webhook, &Health) -> ();
+        fn replace_secret(WebhookId, &[u8], Option<&FormerSecret>, Timestamp) -> ();
+        fn list_former_secrets(WebhookId, Timestamp) -> Vec<FormerSecret>;
+        fn remove(WebhookId, Timestamp) -> ();
     }
     DeliveryRepository {
         fn list_receivers(ProjectId) -> Vec<Receiver>;
         fn add(&[DeliveryRecord]) -> ();
         fn list(WebhookId, &DeliveryFilter, Sort<DeliverySort>, Paging) -> Page<Delivery>;
         fn find(DeliveryId) -> Option<DeliveryRecord>;
-        fn list_due(WebhookId, Timestamp, u64) -> Vec<DeliveryRecord>;
+        fn list_due(WebhookId, Timestamp, u64) -> Vec<DueDelivery>;
+        fn find_visible(WebhookId, EventId) -> Option<Visible>;
+        fn list_these(&[DeliveryId]) -> Vec<Delivery>;
         fn next_due(WebhookId) -> Option<Timestamp>;
         fn update(&Delivery) -> ();
-        fn give_up(WebhookId) -> ();
+        fn fail(DeliveryId) -> ();
+        fn give_up(WebhookId, Timestamp, u64) -> u64;
     }
     JobRepository {
         fn enqueue(&Job, Timestamp, Timestamp) -> bool;
@@ -310,6 +313,11 @@ faulty! {
         fn purge_tasks(Timestamp, u64) -> u64;
         fn list_expired_projects(Timestamp, u64) -> Vec<ProjectId>;
         fn purge_tasks_of(ProjectId, u64) -> u64;
+        fn list_webhooks_of(UserId) -> Vec<WebhookId>;
+        fn list_webhooks_for(ProjectId) -> Vec<WebhookId>;
+        fn purge_deliveries_of(WebhookId, u64) -> u64;
+        fn purge_webhook(WebhookId) -> ();
+        fn list_stranded(Option<WebhookId>, Timestamp, u64) -> Stranded;
         fn purge_project(ProjectId) -> ();
         fn list_expired_users(Timestamp, u64) -> Vec<UserId>;
         fn list_owned_projects(UserId) -> Vec<ProjectId>;

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 /// A message as it came.
@@ -26,11 +28,24 @@ impl Message {
     }
 }
 
+/// How a request is answered.
+#[derive(Clone)]
+enum Manner {
+    /// With this status line, and more lines of the head if there are any.
+    At(String),
+    /// The same, when it is let go.
+    Held(String, Arc<Semaphore>),
+    /// With 200, and a body that does not end.
+    Dripping,
+    /// Not at all.
+    Silent,
+}
+
 /// Answers every request in the way that is set at that moment.
 pub(crate) struct Receiver {
     pub(crate) url: String,
     messages: Arc<Mutex<Vec<Message>>>,
-    answer: Arc<Mutex<Option<String>>>,
+    manner: Arc<Mutex<Manner>>,
     serving: JoinHandle<()>,
 }
 
@@ -39,26 +54,39 @@ impl Receiver {
     pub(crate) async fn new(answer: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
-        let (messages, answer) = (Arc::<Mutex<Vec<_>>>::default(), Arc::new(Mutex::new(Some(answer.to_owned()))));
+        let manner = Arc::new(Mutex::new(Manner::At(answer.to_owned())));
+        let messages = Arc::<Mutex<Vec<_>>>::default();
         let serving = tokio::spawn({
-            let (messages, answer) = (Arc::clone(&messages), Arc::clone(&answer));
+            let (messages, manner) = (Arc::clone(&messages), Arc::clone(&manner));
             async move {
                 while let Ok((stream, _)) = listener.accept().await {
-                    tokio::spawn(serve(stream, Arc::clone(&messages), Arc::clone(&answer)));
+                    tokio::spawn(serve(stream, Arc::clone(&messages), Arc::clone(&manner)));
                 }
             }
         });
-        Self { url, messages, answer, serving }
+        Self { url, messages, manner, serving }
     }
 
     /// From now on it answers otherwise.
     pub(crate) fn answers(&self, answer: &str) {
-        *self.answer.lock().unwrap() = Some(answer.to_owned());
+        *self.manner.lock().unwrap() = Manner::At(answer.to_owned());
     }
 
     /// From now on it takes requests and never answers.
     pub(crate) fn falls_silent(&self) {
-        *self.answer.lock().unwrap() = None;
+        *self.manner.lock().unwrap() = Manner::Silent;
+    }
+
+    /// From now on it says at once that all is well, and then goes on talking.
+    pub(crate) fn drips(&self) {
+        *self.manner.lock().unwrap() = Manner::Dripping;
+    }
+
+    /// From now on it keeps answers back until the door is opened: by a permit for each.
+    pub(crate) fn holds(&self, answer: &str) -> Arc<Semaphore> {
+        let door = Arc::new(Semaphore::new(0));
+        *self.manner.lock().unwrap() = Manner::Held(answer.to_owned(), Arc::clone(&door));
+        door
     }
 
     /// What has come so far.
@@ -73,15 +101,36 @@ impl Drop for Receiver {
     }
 }
 
-async fn serve(mut stream: TcpStream, messages: Arc<Mutex<Vec<Message>>>, answer: Arc<Mutex<Option<String>>>) {
+async fn serve(mut stream: TcpStream, messages: Arc<Mutex<Vec<Message>>>, manner: Arc<Mutex<Manner>>) {
     let Some(message) = read(&mut stream).await else { return };
-    messages.lock().unwrap().push(message);
-    let answer = answer.lock().unwrap().clone();
-    let Some(answer) = answer else { return std::future::pending().await };
+    let manner = {
+        // Under one lock, so that who has seen the message knows how it is answered.
+        let mut messages = messages.lock().unwrap();
+        messages.push(message);
+        manner.lock().unwrap().clone()
+    };
+    let answer = match manner {
+        Manner::At(answer) => answer,
+        Manner::Held(answer, door) => {
+            door.acquire().await.unwrap().forget();
+            answer
+        }
+        Manner::Dripping => return drip(stream).await,
+        Manner::Silent => return std::future::pending().await,
+    };
     let body = "thank you";
     let whole = format!("HTTP/1.1 {answer}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
     // Whoever went away does not read it.
     let _ = stream.write_all(whole.as_bytes()).await;
+}
+
+async fn drip(mut stream: TcpStream) {
+    let mut drops = tokio::time::interval(Duration::from_millis(100));
+    let mut next = "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n";
+    while stream.write_all(next.as_bytes()).await.is_ok() {
+        next = "x";
+        drops.tick().await;
+    }
 }
 
 async fn read(stream: &mut TcpStream) -> Option<Message> {

@@ -130,6 +130,24 @@ fn what_is_allowed_opens_so_much_and_no_more() {
     }
 }
 
+/// Where clouds that not everybody has heard of tell a machine about itself.
+const OF_LESS_KNOWN_CLOUDS: [&str; 5] =
+    ["fd00:42::42", "fd00:a9fe:a9fe::1", "fd00:c1::a9fe:a9fe", "fd00:100::100:200", "169.254.10.10"];
+
+#[test]
+fn whoever_allows_a_network_does_not_allow_the_metadata_in_it_and_all_that_is_beside_it() {
+    for text in OF_LESS_KNOWN_CLOUDS {
+        let metadata = address(text);
+        for network in ["fd00::/8", "169.254.0.0/16", text] {
+            assert!(!allowing(&[network]).permit(metadata), "{text} by {network}");
+        }
+        let allowances = allowing(&["fd00::/8", "169.254.0.0/16"]);
+        for beside in [beside(metadata, -1), beside(metadata, 1)].into_iter().flatten() {
+            assert!(allowances.permit(beside) && !Allowances::default().permit(beside), "{beside} beside {text}");
+        }
+    }
+}
+
 #[test]
 fn nothing_opens_the_addresses_that_give_out_credentials() {
     let never_v4 = [
@@ -137,6 +155,7 @@ fn nothing_opens_the_addresses_that_give_out_credentials() {
         [169, 254, 170, 2],
         [169, 254, 170, 23],
         [169, 254, 0, 23],
+        [169, 254, 10, 10],
         [169, 254, 42, 42],
         [100, 100, 100, 200],
         [192, 0, 0, 192],
@@ -145,6 +164,7 @@ fn nothing_opens_the_addresses_that_give_out_credentials() {
     ];
     let mut never: Vec<IpAddr> =
         ["fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fe80::a9fe:a9fe", "::"].map(address).to_vec();
+    never.extend(OF_LESS_KNOWN_CLOUDS.map(address));
     for octets in never_v4 {
         let v4 = Ipv4Addr::from(octets);
         let [high, low] = [v4.to_bits() >> 16, v4.to_bits() & 0xffff];

@@ -78,6 +78,21 @@ async fn of_a_body_that_drips_there_is_what_came_in_time() {
 }
 
 #[tokio::test]
+async fn nobody_is_waited_for_who_has_said_the_status_and_takes_long_over_the_rest() {
+    for status in [200, 500] {
+        let receiver = Receiver::start(move |mut stream| async move {
+            let head = format!("HTTP/1.1 {status} So\r\nContent-Length: 100000\r\n\r\nx");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            super::receiver::until_closed(&mut stream).await;
+        })
+        .await;
+        let outcome = local_client(PATIENCE).post(&receiver.url(), &[], "{}".to_owned()).await;
+        assert_eq!((outcome.status_code, outcome.excerpt.as_deref()), (Some(status), Some("x")), "{outcome:?}");
+        assert!(outcome.duration < PATIENCE / 3, "{outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_breaks_off_or_is_no_text_is_taken_as_it_is() {
     let client = local_client(PATIENCE);
     for (answer, excerpt) in [
@@ -86,7 +101,7 @@ async fn a_body_that_breaks_off_or_is_no_text_is_taken_as_it_is() {
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n", Some("half")),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\na\0b\xff\xc3\xbc!", Some("a\u{fffd}b\u{fffd}ü!")),
         // It is not unpacked, whatever it might become.
-        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b", Some("\u{1f}\u{fffd}")),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b", Some("\u{fffd}\u{fffd}")),
         (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", Some("until the end")),
     ] {
         let receiver = Receiver::saying_and_leaving(answer).await;
