@@ -30,7 +30,7 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now: int | None
     signed = f"{given['webhook-id']}.{timestamp}.".encode() + body
     digest = hmac.new(key, signed, hashlib.sha256).digest()
     expected = b"v1," + base64.b64encode(digest)
-    # There are two signatures while a secret is rotated; those of other versions match nothing.
+    # There are several signatures while secrets are rotated; those of other versions match nothing.
     signatures = given["webhook-signature"].split(" ")
     if not any(hmac.compare_digest(signature.encode(), expected) for signature in signatures):
         raise ValueError("webhook-signature does not match")

@@ -34,7 +34,7 @@ pub fn verify(secret: &str, headers: &HeaderMap, body: &[u8], now: SystemTime) -
     let mut signed = Hmac::<Sha256>::new_from_slice(&key)?;
     signed.update(format!("{id}.{timestamp}.").as_bytes());
     signed.update(body);
-    // There are two signatures while a secret is rotated; those of other versions are skipped.
+    // There are several signatures while secrets are rotated; those of other versions are skipped.
     let mut given = signatures.split(' ').filter_map(|signature| STANDARD.decode(signature.strip_prefix("v1,")?).ok());
     // The comparison takes the same time wherever they differ.
     if !given.any(|signature| signed.clone().verify_slice(&signature).is_ok()) {

@@ -37,7 +37,7 @@ export function verify(
   if (key.length === 0) throw new Error("the secret is empty");
   const signed = createHmac("sha256", key).update(`${id}.${timestamp}.`).update(body);
   const expected = Buffer.from(`v1,${signed.digest("base64")}`);
-  // There are two signatures while a secret is rotated; those of other versions match nothing.
+  // There are several signatures while secrets are rotated; those of other versions match nothing.
   const genuine = signatures.split(" ").some((signature) => {
     const given = Buffer.from(signature);
     return given.length === expected.length && timingSafeEqual(given, expected);

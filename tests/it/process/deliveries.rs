@@ -8,12 +8,12 @@ use super::crash::text;
 use super::http;
 use super::program::{PATIENCE, Server};
 use super::receiver::{Post, Receiver};
-use crate::support::document::check_event;
+use crate::support::document::check_message;
 
 /// Fails unless whoever knows the secret can tell that the message is ours, and whoever knows another cannot.
 fn verify(verifiers: &mut [Verifier], post: &Post, secrets: &[&str], stranger: &str) {
     let event: Value = serde_json::from_str(&post.body).unwrap();
-    check_event(&event);
+    check_message(&event);
     assert_eq!(post.header("webhook-id"), event["id"]);
     assert_eq!(post.header("content-type"), "application/json");
     assert!(post.header("user-agent").starts_with("Pocket-Tasks/"), "{post:?}");

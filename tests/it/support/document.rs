@@ -84,10 +84,23 @@ pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
     check_envelope(&place, answer);
 }
 
-/// Fails the test when the event is not in the document.
+/// Fails the test when the event is not one of the feed, as the document has them.
 #[track_caller]
 pub(crate) fn check_event(event: &Value) {
-    let validator = validator("event", &json!({"$ref": "#/components/schemas/Event"}));
+    check_against("event", &json!({"$ref": "#/components/schemas/Event"}), event);
+}
+
+/// Fails the test when the message is not what the document says that webhooks get.
+#[track_caller]
+pub(crate) fn check_message(message: &Value) {
+    let kind = message["type"].as_str().unwrap();
+    let body = &DOCUMENT["webhooks"][kind]["post"]["requestBody"];
+    check_against(kind, &body["content"]["application/json"]["schema"], message);
+}
+
+#[track_caller]
+fn check_against(name: &str, schema: &Value, event: &Value) {
+    let validator = validator(name, schema);
     let failures: Vec<String> = validator.iter_errors(event).map(|failure| failure.to_string()).collect();
     assert!(failures.is_empty(), "{failures:#?}: {event}");
 }
