@@ -9,7 +9,7 @@ pub struct Limits {
     /// Connections open at once, at least 1. When all are taken, new ones wait in the backlog of the operating system.
     ///
     /// Most may be streams that are open for minutes and do nothing: a thousand of them have to leave room for
-    /// requests. One costs some 7 kB, so that 4096 fit into 30 MB; a connection that hyper serves costs some 30. Each takes
+    /// requests. One costs some 7 kB, so that 4096 fit into 30 MB; a connection that hyper serves costs some 35. Each takes
     /// a descriptor: a process that may have fewer accepts as many as it can, and the others wait.
     pub max_connections: usize,
     /// Requests of one HTTP/2 connection at once; further ones are refused with `REFUSED_STREAM`.

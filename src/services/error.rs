@@ -289,18 +289,3 @@ const fn role_in_words(role: Role) -> &'static str {
         Role::Viewer => "a viewer",
     }
 }
-
-/// An error with all its causes, for logs.
-#[must_use]
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    for cause in std::iter::successors(error.source(), |cause| cause.source()) {
-        let said = cause.to_string();
-        // Some libraries put the cause into their own text too.
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-    }
-    text
-}
