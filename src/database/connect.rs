@@ -3,13 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use tokio::time::{Instant, sleep};
 
 use crate::repositories::StoreError;
 
 /// How long a request waits for a free connection before it is told to come back.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a connection to SQLite waits for the lock of another process.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which database, and how it is used.
 #[derive(Debug, Clone)]
@@ -80,14 +84,33 @@ pub(super) async fn connect(settings: &Settings) -> Result<(DatabaseConnection, 
     create_folder_of(settings.url.expose_secret())?;
     // The writer comes first: it creates the file and switches it to write-ahead logging, which readers that may not
     // write need to find.
-    let writer = Database::connect(sqlite(settings.options(1), false)).await?;
+    let writer = connect_patiently(&sqlite(settings.options(1), false)).await?;
     let reader = Database::connect(sqlite(settings.options(settings.max_connections), true)).await?;
     Ok((writer, reader))
 }
 
+/// Connects to SQLite, also while others do so with a file that is new. One of them switches it to write-ahead logging,
+/// and SQLite turns the others away at once: it minds no busy timeout where two hold a lock that both want to raise.
+async fn connect_patiently(options: &ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match Database::connect(options.clone()).await {
+            Err(error) if is_locked(&error) && Instant::now() < deadline => sleep(Duration::from_millis(20)).await,
+            connected => return connected,
+        }
+    }
+}
+
+/// Whether SQLite could not connect because of what another process was doing (`SQLITE_BUSY`, with its extended codes).
+fn is_locked(error: &DbErr) -> bool {
+    let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else { return false };
+    let code = cause.as_database_error().and_then(|cause| cause.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
+}
+
 fn sqlite(mut options: ConnectOptions, read_only: bool) -> ConnectOptions {
     options.map_sqlx_sqlite_opts(move |options| {
-        let options = options.busy_timeout(Duration::from_secs(5)).foreign_keys(true).pragma("mmap_size", "268435456");
+        let options = options.busy_timeout(BUSY_TIMEOUT).foreign_keys(true).pragma("mmap_size", "268435456");
         if read_only {
             return options.read_only(true);
         }

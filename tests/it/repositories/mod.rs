@@ -14,6 +14,7 @@ mod jobs;
 mod members;
 mod migrations;
 mod open_jobs;
+mod opening;
 mod plans;
 mod projects;
 pub(crate) mod raw;

@@ -1,6 +1,5 @@
 //! The schema: it is made and unmade on both databases, by many at once too, and keeps its rules by itself.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use pocket_tasks::contract::TaskId;
@@ -10,7 +9,7 @@ use pocket_tasks::repositories::{Store as _, StoreError};
 use uuid::Uuid;
 
 use super::comments::{add_comments, new_comment};
-use super::fixtures::{add_tasks, at, commit, new_session, new_task, project, soon, user};
+use super::fixtures::{add_tasks, at, commit, new_session, new_task, project, user};
 use super::invitations::{add, new_invitation};
 use super::raw::Raw;
 use crate::on_both_databases;
@@ -27,7 +26,7 @@ impl OnDatabase for Empty {
 }
 
 impl Empty {
-    async fn open(&self, migrate: bool) -> Result<SeaStore, StoreError> {
+    pub(super) async fn open(&self, migrate: bool) -> Result<SeaStore, StoreError> {
         SeaStore::open(&Settings {
             url: self.0.url.as_str().into(),
             max_connections: 2,
@@ -56,7 +55,7 @@ impl Empty {
     }
 }
 
-async fn applied(store: &SeaStore) -> Vec<bool> {
+pub(super) async fn applied(store: &SeaStore) -> Vec<bool> {
     store.migrations().await.unwrap().iter().map(|migration| migration.applied).collect()
 }
 
@@ -102,32 +101,6 @@ on_both_databases! {
         store.close().await;
         again.close().await;
         empty.0.remove().await;
-    }
-
-    async fn six_that_start_at_once_on_an_empty_database_all_come_up(empty: Empty) {
-        let empty = Arc::new(empty);
-        let opening: Vec<_> = (0..6)
-            .map(|_| {
-                let empty = Arc::clone(&empty);
-                tokio::spawn(async move { empty.open(true).await })
-            })
-            .collect();
-        let mut stores = Vec::new();
-        for store in opening {
-            stores.push(soon(store).await.unwrap().unwrap());
-        }
-        for store in &stores {
-            assert!(applied(store).await.iter().all(|applied| *applied));
-            user(store).await;
-        }
-        let mut raw = Raw::connect(&empty.0).await;
-        let versions = raw.texts("SELECT version FROM seaql_migrations", "version").await;
-        assert_eq!(versions.len(), applied(&stores[0]).await.len(), "{versions:?}");
-        drop(raw);
-        for store in stores {
-            store.close().await;
-        }
-        empty.0.clone().remove().await;
     }
 
     async fn without_the_schema_the_database_is_not_ready(empty: Empty) {

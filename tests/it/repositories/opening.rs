@@ -1,0 +1,63 @@
+//! Opening a database that is new, while others do.
+
+use std::fs;
+use std::sync::Arc;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, SqliteConnection};
+
+use super::fixtures::{soon, user, waits};
+use super::raw::Raw;
+use super::schema::{Empty, applied};
+use crate::on_both_databases;
+use crate::support::databases::sqlite_without_schema;
+
+/// Opens the file of a SQLite database, and makes it if there is none, as a process does that has not set it up yet.
+async fn fresh_file(url: &str) -> SqliteConnection {
+    let options: SqliteConnectOptions = url.parse().unwrap();
+    fs::create_dir_all(options.get_filename().parent().unwrap()).unwrap();
+    options.create_if_missing(true).connect().await.unwrap()
+}
+
+on_both_databases! {
+    async fn six_that_start_at_once_on_an_empty_database_all_come_up(empty: Empty) {
+        let empty = Arc::new(empty);
+        let opening: Vec<_> = (0..6)
+            .map(|_| {
+                let empty = Arc::clone(&empty);
+                tokio::spawn(async move { empty.open(true).await })
+            })
+            .collect();
+        let mut stores = Vec::new();
+        for store in opening {
+            stores.push(soon(store).await.unwrap().unwrap());
+        }
+        for store in &stores {
+            assert!(applied(store).await.iter().all(|applied| *applied));
+            user(store).await;
+        }
+        let mut raw = Raw::connect(&empty.0).await;
+        let versions = raw.texts("SELECT version FROM seaql_migrations", "version").await;
+        assert_eq!(versions.len(), applied(&stores[0]).await.len(), "{versions:?}");
+        drop(raw);
+        for store in stores {
+            store.close().await;
+        }
+        empty.0.clone().remove().await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_file_in_which_another_process_writes_is_waited_for() {
+    let empty = Empty(sqlite_without_schema());
+    let mut other = Raw::Sqlite(fresh_file(&empty.0.url).await);
+    other.execute("BEGIN IMMEDIATE").await;
+    let mut opening = Box::pin(empty.open(true));
+    waits(&mut opening).await;
+    other.execute("COMMIT").await;
+    let store = soon(opening).await.unwrap();
+    user(&store).await;
+    let mode = other.texts("PRAGMA journal_mode", "journal_mode").await;
+    assert_eq!(mode, ["wal"], "readers wait for writers");
+    store.close().await;
+}
