@@ -13,6 +13,7 @@ const DESCRIPTORS: u64 = 8_192;
 pub(super) fn begin(config: Config) -> anyhow::Result<(Config, CancellationToken)> {
     telemetry::init(config.log_format, &config.log_filter);
     take_descriptors();
+    warn_of_vain_attempts(&config);
     let config = with_secrets(config)?;
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
@@ -35,6 +36,18 @@ fn take_descriptors() {
         }
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+    }
+}
+
+/// What a webhook is sent is read from the events: where they are gone before its last attempt, that has nothing to send.
+fn warn_of_vain_attempts(config: &Config) {
+    let (tried, kept) = (config.webhook_retry.iter().sum::<std::time::Duration>(), config.retention);
+    if tried > kept {
+        tracing::warn!(
+            tried_seconds = tried.as_secs(),
+            kept_seconds = kept.as_secs(),
+            "WEBHOOK_RETRY_SECONDS goes on for longer than RETENTION_DAYS: the last attempts of webhooks are not made"
+        );
     }
 }
 

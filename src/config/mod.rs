@@ -89,7 +89,7 @@ pub struct Config {
     pub webhook_retry: Vec<Duration>,
     /// `JOB_WORKERS`
     pub job_workers: usize,
-    /// `RETENTION_DAYS`
+    /// `RETENTION_DAYS`; shorter than `webhook_retry` as a whole, it cuts off the last attempts.
     pub retention: Duration,
     /// `REQUEST_TIMEOUT_SECONDS`
     pub request_timeout: Duration,

@@ -3,15 +3,16 @@
 use async_trait::async_trait;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, RelationDef,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter, QuerySelect,
+    RelationDef,
 };
 use uuid::Uuid;
 
 use super::entities::comment::{self, ActiveModel, Column, Entity, Model};
 use super::entities::{member, project, task};
+use super::paged::{page, sorted};
 use super::tasks::{membership, project_of_task};
-use super::{SeaRepositories, order, rows};
+use super::{SeaRepositories, rows};
 use crate::contract::comment::{Comment, CommentSort};
 use crate::contract::list::{Page, Paging, Sort};
 use crate::contract::text::CommentBody;
@@ -95,13 +96,7 @@ impl<C: ConnectionTrait + Send + Sync> CommentRepository for SeaRepositories<C> 
         let column = match sort.field {
             CommentSort::CreatedAt => Column::CreatedAt,
         };
-        let rows = matching
-            .order_by(column, order(sort.direction))
-            .order_by(Column::Id, order(sort.direction))
-            .offset(paging.skipped())
-            .limit(u64::from(paging.limit))
-            .all(&self.0)
-            .await?;
+        let rows = page(sorted(matching, column, Column::Id, sort.direction), paging).all(&self.0).await?;
         Ok(Page { items: rows.into_iter().map(comment).collect(), total })
     }
 

@@ -12,8 +12,9 @@ use uuid::Uuid;
 
 use super::entities::delivery::{ActiveModel, Column, Entity, Model};
 use super::entities::{event, member, user, webhook};
+use super::paged::{page, sorted};
 use super::webhooks::event_names;
-use super::{SeaRepositories, events, order, rows, webhooks};
+use super::{SeaRepositories, events, rows, webhooks};
 use crate::contract::delivery::{Delivery, DeliveryAttempt, DeliverySort, DeliveryStatus};
 use crate::contract::event::EventType;
 use crate::contract::list::{Page, Paging, Sort};
@@ -151,13 +152,7 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
         let column = match sort.field {
             DeliverySort::CreatedAt => Column::CreatedAt,
         };
-        let rows = matching
-            .order_by(column, order(sort.direction))
-            .order_by(Column::Id, order(sort.direction))
-            .offset(paging.skipped())
-            .limit(u64::from(paging.limit))
-            .all(&self.0)
-            .await?;
+        let rows = page(sorted(matching, column, Column::Id, sort.direction), paging).all(&self.0).await?;
         Ok(Page { items: rows.iter().map(delivery).collect::<Result<_, _>>()?, total })
     }
 

@@ -10,7 +10,8 @@ use sea_orm::{
 
 use super::entities::invitation::{self, Column, Entity};
 use super::entities::project;
-use super::{SeaRepositories, order, rows};
+use super::paged::{page, sorted};
+use super::{SeaRepositories, rows};
 use crate::contract::invitation::{Invitation, InvitationSort, InvitationStatus};
 use crate::contract::list::{Page, Paging, Sort};
 use crate::contract::text::{Email, ProjectName};
@@ -115,15 +116,9 @@ impl<C: ConnectionTrait + Send + Sync> InvitationRepository for SeaRepositories<
         let column = match sort.field {
             InvitationSort::CreatedAt => Column::CreatedAt,
         };
-        let rows = matching
-            .column_as(project::Column::Name, "project_name")
-            .order_by(column, order(sort.direction))
-            .order_by(Column::Id, order(sort.direction))
-            .offset(paging.skipped())
-            .limit(u64::from(paging.limit))
-            .into_model::<InvitationRow>()
-            .all(&self.0)
-            .await?;
+        let listed = matching.column_as(project::Column::Name, "project_name");
+        let listed = page(sorted(listed, column, Column::Id, sort.direction), paging);
+        let rows = listed.into_model::<InvitationRow>().all(&self.0).await?;
         let items = rows.into_iter().map(|row| row.into_invitation(now)).collect::<Result<_, _>>()?;
         Ok(Page { items, total })
     }

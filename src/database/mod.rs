@@ -14,6 +14,7 @@ mod idempotency;
 mod invitations;
 mod jobs;
 mod members;
+mod paged;
 mod projects;
 mod promises;
 mod rows;
@@ -36,13 +37,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sea_orm::sea_query::Order;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, SqliteTransactionMode,
     TransactionOptions, TransactionTrait,
 };
 
-use crate::contract::list::Direction;
 use crate::repositories::{
     ApiTokenRepository, CommentRepository, DeliveryRepository, EventRepository, IdempotencyRepository,
     InvitationRepository, JobRepository, MailTokenRepository, MemberRepository, ProjectRepository, QueueRepository,
@@ -151,14 +150,6 @@ impl Store for SeaStore {
 
 /// All repositories over one connection or transaction.
 struct SeaRepositories<C>(C);
-
-/// The SQL order of a direction.
-const fn order(direction: Direction) -> Order {
-    match direction {
-        Direction::Asc => Order::Asc,
-        Direction::Desc => Order::Desc,
-    }
-}
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
     fn is_postgres(&self) -> bool {

@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, LockType};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, RelationDef, Select,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect,
+    QueryTrait, RelationDef, Select,
 };
 use uuid::Uuid;
 
 use super::entities::{member, project};
-use super::{SeaRepositories, order, rows, text};
+use super::paged::{page, sorted};
+use super::{SeaRepositories, rows, text};
 use crate::contract::list::{Page, Paging, Sort};
 use crate::contract::project::{Project, ProjectSort, Role};
 use crate::contract::{ProjectId, UserId};
@@ -109,16 +110,11 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
             ProjectSort::UpdatedAt => project::Column::UpdatedAt,
             ProjectSort::Name => project::Column::NameKey,
         };
-        let rows = matching
+        let listed = matching
             .column_as(member::Column::Role, "member_role")
-            .expr_as(Expr::SubQuery(None, Box::new(count.clone().into_query().into())), "total")
-            .order_by(column, order(sort.direction))
-            .order_by(project::Column::Id, order(sort.direction))
-            .offset(paging.skipped())
-            .limit(u64::from(paging.limit))
-            .into_model::<ListedRow>()
-            .all(&self.0)
-            .await?;
+            .expr_as(Expr::SubQuery(None, Box::new(count.clone().into_query().into())), "total");
+        let listed = page(sorted(listed, column, project::Column::Id, sort.direction), paging);
+        let rows = listed.into_model::<ListedRow>().all(&self.0).await?;
         let total = match rows.first() {
             Some(row) => Some(row.total),
             // A page past the end has no row that could tell.

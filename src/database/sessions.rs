@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, IntoTableRef as _, LockType};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter, QuerySelect,
+    QueryTrait,
 };
 use uuid::Uuid;
 
+use super::SeaRepositories;
 use super::entities::{refresh_token, session};
-use super::{SeaRepositories, order};
+use super::paged::{page, sorted};
 use crate::contract::list::{Page, Paging, Sort};
 use crate::contract::session::{SessionInfo, SessionSort};
 use crate::contract::text::UserAgent;
@@ -79,13 +80,7 @@ impl<C: ConnectionTrait + Send + Sync> SessionRepository for SeaRepositories<C> 
             SessionSort::CreatedAt => session::Column::CreatedAt,
             SessionSort::LastUsedAt => session::Column::LastUsedAt,
         };
-        let rows = active
-            .order_by(column, order(sort.direction))
-            .order_by(session::Column::Id, order(sort.direction))
-            .offset(paging.skipped())
-            .limit(u64::from(paging.limit))
-            .all(&self.0)
-            .await?;
+        let rows = page(sorted(active, column, session::Column::Id, sort.direction), paging).all(&self.0).await?;
         Ok(Page { items: rows.into_iter().map(info).collect(), total })
     }
 

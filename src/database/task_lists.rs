@@ -4,13 +4,13 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, QueryTrait, Select,
 };
 
 use super::entities::{member, project, task};
+use super::paged::{self, page};
 use super::visible_tasks::{self, Part};
-use super::{SeaRepositories, order, projects, rows, task_filter};
+use super::{SeaRepositories, projects, rows, task_filter};
 use crate::contract::list::{Page, Paging, Sort};
 use crate::contract::task::{Task, TaskSort};
 use crate::contract::{ProjectId, UserId};
@@ -183,7 +183,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         sort: Sort<TaskSort>,
         paging: Paging,
     ) -> Result<Vec<Task>, StoreError> {
-        let rows = sorted(matching, sort).offset(paging.skipped()).limit(u64::from(paging.limit)).all(&self.0).await?;
+        let rows = page(sorted(matching, sort), paging).all(&self.0).await?;
         rows.into_iter().map(rows::task).collect()
     }
 
@@ -206,9 +206,7 @@ fn cut(mut rows: Vec<task::Model>, walk: &Walk) -> Result<Stretch, StoreError> {
 }
 
 fn sorted(matching: Select<task::Entity>, sort: Sort<TaskSort>) -> Select<task::Entity> {
-    matching
-        .order_by(task_filter::column(sort.field), order(sort.direction))
-        .order_by(task::Column::Id, order(sort.direction))
+    paged::sorted(matching, task_filter::column(sort.field), task::Column::Id, sort.direction)
 }
 
 fn count(matching: Select<task::Entity>) -> SelectStatement {

@@ -9,7 +9,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::entities::{member, project, task};
-use super::{SeaRepositories, order, rows};
+use super::paged::order;
+use super::{SeaRepositories, rows};
 use crate::contract::list::{Direction, Page, Paging, Sort};
 use crate::contract::task::{Task, TaskSort};
 use crate::contract::text::OrderKey;

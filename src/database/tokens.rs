@@ -5,11 +5,12 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, RelationDef, Select,
+    QuerySelect, RelationDef, Select,
 };
 
 use super::entities::{api_token, mail_token, user};
-use super::{SeaRepositories, order, rows};
+use super::paged::{page, sorted};
+use super::{SeaRepositories, rows};
 use crate::contract::api_token::{ApiToken, ApiTokenSort, Scope};
 use crate::contract::list::{Page, Paging, Sort};
 use crate::contract::text::ApiTokenName;
@@ -138,13 +139,8 @@ impl<C: ConnectionTrait + Send + Sync> ApiTokenRepository for SeaRepositories<C>
         let column = match sort.field {
             ApiTokenSort::CreatedAt => api_token::Column::CreatedAt,
         };
-        let rows = of_user(user)
-            .order_by(column, order(sort.direction))
-            .order_by(api_token::Column::Id, order(sort.direction))
-            .offset(paging.skipped())
-            .limit(u64::from(paging.limit))
-            .all(&self.0)
-            .await?;
+        let rows =
+            page(sorted(of_user(user), column, api_token::Column::Id, sort.direction), paging).all(&self.0).await?;
         Ok(Page { items: rows.into_iter().map(api_token).collect(), total })
     }
 

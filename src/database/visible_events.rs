@@ -6,7 +6,8 @@ use sea_orm::{ColumnTrait, Condition, ConnectionTrait, Iterable, JoinType};
 
 use super::entities::event::{Column, Entity};
 use super::entities::member;
-use super::{SeaRepositories, order, rows};
+use super::paged::order;
+use super::{SeaRepositories, rows};
 use crate::contract::UserId;
 use crate::contract::event::EventType;
 use crate::contract::list::Direction;

@@ -12,8 +12,9 @@ use sea_orm::{
 };
 
 use super::entities::{member, project, task};
+use super::paged::order;
 use super::tasks::{membership, project_of_task};
-use super::{SeaRepositories, order, task_filter};
+use super::{SeaRepositories, task_filter};
 use crate::contract::UserId;
 use crate::contract::list::Sort;
 use crate::contract::task::TaskSort;

@@ -8,9 +8,10 @@ use sea_orm::{
     Select,
 };
 
+use super::SeaRepositories;
 use super::entities::former_secret;
 use super::entities::webhook::{ActiveModel, Column, Entity, Model};
-use super::{SeaRepositories, order};
+use super::paged::{page, sorted};
 use crate::contract::ids::new_uuid;
 use crate::contract::list::{Page, Paging, Sort};
 use crate::contract::text::{EventName, WebhookDescription, WebhookUrl};
@@ -124,13 +125,7 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
         let column = match sort.field {
             WebhookSort::CreatedAt => Column::CreatedAt,
         };
-        let rows = matching
-            .order_by(column, order(sort.direction))
-            .order_by(Column::Id, order(sort.direction))
-            .offset(paging.skipped())
-            .limit(u64::from(paging.limit))
-            .all(&self.0)
-            .await?;
+        let rows = page(sorted(matching, column, Column::Id, sort.direction), paging).all(&self.0).await?;
         Ok(Page { items: rows.into_iter().map(webhook).collect(), total })
     }
 

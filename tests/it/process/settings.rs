@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::program::{Ended, run};
+use super::program::{Ended, Server, run};
 
 /// The names of the variables that are complained about, in order.
 #[track_caller]
@@ -85,6 +85,21 @@ fn in_development_a_file_of_settings_is_read_and_the_environment_goes_first() {
     fs::write(folder.path().join(".env"), "PORT=none\nHOST=none\nBCRYPT_COST=none\n").unwrap();
     let ended = run(folder.path(), &[], &[("HOST", "127.0.0.1"), ("BCRYPT_COST", "4")]);
     assert_eq!(complaints(&ended), ["PORT"]);
+}
+
+#[test]
+fn attempts_of_webhooks_that_outlast_the_events_are_warned_of() {
+    let warning =
+        "WEBHOOK_RETRY_SECONDS goes on for longer than RETENTION_DAYS: the last attempts of webhooks are not made";
+    for (retry, days, is_warned_of) in
+        [(None, "3", true), (None, "4", false), (Some("0,86400"), "1", false), (Some("1,86400"), "1", true)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let variables: Vec<_> =
+            [("RETENTION_DAYS", days)].into_iter().chain(retry.map(|retry| ("WEBHOOK_RETRY_SECONDS", retry))).collect();
+        let log = Server::start(folder.path(), &variables).stop().log();
+        assert_eq!(log.iter().any(|entry| entry["message"] == warning), is_warned_of, "{variables:?}: {log:#?}");
+    }
 }
 
 #[test]
