@@ -148,7 +148,9 @@ impl Config {
         let any = IpAddr::V4(if production { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST });
         let data_dir = PathBuf::from(read.text("DATA_DIR").unwrap_or_else(|| "data".to_owned()));
         let smtp_url: Option<SecretString> = read.text("SMTP_URL").map(Into::into);
-        let default_url = format!("sqlite://{}/pocket-tasks.db", data_dir.display());
+        // What has a meaning of its own in a URL is written as %XX.
+        let folder = data_dir.display().to_string().replace('%', "%25").replace('?', "%3F");
+        let default_url = format!("sqlite://{folder}/pocket-tasks.db");
         let config = Self {
             env,
             host: read.parsed("HOST", any, "an IP address"),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
-use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::time::{Instant, sleep};
 
 use crate::repositories::StoreError;
@@ -126,9 +126,9 @@ fn sqlite(mut options: ConnectOptions, read_only: bool) -> ConnectOptions {
 
 /// Makes the folder in which the file of a SQLite URL is to be.
 fn create_folder_of(url: &str) -> Result<(), StoreError> {
-    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
-    let path = path.split_once('?').map_or(path, |(path, _)| path);
-    match Path::new(path).parent() {
+    let options: SqliteConnectOptions =
+        url.parse().map_err(|error: sqlx::Error| StoreError::Failed(Box::new(error)))?;
+    match options.get_filename().parent() {
         Some(folder) if !folder.as_os_str().is_empty() => {
             private_folder(folder).map_err(|error| StoreError::Failed(Box::new(error)))
         }

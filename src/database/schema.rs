@@ -78,6 +78,8 @@ async fn locked(connection: &DatabaseConnection) -> Result<DatabaseTransaction, 
     #[expect(clippy::disallowed_methods, reason = "the schema is changed below the store")]
     let transaction = connection.begin_with_options(options).await?;
     if transaction.get_database_backend() == DbBackend::Postgres {
+        // Nobody's request waits for this, and a large table takes its time.
+        transaction.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
         let lock =
             Statement::from_sql_and_values(DbBackend::Postgres, "SELECT pg_advisory_xact_lock($1)", [LOCK.into()]);
         transaction.execute_raw(lock).await?;

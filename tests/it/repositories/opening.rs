@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
+use pocket_tasks::database::{SeaStore, Settings};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, SqliteConnection};
 
@@ -10,7 +12,7 @@ use super::fixtures::{soon, user, waits};
 use super::raw::Raw;
 use super::schema::{Empty, applied};
 use crate::on_both_databases;
-use crate::support::databases::sqlite_without_schema;
+use crate::support::databases::{postgres_without_schema, sqlite_without_schema};
 
 /// Opens the file of a SQLite database, and makes it if there is none, as a process does that has not set it up yet.
 async fn fresh_file(url: &str) -> SqliteConnection {
@@ -45,6 +47,39 @@ on_both_databases! {
         }
         empty.0.clone().remove().await;
     }
+}
+
+#[tokio::test]
+async fn a_migration_may_take_longer_than_a_request_on_postgres() {
+    let Some(database) = postgres_without_schema().await else { return };
+    let mut other = Raw::connect(&database).await;
+    // As whoever migrates at this moment.
+    other.execute("SELECT pg_advisory_lock(8101803567577592939)").await;
+    let hasty = Duration::from_millis(50);
+    let url = database.url.as_str().into();
+    let settings = Settings { url, max_connections: 2, migrate: true, statement_timeout: hasty };
+    let mut opening = Box::pin(SeaStore::open(&settings));
+    waits(&mut opening).await;
+    other.execute("SELECT pg_advisory_unlock_all()").await;
+    let store = soon(opening).await.unwrap();
+    assert!(applied(&store).await.iter().all(|applied| *applied));
+    store.close().await;
+    drop(other);
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn the_folder_of_a_new_file_is_that_in_which_the_database_looks_for_it() {
+    let home = tempfile::tempdir().unwrap();
+    for (written, meant) in [("of%20data", "of data"), ("50%25", "50%"), ("what%3F", "what?"), ("#1", "#1")] {
+        let url = format!("sqlite://{}/{written}/x.db", home.path().display());
+        let settings =
+            Settings { url: url.into(), max_connections: 2, migrate: true, statement_timeout: Duration::from_secs(30) };
+        let store = SeaStore::open(&settings).await.unwrap();
+        store.close().await;
+        assert!(home.path().join(meant).join("x.db").exists(), "{written}");
+    }
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 4);
 }
 
 #[tokio::test]
