@@ -92,14 +92,13 @@ impl Members {
         let member = unit.members().find(project.id, user).await?;
         let unassigned = unit.tasks().unassign(project.id, user, cause.at).await?;
         unit.members().remove(project.id, user).await?;
-        let mut events: Vec<_> = unassigned
-            .iter()
-            .map(|after| {
-                let before = Task { assignee_id: Some(user), ..after.clone() };
-                cause.task(EventType::TaskUpdated, &before, after)
-            })
-            .collect();
-        events.extend(member.map(|member| cause.removed(EventType::MemberRemoved, project.id, &member)));
+        // Who is removed is told nothing of what becomes of the project after that.
+        let removed = member.map(|member| cause.removed(EventType::MemberRemoved, project.id, &member));
+        let unassigned = unassigned.iter().map(|after| {
+            let before = Task { assignee_id: Some(user), ..after.clone() };
+            cause.task(EventType::TaskUpdated, &before, after)
+        });
+        let events = removed.into_iter().chain(unassigned).collect();
         // Who has left has no access any more, and may have to ask again.
         let access = if leaves { Access::Own } else { Access::In(project.id, action) };
         unit.commit(Answer::done(), access, events).await

@@ -85,6 +85,19 @@ on_both_databases! {
         assert_eq!(types(&second.told().await), ["invitation.created", "invitation.accepted", "member.added"]);
     }
 
+    async fn who_is_removed_is_not_told_what_becomes_of_their_tasks(app: TestApp) {
+        let owner = app.user().await;
+        let project = owner.project().await;
+        let member = newcomer(&app, &owner, &project, "editor").await;
+        for _ in 0..3 {
+            owner.task(&project, json!({"title": "Tea", "assignee_id": member.user_id()})).await;
+        }
+        let (mut owner, mut member) = (Member::of(owner).await, Member::of(member).await);
+        remove(&owner.client, &project, &member.client).await.no_content();
+        assert_eq!(types(&owner.told().await), ["member.removed", "task.updated", "task.updated", "task.updated"]);
+        assert_eq!(types(&member.told().await), [""; 0]);
+    }
+
     async fn what_becomes_of_a_project_is_told_to_its_members(app: TestApp) {
         let mut owner = Member::of(app.user().await).await;
         // A project that was made while somebody follows.
