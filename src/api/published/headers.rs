@@ -53,6 +53,7 @@ fn standard(path: &str, status: &str) -> Vec<(&'static str, Value)> {
     match status {
         "201" => headers.push(("Location", location())),
         "401" => headers.push(("WWW-Authenticate", www_authenticate())),
+        "403" => headers.push(("WWW-Authenticate", missing_scope())),
         "429" | "503" => headers.push(("Retry-After", retry_after(true))),
         _ => {}
     }
@@ -80,6 +81,16 @@ fn www_authenticate() -> Value {
         "required": true,
         "schema": { "type": "string" },
         "example": "Bearer error=\"invalid_token\"",
+    })
+}
+
+/// Where it is the token that may not, and not its owner.
+fn missing_scope() -> Value {
+    json!({
+        "description": "The scope that the API token lacks (RFC 6750), where that is why.",
+        "required": false,
+        "schema": { "type": "string" },
+        "example": "Bearer error=\"insufficient_scope\", scope=\"write\"",
     })
 }
 

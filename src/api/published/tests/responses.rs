@@ -80,6 +80,7 @@ fn every_response_has_its_headers() {
     let always = "X-Request-Id RateLimit-Limit RateLimit-Remaining RateLimit-Reset";
     assert_eq!(names("/v1/tasks", "post", "201"), format!("ETag Location {always}"));
     assert_eq!(names("/v1/tasks", "post", "401"), format!("WWW-Authenticate {always}"));
+    assert_eq!(names("/v1/tasks", "post", "403"), format!("WWW-Authenticate {always}"));
     assert_eq!(names("/v1/tasks", "post", "429"), format!("Retry-After {always}"));
     assert_eq!(names("/health/live", "get", "204"), "X-Request-Id");
 }
