@@ -8,7 +8,7 @@
 //!      api ──► services ──► repositories ◄── database (SeaORM, entities)
 //!               ▲   │         (traits)
 //!      jobs ────┤   └─► security · webhooks
-//!        └─► mail, webhooks
+//!        └─► mail
 //!      contract: the vocabulary that all of them share; it imports none of them
 //! ```
 //!

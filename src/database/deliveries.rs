@@ -23,9 +23,6 @@ use crate::repositories::{
     DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, Receiver, StoreError, Visible,
 };
 
-/// As many deliveries are added by one statement.
-const INSERTED_AT_ONCE: usize = 20;
-
 /// As many are read by one statement.
 const READ_AT_ONCE: usize = 50;
 
@@ -124,15 +121,7 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
     }
 
     async fn add(&self, deliveries: &[DeliveryRecord]) -> Result<(), StoreError> {
-        // In groups of one size, because each size is a statement that the connection keeps prepared.
-        let (groups, rest) = deliveries.as_chunks::<INSERTED_AT_ONCE>();
-        for group in groups {
-            Entity::insert_many(group.iter().map(new_row)).exec_without_returning(&self.0).await?;
-        }
-        for one in rest {
-            Entity::insert(new_row(one)).exec_without_returning(&self.0).await?;
-        }
-        Ok(())
+        self.insert_all(&deliveries.iter().map(new_row).collect::<Vec<_>>()).await
     }
 
     async fn list(

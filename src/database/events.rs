@@ -30,9 +30,6 @@ use crate::contract::project::Role;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
 use crate::repositories::{EventFilter, EventRepository, FeedBounds, FeedWalk, NewEvent, StoreError};
 
-/// As many events are added by one statement.
-const INSERTED_AT_ONCE: usize = 20;
-
 /// The fields of events that name a user.
 const NAMING: [&str; 5] = ["assignee_id", "author_id", "created_by", "invited_by", "owner_id"];
 
@@ -191,15 +188,7 @@ impl<C: ConnectionTrait + Send + Sync> EventRepository for SeaRepositories<C> {
         let Ok(count @ 1..) = i64::try_from(events.len()) else { return Ok(()) };
         let first = self.take_numbers(count).await?;
         let rows: Vec<_> = (first..).zip(events).map(|(sequence, event)| new_row(event, sequence)).collect();
-        // In groups of one size, because each size is a statement that the connection keeps prepared.
-        let (groups, rest) = rows.as_chunks::<INSERTED_AT_ONCE>();
-        for group in groups {
-            Entity::insert_many(group.iter().cloned()).exec_without_returning(&self.0).await?;
-        }
-        for row in rest {
-            Entity::insert(row.clone()).exec_without_returning(&self.0).await?;
-        }
-        Ok(())
+        self.insert_all(&rows).await
     }
 
     async fn bounds(&self) -> Result<FeedBounds, StoreError> {
@@ -220,10 +209,6 @@ impl<C: ConnectionTrait + Send + Sync> EventRepository for SeaRepositories<C> {
             .all(&self.0)
             .await?;
         rows.into_iter().map(event).collect()
-    }
-
-    async fn find(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        Entity::find().filter(Column::Id.eq(id.0)).one(&self.0).await?.map(event).transpose()
     }
 
     async fn memberships(&self, user: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError> {

@@ -10,6 +10,7 @@ mod connect;
 mod deliveries;
 mod entities;
 mod events;
+mod groups;
 mod idempotency;
 mod invitations;
 mod jobs;

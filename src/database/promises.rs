@@ -1,4 +1,6 @@
-//! Promises of jobs: one statement each, which also decides what becomes of one like it that is there.
+//! Promises of jobs: one statement each or for several, which also decides what becomes of one like it that is there.
+
+use std::collections::HashSet;
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
@@ -9,9 +11,10 @@ use uuid::Uuid;
 
 use super::SeaRepositories;
 use super::entities::job::{ActiveModel, Column, Entity};
+use super::groups::groups;
 use super::jobs::unreadable;
-use crate::contract::Timestamp;
 use crate::contract::ids::new_uuid;
+use crate::contract::{Timestamp, WebhookId};
 use crate::repositories::{Job, JobRepository, Lane, StoreError, Unique};
 
 /// The kind and the payload of a job as they are stored.
@@ -50,62 +53,77 @@ fn on_conflict(unique: &Unique, run_at: Timestamp) -> OnConflict {
     }
 }
 
+fn row(job: &Job, lane: Lane, unique: Unique, now: Timestamp, run_at: Timestamp) -> Result<ActiveModel, StoreError> {
+    let (kind, payload) = written(job)?;
+    let (mut waiting_key, mut open_key, mut once_key) = (None, None, None);
+    match unique {
+        Unique::No => {}
+        Unique::WhileWaiting(key) => waiting_key = Some(key),
+        Unique::Open(key) => open_key = Some(key),
+        Unique::Once(key) => once_key = Some(key),
+    }
+    Ok(ActiveModel {
+        id: Set(new_uuid()),
+        kind: Set(kind),
+        lane: Set(lane.as_str().to_owned()),
+        payload: Set(payload),
+        user_id: Set(job.user().map(|user| user.0)),
+        state: Set("waiting".to_owned()),
+        run_at: Set(run_at.0),
+        attempts: Set(0),
+        lease_token: Set(None),
+        waiting_key: Set(waiting_key),
+        once_key: Set(once_key),
+        open_key: Set(open_key),
+        last_error: Set(None),
+        created_at: Set(now.0),
+        finished_at: Set(None),
+    })
+}
+
 impl<C: ConnectionTrait> SeaRepositories<C> {
+    /// Inserts rows, and says how many of them were not there.
+    async fn insert_jobs(&self, rows: Vec<ActiveModel>, conflict: OnConflict) -> Result<usize, StoreError> {
+        let new: HashSet<Uuid> = rows.iter().filter_map(|row| row.id.try_as_ref().copied()).collect();
+        let mut insert = Entity::insert_many(rows).on_conflict(conflict).into_query();
+        insert.returning_col(Column::Id);
+        let found = self.0.query_all(&insert).await?;
+        let found = found.iter().map(|row| row.try_get("", "id")).collect::<Result<Vec<Uuid>, _>>()?;
+        Ok(found.iter().filter(|id| new.contains(id)).count())
+    }
+
     async fn insert_job(
         &self,
         job: &Job,
-        lane: Lane,
         unique: Unique,
         now: Timestamp,
         run_at: Timestamp,
     ) -> Result<bool, StoreError> {
-        let (kind, payload) = written(job)?;
         let conflict = on_conflict(&unique, run_at);
-        let (mut waiting_key, mut open_key, mut once_key) = (None, None, None);
-        match unique {
-            Unique::No => {}
-            Unique::WhileWaiting(key) => waiting_key = Some(key),
-            Unique::Open(key) => open_key = Some(key),
-            Unique::Once(key) => once_key = Some(key),
-        }
-        let id = new_uuid();
-        let mut insert = Entity::insert(ActiveModel {
-            id: Set(id),
-            kind: Set(kind),
-            lane: Set(lane.as_str().to_owned()),
-            payload: Set(payload),
-            user_id: Set(job.user().map(|user| user.0)),
-            state: Set("waiting".to_owned()),
-            run_at: Set(run_at.0),
-            attempts: Set(0),
-            lease_token: Set(None),
-            waiting_key: Set(waiting_key),
-            once_key: Set(once_key),
-            open_key: Set(open_key),
-            last_error: Set(None),
-            created_at: Set(now.0),
-            finished_at: Set(None),
-        })
-        .on_conflict(conflict)
-        .into_query();
-        insert.returning_col(Column::Id);
-        let row = self.0.query_one(&insert).await?;
-        let inserted: Option<Uuid> = row.map(|row| row.try_get("", "id")).transpose()?;
-        Ok(inserted == Some(id))
+        Ok(self.insert_jobs(vec![row(job, job.lane(), unique, now, run_at)?], conflict).await? == 1)
     }
 }
 
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> JobRepository for SeaRepositories<C> {
     async fn enqueue(&self, job: &Job, now: Timestamp, run_at: Timestamp) -> Result<bool, StoreError> {
-        self.insert_job(job, job.lane(), job.unique(), now, run_at).await
+        self.insert_job(job, job.unique(), now, run_at).await
     }
 
     async fn enqueue_once(&self, job: &Job, key: &str, now: Timestamp) -> Result<bool, StoreError> {
-        self.insert_job(job, job.lane(), Unique::Once(key.to_owned()), now, now).await
+        self.insert_job(job, Unique::Once(key.to_owned()), now, now).await
     }
 
-    async fn enqueue_into(&self, job: &Job, lane: Lane, now: Timestamp) -> Result<bool, StoreError> {
-        self.insert_job(job, lane, job.unique(), now, now).await
+    async fn enqueue_deliveries(&self, webhooks: &[(WebhookId, Lane)], now: Timestamp) -> Result<usize, StoreError> {
+        let mut new = 0;
+        for group in groups(webhooks) {
+            let rows = group.iter().map(|(webhook, lane)| {
+                let job = Job::DeliverWebhook { webhook: *webhook };
+                row(&job, *lane, job.unique(), now, now)
+            });
+            let rows = rows.collect::<Result<Vec<_>, _>>()?;
+            new += self.insert_jobs(rows, on_conflict(&Unique::Open(String::new()), now)).await?;
+        }
+        Ok(new)
     }
 }

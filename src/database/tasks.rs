@@ -19,9 +19,6 @@ use crate::repositories::{
     ProjectTasks, StoreError, Stretch, TaskFilter, TaskInProject, TaskRepository, VisibleTasks, Walk,
 };
 
-/// As many tasks are added by one statement.
-const INSERTED_AT_ONCE: usize = 20;
-
 #[derive(FromQueryResult)]
 struct TaskRow {
     #[sea_orm(nested)]
@@ -170,15 +167,7 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
     }
 
     async fn add(&self, tasks: &[Task]) -> Result<(), StoreError> {
-        // In groups of one size, because each size is a statement that the connection keeps prepared.
-        let (groups, rest) = tasks.as_chunks::<INSERTED_AT_ONCE>();
-        for group in groups {
-            task::Entity::insert_many(group.iter().map(rows::new_task)).exec_without_returning(&self.0).await?;
-        }
-        for task in rest {
-            task::Entity::insert(rows::new_task(task)).exec_without_returning(&self.0).await?;
-        }
-        Ok(())
+        self.insert_all(&tasks.iter().map(rows::new_task).collect::<Vec<_>>()).await
     }
 
     async fn reposition(&self, id: TaskId, position: &str) -> Result<Option<Task>, StoreError> {

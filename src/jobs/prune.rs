@@ -30,7 +30,10 @@ fn kept(what: Litter, retention: Duration) -> Duration {
 }
 
 pub(super) async fn run(services: &Services, assignment: &Assignment) -> Result<(), Failure> {
-    services.deliveries.rescue().await?;
+    let mut beyond = services.deliveries.rescue(None).await?;
+    while beyond.is_some() {
+        beyond = services.deliveries.rescue(beyond).await?;
+    }
     let retention = services.retention();
     for what in Litter::ALL {
         let before = assignment.now().minus(kept(what, retention));

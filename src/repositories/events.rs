@@ -54,7 +54,7 @@ pub struct FeedWalk {
 pub struct FeedBounds {
     /// The greatest place of an event that was removed because of its age; 0 where there is none.
     pub pruned_through: i64,
-    /// The greatest place of an event that can be read; 0 where there is none.
+    /// The last place that was given to an event, whether that is kept still or not; 0 where there was none.
     pub end: i64,
 }
 
@@ -76,9 +76,6 @@ pub trait EventRepository: Send + Sync {
 
     /// The events of all projects beyond a place, in order.
     async fn tail(&self, beyond: i64, limit: u64) -> Result<Vec<Event>, StoreError>;
-
-    /// The event with this id.
-    async fn find(&self, id: EventId) -> Result<Option<Event>, StoreError>;
 
     /// The projects of which a user is a member, and the role in each; `None` when there is no such account, or it is
     /// in the trash.

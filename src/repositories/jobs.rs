@@ -57,7 +57,8 @@ pub enum Job {
     },
     /// Remove for good what was in the trash for long enough.
     PurgeDeleted {},
-    /// Remove what has served its purpose: keys, tokens, sessions, jobs.
+    /// Remove what has served its purpose: keys, tokens, sessions, replaced secrets, jobs, events, deliveries; and have
+    /// webhooks go on that wait in vain.
     Prune {},
 }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{Job, Lane, StoreError};
-use crate::contract::Timestamp;
+use crate::contract::{Timestamp, WebhookId};
 
 /// A job that was leased to a worker.
 #[derive(Debug)]
@@ -74,8 +74,9 @@ pub trait JobRepository: Send + Sync {
     /// The one that is there is not begun before the end of this transaction, so it sees what this transaction changed.
     async fn enqueue(&self, job: &Job, now: Timestamp, run_at: Timestamp) -> Result<bool, StoreError>;
 
-    /// Promises a job in another lane than its usual one. One that is there already stays in its lane.
-    async fn enqueue_into(&self, job: &Job, lane: Lane, now: Timestamp) -> Result<bool, StoreError>;
+    /// Promises the jobs that deliver to these webhooks, each in its lane, and says how many are new; one that is there
+    /// already stays in its own lane. All are locked, in the order in which they are named.
+    async fn enqueue_deliveries(&self, webhooks: &[(WebhookId, Lane)], now: Timestamp) -> Result<usize, StoreError>;
 
     /// Promises a job once for a key of the caller's, such as the tick of a schedule.
     async fn enqueue_once(&self, job: &Job, key: &str, now: Timestamp) -> Result<bool, StoreError>;

@@ -31,6 +31,14 @@ pub struct Health {
     pub giving_up: Option<Timestamp>,
 }
 
+impl Health {
+    /// How a webhook fares that begins anew: what is given up stays so.
+    #[must_use]
+    pub fn anew(self) -> Self {
+        Self { giving_up: self.giving_up, ..Self::default() }
+    }
+}
+
 /// A secret that another one has replaced.
 #[derive(Clone)]
 pub struct FormerSecret {

@@ -13,7 +13,7 @@ use crate::contract::delivery::{Delivery, DeliveryQuery, DeliveryStatus};
 use crate::contract::event::EventType;
 use crate::contract::list::{Page, Sort};
 use crate::contract::{DeliveryId, EventId, ProjectId, Timestamp, WebhookId};
-use crate::repositories::{DeliveryFilter, DeliveryRecord, Job, Lane, NewEvent, Receiver, StoreError, Transaction};
+use crate::repositories::{DeliveryFilter, DeliveryRecord, Lane, NewEvent, Receiver, StoreError, Transaction};
 
 /// After so long what is due and not done is looked after.
 const STRANDED: Duration = Duration::from_hours(1);
@@ -59,31 +59,24 @@ impl Deliveries {
     }
 
     /// Promises the jobs anew of webhooks that have had something to do for long: a job may die of what has passed
-    /// since, or be lost by the hand of an operator, and nothing is to wait for ever.
-    pub async fn rescue(&self) -> Result<(), Error> {
+    /// since, or be lost by the hand of an operator, and nothing is to wait for ever. Looks at some of the webhooks, and
+    /// says beyond which to go on.
+    pub async fn rescue(&self, beyond: Option<WebhookId>) -> Result<Option<WebhookId>, Error> {
         let now = self.0.clock.now();
-        let mut beyond = None;
-        loop {
-            let upkeep = self.0.store.read().upkeep();
-            let stranded = upkeep.list_stranded(beyond, now.minus(STRANDED), LOOKED_AT_ONCE).await?;
-            if !stranded.webhooks.is_empty() {
-                let transaction = self.0.store.begin().await?;
-                for (webhook, is_ailing) in stranded.webhooks {
-                    enqueue(&*transaction, webhook, is_ailing, now).await?;
-                }
-                transaction.commit().await?;
-            }
-            beyond = stranded.next;
-            if beyond.is_none() {
-                return Ok(());
-            }
+        let upkeep = self.0.store.read().upkeep();
+        let stranded = upkeep.list_stranded(beyond, now.minus(STRANDED), LOOKED_AT_ONCE).await?;
+        if !stranded.webhooks.is_empty() {
+            let transaction = self.0.store.begin().await?;
+            enqueue(&*transaction, stranded.webhooks, now).await?;
+            transaction.commit().await?;
         }
+        Ok(stranded.next)
     }
 }
 
 impl Shared {
-    /// Promises the deliveries of events, in the transaction that makes them and right before they are appended: what
-    /// it locks are webhooks and their jobs, which nobody holds who waits for anything else.
+    /// Promises the deliveries of events, in the transaction that makes them and right before they are appended:
+    /// webhooks are locked first, then their jobs, then the feed, by everybody who locks more than one of them.
     ///
     /// Where nobody listens to a project it costs one look.
     pub(super) async fn promise(
@@ -113,10 +106,7 @@ impl Shared {
         }
         transaction.deliveries().add(&deliveries).await?;
         // In the order of their ids, as everybody locks several.
-        for (webhook, is_ailing) in woken {
-            enqueue(transaction, webhook, is_ailing, now).await?;
-        }
-        Ok(())
+        enqueue(transaction, woken, now).await
     }
 }
 
@@ -125,14 +115,14 @@ fn wants(receiver: &Receiver, kind: EventType) -> bool {
     named && kind.is_for(receiver.role)
 }
 
-/// Has the job of a webhook run, or look again before its end.
+/// Has the jobs of webhooks run, or look again before their end. With each webhook goes whether it is ailing.
 pub(super) async fn enqueue(
     transaction: &dyn Transaction,
-    webhook: WebhookId,
-    is_ailing: bool,
+    webhooks: impl IntoIterator<Item = (WebhookId, bool)>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    transaction.jobs().enqueue_into(&Job::DeliverWebhook { webhook }, lane(is_ailing), now).await?;
+    let jobs: Vec<_> = webhooks.into_iter().map(|(webhook, is_ailing)| (webhook, lane(is_ailing))).collect();
+    transaction.jobs().enqueue_deliveries(&jobs, now).await?;
     Ok(())
 }
 

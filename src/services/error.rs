@@ -6,6 +6,7 @@ use crate::contract::project::Role;
 use crate::contract::resource::Current;
 use crate::repositories::StoreError;
 use crate::security::{PasswordError, SealError};
+use crate::webhooks::Unable;
 
 /// Why a service did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -137,6 +138,9 @@ pub enum Error {
     /// A token could not be made.
     #[error("a token could not be made")]
     Token(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// This machine can send no webhooks.
+    #[error(transparent)]
+    Unable(#[from] Unable),
     /// Something stored cannot be sealed, or read again.
     #[error("a stored answer cannot be written or read")]
     Stored(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -228,6 +232,7 @@ impl Error {
             | Self::Password(PasswordError::Overloaded) => ErrorCode::Unavailable,
             Self::Store(StoreError::Failed(_))
             | Self::Password(PasswordError::Failed(_))
+            | Self::Unable(_)
             | Self::Token(_)
             | Self::Stored(_) => ErrorCode::Internal,
         }

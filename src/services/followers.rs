@@ -68,18 +68,25 @@ impl Reader {
         self.roles.read().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
-    /// Reads anew what the user may see. Whoever reads last has seen all that was committed before, so the loads of one
-    /// reader come one after the other.
+    /// Reads anew what the user may see; where that fails, it stays as it is. Whoever reads last has seen all that was
+    /// committed before, so the loads of one reader come one after the other.
     pub(super) async fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
         let _alone = self.loading.lock().await;
-        let loaded = store.read().events().memberships(self.user).await;
-        let roles = match &loaded {
-            Ok(Some(roles)) => Some(roles.iter().copied().collect()),
-            // Rather nothing than too much.
-            Ok(None) | Err(_) => None,
-        };
+        let roles = store.read().events().memberships(self.user).await?;
+        self.set(roles.map(|roles| roles.into_iter().collect()));
+        Ok(())
+    }
+
+    /// Reads anew what the user may see after it has changed: rather nothing than too much.
+    async fn reload(&self, store: &dyn Store) {
+        if let Err(error) = self.load(store).await {
+            tracing::warn!(%error, "streams of a user end: nobody knows what the user may see");
+            self.set(None);
+        }
+    }
+
+    fn set(&self, roles: Option<HashMap<ProjectId, Role>>) {
         *self.roles.write().unwrap_or_else(PoisonError::into_inner) = roles;
-        loaded.map(drop)
     }
 }
 
@@ -194,10 +201,8 @@ impl Hub {
             ProjectCreated | ProjectDeleted | ProjectRestored => event.actor_id,
             _ => None,
         };
-        if let Some(reader) = concerned.and_then(|user| self.known(user))
-            && let Err(error) = reader.load(&*self.store).await
-        {
-            tracing::warn!(%error, "streams of a user end: nobody knows what the user may see");
+        if let Some(reader) = concerned.and_then(|user| self.known(user)) {
+            reader.reload(&*self.store).await;
         }
     }
 }

@@ -28,7 +28,6 @@ mod members;
 mod noting;
 mod order_key;
 mod permissions;
-mod places;
 mod presence;
 mod profile;
 mod projects;
@@ -36,6 +35,7 @@ mod recovery;
 mod replays;
 mod sending;
 mod sessions;
+mod slots;
 mod task_batch;
 mod task_lists;
 mod task_moves;
@@ -50,7 +50,7 @@ use tokio::sync::Mutex;
 
 use followers::Followers;
 use keys_in_use::KeysInUse;
-use places::Places;
+use slots::Slots;
 
 pub use accounts::{Accounts, Device};
 pub use answer::Answer;
@@ -184,7 +184,7 @@ pub(crate) struct Shared {
     pub(crate) followers: Followers,
     pub(crate) policy: Policy,
     pub(crate) webhooks: Outbound,
-    places: Arc<Places>,
+    slots: Arc<Slots>,
     keys_in_use: KeysInUse,
     checked: Mutex<Option<Instant>>,
 }
@@ -283,7 +283,7 @@ impl Services {
             followers,
             policy,
             webhooks,
-            places: Arc::default(),
+            slots: Arc::default(),
             keys_in_use: KeysInUse::default(),
             checked: Mutex::default(),
         });

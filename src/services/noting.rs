@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::deliveries::{Deliveries, lane};
 use super::error::Error;
-use super::places::Place;
 use super::sending::GONE;
+use super::slots::Slot;
 use crate::contract::delivery::{Delivery, DeliveryAttempt, DeliveryStatus};
 use crate::contract::text::WebhookUrl;
 use crate::contract::{DeliveryId, Timestamp, WebhookId};
@@ -16,8 +16,8 @@ use crate::repositories::{Health, Job, Lane, StoreError, Transaction};
 /// After so long of nothing but failure a webhook is disabled.
 const PATIENCE: Duration = Duration::from_hours(5 * 24);
 
-/// Whoever takes longer to answer is kept apart from those who do not, in milliseconds. Less than the body of an answer
-/// is waited for.
+/// Whoever takes longer to answer is kept apart from those who do not, in milliseconds. Shorter than the body of an
+/// answer is waited for, so that whoever goes on talking is one of them.
 const SLOW: i64 = 1_000;
 
 /// As many deliveries are given up in one transaction.
@@ -26,12 +26,12 @@ const GIVEN_UP_AT_ONCE: u64 = 1_000;
 const WAS_GONE: &str = "The receiver answered with the status 410: it wants no more events.";
 const KEPT_FAILING: &str = "Every attempt has failed for five days.";
 
-/// What one run has sent. As long as it is there, it has its place.
+/// What one run has sent. As long as it is there, it has its slot.
 pub struct Round {
     pub(super) webhook: WebhookId,
     pub(super) sent: Vec<Sent>,
     pub(super) failure: Option<Error>,
-    pub(super) _place: Place,
+    pub(super) _slot: Slot,
 }
 
 pub(super) enum Sent {
@@ -169,9 +169,8 @@ fn judge<'t>(health: Health, tried: impl Iterator<Item = &'t Tried>) -> (Health,
     (Health { failing_since, is_ailing, ..health }, reason)
 }
 
-/// As the client says: what is no success says why.
 fn is_success(attempt: &DeliveryAttempt) -> bool {
-    attempt.error.is_none() && attempt.status_code.is_some_and(|status| (200..300).contains(&status))
+    crate::webhooks::is_success(attempt.status_code, attempt.error.as_deref())
 }
 
 #[cfg(test)]

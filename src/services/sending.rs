@@ -16,13 +16,13 @@ use super::deliveries::Deliveries;
 use super::error::Error;
 use super::events::json_of;
 use super::noting::{Round, Sent, Tried};
-use super::places::Place;
+use super::slots::Slot;
 use crate::contract::delivery::DeliveryAttempt;
 use crate::contract::event::EventType;
 use crate::contract::text::WebhookUrl;
 use crate::contract::{Timestamp, WebhookId};
 use crate::repositories::{DueDelivery, Lane, Repositories, Visible, WebhookRecord};
-use crate::webhooks::{Outcome, RetryAfter, Secret, signature};
+use crate::webhooks::{Client, Outcome, RetryAfter, Secret, signature};
 
 /// As many deliveries one run takes.
 const AT_ONCE: u64 = 50;
@@ -50,11 +50,12 @@ pub enum Run {
 impl Deliveries {
     /// Sends a webhook what is due, outside of any transaction.
     pub async fn send_due(&self, webhook: WebhookId, lane: Lane) -> Result<Run, Error> {
+        self.0.webhooks.client.prepare()?;
         let repositories = self.0.store.read();
-        let turn = self.0.places.turn().await;
+        let turn = self.0.slots.turn().await;
         let Some(record) = repositories.webhooks().find(webhook).await? else { return Ok(Run::Removed) };
         let now = self.0.clock.now();
-        let Some(place) = self.0.places.take(lane, record.owner) else {
+        let Some(slot) = self.0.slots.take(lane, record.owner) else {
             // Those who wait among the ailing wait for nobody who answers well.
             let at = if lane == Lane::Failing { now.plus(PUT_OFF) } else { now };
             return Ok(Run::Elsewhere(Lane::Failing, at));
@@ -62,7 +63,7 @@ impl Deliveries {
         let due = repositories.deliveries().list_due(webhook, now, AT_ONCE).await?;
         let secrets = self.secrets(repositories, &record).await?;
         drop(turn);
-        let results = self.send_all(webhook, due, (record.webhook.version, secrets), &place).await;
+        let results = self.send_all(webhook, due, (record.webhook.version, secrets), &slot).await;
         let (mut sent, mut failure) = (Vec::new(), None);
         for result in results {
             match result {
@@ -71,12 +72,12 @@ impl Deliveries {
                 Err(error) => failure = Some(error),
             }
         }
-        Ok(Run::Made(Round { webhook, sent, failure, _place: place }))
+        Ok(Run::Made(Round { webhook, sent, failure, _slot: slot }))
     }
 
     /// Waits for a turn at the database, for what a run does there.
     pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.0.places.turn().await
+        self.0.slots.turn().await
     }
 
     async fn send_all(
@@ -84,14 +85,15 @@ impl Deliveries {
         webhook: WebhookId,
         due: Vec<DueDelivery>,
         known: (i64, Vec<KnownSecret>),
-        place: &Place,
+        slot: &Slot,
     ) -> Vec<Result<Sent, Error>> {
         let sending = Sending {
             deliveries: self,
             webhook,
             known: Arc::new(known),
+            client: self.0.webhooks.client.with_lookups(slot.lookups()),
             begin: Instant::now(),
-            at_once: place.requests(),
+            at_once: slot.requests(),
             is_over: AtomicBool::new(false),
         };
         let results = stream::iter(due).enumerate().map(|(number, one)| sending.send(number, one));
@@ -133,6 +135,7 @@ struct Sending<'d> {
     webhook: WebhookId,
     /// The secrets at a version of the webhook: replacing one makes another version.
     known: Arc<(i64, Vec<KnownSecret>)>,
+    client: Client,
     begin: Instant,
     at_once: usize,
     /// Whether the receiver wants nothing more.
@@ -176,7 +179,7 @@ impl Sending<'_> {
     async fn message(&self, due: &DueDelivery, kind: EventType) -> Result<Option<Message>, Error> {
         let shared = &self.deliveries.0;
         let repositories = shared.store.read();
-        let _turn = shared.places.turn().await;
+        let _turn = shared.slots.turn().await;
         let found = match kind {
             EventType::WebhookTest => test(repositories, self.webhook, due).await?,
             _ => event(repositories, self.webhook, due).await?,
@@ -201,7 +204,7 @@ impl Sending<'_> {
         let headers =
             [("webhook-id", id), ("webhook-timestamp", timestamp.to_string()), ("webhook-signature", signature)];
         let Outcome { status_code, error, duration, excerpt, retry_after } =
-            shared.webhooks.client.post(&url, &headers, body).await;
+            self.client.post(&url, &headers, body).await;
         let wish = retry_after.map(|wish| match wish {
             RetryAfter::Seconds(seconds) => shared.clock.now().plus(Duration::from_secs(seconds)),
             RetryAfter::At(time) => time,

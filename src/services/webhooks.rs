@@ -105,7 +105,7 @@ impl Webhooks {
         }
         if let Some(url) = patch.url.as_ref().filter(|url| **url != current.url) {
             self.require_allowed(url)?;
-            health = Health { giving_up: health.giving_up, ..Health::default() };
+            health = health.anew();
         }
         write.require_expected(&current)?;
         let enabled = patch.enabled.unwrap_or(current.enabled);
@@ -122,7 +122,7 @@ impl Webhooks {
             return Ok(Answer::found(&current));
         }
         if changed.enabled && !current.enabled {
-            health = Health { giving_up: health.giving_up, ..Health::default() };
+            health = health.anew();
         }
         let now = self.0.clock.now();
         let changed = Webhook { version: current.version + 1, updated_at: now, ..changed };
@@ -196,7 +196,7 @@ impl Webhooks {
     /// is locked, because whoever delivers locks them in this order.
     async fn engage(&self, unit: &Unit<'_>, write: &Write, id: WebhookId) -> Result<(), Error> {
         let found = owned(unit.webhooks().hold(id).await?, write.caller)?;
-        Ok(super::deliveries::enqueue(&**unit, id, found.health.is_ailing, self.0.clock.now()).await?)
+        Ok(super::deliveries::enqueue(&**unit, [(id, found.health.is_ailing)], self.0.clock.now()).await?)
     }
 
     /// A new secret, as it is stored and as it is shown.
@@ -224,7 +224,7 @@ pub(super) async fn deliver_now(
     let delivery = super::deliveries::new_delivery(webhook.webhook.id, event_id, event_type, now, now);
     let record = DeliveryRecord { delivery, payload };
     unit.deliveries().add(std::slice::from_ref(&record)).await?;
-    super::deliveries::enqueue(&*unit, webhook.webhook.id, webhook.health.is_ailing, now).await?;
+    super::deliveries::enqueue(&*unit, [(webhook.webhook.id, webhook.health.is_ailing)], now).await?;
     unit.commit(Answer::accepted(&record.delivery), Access::Own, Vec::new()).await
 }
 

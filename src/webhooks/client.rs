@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Allowances;
 use super::failures;
+use super::lookups::Lookups;
 use super::outcome::{EXCERPT, Outcome, RetryAfter, excerpt};
 use super::resolver::{Guard, Lookup, SystemLookup};
 use super::urls::{self, Forbidden};
@@ -29,17 +30,28 @@ const KEPT_PER_HOST: usize = 2;
 /// How many headers an answer may have.
 const HEADERS: usize = 100;
 
+/// How many names are looked up at once for those who have no share of their own.
+const LOOKUPS: usize = 64;
+
 /// Sends requests to addresses that users named. Clones share their connections.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client {
+    inner: Arc<Inner>,
+    lookups: Lookups,
+}
 
 struct Inner {
     allowances: Arc<Allowances>,
     means: Means,
     /// Made for the first request: it takes memory for the certificates that this machine trusts, and fails where there
     /// are none, which is no matter to who has no webhooks.
-    http: OnceLock<reqwest::Result<reqwest::Client>>,
+    http: OnceLock<reqwest::Client>,
 }
+
+/// This machine can send no requests, whatever the receiver.
+#[derive(Debug, thiserror::Error)]
+#[error("requests cannot be sent: are the certificates of this machine installed?")]
+pub struct Unable(#[from] reqwest::Error);
 
 /// What a client takes from its surroundings; tests bring their own.
 pub struct Means {
@@ -73,18 +85,30 @@ impl Client {
     /// A client that knows the world by these means.
     #[must_use]
     pub fn with_means(allowances: Allowances, means: Means) -> Self {
-        Self(Arc::new(Inner { allowances: Arc::new(allowances), means, http: OnceLock::new() }))
+        let inner = Inner { allowances: Arc::new(allowances), means, http: OnceLock::new() };
+        Self { inner: Arc::new(inner), lookups: Lookups::of_all(LOOKUPS) }
+    }
+
+    /// The same client for one whose names are looked up as this share allows.
+    #[must_use]
+    pub fn with_lookups(&self, lookups: Lookups) -> Self {
+        Self { inner: Arc::clone(&self.inner), lookups }
+    }
+
+    /// Sees to it that requests can be sent: where they cannot, that is no fault of the receiver.
+    pub fn prepare(&self) -> Result<(), Unable> {
+        self.inner.http().map(drop)
     }
 
     /// Tells what speaks against a URL without looking its name up: that is done for each request.
     pub fn check(&self, url: &str) -> Result<(), Forbidden> {
-        urls::read(url, &self.0.allowances).map(drop)
+        urls::read(url, &self.inner.allowances).map(drop)
     }
 
     /// Posts the body, which is JSON unless a header says otherwise. Never fails: what went wrong is in the outcome.
     pub async fn post(&self, url: &str, headers: &[(&'static str, String)], body: String) -> Outcome {
         let begin = Instant::now();
-        let deadline = begin + self.0.means.timeout;
+        let deadline = begin + self.inner.means.timeout;
         let mut outcome =
             Outcome { status_code: None, error: None, duration: Duration::ZERO, excerpt: None, retry_after: None };
         match self.answer(url, headers, body, deadline).await {
@@ -103,13 +127,14 @@ impl Client {
         body: String,
         deadline: Instant,
     ) -> Result<Response, String> {
-        let url = urls::read(url, &self.0.allowances).map_err(|forbidden| forbidden.to_string())?;
+        let url = urls::read(url, &self.inner.allowances).map_err(|forbidden| forbidden.to_string())?;
         let headers = fields(headers).ok_or("The request has a header that cannot be sent.")?;
-        let sent = timeout_at(deadline, self.0.http()?.post(url).headers(headers).body(body).send()).await;
-        match sent {
+        let http = self.inner.http().map_err(|_| "The server cannot send webhooks at the moment.")?;
+        let request = http.post(url).headers(headers).body(body).send();
+        match timeout_at(deadline, self.lookups.pay_for(request)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(failures::sentence(&error)),
-            Err(_) => Err(format!("No answer came within {} seconds.", self.0.means.timeout.as_secs_f64())),
+            Err(_) => Err(format!("No answer came within {} seconds.", self.inner.means.timeout.as_secs_f64())),
         }
     }
 }
@@ -117,7 +142,11 @@ impl Client {
 impl Inner {
     fn connect(&self) -> reqwest::Result<reqwest::Client> {
         let authorities = self.means.authorities.iter().map(|authority| Certificate::from_der(authority));
-        let guard = Guard { lookup: Arc::clone(&self.means.lookup), allowances: Arc::clone(&self.allowances) };
+        let guard = Guard {
+            lookup: Arc::clone(&self.means.lookup),
+            lookups: Lookups::of_all(LOOKUPS),
+            allowances: Arc::clone(&self.allowances),
+        };
         reqwest::Client::builder()
             .user_agent(concat!("Pocket-Tasks/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(guard))
@@ -136,11 +165,12 @@ impl Inner {
             .build()
     }
 
-    fn http(&self) -> Result<&reqwest::Client, String> {
-        self.http.get_or_init(|| self.connect()).as_ref().map_err(|error| {
-            tracing::error!(%error, "webhooks cannot be sent: are the certificates of this machine installed?");
-            "The server cannot send webhooks at the moment.".to_owned()
-        })
+    fn http(&self) -> Result<&reqwest::Client, Unable> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
+        let http = self.connect()?;
+        Ok(self.http.get_or_init(|| http))
     }
 }
 

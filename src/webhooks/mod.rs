@@ -8,14 +8,16 @@
 mod addresses;
 mod client;
 mod failures;
+mod lookups;
 mod outcome;
 mod resolver;
 mod signature;
 mod urls;
 
 pub use addresses::{Allowances, Network, NotANetwork};
-pub use client::{Client, Means};
-pub use outcome::{Outcome, RetryAfter};
+pub use client::{Client, Means, Unable};
+pub use lookups::{Lookups, Turn};
+pub use outcome::{Outcome, RetryAfter, is_success};
 pub use resolver::{Lookup, SystemLookup};
 pub use signature::{Secret, signature};
 pub use urls::Forbidden;

@@ -32,10 +32,17 @@ pub enum RetryAfter {
     At(Timestamp),
 }
 
+/// Whether a receiver took what it was sent: by a status of 2xx, and with nothing wrong about the answer.
+#[must_use]
+pub fn is_success(status_code: Option<u16>, error: Option<&str>) -> bool {
+    error.is_none() && status_code.is_some_and(|status| (200..300).contains(&status))
+}
+
 impl Outcome {
     /// Whether the receiver took it.
+    #[must_use]
     pub fn is_success(&self) -> bool {
-        self.error.is_none() && self.status_code.is_some_and(|status| (200..300).contains(&status))
+        is_success(self.status_code, self.error.as_deref())
     }
 }
 
@@ -105,13 +112,10 @@ mod tests {
 
     #[test]
     fn only_an_answer_of_2xx_without_an_error_is_success() {
-        let none =
-            Outcome { status_code: None, error: None, duration: Duration::ZERO, excerpt: None, retry_after: None };
-        for (status, success) in [(199, false), (200, true), (204, true), (299, true), (300, false), (500, false)] {
-            let outcome = Outcome { status_code: Some(status), ..none.clone() };
-            assert_eq!(outcome.is_success(), success, "{status}");
-            assert!(!Outcome { error: Some("Oh.".to_owned()), ..outcome }.is_success());
+        for (status, expected) in [(199, false), (200, true), (204, true), (299, true), (300, false), (500, false)] {
+            assert_eq!(is_success(Some(status), None), expected, "{status}");
+            assert!(!is_success(Some(status), Some("Oh.")), "{status}");
         }
-        assert!(!none.is_success());
+        assert!(!is_success(None, None));
     }
 }

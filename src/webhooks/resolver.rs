@@ -6,21 +6,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::Allowances;
+use super::lookups::{Lookups, Turn};
 
 /// Finds the addresses of a name.
 #[async_trait]
 pub trait Lookup: Send + Sync + 'static {
-    /// The addresses, in the order in which they are to be tried.
-    async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>>;
+    /// The addresses, in the order in which they are to be tried. The turn is kept until the lookup is over, whether
+    /// somebody waits for it still or not.
+    async fn addresses(&self, name: &str, turn: Turn) -> io::Result<Vec<IpAddr>>;
 }
-
-/// As many names are looked up at once. Each takes a thread of those that check passwords too, and takes it until the
-/// machine gives up on the name, long after we have.
-static LOOKUPS: Semaphore = Semaphore::const_new(64);
 
 /// Asks as all programs of this machine do.
 #[derive(Debug, Clone, Copy)]
@@ -28,21 +25,19 @@ pub struct SystemLookup;
 
 #[async_trait]
 impl Lookup for SystemLookup {
-    async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+    async fn addresses(&self, name: &str, turn: Turn) -> io::Result<Vec<IpAddr>> {
         let name = name.to_owned();
-        one_of(&LOOKUPS, move || Ok((name.as_str(), 0).to_socket_addrs()?.map(|address| address.ip()).collect())).await
+        blocking(turn, move || Ok((name.as_str(), 0).to_socket_addrs()?.map(|address| address.ip()).collect())).await
     }
 }
 
-/// Does what blocks a thread when a permit is free, and keeps the permit until the thread is free: whoever has stopped
-/// waiting has freed nothing.
-async fn one_of<T: Send + 'static>(
-    permits: &'static Semaphore,
+/// Does what blocks a thread, and keeps the turn until the thread is free: whoever has stopped waiting has freed nothing.
+async fn blocking<T: Send + 'static>(
+    turn: Turn,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    let permit = permits.acquire().await.map_err(io::Error::other)?;
     spawn_blocking(move || {
-        let _permit = permit;
+        let _turn = turn;
         work()
     })
     .await?
@@ -61,14 +56,18 @@ pub(super) enum NoWay {
 /// that a name that leads elsewhere the next time it is looked up gains nothing.
 pub(super) struct Guard {
     pub(super) lookup: Arc<dyn Lookup>,
+    /// What is looked up for no request in particular.
+    pub(super) lookups: Lookups,
     pub(super) allowances: Arc<Allowances>,
 }
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let (lookup, allowances) = (Arc::clone(&self.lookup), Arc::clone(&self.allowances));
+        let lookups = Lookups::current().unwrap_or_else(|| self.lookups.clone());
         Box::pin(async move {
-            let addresses = lookup.addresses(name.as_str()).await.map_err(|_| NoWay::Unknown)?;
+            let turn = lookups.turn().await?;
+            let addresses = lookup.addresses(name.as_str(), turn).await.map_err(|_| NoWay::Unknown)?;
             if addresses.is_empty() {
                 return Err(NoWay::Unknown.into());
             }
@@ -88,31 +87,26 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    use tokio::time::{Instant, timeout};
+    use tokio::time::timeout;
 
     use super::*;
 
     #[tokio::test]
-    async fn whoever_stops_waiting_for_a_name_leaves_its_place_taken_until_the_thread_is_free() {
-        static PERMITS: Semaphore = Semaphore::const_new(1);
+    async fn whoever_stops_waiting_for_a_name_leaves_its_turn_taken_until_the_thread_is_free() {
+        let lookups = Lookups::of_all(1);
         let (release, held) = mpsc::channel::<()>();
-        let slow = one_of(&PERMITS, move || held.recv().map_err(io::Error::other));
+        let slow = blocking(lookups.turn().await.unwrap(), move || held.recv().map_err(io::Error::other));
         assert!(timeout(Duration::from_millis(50), slow).await.is_err(), "it takes its time");
-        assert_eq!(PERMITS.available_permits(), 0);
-        let next = one_of(&PERMITS, || Ok(7));
-        assert!(timeout(Duration::from_millis(50), next).await.is_err(), "there is no place");
+        let mut next = Box::pin(lookups.turn());
+        assert!(timeout(Duration::from_millis(50), &mut next).await.is_err(), "there is no other");
         release.send(()).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while PERMITS.available_permits() == 0 {
-            assert!(Instant::now() < deadline, "the place is not given back");
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(one_of(&PERMITS, || Ok(7)).await.unwrap(), 7);
+        let turn = timeout(Duration::from_secs(20), next).await.expect("it is not given back").unwrap();
+        assert_eq!(blocking(turn, || Ok(7)).await.unwrap(), 7);
     }
 
     #[tokio::test]
     async fn names_of_this_machine_are_known() {
-        let found = SystemLookup.addresses("localhost").await.unwrap();
+        let found = SystemLookup.addresses("localhost", Lookups::of_all(1).turn().await.unwrap()).await.unwrap();
         assert!(found.iter().any(IpAddr::is_loopback), "{found:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pocket_tasks::contract::EventId;
 use pocket_tasks::contract::event::EventType;
 use pocket_tasks::repositories::Litter;
 use pocket_tasks::webhooks::{Secret, signature};
@@ -9,7 +10,7 @@ use poem_openapi::types::ToJSON as _;
 use serde_json::{Value, json};
 
 use super::memberships::add_member;
-use super::webhook_world::{WEBHOOKS, app, deliveries, happens, new_event, scene, webhook};
+use super::webhook_world::{WEBHOOKS, app, deliveries, happens, new_event, scene, stored, webhook};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Receiver, TestDatabase};
@@ -26,7 +27,7 @@ on_both_databases! {
         app.work().await;
 
         let [message] = <[_; 1]>::try_from(receiver.messages()).unwrap();
-        let stored = app.store.read().events().find(event).await.unwrap().unwrap();
+        let stored = stored(&app, event).await.unwrap();
         assert_eq!(message.text, stored.to_json_string());
         assert_eq!(message.header("content-type"), "application/json");
         assert_eq!(message.header("webhook-id"), event.to_string());
@@ -180,7 +181,7 @@ on_both_databases! {
         assert_eq!((&body["sequence"], &body["previous"]), (&Value::Null, &Value::Null));
         assert_eq!(message.header("webhook-id"), delivery["event_id"]);
         assert_eq!(deliveries(&user, &webhook).await[0]["status"], "delivered");
-        assert!(app.store.read().events().find(pocket_tasks::contract::EventId::parse(message.header("webhook-id")).unwrap()).await.unwrap().is_none());
+        assert_eq!(stored(&app, EventId::parse(message.header("webhook-id")).unwrap()).await, None);
     }
 
     async fn an_event_is_delivered_again_under_the_same_id(database: TestDatabase) {

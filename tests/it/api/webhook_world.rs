@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pocket_tasks::contract::delivery::{Delivery, DeliveryStatus};
-use pocket_tasks::contract::event::EventType;
+use pocket_tasks::contract::event::{Event, EventType};
 use pocket_tasks::contract::{DeliveryId, EventId, ProjectId, Timestamp, UserId, WebhookId};
 use pocket_tasks::repositories::{DeliveryRecord, Lane, NewEvent};
 use serde_json::{Value, json};
@@ -87,6 +87,12 @@ pub(crate) async fn scene(app: &TestApp, answer: &str) -> (Client, String, Strin
     let webhook = webhook(&user, &receiver.url).await.id();
     app.work().await;
     (user, project, webhook, receiver)
+}
+
+/// An event as it stands in the feed.
+pub(crate) async fn stored(app: &TestApp, id: EventId) -> Option<Event> {
+    let all = app.store.read().events().tail(0, 1_000).await.unwrap();
+    all.into_iter().find(|event| event.id == id)
 }
 
 /// The lane of the job of the one webhook, if there is a job.

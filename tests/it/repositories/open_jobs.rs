@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use pocket_tasks::contract::WebhookId;
 use pocket_tasks::database::SeaStore;
-use pocket_tasks::repositories::{Job, JobRecord, JobState, Lane, LeasedJob, Store as _};
+use pocket_tasks::repositories::{JobRecord, JobState, Lane, LeasedJob, Store as _, Transaction};
 
 use super::fixtures::{at, commit, soon, waits};
 use crate::on_both_databases;
 use crate::support::TestDatabase;
 
-fn new_job() -> Job {
-    Job::DeliverWebhook { webhook: WebhookId::generate() }
+/// Promises the job of a webhook; whether there was none.
+async fn promise(transaction: &dyn Transaction, webhook: WebhookId, lane: Lane, millis: i64) -> bool {
+    transaction.jobs().enqueue_deliveries(&[(webhook, lane)], at(millis)).await.unwrap() == 1
 }
 
-async fn enqueue(store: &SeaStore, job: &Job, lane: Lane, millis: i64) -> bool {
-    commit(store, async |transaction| transaction.jobs().enqueue_into(job, lane, at(millis)).await).await.unwrap()
+async fn enqueue(store: &SeaStore, webhook: WebhookId, lane: Lane, millis: i64) -> bool {
+    commit(store, async |transaction| promise(transaction, webhook, lane, millis).await).await
 }
 
 async fn lease(store: &SeaStore, millis: i64) -> LeasedJob {
@@ -32,24 +33,24 @@ async fn jobs(store: &SeaStore) -> Vec<JobRecord> {
 on_both_databases! {
     async fn a_second_promise_only_brings_the_first_forward(database: TestDatabase) {
         let store = database.store().await;
-        let job = new_job();
-        assert!(enqueue(&store, &job, Lane::Failing, 100).await);
+        let webhook = WebhookId::generate();
+        assert!(enqueue(&store, webhook, Lane::Failing, 100).await);
         for (millis, run_at) in [(200, 100), (50, 50), (70, 50)] {
-            assert!(!enqueue(&store, &job, Lane::Webhooks, millis).await);
+            assert!(!enqueue(&store, webhook, Lane::Webhooks, millis).await);
             let [one] = <[_; 1]>::try_from(jobs(&store).await).unwrap();
             assert_eq!(one.run_at, at(run_at), "{millis}");
         }
         assert_eq!(store.read().queue().next_due(&[Lane::Failing]).await.unwrap(), Some(at(50)));
-        assert!(enqueue(&store, &new_job(), Lane::Webhooks, 100).await);
+        assert!(enqueue(&store, WebhookId::generate(), Lane::Webhooks, 100).await);
     }
 
     async fn a_job_that_runs_stays_as_it_is_and_goes_on_with_all_its_attempts(database: TestDatabase) {
         let store = database.store().await;
-        let job = new_job();
-        enqueue(&store, &job, Lane::Webhooks, 0).await;
+        let webhook = WebhookId::generate();
+        enqueue(&store, webhook, Lane::Webhooks, 0).await;
         let leased = lease(&store, 10).await;
         let before = jobs(&store).await.pop().unwrap().run_at;
-        assert!(!enqueue(&store, &job, Lane::Webhooks, 20).await);
+        assert!(!enqueue(&store, webhook, Lane::Webhooks, 20).await);
         let [one] = <[_; 1]>::try_from(jobs(&store).await).unwrap();
         assert_eq!((one.state, one.run_at, one.attempts), (JobState::Running, before, 1));
         let gone_on = commit(&store, async |transaction| {
@@ -69,22 +70,22 @@ on_both_databases! {
 
     async fn what_is_done_makes_room_for_the_next_and_what_is_dead_comes_back(database: TestDatabase) {
         let store = database.store().await;
-        let job = new_job();
+        let webhook = WebhookId::generate();
         for number in 0..2 {
-            assert!(enqueue(&store, &job, Lane::Webhooks, 0).await, "{number}");
+            assert!(enqueue(&store, webhook, Lane::Webhooks, 0).await, "{number}");
             let leased = lease(&store, 10).await;
             commit(&store, async |transaction| {
                 assert!(transaction.queue().finish(leased.lease, at(20)).await.unwrap());
             })
             .await;
         }
-        assert!(enqueue(&store, &job, Lane::Webhooks, 30).await);
+        assert!(enqueue(&store, webhook, Lane::Webhooks, 30).await);
         let leased = lease(&store, 40).await;
         commit(&store, async |transaction| {
             assert!(transaction.queue().bury(leased.lease, at(50), "oh").await.unwrap());
         })
         .await;
-        assert!(!enqueue(&store, &job, Lane::Webhooks, 60).await, "it is there");
+        assert!(!enqueue(&store, webhook, Lane::Webhooks, 60).await, "it is there");
         let [only] = &jobs(&store).await[..] else { panic!("there are two") };
         assert_eq!((only.id, only.state, only.attempts, only.run_at), (leased.lease.id, JobState::Waiting, 0, at(60)));
         assert_eq!(lease(&store, 70).await.attempts, 1);
@@ -92,11 +93,11 @@ on_both_databases! {
 
     async fn who_ends_a_job_waits_for_who_promises_it(database: TestDatabase) {
         let store = database.store().await;
-        let job = new_job();
-        enqueue(&store, &job, Lane::Webhooks, 0).await;
+        let webhook = WebhookId::generate();
+        enqueue(&store, webhook, Lane::Webhooks, 0).await;
         let leased = lease(&store, 10).await;
         let promise = store.begin().await.unwrap();
-        assert!(!promise.jobs().enqueue_into(&job, Lane::Webhooks, at(20)).await.unwrap());
+        assert!(!self::promise(&*promise, webhook, Lane::Webhooks, 20).await);
         let mut end = Box::pin(async {
             let end = store.begin().await.unwrap();
             assert!(end.queue().hold(leased.lease).await.unwrap());
@@ -108,17 +109,14 @@ on_both_databases! {
 
     async fn who_promises_a_job_waits_for_who_ends_it_and_makes_another(database: TestDatabase) {
         let store = database.store().await;
-        let job = new_job();
-        enqueue(&store, &job, Lane::Webhooks, 0).await;
+        let webhook = WebhookId::generate();
+        enqueue(&store, webhook, Lane::Webhooks, 0).await;
         for goes_on in [true, false] {
             let leased = lease(&store, 1_000_000).await;
             let end = store.begin().await.unwrap();
             assert!(end.queue().hold(leased.lease).await.unwrap());
             let mut promise = Box::pin(async {
-                let promise = store.begin().await.unwrap();
-                let promised = promise.jobs().enqueue_into(&job, Lane::Webhooks, at(20)).await.unwrap();
-                promise.commit().await.unwrap();
-                promised
+                enqueue(&store, webhook, Lane::Webhooks, 20).await
             });
             waits(&mut promise).await;
             if goes_on {

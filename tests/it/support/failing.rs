@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use pocket_tasks::contract::event::Event;
 use pocket_tasks::contract::project::Role;
-use pocket_tasks::contract::{EventId, ProjectId, UserId};
+use pocket_tasks::contract::{ProjectId, UserId};
 use pocket_tasks::repositories::{
     EventFilter, EventRepository, FeedBounds, FeedWalk, NewEvent, Repositories, Store, StoreError, Transaction,
 };
@@ -86,10 +86,6 @@ impl EventRepository for Failing {
 
     async fn tail(&self, beyond: i64, limit: u64) -> Result<Vec<Event>, StoreError> {
         self.transaction.events().tail(beyond, limit).await
-    }
-
-    async fn find(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        self.transaction.events().find(id).await
     }
 
     async fn memberships(&self, user: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError> {

@@ -262,7 +262,6 @@ faulty! {
         fn bounds() -> FeedBounds;
         fn list(UserId, &EventFilter, FeedWalk) -> Vec<Event>;
         fn tail(i64, u64) -> Vec<Event>;
-        fn find(EventId) -> Option<Event>;
         fn memberships(UserId) -> Option<Vec<(ProjectId, Role)>>;
     }
     WebhookRepository {
@@ -292,7 +291,7 @@ faulty! {
     }
     JobRepository {
         fn enqueue(&Job, Timestamp, Timestamp) -> bool;
-        fn enqueue_into(&Job, Lane, Timestamp) -> bool;
+        fn enqueue_deliveries(&[(WebhookId, Lane)], Timestamp) -> usize;
         fn enqueue_once(&Job, &str, Timestamp) -> bool;
     }
     QueueRepository {

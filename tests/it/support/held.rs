@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pocket_tasks::contract::event::Event;
 use pocket_tasks::contract::project::Role;
-use pocket_tasks::contract::{EventId, ProjectId, UserId};
+use pocket_tasks::contract::{ProjectId, UserId};
 use pocket_tasks::repositories::{
     EventFilter, EventRepository, FeedBounds, FeedWalk, NewEvent, Repositories, Store, StoreError, Transaction,
 };
@@ -79,10 +79,6 @@ impl EventRepository for HeldFeed {
     async fn tail(&self, beyond: i64, limit: u64) -> Result<Vec<Event>, StoreError> {
         let _ = self.is_open.clone().wait_for(|is_open| *is_open).await;
         self.store.read().events().tail(beyond, limit).await
-    }
-
-    async fn find(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        self.store.read().events().find(id).await
     }
 
     async fn memberships(&self, user: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError> {

@@ -114,10 +114,6 @@ impl EventRepository for Quiet {
         Ok((beyond + 1..=end).take(limit).map(event).collect())
     }
 
-    async fn find(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        EventRepository::find(&self.rest, id).await
-    }
-
     async fn memberships(&self, _: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError> {
         Ok(Some(Vec::new()))
     }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pocket_tasks::webhooks::{Allowances, Client, Lookup, Means};
+use pocket_tasks::webhooks::{Allowances, Client, Lookup, Means, Turn};
 
 /// Long enough for everything that is meant to happen; nothing waits for it to pass.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,7 +53,7 @@ impl Names {
 
 #[async_trait]
 impl Lookup for Names {
-    async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+    async fn addresses(&self, name: &str, _: Turn) -> io::Result<Vec<IpAddr>> {
         let before = {
             let mut asked = self.asked.lock().unwrap();
             asked.push(name.to_owned());

@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use pocket_tasks::webhooks::{Allowances, Client, Lookup, Means};
+use futures_util::future::join_all;
+use pocket_tasks::webhooks::{Allowances, Client, Lookup, Lookups, Means, Turn};
+use tokio::sync::Semaphore;
 
 use super::receiver::Receiver;
 use super::{IMPATIENCE, Names, allowing, client_with};
@@ -107,7 +109,7 @@ struct Silence;
 
 #[async_trait]
 impl Lookup for Silence {
-    async fn addresses(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+    async fn addresses(&self, _: &str, _: Turn) -> io::Result<Vec<IpAddr>> {
         std::future::pending().await
     }
 }
@@ -129,4 +131,49 @@ async fn a_name_that_nobody_knows_is_told_as_such() {
     let outcome = client.post("https://slow.example/", &[], String::new()).await;
     assert!(outcome.error.unwrap().ends_with("in time."));
     assert!(outcome.duration < super::PATIENCE);
+}
+
+/// Looks some names up for ever, each in its turn, and knows the others.
+struct Slow {
+    held: Mutex<Vec<Turn>>,
+}
+
+#[async_trait]
+impl Lookup for Slow {
+    async fn addresses(&self, name: &str, turn: Turn) -> io::Result<Vec<IpAddr>> {
+        if name.starts_with("slow") {
+            // As a thread that goes on when nobody waits for it any more.
+            self.held.lock().unwrap().push(turn);
+            return std::future::pending().await;
+        }
+        Ok(addresses(&["127.0.0.1"]))
+    }
+}
+
+#[tokio::test]
+async fn whoevers_names_are_slow_waits_for_nobody_but_oneself() {
+    let receiver = Receiver::saying(OK).await;
+    let slow = Arc::new(Slow { held: Mutex::default() });
+    let lookup = Arc::clone(&slow) as Arc<dyn Lookup>;
+    let means = Means { timeout: IMPATIENCE, lookup, authorities: Vec::new() };
+    let client = Client::with_means(allowing(&["127.0.0.1"]), means);
+    let (share, all) = (4, Arc::new(Semaphore::new(6)));
+    let of_somebody = || client.with_lookups(Lookups::new(Arc::new(Semaphore::new(share)), Arc::clone(&all)));
+    let (ada, bob) = (of_somebody(), of_somebody());
+    let post = async |client: &Client, name: String| {
+        let url = format!("http://{name}.example:{}/", receiver.address.port());
+        client.post(&url, &[], String::new()).await
+    };
+    // More than her share, and more than there are: all give up, and the names are looked up still.
+    let many: Vec<_> = (0..10).map(|number| post(&ada, format!("slow{number}"))).collect();
+    for outcome in join_all(many).await {
+        assert!(outcome.error.unwrap().ends_with("in time."));
+    }
+    assert_eq!((slow.held.lock().unwrap().len(), all.available_permits()), (share, 2));
+    assert!(post(&ada, "quick".to_owned()).await.error.is_some(), "it is her turn no more");
+    let outcome = post(&bob, "quick".to_owned()).await;
+    assert_eq!(outcome.status_code, Some(200), "{outcome:?}");
+    slow.held.lock().unwrap().clear();
+    let outcome = post(&ada, "quick".to_owned()).await;
+    assert_eq!(outcome.status_code, Some(200), "{outcome:?}");
 }

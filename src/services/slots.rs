@@ -1,0 +1,178 @@
+//! How much of this process one owner's receivers may take at a time.
+//!
+//! A receiver that hangs costs a slot in its lane and a connection for as long as it is waited for. So nobody has more
+//! than a share of the slots of a lane, however many webhooks they have and whatever they point to.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+
+use crate::contract::UserId;
+use crate::repositories::Lane;
+use crate::webhooks::Lookups;
+
+/// As many runs of one owner there are at once among those that answer well, and among the others.
+const OF_OWNER: usize = 16;
+const AILING_OF_OWNER: usize = 32;
+
+/// As many requests a run has at once where things go well, as far as there is room, and where they do not.
+const REQUESTS: u32 = 8;
+const AILING_REQUESTS: usize = 2;
+
+/// As many requests all runs together have at once beside the first of each: connections are files, of which a process
+/// has not many.
+const FURTHER_REQUESTS: usize = 224;
+
+/// As many runs ask the database at once. There are few connections, and requests need them too.
+const AT_DATABASE: usize = 8;
+
+/// As many names one owner has looked up at once in a lane, and all together. Those who ail have lookups of their own: a
+/// name may take as long as a receiver.
+const LOOKUPS_OF_OWNER: usize = 16;
+const LOOKUPS: usize = 64;
+
+/// The slots of this process.
+pub(super) struct Slots {
+    owners: Mutex<Owners>,
+    further: Arc<Semaphore>,
+    lookups: Arc<Semaphore>,
+    ailing_lookups: Arc<Semaphore>,
+    database: Semaphore,
+}
+
+/// What owners have of the lanes.
+#[derive(Default)]
+struct Owners {
+    taken: HashMap<(Lane, UserId), usize>,
+    /// As long as somebody looks something up, which may be for longer than the run that it is for.
+    lookups: HashMap<(Lane, UserId), Weak<Semaphore>>,
+}
+
+/// A slot in a lane; dropping it makes room for another run.
+pub(super) struct Slot {
+    slots: Arc<Slots>,
+    of: (Lane, UserId),
+    further: Option<OwnedSemaphorePermit>,
+    lookups: Lookups,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self {
+            owners: Mutex::default(),
+            further: Arc::new(Semaphore::new(FURTHER_REQUESTS)),
+            lookups: Arc::new(Semaphore::new(LOOKUPS)),
+            ailing_lookups: Arc::new(Semaphore::new(LOOKUPS)),
+            database: Semaphore::new(AT_DATABASE),
+        }
+    }
+}
+
+impl Slots {
+    /// Takes a slot; `None` when the owner has as many as may be.
+    pub(super) fn take(self: &Arc<Self>, lane: Lane, owner: UserId) -> Option<Slot> {
+        let most = if lane == Lane::Failing { AILING_OF_OWNER } else { OF_OWNER };
+        let mut owners = self.lock();
+        let count = owners.taken.entry((lane, owner)).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        let own = owners.lookups_of((lane, owner));
+        drop(owners);
+        let all = if lane == Lane::Failing { &self.ailing_lookups } else { &self.lookups };
+        let lookups = Lookups::new(own, Arc::clone(all));
+        let further = (lane != Lane::Failing)
+            .then(|| Arc::clone(&self.further).try_acquire_many_owned(REQUESTS - 1).ok())
+            .flatten();
+        Some(Slot { slots: Arc::clone(self), of: (lane, owner), further, lookups })
+    }
+
+    /// Waits for a turn at the database.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Never closed; if it were, nobody would have to wait.
+        self.database.acquire().await.ok()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Owners> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Owners {
+    fn lookups_of(&mut self, of: (Lane, UserId)) -> Arc<Semaphore> {
+        if let Some(lookups) = self.lookups.get(&of).and_then(Weak::upgrade) {
+            return lookups;
+        }
+        self.lookups.retain(|_, lookups| lookups.strong_count() > 0);
+        let lookups = Arc::new(Semaphore::new(LOOKUPS_OF_OWNER));
+        self.lookups.insert(of, Arc::downgrade(&lookups));
+        lookups
+    }
+}
+
+impl Slot {
+    /// What its requests may look up.
+    pub(super) fn lookups(&self) -> Lookups {
+        self.lookups.clone()
+    }
+
+    /// How many requests it may have at once.
+    pub(super) fn requests(&self) -> usize {
+        match (&self.further, self.of.0) {
+            (Some(further), _) => further.num_permits() + 1,
+            (None, Lane::Failing) => AILING_REQUESTS,
+            (None, _) => 1,
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut owners = self.slots.lock();
+        if let Some(count) = owners.taken.get_mut(&self.of) {
+            *count -= 1;
+            if *count == 0 {
+                owners.taken.remove(&self.of);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_has_more_than_a_share_of_a_lane_and_what_ends_makes_room() {
+        let slots = Arc::new(Slots::default());
+        let (ada, bob) = (UserId::generate(), UserId::generate());
+        for (lane, most) in [(Lane::Webhooks, OF_OWNER), (Lane::Failing, AILING_OF_OWNER)] {
+            let mut of_ada: Vec<_> = (0..most).map(|_| slots.take(lane, ada).unwrap()).collect();
+            assert!(slots.take(lane, ada).is_none(), "{lane:?}");
+            assert!(slots.take(lane, bob).is_some(), "{lane:?}");
+            of_ada.pop();
+            of_ada.push(slots.take(lane, ada).unwrap());
+            assert!(slots.take(lane, ada).is_none(), "{lane:?}");
+        }
+        assert!(slots.lock().taken.is_empty(), "all have ended");
+    }
+
+    #[test]
+    fn there_are_so_many_requests_at_once_and_one_for_everybody() {
+        let slots = Arc::new(Slots::default());
+        let mut taken = Vec::new();
+        let mut sum = 0;
+        for _ in 0..128 {
+            let slot = slots.take(Lane::Webhooks, UserId::generate()).unwrap();
+            sum += slot.requests();
+            taken.push(slot);
+        }
+        assert_eq!((taken[0].requests(), taken[127].requests()), (8, 1));
+        assert_eq!(sum, 128 + FURTHER_REQUESTS);
+        assert_eq!(slots.take(Lane::Failing, UserId::generate()).unwrap().requests(), AILING_REQUESTS);
+        taken.clear();
+        assert_eq!(slots.take(Lane::Webhooks, UserId::generate()).unwrap().requests(), 8);
+    }
+}
