@@ -200,10 +200,15 @@ impl EventType {
     pub const FOR_OWNERS: [Self; 4] =
         [Self::InvitationCreated, Self::InvitationAccepted, Self::InvitationDeclined, Self::InvitationRevoked];
 
+    /// All types that this program knows.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::FEED.into_iter().chain([Self::WebhookTest])
+    }
+
     /// Reads a type as it stands in events.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        Self::FEED.into_iter().chain([Self::WebhookTest]).find(|kind| kind.as_str() == word)
+        Self::all().find(|kind| kind.as_str() == word)
     }
 
     /// Whether somebody with this role is told of it.

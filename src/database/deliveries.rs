@@ -26,12 +26,16 @@ use crate::repositories::{
 /// As many are read by one statement.
 const READ_AT_ONCE: usize = 50;
 
+fn kind(word: &str) -> Result<EventType, StoreError> {
+    EventType::parse(word).ok_or_else(|| rows::unreadable("EventType"))
+}
+
 fn delivery(row: &Model) -> Result<Delivery, StoreError> {
     Ok(Delivery {
         id: DeliveryId(row.id),
         webhook_id: WebhookId(row.webhook_id),
         event_id: EventId(row.event_id),
-        event_type: EventType::parse(&row.event_type).ok_or_else(|| rows::unreadable("EventType"))?,
+        event_type: kind(&row.event_type)?,
         status: rows::delivery_status(&row.status)?,
         attempts: attempts(row),
         next_attempt_at: row.next_attempt_at.map(Timestamp),
@@ -155,19 +159,22 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
             .columns([Column::Id, Column::EventId, Column::EventType, Column::CreatedAt])
             .filter(Column::WebhookId.eq(webhook.0))
             .filter(Column::NextAttemptAt.lte(now.0))
+            .filter(is_known())
             .order_by_asc(Column::NextAttemptAt)
             .order_by_asc(Column::Id)
             .limit(limit)
             .into_tuple()
             .all(&self.0)
             .await?;
-        let due = rows.into_iter().map(|(id, event_id, event_type, created_at)| DueDelivery {
-            id: DeliveryId(id),
-            event_id: EventId(event_id),
-            event_type: EventType::parse(&event_type),
-            created_at: Timestamp(created_at),
+        let due = rows.into_iter().map(|(id, event_id, event_type, created_at)| {
+            Ok(DueDelivery {
+                id: DeliveryId(id),
+                event_id: EventId(event_id),
+                event_type: kind(&event_type)?,
+                created_at: Timestamp(created_at),
+            })
         });
-        Ok(due.collect())
+        due.collect()
     }
 
     async fn find_visible(&self, webhook: WebhookId, event: EventId) -> Result<Option<Visible>, StoreError> {
@@ -194,6 +201,7 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
             .column(Column::NextAttemptAt)
             .filter(Column::WebhookId.eq(webhook.0))
             .filter(is_pending())
+            .filter(is_known())
             .order_by_asc(Column::NextAttemptAt)
             .into_tuple::<i64>()
             .one(&self.0)
@@ -265,6 +273,11 @@ fn visible(webhook: WebhookId, event: EventId) -> SelectStatement {
 /// What is pending has a time, and nothing else has. Said by the time, as the index of what is due has it.
 fn is_pending() -> SimpleExpr {
     Column::NextAttemptAt.is_not_null()
+}
+
+/// What a newer version of the program tells of is left to it.
+fn is_known() -> SimpleExpr {
+    Column::EventType.is_in(EventType::all().map(EventType::as_str))
 }
 
 fn given_up() -> UpdateMany<Entity> {

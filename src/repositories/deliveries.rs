@@ -35,8 +35,8 @@ pub struct DueDelivery {
     pub id: DeliveryId,
     /// The event.
     pub event_id: EventId,
-    /// What happened; `None` when this program does not know it.
-    pub event_type: Option<EventType>,
+    /// What happened.
+    pub event_type: EventType,
     /// When it was promised.
     pub created_at: Timestamp,
 }
@@ -87,7 +87,8 @@ pub trait DeliveryRepository: Send + Sync {
     /// The delivery with this id.
     async fn find(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError>;
 
-    /// The deliveries of a webhook whose next attempt is due, some of them, the oldest first.
+    /// The deliveries of a webhook whose next attempt is due, some of them, the oldest first. Types of events that this
+    /// program does not know are left to those that do: a newer version of it may run beside it.
     async fn list_due(&self, webhook: WebhookId, now: Timestamp, limit: u64) -> Result<Vec<DueDelivery>, StoreError>;
 
     /// A webhook with an event of a project in which its owner is a member, with an account that is not in the trash, by
@@ -97,7 +98,7 @@ pub trait DeliveryRepository: Send + Sync {
     /// The deliveries with these ids, at most fifty, in any order.
     async fn list_these(&self, ids: &[DeliveryId]) -> Result<Vec<Delivery>, StoreError>;
 
-    /// When the next attempt of all deliveries of a webhook is due, if there is one.
+    /// When the next attempt of all deliveries of a webhook is due, of types that this program knows, if there is one.
     async fn next_due(&self, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError>;
 
     /// Writes what became of a delivery.

@@ -27,7 +27,8 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// Age at which a connection takes no further request. It bounds what the other limits let pass (a client that
     /// takes one byte at a time, an HTTP/2 stream without window), and lets a load balancer spread clients anew.
-    /// No response may take longer than this and the grace together. A stream of events has as long for itself.
+    /// No response may take longer than this and the grace together. A stream of events over HTTP/1.1 has as long for
+    /// itself; over HTTP/2 it ends with its connection, and its client goes on elsewhere.
     pub max_connection_age: Duration,
     /// Time for what is still in flight once a connection shall end, be it by age, by idleness or by shutdown. Then it
     /// is dropped.

@@ -19,8 +19,8 @@ use crate::contract::list::Direction;
 use crate::contract::text::Cursor;
 use crate::repositories::{EventFilter, FeedWalk, NewEvent, Repositories, StoreError, Transaction};
 
-/// How long a stream lasts at most: a little less than a connection, so that it ends between two events and not within
-/// one.
+/// How long a stream lasts at most: a little less than a connection that it has for itself, so that it ends between two
+/// events and not within one.
 pub(super) const LONGEST_STREAM: Duration = Duration::from_mins(14);
 
 /// The feed.

@@ -160,6 +160,11 @@ impl Hub {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).get(&user).and_then(Weak::upgrade)
     }
 
+    fn all_known(&self) -> Vec<Arc<Reader>> {
+        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        readers.values().filter_map(Weak::upgrade).collect()
+    }
+
     async fn read_on(self: Arc<Self>) {
         loop {
             // The time being over is as good as a ring.
@@ -197,11 +202,17 @@ impl Hub {
     async fn admit(&self, event: &Event) {
         use EventType::{MemberAdded, MemberRemoved, MemberUpdated, ProjectCreated, ProjectDeleted, ProjectRestored};
         let concerned = match event.kind {
-            MemberAdded | MemberUpdated | MemberRemoved => member_of(event),
-            ProjectCreated | ProjectDeleted | ProjectRestored => event.actor_id,
-            _ => None,
+            MemberAdded | MemberUpdated | MemberRemoved => match member_of(event) {
+                Some(user) => self.known(user).into_iter().collect(),
+                // It cannot be read whom it is about.
+                None => self.all_known(),
+            },
+            ProjectCreated | ProjectDeleted | ProjectRestored => {
+                event.actor_id.and_then(|user| self.known(user)).into_iter().collect()
+            }
+            _ => Vec::new(),
         };
-        if let Some(reader) = concerned.and_then(|user| self.known(user)) {
+        for reader in concerned {
             reader.reload(&*self.store).await;
         }
     }

@@ -155,11 +155,7 @@ impl Sending<'_> {
         if !may_begin(number, self.at_once, self.begin.elapsed()) {
             return None;
         }
-        let Some(kind) = due.event_type else {
-            tracing::error!(delivery.id = %due.id, "a delivery of what nobody knows is given up");
-            return Some(Ok(Sent::Forbidden(due.id)));
-        };
-        let message = match self.message(&due, kind).await {
+        let message = match self.message(&due).await {
             Ok(Some(message)) => message,
             Ok(None) => return Some(Ok(Sent::Forbidden(due.id))),
             Err(error) => return Some(Err(error)),
@@ -167,7 +163,7 @@ impl Sending<'_> {
         if self.is_over.load(Ordering::Relaxed) {
             return None;
         }
-        let tried = self.post(&due, kind, message).await;
+        let tried = self.post(&due, message).await;
         if !tried.is_test && tried.attempt.status_code == Some(GONE) {
             self.is_over.store(true, Ordering::Relaxed);
         }
@@ -176,11 +172,11 @@ impl Sending<'_> {
 
     /// What to send, as things stand at this moment; nothing when the owner may not see it any more, when it is gone,
     /// or when nothing is to be sent at all.
-    async fn message(&self, due: &DueDelivery, kind: EventType) -> Result<Option<Message>, Error> {
+    async fn message(&self, due: &DueDelivery) -> Result<Option<Message>, Error> {
         let shared = &self.deliveries.0;
         let repositories = shared.store.read();
         let _turn = shared.slots.turn().await;
-        let found = match kind {
+        let found = match due.event_type {
             EventType::WebhookTest => test(repositories, self.webhook, due).await?,
             _ => event(repositories, self.webhook, due).await?,
         };
@@ -194,7 +190,7 @@ impl Sending<'_> {
         Ok(Some(Message { url: record.webhook.url, secrets, body }))
     }
 
-    async fn post(&self, due: &DueDelivery, kind: EventType, message: Message) -> Tried {
+    async fn post(&self, due: &DueDelivery, message: Message) -> Tried {
         let shared = &self.deliveries.0;
         let at = shared.clock.now();
         let Message { url, secrets, body } = message;
@@ -211,7 +207,7 @@ impl Sending<'_> {
         });
         let duration_ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         let attempt = DeliveryAttempt { at, status_code, error, duration_ms, response_excerpt: excerpt };
-        Tried { id: due.id, is_test: kind == EventType::WebhookTest, url, attempt, wish }
+        Tried { id: due.id, is_test: due.event_type == EventType::WebhookTest, url, attempt, wish }
     }
 }
 
