@@ -40,8 +40,8 @@ pub fn database_settings(config: &Config) -> Settings {
     }
 }
 
-/// The services over a store, by the configuration and a clock.
-pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock) -> anyhow::Result<Services> {
+/// The services over a store, by the configuration, a clock, and a client that sends webhooks.
+pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock, client: Client) -> anyhow::Result<Services> {
     let secret = config.jwt_secret.as_ref().context("JWT_SECRET is missing")?;
     let key = config.encryption_key.as_ref().context("ENCRYPTION_KEY is missing")?;
     let secrets = Secrets {
@@ -58,7 +58,7 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock) -> anyhow:
         limit_streams: config.rate_limits.api_per_minute > 0,
     };
     let webhooks = Outbound {
-        client: Client::new(config.webhooks.clone()),
+        client,
         sealer: Sealer::new(key, "webhook secrets")?,
         schedule: RetrySchedule::new(&config.webhook_retry),
     };
@@ -99,7 +99,7 @@ pub fn runner(
 pub async fn open(config: &Config) -> anyhow::Result<(Arc<SeaStore>, Services)> {
     let store = Arc::new(SeaStore::open(&database_settings(config)).await.context("opening the database")?);
     store.check().await.context("checking the schema of the database")?;
-    let services = services(config, Arc::clone(&store) as Arc<dyn Store>, Clock::system())?;
+    let services = services(config, Arc::clone(&store) as _, Clock::system(), Client::new(config.webhooks.clone()))?;
     Ok((store, services))
 }
 

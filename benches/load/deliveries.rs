@@ -164,7 +164,8 @@ impl World {
             ("WEBHOOK_ALLOW_CIDRS", "127.0.0.1"),
         ];
         let config = Config::from_variables(variables)?;
-        let services = app::services(&config, Arc::clone(&store) as _, Clock::system())?;
+        let services =
+            app::services(&config, Arc::clone(&store) as _, Clock::system(), Client::new(config.webhooks.clone()))?;
         let new = json!({"email": "ada@example.com", "name": "Ada", "password": "correct horse"});
         let session = services.accounts.register(parsed(new)?, Device::default()).await?;
         let caller = services.authenticate(&session.access_token).await?;

@@ -10,6 +10,7 @@ use pocket_tasks::contract::ids::new_uuid;
 use pocket_tasks::jobs::Runner;
 use pocket_tasks::repositories::{Lane, Store};
 use pocket_tasks::services::Services;
+use pocket_tasks::webhooks::{self, Lookup, Means};
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt as _, Response};
 use serde_json::json;
@@ -26,6 +27,8 @@ pub(crate) struct Options {
     pub(crate) api_per_minute: u32,
     pub(crate) request_timeout: Duration,
     pub(crate) variables: Vec<(&'static str, &'static str)>,
+    /// How the names of receivers are looked up, if not as all programs of this machine do.
+    pub(crate) lookup: Option<Arc<dyn Lookup>>,
 }
 
 impl Default for Options {
@@ -36,6 +39,7 @@ impl Default for Options {
             api_per_minute: 0,
             request_timeout: Duration::from_secs(30),
             variables: Vec::new(),
+            lookup: None,
         }
     }
 }
@@ -74,7 +78,12 @@ impl TestApp {
         config.request_timeout = options.request_timeout;
         let mail = Arc::new(tempfile::tempdir().unwrap());
         mail.path().clone_into(&mut config.mail.folder);
-        let services = app::services(&config, Arc::clone(&store), clock.clock()).unwrap();
+        let means = match options.lookup {
+            Some(lookup) => Means { lookup, ..Means::default() },
+            None => Means::default(),
+        };
+        let client = webhooks::Client::with_means(config.webhooks.clone(), means);
+        let services = app::services(&config, Arc::clone(&store), clock.clock(), client).unwrap();
         let url = "http://127.0.0.1:3000".to_owned();
         let runner = app::runner(&config, Arc::clone(&store), services.clone(), clock.clock(), &url).unwrap();
         let draining = Draining::default();
