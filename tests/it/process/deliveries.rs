@@ -61,3 +61,21 @@ fn what_is_delivered_is_verified_by_others() {
     verify(&mut verifiers, &next(), &[&third], &second);
     server.stop();
 }
+
+#[test]
+fn a_machine_that_trusts_nobody_puts_webhooks_off_and_blames_no_receiver() {
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = [("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", "/dev/null/none")];
+    let mut server = Server::start(folder.path(), &nobody);
+    let token = text(&server.register("ada@example.com"), "access_token");
+    let new = json!({"url": "https://hooks.invalid/", "events": ["*"]});
+    let webhook = http::post(server.address, "/v1/webhooks", Some(&token), &new).expect(201);
+    let path = format!("/v1/webhooks/{}", text(&webhook, "id"));
+    http::post(server.address, &format!("{path}/test"), Some(&token), &json!({})).expect(202);
+    let entry = server.program.until("a job is put off");
+    assert!(entry["error"].as_str().unwrap().contains("certificates"), "{entry}");
+    let deliveries = http::get(server.address, &format!("{path}/deliveries"), Some(&token)).expect(200);
+    let [delivery] = deliveries["data"].as_array().unwrap().as_slice() else { panic!("{deliveries}") };
+    assert_eq!((&delivery["status"], &delivery["attempts"]), (&json!("pending"), &json!([])));
+    server.stop();
+}
