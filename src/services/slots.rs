@@ -27,10 +27,9 @@ const FURTHER_REQUESTS: usize = 224;
 /// As many runs ask the database at once. There are few connections, and requests need them too.
 const AT_DATABASE: usize = 8;
 
-/// As many names one owner has looked up at once in a lane, and all together. Those who ail have lookups of their own: a
-/// name may take as long as a receiver.
-const LOOKUPS_OF_OWNER: usize = 16;
-const LOOKUPS: usize = 64;
+/// As many names are looked up at once for all runs of a lane together. A name may take as long as a receiver, so those
+/// who ail have lookups of their own; an owner has as many as runs, and a run, which has one name to look up, one.
+const LOOKUPS: usize = 128;
 
 /// The slots of this process.
 pub(super) struct Slots {
@@ -79,10 +78,10 @@ impl Slots {
             return None;
         }
         *count += 1;
-        let own = owners.lookups_of((lane, owner));
+        let own = owners.lookups_of((lane, owner), most);
         drop(owners);
         let all = if lane == Lane::Failing { &self.ailing_lookups } else { &self.lookups };
-        let lookups = Lookups::new(own, Arc::clone(all));
+        let lookups = Lookups::new([Arc::new(Semaphore::new(1)), own, Arc::clone(all)]);
         let further = (lane != Lane::Failing)
             .then(|| Arc::clone(&self.further).try_acquire_many_owned(REQUESTS - 1).ok())
             .flatten();
@@ -101,12 +100,12 @@ impl Slots {
 }
 
 impl Owners {
-    fn lookups_of(&mut self, of: (Lane, UserId)) -> Arc<Semaphore> {
+    fn lookups_of(&mut self, of: (Lane, UserId), most: usize) -> Arc<Semaphore> {
         if let Some(lookups) = self.lookups.get(&of).and_then(Weak::upgrade) {
             return lookups;
         }
         self.lookups.retain(|_, lookups| lookups.strong_count() > 0);
-        let lookups = Arc::new(Semaphore::new(LOOKUPS_OF_OWNER));
+        let lookups = Arc::new(Semaphore::new(most));
         self.lookups.insert(of, Arc::downgrade(&lookups));
         lookups
     }

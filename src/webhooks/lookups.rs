@@ -14,29 +14,23 @@ tokio::task_local! {
 /// A share of the lookups of names. Each of these takes a thread of those that check passwords too, and takes it until
 /// the machine gives up on the name, long after we have: nobody's names shall take so many that others wait.
 #[derive(Debug, Clone)]
-pub struct Lookups {
-    own: Arc<Semaphore>,
-    all: Arc<Semaphore>,
-}
+pub struct Lookups(Arc<[Arc<Semaphore>]>);
 
 /// The right to look one name up; to be dropped when that is over, whether somebody waits for it still or not.
 #[derive(Debug)]
-pub struct Turn {
-    _own: OwnedSemaphorePermit,
-    _all: OwnedSemaphorePermit,
-}
+pub struct Turn(#[expect(dead_code, reason = "it is given back when it is dropped")] Vec<OwnedSemaphorePermit>);
 
 impl Lookups {
-    /// As many at once as both say: those of one owner, and those of all together.
+    /// As many at once as each of these says. The narrowest comes first: whoever waits there holds nothing that others
+    /// wait for.
     #[must_use]
-    pub const fn new(own: Arc<Semaphore>, all: Arc<Semaphore>) -> Self {
-        Self { own, all }
+    pub fn new(shares: impl Into<Arc<[Arc<Semaphore>]>>) -> Self {
+        Self(shares.into())
     }
 
-    /// So many at once for everybody.
+    /// So many at once.
     pub(super) fn of_all(count: usize) -> Self {
-        let semaphore = || Arc::new(Semaphore::new(count));
-        Self::new(semaphore(), semaphore())
+        Self::new([Arc::new(Semaphore::new(count))])
     }
 
     /// The share of the request that is being sent, if there is one.
@@ -50,9 +44,10 @@ impl Lookups {
     }
 
     pub(super) async fn turn(&self) -> io::Result<Turn> {
-        // One's own first: whoever has too many waits for oneself, and holds nothing that others wait for.
-        let own = Arc::clone(&self.own).acquire_owned().await.map_err(io::Error::other)?;
-        let all = Arc::clone(&self.all).acquire_owned().await.map_err(io::Error::other)?;
-        Ok(Turn { _own: own, _all: all })
+        let mut permits = Vec::with_capacity(self.0.len());
+        for share in &*self.0 {
+            permits.push(Arc::clone(share).acquire_owned().await.map_err(io::Error::other)?);
+        }
+        Ok(Turn(permits))
     }
 }

@@ -83,6 +83,16 @@ async fn nobody_waits_for_others(database: &TestDatabase, way: Way, is_ailing: b
     let project = user.project().await;
     let of_user = webhook(&user, &url(&good, "good".to_owned())).await.id();
     set_ailing(app, &of_user, is_ailing).await;
+    if way == Way::Nameless {
+        // Not even those of the same owner, who has room for them all.
+        for number in 0..10 {
+            let id = webhook(&user, &url(&bad, format!("{NAMELESS}{number}"))).await.id();
+            set_ailing(app, &id, is_ailing).await;
+            for _ in 0..4 {
+                user.post_empty(format!("{WEBHOOKS}/{id}/test")).await.expect(202);
+            }
+        }
+    }
     for _ in 0..OWNERS {
         let other = app.user().await;
         let others = other.project().await;

@@ -158,7 +158,7 @@ async fn whoevers_names_are_slow_waits_for_nobody_but_oneself() {
     let means = Means { timeout: IMPATIENCE, lookup, authorities: Vec::new() };
     let client = Client::with_means(allowing(&["127.0.0.1"]), means);
     let (share, all) = (4, Arc::new(Semaphore::new(6)));
-    let of_somebody = || client.with_lookups(Lookups::new(Arc::new(Semaphore::new(share)), Arc::clone(&all)));
+    let of_somebody = || client.with_lookups(Lookups::new([Arc::new(Semaphore::new(share)), Arc::clone(&all)]));
     let (ada, bob) = (of_somebody(), of_somebody());
     let post = async |client: &Client, name: String| {
         let url = format!("http://{name}.example:{}/", receiver.address.port());
