@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::common::log_in_again;
 use super::front::{ask, authorization};
+use super::preconditions::in_other_case;
 use super::writes::{Operation, World, taking};
 use crate::on_both_databases;
 use crate::support::client::{Call, Ids as _};
@@ -107,7 +108,7 @@ on_both_databases! {
                 (vec!["\"other\"".to_owned()], false),
                 (vec![bare.to_owned()], false),
                 (vec![format!("\"{bare}x\"")], false),
-                (vec![tag.to_lowercase()], false),
+                (vec![in_other_case(&tag)], false),
                 (vec![String::new()], false),
                 (vec!["\"".to_owned()], false),
                 (vec![",,".to_owned()], false),

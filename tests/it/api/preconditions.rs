@@ -57,7 +57,7 @@ fn statuses(answers: &[Answer]) -> Vec<u16> {
 }
 
 /// The same text with capitals for small letters, and the other way round: a tag may have letters of one kind only.
-fn in_other_case(tag: &str) -> String {
+pub(super) fn in_other_case(tag: &str) -> String {
     let swap = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
     tag.chars().map(swap).collect()
 }
