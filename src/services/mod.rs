@@ -184,7 +184,7 @@ pub(crate) struct Shared {
     pub(crate) followers: Followers,
     pub(crate) policy: Policy,
     pub(crate) webhooks: Outbound,
-    slots: Arc<Slots>,
+    slots: Slots,
     keys_in_use: KeysInUse,
     checked: Mutex<Option<Instant>>,
 }
@@ -283,7 +283,7 @@ impl Services {
             followers,
             policy,
             webhooks,
-            slots: Arc::default(),
+            slots: Slots::default(),
             keys_in_use: KeysInUse::default(),
             checked: Mutex::default(),
         });

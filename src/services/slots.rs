@@ -4,7 +4,7 @@
 //! than a share of the slots of a lane, however many webhooks they have and whatever they point to.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
@@ -33,25 +33,25 @@ const LOOKUPS: usize = 128;
 
 /// The slots of this process.
 pub(super) struct Slots {
-    owners: Mutex<Owners>,
+    shares: Mutex<HashMap<(Of, Lane, UserId), Weak<Semaphore>>>,
     further: Arc<Semaphore>,
     lookups: Arc<Semaphore>,
     ailing_lookups: Arc<Semaphore>,
     database: Semaphore,
 }
 
-/// What owners have of the lanes.
-#[derive(Default)]
-struct Owners {
-    taken: HashMap<(Lane, UserId), usize>,
-    /// As long as somebody looks something up, which may be for longer than the run that it is for.
-    lookups: HashMap<(Lane, UserId), Weak<Semaphore>>,
+/// What an owner has a share of. Each lasts as long as something is taken of it: a lookup may go on for longer than the
+/// run that it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Of {
+    Runs,
+    Lookups,
 }
 
 /// A slot in a lane; dropping it makes room for another run.
 pub(super) struct Slot {
-    slots: Arc<Slots>,
-    of: (Lane, UserId),
+    lane: Lane,
+    _run: OwnedSemaphorePermit,
     further: Option<OwnedSemaphorePermit>,
     lookups: Lookups,
 }
@@ -59,7 +59,7 @@ pub(super) struct Slot {
 impl Default for Slots {
     fn default() -> Self {
         Self {
-            owners: Mutex::default(),
+            shares: Mutex::default(),
             further: Arc::new(Semaphore::new(FURTHER_REQUESTS)),
             lookups: Arc::new(Semaphore::new(LOOKUPS)),
             ailing_lookups: Arc::new(Semaphore::new(LOOKUPS)),
@@ -70,22 +70,14 @@ impl Default for Slots {
 
 impl Slots {
     /// Takes a slot; `None` when the owner has as many as may be.
-    pub(super) fn take(self: &Arc<Self>, lane: Lane, owner: UserId) -> Option<Slot> {
-        let most = if lane == Lane::Failing { AILING_OF_OWNER } else { OF_OWNER };
-        let mut owners = self.lock();
-        let count = owners.taken.entry((lane, owner)).or_default();
-        if *count >= most {
-            return None;
-        }
-        *count += 1;
-        let own = owners.lookups_of((lane, owner), most);
-        drop(owners);
-        let all = if lane == Lane::Failing { &self.ailing_lookups } else { &self.lookups };
-        let lookups = Lookups::new([Arc::new(Semaphore::new(1)), own, Arc::clone(all)]);
-        let further = (lane != Lane::Failing)
-            .then(|| Arc::clone(&self.further).try_acquire_many_owned(REQUESTS - 1).ok())
-            .flatten();
-        Some(Slot { slots: Arc::clone(self), of: (lane, owner), further, lookups })
+    pub(super) fn take(&self, lane: Lane, owner: UserId) -> Option<Slot> {
+        let is_ailing = lane == Lane::Failing;
+        let run = self.share(Of::Runs, lane, owner).try_acquire_owned().ok()?;
+        let all = if is_ailing { &self.ailing_lookups } else { &self.lookups };
+        let of_run = Arc::new(Semaphore::new(1));
+        let lookups = Lookups::new([of_run, self.share(Of::Lookups, lane, owner), Arc::clone(all)]);
+        let further = (!is_ailing).then(|| Arc::clone(&self.further).try_acquire_many_owned(REQUESTS - 1).ok());
+        Some(Slot { lane, _run: run, further: further.flatten(), lookups })
     }
 
     /// Waits for a turn at the database.
@@ -94,20 +86,16 @@ impl Slots {
         self.database.acquire().await.ok()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Owners> {
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Owners {
-    fn lookups_of(&mut self, of: (Lane, UserId), most: usize) -> Arc<Semaphore> {
-        if let Some(lookups) = self.lookups.get(&of).and_then(Weak::upgrade) {
-            return lookups;
+    fn share(&self, of: Of, lane: Lane, owner: UserId) -> Arc<Semaphore> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(share) = shares.get(&(of, lane, owner)).and_then(Weak::upgrade) {
+            return share;
         }
-        self.lookups.retain(|_, lookups| lookups.strong_count() > 0);
-        let lookups = Arc::new(Semaphore::new(most));
-        self.lookups.insert(of, Arc::downgrade(&lookups));
-        lookups
+        shares.retain(|_, share| share.strong_count() > 0);
+        let most = if lane == Lane::Failing { AILING_OF_OWNER } else { OF_OWNER };
+        let share = Arc::new(Semaphore::new(most));
+        shares.insert((of, lane, owner), Arc::downgrade(&share));
+        share
     }
 }
 
@@ -119,22 +107,10 @@ impl Slot {
 
     /// How many requests it may have at once.
     pub(super) fn requests(&self) -> usize {
-        match (&self.further, self.of.0) {
+        match (&self.further, self.lane) {
             (Some(further), _) => further.num_permits() + 1,
             (None, Lane::Failing) => AILING_REQUESTS,
             (None, _) => 1,
-        }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let mut owners = self.slots.lock();
-        if let Some(count) = owners.taken.get_mut(&self.of) {
-            *count -= 1;
-            if *count == 0 {
-                owners.taken.remove(&self.of);
-            }
         }
     }
 }
@@ -145,7 +121,7 @@ mod tests {
 
     #[test]
     fn nobody_has_more_than_a_share_of_a_lane_and_what_ends_makes_room() {
-        let slots = Arc::new(Slots::default());
+        let slots = Slots::default();
         let (ada, bob) = (UserId::generate(), UserId::generate());
         for (lane, most) in [(Lane::Webhooks, OF_OWNER), (Lane::Failing, AILING_OF_OWNER)] {
             let mut of_ada: Vec<_> = (0..most).map(|_| slots.take(lane, ada).unwrap()).collect();
@@ -155,12 +131,13 @@ mod tests {
             of_ada.push(slots.take(lane, ada).unwrap());
             assert!(slots.take(lane, ada).is_none(), "{lane:?}");
         }
-        assert!(slots.lock().taken.is_empty(), "all have ended");
+        let shares = slots.shares.into_inner().unwrap();
+        assert!(shares.values().all(|share| share.strong_count() == 0), "all have ended");
     }
 
     #[test]
     fn there_are_so_many_requests_at_once_and_one_for_everybody() {
-        let slots = Arc::new(Slots::default());
+        let slots = Slots::default();
         let mut taken = Vec::new();
         let mut sum = 0;
         for _ in 0..128 {
