@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::SeaRepositories;
 use super::entities::job::{ActiveModel, Column, Entity};
-use super::groups::groups;
+use super::inserts::groups;
 use super::jobs::unreadable;
 use crate::contract::ids::new_uuid;
 use crate::contract::{Timestamp, WebhookId};
