@@ -31,8 +31,15 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::with_capacity(32 * 1024) })
     }
 
-    /// Sends a request and gives the body of the answer, which must be a success.
+    /// Sends a request and returns the body of the answer, which must be a success.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<&[u8]> {
+        let (status, body) = self.answer(request).await?;
+        ensure!(matches!(status, 200 | 201), "status {status}: {}", String::from_utf8_lossy(body));
+        Ok(body)
+    }
+
+    /// Sends a request and returns the status and the body of the answer.
+    pub(crate) async fn answer(&mut self, request: &[u8]) -> Result<(u16, &[u8])> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         let head = loop {
@@ -46,9 +53,8 @@ impl Connection {
             ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the server closed the connection");
         }
         let body = &self.buffer[head..];
-        ensure!(matches!(status, 200 | 201), "status {status}: {}", String::from_utf8_lossy(body));
         ensure!(body.len() == length, "the answer is longer than its Content-Length");
-        Ok(body)
+        Ok((status, body))
     }
 
     /// Sends a request and reads the answer as JSON.

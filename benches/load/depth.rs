@@ -19,9 +19,7 @@ use crate::processes::Server;
 use crate::turns::take_turns;
 use crate::verdict;
 
-/// Makes the project smaller, to try things out.
-const VARIABLE: &str = "BENCH_TASKS";
-/// How many tasks the project has otherwise.
+/// How many tasks the project has, unless `BENCH_TASKS` makes it smaller.
 const TASKS: i64 = 1_000_000;
 /// The page that is compared with the first, if the project has as many.
 const DEEP: i64 = 5_000;
@@ -92,11 +90,8 @@ pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
 
 /// Makes the projects.
 async fn fill(engine: &str, databases: &Databases) -> Result<Lists> {
-    let tasks = match std::env::var(VARIABLE) {
-        Ok(tasks) => tasks.parse().with_context(|| format!("{VARIABLE} must be a number"))?,
-        Err(_) => TASKS,
-    };
-    ensure!((2 * STRIDE..=15_000_000).contains(&tasks), "{VARIABLE} must be {} to 15000000", 2 * STRIDE);
+    let tasks = large::tasks(TASKS)?;
+    ensure!(tasks >= 2 * STRIDE, "there must be at least {} tasks", 2 * STRIDE);
     let begin = Instant::now();
     let content = databases.fill().await?;
     let server = Server::product(&databases.original, databases.folder.path()).await?;

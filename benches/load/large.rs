@@ -6,7 +6,7 @@
 //! the tasks lie in an order that has nothing to do with that of the rows. All have texts of one length, so that a page
 //! is as large as any other.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use uuid::Uuid;
@@ -15,6 +15,17 @@ use crate::data::{Content, DESCRIPTION};
 
 /// When the first task was made: at the beginning of 2025.
 const BEGIN: i64 = 1_735_689_600_000;
+
+/// Makes projects smaller, to try things out.
+const VARIABLE: &str = "BENCH_TASKS";
+
+/// How many tasks a large project has: as many as are usual, or as the environment says.
+pub(crate) fn tasks(usual: i64) -> Result<i64> {
+    let Ok(tasks) = std::env::var(VARIABLE) else { return Ok(usual) };
+    let tasks = tasks.parse().with_context(|| format!("{VARIABLE} must be a number"))?;
+    ensure!((1..=15_000_000).contains(&tasks), "{VARIABLE} must be 1 to 15000000");
+    Ok(tasks)
+}
 
 /// Makes `$4` tasks; how to write an id is the only difference between the databases. It is a `UUIDv7` with a number
 /// where others are random: 16 hexadecimal digits with the time and the version, and 16 with the variant.

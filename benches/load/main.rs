@@ -4,8 +4,9 @@
 //! each part puts two things beside each other that take turns, and its goals are ratios: what the contract costs
 //! (`requests`), whether the end of a large list costs more than its beginning (`depth`), what the lists of a reader of
 //! 10,000 projects cost (`visible`), what a batch saves (`batch`), what the queue of jobs costs (`jobs`), what the feed
-//! costs its writers (`feed`) and those who follow it (`streams`), and how fast webhooks are told (`deliveries`). The
-//! goals stand there; missing one is reported and is no failure, because a neighbour can be at fault.
+//! costs its writers (`feed`) and those who follow it (`streams`), how fast webhooks are told (`deliveries`), and what the
+//! searches of one user cost the others (`searches`). The goals stand there; missing one is reported and is no failure,
+//! because a neighbour can be at fault.
 //!
 //! `cargo bench --locked -- depth batch` measures those parts only. `BENCH_TASKS=50000` makes the large list shorter
 //! than its 1,000,000 tasks, to try things out.
@@ -26,6 +27,7 @@ mod library;
 mod many;
 mod processes;
 mod requests;
+mod searches;
 mod streams;
 mod turns;
 mod visible;
@@ -53,10 +55,11 @@ enum Part {
     Feed,
     Streams,
     Deliveries,
+    Searches,
 }
 
 impl Part {
-    const ALL: [(&str, Self); 8] = [
+    const ALL: [(&str, Self); 9] = [
         ("requests", Self::Requests),
         ("depth", Self::Depth),
         ("visible", Self::Visible),
@@ -65,6 +68,7 @@ impl Part {
         ("feed", Self::Feed),
         ("deliveries", Self::Deliveries),
         ("streams", Self::Streams),
+        ("searches", Self::Searches),
     ];
 
     fn head(self) {
@@ -77,6 +81,7 @@ impl Part {
             Self::Feed => feed::head(),
             Self::Deliveries => deliveries::head(),
             Self::Streams => streams::head(),
+            Self::Searches => searches::head(),
         }
     }
 
@@ -90,6 +95,7 @@ impl Part {
             Self::Feed => feed::measure(engine, databases).await,
             Self::Deliveries => deliveries::measure(engine, databases).await,
             Self::Streams => streams::measure(engine, databases).await,
+            Self::Searches => searches::measure(engine, databases).await,
         }
     }
 }

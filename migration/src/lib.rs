@@ -16,6 +16,7 @@ mod m0008_feed;
 mod m0009_webhooks;
 mod m0010_lasting_webhooks;
 mod m0011_events_by_type;
+mod m0012_storage_probe;
 
 use sea_orm_migration::prelude::*;
 pub use sea_orm_migration::{Migration, MigratorTrait};
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_webhooks::Migration),
             Box::new(m0010_lasting_webhooks::Migration),
             Box::new(m0011_events_by_type::Migration),
+            Box::new(m0012_storage_probe::Migration),
         ]
     }
 }

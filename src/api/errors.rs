@@ -20,6 +20,9 @@ const RETRY_BUSY_KEY: u64 = 1;
 /// Seconds after which who had too many streams may ask for one again.
 const RETRY_STREAM: u64 = 30;
 
+/// Seconds after which a user whose searches are still running may try again.
+const RETRY_SEARCH: u64 = 1;
+
 /// The challenge of RFC 6750 for a token that was not made here, or not for here, or is no token at all.
 const UNREADABLE: &str =
     r#"Bearer realm="pocket-tasks", error="invalid_token", error_description="The access token cannot be read""#;
@@ -57,6 +60,13 @@ enum Cause {
     Service(services::Error),
     #[error("{0:#}")]
     Other(anyhow::Error),
+}
+
+impl Failure {
+    /// Returns whether the log has the failure already.
+    fn is_reported(&self) -> bool {
+        matches!(&self.cause, Some(Cause::Service(error)) if error.is_reported())
+    }
 }
 
 impl ApiError {
@@ -123,6 +133,9 @@ impl From<services::Error> for ApiError {
             services::Error::TooManyStreams => {
                 failure = failure.with_header(header::RETRY_AFTER, RETRY_STREAM.to_string());
             }
+            services::Error::TooManySearches => {
+                failure = failure.with_header(header::RETRY_AFTER, RETRY_SEARCH.to_string());
+            }
             services::Error::KeyTaken | services::Error::KeyBusy => {
                 failure = failure.with_header(header::RETRY_AFTER, RETRY_BUSY_KEY.to_string());
             }
@@ -156,7 +169,7 @@ pub(super) fn respond(error: poem::Error, request_id: &str) -> Response {
         // What reaches this line is a gap in the gate, which answers for every error that poem could make.
         ApiError::internal(anyhow::anyhow!("{other}"))
     });
-    if failure.code.status() >= 500 {
+    if failure.code.status() >= 500 && !failure.is_reported() {
         tracing::error!(
             request.id = request_id,
             error.code = failure.code.as_str(),

@@ -110,7 +110,7 @@ error_codes! {
     /// The server failed; quote `request_id` when you report it.
     Internal: "INTERNAL", 500, "Something went wrong on our side; quote the request_id when you report it.";
     /// The server is overloaded or its database is away; see `Retry-After`.
-    Unavailable: "UNAVAILABLE", 503, "The service is busy; try again after the seconds in Retry-After.";
+    Unavailable: "UNAVAILABLE", 503, "The service is temporarily unavailable. Try again after the number of seconds in Retry-After.";
     /// The server gave up on the request because it took too long.
     Timeout: "TIMEOUT", 504, "The request took too long and was given up.";
 }

@@ -1,16 +1,25 @@
 //! How the connections are opened.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
+use secrecy::ExposeSecret as _;
+use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::time::{Instant, sleep};
 
+use super::health::{DatabaseFile, StorageHealth};
+use super::read_pool::{PROGRESS_INTERVAL, ReadPool};
+use super::transaction::WriterState;
 use crate::repositories::StoreError;
 
 /// How long a request waits for a free connection before it is told to come back.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a statement that no index serves waits for one of the connections that it may take.
+const UNINDEXED_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a connection to SQLite waits for the lock of another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,7 +29,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Settings {
     /// `sqlite://path` or `postgres://...`; may hold a password.
     pub url: secrecy::SecretString,
-    /// How many connections read (SQLite), or how many there are (PostgreSQL).
+    /// How many connections read (SQLite, besides the one that writes), or how many there are (PostgreSQL, at least two).
+    /// Half of them serve statements that no index serves, such as searches.
     pub max_connections: u32,
     /// Whether the schema is brought up to date at the start.
     pub migrate: bool,
@@ -53,8 +63,13 @@ impl Engine {
 }
 
 impl Settings {
+    /// How many connections serve statements that an index serves, and how many the others: half each, and at least one.
+    fn shares(&self) -> [u32; 2] {
+        let unindexed = (self.max_connections / 2).max(1);
+        [(self.max_connections - unindexed.min(self.max_connections)).max(1), unindexed]
+    }
+
     fn options(&self, connections: u32) -> ConnectOptions {
-        use secrecy::ExposeSecret as _;
         let mut options = ConnectOptions::new(self.url.expose_secret());
         options
             .max_connections(connections)
@@ -67,26 +82,94 @@ impl Settings {
     }
 }
 
-/// Opens the connections: those that write, and those that only read.
-pub(super) async fn connect(settings: &Settings) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
-    use secrecy::ExposeSecret as _;
-    if Engine::of(settings.url.expose_secret()) != Some(Engine::Sqlite) {
-        let mut options = settings.options(settings.max_connections);
-        // Nothing slow happens in a transaction. Whoever is silent in one has been suspended or cut off, and may hold the
-        // lock on which all who write wait (see `events`): they shall not be given up before it is.
-        let silence = (settings.statement_timeout / 3).as_millis().to_string();
-        options.statement_timeout(settings.statement_timeout).map_sqlx_postgres_opts(move |options| {
-            options.options([("idle_in_transaction_session_timeout", &silence)])
-        });
-        let pool = Database::connect(options).await?;
-        return Ok((pool.clone(), pool));
+/// The connections to a database, by their use.
+pub(super) struct Connections {
+    /// Runs transactions: one connection on SQLite, a pool on PostgreSQL.
+    pub(super) writer: DatabaseConnection,
+    /// Reads what an index finds.
+    pub(super) reader: ReadPool,
+    /// Reads what no index finds, so that long statements never take the connections of short ones.
+    pub(super) unindexed_reader: ReadPool,
+    /// What SQLite reports about its writer.
+    pub(super) writer_state: Option<Arc<WriterState>>,
+    pub(super) health: Arc<StorageHealth>,
+}
+
+/// Opens the connections.
+pub(super) async fn connect(settings: &Settings) -> Result<Connections, StoreError> {
+    if Engine::of(settings.url.expose_secret()) == Some(Engine::Sqlite) {
+        connect_sqlite(settings).await
+    } else {
+        connect_postgres(settings).await
     }
-    create_folder_of(settings.url.expose_secret())?;
+}
+
+async fn connect_postgres(settings: &Settings) -> Result<Connections, StoreError> {
+    let [indexed, unindexed] = settings.shares();
+    let health = Arc::new(StorageHealth::new(None));
+    let mut options = settings.options(indexed);
+    // Nothing slow happens in a transaction. A process that is silent in one has been suspended or cut off, and may hold
+    // the lock on which all writers wait (see `events`): it is given up before they are.
+    let silence = (settings.statement_timeout / 3).as_millis().to_string();
+    options
+        .statement_timeout(settings.statement_timeout)
+        .map_sqlx_postgres_opts(move |options| options.options([("idle_in_transaction_session_timeout", &silence)]));
+    let mut single = options.clone();
+    single.max_connections(1);
+    options.map_sqlx_postgres_before_acquire(|connection, _| {
+        let is_usable = !connection.is_in_transaction();
+        Box::pin(async move { Ok(is_usable) })
+    });
+    let writer = Database::connect(options).await?;
+    let unindexed_reader =
+        ReadPool::postgres(unindexed, &single, &writer, UNINDEXED_ACQUIRE_TIMEOUT, Arc::clone(&health));
+    let reader = ReadPool::shared(writer.clone(), Arc::clone(&health));
+    Ok(Connections { writer, reader, unindexed_reader, writer_state: None, health })
+}
+
+async fn connect_sqlite(settings: &Settings) -> Result<Connections, StoreError> {
+    let file: SqliteConnectOptions =
+        settings.url.expose_secret().parse().map_err(|error: sqlx::Error| StoreError::Failed(Box::new(error)))?;
+    let path = file.get_filename();
+    create_parent_folder(path)?;
     // The writer comes first: it creates the file and switches it to write-ahead logging, which readers that may not
     // write need to find.
-    let writer = connect_patiently(&sqlite(settings.options(1), false)).await?;
-    let reader = Database::connect(sqlite(settings.options(settings.max_connections), true)).await?;
-    Ok((writer, reader))
+    let writer_state = Arc::new(WriterState::default());
+    let mut options = sqlite(settings.options(1), false);
+    observe_writer(&mut options, &writer_state);
+    let writer = connect_patiently(&options).await?;
+    let health = Arc::new(StorageHealth::new(DatabaseFile::at(path)));
+    let [indexed, unindexed] = settings.shares();
+    let options = sqlite(settings.options(1), true);
+    let pool = |size, timeout| ReadPool::sqlite(size, &options, timeout, Arc::clone(&health));
+    let (reader, unindexed_reader) = (pool(indexed, ACQUIRE_TIMEOUT), pool(unindexed, UNINDEXED_ACQUIRE_TIMEOUT));
+    Ok(Connections { writer, reader, unindexed_reader, writer_state: Some(writer_state), health })
+}
+
+/// Lets the connection that writes report its commits, stop when it is told to, and be closed when it cannot be trusted.
+fn observe_writer(options: &mut ConnectOptions, state: &Arc<WriterState>) {
+    let opened = Arc::clone(state);
+    options.map_sqlx_sqlite_pool_opts(move |pool| {
+        let state = Arc::clone(&opened);
+        pool.after_connect(move |connection, _| {
+            let state = Arc::clone(&state);
+            Box::pin(async move {
+                state.reset();
+                let mut handle = connection.lock_handle().await?;
+                let committing = Arc::clone(&state);
+                handle.set_commit_hook(move || committing.record_commit());
+                handle.set_progress_handler(PROGRESS_INTERVAL, move || state.may_go_on());
+                Ok(())
+            })
+        })
+    });
+    let state = Arc::clone(state);
+    options.map_sqlx_sqlite_before_acquire(move |connection, _| {
+        // After a failed COMMIT the driver believes to be in a transaction, and the next one would be a savepoint in it.
+        let is_usable = !connection.is_in_transaction() && !state.is_condemned();
+        state.clear_interrupt();
+        Box::pin(async move { Ok(is_usable) })
+    });
 }
 
 /// Connects to SQLite, also while others do so with a file that is new. One of them switches it to write-ahead logging,
@@ -124,11 +207,9 @@ fn sqlite(mut options: ConnectOptions, read_only: bool) -> ConnectOptions {
     options
 }
 
-/// Makes the folder in which the file of a SQLite URL is to be.
-fn create_folder_of(url: &str) -> Result<(), StoreError> {
-    let options: SqliteConnectOptions =
-        url.parse().map_err(|error: sqlx::Error| StoreError::Failed(Box::new(error)))?;
-    match options.get_filename().parent() {
+/// Creates the folder of a database file.
+fn create_parent_folder(path: &Path) -> Result<(), StoreError> {
+    match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => {
             private_folder(folder).map_err(|error| StoreError::Failed(Box::new(error)))
         }

@@ -9,7 +9,9 @@ mod comments;
 mod connect;
 mod deliveries;
 mod entities;
+mod error;
 mod events;
+mod health;
 mod idempotency;
 mod inserts;
 mod invitations;
@@ -18,6 +20,7 @@ mod members;
 mod paged;
 mod projects;
 mod promises;
+mod read_pool;
 mod rows;
 mod schema;
 mod sessions;
@@ -26,6 +29,7 @@ mod task_lists;
 mod tasks;
 mod text;
 mod tokens;
+mod transaction;
 mod upkeep;
 mod users;
 mod visible_events;
@@ -38,11 +42,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
-};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait as _};
 
+use crate::contract::Timestamp;
 use crate::repositories::{
     ApiTokenRepository, CommentRepository, DeliveryRepository, EventRepository, IdempotencyRepository,
     InvitationRepository, JobRepository, MailTokenRepository, MemberRepository, ProjectRepository, QueueRepository,
@@ -50,8 +53,13 @@ use crate::repositories::{
     WebhookRepository,
 };
 use bell::Bell;
+use connect::Connections;
 pub use connect::{Engine, Settings};
+use entities::storage_probe;
+use health::StorageHealth;
+use read_pool::ReadPool;
 pub use schema::Migration;
+use transaction::{GuardedTransaction, WriterState};
 
 /// A log filter for the libraries below, which would tell of every migration at every start.
 pub const QUIET_LIBRARIES: &str = "sea_orm_migration=warn";
@@ -61,8 +69,11 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The database, as a store.
 pub struct SeaStore {
-    reader: SeaRepositories<DatabaseConnection>,
+    reader: SeaRepositories<ReadPool>,
+    unindexed_reader: SeaRepositories<ReadPool>,
     writer: DatabaseConnection,
+    writer_state: Option<Arc<WriterState>>,
+    health: Arc<StorageHealth>,
     bells: Arc<Bells>,
 }
 
@@ -75,7 +86,7 @@ struct Bells {
 impl SeaStore {
     /// Connects, and brings the schema up to date if the settings say so.
     pub async fn open(settings: &Settings) -> Result<Self, StoreError> {
-        let (writer, reader) = connect::connect(settings).await?;
+        let Connections { writer, reader, unindexed_reader, writer_state, health } = connect::connect(settings).await?;
         if settings.migrate {
             schema::migrate(&writer).await?;
         }
@@ -83,8 +94,9 @@ impl SeaStore {
             DbBackend::Postgres => Bell::on_postgres(writer.clone(), settings.url.clone(), channel),
             _ => Bell::new(),
         };
-        let bells = Bells { jobs: bell("pocket_tasks_jobs"), events: bell("pocket_tasks_events") };
-        Ok(Self { reader: SeaRepositories(reader), writer, bells: Arc::new(bells) })
+        let bells = Arc::new(Bells { jobs: bell("pocket_tasks_jobs"), events: bell("pocket_tasks_events") });
+        let [reader, unindexed_reader] = [reader, unindexed_reader].map(SeaRepositories);
+        Ok(Self { reader, unindexed_reader, writer, writer_state, health, bells })
     }
 
     /// The changes of the schema that this program knows, and whether each was made.
@@ -104,11 +116,27 @@ impl SeaStore {
 
     /// Closes all connections.
     pub async fn close(&self) {
-        for connection in [&self.reader.0, &self.writer] {
-            if let Err(error) = connection.close_by_ref().await {
-                tracing::warn!(%error, "a database connection did not close");
-            }
+        self.reader.0.close().await;
+        self.unindexed_reader.0.close().await;
+        if let Err(error) = self.writer.close_by_ref().await {
+            tracing::warn!(%error, "failed to close a database connection");
         }
+    }
+
+    async fn open_transaction(&self) -> Result<GuardedTransaction, StoreError> {
+        self.health.verify_file()?;
+        let writer_state = self.writer_state.clone();
+        Ok(GuardedTransaction::begin(&self.writer, writer_state, Arc::clone(&self.health)).await?)
+    }
+
+    /// Writes a row of its own.
+    async fn probe_write(&self) -> Result<(), StoreError> {
+        let transaction = self.open_transaction().await?;
+        storage_probe::Entity::update_many()
+            .col_expr(storage_probe::Column::CheckedAt, Expr::value(Timestamp::now().0))
+            .exec(&transaction)
+            .await?;
+        Ok(transaction.commit().await?)
     }
 }
 
@@ -118,15 +146,13 @@ impl Store for SeaStore {
         &self.reader
     }
 
+    fn read_unindexed(&self) -> &dyn Repositories {
+        &self.unindexed_reader
+    }
+
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        #[expect(clippy::disallowed_methods, reason = "the one place where transactions begin")]
-        let transaction = self.writer.begin_with_options(options).await?;
         Ok(Box::new(SeaTransaction {
-            repositories: SeaRepositories(transaction),
+            repositories: SeaRepositories(self.open_transaction().await?),
             promises: AtomicBool::new(false),
             appends: AtomicBool::new(false),
             bells: Arc::clone(&self.bells),
@@ -142,10 +168,13 @@ impl Store for SeaStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
+        self.health.verify_file()?;
+        self.health.verify_undamaged()?;
         match tokio::time::timeout(CHECK_TIMEOUT, schema::check(&self.reader.0)).await {
-            Ok(result) => Ok(result?),
-            Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),
+            Ok(result) => result?,
+            Err(elapsed) => return Err(StoreError::Unavailable(Box::new(elapsed))),
         }
+        self.health.verify_writable(self.probe_write()).await
     }
 }
 
@@ -227,7 +256,7 @@ impl<C: ConnectionTrait + Send + Sync> Repositories for SeaRepositories<C> {
 /// A transaction that with its commit wakes workers, if it promises jobs, and those who follow the feed, if it appends
 /// to it.
 struct SeaTransaction {
-    repositories: SeaRepositories<DatabaseTransaction>,
+    repositories: SeaRepositories<GuardedTransaction>,
     promises: AtomicBool,
     appends: AtomicBool,
     bells: Arc<Bells>,
@@ -291,41 +320,5 @@ impl Transaction for SeaTransaction {
         // A caller who goes away drops the request, but a commit that has begun happens all the same: whoever waits for
         // it shall be woken by it.
         tokio::spawn(self.commit_and_ring()).await.map_err(|error| StoreError::Failed(Box::new(error)))?
-    }
-}
-
-impl From<DbErr> for StoreError {
-    fn from(error: DbErr) -> Self {
-        if is_passing(&error) { Self::Unavailable(Box::new(error)) } else { Self::Failed(Box::new(error)) }
-    }
-}
-
-/// Whether the same statement may succeed in a moment.
-fn is_passing(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
-        return matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_));
-    };
-    match &**cause {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
-        // SQLite: busy, locked, and their extended codes. PostgreSQL: serialisation failure, deadlock, lock timeout,
-        // statement timeout, idle in a transaction for too long, shutting down, too many connections.
-        sqlx::Error::Database(cause) => cause.code().is_some_and(|code| {
-            matches!(
-                code.as_ref(),
-                "5" | "6"
-                    | "261"
-                    | "517"
-                    | "262"
-                    | "40001"
-                    | "40P01"
-                    | "55P03"
-                    | "57014"
-                    | "25P03"
-                    | "57P01"
-                    | "57P03"
-                    | "53300"
-            )
-        }),
-        _ => false,
     }
 }

@@ -2,11 +2,10 @@
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::sea_query::Query;
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement};
 
+use super::error::ErrorClass;
+use super::transaction::begin;
 use crate::repositories::StoreError;
 
 /// Names the lock on PostgreSQL; any number that nothing else uses ("pockettk" in ASCII).
@@ -52,12 +51,12 @@ pub(super) async fn status(connection: &DatabaseConnection) -> Result<Vec<Migrat
 
 /// Fails unless every change that this program knows was made. Changes that it does not know are no matter: a newer
 /// version of the program made them, which is how one replaces another without a gap.
-pub(super) async fn check(connection: &DatabaseConnection) -> Result<(), DbErr> {
+pub(super) async fn check(connection: &impl ConnectionTrait) -> Result<(), DbErr> {
     let mut applied = Query::select();
     applied.column("version").from(Migrator::migration_table_name());
     let applied = match connection.query_all(&applied).await {
         // Where not even the table of changes is, none was made.
-        Err(error) if !super::is_passing(&error) => Vec::new(),
+        Err(error) if ErrorClass::of(&error) == ErrorClass::Defect => Vec::new(),
         applied => applied?,
     };
     let applied: Vec<String> = applied.iter().map(|row| row.try_get("", "version")).collect::<Result<_, _>>()?;
@@ -71,15 +70,11 @@ pub(super) async fn check(connection: &DatabaseConnection) -> Result<(), DbErr> 
 /// Opens a transaction that no other process that migrates has open at the same time: on SQLite by writing, on
 /// PostgreSQL by an advisory lock, which ends with the transaction.
 async fn locked(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
-    let options = TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..TransactionOptions::default()
-    };
-    #[expect(clippy::disallowed_methods, reason = "the schema is changed below the store")]
-    let transaction = connection.begin_with_options(options).await?;
+    let transaction = begin(connection).await?;
     if transaction.get_database_backend() == DbBackend::Postgres {
-        // Nobody's request waits for this, and a large table takes its time.
+        // No request waits for this. A large table takes long, and a busy machine pauses between two statements.
         transaction.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
+        transaction.execute_unprepared("SET LOCAL idle_in_transaction_session_timeout = 0").await?;
         let lock =
             Statement::from_sql_and_values(DbBackend::Postgres, "SELECT pg_advisory_xact_lock($1)", [LOCK.into()]);
         transaction.execute_raw(lock).await?;

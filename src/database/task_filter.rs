@@ -89,17 +89,3 @@ pub(super) fn sort_key(row: &Model, field: TaskSort) -> SortKey {
     };
     SortKey { value, id: TaskId(row.id) }
 }
-
-/// Whether the filter lets through all that is not in the trash, so that a project's own count is the total.
-pub(super) fn is_plain(filter: &TaskFilter) -> bool {
-    filter.statuses.is_empty()
-        && filter.priorities.is_empty()
-        && filter.assignee.is_none()
-        && filter.labels.is_empty()
-        && filter.due_before.is_none()
-        && filter.due_after.is_none()
-        && filter.created_after.is_none()
-        && filter.updated_after.is_none()
-        && filter.words.is_empty()
-        && filter.deleted_since.is_none()
-}

@@ -91,7 +91,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
     ) -> Result<Option<ProjectTasks<Page<Task>>>, StoreError> {
         let matching = self.matching_in_project(project, filter);
         // Counted with every change of a task, so that it costs the same however many there are.
-        let total = if task_filter::is_plain(filter) {
+        let total = if filter.is_unfiltered() {
             Expr::col((project::Entity, project::Column::TaskTotal))
         } else {
             scalar(count(matching.clone()))
@@ -114,7 +114,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         paging: Paging,
     ) -> Result<VisibleTasks<Page<Task>>, StoreError> {
         // By the projects' own counts, as far as they tell.
-        let total = if task_filter::is_plain(filter) {
+        let total = if filter.is_unfiltered() {
             visible_tasks::counted(reader, filter)
         } else {
             count(self.matching_visible(reader, filter))

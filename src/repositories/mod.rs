@@ -47,6 +47,10 @@ pub trait Store: Send + Sync {
     /// Repositories that see what is committed. Only for reading: on SQLite they cannot write.
     fn read(&self) -> &dyn Repositories;
 
+    /// Repositories for lists whose cost grows with what is stored, such as searches. They have connections of their own,
+    /// so that none of them holds up a short statement. The services decide how much of them a user may have.
+    fn read_unindexed(&self) -> &dyn Repositories;
+
     /// Opens a transaction; dropping it rolls back.
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;
 
@@ -57,7 +61,7 @@ pub trait Store: Send + Sync {
     /// Waits until events may have been committed, in the same way.
     async fn events_committed(&self);
 
-    /// Finds out whether the database answers and its schema is the one this program knows.
+    /// Finds out whether the database answers and accepts writes, and its schema is the one this program knows.
     async fn check(&self) -> Result<(), StoreError>;
 }
 
@@ -107,12 +111,15 @@ pub trait Transaction: Repositories {
 /// Why storage did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It is away or overloaded; the same may work in a moment.
+    /// It is away, overloaded, full or read-only; the same may work later.
     #[error("the database is not available")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What was to be locked went elsewhere meanwhile; a new transaction may find it there.
     #[error("what was to be locked was moved meanwhile")]
     Overtaken,
+    /// A part of the stored data cannot be read. Storage has reported that already.
+    #[error("the database is damaged")]
+    Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It refused, or holds something that this program cannot read.
     #[error("the database failed")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -45,6 +45,23 @@ pub struct TaskFilter {
     pub not_archived: bool,
 }
 
+impl TaskFilter {
+    /// Returns whether every task matches that is not in the trash, so that a project's own count is the total.
+    #[must_use]
+    pub const fn is_unfiltered(&self) -> bool {
+        self.statuses.is_empty()
+            && self.priorities.is_empty()
+            && self.assignee.is_none()
+            && self.labels.is_empty()
+            && self.due_before.is_none()
+            && self.due_after.is_none()
+            && self.created_after.is_none()
+            && self.updated_after.is_none()
+            && self.words.is_empty()
+            && self.deleted_since.is_none()
+    }
+}
+
 /// A task, with what is needed to decide who may do what with it.
 #[derive(Debug, Clone)]
 pub struct TaskInProject {

@@ -37,10 +37,10 @@ impl Deliveries {
         webhook: WebhookId,
         query: &DeliveryQuery,
     ) -> Result<Page<Delivery>, Error> {
-        let repositories = self.0.store.read();
-        owned(repositories.webhooks().find(webhook).await?, caller)?;
+        owned(self.0.store.read().webhooks().find(webhook).await?, caller)?;
         let filter = DeliveryFilter { status: query.status, kind: query.event_type };
         let sort = Sort::new(query.sort, query.dir);
+        let repositories = self.0.read_unindexed(caller.user).await?;
         Ok(repositories.deliveries().list(webhook, &filter, sort, query.paging).await?)
     }
 

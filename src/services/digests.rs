@@ -78,7 +78,7 @@ impl Digests {
         if is_too_late(moment, self.0.clock.now()) {
             return Ok(None);
         }
-        let repositories = self.0.store.read();
+        let repositories = self.0.store.read_unindexed();
         let user = repositories.users().find_credentials(user).await?;
         let user = user.filter(|found| found.deleted_at.is_none()).map(|found| found.user);
         let Some(user) = user.filter(|user| user.weekly_digest && user.email_verified) else { return Ok(None) };

@@ -97,6 +97,9 @@ pub enum Error {
     /// The caller follows the feed as often as one may.
     #[error("as many streams as there may be")]
     TooManyStreams,
+    /// The caller's other searches and lists took too long to wait for.
+    #[error("too many searches at once")]
+    TooManySearches,
     /// The project can only be read.
     #[error("the project is archived")]
     ProjectArchived,
@@ -194,6 +197,12 @@ impl Error {
         }
     }
 
+    /// Returns whether the log has the failure already: storage reports damage itself, and not once a request.
+    #[must_use]
+    pub const fn is_reported(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Damaged(_)) | Self::NotReady(StoreError::Damaged(_)))
+    }
+
     /// The stable code of this error.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
@@ -219,7 +228,7 @@ impl Error {
             Self::InvalidToken => ErrorCode::InvalidToken,
             Self::WebhookUrlForbidden(_) => ErrorCode::WebhookUrlForbidden,
             Self::LimitReached(_) => ErrorCode::LimitReached,
-            Self::TooManyStreams => ErrorCode::RateLimited,
+            Self::TooManyStreams | Self::TooManySearches => ErrorCode::RateLimited,
             Self::ProjectArchived => ErrorCode::ProjectArchived,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::EmailTaken => ErrorCode::EmailTaken,
@@ -228,7 +237,7 @@ impl Error {
             Self::PreconditionFailed { .. } => ErrorCode::PreconditionFailed,
             Self::Stopping
             | Self::NotReady(_)
-            | Self::Store(StoreError::Unavailable(_) | StoreError::Overtaken)
+            | Self::Store(StoreError::Unavailable(_) | StoreError::Damaged(_) | StoreError::Overtaken)
             | Self::Password(PasswordError::Overloaded) => ErrorCode::Unavailable,
             Self::Store(StoreError::Failed(_))
             | Self::Password(PasswordError::Failed(_))
@@ -279,6 +288,9 @@ impl Error {
             Self::TooManyStreams => {
                 "You have as many streams open as there may be; close one, or share one between the pages of a browser."
                     .to_owned()
+            }
+            Self::TooManySearches => {
+                "Your other searches and lists are still running. Wait for them to finish, then try again.".to_owned()
             }
             Self::NotYours => "This belongs to somebody else.".to_owned(),
             Self::NotFound(what) => format!("There is no such {what}."),

@@ -11,6 +11,7 @@ use super::error::Error;
 use super::feed_cursor::FeedOf;
 use super::follower::{Follower, Progress};
 use super::permissions::{Action, require};
+use super::unindexed_reads::ListRead;
 use super::{Caller, Credential, Shared};
 use crate::contract::error::Place;
 use crate::contract::event::{Event, EventType};
@@ -63,7 +64,7 @@ impl Events {
         let bounds = repositories.events().bounds().await?;
         let limit = u64::from(query.limit);
         let walk = FeedWalk { beyond, direction: query.order, limit: limit + 1 };
-        let mut data = repositories.events().list(caller.user, &filter, walk).await?;
+        let mut data = self.0.read_events(caller, &filter).await?.events().list(caller.user, &filter, walk).await?;
         if let Some(place) = beyond {
             // Asked for after the page was read: what was removed before that is known to be.
             feed.require_kept(place, repositories.events().bounds().await?)?;
@@ -120,6 +121,17 @@ impl Events {
     /// Ends all streams, and lets no new one last: their clients connect anew, to another server.
     pub fn close_streams(&self) {
         self.0.followers.closing.cancel();
+    }
+}
+
+impl Shared {
+    /// Repositories for events that match a filter. The events of one project stand in order in an index; those of all
+    /// projects, or of some types, have to be looked for.
+    pub(super) async fn read_events(&self, caller: Caller, filter: &EventFilter) -> Result<ListRead<'_>, Error> {
+        if filter.project.is_some() && filter.kinds.is_empty() {
+            return Ok(self.read_indexed());
+        }
+        self.read_unindexed(caller.user).await
     }
 }
 

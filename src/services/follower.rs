@@ -137,8 +137,7 @@ impl Follower {
     async fn catch_up(&mut self) -> Result<(), Error> {
         let Self { shared, caller, filter, reader, progress, .. } = self;
         let walk = FeedWalk { beyond: Some(progress.place), direction: Direction::Asc, limit: progress.at_once };
-        let events = shared.store.read().events();
-        let found = events.list(caller.user, filter, walk).await?;
+        let found = shared.read_events(*caller, filter).await?.events().list(caller.user, filter, walk).await?;
         // Storage goes by what the reader may see now, and what is known here may be older: without looking anew, what
         // happened in a project that the reader has just joined would be passed over, and never told.
         if found.iter().any(|event| !reader.may_see(event.kind, event.project_id)) {
@@ -146,7 +145,7 @@ impl Follower {
         }
         let is_empty = found.is_empty();
         progress.keep(found);
-        let bounds = events.bounds().await?;
+        let bounds = shared.store.read().events().bounds().await?;
         FeedOf::forwards(caller.user).require_kept(progress.place, bounds)?;
         if is_empty {
             // Nothing is for this reader up to where the feed was known to reach before.

@@ -23,6 +23,7 @@ mod follower;
 mod followers;
 mod inputs;
 mod invitations;
+mod keyed_semaphores;
 mod keys_in_use;
 mod members;
 mod noting;
@@ -40,6 +41,7 @@ mod task_batch;
 mod task_lists;
 mod task_moves;
 mod tasks;
+mod unindexed_reads;
 mod webhooks;
 mod write;
 
@@ -51,6 +53,7 @@ use tokio::sync::Mutex;
 use followers::Followers;
 use keys_in_use::KeysInUse;
 use slots::Slots;
+use unindexed_reads::UnindexedReads;
 
 pub use accounts::{Accounts, Device};
 pub use answer::Answer;
@@ -185,6 +188,7 @@ pub(crate) struct Shared {
     pub(crate) policy: Policy,
     pub(crate) webhooks: Outbound,
     slots: Slots,
+    unindexed_reads: UnindexedReads,
     keys_in_use: KeysInUse,
     checked: Mutex<Option<Instant>>,
 }
@@ -284,6 +288,7 @@ impl Services {
             policy,
             webhooks,
             slots: Slots::default(),
+            unindexed_reads: UnindexedReads::default(),
             keys_in_use: KeysInUse::default(),
             checked: Mutex::default(),
         });

@@ -32,7 +32,7 @@ impl Projects {
             deleted_since: query.deleted.then(|| self.0.trash_since()),
         };
         let sort = Sort::new(query.sort, query.dir);
-        Ok(self.0.store.read().projects().list(caller.user, &filter, sort, query.paging).await?)
+        Ok(self.0.read_unindexed(caller.user).await?.projects().list(caller.user, &filter, sort, query.paging).await?)
     }
 
     /// One project.

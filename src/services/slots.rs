@@ -3,11 +3,11 @@
 //! A receiver that hangs costs a slot in its lane and a connection for as long as it is waited for. So nobody has more
 //! than a share of the slots of a lane, however many webhooks they have and whatever they point to.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
+use super::keyed_semaphores::KeyedSemaphores;
 use crate::contract::UserId;
 use crate::repositories::Lane;
 use crate::webhooks::Lookups;
@@ -33,7 +33,7 @@ const LOOKUPS: usize = 128;
 
 /// The slots of this process.
 pub(super) struct Slots {
-    shares: Mutex<HashMap<(Of, Lane, UserId), Weak<Semaphore>>>,
+    shares: KeyedSemaphores<(Of, Lane, UserId)>,
     further: Arc<Semaphore>,
     lookups: Arc<Semaphore>,
     ailing_lookups: Arc<Semaphore>,
@@ -59,7 +59,7 @@ pub(super) struct Slot {
 impl Default for Slots {
     fn default() -> Self {
         Self {
-            shares: Mutex::default(),
+            shares: KeyedSemaphores::default(),
             further: Arc::new(Semaphore::new(FURTHER_REQUESTS)),
             lookups: Arc::new(Semaphore::new(LOOKUPS)),
             ailing_lookups: Arc::new(Semaphore::new(LOOKUPS)),
@@ -87,15 +87,8 @@ impl Slots {
     }
 
     fn share(&self, of: Of, lane: Lane, owner: UserId) -> Arc<Semaphore> {
-        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(share) = shares.get(&(of, lane, owner)).and_then(Weak::upgrade) {
-            return share;
-        }
-        shares.retain(|_, share| share.strong_count() > 0);
         let most = if lane == Lane::Failing { AILING_OF_OWNER } else { OF_OWNER };
-        let share = Arc::new(Semaphore::new(most));
-        shares.insert((of, lane, owner), Arc::downgrade(&share));
-        share
+        self.shares.get((of, lane, owner), most)
     }
 }
 
@@ -131,8 +124,7 @@ mod tests {
             of_ada.push(slots.take(lane, ada).unwrap());
             assert!(slots.take(lane, ada).is_none(), "{lane:?}");
         }
-        let shares = slots.shares.into_inner().unwrap();
-        assert!(shares.values().all(|share| share.strong_count() == 0), "all have ended");
+        assert!(slots.shares.is_unused(), "all have ended");
     }
 
     #[test]

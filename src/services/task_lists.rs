@@ -7,6 +7,7 @@ use super::feed_cursor::FeedOf;
 use super::inputs::words;
 use super::permissions::{Action, require};
 use super::tasks::Tasks;
+use super::unindexed_reads::ListRead;
 use crate::contract::ProjectId;
 use crate::contract::error::Place;
 use crate::contract::list::{CursorMeta, CursorPaging, Page, Paging, Sort, TaskSlice};
@@ -14,6 +15,9 @@ use crate::contract::task::{
     AssigneeFilter, ProjectTaskQuery, ProjectTaskWalk, Task, TaskConditions, TaskQuery, TaskSort, TaskWalk,
 };
 use crate::repositories::{Assignee, ProjectTasks, Stretch, TaskFilter, VisibleTasks, Walk};
+
+/// Offset up to which a page of a list counts as found by an index: the rows before it are read and thrown away.
+const MAX_INDEXED_OFFSET: u64 = 1_000;
 
 impl Tasks {
     /// The tasks of one project.
@@ -36,8 +40,8 @@ impl Tasks {
             return seen(tasks, no_such_project);
         }
         let filter = self.filter(caller, query.conditions);
-        let tasks = self.shared().store.read().tasks().list_visible(caller.user, &filter, sort, query.paging).await?;
-        shared_with_reader(tasks)
+        let reader = self.shared().read_unindexed(caller.user).await?;
+        shared_with_reader(reader.tasks().list_visible(caller.user, &filter, sort, query.paging).await?)
     }
 
     /// A stretch of the tasks of one project.
@@ -56,7 +60,8 @@ impl Tasks {
         };
         let (walk, began_at) = self.walk(&list, &query.paging).await?;
         let filter = self.filter(caller, query.conditions.clone());
-        let tasks = self.shared().store.read().tasks().walk_project(project, caller.user, &filter, &walk).await?;
+        let reader = self.read_tasks(caller, &filter, 0).await?;
+        let tasks = reader.tasks().walk_project(project, caller.user, &filter, &walk).await?;
         let stretch = seen(tasks, || Error::NotFound("project"))?;
         Ok(self.slice(&list, &query.paging, stretch, began_at))
     }
@@ -72,13 +77,12 @@ impl Tasks {
         };
         let (walk, began_at) = self.walk(&list, &query.paging).await?;
         let filter = self.filter(caller, query.conditions.clone());
-        let tasks = self.shared().store.read();
-        let stretch = match query.project_id {
-            Some(project) => {
-                let tasks = tasks.tasks().walk_project(project, caller.user, &filter, &walk).await?;
-                seen(tasks, no_such_project)?
-            }
-            None => shared_with_reader(tasks.tasks().walk_visible(caller.user, &filter, &walk).await?)?,
+        let stretch = if let Some(project) = query.project_id {
+            let reader = self.read_tasks(caller, &filter, 0).await?;
+            seen(reader.tasks().walk_project(project, caller.user, &filter, &walk).await?, no_such_project)?
+        } else {
+            let reader = self.shared().read_unindexed(caller.user).await?;
+            shared_with_reader(reader.tasks().walk_visible(caller.user, &filter, &walk).await?)?
         };
         Ok(self.slice(&list, &query.paging, stretch, began_at))
     }
@@ -112,7 +116,17 @@ impl Tasks {
         paging: Paging,
     ) -> Result<Option<ProjectTasks<Page<Task>>>, Error> {
         let filter = self.filter(caller, conditions);
-        Ok(self.shared().store.read().tasks().list_in_project(project, caller.user, &filter, sort, paging).await?)
+        let reader = self.read_tasks(caller, &filter, paging.skipped()).await?;
+        Ok(reader.tasks().list_in_project(project, caller.user, &filter, sort, paging).await?)
+    }
+
+    /// Repositories for the tasks of one project. There is an index for every order of all its tasks, in which a page
+    /// near the beginning is found at once; what is filtered or far behind has to be looked for.
+    async fn read_tasks(&self, caller: Caller, filter: &TaskFilter, offset: u64) -> Result<ListRead<'_>, Error> {
+        if filter.is_unfiltered() && offset <= MAX_INDEXED_OFFSET {
+            return Ok(self.shared().read_indexed());
+        }
+        self.shared().read_unindexed(caller.user).await
     }
 
     fn filter(&self, caller: Caller, conditions: TaskConditions) -> TaskFilter {

@@ -26,8 +26,8 @@ impl HealthApi {
 
     /// Can it serve requests?
     ///
-    /// Answers 200 when the database can be reached and the server is not about to stop. Send it no requests
-    /// otherwise.
+    /// Answers 200 when the database answers and accepts writes, and the server is not about to stop. Otherwise it
+    /// answers 503: send the server no requests until it is ready again.
     #[oai(path = "/ready", method = "get", operation_id = "getReadiness")]
     async fn ready(&self, rules: Rules<'_>, draining: Data<&Draining>) -> Result<Found<Health>, Failure<NotReady>> {
         if draining.has_begun() {

@@ -7,6 +7,8 @@ mod commands;
 mod crash;
 mod deliveries;
 mod event_client;
+mod full_disk;
+mod hang_ups;
 mod http;
 mod jobs;
 mod killed_deliveries;

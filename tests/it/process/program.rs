@@ -102,6 +102,11 @@ impl Program {
         }
     }
 
+    /// Its process id.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(super) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
@@ -170,8 +175,14 @@ impl Server {
     /// Starts one in a shell that may have only so many files open, unless somebody asks for more.
     #[track_caller]
     pub(super) fn with_few_files(count: u32, folder: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::in_shell(&format!("ulimit -Sn {count}"), folder, variables)
+    }
+
+    /// Starts one in a shell after a command that changes what the process inherits.
+    #[track_caller]
+    pub(super) fn in_shell(before: &str, folder: &Path, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new("sh");
-        let script = format!("ulimit -Sn {count} && exec \"$0\"");
+        let script = format!("{before} && exec \"$0\"");
         command.args(["-c", &script, env!("CARGO_BIN_EXE_pocket-tasks")]).env_clear().envs(usual(variables));
         Starting(Program::spawn(command.current_dir(folder).stdin(Stdio::null()))).into_server()
     }

@@ -18,6 +18,7 @@ mod opening;
 mod plans;
 mod projects;
 pub(crate) mod raw;
+mod readiness;
 mod refresh_tokens;
 mod schema;
 mod sessions;

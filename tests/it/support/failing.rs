@@ -33,6 +33,10 @@ impl Store for FailingFeed {
         self.store.read()
     }
 
+    fn read_unindexed(&self) -> &dyn Repositories {
+        self.store.read_unindexed()
+    }
+
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
         let transaction = self.store.begin().await?;
         Ok(Box::new(Failing { transaction, fails: Arc::clone(&self.fails) }))

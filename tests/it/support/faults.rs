@@ -68,6 +68,10 @@ impl Store for FaultyStore {
         self
     }
 
+    fn read_unindexed(&self) -> &dyn Repositories {
+        self
+    }
+
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
         match self.0 {
             Fault::Held => Ok(Box::new(*self)),

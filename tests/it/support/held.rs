@@ -45,6 +45,10 @@ impl Store for HeldFeed {
         self
     }
 
+    fn read_unindexed(&self) -> &dyn Repositories {
+        self
+    }
+
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
         self.store.begin().await
     }

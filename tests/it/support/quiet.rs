@@ -65,6 +65,10 @@ impl Store for Quiet {
         self
     }
 
+    fn read_unindexed(&self) -> &dyn Repositories {
+        self
+    }
+
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
         self.rest.begin().await
     }
@@ -140,6 +144,11 @@ impl Store for Counted {
     fn read(&self) -> &dyn Repositories {
         self.reads.fetch_add(1, Ordering::SeqCst);
         self.store.read()
+    }
+
+    fn read_unindexed(&self) -> &dyn Repositories {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.store.read_unindexed()
     }
 
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {

@@ -1,0 +1,128 @@
+//! What one user's searches cost the others: requests of another user and the health check, quiet and beside 20 clients
+//! who search a project of 300,000 tasks without a pause.
+//!
+//! Quiet and busy phases alternate, so that whatever else the machine does disturbs both. An answer of the other user
+//! that is no success ends the measurement.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::client::{self, Connection};
+use crate::compare::median;
+use crate::data::{self, Databases};
+use crate::large;
+use crate::processes::Server;
+use crate::verdict;
+
+/// How many tasks the searched project has, unless `BENCH_TASKS` makes it smaller.
+const TASKS: i64 = 300_000;
+/// How many clients search at a time.
+const SEARCHERS: usize = 20;
+/// How often quiet and busy phases alternate.
+const ROUNDS: usize = 4;
+/// How long a phase lasts.
+const PHASE: Duration = Duration::from_secs(3);
+/// How many times longer a request may take while another user searches.
+const GOAL: f64 = 3.0;
+
+/// Prints the head of the table.
+pub(crate) fn head() {
+    println!(
+        "{:<26} {:<10} {:>9} {:>9} {:>9} {:>8} {:>8}  {:<7}",
+        "another user's request", "engine", "quiet µs", "busy µs", "p99 µs", "ratio", "goal", "met"
+    );
+}
+
+/// Prints what one engine adds to the table.
+pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
+    let tasks = large::tasks(TASKS)?;
+    let content = databases.fill().await?;
+    let server = Server::product(&databases.original, databases.folder.path()).await?;
+    let mut api = Connection::open(server.address).await?;
+    let searched = data::new_project(&mut api, &content.token).await?;
+    let account = json!({"email": "bob@example.com", "name": "Bob", "password": "correct horse battery"});
+    let session = api.json(&client::post("/v1/auth/register", "", &account)).await?;
+    let bob = session["access_token"].as_str().context("no token")?.to_owned();
+    let project = data::new_project(&mut api, &bob).await?;
+    let path = format!("/v1/projects/{project}/tasks");
+    let task = api.json(&client::post(&path, &bob, &data::new_task("Order tiles"))).await?;
+    let task = task["id"].as_str().context("no id")?.to_owned();
+    drop(server);
+    large::fill(&databases.original, &searched, &content, tasks).await.context("filling the searched project")?;
+
+    let server = Server::product(&databases.original, databases.folder.path()).await?;
+    let search = client::get(&format!("/v1/projects/{searched}/tasks?q=nothing%20has%20this"), &content.token);
+    let requests = [
+        ("GET a task", client::get(&format!("/v1/tasks/{task}"), &bob)),
+        ("POST a task", client::post(&path, &bob, &data::new_task("Order more tiles"))),
+        ("GET 20 tasks", client::get(&path, &bob)),
+        ("GET /health/ready", client::get("/health/ready", "")),
+    ];
+    let mut times = requests.each_ref().map(|_| [Vec::new(), Vec::new()]);
+    let (mut found, mut refused) = (0, 0);
+    for _ in 0..ROUNDS {
+        phase(&server, &requests, &mut times, 0).await?;
+        let mut searchers = JoinSet::new();
+        for _ in 0..SEARCHERS {
+            searchers.spawn(search_until(
+                Connection::open(server.address).await?,
+                search.clone(),
+                Instant::now() + PHASE,
+            ));
+        }
+        phase(&server, &requests, &mut times, 1).await?;
+        while let Some(searched) = searchers.join_next().await {
+            let (more_found, more_refused) = searched??;
+            found += more_found;
+            refused += more_refused;
+        }
+    }
+    println!("{engine}: {found} searches among {tasks} tasks were answered, and {refused} refused.");
+    for ((name, _), [quiet, mut busy]) in requests.iter().zip(times) {
+        let quiet = median(quiet)?;
+        busy.sort_by(f64::total_cmp);
+        let p99 = busy.get(busy.len() * 99 / 100).copied().unwrap_or_default();
+        let busy = median(busy)?;
+        let ratio = busy / quiet;
+        println!(
+            "{name:<26} {engine:<10} {quiet:>9.0} {busy:>9.0} {p99:>9.0} {ratio:>6.2} x {GOAL:>6.1} x  {:<7}",
+            verdict(ratio <= GOAL)
+        );
+    }
+    Ok(())
+}
+
+/// Sends the requests in turn for the time of a phase.
+async fn phase<const N: usize>(
+    server: &Server,
+    requests: &[(&str, Vec<u8>); N],
+    times: &mut [[Vec<f64>; 2]; N],
+    which: usize,
+) -> Result<()> {
+    let mut api = Connection::open(server.address).await?;
+    let end = Instant::now() + PHASE;
+    while Instant::now() < end {
+        for ((name, request), times) in requests.iter().zip(&mut *times) {
+            let begin = Instant::now();
+            api.exchange(request).await.with_context(|| (*name).to_owned())?;
+            times[which].push(begin.elapsed().as_secs_f64() * 1e6);
+        }
+    }
+    Ok(())
+}
+
+/// Searches again and again; returns how many searches were answered and how many refused.
+async fn search_until(mut api: Connection, search: Vec<u8>, end: Instant) -> Result<(u32, u32)> {
+    let (mut found, mut refused) = (0, 0);
+    while Instant::now() < end {
+        match api.answer(&search).await?.0 {
+            200 => found += 1,
+            429 | 503 => refused += 1,
+            status => ensure!(false, "a search was answered with {status}"),
+        }
+    }
+    Ok((found, refused))
+}

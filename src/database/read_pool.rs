@@ -1,0 +1,358 @@
+//! Connections that only read, and stop when nobody waits for the answer.
+//!
+//! Neither driver ends a statement whose future was dropped: a search goes on for seconds after its client has hung
+//! up, and keeps its connection. So each connection here is a pool of one, which makes known which connection runs a
+//! statement; dropping the future interrupts it. SQLite is asked by its progress handler whether to go on; on
+//! PostgreSQL another connection cancels the backend.
+
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sea_orm::sea_query::{Func, Query};
+use sea_orm::{
+    ConnAcquireErr, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, ExecResult,
+    QueryResult, Statement,
+};
+use tokio::runtime::Handle;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::health::StorageHealth;
+
+/// Instructions of SQLite's virtual machine between two questions whether a statement should go on: a fraction of a
+/// millisecond.
+pub(super) const PROGRESS_INTERVAL: i32 = 4_000;
+
+/// How long cancelling a statement may take.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections that only read.
+pub(super) struct ReadPool {
+    connections: Connections,
+    health: Arc<StorageHealth>,
+}
+
+enum Connections {
+    /// The connections of a pool that writes too. Their statements are bounded by the timeout of the server only.
+    Shared(DatabaseConnection),
+    Own {
+        backend: DbBackend,
+        readers: Arc<Readers>,
+        /// How long a statement waits for a free connection.
+        acquire_timeout: Duration,
+    },
+}
+
+struct Readers {
+    all: Vec<Arc<Reader>>,
+    /// The one that was used last is used next, so that only as many connections are opened as are needed at once.
+    idle: Mutex<Vec<Arc<Reader>>>,
+    permits: Arc<Semaphore>,
+}
+
+/// A connection, opened when it is first needed.
+struct Reader {
+    options: ConnectOptions,
+    connection: OnceCell<DatabaseConnection>,
+    interrupt: Interrupt,
+}
+
+/// How the statement of a connection is stopped.
+enum Interrupt {
+    Sqlite { is_interrupted: Arc<AtomicBool> },
+    Postgres { backend_pid: Arc<AtomicI32>, canceller: DatabaseConnection },
+}
+
+impl ReadPool {
+    /// A view of a pool that writes too.
+    pub(super) const fn shared(connections: DatabaseConnection, health: Arc<StorageHealth>) -> Self {
+        Self { connections: Connections::Shared(connections), health }
+    }
+
+    /// A pool over a SQLite database. The options must open it for reading only.
+    pub(super) fn sqlite(
+        size: u32,
+        options: &ConnectOptions,
+        acquire_timeout: Duration,
+        health: Arc<StorageHealth>,
+    ) -> Self {
+        let reader = || {
+            let is_interrupted = Arc::new(AtomicBool::new(false));
+            let mut options = options.clone();
+            stop_when_interrupted(&mut options, &is_interrupted);
+            Reader { options, connection: OnceCell::new(), interrupt: Interrupt::Sqlite { is_interrupted } }
+        };
+        Self::new(DbBackend::Sqlite, size, reader, acquire_timeout, health)
+    }
+
+    /// A pool over a PostgreSQL database, whose statements are cancelled by another connection.
+    pub(super) fn postgres(
+        size: u32,
+        options: &ConnectOptions,
+        canceller: &DatabaseConnection,
+        acquire_timeout: Duration,
+        health: Arc<StorageHealth>,
+    ) -> Self {
+        let reader = || {
+            let backend_pid = Arc::new(AtomicI32::new(0));
+            let mut options = options.clone();
+            learn_backend_pid(&mut options, &backend_pid);
+            let interrupt = Interrupt::Postgres { backend_pid, canceller: canceller.clone() };
+            Reader { options, connection: OnceCell::new(), interrupt }
+        };
+        Self::new(DbBackend::Postgres, size, reader, acquire_timeout, health)
+    }
+
+    fn new(
+        backend: DbBackend,
+        size: u32,
+        reader: impl Fn() -> Reader,
+        acquire_timeout: Duration,
+        health: Arc<StorageHealth>,
+    ) -> Self {
+        let all: Vec<_> = (0..size.max(1)).map(|_| Arc::new(reader())).collect();
+        let (idle, permits) = (Mutex::new(all.clone()), Arc::new(Semaphore::new(all.len())));
+        let readers = Arc::new(Readers { all, idle, permits });
+        Self { connections: Connections::Own { backend, readers, acquire_timeout }, health }
+    }
+
+    /// Closes the pool's own connections; statements fail from now on.
+    pub(super) async fn close(&self) {
+        let Connections::Own { readers, .. } = &self.connections else { return };
+        readers.permits.close();
+        for reader in &readers.all {
+            if let Some(connection) = reader.connection.get()
+                && let Err(error) = connection.close_by_ref().await
+            {
+                tracing::warn!(%error, "failed to close a database connection");
+            }
+        }
+    }
+
+    /// Waits for a free connection, and opens it where it is not open yet.
+    async fn start(&self) -> Result<RunningStatement<'_>, DbErr> {
+        let (readers, acquire_timeout) = match &self.connections {
+            Connections::Shared(connection) => {
+                return Ok(RunningStatement { connection: connection.clone(), lease: None, health: &self.health });
+            }
+            Connections::Own { readers, acquire_timeout, .. } => (readers, *acquire_timeout),
+        };
+        let permit = match timeout(acquire_timeout, Arc::clone(&readers.permits).acquire_owned()).await {
+            Ok(Ok(permit)) => permit,
+            Ok(Err(_)) => return Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)),
+            Err(_) => return Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
+        };
+        // There is an idle reader for each permit.
+        let reader = readers.lock_idle().pop().ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
+        let lease = Lease { reader, readers: Arc::clone(readers), _permit: permit };
+        let connect = || Database::connect(lease.reader.options.clone());
+        let connection = lease.reader.connection.get_or_try_init(connect).await?.clone();
+        Ok(RunningStatement { connection, lease: Some(lease), health: &self.health })
+    }
+}
+
+impl Readers {
+    fn lock_idle(&self) -> MutexGuard<'_, Vec<Arc<Reader>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The exclusive use of a reader.
+struct Lease {
+    reader: Arc<Reader>,
+    readers: Arc<Readers>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.readers.lock_idle().push(Arc::clone(&self.reader));
+    }
+}
+
+impl Lease {
+    /// Stops the statement that runs. The connection can be used again as soon as the statement has ended.
+    fn interrupt(self) {
+        match &self.reader.interrupt {
+            Interrupt::Sqlite { is_interrupted } => is_interrupted.store(true, Ordering::Release),
+            Interrupt::Postgres { .. } => {
+                if let Ok(runtime) = Handle::try_current() {
+                    runtime.spawn(self.cancel());
+                }
+            }
+        }
+    }
+
+    /// Cancels the statement of a backend. Until that is done the connection stays leased, so that no other statement is
+    /// hit.
+    async fn cancel(self) {
+        let Interrupt::Postgres { backend_pid, canceller } = &self.reader.interrupt else { return };
+        let cancel = Func::cust("pg_cancel_backend").arg(backend_pid.load(Ordering::Acquire));
+        match timeout(CANCEL_TIMEOUT, canceller.query_one(Query::select().expr(cancel))).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "failed to cancel an abandoned statement"),
+            Err(_) => tracing::warn!("cancelling an abandoned statement took too long"),
+        }
+    }
+}
+
+/// A statement on a connection of its own. Dropping it before it has finished interrupts it.
+struct RunningStatement<'a> {
+    connection: DatabaseConnection,
+    lease: Option<Lease>,
+    health: &'a StorageHealth,
+}
+
+impl RunningStatement<'_> {
+    fn finish<T>(mut self, result: Result<T, DbErr>) -> Result<T, DbErr> {
+        self.lease = None;
+        result.inspect_err(|error| self.health.record_read_error(error))
+    }
+}
+
+impl Drop for RunningStatement<'_> {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.interrupt();
+        }
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for ReadPool {
+    fn get_database_backend(&self) -> DbBackend {
+        match &self.connections {
+            Connections::Shared(connection) => connection.get_database_backend(),
+            Connections::Own { backend, .. } => *backend,
+        }
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        let running = self.start().await?;
+        let result = running.connection.execute_raw(statement).await;
+        running.finish(result)
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let running = self.start().await?;
+        let result = running.connection.execute_unprepared(sql).await;
+        running.finish(result)
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        let running = self.start().await?;
+        let result = running.connection.query_one_raw(statement).await;
+        running.finish(result)
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let running = self.start().await?;
+        let result = running.connection.query_all_raw(statement).await;
+        running.finish(result)
+    }
+}
+
+/// Lets a connection to SQLite stop its statement when the flag is set. The flag is cleared when the connection is next
+/// taken, which happens only after the statement has ended.
+fn stop_when_interrupted(options: &mut ConnectOptions, is_interrupted: &Arc<AtomicBool>) {
+    let flag = Arc::clone(is_interrupted);
+    options.map_sqlx_sqlite_pool_opts(move |pool| {
+        let flag = Arc::clone(&flag);
+        pool.after_connect(move |connection, _| {
+            let flag = Arc::clone(&flag);
+            Box::pin(async move {
+                flag.store(false, Ordering::Release);
+                let mut handle = connection.lock_handle().await?;
+                handle.set_progress_handler(PROGRESS_INTERVAL, move || !flag.load(Ordering::Acquire));
+                Ok(())
+            })
+        })
+    });
+    let flag = Arc::clone(is_interrupted);
+    options.map_sqlx_sqlite_before_acquire(move |_, _| {
+        flag.store(false, Ordering::Release);
+        Box::pin(async { Ok(true) })
+    });
+}
+
+/// Remembers by which number PostgreSQL knows a connection.
+fn learn_backend_pid(options: &mut ConnectOptions, backend_pid: &Arc<AtomicI32>) {
+    let backend_pid = Arc::clone(backend_pid);
+    options.map_sqlx_postgres_pool_opts(move |pool| {
+        let backend_pid = Arc::clone(&backend_pid);
+        pool.after_connect(move |connection, _| {
+            let backend_pid = Arc::clone(&backend_pid);
+            Box::pin(async move {
+                let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(connection).await?;
+                backend_pid.store(pid, Ordering::Release);
+                Ok(())
+            })
+        })
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENDLESS: &str =
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) AS answer FROM c";
+
+    fn statement(backend: DbBackend, sql: &str) -> Statement {
+        Statement::from_string(backend, sql)
+    }
+
+    /// Abandons endless statements, more than there are connections, and sees that the next one is answered.
+    async fn a_statement_that_is_abandoned_gives_its_connection_back(pool: &ReadPool, endless: &str) {
+        let backend = pool.get_database_backend();
+        for _ in 0..3 {
+            let running = [pool, pool].map(|pool| pool.query_one_raw(statement(backend, endless)));
+            let abandoned = tokio::time::timeout(Duration::from_millis(50), futures_util::future::join_all(running));
+            assert!(abandoned.await.is_err(), "it ended");
+        }
+        let answered = pool.query_one_raw(statement(backend, "SELECT 7 AS answer")).await.unwrap().unwrap();
+        assert_eq!(answered.try_get::<i32>("", "answer").unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn on_sqlite_a_statement_that_is_abandoned_stops() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
+        let mut options = ConnectOptions::new(url);
+        options.max_connections(1);
+        let pool = ReadPool::sqlite(2, &options, Duration::from_secs(20), Arc::default());
+        a_statement_that_is_abandoned_gives_its_connection_back(&pool, ENDLESS).await;
+        pool.close().await;
+    }
+
+    #[tokio::test]
+    async fn on_postgres_a_statement_that_is_abandoned_is_cancelled() {
+        let Some(url) = std::env::var("TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty()) else { return };
+        let mut options = ConnectOptions::new(url);
+        options.max_connections(1);
+        let canceller = Database::connect(options.clone()).await.unwrap();
+        let pool = ReadPool::postgres(2, &options, &canceller, Duration::from_secs(20), Arc::default());
+        a_statement_that_is_abandoned_gives_its_connection_back(&pool, "SELECT pg_sleep(3600)::text AS answer").await;
+        pool.close().await;
+        canceller.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_statement_waits_for_a_free_connection_only_so_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
+        let mut options = ConnectOptions::new(url);
+        options.max_connections(1);
+        let pool = ReadPool::sqlite(1, &options, Duration::from_millis(50), Arc::default());
+        let running = pool.start().await.unwrap();
+        let refused = pool.query_one_raw(statement(DbBackend::Sqlite, "SELECT 7 AS answer")).await;
+        assert!(matches!(refused, Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))), "{refused:?}");
+        drop(running);
+        pool.query_one_raw(statement(DbBackend::Sqlite, "SELECT 7 AS answer")).await.unwrap();
+        pool.close().await;
+        let closed = pool.query_one_raw(statement(DbBackend::Sqlite, "SELECT 7 AS answer")).await;
+        assert!(matches!(closed, Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed))), "{closed:?}");
+    }
+}

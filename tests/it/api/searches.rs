@@ -1,0 +1,125 @@
+//! Searches that take for ever: they hold up neither other users nor the health check, and end when nobody waits for
+//! them any more.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::on_both_databases;
+use crate::repositories::fixtures::soon;
+use crate::repositories::raw::Raw;
+use crate::support::{Options, TestApp, TestDatabase};
+
+/// Makes every statement over tasks endless.
+async fn make_endless(database: &TestDatabase) {
+    let endless = if database.is_postgres() {
+        "pg_sleep(3600) IS NOT NULL"
+    } else {
+        "(WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT 1 FROM c) SELECT count(*) FROM c) > 0"
+    };
+    let mut raw = Raw::connect(database).await;
+    raw.execute("ALTER TABLE tasks RENAME TO stored_tasks").await;
+    raw.execute(&format!("CREATE VIEW tasks AS SELECT * FROM stored_tasks WHERE {endless}")).await;
+}
+
+/// Undoes that. On PostgreSQL this waits until no statement uses the tasks.
+async fn make_finite(database: &TestDatabase) {
+    let mut raw = Raw::connect(database).await;
+    soon(raw.execute("DROP VIEW tasks")).await;
+    raw.execute("ALTER TABLE stored_tasks RENAME TO tasks").await;
+}
+
+on_both_databases! {
+    async fn twenty_searches_of_one_user_hold_up_nobody_else(database: TestDatabase) {
+        let app = TestApp::new(&database, Options::default()).await;
+        let (ada, bob, eve) = (app.user().await, app.user().await, app.user().await);
+        let mut projects = Vec::new();
+        for client in [&ada, &bob, &eve] {
+            projects.push(client.project().await);
+            client.task(&projects[projects.len() - 1], json!({"title": "Soup"})).await;
+        }
+        let project = &projects[0];
+        let paths = [
+            format!("/v1/projects/{project}/tasks?q=soup"),
+            format!("/v2/projects/{project}/tasks?label=soup"),
+            "/v1/tasks".to_owned(),
+            "/v2/tasks?q=soup".to_owned(),
+        ];
+        make_endless(&database).await;
+        let mut searches = JoinSet::new();
+        for path in paths.iter().cycle().take(20) {
+            let (ada, path) = (ada.clone(), path.clone());
+            searches.spawn(async move { ada.get(path).await });
+        }
+        // One runs, and the others are told to wait for it.
+        for _ in 1..20 {
+            let refused = soon(searches.join_next()).await.unwrap().unwrap();
+            refused.fails(429, "RATE_LIMITED");
+        }
+        let refused = soon(ada.get(&paths[0])).await;
+        assert_eq!(refused.headers["retry-after"], "1");
+        // Another user's takes the other connection for searches, and nothing is left for a third user's.
+        let path = format!("/v1/projects/{}/tasks?q=soup", projects[1]);
+        searches.spawn(async move { bob.get(path).await });
+        let path = format!("/v1/projects/{}/tasks?q=soup", projects[2]);
+        let refused = loop {
+            // Until that other search has begun, this one may take its place.
+            let answer = tokio::time::timeout(Duration::from_secs(4), eve.get(&path)).await;
+            if let Ok(answer) = answer {
+                break answer;
+            }
+        };
+        assert_eq!(refused.headers["retry-after"], "1");
+        refused.fails(503, "UNAVAILABLE");
+
+        // All that an index finds goes on, also for the user who searches.
+        for client in [&ada, &eve] {
+            let project = soon(client.project()).await;
+            soon(client.get(format!("/v1/projects/{project}"))).await.ok();
+            soon(client.get(format!("/v1/projects/{project}/members"))).await.ok();
+            soon(client.get("/v1/me")).await.ok();
+            soon(client.get("/health/ready")).await.ok();
+        }
+        searches.abort_all();
+        while searches.join_next().await.is_some() {}
+        make_finite(&database).await;
+        for path in &paths {
+            let found = soon(ada.get(path)).await.ok();
+            assert_eq!(found["data"].as_array().unwrap().len(), usize::from(!path.contains("label")), "{path}");
+        }
+    }
+
+    async fn a_search_ends_at_the_deadline_of_its_request(database: TestDatabase) {
+        let options = Options { request_timeout: Duration::from_millis(300), ..Options::default() };
+        let app = TestApp::new(&database, options).await;
+        let ada = app.user().await;
+        let project = ada.project().await;
+        ada.task(&project, json!({"title": "Soup"})).await;
+        let path = format!("/v1/projects/{project}/tasks?q=soup");
+        make_endless(&database).await;
+        // More than there are connections: each has to come back.
+        for _ in 0..5 {
+            soon(ada.get(&path)).await.fails(504, "TIMEOUT");
+        }
+        make_finite(&database).await;
+        assert_eq!(soon(ada.get(&path)).await.ok()["meta"]["total"], 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_by_id_ends_at_the_deadline_of_its_request_on_sqlite() {
+    let database = crate::support::databases::sqlite().await;
+    let options = Options { request_timeout: Duration::from_millis(300), ..Options::default() };
+    let app = TestApp::new(&database, options).await;
+    let ada = app.user().await;
+    let task = ada.task(&ada.project().await, json!({"title": "Soup"})).await;
+    let path = format!("/v1/tasks/{}", task["id"].as_str().unwrap());
+    make_endless(&database).await;
+    for _ in 0..5 {
+        soon(ada.get(&path)).await.fails(504, "TIMEOUT");
+    }
+    make_finite(&database).await;
+    soon(ada.get(&path)).await.ok();
+    database.remove().await;
+}

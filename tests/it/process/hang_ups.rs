@@ -1,0 +1,40 @@
+//! Clients that hang up while their request runs.
+
+use std::io::Write as _;
+
+use serde_json::json;
+use sqlx::Executor as _;
+
+use super::crash::text;
+use super::full_disk::open_file;
+use super::http;
+use super::program::Server;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_whose_client_hangs_up_stops_and_the_next_one_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[("DATABASE_MAX_CONNECTIONS", "2")]);
+    let token = text(&server.register("ada@example.com"), "access_token");
+    let project = http::post(server.address, "/v1/projects", Some(&token), &json!({"name": "Kitchen"})).expect(201);
+    let path = format!("/v1/projects/{}/tasks", text(&project, "id"));
+    http::post(server.address, &path, Some(&token), &json!({"title": "Soup"})).expect(201);
+    let search = format!("{path}?q=soup");
+
+    let mut file = open_file(&folder.path().join("data/pocket-tasks.db")).await;
+    let endless = "(WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT 1 FROM c) SELECT count(*) FROM c) > 0";
+    let view = format!("CREATE VIEW tasks AS SELECT * FROM stored_tasks WHERE {endless}");
+    file.execute("ALTER TABLE tasks RENAME TO stored_tasks").await.unwrap();
+    file.execute(sqlx::AssertSqlSafe(view)).await.unwrap();
+    for _ in 0..3 {
+        let mut client = http::connect(server.address);
+        client.write_all(http::head("GET", &search, Some(&token), "").as_bytes()).unwrap();
+        // An answer from elsewhere says that the search has been begun, or is about to.
+        http::get(server.address, "/v1/me", Some(&token)).expect(200);
+        drop(client);
+    }
+    file.execute("DROP VIEW tasks").await.unwrap();
+    file.execute("ALTER TABLE stored_tasks RENAME TO tasks").await.unwrap();
+    let found = http::get(server.address, &search, Some(&token)).expect(200);
+    assert_eq!(found["meta"]["total"], 1);
+    server.stop();
+}
