@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, ApiSettings, Draining};
+use crate::api::{self, ApiSettings, Draining, PublishedDocument};
 use crate::config::Config;
 use crate::database::{SeaStore, Settings};
 use crate::jobs::{Pace, Runner, Schedule, Work};
@@ -68,19 +68,18 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock, client: Cl
 /// The HTTP side over the services, by the configuration.
 pub fn endpoint(
     config: &Config,
+    published: PublishedDocument,
     services: Services,
     draining: Draining,
-    public_url: String,
-) -> anyhow::Result<impl Endpoint<Output = Response> + 'static> {
+) -> impl Endpoint<Output = Response> + 'static {
     let settings = ApiSettings {
-        public_url,
         cors: config.cors.clone(),
         trusted_proxy_hops: config.trusted_proxy_hops,
         rate_limits: config.rate_limits,
         request_timeout: config.request_timeout,
         body_limit: config.body_limit,
     };
-    api::endpoint(services, settings, draining)
+    api::endpoint(published, services, settings, draining)
 }
 
 /// The workers on the queue of a store, by the configuration.
@@ -115,7 +114,8 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{local}"));
     let draining = Draining::default();
     let streaming = services.clone();
-    let endpoint = endpoint(&config, services.clone(), draining.clone(), public_url.clone())?;
+    let published = PublishedDocument::compile(&public_url)?;
+    let endpoint = endpoint(&config, published, services.clone(), draining.clone());
     tracing::info!(url = %format!("{public_url}/docs"), "the API is ready; its documentation is at this address");
     let learning = tokio::spawn(learn(services.clone(), shutdown.clone()));
     let working = if config.job_workers == 0 {

@@ -32,9 +32,9 @@ pub(super) struct Docs {
 }
 
 impl Docs {
-    pub(super) fn new(document: &Value) -> Self {
+    pub(super) const fn new(document: Arc<Value>) -> Self {
         Self {
-            document: Arc::new(document.clone()),
+            document,
             page: OnceLock::new(),
             start: OnceLock::new(),
             yaml: OnceLock::new(),

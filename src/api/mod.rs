@@ -34,8 +34,6 @@ pub use rate_limits::RateLimitSettings;
 /// What an operator decides about the HTTP side.
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
-    /// Where clients reach this server, without a slash at the end.
-    pub public_url: String,
     /// Which origins may call from a browser.
     pub cors: CorsPolicy,
     /// How many proxies stand in front and add to `X-Forwarded-For`.
@@ -63,17 +61,34 @@ impl Draining {
     }
 }
 
+/// The document as one server publishes it, and its compiled form, against which requests are validated.
+#[derive(Clone)]
+pub struct PublishedDocument {
+    document: Arc<Value>,
+    contract: Arc<validation::Contract>,
+}
+
+impl PublishedDocument {
+    /// Generates and compiles the document of a server. `public_url` is where clients reach it, without a slash at the
+    /// end.
+    pub fn compile(public_url: &str) -> anyhow::Result<Self> {
+        let document = published::with_server(&document()?, public_url);
+        let contract = validation::Contract::compile(&document).context("the published document")?;
+        Ok(Self { document: Arc::new(document), contract: Arc::new(contract) })
+    }
+}
+
 /// Builds the whole API as one endpoint.
 pub fn endpoint(
+    published: PublishedDocument,
     services: Services,
     settings: ApiSettings,
     draining: Draining,
-) -> anyhow::Result<impl Endpoint<Output = poem::Response> + 'static> {
-    let document = published::with_server(&document()?, &settings.public_url);
-    let contract = Arc::new(validation::Contract::compile(&document).context("the published document")?);
+) -> impl Endpoint<Output = poem::Response> + 'static {
+    let PublishedDocument { document, contract } = published;
     let handlers = service().data(Arc::new(services.clone())).data(draining).boxed();
     let gate = gate::Gate::new(Arc::clone(&contract), handlers, services, &settings);
-    Ok(front::Front::new(gate, docs::Docs::new(&document), contract, settings))
+    front::Front::new(gate, docs::Docs::new(document), contract, settings)
 }
 
 /// The document that is published, with the address of a development server.

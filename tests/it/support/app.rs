@@ -1,9 +1,9 @@
 //! The API in process, over a database of its own.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use pocket_tasks::api::Draining;
+use pocket_tasks::api::{Draining, PublishedDocument};
 use pocket_tasks::app;
 use pocket_tasks::config::{Config, LogFormat};
 use pocket_tasks::contract::ids::new_uuid;
@@ -18,6 +18,11 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{Client, Mail, TestClock, TestDatabase};
+
+const PUBLIC_URL: &str = "http://127.0.0.1:3000";
+
+/// Compiled once for all tests of the process: it takes half a second, and is the same for each.
+static PUBLISHED: LazyLock<PublishedDocument> = LazyLock::new(|| PublishedDocument::compile(PUBLIC_URL).unwrap());
 
 /// What a test wants otherwise than usual.
 #[derive(Clone)]
@@ -69,7 +74,7 @@ impl TestApp {
             ("JWT_SECRET", "only for tests: 32 bytes and more"),
             ("ENCRYPTION_KEY", "b25seSBmb3IgdGVzdHM6IDMyIGJ5dGVzIGV4YWN0bHk="),
             ("BCRYPT_COST", "4"),
-            ("PUBLIC_URL", "http://127.0.0.1:3000"),
+            ("PUBLIC_URL", PUBLIC_URL),
         ];
         let mut config = Config::from_variables(variables.into_iter().chain(options.variables)).unwrap();
         config.rate_limits.auth_per_minute = options.auth_per_minute;
@@ -84,10 +89,9 @@ impl TestApp {
         };
         let client = webhooks::Client::with_means(config.webhooks.clone(), means);
         let services = app::services(&config, Arc::clone(&store), clock.clock(), client).unwrap();
-        let url = "http://127.0.0.1:3000".to_owned();
-        let runner = app::runner(&config, Arc::clone(&store), services.clone(), clock.clock(), &url).unwrap();
+        let runner = app::runner(&config, Arc::clone(&store), services.clone(), clock.clock(), PUBLIC_URL).unwrap();
         let draining = Draining::default();
-        let endpoint = app::endpoint(&config, services.clone(), draining.clone(), url).unwrap().boxed();
+        let endpoint = app::endpoint(&config, PUBLISHED.clone(), services.clone(), draining.clone()).boxed();
         Self { endpoint: Arc::new(endpoint), store, services, clock, draining, runner, mail }
     }
 
