@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::Error;
-use super::permissions::{Action, require, require_for_change};
+use super::permissions::{Action, deletion_of, require, require_author, require_for_change};
 use super::tasks::{self, ATTEMPTS};
 use super::write::{Access, Unit, Write};
 use super::{Answer, Caller, Shared};
@@ -58,10 +58,12 @@ impl Comments {
         unit.commit(Answer::created(&comment), Access::On(task, project, Action::Comment), vec![event]).await
     }
 
-    /// Changes what a comment says.
+    /// Changes the body of a comment, which only its author may do.
     pub async fn update(&self, write: &Write, id: CommentId, patch: UpdateComment) -> Result<Answer<Comment>, Error> {
         let (unit, found) = self.lock(write, id).await?;
-        let action = change_of(&found.comment, write.caller);
+        let action = Action::ChangeOwnComment;
+        require(found.role, action)?;
+        require_author(&found.comment, write.caller.user)?;
         let body = patch.body.unwrap_or_else(|| found.comment.body.clone());
         let is_changed = body != found.comment.body;
         require_for_change(found.role, action, found.project_archived && is_changed)?;
@@ -77,10 +79,10 @@ impl Comments {
         unit.commit(Answer::found(&changed), Access::On(changed.task_id, found.project_id, action), vec![event]).await
     }
 
-    /// Removes a comment for good.
+    /// Deletes a comment permanently, which its author and the owner of the project may do.
     pub async fn delete(&self, write: &Write, id: CommentId) -> Result<Answer<()>, Error> {
         let (unit, found) = self.lock(write, id).await?;
-        let action = change_of(&found.comment, write.caller);
+        let action = deletion_of(&found.comment, write.caller.user);
         require_for_change(found.role, action, found.project_archived)?;
         write.require_expected(&found.comment)?;
         unit.comments().remove(id).await?;
@@ -107,11 +109,6 @@ impl Comments {
         }
         Err(StoreError::Overtaken.into())
     }
-}
-
-/// What it is for somebody to change this comment.
-fn change_of(comment: &Comment, caller: Caller) -> Action {
-    if comment.author_id == Some(caller.user) { Action::ChangeOwnComment } else { Action::ChangeOthersComment }
 }
 
 /// A comment on a task in the trash is not found.

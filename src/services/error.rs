@@ -58,6 +58,9 @@ pub enum Error {
         /// The role of the caller.
         given: Role,
     },
+    /// The caller did not write the comment.
+    #[error("the caller is not the author of the comment")]
+    NotTheAuthor,
     /// A project must have an owner.
     #[error("the project would have no owner")]
     OwnerRequired,
@@ -216,9 +219,11 @@ impl Error {
             Self::InvalidCredentials => ErrorCode::InvalidCredentials,
             Self::InvalidRefreshToken => ErrorCode::InvalidRefreshToken,
             Self::RefreshTokenReused => ErrorCode::RefreshTokenReused,
-            Self::NotAMember { .. } | Self::RoleTooLow { .. } | Self::NotYours | Self::SessionRequired => {
-                ErrorCode::Forbidden
-            }
+            Self::NotAMember { .. }
+            | Self::RoleTooLow { .. }
+            | Self::NotTheAuthor
+            | Self::NotYours
+            | Self::SessionRequired => ErrorCode::Forbidden,
             Self::OwnerRequired => ErrorCode::OwnerRequired,
             Self::EmailNotVerified => ErrorCode::EmailNotVerified,
             Self::AlreadyMember => ErrorCode::AlreadyMember,
@@ -270,6 +275,7 @@ impl Error {
                 };
                 format!("{needed}; you are {}.", role_in_words(*given))
             }
+            Self::NotTheAuthor => "Only the author of a comment can change it.".to_owned(),
             Self::InsufficientScope(scope) => {
                 format!("This takes an API token with the scope `{}`.", scope.as_str())
             }

@@ -1,6 +1,8 @@
 //! Who may do what in a project: one table, and the one place that decides.
 
 use super::error::Error;
+use crate::contract::UserId;
+use crate::contract::comment::Comment;
 use crate::contract::invitation::Invitation;
 use crate::contract::project::Role;
 use crate::contract::user::User;
@@ -14,10 +16,10 @@ pub(super) enum Action {
     WriteTasks,
     /// Say something about a task.
     Comment,
-    /// Change or delete a comment of one's own.
+    /// Change or delete a comment that the user wrote.
     ChangeOwnComment,
-    /// Change or delete a comment of somebody else.
-    ChangeOthersComment,
+    /// Delete a comment that another user wrote.
+    DeleteOthersComment,
     /// Change or archive the project.
     ChangeProject,
     /// Delete the project, or restore it.
@@ -62,7 +64,7 @@ const fn verdicts(action: Action) -> ([Verdict; 3], Archived) {
         Action::WriteTasks          => ([Yes,           Yes,    No],     Closed),
         Action::Comment             => ([Yes,           Yes,    No],     Closed),
         Action::ChangeOwnComment    => ([Yes,           Yes,    Yes],    Closed),
-        Action::ChangeOthersComment => ([Yes,           No,     No],     Closed),
+        Action::DeleteOthersComment => ([Yes,           No,     No],     Closed),
         Action::ChangeProject       => ([Yes,           No,     No],     Closed),
         Action::DeleteProject       => ([Yes,           No,     No],     Open),
         Action::ReadInvitations     => ([Yes,           No,     No],     Open),
@@ -134,6 +136,16 @@ pub(super) fn require_role(role: Option<Role>, needed: Role) -> Result<(), Error
     }
 }
 
+/// Refuses to change a comment for anyone but its author. Without an author, the comment can only be deleted.
+pub(super) fn require_author(comment: &Comment, user: UserId) -> Result<(), Error> {
+    if comment.author_id == Some(user) { Ok(()) } else { Err(Error::NotTheAuthor) }
+}
+
+/// Returns the action that deleting a comment is for this user.
+pub(super) fn deletion_of(comment: &Comment, user: UserId) -> Action {
+    if comment.author_id == Some(user) { Action::ChangeOwnComment } else { Action::DeleteOthersComment }
+}
+
 /// Decides whether a user may see the invitations that were sent to the user's address.
 pub(super) const fn require_proved_address(user: &User, proof_is_asked_for: bool) -> Result<(), Error> {
     if proof_is_asked_for && !user.email_verified { Err(Error::EmailNotVerified) } else { Ok(()) }
@@ -154,13 +166,16 @@ pub(super) const fn require_joinable(archived: bool) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use poem_openapi::types::Example as _;
+
     use super::*;
+    use crate::contract;
 
     /// Section 2 of the contract, word by word; what stands in two lines there is said of both.
     #[test]
     fn the_table_of_roles_is_as_published() {
         use Action::{
-            ChangeOthersComment, ChangeOwnComment, ChangeProject, Comment, DeleteProject, Invite, Leave, ManageMembers,
+            ChangeOwnComment, ChangeProject, Comment, DeleteOthersComment, DeleteProject, Invite, Leave, ManageMembers,
             Read, ReadInvitations, StepDown, WriteTasks,
         };
         for (action, owner, editor, viewer) in [
@@ -168,7 +183,7 @@ mod tests {
             (WriteTasks, true, true, false),
             (Comment, true, true, false),
             (ChangeOwnComment, true, true, true),
-            (ChangeOthersComment, true, false, false),
+            (DeleteOthersComment, true, false, false),
             (ChangeProject, true, false, false),
             (DeleteProject, true, false, false),
             (ReadInvitations, true, false, false),
@@ -188,6 +203,18 @@ mod tests {
         }
         for action in [StepDown, Leave] {
             assert!(matches!(require(Some(Role::Owner), action), Err(Error::OwnerRequired)), "{action:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_author_changes_a_comment_and_the_owner_deletes_any() {
+        let (author, other) = (UserId::generate(), UserId::generate());
+        let by = |author_id| contract::comment::Comment { author_id, ..contract::comment::Comment::example() };
+        assert!(require_author(&by(Some(author)), author).is_ok());
+        assert_eq!(deletion_of(&by(Some(author)), author), Action::ChangeOwnComment);
+        for author_id in [Some(author), None] {
+            assert!(matches!(require_author(&by(author_id), other), Err(Error::NotTheAuthor)));
+            assert_eq!(deletion_of(&by(author_id), other), Action::DeleteOthersComment);
         }
     }
 

@@ -102,7 +102,9 @@ fn wrong(who: Who, cell: &str, answer: &Answer) -> Option<String> {
         "scope" => (403, "INSUFFICIENT_SCOPE"),
         "archived" => (403, "PROJECT_ARCHIVED"),
         "transfer" => (409, "OWNER_REQUIRED"),
-        "viewer" | "editor" | "owner" | "yours" | "session" => (403, "FORBIDDEN"),
+        "viewer" | "editor" | "owner" | "author" | "yours" | "session" => {
+            (403, "FORBIDDEN")
+        }
         success => return (answer.status.as_str() != success).then(|| told(answer)),
     };
     let is_refused = answer.status.as_u16() == status && answer.body["error"] == error;
@@ -118,6 +120,7 @@ fn told(answer: &Answer) -> String {
 fn message(who: Who, cell: &str) -> String {
     match (who.is_member(), cell) {
         (_, "yours") => "This belongs to somebody else.".to_owned(),
+        (_, "author") => "Only the author of a comment can change it.".to_owned(),
         (_, "session") => "An API token may not do this; log in.".to_owned(),
         (true, "owner") => {
             let own = if who == Who::Editor { "an editor" } else { "a viewer" };
