@@ -24,6 +24,7 @@ struct TaskRow {
     #[sea_orm(nested)]
     task: task::Model,
     member_role: Option<String>,
+    project_owner_id: Uuid,
     project_archived: bool,
     project_deleted_at: Option<i64>,
 }
@@ -33,6 +34,7 @@ impl TaskRow {
         Ok(TaskInProject {
             task: rows::task(self.task)?,
             role: self.member_role.as_deref().map(rows::role).transpose()?,
+            project_owner: UserId(self.project_owner_id),
             project_archived: self.project_archived,
             project_deleted: self.project_deleted_at.is_some(),
         })
@@ -58,6 +60,7 @@ fn by_id(id: TaskId, reader: UserId) -> Select<task::Entity> {
         .join(JoinType::InnerJoin, project_of_task())
         .join(JoinType::LeftJoin, membership(reader))
         .column_as(member::Column::Role, "member_role")
+        .column_as(project::Column::OwnerId, "project_owner_id")
         .column_as(project::Column::Archived, "project_archived")
         .column_as(project::Column::DeletedAt, "project_deleted_at")
 }

@@ -69,6 +69,8 @@ pub struct TaskInProject {
     pub task: Task,
     /// The role of the reader in its project, `None` for a stranger.
     pub role: Option<Role>,
+    /// The owner of its project.
+    pub project_owner: UserId,
     /// Whether the project can only be read.
     pub project_archived: bool,
     /// Whether the project is in the trash, and the task with it.

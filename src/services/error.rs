@@ -61,6 +61,9 @@ pub enum Error {
     /// The caller did not write the comment.
     #[error("the caller is not the author of the comment")]
     NotTheAuthor,
+    /// The owner of the project that a task would leave is not a member of the target project.
+    #[error("the owner of the source project is not a member of the target project")]
+    SourceOwnerNotInTarget,
     /// A project must have an owner.
     #[error("the project would have no owner")]
     OwnerRequired,
@@ -222,6 +225,7 @@ impl Error {
             Self::NotAMember { .. }
             | Self::RoleTooLow { .. }
             | Self::NotTheAuthor
+            | Self::SourceOwnerNotInTarget
             | Self::NotYours
             | Self::SessionRequired => ErrorCode::Forbidden,
             Self::OwnerRequired => ErrorCode::OwnerRequired,
@@ -276,6 +280,9 @@ impl Error {
                 format!("{needed}; you are {}.", role_in_words(*given))
             }
             Self::NotTheAuthor => "Only the author of a comment can change it.".to_owned(),
+            Self::SourceOwnerNotInTarget => {
+                "The owner of the source project must be a member of the target project.".to_owned()
+            }
             Self::InsufficientScope(scope) => {
                 format!("This takes an API token with the scope `{}`.", scope.as_str())
             }

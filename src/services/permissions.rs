@@ -146,6 +146,16 @@ pub(super) fn deletion_of(comment: &Comment, user: UserId) -> Action {
     if comment.author_id == Some(user) { Action::ChangeOwnComment } else { Action::DeleteOthersComment }
 }
 
+/// Decides whether a task may leave its project, given the role of the project's owner in the target project.
+///
+/// Without this rule an editor could take a task out of its owner's sight.
+pub(super) const fn require_owner_in_target(owner_role: Option<Role>) -> Result<(), Error> {
+    match owner_role {
+        Some(_) => Ok(()),
+        None => Err(Error::SourceOwnerNotInTarget),
+    }
+}
+
 /// Decides whether a user may see the invitations that were sent to the user's address.
 pub(super) const fn require_proved_address(user: &User, proof_is_asked_for: bool) -> Result<(), Error> {
     if proof_is_asked_for && !user.email_verified { Err(Error::EmailNotVerified) } else { Ok(()) }
@@ -216,6 +226,14 @@ mod tests {
             assert!(matches!(require_author(&by(author_id), other), Err(Error::NotTheAuthor)));
             assert_eq!(deletion_of(&by(author_id), other), Action::DeleteOthersComment);
         }
+    }
+
+    #[test]
+    fn a_task_leaves_its_project_only_for_one_where_its_owner_is_a_member() {
+        for role in [Role::Owner, Role::Editor, Role::Viewer] {
+            assert!(require_owner_in_target(Some(role)).is_ok(), "{role:?}");
+        }
+        assert!(matches!(require_owner_in_target(None), Err(Error::SourceOwnerNotInTarget)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::counts::{Counted, count};
 use super::error::Error;
 use super::feed::Cause;
 use super::order_key::{self, MAX_LENGTH};
-use super::permissions::{Action, require, require_for_change};
+use super::permissions::{Action, require, require_for_change, require_owner_in_target};
 use super::tasks::{ATTEMPTS, Tasks, access, assignee_within, done, live};
 use super::write::{Unit, Write};
 use crate::contract::error::Place;
@@ -49,9 +49,8 @@ impl Tasks {
     /// Moves a task. Where it is already, it stays as it is.
     pub async fn relocate(&self, write: &Write, id: TaskId, to: MoveTask) -> Result<Answer<Task>, Error> {
         let (unit, found, target) = self.lock_both(write, id, to.project_id).await?;
-        require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
+        let target = require_move(&unit, write, &found, target).await?;
         let task = found.task;
-        let target = require_target(target)?;
         let gap = gap(&unit, write, &task, &target, &to).await?;
         write.require_expected(&task)?;
         if target.project.id == task.project_id && is_there(&unit, &task, &gap, &to).await? {
@@ -115,12 +114,28 @@ impl Tasks {
     }
 }
 
-/// The project to move to, which is a part of the request and no address.
-fn require_target(target: Option<LockedProject>) -> Result<LockedProject, Error> {
+/// Returns the target project if the caller may move the task there.
+///
+/// Both projects are locked, so neither ownership nor membership can change before the commit. The owner of the source
+/// always has a live account here: deleting an account also deletes its projects.
+async fn require_move(
+    unit: &Unit<'_>,
+    write: &Write,
+    found: &TaskInProject,
+    target: Option<LockedProject>,
+) -> Result<LockedProject, Error> {
+    require(found.role, Action::WriteTasks)?;
     let target = target
         .filter(|target| target.project.deleted_at.is_none())
         .ok_or_else(|| Error::reference(Place::Body, "project_id", "names no project."))?;
-    require_for_change(target.project.role, Action::WriteTasks, target.project.archived)?;
+    let project = &target.project;
+    require(project.role, Action::WriteTasks)?;
+    if project.id != found.task.project_id && found.project_owner != write.caller.user {
+        require_owner_in_target(unit.projects().find_role(project.id, found.project_owner).await?)?;
+    }
+    // Only a caller who may move the task at all learns that a project is archived.
+    require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
+    require_for_change(project.role, Action::WriteTasks, project.archived)?;
     Ok(target)
 }
 

@@ -102,7 +102,7 @@ fn wrong(who: Who, cell: &str, answer: &Answer) -> Option<String> {
         "scope" => (403, "INSUFFICIENT_SCOPE"),
         "archived" => (403, "PROJECT_ARCHIVED"),
         "transfer" => (409, "OWNER_REQUIRED"),
-        "viewer" | "editor" | "owner" | "author" | "yours" | "session" => {
+        "viewer" | "editor" | "owner" | "outside" | "author" | "source_owner" | "yours" | "session" => {
             (403, "FORBIDDEN")
         }
         success => return (answer.status.as_str() != success).then(|| told(answer)),
@@ -121,6 +121,8 @@ fn message(who: Who, cell: &str) -> String {
     match (who.is_member(), cell) {
         (_, "yours") => "This belongs to somebody else.".to_owned(),
         (_, "author") => "Only the author of a comment can change it.".to_owned(),
+        (_, "source_owner") => "The owner of the source project must be a member of the target project.".to_owned(),
+        (_, "outside") => message(Who::Other, "editor"),
         (_, "session") => "An API token may not do this; log in.".to_owned(),
         (true, "owner") => {
             let own = if who == Who::Editor { "an editor" } else { "a viewer" };
@@ -208,7 +210,7 @@ on_both_databases! {
         editor.patch(format!("/v1/tasks/{task}"), json!({"title": "y"})).await.fails(403, "FORBIDDEN");
         for version in ["v1", "v2"] {
             let seen = editor.get(format!("/{version}/tasks?sort=created_at&dir=asc")).await.ok().column("id");
-            let own = ["{task}", "{neighbour}", "{away}"].map(|name| json!(world.filled(name, Who::Editor)));
+            let own = ["{task}", "{neighbour}", "{away}", "{shared_task}"].map(|name| json!(world.filled(name, Who::Editor)));
             assert_eq!(seen, own);
         }
     }

@@ -71,12 +71,18 @@ impl World {
         join(&owner, &project, &former, "editor").await;
         join(&owner, &project, &colleague, "editor").await;
         owner.delete(format!("/v1/projects/{deleted}")).await.no_content();
+        // Projects between which a task may or may not move.
+        let (shared, apart) = (editor.project().await, colleague.project().await);
+        let private = owner.project().await;
+        join(&editor, &shared, &owner, "editor").await;
+        join(&colleague, &apart, &editor, "editor").await;
 
         for (name, place) in [("task", &project), ("neighbour", &project), ("trashed", &project), ("away", &elsewhere)]
         {
             names.insert(name, owner.task(place, new()).await.id());
         }
         owner.delete(format!("/v1/tasks/{}", names["trashed"])).await.no_content();
+        names.insert("shared_task", editor.task(&shared, new()).await.id());
         for (name, author) in [
             ("owners_comment", &owner),
             ("editors_comment", &editor),
@@ -112,6 +118,7 @@ impl World {
         }
 
         names.extend([("project", project), ("elsewhere", elsewhere), ("deleted", deleted)]);
+        names.extend([("shared", shared), ("apart", apart), ("private", private)]);
         names.insert("email", owner.email().to_owned());
         for (name, user) in [("owner", &owner), ("editor", &editor), ("viewer", &viewer), ("colleague", &colleague)] {
             names.insert(name, user.user_id().to_owned());

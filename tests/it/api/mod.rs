@@ -67,6 +67,7 @@ mod purge_shared;
 mod rate_limits;
 mod removals_at_once;
 mod removed_meanwhile;
+mod rights_after_moves;
 mod searches;
 mod sessions;
 mod streams;

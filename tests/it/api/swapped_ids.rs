@@ -199,7 +199,7 @@ const UNKNOWN: [&str; 6] = [
 fn kind(name: &str) -> &'static str {
     match name {
         "project" | "elsewhere" | "deleted" => "project",
-        "task" | "neighbour" | "trashed" | "away" => "task",
+        "task" | "neighbour" | "trashed" | "away" | "shared_task" => "task",
         "owner" | "editor" | "viewer" | "colleague" | "me" => "owner",
         "for_other" | "for_former" => "for_other",
         "session" => "session",

@@ -74,7 +74,7 @@ pub(super) fn lines() -> Vec<Line> {
 /// An event, as it stands in a line.
 pub(super) fn told(event: &Value, world: &World) -> String {
     let project = event["project_id"].as_str().unwrap();
-    let known = ["project", "elsewhere", "deleted"];
+    let known = ["project", "elsewhere", "deleted", "shared", "apart", "private"];
     let name = known.into_iter().find(|name| world.filled(&format!("{{{name}}}"), Who::Owner) == project);
     let kind = event["type"].as_str().unwrap();
     match name {
