@@ -63,7 +63,7 @@ error_codes! {
     InvalidRefreshToken: "INVALID_REFRESH_TOKEN", 401, "The refresh token is not valid; log in again.";
     /// The refresh token had been used before: the session is ended.
     RefreshTokenReused: "REFRESH_TOKEN_REUSED", 401, "The refresh token had been used before, so the session was ended; log in again.";
-    /// Not a member, or the role does not allow it.
+    /// The caller may not do this; `message` says why, and which role would be sufficient where it is a matter of roles.
     Forbidden: "FORBIDDEN", 403, "You may not do this.";
     /// The API token does not have the scope that this takes.
     InsufficientScope: "INSUFFICIENT_SCOPE", 403, "The API token does not have the scope that this takes.";

@@ -64,8 +64,9 @@ impl CommentsApi {
 
     /// Update a comment
     ///
-    /// Changes what a comment says. Members may change their own comments and the owner of the project any, unless the
-    /// project is archived.
+    /// Changes the body of a comment. Only its author can do this, as a member of the project in any role; other
+    /// callers, including the owner of the project, get 403. A comment whose author's account was removed cannot be
+    /// changed. Archived projects reject changes.
     #[oai(path = "/comments/:comment_id", method = "patch", operation_id = "updateComment")]
     async fn update(
         &self,
@@ -81,8 +82,8 @@ impl CommentsApi {
 
     /// Delete a comment
     ///
-    /// Removes a comment for good; there is no trash for comments. Members may delete their own comments and the owner
-    /// of the project any, unless the project is archived.
+    /// Deletes a comment permanently; comments have no trash. Members can delete their own comments, and the owner of
+    /// the project can delete any comment. Archived projects reject the request.
     #[oai(path = "/comments/:comment_id", method = "delete", operation_id = "deleteComment")]
     async fn delete(
         &self,

@@ -151,8 +151,10 @@ impl TasksApi {
     /// Moves a task to another place in its project, to another project, or both: `before_id` or `after_id` names its
     /// new neighbour there; without one it goes to the end of the other project. An assignee who is no member there is
     /// taken off. A task that is there already stays as it is. The others keep their versions, and all but always
-    /// their positions: only where a gap was halved a hundred times are those nearby spread anew. Takes the role editor
-    /// or owner in both projects, neither of which may be archived.
+    /// their positions: only where a gap was halved a hundred times are those nearby spread anew.
+    ///
+    /// Requires the role editor or owner in both projects, neither of which may be archived. If the caller does not own
+    /// the source project, its owner must be a member of the target project; otherwise the request is rejected with 403.
     #[oai(path = "/tasks/:task_id/move", method = "post", operation_id = "moveTask")]
     async fn relocate(
         &self,
