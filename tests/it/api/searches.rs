@@ -59,17 +59,12 @@ on_both_databases! {
         }
         let refused = soon(ada.get(&paths[0])).await;
         assert_eq!(refused.headers["retry-after"], "1");
-        // Another user's takes the other connection for searches, and nothing is left for a third user's.
-        let path = format!("/v1/projects/{}/tasks?q=soup", projects[1]);
-        searches.spawn(async move { bob.get(path).await });
-        let path = format!("/v1/projects/{}/tasks?q=soup", projects[2]);
-        let refused = loop {
-            // Until that other search has begun, this one may take its place.
-            let answer = tokio::time::timeout(Duration::from_secs(4), eve.get(&path)).await;
-            if let Ok(answer) = answer {
-                break answer;
-            }
-        };
+        // One of two other users takes the other connection for searches, and nothing is left for the second.
+        for (client, project) in [&bob, &eve].into_iter().zip(&projects[1..]) {
+            let (client, path) = (client.clone(), format!("/v1/projects/{project}/tasks?q=soup"));
+            searches.spawn(async move { client.get(path).await });
+        }
+        let refused = soon(searches.join_next()).await.unwrap().unwrap();
         assert_eq!(refused.headers["retry-after"], "1");
         refused.fails(503, "UNAVAILABLE");
 
