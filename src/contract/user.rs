@@ -104,6 +104,10 @@ pub struct ChangePassword {
     pub current_password: PasswordAttempt,
     /// The password from now on: at least 8 characters and at most 72 bytes of UTF-8.
     pub new_password: Password,
+    /// Also revokes everything else that acts for the account: API tokens, webhooks (which are disabled), mailed
+    /// tokens, and the pending invitations you sent. Set it if somebody else may have used your account.
+    #[oai(default)]
+    pub revoke_all: bool,
 }
 
 impl Example for ChangePassword {
@@ -111,6 +115,7 @@ impl Example for ChangePassword {
         Self {
             current_password: PasswordAttempt::example(),
             new_password: Password::trusted("even more correct horses"),
+            revoke_all: false,
         }
     }
 }

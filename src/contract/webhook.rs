@@ -24,7 +24,9 @@ pub struct Webhook {
     pub description: Option<WebhookDescription>,
     /// Whether events are sent.
     pub enabled: bool,
-    /// Why events are no longer sent, when it was not you who switched it off; else null.
+    /// Why events are no longer sent, if the service disabled the webhook: its receiver failed or answered 410, or the
+    /// password of the account was reset, or changed with `revoke_all`. Null if it is enabled or you disabled it
+    /// yourself.
     pub disabled_reason: Option<String>,
     /// Counts the changes of this resource, from 1.
     #[oai(validator(minimum(value = "1")))]

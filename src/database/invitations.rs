@@ -5,7 +5,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, OnConflict};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, RelationDef, Select,
+    QueryOrder, QuerySelect, QueryTrait, RelationDef, Select, UpdateMany,
 };
 
 use super::entities::invitation::{self, Column, Entity};
@@ -71,20 +71,22 @@ fn is_overdue(now: Timestamp) -> Condition {
     Condition::all().add(Column::Status.eq(pending)).add(Column::ExpiresAt.lte(now.0))
 }
 
+/// Statement that records a status of invitations, and the name that their project has at that time.
+fn status_noted(which: Condition, status: InvitationStatus) -> UpdateMany<Entity> {
+    let name = project::Entity::find()
+        .select_only()
+        .column(project::Column::Name)
+        .filter(Expr::col((project::Entity, project::Column::Id)).equals((Entity, Column::ProjectId)))
+        .into_query();
+    Entity::update_many()
+        .col_expr(Column::SettledName, Expr::SubQuery(None, Box::new(name.into())))
+        .col_expr(Column::Status, Expr::value(rows::invitation_status_word(status)))
+        .filter(which)
+}
+
 impl<C: ConnectionTrait> SeaRepositories<C> {
     async fn note_status(&self, which: Condition, status: InvitationStatus) -> Result<u64, StoreError> {
-        let name = project::Entity::find()
-            .select_only()
-            .column(project::Column::Name)
-            .filter(Expr::col((project::Entity, project::Column::Id)).equals((Entity, Column::ProjectId)))
-            .into_query();
-        let noted = Entity::update_many()
-            .col_expr(Column::SettledName, Expr::SubQuery(None, Box::new(name.into())))
-            .col_expr(Column::Status, Expr::value(rows::invitation_status_word(status)))
-            .filter(which)
-            .exec(&self.0)
-            .await?;
-        Ok(noted.rows_affected)
+        Ok(status_noted(which, status).exec(&self.0).await?.rows_affected)
     }
 }
 
@@ -153,6 +155,17 @@ impl<C: ConnectionTrait + Send + Sync> InvitationRepository for SeaRepositories<
     async fn settle(&self, id: InvitationId, status: InvitationStatus, now: Timestamp) -> Result<bool, StoreError> {
         let pending = Condition::all().add(Column::Id.eq(id.0)).add(became(InvitationStatus::Pending, now));
         Ok(self.note_status(pending, status).await? == 1)
+    }
+
+    async fn revoke_sent(&self, inviter: UserId, now: Timestamp) -> Result<Vec<Invitation>, StoreError> {
+        let sent = Condition::all().add(Column::InvitedBy.eq(inviter.0)).add(became(InvitationStatus::Pending, now));
+        let mut rows = status_noted(sent, InvitationStatus::Revoked).exec_with_returning(&self.0).await?;
+        rows.sort_unstable_by_key(|row| row.id);
+        let revoked = rows.into_iter().map(|invitation| {
+            let project_name = invitation.settled_name.clone().unwrap_or_default();
+            InvitationRow { invitation, project_name }.into_invitation(now)
+        });
+        revoked.collect()
     }
 
     async fn expire(&self, now: Timestamp, limit: u64) -> Result<u64, StoreError> {

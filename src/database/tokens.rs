@@ -61,6 +61,17 @@ impl<C: ConnectionTrait + Send + Sync> MailTokenRepository for SeaRepositories<C
             .await?;
         Ok(Some(UserId(user)))
     }
+
+    async fn revoke_all(&self, user: UserId, purpose: MailPurpose, now: Timestamp) -> Result<(), StoreError> {
+        // Expired tokens are left to the job that prunes them, so that the two never wait for each other.
+        mail_token::Entity::delete_many()
+            .filter(mail_token::Column::UserId.eq(user.0))
+            .filter(mail_token::Column::Purpose.eq(rows::purpose_word(purpose)))
+            .filter(mail_token::Column::ExpiresAt.gt(now.0))
+            .exec(&self.0)
+            .await?;
+        Ok(())
+    }
 }
 
 #[derive(FromQueryResult)]

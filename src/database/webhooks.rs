@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::sea_query::LockType;
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockType};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait as _,
     Select,
 };
+use uuid::Uuid;
 
 use super::SeaRepositories;
 use super::entities::former_secret;
@@ -127,6 +128,33 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
         };
         let rows = page(sorted(matching, column, Column::Id, sort.direction), paging).all(&self.0).await?;
         Ok(Page { items: rows.into_iter().map(webhook).collect(), total })
+    }
+
+    async fn hold_all(&self, owner: UserId) -> Result<Vec<(WebhookId, bool)>, StoreError> {
+        let rows: Vec<(Uuid, bool)> = of_owner(owner)
+            .select_only()
+            .columns([Column::Id, Column::IsAiling])
+            .order_by_asc(Column::Id)
+            .lock(LockType::KeyShare)
+            .into_tuple()
+            .all(&self.0)
+            .await?;
+        Ok(rows.into_iter().map(|(id, is_ailing)| (WebhookId(id), is_ailing)).collect())
+    }
+
+    async fn disable_all(&self, owner: UserId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+        let of_owner = || Column::UserId.eq(owner.0).and(Column::RemovedAt.is_null());
+        Entity::update_many().col_expr(Column::GivingUp, Expr::value(now.0)).filter(of_owner()).exec(&self.0).await?;
+        Entity::update_many()
+            .col_expr(Column::Enabled, Expr::value(false))
+            .col_expr(Column::DisabledReason, Expr::value(reason))
+            .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+            .col_expr(Column::UpdatedAt, Expr::value(now.0))
+            .filter(of_owner())
+            .filter(Column::Enabled.eq(true))
+            .exec(&self.0)
+            .await?;
+        Ok(())
     }
 
     async fn count(&self, owner: UserId) -> Result<u64, StoreError> {

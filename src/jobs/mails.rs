@@ -84,6 +84,6 @@ impl Work {
 
 /// How a user is greeted. Not by name before the address is proved: the name may be somebody's message to whoever has
 /// it.
-fn greeted(user: &User) -> Line {
+pub(super) fn greeted(user: &User) -> Line {
     Line::new(if user.email_verified { &user.name } else { "there" })
 }

@@ -15,9 +15,11 @@ mod purge_deleted;
 mod recalculate_completion;
 mod runner;
 mod schedule;
+mod security_notices;
 
 use async_trait::async_trait;
 
+use crate::contract::Timestamp;
 use crate::mail::{Links, Mailer};
 use crate::repositories::Job;
 use crate::services::Services;
@@ -61,6 +63,16 @@ impl Handler for Work {
             Job::InvitationEmail { invitation } => self.invitation(invitation, assignment).await,
             Job::DeliverWebhook { webhook } => self.deliver_webhook(webhook, assignment).await,
             Job::WebhookDisabledEmail { webhook } => self.webhook_disabled(webhook, assignment).await,
+            Job::PasswordChangedEmail { user, at, revoked_all } => {
+                self.password_changed(user, Timestamp(at), revoked_all, assignment).await
+            }
+            Job::PasswordResetDoneEmail { user, at } => self.password_reset_done(user, Timestamp(at), assignment).await,
+            Job::ApiTokenCreatedEmail { user, api_token, at } => {
+                self.api_token_created(user, api_token, Timestamp(at), assignment).await
+            }
+            Job::WebhookCreatedEmail { user, webhook, at } => {
+                self.webhook_created(user, webhook, Timestamp(at), assignment).await
+            }
             Job::ExpireInvitations {} => expire_invitations::run(assignment).await,
             Job::WeeklyDigest { user, moment } => self.weekly_digest(user, moment, assignment).await,
             Job::PlanDigests {} => self.plan_digests(assignment).await,

@@ -10,7 +10,7 @@ mod transport;
 
 pub use line::Line;
 pub use templates::{
-    Content, Digest, DigestProject, DigestTask, DigestTasks, Invitation, Inviter, Links, PasswordReset, Verification,
-    WebhookDisabled, Welcome,
+    ApiTokenCreated, Content, Digest, DigestProject, DigestTask, DigestTasks, Invitation, Inviter, Links,
+    PasswordChanged, PasswordReset, PasswordResetDone, Verification, WebhookCreated, WebhookDisabled, Welcome,
 };
 pub use transport::{MailError, MailSettings, Mailer, Recipient};

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::Line;
-use crate::contract::{InvitationId, WebhookId};
+use crate::contract::{ApiTokenId, InvitationId, WebhookId};
 
 /// Where the links of mails lead.
 #[derive(Debug, Clone)]
@@ -107,6 +107,60 @@ pub struct WebhookDisabled {
     pub id: WebhookId,
 }
 
+/// Notice that the password of an account was changed.
+#[derive(Debug)]
+pub struct PasswordChanged {
+    /// The name of the recipient.
+    pub name: Line,
+    /// The time of the change.
+    pub at: String,
+    /// True if API tokens, webhooks and invitations were revoked along with the sessions.
+    pub revoked_all: bool,
+    /// The address of the service.
+    pub home: String,
+}
+
+/// Notice that the password of an account was reset.
+#[derive(Debug)]
+pub struct PasswordResetDone {
+    /// The name of the recipient.
+    pub name: Line,
+    /// The time of the reset.
+    pub at: String,
+    /// The address of the service.
+    pub home: String,
+}
+
+/// Notice that an API token was created.
+#[derive(Debug)]
+pub struct ApiTokenCreated {
+    /// The name of the recipient.
+    pub name: Line,
+    /// The time of its creation.
+    pub at: String,
+    /// The name of the token, if it may be shown.
+    pub token: Option<Line>,
+    /// The id of the token.
+    pub id: ApiTokenId,
+    /// The address of the service.
+    pub home: String,
+}
+
+/// Notice that a webhook was created.
+#[derive(Debug)]
+pub struct WebhookCreated {
+    /// The name of the recipient.
+    pub name: Line,
+    /// The time of its creation.
+    pub at: String,
+    /// The address it sends events to, if that may be shown.
+    pub url: Option<Line>,
+    /// The id of the webhook.
+    pub id: WebhookId,
+    /// The address of the service.
+    pub home: String,
+}
+
 /// Who invites, and into what.
 #[derive(Debug)]
 pub struct Inviter {
@@ -196,6 +250,10 @@ rendered! {
     PasswordReset: "Set a new password", "password_reset.txt", "password_reset.html";
     Invitation: "You are invited to a project", "invitation.txt", "invitation.html";
     WebhookDisabled: "A webhook was disabled", "webhook_disabled.txt", "webhook_disabled.html";
+    PasswordChanged: "Your password was changed", "password_changed.txt", "password_changed.html";
+    PasswordResetDone: "Your password was reset", "password_reset_done.txt", "password_reset_done.html";
+    ApiTokenCreated: "A new API token was created", "api_token_created.txt", "api_token_created.html";
+    WebhookCreated: "A new webhook was created", "webhook_created.txt", "webhook_created.html";
     Digest: "Your week in Pocket Tasks", "digest.txt", "digest.html";
 }
 
@@ -223,8 +281,54 @@ mod tests {
             PasswordReset { name: name(), link: links.reset_password("mt_abc") }.render().unwrap(),
             digest.render().unwrap(),
             webhook_disabled(Some(name())).render().unwrap(),
+            PasswordChanged { name: name(), at: at(), revoked_all: true, home: links.home() }.render().unwrap(),
+            PasswordResetDone { name: name(), at: at(), home: links.home() }.render().unwrap(),
+            api_token_created(Some(name())).render().unwrap(),
+            webhook_created(Some(name())).render().unwrap(),
             invitation(Some(Inviter { name: name(), email: name(), project: name() })).render().unwrap(),
         ]
+    }
+
+    fn at() -> String {
+        "9 November 2026, 19:43:52 UTC".to_owned()
+    }
+
+    fn api_token_created(token: Option<Line>) -> ApiTokenCreated {
+        let home = "https://tasks.example".to_owned();
+        ApiTokenCreated { name: Line::new(HOSTILE), at: at(), token, id: ApiTokenId::generate(), home }
+    }
+
+    fn webhook_created(url: Option<Line>) -> WebhookCreated {
+        let home = "https://tasks.example".to_owned();
+        WebhookCreated { name: Line::new(HOSTILE), at: at(), url, id: WebhookId::generate(), home }
+    }
+
+    #[test]
+    fn a_security_notice_says_what_happened_when_and_what_to_do() {
+        let home = || "https://tasks.example".to_owned();
+        let token = api_token_created(Some(Line::new("Backup script")));
+        let webhook = webhook_created(Some(Line::new("https://example.com/hook")));
+        let changed = |revoked_all| PasswordChanged { name: Line::new("Ada"), at: at(), revoked_all, home: home() };
+        let (token_id, webhook_id) = (token.id.to_string(), webhook.id.to_string());
+        for (mail, parts) in [
+            (changed(false).render(), ["was changed on", "logged out", "API tokens and webhooks still work"]),
+            (changed(true).render(), ["was changed on", "API tokens were revoked", "webhooks were disabled"]),
+            (
+                PasswordResetDone { name: Line::new("Ada"), at: at(), home: home() }.render(),
+                ["was reset on", "API tokens were revoked", "webhooks were disabled"],
+            ),
+            (token.render(), ["was created", "Backup script", &token_id]),
+            (webhook.render(), ["was created", "https://example.com/hook", &webhook_id]),
+        ] {
+            let mail = mail.unwrap();
+            let all = ["9 November 2026, 19:43:52 UTC", "POST /v1/auth/forgot-password", "https://tasks.example"];
+            for part in parts.into_iter().chain(all) {
+                let has = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").contains(part);
+                assert!(has(&mail.text) && has(&mail.html), "{part}: {}", mail.text);
+            }
+        }
+        let (token, webhook) = (api_token_created(None).render().unwrap(), webhook_created(None).render().unwrap());
+        assert!(!token.text.contains("named") && !webhook.text.contains("sends events to"), "{}", webhook.text);
     }
 
     fn webhook_disabled(url: Option<Line>) -> WebhookDisabled {
@@ -282,7 +386,7 @@ mod tests {
 
     #[test]
     fn links_end_with_the_token() {
-        let [_, verification, reset, ..] = <[Content; 6]>::try_from(all()).unwrap();
+        let [_, verification, reset, ..] = <[Content; 10]>::try_from(all()).unwrap();
         for (mail, link) in [
             (verification, "https://tasks.example/verify-email?token=mt_abc"),
             (reset, "https://tasks.example/reset-password?token=mt_abc"),

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::contract::invitation::{Invitation, InvitationSort, InvitationStatus};
 use crate::contract::list::{Page, Paging, Sort};
-use crate::contract::{InvitationId, ProjectId, Timestamp};
+use crate::contract::{InvitationId, ProjectId, Timestamp, UserId};
 
 /// Whose invitations to list.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +42,10 @@ pub trait InvitationRepository: Send + Sync {
 
     /// Notes what became of an invitation that is pending; `false` when it is not.
     async fn settle(&self, id: InvitationId, status: InvitationStatus, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Revokes the pending invitations that a user sent, into any project, and returns them as they are afterwards, in
+    /// the order of their ids.
+    async fn revoke_sent(&self, inviter: UserId, now: Timestamp) -> Result<Vec<Invitation>, StoreError>;
 
     /// Notes that at most `limit` invitations have expired, and says how many.
     async fn expire(&self, now: Timestamp, limit: u64) -> Result<u64, StoreError>;

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{InvitationId, ProjectId, UserId, WebhookId};
+use crate::contract::{ApiTokenId, InvitationId, ProjectId, UserId, WebhookId};
 
 /// What is to be done. The name of the variant and its fields are what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,40 @@ pub enum Job {
     WebhookDisabledEmail {
         /// Which webhook.
         webhook: WebhookId,
+    },
+    /// Notify a user that the password was changed.
+    PasswordChangedEmail {
+        /// The owner of the account.
+        user: UserId,
+        /// The time of the change, in milliseconds since 1970.
+        at: i64,
+        /// True if the change also revoked API tokens, webhooks and invitations.
+        revoked_all: bool,
+    },
+    /// Notify a user that the password was reset.
+    PasswordResetDoneEmail {
+        /// The owner of the account.
+        user: UserId,
+        /// The time of the reset, in milliseconds since 1970.
+        at: i64,
+    },
+    /// Notify a user of a new API token.
+    ApiTokenCreatedEmail {
+        /// The owner of the account.
+        user: UserId,
+        /// The new token.
+        api_token: ApiTokenId,
+        /// The time of its creation, in milliseconds since 1970.
+        at: i64,
+    },
+    /// Notify a user of a new webhook.
+    WebhookCreatedEmail {
+        /// The owner of the account.
+        user: UserId,
+        /// The new webhook.
+        webhook: WebhookId,
+        /// The time of its creation, in milliseconds since 1970.
+        at: i64,
     },
     /// Note which invitations were not answered in time.
     ExpireInvitations {},
@@ -114,13 +148,17 @@ pub enum Unique {
 
 impl Job {
     /// The names of all kinds that this program knows.
-    pub const KINDS: [&str; 12] = [
+    pub const KINDS: [&str; 16] = [
         "welcome_email",
         "verification_email",
         "password_reset_email",
         "invitation_email",
         "deliver_webhook",
         "webhook_disabled_email",
+        "password_changed_email",
+        "password_reset_done_email",
+        "api_token_created_email",
+        "webhook_created_email",
         "expire_invitations",
         "recalculate_completion",
         "plan_digests",
@@ -133,6 +171,7 @@ impl Job {
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         let [welcome, verification, reset, invitation, deliver, disabled, others @ ..] = Self::KINDS;
+        let [password_changed, reset_done, token_created, webhook_created, others @ ..] = others;
         let [expire, recalculate, plan, digest, purge, prune] = others;
         match self {
             Self::WelcomeEmail { .. } => welcome,
@@ -141,6 +180,10 @@ impl Job {
             Self::InvitationEmail { .. } => invitation,
             Self::DeliverWebhook { .. } => deliver,
             Self::WebhookDisabledEmail { .. } => disabled,
+            Self::PasswordChangedEmail { .. } => password_changed,
+            Self::PasswordResetDoneEmail { .. } => reset_done,
+            Self::ApiTokenCreatedEmail { .. } => token_created,
+            Self::WebhookCreatedEmail { .. } => webhook_created,
             Self::ExpireInvitations {} => expire,
             Self::RecalculateCompletion { .. } => recalculate,
             Self::PlanDigests {} => plan,
@@ -159,6 +202,10 @@ impl Job {
             | Self::PasswordResetEmail { .. }
             | Self::InvitationEmail { .. }
             | Self::WebhookDisabledEmail { .. }
+            | Self::PasswordChangedEmail { .. }
+            | Self::PasswordResetDoneEmail { .. }
+            | Self::ApiTokenCreatedEmail { .. }
+            | Self::WebhookCreatedEmail { .. }
             | Self::WeeklyDigest { .. } => Lane::Slow,
             Self::DeliverWebhook { .. } => Lane::Webhooks,
             Self::RecalculateCompletion { .. }
@@ -173,9 +220,13 @@ impl Job {
     #[must_use]
     pub const fn user(&self) -> Option<UserId> {
         match self {
-            Self::WelcomeEmail { user } | Self::VerificationEmail { user } | Self::WeeklyDigest { user, .. } => {
-                Some(*user)
-            }
+            Self::WelcomeEmail { user }
+            | Self::VerificationEmail { user }
+            | Self::PasswordChangedEmail { user, .. }
+            | Self::PasswordResetDoneEmail { user, .. }
+            | Self::ApiTokenCreatedEmail { user, .. }
+            | Self::WebhookCreatedEmail { user, .. }
+            | Self::WeeklyDigest { user, .. } => Some(*user),
             Self::PasswordResetEmail { user } => *user,
             Self::InvitationEmail { .. }
             | Self::DeliverWebhook { .. }
@@ -196,6 +247,10 @@ impl Job {
             Self::WelcomeEmail { .. }
             | Self::InvitationEmail { .. }
             | Self::WebhookDisabledEmail { .. }
+            | Self::PasswordChangedEmail { .. }
+            | Self::PasswordResetDoneEmail { .. }
+            | Self::ApiTokenCreatedEmail { .. }
+            | Self::WebhookCreatedEmail { .. }
             | Self::PasswordResetEmail { user: None } => Unique::No,
             Self::DeliverWebhook { webhook } => Unique::Open(format!("{kind} {webhook}")),
             Self::VerificationEmail { user } | Self::PasswordResetEmail { user: Some(user) } => {
@@ -250,6 +305,10 @@ mod tests {
             Job::InvitationEmail { invitation: InvitationId::generate() },
             Job::DeliverWebhook { webhook: WebhookId::generate() },
             Job::WebhookDisabledEmail { webhook: WebhookId::generate() },
+            Job::PasswordChangedEmail { user, at: 7, revoked_all: true },
+            Job::PasswordResetDoneEmail { user, at: 7 },
+            Job::ApiTokenCreatedEmail { user, api_token: ApiTokenId::generate(), at: 7 },
+            Job::WebhookCreatedEmail { user, webhook: WebhookId::generate(), at: 7 },
             Job::ExpireInvitations {},
             Job::RecalculateCompletion { project: ProjectId::generate() },
             Job::PlanDigests {},

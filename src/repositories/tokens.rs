@@ -34,6 +34,9 @@ pub trait MailTokenRepository: Send + Sync {
     /// Uses a token up, if it is good at `now`, and with it all others of the same user and purpose; gives whose it
     /// was.
     async fn spend(&self, hash: &[u8; 32], purpose: MailPurpose, now: Timestamp) -> Result<Option<UserId>, StoreError>;
+
+    /// Removes the unexpired tokens of a user for one purpose.
+    async fn revoke_all(&self, user: UserId, purpose: MailPurpose, now: Timestamp) -> Result<(), StoreError>;
 }
 
 /// An API token as it was found.

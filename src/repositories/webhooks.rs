@@ -82,6 +82,14 @@ pub trait WebhookRepository: Send + Sync {
         paging: Paging,
     ) -> Result<Page<Webhook>, StoreError>;
 
+    /// Returns the webhooks of a user in the order of their ids, each with whether it is ailing. None of them can be
+    /// removed until the end of the transaction.
+    async fn hold_all(&self, owner: UserId) -> Result<Vec<(WebhookId, bool)>, StoreError>;
+
+    /// Disables the enabled webhooks of a user and gives `reason` as the cause. Every delivery promised to any webhook
+    /// of the user until `now` is to be given up. The caller holds the webhooks and their jobs.
+    async fn disable_all(&self, owner: UserId, reason: &str, now: Timestamp) -> Result<(), StoreError>;
+
     /// How many webhooks a user has.
     async fn count(&self, owner: UserId) -> Result<u64, StoreError>;
 

@@ -12,7 +12,7 @@ use crate::contract::api_token::{ApiToken, ApiTokenQuery, CreatedApiToken, NewAp
 use crate::contract::error::DetailCode;
 use crate::contract::list::{Page, Sort};
 use crate::contract::text::ApiTokenSecret;
-use crate::repositories::Repositories;
+use crate::repositories::{Job, Repositories};
 use crate::security::{OpaqueToken, TokenKind};
 
 /// As many tokens a user may have that are good.
@@ -61,6 +61,8 @@ impl ApiTokens {
             created_at: now,
         };
         unit.api_tokens().add(&api_token, write.caller.user, &secret.hash()).await?;
+        let notice = Job::ApiTokenCreatedEmail { user: write.caller.user, api_token: api_token.id, at: now.0 };
+        unit.jobs().enqueue(&notice, now, now).await?;
         let address = format!("/v1/me/api-tokens/{}", api_token.id);
         let token = ApiTokenSecret::trusted(secret.reveal(TokenKind::Api));
         unit.commit(Answer::issued(&CreatedApiToken { api_token, token }, address), Access::Own, Vec::new()).await
@@ -80,9 +82,13 @@ impl ApiTokens {
         if !unit.api_tokens().revoke(id, now).await? {
             return Err(Error::NotFound("API token"));
         }
-        let answer = unit.commit(Answer::done(), Access::Own, Vec::new()).await?;
+        // Recorded first, because the database may commit even if the request is dropped.
         self.0.revoked_tokens.insert([id], now);
-        Ok(answer)
+        let committed = unit.commit(Answer::done(), Access::Own, Vec::new()).await;
+        if committed.is_err() {
+            self.0.revoked_tokens.forget(&[id]);
+        }
+        committed
     }
 
     /// Whether it is an API token, good or not, and no other kind of token.
@@ -122,26 +128,17 @@ impl ApiTokens {
     }
 }
 
-/// Refuses a credential that was good when the request came and is not any more, and a token that would make one that
-/// may do more than itself or lasts longer. The account is locked: whoever ends sessions or tokens of it comes before
-/// or after.
+/// Refuses a token that would make one that may do more than itself or lasts longer. A session may make any.
 async fn require_right_to_make(
     repositories: &dyn Repositories,
     caller: Caller,
     new: &NewApiToken,
 ) -> Result<(), Error> {
-    let id = match caller.by {
-        Credential::Session(id) => {
-            let session = repositories.sessions().find(id).await?;
-            let goes_on = session.is_some_and(|session| session.ended_at.is_none());
-            return if goes_on { Ok(()) } else { Err(Error::TokenRevoked) };
-        }
-        Credential::ApiToken { id, .. } => id,
-    };
+    let Credential::ApiToken { id, .. } = caller.by else { return Ok(()) };
     for scope in &new.scopes {
         caller.require_scope(*scope)?;
     }
-    let own = repositories.api_tokens().find(id).await?.filter(|own| own.revoked_at.is_none());
+    let own = repositories.api_tokens().find(id).await?;
     match (own.ok_or(Error::ApiTokenRevoked)?.token.expires_at, new.expires_at) {
         (Some(own), end) if end.is_none_or(|end| end > own) => {
             let message = format!("expires_at must be {own} or before, when the token that you use expires.");

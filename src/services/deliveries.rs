@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::error::Error;
 use super::webhooks::{deliver_now, owned};
-use super::write::Write;
+use super::write::{Write, lock_caller};
 use super::{Answer, Caller, Shared};
 use crate::contract::delivery::{Delivery, DeliveryQuery, DeliveryStatus};
 use crate::contract::event::EventType;
@@ -52,6 +52,7 @@ impl Deliveries {
         id: DeliveryId,
     ) -> Result<Answer<Delivery>, Error> {
         let unit = self.0.open(write).await?;
+        lock_caller(&*unit, write.caller).await?;
         let found = owned(unit.webhooks().hold(webhook).await?, write.caller)?;
         let old = unit.deliveries().find(id).await?.filter(|old| old.delivery.webhook_id == webhook);
         let DeliveryRecord { delivery, payload } = old.ok_or(Error::NotFound("delivery"))?;
@@ -85,13 +86,26 @@ impl Shared {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        self.promise_and_wake(transaction, events, &BTreeMap::new(), now).await
+    }
+
+    /// Promises the deliveries of events to all webhooks except `others`, and enqueues the jobs of `others` too, each
+    /// with whether it is ailing. The jobs of both are locked in one pass.
+    pub(super) async fn promise_and_wake(
+        &self,
+        transaction: &dyn Transaction,
+        events: &[NewEvent],
+        others: &BTreeMap<WebhookId, bool>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut by_project: BTreeMap<ProjectId, Vec<&NewEvent>> = BTreeMap::new();
         for event in events {
             by_project.entry(event.project_id).or_default().push(event);
         }
-        let (mut deliveries, mut woken) = (Vec::new(), BTreeMap::new());
+        let (mut deliveries, mut woken) = (Vec::new(), others.clone());
         for (project, events) in by_project {
-            let receivers = transaction.deliveries().list_receivers(project).await?;
+            let mut receivers = transaction.deliveries().list_receivers(project).await?;
+            receivers.retain(|receiver| !others.contains_key(&receiver.webhook));
             for event in events {
                 for receiver in receivers.iter().filter(|receiver| wants(receiver, event.kind)) {
                     let due = self.webhooks.schedule.after(0, now).unwrap_or(now);
@@ -101,7 +115,7 @@ impl Shared {
                 }
             }
         }
-        if deliveries.is_empty() {
+        if woken.is_empty() {
             return Ok(());
         }
         transaction.deliveries().add(&deliveries).await?;

@@ -71,6 +71,8 @@ impl Invitations {
         new: NewInvitation,
     ) -> Result<Answer<Invitation>, Error> {
         let unit = self.0.open(write).await?;
+        // A password reset revokes the invitations that the account sent, so it must not miss this one.
+        lock_caller(&*unit, write.caller).await?;
         let project = lock_live(&*unit, write.caller, project).await?;
         require_for_change(project.role, Action::Invite, project.archived)?;
         let now = self.0.clock.now();

@@ -4,6 +4,7 @@
 //! answers in the types of the contract. HTTP, the command line and the jobs all call the same methods; nothing
 //! here knows how a request arrived.
 
+mod account_access;
 mod accounts;
 mod answer;
 mod api_tokens;
@@ -55,6 +56,7 @@ use keys_in_use::KeysInUse;
 use slots::Slots;
 use unindexed_reads::UnindexedReads;
 
+pub use account_access::{Grant, OnReset, REFERENCES};
 pub use accounts::{Accounts, Device};
 pub use answer::Answer;
 pub use api_tokens::ApiTokens;

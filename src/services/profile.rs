@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use super::account_access::Extent;
 use super::error::Error;
+use super::feed::Cause;
 use super::write::{Access, Write, lock_caller};
 use super::{Answer, Caller, Shared, presence};
 use crate::contract::error::DetailCode;
 use crate::contract::user::{ChangePassword, UpdateMe, User};
+use crate::repositories::Job;
 
 /// What users do with their own account.
 #[derive(Clone)]
@@ -47,8 +50,14 @@ impl Profiles {
         unit.commit(Answer::found(&changed), Access::Own, Vec::new()).await
     }
 
-    /// Changes the caller's password, and ends all other sessions.
-    pub async fn change_password(&self, caller: Caller, change: ChangePassword) -> Result<(), Error> {
+    /// Changes the caller's password and ends all other sessions, or with `revoke_all` everything but the current one
+    /// that acts for the account. Outstanding links that reset the password stop working in either case.
+    pub async fn change_password(
+        &self,
+        caller: Caller,
+        change: ChangePassword,
+        request_id: Option<String>,
+    ) -> Result<(), Error> {
         let session = caller.require_session()?;
         let credentials =
             self.0.store.read().users().find_credentials(caller.user).await?.ok_or(Error::TokenRevoked)?;
@@ -57,14 +66,20 @@ impl Profiles {
             return Err(wrong_password());
         }
         let next = self.0.passwords.hash(change.new_password.into_string()).await?;
-        let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
-        if !transaction.users().replace_password(caller.user, &current, &next, now).await? {
-            // Somebody else changed it meanwhile, so what was given is no longer the current one.
+        let user = lock_caller(&*transaction, caller).await?.id;
+        let now = self.0.clock.now();
+        if !transaction.users().replace_password(user, &current, &next, now).await? {
+            // Changed by another request in the meantime, so the given password is no longer the current one.
             return Err(wrong_password());
         }
-        let ended = transaction.sessions().end_all(caller.user, Some(session), now).await?;
-        self.0.commit_ending(transaction, &ended, now).await
+        let revoked_all = change.revoke_all;
+        let notice = Job::PasswordChangedEmail { user, at: now.0, revoked_all };
+        transaction.jobs().enqueue(&notice, now, now).await?;
+        let extent = if revoked_all { Extent::ChangeRevokingAll(session) } else { Extent::Change(session) };
+        let cause = Cause { actor: Some(user), at: now, request_id };
+        let revoked = self.0.revoke_access(&*transaction, user, extent, &cause).await?;
+        self.0.commit_revocation(transaction, &revoked, now).await
     }
 
     /// Puts the caller's account into the trash, and with it the projects that the caller owns. All sessions end.

@@ -6,8 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::account_access::Extent;
 use super::accounts::{lower_case, new_token};
 use super::error::Error;
+use super::feed::Cause;
 use super::{Caller, Shared};
 use crate::contract::text::MailToken;
 use crate::contract::user::{ForgotPassword, ResetPassword, User, VerifyEmail};
@@ -66,32 +68,35 @@ impl Recovery {
         Ok(transaction.commit().await?)
     }
 
-    /// Sets another password, ends all sessions and revokes all API tokens.
-    pub async fn reset_password(&self, reset: ResetPassword) -> Result<(), Error> {
+    /// Sets a new password and revokes everything that acts for the account.
+    ///
+    /// The password, the revocation, its events and the mail to the owner are one transaction.
+    pub async fn reset_password(&self, reset: ResetPassword, request_id: Option<String>) -> Result<(), Error> {
         let hash = hash(&reset.token)?;
         // Before the password is hashed, which is slow; what decides is the use of the token below.
         let reading = self.0.store.read().mail_tokens();
         reading.find(&hash, MailPurpose::Reset, self.0.clock.now()).await?.ok_or(Error::InvalidToken)?;
         let next = self.0.passwords.hash(reset.password.into_string()).await?;
 
-        let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
-        let account = spend(&*transaction, &hash, MailPurpose::Reset, now).await?;
+        let account = spend(&*transaction, &hash, MailPurpose::Reset, self.0.clock.now()).await?;
         let user = account.user.id;
+        // Read under the lock, so that nothing that is revoked was created later than that.
+        let now = self.0.clock.now();
         transaction.users().replace_password(user, &account.password_hash, &next, now).await?;
-        // Whoever else had the account loses all of it.
-        let revoked = transaction.api_tokens().revoke_all(user, now).await?;
         self.note_proof(&*transaction, account.user).await?;
-        let ended = transaction.sessions().end_all(user, None, now).await?;
-        self.0.commit_ending(transaction, &ended, now).await?;
-        self.0.revoked_tokens.insert(revoked, now);
-        Ok(())
+        let notice = Job::PasswordResetDoneEmail { user, at: now.0 };
+        transaction.jobs().enqueue(&notice, now, now).await?;
+        let cause = Cause { actor: Some(user), at: now, request_id };
+        let revoked = self.0.revoke_access(&*transaction, user, Extent::Reset, &cause).await?;
+        self.0.commit_revocation(transaction, &revoked, now).await
     }
 
     /// Makes the token for a mail; nothing if there is nobody to send it to, or no need.
     pub async fn issue(&self, user: UserId, purpose: MailPurpose) -> Result<Option<(User, String)>, Error> {
         let transaction = self.0.store.begin().await?;
-        let account = transaction.users().find_credentials(user).await?;
+        // Locked, so that a concurrent password change either removes this token or happens before it.
+        let account = transaction.users().lock(user).await?;
         // An account in the trash may need another password to come back, and nothing else.
         let is_needed = |account: &Credentials| {
             purpose == MailPurpose::Reset || (!account.user.email_verified && account.deleted_at.is_none())

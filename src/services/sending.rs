@@ -12,6 +12,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Duration, Instant};
 
+use super::account_access;
 use super::deliveries::Deliveries;
 use super::error::Error;
 use super::events::json_of;
@@ -226,6 +227,10 @@ async fn test(
     let Some(record) = repositories.webhooks().find(webhook).await? else { return Ok(None) };
     let owner = repositories.users().find_credentials(record.owner).await?;
     if owner.is_none_or(|owner| owner.deleted_at.is_some()) {
+        return Ok(None);
+    }
+    // A password reset cancels the tests requested before it. The owner may still request new ones.
+    if account_access::is_revoked(&record.webhook) && due.created_at <= record.webhook.updated_at {
         return Ok(None);
     }
     let found = repositories.deliveries().find(due.id).await?;

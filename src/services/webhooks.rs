@@ -21,7 +21,7 @@ use crate::contract::user::User;
 use crate::contract::webhook::{IssuedWebhook, NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery};
 use crate::contract::webhook_message::{WebhookMessage, WebhookTestEvent};
 use crate::contract::{EventId, ProjectId, WebhookId};
-use crate::repositories::{DeliveryRecord, FormerSecret, Health, Repositories, WebhookFilter, WebhookRecord};
+use crate::repositories::{DeliveryRecord, FormerSecret, Health, Job, Repositories, WebhookFilter, WebhookRecord};
 use crate::webhooks::Secret;
 
 /// As many webhooks a user may have.
@@ -81,6 +81,8 @@ impl Webhooks {
         let (sealed, secret) = self.new_secret(webhook.id)?;
         let record = WebhookRecord { webhook, owner: write.caller.user, health: Health::default(), secret: sealed };
         unit.webhooks().add(&record).await?;
+        let notice = Job::WebhookCreatedEmail { user: record.owner, webhook: record.webhook.id, at: now.0 };
+        unit.jobs().enqueue(&notice, now, now).await?;
         unit.commit(
             Answer::made_once(&record.webhook, &issued(record.webhook.clone(), secret)),
             Access::Own,
@@ -93,6 +95,7 @@ impl Webhooks {
     pub async fn update(&self, write: &Write, id: WebhookId, patch: UpdateWebhook) -> Result<Answer<Webhook>, Error> {
         patch.events.as_deref().map(require_sensible).transpose()?;
         let unit = self.0.open(write).await?;
+        lock_caller(&*unit, write.caller).await?;
         if patch.enabled == Some(false) {
             self.engage(&unit, write, id).await?;
         }
@@ -151,6 +154,7 @@ impl Webhooks {
         rotation: Option<RotateSecret>,
     ) -> Result<Answer<IssuedWebhook>, Error> {
         let unit = self.0.open(write).await?;
+        lock_caller(&*unit, write.caller).await?;
         let found = owned(unit.webhooks().lock(id).await?, write.caller)?;
         let (sealed, secret) = self.new_secret(id)?;
         let overlap = rotation.unwrap_or_default().overlap_seconds;
@@ -167,6 +171,7 @@ impl Webhooks {
     /// Sends a webhook an event that tries it out, be it enabled or not.
     pub async fn test(&self, write: &Write, id: WebhookId) -> Result<Answer<Delivery>, Error> {
         let unit = self.0.open(write).await?;
+        lock_caller(&*unit, write.caller).await?;
         let found = owned(unit.webhooks().hold(id).await?, write.caller)?;
         let event = WebhookTestEvent {
             id: EventId::generate(),

@@ -13,7 +13,7 @@ use super::error::Error;
 use super::keys_in_use::KeyInUse;
 use super::permissions::Action;
 use super::replays::context;
-use super::{Caller, Shared};
+use super::{Caller, Credential, Shared};
 use crate::contract::resource::{Current, Resource};
 use crate::contract::user::User;
 use crate::contract::{ProjectId, TaskId};
@@ -116,9 +116,23 @@ impl Unit<'_> {
 ///
 /// The account is locked before any project, as by who deletes it: either the change is there when the account goes,
 /// and goes with it, or it does not happen.
+///
+/// The credential is verified again under the lock: a password reset revokes credentials under the same lock, so a
+/// request that was authenticated before the reset cannot create anything that survives it.
 pub(super) async fn lock_caller(transaction: &dyn Transaction, caller: Caller) -> Result<User, Error> {
     let account = transaction.users().lock(caller.user).await?;
-    Ok(account.filter(|account| account.deleted_at.is_none()).ok_or(Error::TokenRevoked)?.user)
+    let user = account.filter(|account| account.deleted_at.is_none()).ok_or(Error::TokenRevoked)?.user;
+    match caller.by {
+        Credential::Session(id) => {
+            let session = transaction.sessions().find(id).await?;
+            session.filter(|session| session.ended_at.is_none()).ok_or(Error::TokenRevoked)?;
+        }
+        Credential::ApiToken { id, .. } => {
+            let token = transaction.api_tokens().find(id).await?;
+            token.filter(|token| token.revoked_at.is_none()).ok_or(Error::ApiTokenRevoked)?;
+        }
+    }
+    Ok(user)
 }
 
 impl Shared {

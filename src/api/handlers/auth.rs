@@ -97,10 +97,19 @@ impl AuthApi {
     /// Set a new password
     ///
     /// Takes the token from the mail, the `token` of its link, which works once and for an hour, and sets the password.
-    /// All sessions of the account end, and its API tokens are revoked. An address that was not verified is now.
+    ///
+    /// Everything that acts for the account ends at once, so that nobody who had access keeps it: all sessions, API
+    /// tokens and mailed tokens are revoked, all webhooks are disabled (see `disabled_reason`; enable those you still need
+    /// with updateWebhook) and their pending deliveries are not sent, and the pending invitations sent by the account are
+    /// revoked. Memberships in projects stay. The account is told by mail. The address counts as verified afterwards.
     #[oai(path = "/reset-password", method = "post", operation_id = "resetPassword")]
-    async fn reset_password(&self, rules: Rules<'_>, body: Body<ResetPassword>) -> Result<Done, Failure<Proving>> {
-        rules.recovery.reset_password(body.0).await?;
+    async fn reset_password(
+        &self,
+        rules: Rules<'_>,
+        from: From,
+        body: Body<ResetPassword>,
+    ) -> Result<Done, Failure<Proving>> {
+        rules.recovery.reset_password(body.0, from.0.request_id).await?;
         Ok(Done)
     }
 }

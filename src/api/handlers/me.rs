@@ -4,8 +4,8 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 
 use super::payload::{
-    Body, Done, Failure, Found, Fresh, IfMatch, IfNoneMatch, Issued, Issuing, Keyed, Matching, Patch, Query, Reaching,
-    SignedIn, Tagged, Unkeyed, Usual,
+    Body, Done, Failure, Found, Fresh, From, IfMatch, IfNoneMatch, Issued, Issuing, Keyed, Matching, Patch, Query,
+    Reaching, SignedIn, Tagged, Unkeyed, Usual,
 };
 use super::{Rules, Tag};
 use crate::contract::api_token::{ApiTokenQuery, CreatedApiToken, NewApiToken};
@@ -63,16 +63,19 @@ impl MeApi {
 
     /// Change my password
     ///
-    /// Takes the current password and the new one, and ends all other sessions of the caller. A wrong current password
-    /// is a 400 on its field with the code `incorrect`.
+    /// Takes the current password and the new one. All other sessions end, and links that were mailed to reset the
+    /// password stop working. With `revoke_all`, everything else that acts for the account ends too, as after a reset of
+    /// the password; the current session stays. The account is told by mail. A wrong current password is a 400 on its
+    /// field with the code `incorrect`.
     #[oai(path = "/password", method = "post", operation_id = "changePassword")]
     async fn change_password(
         &self,
         caller: SignedIn,
         rules: Rules<'_>,
+        from: From,
         body: Body<ChangePassword>,
     ) -> Result<Done, Failure<Usual>> {
-        rules.profiles.change_password(caller.0, body.0).await?;
+        rules.profiles.change_password(caller.0, body.0, from.0.request_id).await?;
         Ok(Done)
     }
 
@@ -122,7 +125,7 @@ impl MeApi {
     ///
     /// Makes a token with which a program can call on behalf of the caller. The `token` itself is in this answer and in
     /// no other. A user may have 50 that are good. A token cannot make one that may do more than itself or lasts
-    /// longer.
+    /// longer. The account is told by mail.
     #[oai(path = "/api-tokens", method = "post", operation_id = "createApiToken")]
     async fn create_api_token(
         &self,

@@ -69,7 +69,7 @@ impl WebhooksApi {
     /// the caller is the owner. The `secret` is in this answer and, when it is replaced, in that of
     /// `rotateWebhookSecret`, and in no other answer but a replay with the same `Idempotency-Key`. A user may have 50
     /// webhooks. Who leaves a project keeps the webhooks of
-    /// it, which then get nothing.
+    /// it, which then get nothing. The account is told by mail.
     #[oai(path = "/", method = "post", operation_id = "createWebhook")]
     async fn create(
         &self,

@@ -1,5 +1,6 @@
 //! Behaviour through HTTP.
 
+mod account_access;
 mod accounts;
 mod api_token_limit;
 mod api_token_rights;
@@ -69,6 +70,7 @@ mod removals_at_once;
 mod removed_meanwhile;
 mod rights_after_moves;
 mod searches;
+mod security_notices;
 mod sessions;
 mod streams;
 mod streams_ended;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::webhook_world::{WEBHOOKS, app, deliveries, happens, lane_of_next, next_attempt, options, scene, webhook};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
-use crate::support::{Receiver, TestApp, TestDatabase};
+use crate::support::{Mail, Receiver, TestApp, TestDatabase};
 
 const SCHEDULE: [u64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
 
@@ -138,7 +138,8 @@ on_both_databases! {
         assert!(disabled["disabled_reason"].as_str().unwrap().contains("five days"), "{disabled}");
         let all = deliveries(&user, &webhook).await;
         assert!(all.iter().all(|one| one["next_attempt_at"].is_null()), "{all:?}");
-        let mails = |app: &TestApp| app.mails_to(user.email()).iter().filter(|mail| mail.text.contains(&webhook)).count();
+        let is_notice = |mail: &Mail| mail.subject == "A webhook was disabled" && mail.text.contains(&webhook);
+        let mails = |app: &TestApp| app.mails_to(user.email()).iter().filter(|mail| is_notice(mail)).count();
         assert_eq!(mails(&app), 1);
         user.patch(&path, json!({"enabled": true})).await.ok();
         assert!(fail().await, "who switches it on again begins anew");

@@ -222,6 +222,7 @@ faulty! {
         fn count_pending(ProjectId, Timestamp) -> u64;
         fn add(&Invitation) -> bool;
         fn settle(InvitationId, InvitationStatus, Timestamp) -> bool;
+        fn revoke_sent(UserId, Timestamp) -> Vec<Invitation>;
         fn expire(Timestamp, u64) -> u64;
     }
     CommentRepository {
@@ -249,6 +250,7 @@ faulty! {
         fn add(&[u8; 32], UserId, MailPurpose, Timestamp) -> ();
         fn find(&[u8; 32], MailPurpose, Timestamp) -> Option<UserId>;
         fn spend(&[u8; 32], MailPurpose, Timestamp) -> Option<UserId>;
+        fn revoke_all(UserId, MailPurpose, Timestamp) -> ();
     }
     ApiTokenRepository {
         fn add(&ApiToken, UserId, &[u8; 32]) -> ();
@@ -273,6 +275,8 @@ faulty! {
         fn lock(WebhookId) -> Option<WebhookRecord>;
         fn hold(WebhookId) -> Option<WebhookRecord>;
         fn list(UserId, &WebhookFilter, Sort<WebhookSort>, Paging) -> Page<Webhook>;
+        fn hold_all(UserId) -> Vec<(WebhookId, bool)>;
+        fn disable_all(UserId, &str, Timestamp) -> ();
         fn count(UserId) -> u64;
         fn add(&WebhookRecord) -> ();
         fn update(&Webhook, &Health) -> ();
