@@ -72,7 +72,7 @@ mod tests {
         let (ada, bob) = (UserId::generate(), UserId::generate());
         let first = reads.acquire(ada).await.unwrap();
         assert!(matches!(reads.acquire(ada).await, Err(Error::TooManySearches)));
-        reads.acquire(bob).await.unwrap();
+        drop(reads.acquire(bob).await.unwrap());
         let (second, ()) = tokio::join!(reads.acquire(ada), async {
             tokio::time::advance(WAIT_TIMEOUT / 2).await;
             drop(first);
