@@ -56,6 +56,8 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock, client: Cl
         require_verification: config.require_email_verification,
         // A limit on what a user takes, as the one on requests is, and off with it.
         limit_streams: config.rate_limits.api_per_minute > 0,
+        // Half of the connections serve such reads, and one user takes half of those.
+        unindexed_reads_per_user: (config.database_max_connections as usize / 4).max(1),
     };
     let webhooks = Outbound {
         client,

@@ -1,5 +1,6 @@
 //! How the connections are opened.
 
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,10 @@ use crate::repositories::StoreError;
 /// How long a request waits for a free connection before it is told to come back.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a statement that no index serves waits for one of the connections that it may take.
+/// Minimum number of connections for statements that no index serves, so that one user's cannot take them all.
+const MIN_UNINDEXED: u32 = 2;
+
+/// Maximum wait of a statement that no index serves for one of the connections that it may take.
 const UNINDEXED_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a connection to SQLite waits for the lock of another process.
@@ -29,8 +33,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Settings {
     /// `sqlite://path` or `postgres://...`; may hold a password.
     pub url: secrecy::SecretString,
-    /// How many connections read (SQLite, besides the one that writes), or how many there are (PostgreSQL, at least two).
-    /// Half of them serve statements that no index serves, such as searches.
+    /// Connections that read (SQLite, besides the one that writes; at least three), or all of them (PostgreSQL, at least
+    /// five). A share of them serves statements that no index serves, such as searches.
     pub max_connections: u32,
     /// Whether the schema is brought up to date at the start.
     pub migrate: bool,
@@ -63,10 +67,17 @@ impl Engine {
 }
 
 impl Settings {
-    /// How many connections serve statements that an index serves, and how many the others: half each, and at least one.
-    fn shares(&self) -> [u32; 2] {
-        let unindexed = (self.max_connections / 2).max(1);
-        [(self.max_connections - unindexed.min(self.max_connections)).max(1), unindexed]
+    /// Numbers of connections on SQLite: for statements that an index serves, and for the others.
+    fn shares_on_sqlite(&self) -> [u32; 2] {
+        let unindexed = (self.max_connections / 2).max(MIN_UNINDEXED);
+        [self.max_connections.saturating_sub(unindexed).max(1), unindexed]
+    }
+
+    /// Numbers of connections on PostgreSQL: for transactions, for reads that an index serves, and for the others.
+    fn shares_on_postgres(&self) -> [u32; 3] {
+        let indexed = (self.max_connections * 3 / 10).max(1);
+        let unindexed = indexed.max(MIN_UNINDEXED);
+        [self.max_connections.saturating_sub(indexed + unindexed).max(2), indexed, unindexed]
     }
 
     fn options(&self, connections: u32) -> ConnectOptions {
@@ -105,9 +116,9 @@ pub(super) async fn connect(settings: &Settings) -> Result<Connections, StoreErr
 }
 
 async fn connect_postgres(settings: &Settings) -> Result<Connections, StoreError> {
-    let [indexed, unindexed] = settings.shares();
+    let [writers, indexed, unindexed] = settings.shares_on_postgres();
     let health = Arc::new(StorageHealth::new(None));
-    let mut options = settings.options(indexed);
+    let mut options = settings.options(writers);
     // Nothing slow happens in a transaction. A process that is silent in one has been suspended or cut off, and may hold
     // the lock on which all writers wait (see `events`): it is given up before they are.
     let silence = (settings.statement_timeout / 3).as_millis().to_string();
@@ -121,9 +132,10 @@ async fn connect_postgres(settings: &Settings) -> Result<Connections, StoreError
         Box::pin(async move { Ok(is_usable) })
     });
     let writer = Database::connect(options).await?;
-    let unindexed_reader =
-        ReadPool::postgres(unindexed, &single, &writer, UNINDEXED_ACQUIRE_TIMEOUT, Arc::clone(&health));
-    let reader = ReadPool::shared(writer.clone(), Arc::clone(&health));
+    // A connection of its own, opened when it is first needed: statements are cancelled when all others are busy.
+    let canceller = Database::connect(single.clone().connect_lazy(true).to_owned()).await?;
+    let pool = |size, timeout| ReadPool::postgres(size, &single, &canceller, timeout, Arc::clone(&health));
+    let (reader, unindexed_reader) = (pool(indexed, ACQUIRE_TIMEOUT), pool(unindexed, UNINDEXED_ACQUIRE_TIMEOUT));
     Ok(Connections { writer, reader, unindexed_reader, writer_state: None, health })
 }
 
@@ -132,6 +144,8 @@ async fn connect_sqlite(settings: &Settings) -> Result<Connections, StoreError> 
         settings.url.expose_secret().parse().map_err(|error: sqlx::Error| StoreError::Failed(Box::new(error)))?;
     let path = file.get_filename();
     create_parent_folder(path)?;
+    // Here and not by the pool, which would put an empty database in the place of a file that was moved away.
+    OpenOptions::new().create(true).append(true).open(path).map_err(|error| StoreError::Failed(Box::new(error)))?;
     // The writer comes first: it creates the file and switches it to write-ahead logging, which readers that may not
     // write need to find.
     let writer_state = Arc::new(WriterState::default());
@@ -139,7 +153,7 @@ async fn connect_sqlite(settings: &Settings) -> Result<Connections, StoreError> 
     observe_writer(&mut options, &writer_state);
     let writer = connect_patiently(&options).await?;
     let health = Arc::new(StorageHealth::new(DatabaseFile::at(path)));
-    let [indexed, unindexed] = settings.shares();
+    let [indexed, unindexed] = settings.shares_on_sqlite();
     let options = sqlite(settings.options(1), true);
     let pool = |size, timeout| ReadPool::sqlite(size, &options, timeout, Arc::clone(&health));
     let (reader, unindexed_reader) = (pool(indexed, ACQUIRE_TIMEOUT), pool(unindexed, UNINDEXED_ACQUIRE_TIMEOUT));
@@ -165,7 +179,7 @@ fn observe_writer(options: &mut ConnectOptions, state: &Arc<WriterState>) {
     });
     let state = Arc::clone(state);
     options.map_sqlx_sqlite_before_acquire(move |connection, _| {
-        // After a failed COMMIT the driver believes to be in a transaction, and the next one would be a savepoint in it.
+        // After a failed COMMIT the driver's transaction depth is not zero, and the next transaction would be a savepoint.
         let is_usable = !connection.is_in_transaction() && !state.is_condemned();
         state.clear_interrupt();
         Box::pin(async move { Ok(is_usable) })
@@ -198,11 +212,7 @@ fn sqlite(mut options: ConnectOptions, read_only: bool) -> ConnectOptions {
             return options.read_only(true);
         }
         // FULL: what was answered as done survives a power cut, not only a crash of the process.
-        options
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .optimize_on_close(true, None)
+        options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full).optimize_on_close(true, None)
     });
     options
 }

@@ -4,7 +4,7 @@ use sea_orm::{DbErr, RuntimeErr};
 
 use crate::repositories::StoreError;
 
-/// What an error of the database means for the caller.
+/// Meaning of an error of the database for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ErrorClass {
     /// The database is away, overloaded, full, read-only or cannot reach its disk. The same statement may succeed later.
@@ -18,7 +18,7 @@ pub(super) enum ErrorClass {
 impl ErrorClass {
     pub(super) fn of(error: &DbErr) -> Self {
         match error {
-            DbErr::ConnectionAcquire(_) => Self::Unavailable,
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::Internal(_)) => Self::Unavailable,
             DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
                 Self::of_sqlx(cause)
             }
@@ -26,7 +26,6 @@ impl ErrorClass {
                 Self::Damaged => Self::Damaged,
                 _ => Self::Unavailable,
             },
-            DbErr::Conn(RuntimeErr::Internal(_)) => Self::Unavailable,
             _ => Self::Defect,
         }
     }
@@ -68,12 +67,12 @@ impl ErrorClass {
         match code {
             // data_corrupted, index_corrupted, undefined_file.
             "XX001" | "XX002" | "58P01" => Self::Damaged,
-            // serialization_failure, deadlock_detected, lock_not_available, query_canceled,
-            // idle_in_transaction_session_timeout, transaction_timeout, read_only_sql_transaction.
-            "40001" | "40P01" | "55P03" | "57014" | "25P03" | "25P04" | "25006" => Self::Unavailable,
-            // Connection exceptions, insufficient resources (disk full, out of memory, too many connections), operator
-            // intervention (shutting down, starting up), errors of the operating system.
-            _ if ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) => Self::Unavailable,
+            // serialization_failure, deadlock_detected, lock_not_available, query_canceled.
+            "40001" | "40P01" | "55P03" | "57014" => Self::Unavailable,
+            // Connection exceptions; transactions that are read-only or were ended; insufficient resources (disk full, out of
+            // memory, too many connections); operator intervention (shutting down, starting up); errors of the operating
+            // system.
+            _ if ["08", "25", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) => Self::Unavailable,
             _ => Self::Defect,
         }
     }
@@ -124,7 +123,7 @@ mod tests {
             ("XX001", Damaged),
             ("XX002", Damaged),
             ("23505", Defect),
-            ("25P02", Defect),
+            ("25P02", Unavailable),
             ("42601", Defect),
         ] {
             assert_eq!(ErrorClass::of_code(code), class, "{code}");

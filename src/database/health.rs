@@ -11,24 +11,36 @@ use sea_orm::DbErr;
 use super::error::ErrorClass;
 use crate::repositories::StoreError;
 
-/// How long a successful commit counts as proof that the database accepts writes, and the least time between two write
-/// probes.
+/// Time for which a successful commit proves that the database accepts writes, and minimum time between two write probes.
 const PROBE_INTERVAL: Duration = Duration::from_secs(3);
 
-/// How long a write probe may take, the wait for the connection included.
+/// Maximum time for a write probe, including the wait for the connection.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The least time between two reports of damage in the log.
+/// Time since the last commit for which a database counts as busy, and not as broken, when a probe times out. A disk that
+/// hangs is noticed that much later.
+const BUSY_TOLERANCE: Duration = Duration::from_secs(15);
+
+/// Minimum time between two reports of damage in the log.
 const DAMAGE_REPORT_INTERVAL: Duration = Duration::from_mins(1);
 
-/// What is known about the state of the storage below a store.
+/// State of the storage below a store.
 #[derive(Debug, Default)]
 pub(super) struct StorageHealth {
     file: Option<DatabaseFile>,
     last_commit: Mutex<Option<Instant>>,
-    failed_probe: tokio::sync::Mutex<Option<Instant>>,
+    last_probe: tokio::sync::Mutex<Option<Probe>>,
+    /// True if a write has failed since the last probe began.
+    has_failed_since: AtomicBool,
     is_damaged: AtomicBool,
     damage_reported: Mutex<Option<Instant>>,
+}
+
+/// A write probe, and whether it succeeded.
+#[derive(Debug, Clone, Copy)]
+struct Probe {
+    at: Instant,
+    succeeded: bool,
 }
 
 impl StorageHealth {
@@ -44,9 +56,12 @@ impl StorageHealth {
 
     /// Records that a statement of a transaction, its beginning or its commit failed.
     pub(super) fn record_write_error(&self, error: &DbErr) {
-        // Whether the database still accepts writes is no longer known: the next check tries.
-        if ErrorClass::of(error) == ErrorClass::Unavailable {
+        // Whether the database still accepts writes is no longer known, unless the connections were only busy: the next
+        // check tries.
+        let is_busy = matches!(error, DbErr::ConnectionAcquire(_));
+        if !is_busy && ErrorClass::of(error) == ErrorClass::Unavailable {
             *self.last_commit.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.has_failed_since.store(true, Ordering::Release);
         }
         self.record_read_error(error);
     }
@@ -74,30 +89,37 @@ impl StorageHealth {
         Ok(())
     }
 
-    /// Fails if the database does not accept writes. Runs the probe unless a commit or a failed probe a moment ago
-    /// answers the question.
+    /// Fails if the database does not accept writes. Runs the probe unless a commit or a probe a moment ago answers the
+    /// question.
     pub(super) async fn verify_writable(
         &self,
         probe: impl Future<Output = Result<(), StoreError>>,
     ) -> Result<(), StoreError> {
-        let mut failed_probe = self.failed_probe.lock().await;
-        if self.has_recent_commit() {
+        let mut last_probe = self.last_probe.lock().await;
+        if self.has_commit_within(PROBE_INTERVAL) {
             return Ok(());
         }
-        if failed_probe.is_some_and(|at| at.elapsed() < PROBE_INTERVAL) {
-            return Err(StoreError::Unavailable("the last attempt to write failed".into()));
+        if let Some(probe) = last_probe.filter(|probe| probe.at.elapsed() < PROBE_INTERVAL) {
+            if !probe.succeeded {
+                return Err(StoreError::Unavailable("the last attempt to write failed".into()));
+            }
+            if !self.has_failed_since.load(Ordering::Acquire) {
+                return Ok(());
+            }
         }
+        self.has_failed_since.store(false, Ordering::Release);
         let result = match tokio::time::timeout(PROBE_TIMEOUT, probe).await {
             Ok(result) => result,
+            Err(_) if self.has_commit_within(BUSY_TOLERANCE) => Ok(()),
             Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),
         };
-        *failed_probe = result.is_err().then(Instant::now);
+        *last_probe = Some(Probe { at: Instant::now(), succeeded: result.is_ok() });
         result
     }
 
-    fn has_recent_commit(&self) -> bool {
+    fn has_commit_within(&self, duration: Duration) -> bool {
         let last_commit = *self.last_commit.lock().unwrap_or_else(PoisonError::into_inner);
-        last_commit.is_some_and(|at| at.elapsed() < PROBE_INTERVAL)
+        last_commit.is_some_and(|at| at.elapsed() < duration)
     }
 
     fn report_damage(&self, error: &DbErr) {
@@ -137,7 +159,7 @@ impl DatabaseFile {
 #[error("the file at the path of the database is not the one that is open; restart the server")]
 struct FileReplaced(#[source] io::Error);
 
-/// Device and inode of a file. Elsewhere than on Unix, files that are open cannot be replaced.
+/// Device and inode of a file. Only Unix allows an open file to be replaced.
 #[derive(Debug, PartialEq, Eq)]
 struct FileIdentity(u64, u64);
 
@@ -152,5 +174,57 @@ impl FileIdentity {
     #[cfg(not(unix))]
     fn of(path: &Path) -> io::Result<Self> {
         std::fs::metadata(path).map(|_| Self(0, 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use sea_orm::{ConnAcquireErr, RuntimeErr};
+
+    use super::*;
+
+    fn committed_ago(ago: Duration) -> StorageHealth {
+        StorageHealth { last_commit: Mutex::new(Instant::now().checked_sub(ago)), ..StorageHealth::default() }
+    }
+
+    fn failure() -> Result<(), StoreError> {
+        Err(StoreError::Unavailable("for the test".into()))
+    }
+
+    #[tokio::test]
+    async fn a_commit_a_moment_ago_answers_for_a_probe_until_a_write_fails() {
+        let health = committed_ago(Duration::ZERO);
+        health.verify_writable(async { panic!("a probe") }).await.unwrap();
+        health.record_write_error(&DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
+        health.verify_writable(async { panic!("a probe") }).await.unwrap();
+        health.record_write_error(&DbErr::Conn(RuntimeErr::Internal("a full disk".to_owned())));
+        health.verify_writable(ready(failure())).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn probes_keep_their_distance_and_their_result_counts_until_the_next() {
+        let health = StorageHealth::default();
+        health.verify_writable(ready(failure())).await.unwrap_err();
+        health.verify_writable(async { panic!("a probe") }).await.unwrap_err();
+        let health = StorageHealth::default();
+        health.verify_writable(ready(Ok(()))).await.unwrap();
+        health.verify_writable(async { panic!("a probe") }).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_write_that_fails_after_a_probe_calls_for_another_probe() {
+        let health = StorageHealth::default();
+        health.verify_writable(ready(Ok(()))).await.unwrap();
+        health.record_write_error(&DbErr::Conn(RuntimeErr::Internal("a full disk".to_owned())));
+        health.verify_writable(ready(failure())).await.unwrap_err();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_does_not_get_its_turn_is_no_failure_while_others_commit() {
+        committed_ago(PROBE_INTERVAL).verify_writable(pending()).await.unwrap();
+        committed_ago(BUSY_TOLERANCE).verify_writable(pending()).await.unwrap_err();
+        StorageHealth::default().verify_writable(pending()).await.unwrap_err();
     }
 }

@@ -61,8 +61,9 @@ use read_pool::ReadPool;
 pub use schema::Migration;
 use transaction::{GuardedTransaction, WriterState};
 
-/// A log filter for the libraries below, which would tell of every migration at every start.
-pub const QUIET_LIBRARIES: &str = "sea_orm_migration=warn";
+/// A log filter for the libraries below, which would report every migration at every start, and every statement that was
+/// cancelled because its caller has gone away.
+pub const QUIET_LIBRARIES: &str = "sea_orm_migration=warn,sqlx_core::pool=error";
 
 /// How long the readiness check waits for the database.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -124,18 +125,23 @@ impl SeaStore {
     }
 
     async fn open_transaction(&self) -> Result<GuardedTransaction, StoreError> {
+        let (writer_state, health) = (self.writer_state.clone(), Arc::clone(&self.health));
+        let transaction = GuardedTransaction::begin(&self.writer, writer_state, health).await?;
+        // After the wait for the connection, which may have been opened again, from another file.
         self.health.verify_file()?;
-        let writer_state = self.writer_state.clone();
-        Ok(GuardedTransaction::begin(&self.writer, writer_state, Arc::clone(&self.health)).await?)
+        Ok(transaction)
     }
 
     /// Writes a row of its own.
     async fn probe_write(&self) -> Result<(), StoreError> {
         let transaction = self.open_transaction().await?;
-        storage_probe::Entity::update_many()
+        let probed = storage_probe::Entity::update_many()
             .col_expr(storage_probe::Column::CheckedAt, Expr::value(Timestamp::now().0))
             .exec(&transaction)
             .await?;
+        if probed.rows_affected != 1 {
+            return Err(StoreError::Failed("the table storage_probe does not have its one row".into()));
+        }
         Ok(transaction.commit().await?)
     }
 }

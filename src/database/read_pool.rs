@@ -1,9 +1,9 @@
-//! Connections that only read, and stop when nobody waits for the answer.
+//! Connections that only read, and whose statements stop when the caller has gone away.
 //!
-//! Neither driver ends a statement whose future was dropped: a search goes on for seconds after its client has hung
-//! up, and keeps its connection. So each connection here is a pool of one, which makes known which connection runs a
-//! statement; dropping the future interrupts it. SQLite is asked by its progress handler whether to go on; on
-//! PostgreSQL another connection cancels the backend.
+//! Neither driver ends a statement whose future was dropped: a search would go on for seconds after its client has hung
+//! up, and keep its connection. Each connection here is a pool of one, so that the connection that runs a statement is
+//! known; dropping the future interrupts it. On SQLite the progress handler stops the statement; on PostgreSQL another
+//! connection cancels the backend.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,33 +21,28 @@ use tokio::time::timeout;
 
 use super::health::StorageHealth;
 
-/// Instructions of SQLite's virtual machine between two questions whether a statement should go on: a fraction of a
-/// millisecond.
+/// Instructions of SQLite's virtual machine between two calls of the progress handler: a fraction of a millisecond.
 pub(super) const PROGRESS_INTERVAL: i32 = 4_000;
 
-/// How long cancelling a statement may take.
+/// Maximum time for cancelling a statement.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The process id of no backend.
+const NO_BACKEND: i32 = 0;
 
 /// Connections that only read.
 pub(super) struct ReadPool {
-    connections: Connections,
+    backend: DbBackend,
+    readers: Arc<Readers>,
+    /// Maximum wait of a statement for a free connection.
+    acquire_timeout: Duration,
     health: Arc<StorageHealth>,
-}
-
-enum Connections {
-    /// The connections of a pool that writes too. Their statements are bounded by the timeout of the server only.
-    Shared(DatabaseConnection),
-    Own {
-        backend: DbBackend,
-        readers: Arc<Readers>,
-        /// How long a statement waits for a free connection.
-        acquire_timeout: Duration,
-    },
 }
 
 struct Readers {
     all: Vec<Arc<Reader>>,
-    /// The one that was used last is used next, so that only as many connections are opened as are needed at once.
+    /// A stack: the reader that was used last is used next, so that no more connections are opened than are needed at the
+    /// same time.
     idle: Mutex<Vec<Arc<Reader>>>,
     permits: Arc<Semaphore>,
 }
@@ -59,18 +54,13 @@ struct Reader {
     interrupt: Interrupt,
 }
 
-/// How the statement of a connection is stopped.
+/// Means of stopping the statement of a connection.
 enum Interrupt {
     Sqlite { is_interrupted: Arc<AtomicBool> },
     Postgres { backend_pid: Arc<AtomicI32>, canceller: DatabaseConnection },
 }
 
 impl ReadPool {
-    /// A view of a pool that writes too.
-    pub(super) const fn shared(connections: DatabaseConnection, health: Arc<StorageHealth>) -> Self {
-        Self { connections: Connections::Shared(connections), health }
-    }
-
     /// A pool over a SQLite database. The options must open it for reading only.
     pub(super) fn sqlite(
         size: u32,
@@ -96,7 +86,7 @@ impl ReadPool {
         health: Arc<StorageHealth>,
     ) -> Self {
         let reader = || {
-            let backend_pid = Arc::new(AtomicI32::new(0));
+            let backend_pid = Arc::new(AtomicI32::new(NO_BACKEND));
             let mut options = options.clone();
             learn_backend_pid(&mut options, &backend_pid);
             let interrupt = Interrupt::Postgres { backend_pid, canceller: canceller.clone() };
@@ -114,15 +104,13 @@ impl ReadPool {
     ) -> Self {
         let all: Vec<_> = (0..size.max(1)).map(|_| Arc::new(reader())).collect();
         let (idle, permits) = (Mutex::new(all.clone()), Arc::new(Semaphore::new(all.len())));
-        let readers = Arc::new(Readers { all, idle, permits });
-        Self { connections: Connections::Own { backend, readers, acquire_timeout }, health }
+        Self { backend, readers: Arc::new(Readers { all, idle, permits }), acquire_timeout, health }
     }
 
-    /// Closes the pool's own connections; statements fail from now on.
+    /// Closes all connections; statements fail from now on.
     pub(super) async fn close(&self) {
-        let Connections::Own { readers, .. } = &self.connections else { return };
-        readers.permits.close();
-        for reader in &readers.all {
+        self.readers.permits.close();
+        for reader in &self.readers.all {
             if let Some(connection) = reader.connection.get()
                 && let Err(error) = connection.close_by_ref().await
             {
@@ -133,22 +121,18 @@ impl ReadPool {
 
     /// Waits for a free connection, and opens it where it is not open yet.
     async fn start(&self) -> Result<RunningStatement<'_>, DbErr> {
-        let (readers, acquire_timeout) = match &self.connections {
-            Connections::Shared(connection) => {
-                return Ok(RunningStatement { connection: connection.clone(), lease: None, health: &self.health });
-            }
-            Connections::Own { readers, acquire_timeout, .. } => (readers, *acquire_timeout),
-        };
-        let permit = match timeout(acquire_timeout, Arc::clone(&readers.permits).acquire_owned()).await {
+        let readers = &self.readers;
+        let permit = match timeout(self.acquire_timeout, Arc::clone(&readers.permits).acquire_owned()).await {
             Ok(Ok(permit)) => permit,
             Ok(Err(_)) => return Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)),
             Err(_) => return Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
         };
         // There is an idle reader for each permit.
         let reader = readers.lock_idle().pop().ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
-        let lease = Lease { reader, readers: Arc::clone(readers), _permit: permit };
+        let lease = Lease { reader, readers: Arc::clone(readers), was_interrupted: false, _permit: permit };
         let connect = || Database::connect(lease.reader.options.clone());
-        let connection = lease.reader.connection.get_or_try_init(connect).await?.clone();
+        let connection = lease.reader.connection.get_or_try_init(connect).await;
+        let connection = connection.inspect_err(|error| self.health.record_read_error(error))?.clone();
         Ok(RunningStatement { connection, lease: Some(lease), health: &self.health })
     }
 }
@@ -163,18 +147,27 @@ impl Readers {
 struct Lease {
     reader: Arc<Reader>,
     readers: Arc<Readers>,
+    was_interrupted: bool,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.readers.lock_idle().push(Arc::clone(&self.reader));
+        let reader = Arc::clone(&self.reader);
+        let mut idle = self.readers.lock_idle();
+        if self.was_interrupted {
+            // Its statement may take a moment to stop: the other readers come first.
+            idle.insert(0, reader);
+        } else {
+            idle.push(reader);
+        }
     }
 }
 
 impl Lease {
     /// Stops the statement that runs. The connection can be used again as soon as the statement has ended.
-    fn interrupt(self) {
+    fn interrupt(mut self) {
+        self.was_interrupted = true;
         match &self.reader.interrupt {
             Interrupt::Sqlite { is_interrupted } => is_interrupted.store(true, Ordering::Release),
             Interrupt::Postgres { .. } => {
@@ -189,7 +182,11 @@ impl Lease {
     /// hit.
     async fn cancel(self) {
         let Interrupt::Postgres { backend_pid, canceller } = &self.reader.interrupt else { return };
-        let cancel = Func::cust("pg_cancel_backend").arg(backend_pid.load(Ordering::Acquire));
+        let backend_pid = backend_pid.load(Ordering::Acquire);
+        if backend_pid == NO_BACKEND {
+            return;
+        }
+        let cancel = Func::cust("pg_cancel_backend").arg(backend_pid);
         match timeout(CANCEL_TIMEOUT, canceller.query_one(Query::select().expr(cancel))).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(%error, "failed to cancel an abandoned statement"),
@@ -223,10 +220,7 @@ impl Drop for RunningStatement<'_> {
 #[async_trait]
 impl ConnectionTrait for ReadPool {
     fn get_database_backend(&self) -> DbBackend {
-        match &self.connections {
-            Connections::Shared(connection) => connection.get_database_backend(),
-            Connections::Own { backend, .. } => *backend,
-        }
+        self.backend
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
@@ -277,14 +271,16 @@ fn stop_when_interrupted(options: &mut ConnectOptions, is_interrupted: &Arc<Atom
     });
 }
 
-/// Remembers by which number PostgreSQL knows a connection.
+/// Stores the backend process id of a connection. The connection is kept for as long as it works, so that the id is never
+/// that of an older one.
 fn learn_backend_pid(options: &mut ConnectOptions, backend_pid: &Arc<AtomicI32>) {
     let backend_pid = Arc::clone(backend_pid);
     options.map_sqlx_postgres_pool_opts(move |pool| {
         let backend_pid = Arc::clone(&backend_pid);
-        pool.after_connect(move |connection, _| {
+        pool.idle_timeout(None).max_lifetime(None).after_connect(move |connection, _| {
             let backend_pid = Arc::clone(&backend_pid);
             Box::pin(async move {
+                backend_pid.store(NO_BACKEND, Ordering::Release);
                 let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(connection).await?;
                 backend_pid.store(pid, Ordering::Release);
                 Ok(())

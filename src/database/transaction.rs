@@ -1,11 +1,11 @@
-//! A transaction that cannot be acknowledged unless it was committed.
+//! A transaction that is acknowledged only if it was committed.
 //!
-//! Neither driver can be trusted with that. Where a statement fails because of its disk or memory, SQLite may roll the
-//! whole transaction back by itself, and what follows would be committed statement by statement. PostgreSQL answers
-//! the COMMIT of a transaction in which a statement failed with success, and rolls back. And after a failed COMMIT
-//! sqlx's driver for SQLite believes that the transaction is still open, so that the next one becomes a savepoint
-//! inside of nothing and is lost. So a transaction in which anything failed is never committed, a commit counts only if
-//! SQLite itself reports it, and a connection that believes to be in a transaction is closed and not used again.
+//! The drivers do not ensure that. Where a statement fails because of its disk or memory, SQLite may roll back the whole
+//! transaction by itself, and would commit what follows statement by statement. PostgreSQL answers the COMMIT of a
+//! transaction in which a statement failed with success, and rolls back. And after a failed COMMIT, sqlx's driver for
+//! SQLite keeps its transaction depth, so that SeaORM opens the next transaction as a savepoint, which nothing ever
+//! commits. Therefore a transaction in which anything failed is never committed, a commit counts only if SQLite itself
+//! reports it, and a connection whose transaction depth is not zero is closed and not used again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -100,7 +100,7 @@ impl GuardedTransaction {
         writer: Option<Arc<WriterState>>,
         health: Arc<StorageHealth>,
     ) -> Result<Self, DbErr> {
-        let transaction = match begin(connection).await {
+        let transaction = match begin_uncancelled(connection).await {
             Ok(transaction) => transaction,
             Err(error) => {
                 health.record_write_error(&error);
@@ -127,6 +127,8 @@ impl GuardedTransaction {
         }
         let Self { statements, transaction, health, commits_before } = self;
         transaction.commit().await.inspect_err(|error| health.record_write_error(error))?;
+        // A second line of defence behind the check of the transaction depth, so it need not tell this commit from one
+        // that follows at once.
         if let Some(writer) = &statements.writer
             && commits(Some(writer)) == commits_before
         {
@@ -188,6 +190,17 @@ impl ConnectionTrait for GuardedTransaction {
         let running = self.start()?;
         running.finish(self.transaction.query_all_raw(statement).await)
     }
+}
+
+/// Opens a transaction, also if the caller goes away: a BEGIN that PostgreSQL has received, and whose future is dropped
+/// before the answer, would leave its connection in a transaction of which the driver knows nothing.
+async fn begin_uncancelled(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    if connection.get_database_backend() != DbBackend::Postgres {
+        return begin(connection).await;
+    }
+    let connection = connection.clone();
+    let begun = tokio::spawn(async move { begin(&connection).await });
+    begun.await.map_err(|error| not_committed(&error.to_string()))?
 }
 
 /// Opens a transaction without a guard, for changes of the schema. On SQLite it takes the lock to write at once: a

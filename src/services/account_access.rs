@@ -87,6 +87,7 @@ pub const REFERENCES: &[(&str, OnReset)] = &[
     ("members.user_id", OnReset::Kept("What the account may access, not what may access the account.")),
     ("projects.owner_id", OnReset::Kept("What the account may access, not what may access the account.")),
     ("seaql_migrations", OnReset::Kept("The version of the schema. It holds no data of an account.")),
+    ("storage_probe", OnReset::Kept("The row that the readiness check writes. It holds no data of an account.")),
     ("tasks.assignee_id", OnReset::Kept("Content. An assignment gives nobody access.")),
     ("tasks.created_by", OnReset::Kept("Content. Authorship gives nobody access.")),
     ("users", OnReset::Kept("The account itself, with its new password.")),

@@ -33,7 +33,7 @@ impl ApiTokens {
     /// The caller's tokens.
     pub async fn list(&self, caller: Caller, query: &ApiTokenQuery) -> Result<Page<ApiToken>, Error> {
         let sort = Sort::new(query.sort, query.dir);
-        Ok(self.0.store.read().api_tokens().list(caller.user, sort, query.paging).await?)
+        Ok(self.0.read_unindexed(caller.user).await?.api_tokens().list(caller.user, sort, query.paging).await?)
     }
 
     /// Makes a token. The answer is the only one that has its secret.

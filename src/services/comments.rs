@@ -24,9 +24,9 @@ impl Comments {
 
     /// The comments on a task.
     pub async fn list(&self, caller: Caller, task: TaskId, query: &CommentQuery) -> Result<Page<Comment>, Error> {
-        let repositories = self.0.store.read();
-        let found = tasks::live(repositories.tasks().find(task, caller.user).await?)?;
+        let found = tasks::live(self.0.store.read().tasks().find(task, caller.user).await?)?;
         require(found.role, Action::Read)?;
+        let repositories = self.0.read_unindexed(caller.user).await?;
         Ok(repositories.comments().list(task, Sort::new(query.sort, query.dir), query.paging).await?)
     }
 

@@ -203,6 +203,12 @@ impl Error {
         }
     }
 
+    /// Returns whether it failed only because too much was asked for at the same time.
+    #[must_use]
+    pub const fn is_overload(&self) -> bool {
+        matches!(self, Self::TooManySearches | Self::Store(StoreError::Unavailable(_)))
+    }
+
     /// Returns whether the log has the failure already: storage reports damage itself, and not once a request.
     #[must_use]
     pub const fn is_reported(&self) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::error::Error;
 use super::events::{Told, json_of};
@@ -25,6 +25,11 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// time.
 const CATCH_UP: u64 = 50;
 const KEPT_BYTES: usize = 64 * 1024;
+
+/// Attempts to catch up after which a stream ends, and the pause between two of them. Reads that no index serves may have
+/// to wait for others.
+const MAX_CATCH_UP_RETRIES: u32 = 5;
+const CATCH_UP_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Who follows the feed.
 pub(super) struct Follower {
@@ -52,6 +57,8 @@ pub(super) struct Progress {
     read: VecDeque<Event>,
     /// As many are read the next time: where they are long, fewer, because no more would be kept.
     at_once: u64,
+    /// Failed attempts to read from storage since the last one that succeeded.
+    failures: u32,
 }
 
 impl Progress {
@@ -64,6 +71,7 @@ impl Progress {
             is_behind: place.is_some_and(|place| place < end),
             read: VecDeque::new(),
             at_once: CATCH_UP,
+            failures: 0,
         }
     }
 
@@ -105,9 +113,20 @@ impl Follower {
                 continue;
             }
             if self.progress.is_behind {
-                if let Err(error) = self.catch_up().await {
-                    tracing::warn!(%error, "a stream ends: what has happened cannot be read");
-                    return None;
+                match self.catch_up().await {
+                    Ok(()) => self.progress.failures = 0,
+                    Err(error) if error.is_overload() && self.progress.failures < MAX_CATCH_UP_RETRIES => {
+                        self.progress.failures += 1;
+                        tracing::debug!(%error, "an event stream waits to catch up");
+                        tokio::select! {
+                            () = self.shared.followers.closing.cancelled() => return None,
+                            () = sleep(CATCH_UP_RETRY_DELAY) => {}
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "an event stream ends: failed to read the events it is behind");
+                        return None;
+                    }
                 }
                 continue;
             }

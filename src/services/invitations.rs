@@ -53,14 +53,14 @@ impl Invitations {
         query: &InvitationQuery,
     ) -> Result<Page<Invitation>, Error> {
         find_for(Action::ReadInvitations, self.0.store.read(), caller, project).await?;
-        self.list_of(Invited::Into(project), query).await
+        self.list_of(caller, Invited::Into(project), query).await
     }
 
     /// The invitations to the caller's address.
     pub async fn list_mine(&self, caller: Caller, query: &InvitationQuery) -> Result<Page<Invitation>, Error> {
         let user = self.0.store.read().users().find(caller.user).await?.ok_or(Error::TokenRevoked)?;
         require_proved_address(&user, self.0.policy.require_verification)?;
-        self.list_of(Invited::Address(&user.email), query).await
+        self.list_of(caller, Invited::Address(&user.email), query).await
     }
 
     /// Invites an address, and has a mail sent to it.
@@ -160,10 +160,16 @@ impl Invitations {
         Ok(Some(InvitationLetter { invitation, inviter, recipient }))
     }
 
-    async fn list_of(&self, invited: Invited<'_>, query: &InvitationQuery) -> Result<Page<Invitation>, Error> {
+    async fn list_of(
+        &self,
+        caller: Caller,
+        invited: Invited<'_>,
+        query: &InvitationQuery,
+    ) -> Result<Page<Invitation>, Error> {
         let now = self.0.clock.now();
         let sort = Sort::new(query.sort, query.dir);
-        Ok(self.0.store.read().invitations().list(invited, query.status, now, sort, query.paging).await?)
+        let repositories = self.0.read_unindexed(caller.user).await?;
+        Ok(repositories.invitations().list(invited, query.status, now, sort, query.paging).await?)
     }
 
     /// An invitation that the caller may answer, be it pending or not, and the caller's account, locked.

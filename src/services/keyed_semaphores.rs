@@ -1,4 +1,4 @@
-//! A semaphore for each key, such as a user, which exists only as long as somebody uses it.
+//! One semaphore per key, such as a user. A semaphore exists only while it is in use.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -16,7 +16,7 @@ impl<K> Default for KeyedSemaphores<K> {
 }
 
 impl<K: Eq + Hash> KeyedSemaphores<K> {
-    /// Returns the semaphore of a key; one that nobody uses yet begins with so many permits.
+    /// Returns the semaphore of a key. A new semaphore starts with `permits` permits.
     pub(super) fn get(&self, key: K, permits: usize) -> Arc<Semaphore> {
         let mut semaphores = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(semaphore) = semaphores.get(&key).and_then(Weak::upgrade) {

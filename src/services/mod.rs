@@ -154,6 +154,8 @@ pub struct Policy {
     pub require_verification: bool,
     /// Whether a user may have only so many streams open.
     pub limit_streams: bool,
+    /// Maximum number of reads of one user that no index serves and that run at the same time.
+    pub unindexed_reads_per_user: usize,
 }
 
 /// What is signed and encrypted with.
@@ -290,7 +292,7 @@ impl Services {
             policy,
             webhooks,
             slots: Slots::default(),
-            unindexed_reads: UnindexedReads::default(),
+            unindexed_reads: UnindexedReads::new(policy.unindexed_reads_per_user),
             keys_in_use: KeysInUse::default(),
             checked: Mutex::default(),
         });

@@ -21,7 +21,8 @@ impl Sessions {
     pub async fn list(&self, caller: Caller, query: &SessionQuery) -> Result<Page<SessionInfo>, Error> {
         let sort = Sort::new(query.sort, query.dir);
         let now = self.0.clock.now();
-        let mut page = self.0.store.read().sessions().list(caller.user, now, sort, query.paging).await?;
+        let repositories = self.0.read_unindexed(caller.user).await?;
+        let mut page = repositories.sessions().list(caller.user, now, sort, query.paging).await?;
         for session in &mut page.items {
             session.current = Some(session.id) == caller.session();
         }

@@ -1,8 +1,8 @@
 //! Each user's share of the reads whose cost grows with what is stored.
 //!
-//! A search looks at every task of its projects, and a list over all projects of a user looks at each of them. Such reads
-//! of one user run one after the other: however many are sent, they take one of the connections for such reads, and the
-//! others are left to the other users.
+//! A search looks at every task of its projects, and a list over all projects of a user looks at each of them. However many
+//! of them one user sends, a few run at the same time and the others wait for their turn, so that connections are left for
+//! the other users.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -16,15 +16,14 @@ use super::keyed_semaphores::KeyedSemaphores;
 use crate::contract::UserId;
 use crate::repositories::Repositories;
 
-/// Reads of one user that may run at the same time.
-const MAX_PER_USER: usize = 1;
-
-/// How long a read waits for the user's other reads.
+/// Maximum wait of a read for the user's other reads.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The shares of all users.
-#[derive(Default)]
-pub(super) struct UnindexedReads(KeyedSemaphores<UserId>);
+pub(super) struct UnindexedReads {
+    running: KeyedSemaphores<UserId>,
+    max_per_user: usize,
+}
 
 /// Repositories for a list. Dropping them lets the user's next one run.
 pub(super) struct ListRead<'a> {
@@ -41,8 +40,12 @@ impl<'a> Deref for ListRead<'a> {
 }
 
 impl UnindexedReads {
+    pub(super) fn new(max_per_user: usize) -> Self {
+        Self { running: KeyedSemaphores::default(), max_per_user }
+    }
+
     async fn acquire(&self, user: UserId) -> Result<OwnedSemaphorePermit, Error> {
-        match timeout(WAIT_TIMEOUT, self.0.get(user, MAX_PER_USER).acquire_owned()).await {
+        match timeout(WAIT_TIMEOUT, self.running.get(user, self.max_per_user).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(Error::TooManySearches),
         }
@@ -67,17 +70,17 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_user_has_one_read_at_a_time_and_others_do_not_wait_for_it() {
-        let reads = UnindexedReads::default();
+    async fn a_user_has_a_share_of_the_reads_and_others_do_not_wait_for_it() {
+        let reads = UnindexedReads::new(2);
         let (ada, bob) = (UserId::generate(), UserId::generate());
-        let first = reads.acquire(ada).await.unwrap();
+        let (first, other) = (reads.acquire(ada).await.unwrap(), reads.acquire(ada).await.unwrap());
         assert!(matches!(reads.acquire(ada).await, Err(Error::TooManySearches)));
         drop(reads.acquire(bob).await.unwrap());
         let (second, ()) = tokio::join!(reads.acquire(ada), async {
             tokio::time::advance(WAIT_TIMEOUT / 2).await;
             drop(first);
         });
-        drop(second.unwrap());
-        assert!(reads.0.is_unused());
+        drop((second.unwrap(), other));
+        assert!(reads.running.is_unused());
     }
 }

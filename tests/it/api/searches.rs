@@ -32,14 +32,19 @@ async fn make_finite(database: &TestDatabase) {
 
 on_both_databases! {
     async fn twenty_searches_of_one_user_hold_up_nobody_else(database: TestDatabase) {
-        let app = TestApp::new(&database, Options::default()).await;
-        let (ada, bob, eve) = (app.user().await, app.user().await, app.user().await);
-        let mut projects = Vec::new();
-        for client in [&ada, &bob, &eve] {
-            projects.push(client.project().await);
-            client.task(&projects[projects.len() - 1], json!({"title": "Soup"})).await;
+        let variables = vec![("DATABASE_MAX_CONNECTIONS", "4")];
+        let app = TestApp::new(&database, Options { variables, ..Options::default() }).await;
+        let ada = app.user().await;
+        let project = ada.project().await;
+        ada.task(&project, json!({"title": "Soup"})).await;
+        // More users than there are connections for searches.
+        let mut others = Vec::new();
+        for _ in 0..4 {
+            let client = app.user().await;
+            let project = client.project().await;
+            client.task(&project, json!({"title": "Soup"})).await;
+            others.push((client, project));
         }
-        let project = &projects[0];
         let paths = [
             format!("/v1/projects/{project}/tasks?q=soup"),
             format!("/v2/projects/{project}/tasks?label=soup"),
@@ -59,8 +64,8 @@ on_both_databases! {
         }
         let refused = soon(ada.get(&paths[0])).await;
         assert_eq!(refused.headers["retry-after"], "1");
-        // One of two other users takes the other connection for searches, and nothing is left for the second.
-        for (client, project) in [&bob, &eve].into_iter().zip(&projects[1..]) {
+        // Other users take the other connections for searches, and nothing is left for the last.
+        for (client, project) in &others {
             let (client, path) = (client.clone(), format!("/v1/projects/{project}/tasks?q=soup"));
             searches.spawn(async move { client.get(path).await });
         }
@@ -69,7 +74,7 @@ on_both_databases! {
         refused.fails(503, "UNAVAILABLE");
 
         // All that an index finds goes on, also for the user who searches.
-        for client in [&ada, &eve] {
+        for client in [&ada, &others[0].0] {
             let project = soon(client.project()).await;
             soon(client.get(format!("/v1/projects/{project}"))).await.ok();
             soon(client.get(format!("/v1/projects/{project}/members"))).await.ok();

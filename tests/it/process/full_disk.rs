@@ -70,7 +70,7 @@ impl Disk {
             }
             Self::LimitedFiles(_) => {
                 let log = self.database().with_extension("db-wal");
-                self.limit(server, fs::metadata(log).unwrap().len() + space);
+                limit_file_size(server, fs::metadata(log).unwrap().len() + space);
             }
         }
     }
@@ -79,14 +79,8 @@ impl Disk {
     fn free(&self, server: &Server) {
         match self {
             Self::Small(_) => fs::remove_file(self.ballast()).unwrap(),
-            Self::LimitedFiles(_) => self.limit(server, rlimit::INFINITY),
+            Self::LimitedFiles(_) => limit_file_size(server, rlimit::INFINITY),
         }
-    }
-
-    fn limit(&self, server: &Server, size: u64) {
-        let id = server.program.id().try_into().unwrap();
-        let limits = (size, rlimit::INFINITY);
-        rlimit::prlimit(id, rlimit::Resource::FSIZE, Some(limits), None).unwrap();
     }
 
     fn start(&self) -> Server {
@@ -95,6 +89,13 @@ impl Disk {
         // A process is killed for what exceeds its limit, unless it ignores that signal.
         Server::in_shell("trap '' XFSZ", self.folder(), &variables)
     }
+}
+
+/// Limits the size of the files that a server can write.
+fn limit_file_size(server: &Server, size: u64) {
+    let id = server.program.id().try_into().unwrap();
+    let limits = (size, rlimit::INFINITY);
+    rlimit::prlimit(id, rlimit::Resource::FSIZE, Some(limits), None).unwrap();
 }
 
 impl Drop for Disk {

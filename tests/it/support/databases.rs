@@ -95,7 +95,7 @@ impl TestDatabase {
 
 fn settings(url: &str) -> Settings {
     // Few connections: PostgreSQL has a hundred, and many tests run at once.
-    Settings { url: url.into(), max_connections: 4, migrate: false, statement_timeout: Duration::from_secs(30) }
+    Settings { url: url.into(), max_connections: 8, migrate: false, statement_timeout: Duration::from_secs(30) }
 }
 
 async fn migrate(url: &str) {
