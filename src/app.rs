@@ -56,8 +56,8 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock, client: Cl
         require_verification: config.require_email_verification,
         // A limit on what a user takes, as the one on requests is, and off with it.
         limit_streams: config.rate_limits.api_per_minute > 0,
-        // Half of the connections serve such reads, and one user takes half of those.
-        unindexed_reads_per_user: (config.database_max_connections as usize / 4).max(1),
+        // Half of the connections serve the lists that no index serves, and one user takes half of those.
+        list_reads_per_user: (config.database_max_connections as usize / 4).max(1),
     };
     let webhooks = Outbound {
         client,
@@ -99,7 +99,8 @@ pub fn runner(
 /// Opens the database and builds the services over it.
 pub async fn open(config: &Config) -> anyhow::Result<(Arc<SeaStore>, Services)> {
     let store = Arc::new(SeaStore::open(&database_settings(config)).await.context("opening the database")?);
-    store.check().await.context("checking the schema of the database")?;
+    // Not the whole check of readiness: a server whose disk is full can still be read from.
+    store.check_schema().await.context("checking the schema of the database")?;
     let services = services(config, Arc::clone(&store) as _, Clock::system(), Client::new(config.webhooks.clone()))?;
     Ok((store, services))
 }

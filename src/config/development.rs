@@ -24,6 +24,10 @@ impl Config {
 
 /// Reads the secret in the file, which is made if it is not there.
 fn keep(path: &Path) -> io::Result<SecretString> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        read => return Ok(read?.trim().to_owned().into()),
+    }
     if let Some(folder) = path.parent() {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);

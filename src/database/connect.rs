@@ -134,8 +134,13 @@ async fn connect_postgres(settings: &Settings) -> Result<Connections, StoreError
     let writer = Database::connect(options).await?;
     // A connection of its own, opened when it is first needed: statements are cancelled when all others are busy.
     let canceller = Database::connect(single.clone().connect_lazy(true).to_owned()).await?;
-    let pool = |size, timeout| ReadPool::postgres(size, &single, &canceller, timeout, Arc::clone(&health));
-    let (reader, unindexed_reader) = (pool(indexed, ACQUIRE_TIMEOUT), pool(unindexed, UNINDEXED_ACQUIRE_TIMEOUT));
+    let pool = |size, options, timeout| ReadPool::postgres(size, options, &canceller, timeout, Arc::clone(&health));
+    // Every list belongs to a user or a project, whose rows an index finds. Where few users have many rows, the planner
+    // would rather read the whole table, and one user's list would take the longer the more others have stored.
+    let mut scoped = single.clone();
+    scoped.map_sqlx_postgres_opts(|options| options.options([("enable_seqscan", "off")]));
+    let reader = pool(indexed, &single, ACQUIRE_TIMEOUT);
+    let unindexed_reader = pool(unindexed, &scoped, UNINDEXED_ACQUIRE_TIMEOUT);
     Ok(Connections { writer, reader, unindexed_reader, writer_state: None, health })
 }
 
@@ -149,25 +154,29 @@ async fn connect_sqlite(settings: &Settings) -> Result<Connections, StoreError> 
     // The writer comes first: it creates the file and switches it to write-ahead logging, which readers that may not
     // write need to find.
     let writer_state = Arc::new(WriterState::default());
+    let file = DatabaseFile::open(path).map_err(|error| StoreError::Failed(Box::new(error)))?;
+    let health = Arc::new(StorageHealth::new(Some(file)));
     let mut options = sqlite(settings.options(1), false);
-    observe_writer(&mut options, &writer_state);
+    observe_writer(&mut options, &writer_state, &health);
     let writer = connect_patiently(&options).await?;
-    let health = Arc::new(StorageHealth::new(DatabaseFile::at(path)));
     let [indexed, unindexed] = settings.shares_on_sqlite();
     let options = sqlite(settings.options(1), true);
     let pool = |size, timeout| ReadPool::sqlite(size, &options, timeout, Arc::clone(&health));
     let (reader, unindexed_reader) = (pool(indexed, ACQUIRE_TIMEOUT), pool(unindexed, UNINDEXED_ACQUIRE_TIMEOUT));
+    // As long as one connection is open, SQLite keeps the log, also while the writer is replaced.
+    reader.open_first().await?;
     Ok(Connections { writer, reader, unindexed_reader, writer_state: Some(writer_state), health })
 }
 
 /// Lets the connection that writes report its commits, stop when it is told to, and be closed when it cannot be trusted.
-fn observe_writer(options: &mut ConnectOptions, state: &Arc<WriterState>) {
-    let opened = Arc::clone(state);
+fn observe_writer(options: &mut ConnectOptions, state: &Arc<WriterState>, health: &Arc<StorageHealth>) {
+    let opened = (Arc::clone(state), Arc::clone(health));
     options.map_sqlx_sqlite_pool_opts(move |pool| {
-        let state = Arc::clone(&opened);
+        let (state, health) = opened.clone();
         pool.after_connect(move |connection, _| {
-            let state = Arc::clone(&state);
+            let (state, health) = (Arc::clone(&state), Arc::clone(&health));
             Box::pin(async move {
+                health.verify_opened()?;
                 state.reset();
                 let mut handle = connection.lock_handle().await?;
                 let committing = Arc::clone(&state);
@@ -234,4 +243,43 @@ fn private_folder(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
+
+    use super::*;
+
+    fn settings(url: &str, max_connections: u32) -> Settings {
+        Settings { url: url.into(), max_connections, migrate: false, statement_timeout: Duration::from_secs(30) }
+    }
+
+    #[test]
+    fn connections_are_shared_out_and_no_share_is_empty() {
+        for (max_connections, sqlite, postgres) in [
+            (1, [1, 2], [2, 1, 2]),
+            (3, [1, 2], [2, 1, 2]),
+            (5, [3, 2], [2, 1, 2]),
+            (10, [5, 5], [4, 3, 3]),
+            (40, [20, 20], [16, 12, 12]),
+        ] {
+            let settings = settings("", max_connections);
+            assert_eq!(settings.shares_on_sqlite(), sqlite, "{max_connections}");
+            assert_eq!(settings.shares_on_postgres(), postgres, "{max_connections}");
+        }
+    }
+
+    #[tokio::test]
+    async fn searches_on_postgres_read_no_table_as_a_whole() {
+        let Some(url) = std::env::var("TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty()) else { return };
+        let Connections { writer, reader, unindexed_reader, .. } = connect(&settings(&url, 5)).await.unwrap();
+        for (pool, expected) in [(&reader, "on"), (&unindexed_reader, "off")] {
+            let sql = "SELECT current_setting('enable_seqscan') AS setting";
+            let found = pool.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap().unwrap();
+            assert_eq!(found.try_get::<String>("", "setting").unwrap(), expected);
+            pool.close().await;
+        }
+        writer.close().await.unwrap();
+    }
 }

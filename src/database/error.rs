@@ -30,6 +30,16 @@ impl ErrorClass {
         }
     }
 
+    /// Returns whether SQLite refused to write over this connection. It opens a file that cannot be written for reading
+    /// only, and a connection stays as it was opened.
+    pub(super) fn is_read_only(error: &DbErr) -> bool {
+        let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
+            return false;
+        };
+        let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        code.is_some_and(|code| code.len() < 5 && code.parse::<u32>().is_ok_and(|code| code & 0xff == 8))
+    }
+
     fn of_sqlx(cause: &sqlx::Error) -> Self {
         match cause {
             sqlx::Error::Io(_)

@@ -74,11 +74,16 @@ impl StorageHealth {
         }
     }
 
-    /// Fails if the database file is not the one that was opened: what is written goes to a file without a name, and is
+    /// Fails if a file of the database is not the one that was opened: what is written goes to a file without a name, and is
     /// lost when the process ends.
     pub(super) fn verify_file(&self) -> Result<(), StoreError> {
         let Some(file) = &self.file else { return Ok(()) };
         file.verify().map_err(|error| StoreError::Unavailable(Box::new(error)))
+    }
+
+    /// Fails if a connection that was just opened, by path, leads to another file.
+    pub(super) fn verify_opened(&self) -> Result<(), sqlx::Error> {
+        self.verify_file().map_err(|error| sqlx::Error::Io(io::Error::other(error)))
     }
 
     /// Fails if the database is known to be damaged. Only a restart forgets that.
@@ -131,32 +136,50 @@ impl StorageHealth {
     }
 }
 
-/// The file of an embedded database, as it was when it was opened.
+/// The files of an embedded database, as they were when they were opened.
 #[derive(Debug)]
 pub(super) struct DatabaseFile {
     path: PathBuf,
     identity: FileIdentity,
+    log_path: PathBuf,
+    /// The write-ahead log. It stays the same file for as long as any connection is open.
+    log: Mutex<Option<FileIdentity>>,
 }
 
 impl DatabaseFile {
-    /// The file at a path; `None` where there is no such file, as for a database in memory.
-    pub(super) fn at(path: &Path) -> Option<Self> {
-        Some(Self { path: path.to_owned(), identity: FileIdentity::of(path).ok()? })
+    /// The file at a path, which must exist.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        // SQLite puts its log beside the file that a symbolic link leads to.
+        let mut log_path = path.canonicalize()?.into_os_string();
+        log_path.push("-wal");
+        let identity = FileIdentity::of(path)?;
+        Ok(Self { path: path.to_owned(), identity, log_path: log_path.into(), log: Mutex::default() })
     }
 
-    // A look at metadata of a file that is in use: it blocks for microseconds, less than handing it to another thread.
+    // These look at the metadata of files that are in use: they block for microseconds, less than handing the call to
+    // another thread would take.
     fn verify(&self) -> Result<(), FileReplaced> {
-        match FileIdentity::of(&self.path) {
-            Ok(identity) if identity == self.identity => Ok(()),
-            Ok(_) => Err(FileReplaced(io::Error::other("another file is in its place"))),
-            Err(error) => Err(FileReplaced(error)),
+        if FileIdentity::of(&self.path).map_err(FileReplaced)? != self.identity {
+            return Err(FileReplaced(io::Error::other("another file is in its place")));
         }
+        if std::fs::metadata(&self.path).map_err(FileReplaced)?.len() == 0 {
+            return Err(FileReplaced(io::Error::other("the file was emptied")));
+        }
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&*log, FileIdentity::of(&self.log_path)) {
+            (None, Ok(identity)) => *log = Some(identity),
+            (Some(known), Ok(identity)) if *known == identity => {}
+            (Some(_), Ok(_)) => return Err(FileReplaced(io::Error::other("another log is in its place"))),
+            (None, Err(error)) if error.kind() == io::ErrorKind::NotFound => {}
+            (_, Err(error)) => return Err(FileReplaced(error)),
+        }
+        Ok(())
     }
 }
 
-/// The database file was moved, deleted or replaced while it was open.
+/// A file of the database was moved, deleted, replaced or emptied while it was open.
 #[derive(Debug, thiserror::Error)]
-#[error("the file at the path of the database is not the one that is open; restart the server")]
+#[error("the database file or its log is not the one that was opened; put it back, or restart the server")]
 struct FileReplaced(#[source] io::Error);
 
 /// Device and inode of a file. Only Unix allows an open file to be replaced.

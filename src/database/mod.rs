@@ -115,6 +115,14 @@ impl SeaStore {
         schema::unmigrate(&self.writer).await
     }
 
+    /// Fails unless the database answers and its schema is the one that this program knows.
+    pub async fn check_schema(&self) -> Result<(), StoreError> {
+        match tokio::time::timeout(CHECK_TIMEOUT, schema::check(&self.reader.0)).await {
+            Ok(result) => Ok(result?),
+            Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),
+        }
+    }
+
     /// Closes all connections.
     pub async fn close(&self) {
         self.reader.0.close().await;
@@ -129,6 +137,10 @@ impl SeaStore {
         let transaction = GuardedTransaction::begin(&self.writer, writer_state, health).await?;
         // After the wait for the connection, which may have been opened again, from another file.
         self.health.verify_file()?;
+        if self.writer_state.is_some() {
+            // What is written to a damaged file may be lost with it. A server with a damaged index loses nothing else.
+            self.health.verify_undamaged()?;
+        }
         Ok(transaction)
     }
 
@@ -176,10 +188,7 @@ impl Store for SeaStore {
     async fn check(&self) -> Result<(), StoreError> {
         self.health.verify_file()?;
         self.health.verify_undamaged()?;
-        match tokio::time::timeout(CHECK_TIMEOUT, schema::check(&self.reader.0)).await {
-            Ok(result) => result?,
-            Err(elapsed) => return Err(StoreError::Unavailable(Box::new(elapsed))),
-        }
+        self.check_schema().await?;
         self.health.verify_writable(self.probe_write()).await
     }
 }

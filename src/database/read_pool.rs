@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sea_orm::sea_query::{Func, Query};
+use sea_orm::sea_query::{Asterisk, Expr, Func, Query};
 use sea_orm::{
     ConnAcquireErr, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, ExecResult,
     QueryResult, Statement,
@@ -68,10 +68,11 @@ impl ReadPool {
         acquire_timeout: Duration,
         health: Arc<StorageHealth>,
     ) -> Self {
+        let opened = Arc::clone(&health);
         let reader = || {
             let is_interrupted = Arc::new(AtomicBool::new(false));
             let mut options = options.clone();
-            stop_when_interrupted(&mut options, &is_interrupted);
+            stop_when_interrupted(&mut options, &is_interrupted, &opened);
             Reader { options, connection: OnceCell::new(), interrupt: Interrupt::Sqlite { is_interrupted } }
         };
         Self::new(DbBackend::Sqlite, size, reader, acquire_timeout, health)
@@ -105,6 +106,12 @@ impl ReadPool {
         let all: Vec<_> = (0..size.max(1)).map(|_| Arc::new(reader())).collect();
         let (idle, permits) = (Mutex::new(all.clone()), Arc::new(Semaphore::new(all.len())));
         Self { backend, readers: Arc::new(Readers { all, idle, permits }), acquire_timeout, health }
+    }
+
+    /// Opens the first connection and reads from it.
+    pub(super) async fn open_first(&self) -> Result<(), DbErr> {
+        let tables = Func::count(Expr::col(Asterisk));
+        self.query_one(Query::select().expr(tables).from("sqlite_master")).await.map(drop)
     }
 
     /// Closes all connections; statements fail from now on.
@@ -250,13 +257,14 @@ impl ConnectionTrait for ReadPool {
 
 /// Lets a connection to SQLite stop its statement when the flag is set. The flag is cleared when the connection is next
 /// taken, which happens only after the statement has ended.
-fn stop_when_interrupted(options: &mut ConnectOptions, is_interrupted: &Arc<AtomicBool>) {
-    let flag = Arc::clone(is_interrupted);
+fn stop_when_interrupted(options: &mut ConnectOptions, is_interrupted: &Arc<AtomicBool>, health: &Arc<StorageHealth>) {
+    let opened = (Arc::clone(is_interrupted), Arc::clone(health));
     options.map_sqlx_sqlite_pool_opts(move |pool| {
-        let flag = Arc::clone(&flag);
-        pool.after_connect(move |connection, _| {
-            let flag = Arc::clone(&flag);
+        let (flag, health) = opened.clone();
+        pool.idle_timeout(None).max_lifetime(None).after_connect(move |connection, _| {
+            let (flag, health) = (Arc::clone(&flag), Arc::clone(&health));
             Box::pin(async move {
+                health.verify_opened()?;
                 flag.store(false, Ordering::Release);
                 let mut handle = connection.lock_handle().await?;
                 handle.set_progress_handler(PROGRESS_INTERVAL, move || !flag.load(Ordering::Acquire));

@@ -103,7 +103,7 @@ impl GuardedTransaction {
         let transaction = match begin_uncancelled(connection).await {
             Ok(transaction) => transaction,
             Err(error) => {
-                health.record_write_error(&error);
+                record_failure(&error, &health, writer.as_deref());
                 return Err(match &writer {
                     // A BEGIN has nothing in it that could be wrong: the connection is in a transaction already.
                     Some(writer) if ErrorClass::of(&error) == ErrorClass::Defect => {
@@ -126,7 +126,8 @@ impl GuardedTransaction {
             return Err(not_committed("a statement of the transaction failed, so all of it is rolled back"));
         }
         let Self { statements, transaction, health, commits_before } = self;
-        transaction.commit().await.inspect_err(|error| health.record_write_error(error))?;
+        let committed = transaction.commit().await;
+        committed.inspect_err(|error| record_failure(error, &health, statements.writer.as_deref()))?;
         // A second line of defence behind the check of the transaction depth, so it need not tell this commit from one
         // that follows at once.
         if let Some(writer) = &statements.writer
@@ -158,7 +159,7 @@ impl RunningStatement<'_> {
         let Self(GuardedTransaction { statements, health, .. }) = self;
         if let Err(error) = &result {
             statements.has_failed.store(true, Ordering::Release);
-            health.record_write_error(error);
+            record_failure(error, health, statements.writer.as_deref());
         }
         statements.unfinished.fetch_sub(1, Ordering::AcqRel);
         result
@@ -212,6 +213,13 @@ pub(super) async fn begin(connection: &DatabaseConnection) -> Result<DatabaseTra
     };
     #[expect(clippy::disallowed_methods, reason = "the one place where transactions begin")]
     connection.begin_with_options(options).await
+}
+
+fn record_failure(error: &DbErr, health: &StorageHealth, writer: Option<&WriterState>) {
+    health.record_write_error(error);
+    if let Some(writer) = writer.filter(|_| ErrorClass::is_read_only(error)) {
+        writer.condemn();
+    }
 }
 
 fn commits(writer: Option<&WriterState>) -> u64 {

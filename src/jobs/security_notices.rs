@@ -65,7 +65,7 @@ impl Work {
     ) -> Result<(), Failure> {
         if let Some(user) = active_user(user, assignment).await? {
             let found = assignment.store.read().webhooks().find(id).await?;
-            let url = found.filter(|_| user.email_verified).map(|found| Line::new(&found.webhook.url));
+            let url = found.filter(|_| user.email_verified).map(|found| Line::new(without_query(&found.webhook.url)));
             let mail = WebhookCreated { name: greeted(&user), at: written(at), url, id, home: self.links.home() };
             self.send(&user, mail.render()?, assignment).await?;
         }
@@ -79,6 +79,11 @@ async fn active_user(id: UserId, assignment: &Assignment) -> Result<Option<User>
     Ok(account.filter(|account| account.deleted_at.is_none()).map(|account| account.user))
 }
 
+/// Cuts off the query of a URL, which may hold a secret of the receiver.
+fn without_query(url: &str) -> &str {
+    url.split('?').next().unwrap_or(url)
+}
+
 /// Formats a time as mails show it: in UTC, to the second.
 fn written(at: Timestamp) -> String {
     let time = DateTime::from_timestamp_millis(at.0).unwrap_or_default();
@@ -88,6 +93,12 @@ fn written(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_query_of_a_url_is_not_shown() {
+        assert_eq!(without_query("https://example.com/hook?key=secret"), "https://example.com/hook");
+        assert_eq!(without_query("https://example.com/hook"), "https://example.com/hook");
+    }
 
     #[test]
     fn a_time_is_written_in_utc_to_the_second() {

@@ -309,7 +309,7 @@ impl Error {
                     .to_owned()
             }
             Self::TooManySearches => {
-                "Your other searches and lists are still running. Wait for them to finish, then try again.".to_owned()
+                "Your other lists and searches are still running. Wait for them to finish, then try again.".to_owned()
             }
             Self::NotYours => "This belongs to somebody else.".to_owned(),
             Self::NotFound(what) => format!("There is no such {what}."),

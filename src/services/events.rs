@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::error::Error;
 use super::feed_cursor::FeedOf;
 use super::follower::{Follower, Progress};
+use super::list_reads::ListRead;
 use super::permissions::{Action, require};
-use super::unindexed_reads::ListRead;
 use super::{Caller, Credential, Shared};
 use crate::contract::error::Place;
 use crate::contract::event::{Event, EventType};
@@ -129,7 +129,7 @@ impl Shared {
     /// projects, or of some types, have to be looked for.
     pub(super) async fn read_events(&self, caller: Caller, filter: &EventFilter) -> Result<ListRead<'_>, Error> {
         if filter.project.is_some() && filter.kinds.is_empty() {
-            return Ok(self.read_indexed());
+            return self.read_indexed(caller.user).await;
         }
         self.read_unindexed(caller.user).await
     }

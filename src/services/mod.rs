@@ -26,6 +26,7 @@ mod inputs;
 mod invitations;
 mod keyed_semaphores;
 mod keys_in_use;
+mod list_reads;
 mod members;
 mod noting;
 mod order_key;
@@ -42,7 +43,6 @@ mod task_batch;
 mod task_lists;
 mod task_moves;
 mod tasks;
-mod unindexed_reads;
 mod webhooks;
 mod write;
 
@@ -53,8 +53,8 @@ use tokio::sync::Mutex;
 
 use followers::Followers;
 use keys_in_use::KeysInUse;
+use list_reads::ListReads;
 use slots::Slots;
-use unindexed_reads::UnindexedReads;
 
 pub use account_access::{Grant, OnReset, REFERENCES};
 pub use accounts::{Accounts, Device};
@@ -154,8 +154,9 @@ pub struct Policy {
     pub require_verification: bool,
     /// Whether a user may have only so many streams open.
     pub limit_streams: bool,
-    /// Maximum number of reads of one user that no index serves and that run at the same time.
-    pub unindexed_reads_per_user: usize,
+    /// Maximum number of lists of one user that are read at the same time: of those that an index serves, and of the
+    /// others.
+    pub list_reads_per_user: usize,
 }
 
 /// What is signed and encrypted with.
@@ -192,7 +193,7 @@ pub(crate) struct Shared {
     pub(crate) policy: Policy,
     pub(crate) webhooks: Outbound,
     slots: Slots,
-    unindexed_reads: UnindexedReads,
+    list_reads: ListReads,
     keys_in_use: KeysInUse,
     checked: Mutex<Option<Instant>>,
 }
@@ -292,7 +293,7 @@ impl Services {
             policy,
             webhooks,
             slots: Slots::default(),
-            unindexed_reads: UnindexedReads::new(policy.unindexed_reads_per_user),
+            list_reads: ListReads::new(policy.list_reads_per_user),
             keys_in_use: KeysInUse::default(),
             checked: Mutex::default(),
         });

@@ -5,9 +5,9 @@ use super::cursor::ListOfTasks;
 use super::error::Error;
 use super::feed_cursor::FeedOf;
 use super::inputs::words;
+use super::list_reads::ListRead;
 use super::permissions::{Action, require};
 use super::tasks::Tasks;
-use super::unindexed_reads::ListRead;
 use crate::contract::ProjectId;
 use crate::contract::error::Place;
 use crate::contract::list::{CursorMeta, CursorPaging, Page, Paging, Sort, TaskSlice};
@@ -124,7 +124,7 @@ impl Tasks {
     /// near the beginning is found at once; what is filtered or far behind has to be looked for.
     async fn read_tasks(&self, caller: Caller, filter: &TaskFilter, offset: u64) -> Result<ListRead<'_>, Error> {
         if filter.is_unfiltered() && offset <= MAX_INDEXED_OFFSET {
-            return Ok(self.shared().read_indexed());
+            return self.shared().read_indexed(caller.user).await;
         }
         self.shared().read_unindexed(caller.user).await
     }

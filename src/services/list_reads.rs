@@ -1,8 +1,8 @@
-//! Each user's share of the reads whose cost grows with what is stored.
+//! Each user's share of the lists that are read at the same time.
 //!
-//! A search looks at every task of its projects, and a list over all projects of a user looks at each of them. However many
-//! of them one user sends, a few run at the same time and the others wait for their turn, so that connections are left for
-//! the other users.
+//! A search looks at every task of its projects, a list over all projects of a user looks at each of them, and even a page
+//! that an index finds may be a megabyte. However many lists one user asks for, a few run at the same time and the others
+//! wait for their turn, so that connections and processors are left for the other users.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -19,8 +19,20 @@ use crate::repositories::Repositories;
 /// Maximum wait of a read for the user's other reads.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The shares of all users.
-pub(super) struct UnindexedReads {
+/// The lists that are being read, of all users. Those that an index serves never wait for the others.
+pub(super) struct ListReads {
+    indexed: UserShares,
+    unindexed: UserShares,
+}
+
+impl ListReads {
+    pub(super) fn new(max_per_user: usize) -> Self {
+        Self { indexed: UserShares::new(max_per_user), unindexed: UserShares::new(max_per_user) }
+    }
+}
+
+/// The shares of all users in one kind of list.
+struct UserShares {
     running: KeyedSemaphores<UserId>,
     max_per_user: usize,
 }
@@ -28,7 +40,7 @@ pub(super) struct UnindexedReads {
 /// Repositories for a list. Dropping them lets the user's next one run.
 pub(super) struct ListRead<'a> {
     repositories: &'a dyn Repositories,
-    _permit: Option<OwnedSemaphorePermit>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl<'a> Deref for ListRead<'a> {
@@ -39,8 +51,8 @@ impl<'a> Deref for ListRead<'a> {
     }
 }
 
-impl UnindexedReads {
-    pub(super) fn new(max_per_user: usize) -> Self {
+impl UserShares {
+    fn new(max_per_user: usize) -> Self {
         Self { running: KeyedSemaphores::default(), max_per_user }
     }
 
@@ -53,15 +65,16 @@ impl UnindexedReads {
 }
 
 impl Shared {
-    /// Returns repositories for a list that an index serves.
-    pub(super) fn read_indexed(&self) -> ListRead<'_> {
-        ListRead { repositories: self.store.read(), _permit: None }
+    /// Returns repositories for a list that an index serves, when it is the user's turn.
+    pub(super) async fn read_indexed(&self, user: UserId) -> Result<ListRead<'_>, Error> {
+        let permit = self.list_reads.indexed.acquire(user).await?;
+        Ok(ListRead { repositories: self.store.read(), _permit: permit })
     }
 
     /// Returns repositories for a list that no index serves, when it is the user's turn.
     pub(super) async fn read_unindexed(&self, user: UserId) -> Result<ListRead<'_>, Error> {
-        let permit = self.unindexed_reads.acquire(user).await?;
-        Ok(ListRead { repositories: self.store.read_unindexed(), _permit: Some(permit) })
+        let permit = self.list_reads.unindexed.acquire(user).await?;
+        Ok(ListRead { repositories: self.store.read_unindexed(), _permit: permit })
     }
 }
 
@@ -71,7 +84,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_user_has_a_share_of_the_reads_and_others_do_not_wait_for_it() {
-        let reads = UnindexedReads::new(2);
+        let reads = UserShares::new(2);
         let (ada, bob) = (UserId::generate(), UserId::generate());
         let (first, other) = (reads.acquire(ada).await.unwrap(), reads.acquire(ada).await.unwrap());
         assert!(matches!(reads.acquire(ada).await, Err(Error::TooManySearches)));
