@@ -118,6 +118,9 @@ impl ReadPool {
     pub(super) async fn close(&self) {
         self.readers.permits.close();
         for reader in &self.readers.all {
+            if let Interrupt::Sqlite { is_interrupted } = &reader.interrupt {
+                is_interrupted.store(true, Ordering::Release);
+            }
             if let Some(connection) = reader.connection.get()
                 && let Err(error) = connection.close_by_ref().await
             {

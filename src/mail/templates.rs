@@ -146,12 +146,12 @@ pub struct ApiTokenCreated {
     pub home: String,
 }
 
-/// Notice that a webhook was created.
+/// Notice that a webhook was created, or that its address was changed.
 #[derive(Debug)]
 pub struct WebhookCreated {
     /// The name of the recipient.
     pub name: Line,
-    /// The time of its creation.
+    /// The time of the change.
     pub at: String,
     /// The address it sends events to, if that may be shown.
     pub url: Option<Line>,
@@ -253,7 +253,7 @@ rendered! {
     PasswordChanged: "Your password was changed", "password_changed.txt", "password_changed.html";
     PasswordResetDone: "Your password was reset", "password_reset_done.txt", "password_reset_done.html";
     ApiTokenCreated: "A new API token was created", "api_token_created.txt", "api_token_created.html";
-    WebhookCreated: "A new webhook was created", "webhook_created.txt", "webhook_created.html";
+    WebhookCreated: "A webhook sends to a new address", "webhook_created.txt", "webhook_created.html";
     Digest: "Your week in Pocket Tasks", "digest.txt", "digest.html";
 }
 

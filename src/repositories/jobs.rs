@@ -64,13 +64,13 @@ pub enum Job {
         /// The time of its creation, in milliseconds since 1970.
         at: i64,
     },
-    /// Notify a user of a new webhook.
+    /// Notify a user of a webhook that sends to a new address: a new one, or one whose URL was changed.
     WebhookCreatedEmail {
         /// The owner of the account.
         user: UserId,
-        /// The new webhook.
+        /// The webhook.
         webhook: WebhookId,
-        /// The time of its creation, in milliseconds since 1970.
+        /// The time of the change, in milliseconds since 1970.
         at: i64,
     },
     /// Note which invitations were not answered in time.

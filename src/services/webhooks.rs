@@ -133,6 +133,10 @@ impl Webhooks {
             health.giving_up = give_up(&*unit, id, now).await?;
         }
         unit.webhooks().update(&changed, &health).await?;
+        if changed.url != current.url {
+            let notice = Job::WebhookCreatedEmail { user: found.owner, webhook: id, at: now.0 };
+            unit.jobs().enqueue(&notice, now, now).await?;
+        }
         unit.commit(Answer::found(&changed), Access::Own, Vec::new()).await
     }
 
