@@ -1,5 +1,5 @@
-//! What one user's searches cost the others: requests of another user and the health check, quiet and beside 20 clients
-//! who search a project of 300,000 tasks without a pause.
+//! Cost of one user's searches for the others: requests of another user and the health check, quiet and beside 20 clients
+//! that search a project of 300,000 tasks without a pause.
 //!
 //! Quiet and busy phases alternate, so that whatever else the machine does disturbs both. An answer of the other user
 //! that is no success ends the measurement.

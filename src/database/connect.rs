@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::health::{DatabaseFile, StorageHealth};
 use super::read_pool::{PROGRESS_INTERVAL, ReadPool};
-use super::transaction::WriterState;
+use super::writer_state::WriterState;
 use crate::repositories::StoreError;
 
 /// How long a request waits for a free connection before it is told to come back.
@@ -101,7 +101,7 @@ pub(super) struct Connections {
     pub(super) reader: ReadPool,
     /// Reads what no index finds, so that long statements never take the connections of short ones.
     pub(super) unindexed_reader: ReadPool,
-    /// What SQLite reports about its writer.
+    /// State shared with the one writer of SQLite.
     pub(super) writer_state: Option<Arc<WriterState>>,
     pub(super) health: Arc<StorageHealth>,
 }

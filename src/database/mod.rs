@@ -36,6 +36,7 @@ mod visible_events;
 mod visible_tasks;
 mod webhook_upkeep;
 mod webhooks;
+mod writer_state;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,7 +60,8 @@ use entities::storage_probe;
 use health::StorageHealth;
 use read_pool::ReadPool;
 pub use schema::Migration;
-use transaction::{GuardedTransaction, WriterState};
+use transaction::GuardedTransaction;
+use writer_state::WriterState;
 
 /// A log filter for the libraries below, which would report every migration at every start, and every statement that was
 /// cancelled because its caller has gone away.

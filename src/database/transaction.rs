@@ -8,7 +8,7 @@
 //! reports it, and a connection whose transaction depth is not zero is closed and not used again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use sea_orm::{
@@ -18,47 +18,7 @@ use sea_orm::{
 
 use super::error::ErrorClass;
 use super::health::StorageHealth;
-
-/// What the connection that writes to SQLite reports about itself, and is told.
-#[derive(Debug, Default)]
-pub(super) struct WriterState {
-    commits: AtomicU64,
-    is_condemned: AtomicBool,
-    is_interrupted: AtomicBool,
-}
-
-impl WriterState {
-    /// Records a commit; called by SQLite itself, which takes `false` for a veto.
-    pub(super) fn record_commit(&self) -> bool {
-        self.commits.fetch_add(1, Ordering::AcqRel);
-        true
-    }
-
-    fn condemn(&self) {
-        self.is_condemned.store(true, Ordering::Release);
-    }
-
-    /// Returns whether the connection must be closed before it is used again.
-    pub(super) fn is_condemned(&self) -> bool {
-        self.is_condemned.load(Ordering::Acquire)
-    }
-
-    /// Returns whether the statement that runs may go on.
-    pub(super) fn may_go_on(&self) -> bool {
-        !self.is_interrupted.load(Ordering::Acquire)
-    }
-
-    /// Lets the next statement run.
-    pub(super) fn clear_interrupt(&self) {
-        self.is_interrupted.store(false, Ordering::Release);
-    }
-
-    /// Starts over with a new connection.
-    pub(super) fn reset(&self) {
-        self.is_condemned.store(false, Ordering::Release);
-        self.clear_interrupt();
-    }
-}
+use super::writer_state::WriterState;
 
 /// An open transaction. Dropping it rolls it back, and interrupts the statement that runs in it.
 pub(super) struct GuardedTransaction {
@@ -82,7 +42,7 @@ impl Drop for Statements {
         if let Some(writer) = &self.writer
             && self.unfinished.load(Ordering::Acquire) > 0
         {
-            writer.is_interrupted.store(true, Ordering::Release);
+            writer.interrupt();
         }
     }
 }
@@ -115,7 +75,7 @@ impl GuardedTransaction {
                 });
             }
         };
-        let commits_before = commits(writer.as_deref());
+        let commits_before = writer.as_ref().map_or(0, |writer| writer.commits());
         let statements = Statements { has_failed: AtomicBool::new(false), unfinished: AtomicUsize::new(0), writer };
         Ok(Self { statements, transaction, health, commits_before })
     }
@@ -131,7 +91,7 @@ impl GuardedTransaction {
         // A second line of defence behind the check of the transaction depth, so it need not tell this commit from one
         // that follows at once.
         if let Some(writer) = &statements.writer
-            && commits(Some(writer)) == commits_before
+            && writer.commits() == commits_before
         {
             writer.condemn();
             tracing::error!("SQLite acknowledged a COMMIT that ended no transaction; its connection will be closed");
@@ -220,10 +180,6 @@ fn record_failure(error: &DbErr, health: &StorageHealth, writer: Option<&WriterS
     if let Some(writer) = writer.filter(|_| ErrorClass::is_read_only(error)) {
         writer.condemn();
     }
-}
-
-fn commits(writer: Option<&WriterState>) -> u64 {
-    writer.map_or(0, |writer| writer.commits.load(Ordering::Acquire))
 }
 
 /// An error that lets the caller try again.

@@ -21,7 +21,7 @@ use super::program::{PATIENCE, Server};
 /// the rounds with a lot of it a batch outgrows the cache of SQLite and fails before its commit.
 const SPACES: [u64; 9] = [0, 4_096, 9_000, 20_000, 0, 50_000, 150_000, 600_000, 2_500_000];
 
-/// What refuses to take more.
+/// A disk that refuses to take more.
 enum Disk {
     /// A file system of its own, so small that a file beside the database fills it: SQLite finds it full.
     Small(TempDir),
