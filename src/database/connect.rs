@@ -136,9 +136,12 @@ async fn connect_postgres(settings: &Settings) -> Result<Connections, StoreError
     let canceller = Database::connect(single.clone().connect_lazy(true).to_owned()).await?;
     let pool = |size, options, timeout| ReadPool::postgres(size, options, &canceller, timeout, Arc::clone(&health));
     // Every list belongs to a user or a project, whose rows an index finds. Where few users have many rows, the planner
-    // would rather read the whole table, and one user's list would take the longer the more others have stored.
+    // would rather read the whole table, and one user's list would take the longer the more others have stored. And a
+    // search has one process, not three.
     let mut scoped = single.clone();
-    scoped.map_sqlx_postgres_opts(|options| options.options([("enable_seqscan", "off")]));
+    scoped.map_sqlx_postgres_opts(|options| {
+        options.options([("enable_seqscan", "off"), ("max_parallel_workers_per_gather", "0")])
+    });
     let reader = pool(indexed, &single, ACQUIRE_TIMEOUT);
     let unindexed_reader = pool(unindexed, &scoped, UNINDEXED_ACQUIRE_TIMEOUT);
     Ok(Connections { writer, reader, unindexed_reader, writer_state: None, health })
@@ -275,9 +278,11 @@ mod tests {
         let Some(url) = std::env::var("TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty()) else { return };
         let Connections { writer, reader, unindexed_reader, .. } = connect(&settings(&url, 5)).await.unwrap();
         for (pool, expected) in [(&reader, "on"), (&unindexed_reader, "off")] {
-            let sql = "SELECT current_setting('enable_seqscan') AS setting";
+            let sql = "SELECT current_setting('enable_seqscan') AS setting, \
+                       current_setting('max_parallel_workers_per_gather') AS workers";
             let found = pool.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap().unwrap();
             assert_eq!(found.try_get::<String>("", "setting").unwrap(), expected);
+            assert_eq!(found.try_get::<String>("", "workers").unwrap() == "0", expected == "off");
             pool.close().await;
         }
         writer.close().await.unwrap();
