@@ -152,7 +152,7 @@ async fn connect_sqlite(settings: &Settings) -> Result<Connections, StoreError> 
         settings.url.expose_secret().parse().map_err(|error: sqlx::Error| StoreError::Failed(Box::new(error)))?;
     let path = file.get_filename();
     create_parent_folder(path)?;
-    // Here and not by the pool, which would put an empty database in the place of a file that was moved away.
+    // The pool must not create the file: it would put an empty database in the place of one that was moved away.
     OpenOptions::new().create(true).append(true).open(path).map_err(|error| StoreError::Failed(Box::new(error)))?;
     // The writer comes first: it creates the file and switches it to write-ahead logging, which readers that may not
     // write need to find.
@@ -166,7 +166,7 @@ async fn connect_sqlite(settings: &Settings) -> Result<Connections, StoreError> 
     let options = sqlite(settings.options(1), true);
     let pool = |size, timeout| ReadPool::sqlite(size, &options, timeout, Arc::clone(&health));
     let (reader, unindexed_reader) = (pool(indexed, ACQUIRE_TIMEOUT), pool(unindexed, UNINDEXED_ACQUIRE_TIMEOUT));
-    // As long as one connection is open, SQLite keeps the log, also while the writer is replaced.
+    // SQLite keeps the log while any connection is open, even if the writer is being replaced.
     reader.open_first().await?;
     Ok(Connections { writer, reader, unindexed_reader, writer_state: Some(writer_state), health })
 }

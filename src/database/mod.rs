@@ -1,8 +1,8 @@
 //! Storage on SQLite and PostgreSQL, by SeaORM: the only folder that may name it.
 //!
-//! One generic struct implements every repository, over a pool as well as over a transaction. On SQLite one connection
-//! writes, in `IMMEDIATE` transactions, and a pool of others reads: with a plain pool, concurrent writers fail at once,
-//! and no busy timeout helps. On PostgreSQL both are the same pool.
+//! One generic struct implements every repository, over a pool as well as over a transaction. Transactions and reads have
+//! connections of their own, and so do the reads that no index serves. On SQLite one connection writes, in `IMMEDIATE`
+//! transactions, because with a plain pool concurrent writers fail at once, whatever the busy timeout.
 
 mod bell;
 mod comments;
@@ -140,7 +140,7 @@ impl SeaStore {
         // After the wait for the connection, which may have been opened again, from another file.
         self.health.verify_file()?;
         if self.writer_state.is_some() {
-            // What is written to a damaged file may be lost with it. A server with a damaged index loses nothing else.
+            // A write to a damaged file may be lost with it. On PostgreSQL damage is confined to a table or an index.
             self.health.verify_undamaged()?;
         }
         Ok(transaction)

@@ -62,7 +62,7 @@ on_both_databases! {
             .collect();
         assert!(gone.is_empty(), "not in the schema: {gone:?}");
 
-        // What belongs to a grant may be one itself.
+        // A row that belongs to a grant may be a grant itself.
         let grants: BTreeSet<&str> = REFERENCES.iter()
             .filter(|(_, effect)| matches!(effect, OnReset::Ended(_)))
             .map(|(reference, _)| table(reference))

@@ -89,7 +89,7 @@ async fn a_file_that_was_moved_or_replaced_takes_no_writes_on_sqlite() {
     is_refused(&store).await;
     fs::copy(&moved, &file).unwrap();
     is_refused(&store).await;
-    // What is there can still be read.
+    // The stored data can still be read.
     assert_eq!(store.read().users().find(ada.id).await.unwrap(), Some(ada.clone()));
     // A reader that is opened now does not open the other file.
     let sort = Sort { field: TaskSort::CreatedAt, direction: Direction::Desc };

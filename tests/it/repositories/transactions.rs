@@ -255,7 +255,7 @@ on_both_databases! {
         }
     }
 
-    // On PostgreSQL both sides are one pool, and only the services' discipline keeps them apart.
+    // On PostgreSQL the server would let readers write, and only the services' discipline keeps them from it.
     async fn on_sqlite_the_readers_cannot_write(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
