@@ -13,8 +13,8 @@ use poem::Body;
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::api::memberships::{member, purge_project, remove_member};
-use crate::api::writes::webhook_with_delivery;
+use crate::api::fixtures::stored_members::{member, purge_project, remove_member};
+use crate::api::fixtures::writes::webhook_with_delivery;
 use crate::on_both_databases;
 use crate::support::client::{Call, Ids as _};
 use crate::support::document::{needs_token, operations, statuses};

@@ -1,0 +1,252 @@
+//! Proving an address by a token that is sent there.
+
+use std::time::Duration;
+
+use pocket_tasks::security::TokenKind;
+use serde_json::{Value, json};
+
+use crate::api::fixtures::account::{
+    Tables, VERIFICATION, WELCOME, api_client, app_with_proofs, count_mails, mailed_tokens, reset, reset_token,
+    secret_and_hash, verification_token, verify,
+};
+use crate::api::fixtures::common::{DAY, at_once, log_in_again, time};
+use crate::on_both_databases;
+use crate::support::{Client, Mail, TestApp, TestDatabase};
+
+async fn resend(client: &Client) {
+    let answer = client.post_empty("/v1/auth/resend-verification").await;
+    assert_eq!(answer.text, "");
+    answer.expect(202);
+}
+
+async fn is_verified(client: &Client) -> bool {
+    client.get("/v1/me").await.ok()["email_verified"] == true
+}
+
+on_both_databases! {
+    async fn a_new_account_is_welcomed_and_asked_for_a_proof_where_one_is_required(database: TestDatabase) {
+        let with_proofs = app_with_proofs(&database).await;
+        let user = with_proofs.user().await;
+        assert_eq!(with_proofs.mails().len(), 0, "no answer waits for a mail");
+        with_proofs.work().await;
+        let mut mails = with_proofs.mails();
+        mails.sort_by(|one, other| one.subject.cmp(&other.subject));
+        let subjects: Vec<&str> = mails.iter().map(|mail| mail.subject.as_str()).collect();
+        assert_eq!(subjects, [VERIFICATION, WELCOME]);
+        let name = user.session["user"]["name"].as_str().unwrap();
+        for mail in &mails {
+            // Whoever has the address may not be who typed the name, and need not read what that one has to say.
+            assert_eq!(mail.to, user.email());
+            assert!(!mail.raw.contains(name) && mail.text.starts_with("Hello there,"), "{}", mail.raw);
+        }
+        let link = format!("http://127.0.0.1:3000/verify-email?token={}", mails[0].token());
+        assert!(mails[0].text.contains(&link) && mails[0].html.contains(&link), "{}", mails[0].raw);
+        assert!(!is_verified(&user).await);
+
+        let without = TestApp::new(&database, crate::support::Options::default()).await;
+        let user = without.user().await;
+        without.work().await;
+        let [mail] = <[Mail; 1]>::try_from(without.mails()).unwrap();
+        let name = user.session["user"]["name"].as_str().unwrap();
+        assert_eq!(mail.subject, WELCOME);
+        assert!(mail.to.contains(name) && mail.text.contains(name) && mail.html.contains(name), "{}", mail.raw);
+        assert!(is_verified(&user).await);
+    }
+
+    async fn a_proof_counts_once(database: TestDatabase) {
+        let app = app_with_proofs(&database).await;
+        let (user, token) = verification_token(&app).await;
+        let before = user.get("/v1/me").await.ok();
+        assert_eq!((&before["email_verified"], &before["version"]), (&json!(false), &json!(1)));
+        app.clock.advance(Duration::from_secs(1));
+        verify(&app, &token).await.no_content();
+        let answer = user.get("/v1/me").await;
+        let etag = answer.header("etag").to_owned();
+        let after = answer.ok();
+        assert_eq!((&after["email_verified"], &after["version"]), (&json!(true), &json!(2)));
+        assert!(time(&after["updated_at"]) > time(&before["updated_at"]));
+        app.clock.advance(Duration::from_secs(1));
+        verify(&app, &token).await.fails(422, "INVALID_TOKEN");
+        let again = user.get("/v1/me").await;
+        assert_eq!(again.header("etag"), etag);
+        assert_eq!(again.ok(), after);
+        app.work().await;
+        assert_eq!(app.mails_to(user.email()).len(), 2, "nobody is told more");
+    }
+
+    async fn a_proof_is_good_for_a_day(database: TestDatabase) {
+        let app = app_with_proofs(&database).await;
+        let (early, early_token) = verification_token(&app).await;
+        let (late, late_token) = verification_token(&app).await;
+        app.clock.advance(Duration::from_mins(24 * 60 - 5));
+        verify(&app, &early_token).await.no_content();
+        app.clock.advance(Duration::from_mins(5));
+        verify(&app, &late_token).await.fails(422, "INVALID_TOKEN");
+        assert!(is_verified(&log_in_again(&app, &early).await).await);
+        let late = log_in_again(&app, &late).await;
+        assert!(!is_verified(&late).await);
+        resend(&late).await;
+        app.work().await;
+        let tokens = mailed_tokens(&app, &late, VERIFICATION);
+        verify(&app, tokens.iter().find(|token| **token != late_token).unwrap()).await.no_content();
+        assert!(is_verified(&late).await);
+    }
+
+    async fn the_day_begins_when_the_mail_is_sent(database: TestDatabase) {
+        let app = app_with_proofs(&database).await;
+        let user = app.user().await;
+        // As long as the mail server is away.
+        app.clock.advance(DAY * 3);
+        app.work().await;
+        verify(&app, &mailed_tokens(&app, &user, VERIFICATION)[0]).await.no_content();
+    }
+
+    async fn no_other_token_proves_an_address(database: TestDatabase) {
+        let app = app_with_proofs(&database).await;
+        let (user, good) = verification_token(&app).await;
+        let of_reset = reset_token(&app, &user).await;
+        let (_, api) = api_client(&app, &user, &["read", "write"]).await;
+        let api = api["token"].as_str().unwrap().to_owned();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let refresh = text(&user.session["refresh_token"]);
+        let disguised = |token: &str| format!("mt_{}", token.split_once('_').unwrap().1);
+        let mut wrong = vec![
+            disguised(&api),
+            disguised(&refresh),
+            api,
+            refresh,
+            text(&user.session["access_token"]),
+            of_reset.clone(),
+            good.replacen("mt_", "pt_", 1),
+            good.trim_start_matches("mt_").to_owned(),
+            good[..good.len() - 1].to_owned(),
+            format!("{good}A"),
+            format!("{good} "),
+            good.to_uppercase(),
+            "mt_".to_owned(),
+            "x".to_owned(),
+            format!("mt_{}", "A".repeat(43)),
+            "' OR 1=1 --".to_owned(),
+        ];
+        wrong.sort();
+        for token in wrong {
+            verify(&app, &token).await.fails(422, "INVALID_TOKEN");
+        }
+        assert!(!is_verified(&user).await);
+        // Nor does the right one do anything else.
+        reset(&app, &good, "battery staple").await.fails(422, "INVALID_TOKEN");
+        app.with_token(&good).get("/v1/me").await.fails(401, "UNAUTHENTICATED");
+        verify(&app, &good).await.no_content();
+        reset(&app, &of_reset, "battery staple").await.no_content();
+    }
+
+    async fn what_is_no_token_at_all_is_refused_by_its_form(app: TestApp) {
+        for (body, failures) in [
+            (json!({}), &["token:required"][..]),
+            (json!({"token": ""}), &["token:too_short"]),
+            (json!({"token": "x".repeat(513)}), &["token:too_long"]),
+            (json!({"token": null}), &["token:null"]),
+            (json!({"token": 7}), &["token:type"]),
+            (json!({"token": "x", "email": "ada@example.com"}), &["email:unknown_field"]),
+        ] {
+            app.anonymous().post("/v1/auth/verify-email", body).await.invalid(failures);
+        }
+    }
+
+    async fn a_proof_is_that_of_one_account_whoever_sends_it(database: TestDatabase) {
+        let app = app_with_proofs(&database).await;
+        let (ada, token) = verification_token(&app).await;
+        let (grace, _) = verification_token(&app).await;
+        grace.post("/v1/auth/verify-email", json!({"token": token})).await.no_content();
+        assert!(is_verified(&ada).await);
+        assert!(!is_verified(&grace).await);
+    }
+
+    async fn one_proof_uses_up_all_that_were_sent(database: TestDatabase) {
+        let app = app_with_proofs(&database).await;
+        let (user, _) = verification_token(&app).await;
+        let (other, of_other) = verification_token(&app).await;
+        let of_reset = reset_token(&app, &user).await;
+        for _ in 0..2 {
+            resend(&user).await;
+            app.work().await;
+        }
+        let tokens = mailed_tokens(&app, &user, VERIFICATION);
+        assert_eq!(tokens.len(), 3);
+        resend(&user).await;
+        verify(&app, &tokens[1]).await.no_content();
+        for token in &tokens {
+            verify(&app, token).await.fails(422, "INVALID_TOKEN");
+        }
+        app.work().await;
+        assert_eq!(count_mails(&app, &user, VERIFICATION), 3, "what waited is not needed any more");
+        assert_eq!(user.get("/v1/me").await.ok()["version"], 2);
+        assert!(!is_verified(&other).await);
+        verify(&app, &of_other).await.no_content();
+        reset(&app, &of_reset, "battery staple").await.no_content();
+    }
+
+    async fn a_proof_is_sent_again_as_often_as_asked_but_one_mail_waits(database: TestDatabase) {
+        let app = app_with_proofs(&database).await;
+        let user = app.user().await;
+        let (reader, _) = api_client(&app, &user, &["read", "write"]).await;
+        reader.post_empty("/v1/auth/resend-verification").await.fails(403, "FORBIDDEN");
+        app.anonymous().post_empty("/v1/auth/resend-verification").await.fails(401, "UNAUTHENTICATED");
+        for _ in 0..3 {
+            resend(&user).await;
+        }
+        app.work().await;
+        assert_eq!(count_mails(&app, &user, VERIFICATION), 1);
+        for _ in 0..3 {
+            resend(&user).await;
+        }
+        app.work().await;
+        assert_eq!(count_mails(&app, &user, VERIFICATION), 2);
+        verify(&app, &mailed_tokens(&app, &user, VERIFICATION)[0]).await.no_content();
+        resend(&user).await;
+        app.work().await;
+        assert_eq!(count_mails(&app, &user, VERIFICATION), 2, "there is nothing to prove any more");
+    }
+
+    async fn of_many_uses_at_once_one_counts(database: TestDatabase) {
+        let app = app_with_proofs(&database).await;
+        let (user, token) = verification_token(&app).await;
+        resend(&user).await;
+        app.work().await;
+        let tokens = mailed_tokens(&app, &user, VERIFICATION);
+        assert!(tokens.contains(&token) && tokens.len() == 2);
+        let proofs = (0..8).map(|number| {
+            let (app, token) = (app.clone(), tokens[number % 2].clone());
+            async move { verify(&app, &token).await }
+        });
+        let answers = at_once(proofs).await;
+        let (good, wrong): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status.is_success());
+        assert_eq!(good.len(), 1);
+        for answer in wrong {
+            answer.fails(422, "INVALID_TOKEN");
+        }
+        assert_eq!(user.get("/v1/me").await.ok()["version"], 2);
+    }
+
+    async fn only_the_hash_of_a_mailed_token_is_kept_and_goes_with_its_use(database: TestDatabase) {
+        let app = app_with_proofs(&database).await;
+        let (user, of_proof) = verification_token(&app).await;
+        let of_reset = reset_token(&app, &user).await;
+        let tables = Tables::read(&database).await;
+        for token in [&of_proof, &of_reset] {
+            let [secret, hash] = secret_and_hash(TokenKind::Mail, token);
+            assert_eq!(tables.places_of(token), [""; 0]);
+            assert_eq!(tables.places_of(&secret), [""; 0]);
+            assert_eq!(tables.places_of(&hash), ["mail_tokens.hash"]);
+        }
+        verify(&app, &of_proof).await.no_content();
+        reset(&app, &of_reset, "battery staple").await.no_content();
+        let tables = Tables::read(&database).await;
+        for token in [&of_proof, &of_reset] {
+            let [secret, hash] = secret_and_hash(TokenKind::Mail, token);
+            for what in [token, &secret, &hash] {
+                assert_eq!(tables.places_of(what), [""; 0]);
+            }
+        }
+    }
+}

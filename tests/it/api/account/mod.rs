@@ -1,0 +1,17 @@
+//! Accounts: registration, tokens, sessions, deletion and the weekly digest.
+
+mod access_revocation;
+mod api_token_limit;
+mod api_token_permissions;
+mod api_tokens;
+mod deletion;
+mod digest_content;
+mod digest_schedule;
+mod email_verification;
+mod password_change;
+mod password_reset;
+mod profile;
+mod registration;
+mod security_notices;
+pub(crate) mod sessions;
+mod tokens;

@@ -1,0 +1,6 @@
+//! Comments on tasks.
+
+pub(crate) mod concurrency;
+pub(crate) mod crud;
+mod lists;
+mod permissions;

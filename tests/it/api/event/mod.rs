@@ -1,0 +1,13 @@
+//! The event feed.
+
+mod atomicity;
+mod bulk_changes;
+mod concurrency;
+mod content;
+mod cursors;
+mod every_write_emits_an_event;
+mod matrix;
+mod pages;
+mod retention;
+mod sync;
+mod visibility;

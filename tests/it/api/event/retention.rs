@@ -1,0 +1,157 @@
+//! How long events are kept, and what becomes of those who come too late.
+
+use std::time::Duration;
+
+use pocket_tasks::contract::ids::new_uuid;
+use pocket_tasks::repositories::{FeedBounds, Job};
+use serde_json::{Value, json};
+
+use crate::api::fixtures::account::perform;
+use crate::api::fixtures::common::{DAY, log_in_again};
+use crate::api::fixtures::events::{FEED, all, beyond, page, places, rest, types};
+use crate::api::fixtures::members::newcomer;
+use crate::api::maintenance::purge::{PURGED_AFTER, purge};
+use crate::on_both_databases;
+use crate::repositories::raw::Raw;
+use crate::support::client::Ids as _;
+use crate::support::{Options, TestApp, TestDatabase};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+async fn prune(app: &TestApp) {
+    perform(app, Job::Prune {}).await;
+}
+
+async fn bounds(app: &TestApp) -> FeedBounds {
+    app.store.read().events().bounds().await.unwrap()
+}
+
+on_both_databases! {
+    async fn events_go_when_they_are_as_old_as_the_operator_says(database: TestDatabase) {
+        for (variables, kept) in [(vec![], 30), (vec![("RETENTION_DAYS", "3")], 3)] {
+            let app = TestApp::new(&database, Options { variables, ..Options::default() }).await;
+            let owner = app.user().await;
+            let (_, from) = rest(&owner, "limit=100", None).await;
+            let project = owner.project().await;
+            let (_, between) = rest(&owner, "limit=100", None).await;
+            app.clock.advance(DAY);
+            let owner = log_in_again(&app, &owner).await;
+            owner.task(&project, json!({"title": "x"})).await;
+            app.clock.advance(HOUR * (24 * (kept - 1) - 1));
+            prune(&app).await;
+            let owner = log_in_again(&app, &owner).await;
+            assert_eq!(types(&all(&owner, "").await), ["project.created", "task.created"]);
+            assert_eq!(rest(&owner, "limit=1", Some(from.clone())).await.0.len(), 2);
+            app.clock.advance(HOUR * 2);
+            for _ in 0..2 {
+                prune(&app).await;
+                let owner = log_in_again(&app, &owner).await;
+                assert_eq!(types(&all(&owner, "").await), ["task.created"]);
+                assert_eq!(types(&all(&owner, "order=desc").await), ["task.created"]);
+                // Whoever has seen the last of what is gone has missed nothing.
+                assert_eq!(rest(&owner, "limit=1", Some(between.clone())).await.0.len(), 1);
+                for query in [format!("cursor={from}"), format!("type=task.deleted&limit=1&cursor={from}")] {
+                    let body = owner.get(format!("{FEED}?{query}")).await.fails(400, "INVALID_CURSOR");
+                    let message = body["message"].as_str().unwrap();
+                    assert!(
+                        message.contains("older than the events that are kept") && message.contains("list everything anew"),
+                        "{message}"
+                    );
+                }
+            }
+            app.clock.advance(DAY);
+            prune(&app).await;
+            let owner = log_in_again(&app, &owner).await;
+            assert_eq!(all(&owner, "").await, [Value::Null; 0]);
+            let bounds = bounds(&app).await;
+            assert_eq!(bounds.pruned_through, bounds.end);
+            owner.get(format!("{FEED}?cursor={between}")).await.fails(400, "INVALID_CURSOR");
+            // Where nothing is left there is an end to go on from, and numbers go on.
+            let (_, cursor) = rest(&owner, "limit=1", None).await;
+            owner.project().await;
+            let (news, _) = rest(&owner, "limit=1", Some(cursor)).await;
+            assert_eq!(places(&news), [bounds.end + 1]);
+        }
+    }
+
+    async fn a_walk_backwards_ends_where_the_feed_begins_now(database: TestDatabase) {
+        let app = TestApp::new(&database, Options::default()).await;
+        let owner = app.user().await;
+        owner.project().await;
+        owner.project().await;
+        app.clock.advance(DAY * 20);
+        let owner = log_in_again(&app, &owner).await;
+        owner.project().await;
+        let (_, has_more, cursor) = page(&owner, "limit=1&order=desc").await;
+        assert!(has_more);
+        app.clock.advance(DAY * 11);
+        prune(&app).await;
+        let owner = log_in_again(&app, &owner).await;
+        let (found, has_more, _) = page(&owner, &format!("limit=1&order=desc&cursor={cursor}")).await;
+        assert_eq!((found.len(), has_more), (0, false));
+    }
+
+    async fn however_many_are_old_all_go_and_the_end_of_them_only_grows(database: TestDatabase) {
+        let app = TestApp::new(&database, Options::default()).await;
+        let owner = app.user().await;
+        let project = owner.project().await;
+        // More than go at once, with clocks that do not agree: every seventh is younger than those after it.
+        let now = app.clock.now().0;
+        let mut raw = Raw::connect(&database).await;
+        let home = raw.id(uuid::Uuid::parse_str(&project).unwrap());
+        let rows: Vec<String> = (2..=1_300)
+            .map(|number| {
+                let age = if number % 7 == 0 { 1_000 } else { 3_000_000_000 - i64::from(number) };
+                format!("({number}, {}, 'task.created', {home}, {}, '{{}}')", raw.id(new_uuid()), now - age)
+            })
+            .collect();
+        raw.execute(&format!(
+            "INSERT INTO events (sequence, id, type, project_id, occurred_at, data) VALUES {}",
+            rows.join(", ")
+        ))
+        .await;
+        raw.execute("UPDATE feed SET sequence = 1300").await;
+        let mut pruned_through = 0;
+        loop {
+            let transaction = app.store.begin().await.unwrap();
+            let before = app.clock.now().minus(DAY * 30);
+            let litter = pocket_tasks::repositories::Litter::Events;
+            let discarded = transaction.upkeep().discard(litter, before, 100).await.unwrap();
+            transaction.commit().await.unwrap();
+            let bounds = bounds(&app).await;
+            assert!(bounds.pruned_through >= pruned_through, "{bounds:?}");
+            pruned_through = bounds.pruned_through;
+            // What is said to be kept is kept: nothing beyond that place is missing.
+            let left: Vec<i64> = places(&beyond(&app, pruned_through).await);
+            assert_eq!(left, (pruned_through + 1..=1_300).collect::<Vec<_>>());
+            if discarded == 0 {
+                break;
+            }
+        }
+        let left = places(&beyond(&app, 0).await);
+        assert_eq!(left, std::iter::once(1).chain((2..=1_300).filter(|number| number % 7 == 0)).collect::<Vec<i64>>());
+    }
+
+    async fn a_project_that_is_gone_for_good_leaves_nothing_in_the_feed(database: TestDatabase) {
+        let app = TestApp::new(&database, Options::default()).await;
+        let owner = app.user().await;
+        let (project, other) = (owner.project().await, owner.project().await);
+        let viewer = newcomer(&app, &owner, &project, "viewer").await;
+        owner.task(&project, json!({"title": "x"})).await;
+        app.clock.advance(DAY * 2);
+        let owner = log_in_again(&app, &owner).await;
+        let task = owner.task(&other, json!({"title": "x"})).await;
+        owner.delete(format!("/v1/projects/{project}")).await.no_content();
+        assert_eq!(types(&page(&owner, "limit=1&order=desc").await.0), ["project.deleted"]);
+        app.clock.advance(PURGED_AFTER);
+        purge(&app).await;
+        let left = beyond(&app, 0).await;
+        assert_eq!(types(&left), ["project.created", "task.created"]);
+        assert!(left.iter().all(|event| event["project_id"] == other) && left[1]["data"].id() == task.id());
+        let (owner, viewer) = (log_in_again(&app, &owner).await, log_in_again(&app, &viewer).await);
+        owner.get(format!("{FEED}?project_id={project}")).await.invalid(&["project_id:reference"]);
+        assert_eq!(all(&viewer, "").await, [Value::Null; 0]);
+        // That is not how events grow old.
+        assert_eq!(bounds(&app).await.pruned_through, 0);
+    }
+}

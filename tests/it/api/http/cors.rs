@@ -1,0 +1,123 @@
+//! Which web pages may call from a browser.
+
+use super::edge::{Raw, ask, without_storage};
+
+const LOCALHOST: &str = "http://localhost:5173";
+
+/// Configured origins, an origin, and the `Access-Control-Allow-Origin` of the answer.
+const CASES: [(Option<&str>, &[u8], &str); 15] = [
+    (None, LOCALHOST.as_bytes(), LOCALHOST),
+    (None, b"https://localhost", "https://localhost"),
+    (None, b"http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+    (None, b"http://[::1]:3000", "http://[::1]:3000"),
+    (None, b"http://localhost.example.com", ""),
+    (None, b"https://app.example.com", ""),
+    (None, b"null", ""),
+    (None, b"http://\xe4.localhost\xff", ""),
+    (Some("https://app.example.com, https://b.example/"), b"https://app.example.com", "https://app.example.com"),
+    (Some("https://app.example.com, https://b.example/"), b"https://b.example", "https://b.example"),
+    (Some("https://app.example.com"), b"https://app.example.com.evil.example", ""),
+    (Some("https://app.example.com"), b"http://app.example.com", ""),
+    (Some("https://app.example.com"), LOCALHOST.as_bytes(), ""),
+    (Some("*"), b"https://anything.example", "*"),
+    (Some("*"), b"http://\xff", "*"),
+];
+
+/// What no answer may allow: the browser's credentials, and to be kept for another origin.
+#[track_caller]
+fn is_safe(answer: &Raw, configured: Option<&str>) {
+    assert!(!answer.headers.contains_key("access-control-allow-credentials"));
+    assert_eq!(answer.header("vary").contains("Origin"), configured != Some("*"), "{}", answer.header("vary"));
+}
+
+#[tokio::test]
+async fn a_page_that_may_call_can_read_every_answer() {
+    for (configured, origin, allowed) in CASES {
+        let variables: Vec<_> = configured.map(|origins| ("CORS_ALLOWED_ORIGINS", origins)).into_iter().collect();
+        let app = without_storage(&variables);
+        for (method, path, status) in [
+            ("GET", "/health/live", 200),
+            ("GET", "/openapi.json", 200),
+            ("GET", "/v1/me", 401),
+            ("GET", "/nothing", 404),
+            ("PUT", "/v1/me", 405),
+            ("GET", "/health/ready", 503),
+        ] {
+            let answer = ask(&app, method, path, &[("origin", origin)]).await;
+            assert_eq!(answer.status.as_u16(), status, "the answer comes all the same");
+            assert_eq!(answer.header("access-control-allow-origin"), allowed, "{configured:?} {origin:?} {path}");
+            assert_eq!(answer.headers.contains_key("access-control-expose-headers"), !allowed.is_empty());
+            is_safe(&answer, configured);
+        }
+        let answer = ask(&app, "GET", "/health/live", &[]).await;
+        assert_eq!(answer.header("access-control-expose-headers"), "", "who sends no origin needs no permission");
+        is_safe(&answer, configured);
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_may_call_is_told_what_it_may_send() {
+    for (configured, origin, allowed) in CASES {
+        let variables: Vec<_> = configured.map(|origins| ("CORS_ALLOWED_ORIGINS", origins)).into_iter().collect();
+        let app = without_storage(&variables);
+        for (path, method, methods) in [
+            ("/v1/me", "PATCH", "GET, HEAD, PATCH, DELETE, OPTIONS"),
+            ("/v1/tasks/any", "DELETE", "GET, HEAD, PATCH, DELETE, OPTIONS"),
+            ("/v1/auth/login", "POST", "POST, OPTIONS"),
+            ("/health/live", "GET", "GET, HEAD, OPTIONS"),
+            ("/openapi.json", "GET", "GET, HEAD, OPTIONS"),
+        ] {
+            let headers: [(&str, &[u8]); 3] = [
+                ("origin", origin),
+                ("access-control-request-method", method.as_bytes()),
+                ("access-control-request-headers", b"authorization, content-type"),
+            ];
+            let answer = ask(&app, "OPTIONS", path, &headers).await;
+            assert_eq!(answer.status.as_u16(), 204, "{path}");
+            assert_eq!(answer.header("access-control-allow-origin"), allowed, "{configured:?} {origin:?} {path}");
+            is_safe(&answer, configured);
+            if !allowed.is_empty() {
+                assert_eq!(answer.header("access-control-allow-methods"), methods);
+                let sent = answer.header("access-control-allow-headers").to_lowercase();
+                for name in ["authorization", "content-type", "x-request-id", "idempotency-key", "if-match"] {
+                    assert!(sent.split(", ").any(|word| word == name), "{name}: {sent}");
+                }
+                let seconds: u32 = answer.header("access-control-max-age").parse().unwrap();
+                assert!(seconds >= 600, "{seconds}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_can_read_every_header_that_is_documented() {
+    let app = without_storage(&[]);
+    let answer = ask(&app, "GET", "/v1/me", &[("origin", LOCALHOST.as_bytes())]).await;
+    let exposed = answer.header("access-control-expose-headers").to_lowercase();
+    for name in [
+        "x-request-id",
+        "ratelimit-limit",
+        "ratelimit-remaining",
+        "ratelimit-reset",
+        "retry-after",
+        "location",
+        "etag",
+        "idempotency-replayed",
+        "deprecation",
+        "sunset",
+        "link",
+        "allow",
+        "www-authenticate",
+    ] {
+        assert!(exposed.split(", ").any(|word| word == name), "{name}: {exposed}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_asks_about_nothing_is_told_so() {
+    let app = without_storage(&[]);
+    let headers = [("origin", LOCALHOST.as_bytes()), ("access-control-request-method", b"GET")];
+    let answer = ask(&app, "OPTIONS", "/nothing", &headers).await;
+    assert_eq!(answer.status.as_u16(), 404);
+    assert_eq!(answer.header("access-control-allow-methods"), "");
+}

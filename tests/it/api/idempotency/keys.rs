@@ -1,0 +1,216 @@
+//! The form of a key, when it is free, and what is stored with it.
+
+use std::time::Duration;
+
+use poem::http::Method;
+use serde_json::json;
+
+use crate::api::fixtures::common::{DAY, NOBODY, log_in_again};
+use crate::api::fixtures::writes::{
+    KEY, REPLAYED, World, assert_first, assert_replay, exchange_stored_bodies, new_key, stored_keys, taking,
+};
+use crate::on_both_databases;
+use crate::support::client::{Call, Ids as _};
+use crate::support::{Client, Options, TestApp, TestDatabase};
+
+fn new_project(client: &Client, name: &str) -> Call {
+    client.call(Method::POST, "/v1/projects").json(&json!({"name": name}))
+}
+
+on_both_databases! {
+    async fn a_key_that_is_none_is_refused_before_anything_else_in_the_request(database: TestDatabase) {
+        let app = TestApp::new(&database, Options::default()).await;
+        let world = World::new(&app).await;
+        let state = world.state().await;
+        let (long, long_in_quotes) = ("k".repeat(256), format!("\"{}\"", "k".repeat(256)));
+        let malformed: [&[&[u8]]; 16] = [
+            &[b""],
+            &[b" "],
+            &[b"\"\""],
+            &[b"two words"],
+            &[b"\"two words\""],
+            &[b"a\tb"],
+            &[long.as_bytes()],
+            &[long_in_quotes.as_bytes()],
+            &["schlüssel".as_bytes()],
+            &[b"\xfc"],
+            &[b"\"open"],
+            &[b"\""],
+            &[b"\"a\"b\""],
+            &[b"\"a\\bc\""],
+            &[b"one", b"two"],
+            &[b"same", b"same"],
+        ];
+        for operation in taking("Idempotency-Key").0 {
+            for lines in malformed {
+                let with_key = |call: Call| lines.iter().fold(call, |call, line| call.header_line(KEY, line));
+                let good = with_key(world.call(&world.owner, &operation)).send().await;
+                assert_eq!(good.status.as_u16(), 400, "{} {lines:?}: {}", operation.id, good.text);
+                good.fails(400, "INVALID_IDEMPOTENCY_KEY");
+            }
+            // All that is wrong besides: query, existence, precondition.
+            let path = operation.template.replace("{project_id}", NOBODY).replace("{task_id}", NOBODY);
+            let call = world.owner.call(operation.method.clone(), format!("{path}?no_such_parameter=1"));
+            let call = call.header("if-match", "\"nonsense\"").header(KEY, "two words");
+            let has_body = !world.body(&operation).is_null();
+            let call = if has_body { call.json(&json!({"no_such_field": 1})) } else { call };
+            call.send().await.fails(400, "INVALID_IDEMPOTENCY_KEY");
+        }
+        let call = new_project(&app.anonymous(), "x").header(KEY, "two words");
+        call.send().await.fails(401, "UNAUTHENTICATED");
+        assert_eq!(world.state().await, state);
+        assert_eq!(stored_keys(&database).await, []);
+    }
+
+    async fn a_key_has_up_to_255_visible_characters(database: TestDatabase) {
+        let app = TestApp::new(&database, Options::default()).await;
+        let owner = app.user().await;
+        let visible: String = ('!'..='~').collect();
+        for (key, quoted) in [
+            ("k".repeat(255), format!("\"{}\"", "k".repeat(255))),
+            // Every one of its characters counts twice in the quoted form.
+            ("\\".repeat(255), format!("\"{}\"", "\\".repeat(510))),
+            ("!".to_owned(), "\"!\"".to_owned()),
+            (visible.clone(), format!("\"{}\"", visible.replace('\\', "\\\\").replace('"', "\\\""))),
+        ] {
+            // A bare key that begins with a quotation mark would be a quoted one; none of these does.
+            let first = new_project(&owner, "x").header(KEY, &key).send().await;
+            assert_first(&first, &key);
+            assert_replay(&first, &new_project(&owner, "x").header(KEY, &quoted).send().await, &quoted);
+        }
+        assert_eq!(stored_keys(&database).await.len(), 4);
+    }
+
+    async fn a_request_that_fails_or_changes_nothing_leaves_its_key_free(database: TestDatabase) {
+        let app = TestApp::new(&database, Options::default()).await;
+        let world = World::new(&app).await;
+        let (owner, stranger) = (&world.owner, app.user().await);
+        let archived = owner.project().await;
+        owner.patch(format!("/v1/projects/{archived}"), json!({"archived": true})).await.ok();
+        let state = world.state().await;
+        let (task, project) = (format!("/v1/tasks/{}", world.task), format!("/v1/projects/{}", world.project));
+        let (tasks, batch) = (format!("{project}/tasks"), format!("{project}/tasks/batch"));
+        let call = |method: Method, path: &str| owner.call(method, path);
+        let too_late = |call: Call| call.header("if-match", "\"stale.stale\"");
+        let half = json!({"operations": [
+            {"op": "create", "title": "Never there"},
+            {"op": "delete", "task_id": NOBODY},
+        ]});
+        let same = json!({"operations": [{"op": "update", "task_id": world.task, "title": "A task"}]});
+        let calls = [
+            (400, "not valid", call(Method::POST, &tasks).json(&json!({"title": ""}))),
+            (400, "no assignee", call(Method::POST, &tasks).json(&json!({"title": "x", "assignee_id": NOBODY}))),
+            (400, "no parameter", call(Method::DELETE, &format!("{task}?x=1"))),
+            (400, "half a batch", call(Method::POST, &batch).json(&half)),
+            (400, "no neighbour", call(Method::POST, &format!("{task}/move")).json(&json!({"after_id": NOBODY}))),
+            (403, "a stranger", stranger.call(Method::POST, tasks.as_str()).json(&json!({"title": "x"}))),
+            (403, "a stranger", stranger.call(Method::DELETE, project.as_str())),
+            (403, "archived", call(Method::POST, &format!("/v1/projects/{archived}/tasks")).json(&json!({"title": "x"}))),
+            (404, "no project", call(Method::DELETE, &format!("/v1/projects/{NOBODY}"))),
+            (404, "in the trash", call(Method::PATCH, &format!("/v1/tasks/{}", world.trashed)).json(&json!({}))),
+            (404, "no task", call(Method::POST, &format!("/v1/tasks/{NOBODY}/move")).json(&json!({}))),
+            (412, "stale task", too_late(call(Method::PATCH, &task)).json(&json!({"title": "x"}))),
+            (412, "stale task", too_late(call(Method::DELETE, &task))),
+            (412, "stale project", too_late(call(Method::DELETE, &project))),
+            (415, "no JSON", call(Method::POST, &tasks).body("text/plain", "x")),
+            (200, "an empty patch", call(Method::PATCH, &task).json(&json!({}))),
+            (200, "the same title", call(Method::PATCH, &task).json(&json!({"title": "A task"}))),
+            (200, "the same name", call(Method::PATCH, &project).json(&json!({"name": "A project"}))),
+            (200, "moved to where it is", call(Method::POST, &format!("{task}/move")).json(&json!({}))),
+            (200, "a task that is there", call(Method::POST, &format!("{task}/restore"))),
+            (200, "a project that is there", call(Method::POST, &format!("{project}/restore"))),
+            (200, "a batch of the same", call(Method::POST, &batch).json(&same)),
+        ];
+        for (status, place, call) in calls {
+            let answer = call.header(KEY, "key").send().await;
+            assert_eq!(answer.status.as_u16(), status, "{place}: {}", answer.text);
+            assert!(!answer.headers.contains_key(REPLAYED), "{place}");
+            assert_eq!(stored_keys(&database).await, [], "{place}");
+        }
+        assert_eq!(world.state().await, state);
+        for client in [owner, &stranger] {
+            assert_first(&new_project(client, "x").header(KEY, "key").send().await, "the key is free");
+        }
+    }
+
+    async fn a_key_that_was_free_after_a_failure_is_used_up_by_the_success(app: TestApp) {
+        let world = World::new(&app).await;
+        let patch = || {
+            let call = world.owner.call(Method::PATCH, format!("/v1/tasks/{}", world.task)).header(KEY, "key");
+            call.json(&json!({"title": "Done"}))
+        };
+        world.owner.delete(format!("/v1/tasks/{}", world.task)).await.no_content();
+        patch().send().await.fails(404, "NOT_FOUND");
+        world.owner.post_empty(format!("/v1/tasks/{}/restore", world.task)).await.ok();
+        let first = patch().send().await;
+        assert_first(&first, "the same request");
+        world.owner.delete(format!("/v1/tasks/{}", world.task)).await.no_content();
+        assert_replay(&first, &patch().send().await, "the same request, which would fail again");
+    }
+
+    async fn a_key_is_kept_for_a_day(app: TestApp) {
+        let owner = app.user().await;
+        let first = new_project(&owner, "First").header(KEY, "key").send().await;
+        assert_first(&first, "the first");
+        let minute = Duration::from_mins(1);
+        app.clock.advance(DAY.checked_sub(minute).unwrap());
+        let owner = log_in_again(&app, &owner).await;
+        assert_replay(&first, &new_project(&owner, "First").header(KEY, "key").send().await, "a minute before");
+        new_project(&owner, "Other").header(KEY, "key").send().await.fails(422, "IDEMPOTENCY_KEY_REUSED");
+        // A repetition does not make it last longer.
+        app.clock.advance(minute);
+        let other = || new_project(&owner, "Other").header(KEY, "key").send();
+        let second = other().await;
+        assert_first(&second, "a day later");
+        assert_replay(&second, &other().await, "a day later");
+        new_project(&owner, "First").header(KEY, "key").send().await.fails(422, "IDEMPOTENCY_KEY_REUSED");
+        assert_eq!(owner.get("/v1/projects").await.ok().column("name"), [json!("Other"), json!("First")]);
+    }
+
+    async fn a_key_that_is_free_again_keeps_nothing_of_its_first_answer(app: TestApp) {
+        let owner = app.user().await;
+        assert_first(&new_project(&owner, "x").header(KEY, "key").send().await, "the first, with body and address");
+        app.clock.advance(DAY);
+        let owner = log_in_again(&app, &owner).await;
+        let task = owner.task(&owner.project().await, json!({"title": "x"})).await.id();
+        let delete = || owner.call(Method::DELETE, format!("/v1/tasks/{task}")).header(KEY, "key");
+        let first = delete().send().await;
+        assert_first(&first, "the second, without");
+        assert_replay(&first, &delete().send().await, "the second, without");
+    }
+
+    async fn a_stored_answer_cannot_be_read_by_who_reads_the_database(database: TestDatabase) {
+        let app = TestApp::new(&database, Options::default()).await;
+        for operation in taking("Idempotency-Key").0 {
+            let world = World::new(&app).await;
+            let key = new_key();
+            let answer = world.keyed(&world.owner, &operation, &key).send().await;
+            assert_first(&answer, &operation.id);
+            let stored = stored_keys(&database).await;
+            let (_, sealed) = stored.into_iter().find(|(stored, _)| *stored == key).unwrap();
+            assert_eq!(sealed.is_some(), !answer.text.is_empty(), "{}", operation.id);
+            let Some(sealed) = sealed else { continue };
+            let has = |part: &str| sealed.windows(part.len()).any(|window| window == part.as_bytes());
+            assert!(sealed.len() >= answer.text.len() && !has(&answer.text), "{}", operation.id);
+            // Each so long that no noise has it by chance.
+            for part in ["title\"", "name\"", "version", "Lighthouse", "Harbour", "A task", &world.project, "{\"id\":"] {
+                assert!(!has(part), "{}: {part} can be read", operation.id);
+            }
+        }
+    }
+
+    async fn a_stored_answer_cannot_be_given_to_another_request(database: TestDatabase) {
+        let app = TestApp::new(&database, Options::default()).await;
+        let (ada, bob) = (app.user().await, app.user().await);
+        let adas = new_project(&ada, "Ada's").header(KEY, "source").send().await;
+        assert_first(&adas, "Ada's");
+        for (client, key) in [(&ada, "same-user"), (&bob, "other-user")] {
+            assert_first(&new_project(client, "x").header(KEY, key).send().await, key);
+        }
+        exchange_stored_bodies(&database, "source").await;
+        assert_replay(&adas, &new_project(&ada, "Ada's").header(KEY, "source").send().await, "where it belongs");
+        for (client, key) in [(&ada, "same-user"), (&bob, "other-user")] {
+            new_project(client, "x").header(KEY, key).send().await.fails(500, "INTERNAL");
+        }
+    }
+}

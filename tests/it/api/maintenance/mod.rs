@@ -1,0 +1,5 @@
+//! Pruning and purging of old data.
+
+mod prune;
+pub(crate) mod purge;
+mod purge_shared;

@@ -1,0 +1,17 @@
+//! Projects, members and invitations.
+
+mod completion;
+mod contention;
+mod crud;
+mod invitation_concurrency;
+mod invitation_emails;
+mod invitation_limits;
+mod invitation_responses;
+mod invitations;
+mod leave;
+mod lists;
+mod members;
+mod ownership_concurrency;
+mod ownership_transfer;
+mod removal_concurrency;
+mod removal_during_write;

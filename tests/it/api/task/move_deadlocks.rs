@@ -1,0 +1,120 @@
+//! Requests that find a task in another project than it was in when they began, while that project is locked too.
+//!
+//! The test plays the other requests by transactions of its own, which lock projects in the order in which all do.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pocket_tasks::contract::task::Task;
+use pocket_tasks::contract::text::OrderKey;
+use pocket_tasks::contract::{ProjectId, TaskId, UserId};
+use pocket_tasks::repositories::Store as _;
+use poem::http::Method;
+use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
+
+use crate::api::fixtures::common::send;
+use crate::on_both_databases;
+use crate::support::client::Ids as _;
+use crate::support::{Options, TestApp, TestDatabase};
+
+/// How many connections wait for what others have locked.
+async fn waiting(observer: &mut PgConnection) -> i64 {
+    let query = "SELECT count(*) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0";
+    sqlx::query_scalar(query).fetch_one(observer).await.unwrap()
+}
+
+/// Until so many connections wait for what others have locked.
+pub(crate) async fn until_waiting(observer: &mut PgConnection, count: i64) {
+    until_waiting_or(observer, count, || false).await;
+}
+
+/// The same, or until there is no need to.
+pub(crate) async fn until_waiting_or(observer: &mut PgConnection, count: i64, is_over: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_over() && waiting(observer).await != count {
+        assert!(Instant::now() < deadline, "there are not {count} connections that wait");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What is done to a task in project 1 of 0 to 3, while it is moved to one of them by somebody else.
+fn cases(projects: &[String]) -> Vec<(Method, &'static str, Value, usize, u16)> {
+    let away = |project: usize| json!({"project_id": projects[project]});
+    vec![
+        (Method::PATCH, "", json!({"title": "Changed"}), 0, 200),
+        (Method::DELETE, "", Value::Null, 0, 204),
+        (Method::POST, "/restore", Value::Null, 0, 200),
+        (Method::POST, "/move", away(1), 0, 200),
+        (Method::POST, "/move", away(3), 0, 200),
+        (Method::POST, "/move", away(3), 2, 200),
+        (Method::PATCH, "", json!({"title": "Changed"}), 2, 200),
+        (Method::POST, "/move", away(1), 2, 200),
+    ]
+}
+
+on_both_databases! {
+    async fn whoever_finds_a_task_elsewhere_holds_nothing_that_others_wait_for(database: TestDatabase) {
+        // On SQLite there is one writer at a time, and nothing that two could hold.
+        if !database.is_postgres() {
+            return;
+        }
+        let app = TestApp::new(&database, Options::default()).await;
+        let owner = app.user().await;
+        let user = UserId::parse(owner.user_id()).unwrap();
+        let others = database.another_store().await;
+        let mut observer = PgConnection::connect(&database.url).await.unwrap();
+        let mut projects = Vec::new();
+        for _ in 0..4 {
+            projects.push(owner.project().await);
+        }
+        let ids: Vec<ProjectId> = projects.iter().map(|id| ProjectId::parse(id).unwrap()).collect();
+        assert!(ids.is_sorted(), "projects are locked in this order");
+        let mut failures = Vec::new();
+        for (number, (method, below, body, goes_to, status)) in (20..).zip(cases(&projects)) {
+            let place = format!("{method} {below} {body} while it goes to {goes_to}");
+            let task = owner.task(&projects[1], json!({"title": "x"})).await;
+            let path = format!("/v1/tasks/{}{below}", task.id());
+            let first = others.begin().await.unwrap();
+            for project in [goes_to.min(1), goes_to.max(1)] {
+                first.projects().lock(ids[project], user).await.unwrap();
+            }
+            let request = {
+                let owner = owner.clone();
+                tokio::spawn(async move { send(&owner, &method, &path, &body).await })
+            };
+            until_waiting(&mut observer, 1).await;
+            let (store, project) = (Arc::clone(&others), ids[goes_to]);
+            let second = tokio::spawn(async move {
+                let second = store.begin().await.unwrap();
+                second.projects().lock(project, user).await.unwrap();
+                second
+            });
+            until_waiting(&mut observer, 2).await;
+            let found = first.tasks().find(TaskId::parse(&task.id()).unwrap(), user).await.unwrap().unwrap().task;
+            let position = OrderKey::trusted(format!("b{number}"));
+            first.tasks().update(&Task { project_id: project, position, version: 2, ..found }).await.unwrap();
+            first.projects().count_tasks(ids[1], -1, 0, None).await.unwrap();
+            first.projects().count_tasks(project, 1, 0, None).await.unwrap();
+            first.commit().await.unwrap();
+            let second = second.await.unwrap();
+            // The request has found out that the task is in the project that the second one has locked. PostgreSQL does not
+            // keep the order of those who wait: it may have come first, and then it is over.
+            until_waiting_or(&mut observer, 1, || request.is_finished()).await;
+            for project in &ids[goes_to + 1..] {
+                if let Err(error) = second.projects().lock(*project, user).await {
+                    failures.push(format!("{place}: another request got {error:?}"));
+                    break;
+                }
+            }
+            drop(second);
+            let answer = request.await.unwrap();
+            if answer.status.as_u16() != status {
+                failures.push(format!("{place}: {}", answer.text));
+            }
+        }
+        observer.close().await.unwrap();
+        assert!(failures.is_empty(), "{failures:#?}");
+    }
+}

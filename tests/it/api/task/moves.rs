@@ -1,0 +1,248 @@
+//! Moving tasks, one after the other.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::api::fixtures::common::{time, with};
+use crate::api::fixtures::positions::{counts, in_order, relocate, tasks, titles};
+use crate::api::fixtures::stored_members::{add_member, member};
+use crate::on_both_databases;
+use crate::support::client::Ids as _;
+use crate::support::{Options, TestApp, TestDatabase};
+
+/// The task whose title this is.
+fn titled<'t>(tasks: &'t [Value], title: &str) -> &'t Value {
+    tasks.iter().find(|task| task["title"] == title).unwrap()
+}
+
+/// What a move leaves of a task: all but these fields, as they are in the answer.
+fn moved(task: &Value, answer: &Value, fields: &[&str]) -> Value {
+    let version = task["version"].as_i64().unwrap() + 1;
+    assert!(time(&answer["updated_at"]) > time(&task["updated_at"]), "{answer}");
+    let mut expected = with(task, &json!({"version": version, "updated_at": answer["updated_at"]}));
+    for field in fields {
+        expected[field] = answer[field].clone();
+    }
+    expected
+}
+
+on_both_databases! {
+    async fn a_task_goes_next_to_its_new_neighbour_and_no_other_changes(app: TestApp) {
+        let owner = app.user().await;
+        for (title, field, neighbour, expected) in [
+            ("a", "before_id", "c", "bacd"),
+            ("a", "before_id", "d", "bcad"),
+            ("a", "after_id", "b", "bacd"),
+            ("a", "after_id", "d", "bcda"),
+            ("b", "before_id", "a", "bacd"),
+            ("b", "after_id", "c", "acbd"),
+            ("c", "before_id", "b", "acbd"),
+            ("c", "after_id", "d", "abdc"),
+            ("d", "before_id", "a", "dabc"),
+            ("d", "before_id", "c", "abdc"),
+            ("d", "after_id", "a", "adbc"),
+        ] {
+            let place = format!("{title} {field} {neighbour}");
+            let project = owner.project().await;
+            let before = tasks(&owner, &project, "abcd").await;
+            let path = format!("/v1/projects/{project}");
+            let project_before = owner.get(&path).await.ok();
+            app.clock.advance(Duration::from_secs(1));
+            let task = titled(&before, title);
+            let answer = relocate(&owner, task, &json!({field: titled(&before, neighbour)["id"]})).await.ok();
+            assert_eq!(answer, moved(task, &answer, &["position"]), "{place}");
+            assert_eq!(titles(&owner, &project).await, expected, "{place}");
+            for task in in_order(&owner, &project).await {
+                let title = task["title"].as_str().unwrap();
+                let expected = if task["id"] == answer["id"] { &answer } else { titled(&before, title) };
+                assert_eq!(&task, expected, "{place}");
+            }
+            assert_eq!(owner.get(&path).await.ok(), project_before, "{place}");
+        }
+    }
+
+    async fn a_task_that_is_there_already_stays_as_it_is(app: TestApp) {
+        let owner = app.user().await;
+        let project = owner.project().await;
+        let tasks = tasks(&owner, &project, "abcd").await;
+        let before = (owner.get(format!("/v1/projects/{project}")).await.ok(), in_order(&owner, &project).await);
+        app.clock.advance(Duration::from_secs(1));
+        let id = |title| titled(&tasks, title)["id"].clone();
+        for (title, to) in [
+            ("a", json!({})),
+            ("d", json!({})),
+            ("b", json!({"project_id": project})),
+            ("b", json!({"project_id": project.to_uppercase()})),
+            ("a", json!({"before_id": id("b")})),
+            ("b", json!({"before_id": id("c")})),
+            ("c", json!({"before_id": id("d"), "project_id": project})),
+            ("b", json!({"after_id": id("a")})),
+            ("c", json!({"after_id": id("b")})),
+            ("d", json!({"after_id": id("c"), "project_id": project})),
+        ] {
+            let task = titled(&tasks, title);
+            assert_eq!(&relocate(&owner, task, &to).await.ok(), task, "{title} {to}");
+            assert_eq!(&owner.get(format!("/v1/tasks/{}", task.id())).await.ok(), task, "{title} {to}");
+        }
+        let after = (owner.get(format!("/v1/projects/{project}")).await.ok(), in_order(&owner, &project).await);
+        assert_eq!(after, before);
+    }
+
+    async fn a_task_goes_to_any_place_of_another_project(app: TestApp) {
+        let owner = app.user().await;
+        for (field, neighbour, expected) in [
+            ("", "", "wxyzb"),
+            ("before_id", "w", "bwxyz"),
+            ("before_id", "z", "wxybz"),
+            ("after_id", "w", "wbxyz"),
+            ("after_id", "z", "wxyzb"),
+        ] {
+            let (source, target) = (owner.project().await, owner.project().await);
+            let (here, there) = (tasks(&owner, &source, "abc").await, tasks(&owner, &target, "wxyz").await);
+            app.clock.advance(Duration::from_secs(1));
+            let mut to = json!({"project_id": target});
+            if !field.is_empty() {
+                to[field] = titled(&there, neighbour)["id"].clone();
+            }
+            let answer = relocate(&owner, &here[1], &to).await.ok();
+            assert_eq!(answer["project_id"], target);
+            assert_eq!(answer, moved(&here[1], &answer, &["position", "project_id"]), "{field} {neighbour}");
+            assert_eq!(owner.get(format!("/v1/tasks/{}", answer.id())).await.ok(), answer);
+            assert_eq!(titles(&owner, &target).await, expected, "{field} {neighbour}");
+            assert_eq!(in_order(&owner, &source).await, [here[0].clone(), here[2].clone()], "{field} {neighbour}");
+            let others: Vec<Value> = in_order(&owner, &target).await;
+            assert!(there.iter().all(|task| others.contains(task)), "{field} {neighbour}: {others:?}");
+        }
+        // The first of a project that has none.
+        let (source, target) = (owner.project().await, owner.project().await);
+        for task in tasks(&owner, &source, "ab").await {
+            relocate(&owner, &task, &json!({"project_id": target})).await.ok();
+        }
+        assert_eq!((titles(&owner, &source).await, titles(&owner, &target).await), (String::new(), "ab".to_owned()));
+    }
+
+    async fn a_move_keeps_every_other_field(app: TestApp) {
+        let owner = app.user().await;
+        let (source, target) = (owner.project().await, owner.project().await);
+        let task = owner.task(&source, json!({
+            "title": "Tea", "description": "Green", "status": "done", "priority": "high", "labels": ["b", "a"],
+            "due_at": "2026-01-31T09:00:00Z", "assignee_id": owner.user_id(),
+        })).await;
+        let neighbour = owner.task(&source, json!({"title": "x"})).await;
+        app.clock.advance(Duration::from_secs(1));
+        let within = relocate(&owner, &task, &json!({"after_id": neighbour["id"]})).await.ok();
+        assert_eq!(within, moved(&task, &within, &["position"]));
+        app.clock.advance(Duration::from_secs(1));
+        let away = relocate(&owner, &within, &json!({"project_id": target})).await.ok();
+        assert_eq!(away, moved(&within, &away, &["position", "project_id"]));
+        assert_eq!(owner.get(format!("/v1/tasks/{}", task.id())).await.ok(), away);
+    }
+
+    async fn an_assignee_goes_along_as_a_member_of_the_other_project_only(database: TestDatabase) {
+        let app = TestApp::new(&database, Options::default()).await;
+        let owner = app.user().await;
+        let (source, target) = (owner.project().await, owner.project().await);
+        let (here, both) = (
+            member(&app, &source, "editor").await,
+            member(&app, &source, "viewer").await,
+        );
+        add_member(&app, &target, &both, "viewer").await;
+        let neighbour = owner.task(&source, json!({"title": "x"})).await;
+        let cases = [
+            (json!(here.user_id()), Value::Null),
+            (json!(both.user_id()), json!(both.user_id())),
+            (json!(owner.user_id()), json!(owner.user_id())),
+            (Value::Null, Value::Null),
+        ];
+        for (assignee, becomes) in cases {
+            let task = owner.task(&source, json!({"title": "x", "assignee_id": assignee})).await;
+            let within = relocate(&owner, &task, &json!({"before_id": neighbour["id"]})).await.ok();
+            assert_eq!(within["assignee_id"], assignee);
+            let away = relocate(&owner, &task, &json!({"project_id": target})).await.ok();
+            assert_eq!(away["assignee_id"], becomes);
+            assert_eq!(owner.get(format!("/v1/tasks/{}", task.id())).await.ok(), away);
+        }
+    }
+
+    async fn the_counts_of_both_projects_follow(app: TestApp) {
+        let owner = app.user().await;
+        let (source, target) = (owner.project().await, owner.project().await);
+        let mut made = Vec::new();
+        for status in ["todo", "done", "in_progress", "done"] {
+            made.push(owner.task(&source, json!({"title": "x", "status": status})).await);
+        }
+        owner.task(&target, json!({"title": "x", "status": "done"})).await;
+        let project = async |id: &str| owner.get(format!("/v1/projects/{id}")).await.ok();
+        let before = (project(&source).await, project(&target).await);
+        let mut expected = [(4, 2), (1, 1)];
+        for (index, done) in [(1, 1), (0, 0), (3, 1), (2, 0)] {
+            app.clock.advance(Duration::from_secs(1));
+            relocate(&owner, &made[index], &json!({"project_id": target})).await.ok();
+            expected = [(expected[0].0 - 1, expected[0].1 - done), (expected[1].0 + 1, expected[1].1 + done)];
+            assert_eq!([counts(&owner, &source).await, counts(&owner, &target).await], expected);
+        }
+        // Back again, before another.
+        relocate(&owner, &made[1], &json!({"project_id": source})).await.ok();
+        relocate(&owner, &made[0], &json!({"project_id": source, "before_id": made[1]["id"]})).await.ok();
+        assert_eq!([counts(&owner, &source).await, counts(&owner, &target).await], [(2, 1), (3, 2)]);
+        // What is beside the counts belongs to nobody who only moves a task.
+        for (before, after) in [(before.0, project(&source).await), (before.1, project(&target).await)] {
+            let percentage = &after["completion_percentage"];
+            let fields = json!({"task_counts": after["task_counts"], "completion_percentage": percentage});
+            assert_eq!(after, with(&before, &fields));
+        }
+    }
+
+    async fn a_task_comes_back_from_the_trash_at_its_place(app: TestApp) {
+        let owner = app.user().await;
+        for (moves, expected) in [
+            (vec![], "abcd"),
+            (vec![("d", "after_id", "a")], "adbc"),
+            (vec![("d", "before_id", "c")], "abdc"),
+            (vec![("c", "before_id", "a")], "cabd"),
+            (vec![("a", "after_id", "d")], "bcda"),
+            (vec![("d", "after_id", "a"), ("c", "after_id", "a"), ("a", "after_id", "d")], "cdab"),
+        ] {
+            let project = owner.project().await;
+            let tasks = tasks(&owner, &project, "abcd").await;
+            let path = format!("/v1/tasks/{}", tasks[1].id());
+            owner.delete(&path).await.no_content();
+            for (title, field, neighbour) in &moves {
+                let to = json!({*field: titled(&tasks, neighbour)["id"]});
+                relocate(&owner, titled(&tasks, title), &to).await.ok();
+            }
+            let restored = owner.post_empty(format!("{path}/restore")).await.ok();
+            assert_eq!(restored["position"], tasks[1]["position"], "{moves:?}");
+            assert_eq!(titles(&owner, &project).await, expected, "{moves:?}");
+        }
+    }
+
+    async fn a_new_task_goes_to_the_end_whatever_was_moved(app: TestApp) {
+        let owner = app.user().await;
+        let (project, other) = (owner.project().await, owner.project().await);
+        let tasks = tasks(&owner, &project, "abc").await;
+        let away = owner.task(&other, json!({"title": "x"})).await;
+        let id = |title| titled(&tasks, title)["id"].clone();
+        let steps = [
+            (&tasks[0], json!({"after_id": id("c")}), "bca1"),
+            (&tasks[0], json!({"before_id": id("b")}), "abc12"),
+            (&tasks[2], json!({"project_id": other}), "ab123"),
+            (&away, json!({"project_id": project, "after_id": id("b")}), "abx1234"),
+            (&tasks[2], json!({"project_id": project}), "abx1234c5"),
+        ];
+        for (number, (task, to, expected)) in (1..).zip(steps) {
+            relocate(&owner, task, &to).await.ok();
+            owner.task(&project, json!({"title": number.to_string()})).await;
+            assert_eq!(titles(&owner, &project).await, expected, "{to}");
+        }
+        // The end is also behind what lies there in the trash.
+        let last = owner.task(&project, json!({"title": "t"})).await;
+        owner.delete(format!("/v1/tasks/{}", last.id())).await.no_content();
+        owner.task(&project, json!({"title": "6"})).await;
+        relocate(&owner, &tasks[2], &json!({"project_id": other})).await.ok();
+        relocate(&owner, &tasks[2], &json!({"project_id": project})).await.ok();
+        owner.post_empty(format!("/v1/tasks/{}/restore", last.id())).await.ok();
+        assert_eq!(titles(&owner, &project).await, "abx12345t6c");
+    }
+}

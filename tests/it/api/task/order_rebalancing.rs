@@ -1,0 +1,208 @@
+//! The order of tasks after thousands of moves that are meant to make their positions long.
+
+use std::collections::HashMap;
+
+use pocket_tasks::contract::list::Direction;
+use pocket_tasks::contract::task::MoveTask;
+use pocket_tasks::contract::{ProjectId, SessionId, TaskId, UserId};
+use pocket_tasks::repositories::Store as _;
+use pocket_tasks::services::{Caller, Credential, Write};
+use serde_json::{Value, json};
+
+use crate::api::fixtures::positions::{counts, in_order};
+use crate::on_both_databases;
+use crate::support::client::Ids as _;
+use crate::support::{Client, Options, Random, TestApp, TestDatabase};
+
+/// No position is longer, whatever was moved where.
+const LONGEST: usize = 64;
+
+/// What there should be of a task.
+#[derive(Debug, Clone)]
+struct Known {
+    id: String,
+    version: i64,
+    trashed: bool,
+}
+
+/// One project, moved about in below HTTP, which would take ten times as long.
+struct Shelf {
+    database: TestDatabase,
+    app: TestApp,
+    owner: Client,
+    write: Write,
+    project: String,
+    /// The order that there should be, and each task's version and whether it is in the trash.
+    row: Vec<Known>,
+    places: HashMap<String, String>,
+}
+
+impl Shelf {
+    async fn new(database: &TestDatabase, size: usize) -> Self {
+        let app = TestApp::new(database, Options::default()).await;
+        let owner = app.user().await;
+        let project = owner.project().await;
+        let user = UserId::parse(owner.user_id()).unwrap();
+        let caller = Caller { user, by: Credential::Session(SessionId::generate()), until: None };
+        let write = Write { caller, keyed: None, expected: None, request_id: None };
+        let database = database.clone();
+        let mut this = Self { database, app, owner, write, project, row: Vec::new(), places: HashMap::new() };
+        for _ in 0..size {
+            this.create().await;
+        }
+        this
+    }
+
+    async fn create(&mut self) {
+        let task = self.owner.task(&self.project, json!({"title": "x"})).await;
+        self.row.push(Known { id: task.id(), version: 1, trashed: false });
+        self.places.insert(task.id(), task["position"].as_str().unwrap().to_owned());
+    }
+
+    /// Puts a task into the trash, or takes it out.
+    async fn toggle(&mut self, place: usize) {
+        let known = &mut self.row[place];
+        if known.trashed {
+            self.owner.post_empty(format!("/v1/tasks/{}/restore", known.id)).await.ok();
+        } else {
+            self.owner.delete(format!("/v1/tasks/{}", known.id)).await.no_content();
+        }
+        (known.trashed, known.version) = (!known.trashed, known.version + 1);
+    }
+
+    fn trashed(&self) -> Vec<usize> {
+        (0..self.row.len()).filter(|index| self.row[*index].trashed).collect()
+    }
+
+    fn live(&self) -> Vec<usize> {
+        (0..self.row.len()).filter(|index| !self.row[*index].trashed).collect()
+    }
+
+    fn place_of(&self, id: &str) -> usize {
+        self.row.iter().position(|known| known.id == id).unwrap()
+    }
+
+    /// Moves the task at one place next to the one at another.
+    async fn put(&mut self, from: usize, near: usize, before: bool) {
+        let neighbour = self.row[near].id.clone();
+        let id = TaskId::parse(&neighbour);
+        let (before_id, after_id) = if before { (id, None) } else { (None, id) };
+        let to = MoveTask { project_id: None, before_id, after_id };
+        let between = if before { from + 1..near } else { near + 1..from };
+        // Who sees the task there already does not see the trash between.
+        let stays = (from < near) == before && self.row[between].iter().all(|known| known.trashed);
+        let known = self.row.remove(from);
+        let moved = TaskId::parse(&known.id).unwrap();
+        let answer = self.app.services.tasks.relocate(&self.write, moved, to).await.unwrap();
+        let task: Value = serde_json::from_str(answer.body.as_deref().unwrap()).unwrap();
+        let place = if stays { from } else { self.place_of(&neighbour) + usize::from(!before) };
+        let version = known.version + i64::from(place != from);
+        assert_eq!(task["version"], version);
+        let position = task["position"].as_str().unwrap().to_owned();
+        assert!(position.len() <= LONGEST, "{position}");
+        self.places.insert(known.id.clone(), position);
+        self.row.insert(place, Known { version, ..known });
+    }
+
+    /// Sees that the order is right, and gives how many tasks have another position than when they were moved.
+    async fn check(&mut self) -> usize {
+        let project = ProjectId::parse(&self.project).unwrap();
+        let store = self.database.store().await;
+        let found = store.read().tasks().list_places(project, "", Direction::Asc, 10_000).await.unwrap();
+        let order: Vec<String> = found.iter().map(|(id, _)| id.to_string()).collect();
+        assert_eq!(order, self.row.iter().map(|known| known.id.clone()).collect::<Vec<_>>());
+        assert!(found.iter().all(|(_, position)| position.len() <= LONGEST), "{found:?}");
+        assert!(found.windows(2).all(|pair| pair[0].1.as_bytes() < pair[1].1.as_bytes()), "{found:?}");
+        let old: Vec<Option<String>> =
+            found.iter().map(|(id, position)| self.places.insert(id.to_string(), position.to_string())).collect();
+        old.iter().zip(&found).filter(|(old, (_, position))| old.as_deref() != Some(&**position)).count()
+    }
+
+    /// Takes everything out of the trash, and sees that all is as it should be for who looks from outside.
+    async fn check_from_outside(&mut self) {
+        for place in self.trashed() {
+            self.toggle(place).await;
+        }
+        let found = in_order(&self.owner, &self.project).await;
+        let found: Vec<_> = found.iter().map(|task| (task.id(), task["version"].as_i64().unwrap())).collect();
+        let expected: Vec<_> = self.row.iter().map(|known| (known.id.clone(), known.version)).collect();
+        assert_eq!(found, expected, "somebody else's version, or the order");
+        let total = i64::try_from(expected.len()).unwrap();
+        assert_eq!(counts(&self.owner, &self.project).await, (total, 0));
+    }
+}
+
+/// So many moves for each of the four patterns: ten thousand in all on SQLite, which takes no way to a server.
+fn moves(database: &TestDatabase) -> usize {
+    if database.is_postgres() { 500 } else { 2_500 }
+}
+
+on_both_databases! {
+    async fn thousands_of_moves_to_one_place_touch_no_other_task(database: TestDatabase) {
+        let mut shelf = Shelf::new(&database, 20).await;
+        for _ in 0..moves(&database) {
+            shelf.put(19, 0, false).await;
+            assert_eq!(shelf.check().await, 0, "another task changed its position");
+        }
+        for _ in 0..moves(&database) {
+            shelf.put(0, 19, true).await;
+            assert_eq!(shelf.check().await, 0, "another task changed its position");
+        }
+        shelf.check_from_outside().await;
+    }
+
+    async fn thousands_of_moves_into_one_gap_keep_the_order_and_short_keys(database: TestDatabase) {
+        // Many tasks on both sides, and so few above that the keys are spread up to the end of the project.
+        for above in [30, 2] {
+            let mut shelf = Shelf::new(&database, 60).await;
+            let mut lower = shelf.row[60 - above - 1].id.clone();
+            let mut upper = shelf.row[60 - above].id.clone();
+            let mut spread = 0;
+            for turn in 0..moves(&database) / 2 {
+                let live = shelf.live();
+                if turn % 2 == 0 {
+                    let id = shelf.row[live[0]].id.clone();
+                    shelf.put(live[0], shelf.place_of(&lower), false).await;
+                    lower = id;
+                } else {
+                    let last = live[live.len() - 1];
+                    let id = shelf.row[last].id.clone();
+                    shelf.put(last, shelf.place_of(&upper), true).await;
+                    upper = id;
+                }
+                spread += shelf.check().await;
+                if turn % 10 == 9 {
+                    // Some of those nearby are in the trash, and keep their places there.
+                    shelf.toggle(shelf.place_of(&lower) - 1).await;
+                    if let [oldest, _, _, _, _, ..] = shelf.trashed()[..] {
+                        shelf.toggle(oldest).await;
+                    }
+                }
+                if turn % 100 == 99 {
+                    // The end is behind all that was spread.
+                    shelf.create().await;
+                    shelf.check().await;
+                }
+            }
+            assert!(spread > 0, "the keys never became long, so this shows nothing");
+            shelf.check_from_outside().await;
+        }
+    }
+
+    async fn thousands_of_moves_to_any_place_keep_the_order(database: TestDatabase) {
+        let mut random = Random::new();
+        let mut shelf = Shelf::new(&database, 30).await;
+        for place in [0, 9, 10, 20, 29] {
+            shelf.toggle(place).await;
+        }
+        for _ in 0..moves(&database) {
+            let live = shelf.live();
+            let (from, near) = (live[random.below(live.len())], live[random.below(live.len())]);
+            if from != near {
+                shelf.put(from, near, random.below(2) == 0).await;
+                shelf.check().await;
+            }
+        }
+        shelf.check_from_outside().await;
+    }
+}

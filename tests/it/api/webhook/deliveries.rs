@@ -1,0 +1,248 @@
+//! What receivers get, and what of it stands in the log.
+
+use std::time::Duration;
+
+use pocket_tasks::contract::EventId;
+use pocket_tasks::contract::event::EventType;
+use pocket_tasks::repositories::Litter;
+use pocket_tasks::webhooks::{Secret, signature};
+use poem_openapi::types::ToJSON as _;
+use serde_json::{Value, json};
+
+use crate::api::fixtures::stored_members::add_member;
+use crate::api::fixtures::webhooks::{WEBHOOKS, app, deliveries, happens, new_event, scene, stored, webhook};
+use crate::on_both_databases;
+use crate::support::client::Ids as _;
+use crate::support::{Receiver, TestDatabase};
+
+on_both_databases! {
+    async fn an_event_arrives_signed_and_as_it_stands_in_the_feed(database: TestDatabase) {
+        let app = app(&database).await;
+        let (user, receiver) = (app.user().await, Receiver::new("200 OK").await);
+        let project = user.project().await;
+        let made = webhook(&user, &receiver.url).await;
+        let event = happens(&app, EventType::TaskCreated, &project).await;
+        let waiting = deliveries(&user, &made.id()).await;
+        assert_eq!((&waiting[0]["status"], &waiting[0]["attempts"]), (&json!("pending"), &json!([])));
+        app.work().await;
+
+        let [message] = <[_; 1]>::try_from(receiver.messages()).unwrap();
+        let stored = stored(&app, event).await.unwrap();
+        assert_eq!(message.text, stored.to_json_string());
+        assert_eq!(message.header("content-type"), "application/json");
+        assert_eq!(message.header("webhook-id"), event.to_string());
+        let timestamp: i64 = message.header("webhook-timestamp").parse().unwrap();
+        assert!((app.clock.now().seconds() - timestamp).abs() < 30, "{timestamp}");
+        let secret = Secret::parse(made["secret"].as_str().unwrap()).unwrap();
+        let signed = signature([&secret], &event.to_string(), timestamp, &message.text);
+        assert_eq!(message.header("webhook-signature"), signed);
+
+        let [delivery] = <[Value; 1]>::try_from(deliveries(&user, &made.id()).await).unwrap();
+        assert_eq!(delivery["status"], "delivered");
+        assert_eq!((&delivery["event_id"], &delivery["event_type"]), (&json!(event.to_string()), &json!("task.created")));
+        assert_eq!((&delivery["webhook_id"], &delivery["next_attempt_at"]), (&made["id"], &Value::Null));
+        let [attempt] = <[Value; 1]>::try_from(delivery["attempts"].as_array().unwrap().clone()).unwrap();
+        assert_eq!((&attempt["status_code"], &attempt["error"]), (&json!(200), &Value::Null));
+        assert_eq!(attempt["response_excerpt"], "thank you");
+        assert!(attempt["duration_ms"].as_i64().unwrap() < 10_000);
+        app.clock.advance(Duration::from_hours(48));
+        app.work().await;
+        assert_eq!(receiver.messages().len(), 1, "what is delivered is not sent again");
+    }
+
+    async fn events_go_to_those_who_want_them_and_may_see_them(database: TestDatabase) {
+        let app = app(&database).await;
+        let (owner, viewer, former) = (app.user().await, app.user().await, app.user().await);
+        let (project, other) = (owner.project().await, owner.project().await);
+        for user in [&viewer, &former] {
+            add_member(&app, &project, user, "viewer").await;
+        }
+        let receiver = Receiver::new("200 OK").await;
+        let new = |change: Value| {
+            let mut new = json!({"url": receiver.url, "events": ["*"]});
+            new.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            new
+        };
+        let mut webhooks = Vec::new();
+        for (name, user, change) in [
+            ("everything", &owner, json!({})),
+            ("the project", &owner, json!({"project_id": project})),
+            ("another project", &owner, json!({"project_id": other})),
+            ("some types", &owner, json!({"events": ["invitation.created", "task.created"]})),
+            ("other types", &owner, json!({"events": ["task.deleted", "webhook.test"]})),
+            ("switched off", &owner, json!({"enabled": false})),
+            ("a viewer", &viewer, json!({})),
+            ("who left", &former, json!({"project_id": project})),
+            ("a stranger", &app.user().await, json!({})),
+        ] {
+            webhooks.push((name, user.clone(), user.post(WEBHOOKS, new(change)).await.created().id()));
+        }
+        former.delete(format!("/v1/projects/{project}/members/{}", former.user_id())).await.no_content();
+        app.work().await;
+        // Of who left.
+        let before = receiver.messages().len();
+        for (kind, told) in [
+            (EventType::TaskCreated, vec!["everything", "the project", "some types", "a viewer"]),
+            (EventType::InvitationCreated, vec!["everything", "the project", "some types"]),
+            (EventType::CommentCreated, vec!["everything", "the project", "a viewer"]),
+        ] {
+            let event = json!(happens(&app, kind, &project).await.to_string());
+            app.work().await;
+            let mut found = Vec::new();
+            for (name, user, webhook) in &webhooks {
+                let deliveries = deliveries(user, webhook).await;
+                let of_event: Vec<_> = deliveries.iter().filter(|one| one["event_id"] == event).collect();
+                assert!(of_event.iter().all(|one| one["status"] == "delivered"), "{of_event:?}");
+                found.extend(of_event.iter().map(|_| *name));
+            }
+            assert_eq!(found, told, "{kind:?}");
+        }
+        assert_eq!(receiver.messages().len() - before, 4 + 3 + 3);
+    }
+
+    async fn a_transaction_of_many_events_makes_a_delivery_of_each_and_one_job(database: TestDatabase) {
+        let app = app(&database).await;
+        let (user, project, webhook, receiver) = scene(&app, "200 OK").await;
+        let events: Vec<_> = (0..100).map(|_| new_event(&app, EventType::TaskCreated, &project)).collect();
+        let transaction = app.store.begin().await.unwrap();
+        app.services.events.tell(&*transaction, &events).await.unwrap();
+        transaction.commit().await.unwrap();
+        let jobs = app.store.read().queue().list_unfinished().await.unwrap();
+        assert_eq!(jobs.iter().filter(|job| job.kind == "deliver_webhook").count(), 1);
+        app.work().await;
+        let mut sent: Vec<_> = receiver.messages().iter().map(|one| one.header("webhook-id").to_owned()).collect();
+        sent.sort();
+        let mut all: Vec<_> = events.iter().map(|event| event.id.to_string()).collect();
+        all.sort();
+        assert_eq!(sent, all);
+        assert!(deliveries(&user, &webhook).await.iter().all(|one| one["status"] == "delivered"));
+        assert!(app.store.read().queue().list_unfinished().await.unwrap().is_empty());
+    }
+
+    async fn who_may_not_see_an_event_any_more_does_not_get_it(database: TestDatabase) {
+        let app = app(&database).await;
+        for change in ["leaves", "is in the trash", "is no owner any more", "has no such event any more"] {
+            let (owner, user, receiver) = (app.user().await, app.user().await, Receiver::new("503 Busy").await);
+            let (project, kind) = match change {
+                "is no owner any more" => (user.project().await, EventType::InvitationCreated),
+                _ => (owner.project().await, EventType::TaskCreated),
+            };
+            if kind == EventType::TaskCreated {
+                add_member(&app, &project, &user, "viewer").await;
+            } else {
+                add_member(&app, &project, &owner, "editor").await;
+            }
+            let webhook = webhook(&user, &receiver.url).await.id();
+            happens(&app, kind, &project).await;
+            app.work().await;
+            assert_eq!(receiver.messages().len(), 1, "{change}");
+            match change {
+                "leaves" => {
+                    user.delete(format!("/v1/projects/{project}/members/{}", user.user_id())).await.no_content();
+                }
+                "is in the trash" => user.delete("/v1/me").await.no_content(),
+                "is no owner any more" => {
+                    let member = format!("/v1/projects/{project}/members/{}", owner.user_id());
+                    user.patch(member, json!({"role": "owner"})).await.ok();
+                }
+                _ => {
+                    let transaction = app.store.begin().await.unwrap();
+                    let now = app.clock.now().plus(Duration::from_secs(1));
+                    assert!(transaction.upkeep().discard(Litter::Events, now, 100).await.unwrap() > 0);
+                    transaction.commit().await.unwrap();
+                }
+            }
+            app.clock.advance(Duration::from_secs(10));
+            app.work().await;
+            let known = receiver.messages().iter().filter(|one| one.body()["type"] == kind.as_str()).count();
+            assert_eq!(known, 1, "who {change}");
+            if change == "is in the trash" {
+                continue;
+            }
+            let deliveries = deliveries(&user, &webhook).await;
+            let delivery = deliveries.iter().find(|one| one["event_type"] == kind.as_str()).unwrap();
+            assert_eq!((&delivery["status"], &delivery["next_attempt_at"]), (&json!("failed"), &Value::Null), "{change}");
+            assert_eq!(delivery["attempts"].as_array().unwrap().len(), 1, "{change}");
+        }
+    }
+
+    async fn a_test_is_sent_at_once_and_stands_in_no_feed(database: TestDatabase) {
+        let app = app(&database).await;
+        let (user, _, webhook, receiver) = scene(&app, "200 OK").await;
+        let path = format!("{WEBHOOKS}/{webhook}");
+        user.patch(&path, json!({"events": ["task.created"], "enabled": false})).await.ok();
+        let delivery = user.post_empty(format!("{path}/test")).await.expect(202);
+        assert_eq!((&delivery["event_type"], &delivery["status"]), (&json!("webhook.test"), &json!("pending")));
+        app.work().await;
+        let [message] = <[_; 1]>::try_from(receiver.messages()).unwrap();
+        let body = message.body();
+        assert_eq!((&body["type"], &body["id"]), (&json!("webhook.test"), &delivery["event_id"]));
+        assert_eq!(body["data"], user.get(&path).await.ok());
+        assert_eq!((&body["sequence"], &body["previous"]), (&Value::Null, &Value::Null));
+        assert_eq!(message.header("webhook-id"), delivery["event_id"]);
+        assert_eq!(deliveries(&user, &webhook).await[0]["status"], "delivered");
+        assert_eq!(stored(&app, EventId::parse(message.header("webhook-id")).unwrap()).await, None);
+    }
+
+    async fn an_event_is_delivered_again_under_the_same_id(database: TestDatabase) {
+        let app = app(&database).await;
+        let (user, project, webhook, receiver) = scene(&app, "200 OK").await;
+        let event = happens(&app, EventType::TaskCreated, &project).await.to_string();
+        user.post_empty(format!("{WEBHOOKS}/{webhook}/test")).await.expect(202);
+        app.work().await;
+        for old in deliveries(&user, &webhook).await {
+            let again = format!("{WEBHOOKS}/{webhook}/deliveries/{}/redeliver", old.id());
+            let new = user.post_empty(again).await.expect(202);
+            assert_ne!(new["id"], old["id"]);
+            assert_eq!((&new["event_id"], &new["event_type"]), (&old["event_id"], &old["event_type"]));
+            assert_eq!((&new["status"], &new["attempts"]), (&json!("pending"), &json!([])));
+        }
+        app.work().await;
+        let messages = receiver.messages();
+        assert_eq!(messages.len(), 4);
+        for one in &messages {
+            let same: Vec<_> = messages.iter().filter(|other| other.header("webhook-id") == one.header("webhook-id")).collect();
+            assert!(same.len() == 2 && same[0].text == same[1].text);
+        }
+        assert!(messages.iter().any(|message| message.header("webhook-id") == event));
+        assert!(deliveries(&user, &webhook).await.iter().all(|one| one["status"] == "delivered"));
+    }
+
+    async fn a_webhook_that_is_switched_off_gives_up_and_starts_anew(database: TestDatabase) {
+        let app = app(&database).await;
+        let (user, project, webhook, receiver) = scene(&app, "500 Oh").await;
+        happens(&app, EventType::TaskCreated, &project).await;
+        app.work().await;
+        let path = format!("{WEBHOOKS}/{webhook}");
+        user.patch(&path, json!({"enabled": false})).await.ok();
+        assert_eq!(deliveries(&user, &webhook).await[0]["status"], "failed");
+        happens(&app, EventType::TaskUpdated, &project).await;
+        let old = deliveries(&user, &webhook).await;
+        assert_eq!(old.len(), 1);
+        let again = user.post_empty(format!("{path}/deliveries/{}/redeliver", old[0].id())).await.expect(202);
+        app.clock.advance(Duration::from_hours(1));
+        app.work().await;
+        assert_eq!(receiver.messages().len(), 1);
+        let of_again = deliveries(&user, &webhook).await.into_iter().find(|one| one["id"] == again["id"]).unwrap();
+        assert_eq!((&of_again["status"], &of_again["attempts"]), (&json!("failed"), &json!([])));
+        user.patch(&path, json!({"enabled": true})).await.ok();
+        receiver.answers("200 OK");
+        let event = happens(&app, EventType::TaskDeleted, &project).await.to_string();
+        app.work().await;
+        let messages = receiver.messages();
+        assert_eq!((messages.len(), messages[1].header("webhook-id")), (2, event.as_str()));
+    }
+
+    async fn a_webhook_that_is_removed_gets_nothing_more(database: TestDatabase) {
+        let app = app(&database).await;
+        let (user, project, webhook, receiver) = scene(&app, "500 Oh").await;
+        happens(&app, EventType::TaskCreated, &project).await;
+        app.work().await;
+        user.delete(format!("{WEBHOOKS}/{webhook}")).await.no_content();
+        happens(&app, EventType::TaskCreated, &project).await;
+        app.clock.advance(Duration::from_hours(1));
+        app.work().await;
+        assert_eq!(receiver.messages().len(), 1);
+        assert!(app.store.read().queue().list_unfinished().await.unwrap().is_empty());
+    }
+}
