@@ -19,6 +19,10 @@ lint: ## Check formatting and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
+.PHONY: deny
+deny: ## Check licences, sources and security advisories of the dependencies
+	.ci/check-dependencies
+
 .PHONY: bench
 bench: ## Measure the release build under load (on PostgreSQL too: .ci/with-postgres make bench)
 	cargo bench --locked
