@@ -12,7 +12,7 @@
 //!      contract: the vocabulary that all of them share; it imports none of them
 //! ```
 //!
-//! A request travels `server` → `api::front` → `api::gate` → `api::handlers` → `services` → `repositories`, and back. A
+//! A request travels `server` → `api::middleware` → `api::pipeline` → `api::handlers` → `services` → `repositories`, and back. A
 //! read costs one query; a write is one short transaction that its service opens and commits, and in which it tells
 //! what happened (`services::feed`) and promises the jobs that follow: `jobs::runner` does them after the commit. The
 //! feed has four readers: pages of it, pages from a cursor on, live streams (`services::followers`), and webhooks.

@@ -6,7 +6,8 @@ use poem::Response;
 use poem::http::{HeaderName, StatusCode, header};
 use poem_openapi::types::ToJSON;
 
-use super::payload::{JSON, set};
+use super::media_types::JSON;
+use super::respond::set;
 use crate::contract::error::{Detail, ErrorBody, ErrorCode};
 use crate::contract::resource::Current;
 use crate::services;
@@ -39,11 +40,11 @@ pub(super) fn not_acceptable(media_type: &str) -> String {
 /// A failure, on its way to the envelope.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub(super) struct ApiError(Box<Failure>);
+pub(super) struct ApiError(Box<ErrorParts>);
 
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .code.as_str())]
-struct Failure {
+struct ErrorParts {
     code: ErrorCode,
     message: Cow<'static, str>,
     details: Option<Vec<Detail>>,
@@ -62,7 +63,7 @@ enum Cause {
     Other(anyhow::Error),
 }
 
-impl Failure {
+impl ErrorParts {
     /// Returns whether the log has the failure already.
     fn is_reported(&self) -> bool {
         matches!(&self.cause, Some(Cause::Service(error)) if error.is_reported())
@@ -73,11 +74,11 @@ impl ApiError {
     /// A failure with the usual sentence of its code.
     pub(super) fn new(code: ErrorCode) -> Self {
         let message = Cow::Borrowed(code.message());
-        Self(Box::new(Failure { code, message, details: None, current: None, headers: Vec::new(), cause: None }))
+        Self(Box::new(ErrorParts { code, message, details: None, current: None, headers: Vec::new(), cause: None }))
     }
 
     /// The same failure with a more precise sentence.
-    pub(super) fn because(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         self.0.message = message.into();
         self
     }
@@ -92,7 +93,7 @@ impl ApiError {
     pub(super) fn invalid(details: Vec<Detail>) -> Self {
         let mut failure = Self::new(ErrorCode::ValidationFailed);
         if let Some(first) = details.first() {
-            failure = failure.because(first.message.clone());
+            failure = failure.with_message(first.message.clone());
         }
         failure.0.details = Some(details);
         failure
@@ -115,7 +116,7 @@ impl ApiError {
 
 impl From<services::Error> for ApiError {
     fn from(error: services::Error) -> Self {
-        let mut failure = Self::new(error.code()).because(error.message());
+        let mut failure = Self::new(error.code()).with_message(error.message());
         match &error {
             services::Error::Invalid(details) => failure.0.details = Some(details.clone()),
             services::Error::PreconditionFailed { current, etag } => {
@@ -164,7 +165,7 @@ fn status(code: ErrorCode) -> StatusCode {
 }
 
 /// Makes the response that says what failed, and logs what is our fault.
-pub(super) fn respond(error: poem::Error, request_id: &str) -> Response {
+pub(super) fn into_response(error: poem::Error, request_id: &str) -> Response {
     let ApiError(failure) = error.downcast().unwrap_or_else(|other: poem::Error| {
         // What reaches this line is a gap in the gate, which answers for every error that poem could make.
         ApiError::internal(anyhow::anyhow!("{other}"))

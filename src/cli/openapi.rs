@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::say;
 use crate::api;
-use crate::api::published::to_yaml;
+use crate::api::openapi::to_yaml;
 
 /// Where the document is committed.
 const PATH: &str = "openapi/openapi.yaml";

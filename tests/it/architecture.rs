@@ -79,7 +79,7 @@ const HOMES: [(&str, &[&str]); 16] = [
     ("sqlx", &["src/database"]),
     ("migration", &["src/database"]),
     ("poem", &["src/api", "src/server", "src/app.rs"]),
-    ("hyper", &["src/server", "src/api/pages.rs", "src/webhooks/failures.rs"]),
+    ("hyper", &["src/server", "src/api/assets", "src/webhooks/failures.rs"]),
     ("jsonwebtoken", &["src/security"]),
     ("bcrypt", &["src/security"]),
     ("lettre", &["src/mail"]),

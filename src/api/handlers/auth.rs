@@ -2,10 +2,9 @@
 
 use poem_openapi::OpenApi;
 
-use super::payload::{
-    Accepted, Body, Created, Done, Failure, Found, From, LoggingIn, Proving, Refreshing, Registering, SignedIn, Usual,
-};
-use super::{Rules, Tag};
+use super::extract::{Auth, ClientInfo, JsonBody};
+use super::respond::{Accepted, Created, Done, Failure, Found, LoggingIn, Proving, Refreshing, Registering, Usual};
+use super::{Service, Tag};
 use crate::contract::session::{RefreshSession, Session};
 use crate::contract::user::{ForgotPassword, Login, Register, ResetPassword, VerifyEmail};
 
@@ -20,11 +19,11 @@ impl AuthApi {
     #[oai(path = "/register", method = "post", operation_id = "register")]
     async fn register(
         &self,
-        rules: Rules<'_>,
-        from: From,
-        body: Body<Register>,
+        services: Service<'_>,
+        from: ClientInfo,
+        body: JsonBody<Register>,
     ) -> Result<Created<Session>, Failure<Registering>> {
-        let body = rules.accounts.register(body.0, from.0).await?;
+        let body = services.accounts.register(body.0, from.0).await?;
         Ok(Created { location: "/v1/me".to_owned(), body })
     }
 
@@ -35,11 +34,11 @@ impl AuthApi {
     #[oai(path = "/login", method = "post", operation_id = "login")]
     async fn log_in(
         &self,
-        rules: Rules<'_>,
-        from: From,
-        body: Body<Login>,
+        services: Service<'_>,
+        from: ClientInfo,
+        body: JsonBody<Login>,
     ) -> Result<Found<Session>, Failure<LoggingIn>> {
-        Ok(Found(rules.accounts.log_in(body.0, from.0).await?))
+        Ok(Found(services.accounts.log_in(body.0, from.0).await?))
     }
 
     /// Refresh a session
@@ -50,18 +49,18 @@ impl AuthApi {
     #[oai(path = "/refresh", method = "post", operation_id = "refreshSession")]
     async fn refresh(
         &self,
-        rules: Rules<'_>,
-        body: Body<RefreshSession>,
+        services: Service<'_>,
+        body: JsonBody<RefreshSession>,
     ) -> Result<Found<Session>, Failure<Refreshing>> {
-        Ok(Found(rules.accounts.refresh(&body.0.refresh_token).await?))
+        Ok(Found(services.accounts.refresh(&body.0.refresh_token).await?))
     }
 
     /// Log out
     ///
     /// Ends the session of the access token. Its tokens stop working at once.
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
-    async fn log_out(&self, caller: SignedIn, rules: Rules<'_>) -> Result<Done, Failure<Usual>> {
-        rules.accounts.log_out(caller.0).await?;
+    async fn log_out(&self, caller: Auth, services: Service<'_>) -> Result<Done, Failure<Usual>> {
+        services.accounts.log_out(caller.0).await?;
         Ok(Done)
     }
 
@@ -70,8 +69,8 @@ impl AuthApi {
     /// Takes the token from the mail, the `token` of its link, as the proof that the address is the user's. It works
     /// once, and for 24 hours.
     #[oai(path = "/verify-email", method = "post", operation_id = "verifyEmail")]
-    async fn verify_email(&self, rules: Rules<'_>, body: Body<VerifyEmail>) -> Result<Done, Failure<Proving>> {
-        rules.recovery.verify_email(&body.0).await?;
+    async fn verify_email(&self, services: Service<'_>, body: JsonBody<VerifyEmail>) -> Result<Done, Failure<Proving>> {
+        services.recovery.verify_email(&body.0).await?;
         Ok(Done)
     }
 
@@ -79,8 +78,8 @@ impl AuthApi {
     ///
     /// Sends another mail with a link that proves the address of the caller. Where it is proved already, nothing is sent.
     #[oai(path = "/resend-verification", method = "post", operation_id = "resendVerification")]
-    async fn resend_verification(&self, caller: SignedIn, rules: Rules<'_>) -> Result<Accepted, Failure<Usual>> {
-        rules.recovery.resend_verification(caller.0).await?;
+    async fn resend_verification(&self, caller: Auth, services: Service<'_>) -> Result<Accepted, Failure<Usual>> {
+        services.recovery.resend_verification(caller.0).await?;
         Ok(Accepted)
     }
 
@@ -89,8 +88,12 @@ impl AuthApi {
     /// Sends a mail with a link to set another password, if there is an account with this address. The answer is the
     /// same, and takes as long, if there is none.
     #[oai(path = "/forgot-password", method = "post", operation_id = "forgotPassword")]
-    async fn forgot_password(&self, rules: Rules<'_>, body: Body<ForgotPassword>) -> Result<Accepted, Failure<Usual>> {
-        rules.recovery.forgot_password(&body.0).await?;
+    async fn forgot_password(
+        &self,
+        services: Service<'_>,
+        body: JsonBody<ForgotPassword>,
+    ) -> Result<Accepted, Failure<Usual>> {
+        services.recovery.forgot_password(&body.0).await?;
         Ok(Accepted)
     }
 
@@ -105,11 +108,11 @@ impl AuthApi {
     #[oai(path = "/reset-password", method = "post", operation_id = "resetPassword")]
     async fn reset_password(
         &self,
-        rules: Rules<'_>,
-        from: From,
-        body: Body<ResetPassword>,
+        services: Service<'_>,
+        from: ClientInfo,
+        body: JsonBody<ResetPassword>,
     ) -> Result<Done, Failure<Proving>> {
-        rules.recovery.reset_password(body.0, from.0.request_id).await?;
+        services.recovery.reset_password(body.0, from.0.request_id).await?;
         Ok(Done)
     }
 }

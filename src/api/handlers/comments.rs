@@ -3,11 +3,9 @@
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 
-use super::payload::{
-    Body, Changing, Done, Failure, Found, Fresh, IfMatch, IfNoneMatch, Keyed, Made, Matching, Patch, Query, Reaching,
-    SignedIn, Tagged,
-};
-use super::{Rules, Tag};
+use super::extract::{Auth, IdempotentWrite, IfMatch, IfNoneMatch, JsonBody, MergePatch, QueryParams};
+use super::respond::{Changing, Done, Failure, Found, Fresh, Made, Matching, Reaching, Tagged};
+use super::{Service, Tag};
 use crate::contract::comment::{Comment, CommentQuery, NewComment, UpdateComment};
 use crate::contract::list::{CommentList, ListOf as _};
 use crate::contract::resource::StaleComment;
@@ -24,12 +22,12 @@ impl CommentsApi {
     #[oai(path = "/tasks/:task_id/comments", method = "get", operation_id = "listComments")]
     async fn list(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
+        caller: Auth,
+        services: Service<'_>,
         task_id: Path<TaskId>,
-        query: Query<CommentQuery>,
+        query: QueryParams<CommentQuery>,
     ) -> Result<Found<CommentList>, Failure<Reaching>> {
-        let page = rules.comments.list(caller.0, task_id.0, &query.0).await?;
+        let page = services.comments.list(caller.0, task_id.0, &query.0).await?;
         Ok(Found(CommentList::new(page, query.0.paging)))
     }
 
@@ -39,12 +37,12 @@ impl CommentsApi {
     #[oai(path = "/tasks/:task_id/comments", method = "post", operation_id = "createComment")]
     async fn create(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         task_id: Path<TaskId>,
-        body: Body<NewComment>,
+        body: JsonBody<NewComment>,
     ) -> Result<Made<Comment>, Failure<Changing>> {
-        Ok(Made(rules.comments.create(&write.0, task_id.0, body.0).await?))
+        Ok(Made(services.comments.create(&write.0, task_id.0, body.0).await?))
     }
 
     /// Get a comment
@@ -53,12 +51,12 @@ impl CommentsApi {
     #[oai(path = "/comments/:comment_id", method = "get", operation_id = "getComment")]
     async fn get(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
+        caller: Auth,
+        services: Service<'_>,
         #[oai(name = "If-None-Match")] known: IfNoneMatch,
         comment_id: Path<CommentId>,
     ) -> Result<Fresh<Comment>, Failure<Reaching>> {
-        let comment = rules.comments.get(caller.0, comment_id.0).await?;
+        let comment = services.comments.get(caller.0, comment_id.0).await?;
         Ok(Fresh { answer: Answer::found(&comment), known: known.0 })
     }
 
@@ -70,14 +68,14 @@ impl CommentsApi {
     #[oai(path = "/comments/:comment_id", method = "patch", operation_id = "updateComment")]
     async fn update(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         #[oai(name = "If-Match")] expected: IfMatch,
         comment_id: Path<CommentId>,
-        body: Patch<UpdateComment>,
+        body: MergePatch<UpdateComment>,
     ) -> Result<Tagged<Comment>, Failure<Matching<Changing, StaleComment>>> {
         let write = Write { expected: expected.0, ..write.0 };
-        Ok(Tagged(rules.comments.update(&write, comment_id.0, body.0).await?))
+        Ok(Tagged(services.comments.update(&write, comment_id.0, body.0).await?))
     }
 
     /// Delete a comment
@@ -87,13 +85,13 @@ impl CommentsApi {
     #[oai(path = "/comments/:comment_id", method = "delete", operation_id = "deleteComment")]
     async fn delete(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         #[oai(name = "If-Match")] expected: IfMatch,
         comment_id: Path<CommentId>,
     ) -> Result<Done, Failure<Matching<Changing, StaleComment>>> {
         let write = Write { expected: expected.0, ..write.0 };
-        rules.comments.delete(&write, comment_id.0).await?;
+        services.comments.delete(&write, comment_id.0).await?;
         Ok(Done)
     }
 }

@@ -2,8 +2,9 @@
 
 use poem_openapi::OpenApi;
 
-use super::payload::{Failure, Following, Found, LastEventId, Query, SignedIn, Streamed};
-use super::{Rules, Tag};
+use super::extract::{Auth, LastEventId, QueryParams};
+use super::respond::{EventStream, Failure, Following, Found};
+use super::{Service, Tag};
 use crate::contract::feed::{EventQuery, EventSlice, StreamQuery};
 
 pub(in crate::api) struct EventsApi;
@@ -20,11 +21,11 @@ impl EventsApi {
     #[oai(path = "/", method = "get", operation_id = "listEvents")]
     async fn list(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
-        query: Query<EventQuery>,
+        caller: Auth,
+        services: Service<'_>,
+        query: QueryParams<EventQuery>,
     ) -> Result<Found<EventSlice>, Failure<Following>> {
-        Ok(Found(rules.events.list(caller.0, query.0).await?))
+        Ok(Found(services.events.list(caller.0, query.0).await?))
     }
 
     /// Stream events
@@ -39,11 +40,11 @@ impl EventsApi {
     #[oai(path = "/stream", method = "get", operation_id = "streamEvents")]
     async fn stream(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
+        caller: Auth,
+        services: Service<'_>,
         #[oai(name = "Last-Event-ID")] last: LastEventId,
-        query: Query<StreamQuery>,
-    ) -> Result<Streamed, Failure<Following>> {
-        Ok(Streamed(rules.events.follow(caller.0, query.0, last.0).await?))
+        query: QueryParams<StreamQuery>,
+    ) -> Result<EventStream, Failure<Following>> {
+        Ok(EventStream(services.events.follow(caller.0, query.0, last.0).await?))
     }
 }

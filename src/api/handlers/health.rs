@@ -3,9 +3,9 @@
 use poem::web::Data;
 use poem_openapi::OpenApi;
 
-use super::payload::{Failure, Found, NotReady, Usual};
-use super::{Rules, Tag};
-use crate::api::Draining;
+use super::respond::{Failure, Found, NotReady, Usual};
+use super::{Service, Tag};
+use crate::api::settings::Draining;
 use crate::contract::health::{Health, HealthStatus};
 use crate::services::Error;
 
@@ -29,11 +29,15 @@ impl HealthApi {
     /// Answers 200 when the database answers and accepts writes, and the server is not about to stop. Otherwise it
     /// answers 503: send the server no requests until it is ready again.
     #[oai(path = "/ready", method = "get", operation_id = "getReadiness")]
-    async fn ready(&self, rules: Rules<'_>, draining: Data<&Draining>) -> Result<Found<Health>, Failure<NotReady>> {
+    async fn ready(
+        &self,
+        services: Service<'_>,
+        draining: Data<&Draining>,
+    ) -> Result<Found<Health>, Failure<NotReady>> {
         if draining.has_begun() {
             return Err(Error::Stopping.into());
         }
-        rules.check().await?;
+        services.check().await?;
         Ok(Found(OK))
     }
 }

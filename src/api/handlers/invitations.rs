@@ -3,8 +3,9 @@
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 
-use super::payload::{Accepting, Declining, Done, Failure, Found, ListingMine, Performed, Query, SignedIn, Unkeyed};
-use super::{Rules, Tag};
+use super::extract::{Auth, AuthWrite, QueryParams};
+use super::respond::{Accepting, Declining, Done, Failure, Found, ListingMine, Performed};
+use super::{Service, Tag};
 use crate::contract::InvitationId;
 use crate::contract::invitation::InvitationQuery;
 use crate::contract::list::{InvitationList, ListOf as _};
@@ -21,11 +22,11 @@ impl InvitationsApi {
     #[oai(path = "/", method = "get", operation_id = "listMyInvitations")]
     async fn list(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
-        query: Query<InvitationQuery>,
+        caller: Auth,
+        services: Service<'_>,
+        query: QueryParams<InvitationQuery>,
     ) -> Result<Found<InvitationList>, Failure<ListingMine>> {
-        let page = rules.invitations.list_mine(caller.0, &query.0).await?;
+        let page = services.invitations.list_mine(caller.0, &query.0).await?;
         Ok(Found(InvitationList::new(page, query.0.paging)))
     }
 
@@ -37,11 +38,11 @@ impl InvitationsApi {
     #[oai(path = "/:invitation_id/accept", method = "post", operation_id = "acceptInvitation")]
     async fn accept(
         &self,
-        write: Unkeyed,
-        rules: Rules<'_>,
+        write: AuthWrite,
+        services: Service<'_>,
         invitation_id: Path<InvitationId>,
     ) -> Result<Performed<Member>, Failure<Accepting>> {
-        Ok(Performed(rules.invitations.accept(&write.0, invitation_id.0).await?))
+        Ok(Performed(services.invitations.accept(&write.0, invitation_id.0).await?))
     }
 
     /// Decline an invitation
@@ -51,11 +52,11 @@ impl InvitationsApi {
     #[oai(path = "/:invitation_id/decline", method = "post", operation_id = "declineInvitation")]
     async fn decline(
         &self,
-        write: Unkeyed,
-        rules: Rules<'_>,
+        write: AuthWrite,
+        services: Service<'_>,
         invitation_id: Path<InvitationId>,
     ) -> Result<Done, Failure<Declining>> {
-        rules.invitations.decline(&write.0, invitation_id.0).await?;
+        services.invitations.decline(&write.0, invitation_id.0).await?;
         Ok(Done)
     }
 }

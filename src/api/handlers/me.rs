@@ -3,11 +3,11 @@
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 
-use super::payload::{
-    Body, Done, Failure, Found, Fresh, From, IfMatch, IfNoneMatch, Issued, Issuing, Keyed, Matching, Patch, Query,
-    Reaching, SignedIn, Tagged, Unkeyed, Usual,
+use super::extract::{
+    Auth, AuthWrite, ClientInfo, IdempotentWrite, IfMatch, IfNoneMatch, JsonBody, MergePatch, QueryParams,
 };
-use super::{Rules, Tag};
+use super::respond::{Done, Failure, Found, Fresh, Issued, Issuing, Matching, Reaching, Tagged, Usual};
+use super::{Service, Tag};
 use crate::contract::api_token::{ApiTokenQuery, CreatedApiToken, NewApiToken};
 use crate::contract::list::{ApiTokenList, ListOf as _, SessionInfoList};
 use crate::contract::resource::StaleUser;
@@ -26,11 +26,11 @@ impl MeApi {
     #[oai(path = "/", method = "get", operation_id = "getMe")]
     async fn get(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
+        caller: Auth,
+        services: Service<'_>,
         #[oai(name = "If-None-Match")] known: IfNoneMatch,
     ) -> Result<Fresh<User>, Failure<Usual>> {
-        let user = rules.profiles.get(caller.0).await?;
+        let user = services.profiles.get(caller.0).await?;
         Ok(Fresh { answer: Answer::found(&user), known: known.0 })
     }
 
@@ -40,13 +40,13 @@ impl MeApi {
     #[oai(path = "/", method = "patch", operation_id = "updateMe")]
     async fn update(
         &self,
-        write: Unkeyed,
-        rules: Rules<'_>,
+        write: AuthWrite,
+        services: Service<'_>,
         #[oai(name = "If-Match")] expected: IfMatch,
-        body: Patch<UpdateMe>,
+        body: MergePatch<UpdateMe>,
     ) -> Result<Tagged<User>, Failure<Matching<Usual, StaleUser>>> {
         let write = Write { expected: expected.0, ..write.0 };
-        Ok(Tagged(rules.profiles.update(&write, body.0).await?))
+        Ok(Tagged(services.profiles.update(&write, body.0).await?))
     }
 
     /// Delete my account
@@ -56,8 +56,8 @@ impl MeApi {
     /// shorter or longer; after that nothing of it is left. What the caller made in projects of others stays there,
     /// made by nobody.
     #[oai(path = "/", method = "delete", operation_id = "deleteMe")]
-    async fn delete(&self, write: Unkeyed, rules: Rules<'_>) -> Result<Done, Failure<Usual>> {
-        rules.profiles.delete(&write.0).await?;
+    async fn delete(&self, write: AuthWrite, services: Service<'_>) -> Result<Done, Failure<Usual>> {
+        services.profiles.delete(&write.0).await?;
         Ok(Done)
     }
 
@@ -70,12 +70,12 @@ impl MeApi {
     #[oai(path = "/password", method = "post", operation_id = "changePassword")]
     async fn change_password(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
-        from: From,
-        body: Body<ChangePassword>,
+        caller: Auth,
+        services: Service<'_>,
+        from: ClientInfo,
+        body: JsonBody<ChangePassword>,
     ) -> Result<Done, Failure<Usual>> {
-        rules.profiles.change_password(caller.0, body.0, from.0.request_id).await?;
+        services.profiles.change_password(caller.0, body.0, from.0.request_id).await?;
         Ok(Done)
     }
 
@@ -85,11 +85,11 @@ impl MeApi {
     #[oai(path = "/sessions", method = "get", operation_id = "listSessions")]
     async fn list_sessions(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
-        query: Query<SessionQuery>,
+        caller: Auth,
+        services: Service<'_>,
+        query: QueryParams<SessionQuery>,
     ) -> Result<Found<SessionInfoList>, Failure<Usual>> {
-        let page = rules.sessions.list(caller.0, &query.0).await?;
+        let page = services.sessions.list(caller.0, &query.0).await?;
         Ok(Found(SessionInfoList::new(page, query.0.paging)))
     }
 
@@ -99,11 +99,11 @@ impl MeApi {
     #[oai(path = "/sessions/:session_id", method = "delete", operation_id = "revokeSession")]
     async fn revoke_session(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
+        caller: Auth,
+        services: Service<'_>,
         session_id: Path<SessionId>,
     ) -> Result<Done, Failure<Reaching>> {
-        rules.sessions.revoke(caller.0, session_id.0).await?;
+        services.sessions.revoke(caller.0, session_id.0).await?;
         Ok(Done)
     }
 
@@ -113,11 +113,11 @@ impl MeApi {
     #[oai(path = "/api-tokens", method = "get", operation_id = "listApiTokens")]
     async fn list_api_tokens(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
-        query: Query<ApiTokenQuery>,
+        caller: Auth,
+        services: Service<'_>,
+        query: QueryParams<ApiTokenQuery>,
     ) -> Result<Found<ApiTokenList>, Failure<Usual>> {
-        let page = rules.api_tokens.list(caller.0, &query.0).await?;
+        let page = services.api_tokens.list(caller.0, &query.0).await?;
         Ok(Found(ApiTokenList::new(page, query.0.paging)))
     }
 
@@ -129,11 +129,11 @@ impl MeApi {
     #[oai(path = "/api-tokens", method = "post", operation_id = "createApiToken")]
     async fn create_api_token(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
-        body: Body<NewApiToken>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
+        body: JsonBody<NewApiToken>,
     ) -> Result<Issued<CreatedApiToken>, Failure<Issuing>> {
-        Ok(Issued(rules.api_tokens.create(&write.0, body.0).await?))
+        Ok(Issued(services.api_tokens.create(&write.0, body.0).await?))
     }
 
     /// Revoke an API token
@@ -142,11 +142,11 @@ impl MeApi {
     #[oai(path = "/api-tokens/:token_id", method = "delete", operation_id = "revokeApiToken")]
     async fn revoke_api_token(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         token_id: Path<ApiTokenId>,
     ) -> Result<Done, Failure<Reaching>> {
-        rules.api_tokens.revoke(&write.0, token_id.0).await?;
+        services.api_tokens.revoke(&write.0, token_id.0).await?;
         Ok(Done)
     }
 }

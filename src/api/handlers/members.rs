@@ -3,11 +3,9 @@
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 
-use super::payload::{
-    Body, Done, Failure, Found, HandingOver, Inviting, Issued, Keyed, Patch, Performed, Query, Reaching, Revoking,
-    SignedIn, Unkeyed,
-};
-use super::{Rules, Tag};
+use super::extract::{Auth, AuthWrite, IdempotentWrite, JsonBody, MergePatch, QueryParams};
+use super::respond::{Done, Failure, Found, HandingOver, Inviting, Issued, Performed, Reaching, Revoking};
+use super::{Service, Tag};
 use crate::contract::invitation::{Invitation, InvitationQuery, NewInvitation};
 use crate::contract::list::{InvitationList, ListOf as _, MemberList};
 use crate::contract::member::{Member, MemberQuery, UpdateMember};
@@ -24,12 +22,12 @@ impl MembersApi {
     #[oai(path = "/:project_id/members", method = "get", operation_id = "listMembers")]
     async fn list(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
+        caller: Auth,
+        services: Service<'_>,
         project_id: Path<ProjectId>,
-        query: Query<MemberQuery>,
+        query: QueryParams<MemberQuery>,
     ) -> Result<Found<MemberList>, Failure<Reaching>> {
-        let page = rules.members.list(caller.0, project_id.0, &query.0).await?;
+        let page = services.members.list(caller.0, project_id.0, &query.0).await?;
         Ok(Found(MemberList::new(page, query.0.paging)))
     }
 
@@ -41,13 +39,13 @@ impl MembersApi {
     #[oai(path = "/:project_id/members/:user_id", method = "patch", operation_id = "updateMember")]
     async fn update(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         project_id: Path<ProjectId>,
         user_id: Path<UserId>,
-        body: Patch<UpdateMember>,
+        body: MergePatch<UpdateMember>,
     ) -> Result<Performed<Member>, Failure<HandingOver>> {
-        Ok(Performed(rules.members.update(&write.0, project_id.0, user_id.0, body.0).await?))
+        Ok(Performed(services.members.update(&write.0, project_id.0, user_id.0, body.0).await?))
     }
 
     /// Remove a member, or leave
@@ -59,12 +57,12 @@ impl MembersApi {
     #[oai(path = "/:project_id/members/:user_id", method = "delete", operation_id = "removeMember")]
     async fn remove(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         project_id: Path<ProjectId>,
         user_id: Path<UserId>,
     ) -> Result<Done, Failure<HandingOver>> {
-        rules.members.remove(&write.0, project_id.0, user_id.0).await?;
+        services.members.remove(&write.0, project_id.0, user_id.0).await?;
         Ok(Done)
     }
 
@@ -74,12 +72,12 @@ impl MembersApi {
     #[oai(path = "/:project_id/invitations", method = "get", operation_id = "listInvitations")]
     async fn list_invitations(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
+        caller: Auth,
+        services: Service<'_>,
         project_id: Path<ProjectId>,
-        query: Query<InvitationQuery>,
+        query: QueryParams<InvitationQuery>,
     ) -> Result<Found<InvitationList>, Failure<Reaching>> {
-        let page = rules.invitations.list(caller.0, project_id.0, &query.0).await?;
+        let page = services.invitations.list(caller.0, project_id.0, &query.0).await?;
         Ok(Found(InvitationList::new(page, query.0.paging)))
     }
 
@@ -91,12 +89,12 @@ impl MembersApi {
     #[oai(path = "/:project_id/invitations", method = "post", operation_id = "createInvitation")]
     async fn invite(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         project_id: Path<ProjectId>,
-        body: Body<NewInvitation>,
+        body: JsonBody<NewInvitation>,
     ) -> Result<Issued<Invitation>, Failure<Inviting>> {
-        Ok(Issued(rules.invitations.create(&write.0, project_id.0, body.0).await?))
+        Ok(Issued(services.invitations.create(&write.0, project_id.0, body.0).await?))
     }
 
     /// Revoke an invitation
@@ -106,12 +104,12 @@ impl MembersApi {
     #[oai(path = "/:project_id/invitations/:invitation_id", method = "delete", operation_id = "revokeInvitation")]
     async fn revoke(
         &self,
-        write: Unkeyed,
-        rules: Rules<'_>,
+        write: AuthWrite,
+        services: Service<'_>,
         project_id: Path<ProjectId>,
         invitation_id: Path<InvitationId>,
     ) -> Result<Done, Failure<Revoking>> {
-        rules.invitations.revoke(&write.0, project_id.0, invitation_id.0).await?;
+        services.invitations.revoke(&write.0, project_id.0, invitation_id.0).await?;
         Ok(Done)
     }
 }

@@ -20,12 +20,12 @@ use std::sync::Arc;
 use poem::web::Data;
 use poem_openapi::{OpenApi, Tags};
 
-use super::payload;
+use super::{extract, respond};
 use crate::services::Services;
-pub(super) use webhooks::messages;
+pub(super) use webhooks::webhook_schemas;
 
 /// The services, as handlers take them.
-type Rules<'a> = Data<&'a Arc<Services>>;
+type Service<'a> = Data<&'a Arc<Services>>;
 
 /// All operations.
 pub(super) const fn all() -> impl OpenApi + 'static {

@@ -3,11 +3,9 @@
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 
-use super::payload::{
-    Body, Changing, Done, Failure, Found, Fresh, IfMatch, IfNoneMatch, Keyed, Made, Matching, Patch, Query, Reaching,
-    SignedIn, Tagged, Usual,
-};
-use super::{Rules, Tag};
+use super::extract::{Auth, IdempotentWrite, IfMatch, IfNoneMatch, JsonBody, MergePatch, QueryParams};
+use super::respond::{Changing, Done, Failure, Found, Fresh, Made, Matching, Reaching, Tagged, Usual};
+use super::{Service, Tag};
 use crate::contract::ProjectId;
 use crate::contract::list::{ListOf as _, ProjectList};
 use crate::contract::project::{NewProject, Project, ProjectQuery, UpdateProject};
@@ -24,11 +22,11 @@ impl ProjectsApi {
     #[oai(path = "/", method = "get", operation_id = "listProjects")]
     async fn list(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
-        query: Query<ProjectQuery>,
+        caller: Auth,
+        services: Service<'_>,
+        query: QueryParams<ProjectQuery>,
     ) -> Result<Found<ProjectList>, Failure<Usual>> {
-        let page = rules.projects.list(caller.0, &query.0).await?;
+        let page = services.projects.list(caller.0, &query.0).await?;
         Ok(Found(ProjectList::new(page, query.0.paging)))
     }
 
@@ -38,11 +36,11 @@ impl ProjectsApi {
     #[oai(path = "/", method = "post", operation_id = "createProject")]
     async fn create(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
-        body: Body<NewProject>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
+        body: JsonBody<NewProject>,
     ) -> Result<Made<Project>, Failure<Reaching>> {
-        Ok(Made(rules.projects.create(&write.0, body.0).await?))
+        Ok(Made(services.projects.create(&write.0, body.0).await?))
     }
 
     /// Get a project
@@ -51,12 +49,12 @@ impl ProjectsApi {
     #[oai(path = "/:project_id", method = "get", operation_id = "getProject")]
     async fn get(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
+        caller: Auth,
+        services: Service<'_>,
         #[oai(name = "If-None-Match")] known: IfNoneMatch,
         project_id: Path<ProjectId>,
     ) -> Result<Fresh<Project>, Failure<Reaching>> {
-        let project = rules.projects.get(caller.0, project_id.0).await?;
+        let project = services.projects.get(caller.0, project_id.0).await?;
         Ok(Fresh { answer: Answer::found(&project), known: known.0 })
     }
 
@@ -67,14 +65,14 @@ impl ProjectsApi {
     #[oai(path = "/:project_id", method = "patch", operation_id = "updateProject")]
     async fn update(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         #[oai(name = "If-Match")] expected: IfMatch,
         project_id: Path<ProjectId>,
-        body: Patch<UpdateProject>,
+        body: MergePatch<UpdateProject>,
     ) -> Result<Tagged<Project>, Failure<Matching<Changing, StaleProject>>> {
         let write = Write { expected: expected.0, ..write.0 };
-        Ok(Tagged(rules.projects.update(&write, project_id.0, body.0).await?))
+        Ok(Tagged(services.projects.update(&write, project_id.0, body.0).await?))
     }
 
     /// Delete a project
@@ -84,13 +82,13 @@ impl ProjectsApi {
     #[oai(path = "/:project_id", method = "delete", operation_id = "deleteProject")]
     async fn delete(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         #[oai(name = "If-Match")] expected: IfMatch,
         project_id: Path<ProjectId>,
     ) -> Result<Done, Failure<Matching<Reaching, StaleProject>>> {
         let write = Write { expected: expected.0, ..write.0 };
-        rules.projects.delete(&write, project_id.0).await?;
+        services.projects.delete(&write, project_id.0).await?;
         Ok(Done)
     }
 
@@ -102,10 +100,10 @@ impl ProjectsApi {
     #[oai(path = "/:project_id/restore", method = "post", operation_id = "restoreProject")]
     async fn restore(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         project_id: Path<ProjectId>,
     ) -> Result<Tagged<Project>, Failure<Reaching>> {
-        Ok(Tagged(rules.projects.restore(&write.0, project_id.0).await?))
+        Ok(Tagged(services.projects.restore(&write.0, project_id.0).await?))
     }
 }

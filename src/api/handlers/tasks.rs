@@ -3,11 +3,9 @@
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 
-use super::payload::{
-    Body, Changing, Done, Failure, Filtering, Found, Fresh, IfMatch, IfNoneMatch, Keyed, Made, Matching, Patch,
-    Performed, Query, Reaching, SignedIn, Tagged,
-};
-use super::{Rules, Tag};
+use super::extract::{Auth, IdempotentWrite, IfMatch, IfNoneMatch, JsonBody, MergePatch, QueryParams};
+use super::respond::{Changing, Done, Failure, Filtering, Found, Fresh, Made, Matching, Performed, Reaching, Tagged};
+use super::{Service, Tag};
 use crate::contract::list::{ListOf as _, TaskList};
 use crate::contract::resource::StaleTask;
 use crate::contract::task::{
@@ -27,13 +25,13 @@ impl TasksApi {
     #[oai(path = "/projects/:project_id/tasks", method = "get", operation_id = "listProjectTasks", deprecated = true)]
     async fn list_in_project(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
+        caller: Auth,
+        services: Service<'_>,
         project_id: Path<ProjectId>,
-        query: Query<ProjectTaskQuery>,
+        query: QueryParams<ProjectTaskQuery>,
     ) -> Result<Found<TaskList>, Failure<Reaching>> {
         let paging = query.0.paging;
-        let page = rules.tasks.list_in_project(caller.0, project_id.0, query.0).await?;
+        let page = services.tasks.list_in_project(caller.0, project_id.0, query.0).await?;
         Ok(Found(TaskList::new(page, paging)))
     }
 
@@ -43,12 +41,12 @@ impl TasksApi {
     #[oai(path = "/projects/:project_id/tasks", method = "post", operation_id = "createTask")]
     async fn create(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         project_id: Path<ProjectId>,
-        body: Body<NewTask>,
+        body: JsonBody<NewTask>,
     ) -> Result<Made<Task>, Failure<Changing>> {
-        Ok(Made(rules.tasks.create(&write.0, project_id.0, body.0).await?))
+        Ok(Made(services.tasks.create(&write.0, project_id.0, body.0).await?))
     }
 
     /// Change many tasks at once
@@ -58,12 +56,12 @@ impl TasksApi {
     #[oai(path = "/projects/:project_id/tasks/batch", method = "post", operation_id = "batchTasks")]
     async fn batch(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         project_id: Path<ProjectId>,
-        body: Body<TaskBatch>,
+        body: JsonBody<TaskBatch>,
     ) -> Result<Performed<TaskBatchResult>, Failure<Changing>> {
-        Ok(Performed(rules.tasks.batch(&write.0, project_id.0, body.0).await?))
+        Ok(Performed(services.tasks.batch(&write.0, project_id.0, body.0).await?))
     }
 
     /// List all tasks
@@ -73,12 +71,12 @@ impl TasksApi {
     #[oai(path = "/tasks", method = "get", operation_id = "listTasks", deprecated = true)]
     async fn list(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
-        query: Query<TaskQuery>,
+        caller: Auth,
+        services: Service<'_>,
+        query: QueryParams<TaskQuery>,
     ) -> Result<Found<TaskList>, Failure<Filtering>> {
         let paging = query.0.paging;
-        let page = rules.tasks.list(caller.0, query.0).await?;
+        let page = services.tasks.list(caller.0, query.0).await?;
         Ok(Found(TaskList::new(page, paging)))
     }
 
@@ -88,12 +86,12 @@ impl TasksApi {
     #[oai(path = "/tasks/:task_id", method = "get", operation_id = "getTask")]
     async fn get(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
+        caller: Auth,
+        services: Service<'_>,
         #[oai(name = "If-None-Match")] known: IfNoneMatch,
         task_id: Path<TaskId>,
     ) -> Result<Fresh<Task>, Failure<Reaching>> {
-        let task = rules.tasks.get(caller.0, task_id.0).await?;
+        let task = services.tasks.get(caller.0, task_id.0).await?;
         Ok(Fresh { answer: Answer::found(&task), known: known.0 })
     }
 
@@ -104,14 +102,14 @@ impl TasksApi {
     #[oai(path = "/tasks/:task_id", method = "patch", operation_id = "updateTask")]
     async fn update(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         #[oai(name = "If-Match")] expected: IfMatch,
         task_id: Path<TaskId>,
-        body: Patch<UpdateTask>,
+        body: MergePatch<UpdateTask>,
     ) -> Result<Tagged<Task>, Failure<Matching<Changing, StaleTask>>> {
         let write = Write { expected: expected.0, ..write.0 };
-        Ok(Tagged(rules.tasks.update(&write, task_id.0, body.0).await?))
+        Ok(Tagged(services.tasks.update(&write, task_id.0, body.0).await?))
     }
 
     /// Delete a task
@@ -121,13 +119,13 @@ impl TasksApi {
     #[oai(path = "/tasks/:task_id", method = "delete", operation_id = "deleteTask")]
     async fn delete(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         #[oai(name = "If-Match")] expected: IfMatch,
         task_id: Path<TaskId>,
     ) -> Result<Done, Failure<Matching<Changing, StaleTask>>> {
         let write = Write { expected: expected.0, ..write.0 };
-        rules.tasks.delete(&write, task_id.0).await?;
+        services.tasks.delete(&write, task_id.0).await?;
         Ok(Done)
     }
 
@@ -139,11 +137,11 @@ impl TasksApi {
     #[oai(path = "/tasks/:task_id/restore", method = "post", operation_id = "restoreTask")]
     async fn restore(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         task_id: Path<TaskId>,
     ) -> Result<Tagged<Task>, Failure<Changing>> {
-        Ok(Tagged(rules.tasks.restore(&write.0, task_id.0).await?))
+        Ok(Tagged(services.tasks.restore(&write.0, task_id.0).await?))
     }
 
     /// Move a task
@@ -158,13 +156,13 @@ impl TasksApi {
     #[oai(path = "/tasks/:task_id/move", method = "post", operation_id = "moveTask")]
     async fn relocate(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         #[oai(name = "If-Match")] expected: IfMatch,
         task_id: Path<TaskId>,
-        body: Body<MoveTask>,
+        body: JsonBody<MoveTask>,
     ) -> Result<Tagged<Task>, Failure<Matching<Changing, StaleTask>>> {
         let write = Write { expected: expected.0, ..write.0 };
-        Ok(Tagged(rules.tasks.relocate(&write, task_id.0, body.0).await?))
+        Ok(Tagged(services.tasks.relocate(&write, task_id.0, body.0).await?))
     }
 }

@@ -3,8 +3,9 @@
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 
-use super::payload::{Failure, Found, Query, SignedIn, Walking, WalkingAll};
-use super::{Rules, Tag};
+use super::extract::{Auth, QueryParams};
+use super::respond::{Failure, Found, Walking, WalkingAll};
+use super::{Service, Tag};
 use crate::contract::ProjectId;
 use crate::contract::list::TaskSlice;
 use crate::contract::task::{ProjectTaskWalk, TaskWalk};
@@ -22,12 +23,12 @@ impl TasksV2Api {
     #[oai(path = "/projects/:project_id/tasks", method = "get", operation_id = "listProjectTasksV2")]
     async fn walk_project(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
+        caller: Auth,
+        services: Service<'_>,
         project_id: Path<ProjectId>,
-        query: Query<ProjectTaskWalk>,
+        query: QueryParams<ProjectTaskWalk>,
     ) -> Result<Found<TaskSlice>, Failure<Walking>> {
-        Ok(Found(rules.tasks.walk_project(caller.0, project_id.0, query.0).await?))
+        Ok(Found(services.tasks.walk_project(caller.0, project_id.0, query.0).await?))
     }
 
     /// List all tasks by cursors
@@ -38,10 +39,10 @@ impl TasksV2Api {
     #[oai(path = "/tasks", method = "get", operation_id = "listTasksV2")]
     async fn walk_visible(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
-        query: Query<TaskWalk>,
+        caller: Auth,
+        services: Service<'_>,
+        query: QueryParams<TaskWalk>,
     ) -> Result<Found<TaskSlice>, Failure<WalkingAll>> {
-        Ok(Found(rules.tasks.walk_visible(caller.0, query.0).await?))
+        Ok(Found(services.tasks.walk_visible(caller.0, query.0).await?))
     }
 }

@@ -7,11 +7,12 @@ use poem_openapi::param::Path;
 use poem_openapi::registry::{MetaSchema, Registry};
 use poem_openapi::types::Type as _;
 
-use super::payload::{
-    Body, Done, Failure, Filtering, Found, Fresh, IfMatch, IfNoneMatch, Keyed, MadeOnce, Matching, Patch, Pointing,
-    Promised, Query, Reaching, Redirecting, Shown, ShownOnce, SignedIn, Tagged,
+use super::extract::{Auth, IdempotentWrite, IfMatch, IfNoneMatch, JsonBody, MergePatch, QueryParams};
+use super::respond::{
+    Done, Failure, Filtering, Found, Fresh, MadeOnce, Matching, Pointing, Promised, Reaching, Redirecting, Shown,
+    ShownOnce, Tagged,
 };
-use super::{Rules, Tag};
+use super::{Service, Tag};
 use crate::contract::delivery::{Delivery, DeliveryQuery};
 use crate::contract::list::{DeliveryList, ListOf as _, WebhookList};
 use crate::contract::resource::StaleWebhook;
@@ -21,7 +22,7 @@ use crate::contract::{DeliveryId, WebhookId};
 use crate::services::{Answer, Write};
 
 /// The schemas of what webhooks get and no operation gives: published all the same.
-pub(in crate::api) fn messages() -> BTreeMap<String, MetaSchema> {
+pub(in crate::api) fn webhook_schemas() -> BTreeMap<String, MetaSchema> {
     let mut registry = Registry::new();
     WebhookMessage::register(&mut registry);
     registry.schemas
@@ -55,11 +56,11 @@ impl WebhooksApi {
     #[oai(path = "/", method = "get", operation_id = "listWebhooks")]
     async fn list(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
-        query: Query<WebhookQuery>,
+        caller: Auth,
+        services: Service<'_>,
+        query: QueryParams<WebhookQuery>,
     ) -> Result<Found<WebhookList>, Failure<Filtering>> {
-        let page = rules.webhooks.list(caller.0, &query.0).await?;
+        let page = services.webhooks.list(caller.0, &query.0).await?;
         Ok(Found(WebhookList::new(page, query.0.paging)))
     }
 
@@ -73,11 +74,11 @@ impl WebhooksApi {
     #[oai(path = "/", method = "post", operation_id = "createWebhook")]
     async fn create(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
-        body: Body<NewWebhook>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
+        body: JsonBody<NewWebhook>,
     ) -> Result<MadeOnce<IssuedWebhook>, Failure<Pointing>> {
-        Ok(MadeOnce(rules.webhooks.create(&write.0, body.0).await?))
+        Ok(MadeOnce(services.webhooks.create(&write.0, body.0).await?))
     }
 
     /// Get a webhook
@@ -86,12 +87,12 @@ impl WebhooksApi {
     #[oai(path = "/:webhook_id", method = "get", operation_id = "getWebhook")]
     async fn get(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
+        caller: Auth,
+        services: Service<'_>,
         #[oai(name = "If-None-Match")] known: IfNoneMatch,
         webhook_id: Path<WebhookId>,
     ) -> Result<Fresh<Webhook>, Failure<Reaching>> {
-        let webhook = rules.webhooks.get(caller.0, webhook_id.0).await?;
+        let webhook = services.webhooks.get(caller.0, webhook_id.0).await?;
         Ok(Fresh { answer: Answer::found(&webhook), known: known.0 })
     }
 
@@ -103,14 +104,14 @@ impl WebhooksApi {
     #[oai(path = "/:webhook_id", method = "patch", operation_id = "updateWebhook")]
     async fn update(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         #[oai(name = "If-Match")] expected: IfMatch,
         webhook_id: Path<WebhookId>,
-        body: Patch<UpdateWebhook>,
+        body: MergePatch<UpdateWebhook>,
     ) -> Result<Tagged<Webhook>, Failure<Matching<Redirecting, StaleWebhook>>> {
         let write = Write { expected: expected.0, ..write.0 };
-        Ok(Tagged(rules.webhooks.update(&write, webhook_id.0, body.0).await?))
+        Ok(Tagged(services.webhooks.update(&write, webhook_id.0, body.0).await?))
     }
 
     /// Delete a webhook
@@ -119,31 +120,31 @@ impl WebhooksApi {
     #[oai(path = "/:webhook_id", method = "delete", operation_id = "deleteWebhook")]
     async fn delete(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         #[oai(name = "If-Match")] expected: IfMatch,
         webhook_id: Path<WebhookId>,
     ) -> Result<Done, Failure<Matching<Reaching, StaleWebhook>>> {
         let write = Write { expected: expected.0, ..write.0 };
-        rules.webhooks.delete(&write, webhook_id.0).await?;
+        services.webhooks.delete(&write, webhook_id.0).await?;
         Ok(Done)
     }
 
     /// Replace the secret of a webhook
     ///
     /// Makes a new secret, which is in this answer and in no other answer but a replay with the same `Idempotency-Key`.
-    /// For `overlap_seconds` (a day, unless the body says otherwise) messages are also signed with the previous secret,
+    /// For `overlap_seconds` (a day, unless the body says otherwise) webhook_schemas are also signed with the previous secret,
     /// so that receivers can be told one after the other. Where secrets are replaced while others still overlap,
     /// those that have not expired sign too, the newest ten at most. The body may be left out.
     #[oai(path = "/:webhook_id/rotate-secret", method = "post", operation_id = "rotateWebhookSecret")]
     async fn rotate_secret(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         webhook_id: Path<WebhookId>,
-        body: Body<Option<RotateSecret>>,
+        body: JsonBody<Option<RotateSecret>>,
     ) -> Result<ShownOnce<IssuedWebhook>, Failure<Reaching>> {
-        Ok(ShownOnce(rules.webhooks.rotate_secret(&write.0, webhook_id.0, body.0).await?))
+        Ok(ShownOnce(services.webhooks.rotate_secret(&write.0, webhook_id.0, body.0).await?))
     }
 
     /// Try a webhook out
@@ -153,11 +154,11 @@ impl WebhooksApi {
     #[oai(path = "/:webhook_id/test", method = "post", operation_id = "testWebhook")]
     async fn test(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         webhook_id: Path<WebhookId>,
     ) -> Result<Promised<Delivery, TriedOut>, Failure<Reaching>> {
-        Ok(rules.webhooks.test(&write.0, webhook_id.0).await?.into())
+        Ok(services.webhooks.test(&write.0, webhook_id.0).await?.into())
     }
 
     /// List the deliveries of a webhook
@@ -167,12 +168,12 @@ impl WebhooksApi {
     #[oai(path = "/:webhook_id/deliveries", method = "get", operation_id = "listDeliveries")]
     async fn list_deliveries(
         &self,
-        caller: SignedIn,
-        rules: Rules<'_>,
+        caller: Auth,
+        services: Service<'_>,
         webhook_id: Path<WebhookId>,
-        query: Query<DeliveryQuery>,
+        query: QueryParams<DeliveryQuery>,
     ) -> Result<Found<DeliveryList>, Failure<Reaching>> {
-        let page = rules.deliveries.list(caller.0, webhook_id.0, &query.0).await?;
+        let page = services.deliveries.list(caller.0, webhook_id.0, &query.0).await?;
         Ok(Found(DeliveryList::new(page, query.0.paging)))
     }
 
@@ -184,11 +185,11 @@ impl WebhooksApi {
     #[oai(path = "/:webhook_id/deliveries/:delivery_id/redeliver", method = "post", operation_id = "redeliver")]
     async fn redeliver(
         &self,
-        #[oai(name = "Idempotency-Key")] write: Keyed,
-        rules: Rules<'_>,
+        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
+        services: Service<'_>,
         webhook_id: Path<WebhookId>,
         delivery_id: Path<DeliveryId>,
     ) -> Result<Promised<Delivery, DeliveredAgain>, Failure<Reaching>> {
-        Ok(rules.deliveries.redeliver(&write.0, webhook_id.0, delivery_id.0).await?.into())
+        Ok(services.deliveries.redeliver(&write.0, webhook_id.0, delivery_id.0).await?.into())
     }
 }

@@ -22,7 +22,7 @@ const OWN: &[(&str, Check)] =
 /// Formats that the library of JSON Schema checks.
 const LIBRARY: &[&str] = &["uri", "date"];
 
-/// Formats that only say how a value is stored or shown.
+/// Formats that only say how a value is stored or sanitized.
 const ANNOTATIONS: &[&str] =
     &["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float", "double", "password"];
 

@@ -11,37 +11,37 @@ use std::{cell::Cell, fmt};
 /// How many lists and objects may stand in one another.
 const MAX_DEPTH: usize = 64;
 
-/// Why a body is not the JSON we take, as a sentence that can be shown to anyone.
+/// Why a body is not the JSON we take, as a sentence that can be sanitized to anyone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("The request body {} (line {line}, column {column}).", .fault.words())]
 pub struct MalformedJson {
-    fault: Fault,
+    fault: JsonErrorKind,
     line: usize,
     column: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+enum JsonErrorKind {
     Empty,
-    Mark,
+    Bom,
     NotUtf8,
-    Twice,
-    Deep,
-    Cut,
-    Wrong,
+    DuplicateKey,
+    TooDeep,
+    UnexpectedEof,
+    Syntax,
     Trailing,
 }
 
-impl Fault {
+impl JsonErrorKind {
     const fn words(self) -> &'static str {
         match self {
             Self::Empty => "is empty where JSON is expected",
-            Self::Mark => "begins with a byte order mark, which JSON does not allow",
+            Self::Bom => "begins with a byte order mark, which JSON does not allow",
             Self::NotUtf8 => "is not UTF-8",
-            Self::Twice => "has a key twice in the same object",
-            Self::Deep => "is nested more than 64 levels deep",
-            Self::Cut => "ends in the middle of its JSON",
-            Self::Wrong => "is not valid JSON",
+            Self::DuplicateKey => "has a key twice in the same object",
+            Self::TooDeep => "is nested more than 64 levels deep",
+            Self::UnexpectedEof => "ends in the middle of its JSON",
+            Self::Syntax => "is not valid JSON",
             Self::Trailing => "goes on after the end of its JSON",
         }
     }
@@ -57,22 +57,26 @@ pub fn parse_json(bytes: &[u8]) -> Result<Value, MalformedJson> {
         let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let line = valid.split(|byte| *byte == b'\n');
         let column = line.clone().next_back().map_or(0, <[u8]>::len) + 1;
-        MalformedJson { fault: Fault::NotUtf8, line: line.count(), column }
+        MalformedJson { fault: JsonErrorKind::NotUtf8, line: line.count(), column }
     })?;
     if text.starts_with('\u{feff}') {
-        return Err(start(Fault::Mark));
+        return Err(start(JsonErrorKind::Bom));
     }
     if text.bytes().all(|byte| b" \t\r\n".contains(&byte)) {
-        return Err(start(Fault::Empty));
+        return Err(start(JsonErrorKind::Empty));
     }
     let fault = Cell::new(None);
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = Strict { depth: 0, fault: &fault }.deserialize(&mut reader).map_err(|error| {
-        let fault = fault.get().unwrap_or(if error.classify() == Category::Eof { Fault::Cut } else { Fault::Wrong });
+        let fault = fault.get().unwrap_or(if error.classify() == Category::Eof {
+            JsonErrorKind::UnexpectedEof
+        } else {
+            JsonErrorKind::Syntax
+        });
         MalformedJson { fault, line: error.line().max(1), column: error.column().max(1) }
     })?;
     let trailing = |error: serde_json::Error| MalformedJson {
-        fault: Fault::Trailing,
+        fault: JsonErrorKind::Trailing,
         line: error.line(),
         column: error.column().max(1),
     };
@@ -84,18 +88,18 @@ pub fn parse_json(bytes: &[u8]) -> Result<Value, MalformedJson> {
 #[derive(Clone, Copy)]
 struct Strict<'c> {
     depth: usize,
-    fault: &'c Cell<Option<Fault>>,
+    fault: &'c Cell<Option<JsonErrorKind>>,
 }
 
 impl Strict<'_> {
-    fn refuse<E: Error>(self, fault: Fault) -> E {
+    fn refuse<E: Error>(self, fault: JsonErrorKind) -> E {
         self.fault.set(Some(fault));
         E::custom("refused")
     }
 
     fn deeper<E: Error>(self) -> Result<Self, E> {
         if self.depth == MAX_DEPTH {
-            return Err(self.refuse(Fault::Deep));
+            return Err(self.refuse(JsonErrorKind::TooDeep));
         }
         Ok(Self { depth: self.depth + 1, ..self })
     }
@@ -158,7 +162,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
         let mut object = Map::new();
         while let Some(key) = members.next_key::<String>()? {
             if object.contains_key(&key) {
-                return Err(self.refuse(Fault::Twice));
+                return Err(self.refuse(JsonErrorKind::DuplicateKey));
             }
             object.insert(key, members.next_value_seed(seed)?);
         }

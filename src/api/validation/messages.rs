@@ -1,6 +1,6 @@
 //! The words and codes of failures.
 //!
-//! Guarantees: a sentence begins with the name of the field and repeats no value of the request; a name is shown cut to
+//! Guarantees: a sentence begins with the name of the field and repeats no value of the request; a name is sanitized cut to
 //! 100 characters and without control characters. Knows nothing of where in a request a failure is.
 
 use super::formats::MAX_BYTES;
@@ -14,12 +14,12 @@ use serde_json::Value;
 
 /// One broken rule, as the rest of a sentence that begins with a name: `is required`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(super) struct Violation {
     pub(super) code: DetailCode,
     pub(super) says: String,
 }
 
-impl Failure {
+impl Violation {
     pub(super) fn new(code: DetailCode, says: impl Into<String>) -> Self {
         Self { code, says: says.into() }
     }
@@ -33,7 +33,7 @@ impl Failure {
     }
 
     pub(super) fn conflict(other: &str) -> Self {
-        Self::new(DetailCode::Conflict, format!("and {} exclude each other", shown(other)))
+        Self::new(DetailCode::Conflict, format!("and {} exclude each other", sanitized(other)))
     }
 
     pub(super) fn options<'v>(options: impl IntoIterator<Item = &'v Value>) -> Self {
@@ -55,7 +55,7 @@ impl Failure {
     }
 
     /// How basic the rule is: of several failures of one field the one with the least rank is told.
-    pub(super) const fn rank(&self) -> u8 {
+    pub(super) const fn precedence(&self) -> u8 {
         match self.code {
             DetailCode::Conflict => 1,
             DetailCode::Enum => 2,
@@ -84,43 +84,47 @@ impl Failure {
 }
 
 /// A name of the request as it may be repeated in an answer or a log.
-pub(super) fn shown(name: &str) -> String {
+pub(super) fn sanitized(name: &str) -> String {
     name.chars().take(100).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// The failure of a rule that concerns one value alone.
-pub(super) fn of_value(kind: &ValidationErrorKind, value: &Value) -> Failure {
+pub(super) fn of_value(kind: &ValidationErrorKind, value: &Value) -> Violation {
     use DetailCode as Code;
     use ValidationErrorKind as Kind;
     match kind {
-        Kind::Type { kind: TypeKind::Single(kind) } => Failure::types(&[*kind], value),
-        Kind::Type { kind: TypeKind::Multiple(kinds) } => Failure::types(&kinds.iter().collect::<Vec<_>>(), value),
-        Kind::Enum { options } => Failure::options(options.as_array().into_iter().flatten()),
-        Kind::Constant { expected_value } => Failure::options([&**expected_value]),
-        Kind::MinLength { limit: 1 } => Failure::new(Code::TooShort, "must not be empty"),
+        Kind::Type { kind: TypeKind::Single(kind) } => Violation::types(&[*kind], value),
+        Kind::Type { kind: TypeKind::Multiple(kinds) } => Violation::types(&kinds.iter().collect::<Vec<_>>(), value),
+        Kind::Enum { options } => Violation::options(options.as_array().into_iter().flatten()),
+        Kind::Constant { expected_value } => Violation::options([&**expected_value]),
+        Kind::MinLength { limit: 1 } => Violation::new(Code::TooShort, "must not be empty"),
         Kind::MinLength { limit } => {
-            Failure::new(Code::TooShort, format!("must be at least {} long", count(*limit, "character")))
+            Violation::new(Code::TooShort, format!("must be at least {} long", count(*limit, "character")))
         }
         Kind::MaxLength { limit } => {
-            Failure::new(Code::TooLong, format!("must be at most {} long", count(*limit, "character")))
+            Violation::new(Code::TooLong, format!("must be at most {} long", count(*limit, "character")))
         }
-        Kind::Custom { keyword, message } if keyword == MAX_BYTES => Failure::new(Code::TooLong, message.as_str()),
-        Kind::MinItems { limit } => Failure::new(Code::TooFew, format!("must have at least {}", count(*limit, "item"))),
-        Kind::MaxItems { limit } => Failure::new(Code::TooMany, format!("must have at most {}", count(*limit, "item"))),
+        Kind::Custom { keyword, message } if keyword == MAX_BYTES => Violation::new(Code::TooLong, message.as_str()),
+        Kind::MinItems { limit } => {
+            Violation::new(Code::TooFew, format!("must have at least {}", count(*limit, "item")))
+        }
+        Kind::MaxItems { limit } => {
+            Violation::new(Code::TooMany, format!("must have at most {}", count(*limit, "item")))
+        }
         Kind::MinProperties { limit } => {
-            Failure::new(Code::TooFew, format!("must have at least {}", count(*limit, "field")))
+            Violation::new(Code::TooFew, format!("must have at least {}", count(*limit, "field")))
         }
         Kind::MaxProperties { limit } => {
-            Failure::new(Code::TooMany, format!("must have at most {}", count(*limit, "field")))
+            Violation::new(Code::TooMany, format!("must have at most {}", count(*limit, "field")))
         }
-        Kind::Minimum { limit } => Failure::new(Code::Minimum, format!("must be at least {}", word(limit))),
-        Kind::Maximum { limit } => Failure::new(Code::Maximum, format!("must be at most {}", word(limit))),
-        Kind::ExclusiveMinimum { limit } => Failure::new(Code::Minimum, format!("must be more than {}", word(limit))),
-        Kind::ExclusiveMaximum { limit } => Failure::new(Code::Maximum, format!("must be less than {}", word(limit))),
-        Kind::Format { format } => Failure::new(Code::Format, format_words(format)),
-        Kind::Pattern { pattern } => Failure::new(Code::Pattern, pattern_words(pattern, value)),
+        Kind::Minimum { limit } => Violation::new(Code::Minimum, format!("must be at least {}", word(limit))),
+        Kind::Maximum { limit } => Violation::new(Code::Maximum, format!("must be at most {}", word(limit))),
+        Kind::ExclusiveMinimum { limit } => Violation::new(Code::Minimum, format!("must be more than {}", word(limit))),
+        Kind::ExclusiveMaximum { limit } => Violation::new(Code::Maximum, format!("must be less than {}", word(limit))),
+        Kind::Format { format } => Violation::new(Code::Format, format_words(format)),
+        Kind::Pattern { pattern } => Violation::new(Code::Pattern, pattern_words(pattern, value)),
         // The inspection of the schemas lets no other rule through that could fail for a single value.
-        _ => Failure::new(Code::Type, "is not valid; see the documentation"),
+        _ => Violation::new(Code::Type, "is not valid; see the documentation"),
     }
 }
 

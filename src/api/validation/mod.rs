@@ -5,27 +5,27 @@
 //! order of the request; no value of a request is ever repeated (it may be a password); a document with anything in it
 //! that is not understood does not compile. Must not know the Rust types behind the schemas, nor how an error travels.
 
-mod alternatives;
+mod any_of;
 mod document;
-mod failures;
+mod error_tree;
 mod formats;
 mod json;
 mod messages;
-mod normalise;
+mod normalize;
 mod operation;
+mod param_type;
 mod query;
 mod routes;
-mod rules;
-mod schema;
+mod schema_lint;
+mod schema_validator;
 #[cfg(test)]
 mod tests;
-mod text;
 
 pub use json::{MalformedJson, parse_json};
 pub use operation::{Checked, Operation};
 pub use routes::Route;
 
-use self::{document::Document, routes::Routes, rules::Compiler};
+use self::{document::Document, routes::Routes, schema_validator::Compiler};
 use anyhow::{Context, Result, ensure};
 use poem::http::Method;
 use serde_json::Value;
@@ -35,12 +35,12 @@ pub(crate) const MAX_DETAILS: usize = 100;
 
 /// The published document, compiled.
 #[derive(Debug)]
-pub struct Contract {
+pub struct OpenApiValidator {
     operations: Vec<Operation>,
     routes: Routes,
 }
 
-impl Contract {
+impl OpenApiValidator {
     /// Compiles the operations of an `OpenAPI` 3.1 document.
     ///
     /// # Errors

@@ -4,9 +4,9 @@
 //! normalised. Must not know how a body was read, who calls, or what the operation does.
 
 use super::document::Part;
-use super::messages::Failure;
+use super::messages::Violation;
 use super::query::Query;
-use super::rules::{Compiler, Rules};
+use super::schema_validator::{Compiler, SchemaValidator};
 use crate::contract::error::{Detail, Place};
 use anyhow::{Context, Result, ensure};
 use poem::http::Method;
@@ -37,7 +37,7 @@ pub struct Operation {
     /// The media type of a success, if it has a body.
     pub answers: Option<String>,
     query: Query,
-    body: Option<Rules>,
+    body: Option<SchemaValidator>,
 }
 
 /// A request that keeps to the document.
@@ -99,11 +99,11 @@ impl Operation {
         let rules = self.body.as_ref()?;
         let Some(mut body) = body else {
             if self.needs_body {
-                details.push(Failure::required().about(Place::Body, ""));
+                details.push(Violation::required().about(Place::Body, ""));
             }
             return None;
         };
-        rules.normalise(&mut body);
+        rules.normalize(&mut body);
         if let Some(failures) = rules.failures(&body) {
             failures.list(&body, details);
         }

@@ -6,9 +6,9 @@
 
 use super::MAX_DETAILS;
 use super::document::Part;
-use super::messages::{Failure, shown};
-use super::rules::{Compiler, Rules};
-use super::text::{Kind, decode};
+use super::messages::{Violation, sanitized};
+use super::param_type::{ParamType, decode};
+use super::schema_validator::{Compiler, SchemaValidator};
 use crate::contract::error::{Detail, DetailCode, Place};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value};
@@ -20,15 +20,15 @@ const EXCLUSIVE: [&str; 2] = ["page", "offset"];
 /// The parameters of one operation.
 #[derive(Debug)]
 pub(super) struct Query {
-    parameters: Vec<(String, Kind)>,
-    rules: Rules,
+    parameters: Vec<(String, ParamType)>,
+    rules: SchemaValidator,
 }
 
 /// One query string, as far as it was read.
 #[derive(Default)]
-struct Reading<'q> {
+struct ParsedQuery<'q> {
     /// Every name once, in the order in which they first occur, and what is wrong with it.
-    names: Vec<(Cow<'q, str>, Option<Failure>)>,
+    names: Vec<(Cow<'q, str>, Option<Violation>)>,
     unknown: HashSet<String>,
     values: Map<String, Value>,
 }
@@ -36,7 +36,7 @@ struct Reading<'q> {
 impl Query {
     /// Compiles the parameters of an operation and of its path item.
     pub(super) fn compile<'a>(compiler: &Compiler<'a>, item: &Part<'a>, operation: &Part<'a>) -> Result<Self> {
-        let mut parameters: Vec<(String, Kind)> = Vec::new();
+        let mut parameters: Vec<(String, ParamType)> = Vec::new();
         let mut fields = Vec::new();
         let (own, shared) = (operation.get("parameters"), item.get("parameters"));
         // Those of the operation come first, because they override those of the path.
@@ -47,10 +47,10 @@ impl Query {
                 continue;
             }
             let schema = part.get("schema").with_context(|| format!("{}: no schema", part.pointer))?;
-            let kind = Kind::of(compiler.document, &schema)?;
+            let kind = ParamType::from_schema(compiler.document, &schema)?;
             let is_form = part.text("style").is_none_or(|style| style == "form");
             let is_joined = part.value.get("explode") == Some(&Value::Bool(false));
-            let is_understood = is_form && (is_joined || !matches!(kind, Kind::List(_)));
+            let is_understood = is_form && (is_joined || !matches!(kind, ParamType::List(_)));
             ensure!(is_understood, "{}: a list must have `style: form` and `explode: false`", part.pointer);
             fields.push((name, schema, part.is_true("required")));
             parameters.push((name.to_owned(), kind));
@@ -60,33 +60,33 @@ impl Query {
 
     /// Reads and checks a query string; what is wrong with it is added to the details.
     pub(super) fn check(&self, query: &str, details: &mut Vec<Detail>) -> Value {
-        let mut reading = Reading::default();
+        let mut reading = ParsedQuery::default();
         query.split('&').filter(|pair| !pair.is_empty()).for_each(|pair| self.read(pair, &mut reading));
-        let Reading { mut names, values, .. } = reading;
-        exclude(&mut names);
+        let ParsedQuery { mut names, values, .. } = reading;
+        mark_exclusive(&mut names);
         let mut values = Value::Object(values);
-        self.rules.normalise(&mut values);
-        self.tell(&names, &values, details);
+        self.rules.normalize(&mut values);
+        self.report(&names, &values, details);
         values
     }
 
-    fn read<'q>(&self, pair: &'q str, reading: &mut Reading<'q>) {
+    fn read<'q>(&self, pair: &'q str, reading: &mut ParsedQuery<'q>) {
         let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
         let name = decode(name).unwrap_or(Cow::Borrowed(name));
         let Some((_, kind)) = self.parameters.iter().find(|(known, _)| *known == name) else {
             // Bounded, because whoever sends thousands of them need not be told of each.
             if reading.unknown.len() < MAX_DETAILS && reading.unknown.insert(name.to_string()) {
-                let failure = Failure::new(DetailCode::UnknownParameter, "is not a parameter of this operation");
+                let failure = Violation::new(DetailCode::UnknownParameter, "is not a parameter of this operation");
                 reading.names.push((name, Some(failure)));
             }
             return;
         };
         if let Some((_, failure)) = reading.names.iter_mut().find(|(known, _)| *known == name) {
-            *failure = Some(Failure::new(DetailCode::DuplicateParameter, "must be given only once"));
+            *failure = Some(Violation::new(DetailCode::DuplicateParameter, "must be given only once"));
             return;
         }
-        let badly_encoded = || Failure::new(DetailCode::Format, "must be percent-encoded UTF-8");
-        let failure = match decode(text).ok_or_else(badly_encoded).and_then(|text| kind.read(&text)) {
+        let badly_encoded = || Violation::new(DetailCode::Format, "must be percent-encoded UTF-8");
+        let failure = match decode(text).ok_or_else(badly_encoded).and_then(|text| kind.parse(&text)) {
             Ok((value, failure)) => {
                 reading.values.insert(name.to_string(), value);
                 failure
@@ -97,7 +97,7 @@ impl Query {
     }
 
     /// Adds what is wrong with the parameters, and then those that are missing.
-    fn tell(&self, names: &[(Cow<'_, str>, Option<Failure>)], values: &Value, details: &mut Vec<Detail>) {
+    fn report(&self, names: &[(Cow<'_, str>, Option<Violation>)], values: &Value, details: &mut Vec<Detail>) {
         let failures = self.rules.failures(values);
         if failures.is_none() && names.iter().all(|(_, failure)| failure.is_none()) {
             return;
@@ -106,25 +106,25 @@ impl Query {
         for (name, known) in names {
             // On a tie the rule of the schema is told: its limit is narrower than that of 64 bits.
             let ruled = failures.take(name);
-            let failure = ruled.into_iter().chain(known.clone()).min_by_key(Failure::rank);
-            details.extend(failure.map(|failure| failure.about(Place::Query, &shown(name))));
+            let failure = ruled.into_iter().chain(known.clone()).min_by_key(Violation::precedence);
+            details.extend(failure.map(|failure| failure.about(Place::Query, &sanitized(name))));
         }
         let missing = failures.missing().iter().filter(|name| names.iter().all(|(given, _)| given != *name));
-        details.extend(missing.map(|name| Failure::required().about(Place::Query, name)));
+        details.extend(missing.map(|name| Violation::required().about(Place::Query, name)));
     }
 }
 
 /// Notes at the later one of two parameters that they exclude each other.
-fn exclude(names: &mut [(Cow<'_, str>, Option<Failure>)]) {
-    let is_exclusive = |failure: &Option<Failure>| {
+fn mark_exclusive(names: &mut [(Cow<'_, str>, Option<Violation>)]) {
+    let is_exclusive = |failure: &Option<Violation>| {
         // A name that the operation does not have excludes nothing.
         failure.as_ref().is_none_or(|failure| failure.code != DetailCode::UnknownParameter)
     };
     let mut given =
         names.iter_mut().filter(|(name, failure)| EXCLUSIVE.contains(&name.as_ref()) && is_exclusive(failure));
     if let (Some((earlier, _)), Some((_, failure))) = (given.next(), given.next()) {
-        let conflict = Failure::conflict(earlier);
-        if failure.as_ref().is_none_or(|known| conflict.rank() < known.rank()) {
+        let conflict = Violation::conflict(earlier);
+        if failure.as_ref().is_none_or(|known| conflict.precedence() < known.precedence()) {
             *failure = Some(conflict);
         }
     }

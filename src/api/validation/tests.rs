@@ -96,11 +96,11 @@ fn document() -> Value {
     })
 }
 
-fn contract() -> Contract {
-    Contract::compile(&document()).expect("the sample compiles")
+fn contract() -> OpenApiValidator {
+    OpenApiValidator::compile(&document()).expect("the sample compiles")
 }
 
-fn operation<'c>(contract: &'c Contract, id: &str) -> &'c Operation {
+fn operation<'c>(contract: &'c OpenApiValidator, id: &str) -> &'c Operation {
     contract.operations().find(|operation| operation.id == id).expect("the operation is in the sample")
 }
 
@@ -634,7 +634,7 @@ fn a_document_that_is_not_understood_does_not_compile() {
     ] {
         let mut document = document();
         *document.pointer_mut(pointer).expect("the pointer is right") = schema.clone();
-        let error = format!("{:#}", Contract::compile(&document).expect_err(&schema.to_string()));
+        let error = format!("{:#}", OpenApiValidator::compile(&document).expect_err(&schema.to_string()));
         assert!(error.contains(expected), "{schema}: {error}");
     }
 }

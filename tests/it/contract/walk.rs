@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pocket_tasks::api::published::{resolve, shared_schemas};
+use pocket_tasks::api::openapi::{resolve, shared_schemas};
 use pocket_tasks::contract::event::EventType;
 use serde_json::{Value, json};
 

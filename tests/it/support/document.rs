@@ -7,15 +7,15 @@ use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
 
 use jsonschema::Validator;
-use pocket_tasks::api::published::resolve;
-use pocket_tasks::api::validation::{Contract, Route};
+use pocket_tasks::api::openapi::resolve;
+use pocket_tasks::api::validation::{OpenApiValidator, Route};
 use poem::http::{Method, header};
 use serde_json::{Value, json};
 
 use super::Answer;
 
 pub(crate) static DOCUMENT: LazyLock<Value> = LazyLock::new(|| pocket_tasks::api::document().unwrap());
-static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::compile(&DOCUMENT).unwrap());
+static CONTRACT: LazyLock<OpenApiValidator> = LazyLock::new(|| OpenApiValidator::compile(&DOCUMENT).unwrap());
 static VALIDATORS: LazyLock<Mutex<HashMap<String, &'static Validator>>> = LazyLock::new(Mutex::default);
 
 /// The media type of Server-Sent Events.

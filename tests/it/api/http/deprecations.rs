@@ -92,7 +92,7 @@ on_both_databases! {
                 marked.push(id.clone());
             }
             for (status, response) in operation["responses"].as_object().unwrap() {
-                let headers = pocket_tasks::api::published::resolve(&DOCUMENT, response)["headers"].as_object();
+                let headers = pocket_tasks::api::openapi::resolve(&DOCUMENT, response)["headers"].as_object();
                 for name in ["Deprecation", "Sunset", "Link"] {
                     let documented = headers.is_some_and(|headers| headers.contains_key(name));
                     assert_eq!(documented, is_deprecated && status.starts_with('2'), "{name} of {id} {status}");

@@ -1,0 +1,50 @@
+//! The `Accept-Encoding` header.
+
+use poem::Request;
+use poem::http::header;
+
+/// Whether the client takes gzip (RFC 9110, section 12.5.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::api) struct AcceptEncoding(pub(in crate::api) bool);
+
+impl AcceptEncoding {
+    pub(in crate::api) fn from_request(request: &Request) -> Self {
+        let mut by_name = None;
+        let mut by_star = None;
+        let values = request.headers().get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+        for item in values.flat_map(|value| value.split(',')) {
+            let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
+            let quality = parameters.trim().strip_prefix(['q', 'Q']).and_then(|rest| rest.strip_prefix('='));
+            let quality = quality.map_or(Ok(1.0), str::parse::<f32>);
+            let wanted = quality.is_ok_and(|quality| quality > 0.0);
+            match name.trim().to_ascii_lowercase().as_str() {
+                "gzip" | "x-gzip" => by_name = Some(wanted),
+                "*" => by_star = Some(wanted),
+                _ => {}
+            }
+        }
+        Self(by_name.or(by_star).unwrap_or(false))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_used_only_where_it_is_wanted() {
+        for (accepted, wanted) in [
+            ("gzip", true),
+            ("br, gzip;q=0.5", true),
+            ("*", true),
+            ("gzip;q=0", false),
+            ("gzip;q=0, *", false),
+            ("br", false),
+            ("", false),
+        ] {
+            let request = Request::builder().header(header::ACCEPT_ENCODING, accepted).finish();
+            assert_eq!(AcceptEncoding::from_request(&request).0, wanted, "{accepted}");
+        }
+        assert!(!AcceptEncoding::from_request(&Request::default()).0);
+    }
+}

@@ -1,0 +1,36 @@
+//! One line in the log for each request. Queries stay out of it: they may hold secrets.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use poem::http::Method;
+use poem::{Request, Response};
+
+use crate::api::pipeline::OperationId;
+
+/// What is known when the request arrives.
+pub(super) struct AccessLogEntry {
+    method: Method,
+    path: String,
+    client: IpAddr,
+}
+
+impl AccessLogEntry {
+    pub(super) fn new(request: &Request, client: IpAddr) -> Self {
+        Self { method: request.method().clone(), path: request.uri().path().to_owned(), client }
+    }
+
+    pub(super) fn write(self, response: &Response, request_id: &str, duration: Duration) {
+        let operation = response.data::<OperationId>().map_or("", |id| &id.0);
+        tracing::info!(
+            request.id = request_id,
+            http.method = %self.method,
+            http.path = self.path,
+            http.status = response.status().as_u16(),
+            duration_ms = duration.as_secs_f64() * 1000.0,
+            api.operation = operation,
+            client.address = %self.client,
+            "request answered"
+        );
+    }
+}

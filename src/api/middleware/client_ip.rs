@@ -1,0 +1,55 @@
+//! The IP address of the client.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use poem::Request;
+
+/// The address of the client: that of the socket, or with proxies in front the n-th from the right that they say it
+/// came from. Further to the left stands what the client made up.
+pub(super) fn client_ip(request: &Request, trusted_proxy_hops: usize) -> IpAddr {
+    let socket =
+        request.remote_addr().as_socket_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), std::net::SocketAddr::ip);
+    if trusted_proxy_hops == 0 {
+        return socket;
+    }
+    let forwarded: Vec<&str> = request
+        .headers()
+        .get_all("x-forwarded-for")
+        .iter()
+        // By bytes: a part that is no text spoils itself, and not what the proxies added after it.
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(|part| std::str::from_utf8(part).unwrap_or_default().trim())
+        .collect();
+    let position = forwarded.len().checked_sub(trusted_proxy_hops);
+    position.and_then(|position| parse(forwarded[position])).unwrap_or(socket)
+}
+
+/// Some proxies add the port.
+fn parse(text: &str) -> Option<IpAddr> {
+    text.parse().ok().or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(header: &'static str, value: &str) -> Request {
+        Request::builder().header(header, value).finish()
+    }
+
+    #[test]
+    fn only_the_part_that_proxies_added_is_believed() {
+        let forwarded = request("x-forwarded-for", "6.6.6.6, 192.0.2.7, 198.51.100.1");
+        let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        for (hops, expected) in
+            [(0, nobody), (1, "198.51.100.1".parse().unwrap()), (2, "192.0.2.7".parse().unwrap()), (4, nobody)]
+        {
+            assert_eq!(client_ip(&forwarded, hops), expected, "{hops}");
+        }
+        assert_eq!(
+            client_ip(&request("x-forwarded-for", "[2001:db8::1]:443"), 1),
+            "2001:db8::1".parse::<IpAddr>().unwrap()
+        );
+        assert_eq!(client_ip(&request("x-forwarded-for", "nonsense"), 1), nobody);
+    }
+}

@@ -1,0 +1,50 @@
+//! Compression of responses by gzip, for clients that take it and bodies that are worth it.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use poem::http::{HeaderValue, StatusCode, header};
+use poem::{Body, Response};
+
+use crate::api::extract::AcceptEncoding;
+use crate::api::respond::set;
+use crate::services::EntityTag;
+
+/// Bodies shorter than this fit into a packet anyway.
+const MIN_COMPRESSED_SIZE: usize = 1_024;
+
+pub(super) async fn apply(encoding: AcceptEncoding, mut response: Response) -> Response {
+    let content_type = response.header(header::CONTENT_TYPE).unwrap_or_default();
+    // What is not modified would be JSON if it were.
+    let is_json = content_type.contains("json") || response.status() == StatusCode::NOT_MODIFIED;
+    if !is_json || response.headers().contains_key(header::CONTENT_ENCODING) {
+        return response;
+    }
+    // The pages of the documentation say so themselves.
+    if response.headers().get_all(header::VARY).iter().all(|value| value != "Accept-Encoding") {
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
+    if !encoding.0 || response.status() == StatusCode::NOT_MODIFIED {
+        return response;
+    }
+    let Ok(plain) = response.take_body().into_bytes().await else { return response };
+    match (plain.len() >= MIN_COMPRESSED_SIZE).then(|| gzip(&plain)).and_then(Result::ok) {
+        Some(compressed) => {
+            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            // Another representation needs another tag (RFC 9110, section 8.8.3.3).
+            if let Some(tag) = response.header(header::ETAG).and_then(EntityTag::compressed) {
+                set(&mut response, header::ETAG, &tag);
+            }
+            response.set_body(Body::from_vec(compressed));
+        }
+        None => response.set_body(Body::from_bytes(plain)),
+    }
+    response
+}
+
+fn gzip(plain: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
+    encoder.write_all(plain)?;
+    encoder.finish()
+}

@@ -1,0 +1,109 @@
+//! Which web pages may call from a browser (the CORS protocol of the Fetch standard).
+//!
+//! The API is called with a token that the page sends itself, so credentials of the browser are never allowed. An
+//! origin that may not call gets its answer without the headers, and its browser keeps it from the page.
+
+use poem::http::{HeaderValue, Method, StatusCode, header};
+use poem::{Request, Response};
+
+use crate::api::respond::set;
+
+/// Which origins may call from a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CorsPolicy {
+    /// Any.
+    Any,
+    /// Any page on this machine, whatever its port; for development.
+    Localhost,
+    /// These, as browsers spell them: `https://app.example.com`. None when empty.
+    List(Vec<String>),
+}
+
+/// What a page may read of a response.
+const EXPOSED_HEADERS: &str = "X-Request-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, Location, \
+                       ETag, Idempotency-Replayed, Deprecation, Sunset, Link, Allow, WWW-Authenticate";
+
+/// What a page may send.
+const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Accept, X-Request-Id, Idempotency-Key, If-Match, If-None-Match, \
+                    Last-Event-ID";
+
+impl CorsPolicy {
+    /// The origin of the request, if it may call.
+    pub(super) fn allowed(&self, request: &Request) -> Option<HeaderValue> {
+        let origin = request.headers().get(header::ORIGIN)?;
+        match self {
+            Self::Any => Some(HeaderValue::from_static("*")),
+            Self::Localhost => origin.to_str().is_ok_and(is_localhost).then(|| origin.clone()),
+            Self::List(allowed) => {
+                allowed.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
+            }
+        }
+    }
+
+    pub(super) fn apply(&self, origin: Option<HeaderValue>, response: &mut Response) {
+        if *self != Self::Any {
+            response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
+        }
+        if let Some(origin) = origin {
+            response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            set(response, header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+        }
+    }
+}
+
+fn is_localhost(origin: &str) -> bool {
+    let Some((_, host)) = origin.split_once("://") else { return false };
+    let host = match host.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => host,
+    };
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]") || host.ends_with(".localhost")
+}
+
+/// Whether a browser asks if it may send a request.
+pub(in crate::api) fn is_preflight(request: &Request) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ORIGIN)
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// Tells a browser what may be sent to a path that takes these methods.
+pub(in crate::api) fn preflight(allow: &str) -> Response {
+    let mut response = Response::builder().status(StatusCode::NO_CONTENT).finish();
+    set(&mut response, header::ALLOW, allow);
+    set(&mut response, header::ACCESS_CONTROL_ALLOW_METHODS, allow);
+    set(&mut response, header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
+    set(&mut response, header::ACCESS_CONTROL_MAX_AGE, "7200");
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pages_of_this_machine_are_local() {
+        for (origin, local) in [
+            ("http://localhost:5173", true),
+            ("https://localhost", true),
+            ("http://127.0.0.1:8080", true),
+            ("http://[::1]:3000", true),
+            ("http://app.localhost", true),
+            ("http://localhost.example.com", false),
+            ("http://example.com", false),
+            ("http://localhost:80@example.com", false),
+            ("null", false),
+        ] {
+            assert_eq!(is_localhost(origin), local, "{origin}");
+        }
+    }
+
+    #[test]
+    fn an_origin_that_is_not_ascii_is_no_reason_to_panic() {
+        let origin = HeaderValue::from_bytes(b"http://\xff").unwrap();
+        let request = Request::builder().header(header::ORIGIN, origin).finish();
+        for policy in [CorsPolicy::Localhost, CorsPolicy::List(vec!["https://a.example".into()])] {
+            assert_eq!(policy.allowed(&request), None);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Gives every body an example, and makes the examples that types bring along fit their schemas.
+
+use serde_json::{Value, json};
+
+use super::{
+    example_values::ExampleValues,
+    nullable,
+    walk::{self, Object},
+};
+
+pub(super) fn publish(document: &mut Value) {
+    let samples = ExampleValues::from_document(document);
+    for (_, schema) in walk::components_mut(document, "schemas").into_iter().flatten() {
+        fit_own_examples(schema, &samples);
+    }
+    let samples = ExampleValues::from_document(document);
+    for (_, operation) in walk::operations_mut(document) {
+        if let Some(request) = walk::object_mut(operation, "requestBody") {
+            json_media(request).for_each(|media| add_example(media, &samples));
+        }
+        for (status, response) in walk::object_mut(operation, "responses").into_iter().flatten() {
+            let Some(response) = response.as_object_mut() else { continue };
+            if status.starts_with('2') {
+                all_media(response).for_each(|(_, media)| add_example(media, &samples));
+            } else {
+                json_media(response).for_each(|media| complete_examples(media, &samples));
+            }
+        }
+    }
+}
+
+fn all_media(body: &mut Object) -> impl Iterator<Item = (&String, &mut Object)> {
+    let content = walk::object_mut(body, "content").into_iter().flatten();
+    content.filter_map(|(name, media)| Some((name, media.as_object_mut()?)))
+}
+
+fn json_media(body: &mut Object) -> impl Iterator<Item = &mut Object> {
+    let json = all_media(body).filter(|(name, _)| *name == "application/json" || name.ends_with("+json"));
+    json.map(|(_, media)| media)
+}
+
+fn add_example(media: &mut Object, samples: &ExampleValues) {
+    if media.contains_key("example") || media.contains_key("examples") {
+        return;
+    }
+    if let Some(schema) = media.get("schema") {
+        let mut example = samples.sample(schema);
+        drop_forbidden_nulls(&mut example, schema, samples);
+        media.insert("example".to_owned(), example);
+    }
+}
+
+/// An error that carries more than the envelope (the resource as it is now) shows this too.
+fn complete_examples(media: &mut Object, samples: &ExampleValues) {
+    let Some(schema) = media.get("schema").map(|schema| samples.target(schema).clone()) else { return };
+    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let required: Vec<&str> = required.collect();
+    for (_, example) in walk::object_mut(media, "examples").into_iter().flatten() {
+        let Some(Value::Object(value)) = example.get_mut("value") else { continue };
+        for name in &required {
+            if let Some(property) = schema.get("properties").and_then(|properties| properties.get(name)) {
+                value.entry(*name).or_insert_with(|| samples.sample(property));
+            }
+        }
+    }
+}
+
+fn fit_own_examples(schema: &mut Value, samples: &ExampleValues) {
+    let Some(mut examples) = schema.get_mut("examples").map(Value::take) else { return };
+    for example in examples.as_array_mut().into_iter().flatten() {
+        drop_forbidden_nulls(example, schema, samples);
+    }
+    if let Value::Object(schema) = schema {
+        schema.insert("examples".to_owned(), json!(examples));
+    }
+}
+
+/// A type writes its optional fields as `null` in its example, also where a request may only leave them out.
+fn drop_forbidden_nulls(example: &mut Value, schema: &Value, samples: &ExampleValues) {
+    let schema = samples.target(schema);
+    match example {
+        Value::Object(members) => {
+            let property = |name: &str| schema.get("properties").and_then(|properties| properties.get(name));
+            members.retain(|name, member| {
+                !member.is_null()
+                    || property(name).is_none_or(|property| nullable::admits_null(property, &samples.schemas))
+            });
+            for (name, member) in members.iter_mut() {
+                if let Some(property) = property(name) {
+                    drop_forbidden_nulls(member, property, samples);
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(inner) = schema.get("items") {
+                for item in items {
+                    drop_forbidden_nulls(item, inner, samples);
+                }
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,116 @@
+//! Publishes parameters: takes the query objects of our extractor apart, and completes those of the path.
+
+use serde_json::{Value, json};
+
+use super::{
+    example_values::{ExampleValues, ID},
+    walk::{self, Object},
+};
+
+/// The pseudo media type under which our extractor registers the query parameters of an operation as one object.
+const QUERY: &str = "application/x-query-parameters";
+
+pub(super) fn publish(document: &mut Value) {
+    let samples = ExampleValues::from_document(document);
+    for (_, operation) in walk::operations_mut(document) {
+        let query = take_query(operation).map(|schema| query_parameters(&schema, &samples)).unwrap_or_default();
+        let mut parameters = match operation.shift_remove("parameters") {
+            Some(Value::Array(declared)) => declared,
+            _ => Vec::new(),
+        };
+        parameters.iter_mut().filter_map(Value::as_object_mut).for_each(|parameter| complete(parameter, &samples));
+        parameters.extend(query);
+        parameters.sort_by_key(|parameter| match parameter.get("in").and_then(Value::as_str) {
+            Some("path") => 0,
+            Some("query") => 1,
+            _ => 2,
+        });
+        if !parameters.is_empty() {
+            operation.insert("parameters".to_owned(), Value::Array(parameters));
+        }
+    }
+}
+
+fn take_query(operation: &mut Object) -> Option<Value> {
+    let content = walk::object_mut(walk::object_mut(operation, "requestBody")?, "content")?;
+    let schema = content.shift_remove(QUERY)?.get_mut("schema").map(Value::take);
+    if content.is_empty() {
+        operation.shift_remove("requestBody");
+    }
+    schema
+}
+
+fn query_parameters(schema: &Value, samples: &ExampleValues) -> Vec<Value> {
+    let schema = samples.target(schema);
+    let required = schema.get("required").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let parameters = properties.map(|(name, property)| {
+        let mut parameter = Object::new();
+        parameter.insert("name".to_owned(), json!(name));
+        parameter.insert("in".to_owned(), json!("query"));
+        if required.iter().any(|other| other == name) {
+            parameter.insert("required".to_owned(), json!(true));
+        }
+        if samples.target(property).get("type").is_some_and(|kind| kind == "array") {
+            parameter.insert("style".to_owned(), json!("form"));
+            parameter.insert("explode".to_owned(), json!(false));
+        }
+        let mut property = property.clone();
+        if let Value::Object(property) = &mut property {
+            // A query has no way to write null.
+            property.shift_remove("nullable");
+        }
+        parameter.insert("schema".to_owned(), property);
+        complete(&mut parameter, samples);
+        if !is_optional(&parameter) {
+            parameter.entry("example").or_insert_with(|| samples.sample(&parameter_schema(schema, name)));
+        }
+        Value::Object(parameter)
+    });
+    parameters.collect()
+}
+
+fn parameter_schema(query: &Value, name: &str) -> Value {
+    query.get("properties").and_then(|properties| properties.get(name)).cloned().unwrap_or_default()
+}
+
+/// Swagger UI fills the form with `example`: all filters at once would find nothing, `page` and `offset` exclude each
+/// other, and no example of a tag or a key is right twice. What is optional therefore has its examples in the schema
+/// only.
+fn is_optional(parameter: &Object) -> bool {
+    parameter.get("in").is_some_and(|place| place == "query" || place == "header")
+        && parameter.get("required").is_none_or(|required| required == false)
+}
+
+/// Moves to the parameter what the schema says for it, and describes the ids of the path.
+fn complete(parameter: &mut Object, samples: &ExampleValues) {
+    if let Some(mut schema) = parameter.shift_remove("schema") {
+        let stays = is_optional(parameter);
+        if !stays
+            && !parameter.contains_key("example")
+            && let Some(example) = samples.declared_example(&schema)
+        {
+            parameter.insert("example".to_owned(), example);
+        }
+        if let Value::Object(schema) = &mut schema {
+            if !stays {
+                schema.shift_remove("examples");
+            }
+            for key in ["description", "deprecated"] {
+                if let Some(value) = schema.shift_remove(key) {
+                    parameter.entry(key).or_insert(value);
+                }
+            }
+        }
+        parameter.insert("schema".to_owned(), schema);
+    }
+    if parameter.get("in").is_some_and(|place| place == "path") {
+        let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if let Some(owner) = name.strip_suffix("_id") {
+            let description = format!("The id of the {}.", owner.replace('_', " "));
+            parameter.entry("description").or_insert_with(|| json!(description));
+            parameter.entry("example").or_insert_with(|| json!(ID));
+        }
+        parameter.insert("required".to_owned(), json!(true));
+    }
+}

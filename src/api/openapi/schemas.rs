@@ -1,0 +1,105 @@
+//! Mends single schemas: from what poem-openapi writes for OpenAPI 3.0 to plain JSON Schema 2020-12.
+//!
+//! `nullable` stays for the moment: the later passes add to it, and `nullable.rs` publishes it at last.
+
+use serde_json::{Value, json};
+
+use super::walk::{self, Object};
+use crate::contract::text::TRIMMED_PATTERNS;
+
+pub(super) fn normalize(document: &mut Value) {
+    for (name, schema) in walk::components_mut(document, "schemas").into_iter().flatten() {
+        if schema.get("title").and_then(Value::as_str) == Some(name)
+            && let Value::Object(schema) = schema
+        {
+            schema.shift_remove("title");
+        }
+    }
+    walk::each_schema(document, &mut |schema| {
+        drop_noise(schema);
+        normalize_example(schema);
+        normalize_bounds(schema);
+        normalize_format(schema);
+        mark_trimmed(schema);
+        join_reference(schema);
+    });
+}
+
+fn drop_noise(schema: &mut Object) {
+    schema.retain(|key, value| match key.as_str() {
+        "description" | "title" => value.as_str() != Some(""),
+        "deprecated" | "nullable" | "readOnly" | "writeOnly" | "uniqueItems" => *value != Value::Bool(false),
+        _ => true,
+    });
+}
+
+fn normalize_example(schema: &mut Object) {
+    if let Some(example) = schema.shift_remove("example") {
+        schema.entry("examples").or_insert_with(|| json!([example]));
+    }
+}
+
+fn normalize_bounds(schema: &mut Object) {
+    for (bound, exclusive) in [("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")] {
+        match schema.get(exclusive) {
+            Some(Value::Bool(true)) => {
+                if let Some(value) = schema.shift_remove(bound) {
+                    schema.insert(exclusive.to_owned(), value);
+                }
+            }
+            Some(Value::Bool(false)) => {
+                schema.shift_remove(exclusive);
+            }
+            _ => {}
+        }
+    }
+    for key in ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"] {
+        if let Some(number) = schema.get_mut(key)
+            && let Some(whole) = whole(number)
+        {
+            *number = json!(whole);
+        }
+    }
+}
+
+fn whole(number: &Value) -> Option<i64> {
+    let number = number.as_f64().filter(|number| number.fract() == 0.0)?;
+    // By way of the text, because a cast would quietly cut what does not fit.
+    format!("{number:.0}").parse().ok()
+}
+
+fn normalize_format(schema: &mut Object) {
+    let unsigned = match schema.get("format").and_then(Value::as_str) {
+        Some("int8" | "int16" | "int32" | "int64") => false,
+        Some("uint8" | "uint16" | "uint32" | "uint64" | "uint" | "usize") => true,
+        _ => return,
+    };
+    if unsigned && !schema.contains_key("exclusiveMinimum") {
+        schema.entry("minimum").or_insert_with(|| json!(0));
+    }
+    let bounded = |bound, exclusive| schema.contains_key(bound) || schema.contains_key(exclusive);
+    if unsigned || (bounded("minimum", "exclusiveMinimum") && bounded("maximum", "exclusiveMaximum")) {
+        schema.shift_remove("format");
+    }
+}
+
+fn mark_trimmed(schema: &mut Object) {
+    if schema.get("pattern").and_then(Value::as_str).is_some_and(|pattern| TRIMMED_PATTERNS.contains(&pattern)) {
+        schema.insert("x-trimmed".to_owned(), json!(true));
+    }
+}
+
+/// `allOf` of a reference and of members that stand beside it once more becomes the reference with these members.
+fn join_reference(schema: &mut Object) {
+    let Some([reference, repeated]) = schema.get("allOf").and_then(Value::as_array).map(Vec::as_slice) else { return };
+    let Some(target) = reference.get("$ref").filter(|_| reference.as_object().is_some_and(|all| all.len() == 1)) else {
+        return;
+    };
+    let is_repeated = |(key, value): (&String, &Value)| schema.get(key) == Some(value);
+    if !repeated.as_object().is_some_and(|members| members.iter().all(is_repeated)) {
+        return;
+    }
+    let target = target.clone();
+    schema.shift_remove("allOf");
+    schema.insert("$ref".to_owned(), target);
+}

@@ -1,0 +1,34 @@
+//! What the postprocessed document promises, over the sample API and over small hand-written documents.
+
+mod bodies;
+mod document;
+mod responses;
+mod sample;
+
+use serde_json::{Value, json};
+
+use super::postprocess;
+
+fn postprocessed() -> Value {
+    postprocess(sample::raw())
+}
+
+/// The postprocessed form of one schema that stands in a request or in a response.
+fn postprocessed_schema(place: &str, schema: &Value) -> Value {
+    let media = json!({ "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Subject" } } } });
+    let operation = match place {
+        "request" => json!({ "requestBody": media, "responses": {} }),
+        _ => json!({ "responses": { "200": media } }),
+    };
+    let other = json!({ "type": "object", "properties": { "a": { "type": "string" } } });
+    let document = json!({
+        "openapi": "3.0.0",
+        "paths": { "/v1/subjects": { "post": operation } },
+        "components": { "schemas": { "Subject": schema, "Other": other } },
+    });
+    postprocess(document)["components"]["schemas"]["Subject"].clone()
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}

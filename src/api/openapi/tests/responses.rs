@@ -1,0 +1,111 @@
+//! Error responses and headers.
+
+use serde_json::{Value, json};
+
+use super::{
+    super::{postprocess, resolve},
+    keys, postprocessed,
+};
+
+fn responses(document: &Value, path: &str, method: &str) -> Value {
+    document["paths"][path][method]["responses"].clone()
+}
+
+#[test]
+fn operations_get_the_errors_they_can_give_in_order() {
+    let document = postprocessed();
+    let statuses = |path: &str, method: &str| keys(&document["paths"][path][method]["responses"]).join(" ");
+    assert_eq!(statuses("/v1/tasks", "get"), "200 400 401 403 404 406 409 429 500 503 504");
+    assert_eq!(statuses("/v1/tasks", "post"), "201 400 401 403 404 406 408 409 413 415 429 500 503 504");
+    assert_eq!(statuses("/v1/tasks/{task_id}", "delete"), "204 400 401 403 404 409 429 500 503 504");
+    assert_eq!(statuses("/v1/auth/login", "post"), "204 400 401 408 413 415 429 500 503 504");
+    assert_eq!(statuses("/health/live", "get"), "204");
+}
+
+#[test]
+fn codes_become_sentences_and_examples() {
+    let document = postprocessed();
+    let responses = responses(&document, "/v1/tasks", "get");
+    let forbidden = resolve(&document, &responses["403"]);
+    let description = forbidden["description"].as_str().unwrap();
+    assert!(description.starts_with("`FORBIDDEN`: You may not do this. `INSUFFICIENT_SCOPE`: "), "{description}");
+    let examples = &forbidden["content"]["application/json"]["examples"];
+    assert_eq!(keys(examples), ["FORBIDDEN", "INSUFFICIENT_SCOPE", "PROJECT_ARCHIVED"]);
+    assert_eq!(keys(&examples["FORBIDDEN"]["value"]), ["error", "message", "request_id"]);
+}
+
+#[test]
+fn validation_failures_show_their_details() {
+    let document = postprocessed();
+    let responses = responses(&document, "/v1/tasks", "post");
+    let examples = &resolve(&document, &responses["400"])["content"]["application/json"]["examples"];
+    assert_eq!(keys(examples), ["VALIDATION_FAILED", "MALFORMED_JSON"]);
+    let value = &examples["VALIDATION_FAILED"]["value"];
+    assert_eq!(value["details"][0]["field"], value["field"]);
+}
+
+#[test]
+fn an_operation_without_security_keeps_only_its_own_codes() {
+    let document = postprocessed();
+    let login = responses(&document, "/v1/auth/login", "post");
+    assert_eq!(keys(&login["401"]["content"]["application/json"]["examples"]), ["INVALID_CREDENTIALS"]);
+}
+
+#[test]
+fn an_error_with_more_than_the_envelope_shows_it() {
+    let document = postprocessed();
+    let responses = responses(&document, "/v1/tasks", "get");
+    let media = &resolve(&document, &responses["409"])["content"]["application/json"];
+    assert_eq!(media["schema"], json!({ "$ref": "#/components/schemas/Stale" }));
+    assert!(media["examples"]["EMAIL_TAKEN"]["value"]["current"]["id"].is_string());
+}
+
+#[test]
+fn alike_errors_are_published_once() {
+    let document = postprocessed();
+    let responses = responses(&document, "/v1/tasks", "get");
+    assert_eq!(responses["404"], json!({ "$ref": "#/components/responses/NotFound" }));
+    assert_eq!(
+        resolve(&document, &responses["404"])["headers"]["X-Request-Id"]["$ref"],
+        "#/components/headers/X-Request-Id"
+    );
+}
+
+#[test]
+fn every_response_has_its_headers() {
+    let document = postprocessed();
+    let names = |path: &str, method: &str, status: &str| {
+        keys(&resolve(&document, &document["paths"][path][method]["responses"][status])["headers"]).join(" ")
+    };
+    let always = "X-Request-Id RateLimit-Limit RateLimit-Remaining RateLimit-Reset";
+    assert_eq!(names("/v1/tasks", "post", "201"), format!("ETag Location {always}"));
+    assert_eq!(names("/v1/tasks", "post", "401"), format!("WWW-Authenticate {always}"));
+    assert_eq!(names("/v1/tasks", "post", "403"), format!("WWW-Authenticate {always}"));
+    assert_eq!(names("/v1/tasks", "post", "429"), format!("Retry-After {always}"));
+    assert_eq!(names("/health/live", "get", "204"), "X-Request-Id");
+}
+
+#[test]
+fn headers_are_defined_once() {
+    let document = postprocessed();
+    let headers = &document["paths"]["/v1/tasks"]["post"]["responses"]["201"]["headers"];
+    assert_eq!(headers["ETag"], json!({ "$ref": "#/components/headers/ETag" }));
+    let location = resolve(&document, &headers["Location"]);
+    assert_eq!(location["schema"], json!({ "type": "string", "format": "uri-reference" }));
+}
+
+#[test]
+fn codes_stand_bare_or_in_backticks_and_prose_stays_prose() {
+    let described = |description: &str| {
+        let responses = json!({ "403": { "description": description } });
+        let document = json!({ "paths": { "/v2/a": { "get": { "responses": responses } } } });
+        postprocess(document)["paths"]["/v2/a"]["get"]["responses"]["403"]["description"].clone()
+    };
+    assert_eq!(described("FORBIDDEN"), described("`FORBIDDEN`"));
+    assert_eq!(described("FORBIDDEN"), "`FORBIDDEN`: You may not do this.");
+    assert_eq!(described("Not for you."), "Not for you.");
+    assert_eq!(
+        described("FORBIDDEN NOT_FOUND\nFORBIDDEN: Not yours.\nFORBIDDEN_LATE: Not any more."),
+        "`FORBIDDEN`: Not yours. `FORBIDDEN`: Not any more. `NOT_FOUND`: There is nothing at this address."
+    );
+}

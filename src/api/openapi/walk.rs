@@ -1,0 +1,159 @@
+//! Ways through the document that several passes share.
+//!
+//! Guarantees: example data is never taken for a part of the document, and a schema is visited after the schemas it
+//! holds, so that a pass may rely on their final form.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+/// A JSON object, as it stands all over the document.
+pub(super) type Object = Map<String, Value>;
+
+/// Where the references to component schemas point.
+pub(super) const SCHEMAS: &str = "#/components/schemas/";
+
+/// The methods of a path that are operations, in the order of publication.
+pub(super) const METHODS: [&str; 7] = ["get", "post", "put", "patch", "delete", "head", "options"];
+
+/// Every operation with its path.
+pub(super) fn operations(document: &Value) -> impl Iterator<Item = (&str, &Object)> {
+    let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
+    paths.flat_map(|(path, item)| {
+        let members = item.as_object().into_iter().flatten();
+        let operations = members.filter(|(method, _)| METHODS.contains(&method.as_str()));
+        operations.filter_map(move |(_, operation)| Some((path.as_str(), operation.as_object()?)))
+    })
+}
+
+/// Every operation with its path, to be changed.
+pub(super) fn operations_mut(document: &mut Value) -> impl Iterator<Item = (&str, &mut Object)> {
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten();
+    paths.flat_map(|(path, item)| {
+        let members = item.as_object_mut().into_iter().flatten();
+        let operations = members.filter(|(method, _)| METHODS.contains(&method.as_str()));
+        operations.filter_map(move |(_, operation)| Some((path.as_str(), operation.as_object_mut()?)))
+    })
+}
+
+/// The member `key` if it is an object.
+pub(super) fn object_mut<'a>(parent: &'a mut Object, key: &str) -> Option<&'a mut Object> {
+    parent.get_mut(key).and_then(Value::as_object_mut)
+}
+
+/// The members of `components.<kind>`.
+pub(super) fn components<'a>(document: &'a Value, kind: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    document.get("components").and_then(|all| all.get(kind)).and_then(Value::as_object).into_iter().flatten()
+}
+
+/// The members of `components.<kind>`, to be changed.
+pub(super) fn components_mut<'a>(document: &'a mut Value, kind: &str) -> Option<&'a mut Object> {
+    document.get_mut("components").and_then(|all| all.get_mut(kind)).and_then(Value::as_object_mut)
+}
+
+/// Adds components of a kind, unless there are none to add.
+pub(super) fn add_components(document: &mut Value, kind: &str, added: Object) {
+    if added.is_empty() {
+        return;
+    }
+    let Some(document) = document.as_object_mut() else { return };
+    let components = document.entry("components").or_insert_with(|| Value::Object(Object::new()));
+    let Some(components) = components.as_object_mut() else { return };
+    let members = components.entry(kind).or_insert_with(|| Value::Object(Object::new()));
+    if let Some(members) = members.as_object_mut() {
+        members.extend(added);
+    }
+}
+
+/// A copy of the component schemas, to look them up while the document changes.
+pub(super) fn schemas(document: &Value) -> Object {
+    components(document, "schemas").map(|(name, schema)| (name.clone(), schema.clone())).collect()
+}
+
+/// The name of the component schema that `schema` refers to.
+pub(super) fn referenced(schema: &Value) -> Option<&str> {
+    schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix(SCHEMAS))
+}
+
+/// Visits every object of the document that is neither a schema nor example data.
+pub(super) fn each_part(node: &mut Value, visit: &mut dyn FnMut(&mut Object)) {
+    match node {
+        Value::Object(members) => {
+            for (key, member) in members.iter_mut() {
+                if !matches!(key.as_str(), "schema" | "schemas" | "example" | "examples") {
+                    each_part(member, visit);
+                }
+            }
+            visit(members);
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| each_part(item, visit)),
+        _ => {}
+    }
+}
+
+/// Visits every schema below `node`, which is the document or a part of it but no schema itself.
+pub(super) fn each_schema(node: &mut Value, visit: &mut dyn FnMut(&mut Object)) {
+    match node {
+        Value::Object(members) => {
+            for (key, member) in members.iter_mut() {
+                match key.as_str() {
+                    "schema" => within_schema(member, visit),
+                    "schemas" => each_value(member, visit),
+                    "example" | "examples" => {}
+                    _ => each_schema(member, visit),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| each_schema(item, visit)),
+        _ => {}
+    }
+}
+
+/// Visits a schema after all the schemas written inside it; references are not followed.
+pub(super) fn within_schema(schema: &mut Value, visit: &mut dyn FnMut(&mut Object)) {
+    let Value::Object(members) = schema else { return };
+    for key in ["properties", "allOf", "anyOf", "oneOf"] {
+        if let Some(inner) = members.get_mut(key) {
+            each_value(inner, visit);
+        }
+    }
+    for key in ["items", "additionalProperties", "not"] {
+        if let Some(inner) = members.get_mut(key) {
+            within_schema(inner, visit);
+        }
+    }
+    visit(members);
+}
+
+fn each_value(schemas: &mut Value, visit: &mut dyn FnMut(&mut Object)) {
+    match schemas {
+        Value::Object(named) => named.values_mut().for_each(|schema| within_schema(schema, visit)),
+        Value::Array(listed) => listed.iter_mut().for_each(|schema| within_schema(schema, visit)),
+        _ => {}
+    }
+}
+
+/// The names of all component schemas that can be reached from the given parts of the document.
+pub(super) fn reachable_schemas<'a>(document: &Value, starts: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> {
+    let mut reached = BTreeSet::new();
+    let mut waiting: Vec<&str> = Vec::new();
+    starts.into_iter().for_each(|start| references(start, &mut waiting));
+    while let Some(name) = waiting.pop() {
+        if reached.insert(name.to_owned())
+            && let Some((_, schema)) = components(document, "schemas").find(|(other, _)| *other == name)
+        {
+            references(schema, &mut waiting);
+        }
+    }
+    reached
+}
+
+// A discriminator names its schemas as plain strings, so every string that looks like a reference counts.
+fn references<'a>(node: &'a Value, found: &mut Vec<&'a str>) {
+    match node {
+        Value::Object(members) => members.values().for_each(|member| references(member, found)),
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        Value::String(text) => found.extend(text.strip_prefix(SCHEMAS)),
+        _ => {}
+    }
+}

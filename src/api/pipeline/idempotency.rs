@@ -1,0 +1,148 @@
+//! The `Idempotency-Key` of a request, and what makes it the same request when it comes again.
+
+use poem::Request;
+use poem::http::{HeaderName, Method};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::api::errors::ApiError;
+use crate::contract::error::ErrorCode;
+use crate::services::KeyedRequest;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// As many characters a key may have.
+const MAX_LEN: usize = 255;
+
+/// The key of a request and the fingerprint of the rest of it; `None` where it has no key.
+pub(super) fn parse_key(request: &Request, body: Option<&Value>) -> Result<Option<KeyedRequest>, ApiError> {
+    let mut lines = request.headers().get_all(IDEMPOTENCY_KEY).iter();
+    let Some(line) = lines.next() else { return Ok(None) };
+    let key = line.to_str().ok().and_then(parse).filter(|_| lines.next().is_none());
+    let key = key.ok_or_else(|| ApiError::new(ErrorCode::InvalidIdempotencyKey))?;
+    let fingerprint = fingerprint(request.method(), request.uri().path(), request.uri().query(), body);
+    Ok(Some(KeyedRequest { key, fingerprint }))
+}
+
+/// Reads a key, bare or as a string of RFC 9651, section 3.3.3.
+fn parse(line: &str) -> Option<String> {
+    let line = line.trim();
+    let key = match line.strip_prefix('"') {
+        None => line.to_owned(),
+        Some(rest) => {
+            let inner = rest.strip_suffix('"')?;
+            let mut key = String::with_capacity(inner.len());
+            let mut characters = inner.chars();
+            while let Some(character) = characters.next() {
+                key.push(match character {
+                    '\\' => characters.next().filter(|escaped| matches!(escaped, '"' | '\\'))?,
+                    '"' => return None,
+                    other => other,
+                });
+            }
+            key
+        }
+    };
+    let is_key = (1..=MAX_LEN).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    is_key.then_some(key)
+}
+
+/// The same for two requests that ask for the same, whatever the order and the spacing of their JSON.
+fn fingerprint(method: &Method, path: &str, query: Option<&str>, body: Option<&Value>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    // The ids in a path are the same in upper case; nothing else in it can be.
+    for part in [method.as_str(), &path.to_ascii_lowercase(), query.unwrap_or_default()] {
+        hash.update(part);
+        // No method, path or query has this byte, so no two rows of parts are the same text.
+        hash.update([0]);
+    }
+    if let Some(body) = body {
+        hash_canonical(&mut hash, body);
+    }
+    hash.finalize().into()
+}
+
+fn hash_canonical(hash: &mut Sha256, value: &Value) {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_unstable_by_key(|(name, _)| *name);
+            hash.update("{");
+            for (name, member) in members {
+                hash.update(Value::String(name.clone()).to_string());
+                hash.update(":");
+                hash_canonical(hash, member);
+                hash.update(",");
+            }
+            hash.update("}");
+        }
+        Value::Array(items) => {
+            hash.update("[");
+            for item in items {
+                hash_canonical(hash, item);
+                hash.update(",");
+            }
+            hash.update("]");
+        }
+        other => hash.update(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_visible_ascii_bare_or_quoted() {
+        let longest = "k".repeat(255);
+        for (line, key) in [
+            ("abc", Some("abc")),
+            ("\"abc\"", Some("abc")),
+            (r#""a\"b\\c""#, Some(r#"a"b\c"#)),
+            ("a\"b", Some("a\"b")),
+            (" abc ", Some("abc")),
+            (longest.as_str(), Some(longest.as_str())),
+            ("", None),
+            ("\"\"", None),
+            ("\"abc", None),
+            ("\"", None),
+            (r#""a\bc""#, None),
+            (r#""a"b""#, None),
+            ("a b", None),
+            ("\"a b\"", None),
+            ("schlüssel", None),
+            (&"k".repeat(256), None),
+        ] {
+            assert_eq!(parse(line).as_deref(), key, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_the_same_whatever_the_order_and_spacing_of_its_json() {
+        let of = |path: &str, query: Option<&str>, body: &str| {
+            let body: Value = serde_json::from_str(body).unwrap();
+            fingerprint(&Method::POST, path, query, Some(&body))
+        };
+        let first = of("/v1/a", None, r#"{"a": 1, "b": [{"c": null, "d": "x"}]}"#);
+        assert_eq!(of("/v1/a", None, r#"{"b":[{"d":"x","c":null}],"a":1}"#), first);
+        assert_eq!(of("/v1/A", None, r#"{"b":[{"d":"x","c":null}],"a":1}"#), first);
+        for other in [
+            of("/v1/b", None, r#"{"a": 1, "b": [{"c": null, "d": "x"}]}"#),
+            of("/v1/a", Some("x=1"), r#"{"a": 1, "b": [{"c": null, "d": "x"}]}"#),
+            of("/v1/a", None, r#"{"a": 2, "b": [{"c": null, "d": "x"}]}"#),
+            of("/v1/a", None, r#"{"a": "1", "b": [{"c": null, "d": "x"}]}"#),
+            of("/v1/a", None, r#"{"a": 1, "b": [{"c": null}, {"d": "x"}]}"#),
+            of("/v1/a", None, r#"{"a": 1}"#),
+        ] {
+            assert_ne!(other, first);
+        }
+        let body = json!({"a": 1});
+        assert_ne!(
+            fingerprint(&Method::POST, "/", None, Some(&body)),
+            fingerprint(&Method::PATCH, "/", None, Some(&body))
+        );
+        assert_ne!(fingerprint(&Method::POST, "/", None, Some(&body)), fingerprint(&Method::POST, "/", None, None));
+    }
+}
