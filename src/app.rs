@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, ApiSettings, Draining, PublishedDocument};
 use crate::config::Config;
 use crate::database::{SeaStore, Settings};
-use crate::jobs::{Pace, Runner, Schedule, Work};
+use crate::jobs::{JobHandlers, Runner, RunnerTimings, Schedule};
 use crate::mail::{Links, Mailer};
 use crate::repositories::Store;
 use crate::security::{AccessTokens, Passwords, Sealer, Signer};
@@ -92,8 +92,8 @@ pub fn runner(
     clock: Clock,
     public_url: &str,
 ) -> anyhow::Result<Runner> {
-    let work = Work::new(services, Mailer::new(&config.mail)?, Links::new(public_url));
-    Ok(Runner::new(store, clock, Arc::new(work), config.job_workers, Pace::default()))
+    let work = JobHandlers::new(services, Mailer::new(&config.mail)?, Links::new(public_url));
+    Ok(Runner::new(store, clock, Arc::new(work), config.job_workers, RunnerTimings::default()))
 }
 
 /// Opens the database and builds the services over it.

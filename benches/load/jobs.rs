@@ -1,6 +1,6 @@
 //! What the queue costs: how soon a job begins after the commit that promised it, and how many are done in a second.
 //!
-//! In this process, by the library: a store, a runner with the usual pace, and a handler that does what the real one
+//! In this process, by the library: a store, a runner with the usual timings, and a handler that does what the real one
 //! does to compute how much of a project is done. Beside each stands a bare transaction on the same store: begin,
 //! change one row, commit. A job takes two of them, one that leases it and one that ends it with its effect.
 
@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use async_trait::async_trait;
 use pocket_tasks::contract::{ProjectId, Timestamp};
 use pocket_tasks::database::SeaStore;
-use pocket_tasks::jobs::{Assignment, Failure, Handler, Pace, Runner};
+use pocket_tasks::jobs::{Handler, JobContext, JobError, Runner, RunnerTimings};
 use pocket_tasks::repositories::{Job, Store};
 use pocket_tasks::services::Clock;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -36,14 +36,14 @@ struct Recalculation(UnboundedSender<Instant>);
 
 #[async_trait]
 impl Handler for Recalculation {
-    async fn handle(&self, job: Job, assignment: &Assignment) -> Result<(), Failure> {
+    async fn handle(&self, job: Job, context: &JobContext) -> Result<(), JobError> {
         let begun = Instant::now();
         let Job::RecalculateCompletion { project } = job else {
-            return Err(Failure::Final("nobody promised this job".into()));
+            return Err(JobError::Permanent("nobody promised this job".into()));
         };
-        let transaction = assignment.begin().await?;
+        let transaction = context.begin().await?;
         transaction.projects().recalculate_completion(project).await?;
-        assignment.commit(transaction).await?;
+        context.commit(transaction).await?;
         // Nobody listens only when the measurement was given up.
         let _ = self.0.send(begun);
         Ok(())
@@ -62,7 +62,7 @@ impl Working {
         let (sender, begun) = unbounded_channel();
         let store = Arc::clone(store) as Arc<dyn Store>;
         let handler = Arc::new(Recalculation(sender));
-        let runner = Runner::new(store, Clock::system(), handler, WORKERS, Pace::default());
+        let runner = Runner::new(store, Clock::system(), handler, WORKERS, RunnerTimings::default());
         let shutdown = CancellationToken::new();
         let stopping = shutdown.clone();
         Self { begun, shutdown, task: tokio::spawn(async move { runner.run(stopping).await }) }

@@ -10,39 +10,36 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Assignment, Failure, Handler};
+use super::backoff::backoff;
+use super::context::{Handler, JobContext, JobError};
 use crate::contract::Timestamp;
 use crate::repositories::{Job, Lane, Lease, LeasedJob, Store, StoreError};
 use crate::services::{Clock, with_causes};
 
 /// How often a job is begun at most. With the pauses between, that is some seven hours.
-const ATTEMPTS: u32 = 50;
+const MAX_ATTEMPTS: u32 = 50;
 
 /// How many webhooks are delivered to at once, in each of their two lanes. Many, because all that a run does is wait for
 /// a receiver; what it takes while it waits is limited where it is done.
-const RECEIVERS: usize = 128;
-
-/// The pause after the first failure; each one after that is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_mins(10);
+const MAX_CONCURRENT_DELIVERIES: usize = 128;
 
 /// How long it may take to hand back what does not end.
-const HANDING_BACK: Duration = Duration::from_secs(2);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long things take.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
+pub struct RunnerTimings {
     /// How long a lease is good, unless it is extended: after so long the jobs of a worker that died go to another.
     pub lease: Duration,
     /// How often the queue is looked at when nobody rings.
-    pub look: Duration,
+    pub poll_interval: Duration,
     /// How long jobs may go on after the end was asked for.
     pub grace: Duration,
 }
 
-impl Default for Pace {
+impl Default for RunnerTimings {
     fn default() -> Self {
-        Self { lease: Duration::from_secs(30), look: Duration::from_secs(2), grace: Duration::from_secs(20) }
+        Self { lease: Duration::from_secs(30), poll_interval: Duration::from_secs(2), grace: Duration::from_secs(20) }
     }
 }
 
@@ -53,54 +50,60 @@ pub struct Runner {
     clock: Clock,
     handler: Arc<dyn Handler>,
     workers: usize,
-    pace: Pace,
+    timings: RunnerTimings,
 }
 
 /// What runs, and what by.
-type Running = HashMap<Id, (Lane, Lease)>;
+type RunningJobs = HashMap<Id, (Lane, Lease)>;
 
 impl Runner {
     /// At most `workers` jobs run at once, beside those that deliver to webhooks.
-    pub fn new(store: Arc<dyn Store>, clock: Clock, handler: Arc<dyn Handler>, workers: usize, pace: Pace) -> Self {
-        Self { store, clock, handler, workers: workers.max(1), pace }
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        handler: Arc<dyn Handler>,
+        workers: usize,
+        timings: RunnerTimings,
+    ) -> Self {
+        Self { store, clock, handler, workers: workers.max(1), timings }
     }
 
     /// Works until `shutdown`; then lets what runs go on for a while, and hands back the rest.
     pub async fn run(&self, shutdown: CancellationToken) {
         let mut running = JoinSet::new();
-        let mut leases = Running::new();
+        let mut leases = RunningJobs::new();
         while !shutdown.is_cancelled() {
-            let pause = match self.fill(&mut running, &mut leases).await {
+            let pause = match self.claim_jobs(&mut running, &mut leases).await {
                 Ok(pause) => pause,
                 Err(error) => {
                     tracing::warn!(%error, "the queue of jobs cannot be read");
-                    self.pace.look
+                    self.timings.poll_interval
                 }
             };
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                Some(ended) = running.join_next_with_id() => forget(&mut leases, &ended),
+                Some(ended) = running.join_next_with_id() => untrack(&mut leases, &ended),
                 () = self.store.jobs_committed() => {}
                 () = sleep(pause) => {}
             }
             while let Some(ended) = running.try_join_next_with_id() {
-                forget(&mut leases, &ended);
+                untrack(&mut leases, &ended);
             }
         }
         let finishing = async {
             while let Some(ended) = running.join_next_with_id().await {
-                forget(&mut leases, &ended);
+                untrack(&mut leases, &ended);
             }
         };
-        if timeout(self.pace.grace, finishing).await.is_err() {
+        if timeout(self.timings.grace, finishing).await.is_err() {
             running.shutdown().await;
             let handing_back = async {
                 for (_, lease) in leases.into_values() {
-                    self.hand_back(lease).await?;
+                    self.release(lease).await?;
                 }
                 Ok::<_, StoreError>(())
             };
-            match timeout(HANDING_BACK, handing_back).await {
+            match timeout(RELEASE_TIMEOUT, handing_back).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!(%error, "jobs are not handed back; they go on when their leases end"),
                 Err(_) => tracing::warn!("handing jobs back takes too long; they go on when their leases end"),
@@ -109,11 +112,11 @@ impl Runner {
     }
 
     /// Begins as many jobs as there are workers for, and says how long to wait for the next.
-    async fn fill(&self, running: &mut JoinSet<()>, leases: &mut Running) -> Result<Duration, StoreError> {
-        let mut pause = self.pace.look;
+    async fn claim_jobs(&self, running: &mut JoinSet<()>, leases: &mut RunningJobs) -> Result<Duration, StoreError> {
+        let mut pause = self.timings.poll_interval;
         for lane in Lane::ALL {
             loop {
-                let free = self.free(lane, leases);
+                let free = self.capacity(lane, leases);
                 if free == 0 {
                     break;
                 }
@@ -124,13 +127,13 @@ impl Runner {
                     pause = pause.min(Duration::from_millis((due.0 - now.0).unsigned_abs()));
                     break;
                 }
-                let taken = self.lease(&[lane], free).await?;
+                let taken = self.claim(&[lane], free).await?;
                 if taken.is_empty() {
                     break;
                 }
                 for job in taken {
                     let (this, lease) = (self.clone(), job.lease);
-                    let task = running.spawn(async move { this.perform(job).await });
+                    let task = running.spawn(async move { this.run_job(job).await });
                     leases.insert(task.id(), (lane, lease));
                 }
             }
@@ -139,7 +142,7 @@ impl Runner {
     }
 
     /// How many more jobs of a lane may begin.
-    fn free(&self, lane: Lane, leases: &Running) -> usize {
+    fn capacity(&self, lane: Lane, leases: &RunningJobs) -> usize {
         let busy = |wanted: &[Lane]| leases.values().filter(|(lane, _)| wanted.contains(lane)).count();
         match lane {
             Lane::Quick | Lane::Slow => {
@@ -150,24 +153,24 @@ impl Runner {
             }
             // They wait for receivers and do little else: they have places of their own, and those that fail take none
             // of the others.
-            Lane::Webhooks | Lane::Failing => RECEIVERS.saturating_sub(busy(&[lane])),
+            Lane::Webhooks | Lane::Failing => MAX_CONCURRENT_DELIVERIES.saturating_sub(busy(&[lane])),
         }
     }
 
     /// Does all jobs of these lanes that are due now, one after the other, and says how many.
     pub async fn run_due(&self, lanes: &[Lane]) -> Result<usize, StoreError> {
         let mut count = 0;
-        while let Some(job) = self.lease(lanes, 1).await?.pop() {
-            self.perform(job).await;
+        while let Some(job) = self.claim(lanes, 1).await?.pop() {
+            self.run_job(job).await;
             count += 1;
         }
         Ok(count)
     }
 
-    async fn lease(&self, lanes: &[Lane], limit: usize) -> Result<Vec<LeasedJob>, StoreError> {
+    async fn claim(&self, lanes: &[Lane], limit: usize) -> Result<Vec<LeasedJob>, StoreError> {
         let now = self.clock.now();
         let transaction = self.store.begin().await?;
-        let leased = transaction.queue().lease(lanes, limit as u64, now, now.plus(self.pace.lease)).await?;
+        let leased = transaction.queue().lease(lanes, limit as u64, now, now.plus(self.timings.lease)).await?;
         if !leased.is_empty() {
             transaction.commit().await?;
         }
@@ -175,31 +178,31 @@ impl Runner {
     }
 
     /// Does one job, and notes what became of it.
-    async fn perform(&self, leased: LeasedJob) {
+    async fn run_job(&self, leased: LeasedJob) {
         let LeasedJob { lease, lane, kind, job, attempts } = leased;
         let result = match job {
-            Err(error) => Err(Failure::Final(Box::new(error))),
-            Ok(_) if attempts > ATTEMPTS => Err(Failure::Final("its workers die of it".into())),
-            Ok(job) => self.attempt(job, lease, lane).await,
+            Err(error) => Err(JobError::Permanent(Box::new(error))),
+            Ok(_) if attempts > MAX_ATTEMPTS => Err(JobError::Permanent("its workers die of it".into())),
+            Ok(job) => self.run_handler(job, lease, lane).await,
         };
         let noted = match result {
             Ok(()) => {
                 tracing::debug!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, "a job is done");
                 Ok(())
             }
-            Err(Failure::Lost) => {
+            Err(JobError::LeaseLost) => {
                 tracing::info!(job.id = %lease.id, job.kind = kind, "the lease of a job went to another worker");
                 Ok(())
             }
-            Err(Failure::Passing(error)) if attempts < ATTEMPTS => {
-                let (error, pause) = (with_causes(&*error), pause(attempts));
+            Err(JobError::Transient(error)) if attempts < MAX_ATTEMPTS => {
+                let (error, pause) = (with_causes(&*error), backoff(attempts));
                 tracing::warn!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, error, "a job is put off");
-                self.put_off(lease, self.clock.now().plus(pause), &error).await
+                self.retry_later(lease, self.clock.now().plus(pause), &error).await
             }
-            Err(Failure::Passing(error) | Failure::Final(error)) => {
+            Err(JobError::Transient(error) | JobError::Permanent(error)) => {
                 let error = with_causes(&*error);
                 tracing::error!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, error, "a job is dead");
-                self.bury(lease, &error).await
+                self.dead_letter(lease, &error).await
             }
         };
         if let Err(error) = noted {
@@ -208,27 +211,27 @@ impl Runner {
     }
 
     /// Does one job, whatever happens, and keeps its lease as long as that takes.
-    async fn attempt(&self, job: Job, lease: Lease, lane: Lane) -> Result<(), Failure> {
-        let assignment = Assignment { lease, lane, store: Arc::clone(&self.store), clock: self.clock.clone() };
-        let work = AssertUnwindSafe(self.handler.handle(job, &assignment)).catch_unwind();
+    async fn run_handler(&self, job: Job, lease: Lease, lane: Lane) -> Result<(), JobError> {
+        let context = JobContext { lease, lane, store: Arc::clone(&self.store), clock: self.clock.clone() };
+        let work = AssertUnwindSafe(self.handler.handle(job, &context)).catch_unwind();
         tokio::select! {
-            result = work => result.unwrap_or_else(|_| Err(Failure::Passing("it panicked".into()))),
-            () = self.keep(lease) => Err(Failure::Lost),
+            result = work => result.unwrap_or_else(|_| Err(JobError::Transient("it panicked".into()))),
+            () = self.heartbeat(lease) => Err(JobError::LeaseLost),
         }
     }
 
     /// Extends a lease until it is lost.
-    async fn keep(&self, lease: Lease) {
-        let mut pause = self.pace.lease / 3;
+    async fn heartbeat(&self, lease: Lease) {
+        let mut pause = self.timings.lease / 3;
         loop {
             sleep(pause).await;
             pause = match self.extend(lease).await {
-                Ok(true) => self.pace.lease / 3,
+                Ok(true) => self.timings.lease / 3,
                 Ok(false) => return,
                 Err(error) => {
                     tracing::warn!(%error, job.id = %lease.id, "a lease is not extended");
                     // While it lasts there is time to try again.
-                    self.pace.lease / 30
+                    self.timings.lease / 30
                 }
             };
         }
@@ -236,24 +239,24 @@ impl Runner {
 
     async fn extend(&self, lease: Lease) -> Result<bool, StoreError> {
         let transaction = self.store.begin().await?;
-        let extended = transaction.queue().extend(lease, self.clock.now().plus(self.pace.lease)).await?;
+        let extended = transaction.queue().extend(lease, self.clock.now().plus(self.timings.lease)).await?;
         transaction.commit().await?;
         Ok(extended)
     }
 
-    async fn put_off(&self, lease: Lease, run_at: Timestamp, error: &str) -> Result<(), StoreError> {
+    async fn retry_later(&self, lease: Lease, run_at: Timestamp, error: &str) -> Result<(), StoreError> {
         let transaction = self.store.begin().await?;
         transaction.queue().put_off(lease, run_at, error).await?;
         transaction.commit().await
     }
 
-    async fn bury(&self, lease: Lease, error: &str) -> Result<(), StoreError> {
+    async fn dead_letter(&self, lease: Lease, error: &str) -> Result<(), StoreError> {
         let transaction = self.store.begin().await?;
         transaction.queue().bury(lease, self.clock.now(), error).await?;
         transaction.commit().await
     }
 
-    async fn hand_back(&self, lease: Lease) -> Result<(), StoreError> {
+    async fn release(&self, lease: Lease) -> Result<(), StoreError> {
         let transaction = self.store.begin().await?;
         transaction.queue().hand_back(lease, self.clock.now()).await?;
         transaction.commit().await
@@ -261,36 +264,7 @@ impl Runner {
 }
 
 /// A worker is free again.
-fn forget(leases: &mut Running, ended: &Result<(Id, ()), tokio::task::JoinError>) {
+fn untrack(leases: &mut RunningJobs, ended: &Result<(Id, ()), tokio::task::JoinError>) {
     let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, ())| *id);
     leases.remove(&id);
-}
-
-/// How long to wait after so many attempts: about a second, and twice as long each time, up to ten minutes.
-fn pause(attempts: u32) -> Duration {
-    let doubled = 2_u32.saturating_pow(attempts.saturating_sub(1));
-    let longest = FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE);
-    // Between three quarters and all of it, so that what failed together does not come back together.
-    let mut chance = [0; 1];
-    // Without chance they do come back together, which is not worth a failure.
-    let _ = getrandom::fill(&mut chance);
-    longest / 1_024 * (1_024 - u32::from(chance[0]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_ten_minutes_and_differ() {
-        for (attempts, seconds) in [(1, 1), (2, 2), (3, 4), (10, 512), (11, 600), (50, 600)] {
-            let longest = Duration::from_secs(seconds);
-            let pauses: Vec<_> = (0..100).map(|_| pause(attempts)).collect();
-            assert!(
-                pauses.iter().all(|pause| *pause <= longest && *pause > longest * 74 / 100),
-                "{attempts}: {pauses:?}"
-            );
-            assert!(pauses.iter().any(|pause| *pause != pauses[0]), "{attempts}");
-        }
-    }
 }

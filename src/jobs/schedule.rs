@@ -12,14 +12,14 @@ use crate::repositories::{Job, Store, StoreError};
 use crate::services::Clock;
 
 /// As many messages the library keeps between its own parts, each of which has its room from the start.
-const QUEUE: usize = 16;
+const CHANNEL_CAPACITY: usize = 16;
 
 const MINUTE: i64 = 60_000;
 
 /// What comes when: a cron expression in UTC with seconds, the same in milliseconds, and the job.
 ///
 /// Digests are planned every quarter of an hour, because there are time zones that differ from UTC by that.
-const TIMES: [(&str, i64, Job); 4] = [
+const CRON_JOBS: [(&str, i64, Job); 4] = [
     ("0 */15 * * * *", 15 * MINUTE, Job::PlanDigests {}),
     ("0 5 * * * *", 60 * MINUTE, Job::ExpireInvitations {}),
     ("0 0 * * * *", 60 * MINUTE, Job::PurgeDeleted {}),
@@ -42,13 +42,13 @@ impl Schedule {
     /// Begins to tick, until what it gives is shut down. What should have come lately comes at once.
     pub async fn start(self) -> Result<JobScheduler, JobSchedulerError> {
         let this = Arc::new(self);
-        let scheduler = JobScheduler::new_with_channel_size(QUEUE).await?;
-        for (expression, period, job) in TIMES {
-            this.promise(job, period).await;
+        let scheduler = JobScheduler::new_with_channel_size(CHANNEL_CAPACITY).await?;
+        for (expression, period, job) in CRON_JOBS {
+            this.enqueue_tick(job, period).await;
             let this = Arc::clone(&this);
             let tick = Tick::new_async(expression, move |_, _| {
                 let this = Arc::clone(&this);
-                Box::pin(async move { this.promise(job, period).await })
+                Box::pin(async move { this.enqueue_tick(job, period).await })
             })?;
             scheduler.add(tick).await?;
         }
@@ -56,7 +56,7 @@ impl Schedule {
         Ok(scheduler)
     }
 
-    async fn promise(&self, job: Job, period: i64) {
+    async fn enqueue_tick(&self, job: Job, period: i64) {
         if let Err(error) = self.tick(job, period).await {
             tracing::warn!(%error, job.kind = job.kind(), "a tick is missed; the next one makes up for it");
         }

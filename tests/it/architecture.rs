@@ -83,7 +83,7 @@ const HOMES: [(&str, &[&str]); 16] = [
     ("jsonwebtoken", &["src/security"]),
     ("bcrypt", &["src/security"]),
     ("lettre", &["src/mail"]),
-    ("askama", &["src/mail", "src/jobs/assignment.rs"]),
+    ("askama", &["src/mail", "src/jobs/context.rs"]),
     ("tokio_cron_scheduler", &["src/jobs"]),
     ("httpdate", &["src/webhooks"]),
     ("ipnet", &["src/webhooks"]),

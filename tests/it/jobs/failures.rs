@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use pocket_tasks::contract::Timestamp;
 use pocket_tasks::database::SeaStore;
-use pocket_tasks::jobs::{Failure, Handler, Runner};
+use pocket_tasks::jobs::{Handler, JobError, Runner};
 use pocket_tasks::repositories::{Job, JobState, Lane};
 
 use super::{StoppedClock, UNHURRIED, acts, new_job, unfinished};
@@ -41,7 +41,7 @@ async fn promise(store: &SeaStore, clock: &StoppedClock) {
 on_both_databases! {
     async fn a_failure_is_put_off_for_longer_and_longer_and_dead_in_the_end(database: TestDatabase) {
         let (store, clock) = (database.store().await, StoppedClock::new());
-        let runner = runner(&store, &clock, acts(|_, _| async { Err(Failure::Passing(burning().into())) }.boxed()));
+        let runner = runner(&store, &clock, acts(|_, _| async { Err(JobError::Transient(burning().into())) }.boxed()));
         promise(&store, &clock).await;
         for attempt in 1..=ATTEMPTS {
             assert_eq!(runner.run_due(&Lane::ALL).await.unwrap(), 1, "{attempt}");
@@ -76,9 +76,9 @@ on_both_databases! {
         let begun = Arc::new(AtomicUsize::new(0));
         let handler = acts({
             let begun = Arc::clone(&begun);
-            move |_, assignment| {
+            move |_, context| {
                 let attempt = begun.fetch_add(1, Ordering::SeqCst);
-                async move { if attempt < 3 { Err(Failure::Passing(burning().into())) } else { assignment.done().await } }.boxed()
+                async move { if attempt < 3 { Err(JobError::Transient(burning().into())) } else { context.complete().await } }.boxed()
             }
         });
         let runner = runner(&store, &clock, handler);
@@ -93,7 +93,7 @@ on_both_databases! {
     async fn the_end_of_a_job_is_what_its_work_says(database: TestDatabase) {
         let (store, clock) = (database.store().await, StoppedClock::new());
         let cases: [(Arc<dyn Handler>, JobState, &str); 3] = [
-            (acts(|_, _| async { Err(Failure::Final(burning().into())) }.boxed()), JobState::Dead, "the printer burns"),
+            (acts(|_, _| async { Err(JobError::Permanent(burning().into())) }.boxed()), JobState::Dead, "the printer burns"),
             (acts(|_, _| async { panic!("a bug") }.boxed()), JobState::Waiting, "it panicked"),
             // Before there is any future of it.
             (acts(|_, _| panic!("a bug")), JobState::Waiting, "it panicked"),
@@ -110,12 +110,12 @@ on_both_databases! {
 
     async fn a_panic_in_a_transaction_takes_it_back_and_blocks_nobody(database: TestDatabase) {
         let (store, clock) = (database.store().await, StoppedClock::new());
-        let handler = acts(|_, assignment| {
+        let handler = acts(|_, context| {
             async move {
-                let transaction = assignment.begin().await?;
-                transaction.jobs().enqueue(&Job::Prune {}, assignment.now(), assignment.now()).await?;
-                assert!(assignment.now().0 < 0, "a bug");
-                assignment.commit(transaction).await
+                let transaction = context.begin().await?;
+                transaction.jobs().enqueue(&Job::Prune {}, context.now(), context.now()).await?;
+                assert!(context.now().0 < 0, "a bug");
+                context.commit(transaction).await
             }
             .boxed()
         });
@@ -131,7 +131,7 @@ on_both_databases! {
         promise(&store, &clock).await;
         Raw::connect(&database).await.execute("UPDATE jobs SET payload = '{\"project\": 7}'").await;
         promise(&store, &clock).await;
-        let runner = runner(&store, &clock, acts(|_, assignment| async move { assignment.done().await }.boxed()));
+        let runner = runner(&store, &clock, acts(|_, context| async move { context.complete().await }.boxed()));
         assert_eq!(runner.run_due(&Lane::ALL).await.unwrap(), 2);
         let jobs = unfinished(&store).await;
         assert_eq!((jobs.len(), jobs[0].state, jobs[0].payload.as_str()), (1, JobState::Dead, "{\"project\": 7}"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::FutureExt as _;
-use pocket_tasks::jobs::{Assignment, Failure, Handler};
+use pocket_tasks::jobs::{Handler, JobContext, JobError};
 use pocket_tasks::repositories::Job;
 use tokio::sync::Semaphore;
 
@@ -28,11 +28,11 @@ impl Door {
         self.standing.load(Ordering::SeqCst)
     }
 
-    async fn pass(&self, assignment: &Assignment) -> Result<(), Failure> {
+    async fn pass(&self, context: &JobContext) -> Result<(), JobError> {
         self.standing.fetch_add(1, Ordering::SeqCst);
         self.open.acquire().await.unwrap().forget();
         self.standing.fetch_sub(1, Ordering::SeqCst);
-        assignment.done().await
+        context.complete().await
     }
 
     /// Sees that so many stand there, and no more.
@@ -49,9 +49,9 @@ impl Door {
 /// Has mails go by one door, and all else by another.
 fn doors(slow: &Arc<Door>, quick: &Arc<Door>) -> Arc<dyn Handler> {
     let (slow, quick) = (Arc::clone(slow), Arc::clone(quick));
-    acts(move |job, assignment| {
+    acts(move |job, context| {
         let door = Arc::clone(if job == MAIL { &slow } else { &quick });
-        async move { door.pass(assignment).await }.boxed()
+        async move { door.pass(context).await }.boxed()
     })
 }
 

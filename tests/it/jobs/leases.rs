@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use pocket_tasks::contract::Timestamp;
 use pocket_tasks::contract::project::Project;
 use pocket_tasks::database::SeaStore;
-use pocket_tasks::jobs::{Assignment, Failure, Pace};
+use pocket_tasks::jobs::{JobContext, JobError, RunnerTimings};
 use pocket_tasks::repositories::{JobState, Lane, LeasedJob, Store as _};
 use tokio::sync::{Notify, mpsc};
 
@@ -17,10 +17,10 @@ use crate::repositories::fixtures::{commit, project, soon, user};
 use crate::support::TestDatabase;
 
 /// Counts one task more, and commits it with the end of the job.
-async fn count_one(project: &Project, assignment: &Assignment) -> Result<(), Failure> {
-    let transaction = assignment.begin().await?;
+async fn count_one(project: &Project, context: &JobContext) -> Result<(), JobError> {
+    let transaction = context.begin().await?;
     transaction.projects().count_tasks(project.id, 1, 0, None).await?;
-    assignment.commit(transaction).await
+    context.commit(transaction).await
 }
 
 async fn counted(store: &SeaStore, project: &Project) -> u64 {
@@ -55,13 +55,13 @@ on_both_databases! {
         let (tell, mut told) = mpsc::unbounded_channel();
         let handler = acts({
             let (go, project) = (Arc::clone(&go), project.clone());
-            move |_, assignment| {
+            move |_, context| {
                 let (go, project, tell) = (Arc::clone(&go), project.clone(), tell.clone());
                 async move {
                     tell.send(None).unwrap();
                     go.notified().await;
-                    let result = count_one(&project, assignment).await;
-                    tell.send(Some(matches!(result, Err(Failure::Lost)))).unwrap();
+                    let result = count_one(&project, context).await;
+                    tell.send(Some(matches!(result, Err(JobError::LeaseLost)))).unwrap();
                     result
                 }
                 .boxed()
@@ -93,7 +93,7 @@ on_both_databases! {
                     let go = Arc::clone(&go);
                     async move {
                         go.notified().await;
-                        Err(if is_final { Failure::Final("an error".into()) } else { Failure::Passing("an error".into()) })
+                        Err(if is_final { JobError::Permanent("an error".into()) } else { JobError::Transient("an error".into()) })
                     }
                     .boxed()
                 }
@@ -118,17 +118,17 @@ on_both_databases! {
         let go = Arc::new(Notify::new());
         let handler = acts({
             let go = Arc::clone(&go);
-            move |_, assignment| {
+            move |_, context| {
                 let go = Arc::clone(&go);
                 async move {
                     go.notified().await;
-                    assignment.done().await
+                    context.complete().await
                 }
                 .boxed()
             }
         });
-        let pace = Pace { lease: Duration::from_secs(3), ..UNHURRIED };
-        let workers = Workers::start(&store, &handler, 2, pace);
+        let timings = RunnerTimings { lease: Duration::from_secs(3), ..UNHURRIED };
+        let workers = Workers::start(&store, &handler, 2, timings);
         promise(&store, &new_job()).await;
         until("it runs", async || unfinished(&store).await[0].state == JobState::Running).await;
         let first = unfinished(&store).await.remove(0);
@@ -158,8 +158,8 @@ on_both_databases! {
             }
             .boxed()
         });
-        let pace = Pace { lease: Duration::from_millis(300), grace: Duration::ZERO, ..UNHURRIED };
-        let workers = Workers::start(&store, &handler, 1, pace);
+        let timings = RunnerTimings { lease: Duration::from_millis(300), grace: Duration::ZERO, ..UNHURRIED };
+        let workers = Workers::start(&store, &handler, 1, timings);
         promise(&store, &new_job()).await;
         until("it runs", async || unfinished(&store).await[0].state == JobState::Running).await;
         let snatched = snatch(&other).await.lease;
@@ -181,14 +181,14 @@ on_both_databases! {
         let project = project(&stores[0], &user(&stores[0]).await).await;
         let handler = acts({
             let project = project.clone();
-            move |_, assignment| {
+            move |_, context| {
                 let project = project.clone();
-                async move { count_one(&project, assignment).await }.boxed()
+                async move { count_one(&project, context).await }.boxed()
             }
         });
         // Leases get lost, where the machine is slow.
-        let pace = Pace { lease: Duration::from_millis(100), look: Duration::from_millis(10), ..UNHURRIED };
-        let workers = stores.each_ref().map(|store| Workers::start(store, &handler, 4, pace));
+        let timings = RunnerTimings { lease: Duration::from_millis(100), poll_interval: Duration::from_millis(10), ..UNHURRIED };
+        let workers = stores.each_ref().map(|store| Workers::start(store, &handler, 4, timings));
         let now = Timestamp::now();
         for store in &stores {
             for _ in 0..JOBS / 20 {

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use pocket_tasks::contract::{ProjectId, Timestamp};
 use pocket_tasks::database::SeaStore;
-use pocket_tasks::jobs::{Assignment, Failure, Handler, Pace, Runner};
+use pocket_tasks::jobs::{Handler, JobContext, JobError, Runner, RunnerTimings};
 use pocket_tasks::repositories::{Job, JobRecord, Store};
 use pocket_tasks::services::Clock;
 use tokio::task::JoinHandle;
@@ -30,7 +30,7 @@ use crate::support::TestClock;
 /// Nothing happens by itself: no lease ends, and nobody looks.
 const NEVER: Duration = Duration::from_hours(1);
 
-const UNHURRIED: Pace = Pace { lease: NEVER, look: NEVER, grace: NEVER };
+const UNHURRIED: RunnerTimings = RunnerTimings { lease: NEVER, poll_interval: NEVER, grace: NEVER };
 
 /// Does jobs by a function.
 struct Acts<F>(F);
@@ -38,17 +38,17 @@ struct Acts<F>(F);
 #[async_trait]
 impl<F> Handler for Acts<F>
 where
-    F: for<'a> Fn(Job, &'a Assignment) -> BoxFuture<'a, Result<(), Failure>> + Send + Sync,
+    F: for<'a> Fn(Job, &'a JobContext) -> BoxFuture<'a, Result<(), JobError>> + Send + Sync,
 {
-    async fn handle(&self, job: Job, assignment: &Assignment) -> Result<(), Failure> {
-        (self.0)(job, assignment).await
+    async fn handle(&self, job: Job, context: &JobContext) -> Result<(), JobError> {
+        (self.0)(job, context).await
     }
 }
 
 /// A handler that does jobs by a function.
 fn acts<F>(act: F) -> Arc<dyn Handler>
 where
-    F: for<'a> Fn(Job, &'a Assignment) -> BoxFuture<'a, Result<(), Failure>> + Send + Sync + 'static,
+    F: for<'a> Fn(Job, &'a JobContext) -> BoxFuture<'a, Result<(), JobError>> + Send + Sync + 'static,
 {
     Arc::new(Acts(act))
 }
@@ -83,10 +83,10 @@ struct Workers {
 }
 
 impl Workers {
-    fn start(store: &Arc<SeaStore>, handler: &Arc<dyn Handler>, workers: usize, pace: Pace) -> Self {
+    fn start(store: &Arc<SeaStore>, handler: &Arc<dyn Handler>, workers: usize, timings: RunnerTimings) -> Self {
         let shutdown = CancellationToken::new();
         let clock = TestClock::default().clock();
-        let runner = Runner::new(Arc::clone(store) as Arc<dyn Store>, clock, Arc::clone(handler), workers, pace);
+        let runner = Runner::new(Arc::clone(store) as Arc<dyn Store>, clock, Arc::clone(handler), workers, timings);
         let running = tokio::spawn({
             let shutdown = shutdown.clone();
             async move { runner.run(shutdown).await }

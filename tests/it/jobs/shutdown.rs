@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use pocket_tasks::contract::Timestamp;
-use pocket_tasks::jobs::{Failure, Handler, Pace};
+use pocket_tasks::jobs::{Handler, JobError, RunnerTimings};
 use pocket_tasks::repositories::{Job, JobState, Lane};
 use tokio::sync::Notify;
 
@@ -31,12 +31,12 @@ impl Work {
 
     fn handler(&self) -> Arc<dyn Handler> {
         let this = self.clone();
-        acts(move |_, assignment| {
+        acts(move |_, context| {
             let this = this.clone();
             async move {
                 this.begun.fetch_add(1, Ordering::SeqCst);
                 this.end.notified().await;
-                if this.fails { Err(Failure::Passing("an error".into())) } else { assignment.done().await }
+                if this.fails { Err(JobError::Transient("an error".into())) } else { context.complete().await }
             }
             .boxed()
         })
@@ -81,8 +81,8 @@ on_both_databases! {
     async fn what_does_not_end_in_time_is_broken_off_and_given_back(database: TestDatabase) {
         let store = database.store().await;
         let work = Work::new(false);
-        let pace = Pace { grace: Duration::from_millis(100), ..UNHURRIED };
-        let workers = Workers::start(&store, &work.handler(), 4, pace);
+        let timings = RunnerTimings { grace: Duration::from_millis(100), ..UNHURRIED };
+        let workers = Workers::start(&store, &work.handler(), 4, timings);
         for _ in 0..2 {
             promise(&store, &new_job()).await;
         }
@@ -113,7 +113,7 @@ on_both_databases! {
         }
         for _ in 0..20 {
             // At once, while they begin or before.
-            Workers::start(&store, &work.handler(), 4, Pace { grace: Duration::ZERO, ..UNHURRIED }).stop().await;
+            Workers::start(&store, &work.handler(), 4, RunnerTimings { grace: Duration::ZERO, ..UNHURRIED }).stop().await;
             let jobs = unfinished(&store).await;
             assert_eq!(jobs.len(), 20);
             assert!(jobs.iter().all(|job| job.state == JobState::Waiting && job.attempts == 0), "{jobs:#?}");

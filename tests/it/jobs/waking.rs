@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use pocket_tasks::contract::Timestamp;
-use pocket_tasks::jobs::{Handler, Pace};
+use pocket_tasks::jobs::{Handler, RunnerTimings};
 use pocket_tasks::repositories::{Job, Store as _};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -17,10 +17,10 @@ use crate::support::TestDatabase;
 /// Does nothing, and tells what.
 fn telling() -> (Arc<dyn Handler>, UnboundedReceiver<Job>) {
     let (tell, told) = unbounded_channel();
-    let handler = acts(move |job, assignment| {
+    let handler = acts(move |job, context| {
         let tell = tell.clone();
         async move {
-            assignment.done().await?;
+            context.complete().await?;
             tell.send(job).unwrap();
             Ok(())
         }
@@ -74,8 +74,8 @@ on_both_databases! {
         let (store, other) = (database.store().await, database.another_store().await);
         let (handler, mut done) = telling();
         // PostgreSQL tells of it; on SQLite somebody has to look.
-        let pace = if database.is_postgres() { UNHURRIED } else { Pace { look: Duration::from_millis(20), ..UNHURRIED } };
-        let workers = Workers::start(&store, &handler, 2, pace);
+        let timings = if database.is_postgres() { UNHURRIED } else { RunnerTimings { poll_interval: Duration::from_millis(20), ..UNHURRIED } };
+        let workers = Workers::start(&store, &handler, 2, timings);
         for _ in 0..20 {
             let job = new_job();
             promise(&other, &job).await;

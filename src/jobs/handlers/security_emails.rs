@@ -5,38 +5,44 @@
 
 use chrono::DateTime;
 
-use super::mails::greeted;
-use super::{Assignment, Failure, Work};
+use super::JobHandlers;
+use super::emails::greeting_name;
 use crate::contract::user::User;
 use crate::contract::{ApiTokenId, Timestamp, UserId, WebhookId};
+use crate::jobs::context::{JobContext, JobError};
 use crate::mail::{ApiTokenCreated, Line, PasswordChanged, PasswordResetDone, WebhookCreated};
 
-impl Work {
+impl JobHandlers {
     pub(super) async fn password_changed(
         &self,
         user: UserId,
         at: Timestamp,
         revoked_all: bool,
-        assignment: &Assignment,
-    ) -> Result<(), Failure> {
-        if let Some(user) = active_user(user, assignment).await? {
-            let mail = PasswordChanged { name: greeted(&user), at: written(at), revoked_all, home: self.links.home() };
-            self.send(&user, mail.render()?, assignment).await?;
+        context: &JobContext,
+    ) -> Result<(), JobError> {
+        if let Some(user) = active_user(user, context).await? {
+            let mail = PasswordChanged {
+                name: greeting_name(&user),
+                at: format_utc(at),
+                revoked_all,
+                home: self.links.home(),
+            };
+            self.send(&user, mail.render()?, context).await?;
         }
-        assignment.done().await
+        context.complete().await
     }
 
     pub(super) async fn password_reset_done(
         &self,
         user: UserId,
         at: Timestamp,
-        assignment: &Assignment,
-    ) -> Result<(), Failure> {
-        if let Some(user) = active_user(user, assignment).await? {
-            let mail = PasswordResetDone { name: greeted(&user), at: written(at), home: self.links.home() };
-            self.send(&user, mail.render()?, assignment).await?;
+        context: &JobContext,
+    ) -> Result<(), JobError> {
+        if let Some(user) = active_user(user, context).await? {
+            let mail = PasswordResetDone { name: greeting_name(&user), at: format_utc(at), home: self.links.home() };
+            self.send(&user, mail.render()?, context).await?;
         }
-        assignment.done().await
+        context.complete().await
     }
 
     pub(super) async fn api_token_created(
@@ -44,16 +50,17 @@ impl Work {
         user: UserId,
         id: ApiTokenId,
         at: Timestamp,
-        assignment: &Assignment,
-    ) -> Result<(), Failure> {
-        if let Some(user) = active_user(user, assignment).await? {
-            let found = assignment.store.read().api_tokens().find(id).await?;
+        context: &JobContext,
+    ) -> Result<(), JobError> {
+        if let Some(user) = active_user(user, context).await? {
+            let found = context.store.read().api_tokens().find(id).await?;
             // A mail to an unproven address shows no text that the account's creator chose.
             let token = found.filter(|_| user.email_verified).map(|found| Line::new(&found.token.name));
-            let mail = ApiTokenCreated { name: greeted(&user), at: written(at), token, id, home: self.links.home() };
-            self.send(&user, mail.render()?, assignment).await?;
+            let mail =
+                ApiTokenCreated { name: greeting_name(&user), at: format_utc(at), token, id, home: self.links.home() };
+            self.send(&user, mail.render()?, context).await?;
         }
-        assignment.done().await
+        context.complete().await
     }
 
     pub(super) async fn webhook_created(
@@ -61,21 +68,22 @@ impl Work {
         user: UserId,
         id: WebhookId,
         at: Timestamp,
-        assignment: &Assignment,
-    ) -> Result<(), Failure> {
-        if let Some(user) = active_user(user, assignment).await? {
-            let found = assignment.store.read().webhooks().find(id).await?;
+        context: &JobContext,
+    ) -> Result<(), JobError> {
+        if let Some(user) = active_user(user, context).await? {
+            let found = context.store.read().webhooks().find(id).await?;
             let url = found.filter(|_| user.email_verified).map(|found| Line::new(without_query(&found.webhook.url)));
-            let mail = WebhookCreated { name: greeted(&user), at: written(at), url, id, home: self.links.home() };
-            self.send(&user, mail.render()?, assignment).await?;
+            let mail =
+                WebhookCreated { name: greeting_name(&user), at: format_utc(at), url, id, home: self.links.home() };
+            self.send(&user, mail.render()?, context).await?;
         }
-        assignment.done().await
+        context.complete().await
     }
 }
 
 /// Returns the user, unless the account is in the trash or gone.
-async fn active_user(id: UserId, assignment: &Assignment) -> Result<Option<User>, Failure> {
-    let account = assignment.store.read().users().find_credentials(id).await?;
+async fn active_user(id: UserId, context: &JobContext) -> Result<Option<User>, JobError> {
+    let account = context.store.read().users().find_credentials(id).await?;
     Ok(account.filter(|account| account.deleted_at.is_none()).map(|account| account.user))
 }
 
@@ -85,7 +93,7 @@ fn without_query(url: &str) -> &str {
 }
 
 /// Formats a time as mails show it: in UTC, to the second.
-fn written(at: Timestamp) -> String {
+fn format_utc(at: Timestamp) -> String {
     let time = DateTime::from_timestamp_millis(at.0).unwrap_or_default();
     time.format("%-d %B %Y, %H:%M:%S UTC").to_string()
 }
@@ -103,6 +111,6 @@ mod tests {
     #[test]
     fn a_time_is_written_in_utc_to_the_second() {
         let at = Timestamp::parse("2026-11-09T21:43:52.999+02:00").unwrap();
-        assert_eq!(written(at), "9 November 2026, 19:43:52 UTC");
+        assert_eq!(format_utc(at), "9 November 2026, 19:43:52 UTC");
     }
 }

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use super::{Assignment, Failure};
+use crate::jobs::context::{JobContext, JobError};
 use crate::repositories::Litter;
 use crate::services::Services;
 
 /// As many rows go in one transaction.
-const AT_ONCE: u64 = 500;
+const BATCH_SIZE: u64 = 500;
 
 const DAY: Duration = Duration::from_hours(24);
 
 /// How long each is kept after its end. `retention` is how long the operator keeps what users may ask about.
-fn kept(what: Litter, retention: Duration) -> Duration {
+fn retention_for(what: Litter, retention: Duration) -> Duration {
     match what {
         // Counted from the claim; they are good for a day.
         Litter::IdempotencyKeys => DAY + Duration::from_hours(1),
@@ -29,22 +29,22 @@ fn kept(what: Litter, retention: Duration) -> Duration {
     }
 }
 
-pub(super) async fn run(services: &Services, assignment: &Assignment) -> Result<(), Failure> {
+pub(super) async fn run(services: &Services, context: &JobContext) -> Result<(), JobError> {
     let mut beyond = services.deliveries.rescue(None).await?;
     while beyond.is_some() {
         beyond = services.deliveries.rescue(beyond).await?;
     }
     let retention = services.retention();
     for what in Litter::ALL {
-        let before = assignment.now().minus(kept(what, retention));
+        let before = context.now().minus(retention_for(what, retention));
         loop {
-            let transaction = assignment.begin().await?;
-            let discarded = transaction.upkeep().discard(what, before, AT_ONCE).await?;
+            let transaction = context.begin().await?;
+            let discarded = transaction.upkeep().discard(what, before, BATCH_SIZE).await?;
             transaction.commit().await?;
-            if discarded < AT_ONCE {
+            if discarded < BATCH_SIZE {
                 break;
             }
         }
     }
-    assignment.done().await
+    context.complete().await
 }

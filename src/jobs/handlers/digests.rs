@@ -3,40 +3,36 @@
 use chrono::DateTime;
 use chrono_tz::Tz;
 
-use super::{Assignment, Failure, Work};
+use super::JobHandlers;
 use crate::contract::list::Page;
 use crate::contract::task::Task;
 use crate::contract::{Timestamp, UserId};
+use crate::jobs::context::{JobContext, JobError};
 use crate::mail::{Digest, DigestProject, DigestTask, DigestTasks, Line};
 use crate::services;
 
-impl Work {
-    pub(super) async fn plan_digests(&self, assignment: &Assignment) -> Result<(), Failure> {
+impl JobHandlers {
+    pub(super) async fn plan_digests(&self, context: &JobContext) -> Result<(), JobError> {
         loop {
-            let transaction = assignment.begin().await?;
+            let transaction = context.begin().await?;
             if !self.services.digests.plan(&*transaction).await? {
-                return assignment.commit(transaction).await;
+                return context.commit(transaction).await;
             }
             transaction.commit().await?;
         }
     }
 
-    pub(super) async fn weekly_digest(
-        &self,
-        user: UserId,
-        moment: i64,
-        assignment: &Assignment,
-    ) -> Result<(), Failure> {
+    pub(super) async fn weekly_digest(&self, user: UserId, moment: i64, context: &JobContext) -> Result<(), JobError> {
         let moment = Timestamp(moment);
         if let Some(digest) = self.services.digests.compose(user, moment).await? {
-            let content = written(&digest, moment, self.links.home()).render()?;
-            self.send(&digest.user, content, assignment).await?;
+            let content = render_digest(&digest, moment, self.links.home()).render()?;
+            self.send(&digest.user, content, context).await?;
         }
-        assignment.done().await
+        context.complete().await
     }
 }
 
-fn written(digest: &services::Digest, moment: Timestamp, home: String) -> Digest {
+fn render_digest(digest: &services::Digest, moment: Timestamp, home: String) -> Digest {
     let tasks = |page: &Page<Task>| DigestTasks {
         first: page.items.iter().filter_map(|task| due_task(task, moment, digest.timezone)).collect(),
         more: page.total - page.items.len() as u64,

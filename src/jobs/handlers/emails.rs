@@ -1,44 +1,45 @@
 //! Mails about an account.
 
-use super::{Assignment, Failure, Work};
+use super::JobHandlers;
 use crate::contract::invitation::InvitedRole;
 use crate::contract::user::User;
 use crate::contract::{InvitationId, UserId, WebhookId};
+use crate::jobs::context::{JobContext, JobError};
 use crate::mail::{
     Content, Invitation, Inviter, Line, PasswordReset, Recipient, Verification, WebhookDisabled, Welcome,
 };
 use crate::repositories::MailPurpose;
 
-impl Work {
-    pub(super) async fn welcome(&self, user: UserId, assignment: &Assignment) -> Result<(), Failure> {
-        let account = assignment.store.read().users().find_credentials(user).await?;
+impl JobHandlers {
+    pub(super) async fn welcome(&self, user: UserId, context: &JobContext) -> Result<(), JobError> {
+        let account = context.store.read().users().find_credentials(user).await?;
         if let Some(account) = account.filter(|account| account.deleted_at.is_none()) {
             let user = account.user;
-            let mail = Welcome { name: greeted(&user), home: self.links.home() };
-            self.send(&user, mail.render()?, assignment).await?;
+            let mail = Welcome { name: greeting_name(&user), home: self.links.home() };
+            self.send(&user, mail.render()?, context).await?;
         }
-        assignment.done().await
+        context.complete().await
     }
 
-    pub(super) async fn verification(&self, user: UserId, assignment: &Assignment) -> Result<(), Failure> {
+    pub(super) async fn verification(&self, user: UserId, context: &JobContext) -> Result<(), JobError> {
         if let Some((user, token)) = self.services.recovery.issue(user, MailPurpose::Verification).await? {
-            let mail = Verification { name: greeted(&user), link: self.links.verify_email(&token) };
-            self.send(&user, mail.render()?, assignment).await?;
+            let mail = Verification { name: greeting_name(&user), link: self.links.verify_email(&token) };
+            self.send(&user, mail.render()?, context).await?;
         }
-        assignment.done().await
+        context.complete().await
     }
 
-    pub(super) async fn password_reset(&self, user: Option<UserId>, assignment: &Assignment) -> Result<(), Failure> {
+    pub(super) async fn password_reset(&self, user: Option<UserId>, context: &JobContext) -> Result<(), JobError> {
         if let Some(user) = user
             && let Some((user, token)) = self.services.recovery.issue(user, MailPurpose::Reset).await?
         {
-            let mail = PasswordReset { name: greeted(&user), link: self.links.reset_password(&token) };
-            self.send(&user, mail.render()?, assignment).await?;
+            let mail = PasswordReset { name: greeting_name(&user), link: self.links.reset_password(&token) };
+            self.send(&user, mail.render()?, context).await?;
         }
-        assignment.done().await
+        context.complete().await
     }
 
-    pub(super) async fn invitation(&self, id: InvitationId, assignment: &Assignment) -> Result<(), Failure> {
+    pub(super) async fn invitation(&self, id: InvitationId, context: &JobContext) -> Result<(), JobError> {
         if let Some(letter) = self.services.invitations.letter(id).await? {
             let invitation = letter.invitation;
             // Not what somebody wrote who has not proved an address: it would be a way to mail anything to anybody.
@@ -48,7 +49,7 @@ impl Work {
                 project: Line::new(&invitation.project_name),
             });
             let mail = Invitation {
-                name: letter.recipient.as_ref().map_or_else(|| Line::new("there"), greeted),
+                name: letter.recipient.as_ref().map_or_else(|| Line::new("there"), greeting_name),
                 inviter,
                 can_edit: invitation.role == InvitedRole::Editor,
                 address: Line::new(&invitation.email),
@@ -56,34 +57,34 @@ impl Work {
             };
             let name = letter.recipient.filter(|user| user.email_verified).map(|user| Line::new(&user.name));
             let to = Recipient { name, email: invitation.email };
-            self.mailer.send(assignment.id(), &to, mail.render()?).await?;
+            self.mailer.send(context.id(), &to, mail.render()?).await?;
         }
-        assignment.done().await
+        context.complete().await
     }
 
-    pub(super) async fn webhook_disabled(&self, id: WebhookId, assignment: &Assignment) -> Result<(), Failure> {
+    pub(super) async fn webhook_disabled(&self, id: WebhookId, context: &JobContext) -> Result<(), JobError> {
         if let Some((user, webhook)) = self.services.webhooks.disabled(id).await? {
             let mail = WebhookDisabled {
-                name: greeted(&user),
+                name: greeting_name(&user),
                 // Not what somebody wrote who has not proved an address.
                 url: user.email_verified.then(|| Line::new(&webhook.url)),
                 reason: webhook.disabled_reason.unwrap_or_default(),
                 id,
             };
-            self.send(&user, mail.render()?, assignment).await?;
+            self.send(&user, mail.render()?, context).await?;
         }
-        assignment.done().await
+        context.complete().await
     }
 
-    pub(super) async fn send(&self, user: &User, content: Content, assignment: &Assignment) -> Result<(), Failure> {
+    pub(super) async fn send(&self, user: &User, content: Content, context: &JobContext) -> Result<(), JobError> {
         let name = user.email_verified.then(|| Line::new(&user.name));
         let to = Recipient { name, email: user.email.clone() };
-        Ok(self.mailer.send(assignment.id(), &to, content).await?)
+        Ok(self.mailer.send(context.id(), &to, content).await?)
     }
 }
 
-/// How a user is greeted. Not by name before the address is proved: the name may be somebody's message to whoever has
+/// How a user is greeting_name. Not by name before the address is proved: the name may be somebody's message to whoever has
 /// it.
-pub(super) fn greeted(user: &User) -> Line {
+pub(super) fn greeting_name(user: &User) -> Line {
     Line::new(if user.email_verified { &user.name } else { "there" })
 }

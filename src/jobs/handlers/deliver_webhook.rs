@@ -1,23 +1,24 @@
 //! Delivers to one webhook what is due, and goes on as long as there is anything to come.
 
+use super::JobHandlers;
 use super::purge_deleted::purge_deliveries;
-use super::{Assignment, Failure, Work};
 use crate::contract::WebhookId;
+use crate::jobs::context::{JobContext, JobError};
 use crate::services::Run;
 
-impl Work {
+impl JobHandlers {
     /// One run. Before its end it holds the job and then looks what is to come: who promises a delivery meanwhile
     /// either is seen, or waits for the end and has the job run again. So none is forgotten.
-    pub(super) async fn deliver_webhook(&self, webhook: WebhookId, assignment: &Assignment) -> Result<(), Failure> {
+    pub(super) async fn deliver_webhook(&self, webhook: WebhookId, context: &JobContext) -> Result<(), JobError> {
         let deliveries = &self.services.deliveries;
-        let mut round = match deliveries.send_due(webhook, assignment.lane).await? {
+        let mut round = match deliveries.send_due(webhook, context.lane).await? {
             Run::Made(round) => round,
-            Run::Elsewhere(lane, at) => return assignment.go_on(assignment.begin().await?, lane, at).await,
-            Run::Removed => return remove(webhook, assignment).await,
+            Run::Elsewhere(lane, at) => return context.requeue(context.begin().await?, lane, at).await,
+            Run::Removed => return remove(webhook, context).await,
         };
         let _turn = deliveries.turn().await;
-        let transaction = assignment.begin().await?;
-        assignment.hold(&*transaction).await?;
+        let transaction = context.begin().await?;
+        context.lock(&*transaction).await?;
         let next = deliveries.note(&*transaction, &round).await?;
         if let Some(failure) = round.take_failure() {
             // What was sent is noted all the same.
@@ -25,18 +26,18 @@ impl Work {
             return Err(failure.into());
         }
         match next {
-            Some((lane, at)) => assignment.go_on(transaction, lane, at).await,
-            None => assignment.commit(transaction).await,
+            Some((lane, at)) => context.requeue(transaction, lane, at).await,
+            None => context.commit(transaction).await,
         }
     }
 }
 
 /// Removes what is left of a webhook that was removed. It does not hold the job, because whoever has the webhook to
 /// promise something to it may wait for that.
-async fn remove(webhook: WebhookId, assignment: &Assignment) -> Result<(), Failure> {
-    purge_deliveries(webhook, assignment).await?;
-    let transaction = assignment.begin().await?;
+async fn remove(webhook: WebhookId, context: &JobContext) -> Result<(), JobError> {
+    purge_deliveries(webhook, context).await?;
+    let transaction = context.begin().await?;
     transaction.upkeep().purge_webhook(webhook).await?;
     transaction.commit().await?;
-    assignment.done().await
+    context.complete().await
 }

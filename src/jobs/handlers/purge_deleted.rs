@@ -1,0 +1,124 @@
+//! Removes for good what was in the trash for long enough: tasks, projects, accounts.
+//!
+//! In small transactions, so that nobody waits for long. Whatever was begun and not ended goes on the next time.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
+use crate::jobs::context::{JobContext, JobError};
+use crate::services::Services;
+
+/// As many rows go in one transaction.
+const BATCH_SIZE: u64 = 500;
+
+/// As many places of the feed are looked through in one transaction.
+const EVENT_BATCH_SIZE: i64 = 2_000;
+
+/// What can be restored at the last moment must be there until its request is over.
+const GRACE: Duration = Duration::from_hours(1);
+
+/// What goes as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum PurgeTarget {
+    Project(ProjectId),
+    Account(UserId),
+}
+
+pub(super) async fn run(services: &Services, context: &JobContext) -> Result<(), JobError> {
+    let before = context.now().minus(services.retention()).minus(GRACE);
+    purge_tasks(before, context).await?;
+    // What cannot be removed does not stop the rest, only the end of the job.
+    let (mut failed, mut failure) = (HashSet::new(), None);
+    loop {
+        let mut found = expired(before, BATCH_SIZE + failed.len() as u64, context).await?;
+        found.retain(|one| !failed.contains(one));
+        if found.is_empty() {
+            return match failure {
+                Some(failure) => Err(failure),
+                None => context.complete().await,
+            };
+        }
+        for one in found {
+            let purged = match one {
+                PurgeTarget::Project(project) => purge_project(project, context).await,
+                PurgeTarget::Account(user) => purge_user(user, services, context).await,
+            };
+            if let Err(error) = purged {
+                tracing::warn!(%error, "something in the trash cannot be removed for good");
+                failed.insert(one);
+                failure = Some(error);
+            }
+        }
+    }
+}
+
+/// Some of what was in the trash for long enough.
+async fn expired(before: Timestamp, limit: u64, context: &JobContext) -> Result<Vec<PurgeTarget>, JobError> {
+    let upkeep = context.store.read().upkeep();
+    let projects = upkeep.list_expired_projects(before, limit).await?.into_iter().map(PurgeTarget::Project);
+    let accounts = upkeep.list_expired_users(before, limit).await?.into_iter().map(PurgeTarget::Account);
+    Ok(projects.chain(accounts).collect())
+}
+
+async fn purge_tasks(before: Timestamp, context: &JobContext) -> Result<(), JobError> {
+    loop {
+        let transaction = context.begin().await?;
+        let purged = transaction.upkeep().purge_tasks(before, BATCH_SIZE).await?;
+        transaction.commit().await?;
+        if purged < BATCH_SIZE {
+            return Ok(());
+        }
+    }
+}
+
+async fn purge_project(project: ProjectId, context: &JobContext) -> Result<(), JobError> {
+    for webhook in context.store.read().upkeep().list_webhooks_for(project).await? {
+        purge_deliveries(webhook, context).await?;
+    }
+    loop {
+        let transaction = context.begin().await?;
+        let upkeep = transaction.upkeep();
+        // Until there is none, because another job may be at it too.
+        if upkeep.purge_tasks_of(project, BATCH_SIZE).await? + upkeep.purge_events_of(project, BATCH_SIZE).await? == 0 {
+            transaction.upkeep().purge_project(project).await?;
+            return Ok(transaction.commit().await?);
+        }
+        transaction.commit().await?;
+    }
+}
+
+/// Removes the deliveries of a webhook: there may be very many, and they would go with it in one statement.
+pub(super) async fn purge_deliveries(webhook: WebhookId, context: &JobContext) -> Result<(), JobError> {
+    loop {
+        let transaction = context.begin().await?;
+        let purged = transaction.upkeep().purge_deliveries_of(webhook, BATCH_SIZE).await?;
+        transaction.commit().await?;
+        if purged < BATCH_SIZE {
+            return Ok(());
+        }
+    }
+}
+
+/// Nothing of a person is left. What others own stays as it is, made by nobody.
+async fn purge_user(user: UserId, services: &Services, context: &JobContext) -> Result<(), JobError> {
+    for project in context.store.read().upkeep().list_owned_projects(user).await? {
+        purge_project(project, context).await?;
+    }
+    for project in context.store.read().upkeep().list_foreign_projects(user).await? {
+        services.presence.withdraw(user, project).await?;
+    }
+    for webhook in context.store.read().upkeep().list_webhooks_of(user).await? {
+        purge_deliveries(webhook, context).await?;
+    }
+    let mut place = 0;
+    loop {
+        let transaction = context.begin().await?;
+        let Some(last) = transaction.upkeep().forget_in_feed(user, place, EVENT_BATCH_SIZE).await? else { break };
+        transaction.commit().await?;
+        place = last;
+    }
+    let transaction = context.begin().await?;
+    transaction.upkeep().purge_user(user).await?;
+    Ok(transaction.commit().await?)
+}
