@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use pocket_tasks::contract::account::user::User;
 use pocket_tasks::contract::project::{Project, TaskCounts};
-use pocket_tasks::contract::text::{Email, PersonName, ProjectName, TimeZone};
-use pocket_tasks::contract::user::User;
+use pocket_tasks::contract::strings::{Email, PersonName, ProjectName, TimeZone};
 use pocket_tasks::contract::{ProjectId, Timestamp, UserId};
 use pocket_tasks::database::{SeaStore, Settings};
 use pocket_tasks::repositories::Store as _;

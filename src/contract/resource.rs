@@ -4,11 +4,11 @@ use poem_openapi::Object;
 use poem_openapi::types::ToJSON;
 use uuid::Uuid;
 
-use super::comment::Comment;
+use super::account::user::User;
 use super::error::ErrorCode;
 use super::project::Project;
 use super::task::Task;
-use super::user::User;
+use super::task::comment::Comment;
 use super::webhook::Webhook;
 
 /// A resource that counts its changes.

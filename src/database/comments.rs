@@ -13,9 +13,9 @@ use super::entities::{member, project, task};
 use super::paged::{page, sorted};
 use super::tasks::{membership, project_of_task};
 use super::{SeaRepositories, rows};
-use crate::contract::comment::{Comment, CommentSort};
-use crate::contract::list::{Page, Paging, Sort};
-use crate::contract::text::CommentBody;
+use crate::contract::page::{Page, Paging, Sort};
+use crate::contract::strings::CommentBody;
+use crate::contract::task::comment::{Comment, CommentSort};
 use crate::contract::{CommentId, ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::{CommentOnTask, CommentRepository, StoreError};
 

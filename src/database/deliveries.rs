@@ -15,9 +15,9 @@ use super::entities::{event, member, user, webhook};
 use super::paged::{page, sorted};
 use super::webhooks::event_names;
 use super::{SeaRepositories, events, rows, webhooks};
-use crate::contract::delivery::{Delivery, DeliveryAttempt, DeliverySort, DeliveryStatus};
 use crate::contract::event::EventType;
-use crate::contract::list::{Page, Paging, Sort};
+use crate::contract::page::{Page, Paging, Sort};
+use crate::contract::webhook::delivery::{Delivery, DeliveryAttempt, DeliverySort, DeliveryStatus};
 use crate::contract::{DeliveryId, EventId, ProjectId, Timestamp, WebhookId};
 use crate::repositories::{
     DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, Receiver, StoreError, Visible,

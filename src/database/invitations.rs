@@ -12,9 +12,9 @@ use super::entities::invitation::{self, Column, Entity};
 use super::entities::project;
 use super::paged::{page, sorted};
 use super::{SeaRepositories, rows};
-use crate::contract::invitation::{Invitation, InvitationSort, InvitationStatus};
-use crate::contract::list::{Page, Paging, Sort};
-use crate::contract::text::{Email, ProjectName};
+use crate::contract::page::{Page, Paging, Sort};
+use crate::contract::project::invitation::{Invitation, InvitationSort, InvitationStatus};
+use crate::contract::strings::{Email, ProjectName};
 use crate::contract::{InvitationId, ProjectId, Timestamp, UserId};
 use crate::repositories::{InvitationRepository, Invited, StoreError};
 

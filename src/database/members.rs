@@ -10,10 +10,10 @@ use sea_orm::{
 
 use super::entities::{member, user};
 use super::{SeaRepositories, rows, text};
-use crate::contract::list::{Direction, Page, Paging, Sort};
-use crate::contract::member::{Member, MemberSort};
+use crate::contract::page::{Direction, Page, Paging, Sort};
 use crate::contract::project::Role;
-use crate::contract::text::{Email, PersonName};
+use crate::contract::project::member::{Member, MemberSort};
+use crate::contract::strings::{Email, PersonName};
 use crate::contract::{ProjectId, Timestamp, UserId};
 use crate::repositories::{MemberRepository, StoreError};
 

@@ -2,7 +2,7 @@
 
 use sea_orm::{IntoSimpleExpr, Order, QueryOrder, QuerySelect};
 
-use crate::contract::list::{Direction, Paging};
+use crate::contract::page::{Direction, Paging};
 
 /// The SQL order of a direction.
 pub(super) const fn order(direction: Direction) -> Order {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::entities::{member, project};
 use super::paged::{page, sorted};
 use super::{SeaRepositories, rows, text};
-use crate::contract::list::{Page, Paging, Sort};
+use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::project::{Project, ProjectSort, Role};
 use crate::contract::{ProjectId, UserId};
 use crate::repositories::{LockedProject, ProjectFilter, ProjectRepository, StoreError};

@@ -4,14 +4,14 @@ use sea_orm::ActiveValue::{NotSet, Set};
 
 use super::entities::{project, task, user};
 use super::text::{fold, search_text};
-use crate::contract::delivery::DeliveryStatus;
-use crate::contract::invitation::{InvitationStatus, InvitedRole};
+use crate::contract::account::user::User;
+use crate::contract::project::invitation::{InvitationStatus, InvitedRole};
 use crate::contract::project::{Project, Role, TaskCounts};
-use crate::contract::task::{Task, TaskPriority, TaskStatus};
-use crate::contract::text::{
+use crate::contract::strings::{
     Color, Email, Label, OrderKey, PersonName, ProjectDescription, ProjectName, TaskDescription, TaskTitle, TimeZone,
 };
-use crate::contract::user::User;
+use crate::contract::task::{Task, TaskPriority, TaskStatus};
+use crate::contract::webhook::delivery::DeliveryStatus;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::{MailPurpose, StoreError};
 

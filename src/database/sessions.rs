@@ -12,9 +12,9 @@ use uuid::Uuid;
 use super::SeaRepositories;
 use super::entities::{refresh_token, session};
 use super::paged::{page, sorted};
-use crate::contract::list::{Page, Paging, Sort};
-use crate::contract::session::{SessionInfo, SessionSort};
-use crate::contract::text::UserAgent;
+use crate::contract::account::session::{SessionInfo, SessionSort};
+use crate::contract::page::{Page, Paging, Sort};
+use crate::contract::strings::UserAgent;
 use crate::contract::{SessionId, Timestamp, UserId};
 use crate::repositories::{
     NewRefreshToken, NewSession, RefreshTokenRecord, SessionRecord, SessionRepository, StoreError,

@@ -6,8 +6,8 @@ use sea_orm::{ColumnTrait, Condition};
 use super::entities::task::{Column, Entity, Model};
 use super::{rows, text};
 use crate::contract::TaskId;
-use crate::contract::list::{Direction, Sort};
-use crate::contract::task::TaskSort;
+use crate::contract::page::{Direction, Sort};
+use crate::contract::task::query::TaskSort;
 use crate::repositories::{Assignee, SortKey, SortValue, TaskFilter};
 
 /// The filter as a condition on the table of tasks.

@@ -11,8 +11,9 @@ use super::entities::{member, project, task};
 use super::paged::{self, page};
 use super::visible_tasks::{self, Part};
 use super::{SeaRepositories, projects, rows, task_filter};
-use crate::contract::list::{Page, Paging, Sort};
-use crate::contract::task::{Task, TaskSort};
+use crate::contract::page::{Page, Paging, Sort};
+use crate::contract::task::Task;
+use crate::contract::task::query::TaskSort;
 use crate::contract::{ProjectId, UserId};
 use crate::repositories::{Assignee, ProjectTasks, StoreError, Stretch, TaskFilter, VisibleTasks, Walk};
 

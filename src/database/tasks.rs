@@ -11,9 +11,10 @@ use uuid::Uuid;
 use super::entities::{member, project, task};
 use super::paged::order;
 use super::{SeaRepositories, rows};
-use crate::contract::list::{Direction, Page, Paging, Sort};
-use crate::contract::task::{Task, TaskSort};
-use crate::contract::text::OrderKey;
+use crate::contract::page::{Direction, Page, Paging, Sort};
+use crate::contract::strings::OrderKey;
+use crate::contract::task::Task;
+use crate::contract::task::query::TaskSort;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::{
     ProjectTasks, StoreError, Stretch, TaskFilter, TaskInProject, TaskRepository, VisibleTasks, Walk,

@@ -11,9 +11,9 @@ use sea_orm::{
 use super::entities::{api_token, mail_token, user};
 use super::paged::{page, sorted};
 use super::{SeaRepositories, rows};
-use crate::contract::api_token::{ApiToken, ApiTokenSort, Scope};
-use crate::contract::list::{Page, Paging, Sort};
-use crate::contract::text::ApiTokenName;
+use crate::contract::account::api_token::{ApiToken, ApiTokenSort, Scope};
+use crate::contract::page::{Page, Paging, Sort};
+use crate::contract::strings::ApiTokenName;
 use crate::contract::{ApiTokenId, Timestamp, UserId};
 use crate::repositories::{ApiTokenRecord, ApiTokenRepository, MailPurpose, MailTokenRepository, StoreError};
 

@@ -13,8 +13,8 @@ use super::entities::{
     refresh_token, session, task, user,
 };
 use super::{SeaRepositories, rows};
-use crate::contract::delivery::DeliveryStatus;
 use crate::contract::project::Role;
+use crate::contract::webhook::delivery::DeliveryStatus;
 use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
 use crate::repositories::{EventRepository as _, Litter, StoreError, Stranded, UpkeepRepository, Withdrawn};
 

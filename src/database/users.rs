@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::entities::project;
 use super::entities::user::{Column, Entity, Model};
 use super::{SeaRepositories, rows};
+use crate::contract::account::user::User;
 use crate::contract::project::Project;
-use crate::contract::user::User;
 use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Credentials, StoreError, UserRepository};
 

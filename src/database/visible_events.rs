@@ -10,7 +10,7 @@ use super::paged::order;
 use super::{SeaRepositories, rows};
 use crate::contract::UserId;
 use crate::contract::event::EventType;
-use crate::contract::list::Direction;
+use crate::contract::page::Direction;
 use crate::contract::project::Role;
 use crate::repositories::{EventFilter, FeedWalk};
 

@@ -16,8 +16,8 @@ use super::paged::order;
 use super::tasks::{membership, project_of_task};
 use super::{SeaRepositories, task_filter};
 use crate::contract::UserId;
-use crate::contract::list::Sort;
-use crate::contract::task::TaskSort;
+use crate::contract::page::Sort;
+use crate::contract::task::query::TaskSort;
 use crate::repositories::{Assignee, SortKey, StoreError, TaskFilter};
 
 /// Up to this many tasks from the beginning, the first tasks of so many projects are fewer than all tasks. It is room for

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{Content, Line};
-use crate::contract::text::Email;
+use crate::contract::strings::Email;
 
 /// How long connecting to the server may take.
 const CONNECTING_PATIENCE: Duration = Duration::from_secs(10);

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::contract::comment::{Comment, CommentSort};
-use crate::contract::list::{Page, Paging, Sort};
+use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::project::Role;
+use crate::contract::task::comment::{Comment, CommentSort};
 use crate::contract::{CommentId, ProjectId, TaskId, UserId};
 
 /// A comment, with what is needed to decide who may do what with it.

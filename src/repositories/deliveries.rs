@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 
 use super::{StoreError, WebhookRecord};
-use crate::contract::delivery::{Delivery, DeliverySort, DeliveryStatus};
 use crate::contract::event::{Event, EventType};
-use crate::contract::list::{Page, Paging, Sort};
+use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::project::Role;
-use crate::contract::text::EventName;
+use crate::contract::strings::EventName;
+use crate::contract::webhook::delivery::{Delivery, DeliverySort, DeliveryStatus};
 use crate::contract::{DeliveryId, EventId, ProjectId, Timestamp, WebhookId};
 
 /// A delivery, with what is sent where that is no event of the feed.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::contract::event::{Event, EventType};
-use crate::contract::list::Direction;
+use crate::contract::page::Direction;
 use crate::contract::project::Role;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
 

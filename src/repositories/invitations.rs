@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::contract::invitation::{Invitation, InvitationSort, InvitationStatus};
-use crate::contract::list::{Page, Paging, Sort};
+use crate::contract::page::{Page, Paging, Sort};
+use crate::contract::project::invitation::{Invitation, InvitationSort, InvitationStatus};
 use crate::contract::{InvitationId, ProjectId, Timestamp, UserId};
 
 /// Whose invitations to list.

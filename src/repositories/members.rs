@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::contract::list::{Page, Paging, Sort};
-use crate::contract::member::{Member, MemberSort};
+use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::project::Role;
+use crate::contract::project::member::{Member, MemberSort};
 use crate::contract::{ProjectId, Timestamp, UserId};
 
 /// The people in projects. Whoever changes them locks the project first.

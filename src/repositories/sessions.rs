@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::contract::list::{Page, Paging, Sort};
-use crate::contract::session::{SessionInfo, SessionSort};
+use crate::contract::account::session::{SessionInfo, SessionSort};
+use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::{SessionId, Timestamp, UserId};
 
 /// A session that begins.

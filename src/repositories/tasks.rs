@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::contract::list::{Direction, Page, Paging, Sort};
+use crate::contract::page::{Direction, Page, Paging, Sort};
 use crate::contract::project::Role;
-use crate::contract::task::{Task, TaskPriority, TaskSort, TaskStatus};
-use crate::contract::text::{Label, OrderKey};
+use crate::contract::strings::{Label, OrderKey};
+use crate::contract::task::query::TaskSort;
+use crate::contract::task::{Task, TaskPriority, TaskStatus};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 
 /// Whose tasks.

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::contract::api_token::{ApiToken, ApiTokenSort, Scope};
-use crate::contract::list::{Page, Paging, Sort};
+use crate::contract::account::api_token::{ApiToken, ApiTokenSort, Scope};
+use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::{ApiTokenId, Timestamp, UserId};
 
 /// What a token that was sent by mail is good for.

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::contract::comment::Comment;
 use crate::contract::task::Task;
+use crate::contract::task::comment::Comment;
 use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
 
 /// What is thrown away when it has served its purpose.

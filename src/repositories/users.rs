@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::StoreError;
+use crate::contract::account::user::User;
 use crate::contract::project::Project;
-use crate::contract::user::User;
 use crate::contract::{Timestamp, UserId};
 
 /// A user, with what a password is compared with. It has no `Debug`, so that no log shows the hash.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::contract::list::{Page, Paging, Sort};
+use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::webhook::{Webhook, WebhookSort};
 use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
 

@@ -11,7 +11,7 @@ use super::Shared;
 use super::error::Error;
 use super::feed::Cause;
 use crate::contract::event::EventType;
-use crate::contract::invitation::{Invitation, InvitationStatus};
+use crate::contract::project::invitation::{Invitation, InvitationStatus};
 use crate::contract::webhook::Webhook;
 use crate::contract::{ApiTokenId, SessionId, Timestamp, UserId};
 use crate::repositories::{MailPurpose, NewEvent, StoreError, Transaction};

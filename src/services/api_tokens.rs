@@ -8,10 +8,10 @@ use super::error::Error;
 use super::write::{Access, Write, lock_caller};
 use super::{Answer, Caller, Credential, Shared};
 use crate::contract::ApiTokenId;
-use crate::contract::api_token::{ApiToken, ApiTokenQuery, CreatedApiToken, NewApiToken, Scope};
+use crate::contract::account::api_token::{ApiToken, ApiTokenQuery, CreatedApiToken, NewApiToken, Scope};
 use crate::contract::error::DetailCode;
-use crate::contract::list::{Page, Sort};
-use crate::contract::text::ApiTokenSecret;
+use crate::contract::page::{Page, Sort};
+use crate::contract::strings::ApiTokenSecret;
 use crate::repositories::{Job, Repositories};
 use crate::security::{OpaqueToken, TokenKind};
 

@@ -7,9 +7,9 @@ use super::permissions::{Action, deletion_of, require, require_author, require_f
 use super::tasks::{self, ATTEMPTS};
 use super::write::{Access, Unit, Write};
 use super::{Answer, Caller, Shared};
-use crate::contract::comment::{Comment, CommentQuery, NewComment, UpdateComment};
 use crate::contract::event::EventType;
-use crate::contract::list::{Page, Sort};
+use crate::contract::page::{Page, Sort};
+use crate::contract::task::comment::{Comment, CommentQuery, NewComment, UpdateComment};
 use crate::contract::{CommentId, TaskId};
 use crate::repositories::{CommentOnTask, StoreError};
 

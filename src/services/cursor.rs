@@ -13,9 +13,9 @@ use uuid::Uuid;
 
 use super::error::Error;
 use super::inputs::words;
-use crate::contract::list::Sort;
-use crate::contract::task::{TaskConditions, TaskSort};
-use crate::contract::text::Cursor;
+use crate::contract::page::Sort;
+use crate::contract::strings::Cursor;
+use crate::contract::task::query::{TaskConditions, TaskSort};
 use crate::contract::{ProjectId, TaskId, UserId};
 use crate::repositories::{SortKey, SortValue};
 use crate::security::Signer;
@@ -102,7 +102,7 @@ mod tests {
     use poem_openapi::types::ParseFromJSON as _;
 
     use super::*;
-    use crate::contract::list::Direction;
+    use crate::contract::page::Direction;
 
     fn conditions(json: Value) -> TaskConditions {
         TaskConditions::parse_from_json(Some(json)).unwrap()

@@ -9,9 +9,9 @@ use super::error::Error;
 use super::webhooks::{deliver_now, owned};
 use super::write::{Write, lock_caller};
 use super::{Answer, Caller, Shared};
-use crate::contract::delivery::{Delivery, DeliveryQuery, DeliveryStatus};
 use crate::contract::event::EventType;
-use crate::contract::list::{Page, Sort};
+use crate::contract::page::{Page, Sort};
+use crate::contract::webhook::delivery::{Delivery, DeliveryQuery, DeliveryStatus};
 use crate::contract::{DeliveryId, EventId, ProjectId, Timestamp, WebhookId};
 use crate::repositories::{DeliveryFilter, DeliveryRecord, Lane, NewEvent, Receiver, StoreError, Transaction};
 

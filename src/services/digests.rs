@@ -8,11 +8,12 @@ use chrono_tz::Tz;
 
 use super::Shared;
 use super::error::Error;
-use crate::contract::list::{Direction, Page, Paging, Sort};
+use crate::contract::account::user::User;
+use crate::contract::page::{Direction, Page, Paging, Sort};
 use crate::contract::project::{Project, ProjectSort};
-use crate::contract::task::{Task, TaskSort, TaskStatus};
-use crate::contract::text::TimeZone;
-use crate::contract::user::User;
+use crate::contract::strings::TimeZone;
+use crate::contract::task::query::TaskSort;
+use crate::contract::task::{Task, TaskStatus};
 use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Assignee, Job, ProjectFilter, Repositories, TaskFilter, Transaction};
 

@@ -14,10 +14,10 @@ use super::list_reads::ListRead;
 use super::permissions::{Action, require};
 use super::{Caller, Credential, Shared};
 use crate::contract::error::Place;
+use crate::contract::event::query::{EventConditions, EventQuery, EventSlice, FeedMeta, StreamQuery};
 use crate::contract::event::{Event, EventType};
-use crate::contract::feed::{EventConditions, EventQuery, EventSlice, FeedMeta, StreamQuery};
-use crate::contract::list::Direction;
-use crate::contract::text::Cursor;
+use crate::contract::page::Direction;
+use crate::contract::strings::Cursor;
 use crate::repositories::{EventFilter, FeedWalk, NewEvent, Repositories, StoreError, Transaction};
 
 /// How long a stream lasts at most: a little less than a connection that it has for itself, so that it ends between two

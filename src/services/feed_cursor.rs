@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
 use crate::contract::UserId;
-use crate::contract::list::Direction;
-use crate::contract::text::Cursor;
+use crate::contract::page::Direction;
+use crate::contract::strings::Cursor;
 use crate::repositories::FeedBounds;
 use crate::security::Signer;
 

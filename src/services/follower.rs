@@ -14,8 +14,8 @@ use super::feed_cursor::FeedOf;
 use super::followers::{Entry, Reader};
 use super::{Caller, Credential, Shared};
 use crate::contract::event::{Event, EventType};
-use crate::contract::list::Direction;
-use crate::contract::text::Cursor;
+use crate::contract::page::Direction;
+use crate::contract::strings::Cursor;
 use crate::repositories::{EventFilter, FeedWalk};
 
 /// How often a stream says that it is there still.

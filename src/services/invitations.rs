@@ -11,11 +11,11 @@ use super::permissions::{
 use super::projects::{find_for, lock_live};
 use super::write::{Access, Unit, Write, lock_caller};
 use super::{Answer, Caller, Shared};
+use crate::contract::account::user::User;
 use crate::contract::event::EventType;
-use crate::contract::invitation::{Invitation, InvitationQuery, InvitationStatus, NewInvitation};
-use crate::contract::list::{Page, Sort};
-use crate::contract::member::Member;
-use crate::contract::user::User;
+use crate::contract::page::{Page, Sort};
+use crate::contract::project::invitation::{Invitation, InvitationQuery, InvitationStatus, NewInvitation};
+use crate::contract::project::member::Member;
 use crate::contract::{InvitationId, ProjectId};
 use crate::repositories::{Invited, Job, NewEvent};
 

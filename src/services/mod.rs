@@ -82,7 +82,7 @@ pub use tasks::Tasks;
 pub use webhooks::Webhooks;
 pub use write::Write;
 
-use crate::contract::api_token::Scope;
+use crate::contract::account::api_token::Scope;
 use crate::contract::{ApiTokenId, SessionId, Timestamp, UserId};
 pub use crate::repositories::KeyedRequest;
 use crate::repositories::{Store, Transaction};

@@ -8,8 +8,8 @@ use super::deliveries::{Deliveries, lane};
 use super::error::Error;
 use super::sending::GONE;
 use super::slots::Slot;
-use crate::contract::delivery::{Delivery, DeliveryAttempt, DeliveryStatus};
-use crate::contract::text::WebhookUrl;
+use crate::contract::strings::WebhookUrl;
+use crate::contract::webhook::delivery::{Delivery, DeliveryAttempt, DeliveryStatus};
 use crate::contract::{DeliveryId, Timestamp, WebhookId};
 use crate::repositories::{Health, Job, Lane, StoreError, Transaction};
 

@@ -2,10 +2,10 @@
 
 use super::error::Error;
 use crate::contract::UserId;
-use crate::contract::comment::Comment;
-use crate::contract::invitation::Invitation;
+use crate::contract::account::user::User;
 use crate::contract::project::Role;
-use crate::contract::user::User;
+use crate::contract::project::invitation::Invitation;
+use crate::contract::task::comment::Comment;
 
 /// What somebody wants to do in a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,7 +219,8 @@ mod tests {
     #[test]
     fn only_the_author_changes_a_comment_and_the_owner_deletes_any() {
         let (author, other) = (UserId::generate(), UserId::generate());
-        let by = |author_id| contract::comment::Comment { author_id, ..contract::comment::Comment::example() };
+        let by =
+            |author_id| contract::task::comment::Comment { author_id, ..contract::task::comment::Comment::example() };
         assert!(require_author(&by(Some(author)), author).is_ok());
         assert_eq!(deletion_of(&by(Some(author)), author), Action::ChangeOwnComment);
         for author_id in [Some(author), None] {

@@ -8,8 +8,8 @@ use super::Shared;
 use super::error::Error;
 use super::feed::Cause;
 use crate::contract::event::EventType;
-use crate::contract::member::Member;
 use crate::contract::project::Project;
+use crate::contract::project::member::Member;
 use crate::contract::{ProjectId, Timestamp, UserId};
 use crate::repositories::{NewEvent, StoreError, Transaction};
 

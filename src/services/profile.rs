@@ -7,8 +7,8 @@ use super::error::Error;
 use super::feed::Cause;
 use super::write::{Access, Write, lock_caller};
 use super::{Answer, Caller, Shared, presence};
+use crate::contract::account::user::{ChangePassword, UpdateMe, User};
 use crate::contract::error::DetailCode;
-use crate::contract::user::{ChangePassword, UpdateMe, User};
 use crate::repositories::Job;
 
 /// What users do with their own account.

@@ -10,7 +10,7 @@ use super::write::{Access, Write, lock_caller};
 use super::{Answer, Caller, Shared};
 use crate::contract::ProjectId;
 use crate::contract::event::EventType;
-use crate::contract::list::{Page, Sort};
+use crate::contract::page::{Page, Sort};
 use crate::contract::project::{NewProject, Project, ProjectQuery, Role, TaskCounts, UpdateProject};
 use crate::repositories::{ProjectFilter, Repositories};
 

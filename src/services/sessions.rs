@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::error::Error;
 use super::{Caller, Shared};
 use crate::contract::SessionId;
-use crate::contract::list::{Page, Sort};
-use crate::contract::session::{SessionInfo, SessionQuery};
+use crate::contract::account::session::{SessionInfo, SessionQuery};
+use crate::contract::page::{Page, Sort};
 
 /// The places where an account is in use.
 #[derive(Clone)]

@@ -12,7 +12,8 @@ use super::write::{Access, Unit, Write};
 use crate::contract::error::Place;
 use crate::contract::event::EventType;
 use crate::contract::project::Project;
-use crate::contract::task::{BatchOperation, NewTask, Task, TaskBatch, TaskBatchResult, UpdateTask};
+use crate::contract::task::batch::{BatchOperation, TaskBatch, TaskBatchResult};
+use crate::contract::task::{NewTask, Task, UpdateTask};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::NewEvent;
 

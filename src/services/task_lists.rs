@@ -10,9 +10,10 @@ use super::permissions::{Action, require};
 use super::tasks::Tasks;
 use crate::contract::ProjectId;
 use crate::contract::error::Place;
-use crate::contract::list::{CursorMeta, CursorPaging, Page, Paging, Sort, TaskSlice};
-use crate::contract::task::{
-    AssigneeFilter, ProjectTaskQuery, ProjectTaskWalk, Task, TaskConditions, TaskQuery, TaskSort, TaskWalk,
+use crate::contract::page::{CursorMeta, CursorPaging, Page, Paging, Sort};
+use crate::contract::task::Task;
+use crate::contract::task::query::{
+    AssigneeFilter, ProjectTaskQuery, ProjectTaskWalk, TaskConditions, TaskQuery, TaskSlice, TaskSort, TaskWalk,
 };
 use crate::repositories::{Assignee, ProjectTasks, Stretch, TaskFilter, VisibleTasks, Walk};
 

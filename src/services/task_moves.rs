@@ -12,9 +12,9 @@ use super::tasks::{ATTEMPTS, Tasks, access, assignee_within, done, live};
 use super::write::{Unit, Write};
 use crate::contract::error::Place;
 use crate::contract::event::EventType;
-use crate::contract::list::Direction;
+use crate::contract::page::Direction;
+use crate::contract::strings::OrderKey;
 use crate::contract::task::{MoveTask, Task};
-use crate::contract::text::OrderKey;
 use crate::contract::{ProjectId, TaskId, Timestamp};
 use crate::repositories::{LockedProject, NewEvent, StoreError, TaskInProject};
 

@@ -11,8 +11,8 @@ use super::write::{Access, Unit, Write};
 use super::{Answer, Caller, Shared};
 use crate::contract::error::Place;
 use crate::contract::event::EventType;
+use crate::contract::strings::OrderKey;
 use crate::contract::task::{NewTask, Task, TaskStatus, UpdateTask};
-use crate::contract::text::OrderKey;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::{LockedProject, Repositories, StoreError, TaskInProject};
 

@@ -14,8 +14,8 @@ use super::keys_in_use::KeyInUse;
 use super::permissions::Action;
 use super::replays::context;
 use super::{Caller, Credential, Shared};
+use crate::contract::account::user::User;
 use crate::contract::resource::{Current, Resource};
-use crate::contract::user::User;
 use crate::contract::{ProjectId, TaskId};
 use crate::repositories::{AnswerAccess, Claim, KeyedRequest, NewEvent, StoredAnswer, Transaction};
 

@@ -6,7 +6,7 @@ use poem_openapi::registry::{MetaParamIn, MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{Example as _, ToJSON as _};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use crate::contract::text::Cursor;
+use crate::contract::strings::Cursor;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 

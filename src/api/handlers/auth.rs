@@ -5,8 +5,8 @@ use poem_openapi::OpenApi;
 use super::extract::{Auth, ClientInfo, JsonBody};
 use super::respond::{Accepted, Created, Done, Failure, Found, LoggingIn, Proving, Refreshing, Registering, Usual};
 use super::{Service, Tag};
-use crate::contract::session::{RefreshSession, Session};
-use crate::contract::user::{ForgotPassword, Login, Register, ResetPassword, VerifyEmail};
+use crate::contract::account::session::{RefreshSession, Session};
+use crate::contract::account::user::{ForgotPassword, Login, Register, ResetPassword, VerifyEmail};
 
 pub(in crate::api) struct AuthApi;
 

@@ -6,9 +6,9 @@ use poem_openapi::param::Path;
 use super::extract::{Auth, IdempotentWrite, IfMatch, IfNoneMatch, JsonBody, MergePatch, QueryParams};
 use super::respond::{Changing, Done, Failure, Found, Fresh, Made, Matching, Reaching, Tagged};
 use super::{Service, Tag};
-use crate::contract::comment::{Comment, CommentQuery, NewComment, UpdateComment};
-use crate::contract::list::{CommentList, ListOf as _};
+use crate::contract::page::ListOf as _;
 use crate::contract::resource::StaleComment;
+use crate::contract::task::comment::{Comment, CommentList, CommentQuery, NewComment, UpdateComment};
 use crate::contract::{CommentId, TaskId};
 use crate::services::{Answer, Write};
 

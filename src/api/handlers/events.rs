@@ -5,7 +5,7 @@ use poem_openapi::OpenApi;
 use super::extract::{Auth, LastEventId, QueryParams};
 use super::respond::{EventStream, Failure, Following, Found};
 use super::{Service, Tag};
-use crate::contract::feed::{EventQuery, EventSlice, StreamQuery};
+use crate::contract::event::query::{EventQuery, EventSlice, StreamQuery};
 
 pub(in crate::api) struct EventsApi;
 

@@ -7,9 +7,9 @@ use super::extract::{Auth, AuthWrite, QueryParams};
 use super::respond::{Accepting, Declining, Done, Failure, Found, ListingMine, Performed};
 use super::{Service, Tag};
 use crate::contract::InvitationId;
-use crate::contract::invitation::InvitationQuery;
-use crate::contract::list::{InvitationList, ListOf as _};
-use crate::contract::member::Member;
+use crate::contract::page::ListOf as _;
+use crate::contract::project::invitation::{InvitationList, InvitationQuery};
+use crate::contract::project::member::Member;
 
 pub(in crate::api) struct InvitationsApi;
 

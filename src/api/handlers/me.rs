@@ -8,11 +8,11 @@ use super::extract::{
 };
 use super::respond::{Done, Failure, Found, Fresh, Issued, Issuing, Matching, Reaching, Tagged, Usual};
 use super::{Service, Tag};
-use crate::contract::api_token::{ApiTokenQuery, CreatedApiToken, NewApiToken};
-use crate::contract::list::{ApiTokenList, ListOf as _, SessionInfoList};
+use crate::contract::account::api_token::{ApiTokenList, ApiTokenQuery, CreatedApiToken, NewApiToken};
+use crate::contract::account::session::{SessionInfoList, SessionQuery};
+use crate::contract::account::user::{ChangePassword, UpdateMe, User};
+use crate::contract::page::ListOf as _;
 use crate::contract::resource::StaleUser;
-use crate::contract::session::SessionQuery;
-use crate::contract::user::{ChangePassword, UpdateMe, User};
 use crate::contract::{ApiTokenId, SessionId};
 use crate::services::{Answer, Write};
 

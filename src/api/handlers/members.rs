@@ -6,9 +6,9 @@ use poem_openapi::param::Path;
 use super::extract::{Auth, AuthWrite, IdempotentWrite, JsonBody, MergePatch, QueryParams};
 use super::respond::{Done, Failure, Found, HandingOver, Inviting, Issued, Performed, Reaching, Revoking};
 use super::{Service, Tag};
-use crate::contract::invitation::{Invitation, InvitationQuery, NewInvitation};
-use crate::contract::list::{InvitationList, ListOf as _, MemberList};
-use crate::contract::member::{Member, MemberQuery, UpdateMember};
+use crate::contract::page::ListOf as _;
+use crate::contract::project::invitation::{Invitation, InvitationList, InvitationQuery, NewInvitation};
+use crate::contract::project::member::{Member, MemberList, MemberQuery, UpdateMember};
 use crate::contract::{InvitationId, ProjectId, UserId};
 
 pub(in crate::api) struct MembersApi;

@@ -7,8 +7,8 @@ use super::extract::{Auth, IdempotentWrite, IfMatch, IfNoneMatch, JsonBody, Merg
 use super::respond::{Changing, Done, Failure, Found, Fresh, Made, Matching, Reaching, Tagged, Usual};
 use super::{Service, Tag};
 use crate::contract::ProjectId;
-use crate::contract::list::{ListOf as _, ProjectList};
-use crate::contract::project::{NewProject, Project, ProjectQuery, UpdateProject};
+use crate::contract::page::ListOf as _;
+use crate::contract::project::{NewProject, Project, ProjectList, ProjectQuery, UpdateProject};
 use crate::contract::resource::StaleProject;
 use crate::services::{Answer, Write};
 

@@ -6,11 +6,11 @@ use poem_openapi::param::Path;
 use super::extract::{Auth, IdempotentWrite, IfMatch, IfNoneMatch, JsonBody, MergePatch, QueryParams};
 use super::respond::{Changing, Done, Failure, Filtering, Found, Fresh, Made, Matching, Performed, Reaching, Tagged};
 use super::{Service, Tag};
-use crate::contract::list::{ListOf as _, TaskList};
+use crate::contract::page::ListOf as _;
 use crate::contract::resource::StaleTask;
-use crate::contract::task::{
-    MoveTask, NewTask, ProjectTaskQuery, Task, TaskBatch, TaskBatchResult, TaskQuery, UpdateTask,
-};
+use crate::contract::task::batch::{TaskBatch, TaskBatchResult};
+use crate::contract::task::query::{ProjectTaskQuery, TaskQuery};
+use crate::contract::task::{MoveTask, NewTask, Task, TaskList, UpdateTask};
 use crate::contract::{ProjectId, TaskId};
 use crate::services::{Answer, Write};
 

@@ -7,8 +7,7 @@ use super::extract::{Auth, QueryParams};
 use super::respond::{Failure, Found, Walking, WalkingAll};
 use super::{Service, Tag};
 use crate::contract::ProjectId;
-use crate::contract::list::TaskSlice;
-use crate::contract::task::{ProjectTaskWalk, TaskWalk};
+use crate::contract::task::query::{ProjectTaskWalk, TaskSlice, TaskWalk};
 
 pub(in crate::api) struct TasksV2Api;
 

@@ -13,11 +13,13 @@ use super::respond::{
     ShownOnce, Tagged,
 };
 use super::{Service, Tag};
-use crate::contract::delivery::{Delivery, DeliveryQuery};
-use crate::contract::list::{DeliveryList, ListOf as _, WebhookList};
+use crate::contract::page::ListOf as _;
 use crate::contract::resource::StaleWebhook;
-use crate::contract::webhook::{IssuedWebhook, NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery};
-use crate::contract::webhook_message::WebhookMessage;
+use crate::contract::webhook::delivery::{Delivery, DeliveryList, DeliveryQuery};
+use crate::contract::webhook::test_event::WebhookMessage;
+use crate::contract::webhook::{
+    IssuedWebhook, NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookList, WebhookQuery,
+};
 use crate::contract::{DeliveryId, WebhookId};
 use crate::services::{Answer, Write};
 

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::walk::{self, Object};
-use crate::contract::text::TRIMMED_PATTERNS;
+use crate::contract::strings::TRIMMED_PATTERNS;
 
 pub(super) fn normalize(document: &mut Value) {
     for (name, schema) in walk::components_mut(document, "schemas").into_iter().flatten() {

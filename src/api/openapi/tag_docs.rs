@@ -65,7 +65,7 @@ mod tests {
 
     use super::*;
     use crate::contract::event::EventType;
-    use crate::contract::text::WebhookSecret;
+    use crate::contract::strings::WebhookSecret;
     use crate::webhooks::{Secret, signature};
 
     #[test]

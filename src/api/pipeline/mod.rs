@@ -28,7 +28,7 @@ use super::extract::{ValidatedRequest, is_for_sessions};
 use super::respond::{respond, set};
 use super::settings::ApiSettings;
 use super::validation::{OpenApiValidator, Operation, Route};
-use crate::contract::api_token::Scope;
+use crate::contract::account::api_token::Scope;
 use crate::contract::error::ErrorCode;
 use crate::services::{self, Caller, KeyedRequest, Services};
 

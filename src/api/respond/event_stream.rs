@@ -8,8 +8,9 @@ use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSch
 use poem_openapi::types::{Example as _, ParseFromJSON as _, ToJSON as _};
 
 use crate::api::media_types::EVENT_STREAM;
-use crate::contract::event::{Event, EventPayload, EventType, TaskUpdatedEvent};
-use crate::contract::text::Cursor;
+use crate::contract::event::payloads::{EventPayload, TaskUpdatedEvent};
+use crate::contract::event::{Event, EventType};
+use crate::contract::strings::Cursor;
 use crate::services::{self, Told};
 
 /// How many milliseconds a client waits before it connects anew.

@@ -5,7 +5,7 @@
 
 use super::formats::MAX_BYTES;
 use crate::contract::error::{Detail, DetailCode, Place};
-use crate::contract::text::pattern_in_words;
+use crate::contract::strings::pattern_in_words;
 use jsonschema::{
     JsonType,
     error::{TypeKind, ValidationErrorKind},

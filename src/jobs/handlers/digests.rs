@@ -4,7 +4,7 @@ use chrono::DateTime;
 use chrono_tz::Tz;
 
 use super::JobHandlers;
-use crate::contract::list::Page;
+use crate::contract::page::Page;
 use crate::contract::task::Task;
 use crate::contract::{Timestamp, UserId};
 use crate::jobs::context::{JobContext, JobError};

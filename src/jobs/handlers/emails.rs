@@ -1,8 +1,8 @@
 //! Mails about an account.
 
 use super::JobHandlers;
-use crate::contract::invitation::InvitedRole;
-use crate::contract::user::User;
+use crate::contract::account::user::User;
+use crate::contract::project::invitation::InvitedRole;
 use crate::contract::{InvitationId, UserId, WebhookId};
 use crate::jobs::context::{JobContext, JobError};
 use crate::mail::{

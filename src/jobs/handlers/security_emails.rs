@@ -7,7 +7,7 @@ use chrono::DateTime;
 
 use super::JobHandlers;
 use super::emails::greeting_name;
-use crate::contract::user::User;
+use crate::contract::account::user::User;
 use crate::contract::{ApiTokenId, Timestamp, UserId, WebhookId};
 use crate::jobs::context::{JobContext, JobError};
 use crate::mail::{ApiTokenCreated, Line, PasswordChanged, PasswordResetDone, WebhookCreated};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pocket_tasks::contract::ids::new_uuid;
-use pocket_tasks::contract::text::Email;
+use pocket_tasks::contract::strings::Email;
 use pocket_tasks::mail::{Content, Line, MailError, MailSettings, Mailer, Recipient};
 use serde_json::{Value, json};
 

@@ -1,13 +1,12 @@
 //! Comments on tasks.
 
-use pocket_tasks::contract::CommentId;
-use pocket_tasks::contract::comment::{Comment, CommentSort};
-use pocket_tasks::contract::list::Paging;
+use pocket_tasks::contract::account::user::User;
+use pocket_tasks::contract::page::Paging;
 use pocket_tasks::contract::project::{Project, Role};
+use pocket_tasks::contract::strings::CommentBody;
 use pocket_tasks::contract::task::Task;
-use pocket_tasks::contract::text::CommentBody;
-use pocket_tasks::contract::user::User;
-use pocket_tasks::contract::{TaskId, UserId};
+use pocket_tasks::contract::task::comment::{Comment, CommentSort};
+use pocket_tasks::contract::{CommentId, TaskId, UserId};
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{Store as _, StoreError};
 

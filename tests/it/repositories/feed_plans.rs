@@ -2,7 +2,7 @@
 //! not looked at, be they many or few.
 
 use pocket_tasks::contract::event::EventType;
-use pocket_tasks::contract::list::Direction;
+use pocket_tasks::contract::page::Direction;
 use pocket_tasks::repositories::{EventFilter, FeedWalk, Store as _};
 
 use super::feed_order::new_event;

@@ -3,13 +3,13 @@
 use std::future::Future;
 use std::time::Duration;
 
-use pocket_tasks::contract::list::{Direction, Paging, Sort};
+use pocket_tasks::contract::account::user::User;
+use pocket_tasks::contract::page::{Direction, Paging, Sort};
 use pocket_tasks::contract::project::{Project, TaskCounts};
-use pocket_tasks::contract::task::{Task, TaskPriority, TaskStatus};
-use pocket_tasks::contract::text::{
+use pocket_tasks::contract::strings::{
     Color, Email, OrderKey, PersonName, ProjectDescription, ProjectName, TaskTitle, TimeZone,
 };
-use pocket_tasks::contract::user::User;
+use pocket_tasks::contract::task::{Task, TaskPriority, TaskStatus};
 use pocket_tasks::contract::{ProjectId, SessionId, TaskId, Timestamp, UserId};
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{NewSession, Store as _, Transaction};

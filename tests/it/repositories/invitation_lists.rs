@@ -1,8 +1,8 @@
 //! Lists of invitations: of a project, and of an address.
 
-use pocket_tasks::contract::invitation::{Invitation, InvitationSort, InvitationStatus};
-use pocket_tasks::contract::list::Paging;
+use pocket_tasks::contract::page::Paging;
 use pocket_tasks::contract::project::Project;
+use pocket_tasks::contract::project::invitation::{Invitation, InvitationSort, InvitationStatus};
 use pocket_tasks::repositories::{Invited, Store as _};
 
 use super::fixtures::{asc, at, commit, desc, project, user};

@@ -1,10 +1,10 @@
 //! Invitations into projects.
 
 use futures_util::future::join_all;
-use pocket_tasks::contract::invitation::{Invitation, InvitationSort, InvitationStatus, InvitedRole};
+use pocket_tasks::contract::account::user::User;
 use pocket_tasks::contract::project::Project;
-use pocket_tasks::contract::text::Email;
-use pocket_tasks::contract::user::User;
+use pocket_tasks::contract::project::invitation::{Invitation, InvitationSort, InvitationStatus, InvitedRole};
+use pocket_tasks::contract::strings::Email;
 use pocket_tasks::contract::{InvitationId, Timestamp, UserId};
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{Invited, Store as _, StoreError};

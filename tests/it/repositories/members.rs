@@ -2,11 +2,11 @@
 
 use futures_util::future::join_all;
 use pocket_tasks::contract::UserId;
-use pocket_tasks::contract::list::Paging;
-use pocket_tasks::contract::member::{Member, MemberSort};
+use pocket_tasks::contract::account::user::User;
+use pocket_tasks::contract::page::Paging;
+use pocket_tasks::contract::project::member::{Member, MemberSort};
 use pocket_tasks::contract::project::{Project, Role};
-use pocket_tasks::contract::text::PersonName;
-use pocket_tasks::contract::user::User;
+use pocket_tasks::contract::strings::PersonName;
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::Store as _;
 

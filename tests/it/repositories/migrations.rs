@@ -1,8 +1,8 @@
 //! Changes of the schema where there is data: nothing of it is lost, forwards or backwards.
 
 use migration::{Migration, Migrator, MigratorTrait as _};
+use pocket_tasks::contract::account::user::User;
 use pocket_tasks::contract::task::Task;
-use pocket_tasks::contract::user::User;
 use pocket_tasks::repositories::{FormerSecret, Health, Store as _};
 use sea_orm::Database;
 

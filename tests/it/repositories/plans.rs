@@ -1,10 +1,10 @@
 //! The databases find what is often asked for by an index, and do not sort what an index has in order.
 
 use pocket_tasks::contract::TaskId;
-use pocket_tasks::contract::list::{Direction, Sort};
+use pocket_tasks::contract::account::user::User;
+use pocket_tasks::contract::page::{Direction, Sort};
 use pocket_tasks::contract::project::Project;
-use pocket_tasks::contract::task::TaskSort;
-use pocket_tasks::contract::user::User;
+use pocket_tasks::contract::task::query::TaskSort;
 use pocket_tasks::repositories::{Lane, SortKey, SortValue, Store as _, TaskFilter, Walk};
 
 use super::fixtures::{add_tasks, at, new_task, project, session, user};

@@ -1,9 +1,9 @@
 //! Projects and their members.
 
-use pocket_tasks::contract::list::Paging;
+use pocket_tasks::contract::account::user::User;
+use pocket_tasks::contract::page::Paging;
 use pocket_tasks::contract::project::{Project, ProjectSort, Role, TaskCounts};
-use pocket_tasks::contract::text::{Color, ProjectDescription, ProjectName};
-use pocket_tasks::contract::user::User;
+use pocket_tasks::contract::strings::{Color, ProjectDescription, ProjectName};
 use pocket_tasks::contract::{ProjectId, UserId};
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{ProjectFilter, Store as _};

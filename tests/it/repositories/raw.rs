@@ -1,7 +1,7 @@
 //! The database without the program: SQL as an operator would type it.
 
+use pocket_tasks::contract::account::user::User;
 use pocket_tasks::contract::project::Project;
-use pocket_tasks::contract::user::User;
 use sqlx::{AssertSqlSafe, Column as _, Connection as _, Executor as _, PgConnection, Row as _, SqliteConnection};
 use uuid::Uuid;
 

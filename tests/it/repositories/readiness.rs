@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pocket_tasks::contract::list::{Direction, Paging, Sort};
-use pocket_tasks::contract::task::TaskSort;
+use pocket_tasks::contract::page::{Direction, Paging, Sort};
+use pocket_tasks::contract::task::query::TaskSort;
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{Store as _, StoreError, TaskFilter};
 

@@ -1,8 +1,8 @@
 //! Sessions; their refresh tokens are in `refresh_tokens`.
 
-use pocket_tasks::contract::list::Paging;
-use pocket_tasks::contract::session::{SessionInfo, SessionSort};
-use pocket_tasks::contract::text::UserAgent;
+use pocket_tasks::contract::account::session::{SessionInfo, SessionSort};
+use pocket_tasks::contract::page::Paging;
+use pocket_tasks::contract::strings::UserAgent;
 use pocket_tasks::contract::{SessionId, Timestamp};
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{NewSession, Store as _};

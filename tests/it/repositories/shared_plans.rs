@@ -1,8 +1,8 @@
 //! The databases find by an index what people share: comments and invitations.
 
-use pocket_tasks::contract::comment::CommentSort;
-use pocket_tasks::contract::invitation::InvitationSort;
-use pocket_tasks::contract::list::{Direction, Sort};
+use pocket_tasks::contract::page::{Direction, Sort};
+use pocket_tasks::contract::project::invitation::InvitationSort;
+use pocket_tasks::contract::task::comment::CommentSort;
 use pocket_tasks::repositories::{Invited, Store as _};
 
 use super::comments::{add_comments, new_comment};

@@ -1,9 +1,10 @@
 //! The conditions of task lists.
 
+use pocket_tasks::contract::account::user::User;
 use pocket_tasks::contract::project::Project;
-use pocket_tasks::contract::task::{Task, TaskPriority, TaskSort, TaskStatus};
-use pocket_tasks::contract::text::{Label, TaskDescription, TaskTitle};
-use pocket_tasks::contract::user::User;
+use pocket_tasks::contract::strings::{Label, TaskDescription, TaskTitle};
+use pocket_tasks::contract::task::query::TaskSort;
+use pocket_tasks::contract::task::{Task, TaskPriority, TaskStatus};
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{Assignee, Store as _, TaskFilter};
 

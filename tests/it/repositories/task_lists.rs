@@ -1,10 +1,11 @@
 //! Lists of tasks: their order, their pages, and who gets them.
 
-use pocket_tasks::contract::list::{Paging, Sort};
+use pocket_tasks::contract::account::user::User;
+use pocket_tasks::contract::page::{Paging, Sort};
 use pocket_tasks::contract::project::{Project, Role};
-use pocket_tasks::contract::task::{Task, TaskPriority, TaskSort, TaskStatus};
-use pocket_tasks::contract::text::{OrderKey, TaskTitle};
-use pocket_tasks::contract::user::User;
+use pocket_tasks::contract::strings::{OrderKey, TaskTitle};
+use pocket_tasks::contract::task::query::TaskSort;
+use pocket_tasks::contract::task::{Task, TaskPriority, TaskStatus};
 use pocket_tasks::contract::{ProjectId, TaskId};
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{Assignee, Store as _, TaskFilter};

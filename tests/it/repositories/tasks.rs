@@ -1,8 +1,8 @@
 //! Tasks, one at a time.
 
 use pocket_tasks::contract::project::{Project, Role};
+use pocket_tasks::contract::strings::{Label, OrderKey, TaskDescription, TaskTitle};
 use pocket_tasks::contract::task::{Task, TaskPriority, TaskStatus};
-use pocket_tasks::contract::text::{Label, OrderKey, TaskDescription, TaskTitle};
 use pocket_tasks::contract::{TaskId, UserId};
 use pocket_tasks::repositories::{Store as _, StoreError};
 

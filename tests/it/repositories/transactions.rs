@@ -4,11 +4,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pocket_tasks::contract::account::user::User;
 use pocket_tasks::contract::event::EventType;
 use pocket_tasks::contract::project::{Project, TaskCounts};
+use pocket_tasks::contract::strings::{OrderKey, PersonName, ProjectName, TaskTitle};
 use pocket_tasks::contract::task::Task;
-use pocket_tasks::contract::text::{OrderKey, PersonName, ProjectName, TaskTitle};
-use pocket_tasks::contract::user::User;
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{Store as _, StoreError};
 

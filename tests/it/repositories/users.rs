@@ -2,8 +2,8 @@
 
 use futures_util::future::join_all;
 use pocket_tasks::contract::UserId;
-use pocket_tasks::contract::text::{Email, PersonName, TimeZone};
-use pocket_tasks::contract::user::User;
+use pocket_tasks::contract::account::user::User;
+use pocket_tasks::contract::strings::{Email, PersonName, TimeZone};
 use pocket_tasks::repositories::Store as _;
 
 use super::fixtures::{at, commit, new_user, soon, user};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pocket_tasks::contract::UserId;
 use pocket_tasks::contract::event::{Event, EventType};
-use pocket_tasks::contract::list::Direction;
+use pocket_tasks::contract::page::Direction;
 use pocket_tasks::contract::project::{Project, Role};
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{EventFilter, FeedWalk, Store as _};

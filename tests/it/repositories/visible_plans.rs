@@ -3,9 +3,9 @@
 use std::io::Write as _;
 
 use pocket_tasks::contract::TaskId;
-use pocket_tasks::contract::list::{Direction, Paging, Sort};
+use pocket_tasks::contract::page::{Direction, Paging, Sort};
 use pocket_tasks::contract::project::ProjectSort;
-use pocket_tasks::contract::task::TaskSort;
+use pocket_tasks::contract::task::query::TaskSort;
 use pocket_tasks::repositories::{ProjectFilter, SortKey, SortValue, Store as _, TaskFilter, Walk};
 
 use super::fixtures::desc;

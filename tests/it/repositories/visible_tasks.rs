@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use pocket_tasks::contract::list::{Direction, Paging, Sort};
+use pocket_tasks::contract::page::{Direction, Paging, Sort};
 use pocket_tasks::contract::project::Project;
-use pocket_tasks::contract::task::{Task, TaskPriority, TaskSort, TaskStatus};
-use pocket_tasks::contract::text::{Label, OrderKey, TaskTitle};
+use pocket_tasks::contract::strings::{Label, OrderKey, TaskTitle};
+use pocket_tasks::contract::task::query::TaskSort;
+use pocket_tasks::contract::task::{Task, TaskPriority, TaskStatus};
 use pocket_tasks::contract::{TaskId, UserId};
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{Assignee, Store as _, TaskFilter, Walk};

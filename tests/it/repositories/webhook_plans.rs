@@ -1,11 +1,11 @@
 //! The databases find by an index who is told of an event, and what is due, given up or left lying of the deliveries.
 
-use pocket_tasks::contract::delivery::{Delivery, DeliveryStatus};
+use pocket_tasks::contract::account::user::User;
 use pocket_tasks::contract::event::EventType;
 use pocket_tasks::contract::project::Role;
-use pocket_tasks::contract::text::{EventName, WebhookUrl};
-use pocket_tasks::contract::user::User;
+use pocket_tasks::contract::strings::{EventName, WebhookUrl};
 use pocket_tasks::contract::webhook::Webhook;
+use pocket_tasks::contract::webhook::delivery::{Delivery, DeliveryStatus};
 use pocket_tasks::contract::{DeliveryId, EventId, WebhookId};
 use pocket_tasks::repositories::{DeliveryRecord, Health, Store as _, WebhookRecord};
 

@@ -3,18 +3,19 @@
 use std::future::pending;
 
 use async_trait::async_trait;
-use pocket_tasks::contract::api_token::{ApiToken, ApiTokenSort};
-use pocket_tasks::contract::comment::{Comment, CommentSort};
-use pocket_tasks::contract::delivery::{Delivery, DeliverySort};
+use pocket_tasks::contract::account::api_token::{ApiToken, ApiTokenSort};
+use pocket_tasks::contract::account::session::{SessionInfo, SessionSort};
+use pocket_tasks::contract::account::user::User;
 use pocket_tasks::contract::event::Event;
-use pocket_tasks::contract::invitation::{Invitation, InvitationSort, InvitationStatus};
-use pocket_tasks::contract::list::{Direction, Page, Paging, Sort};
-use pocket_tasks::contract::member::{Member, MemberSort};
+use pocket_tasks::contract::page::{Direction, Page, Paging, Sort};
+use pocket_tasks::contract::project::invitation::{Invitation, InvitationSort, InvitationStatus};
+use pocket_tasks::contract::project::member::{Member, MemberSort};
 use pocket_tasks::contract::project::{Project, ProjectSort, Role};
-use pocket_tasks::contract::session::{SessionInfo, SessionSort};
-use pocket_tasks::contract::task::{Task, TaskSort};
-use pocket_tasks::contract::text::OrderKey;
-use pocket_tasks::contract::user::User;
+use pocket_tasks::contract::strings::OrderKey;
+use pocket_tasks::contract::task::Task;
+use pocket_tasks::contract::task::comment::{Comment, CommentSort};
+use pocket_tasks::contract::task::query::TaskSort;
+use pocket_tasks::contract::webhook::delivery::{Delivery, DeliverySort};
 use pocket_tasks::contract::webhook::{Webhook, WebhookSort};
 use pocket_tasks::contract::{
     ApiTokenId, CommentId, DeliveryId, EventId, InvitationId, ProjectId, SessionId, TaskId, Timestamp, UserId,

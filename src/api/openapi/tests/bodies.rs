@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{super::resolve, keys, postprocessed, postprocessed_schema};
-use crate::contract::text::TRIMMED_PATTERNS;
+use crate::contract::strings::TRIMMED_PATTERNS;
 
 #[test]
 fn nullable_references_become_any_of() {

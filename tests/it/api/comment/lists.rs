@@ -1,7 +1,7 @@
 //! Lists of comments: their order, their pages, and where the comments are while their task is away.
 
-use pocket_tasks::contract::comment::Comment;
-use pocket_tasks::contract::text::CommentBody;
+use pocket_tasks::contract::strings::CommentBody;
+use pocket_tasks::contract::task::comment::Comment;
 use pocket_tasks::contract::{CommentId, TaskId, Timestamp, UserId};
 use poem::http::Method;
 use serde_json::{Value, json};

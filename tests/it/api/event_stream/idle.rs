@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
-use pocket_tasks::contract::feed::{EventConditions, StreamQuery};
-use pocket_tasks::contract::text::Cursor;
+use pocket_tasks::contract::event::query::{EventConditions, StreamQuery};
+use pocket_tasks::contract::strings::Cursor;
 use pocket_tasks::contract::{SessionId, UserId};
 use pocket_tasks::services::{Caller, Credential, EventStream, Told};
 use serde_json::json;

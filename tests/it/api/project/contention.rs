@@ -1,10 +1,9 @@
 //! What waits for a project decides by how it finds it then, and who waits for an account too. PostgreSQL only: SQLite has
 //! one writer at a time, so who waits there has read nothing yet.
 
-use pocket_tasks::contract::InvitationId;
-use pocket_tasks::contract::invitation::InvitationStatus;
+use pocket_tasks::contract::project::invitation::InvitationStatus;
 use pocket_tasks::contract::project::{Project, Role};
-use pocket_tasks::contract::{ProjectId, UserId};
+use pocket_tasks::contract::{InvitationId, ProjectId, UserId};
 use pocket_tasks::repositories::{Store as _, Transaction};
 use poem::http::Method;
 use serde_json::{Value, json};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use pocket_tasks::contract::ids::new_uuid;
-use pocket_tasks::contract::invitation::{Invitation, InvitationStatus, InvitedRole};
-use pocket_tasks::contract::text::{Email, ProjectName};
+use pocket_tasks::contract::project::invitation::{Invitation, InvitationStatus, InvitedRole};
+use pocket_tasks::contract::strings::{Email, ProjectName};
 use pocket_tasks::contract::{InvitationId, ProjectId, Timestamp};
 use poem::http::Method;
 use serde_json::{Value, json};

@@ -3,11 +3,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use pocket_tasks::contract::list::{CursorPaging, Direction, Paging, Sort, TaskSlice};
-use pocket_tasks::contract::task::{
-    ProjectTaskQuery, ProjectTaskWalk, Task, TaskConditions, TaskQuery, TaskSort, TaskWalk,
+use pocket_tasks::contract::page::{CursorPaging, Direction, Paging, Sort};
+use pocket_tasks::contract::strings::Cursor;
+use pocket_tasks::contract::task::Task;
+use pocket_tasks::contract::task::query::{
+    ProjectTaskQuery, ProjectTaskWalk, TaskConditions, TaskQuery, TaskSlice, TaskSort, TaskWalk,
 };
-use pocket_tasks::contract::text::Cursor;
 use pocket_tasks::contract::{ProjectId, TaskId};
 use poem_openapi::types::{ParseFromJSON as _, ToJSON as _};
 use serde_json::Value;

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pocket_tasks::contract::strings::OrderKey;
 use pocket_tasks::contract::task::Task;
-use pocket_tasks::contract::text::OrderKey;
 use pocket_tasks::contract::{ProjectId, TaskId, UserId};
 use pocket_tasks::repositories::Store as _;
 use poem::http::Method;

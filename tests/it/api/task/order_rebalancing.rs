@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use pocket_tasks::contract::list::Direction;
+use pocket_tasks::contract::page::Direction;
 use pocket_tasks::contract::task::MoveTask;
 use pocket_tasks::contract::{ProjectId, SessionId, TaskId, UserId};
 use pocket_tasks::repositories::Store as _;

@@ -3,10 +3,10 @@
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
-use super::list::{Direction, Paging, SortField};
-use super::project::Role;
-use super::text::{Email, PersonName};
-use super::{Timestamp, UserId};
+use super::Role;
+use crate::contract::page::{Direction, Paging, SortField, list_type};
+use crate::contract::strings::{Email, PersonName};
+use crate::contract::{Timestamp, UserId};
 
 /// A user in a project.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
@@ -48,6 +48,11 @@ impl Example for UpdateMember {
     fn example() -> Self {
         Self { role: Some(Role::Editor) }
     }
+}
+
+list_type! {
+    /// A page of members.
+    MemberList of Member
 }
 
 /// What members can be sorted by.

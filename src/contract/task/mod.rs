@@ -4,12 +4,16 @@
 use poem_openapi::types::{Example, MaybeUndefined};
 use poem_openapi::{Enum, Object};
 
-pub use super::task_changes::{BatchOperation, MoveTask, TaskBatch, TaskBatchResult};
-pub use super::task_query::{
-    AssigneeFilter, ProjectTaskQuery, ProjectTaskWalk, TaskConditions, TaskQuery, TaskSort, TaskWalk,
-};
-use super::text::{Label, OrderKey, TaskDescription, TaskTitle};
-use super::{ProjectId, TaskId, Timestamp, UserId};
+use crate::contract::page::list_type;
+use crate::contract::strings::{Label, OrderKey, TaskDescription, TaskTitle};
+use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
+
+pub mod batch;
+pub mod comment;
+mod r#move;
+pub mod query;
+
+pub use r#move::MoveTask;
 
 /// How far a task has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
@@ -187,4 +191,9 @@ impl Example for UpdateTask {
             labels: Some(vec![Label::example()]),
         }
     }
+}
+
+list_type! {
+    /// A page of tasks.
+    TaskList of Task
 }

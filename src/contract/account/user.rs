@@ -3,8 +3,8 @@
 use poem_openapi::Object;
 use poem_openapi::types::Example;
 
-use super::text::{Email, MailToken, Password, PasswordAttempt, PersonName, TimeZone};
-use super::{Timestamp, UserId};
+use crate::contract::strings::{Email, MailToken, Password, PasswordAttempt, PersonName, TimeZone};
+use crate::contract::{Timestamp, UserId};
 
 /// A person with an account.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]

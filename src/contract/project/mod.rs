@@ -3,9 +3,12 @@
 use poem_openapi::types::{Example, MaybeUndefined};
 use poem_openapi::{Enum, Object};
 
-use super::list::{Direction, Paging, SortField};
-use super::text::{Color, ProjectDescription, ProjectName, SearchText};
-use super::{ProjectId, Timestamp, UserId};
+use crate::contract::page::{Direction, Paging, SortField, list_type};
+use crate::contract::strings::{Color, ProjectDescription, ProjectName, SearchText};
+use crate::contract::{ProjectId, Timestamp, UserId};
+
+pub mod invitation;
+pub mod member;
 
 /// What a person may do in a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
@@ -153,6 +156,11 @@ impl Example for UpdateProject {
             archived: Some(false),
         }
     }
+}
+
+list_type! {
+    /// A page of projects.
+    ProjectList of Project
 }
 
 /// What projects can be sorted by.

@@ -3,10 +3,10 @@
 use poem_openapi::types::Example;
 use poem_openapi::{Object, Union};
 
-use super::event::REQUEST_ID;
-use super::previous::Nothing;
-use super::webhook::Webhook;
-use super::{EventId, ProjectId, Timestamp, UserId};
+use super::Webhook;
+use crate::contract::event::payloads::REQUEST_ID;
+use crate::contract::event::previous::Nothing;
+use crate::contract::{EventId, ProjectId, Timestamp, UserId};
 
 /// What stands in no feed, and is sent to webhooks only.
 #[derive(Debug, Clone, Union)]

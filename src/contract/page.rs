@@ -3,7 +3,7 @@
 use poem_openapi::types::{Example, ParseFromJSON, ToJSON};
 use poem_openapi::{Enum, Object};
 
-use super::text::Cursor;
+use super::strings::Cursor;
 
 /// Which part of a list, as query parameters.
 #[derive(Debug, Clone, Copy, Object)]
@@ -154,48 +154,28 @@ pub trait ListOf: ToJSON + ParseFromJSON {
     fn new(page: Page<Self::Item>, paging: Paging) -> Self;
 }
 
-macro_rules! list_types {
-    ($($(#[$doc:meta])* $name:ident of $item:ty;)*) => {$(
+macro_rules! list_type {
+    ($(#[$doc:meta])* $name:ident of $item:ty) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Object)]
         pub struct $name {
             /// The items of this page.
             pub data: Vec<$item>,
             /// Where in the list this page stands.
-            pub meta: PageMeta,
+            pub meta: $crate::contract::page::PageMeta,
         }
 
-        impl ListOf for $name {
+        impl $crate::contract::page::ListOf for $name {
             type Item = $item;
 
-            fn new(page: Page<$item>, paging: Paging) -> Self {
-                let meta = PageMeta::new(paging, page.total, page.items.len());
+            fn new(page: $crate::contract::page::Page<$item>, paging: $crate::contract::page::Paging) -> Self {
+                let meta = $crate::contract::page::PageMeta::new(paging, page.total, page.items.len());
                 Self { data: page.items, meta }
             }
         }
-    )*};
+    };
 }
-
-list_types! {
-    /// A page of projects.
-    ProjectList of super::project::Project;
-    /// A page of tasks.
-    TaskList of super::task::Task;
-    /// A page of sessions.
-    SessionInfoList of super::session::SessionInfo;
-    /// A page of API tokens.
-    ApiTokenList of super::api_token::ApiToken;
-    /// A page of members.
-    MemberList of super::member::Member;
-    /// A page of invitations.
-    InvitationList of super::invitation::Invitation;
-    /// A page of comments.
-    CommentList of super::comment::Comment;
-    /// A page of webhooks.
-    WebhookList of super::webhook::Webhook;
-    /// A page of deliveries.
-    DeliveryList of super::delivery::Delivery;
-}
+pub(super) use list_type;
 
 /// Where a list that is walked by cursors goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
@@ -220,15 +200,6 @@ impl Example for CursorMeta {
         let sync_cursor = Cursor::trusted("AAAAAAAAEmcK2dLZbF3vNfX4pYJ5Kx0q");
         Self { limit: 20, has_more: true, next_cursor: Some(Cursor::example()), sync_cursor }
     }
-}
-
-/// A page of tasks, and where the list goes on.
-#[derive(Debug, Clone, Object)]
-pub struct TaskSlice {
-    /// The items of this page.
-    pub data: Vec<super::task::Task>,
-    /// Where the list goes on.
-    pub meta: CursorMeta,
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
-use super::event::EventType;
-use super::list::{Direction, Paging, SortField, newest_first};
-use super::{DeliveryId, EventId, Timestamp, WebhookId};
+use crate::contract::event::EventType;
+use crate::contract::page::{Direction, Paging, SortField, list_type, newest_first};
+use crate::contract::{DeliveryId, EventId, Timestamp, WebhookId};
 
 /// What became of a delivery. `pending`: there is an attempt to come, the first or one after a failure. `delivered`: an
 /// attempt was answered with a status of 2xx. `failed`: it was given up, after the last attempt, or before it because
@@ -102,6 +102,11 @@ impl Delivery {
         let id = DeliveryId::parse("01936f62-9600-77b6-aac1-d617c8093522").unwrap_or_else(DeliveryId::example);
         Self { id, attempts: Vec::new(), ..Self::example() }
     }
+}
+
+list_type! {
+    /// A page of deliveries.
+    DeliveryList of Delivery
 }
 
 /// What deliveries can be sorted by.

@@ -3,10 +3,11 @@
 use poem_openapi::Object;
 use poem_openapi::types::Example;
 
-use super::ProjectId;
-use super::event::{Event, FeedEventType};
-use super::list::Direction;
-use super::text::Cursor;
+use super::Event;
+use super::event_type::FeedEventType;
+use crate::contract::ProjectId;
+use crate::contract::page::Direction;
+use crate::contract::strings::Cursor;
 
 /// A page of the feed, and where it goes on.
 #[derive(Debug, Clone, Object)]

@@ -6,14 +6,14 @@ use poem_openapi::types::Example as _;
 use poem_openapi::types::ToJSON as _;
 use serde_json::{Value, json};
 
-use super::Timestamp;
-use super::comment::Comment;
-use super::event::EventType;
-use super::invitation::{Invitation, InvitationStatus};
-use super::member::Member;
-use super::project::{Project, Role, TaskCounts};
-use super::task::{Task, TaskStatus};
-use super::text::OrderKey;
+use super::event_type::EventType;
+use crate::contract::Timestamp;
+use crate::contract::project::invitation::{Invitation, InvitationStatus};
+use crate::contract::project::member::Member;
+use crate::contract::project::{Project, Role, TaskCounts};
+use crate::contract::strings::OrderKey;
+use crate::contract::task::comment::Comment;
+use crate::contract::task::{Task, TaskStatus};
 
 /// A resource as events tell of it.
 pub(super) trait Told: Sized {

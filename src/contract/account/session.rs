@@ -3,10 +3,10 @@
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
-use super::list::{Direction, Paging, SortField};
-use super::text::{AccessToken, RefreshToken, UserAgent};
 use super::user::User;
-use super::{SessionId, Timestamp};
+use crate::contract::page::{Direction, Paging, SortField, list_type};
+use crate::contract::strings::{AccessToken, RefreshToken, UserAgent};
+use crate::contract::{SessionId, Timestamp};
 
 /// A session that has just begun or been refreshed, with the tokens that prove it.
 #[derive(Debug, Clone, Object)]
@@ -65,6 +65,11 @@ pub struct SessionInfo {
     pub created_at: Timestamp,
     /// When the session was last begun or refreshed.
     pub last_used_at: Timestamp,
+}
+
+list_type! {
+    /// A page of sessions.
+    SessionInfoList of SessionInfo
 }
 
 /// What sessions can be sorted by.

@@ -3,9 +3,9 @@
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
-use super::list::{Direction, Paging, SortField, newest_first};
-use super::text::{ApiTokenName, ApiTokenSecret};
-use super::{ApiTokenId, Timestamp};
+use crate::contract::page::{Direction, Paging, SortField, list_type, newest_first};
+use crate::contract::strings::{ApiTokenName, ApiTokenSecret};
+use crate::contract::{ApiTokenId, Timestamp};
 
 /// What an API token may be used for. Neither includes the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
@@ -87,6 +87,11 @@ impl Example for NewApiToken {
     fn example() -> Self {
         Self { name: ApiTokenName::example(), scopes: vec![Scope::Read], expires_at: None }
     }
+}
+
+list_type! {
+    /// A page of API tokens.
+    ApiTokenList of ApiToken
 }
 
 /// What API tokens can be sorted by.

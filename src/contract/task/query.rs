@@ -7,10 +7,10 @@ use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use poem_openapi::{Enum, Object};
 use serde_json::Value;
 
-use super::list::{CursorPaging, Direction, Paging, SortField};
-use super::task::{TaskPriority, TaskStatus};
-use super::text::{ASSIGNEE_PATTERN, Label, SearchText};
-use super::{ProjectId, Timestamp, UserId};
+use super::{Task, TaskPriority, TaskStatus};
+use crate::contract::page::{CursorMeta, CursorPaging, Direction, Paging, SortField};
+use crate::contract::strings::{ASSIGNEE_PATTERN, Label, SearchText};
+use crate::contract::{ProjectId, Timestamp, UserId};
 
 /// What tasks can be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -195,4 +195,13 @@ pub struct TaskWalk {
     /// Which tasks.
     #[oai(flatten)]
     pub conditions: TaskConditions,
+}
+
+/// A page of tasks, and where the list goes on.
+#[derive(Debug, Clone, Object)]
+pub struct TaskSlice {
+    /// The items of this page.
+    pub data: Vec<Task>,
+    /// Where the list goes on.
+    pub meta: CursorMeta,
 }

@@ -3,9 +3,9 @@
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
-use super::list::{Direction, Paging, SortField, newest_first};
-use super::text::CommentBody;
-use super::{CommentId, TaskId, Timestamp, UserId};
+use crate::contract::page::{Direction, Paging, SortField, list_type, newest_first};
+use crate::contract::strings::CommentBody;
+use crate::contract::{CommentId, TaskId, Timestamp, UserId};
 
 /// A comment on a task.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
@@ -68,6 +68,11 @@ impl Example for UpdateComment {
     fn example() -> Self {
         Self { body: Some(CommentBody::example()) }
     }
+}
+
+list_type! {
+    /// A page of comments.
+    CommentList of Comment
 }
 
 /// What comments can be sorted by.

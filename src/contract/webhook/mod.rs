@@ -3,10 +3,13 @@
 use poem_openapi::types::{Example, MaybeUndefined};
 use poem_openapi::{Enum, Object};
 
-use super::event::WebhookEventName;
-use super::list::{Direction, Paging, SortField, newest_first};
-use super::text::{EventName, WebhookDescription, WebhookSecret, WebhookUrl};
-use super::{ProjectId, Timestamp, WebhookId};
+use crate::contract::event::WebhookEventName;
+use crate::contract::page::{Direction, Paging, SortField, list_type, newest_first};
+use crate::contract::strings::{EventName, WebhookDescription, WebhookSecret, WebhookUrl};
+use crate::contract::{ProjectId, Timestamp, WebhookId};
+
+pub mod delivery;
+pub mod test_event;
 
 /// An address that is told of changes.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
@@ -169,6 +172,11 @@ impl Example for RotateSecret {
     fn example() -> Self {
         Self::default()
     }
+}
+
+list_type! {
+    /// A page of webhooks.
+    WebhookList of Webhook
 }
 
 /// What webhooks can be sorted by.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
-use super::list::{Direction, Paging, SortField, newest_first};
-use super::project::Role;
-use super::text::{Email, ProjectName};
-use super::{InvitationId, ProjectId, Timestamp, UserId};
+use super::Role;
+use crate::contract::page::{Direction, Paging, SortField, list_type, newest_first};
+use crate::contract::strings::{Email, ProjectName};
+use crate::contract::{InvitationId, ProjectId, Timestamp, UserId};
 
 /// What an invitation makes of who accepts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -100,6 +100,11 @@ impl Example for NewInvitation {
     fn example() -> Self {
         Self { email: Email::trusted("grace@example.com"), role: InvitedRole::Editor }
     }
+}
+
+list_type! {
+    /// A page of invitations.
+    InvitationList of Invitation
 }
 
 /// What invitations can be sorted by.

@@ -1,0 +1,5 @@
+//! Accounts: users, their sessions and their API tokens.
+
+pub mod api_token;
+pub mod session;
+pub mod user;

@@ -1,0 +1,110 @@
+//! Events: what happened, in one order. The same JSON is the activity log, the delta sync, the live stream and the body
+//! of every webhook.
+//!
+//! An event keeps what it tells as the JSON it was written with: what happened does not change when a later version of
+//! this program knows more about its resources. The types below say what that JSON looks like.
+
+use std::borrow::Cow;
+
+use poem_openapi::registry::{MetaSchemaRef, Registry};
+use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use serde_json::{Value, json};
+
+use crate::contract::{EventId, ProjectId, Timestamp, UserId};
+
+mod event_type;
+mod examples;
+pub mod payloads;
+pub mod previous;
+pub mod query;
+
+pub use event_type::{EventType, FeedEventType, WebhookEventName};
+use payloads::EventPayload;
+
+/// Something that happened, as it stands in the feed. It is published as what its type makes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The id of the event.
+    pub id: EventId,
+    /// The place in the feed.
+    pub sequence: i64,
+    /// What happened.
+    pub kind: EventType,
+    /// The project in which it happened.
+    pub project_id: ProjectId,
+    /// The user who did it.
+    pub actor_id: Option<UserId>,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// The whole resource, as JSON.
+    pub data: String,
+    /// The fields that changed with their values before, as JSON.
+    pub previous: Option<String>,
+    /// The request that did it.
+    pub request_id: Option<String>,
+}
+
+impl Type for Event {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        EventPayload::name()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        EventPayload::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        EventPayload::register(registry);
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl ToJSON for Event {
+    fn to_json(&self) -> Option<Value> {
+        let stored = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+        Some(json!({
+            "id": self.id.to_json(),
+            "sequence": self.sequence,
+            "type": self.kind.as_str(),
+            "project_id": self.project_id.to_json(),
+            "actor_id": self.actor_id.to_json(),
+            "occurred_at": self.occurred_at.to_json(),
+            "data": stored(&self.data),
+            "previous": self.previous.as_deref().map(stored),
+            "request_id": self.request_id,
+        }))
+    }
+}
+
+impl ParseFromJSON for Event {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        let value = value.unwrap_or_default();
+        let text = |name: &str| value.get(name).and_then(Value::as_str);
+        let present = |name: &str| value.get(name).filter(|field| !field.is_null());
+        let parsed = || {
+            Some(Self {
+                id: text("id").and_then(EventId::parse)?,
+                sequence: present("sequence")?.as_i64()?,
+                kind: text("type").and_then(EventType::parse)?,
+                project_id: text("project_id").and_then(ProjectId::parse)?,
+                actor_id: text("actor_id").and_then(UserId::parse),
+                occurred_at: text("occurred_at").and_then(Timestamp::parse)?,
+                data: present("data")?.to_string(),
+                previous: present("previous").map(Value::to_string),
+                request_id: text("request_id").map(str::to_owned),
+            })
+        };
+        parsed().ok_or_else(ParseError::expected_input)
+    }
+}
