@@ -14,6 +14,10 @@ test: ## Run all tests, and check the published OpenAPI document (all of them: .
 	cargo test --workspace --locked
 	cargo run --locked --quiet -- openapi --check
 
+.PHONY: chaos
+chaos: ## Kill the program at random moments, 50 times in each test that does (make test: a few times)
+	CHAOS_ROUNDS=50 cargo test --test it --locked -- is_killed
+
 .PHONY: lint
 lint: ## Check formatting and lints
 	cargo fmt --all --check

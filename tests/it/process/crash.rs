@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::http::{self, Answer};
-use super::program::{PATIENCE, Server};
+use super::program::{MAX_ROUNDS, PATIENCE, Server, rounds};
 use crate::support::Random;
 use crate::support::databases::postgres_without_schema;
 
-const ROUNDS: usize = 50;
 const CLIENTS: usize = 4;
 /// How long after the beginning of a round it is killed at the latest: each client has written a few times by then.
 const LATEST_KILL_MICROS: u64 = 40_000;
@@ -134,7 +133,10 @@ fn a_write_happens_once(folder: &Path, database: &[(&str, &str)]) {
     let mut random = Random::new();
     let mut all = BTreeSet::new();
     let (mut answered, mut lost, mut afresh) = (0, 0, 0);
-    for round in 0..ROUNDS {
+    for round in 0..MAX_ROUNDS {
+        if round >= rounds() && answered > 0 && lost + afresh > 0 {
+            break;
+        }
         let written =
             world.write_until_killed(server, round, Duration::from_micros(random.next() % LATEST_KILL_MICROS));
         server = world.start();

@@ -12,14 +12,12 @@ use serde_json::{Value, json};
 use super::clients::{Language, Verifier};
 use super::crash::text;
 use super::http;
-use super::program::Server;
+use super::program::{MAX_ROUNDS, Server, rounds};
 use super::queue::{jobs, until_jobs};
 use super::receiver::{Post, Receiver};
 use crate::support::Random;
 use crate::support::databases::postgres_without_schema;
 
-const ROUNDS: usize = 20;
-const MOST_ROUNDS: usize = 100;
 const CLIENTS: usize = 3;
 /// How long after the beginning of a round it is killed at the latest.
 const LATEST_KILL_MICROS: u64 = 150_000;
@@ -63,7 +61,7 @@ impl World<'_> {
             }
             let end = Instant::now() + moment;
             while Instant::now() < end {
-                thread::yield_now();
+                thread::park_timeout(end.saturating_duration_since(Instant::now()));
             }
             server.program.signal("KILL");
         });
@@ -106,9 +104,9 @@ fn every_event_is_delivered(folder: &Path, database: &[(&str, &str)]) {
 
     let mut random = Random::new();
     let mut interrupted = 0;
-    for round in 0..MOST_ROUNDS {
+    for round in 0..MAX_ROUNDS {
         // Long enough that something was being delivered when the worker was killed, as chance will have it.
-        if round >= ROUNDS && interrupted > 0 {
+        if round >= rounds() && interrupted > 0 {
             break;
         }
         world.write_until_killed(server, Duration::from_micros(random.next() % LATEST_KILL_MICROS));

@@ -12,13 +12,11 @@ use serde_json::{Value, json};
 
 use super::crash::text;
 use super::http::{self, Answer};
-use super::program::Server;
+use super::program::{MAX_ROUNDS, Server, rounds};
 use super::queue::{jobs, until_jobs};
 use crate::support::databases::postgres_without_schema;
 use crate::support::{Mail, Random};
 
-const ROUNDS: usize = 15;
-const MOST_ROUNDS: usize = 100;
 const CLIENTS: usize = 4;
 const PROJECTS: usize = 3;
 /// How long after the beginning of a round it is killed at the latest.
@@ -128,9 +126,9 @@ fn every_job_is_done(folder: &Path, database: &[(&str, &str)]) {
     let mut random = Random::new();
     let mut users = BTreeSet::from(["ada@example.com".to_owned()]);
     let mut interrupted = 0;
-    for round in 0..MOST_ROUNDS {
+    for round in 0..MAX_ROUNDS {
         // Long enough that some job was running when its worker was killed, as chance will have it.
-        if round >= ROUNDS && interrupted > 0 {
+        if round >= rounds() && interrupted > 0 {
             break;
         }
         let moment = Duration::from_micros(random.next() % LATEST_KILL_MICROS);

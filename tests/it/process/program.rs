@@ -17,6 +17,14 @@ use super::http;
 /// Far longer than anything here takes, so that a slow machine fails no test.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Maximum number of rounds of a test that kills the program, should chance not show what the test is about.
+pub(super) const MAX_ROUNDS: usize = 100;
+
+/// Returns the number of rounds of a test that kills the program: a few, or `CHAOS_ROUNDS` (see `make chaos`).
+pub(super) fn rounds() -> usize {
+    std::env::var("CHAOS_ROUNDS").map_or(4, |rounds| rounds.parse().expect("CHAOS_ROUNDS is a number"))
+}
+
 /// A running program.
 pub(super) struct Program {
     child: Child,
