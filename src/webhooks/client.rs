@@ -18,8 +18,8 @@ use super::urls::{self, Forbidden};
 /// How long a request may take, answer included.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// How long the excerpt is waited for once the status is there: it decides nothing, so it is not worth much time.
-const PATIENCE_FOR_EXCERPT: Duration = Duration::from_secs(2);
+/// Maximum wait for the excerpt once the status is known: it decides nothing.
+const EXCERPT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a connection is kept for the next request: less than servers do, which would close it under our hands.
 const KEPT: Duration = Duration::from_secs(4);
@@ -57,6 +57,8 @@ pub struct Unable(#[from] reqwest::Error);
 pub struct Means {
     /// How long a request may take.
     pub timeout: Duration,
+    /// Maximum wait for the excerpt of a response whose status is known.
+    pub excerpt_timeout: Duration,
     /// How names are looked up.
     pub lookup: Arc<dyn Lookup>,
     /// Certificates (DER) of authorities that are trusted besides those that this machine trusts.
@@ -65,7 +67,12 @@ pub struct Means {
 
 impl Default for Means {
     fn default() -> Self {
-        Self { timeout: PATIENCE, lookup: Arc::new(SystemLookup), authorities: Vec::new() }
+        Self {
+            timeout: PATIENCE,
+            excerpt_timeout: EXCERPT_TIMEOUT,
+            lookup: Arc::new(SystemLookup),
+            authorities: Vec::new(),
+        }
     }
 }
 
@@ -112,7 +119,7 @@ impl Client {
         let mut outcome =
             Outcome { status_code: None, error: None, duration: Duration::ZERO, excerpt: None, retry_after: None };
         match self.answer(url, headers, body, deadline).await {
-            Ok(answer) => read(answer, deadline, &mut outcome).await,
+            Ok(answer) => read(answer, deadline, self.inner.means.excerpt_timeout, &mut outcome).await,
             Err(error) => outcome.error = Some(error),
         }
         outcome.duration = begin.elapsed();
@@ -183,7 +190,7 @@ fn fields(headers: &[(&'static str, String)]) -> Option<HeaderMap> {
 }
 
 /// Reads the answer. It is decided by its status; of the body there is what came soon.
-async fn read(mut answer: Response, deadline: Instant, outcome: &mut Outcome) {
+async fn read(mut answer: Response, deadline: Instant, excerpt_timeout: Duration, outcome: &mut Outcome) {
     let status = answer.status();
     outcome.status_code = Some(status.as_u16());
     if status.is_redirection() {
@@ -191,7 +198,7 @@ async fn read(mut answer: Response, deadline: Instant, outcome: &mut Outcome) {
     }
     let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     outcome.retry_after = retry_after.and_then(RetryAfter::parse);
-    let deadline = deadline.min(Instant::now() + PATIENCE_FOR_EXCERPT);
+    let deadline = deadline.min(Instant::now() + excerpt_timeout);
     let mut body = Vec::new();
     // What is longer is not read to its end: the connection is closed when the answer is dropped.
     while body.len() < EXCERPT

@@ -32,7 +32,9 @@ pub(crate) struct Options {
     pub(crate) api_per_minute: u32,
     pub(crate) request_timeout: Duration,
     pub(crate) variables: Vec<(&'static str, &'static str)>,
-    /// How the names of receivers are looked up, if not as all programs of this machine do.
+    /// Timeout of webhook requests and of their excerpts, if not the default.
+    pub(crate) webhook_timeout: Option<Duration>,
+    /// Resolver of the names of receivers, if not that of the operating system.
     pub(crate) lookup: Option<Arc<dyn Lookup>>,
 }
 
@@ -44,6 +46,7 @@ impl Default for Options {
             api_per_minute: 0,
             request_timeout: Duration::from_secs(30),
             variables: Vec::new(),
+            webhook_timeout: None,
             lookup: None,
         }
     }
@@ -83,10 +86,13 @@ impl TestApp {
         config.request_timeout = options.request_timeout;
         let mail = Arc::new(tempfile::tempdir().unwrap());
         mail.path().clone_into(&mut config.mail.folder);
-        let means = match options.lookup {
-            Some(lookup) => Means { lookup, ..Means::default() },
-            None => Means::default(),
-        };
+        let mut means = Means::default();
+        if let Some(timeout) = options.webhook_timeout {
+            (means.timeout, means.excerpt_timeout) = (timeout, timeout);
+        }
+        if let Some(lookup) = options.lookup {
+            means.lookup = lookup;
+        }
         let client = webhooks::Client::with_means(config.webhooks.clone(), means);
         let services = app::services(&config, Arc::clone(&store), clock.clock(), client).unwrap();
         let runner = app::runner(&config, Arc::clone(&store), services.clone(), clock.clock(), PUBLIC_URL).unwrap();

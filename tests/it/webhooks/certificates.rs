@@ -13,7 +13,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
 use super::receiver::{read_request, until_closed};
-use super::{IMPATIENCE, Names, PATIENCE};
+use super::{IMPATIENCE, Names, PATIENCE, prepared};
 
 /// An authority that issues certificates.
 struct Authority {
@@ -89,7 +89,7 @@ fn client(authority: &Authority) -> Client {
     let names = Names::new(|_, _| Ok(vec![IpAddr::from([127, 0, 0, 1])]));
     let allowances = Allowances { networks: vec!["127.0.0.1".parse().unwrap()], http: false };
     let authorities = vec![authority.certificate.clone()];
-    Client::with_means(allowances, Means { timeout: PATIENCE, lookup: names, authorities })
+    Client::with_means(allowances, Means { timeout: PATIENCE, lookup: names, authorities, ..Means::default() })
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn what_does_not_speak_tls_is_told_nothing() {
     // Nobody takes this connection out of the queue: it stands, and nothing is said.
     let means = Means { timeout: IMPATIENCE, ..Means::default() };
     let allowances = Allowances { networks: vec!["127.0.0.1".parse().unwrap()], http: false };
-    let silent = Client::with_means(allowances, means);
+    let silent = prepared(Client::with_means(allowances, means));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let outcome = silent.post(&format!("https://{}/", listener.local_addr().unwrap()), &[], "secret".to_owned()).await;
     assert_eq!(outcome.error.as_deref(), Some("No connection could be made in time."));

@@ -10,7 +10,7 @@ use pocket_tasks::webhooks::{Allowances, Client, Lookup, Lookups, Means, Turn};
 use tokio::sync::Semaphore;
 
 use super::receiver::Receiver;
-use super::{IMPATIENCE, Names, allowing, client_with};
+use super::{IMPATIENCE, Names, allowing, client_with, prepared};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
@@ -126,8 +126,8 @@ async fn a_name_that_nobody_knows_is_told_as_such() {
         let outcome = client_with(allowing(&[]), &names).post("http://nowhere.example/", &[], String::new()).await;
         assert_eq!(outcome.error.as_deref(), Some("The name of the host is not known."));
     }
-    let means = Means { timeout: IMPATIENCE, lookup: Arc::new(Silence), authorities: Vec::new() };
-    let client = Client::with_means(Allowances::default(), means);
+    let means = Means { timeout: IMPATIENCE, lookup: Arc::new(Silence), ..Means::default() };
+    let client = prepared(Client::with_means(Allowances::default(), means));
     let outcome = client.post("https://slow.example/", &[], String::new()).await;
     assert!(outcome.error.unwrap().ends_with("in time."));
     assert!(outcome.duration < super::PATIENCE);
@@ -155,8 +155,8 @@ async fn whoevers_names_are_slow_waits_for_nobody_but_oneself() {
     let receiver = Receiver::saying(OK).await;
     let slow = Arc::new(Slow { held: Mutex::default() });
     let lookup = Arc::clone(&slow) as Arc<dyn Lookup>;
-    let means = Means { timeout: IMPATIENCE, lookup, authorities: Vec::new() };
-    let client = Client::with_means(allowing(&["127.0.0.1"]), means);
+    let means = Means { timeout: IMPATIENCE, lookup, ..Means::default() };
+    let client = prepared(Client::with_means(allowing(&["127.0.0.1"]), means));
     let (share, all) = (4, Arc::new(Semaphore::new(6)));
     let of_somebody = || client.with_lookups(Lookups::new([Arc::new(Semaphore::new(share)), Arc::clone(&all)]));
     let (ada, bob) = (of_somebody(), of_somebody());

@@ -19,7 +19,13 @@ use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Options, Receiver, TestApp, TestDatabase};
 
-/// Far less than a receiver has to answer.
+/// Far longer than anything here takes, so that a slow machine fails no test.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Timeout of requests, longer than the test: a receiver that hangs does so until the end.
+const FOREVER: Duration = Duration::from_secs(3600);
+
+/// Less than the 15 s that a receiver has to answer.
 const PROMPTLY: Duration = Duration::from_secs(8);
 
 /// As many webhooks a user may have; three of these have more than there are places in a lane.
@@ -70,7 +76,8 @@ async fn set_ailing(app: &TestApp, webhook: &str, is_ailing: bool) {
 async fn nobody_waits_for_others(database: &TestDatabase, way: Way, is_ailing: bool) {
     let names = Arc::new(Names::default());
     let lookup = Arc::clone(&names) as Arc<dyn Lookup>;
-    let app = &TestApp::new(database, Options { lookup: Some(lookup), ..options() }).await;
+    let (lookup, webhook_timeout) = (Some(lookup), Some(FOREVER));
+    let app = &TestApp::new(database, Options { lookup, webhook_timeout, ..options() }).await;
     let (bad, good) = (Receiver::new("200 OK").await, Receiver::new("200 OK").await);
     match way {
         Way::Silent => bad.falls_silent(),
@@ -110,12 +117,12 @@ async fn nobody_waits_for_others(database: &TestDatabase, way: Way, is_ailing: b
     while app.runner.run_due(&[Lane::Slow]).await.unwrap() > 0 {}
     happens(app, EventType::TaskCreated, &project).await;
     let _working = Working::start(app);
-    until("it arrives", PROMPTLY, async || good.messages().len() == 1).await;
+    until("it arrives", PATIENCE, async || good.messages().len() == 1).await;
     let tried = bad.messages().len() + names.asked.load(Ordering::SeqCst);
     assert!(tried > 0, "the others are not waited for");
     // And again, while they are.
     happens(app, EventType::TaskUpdated, &project).await;
-    until("the next arrives", PROMPTLY, async || good.messages().len() == 2).await;
+    until("the next arrives", PATIENCE, async || good.messages().len() == 2).await;
 }
 
 on_both_databases! {
