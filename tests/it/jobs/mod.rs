@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::repositories::fixtures::{PATIENCE, commit, soon};
-use crate::support::TestClock;
+use crate::support::{POLL_INTERVAL, TestClock};
 
 /// Nothing happens by itself: no lease ends, and nobody looks.
 const NEVER: Duration = Duration::from_hours(1);
@@ -124,7 +124,7 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so().await {
         assert!(Instant::now() < deadline, "it takes for ever until {what}");
-        tokio::task::yield_now().await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

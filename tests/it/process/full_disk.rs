@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread::yield_now;
+use std::thread::park_timeout;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use super::crash::text;
 use super::http::{self, Answer};
 use super::program::{PATIENCE, Server};
+use crate::support::POLL_INTERVAL;
 
 /// Space that is left when the disk fills up, in bytes: it ends at another page of another statement each time, and in
 /// the rounds with a lot of it a batch outgrows the cache of SQLite and fails before its commit.
@@ -201,7 +202,7 @@ impl World<'_> {
         let deadline = Instant::now() + PATIENCE;
         while !self.is_ready() {
             assert!(Instant::now() < deadline, "it does not recover");
-            yield_now();
+            park_timeout(POLL_INTERVAL);
         }
         self.is_refused();
         assert_eq!(self.create(1, 10), 201);

@@ -14,7 +14,7 @@ use pocket_tasks::repositories::{Store as _, StoreError, TaskFilter};
 use super::fixtures::{PATIENCE, add_tasks, commit, new_task, new_user, project, soon, user};
 use super::raw::Raw;
 use crate::on_both_databases;
-use crate::support::TestDatabase;
+use crate::support::{POLL_INTERVAL, TestDatabase};
 
 /// Waits until the store says so of itself.
 async fn becomes(store: &SeaStore, ready: bool) {
@@ -25,7 +25,7 @@ async fn becomes(store: &SeaStore, ready: bool) {
             return;
         }
         assert!(Instant::now() < deadline, "{check:?}");
-        tokio::task::yield_now().await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) mod quiet;
 pub(crate) mod random;
 pub(crate) mod receiver;
 
+use std::time::Duration;
+
 pub(crate) use app::{Options, TestApp};
 pub(crate) use client::{Answer, Client};
 pub(crate) use clock::TestClock;
@@ -24,6 +26,9 @@ pub(crate) use following::Following;
 pub(crate) use mail::Mail;
 pub(crate) use random::Random;
 pub(crate) use receiver::Receiver;
+
+/// Pause between two checks of a condition that a test waits for.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Makes of each function one test on SQLite and one on PostgreSQL, each with a database of its own.
 ///

@@ -16,7 +16,7 @@ use sqlx::{Connection as _, PgConnection};
 use crate::api::fixtures::common::send;
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
-use crate::support::{Options, TestApp, TestDatabase};
+use crate::support::{Options, POLL_INTERVAL, TestApp, TestDatabase};
 
 /// How many connections wait for what others have locked.
 async fn waiting(observer: &mut PgConnection) -> i64 {
@@ -35,7 +35,7 @@ pub(crate) async fn until_waiting_or(observer: &mut PgConnection, count: i64, is
     let deadline = Instant::now() + Duration::from_secs(20);
     while !is_over() && waiting(observer).await != count {
         assert!(Instant::now() < deadline, "there are not {count} connections that wait");
-        tokio::task::yield_now().await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

@@ -12,7 +12,7 @@ use crate::api::fixtures::webhooks::{
 };
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
-use crate::support::{Mail, Receiver, TestApp, TestDatabase};
+use crate::support::{Mail, POLL_INTERVAL, Receiver, TestApp, TestDatabase};
 
 const SCHEDULE: [u64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
 
@@ -196,7 +196,7 @@ on_both_databases! {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
         while good.messages().is_empty() || silent.messages().len() < 3 {
             assert!(tokio::time::Instant::now() < deadline, "one waits for the other");
-            tokio::task::yield_now().await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         running.abort();
         drop(shutdown);
@@ -241,7 +241,7 @@ on_both_databases! {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
         while receiver.messages().len() < 60 {
             assert!(tokio::time::Instant::now() < deadline, "{} of 60 came", receiver.messages().len());
-            tokio::task::yield_now().await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         shutdown.cancel();
         running.await.unwrap();
