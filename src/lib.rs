@@ -14,8 +14,8 @@
 //!
 //! A request travels `server` → `api::middleware` → `api::pipeline` → `api::handlers` → `services` → `repositories`, and back. A
 //! read costs one query; a write is one short transaction that its service opens and commits, and in which it tells
-//! what happened (`services::feed`) and promises the jobs that follow: `jobs::runner` does them after the commit. The
-//! feed has four readers: pages of it, pages from a cursor on, live streams (`services::followers`), and webhooks.
+//! what happened (`services::event::publish`) and promises the jobs that follow: `jobs::runner` does them after the commit. The
+//! feed has four readers: pages of it, pages from a cursor on, live streams (`services::event::hub`), and webhooks.
 //! `tests/it/architecture.rs` enforces who may import whom.
 
 pub mod api;

@@ -1,6 +1,6 @@
 //! A large project, filled by SQL: one request after the other would take an hour.
 //!
-//! What is written is what the program would have written (`src/database/rows.rs`, `src/services/order_key.rs`). Tasks
+//! What is written is what the program would have written (`src/database/rows.rs`, `src/services/task/fractional_index.rs`). Tasks
 //! follow from their numbers, so both databases hold the same. There are many ties, as people make them: three tasks
 //! share a time of creation, 20 of a million a title, 300 a due time, and a third has none. Sorted by title or due time
 //! the tasks lie in an order that has nothing to do with that of the rows. All have texts of one length, so that a page

@@ -1,6 +1,6 @@
 //! Why a service did not do what it was asked: a closed list, each with its stable code.
 
-use crate::contract::account::api_token::Scope;
+use crate::contract::api_token::Scope;
 use crate::contract::error::{Detail, DetailCode, ErrorCode, Place};
 use crate::contract::project::Role;
 use crate::contract::resource::Current;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::Semaphore;
 
 /// Semaphores by key.
-pub(super) struct KeyedSemaphores<K>(Mutex<HashMap<K, Weak<Semaphore>>>);
+pub(crate) struct KeyedSemaphores<K>(Mutex<HashMap<K, Weak<Semaphore>>>);
 
 impl<K> Default for KeyedSemaphores<K> {
     fn default() -> Self {
@@ -17,7 +17,7 @@ impl<K> Default for KeyedSemaphores<K> {
 
 impl<K: Eq + Hash> KeyedSemaphores<K> {
     /// Returns the semaphore of a key. A new semaphore starts with `permits` permits.
-    pub(super) fn get(&self, key: K, permits: usize) -> Arc<Semaphore> {
+    pub(crate) fn get(&self, key: K, permits: usize) -> Arc<Semaphore> {
         let mut semaphores = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(semaphore) = semaphores.get(&key).and_then(Weak::upgrade) {
             return semaphore;
@@ -30,7 +30,7 @@ impl<K: Eq + Hash> KeyedSemaphores<K> {
 
     /// Returns whether all permits were given back.
     #[cfg(test)]
-    pub(super) fn is_unused(&self) -> bool {
+    pub(crate) fn is_unused(&self) -> bool {
         let semaphores = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         semaphores.values().all(|semaphore| semaphore.strong_count() == 0)
     }

@@ -4,85 +4,60 @@
 //! answers in the types of the contract. HTTP, the command line and the jobs all call the same methods; nothing
 //! here knows how a request arrived.
 
-mod account_access;
-mod accounts;
-mod answer;
-mod api_tokens;
-mod causes;
+mod account;
 mod clock;
-mod comments;
-mod counts;
-mod cursor;
-mod deliveries;
-mod digests;
-mod entity_tag;
 mod error;
-mod events;
-mod feed;
-mod feed_cursor;
-mod follower;
-mod followers;
-mod inputs;
-mod invitations;
+mod error_chain;
+mod etag;
+mod event;
+mod idempotency;
 mod keyed_semaphores;
-mod keys_in_use;
-mod list_reads;
-mod members;
-mod noting;
-mod order_key;
+mod patch;
 mod permissions;
-mod presence;
-mod profile;
-mod projects;
-mod recovery;
-mod replays;
-mod sending;
-mod sessions;
-mod slots;
-mod task_batch;
-mod task_lists;
-mod task_moves;
-mod tasks;
-mod webhooks;
-mod write;
+mod project;
+mod read_limits;
+mod response;
+mod task;
+mod unit_of_work;
+mod webhook;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use followers::Followers;
-use keys_in_use::KeysInUse;
-use list_reads::ListReads;
-use slots::Slots;
+use event::hub::Followers;
+use idempotency::key_locks::KeysInUse;
+use read_limits::ListReads;
+use webhook::limits::Slots;
 
-pub use account_access::{Grant, OnReset, REFERENCES};
-pub use accounts::{Accounts, Device};
-pub use answer::Answer;
-pub use api_tokens::ApiTokens;
-pub use causes::with_causes;
+pub use account::api_tokens::ApiTokens;
+pub use account::auth::{Accounts, Device};
+pub use account::deletion::Presence;
+pub use account::digest::{Digest, Digests};
+pub use account::email_tokens::Recovery;
+pub use account::grants::{Grant, OnReset, REFERENCES};
+pub use account::profile::Profiles;
+pub use account::sessions::Sessions;
 pub use clock::Clock;
-pub use comments::Comments;
-pub use deliveries::{Deliveries, RetrySchedule};
-pub use digests::{Digest, Digests};
-pub use entity_tag::{EntityTag, NamedTags};
 pub use error::Error;
-pub use events::{EventStream, Events, Told};
-pub use invitations::{InvitationLetter, Invitations};
-pub use members::Members;
-pub use noting::Round;
-pub use presence::Presence;
-pub use profile::Profiles;
-pub use projects::Projects;
-pub use recovery::Recovery;
-pub use replays::Replays;
-pub use sending::Run;
-pub use sessions::Sessions;
-pub use tasks::Tasks;
-pub use webhooks::Webhooks;
-pub use write::Write;
+pub use error_chain::with_causes;
+pub use etag::{EntityTag, NamedTags};
+pub use event::stream::{EventStream, Events, Told};
+pub use idempotency::replay::Replays;
+pub use project::Projects;
+pub use project::invitations::{InvitationLetter, Invitations};
+pub use project::members::Members;
+pub use response::Answer;
+pub use task::Tasks;
+pub use task::comments::Comments;
+pub use unit_of_work::Write;
+pub use webhook::Webhooks;
+pub use webhook::deliveries::{Deliveries, RetrySchedule};
+pub use webhook::dispatch::Run;
+pub use webhook::record::Round;
 
-use crate::contract::account::api_token::Scope;
+use crate::contract::api_token::Scope;
 use crate::contract::{ApiTokenId, SessionId, Timestamp, UserId};
 pub use crate::repositories::KeyedRequest;
 use crate::repositories::{Store, Transaction};
@@ -278,7 +253,7 @@ impl Services {
     ) -> Self {
         let Secrets { tokens, sealer, signer } = secrets;
         let ended_sessions = EndedSessions::new(tokens.ttl());
-        let revoked_tokens = RevokedTokens::new(events::LONGEST_STREAM);
+        let revoked_tokens = RevokedTokens::new(event::stream::LONGEST_STREAM);
         let followers = Followers::new(Arc::clone(&store), policy.limit_streams);
         let shared = Arc::new(Shared {
             store,

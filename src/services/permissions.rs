@@ -2,14 +2,14 @@
 
 use super::error::Error;
 use crate::contract::UserId;
-use crate::contract::account::user::User;
+use crate::contract::comment::Comment;
+use crate::contract::invitation::Invitation;
 use crate::contract::project::Role;
-use crate::contract::project::invitation::Invitation;
-use crate::contract::task::comment::Comment;
+use crate::contract::user::User;
 
 /// What somebody wants to do in a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
+pub(crate) enum Action {
     /// Read the project, its tasks, comments, members and events.
     Read,
     /// Create, change, delete, restore and move tasks.
@@ -77,7 +77,7 @@ const fn verdicts(action: Action) -> ([Verdict; 3], Archived) {
 
 impl Action {
     /// The least role that may do it.
-    pub(super) const fn least_role(self) -> Role {
+    pub(crate) const fn least_role(self) -> Role {
         match verdicts(self).0 {
             [_, _, Verdict::Yes] => Role::Viewer,
             [_, Verdict::Yes, _] => Role::Editor,
@@ -95,7 +95,7 @@ const fn rank(role: Role) -> u8 {
 }
 
 /// Decides whether somebody with this role, or none, may do it.
-pub(super) fn require(role: Option<Role>, action: Action) -> Result<(), Error> {
+pub(crate) fn require(role: Option<Role>, action: Action) -> Result<(), Error> {
     let needed = action.least_role();
     let role = role.ok_or(Error::NotAMember { needed })?;
     let [owner, editor, viewer] = verdicts(action).0;
@@ -112,12 +112,12 @@ pub(super) fn require(role: Option<Role>, action: Action) -> Result<(), Error> {
 }
 
 /// Refuses strangers, before anything is looked for in the project: only members learn what there is.
-pub(super) fn require_membership(role: Option<Role>, action: Action) -> Result<(), Error> {
+pub(crate) fn require_membership(role: Option<Role>, action: Action) -> Result<(), Error> {
     if role.is_none() { require(role, action) } else { Ok(()) }
 }
 
 /// Decides the same for a change of a project that may be archived.
-pub(super) fn require_for_change(role: Option<Role>, action: Action, archived: bool) -> Result<(), Error> {
+pub(crate) fn require_for_change(role: Option<Role>, action: Action, archived: bool) -> Result<(), Error> {
     match require(role, action) {
         // That the owner must hand the project over is no matter of rights: it comes after the archive.
         Ok(()) | Err(Error::OwnerRequired) if archived && verdicts(action).1 == Archived::Closed => {
@@ -128,7 +128,7 @@ pub(super) fn require_for_change(role: Option<Role>, action: Action, archived: b
 }
 
 /// Decides whether somebody with this role, or none, has at least that one.
-pub(super) fn require_role(role: Option<Role>, needed: Role) -> Result<(), Error> {
+pub(crate) fn require_role(role: Option<Role>, needed: Role) -> Result<(), Error> {
     match role {
         None => Err(Error::NotAMember { needed }),
         Some(given) if rank(given) < rank(needed) => Err(Error::RoleTooLow { needed, given }),
@@ -137,19 +137,19 @@ pub(super) fn require_role(role: Option<Role>, needed: Role) -> Result<(), Error
 }
 
 /// Refuses to change a comment for anyone but its author. Without an author, the comment can only be deleted.
-pub(super) fn require_author(comment: &Comment, user: UserId) -> Result<(), Error> {
+pub(crate) fn require_author(comment: &Comment, user: UserId) -> Result<(), Error> {
     if comment.author_id == Some(user) { Ok(()) } else { Err(Error::NotTheAuthor) }
 }
 
 /// Returns the action that deleting a comment is for this user.
-pub(super) fn deletion_of(comment: &Comment, user: UserId) -> Action {
+pub(crate) fn deletion_of(comment: &Comment, user: UserId) -> Action {
     if comment.author_id == Some(user) { Action::ChangeOwnComment } else { Action::DeleteOthersComment }
 }
 
 /// Decides whether a task may leave its project, given the role of the project's owner in the target project.
 ///
 /// Without this rule an editor could take a task out of its owner's sight.
-pub(super) const fn require_owner_in_target(owner_role: Option<Role>) -> Result<(), Error> {
+pub(crate) const fn require_owner_in_target(owner_role: Option<Role>) -> Result<(), Error> {
     match owner_role {
         Some(_) => Ok(()),
         None => Err(Error::SourceOwnerNotInTarget),
@@ -157,12 +157,12 @@ pub(super) const fn require_owner_in_target(owner_role: Option<Role>) -> Result<
 }
 
 /// Decides whether a user may see the invitations that were sent to the user's address.
-pub(super) const fn require_proved_address(user: &User, proof_is_asked_for: bool) -> Result<(), Error> {
+pub(crate) const fn require_proved_address(user: &User, proof_is_asked_for: bool) -> Result<(), Error> {
     if proof_is_asked_for && !user.email_verified { Err(Error::EmailNotVerified) } else { Ok(()) }
 }
 
 /// Decides whether a user may answer an invitation: who was invited may, and nobody else.
-pub(super) fn require_invited(invitation: &Invitation, user: &User, proof_is_asked_for: bool) -> Result<(), Error> {
+pub(crate) fn require_invited(invitation: &Invitation, user: &User, proof_is_asked_for: bool) -> Result<(), Error> {
     if invitation.email != user.email {
         return Err(Error::NotYours);
     }
@@ -170,7 +170,7 @@ pub(super) fn require_invited(invitation: &Invitation, user: &User, proof_is_ask
 }
 
 /// Decides whether somebody who is invited may become a member now.
-pub(super) const fn require_joinable(archived: bool) -> Result<(), Error> {
+pub(crate) const fn require_joinable(archived: bool) -> Result<(), Error> {
     if archived { Err(Error::ProjectArchived) } else { Ok(()) }
 }
 
@@ -219,8 +219,7 @@ mod tests {
     #[test]
     fn only_the_author_changes_a_comment_and_the_owner_deletes_any() {
         let (author, other) = (UserId::generate(), UserId::generate());
-        let by =
-            |author_id| contract::task::comment::Comment { author_id, ..contract::task::comment::Comment::example() };
+        let by = |author_id| contract::comment::Comment { author_id, ..contract::comment::Comment::example() };
         assert!(require_author(&by(Some(author)), author).is_ok());
         assert_eq!(deletion_of(&by(Some(author)), author), Action::ChangeOwnComment);
         for author_id in [Some(author), None] {

@@ -55,7 +55,7 @@ on_both_databases! {
         let tables: BTreeSet<&str> = columns.iter().map(|column| table(column)).collect();
         assert_eq!(
             listed.iter().map(|reference| table(reference)).collect::<BTreeSet<_>>(), tables,
-            "a password reset must know every table: add it to REFERENCES in src/services/account_access.rs"
+            "a password reset must know every table: add it to REFERENCES in src/services/account/grants.rs"
         );
         let gone: Vec<_> = listed.iter()
             .filter(|reference| reference.contains('.') && !columns.iter().any(|column| column == **reference))
@@ -78,7 +78,7 @@ on_both_databases! {
         let missing: Vec<_> = required.difference(&listed).collect();
         assert!(
             missing.is_empty(),
-            "a password reset must know these: add them to REFERENCES in src/services/account_access.rs: {missing:?}"
+            "a password reset must know these: add them to REFERENCES in src/services/account/grants.rs: {missing:?}"
         );
     }
 }

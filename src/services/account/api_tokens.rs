@@ -1,0 +1,149 @@
+//! API tokens: what programs call with, in place of a person who logs in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::auth::new_token;
+use crate::contract::ApiTokenId;
+use crate::contract::api_token::{ApiToken, ApiTokenQuery, CreatedApiToken, NewApiToken, Scope};
+use crate::contract::error::DetailCode;
+use crate::contract::list::{Page, Sort};
+use crate::contract::text::ApiTokenSecret;
+use crate::repositories::{Job, Repositories};
+use crate::security::{OpaqueToken, TokenKind};
+use crate::services::error::Error;
+use crate::services::unit_of_work::{Access, Write, lock_caller};
+use crate::services::{Answer, Caller, Credential, Shared};
+
+/// As many tokens a user may have that are good.
+const MOST: u64 = 50;
+
+/// How exactly it is known when a token was last used: noting every use would make a write of every read.
+const USE_NOTED_EVERY: Duration = Duration::from_mins(1);
+
+/// API tokens.
+#[derive(Clone)]
+pub struct ApiTokens(Arc<Shared>);
+
+impl ApiTokens {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// The caller's tokens.
+    pub async fn list(&self, caller: Caller, query: &ApiTokenQuery) -> Result<Page<ApiToken>, Error> {
+        let sort = Sort::new(query.sort, query.dir);
+        Ok(self.0.read_unindexed(caller.user).await?.api_tokens().list(caller.user, sort, query.paging).await?)
+    }
+
+    /// Makes a token. The answer is the only one that has its secret.
+    pub async fn create(&self, write: &Write, new: NewApiToken) -> Result<Answer<CreatedApiToken>, Error> {
+        let now = self.0.clock.now();
+        if new.expires_at.is_some_and(|end| end <= now) {
+            let message = "expires_at must be in the future.".to_owned();
+            return Err(Error::invalid("expires_at", DetailCode::Minimum, message));
+        }
+        let unit = self.0.open(write).await?;
+        // One after the other, so that they count each other.
+        lock_caller(&*unit, write.caller).await?;
+        require_right_to_make(&*unit, write.caller, &new).await?;
+        if unit.api_tokens().count(write.caller.user, now).await? >= MOST {
+            return Err(Error::LimitReached("You have as many API tokens"));
+        }
+        let secret = new_token()?;
+        let api_token = ApiToken {
+            id: ApiTokenId::generate(),
+            name: new.name,
+            // In the one order in which they are shown.
+            scopes: [Scope::Read, Scope::Write].into_iter().filter(|scope| new.scopes.contains(scope)).collect(),
+            expires_at: new.expires_at,
+            last_used_at: None,
+            created_at: now,
+        };
+        unit.api_tokens().add(&api_token, write.caller.user, &secret.hash()).await?;
+        let notice = Job::ApiTokenCreatedEmail { user: write.caller.user, api_token: api_token.id, at: now.0 };
+        unit.jobs().enqueue(&notice, now, now).await?;
+        let address = format!("/v1/me/api-tokens/{}", api_token.id);
+        let token = ApiTokenSecret::trusted(secret.reveal(TokenKind::Api));
+        unit.commit(Answer::issued(&CreatedApiToken { api_token, token }, address), Access::Own, Vec::new()).await
+    }
+
+    /// Ends one of the caller's tokens, be it the one with which the caller is calling.
+    pub async fn revoke(&self, write: &Write, id: ApiTokenId) -> Result<Answer<()>, Error> {
+        let unit = self.0.open(write).await?;
+        // So that the token makes no other one meanwhile.
+        unit.users().lock(write.caller.user).await?.ok_or(Error::TokenRevoked)?;
+        let found = unit.api_tokens().find(id).await?;
+        let found = found.filter(|found| found.revoked_at.is_none()).ok_or(Error::NotFound("API token"))?;
+        if found.user_id != write.caller.user {
+            return Err(Error::NotYours);
+        }
+        let now = self.0.clock.now();
+        if !unit.api_tokens().revoke(id, now).await? {
+            return Err(Error::NotFound("API token"));
+        }
+        // Recorded first, because the database may commit even if the request is dropped.
+        self.0.revoked_tokens.insert([id], now);
+        let committed = unit.commit(Answer::done(), Access::Own, Vec::new()).await;
+        if committed.is_err() {
+            self.0.revoked_tokens.forget(&[id]);
+        }
+        committed
+    }
+
+    /// Whether it is an API token, good or not, and no other kind of token.
+    pub(crate) fn is_one(text: &str) -> bool {
+        OpaqueToken::parse(TokenKind::Api, text).is_some()
+    }
+
+    /// Finds out who sent an API token.
+    pub(crate) async fn authenticate(&self, text: &str) -> Result<Caller, Error> {
+        let secret = OpaqueToken::parse(TokenKind::Api, text).ok_or(Error::Unauthenticated)?;
+        let found = self.0.store.read().api_tokens().find_by_hash(&secret.hash()).await?;
+        let found = found.ok_or(Error::Unauthenticated)?;
+        let now = self.0.clock.now();
+        if found.revoked_at.is_some() || found.owner_deleted {
+            return Err(Error::ApiTokenRevoked);
+        }
+        if found.token.expires_at.is_some_and(|end| end <= now) {
+            return Err(Error::TokenExpired);
+        }
+        let is_noted = found.token.last_used_at.is_some_and(|at| at.plus(USE_NOTED_EVERY) > now);
+        if !is_noted && let Err(error) = self.note_use(found.token.id).await {
+            // No reason to refuse a request that may only read.
+            tracing::warn!(%error, "the use of an API token is not noted");
+        }
+        let by = Credential::ApiToken {
+            id: found.token.id,
+            can_read: found.has(Scope::Read),
+            can_write: found.has(Scope::Write),
+        };
+        Ok(Caller { user: found.user_id, by, until: found.token.expires_at })
+    }
+
+    async fn note_use(&self, id: ApiTokenId) -> Result<(), Error> {
+        let transaction = self.0.store.begin().await?;
+        transaction.api_tokens().touch(id, self.0.clock.now()).await?;
+        Ok(transaction.commit().await?)
+    }
+}
+
+/// Refuses a token that would make one that may do more than itself or lasts longer. A session may make any.
+async fn require_right_to_make(
+    repositories: &dyn Repositories,
+    caller: Caller,
+    new: &NewApiToken,
+) -> Result<(), Error> {
+    let Credential::ApiToken { id, .. } = caller.by else { return Ok(()) };
+    for scope in &new.scopes {
+        caller.require_scope(*scope)?;
+    }
+    let own = repositories.api_tokens().find(id).await?;
+    match (own.ok_or(Error::ApiTokenRevoked)?.token.expires_at, new.expires_at) {
+        (Some(own), end) if end.is_none_or(|end| end > own) => {
+            let message = format!("expires_at must be {own} or before, when the token that you use expires.");
+            Err(Error::invalid("expires_at", DetailCode::Maximum, message))
+        }
+        _ => Ok(()),
+    }
+}

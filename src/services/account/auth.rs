@@ -1,0 +1,253 @@
+//! Registering, logging in and out, refreshing, and finding out who is calling.
+
+use std::sync::Arc;
+
+use super::deletion;
+use crate::contract::session::{Session, TokenType};
+use crate::contract::text::{AccessToken, Email, RefreshToken};
+use crate::contract::user::{Login, Register, User};
+use crate::contract::{SessionId, Timestamp, UserId};
+use crate::repositories::{Job, NewEvent, NewRefreshToken, NewSession, RefreshTokenRecord, Transaction};
+use crate::security::{Claims, OpaqueToken, TokenError, TokenKind};
+use crate::services::error::Error;
+use crate::services::event::publish::Cause;
+use crate::services::{Caller, Credential, Shared};
+
+/// How many tokens a chain of successors is followed, which grows by one with each use within the grace.
+const LONGEST_CHAIN: usize = 32;
+
+/// Registering, logging in and out, refreshing, and finding out who is calling.
+#[derive(Clone)]
+pub struct Accounts(Arc<Shared>);
+
+/// What a session runs on.
+#[derive(Debug, Clone, Default)]
+pub struct Device {
+    /// The `User-Agent` of the request.
+    pub user_agent: Option<String>,
+    /// By which the request is known in logs and events.
+    pub request_id: Option<String>,
+}
+
+impl Accounts {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// Makes an account and begins its first session.
+    pub async fn register(&self, new: Register, device: Device) -> Result<Session, Error> {
+        let email = lower_case(&new.email);
+        // Asked before the password is hashed, which is slow; what decides is the insertion below.
+        if self.0.store.read().users().find_credentials_by_email(&email).await?.is_some() {
+            return Err(Error::EmailTaken);
+        }
+        let password_hash = self.0.passwords.hash(new.password.into_string()).await?;
+        let now = self.0.clock.now();
+        let user = User {
+            id: UserId::generate(),
+            email,
+            name: new.name,
+            timezone: new.timezone,
+            weekly_digest: new.weekly_digest,
+            email_verified: !self.0.policy.require_verification,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        let transaction = self.0.store.begin().await?;
+        if !transaction.users().add(&user, &password_hash).await? {
+            return Err(Error::EmailTaken);
+        }
+        self.0.schedule_digest(&*transaction, &user, None, now).await?;
+        transaction.jobs().enqueue(&Job::WelcomeEmail { user: user.id }, now, now).await?;
+        if !user.email_verified {
+            transaction.jobs().enqueue(&Job::VerificationEmail { user: user.id }, now, now).await?;
+        }
+        self.begin_session(transaction, user, device, now, &[]).await
+    }
+
+    /// Begins a session for who knows the password. The answer for an unknown e-mail is the same, and as slow.
+    ///
+    /// An account that is in the trash comes back, with all that went there with it.
+    pub async fn log_in(&self, login: Login, device: Device) -> Result<Session, Error> {
+        let credentials = self.0.store.read().users().find_credentials_by_email(&lower_case(&login.email)).await?;
+        let hash = credentials.as_ref().map(|credentials| credentials.password_hash.clone());
+        let right = self.0.passwords.verify(login.password.into_string(), hash).await?;
+        let Some(credentials) = credentials.filter(|_| right) else { return Err(Error::InvalidCredentials) };
+        let transaction = self.0.store.begin().await?;
+        // The password may have been changed while it was compared. Who changes it ends the sessions that are there,
+        // so this one must be there before, or not begin: whoever comes second waits for the lock.
+        let current = transaction.users().lock(credentials.user.id).await?.ok_or(Error::InvalidCredentials)?;
+        if current.password_hash != credentials.password_hash {
+            return Err(Error::InvalidCredentials);
+        }
+        let now = self.0.clock.now();
+        let mut events = Vec::new();
+        let user = match current.deleted_at {
+            None => current.user,
+            Some(at) if at > self.0.trash_since() => {
+                let cause = Cause { actor: Some(current.user.id), at: now, request_id: device.request_id.clone() };
+                events = deletion::come_back(&*transaction, current.user.id, at, &cause).await?;
+                let user = transaction.users().find(current.user.id).await?.ok_or(Error::InvalidCredentials)?;
+                self.0.schedule_digest(&*transaction, &user, None, now).await?;
+                user
+            }
+            // It is about to be removed for good.
+            Some(_) => return Err(Error::InvalidCredentials),
+        };
+        self.begin_session(transaction, user, device, now, &events).await
+    }
+
+    /// Exchanges a refresh token for the next one, and a new access token.
+    ///
+    /// For a short grace a used token answers with the same successor, because two tabs may use it at once. Later it
+    /// can only be a thief's or its victim's: the session is ended.
+    pub async fn refresh(&self, token: &RefreshToken) -> Result<Session, Error> {
+        let mut token = OpaqueToken::parse(TokenKind::Refresh, token).ok_or(Error::InvalidRefreshToken)?;
+        let now = self.0.clock.now();
+        let transaction = self.0.store.begin().await?;
+        for _ in 0..LONGEST_CHAIN {
+            let record = transaction.sessions().lock_refresh_token(&token.hash()).await?;
+            let record = record
+                .filter(|record| record.expires_at > now && record.session_ended_at.is_none())
+                .ok_or(Error::InvalidRefreshToken)?;
+            match (record.spent_at, &record.sealed_successor) {
+                (Some(spent), Some(sealed)) if spent.plus(self.0.policy.refresh_grace) > now => {
+                    let successor = token.open(sealed).ok_or(Error::InvalidRefreshToken)?;
+                    let known = transaction.sessions().lock_refresh_token(&successor.hash()).await?;
+                    if known.is_some_and(|next| next.spent_at.is_none()) {
+                        return self.answer_refresh(transaction, record, &successor, now).await;
+                    }
+                    // The successor was used too: what is good now stands behind it.
+                    token = successor;
+                }
+                (Some(_), _) => {
+                    self.end_in(transaction, record.session_id, now).await?;
+                    return Err(Error::RefreshTokenReused);
+                }
+                (None, _) => {
+                    let successor = self.give_out(&*transaction, record.session_id, now).await?;
+                    let sealed = token.seal(&successor);
+                    transaction.sessions().spend_refresh_token(&token.hash(), now, &sealed).await?;
+                    return self.answer_refresh(transaction, record, &successor, now).await;
+                }
+            }
+        }
+        Err(Error::InvalidRefreshToken)
+    }
+
+    /// Ends the session of the caller.
+    pub async fn log_out(&self, caller: Caller) -> Result<(), Error> {
+        let session = caller.require_session()?;
+        let transaction = self.0.store.begin().await?;
+        self.end_in(transaction, session, self.0.clock.now()).await
+    }
+
+    /// Finds out who sent an access token, without asking storage.
+    pub(crate) fn authenticate(&self, token: &str) -> Result<Caller, Error> {
+        let (Claims { user, session }, end) =
+            self.0.tokens.verify(token, self.0.clock.now()).map_err(|error| match error {
+                TokenError::Unreadable => Error::Unauthenticated,
+                TokenError::Expired => Error::TokenExpired,
+            })?;
+        if self.0.ended_sessions.contains(session) {
+            return Err(Error::TokenRevoked);
+        }
+        Ok(Caller { user, by: Credential::Session(session), until: Some(end) })
+    }
+
+    /// Learns of the sessions and API tokens that were ended before this process started, or by another one.
+    pub async fn learn_ended_sessions(&self) -> Result<(), Error> {
+        let now = self.0.clock.now();
+        let since = self.0.ended_sessions.unknown_since(now);
+        let ended = self.0.store.read().sessions().list_ended(since).await?;
+        self.0.ended_sessions.learn(ended, now);
+        let since = self.0.revoked_tokens.unknown_since(now);
+        let revoked = self.0.store.read().api_tokens().list_revoked(since).await?;
+        self.0.revoked_tokens.learn(revoked, now);
+        Ok(())
+    }
+
+    async fn end_in(&self, transaction: Box<dyn Transaction>, session: SessionId, now: Timestamp) -> Result<(), Error> {
+        transaction.sessions().end(session, now).await?;
+        self.0.commit_ending(transaction, &[session], now).await
+    }
+
+    async fn begin_session(
+        &self,
+        transaction: Box<dyn Transaction>,
+        user: User,
+        device: Device,
+        now: Timestamp,
+        events: &[NewEvent],
+    ) -> Result<Session, Error> {
+        let session = NewSession {
+            id: SessionId::generate(),
+            user_id: user.id,
+            user_agent: device.user_agent,
+            created_at: now,
+            expires_at: now.plus(self.0.policy.refresh_token),
+        };
+        transaction.sessions().add(&session).await?;
+        let refresh_token = self.give_out(&*transaction, session.id, now).await?;
+        self.0.tell(&*transaction, events).await?;
+        transaction.commit().await?;
+        self.session(user, session.id, &refresh_token, now)
+    }
+
+    /// Makes a refresh token for a session.
+    async fn give_out(
+        &self,
+        transaction: &dyn Transaction,
+        session_id: SessionId,
+        now: Timestamp,
+    ) -> Result<OpaqueToken, Error> {
+        let token = new_token()?;
+        let expires_at = now.plus(self.0.policy.refresh_token);
+        let new = NewRefreshToken { hash: token.hash(), session_id, created_at: now, expires_at };
+        transaction.sessions().add_refresh_token(&new).await?;
+        Ok(token)
+    }
+
+    async fn answer_refresh(
+        &self,
+        transaction: Box<dyn Transaction>,
+        record: RefreshTokenRecord,
+        refresh_token: &OpaqueToken,
+        now: Timestamp,
+    ) -> Result<Session, Error> {
+        let expires_at = now.plus(self.0.policy.refresh_token);
+        transaction.sessions().touch(record.session_id, now, expires_at).await?;
+        let user = transaction.users().find(record.user_id).await?.ok_or(Error::InvalidRefreshToken)?;
+        transaction.commit().await?;
+        self.session(user, record.session_id, refresh_token, now)
+    }
+
+    fn session(
+        &self,
+        user: User,
+        session: SessionId,
+        refresh_token: &OpaqueToken,
+        now: Timestamp,
+    ) -> Result<Session, Error> {
+        let claims = Claims { user: user.id, session };
+        let access_token = self.0.tokens.sign(claims, now).map_err(|error| Error::Token(Box::new(error)))?;
+        Ok(Session {
+            user,
+            access_token: AccessToken::trusted(access_token),
+            token_type: TokenType::Bearer,
+            expires_in: self.0.tokens.ttl().as_secs(),
+            refresh_token: RefreshToken::trusted(refresh_token.reveal(TokenKind::Refresh)),
+        })
+    }
+}
+
+/// A token that nobody can guess.
+pub(crate) fn new_token() -> Result<OpaqueToken, Error> {
+    OpaqueToken::generate().map_err(|error| Error::Token(Box::new(error)))
+}
+
+/// Addresses are the same when they differ in case only.
+pub(crate) fn lower_case(email: &Email) -> Email {
+    Email::trusted(email.to_lowercase())
+}

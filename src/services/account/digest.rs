@@ -1,0 +1,204 @@
+//! The weekly digest: when it is due, and what it tells.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Datelike as _, Days, NaiveTime, TimeDelta, TimeZone as _};
+use chrono_tz::Tz;
+
+use crate::contract::list::{Direction, Page, Paging, Sort};
+use crate::contract::project::{Project, ProjectSort};
+use crate::contract::task::{Task, TaskSort, TaskStatus};
+use crate::contract::text::TimeZone;
+use crate::contract::user::User;
+use crate::contract::{Timestamp, UserId};
+use crate::repositories::{Assignee, Job, ProjectFilter, Repositories, TaskFilter, Transaction};
+use crate::services::Shared;
+use crate::services::error::Error;
+
+/// A digest that could not be sent for so long is left out.
+const TOO_LATE: Duration = Duration::from_hours(24);
+
+/// For so many users digests are planned in one transaction.
+const AT_ONCE: u64 = 100;
+
+/// As many tasks or projects are told of.
+const LONGEST: u32 = 10;
+
+const WEEK: Duration = Duration::from_hours(7 * 24);
+
+/// What a user is told on a Monday.
+#[derive(Debug, Clone)]
+pub struct Digest {
+    /// To whom.
+    pub user: User,
+    /// Where the user lives.
+    pub timezone: Tz,
+    /// The user's tasks that are due within the week, or were before; the first ones, and how many there are.
+    pub mine: Page<Task>,
+    /// The same of tasks that nobody has taken.
+    pub nobodys: Page<Task>,
+    /// The user's projects that are not archived.
+    pub projects: Page<Project>,
+}
+
+/// The weekly digest.
+#[derive(Clone)]
+pub struct Digests(Arc<Shared>);
+
+impl Digests {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// Promises a digest to some of those for whom it is time, and says whether there may be more of them.
+    pub async fn plan(&self, transaction: &dyn Transaction) -> Result<bool, Error> {
+        let now = self.0.clock.now();
+        let due = transaction.users().list_due_digests(now, AT_ONCE).await?;
+        let may_be_more = due.len() as u64 == AT_ONCE;
+        for (user, moment) in due {
+            // Where nobody planned for weeks the first is too late, but the last may not be.
+            let last = if is_too_late(moment, now) {
+                next_monday(timezone(&user.timezone), now.minus(TOO_LATE))
+            } else {
+                moment
+            };
+            if user.email_verified && last <= now {
+                let digest = Job::WeeklyDigest { user: user.id, moment: last.0 };
+                transaction.jobs().enqueue(&digest, now, now).await?;
+            }
+            self.0.schedule_digest(transaction, &user, None, now).await?;
+        }
+        Ok(may_be_more)
+    }
+
+    /// What there is to tell a user at a moment; nothing for who does not want it, or has nothing to be told of, and
+    /// nothing when the moment is long over.
+    pub async fn compose(&self, user: UserId, moment: Timestamp) -> Result<Option<Digest>, Error> {
+        if is_too_late(moment, self.0.clock.now()) {
+            return Ok(None);
+        }
+        let repositories = self.0.store.read_unindexed();
+        let user = repositories.users().find_credentials(user).await?;
+        let user = user.filter(|found| found.deleted_at.is_none()).map(|found| found.user);
+        let Some(user) = user.filter(|user| user.weekly_digest && user.email_verified) else { return Ok(None) };
+        let filter = ProjectFilter { archived: Some(false), ..ProjectFilter::default() };
+        let by_change = Sort { field: ProjectSort::UpdatedAt, direction: Direction::Desc };
+        let projects = repositories.projects().list(user.id, &filter, by_change, first_ones()).await?;
+        if projects.total == 0 {
+            return Ok(None);
+        }
+        Ok(Some(Digest {
+            timezone: timezone(&user.timezone),
+            mine: due_tasks(repositories, user.id, Assignee::User(user.id), moment).await?,
+            nobodys: due_tasks(repositories, user.id, Assignee::Nobody, moment).await?,
+            projects,
+            user,
+        }))
+    }
+}
+
+fn is_too_late(moment: Timestamp, now: Timestamp) -> bool {
+    moment.plus(TOO_LATE) <= now
+}
+
+const fn first_ones() -> Paging {
+    Paging { limit: LONGEST, page: None, offset: None }
+}
+
+async fn due_tasks(
+    repositories: &dyn Repositories,
+    reader: UserId,
+    assignee: Assignee,
+    moment: Timestamp,
+) -> Result<Page<Task>, Error> {
+    let filter = TaskFilter {
+        statuses: vec![TaskStatus::Todo, TaskStatus::InProgress],
+        assignee: Some(assignee),
+        due_before: Some(moment.plus(WEEK)),
+        not_archived: true,
+        ..TaskFilter::default()
+    };
+    let by_due = Sort { field: TaskSort::DueAt, direction: Direction::Asc };
+    Ok(repositories.tasks().list_visible(reader, &filter, by_due, first_ones()).await?.page)
+}
+
+impl Shared {
+    /// Notes when the next digest of a user is due; `planned` is when it was to be, for who changes what it depends on.
+    pub(crate) async fn schedule_digest(
+        &self,
+        transaction: &dyn Transaction,
+        user: &User,
+        planned: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let next = user.weekly_digest.then(|| next_monday(timezone(&user.timezone), now));
+        // Who moves on a Monday to where eight o'clock is over has not had the digest of this week yet.
+        let this_week = planned.filter(|planned| next.is_some_and(|next| planned.plus(WEEK / 2) < next));
+        Ok(transaction.users().schedule_digest(user.id, this_week.or(next)).await?)
+    }
+}
+
+fn timezone(name: &TimeZone) -> Tz {
+    // Only names that are known are accepted; a later edition of the list may have dropped one.
+    name.parse().unwrap_or(Tz::UTC)
+}
+
+/// The first Monday, 08:00, of a place after a time.
+fn next_monday(timezone: Tz, after: Timestamp) -> Timestamp {
+    let local = DateTime::from_timestamp_millis(after.0).unwrap_or_default().with_timezone(&timezone);
+    let days_to_monday = (7 - local.weekday().num_days_from_monday()) % 7;
+    let monday = local.date_naive() + Days::new(days_to_monday.into());
+    [monday, monday + Days::new(7)]
+        .into_iter()
+        .map(|day| {
+            let eight = day.and_time(NaiveTime::MIN) + TimeDelta::hours(8);
+            // Where the clock jumps over eight, the time when it goes on; where it is eight twice, the first.
+            let mut moments =
+                (0..24).filter_map(|hour| timezone.from_local_datetime(&(eight + TimeDelta::hours(hour))).earliest());
+            moments.next().map_or(after.plus(WEEK), |moment| Timestamp(moment.timestamp_millis()))
+        })
+        .find(|moment| *moment > after)
+        .unwrap_or_else(|| after.plus(WEEK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_digest_is_due_on_monday_at_eight_where_the_user_lives() {
+        for (zone, after, next) in [
+            ("UTC", "2026-11-22T12:00:00Z", "2026-11-23T08:00:00Z"),
+            ("UTC", "2026-11-23T07:59:59.999Z", "2026-11-23T08:00:00Z"),
+            ("UTC", "2026-11-23T08:00:00Z", "2026-11-30T08:00:00Z"),
+            // From summer to winter time and back.
+            ("Europe/Berlin", "2026-10-19T06:00:00Z", "2026-10-26T07:00:00Z"),
+            ("Europe/Berlin", "2026-03-23T07:00:00Z", "2026-03-30T06:00:00Z"),
+            ("America/New_York", "2026-03-02T13:00:00Z", "2026-03-09T12:00:00Z"),
+            // Ahead of and behind UTC by more than Monday morning.
+            ("Pacific/Kiritimati", "2026-11-22T17:59:59Z", "2026-11-22T18:00:00Z"),
+            ("Pacific/Niue", "2026-11-23T18:59:59Z", "2026-11-23T19:00:00Z"),
+            ("Asia/Kathmandu", "2026-11-22T00:00:00Z", "2026-11-23T02:15:00Z"),
+        ] {
+            assert_eq!(next_monday(zone.parse().unwrap(), at(after)), at(next), "{zone} {after}");
+        }
+    }
+
+    #[test]
+    fn a_year_has_one_digest_a_week_everywhere() {
+        for zone in chrono_tz::TZ_VARIANTS {
+            let mut moment = next_monday(zone, at("2026-01-01T00:00:00Z"));
+            for _ in 0..52 {
+                let next = next_monday(zone, moment);
+                let days = (next.0 - moment.0) / 3_600_000;
+                assert!((7 * 24 - 2..=7 * 24 + 2).contains(&days), "{zone}: {moment} and {next}");
+                moment = next;
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Proving an address, and getting back into an account: by tokens that are sent by mail.
+//!
+//! A token is made when its mail is sent, not when it is asked for: so its time begins when it can be used, and nothing
+//! but its hash is ever stored.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::auth::{lower_case, new_token};
+use super::grants::Extent;
+use crate::contract::text::MailToken;
+use crate::contract::user::{ForgotPassword, ResetPassword, User, VerifyEmail};
+use crate::contract::{Timestamp, UserId};
+use crate::repositories::{Credentials, Job, MailPurpose, Transaction};
+use crate::security::{OpaqueToken, TokenHash, TokenKind};
+use crate::services::error::Error;
+use crate::services::event::publish::Cause;
+use crate::services::{Caller, Shared};
+
+/// How long a token is good.
+const fn ttl(purpose: MailPurpose) -> Duration {
+    match purpose {
+        MailPurpose::Verification => Duration::from_hours(24),
+        MailPurpose::Reset => Duration::from_hours(1),
+    }
+}
+
+/// Proving an address, and getting back into an account.
+#[derive(Clone)]
+pub struct Recovery(Arc<Shared>);
+
+impl Recovery {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// Takes the address of an account for proved.
+    pub async fn verify_email(&self, proof: &VerifyEmail) -> Result<(), Error> {
+        let hash = hash(&proof.token)?;
+        let now = self.0.clock.now();
+        let transaction = self.0.store.begin().await?;
+        let account = spend(&*transaction, &hash, MailPurpose::Verification, now).await?;
+        self.note_proof(&*transaction, account.user).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Sends the mail that proves the caller's address once more. Where it is proved already nothing happens.
+    pub async fn resend_verification(&self, caller: Caller) -> Result<(), Error> {
+        caller.require_session()?;
+        let transaction = self.0.store.begin().await?;
+        let user = transaction.users().find(caller.user).await?.ok_or(Error::TokenRevoked)?;
+        if user.email_verified {
+            return Ok(());
+        }
+        let now = self.0.clock.now();
+        transaction.jobs().enqueue(&Job::VerificationEmail { user: user.id }, now, now).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Sends a mail that sets another password, if there is an account with this address; nobody learns whether.
+    pub async fn forgot_password(&self, forgot: &ForgotPassword) -> Result<(), Error> {
+        let now = self.0.clock.now();
+        let transaction = self.0.store.begin().await?;
+        let found = transaction.users().find_credentials_by_email(&lower_case(&forgot.email)).await?;
+        // Where there is nobody the job does nothing: it is there because promising it takes its time.
+        let user = found.map(|found| found.user.id);
+        transaction.jobs().enqueue(&Job::PasswordResetEmail { user }, now, now).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Sets a new password and revokes everything that acts for the account.
+    ///
+    /// The password, the revocation, its events and the mail to the owner are one transaction.
+    pub async fn reset_password(&self, reset: ResetPassword, request_id: Option<String>) -> Result<(), Error> {
+        let hash = hash(&reset.token)?;
+        // Before the password is hashed, which is slow; what decides is the use of the token below.
+        let reading = self.0.store.read().mail_tokens();
+        reading.find(&hash, MailPurpose::Reset, self.0.clock.now()).await?.ok_or(Error::InvalidToken)?;
+        let next = self.0.passwords.hash(reset.password.into_string()).await?;
+
+        let transaction = self.0.store.begin().await?;
+        let account = spend(&*transaction, &hash, MailPurpose::Reset, self.0.clock.now()).await?;
+        let user = account.user.id;
+        // Read under the lock, so that nothing that is revoked was created later than that.
+        let now = self.0.clock.now();
+        transaction.users().replace_password(user, &account.password_hash, &next, now).await?;
+        self.note_proof(&*transaction, account.user).await?;
+        let notice = Job::PasswordResetDoneEmail { user, at: now.0 };
+        transaction.jobs().enqueue(&notice, now, now).await?;
+        let cause = Cause { actor: Some(user), at: now, request_id };
+        let revoked = self.0.revoke_access(&*transaction, user, Extent::Reset, &cause).await?;
+        self.0.commit_revocation(transaction, &revoked, now).await
+    }
+
+    /// Makes the token for a mail; nothing if there is nobody to send it to, or no need.
+    pub async fn issue(&self, user: UserId, purpose: MailPurpose) -> Result<Option<(User, String)>, Error> {
+        let transaction = self.0.store.begin().await?;
+        // Locked, so that a concurrent password change either removes this token or happens before it.
+        let account = transaction.users().lock(user).await?;
+        // An account in the trash may need another password to come back, and nothing else.
+        let is_needed = |account: &Credentials| {
+            purpose == MailPurpose::Reset || (!account.user.email_verified && account.deleted_at.is_none())
+        };
+        let Some(user) = account.filter(is_needed).map(|account| account.user) else { return Ok(None) };
+        let token = new_token()?;
+        let expires_at = self.0.clock.now().plus(ttl(purpose));
+        transaction.mail_tokens().add(&token.hash(), user.id, purpose, expires_at).await?;
+        transaction.commit().await?;
+        Ok(Some((user, token.reveal(TokenKind::Mail))))
+    }
+
+    async fn note_proof(&self, transaction: &dyn Transaction, user: User) -> Result<(), Error> {
+        if user.email_verified {
+            return Ok(());
+        }
+        let version = user.version + 1;
+        let proved = User { email_verified: true, version, updated_at: self.0.clock.now(), ..user };
+        Ok(transaction.users().update(&proved).await?)
+    }
+}
+
+/// Uses a token up, and gives the account that it is for, locked.
+async fn spend(
+    transaction: &dyn Transaction,
+    hash: &TokenHash,
+    purpose: MailPurpose,
+    now: Timestamp,
+) -> Result<Credentials, Error> {
+    let tokens = transaction.mail_tokens();
+    let user = tokens.find(hash, purpose, now).await?.ok_or(Error::InvalidToken)?;
+    // The account first: one token takes the others of its user along, so two of them that are used at once would each
+    // wait for the other.
+    let account = transaction.users().lock(user).await?.ok_or(Error::InvalidToken)?;
+    tokens.spend(hash, purpose, now).await?.ok_or(Error::InvalidToken)?;
+    Ok(account)
+}
+
+fn hash(token: &MailToken) -> Result<TokenHash, Error> {
+    OpaqueToken::parse(TokenKind::Mail, token).map(|token| token.hash()).ok_or(Error::InvalidToken)
+}

@@ -1,0 +1,263 @@
+//! The inventory of everything that acts for an account, and the one place that revokes it.
+//!
+//! A password change must not leave a back door open. Whatever gives access to an account without its password, or
+//! reports its data to somebody, is a [`Grant`]: adding one fails to compile until [`Shared::revoke_access`] ends it.
+//! [`REFERENCES`] says for every table of the schema whether a reset ends its rows or why it keeps them, and a test
+//! compares that list with the schema.
+
+use std::collections::BTreeMap;
+
+use crate::contract::event::EventType;
+use crate::contract::invitation::{Invitation, InvitationStatus};
+use crate::contract::webhook::Webhook;
+use crate::contract::{ApiTokenId, SessionId, Timestamp, UserId};
+use crate::repositories::{MailPurpose, NewEvent, StoreError, Transaction};
+use crate::services::Shared;
+use crate::services::error::Error;
+use crate::services::event::publish::Cause;
+
+macro_rules! grants {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A kind of object that acts for an account without its password.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Grant {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Grant {
+            /// All kinds, in the order in which they are revoked, which is the order of their locks.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+grants! {
+    /// A pending invitation that the account sent.
+    SentInvitation,
+    /// A session, with its access tokens.
+    Session,
+    /// A refresh token of a session.
+    RefreshToken,
+    /// An open event stream.
+    EventStream,
+    /// An API token.
+    ApiToken,
+    /// A mailed token that sets a new password.
+    PasswordResetToken,
+    /// A mailed token that verifies the address.
+    VerificationToken,
+    /// A webhook.
+    Webhook,
+    /// A pending delivery to a webhook.
+    PendingDelivery,
+}
+
+/// Effect of a password reset on the rows of a table.
+#[derive(Debug, Clone, Copy)]
+pub enum OnReset {
+    /// The rows are grants of these kinds, which the reset ends.
+    Ended(&'static [Grant]),
+    /// The reset keeps the rows, for this reason.
+    Kept(&'static str),
+}
+
+/// Every table of the schema, and every column that names a user or a grant, with the effect of a reset on its rows.
+///
+/// A table without such a column is listed by its name alone.
+pub const REFERENCES: &[(&str, OnReset)] = &[
+    ("api_tokens.user_id", OnReset::Ended(&[Grant::ApiToken])),
+    ("deliveries.webhook_id", OnReset::Ended(&[Grant::PendingDelivery])),
+    ("invitations.invited_by", OnReset::Ended(&[Grant::SentInvitation])),
+    ("mail_tokens.user_id", OnReset::Ended(&[Grant::PasswordResetToken, Grant::VerificationToken])),
+    ("refresh_tokens.session_id", OnReset::Ended(&[Grant::RefreshToken])),
+    ("sessions.user_id", OnReset::Ended(&[Grant::Session])),
+    ("webhooks.user_id", OnReset::Ended(&[Grant::Webhook])),
+    ("comments.author_id", OnReset::Kept("Content. Authorship gives nobody access.")),
+    ("events.actor_id", OnReset::Kept("History of what happened. Reading it takes a credential.")),
+    ("feed", OnReset::Kept("The position of the feed. It holds no data of an account.")),
+    (
+        "former_secrets.webhook_id",
+        OnReset::Kept("A replaced secret only adds a signature to the messages of its webhook, which is disabled."),
+    ),
+    (
+        "idempotency_keys.user_id",
+        OnReset::Kept("A stored response is replayed only to a caller with a valid credential of the account."),
+    ),
+    ("jobs.user_id", OnReset::Kept("Mails to the address of the account itself, which the reset has just proven.")),
+    ("members.user_id", OnReset::Kept("What the account may access, not what may access the account.")),
+    ("projects.owner_id", OnReset::Kept("What the account may access, not what may access the account.")),
+    ("seaql_migrations", OnReset::Kept("The version of the schema. It holds no data of an account.")),
+    ("storage_probe", OnReset::Kept("The row that the readiness check writes. It holds no data of an account.")),
+    ("tasks.assignee_id", OnReset::Kept("Content. An assignment gives nobody access.")),
+    ("tasks.created_by", OnReset::Kept("Content. Authorship gives nobody access.")),
+    ("users", OnReset::Kept("The account itself, with its new password.")),
+];
+
+/// Extent of a revocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Every grant: the password was reset.
+    Reset,
+    /// Every grant except this session: the password was changed with `revoke_all`.
+    ChangeRevokingAll(SessionId),
+    /// All sessions except this one, and the outstanding tokens that reset the password.
+    Change(SessionId),
+}
+
+impl Extent {
+    const fn includes(self, grant: Grant) -> bool {
+        match (self, grant) {
+            (Self::Reset | Self::ChangeRevokingAll(_), _)
+            | (
+                Self::Change(_),
+                Grant::Session | Grant::RefreshToken | Grant::EventStream | Grant::PasswordResetToken,
+            ) => true,
+            (
+                Self::Change(_),
+                Grant::SentInvitation
+                | Grant::ApiToken
+                | Grant::VerificationToken
+                | Grant::Webhook
+                | Grant::PendingDelivery,
+            ) => false,
+        }
+    }
+
+    const fn kept_session(self) -> Option<SessionId> {
+        match self {
+            Self::Reset => None,
+            Self::ChangeRevokingAll(session) | Self::Change(session) => Some(session),
+        }
+    }
+
+    /// The `disabled_reason` of webhooks.
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::Reset => AFTER_RESET,
+            Self::ChangeRevokingAll(_) | Self::Change(_) => AFTER_CHANGE,
+        }
+    }
+}
+
+const AFTER_RESET: &str =
+    "The password of the account was reset. Enable the webhook again if you created it and still need it.";
+const AFTER_CHANGE: &str =
+    "The password of the account was changed with revoke_all. Enable the webhook again if you still need it.";
+
+/// Returns whether a revocation disabled the webhook, and it was not enabled since.
+pub(crate) fn is_revoked(webhook: &Webhook) -> bool {
+    matches!(webhook.disabled_reason.as_deref(), Some(AFTER_RESET | AFTER_CHANGE))
+}
+
+/// Result of a revocation, to be committed by [`Shared::commit_revocation`].
+#[derive(Default)]
+pub(crate) struct Revoked {
+    sessions: Vec<SessionId>,
+    api_tokens: Vec<ApiTokenId>,
+    events: Vec<NewEvent>,
+}
+
+impl Shared {
+    /// Revokes the grants of an account in the transaction that changes its password.
+    ///
+    /// The caller has locked the account. Everything that creates a grant locks the account too and then verifies its
+    /// own credential or password, so a concurrent grant either exists here and is revoked, or is refused.
+    ///
+    /// The number of statements does not depend on how much is revoked, except for the events of revoked invitations.
+    /// Deliveries are not written here, because there may be very many: those promised until now are marked as given up
+    /// on the webhook, and its job updates them in portions.
+    pub(crate) async fn revoke_access(
+        &self,
+        transaction: &dyn Transaction,
+        user: UserId,
+        extent: Extent,
+        cause: &Cause,
+    ) -> Result<Revoked, StoreError> {
+        let now = cause.at;
+        let mut revoked = Revoked::default();
+        let mut webhooks = BTreeMap::new();
+        for grant in Grant::ALL.iter().filter(|grant| extent.includes(**grant)) {
+            match grant {
+                Grant::SentInvitation => {
+                    let invitations = transaction.invitations().revoke_sent(user, now).await?;
+                    revoked.events.extend(invitations.iter().map(|invitation| revocation(invitation, cause)));
+                }
+                Grant::Session => {
+                    revoked.sessions = transaction.sessions().end_all(user, extent.kept_session(), now).await?;
+                }
+                Grant::ApiToken => revoked.api_tokens = transaction.api_tokens().revoke_all(user, now).await?,
+                Grant::PasswordResetToken => {
+                    transaction.mail_tokens().revoke_all(user, MailPurpose::Reset, now).await?;
+                }
+                Grant::VerificationToken => {
+                    transaction.mail_tokens().revoke_all(user, MailPurpose::Verification, now).await?;
+                }
+                Grant::Webhook => webhooks.extend(transaction.webhooks().hold_all(user).await?),
+                // These end with what they belong to: a refresh token with its session, a stream with its session or
+                // API token, and a delivery with its webhook.
+                Grant::RefreshToken | Grant::EventStream | Grant::PendingDelivery => {}
+            }
+        }
+        // The jobs of all webhooks are locked in one pass and before the webhooks, as everywhere.
+        self.promise_and_wake(transaction, &revoked.events, &webhooks, now).await?;
+        if !webhooks.is_empty() {
+            transaction.webhooks().disable_all(user, extent.reason(), now).await?;
+        }
+        Ok(revoked)
+    }
+
+    /// Appends the events of a revocation and commits its transaction. Access tokens and event streams end with the
+    /// commit.
+    pub(crate) async fn commit_revocation(
+        &self,
+        transaction: Box<dyn Transaction>,
+        revoked: &Revoked,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        if !revoked.events.is_empty() {
+            transaction.events().append(&revoked.events).await?;
+        }
+        // As for sessions (see `commit_ending`): recorded first, because the database may commit even if the request is
+        // dropped.
+        self.revoked_tokens.insert(revoked.api_tokens.iter().copied(), now);
+        let committed = self.commit_ending(transaction, &revoked.sessions, now).await;
+        if committed.is_err() {
+            self.revoked_tokens.forget(&revoked.api_tokens);
+        }
+        committed
+    }
+}
+
+fn revocation(invitation: &Invitation, cause: &Cause) -> NewEvent {
+    let before = Invitation { status: InvitationStatus::Pending, ..invitation.clone() };
+    cause.changed(EventType::InvitationRevoked, invitation.project_id, &before, invitation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stored_grant_is_in_the_inventory_once() {
+        let stored = REFERENCES.iter().flat_map(|(_, effect)| match effect {
+            OnReset::Ended(grants) => *grants,
+            OnReset::Kept(_) => &[],
+        });
+        let stored: Vec<_> = stored.collect();
+        for grant in Grant::ALL {
+            // A stream is a connection, not a row.
+            let expected = usize::from(*grant != Grant::EventStream);
+            assert_eq!(stored.iter().filter(|stored| **stored == grant).count(), expected, "{grant:?}");
+        }
+    }
+
+    #[test]
+    fn a_plain_change_ends_no_more_than_sessions_and_reset_tokens() {
+        let session = SessionId::generate();
+        let ended = |extent: Extent| Grant::ALL.iter().filter(|grant| extent.includes(**grant)).count();
+        assert_eq!(ended(Extent::Change(session)), 4);
+        assert_eq!(ended(Extent::ChangeRevokingAll(session)), Grant::ALL.len());
+        assert_eq!(ended(Extent::Reset), Grant::ALL.len());
+        assert_eq!((Extent::Reset.kept_session(), Extent::Change(session).kept_session()), (None, Some(session)));
+    }
+}

@@ -1,0 +1,10 @@
+//! Accounts: authentication, profile, credentials, and the end of an account.
+
+pub(crate) mod api_tokens;
+pub(crate) mod auth;
+pub(crate) mod deletion;
+pub(crate) mod digest;
+pub(crate) mod email_tokens;
+pub(crate) mod grants;
+pub(crate) mod profile;
+pub(crate) mod sessions;

@@ -1,0 +1,102 @@
+//! What users do with their own account.
+
+use std::sync::Arc;
+
+use super::deletion;
+use super::grants::Extent;
+use crate::contract::error::DetailCode;
+use crate::contract::user::{ChangePassword, UpdateMe, User};
+use crate::repositories::Job;
+use crate::services::error::Error;
+use crate::services::event::publish::Cause;
+use crate::services::unit_of_work::{Access, Write, lock_caller};
+use crate::services::{Answer, Caller, Shared};
+
+/// What users do with their own account.
+#[derive(Clone)]
+pub struct Profiles(Arc<Shared>);
+
+impl Profiles {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// The caller's own account.
+    pub async fn get(&self, caller: Caller) -> Result<User, Error> {
+        // A token outlives an account that is deleted; it is then worth nothing.
+        self.0.store.read().users().find(caller.user).await?.ok_or(Error::TokenRevoked)
+    }
+
+    /// Changes the caller's own account.
+    pub async fn update(&self, write: &Write, patch: UpdateMe) -> Result<Answer<User>, Error> {
+        let unit = self.0.open(write).await?;
+        let account = unit.users().lock(write.caller.user).await?.ok_or(Error::TokenRevoked)?;
+        let user = account.user;
+        write.require_expected(&user)?;
+        let mut changed = User {
+            name: patch.name.unwrap_or_else(|| user.name.clone()),
+            timezone: patch.timezone.unwrap_or_else(|| user.timezone.clone()),
+            weekly_digest: patch.weekly_digest.unwrap_or(user.weekly_digest),
+            ..user.clone()
+        };
+        if changed == user {
+            return Ok(Answer::found(&user));
+        }
+        changed.version += 1;
+        changed.updated_at = self.0.clock.now();
+        unit.users().update(&changed).await?;
+        if changed.timezone != user.timezone || changed.weekly_digest != user.weekly_digest {
+            self.0.schedule_digest(&*unit, &changed, account.next_digest_at, changed.updated_at).await?;
+        }
+        unit.commit(Answer::found(&changed), Access::Own, Vec::new()).await
+    }
+
+    /// Changes the caller's password and ends all other sessions, or with `revoke_all` everything but the current one
+    /// that acts for the account. Outstanding links that reset the password stop working in either case.
+    pub async fn change_password(
+        &self,
+        caller: Caller,
+        change: ChangePassword,
+        request_id: Option<String>,
+    ) -> Result<(), Error> {
+        let session = caller.require_session()?;
+        let credentials =
+            self.0.store.read().users().find_credentials(caller.user).await?.ok_or(Error::TokenRevoked)?;
+        let current = credentials.password_hash;
+        if !self.0.passwords.verify(change.current_password.into_string(), Some(current.clone())).await? {
+            return Err(wrong_password());
+        }
+        let next = self.0.passwords.hash(change.new_password.into_string()).await?;
+        let transaction = self.0.store.begin().await?;
+        let user = lock_caller(&*transaction, caller).await?.id;
+        let now = self.0.clock.now();
+        if !transaction.users().replace_password(user, &current, &next, now).await? {
+            // Changed by another request in the meantime, so the given password is no longer the current one.
+            return Err(wrong_password());
+        }
+        let revoked_all = change.revoke_all;
+        let notice = Job::PasswordChangedEmail { user, at: now.0, revoked_all };
+        transaction.jobs().enqueue(&notice, now, now).await?;
+        let extent = if revoked_all { Extent::ChangeRevokingAll(session) } else { Extent::Change(session) };
+        let cause = Cause { actor: Some(user), at: now, request_id };
+        let revoked = self.0.revoke_access(&*transaction, user, extent, &cause).await?;
+        self.0.commit_revocation(transaction, &revoked, now).await
+    }
+
+    /// Puts the caller's account into the trash, and with it the projects that the caller owns. All sessions end.
+    pub async fn delete(&self, write: &Write) -> Result<(), Error> {
+        let now = self.0.clock.now();
+        let transaction = self.0.store.begin().await?;
+        let user = lock_caller(&*transaction, write.caller).await?;
+        let events = deletion::leave(&*transaction, user.id, &write.cause(now)).await?;
+        transaction.users().schedule_digest(user.id, None).await?;
+        let ended = transaction.sessions().end_all(user.id, None, now).await?;
+        self.0.tell(&*transaction, &events).await?;
+        self.0.commit_ending(transaction, &ended, now).await
+    }
+}
+
+fn wrong_password() -> Error {
+    let message = "current_password is not the current password.".to_owned();
+    Error::invalid("current_password", DetailCode::Incorrect, message)
+}

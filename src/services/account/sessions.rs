@@ -1,0 +1,48 @@
+//! The places where an account is in use.
+
+use std::sync::Arc;
+
+use crate::contract::SessionId;
+use crate::contract::list::{Page, Sort};
+use crate::contract::session::{SessionInfo, SessionQuery};
+use crate::services::error::Error;
+use crate::services::{Caller, Shared};
+
+/// The places where an account is in use.
+#[derive(Clone)]
+pub struct Sessions(Arc<Shared>);
+
+impl Sessions {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// The caller's sessions that go on.
+    pub async fn list(&self, caller: Caller, query: &SessionQuery) -> Result<Page<SessionInfo>, Error> {
+        let sort = Sort::new(query.sort, query.dir);
+        let now = self.0.clock.now();
+        let repositories = self.0.read_unindexed(caller.user).await?;
+        let mut page = repositories.sessions().list(caller.user, now, sort, query.paging).await?;
+        for session in &mut page.items {
+            session.current = Some(session.id) == caller.session();
+        }
+        Ok(page)
+    }
+
+    /// Ends one of the caller's sessions, be it the one in which the caller is calling.
+    pub async fn revoke(&self, caller: Caller, id: SessionId) -> Result<(), Error> {
+        let now = self.0.clock.now();
+        let transaction = self.0.store.begin().await?;
+        let session = transaction.sessions().find(id).await?;
+        let session = session
+            .filter(|session| session.ended_at.is_none() && session.expires_at > now)
+            .ok_or(Error::NotFound("session"))?;
+        if session.user_id != caller.user {
+            return Err(Error::NotYours);
+        }
+        if !transaction.sessions().end(id, now).await? {
+            return Err(Error::NotFound("session"));
+        }
+        self.0.commit_ending(transaction, &[id], now).await
+    }
+}

@@ -1,0 +1,183 @@
+//! Entity tags (RFC 9110, section 8.8.3), and what requests ask of them.
+//!
+//! A tag has two parts: one stands for the version of the resource, the other for the representation, which may change
+//! without the version (a counter beside it, the role of who reads it). Whoever has seen a version may change it,
+//! whatever became of the rest.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+
+use super::error::Error;
+use crate::contract::resource::{Current, Resource};
+
+/// As many bytes of a hash are in each part of a tag, written in as many characters and a third more.
+const PART: usize = 9;
+
+/// What stands behind the tag of a compressed representation, which is another one than the plain.
+const GZIP: &str = "-gzip";
+
+/// The tag of one representation of a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntityTag {
+    version: String,
+    representation: String,
+}
+
+impl EntityTag {
+    /// The tag of a resource that is written as `json`.
+    #[must_use]
+    pub fn new(resource: &impl Resource, json: &str) -> Self {
+        Self { version: version_part(resource), representation: part(Sha256::new_with_prefix(json)) }
+    }
+
+    /// The tag of the same representation, compressed by gzip.
+    #[must_use]
+    pub fn compressed(tag: &str) -> Option<String> {
+        Some(format!("{}{GZIP}\"", tag.strip_suffix('"')?))
+    }
+}
+
+impl fmt::Display for EntityTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}.{}\"", self.version, self.representation)
+    }
+}
+
+fn version_part(resource: &impl Resource) -> String {
+    part(Sha256::new_with_prefix(resource.uuid()).chain_update(resource.version().to_be_bytes()))
+}
+
+fn part(hash: Sha256) -> String {
+    let hash = hash.finalize();
+    URL_SAFE_NO_PAD.encode(hash.get(..PART).unwrap_or_default())
+}
+
+/// What `If-Match` or `If-None-Match` names: everything there is, or these tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedTags {
+    /// `*`: whatever is there.
+    Any,
+    /// These tags, without the `W/` that proxies add when they compress.
+    These(Vec<String>),
+}
+
+impl NamedTags {
+    /// Reads the values of all header lines. What is no tag names nothing.
+    pub fn parse<'h>(lines: impl IntoIterator<Item = &'h str>) -> Option<Self> {
+        let mut items = lines.into_iter().flat_map(|line| line.split(',')).map(str::trim).peekable();
+        items.peek()?;
+        let mut tags = Vec::new();
+        for item in items {
+            if item == "*" {
+                return Some(Self::Any);
+            }
+            let item = item.strip_prefix("W/").unwrap_or(item);
+            if item.len() > 1 && item.starts_with('"') && item.ends_with('"') {
+                tags.push(item.to_owned());
+            }
+        }
+        Some(Self::These(tags))
+    }
+
+    /// Finds the tag by which it names the very representation that has this one, be it the plain or the compressed.
+    #[must_use]
+    pub fn name<'t>(&'t self, tag: &'t str) -> Option<&'t str> {
+        match self {
+            Self::Any => Some(tag),
+            Self::These(tags) => {
+                let compressed = EntityTag::compressed(tag);
+                tags.iter().find(|named| *named == tag || Some(*named) == compressed.as_ref()).map(String::as_str)
+            }
+        }
+    }
+
+    /// Whether it names any representation of this version of the resource.
+    #[must_use]
+    pub fn name_version_of(&self, resource: &impl Resource) -> bool {
+        match self {
+            Self::Any => true,
+            Self::These(tags) => {
+                let version = format!("\"{}", version_part(resource));
+                tags.iter().any(|named| named.split_once('.').is_some_and(|(named, _)| named == version))
+            }
+        }
+    }
+}
+
+/// Refuses to change a resource of which `If-Match` names another version.
+pub(crate) fn require_named<R: Resource + Clone + Into<Current>>(
+    expected: Option<&NamedTags>,
+    resource: &R,
+) -> Result<(), Error> {
+    match expected {
+        Some(expected) if !expected.name_version_of(resource) => {
+            let etag = EntityTag::new(resource, &resource.to_json_string()).to_string();
+            Err(Error::PreconditionFailed { current: resource.clone().into(), etag })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::types::Example as _;
+
+    use super::*;
+    use crate::contract::TaskId;
+    use crate::contract::project::Project;
+    use crate::contract::task::Task;
+
+    fn tag_of<R: Resource>(resource: &R) -> EntityTag {
+        EntityTag::new(resource, &resource.to_json_string())
+    }
+
+    #[test]
+    fn a_tag_changes_with_the_representation_and_its_first_part_with_the_version() {
+        let project = Project::example();
+        let tag = tag_of(&project);
+        let recounted = Project { completion_percentage: 99, ..project.clone() };
+        let renamed = Project { version: 2, ..project.clone() };
+        assert_eq!(tag, tag_of(&project.clone()));
+        assert_ne!(tag, tag_of(&recounted));
+        let named = NamedTags::parse([tag.to_string().as_str()]).unwrap();
+        assert!(named.name(&tag.to_string()).is_some() && named.name(&tag_of(&recounted).to_string()).is_none());
+        assert!(named.name_version_of(&recounted) && !named.name_version_of(&renamed));
+    }
+
+    #[test]
+    fn the_same_version_of_another_resource_has_another_tag() {
+        let task = Task::example();
+        let other = Task { id: TaskId::generate(), ..task.clone() };
+        assert!(!NamedTags::parse([tag_of(&task).to_string().as_str()]).unwrap().name_version_of(&other));
+    }
+
+    #[test]
+    fn tags_are_read_as_clients_and_proxies_write_them() {
+        let task = Task::example();
+        let tag = tag_of(&task).to_string();
+        let gzip = EntityTag::compressed(&tag).unwrap();
+        assert_eq!(gzip, format!("{}-gzip\"", &tag[..tag.len() - 1]));
+        for (header, named) in [
+            (tag.clone(), true),
+            (format!("W/{tag}"), true),
+            (gzip.clone(), true),
+            (format!("W/{gzip}"), true),
+            (format!("\"other\" , {tag}"), true),
+            ("*".to_owned(), true),
+            (tag.trim_matches('"').to_owned(), false),
+            (tag.trim_end_matches('"').to_owned(), false),
+            ("\"\"".to_owned(), false),
+            ("nonsense".to_owned(), false),
+            (String::new(), false),
+        ] {
+            let tags = NamedTags::parse([header.as_str()]).unwrap();
+            assert_eq!(tags.name(&tag).is_some(), named, "{header}");
+            assert_eq!(tags.name_version_of(&task), named, "{header}");
+        }
+        assert_eq!(NamedTags::parse([]), None);
+        assert_eq!(NamedTags::parse([gzip.as_str()]).unwrap().name(&tag), Some(gzip.as_str()));
+    }
+}

@@ -1,0 +1,4 @@
+//! Idempotency keys.
+
+pub(crate) mod key_locks;
+pub(crate) mod replay;

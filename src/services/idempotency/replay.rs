@@ -1,0 +1,55 @@
+//! Answers to requests that were answered before.
+
+use std::sync::Arc;
+
+use crate::contract::UserId;
+use crate::repositories::KeyedRequest;
+use crate::services::error::Error;
+use crate::services::permissions::require_role;
+use crate::services::response::Answer;
+use crate::services::unit_of_work::KEPT;
+use crate::services::{Caller, Shared};
+
+/// Answers to requests that were answered before.
+#[derive(Clone)]
+pub struct Replays(Arc<Shared>);
+
+impl Replays {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// The answer to the first request with this key, if there was one and the caller may still see it.
+    pub async fn find<T>(&self, caller: Caller, keyed: &KeyedRequest) -> Result<Option<Answer<T>>, Error> {
+        let free_before = self.0.clock.now().minus(KEPT);
+        let repositories = self.0.store.read();
+        let found = repositories.idempotency().find(caller.user, &keyed.key, free_before).await?;
+        let Some((fingerprint, stored)) = found else { return Ok(None) };
+        if fingerprint != keyed.fingerprint {
+            return Err(Error::KeyReused);
+        }
+        if let Some(access) = stored.access {
+            let task = match access.task {
+                Some(task) => repositories.tasks().find(task, caller.user).await?,
+                None => None,
+            };
+            // One that is gone for good was there last.
+            let project = task.map_or(access.project, |found| found.task.project_id);
+            let project =
+                repositories.projects().find(project, caller.user).await?.ok_or(Error::NotFound("project"))?;
+            require_role(project.role, access.role)?;
+            // That something was deleted can be said again; what is in the trash with its project cannot be shown.
+            if stored.sealed_body.is_some() && project.deleted_at.is_some() {
+                return Err(Error::NotFound("project"));
+            }
+        }
+        let body = stored.sealed_body.map(|sealed| self.0.sealer.open(&context(caller.user, &keyed.key), sealed));
+        let body = body.transpose()?.map(String::from_utf8).transpose().map_err(Error::unreadable)?;
+        Ok(Some(Answer::new(stored.status, stored.location, stored.etag, body)))
+    }
+}
+
+/// Whose answer to which key it is, so that none can be put in the place of another.
+pub(crate) fn context(user: UserId, key: &str) -> String {
+    format!("{user} {key}")
+}

@@ -1,0 +1,46 @@
+//! What a project knows about its tasks: how many there are, and how much of it is done.
+//!
+//! The counts change with the tasks. The share is computed from them by a job, so that it costs a writer nothing; a job
+//! is promised whenever the share may have become another one, so it lags behind for a moment and never for good.
+
+use crate::contract::project::{Project, TaskCounts};
+use crate::contract::{ProjectId, Timestamp};
+use crate::repositories::Job;
+use crate::services::error::Error;
+use crate::services::unit_of_work::Unit;
+
+/// By how much the counts change.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counted {
+    pub(crate) total: i64,
+    pub(crate) done: i64,
+}
+
+impl Counted {
+    const fn is_nothing(self) -> bool {
+        self.total == 0 && self.done == 0
+    }
+}
+
+/// Changes the counts of a project that is locked, and moves the greatest order key.
+///
+/// Who has the project at hand as it was `before` gives it: most changes leave the share as it is.
+pub(crate) async fn count(
+    unit: &Unit<'_>,
+    project: ProjectId,
+    counted: Counted,
+    last_position: Option<&str>,
+    before: Option<&Project>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    unit.projects().count_tasks(project, counted.total, counted.done, last_position).await?;
+    let stays = before.is_some_and(|before| {
+        let TaskCounts { total, done } = before.task_counts;
+        let after = TaskCounts { total: total + counted.total, done: done + counted.done };
+        after.completion_percentage() == before.completion_percentage
+    });
+    if !stays && !counted.is_nothing() {
+        unit.jobs().enqueue(&Job::RecalculateCompletion { project }, now, now).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! Invitations into projects: made by the owner, answered by who has the address.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{find_for, lock_live};
+use crate::contract::event::EventType;
+use crate::contract::invitation::{Invitation, InvitationQuery, InvitationStatus, NewInvitation};
+use crate::contract::list::{Page, Sort};
+use crate::contract::member::Member;
+use crate::contract::user::User;
+use crate::contract::{InvitationId, ProjectId};
+use crate::repositories::{Invited, Job, NewEvent};
+use crate::services::account::auth::lower_case;
+use crate::services::error::Error;
+use crate::services::permissions::{
+    Action, require_for_change, require_invited, require_joinable, require_membership, require_proved_address,
+};
+use crate::services::unit_of_work::{Access, Unit, Write, lock_caller};
+use crate::services::{Answer, Caller, Shared};
+
+/// How long an invitation is good.
+const TTL: Duration = Duration::from_hours(7 * 24);
+
+/// As many members and pending invitations a project may have together.
+const MOST: u64 = 500;
+
+/// Invitations into projects.
+#[derive(Clone)]
+pub struct Invitations(Arc<Shared>);
+
+/// What the mail to who is invited says.
+#[derive(Debug)]
+pub struct InvitationLetter {
+    /// The invitation.
+    pub invitation: Invitation,
+    /// Who made it, if the account is there.
+    pub inviter: Option<User>,
+    /// Who has the address, if there is an account.
+    pub recipient: Option<User>,
+}
+
+impl Invitations {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// The invitations into a project.
+    pub async fn list(
+        &self,
+        caller: Caller,
+        project: ProjectId,
+        query: &InvitationQuery,
+    ) -> Result<Page<Invitation>, Error> {
+        find_for(Action::ReadInvitations, self.0.store.read(), caller, project).await?;
+        self.list_of(caller, Invited::Into(project), query).await
+    }
+
+    /// The invitations to the caller's address.
+    pub async fn list_mine(&self, caller: Caller, query: &InvitationQuery) -> Result<Page<Invitation>, Error> {
+        let user = self.0.store.read().users().find(caller.user).await?.ok_or(Error::TokenRevoked)?;
+        require_proved_address(&user, self.0.policy.require_verification)?;
+        self.list_of(caller, Invited::Address(&user.email), query).await
+    }
+
+    /// Invites an address, and has a mail sent to it.
+    pub async fn create(
+        &self,
+        write: &Write,
+        project: ProjectId,
+        new: NewInvitation,
+    ) -> Result<Answer<Invitation>, Error> {
+        let unit = self.0.open(write).await?;
+        // A password reset revokes the invitations that the account sent, so it must not miss this one.
+        lock_caller(&*unit, write.caller).await?;
+        let project = lock_live(&*unit, write.caller, project).await?;
+        require_for_change(project.role, Action::Invite, project.archived)?;
+        let now = self.0.clock.now();
+        let invitation = Invitation {
+            id: InvitationId::generate(),
+            project_id: project.id,
+            project_name: project.name,
+            email: lower_case(&new.email),
+            role: new.role,
+            status: InvitationStatus::Pending,
+            invited_by: Some(write.caller.user),
+            expires_at: now.plus(TTL),
+            created_at: now,
+        };
+        if unit.members().has_email(project.id, &invitation.email).await? {
+            return Err(Error::AlreadyMember);
+        }
+        if !unit.invitations().add(&invitation).await? {
+            return Err(Error::AlreadyInvited);
+        }
+        let expected =
+            unit.members().count(project.id).await? + unit.invitations().count_pending(project.id, now).await?;
+        if expected > MOST {
+            return Err(Error::LimitReached("The project has as many members and pending invitations"));
+        }
+        unit.jobs().enqueue(&Job::InvitationEmail { invitation: invitation.id }, now, now).await?;
+        let address = format!("/v1/projects/{}/invitations/{}", project.id, invitation.id);
+        let event = write.cause(now).made(EventType::InvitationCreated, project.id, &invitation);
+        unit.commit(Answer::issued(&invitation, address), Access::In(project.id, Action::Invite), vec![event]).await
+    }
+
+    /// Takes an invitation back.
+    pub async fn revoke(&self, write: &Write, project: ProjectId, id: InvitationId) -> Result<Answer<()>, Error> {
+        let unit = self.0.open(write).await?;
+        let project = lock_live(&*unit, write.caller, project).await?;
+        require_membership(project.role, Action::Invite)?;
+        let invitation = unit.invitations().find(id, self.0.clock.now()).await?;
+        let invitation =
+            invitation.filter(|invitation| invitation.project_id == project.id).ok_or(Error::NotFound("invitation"))?;
+        require_for_change(project.role, Action::Invite, project.archived)?;
+        let event = self.settle(&unit, write, &invitation, InvitationStatus::Revoked).await?;
+        unit.commit(Answer::done(), Access::Own, vec![event]).await
+    }
+
+    /// Makes a member of who was invited.
+    pub async fn accept(&self, write: &Write, id: InvitationId) -> Result<Answer<Member>, Error> {
+        let unit = self.0.open(write).await?;
+        let (invitation, user) = self.lock_answerable(&unit, write.caller, id).await?;
+        let project = unit.projects().lock(invitation.project_id, write.caller.user).await?;
+        let project = project.map(|locked| locked.project).filter(|project| project.deleted_at.is_none());
+        require_joinable(project.ok_or(Error::NotFound("invitation"))?.archived)?;
+        // After the wait for the project, in which the invitation may have expired.
+        let accepted = self.settle(&unit, write, &invitation, InvitationStatus::Accepted).await?;
+        let role = invitation.role.into();
+        let now = accepted.occurred_at;
+        if !unit.members().add(invitation.project_id, user.id, role, now).await? {
+            return Err(Error::AlreadyMember);
+        }
+        let member = Member { user_id: user.id, name: user.name, email: user.email, role, joined_at: now };
+        let added = write.cause(now).made(EventType::MemberAdded, invitation.project_id, &member);
+        unit.commit(Answer::result(&member), Access::Own, vec![accepted, added]).await
+    }
+
+    /// Notes that who was invited does not want to.
+    pub async fn decline(&self, write: &Write, id: InvitationId) -> Result<Answer<()>, Error> {
+        let unit = self.0.open(write).await?;
+        let (invitation, _) = self.lock_answerable(&unit, write.caller, id).await?;
+        let event = self.settle(&unit, write, &invitation, InvitationStatus::Declined).await?;
+        unit.commit(Answer::done(), Access::Own, vec![event]).await
+    }
+
+    /// What the mail about an invitation says; nothing when it is not good any more.
+    pub async fn letter(&self, id: InvitationId) -> Result<Option<InvitationLetter>, Error> {
+        let repositories = self.0.store.read();
+        let found = repositories.invitations().find(id, self.0.clock.now()).await?;
+        let Some(invitation) = found.filter(|found| found.status == InvitationStatus::Pending) else {
+            return Ok(None);
+        };
+        let inviter = match invitation.invited_by {
+            Some(user) => repositories.users().find(user).await?,
+            None => None,
+        };
+        let account = repositories.users().find_credentials_by_email(&invitation.email).await?;
+        let recipient = account.filter(|account| account.deleted_at.is_none()).map(|account| account.user);
+        Ok(Some(InvitationLetter { invitation, inviter, recipient }))
+    }
+
+    async fn list_of(
+        &self,
+        caller: Caller,
+        invited: Invited<'_>,
+        query: &InvitationQuery,
+    ) -> Result<Page<Invitation>, Error> {
+        let now = self.0.clock.now();
+        let sort = Sort::new(query.sort, query.dir);
+        let repositories = self.0.read_unindexed(caller.user).await?;
+        Ok(repositories.invitations().list(invited, query.status, now, sort, query.paging).await?)
+    }
+
+    /// An invitation that the caller may answer, be it pending or not, and the caller's account, locked.
+    async fn lock_answerable(
+        &self,
+        unit: &Unit<'_>,
+        caller: Caller,
+        id: InvitationId,
+    ) -> Result<(Invitation, User), Error> {
+        let user = lock_caller(&**unit, caller).await?;
+        let invitation = unit.invitations().find(id, self.0.clock.now()).await?;
+        let invitation = invitation.ok_or(Error::NotFound("invitation"))?;
+        require_invited(&invitation, &user, self.0.policy.require_verification)?;
+        Ok((invitation, user))
+    }
+
+    /// Notes what became of an invitation, and gives what there is to tell of it.
+    async fn settle(
+        &self,
+        unit: &Unit<'_>,
+        write: &Write,
+        invitation: &Invitation,
+        status: InvitationStatus,
+    ) -> Result<NewEvent, Error> {
+        let kind = match status {
+            InvitationStatus::Accepted => EventType::InvitationAccepted,
+            InvitationStatus::Declined => EventType::InvitationDeclined,
+            _ => EventType::InvitationRevoked,
+        };
+        let now = self.0.clock.now();
+        if !unit.invitations().settle(invitation.id, status, now).await? {
+            return Err(Error::InvitationNotPending);
+        }
+        let settled = Invitation { status, ..invitation.clone() };
+        Ok(write.cause(now).changed(kind, invitation.project_id, invitation, &settled))
+    }
+}

@@ -1,0 +1,151 @@
+//! Many changes of the tasks of a project in one transaction, all or none.
+
+use std::collections::HashSet;
+
+use super::{Tasks, changed, deleted, done, live, lock_for_tasks, made, require_member};
+use crate::contract::error::Place;
+use crate::contract::event::EventType;
+use crate::contract::project::Project;
+use crate::contract::task::{BatchOperation, NewTask, Task, TaskBatch, TaskBatchResult, UpdateTask};
+use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
+use crate::repositories::NewEvent;
+use crate::services::error::Error;
+use crate::services::event::publish::Cause;
+use crate::services::permissions::{Action, require};
+use crate::services::project::counters::{Counted, count};
+use crate::services::response::Answer;
+use crate::services::unit_of_work::{Access, Unit, Write};
+
+/// A batch at work.
+struct Batch<'a> {
+    unit: &'a Unit<'a>,
+    user: UserId,
+    /// As it was before.
+    project: Project,
+    now: Timestamp,
+    last_position: String,
+    /// Written at the end, at once.
+    new: Vec<Task>,
+    /// By how much the counts of the project change.
+    counted: Counted,
+    /// What there is to tell: one for each change.
+    events: Vec<NewEvent>,
+    cause: Cause,
+    /// Who is known to be a member, so that each is looked up once.
+    members: HashSet<UserId>,
+}
+
+impl Tasks {
+    /// Does all operations, or none and says which cannot be done.
+    pub async fn batch(
+        &self,
+        write: &Write,
+        project: ProjectId,
+        batch: TaskBatch,
+    ) -> Result<Answer<TaskBatchResult>, Error> {
+        let unit = self.shared().open(write).await?;
+        let locked = lock_for_tasks(&unit, write.caller, project).await?;
+        let now = self.shared().clock.now();
+        let mut run = Batch {
+            unit: &unit,
+            user: write.caller.user,
+            project: locked.project,
+            now,
+            cause: write.cause(now),
+            last_position: locked.last_position,
+            new: Vec::new(),
+            counted: Counted::default(),
+            events: Vec::new(),
+            members: HashSet::new(),
+        };
+        let mut results = Vec::with_capacity(batch.operations.len());
+        let mut failures = Vec::new();
+        for (index, operation) in batch.operations.into_iter().enumerate() {
+            match run.apply(operation).await.map_err(|error| error.in_operation(index)) {
+                Ok(result) => results.push(result),
+                // The others may be wrong too, and whoever sent them wants to know all at once.
+                Err(Error::Invalid(details)) => failures.extend(details),
+                Err(error) => return Err(error),
+            }
+        }
+        if !failures.is_empty() {
+            return Err(Error::Invalid(failures));
+        }
+        let events = run.finish().await?;
+        let answer = Answer::result(&TaskBatchResult { results });
+        if events.is_empty() {
+            return Ok(answer);
+        }
+        unit.commit(answer, Access::In(project, Action::WriteTasks), events).await
+    }
+}
+
+impl Batch<'_> {
+    async fn apply(&mut self, operation: BatchOperation) -> Result<Option<Task>, Error> {
+        match operation {
+            BatchOperation::Create(create) => self.create(create.task).await.map(Some),
+            BatchOperation::Update(update) => self.update(update.task_id, update.changes).await.map(Some),
+            BatchOperation::Delete(delete) => self.delete(delete.task_id).await.map(|()| None),
+        }
+    }
+
+    async fn create(&mut self, new: NewTask) -> Result<Task, Error> {
+        self.require_member(new.assignee_id).await?;
+        let task = made(self.user, self.project.id, new, &self.last_position, self.now);
+        self.last_position = task.position.to_string();
+        self.counted.total += 1;
+        self.counted.done += done(&task);
+        self.events.push(self.cause.made(EventType::TaskCreated, self.project.id, &task));
+        self.new.push(task.clone());
+        Ok(task)
+    }
+
+    async fn update(&mut self, id: TaskId, patch: UpdateTask) -> Result<Task, Error> {
+        let task = self.find(id).await?;
+        let Some(changed) = changed(&task, patch, self.now) else { return Ok(task) };
+        if changed.assignee_id != task.assignee_id {
+            self.require_member(changed.assignee_id).await?;
+        }
+        self.unit.tasks().update(&changed).await?;
+        self.counted.done += done(&changed) - done(&task);
+        self.events.push(self.cause.task(EventType::TaskUpdated, &task, &changed));
+        Ok(changed)
+    }
+
+    async fn delete(&mut self, id: TaskId) -> Result<(), Error> {
+        let task = self.find(id).await?;
+        let deleted = deleted(task.clone(), self.now);
+        self.unit.tasks().update(&deleted).await?;
+        self.counted.total -= 1;
+        self.counted.done -= done(&deleted);
+        self.events.push(self.cause.task(EventType::TaskDeleted, &task, &deleted));
+        Ok(())
+    }
+
+    /// A task of the project, which stays as it is because the project is locked.
+    async fn find(&self, id: TaskId) -> Result<Task, Error> {
+        let refused = |why| Err(Error::reference(Place::Body, "task_id", why));
+        let Ok(found) = live(self.unit.tasks().find(id, self.user).await?) else { return refused("names no task.") };
+        require(found.role, Action::Read)?;
+        if found.task.project_id != self.project.id {
+            return refused("names a task of another project.");
+        }
+        Ok(found.task)
+    }
+
+    async fn require_member(&mut self, assignee: Option<UserId>) -> Result<(), Error> {
+        let Some(user) = assignee.filter(|user| !self.members.contains(user)) else { return Ok(()) };
+        require_member(&**self.unit, self.project.id, assignee).await?;
+        self.members.insert(user);
+        Ok(())
+    }
+
+    async fn finish(self) -> Result<Vec<NewEvent>, Error> {
+        self.unit.tasks().add(&self.new).await?;
+        if !self.events.is_empty() {
+            let last = self.new.last().map(|task| &*task.position);
+            count(self.unit, self.project.id, self.counted, last, Some(&self.project), self.now).await?;
+        }
+        Ok(self.events)
+    }
+}

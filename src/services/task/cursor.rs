@@ -1,0 +1,152 @@
+//! Cursors: where a walk through a list goes on.
+//!
+//! A cursor holds the sort value and the id that the page before ended with, neither of which needs to be there any
+//! more, where the feed stood when the walk began, and a signature that also covers whose list it is and which: the
+//! project, the filters and the sort. So a cursor that was changed, or that belongs to another list, is known as such.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use poem_openapi::types::ToJSON as _;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::contract::list::Sort;
+use crate::contract::task::{TaskConditions, TaskSort};
+use crate::contract::text::Cursor;
+use crate::contract::{ProjectId, TaskId, UserId};
+use crate::repositories::{SortKey, SortValue};
+use crate::security::Signer;
+use crate::services::error::Error;
+use crate::services::patch::words;
+
+/// The list that a cursor belongs to.
+pub(crate) struct ListOfTasks<'q> {
+    /// Whose list.
+    pub(crate) reader: UserId,
+    /// The list of one project is another one than the part of the list of all tasks that is in it.
+    pub(crate) path: &'static str,
+    pub(crate) project: Option<ProjectId>,
+    pub(crate) conditions: &'q TaskConditions,
+    pub(crate) sort: Sort<TaskSort>,
+}
+
+impl ListOfTasks<'_> {
+    /// The same for the same list, however it was asked for.
+    fn hash(&self) -> [u8; 32] {
+        let mut conditions = self.conditions.to_json().unwrap_or_default();
+        for (name, condition) in conditions.as_object_mut().into_iter().flatten() {
+            if name == "q" {
+                *condition = json!(words(self.conditions.q.as_deref().map(str::to_lowercase).as_deref()));
+            }
+            if name == "assignee_id" && condition == "me" {
+                *condition = json!(self.reader.to_string());
+            }
+            if let Value::Array(values) = condition {
+                values.sort_by_key(Value::to_string);
+                values.dedup();
+            }
+        }
+        let list = json!([
+            self.reader.to_string(),
+            self.path,
+            self.project.map(|project| project.to_string()),
+            conditions,
+            self.sort.field.to_json(),
+            self.sort.direction.to_json(),
+        ]);
+        Sha256::digest(list.to_string()).into()
+    }
+
+    /// The cursor that goes on after a task, in a walk that began when the feed stood at a place.
+    pub(crate) fn cursor(&self, signer: &Signer, key: &SortKey, began_at: i64) -> Cursor {
+        let mut bytes = key.id.0.as_bytes().to_vec();
+        bytes.extend(began_at.to_be_bytes());
+        match &key.value {
+            SortValue::Number(number) => {
+                bytes.push(b'n');
+                bytes.extend(number.to_be_bytes());
+            }
+            SortValue::Text(text) => {
+                bytes.push(b't');
+                bytes.extend(text.as_bytes());
+            }
+        }
+        let signature = signer.sign(&self.hash(), &bytes);
+        bytes.extend(signature);
+        Cursor::trusted(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Where the list goes on by a cursor, and where the feed stood when the walk began.
+    pub(crate) fn read(&self, signer: &Signer, cursor: &Cursor) -> Result<(SortKey, i64), Error> {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor.as_bytes()).map_err(|_| Error::InvalidCursor)?;
+        let text = signer.verified(&self.hash(), &bytes).ok_or(Error::InvalidCursor)?;
+        parse(text).ok_or(Error::InvalidCursor)
+    }
+}
+
+fn parse(bytes: &[u8]) -> Option<(SortKey, i64)> {
+    let (id, bytes) = bytes.split_first_chunk::<16>()?;
+    let (began_at, bytes) = bytes.split_first_chunk::<8>()?;
+    let value = match bytes.split_first()? {
+        (b'n', number) => SortValue::Number(i64::from_be_bytes(number.try_into().ok()?)),
+        (b't', text) => SortValue::Text(str::from_utf8(text).ok()?.to_owned()),
+        _ => return None,
+    };
+    Some((SortKey { value, id: TaskId(Uuid::from_bytes(*id)) }, i64::from_be_bytes(*began_at)))
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::STANDARD;
+    use poem_openapi::types::ParseFromJSON as _;
+
+    use super::*;
+    use crate::contract::list::Direction;
+
+    fn conditions(json: Value) -> TaskConditions {
+        TaskConditions::parse_from_json(Some(json)).unwrap()
+    }
+
+    fn list(conditions: &TaskConditions) -> ListOfTasks<'_> {
+        let sort = Sort { field: TaskSort::Title, direction: Direction::Asc };
+        let reader = UserId(Uuid::from_u128(1));
+        ListOfTasks { reader, path: "/v2/tasks", project: None, conditions, sort }
+    }
+
+    #[test]
+    fn a_cursor_is_good_for_its_own_list_only() {
+        let signer = Signer::new(&STANDARD.encode([1; 32]).into(), "cursors").unwrap();
+        let all = conditions(json!({}));
+        let done = conditions(json!({"status": ["done"]}));
+        let (list, filtered) = (list(&all), list(&done));
+        let (reader, other) = (UserId(Uuid::from_u128(2)), Sort { direction: Direction::Desc, ..list.sort });
+        for value in [SortValue::Number(-5), SortValue::Text("äpfel".to_owned())] {
+            let key = SortKey { value, id: TaskId::generate() };
+            let cursor = list.cursor(&signer, &key, 7);
+            assert_eq!(list.read(&signer, &cursor).unwrap(), (key, 7));
+            for foreign in [
+                filtered.read(&signer, &cursor),
+                ListOfTasks { reader, ..list }.read(&signer, &cursor),
+                ListOfTasks { path: "/v2/projects", ..list }.read(&signer, &cursor),
+                ListOfTasks { project: Some(ProjectId::generate()), ..list }.read(&signer, &cursor),
+                ListOfTasks { sort: other, ..list }.read(&signer, &cursor),
+            ] {
+                assert!(matches!(foreign, Err(Error::InvalidCursor)));
+            }
+        }
+        for nonsense in ["", "x", "AAAA", "not base64!", &"A".repeat(500)] {
+            assert!(matches!(list.read(&signer, &Cursor::trusted(nonsense)), Err(Error::InvalidCursor)), "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn the_same_filters_are_the_same_list_in_whatever_order_they_stand() {
+        let one = conditions(json!({"status": ["done", "todo"], "label": ["a", "b"], "q": "tea  Time"}));
+        let other = conditions(json!({"q": "time tea", "label": ["b", "a"], "status": ["todo", "done", "todo"]}));
+        assert_eq!(list(&one).hash(), list(&other).hash());
+        assert_ne!(list(&one).hash(), list(&conditions(json!({"q": "tea time"}))).hash());
+        let (me, my_id) = (json!({"assignee_id": "me"}), json!({"assignee_id": list(&one).reader.to_string()}));
+        assert_eq!(list(&conditions(me)).hash(), list(&conditions(my_id)).hash());
+    }
+}

@@ -1,0 +1,256 @@
+//! Order keys: texts that sort bytewise in the order of the tasks of a project.
+//!
+//! A key is a row of whole numbers, each written so that it sorts and says where it ends: a letter for how many digits
+//! follow (`a` one, `b` two, ... from 0 up; `Z` one, `Y` two, ... from -1 down), then the digits to the base 62. A row
+//! sorts after every row that it begins with, so between any two keys there is room for as many others as you like, and
+//! no key ever has to change to make place.
+//!
+//! Keys stay short where tasks are moved to the same place again and again, be it the top, the end, or before or after
+//! one task: each move only counts a number of the row up or down. Only who keeps halving a gap, on either side in
+//! turn, adds a number to the row every eleven moves; against that nothing helps in any scheme that leaves the
+//! neighbours alone, so beyond [`MAX_LENGTH`] the keys nearby are spread anew.
+
+use std::collections::HashSet;
+
+const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Keys that are longer than this are not given out.
+pub(crate) const MAX_LENGTH: usize = 48;
+
+/// How far apart keys are placed where there is room without end. Two digits reach it, and it can be halved often.
+const STRIDE: i64 = 2_048;
+
+/// More digits than this would not fit a number.
+const MAX_DIGITS: usize = 10;
+
+/// The next key after the greatest one that was given out; `last` is empty when there was none.
+#[must_use]
+pub(crate) fn after(last: &str) -> String {
+    between(Some(last).filter(|last| !last.is_empty()), None)
+}
+
+/// A key between two others, or before or after all where one is missing. The first must be less than the second.
+#[must_use]
+pub(crate) fn between(lower: Option<&str>, upper: Option<&str>) -> String {
+    let lower = lower.map(numbers);
+    let upper = upper.map(numbers);
+    write(&match (lower, upper) {
+        (None, None) => vec![0],
+        (Some(lower), None) => vec![lower.first().map_or(0, |number| number.saturating_add(1))],
+        (None, Some(upper)) => vec![upper.first().map_or(0, |number| number.saturating_sub(1))],
+        (Some(lower), Some(upper)) => middle(&lower, &upper),
+    })
+}
+
+/// As many keys between two others, in order, as far apart as can be, and none of those that are in use: while one key
+/// after the other is replaced, no two may be the same.
+#[must_use]
+pub(crate) fn spread(lower: Option<&str>, upper: Option<&str>, count: usize, in_use: &HashSet<&str>) -> Vec<String> {
+    // So many that enough are left, whichever are in use.
+    let mut keys = Vec::with_capacity(count + in_use.len());
+    fill(lower, upper, count + in_use.len(), &mut keys);
+    keys.retain(|key| !in_use.contains(key.as_str()));
+    (0..count).filter_map(|index| keys.get(index * keys.len() / count).cloned()).collect()
+}
+
+fn fill(lower: Option<&str>, upper: Option<&str>, count: usize, keys: &mut Vec<String>) {
+    if count == 0 {
+        return;
+    }
+    let key = between(lower, upper);
+    let before = match (lower, upper) {
+        // At the ends of the line one follows the other.
+        (_, None) => 0,
+        (None, Some(_)) => count - 1,
+        _ => (count - 1) / 2,
+    };
+    fill(lower, Some(&key), before, keys);
+    keys.push(key.clone());
+    fill(Some(&key), upper, count - 1 - before, keys);
+}
+
+fn middle(lower: &[i64], upper: &[i64]) -> Vec<i64> {
+    let common = lower.iter().zip(upper).take_while(|(lower, upper)| lower == upper).count();
+    let mut row = upper.get(..common).unwrap_or_default().to_vec();
+    let Some(&above) = upper.get(common) else { return [lower, &[0]].concat() };
+    let Some(&below) = lower.get(common) else {
+        // The second goes on where the first ends: below that number there is room without end.
+        row.push(above.saturating_sub(STRIDE));
+        return row;
+    };
+    if above.saturating_sub(below) >= 2 {
+        row.push(below + (above - below) / 2);
+        return row;
+    }
+    // The numbers follow each other: the row of the first goes on, above what follows there.
+    row.push(below);
+    row.push(lower.get(common + 1).map_or(0, |number| number.saturating_add(STRIDE)));
+    row
+}
+
+/// Reads a key; what is no key of this form reads as far as it is one.
+fn numbers(key: &str) -> Vec<i64> {
+    let mut rest = key.as_bytes();
+    let mut row = Vec::new();
+    while let [letter, digits @ ..] = rest {
+        let length = match letter {
+            b'a'..=b'z' => usize::from(letter - b'a') + 1,
+            b'A'..=b'Z' => usize::from(b'Z' - letter) + 1,
+            _ => break,
+        };
+        let Some((digits, further)) = digits.split_at_checked(length).filter(|_| length <= MAX_DIGITS) else { break };
+        let value = digits.iter().fold(0, |value, digit| {
+            let digit = DIGITS.iter().position(|known| known == digit).unwrap_or_default();
+            value * 62 + i64::try_from(digit).unwrap_or_default()
+        });
+        row.push(if letter.is_ascii_lowercase() {
+            value + first_of(length)
+        } else {
+            value - first_of(length) - power(length)
+        });
+        rest = further;
+    }
+    row
+}
+
+fn write(row: &[i64]) -> String {
+    let mut key = Vec::new();
+    for &number in row {
+        // How far from 0, or from -1, in the direction of its sign.
+        let distance = if number < 0 { -1 - number } else { number };
+        let length = (1..MAX_DIGITS).find(|length| distance < first_of(length + 1)).unwrap_or(MAX_DIGITS);
+        let offset = (distance - first_of(length)).min(power(length) - 1);
+        let (letter, mut value) = if number < 0 {
+            (b'Z' - u8::try_from(length - 1).unwrap_or_default(), power(length) - 1 - offset)
+        } else {
+            (b'a' + u8::try_from(length - 1).unwrap_or_default(), offset)
+        };
+        let mut digits = vec![b'0'; length];
+        for digit in digits.iter_mut().rev() {
+            *digit = usize::try_from(value % 62).map_or(b'0', |value| DIGITS[value]);
+            value /= 62;
+        }
+        key.push(letter);
+        key.extend(digits);
+    }
+    key.into_iter().map(char::from).collect()
+}
+
+/// The least number that takes this many digits.
+fn first_of(length: usize) -> i64 {
+    (1..length).map(power).sum()
+}
+
+fn power(length: usize) -> i64 {
+    (0..length).fold(1, |power, _| power * 62)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_ascend_and_stay_short() {
+        let mut last = String::new();
+        for _ in 0..300_000 {
+            let next = after(&last);
+            assert!(next > last, "{next} after {last}");
+            last = next;
+        }
+        assert!(last.len() <= 5, "{last}");
+    }
+
+    #[test]
+    fn the_next_key_counts_the_first_number_up() {
+        for (last, next) in [("", "a0"), ("a0", "a1"), ("az", "b00"), ("bzz", "c000"), ("Zz", "a0"), ("a3b0V", "a4")] {
+            assert_eq!(after(last), next, "{last}");
+        }
+        assert_eq!(between(None, Some("a0")), "Zz");
+        assert_eq!(between(None, Some("Z0")), "Yzz");
+    }
+
+    #[test]
+    fn numbers_of_any_size_sort_as_texts() {
+        let numbers: Vec<i64> = (0..2_000)
+            .chain([3_905, 3_906, 242_233, 242_234, 500_000_000_000])
+            .flat_map(|number| [number, -number])
+            .collect();
+        let mut sorted = numbers.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let keys: Vec<String> = sorted.iter().map(|number| write(&[*number])).collect();
+        assert!(keys.is_sorted(), "{keys:?}");
+        for (number, key) in sorted.iter().zip(&keys) {
+            assert_eq!(super::numbers(key), [*number], "{key}");
+        }
+    }
+
+    /// Moves a task between two that stand next to each other, ten thousand times; `place` chooses where.
+    fn longest_key(mut place: impl FnMut(usize, &[String]) -> usize) -> usize {
+        let mut keys = vec![after(""), after("a0"), after("a1")];
+        let mut longest = 0;
+        for turn in 0..10_000 {
+            let at = place(turn, &keys);
+            let lower = at.checked_sub(1).and_then(|at| keys.get(at)).map(String::as_str);
+            let upper = keys.get(at).map(String::as_str);
+            let key = between(lower, upper);
+            assert!(lower.is_none_or(|lower| lower < key.as_str()), "{lower:?} {key}");
+            assert!(upper.is_none_or(|upper| key.as_str() < upper), "{key} {upper:?}");
+            longest = longest.max(key.len());
+            keys.insert(at, key);
+        }
+        longest
+    }
+
+    #[test]
+    fn ten_thousand_moves_to_one_place_leave_keys_short_without_touching_a_neighbour() {
+        assert!(longest_key(|_, _| 0) <= 4, "to the top");
+        assert!(longest_key(|_, keys| keys.len()) <= 4, "to the end");
+        assert!(longest_key(|_, _| 1) <= 10, "after the first");
+        assert!(longest_key(|_, keys| keys.len() - 1) <= 10, "before the last");
+        assert!(longest_key(|turn, keys| if turn % 2 == 0 { 1 } else { keys.len() - 1 }) <= 10, "both in turn");
+        // A generator of pseudo-random numbers (Knuth's MMIX).
+        let mut state = 7_u64;
+        let random = |_, keys: &[String]| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % (keys.len() + 1)
+        };
+        assert!(longest_key(random) <= 24, "anywhere");
+    }
+
+    #[test]
+    fn halving_a_gap_adds_a_number_every_eleven_moves() {
+        let (mut lower, mut upper) = (after(""), after("a0"));
+        let mut moves = 0;
+        while upper.len().max(lower.len()) <= MAX_LENGTH {
+            let key = between(Some(&lower), Some(&upper));
+            assert!(lower < key && key < upper, "{lower} {key} {upper}");
+            *(if moves % 2 == 0 { &mut lower } else { &mut upper }) = key;
+            moves += 1;
+        }
+        assert!(moves >= 150, "{moves}");
+    }
+
+    #[test]
+    fn keys_that_are_spread_are_in_order_and_short() {
+        for (lower, upper) in [(None, None), (Some("a0"), None), (None, Some("a0")), (Some("a0"), Some("a1"))] {
+            let keys = spread(lower, upper, 500, &HashSet::new());
+            assert_eq!(keys.len(), 500);
+            assert!(keys.is_sorted(), "{keys:?}");
+            assert!(keys.iter().all(|key| key.len() <= 12), "{keys:?}");
+            let all: Vec<&str> = lower.into_iter().chain(keys.iter().map(String::as_str)).chain(upper).collect();
+            assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "{all:?}");
+        }
+    }
+
+    #[test]
+    fn no_key_that_is_in_use_is_given_out_when_keys_are_spread() {
+        let plain = spread(Some("a0"), Some("a1"), 20, &HashSet::new());
+        for count in [1, 5, 20] {
+            let in_use: HashSet<&str> = plain.iter().map(String::as_str).collect();
+            let keys = spread(Some("a0"), Some("a1"), count, &in_use);
+            assert_eq!(keys.len(), count);
+            assert!(keys.is_sorted() && keys.iter().all(|key| !in_use.contains(key.as_str())), "{keys:?}");
+        }
+    }
+}

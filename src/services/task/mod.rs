@@ -1,0 +1,235 @@
+//! Tasks, one at a time, with their trash; lists are in `task_lists`, moves in `task_moves`, batches in `task_batch`.
+
+pub(crate) mod batch;
+pub(crate) mod comments;
+pub(crate) mod cursor;
+pub(crate) mod fractional_index;
+pub(crate) mod list;
+pub(crate) mod move_task;
+
+use std::sync::Arc;
+
+use crate::contract::error::Place;
+use crate::contract::event::EventType;
+use crate::contract::task::{NewTask, Task, TaskStatus, UpdateTask};
+use crate::contract::text::OrderKey;
+use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
+use crate::repositories::{LockedProject, Repositories, StoreError, TaskInProject};
+use crate::services::error::Error;
+use crate::services::patch::merged;
+use crate::services::permissions::{Action, require, require_for_change};
+use crate::services::project::counters::{Counted, count};
+use crate::services::unit_of_work::{Access, Unit, Write};
+use crate::services::{Answer, Caller, Shared};
+
+/// How often a task that is being moved about is followed to the project where it is now.
+pub(crate) const ATTEMPTS: usize = 10;
+
+/// Tasks, with their trash.
+#[derive(Clone)]
+pub struct Tasks(Arc<Shared>);
+
+impl Tasks {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0
+    }
+
+    /// One task.
+    pub async fn get(&self, caller: Caller, id: TaskId) -> Result<Task, Error> {
+        let found = live(self.0.store.read().tasks().find(id, caller.user).await?)?;
+        require(found.role, Action::Read)?;
+        Ok(found.task)
+    }
+
+    /// Makes a task at the end of a project.
+    pub async fn create(&self, write: &Write, project_id: ProjectId, new: NewTask) -> Result<Answer<Task>, Error> {
+        let unit = self.0.open(write).await?;
+        let locked = lock_for_tasks(&unit, write.caller, project_id).await?;
+        require_member(&*unit, project_id, new.assignee_id).await?;
+        let task = made(write.caller.user, project_id, new, &locked.last_position, self.0.clock.now());
+        unit.tasks().add(std::slice::from_ref(&task)).await?;
+        let counted = Counted { total: 1, done: done(&task) };
+        count(&unit, project_id, counted, Some(&task.position), Some(&locked.project), task.created_at).await?;
+        let event = write.cause(task.created_at).made(EventType::TaskCreated, project_id, &task);
+        unit.commit(Answer::created(&task), access(&task), vec![event]).await
+    }
+
+    /// Changes a task: what the patch does not name stays.
+    pub async fn update(&self, write: &Write, id: TaskId, patch: UpdateTask) -> Result<Answer<Task>, Error> {
+        let (unit, found) = lock(&self.0, write, id).await?;
+        let found = live(found)?;
+        require(found.role, Action::WriteTasks)?;
+        let task = found.task;
+        let changed = changed(&task, patch, self.0.clock.now());
+        if let Some(changed) = &changed {
+            require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
+            if changed.assignee_id != task.assignee_id {
+                require_member(&*unit, task.project_id, changed.assignee_id).await?;
+            }
+        }
+        write.require_expected(&task)?;
+        let Some(changed) = changed else { return Ok(Answer::found(&task)) };
+        unit.tasks().update(&changed).await?;
+        let counted = Counted { total: 0, done: done(&changed) - done(&task) };
+        if counted.done != 0 {
+            count(&unit, task.project_id, counted, None, None, changed.updated_at).await?;
+        }
+        let event = write.cause(changed.updated_at).task(EventType::TaskUpdated, &task, &changed);
+        unit.commit(Answer::found(&changed), access(&changed), vec![event]).await
+    }
+
+    /// Puts a task into the trash.
+    pub async fn delete(&self, write: &Write, id: TaskId) -> Result<Answer<()>, Error> {
+        let (unit, found) = lock(&self.0, write, id).await?;
+        let found = live(found)?;
+        require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
+        write.require_expected(&found.task)?;
+        let deleted = deleted(found.task.clone(), self.0.clock.now());
+        unit.tasks().update(&deleted).await?;
+        let counted = Counted { total: -1, done: -done(&deleted) };
+        count(&unit, deleted.project_id, counted, None, None, deleted.updated_at).await?;
+        let event = write.cause(deleted.updated_at).task(EventType::TaskDeleted, &found.task, &deleted);
+        unit.commit(Answer::done(), access(&deleted), vec![event]).await
+    }
+
+    /// Takes a task out of the trash. One that is not there stays as it is.
+    pub async fn restore(&self, write: &Write, id: TaskId) -> Result<Answer<Task>, Error> {
+        let (unit, found) = lock(&self.0, write, id).await?;
+        let since = self.0.trash_since();
+        let found = found
+            .filter(|found| !found.project_deleted && found.task.deleted_at.is_none_or(|at| at > since))
+            .ok_or(Error::NotFound("task"))?;
+        require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
+        let task = found.task;
+        if task.deleted_at.is_none() {
+            return Ok(Answer::found(&task));
+        }
+        // Who it is assigned to may have left the project while the task was in the trash.
+        let assignee = assignee_within(&*unit, task.assignee_id, task.project_id).await?;
+        let restored = Task {
+            deleted_at: None,
+            assignee_id: assignee,
+            updated_at: self.0.clock.now(),
+            version: task.version + 1,
+            ..task.clone()
+        };
+        unit.tasks().update(&restored).await?;
+        let counted = Counted { total: 1, done: done(&restored) };
+        count(&unit, restored.project_id, counted, None, None, restored.updated_at).await?;
+        let event = write.cause(restored.updated_at).task(EventType::TaskRestored, &task, &restored);
+        unit.commit(Answer::found(&restored), access(&restored), vec![event]).await
+    }
+}
+
+/// Opens the transaction of a write and locks the project of a task, wherever the task goes meanwhile.
+pub(crate) async fn lock<'a>(
+    shared: &'a Shared,
+    write: &'a Write,
+    id: TaskId,
+) -> Result<(Unit<'a>, Option<TaskInProject>), Error> {
+    for _ in 0..ATTEMPTS {
+        let unit = shared.open(write).await?;
+        match unit.tasks().lock(id, write.caller.user).await {
+            Err(StoreError::Overtaken) => {}
+            found => return Ok((unit, found?)),
+        }
+    }
+    Err(StoreError::Overtaken.into())
+}
+
+/// Who may see the answer about a task again.
+pub(crate) const fn access(task: &Task) -> Access {
+    Access::On(task.id, task.project_id, Action::WriteTasks)
+}
+
+/// A project that is not in the trash, and in which the caller may change tasks.
+pub(crate) async fn lock_for_tasks(unit: &Unit<'_>, caller: Caller, id: ProjectId) -> Result<LockedProject, Error> {
+    let locked = unit.projects().lock(id, caller.user).await?;
+    let locked = locked.filter(|locked| locked.project.deleted_at.is_none()).ok_or(Error::NotFound("project"))?;
+    require_for_change(locked.project.role, Action::WriteTasks, locked.project.archived)?;
+    Ok(locked)
+}
+
+/// A new task, after the greatest position that was given out in its project.
+pub(crate) fn made(creator: UserId, project_id: ProjectId, new: NewTask, last_position: &str, now: Timestamp) -> Task {
+    Task {
+        id: TaskId::generate(),
+        project_id,
+        title: new.title,
+        description: new.description,
+        status: new.status,
+        priority: new.priority,
+        due_at: new.due_at,
+        assignee_id: new.assignee_id,
+        labels: new.labels,
+        position: OrderKey::trusted(fractional_index::after(last_position)),
+        created_by: Some(creator),
+        completed_at: completion(new.status, None, now),
+        deleted_at: None,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// The next version of a task; `None` where the patch changes nothing.
+pub(crate) fn changed(task: &Task, patch: UpdateTask, now: Timestamp) -> Option<Task> {
+    let status = patch.status.unwrap_or(task.status);
+    let changed = Task {
+        title: patch.title.unwrap_or_else(|| task.title.clone()),
+        description: merged(patch.description, task.description.as_ref()),
+        status,
+        priority: patch.priority.unwrap_or(task.priority),
+        due_at: merged(patch.due_at, task.due_at.as_ref()),
+        assignee_id: merged(patch.assignee_id, task.assignee_id.as_ref()),
+        labels: patch.labels.unwrap_or_else(|| task.labels.clone()),
+        completed_at: completion(status, task.completed_at, now),
+        ..task.clone()
+    };
+    (changed != *task).then(|| Task { version: task.version + 1, updated_at: now, ..changed })
+}
+
+/// The task as it lies in the trash.
+pub(crate) fn deleted(task: Task, now: Timestamp) -> Task {
+    Task { deleted_at: Some(now), updated_at: now, version: task.version + 1, ..task }
+}
+
+/// A task in the trash, or in a project that is there, is not found.
+pub(crate) fn live(found: Option<TaskInProject>) -> Result<TaskInProject, Error> {
+    found.filter(|found| found.task.deleted_at.is_none() && !found.project_deleted).ok_or(Error::NotFound("task"))
+}
+
+/// When a task with this status was done: as before if it was done before, else now.
+fn completion(status: TaskStatus, before: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    (status == TaskStatus::Done).then(|| before.unwrap_or(now))
+}
+
+/// How much a task adds to the count of those that are done.
+pub(crate) fn done(task: &Task) -> i64 {
+    i64::from(task.status == TaskStatus::Done)
+}
+
+/// An assignee must be a member of the project.
+pub(crate) async fn require_member(
+    repositories: &dyn Repositories,
+    project: ProjectId,
+    assignee: Option<UserId>,
+) -> Result<(), Error> {
+    let Some(user) = assignee else { return Ok(()) };
+    let member = repositories.members().find(project, user).await?;
+    member.map(|_| ()).ok_or_else(|| Error::reference(Place::Body, "assignee_id", "names no member of the project."))
+}
+
+/// The assignee, if still a member of the project, be it with an account in the trash.
+pub(crate) async fn assignee_within(
+    repositories: &dyn Repositories,
+    assignee: Option<UserId>,
+    project: ProjectId,
+) -> Result<Option<UserId>, Error> {
+    let Some(user) = assignee else { return Ok(None) };
+    Ok(repositories.projects().find_role(project, user).await?.map(|_| user))
+}

@@ -1,0 +1,278 @@
+//! Webhooks: addresses that are told of every change. Only who made one sees it.
+
+pub(crate) mod deliveries;
+pub(crate) mod dispatch;
+pub(crate) mod limits;
+pub(crate) mod record;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem_openapi::types::{MaybeUndefined, ToJSON as _};
+
+use crate::contract::delivery::Delivery;
+use crate::contract::error::{DetailCode, Place};
+use crate::contract::event::{EventType, WebhookEventName};
+use crate::contract::list::{Page, Sort};
+use crate::contract::previous::Nothing;
+use crate::contract::text::{EventName, WebhookSecret};
+use crate::contract::user::User;
+use crate::contract::webhook::{IssuedWebhook, NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery};
+use crate::contract::webhook_message::{WebhookMessage, WebhookTestEvent};
+use crate::contract::{EventId, ProjectId, WebhookId};
+use crate::repositories::{DeliveryRecord, FormerSecret, Health, Job, Repositories, WebhookFilter, WebhookRecord};
+use crate::services::error::Error;
+use crate::services::patch::merged;
+use crate::services::permissions::{Action, require};
+use crate::services::unit_of_work::{Access, Unit, Write, lock_caller};
+use crate::services::{Answer, Caller, Shared};
+use crate::webhooks::Secret;
+use record::give_up;
+
+/// As many webhooks a user may have.
+const MOST: u64 = 50;
+
+/// Webhooks.
+#[derive(Clone)]
+pub struct Webhooks(Arc<Shared>);
+
+impl Webhooks {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// The caller's webhooks.
+    pub async fn list(&self, caller: Caller, query: &WebhookQuery) -> Result<Page<Webhook>, Error> {
+        let repositories = self.0.store.read();
+        if let Some(project) = query.project_id {
+            require_readable(repositories, caller, project, Place::Query).await?;
+        }
+        let filter = WebhookFilter { enabled: query.enabled, project: query.project_id };
+        let sort = Sort::new(query.sort, query.dir);
+        Ok(repositories.webhooks().list(caller.user, &filter, sort, query.paging).await?)
+    }
+
+    /// One webhook.
+    pub async fn get(&self, caller: Caller, id: WebhookId) -> Result<Webhook, Error> {
+        Ok(owned(self.0.store.read().webhooks().find(id).await?, caller)?.webhook)
+    }
+
+    /// Makes a webhook. The answer has its secret.
+    pub async fn create(&self, write: &Write, new: NewWebhook) -> Result<Answer<IssuedWebhook>, Error> {
+        require_sensible(&new.events)?;
+        let unit = self.0.open(write).await?;
+        // One after the other, so that they count each other.
+        lock_caller(&*unit, write.caller).await?;
+        if let Some(project) = new.project_id {
+            require_readable(&*unit, write.caller, project, Place::Body).await?;
+        }
+        self.require_allowed(&new.url)?;
+        if unit.webhooks().count(write.caller.user).await? >= MOST {
+            return Err(Error::LimitReached("You have as many webhooks"));
+        }
+        let now = self.0.clock.now();
+        let webhook = Webhook {
+            id: WebhookId::generate(),
+            url: new.url,
+            project_id: new.project_id,
+            events: names(&new.events),
+            description: new.description,
+            enabled: new.enabled,
+            disabled_reason: None,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        let (sealed, secret) = self.new_secret(webhook.id)?;
+        let record = WebhookRecord { webhook, owner: write.caller.user, health: Health::default(), secret: sealed };
+        unit.webhooks().add(&record).await?;
+        let notice = Job::WebhookCreatedEmail { user: record.owner, webhook: record.webhook.id, at: now.0 };
+        unit.jobs().enqueue(&notice, now, now).await?;
+        unit.commit(
+            Answer::made_once(&record.webhook, &issued(record.webhook.clone(), secret)),
+            Access::Own,
+            Vec::new(),
+        )
+        .await
+    }
+
+    /// Changes what the patch names.
+    pub async fn update(&self, write: &Write, id: WebhookId, patch: UpdateWebhook) -> Result<Answer<Webhook>, Error> {
+        patch.events.as_deref().map(require_sensible).transpose()?;
+        let unit = self.0.open(write).await?;
+        lock_caller(&*unit, write.caller).await?;
+        if patch.enabled == Some(false) {
+            self.engage(&unit, write, id).await?;
+        }
+        let found = owned(unit.webhooks().lock(id).await?, write.caller)?;
+        let (current, mut health) = (found.webhook, found.health);
+        if let MaybeUndefined::Value(project) = patch.project_id
+            && current.project_id != Some(project)
+        {
+            require_readable(&*unit, write.caller, project, Place::Body).await?;
+        }
+        if let Some(url) = patch.url.as_ref().filter(|url| **url != current.url) {
+            self.require_allowed(url)?;
+            health = health.anew();
+        }
+        write.require_expected(&current)?;
+        let enabled = patch.enabled.unwrap_or(current.enabled);
+        let changed = Webhook {
+            url: patch.url.unwrap_or_else(|| current.url.clone()),
+            project_id: merged(patch.project_id, current.project_id.as_ref()),
+            events: patch.events.as_deref().map_or_else(|| current.events.clone(), names),
+            description: merged(patch.description, current.description.as_ref()),
+            disabled_reason: current.disabled_reason.clone().filter(|_| !enabled),
+            enabled,
+            ..current.clone()
+        };
+        if changed == current {
+            return Ok(Answer::found(&current));
+        }
+        if changed.enabled && !current.enabled {
+            health = health.anew();
+        }
+        let now = self.0.clock.now();
+        let changed = Webhook { version: current.version + 1, updated_at: now, ..changed };
+        if !changed.enabled {
+            health.giving_up = give_up(&*unit, id, now).await?;
+        }
+        unit.webhooks().update(&changed, &health).await?;
+        if changed.url != current.url {
+            let notice = Job::WebhookCreatedEmail { user: found.owner, webhook: id, at: now.0 };
+            unit.jobs().enqueue(&notice, now, now).await?;
+        }
+        unit.commit(Answer::found(&changed), Access::Own, Vec::new()).await
+    }
+
+    /// Removes a webhook for good. Its deliveries, of which there may be very many, are removed by its job.
+    pub async fn delete(&self, write: &Write, id: WebhookId) -> Result<Answer<()>, Error> {
+        let unit = self.0.open(write).await?;
+        self.engage(&unit, write, id).await?;
+        let found = owned(unit.webhooks().lock(id).await?, write.caller)?;
+        write.require_expected(&found.webhook)?;
+        unit.webhooks().remove(id, self.0.clock.now()).await?;
+        unit.commit(Answer::done(), Access::Own, Vec::new()).await
+    }
+
+    /// Replaces the secret. The answer has the new one.
+    pub async fn rotate_secret(
+        &self,
+        write: &Write,
+        id: WebhookId,
+        rotation: Option<RotateSecret>,
+    ) -> Result<Answer<IssuedWebhook>, Error> {
+        let unit = self.0.open(write).await?;
+        lock_caller(&*unit, write.caller).await?;
+        let found = owned(unit.webhooks().lock(id).await?, write.caller)?;
+        let (sealed, secret) = self.new_secret(id)?;
+        let overlap = rotation.unwrap_or_default().overlap_seconds;
+        let now = self.0.clock.now();
+        let until = now.plus(Duration::from_secs(overlap.into()));
+        // Whoever lost the answer and asks again replaces a secret that nobody knows: those before it stay good too.
+        let former = (overlap > 0).then_some(FormerSecret { secret: found.secret, until });
+        unit.webhooks().replace_secret(id, &sealed, former.as_ref(), now).await?;
+        let webhook = Webhook { version: found.webhook.version + 1, updated_at: now, ..found.webhook };
+        unit.webhooks().update(&webhook, &found.health).await?;
+        unit.commit(Answer::shown_once(&webhook, &issued(webhook.clone(), secret)), Access::Own, Vec::new()).await
+    }
+
+    /// Sends a webhook an event that tries it out, be it enabled or not.
+    pub async fn test(&self, write: &Write, id: WebhookId) -> Result<Answer<Delivery>, Error> {
+        let unit = self.0.open(write).await?;
+        lock_caller(&*unit, write.caller).await?;
+        let found = owned(unit.webhooks().hold(id).await?, write.caller)?;
+        let event = WebhookTestEvent {
+            id: EventId::generate(),
+            sequence: Nothing,
+            project_id: found.webhook.project_id,
+            actor_id: Some(write.caller.user),
+            occurred_at: self.0.clock.now(),
+            data: found.webhook.clone(),
+            previous: Nothing,
+            request_id: write.request_id.clone(),
+        };
+        let (event_id, payload) = (event.id, WebhookMessage::WebhookTest(event).to_json_string());
+        deliver_now(&self.0, unit, &found, event_id, EventType::WebhookTest, Some(payload)).await
+    }
+
+    /// Who is to be told that a webhook was disabled; nobody when it was enabled again, or is gone.
+    pub async fn disabled(&self, id: WebhookId) -> Result<Option<(User, Webhook)>, Error> {
+        let repositories = self.0.store.read();
+        let found = repositories.webhooks().find(id).await?;
+        let Some(found) = found.filter(|found| found.webhook.disabled_reason.is_some()) else { return Ok(None) };
+        let owner = repositories.users().find_credentials(found.owner).await?;
+        let owner = owner.filter(|owner| owner.deleted_at.is_none());
+        Ok(owner.map(|owner| (owner.user, found.webhook)))
+    }
+
+    /// Has the job of a webhook of the caller run for what the rest of this transaction leaves to it. Before the webhook
+    /// is locked, because whoever delivers locks them in this order.
+    async fn engage(&self, unit: &Unit<'_>, write: &Write, id: WebhookId) -> Result<(), Error> {
+        let found = owned(unit.webhooks().hold(id).await?, write.caller)?;
+        Ok(deliveries::enqueue(&**unit, [(id, found.health.is_ailing)], self.0.clock.now()).await?)
+    }
+
+    /// A new secret, as it is stored and as it is shown.
+    fn new_secret(&self, id: WebhookId) -> Result<(Vec<u8>, WebhookSecret), Error> {
+        let secret = Secret::generate().map_err(|error| Error::Token(Box::new(error)))?.reveal();
+        let sealed = self.0.webhooks.sealer.seal(&id.to_string(), secret.as_bytes())?;
+        Ok((sealed, WebhookSecret::trusted(secret)))
+    }
+
+    fn require_allowed(&self, url: &str) -> Result<(), Error> {
+        self.0.webhooks.client.check(url).map_err(|forbidden| Error::WebhookUrlForbidden(forbidden.to_string()))
+    }
+}
+
+/// Promises a delivery that does not wait for its turn.
+pub(crate) async fn deliver_now(
+    shared: &Shared,
+    unit: Unit<'_>,
+    webhook: &WebhookRecord,
+    event_id: EventId,
+    event_type: EventType,
+    payload: Option<String>,
+) -> Result<Answer<Delivery>, Error> {
+    let now = shared.clock.now();
+    let delivery = deliveries::new_delivery(webhook.webhook.id, event_id, event_type, now, now);
+    let record = DeliveryRecord { delivery, payload };
+    unit.deliveries().add(std::slice::from_ref(&record)).await?;
+    deliveries::enqueue(&*unit, [(webhook.webhook.id, webhook.health.is_ailing)], now).await?;
+    unit.commit(Answer::accepted(&record.delivery), Access::Own, Vec::new()).await
+}
+
+/// A webhook of the caller.
+pub(crate) fn owned(found: Option<WebhookRecord>, caller: Caller) -> Result<WebhookRecord, Error> {
+    let found = found.ok_or(Error::NotFound("webhook"))?;
+    if found.owner == caller.user { Ok(found) } else { Err(Error::NotYours) }
+}
+
+fn issued(webhook: Webhook, secret: WebhookSecret) -> IssuedWebhook {
+    IssuedWebhook { webhook, secret }
+}
+
+fn names(events: &[WebhookEventName]) -> Vec<EventName> {
+    events.iter().map(|name| EventName::trusted(name.as_str())).collect()
+}
+
+/// Refuses to say both everything and something.
+fn require_sensible(events: &[WebhookEventName]) -> Result<(), Error> {
+    if events.len() > 1 && events.contains(&WebhookEventName::All) {
+        let message = "events must not have other names beside *, which stands for all.".to_owned();
+        return Err(Error::invalid("events", DetailCode::Conflict, message));
+    }
+    Ok(())
+}
+
+/// Refuses a project that is a part of the request and no address, unless the caller may read it.
+async fn require_readable(
+    repositories: &dyn Repositories,
+    caller: Caller,
+    id: ProjectId,
+    place: Place,
+) -> Result<(), Error> {
+    let project = repositories.projects().find(id, caller.user).await?.filter(|project| project.deleted_at.is_none());
+    let project = project.ok_or_else(|| Error::reference(place, "project_id", "names no project."))?;
+    require(project.role, Action::Read)
+}

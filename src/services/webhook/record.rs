@@ -1,0 +1,254 @@
+//! What becomes of what was sent: each delivery is delivered, waits for its next attempt or is given up, and the
+//! webhook fares well or not.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::deliveries::{Deliveries, lane};
+use super::dispatch::GONE;
+use super::limits::Slot;
+use crate::contract::delivery::{Delivery, DeliveryAttempt, DeliveryStatus};
+use crate::contract::text::WebhookUrl;
+use crate::contract::{DeliveryId, Timestamp, WebhookId};
+use crate::repositories::{Health, Job, Lane, StoreError, Transaction};
+use crate::services::error::Error;
+
+/// After so long of nothing but failure a webhook is disabled.
+const PATIENCE: Duration = Duration::from_hours(5 * 24);
+
+/// Whoever takes longer to answer is kept apart from those who do not, in milliseconds. Shorter than the body of an
+/// answer is waited for, so that whoever goes on talking is one of them.
+const SLOW: i64 = 1_000;
+
+/// As many deliveries are given up in one transaction.
+const GIVEN_UP_AT_ONCE: u64 = 1_000;
+
+const WAS_GONE: &str = "The receiver answered with the status 410: it wants no more events.";
+const KEPT_FAILING: &str = "Every attempt has failed for five days.";
+
+/// What one run has sent. As long as it is there, it has its slot.
+pub struct Round {
+    pub(crate) webhook: WebhookId,
+    pub(crate) sent: Vec<Sent>,
+    pub(crate) failure: Option<Error>,
+    pub(crate) _slot: Slot,
+}
+
+pub(crate) enum Sent {
+    /// It must not be sent any more.
+    Forbidden(DeliveryId),
+    Tried(Tried),
+}
+
+/// An attempt to deliver, as little of it as is not in the database.
+pub(crate) struct Tried {
+    pub(crate) id: DeliveryId,
+    pub(crate) is_test: bool,
+    pub(crate) url: WebhookUrl,
+    pub(crate) attempt: DeliveryAttempt,
+    pub(crate) wish: Option<Timestamp>,
+}
+
+impl Round {
+    /// Why something could not be sent that is due still, if there is such a thing.
+    pub const fn take_failure(&mut self) -> Option<Error> {
+        self.failure.take()
+    }
+}
+
+impl Deliveries {
+    /// Notes what became of what was sent, and says when and where to go on. Whoever calls holds the job of the
+    /// webhook, so that what is promised from now on waits until it has ended, or is seen here.
+    pub async fn note(&self, transaction: &dyn Transaction, round: &Round) -> Result<Option<(Lane, Timestamp)>, Error> {
+        let now = self.0.clock.now();
+        let Some(record) = transaction.webhooks().lock(round.webhook).await? else {
+            // It was removed meanwhile: the next run sees to the rest.
+            return Ok(Some((Lane::Webhooks, now)));
+        };
+        let mut tried = HashMap::new();
+        for one in &round.sent {
+            match one {
+                Sent::Forbidden(id) => transaction.deliveries().fail(*id).await?,
+                Sent::Tried(one) => drop(tried.insert(one.id, one)),
+            }
+        }
+        // As they are now: one may have been given up meanwhile, or have gone with its age.
+        let ids: Vec<_> = tried.keys().copied().collect();
+        for found in transaction.deliveries().list_these(&ids).await? {
+            if let Some(tried) = tried.get(&found.id) {
+                transaction.deliveries().update(&self.attempted(found, tried)).await?;
+            }
+        }
+        let mut webhook = record.webhook;
+        // An answer from where it pointed before says nothing about where it points now.
+        let tried = round.sent.iter().filter_map(|one| match one {
+            Sent::Tried(tried) if tried.url == webhook.url => Some(tried),
+            Sent::Tried(_) | Sent::Forbidden(_) => None,
+        });
+        let (mut health, reason) = judge(record.health, tried);
+        let disabling = reason.filter(|_| webhook.enabled);
+        if let Some(reason) = disabling {
+            webhook.enabled = false;
+            webhook.disabled_reason = Some(reason.to_owned());
+            webhook.version += 1;
+            webhook.updated_at = now;
+            transaction.jobs().enqueue(&Job::WebhookDisabledEmail { webhook: webhook.id }, now, now).await?;
+            tracing::info!(webhook.id = %webhook.id, reason, "a webhook is disabled");
+        }
+        if !webhook.enabled {
+            health.giving_up = Some(now);
+        }
+        if let Some(until) = health.giving_up {
+            health.giving_up = give_up(transaction, webhook.id, until).await?;
+        }
+        if disabling.is_some() || health != record.health {
+            transaction.webhooks().update(&webhook, &health).await?;
+        }
+        if health.giving_up.is_some() {
+            return Ok(Some((lane(health.is_ailing), now)));
+        }
+        let next = transaction.deliveries().next_due(webhook.id).await?;
+        Ok(next.map(|next| (lane(health.is_ailing), next.max(now))))
+    }
+
+    /// What a delivery is after one more attempt.
+    fn attempted(&self, mut delivery: Delivery, tried: &Tried) -> Delivery {
+        delivery.attempts.push(tried.attempt.clone());
+        if is_success(&tried.attempt) {
+            return Delivery { status: DeliveryStatus::Delivered, next_attempt_at: None, ..delivery };
+        }
+        // What was given up while it was sent stays that.
+        if delivery.status != DeliveryStatus::Pending {
+            return delivery;
+        }
+        let next = self.0.webhooks.schedule.after_wish(delivery.attempts.len(), self.0.clock.now(), tried.wish);
+        match next {
+            Some(next) => Delivery { next_attempt_at: Some(next), ..delivery },
+            None => Delivery { status: DeliveryStatus::Failed, next_attempt_at: None, ..delivery },
+        }
+    }
+}
+
+/// Gives up some of what a webhook was promised until a time; says that time again if there is more of it.
+///
+/// A backlog may be of any size, and no transaction is: the rest goes in later ones, by the job of the webhook. So a
+/// list may show deliveries as pending for a moment that will never be sent: whoever sends looks at that time first.
+pub(crate) async fn give_up(
+    transaction: &dyn Transaction,
+    webhook: WebhookId,
+    until: Timestamp,
+) -> Result<Option<Timestamp>, StoreError> {
+    let given_up = transaction.deliveries().give_up(webhook, until, GIVEN_UP_AT_ONCE).await?;
+    Ok((given_up >= GIVEN_UP_AT_ONCE).then_some(until))
+}
+
+/// How a webhook fares after these attempts, and why it is to be disabled, if it is.
+///
+/// A run has several requests at once, whose answers come in any order. What counts is the order in which they were
+/// sent: whoever answered well to a later one is there again, whatever became of an earlier one.
+fn judge<'t>(health: Health, tried: impl Iterator<Item = &'t Tried>) -> (Health, Option<&'static str>) {
+    let mut tried: Vec<&Tried> = tried.collect();
+    tried.sort_by_key(|one| (one.attempt.at, is_success(&one.attempt)));
+    let is_ailing = match tried.as_slice() {
+        [] => health.is_ailing,
+        some => some.iter().any(|one| !is_success(&one.attempt) || one.attempt.duration_ms >= SLOW),
+    };
+    let (mut failing_since, mut last_failure, mut is_gone) = (health.failing_since, None, false);
+    for one in tried {
+        if is_success(&one.attempt) {
+            (failing_since, last_failure) = (None, None);
+        } else if !one.is_test {
+            // Whoever tries something out may see it fail, and lose nothing by it.
+            failing_since.get_or_insert(one.attempt.at);
+            last_failure = Some(one.attempt.at);
+            is_gone |= one.attempt.status_code == Some(GONE);
+        }
+    }
+    let has_kept_failing = failing_since.zip(last_failure).is_some_and(|(since, last)| since <= last.minus(PATIENCE));
+    let reason = if is_gone { Some(WAS_GONE) } else { has_kept_failing.then_some(KEPT_FAILING) };
+    (Health { failing_since, is_ailing, ..health }, reason)
+}
+
+fn is_success(attempt: &DeliveryAttempt) -> bool {
+    crate::webhooks::is_success(attempt.status_code, attempt.error.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400_000;
+
+    fn tried(at: i64, status: u16) -> Tried {
+        Tried {
+            id: DeliveryId::generate(),
+            is_test: false,
+            url: WebhookUrl::trusted("https://example.com/"),
+            attempt: DeliveryAttempt {
+                at: Timestamp(at),
+                status_code: Some(status),
+                error: None,
+                duration_ms: 80,
+                response_excerpt: None,
+            },
+            wish: None,
+        }
+    }
+
+    fn failing(since: i64) -> Health {
+        Health { failing_since: Some(Timestamp(since)), is_ailing: true, giving_up: None }
+    }
+
+    #[test]
+    fn a_success_ends_the_failing_whatever_failed_before_it_in_the_same_run() {
+        for late in [0, 1, 49] {
+            // The failure is the last to be known, and neither the first nor the last to be sent.
+            let mut round: Vec<_> =
+                (0..50).filter(|number| *number != late).map(|at| tried(6 * DAY + at, 200)).collect();
+            round.push(tried(6 * DAY + late, 503));
+            let (health, reason) = judge(failing(0), round.iter());
+            assert_eq!(reason, None, "{late}");
+            let since = (late == 49).then_some(Timestamp(6 * DAY + late));
+            assert_eq!((health.failing_since, health.is_ailing), (since, true), "{late}");
+        }
+        // Of two at the same time the good one counts.
+        let (health, reason) = judge(failing(0), [tried(6 * DAY, 200), tried(6 * DAY, 503)].iter());
+        assert_eq!((health.failing_since, reason), (None, None));
+    }
+
+    #[test]
+    fn five_days_of_nothing_but_failure_are_five_days() {
+        for (at, is_over) in [(5 * DAY - 1, false), (5 * DAY, true), (6 * DAY, true)] {
+            let (health, reason) = judge(failing(0), [tried(at, 503)].iter());
+            assert_eq!((health.failing_since, reason.is_some()), (Some(Timestamp(0)), is_over), "{at}");
+        }
+        assert_eq!(judge(failing(0), std::iter::empty()), (failing(0), None), "nothing was sent");
+        let gone = [tried(6 * DAY, 410), tried(6 * DAY + 1, 200)];
+        assert_eq!(judge(failing(0), gone.iter()).1, Some(WAS_GONE), "whatever came after it");
+        assert_eq!(judge(Health::default(), gone[..1].iter()).1, Some(WAS_GONE));
+    }
+
+    #[test]
+    fn a_test_that_fails_tells_the_lane_and_nothing_else_and_one_that_goes_well_ends_the_failing() {
+        let test = |status| Tried { is_test: true, ..tried(6 * DAY, status) };
+        for before in [failing(0), Health::default()] {
+            for (status, since, is_ailing) in
+                [(410, before.failing_since, true), (503, before.failing_since, true), (200, None, false)]
+            {
+                let (health, reason) = judge(before, [test(status)].iter());
+                assert_eq!((health.failing_since, reason), (since, None), "{status}");
+                assert_eq!(health.is_ailing, is_ailing, "{status}");
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_answers_late_ails_and_does_not_fail() {
+        for (duration_ms, is_ailing) in [(0, false), (999, false), (1_000, true), (15_000, true)] {
+            let mut late = tried(7, 200);
+            late.attempt.duration_ms = duration_ms;
+            let (health, reason) = judge(Health::default(), [tried(6, 200), late].iter());
+            assert_eq!((health.failing_since, health.is_ailing, reason), (None, is_ailing, None), "{duration_ms}");
+        }
+    }
+}
