@@ -19,7 +19,7 @@ use crate::mail::{Links, Mailer};
 use crate::repositories::Store;
 use crate::security::{AccessTokens, Passwords, Sealer, Signer};
 use crate::server::{self, Limits};
-use crate::services::{Clock, Outbound, Policy, RetrySchedule, Secrets, Services};
+use crate::services::{Clock, Policy, RetrySchedule, Secrets, Services, WebhookDeps};
 use crate::webhooks::Client;
 
 /// How often a process asks which sessions others ended.
@@ -59,7 +59,7 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock, client: Cl
         // Half of the connections serve the lists that no index serves, and one user takes half of those.
         list_reads_per_user: (config.database_max_connections as usize / 4).max(1),
     };
-    let webhooks = Outbound {
+    let webhooks = WebhookDeps {
         client,
         sealer: Sealer::new(key, "webhook secrets")?,
         schedule: RetrySchedule::new(&config.webhook_retry),
@@ -108,7 +108,7 @@ pub async fn open(config: &Config) -> anyhow::Result<(Arc<SeaStore>, Services)> 
 /// Serves until `shutdown`, then finishes what runs.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let (store, services) = open(&config).await?;
-    services.accounts.learn_ended_sessions().await.context("reading the ended sessions")?;
+    services.accounts.sync_revocations().await.context("reading the ended sessions")?;
 
     let listener = TcpListener::bind((config.host, config.port))
         .await
@@ -205,7 +205,7 @@ async fn learn(services: Services, shutdown: CancellationToken) {
     let mut ticks = tokio::time::interval(LEARN_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-        match timeout(LEARN_PATIENCE, services.accounts.learn_ended_sessions()).await {
+        match timeout(LEARN_PATIENCE, services.accounts.sync_revocations()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "ended sessions of other processes cannot be read"),
             Err(_) => tracing::warn!("reading the ended sessions of other processes takes too long"),

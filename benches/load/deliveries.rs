@@ -14,7 +14,7 @@ use pocket_tasks::app;
 use pocket_tasks::config::Config;
 use pocket_tasks::contract::ProjectId;
 use pocket_tasks::database::SeaStore;
-use pocket_tasks::services::{Caller, Clock, Device, Services, Write};
+use pocket_tasks::services::{Caller, Clock, RequestMetadata, Services, WriteContext};
 use pocket_tasks::webhooks::Client;
 use poem_openapi::types::ParseFromJSON;
 use serde_json::{Value, json};
@@ -167,13 +167,13 @@ impl World {
         let services =
             app::services(&config, Arc::clone(&store) as _, Clock::system(), Client::new(config.webhooks.clone()))?;
         let new = json!({"email": "ada@example.com", "name": "Ada", "password": "correct horse"});
-        let session = services.accounts.register(parsed(new)?, Device::default()).await?;
+        let session = services.accounts.register(parsed(new)?, RequestMetadata::default()).await?;
         let caller = services.authenticate(&session.access_token).await?;
         Ok(Self { client: Client::new(config.webhooks.clone()), config, store, services, caller })
     }
 
-    fn write(&self) -> Write {
-        Write { caller: self.caller, keyed: None, expected: None, request_id: None }
+    fn write(&self) -> WriteContext {
+        WriteContext { caller: self.caller, idempotency: None, if_match: None, request_id: None }
     }
 
     /// A project that so many webhooks listen to.

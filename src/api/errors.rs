@@ -137,7 +137,7 @@ impl From<services::Error> for ApiError {
             services::Error::TooManySearches => {
                 failure = failure.with_header(header::RETRY_AFTER, RETRY_SEARCH.to_string());
             }
-            services::Error::KeyTaken | services::Error::KeyBusy => {
+            services::Error::KeyCompleted | services::Error::KeyInProgress => {
                 failure = failure.with_header(header::RETRY_AFTER, RETRY_BUSY_KEY.to_string());
             }
             _ => {}
@@ -157,7 +157,7 @@ impl From<ApiError> for poem::Error {
 /// Whether it failed only because another request with the same idempotency key was faster.
 pub(super) fn is_key_taken(error: &poem::Error) -> bool {
     let failure = error.downcast_ref::<ApiError>().map(|error| &*error.0);
-    failure.is_some_and(|failure| matches!(&failure.cause, Some(Cause::Service(services::Error::KeyTaken))))
+    failure.is_some_and(|failure| matches!(&failure.cause, Some(Cause::Service(services::Error::KeyCompleted))))
 }
 
 fn status(code: ErrorCode) -> StatusCode {
@@ -174,7 +174,7 @@ pub(super) fn into_response(error: poem::Error, request_id: &str) -> Response {
         tracing::error!(
             request.id = request_id,
             error.code = failure.code.as_str(),
-            error = std::error::Error::source(&*failure).map(services::with_causes),
+            error = std::error::Error::source(&*failure).map(services::error_chain),
             "a request failed"
         );
     }

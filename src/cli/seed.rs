@@ -12,7 +12,7 @@ use crate::app;
 use crate::config::{AppEnv, Config};
 use crate::contract::Timestamp;
 use crate::repositories::{Lane, Store};
-use crate::services::{Clock, Device, Error, Services, Write};
+use crate::services::{Clock, Error, RequestMetadata, Services, WriteContext};
 
 /// Everybody's.
 const PASSWORD: &str = "pocket-tasks-demo";
@@ -89,15 +89,15 @@ fn parsed<T: ParseFromJSON>(content: Value) -> Result<T> {
     T::parse_from_json(Some(content)).map_err(|error| anyhow::anyhow!(error.into_message()))
 }
 
-async fn register(services: &Services, name: &str, email: &str) -> Result<Write, Error> {
+async fn register(services: &Services, name: &str, email: &str) -> Result<WriteContext, Error> {
     let content = json!({ "name": name, "email": email, "password": PASSWORD });
     let new = parsed(content).map_err(|error| Error::Token(error.into()))?;
-    let session = services.accounts.register(new, Device::default()).await?;
+    let session = services.accounts.register(new, RequestMetadata::default()).await?;
     let caller = services.authenticate(&session.access_token).await?;
-    Ok(Write { caller, keyed: None, expected: None, request_id: None })
+    Ok(WriteContext { caller, idempotency: None, if_match: None, request_id: None })
 }
 
-async fn add_project(services: &Services, write: &Write, name: &str, tasks: &[Task]) -> Result<()> {
+async fn add_project(services: &Services, write: &WriteContext, name: &str, tasks: &[Task]) -> Result<()> {
     let project = services.projects.create(write, parsed(json!({ "name": name }))?).await?;
     let project: Value = serde_json::from_str(project.body.as_deref().unwrap_or_default())?;
     let id = project["id"].as_str().and_then(crate::contract::ProjectId::parse).context("the id of a project")?;

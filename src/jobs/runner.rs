@@ -14,7 +14,7 @@ use super::backoff::backoff;
 use super::context::{Handler, JobContext, JobError};
 use crate::contract::Timestamp;
 use crate::repositories::{Job, Lane, Lease, LeasedJob, Store, StoreError};
-use crate::services::{Clock, with_causes};
+use crate::services::{Clock, error_chain};
 
 /// How often a job is begun at most. With the pauses between, that is some seven hours.
 const MAX_ATTEMPTS: u32 = 50;
@@ -195,12 +195,12 @@ impl Runner {
                 Ok(())
             }
             Err(JobError::Transient(error)) if attempts < MAX_ATTEMPTS => {
-                let (error, pause) = (with_causes(&*error), backoff(attempts));
+                let (error, pause) = (error_chain(&*error), backoff(attempts));
                 tracing::warn!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, error, "a job is put off");
                 self.retry_later(lease, self.clock.now().plus(pause), &error).await
             }
             Err(JobError::Transient(error) | JobError::Permanent(error)) => {
-                let error = with_causes(&*error);
+                let error = error_chain(&*error);
                 tracing::error!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, error, "a job is dead");
                 self.dead_letter(lease, &error).await
             }

@@ -1,6 +1,6 @@
 //! Why a service did not do what it was asked: a closed list, each with its stable code.
 
-use crate::contract::api_token::Scope;
+use crate::contract::account::api_token::Scope;
 use crate::contract::error::{Detail, DetailCode, ErrorCode, Place};
 use crate::contract::project::Role;
 use crate::contract::resource::Current;
@@ -19,13 +19,13 @@ pub enum Error {
     InvalidCursor,
     /// A cursor was not made for the feed of this reader in this direction, or was changed.
     #[error("invalid cursor of the feed")]
-    ForeignCursor,
+    InvalidEventCursor,
     /// What stands after a cursor is no longer all there.
     #[error("the cursor is older than the feed")]
-    CursorTooOld,
-    /// An operation of a batch, counted from 0, cannot be done.
+    CursorExpired,
+    /// An operation of a batch, delta from 0, cannot be done.
     #[error("operation {0} of the batch")]
-    InOperation(usize, #[source] Box<Self>),
+    BatchOperation(usize, #[source] Box<Self>),
     /// There is no token, or it cannot be read.
     #[error("no readable access token")]
     Unauthenticated,
@@ -81,7 +81,7 @@ pub enum Error {
     InvitationNotPending,
     /// It belongs to somebody else.
     #[error("it belongs to somebody else")]
-    NotYours,
+    NotOwner,
     /// The API token does not have this scope.
     #[error("the API token lacks the scope {}", .0.as_str())]
     InsufficientScope(Scope),
@@ -117,13 +117,13 @@ pub enum Error {
     EmailTaken,
     /// The idempotency key was used up, perhaps by this very request: its answer is stored.
     #[error("the idempotency key is used up")]
-    KeyTaken,
+    KeyCompleted,
     /// The first request with the idempotency key still runs.
     #[error("the idempotency key is in use")]
-    KeyBusy,
+    KeyInProgress,
     /// The idempotency key was used for another request.
     #[error("the idempotency key belongs to another request")]
-    KeyReused,
+    KeyMismatch,
     /// The resource is not at the version that the caller has seen.
     #[error("the resource was changed meanwhile")]
     PreconditionFailed {
@@ -134,7 +134,7 @@ pub enum Error {
     },
     /// The server is about to stop.
     #[error("the server is about to stop")]
-    Stopping,
+    ShuttingDown,
     /// The database cannot be used.
     #[error("the database is not ready")]
     NotReady(#[source] StoreError),
@@ -149,15 +149,15 @@ pub enum Error {
     Token(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// This machine can send no webhooks.
     #[error(transparent)]
-    Unable(#[from] Unable),
+    WebhookClientUnavailable(#[from] Unable),
     /// Something stored cannot be sealed, or read again.
     #[error("a stored answer cannot be written or read")]
-    Stored(#[source] Box<dyn std::error::Error + Send + Sync>),
+    CorruptData(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl From<SealError> for Error {
     fn from(error: SealError) -> Self {
-        Self::unreadable(error)
+        Self::corrupt(error)
     }
 }
 
@@ -180,13 +180,13 @@ impl Error {
     }
 
     /// Something that was stored is not as this program writes it.
-    pub(crate) fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Stored(Box::new(error))
+    pub(crate) fn corrupt(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::CorruptData(Box::new(error))
     }
 
-    /// The same about an operation of a batch, counted from 0.
+    /// The same about an operation of a batch, delta from 0.
     #[must_use]
-    pub(crate) fn in_operation(self, index: usize) -> Self {
+    pub(crate) fn at_operation(self, index: usize) -> Self {
         let place = format!("operations[{index}]");
         match self {
             Self::Invalid(details) => Self::Invalid(
@@ -199,7 +199,7 @@ impl Error {
                     })
                     .collect(),
             ),
-            other => Self::InOperation(index, Box::new(other)),
+            other => Self::BatchOperation(index, Box::new(other)),
         }
     }
 
@@ -220,8 +220,8 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Invalid(_) => ErrorCode::ValidationFailed,
-            Self::InvalidCursor | Self::ForeignCursor | Self::CursorTooOld => ErrorCode::InvalidCursor,
-            Self::InOperation(_, error) => error.code(),
+            Self::InvalidCursor | Self::InvalidEventCursor | Self::CursorExpired => ErrorCode::InvalidCursor,
+            Self::BatchOperation(_, error) => error.code(),
             Self::Unauthenticated => ErrorCode::Unauthenticated,
             Self::TokenExpired => ErrorCode::TokenExpired,
             Self::TokenRevoked | Self::ApiTokenRevoked => ErrorCode::TokenRevoked,
@@ -232,7 +232,7 @@ impl Error {
             | Self::RoleTooLow { .. }
             | Self::NotTheAuthor
             | Self::SourceOwnerNotInTarget
-            | Self::NotYours
+            | Self::NotOwner
             | Self::SessionRequired => ErrorCode::Forbidden,
             Self::OwnerRequired => ErrorCode::OwnerRequired,
             Self::EmailNotVerified => ErrorCode::EmailNotVerified,
@@ -247,18 +247,18 @@ impl Error {
             Self::ProjectArchived => ErrorCode::ProjectArchived,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::EmailTaken => ErrorCode::EmailTaken,
-            Self::KeyTaken | Self::KeyBusy => ErrorCode::IdempotencyInProgress,
-            Self::KeyReused => ErrorCode::IdempotencyKeyReused,
+            Self::KeyCompleted | Self::KeyInProgress => ErrorCode::IdempotencyInProgress,
+            Self::KeyMismatch => ErrorCode::IdempotencyKeyReused,
             Self::PreconditionFailed { .. } => ErrorCode::PreconditionFailed,
-            Self::Stopping
+            Self::ShuttingDown
             | Self::NotReady(_)
             | Self::Store(StoreError::Unavailable(_) | StoreError::Damaged(_) | StoreError::Overtaken)
             | Self::Password(PasswordError::Overloaded) => ErrorCode::Unavailable,
             Self::Store(StoreError::Failed(_))
             | Self::Password(PasswordError::Failed(_))
-            | Self::Unable(_)
+            | Self::WebhookClientUnavailable(_)
             | Self::Token(_)
-            | Self::Stored(_) => ErrorCode::Internal,
+            | Self::CorruptData(_) => ErrorCode::Internal,
         }
     }
 
@@ -269,7 +269,7 @@ impl Error {
             Self::Invalid(details) => {
                 details.first().map_or_else(|| self.code().message().to_owned(), |first| first.message.clone())
             }
-            Self::InOperation(index, error) => format!("operations[{index}]: {}", error.message()),
+            Self::BatchOperation(index, error) => format!("operations[{index}]: {}", error.message()),
             Self::NotAMember { needed } => {
                 let needed = match needed {
                     Role::Owner => "only its owner may do this",
@@ -292,11 +292,11 @@ impl Error {
             Self::InsufficientScope(scope) => {
                 format!("This takes an API token with the scope `{}`.", scope.as_str())
             }
-            Self::ForeignCursor => {
+            Self::InvalidEventCursor => {
                 "The cursor is not one of your feed in this order; begin again without one, or list everything anew to stay in step."
                     .to_owned()
             }
-            Self::CursorTooOld => {
+            Self::CursorExpired => {
                 "The cursor is older than the events that are kept; list everything anew, and go on from the sync_cursor of that list."
                     .to_owned()
             }
@@ -311,7 +311,7 @@ impl Error {
             Self::TooManySearches => {
                 "Your other lists and searches are still running. Wait for them to finish, then try again.".to_owned()
             }
-            Self::NotYours => "This belongs to somebody else.".to_owned(),
+            Self::NotOwner => "This belongs to somebody else.".to_owned(),
             Self::NotFound(what) => format!("There is no such {what}."),
             other => other.code().message().to_owned(),
         }

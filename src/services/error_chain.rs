@@ -2,7 +2,7 @@
 
 /// An error with all its causes, for logs.
 #[must_use]
-pub fn with_causes(error: &dyn std::error::Error) -> String {
+pub fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     for cause in std::iter::successors(error.source(), |cause| cause.source()) {
         let said = cause.to_string();

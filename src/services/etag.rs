@@ -14,7 +14,7 @@ use super::error::Error;
 use crate::contract::resource::{Current, Resource};
 
 /// As many bytes of a hash are in each part of a tag, written in as many characters and a third more.
-const PART: usize = 9;
+const HASH_BYTES: usize = 9;
 
 /// What stands behind the tag of a compressed representation, which is another one than the plain.
 const GZIP: &str = "-gzip";
@@ -52,19 +52,19 @@ fn version_part(resource: &impl Resource) -> String {
 
 fn part(hash: Sha256) -> String {
     let hash = hash.finalize();
-    URL_SAFE_NO_PAD.encode(hash.get(..PART).unwrap_or_default())
+    URL_SAFE_NO_PAD.encode(hash.get(..HASH_BYTES).unwrap_or_default())
 }
 
 /// What `If-Match` or `If-None-Match` names: everything there is, or these tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NamedTags {
+pub enum ETagCondition {
     /// `*`: whatever is there.
     Any,
-    /// These tags, without the `W/` that proxies add when they compress.
-    These(Vec<String>),
+    /// List tags, without the `W/` that proxies add when they compress.
+    List(Vec<String>),
 }
 
-impl NamedTags {
+impl ETagCondition {
     /// Reads the values of all header lines. What is no tag names nothing.
     pub fn parse<'h>(lines: impl IntoIterator<Item = &'h str>) -> Option<Self> {
         let mut items = lines.into_iter().flat_map(|line| line.split(',')).map(str::trim).peekable();
@@ -79,15 +79,15 @@ impl NamedTags {
                 tags.push(item.to_owned());
             }
         }
-        Some(Self::These(tags))
+        Some(Self::List(tags))
     }
 
     /// Finds the tag by which it names the very representation that has this one, be it the plain or the compressed.
     #[must_use]
-    pub fn name<'t>(&'t self, tag: &'t str) -> Option<&'t str> {
+    pub fn matching_tag<'t>(&'t self, tag: &'t str) -> Option<&'t str> {
         match self {
             Self::Any => Some(tag),
-            Self::These(tags) => {
+            Self::List(tags) => {
                 let compressed = EntityTag::compressed(tag);
                 tags.iter().find(|named| *named == tag || Some(*named) == compressed.as_ref()).map(String::as_str)
             }
@@ -96,10 +96,10 @@ impl NamedTags {
 
     /// Whether it names any representation of this version of the resource.
     #[must_use]
-    pub fn name_version_of(&self, resource: &impl Resource) -> bool {
+    pub fn matches_version(&self, resource: &impl Resource) -> bool {
         match self {
             Self::Any => true,
-            Self::These(tags) => {
+            Self::List(tags) => {
                 let version = format!("\"{}", version_part(resource));
                 tags.iter().any(|named| named.split_once('.').is_some_and(|(named, _)| named == version))
             }
@@ -108,12 +108,12 @@ impl NamedTags {
 }
 
 /// Refuses to change a resource of which `If-Match` names another version.
-pub(crate) fn require_named<R: Resource + Clone + Into<Current>>(
-    expected: Option<&NamedTags>,
+pub(crate) fn check_if_match<R: Resource + Clone + Into<Current>>(
+    expected: Option<&ETagCondition>,
     resource: &R,
 ) -> Result<(), Error> {
     match expected {
-        Some(expected) if !expected.name_version_of(resource) => {
+        Some(expected) if !expected.matches_version(resource) => {
             let etag = EntityTag::new(resource, &resource.to_json_string()).to_string();
             Err(Error::PreconditionFailed { current: resource.clone().into(), etag })
         }
@@ -142,16 +142,19 @@ mod tests {
         let renamed = Project { version: 2, ..project.clone() };
         assert_eq!(tag, tag_of(&project.clone()));
         assert_ne!(tag, tag_of(&recounted));
-        let named = NamedTags::parse([tag.to_string().as_str()]).unwrap();
-        assert!(named.name(&tag.to_string()).is_some() && named.name(&tag_of(&recounted).to_string()).is_none());
-        assert!(named.name_version_of(&recounted) && !named.name_version_of(&renamed));
+        let named = ETagCondition::parse([tag.to_string().as_str()]).unwrap();
+        assert!(
+            named.matching_tag(&tag.to_string()).is_some()
+                && named.matching_tag(&tag_of(&recounted).to_string()).is_none()
+        );
+        assert!(named.matches_version(&recounted) && !named.matches_version(&renamed));
     }
 
     #[test]
     fn the_same_version_of_another_resource_has_another_tag() {
         let task = Task::example();
         let other = Task { id: TaskId::generate(), ..task.clone() };
-        assert!(!NamedTags::parse([tag_of(&task).to_string().as_str()]).unwrap().name_version_of(&other));
+        assert!(!ETagCondition::parse([tag_of(&task).to_string().as_str()]).unwrap().matches_version(&other));
     }
 
     #[test]
@@ -173,11 +176,11 @@ mod tests {
             ("nonsense".to_owned(), false),
             (String::new(), false),
         ] {
-            let tags = NamedTags::parse([header.as_str()]).unwrap();
-            assert_eq!(tags.name(&tag).is_some(), named, "{header}");
-            assert_eq!(tags.name_version_of(&task), named, "{header}");
+            let tags = ETagCondition::parse([header.as_str()]).unwrap();
+            assert_eq!(tags.matching_tag(&tag).is_some(), named, "{header}");
+            assert_eq!(tags.matches_version(&task), named, "{header}");
         }
-        assert_eq!(NamedTags::parse([]), None);
-        assert_eq!(NamedTags::parse([gzip.as_str()]).unwrap().name(&tag), Some(gzip.as_str()));
+        assert_eq!(ETagCondition::parse([]), None);
+        assert_eq!(ETagCondition::parse([gzip.as_str()]).unwrap().matching_tag(&tag), Some(gzip.as_str()));
     }
 }

@@ -26,38 +26,38 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use event::hub::Followers;
-use idempotency::key_locks::KeysInUse;
-use read_limits::ListReads;
-use webhook::limits::Slots;
+use event::hub::EventHub;
+use idempotency::key_locks::KeyLocks;
+use read_limits::ReadLimits;
+use webhook::limits::DeliveryLimits;
 
 pub use account::api_tokens::ApiTokens;
-pub use account::auth::{Accounts, Device};
-pub use account::deletion::Presence;
+pub use account::auth::{Accounts, RequestMetadata};
+pub use account::deletion::AccountPurge;
 pub use account::digest::{Digest, Digests};
-pub use account::email_tokens::Recovery;
+pub use account::email_tokens::EmailTokens;
 pub use account::grants::{Grant, OnReset, REFERENCES};
 pub use account::profile::Profiles;
 pub use account::sessions::Sessions;
 pub use clock::Clock;
 pub use error::Error;
-pub use error_chain::with_causes;
-pub use etag::{EntityTag, NamedTags};
-pub use event::stream::{EventStream, Events, Told};
-pub use idempotency::replay::Replays;
+pub use error_chain::error_chain;
+pub use etag::{ETagCondition, EntityTag};
+pub use event::stream::{EventStream, Events, StreamMessage};
+pub use idempotency::replay::Idempotency;
 pub use project::Projects;
-pub use project::invitations::{InvitationLetter, Invitations};
+pub use project::invitations::{InvitationEmail, Invitations};
 pub use project::members::Members;
 pub use response::Answer;
 pub use task::Tasks;
 pub use task::comments::Comments;
-pub use unit_of_work::Write;
+pub use unit_of_work::WriteContext;
 pub use webhook::Webhooks;
 pub use webhook::deliveries::{Deliveries, RetrySchedule};
-pub use webhook::dispatch::Run;
-pub use webhook::record::Round;
+pub use webhook::dispatch::DispatchResult;
+pub use webhook::record::AttemptBatch;
 
-use crate::contract::api_token::Scope;
+use crate::contract::account::api_token::Scope;
 use crate::contract::{ApiTokenId, SessionId, Timestamp, UserId};
 pub use crate::repositories::KeyedRequest;
 use crate::repositories::{Store, Transaction};
@@ -70,9 +70,9 @@ pub struct Caller {
     /// The user.
     pub user: UserId,
     /// What proves it.
-    pub by: Credential,
+    pub credential: Credential,
     /// When that ends, if it does by itself.
-    pub until: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What proves who is calling.
@@ -95,7 +95,7 @@ impl Caller {
     /// The session, if it is one.
     #[must_use]
     pub const fn session(&self) -> Option<SessionId> {
-        match self.by {
+        match self.credential {
             Credential::Session(session) => Some(session),
             Credential::ApiToken { .. } => None,
         }
@@ -103,7 +103,7 @@ impl Caller {
 
     /// Refuses an API token that does not have a scope. A session has them all.
     pub const fn require_scope(&self, scope: Scope) -> Result<(), Error> {
-        match (self.by, scope) {
+        match (self.credential, scope) {
             (Credential::ApiToken { can_read: false, .. }, Scope::Read)
             | (Credential::ApiToken { can_write: false, .. }, Scope::Write) => Err(Error::InsufficientScope(scope)),
             _ => Ok(()),
@@ -145,17 +145,17 @@ pub struct Secrets {
 }
 
 /// What webhooks take.
-pub struct Outbound {
+pub struct WebhookDeps {
     /// Sends requests.
     pub client: Client,
     /// Encrypts the secrets of webhooks.
     pub sealer: Sealer,
-    /// When deliveries are attempted.
+    /// When deliveries are apply_attempt.
     pub schedule: RetrySchedule,
 }
 
 /// What all services share.
-pub(crate) struct Shared {
+pub(crate) struct ServiceContext {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Clock,
     pub(crate) passwords: Passwords,
@@ -164,25 +164,25 @@ pub(crate) struct Shared {
     pub(crate) signer: Signer,
     pub(crate) ended_sessions: EndedSessions,
     pub(crate) revoked_tokens: RevokedTokens,
-    pub(crate) followers: Followers,
+    pub(crate) event_hub: EventHub,
     pub(crate) policy: Policy,
-    pub(crate) webhooks: Outbound,
-    slots: Slots,
-    list_reads: ListReads,
-    keys_in_use: KeysInUse,
-    checked: Mutex<Option<Instant>>,
+    pub(crate) webhooks: WebhookDeps,
+    delivery_limits: DeliveryLimits,
+    read_limits: ReadLimits,
+    key_locks: KeyLocks,
+    last_ready: Mutex<Option<Instant>>,
 }
 
 /// How long it counts as known that requests can be served.
-const CHECK_HOLDS: Duration = Duration::from_secs(1);
+const READINESS_TTL: Duration = Duration::from_secs(1);
 
-impl Shared {
+impl ServiceContext {
     /// Commits a transaction that ends sessions, so that their access tokens stop working whatever happens.
     ///
     /// They are noted before: a caller who goes away at this moment drops this future, and the database may commit all
     /// the same. A token that is refused although its session goes on is the smaller evil, and the one that was asked
     /// for.
-    async fn commit_ending(
+    async fn commit_and_revoke(
         &self,
         transaction: Box<dyn Transaction>,
         sessions: &[SessionId],
@@ -197,7 +197,7 @@ impl Shared {
     }
 
     /// Since when something must have been deleted to be in the trash still.
-    fn trash_since(&self) -> Timestamp {
+    fn trash_cutoff(&self) -> Timestamp {
         self.clock.now().minus(self.policy.retention)
     }
 }
@@ -210,7 +210,7 @@ pub struct Services {
     /// What users do with their own account.
     pub profiles: Profiles,
     /// Proving an address, and getting back into an account.
-    pub recovery: Recovery,
+    pub email_tokens: EmailTokens,
     /// The places where an account is in use.
     pub sessions: Sessions,
     /// Tokens for programs.
@@ -230,14 +230,14 @@ pub struct Services {
     /// The feed.
     pub events: Events,
     /// Removing accounts for good.
-    pub presence: Presence,
+    pub account_purge: AccountPurge,
     /// Webhooks.
     pub webhooks: Webhooks,
     /// What webhooks were and are to be told.
     pub deliveries: Deliveries,
     /// Answers to requests that were answered before.
-    pub replays: Replays,
-    shared: Arc<Shared>,
+    pub idempotency: Idempotency,
+    shared: Arc<ServiceContext>,
 }
 
 impl Services {
@@ -249,13 +249,13 @@ impl Services {
         passwords: Passwords,
         secrets: Secrets,
         policy: Policy,
-        webhooks: Outbound,
+        webhooks: WebhookDeps,
     ) -> Self {
         let Secrets { tokens, sealer, signer } = secrets;
         let ended_sessions = EndedSessions::new(tokens.ttl());
-        let revoked_tokens = RevokedTokens::new(event::stream::LONGEST_STREAM);
-        let followers = Followers::new(Arc::clone(&store), policy.limit_streams);
-        let shared = Arc::new(Shared {
+        let revoked_tokens = RevokedTokens::new(event::stream::MAX_STREAM_DURATION);
+        let event_hub = EventHub::new(Arc::clone(&store), policy.limit_streams);
+        let shared = Arc::new(ServiceContext {
             store,
             clock,
             passwords,
@@ -264,18 +264,18 @@ impl Services {
             signer,
             ended_sessions,
             revoked_tokens,
-            followers,
+            event_hub,
             policy,
             webhooks,
-            slots: Slots::default(),
-            list_reads: ListReads::new(policy.list_reads_per_user),
-            keys_in_use: KeysInUse::default(),
-            checked: Mutex::default(),
+            delivery_limits: DeliveryLimits::default(),
+            read_limits: ReadLimits::new(policy.list_reads_per_user),
+            key_locks: KeyLocks::default(),
+            last_ready: Mutex::default(),
         });
         Self {
             accounts: Accounts::new(Arc::clone(&shared)),
             profiles: Profiles::new(Arc::clone(&shared)),
-            recovery: Recovery::new(Arc::clone(&shared)),
+            email_tokens: EmailTokens::new(Arc::clone(&shared)),
             sessions: Sessions::new(Arc::clone(&shared)),
             api_tokens: ApiTokens::new(Arc::clone(&shared)),
             digests: Digests::new(Arc::clone(&shared)),
@@ -285,17 +285,17 @@ impl Services {
             tasks: Tasks::new(Arc::clone(&shared)),
             comments: Comments::new(Arc::clone(&shared)),
             events: Events::new(Arc::clone(&shared)),
-            presence: Presence::new(Arc::clone(&shared)),
+            account_purge: AccountPurge::new(Arc::clone(&shared)),
             webhooks: Webhooks::new(Arc::clone(&shared)),
             deliveries: Deliveries::new(Arc::clone(&shared)),
-            replays: Replays::new(Arc::clone(&shared)),
+            idempotency: Idempotency::new(Arc::clone(&shared)),
             shared,
         }
     }
 
     /// Finds out who is calling, by an access token or an API token.
     pub async fn authenticate(&self, token: &str) -> Result<Caller, Error> {
-        if ApiTokens::is_one(token) {
+        if ApiTokens::has_token_prefix(token) {
             self.api_tokens.authenticate(token).await
         } else {
             self.accounts.authenticate(token)
@@ -311,11 +311,11 @@ impl Services {
     /// Finds out whether requests can be served.
     pub async fn check(&self) -> Result<(), Error> {
         // Anybody may ask, as often as they like: one look serves all who ask within its time.
-        let mut checked = self.shared.checked.lock().await;
-        if checked.is_none_or(|at| at.elapsed() >= CHECK_HOLDS) {
-            *checked = None;
+        let mut last_ready = self.shared.last_ready.lock().await;
+        if last_ready.is_none_or(|at| at.elapsed() >= READINESS_TTL) {
+            *last_ready = None;
             self.shared.store.check().await.map_err(Error::NotReady)?;
-            *checked = Some(Instant::now());
+            *last_ready = Some(Instant::now());
         }
         Ok(())
     }

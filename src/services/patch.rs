@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use poem_openapi::types::MaybeUndefined;
 
 /// What a field of a merge patch makes of the value that was there (RFC 7396).
-pub(crate) fn merged<T: Clone>(change: MaybeUndefined<T>, current: Option<&T>) -> Option<T> {
+pub(crate) fn merge<T: Clone>(change: MaybeUndefined<T>, current: Option<&T>) -> Option<T> {
     match change {
         MaybeUndefined::Undefined => current.cloned(),
         MaybeUndefined::Null => None,
@@ -14,7 +14,7 @@ pub(crate) fn merged<T: Clone>(change: MaybeUndefined<T>, current: Option<&T>) -
 }
 
 /// The words of a search, of which every one must occur; each is looked for once.
-pub(crate) fn words(search: Option<&str>) -> Vec<String> {
+pub(crate) fn search_terms(search: Option<&str>) -> Vec<String> {
     let words: BTreeSet<&str> = search.unwrap_or_default().split_whitespace().collect();
     words.into_iter().map(str::to_owned).collect()
 }

@@ -2,12 +2,12 @@
 
 use super::error::Error;
 use crate::contract::UserId;
-use crate::contract::comment::Comment;
-use crate::contract::invitation::Invitation;
+use crate::contract::account::user::User;
 use crate::contract::project::Role;
-use crate::contract::user::User;
+use crate::contract::project::invitation::Invitation;
+use crate::contract::task::comment::Comment;
 
-/// What somebody wants to do in a project.
+/// What somebody is_subscribed to do in a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Read the project, its tasks, comments, members and events.
@@ -31,56 +31,56 @@ pub(crate) enum Action {
     /// Change the role of a member, hand the project over, or remove a member.
     ManageMembers,
     /// Give up owning the project.
-    StepDown,
+    RelinquishOwnership,
     /// Leave the project.
     Leave,
 }
 
 /// What the table says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Yes,
-    No,
+enum Rule {
+    Allow,
+    Deny,
     /// Whoever owns the project must make somebody else its owner before.
-    TransferFirst,
+    TransferRequired,
 }
 
 /// Whether it may be done to a project that is archived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Archived {
-    Open,
-    Closed,
+enum WhenArchived {
+    Allowed,
+    Denied,
 }
 
 /// The table.
 #[expect(clippy::match_same_arms, reason = "every action has its own row")]
 #[rustfmt::skip]
-const fn verdicts(action: Action) -> ([Verdict; 3], Archived) {
-    use Archived::{Closed, Open};
-    use Verdict::{No, TransferFirst, Yes};
+const fn rules(action: Action) -> ([Rule; 3], WhenArchived) {
+    use WhenArchived::{Denied, Allowed};
+    use Rule::{Deny, TransferRequired, Allow};
     match action {
         //                               owner          editor  viewer   archived
-        Action::Read                => ([Yes,           Yes,    Yes],    Open),
-        Action::WriteTasks          => ([Yes,           Yes,    No],     Closed),
-        Action::Comment             => ([Yes,           Yes,    No],     Closed),
-        Action::ChangeOwnComment    => ([Yes,           Yes,    Yes],    Closed),
-        Action::DeleteOthersComment => ([Yes,           No,     No],     Closed),
-        Action::ChangeProject       => ([Yes,           No,     No],     Closed),
-        Action::DeleteProject       => ([Yes,           No,     No],     Open),
-        Action::ReadInvitations     => ([Yes,           No,     No],     Open),
-        Action::Invite              => ([Yes,           No,     No],     Closed),
-        Action::ManageMembers       => ([Yes,           No,     No],     Closed),
-        Action::StepDown            => ([TransferFirst, No,     No],     Closed),
-        Action::Leave               => ([TransferFirst, Yes,    Yes],    Open),
+        Action::Read                => ([Allow,           Allow,    Allow],    Allowed),
+        Action::WriteTasks          => ([Allow,           Allow,    Deny],     Denied),
+        Action::Comment             => ([Allow,           Allow,    Deny],     Denied),
+        Action::ChangeOwnComment    => ([Allow,           Allow,    Allow],    Denied),
+        Action::DeleteOthersComment => ([Allow,           Deny,     Deny],     Denied),
+        Action::ChangeProject       => ([Allow,           Deny,     Deny],     Denied),
+        Action::DeleteProject       => ([Allow,           Deny,     Deny],     Allowed),
+        Action::ReadInvitations     => ([Allow,           Deny,     Deny],     Allowed),
+        Action::Invite              => ([Allow,           Deny,     Deny],     Denied),
+        Action::ManageMembers       => ([Allow,           Deny,     Deny],     Denied),
+        Action::RelinquishOwnership            => ([TransferRequired, Deny,     Deny],     Denied),
+        Action::Leave               => ([TransferRequired, Allow,    Allow],    Allowed),
     }
 }
 
 impl Action {
     /// The least role that may do it.
-    pub(crate) const fn least_role(self) -> Role {
-        match verdicts(self).0 {
-            [_, _, Verdict::Yes] => Role::Viewer,
-            [_, Verdict::Yes, _] => Role::Editor,
+    pub(crate) const fn min_role(self) -> Role {
+        match rules(self).0 {
+            [_, _, Rule::Allow] => Role::Viewer,
+            [_, Rule::Allow, _] => Role::Editor,
             _ => Role::Owner,
         }
     }
@@ -96,18 +96,18 @@ const fn rank(role: Role) -> u8 {
 
 /// Decides whether somebody with this role, or none, may do it.
 pub(crate) fn require(role: Option<Role>, action: Action) -> Result<(), Error> {
-    let needed = action.least_role();
+    let needed = action.min_role();
     let role = role.ok_or(Error::NotAMember { needed })?;
-    let [owner, editor, viewer] = verdicts(action).0;
-    let verdict = match role {
+    let [owner, editor, viewer] = rules(action).0;
+    let rule = match role {
         Role::Owner => owner,
         Role::Editor => editor,
         Role::Viewer => viewer,
     };
-    match verdict {
-        Verdict::Yes => Ok(()),
-        Verdict::No => Err(Error::RoleTooLow { needed, given: role }),
-        Verdict::TransferFirst => Err(Error::OwnerRequired),
+    match rule {
+        Rule::Allow => Ok(()),
+        Rule::Deny => Err(Error::RoleTooLow { needed, given: role }),
+        Rule::TransferRequired => Err(Error::OwnerRequired),
     }
 }
 
@@ -120,7 +120,7 @@ pub(crate) fn require_membership(role: Option<Role>, action: Action) -> Result<(
 pub(crate) fn require_for_change(role: Option<Role>, action: Action, archived: bool) -> Result<(), Error> {
     match require(role, action) {
         // That the owner must hand the project over is no matter of rights: it comes after the archive.
-        Ok(()) | Err(Error::OwnerRequired) if archived && verdicts(action).1 == Archived::Closed => {
+        Ok(()) | Err(Error::OwnerRequired) if archived && rules(action).1 == WhenArchived::Denied => {
             Err(Error::ProjectArchived)
         }
         decided => decided,
@@ -142,7 +142,7 @@ pub(crate) fn require_author(comment: &Comment, user: UserId) -> Result<(), Erro
 }
 
 /// Returns the action that deleting a comment is for this user.
-pub(crate) fn deletion_of(comment: &Comment, user: UserId) -> Action {
+pub(crate) fn deletion_action(comment: &Comment, user: UserId) -> Action {
     if comment.author_id == Some(user) { Action::ChangeOwnComment } else { Action::DeleteOthersComment }
 }
 
@@ -157,16 +157,16 @@ pub(crate) const fn require_owner_in_target(owner_role: Option<Role>) -> Result<
 }
 
 /// Decides whether a user may see the invitations that were sent to the user's address.
-pub(crate) const fn require_proved_address(user: &User, proof_is_asked_for: bool) -> Result<(), Error> {
-    if proof_is_asked_for && !user.email_verified { Err(Error::EmailNotVerified) } else { Ok(()) }
+pub(crate) const fn require_verified_email(user: &User, verification_required: bool) -> Result<(), Error> {
+    if verification_required && !user.email_verified { Err(Error::EmailNotVerified) } else { Ok(()) }
 }
 
 /// Decides whether a user may answer an invitation: who was invited may, and nobody else.
-pub(crate) fn require_invited(invitation: &Invitation, user: &User, proof_is_asked_for: bool) -> Result<(), Error> {
+pub(crate) fn require_invited(invitation: &Invitation, user: &User, verification_required: bool) -> Result<(), Error> {
     if invitation.email != user.email {
-        return Err(Error::NotYours);
+        return Err(Error::NotOwner);
     }
-    require_proved_address(user, proof_is_asked_for)
+    require_verified_email(user, verification_required)
 }
 
 /// Decides whether somebody who is invited may become a member now.
@@ -186,7 +186,7 @@ mod tests {
     fn the_table_of_roles_is_as_published() {
         use Action::{
             ChangeOwnComment, ChangeProject, Comment, DeleteOthersComment, DeleteProject, Invite, Leave, ManageMembers,
-            Read, ReadInvitations, StepDown, WriteTasks,
+            Read, ReadInvitations, RelinquishOwnership, WriteTasks,
         };
         for (action, owner, editor, viewer) in [
             (Read, true, true, true),
@@ -199,19 +199,19 @@ mod tests {
             (ReadInvitations, true, false, false),
             (Invite, true, false, false),
             (ManageMembers, true, false, false),
-            (StepDown, false, false, false),
+            (RelinquishOwnership, false, false, false),
             (Leave, false, true, true),
         ] {
             for (role, may) in [(Role::Owner, owner), (Role::Editor, editor), (Role::Viewer, viewer)] {
                 assert_eq!(require(Some(role), action).is_ok(), may, "{action:?} by {role:?}");
                 if may {
-                    let least = action.least_role();
+                    let least = action.min_role();
                     assert!(rank(role) >= rank(least) && require(Some(least), action).is_ok(), "{action:?}");
                 }
             }
             assert!(matches!(require(None, action), Err(Error::NotAMember { .. })), "{action:?}");
         }
-        for action in [StepDown, Leave] {
+        for action in [RelinquishOwnership, Leave] {
             assert!(matches!(require(Some(Role::Owner), action), Err(Error::OwnerRequired)), "{action:?}");
         }
     }
@@ -219,12 +219,13 @@ mod tests {
     #[test]
     fn only_the_author_changes_a_comment_and_the_owner_deletes_any() {
         let (author, other) = (UserId::generate(), UserId::generate());
-        let by = |author_id| contract::comment::Comment { author_id, ..contract::comment::Comment::example() };
+        let by =
+            |author_id| contract::task::comment::Comment { author_id, ..contract::task::comment::Comment::example() };
         assert!(require_author(&by(Some(author)), author).is_ok());
-        assert_eq!(deletion_of(&by(Some(author)), author), Action::ChangeOwnComment);
+        assert_eq!(deletion_action(&by(Some(author)), author), Action::ChangeOwnComment);
         for author_id in [Some(author), None] {
             assert!(matches!(require_author(&by(author_id), other), Err(Error::NotTheAuthor)));
-            assert_eq!(deletion_of(&by(author_id), other), Action::DeleteOthersComment);
+            assert_eq!(deletion_action(&by(author_id), other), Action::DeleteOthersComment);
         }
     }
 

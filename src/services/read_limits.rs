@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::Shared;
+use super::ServiceContext;
 use super::error::Error;
 use super::keyed_semaphores::KeyedSemaphores;
 use crate::contract::UserId;
@@ -20,30 +20,30 @@ use crate::repositories::Repositories;
 const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The lists that are being read, of all users. Those that an index serves never wait for the others.
-pub(crate) struct ListReads {
-    indexed: UserShares,
-    unindexed: UserShares,
+pub(crate) struct ReadLimits {
+    indexed: PerUserLimit,
+    unindexed: PerUserLimit,
 }
 
-impl ListReads {
+impl ReadLimits {
     pub(crate) fn new(max_per_user: usize) -> Self {
-        Self { indexed: UserShares::new(max_per_user), unindexed: UserShares::new(max_per_user) }
+        Self { indexed: PerUserLimit::new(max_per_user), unindexed: PerUserLimit::new(max_per_user) }
     }
 }
 
 /// The shares of all users in one kind of list.
-struct UserShares {
+struct PerUserLimit {
     running: KeyedSemaphores<UserId>,
     max_per_user: usize,
 }
 
 /// Repositories for a list. Dropping them lets the user's next one run.
-pub(crate) struct ListRead<'a> {
+pub(crate) struct LimitedRead<'a> {
     repositories: &'a dyn Repositories,
     _permit: OwnedSemaphorePermit,
 }
 
-impl<'a> Deref for ListRead<'a> {
+impl<'a> Deref for LimitedRead<'a> {
     type Target = dyn Repositories + 'a;
 
     fn deref(&self) -> &Self::Target {
@@ -51,7 +51,7 @@ impl<'a> Deref for ListRead<'a> {
     }
 }
 
-impl UserShares {
+impl PerUserLimit {
     fn new(max_per_user: usize) -> Self {
         Self { running: KeyedSemaphores::default(), max_per_user }
     }
@@ -64,17 +64,17 @@ impl UserShares {
     }
 }
 
-impl Shared {
+impl ServiceContext {
     /// Returns repositories for a list that an index serves, when it is the user's turn.
-    pub(crate) async fn read_indexed(&self, user: UserId) -> Result<ListRead<'_>, Error> {
-        let permit = self.list_reads.indexed.acquire(user).await?;
-        Ok(ListRead { repositories: self.store.read(), _permit: permit })
+    pub(crate) async fn read_indexed(&self, user: UserId) -> Result<LimitedRead<'_>, Error> {
+        let permit = self.read_limits.indexed.acquire(user).await?;
+        Ok(LimitedRead { repositories: self.store.read(), _permit: permit })
     }
 
     /// Returns repositories for a list that no index serves, when it is the user's turn.
-    pub(crate) async fn read_unindexed(&self, user: UserId) -> Result<ListRead<'_>, Error> {
-        let permit = self.list_reads.unindexed.acquire(user).await?;
-        Ok(ListRead { repositories: self.store.read_unindexed(), _permit: permit })
+    pub(crate) async fn read_unindexed(&self, user: UserId) -> Result<LimitedRead<'_>, Error> {
+        let permit = self.read_limits.unindexed.acquire(user).await?;
+        Ok(LimitedRead { repositories: self.store.read_unindexed(), _permit: permit })
     }
 }
 
@@ -84,7 +84,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_user_has_a_share_of_the_reads_and_others_do_not_wait_for_it() {
-        let reads = UserShares::new(2);
+        let reads = PerUserLimit::new(2);
         let (ada, bob) = (UserId::generate(), UserId::generate());
         let (first, other) = (reads.acquire(ada).await.unwrap(), reads.acquire(ada).await.unwrap());
         assert!(matches!(reads.acquire(ada).await, Err(Error::TooManySearches)));

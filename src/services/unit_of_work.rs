@@ -8,72 +8,72 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use super::error::Error;
-use super::etag::{NamedTags, require_named};
-use super::idempotency::key_locks::KeyInUse;
-use super::idempotency::replay::context;
+use super::etag::{ETagCondition, check_if_match};
+use super::idempotency::key_locks::KeyLockGuard;
+use super::idempotency::replay::aad;
 use super::permissions::Action;
 use super::response::Answer;
-use super::{Caller, Credential, Shared};
+use super::{Caller, Credential, ServiceContext};
+use crate::contract::account::user::User;
 use crate::contract::resource::{Current, Resource};
-use crate::contract::user::User;
 use crate::contract::{ProjectId, TaskId};
 use crate::repositories::{AnswerAccess, Claim, KeyedRequest, NewEvent, StoredAnswer, Transaction};
 
 /// How long a key is remembered.
-pub(crate) const KEPT: Duration = Duration::from_hours(24);
+pub(crate) const KEY_TTL: Duration = Duration::from_hours(24);
 
-/// Who wants to change something, and on what conditions.
+/// Who is_subscribed to change something, and on what conditions.
 #[derive(Debug, Clone)]
-pub struct Write {
+pub struct WriteContext {
     /// Who.
     pub caller: Caller,
     /// The request, if it is to have its effect once however often it is sent.
-    pub keyed: Option<KeyedRequest>,
+    pub idempotency: Option<KeyedRequest>,
     /// The version that the caller has seen, if nobody else's change may be lost.
-    pub expected: Option<NamedTags>,
+    pub if_match: Option<ETagCondition>,
     /// By which the request is known in logs and events.
     pub request_id: Option<String>,
 }
 
-impl Write {
+impl WriteContext {
     /// Refuses to change a resource that is not as the caller has seen it.
-    pub(crate) fn require_expected<R: Resource + Clone + Into<Current>>(&self, resource: &R) -> Result<(), Error> {
-        require_named(self.expected.as_ref(), resource)
+    pub(crate) fn check_if_match<R: Resource + Clone + Into<Current>>(&self, resource: &R) -> Result<(), Error> {
+        check_if_match(self.if_match.as_ref(), resource)
     }
 }
 
 /// What it takes to see a stored answer again.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Access {
+pub(crate) enum ReplayAccess {
     /// To be the one who asked.
-    Own,
+    CallerOnly,
     /// To be allowed this in this project.
-    In(ProjectId, Action),
+    Project(ProjectId, Action),
     /// To be allowed this where this task is, which is in this project now.
-    On(TaskId, ProjectId, Action),
+    Task(TaskId, ProjectId, Action),
 }
 
-impl Access {
+impl ReplayAccess {
     fn stored(self) -> Option<AnswerAccess> {
         let (project, task, action) = match self {
-            Self::Own => return None,
-            Self::In(project, action) => (project, None, action),
-            Self::On(task, project, action) => (project, Some(task), action),
+            Self::CallerOnly => return None,
+            Self::Project(project, action) => (project, None, action),
+            Self::Task(task, project, action) => (project, Some(task), action),
         };
-        Some(AnswerAccess { project, task, role: action.least_role() })
+        Some(AnswerAccess { project, task, role: action.min_role() })
     }
 }
 
 /// The transaction of a write; dropping it rolls everything back, the claim on the key too.
-pub(crate) struct Unit<'a> {
+pub(crate) struct UnitOfWork<'a> {
     // In this order, so that the transaction has ended when the next one may claim the key.
     transaction: Box<dyn Transaction>,
-    _in_use: Option<KeyInUse>,
-    shared: &'a Shared,
-    write: &'a Write,
+    _key_lock: Option<KeyLockGuard>,
+    shared: &'a ServiceContext,
+    write: &'a WriteContext,
 }
 
-impl Deref for Unit<'_> {
+impl Deref for UnitOfWork<'_> {
     type Target = dyn Transaction;
 
     fn deref(&self) -> &Self::Target {
@@ -81,7 +81,7 @@ impl Deref for Unit<'_> {
     }
 }
 
-impl Unit<'_> {
+impl UnitOfWork<'_> {
     /// Makes the changes durable together with the answer to who asked for them, and with what there is to tell of
     /// them.
     ///
@@ -90,13 +90,13 @@ impl Unit<'_> {
     pub(crate) async fn commit<T>(
         self,
         answer: Answer<T>,
-        access: Access,
+        access: ReplayAccess,
         events: Vec<NewEvent>,
     ) -> Result<Answer<T>, Error> {
-        if let Some(keyed) = &self.write.keyed {
+        if let Some(keyed) = &self.write.idempotency {
             let user = self.write.caller.user;
             let body =
-                answer.body.as_ref().map(|body| self.shared.sealer.seal(&context(user, &keyed.key), body.as_bytes()));
+                answer.body.as_ref().map(|body| self.shared.sealer.seal(&aad(user, &keyed.key), body.as_bytes()));
             let stored = StoredAnswer {
                 status: answer.status,
                 location: answer.location.clone(),
@@ -106,7 +106,7 @@ impl Unit<'_> {
             };
             self.transaction.idempotency().settle(user, &keyed.key, &stored).await?;
         }
-        self.shared.tell(&*self.transaction, &events).await?;
+        self.shared.publish(&*self.transaction, &events).await?;
         self.transaction.commit().await?;
         Ok(answer)
     }
@@ -122,7 +122,7 @@ impl Unit<'_> {
 pub(crate) async fn lock_caller(transaction: &dyn Transaction, caller: Caller) -> Result<User, Error> {
     let account = transaction.users().lock(caller.user).await?;
     let user = account.filter(|account| account.deleted_at.is_none()).ok_or(Error::TokenRevoked)?.user;
-    match caller.by {
+    match caller.credential {
         Credential::Session(id) => {
             let session = transaction.sessions().find(id).await?;
             session.filter(|session| session.ended_at.is_none()).ok_or(Error::TokenRevoked)?;
@@ -135,22 +135,22 @@ pub(crate) async fn lock_caller(transaction: &dyn Transaction, caller: Caller) -
     Ok(user)
 }
 
-impl Shared {
+impl ServiceContext {
     /// Opens the transaction of a write and claims its key.
-    pub(crate) async fn open<'a>(&'a self, write: &'a Write) -> Result<Unit<'a>, Error> {
-        let Some(keyed) = &write.keyed else {
-            return Ok(Unit { transaction: self.store.begin().await?, _in_use: None, shared: self, write });
+    pub(crate) async fn begin<'a>(&'a self, write: &'a WriteContext) -> Result<UnitOfWork<'a>, Error> {
+        let Some(keyed) = &write.idempotency else {
+            return Ok(UnitOfWork { transaction: self.store.begin().await?, _key_lock: None, shared: self, write });
         };
         let user = write.caller.user;
         // Before there is a transaction: however often a request is repeated while it runs, it takes one connection.
-        let in_use = self.keys_in_use.take(user, &keyed.key).await.ok_or(Error::KeyBusy)?;
+        let key_lock = self.key_locks.acquire(user, &keyed.key).await.ok_or(Error::KeyInProgress)?;
         let transaction = self.store.begin().await?;
         let now = self.clock.now();
-        match transaction.idempotency().claim(user, keyed, now, now.minus(KEPT)).await? {
-            Claim::Granted => Ok(Unit { transaction, _in_use: Some(in_use), shared: self, write }),
-            Claim::Taken => Err(Error::KeyTaken),
+        match transaction.idempotency().claim(user, keyed, now, now.minus(KEY_TTL)).await? {
+            Claim::Granted => Ok(UnitOfWork { transaction, _key_lock: Some(key_lock), shared: self, write }),
+            Claim::Taken => Err(Error::KeyCompleted),
             // By another process.
-            Claim::Busy => Err(Error::KeyBusy),
+            Claim::Busy => Err(Error::KeyInProgress),
         }
     }
 }

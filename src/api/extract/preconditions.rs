@@ -7,10 +7,10 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::request::{ACCESS_TOKEN, authenticated, caller, register_tokens, request_id};
 use crate::api::respond::ETAG_EXAMPLE;
-use crate::services::{KeyedRequest, NamedTags, Write};
+use crate::services::{ETagCondition, KeyedRequest, WriteContext};
 
 /// The signed-in user who wants to change something, with the `Idempotency-Key` if the request has one.
-pub(in crate::api) struct IdempotentWrite(pub(in crate::api) Write);
+pub(in crate::api) struct IdempotentWrite(pub(in crate::api) WriteContext);
 
 impl<'a> ApiExtractor<'a> for IdempotentWrite {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme, ApiExtractorType::Parameter];
@@ -50,23 +50,23 @@ impl<'a> ApiExtractor<'a> for IdempotentWrite {
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         let keyed = request.extensions().get::<KeyedRequest>().cloned();
-        Ok(Self(Write { keyed, ..write(request)? }))
+        Ok(Self(WriteContext { idempotency: keyed, ..write(request)? }))
     }
 }
 
 authenticated! {
     /// The signed-in user who wants to change something that needs no key to be repeated.
-    AuthWrite(Write): write;
+    AuthWrite(WriteContext): write;
 }
 
-fn write(request: &Request) -> poem::Result<Write> {
-    Ok(Write { caller: caller(request)?, keyed: None, expected: None, request_id: request_id(request) })
+fn write(request: &Request) -> poem::Result<WriteContext> {
+    Ok(WriteContext { caller: caller(request)?, idempotency: None, if_match: None, request_id: request_id(request) })
 }
 
 macro_rules! etag_headers {
     ($($(#[$doc:meta])* $name:ident($header:expr): $description:literal;)*) => {$(
         $(#[$doc])*
-        pub(in crate::api) struct $name(pub(in crate::api) Option<NamedTags>);
+        pub(in crate::api) struct $name(pub(in crate::api) Option<ETagCondition>);
 
         impl<'a> ApiExtractor<'a> for $name {
             const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
@@ -92,7 +92,7 @@ macro_rules! etag_headers {
             ) -> poem::Result<Self> {
                 let lines = request.headers().get_all($header).iter();
                 // What is no text is no tag of ours.
-                Ok(Self(NamedTags::parse(lines.map(|line| line.to_str().unwrap_or_default()))))
+                Ok(Self(ETagCondition::parse(lines.map(|line| line.to_str().unwrap_or_default()))))
             }
         }
     )*};

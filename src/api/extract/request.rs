@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::api::errors::ApiError;
 use crate::api::media_types::{JSON, MERGE_PATCH, QUERY};
-use crate::services::{Caller, Device};
+use crate::services::{Caller, RequestMetadata};
 
 /// The query and the body of a request after they were checked.
 pub(in crate::api) struct ValidatedRequest {
@@ -174,7 +174,7 @@ pub(super) fn caller(request: &Request) -> poem::Result<Caller> {
 }
 
 /// What the request says about the device it came from.
-pub(in crate::api) struct ClientInfo(pub(in crate::api) Device);
+pub(in crate::api) struct ClientInfo(pub(in crate::api) RequestMetadata);
 
 /// As many characters of a `User-Agent` are kept.
 const MAX_USER_AGENT_LEN: usize = 300;
@@ -182,6 +182,6 @@ const MAX_USER_AGENT_LEN: usize = 300;
 impl<'a> poem::FromRequest<'a> for ClientInfo {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
         let user_agent = request.header(header::USER_AGENT).map(|text| text.chars().take(MAX_USER_AGENT_LEN).collect());
-        Ok(Self(Device { user_agent, request_id: request_id(request) }))
+        Ok(Self(RequestMetadata { user_agent, request_id: request_id(request) }))
     }
 }

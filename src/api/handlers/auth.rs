@@ -70,7 +70,7 @@ impl AuthApi {
     /// once, and for 24 hours.
     #[oai(path = "/verify-email", method = "post", operation_id = "verifyEmail")]
     async fn verify_email(&self, services: Service<'_>, body: JsonBody<VerifyEmail>) -> Result<Done, Failure<Proving>> {
-        services.recovery.verify_email(&body.0).await?;
+        services.email_tokens.verify_email(&body.0).await?;
         Ok(Done)
     }
 
@@ -79,7 +79,7 @@ impl AuthApi {
     /// Sends another mail with a link that proves the address of the caller. Where it is proved already, nothing is sent.
     #[oai(path = "/resend-verification", method = "post", operation_id = "resendVerification")]
     async fn resend_verification(&self, caller: Auth, services: Service<'_>) -> Result<Accepted, Failure<Usual>> {
-        services.recovery.resend_verification(caller.0).await?;
+        services.email_tokens.resend_verification(caller.0).await?;
         Ok(Accepted)
     }
 
@@ -93,7 +93,7 @@ impl AuthApi {
         services: Service<'_>,
         body: JsonBody<ForgotPassword>,
     ) -> Result<Accepted, Failure<Usual>> {
-        services.recovery.forgot_password(&body.0).await?;
+        services.email_tokens.forgot_password(&body.0).await?;
         Ok(Accepted)
     }
 
@@ -112,7 +112,7 @@ impl AuthApi {
         from: ClientInfo,
         body: JsonBody<ResetPassword>,
     ) -> Result<Done, Failure<Proving>> {
-        services.recovery.reset_password(body.0, from.0.request_id).await?;
+        services.email_tokens.reset_password(body.0, from.0.request_id).await?;
         Ok(Done)
     }
 }

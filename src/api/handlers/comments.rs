@@ -10,7 +10,7 @@ use crate::contract::page::ListOf as _;
 use crate::contract::resource::StaleComment;
 use crate::contract::task::comment::{Comment, CommentList, CommentQuery, NewComment, UpdateComment};
 use crate::contract::{CommentId, TaskId};
-use crate::services::{Answer, Write};
+use crate::services::{Answer, WriteContext};
 
 pub(in crate::api) struct CommentsApi;
 
@@ -74,7 +74,7 @@ impl CommentsApi {
         comment_id: Path<CommentId>,
         body: MergePatch<UpdateComment>,
     ) -> Result<Tagged<Comment>, Failure<Matching<Changing, StaleComment>>> {
-        let write = Write { expected: expected.0, ..write.0 };
+        let write = WriteContext { if_match: expected.0, ..write.0 };
         Ok(Tagged(services.comments.update(&write, comment_id.0, body.0).await?))
     }
 
@@ -90,7 +90,7 @@ impl CommentsApi {
         #[oai(name = "If-Match")] expected: IfMatch,
         comment_id: Path<CommentId>,
     ) -> Result<Done, Failure<Matching<Changing, StaleComment>>> {
-        let write = Write { expected: expected.0, ..write.0 };
+        let write = WriteContext { if_match: expected.0, ..write.0 };
         services.comments.delete(&write, comment_id.0).await?;
         Ok(Done)
     }

@@ -45,6 +45,6 @@ impl EventsApi {
         #[oai(name = "Last-Event-ID")] last: LastEventId,
         query: QueryParams<StreamQuery>,
     ) -> Result<EventStream, Failure<Following>> {
-        Ok(EventStream(services.events.follow(caller.0, query.0, last.0).await?))
+        Ok(EventStream(services.events.subscribe(caller.0, query.0, last.0).await?))
     }
 }

@@ -35,7 +35,7 @@ impl HealthApi {
         draining: Data<&Draining>,
     ) -> Result<Found<Health>, Failure<NotReady>> {
         if draining.has_begun() {
-            return Err(Error::Stopping.into());
+            return Err(Error::ShuttingDown.into());
         }
         services.check().await?;
         Ok(Found(OK))

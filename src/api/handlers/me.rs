@@ -14,7 +14,7 @@ use crate::contract::account::user::{ChangePassword, UpdateMe, User};
 use crate::contract::page::ListOf as _;
 use crate::contract::resource::StaleUser;
 use crate::contract::{ApiTokenId, SessionId};
-use crate::services::{Answer, Write};
+use crate::services::{Answer, WriteContext};
 
 pub(in crate::api) struct MeApi;
 
@@ -45,7 +45,7 @@ impl MeApi {
         #[oai(name = "If-Match")] expected: IfMatch,
         body: MergePatch<UpdateMe>,
     ) -> Result<Tagged<User>, Failure<Matching<Usual, StaleUser>>> {
-        let write = Write { expected: expected.0, ..write.0 };
+        let write = WriteContext { if_match: expected.0, ..write.0 };
         Ok(Tagged(services.profiles.update(&write, body.0).await?))
     }
 

@@ -10,7 +10,7 @@ use crate::contract::ProjectId;
 use crate::contract::page::ListOf as _;
 use crate::contract::project::{NewProject, Project, ProjectList, ProjectQuery, UpdateProject};
 use crate::contract::resource::StaleProject;
-use crate::services::{Answer, Write};
+use crate::services::{Answer, WriteContext};
 
 pub(in crate::api) struct ProjectsApi;
 
@@ -71,7 +71,7 @@ impl ProjectsApi {
         project_id: Path<ProjectId>,
         body: MergePatch<UpdateProject>,
     ) -> Result<Tagged<Project>, Failure<Matching<Changing, StaleProject>>> {
-        let write = Write { expected: expected.0, ..write.0 };
+        let write = WriteContext { if_match: expected.0, ..write.0 };
         Ok(Tagged(services.projects.update(&write, project_id.0, body.0).await?))
     }
 
@@ -87,7 +87,7 @@ impl ProjectsApi {
         #[oai(name = "If-Match")] expected: IfMatch,
         project_id: Path<ProjectId>,
     ) -> Result<Done, Failure<Matching<Reaching, StaleProject>>> {
-        let write = Write { expected: expected.0, ..write.0 };
+        let write = WriteContext { if_match: expected.0, ..write.0 };
         services.projects.delete(&write, project_id.0).await?;
         Ok(Done)
     }

@@ -12,7 +12,7 @@ use crate::contract::task::batch::{TaskBatch, TaskBatchResult};
 use crate::contract::task::query::{ProjectTaskQuery, TaskQuery};
 use crate::contract::task::{MoveTask, NewTask, Task, TaskList, UpdateTask};
 use crate::contract::{ProjectId, TaskId};
-use crate::services::{Answer, Write};
+use crate::services::{Answer, WriteContext};
 
 pub(in crate::api) struct TasksApi;
 
@@ -108,7 +108,7 @@ impl TasksApi {
         task_id: Path<TaskId>,
         body: MergePatch<UpdateTask>,
     ) -> Result<Tagged<Task>, Failure<Matching<Changing, StaleTask>>> {
-        let write = Write { expected: expected.0, ..write.0 };
+        let write = WriteContext { if_match: expected.0, ..write.0 };
         Ok(Tagged(services.tasks.update(&write, task_id.0, body.0).await?))
     }
 
@@ -124,7 +124,7 @@ impl TasksApi {
         #[oai(name = "If-Match")] expected: IfMatch,
         task_id: Path<TaskId>,
     ) -> Result<Done, Failure<Matching<Changing, StaleTask>>> {
-        let write = Write { expected: expected.0, ..write.0 };
+        let write = WriteContext { if_match: expected.0, ..write.0 };
         services.tasks.delete(&write, task_id.0).await?;
         Ok(Done)
     }
@@ -162,7 +162,7 @@ impl TasksApi {
         task_id: Path<TaskId>,
         body: JsonBody<MoveTask>,
     ) -> Result<Tagged<Task>, Failure<Matching<Changing, StaleTask>>> {
-        let write = Write { expected: expected.0, ..write.0 };
-        Ok(Tagged(services.tasks.relocate(&write, task_id.0, body.0).await?))
+        let write = WriteContext { if_match: expected.0, ..write.0 };
+        Ok(Tagged(services.tasks.move_task(&write, task_id.0, body.0).await?))
     }
 }

@@ -27,7 +27,7 @@ impl TasksV2Api {
         project_id: Path<ProjectId>,
         query: QueryParams<ProjectTaskWalk>,
     ) -> Result<Found<TaskSlice>, Failure<Walking>> {
-        Ok(Found(services.tasks.walk_project(caller.0, project_id.0, query.0).await?))
+        Ok(Found(services.tasks.list_project_by_cursor(caller.0, project_id.0, query.0).await?))
     }
 
     /// List all tasks by cursors
@@ -42,6 +42,6 @@ impl TasksV2Api {
         services: Service<'_>,
         query: QueryParams<TaskWalk>,
     ) -> Result<Found<TaskSlice>, Failure<WalkingAll>> {
-        Ok(Found(services.tasks.walk_visible(caller.0, query.0).await?))
+        Ok(Found(services.tasks.list_by_cursor(caller.0, query.0).await?))
     }
 }

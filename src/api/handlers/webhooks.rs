@@ -21,7 +21,7 @@ use crate::contract::webhook::{
     IssuedWebhook, NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookList, WebhookQuery,
 };
 use crate::contract::{DeliveryId, WebhookId};
-use crate::services::{Answer, Write};
+use crate::services::{Answer, WriteContext};
 
 /// The schemas of what webhooks get and no operation gives: published all the same.
 pub(in crate::api) fn webhook_schemas() -> BTreeMap<String, MetaSchema> {
@@ -112,7 +112,7 @@ impl WebhooksApi {
         webhook_id: Path<WebhookId>,
         body: MergePatch<UpdateWebhook>,
     ) -> Result<Tagged<Webhook>, Failure<Matching<Redirecting, StaleWebhook>>> {
-        let write = Write { expected: expected.0, ..write.0 };
+        let write = WriteContext { if_match: expected.0, ..write.0 };
         Ok(Tagged(services.webhooks.update(&write, webhook_id.0, body.0).await?))
     }
 
@@ -127,7 +127,7 @@ impl WebhooksApi {
         #[oai(name = "If-Match")] expected: IfMatch,
         webhook_id: Path<WebhookId>,
     ) -> Result<Done, Failure<Matching<Reaching, StaleWebhook>>> {
-        let write = Write { expected: expected.0, ..write.0 };
+        let write = WriteContext { if_match: expected.0, ..write.0 };
         services.webhooks.delete(&write, webhook_id.0).await?;
         Ok(Done)
     }

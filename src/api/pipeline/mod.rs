@@ -202,7 +202,7 @@ impl RequestPipeline {
 
     /// The answer to the first request with this key, as it was given.
     async fn replay(&self, caller: Caller, keyed: &KeyedRequest) -> Result<Option<Response>, ApiError> {
-        let answer = self.services.replays.find::<()>(caller, keyed).await?;
+        let answer = self.services.idempotency.replay::<()>(caller, keyed).await?;
         Ok(answer.map(|answer| {
             let mut response = respond(answer);
             set(&mut response, IDEMPOTENCY_REPLAYED, "true");

@@ -11,7 +11,7 @@ use crate::api::media_types::EVENT_STREAM;
 use crate::contract::event::payloads::{EventPayload, TaskUpdatedEvent};
 use crate::contract::event::{Event, EventType};
 use crate::contract::strings::Cursor;
-use crate::services::{self, Told};
+use crate::services::{self, StreamMessage};
 
 /// How many milliseconds a client waits before it connects anew.
 const RETRY: u32 = 3_000;
@@ -19,12 +19,12 @@ const RETRY: u32 = 3_000;
 /// 200 with events, until somebody ends it.
 pub(in crate::api) struct EventStream(pub(in crate::api) services::EventStream);
 
-fn written(told: &Told) -> String {
+fn written(told: &StreamMessage) -> String {
     match told {
         // An id without data is remembered and tells the application nothing.
-        Told::Begin(cursor) => format!("retry: {RETRY}\nid: {}\n\n", &**cursor),
-        Told::Event { cursor, kind, json } => format!("id: {}\nevent: {kind}\ndata: {json}\n\n", &**cursor),
-        Told::Nothing(cursor) => format!(": nothing new\nid: {}\n\n", &**cursor),
+        StreamMessage::Start(cursor) => format!("retry: {RETRY}\nid: {}\n\n", &**cursor),
+        StreamMessage::Event { cursor, kind, json } => format!("id: {}\nevent: {kind}\ndata: {json}\n\n", &**cursor),
+        StreamMessage::Heartbeat(cursor) => format!(": nothing new\nid: {}\n\n", &**cursor),
     }
 }
 
@@ -36,9 +36,9 @@ fn example() -> String {
     let json = event.map(|event| event.to_json_string()).unwrap_or_default().into();
     let kind = EventType::TaskUpdated.as_str();
     let told = [
-        Told::Begin(Cursor::trusted(begun)),
-        Told::Event { cursor: Cursor::trusted(reached), kind, json },
-        Told::Nothing(Cursor::trusted(reached)),
+        StreamMessage::Start(Cursor::trusted(begun)),
+        StreamMessage::Event { cursor: Cursor::trusted(reached), kind, json },
+        StreamMessage::Heartbeat(Cursor::trusted(reached)),
     ];
     told.iter().map(written).collect()
 }

@@ -112,8 +112,8 @@ impl Failures for Following {
 
     fn sentences() -> Vec<(&'static str, String)> {
         vec![
-            ("INVALID_CURSOR", services::Error::ForeignCursor.message()),
-            ("INVALID_CURSOR_TOO_OLD", services::Error::CursorTooOld.message()),
+            ("INVALID_CURSOR", services::Error::InvalidEventCursor.message()),
+            ("INVALID_CURSOR_TOO_OLD", services::Error::CursorExpired.message()),
         ]
     }
 }

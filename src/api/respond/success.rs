@@ -11,7 +11,7 @@ use poem_openapi::registry::{
 use poem_openapi::types::ToJSON;
 
 use crate::api::media_types::JSON;
-use crate::services::{Answer, NamedTags};
+use crate::services::{Answer, ETagCondition};
 
 /// 200 with a body.
 pub(in crate::api) struct Found<T>(pub(in crate::api) T);
@@ -25,7 +25,7 @@ pub(in crate::api) struct Created<T> {
 /// 200 with one resource and its tag, or 304 for who has it already.
 pub(in crate::api) struct Fresh<T> {
     pub(in crate::api) answer: Answer<T>,
-    pub(in crate::api) known: Option<NamedTags>,
+    pub(in crate::api) known: Option<ETagCondition>,
 }
 
 /// 204 without a body.
@@ -69,7 +69,7 @@ fn tag_with(response: &mut Response, tag: &str) {
 
 impl<T: Send> IntoResponse for Fresh<T> {
     fn into_response(self) -> Response {
-        let known = self.answer.etag.as_ref().zip(self.known.as_ref()).and_then(|(tag, known)| known.name(tag));
+        let known = self.answer.etag.as_ref().zip(self.known.as_ref()).and_then(|(tag, known)| known.matching_tag(tag));
         let Some(tag) = known else { return respond(self.answer) };
         // As the client has it, so that its cache knows which of its copies is still good.
         let mut response = StatusCode::NOT_MODIFIED.into_response();

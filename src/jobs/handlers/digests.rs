@@ -15,7 +15,7 @@ impl JobHandlers {
     pub(super) async fn plan_digests(&self, context: &JobContext) -> Result<(), JobError> {
         loop {
             let transaction = context.begin().await?;
-            if !self.services.digests.plan(&*transaction).await? {
+            if !self.services.digests.enqueue_due(&*transaction).await? {
                 return context.commit(transaction).await;
             }
             transaction.commit().await?;
@@ -24,7 +24,7 @@ impl JobHandlers {
 
     pub(super) async fn weekly_digest(&self, user: UserId, moment: i64, context: &JobContext) -> Result<(), JobError> {
         let moment = Timestamp(moment);
-        if let Some(digest) = self.services.digests.compose(user, moment).await? {
+        if let Some(digest) = self.services.digests.build(user, moment).await? {
             let content = render_digest(&digest, moment, self.links.home()).render()?;
             self.send(&digest.user, content, context).await?;
         }
@@ -44,8 +44,8 @@ fn render_digest(digest: &services::Digest, moment: Timestamp, home: String) -> 
     });
     Digest {
         name: Line::new(&digest.user.name),
-        mine: tasks(&digest.mine),
-        nobodys: tasks(&digest.nobodys),
+        mine: tasks(&digest.assigned),
+        nobodys: tasks(&digest.unassigned),
         projects: projects.collect(),
         home,
     }

@@ -22,7 +22,7 @@ impl JobHandlers {
     }
 
     pub(super) async fn verification(&self, user: UserId, context: &JobContext) -> Result<(), JobError> {
-        if let Some((user, token)) = self.services.recovery.issue(user, MailPurpose::Verification).await? {
+        if let Some((user, token)) = self.services.email_tokens.issue(user, MailPurpose::Verification).await? {
             let mail = Verification { name: greeting_name(&user), link: self.links.verify_email(&token) };
             self.send(&user, mail.render()?, context).await?;
         }
@@ -31,7 +31,7 @@ impl JobHandlers {
 
     pub(super) async fn password_reset(&self, user: Option<UserId>, context: &JobContext) -> Result<(), JobError> {
         if let Some(user) = user
-            && let Some((user, token)) = self.services.recovery.issue(user, MailPurpose::Reset).await?
+            && let Some((user, token)) = self.services.email_tokens.issue(user, MailPurpose::Reset).await?
         {
             let mail = PasswordReset { name: greeting_name(&user), link: self.links.reset_password(&token) };
             self.send(&user, mail.render()?, context).await?;
@@ -40,7 +40,7 @@ impl JobHandlers {
     }
 
     pub(super) async fn invitation(&self, id: InvitationId, context: &JobContext) -> Result<(), JobError> {
-        if let Some(letter) = self.services.invitations.letter(id).await? {
+        if let Some(letter) = self.services.invitations.email(id).await? {
             let invitation = letter.invitation;
             // Not what somebody wrote who has not proved an address: it would be a way to mail anything to anybody.
             let inviter = letter.inviter.filter(|inviter| inviter.email_verified).map(|inviter| Inviter {
@@ -63,7 +63,7 @@ impl JobHandlers {
     }
 
     pub(super) async fn webhook_disabled(&self, id: WebhookId, context: &JobContext) -> Result<(), JobError> {
-        if let Some((user, webhook)) = self.services.webhooks.disabled(id).await? {
+        if let Some((user, webhook)) = self.services.webhooks.disabled_notice(id).await? {
             let mail = WebhookDisabled {
                 name: greeting_name(&user),
                 // Not what somebody wrote who has not proved an address.

@@ -30,9 +30,9 @@ fn retention_for(what: Litter, retention: Duration) -> Duration {
 }
 
 pub(super) async fn run(services: &Services, context: &JobContext) -> Result<(), JobError> {
-    let mut beyond = services.deliveries.rescue(None).await?;
+    let mut beyond = services.deliveries.requeue_stalled(None).await?;
     while beyond.is_some() {
-        beyond = services.deliveries.rescue(beyond).await?;
+        beyond = services.deliveries.requeue_stalled(beyond).await?;
     }
     let retention = services.retention();
     for what in Litter::ALL {

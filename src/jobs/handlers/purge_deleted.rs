@@ -106,7 +106,7 @@ async fn purge_user(user: UserId, services: &Services, context: &JobContext) -> 
         purge_project(project, context).await?;
     }
     for project in context.store.read().upkeep().list_foreign_projects(user).await? {
-        services.presence.withdraw(user, project).await?;
+        services.account_purge.anonymize_in_project(user, project).await?;
     }
     for webhook in context.store.read().upkeep().list_webhooks_of(user).await? {
         purge_deliveries(webhook, context).await?;

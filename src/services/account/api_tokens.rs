@@ -5,28 +5,28 @@ use std::time::Duration;
 
 use super::auth::new_token;
 use crate::contract::ApiTokenId;
-use crate::contract::api_token::{ApiToken, ApiTokenQuery, CreatedApiToken, NewApiToken, Scope};
+use crate::contract::account::api_token::{ApiToken, ApiTokenQuery, CreatedApiToken, NewApiToken, Scope};
 use crate::contract::error::DetailCode;
-use crate::contract::list::{Page, Sort};
-use crate::contract::text::ApiTokenSecret;
+use crate::contract::page::{Page, Sort};
+use crate::contract::strings::ApiTokenSecret;
 use crate::repositories::{Job, Repositories};
 use crate::security::{OpaqueToken, TokenKind};
 use crate::services::error::Error;
-use crate::services::unit_of_work::{Access, Write, lock_caller};
-use crate::services::{Answer, Caller, Credential, Shared};
+use crate::services::unit_of_work::{ReplayAccess, WriteContext, lock_caller};
+use crate::services::{Answer, Caller, Credential, ServiceContext};
 
 /// As many tokens a user may have that are good.
-const MOST: u64 = 50;
+const MAX_PER_USER: u64 = 50;
 
 /// How exactly it is known when a token was last used: noting every use would make a write of every read.
-const USE_NOTED_EVERY: Duration = Duration::from_mins(1);
+const LAST_USED_RESOLUTION: Duration = Duration::from_mins(1);
 
 /// API tokens.
 #[derive(Clone)]
-pub struct ApiTokens(Arc<Shared>);
+pub struct ApiTokens(Arc<ServiceContext>);
 
 impl ApiTokens {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
         Self(shared)
     }
 
@@ -37,17 +37,17 @@ impl ApiTokens {
     }
 
     /// Makes a token. The answer is the only one that has its secret.
-    pub async fn create(&self, write: &Write, new: NewApiToken) -> Result<Answer<CreatedApiToken>, Error> {
+    pub async fn create(&self, write: &WriteContext, new: NewApiToken) -> Result<Answer<CreatedApiToken>, Error> {
         let now = self.0.clock.now();
         if new.expires_at.is_some_and(|end| end <= now) {
             let message = "expires_at must be in the future.".to_owned();
             return Err(Error::invalid("expires_at", DetailCode::Minimum, message));
         }
-        let unit = self.0.open(write).await?;
+        let unit = self.0.begin(write).await?;
         // One after the other, so that they count each other.
         lock_caller(&*unit, write.caller).await?;
-        require_right_to_make(&*unit, write.caller, &new).await?;
-        if unit.api_tokens().count(write.caller.user, now).await? >= MOST {
+        authorize_issue(&*unit, write.caller, &new).await?;
+        if unit.api_tokens().count(write.caller.user, now).await? >= MAX_PER_USER {
             return Err(Error::LimitReached("You have as many API tokens"));
         }
         let secret = new_token()?;
@@ -65,18 +65,23 @@ impl ApiTokens {
         unit.jobs().enqueue(&notice, now, now).await?;
         let address = format!("/v1/me/api-tokens/{}", api_token.id);
         let token = ApiTokenSecret::trusted(secret.reveal(TokenKind::Api));
-        unit.commit(Answer::issued(&CreatedApiToken { api_token, token }, address), Access::Own, Vec::new()).await
+        unit.commit(
+            Answer::issued(&CreatedApiToken { api_token, token }, address),
+            ReplayAccess::CallerOnly,
+            Vec::new(),
+        )
+        .await
     }
 
     /// Ends one of the caller's tokens, be it the one with which the caller is calling.
-    pub async fn revoke(&self, write: &Write, id: ApiTokenId) -> Result<Answer<()>, Error> {
-        let unit = self.0.open(write).await?;
+    pub async fn revoke(&self, write: &WriteContext, id: ApiTokenId) -> Result<Answer<()>, Error> {
+        let unit = self.0.begin(write).await?;
         // So that the token makes no other one meanwhile.
         unit.users().lock(write.caller.user).await?.ok_or(Error::TokenRevoked)?;
         let found = unit.api_tokens().find(id).await?;
         let found = found.filter(|found| found.revoked_at.is_none()).ok_or(Error::NotFound("API token"))?;
         if found.user_id != write.caller.user {
-            return Err(Error::NotYours);
+            return Err(Error::NotOwner);
         }
         let now = self.0.clock.now();
         if !unit.api_tokens().revoke(id, now).await? {
@@ -84,7 +89,7 @@ impl ApiTokens {
         }
         // Recorded first, because the database may commit even if the request is dropped.
         self.0.revoked_tokens.insert([id], now);
-        let committed = unit.commit(Answer::done(), Access::Own, Vec::new()).await;
+        let committed = unit.commit(Answer::done(), ReplayAccess::CallerOnly, Vec::new()).await;
         if committed.is_err() {
             self.0.revoked_tokens.forget(&[id]);
         }
@@ -92,7 +97,7 @@ impl ApiTokens {
     }
 
     /// Whether it is an API token, good or not, and no other kind of token.
-    pub(crate) fn is_one(text: &str) -> bool {
+    pub(crate) fn has_token_prefix(text: &str) -> bool {
         OpaqueToken::parse(TokenKind::Api, text).is_some()
     }
 
@@ -108,20 +113,20 @@ impl ApiTokens {
         if found.token.expires_at.is_some_and(|end| end <= now) {
             return Err(Error::TokenExpired);
         }
-        let is_noted = found.token.last_used_at.is_some_and(|at| at.plus(USE_NOTED_EVERY) > now);
-        if !is_noted && let Err(error) = self.note_use(found.token.id).await {
+        let is_recorded = found.token.last_used_at.is_some_and(|at| at.plus(LAST_USED_RESOLUTION) > now);
+        if !is_recorded && let Err(error) = self.record_use(found.token.id).await {
             // No reason to refuse a request that may only read.
             tracing::warn!(%error, "the use of an API token is not noted");
         }
-        let by = Credential::ApiToken {
+        let credential = Credential::ApiToken {
             id: found.token.id,
             can_read: found.has(Scope::Read),
             can_write: found.has(Scope::Write),
         };
-        Ok(Caller { user: found.user_id, by, until: found.token.expires_at })
+        Ok(Caller { user: found.user_id, credential, expires_at: found.token.expires_at })
     }
 
-    async fn note_use(&self, id: ApiTokenId) -> Result<(), Error> {
+    async fn record_use(&self, id: ApiTokenId) -> Result<(), Error> {
         let transaction = self.0.store.begin().await?;
         transaction.api_tokens().touch(id, self.0.clock.now()).await?;
         Ok(transaction.commit().await?)
@@ -129,12 +134,8 @@ impl ApiTokens {
 }
 
 /// Refuses a token that would make one that may do more than itself or lasts longer. A session may make any.
-async fn require_right_to_make(
-    repositories: &dyn Repositories,
-    caller: Caller,
-    new: &NewApiToken,
-) -> Result<(), Error> {
-    let Credential::ApiToken { id, .. } = caller.by else { return Ok(()) };
+async fn authorize_issue(repositories: &dyn Repositories, caller: Caller, new: &NewApiToken) -> Result<(), Error> {
+    let Credential::ApiToken { id, .. } = caller.credential else { return Ok(()) };
     for scope in &new.scopes {
         caller.require_scope(*scope)?;
     }

@@ -3,26 +3,26 @@
 use std::sync::Arc;
 
 use super::deletion;
-use crate::contract::session::{Session, TokenType};
-use crate::contract::text::{AccessToken, Email, RefreshToken};
-use crate::contract::user::{Login, Register, User};
+use crate::contract::account::session::{Session, TokenType};
+use crate::contract::account::user::{Login, Register, User};
+use crate::contract::strings::{AccessToken, Email, RefreshToken};
 use crate::contract::{SessionId, Timestamp, UserId};
 use crate::repositories::{Job, NewEvent, NewRefreshToken, NewSession, RefreshTokenRecord, Transaction};
 use crate::security::{Claims, OpaqueToken, TokenError, TokenKind};
 use crate::services::error::Error;
-use crate::services::event::publish::Cause;
-use crate::services::{Caller, Credential, Shared};
+use crate::services::event::publish::EventContext;
+use crate::services::{Caller, Credential, ServiceContext};
 
 /// How many tokens a chain of successors is followed, which grows by one with each use within the grace.
-const LONGEST_CHAIN: usize = 32;
+const MAX_SUCCESSORS: usize = 32;
 
 /// Registering, logging in and out, refreshing, and finding out who is calling.
 #[derive(Clone)]
-pub struct Accounts(Arc<Shared>);
+pub struct Accounts(Arc<ServiceContext>);
 
 /// What a session runs on.
 #[derive(Debug, Clone, Default)]
-pub struct Device {
+pub struct RequestMetadata {
     /// The `User-Agent` of the request.
     pub user_agent: Option<String>,
     /// By which the request is known in logs and events.
@@ -30,13 +30,13 @@ pub struct Device {
 }
 
 impl Accounts {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
         Self(shared)
     }
 
     /// Makes an account and begins its first session.
-    pub async fn register(&self, new: Register, device: Device) -> Result<Session, Error> {
-        let email = lower_case(&new.email);
+    pub async fn register(&self, new: Register, device: RequestMetadata) -> Result<Session, Error> {
+        let email = normalize_email(&new.email);
         // Asked before the password is hashed, which is slow; what decides is the insertion below.
         if self.0.store.read().users().find_credentials_by_email(&email).await?.is_some() {
             return Err(Error::EmailTaken);
@@ -69,8 +69,8 @@ impl Accounts {
     /// Begins a session for who knows the password. The answer for an unknown e-mail is the same, and as slow.
     ///
     /// An account that is in the trash comes back, with all that went there with it.
-    pub async fn log_in(&self, login: Login, device: Device) -> Result<Session, Error> {
-        let credentials = self.0.store.read().users().find_credentials_by_email(&lower_case(&login.email)).await?;
+    pub async fn log_in(&self, login: Login, device: RequestMetadata) -> Result<Session, Error> {
+        let credentials = self.0.store.read().users().find_credentials_by_email(&normalize_email(&login.email)).await?;
         let hash = credentials.as_ref().map(|credentials| credentials.password_hash.clone());
         let right = self.0.passwords.verify(login.password.into_string(), hash).await?;
         let Some(credentials) = credentials.filter(|_| right) else { return Err(Error::InvalidCredentials) };
@@ -85,9 +85,10 @@ impl Accounts {
         let mut events = Vec::new();
         let user = match current.deleted_at {
             None => current.user,
-            Some(at) if at > self.0.trash_since() => {
-                let cause = Cause { actor: Some(current.user.id), at: now, request_id: device.request_id.clone() };
-                events = deletion::come_back(&*transaction, current.user.id, at, &cause).await?;
+            Some(at) if at > self.0.trash_cutoff() => {
+                let context =
+                    EventContext { actor: Some(current.user.id), at: now, request_id: device.request_id.clone() };
+                events = deletion::restore(&*transaction, current.user.id, at, &context).await?;
                 let user = transaction.users().find(current.user.id).await?.ok_or(Error::InvalidCredentials)?;
                 self.0.schedule_digest(&*transaction, &user, None, now).await?;
                 user
@@ -106,7 +107,7 @@ impl Accounts {
         let mut token = OpaqueToken::parse(TokenKind::Refresh, token).ok_or(Error::InvalidRefreshToken)?;
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
-        for _ in 0..LONGEST_CHAIN {
+        for _ in 0..MAX_SUCCESSORS {
             let record = transaction.sessions().lock_refresh_token(&token.hash()).await?;
             let record = record
                 .filter(|record| record.expires_at > now && record.session_ended_at.is_none())
@@ -116,20 +117,20 @@ impl Accounts {
                     let successor = token.open(sealed).ok_or(Error::InvalidRefreshToken)?;
                     let known = transaction.sessions().lock_refresh_token(&successor.hash()).await?;
                     if known.is_some_and(|next| next.spent_at.is_none()) {
-                        return self.answer_refresh(transaction, record, &successor, now).await;
+                        return self.complete_refresh(transaction, record, &successor, now).await;
                     }
                     // The successor was used too: what is good now stands behind it.
                     token = successor;
                 }
                 (Some(_), _) => {
-                    self.end_in(transaction, record.session_id, now).await?;
+                    self.end_session_and_commit(transaction, record.session_id, now).await?;
                     return Err(Error::RefreshTokenReused);
                 }
                 (None, _) => {
-                    let successor = self.give_out(&*transaction, record.session_id, now).await?;
+                    let successor = self.issue_refresh_token(&*transaction, record.session_id, now).await?;
                     let sealed = token.seal(&successor);
                     transaction.sessions().spend_refresh_token(&token.hash(), now, &sealed).await?;
-                    return self.answer_refresh(transaction, record, &successor, now).await;
+                    return self.complete_refresh(transaction, record, &successor, now).await;
                 }
             }
         }
@@ -140,7 +141,7 @@ impl Accounts {
     pub async fn log_out(&self, caller: Caller) -> Result<(), Error> {
         let session = caller.require_session()?;
         let transaction = self.0.store.begin().await?;
-        self.end_in(transaction, session, self.0.clock.now()).await
+        self.end_session_and_commit(transaction, session, self.0.clock.now()).await
     }
 
     /// Finds out who sent an access token, without asking storage.
@@ -153,11 +154,11 @@ impl Accounts {
         if self.0.ended_sessions.contains(session) {
             return Err(Error::TokenRevoked);
         }
-        Ok(Caller { user, by: Credential::Session(session), until: Some(end) })
+        Ok(Caller { user, credential: Credential::Session(session), expires_at: Some(end) })
     }
 
     /// Learns of the sessions and API tokens that were ended before this process started, or by another one.
-    pub async fn learn_ended_sessions(&self) -> Result<(), Error> {
+    pub async fn sync_revocations(&self) -> Result<(), Error> {
         let now = self.0.clock.now();
         let since = self.0.ended_sessions.unknown_since(now);
         let ended = self.0.store.read().sessions().list_ended(since).await?;
@@ -168,16 +169,21 @@ impl Accounts {
         Ok(())
     }
 
-    async fn end_in(&self, transaction: Box<dyn Transaction>, session: SessionId, now: Timestamp) -> Result<(), Error> {
+    async fn end_session_and_commit(
+        &self,
+        transaction: Box<dyn Transaction>,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         transaction.sessions().end(session, now).await?;
-        self.0.commit_ending(transaction, &[session], now).await
+        self.0.commit_and_revoke(transaction, &[session], now).await
     }
 
     async fn begin_session(
         &self,
         transaction: Box<dyn Transaction>,
         user: User,
-        device: Device,
+        device: RequestMetadata,
         now: Timestamp,
         events: &[NewEvent],
     ) -> Result<Session, Error> {
@@ -189,14 +195,14 @@ impl Accounts {
             expires_at: now.plus(self.0.policy.refresh_token),
         };
         transaction.sessions().add(&session).await?;
-        let refresh_token = self.give_out(&*transaction, session.id, now).await?;
-        self.0.tell(&*transaction, events).await?;
+        let refresh_token = self.issue_refresh_token(&*transaction, session.id, now).await?;
+        self.0.publish(&*transaction, events).await?;
         transaction.commit().await?;
         self.session(user, session.id, &refresh_token, now)
     }
 
     /// Makes a refresh token for a session.
-    async fn give_out(
+    async fn issue_refresh_token(
         &self,
         transaction: &dyn Transaction,
         session_id: SessionId,
@@ -209,7 +215,7 @@ impl Accounts {
         Ok(token)
     }
 
-    async fn answer_refresh(
+    async fn complete_refresh(
         &self,
         transaction: Box<dyn Transaction>,
         record: RefreshTokenRecord,
@@ -248,6 +254,6 @@ pub(crate) fn new_token() -> Result<OpaqueToken, Error> {
 }
 
 /// Addresses are the same when they differ in case only.
-pub(crate) fn lower_case(email: &Email) -> Email {
+pub(crate) fn normalize_email(email: &Email) -> Email {
     Email::trusted(email.to_lowercase())
 }

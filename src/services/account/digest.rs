@@ -6,24 +6,25 @@ use std::time::Duration;
 use chrono::{DateTime, Datelike as _, Days, NaiveTime, TimeDelta, TimeZone as _};
 use chrono_tz::Tz;
 
-use crate::contract::list::{Direction, Page, Paging, Sort};
+use crate::contract::account::user::User;
+use crate::contract::page::{Direction, Page, Paging, Sort};
 use crate::contract::project::{Project, ProjectSort};
-use crate::contract::task::{Task, TaskSort, TaskStatus};
-use crate::contract::text::TimeZone;
-use crate::contract::user::User;
+use crate::contract::strings::TimeZone;
+use crate::contract::task::query::TaskSort;
+use crate::contract::task::{Task, TaskStatus};
 use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Assignee, Job, ProjectFilter, Repositories, TaskFilter, Transaction};
-use crate::services::Shared;
+use crate::services::ServiceContext;
 use crate::services::error::Error;
 
 /// A digest that could not be sent for so long is left out.
-const TOO_LATE: Duration = Duration::from_hours(24);
+const MAX_DELAY: Duration = Duration::from_hours(24);
 
 /// For so many users digests are planned in one transaction.
-const AT_ONCE: u64 = 100;
+const BATCH_SIZE: u64 = 100;
 
 /// As many tasks or projects are told of.
-const LONGEST: u32 = 10;
+const MAX_ITEMS: u32 = 10;
 
 const WEEK: Duration = Duration::from_hours(7 * 24);
 
@@ -35,33 +36,33 @@ pub struct Digest {
     /// Where the user lives.
     pub timezone: Tz,
     /// The user's tasks that are due within the week, or were before; the first ones, and how many there are.
-    pub mine: Page<Task>,
+    pub assigned: Page<Task>,
     /// The same of tasks that nobody has taken.
-    pub nobodys: Page<Task>,
+    pub unassigned: Page<Task>,
     /// The user's projects that are not archived.
     pub projects: Page<Project>,
 }
 
 /// The weekly digest.
 #[derive(Clone)]
-pub struct Digests(Arc<Shared>);
+pub struct Digests(Arc<ServiceContext>);
 
 impl Digests {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
         Self(shared)
     }
 
     /// Promises a digest to some of those for whom it is time, and says whether there may be more of them.
-    pub async fn plan(&self, transaction: &dyn Transaction) -> Result<bool, Error> {
+    pub async fn enqueue_due(&self, transaction: &dyn Transaction) -> Result<bool, Error> {
         let now = self.0.clock.now();
-        let due = transaction.users().list_due_digests(now, AT_ONCE).await?;
-        let may_be_more = due.len() as u64 == AT_ONCE;
-        for (user, moment) in due {
+        let due = transaction.users().list_due_digests(now, BATCH_SIZE).await?;
+        let may_be_more = due.len() as u64 == BATCH_SIZE;
+        for (user, scheduled_for) in due {
             // Where nobody planned for weeks the first is too late, but the last may not be.
-            let last = if is_too_late(moment, now) {
-                next_monday(timezone(&user.timezone), now.minus(TOO_LATE))
+            let last = if is_overdue(scheduled_for, now) {
+                next_monday(timezone(&user.timezone), now.minus(MAX_DELAY))
             } else {
-                moment
+                scheduled_for
             };
             if user.email_verified && last <= now {
                 let digest = Job::WeeklyDigest { user: user.id, moment: last.0 };
@@ -72,10 +73,10 @@ impl Digests {
         Ok(may_be_more)
     }
 
-    /// What there is to tell a user at a moment; nothing for who does not want it, or has nothing to be told of, and
-    /// nothing when the moment is long over.
-    pub async fn compose(&self, user: UserId, moment: Timestamp) -> Result<Option<Digest>, Error> {
-        if is_too_late(moment, self.0.clock.now()) {
+    /// What there is to tell a user at a scheduled_for; nothing for who does not want it, or has nothing to be told of, and
+    /// nothing when the scheduled_for is long over.
+    pub async fn build(&self, user: UserId, scheduled_for: Timestamp) -> Result<Option<Digest>, Error> {
+        if is_overdue(scheduled_for, self.0.clock.now()) {
             return Ok(None);
         }
         let repositories = self.0.store.read_unindexed();
@@ -90,32 +91,32 @@ impl Digests {
         }
         Ok(Some(Digest {
             timezone: timezone(&user.timezone),
-            mine: due_tasks(repositories, user.id, Assignee::User(user.id), moment).await?,
-            nobodys: due_tasks(repositories, user.id, Assignee::Nobody, moment).await?,
+            assigned: due_tasks(repositories, user.id, Assignee::User(user.id), scheduled_for).await?,
+            unassigned: due_tasks(repositories, user.id, Assignee::Nobody, scheduled_for).await?,
             projects,
             user,
         }))
     }
 }
 
-fn is_too_late(moment: Timestamp, now: Timestamp) -> bool {
-    moment.plus(TOO_LATE) <= now
+fn is_overdue(scheduled_for: Timestamp, now: Timestamp) -> bool {
+    scheduled_for.plus(MAX_DELAY) <= now
 }
 
 const fn first_ones() -> Paging {
-    Paging { limit: LONGEST, page: None, offset: None }
+    Paging { limit: MAX_ITEMS, page: None, offset: None }
 }
 
 async fn due_tasks(
     repositories: &dyn Repositories,
     reader: UserId,
     assignee: Assignee,
-    moment: Timestamp,
+    scheduled_for: Timestamp,
 ) -> Result<Page<Task>, Error> {
     let filter = TaskFilter {
         statuses: vec![TaskStatus::Todo, TaskStatus::InProgress],
         assignee: Some(assignee),
-        due_before: Some(moment.plus(WEEK)),
+        due_before: Some(scheduled_for.plus(WEEK)),
         not_archived: true,
         ..TaskFilter::default()
     };
@@ -123,7 +124,7 @@ async fn due_tasks(
     Ok(repositories.tasks().list_visible(reader, &filter, by_due, first_ones()).await?.page)
 }
 
-impl Shared {
+impl ServiceContext {
     /// Notes when the next digest of a user is due; `planned` is when it was to be, for who changes what it depends on.
     pub(crate) async fn schedule_digest(
         &self,
@@ -156,9 +157,9 @@ fn next_monday(timezone: Tz, after: Timestamp) -> Timestamp {
             // Where the clock jumps over eight, the time when it goes on; where it is eight twice, the first.
             let mut moments =
                 (0..24).filter_map(|hour| timezone.from_local_datetime(&(eight + TimeDelta::hours(hour))).earliest());
-            moments.next().map_or(after.plus(WEEK), |moment| Timestamp(moment.timestamp_millis()))
+            moments.next().map_or(after.plus(WEEK), |scheduled_for| Timestamp(scheduled_for.timestamp_millis()))
         })
-        .find(|moment| *moment > after)
+        .find(|scheduled_for| *scheduled_for > after)
         .unwrap_or_else(|| after.plus(WEEK))
 }
 
@@ -192,12 +193,12 @@ mod tests {
     #[test]
     fn a_year_has_one_digest_a_week_everywhere() {
         for zone in chrono_tz::TZ_VARIANTS {
-            let mut moment = next_monday(zone, at("2026-01-01T00:00:00Z"));
+            let mut scheduled_for = next_monday(zone, at("2026-01-01T00:00:00Z"));
             for _ in 0..52 {
-                let next = next_monday(zone, moment);
-                let days = (next.0 - moment.0) / 3_600_000;
-                assert!((7 * 24 - 2..=7 * 24 + 2).contains(&days), "{zone}: {moment} and {next}");
-                moment = next;
+                let next = next_monday(zone, scheduled_for);
+                let days = (next.0 - scheduled_for.0) / 3_600_000;
+                assert!((7 * 24 - 2..=7 * 24 + 2).contains(&days), "{zone}: {scheduled_for} and {next}");
+                scheduled_for = next;
             }
         }
     }

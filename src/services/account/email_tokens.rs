@@ -6,16 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::auth::{lower_case, new_token};
+use super::auth::{new_token, normalize_email};
 use super::grants::Extent;
-use crate::contract::text::MailToken;
-use crate::contract::user::{ForgotPassword, ResetPassword, User, VerifyEmail};
+use crate::contract::account::user::{ForgotPassword, ResetPassword, User, VerifyEmail};
+use crate::contract::strings::MailToken;
 use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Credentials, Job, MailPurpose, Transaction};
 use crate::security::{OpaqueToken, TokenHash, TokenKind};
 use crate::services::error::Error;
-use crate::services::event::publish::Cause;
-use crate::services::{Caller, Shared};
+use crate::services::event::publish::EventContext;
+use crate::services::{Caller, ServiceContext};
 
 /// How long a token is good.
 const fn ttl(purpose: MailPurpose) -> Duration {
@@ -27,10 +27,10 @@ const fn ttl(purpose: MailPurpose) -> Duration {
 
 /// Proving an address, and getting back into an account.
 #[derive(Clone)]
-pub struct Recovery(Arc<Shared>);
+pub struct EmailTokens(Arc<ServiceContext>);
 
-impl Recovery {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+impl EmailTokens {
+    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
         Self(shared)
     }
 
@@ -39,8 +39,8 @@ impl Recovery {
         let hash = hash(&proof.token)?;
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
-        let account = spend(&*transaction, &hash, MailPurpose::Verification, now).await?;
-        self.note_proof(&*transaction, account.user).await?;
+        let account = consume(&*transaction, &hash, MailPurpose::Verification, now).await?;
+        self.mark_email_verified(&*transaction, account.user).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -61,7 +61,7 @@ impl Recovery {
     pub async fn forgot_password(&self, forgot: &ForgotPassword) -> Result<(), Error> {
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
-        let found = transaction.users().find_credentials_by_email(&lower_case(&forgot.email)).await?;
+        let found = transaction.users().find_credentials_by_email(&normalize_email(&forgot.email)).await?;
         // Where there is nobody the job does nothing: it is there because promising it takes its time.
         let user = found.map(|found| found.user.id);
         transaction.jobs().enqueue(&Job::PasswordResetEmail { user }, now, now).await?;
@@ -79,16 +79,16 @@ impl Recovery {
         let next = self.0.passwords.hash(reset.password.into_string()).await?;
 
         let transaction = self.0.store.begin().await?;
-        let account = spend(&*transaction, &hash, MailPurpose::Reset, self.0.clock.now()).await?;
+        let account = consume(&*transaction, &hash, MailPurpose::Reset, self.0.clock.now()).await?;
         let user = account.user.id;
         // Read under the lock, so that nothing that is revoked was created later than that.
         let now = self.0.clock.now();
         transaction.users().replace_password(user, &account.password_hash, &next, now).await?;
-        self.note_proof(&*transaction, account.user).await?;
+        self.mark_email_verified(&*transaction, account.user).await?;
         let notice = Job::PasswordResetDoneEmail { user, at: now.0 };
         transaction.jobs().enqueue(&notice, now, now).await?;
-        let cause = Cause { actor: Some(user), at: now, request_id };
-        let revoked = self.0.revoke_access(&*transaction, user, Extent::Reset, &cause).await?;
+        let context = EventContext { actor: Some(user), at: now, request_id };
+        let revoked = self.0.revoke_access(&*transaction, user, Extent::Reset, &context).await?;
         self.0.commit_revocation(transaction, &revoked, now).await
     }
 
@@ -109,7 +109,7 @@ impl Recovery {
         Ok(Some((user, token.reveal(TokenKind::Mail))))
     }
 
-    async fn note_proof(&self, transaction: &dyn Transaction, user: User) -> Result<(), Error> {
+    async fn mark_email_verified(&self, transaction: &dyn Transaction, user: User) -> Result<(), Error> {
         if user.email_verified {
             return Ok(());
         }
@@ -120,7 +120,7 @@ impl Recovery {
 }
 
 /// Uses a token up, and gives the account that it is for, locked.
-async fn spend(
+async fn consume(
     transaction: &dyn Transaction,
     hash: &TokenHash,
     purpose: MailPurpose,

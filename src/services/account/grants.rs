@@ -1,20 +1,20 @@
 //! The inventory of everything that acts for an account, and the one place that revokes it.
 //!
 //! A password change must not leave a back door open. Whatever gives access to an account without its password, or
-//! reports its data to somebody, is a [`Grant`]: adding one fails to compile until [`Shared::revoke_access`] ends it.
+//! reports its data to somebody, is a [`Grant`]: adding one fails to compile until [`ServiceContext::revoke_access`] ends it.
 //! [`REFERENCES`] says for every table of the schema whether a reset ends its rows or why it keeps them, and a test
 //! compares that list with the schema.
 
 use std::collections::BTreeMap;
 
 use crate::contract::event::EventType;
-use crate::contract::invitation::{Invitation, InvitationStatus};
+use crate::contract::project::invitation::{Invitation, InvitationStatus};
 use crate::contract::webhook::Webhook;
 use crate::contract::{ApiTokenId, SessionId, Timestamp, UserId};
 use crate::repositories::{MailPurpose, NewEvent, StoreError, Transaction};
-use crate::services::Shared;
+use crate::services::ServiceContext;
 use crate::services::error::Error;
-use crate::services::event::publish::Cause;
+use crate::services::event::publish::EventContext;
 
 macro_rules! grants {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -149,7 +149,7 @@ pub(crate) fn is_revoked(webhook: &Webhook) -> bool {
     matches!(webhook.disabled_reason.as_deref(), Some(AFTER_RESET | AFTER_CHANGE))
 }
 
-/// Result of a revocation, to be committed by [`Shared::commit_revocation`].
+/// Result of a revocation, to be committed by [`ServiceContext::commit_revocation`].
 #[derive(Default)]
 pub(crate) struct Revoked {
     sessions: Vec<SessionId>,
@@ -157,7 +157,7 @@ pub(crate) struct Revoked {
     events: Vec<NewEvent>,
 }
 
-impl Shared {
+impl ServiceContext {
     /// Revokes the grants of an account in the transaction that changes its password.
     ///
     /// The caller has locked the account. Everything that creates a grant locks the account too and then verifies its
@@ -171,16 +171,16 @@ impl Shared {
         transaction: &dyn Transaction,
         user: UserId,
         extent: Extent,
-        cause: &Cause,
+        context: &EventContext,
     ) -> Result<Revoked, StoreError> {
-        let now = cause.at;
+        let now = context.at;
         let mut revoked = Revoked::default();
         let mut webhooks = BTreeMap::new();
         for grant in Grant::ALL.iter().filter(|grant| extent.includes(**grant)) {
             match grant {
                 Grant::SentInvitation => {
                     let invitations = transaction.invitations().revoke_sent(user, now).await?;
-                    revoked.events.extend(invitations.iter().map(|invitation| revocation(invitation, cause)));
+                    revoked.events.extend(invitations.iter().map(|invitation| revocation(invitation, context)));
                 }
                 Grant::Session => {
                     revoked.sessions = transaction.sessions().end_all(user, extent.kept_session(), now).await?;
@@ -199,14 +199,14 @@ impl Shared {
             }
         }
         // The jobs of all webhooks are locked in one pass and before the webhooks, as everywhere.
-        self.promise_and_wake(transaction, &revoked.events, &webhooks, now).await?;
+        self.fan_out_except(transaction, &revoked.events, &webhooks, now).await?;
         if !webhooks.is_empty() {
             transaction.webhooks().disable_all(user, extent.reason(), now).await?;
         }
         Ok(revoked)
     }
 
-    /// Appends the events of a revocation and commits its transaction. Access tokens and event streams end with the
+    /// Appends the events of a revocation and commits its transaction. ReplayAccess tokens and event streams end with the
     /// commit.
     pub(crate) async fn commit_revocation(
         &self,
@@ -217,10 +217,10 @@ impl Shared {
         if !revoked.events.is_empty() {
             transaction.events().append(&revoked.events).await?;
         }
-        // As for sessions (see `commit_ending`): recorded first, because the database may commit even if the request is
+        // As for sessions (see `commit_and_revoke`): recorded first, because the database may commit even if the request is
         // dropped.
         self.revoked_tokens.insert(revoked.api_tokens.iter().copied(), now);
-        let committed = self.commit_ending(transaction, &revoked.sessions, now).await;
+        let committed = self.commit_and_revoke(transaction, &revoked.sessions, now).await;
         if committed.is_err() {
             self.revoked_tokens.forget(&revoked.api_tokens);
         }
@@ -228,9 +228,9 @@ impl Shared {
     }
 }
 
-fn revocation(invitation: &Invitation, cause: &Cause) -> NewEvent {
+fn revocation(invitation: &Invitation, context: &EventContext) -> NewEvent {
     let before = Invitation { status: InvitationStatus::Pending, ..invitation.clone() };
-    cause.changed(EventType::InvitationRevoked, invitation.project_id, &before, invitation)
+    context.updated(EventType::InvitationRevoked, invitation.project_id, &before, invitation)
 }
 
 #[cfg(test)]

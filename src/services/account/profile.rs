@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use super::deletion;
 use super::grants::Extent;
+use crate::contract::account::user::{ChangePassword, UpdateMe, User};
 use crate::contract::error::DetailCode;
-use crate::contract::user::{ChangePassword, UpdateMe, User};
 use crate::repositories::Job;
 use crate::services::error::Error;
-use crate::services::event::publish::Cause;
-use crate::services::unit_of_work::{Access, Write, lock_caller};
-use crate::services::{Answer, Caller, Shared};
+use crate::services::event::publish::EventContext;
+use crate::services::unit_of_work::{ReplayAccess, WriteContext, lock_caller};
+use crate::services::{Answer, Caller, ServiceContext};
 
 /// What users do with their own account.
 #[derive(Clone)]
-pub struct Profiles(Arc<Shared>);
+pub struct Profiles(Arc<ServiceContext>);
 
 impl Profiles {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
         Self(shared)
     }
 
@@ -28,11 +28,11 @@ impl Profiles {
     }
 
     /// Changes the caller's own account.
-    pub async fn update(&self, write: &Write, patch: UpdateMe) -> Result<Answer<User>, Error> {
-        let unit = self.0.open(write).await?;
+    pub async fn update(&self, write: &WriteContext, patch: UpdateMe) -> Result<Answer<User>, Error> {
+        let unit = self.0.begin(write).await?;
         let account = unit.users().lock(write.caller.user).await?.ok_or(Error::TokenRevoked)?;
         let user = account.user;
-        write.require_expected(&user)?;
+        write.check_if_match(&user)?;
         let mut changed = User {
             name: patch.name.unwrap_or_else(|| user.name.clone()),
             timezone: patch.timezone.unwrap_or_else(|| user.timezone.clone()),
@@ -48,7 +48,7 @@ impl Profiles {
         if changed.timezone != user.timezone || changed.weekly_digest != user.weekly_digest {
             self.0.schedule_digest(&*unit, &changed, account.next_digest_at, changed.updated_at).await?;
         }
-        unit.commit(Answer::found(&changed), Access::Own, Vec::new()).await
+        unit.commit(Answer::found(&changed), ReplayAccess::CallerOnly, Vec::new()).await
     }
 
     /// Changes the caller's password and ends all other sessions, or with `revoke_all` everything but the current one
@@ -78,21 +78,21 @@ impl Profiles {
         let notice = Job::PasswordChangedEmail { user, at: now.0, revoked_all };
         transaction.jobs().enqueue(&notice, now, now).await?;
         let extent = if revoked_all { Extent::ChangeRevokingAll(session) } else { Extent::Change(session) };
-        let cause = Cause { actor: Some(user), at: now, request_id };
-        let revoked = self.0.revoke_access(&*transaction, user, extent, &cause).await?;
+        let context = EventContext { actor: Some(user), at: now, request_id };
+        let revoked = self.0.revoke_access(&*transaction, user, extent, &context).await?;
         self.0.commit_revocation(transaction, &revoked, now).await
     }
 
     /// Puts the caller's account into the trash, and with it the projects that the caller owns. All sessions end.
-    pub async fn delete(&self, write: &Write) -> Result<(), Error> {
+    pub async fn delete(&self, write: &WriteContext) -> Result<(), Error> {
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
         let user = lock_caller(&*transaction, write.caller).await?;
-        let events = deletion::leave(&*transaction, user.id, &write.cause(now)).await?;
+        let events = deletion::soft_delete(&*transaction, user.id, &write.event_context(now)).await?;
         transaction.users().schedule_digest(user.id, None).await?;
         let ended = transaction.sessions().end_all(user.id, None, now).await?;
-        self.0.tell(&*transaction, &events).await?;
-        self.0.commit_ending(transaction, &ended, now).await
+        self.0.publish(&*transaction, &events).await?;
+        self.0.commit_and_revoke(transaction, &ended, now).await
     }
 }
 

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use crate::contract::SessionId;
-use crate::contract::list::{Page, Sort};
-use crate::contract::session::{SessionInfo, SessionQuery};
+use crate::contract::account::session::{SessionInfo, SessionQuery};
+use crate::contract::page::{Page, Sort};
 use crate::services::error::Error;
-use crate::services::{Caller, Shared};
+use crate::services::{Caller, ServiceContext};
 
 /// The places where an account is in use.
 #[derive(Clone)]
-pub struct Sessions(Arc<Shared>);
+pub struct Sessions(Arc<ServiceContext>);
 
 impl Sessions {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
         Self(shared)
     }
 
@@ -38,11 +38,11 @@ impl Sessions {
             .filter(|session| session.ended_at.is_none() && session.expires_at > now)
             .ok_or(Error::NotFound("session"))?;
         if session.user_id != caller.user {
-            return Err(Error::NotYours);
+            return Err(Error::NotOwner);
         }
         if !transaction.sessions().end(id, now).await? {
             return Err(Error::NotFound("session"));
         }
-        self.0.commit_ending(transaction, &[id], now).await
+        self.0.commit_and_revoke(transaction, &[id], now).await
     }
 }

@@ -1,8 +1,8 @@
-//! Those who follow the feed while it goes on: one reader of the feed for all of them.
+//! Those who follow the feed while it goes on: one visibility of the feed for all of them.
 //!
-//! Whoever follows has no queue. One task reads what is new, once for everybody, into a ring of the last events; each
-//! follower has a place in the ring, and moves on when its client has taken what came before. Who is so slow that the
-//! ring has gone past reads the rest from storage. So what a follower costs does not depend on what happens, and while
+//! Whoever follows has no queue. One task reads what is new, once for everybody, into a events of the last events; each
+//! follower has a position in the events, and moves on when its client has taken what came before. Who is so slow that the
+//! events has gone past reads the rest from storage. So what a follower costs does not depend on what happens, and while
 //! nothing happens one small query every few seconds is all that storage is asked, for all of them together.
 
 use std::collections::HashMap;
@@ -21,41 +21,41 @@ use crate::contract::{ProjectId, UserId};
 use crate::repositories::{Store, StoreError};
 use crate::services::error::Error;
 
-/// As many events are in the ring.
-const RING: usize = 512;
+/// As many events are in the events.
+const BUFFER_CAPACITY: usize = 512;
 
-/// The text of an event that is longer than this is not kept in the ring: who may see the event reads it from storage.
-const LONGEST_IN_RING: usize = 16 * 1024;
+/// The text of an event that is longer than this is not kept in the events: who may see the event reads it from storage.
+const MAX_INLINE_BYTES: usize = 16 * 1024;
 
 /// As many events are read at once.
-const AT_ONCE: u64 = 200;
+const BATCH_SIZE: u64 = 200;
 
 /// As many streams a user may have open in this process: enough for all tabs and devices of a person, and too few to
 /// take the connections of everybody else.
-const OF_ONE_USER: usize = 100;
+const MAX_STREAMS_PER_USER: usize = 100;
 
-/// How often somebody looks by themselves, should nobody ring: one small query for all followers.
-const LOOK: Duration = Duration::from_secs(10);
+/// How often somebody looks by themselves, should nobody events: one small query for all event_hub.
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What a follower finds in the ring: an event, with what it takes to know who may see it.
+/// What a follower finds in the events: an event, with what it takes to know who may see it.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
+pub(crate) struct BroadcastEvent {
     pub(crate) sequence: i64,
     pub(crate) kind: EventType,
     pub(crate) project: ProjectId,
-    /// The event as JSON, unless that is too long for the ring.
+    /// The event as JSON, unless that is too long for the events.
     pub(crate) json: Option<Arc<str>>,
 }
 
 /// What a user may see of the feed, as long as somebody follows it as that user.
-pub(crate) struct Reader {
+pub(crate) struct Visibility {
     user: UserId,
     /// `None` when the account is gone, or when nobody knows.
     roles: RwLock<Option<HashMap<ProjectId, Role>>>,
     loading: tokio::sync::Mutex<()>,
 }
 
-impl Reader {
+impl Visibility {
     /// Whether the user may see events of this type in the project now.
     pub(crate) fn may_see(&self, kind: EventType, project: ProjectId) -> bool {
         let roles = self.roles.read().unwrap_or_else(PoisonError::into_inner);
@@ -64,12 +64,12 @@ impl Reader {
     }
 
     /// Whether there is nothing to see any more.
-    pub(crate) fn is_gone(&self) -> bool {
+    pub(crate) fn is_revoked(&self) -> bool {
         self.roles.read().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     /// Reads anew what the user may see; where that fails, it stays as it is. Whoever reads last has seen all that was
-    /// committed before, so the loads of one reader come one after the other.
+    /// committed before, so the loads of one visibility come one after the other.
     pub(crate) async fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
         let _alone = self.loading.lock().await;
         let roles = store.read().events().memberships(self.user).await?;
@@ -90,108 +90,113 @@ impl Reader {
     }
 }
 
-/// The one reader of the feed, and those who follow it.
-pub(crate) struct Followers {
-    hub: Arc<Hub>,
+/// The one visibility of the feed, and those who follow it.
+pub(crate) struct EventHub {
+    inner: Arc<Inner>,
     /// Whether users may have only so many streams.
     is_limited: bool,
-    reading: OnceLock<JoinHandle<()>>,
+    task: OnceLock<JoinHandle<()>>,
     /// Ends all streams.
     pub(crate) closing: CancellationToken,
 }
 
-struct Hub {
+struct Inner {
     store: Arc<dyn Store>,
-    ring: Sender<Entry>,
+    events: Sender<BroadcastEvent>,
     /// Up to where the feed was read; `None` while nobody follows.
-    place: tokio::sync::Mutex<Option<i64>>,
-    readers: Mutex<HashMap<UserId, Weak<Reader>>>,
+    position: tokio::sync::Mutex<Option<i64>>,
+    visibilities: Mutex<HashMap<UserId, Weak<Visibility>>>,
 }
 
-impl Drop for Followers {
+impl Drop for EventHub {
     fn drop(&mut self) {
-        if let Some(reading) = self.reading.get() {
-            reading.abort();
+        if let Some(task) = self.task.get() {
+            task.abort();
         }
     }
 }
 
-impl Followers {
+impl EventHub {
     pub(crate) fn new(store: Arc<dyn Store>, is_limited: bool) -> Self {
-        let hub =
-            Hub { store, ring: Sender::new(RING), place: tokio::sync::Mutex::default(), readers: Mutex::default() };
-        Self { hub: Arc::new(hub), is_limited, reading: OnceLock::new(), closing: CancellationToken::new() }
+        let inner = Inner {
+            store,
+            events: Sender::new(BUFFER_CAPACITY),
+            position: tokio::sync::Mutex::default(),
+            visibilities: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner), is_limited, task: OnceLock::new(), closing: CancellationToken::new() }
     }
 
-    /// Begins to follow. Whatever is committed from now on comes by the ring; whatever was before can be read from
+    /// Begins to follow. Whatever is committed from now on comes by the events; whatever was before can be read from
     /// storage.
-    pub(crate) async fn join(&self, user: UserId) -> Result<(Arc<Reader>, Receiver<Entry>), Error> {
-        let reader = self.hub.reader(user);
-        // Each follower holds the reader, and so does whoever looks something up for a moment.
-        if self.is_limited && Arc::strong_count(&reader) > OF_ONE_USER {
+    pub(crate) async fn subscribe(&self, user: UserId) -> Result<(Arc<Visibility>, Receiver<BroadcastEvent>), Error> {
+        let visibility = self.inner.visibility(user);
+        // Each follower holds the visibility, and so does whoever looks something up for a moment.
+        if self.is_limited && Arc::strong_count(&visibility) > MAX_STREAMS_PER_USER {
             return Err(Error::TooManyStreams);
         }
-        self.reading.get_or_init(|| tokio::spawn(Arc::clone(&self.hub).read_on()));
+        self.task.get_or_init(|| tokio::spawn(Arc::clone(&self.inner).run()));
         let receiver = {
-            let mut place = self.hub.place.lock().await;
-            if place.is_none() {
-                *place = Some(self.hub.store.read().events().bounds().await?.end);
+            let mut position = self.inner.position.lock().await;
+            if position.is_none() {
+                *position = Some(self.inner.store.read().events().bounds().await?.end);
             }
-            self.hub.ring.subscribe()
+            self.inner.events.subscribe()
         };
-        reader.load(&*self.hub.store).await?;
-        Ok((reader, receiver))
+        visibility.load(&*self.inner.store).await?;
+        Ok((visibility, receiver))
     }
 }
 
-impl Hub {
-    fn reader(&self, user: UserId) -> Arc<Reader> {
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(reader) = readers.get(&user).and_then(Weak::upgrade) {
-            return reader;
+impl Inner {
+    fn visibility(&self, user: UserId) -> Arc<Visibility> {
+        let mut visibilities = self.visibilities.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(visibility) = visibilities.get(&user).and_then(Weak::upgrade) {
+            return visibility;
         }
-        readers.retain(|_, reader| reader.strong_count() > 0);
-        let reader = Arc::new(Reader { user, roles: RwLock::default(), loading: tokio::sync::Mutex::default() });
-        readers.insert(user, Arc::downgrade(&reader));
-        reader
+        visibilities.retain(|_, visibility| visibility.strong_count() > 0);
+        let visibility =
+            Arc::new(Visibility { user, roles: RwLock::default(), loading: tokio::sync::Mutex::default() });
+        visibilities.insert(user, Arc::downgrade(&visibility));
+        visibility
     }
 
-    fn known(&self, user: UserId) -> Option<Arc<Reader>> {
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner).get(&user).and_then(Weak::upgrade)
+    fn connected(&self, user: UserId) -> Option<Arc<Visibility>> {
+        self.visibilities.lock().unwrap_or_else(PoisonError::into_inner).get(&user).and_then(Weak::upgrade)
     }
 
-    fn all_known(&self) -> Vec<Arc<Reader>> {
-        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        readers.values().filter_map(Weak::upgrade).collect()
+    fn all_connected(&self) -> Vec<Arc<Visibility>> {
+        let visibilities = self.visibilities.lock().unwrap_or_else(PoisonError::into_inner);
+        visibilities.values().filter_map(Weak::upgrade).collect()
     }
 
-    async fn read_on(self: Arc<Self>) {
+    async fn run(self: Arc<Self>) {
         loop {
-            // The time being over is as good as a ring.
-            let _ = timeout(LOOK, self.store.events_committed()).await;
-            if let Err(error) = self.read_new().await {
+            // The time being over is as good as a events.
+            let _ = timeout(POLL_INTERVAL, self.store.events_committed()).await;
+            if let Err(error) = self.poll().await {
                 tracing::warn!(%error, "what is new in the feed cannot be read");
             }
         }
     }
 
-    /// Reads what is new into the ring.
-    async fn read_new(&self) -> Result<(), StoreError> {
-        let mut place = self.place.lock().await;
-        if self.ring.receiver_count() == 0 {
-            *place = None;
+    /// Reads what is new into the events.
+    async fn poll(&self) -> Result<(), StoreError> {
+        let mut position = self.position.lock().await;
+        if self.events.receiver_count() == 0 {
+            *position = None;
         }
-        while let Some(read_to) = *place {
-            let events = self.store.read().events().tail(read_to, AT_ONCE).await?;
+        while let Some(read_to) = *position {
+            let events = self.store.read().events().tail(read_to, BATCH_SIZE).await?;
             let count = events.len() as u64;
             for event in events {
                 // Before anybody can see the event: whoever it lets in or shuts out is in or out by then.
-                self.admit(&event).await;
-                *place = Some(event.sequence);
+                self.refresh_visibility(&event).await;
+                *position = Some(event.sequence);
                 // Nobody following is no failure.
-                let _ = self.ring.send(entry(&event));
+                let _ = self.events.send(broadcast_event(&event));
             }
-            if count < AT_ONCE {
+            if count < BATCH_SIZE {
                 break;
             }
         }
@@ -199,29 +204,29 @@ impl Hub {
     }
 
     /// Sees to it that those who follow see what they may see after an event, and nothing else.
-    async fn admit(&self, event: &Event) {
+    async fn refresh_visibility(&self, event: &Event) {
         use EventType::{MemberAdded, MemberRemoved, MemberUpdated, ProjectCreated, ProjectDeleted, ProjectRestored};
         let concerned = match event.kind {
             MemberAdded | MemberUpdated | MemberRemoved => match member_of(event) {
-                Some(user) => self.known(user).into_iter().collect(),
+                Some(user) => self.connected(user).into_iter().collect(),
                 // It cannot be read whom it is about.
-                None => self.all_known(),
+                None => self.all_connected(),
             },
             ProjectCreated | ProjectDeleted | ProjectRestored => {
-                event.actor_id.and_then(|user| self.known(user)).into_iter().collect()
+                event.actor_id.and_then(|user| self.connected(user)).into_iter().collect()
             }
             _ => Vec::new(),
         };
-        for reader in concerned {
-            reader.reload(&*self.store).await;
+        for visibility in concerned {
+            visibility.reload(&*self.store).await;
         }
     }
 }
 
-fn entry(event: &Event) -> Entry {
-    let json = super::stream::json_of(event);
-    let json = (json.len() <= LONGEST_IN_RING).then(|| json.into());
-    Entry { sequence: event.sequence, kind: event.kind, project: event.project_id, json }
+fn broadcast_event(event: &Event) -> BroadcastEvent {
+    let json = super::stream::to_json(event);
+    let json = (json.len() <= MAX_INLINE_BYTES).then(|| json.into());
+    BroadcastEvent { sequence: event.sequence, kind: event.kind, project: event.project_id, json }
 }
 
 /// The user whom an event about a member is about.

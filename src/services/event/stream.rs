@@ -7,32 +7,32 @@ use futures_util::stream::{Stream, unfold};
 use poem_openapi::types::ToJSON as _;
 use tokio::time::Instant;
 
-use super::cursor::FeedOf;
-use super::subscription::{Follower, Progress};
+use super::cursor::EventCursorScope;
+use super::subscription::{CatchUp, EventSubscription};
 use crate::contract::error::Place;
+use crate::contract::event::query::{EventConditions, EventQuery, EventSlice, FeedMeta, StreamQuery};
 use crate::contract::event::{Event, EventType};
-use crate::contract::feed::{EventConditions, EventQuery, EventSlice, FeedMeta, StreamQuery};
-use crate::contract::list::Direction;
-use crate::contract::text::Cursor;
+use crate::contract::page::Direction;
+use crate::contract::strings::Cursor;
 use crate::repositories::{EventFilter, FeedWalk, NewEvent, Repositories, StoreError, Transaction};
 use crate::services::error::Error;
 use crate::services::permissions::{Action, require};
-use crate::services::read_limits::ListRead;
-use crate::services::{Caller, Credential, Shared};
+use crate::services::read_limits::LimitedRead;
+use crate::services::{Caller, Credential, ServiceContext};
 
 /// How long a stream lasts at most: a little less than a connection that it has for itself, so that it ends between two
 /// events and not within one.
-pub(crate) const LONGEST_STREAM: Duration = Duration::from_mins(14);
+pub(crate) const MAX_STREAM_DURATION: Duration = Duration::from_mins(14);
 
-/// The feed.
+/// The scope.
 #[derive(Clone)]
-pub struct Events(Arc<Shared>);
+pub struct Events(Arc<ServiceContext>);
 
 /// What a stream says.
 #[derive(Debug)]
-pub enum Told {
+pub enum StreamMessage {
     /// From where it goes on.
-    Begin(Cursor),
+    Start(Cursor),
     /// What happened, with where to go on after it.
     Event {
         /// Where to go on.
@@ -44,30 +44,30 @@ pub enum Told {
     },
     /// Nothing for a while, and from where it goes on: what others did meanwhile need not be looked through again, and
     /// is no reason to say one day that the feed is not kept so long.
-    Nothing(Cursor),
+    Heartbeat(Cursor),
 }
 
 /// What happens, as it happens.
-pub type EventStream = std::pin::Pin<Box<dyn Stream<Item = Told> + Send>>;
+pub type EventStream = std::pin::Pin<Box<dyn Stream<Item = StreamMessage> + Send>>;
 
 impl Events {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
         Self(shared)
     }
 
-    /// A page of the feed.
+    /// A page of the scope.
     pub async fn list(&self, caller: Caller, query: EventQuery) -> Result<EventSlice, Error> {
         let repositories = self.0.store.read();
         let filter = filter(repositories, caller, query.conditions).await?;
-        let feed = FeedOf { reader: caller.user, direction: query.order };
-        let beyond = query.cursor.as_ref().map(|cursor| feed.read(&self.0.signer, cursor)).transpose()?;
+        let scope = EventCursorScope { reader: caller.user, direction: query.order };
+        let beyond = query.cursor.as_ref().map(|cursor| scope.decode(&self.0.signer, cursor)).transpose()?;
         let bounds = repositories.events().bounds().await?;
         let limit = u64::from(query.limit);
         let walk = FeedWalk { beyond, direction: query.order, limit: limit + 1 };
         let mut data = self.0.read_events(caller, &filter).await?.events().list(caller.user, &filter, walk).await?;
-        if let Some(place) = beyond {
+        if let Some(position) = beyond {
             // Asked for after the page was read: what was removed before that is known to be.
-            feed.require_kept(place, repositories.events().bounds().await?)?;
+            scope.ensure_retained(position, repositories.events().bounds().await?)?;
         }
         let has_more = data.len() as u64 > limit;
         data.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -78,56 +78,62 @@ impl Events {
             Direction::Asc => last.unwrap_or_default().max(bounds.end),
             Direction::Desc => last.or(beyond).unwrap_or(bounds.end + 1),
         };
-        let meta = FeedMeta { limit: query.limit, has_more, next_cursor: feed.cursor(&self.0.signer, next) };
+        let meta = FeedMeta { limit: query.limit, has_more, next_cursor: scope.encode(&self.0.signer, next) };
         Ok(EventSlice { data, meta })
     }
 
     /// The feed as it goes on: from a cursor, or from now.
-    pub async fn follow(&self, caller: Caller, query: StreamQuery, last: Option<Cursor>) -> Result<EventStream, Error> {
+    pub async fn subscribe(
+        &self,
+        caller: Caller,
+        query: StreamQuery,
+        last: Option<Cursor>,
+    ) -> Result<EventStream, Error> {
         let filter = filter(self.0.store.read(), caller, query.conditions).await?;
-        let feed = FeedOf::forwards(caller.user);
-        let place = last.or(query.cursor).map(|cursor| feed.read(&self.0.signer, &cursor)).transpose()?;
+        let scope = EventCursorScope::ascending(caller.user);
+        let position = last.or(query.cursor).map(|cursor| scope.decode(&self.0.signer, &cursor)).transpose()?;
         // First the ring, then the end of the feed: so nothing falls between them.
-        let (reader, ring) = self.0.followers.join(caller.user).await?;
+        let (visibility, events_rx) = self.0.event_hub.subscribe(caller.user).await?;
         let bounds = self.0.store.read().events().bounds().await?;
-        if let Some(place) = place {
-            feed.require_kept(place, bounds)?;
+        if let Some(position) = position {
+            scope.ensure_retained(position, bounds)?;
         }
         let now = self.0.clock.now();
-        let left =
-            caller.until.map_or(LONGEST_STREAM, |until| Duration::from_millis((until.0 - now.0).max(0).unsigned_abs()));
-        let ended = match caller.by {
+        let left = caller
+            .expires_at
+            .map_or(MAX_STREAM_DURATION, |until| Duration::from_millis((until.0 - now.0).max(0).unsigned_abs()));
+        let ended = match caller.credential {
             Credential::Session(_) => self.0.ended_sessions.news(),
             Credential::ApiToken { .. } => self.0.revoked_tokens.news(),
         };
-        let follower = Follower {
+        let subscription = EventSubscription {
             shared: Arc::clone(&self.0),
             caller,
             filter,
-            reader,
-            ring,
+            visibility,
+            events_rx,
             ended,
-            progress: Progress::from(place, bounds.end),
-            until: Instant::now() + left.min(LONGEST_STREAM),
+            catch_up: CatchUp::new(position, bounds.end),
+            until: Instant::now() + left.min(MAX_STREAM_DURATION),
         };
-        Ok(Box::pin(unfold(follower, async |mut follower| Some((follower.next().await?, follower)))))
+        Ok(Box::pin(unfold(subscription, async |mut subscription| Some((subscription.next().await?, subscription)))))
     }
 
     /// Tells of what happened in a transaction that no service has opened, right before its commit.
-    pub async fn tell(&self, transaction: &dyn Transaction, events: &[NewEvent]) -> Result<(), StoreError> {
-        self.0.tell(transaction, events).await
+    pub async fn publish(&self, transaction: &dyn Transaction, events: &[NewEvent]) -> Result<(), StoreError> {
+        self.0.publish(transaction, events).await
     }
 
     /// Ends all streams, and lets no new one last: their clients connect anew, to another server.
     pub fn close_streams(&self) {
-        self.0.followers.closing.cancel();
+        self.0.event_hub.closing.cancel();
     }
 }
 
-impl Shared {
+impl ServiceContext {
     /// Repositories for events that match a filter. The events of one project stand in order in an index; those of all
     /// projects, or of some types, have to be looked for.
-    pub(crate) async fn read_events(&self, caller: Caller, filter: &EventFilter) -> Result<ListRead<'_>, Error> {
+    pub(crate) async fn read_events(&self, caller: Caller, filter: &EventFilter) -> Result<LimitedRead<'_>, Error> {
         if filter.project.is_some() && filter.kinds.is_empty() {
             return self.read_indexed(caller.user).await;
         }
@@ -136,7 +142,7 @@ impl Shared {
 }
 
 /// The event as JSON, as it stands everywhere.
-pub(crate) fn json_of(event: &Event) -> String {
+pub(crate) fn to_json(event: &Event) -> String {
     event.to_json_string()
 }
 

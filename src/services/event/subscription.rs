@@ -1,4 +1,4 @@
-//! One who follows the feed, at a place in it: what there is to tell next, and when nothing more may be told.
+//! One who follows the feed, at a position in it: what there is to tell next, and when nothing more may be told.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,23 +8,23 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::cursor::FeedOf;
-use super::hub::{Entry, Reader};
-use super::stream::{Told, json_of};
+use super::cursor::EventCursorScope;
+use super::hub::{BroadcastEvent, Visibility};
+use super::stream::{StreamMessage, to_json};
 use crate::contract::event::{Event, EventType};
-use crate::contract::list::Direction;
-use crate::contract::text::Cursor;
+use crate::contract::page::Direction;
+use crate::contract::strings::Cursor;
 use crate::repositories::{EventFilter, FeedWalk};
 use crate::services::error::Error;
-use crate::services::{Caller, Credential, Shared};
+use crate::services::{Caller, Credential, ServiceContext};
 
 /// How often a stream says that it is there still.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// As many events of the past are read at once, and at most so many bytes of them are kept for a client that takes its
 /// time.
-const CATCH_UP: u64 = 50;
-const KEPT_BYTES: usize = 64 * 1024;
+const CATCH_UP_BATCH_SIZE: u64 = 50;
+const MAX_BUFFERED_BYTES: usize = 64 * 1024;
 
 /// Attempts to catch up after which a stream ends, and the pause between two of them. Reads that no index serves may have
 /// to wait for others.
@@ -32,56 +32,56 @@ const MAX_CATCH_UP_RETRIES: u32 = 5;
 const CATCH_UP_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Who follows the feed.
-pub(crate) struct Follower {
-    pub(crate) shared: Arc<Shared>,
+pub(crate) struct EventSubscription {
+    pub(crate) shared: Arc<ServiceContext>,
     pub(crate) caller: Caller,
     pub(crate) filter: EventFilter,
-    pub(crate) reader: Arc<Reader>,
-    pub(crate) ring: Receiver<Entry>,
+    pub(crate) visibility: Arc<Visibility>,
+    pub(crate) events_rx: Receiver<BroadcastEvent>,
     /// Tells when sessions or tokens have ended, perhaps this one.
     pub(crate) ended: watch::Receiver<()>,
-    pub(crate) progress: Progress,
+    pub(crate) catch_up: CatchUp,
     pub(crate) until: Instant,
 }
 
 /// How far a follower is.
-pub(crate) struct Progress {
-    has_begun: bool,
+pub(crate) struct CatchUp {
+    started: bool,
     /// Up to here all was told.
-    place: i64,
+    position: i64,
     /// So far the feed was known to reach when it was asked last.
     end: i64,
-    /// Whether there may be events beyond the place that are not in the ring.
+    /// Whether there may be events beyond the position that are not in the events_rx.
     is_behind: bool,
     /// What was read from storage and not told yet.
     read: VecDeque<Event>,
     /// As many are read the next time: where they are long, fewer, because no more would be kept.
-    at_once: u64,
+    batch_size: u64,
     /// Failed attempts to read from storage since the last one that succeeded.
     failures: u32,
 }
 
-impl Progress {
-    /// Who begins at a place of the feed, or else at its end.
-    pub(crate) fn from(place: Option<i64>, end: i64) -> Self {
+impl CatchUp {
+    /// Who begins at a position of the feed, or else at its end.
+    pub(crate) fn new(position: Option<i64>, end: i64) -> Self {
         Self {
-            has_begun: false,
-            place: place.unwrap_or(end),
+            started: false,
+            position: position.unwrap_or(end),
             end,
-            is_behind: place.is_some_and(|place| place < end),
+            is_behind: position.is_some_and(|position| position < end),
             read: VecDeque::new(),
-            at_once: CATCH_UP,
+            batch_size: CATCH_UP_BATCH_SIZE,
             failures: 0,
         }
     }
 
     /// Keeps of what was read as much as may be kept. What is not kept is read again.
-    fn keep(&mut self, found: Vec<Event>) {
-        let (count, asked) = (found.len(), self.at_once);
+    fn buffer(&mut self, found: Vec<Event>) {
+        let (count, asked) = (found.len(), self.batch_size);
         let mut bytes = 0;
         for event in found {
             bytes += event.data.len() + event.previous.as_ref().map_or(0, String::len);
-            if bytes > KEPT_BYTES && !self.read.is_empty() {
+            if bytes > MAX_BUFFERED_BYTES && !self.read.is_empty() {
                 break;
             }
             self.read.push_back(event);
@@ -89,37 +89,37 @@ impl Progress {
         let kept = self.read.len() as u64;
         self.is_behind = kept < count as u64 || count as u64 == asked;
         // Twice as many as could be kept, so that it grows again where they are short again.
-        self.at_once = if kept < count as u64 { kept } else { (asked * 2).min(CATCH_UP) };
+        self.batch_size = if kept < count as u64 { kept } else { (asked * 2).min(CATCH_UP_BATCH_SIZE) };
     }
 }
 
-impl Follower {
+impl EventSubscription {
     /// What there is to tell next; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Option<Told> {
-        if !self.progress.has_begun {
-            self.progress.has_begun = true;
-            return Some(Told::Begin(self.cursor()));
+    pub(crate) async fn next(&mut self) -> Option<StreamMessage> {
+        if !self.catch_up.started {
+            self.catch_up.started = true;
+            return Some(StreamMessage::Start(self.cursor()));
         }
         let heartbeat = Instant::now() + HEARTBEAT;
         loop {
-            if self.is_over() {
+            if self.is_closed() {
                 return None;
             }
-            if let Some(event) = self.progress.read.pop_front() {
-                self.progress.place = event.sequence;
-                if self.reader.may_see(event.kind, event.project_id) {
-                    return Some(self.told(event.kind, json_of(&event).into()));
+            if let Some(event) = self.catch_up.read.pop_front() {
+                self.catch_up.position = event.sequence;
+                if self.visibility.may_see(event.kind, event.project_id) {
+                    return Some(self.message(event.kind, to_json(&event).into()));
                 }
                 continue;
             }
-            if self.progress.is_behind {
+            if self.catch_up.is_behind {
                 match self.catch_up().await {
-                    Ok(()) => self.progress.failures = 0,
-                    Err(error) if error.is_overload() && self.progress.failures < MAX_CATCH_UP_RETRIES => {
-                        self.progress.failures += 1;
+                    Ok(()) => self.catch_up.failures = 0,
+                    Err(error) if error.is_overload() && self.catch_up.failures < MAX_CATCH_UP_RETRIES => {
+                        self.catch_up.failures += 1;
                         tracing::debug!(%error, "an event stream waits to catch up");
                         tokio::select! {
-                            () = self.shared.followers.closing.cancelled() => return None,
+                            () = self.shared.event_hub.closing.cancelled() => return None,
                             () = sleep(CATCH_UP_RETRY_DELAY) => {}
                         }
                     }
@@ -131,72 +131,72 @@ impl Follower {
                 continue;
             }
             tokio::select! {
-                () = self.shared.followers.closing.cancelled() => return None,
+                () = self.shared.event_hub.closing.cancelled() => return None,
                 () = sleep_until(self.until) => return None,
                 // Looked into at the next turn; the sender lives as long as everything.
                 Ok(()) = self.ended.changed() => {}
-                entry = self.ring.recv() => match entry {
-                    Ok(entry) if entry.sequence <= self.progress.place => {}
-                    Ok(entry) if !self.matches(&entry) => self.progress.place = entry.sequence,
-                    Ok(Entry { sequence, kind, json: Some(json), .. }) => {
-                        self.progress.place = sequence;
-                        if !self.is_over() {
-                            return Some(self.told(kind, json));
+                entry = self.events_rx.recv() => match entry {
+                    Ok(entry) if entry.sequence <= self.catch_up.position => {}
+                    Ok(entry) if !self.matches(&entry) => self.catch_up.position = entry.sequence,
+                    Ok(BroadcastEvent { sequence, kind, json: Some(json), .. }) => {
+                        self.catch_up.position = sequence;
+                        if !self.is_closed() {
+                            return Some(self.message(kind, json));
                         }
                     }
-                    Ok(Entry { json: None, .. }) | Err(RecvError::Lagged(_)) => self.progress.is_behind = true,
+                    Ok(BroadcastEvent { json: None, .. }) | Err(RecvError::Lagged(_)) => self.catch_up.is_behind = true,
                     Err(RecvError::Closed) => return None,
                 },
-                () = sleep_until(heartbeat) => return Some(Told::Nothing(self.cursor())),
+                () = sleep_until(heartbeat) => return Some(StreamMessage::Heartbeat(self.cursor())),
             }
         }
     }
 
     /// Reads on from storage.
     async fn catch_up(&mut self) -> Result<(), Error> {
-        let Self { shared, caller, filter, reader, progress, .. } = self;
-        let walk = FeedWalk { beyond: Some(progress.place), direction: Direction::Asc, limit: progress.at_once };
+        let Self { shared, caller, filter, visibility, catch_up, .. } = self;
+        let walk = FeedWalk { beyond: Some(catch_up.position), direction: Direction::Asc, limit: catch_up.batch_size };
         let found = shared.read_events(*caller, filter).await?.events().list(caller.user, filter, walk).await?;
         // Storage goes by what the reader may see now, and what is known here may be older: without looking anew, what
         // happened in a project that the reader has just joined would be passed over, and never told.
-        if found.iter().any(|event| !reader.may_see(event.kind, event.project_id)) {
-            reader.load(&*shared.store).await?;
+        if found.iter().any(|event| !visibility.may_see(event.kind, event.project_id)) {
+            visibility.load(&*shared.store).await?;
         }
         let is_empty = found.is_empty();
-        progress.keep(found);
+        catch_up.buffer(found);
         let bounds = shared.store.read().events().bounds().await?;
-        FeedOf::forwards(caller.user).require_kept(progress.place, bounds)?;
+        EventCursorScope::ascending(caller.user).ensure_retained(catch_up.position, bounds)?;
         if is_empty {
             // Nothing is for this reader up to where the feed was known to reach before.
-            progress.place = progress.place.max(progress.end);
+            catch_up.position = catch_up.position.max(catch_up.end);
         }
-        progress.end = bounds.end;
+        catch_up.end = bounds.end;
         Ok(())
     }
 
-    fn told(&self, kind: EventType, json: Arc<str>) -> Told {
-        Told::Event { cursor: self.cursor(), kind: kind.as_str(), json }
+    fn message(&self, kind: EventType, json: Arc<str>) -> StreamMessage {
+        StreamMessage::Event { cursor: self.cursor(), kind: kind.as_str(), json }
     }
 
     fn cursor(&self) -> Cursor {
-        FeedOf::forwards(self.caller.user).cursor(&self.shared.signer, self.progress.place)
+        EventCursorScope::ascending(self.caller.user).encode(&self.shared.signer, self.catch_up.position)
     }
 
-    fn matches(&self, entry: &Entry) -> bool {
+    fn matches(&self, entry: &BroadcastEvent) -> bool {
         let EventFilter { project, kinds } = &self.filter;
         project.is_none_or(|project| project == entry.project)
             && (kinds.is_empty() || kinds.contains(&entry.kind))
-            && self.reader.may_see(entry.kind, entry.project)
+            && self.visibility.may_see(entry.kind, entry.project)
     }
 
     /// Whether nothing more may be told: the token, its session or the account has ended, or the server does.
-    fn is_over(&self) -> bool {
+    fn is_closed(&self) -> bool {
         let now = self.shared.clock.now();
-        self.caller.until.is_some_and(|until| until <= now)
+        self.caller.expires_at.is_some_and(|until| until <= now)
             || Instant::now() >= self.until
-            || self.shared.followers.closing.is_cancelled()
-            || self.reader.is_gone()
-            || match self.caller.by {
+            || self.shared.event_hub.closing.is_cancelled()
+            || self.visibility.is_revoked()
+            || match self.caller.credential {
                 Credential::Session(session) => self.shared.ended_sessions.contains(session),
                 Credential::ApiToken { id, .. } => self.shared.revoked_tokens.contains(id),
             }
@@ -224,22 +224,22 @@ mod tests {
 
     /// Reads a feed of events of one length to its end, and gives how many were read at once.
     fn read(count: i64, length: usize) -> Vec<u64> {
-        let mut progress = Progress::from(Some(0), count);
+        let mut catch_up = CatchUp::new(Some(0), count);
         let mut asked = Vec::new();
-        while progress.is_behind {
-            asked.push(progress.at_once);
-            let limit = i64::try_from(progress.at_once).unwrap();
-            progress.keep(
-                (progress.place + 1..=count)
+        while catch_up.is_behind {
+            asked.push(catch_up.batch_size);
+            let limit = i64::try_from(catch_up.batch_size).unwrap();
+            catch_up.buffer(
+                (catch_up.position + 1..=count)
                     .map(|sequence| event(sequence, length))
                     .take(usize::try_from(limit).unwrap())
                     .collect(),
             );
-            let kept = std::mem::take(&mut progress.read);
-            assert!(kept.iter().map(|event| event.data.len()).sum::<usize>() <= KEPT_BYTES.max(length));
-            progress.place = kept.back().map_or(progress.place, |event| event.sequence);
+            let kept = std::mem::take(&mut catch_up.read);
+            assert!(kept.iter().map(|event| event.data.len()).sum::<usize>() <= MAX_BUFFERED_BYTES.max(length));
+            catch_up.position = kept.back().map_or(catch_up.position, |event| event.sequence);
         }
-        assert_eq!(progress.place, count);
+        assert_eq!(catch_up.position, count);
         asked
     }
 

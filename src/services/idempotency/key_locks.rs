@@ -1,4 +1,4 @@
-//! The keys whose requests are running in this process.
+//! The keys whose requests are locks in this process.
 //!
 //! The database alone would do: whoever claims a key that another transaction holds waits for it. But they would wait
 //! with a connection each, of which there are few, and on SQLite nobody could tell such a wait from any other.
@@ -13,50 +13,50 @@ use tokio::time::timeout;
 use crate::contract::UserId;
 
 /// How long a request waits for the one before it with the same key.
-const PATIENCE: Duration = Duration::from_secs(5);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 type Name = (UserId, String);
 
 #[derive(Default)]
-struct Running(Mutex<HashMap<Name, Arc<tokio::sync::Mutex<()>>>>);
+struct Inner(Mutex<HashMap<Name, Arc<tokio::sync::Mutex<()>>>>);
 
-/// The keys whose requests are running.
+/// The keys whose requests are locks.
 #[derive(Default)]
-pub(crate) struct KeysInUse(Arc<Running>);
+pub(crate) struct KeyLocks(Arc<Inner>);
 
 /// The right to use a key; dropping it gives it to who waits longest.
-pub(crate) struct KeyInUse {
-    running: Arc<Running>,
-    name: Name,
-    turn: Option<OwnedMutexGuard<()>>,
+pub(crate) struct KeyLockGuard {
+    locks: Arc<Inner>,
+    key: Name,
+    guard: Option<OwnedMutexGuard<()>>,
 }
 
-impl KeysInUse {
+impl KeyLocks {
     /// Waits for the key; `None` when it takes too long.
-    pub(crate) async fn take(&self, user: UserId, key: &str) -> Option<KeyInUse> {
-        let name = (user, key.to_owned());
-        let running = Arc::clone(&self.0);
-        let turn = Arc::clone(running.lock().entry(name.clone()).or_default());
+    pub(crate) async fn acquire(&self, user: UserId, key: &str) -> Option<KeyLockGuard> {
+        let key = (user, key.to_owned());
+        let locks = Arc::clone(&self.0);
+        let guard = Arc::clone(locks.lock().entry(key.clone()).or_default());
         // Made before the wait, so that who gives up cleans up as well.
-        let mut in_use = KeyInUse { running, name, turn: None };
-        in_use.turn = Some(timeout(PATIENCE, turn.lock_owned()).await.ok()?);
+        let mut in_use = KeyLockGuard { locks, key, guard: None };
+        in_use.guard = Some(timeout(WAIT_TIMEOUT, guard.lock_owned()).await.ok()?);
         Some(in_use)
     }
 }
 
-impl Running {
+impl Inner {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Name, Arc<tokio::sync::Mutex<()>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for KeyInUse {
+impl Drop for KeyLockGuard {
     fn drop(&mut self) {
-        let mut running = self.running.lock();
-        self.turn = None;
+        let mut locks = self.locks.lock();
+        self.guard = None;
         // Under the lock nobody new can come, so one reference is that of the map itself.
-        if running.get(&self.name).is_some_and(|turn| Arc::strong_count(turn) == 1) {
-            running.remove(&self.name);
+        if locks.get(&self.key).is_some_and(|guard| Arc::strong_count(guard) == 1) {
+            locks.remove(&self.key);
         }
     }
 }
@@ -71,20 +71,20 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_request_at_a_time_has_a_key() {
-        let keys = KeysInUse::default();
-        let first = keys.take(user(), "key").await.unwrap();
-        assert!(keys.take(UserId(uuid::Uuid::from_u128(2)), "key").await.is_some(), "the key of somebody else");
-        assert!(keys.take(user(), "another").await.is_some());
-        assert!(keys.take(user(), "key").await.is_none(), "nobody waits for ever");
-        let (second, ()) = tokio::join!(keys.take(user(), "key"), async { drop(first) });
+        let keys = KeyLocks::default();
+        let first = keys.acquire(user(), "key").await.unwrap();
+        assert!(keys.acquire(UserId(uuid::Uuid::from_u128(2)), "key").await.is_some(), "the key of somebody else");
+        assert!(keys.acquire(user(), "another").await.is_some());
+        assert!(keys.acquire(user(), "key").await.is_none(), "nobody waits for ever");
+        let (second, ()) = tokio::join!(keys.acquire(user(), "key"), async { drop(first) });
         assert!(second.is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_left_of_keys_that_are_free_again() {
-        let keys = KeysInUse::default();
-        let first = keys.take(user(), "key").await.unwrap();
-        assert!(keys.take(user(), "key").await.is_none());
+        let keys = KeyLocks::default();
+        let first = keys.acquire(user(), "key").await.unwrap();
+        assert!(keys.acquire(user(), "key").await.is_none());
         assert_eq!(keys.0.lock().len(), 1);
         drop(first);
         assert_eq!(keys.0.lock().len(), 0);

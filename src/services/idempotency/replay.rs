@@ -7,26 +7,26 @@ use crate::repositories::KeyedRequest;
 use crate::services::error::Error;
 use crate::services::permissions::require_role;
 use crate::services::response::Answer;
-use crate::services::unit_of_work::KEPT;
-use crate::services::{Caller, Shared};
+use crate::services::unit_of_work::KEY_TTL;
+use crate::services::{Caller, ServiceContext};
 
 /// Answers to requests that were answered before.
 #[derive(Clone)]
-pub struct Replays(Arc<Shared>);
+pub struct Idempotency(Arc<ServiceContext>);
 
-impl Replays {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+impl Idempotency {
+    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
         Self(shared)
     }
 
     /// The answer to the first request with this key, if there was one and the caller may still see it.
-    pub async fn find<T>(&self, caller: Caller, keyed: &KeyedRequest) -> Result<Option<Answer<T>>, Error> {
-        let free_before = self.0.clock.now().minus(KEPT);
+    pub async fn replay<T>(&self, caller: Caller, keyed: &KeyedRequest) -> Result<Option<Answer<T>>, Error> {
+        let free_before = self.0.clock.now().minus(KEY_TTL);
         let repositories = self.0.store.read();
         let found = repositories.idempotency().find(caller.user, &keyed.key, free_before).await?;
         let Some((fingerprint, stored)) = found else { return Ok(None) };
         if fingerprint != keyed.fingerprint {
-            return Err(Error::KeyReused);
+            return Err(Error::KeyMismatch);
         }
         if let Some(access) = stored.access {
             let task = match access.task {
@@ -43,13 +43,13 @@ impl Replays {
                 return Err(Error::NotFound("project"));
             }
         }
-        let body = stored.sealed_body.map(|sealed| self.0.sealer.open(&context(caller.user, &keyed.key), sealed));
-        let body = body.transpose()?.map(String::from_utf8).transpose().map_err(Error::unreadable)?;
+        let body = stored.sealed_body.map(|sealed| self.0.sealer.open(&aad(caller.user, &keyed.key), sealed));
+        let body = body.transpose()?.map(String::from_utf8).transpose().map_err(Error::corrupt)?;
         Ok(Some(Answer::new(stored.status, stored.location, stored.etag, body)))
     }
 }
 
 /// Whose answer to which key it is, so that none can be put in the place of another.
-pub(crate) fn context(user: UserId, key: &str) -> String {
+pub(crate) fn aad(user: UserId, key: &str) -> String {
     format!("{user} {key}")
 }

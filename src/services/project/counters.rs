@@ -7,17 +7,17 @@ use crate::contract::project::{Project, TaskCounts};
 use crate::contract::{ProjectId, Timestamp};
 use crate::repositories::Job;
 use crate::services::error::Error;
-use crate::services::unit_of_work::Unit;
+use crate::services::unit_of_work::UnitOfWork;
 
 /// By how much the counts change.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Counted {
+pub(crate) struct CounterDelta {
     pub(crate) total: i64,
     pub(crate) done: i64,
 }
 
-impl Counted {
-    const fn is_nothing(self) -> bool {
+impl CounterDelta {
+    const fn is_zero(self) -> bool {
         self.total == 0 && self.done == 0
     }
 }
@@ -25,21 +25,21 @@ impl Counted {
 /// Changes the counts of a project that is locked, and moves the greatest order key.
 ///
 /// Who has the project at hand as it was `before` gives it: most changes leave the share as it is.
-pub(crate) async fn count(
-    unit: &Unit<'_>,
+pub(crate) async fn apply(
+    unit: &UnitOfWork<'_>,
     project: ProjectId,
-    counted: Counted,
+    delta: CounterDelta,
     last_position: Option<&str>,
     before: Option<&Project>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    unit.projects().count_tasks(project, counted.total, counted.done, last_position).await?;
+    unit.projects().count_tasks(project, delta.total, delta.done, last_position).await?;
     let stays = before.is_some_and(|before| {
         let TaskCounts { total, done } = before.task_counts;
-        let after = TaskCounts { total: total + counted.total, done: done + counted.done };
+        let after = TaskCounts { total: total + delta.total, done: done + delta.done };
         after.completion_percentage() == before.completion_percentage
     });
-    if !stays && !counted.is_nothing() {
+    if !stays && !delta.is_zero() {
         unit.jobs().enqueue(&Job::RecalculateCompletion { project }, now, now).await?;
     }
     Ok(())

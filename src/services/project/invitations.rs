@@ -3,35 +3,35 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{find_for, lock_live};
+use super::{find_authorized, lock_active};
+use crate::contract::account::user::User;
 use crate::contract::event::EventType;
-use crate::contract::invitation::{Invitation, InvitationQuery, InvitationStatus, NewInvitation};
-use crate::contract::list::{Page, Sort};
-use crate::contract::member::Member;
-use crate::contract::user::User;
+use crate::contract::page::{Page, Sort};
+use crate::contract::project::invitation::{Invitation, InvitationQuery, InvitationStatus, NewInvitation};
+use crate::contract::project::member::Member;
 use crate::contract::{InvitationId, ProjectId};
 use crate::repositories::{Invited, Job, NewEvent};
-use crate::services::account::auth::lower_case;
+use crate::services::account::auth::normalize_email;
 use crate::services::error::Error;
 use crate::services::permissions::{
-    Action, require_for_change, require_invited, require_joinable, require_membership, require_proved_address,
+    Action, require_for_change, require_invited, require_joinable, require_membership, require_verified_email,
 };
-use crate::services::unit_of_work::{Access, Unit, Write, lock_caller};
-use crate::services::{Answer, Caller, Shared};
+use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext, lock_caller};
+use crate::services::{Answer, Caller, ServiceContext};
 
 /// How long an invitation is good.
 const TTL: Duration = Duration::from_hours(7 * 24);
 
 /// As many members and pending invitations a project may have together.
-const MOST: u64 = 500;
+const MAX_PER_PROJECT: u64 = 500;
 
 /// Invitations into projects.
 #[derive(Clone)]
-pub struct Invitations(Arc<Shared>);
+pub struct Invitations(Arc<ServiceContext>);
 
 /// What the mail to who is invited says.
 #[derive(Debug)]
-pub struct InvitationLetter {
+pub struct InvitationEmail {
     /// The invitation.
     pub invitation: Invitation,
     /// Who made it, if the account is there.
@@ -41,7 +41,7 @@ pub struct InvitationLetter {
 }
 
 impl Invitations {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
         Self(shared)
     }
 
@@ -52,35 +52,35 @@ impl Invitations {
         project: ProjectId,
         query: &InvitationQuery,
     ) -> Result<Page<Invitation>, Error> {
-        find_for(Action::ReadInvitations, self.0.store.read(), caller, project).await?;
-        self.list_of(caller, Invited::Into(project), query).await
+        find_authorized(Action::ReadInvitations, self.0.store.read(), caller, project).await?;
+        self.list_in(caller, Invited::Into(project), query).await
     }
 
     /// The invitations to the caller's address.
     pub async fn list_mine(&self, caller: Caller, query: &InvitationQuery) -> Result<Page<Invitation>, Error> {
         let user = self.0.store.read().users().find(caller.user).await?.ok_or(Error::TokenRevoked)?;
-        require_proved_address(&user, self.0.policy.require_verification)?;
-        self.list_of(caller, Invited::Address(&user.email), query).await
+        require_verified_email(&user, self.0.policy.require_verification)?;
+        self.list_in(caller, Invited::Address(&user.email), query).await
     }
 
     /// Invites an address, and has a mail sent to it.
     pub async fn create(
         &self,
-        write: &Write,
+        write: &WriteContext,
         project: ProjectId,
         new: NewInvitation,
     ) -> Result<Answer<Invitation>, Error> {
-        let unit = self.0.open(write).await?;
+        let unit = self.0.begin(write).await?;
         // A password reset revokes the invitations that the account sent, so it must not miss this one.
         lock_caller(&*unit, write.caller).await?;
-        let project = lock_live(&*unit, write.caller, project).await?;
+        let project = lock_active(&*unit, write.caller, project).await?;
         require_for_change(project.role, Action::Invite, project.archived)?;
         let now = self.0.clock.now();
         let invitation = Invitation {
             id: InvitationId::generate(),
             project_id: project.id,
             project_name: project.name,
-            email: lower_case(&new.email),
+            email: normalize_email(&new.email),
             role: new.role,
             status: InvitationStatus::Pending,
             invited_by: Some(write.caller.user),
@@ -95,57 +95,67 @@ impl Invitations {
         }
         let expected =
             unit.members().count(project.id).await? + unit.invitations().count_pending(project.id, now).await?;
-        if expected > MOST {
+        if expected > MAX_PER_PROJECT {
             return Err(Error::LimitReached("The project has as many members and pending invitations"));
         }
         unit.jobs().enqueue(&Job::InvitationEmail { invitation: invitation.id }, now, now).await?;
         let address = format!("/v1/projects/{}/invitations/{}", project.id, invitation.id);
-        let event = write.cause(now).made(EventType::InvitationCreated, project.id, &invitation);
-        unit.commit(Answer::issued(&invitation, address), Access::In(project.id, Action::Invite), vec![event]).await
+        let event = write.event_context(now).created(EventType::InvitationCreated, project.id, &invitation);
+        unit.commit(
+            Answer::issued(&invitation, address),
+            ReplayAccess::Project(project.id, Action::Invite),
+            vec![event],
+        )
+        .await
     }
 
     /// Takes an invitation back.
-    pub async fn revoke(&self, write: &Write, project: ProjectId, id: InvitationId) -> Result<Answer<()>, Error> {
-        let unit = self.0.open(write).await?;
-        let project = lock_live(&*unit, write.caller, project).await?;
+    pub async fn revoke(
+        &self,
+        write: &WriteContext,
+        project: ProjectId,
+        id: InvitationId,
+    ) -> Result<Answer<()>, Error> {
+        let unit = self.0.begin(write).await?;
+        let project = lock_active(&*unit, write.caller, project).await?;
         require_membership(project.role, Action::Invite)?;
         let invitation = unit.invitations().find(id, self.0.clock.now()).await?;
         let invitation =
             invitation.filter(|invitation| invitation.project_id == project.id).ok_or(Error::NotFound("invitation"))?;
         require_for_change(project.role, Action::Invite, project.archived)?;
-        let event = self.settle(&unit, write, &invitation, InvitationStatus::Revoked).await?;
-        unit.commit(Answer::done(), Access::Own, vec![event]).await
+        let event = self.resolve(&unit, write, &invitation, InvitationStatus::Revoked).await?;
+        unit.commit(Answer::done(), ReplayAccess::CallerOnly, vec![event]).await
     }
 
     /// Makes a member of who was invited.
-    pub async fn accept(&self, write: &Write, id: InvitationId) -> Result<Answer<Member>, Error> {
-        let unit = self.0.open(write).await?;
-        let (invitation, user) = self.lock_answerable(&unit, write.caller, id).await?;
+    pub async fn accept(&self, write: &WriteContext, id: InvitationId) -> Result<Answer<Member>, Error> {
+        let unit = self.0.begin(write).await?;
+        let (invitation, user) = self.lock_for_response(&unit, write.caller, id).await?;
         let project = unit.projects().lock(invitation.project_id, write.caller.user).await?;
         let project = project.map(|locked| locked.project).filter(|project| project.deleted_at.is_none());
         require_joinable(project.ok_or(Error::NotFound("invitation"))?.archived)?;
         // After the wait for the project, in which the invitation may have expired.
-        let accepted = self.settle(&unit, write, &invitation, InvitationStatus::Accepted).await?;
+        let accepted = self.resolve(&unit, write, &invitation, InvitationStatus::Accepted).await?;
         let role = invitation.role.into();
         let now = accepted.occurred_at;
         if !unit.members().add(invitation.project_id, user.id, role, now).await? {
             return Err(Error::AlreadyMember);
         }
         let member = Member { user_id: user.id, name: user.name, email: user.email, role, joined_at: now };
-        let added = write.cause(now).made(EventType::MemberAdded, invitation.project_id, &member);
-        unit.commit(Answer::result(&member), Access::Own, vec![accepted, added]).await
+        let added = write.event_context(now).created(EventType::MemberAdded, invitation.project_id, &member);
+        unit.commit(Answer::result(&member), ReplayAccess::CallerOnly, vec![accepted, added]).await
     }
 
     /// Notes that who was invited does not want to.
-    pub async fn decline(&self, write: &Write, id: InvitationId) -> Result<Answer<()>, Error> {
-        let unit = self.0.open(write).await?;
-        let (invitation, _) = self.lock_answerable(&unit, write.caller, id).await?;
-        let event = self.settle(&unit, write, &invitation, InvitationStatus::Declined).await?;
-        unit.commit(Answer::done(), Access::Own, vec![event]).await
+    pub async fn decline(&self, write: &WriteContext, id: InvitationId) -> Result<Answer<()>, Error> {
+        let unit = self.0.begin(write).await?;
+        let (invitation, _) = self.lock_for_response(&unit, write.caller, id).await?;
+        let event = self.resolve(&unit, write, &invitation, InvitationStatus::Declined).await?;
+        unit.commit(Answer::done(), ReplayAccess::CallerOnly, vec![event]).await
     }
 
     /// What the mail about an invitation says; nothing when it is not good any more.
-    pub async fn letter(&self, id: InvitationId) -> Result<Option<InvitationLetter>, Error> {
+    pub async fn email(&self, id: InvitationId) -> Result<Option<InvitationEmail>, Error> {
         let repositories = self.0.store.read();
         let found = repositories.invitations().find(id, self.0.clock.now()).await?;
         let Some(invitation) = found.filter(|found| found.status == InvitationStatus::Pending) else {
@@ -157,10 +167,10 @@ impl Invitations {
         };
         let account = repositories.users().find_credentials_by_email(&invitation.email).await?;
         let recipient = account.filter(|account| account.deleted_at.is_none()).map(|account| account.user);
-        Ok(Some(InvitationLetter { invitation, inviter, recipient }))
+        Ok(Some(InvitationEmail { invitation, inviter, recipient }))
     }
 
-    async fn list_of(
+    async fn list_in(
         &self,
         caller: Caller,
         invited: Invited<'_>,
@@ -173,9 +183,9 @@ impl Invitations {
     }
 
     /// An invitation that the caller may answer, be it pending or not, and the caller's account, locked.
-    async fn lock_answerable(
+    async fn lock_for_response(
         &self,
-        unit: &Unit<'_>,
+        unit: &UnitOfWork<'_>,
         caller: Caller,
         id: InvitationId,
     ) -> Result<(Invitation, User), Error> {
@@ -187,10 +197,10 @@ impl Invitations {
     }
 
     /// Notes what became of an invitation, and gives what there is to tell of it.
-    async fn settle(
+    async fn resolve(
         &self,
-        unit: &Unit<'_>,
-        write: &Write,
+        unit: &UnitOfWork<'_>,
+        write: &WriteContext,
         invitation: &Invitation,
         status: InvitationStatus,
     ) -> Result<NewEvent, Error> {
@@ -204,6 +214,6 @@ impl Invitations {
             return Err(Error::InvitationNotPending);
         }
         let settled = Invitation { status, ..invitation.clone() };
-        Ok(write.cause(now).changed(kind, invitation.project_id, invitation, &settled))
+        Ok(write.event_context(now).updated(kind, invitation.project_id, invitation, &settled))
     }
 }

@@ -8,22 +8,22 @@ use std::sync::Arc;
 
 use crate::contract::ProjectId;
 use crate::contract::event::EventType;
-use crate::contract::list::{Page, Sort};
+use crate::contract::page::{Page, Sort};
 use crate::contract::project::{NewProject, Project, ProjectQuery, Role, TaskCounts, UpdateProject};
 use crate::repositories::{ProjectFilter, Repositories};
 use crate::services::error::Error;
-use crate::services::event::publish::for_everybody;
-use crate::services::patch::{merged, words};
+use crate::services::event::publish::without_viewer_role;
+use crate::services::patch::{merge, search_terms};
 use crate::services::permissions::{Action, require, require_for_change};
-use crate::services::unit_of_work::{Access, Write, lock_caller};
-use crate::services::{Answer, Caller, Shared};
+use crate::services::unit_of_work::{ReplayAccess, WriteContext, lock_caller};
+use crate::services::{Answer, Caller, ServiceContext};
 
 /// Projects, with their trash.
 #[derive(Clone)]
-pub struct Projects(Arc<Shared>);
+pub struct Projects(Arc<ServiceContext>);
 
 impl Projects {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
         Self(shared)
     }
 
@@ -32,8 +32,8 @@ impl Projects {
         let filter = ProjectFilter {
             archived: query.archived,
             role: query.role,
-            words: words(query.q.as_deref()),
-            deleted_since: query.deleted.then(|| self.0.trash_since()),
+            words: search_terms(query.q.as_deref()),
+            deleted_since: query.deleted.then(|| self.0.trash_cutoff()),
         };
         let sort = Sort::new(query.sort, query.dir);
         Ok(self.0.read_unindexed(caller.user).await?.projects().list(caller.user, &filter, sort, query.paging).await?)
@@ -41,11 +41,11 @@ impl Projects {
 
     /// One project.
     pub async fn get(&self, caller: Caller, id: ProjectId) -> Result<Project, Error> {
-        find_for(Action::Read, self.0.store.read(), caller, id).await
+        find_authorized(Action::Read, self.0.store.read(), caller, id).await
     }
 
     /// Makes a project that the caller owns.
-    pub async fn create(&self, write: &Write, new: NewProject) -> Result<Answer<Project>, Error> {
+    pub async fn create(&self, write: &WriteContext, new: NewProject) -> Result<Answer<Project>, Error> {
         let now = self.0.clock.now();
         let project = Project {
             id: ProjectId::generate(),
@@ -62,58 +62,66 @@ impl Projects {
             created_at: now,
             updated_at: now,
         };
-        let unit = self.0.open(write).await?;
+        let unit = self.0.begin(write).await?;
         lock_caller(&*unit, write.caller).await?;
         unit.projects().add(&project).await?;
-        let event = write.cause(now).made(EventType::ProjectCreated, project.id, &for_everybody(&project));
-        unit.commit(Answer::created(&project), Access::In(project.id, Action::ChangeProject), vec![event]).await
+        let event =
+            write.event_context(now).created(EventType::ProjectCreated, project.id, &without_viewer_role(&project));
+        unit.commit(Answer::created(&project), ReplayAccess::Project(project.id, Action::ChangeProject), vec![event])
+            .await
     }
 
     /// Changes a project. An archived one takes changes only together with being un-archived.
-    pub async fn update(&self, write: &Write, id: ProjectId, patch: UpdateProject) -> Result<Answer<Project>, Error> {
-        let unit = self.0.open(write).await?;
-        let project = lock_live(&*unit, write.caller, id).await?;
+    pub async fn update(
+        &self,
+        write: &WriteContext,
+        id: ProjectId,
+        patch: UpdateProject,
+    ) -> Result<Answer<Project>, Error> {
+        let unit = self.0.begin(write).await?;
+        let project = lock_active(&*unit, write.caller, id).await?;
         require(project.role, Action::ChangeProject)?;
         let mut changed = Project {
             name: patch.name.unwrap_or_else(|| project.name.clone()),
-            description: merged(patch.description, project.description.as_ref()),
-            color: merged(patch.color, project.color.as_ref()),
+            description: merge(patch.description, project.description.as_ref()),
+            color: merge(patch.color, project.color.as_ref()),
             archived: patch.archived.unwrap_or(project.archived),
             ..project.clone()
         };
         let is_changed = changed != project;
         let stays_archived = project.archived && changed.archived;
         require_for_change(project.role, Action::ChangeProject, is_changed && stays_archived)?;
-        write.require_expected(&project)?;
+        write.check_if_match(&project)?;
         if !is_changed {
             return Ok(Answer::found(&project));
         }
         changed.version += 1;
         changed.updated_at = self.0.clock.now();
         unit.projects().update(&changed).await?;
-        let event = write.cause(changed.updated_at).project(EventType::ProjectUpdated, &project, &changed);
-        unit.commit(Answer::found(&changed), Access::In(id, Action::ChangeProject), vec![event]).await
+        let event =
+            write.event_context(changed.updated_at).project_event(EventType::ProjectUpdated, &project, &changed);
+        unit.commit(Answer::found(&changed), ReplayAccess::Project(id, Action::ChangeProject), vec![event]).await
     }
 
     /// Puts a project into the trash, and with it whatever is in it.
-    pub async fn delete(&self, write: &Write, id: ProjectId) -> Result<Answer<()>, Error> {
-        let unit = self.0.open(write).await?;
-        let project = lock_live(&*unit, write.caller, id).await?;
+    pub async fn delete(&self, write: &WriteContext, id: ProjectId) -> Result<Answer<()>, Error> {
+        let unit = self.0.begin(write).await?;
+        let project = lock_active(&*unit, write.caller, id).await?;
         require_for_change(project.role, Action::DeleteProject, project.archived)?;
-        write.require_expected(&project)?;
+        write.check_if_match(&project)?;
         let now = self.0.clock.now();
         let deleted =
             Project { deleted_at: Some(now), updated_at: now, version: project.version + 1, ..project.clone() };
         unit.projects().update(&deleted).await?;
-        let event = write.cause(now).project(EventType::ProjectDeleted, &project, &deleted);
-        unit.commit(Answer::done(), Access::In(id, Action::DeleteProject), vec![event]).await
+        let event = write.event_context(now).project_event(EventType::ProjectDeleted, &project, &deleted);
+        unit.commit(Answer::done(), ReplayAccess::Project(id, Action::DeleteProject), vec![event]).await
     }
 
     /// Takes a project out of the trash, with what was deleted with it. One that is not there stays as it is.
-    pub async fn restore(&self, write: &Write, id: ProjectId) -> Result<Answer<Project>, Error> {
-        let unit = self.0.open(write).await?;
+    pub async fn restore(&self, write: &WriteContext, id: ProjectId) -> Result<Answer<Project>, Error> {
+        let unit = self.0.begin(write).await?;
         lock_caller(&*unit, write.caller).await?;
-        let since = self.0.trash_since();
+        let since = self.0.trash_cutoff();
         let project = lock(&*unit, write.caller, id).await?;
         let project = project
             .filter(|project| project.deleted_at.is_none_or(|at| at > since))
@@ -125,33 +133,33 @@ impl Projects {
         let now = self.0.clock.now();
         let restored = Project { deleted_at: None, updated_at: now, version: project.version + 1, ..project.clone() };
         unit.projects().update(&restored).await?;
-        let event = write.cause(now).project(EventType::ProjectRestored, &project, &restored);
-        unit.commit(Answer::found(&restored), Access::In(id, Action::DeleteProject), vec![event]).await
+        let event = write.event_context(now).project_event(EventType::ProjectRestored, &project, &restored);
+        unit.commit(Answer::found(&restored), ReplayAccess::Project(id, Action::DeleteProject), vec![event]).await
     }
 }
 
 /// A project that is not in the trash, for who may do this in it without changing it.
-pub(crate) async fn find_for(
+pub(crate) async fn find_authorized(
     action: Action,
     repositories: &dyn Repositories,
     caller: Caller,
     id: ProjectId,
 ) -> Result<Project, Error> {
-    let project = live(repositories.projects().find(id, caller.user).await?)?;
+    let project = ensure_not_deleted(repositories.projects().find(id, caller.user).await?)?;
     require(project.role, action)?;
     Ok(project)
 }
 
 /// A project that is not in the trash, locked.
-pub(crate) async fn lock_live(
+pub(crate) async fn lock_active(
     repositories: &dyn Repositories,
     caller: Caller,
     id: ProjectId,
 ) -> Result<Project, Error> {
-    live(lock(repositories, caller, id).await?)
+    ensure_not_deleted(lock(repositories, caller, id).await?)
 }
 
-fn live(project: Option<Project>) -> Result<Project, Error> {
+fn ensure_not_deleted(project: Option<Project>) -> Result<Project, Error> {
     project.filter(|project| project.deleted_at.is_none()).ok_or(Error::NotFound("project"))
 }
 

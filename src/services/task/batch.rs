@@ -2,23 +2,26 @@
 
 use std::collections::HashSet;
 
-use super::{Tasks, changed, deleted, done, live, lock_for_tasks, made, require_member};
+use super::{
+    Tasks, apply_patch, done_delta, ensure_not_deleted, lock_project_for_write, new_task, require_member, soft_deleted,
+};
 use crate::contract::error::Place;
 use crate::contract::event::EventType;
 use crate::contract::project::Project;
-use crate::contract::task::{BatchOperation, NewTask, Task, TaskBatch, TaskBatchResult, UpdateTask};
+use crate::contract::task::batch::{BatchOperation, TaskBatch, TaskBatchResult};
+use crate::contract::task::{NewTask, Task, UpdateTask};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::NewEvent;
 use crate::services::error::Error;
-use crate::services::event::publish::Cause;
+use crate::services::event::publish::EventContext;
 use crate::services::permissions::{Action, require};
-use crate::services::project::counters::{Counted, count};
+use crate::services::project::counters::{self, CounterDelta};
 use crate::services::response::Answer;
-use crate::services::unit_of_work::{Access, Unit, Write};
+use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext};
 
 /// A batch at work.
 struct Batch<'a> {
-    unit: &'a Unit<'a>,
+    unit: &'a UnitOfWork<'a>,
     user: UserId,
     /// As it was before.
     project: Project,
@@ -27,10 +30,10 @@ struct Batch<'a> {
     /// Written at the end, at once.
     new: Vec<Task>,
     /// By how much the counts of the project change.
-    counted: Counted,
+    delta: CounterDelta,
     /// What there is to tell: one for each change.
     events: Vec<NewEvent>,
-    cause: Cause,
+    context: EventContext,
     /// Who is known to be a member, so that each is looked up once.
     members: HashSet<UserId>,
 }
@@ -39,31 +42,31 @@ impl Tasks {
     /// Does all operations, or none and says which cannot be done.
     pub async fn batch(
         &self,
-        write: &Write,
+        write: &WriteContext,
         project: ProjectId,
         batch: TaskBatch,
     ) -> Result<Answer<TaskBatchResult>, Error> {
-        let unit = self.shared().open(write).await?;
-        let locked = lock_for_tasks(&unit, write.caller, project).await?;
+        let unit = self.shared().begin(write).await?;
+        let locked = lock_project_for_write(&unit, write.caller, project).await?;
         let now = self.shared().clock.now();
         let mut run = Batch {
             unit: &unit,
             user: write.caller.user,
             project: locked.project,
             now,
-            cause: write.cause(now),
+            context: write.event_context(now),
             last_position: locked.last_position,
             new: Vec::new(),
-            counted: Counted::default(),
+            delta: CounterDelta::default(),
             events: Vec::new(),
             members: HashSet::new(),
         };
         let mut results = Vec::with_capacity(batch.operations.len());
         let mut failures = Vec::new();
         for (index, operation) in batch.operations.into_iter().enumerate() {
-            match run.apply(operation).await.map_err(|error| error.in_operation(index)) {
+            match run.apply(operation).await.map_err(|error| error.at_operation(index)) {
                 Ok(result) => results.push(result),
-                // The others may be wrong too, and whoever sent them wants to know all at once.
+                // The others may be wrong too, and whoever sent them is_subscribed to know all at once.
                 Err(Error::Invalid(details)) => failures.extend(details),
                 Err(error) => return Err(error),
             }
@@ -76,7 +79,7 @@ impl Tasks {
         if events.is_empty() {
             return Ok(answer);
         }
-        unit.commit(answer, Access::In(project, Action::WriteTasks), events).await
+        unit.commit(answer, ReplayAccess::Project(project, Action::WriteTasks), events).await
     }
 }
 
@@ -91,41 +94,43 @@ impl Batch<'_> {
 
     async fn create(&mut self, new: NewTask) -> Result<Task, Error> {
         self.require_member(new.assignee_id).await?;
-        let task = made(self.user, self.project.id, new, &self.last_position, self.now);
+        let task = new_task(self.user, self.project.id, new, &self.last_position, self.now);
         self.last_position = task.position.to_string();
-        self.counted.total += 1;
-        self.counted.done += done(&task);
-        self.events.push(self.cause.made(EventType::TaskCreated, self.project.id, &task));
+        self.delta.total += 1;
+        self.delta.done += done_delta(&task);
+        self.events.push(self.context.created(EventType::TaskCreated, self.project.id, &task));
         self.new.push(task.clone());
         Ok(task)
     }
 
     async fn update(&mut self, id: TaskId, patch: UpdateTask) -> Result<Task, Error> {
         let task = self.find(id).await?;
-        let Some(changed) = changed(&task, patch, self.now) else { return Ok(task) };
+        let Some(changed) = apply_patch(&task, patch, self.now) else { return Ok(task) };
         if changed.assignee_id != task.assignee_id {
             self.require_member(changed.assignee_id).await?;
         }
         self.unit.tasks().update(&changed).await?;
-        self.counted.done += done(&changed) - done(&task);
-        self.events.push(self.cause.task(EventType::TaskUpdated, &task, &changed));
+        self.delta.done += done_delta(&changed) - done_delta(&task);
+        self.events.push(self.context.task_event(EventType::TaskUpdated, &task, &changed));
         Ok(changed)
     }
 
     async fn delete(&mut self, id: TaskId) -> Result<(), Error> {
         let task = self.find(id).await?;
-        let deleted = deleted(task.clone(), self.now);
+        let deleted = soft_deleted(task.clone(), self.now);
         self.unit.tasks().update(&deleted).await?;
-        self.counted.total -= 1;
-        self.counted.done -= done(&deleted);
-        self.events.push(self.cause.task(EventType::TaskDeleted, &task, &deleted));
+        self.delta.total -= 1;
+        self.delta.done -= done_delta(&deleted);
+        self.events.push(self.context.task_event(EventType::TaskDeleted, &task, &deleted));
         Ok(())
     }
 
     /// A task of the project, which stays as it is because the project is locked.
     async fn find(&self, id: TaskId) -> Result<Task, Error> {
         let refused = |why| Err(Error::reference(Place::Body, "task_id", why));
-        let Ok(found) = live(self.unit.tasks().find(id, self.user).await?) else { return refused("names no task.") };
+        let Ok(found) = ensure_not_deleted(self.unit.tasks().find(id, self.user).await?) else {
+            return refused("names no task.");
+        };
         require(found.role, Action::Read)?;
         if found.task.project_id != self.project.id {
             return refused("names a task of another project.");
@@ -144,7 +149,7 @@ impl Batch<'_> {
         self.unit.tasks().add(&self.new).await?;
         if !self.events.is_empty() {
             let last = self.new.last().map(|task| &*task.position);
-            count(self.unit, self.project.id, self.counted, last, Some(&self.project), self.now).await?;
+            counters::apply(self.unit, self.project.id, self.delta, last, Some(&self.project), self.now).await?;
         }
         Ok(self.events)
     }

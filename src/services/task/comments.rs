@@ -2,29 +2,29 @@
 
 use std::sync::Arc;
 
-use super::ATTEMPTS;
-use crate::contract::comment::{Comment, CommentQuery, NewComment, UpdateComment};
+use super::MAX_LOCK_RETRIES;
 use crate::contract::event::EventType;
-use crate::contract::list::{Page, Sort};
+use crate::contract::page::{Page, Sort};
+use crate::contract::task::comment::{Comment, CommentQuery, NewComment, UpdateComment};
 use crate::contract::{CommentId, TaskId};
 use crate::repositories::{CommentOnTask, StoreError};
 use crate::services::error::Error;
-use crate::services::permissions::{Action, deletion_of, require, require_author, require_for_change};
-use crate::services::unit_of_work::{Access, Unit, Write};
-use crate::services::{Answer, Caller, Shared};
+use crate::services::permissions::{Action, deletion_action, require, require_author, require_for_change};
+use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext};
+use crate::services::{Answer, Caller, ServiceContext};
 
 /// Comments on tasks.
 #[derive(Clone)]
-pub struct Comments(Arc<Shared>);
+pub struct Comments(Arc<ServiceContext>);
 
 impl Comments {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
         Self(shared)
     }
 
     /// The comments on a task.
     pub async fn list(&self, caller: Caller, task: TaskId, query: &CommentQuery) -> Result<Page<Comment>, Error> {
-        let found = super::live(self.0.store.read().tasks().find(task, caller.user).await?)?;
+        let found = super::ensure_not_deleted(self.0.store.read().tasks().find(task, caller.user).await?)?;
         require(found.role, Action::Read)?;
         let repositories = self.0.read_unindexed(caller.user).await?;
         Ok(repositories.comments().list(task, Sort::new(query.sort, query.dir), query.paging).await?)
@@ -32,15 +32,15 @@ impl Comments {
 
     /// One comment.
     pub async fn get(&self, caller: Caller, id: CommentId) -> Result<Comment, Error> {
-        let found = live(self.0.store.read().comments().find(id, caller.user).await?)?;
+        let found = ensure_not_deleted(self.0.store.read().comments().find(id, caller.user).await?)?;
         require(found.role, Action::Read)?;
         Ok(found.comment)
     }
 
     /// Says something about a task.
-    pub async fn create(&self, write: &Write, task: TaskId, new: NewComment) -> Result<Answer<Comment>, Error> {
+    pub async fn create(&self, write: &WriteContext, task: TaskId, new: NewComment) -> Result<Answer<Comment>, Error> {
         let (unit, found) = super::lock(&self.0, write, task).await?;
-        let found = super::live(found)?;
+        let found = super::ensure_not_deleted(found)?;
         require_for_change(found.role, Action::Comment, found.project_archived)?;
         let now = self.0.clock.now();
         let comment = Comment {
@@ -54,12 +54,17 @@ impl Comments {
         };
         unit.comments().add(&comment).await?;
         let project = found.task.project_id;
-        let event = write.cause(now).made(EventType::CommentCreated, project, &comment);
-        unit.commit(Answer::created(&comment), Access::On(task, project, Action::Comment), vec![event]).await
+        let event = write.event_context(now).created(EventType::CommentCreated, project, &comment);
+        unit.commit(Answer::created(&comment), ReplayAccess::Task(task, project, Action::Comment), vec![event]).await
     }
 
     /// Changes the body of a comment, which only its author may do.
-    pub async fn update(&self, write: &Write, id: CommentId, patch: UpdateComment) -> Result<Answer<Comment>, Error> {
+    pub async fn update(
+        &self,
+        write: &WriteContext,
+        id: CommentId,
+        patch: UpdateComment,
+    ) -> Result<Answer<Comment>, Error> {
         let (unit, found) = self.lock(write, id).await?;
         let action = Action::ChangeOwnComment;
         require(found.role, action)?;
@@ -67,42 +72,48 @@ impl Comments {
         let body = patch.body.unwrap_or_else(|| found.comment.body.clone());
         let is_changed = body != found.comment.body;
         require_for_change(found.role, action, found.project_archived && is_changed)?;
-        write.require_expected(&found.comment)?;
+        write.check_if_match(&found.comment)?;
         if !is_changed {
             return Ok(Answer::found(&found.comment));
         }
         let version = found.comment.version + 1;
         let changed = Comment { body, version, updated_at: self.0.clock.now(), ..found.comment.clone() };
         unit.comments().update(&changed).await?;
-        let cause = write.cause(changed.updated_at);
-        let event = cause.changed(EventType::CommentUpdated, found.project_id, &found.comment, &changed);
-        unit.commit(Answer::found(&changed), Access::On(changed.task_id, found.project_id, action), vec![event]).await
+        let context = write.event_context(changed.updated_at);
+        let event = context.updated(EventType::CommentUpdated, found.project_id, &found.comment, &changed);
+        unit.commit(Answer::found(&changed), ReplayAccess::Task(changed.task_id, found.project_id, action), vec![event])
+            .await
     }
 
     /// Deletes a comment permanently, which its author and the owner of the project may do.
-    pub async fn delete(&self, write: &Write, id: CommentId) -> Result<Answer<()>, Error> {
+    pub async fn delete(&self, write: &WriteContext, id: CommentId) -> Result<Answer<()>, Error> {
         let (unit, found) = self.lock(write, id).await?;
-        let action = deletion_of(&found.comment, write.caller.user);
+        let action = deletion_action(&found.comment, write.caller.user);
         require_for_change(found.role, action, found.project_archived)?;
-        write.require_expected(&found.comment)?;
+        write.check_if_match(&found.comment)?;
         unit.comments().remove(id).await?;
-        let cause = write.cause(self.0.clock.now());
-        let event = cause.removed(EventType::CommentDeleted, found.project_id, &found.comment);
-        unit.commit(Answer::done(), Access::On(found.comment.task_id, found.project_id, action), vec![event]).await
+        let context = write.event_context(self.0.clock.now());
+        let event = context.deleted(EventType::CommentDeleted, found.project_id, &found.comment);
+        unit.commit(Answer::done(), ReplayAccess::Task(found.comment.task_id, found.project_id, action), vec![event])
+            .await
     }
 
     /// Opens the transaction of a write and locks the project of a comment, wherever its task goes meanwhile.
-    async fn lock<'a>(&'a self, write: &'a Write, id: CommentId) -> Result<(Unit<'a>, CommentOnTask), Error> {
+    async fn lock<'a>(
+        &'a self,
+        write: &'a WriteContext,
+        id: CommentId,
+    ) -> Result<(UnitOfWork<'a>, CommentOnTask), Error> {
         let user = write.caller.user;
-        for _ in 0..ATTEMPTS {
-            let unit = self.0.open(write).await?;
-            let seen = live(unit.comments().find(id, user).await?)?;
+        for _ in 0..MAX_LOCK_RETRIES {
+            let unit = self.0.begin(write).await?;
+            let seen = ensure_not_deleted(unit.comments().find(id, user).await?)?;
             match unit.tasks().lock(seen.comment.task_id, user).await {
                 Err(StoreError::Overtaken) => {}
                 locked => {
                     locked?;
                     // Only what is read after the wait for the lock is as it is now.
-                    let found = live(unit.comments().find(id, user).await?)?;
+                    let found = ensure_not_deleted(unit.comments().find(id, user).await?)?;
                     return Ok((unit, found));
                 }
             }
@@ -112,6 +123,6 @@ impl Comments {
 }
 
 /// A comment on a task in the trash is not found.
-fn live(found: Option<CommentOnTask>) -> Result<CommentOnTask, Error> {
+fn ensure_not_deleted(found: Option<CommentOnTask>) -> Result<CommentOnTask, Error> {
     found.filter(|found| !found.in_trash).ok_or(Error::NotFound("comment"))
 }

@@ -11,17 +11,17 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::contract::list::Sort;
-use crate::contract::task::{TaskConditions, TaskSort};
-use crate::contract::text::Cursor;
+use crate::contract::page::Sort;
+use crate::contract::strings::Cursor;
+use crate::contract::task::query::{TaskConditions, TaskSort};
 use crate::contract::{ProjectId, TaskId, UserId};
 use crate::repositories::{SortKey, SortValue};
 use crate::security::Signer;
 use crate::services::error::Error;
-use crate::services::patch::words;
+use crate::services::patch::search_terms;
 
 /// The list that a cursor belongs to.
-pub(crate) struct ListOfTasks<'q> {
+pub(crate) struct TaskCursorScope<'q> {
     /// Whose list.
     pub(crate) reader: UserId,
     /// The list of one project is another one than the part of the list of all tasks that is in it.
@@ -31,13 +31,13 @@ pub(crate) struct ListOfTasks<'q> {
     pub(crate) sort: Sort<TaskSort>,
 }
 
-impl ListOfTasks<'_> {
+impl TaskCursorScope<'_> {
     /// The same for the same list, however it was asked for.
     fn hash(&self) -> [u8; 32] {
         let mut conditions = self.conditions.to_json().unwrap_or_default();
         for (name, condition) in conditions.as_object_mut().into_iter().flatten() {
             if name == "q" {
-                *condition = json!(words(self.conditions.q.as_deref().map(str::to_lowercase).as_deref()));
+                *condition = json!(search_terms(self.conditions.q.as_deref().map(str::to_lowercase).as_deref()));
             }
             if name == "assignee_id" && condition == "me" {
                 *condition = json!(self.reader.to_string());
@@ -59,7 +59,7 @@ impl ListOfTasks<'_> {
     }
 
     /// The cursor that goes on after a task, in a walk that began when the feed stood at a place.
-    pub(crate) fn cursor(&self, signer: &Signer, key: &SortKey, began_at: i64) -> Cursor {
+    pub(crate) fn encode(&self, signer: &Signer, key: &SortKey, began_at: i64) -> Cursor {
         let mut bytes = key.id.0.as_bytes().to_vec();
         bytes.extend(began_at.to_be_bytes());
         match &key.value {
@@ -78,7 +78,7 @@ impl ListOfTasks<'_> {
     }
 
     /// Where the list goes on by a cursor, and where the feed stood when the walk began.
-    pub(crate) fn read(&self, signer: &Signer, cursor: &Cursor) -> Result<(SortKey, i64), Error> {
+    pub(crate) fn decode(&self, signer: &Signer, cursor: &Cursor) -> Result<(SortKey, i64), Error> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor.as_bytes()).map_err(|_| Error::InvalidCursor)?;
         let text = signer.verified(&self.hash(), &bytes).ok_or(Error::InvalidCursor)?;
         parse(text).ok_or(Error::InvalidCursor)
@@ -102,16 +102,16 @@ mod tests {
     use poem_openapi::types::ParseFromJSON as _;
 
     use super::*;
-    use crate::contract::list::Direction;
+    use crate::contract::page::Direction;
 
     fn conditions(json: Value) -> TaskConditions {
         TaskConditions::parse_from_json(Some(json)).unwrap()
     }
 
-    fn list(conditions: &TaskConditions) -> ListOfTasks<'_> {
+    fn list(conditions: &TaskConditions) -> TaskCursorScope<'_> {
         let sort = Sort { field: TaskSort::Title, direction: Direction::Asc };
         let reader = UserId(Uuid::from_u128(1));
-        ListOfTasks { reader, path: "/v2/tasks", project: None, conditions, sort }
+        TaskCursorScope { reader, path: "/v2/tasks", project: None, conditions, sort }
     }
 
     #[test]
@@ -123,20 +123,23 @@ mod tests {
         let (reader, other) = (UserId(Uuid::from_u128(2)), Sort { direction: Direction::Desc, ..list.sort });
         for value in [SortValue::Number(-5), SortValue::Text("äpfel".to_owned())] {
             let key = SortKey { value, id: TaskId::generate() };
-            let cursor = list.cursor(&signer, &key, 7);
-            assert_eq!(list.read(&signer, &cursor).unwrap(), (key, 7));
+            let cursor = list.encode(&signer, &key, 7);
+            assert_eq!(list.decode(&signer, &cursor).unwrap(), (key, 7));
             for foreign in [
-                filtered.read(&signer, &cursor),
-                ListOfTasks { reader, ..list }.read(&signer, &cursor),
-                ListOfTasks { path: "/v2/projects", ..list }.read(&signer, &cursor),
-                ListOfTasks { project: Some(ProjectId::generate()), ..list }.read(&signer, &cursor),
-                ListOfTasks { sort: other, ..list }.read(&signer, &cursor),
+                filtered.decode(&signer, &cursor),
+                TaskCursorScope { reader, ..list }.decode(&signer, &cursor),
+                TaskCursorScope { path: "/v2/projects", ..list }.decode(&signer, &cursor),
+                TaskCursorScope { project: Some(ProjectId::generate()), ..list }.decode(&signer, &cursor),
+                TaskCursorScope { sort: other, ..list }.decode(&signer, &cursor),
             ] {
                 assert!(matches!(foreign, Err(Error::InvalidCursor)));
             }
         }
         for nonsense in ["", "x", "AAAA", "not base64!", &"A".repeat(500)] {
-            assert!(matches!(list.read(&signer, &Cursor::trusted(nonsense)), Err(Error::InvalidCursor)), "{nonsense}");
+            assert!(
+                matches!(list.decode(&signer, &Cursor::trusted(nonsense)), Err(Error::InvalidCursor)),
+                "{nonsense}"
+            );
         }
     }
 

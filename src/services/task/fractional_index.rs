@@ -7,18 +7,18 @@
 //!
 //! Keys stay short where tasks are moved to the same place again and again, be it the top, the end, or before or after
 //! one task: each move only counts a number of the row up or down. Only who keeps halving a gap, on either side in
-//! turn, adds a number to the row every eleven moves; against that nothing helps in any scheme that leaves the
-//! neighbours alone, so beyond [`MAX_LENGTH`] the keys nearby are spread anew.
+//! turn, adds a number to the row every eleven moves; against that nothing helps in any scheme that is_self the
+//! neighbours alone, so beyond [`MAX_LEN`] the keys nearby are spread anew.
 
 use std::collections::HashSet;
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Keys that are longer than this are not given out.
-pub(crate) const MAX_LENGTH: usize = 48;
+pub(crate) const MAX_LEN: usize = 48;
 
 /// How far apart keys are placed where there is room without end. Two digits reach it, and it can be halved often.
-const STRIDE: i64 = 2_048;
+const GAP: i64 = 2_048;
 
 /// More digits than this would not fit a number.
 const MAX_DIGITS: usize = 10;
@@ -32,9 +32,9 @@ pub(crate) fn after(last: &str) -> String {
 /// A key between two others, or before or after all where one is missing. The first must be less than the second.
 #[must_use]
 pub(crate) fn between(lower: Option<&str>, upper: Option<&str>) -> String {
-    let lower = lower.map(numbers);
-    let upper = upper.map(numbers);
-    write(&match (lower, upper) {
+    let lower = lower.map(decode);
+    let upper = upper.map(decode);
+    encode(&match (lower, upper) {
         (None, None) => vec![0],
         (Some(lower), None) => vec![lower.first().map_or(0, |number| number.saturating_add(1))],
         (None, Some(upper)) => vec![upper.first().map_or(0, |number| number.saturating_sub(1))],
@@ -45,7 +45,12 @@ pub(crate) fn between(lower: Option<&str>, upper: Option<&str>) -> String {
 /// As many keys between two others, in order, as far apart as can be, and none of those that are in use: while one key
 /// after the other is replaced, no two may be the same.
 #[must_use]
-pub(crate) fn spread(lower: Option<&str>, upper: Option<&str>, count: usize, in_use: &HashSet<&str>) -> Vec<String> {
+pub(crate) fn distribute(
+    lower: Option<&str>,
+    upper: Option<&str>,
+    count: usize,
+    in_use: &HashSet<&str>,
+) -> Vec<String> {
     // So many that enough are left, whichever are in use.
     let mut keys = Vec::with_capacity(count + in_use.len());
     fill(lower, upper, count + in_use.len(), &mut keys);
@@ -75,7 +80,7 @@ fn middle(lower: &[i64], upper: &[i64]) -> Vec<i64> {
     let Some(&above) = upper.get(common) else { return [lower, &[0]].concat() };
     let Some(&below) = lower.get(common) else {
         // The second goes on where the first ends: below that number there is room without end.
-        row.push(above.saturating_sub(STRIDE));
+        row.push(above.saturating_sub(GAP));
         return row;
     };
     if above.saturating_sub(below) >= 2 {
@@ -84,12 +89,12 @@ fn middle(lower: &[i64], upper: &[i64]) -> Vec<i64> {
     }
     // The numbers follow each other: the row of the first goes on, above what follows there.
     row.push(below);
-    row.push(lower.get(common + 1).map_or(0, |number| number.saturating_add(STRIDE)));
+    row.push(lower.get(common + 1).map_or(0, |number| number.saturating_add(GAP)));
     row
 }
 
 /// Reads a key; what is no key of this form reads as far as it is one.
-fn numbers(key: &str) -> Vec<i64> {
+fn decode(key: &str) -> Vec<i64> {
     let mut rest = key.as_bytes();
     let mut row = Vec::new();
     while let [letter, digits @ ..] = rest {
@@ -104,22 +109,22 @@ fn numbers(key: &str) -> Vec<i64> {
             value * 62 + i64::try_from(digit).unwrap_or_default()
         });
         row.push(if letter.is_ascii_lowercase() {
-            value + first_of(length)
+            value + first_with_len(length)
         } else {
-            value - first_of(length) - power(length)
+            value - first_with_len(length) - power(length)
         });
         rest = further;
     }
     row
 }
 
-fn write(row: &[i64]) -> String {
+fn encode(row: &[i64]) -> String {
     let mut key = Vec::new();
     for &number in row {
         // How far from 0, or from -1, in the direction of its sign.
         let distance = if number < 0 { -1 - number } else { number };
-        let length = (1..MAX_DIGITS).find(|length| distance < first_of(length + 1)).unwrap_or(MAX_DIGITS);
-        let offset = (distance - first_of(length)).min(power(length) - 1);
+        let length = (1..MAX_DIGITS).find(|length| distance < first_with_len(length + 1)).unwrap_or(MAX_DIGITS);
+        let offset = (distance - first_with_len(length)).min(power(length) - 1);
         let (letter, mut value) = if number < 0 {
             (b'Z' - u8::try_from(length - 1).unwrap_or_default(), power(length) - 1 - offset)
         } else {
@@ -137,7 +142,7 @@ fn write(row: &[i64]) -> String {
 }
 
 /// The least number that takes this many digits.
-fn first_of(length: usize) -> i64 {
+fn first_with_len(length: usize) -> i64 {
     (1..length).map(power).sum()
 }
 
@@ -178,10 +183,10 @@ mod tests {
         let mut sorted = numbers.clone();
         sorted.sort_unstable();
         sorted.dedup();
-        let keys: Vec<String> = sorted.iter().map(|number| write(&[*number])).collect();
+        let keys: Vec<String> = sorted.iter().map(|number| encode(&[*number])).collect();
         assert!(keys.is_sorted(), "{keys:?}");
         for (number, key) in sorted.iter().zip(&keys) {
-            assert_eq!(super::numbers(key), [*number], "{key}");
+            assert_eq!(super::decode(key), [*number], "{key}");
         }
     }
 
@@ -222,7 +227,7 @@ mod tests {
     fn halving_a_gap_adds_a_number_every_eleven_moves() {
         let (mut lower, mut upper) = (after(""), after("a0"));
         let mut moves = 0;
-        while upper.len().max(lower.len()) <= MAX_LENGTH {
+        while upper.len().max(lower.len()) <= MAX_LEN {
             let key = between(Some(&lower), Some(&upper));
             assert!(lower < key && key < upper, "{lower} {key} {upper}");
             *(if moves % 2 == 0 { &mut lower } else { &mut upper }) = key;
@@ -234,7 +239,7 @@ mod tests {
     #[test]
     fn keys_that_are_spread_are_in_order_and_short() {
         for (lower, upper) in [(None, None), (Some("a0"), None), (None, Some("a0")), (Some("a0"), Some("a1"))] {
-            let keys = spread(lower, upper, 500, &HashSet::new());
+            let keys = distribute(lower, upper, 500, &HashSet::new());
             assert_eq!(keys.len(), 500);
             assert!(keys.is_sorted(), "{keys:?}");
             assert!(keys.iter().all(|key| key.len() <= 12), "{keys:?}");
@@ -245,10 +250,10 @@ mod tests {
 
     #[test]
     fn no_key_that_is_in_use_is_given_out_when_keys_are_spread() {
-        let plain = spread(Some("a0"), Some("a1"), 20, &HashSet::new());
+        let plain = distribute(Some("a0"), Some("a1"), 20, &HashSet::new());
         for count in [1, 5, 20] {
             let in_use: HashSet<&str> = plain.iter().map(String::as_str).collect();
-            let keys = spread(Some("a0"), Some("a1"), count, &in_use);
+            let keys = distribute(Some("a0"), Some("a1"), count, &in_use);
             assert_eq!(keys.len(), count);
             assert!(keys.is_sorted() && keys.iter().all(|key| !in_use.contains(key.as_str())), "{keys:?}");
         }

@@ -1,20 +1,21 @@
 //! Lists of tasks: what a caller asks for, in the words of storage.
 
 use super::Tasks;
-use super::cursor::ListOfTasks;
+use super::cursor::TaskCursorScope;
 use crate::contract::ProjectId;
 use crate::contract::error::Place;
-use crate::contract::list::{CursorMeta, CursorPaging, Page, Paging, Sort, TaskSlice};
-use crate::contract::task::{
-    AssigneeFilter, ProjectTaskQuery, ProjectTaskWalk, Task, TaskConditions, TaskQuery, TaskSort, TaskWalk,
+use crate::contract::page::{CursorMeta, CursorPaging, Page, Paging, Sort};
+use crate::contract::task::Task;
+use crate::contract::task::query::{
+    AssigneeFilter, ProjectTaskQuery, ProjectTaskWalk, TaskConditions, TaskQuery, TaskSlice, TaskSort, TaskWalk,
 };
 use crate::repositories::{Assignee, ProjectTasks, Stretch, TaskFilter, VisibleTasks, Walk};
 use crate::services::Caller;
 use crate::services::error::Error;
-use crate::services::event::cursor::FeedOf;
-use crate::services::patch::words;
+use crate::services::event::cursor::EventCursorScope;
+use crate::services::patch::search_terms;
 use crate::services::permissions::{Action, require};
-use crate::services::read_limits::ListRead;
+use crate::services::read_limits::LimitedRead;
 
 /// Offset up to which a page of a list counts as found by an index: the rows before it are read and thrown away.
 const MAX_INDEXED_OFFSET: u64 = 1_000;
@@ -28,70 +29,70 @@ impl Tasks {
         query: ProjectTaskQuery,
     ) -> Result<Page<Task>, Error> {
         let sort = Sort::new(query.sort, query.dir);
-        let tasks = self.tasks_of(caller, project, query.conditions, sort, query.paging).await?;
-        seen(tasks, || Error::NotFound("project"))
+        let tasks = self.project_page(caller, project, query.conditions, sort, query.paging).await?;
+        authorize_page(tasks, || Error::NotFound("project"))
     }
 
     /// The tasks of all projects of which the caller is a member.
     pub async fn list(&self, caller: Caller, query: TaskQuery) -> Result<Page<Task>, Error> {
         let sort = Sort::new(query.sort, query.dir);
         if let Some(project) = query.project_id {
-            let tasks = self.tasks_of(caller, project, query.conditions, sort, query.paging).await?;
-            return seen(tasks, no_such_project);
+            let tasks = self.project_page(caller, project, query.conditions, sort, query.paging).await?;
+            return authorize_page(tasks, unknown_project);
         }
         let filter = self.filter(caller, query.conditions);
         let reader = self.shared().read_unindexed(caller.user).await?;
-        shared_with_reader(reader.tasks().list_visible(caller.user, &filter, sort, query.paging).await?)
+        check_assignee_filter(reader.tasks().list_visible(caller.user, &filter, sort, query.paging).await?)
     }
 
     /// A stretch of the tasks of one project.
-    pub async fn walk_project(
+    pub async fn list_project_by_cursor(
         &self,
         caller: Caller,
         project: ProjectId,
         query: ProjectTaskWalk,
     ) -> Result<TaskSlice, Error> {
-        let list = ListOfTasks {
+        let list = TaskCursorScope {
             reader: caller.user,
             path: "/v2/projects/{project_id}/tasks",
             project: Some(project),
             conditions: &query.conditions,
             sort: Sort::new(query.sort, query.dir),
         };
-        let (walk, began_at) = self.walk(&list, &query.paging).await?;
+        let (walk, began_at) = self.cursor_request(&list, &query.paging).await?;
         let filter = self.filter(caller, query.conditions.clone());
         let reader = self.read_tasks(caller, &filter, 0).await?;
         let tasks = reader.tasks().walk_project(project, caller.user, &filter, &walk).await?;
-        let stretch = seen(tasks, || Error::NotFound("project"))?;
-        Ok(self.slice(&list, &query.paging, stretch, began_at))
+        let stretch = authorize_page(tasks, || Error::NotFound("project"))?;
+        Ok(self.cursor_page(&list, &query.paging, stretch, began_at))
     }
 
     /// A stretch of the tasks of all projects of which the caller is a member.
-    pub async fn walk_visible(&self, caller: Caller, query: TaskWalk) -> Result<TaskSlice, Error> {
-        let list = ListOfTasks {
+    pub async fn list_by_cursor(&self, caller: Caller, query: TaskWalk) -> Result<TaskSlice, Error> {
+        let list = TaskCursorScope {
             reader: caller.user,
             path: "/v2/tasks",
             project: query.project_id,
             conditions: &query.conditions,
             sort: Sort::new(query.sort, query.dir),
         };
-        let (walk, began_at) = self.walk(&list, &query.paging).await?;
+        let (walk, began_at) = self.cursor_request(&list, &query.paging).await?;
         let filter = self.filter(caller, query.conditions.clone());
         let stretch = if let Some(project) = query.project_id {
             let reader = self.read_tasks(caller, &filter, 0).await?;
-            seen(reader.tasks().walk_project(project, caller.user, &filter, &walk).await?, no_such_project)?
+            authorize_page(reader.tasks().walk_project(project, caller.user, &filter, &walk).await?, unknown_project)?
         } else {
             let reader = self.shared().read_unindexed(caller.user).await?;
-            shared_with_reader(reader.tasks().walk_visible(caller.user, &filter, &walk).await?)?
+            check_assignee_filter(reader.tasks().walk_visible(caller.user, &filter, &walk).await?)?
         };
-        Ok(self.slice(&list, &query.paging, stretch, began_at))
+        Ok(self.cursor_page(&list, &query.paging, stretch, began_at))
     }
 
     /// Which stretch, and where the feed stood before the first one was read.
-    async fn walk(&self, list: &ListOfTasks<'_>, paging: &CursorPaging) -> Result<(Walk, i64), Error> {
+    async fn cursor_request(&self, list: &TaskCursorScope<'_>, paging: &CursorPaging) -> Result<(Walk, i64), Error> {
         let (after, began_at) = match &paging.cursor {
             Some(cursor) => {
-                let (after, began_at) = list.read(&self.shared().signer, cursor)?;
+                let (after, began_at) = list.decode(&self.shared().signer, cursor)?;
                 (Some(after), began_at)
             }
             None => (None, self.shared().store.read().events().bounds().await?.end),
@@ -99,15 +100,21 @@ impl Tasks {
         Ok((Walk { sort: list.sort, after, limit: paging.limit }, began_at))
     }
 
-    fn slice(&self, list: &ListOfTasks<'_>, paging: &CursorPaging, stretch: Stretch, began_at: i64) -> TaskSlice {
+    fn cursor_page(
+        &self,
+        list: &TaskCursorScope<'_>,
+        paging: &CursorPaging,
+        stretch: Stretch,
+        began_at: i64,
+    ) -> TaskSlice {
         let signer = &self.shared().signer;
-        let next_cursor = stretch.next.map(|key| list.cursor(signer, &key, began_at));
-        let sync_cursor = FeedOf::forwards(list.reader).cursor(signer, began_at);
+        let next_cursor = stretch.next.map(|key| list.encode(signer, &key, began_at));
+        let sync_cursor = EventCursorScope::ascending(list.reader).encode(signer, began_at);
         let meta = CursorMeta { limit: paging.limit, has_more: next_cursor.is_some(), next_cursor, sync_cursor };
         TaskSlice { data: stretch.items, meta }
     }
 
-    async fn tasks_of(
+    async fn project_page(
         &self,
         caller: Caller,
         project: ProjectId,
@@ -122,7 +129,7 @@ impl Tasks {
 
     /// Repositories for the tasks of one project. There is an index for every order of all its tasks, in which a page
     /// near the beginning is found at once; what is filtered or far behind has to be looked for.
-    async fn read_tasks(&self, caller: Caller, filter: &TaskFilter, offset: u64) -> Result<ListRead<'_>, Error> {
+    async fn read_tasks(&self, caller: Caller, filter: &TaskFilter, offset: u64) -> Result<LimitedRead<'_>, Error> {
         if filter.is_unfiltered() && offset <= MAX_INDEXED_OFFSET {
             return self.shared().read_indexed(caller.user).await;
         }
@@ -143,15 +150,15 @@ impl Tasks {
             due_after: conditions.due_after,
             created_after: conditions.created_after,
             updated_after: conditions.updated_after,
-            words: words(conditions.q.as_deref()),
-            deleted_since: conditions.deleted.then(|| self.shared().trash_since()),
+            words: search_terms(conditions.q.as_deref()),
+            deleted_since: conditions.deleted.then(|| self.shared().trash_cutoff()),
             not_archived: false,
         }
     }
 }
 
 /// The tasks of a project, for who may see them.
-fn seen<P>(tasks: Option<ProjectTasks<P>>, missing: impl FnOnce() -> Error) -> Result<P, Error> {
+fn authorize_page<P>(tasks: Option<ProjectTasks<P>>, missing: impl FnOnce() -> Error) -> Result<P, Error> {
     let tasks = tasks.ok_or_else(missing)?;
     require(tasks.role, Action::Read)?;
     if tasks.assignee_known {
@@ -160,7 +167,7 @@ fn seen<P>(tasks: Option<ProjectTasks<P>>, missing: impl FnOnce() -> Error) -> R
     Err(Error::reference(Place::Query, "assignee_id", "names no member of the project."))
 }
 
-fn shared_with_reader<P>(tasks: VisibleTasks<P>) -> Result<P, Error> {
+fn check_assignee_filter<P>(tasks: VisibleTasks<P>) -> Result<P, Error> {
     if tasks.assignee_known {
         return Ok(tasks.page);
     }
@@ -168,6 +175,6 @@ fn shared_with_reader<P>(tasks: VisibleTasks<P>) -> Result<P, Error> {
 }
 
 /// Where the project is no address but a part of the question.
-fn no_such_project() -> Error {
+fn unknown_project() -> Error {
     Error::reference(Place::Query, "project_id", "names no project.")
 }

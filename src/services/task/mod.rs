@@ -11,95 +11,100 @@ use std::sync::Arc;
 
 use crate::contract::error::Place;
 use crate::contract::event::EventType;
+use crate::contract::strings::OrderKey;
 use crate::contract::task::{NewTask, Task, TaskStatus, UpdateTask};
-use crate::contract::text::OrderKey;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::{LockedProject, Repositories, StoreError, TaskInProject};
 use crate::services::error::Error;
-use crate::services::patch::merged;
+use crate::services::patch::merge;
 use crate::services::permissions::{Action, require, require_for_change};
-use crate::services::project::counters::{Counted, count};
-use crate::services::unit_of_work::{Access, Unit, Write};
-use crate::services::{Answer, Caller, Shared};
+use crate::services::project::counters::{self, CounterDelta};
+use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext};
+use crate::services::{Answer, Caller, ServiceContext};
 
 /// How often a task that is being moved about is followed to the project where it is now.
-pub(crate) const ATTEMPTS: usize = 10;
+pub(crate) const MAX_LOCK_RETRIES: usize = 10;
 
 /// Tasks, with their trash.
 #[derive(Clone)]
-pub struct Tasks(Arc<Shared>);
+pub struct Tasks(Arc<ServiceContext>);
 
 impl Tasks {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
         Self(shared)
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &ServiceContext {
         &self.0
     }
 
     /// One task.
     pub async fn get(&self, caller: Caller, id: TaskId) -> Result<Task, Error> {
-        let found = live(self.0.store.read().tasks().find(id, caller.user).await?)?;
+        let found = ensure_not_deleted(self.0.store.read().tasks().find(id, caller.user).await?)?;
         require(found.role, Action::Read)?;
         Ok(found.task)
     }
 
     /// Makes a task at the end of a project.
-    pub async fn create(&self, write: &Write, project_id: ProjectId, new: NewTask) -> Result<Answer<Task>, Error> {
-        let unit = self.0.open(write).await?;
-        let locked = lock_for_tasks(&unit, write.caller, project_id).await?;
+    pub async fn create(
+        &self,
+        write: &WriteContext,
+        project_id: ProjectId,
+        new: NewTask,
+    ) -> Result<Answer<Task>, Error> {
+        let unit = self.0.begin(write).await?;
+        let locked = lock_project_for_write(&unit, write.caller, project_id).await?;
         require_member(&*unit, project_id, new.assignee_id).await?;
-        let task = made(write.caller.user, project_id, new, &locked.last_position, self.0.clock.now());
+        let task = new_task(write.caller.user, project_id, new, &locked.last_position, self.0.clock.now());
         unit.tasks().add(std::slice::from_ref(&task)).await?;
-        let counted = Counted { total: 1, done: done(&task) };
-        count(&unit, project_id, counted, Some(&task.position), Some(&locked.project), task.created_at).await?;
-        let event = write.cause(task.created_at).made(EventType::TaskCreated, project_id, &task);
-        unit.commit(Answer::created(&task), access(&task), vec![event]).await
+        let delta = CounterDelta { total: 1, done: done_delta(&task) };
+        counters::apply(&unit, project_id, delta, Some(&task.position), Some(&locked.project), task.created_at).await?;
+        let event = write.event_context(task.created_at).created(EventType::TaskCreated, project_id, &task);
+        unit.commit(Answer::created(&task), replay_access(&task), vec![event]).await
     }
 
     /// Changes a task: what the patch does not name stays.
-    pub async fn update(&self, write: &Write, id: TaskId, patch: UpdateTask) -> Result<Answer<Task>, Error> {
+    pub async fn update(&self, write: &WriteContext, id: TaskId, patch: UpdateTask) -> Result<Answer<Task>, Error> {
         let (unit, found) = lock(&self.0, write, id).await?;
-        let found = live(found)?;
+        let found = ensure_not_deleted(found)?;
         require(found.role, Action::WriteTasks)?;
         let task = found.task;
-        let changed = changed(&task, patch, self.0.clock.now());
+        let changed = apply_patch(&task, patch, self.0.clock.now());
         if let Some(changed) = &changed {
             require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
             if changed.assignee_id != task.assignee_id {
                 require_member(&*unit, task.project_id, changed.assignee_id).await?;
             }
         }
-        write.require_expected(&task)?;
+        write.check_if_match(&task)?;
         let Some(changed) = changed else { return Ok(Answer::found(&task)) };
         unit.tasks().update(&changed).await?;
-        let counted = Counted { total: 0, done: done(&changed) - done(&task) };
-        if counted.done != 0 {
-            count(&unit, task.project_id, counted, None, None, changed.updated_at).await?;
+        let delta = CounterDelta { total: 0, done: done_delta(&changed) - done_delta(&task) };
+        if delta.done != 0 {
+            counters::apply(&unit, task.project_id, delta, None, None, changed.updated_at).await?;
         }
-        let event = write.cause(changed.updated_at).task(EventType::TaskUpdated, &task, &changed);
-        unit.commit(Answer::found(&changed), access(&changed), vec![event]).await
+        let event = write.event_context(changed.updated_at).task_event(EventType::TaskUpdated, &task, &changed);
+        unit.commit(Answer::found(&changed), replay_access(&changed), vec![event]).await
     }
 
     /// Puts a task into the trash.
-    pub async fn delete(&self, write: &Write, id: TaskId) -> Result<Answer<()>, Error> {
+    pub async fn delete(&self, write: &WriteContext, id: TaskId) -> Result<Answer<()>, Error> {
         let (unit, found) = lock(&self.0, write, id).await?;
-        let found = live(found)?;
+        let found = ensure_not_deleted(found)?;
         require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
-        write.require_expected(&found.task)?;
-        let deleted = deleted(found.task.clone(), self.0.clock.now());
+        write.check_if_match(&found.task)?;
+        let deleted = soft_deleted(found.task.clone(), self.0.clock.now());
         unit.tasks().update(&deleted).await?;
-        let counted = Counted { total: -1, done: -done(&deleted) };
-        count(&unit, deleted.project_id, counted, None, None, deleted.updated_at).await?;
-        let event = write.cause(deleted.updated_at).task(EventType::TaskDeleted, &found.task, &deleted);
-        unit.commit(Answer::done(), access(&deleted), vec![event]).await
+        let delta = CounterDelta { total: -1, done: -done_delta(&deleted) };
+        counters::apply(&unit, deleted.project_id, delta, None, None, deleted.updated_at).await?;
+        let event = write.event_context(deleted.updated_at).task_event(EventType::TaskDeleted, &found.task, &deleted);
+        unit.commit(Answer::done(), replay_access(&deleted), vec![event]).await
     }
 
     /// Takes a task out of the trash. One that is not there stays as it is.
-    pub async fn restore(&self, write: &Write, id: TaskId) -> Result<Answer<Task>, Error> {
+    pub async fn restore(&self, write: &WriteContext, id: TaskId) -> Result<Answer<Task>, Error> {
         let (unit, found) = lock(&self.0, write, id).await?;
-        let since = self.0.trash_since();
+        let since = self.0.trash_cutoff();
         let found = found
             .filter(|found| !found.project_deleted && found.task.deleted_at.is_none_or(|at| at > since))
             .ok_or(Error::NotFound("task"))?;
@@ -109,7 +114,7 @@ impl Tasks {
             return Ok(Answer::found(&task));
         }
         // Who it is assigned to may have left the project while the task was in the trash.
-        let assignee = assignee_within(&*unit, task.assignee_id, task.project_id).await?;
+        let assignee = keep_assignee_if_member(&*unit, task.assignee_id, task.project_id).await?;
         let restored = Task {
             deleted_at: None,
             assignee_id: assignee,
@@ -118,21 +123,21 @@ impl Tasks {
             ..task.clone()
         };
         unit.tasks().update(&restored).await?;
-        let counted = Counted { total: 1, done: done(&restored) };
-        count(&unit, restored.project_id, counted, None, None, restored.updated_at).await?;
-        let event = write.cause(restored.updated_at).task(EventType::TaskRestored, &task, &restored);
-        unit.commit(Answer::found(&restored), access(&restored), vec![event]).await
+        let delta = CounterDelta { total: 1, done: done_delta(&restored) };
+        counters::apply(&unit, restored.project_id, delta, None, None, restored.updated_at).await?;
+        let event = write.event_context(restored.updated_at).task_event(EventType::TaskRestored, &task, &restored);
+        unit.commit(Answer::found(&restored), replay_access(&restored), vec![event]).await
     }
 }
 
 /// Opens the transaction of a write and locks the project of a task, wherever the task goes meanwhile.
 pub(crate) async fn lock<'a>(
-    shared: &'a Shared,
-    write: &'a Write,
+    shared: &'a ServiceContext,
+    write: &'a WriteContext,
     id: TaskId,
-) -> Result<(Unit<'a>, Option<TaskInProject>), Error> {
-    for _ in 0..ATTEMPTS {
-        let unit = shared.open(write).await?;
+) -> Result<(UnitOfWork<'a>, Option<TaskInProject>), Error> {
+    for _ in 0..MAX_LOCK_RETRIES {
+        let unit = shared.begin(write).await?;
         match unit.tasks().lock(id, write.caller.user).await {
             Err(StoreError::Overtaken) => {}
             found => return Ok((unit, found?)),
@@ -142,12 +147,16 @@ pub(crate) async fn lock<'a>(
 }
 
 /// Who may see the answer about a task again.
-pub(crate) const fn access(task: &Task) -> Access {
-    Access::On(task.id, task.project_id, Action::WriteTasks)
+pub(crate) const fn replay_access(task: &Task) -> ReplayAccess {
+    ReplayAccess::Task(task.id, task.project_id, Action::WriteTasks)
 }
 
 /// A project that is not in the trash, and in which the caller may change tasks.
-pub(crate) async fn lock_for_tasks(unit: &Unit<'_>, caller: Caller, id: ProjectId) -> Result<LockedProject, Error> {
+pub(crate) async fn lock_project_for_write(
+    unit: &UnitOfWork<'_>,
+    caller: Caller,
+    id: ProjectId,
+) -> Result<LockedProject, Error> {
     let locked = unit.projects().lock(id, caller.user).await?;
     let locked = locked.filter(|locked| locked.project.deleted_at.is_none()).ok_or(Error::NotFound("project"))?;
     require_for_change(locked.project.role, Action::WriteTasks, locked.project.archived)?;
@@ -155,7 +164,13 @@ pub(crate) async fn lock_for_tasks(unit: &Unit<'_>, caller: Caller, id: ProjectI
 }
 
 /// A new task, after the greatest position that was given out in its project.
-pub(crate) fn made(creator: UserId, project_id: ProjectId, new: NewTask, last_position: &str, now: Timestamp) -> Task {
+pub(crate) fn new_task(
+    creator: UserId,
+    project_id: ProjectId,
+    new: NewTask,
+    last_position: &str,
+    now: Timestamp,
+) -> Task {
     Task {
         id: TaskId::generate(),
         project_id,
@@ -177,15 +192,15 @@ pub(crate) fn made(creator: UserId, project_id: ProjectId, new: NewTask, last_po
 }
 
 /// The next version of a task; `None` where the patch changes nothing.
-pub(crate) fn changed(task: &Task, patch: UpdateTask, now: Timestamp) -> Option<Task> {
+pub(crate) fn apply_patch(task: &Task, patch: UpdateTask, now: Timestamp) -> Option<Task> {
     let status = patch.status.unwrap_or(task.status);
     let changed = Task {
         title: patch.title.unwrap_or_else(|| task.title.clone()),
-        description: merged(patch.description, task.description.as_ref()),
+        description: merge(patch.description, task.description.as_ref()),
         status,
         priority: patch.priority.unwrap_or(task.priority),
-        due_at: merged(patch.due_at, task.due_at.as_ref()),
-        assignee_id: merged(patch.assignee_id, task.assignee_id.as_ref()),
+        due_at: merge(patch.due_at, task.due_at.as_ref()),
+        assignee_id: merge(patch.assignee_id, task.assignee_id.as_ref()),
         labels: patch.labels.unwrap_or_else(|| task.labels.clone()),
         completed_at: completion(status, task.completed_at, now),
         ..task.clone()
@@ -194,12 +209,12 @@ pub(crate) fn changed(task: &Task, patch: UpdateTask, now: Timestamp) -> Option<
 }
 
 /// The task as it lies in the trash.
-pub(crate) fn deleted(task: Task, now: Timestamp) -> Task {
+pub(crate) fn soft_deleted(task: Task, now: Timestamp) -> Task {
     Task { deleted_at: Some(now), updated_at: now, version: task.version + 1, ..task }
 }
 
 /// A task in the trash, or in a project that is there, is not found.
-pub(crate) fn live(found: Option<TaskInProject>) -> Result<TaskInProject, Error> {
+pub(crate) fn ensure_not_deleted(found: Option<TaskInProject>) -> Result<TaskInProject, Error> {
     found.filter(|found| found.task.deleted_at.is_none() && !found.project_deleted).ok_or(Error::NotFound("task"))
 }
 
@@ -209,7 +224,7 @@ fn completion(status: TaskStatus, before: Option<Timestamp>, now: Timestamp) -> 
 }
 
 /// How much a task adds to the count of those that are done.
-pub(crate) fn done(task: &Task) -> i64 {
+pub(crate) fn done_delta(task: &Task) -> i64 {
     i64::from(task.status == TaskStatus::Done)
 }
 
@@ -225,7 +240,7 @@ pub(crate) async fn require_member(
 }
 
 /// The assignee, if still a member of the project, be it with an account in the trash.
-pub(crate) async fn assignee_within(
+pub(crate) async fn keep_assignee_if_member(
     repositories: &dyn Repositories,
     assignee: Option<UserId>,
     project: ProjectId,

@@ -2,35 +2,35 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::fractional_index::{self, MAX_LENGTH};
-use super::{ATTEMPTS, Tasks, access, assignee_within, done, live};
+use super::fractional_index::{self, MAX_LEN};
+use super::{MAX_LOCK_RETRIES, Tasks, done_delta, ensure_not_deleted, keep_assignee_if_member, replay_access};
 use crate::contract::error::Place;
 use crate::contract::event::EventType;
-use crate::contract::list::Direction;
+use crate::contract::page::Direction;
+use crate::contract::strings::OrderKey;
 use crate::contract::task::{MoveTask, Task};
-use crate::contract::text::OrderKey;
 use crate::contract::{ProjectId, TaskId, Timestamp};
 use crate::repositories::{LockedProject, NewEvent, StoreError, TaskInProject};
 use crate::services::error::Error;
-use crate::services::event::publish::Cause;
+use crate::services::event::publish::EventContext;
 use crate::services::permissions::{Action, require, require_for_change, require_owner_in_target};
-use crate::services::project::counters::{Counted, count};
+use crate::services::project::counters::{self, CounterDelta};
 use crate::services::response::Answer;
-use crate::services::unit_of_work::{Unit, Write};
+use crate::services::unit_of_work::{UnitOfWork, WriteContext};
 
 /// As many tasks on either side are spread anew where keys have become long; more if that does not suffice.
-const SPREAD: u64 = 16;
+const REBALANCE_WINDOW: u64 = 16;
 
 /// A task and where it stands.
-type Placed = (TaskId, OrderKey);
+type Position = (TaskId, OrderKey);
 
 /// The tasks next to a place, those in the trash too.
-struct Gap {
-    lower: Option<Placed>,
-    upper: Option<Placed>,
+struct InsertionPoint {
+    lower: Option<Position>,
+    upper: Option<Position>,
 }
 
-impl Gap {
+impl InsertionPoint {
     fn keys(&self) -> (Option<&str>, Option<&str>) {
         (key(self.lower.as_ref()), key(self.upper.as_ref()))
     }
@@ -41,59 +41,59 @@ impl Gap {
     }
 }
 
-fn key(placed: Option<&Placed>) -> Option<&str> {
+fn key(placed: Option<&Position>) -> Option<&str> {
     placed.map(|(_, position)| &**position)
 }
 
 impl Tasks {
     /// Moves a task. Where it is already, it stays as it is.
-    pub async fn relocate(&self, write: &Write, id: TaskId, to: MoveTask) -> Result<Answer<Task>, Error> {
+    pub async fn move_task(&self, write: &WriteContext, id: TaskId, to: MoveTask) -> Result<Answer<Task>, Error> {
         let (unit, found, target) = self.lock_both(write, id, to.project_id).await?;
         let target = require_move(&unit, write, &found, target).await?;
         let task = found.task;
-        let gap = gap(&unit, write, &task, &target, &to).await?;
-        write.require_expected(&task)?;
-        if target.project.id == task.project_id && is_there(&unit, &task, &gap, &to).await? {
+        let point = insertion_point(&unit, write, &task, &target, &to).await?;
+        write.check_if_match(&task)?;
+        if target.project.id == task.project_id && is_already_there(&unit, &task, &point, &to).await? {
             return Ok(Answer::found(&task));
         }
-        let mut position = match gap.keys() {
+        let mut position = match point.keys() {
             (None, None) => fractional_index::after(&target.last_position),
             (lower, upper) => fractional_index::between(lower, upper),
         };
         let mut greatest = position.clone();
-        let cause = write.cause(self.shared().clock.now());
+        let context = write.event_context(self.shared().clock.now());
         let mut events = Vec::new();
-        if position.len() > MAX_LENGTH || !gap.has(&position) {
-            (position, greatest) = spread(&unit, &task, target.project.id, &gap, &cause, &mut events).await?;
+        if position.len() > MAX_LEN || !point.has(&position) {
+            (position, greatest) = rebalance(&unit, &task, target.project.id, &point, &context, &mut events).await?;
         }
         let moved = Task {
             project_id: target.project.id,
             position: OrderKey::trusted(position),
-            assignee_id: assignee_within(&*unit, task.assignee_id, target.project.id).await?,
-            updated_at: cause.at,
+            assignee_id: keep_assignee_if_member(&*unit, task.assignee_id, target.project.id).await?,
+            updated_at: context.at,
             version: task.version + 1,
             ..task.clone()
         };
         unit.tasks().update(&moved).await?;
-        count_both(&unit, &task, &target, &greatest, moved.updated_at).await?;
-        // In the project that it leaves, and in the one that it comes to.
+        update_counters(&unit, &task, &target, &greatest, moved.updated_at).await?;
+        // In the project that it is_self, and in the one that it comes to.
         for project in BTreeSet::from([task.project_id, moved.project_id]) {
-            events.push(cause.changed(EventType::TaskMoved, project, &task, &moved));
+            events.push(context.updated(EventType::TaskMoved, project, &task, &moved));
         }
-        unit.commit(Answer::found(&moved), access(&moved), events).await
+        unit.commit(Answer::found(&moved), replay_access(&moved), events).await
     }
 
     /// Opens the transaction of a move and locks the project of the task and the one it goes to.
     async fn lock_both<'a>(
         &'a self,
-        write: &'a Write,
+        write: &'a WriteContext,
         id: TaskId,
         target: Option<ProjectId>,
-    ) -> Result<(Unit<'a>, TaskInProject, Option<LockedProject>), Error> {
+    ) -> Result<(UnitOfWork<'a>, TaskInProject, Option<LockedProject>), Error> {
         let user = write.caller.user;
-        for _ in 0..ATTEMPTS {
-            let unit = self.shared().open(write).await?;
-            let seen = live(unit.tasks().find(id, user).await?)?;
+        for _ in 0..MAX_LOCK_RETRIES {
+            let unit = self.shared().begin(write).await?;
+            let seen = ensure_not_deleted(unit.tasks().find(id, user).await?)?;
             require(seen.role, Action::WriteTasks)?;
             // Always in the same order, so that two moves in opposite directions do not wait for each other.
             let source = seen.task.project_id;
@@ -105,7 +105,7 @@ impl Tasks {
                     locked = found;
                 }
             }
-            let found = live(unit.tasks().find(id, user).await?)?;
+            let found = ensure_not_deleted(unit.tasks().find(id, user).await?)?;
             if found.task.project_id == source {
                 return Ok((unit, found, locked));
             }
@@ -117,10 +117,10 @@ impl Tasks {
 /// Returns the target project if the caller may move the task there.
 ///
 /// Both projects are locked, so neither ownership nor membership can change before the commit. The owner of the source
-/// always has a live account here: deleting an account also deletes its projects.
+/// always has a ensure_not_deleted account here: deleting an account also deletes its projects.
 async fn require_move(
-    unit: &Unit<'_>,
-    write: &Write,
+    unit: &UnitOfWork<'_>,
+    write: &WriteContext,
     found: &TaskInProject,
     target: Option<LockedProject>,
 ) -> Result<LockedProject, Error> {
@@ -140,7 +140,13 @@ async fn require_move(
 }
 
 /// The tasks between which the task is to stand.
-async fn gap(unit: &Unit<'_>, write: &Write, task: &Task, target: &LockedProject, to: &MoveTask) -> Result<Gap, Error> {
+async fn insertion_point(
+    unit: &UnitOfWork<'_>,
+    write: &WriteContext,
+    task: &Task,
+    target: &LockedProject,
+    to: &MoveTask,
+) -> Result<InsertionPoint, Error> {
     let project = target.project.id;
     let nearest = async |beyond: &str, direction| {
         // One more, because the task itself does not count.
@@ -149,20 +155,25 @@ async fn gap(unit: &Unit<'_>, write: &Write, task: &Task, target: &LockedProject
     };
     if let Some(id) = to.before_id {
         let upper = neighbour(unit, write, task, project, "before_id", id).await?;
-        return Ok(Gap { lower: nearest(&upper.1, Direction::Desc).await?, upper: Some(upper) });
+        return Ok(InsertionPoint { lower: nearest(&upper.1, Direction::Desc).await?, upper: Some(upper) });
     }
     if let Some(id) = to.after_id {
         let lower = neighbour(unit, write, task, project, "after_id", id).await?;
-        return Ok(Gap { upper: nearest(&lower.1, Direction::Asc).await?, lower: Some(lower) });
+        return Ok(InsertionPoint { upper: nearest(&lower.1, Direction::Asc).await?, lower: Some(lower) });
     }
-    Ok(Gap { lower: None, upper: None })
+    Ok(InsertionPoint { lower: None, upper: None })
 }
 
 /// Whether the task stands there already, with nothing but trash between it and the neighbour that was named.
-async fn is_there(unit: &Unit<'_>, task: &Task, gap: &Gap, to: &MoveTask) -> Result<bool, Error> {
+async fn is_already_there(
+    unit: &UnitOfWork<'_>,
+    task: &Task,
+    point: &InsertionPoint,
+    to: &MoveTask,
+) -> Result<bool, Error> {
     let (neighbour, direction) = match (&to.before_id, &to.after_id) {
-        (Some(_), _) => (&gap.upper, Direction::Desc),
-        (None, Some(_)) => (&gap.lower, Direction::Asc),
+        (Some(_), _) => (&point.upper, Direction::Desc),
+        (None, Some(_)) => (&point.lower, Direction::Asc),
         (None, None) => return Ok(true),
     };
     let Some((_, position)) = neighbour else { return Ok(false) };
@@ -171,15 +182,17 @@ async fn is_there(unit: &Unit<'_>, task: &Task, gap: &Gap, to: &MoveTask) -> Res
 
 /// The task that the request names as a neighbour.
 async fn neighbour(
-    unit: &Unit<'_>,
-    write: &Write,
+    unit: &UnitOfWork<'_>,
+    write: &WriteContext,
     task: &Task,
     project: ProjectId,
     field: &str,
     id: TaskId,
-) -> Result<Placed, Error> {
+) -> Result<Position, Error> {
     let refused = |why| Err(Error::reference(Place::Body, field, why));
-    let Ok(found) = live(unit.tasks().find(id, write.caller.user).await?) else { return refused("names no task.") };
+    let Ok(found) = ensure_not_deleted(unit.tasks().find(id, write.caller.user).await?) else {
+        return refused("names no task.");
+    };
     require(found.role, Action::Read)?;
     if id == task.id {
         return refused("must name another task than the one that is moved.");
@@ -195,23 +208,23 @@ async fn neighbour(
 ///
 /// The tasks nearby keep their versions. Nobody has changed anything about them, they only write their order anew, and
 /// whoever edits one of them must not be refused for it. Whoever shows them in order is told all the same.
-async fn spread(
-    unit: &Unit<'_>,
+async fn rebalance(
+    unit: &UnitOfWork<'_>,
     task: &Task,
     project: ProjectId,
-    gap: &Gap,
-    cause: &Cause,
+    point: &InsertionPoint,
+    context: &EventContext,
     events: &mut Vec<NewEvent>,
 ) -> Result<(String, String), Error> {
-    let mut size = SPREAD;
+    let mut size = REBALANCE_WINDOW;
     loop {
-        let (below, lower) = side(unit, task, project, gap.lower.as_ref(), Direction::Desc, size).await?;
-        let (above, upper) = side(unit, task, project, gap.upper.as_ref(), Direction::Asc, size).await?;
+        let (below, lower) = neighbours(unit, task, project, point.lower.as_ref(), Direction::Desc, size).await?;
+        let (above, upper) = neighbours(unit, task, project, point.upper.as_ref(), Direction::Asc, size).await?;
         let count = below.len() + 1 + above.len();
         let old: HashSet<&str> =
             below.iter().chain(&above).map(|(_, position)| &**position).chain([&*task.position]).collect();
-        let mut keys = fractional_index::spread(lower.as_deref(), upper.as_deref(), count, &old);
-        let is_short = keys.iter().all(|key| key.len() <= MAX_LENGTH / 2);
+        let mut keys = fractional_index::distribute(lower.as_deref(), upper.as_deref(), count, &old);
+        let is_short = keys.iter().all(|key| key.len() <= MAX_LEN / 2);
         if !is_short && (lower.is_some() || upper.is_some()) {
             size *= 4;
             continue;
@@ -221,22 +234,22 @@ async fn spread(
         for ((id, position), key) in below.iter().rev().chain(&above).zip(&keys) {
             if let Some(after) = unit.tasks().reposition(*id, key).await? {
                 let before = Task { position: position.clone(), ..after.clone() };
-                events.push(cause.task(EventType::TaskUpdated, &before, &after));
+                events.push(context.task_event(EventType::TaskUpdated, &before, &after));
             }
         }
         return Ok((own, greatest));
     }
 }
 
-/// The tasks on one side of a gap, the nearest first, and the key of the one beyond them.
-async fn side(
-    unit: &Unit<'_>,
+/// The tasks on one side of a point, the nearest first, and the key of the one beyond them.
+async fn neighbours(
+    unit: &UnitOfWork<'_>,
     task: &Task,
     project: ProjectId,
-    nearest: Option<&Placed>,
+    nearest: Option<&Position>,
     direction: Direction,
     size: u64,
-) -> Result<(Vec<Placed>, Option<OrderKey>), Error> {
+) -> Result<(Vec<Position>, Option<OrderKey>), Error> {
     let Some(nearest) = nearest else { return Ok((Vec::new(), None)) };
     let mut places = vec![nearest.clone()];
     places.extend(unit.tasks().list_places(project, &nearest.1, direction, size).await?);
@@ -246,8 +259,8 @@ async fn side(
 }
 
 /// Keeps what the projects know about their tasks.
-async fn count_both(
-    unit: &Unit<'_>,
+async fn update_counters(
+    unit: &UnitOfWork<'_>,
     task: &Task,
     target: &LockedProject,
     greatest: &str,
@@ -256,10 +269,19 @@ async fn count_both(
     let last = Some(greatest).filter(|greatest| *greatest > target.last_position.as_str());
     if task.project_id == target.project.id {
         if last.is_some() {
-            count(unit, task.project_id, Counted::default(), last, None, now).await?;
+            counters::apply(unit, task.project_id, CounterDelta::default(), last, None, now).await?;
         }
         return Ok(());
     }
-    count(unit, task.project_id, Counted { total: -1, done: -done(task) }, None, None, now).await?;
-    count(unit, target.project.id, Counted { total: 1, done: done(task) }, last, Some(&target.project), now).await
+    counters::apply(unit, task.project_id, CounterDelta { total: -1, done: -done_delta(task) }, None, None, now)
+        .await?;
+    counters::apply(
+        unit,
+        target.project.id,
+        CounterDelta { total: 1, done: done_delta(task) },
+        last,
+        Some(&target.project),
+        now,
+    )
+    .await
 }

@@ -5,28 +5,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{deliver_now, owned};
-use crate::contract::delivery::{Delivery, DeliveryQuery, DeliveryStatus};
+use super::{enqueue_immediate, require_owner};
 use crate::contract::event::EventType;
-use crate::contract::list::{Page, Sort};
+use crate::contract::page::{Page, Sort};
+use crate::contract::webhook::delivery::{Delivery, DeliveryQuery, DeliveryStatus};
 use crate::contract::{DeliveryId, EventId, ProjectId, Timestamp, WebhookId};
 use crate::repositories::{DeliveryFilter, DeliveryRecord, Lane, NewEvent, Receiver, StoreError, Transaction};
 use crate::services::error::Error;
-use crate::services::unit_of_work::{Write, lock_caller};
-use crate::services::{Answer, Caller, Shared};
+use crate::services::unit_of_work::{WriteContext, lock_caller};
+use crate::services::{Answer, Caller, ServiceContext};
 
 /// After so long what is due and not done is looked after.
-const STRANDED: Duration = Duration::from_hours(1);
+const STALLED_AFTER: Duration = Duration::from_hours(1);
 
 /// As many webhooks are looked at by one statement for that.
-const LOOKED_AT_ONCE: u64 = 500;
+const SCAN_BATCH_SIZE: u64 = 500;
 
 /// Deliveries.
 #[derive(Clone)]
-pub struct Deliveries(pub(crate) Arc<Shared>);
+pub struct Deliveries(pub(crate) Arc<ServiceContext>);
 
 impl Deliveries {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
         Self(shared)
     }
 
@@ -37,7 +37,7 @@ impl Deliveries {
         webhook: WebhookId,
         query: &DeliveryQuery,
     ) -> Result<Page<Delivery>, Error> {
-        owned(self.0.store.read().webhooks().find(webhook).await?, caller)?;
+        require_owner(self.0.store.read().webhooks().find(webhook).await?, caller)?;
         let filter = DeliveryFilter { status: query.status, kind: query.event_type };
         let sort = Sort::new(query.sort, query.dir);
         let repositories = self.0.read_unindexed(caller.user).await?;
@@ -47,51 +47,51 @@ impl Deliveries {
     /// Delivers the event of a delivery once more, as a delivery of its own.
     pub async fn redeliver(
         &self,
-        write: &Write,
+        write: &WriteContext,
         webhook: WebhookId,
         id: DeliveryId,
     ) -> Result<Answer<Delivery>, Error> {
-        let unit = self.0.open(write).await?;
+        let unit = self.0.begin(write).await?;
         lock_caller(&*unit, write.caller).await?;
-        let found = owned(unit.webhooks().hold(webhook).await?, write.caller)?;
+        let found = require_owner(unit.webhooks().hold(webhook).await?, write.caller)?;
         let old = unit.deliveries().find(id).await?.filter(|old| old.delivery.webhook_id == webhook);
         let DeliveryRecord { delivery, payload } = old.ok_or(Error::NotFound("delivery"))?;
-        deliver_now(&self.0, unit, &found, delivery.event_id, delivery.event_type, payload).await
+        enqueue_immediate(&self.0, unit, &found, delivery.event_id, delivery.event_type, payload).await
     }
 
     /// Promises the jobs anew of webhooks that have had something to do for long: a job may die of what has passed
     /// since, or be lost by the hand of an operator, and nothing is to wait for ever. Looks at some of the webhooks, and
     /// says beyond which to go on.
-    pub async fn rescue(&self, beyond: Option<WebhookId>) -> Result<Option<WebhookId>, Error> {
+    pub async fn requeue_stalled(&self, beyond: Option<WebhookId>) -> Result<Option<WebhookId>, Error> {
         let now = self.0.clock.now();
         let upkeep = self.0.store.read().upkeep();
-        let stranded = upkeep.list_stranded(beyond, now.minus(STRANDED), LOOKED_AT_ONCE).await?;
+        let stranded = upkeep.list_stranded(beyond, now.minus(STALLED_AFTER), SCAN_BATCH_SIZE).await?;
         if !stranded.webhooks.is_empty() {
             let transaction = self.0.store.begin().await?;
-            enqueue(&*transaction, stranded.webhooks, now).await?;
+            enqueue_delivery_jobs(&*transaction, stranded.webhooks, now).await?;
             transaction.commit().await?;
         }
         Ok(stranded.next)
     }
 }
 
-impl Shared {
+impl ServiceContext {
     /// Promises the deliveries of events, in the transaction that makes them and right before they are appended:
     /// webhooks are locked first, then their jobs, then the feed, by everybody who locks more than one of them.
     ///
     /// Where nobody listens to a project it costs one look.
-    pub(crate) async fn promise(
+    pub(crate) async fn fan_out(
         &self,
         transaction: &dyn Transaction,
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.promise_and_wake(transaction, events, &BTreeMap::new(), now).await
+        self.fan_out_except(transaction, events, &BTreeMap::new(), now).await
     }
 
     /// Promises the deliveries of events to all webhooks except `others`, and enqueues the jobs of `others` too, each
     /// with whether it is ailing. The jobs of both are locked in one pass.
-    pub(crate) async fn promise_and_wake(
+    pub(crate) async fn fan_out_except(
         &self,
         transaction: &dyn Transaction,
         events: &[NewEvent],
@@ -107,7 +107,7 @@ impl Shared {
             let mut receivers = transaction.deliveries().list_receivers(project).await?;
             receivers.retain(|receiver| !others.contains_key(&receiver.webhook));
             for event in events {
-                for receiver in receivers.iter().filter(|receiver| wants(receiver, event.kind)) {
+                for receiver in receivers.iter().filter(|receiver| is_subscribed(receiver, event.kind)) {
                     let due = self.webhooks.schedule.after(0, now).unwrap_or(now);
                     let delivery = new_delivery(receiver.webhook, event.id, event.kind, now, due);
                     deliveries.push(DeliveryRecord { delivery, payload: None });
@@ -120,28 +120,28 @@ impl Shared {
         }
         transaction.deliveries().add(&deliveries).await?;
         // In the order of their ids, as everybody locks several.
-        enqueue(transaction, woken, now).await
+        enqueue_delivery_jobs(transaction, woken, now).await
     }
 }
 
-fn wants(receiver: &Receiver, kind: EventType) -> bool {
+fn is_subscribed(receiver: &Receiver, kind: EventType) -> bool {
     let named = receiver.events.iter().any(|name| matches!(&**name, "*") || **name == *kind.as_str());
     named && kind.is_for(receiver.role)
 }
 
 /// Has the jobs of webhooks run, or look again before their end. With each webhook goes whether it is ailing.
-pub(crate) async fn enqueue(
+pub(crate) async fn enqueue_delivery_jobs(
     transaction: &dyn Transaction,
     webhooks: impl IntoIterator<Item = (WebhookId, bool)>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let jobs: Vec<_> = webhooks.into_iter().map(|(webhook, is_ailing)| (webhook, lane(is_ailing))).collect();
+    let jobs: Vec<_> = webhooks.into_iter().map(|(webhook, is_ailing)| (webhook, queue_for(is_ailing))).collect();
     transaction.jobs().enqueue_deliveries(&jobs, now).await?;
     Ok(())
 }
 
 /// Which workers deliver to a webhook: those that do not answer well or soon are kept apart, because they take long.
-pub(crate) const fn lane(is_ailing: bool) -> Lane {
+pub(crate) const fn queue_for(is_ailing: bool) -> Lane {
     if is_ailing { Lane::Failing } else { Lane::Webhooks }
 }
 
@@ -164,12 +164,12 @@ pub(crate) fn new_delivery(
     }
 }
 
-/// When deliveries are attempted.
+/// When deliveries are apply_attempt.
 #[derive(Debug, Clone)]
 pub struct RetrySchedule(Arc<[Duration]>);
 
 /// A receiver may put the next attempt off, but not for ever.
-const LONGEST_WISH: Duration = Duration::from_hours(24);
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 impl RetrySchedule {
     /// The pauses before each attempt.
@@ -189,9 +189,14 @@ impl RetrySchedule {
     }
 
     /// The same when the receiver wishes for a time.
-    pub(crate) fn after_wish(&self, attempts: usize, now: Timestamp, wish: Option<Timestamp>) -> Option<Timestamp> {
+    pub(crate) fn next_attempt_after(
+        &self,
+        attempts: usize,
+        now: Timestamp,
+        retry_after: Option<Timestamp>,
+    ) -> Option<Timestamp> {
         let due = self.after(attempts, now)?;
-        Some(wish.map_or(due, |wish| due.max(wish.min(now.plus(LONGEST_WISH)))))
+        Some(retry_after.map_or(due, |retry_after| due.max(retry_after.min(now.plus(MAX_RETRY_AFTER)))))
     }
 }
 
@@ -218,11 +223,11 @@ mod tests {
     #[test]
     fn a_receiver_may_put_an_attempt_off_for_a_day_and_not_bring_it_forward() {
         let (now, schedule) = (Timestamp(1_000), schedule(&[0, 100]));
-        let after = |wish: i64| schedule.after_wish(1, now, Some(Timestamp(wish))).unwrap().0;
+        let after = |retry_after: i64| schedule.next_attempt_after(1, now, Some(Timestamp(retry_after))).unwrap().0;
         assert!((101_000..=111_000).contains(&after(0)));
         assert!((101_000..=111_000).contains(&after(50_000)));
         assert_eq!(after(500_000), 500_000);
         assert_eq!(after(i64::MAX), 1_000 + 86_400_000);
-        assert_eq!(schedule.after_wish(2, now, Some(Timestamp(500_000))), None);
+        assert_eq!(schedule.next_attempt_after(2, now, Some(Timestamp(500_000))), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Sending: what happens between a job that delivers and a receiver.
+//! Dispatcher: what happens between a job that delivers and a receiver.
 //!
 //! In two steps, because nothing slow happens in a transaction: first what is due is sent, then what became of it is
 //! noted (`noting`). Who dies between the two sends it again. What decides whether something is sent, and what, is read
@@ -13,58 +13,60 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::{Duration, Instant};
 
 use super::deliveries::Deliveries;
-use super::limits::Slot;
-use super::record::{Round, Sent, Tried};
-use crate::contract::delivery::DeliveryAttempt;
+use super::limits::DeliveryPermit;
+use super::record::{Attempt, AttemptBatch, DispatchOutcome};
 use crate::contract::event::EventType;
-use crate::contract::text::WebhookUrl;
+use crate::contract::strings::WebhookUrl;
+use crate::contract::webhook::delivery::DeliveryAttempt;
 use crate::contract::{Timestamp, WebhookId};
 use crate::repositories::{DueDelivery, Lane, Repositories, Visible, WebhookRecord};
 use crate::services::account::grants;
 use crate::services::error::Error;
-use crate::services::event::stream::json_of;
+use crate::services::event::stream::to_json;
 use crate::webhooks::{Client, Outcome, RetryAfter, Secret, signature};
 
 /// As many deliveries one run takes.
-const AT_ONCE: u64 = 50;
+const BATCH_SIZE: u64 = 50;
 
 /// After so long a run begins no request any more: with the time that one may take, it is over before a process that is
 /// asked to stop gives up on it.
-const BEGUN_WITHIN: Duration = Duration::from_secs(4);
+const START_DEADLINE: Duration = Duration::from_secs(4);
 
 /// How long a run is put off whose owner has as many as may be.
-const PUT_OFF: Duration = Duration::from_secs(3);
+const RETRY_DELAY: Duration = Duration::from_secs(3);
 
-/// The status by which a receiver says that it wants no more, ever.
-pub(crate) const GONE: u16 = 410;
+/// The status by which a receiver says that it is_subscribed no more, ever.
+pub(crate) const STATUS_GONE: u16 = 410;
 
 /// What became of a run.
-pub enum Run {
+pub enum DispatchResult {
     /// It was made.
-    Made(Round),
+    Sent(AttemptBatch),
     /// It was not: the owner has as many of them as may be. It is to be made in this lane at this time.
-    Elsewhere(Lane, Timestamp),
+    Deferred(Lane, Timestamp),
     /// There is no such webhook any more.
-    Removed,
+    WebhookDeleted,
 }
 
 impl Deliveries {
     /// Sends a webhook what is due, outside of any transaction.
-    pub async fn send_due(&self, webhook: WebhookId, lane: Lane) -> Result<Run, Error> {
+    pub async fn dispatch_due(&self, webhook: WebhookId, lane: Lane) -> Result<DispatchResult, Error> {
         self.0.webhooks.client.prepare()?;
         let repositories = self.0.store.read();
-        let turn = self.0.slots.turn().await;
-        let Some(record) = repositories.webhooks().find(webhook).await? else { return Ok(Run::Removed) };
-        let now = self.0.clock.now();
-        let Some(slot) = self.0.slots.take(lane, record.owner) else {
-            // Those who wait among the ailing wait for nobody who answers well.
-            let at = if lane == Lane::Failing { now.plus(PUT_OFF) } else { now };
-            return Ok(Run::Elsewhere(Lane::Failing, at));
+        let db_permit = self.0.delivery_limits.acquire_db().await;
+        let Some(record) = repositories.webhooks().find(webhook).await? else {
+            return Ok(DispatchResult::WebhookDeleted);
         };
-        let due = repositories.deliveries().list_due(webhook, now, AT_ONCE).await?;
+        let now = self.0.clock.now();
+        let Some(permit) = self.0.delivery_limits.try_acquire(lane, record.owner) else {
+            // Those who wait among the ailing wait for nobody who answers well.
+            let at = if lane == Lane::Failing { now.plus(RETRY_DELAY) } else { now };
+            return Ok(DispatchResult::Deferred(Lane::Failing, at));
+        };
+        let due = repositories.deliveries().list_due(webhook, now, BATCH_SIZE).await?;
         let secrets = self.secrets(repositories, &record).await?;
-        drop(turn);
-        let results = self.send_all(webhook, due, (record.webhook.version, secrets), &slot).await;
+        drop(db_permit);
+        let results = self.send_all(webhook, due, (record.webhook.version, secrets), &permit).await;
         let (mut sent, mut failure) = (Vec::new(), None);
         for result in results {
             match result {
@@ -73,32 +75,32 @@ impl Deliveries {
                 Err(error) => failure = Some(error),
             }
         }
-        Ok(Run::Made(Round { webhook, sent, failure, _slot: slot }))
+        Ok(DispatchResult::Sent(AttemptBatch { webhook, sent, failure, _permit: permit }))
     }
 
-    /// Waits for a turn at the database, for what a run does there.
-    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.0.slots.turn().await
+    /// Waits for a db_permit at the database, for what a run does there.
+    pub async fn acquire_db(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.delivery_limits.acquire_db().await
     }
 
     async fn send_all(
         &self,
         webhook: WebhookId,
         due: Vec<DueDelivery>,
-        known: (i64, Vec<KnownSecret>),
-        slot: &Slot,
-    ) -> Vec<Result<Sent, Error>> {
-        let sending = Sending {
+        known: (i64, Vec<SigningSecret>),
+        permit: &DeliveryPermit,
+    ) -> Vec<Result<DispatchOutcome, Error>> {
+        let sending = Dispatcher {
             deliveries: self,
             webhook,
             known: Arc::new(known),
-            client: self.0.webhooks.client.with_lookups(slot.lookups()),
-            begin: Instant::now(),
-            at_once: slot.requests(),
-            is_over: AtomicBool::new(false),
+            client: self.0.webhooks.client.with_lookups(permit.lookups()),
+            started_at: Instant::now(),
+            max_concurrent: permit.max_concurrent_requests(),
+            stop: AtomicBool::new(false),
         };
         let results = stream::iter(due).enumerate().map(|(number, one)| sending.send(number, one));
-        results.buffer_unordered(sending.at_once).filter_map(std::future::ready).collect().await
+        results.buffer_unordered(sending.max_concurrent).filter_map(std::future::ready).collect().await
     }
 
     /// The secret, and during a rotation those before it too.
@@ -106,12 +108,12 @@ impl Deliveries {
         &self,
         repositories: &dyn Repositories,
         record: &WebhookRecord,
-    ) -> Result<Vec<KnownSecret>, Error> {
+    ) -> Result<Vec<SigningSecret>, Error> {
         let context = record.webhook.id.to_string();
         let open = |sealed: Vec<u8>| {
             let secret = self.0.webhooks.sealer.open(&context, sealed)?;
             let secret = String::from_utf8(secret).ok().and_then(|secret| Secret::parse(&secret));
-            secret.ok_or_else(|| Error::unreadable(Unreadable))
+            secret.ok_or_else(|| Error::corrupt(InvalidSecret))
         };
         let former = repositories.webhooks().list_former_secrets(record.webhook.id, self.0.clock.now()).await?;
         let mut secrets = vec![(open(record.secret.clone())?, None)];
@@ -123,63 +125,63 @@ impl Deliveries {
 }
 
 /// A secret, and until when it is good if it was replaced.
-type KnownSecret = (Secret, Option<Timestamp>);
+type SigningSecret = (Secret, Option<Timestamp>);
 
 /// A stored secret is none.
 #[derive(Debug, thiserror::Error)]
 #[error("the secret of a webhook cannot be read")]
-struct Unreadable;
+struct InvalidSecret;
 
 /// A run that sends.
-struct Sending<'d> {
+struct Dispatcher<'d> {
     deliveries: &'d Deliveries,
     webhook: WebhookId,
     /// The secrets at a version of the webhook: replacing one makes another version.
-    known: Arc<(i64, Vec<KnownSecret>)>,
+    known: Arc<(i64, Vec<SigningSecret>)>,
     client: Client,
-    begin: Instant,
-    at_once: usize,
-    /// Whether the receiver wants nothing more.
-    is_over: AtomicBool,
+    started_at: Instant,
+    max_concurrent: usize,
+    /// Whether the receiver is_subscribed nothing more.
+    stop: AtomicBool,
 }
 
 /// What is sent, and to where.
-struct Message {
+struct OutgoingMessage {
     url: WebhookUrl,
-    secrets: Arc<(i64, Vec<KnownSecret>)>,
+    secrets: Arc<(i64, Vec<SigningSecret>)>,
     body: String,
 }
 
-impl Sending<'_> {
+impl Dispatcher<'_> {
     /// Sends one, unless it may not be sent; nothing when it stays due.
-    async fn send(&self, number: usize, due: DueDelivery) -> Option<Result<Sent, Error>> {
-        if !may_begin(number, self.at_once, self.begin.elapsed()) {
+    async fn send(&self, number: usize, due: DueDelivery) -> Option<Result<DispatchOutcome, Error>> {
+        if !may_start_request(number, self.max_concurrent, self.started_at.elapsed()) {
             return None;
         }
         let message = match self.message(&due).await {
             Ok(Some(message)) => message,
-            Ok(None) => return Some(Ok(Sent::Forbidden(due.id))),
+            Ok(None) => return Some(Ok(DispatchOutcome::NotPermitted(due.id))),
             Err(error) => return Some(Err(error)),
         };
-        if self.is_over.load(Ordering::Relaxed) {
+        if self.stop.load(Ordering::Relaxed) {
             return None;
         }
         let tried = self.post(&due, message).await;
-        if !tried.is_test && tried.attempt.status_code == Some(GONE) {
-            self.is_over.store(true, Ordering::Relaxed);
+        if !tried.is_test && tried.attempt.status_code == Some(STATUS_GONE) {
+            self.stop.store(true, Ordering::Relaxed);
         }
-        Some(Ok(Sent::Tried(tried)))
+        Some(Ok(DispatchOutcome::Attempted(tried)))
     }
 
     /// What to send, as things stand at this moment; nothing when the owner may not see it any more, when it is gone,
     /// or when nothing is to be sent at all.
-    async fn message(&self, due: &DueDelivery) -> Result<Option<Message>, Error> {
+    async fn message(&self, due: &DueDelivery) -> Result<Option<OutgoingMessage>, Error> {
         let shared = &self.deliveries.0;
         let repositories = shared.store.read();
-        let _turn = shared.slots.turn().await;
+        let _db_permit = shared.delivery_limits.acquire_db().await;
         let found = match due.event_type {
-            EventType::WebhookTest => test(repositories, self.webhook, due).await?,
-            _ => event(repositories, self.webhook, due).await?,
+            EventType::WebhookTest => load_test_message(repositories, self.webhook, due).await?,
+            _ => load_event_message(repositories, self.webhook, due).await?,
         };
         let Some((record, body)) = found else { return Ok(None) };
         let version = record.webhook.version;
@@ -188,13 +190,13 @@ impl Sending<'_> {
         } else {
             Arc::new((version, self.deliveries.secrets(repositories, &record).await?))
         };
-        Ok(Some(Message { url: record.webhook.url, secrets, body }))
+        Ok(Some(OutgoingMessage { url: record.webhook.url, secrets, body }))
     }
 
-    async fn post(&self, due: &DueDelivery, message: Message) -> Tried {
+    async fn post(&self, due: &DueDelivery, message: OutgoingMessage) -> Attempt {
         let shared = &self.deliveries.0;
         let at = shared.clock.now();
-        let Message { url, secrets, body } = message;
+        let OutgoingMessage { url, secrets, body } = message;
         let good = secrets.1.iter().filter(|(_, until)| until.is_none_or(|until| until > at));
         let (id, timestamp) = (due.event_id.to_string(), at.seconds());
         let signature = signature(good.map(|(secret, _)| secret), &id, timestamp, &body);
@@ -202,24 +204,24 @@ impl Sending<'_> {
             [("webhook-id", id), ("webhook-timestamp", timestamp.to_string()), ("webhook-signature", signature)];
         let Outcome { status_code, error, duration, excerpt, retry_after } =
             self.client.post(&url, &headers, body).await;
-        let wish = retry_after.map(|wish| match wish {
+        let retry_after = retry_after.map(|retry_after| match retry_after {
             RetryAfter::Seconds(seconds) => shared.clock.now().plus(Duration::from_secs(seconds)),
             RetryAfter::At(time) => time,
         });
         let duration_ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         let attempt = DeliveryAttempt { at, status_code, error, duration_ms, response_excerpt: excerpt };
-        Tried { id: due.id, is_test: due.event_type == EventType::WebhookTest, url, attempt, wish }
+        Attempt { id: due.id, is_test: due.event_type == EventType::WebhookTest, url, attempt, retry_after }
     }
 }
 
 /// Whether a run that has lasted so long begins another request. The first it begins whatever the time: who begins none
 /// comes back for ever.
-fn may_begin(number: usize, at_once: usize, elapsed: Duration) -> bool {
-    number < at_once || elapsed <= BEGUN_WITHIN
+fn may_start_request(number: usize, max_concurrent: usize, elapsed: Duration) -> bool {
+    number < max_concurrent || elapsed <= START_DEADLINE
 }
 
 /// What a test says. It goes out from a webhook that is disabled too.
-async fn test(
+async fn load_test_message(
     repositories: &dyn Repositories,
     webhook: WebhookId,
     due: &DueDelivery,
@@ -238,7 +240,7 @@ async fn test(
 }
 
 /// The event, if it is to be told and the owner may see it.
-async fn event(
+async fn load_event_message(
     repositories: &dyn Repositories,
     webhook: WebhookId,
     due: &DueDelivery,
@@ -247,7 +249,7 @@ async fn event(
     let Some(Visible { webhook: record, role, event }) = found else { return Ok(None) };
     let is_given_up = record.health.giving_up.is_some_and(|until| due.created_at <= until);
     let is_told = record.webhook.enabled && !is_given_up && event.kind.is_for(role);
-    Ok(is_told.then(|| (record, json_of(&event))))
+    Ok(is_told.then(|| (record, to_json(&event))))
 }
 
 #[cfg(test)]
@@ -256,17 +258,21 @@ mod tests {
 
     #[test]
     fn a_run_begins_the_first_requests_however_slow_it_is_and_the_rest_only_soon() {
-        let late = BEGUN_WITHIN + Duration::from_millis(1);
-        for (number, at_once, elapsed, begins) in [
+        let late = START_DEADLINE + Duration::from_millis(1);
+        for (number, max_concurrent, elapsed, begins) in [
             (0, 8, late * 100, true),
             (7, 8, late, true),
             (8, 8, late, false),
-            (8, 8, BEGUN_WITHIN, true),
+            (8, 8, START_DEADLINE, true),
             (0, 1, late, true),
             (1, 1, late, false),
             (49, 8, Duration::ZERO, true),
         ] {
-            assert_eq!(may_begin(number, at_once, elapsed), begins, "{number} of {at_once} after {elapsed:?}");
+            assert_eq!(
+                may_start_request(number, max_concurrent, elapsed),
+                begins,
+                "{number} of {max_concurrent} after {elapsed:?}"
+            );
         }
     }
 }

@@ -10,34 +10,34 @@ use std::time::Duration;
 
 use poem_openapi::types::{MaybeUndefined, ToJSON as _};
 
-use crate::contract::delivery::Delivery;
+use crate::contract::account::user::User;
 use crate::contract::error::{DetailCode, Place};
+use crate::contract::event::previous::Nothing;
 use crate::contract::event::{EventType, WebhookEventName};
-use crate::contract::list::{Page, Sort};
-use crate::contract::previous::Nothing;
-use crate::contract::text::{EventName, WebhookSecret};
-use crate::contract::user::User;
+use crate::contract::page::{Page, Sort};
+use crate::contract::strings::{EventName, WebhookSecret};
+use crate::contract::webhook::delivery::Delivery;
+use crate::contract::webhook::test_event::{WebhookMessage, WebhookTestEvent};
 use crate::contract::webhook::{IssuedWebhook, NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery};
-use crate::contract::webhook_message::{WebhookMessage, WebhookTestEvent};
 use crate::contract::{EventId, ProjectId, WebhookId};
 use crate::repositories::{DeliveryRecord, FormerSecret, Health, Job, Repositories, WebhookFilter, WebhookRecord};
 use crate::services::error::Error;
-use crate::services::patch::merged;
+use crate::services::patch::merge;
 use crate::services::permissions::{Action, require};
-use crate::services::unit_of_work::{Access, Unit, Write, lock_caller};
-use crate::services::{Answer, Caller, Shared};
+use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext, lock_caller};
+use crate::services::{Answer, Caller, ServiceContext};
 use crate::webhooks::Secret;
-use record::give_up;
+use record::cancel_pending;
 
 /// As many webhooks a user may have.
-const MOST: u64 = 50;
+const MAX_PER_USER: u64 = 50;
 
 /// Webhooks.
 #[derive(Clone)]
-pub struct Webhooks(Arc<Shared>);
+pub struct Webhooks(Arc<ServiceContext>);
 
 impl Webhooks {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
         Self(shared)
     }
 
@@ -45,7 +45,7 @@ impl Webhooks {
     pub async fn list(&self, caller: Caller, query: &WebhookQuery) -> Result<Page<Webhook>, Error> {
         let repositories = self.0.store.read();
         if let Some(project) = query.project_id {
-            require_readable(repositories, caller, project, Place::Query).await?;
+            require_project_access(repositories, caller, project, Place::Query).await?;
         }
         let filter = WebhookFilter { enabled: query.enabled, project: query.project_id };
         let sort = Sort::new(query.sort, query.dir);
@@ -54,20 +54,20 @@ impl Webhooks {
 
     /// One webhook.
     pub async fn get(&self, caller: Caller, id: WebhookId) -> Result<Webhook, Error> {
-        Ok(owned(self.0.store.read().webhooks().find(id).await?, caller)?.webhook)
+        Ok(require_owner(self.0.store.read().webhooks().find(id).await?, caller)?.webhook)
     }
 
     /// Makes a webhook. The answer has its secret.
-    pub async fn create(&self, write: &Write, new: NewWebhook) -> Result<Answer<IssuedWebhook>, Error> {
-        require_sensible(&new.events)?;
-        let unit = self.0.open(write).await?;
+    pub async fn create(&self, write: &WriteContext, new: NewWebhook) -> Result<Answer<IssuedWebhook>, Error> {
+        validate_event_names(&new.events)?;
+        let unit = self.0.begin(write).await?;
         // One after the other, so that they count each other.
         lock_caller(&*unit, write.caller).await?;
         if let Some(project) = new.project_id {
-            require_readable(&*unit, write.caller, project, Place::Body).await?;
+            require_project_access(&*unit, write.caller, project, Place::Body).await?;
         }
         self.require_allowed(&new.url)?;
-        if unit.webhooks().count(write.caller.user).await? >= MOST {
+        if unit.webhooks().count(write.caller.user).await? >= MAX_PER_USER {
             return Err(Error::LimitReached("You have as many webhooks"));
         }
         let now = self.0.clock.now();
@@ -75,7 +75,7 @@ impl Webhooks {
             id: WebhookId::generate(),
             url: new.url,
             project_id: new.project_id,
-            events: names(&new.events),
+            events: event_names(&new.events),
             description: new.description,
             enabled: new.enabled,
             disabled_reason: None,
@@ -90,38 +90,43 @@ impl Webhooks {
         unit.jobs().enqueue(&notice, now, now).await?;
         unit.commit(
             Answer::made_once(&record.webhook, &issued(record.webhook.clone(), secret)),
-            Access::Own,
+            ReplayAccess::CallerOnly,
             Vec::new(),
         )
         .await
     }
 
     /// Changes what the patch names.
-    pub async fn update(&self, write: &Write, id: WebhookId, patch: UpdateWebhook) -> Result<Answer<Webhook>, Error> {
-        patch.events.as_deref().map(require_sensible).transpose()?;
-        let unit = self.0.open(write).await?;
+    pub async fn update(
+        &self,
+        write: &WriteContext,
+        id: WebhookId,
+        patch: UpdateWebhook,
+    ) -> Result<Answer<Webhook>, Error> {
+        patch.events.as_deref().map(validate_event_names).transpose()?;
+        let unit = self.0.begin(write).await?;
         lock_caller(&*unit, write.caller).await?;
         if patch.enabled == Some(false) {
-            self.engage(&unit, write, id).await?;
+            self.lock_delivery_job(&unit, write, id).await?;
         }
-        let found = owned(unit.webhooks().lock(id).await?, write.caller)?;
+        let found = require_owner(unit.webhooks().lock(id).await?, write.caller)?;
         let (current, mut health) = (found.webhook, found.health);
         if let MaybeUndefined::Value(project) = patch.project_id
             && current.project_id != Some(project)
         {
-            require_readable(&*unit, write.caller, project, Place::Body).await?;
+            require_project_access(&*unit, write.caller, project, Place::Body).await?;
         }
         if let Some(url) = patch.url.as_ref().filter(|url| **url != current.url) {
             self.require_allowed(url)?;
             health = health.anew();
         }
-        write.require_expected(&current)?;
+        write.check_if_match(&current)?;
         let enabled = patch.enabled.unwrap_or(current.enabled);
         let changed = Webhook {
             url: patch.url.unwrap_or_else(|| current.url.clone()),
-            project_id: merged(patch.project_id, current.project_id.as_ref()),
-            events: patch.events.as_deref().map_or_else(|| current.events.clone(), names),
-            description: merged(patch.description, current.description.as_ref()),
+            project_id: merge(patch.project_id, current.project_id.as_ref()),
+            events: patch.events.as_deref().map_or_else(|| current.events.clone(), event_names),
+            description: merge(patch.description, current.description.as_ref()),
             disabled_reason: current.disabled_reason.clone().filter(|_| !enabled),
             enabled,
             ..current.clone()
@@ -135,36 +140,36 @@ impl Webhooks {
         let now = self.0.clock.now();
         let changed = Webhook { version: current.version + 1, updated_at: now, ..changed };
         if !changed.enabled {
-            health.giving_up = give_up(&*unit, id, now).await?;
+            health.giving_up = cancel_pending(&*unit, id, now).await?;
         }
         unit.webhooks().update(&changed, &health).await?;
         if changed.url != current.url {
             let notice = Job::WebhookCreatedEmail { user: found.owner, webhook: id, at: now.0 };
             unit.jobs().enqueue(&notice, now, now).await?;
         }
-        unit.commit(Answer::found(&changed), Access::Own, Vec::new()).await
+        unit.commit(Answer::found(&changed), ReplayAccess::CallerOnly, Vec::new()).await
     }
 
     /// Removes a webhook for good. Its deliveries, of which there may be very many, are removed by its job.
-    pub async fn delete(&self, write: &Write, id: WebhookId) -> Result<Answer<()>, Error> {
-        let unit = self.0.open(write).await?;
-        self.engage(&unit, write, id).await?;
-        let found = owned(unit.webhooks().lock(id).await?, write.caller)?;
-        write.require_expected(&found.webhook)?;
+    pub async fn delete(&self, write: &WriteContext, id: WebhookId) -> Result<Answer<()>, Error> {
+        let unit = self.0.begin(write).await?;
+        self.lock_delivery_job(&unit, write, id).await?;
+        let found = require_owner(unit.webhooks().lock(id).await?, write.caller)?;
+        write.check_if_match(&found.webhook)?;
         unit.webhooks().remove(id, self.0.clock.now()).await?;
-        unit.commit(Answer::done(), Access::Own, Vec::new()).await
+        unit.commit(Answer::done(), ReplayAccess::CallerOnly, Vec::new()).await
     }
 
     /// Replaces the secret. The answer has the new one.
     pub async fn rotate_secret(
         &self,
-        write: &Write,
+        write: &WriteContext,
         id: WebhookId,
         rotation: Option<RotateSecret>,
     ) -> Result<Answer<IssuedWebhook>, Error> {
-        let unit = self.0.open(write).await?;
+        let unit = self.0.begin(write).await?;
         lock_caller(&*unit, write.caller).await?;
-        let found = owned(unit.webhooks().lock(id).await?, write.caller)?;
+        let found = require_owner(unit.webhooks().lock(id).await?, write.caller)?;
         let (sealed, secret) = self.new_secret(id)?;
         let overlap = rotation.unwrap_or_default().overlap_seconds;
         let now = self.0.clock.now();
@@ -174,14 +179,19 @@ impl Webhooks {
         unit.webhooks().replace_secret(id, &sealed, former.as_ref(), now).await?;
         let webhook = Webhook { version: found.webhook.version + 1, updated_at: now, ..found.webhook };
         unit.webhooks().update(&webhook, &found.health).await?;
-        unit.commit(Answer::shown_once(&webhook, &issued(webhook.clone(), secret)), Access::Own, Vec::new()).await
+        unit.commit(
+            Answer::shown_once(&webhook, &issued(webhook.clone(), secret)),
+            ReplayAccess::CallerOnly,
+            Vec::new(),
+        )
+        .await
     }
 
     /// Sends a webhook an event that tries it out, be it enabled or not.
-    pub async fn test(&self, write: &Write, id: WebhookId) -> Result<Answer<Delivery>, Error> {
-        let unit = self.0.open(write).await?;
+    pub async fn test(&self, write: &WriteContext, id: WebhookId) -> Result<Answer<Delivery>, Error> {
+        let unit = self.0.begin(write).await?;
         lock_caller(&*unit, write.caller).await?;
-        let found = owned(unit.webhooks().hold(id).await?, write.caller)?;
+        let found = require_owner(unit.webhooks().hold(id).await?, write.caller)?;
         let event = WebhookTestEvent {
             id: EventId::generate(),
             sequence: Nothing,
@@ -193,11 +203,11 @@ impl Webhooks {
             request_id: write.request_id.clone(),
         };
         let (event_id, payload) = (event.id, WebhookMessage::WebhookTest(event).to_json_string());
-        deliver_now(&self.0, unit, &found, event_id, EventType::WebhookTest, Some(payload)).await
+        enqueue_immediate(&self.0, unit, &found, event_id, EventType::WebhookTest, Some(payload)).await
     }
 
     /// Who is to be told that a webhook was disabled; nobody when it was enabled again, or is gone.
-    pub async fn disabled(&self, id: WebhookId) -> Result<Option<(User, Webhook)>, Error> {
+    pub async fn disabled_notice(&self, id: WebhookId) -> Result<Option<(User, Webhook)>, Error> {
         let repositories = self.0.store.read();
         let found = repositories.webhooks().find(id).await?;
         let Some(found) = found.filter(|found| found.webhook.disabled_reason.is_some()) else { return Ok(None) };
@@ -206,11 +216,11 @@ impl Webhooks {
         Ok(owner.map(|owner| (owner.user, found.webhook)))
     }
 
-    /// Has the job of a webhook of the caller run for what the rest of this transaction leaves to it. Before the webhook
+    /// Has the job of a webhook of the caller run for what the rest of this transaction is_self to it. Before the webhook
     /// is locked, because whoever delivers locks them in this order.
-    async fn engage(&self, unit: &Unit<'_>, write: &Write, id: WebhookId) -> Result<(), Error> {
-        let found = owned(unit.webhooks().hold(id).await?, write.caller)?;
-        Ok(deliveries::enqueue(&**unit, [(id, found.health.is_ailing)], self.0.clock.now()).await?)
+    async fn lock_delivery_job(&self, unit: &UnitOfWork<'_>, write: &WriteContext, id: WebhookId) -> Result<(), Error> {
+        let found = require_owner(unit.webhooks().hold(id).await?, write.caller)?;
+        Ok(deliveries::enqueue_delivery_jobs(&**unit, [(id, found.health.is_ailing)], self.0.clock.now()).await?)
     }
 
     /// A new secret, as it is stored and as it is shown.
@@ -226,9 +236,9 @@ impl Webhooks {
 }
 
 /// Promises a delivery that does not wait for its turn.
-pub(crate) async fn deliver_now(
-    shared: &Shared,
-    unit: Unit<'_>,
+pub(crate) async fn enqueue_immediate(
+    shared: &ServiceContext,
+    unit: UnitOfWork<'_>,
     webhook: &WebhookRecord,
     event_id: EventId,
     event_type: EventType,
@@ -238,26 +248,26 @@ pub(crate) async fn deliver_now(
     let delivery = deliveries::new_delivery(webhook.webhook.id, event_id, event_type, now, now);
     let record = DeliveryRecord { delivery, payload };
     unit.deliveries().add(std::slice::from_ref(&record)).await?;
-    deliveries::enqueue(&*unit, [(webhook.webhook.id, webhook.health.is_ailing)], now).await?;
-    unit.commit(Answer::accepted(&record.delivery), Access::Own, Vec::new()).await
+    deliveries::enqueue_delivery_jobs(&*unit, [(webhook.webhook.id, webhook.health.is_ailing)], now).await?;
+    unit.commit(Answer::accepted(&record.delivery), ReplayAccess::CallerOnly, Vec::new()).await
 }
 
 /// A webhook of the caller.
-pub(crate) fn owned(found: Option<WebhookRecord>, caller: Caller) -> Result<WebhookRecord, Error> {
+pub(crate) fn require_owner(found: Option<WebhookRecord>, caller: Caller) -> Result<WebhookRecord, Error> {
     let found = found.ok_or(Error::NotFound("webhook"))?;
-    if found.owner == caller.user { Ok(found) } else { Err(Error::NotYours) }
+    if found.owner == caller.user { Ok(found) } else { Err(Error::NotOwner) }
 }
 
 fn issued(webhook: Webhook, secret: WebhookSecret) -> IssuedWebhook {
     IssuedWebhook { webhook, secret }
 }
 
-fn names(events: &[WebhookEventName]) -> Vec<EventName> {
+fn event_names(events: &[WebhookEventName]) -> Vec<EventName> {
     events.iter().map(|name| EventName::trusted(name.as_str())).collect()
 }
 
 /// Refuses to say both everything and something.
-fn require_sensible(events: &[WebhookEventName]) -> Result<(), Error> {
+fn validate_event_names(events: &[WebhookEventName]) -> Result<(), Error> {
     if events.len() > 1 && events.contains(&WebhookEventName::All) {
         let message = "events must not have other names beside *, which stands for all.".to_owned();
         return Err(Error::invalid("events", DetailCode::Conflict, message));
@@ -266,7 +276,7 @@ fn require_sensible(events: &[WebhookEventName]) -> Result<(), Error> {
 }
 
 /// Refuses a project that is a part of the request and no address, unless the caller may read it.
-async fn require_readable(
+async fn require_project_access(
     repositories: &dyn Repositories,
     caller: Caller,
     id: ProjectId,

@@ -4,52 +4,52 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::deliveries::{Deliveries, lane};
-use super::dispatch::GONE;
-use super::limits::Slot;
-use crate::contract::delivery::{Delivery, DeliveryAttempt, DeliveryStatus};
-use crate::contract::text::WebhookUrl;
+use super::deliveries::{Deliveries, queue_for};
+use super::dispatch::STATUS_GONE;
+use super::limits::DeliveryPermit;
+use crate::contract::strings::WebhookUrl;
+use crate::contract::webhook::delivery::{Delivery, DeliveryAttempt, DeliveryStatus};
 use crate::contract::{DeliveryId, Timestamp, WebhookId};
 use crate::repositories::{Health, Job, Lane, StoreError, Transaction};
 use crate::services::error::Error;
 
 /// After so long of nothing but failure a webhook is disabled.
-const PATIENCE: Duration = Duration::from_hours(5 * 24);
+const DISABLE_AFTER: Duration = Duration::from_hours(5 * 24);
 
 /// Whoever takes longer to answer is kept apart from those who do not, in milliseconds. Shorter than the body of an
 /// answer is waited for, so that whoever goes on talking is one of them.
-const SLOW: i64 = 1_000;
+const DEGRADED_LATENCY_MS: i64 = 1_000;
 
 /// As many deliveries are given up in one transaction.
-const GIVEN_UP_AT_ONCE: u64 = 1_000;
+const CANCEL_BATCH_SIZE: u64 = 1_000;
 
-const WAS_GONE: &str = "The receiver answered with the status 410: it wants no more events.";
-const KEPT_FAILING: &str = "Every attempt has failed for five days.";
+const REASON_GONE: &str = "The receiver answered with the status 410: it wants no more events.";
+const REASON_FAILING: &str = "Every attempt has failed for five days.";
 
 /// What one run has sent. As long as it is there, it has its slot.
-pub struct Round {
+pub struct AttemptBatch {
     pub(crate) webhook: WebhookId,
-    pub(crate) sent: Vec<Sent>,
+    pub(crate) sent: Vec<DispatchOutcome>,
     pub(crate) failure: Option<Error>,
-    pub(crate) _slot: Slot,
+    pub(crate) _permit: DeliveryPermit,
 }
 
-pub(crate) enum Sent {
+pub(crate) enum DispatchOutcome {
     /// It must not be sent any more.
-    Forbidden(DeliveryId),
-    Tried(Tried),
+    NotPermitted(DeliveryId),
+    Attempted(Attempt),
 }
 
 /// An attempt to deliver, as little of it as is not in the database.
-pub(crate) struct Tried {
+pub(crate) struct Attempt {
     pub(crate) id: DeliveryId,
     pub(crate) is_test: bool,
     pub(crate) url: WebhookUrl,
     pub(crate) attempt: DeliveryAttempt,
-    pub(crate) wish: Option<Timestamp>,
+    pub(crate) retry_after: Option<Timestamp>,
 }
 
-impl Round {
+impl AttemptBatch {
     /// Why something could not be sent that is due still, if there is such a thing.
     pub const fn take_failure(&mut self) -> Option<Error> {
         self.failure.take()
@@ -59,33 +59,37 @@ impl Round {
 impl Deliveries {
     /// Notes what became of what was sent, and says when and where to go on. Whoever calls holds the job of the
     /// webhook, so that what is promised from now on waits until it has ended, or is seen here.
-    pub async fn note(&self, transaction: &dyn Transaction, round: &Round) -> Result<Option<(Lane, Timestamp)>, Error> {
+    pub async fn record_attempts(
+        &self,
+        transaction: &dyn Transaction,
+        batch: &AttemptBatch,
+    ) -> Result<Option<(Lane, Timestamp)>, Error> {
         let now = self.0.clock.now();
-        let Some(record) = transaction.webhooks().lock(round.webhook).await? else {
+        let Some(record) = transaction.webhooks().lock(batch.webhook).await? else {
             // It was removed meanwhile: the next run sees to the rest.
             return Ok(Some((Lane::Webhooks, now)));
         };
         let mut tried = HashMap::new();
-        for one in &round.sent {
+        for one in &batch.sent {
             match one {
-                Sent::Forbidden(id) => transaction.deliveries().fail(*id).await?,
-                Sent::Tried(one) => drop(tried.insert(one.id, one)),
+                DispatchOutcome::NotPermitted(id) => transaction.deliveries().fail(*id).await?,
+                DispatchOutcome::Attempted(one) => drop(tried.insert(one.id, one)),
             }
         }
         // As they are now: one may have been given up meanwhile, or have gone with its age.
         let ids: Vec<_> = tried.keys().copied().collect();
         for found in transaction.deliveries().list_these(&ids).await? {
             if let Some(tried) = tried.get(&found.id) {
-                transaction.deliveries().update(&self.attempted(found, tried)).await?;
+                transaction.deliveries().update(&self.apply_attempt(found, tried)).await?;
             }
         }
         let mut webhook = record.webhook;
         // An answer from where it pointed before says nothing about where it points now.
-        let tried = round.sent.iter().filter_map(|one| match one {
-            Sent::Tried(tried) if tried.url == webhook.url => Some(tried),
-            Sent::Tried(_) | Sent::Forbidden(_) => None,
+        let tried = batch.sent.iter().filter_map(|one| match one {
+            DispatchOutcome::Attempted(tried) if tried.url == webhook.url => Some(tried),
+            DispatchOutcome::Attempted(_) | DispatchOutcome::NotPermitted(_) => None,
         });
-        let (mut health, reason) = judge(record.health, tried);
+        let (mut health, reason) = evaluate_health(record.health, tried);
         let disabling = reason.filter(|_| webhook.enabled);
         if let Some(reason) = disabling {
             webhook.enabled = false;
@@ -99,20 +103,20 @@ impl Deliveries {
             health.giving_up = Some(now);
         }
         if let Some(until) = health.giving_up {
-            health.giving_up = give_up(transaction, webhook.id, until).await?;
+            health.giving_up = cancel_pending(transaction, webhook.id, until).await?;
         }
         if disabling.is_some() || health != record.health {
             transaction.webhooks().update(&webhook, &health).await?;
         }
         if health.giving_up.is_some() {
-            return Ok(Some((lane(health.is_ailing), now)));
+            return Ok(Some((queue_for(health.is_ailing), now)));
         }
         let next = transaction.deliveries().next_due(webhook.id).await?;
-        Ok(next.map(|next| (lane(health.is_ailing), next.max(now))))
+        Ok(next.map(|next| (queue_for(health.is_ailing), next.max(now))))
     }
 
     /// What a delivery is after one more attempt.
-    fn attempted(&self, mut delivery: Delivery, tried: &Tried) -> Delivery {
+    fn apply_attempt(&self, mut delivery: Delivery, tried: &Attempt) -> Delivery {
         delivery.attempts.push(tried.attempt.clone());
         if is_success(&tried.attempt) {
             return Delivery { status: DeliveryStatus::Delivered, next_attempt_at: None, ..delivery };
@@ -121,7 +125,8 @@ impl Deliveries {
         if delivery.status != DeliveryStatus::Pending {
             return delivery;
         }
-        let next = self.0.webhooks.schedule.after_wish(delivery.attempts.len(), self.0.clock.now(), tried.wish);
+        let next =
+            self.0.webhooks.schedule.next_attempt_after(delivery.attempts.len(), self.0.clock.now(), tried.retry_after);
         match next {
             Some(next) => Delivery { next_attempt_at: Some(next), ..delivery },
             None => Delivery { status: DeliveryStatus::Failed, next_attempt_at: None, ..delivery },
@@ -133,25 +138,25 @@ impl Deliveries {
 ///
 /// A backlog may be of any size, and no transaction is: the rest goes in later ones, by the job of the webhook. So a
 /// list may show deliveries as pending for a moment that will never be sent: whoever sends looks at that time first.
-pub(crate) async fn give_up(
+pub(crate) async fn cancel_pending(
     transaction: &dyn Transaction,
     webhook: WebhookId,
     until: Timestamp,
 ) -> Result<Option<Timestamp>, StoreError> {
-    let given_up = transaction.deliveries().give_up(webhook, until, GIVEN_UP_AT_ONCE).await?;
-    Ok((given_up >= GIVEN_UP_AT_ONCE).then_some(until))
+    let given_up = transaction.deliveries().give_up(webhook, until, CANCEL_BATCH_SIZE).await?;
+    Ok((given_up >= CANCEL_BATCH_SIZE).then_some(until))
 }
 
 /// How a webhook fares after these attempts, and why it is to be disabled, if it is.
 ///
 /// A run has several requests at once, whose answers come in any order. What counts is the order in which they were
 /// sent: whoever answered well to a later one is there again, whatever became of an earlier one.
-fn judge<'t>(health: Health, tried: impl Iterator<Item = &'t Tried>) -> (Health, Option<&'static str>) {
-    let mut tried: Vec<&Tried> = tried.collect();
+fn evaluate_health<'t>(health: Health, tried: impl Iterator<Item = &'t Attempt>) -> (Health, Option<&'static str>) {
+    let mut tried: Vec<&Attempt> = tried.collect();
     tried.sort_by_key(|one| (one.attempt.at, is_success(&one.attempt)));
     let is_ailing = match tried.as_slice() {
         [] => health.is_ailing,
-        some => some.iter().any(|one| !is_success(&one.attempt) || one.attempt.duration_ms >= SLOW),
+        some => some.iter().any(|one| !is_success(&one.attempt) || one.attempt.duration_ms >= DEGRADED_LATENCY_MS),
     };
     let (mut failing_since, mut last_failure, mut is_gone) = (health.failing_since, None, false);
     for one in tried {
@@ -161,11 +166,12 @@ fn judge<'t>(health: Health, tried: impl Iterator<Item = &'t Tried>) -> (Health,
             // Whoever tries something out may see it fail, and lose nothing by it.
             failing_since.get_or_insert(one.attempt.at);
             last_failure = Some(one.attempt.at);
-            is_gone |= one.attempt.status_code == Some(GONE);
+            is_gone |= one.attempt.status_code == Some(STATUS_GONE);
         }
     }
-    let has_kept_failing = failing_since.zip(last_failure).is_some_and(|(since, last)| since <= last.minus(PATIENCE));
-    let reason = if is_gone { Some(WAS_GONE) } else { has_kept_failing.then_some(KEPT_FAILING) };
+    let has_kept_failing =
+        failing_since.zip(last_failure).is_some_and(|(since, last)| since <= last.minus(DISABLE_AFTER));
+    let reason = if is_gone { Some(REASON_GONE) } else { has_kept_failing.then_some(REASON_FAILING) };
     (Health { failing_since, is_ailing, ..health }, reason)
 }
 
@@ -179,8 +185,8 @@ mod tests {
 
     const DAY: i64 = 86_400_000;
 
-    fn tried(at: i64, status: u16) -> Tried {
-        Tried {
+    fn tried(at: i64, status: u16) -> Attempt {
+        Attempt {
             id: DeliveryId::generate(),
             is_test: false,
             url: WebhookUrl::trusted("https://example.com/"),
@@ -191,7 +197,7 @@ mod tests {
                 duration_ms: 80,
                 response_excerpt: None,
             },
-            wish: None,
+            retry_after: None,
         }
     }
 
@@ -203,39 +209,39 @@ mod tests {
     fn a_success_ends_the_failing_whatever_failed_before_it_in_the_same_run() {
         for late in [0, 1, 49] {
             // The failure is the last to be known, and neither the first nor the last to be sent.
-            let mut round: Vec<_> =
+            let mut batch: Vec<_> =
                 (0..50).filter(|number| *number != late).map(|at| tried(6 * DAY + at, 200)).collect();
-            round.push(tried(6 * DAY + late, 503));
-            let (health, reason) = judge(failing(0), round.iter());
+            batch.push(tried(6 * DAY + late, 503));
+            let (health, reason) = evaluate_health(failing(0), batch.iter());
             assert_eq!(reason, None, "{late}");
             let since = (late == 49).then_some(Timestamp(6 * DAY + late));
             assert_eq!((health.failing_since, health.is_ailing), (since, true), "{late}");
         }
         // Of two at the same time the good one counts.
-        let (health, reason) = judge(failing(0), [tried(6 * DAY, 200), tried(6 * DAY, 503)].iter());
+        let (health, reason) = evaluate_health(failing(0), [tried(6 * DAY, 200), tried(6 * DAY, 503)].iter());
         assert_eq!((health.failing_since, reason), (None, None));
     }
 
     #[test]
     fn five_days_of_nothing_but_failure_are_five_days() {
         for (at, is_over) in [(5 * DAY - 1, false), (5 * DAY, true), (6 * DAY, true)] {
-            let (health, reason) = judge(failing(0), [tried(at, 503)].iter());
+            let (health, reason) = evaluate_health(failing(0), [tried(at, 503)].iter());
             assert_eq!((health.failing_since, reason.is_some()), (Some(Timestamp(0)), is_over), "{at}");
         }
-        assert_eq!(judge(failing(0), std::iter::empty()), (failing(0), None), "nothing was sent");
+        assert_eq!(evaluate_health(failing(0), std::iter::empty()), (failing(0), None), "nothing was sent");
         let gone = [tried(6 * DAY, 410), tried(6 * DAY + 1, 200)];
-        assert_eq!(judge(failing(0), gone.iter()).1, Some(WAS_GONE), "whatever came after it");
-        assert_eq!(judge(Health::default(), gone[..1].iter()).1, Some(WAS_GONE));
+        assert_eq!(evaluate_health(failing(0), gone.iter()).1, Some(REASON_GONE), "whatever came after it");
+        assert_eq!(evaluate_health(Health::default(), gone[..1].iter()).1, Some(REASON_GONE));
     }
 
     #[test]
     fn a_test_that_fails_tells_the_lane_and_nothing_else_and_one_that_goes_well_ends_the_failing() {
-        let test = |status| Tried { is_test: true, ..tried(6 * DAY, status) };
+        let test = |status| Attempt { is_test: true, ..tried(6 * DAY, status) };
         for before in [failing(0), Health::default()] {
             for (status, since, is_ailing) in
                 [(410, before.failing_since, true), (503, before.failing_since, true), (200, None, false)]
             {
-                let (health, reason) = judge(before, [test(status)].iter());
+                let (health, reason) = evaluate_health(before, [test(status)].iter());
                 assert_eq!((health.failing_since, reason), (since, None), "{status}");
                 assert_eq!(health.is_ailing, is_ailing, "{status}");
             }
@@ -247,7 +253,7 @@ mod tests {
         for (duration_ms, is_ailing) in [(0, false), (999, false), (1_000, true), (15_000, true)] {
             let mut late = tried(7, 200);
             late.attempt.duration_ms = duration_ms;
-            let (health, reason) = judge(Health::default(), [tried(6, 200), late].iter());
+            let (health, reason) = evaluate_health(Health::default(), [tried(6, 200), late].iter());
             assert_eq!((health.failing_since, health.is_ailing, reason), (None, is_ailing, None), "{duration_ms}");
         }
     }

@@ -80,7 +80,7 @@ impl World {
         let secret = |token: &Value| token["token"].as_str().unwrap().to_owned();
         let issue = async |user: &Client, purpose| {
             let user = UserId::parse(user.user_id()).unwrap();
-            app.services.recovery.issue(user, purpose).await.unwrap().unwrap().1
+            app.services.email_tokens.issue(user, purpose).await.unwrap().unwrap().1
         };
         let proof = json!({"token": issue(&guest, MailPurpose::Verification).await});
         guest.post("/v1/auth/verify-email", proof).await.no_content();

@@ -62,7 +62,7 @@ async fn change(app: &TestApp, user: &Client, patch: Value) {
 /// Plans as another process would at the same time.
 async fn plan_in(app: TestApp, services: Services) {
     let transaction = app.store.begin().await.unwrap();
-    services.digests.plan(&*transaction).await.unwrap();
+    services.digests.enqueue_due(&*transaction).await.unwrap();
     transaction.commit().await.unwrap();
 }
 
@@ -179,7 +179,7 @@ on_both_databases! {
         set_to_eight(&app, Tz::UTC, day);
         // After it was planned, and before it is sent.
         let transaction = app.store.begin().await.unwrap();
-        app.services.digests.plan(&*transaction).await.unwrap();
+        app.services.digests.enqueue_due(&*transaction).await.unwrap();
         transaction.commit().await.unwrap();
         change(&app, &late, json!({"weekly_digest": false})).await;
         app.work().await;
@@ -223,7 +223,7 @@ on_both_databases! {
         // Planned in time, and then nobody worked for more than a day.
         set(&app, moment.plus(DAY * 14).plus(SHORTLY));
         let transaction = app.store.begin().await.unwrap();
-        app.services.digests.plan(&*transaction).await.unwrap();
+        app.services.digests.enqueue_due(&*transaction).await.unwrap();
         transaction.commit().await.unwrap();
         app.clock.advance(DAY);
         app.work().await;

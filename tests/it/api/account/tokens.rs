@@ -106,13 +106,13 @@ on_both_databases! {
         let [leaving_there, staying_there] = [&leaving, &staying].map(|user| signed_in(&there, &user.session));
         leaving_there.get("/v1/me").await.ok();
         leaving.post_empty("/v1/auth/logout").await.no_content();
-        there.services.accounts.learn_ended_sessions().await.unwrap();
+        there.services.accounts.sync_revocations().await.unwrap();
         refuses_the_token(leaving_there.get("/v1/me").await, "TOKEN_REVOKED");
         staying_there.get("/v1/me").await.ok();
         // As does a process that only starts now, while the token lasts.
         here.clock.advance(MINUTE * 14);
         let new = TestApp::over(database.another_store().await, Options::default(), here.clock.clone());
-        new.services.accounts.learn_ended_sessions().await.unwrap();
+        new.services.accounts.sync_revocations().await.unwrap();
         refuses_the_token(signed_in(&new, &leaving.session).get("/v1/me").await, "TOKEN_REVOKED");
         signed_in(&new, &staying.session).get("/v1/me").await.ok();
     }

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use pocket_tasks::contract::event::query::{EventConditions, StreamQuery};
 use pocket_tasks::contract::strings::Cursor;
 use pocket_tasks::contract::{SessionId, UserId};
-use pocket_tasks::services::{Caller, Credential, EventStream, Told};
+use pocket_tasks::services::{Caller, Credential, EventStream, StreamMessage};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -22,9 +22,10 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const LONGEST: Duration = Duration::from_mins(14);
 
 async fn open(app: &TestApp, last: Option<Cursor>) -> EventStream {
-    let caller = Caller { user: UserId::generate(), by: Credential::Session(SessionId::generate()), until: None };
+    let caller =
+        Caller { user: UserId::generate(), credential: Credential::Session(SessionId::generate()), expires_at: None };
     let conditions = EventConditions { project_id: None, kinds: None };
-    app.services.events.follow(caller, StreamQuery { cursor: None, conditions }, last).await.unwrap()
+    app.services.events.subscribe(caller, StreamQuery { cursor: None, conditions }, last).await.unwrap()
 }
 
 fn quiet() -> (Arc<Quiet>, TestApp) {
@@ -38,14 +39,14 @@ async fn a_stream_on_which_nothing_happens_says_so_every_15_seconds_until_it_end
     let (_, app) = quiet();
     let mut stream = open(&app, None).await;
     let begin = Instant::now();
-    assert!(matches!(stream.next().await, Some(Told::Begin(_))));
+    assert!(matches!(stream.next().await, Some(StreamMessage::Start(_))));
     for beat in 1..56_u32 {
-        assert!(matches!(stream.next().await, Some(Told::Nothing(_))));
+        assert!(matches!(stream.next().await, Some(StreamMessage::Heartbeat(_))));
         assert_eq!(begin.elapsed().as_secs(), (HEARTBEAT * beat).as_secs());
     }
     // At the same moment as the last one would be due.
     if let Some(last) = stream.next().await {
-        assert!(matches!(last, Told::Nothing(_)));
+        assert!(matches!(last, StreamMessage::Heartbeat(_)));
         assert!(stream.next().await.is_none());
     }
     assert_eq!(begin.elapsed().as_secs(), LONGEST.as_secs());
@@ -55,14 +56,14 @@ async fn a_stream_on_which_nothing_happens_says_so_every_15_seconds_until_it_end
 async fn what_others_do_moves_the_place_to_go_on_from() {
     let (store, app) = quiet();
     let mut stream = open(&app, None).await;
-    let Some(Told::Begin(begun)) = stream.next().await else { panic!("it does not begin") };
+    let Some(StreamMessage::Start(begun)) = stream.next().await else { panic!("it does not begin") };
     store.happen(700);
-    let Some(Told::Nothing(now)) = stream.next().await else { panic!("somebody else's events are told") };
+    let Some(StreamMessage::Heartbeat(now)) = stream.next().await else { panic!("somebody else's events are told") };
     assert!(*begun != *now, "the place was left behind");
     // Who goes on from there has nothing to catch up with.
     let looked = store.lists();
     let caught_up = open(&app, None).await.next().await;
-    assert!(matches!(caught_up, Some(Told::Begin(_))));
+    assert!(matches!(caught_up, Some(StreamMessage::Start(_))));
     assert_eq!(store.lists(), looked);
 }
 
@@ -79,7 +80,7 @@ async fn a_thousand_streams_on_which_nothing_happens_look_into_the_feed_as_often
     assert!(opened <= 2 * STREAMS + 1, "{opened} questions to open {STREAMS} streams");
     let streams = streams.into_iter().map(async |mut stream| {
         for _ in 0..4 {
-            assert!(matches!(stream.next().await, Some(Told::Nothing(_))));
+            assert!(matches!(stream.next().await, Some(StreamMessage::Heartbeat(_))));
         }
         stream
     });

@@ -105,7 +105,7 @@ on_both_databases! {
         let there = log_in_again(&other, &user).await;
         there.delete(format!("/v1/me/sessions/{}", session(&user).await)).await.no_content();
         there.delete(format!("/v1/me/api-tokens/{}", created["id"].as_str().unwrap())).await.no_content();
-        one.services.accounts.learn_ended_sessions().await.unwrap();
+        one.services.accounts.sync_revocations().await.unwrap();
         stream.ends().await;
         of_script.ends().await;
     }

@@ -99,10 +99,12 @@ impl Walker<'_> {
         let tasks = &world.app.services.tasks;
         match self.path {
             Path::Project(project) => {
-                tasks.walk_project(world.caller, project, ProjectTaskWalk { paging, sort, dir, conditions }).await
+                tasks
+                    .list_project_by_cursor(world.caller, project, ProjectTaskWalk { paging, sort, dir, conditions })
+                    .await
             }
             Path::All(project_id) => {
-                tasks.walk_visible(world.caller, TaskWalk { paging, sort, dir, project_id, conditions }).await
+                tasks.list_by_cursor(world.caller, TaskWalk { paging, sort, dir, project_id, conditions }).await
             }
         }
         .unwrap()

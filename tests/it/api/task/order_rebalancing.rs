@@ -6,7 +6,7 @@ use pocket_tasks::contract::page::Direction;
 use pocket_tasks::contract::task::MoveTask;
 use pocket_tasks::contract::{ProjectId, SessionId, TaskId, UserId};
 use pocket_tasks::repositories::Store as _;
-use pocket_tasks::services::{Caller, Credential, Write};
+use pocket_tasks::services::{Caller, Credential, WriteContext};
 use serde_json::{Value, json};
 
 use crate::api::fixtures::positions::{counts, in_order};
@@ -30,7 +30,7 @@ struct Shelf {
     database: TestDatabase,
     app: TestApp,
     owner: Client,
-    write: Write,
+    write: WriteContext,
     project: String,
     /// The order that there should be, and each task's version and whether it is in the trash.
     row: Vec<Known>,
@@ -43,8 +43,8 @@ impl Shelf {
         let owner = app.user().await;
         let project = owner.project().await;
         let user = UserId::parse(owner.user_id()).unwrap();
-        let caller = Caller { user, by: Credential::Session(SessionId::generate()), until: None };
-        let write = Write { caller, keyed: None, expected: None, request_id: None };
+        let caller = Caller { user, credential: Credential::Session(SessionId::generate()), expires_at: None };
+        let write = WriteContext { caller, idempotency: None, if_match: None, request_id: None };
         let database = database.clone();
         let mut this = Self { database, app, owner, write, project, row: Vec::new(), places: HashMap::new() };
         for _ in 0..size {
@@ -93,7 +93,7 @@ impl Shelf {
         let stays = (from < near) == before && self.row[between].iter().all(|known| known.trashed);
         let known = self.row.remove(from);
         let moved = TaskId::parse(&known.id).unwrap();
-        let answer = self.app.services.tasks.relocate(&self.write, moved, to).await.unwrap();
+        let answer = self.app.services.tasks.move_task(&self.write, moved, to).await.unwrap();
         let task: Value = serde_json::from_str(answer.body.as_deref().unwrap()).unwrap();
         let place = if stays { from } else { self.place_of(&neighbour) + usize::from(!before) };
         let version = known.version + i64::from(place != from);

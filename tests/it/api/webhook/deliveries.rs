@@ -105,7 +105,7 @@ on_both_databases! {
         let (user, project, webhook, receiver) = scene(&app, "200 OK").await;
         let events: Vec<_> = (0..100).map(|_| new_event(&app, EventType::TaskCreated, &project)).collect();
         let transaction = app.store.begin().await.unwrap();
-        app.services.events.tell(&*transaction, &events).await.unwrap();
+        app.services.events.publish(&*transaction, &events).await.unwrap();
         transaction.commit().await.unwrap();
         let jobs = app.store.read().queue().list_unfinished().await.unwrap();
         assert_eq!(jobs.iter().filter(|job| job.kind == "deliver_webhook").count(), 1);
