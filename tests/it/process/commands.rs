@@ -57,7 +57,7 @@ fn the_document_is_printed_in_both_formats_and_nothing_else_is() {
     let folder = tempfile::tempdir().unwrap();
     let print = |format| run(folder.path(), &["openapi", "--format", format], &[]).succeeded().output.join("\n");
     let json: Value = serde_json::from_str(&print("json")).unwrap();
-    let yaml: Value = serde_yaml_ng::from_str(&print("yaml")).unwrap();
+    let yaml: Value = serde_saphyr::from_str(&print("yaml")).unwrap();
     assert_eq!(json["openapi"], "3.1.0");
     assert_eq!(json, yaml);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was written");

@@ -18,7 +18,7 @@ async fn the_document_that_is_served_is_the_one_that_is_published() {
     let app = without_storage(&[]);
     assert!(ask(&app, "GET", "/openapi.json", &[]).await.json() == *DOCUMENT);
     let yaml = ask(&app, "GET", "/openapi.yaml", &[]).await.body;
-    assert!(serde_yaml_ng::from_slice::<Value>(&yaml).unwrap() == *DOCUMENT);
+    assert!(serde_saphyr::from_slice::<Value>(&yaml).unwrap() == *DOCUMENT);
 }
 
 #[tokio::test]
