@@ -2,12 +2,12 @@
 # docker run -p 3000:3000 -v pocket-tasks:/data -e PUBLIC_URL=https://tasks.example.com \
 #     -e JWT_SECRET="$(openssl rand -base64 48)" -e ENCRYPTION_KEY="$(openssl rand -base64 32)" pocket-tasks
 #
-# Written for every builder: Railway's refuses `VOLUME`, and cache mounts without the id of the service in them.
+# Portable across builders: Railway rejects `VOLUME`, and cache mounts without a service id.
 
 FROM rust:1.95-bookworm AS builder
 WORKDIR /build
 
-# The dependencies first, with empty crates around them, so that a change of our code does not build them again.
+# Build the dependencies first, with empty crates, so that a change of our code does not rebuild them.
 COPY Cargo.toml Cargo.lock ./
 COPY migration/Cargo.toml migration/
 RUN mkdir -p src migration/src \
@@ -15,7 +15,7 @@ RUN mkdir -p src migration/src \
     && echo 'fn main() {}' > src/main.rs \
     && cargo build --release --locked --bin pocket-tasks
 
-# `touch`, because cargo goes by the time of change, and the real files may be older than the empty ones were.
+# Cargo compares modification times, and the real files may be older than the empty ones.
 COPY . .
 RUN touch src/lib.rs src/main.rs migration/src/lib.rs \
     && cargo build --release --locked --bin pocket-tasks
@@ -23,10 +23,10 @@ RUN touch src/lib.rs src/main.rs migration/src/lib.rs \
 
 FROM debian:bookworm-slim
 
-# By which mail servers are known.
+# Root certificates for TLS to mail servers and webhook receivers.
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 
-# A fixed id, so that the owner of a mounted folder can be set from outside: chown 10001:10001 FOLDER.
+# A fixed id, so that a mounted directory can be prepared with: chown 10001:10001 DIRECTORY
 RUN groupadd --system --gid 10001 pocket-tasks \
     && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin \
         pocket-tasks \
@@ -34,11 +34,11 @@ RUN groupadd --system --gid 10001 pocket-tasks \
 
 COPY --from=builder /build/target/release/pocket-tasks /usr/local/bin/pocket-tasks
 
-# The folder to mount a volume at: the embedded database lives here. A new named volume takes over its owner.
+# Mount a volume here for the SQLite database. A new named volume inherits the owner of this directory.
 WORKDIR /data
 USER 10001:10001
 
-# JWT_SECRET, ENCRYPTION_KEY and PUBLIC_URL have no default in production; .env.example explains every variable.
+# JWT_SECRET, ENCRYPTION_KEY and PUBLIC_URL have no default in production; .env.example documents every variable.
 ENV APP_ENV=production \
     HOST=0.0.0.0 \
     PORT=3000 \

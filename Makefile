@@ -1,4 +1,4 @@
-# `make` lists what there is to do: every target with a `##` comment.
+# `make` lists every target with a `##` comment.
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -10,12 +10,12 @@ run: ## Start the server (SQLite in data/, http://127.0.0.1:3000)
 	cargo run --locked
 
 .PHONY: test
-test: ## Run all tests, and check the published OpenAPI document (all of them: .ci/with-clients .ci/with-mail-server .ci/with-postgres make test)
+test: ## Run the tests, and check openapi/openapi.yaml (all tests: .ci/with-clients .ci/with-mail-server .ci/with-postgres make test)
 	cargo test --workspace --locked
 	cargo run --locked --quiet -- openapi --check
 
 .PHONY: chaos
-chaos: ## Kill the program at random moments, 50 times in each test that does (make test: a few times)
+chaos: ## Kill the program at random moments, 50 times per test (in make test, a few times)
 	CHAOS_ROUNDS=50 cargo test --test it --locked -- is_killed
 
 .PHONY: lint
@@ -28,13 +28,13 @@ deny: ## Check licences, sources and security advisories of the dependencies
 	.ci/check-dependencies
 
 .PHONY: bench
-bench: ## Measure the release build under load (on PostgreSQL too: .ci/with-postgres make bench)
+bench: ## Benchmark the release build (also on PostgreSQL: .ci/with-postgres make bench)
 	cargo bench --locked
 
 .PHONY: fuzz
-fuzz: ## Send some 10,000 generated requests to the release build (on PostgreSQL too: .ci/with-postgres make fuzz)
+fuzz: ## Send about 10,000 generated requests to the release build (also on PostgreSQL: .ci/with-postgres make fuzz)
 	tests/fuzz/run
 
 .PHONY: openapi
-openapi: ## Write openapi/openapi.yaml anew from the code
+openapi: ## Regenerate openapi/openapi.yaml from the code
 	cargo run --locked --quiet -- openapi
