@@ -63,9 +63,9 @@ pub(crate) async fn fill(store: &SeaStore, count: usize) -> Result<Vec<ProjectId
     let owner = UserId::generate();
     let user = User {
         id: owner,
-        email: Email::trusted("ada@example.com"),
-        name: PersonName::trusted("Ada"),
-        timezone: TimeZone::trusted("UTC"),
+        email: Email::new_unchecked("ada@example.com"),
+        name: PersonName::new_unchecked("Ada"),
+        timezone: TimeZone::new_unchecked("UTC"),
         weekly_digest: true,
         email_verified: true,
         version: 1,
@@ -81,7 +81,7 @@ pub(crate) async fn fill(store: &SeaStore, count: usize) -> Result<Vec<ProjectId
         for id in ids {
             let project = Project {
                 id: *id,
-                name: ProjectName::trusted("Benchmark"),
+                name: ProjectName::new_unchecked("Benchmark"),
                 description: None,
                 color: None,
                 archived: false,

@@ -9,7 +9,7 @@ use poem_openapi::types::ToJSON;
 use super::media_types::JSON;
 use super::respond::set;
 use crate::contract::error::{Detail, ErrorBody, ErrorCode};
-use crate::contract::resource::Current;
+use crate::contract::resource::CurrentResource;
 use crate::services;
 
 /// Seconds after which a busy server may be asked again.
@@ -48,7 +48,7 @@ struct ErrorParts {
     code: ErrorCode,
     message: Cow<'static, str>,
     details: Option<Vec<Detail>>,
-    current: Option<Current>,
+    current: Option<CurrentResource>,
     headers: Vec<(HeaderName, String)>,
     #[source]
     cause: Option<Cause>,

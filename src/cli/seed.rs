@@ -105,7 +105,7 @@ async fn add_project(services: &Services, write: &WriteContext, name: &str, task
         let days = |days: &i32| {
             let distance = Duration::from_hours(24) * days.unsigned_abs();
             let now = Timestamp::now();
-            if *days < 0 { now.minus(distance) } else { now.plus(distance) }.to_string()
+            if *days < 0 { now - distance } else { now + distance }.to_string()
         };
         let content = json!({
             "title": title, "status": status, "priority": priority, "due_at": due.as_ref().map(days), "labels": labels,

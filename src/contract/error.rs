@@ -161,8 +161,8 @@ pub enum DetailCode {
 
 /// The part of the request that a failure is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
-#[oai(rename = "ErrorLocation", rename_all = "lowercase")]
-pub enum Place {
+#[oai(rename_all = "lowercase")]
+pub enum ErrorLocation {
     /// The JSON body.
     Body,
     /// The query string.
@@ -177,7 +177,7 @@ pub enum Place {
 pub struct Detail {
     /// The part of the request that the failure is about.
     #[oai(rename = "in")]
-    pub place: Place,
+    pub location: ErrorLocation,
     /// The field, parameter or header: `title`, `labels[1]`; empty where it is the body as a whole.
     pub field: String,
     /// The rule that it breaks.

@@ -26,7 +26,7 @@ const fn default_limit() -> u32 {
 impl Paging {
     /// How many items stand before the part that was asked for.
     #[must_use]
-    pub fn skipped(self) -> u64 {
+    pub fn offset(self) -> u64 {
         match (self.offset, self.page) {
             (Some(offset), _) => offset.into(),
             (None, Some(page)) => (u64::from(page) - 1) * u64::from(self.limit),
@@ -43,7 +43,7 @@ impl Default for Paging {
 
 /// Which part of a list, for lists that are walked by cursors.
 #[derive(Debug, Clone, Object)]
-pub struct CursorPaging {
+pub struct CursorParams {
     /// How many items at most; it may differ from page to page.
     #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "100")))]
     pub limit: u32,
@@ -73,10 +73,10 @@ pub trait SortField: Copy {
     const DEFAULT: Self;
 
     /// The direction when the caller does not say.
-    fn usual_direction(self) -> Direction;
+    fn default_direction(self) -> Direction;
 
     /// The default, for the document.
-    fn usual() -> Option<Self> {
+    fn default_field() -> Option<Self> {
         Some(Self::DEFAULT)
     }
 }
@@ -95,7 +95,7 @@ impl<F: SortField> Sort<F> {
     #[must_use]
     pub fn new(field: Option<F>, direction: Option<Direction>) -> Self {
         let field = field.unwrap_or(F::DEFAULT);
-        Self { field, direction: direction.unwrap_or_else(|| field.usual_direction()) }
+        Self { field, direction: direction.unwrap_or_else(|| field.default_direction()) }
     }
 }
 
@@ -135,7 +135,7 @@ impl PageMeta {
     /// Describes the page that was asked for by `paging` and has `count` items.
     #[must_use]
     pub fn new(paging: Paging, total: u64, count: usize) -> Self {
-        let skipped = paging.skipped();
+        let skipped = paging.offset();
         Self {
             total,
             page: skipped / u64::from(paging.limit) + 1,
@@ -197,7 +197,7 @@ pub struct CursorMeta {
 impl Example for CursorMeta {
     fn example() -> Self {
         // One of the feed, which is another than that of the list.
-        let sync_cursor = Cursor::trusted("AAAAAAAAEmcK2dLZbF3vNfX4pYJ5Kx0q");
+        let sync_cursor = Cursor::new_unchecked("AAAAAAAAEmcK2dLZbF3vNfX4pYJ5Kx0q");
         Self { limit: 20, has_more: true, next_cursor: Some(Cursor::example()), sync_cursor }
     }
 }

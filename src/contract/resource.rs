@@ -20,7 +20,7 @@ pub trait Resource: ToJSON {
     fn version(&self) -> i64;
 
     /// Where it is found: the path of its GET.
-    fn address(&self) -> String;
+    fn location(&self) -> String;
 }
 
 impl Resource for User {
@@ -32,7 +32,7 @@ impl Resource for User {
         self.version
     }
 
-    fn address(&self) -> String {
+    fn location(&self) -> String {
         "/v1/me".to_owned()
     }
 }
@@ -46,7 +46,7 @@ impl Resource for Project {
         self.version
     }
 
-    fn address(&self) -> String {
+    fn location(&self) -> String {
         format!("/v1/projects/{}", self.id)
     }
 }
@@ -60,7 +60,7 @@ impl Resource for Task {
         self.version
     }
 
-    fn address(&self) -> String {
+    fn location(&self) -> String {
         format!("/v1/tasks/{}", self.id)
     }
 }
@@ -74,7 +74,7 @@ impl Resource for Comment {
         self.version
     }
 
-    fn address(&self) -> String {
+    fn location(&self) -> String {
         format!("/v1/comments/{}", self.id)
     }
 }
@@ -88,7 +88,7 @@ impl Resource for Webhook {
         self.version
     }
 
-    fn address(&self) -> String {
+    fn location(&self) -> String {
         format!("/v1/webhooks/{}", self.id)
     }
 }
@@ -97,14 +97,14 @@ macro_rules! stale_types {
     ($($(#[$doc:meta])* $name:ident: $variant:ident($resource:ident);)*) => {
         /// The resource as it is now, for who wanted to change an older version of it.
         #[derive(Debug, Clone)]
-        pub enum Current {
+        pub enum CurrentResource {
             $(
                 #[doc = concat!("A ", stringify!($resource), ".")]
                 $variant(Box<$resource>),
             )*
         }
 
-        impl Current {
+        impl CurrentResource {
             /// The body of the failure.
             #[must_use]
             pub fn into_failure(self, error: ErrorCode, message: String, request_id: String) -> String {
@@ -117,7 +117,7 @@ macro_rules! stale_types {
         }
 
         $(
-            impl From<$resource> for Current {
+            impl From<$resource> for CurrentResource {
                 fn from(resource: $resource) -> Self {
                     Self::$variant(Box::new(resource))
                 }

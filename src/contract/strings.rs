@@ -18,14 +18,14 @@ pub const NAME_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][
 const LABEL_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f,]*[^\s\x00-\x1f\x7f-\x9f,][^\x00-\x1f\x7f-\x9f,]*$";
 
 /// Text of several lines: of the control characters only newline and tab.
-const LONG_TEXT_PATTERN: &str = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$";
+const MULTI_LINE_PATTERN: &str = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$";
 
 /// The same with something to see.
-const WRITTEN_TEXT_PATTERN: &str =
+const NON_BLANK_MULTI_LINE_PATTERN: &str =
     r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$";
 
 /// Text of one line: anything but control characters.
-const LINE_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
+const SINGLE_LINE_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 
 /// A colour as style sheets write it.
 const COLOR_PATTERN: &str = "^#[0-9a-fA-F]{6}$";
@@ -39,18 +39,18 @@ pub const TRIMMED_PATTERNS: [&str; 2] = [NAME_PATTERN, LABEL_PATTERN];
 
 /// What a text must do to keep a pattern, for people; as the rest of a sentence that begins with the field.
 #[must_use]
-pub fn pattern_in_words(pattern: &str) -> &'static str {
+pub fn pattern_description(pattern: &str) -> &'static str {
     match pattern {
         LABEL_PATTERN => "must not contain a comma",
         COLOR_PATTERN => "must be a colour like #3b82f6",
         ASSIGNEE_PATTERN => "must be the id of a user, me or none",
-        WRITTEN_TEXT_PATTERN => "must have something to see, and no control characters",
-        NAME_PATTERN | LINE_PATTERN | LONG_TEXT_PATTERN => "must not contain control characters",
+        NON_BLANK_MULTI_LINE_PATTERN => "must have something to see, and no control characters",
+        NAME_PATTERN | SINGLE_LINE_PATTERN | MULTI_LINE_PATTERN => "must not contain control characters",
         _ => "has a form that is not allowed; see its pattern in the documentation",
     }
 }
 
-macro_rules! text_types {
+macro_rules! string_types {
     ($($(#[$doc:meta])* $name:ident { trim: $trim:literal, $($rule:ident: $value:expr),* $(,)? })*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,7 +59,7 @@ macro_rules! text_types {
         impl $name {
             /// Takes a text that is known to keep the rules: one that was stored, or that this program made.
             #[must_use]
-            pub fn trusted(text: impl Into<String>) -> Self {
+            pub fn new_unchecked(text: impl Into<String>) -> Self {
                 Self(text.into())
             }
 
@@ -141,38 +141,38 @@ macro_rules! debug_without_text {
     )*};
 }
 
-text_types! {
+string_types! {
     /// The name of a person.
     PersonName { trim: true, min_length: 1_usize, max_length: 100_usize, pattern: NAME_PATTERN, example: "Ada Lovelace" }
     /// The name of a project.
     ProjectName { trim: true, min_length: 1_usize, max_length: 100_usize, pattern: NAME_PATTERN, example: "Kitchen renovation" }
     /// What a project is about.
-    ProjectDescription { trim: false, max_length: 2_000_usize, pattern: LONG_TEXT_PATTERN, example: "Everything from the floor to the lamps." }
+    ProjectDescription { trim: false, max_length: 2_000_usize, pattern: MULTI_LINE_PATTERN, example: "Everything from the floor to the lamps." }
     /// The colour of a project.
     Color { trim: false, pattern: COLOR_PATTERN, example: "#3b82f6" }
     /// The title of a task.
     TaskTitle { trim: true, min_length: 1_usize, max_length: 200_usize, pattern: NAME_PATTERN, example: "Choose the tiles" }
     /// The details of a task.
-    TaskDescription { trim: false, max_length: 10_000_usize, pattern: LONG_TEXT_PATTERN, example: "Matte, 20 x 20 cm.\nAsk for a sample first." }
+    TaskDescription { trim: false, max_length: 10_000_usize, pattern: MULTI_LINE_PATTERN, example: "Matte, 20 x 20 cm.\nAsk for a sample first." }
     /// What a comment says.
-    CommentBody { trim: false, min_length: 1_usize, max_length: 10_000_usize, pattern: WRITTEN_TEXT_PATTERN, example: "The matte ones are back in stock.\nShall I order them?" }
+    CommentBody { trim: false, min_length: 1_usize, max_length: 10_000_usize, pattern: NON_BLANK_MULTI_LINE_PATTERN, example: "The matte ones are back in stock.\nShall I order them?" }
     /// A label on a task.
     Label { trim: true, min_length: 1_usize, max_length: 50_usize, pattern: LABEL_PATTERN, example: "shopping" }
     /// An e-mail address (addr-spec of RFC 5322 without comments and quoted strings); compared and stored in lower
     /// case.
     Email { trim: false, format: "email", max_length: 254_usize, example: "ada@example.com" }
     /// A new password: at least 8 characters and at most 72 bytes of UTF-8, all that bcrypt reads.
-    Password { trim: false, format: "password", min_length: 8_usize, max_length: 72_usize, pattern: LINE_PATTERN, example: "correct horse battery" }
+    Password { trim: false, format: "password", min_length: 8_usize, max_length: 72_usize, pattern: SINGLE_LINE_PATTERN, example: "correct horse battery" }
     /// A password to compare with the one that was set.
-    PasswordAttempt { trim: false, format: "password", min_length: 1_usize, max_length: 72_usize, pattern: LINE_PATTERN, example: "correct horse battery" }
+    PasswordAttempt { trim: false, format: "password", min_length: 1_usize, max_length: 72_usize, pattern: SINGLE_LINE_PATTERN, example: "correct horse battery" }
     /// A refresh token as it was given out.
-    RefreshToken { trim: false, min_length: 1_usize, max_length: 512_usize, pattern: LINE_PATTERN, example: "rt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
+    RefreshToken { trim: false, min_length: 1_usize, max_length: 512_usize, pattern: SINGLE_LINE_PATTERN, example: "rt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
     /// The name of an API token, for its owner.
     ApiTokenName { trim: true, min_length: 1_usize, max_length: 100_usize, pattern: NAME_PATTERN, example: "Backup script" }
     /// An API token as it was given out.
     ApiTokenSecret { trim: false, example: "pt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
     /// A token that was sent by mail.
-    MailToken { trim: false, min_length: 1_usize, max_length: 512_usize, pattern: LINE_PATTERN, example: "mt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
+    MailToken { trim: false, min_length: 1_usize, max_length: 512_usize, pattern: SINGLE_LINE_PATTERN, example: "mt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
     /// A signed JSON Web Token (RFC 7519).
     AccessToken { trim: false, example: "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTkzNmY0ZSJ9.c2lnbmF0dXJl" }
     /// What a client says it is (RFC 9110, section 10.1.5).
@@ -184,15 +184,15 @@ text_types! {
     /// The name of a time zone in the IANA database.
     TimeZone { trim: false, format: "iana-time-zone", max_length: 64_usize, example: "Europe/Berlin" }
     /// Where events are sent to: an absolute URL, https unless the operator allows http.
-    WebhookUrl { trim: false, min_length: 1_usize, max_length: 2_048_usize, pattern: LINE_PATTERN, example: "https://example.com/hooks/pocket-tasks" }
+    WebhookUrl { trim: false, min_length: 1_usize, max_length: 2_048_usize, pattern: SINGLE_LINE_PATTERN, example: "https://example.com/hooks/pocket-tasks" }
     /// What a webhook is for.
-    WebhookDescription { trim: false, max_length: 500_usize, pattern: LONG_TEXT_PATTERN, example: "Tells the chat of what is new." }
+    WebhookDescription { trim: false, max_length: 500_usize, pattern: MULTI_LINE_PATTERN, example: "Tells the chat of what is new." }
     /// The type of an event, or `*` for all that there are and will be. New types may come.
     EventName { trim: false, example: "task.updated" }
     /// The secret of a webhook as it is given out.
     WebhookSecret { trim: false, example: "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfkxYyfYyA=" }
     /// Words to search for: all of them must occur.
-    SearchText { trim: false, max_length: 200_usize, pattern: LINE_PATTERN, example: "tiles" }
+    SearchText { trim: false, max_length: 200_usize, pattern: SINGLE_LINE_PATTERN, example: "tiles" }
 }
 
 debug_without_text!(

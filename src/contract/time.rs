@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -31,21 +32,9 @@ impl Timestamp {
         (Self::FIRST.0..=Self::LAST.0).contains(&millis).then_some(Self(millis))
     }
 
-    /// This time, moved forward.
-    #[must_use]
-    pub fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
-    }
-
-    /// This time, moved back.
-    #[must_use]
-    pub fn minus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
-    }
-
     /// Whole seconds since 1970, as tokens carry them.
     #[must_use]
-    pub const fn seconds(self) -> i64 {
+    pub const fn as_secs(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
@@ -53,6 +42,24 @@ impl Timestamp {
     const FIRST: Self = Self(-62_167_219_200_000);
     /// 9999-12-31T23:59:59.999Z
     const LAST: Self = Self(253_402_300_799_999);
+}
+
+/// Saturates at the limits of `i64`.
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
+/// Saturates at the limits of `i64`.
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
 }
 
 impl fmt::Display for Timestamp {

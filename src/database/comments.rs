@@ -47,7 +47,7 @@ pub(super) fn comment(row: Model) -> Comment {
         id: CommentId(row.id),
         task_id: TaskId(row.task_id),
         author_id: row.author_id.map(UserId),
-        body: CommentBody::trusted(row.body),
+        body: CommentBody::new_unchecked(row.body),
         version: row.version,
         created_at: Timestamp(row.created_at),
         updated_at: Timestamp(row.updated_at),

@@ -123,7 +123,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         let members = about(&[EventType::MemberAdded, EventType::MemberUpdated, EventType::MemberRemoved]);
         let mut own = Condition::any().add(members.and(says(Column::Data, &field("user_id", &id))));
         if let Some(email) = email {
-            own = own.add(about(&EventType::FOR_OWNERS).and(says(Column::Data, &field("email", email))));
+            own = own.add(about(&EventType::OWNER_ONLY).and(says(Column::Data, &field("email", email))));
         }
         Entity::delete_many().filter(between.clone()).filter(own).exec(&self.0).await?;
         let quoted = json!(id).to_string();

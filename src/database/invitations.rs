@@ -35,8 +35,8 @@ impl InvitationRow {
         Ok(Invitation {
             id: InvitationId(row.id),
             project_id: ProjectId(row.project_id),
-            project_name: ProjectName::trusted(row.settled_name.unwrap_or(self.project_name)),
-            email: Email::trusted(row.email),
+            project_name: ProjectName::new_unchecked(row.settled_name.unwrap_or(self.project_name)),
+            email: Email::new_unchecked(row.email),
             role: rows::invited_role(&row.role)?,
             status,
             invited_by: row.invited_by.map(UserId),

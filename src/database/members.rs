@@ -29,8 +29,8 @@ impl MemberRow {
     fn into_member(self) -> Result<Member, StoreError> {
         Ok(Member {
             user_id: UserId(self.member.user_id),
-            name: PersonName::trusted(self.user_name),
-            email: Email::trusted(self.user_email),
+            name: PersonName::new_unchecked(self.user_name),
+            email: Email::new_unchecked(self.user_email),
             role: rows::role(&self.member.role)?,
             joined_at: Timestamp(self.member.joined_at),
         })
@@ -82,7 +82,7 @@ impl<C: ConnectionTrait + Send + Sync> MemberRepository for SeaRepositories<C> {
         let mut members = rows.into_iter().map(MemberRow::into_member).collect::<Result<Vec<_>, _>>()?;
         sort_members(&mut members, sort);
         let total = members.len() as u64;
-        let skipped = usize::try_from(paging.skipped()).unwrap_or(usize::MAX);
+        let skipped = usize::try_from(paging.offset()).unwrap_or(usize::MAX);
         let limit = usize::try_from(paging.limit).unwrap_or(usize::MAX);
         Ok(Page { items: members.into_iter().skip(skipped).take(limit).collect(), total })
     }

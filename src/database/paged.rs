@@ -25,5 +25,5 @@ pub(super) fn sorted<Q: QueryOrder>(
 
 /// One page of what was sorted.
 pub(super) fn page<Q: QuerySelect>(sorted: Q, paging: Paging) -> Q {
-    sorted.offset(paging.skipped()).limit(u64::from(paging.limit))
+    sorted.offset(paging.offset()).limit(u64::from(paging.limit))
 }

@@ -118,7 +118,7 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
         let total = match rows.first() {
             Some(row) => Some(row.total),
             // A page past the end has no row that could tell.
-            None if paging.skipped() > 0 => count.into_tuple::<i64>().one(&self.0).await?,
+            None if paging.offset() > 0 => count.into_tuple::<i64>().one(&self.0).await?,
             None => None,
         };
         let items = rows.into_iter().map(|row| row.project.into_project()).collect::<Result<_, _>>()?;

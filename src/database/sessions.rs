@@ -32,7 +32,7 @@ fn info(row: session::Model) -> SessionInfo {
     SessionInfo {
         id: SessionId(row.id),
         current: false,
-        user_agent: row.user_agent.map(UserAgent::trusted),
+        user_agent: row.user_agent.map(UserAgent::new_unchecked),
         created_at: Timestamp(row.created_at),
         last_used_at: Timestamp(row.last_used_at),
     }

@@ -101,7 +101,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         let Some(head) = head.filter(|head| head.deleted_at.is_none()) else { return Ok(None) };
         let role = head.member_role.as_deref().map(rows::role).transpose()?;
         let mut page = Page { items: Vec::new(), total: count_of(head.total) };
-        if role.is_some() && head.assignee_known && page.total > paging.skipped() {
+        if role.is_some() && head.assignee_known && page.total > paging.offset() {
             page.items = self.page(matching, sort, paging).await?;
         }
         Ok(Some(ProjectTasks { role, assignee_known: head.assignee_known, page }))
@@ -122,8 +122,8 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         };
         let head = self.visible_head(reader, filter, scalar(total)).await?;
         let mut page = Page { items: Vec::new(), total: count_of(head.total) };
-        if head.assignee_known && page.total > paging.skipped() {
-            let part = Part { sort, after: None, skipped: paging.skipped(), limit: paging.limit.into() };
+        if head.assignee_known && page.total > paging.offset() {
+            let part = Part { sort, after: None, skipped: paging.offset(), limit: paging.limit.into() };
             let rows = self.part_of_visible(reader, filter, part).await?;
             page.items = rows.into_iter().map(rows::task).collect::<Result<_, _>>()?;
         }

@@ -156,7 +156,7 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
     ) -> Result<Vec<(TaskId, OrderKey)>, StoreError> {
         let rows: Vec<(Uuid, String)> =
             places(project, beyond, direction).limit(limit).into_tuple().all(&self.0).await?;
-        Ok(rows.into_iter().map(|(id, position)| (TaskId(id), OrderKey::trusted(position))).collect())
+        Ok(rows.into_iter().map(|(id, position)| (TaskId(id), OrderKey::new_unchecked(position))).collect())
     }
 
     async fn find_next(

@@ -85,7 +85,7 @@ fn api_token(row: api_token::Model) -> ApiToken {
     let scopes = [(row.can_read, Scope::Read), (row.can_write, Scope::Write)];
     ApiToken {
         id: ApiTokenId(row.id),
-        name: ApiTokenName::trusted(row.name),
+        name: ApiTokenName::new_unchecked(row.name),
         scopes: scopes.into_iter().filter(|(has, _)| *has).map(|(_, scope)| scope).collect(),
         expires_at: row.expires_at.map(Timestamp),
         last_used_at: row.last_used_at.map(Timestamp),

@@ -57,7 +57,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
 /// The first events that match in the project of each row of a table.
 fn first_of(projects: &str, filter: &EventFilter, walk: FeedWalk, many: u64) -> SelectStatement {
     let owner = Expr::col((projects.to_owned(), member::Column::Role)).eq(rows::role_word(Role::Owner));
-    let for_all = Column::Kind.is_not_in(EventType::FOR_OWNERS.map(EventType::as_str));
+    let for_all = Column::Kind.is_not_in(EventType::OWNER_ONLY.map(EventType::as_str));
     let mut events = Query::select();
     events
         .from(Entity)

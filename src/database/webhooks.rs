@@ -26,10 +26,10 @@ const FORMER_SECRETS: u64 = 10;
 fn webhook(row: Model) -> Webhook {
     Webhook {
         id: WebhookId(row.id),
-        url: WebhookUrl::trusted(row.url),
+        url: WebhookUrl::new_unchecked(row.url),
         project_id: row.project_id.map(ProjectId),
         events: event_names(&row.events),
-        description: row.description.map(WebhookDescription::trusted),
+        description: row.description.map(WebhookDescription::new_unchecked),
         enabled: row.enabled,
         disabled_reason: row.disabled_reason,
         version: row.version,
@@ -53,7 +53,7 @@ pub(super) fn record(mut row: Model) -> WebhookRecord {
 
 /// Reads the types of events as they are stored: with a comma on both sides of each.
 pub(super) fn event_names(stored: &str) -> Vec<EventName> {
-    stored.split(',').filter(|name| !name.is_empty()).map(EventName::trusted).collect()
+    stored.split(',').filter(|name| !name.is_empty()).map(EventName::new_unchecked).collect()
 }
 
 fn stored_names(names: &[EventName]) -> String {

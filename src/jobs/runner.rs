@@ -170,7 +170,7 @@ impl Runner {
     async fn claim(&self, lanes: &[Lane], limit: usize) -> Result<Vec<LeasedJob>, StoreError> {
         let now = self.clock.now();
         let transaction = self.store.begin().await?;
-        let leased = transaction.queue().lease(lanes, limit as u64, now, now.plus(self.timings.lease)).await?;
+        let leased = transaction.queue().lease(lanes, limit as u64, now, now + self.timings.lease).await?;
         if !leased.is_empty() {
             transaction.commit().await?;
         }
@@ -197,7 +197,7 @@ impl Runner {
             Err(JobError::Transient(error)) if attempts < MAX_ATTEMPTS => {
                 let (error, pause) = (error_chain(&*error), backoff(attempts));
                 tracing::warn!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, error, "a job is put off");
-                self.retry_later(lease, self.clock.now().plus(pause), &error).await
+                self.retry_later(lease, self.clock.now() + pause, &error).await
             }
             Err(JobError::Transient(error) | JobError::Permanent(error)) => {
                 let error = error_chain(&*error);
@@ -239,7 +239,7 @@ impl Runner {
 
     async fn extend(&self, lease: Lease) -> Result<bool, StoreError> {
         let transaction = self.store.begin().await?;
-        let extended = transaction.queue().extend(lease, self.clock.now().plus(self.timings.lease)).await?;
+        let extended = transaction.queue().extend(lease, self.clock.now() + self.timings.lease).await?;
         transaction.commit().await?;
         Ok(extended)
     }

@@ -221,7 +221,7 @@ mod tests {
         let mailer = Mailer::new(&settings).unwrap();
         let to = Recipient {
             name: Some(Line::new("Zoë \"Z\" <z@evil.example>\r\nBcc: x@y.zz")),
-            email: Email::trusted("zoe@example.com"),
+            email: Email::new_unchecked("zoe@example.com"),
         };
         let content = Content { subject: "Hello", text: "text, für Zoë".to_owned(), html: "<p>html</p>".to_owned() };
         let id = Uuid::from_u128(7);

@@ -96,8 +96,8 @@ impl AccessTokens {
             aud: AUDIENCE.to_owned(),
             sub: claims.user.0,
             sid: claims.session.0,
-            iat: now.seconds(),
-            exp: now.plus(self.ttl).seconds(),
+            iat: now.as_secs(),
+            exp: (now + self.ttl).as_secs(),
             jti: new_uuid(),
         };
         encode(&self.header, &payload, &self.signing)
@@ -110,13 +110,13 @@ impl AccessTokens {
         let key = self.verifying.iter().find(|(id, _)| header.kid.as_deref() == Some(id));
         let (_, key) = key.ok_or(TokenError::Unreadable)?;
         let payload = decode::<Payload>(token, key, &self.validation).map_err(|_| TokenError::Unreadable)?.claims;
-        if payload.iat > now.seconds() + CLOCK_SKEW {
+        if payload.iat > now.as_secs() + CLOCK_SKEW {
             return Err(TokenError::Unreadable);
         }
         // Also when tokens were good for longer once: sessions that ended are remembered only as long as they are now.
         let ttl = i64::try_from(self.ttl.as_secs()).unwrap_or(i64::MAX);
         let end = payload.exp.min(payload.iat.saturating_add(ttl));
-        if end <= now.seconds() {
+        if end <= now.as_secs() {
             return Err(TokenError::Expired);
         }
         let claims = Claims { user: UserId(payload.sub), session: SessionId(payload.sid) };
@@ -159,8 +159,8 @@ mod tests {
         let (tokens, claims) = (tokens(SECRET, None), claims());
         let token = tokens.sign(claims, NOW).unwrap();
         assert_eq!(tokens.verify(&token, NOW), Ok((claims, END)));
-        assert_eq!(tokens.verify(&token, NOW.plus(Duration::from_secs(899))), Ok((claims, END)));
-        assert_eq!(tokens.verify(&token, NOW.plus(Duration::from_mins(15))), Err(TokenError::Expired));
+        assert_eq!(tokens.verify(&token, NOW + Duration::from_secs(899)), Ok((claims, END)));
+        assert_eq!(tokens.verify(&token, NOW + Duration::from_mins(15)), Err(TokenError::Expired));
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
     fn forged_tokens_are_unreadable() {
         let tokens = tokens(SECRET, None);
         let good = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": new_uuid(), "sid": new_uuid(),
-            "iat": NOW.seconds(), "exp": NOW.seconds() + 60, "jti": new_uuid()});
+            "iat": NOW.as_secs(), "exp": NOW.as_secs() + 60, "jti": new_uuid()});
         let sign = |header: &Header, payload: &Value, secret: &str| {
             encode(header, payload, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
         };
@@ -195,7 +195,7 @@ mod tests {
             ("another secret", sign(&tokens.header, &good, "a guess")),
             ("another issuer", sign(&tokens.header, &with("iss", json!("someone")), SECRET)),
             ("another audience", sign(&tokens.header, &with("aud", json!("elsewhere")), SECRET)),
-            ("a future iat", sign(&tokens.header, &with("iat", json!(NOW.seconds() + 3_600)), SECRET)),
+            ("a future iat", sign(&tokens.header, &with("iat", json!(NOW.as_secs() + 3_600)), SECRET)),
             ("no kid", sign(&Header::new(Algorithm::HS256), &good, SECRET)),
             ("another algorithm", sign(&Header { alg: Algorithm::HS512, ..tokens.header.clone() }, &good, SECRET)),
             ("not a token", "a.b.c".to_owned()),

@@ -41,13 +41,13 @@ impl<K: Copy + Eq + Hash> Ended<K> {
 
     /// Since when ended sessions matter at `now`.
     fn since(&self, now: Timestamp) -> Timestamp {
-        now.minus(self.keep).minus(MARGIN)
+        now - self.keep - MARGIN
     }
 
     /// Since when sessions may have ended that are not known yet.
     #[must_use]
     pub fn unknown_since(&self, now: Timestamp) -> Timestamp {
-        let learnt = Timestamp(self.learnt_at.load(Ordering::Relaxed)).minus(MARGIN);
+        let learnt = Timestamp(self.learnt_at.load(Ordering::Relaxed)) - MARGIN;
         learnt.max(self.since(now))
     }
 
@@ -101,12 +101,12 @@ mod tests {
     fn what_was_learnt_is_not_asked_for_again() {
         let ended = EndedSessions::new(Duration::from_mins(15));
         let start = Timestamp(1_800_000_000_000);
-        assert_eq!(ended.unknown_since(start), start.minus(Duration::from_mins(25)));
+        assert_eq!(ended.unknown_since(start), start - Duration::from_mins(25));
         ended.learn([], start);
-        let later = start.plus(Duration::from_secs(5));
-        assert_eq!(ended.unknown_since(later), start.minus(Duration::from_mins(10)));
-        let much_later = start.plus(Duration::from_hours(1));
-        assert_eq!(ended.unknown_since(much_later), much_later.minus(Duration::from_mins(25)));
+        let later = start + Duration::from_secs(5);
+        assert_eq!(ended.unknown_since(later), start - Duration::from_mins(10));
+        let much_later = start + Duration::from_hours(1);
+        assert_eq!(ended.unknown_since(much_later), much_later - Duration::from_mins(25));
     }
 
     #[test]
@@ -116,7 +116,7 @@ mod tests {
         let start = Timestamp(1_800_000_000_000);
         ended.insert([old], start);
         assert!(ended.contains(old) && !ended.contains(new));
-        ended.insert([new], start.plus(Duration::from_hours(1)));
+        ended.insert([new], start + Duration::from_hours(1));
         assert!(!ended.contains(old) && ended.contains(new));
     }
 }

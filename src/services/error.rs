@@ -1,9 +1,9 @@
 //! Why a service did not do what it was asked: a closed list, each with its stable code.
 
 use crate::contract::account::api_token::Scope;
-use crate::contract::error::{Detail, DetailCode, ErrorCode, Place};
+use crate::contract::error::{Detail, DetailCode, ErrorCode, ErrorLocation};
 use crate::contract::project::Role;
-use crate::contract::resource::Current;
+use crate::contract::resource::CurrentResource;
 use crate::repositories::StoreError;
 use crate::security::{PasswordError, SealError};
 use crate::webhooks::Unable;
@@ -128,7 +128,7 @@ pub enum Error {
     #[error("the resource was changed meanwhile")]
     PreconditionFailed {
         /// The resource as it is now.
-        current: Current,
+        current: CurrentResource,
         /// The tag that it has now.
         etag: String,
     },
@@ -165,14 +165,14 @@ impl Error {
     /// A field of the body breaks a rule that only the service knows.
     #[must_use]
     pub(crate) fn invalid(field: &str, code: DetailCode, message: String) -> Self {
-        Self::Invalid(vec![Detail { place: Place::Body, field: field.to_owned(), code, message }])
+        Self::Invalid(vec![Detail { location: ErrorLocation::Body, field: field.to_owned(), code, message }])
     }
 
     /// A field of the body names something that the caller may not use here.
     #[must_use]
-    pub(crate) fn reference(place: Place, field: &str, message: &str) -> Self {
+    pub(crate) fn reference(place: ErrorLocation, field: &str, message: &str) -> Self {
         Self::Invalid(vec![Detail {
-            place,
+            location: place,
             field: field.to_owned(),
             code: DetailCode::Reference,
             message: format!("{field} {message}"),

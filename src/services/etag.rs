@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
-use crate::contract::resource::{Current, Resource};
+use crate::contract::resource::{CurrentResource, Resource};
 
 /// As many bytes of a hash are in each part of a tag, written in as many characters and a third more.
 const HASH_BYTES: usize = 9;
@@ -108,7 +108,7 @@ impl ETagCondition {
 }
 
 /// Refuses to change a resource of which `If-Match` names another version.
-pub(crate) fn check_if_match<R: Resource + Clone + Into<Current>>(
+pub(crate) fn check_if_match<R: Resource + Clone + Into<CurrentResource>>(
     expected: Option<&ETagCondition>,
     resource: &R,
 ) -> Result<(), Error> {

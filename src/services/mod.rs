@@ -198,7 +198,7 @@ impl ServiceContext {
 
     /// Since when something must have been deleted to be in the trash still.
     fn trash_cutoff(&self) -> Timestamp {
-        self.clock.now().minus(self.policy.retention)
+        self.clock.now() - self.policy.retention
     }
 }
 

@@ -39,7 +39,7 @@ impl<T: Resource> Answer<T> {
     /// The resource as it was made.
     #[must_use]
     pub fn created(resource: &T) -> Self {
-        Self { status: 201, location: Some(resource.address()), ..Self::found(resource) }
+        Self { status: 201, location: Some(resource.location()), ..Self::found(resource) }
     }
 }
 
@@ -60,7 +60,7 @@ impl<T: ToJSON> Answer<T> {
     /// The same as it was made.
     #[must_use]
     pub fn made_once(resource: &impl Resource, result: &T) -> Self {
-        Self { status: 201, location: Some(resource.address()), ..Self::shown_once(resource, result) }
+        Self { status: 201, location: Some(resource.location()), ..Self::shown_once(resource, result) }
     }
 
     /// What was asked for happens after this answer, and here is what will tell of it.

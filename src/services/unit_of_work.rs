@@ -15,7 +15,7 @@ use super::permissions::Action;
 use super::response::Answer;
 use super::{Caller, Credential, ServiceContext};
 use crate::contract::account::user::User;
-use crate::contract::resource::{Current, Resource};
+use crate::contract::resource::{CurrentResource, Resource};
 use crate::contract::{ProjectId, TaskId};
 use crate::repositories::{AnswerAccess, Claim, KeyedRequest, NewEvent, StoredAnswer, Transaction};
 
@@ -37,7 +37,10 @@ pub struct WriteContext {
 
 impl WriteContext {
     /// Refuses to change a resource that is not as the caller has seen it.
-    pub(crate) fn check_if_match<R: Resource + Clone + Into<Current>>(&self, resource: &R) -> Result<(), Error> {
+    pub(crate) fn check_if_match<R: Resource + Clone + Into<CurrentResource>>(
+        &self,
+        resource: &R,
+    ) -> Result<(), Error> {
         check_if_match(self.if_match.as_ref(), resource)
     }
 }
@@ -146,7 +149,7 @@ impl ServiceContext {
         let key_lock = self.key_locks.acquire(user, &keyed.key).await.ok_or(Error::KeyInProgress)?;
         let transaction = self.store.begin().await?;
         let now = self.clock.now();
-        match transaction.idempotency().claim(user, keyed, now, now.minus(KEY_TTL)).await? {
+        match transaction.idempotency().claim(user, keyed, now, now - KEY_TTL).await? {
             Claim::Granted => Ok(UnitOfWork { transaction, _key_lock: Some(key_lock), shared: self, write }),
             Claim::Taken => Err(Error::KeyCompleted),
             // By another process.

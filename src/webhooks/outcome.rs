@@ -54,7 +54,7 @@ impl RetryAfter {
             return Some(Self::Seconds(value.parse().unwrap_or(u64::MAX)));
         }
         let since = httpdate::parse_http_date(value).ok()?.duration_since(UNIX_EPOCH).ok()?;
-        Some(Self::At(Timestamp(0).plus(since)))
+        Some(Self::At(Timestamp(0) + since))
     }
 }
 

@@ -5,7 +5,7 @@ use poem_openapi::OpenApi;
 use super::extract::{Auth, LastEventId, QueryParams};
 use super::respond::{EventStream, Failure, Following, Found};
 use super::{Service, Tag};
-use crate::contract::event::query::{EventQuery, EventSlice, StreamQuery};
+use crate::contract::event::query::{EventPage, EventQuery, StreamQuery};
 
 pub(in crate::api) struct EventsApi;
 
@@ -24,7 +24,7 @@ impl EventsApi {
         caller: Auth,
         services: Service<'_>,
         query: QueryParams<EventQuery>,
-    ) -> Result<Found<EventSlice>, Failure<Following>> {
+    ) -> Result<Found<EventPage>, Failure<Following>> {
         Ok(Found(services.events.list(caller.0, query.0).await?))
     }
 

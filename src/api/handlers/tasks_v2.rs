@@ -7,7 +7,7 @@ use super::extract::{Auth, QueryParams};
 use super::respond::{Failure, Found, Walking, WalkingAll};
 use super::{Service, Tag};
 use crate::contract::ProjectId;
-use crate::contract::task::query::{ProjectTaskWalk, TaskSlice, TaskWalk};
+use crate::contract::task::query::{ProjectTaskCursorQuery, TaskCursorPage, TaskCursorQuery};
 
 pub(in crate::api) struct TasksV2Api;
 
@@ -25,8 +25,8 @@ impl TasksV2Api {
         caller: Auth,
         services: Service<'_>,
         project_id: Path<ProjectId>,
-        query: QueryParams<ProjectTaskWalk>,
-    ) -> Result<Found<TaskSlice>, Failure<Walking>> {
+        query: QueryParams<ProjectTaskCursorQuery>,
+    ) -> Result<Found<TaskCursorPage>, Failure<Walking>> {
         Ok(Found(services.tasks.list_project_by_cursor(caller.0, project_id.0, query.0).await?))
     }
 
@@ -40,8 +40,8 @@ impl TasksV2Api {
         &self,
         caller: Auth,
         services: Service<'_>,
-        query: QueryParams<TaskWalk>,
-    ) -> Result<Found<TaskSlice>, Failure<WalkingAll>> {
+        query: QueryParams<TaskCursorQuery>,
+    ) -> Result<Found<TaskCursorPage>, Failure<WalkingAll>> {
         Ok(Found(services.tasks.list_by_cursor(caller.0, query.0).await?))
     }
 }

@@ -18,7 +18,7 @@ use crate::contract::resource::StaleWebhook;
 use crate::contract::webhook::delivery::{Delivery, DeliveryList, DeliveryQuery};
 use crate::contract::webhook::test_event::WebhookMessage;
 use crate::contract::webhook::{
-    IssuedWebhook, NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookList, WebhookQuery,
+    NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookList, WebhookQuery, WebhookWithSecret,
 };
 use crate::contract::{DeliveryId, WebhookId};
 use crate::services::{Answer, WriteContext};
@@ -79,7 +79,7 @@ impl WebhooksApi {
         #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
         services: Service<'_>,
         body: JsonBody<NewWebhook>,
-    ) -> Result<MadeOnce<IssuedWebhook>, Failure<Pointing>> {
+    ) -> Result<MadeOnce<WebhookWithSecret>, Failure<Pointing>> {
         Ok(MadeOnce(services.webhooks.create(&write.0, body.0).await?))
     }
 
@@ -145,7 +145,7 @@ impl WebhooksApi {
         services: Service<'_>,
         webhook_id: Path<WebhookId>,
         body: JsonBody<Option<RotateSecret>>,
-    ) -> Result<ShownOnce<IssuedWebhook>, Failure<Reaching>> {
+    ) -> Result<ShownOnce<WebhookWithSecret>, Failure<Reaching>> {
         Ok(ShownOnce(services.webhooks.rotate_secret(&write.0, webhook_id.0, body.0).await?))
     }
 

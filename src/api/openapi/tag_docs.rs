@@ -91,7 +91,7 @@ mod tests {
     fn the_program_that_follows_the_feed_knows_every_type() {
         let (_, recipe) = GUIDES[0].recipes[0];
         let listed: Vec<String> = recipe.lines().filter_map(listed).flatten().collect();
-        assert_eq!(listed, EventType::FEED.map(EventType::as_str));
+        assert_eq!(listed, EventType::PUBLISHED.map(EventType::as_str));
     }
 
     /// The types that a line like `...["added", "removed"].map((verb) => `member.${verb}`),` makes.

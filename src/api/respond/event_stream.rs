@@ -36,9 +36,9 @@ fn example() -> String {
     let json = event.map(|event| event.to_json_string()).unwrap_or_default().into();
     let kind = EventType::TaskUpdated.as_str();
     let told = [
-        StreamMessage::Start(Cursor::trusted(begun)),
-        StreamMessage::Event { cursor: Cursor::trusted(reached), kind, json },
-        StreamMessage::Heartbeat(Cursor::trusted(reached)),
+        StreamMessage::Start(Cursor::new_unchecked(begun)),
+        StreamMessage::Event { cursor: Cursor::new_unchecked(reached), kind, json },
+        StreamMessage::Heartbeat(Cursor::new_unchecked(reached)),
     ];
     told.iter().map(written).collect()
 }

@@ -8,7 +8,7 @@ use super::any_of;
 use super::formats::UNIQUE_ITEMS;
 use super::messages::{self, Violation, sanitized};
 use super::{MAX_DETAILS, schema_lint};
-use crate::contract::error::{Detail, DetailCode, Place};
+use crate::contract::error::{Detail, DetailCode, ErrorLocation};
 use jsonschema::{ValidationError, error::ValidationErrorKind as Kind};
 use serde_json::Value;
 use std::{
@@ -124,7 +124,7 @@ impl ErrorTree {
     fn write(mut self, value: &Value, path: &mut String, details: &mut Vec<Detail>) {
         let mut push = |failure: Violation, path: &str| {
             if details.len() < MAX_DETAILS {
-                details.push(failure.about(Place::Body, path));
+                details.push(failure.about(ErrorLocation::Body, path));
             }
         };
         if let Some(failure) = self.own.take() {

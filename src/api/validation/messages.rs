@@ -4,8 +4,8 @@
 //! 100 characters and without control characters. Knows nothing of where in a request a failure is.
 
 use super::formats::MAX_BYTES;
-use crate::contract::error::{Detail, DetailCode, Place};
-use crate::contract::strings::pattern_in_words;
+use crate::contract::error::{Detail, DetailCode, ErrorLocation};
+use crate::contract::strings::pattern_description;
 use jsonschema::{
     JsonType,
     error::{TypeKind, ValidationErrorKind},
@@ -73,13 +73,18 @@ impl Violation {
     }
 
     /// Says it about a field; an empty name is the body as a whole.
-    pub(super) fn about(self, place: Place, field: &str) -> Detail {
+    pub(super) fn about(self, place: ErrorLocation, field: &str) -> Detail {
         let subject = match place {
-            Place::Body if field.is_empty() => "The request body",
+            ErrorLocation::Body if field.is_empty() => "The request body",
             _ if field.is_empty() => "A parameter without a name",
             _ => field,
         };
-        Detail { place, field: field.to_owned(), code: self.code, message: format!("{subject} {}.", self.says) }
+        Detail {
+            location: place,
+            field: field.to_owned(),
+            code: self.code,
+            message: format!("{subject} {}.", self.says),
+        }
     }
 }
 
@@ -174,6 +179,6 @@ fn pattern_words(pattern: &str, value: &Value) -> &'static str {
     if value.as_str().is_some_and(|text| text.chars().any(char::is_control)) {
         "must not contain control characters"
     } else {
-        pattern_in_words(pattern)
+        pattern_description(pattern)
     }
 }

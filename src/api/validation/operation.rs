@@ -7,7 +7,7 @@ use super::document::Part;
 use super::messages::Violation;
 use super::query::Query;
 use super::schema_validator::{Compiler, SchemaValidator};
-use crate::contract::error::{Detail, Place};
+use crate::contract::error::{Detail, ErrorLocation};
 use anyhow::{Context, Result, ensure};
 use poem::http::Method;
 use serde_json::Value;
@@ -99,7 +99,7 @@ impl Operation {
         let rules = self.body.as_ref()?;
         let Some(mut body) = body else {
             if self.needs_body {
-                details.push(Violation::required().about(Place::Body, ""));
+                details.push(Violation::required().about(ErrorLocation::Body, ""));
             }
             return None;
         };

@@ -9,7 +9,7 @@ use super::document::Part;
 use super::messages::{Violation, sanitized};
 use super::param_type::{ParamType, decode};
 use super::schema_validator::{Compiler, SchemaValidator};
-use crate::contract::error::{Detail, DetailCode, Place};
+use crate::contract::error::{Detail, DetailCode, ErrorLocation};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value};
 use std::{borrow::Cow, collections::HashSet};
@@ -107,10 +107,10 @@ impl Query {
             // On a tie the rule of the schema is told: its limit is narrower than that of 64 bits.
             let ruled = failures.take(name);
             let failure = ruled.into_iter().chain(known.clone()).min_by_key(Violation::precedence);
-            details.extend(failure.map(|failure| failure.about(Place::Query, &sanitized(name))));
+            details.extend(failure.map(|failure| failure.about(ErrorLocation::Query, &sanitized(name))));
         }
         let missing = failures.missing().iter().filter(|name| names.iter().all(|(given, _)| given != *name));
-        details.extend(missing.map(|name| Violation::required().about(Place::Query, name)));
+        details.extend(missing.map(|name| Violation::required().about(ErrorLocation::Query, name)));
     }
 }
 

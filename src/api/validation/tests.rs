@@ -1,5 +1,5 @@
 use super::*;
-use crate::contract::error::{Detail, Place};
+use crate::contract::error::{Detail, ErrorLocation};
 use serde_json::json;
 
 fn document() -> Value {
@@ -398,7 +398,7 @@ fn a_body_that_is_no_object_is_one_failure() {
         assert_eq!(told_of_body("createTask", body), [expected]);
     }
     let details = operation(&contract(), "createTask").check("", None).expect_err("missing");
-    assert_eq!((details[0].field.as_str(), details[0].place), ("", Place::Body));
+    assert_eq!((details[0].field.as_str(), details[0].location), ("", ErrorLocation::Body));
     assert_eq!(details[0].message, "The request body is required.");
     assert!(operation(&contract(), "batchTasks").check("dry=true", None).is_ok());
     assert_eq!(operation(&contract(), "listTasks").check("", Some(json!(7))).map(|checked| checked.body), Ok(None));
@@ -435,8 +435,11 @@ fn the_alternative_that_the_tag_names_is_the_one_that_is_told() {
 #[test]
 fn the_query_is_told_before_the_body() {
     let details = operation(&contract(), "batchTasks").check("x=1", Some(json!({}))).expect_err("wrong");
-    let fields: Vec<_> = details.iter().map(|detail| (detail.place, detail.field.as_str())).collect();
-    assert_eq!(fields, [(Place::Query, "x"), (Place::Query, "dry"), (Place::Body, "operations")]);
+    let fields: Vec<_> = details.iter().map(|detail| (detail.location, detail.field.as_str())).collect();
+    assert_eq!(
+        fields,
+        [(ErrorLocation::Query, "x"), (ErrorLocation::Query, "dry"), (ErrorLocation::Body, "operations")]
+    );
 }
 
 #[test]

@@ -105,7 +105,7 @@ pub enum ApiTokenSort {
 impl SortField for ApiTokenSort {
     const DEFAULT: Self = Self::CreatedAt;
 
-    fn usual_direction(self) -> Direction {
+    fn default_direction(self) -> Direction {
         match self {
             Self::CreatedAt => Direction::Desc,
         }
@@ -119,7 +119,7 @@ pub struct ApiTokenQuery {
     #[oai(flatten)]
     pub paging: Paging,
     /// What to sort by.
-    #[oai(default = "ApiTokenSort::usual")]
+    #[oai(default = "ApiTokenSort::default_field")]
     pub sort: Option<ApiTokenSort>,
     /// The direction of the sort.
     #[oai(default = "newest_first")]

@@ -85,7 +85,7 @@ pub enum SessionSort {
 impl SortField for SessionSort {
     const DEFAULT: Self = Self::CreatedAt;
 
-    fn usual_direction(self) -> Direction {
+    fn default_direction(self) -> Direction {
         match self {
             Self::CreatedAt => Direction::Desc,
             Self::LastUsedAt => Direction::Asc,
@@ -100,7 +100,7 @@ pub struct SessionQuery {
     #[oai(flatten)]
     pub paging: Paging,
     /// What to sort by.
-    #[oai(default = "SessionSort::usual")]
+    #[oai(default = "SessionSort::default_field")]
     pub sort: Option<SessionSort>,
     /// The direction of the sort. Default: `desc` for `created_at`, `asc` for `last_used_at`.
     pub dir: Option<Direction>,

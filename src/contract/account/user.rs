@@ -67,7 +67,7 @@ pub struct Register {
 }
 
 fn default_timezone() -> TimeZone {
-    TimeZone::trusted("UTC")
+    TimeZone::new_unchecked("UTC")
 }
 
 const fn default_weekly_digest() -> bool {
@@ -114,7 +114,7 @@ impl Example for ChangePassword {
     fn example() -> Self {
         Self {
             current_password: PasswordAttempt::example(),
-            new_password: Password::trusted("even more correct horses"),
+            new_password: Password::new_unchecked("even more correct horses"),
             revoke_all: false,
         }
     }

@@ -9,45 +9,45 @@ macro_rules! for_each_event_type {
     ($then:ident) => {
         $then! {
             /// A project was created.
-            ProjectCreated(ProjectCreatedEvent): "project.created", Project, Nothing;
+            ProjectCreated(ProjectCreatedEvent): "project.created", Project, AlwaysNull;
             /// A project was changed: its own fields, or its owner. Its counters have no events of their own: they follow from
             /// those of its tasks.
-            ProjectUpdated(ProjectUpdatedEvent): "project.updated", Project, Previous;
+            ProjectUpdated(ProjectUpdatedEvent): "project.updated", Project, PreviousFields;
             /// A project was put into the trash, and with it whatever is in it.
-            ProjectDeleted(ProjectDeletedEvent): "project.deleted", Project, Previous;
+            ProjectDeleted(ProjectDeletedEvent): "project.deleted", Project, PreviousFields;
             /// A project was taken out of the trash, and with it whatever is in it.
-            ProjectRestored(ProjectRestoredEvent): "project.restored", Project, Previous;
+            ProjectRestored(ProjectRestoredEvent): "project.restored", Project, PreviousFields;
             /// A task was created.
-            TaskCreated(TaskCreatedEvent): "task.created", Task, Nothing;
+            TaskCreated(TaskCreatedEvent): "task.created", Task, AlwaysNull;
             /// A task was changed. When only its `position` was written anew, to make room for another, its version stays.
-            TaskUpdated(TaskUpdatedEvent): "task.updated", Task, Previous;
+            TaskUpdated(TaskUpdatedEvent): "task.updated", Task, PreviousFields;
             /// A task was put into the trash.
-            TaskDeleted(TaskDeletedEvent): "task.deleted", Task, Previous;
+            TaskDeleted(TaskDeletedEvent): "task.deleted", Task, PreviousFields;
             /// A task was taken out of the trash.
-            TaskRestored(TaskRestoredEvent): "task.restored", Task, Previous;
+            TaskRestored(TaskRestoredEvent): "task.restored", Task, PreviousFields;
             /// A task was moved to another place. One that went to another project is told of in both: where `data.project_id`
             /// differs from `project_id`, the task has left this project.
-            TaskMoved(TaskMovedEvent): "task.moved", Task, Previous;
+            TaskMoved(TaskMovedEvent): "task.moved", Task, PreviousFields;
             /// Somebody commented on a task.
-            CommentCreated(CommentCreatedEvent): "comment.created", Comment, Nothing;
+            CommentCreated(CommentCreatedEvent): "comment.created", Comment, AlwaysNull;
             /// A comment was changed.
-            CommentUpdated(CommentUpdatedEvent): "comment.updated", Comment, Previous;
+            CommentUpdated(CommentUpdatedEvent): "comment.updated", Comment, PreviousFields;
             /// A comment was removed for good.
-            CommentDeleted(CommentDeletedEvent): "comment.deleted", Comment, Previous;
+            CommentDeleted(CommentDeletedEvent): "comment.deleted", Comment, PreviousFields;
             /// Somebody became a member of the project, or came back out of the trash.
-            MemberAdded(MemberAddedEvent): "member.added", Member, Nothing;
+            MemberAdded(MemberAddedEvent): "member.added", Member, AlwaysNull;
             /// A member was given another role.
-            MemberUpdated(MemberUpdatedEvent): "member.updated", Member, Previous;
+            MemberUpdated(MemberUpdatedEvent): "member.updated", Member, PreviousFields;
             /// A member left the project or was removed from it, or went into the trash.
-            MemberRemoved(MemberRemovedEvent): "member.removed", Member, Previous;
+            MemberRemoved(MemberRemovedEvent): "member.removed", Member, PreviousFields;
             /// Somebody was invited. Only owners are told of invitations.
-            InvitationCreated(InvitationCreatedEvent): "invitation.created", Invitation, Nothing;
+            InvitationCreated(InvitationCreatedEvent): "invitation.created", Invitation, AlwaysNull;
             /// An invitation was accepted. Only owners are told of it; of the new member, everybody.
-            InvitationAccepted(InvitationAcceptedEvent): "invitation.accepted", Invitation, Previous;
+            InvitationAccepted(InvitationAcceptedEvent): "invitation.accepted", Invitation, PreviousFields;
             /// An invitation was declined. Only owners are told of it.
-            InvitationDeclined(InvitationDeclinedEvent): "invitation.declined", Invitation, Previous;
+            InvitationDeclined(InvitationDeclinedEvent): "invitation.declined", Invitation, PreviousFields;
             /// An invitation was taken back. Only owners are told of it.
-            InvitationRevoked(InvitationRevokedEvent): "invitation.revoked", Invitation, Previous;
+            InvitationRevoked(InvitationRevokedEvent): "invitation.revoked", Invitation, PreviousFields;
         }
     };
 }
@@ -67,7 +67,7 @@ macro_rules! event_types {
 
         impl EventType {
             /// All types that stand in the feed.
-            pub const FEED: [Self; [$($word),*].len()] = [$(Self::$kind),*];
+            pub const PUBLISHED: [Self; [$($word),*].len()] = [$(Self::$kind),*];
 
             /// The type as it stands in events.
             #[must_use]
@@ -123,12 +123,12 @@ for_each_event_type!(event_types);
 
 impl EventType {
     /// The types that only owners are told of.
-    pub const FOR_OWNERS: [Self; 4] =
+    pub const OWNER_ONLY: [Self; 4] =
         [Self::InvitationCreated, Self::InvitationAccepted, Self::InvitationDeclined, Self::InvitationRevoked];
 
     /// All types that this program knows.
     pub fn all() -> impl Iterator<Item = Self> {
-        Self::FEED.into_iter().chain([Self::WebhookTest])
+        Self::PUBLISHED.into_iter().chain([Self::WebhookTest])
     }
 
     /// Reads a type as it stands in events.
@@ -139,7 +139,7 @@ impl EventType {
 
     /// Whether somebody with this role is told of it.
     #[must_use]
-    pub fn is_for(self, role: Role) -> bool {
-        role == Role::Owner || !Self::FOR_OWNERS.contains(&self)
+    pub fn visible_to(self, role: Role) -> bool {
+        role == Role::Owner || !Self::OWNER_ONLY.contains(&self)
     }
 }

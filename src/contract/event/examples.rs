@@ -16,23 +16,23 @@ use crate::contract::task::comment::Comment;
 use crate::contract::task::{Task, TaskStatus};
 
 /// A resource as events tell of it.
-pub(super) trait Told: Sized {
+pub(super) trait EventExample: Sized {
     /// An example of the resource after an event of this type, and of the fields that it has changed as they were.
-    fn told(kind: EventType) -> (Self, Value);
+    fn example_for(kind: EventType) -> (Self, Value);
 }
 
 /// When what events tell of was made: some time before.
 fn earlier() -> Timestamp {
-    Timestamp::example().minus(Duration::from_hours(20))
+    Timestamp::example() - Duration::from_hours(20)
 }
 
 /// When it was put into the trash, from which it was taken out again.
 fn trashed() -> Value {
-    json!({ "deleted_at": Timestamp::example().minus(Duration::from_mins(5)).to_json() })
+    json!({ "deleted_at": (Timestamp::example() - Duration::from_mins(5)).to_json() })
 }
 
-impl Told for Project {
-    fn told(kind: EventType) -> (Self, Value) {
+impl EventExample for Project {
+    fn example_for(kind: EventType) -> (Self, Value) {
         // An event has many readers, who have different roles.
         let project = Self { role: None, ..Self::example() };
         let changed = |version| Self { created_at: earlier(), version, ..project.clone() };
@@ -51,8 +51,8 @@ impl Told for Project {
     }
 }
 
-impl Told for Task {
-    fn told(kind: EventType) -> (Self, Value) {
+impl EventExample for Task {
+    fn example_for(kind: EventType) -> (Self, Value) {
         let now = Some(Timestamp::example());
         let changed = |version| Self { created_at: earlier(), version, ..Self::example() };
         match kind {
@@ -63,7 +63,7 @@ impl Told for Task {
             EventType::TaskDeleted => (Self { deleted_at: now, ..changed(2) }, json!({ "deleted_at": null })),
             EventType::TaskRestored => (changed(3), trashed()),
             EventType::TaskMoved => (
-                Self { position: OrderKey::trusted("a2"), ..changed(2) },
+                Self { position: OrderKey::new_unchecked("a2"), ..changed(2) },
                 json!({ "position": OrderKey::example().to_json() }),
             ),
             _ => (Self::example(), Value::Null),
@@ -71,8 +71,8 @@ impl Told for Task {
     }
 }
 
-impl Told for Comment {
-    fn told(kind: EventType) -> (Self, Value) {
+impl EventExample for Comment {
+    fn example_for(kind: EventType) -> (Self, Value) {
         let changed = Self { created_at: earlier(), version: 2, ..Self::example() };
         match kind {
             EventType::CommentUpdated => (changed, json!({ "body": "The matte ones are back in stock." })),
@@ -82,8 +82,8 @@ impl Told for Comment {
     }
 }
 
-impl Told for Member {
-    fn told(kind: EventType) -> (Self, Value) {
+impl EventExample for Member {
+    fn example_for(kind: EventType) -> (Self, Value) {
         let member = Self { joined_at: earlier(), ..Self::example() };
         match kind {
             EventType::MemberUpdated => (member, json!({ "role": Role::Viewer.to_json() })),
@@ -93,15 +93,15 @@ impl Told for Member {
     }
 }
 
-impl Told for Invitation {
-    fn told(kind: EventType) -> (Self, Value) {
+impl EventExample for Invitation {
+    fn example_for(kind: EventType) -> (Self, Value) {
         let status = match kind {
             EventType::InvitationAccepted => InvitationStatus::Accepted,
             EventType::InvitationDeclined => InvitationStatus::Declined,
             EventType::InvitationRevoked => InvitationStatus::Revoked,
             _ => return (Self::example(), Value::Null),
         };
-        let expires_at = Self::example().expires_at.minus(Duration::from_hours(20));
+        let expires_at = Self::example().expires_at - Duration::from_hours(20);
         let answered = Self { status, created_at: earlier(), expires_at, ..Self::example() };
         (answered, json!({ "status": InvitationStatus::Pending.to_json() }))
     }

@@ -4,8 +4,8 @@ use poem_openapi::types::Example;
 use poem_openapi::{Object, Union};
 
 use super::event_type::{EventType, for_each_event_type};
-use super::examples::Told as _;
-use super::previous::{Nothing, Previous};
+use super::examples::EventExample as _;
+use super::previous::{AlwaysNull, PreviousFields};
 use crate::contract::project::Project;
 use crate::contract::project::invitation::Invitation;
 use crate::contract::project::member::Member;
@@ -28,13 +28,13 @@ macro_rules! event_payloads {
 
 /// What is published of an event of one type.
 macro_rules! payload {
-    (Nothing, $($rest:tt)+) => {
-        payload! { @ "Null: there was nothing before.", Nothing, $($rest)+ }
+    (AlwaysNull, $($rest:tt)+) => {
+        payload! { @ "Null: there was nothing before.", AlwaysNull, $($rest)+ }
     };
-    (Previous, $($rest:tt)+) => {
+    (PreviousFields, $($rest:tt)+) => {
         payload! {
             @ "The fields that changed, with their values before, but for `version` and `updated_at`; empty where none did.",
-            Previous, $($rest)+
+            PreviousFields, $($rest)+
         }
     };
     (@ $about:literal, $previous:ident, $(#[doc = $doc:literal])+ $payload:ident, $kind:ident, $data:ident) => {
@@ -64,7 +64,7 @@ macro_rules! payload {
 
         impl Example for $payload {
             fn example() -> Self {
-                let (data, previous) = $data::told(EventType::$kind);
+                let (data, previous) = $data::example_for(EventType::$kind);
                 Self {
                     id: EventId::example(),
                     sequence: 4_711,

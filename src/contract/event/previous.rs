@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 
 /// The fields that a change has changed, with their values before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Previous(pub Map<String, Value>);
+pub struct PreviousFields(pub Map<String, Value>);
 
-impl Type for Previous {
+impl Type for PreviousFields {
     const IS_REQUIRED: bool = true;
     type RawValueType = Self;
     type RawElementValueType = Self;
@@ -36,7 +36,7 @@ impl Type for Previous {
     }
 }
 
-impl ParseFromJSON for Previous {
+impl ParseFromJSON for PreviousFields {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
         match value {
             Some(Value::Object(fields)) => Ok(Self(fields)),
@@ -45,13 +45,13 @@ impl ParseFromJSON for Previous {
     }
 }
 
-impl ToJSON for Previous {
+impl ToJSON for PreviousFields {
     fn to_json(&self) -> Option<Value> {
         Some(Value::Object(self.0.clone()))
     }
 }
 
-impl From<Value> for Previous {
+impl From<Value> for PreviousFields {
     /// What is no object names no field.
     fn from(fields: Value) -> Self {
         match fields {
@@ -63,9 +63,9 @@ impl From<Value> for Previous {
 
 /// What was before something came to be: always null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Nothing;
+pub struct AlwaysNull;
 
-impl Type for Nothing {
+impl Type for AlwaysNull {
     const IS_REQUIRED: bool = true;
     type RawValueType = Self;
     type RawElementValueType = Self;
@@ -87,7 +87,7 @@ impl Type for Nothing {
     }
 }
 
-impl ParseFromJSON for Nothing {
+impl ParseFromJSON for AlwaysNull {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
         match value {
             None | Some(Value::Null) => Ok(Self),
@@ -96,13 +96,13 @@ impl ParseFromJSON for Nothing {
     }
 }
 
-impl ToJSON for Nothing {
+impl ToJSON for AlwaysNull {
     fn to_json(&self) -> Option<Value> {
         Some(Value::Null)
     }
 }
 
-impl From<Value> for Nothing {
+impl From<Value> for AlwaysNull {
     fn from(_: Value) -> Self {
         Self
     }

@@ -11,16 +11,16 @@ use crate::contract::strings::Cursor;
 
 /// A page of the feed, and where it goes on.
 #[derive(Debug, Clone, Object)]
-pub struct EventSlice {
+pub struct EventPage {
     /// The events of this page, in order.
     pub data: Vec<Event>,
     /// Where the feed goes on.
-    pub meta: FeedMeta,
+    pub meta: EventPageMeta,
 }
 
 /// Which events, as query parameters; all conditions must hold.
 #[derive(Debug, Clone, Object)]
-pub struct EventConditions {
+pub struct EventFilterParams {
     /// Only events of this project, also of one in the trash. One that does not exist is a 400, one of which you are no
     /// member a 403.
     pub project_id: Option<ProjectId>,
@@ -47,7 +47,7 @@ pub struct EventQuery {
     pub order: Direction,
     /// Which events.
     #[oai(flatten)]
-    pub conditions: EventConditions,
+    pub conditions: EventFilterParams,
 }
 
 /// Which events to stream, as query parameters.
@@ -59,7 +59,7 @@ pub struct StreamQuery {
     pub cursor: Option<Cursor>,
     /// Which events.
     #[oai(flatten)]
-    pub conditions: EventConditions,
+    pub conditions: EventFilterParams,
 }
 
 const fn default_limit() -> u32 {
@@ -73,7 +73,7 @@ const fn default_order() -> Direction {
 /// Where the feed goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
-pub struct FeedMeta {
+pub struct EventPageMeta {
     /// How many events a page has at most.
     #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
     pub limit: u32,
@@ -84,7 +84,7 @@ pub struct FeedMeta {
     pub next_cursor: Cursor,
 }
 
-impl Example for FeedMeta {
+impl Example for EventPageMeta {
     fn example() -> Self {
         Self { limit: 20, has_more: true, next_cursor: Cursor::example() }
     }

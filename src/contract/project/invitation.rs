@@ -80,7 +80,7 @@ impl Example for Invitation {
             role: new.role,
             status: InvitationStatus::Pending,
             invited_by: Some(UserId::example()),
-            expires_at: Timestamp::example().plus(Duration::from_hours(7 * 24)),
+            expires_at: Timestamp::example() + Duration::from_hours(7 * 24),
             created_at: Timestamp::example(),
         }
     }
@@ -98,7 +98,7 @@ pub struct NewInvitation {
 
 impl Example for NewInvitation {
     fn example() -> Self {
-        Self { email: Email::trusted("grace@example.com"), role: InvitedRole::Editor }
+        Self { email: Email::new_unchecked("grace@example.com"), role: InvitedRole::Editor }
     }
 }
 
@@ -118,7 +118,7 @@ pub enum InvitationSort {
 impl SortField for InvitationSort {
     const DEFAULT: Self = Self::CreatedAt;
 
-    fn usual_direction(self) -> Direction {
+    fn default_direction(self) -> Direction {
         match self {
             Self::CreatedAt => Direction::Desc,
         }
@@ -132,7 +132,7 @@ pub struct InvitationQuery {
     #[oai(flatten)]
     pub paging: Paging,
     /// What to sort by.
-    #[oai(default = "InvitationSort::usual")]
+    #[oai(default = "InvitationSort::default_field")]
     pub sort: Option<InvitationSort>,
     /// The direction of the sort.
     #[oai(default = "newest_first")]

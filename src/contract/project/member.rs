@@ -68,7 +68,7 @@ pub enum MemberSort {
 impl SortField for MemberSort {
     const DEFAULT: Self = Self::JoinedAt;
 
-    fn usual_direction(self) -> Direction {
+    fn default_direction(self) -> Direction {
         match self {
             Self::JoinedAt => Direction::Desc,
             Self::Name => Direction::Asc,
@@ -83,7 +83,7 @@ pub struct MemberQuery {
     #[oai(flatten)]
     pub paging: Paging,
     /// What to sort by.
-    #[oai(default = "MemberSort::usual")]
+    #[oai(default = "MemberSort::default_field")]
     pub sort: Option<MemberSort>,
     /// The direction of the sort. Default: `desc` for `joined_at`, otherwise `asc`.
     pub dir: Option<Direction>,

@@ -178,7 +178,7 @@ pub enum ProjectSort {
 impl SortField for ProjectSort {
     const DEFAULT: Self = Self::CreatedAt;
 
-    fn usual_direction(self) -> Direction {
+    fn default_direction(self) -> Direction {
         match self {
             Self::CreatedAt | Self::UpdatedAt => Direction::Desc,
             Self::Name => Direction::Asc,
@@ -193,7 +193,7 @@ pub struct ProjectQuery {
     #[oai(flatten)]
     pub paging: Paging,
     /// What to sort by.
-    #[oai(default = "ProjectSort::usual")]
+    #[oai(default = "ProjectSort::default_field")]
     pub sort: Option<ProjectSort>,
     /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
     pub dir: Option<Direction>,

@@ -86,7 +86,7 @@ pub enum CommentSort {
 impl SortField for CommentSort {
     const DEFAULT: Self = Self::CreatedAt;
 
-    fn usual_direction(self) -> Direction {
+    fn default_direction(self) -> Direction {
         match self {
             Self::CreatedAt => Direction::Desc,
         }
@@ -100,7 +100,7 @@ pub struct CommentQuery {
     #[oai(flatten)]
     pub paging: Paging,
     /// What to sort by.
-    #[oai(default = "CommentSort::usual")]
+    #[oai(default = "CommentSort::default_field")]
     pub sort: Option<CommentSort>,
     /// The direction of the sort.
     #[oai(default = "newest_first")]

@@ -8,7 +8,7 @@ use poem_openapi::{Enum, Object};
 use serde_json::Value;
 
 use super::{Task, TaskPriority, TaskStatus};
-use crate::contract::page::{CursorMeta, CursorPaging, Direction, Paging, SortField};
+use crate::contract::page::{CursorMeta, CursorParams, Direction, Paging, SortField};
 use crate::contract::strings::{ASSIGNEE_PATTERN, Label, SearchText};
 use crate::contract::{ProjectId, Timestamp, UserId};
 
@@ -33,7 +33,7 @@ pub enum TaskSort {
 impl SortField for TaskSort {
     const DEFAULT: Self = Self::CreatedAt;
 
-    fn usual_direction(self) -> Direction {
+    fn default_direction(self) -> Direction {
         match self {
             Self::CreatedAt | Self::UpdatedAt => Direction::Desc,
             Self::DueAt | Self::Priority | Self::Title | Self::Position => Direction::Asc,
@@ -101,7 +101,7 @@ impl ToJSON for AssigneeFilter {
 
 /// Which tasks, as query parameters; all conditions must hold.
 #[derive(Debug, Clone, Object)]
-pub struct TaskConditions {
+pub struct TaskFilterParams {
     /// Only tasks with one of these statuses, separated by commas.
     #[oai(validator(min_items = 1))]
     pub status: Option<Vec<TaskStatus>>,
@@ -136,13 +136,13 @@ pub struct ProjectTaskQuery {
     #[oai(flatten)]
     pub paging: Paging,
     /// What to sort by.
-    #[oai(default = "TaskSort::usual")]
+    #[oai(default = "TaskSort::default_field")]
     pub sort: Option<TaskSort>,
     /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
     pub dir: Option<Direction>,
     /// Which tasks.
     #[oai(flatten)]
-    pub conditions: TaskConditions,
+    pub conditions: TaskFilterParams,
 }
 
 /// Which of all visible tasks to list, as query parameters.
@@ -152,7 +152,7 @@ pub struct TaskQuery {
     #[oai(flatten)]
     pub paging: Paging,
     /// What to sort by.
-    #[oai(default = "TaskSort::usual")]
+    #[oai(default = "TaskSort::default_field")]
     pub sort: Option<TaskSort>,
     /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
     pub dir: Option<Direction>,
@@ -160,33 +160,33 @@ pub struct TaskQuery {
     pub project_id: Option<ProjectId>,
     /// Which tasks.
     #[oai(flatten)]
-    pub conditions: TaskConditions,
+    pub conditions: TaskFilterParams,
 }
 
 /// Which tasks of a project to walk, as query parameters.
 #[derive(Debug, Clone, Object)]
-pub struct ProjectTaskWalk {
+pub struct ProjectTaskCursorQuery {
     /// Which part of the list.
     #[oai(flatten)]
-    pub paging: CursorPaging,
+    pub paging: CursorParams,
     /// What to sort by.
-    #[oai(default = "TaskSort::usual")]
+    #[oai(default = "TaskSort::default_field")]
     pub sort: Option<TaskSort>,
     /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
     pub dir: Option<Direction>,
     /// Which tasks.
     #[oai(flatten)]
-    pub conditions: TaskConditions,
+    pub conditions: TaskFilterParams,
 }
 
 /// Which of all visible tasks to walk, as query parameters.
 #[derive(Debug, Clone, Object)]
-pub struct TaskWalk {
+pub struct TaskCursorQuery {
     /// Which part of the list.
     #[oai(flatten)]
-    pub paging: CursorPaging,
+    pub paging: CursorParams,
     /// What to sort by.
-    #[oai(default = "TaskSort::usual")]
+    #[oai(default = "TaskSort::default_field")]
     pub sort: Option<TaskSort>,
     /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
     pub dir: Option<Direction>,
@@ -194,12 +194,12 @@ pub struct TaskWalk {
     pub project_id: Option<ProjectId>,
     /// Which tasks.
     #[oai(flatten)]
-    pub conditions: TaskConditions,
+    pub conditions: TaskFilterParams,
 }
 
 /// A page of tasks, and where the list goes on.
 #[derive(Debug, Clone, Object)]
-pub struct TaskSlice {
+pub struct TaskCursorPage {
     /// The items of this page.
     pub data: Vec<Task>,
     /// Where the list goes on.

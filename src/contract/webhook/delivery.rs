@@ -120,7 +120,7 @@ pub enum DeliverySort {
 impl SortField for DeliverySort {
     const DEFAULT: Self = Self::CreatedAt;
 
-    fn usual_direction(self) -> Direction {
+    fn default_direction(self) -> Direction {
         match self {
             Self::CreatedAt => Direction::Desc,
         }
@@ -134,7 +134,7 @@ pub struct DeliveryQuery {
     #[oai(flatten)]
     pub paging: Paging,
     /// What to sort by.
-    #[oai(default = "DeliverySort::usual")]
+    #[oai(default = "DeliverySort::default_field")]
     pub sort: Option<DeliverySort>,
     /// The direction of the sort.
     #[oai(default = "newest_first")]

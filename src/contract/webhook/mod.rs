@@ -60,7 +60,7 @@ impl Example for Webhook {
 /// A webhook with its secret, which is shown only when it is made or replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
-pub struct IssuedWebhook {
+pub struct WebhookWithSecret {
     /// What is known about the webhook.
     #[oai(flatten)]
     pub webhook: Webhook,
@@ -69,7 +69,7 @@ pub struct IssuedWebhook {
     pub secret: WebhookSecret,
 }
 
-impl Example for IssuedWebhook {
+impl Example for WebhookWithSecret {
     fn example() -> Self {
         Self { webhook: Webhook::example(), secret: WebhookSecret::example() }
     }
@@ -190,7 +190,7 @@ pub enum WebhookSort {
 impl SortField for WebhookSort {
     const DEFAULT: Self = Self::CreatedAt;
 
-    fn usual_direction(self) -> Direction {
+    fn default_direction(self) -> Direction {
         match self {
             Self::CreatedAt => Direction::Desc,
         }
@@ -204,7 +204,7 @@ pub struct WebhookQuery {
     #[oai(flatten)]
     pub paging: Paging,
     /// What to sort by.
-    #[oai(default = "WebhookSort::usual")]
+    #[oai(default = "WebhookSort::default_field")]
     pub sort: Option<WebhookSort>,
     /// The direction of the sort.
     #[oai(default = "newest_first")]

@@ -5,7 +5,7 @@ use poem_openapi::{Object, Union};
 
 use super::Webhook;
 use crate::contract::event::payloads::REQUEST_ID;
-use crate::contract::event::previous::Nothing;
+use crate::contract::event::previous::AlwaysNull;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
 
 /// What stands in no feed, and is sent to webhooks only.
@@ -24,7 +24,7 @@ pub struct WebhookTestEvent {
     /// The id of the event.
     pub id: EventId,
     /// Null: it stands in no feed.
-    pub sequence: Nothing,
+    pub sequence: AlwaysNull,
     /// The project of the webhook, if it has one.
     pub project_id: Option<ProjectId>,
     /// The user who did it.
@@ -34,7 +34,7 @@ pub struct WebhookTestEvent {
     /// The webhook.
     pub data: Webhook,
     /// Null: nothing has changed.
-    pub previous: Nothing,
+    pub previous: AlwaysNull,
     /// The `X-Request-Id` of the request that did it.
     pub request_id: Option<String>,
 }
@@ -44,12 +44,12 @@ impl Example for WebhookTestEvent {
         let data = Webhook::example();
         Self {
             id: EventId::example(),
-            sequence: Nothing,
+            sequence: AlwaysNull,
             project_id: data.project_id,
             actor_id: Some(UserId::example()),
             occurred_at: Timestamp::example(),
             data,
-            previous: Nothing,
+            previous: AlwaysNull,
             request_id: Some(REQUEST_ID.to_owned()),
         }
     }

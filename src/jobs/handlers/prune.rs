@@ -36,7 +36,7 @@ pub(super) async fn run(services: &Services, context: &JobContext) -> Result<(),
     }
     let retention = services.retention();
     for what in Litter::ALL {
-        let before = context.now().minus(retention_for(what, retention));
+        let before = context.now() - retention_for(what, retention);
         loop {
             let transaction = context.begin().await?;
             let discarded = transaction.upkeep().discard(what, before, BATCH_SIZE).await?;

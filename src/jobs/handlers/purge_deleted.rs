@@ -26,7 +26,7 @@ enum PurgeTarget {
 }
 
 pub(super) async fn run(services: &Services, context: &JobContext) -> Result<(), JobError> {
-    let before = context.now().minus(services.retention()).minus(GRACE);
+    let before = context.now() - services.retention() - GRACE;
     purge_tasks(before, context).await?;
     // What cannot be removed does not stop the rest, only the end of the job.
     let (mut failed, mut failure) = (HashSet::new(), None);

@@ -64,7 +64,7 @@ impl ApiTokens {
         let notice = Job::ApiTokenCreatedEmail { user: write.caller.user, api_token: api_token.id, at: now.0 };
         unit.jobs().enqueue(&notice, now, now).await?;
         let address = format!("/v1/me/api-tokens/{}", api_token.id);
-        let token = ApiTokenSecret::trusted(secret.reveal(TokenKind::Api));
+        let token = ApiTokenSecret::new_unchecked(secret.reveal(TokenKind::Api));
         unit.commit(
             Answer::issued(&CreatedApiToken { api_token, token }, address),
             ReplayAccess::CallerOnly,
@@ -113,7 +113,7 @@ impl ApiTokens {
         if found.token.expires_at.is_some_and(|end| end <= now) {
             return Err(Error::TokenExpired);
         }
-        let is_recorded = found.token.last_used_at.is_some_and(|at| at.plus(LAST_USED_RESOLUTION) > now);
+        let is_recorded = found.token.last_used_at.is_some_and(|at| at + LAST_USED_RESOLUTION > now);
         if !is_recorded && let Err(error) = self.record_use(found.token.id).await {
             // No reason to refuse a request that may only read.
             tracing::warn!(%error, "the use of an API token is not noted");

@@ -113,7 +113,7 @@ impl Accounts {
                 .filter(|record| record.expires_at > now && record.session_ended_at.is_none())
                 .ok_or(Error::InvalidRefreshToken)?;
             match (record.spent_at, &record.sealed_successor) {
-                (Some(spent), Some(sealed)) if spent.plus(self.0.policy.refresh_grace) > now => {
+                (Some(spent), Some(sealed)) if spent + self.0.policy.refresh_grace > now => {
                     let successor = token.open(sealed).ok_or(Error::InvalidRefreshToken)?;
                     let known = transaction.sessions().lock_refresh_token(&successor.hash()).await?;
                     if known.is_some_and(|next| next.spent_at.is_none()) {
@@ -192,7 +192,7 @@ impl Accounts {
             user_id: user.id,
             user_agent: device.user_agent,
             created_at: now,
-            expires_at: now.plus(self.0.policy.refresh_token),
+            expires_at: now + self.0.policy.refresh_token,
         };
         transaction.sessions().add(&session).await?;
         let refresh_token = self.issue_refresh_token(&*transaction, session.id, now).await?;
@@ -209,7 +209,7 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<OpaqueToken, Error> {
         let token = new_token()?;
-        let expires_at = now.plus(self.0.policy.refresh_token);
+        let expires_at = now + self.0.policy.refresh_token;
         let new = NewRefreshToken { hash: token.hash(), session_id, created_at: now, expires_at };
         transaction.sessions().add_refresh_token(&new).await?;
         Ok(token)
@@ -222,7 +222,7 @@ impl Accounts {
         refresh_token: &OpaqueToken,
         now: Timestamp,
     ) -> Result<Session, Error> {
-        let expires_at = now.plus(self.0.policy.refresh_token);
+        let expires_at = now + self.0.policy.refresh_token;
         transaction.sessions().touch(record.session_id, now, expires_at).await?;
         let user = transaction.users().find(record.user_id).await?.ok_or(Error::InvalidRefreshToken)?;
         transaction.commit().await?;
@@ -240,10 +240,10 @@ impl Accounts {
         let access_token = self.0.tokens.sign(claims, now).map_err(|error| Error::Token(Box::new(error)))?;
         Ok(Session {
             user,
-            access_token: AccessToken::trusted(access_token),
+            access_token: AccessToken::new_unchecked(access_token),
             token_type: TokenType::Bearer,
             expires_in: self.0.tokens.ttl().as_secs(),
-            refresh_token: RefreshToken::trusted(refresh_token.reveal(TokenKind::Refresh)),
+            refresh_token: RefreshToken::new_unchecked(refresh_token.reveal(TokenKind::Refresh)),
         })
     }
 }
@@ -255,5 +255,5 @@ pub(crate) fn new_token() -> Result<OpaqueToken, Error> {
 
 /// Addresses are the same when they differ in case only.
 pub(crate) fn normalize_email(email: &Email) -> Email {
-    Email::trusted(email.to_lowercase())
+    Email::new_unchecked(email.to_lowercase())
 }

@@ -60,7 +60,7 @@ impl Digests {
         for (user, scheduled_for) in due {
             // Where nobody planned for weeks the first is too late, but the last may not be.
             let last = if is_overdue(scheduled_for, now) {
-                next_monday(timezone(&user.timezone), now.minus(MAX_DELAY))
+                next_monday(timezone(&user.timezone), now - MAX_DELAY)
             } else {
                 scheduled_for
             };
@@ -100,7 +100,7 @@ impl Digests {
 }
 
 fn is_overdue(scheduled_for: Timestamp, now: Timestamp) -> bool {
-    scheduled_for.plus(MAX_DELAY) <= now
+    scheduled_for + MAX_DELAY <= now
 }
 
 const fn first_ones() -> Paging {
@@ -116,7 +116,7 @@ async fn due_tasks(
     let filter = TaskFilter {
         statuses: vec![TaskStatus::Todo, TaskStatus::InProgress],
         assignee: Some(assignee),
-        due_before: Some(scheduled_for.plus(WEEK)),
+        due_before: Some(scheduled_for + WEEK),
         not_archived: true,
         ..TaskFilter::default()
     };
@@ -135,7 +135,7 @@ impl ServiceContext {
     ) -> Result<(), Error> {
         let next = user.weekly_digest.then(|| next_monday(timezone(&user.timezone), now));
         // Who moves on a Monday to where eight o'clock is over has not had the digest of this week yet.
-        let this_week = planned.filter(|planned| next.is_some_and(|next| planned.plus(WEEK / 2) < next));
+        let this_week = planned.filter(|planned| next.is_some_and(|next| *planned + WEEK / 2 < next));
         Ok(transaction.users().schedule_digest(user.id, this_week.or(next)).await?)
     }
 }
@@ -157,10 +157,10 @@ fn next_monday(timezone: Tz, after: Timestamp) -> Timestamp {
             // Where the clock jumps over eight, the time when it goes on; where it is eight twice, the first.
             let mut moments =
                 (0..24).filter_map(|hour| timezone.from_local_datetime(&(eight + TimeDelta::hours(hour))).earliest());
-            moments.next().map_or(after.plus(WEEK), |scheduled_for| Timestamp(scheduled_for.timestamp_millis()))
+            moments.next().map_or(after + WEEK, |scheduled_for| Timestamp(scheduled_for.timestamp_millis()))
         })
         .find(|scheduled_for| *scheduled_for > after)
-        .unwrap_or_else(|| after.plus(WEEK))
+        .unwrap_or_else(|| after + WEEK)
 }
 
 #[cfg(test)]

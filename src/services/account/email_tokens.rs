@@ -103,7 +103,7 @@ impl EmailTokens {
         };
         let Some(user) = account.filter(is_needed).map(|account| account.user) else { return Ok(None) };
         let token = new_token()?;
-        let expires_at = self.0.clock.now().plus(ttl(purpose));
+        let expires_at = self.0.clock.now() + ttl(purpose);
         transaction.mail_tokens().add(&token.hash(), user.id, purpose, expires_at).await?;
         transaction.commit().await?;
         Ok(Some((user, token.reveal(TokenKind::Mail))))

@@ -60,7 +60,7 @@ impl Visibility {
     pub(crate) fn may_see(&self, kind: EventType, project: ProjectId) -> bool {
         let roles = self.roles.read().unwrap_or_else(PoisonError::into_inner);
         let role = roles.as_ref().and_then(|roles| roles.get(&project));
-        role.is_some_and(|role| kind.is_for(*role))
+        role.is_some_and(|role| kind.visible_to(*role))
     }
 
     /// Whether there is nothing to see any more.

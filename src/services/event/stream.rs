@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::cursor::EventCursorScope;
 use super::subscription::{CatchUp, EventSubscription};
-use crate::contract::error::Place;
-use crate::contract::event::query::{EventConditions, EventQuery, EventSlice, FeedMeta, StreamQuery};
+use crate::contract::error::ErrorLocation;
+use crate::contract::event::query::{EventFilterParams, EventPage, EventPageMeta, EventQuery, StreamQuery};
 use crate::contract::event::{Event, EventType};
 use crate::contract::page::Direction;
 use crate::contract::strings::Cursor;
@@ -56,7 +56,7 @@ impl Events {
     }
 
     /// A page of the scope.
-    pub async fn list(&self, caller: Caller, query: EventQuery) -> Result<EventSlice, Error> {
+    pub async fn list(&self, caller: Caller, query: EventQuery) -> Result<EventPage, Error> {
         let repositories = self.0.store.read();
         let filter = filter(repositories, caller, query.conditions).await?;
         let scope = EventCursorScope { reader: caller.user, direction: query.order };
@@ -78,8 +78,8 @@ impl Events {
             Direction::Asc => last.unwrap_or_default().max(bounds.end),
             Direction::Desc => last.or(beyond).unwrap_or(bounds.end + 1),
         };
-        let meta = FeedMeta { limit: query.limit, has_more, next_cursor: scope.encode(&self.0.signer, next) };
-        Ok(EventSlice { data, meta })
+        let meta = EventPageMeta { limit: query.limit, has_more, next_cursor: scope.encode(&self.0.signer, next) };
+        Ok(EventPage { data, meta })
     }
 
     /// The feed as it goes on: from a cursor, or from now.
@@ -150,12 +150,13 @@ pub(crate) fn to_json(event: &Event) -> String {
 async fn filter(
     repositories: &dyn Repositories,
     caller: Caller,
-    conditions: EventConditions,
+    conditions: EventFilterParams,
 ) -> Result<EventFilter, Error> {
     if let Some(id) = conditions.project_id {
         // One in the trash too: how else would who shows it learn that it is there, or came back?
         let project = repositories.projects().find(id, caller.user).await?;
-        let project = project.ok_or_else(|| Error::reference(Place::Query, "project_id", "names no project."))?;
+        let project =
+            project.ok_or_else(|| Error::reference(ErrorLocation::Query, "project_id", "names no project."))?;
         require(project.role, Action::Read)?;
     }
     Ok(EventFilter {

@@ -21,7 +21,7 @@ impl Idempotency {
 
     /// The answer to the first request with this key, if there was one and the caller may still see it.
     pub async fn replay<T>(&self, caller: Caller, keyed: &KeyedRequest) -> Result<Option<Answer<T>>, Error> {
-        let free_before = self.0.clock.now().minus(KEY_TTL);
+        let free_before = self.0.clock.now() - KEY_TTL;
         let repositories = self.0.store.read();
         let found = repositories.idempotency().find(caller.user, &keyed.key, free_before).await?;
         let Some((fingerprint, stored)) = found else { return Ok(None) };

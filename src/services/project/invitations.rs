@@ -84,7 +84,7 @@ impl Invitations {
             role: new.role,
             status: InvitationStatus::Pending,
             invited_by: Some(write.caller.user),
-            expires_at: now.plus(TTL),
+            expires_at: now + TTL,
             created_at: now,
         };
         if unit.members().has_email(project.id, &invitation.email).await? {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{
     Tasks, apply_patch, done_delta, ensure_not_deleted, lock_project_for_write, new_task, require_member, soft_deleted,
 };
-use crate::contract::error::Place;
+use crate::contract::error::ErrorLocation;
 use crate::contract::event::EventType;
 use crate::contract::project::Project;
 use crate::contract::task::batch::{BatchOperation, TaskBatch, TaskBatchResult};
@@ -127,7 +127,7 @@ impl Batch<'_> {
 
     /// A task of the project, which stays as it is because the project is locked.
     async fn find(&self, id: TaskId) -> Result<Task, Error> {
-        let refused = |why| Err(Error::reference(Place::Body, "task_id", why));
+        let refused = |why| Err(Error::reference(ErrorLocation::Body, "task_id", why));
         let Ok(found) = ensure_not_deleted(self.unit.tasks().find(id, self.user).await?) else {
             return refused("names no task.");
         };

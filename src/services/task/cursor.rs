@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::contract::page::Sort;
 use crate::contract::strings::Cursor;
-use crate::contract::task::query::{TaskConditions, TaskSort};
+use crate::contract::task::query::{TaskFilterParams, TaskSort};
 use crate::contract::{ProjectId, TaskId, UserId};
 use crate::repositories::{SortKey, SortValue};
 use crate::security::Signer;
@@ -27,7 +27,7 @@ pub(crate) struct TaskCursorScope<'q> {
     /// The list of one project is another one than the part of the list of all tasks that is in it.
     pub(crate) path: &'static str,
     pub(crate) project: Option<ProjectId>,
-    pub(crate) conditions: &'q TaskConditions,
+    pub(crate) conditions: &'q TaskFilterParams,
     pub(crate) sort: Sort<TaskSort>,
 }
 
@@ -74,7 +74,7 @@ impl TaskCursorScope<'_> {
         }
         let signature = signer.sign(&self.hash(), &bytes);
         bytes.extend(signature);
-        Cursor::trusted(URL_SAFE_NO_PAD.encode(bytes))
+        Cursor::new_unchecked(URL_SAFE_NO_PAD.encode(bytes))
     }
 
     /// Where the list goes on by a cursor, and where the feed stood when the walk began.
@@ -104,11 +104,11 @@ mod tests {
     use super::*;
     use crate::contract::page::Direction;
 
-    fn conditions(json: Value) -> TaskConditions {
-        TaskConditions::parse_from_json(Some(json)).unwrap()
+    fn conditions(json: Value) -> TaskFilterParams {
+        TaskFilterParams::parse_from_json(Some(json)).unwrap()
     }
 
-    fn list(conditions: &TaskConditions) -> TaskCursorScope<'_> {
+    fn list(conditions: &TaskFilterParams) -> TaskCursorScope<'_> {
         let sort = Sort { field: TaskSort::Title, direction: Direction::Asc };
         let reader = UserId(Uuid::from_u128(1));
         TaskCursorScope { reader, path: "/v2/tasks", project: None, conditions, sort }
@@ -137,7 +137,7 @@ mod tests {
         }
         for nonsense in ["", "x", "AAAA", "not base64!", &"A".repeat(500)] {
             assert!(
-                matches!(list.decode(&signer, &Cursor::trusted(nonsense)), Err(Error::InvalidCursor)),
+                matches!(list.decode(&signer, &Cursor::new_unchecked(nonsense)), Err(Error::InvalidCursor)),
                 "{nonsense}"
             );
         }

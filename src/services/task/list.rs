@@ -3,11 +3,12 @@
 use super::Tasks;
 use super::cursor::TaskCursorScope;
 use crate::contract::ProjectId;
-use crate::contract::error::Place;
-use crate::contract::page::{CursorMeta, CursorPaging, Page, Paging, Sort};
+use crate::contract::error::ErrorLocation;
+use crate::contract::page::{CursorMeta, CursorParams, Page, Paging, Sort};
 use crate::contract::task::Task;
 use crate::contract::task::query::{
-    AssigneeFilter, ProjectTaskQuery, ProjectTaskWalk, TaskConditions, TaskQuery, TaskSlice, TaskSort, TaskWalk,
+    AssigneeFilter, ProjectTaskCursorQuery, ProjectTaskQuery, TaskCursorPage, TaskCursorQuery, TaskFilterParams,
+    TaskQuery, TaskSort,
 };
 use crate::repositories::{Assignee, ProjectTasks, Stretch, TaskFilter, VisibleTasks, Walk};
 use crate::services::Caller;
@@ -50,8 +51,8 @@ impl Tasks {
         &self,
         caller: Caller,
         project: ProjectId,
-        query: ProjectTaskWalk,
-    ) -> Result<TaskSlice, Error> {
+        query: ProjectTaskCursorQuery,
+    ) -> Result<TaskCursorPage, Error> {
         let list = TaskCursorScope {
             reader: caller.user,
             path: "/v2/projects/{project_id}/tasks",
@@ -68,7 +69,7 @@ impl Tasks {
     }
 
     /// A stretch of the tasks of all projects of which the caller is a member.
-    pub async fn list_by_cursor(&self, caller: Caller, query: TaskWalk) -> Result<TaskSlice, Error> {
+    pub async fn list_by_cursor(&self, caller: Caller, query: TaskCursorQuery) -> Result<TaskCursorPage, Error> {
         let list = TaskCursorScope {
             reader: caller.user,
             path: "/v2/tasks",
@@ -89,7 +90,7 @@ impl Tasks {
     }
 
     /// Which stretch, and where the feed stood before the first one was read.
-    async fn cursor_request(&self, list: &TaskCursorScope<'_>, paging: &CursorPaging) -> Result<(Walk, i64), Error> {
+    async fn cursor_request(&self, list: &TaskCursorScope<'_>, paging: &CursorParams) -> Result<(Walk, i64), Error> {
         let (after, began_at) = match &paging.cursor {
             Some(cursor) => {
                 let (after, began_at) = list.decode(&self.shared().signer, cursor)?;
@@ -103,27 +104,27 @@ impl Tasks {
     fn cursor_page(
         &self,
         list: &TaskCursorScope<'_>,
-        paging: &CursorPaging,
+        paging: &CursorParams,
         stretch: Stretch,
         began_at: i64,
-    ) -> TaskSlice {
+    ) -> TaskCursorPage {
         let signer = &self.shared().signer;
         let next_cursor = stretch.next.map(|key| list.encode(signer, &key, began_at));
         let sync_cursor = EventCursorScope::ascending(list.reader).encode(signer, began_at);
         let meta = CursorMeta { limit: paging.limit, has_more: next_cursor.is_some(), next_cursor, sync_cursor };
-        TaskSlice { data: stretch.items, meta }
+        TaskCursorPage { data: stretch.items, meta }
     }
 
     async fn project_page(
         &self,
         caller: Caller,
         project: ProjectId,
-        conditions: TaskConditions,
+        conditions: TaskFilterParams,
         sort: Sort<TaskSort>,
         paging: Paging,
     ) -> Result<Option<ProjectTasks<Page<Task>>>, Error> {
         let filter = self.filter(caller, conditions);
-        let reader = self.read_tasks(caller, &filter, paging.skipped()).await?;
+        let reader = self.read_tasks(caller, &filter, paging.offset()).await?;
         Ok(reader.tasks().list_in_project(project, caller.user, &filter, sort, paging).await?)
     }
 
@@ -136,7 +137,7 @@ impl Tasks {
         self.shared().read_unindexed(caller.user).await
     }
 
-    fn filter(&self, caller: Caller, conditions: TaskConditions) -> TaskFilter {
+    fn filter(&self, caller: Caller, conditions: TaskFilterParams) -> TaskFilter {
         TaskFilter {
             statuses: conditions.status.unwrap_or_default(),
             priorities: conditions.priority.unwrap_or_default(),
@@ -164,17 +165,17 @@ fn authorize_page<P>(tasks: Option<ProjectTasks<P>>, missing: impl FnOnce() -> E
     if tasks.assignee_known {
         return Ok(tasks.page);
     }
-    Err(Error::reference(Place::Query, "assignee_id", "names no member of the project."))
+    Err(Error::reference(ErrorLocation::Query, "assignee_id", "names no member of the project."))
 }
 
 fn check_assignee_filter<P>(tasks: VisibleTasks<P>) -> Result<P, Error> {
     if tasks.assignee_known {
         return Ok(tasks.page);
     }
-    Err(Error::reference(Place::Query, "assignee_id", "names nobody who shares a project with you."))
+    Err(Error::reference(ErrorLocation::Query, "assignee_id", "names nobody who shares a project with you."))
 }
 
 /// Where the project is no address but a part of the question.
 fn unknown_project() -> Error {
-    Error::reference(Place::Query, "project_id", "names no project.")
+    Error::reference(ErrorLocation::Query, "project_id", "names no project.")
 }

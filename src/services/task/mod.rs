@@ -9,7 +9,7 @@ pub(crate) mod move_task;
 
 use std::sync::Arc;
 
-use crate::contract::error::Place;
+use crate::contract::error::ErrorLocation;
 use crate::contract::event::EventType;
 use crate::contract::strings::OrderKey;
 use crate::contract::task::{NewTask, Task, TaskStatus, UpdateTask};
@@ -181,7 +181,7 @@ pub(crate) fn new_task(
         due_at: new.due_at,
         assignee_id: new.assignee_id,
         labels: new.labels,
-        position: OrderKey::trusted(fractional_index::after(last_position)),
+        position: OrderKey::new_unchecked(fractional_index::after(last_position)),
         created_by: Some(creator),
         completed_at: completion(new.status, None, now),
         deleted_at: None,
@@ -236,7 +236,9 @@ pub(crate) async fn require_member(
 ) -> Result<(), Error> {
     let Some(user) = assignee else { return Ok(()) };
     let member = repositories.members().find(project, user).await?;
-    member.map(|_| ()).ok_or_else(|| Error::reference(Place::Body, "assignee_id", "names no member of the project."))
+    member
+        .map(|_| ())
+        .ok_or_else(|| Error::reference(ErrorLocation::Body, "assignee_id", "names no member of the project."))
 }
 
 /// The assignee, if still a member of the project, be it with an account in the trash.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::fractional_index::{self, MAX_LEN};
 use super::{MAX_LOCK_RETRIES, Tasks, done_delta, ensure_not_deleted, keep_assignee_if_member, replay_access};
-use crate::contract::error::Place;
+use crate::contract::error::ErrorLocation;
 use crate::contract::event::EventType;
 use crate::contract::page::Direction;
 use crate::contract::strings::OrderKey;
@@ -68,7 +68,7 @@ impl Tasks {
         }
         let moved = Task {
             project_id: target.project.id,
-            position: OrderKey::trusted(position),
+            position: OrderKey::new_unchecked(position),
             assignee_id: keep_assignee_if_member(&*unit, task.assignee_id, target.project.id).await?,
             updated_at: context.at,
             version: task.version + 1,
@@ -127,7 +127,7 @@ async fn require_move(
     require(found.role, Action::WriteTasks)?;
     let target = target
         .filter(|target| target.project.deleted_at.is_none())
-        .ok_or_else(|| Error::reference(Place::Body, "project_id", "names no project."))?;
+        .ok_or_else(|| Error::reference(ErrorLocation::Body, "project_id", "names no project."))?;
     let project = &target.project;
     require(project.role, Action::WriteTasks)?;
     if project.id != found.task.project_id && found.project_owner != write.caller.user {
@@ -189,7 +189,7 @@ async fn neighbour(
     field: &str,
     id: TaskId,
 ) -> Result<Position, Error> {
-    let refused = |why| Err(Error::reference(Place::Body, field, why));
+    let refused = |why| Err(Error::reference(ErrorLocation::Body, field, why));
     let Ok(found) = ensure_not_deleted(unit.tasks().find(id, write.caller.user).await?) else {
         return refused("names no task.");
     };

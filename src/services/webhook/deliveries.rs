@@ -65,7 +65,7 @@ impl Deliveries {
     pub async fn requeue_stalled(&self, beyond: Option<WebhookId>) -> Result<Option<WebhookId>, Error> {
         let now = self.0.clock.now();
         let upkeep = self.0.store.read().upkeep();
-        let stranded = upkeep.list_stranded(beyond, now.minus(STALLED_AFTER), SCAN_BATCH_SIZE).await?;
+        let stranded = upkeep.list_stranded(beyond, now - STALLED_AFTER, SCAN_BATCH_SIZE).await?;
         if !stranded.webhooks.is_empty() {
             let transaction = self.0.store.begin().await?;
             enqueue_delivery_jobs(&*transaction, stranded.webhooks, now).await?;
@@ -126,7 +126,7 @@ impl ServiceContext {
 
 fn is_subscribed(receiver: &Receiver, kind: EventType) -> bool {
     let named = receiver.events.iter().any(|name| matches!(&**name, "*") || **name == *kind.as_str());
-    named && kind.is_for(receiver.role)
+    named && kind.visible_to(receiver.role)
 }
 
 /// Has the jobs of webhooks run, or look again before their end. With each webhook goes whether it is ailing.
@@ -185,7 +185,7 @@ impl RetrySchedule {
         let mut chance = [0; 2];
         // Without chance it does come back together, which is not worth a failure.
         let _ = getrandom::fill(&mut chance);
-        Some(now.plus(pause + pause / 10 / 65_536 * u32::from(u16::from_le_bytes(chance))))
+        Some(now + pause + pause / 10 / 65_536 * u32::from(u16::from_le_bytes(chance)))
     }
 
     /// The same when the receiver wishes for a time.
@@ -196,7 +196,7 @@ impl RetrySchedule {
         retry_after: Option<Timestamp>,
     ) -> Option<Timestamp> {
         let due = self.after(attempts, now)?;
-        Some(retry_after.map_or(due, |retry_after| due.max(retry_after.min(now.plus(MAX_RETRY_AFTER)))))
+        Some(retry_after.map_or(due, |retry_after| due.max(retry_after.min(now + MAX_RETRY_AFTER))))
     }
 }
 

@@ -60,7 +60,7 @@ impl Deliveries {
         let now = self.0.clock.now();
         let Some(permit) = self.0.delivery_limits.try_acquire(lane, record.owner) else {
             // Those who wait among the ailing wait for nobody who answers well.
-            let at = if lane == Lane::Failing { now.plus(RETRY_DELAY) } else { now };
+            let at = if lane == Lane::Failing { now + RETRY_DELAY } else { now };
             return Ok(DispatchResult::Deferred(Lane::Failing, at));
         };
         let due = repositories.deliveries().list_due(webhook, now, BATCH_SIZE).await?;
@@ -198,14 +198,14 @@ impl Dispatcher<'_> {
         let at = shared.clock.now();
         let OutgoingMessage { url, secrets, body } = message;
         let good = secrets.1.iter().filter(|(_, until)| until.is_none_or(|until| until > at));
-        let (id, timestamp) = (due.event_id.to_string(), at.seconds());
+        let (id, timestamp) = (due.event_id.to_string(), at.as_secs());
         let signature = signature(good.map(|(secret, _)| secret), &id, timestamp, &body);
         let headers =
             [("webhook-id", id), ("webhook-timestamp", timestamp.to_string()), ("webhook-signature", signature)];
         let Outcome { status_code, error, duration, excerpt, retry_after } =
             self.client.post(&url, &headers, body).await;
         let retry_after = retry_after.map(|retry_after| match retry_after {
-            RetryAfter::Seconds(seconds) => shared.clock.now().plus(Duration::from_secs(seconds)),
+            RetryAfter::Seconds(seconds) => shared.clock.now() + Duration::from_secs(seconds),
             RetryAfter::At(time) => time,
         });
         let duration_ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
@@ -248,7 +248,7 @@ async fn load_event_message(
     let found = repositories.deliveries().find_visible(webhook, due.event_id).await?;
     let Some(Visible { webhook: record, role, event }) = found else { return Ok(None) };
     let is_given_up = record.health.giving_up.is_some_and(|until| due.created_at <= until);
-    let is_told = record.webhook.enabled && !is_given_up && event.kind.is_for(role);
+    let is_told = record.webhook.enabled && !is_given_up && event.kind.visible_to(role);
     Ok(is_told.then(|| (record, to_json(&event))))
 }
 

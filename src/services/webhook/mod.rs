@@ -11,14 +11,14 @@ use std::time::Duration;
 use poem_openapi::types::{MaybeUndefined, ToJSON as _};
 
 use crate::contract::account::user::User;
-use crate::contract::error::{DetailCode, Place};
-use crate::contract::event::previous::Nothing;
+use crate::contract::error::{DetailCode, ErrorLocation};
+use crate::contract::event::previous::AlwaysNull;
 use crate::contract::event::{EventType, WebhookEventName};
 use crate::contract::page::{Page, Sort};
 use crate::contract::strings::{EventName, WebhookSecret};
 use crate::contract::webhook::delivery::Delivery;
 use crate::contract::webhook::test_event::{WebhookMessage, WebhookTestEvent};
-use crate::contract::webhook::{IssuedWebhook, NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery};
+use crate::contract::webhook::{NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery, WebhookWithSecret};
 use crate::contract::{EventId, ProjectId, WebhookId};
 use crate::repositories::{DeliveryRecord, FormerSecret, Health, Job, Repositories, WebhookFilter, WebhookRecord};
 use crate::services::error::Error;
@@ -45,7 +45,7 @@ impl Webhooks {
     pub async fn list(&self, caller: Caller, query: &WebhookQuery) -> Result<Page<Webhook>, Error> {
         let repositories = self.0.store.read();
         if let Some(project) = query.project_id {
-            require_project_access(repositories, caller, project, Place::Query).await?;
+            require_project_access(repositories, caller, project, ErrorLocation::Query).await?;
         }
         let filter = WebhookFilter { enabled: query.enabled, project: query.project_id };
         let sort = Sort::new(query.sort, query.dir);
@@ -58,13 +58,13 @@ impl Webhooks {
     }
 
     /// Makes a webhook. The answer has its secret.
-    pub async fn create(&self, write: &WriteContext, new: NewWebhook) -> Result<Answer<IssuedWebhook>, Error> {
+    pub async fn create(&self, write: &WriteContext, new: NewWebhook) -> Result<Answer<WebhookWithSecret>, Error> {
         validate_event_names(&new.events)?;
         let unit = self.0.begin(write).await?;
         // One after the other, so that they count each other.
         lock_caller(&*unit, write.caller).await?;
         if let Some(project) = new.project_id {
-            require_project_access(&*unit, write.caller, project, Place::Body).await?;
+            require_project_access(&*unit, write.caller, project, ErrorLocation::Body).await?;
         }
         self.require_allowed(&new.url)?;
         if unit.webhooks().count(write.caller.user).await? >= MAX_PER_USER {
@@ -114,7 +114,7 @@ impl Webhooks {
         if let MaybeUndefined::Value(project) = patch.project_id
             && current.project_id != Some(project)
         {
-            require_project_access(&*unit, write.caller, project, Place::Body).await?;
+            require_project_access(&*unit, write.caller, project, ErrorLocation::Body).await?;
         }
         if let Some(url) = patch.url.as_ref().filter(|url| **url != current.url) {
             self.require_allowed(url)?;
@@ -166,14 +166,14 @@ impl Webhooks {
         write: &WriteContext,
         id: WebhookId,
         rotation: Option<RotateSecret>,
-    ) -> Result<Answer<IssuedWebhook>, Error> {
+    ) -> Result<Answer<WebhookWithSecret>, Error> {
         let unit = self.0.begin(write).await?;
         lock_caller(&*unit, write.caller).await?;
         let found = require_owner(unit.webhooks().lock(id).await?, write.caller)?;
         let (sealed, secret) = self.new_secret(id)?;
         let overlap = rotation.unwrap_or_default().overlap_seconds;
         let now = self.0.clock.now();
-        let until = now.plus(Duration::from_secs(overlap.into()));
+        let until = now + Duration::from_secs(overlap.into());
         // Whoever lost the answer and asks again replaces a secret that nobody knows: those before it stay good too.
         let former = (overlap > 0).then_some(FormerSecret { secret: found.secret, until });
         unit.webhooks().replace_secret(id, &sealed, former.as_ref(), now).await?;
@@ -194,12 +194,12 @@ impl Webhooks {
         let found = require_owner(unit.webhooks().hold(id).await?, write.caller)?;
         let event = WebhookTestEvent {
             id: EventId::generate(),
-            sequence: Nothing,
+            sequence: AlwaysNull,
             project_id: found.webhook.project_id,
             actor_id: Some(write.caller.user),
             occurred_at: self.0.clock.now(),
             data: found.webhook.clone(),
-            previous: Nothing,
+            previous: AlwaysNull,
             request_id: write.request_id.clone(),
         };
         let (event_id, payload) = (event.id, WebhookMessage::WebhookTest(event).to_json_string());
@@ -227,7 +227,7 @@ impl Webhooks {
     fn new_secret(&self, id: WebhookId) -> Result<(Vec<u8>, WebhookSecret), Error> {
         let secret = Secret::generate().map_err(|error| Error::Token(Box::new(error)))?.reveal();
         let sealed = self.0.webhooks.sealer.seal(&id.to_string(), secret.as_bytes())?;
-        Ok((sealed, WebhookSecret::trusted(secret)))
+        Ok((sealed, WebhookSecret::new_unchecked(secret)))
     }
 
     fn require_allowed(&self, url: &str) -> Result<(), Error> {
@@ -258,12 +258,12 @@ pub(crate) fn require_owner(found: Option<WebhookRecord>, caller: Caller) -> Res
     if found.owner == caller.user { Ok(found) } else { Err(Error::NotOwner) }
 }
 
-fn issued(webhook: Webhook, secret: WebhookSecret) -> IssuedWebhook {
-    IssuedWebhook { webhook, secret }
+fn issued(webhook: Webhook, secret: WebhookSecret) -> WebhookWithSecret {
+    WebhookWithSecret { webhook, secret }
 }
 
 fn event_names(events: &[WebhookEventName]) -> Vec<EventName> {
-    events.iter().map(|name| EventName::trusted(name.as_str())).collect()
+    events.iter().map(|name| EventName::new_unchecked(name.as_str())).collect()
 }
 
 /// Refuses to say both everything and something.
@@ -280,7 +280,7 @@ async fn require_project_access(
     repositories: &dyn Repositories,
     caller: Caller,
     id: ProjectId,
-    place: Place,
+    place: ErrorLocation,
 ) -> Result<(), Error> {
     let project = repositories.projects().find(id, caller.user).await?.filter(|project| project.deleted_at.is_none());
     let project = project.ok_or_else(|| Error::reference(place, "project_id", "names no project."))?;

@@ -169,8 +169,7 @@ fn evaluate_health<'t>(health: Health, tried: impl Iterator<Item = &'t Attempt>)
             is_gone |= one.attempt.status_code == Some(STATUS_GONE);
         }
     }
-    let has_kept_failing =
-        failing_since.zip(last_failure).is_some_and(|(since, last)| since <= last.minus(DISABLE_AFTER));
+    let has_kept_failing = failing_since.zip(last_failure).is_some_and(|(since, last)| since <= last - DISABLE_AFTER);
     let reason = if is_gone { Some(REASON_GONE) } else { has_kept_failing.then_some(REASON_FAILING) };
     (Health { failing_since, is_ailing, ..health }, reason)
 }
@@ -189,7 +188,7 @@ mod tests {
         Attempt {
             id: DeliveryId::generate(),
             is_test: false,
-            url: WebhookUrl::trusted("https://example.com/"),
+            url: WebhookUrl::new_unchecked("https://example.com/"),
             attempt: DeliveryAttempt {
                 at: Timestamp(at),
                 status_code: Some(status),

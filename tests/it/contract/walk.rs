@@ -87,7 +87,7 @@ fn every_event_and_message_has_an_example_that_is_true_to_its_type() {
         }
         kinds += 1;
     }
-    assert_eq!(kinds, EventType::FEED.len() + 1);
+    assert_eq!(kinds, EventType::PUBLISHED.len() + 1);
 }
 
 #[test]

@@ -30,8 +30,8 @@ async fn counted(store: &SeaStore, project: &Project) -> u64 {
 
 /// Takes the one job, although somebody else has it.
 async fn snatch(store: &SeaStore) -> LeasedJob {
-    let later = Timestamp::now().plus(NEVER).plus(NEVER);
-    let until = later.plus(NEVER);
+    let later = Timestamp::now() + NEVER + NEVER;
+    let until = later + NEVER;
     let leased =
         commit(store, async |transaction| transaction.queue().lease(&Lane::ALL, 9, later, until).await).await.unwrap();
     assert_eq!(leased.len(), 1, "{leased:?}");

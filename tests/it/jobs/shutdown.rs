@@ -68,7 +68,7 @@ on_both_databases! {
             // A failure is noted as ever.
             let errors: Vec<_> = ended.iter().map(|job| (job.state, job.attempts, job.last_error.as_deref())).collect();
             assert_eq!(errors, if fails { vec![(JobState::Waiting, 1, Some("an error"))] } else { Vec::new() });
-            let later = Timestamp::now().plus(NEVER);
+            let later = Timestamp::now() + NEVER;
             commit(&store, async |transaction| {
                 for job in transaction.queue().lease(&Lane::ALL, 9, later, later).await.unwrap() {
                     assert!(transaction.queue().finish(job.lease, later).await.unwrap());

@@ -63,7 +63,7 @@ on_both_databases! {
         transaction.jobs().enqueue(&job, now, now).await.unwrap();
         waits(&mut Box::pin(done.recv())).await;
         drop(transaction);
-        let run_at = Timestamp::now().plus(Duration::from_millis(300));
+        let run_at = Timestamp::now() + Duration::from_millis(300);
         commit(&store, async |transaction| transaction.jobs().enqueue(&job, now, run_at).await).await.unwrap();
         assert_eq!(soon(done.recv()).await, Some(job));
         assert!(Timestamp::now() >= run_at);

@@ -277,7 +277,7 @@ fn mail_waits_while_the_mail_server_takes_the_password_for_wrong() {
 
 /// Sends any mail.
 async fn send(mailer: Arc<Mailer>) -> Result<(), MailError> {
-    let to = Recipient { name: Some(Line::new("Ada")), email: Email::trusted("ada@example.com") };
+    let to = Recipient { name: Some(Line::new("Ada")), email: Email::new_unchecked("ada@example.com") };
     let content = Content { subject: "Hello", text: "Hello".to_owned(), html: "<p>Hello</p>".to_owned() };
     mailer.send(new_uuid(), &to, content).await
 }

@@ -21,7 +21,7 @@ pub(super) fn new_comment(task: &Task, author: &User) -> Comment {
         id: CommentId::generate(),
         task_id: task.id,
         author_id: Some(author.id),
-        body: CommentBody::trusted(" Größe \"1\"?\n\t'; DROP TABLE comments; -- 😀\n"),
+        body: CommentBody::new_unchecked(" Größe \"1\"?\n\t'; DROP TABLE comments; -- 😀\n"),
         version: 1,
         created_at: at(7),
         updated_at: at(8),
@@ -52,7 +52,7 @@ on_both_databases! {
         let store = database.store().await;
         let (ada, project, task) = world(&store).await;
         let of_nobody = Comment { author_id: None, version: 9, ..new_comment(&task, &ada) };
-        let longest = Comment { body: CommentBody::trusted("😀".repeat(10_000)), ..new_comment(&task, &ada) };
+        let longest = Comment { body: CommentBody::new_unchecked("😀".repeat(10_000)), ..new_comment(&task, &ada) };
         let comments = [new_comment(&task, &ada), of_nobody, longest];
         add_comments(&store, &comments).await;
         for comment in comments {
@@ -121,7 +121,7 @@ on_both_databases! {
         add_comments(&store, &[comment.clone(), other.clone()]).await;
         let find = async |id| store.read().comments().find(id, ada.id).await.unwrap().map(|found| found.comment);
 
-        let body = CommentBody::trusted("Another");
+        let body = CommentBody::new_unchecked("Another");
         let changed = Comment { body, version: 2, updated_at: at(60), ..comment.clone() };
         let with_fixed_parts = Comment {
             task_id: elsewhere.id,

@@ -38,9 +38,9 @@ pub(super) fn new_user() -> User {
     let id = UserId::generate();
     User {
         id,
-        email: Email::trusted(format!("{}@example.com", id.0.simple())),
-        name: PersonName::trusted("Zoë \"O'Neil\" 😀"),
-        timezone: TimeZone::trusted("Europe/Berlin"),
+        email: Email::new_unchecked(format!("{}@example.com", id.0.simple())),
+        name: PersonName::new_unchecked("Zoë \"O'Neil\" 😀"),
+        timezone: TimeZone::new_unchecked("Europe/Berlin"),
         weekly_digest: false,
         email_verified: true,
         version: 3,
@@ -78,9 +78,9 @@ pub(super) async fn session(store: &SeaStore, user: &User) -> NewSession {
 pub(super) fn new_project(owner: &User) -> Project {
     Project {
         id: ProjectId::generate(),
-        name: ProjectName::trusted("Küche 100% \\ _new_"),
-        description: Some(ProjectDescription::trusted("Two\nlines, 'quoted'; and a tab\t.")),
-        color: Some(Color::trusted("#3B82f6")),
+        name: ProjectName::new_unchecked("Küche 100% \\ _new_"),
+        description: Some(ProjectDescription::new_unchecked("Two\nlines, 'quoted'; and a tab\t.")),
+        color: Some(Color::new_unchecked("#3B82f6")),
         archived: false,
         owner_id: owner.id,
         role: None,
@@ -106,7 +106,7 @@ pub(crate) fn new_task(project: &Project) -> Task {
     Task {
         id,
         project_id: project.id,
-        title: TaskTitle::trusted("A task"),
+        title: TaskTitle::new_unchecked("A task"),
         description: None,
         status: TaskStatus::Todo,
         priority: TaskPriority::None,
@@ -114,7 +114,7 @@ pub(crate) fn new_task(project: &Project) -> Task {
         assignee_id: None,
         labels: Vec::new(),
         // Two tasks cannot stand at one place.
-        position: OrderKey::trusted(format!("a{}", id.0.simple())),
+        position: OrderKey::new_unchecked(format!("a{}", id.0.simple())),
         created_by: Some(project.owner_id),
         completed_at: None,
         deleted_at: None,

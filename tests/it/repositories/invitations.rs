@@ -22,7 +22,7 @@ pub(super) fn new_invitation(project: &Project, inviter: &User, email: &str) -> 
         id: InvitationId::generate(),
         project_id: project.id,
         project_name: project.name.clone(),
-        email: Email::trusted(email),
+        email: Email::new_unchecked(email),
         role: InvitedRole::Viewer,
         status: InvitationStatus::Pending,
         invited_by: Some(inviter.id),

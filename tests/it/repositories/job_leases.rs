@@ -102,7 +102,7 @@ on_both_databases! {
         assert_eq!(store.read().queue().next_due(&Lane::ALL).await.unwrap(), Some(at(50)));
         assert_eq!(lease(&store, 9, at(50)).await.remove(0).job.unwrap(), jobs[4].1);
         // The next thing to come is the end of a lease.
-        assert_eq!(store.read().queue().next_due(&Lane::ALL).await.unwrap(), Some(at(10).plus(LEASE)));
+        assert_eq!(store.read().queue().next_due(&Lane::ALL).await.unwrap(), Some(at(10) + LEASE));
     }
 
     async fn only_lanes_that_were_asked_for_are_leased(database: TestDatabase) {
@@ -129,13 +129,13 @@ on_both_databases! {
         let (store, other) = (database.store().await, database.another_store().await);
         promise(&store, &new_job(), at(0)).await;
         let first = lease_one(&store, at(0)).await;
-        let end = at(0).plus(LEASE);
+        let end = at(0) + LEASE;
         assert!(lease(&other, 9, Timestamp(end.0 - 1)).await.is_empty());
         let second = lease_one(&other, end).await;
         assert_eq!((second.lease.id, second.attempts, second.job.unwrap()), (first.lease.id, 2, first.job.unwrap()));
         assert_ne!(second.lease.token, first.lease.token);
         let before = store.read().queue().list_unfinished().await.unwrap();
-        assert_eq!(standing(&before[0]), (JobState::Running, 2, end.plus(LEASE), None));
+        assert_eq!(standing(&before[0]), (JobState::Running, 2, end + LEASE, None));
         for deed in DEEDS {
             assert!(!commit(&store, async |transaction| deed.is_done(transaction, first.lease).await).await, "{deed:?}");
             let after = store.read().queue().list_unfinished().await.unwrap();
@@ -154,11 +154,11 @@ on_both_databases! {
         let store = database.store().await;
         promise(&store, &new_job(), at(0)).await;
         let held = lease_one(&store, at(0)).await.lease;
-        let later = at(1).plus(LEASE);
-        let extended = commit(&store, async |transaction| transaction.queue().extend(held, later.plus(LEASE)).await);
+        let later = at(1) + LEASE;
+        let extended = commit(&store, async |transaction| transaction.queue().extend(held, later + LEASE).await);
         assert!(extended.await.unwrap());
         assert!(lease(&store, 9, later).await.is_empty());
-        assert_eq!(lease_one(&store, later.plus(LEASE)).await.attempts, 2);
+        assert_eq!(lease_one(&store, later + LEASE).await.attempts, 2);
     }
 
     async fn each_end_of_a_job_leaves_it_as_it_says(database: TestDatabase) {
@@ -167,7 +167,7 @@ on_both_databases! {
             (Deed::Extend, Some((JobState::Running, 1, at(99_000_000), None)), Some(at(99_000_000))),
             (Deed::Finish, None, None),
             (Deed::PutOff, Some((JobState::Waiting, 1, at(60), Some("put off"))), Some(at(60))),
-            (Deed::Bury, Some((JobState::Dead, 1, at(0).plus(LEASE), Some("dead"))), None),
+            (Deed::Bury, Some((JobState::Dead, 1, at(0) + LEASE, Some("dead"))), None),
             (Deed::HandBack, Some((JobState::Waiting, 0, at(80), None)), Some(at(80))),
         ] {
             let job = new_job();
@@ -255,7 +255,7 @@ on_both_databases! {
         assert!(listed.iter().map(|job| job.id).eq(before.iter().map(|job| job.id)), "{listed:#?}");
         let due = (JobState::Waiting, 0, at(20));
         for job in &listed {
-            let expected = if job.id == held[2].id { (JobState::Running, 1, at(9).plus(LEASE)) } else { due };
+            let expected = if job.id == held[2].id { (JobState::Running, 1, at(9) + LEASE) } else { due };
             assert_eq!((job.state, job.attempts, job.run_at), expected, "{job:?}");
             assert_eq!(job.kind, "recalculate_completion");
         }
@@ -279,7 +279,7 @@ on_both_databases! {
         let unreadable = ["{\"project\": \"no id\"}", "{\"user\": 7}", "{", "", "null", "[]"];
         for (attempt, payload) in (1..).zip(unreadable) {
             raw.execute(&format!("UPDATE jobs SET payload = '{payload}' WHERE kind = 'recalculate_completion'")).await;
-            let leased = lease(&store, 9, at(0).plus(LEASE * attempt)).await;
+            let leased = lease(&store, 9, at(0) + LEASE * attempt).await;
             assert_eq!(leased.len(), 2, "the others are leased all the same");
             for job in leased {
                 assert_eq!(job.attempts, attempt);

@@ -28,7 +28,7 @@ pub(super) async fn promise(store: &SeaStore, job: &Job, run_at: Timestamp) -> b
 /// Leases jobs of all kinds.
 pub(super) async fn lease(store: &SeaStore, limit: u64, now: Timestamp) -> Vec<LeasedJob> {
     let transaction = store.begin().await.unwrap();
-    let leased = transaction.queue().lease(&Lane::ALL, limit, now, now.plus(LEASE)).await.unwrap();
+    let leased = transaction.queue().lease(&Lane::ALL, limit, now, now + LEASE).await.unwrap();
     transaction.commit().await.unwrap();
     leased
 }
@@ -122,7 +122,7 @@ on_both_databases! {
             assert!(put_off.await.unwrap(), "{job:?}");
             assert!(!promise(&store, &job, at(0)).await, "{job:?}");
             assert_eq!(lease(&store, 9, at(0)).await.len(), 2, "{job:?}");
-            for leased in lease(&store, 9, at(0).plus(LEASE)).await {
+            for leased in lease(&store, 9, at(0) + LEASE).await {
                 commit(&store, async |transaction| transaction.queue().finish(leased.lease, at(9)).await).await.unwrap();
             }
             assert_eq!(unfinished(&store).await, 0, "{job:?}");

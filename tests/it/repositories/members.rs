@@ -21,7 +21,7 @@ async fn add(store: &SeaStore, project: &Project, user: &User, role: Role, milli
 
 /// A user who is stored, with this name.
 async fn named(store: &SeaStore, name: &str) -> User {
-    let user = User { name: PersonName::trusted(name), ..new_user() };
+    let user = User { name: PersonName::new_unchecked(name), ..new_user() };
     assert!(commit(store, async |transaction| transaction.users().add(&user, "a hash").await.unwrap()).await);
     user
 }

@@ -20,7 +20,7 @@ async fn enqueue(store: &SeaStore, webhook: WebhookId, lane: Lane, millis: i64) 
 }
 
 async fn lease(store: &SeaStore, millis: i64) -> LeasedJob {
-    let until = at(millis).plus(Duration::from_mins(1));
+    let until = at(millis) + Duration::from_mins(1);
     let leased =
         commit(store, async |transaction| transaction.queue().lease(&Lane::ALL, 1, at(millis), until).await.unwrap());
     leased.await.pop().unwrap()

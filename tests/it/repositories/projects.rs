@@ -91,7 +91,7 @@ on_both_databases! {
         let (ada, bob) = (user(&store).await, user(&store).await);
         let (project, other) = (project(&store, &ada).await, project(&store, &ada).await);
         let changed = Project {
-            name: ProjectName::trusted("Bad"),
+            name: ProjectName::new_unchecked("Bad"),
             description: None,
             color: None,
             archived: true,
@@ -110,8 +110,8 @@ on_both_databases! {
         assert_eq!(unchanged, Some(Project { role: Some(Role::Owner), ..other }));
 
         let back = Project {
-            description: Some(ProjectDescription::trusted("")),
-            color: Some(Color::trusted("#000000")),
+            description: Some(ProjectDescription::new_unchecked("")),
+            color: Some(Color::new_unchecked("#000000")),
             archived: false,
             deleted_at: None,
             ..changed
@@ -174,8 +174,8 @@ on_both_databases! {
         let store = database.store().await;
         let ada = user(&store).await;
         let named = |name: &str, description: Option<&str>, time| Project {
-            name: ProjectName::trusted(name),
-            description: description.map(ProjectDescription::trusted),
+            name: ProjectName::new_unchecked(name),
+            description: description.map(ProjectDescription::new_unchecked),
             created_at: at(time),
             ..new_project(&ada)
         };
@@ -212,7 +212,7 @@ on_both_databases! {
         let ada = user(&store).await;
         let projects: Vec<_> = [("b", 2, 9), ("Ä", 1, 9), ("a", 2, 8), ("A", 1, 7), ("Z-1", 3, 7), ("Z 2", 3, 7)]
             .map(|(name, created, updated)| Project {
-                name: ProjectName::trusted(name),
+                name: ProjectName::new_unchecked(name),
                 created_at: at(created),
                 updated_at: at(updated),
                 ..new_project(&ada)

@@ -39,7 +39,7 @@ on_both_databases! {
         let info = |session: &NewSession| SessionInfo {
             id: session.id,
             current: false,
-            user_agent: session.user_agent.clone().map(UserAgent::trusted),
+            user_agent: session.user_agent.clone().map(UserAgent::new_unchecked),
             created_at: session.created_at,
             last_used_at: session.created_at,
         };

@@ -83,7 +83,7 @@ on_both_databases! {
         let labels: [&[&str]; 6] =
             [&["home", "50%"], &["Home"], &["homework", "a_b"], &["at home", "a", r"c\d"], &["größe", "it's"], &[]];
         let board = Board::new(&store, 6, |number, task, _| Task {
-            labels: labels[number].iter().copied().map(Label::trusted).collect(),
+            labels: labels[number].iter().copied().map(Label::new_unchecked).collect(),
             ..task
         })
         .await;
@@ -101,7 +101,7 @@ on_both_databases! {
             (vec!["GRÖSSE"], vec![]),
             (vec!["it's"], vec![4]),
         ] {
-            let labels = labels.into_iter().map(Label::trusted).collect();
+            let labels = labels.into_iter().map(Label::new_unchecked).collect();
             board.gives(&store, &TaskFilter { labels, ..TaskFilter::default() }, &expected).await;
         }
     }
@@ -116,8 +116,8 @@ on_both_databases! {
         ];
         let board = Board::new(&store, 4, |number, task, _| {
             let (title, description) = texts[number];
-            let description = description.map(TaskDescription::trusted);
-            Task { title: TaskTitle::trusted(title), description, ..task }
+            let description = description.map(TaskDescription::new_unchecked);
+            Task { title: TaskTitle::new_unchecked(title), description, ..task }
         })
         .await;
         for (words, expected) in [
@@ -178,8 +178,8 @@ on_both_databases! {
     async fn all_conditions_together_must_hold(database: TestDatabase) {
         let store = database.store().await;
         let board = Board::new(&store, 6, |number, task, ada| Task {
-            title: TaskTitle::trusted(if number == 1 { "other" } else { "word" }),
-            labels: if number == 2 { vec![] } else { vec![Label::trusted("home")] },
+            title: TaskTitle::new_unchecked(if number == 1 { "other" } else { "word" }),
+            labels: if number == 2 { vec![] } else { vec![Label::new_unchecked("home")] },
             priority: if number == 3 { TaskPriority::Low } else { TaskPriority::High },
             assignee_id: (number != 4).then_some(ada.id),
             due_at: Some(at(if number == 5 { 0 } else { 20 })),
@@ -190,7 +190,7 @@ on_both_databases! {
             statuses: vec![TaskStatus::Todo],
             priorities: vec![TaskPriority::High],
             assignee: Some(Assignee::User(board.reader.id)),
-            labels: vec![Label::trusted("home")],
+            labels: vec![Label::new_unchecked("home")],
             due_after: Some(at(10)),
             due_before: Some(at(30)),
             created_after: Some(at(0)),

@@ -40,12 +40,12 @@ fn tasks_to_sort(project: &Project) -> [Task; 7] {
         ("a", 1, 2, Some(20), Low, "b00"),
     ]
     .map(|(title, created, updated, due, priority, position)| Task {
-        title: TaskTitle::trusted(title),
+        title: TaskTitle::new_unchecked(title),
         created_at: at(created),
         updated_at: at(updated),
         due_at: due.map(at),
         priority,
-        position: OrderKey::trusted(position),
+        position: OrderKey::new_unchecked(position),
         ..new_task(project)
     })
 }

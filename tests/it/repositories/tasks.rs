@@ -14,14 +14,14 @@ use crate::support::TestDatabase;
 /// A task that has everything.
 pub(super) fn full_task(project: &Project, assignee: UserId) -> Task {
     Task {
-        title: TaskTitle::trusted("Größe \"1\"; DROP TABLE tasks; --"),
-        description: Some(TaskDescription::trusted("Lines\n\tand 😀, 100 %")),
+        title: TaskTitle::new_unchecked("Größe \"1\"; DROP TABLE tasks; --"),
+        description: Some(TaskDescription::new_unchecked("Lines\n\tand 😀, 100 %")),
         status: TaskStatus::Done,
         priority: TaskPriority::Urgent,
         due_at: Some(at(-4_000_000_000_000)),
         assignee_id: Some(assignee),
-        labels: ["zu Hause", "A", "a", "'x'"].map(Label::trusted).into(),
-        position: OrderKey::trusted("aZz0"),
+        labels: ["zu Hause", "A", "a", "'x'"].map(Label::new_unchecked).into(),
+        position: OrderKey::new_unchecked("aZz0"),
         completed_at: Some(at(20)),
         deleted_at: Some(at(21)),
         version: 9,

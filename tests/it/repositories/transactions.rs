@@ -22,12 +22,12 @@ async fn add_a_task(store: &SeaStore, project: &Project, number: usize) -> Resul
     let transaction = store.begin().await?;
     let locked = transaction.projects().lock(project.id, project.owner_id).await?.unwrap();
     let counts = locked.project.task_counts;
-    let title = TaskTitle::trusted(format!("{} after {number}", counts.total));
+    let title = TaskTitle::new_unchecked(format!("{} after {number}", counts.total));
     // The position says what was read, so that two who read the same are found out.
     let position = format!("{:05}", counts.total);
     transaction
         .tasks()
-        .add(&[Task { title, position: OrderKey::trusted(position.clone()), ..new_task(project) }])
+        .add(&[Task { title, position: OrderKey::new_unchecked(position.clone()), ..new_task(project) }])
         .await?;
     transaction.projects().count_tasks(project.id, 1, 0, Some(&position)).await?;
     transaction.commit().await
@@ -57,7 +57,7 @@ on_both_databases! {
         let transaction = store.begin().await.unwrap();
         assert!(transaction.users().add(&bob, "a hash").await.unwrap());
         transaction.projects().add(&project).await.unwrap();
-        let renamed = User { name: PersonName::trusted("Other"), ..ada.clone() };
+        let renamed = User { name: PersonName::new_unchecked("Other"), ..ada.clone() };
         transaction.users().update(&renamed).await.unwrap();
         drop(transaction);
         let read = store.read();
@@ -152,7 +152,7 @@ on_both_databases! {
         let mut second =
             pin!(async { commit(&other, async |transaction| transaction.users().lock(id).await.unwrap()).await });
         waits(&mut second).await;
-        let renamed = User { name: PersonName::trusted("Other"), version: 4, ..ada };
+        let renamed = User { name: PersonName::new_unchecked("Other"), version: 4, ..ada };
         first.users().update(&renamed).await.unwrap();
         first.commit().await.unwrap();
         assert_eq!(soon(second).await.unwrap().user, renamed);
@@ -169,7 +169,7 @@ on_both_databases! {
             commit(&other, async |transaction| transaction.projects().lock(id, reader).await.unwrap().unwrap()).await
         });
         waits(&mut second).await;
-        let renamed = Project { name: ProjectName::trusted("Other"), deleted_at: Some(at(30)), ..before.project };
+        let renamed = Project { name: ProjectName::new_unchecked("Other"), deleted_at: Some(at(30)), ..before.project };
         first.projects().update(&renamed).await.unwrap();
         first.projects().count_tasks(project.id, 2, 1, Some("a9")).await.unwrap();
         first.commit().await.unwrap();
@@ -191,7 +191,7 @@ on_both_databases! {
             commit(&other, async |transaction| transaction.tasks().lock(id, reader).await.unwrap().unwrap()).await
         });
         waits(&mut second).await;
-        let renamed = Task { title: TaskTitle::trusted("Other"), deleted_at: Some(at(30)), version: 2, ..task };
+        let renamed = Task { title: TaskTitle::new_unchecked("Other"), deleted_at: Some(at(30)), version: 2, ..task };
         first.tasks().update(&renamed).await.unwrap();
         first.projects().update(&Project { archived: true, ..project }).await.unwrap();
         first.commit().await.unwrap();
@@ -214,7 +214,7 @@ on_both_databases! {
         });
         waits(&mut second).await;
         // Would wait for the second one, which waits for us, if that had locked the task first.
-        let renamed = Task { title: TaskTitle::trusted("Other"), ..task };
+        let renamed = Task { title: TaskTitle::new_unchecked("Other"), ..task };
         soon(first.tasks().update(&renamed)).await.expect("a deadlock");
         first.commit().await.unwrap();
         assert_eq!(soon(second).await.expect("a deadlock"), renamed);
@@ -260,7 +260,7 @@ on_both_databases! {
         let store = database.store().await;
         let ada = user(&store).await;
         if !database.is_postgres() {
-            let renamed = User { name: PersonName::trusted("Other"), ..ada.clone() };
+            let renamed = User { name: PersonName::new_unchecked("Other"), ..ada.clone() };
             // A connection that cannot write answers as a file that cannot be written does.
             assert!(matches!(store.read().users().update(&renamed).await, Err(StoreError::Unavailable(_))));
         }

@@ -51,15 +51,15 @@ on_both_databases! {
         let store = database.store().await;
         let (ada, bob) = (user(&store).await, user(&store).await);
         let changed = User {
-            name: PersonName::trusted("Grace"),
-            timezone: TimeZone::trusted("Asia/Tokyo"),
+            name: PersonName::new_unchecked("Grace"),
+            timezone: TimeZone::new_unchecked("Asia/Tokyo"),
             weekly_digest: !ada.weekly_digest,
             email_verified: !ada.email_verified,
             version: ada.version + 1,
             updated_at: at(99),
             ..ada.clone()
         };
-        let with_fixed_parts = User { email: Email::trusted("new@example.com"), created_at: at(98), ..changed.clone() };
+        let with_fixed_parts = User { email: Email::new_unchecked("new@example.com"), created_at: at(98), ..changed.clone() };
         commit(&store, async |transaction| transaction.users().update(&with_fixed_parts).await).await.unwrap();
         let credentials = store.read().users().find_credentials(ada.id).await.unwrap().unwrap();
         assert_eq!((credentials.user, credentials.password_hash.as_str()), (changed, "a hash"));

@@ -56,7 +56,7 @@ impl World {
                     // Most are in the first projects.
                     let few = 1 + random.below(projects.len());
                     let (project, _) = &projects[random.below(few)];
-                    new_event(project.id, random.one_of(&EventType::FEED))
+                    new_event(project.id, random.one_of(&EventType::PUBLISHED))
                 })
                 .collect();
             commit(&store, async |transaction| transaction.events().append(&new).await.unwrap()).await;
@@ -108,7 +108,7 @@ impl World {
         );
         for _ in 0..40 {
             let project = random.percent(40).then(|| self.projects[random.below(self.projects.len())].0.id);
-            let kinds = (0..random.below(4)).map(|_| random.one_of(&EventType::FEED)).collect();
+            let kinds = (0..random.below(4)).map(|_| random.one_of(&EventType::PUBLISHED)).collect();
             filters.push(EventFilter { project, kinds });
         }
         filters.push(EventFilter { project: None, kinds: vec![EventType::WebhookTest] });
@@ -120,7 +120,7 @@ on_both_databases! {
     async fn every_page_of_the_feed_is_the_one_that_leaving_out_the_others_gives(database: TestDatabase) {
         let mut random = Random::new();
         let world = World::new(&database, &mut random).await;
-        let of_owners = world.events.iter().filter(|event| EventType::FOR_OWNERS.contains(&event.kind));
+        let of_owners = world.events.iter().filter(|event| EventType::OWNER_ONLY.contains(&event.kind));
         assert!(of_owners.clone().any(|event| world.sees(event)) && of_owners.clone().any(|event| !world.sees(event)));
         for filter in world.filters(&mut random) {
             for direction in [Direction::Asc, Direction::Desc] {

@@ -121,14 +121,14 @@ fn task(number: usize, projects: &[(Project, bool)], assignees: [UserId; 2], ran
     let mut time = |choices| i64::try_from(random.below(choices)).unwrap();
     let (created_at, updated_at, due_at, deleted_at) = (at(time(9)), at(time(9)), at(time(4)), at(time(4)));
     Task {
-        title: TaskTitle::trusted(random.one_of(&TITLES)),
+        title: TaskTitle::new_unchecked(random.one_of(&TITLES)),
         status,
         priority: random.one_of(&[TaskPriority::None, TaskPriority::Medium, TaskPriority::Urgent]),
         due_at: random.percent(60).then_some(due_at),
         assignee_id: random.percent(40).then(|| random.one_of(&assignees)),
-        labels: if random.percent(30) { vec![Label::trusted("home")] } else { Vec::new() },
+        labels: if random.percent(30) { vec![Label::new_unchecked("home")] } else { Vec::new() },
         // The same in many projects, and in each only once.
-        position: OrderKey::trusted(format!("a{:03}", number / 2 + number % 2 * 500)),
+        position: OrderKey::new_unchecked(format!("a{:03}", number / 2 + number % 2 * 500)),
         completed_at: (status == TaskStatus::Done).then_some(at(5)),
         deleted_at: random.percent(20).then_some(deleted_at),
         created_at,
@@ -162,7 +162,7 @@ fn filters(world: &World) -> Vec<Filter> {
         (assigned(Assignee::Nobody), |task, _| task.assignee_id.is_none()),
         (assigned(Assignee::User(world.reader)), |task, world| task.assignee_id == Some(world.reader)),
         (assigned(Assignee::User(world.other)), |task, world| task.assignee_id == Some(world.other)),
-        (TaskFilter { labels: vec![Label::trusted("home")], ..plain.clone() }, |task, _| !task.labels.is_empty()),
+        (TaskFilter { labels: vec![Label::new_unchecked("home")], ..plain.clone() }, |task, _| !task.labels.is_empty()),
         (TaskFilter { words: vec!["b".to_owned()], ..plain.clone() }, |task, _| task.title.contains('b')),
         (TaskFilter { due_before: Some(at(2)), ..plain.clone() }, |task, _| {
             task.due_at.is_some_and(|time| time < at(2))

@@ -20,9 +20,9 @@ use crate::support::{TestDatabase, databases};
 pub(super) fn new_webhook(user: &User) -> WebhookRecord {
     let webhook = Webhook {
         id: WebhookId::generate(),
-        url: WebhookUrl::trusted("https://example.com/"),
+        url: WebhookUrl::new_unchecked("https://example.com/"),
         project_id: None,
-        events: vec![EventName::trusted("*")],
+        events: vec![EventName::new_unchecked("*")],
         description: None,
         enabled: true,
         disabled_reason: None,

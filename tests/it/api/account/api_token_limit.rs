@@ -19,7 +19,7 @@ async fn make(client: &Client, expires_at: Value) -> crate::support::Answer {
 on_both_databases! {
     async fn fifty_tokens_are_enough_and_those_that_are_no_good_do_not_count(app: TestApp) {
         let user = app.user().await;
-        let soon = json!(app.clock.now().plus(Duration::from_mins(5)).to_string());
+        let soon = json!((app.clock.now() + Duration::from_mins(5)).to_string());
         for _ in 0..3 {
             make(&user, soon.clone()).await.created();
         }

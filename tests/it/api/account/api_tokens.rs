@@ -169,7 +169,7 @@ on_both_databases! {
 
     async fn what_is_no_token_to_make_is_refused(app: TestApp) {
         let user = app.user().await;
-        let (now, past) = (app.clock.now(), app.clock.now().minus(Duration::from_secs(1)));
+        let (now, past) = (app.clock.now(), app.clock.now() - Duration::from_secs(1));
         for (body, failures) in [
             (json!({}), &["name:required", "scopes:required"][..]),
             (json!({"name": " ", "scopes": []}), &["name:too_short", "scopes:too_few"]),

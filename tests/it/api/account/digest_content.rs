@@ -40,10 +40,10 @@ on_both_databases! {
         let project = user.post("/v1/projects", json!({"name": format!("Garden {HOSTILE}")})).await.created().id();
         let friend = member(&app, &project, "editor").await;
         let [overdue, soon, last, too_late] = [
-            at.minus(Duration::from_hours(3)),
-            at.plus(DAY * 2),
-            Timestamp(at.plus(DAY * 7).0 - 1),
-            at.plus(DAY * 7),
+            at - Duration::from_hours(3),
+            at + DAY * 2,
+            Timestamp((at + DAY * 7).0 - 1),
+            at + DAY * 7,
         ];
         let me = json!(user.user_id());
         for (title, due, assignee, status) in [
@@ -117,7 +117,7 @@ on_both_databases! {
         let project = user.project().await;
         let at = eight(ZONE, day);
         for number in 0..13 {
-            let due = at.plus(Duration::from_mins(number)).to_string();
+            let due = (at + Duration::from_mins(number)).to_string();
             user.task(&project, json!({"title": format!("Task {number:02}"), "due_at": due})).await;
         }
         set_to_eight(&app, ZONE, day);
@@ -139,7 +139,7 @@ on_both_databases! {
         // Who was taken out is told nothing of it.
         let out = user_in(&app, ZONE).await;
         add_member(&app, &project, &out, "editor").await;
-        let due = eight(ZONE, day).plus(DAY).to_string();
+        let due = (eight(ZONE, day) + DAY).to_string();
         for (title, who) in [("The owner's", &owner), ("Ada's", &ada), ("The third's", &out)] {
             owner.task(&project, json!({"title": title, "due_at": due, "assignee_id": who.user_id()})).await;
         }

@@ -28,7 +28,7 @@ pub(crate) fn eight(zone: Tz, day: NaiveDate) -> Timestamp {
 pub(crate) fn monday_ahead(app: &TestApp) -> NaiveDate {
     let today = DateTime::from_timestamp_millis(app.clock.now().0).unwrap().date_naive();
     let monday = today + Days::new((14 - today.weekday().num_days_from_monday()).into());
-    set(app, eight(Tz::UTC, monday).minus(DAY * 4));
+    set(app, eight(Tz::UTC, monday) - DAY * 4);
     monday
 }
 
@@ -40,7 +40,7 @@ fn set(app: &TestApp, time: Timestamp) {
 /// Sets the clock to the Monday at eight, and a moment more.
 pub(crate) fn set_to_eight(app: &TestApp, zone: Tz, day: NaiveDate) -> Timestamp {
     let moment = eight(zone, day);
-    set(app, moment.plus(Duration::from_secs(1)));
+    set(app, moment + Duration::from_secs(1));
     moment
 }
 
@@ -71,19 +71,19 @@ on_both_databases! {
         for zone in [Tz::Europe__Berlin, Tz::America__New_York, Tz::Asia__Kathmandu] {
             let has_summer = zone != Tz::Asia__Kathmandu;
             let mut first = monday_ahead(&app);
-            let is_a_week = |first| eight(zone, first).plus(DAY * 7) == eight(zone, first + Days::new(7));
+            let is_a_week = |first| eight(zone, first) + DAY * 7 == eight(zone, first + Days::new(7));
             while has_summer && is_a_week(first) {
                 first = first + Days::new(7);
             }
-            set(&app, eight(zone, first).minus(DAY * 3));
+            set(&app, eight(zone, first) - DAY * 3);
             let user = user_in(&app, zone).await;
             plan(&app).await;
             for week in 0..3 {
                 let moment = eight(zone, first + Days::new(7 * week));
-                set(&app, moment.minus(SHORTLY));
+                set(&app, moment - SHORTLY);
                 plan(&app).await;
                 assert_eq!(count_mails(&app, &user, DIGEST) as u64, week, "{zone}, before {moment}");
-                set(&app, moment.plus(Duration::from_secs(1)));
+                set(&app, moment + Duration::from_secs(1));
                 plan(&app).await;
                 assert_eq!(count_mails(&app, &user, DIGEST) as u64, week + 1, "{zone}, at {moment}");
             }
@@ -125,7 +125,7 @@ on_both_databases! {
         for (from, _, _) in moves {
             users.push(user_in(&app, from).await);
         }
-        set(&app, eight(middle, day).minus(SHORTLY));
+        set(&app, eight(middle, day) - SHORTLY);
         for (user, (from, to, after)) in users.iter().zip(&moves) {
             if !after && *from == middle {
                 change(&app, user, json!({"timezone": to.name()})).await;
@@ -143,7 +143,7 @@ on_both_databases! {
             for zone in [east, middle, west] {
                 let moment = eight(zone, day + Days::new(7 * week));
                 if moment > app.clock.now() {
-                    set(&app, moment.plus(Duration::from_secs(1)));
+                    set(&app, moment + Duration::from_secs(1));
                 }
                 plan(&app).await;
             }
@@ -214,21 +214,21 @@ on_both_databases! {
         let day = monday_ahead(&app);
         let user = user_in(&app, Tz::UTC).await;
         let moment = eight(Tz::UTC, day);
-        set(&app, moment.plus(DAY).plus(SHORTLY));
+        set(&app, moment + DAY + SHORTLY);
         plan(&app).await;
         assert_eq!(count_mails(&app, &user, DIGEST), 0);
-        set(&app, moment.plus(DAY * 8).minus(SHORTLY));
+        set(&app, moment + DAY * 8 - SHORTLY);
         plan(&app).await;
         assert_eq!(count_mails(&app, &user, DIGEST), 1, "late, but not too late");
         // Planned in time, and then nobody worked for more than a day.
-        set(&app, moment.plus(DAY * 14).plus(SHORTLY));
+        set(&app, moment + DAY * 14 + SHORTLY);
         let transaction = app.store.begin().await.unwrap();
         app.services.digests.enqueue_due(&*transaction).await.unwrap();
         transaction.commit().await.unwrap();
         app.clock.advance(DAY);
         app.work().await;
         assert_eq!(count_mails(&app, &user, DIGEST), 1);
-        set(&app, moment.plus(DAY * 21).plus(SHORTLY));
+        set(&app, moment + DAY * 21 + SHORTLY);
         promise(&app, Job::PlanDigests {}).await;
         app.work().await;
         assert_eq!(count_mails(&app, &user, DIGEST), 2);
@@ -237,7 +237,7 @@ on_both_databases! {
     async fn where_nobody_planned_for_weeks_that_of_this_monday_comes(app: TestApp) {
         let day = monday_ahead(&app);
         let user = user_in(&app, Tz::UTC).await;
-        set(&app, eight(Tz::UTC, day + Days::new(21)).plus(SHORTLY));
+        set(&app, eight(Tz::UTC, day + Days::new(21)) + SHORTLY);
         for _ in 0..2 {
             plan(&app).await;
             assert_eq!(count_mails(&app, &user, DIGEST), 1);

@@ -20,7 +20,7 @@ async fn many_comments(app: &TestApp, owner: &Client, task: &str) -> Vec<Value> 
             id: CommentId::generate(),
             task_id: TaskId::parse(task).unwrap(),
             author_id: Some(UserId::parse(owner.user_id()).unwrap()),
-            body: CommentBody::trusted(format!("Comment {number}")),
+            body: CommentBody::new_unchecked(format!("Comment {number}")),
             version: 1,
             // Against the order of the ids, three at a time.
             created_at: Timestamp(now.0 - number / 3),

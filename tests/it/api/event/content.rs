@@ -187,7 +187,7 @@ on_both_databases! {
         stage.projects().await;
         stage.tasks().await;
         stage.people().await;
-        let unseen: Vec<&str> = EventType::FEED
+        let unseen: Vec<&str> = EventType::PUBLISHED
             .into_iter()
             .map(EventType::as_str)
             .filter(|kind| !stage.seen.iter().any(|seen| seen == kind))

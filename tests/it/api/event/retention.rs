@@ -114,7 +114,7 @@ on_both_databases! {
         let mut pruned_through = 0;
         loop {
             let transaction = app.store.begin().await.unwrap();
-            let before = app.clock.now().minus(DAY * 30);
+            let before = app.clock.now() - DAY * 30;
             let litter = pocket_tasks::repositories::Litter::Events;
             let discarded = transaction.upkeep().discard(litter, before, 100).await.unwrap();
             transaction.commit().await.unwrap();

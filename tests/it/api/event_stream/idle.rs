@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
-use pocket_tasks::contract::event::query::{EventConditions, StreamQuery};
+use pocket_tasks::contract::event::query::{EventFilterParams, StreamQuery};
 use pocket_tasks::contract::strings::Cursor;
 use pocket_tasks::contract::{SessionId, UserId};
 use pocket_tasks::services::{Caller, Credential, EventStream, StreamMessage};
@@ -24,7 +24,7 @@ const LONGEST: Duration = Duration::from_mins(14);
 async fn open(app: &TestApp, last: Option<Cursor>) -> EventStream {
     let caller =
         Caller { user: UserId::generate(), credential: Credential::Session(SessionId::generate()), expires_at: None };
-    let conditions = EventConditions { project_id: None, kinds: None };
+    let conditions = EventFilterParams { project_id: None, kinds: None };
     app.services.events.subscribe(caller, StreamQuery { cursor: None, conditions }, last).await.unwrap()
 }
 

@@ -122,7 +122,7 @@ on_both_databases! {
         let (good, _) = api_client(&app, &user, &["read"]).await;
         let (revoked, created) = api_client(&app, &user, &["read"]).await;
         user.delete(format!("/v1/me/api-tokens/{}", created.id())).await.no_content();
-        let end = app.clock.now().plus(DAY).to_string();
+        let end = (app.clock.now() + DAY).to_string();
         let body = json!({"name": "x", "scopes": ["read"], "expires_at": end});
         let created = user.post("/v1/me/api-tokens", body).await.created();
         let expired = app.with_token(created["token"].as_str().unwrap());
@@ -154,7 +154,7 @@ on_both_databases! {
         assert!(once("young").await);
         app.work().await;
         let waiting = app.store.begin().await.unwrap();
-        let later = app.clock.now().plus(DAY * 30);
+        let later = app.clock.now() + DAY * 30;
         waiting.jobs().enqueue(&Job::PurgeDeleted {}, app.clock.now(), later).await.unwrap();
         waiting.commit().await.unwrap();
         app.clock.advance(DAY * 6 + HOUR);

@@ -98,7 +98,7 @@ impl World {
                 assert!(lock.members().add(id, user(&self.stranger), Role::Viewer, now).await.unwrap());
             }
             Meanwhile::GuestInvited => {
-                let invitation = new_invitation(&self.project, self.stranger.email(), now, now.plus(DAY));
+                let invitation = new_invitation(&self.project, self.stranger.email(), now, now + DAY);
                 assert!(lock.invitations().add(&invitation).await.unwrap());
             }
             Meanwhile::Revoked => {
@@ -108,7 +108,7 @@ impl World {
             Meanwhile::Filled => {
                 for number in 0..497 {
                     let email = format!("guest.{number}@example.com");
-                    let invitation = new_invitation(&self.project, &email, now, now.plus(DAY));
+                    let invitation = new_invitation(&self.project, &email, now, now + DAY);
                     assert!(lock.invitations().add(&invitation).await.unwrap());
                 }
             }

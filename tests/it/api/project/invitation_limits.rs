@@ -22,8 +22,8 @@ pub(crate) fn new_invitation(project: &str, email: &str, created_at: Timestamp, 
     Invitation {
         id: InvitationId::generate(),
         project_id: ProjectId::parse(project).unwrap(),
-        project_name: ProjectName::trusted("A project"),
-        email: Email::trusted(email),
+        project_name: ProjectName::new_unchecked("A project"),
+        email: Email::new_unchecked(email),
         role: InvitedRole::Viewer,
         status: InvitationStatus::Pending,
         invited_by: None,
@@ -56,7 +56,7 @@ on_both_databases! {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         let (project, other) = (owner.project().await, owner.project().await);
-        let (in_week, past) = (app.clock.now().plus(Duration::from_hours(168)), app.clock.now());
+        let (in_week, past) = (app.clock.now() + Duration::from_hours(168), app.clock.now());
         let (gone, there) = (member(&app, &project, "viewer").await, member(&app, &project, "editor").await);
         // Who is in the trash may come back, so the place is taken.
         gone.delete("/v1/me").await.no_content();
@@ -91,7 +91,7 @@ on_both_databases! {
         let (one, other) = two_processes(&database).await;
         let owner = one.user().await;
         let project = owner.project().await;
-        fill(&one, &project, 496, one.clock.now().plus(Duration::from_hours(168))).await;
+        fill(&one, &project, 496, one.clock.now() + Duration::from_hours(168)).await;
         let requests = (0..10).map(|number| {
             let client = if number % 2 == 0 { owner.clone() } else { at(&other, &owner) };
             let body = json!({"email": format!("guest.{number}@example.com"), "role": "viewer"});

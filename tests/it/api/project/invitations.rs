@@ -39,7 +39,7 @@ on_both_databases! {
         });
         assert_eq!(invitation, expected);
         let created = time(&invitation["created_at"]);
-        assert_eq!(time(&invitation["expires_at"]), created.plus(WEEK));
+        assert_eq!(time(&invitation["expires_at"]), created + WEEK);
         assert!((0..10_000).contains(&(app.clock.now().0 - created.0)));
         assert_eq!(owner.get(invitations(&project)).await.ok()["data"], json!([invitation]));
         owner.patch(format!("/v1/projects/{project}"), json!({"name": "Renamed"})).await.ok();

@@ -3,11 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use pocket_tasks::contract::page::{CursorPaging, Direction, Paging, Sort};
+use pocket_tasks::contract::page::{CursorParams, Direction, Paging, Sort};
 use pocket_tasks::contract::strings::Cursor;
 use pocket_tasks::contract::task::Task;
 use pocket_tasks::contract::task::query::{
-    ProjectTaskQuery, ProjectTaskWalk, TaskConditions, TaskQuery, TaskSlice, TaskSort, TaskWalk,
+    ProjectTaskCursorQuery, ProjectTaskQuery, TaskCursorPage, TaskCursorQuery, TaskFilterParams, TaskQuery, TaskSort,
 };
 use pocket_tasks::contract::{ProjectId, TaskId};
 use poem_openapi::types::{ParseFromJSON as _, ToJSON as _};
@@ -79,32 +79,36 @@ impl Walker<'_> {
         world.list(self.project(), self.filter, self.sort)
     }
 
-    fn conditions(&self) -> TaskConditions {
-        TaskConditions::parse_from_json(Some(self.filter.0.clone())).unwrap()
+    fn conditions(&self) -> TaskFilterParams {
+        TaskFilterParams::parse_from_json(Some(self.filter.0.clone())).unwrap()
     }
 
     async fn page(&self, world: &World, limit: u32, cursor: Option<String>) -> Page {
         let slice = match self.way {
             Way::Services => self.ask_services(world, limit, cursor).await,
-            Way::Http => TaskSlice::parse_from_json(Some(self.ask_over_http(world, limit, cursor).await)).unwrap(),
+            Way::Http => TaskCursorPage::parse_from_json(Some(self.ask_over_http(world, limit, cursor).await)).unwrap(),
         };
         let next = slice.meta.next_cursor.map(Cursor::into_string);
         assert_eq!(slice.meta.limit, limit);
         Page { ids: ids(&slice.data), has_more: slice.meta.has_more, next }
     }
 
-    async fn ask_services(&self, world: &World, limit: u32, cursor: Option<String>) -> TaskSlice {
-        let paging = CursorPaging { limit, cursor: cursor.map(Cursor::trusted) };
+    async fn ask_services(&self, world: &World, limit: u32, cursor: Option<String>) -> TaskCursorPage {
+        let paging = CursorParams { limit, cursor: cursor.map(Cursor::new_unchecked) };
         let (sort, dir, conditions) = (Some(self.sort.field), Some(self.sort.direction), self.conditions());
         let tasks = &world.app.services.tasks;
         match self.path {
             Path::Project(project) => {
                 tasks
-                    .list_project_by_cursor(world.caller, project, ProjectTaskWalk { paging, sort, dir, conditions })
+                    .list_project_by_cursor(
+                        world.caller,
+                        project,
+                        ProjectTaskCursorQuery { paging, sort, dir, conditions },
+                    )
                     .await
             }
             Path::All(project_id) => {
-                tasks.list_by_cursor(world.caller, TaskWalk { paging, sort, dir, project_id, conditions }).await
+                tasks.list_by_cursor(world.caller, TaskCursorQuery { paging, sort, dir, project_id, conditions }).await
             }
         }
         .unwrap()

@@ -93,7 +93,7 @@ on_both_databases! {
             });
             until_waiting(&mut observer, 2).await;
             let found = first.tasks().find(TaskId::parse(&task.id()).unwrap(), user).await.unwrap().unwrap().task;
-            let position = OrderKey::trusted(format!("b{number}"));
+            let position = OrderKey::new_unchecked(format!("b{number}"));
             first.tasks().update(&Task { project_id: project, position, version: 2, ..found }).await.unwrap();
             first.projects().count_tasks(ids[1], -1, 0, None).await.unwrap();
             first.projects().count_tasks(project, 1, 0, None).await.unwrap();

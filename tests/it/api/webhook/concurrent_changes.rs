@@ -151,7 +151,7 @@ on_both_databases! {
             happens(&app, EventType::TaskCreated, &project).await;
             let (now, id) = (app.clock.now(), WebhookId::parse(&webhook).unwrap());
             let leasing = app.store.begin().await.unwrap();
-            let until = now.plus(Duration::from_mins(1));
+            let until = now + Duration::from_mins(1);
             let [leased] = <[_; 1]>::try_from(leasing.queue().lease(&[Lane::Webhooks], 1, now, until).await.unwrap()).unwrap();
             leasing.commit().await.unwrap();
             let ending = app.store.begin().await.unwrap();

@@ -32,7 +32,7 @@ on_both_databases! {
         assert_eq!(message.header("content-type"), "application/json");
         assert_eq!(message.header("webhook-id"), event.to_string());
         let timestamp: i64 = message.header("webhook-timestamp").parse().unwrap();
-        assert!((app.clock.now().seconds() - timestamp).abs() < 30, "{timestamp}");
+        assert!((app.clock.now().as_secs() - timestamp).abs() < 30, "{timestamp}");
         let secret = Secret::parse(made["secret"].as_str().unwrap()).unwrap();
         let signed = signature([&secret], &event.to_string(), timestamp, &message.text);
         assert_eq!(message.header("webhook-signature"), signed);
@@ -147,7 +147,7 @@ on_both_databases! {
                 }
                 _ => {
                     let transaction = app.store.begin().await.unwrap();
-                    let now = app.clock.now().plus(Duration::from_secs(1));
+                    let now = app.clock.now() + Duration::from_secs(1);
                     assert!(transaction.upkeep().discard(Litter::Events, now, 100).await.unwrap() > 0);
                     transaction.commit().await.unwrap();
                 }
