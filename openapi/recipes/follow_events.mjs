@@ -1,6 +1,6 @@
 import { EventSource } from "eventsource";
 
-// Every type has a name of its own, and `onmessage` gets only events without one: listen for each.
+// Every event has a name, and `onmessage` receives only unnamed events: listen to each name.
 const TYPES = [
   ...["created", "updated", "deleted", "restored"].map((verb) => `project.${verb}`),
   ...["created", "updated", "deleted", "restored", "moved"].map((verb) => `task.${verb}`),
@@ -10,23 +10,23 @@ const TYPES = [
 ];
 
 /**
- * Follows the feed from a cursor on, such as the `sync_cursor` of a list. Returns a function that ends it.
+ * Follows the feed from a cursor, such as the `sync_cursor` of a list. Returns a function that stops it.
  *
- * `accessToken(refused)` gives a token that is good for some time yet; if the last one was refused, another one.
- * `apply(event)` gets the events in order. `listAnew()` lists everything, and gives the cursor to go on from.
+ * `accessToken(rejected)` returns a valid access token, and a new one if the last was rejected. `apply(event)` receives
+ * the events in order. `reload()` reads all lists again and returns the cursor to continue from.
  */
-export function follow(api, cursor, { accessToken, apply, listAnew }) {
-  let events, timer, refused = false, seconds = 3, ended = false;
+export function follow(api, cursor, { accessToken, apply, reload }) {
+  let events, timer, rejected = false, seconds = 3, stopped = false;
 
   function open() {
-    if (ended) return;
+    if (stopped) return;
     events = new EventSource(`${api}/v1/events/stream?cursor=${encodeURIComponent(cursor)}`, {
       fetch: async (input, init) => {
-        const headers = { ...init.headers, Authorization: `Bearer ${await accessToken(refused)}` };
-        const answer = await fetch(input, { ...init, headers });
-        refused = answer.status === 401;
-        seconds = Number(answer.headers.get("retry-after") ?? 3);
-        return answer;
+        const headers = { ...init.headers, Authorization: `Bearer ${await accessToken(rejected)}` };
+        const response = await fetch(input, { ...init, headers });
+        rejected = response.status === 401;
+        seconds = Number(response.headers.get("retry-after") ?? 3);
+        return response;
       },
     });
     for (const type of TYPES) {
@@ -36,15 +36,15 @@ export function follow(api, cursor, { accessToken, apply, listAnew }) {
       });
     }
     events.onerror = ({ code }) => {
-      // Otherwise the connection broke, and it comes back by itself.
+      // In any other state, EventSource reconnects by itself.
       if (events.readyState === EventSource.CLOSED) timer = setTimeout(reopen, seconds * 1000, code);
     };
   }
 
   async function reopen(code) {
     try {
-      // The cursor is older than the events that are kept.
-      if (code === 400) cursor = await listAnew();
+      // 400: the cursor is older than the retained events.
+      if (code === 400) cursor = await reload();
       open();
     } catch {
       timer = setTimeout(reopen, 5000, code);
@@ -53,7 +53,7 @@ export function follow(api, cursor, { accessToken, apply, listAnew }) {
 
   open();
   return () => {
-    ended = true;
+    stopped = true;
     clearTimeout(timer);
     events.close();
   };

@@ -10,11 +10,10 @@ TOLERANCE_SECONDS = 5 * 60
 
 
 def verify(secret: str, headers: Mapping[str, str], body: bytes, now: int | None = None) -> Any:
-    """Verifies a delivery by Standard Webhooks 1.0.0 and returns its event; raises ValueError if it is not genuine.
+    """Verifies a delivery (Standard Webhooks 1.0.0) and returns its event. Raises ValueError if verification fails.
 
-    Give it the body as it was received, byte for byte, and verify before anything parses it: JSON
-    that was parsed and written again is not what was signed. A delivery may come more than once, so
-    drop those whose `webhook-id` you have handled already.
+    Pass the raw body, before anything parses it: the signature covers its exact bytes. A delivery can
+    arrive more than once, so ignore a `webhook-id` that you have already processed.
     """
     given = {name.lower(): value for name, value in headers.items()}
     for name in ("webhook-id", "webhook-timestamp", "webhook-signature"):
@@ -30,7 +29,7 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now: int | None
     signed = f"{given['webhook-id']}.{timestamp}.".encode() + body
     digest = hmac.new(key, signed, hashlib.sha256).digest()
     expected = b"v1," + base64.b64encode(digest)
-    # There are several signatures while secrets are rotated; those of other versions match nothing.
+    # During secret rotation there are several signatures. Other versions never match.
     signatures = given["webhook-signature"].split(" ")
     if not any(hmac.compare_digest(signature.encode(), expected) for signature in signatures):
         raise ValueError("webhook-signature does not match")

@@ -11,11 +11,10 @@ const TOLERANCE_SECONDS: u64 = 5 * 60;
 
 // With base64 0.22, hmac 0.13, http 1, serde_json 1 and sha2 0.11.
 
-/// Verifies a delivery by Standard Webhooks 1.0.0 and returns its event, or why it is not genuine.
+/// Verifies a delivery (Standard Webhooks 1.0.0) and returns its event, or an error if verification fails.
 ///
-/// Give it the body as it was received, byte for byte, and verify before anything parses it: JSON
-/// that was parsed and written again is not what was signed. A delivery may come more than once, so
-/// drop those whose `webhook-id` you have handled already.
+/// Pass the raw body, before anything parses it: the signature covers its exact bytes. A delivery can
+/// arrive more than once, so ignore a `webhook-id` that you have already processed.
 pub fn verify(secret: &str, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Result<Value, Box<dyn Error>> {
     let header = |name: &str| {
         let value = headers.get(name).and_then(|value| value.to_str().ok());
@@ -34,9 +33,9 @@ pub fn verify(secret: &str, headers: &HeaderMap, body: &[u8], now: SystemTime) -
     let mut signed = Hmac::<Sha256>::new_from_slice(&key)?;
     signed.update(format!("{id}.{timestamp}.").as_bytes());
     signed.update(body);
-    // There are several signatures while secrets are rotated; those of other versions are skipped.
+    // During secret rotation there are several signatures. Other versions are skipped.
     let mut given = signatures.split(' ').filter_map(|signature| STANDARD.decode(signature.strip_prefix("v1,")?).ok());
-    // The comparison takes the same time wherever they differ.
+    // `verify_slice` compares in constant time.
     if !given.any(|signature| signed.clone().verify_slice(&signature).is_ok()) {
         return Err("webhook-signature does not match".into());
     }

@@ -4,16 +4,15 @@ import type { IncomingHttpHeaders } from "node:http";
 const TOLERANCE_SECONDS = 5 * 60;
 
 /**
- * Verifies a delivery by Standard Webhooks 1.0.0 and returns its event; throws if it is not genuine.
+ * Verifies a delivery (Standard Webhooks 1.0.0) and returns its event. Throws if verification fails.
  *
- * Give it the body as it was received, byte for byte, and verify before anything parses it: JSON
- * that was parsed and written again is not what was signed. A delivery may come more than once, so
- * drop those whose `webhook-id` you have handled already. In Express:
+ * Pass the raw body, before anything parses it: the signature covers its exact bytes. A delivery can
+ * arrive more than once, so ignore a `webhook-id` that you have already processed. In Express:
  *
  *     app.post("/hooks", express.raw({ type: "application/json" }), (request, response) => {
  *       const event = verify(secret, request.headers, request.body);
  *
- * and where there is a `Request` of Fetch (Next.js, Hono):
+ * With a Fetch API `Request` (Next.js, Hono):
  *
  *     const event = verify(secret, request.headers, Buffer.from(await request.arrayBuffer()));
  */
@@ -29,7 +28,7 @@ export function verify(
     if (typeof value !== "string" || value === "") throw new Error(`${name} is missing`);
     return value;
   }) as [string, string, string];
-  // Not `>`: a timestamp that is not a number must not pass.
+  // Not `>`: NaN must fail.
   if (!(Math.abs(now - Number(timestamp)) <= TOLERANCE_SECONDS)) {
     throw new Error("webhook-timestamp is too far from now");
   }
@@ -37,7 +36,7 @@ export function verify(
   if (key.length === 0) throw new Error("the secret is empty");
   const signed = createHmac("sha256", key).update(`${id}.${timestamp}.`).update(body);
   const expected = Buffer.from(`v1,${signed.digest("base64")}`);
-  // There are several signatures while secrets are rotated; those of other versions match nothing.
+  // During secret rotation there are several signatures. Other versions never match.
   const genuine = signatures.split(" ").some((signature) => {
     const given = Buffer.from(signature);
     return given.length === expected.length && timingSafeEqual(given, expected);

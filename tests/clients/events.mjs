@@ -1,12 +1,11 @@
-// Reads a stream of events, as a browser would: events.mjs URL [LAST_EVENT_ID], with the access token in TOKEN.
+// Reads an event stream as a browser does: events.mjs URL [LAST_EVENT_ID], with the access token in TOKEN.
 //
-// Prints {"type", "lastEventId", "data"} for each event, {"open": n} when it is connected for the nth time, and
-// {"error": code} when it is not any more: the code of an answer that makes it give up, or null when it tries again. It
-// ends when its input does.
+// Prints {"type", "lastEventId", "data"} for each event, {"open": n} for the nth connection, and {"error": code} when it
+// ends: the status that closes the stream, or null before a reconnection. Exits at the end of its input.
 
 import { createRequire } from "node:module";
 
-// The packages are not beside this file.
+// Resolves packages that are not installed next to this file.
 const require = createRequire(`${process.env.TEST_NODE_CLIENTS}/`);
 const { EventSource } = require("eventsource");
 
@@ -21,21 +20,21 @@ const TYPES = {
 
 const [url, lastEventId] = process.argv.slice(2);
 const authorization = { Authorization: `Bearer ${process.env.TOKEN}` };
-// What it knows itself by and by goes before what it began with.
-const begun = lastEventId === undefined ? {} : { "Last-Event-ID": lastEventId };
+// Later ids, from the EventSource itself, override the initial one.
+const initial = lastEventId === undefined ? {} : { "Last-Event-ID": lastEventId };
 
-const say = (what) => console.log(JSON.stringify(what));
+const print = (value) => console.log(JSON.stringify(value));
 
 const source = new EventSource(url, {
-  fetch: (input, init) => fetch(input, { ...init, headers: { ...begun, ...init.headers, ...authorization } }),
+  fetch: (input, init) => fetch(input, { ...init, headers: { ...initial, ...init.headers, ...authorization } }),
 });
 let opened = 0;
-source.addEventListener("open", () => say({ open: ++opened }));
-source.addEventListener("error", ({ code }) => say({ error: code ?? null }));
-// `message` is what an event without a type is.
+source.addEventListener("open", () => print({ open: ++opened }));
+source.addEventListener("error", ({ code }) => print({ error: code ?? null }));
+// Events without a type are named `message`.
 const types = Object.entries(TYPES).flatMap(([resource, verbs]) => verbs.map((verb) => `${resource}.${verb}`));
 for (const type of [...types, "message"]) {
-  source.addEventListener(type, ({ lastEventId, data }) => say({ type, lastEventId, data }));
+  source.addEventListener(type, ({ lastEventId, data }) => print({ type, lastEventId, data }));
 }
 
 process.stdin.resume().on("end", () => process.exit());

@@ -1,14 +1,14 @@
-// Verifies deliveries of webhooks twice: by the official library, and by the recipe that the API's users are shown.
+// Verifies webhook deliveries with the official library and with the published recipe.
 //
-// Each line of its input is {"secret", "headers", "body", "now"}, where `now` is in seconds, and the current time
-// without it. For each it prints {"official", "recipe", "event"}: `true` or why not, and what the recipe makes of it.
-// It ends when its input does.
+// Each input line is {"secret", "headers", "body", "now"}; `now`, in seconds, defaults to the current time. Prints
+// {"official", "recipe", "event"} for each: `true` or the error of both verifications, and the event from the recipe.
+// Exits at the end of its input.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
-// The packages are not beside this file.
+// Resolves packages that are not installed next to this file.
 const require = createRequire(`${process.env.TEST_NODE_CLIENTS}/`);
 const { Webhook } = require("standardwebhooks");
 const typescript = require("typescript");
@@ -32,11 +32,11 @@ function attempt(verify) {
 for await (const line of createInterface({ input: process.stdin })) {
   const { secret, headers, body, now } = JSON.parse(line);
   const received = Buffer.from(body);
-  // The library asks nobody else.
+  // The library reads the time from `Date.now` only.
   Date.now = typeof now === "number" ? () => now * 1000 : clock;
   const [official] = attempt(() => new Webhook(secret).verify(received, headers));
   const [verdict, event] = attempt(() => recipe.verify(secret, headers, received));
   const [fetched] = attempt(() => recipe.verify(secret, new Headers(headers), received));
-  if (fetched !== verdict) throw new Error(`With the headers of Fetch the recipe says ${fetched}, and ${verdict} else.`);
+  if (fetched !== verdict) throw new Error(`With Fetch headers the recipe returns ${fetched}, otherwise ${verdict}.`);
   console.log(JSON.stringify({ official, recipe: verdict, event }));
 }

@@ -1,8 +1,8 @@
-"""Verifies deliveries of webhooks twice: by the official library, and by the recipe that the API's users are shown.
+"""Verifies webhook deliveries with the official library and with the published recipe.
 
-Each line of its input is {"secret", "headers", "body", "now"}, where `now` is in seconds, and the current time without
-it. For each it prints {"official", "recipe", "event"}: `true` or why not, and what the recipe makes of it. It ends when
-its input does.
+Each input line is {"secret", "headers", "body", "now"}; `now`, in seconds, defaults to the current time. Prints
+{"official", "recipe", "event"} for each: `true` or the error of both verifications, and the event from the recipe. Exits
+at the end of its input.
 """
 
 import datetime
@@ -17,7 +17,7 @@ RECIPE = pathlib.Path(__file__).parents[2] / "openapi/recipes/verify_webhook.py"
 
 
 class Clock(datetime.datetime):
-    """What the library asks for the time."""
+    """The clock of the library."""
 
     moment = None
 
@@ -34,7 +34,7 @@ def attempt(verify, errors):
 
 
 def main():
-    # No compiled file is left beside the recipe.
+    # Leave no compiled file next to the recipe.
     sys.dont_write_bytecode = True
     specification = importlib.util.spec_from_file_location("recipe", RECIPE)
     recipe = importlib.util.module_from_spec(specification)

@@ -1,7 +1,7 @@
-"""What Schemathesis has to know about this API beyond its OpenAPI document.
+"""Schemathesis hooks: what the OpenAPI document cannot express about this API.
 
-`tests/fuzz/run` sets the environment: FUZZ_URL (the server), FUZZ_TOKEN and FUZZ_USER_ID (the account under which
-nearly all requests go).
+`tests/fuzz/run` sets the environment: FUZZ_URL (the server), FUZZ_TOKEN and FUZZ_USER_ID (the account of nearly all
+requests).
 """
 
 import datetime
@@ -27,7 +27,7 @@ USER_ID = os.environ["FUZZ_USER_ID"]
 PASSWORD = "correct horse battery"
 
 
-# String formats. For those it does not know Schemathesis would draw any text, and get no further than the validation.
+# String formats. Schemathesis generates arbitrary text for unknown formats, which validation would reject.
 
 ZONES = [
     "UTC",
@@ -43,7 +43,7 @@ ZONES = [
     "Pacific/Chatham",
     "Pacific/Kiritimati",
 ]
-# Printable ASCII, of which a character is a byte: the limit of 72 counts bytes, that of the schema characters.
+# ASCII only: the limit of 72 counts bytes, the limit in the schema counts characters.
 PRINTABLE = string.ascii_letters + string.digits + string.punctuation + " "
 LOCAL_PART = st.text(string.ascii_letters + string.digits, min_size=1, max_size=32)
 DOMAIN = st.sampled_from(["example.com", "example.org", "mail.example.net", "xn--bcher-kva.example"])
@@ -53,11 +53,11 @@ schemathesis.openapi.format("password", st.text(PRINTABLE, min_size=8, max_size=
 schemathesis.openapi.format("email", st.builds("{}@{}".format, LOCAL_PART, DOMAIN))
 
 
-# Callers. One account makes the requests, except for those that would end its session: after them all would be 401.
+# Callers. One account makes all requests, except those that would end its session.
 
 
 def call(method: str, path: str, body: dict | None = None, token: str = "") -> dict:
-    """Makes a request that the test itself needs, and that must succeed."""
+    """Sends a request that must succeed, to set up the test."""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(URL + path, method=method, data=data, headers=headers)
@@ -67,7 +67,7 @@ def call(method: str, path: str, body: dict | None = None, token: str = "") -> d
 
 
 def register() -> tuple[str, str]:
-    """Makes an account; gives its address and an access token."""
+    """Creates an account and returns its e-mail address and an access token."""
     email = f"fuzz-{uuid.uuid4()}@example.com"
     session = call("POST", "/v1/auth/register", {"email": email, "name": "Fuzz", "password": PASSWORD})
     return email, session["access_token"]
@@ -77,37 +77,37 @@ SESSIONS_EMAIL, _ = register()
 
 
 def new_session() -> str:
-    """Begins a session of the account whose sessions may be ended."""
+    """Starts a session of the account whose sessions may be ended."""
     credentials = {"email": SESSIONS_EMAIL, "password": PASSWORD}
     return call("POST", "/v1/auth/login", credentials)["access_token"]
 
 
 def new_account() -> str:
-    """Begins the only session of an account that no other request uses."""
+    """Creates an account that no other request uses and returns its access token."""
     return register()[1]
 
 
-# How long a stream of events lasts here: it ends with its token.
+# Duration of event streams, which end with their token.
 STREAM = datetime.timedelta(milliseconds=700)
 
 
 def new_short_token() -> str:
-    """Makes a token that ends before anybody waits for long."""
+    """Creates a token that expires after `STREAM`."""
     end = datetime.datetime.now(datetime.UTC) + STREAM
     token = {"name": "A moment", "scopes": ["read"], "expires_at": end.isoformat(timespec="milliseconds")}
-    # Of an account of its own, which may have only so many.
+    # In a separate account, because the number of tokens per account is limited.
     return call("POST", "/v1/me/api-tokens", token, new_account())["token"]
 
 
 CALLERS = {
     "streamEvents": new_short_token,
-    # The listed sessions are the ones to revoke: both see the same account.
+    # Listing and revoking sessions use the same account.
     "listSessions": new_session,
     "revokeSession": new_session,
     "logout": new_session,
     "changePassword": new_account,
     "deleteMe": new_account,
-    # An account may have only so many.
+    # Their number per account is limited.
     "createApiToken": new_account,
     "createWebhook": new_account,
 }
@@ -119,7 +119,7 @@ def operation_id(operation) -> str | None:
 
 @schemathesis.auth(refresh_interval=None)
 class Caller:
-    """Signs requests to the operations that ask for it."""
+    """Authenticates requests to operations that require it."""
 
     def get(self, case, context):
         if not context.operation.definition.raw.get("security"):
@@ -131,8 +131,8 @@ class Caller:
         case.headers["Authorization"] = f"Bearer {data}"
 
 
-# Existing resources. Schemathesis knows the ids in the answers it has seen; where it had none to take, its random UUID
-# is the id of nothing, and the answer would be 404 every time.
+# Existing resources. Schemathesis reuses ids from earlier responses. Otherwise it generates random UUIDs, which would
+# always be 404.
 
 
 def new_project(token: str = TOKEN) -> str:
@@ -147,13 +147,13 @@ def new_comment() -> str:
     return call("POST", f"/v1/tasks/{new_task()}/comments", {"body": "Fuzz"}, TOKEN)["id"]
 
 
-# A host that by its very name is not there (RFC 6761).
-NOWHERE = "https://hook.invalid/"
+# A host that never resolves (RFC 6761).
+UNREACHABLE_URL = "https://hook.invalid/"
 
 
 def new_webhook() -> str:
-    """Makes a webhook of an account that has nothing happen, so that nothing is sent but tests, and those to nowhere."""
-    webhook = {"url": NOWHERE, "events": ["webhook.test"], "enabled": False}
+    """Creates a disabled webhook for test events only, to an unreachable URL."""
+    webhook = {"url": UNREACHABLE_URL, "events": ["webhook.test"], "enabled": False}
     return call("POST", "/v1/webhooks", webhook, TOKEN)["id"]
 
 
@@ -161,16 +161,16 @@ WEBHOOK = new_webhook()
 
 
 def shared_webhook() -> str:
-    """The webhook that serves all but the operations that end one: an account may have only so many."""
+    """Returns the webhook shared by all operations that do not delete one: their number per account is limited."""
     global WEBHOOK
-    # Its id is in the lists, out of which Schemathesis may have taken it to delete it.
+    # Schemathesis may have found its id in a list and deleted it.
     if not any(webhook["id"] == WEBHOOK for webhook in call("GET", "/v1/webhooks?limit=100", token=TOKEN)["data"]):
         WEBHOOK = new_webhook()
     return WEBHOOK
 
 
 def new_delivery() -> dict[str, str]:
-    """Makes a delivery; gives what names it in a path."""
+    """Creates a delivery and returns its path parameters."""
     webhook = shared_webhook()
     return {"webhook_id": webhook, "delivery_id": call("POST", f"/v1/webhooks/{webhook}/test", token=TOKEN)["id"]}
 
@@ -181,19 +181,19 @@ def invite(project: str, email: str, token: str = TOKEN) -> str:
 
 
 def new_invitation() -> dict[str, str]:
-    """Invites somebody; gives what names the invitation in the path of who takes it back."""
+    """Creates an invitation and returns the path parameters for revoking it."""
     project = new_project()
     return {"project_id": project, "invitation_id": invite(project, "fuzz@example.com")}
 
 
 def new_invitation_to_the_account() -> dict[str, str]:
-    """Has the account be invited by another one."""
+    """Creates an invitation from another account to this one."""
     token = new_account()
     return {"invitation_id": invite(new_project(token), EMAIL, token)}
 
 
 def new_member() -> dict[str, str]:
-    """Makes another account a member of a project."""
+    """Adds another account to a project."""
     project = new_project()
     email, token = register()
     member = call("POST", f"/v1/invitations/{invite(project, email)}/accept", token=token)
@@ -202,7 +202,7 @@ def new_member() -> dict[str, str]:
 
 EMAIL = call("GET", "/v1/me", token=TOKEN)["email"]
 
-# What makes the resources that a path names. The project comes last, because what is in one brings its own.
+# Factories for path parameters. The project is last, because resources in a project bring their own.
 EXISTING = {
     "user_id": lambda _: new_member(),
     "invitation_id": lambda operation: (
@@ -215,20 +215,20 @@ EXISTING = {
     "project_id": lambda _: {"project_id": new_project()},
 }
 
-# Where what can be restored is deleted.
+# Collections from which restorable resources are deleted.
 COLLECTIONS = {"restoreProject": "/v1/projects", "restoreTask": "/v1/tasks"}
 
 
-def stays(value) -> bool:
-    """A quarter stays as it is. The choice hangs on the value alone, so that a failing case fails again."""
+def is_kept(value) -> bool:
+    """Returns true for a quarter of all values. Depends on the value only, so that failures are reproducible."""
     return zlib.crc32(str(value).encode()) % 4 == 0
 
 
-def name_something_that_exists(case) -> None:
+def use_existing_resources(case) -> None:
     operation, path = operation_id(case.operation), case.path_parameters
     done = {draw.parameter_name for draw in case.meta.pool_draws}
     for name, create in EXISTING.items():
-        if name not in path or name in done or stays(path[name]):
+        if name not in path or name in done or is_kept(path[name]):
             continue
         created = create(operation)
         path.update(created)
@@ -237,60 +237,60 @@ def name_something_that_exists(case) -> None:
             call("DELETE", f"{COLLECTIONS[operation]}/{path[name]}", token=TOKEN)
 
 
-# Rules that no schema can express. Where a request is meant to be valid it is made to keep them, so that it gets
-# further than the validation; where it breaks one of them nevertheless, being refused is right.
+# Rules that no schema can express. Requests that are meant to be valid are adjusted to them, so that they pass
+# validation. Where a request still breaks one of these rules, a rejection is correct.
 
 
 @schemathesis.hook
 def map_case(context, case):
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return case
-    # In the stateful phase the ids come from the steps before.
+    # In the stateful phase, ids come from previous steps.
     if case.meta.phase.name != TestPhase.STATEFUL and isinstance(case.path_parameters, dict):
-        name_something_that_exists(case)
+        use_existing_resources(case)
     query = case.query if isinstance(case.query, dict) else {}
     body = case.body if isinstance(case.body, dict) else {}
-    # What was null in the answer of a step before is nothing to ask for.
+    # Drop parameters that were null in a previous response.
     for name in [name for name, value in query.items() if value is None]:
         del query[name]
     if "page" in query and "offset" in query:
         del query["offset"]
-    # No cursor, tag or key is right by chance: most walks begin, most tags name whatever is there, most keys are new.
-    if "cursor" in query and not stays(query["cursor"]):
+    # Random cursors, tags and keys are invalid: mostly omit the cursor, match any tag, and use a new key.
+    if "cursor" in query and not is_kept(query["cursor"]):
         del query["cursor"]
-    for name, good in {"If-Match": "*", "Idempotency-Key": str(uuid.uuid4())}.items():
-        if name in case.headers and not stays(case.headers[name]):
-            case.headers[name] = good
+    for name, valid in {"If-Match": "*", "Idempotency-Key": str(uuid.uuid4())}.items():
+        if name in case.headers and not is_kept(case.headers[name]):
+            case.headers[name] = valid
     if query.get("assignee_id") not in (None, "me", "none"):
         query["assignee_id"] = USER_ID
-    # Of hardly anybody else is it certain that they are a member.
+    # The caller is the only user who is certainly a member.
     if body.get("assignee_id") is not None:
         body["assignee_id"] = USER_ID
     if body.get("expires_at") is not None:
         body["expires_at"] = "2999-01-01T00:00:00Z"
-    # Hardly any text is an address to which webhooks may be sent.
-    if operation_id(case.operation) in {"createWebhook", "updateWebhook"} and "url" in body and not stays(body["url"]):
-        body["url"] = NOWHERE
+    # Random URLs are rarely allowed for webhooks.
+    if operation_id(case.operation) in {"createWebhook", "updateWebhook"} and "url" in body and not is_kept(body["url"]):
+        body["url"] = UNREACHABLE_URL
     if operation_id(case.operation) == "changePassword" and "current_password" in body:
         body["current_password"] = PASSWORD
     return case
 
 
 BEYOND_THE_SCHEMA = {
-    "conflict",  # two parameters that exclude each other
-    "duplicate",  # labels that are the same once they are trimmed
-    "incorrect",  # not the current password
-    "reference",  # an id of nothing that the caller may use
+    "conflict",  # mutually exclusive parameters
+    "duplicate",  # labels that are equal after trimming
+    "incorrect",  # wrong current password
+    "reference",  # unknown id
 }
 
 
-REFUSALS_BEYOND_THE_SCHEMA = {
-    # What is wrong with a cursor, a tag, a key or a token from a mail depends on what was before.
+REJECTIONS_BEYOND_THE_SCHEMA = {
+    # The validity of cursors, tags, keys and mailed tokens depends on previous requests.
     "INVALID_CURSOR",
     "INVALID_TOKEN",
     "PRECONDITION_FAILED",
     "IDEMPOTENCY_KEY_REUSED",
-    # The address is read as browsers read it, and is not to lead into a network that is not public.
+    # URLs are parsed as in browsers, and must not lead to a private network.
     "WEBHOOK_URL_FORBIDDEN",
 }
 
@@ -298,9 +298,9 @@ REFUSALS_BEYOND_THE_SCHEMA = {
 def breaks_only_rules_beyond_the_schema(response) -> bool:
     try:
         body = json.loads(response.content)
-        if body["error"] in REFUSALS_BEYOND_THE_SCHEMA:
+        if body["error"] in REJECTIONS_BEYOND_THE_SCHEMA:
             return True
-        # The example of a time has passed, which is nothing for a time to come.
+        # The example of a time is in the past, and `expires_at` must be in the future.
         details = [detail for detail in body["details"] if (detail["field"], detail["code"]) != ("expires_at", "minimum")]
         codes = {detail["code"] for detail in details}
     except (ValueError, KeyError, TypeError):
@@ -308,7 +308,7 @@ def breaks_only_rules_beyond_the_schema(response) -> bool:
     return bool(body["details"]) and codes <= BEYOND_THE_SCHEMA
 
 
-# Where Schemathesis breaks a format, it takes every text for a breach of the formats that it does not know itself.
+# Schemathesis considers every text an invalid value of a format that it does not know.
 FORMATS = {"iana-time-zone": ZONES.__contains__, "password": lambda text: len(text.encode()) <= 72}
 
 
@@ -323,7 +323,7 @@ def has_a_valid_body_after_all(case) -> bool:
     return validator.is_valid(case.body)
 
 
-# What was deleted and restored is there again.
+# Ids that exist again after a deletion.
 RESTORED: set[str] = set()
 
 
@@ -338,13 +338,13 @@ def was_restored(case) -> bool:
 
 
 def is_no_longer_pending(response) -> bool:
-    """An invitation that was taken back is there, and cannot be taken back again or answered."""
+    """Returns whether an invitation was rejected with 409: revoked invitations still exist."""
     return response.status_code == 409 and b"INVITATION_NOT_PENDING" in response.content
 
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """Keeps a failure, unless it is one of what Schemathesis cannot know."""
+    """Drops failures that are caused by rules beyond the schema."""
     if isinstance(failure, RejectedPositiveData):
         return not breaks_only_rules_beyond_the_schema(response)
     if isinstance(failure, AcceptedNegativeData):

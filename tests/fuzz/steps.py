@@ -1,11 +1,11 @@
-"""The steps of `tests/fuzz/run` that are easier in Python than in a shell. Standard library only.
+"""Steps of `tests/fuzz/run` that are easier in Python than in a shell. Standard library only.
 
 steps.py free-port
-steps.py wait-until-ready URL PID          fails when the process ends or a minute passes first
-steps.py prepare URL                       an account with some data; prints its access token and its id
-steps.py still-signed-in URL TOKEN         fails when the run has ended the session it was made in
-steps.py read-log FILE                     fails on 5xx answers, panics and errors; prints the number of requests
-steps.py database-url URL NAME             URL with the name of another database
+steps.py wait-until-ready URL PID          fails if the process exits, or after a minute
+steps.py prepare URL                       creates an account with data; prints its access token and id
+steps.py still-signed-in URL TOKEN         fails if the session of the token has ended
+steps.py read-log FILE                     fails on 5xx responses, panics and errors; prints the number of requests
+steps.py database-url URL NAME             prints the URL with another database name
 """
 
 import collections
@@ -31,7 +31,7 @@ def call(method: str, url: str, token: str | None = None, body: dict | None = No
         with urllib.request.urlopen(request, timeout=30) as response:
             text = response.read()
     except urllib.error.HTTPError as error:
-        sys.exit(f"{method} {url} was answered with {error.code}: {error.read().decode(errors='replace')}")
+        sys.exit(f"{method} {url} returned {error.code}: {error.read().decode(errors='replace')}")
     except OSError as error:
         sys.exit(f"{method} {url} failed: {error}")
     return json.loads(text) if text else {}
@@ -49,13 +49,13 @@ def wait_until_ready(url: str, pid: str) -> None:
         try:
             os.kill(int(pid), 0)
         except ProcessLookupError:
-            sys.exit("the server ended before it was ready")
+            sys.exit("the server exited before it was ready")
         try:
             with urllib.request.urlopen(f"{url}/health/ready", timeout=2):
                 return
         except OSError:
             time.sleep(0.1)
-    sys.exit("the server was not ready within a minute")
+    sys.exit("the server was not ready after a minute")
 
 
 def prepare(url: str) -> None:
@@ -75,7 +75,7 @@ def still_signed_in(url: str, token: str) -> None:
 
 
 def statuses(value: object) -> list[int]:
-    """Finds the HTTP statuses in a line of the log, however deep they are nested."""
+    """Returns the HTTP statuses in a log entry, at any depth."""
     found = []
     for key, item in value.items() if isinstance(value, dict) else ():
         if isinstance(item, dict):
@@ -102,10 +102,10 @@ def read_log(path: str) -> None:
     by_status = ", ".join(f"{count} x {status}" for status, count in sorted(requests.items()))
     print(f"Requests in the server's access log: {requests.total()} ({by_status})")
     if not requests:
-        sys.exit(f"no request was recognised in {path}: has the form of the access log changed?")
+        sys.exit(f"no request found in {path}: has the format of the access log changed?")
     if bad:
         shown = "\n".join(line[:2000] for line in bad[:20])
-        sys.exit(f"{len(bad)} lines of {path} speak of panics, errors or 5xx answers, the first of them:\n{shown}")
+        sys.exit(f"{len(bad)} lines of {path} contain panics, errors or 5xx responses. The first:\n{shown}")
 
 
 def database_url(url: str, name: str) -> None:

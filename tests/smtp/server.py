@@ -1,15 +1,15 @@
-"""A real SMTP server for the tests of mail, which says what happens to it and does as it is told.
+"""An SMTP server for the mail tests, with configurable behaviour.
 
-Prints one JSON object a line: {"event": "listening", "port": ...}, then what it was sent, and what it did with it. Each
-line of its input is what to do with mails from now on:
+Prints one JSON object per line: {"event": "listening", "port": ...}, then what it received and how it responded. Each
+input line sets the behaviour for the following e-mails:
 
-    accept      takes them (as it does at first)
-    hold        takes them only when it is told something else
-    close       closes the connection instead of an answer to a mail
-    451, 550... refuses their recipients with this code
-    late 554... refuses them with this code when it has all of them
+    accept      accepts e-mails (the default)
+    hold        delays the response until the next input line
+    close       closes the connection instead of responding to an e-mail
+    451, 550... rejects recipients with this code
+    late 554... rejects e-mails with this code after their content
 
-It ends when its input does.
+Exits at the end of its input.
 """
 
 import argparse
@@ -29,23 +29,23 @@ def report(event, **details):
 
 
 class Handler:
-    """Does with mails as it is told."""
+    """Responds to e-mails according to the current behaviour."""
 
     def __init__(self):
-        self.conduct = "accept"
-        self.told = asyncio.Condition()
+        self.behaviour = "accept"
+        self.changed = asyncio.Condition()
 
-    async def tell(self, conduct):
-        async with self.told:
-            self.conduct = conduct
-            # Before anything is done in the new way.
-            report("told", conduct=conduct)
-            self.told.notify_all()
+    async def set_behaviour(self, behaviour):
+        async with self.changed:
+            self.behaviour = behaviour
+            # Report the change before it has any effect.
+            report("changed", behaviour=behaviour)
+            self.changed.notify_all()
 
     async def handle_RCPT(self, server, session, envelope, address, options):
-        if self.conduct.isdigit():
-            report("refused", to=address, code=int(self.conduct))
-            return f"{self.conduct} so the test wants it"
+        if self.behaviour.isdigit():
+            report("refused", to=address, code=int(self.behaviour))
+            return f"{self.behaviour} as the test requires"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
@@ -57,23 +57,23 @@ class Handler:
             "tls": server.is_encrypted(),
             "user": session.auth_data.login.decode() if session.auth_data else None,
         }
-        if self.conduct == "hold":
+        if self.behaviour == "hold":
             report("held", **mail)
-            async with self.told:
-                await self.told.wait_for(lambda: self.conduct != "hold")
-        if self.conduct == "close":
+            async with self.changed:
+                await self.changed.wait_for(lambda: self.behaviour != "hold")
+        if self.behaviour == "close":
             report("closed", **mail)
             server.transport.abort()
-        elif self.conduct.startswith("late "):
+        elif self.behaviour.startswith("late "):
             report("refused", **mail)
-            return self.conduct.removeprefix("late ") + " so the test wants it"
+            return self.behaviour.removeprefix("late ") + " as the test requires"
         else:
             report("mail", **mail)
         return "250 OK"
 
 
 class Server(SMTP):
-    """Reports whatever it is sent, as it was sent or as TLS hands it on."""
+    """Reports all received data, decrypted if TLS is in use."""
 
     def __init__(self, *arguments, tls, **settings):
         super().__init__(*arguments, **settings)
@@ -88,14 +88,14 @@ class Server(SMTP):
 
 
 def certify(folder, host):
-    """Makes an authority, and a certificate for the host that it signed."""
+    """Creates a certificate authority and a certificate for the host, signed by it."""
 
     def openssl(*arguments):
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Authority of the tests")
-    openssl("req", *key[:-2], "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=Mail server of the tests")
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test authority")
+    openssl("req", *key[:-2], "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=Test mail server")
     kind = "IP" if host[0].isdigit() else "DNS"
     pathlib.Path(folder, "extensions").write_text(f"basicConstraints=CA:FALSE\nsubjectAltName={kind}:{host}\n")
     openssl(
@@ -111,16 +111,16 @@ async def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--tls", choices=["none", "starttls", "implicit"], default="none")
-    parser.add_argument("--folder", help="where ca.pem is put, if there is TLS")
+    parser.add_argument("--folder", help="directory for ca.pem, if TLS is used")
     parser.add_argument("--certificate-for", default="127.0.0.1")
-    parser.add_argument("--user", help="who must log in")
+    parser.add_argument("--user", help="user that must log in")
     parser.add_argument("--password")
     options = parser.parse_args()
 
     def authenticate(server, session, envelope, mechanism, credentials):
         expected = (options.user.encode(), options.password.encode())
         success = (credentials.login, credentials.password) == expected
-        # What is not handled here is refused by the library, with 535.
+        # The library responds with 535 to credentials that are not handled here.
         return AuthResult(success=success, handled=success, auth_data=credentials)
 
     context = None if options.tls == "none" else certify(options.folder, options.certificate_for)
@@ -134,7 +134,7 @@ async def main():
             require_starttls=options.tls == "starttls",
             authenticator=authenticate if options.user else None,
             auth_required=options.user is not None,
-            # A client that is careless is to be found out, so it may say its password in clear.
+            # Accept passwords in plain text, so that a test can detect a client that sends them.
             auth_require_tls=False,
         )
 
@@ -143,15 +143,15 @@ async def main():
     server = await loop.create_server(connection, "127.0.0.1", options.port, ssl=implicit)
     report("listening", port=server.sockets[0].getsockname()[1])
 
-    ended = asyncio.Event()
+    stopped = asyncio.Event()
 
-    def obey():
+    def read_input():
         for line in sys.stdin:
-            asyncio.run_coroutine_threadsafe(handler.tell(line.strip()), loop).result()
-        loop.call_soon_threadsafe(ended.set)
+            asyncio.run_coroutine_threadsafe(handler.set_behaviour(line.strip()), loop).result()
+        loop.call_soon_threadsafe(stopped.set)
 
-    threading.Thread(target=obey, daemon=True).start()
-    await ended.wait()
+    threading.Thread(target=read_input, daemon=True).start()
+    await stopped.wait()
 
 
 asyncio.run(main())

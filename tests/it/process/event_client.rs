@@ -113,9 +113,9 @@ fn the_recipe_opens_another_stream_where_one_is_refused_and_lists_anew_where_the
     asked(&head, "cursor=one", "another", None);
     answer(stream, "400 Bad Request\r\nretry-after: 0", "");
     happens(json!({"token": true}));
-    happens(json!({"listed": true}));
+    happens(json!({"reloaded": true}));
     let (stream, head) = listener.accept();
-    asked(&head, "cursor=anew", "secret", None);
+    asked(&head, "cursor=reloaded", "secret", None);
     let kept = stream.try_clone().unwrap();
     answer(stream, "200 OK", "id: two\nevent: invitation.revoked\ndata: {\"sequence\":2}\n\n");
     happens(json!({"token": false}));

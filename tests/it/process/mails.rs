@@ -241,7 +241,7 @@ fn mail_that_is_refused_for_good_is_dead_until_somebody_wants_it_tried_again() {
         jobs.len() == 2 && jobs.iter().all(is_dead)
     });
     let errors: Vec<_> = dead.iter().map(|job| job["last_error"].as_str().unwrap()).collect();
-    assert!(errors.iter().all(|error| error.contains("550") && error.contains("so the test wants it")), "{errors:?}");
+    assert!(errors.iter().all(|error| error.contains("550") && error.contains("as the test requires")), "{errors:?}");
 
     mails.tell("accept");
     let ids: Vec<_> = dead.iter().map(|job| job["id"].as_str().unwrap()).collect();

@@ -62,7 +62,7 @@ impl MailServer {
     #[track_caller]
     pub(super) fn tell(&mut self, conduct: &str) {
         writeln!(self.input, "{conduct}").unwrap();
-        self.until("told");
+        self.until("changed");
     }
 
     /// Reads on until this happens.
