@@ -1,4 +1,4 @@
-//! Why a service did not do what it was asked: a closed list, each with its stable code.
+//! Domain errors: a closed enum in which every variant has a stable code.
 
 use crate::contract::account::api_token::Scope;
 use crate::contract::error::{Detail, DetailCode, ErrorCode, ErrorLocation};
@@ -8,149 +8,149 @@ use crate::repositories::StoreError;
 use crate::security::{PasswordError, SealError};
 use crate::webhooks::Unable;
 
-/// Why a service did not do what it was asked.
+/// Reason why a service refused or failed a request.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Parts of the request name something that cannot be; never empty.
+    /// Details of invalid fields; never empty.
     #[error("{} parts of the request are not valid", .0.len())]
     Invalid(Vec<Detail>),
-    /// A cursor was not made for this list, or was changed.
+    /// The cursor is malformed or belongs to another list.
     #[error("invalid cursor")]
     InvalidCursor,
-    /// A cursor was not made for the feed of this reader in this direction, or was changed.
+    /// The event cursor is malformed or belongs to another user or direction.
     #[error("invalid cursor of the feed")]
     InvalidEventCursor,
-    /// What stands after a cursor is no longer all there.
+    /// Some events after the cursor were pruned.
     #[error("the cursor is older than the feed")]
     CursorExpired,
-    /// An operation of a batch, delta from 0, cannot be done.
+    /// An operation of a batch failed; the index counts from 0.
     #[error("operation {0} of the batch")]
     BatchOperation(usize, #[source] Box<Self>),
-    /// There is no token, or it cannot be read.
+    /// The access token is missing or malformed.
     #[error("no readable access token")]
     Unauthenticated,
-    /// The access token is past its end.
+    /// The access token has expired.
     #[error("the access token has expired")]
     TokenExpired,
-    /// The session of the access token was ended.
+    /// The session of the access token was revoked.
     #[error("the session was ended")]
     TokenRevoked,
-    /// The e-mail or the password is wrong.
+    /// The e-mail address or the password is wrong.
     #[error("wrong e-mail or password")]
     InvalidCredentials,
-    /// The refresh token is unknown or past its end.
+    /// The refresh token is unknown or has expired.
     #[error("invalid refresh token")]
     InvalidRefreshToken,
     /// The refresh token was used before.
     #[error("reused refresh token")]
     RefreshTokenReused,
-    /// The caller is no member of the project.
+    /// The caller is not a member of the project.
     #[error("not a member of the project")]
     NotAMember {
-        /// The least role that would do.
+        /// Lowest role that allows the action.
         needed: Role,
     },
-    /// The caller's role does not allow it.
+    /// The role of the caller does not allow the action.
     #[error("the role does not allow it")]
     RoleTooLow {
-        /// The least role that would.
+        /// Lowest role that allows the action.
         needed: Role,
-        /// The role of the caller.
+        /// Role of the caller.
         given: Role,
     },
-    /// The caller did not write the comment.
+    /// The caller is not the author of the comment.
     #[error("the caller is not the author of the comment")]
     NotTheAuthor,
     /// The owner of the project that a task would leave is not a member of the target project.
     #[error("the owner of the source project is not a member of the target project")]
     SourceOwnerNotInTarget,
-    /// A project must have an owner.
+    /// The project would be left without an owner.
     #[error("the project would have no owner")]
     OwnerRequired,
-    /// The address of the caller is not proved.
+    /// The e-mail address of the caller is not verified.
     #[error("the e-mail address is not verified")]
     EmailNotVerified,
-    /// Who is invited is a member.
+    /// The invitee is already a member.
     #[error("a member already")]
     AlreadyMember,
-    /// Who is invited has an invitation that is pending.
+    /// The invitee already has a pending invitation.
     #[error("invited already")]
     AlreadyInvited,
-    /// The invitation cannot be answered or revoked any more.
+    /// The invitation was already answered, was revoked or has expired.
     #[error("the invitation is not pending")]
     InvitationNotPending,
-    /// It belongs to somebody else.
+    /// The object belongs to another user.
     #[error("it belongs to somebody else")]
     NotOwner,
-    /// The API token does not have this scope.
+    /// The API token lacks this scope.
     #[error("the API token lacks the scope {}", .0.as_str())]
     InsufficientScope(Scope),
-    /// A person must do it, who is logged in.
+    /// The operation requires a session.
     #[error("an API token may not do it")]
     SessionRequired,
-    /// The API token was ended.
+    /// The API token was revoked.
     #[error("the API token was revoked")]
     ApiTokenRevoked,
-    /// A token that was sent by mail is wrong, was used, or has expired.
+    /// A token from an e-mail is unknown, used or expired.
     #[error("an invalid token from a mail")]
     InvalidToken,
-    /// Events may not be sent to the address; why, as a sentence.
+    /// Webhooks may not point to this URL; the text says why.
     #[error("a forbidden URL of a webhook: {0}")]
     WebhookUrlForbidden(String),
-    /// There are as many as there may be; who has what, as the beginning of a sentence.
+    /// The caller has reached a limit.
     #[error("{0} as there may be")]
     LimitReached(&'static str),
-    /// The caller follows the feed as often as one may.
+    /// The caller has reached the maximum number of open event streams.
     #[error("as many streams as there may be")]
     TooManyStreams,
-    /// The caller's other searches and lists took too long to wait for.
+    /// The caller's other searches and lists kept the request waiting for too long.
     #[error("too many searches at once")]
     TooManySearches,
-    /// The project can only be read.
+    /// The project is archived and therefore read-only.
     #[error("the project is archived")]
     ProjectArchived,
-    /// Nothing is there; what was looked for.
+    /// The object does not exist; the text names its kind.
     #[error("no such {0}")]
     NotFound(&'static str),
-    /// There is an account with this e-mail.
+    /// An account with this e-mail address exists.
     #[error("the e-mail is taken")]
     EmailTaken,
-    /// The idempotency key was used up, perhaps by this very request: its answer is stored.
+    /// A request with the idempotency key has completed; its response is stored.
     #[error("the idempotency key is used up")]
     KeyCompleted,
-    /// The first request with the idempotency key still runs.
+    /// A request with the idempotency key is still running.
     #[error("the idempotency key is in use")]
     KeyInProgress,
-    /// The idempotency key was used for another request.
+    /// The idempotency key was used for a different request.
     #[error("the idempotency key belongs to another request")]
     KeyMismatch,
-    /// The resource is not at the version that the caller has seen.
+    /// The resource has changed since the caller read it.
     #[error("the resource was changed meanwhile")]
     PreconditionFailed {
-        /// The resource as it is now.
+        /// CurrentResource state of the resource.
         current: CurrentResource,
-        /// The tag that it has now.
+        /// CurrentResource entity tag of the resource.
         etag: String,
     },
-    /// The server is about to stop.
+    /// The server is shutting down.
     #[error("the server is about to stop")]
     ShuttingDown,
-    /// The database cannot be used.
+    /// The database is not ready.
     #[error("the database is not ready")]
     NotReady(#[source] StoreError),
-    /// Storage failed.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A password could not be hashed or compared.
+    /// A password could not be hashed or verified.
     #[error(transparent)]
     Password(#[from] PasswordError),
-    /// A token could not be made.
+    /// A token could not be generated or signed.
     #[error("a token could not be made")]
     Token(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// This machine can send no webhooks.
+    /// The HTTP client for webhooks could not be set up.
     #[error(transparent)]
     WebhookClientUnavailable(#[from] Unable),
-    /// Something stored cannot be sealed, or read again.
+    /// A stored value could not be encrypted, decrypted or decoded.
     #[error("a stored answer cannot be written or read")]
     CorruptData(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -162,39 +162,39 @@ impl From<SealError> for Error {
 }
 
 impl Error {
-    /// A field of the body breaks a rule that only the service knows.
+    /// Creates a validation error for a field of the body.
     #[must_use]
     pub(crate) fn invalid(field: &str, code: DetailCode, message: String) -> Self {
         Self::Invalid(vec![Detail { location: ErrorLocation::Body, field: field.to_owned(), code, message }])
     }
 
-    /// A field of the body names something that the caller may not use here.
+    /// Creates a validation error for a field that refers to an object.
     #[must_use]
-    pub(crate) fn reference(place: ErrorLocation, field: &str, message: &str) -> Self {
+    pub(crate) fn reference(location: ErrorLocation, field: &str, message: &str) -> Self {
         Self::Invalid(vec![Detail {
-            location: place,
+            location,
             field: field.to_owned(),
             code: DetailCode::Reference,
             message: format!("{field} {message}"),
         }])
     }
 
-    /// Something that was stored is not as this program writes it.
+    /// Creates an error for a stored value that cannot be decoded.
     pub(crate) fn corrupt(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::CorruptData(Box::new(error))
     }
 
-    /// The same about an operation of a batch, delta from 0.
+    /// Attributes the error to an operation of a batch, counted from 0.
     #[must_use]
     pub(crate) fn at_operation(self, index: usize) -> Self {
-        let place = format!("operations[{index}]");
+        let operation = format!("operations[{index}]");
         match self {
             Self::Invalid(details) => Self::Invalid(
                 details
                     .into_iter()
                     .map(|detail| Detail {
-                        field: format!("{place}.{}", detail.field),
-                        message: format!("{place}.{}", detail.message),
+                        field: format!("{operation}.{}", detail.field),
+                        message: format!("{operation}.{}", detail.message),
                         ..detail
                     })
                     .collect(),
@@ -203,19 +203,19 @@ impl Error {
         }
     }
 
-    /// Returns whether it failed only because too much was asked for at the same time.
+    /// Returns whether the request failed only because of too many concurrent requests.
     #[must_use]
     pub const fn is_overload(&self) -> bool {
         matches!(self, Self::TooManySearches | Self::Store(StoreError::Unavailable(_)))
     }
 
-    /// Returns whether the log has the failure already: storage reports damage itself, and not once a request.
+    /// Returns whether the storage layer has already logged the failure.
     #[must_use]
     pub const fn is_reported(&self) -> bool {
         matches!(self, Self::Store(StoreError::Damaged(_)) | Self::NotReady(StoreError::Damaged(_)))
     }
 
-    /// The stable code of this error.
+    /// Returns the stable code of the error.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
@@ -262,7 +262,7 @@ impl Error {
         }
     }
 
-    /// The sentence for the caller, which gives nothing of the inside away.
+    /// Returns the message for the caller, without internal details.
     #[must_use]
     pub fn message(&self) -> String {
         match self {

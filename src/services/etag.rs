@@ -1,8 +1,7 @@
-//! Entity tags (RFC 9110, section 8.8.3), and what requests ask of them.
+//! Entity tags (RFC 9110, section 8.8.3) and conditional requests.
 //!
-//! A tag has two parts: one stands for the version of the resource, the other for the representation, which may change
-//! without the version (a counter beside it, the role of who reads it). Whoever has seen a version may change it,
-//! whatever became of the rest.
+//! A tag has two parts: a hash of the version and a hash of the representation, which can change without the version
+//! (for example `completion_percentage` or the role of the reader). `If-Match` compares only the version.
 
 use std::fmt;
 
@@ -13,13 +12,13 @@ use sha2::{Digest as _, Sha256};
 use super::error::Error;
 use crate::contract::resource::{CurrentResource, Resource};
 
-/// As many bytes of a hash are in each part of a tag, written in as many characters and a third more.
+/// Bytes of the hash in each part of a tag.
 const HASH_BYTES: usize = 9;
 
-/// What stands behind the tag of a compressed representation, which is another one than the plain.
+/// Suffix of the tag of a compressed representation.
 const GZIP: &str = "-gzip";
 
-/// The tag of one representation of a resource.
+/// Entity tag of one representation of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntityTag {
     version: String,
@@ -27,13 +26,13 @@ pub struct EntityTag {
 }
 
 impl EntityTag {
-    /// The tag of a resource that is written as `json`.
+    /// Computes the tag of a resource whose representation is `json`.
     #[must_use]
     pub fn new(resource: &impl Resource, json: &str) -> Self {
         Self { version: version_part(resource), representation: part(Sha256::new_with_prefix(json)) }
     }
 
-    /// The tag of the same representation, compressed by gzip.
+    /// Returns the tag of the same representation, compressed with gzip.
     #[must_use]
     pub fn compressed(tag: &str) -> Option<String> {
         Some(format!("{}{GZIP}\"", tag.strip_suffix('"')?))
@@ -55,17 +54,17 @@ fn part(hash: Sha256) -> String {
     URL_SAFE_NO_PAD.encode(hash.get(..HASH_BYTES).unwrap_or_default())
 }
 
-/// What `If-Match` or `If-None-Match` names: everything there is, or these tags.
+/// Value of an `If-Match` or `If-None-Match` header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ETagCondition {
-    /// `*`: whatever is there.
+    /// `*`, which matches every representation.
     Any,
-    /// List tags, without the `W/` that proxies add when they compress.
+    /// A list of tags, without the `W/` prefix that proxies add when they compress.
     List(Vec<String>),
 }
 
 impl ETagCondition {
-    /// Reads the values of all header lines. What is no tag names nothing.
+    /// Parses the values of all header lines. Malformed tags match nothing.
     pub fn parse<'h>(lines: impl IntoIterator<Item = &'h str>) -> Option<Self> {
         let mut items = lines.into_iter().flat_map(|line| line.split(',')).map(str::trim).peekable();
         items.peek()?;
@@ -82,7 +81,7 @@ impl ETagCondition {
         Some(Self::List(tags))
     }
 
-    /// Finds the tag by which it names the very representation that has this one, be it the plain or the compressed.
+    /// Returns the listed tag that matches this representation, compressed or not.
     #[must_use]
     pub fn matching_tag<'t>(&'t self, tag: &'t str) -> Option<&'t str> {
         match self {
@@ -94,7 +93,7 @@ impl ETagCondition {
         }
     }
 
-    /// Whether it names any representation of this version of the resource.
+    /// Returns whether a listed tag matches this version of the resource.
     #[must_use]
     pub fn matches_version(&self, resource: &impl Resource) -> bool {
         match self {
@@ -107,7 +106,7 @@ impl ETagCondition {
     }
 }
 
-/// Refuses to change a resource of which `If-Match` names another version.
+/// Refuses the request if `If-Match` names another version of the resource.
 pub(crate) fn check_if_match<R: Resource + Clone + Into<CurrentResource>>(
     expected: Option<&ETagCondition>,
     resource: &R,

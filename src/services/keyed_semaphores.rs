@@ -28,7 +28,7 @@ impl<K: Eq + Hash> KeyedSemaphores<K> {
         semaphore
     }
 
-    /// Returns whether all permits were given back.
+    /// Returns whether all permits have been returned.
     #[cfg(test)]
     pub(crate) fn is_unused(&self) -> bool {
         let semaphores = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,8 +1,7 @@
-//! The rules: what may be done, by whom, and what goes with it.
+//! Domain services: rules, permissions and units of work.
 //!
-//! One file per resource. A service method checks permission by `permissions`, opens at most one transaction, and
-//! answers in the types of the contract. HTTP, the command line and the jobs all call the same methods; nothing
-//! here knows how a request arrived.
+//! A service method checks permissions (see `permissions`), opens at most one transaction (see `unit_of_work`) and
+//! returns contract types. HTTP handlers, jobs and the command line call the same methods.
 
 mod account;
 mod clock;
@@ -64,35 +63,35 @@ use crate::repositories::{Store, Transaction};
 use crate::security::{AccessTokens, EndedSessions, Passwords, RevokedTokens, Sealer, Signer};
 use crate::webhooks::Client;
 
-/// Who is calling.
+/// Authenticated caller of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
-    /// The user.
+    /// User on whose behalf the request is made.
     pub user: UserId,
-    /// What proves it.
+    /// Credential that authenticated the caller.
     pub credential: Credential,
-    /// When that ends, if it does by itself.
+    /// Expiry of the credential, if it expires.
     pub expires_at: Option<Timestamp>,
 }
 
-/// What proves who is calling.
+/// Credential that authenticated a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credential {
-    /// An access token of a session.
+    /// Access token of a session.
     Session(SessionId),
-    /// An API token.
+    /// API token.
     ApiToken {
-        /// Which.
+        /// ID of the token.
         id: ApiTokenId,
-        /// Whether it may be used to read.
+        /// True if the token has the scope `read`.
         can_read: bool,
-        /// Whether it may be used to change something.
+        /// True if the token has the scope `write`.
         can_write: bool,
     },
 }
 
 impl Caller {
-    /// The session, if it is one.
+    /// Returns the session of the caller, if the caller uses one.
     #[must_use]
     pub const fn session(&self) -> Option<SessionId> {
         match self.credential {
@@ -101,7 +100,7 @@ impl Caller {
         }
     }
 
-    /// Refuses an API token that does not have a scope. A session has them all.
+    /// Refuses an API token that lacks a scope. Sessions have every scope.
     pub const fn require_scope(&self, scope: Scope) -> Result<(), Error> {
         match (self.credential, scope) {
             (Credential::ApiToken { can_read: false, .. }, Scope::Read)
@@ -110,51 +109,50 @@ impl Caller {
         }
     }
 
-    /// The session, for what a person does and no program may.
+    /// Returns the session of the caller. Refuses API tokens.
     pub fn require_session(&self) -> Result<SessionId, Error> {
         self.session().ok_or(Error::SessionRequired)
     }
 }
 
-/// What an operator decides.
+/// Settings of the operator that change the rules.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
-    /// How long a refresh token is good.
+    /// Lifetime of a refresh token.
     pub refresh_token: Duration,
-    /// How long a used refresh token still answers with its successor.
+    /// Period in which a used refresh token still returns its successor.
     pub refresh_grace: Duration,
-    /// How long something stays in the trash.
+    /// Period in which soft-deleted objects can be restored.
     pub retention: Duration,
-    /// Whether an address must be proved by a mail; otherwise all count as proved.
+    /// True if e-mail addresses must be verified; otherwise, all count as verified.
     pub require_verification: bool,
-    /// Whether a user may have only so many streams open.
+    /// True if the number of open event streams of a user is limited.
     pub limit_streams: bool,
-    /// Maximum number of lists of one user that are read at the same time: of those that an index serves, and of the
-    /// others.
+    /// Maximum number of concurrent list reads per user, separately for indexed and unindexed reads.
     pub list_reads_per_user: usize,
 }
 
-/// What is signed and encrypted with.
+/// Keys for signing and encryption.
 pub struct Secrets {
     /// Signs access tokens.
     pub tokens: AccessTokens,
-    /// Encrypts stored answers.
+    /// Encrypts stored responses.
     pub sealer: Sealer,
     /// Signs cursors.
     pub signer: Signer,
 }
 
-/// What webhooks take.
+/// Dependencies of webhook delivery.
 pub struct WebhookDeps {
-    /// Sends requests.
+    /// HTTP client that sends the requests.
     pub client: Client,
-    /// Encrypts the secrets of webhooks.
+    /// Encrypts webhook secrets.
     pub sealer: Sealer,
-    /// When deliveries are apply_attempt.
+    /// Delays between delivery attempts.
     pub schedule: RetrySchedule,
 }
 
-/// What all services share.
+/// State shared by all services.
 pub(crate) struct ServiceContext {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Clock,
@@ -173,15 +171,14 @@ pub(crate) struct ServiceContext {
     last_ready: Mutex<Option<Instant>>,
 }
 
-/// How long it counts as known that requests can be served.
+/// Period in which a successful readiness check is reused.
 const READINESS_TTL: Duration = Duration::from_secs(1);
 
 impl ServiceContext {
-    /// Commits a transaction that ends sessions, so that their access tokens stop working whatever happens.
+    /// Commits a transaction that ends sessions, and revokes their access tokens.
     ///
-    /// They are noted before: a caller who goes away at this moment drops this future, and the database may commit all
-    /// the same. A token that is refused although its session goes on is the smaller evil, and the one that was asked
-    /// for.
+    /// The sessions are recorded first: if the client disconnects now, this future is dropped and the database may
+    /// commit all the same. Rejecting a token of a session that continues is the lesser evil.
     async fn commit_and_revoke(
         &self,
         transaction: Box<dyn Transaction>,
@@ -196,7 +193,7 @@ impl ServiceContext {
         Ok(committed?)
     }
 
-    /// Since when something must have been deleted to be in the trash still.
+    /// Returns the time before which soft-deleted objects can no longer be restored.
     fn trash_cutoff(&self) -> Timestamp {
         self.clock.now() - self.policy.retention
     }
@@ -205,43 +202,43 @@ impl ServiceContext {
 /// All services.
 #[derive(Clone)]
 pub struct Services {
-    /// Registering, logging in and out, and who is calling.
+    /// Registration, login and authentication.
     pub accounts: Accounts,
-    /// What users do with their own account.
+    /// Profile, password and deletion of the own account.
     pub profiles: Profiles,
-    /// Proving an address, and getting back into an account.
+    /// E-mail verification and password reset.
     pub email_tokens: EmailTokens,
-    /// The places where an account is in use.
+    /// Sessions of an account.
     pub sessions: Sessions,
-    /// Tokens for programs.
+    /// API tokens.
     pub api_tokens: ApiTokens,
-    /// The weekly digest.
+    /// Weekly digest.
     pub digests: Digests,
     /// Projects.
     pub projects: Projects,
-    /// The people in projects.
+    /// Members of projects.
     pub members: Members,
-    /// Invitations into projects.
+    /// Invitations to projects.
     pub invitations: Invitations,
     /// Tasks.
     pub tasks: Tasks,
     /// Comments on tasks.
     pub comments: Comments,
-    /// The feed.
+    /// Event feed and event streams.
     pub events: Events,
-    /// Removing accounts for good.
+    /// Permanent deletion of accounts.
     pub account_purge: AccountPurge,
     /// Webhooks.
     pub webhooks: Webhooks,
-    /// What webhooks were and are to be told.
+    /// Webhook deliveries.
     pub deliveries: Deliveries,
-    /// Answers to requests that were answered before.
+    /// Replay of stored responses.
     pub idempotency: Idempotency,
     shared: Arc<ServiceContext>,
 }
 
 impl Services {
-    /// Builds the services over what they need.
+    /// Creates the services.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
@@ -293,7 +290,7 @@ impl Services {
         }
     }
 
-    /// Finds out who is calling, by an access token or an API token.
+    /// Authenticates a caller by an access token or an API token.
     pub async fn authenticate(&self, token: &str) -> Result<Caller, Error> {
         if ApiTokens::has_token_prefix(token) {
             self.api_tokens.authenticate(token).await
@@ -302,15 +299,15 @@ impl Services {
         }
     }
 
-    /// How long something stays in the trash.
+    /// Returns the period in which soft-deleted objects can be restored.
     #[must_use]
     pub fn retention(&self) -> Duration {
         self.shared.policy.retention
     }
 
-    /// Finds out whether requests can be served.
+    /// Checks whether the database is ready.
     pub async fn check(&self) -> Result<(), Error> {
-        // Anybody may ask, as often as they like: one look serves all who ask within its time.
+        // The check is public, so concurrent and frequent callers share one query.
         let mut last_ready = self.shared.last_ready.lock().await;
         if last_ready.is_none_or(|at| at.elapsed() >= READINESS_TTL) {
             *last_ready = None;

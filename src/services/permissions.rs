@@ -1,4 +1,4 @@
-//! Who may do what in a project: one table, and the one place that decides.
+//! The permission table of projects, and the functions that enforce it.
 
 use super::error::Error;
 use crate::contract::UserId;
@@ -7,52 +7,52 @@ use crate::contract::project::Role;
 use crate::contract::project::invitation::Invitation;
 use crate::contract::task::comment::Comment;
 
-/// What somebody is_subscribed to do in a project.
+/// Action in a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Read the project, its tasks, comments, members and events.
     Read,
     /// Create, change, delete, restore and move tasks.
     WriteTasks,
-    /// Say something about a task.
+    /// Comment on a task.
     Comment,
-    /// Change or delete a comment that the user wrote.
+    /// Change or delete one's own comment.
     ChangeOwnComment,
-    /// Delete a comment that another user wrote.
+    /// Delete another user's comment.
     DeleteOthersComment,
     /// Change or archive the project.
     ChangeProject,
     /// Delete the project, or restore it.
     DeleteProject,
-    /// Read whom the project has invited.
+    /// List the invitations of the project.
     ReadInvitations,
-    /// Invite somebody, or take an invitation back.
+    /// Invite a user, or revoke an invitation.
     Invite,
-    /// Change the role of a member, hand the project over, or remove a member.
+    /// Change the role of a member, transfer ownership, or remove a member.
     ManageMembers,
-    /// Give up owning the project.
+    /// Give up the role of the owner.
     RelinquishOwnership,
     /// Leave the project.
     Leave,
 }
 
-/// What the table says.
+/// Decision of the table for a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rule {
     Allow,
     Deny,
-    /// Whoever owns the project must make somebody else its owner before.
+    /// The owner must first transfer the project.
     TransferRequired,
 }
 
-/// Whether it may be done to a project that is archived.
+/// Availability of an action in an archived project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WhenArchived {
     Allowed,
     Denied,
 }
 
-/// The table.
+/// The permission table.
 #[expect(clippy::match_same_arms, reason = "every action has its own row")]
 #[rustfmt::skip]
 const fn rules(action: Action) -> ([Rule; 3], WhenArchived) {
@@ -76,7 +76,7 @@ const fn rules(action: Action) -> ([Rule; 3], WhenArchived) {
 }
 
 impl Action {
-    /// The least role that may do it.
+    /// Returns the lowest role that may perform the action.
     pub(crate) const fn min_role(self) -> Role {
         match rules(self).0 {
             [_, _, Rule::Allow] => Role::Viewer,
@@ -94,7 +94,7 @@ const fn rank(role: Role) -> u8 {
     }
 }
 
-/// Decides whether somebody with this role, or none, may do it.
+/// Checks whether a role, or a non-member, may perform the action.
 pub(crate) fn require(role: Option<Role>, action: Action) -> Result<(), Error> {
     let needed = action.min_role();
     let role = role.ok_or(Error::NotAMember { needed })?;
@@ -111,15 +111,15 @@ pub(crate) fn require(role: Option<Role>, action: Action) -> Result<(), Error> {
     }
 }
 
-/// Refuses strangers, before anything is looked for in the project: only members learn what there is.
+/// Refuses non-members. Called before any lookup in the project, so that only members learn what exists.
 pub(crate) fn require_membership(role: Option<Role>, action: Action) -> Result<(), Error> {
     if role.is_none() { require(role, action) } else { Ok(()) }
 }
 
-/// Decides the same for a change of a project that may be archived.
+/// Checks a change in a project that may be archived.
 pub(crate) fn require_for_change(role: Option<Role>, action: Action, archived: bool) -> Result<(), Error> {
     match require(role, action) {
-        // That the owner must hand the project over is no matter of rights: it comes after the archive.
+        // For an owner who must transfer the project first, the archive takes precedence.
         Ok(()) | Err(Error::OwnerRequired) if archived && rules(action).1 == WhenArchived::Denied => {
             Err(Error::ProjectArchived)
         }
@@ -127,7 +127,7 @@ pub(crate) fn require_for_change(role: Option<Role>, action: Action, archived: b
     }
 }
 
-/// Decides whether somebody with this role, or none, has at least that one.
+/// Checks whether a caller has at least a role.
 pub(crate) fn require_role(role: Option<Role>, needed: Role) -> Result<(), Error> {
     match role {
         None => Err(Error::NotAMember { needed }),
@@ -146,9 +146,9 @@ pub(crate) fn deletion_action(comment: &Comment, user: UserId) -> Action {
     if comment.author_id == Some(user) { Action::ChangeOwnComment } else { Action::DeleteOthersComment }
 }
 
-/// Decides whether a task may leave its project, given the role of the project's owner in the target project.
+/// Checks whether a task may leave its project, given the role of the project's owner in the target project.
 ///
-/// Without this rule an editor could take a task out of its owner's sight.
+/// Without this rule, an editor could move a task out of its owner's sight.
 pub(crate) const fn require_owner_in_target(owner_role: Option<Role>) -> Result<(), Error> {
     match owner_role {
         Some(_) => Ok(()),
@@ -156,12 +156,12 @@ pub(crate) const fn require_owner_in_target(owner_role: Option<Role>) -> Result<
     }
 }
 
-/// Decides whether a user may see the invitations that were sent to the user's address.
+/// Refuses to show a user the invitations to an unverified address.
 pub(crate) const fn require_verified_email(user: &User, verification_required: bool) -> Result<(), Error> {
     if verification_required && !user.email_verified { Err(Error::EmailNotVerified) } else { Ok(()) }
 }
 
-/// Decides whether a user may answer an invitation: who was invited may, and nobody else.
+/// Checks whether a user may answer an invitation: only the invitee may.
 pub(crate) fn require_invited(invitation: &Invitation, user: &User, verification_required: bool) -> Result<(), Error> {
     if invitation.email != user.email {
         return Err(Error::NotOwner);
@@ -169,7 +169,7 @@ pub(crate) fn require_invited(invitation: &Invitation, user: &User, verification
     require_verified_email(user, verification_required)
 }
 
-/// Decides whether somebody who is invited may become a member now.
+/// Checks whether an invitee may join the project now.
 pub(crate) const fn require_joinable(archived: bool) -> Result<(), Error> {
     if archived { Err(Error::ProjectArchived) } else { Ok(()) }
 }
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
     use crate::contract;
 
-    /// Section 2 of the contract, word by word; what stands in two lines there is said of both.
+    /// Section 2 of the contract. Rows that the contract groups in one line are listed separately.
     #[test]
     fn the_table_of_roles_is_as_published() {
         use Action::{

@@ -1,8 +1,7 @@
-//! Each user's share of the lists that are read at the same time.
+//! Per-user limits on concurrent list reads.
 //!
-//! A search looks at every task of its projects, a list over all projects of a user looks at each of them, and even a page
-//! that an index finds may be a megabyte. However many lists one user asks for, a few run at the same time and the others
-//! wait for their turn, so that connections and processors are left for the other users.
+//! A search scans the tasks of its projects, and a list over all projects visits each of them. Each user gets a few
+//! concurrent reads and further ones wait, so that connections and CPU time remain for other users.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -16,10 +15,10 @@ use super::keyed_semaphores::KeyedSemaphores;
 use crate::contract::UserId;
 use crate::repositories::Repositories;
 
-/// Maximum wait of a read for the user's other reads.
+/// Maximum time that a read waits for other reads of the same user.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The lists that are being read, of all users. Those that an index serves never wait for the others.
+/// Limits of all users. Indexed reads never wait for unindexed ones.
 pub(crate) struct ReadLimits {
     indexed: PerUserLimit,
     unindexed: PerUserLimit,
@@ -31,13 +30,13 @@ impl ReadLimits {
     }
 }
 
-/// The shares of all users in one kind of list.
+/// Concurrent reads of one kind, by user.
 struct PerUserLimit {
     running: KeyedSemaphores<UserId>,
     max_per_user: usize,
 }
 
-/// Repositories for a list. Dropping them lets the user's next one run.
+/// Repositories for a list read. Dropping them starts the user's next one.
 pub(crate) struct LimitedRead<'a> {
     repositories: &'a dyn Repositories,
     _permit: OwnedSemaphorePermit,
@@ -65,13 +64,13 @@ impl PerUserLimit {
 }
 
 impl ServiceContext {
-    /// Returns repositories for a list that an index serves, when it is the user's turn.
+    /// Returns repositories for a list that an index serves.
     pub(crate) async fn read_indexed(&self, user: UserId) -> Result<LimitedRead<'_>, Error> {
         let permit = self.read_limits.indexed.acquire(user).await?;
         Ok(LimitedRead { repositories: self.store.read(), _permit: permit })
     }
 
-    /// Returns repositories for a list that no index serves, when it is the user's turn.
+    /// Returns repositories for a list that no index serves.
     pub(crate) async fn read_unindexed(&self, user: UserId) -> Result<LimitedRead<'_>, Error> {
         let permit = self.read_limits.unindexed.acquire(user).await?;
         Ok(LimitedRead { repositories: self.store.read_unindexed(), _permit: permit })

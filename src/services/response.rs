@@ -1,5 +1,4 @@
-//! Answers to requests about one thing, in the form in which they are sent: so that the answer to a repeated request
-//! can be the very same one.
+//! Rendered responses, which can be stored for idempotent replay.
 
 use std::marker::PhantomData;
 
@@ -8,16 +7,16 @@ use poem_openapi::types::ToJSON;
 use super::etag::EntityTag;
 use crate::contract::resource::Resource;
 
-/// An answer with a `T` in it.
+/// Response whose body is a `T`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer<T> {
-    /// The HTTP status.
+    /// HTTP status.
     pub status: u16,
-    /// Where what was created is found.
+    /// Location of the created resource.
     pub location: Option<String>,
-    /// The tag of the resource in the body.
+    /// Entity tag of the resource.
     pub etag: Option<String>,
-    /// The body, as JSON.
+    /// Body as JSON.
     pub body: Option<String>,
     kind: PhantomData<fn() -> T>,
 }
@@ -29,14 +28,14 @@ impl<T> Answer<T> {
 }
 
 impl<T: Resource> Answer<T> {
-    /// The resource as it is.
+    /// Returns a resource.
     #[must_use]
     pub fn found(resource: &T) -> Self {
         let json = resource.to_json_string();
         Self::new(200, None, Some(EntityTag::new(resource, &json).to_string()), Some(json))
     }
 
-    /// The resource as it was made.
+    /// Returns a created resource.
     #[must_use]
     pub fn created(resource: &T) -> Self {
         Self { status: 201, location: Some(resource.location()), ..Self::found(resource) }
@@ -44,32 +43,32 @@ impl<T: Resource> Answer<T> {
 }
 
 impl<T: ToJSON> Answer<T> {
-    /// What is no resource.
+    /// Returns a result that has no entity tag.
     #[must_use]
     pub fn result(result: &T) -> Self {
         Self::new(200, None, None, Some(result.to_json_string()))
     }
 
-    /// A resource with what is shown only now, under the tag of the resource by itself.
+    /// Returns a resource with a secret, under the tag of the resource alone.
     #[must_use]
     pub fn shown_once(resource: &impl Resource, result: &T) -> Self {
         let tag = EntityTag::new(resource, &resource.to_json_string()).to_string();
         Self::new(200, None, Some(tag), Some(result.to_json_string()))
     }
 
-    /// The same as it was made.
+    /// Returns a created resource with a secret.
     #[must_use]
     pub fn made_once(resource: &impl Resource, result: &T) -> Self {
         Self { status: 201, location: Some(resource.location()), ..Self::shown_once(resource, result) }
     }
 
-    /// What was asked for happens after this answer, and here is what will tell of it.
+    /// Accepts work that continues after the response.
     #[must_use]
     pub fn accepted(result: &T) -> Self {
         Self { status: 202, ..Self::result(result) }
     }
 
-    /// What is no resource, as it was made.
+    /// Returns a created object that has no entity tag.
     #[must_use]
     pub fn issued(result: &T, address: String) -> Self {
         Self::new(201, Some(address), None, Some(result.to_json_string()))
@@ -77,7 +76,7 @@ impl<T: ToJSON> Answer<T> {
 }
 
 impl Answer<()> {
-    /// It was done, and there is nothing to show.
+    /// Returns no content.
     #[must_use]
     pub const fn done() -> Self {
         Self::new(204, None, None, None)

@@ -1,8 +1,8 @@
-//! The one place where a write opens its transaction, and what makes a write safe to repeat.
+//! Unit of work: the transaction of a write, with its idempotency key.
 //!
-//! A keyed request claims its key in the transaction of its effect, and its answer is stored in it: all three are
-//! there, or none is. So a key is used up only by a request that changed something; one that failed or changed nothing
-//! rolls its claim back. Who comes second with a key is told so before anything else happens, and asks `replays`.
+//! The claim on the key, the change and the stored response are in one transaction. A key is therefore used up only by
+//! a request that changed something; a request that fails or changes nothing rolls the claim back. A duplicate request
+//! is rejected before it does any work; the caller then loads the stored response (see `idempotency::replay`).
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -19,24 +19,24 @@ use crate::contract::resource::{CurrentResource, Resource};
 use crate::contract::{ProjectId, TaskId};
 use crate::repositories::{AnswerAccess, Claim, KeyedRequest, NewEvent, StoredAnswer, Transaction};
 
-/// How long a key is remembered.
+/// Period in which a used idempotency key is remembered.
 pub(crate) const KEY_TTL: Duration = Duration::from_hours(24);
 
-/// Who is_subscribed to change something, and on what conditions.
+/// Caller and preconditions of a write.
 #[derive(Debug, Clone)]
 pub struct WriteContext {
-    /// Who.
+    /// Caller.
     pub caller: Caller,
-    /// The request, if it is to have its effect once however often it is sent.
+    /// Idempotency key and fingerprint of the request, if it has a key.
     pub idempotency: Option<KeyedRequest>,
-    /// The version that the caller has seen, if nobody else's change may be lost.
+    /// Value of `If-Match`.
     pub if_match: Option<ETagCondition>,
-    /// By which the request is known in logs and events.
+    /// ID of the request, for logs and events.
     pub request_id: Option<String>,
 }
 
 impl WriteContext {
-    /// Refuses to change a resource that is not as the caller has seen it.
+    /// Refuses the write if the resource is not at a version that the caller has seen.
     pub(crate) fn check_if_match<R: Resource + Clone + Into<CurrentResource>>(
         &self,
         resource: &R,
@@ -45,14 +45,14 @@ impl WriteContext {
     }
 }
 
-/// What it takes to see a stored answer again.
+/// Access that a caller needs to see a stored response again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ReplayAccess {
-    /// To be the one who asked.
+    /// The same user; nothing else is checked.
     CallerOnly,
-    /// To be allowed this in this project.
+    /// Permission for an action in a project.
     Project(ProjectId, Action),
-    /// To be allowed this where this task is, which is in this project now.
+    /// Permission for an action in the project of a task, which may move.
     Task(TaskId, ProjectId, Action),
 }
 
@@ -67,9 +67,9 @@ impl ReplayAccess {
     }
 }
 
-/// The transaction of a write; dropping it rolls everything back, the claim on the key too.
+/// Transaction of a write. Dropping it rolls back all changes and the claim on the key.
 pub(crate) struct UnitOfWork<'a> {
-    // In this order, so that the transaction has ended when the next one may claim the key.
+    // Field order matters: the transaction must end before the key lock is released.
     transaction: Box<dyn Transaction>,
     _key_lock: Option<KeyLockGuard>,
     shared: &'a ServiceContext,
@@ -85,11 +85,9 @@ impl Deref for UnitOfWork<'_> {
 }
 
 impl UnitOfWork<'_> {
-    /// Makes the changes durable together with the answer to who asked for them, and with what there is to tell of
-    /// them.
+    /// Stores the response, publishes the events and commits.
     ///
-    /// Whatever changes something that members of a project can see has an event; only what is nobody else's business
-    /// has none.
+    /// Every change that members of a project can see has an event.
     pub(crate) async fn commit<T>(
         self,
         answer: Answer<T>,
@@ -115,13 +113,11 @@ impl UnitOfWork<'_> {
     }
 }
 
-/// Sees to it that the account of the caller is not deleted while this transaction does what would outlast it.
+/// Locks the account of the caller and verifies the credential again.
 ///
-/// The account is locked before any project, as by who deletes it: either the change is there when the account goes,
-/// and goes with it, or it does not happen.
-///
-/// The credential is verified again under the lock: a password reset revokes credentials under the same lock, so a
-/// request that was authenticated before the reset cannot create anything that survives it.
+/// The account is locked before any project, as in account deletion, so a concurrent deletion either includes this
+/// change or prevents it. Likewise, a password reset revokes credentials under this lock, so a request that was
+/// authenticated before the reset cannot create anything that survives it.
 pub(crate) async fn lock_caller(transaction: &dyn Transaction, caller: Caller) -> Result<User, Error> {
     let account = transaction.users().lock(caller.user).await?;
     let user = account.filter(|account| account.deleted_at.is_none()).ok_or(Error::TokenRevoked)?.user;
@@ -139,20 +135,20 @@ pub(crate) async fn lock_caller(transaction: &dyn Transaction, caller: Caller) -
 }
 
 impl ServiceContext {
-    /// Opens the transaction of a write and claims its key.
+    /// Begins the transaction of a write and claims its idempotency key.
     pub(crate) async fn begin<'a>(&'a self, write: &'a WriteContext) -> Result<UnitOfWork<'a>, Error> {
         let Some(keyed) = &write.idempotency else {
             return Ok(UnitOfWork { transaction: self.store.begin().await?, _key_lock: None, shared: self, write });
         };
         let user = write.caller.user;
-        // Before there is a transaction: however often a request is repeated while it runs, it takes one connection.
+        // Acquired before the transaction begins, so that concurrent duplicates do not each hold a connection.
         let key_lock = self.key_locks.acquire(user, &keyed.key).await.ok_or(Error::KeyInProgress)?;
         let transaction = self.store.begin().await?;
         let now = self.clock.now();
         match transaction.idempotency().claim(user, keyed, now, now - KEY_TTL).await? {
             Claim::Granted => Ok(UnitOfWork { transaction, _key_lock: Some(key_lock), shared: self, write }),
             Claim::Taken => Err(Error::KeyCompleted),
-            // By another process.
+            // Held by another process.
             Claim::Busy => Err(Error::KeyInProgress),
         }
     }

@@ -1,4 +1,4 @@
-//! API tokens: what programs call with, in place of a person who logs in.
+//! API tokens, with which programs authenticate.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::services::error::Error;
 use crate::services::unit_of_work::{ReplayAccess, WriteContext, lock_caller};
 use crate::services::{Answer, Caller, Credential, ServiceContext};
 
-/// As many tokens a user may have that are good.
+/// Maximum number of valid tokens per user.
 const MAX_PER_USER: u64 = 50;
 
-/// How exactly it is known when a token was last used: noting every use would make a write of every read.
+/// Resolution of `last_used_at`. Recording every use would turn every read into a write.
 const LAST_USED_RESOLUTION: Duration = Duration::from_mins(1);
 
 /// API tokens.
@@ -30,13 +30,13 @@ impl ApiTokens {
         Self(shared)
     }
 
-    /// The caller's tokens.
+    /// Lists the caller's tokens.
     pub async fn list(&self, caller: Caller, query: &ApiTokenQuery) -> Result<Page<ApiToken>, Error> {
         let sort = Sort::new(query.sort, query.dir);
         Ok(self.0.read_unindexed(caller.user).await?.api_tokens().list(caller.user, sort, query.paging).await?)
     }
 
-    /// Makes a token. The answer is the only one that has its secret.
+    /// Creates a token. Only this response contains its secret.
     pub async fn create(&self, write: &WriteContext, new: NewApiToken) -> Result<Answer<CreatedApiToken>, Error> {
         let now = self.0.clock.now();
         if new.expires_at.is_some_and(|end| end <= now) {
@@ -44,7 +44,7 @@ impl ApiTokens {
             return Err(Error::invalid("expires_at", DetailCode::Minimum, message));
         }
         let unit = self.0.begin(write).await?;
-        // One after the other, so that they count each other.
+        // Serializes concurrent requests, so that the count is exact.
         lock_caller(&*unit, write.caller).await?;
         authorize_issue(&*unit, write.caller, &new).await?;
         if unit.api_tokens().count(write.caller.user, now).await? >= MAX_PER_USER {
@@ -54,7 +54,7 @@ impl ApiTokens {
         let api_token = ApiToken {
             id: ApiTokenId::generate(),
             name: new.name,
-            // In the one order in which they are shown.
+            // Canonical order.
             scopes: [Scope::Read, Scope::Write].into_iter().filter(|scope| new.scopes.contains(scope)).collect(),
             expires_at: new.expires_at,
             last_used_at: None,
@@ -73,10 +73,10 @@ impl ApiTokens {
         .await
     }
 
-    /// Ends one of the caller's tokens, be it the one with which the caller is calling.
+    /// Revokes one of the caller's tokens, which may be the one in use.
     pub async fn revoke(&self, write: &WriteContext, id: ApiTokenId) -> Result<Answer<()>, Error> {
         let unit = self.0.begin(write).await?;
-        // So that the token makes no other one meanwhile.
+        // Locked so that the token cannot create another one concurrently.
         unit.users().lock(write.caller.user).await?.ok_or(Error::TokenRevoked)?;
         let found = unit.api_tokens().find(id).await?;
         let found = found.filter(|found| found.revoked_at.is_none()).ok_or(Error::NotFound("API token"))?;
@@ -96,12 +96,12 @@ impl ApiTokens {
         committed
     }
 
-    /// Whether it is an API token, good or not, and no other kind of token.
+    /// Returns whether a bearer token has the form of an API token, valid or not.
     pub(crate) fn has_token_prefix(text: &str) -> bool {
         OpaqueToken::parse(TokenKind::Api, text).is_some()
     }
 
-    /// Finds out who sent an API token.
+    /// Authenticates the caller by an API token.
     pub(crate) async fn authenticate(&self, text: &str) -> Result<Caller, Error> {
         let secret = OpaqueToken::parse(TokenKind::Api, text).ok_or(Error::Unauthenticated)?;
         let found = self.0.store.read().api_tokens().find_by_hash(&secret.hash()).await?;
@@ -115,7 +115,7 @@ impl ApiTokens {
         }
         let is_recorded = found.token.last_used_at.is_some_and(|at| at + LAST_USED_RESOLUTION > now);
         if !is_recorded && let Err(error) = self.record_use(found.token.id).await {
-            // No reason to refuse a request that may only read.
+            // Not a reason to refuse the request.
             tracing::warn!(%error, "the use of an API token is not noted");
         }
         let credential = Credential::ApiToken {
@@ -133,7 +133,7 @@ impl ApiTokens {
     }
 }
 
-/// Refuses a token that would make one that may do more than itself or lasts longer. A session may make any.
+/// Refuses an API token that would create a token with more scopes or a later expiry. Sessions may create any token.
 async fn authorize_issue(repositories: &dyn Repositories, caller: Caller, new: &NewApiToken) -> Result<(), Error> {
     let Credential::ApiToken { id, .. } = caller.credential else { return Ok(()) };
     for scope in &new.scopes {

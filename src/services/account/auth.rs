@@ -1,4 +1,4 @@
-//! Registering, logging in and out, refreshing, and finding out who is calling.
+//! Registration, login, refresh tokens and authentication.
 
 use std::sync::Arc;
 
@@ -13,19 +13,19 @@ use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
 use crate::services::{Caller, Credential, ServiceContext};
 
-/// How many tokens a chain of successors is followed, which grows by one with each use within the grace.
+/// Maximum number of successors that a refresh follows. Each use within the grace period adds one.
 const MAX_SUCCESSORS: usize = 32;
 
-/// Registering, logging in and out, refreshing, and finding out who is calling.
+/// Registration, login, refresh tokens and authentication.
 #[derive(Clone)]
 pub struct Accounts(Arc<ServiceContext>);
 
-/// What a session runs on.
+/// Metadata of the request that starts a session.
 #[derive(Debug, Clone, Default)]
 pub struct RequestMetadata {
-    /// The `User-Agent` of the request.
+    /// `User-Agent` header.
     pub user_agent: Option<String>,
-    /// By which the request is known in logs and events.
+    /// ID of the request, for logs and events.
     pub request_id: Option<String>,
 }
 
@@ -34,10 +34,10 @@ impl Accounts {
         Self(shared)
     }
 
-    /// Makes an account and begins its first session.
-    pub async fn register(&self, new: Register, device: RequestMetadata) -> Result<Session, Error> {
+    /// Creates an account and starts its first session.
+    pub async fn register(&self, new: Register, client: RequestMetadata) -> Result<Session, Error> {
         let email = normalize_email(&new.email);
-        // Asked before the password is hashed, which is slow; what decides is the insertion below.
+        // Avoids the slow hash in the common case. The unique index below decides.
         if self.0.store.read().users().find_credentials_by_email(&email).await?.is_some() {
             return Err(Error::EmailTaken);
         }
@@ -63,20 +63,20 @@ impl Accounts {
         if !user.email_verified {
             transaction.jobs().enqueue(&Job::VerificationEmail { user: user.id }, now, now).await?;
         }
-        self.begin_session(transaction, user, device, now, &[]).await
+        self.begin_session(transaction, user, client, now, &[]).await
     }
 
-    /// Begins a session for who knows the password. The answer for an unknown e-mail is the same, and as slow.
+    /// Starts a session. An unknown address takes as long and fails in the same way as a wrong password.
     ///
-    /// An account that is in the trash comes back, with all that went there with it.
-    pub async fn log_in(&self, login: Login, device: RequestMetadata) -> Result<Session, Error> {
+    /// Logging in restores a soft-deleted account and everything that was deleted with it.
+    pub async fn log_in(&self, login: Login, client: RequestMetadata) -> Result<Session, Error> {
         let credentials = self.0.store.read().users().find_credentials_by_email(&normalize_email(&login.email)).await?;
         let hash = credentials.as_ref().map(|credentials| credentials.password_hash.clone());
         let right = self.0.passwords.verify(login.password.into_string(), hash).await?;
         let Some(credentials) = credentials.filter(|_| right) else { return Err(Error::InvalidCredentials) };
         let transaction = self.0.store.begin().await?;
-        // The password may have been changed while it was compared. Who changes it ends the sessions that are there,
-        // so this one must be there before, or not begin: whoever comes second waits for the lock.
+        // A concurrent password change ends all sessions under this lock. This session must exist before that, or must
+        // not start.
         let current = transaction.users().lock(credentials.user.id).await?.ok_or(Error::InvalidCredentials)?;
         if current.password_hash != credentials.password_hash {
             return Err(Error::InvalidCredentials);
@@ -87,22 +87,22 @@ impl Accounts {
             None => current.user,
             Some(at) if at > self.0.trash_cutoff() => {
                 let context =
-                    EventContext { actor: Some(current.user.id), at: now, request_id: device.request_id.clone() };
+                    EventContext { actor: Some(current.user.id), at: now, request_id: client.request_id.clone() };
                 events = deletion::restore(&*transaction, current.user.id, at, &context).await?;
                 let user = transaction.users().find(current.user.id).await?.ok_or(Error::InvalidCredentials)?;
                 self.0.schedule_digest(&*transaction, &user, None, now).await?;
                 user
             }
-            // It is about to be removed for good.
+            // About to be purged.
             Some(_) => return Err(Error::InvalidCredentials),
         };
-        self.begin_session(transaction, user, device, now, &events).await
+        self.begin_session(transaction, user, client, now, &events).await
     }
 
-    /// Exchanges a refresh token for the next one, and a new access token.
+    /// Rotates a refresh token and issues a new access token.
     ///
-    /// For a short grace a used token answers with the same successor, because two tabs may use it at once. Later it
-    /// can only be a thief's or its victim's: the session is ended.
+    /// Within the grace period, a used token returns the same successor, because two tabs may use it at once. After
+    /// that, reuse means theft, and the session ends.
     pub async fn refresh(&self, token: &RefreshToken) -> Result<Session, Error> {
         let mut token = OpaqueToken::parse(TokenKind::Refresh, token).ok_or(Error::InvalidRefreshToken)?;
         let now = self.0.clock.now();
@@ -119,7 +119,7 @@ impl Accounts {
                     if known.is_some_and(|next| next.spent_at.is_none()) {
                         return self.complete_refresh(transaction, record, &successor, now).await;
                     }
-                    // The successor was used too: what is good now stands behind it.
+                    // The successor was used too, so follow it.
                     token = successor;
                 }
                 (Some(_), _) => {
@@ -144,7 +144,7 @@ impl Accounts {
         self.end_session_and_commit(transaction, session, self.0.clock.now()).await
     }
 
-    /// Finds out who sent an access token, without asking storage.
+    /// Authenticates the caller by an access token, without a database query.
     pub(crate) fn authenticate(&self, token: &str) -> Result<Caller, Error> {
         let (Claims { user, session }, end) =
             self.0.tokens.verify(token, self.0.clock.now()).map_err(|error| match error {
@@ -157,7 +157,7 @@ impl Accounts {
         Ok(Caller { user, credential: Credential::Session(session), expires_at: Some(end) })
     }
 
-    /// Learns of the sessions and API tokens that were ended before this process started, or by another one.
+    /// Loads the sessions and API tokens that were revoked before this process started or by another process.
     pub async fn sync_revocations(&self) -> Result<(), Error> {
         let now = self.0.clock.now();
         let since = self.0.ended_sessions.unknown_since(now);
@@ -183,14 +183,14 @@ impl Accounts {
         &self,
         transaction: Box<dyn Transaction>,
         user: User,
-        device: RequestMetadata,
+        client: RequestMetadata,
         now: Timestamp,
         events: &[NewEvent],
     ) -> Result<Session, Error> {
         let session = NewSession {
             id: SessionId::generate(),
             user_id: user.id,
-            user_agent: device.user_agent,
+            user_agent: client.user_agent,
             created_at: now,
             expires_at: now + self.0.policy.refresh_token,
         };
@@ -201,7 +201,6 @@ impl Accounts {
         self.session(user, session.id, &refresh_token, now)
     }
 
-    /// Makes a refresh token for a session.
     async fn issue_refresh_token(
         &self,
         transaction: &dyn Transaction,
@@ -248,12 +247,12 @@ impl Accounts {
     }
 }
 
-/// A token that nobody can guess.
+/// Generates a random token.
 pub(crate) fn new_token() -> Result<OpaqueToken, Error> {
     OpaqueToken::generate().map_err(|error| Error::Token(Box::new(error)))
 }
 
-/// Addresses are the same when they differ in case only.
+/// Normalizes an address. Addresses that differ only in case are equal.
 pub(crate) fn normalize_email(email: &Email) -> Email {
     Email::new_unchecked(email.to_lowercase())
 }

@@ -1,6 +1,7 @@
-//! What others see of an account that goes into the trash, comes back out of it, or is removed for good.
+//! Soft deletion, restoration and purging of accounts.
 //!
-//! Its own projects go and come back with it. In those of others it is not listed among the members meanwhile.
+//! The projects that the account owns are deleted and restored with it. In other projects, a soft-deleted account is
+//! hidden from the list of members.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::services::ServiceContext;
 use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
 
-/// Puts an account into the trash, and gives what there is to tell of it.
+/// Soft-deletes an account and returns the events.
 pub(crate) async fn soft_delete(
     transaction: &dyn Transaction,
     user: UserId,
@@ -26,7 +27,7 @@ pub(crate) async fn soft_delete(
     Ok(events)
 }
 
-/// Takes an account out of the trash, where it has been since `since`, and gives what there is to tell of it.
+/// Restores an account that was soft-deleted at `since`, and returns the events.
 pub(crate) async fn restore(
     transaction: &dyn Transaction,
     user: UserId,
@@ -53,7 +54,7 @@ fn projects_changed(
     changed.collect()
 }
 
-/// Removing accounts for good.
+/// Permanent deletion of accounts.
 #[derive(Clone)]
 pub struct AccountPurge(Arc<ServiceContext>);
 
@@ -62,8 +63,9 @@ impl AccountPurge {
         Self(shared)
     }
 
-    /// Takes a user whose account is in the trash out of a project of somebody else: what the user made there stays,
-    /// made by nobody. That the member is gone was told when the account went into the trash.
+    /// Removes a soft-deleted user from another user's project. Content stays, with its author set to null.
+    ///
+    /// `member.removed` was already published when the account was soft-deleted.
     pub async fn anonymize_in_project(&self, user: UserId, project: ProjectId) -> Result<(), Error> {
         let context = EventContext { actor: None, at: self.0.clock.now(), request_id: None };
         let transaction = self.0.store.begin().await?;

@@ -1,4 +1,4 @@
-//! The weekly digest: when it is due, and what it tells.
+//! Weekly digest: schedule and content.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,33 +17,33 @@ use crate::repositories::{Assignee, Job, ProjectFilter, Repositories, TaskFilter
 use crate::services::ServiceContext;
 use crate::services::error::Error;
 
-/// A digest that could not be sent for so long is left out.
+/// Delay after which a digest is skipped.
 const MAX_DELAY: Duration = Duration::from_hours(24);
 
-/// For so many users digests are planned in one transaction.
+/// Maximum number of users whose digests are enqueued in one transaction.
 const BATCH_SIZE: u64 = 100;
 
-/// As many tasks or projects are told of.
+/// Maximum number of tasks or projects listed in a section.
 const MAX_ITEMS: u32 = 10;
 
 const WEEK: Duration = Duration::from_hours(7 * 24);
 
-/// What a user is told on a Monday.
+/// Content of a weekly digest.
 #[derive(Debug, Clone)]
 pub struct Digest {
-    /// To whom.
+    /// Recipient.
     pub user: User,
-    /// Where the user lives.
+    /// Time zone of the recipient.
     pub timezone: Tz,
-    /// The user's tasks that are due within the week, or were before; the first ones, and how many there are.
+    /// First tasks assigned to the recipient that are overdue or due within a week, and their total number.
     pub assigned: Page<Task>,
-    /// The same of tasks that nobody has taken.
+    /// The same for unassigned tasks.
     pub unassigned: Page<Task>,
-    /// The user's projects that are not archived.
+    /// Active projects of the recipient.
     pub projects: Page<Project>,
 }
 
-/// The weekly digest.
+/// Weekly digest.
 #[derive(Clone)]
 pub struct Digests(Arc<ServiceContext>);
 
@@ -52,13 +52,13 @@ impl Digests {
         Self(shared)
     }
 
-    /// Promises a digest to some of those for whom it is time, and says whether there may be more of them.
+    /// Enqueues due digests of some users. Returns whether there may be more.
     pub async fn enqueue_due(&self, transaction: &dyn Transaction) -> Result<bool, Error> {
         let now = self.0.clock.now();
         let due = transaction.users().list_due_digests(now, BATCH_SIZE).await?;
         let may_be_more = due.len() as u64 == BATCH_SIZE;
         for (user, scheduled_for) in due {
-            // Where nobody planned for weeks the first is too late, but the last may not be.
+            // After an outage of weeks, only the latest digest may still be in time.
             let last = if is_overdue(scheduled_for, now) {
                 next_monday(timezone(&user.timezone), now - MAX_DELAY)
             } else {
@@ -73,8 +73,7 @@ impl Digests {
         Ok(may_be_more)
     }
 
-    /// What there is to tell a user at a scheduled_for; nothing for who does not want it, or has nothing to be told of, and
-    /// nothing when the scheduled_for is long over.
+    /// Builds the digest of a user. Returns `None` if it is overdue, unwanted or empty.
     pub async fn build(&self, user: UserId, scheduled_for: Timestamp) -> Result<Option<Digest>, Error> {
         if is_overdue(scheduled_for, self.0.clock.now()) {
             return Ok(None);
@@ -125,7 +124,7 @@ async fn due_tasks(
 }
 
 impl ServiceContext {
-    /// Notes when the next digest of a user is due; `planned` is when it was to be, for who changes what it depends on.
+    /// Schedules the next digest. `planned` is the current schedule, if the time zone or the setting has changed.
     pub(crate) async fn schedule_digest(
         &self,
         transaction: &dyn Transaction,
@@ -134,18 +133,18 @@ impl ServiceContext {
         now: Timestamp,
     ) -> Result<(), Error> {
         let next = user.weekly_digest.then(|| next_monday(timezone(&user.timezone), now));
-        // Who moves on a Monday to where eight o'clock is over has not had the digest of this week yet.
-        let this_week = planned.filter(|planned| next.is_some_and(|next| *planned + WEEK / 2 < next));
+        // A user who moves on a Monday to a zone where 08:00 has passed still gets the digest of this week.
+        let this_week = planned.filter(|planned| next.is_some_and(|next| planned + WEEK / 2 < next));
         Ok(transaction.users().schedule_digest(user.id, this_week.or(next)).await?)
     }
 }
 
 fn timezone(name: &TimeZone) -> Tz {
-    // Only names that are known are accepted; a later edition of the list may have dropped one.
+    // A later edition of the time zone database may have dropped a name.
     name.parse().unwrap_or(Tz::UTC)
 }
 
-/// The first Monday, 08:00, of a place after a time.
+/// Returns the first Monday at 08:00 in a time zone after a time.
 fn next_monday(timezone: Tz, after: Timestamp) -> Timestamp {
     let local = DateTime::from_timestamp_millis(after.0).unwrap_or_default().with_timezone(&timezone);
     let days_to_monday = (7 - local.weekday().num_days_from_monday()) % 7;
@@ -154,7 +153,7 @@ fn next_monday(timezone: Tz, after: Timestamp) -> Timestamp {
         .into_iter()
         .map(|day| {
             let eight = day.and_time(NaiveTime::MIN) + TimeDelta::hours(8);
-            // Where the clock jumps over eight, the time when it goes on; where it is eight twice, the first.
+            // If the clock skips 08:00, the first whole hour after the gap; if 08:00 occurs twice, the first.
             let mut moments =
                 (0..24).filter_map(|hour| timezone.from_local_datetime(&(eight + TimeDelta::hours(hour))).earliest());
             moments.next().map_or(after + WEEK, |scheduled_for| Timestamp(scheduled_for.timestamp_millis()))
@@ -177,11 +176,11 @@ mod tests {
             ("UTC", "2026-11-22T12:00:00Z", "2026-11-23T08:00:00Z"),
             ("UTC", "2026-11-23T07:59:59.999Z", "2026-11-23T08:00:00Z"),
             ("UTC", "2026-11-23T08:00:00Z", "2026-11-30T08:00:00Z"),
-            // From summer to winter time and back.
+            // Start and end of daylight saving time.
             ("Europe/Berlin", "2026-10-19T06:00:00Z", "2026-10-26T07:00:00Z"),
             ("Europe/Berlin", "2026-03-23T07:00:00Z", "2026-03-30T06:00:00Z"),
             ("America/New_York", "2026-03-02T13:00:00Z", "2026-03-09T12:00:00Z"),
-            // Ahead of and behind UTC by more than Monday morning.
+            // Offsets that cross Monday morning in UTC.
             ("Pacific/Kiritimati", "2026-11-22T17:59:59Z", "2026-11-22T18:00:00Z"),
             ("Pacific/Niue", "2026-11-23T18:59:59Z", "2026-11-23T19:00:00Z"),
             ("Asia/Kathmandu", "2026-11-22T00:00:00Z", "2026-11-23T02:15:00Z"),

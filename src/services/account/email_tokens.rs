@@ -1,7 +1,6 @@
-//! Proving an address, and getting back into an account: by tokens that are sent by mail.
+//! Tokens sent by e-mail: e-mail verification and password reset.
 //!
-//! A token is made when its mail is sent, not when it is asked for: so its time begins when it can be used, and nothing
-//! but its hash is ever stored.
+//! A token is generated when its e-mail is sent, so that its lifetime starts then, and only its hash is stored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +16,7 @@ use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
 use crate::services::{Caller, ServiceContext};
 
-/// How long a token is good.
+/// Lifetime of a token.
 const fn ttl(purpose: MailPurpose) -> Duration {
     match purpose {
         MailPurpose::Verification => Duration::from_hours(24),
@@ -25,7 +24,7 @@ const fn ttl(purpose: MailPurpose) -> Duration {
     }
 }
 
-/// Proving an address, and getting back into an account.
+/// E-mail verification and password reset.
 #[derive(Clone)]
 pub struct EmailTokens(Arc<ServiceContext>);
 
@@ -34,7 +33,7 @@ impl EmailTokens {
         Self(shared)
     }
 
-    /// Takes the address of an account for proved.
+    /// Marks the address of an account as verified.
     pub async fn verify_email(&self, proof: &VerifyEmail) -> Result<(), Error> {
         let hash = hash(&proof.token)?;
         let now = self.0.clock.now();
@@ -44,7 +43,7 @@ impl EmailTokens {
         Ok(transaction.commit().await?)
     }
 
-    /// Sends the mail that proves the caller's address once more. Where it is proved already nothing happens.
+    /// Sends the verification e-mail again, unless the address is verified.
     pub async fn resend_verification(&self, caller: Caller) -> Result<(), Error> {
         caller.require_session()?;
         let transaction = self.0.store.begin().await?;
@@ -57,12 +56,12 @@ impl EmailTokens {
         Ok(transaction.commit().await?)
     }
 
-    /// Sends a mail that sets another password, if there is an account with this address; nobody learns whether.
+    /// Sends a password reset e-mail if the account exists. The caller does not learn whether it does.
     pub async fn forgot_password(&self, forgot: &ForgotPassword) -> Result<(), Error> {
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
         let found = transaction.users().find_credentials_by_email(&normalize_email(&forgot.email)).await?;
-        // Where there is nobody the job does nothing: it is there because promising it takes its time.
+        // A job is enqueued even without an account, so that both cases take the same time.
         let user = found.map(|found| found.user.id);
         transaction.jobs().enqueue(&Job::PasswordResetEmail { user }, now, now).await?;
         Ok(transaction.commit().await?)
@@ -70,10 +69,10 @@ impl EmailTokens {
 
     /// Sets a new password and revokes everything that acts for the account.
     ///
-    /// The password, the revocation, its events and the mail to the owner are one transaction.
+    /// The password, the revocation, its events and the e-mail to the owner are one transaction.
     pub async fn reset_password(&self, reset: ResetPassword, request_id: Option<String>) -> Result<(), Error> {
         let hash = hash(&reset.token)?;
-        // Before the password is hashed, which is slow; what decides is the use of the token below.
+        // Avoids the slow hash for an invalid token. Consuming the token below decides.
         let reading = self.0.store.read().mail_tokens();
         reading.find(&hash, MailPurpose::Reset, self.0.clock.now()).await?.ok_or(Error::InvalidToken)?;
         let next = self.0.passwords.hash(reset.password.into_string()).await?;
@@ -81,7 +80,7 @@ impl EmailTokens {
         let transaction = self.0.store.begin().await?;
         let account = consume(&*transaction, &hash, MailPurpose::Reset, self.0.clock.now()).await?;
         let user = account.user.id;
-        // Read under the lock, so that nothing that is revoked was created later than that.
+        // Read under the lock, so that nothing revoked was created later.
         let now = self.0.clock.now();
         transaction.users().replace_password(user, &account.password_hash, &next, now).await?;
         self.mark_email_verified(&*transaction, account.user).await?;
@@ -92,12 +91,12 @@ impl EmailTokens {
         self.0.commit_revocation(transaction, &revoked, now).await
     }
 
-    /// Makes the token for a mail; nothing if there is nobody to send it to, or no need.
+    /// Issues the token of an e-mail. Returns `None` if there is no recipient or no need.
     pub async fn issue(&self, user: UserId, purpose: MailPurpose) -> Result<Option<(User, String)>, Error> {
         let transaction = self.0.store.begin().await?;
-        // Locked, so that a concurrent password change either removes this token or happens before it.
+        // Locked, so that a concurrent password change either revokes this token or happens before it.
         let account = transaction.users().lock(user).await?;
-        // An account in the trash may need another password to come back, and nothing else.
+        // A soft-deleted account may only reset its password.
         let is_needed = |account: &Credentials| {
             purpose == MailPurpose::Reset || (!account.user.email_verified && account.deleted_at.is_none())
         };
@@ -119,7 +118,7 @@ impl EmailTokens {
     }
 }
 
-/// Uses a token up, and gives the account that it is for, locked.
+/// Consumes a token and returns its account, locked.
 async fn consume(
     transaction: &dyn Transaction,
     hash: &TokenHash,
@@ -128,8 +127,8 @@ async fn consume(
 ) -> Result<Credentials, Error> {
     let tokens = transaction.mail_tokens();
     let user = tokens.find(hash, purpose, now).await?.ok_or(Error::InvalidToken)?;
-    // The account first: one token takes the others of its user along, so two of them that are used at once would each
-    // wait for the other.
+    // The account is locked first: consuming a token removes the user's other tokens, so concurrent requests would
+    // deadlock.
     let account = transaction.users().lock(user).await?.ok_or(Error::InvalidToken)?;
     tokens.spend(hash, purpose, now).await?.ok_or(Error::InvalidToken)?;
     Ok(account)

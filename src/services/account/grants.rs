@@ -1,9 +1,9 @@
-//! The inventory of everything that acts for an account, and the one place that revokes it.
+//! Inventory of everything that acts for an account, and its revocation.
 //!
-//! A password change must not leave a back door open. Whatever gives access to an account without its password, or
-//! reports its data to somebody, is a [`Grant`]: adding one fails to compile until [`ServiceContext::revoke_access`] ends it.
-//! [`REFERENCES`] says for every table of the schema whether a reset ends its rows or why it keeps them, and a test
-//! compares that list with the schema.
+//! A password change must not leave a back door open. Everything that gives access to an account without its password,
+//! or reports its data elsewhere, is a [`Grant`]; a new kind does not compile until [`ServiceContext::revoke_access`]
+//! handles it. [`REFERENCES`] states for every table whether a reset ends its rows or why it keeps them; a test
+//! compares it with the schema.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ macro_rules! grants {
         }
 
         impl Grant {
-            /// All kinds, in the order in which they are revoked, which is the order of their locks.
+            /// All kinds, in the order of revocation, which is the lock order.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
         }
     };
@@ -34,7 +34,7 @@ macro_rules! grants {
 grants! {
     /// A pending invitation that the account sent.
     SentInvitation,
-    /// A session, with its access tokens.
+    /// A session with its access tokens.
     Session,
     /// A refresh token of a session.
     RefreshToken,
@@ -42,9 +42,9 @@ grants! {
     EventStream,
     /// An API token.
     ApiToken,
-    /// A mailed token that sets a new password.
+    /// A password reset token sent by e-mail.
     PasswordResetToken,
-    /// A mailed token that verifies the address.
+    /// A verification token sent by e-mail.
     VerificationToken,
     /// A webhook.
     Webhook,
@@ -61,7 +61,7 @@ pub enum OnReset {
     Kept(&'static str),
 }
 
-/// Every table of the schema, and every column that names a user or a grant, with the effect of a reset on its rows.
+/// Effect of a reset on every table, by column that names a user or a grant.
 ///
 /// A table without such a column is listed by its name alone.
 pub const REFERENCES: &[(&str, OnReset)] = &[
@@ -100,7 +100,7 @@ pub(crate) enum Extent {
     Reset,
     /// Every grant except this session: the password was changed with `revoke_all`.
     ChangeRevokingAll(SessionId),
-    /// All sessions except this one, and the outstanding tokens that reset the password.
+    /// All sessions except this one, and outstanding password reset tokens.
     Change(SessionId),
 }
 
@@ -160,12 +160,11 @@ pub(crate) struct Revoked {
 impl ServiceContext {
     /// Revokes the grants of an account in the transaction that changes its password.
     ///
-    /// The caller has locked the account. Everything that creates a grant locks the account too and then verifies its
-    /// own credential or password, so a concurrent grant either exists here and is revoked, or is refused.
+    /// The caller has locked the account. Everything that creates a grant also locks the account and verifies its
+    /// credential, so a concurrent grant either exists here and is revoked, or is refused.
     ///
-    /// The number of statements does not depend on how much is revoked, except for the events of revoked invitations.
-    /// Deliveries are not written here, because there may be very many: those promised until now are marked as given up
-    /// on the webhook, and its job updates them in portions.
+    /// Apart from events of revoked invitations, the number of statements is constant. Pending deliveries may be many:
+    /// the webhook records the time up to which they are cancelled, and its job updates them in batches.
     pub(crate) async fn revoke_access(
         &self,
         transaction: &dyn Transaction,
@@ -193,12 +192,12 @@ impl ServiceContext {
                     transaction.mail_tokens().revoke_all(user, MailPurpose::Verification, now).await?;
                 }
                 Grant::Webhook => webhooks.extend(transaction.webhooks().hold_all(user).await?),
-                // These end with what they belong to: a refresh token with its session, a stream with its session or
-                // API token, and a delivery with its webhook.
+                // These end with their parent: a refresh token with its session, a stream with its session or API
+                // token, and a delivery with its webhook.
                 Grant::RefreshToken | Grant::EventStream | Grant::PendingDelivery => {}
             }
         }
-        // The jobs of all webhooks are locked in one pass and before the webhooks, as everywhere.
+        // All delivery jobs are locked in one pass before the webhooks, as everywhere.
         self.fan_out_except(transaction, &revoked.events, &webhooks, now).await?;
         if !webhooks.is_empty() {
             transaction.webhooks().disable_all(user, extent.reason(), now).await?;
@@ -206,8 +205,7 @@ impl ServiceContext {
         Ok(revoked)
     }
 
-    /// Appends the events of a revocation and commits its transaction. ReplayAccess tokens and event streams end with the
-    /// commit.
+    /// Publishes the events of a revocation and commits. Access tokens and event streams end with the commit.
     pub(crate) async fn commit_revocation(
         &self,
         transaction: Box<dyn Transaction>,
@@ -217,8 +215,7 @@ impl ServiceContext {
         if !revoked.events.is_empty() {
             transaction.events().append(&revoked.events).await?;
         }
-        // As for sessions (see `commit_and_revoke`): recorded first, because the database may commit even if the request is
-        // dropped.
+        // Recorded first, for the reason given at `commit_and_revoke`.
         self.revoked_tokens.insert(revoked.api_tokens.iter().copied(), now);
         let committed = self.commit_and_revoke(transaction, &revoked.sessions, now).await;
         if committed.is_err() {

@@ -1,4 +1,4 @@
-//! What users do with their own account.
+//! Operations of users on their own account.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::services::event::publish::EventContext;
 use crate::services::unit_of_work::{ReplayAccess, WriteContext, lock_caller};
 use crate::services::{Answer, Caller, ServiceContext};
 
-/// What users do with their own account.
+/// Operations of users on their own account.
 #[derive(Clone)]
 pub struct Profiles(Arc<ServiceContext>);
 
@@ -21,13 +21,13 @@ impl Profiles {
         Self(shared)
     }
 
-    /// The caller's own account.
+    /// Returns the caller's account.
     pub async fn get(&self, caller: Caller) -> Result<User, Error> {
-        // A token outlives an account that is deleted; it is then worth nothing.
+        // An access token can outlive its account.
         self.0.store.read().users().find(caller.user).await?.ok_or(Error::TokenRevoked)
     }
 
-    /// Changes the caller's own account.
+    /// Updates the caller's account.
     pub async fn update(&self, write: &WriteContext, patch: UpdateMe) -> Result<Answer<User>, Error> {
         let unit = self.0.begin(write).await?;
         let account = unit.users().lock(write.caller.user).await?.ok_or(Error::TokenRevoked)?;
@@ -51,8 +51,8 @@ impl Profiles {
         unit.commit(Answer::found(&changed), ReplayAccess::CallerOnly, Vec::new()).await
     }
 
-    /// Changes the caller's password and ends all other sessions, or with `revoke_all` everything but the current one
-    /// that acts for the account. Outstanding links that reset the password stop working in either case.
+    /// Changes the caller's password and ends all other sessions, or with `revoke_all` every grant except the current
+    /// session. Outstanding password reset tokens stop working in either case.
     pub async fn change_password(
         &self,
         caller: Caller,
@@ -71,7 +71,7 @@ impl Profiles {
         let user = lock_caller(&*transaction, caller).await?.id;
         let now = self.0.clock.now();
         if !transaction.users().replace_password(user, &current, &next, now).await? {
-            // Changed by another request in the meantime, so the given password is no longer the current one.
+            // A concurrent request changed the password.
             return Err(wrong_password());
         }
         let revoked_all = change.revoke_all;
@@ -83,7 +83,7 @@ impl Profiles {
         self.0.commit_revocation(transaction, &revoked, now).await
     }
 
-    /// Puts the caller's account into the trash, and with it the projects that the caller owns. All sessions end.
+    /// Soft-deletes the caller's account and the projects that it owns. All sessions end.
     pub async fn delete(&self, write: &WriteContext) -> Result<(), Error> {
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;

@@ -1,4 +1,4 @@
-//! The places where an account is in use.
+//! Sessions of an account.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::contract::page::{Page, Sort};
 use crate::services::error::Error;
 use crate::services::{Caller, ServiceContext};
 
-/// The places where an account is in use.
+/// Sessions of an account.
 #[derive(Clone)]
 pub struct Sessions(Arc<ServiceContext>);
 
@@ -17,7 +17,7 @@ impl Sessions {
         Self(shared)
     }
 
-    /// The caller's sessions that go on.
+    /// Lists the caller's active sessions.
     pub async fn list(&self, caller: Caller, query: &SessionQuery) -> Result<Page<SessionInfo>, Error> {
         let sort = Sort::new(query.sort, query.dir);
         let now = self.0.clock.now();
@@ -29,7 +29,7 @@ impl Sessions {
         Ok(page)
     }
 
-    /// Ends one of the caller's sessions, be it the one in which the caller is calling.
+    /// Ends one of the caller's sessions, which may be the current one.
     pub async fn revoke(&self, caller: Caller, id: SessionId) -> Result<(), Error> {
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;

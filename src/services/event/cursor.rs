@@ -1,5 +1,4 @@
-//! Cursors of the feed: a position in it, signed for one reader and one direction. The filters may differ from page to
-//! page.
+//! Cursors of the event feed: a sequence number, signed for one user and direction. Filters may differ between pages.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +11,7 @@ use crate::repositories::FeedBounds;
 use crate::security::Signer;
 use crate::services::error::Error;
 
-/// Whose feed, and in which direction.
+/// User and direction to which a cursor is bound.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EventCursorScope {
     pub(crate) reader: UserId,
@@ -20,7 +19,7 @@ pub(crate) struct EventCursorScope {
 }
 
 impl EventCursorScope {
-    /// The feed as it goes on.
+    /// Returns the scope of a feed from old to new.
     pub(crate) const fn ascending(reader: UserId) -> Self {
         Self { reader, direction: Direction::Asc }
     }
@@ -33,7 +32,7 @@ impl EventCursorScope {
         Sha256::new_with_prefix(b"feed").chain_update(self.reader.0).chain_update(direction).finalize().into()
     }
 
-    /// The cursor that goes on beyond a position.
+    /// Returns the cursor that continues after a sequence number.
     pub(crate) fn encode(self, signer: &Signer, position: i64) -> Cursor {
         let mut bytes = position.to_be_bytes().to_vec();
         let signature = signer.sign(&self.aad(), &bytes);
@@ -41,15 +40,15 @@ impl EventCursorScope {
         Cursor::new_unchecked(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// The position beyond which a cursor goes on.
+    /// Returns the sequence number after which a cursor continues.
     pub(crate) fn decode(self, signer: &Signer, cursor: &Cursor) -> Result<i64, Error> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor.as_bytes()).map_err(|_| Error::InvalidEventCursor)?;
         let text = signer.verified(&self.aad(), &bytes).ok_or(Error::InvalidEventCursor)?;
         Ok(i64::from_be_bytes(text.try_into().map_err(|_| Error::InvalidEventCursor)?))
     }
 
-    /// Refuses a position from which one could not go on without missing something: what comes after it was removed
-    /// because of its age, or the feed has not come that far, as after a backup was put back.
+    /// Refuses to continue where events would be missed: later ones were pruned, or the feed ends before the cursor, as
+    /// after a restored backup.
     pub(crate) fn ensure_retained(self, position: i64, bounds: FeedBounds) -> Result<(), Error> {
         match self.direction {
             Direction::Asc if position < bounds.pruned_through => Err(Error::CursorExpired),

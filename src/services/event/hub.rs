@@ -1,9 +1,8 @@
-//! Those who follow the feed while it goes on: one visibility of the feed for all of them.
+//! Broadcast hub: one reader of the event feed for all event streams of the process.
 //!
-//! Whoever follows has no queue. One task reads what is new, once for everybody, into a events of the last events; each
-//! follower has a position in the events, and moves on when its client has taken what came before. Who is so slow that the
-//! events has gone past reads the rest from storage. So what a follower costs does not depend on what happens, and while
-//! nothing happens one small query every few seconds is all that storage is asked, for all of them together.
+//! A single task polls the feed after each notification and broadcasts new events through a bounded buffer. Streams
+//! have no queues: a stream that falls behind the buffer catches up from the database. The cost of an idle stream is
+//! therefore independent of the number of events.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
@@ -21,55 +20,55 @@ use crate::contract::{ProjectId, UserId};
 use crate::repositories::{Store, StoreError};
 use crate::services::error::Error;
 
-/// As many events are in the events.
+/// Number of events in the broadcast buffer.
 const BUFFER_CAPACITY: usize = 512;
 
-/// The text of an event that is longer than this is not kept in the events: who may see the event reads it from storage.
+/// Maximum size of an event in the buffer. Streams read larger ones from the database.
 const MAX_INLINE_BYTES: usize = 16 * 1024;
 
-/// As many events are read at once.
+/// Maximum number of events read by one query.
 const BATCH_SIZE: u64 = 200;
 
-/// As many streams a user may have open in this process: enough for all tabs and devices of a person, and too few to
-/// take the connections of everybody else.
+/// Maximum number of open streams per user and process.
 const MAX_STREAMS_PER_USER: usize = 100;
 
-/// How often somebody looks by themselves, should nobody events: one small query for all event_hub.
+/// Poll interval when no notification arrives. One query serves all streams.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What a follower finds in the events: an event, with what it takes to know who may see it.
+/// Event in the buffer, with the fields that decide its visibility.
 #[derive(Debug, Clone)]
 pub(crate) struct BroadcastEvent {
     pub(crate) sequence: i64,
     pub(crate) kind: EventType,
     pub(crate) project: ProjectId,
-    /// The event as JSON, unless that is too long for the events.
+    /// Event as JSON, unless it exceeds `MAX_INLINE_BYTES`.
     pub(crate) json: Option<Arc<str>>,
 }
 
-/// What a user may see of the feed, as long as somebody follows it as that user.
+/// Projects that a user may see, shared by the user's streams.
 pub(crate) struct Visibility {
     user: UserId,
-    /// `None` when the account is gone, or when nobody knows.
+    /// `None` if the account is gone or its memberships could not be loaded.
     roles: RwLock<Option<HashMap<ProjectId, Role>>>,
     loading: tokio::sync::Mutex<()>,
 }
 
 impl Visibility {
-    /// Whether the user may see events of this type in the project now.
+    /// Returns whether the user may see events of this type in the project.
     pub(crate) fn may_see(&self, kind: EventType, project: ProjectId) -> bool {
         let roles = self.roles.read().unwrap_or_else(PoisonError::into_inner);
         let role = roles.as_ref().and_then(|roles| roles.get(&project));
         role.is_some_and(|role| kind.visible_to(*role))
     }
 
-    /// Whether there is nothing to see any more.
+    /// Returns whether the user may see nothing any more.
     pub(crate) fn is_revoked(&self) -> bool {
         self.roles.read().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
-    /// Reads anew what the user may see; where that fails, it stays as it is. Whoever reads last has seen all that was
-    /// committed before, so the loads of one visibility come one after the other.
+    /// Loads the memberships of the user. On failure, they stay as they are.
+    ///
+    /// Loads are serialized, so that the last one to finish has seen all earlier commits.
     pub(crate) async fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
         let _alone = self.loading.lock().await;
         let roles = store.read().events().memberships(self.user).await?;
@@ -77,7 +76,7 @@ impl Visibility {
         Ok(())
     }
 
-    /// Reads anew what the user may see after it has changed: rather nothing than too much.
+    /// Loads the memberships after a change. On failure, the streams of the user end.
     async fn reload(&self, store: &dyn Store) {
         if let Err(error) = self.load(store).await {
             tracing::warn!(%error, "streams of a user end: nobody knows what the user may see");
@@ -90,20 +89,20 @@ impl Visibility {
     }
 }
 
-/// The one visibility of the feed, and those who follow it.
+/// Reader of the feed and registry of its subscribers.
 pub(crate) struct EventHub {
     inner: Arc<Inner>,
-    /// Whether users may have only so many streams.
+    /// True if the number of streams per user is limited.
     is_limited: bool,
     task: OnceLock<JoinHandle<()>>,
-    /// Ends all streams.
+    /// Cancelled when all streams must end.
     pub(crate) closing: CancellationToken,
 }
 
 struct Inner {
     store: Arc<dyn Store>,
     events: Sender<BroadcastEvent>,
-    /// Up to where the feed was read; `None` while nobody follows.
+    /// Sequence number of the last event that was read; `None` without subscribers.
     position: tokio::sync::Mutex<Option<i64>>,
     visibilities: Mutex<HashMap<UserId, Weak<Visibility>>>,
 }
@@ -127,11 +126,10 @@ impl EventHub {
         Self { inner: Arc::new(inner), is_limited, task: OnceLock::new(), closing: CancellationToken::new() }
     }
 
-    /// Begins to follow. Whatever is committed from now on comes by the events; whatever was before can be read from
-    /// storage.
+    /// Subscribes to events that are committed from now on. Earlier ones can be read from the database.
     pub(crate) async fn subscribe(&self, user: UserId) -> Result<(Arc<Visibility>, Receiver<BroadcastEvent>), Error> {
         let visibility = self.inner.visibility(user);
-        // Each follower holds the visibility, and so does whoever looks something up for a moment.
+        // Each stream holds a reference, and so do short look-ups.
         if self.is_limited && Arc::strong_count(&visibility) > MAX_STREAMS_PER_USER {
             return Err(Error::TooManyStreams);
         }
@@ -172,7 +170,7 @@ impl Inner {
 
     async fn run(self: Arc<Self>) {
         loop {
-            // The time being over is as good as a events.
+            // A timeout polls too.
             let _ = timeout(POLL_INTERVAL, self.store.events_committed()).await;
             if let Err(error) = self.poll().await {
                 tracing::warn!(%error, "what is new in the feed cannot be read");
@@ -180,7 +178,7 @@ impl Inner {
         }
     }
 
-    /// Reads what is new into the events.
+    /// Broadcasts new events.
     async fn poll(&self) -> Result<(), StoreError> {
         let mut position = self.position.lock().await;
         if self.events.receiver_count() == 0 {
@@ -190,10 +188,10 @@ impl Inner {
             let events = self.store.read().events().tail(read_to, BATCH_SIZE).await?;
             let count = events.len() as u64;
             for event in events {
-                // Before anybody can see the event: whoever it lets in or shuts out is in or out by then.
+                // Before the event is broadcast, so that access is already granted or revoked.
                 self.refresh_visibility(&event).await;
                 *position = Some(event.sequence);
-                // Nobody following is no failure.
+                // Fails only without subscribers.
                 let _ = self.events.send(broadcast_event(&event));
             }
             if count < BATCH_SIZE {
@@ -203,13 +201,13 @@ impl Inner {
         Ok(())
     }
 
-    /// Sees to it that those who follow see what they may see after an event, and nothing else.
+    /// Reloads the memberships that an event has changed.
     async fn refresh_visibility(&self, event: &Event) {
         use EventType::{MemberAdded, MemberRemoved, MemberUpdated, ProjectCreated, ProjectDeleted, ProjectRestored};
         let concerned = match event.kind {
             MemberAdded | MemberUpdated | MemberRemoved => match member_of(event) {
                 Some(user) => self.connected(user).into_iter().collect(),
-                // It cannot be read whom it is about.
+                // The user cannot be determined.
                 None => self.all_connected(),
             },
             ProjectCreated | ProjectDeleted | ProjectRestored => {
@@ -229,7 +227,7 @@ fn broadcast_event(event: &Event) -> BroadcastEvent {
     BroadcastEvent { sequence: event.sequence, kind: event.kind, project: event.project_id, json }
 }
 
-/// The user whom an event about a member is about.
+/// Returns the user of a member event.
 fn member_of(event: &Event) -> Option<UserId> {
     let data: Value = serde_json::from_str(&event.data).ok()?;
     UserId::parse(data.get("user_id")?.as_str()?)

@@ -1,4 +1,4 @@
-//! What happened: the events of a change, appended in its transaction.
+//! Transactional outbox: events are appended in the transaction of their change.
 
 use poem_openapi::types::ToJSON;
 use serde_json::{Map, Value};
@@ -11,10 +11,10 @@ use crate::repositories::{NewEvent, StoreError, Transaction};
 use crate::services::ServiceContext;
 use crate::services::unit_of_work::WriteContext;
 
-/// What an event does not tell among the fields that changed, because they change every time.
+/// Fields that are left out of `previous`, because they change with every update.
 const ALWAYS_CHANGED: [&str; 2] = ["version", "updated_at"];
 
-/// Who did something, when, and by which request.
+/// Origin of an event: actor, time and request.
 #[derive(Debug, Clone)]
 pub(crate) struct EventContext {
     pub(crate) actor: Option<UserId>,
@@ -23,36 +23,36 @@ pub(crate) struct EventContext {
 }
 
 impl WriteContext {
-    /// The context of what this does at a time.
+    /// Returns the origin of the events of this write.
     pub(crate) fn event_context(&self, at: Timestamp) -> EventContext {
         EventContext { actor: Some(self.caller.user), at, request_id: self.request_id.clone() }
     }
 }
 
 impl EventContext {
-    /// Something is there that was not.
+    /// Event for a created object.
     pub(crate) fn created(&self, kind: EventType, project: ProjectId, made: &impl ToJSON) -> NewEvent {
         self.event(kind, project, &json(made), None)
     }
 
-    /// Something is no longer as it was.
+    /// Event for an updated object, with the previous values of changed fields.
     pub(crate) fn updated<T: ToJSON>(&self, kind: EventType, project: ProjectId, before: &T, after: &T) -> NewEvent {
         let after = json(after);
         let previous = previous(json(before), &after);
         self.event(kind, project, &after, Some(&previous))
     }
 
-    /// Something is no longer there.
+    /// Event for a deleted object.
     pub(crate) fn deleted<T: ToJSON>(&self, kind: EventType, project: ProjectId, last: &T) -> NewEvent {
         self.updated(kind, project, last, last)
     }
 
-    /// A task is no longer as it was, in its project.
+    /// Event for an updated task.
     pub(crate) fn task_event(&self, kind: EventType, before: &Task, after: &Task) -> NewEvent {
         self.updated(kind, after.project_id, before, after)
     }
 
-    /// A project is no longer as it was.
+    /// Event for an updated project.
     pub(crate) fn project_event(&self, kind: EventType, before: &Project, after: &Project) -> NewEvent {
         self.updated(kind, after.id, &without_viewer_role(before), &without_viewer_role(after))
     }
@@ -71,7 +71,7 @@ impl EventContext {
     }
 }
 
-/// A project as an event tells of it: to many readers, who have different roles.
+/// Removes the role of the caller from a project, because events have many readers.
 pub(crate) fn without_viewer_role(project: &Project) -> Project {
     Project { role: None, ..project.clone() }
 }
@@ -80,7 +80,7 @@ fn json(resource: &impl ToJSON) -> Value {
     resource.to_json().unwrap_or_default()
 }
 
-/// The fields that have changed, as they were.
+/// Returns the previous values of the fields that changed.
 fn previous(before: Value, after: &Value) -> Value {
     let Value::Object(before) = before else { return Value::Object(Map::new()) };
     let changed = before
@@ -90,7 +90,8 @@ fn previous(before: Value, after: &Value) -> Value {
 }
 
 impl ServiceContext {
-    /// Tells of what happened: promises it to webhooks, and appends it to the feed. The last thing before the commit.
+    /// Creates webhook deliveries for the events and appends them to the feed. Must be the last step before the commit,
+    /// because appending locks the feed.
     pub(crate) async fn publish(&self, transaction: &dyn Transaction, events: &[NewEvent]) -> Result<(), StoreError> {
         let Some(first) = events.first() else { return Ok(()) };
         self.fan_out(transaction, events, first.occurred_at).await?;

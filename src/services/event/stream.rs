@@ -1,4 +1,4 @@
-//! The feed, page by page and as it goes on.
+//! Event feed: pages and live streams.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,34 +20,33 @@ use crate::services::permissions::{Action, require};
 use crate::services::read_limits::LimitedRead;
 use crate::services::{Caller, Credential, ServiceContext};
 
-/// How long a stream lasts at most: a little less than a connection that it has for itself, so that it ends between two
-/// events and not within one.
+/// Maximum duration of a stream: slightly less than that of its connection, so that it ends between two events.
 pub(crate) const MAX_STREAM_DURATION: Duration = Duration::from_mins(14);
 
-/// The scope.
+/// Event feed.
 #[derive(Clone)]
 pub struct Events(Arc<ServiceContext>);
 
-/// What a stream says.
+/// Message of an event stream.
 #[derive(Debug)]
 pub enum StreamMessage {
-    /// From where it goes on.
+    /// Start of the stream, with the cursor from which it continues.
     Start(Cursor),
-    /// What happened, with where to go on after it.
+    /// Event.
     Event {
-        /// Where to go on.
+        /// Cursor that continues after the event.
         cursor: Cursor,
-        /// The type of the event.
+        /// Type of the event.
         kind: &'static str,
-        /// The event, as JSON.
+        /// Event as JSON.
         json: Arc<str>,
     },
-    /// Nothing for a while, and from where it goes on: what others did meanwhile need not be looked through again, and
-    /// is no reason to say one day that the feed is not kept so long.
+    /// Sign of life with the current cursor. It moves past events that the client cannot see, so that the cursor does
+    /// not expire.
     Heartbeat(Cursor),
 }
 
-/// What happens, as it happens.
+/// Live event stream.
 pub type EventStream = std::pin::Pin<Box<dyn Stream<Item = StreamMessage> + Send>>;
 
 impl Events {
@@ -55,7 +54,7 @@ impl Events {
         Self(shared)
     }
 
-    /// A page of the scope.
+    /// Lists a page of events.
     pub async fn list(&self, caller: Caller, query: EventQuery) -> Result<EventPage, Error> {
         let repositories = self.0.store.read();
         let filter = filter(repositories, caller, query.conditions).await?;
@@ -66,7 +65,7 @@ impl Events {
         let walk = FeedWalk { beyond, direction: query.order, limit: limit + 1 };
         let mut data = self.0.read_events(caller, &filter).await?.events().list(caller.user, &filter, walk).await?;
         if let Some(position) = beyond {
-            // Asked for after the page was read: what was removed before that is known to be.
+            // Checked after the page was read, so that concurrent pruning is detected.
             scope.ensure_retained(position, repositories.events().bounds().await?)?;
         }
         let has_more = data.len() as u64 > limit;
@@ -74,7 +73,7 @@ impl Events {
         let last = data.last().map(|event| event.sequence);
         let next = match query.order {
             Direction::Asc if has_more => last.unwrap_or(bounds.end),
-            // What others did up to the end as it was before the page was read need not be looked through again.
+            // Skips events that the caller cannot see.
             Direction::Asc => last.unwrap_or_default().max(bounds.end),
             Direction::Desc => last.or(beyond).unwrap_or(bounds.end + 1),
         };
@@ -82,7 +81,7 @@ impl Events {
         Ok(EventPage { data, meta })
     }
 
-    /// The feed as it goes on: from a cursor, or from now.
+    /// Subscribes to events after a cursor, or from now on.
     pub async fn subscribe(
         &self,
         caller: Caller,
@@ -92,7 +91,7 @@ impl Events {
         let filter = filter(self.0.store.read(), caller, query.conditions).await?;
         let scope = EventCursorScope::ascending(caller.user);
         let position = last.or(query.cursor).map(|cursor| scope.decode(&self.0.signer, &cursor)).transpose()?;
-        // First the ring, then the end of the feed: so nothing falls between them.
+        // Subscribe before reading the end of the feed, so that no event is missed.
         let (visibility, events_rx) = self.0.event_hub.subscribe(caller.user).await?;
         let bounds = self.0.store.read().events().bounds().await?;
         if let Some(position) = position {
@@ -119,20 +118,19 @@ impl Events {
         Ok(Box::pin(unfold(subscription, async |mut subscription| Some((subscription.next().await?, subscription)))))
     }
 
-    /// Tells of what happened in a transaction that no service has opened, right before its commit.
+    /// Publishes events in a transaction of a caller outside the services, right before its commit.
     pub async fn publish(&self, transaction: &dyn Transaction, events: &[NewEvent]) -> Result<(), StoreError> {
         self.0.publish(transaction, events).await
     }
 
-    /// Ends all streams, and lets no new one last: their clients connect anew, to another server.
+    /// Ends all event streams. Clients reconnect to another server.
     pub fn close_streams(&self) {
         self.0.event_hub.closing.cancel();
     }
 }
 
 impl ServiceContext {
-    /// Repositories for events that match a filter. The events of one project stand in order in an index; those of all
-    /// projects, or of some types, have to be looked for.
+    /// Returns repositories for an event list. The events of one project are read from an index; other filters scan.
     pub(crate) async fn read_events(&self, caller: Caller, filter: &EventFilter) -> Result<LimitedRead<'_>, Error> {
         if filter.project.is_some() && filter.kinds.is_empty() {
             return self.read_indexed(caller.user).await;
@@ -141,19 +139,18 @@ impl ServiceContext {
     }
 }
 
-/// The event as JSON, as it stands everywhere.
 pub(crate) fn to_json(event: &Event) -> String {
     event.to_json_string()
 }
 
-/// Which events, if the caller may ask for them.
+/// Checks access to the filtered project and returns the storage filter.
 async fn filter(
     repositories: &dyn Repositories,
     caller: Caller,
     conditions: EventFilterParams,
 ) -> Result<EventFilter, Error> {
     if let Some(id) = conditions.project_id {
-        // One in the trash too: how else would who shows it learn that it is there, or came back?
+        // Includes soft-deleted projects, so that clients learn of deletion and restoration.
         let project = repositories.projects().find(id, caller.user).await?;
         let project =
             project.ok_or_else(|| Error::reference(ErrorLocation::Query, "project_id", "names no project."))?;

@@ -1,4 +1,4 @@
-//! One who follows the feed, at a position in it: what there is to tell next, and when nothing more may be told.
+//! State of one event stream: its position in the feed, and the next message.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,51 +18,50 @@ use crate::repositories::{EventFilter, FeedWalk};
 use crate::services::error::Error;
 use crate::services::{Caller, Credential, ServiceContext};
 
-/// How often a stream says that it is there still.
+/// Interval between messages of an idle stream.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// As many events of the past are read at once, and at most so many bytes of them are kept for a client that takes its
-/// time.
+/// Maximum number of past events per query, and of bytes buffered for a slow client.
 const CATCH_UP_BATCH_SIZE: u64 = 50;
 const MAX_BUFFERED_BYTES: usize = 64 * 1024;
 
-/// Attempts to catch up after which a stream ends, and the pause between two of them. Reads that no index serves may have
-/// to wait for others.
+/// Number of failed attempts to catch up after which a stream ends, and the delay between them. Unindexed reads may
+/// have to wait for other reads.
 const MAX_CATCH_UP_RETRIES: u32 = 5;
 const CATCH_UP_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Who follows the feed.
+/// Subscription of one event stream.
 pub(crate) struct EventSubscription {
     pub(crate) shared: Arc<ServiceContext>,
     pub(crate) caller: Caller,
     pub(crate) filter: EventFilter,
     pub(crate) visibility: Arc<Visibility>,
     pub(crate) events_rx: Receiver<BroadcastEvent>,
-    /// Tells when sessions or tokens have ended, perhaps this one.
+    /// Signals that some sessions or API tokens were revoked.
     pub(crate) ended: watch::Receiver<()>,
     pub(crate) catch_up: CatchUp,
     pub(crate) until: Instant,
 }
 
-/// How far a follower is.
+/// Position of a subscription, and the state of its catch-up.
 pub(crate) struct CatchUp {
     started: bool,
-    /// Up to here all was told.
+    /// Sequence number of the last event that was sent or skipped.
     position: i64,
-    /// So far the feed was known to reach when it was asked last.
+    /// Last known end of the feed.
     end: i64,
-    /// Whether there may be events beyond the position that are not in the events_rx.
+    /// True if there may be events after the position that are not in the broadcast buffer.
     is_behind: bool,
-    /// What was read from storage and not told yet.
+    /// Events that were read from the database and not sent yet.
     read: VecDeque<Event>,
-    /// As many are read the next time: where they are long, fewer, because no more would be kept.
+    /// Size of the next batch. It shrinks if events are large.
     batch_size: u64,
-    /// Failed attempts to read from storage since the last one that succeeded.
+    /// Number of consecutive failed reads.
     failures: u32,
 }
 
 impl CatchUp {
-    /// Who begins at a position of the feed, or else at its end.
+    /// Starts after a sequence number, or at the end of the feed.
     pub(crate) fn new(position: Option<i64>, end: i64) -> Self {
         Self {
             started: false,
@@ -75,7 +74,7 @@ impl CatchUp {
         }
     }
 
-    /// Keeps of what was read as much as may be kept. What is not kept is read again.
+    /// Buffers events up to the byte limit. The others are read again.
     fn buffer(&mut self, found: Vec<Event>) {
         let (count, asked) = (found.len(), self.batch_size);
         let mut bytes = 0;
@@ -88,13 +87,13 @@ impl CatchUp {
         }
         let kept = self.read.len() as u64;
         self.is_behind = kept < count as u64 || count as u64 == asked;
-        // Twice as many as could be kept, so that it grows again where they are short again.
+        // Grows again when events become small.
         self.batch_size = if kept < count as u64 { kept } else { (asked * 2).min(CATCH_UP_BATCH_SIZE) };
     }
 }
 
 impl EventSubscription {
-    /// What there is to tell next; `None` at the end.
+    /// Returns the next message, or `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Option<StreamMessage> {
         if !self.catch_up.started {
             self.catch_up.started = true;
@@ -133,7 +132,7 @@ impl EventSubscription {
             tokio::select! {
                 () = self.shared.event_hub.closing.cancelled() => return None,
                 () = sleep_until(self.until) => return None,
-                // Looked into at the next turn; the sender lives as long as everything.
+                // Checked in the next iteration. The sender is never dropped.
                 Ok(()) = self.ended.changed() => {}
                 entry = self.events_rx.recv() => match entry {
                     Ok(entry) if entry.sequence <= self.catch_up.position => {}
@@ -152,13 +151,13 @@ impl EventSubscription {
         }
     }
 
-    /// Reads on from storage.
+    /// Reads the next batch from the database.
     async fn catch_up(&mut self) -> Result<(), Error> {
         let Self { shared, caller, filter, visibility, catch_up, .. } = self;
         let walk = FeedWalk { beyond: Some(catch_up.position), direction: Direction::Asc, limit: catch_up.batch_size };
         let found = shared.read_events(*caller, filter).await?.events().list(caller.user, filter, walk).await?;
-        // Storage goes by what the reader may see now, and what is known here may be older: without looking anew, what
-        // happened in a project that the reader has just joined would be passed over, and never told.
+        // The database uses current memberships, which may be newer than the cached ones. Without a reload, events of a
+        // project that the user has just joined would be skipped.
         if found.iter().any(|event| !visibility.may_see(event.kind, event.project_id)) {
             visibility.load(&*shared.store).await?;
         }
@@ -167,7 +166,7 @@ impl EventSubscription {
         let bounds = shared.store.read().events().bounds().await?;
         EventCursorScope::ascending(caller.user).ensure_retained(catch_up.position, bounds)?;
         if is_empty {
-            // Nothing is for this reader up to where the feed was known to reach before.
+            // No event up to the previously known end is visible to the user.
             catch_up.position = catch_up.position.max(catch_up.end);
         }
         catch_up.end = bounds.end;
@@ -189,7 +188,7 @@ impl EventSubscription {
             && self.visibility.may_see(entry.kind, entry.project)
     }
 
-    /// Whether nothing more may be told: the token, its session or the account has ended, or the server does.
+    /// Returns whether the stream must end: the credential, the account or the server has ended.
     fn is_closed(&self) -> bool {
         let now = self.shared.clock.now();
         self.caller.expires_at.is_some_and(|until| until <= now)
@@ -222,7 +221,7 @@ mod tests {
         }
     }
 
-    /// Reads a feed of events of one length to its end, and gives how many were read at once.
+    /// Reads a feed of events of one size to its end and returns the batch sizes.
     fn read(count: i64, length: usize) -> Vec<u64> {
         let mut catch_up = CatchUp::new(Some(0), count);
         let mut asked = Vec::new();
@@ -247,7 +246,7 @@ mod tests {
     fn what_is_short_is_read_by_the_fifty_and_what_is_long_as_much_as_is_kept() {
         assert_eq!(read(120, 100), [50, 50, 50]);
         assert_eq!(read(10, 80_000), [50, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2]);
-        // Exactly as many as are asked for could be all.
+        // A full batch may be followed by more.
         assert_eq!(read(50, 100), [50, 50]);
     }
 }

@@ -1,7 +1,6 @@
-//! The keys whose requests are locks in this process.
+//! Per-process locks of idempotency keys.
 //!
-//! The database alone would do: whoever claims a key that another transaction holds waits for it. But they would wait
-//! with a connection each, of which there are few, and on SQLite nobody could tell such a wait from any other.
+//! Without them, duplicate requests would wait for the claim inside the database, each holding one of few connections.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::contract::UserId;
 
-/// How long a request waits for the one before it with the same key.
+/// Maximum time that a request waits for an earlier one with the same key.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 type Name = (UserId, String);
@@ -20,11 +19,11 @@ type Name = (UserId, String);
 #[derive(Default)]
 struct Inner(Mutex<HashMap<Name, Arc<tokio::sync::Mutex<()>>>>);
 
-/// The keys whose requests are locks.
+/// Locks of idempotency keys.
 #[derive(Default)]
 pub(crate) struct KeyLocks(Arc<Inner>);
 
-/// The right to use a key; dropping it gives it to who waits longest.
+/// Held lock of a key. Dropping it wakes the request that has waited longest.
 pub(crate) struct KeyLockGuard {
     locks: Arc<Inner>,
     key: Name,
@@ -32,12 +31,12 @@ pub(crate) struct KeyLockGuard {
 }
 
 impl KeyLocks {
-    /// Waits for the key; `None` when it takes too long.
+    /// Acquires the lock of a key. Returns `None` on a timeout.
     pub(crate) async fn acquire(&self, user: UserId, key: &str) -> Option<KeyLockGuard> {
         let key = (user, key.to_owned());
         let locks = Arc::clone(&self.0);
         let guard = Arc::clone(locks.lock().entry(key.clone()).or_default());
-        // Made before the wait, so that who gives up cleans up as well.
+        // Created before the wait, so that a timeout cleans up too.
         let mut in_use = KeyLockGuard { locks, key, guard: None };
         in_use.guard = Some(timeout(WAIT_TIMEOUT, guard.lock_owned()).await.ok()?);
         Some(in_use)
@@ -54,7 +53,7 @@ impl Drop for KeyLockGuard {
     fn drop(&mut self) {
         let mut locks = self.locks.lock();
         self.guard = None;
-        // Under the lock nobody new can come, so one reference is that of the map itself.
+        // No other reference can appear under the lock, so a count of one is the map's own.
         if locks.get(&self.key).is_some_and(|guard| Arc::strong_count(guard) == 1) {
             locks.remove(&self.key);
         }

@@ -1,4 +1,4 @@
-//! Answers to requests that were answered before.
+//! Replay of stored responses.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::services::response::Answer;
 use crate::services::unit_of_work::KEY_TTL;
 use crate::services::{Caller, ServiceContext};
 
-/// Answers to requests that were answered before.
+/// Replay of stored responses.
 #[derive(Clone)]
 pub struct Idempotency(Arc<ServiceContext>);
 
@@ -19,7 +19,7 @@ impl Idempotency {
         Self(shared)
     }
 
-    /// The answer to the first request with this key, if there was one and the caller may still see it.
+    /// Returns the response to the first request with this key, if it exists and the caller may still see it.
     pub async fn replay<T>(&self, caller: Caller, keyed: &KeyedRequest) -> Result<Option<Answer<T>>, Error> {
         let free_before = self.0.clock.now() - KEY_TTL;
         let repositories = self.0.store.read();
@@ -33,12 +33,12 @@ impl Idempotency {
                 Some(task) => repositories.tasks().find(task, caller.user).await?,
                 None => None,
             };
-            // One that is gone for good was there last.
+            // A permanently deleted task is attributed to its last project.
             let project = task.map_or(access.project, |found| found.task.project_id);
             let project =
                 repositories.projects().find(project, caller.user).await?.ok_or(Error::NotFound("project"))?;
             require_role(project.role, access.role)?;
-            // That something was deleted can be said again; what is in the trash with its project cannot be shown.
+            // A deletion can be confirmed again, but content of a soft-deleted project is not shown.
             if stored.sealed_body.is_some() && project.deleted_at.is_some() {
                 return Err(Error::NotFound("project"));
             }
@@ -49,7 +49,7 @@ impl Idempotency {
     }
 }
 
-/// Whose answer to which key it is, so that none can be put in the place of another.
+/// Returns the associated data of an encrypted response, which binds it to its user and key.
 pub(crate) fn aad(user: UserId, key: &str) -> String {
     format!("{user} {key}")
 }

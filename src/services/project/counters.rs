@@ -1,7 +1,7 @@
-//! What a project knows about its tasks: how many there are, and how much of it is done.
+//! Task counters of a project.
 //!
-//! The counts change with the tasks. The share is computed from them by a job, so that it costs a writer nothing; a job
-//! is promised whenever the share may have become another one, so it lags behind for a moment and never for good.
+//! The counters change in the transaction of the tasks. A job computes the completion percentage from them, so the
+//! percentage lags behind for a moment.
 
 use crate::contract::project::{Project, TaskCounts};
 use crate::contract::{ProjectId, Timestamp};
@@ -9,7 +9,7 @@ use crate::repositories::Job;
 use crate::services::error::Error;
 use crate::services::unit_of_work::UnitOfWork;
 
-/// By how much the counts change.
+/// Change of the counters.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct CounterDelta {
     pub(crate) total: i64,
@@ -22,9 +22,9 @@ impl CounterDelta {
     }
 }
 
-/// Changes the counts of a project that is locked, and moves the greatest order key.
+/// Updates the counters of a locked project and, if given, its greatest position.
 ///
-/// Who has the project at hand as it was `before` gives it: most changes leave the share as it is.
+/// With the project as it was `before`, the job is skipped if the percentage stays the same.
 pub(crate) async fn apply(
     unit: &UnitOfWork<'_>,
     project: ProjectId,

@@ -1,4 +1,4 @@
-//! Invitations into projects: made by the owner, answered by who has the address.
+//! Invitations to projects: sent by the owner, answered by the invitee.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,24 +19,24 @@ use crate::services::permissions::{
 use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext, lock_caller};
 use crate::services::{Answer, Caller, ServiceContext};
 
-/// How long an invitation is good.
+/// Lifetime of an invitation.
 const TTL: Duration = Duration::from_hours(7 * 24);
 
-/// As many members and pending invitations a project may have together.
+/// Maximum number of members and pending invitations of a project together.
 const MAX_PER_PROJECT: u64 = 500;
 
-/// Invitations into projects.
+/// Invitations to projects.
 #[derive(Clone)]
 pub struct Invitations(Arc<ServiceContext>);
 
-/// What the mail to who is invited says.
+/// Content of an invitation e-mail.
 #[derive(Debug)]
 pub struct InvitationEmail {
-    /// The invitation.
+    /// Invitation.
     pub invitation: Invitation,
-    /// Who made it, if the account is there.
+    /// User who sent the invitation, if the account still exists.
     pub inviter: Option<User>,
-    /// Who has the address, if there is an account.
+    /// Account with the invited address, if one exists.
     pub recipient: Option<User>,
 }
 
@@ -45,7 +45,7 @@ impl Invitations {
         Self(shared)
     }
 
-    /// The invitations into a project.
+    /// Lists the invitations of a project.
     pub async fn list(
         &self,
         caller: Caller,
@@ -56,14 +56,14 @@ impl Invitations {
         self.list_in(caller, Invited::Into(project), query).await
     }
 
-    /// The invitations to the caller's address.
+    /// Lists the invitations to the caller's address.
     pub async fn list_mine(&self, caller: Caller, query: &InvitationQuery) -> Result<Page<Invitation>, Error> {
         let user = self.0.store.read().users().find(caller.user).await?.ok_or(Error::TokenRevoked)?;
         require_verified_email(&user, self.0.policy.require_verification)?;
         self.list_in(caller, Invited::Address(&user.email), query).await
     }
 
-    /// Invites an address, and has a mail sent to it.
+    /// Invites an address and enqueues the e-mail.
     pub async fn create(
         &self,
         write: &WriteContext,
@@ -109,7 +109,7 @@ impl Invitations {
         .await
     }
 
-    /// Takes an invitation back.
+    /// Revokes an invitation.
     pub async fn revoke(
         &self,
         write: &WriteContext,
@@ -127,14 +127,14 @@ impl Invitations {
         unit.commit(Answer::done(), ReplayAccess::CallerOnly, vec![event]).await
     }
 
-    /// Makes a member of who was invited.
+    /// Accepts an invitation, which makes the caller a member.
     pub async fn accept(&self, write: &WriteContext, id: InvitationId) -> Result<Answer<Member>, Error> {
         let unit = self.0.begin(write).await?;
         let (invitation, user) = self.lock_for_response(&unit, write.caller, id).await?;
         let project = unit.projects().lock(invitation.project_id, write.caller.user).await?;
         let project = project.map(|locked| locked.project).filter(|project| project.deleted_at.is_none());
         require_joinable(project.ok_or(Error::NotFound("invitation"))?.archived)?;
-        // After the wait for the project, in which the invitation may have expired.
+        // The invitation may have expired during the wait for the lock.
         let accepted = self.resolve(&unit, write, &invitation, InvitationStatus::Accepted).await?;
         let role = invitation.role.into();
         let now = accepted.occurred_at;
@@ -146,7 +146,7 @@ impl Invitations {
         unit.commit(Answer::result(&member), ReplayAccess::CallerOnly, vec![accepted, added]).await
     }
 
-    /// Notes that who was invited does not want to.
+    /// Declines an invitation.
     pub async fn decline(&self, write: &WriteContext, id: InvitationId) -> Result<Answer<()>, Error> {
         let unit = self.0.begin(write).await?;
         let (invitation, _) = self.lock_for_response(&unit, write.caller, id).await?;
@@ -154,7 +154,7 @@ impl Invitations {
         unit.commit(Answer::done(), ReplayAccess::CallerOnly, vec![event]).await
     }
 
-    /// What the mail about an invitation says; nothing when it is not good any more.
+    /// Returns the content of an invitation e-mail, or `None` if the invitation is no longer pending.
     pub async fn email(&self, id: InvitationId) -> Result<Option<InvitationEmail>, Error> {
         let repositories = self.0.store.read();
         let found = repositories.invitations().find(id, self.0.clock.now()).await?;
@@ -182,7 +182,7 @@ impl Invitations {
         Ok(repositories.invitations().list(invited, query.status, now, sort, query.paging).await?)
     }
 
-    /// An invitation that the caller may answer, be it pending or not, and the caller's account, locked.
+    /// Returns an invitation to the caller, pending or not, and locks the caller's account.
     async fn lock_for_response(
         &self,
         unit: &UnitOfWork<'_>,
@@ -196,7 +196,7 @@ impl Invitations {
         Ok((invitation, user))
     }
 
-    /// Notes what became of an invitation, and gives what there is to tell of it.
+    /// Changes the status of a pending invitation and returns the event.
     async fn resolve(
         &self,
         unit: &UnitOfWork<'_>,

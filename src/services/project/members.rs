@@ -1,4 +1,4 @@
-//! The people in a project: their roles, handing the project over, and leaving it.
+//! Members of projects: roles, ownership transfer, removal and leaving.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::services::permissions::{Action, require, require_for_change, require_
 use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext};
 use crate::services::{Answer, Caller, ServiceContext};
 
-/// The people in a project.
+/// Members of projects.
 #[derive(Clone)]
 pub struct Members(Arc<ServiceContext>);
 
@@ -25,7 +25,7 @@ impl Members {
         Self(shared)
     }
 
-    /// The members of a project.
+    /// Lists the members of a project.
     pub async fn list(&self, caller: Caller, project: ProjectId, query: &MemberQuery) -> Result<Page<Member>, Error> {
         let repositories = self.0.store.read();
         let project = find_authorized(Action::Read, repositories, caller, project).await?;
@@ -33,7 +33,7 @@ impl Members {
         Ok(repositories.members().list(project.id, query.role, sort, query.paging).await?)
     }
 
-    /// Gives a member another role; who becomes the owner takes the place of the one who was.
+    /// Changes the role of a member. The role `owner` transfers the project.
     pub async fn update(
         &self,
         write: &WriteContext,
@@ -60,11 +60,11 @@ impl Members {
         let mut events = vec![context.updated(EventType::MemberUpdated, project.id, &member, &changed)];
         let access = if role == Role::Owner {
             if !new_owner_locked {
-                // The caller has come to own the project only after it was looked at.
+                // The caller became the owner after the check, so the account is not locked.
                 return Err(StoreError::Overtaken.into());
             }
             events.extend(transfer_ownership(&unit, &project, user, &context).await?);
-            // Who handed it over is no longer its owner, and may have to ask again.
+            // The previous owner may replay the response with the role that remains.
             Action::Read
         } else {
             unit.members().set_role(project.id, user, role).await?;
@@ -73,14 +73,12 @@ impl Members {
         unit.commit(Answer::result(&changed), ReplayAccess::Project(project.id, access), events).await
     }
 
-    /// Takes a member out of a project, which members may do with themselves. One whose account is in the trash, too:
-    /// the account may come back.
+    /// Removes a member, or lets the caller leave. Members whose account is soft-deleted can be removed too.
     pub async fn remove(&self, write: &WriteContext, project: ProjectId, user: UserId) -> Result<Answer<()>, Error> {
         let unit = self.0.begin(write).await?;
         let is_self = user == write.caller.user;
         if !is_self {
-            // It may be on its way out of the trash: then it comes back before, and is seen to go, or after, and finds
-            // itself gone.
+            // Serializes with a concurrent restoration of the member's account.
             lock_member_account(&unit, write.caller, project, user).await?;
         }
         let project = lock_active(&*unit, write.caller, project).await?;
@@ -89,25 +87,26 @@ impl Members {
         unit.projects().find_role(project.id, user).await?.ok_or(Error::NotFound("member"))?;
         require_for_change(project.role, action, project.archived)?;
         let context = write.event_context(self.0.clock.now());
-        // Nobody sees the member whose account is in the trash go.
+        // `None` if the account is soft-deleted; `member.removed` was published then.
         let member = unit.members().find(project.id, user).await?;
         let unassigned = unit.tasks().unassign(project.id, user, context.at).await?;
         unit.members().remove(project.id, user).await?;
-        // Who is removed is told nothing of what becomes of the project after that.
+        // Listed first: events after the removal are not delivered to the removed member.
         let removed = member.map(|member| context.deleted(EventType::MemberRemoved, project.id, &member));
         let unassigned = unassigned.iter().map(|after| {
             let before = Task { assignee_id: Some(user), ..after.clone() };
             context.task_event(EventType::TaskUpdated, &before, after)
         });
         let events = removed.into_iter().chain(unassigned).collect();
-        // Who has left has no access any more, and may have to ask again.
+        // A caller who has left can no longer be checked against the project.
         let access = if is_self { ReplayAccess::CallerOnly } else { ReplayAccess::Project(project.id, action) };
         unit.commit(Answer::done(), access, events).await
     }
 }
 
-/// Makes a member the owner, and an editor of who was, and gives what there is to tell beyond the new owner. There is
-/// one owner at every moment, for the database too.
+/// Makes a member the owner and the previous owner an editor, and returns the further events.
+///
+/// The project has exactly one owner after every statement.
 async fn transfer_ownership(
     unit: &UnitOfWork<'_>,
     project: &Project,
@@ -126,11 +125,10 @@ async fn transfer_ownership(
     ])
 }
 
-/// Locks the account of somebody else in a project, if the caller may decide about its members, and says whether it
-/// did.
+/// Locks the account of another user, if the caller may manage members. Returns whether it did.
 ///
-/// Who deletes an account takes its projects along, and locks them after the account: so it is there and stays, or is
-/// gone before it owns this one. It is not locked for everybody who asks, which would be a way to make others wait.
+/// Deleting an account locks the account and then its projects, so the account must be locked before the project.
+/// Callers without the permission could otherwise block any user.
 async fn lock_member_account(
     unit: &UnitOfWork<'_>,
     caller: Caller,

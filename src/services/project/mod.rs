@@ -1,4 +1,4 @@
-//! Projects, with their trash.
+//! Projects.
 
 pub(crate) mod counters;
 pub(crate) mod invitations;
@@ -18,7 +18,7 @@ use crate::services::permissions::{Action, require, require_for_change};
 use crate::services::unit_of_work::{ReplayAccess, WriteContext, lock_caller};
 use crate::services::{Answer, Caller, ServiceContext};
 
-/// Projects, with their trash.
+/// Projects.
 #[derive(Clone)]
 pub struct Projects(Arc<ServiceContext>);
 
@@ -27,7 +27,7 @@ impl Projects {
         Self(shared)
     }
 
-    /// The projects of which the caller is a member.
+    /// Lists the projects of which the caller is a member.
     pub async fn list(&self, caller: Caller, query: &ProjectQuery) -> Result<Page<Project>, Error> {
         let filter = ProjectFilter {
             archived: query.archived,
@@ -39,12 +39,12 @@ impl Projects {
         Ok(self.0.read_unindexed(caller.user).await?.projects().list(caller.user, &filter, sort, query.paging).await?)
     }
 
-    /// One project.
+    /// Returns a project.
     pub async fn get(&self, caller: Caller, id: ProjectId) -> Result<Project, Error> {
         find_authorized(Action::Read, self.0.store.read(), caller, id).await
     }
 
-    /// Makes a project that the caller owns.
+    /// Creates a project owned by the caller.
     pub async fn create(&self, write: &WriteContext, new: NewProject) -> Result<Answer<Project>, Error> {
         let now = self.0.clock.now();
         let project = Project {
@@ -71,7 +71,7 @@ impl Projects {
             .await
     }
 
-    /// Changes a project. An archived one takes changes only together with being un-archived.
+    /// Updates a project. An archived project accepts changes only together with `archived: false`.
     pub async fn update(
         &self,
         write: &WriteContext,
@@ -103,7 +103,7 @@ impl Projects {
         unit.commit(Answer::found(&changed), ReplayAccess::Project(id, Action::ChangeProject), vec![event]).await
     }
 
-    /// Puts a project into the trash, and with it whatever is in it.
+    /// Soft-deletes a project and its contents.
     pub async fn delete(&self, write: &WriteContext, id: ProjectId) -> Result<Answer<()>, Error> {
         let unit = self.0.begin(write).await?;
         let project = lock_active(&*unit, write.caller, id).await?;
@@ -117,7 +117,7 @@ impl Projects {
         unit.commit(Answer::done(), ReplayAccess::Project(id, Action::DeleteProject), vec![event]).await
     }
 
-    /// Takes a project out of the trash, with what was deleted with it. One that is not there stays as it is.
+    /// Restores a soft-deleted project. A project that is not deleted is returned unchanged.
     pub async fn restore(&self, write: &WriteContext, id: ProjectId) -> Result<Answer<Project>, Error> {
         let unit = self.0.begin(write).await?;
         lock_caller(&*unit, write.caller).await?;
@@ -138,7 +138,7 @@ impl Projects {
     }
 }
 
-/// A project that is not in the trash, for who may do this in it without changing it.
+/// Finds a project that is not deleted, and checks a permission that reading requires.
 pub(crate) async fn find_authorized(
     action: Action,
     repositories: &dyn Repositories,
@@ -150,7 +150,7 @@ pub(crate) async fn find_authorized(
     Ok(project)
 }
 
-/// A project that is not in the trash, locked.
+/// Locks a project that is not deleted.
 pub(crate) async fn lock_active(
     repositories: &dyn Repositories,
     caller: Caller,

@@ -1,4 +1,4 @@
-//! Many changes of the tasks of a project in one transaction, all or none.
+//! Batch of task operations in one transaction: all or none.
 
 use std::collections::HashSet;
 
@@ -19,27 +19,25 @@ use crate::services::project::counters::{self, CounterDelta};
 use crate::services::response::Answer;
 use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext};
 
-/// A batch at work.
+/// Running batch.
 struct Batch<'a> {
     unit: &'a UnitOfWork<'a>,
     user: UserId,
-    /// As it was before.
+    /// Project before the batch.
     project: Project,
     now: Timestamp,
     last_position: String,
-    /// Written at the end, at once.
+    /// New tasks, inserted together at the end.
     new: Vec<Task>,
-    /// By how much the counts of the project change.
     delta: CounterDelta,
-    /// What there is to tell: one for each change.
     events: Vec<NewEvent>,
     context: EventContext,
-    /// Who is known to be a member, so that each is looked up once.
+    /// Verified members, so that each is looked up once.
     members: HashSet<UserId>,
 }
 
 impl Tasks {
-    /// Does all operations, or none and says which cannot be done.
+    /// Applies all operations, or none.
     pub async fn batch(
         &self,
         write: &WriteContext,
@@ -66,7 +64,7 @@ impl Tasks {
         for (index, operation) in batch.operations.into_iter().enumerate() {
             match run.apply(operation).await.map_err(|error| error.at_operation(index)) {
                 Ok(result) => results.push(result),
-                // The others may be wrong too, and whoever sent them is_subscribed to know all at once.
+                // Other operations may be invalid too; all details are reported together.
                 Err(Error::Invalid(details)) => failures.extend(details),
                 Err(error) => return Err(error),
             }
@@ -125,7 +123,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// A task of the project, which stays as it is because the project is locked.
+    /// Finds a task of the locked project.
     async fn find(&self, id: TaskId) -> Result<Task, Error> {
         let refused = |why| Err(Error::reference(ErrorLocation::Body, "task_id", why));
         let Ok(found) = ensure_not_deleted(self.unit.tasks().find(id, self.user).await?) else {

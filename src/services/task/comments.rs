@@ -1,4 +1,4 @@
-//! What people say about tasks.
+//! Comments on tasks.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ impl Comments {
         Self(shared)
     }
 
-    /// The comments on a task.
+    /// Lists the comments of a task.
     pub async fn list(&self, caller: Caller, task: TaskId, query: &CommentQuery) -> Result<Page<Comment>, Error> {
         let found = super::ensure_not_deleted(self.0.store.read().tasks().find(task, caller.user).await?)?;
         require(found.role, Action::Read)?;
@@ -30,14 +30,14 @@ impl Comments {
         Ok(repositories.comments().list(task, Sort::new(query.sort, query.dir), query.paging).await?)
     }
 
-    /// One comment.
+    /// Returns a comment.
     pub async fn get(&self, caller: Caller, id: CommentId) -> Result<Comment, Error> {
         let found = ensure_not_deleted(self.0.store.read().comments().find(id, caller.user).await?)?;
         require(found.role, Action::Read)?;
         Ok(found.comment)
     }
 
-    /// Says something about a task.
+    /// Creates a comment on a task.
     pub async fn create(&self, write: &WriteContext, task: TaskId, new: NewComment) -> Result<Answer<Comment>, Error> {
         let (unit, found) = super::lock(&self.0, write, task).await?;
         let found = super::ensure_not_deleted(found)?;
@@ -58,7 +58,7 @@ impl Comments {
         unit.commit(Answer::created(&comment), ReplayAccess::Task(task, project, Action::Comment), vec![event]).await
     }
 
-    /// Changes the body of a comment, which only its author may do.
+    /// Changes the body of a comment. Author only.
     pub async fn update(
         &self,
         write: &WriteContext,
@@ -85,7 +85,7 @@ impl Comments {
             .await
     }
 
-    /// Deletes a comment permanently, which its author and the owner of the project may do.
+    /// Permanently deletes a comment. Author or project owner only.
     pub async fn delete(&self, write: &WriteContext, id: CommentId) -> Result<Answer<()>, Error> {
         let (unit, found) = self.lock(write, id).await?;
         let action = deletion_action(&found.comment, write.caller.user);
@@ -98,7 +98,7 @@ impl Comments {
             .await
     }
 
-    /// Opens the transaction of a write and locks the project of a comment, wherever its task goes meanwhile.
+    /// Begins a write and locks the current project of the comment's task.
     async fn lock<'a>(
         &'a self,
         write: &'a WriteContext,
@@ -112,7 +112,7 @@ impl Comments {
                 Err(StoreError::Overtaken) => {}
                 locked => {
                     locked?;
-                    // Only what is read after the wait for the lock is as it is now.
+                    // Read again, because the comment may have changed during the wait for the lock.
                     let found = ensure_not_deleted(unit.comments().find(id, user).await?)?;
                     return Ok((unit, found));
                 }
@@ -122,7 +122,7 @@ impl Comments {
     }
 }
 
-/// A comment on a task in the trash is not found.
+/// Comments on soft-deleted tasks are not found.
 fn ensure_not_deleted(found: Option<CommentOnTask>) -> Result<CommentOnTask, Error> {
     found.filter(|found| !found.in_trash).ok_or(Error::NotFound("comment"))
 }

@@ -1,8 +1,8 @@
-//! Cursors: where a walk through a list goes on.
+//! Cursors of task lists (keyset pagination).
 //!
-//! A cursor holds the sort value and the id that the page before ended with, neither of which needs to be there any
-//! more, where the feed stood when the walk began, and a signature that also covers whose list it is and which: the
-//! project, the filters and the sort. So a cursor that was changed, or that belongs to another list, is known as such.
+//! A cursor holds the sort value and the ID of the last task, which need not exist any more, and the end of the event
+//! feed when the first page was read. Its signature covers the user, project, filters and sort order, so a cursor of
+//! another list is rejected.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,11 +20,11 @@ use crate::security::Signer;
 use crate::services::error::Error;
 use crate::services::patch::search_terms;
 
-/// The list that a cursor belongs to.
+/// List to which a cursor is bound.
 pub(crate) struct TaskCursorScope<'q> {
-    /// Whose list.
+    /// User who reads the list.
     pub(crate) reader: UserId,
-    /// The list of one project is another one than the part of the list of all tasks that is in it.
+    /// Name of the list. The list of a project differs from the list of all tasks filtered by project.
     pub(crate) path: &'static str,
     pub(crate) project: Option<ProjectId>,
     pub(crate) conditions: &'q TaskFilterParams,
@@ -32,7 +32,7 @@ pub(crate) struct TaskCursorScope<'q> {
 }
 
 impl TaskCursorScope<'_> {
-    /// The same for the same list, however it was asked for.
+    /// Hashes the list. Equivalent filters have the same hash.
     fn hash(&self) -> [u8; 32] {
         let mut conditions = self.conditions.to_json().unwrap_or_default();
         for (name, condition) in conditions.as_object_mut().into_iter().flatten() {
@@ -58,7 +58,7 @@ impl TaskCursorScope<'_> {
         Sha256::digest(list.to_string()).into()
     }
 
-    /// The cursor that goes on after a task, in a walk that began when the feed stood at a place.
+    /// Returns the cursor that continues after a task.
     pub(crate) fn encode(&self, signer: &Signer, key: &SortKey, began_at: i64) -> Cursor {
         let mut bytes = key.id.0.as_bytes().to_vec();
         bytes.extend(began_at.to_be_bytes());
@@ -77,7 +77,7 @@ impl TaskCursorScope<'_> {
         Cursor::new_unchecked(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Where the list goes on by a cursor, and where the feed stood when the walk began.
+    /// Returns the key after which the list continues, and the feed position when the first page was read.
     pub(crate) fn decode(&self, signer: &Signer, cursor: &Cursor) -> Result<(SortKey, i64), Error> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor.as_bytes()).map_err(|_| Error::InvalidCursor)?;
         let text = signer.verified(&self.hash(), &bytes).ok_or(Error::InvalidCursor)?;

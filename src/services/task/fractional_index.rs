@@ -1,35 +1,33 @@
-//! Order keys: texts that sort bytewise in the order of the tasks of a project.
+//! Fractional indexing: order keys that sort bytewise in the order of the tasks.
 //!
-//! A key is a row of whole numbers, each written so that it sorts and says where it ends: a letter for how many digits
-//! follow (`a` one, `b` two, ... from 0 up; `Z` one, `Y` two, ... from -1 down), then the digits to the base 62. A row
-//! sorts after every row that it begins with, so between any two keys there is room for as many others as you like, and
-//! no key ever has to change to make place.
+//! A key is a sequence of integers. Each is encoded so that it sorts correctly and delimits itself: a letter for the
+//! number of digits (`a` one, `b` two, ... from 0 up; `Z` one, `Y` two, ... from -1 down), then base-62 digits. A
+//! sequence sorts after each of its prefixes, so there is always room between two keys without changing others.
 //!
-//! Keys stay short where tasks are moved to the same place again and again, be it the top, the end, or before or after
-//! one task: each move only counts a number of the row up or down. Only who keeps halving a gap, on either side in
-//! turn, adds a number to the row every eleven moves; against that nothing helps in any scheme that is_self the
-//! neighbours alone, so beyond [`MAX_LEN`] the keys nearby are spread anew.
+//! Repeated moves to the same place (the top, the end, or next to a task) only increment or decrement an integer. Only
+//! halving a gap from alternating sides lengthens keys, by one integer every eleven moves; beyond [`MAX_LEN`], the keys
+//! nearby are rebalanced (see `rebalance`).
 
 use std::collections::HashSet;
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Keys that are longer than this are not given out.
+/// Maximum length of a key.
 pub(crate) const MAX_LEN: usize = 48;
 
-/// How far apart keys are placed where there is room without end. Two digits reach it, and it can be halved often.
+/// Distance between keys in unbounded gaps: two digits, and many halvings.
 const GAP: i64 = 2_048;
 
-/// More digits than this would not fit a number.
+/// Maximum number of digits that fit an `i64`.
 const MAX_DIGITS: usize = 10;
 
-/// The next key after the greatest one that was given out; `last` is empty when there was none.
+/// Returns the key after the greatest one; `last` is empty if there is none.
 #[must_use]
 pub(crate) fn after(last: &str) -> String {
     between(Some(last).filter(|last| !last.is_empty()), None)
 }
 
-/// A key between two others, or before or after all where one is missing. The first must be less than the second.
+/// Returns a key between two keys, or before or after all where one is missing. `lower` must be less than `upper`.
 #[must_use]
 pub(crate) fn between(lower: Option<&str>, upper: Option<&str>) -> String {
     let lower = lower.map(decode);
@@ -42,8 +40,8 @@ pub(crate) fn between(lower: Option<&str>, upper: Option<&str>) -> String {
     })
 }
 
-/// As many keys between two others, in order, as far apart as can be, and none of those that are in use: while one key
-/// after the other is replaced, no two may be the same.
+/// Returns evenly distributed keys between two keys, none of which is in use: keys are replaced one after the other,
+/// and must be unique at any time.
 #[must_use]
 pub(crate) fn distribute(
     lower: Option<&str>,
@@ -51,7 +49,7 @@ pub(crate) fn distribute(
     count: usize,
     in_use: &HashSet<&str>,
 ) -> Vec<String> {
-    // So many that enough are left, whichever are in use.
+    // Enough that `count` remain even if all keys in use are among them.
     let mut keys = Vec::with_capacity(count + in_use.len());
     fill(lower, upper, count + in_use.len(), &mut keys);
     keys.retain(|key| !in_use.contains(key.as_str()));
@@ -64,7 +62,7 @@ fn fill(lower: Option<&str>, upper: Option<&str>, count: usize, keys: &mut Vec<S
     }
     let key = between(lower, upper);
     let before = match (lower, upper) {
-        // At the ends of the line one follows the other.
+        // An open end is filled sequentially.
         (_, None) => 0,
         (None, Some(_)) => count - 1,
         _ => (count - 1) / 2,
@@ -79,7 +77,7 @@ fn middle(lower: &[i64], upper: &[i64]) -> Vec<i64> {
     let mut row = upper.get(..common).unwrap_or_default().to_vec();
     let Some(&above) = upper.get(common) else { return [lower, &[0]].concat() };
     let Some(&below) = lower.get(common) else {
-        // The second goes on where the first ends: below that number there is room without end.
+        // `lower` is a prefix of `upper`: the gap is unbounded below that integer.
         row.push(above.saturating_sub(GAP));
         return row;
     };
@@ -87,13 +85,13 @@ fn middle(lower: &[i64], upper: &[i64]) -> Vec<i64> {
         row.push(below + (above - below) / 2);
         return row;
     }
-    // The numbers follow each other: the row of the first goes on, above what follows there.
+    // Adjacent integers: extend the sequence of `lower`.
     row.push(below);
     row.push(lower.get(common + 1).map_or(0, |number| number.saturating_add(GAP)));
     row
 }
 
-/// Reads a key; what is no key of this form reads as far as it is one.
+/// Decodes a key. Decoding stops at the first invalid byte.
 fn decode(key: &str) -> Vec<i64> {
     let mut rest = key.as_bytes();
     let mut row = Vec::new();
@@ -121,7 +119,7 @@ fn decode(key: &str) -> Vec<i64> {
 fn encode(row: &[i64]) -> String {
     let mut key = Vec::new();
     for &number in row {
-        // How far from 0, or from -1, in the direction of its sign.
+        // Distance from 0, or from -1 for negative numbers.
         let distance = if number < 0 { -1 - number } else { number };
         let length = (1..MAX_DIGITS).find(|length| distance < first_with_len(length + 1)).unwrap_or(MAX_DIGITS);
         let offset = (distance - first_with_len(length)).min(power(length) - 1);
@@ -141,7 +139,7 @@ fn encode(row: &[i64]) -> String {
     key.into_iter().map(char::from).collect()
 }
 
-/// The least number that takes this many digits.
+/// Returns the least number with this many digits.
 fn first_with_len(length: usize) -> i64 {
     (1..length).map(power).sum()
 }
@@ -190,7 +188,7 @@ mod tests {
         }
     }
 
-    /// Moves a task between two that stand next to each other, ten thousand times; `place` chooses where.
+    /// Inserts ten thousand keys at the indexes that `place` chooses, and returns the length of the longest.
     fn longest_key(mut place: impl FnMut(usize, &[String]) -> usize) -> usize {
         let mut keys = vec![after(""), after("a0"), after("a1")];
         let mut longest = 0;
@@ -214,7 +212,7 @@ mod tests {
         assert!(longest_key(|_, _| 1) <= 10, "after the first");
         assert!(longest_key(|_, keys| keys.len() - 1) <= 10, "before the last");
         assert!(longest_key(|turn, keys| if turn % 2 == 0 { 1 } else { keys.len() - 1 }) <= 10, "both in turn");
-        // A generator of pseudo-random numbers (Knuth's MMIX).
+        // Pseudo-random number generator (Knuth's MMIX).
         let mut state = 7_u64;
         let random = |_, keys: &[String]| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

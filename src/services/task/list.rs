@@ -1,4 +1,4 @@
-//! Lists of tasks: what a caller asks for, in the words of storage.
+//! Task lists: by offset and by cursor.
 
 use super::Tasks;
 use super::cursor::TaskCursorScope;
@@ -6,9 +6,9 @@ use crate::contract::ProjectId;
 use crate::contract::error::ErrorLocation;
 use crate::contract::page::{CursorMeta, CursorParams, Page, Paging, Sort};
 use crate::contract::task::Task;
+use crate::contract::task::query::TaskCursorPage;
 use crate::contract::task::query::{
-    AssigneeFilter, ProjectTaskCursorQuery, ProjectTaskQuery, TaskCursorPage, TaskCursorQuery, TaskFilterParams,
-    TaskQuery, TaskSort,
+    AssigneeFilter, ProjectTaskCursorQuery, ProjectTaskQuery, TaskCursorQuery, TaskFilterParams, TaskQuery, TaskSort,
 };
 use crate::repositories::{Assignee, ProjectTasks, Stretch, TaskFilter, VisibleTasks, Walk};
 use crate::services::Caller;
@@ -18,11 +18,11 @@ use crate::services::patch::search_terms;
 use crate::services::permissions::{Action, require};
 use crate::services::read_limits::LimitedRead;
 
-/// Offset up to which a page of a list counts as found by an index: the rows before it are read and thrown away.
+/// Maximum offset of an indexed read, which skips that many rows.
 const MAX_INDEXED_OFFSET: u64 = 1_000;
 
 impl Tasks {
-    /// The tasks of one project.
+    /// Lists the tasks of a project.
     pub async fn list_in_project(
         &self,
         caller: Caller,
@@ -34,7 +34,7 @@ impl Tasks {
         authorize_page(tasks, || Error::NotFound("project"))
     }
 
-    /// The tasks of all projects of which the caller is a member.
+    /// Lists the tasks of all projects of which the caller is a member.
     pub async fn list(&self, caller: Caller, query: TaskQuery) -> Result<Page<Task>, Error> {
         let sort = Sort::new(query.sort, query.dir);
         if let Some(project) = query.project_id {
@@ -46,7 +46,7 @@ impl Tasks {
         check_assignee_filter(reader.tasks().list_visible(caller.user, &filter, sort, query.paging).await?)
     }
 
-    /// A stretch of the tasks of one project.
+    /// Lists the tasks of a project by cursor.
     pub async fn list_project_by_cursor(
         &self,
         caller: Caller,
@@ -68,7 +68,7 @@ impl Tasks {
         Ok(self.cursor_page(&list, &query.paging, stretch, began_at))
     }
 
-    /// A stretch of the tasks of all projects of which the caller is a member.
+    /// Lists the tasks of all projects of which the caller is a member, by cursor.
     pub async fn list_by_cursor(&self, caller: Caller, query: TaskCursorQuery) -> Result<TaskCursorPage, Error> {
         let list = TaskCursorScope {
             reader: caller.user,
@@ -89,7 +89,7 @@ impl Tasks {
         Ok(self.cursor_page(&list, &query.paging, stretch, began_at))
     }
 
-    /// Which stretch, and where the feed stood before the first one was read.
+    /// Returns the storage request of a page, and the end of the feed when the first page was read.
     async fn cursor_request(&self, list: &TaskCursorScope<'_>, paging: &CursorParams) -> Result<(Walk, i64), Error> {
         let (after, began_at) = match &paging.cursor {
             Some(cursor) => {
@@ -128,8 +128,7 @@ impl Tasks {
         Ok(reader.tasks().list_in_project(project, caller.user, &filter, sort, paging).await?)
     }
 
-    /// Repositories for the tasks of one project. There is an index for every order of all its tasks, in which a page
-    /// near the beginning is found at once; what is filtered or far behind has to be looked for.
+    /// Returns repositories for the tasks of a project. Every sort order has an index; filters and large offsets scan.
     async fn read_tasks(&self, caller: Caller, filter: &TaskFilter, offset: u64) -> Result<LimitedRead<'_>, Error> {
         if filter.is_unfiltered() && offset <= MAX_INDEXED_OFFSET {
             return self.shared().read_indexed(caller.user).await;
@@ -158,7 +157,7 @@ impl Tasks {
     }
 }
 
-/// The tasks of a project, for who may see them.
+/// Checks access to the project of a page, and the assignee filter.
 fn authorize_page<P>(tasks: Option<ProjectTasks<P>>, missing: impl FnOnce() -> Error) -> Result<P, Error> {
     let tasks = tasks.ok_or_else(missing)?;
     require(tasks.role, Action::Read)?;
@@ -175,7 +174,7 @@ fn check_assignee_filter<P>(tasks: VisibleTasks<P>) -> Result<P, Error> {
     Err(Error::reference(ErrorLocation::Query, "assignee_id", "names nobody who shares a project with you."))
 }
 
-/// Where the project is no address but a part of the question.
+/// Error for a project that is given as a query parameter.
 fn unknown_project() -> Error {
     Error::reference(ErrorLocation::Query, "project_id", "names no project.")
 }

@@ -1,4 +1,4 @@
-//! Tasks, one at a time, with their trash; lists are in `task_lists`, moves in `task_moves`, batches in `task_batch`.
+//! Tasks.
 
 pub(crate) mod batch;
 pub(crate) mod comments;
@@ -22,10 +22,10 @@ use crate::services::project::counters::{self, CounterDelta};
 use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext};
 use crate::services::{Answer, Caller, ServiceContext};
 
-/// How often a task that is being moved about is followed to the project where it is now.
+/// Number of times that a task which moves concurrently is followed to its new project.
 pub(crate) const MAX_LOCK_RETRIES: usize = 10;
 
-/// Tasks, with their trash.
+/// Tasks.
 #[derive(Clone)]
 pub struct Tasks(Arc<ServiceContext>);
 
@@ -38,14 +38,14 @@ impl Tasks {
         &self.0
     }
 
-    /// One task.
+    /// Returns a task.
     pub async fn get(&self, caller: Caller, id: TaskId) -> Result<Task, Error> {
         let found = ensure_not_deleted(self.0.store.read().tasks().find(id, caller.user).await?)?;
         require(found.role, Action::Read)?;
         Ok(found.task)
     }
 
-    /// Makes a task at the end of a project.
+    /// Creates a task at the end of a project.
     pub async fn create(
         &self,
         write: &WriteContext,
@@ -63,7 +63,7 @@ impl Tasks {
         unit.commit(Answer::created(&task), replay_access(&task), vec![event]).await
     }
 
-    /// Changes a task: what the patch does not name stays.
+    /// Updates the fields of a task that the patch contains.
     pub async fn update(&self, write: &WriteContext, id: TaskId, patch: UpdateTask) -> Result<Answer<Task>, Error> {
         let (unit, found) = lock(&self.0, write, id).await?;
         let found = ensure_not_deleted(found)?;
@@ -87,7 +87,7 @@ impl Tasks {
         unit.commit(Answer::found(&changed), replay_access(&changed), vec![event]).await
     }
 
-    /// Puts a task into the trash.
+    /// Soft-deletes a task.
     pub async fn delete(&self, write: &WriteContext, id: TaskId) -> Result<Answer<()>, Error> {
         let (unit, found) = lock(&self.0, write, id).await?;
         let found = ensure_not_deleted(found)?;
@@ -101,7 +101,7 @@ impl Tasks {
         unit.commit(Answer::done(), replay_access(&deleted), vec![event]).await
     }
 
-    /// Takes a task out of the trash. One that is not there stays as it is.
+    /// Restores a soft-deleted task. A task that is not deleted is returned unchanged.
     pub async fn restore(&self, write: &WriteContext, id: TaskId) -> Result<Answer<Task>, Error> {
         let (unit, found) = lock(&self.0, write, id).await?;
         let since = self.0.trash_cutoff();
@@ -113,7 +113,7 @@ impl Tasks {
         if task.deleted_at.is_none() {
             return Ok(Answer::found(&task));
         }
-        // Who it is assigned to may have left the project while the task was in the trash.
+        // The assignee may have left the project in the meantime.
         let assignee = keep_assignee_if_member(&*unit, task.assignee_id, task.project_id).await?;
         let restored = Task {
             deleted_at: None,
@@ -130,7 +130,7 @@ impl Tasks {
     }
 }
 
-/// Opens the transaction of a write and locks the project of a task, wherever the task goes meanwhile.
+/// Begins a write and locks the current project of a task.
 pub(crate) async fn lock<'a>(
     shared: &'a ServiceContext,
     write: &'a WriteContext,
@@ -146,12 +146,11 @@ pub(crate) async fn lock<'a>(
     Err(StoreError::Overtaken.into())
 }
 
-/// Who may see the answer about a task again.
 pub(crate) const fn replay_access(task: &Task) -> ReplayAccess {
     ReplayAccess::Task(task.id, task.project_id, Action::WriteTasks)
 }
 
-/// A project that is not in the trash, and in which the caller may change tasks.
+/// Locks a project that is not deleted, and checks that the caller may write tasks.
 pub(crate) async fn lock_project_for_write(
     unit: &UnitOfWork<'_>,
     caller: Caller,
@@ -163,7 +162,7 @@ pub(crate) async fn lock_project_for_write(
     Ok(locked)
 }
 
-/// A new task, after the greatest position that was given out in its project.
+/// Creates a task after the greatest position of its project.
 pub(crate) fn new_task(
     creator: UserId,
     project_id: ProjectId,
@@ -191,7 +190,7 @@ pub(crate) fn new_task(
     }
 }
 
-/// The next version of a task; `None` where the patch changes nothing.
+/// Returns the next version of a task, or `None` if the patch changes nothing.
 pub(crate) fn apply_patch(task: &Task, patch: UpdateTask, now: Timestamp) -> Option<Task> {
     let status = patch.status.unwrap_or(task.status);
     let changed = Task {
@@ -208,27 +207,26 @@ pub(crate) fn apply_patch(task: &Task, patch: UpdateTask, now: Timestamp) -> Opt
     (changed != *task).then(|| Task { version: task.version + 1, updated_at: now, ..changed })
 }
 
-/// The task as it lies in the trash.
 pub(crate) fn soft_deleted(task: Task, now: Timestamp) -> Task {
     Task { deleted_at: Some(now), updated_at: now, version: task.version + 1, ..task }
 }
 
-/// A task in the trash, or in a project that is there, is not found.
+/// Tasks that are soft-deleted, or whose project is, are not found.
 pub(crate) fn ensure_not_deleted(found: Option<TaskInProject>) -> Result<TaskInProject, Error> {
     found.filter(|found| found.task.deleted_at.is_none() && !found.project_deleted).ok_or(Error::NotFound("task"))
 }
 
-/// When a task with this status was done: as before if it was done before, else now.
+/// Returns `completed_at` of a task with this status.
 fn completion(status: TaskStatus, before: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
     (status == TaskStatus::Done).then(|| before.unwrap_or(now))
 }
 
-/// How much a task adds to the count of those that are done.
+/// Returns the contribution of a task to the counter of completed tasks.
 pub(crate) fn done_delta(task: &Task) -> i64 {
     i64::from(task.status == TaskStatus::Done)
 }
 
-/// An assignee must be a member of the project.
+/// Checks that an assignee is a member of the project.
 pub(crate) async fn require_member(
     repositories: &dyn Repositories,
     project: ProjectId,
@@ -241,7 +239,7 @@ pub(crate) async fn require_member(
         .ok_or_else(|| Error::reference(ErrorLocation::Body, "assignee_id", "names no member of the project."))
 }
 
-/// The assignee, if still a member of the project, be it with an account in the trash.
+/// Returns the assignee if still a member of the project, including members whose account is soft-deleted.
 pub(crate) async fn keep_assignee_if_member(
     repositories: &dyn Repositories,
     assignee: Option<UserId>,

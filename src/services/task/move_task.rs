@@ -1,4 +1,4 @@
-//! Moving a task to another place, of its own or of another project.
+//! Moving a task to another position or project.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -18,13 +18,13 @@ use crate::services::project::counters::{self, CounterDelta};
 use crate::services::response::Answer;
 use crate::services::unit_of_work::{UnitOfWork, WriteContext};
 
-/// As many tasks on either side are spread anew where keys have become long; more if that does not suffice.
+/// Number of tasks on each side whose keys are rebalanced first; more if that is not enough.
 const REBALANCE_WINDOW: u64 = 16;
 
-/// A task and where it stands.
+/// Task and its position.
 type Position = (TaskId, OrderKey);
 
-/// The tasks next to a place, those in the trash too.
+/// Neighbours of the target position, including soft-deleted tasks.
 struct InsertionPoint {
     lower: Option<Position>,
     upper: Option<Position>,
@@ -46,7 +46,7 @@ fn key(placed: Option<&Position>) -> Option<&str> {
 }
 
 impl Tasks {
-    /// Moves a task. Where it is already, it stays as it is.
+    /// Moves a task. A task that is already in place is returned unchanged.
     pub async fn move_task(&self, write: &WriteContext, id: TaskId, to: MoveTask) -> Result<Answer<Task>, Error> {
         let (unit, found, target) = self.lock_both(write, id, to.project_id).await?;
         let target = require_move(&unit, write, &found, target).await?;
@@ -76,14 +76,14 @@ impl Tasks {
         };
         unit.tasks().update(&moved).await?;
         update_counters(&unit, &task, &target, &greatest, moved.updated_at).await?;
-        // In the project that it is_self, and in the one that it comes to.
+        // Published in the source project and in the target project.
         for project in BTreeSet::from([task.project_id, moved.project_id]) {
             events.push(context.updated(EventType::TaskMoved, project, &task, &moved));
         }
         unit.commit(Answer::found(&moved), replay_access(&moved), events).await
     }
 
-    /// Opens the transaction of a move and locks the project of the task and the one it goes to.
+    /// Begins a write and locks the source and the target project.
     async fn lock_both<'a>(
         &'a self,
         write: &'a WriteContext,
@@ -95,7 +95,7 @@ impl Tasks {
             let unit = self.shared().begin(write).await?;
             let seen = ensure_not_deleted(unit.tasks().find(id, user).await?)?;
             require(seen.role, Action::WriteTasks)?;
-            // Always in the same order, so that two moves in opposite directions do not wait for each other.
+            // Locked in ID order, so that opposite moves do not deadlock.
             let source = seen.task.project_id;
             let target = target.unwrap_or(source);
             let mut locked = None;
@@ -117,7 +117,7 @@ impl Tasks {
 /// Returns the target project if the caller may move the task there.
 ///
 /// Both projects are locked, so neither ownership nor membership can change before the commit. The owner of the source
-/// always has a ensure_not_deleted account here: deleting an account also deletes its projects.
+/// has an active account: deleting an account also deletes its projects.
 async fn require_move(
     unit: &UnitOfWork<'_>,
     write: &WriteContext,
@@ -139,7 +139,7 @@ async fn require_move(
     Ok(target)
 }
 
-/// The tasks between which the task is to stand.
+/// Finds the neighbours of the requested position.
 async fn insertion_point(
     unit: &UnitOfWork<'_>,
     write: &WriteContext,
@@ -149,7 +149,7 @@ async fn insertion_point(
 ) -> Result<InsertionPoint, Error> {
     let project = target.project.id;
     let nearest = async |beyond: &str, direction| {
-        // One more, because the task itself does not count.
+        // Two, because the task itself does not count.
         let places = unit.tasks().list_places(project, beyond, direction, 2).await?;
         Ok::<_, Error>(places.into_iter().find(|(id, _)| *id != task.id))
     };
@@ -164,7 +164,7 @@ async fn insertion_point(
     Ok(InsertionPoint { lower: None, upper: None })
 }
 
-/// Whether the task stands there already, with nothing but trash between it and the neighbour that was named.
+/// Returns whether only soft-deleted tasks are between the task and the named neighbour.
 async fn is_already_there(
     unit: &UnitOfWork<'_>,
     task: &Task,
@@ -180,7 +180,7 @@ async fn is_already_there(
     Ok(unit.tasks().find_next(task.project_id, position, direction).await? == Some(task.id))
 }
 
-/// The task that the request names as a neighbour.
+/// Finds the task that the request names as a neighbour.
 async fn neighbour(
     unit: &UnitOfWork<'_>,
     write: &WriteContext,
@@ -203,11 +203,10 @@ async fn neighbour(
     Ok((id, found.task.position))
 }
 
-/// Makes place where the keys have become long: spreads those of the tasks nearby, and gives the key of the task that
-/// is moved and the greatest that was given out.
+/// Rebalances the order keys around an insertion point. Returns the key of the moved task and the greatest new key.
 ///
-/// The tasks nearby keep their versions. Nobody has changed anything about them, they only write their order anew, and
-/// whoever edits one of them must not be refused for it. Whoever shows them in order is told all the same.
+/// The neighbours keep their versions: their content has not changed, and concurrent edits must not fail. Their new
+/// positions are published.
 async fn rebalance(
     unit: &UnitOfWork<'_>,
     task: &Task,
@@ -241,7 +240,7 @@ async fn rebalance(
     }
 }
 
-/// The tasks on one side of a point, the nearest first, and the key of the one beyond them.
+/// Returns the tasks on one side of an insertion point, nearest first, and the position beyond them.
 async fn neighbours(
     unit: &UnitOfWork<'_>,
     task: &Task,
@@ -258,7 +257,7 @@ async fn neighbours(
     Ok((places, beyond))
 }
 
-/// Keeps what the projects know about their tasks.
+/// Updates the task counters of both projects.
 async fn update_counters(
     unit: &UnitOfWork<'_>,
     task: &Task,

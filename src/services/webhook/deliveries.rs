@@ -1,5 +1,4 @@
-//! Deliveries: which webhooks are told of an event, and the log that their owners read. How they are sent is in
-//! `sending`.
+//! Deliveries: fan-out of events to webhooks, and the delivery log.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,13 +14,13 @@ use crate::services::error::Error;
 use crate::services::unit_of_work::{WriteContext, lock_caller};
 use crate::services::{Answer, Caller, ServiceContext};
 
-/// After so long what is due and not done is looked after.
+/// Time after which due deliveries without progress count as stalled.
 const STALLED_AFTER: Duration = Duration::from_hours(1);
 
-/// As many webhooks are looked at by one statement for that.
+/// Maximum number of webhooks examined by one statement.
 const SCAN_BATCH_SIZE: u64 = 500;
 
-/// Deliveries.
+/// Webhook deliveries.
 #[derive(Clone)]
 pub struct Deliveries(pub(crate) Arc<ServiceContext>);
 
@@ -30,7 +29,7 @@ impl Deliveries {
         Self(shared)
     }
 
-    /// The deliveries of a webhook of the caller.
+    /// Lists the deliveries of one of the caller's webhooks.
     pub async fn list(
         &self,
         caller: Caller,
@@ -44,7 +43,7 @@ impl Deliveries {
         Ok(repositories.deliveries().list(webhook, &filter, sort, query.paging).await?)
     }
 
-    /// Delivers the event of a delivery once more, as a delivery of its own.
+    /// Creates a new delivery of the same event.
     pub async fn redeliver(
         &self,
         write: &WriteContext,
@@ -59,9 +58,8 @@ impl Deliveries {
         enqueue_immediate(&self.0, unit, &found, delivery.event_id, delivery.event_type, payload).await
     }
 
-    /// Promises the jobs anew of webhooks that have had something to do for long: a job may die of what has passed
-    /// since, or be lost by the hand of an operator, and nothing is to wait for ever. Looks at some of the webhooks, and
-    /// says beyond which to go on.
+    /// Enqueues the jobs of webhooks whose deliveries are stalled: a job may be dead, or an operator may have deleted
+    /// it. Returns the webhook after which the scan continues.
     pub async fn requeue_stalled(&self, beyond: Option<WebhookId>) -> Result<Option<WebhookId>, Error> {
         let now = self.0.clock.now();
         let upkeep = self.0.store.read().upkeep();
@@ -76,10 +74,9 @@ impl Deliveries {
 }
 
 impl ServiceContext {
-    /// Promises the deliveries of events, in the transaction that makes them and right before they are appended:
-    /// webhooks are locked first, then their jobs, then the feed, by everybody who locks more than one of them.
+    /// Creates deliveries of events to all subscribed webhooks, in the transaction of the events.
     ///
-    /// Where nobody listens to a project it costs one look.
+    /// Lock order, everywhere: webhooks, their jobs, the feed. Projects without webhooks cost one query.
     pub(crate) async fn fan_out(
         &self,
         transaction: &dyn Transaction,
@@ -89,8 +86,8 @@ impl ServiceContext {
         self.fan_out_except(transaction, events, &BTreeMap::new(), now).await
     }
 
-    /// Promises the deliveries of events to all webhooks except `others`, and enqueues the jobs of `others` too, each
-    /// with whether it is ailing. The jobs of both are locked in one pass.
+    /// Creates deliveries to all subscribed webhooks except `others`, and enqueues the jobs of `others` too. The value
+    /// of `others` is true if the webhook is degraded. All jobs are locked in one pass.
     pub(crate) async fn fan_out_except(
         &self,
         transaction: &dyn Transaction,
@@ -119,7 +116,7 @@ impl ServiceContext {
             return Ok(());
         }
         transaction.deliveries().add(&deliveries).await?;
-        // In the order of their ids, as everybody locks several.
+        // In the order of their IDs, which is the lock order.
         enqueue_delivery_jobs(transaction, woken, now).await
     }
 }
@@ -129,7 +126,7 @@ fn is_subscribed(receiver: &Receiver, kind: EventType) -> bool {
     named && kind.visible_to(receiver.role)
 }
 
-/// Has the jobs of webhooks run, or look again before their end. With each webhook goes whether it is ailing.
+/// Enqueues the delivery jobs of webhooks, each with whether it is degraded. A running job runs again.
 pub(crate) async fn enqueue_delivery_jobs(
     transaction: &dyn Transaction,
     webhooks: impl IntoIterator<Item = (WebhookId, bool)>,
@@ -140,7 +137,7 @@ pub(crate) async fn enqueue_delivery_jobs(
     Ok(())
 }
 
-/// Which workers deliver to a webhook: those that do not answer well or soon are kept apart, because they take long.
+/// Returns the queue of a webhook. Degraded webhooks have their own, because their requests take long.
 pub(crate) const fn queue_for(is_ailing: bool) -> Lane {
     if is_ailing { Lane::Failing } else { Lane::Webhooks }
 }
@@ -164,31 +161,31 @@ pub(crate) fn new_delivery(
     }
 }
 
-/// When deliveries are apply_attempt.
+/// Delays between delivery attempts.
 #[derive(Debug, Clone)]
 pub struct RetrySchedule(Arc<[Duration]>);
 
-/// A receiver may put the next attempt off, but not for ever.
+/// Maximum delay that a receiver can request by `Retry-After`.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 impl RetrySchedule {
-    /// The pauses before each attempt.
+    /// Creates a schedule from the delay before each attempt.
     #[must_use]
     pub fn new(pauses: &[Duration]) -> Self {
         Self(pauses.into())
     }
 
-    /// When to attempt it again after so many attempts; `None`: not at all.
+    /// Returns the time of the next attempt, or `None` after the last one.
     pub(crate) fn after(&self, attempts: usize, now: Timestamp) -> Option<Timestamp> {
         let pause = *self.0.get(attempts)?;
-        // Up to a tenth later, so that what failed together does not come back together.
+        // Jitter of up to 10 %, so that deliveries that failed together are not retried together.
         let mut chance = [0; 2];
-        // Without chance it does come back together, which is not worth a failure.
+        // Without randomness, there is no jitter.
         let _ = getrandom::fill(&mut chance);
-        Some(now + pause + pause / 10 / 65_536 * u32::from(u16::from_le_bytes(chance)))
+        Some(now + (pause + pause / 10 / 65_536 * u32::from(u16::from_le_bytes(chance))))
     }
 
-    /// The same when the receiver wishes for a time.
+    /// Returns the time of the next attempt, no earlier than `Retry-After` requests.
     pub(crate) fn next_attempt_after(
         &self,
         attempts: usize,

@@ -1,9 +1,8 @@
-//! Dispatcher: what happens between a job that delivers and a receiver.
+//! Dispatch: sends the due deliveries of a webhook.
 //!
-//! In two steps, because nothing slow happens in a transaction: first what is due is sent, then what became of it is
-//! noted (`noting`). Who dies between the two sends it again. What decides whether something is sent, and what, is read
-//! right before it is sent, and not once for a run: whoever is taken out of a project, or takes a webhook away, is
-//! heard by the next message.
+//! AlwaysNull slow happens in a transaction: a run sends first and records the outcome afterwards (see `record`). A worker
+//! that crashes in between causes a second attempt (at-least-once delivery). Permissions and the webhook are read right
+//! before each request, not once per run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,31 +24,30 @@ use crate::services::error::Error;
 use crate::services::event::stream::to_json;
 use crate::webhooks::{Client, Outcome, RetryAfter, Secret, signature};
 
-/// As many deliveries one run takes.
+/// Maximum number of deliveries per run.
 const BATCH_SIZE: u64 = 50;
 
-/// After so long a run begins no request any more: with the time that one may take, it is over before a process that is
-/// asked to stop gives up on it.
+/// Time after which a run starts no further request, so that it ends within the shutdown timeout.
 const START_DEADLINE: Duration = Duration::from_secs(4);
 
-/// How long a run is put off whose owner has as many as may be.
+/// Delay of a run whose owner has reached the limit of concurrent runs.
 const RETRY_DELAY: Duration = Duration::from_secs(3);
 
-/// The status by which a receiver says that it is_subscribed no more, ever.
+/// HTTP status by which a receiver unsubscribes.
 pub(crate) const STATUS_GONE: u16 = 410;
 
-/// What became of a run.
+/// Result of a run.
 pub enum DispatchResult {
-    /// It was made.
+    /// The due deliveries were attempted.
     Sent(AttemptBatch),
-    /// It was not: the owner has as many of them as may be. It is to be made in this lane at this time.
+    /// The owner has reached the limit of concurrent runs. The job moves to this queue at this time.
     Deferred(Lane, Timestamp),
-    /// There is no such webhook any more.
+    /// The webhook was deleted.
     WebhookDeleted,
 }
 
 impl Deliveries {
-    /// Sends a webhook what is due, outside of any transaction.
+    /// Sends the due deliveries of a webhook, outside of any transaction.
     pub async fn dispatch_due(&self, webhook: WebhookId, lane: Lane) -> Result<DispatchResult, Error> {
         self.0.webhooks.client.prepare()?;
         let repositories = self.0.store.read();
@@ -59,7 +57,7 @@ impl Deliveries {
         };
         let now = self.0.clock.now();
         let Some(permit) = self.0.delivery_limits.try_acquire(lane, record.owner) else {
-            // Those who wait among the ailing wait for nobody who answers well.
+            // Runs that exceed the limit wait in the degraded queue, without delaying healthy webhooks.
             let at = if lane == Lane::Failing { now + RETRY_DELAY } else { now };
             return Ok(DispatchResult::Deferred(Lane::Failing, at));
         };
@@ -71,14 +69,14 @@ impl Deliveries {
         for result in results {
             match result {
                 Ok(one) => sent.push(one),
-                // What cannot be read holds up nothing else: the rest is noted, and then this fails the job.
+                // One unreadable delivery does not block the others. The job fails after they are recorded.
                 Err(error) => failure = Some(error),
             }
         }
         Ok(DispatchResult::Sent(AttemptBatch { webhook, sent, failure, _permit: permit }))
     }
 
-    /// Waits for a db_permit at the database, for what a run does there.
+    /// Acquires a permit for database access of a run.
     pub async fn acquire_db(&self) -> Option<SemaphorePermit<'_>> {
         self.0.delivery_limits.acquire_db().await
     }
@@ -103,7 +101,7 @@ impl Deliveries {
         results.buffer_unordered(sending.max_concurrent).filter_map(std::future::ready).collect().await
     }
 
-    /// The secret, and during a rotation those before it too.
+    /// Returns the signing secret and, during a rotation, the previous ones.
     async fn secrets(
         &self,
         repositories: &dyn Repositories,
@@ -124,28 +122,28 @@ impl Deliveries {
     }
 }
 
-/// A secret, and until when it is good if it was replaced.
+/// Secret, and its expiry if it was replaced.
 type SigningSecret = (Secret, Option<Timestamp>);
 
-/// A stored secret is none.
+/// The stored webhook secret could not be decoded.
 #[derive(Debug, thiserror::Error)]
 #[error("the secret of a webhook cannot be read")]
 struct InvalidSecret;
 
-/// A run that sends.
+/// Sender of the deliveries of one run.
 struct Dispatcher<'d> {
     deliveries: &'d Deliveries,
     webhook: WebhookId,
-    /// The secrets at a version of the webhook: replacing one makes another version.
+    /// Secrets and the version of the webhook at which they were read.
     known: Arc<(i64, Vec<SigningSecret>)>,
     client: Client,
     started_at: Instant,
     max_concurrent: usize,
-    /// Whether the receiver is_subscribed nothing more.
+    /// True if the receiver has unsubscribed.
     stop: AtomicBool,
 }
 
-/// What is sent, and to where.
+/// Message that is about to be sent.
 struct OutgoingMessage {
     url: WebhookUrl,
     secrets: Arc<(i64, Vec<SigningSecret>)>,
@@ -153,7 +151,7 @@ struct OutgoingMessage {
 }
 
 impl Dispatcher<'_> {
-    /// Sends one, unless it may not be sent; nothing when it stays due.
+    /// Sends a delivery unless it is no longer permitted. Returns `None` if it stays due.
     async fn send(&self, number: usize, due: DueDelivery) -> Option<Result<DispatchOutcome, Error>> {
         if !may_start_request(number, self.max_concurrent, self.started_at.elapsed()) {
             return None;
@@ -173,8 +171,7 @@ impl Dispatcher<'_> {
         Some(Ok(DispatchOutcome::Attempted(tried)))
     }
 
-    /// What to send, as things stand at this moment; nothing when the owner may not see it any more, when it is gone,
-    /// or when nothing is to be sent at all.
+    /// Loads the current message, or `None` if the delivery is no longer permitted.
     async fn message(&self, due: &DueDelivery) -> Result<Option<OutgoingMessage>, Error> {
         let shared = &self.deliveries.0;
         let repositories = shared.store.read();
@@ -214,13 +211,13 @@ impl Dispatcher<'_> {
     }
 }
 
-/// Whether a run that has lasted so long begins another request. The first it begins whatever the time: who begins none
-/// comes back for ever.
+/// Returns whether a run may start another request. The first `max_concurrent` requests always start; otherwise a slow
+/// run would be rescheduled forever without making progress.
 fn may_start_request(number: usize, max_concurrent: usize, elapsed: Duration) -> bool {
     number < max_concurrent || elapsed <= START_DEADLINE
 }
 
-/// What a test says. It goes out from a webhook that is disabled too.
+/// Loads a test message. Disabled webhooks can be tested too.
 async fn load_test_message(
     repositories: &dyn Repositories,
     webhook: WebhookId,
@@ -239,7 +236,7 @@ async fn load_test_message(
     Ok(found.and_then(|found| found.payload).map(|body| (record, body)))
 }
 
-/// The event, if it is to be told and the owner may see it.
+/// Loads an event, if the webhook is enabled and its owner may see the event.
 async fn load_event_message(
     repositories: &dyn Repositories,
     webhook: WebhookId,

@@ -1,7 +1,7 @@
-//! How much of this process one owner's receivers may take at a time.
+//! Per-owner concurrency limits for webhook delivery.
 //!
-//! A receiver that hangs costs a slot in its lane and a connection for as long as it is waited for. So nobody has more
-//! than a share of the delivery_limits of a lane, however many webhooks they have and whatever they point to.
+//! A hanging endpoint occupies a worker and a connection. Each owner therefore gets a fixed share of each queue,
+//! regardless of the number of webhooks.
 
 use std::sync::Arc;
 
@@ -12,26 +12,26 @@ use crate::repositories::Lane;
 use crate::services::keyed_semaphores::KeyedSemaphores;
 use crate::webhooks::Lookups;
 
-/// As many runs of one owner there are at once among those that answer well, and among the others.
+/// Maximum number of concurrent runs per owner, for healthy and for degraded webhooks.
 const MAX_RUNS_PER_OWNER: usize = 16;
 const MAX_DEGRADED_RUNS_PER_OWNER: usize = 32;
 
-/// As many requests a run has at once where things go well, as far as there is room, and where they do not.
+/// Maximum number of concurrent requests of a run, for healthy webhooks (while the burst limit allows it) and for
+/// degraded ones.
 const MAX_CONCURRENT_REQUESTS: u32 = 8;
 const MAX_CONCURRENT_REQUESTS_DEGRADED: usize = 2;
 
-/// As many requests all runs together have at once beside the first of each: connections are files, of which a process
-/// has not many.
+/// Maximum number of concurrent requests of all runs beyond the first of each, which bounds open sockets.
 const MAX_BURST_REQUESTS: usize = 224;
 
-/// As many runs ask the database at once. There are few connections, and requests need them too.
+/// Maximum number of runs that use the database at the same time. API requests need connections too.
 const MAX_CONCURRENT_DB: usize = 8;
 
-/// As many names are looked up at once for all runs of a lane together. A name may take as long as a receiver, so those
-/// who ail have lookups of their own; an owner has as many as runs, and a run, which has one name to look up, one.
+/// Maximum number of concurrent DNS look-ups per queue. Degraded webhooks have their own limit; an owner has one
+/// look-up per run.
 const MAX_CONCURRENT_LOOKUPS: usize = 128;
 
-/// The delivery_limits of this process.
+/// Limits of this process.
 pub(crate) struct DeliveryLimits {
     owners: KeyedSemaphores<(Quota, Lane, UserId)>,
     burst: Arc<Semaphore>,
@@ -40,15 +40,14 @@ pub(crate) struct DeliveryLimits {
     database: Semaphore,
 }
 
-/// What an owner has a share of. Each lasts as long as something is taken of it: a lookup may go on for longer than the
-/// run that it is for.
+/// Resource with a limit per owner. A look-up may outlive its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Quota {
     Runs,
     Lookups,
 }
 
-/// A slot in a lane; dropping it makes room for another run.
+/// Permit for a run. Dropping it lets another run start.
 pub(crate) struct DeliveryPermit {
     lane: Lane,
     _run: OwnedSemaphorePermit,
@@ -69,7 +68,7 @@ impl Default for DeliveryLimits {
 }
 
 impl DeliveryLimits {
-    /// Takes a slot; `None` when the owner has as many as may be.
+    /// Acquires a permit, or returns `None` if the owner has reached the limit.
     pub(crate) fn try_acquire(&self, lane: Lane, owner: UserId) -> Option<DeliveryPermit> {
         let is_degraded = lane == Lane::Failing;
         let run = self.owner_semaphore(Quota::Runs, lane, owner).try_acquire_owned().ok()?;
@@ -81,9 +80,9 @@ impl DeliveryLimits {
         Some(DeliveryPermit { lane, _run: run, burst: burst.flatten(), lookups })
     }
 
-    /// Waits for a turn at the database.
+    /// Waits for a permit to use the database.
     pub(crate) async fn acquire_db(&self) -> Option<SemaphorePermit<'_>> {
-        // Never closed; if it were, nobody would have to wait.
+        // The semaphore is never closed.
         self.database.acquire().await.ok()
     }
 
@@ -94,12 +93,12 @@ impl DeliveryLimits {
 }
 
 impl DeliveryPermit {
-    /// What its requests may look up.
+    /// Returns the DNS look-up limits of the run.
     pub(crate) fn lookups(&self) -> Lookups {
         self.lookups.clone()
     }
 
-    /// How many requests it may have at once.
+    /// Returns the maximum number of concurrent requests of the run.
     pub(crate) fn max_concurrent_requests(&self) -> usize {
         match (&self.burst, self.lane) {
             (Some(burst), _) => burst.num_permits() + 1,

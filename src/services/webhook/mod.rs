@@ -1,4 +1,4 @@
-//! Webhooks: addresses that are told of every change. Only who made one sees it.
+//! Webhooks, which are visible only to the user who created them.
 
 pub(crate) mod deliveries;
 pub(crate) mod dispatch;
@@ -29,7 +29,7 @@ use crate::services::{Answer, Caller, ServiceContext};
 use crate::webhooks::Secret;
 use record::cancel_pending;
 
-/// As many webhooks a user may have.
+/// Maximum number of webhooks per user.
 const MAX_PER_USER: u64 = 50;
 
 /// Webhooks.
@@ -41,7 +41,7 @@ impl Webhooks {
         Self(shared)
     }
 
-    /// The caller's webhooks.
+    /// Lists the caller's webhooks.
     pub async fn list(&self, caller: Caller, query: &WebhookQuery) -> Result<Page<Webhook>, Error> {
         let repositories = self.0.store.read();
         if let Some(project) = query.project_id {
@@ -52,16 +52,16 @@ impl Webhooks {
         Ok(repositories.webhooks().list(caller.user, &filter, sort, query.paging).await?)
     }
 
-    /// One webhook.
+    /// Returns a webhook.
     pub async fn get(&self, caller: Caller, id: WebhookId) -> Result<Webhook, Error> {
         Ok(require_owner(self.0.store.read().webhooks().find(id).await?, caller)?.webhook)
     }
 
-    /// Makes a webhook. The answer has its secret.
+    /// Creates a webhook. The response contains its secret.
     pub async fn create(&self, write: &WriteContext, new: NewWebhook) -> Result<Answer<WebhookWithSecret>, Error> {
         validate_event_names(&new.events)?;
         let unit = self.0.begin(write).await?;
-        // One after the other, so that they count each other.
+        // Serializes concurrent requests, so that the count is exact.
         lock_caller(&*unit, write.caller).await?;
         if let Some(project) = new.project_id {
             require_project_access(&*unit, write.caller, project, ErrorLocation::Body).await?;
@@ -96,7 +96,7 @@ impl Webhooks {
         .await
     }
 
-    /// Changes what the patch names.
+    /// Updates a webhook.
     pub async fn update(
         &self,
         write: &WriteContext,
@@ -150,7 +150,7 @@ impl Webhooks {
         unit.commit(Answer::found(&changed), ReplayAccess::CallerOnly, Vec::new()).await
     }
 
-    /// Removes a webhook for good. Its deliveries, of which there may be very many, are removed by its job.
+    /// Permanently deletes a webhook. Its job deletes the deliveries, which may be many.
     pub async fn delete(&self, write: &WriteContext, id: WebhookId) -> Result<Answer<()>, Error> {
         let unit = self.0.begin(write).await?;
         self.lock_delivery_job(&unit, write, id).await?;
@@ -160,7 +160,7 @@ impl Webhooks {
         unit.commit(Answer::done(), ReplayAccess::CallerOnly, Vec::new()).await
     }
 
-    /// Replaces the secret. The answer has the new one.
+    /// Replaces the secret. The response contains the new one.
     pub async fn rotate_secret(
         &self,
         write: &WriteContext,
@@ -174,7 +174,7 @@ impl Webhooks {
         let overlap = rotation.unwrap_or_default().overlap_seconds;
         let now = self.0.clock.now();
         let until = now + Duration::from_secs(overlap.into());
-        // Whoever lost the answer and asks again replaces a secret that nobody knows: those before it stay good too.
+        // If the response is lost, the client rotates again; earlier secrets must stay valid too.
         let former = (overlap > 0).then_some(FormerSecret { secret: found.secret, until });
         unit.webhooks().replace_secret(id, &sealed, former.as_ref(), now).await?;
         let webhook = Webhook { version: found.webhook.version + 1, updated_at: now, ..found.webhook };
@@ -187,7 +187,7 @@ impl Webhooks {
         .await
     }
 
-    /// Sends a webhook an event that tries it out, be it enabled or not.
+    /// Sends a test event, even if the webhook is disabled.
     pub async fn test(&self, write: &WriteContext, id: WebhookId) -> Result<Answer<Delivery>, Error> {
         let unit = self.0.begin(write).await?;
         lock_caller(&*unit, write.caller).await?;
@@ -206,7 +206,8 @@ impl Webhooks {
         enqueue_immediate(&self.0, unit, &found, event_id, EventType::WebhookTest, Some(payload)).await
     }
 
-    /// Who is to be told that a webhook was disabled; nobody when it was enabled again, or is gone.
+    /// Returns the recipient of the notice that a webhook was disabled, or `None` if the webhook was enabled again or
+    /// deleted.
     pub async fn disabled_notice(&self, id: WebhookId) -> Result<Option<(User, Webhook)>, Error> {
         let repositories = self.0.store.read();
         let found = repositories.webhooks().find(id).await?;
@@ -216,14 +217,14 @@ impl Webhooks {
         Ok(owner.map(|owner| (owner.user, found.webhook)))
     }
 
-    /// Has the job of a webhook of the caller run for what the rest of this transaction is_self to it. Before the webhook
-    /// is locked, because whoever delivers locks them in this order.
+    /// Locks and enqueues the delivery job, which completes the work of this transaction. The job is locked before the
+    /// webhook, as everywhere.
     async fn lock_delivery_job(&self, unit: &UnitOfWork<'_>, write: &WriteContext, id: WebhookId) -> Result<(), Error> {
         let found = require_owner(unit.webhooks().hold(id).await?, write.caller)?;
         Ok(deliveries::enqueue_delivery_jobs(&**unit, [(id, found.health.is_ailing)], self.0.clock.now()).await?)
     }
 
-    /// A new secret, as it is stored and as it is shown.
+    /// Generates a secret and returns it encrypted and in plain text.
     fn new_secret(&self, id: WebhookId) -> Result<(Vec<u8>, WebhookSecret), Error> {
         let secret = Secret::generate().map_err(|error| Error::Token(Box::new(error)))?.reveal();
         let sealed = self.0.webhooks.sealer.seal(&id.to_string(), secret.as_bytes())?;
@@ -235,7 +236,7 @@ impl Webhooks {
     }
 }
 
-/// Promises a delivery that does not wait for its turn.
+/// Creates a delivery that is due immediately.
 pub(crate) async fn enqueue_immediate(
     shared: &ServiceContext,
     unit: UnitOfWork<'_>,
@@ -252,7 +253,7 @@ pub(crate) async fn enqueue_immediate(
     unit.commit(Answer::accepted(&record.delivery), ReplayAccess::CallerOnly, Vec::new()).await
 }
 
-/// A webhook of the caller.
+/// Checks that a webhook exists and belongs to the caller.
 pub(crate) fn require_owner(found: Option<WebhookRecord>, caller: Caller) -> Result<WebhookRecord, Error> {
     let found = found.ok_or(Error::NotFound("webhook"))?;
     if found.owner == caller.user { Ok(found) } else { Err(Error::NotOwner) }
@@ -266,7 +267,7 @@ fn event_names(events: &[WebhookEventName]) -> Vec<EventName> {
     events.iter().map(|name| EventName::new_unchecked(name.as_str())).collect()
 }
 
-/// Refuses to say both everything and something.
+/// Refuses `*` together with other names.
 fn validate_event_names(events: &[WebhookEventName]) -> Result<(), Error> {
     if events.len() > 1 && events.contains(&WebhookEventName::All) {
         let message = "events must not have other names beside *, which stands for all.".to_owned();
@@ -275,7 +276,7 @@ fn validate_event_names(events: &[WebhookEventName]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Refuses a project that is a part of the request and no address, unless the caller may read it.
+/// Checks that the caller may read a project that is named in the request.
 async fn require_project_access(
     repositories: &dyn Repositories,
     caller: Caller,

@@ -1,5 +1,5 @@
-//! What becomes of what was sent: each delivery is delivered, waits for its next attempt or is given up, and the
-//! webhook fares well or not.
+//! Records the outcome of a dispatch run: marks each delivery as delivered, schedules its retry or fails it, and
+//! updates the health of the endpoint.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,20 +13,20 @@ use crate::contract::{DeliveryId, Timestamp, WebhookId};
 use crate::repositories::{Health, Job, Lane, StoreError, Transaction};
 use crate::services::error::Error;
 
-/// After so long of nothing but failure a webhook is disabled.
+/// Duration of uninterrupted failure after which a webhook is disabled.
 const DISABLE_AFTER: Duration = Duration::from_hours(5 * 24);
 
-/// Whoever takes longer to answer is kept apart from those who do not, in milliseconds. Shorter than the body of an
-/// answer is waited for, so that whoever goes on talking is one of them.
+/// Response time from which a webhook counts as degraded, in milliseconds. Shorter than the body timeout, so that
+/// endless responses count too.
 const DEGRADED_LATENCY_MS: i64 = 1_000;
 
-/// As many deliveries are given up in one transaction.
+/// Maximum number of deliveries cancelled in one transaction.
 const CANCEL_BATCH_SIZE: u64 = 1_000;
 
 const REASON_GONE: &str = "The receiver answered with the status 410: it wants no more events.";
 const REASON_FAILING: &str = "Every attempt has failed for five days.";
 
-/// What one run has sent. As long as it is there, it has its slot.
+/// Attempts of one run. It holds the permit of the run.
 pub struct AttemptBatch {
     pub(crate) webhook: WebhookId,
     pub(crate) sent: Vec<DispatchOutcome>,
@@ -35,12 +35,12 @@ pub struct AttemptBatch {
 }
 
 pub(crate) enum DispatchOutcome {
-    /// It must not be sent any more.
+    /// The delivery is no longer permitted.
     NotPermitted(DeliveryId),
     Attempted(Attempt),
 }
 
-/// An attempt to deliver, as little of it as is not in the database.
+/// Attempt to deliver a message.
 pub(crate) struct Attempt {
     pub(crate) id: DeliveryId,
     pub(crate) is_test: bool,
@@ -50,15 +50,17 @@ pub(crate) struct Attempt {
 }
 
 impl AttemptBatch {
-    /// Why something could not be sent that is due still, if there is such a thing.
+    /// Takes the error that kept a due delivery from being sent.
     pub const fn take_failure(&mut self) -> Option<Error> {
         self.failure.take()
     }
 }
 
 impl Deliveries {
-    /// Notes what became of what was sent, and says when and where to go on. Whoever calls holds the job of the
-    /// webhook, so that what is promised from now on waits until it has ended, or is seen here.
+    /// Records the attempts of a run. Returns the queue and time of the next run.
+    ///
+    /// The caller holds the lock of the delivery job, so that deliveries created from now on wait for this transaction
+    /// or are visible to it.
     pub async fn record_attempts(
         &self,
         transaction: &dyn Transaction,
@@ -66,7 +68,7 @@ impl Deliveries {
     ) -> Result<Option<(Lane, Timestamp)>, Error> {
         let now = self.0.clock.now();
         let Some(record) = transaction.webhooks().lock(batch.webhook).await? else {
-            // It was removed meanwhile: the next run sees to the rest.
+            // Deleted in the meantime. The next run cleans up.
             return Ok(Some((Lane::Webhooks, now)));
         };
         let mut tried = HashMap::new();
@@ -76,7 +78,7 @@ impl Deliveries {
                 DispatchOutcome::Attempted(one) => drop(tried.insert(one.id, one)),
             }
         }
-        // As they are now: one may have been given up meanwhile, or have gone with its age.
+        // Read again: a delivery may have been cancelled or pruned in the meantime.
         let ids: Vec<_> = tried.keys().copied().collect();
         for found in transaction.deliveries().list_these(&ids).await? {
             if let Some(tried) = tried.get(&found.id) {
@@ -84,7 +86,7 @@ impl Deliveries {
             }
         }
         let mut webhook = record.webhook;
-        // An answer from where it pointed before says nothing about where it points now.
+        // An attempt at a previous URL says nothing about the current one.
         let tried = batch.sent.iter().filter_map(|one| match one {
             DispatchOutcome::Attempted(tried) if tried.url == webhook.url => Some(tried),
             DispatchOutcome::Attempted(_) | DispatchOutcome::NotPermitted(_) => None,
@@ -115,13 +117,13 @@ impl Deliveries {
         Ok(next.map(|next| (queue_for(health.is_ailing), next.max(now))))
     }
 
-    /// What a delivery is after one more attempt.
+    /// Returns a delivery after an attempt.
     fn apply_attempt(&self, mut delivery: Delivery, tried: &Attempt) -> Delivery {
         delivery.attempts.push(tried.attempt.clone());
         if is_success(&tried.attempt) {
             return Delivery { status: DeliveryStatus::Delivered, next_attempt_at: None, ..delivery };
         }
-        // What was given up while it was sent stays that.
+        // A delivery that was cancelled during the attempt stays so.
         if delivery.status != DeliveryStatus::Pending {
             return delivery;
         }
@@ -134,10 +136,10 @@ impl Deliveries {
     }
 }
 
-/// Gives up some of what a webhook was promised until a time; says that time again if there is more of it.
+/// Cancels a batch of deliveries created up to a time. Returns that time if there are more.
 ///
-/// A backlog may be of any size, and no transaction is: the rest goes in later ones, by the job of the webhook. So a
-/// list may show deliveries as pending for a moment that will never be sent: whoever sends looks at that time first.
+/// The job of the webhook cancels the rest. Until then, a list may show cancelled deliveries as pending; dispatch
+/// checks the time before it sends.
 pub(crate) async fn cancel_pending(
     transaction: &dyn Transaction,
     webhook: WebhookId,
@@ -147,10 +149,10 @@ pub(crate) async fn cancel_pending(
     Ok((given_up >= CANCEL_BATCH_SIZE).then_some(until))
 }
 
-/// How a webhook fares after these attempts, and why it is to be disabled, if it is.
+/// Evaluates the health of an endpoint. Returns the reason to disable it, if there is one.
 ///
-/// A run has several requests at once, whose answers come in any order. What counts is the order in which they were
-/// sent: whoever answered well to a later one is there again, whatever became of an earlier one.
+/// Requests are concurrent, so attempts are ordered by the time at which they were sent: a success ends the failures
+/// before it.
 fn evaluate_health<'t>(health: Health, tried: impl Iterator<Item = &'t Attempt>) -> (Health, Option<&'static str>) {
     let mut tried: Vec<&Attempt> = tried.collect();
     tried.sort_by_key(|one| (one.attempt.at, is_success(&one.attempt)));
@@ -163,7 +165,7 @@ fn evaluate_health<'t>(health: Health, tried: impl Iterator<Item = &'t Attempt>)
         if is_success(&one.attempt) {
             (failing_since, last_failure) = (None, None);
         } else if !one.is_test {
-            // Whoever tries something out may see it fail, and lose nothing by it.
+            // Failed tests do not count towards disabling.
             failing_since.get_or_insert(one.attempt.at);
             last_failure = Some(one.attempt.at);
             is_gone |= one.attempt.status_code == Some(STATUS_GONE);
@@ -207,7 +209,7 @@ mod tests {
     #[test]
     fn a_success_ends_the_failing_whatever_failed_before_it_in_the_same_run() {
         for late in [0, 1, 49] {
-            // The failure is the last to be known, and neither the first nor the last to be sent.
+            // The failure is the last to be reported, and neither the first nor the last to be sent.
             let mut batch: Vec<_> =
                 (0..50).filter(|number| *number != late).map(|at| tried(6 * DAY + at, 200)).collect();
             batch.push(tried(6 * DAY + late, 503));
@@ -216,7 +218,7 @@ mod tests {
             let since = (late == 49).then_some(Timestamp(6 * DAY + late));
             assert_eq!((health.failing_since, health.is_ailing), (since, true), "{late}");
         }
-        // Of two at the same time the good one counts.
+        // Of two attempts at the same time, the successful one counts.
         let (health, reason) = evaluate_health(failing(0), [tried(6 * DAY, 200), tried(6 * DAY, 503)].iter());
         assert_eq!((health.failing_since, reason), (None, None));
     }
