@@ -12,28 +12,28 @@ use crate::webhooks::Unable;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Details of invalid fields; never empty.
-    #[error("{} parts of the request are not valid", .0.len())]
+    #[error("{} invalid fields", .0.len())]
     Invalid(Vec<Detail>),
     /// The cursor is malformed or belongs to another list.
     #[error("invalid cursor")]
     InvalidCursor,
     /// The event cursor is malformed or belongs to another user or direction.
-    #[error("invalid cursor of the feed")]
+    #[error("invalid event cursor")]
     InvalidEventCursor,
     /// Some events after the cursor were pruned.
-    #[error("the cursor is older than the feed")]
+    #[error("the event cursor has expired")]
     CursorExpired,
     /// An operation of a batch failed; the index counts from 0.
     #[error("operation {0} of the batch")]
     BatchOperation(usize, #[source] Box<Self>),
     /// The access token is missing or malformed.
-    #[error("no readable access token")]
+    #[error("missing or malformed access token")]
     Unauthenticated,
     /// The access token has expired.
     #[error("the access token has expired")]
     TokenExpired,
     /// The session of the access token was revoked.
-    #[error("the session was ended")]
+    #[error("the session was revoked")]
     TokenRevoked,
     /// The e-mail address or the password is wrong.
     #[error("wrong e-mail or password")]
@@ -51,7 +51,7 @@ pub enum Error {
         needed: Role,
     },
     /// The role of the caller does not allow the action.
-    #[error("the role does not allow it")]
+    #[error("the role does not allow the action")]
     RoleTooLow {
         /// Lowest role that allows the action.
         needed: Role,
@@ -71,40 +71,40 @@ pub enum Error {
     #[error("the e-mail address is not verified")]
     EmailNotVerified,
     /// The invitee is already a member.
-    #[error("a member already")]
+    #[error("already a member")]
     AlreadyMember,
     /// The invitee already has a pending invitation.
-    #[error("invited already")]
+    #[error("already invited")]
     AlreadyInvited,
     /// The invitation was already answered, was revoked or has expired.
     #[error("the invitation is not pending")]
     InvitationNotPending,
     /// The object belongs to another user.
-    #[error("it belongs to somebody else")]
+    #[error("the object belongs to another user")]
     NotOwner,
     /// The API token lacks this scope.
     #[error("the API token lacks the scope {}", .0.as_str())]
     InsufficientScope(Scope),
     /// The operation requires a session.
-    #[error("an API token may not do it")]
+    #[error("API tokens are not accepted here")]
     SessionRequired,
     /// The API token was revoked.
     #[error("the API token was revoked")]
     ApiTokenRevoked,
     /// A token from an e-mail is unknown, used or expired.
-    #[error("an invalid token from a mail")]
+    #[error("invalid e-mail token")]
     InvalidToken,
     /// Webhooks may not point to this URL; the text says why.
-    #[error("a forbidden URL of a webhook: {0}")]
+    #[error("forbidden webhook URL: {0}")]
     WebhookUrlForbidden(String),
-    /// The caller has reached a limit.
-    #[error("{0} as there may be")]
-    LimitReached(&'static str),
+    /// A limit was reached; the text is the message for the caller.
+    #[error("{0}")]
+    LimitReached(String),
     /// The caller has reached the maximum number of open event streams.
-    #[error("as many streams as there may be")]
+    #[error("too many event streams")]
     TooManyStreams,
     /// The caller's other searches and lists kept the request waiting for too long.
-    #[error("too many searches at once")]
+    #[error("too many concurrent searches")]
     TooManySearches,
     /// The project is archived and therefore read-only.
     #[error("the project is archived")]
@@ -116,7 +116,7 @@ pub enum Error {
     #[error("the e-mail is taken")]
     EmailTaken,
     /// A request with the idempotency key has completed; its response is stored.
-    #[error("the idempotency key is used up")]
+    #[error("a request with the idempotency key has completed")]
     KeyCompleted,
     /// A request with the idempotency key is still running.
     #[error("the idempotency key is in use")]
@@ -125,7 +125,7 @@ pub enum Error {
     #[error("the idempotency key belongs to another request")]
     KeyMismatch,
     /// The resource has changed since the caller read it.
-    #[error("the resource was changed meanwhile")]
+    #[error("the resource has changed")]
     PreconditionFailed {
         /// CurrentResource state of the resource.
         current: CurrentResource,
@@ -133,7 +133,7 @@ pub enum Error {
         etag: String,
     },
     /// The server is shutting down.
-    #[error("the server is about to stop")]
+    #[error("the server is shutting down")]
     ShuttingDown,
     /// The database is not ready.
     #[error("the database is not ready")]
@@ -145,13 +145,13 @@ pub enum Error {
     #[error(transparent)]
     Password(#[from] PasswordError),
     /// A token could not be generated or signed.
-    #[error("a token could not be made")]
+    #[error("a token could not be generated")]
     Token(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The HTTP client for webhooks could not be set up.
     #[error(transparent)]
     WebhookClientUnavailable(#[from] Unable),
     /// A stored value could not be encrypted, decrypted or decoded.
-    #[error("a stored answer cannot be written or read")]
+    #[error("a stored value could not be encoded or decoded")]
     CorruptData(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -272,46 +272,45 @@ impl Error {
             Self::BatchOperation(index, error) => format!("operations[{index}]: {}", error.message()),
             Self::NotAMember { needed } => {
                 let needed = match needed {
-                    Role::Owner => "only its owner may do this",
-                    Role::Editor => "this takes the role editor or owner in it",
-                    Role::Viewer => "this takes the role viewer, editor or owner in it",
+                    Role::Owner => "Only its owner can do this.",
+                    Role::Editor => "This requires the role editor or owner.",
+                    Role::Viewer => "This requires the role viewer, editor or owner.",
                 };
-                format!("You are not a member of this project; {needed}.")
+                format!("You are not a member of this project. {needed}")
             }
             Self::RoleTooLow { needed, given } => {
                 let needed = match needed {
-                    Role::Owner => "Only the owner of the project may do this",
-                    Role::Editor | Role::Viewer => "This takes the role editor or owner in the project",
+                    Role::Owner => "Only the owner of the project can do this.",
+                    Role::Editor | Role::Viewer => "This requires the role editor or owner in the project.",
                 };
-                format!("{needed}; you are {}.", role_in_words(*given))
+                format!("{needed} You are {}.", role_in_words(*given))
             }
             Self::NotTheAuthor => "Only the author of a comment can change it.".to_owned(),
             Self::SourceOwnerNotInTarget => {
                 "The owner of the source project must be a member of the target project.".to_owned()
             }
             Self::InsufficientScope(scope) => {
-                format!("This takes an API token with the scope `{}`.", scope.as_str())
+                format!("This requires an API token with the scope `{}`.", scope.as_str())
             }
             Self::InvalidEventCursor => {
-                "The cursor is not one of your feed in this order; begin again without one, or list everything anew to stay in step."
+                "The cursor does not belong to your event feed in this order. Start without a cursor, or list everything again."
                     .to_owned()
             }
             Self::CursorExpired => {
-                "The cursor is older than the events that are kept; list everything anew, and go on from the sync_cursor of that list."
+                "The cursor is older than the retained events. List everything again and continue from its sync_cursor."
                     .to_owned()
             }
-            Self::SessionRequired => "An API token may not do this; log in.".to_owned(),
-            Self::ApiTokenRevoked => "This API token was revoked; make a new one.".to_owned(),
-            Self::WebhookUrlForbidden(why) => why.clone(),
-            Self::LimitReached(what) => format!("{what} as there may be; remove one first."),
+            Self::SessionRequired => "API tokens cannot do this. Log in instead.".to_owned(),
+            Self::ApiTokenRevoked => "This API token was revoked. Create a new one.".to_owned(),
+            Self::WebhookUrlForbidden(message) | Self::LimitReached(message) => message.clone(),
             Self::TooManyStreams => {
-                "You have as many streams open as there may be; close one, or share one between the pages of a browser."
+                "You have reached the maximum number of open event streams. Close one, or share one between browser tabs."
                     .to_owned()
             }
             Self::TooManySearches => {
                 "Your other lists and searches are still running. Wait for them to finish, then try again.".to_owned()
             }
-            Self::NotOwner => "This belongs to somebody else.".to_owned(),
+            Self::NotOwner => "This belongs to another user.".to_owned(),
             Self::NotFound(what) => format!("There is no such {what}."),
             other => other.code().message().to_owned(),
         }
@@ -320,7 +319,7 @@ impl Error {
 
 const fn role_in_words(role: Role) -> &'static str {
     match role {
-        Role::Owner => "its owner",
+        Role::Owner => "the owner",
         Role::Editor => "an editor",
         Role::Viewer => "a viewer",
     }

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_read_as_clients_and_proxies_write_them() {
+    fn tags_are_parsed_as_clients_and_proxies_send_them() {
         let task = Task::example();
         let tag = tag_of(&task).to_string();
         let gzip = EntityTag::compressed(&tag).unwrap();

@@ -183,7 +183,7 @@ mod tests {
 
     /// Section 2 of the contract. Rows that the contract groups in one line are listed separately.
     #[test]
-    fn the_table_of_roles_is_as_published() {
+    fn the_permission_table_matches_the_contract() {
         use Action::{
             ChangeOwnComment, ChangeProject, Comment, DeleteOthersComment, DeleteProject, Invite, Leave, ManageMembers,
             Read, ReadInvitations, RelinquishOwnership, WriteTasks,
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_leaves_its_project_only_for_one_where_its_owner_is_a_member() {
+    fn a_task_can_leave_its_project_only_if_the_owner_is_a_member_of_the_target() {
         for role in [Role::Owner, Role::Editor, Role::Viewer] {
             assert!(require_owner_in_target(Some(role)).is_ok(), "{role:?}");
         }
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn an_archived_project_refuses_changes_after_it_refuses_strangers() {
+    fn an_archived_project_refuses_strangers_before_changes() {
         let change = |role| require_for_change(role, Action::WriteTasks, true);
         assert!(matches!(change(Some(Role::Owner)), Err(Error::ProjectArchived)));
         assert!(matches!(

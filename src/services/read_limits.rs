@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_user_has_a_share_of_the_reads_and_others_do_not_wait_for_it() {
+    async fn reads_of_a_user_wait_for_each_other_but_not_for_other_users() {
         let reads = PerUserLimit::new(2);
         let (ada, bob) = (UserId::generate(), UserId::generate());
         let (first, other) = (reads.acquire(ada).await.unwrap(), reads.acquire(ada).await.unwrap());

@@ -48,7 +48,9 @@ impl ApiTokens {
         lock_caller(&*unit, write.caller).await?;
         authorize_issue(&*unit, write.caller, &new).await?;
         if unit.api_tokens().count(write.caller.user, now).await? >= MAX_PER_USER {
-            return Err(Error::LimitReached("You have as many API tokens"));
+            return Err(Error::LimitReached(format!(
+                "You already have {MAX_PER_USER} API tokens, which is the maximum. Revoke one first."
+            )));
         }
         let secret = new_token()?;
         let api_token = ApiToken {
@@ -116,7 +118,7 @@ impl ApiTokens {
         let is_recorded = found.token.last_used_at.is_some_and(|at| at + LAST_USED_RESOLUTION > now);
         if !is_recorded && let Err(error) = self.record_use(found.token.id).await {
             // Not a reason to refuse the request.
-            tracing::warn!(%error, "the use of an API token is not noted");
+            tracing::warn!(%error, "failed to record the use of an API token");
         }
         let credential = Credential::ApiToken {
             id: found.token.id,
@@ -142,7 +144,7 @@ async fn authorize_issue(repositories: &dyn Repositories, caller: Caller, new: &
     let own = repositories.api_tokens().find(id).await?;
     match (own.ok_or(Error::ApiTokenRevoked)?.token.expires_at, new.expires_at) {
         (Some(own), end) if end.is_none_or(|end| end > own) => {
-            let message = format!("expires_at must be {own} or before, when the token that you use expires.");
+            let message = format!("expires_at must be {own} or before, when the token in use expires.");
             Err(Error::invalid("expires_at", DetailCode::Maximum, message))
         }
         _ => Ok(()),

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_is_due_on_monday_at_eight_where_the_user_lives() {
+    fn a_digest_is_due_on_monday_at_eight_in_the_time_zone_of_the_user() {
         for (zone, after, next) in [
             ("UTC", "2026-11-22T12:00:00Z", "2026-11-23T08:00:00Z"),
             ("UTC", "2026-11-23T07:59:59.999Z", "2026-11-23T08:00:00Z"),

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_good_for_one_reader_and_one_direction() {
+    fn a_cursor_is_valid_for_one_user_and_direction() {
         let signer = Signer::new(&STANDARD.encode([1; 32]).into(), "cursors").unwrap();
         let (ada, grace) =
             (EventCursorScope::ascending(UserId::generate()), EventCursorScope::ascending(UserId::generate()));
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn one_goes_on_only_where_nothing_is_missing() {
+    fn a_cursor_is_refused_where_events_would_be_missed() {
         let bounds = FeedBounds { pruned_through: 5, end: 9 };
         let (ascending, reader) = (EventCursorScope::ascending(UserId::generate()), UserId::generate());
         for (position, kept) in [(4, false), (5, true), (9, true), (10, false)] {

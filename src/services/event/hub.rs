@@ -79,7 +79,7 @@ impl Visibility {
     /// Loads the memberships after a change. On failure, the streams of the user end.
     async fn reload(&self, store: &dyn Store) {
         if let Err(error) = self.load(store).await {
-            tracing::warn!(%error, "streams of a user end: nobody knows what the user may see");
+            tracing::warn!(%error, "closing the user's event streams: failed to load memberships");
             self.set(None);
         }
     }
@@ -173,7 +173,7 @@ impl Inner {
             // A timeout polls too.
             let _ = timeout(POLL_INTERVAL, self.store.events_committed()).await;
             if let Err(error) = self.poll().await {
-                tracing::warn!(%error, "what is new in the feed cannot be read");
+                tracing::warn!(%error, "failed to poll the event feed");
             }
         }
     }

@@ -108,7 +108,7 @@ mod tests {
     use crate::contract::task::TaskStatus;
 
     #[test]
-    fn previous_has_the_fields_that_changed_but_for_those_that_always_do() {
+    fn previous_contains_the_changed_fields_except_version_and_updated_at() {
         let before = Task::example();
         let after = Task { status: TaskStatus::Done, version: 2, updated_at: Timestamp(0), ..before.clone() };
         let context = EventContext { actor: None, at: Timestamp(7), request_id: None };
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn no_event_tells_the_role_of_who_caused_it() {
+    fn project_events_omit_the_role_of_the_caller() {
         let before = Project::example();
         let context = EventContext { actor: None, at: Timestamp(7), request_id: None };
         let event =

@@ -152,8 +152,9 @@ async fn filter(
     if let Some(id) = conditions.project_id {
         // Includes soft-deleted projects, so that clients learn of deletion and restoration.
         let project = repositories.projects().find(id, caller.user).await?;
-        let project =
-            project.ok_or_else(|| Error::reference(ErrorLocation::Query, "project_id", "names no project."))?;
+        let project = project.ok_or_else(|| {
+            Error::reference(ErrorLocation::Query, "project_id", "must refer to an existing project.")
+        })?;
         require(project.role, Action::Read)?;
     }
     Ok(EventFilter {

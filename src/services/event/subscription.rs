@@ -116,14 +116,14 @@ impl EventSubscription {
                     Ok(()) => self.catch_up.failures = 0,
                     Err(error) if error.is_overload() && self.catch_up.failures < MAX_CATCH_UP_RETRIES => {
                         self.catch_up.failures += 1;
-                        tracing::debug!(%error, "an event stream waits to catch up");
+                        tracing::debug!(%error, "event stream is waiting to catch up");
                         tokio::select! {
                             () = self.shared.event_hub.closing.cancelled() => return None,
                             () = sleep(CATCH_UP_RETRY_DELAY) => {}
                         }
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "an event stream ends: failed to read the events it is behind");
+                        tracing::warn!(%error, "closing an event stream: failed to read past events");
                         return None;
                     }
                 }
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_short_is_read_by_the_fifty_and_what_is_long_as_much_as_is_kept() {
+    fn catch_up_batches_shrink_to_what_fits_the_buffer() {
         assert_eq!(read(120, 100), [50, 50, 50]);
         assert_eq!(read(10, 80_000), [50, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2]);
         // A full batch may be followed by more.

@@ -69,18 +69,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_request_at_a_time_has_a_key() {
+    async fn a_key_is_held_by_one_request_at_a_time() {
         let keys = KeyLocks::default();
         let first = keys.acquire(user(), "key").await.unwrap();
-        assert!(keys.acquire(UserId(uuid::Uuid::from_u128(2)), "key").await.is_some(), "the key of somebody else");
+        assert!(keys.acquire(UserId(uuid::Uuid::from_u128(2)), "key").await.is_some(), "the same key of another user");
         assert!(keys.acquire(user(), "another").await.is_some());
-        assert!(keys.acquire(user(), "key").await.is_none(), "nobody waits for ever");
+        assert!(keys.acquire(user(), "key").await.is_none(), "the wait times out");
         let (second, ()) = tokio::join!(keys.acquire(user(), "key"), async { drop(first) });
         assert!(second.is_some());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_left_of_keys_that_are_free_again() {
+    async fn released_keys_leave_no_entry() {
         let keys = KeyLocks::default();
         let first = keys.acquire(user(), "key").await.unwrap();
         assert!(keys.acquire(user(), "key").await.is_none());

@@ -96,7 +96,9 @@ impl Invitations {
         let expected =
             unit.members().count(project.id).await? + unit.invitations().count_pending(project.id, now).await?;
         if expected > MAX_PER_PROJECT {
-            return Err(Error::LimitReached("The project has as many members and pending invitations"));
+            return Err(Error::LimitReached(format!(
+                "The project already has {MAX_PER_PROJECT} members and pending invitations, which is the maximum. Remove one first."
+            )));
         }
         unit.jobs().enqueue(&Job::InvitationEmail { invitation: invitation.id }, now, now).await?;
         let address = format!("/v1/projects/{}/invitations/{}", project.id, invitation.id);

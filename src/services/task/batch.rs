@@ -127,11 +127,11 @@ impl Batch<'_> {
     async fn find(&self, id: TaskId) -> Result<Task, Error> {
         let refused = |why| Err(Error::reference(ErrorLocation::Body, "task_id", why));
         let Ok(found) = ensure_not_deleted(self.unit.tasks().find(id, self.user).await?) else {
-            return refused("names no task.");
+            return refused("must refer to an existing task.");
         };
         require(found.role, Action::Read)?;
         if found.task.project_id != self.project.id {
-            return refused("names a task of another project.");
+            return refused("must refer to a task of the same project.");
         }
         Ok(found.task)
     }

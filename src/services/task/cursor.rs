@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_is_good_for_its_own_list_only() {
+    fn a_cursor_is_valid_for_its_own_list_only() {
         let signer = Signer::new(&STANDARD.encode([1; 32]).into(), "cursors").unwrap();
         let all = conditions(json!({}));
         let done = conditions(json!({"status": ["done"]}));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_filters_are_the_same_list_in_whatever_order_they_stand() {
+    fn equivalent_filters_have_the_same_hash() {
         let one = conditions(json!({"status": ["done", "todo"], "label": ["a", "b"], "q": "tea  Time"}));
         let other = conditions(json!({"q": "time tea", "label": ["b", "a"], "status": ["todo", "done", "todo"]}));
         assert_eq!(list(&one).hash(), list(&other).hash());

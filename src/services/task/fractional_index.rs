@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_key_counts_the_first_number_up() {
+    fn the_next_key_increments_the_first_integer() {
         for (last, next) in [("", "a0"), ("a0", "a1"), ("az", "b00"), ("bzz", "c000"), ("Zz", "a0"), ("a3b0V", "a4")] {
             assert_eq!(after(last), next, "{last}");
         }
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_any_size_sort_as_texts() {
+    fn encoded_integers_sort_bytewise() {
         let numbers: Vec<i64> = (0..2_000)
             .chain([3_905, 3_906, 242_233, 242_234, 500_000_000_000])
             .flat_map(|number| [number, -number])
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_moves_to_one_place_leave_keys_short_without_touching_a_neighbour() {
+    fn keys_stay_short_after_ten_thousand_moves_to_one_place() {
         assert!(longest_key(|_, _| 0) <= 4, "to the top");
         assert!(longest_key(|_, keys| keys.len()) <= 4, "to the end");
         assert!(longest_key(|_, _| 1) <= 10, "after the first");
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn halving_a_gap_adds_a_number_every_eleven_moves() {
+    fn halving_a_gap_adds_an_integer_every_eleven_moves() {
         let (mut lower, mut upper) = (after(""), after("a0"));
         let mut moves = 0;
         while upper.len().max(lower.len()) <= MAX_LEN {
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_spread_are_in_order_and_short() {
+    fn distributed_keys_are_ordered_and_short() {
         for (lower, upper) in [(None, None), (Some("a0"), None), (None, Some("a0")), (Some("a0"), Some("a1"))] {
             let keys = distribute(lower, upper, 500, &HashSet::new());
             assert_eq!(keys.len(), 500);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn no_key_that_is_in_use_is_given_out_when_keys_are_spread() {
+    fn distributed_keys_avoid_keys_in_use() {
         let plain = distribute(Some("a0"), Some("a1"), 20, &HashSet::new());
         for count in [1, 5, 20] {
             let in_use: HashSet<&str> = plain.iter().map(String::as_str).collect();

@@ -164,17 +164,17 @@ fn authorize_page<P>(tasks: Option<ProjectTasks<P>>, missing: impl FnOnce() -> E
     if tasks.assignee_known {
         return Ok(tasks.page);
     }
-    Err(Error::reference(ErrorLocation::Query, "assignee_id", "names no member of the project."))
+    Err(Error::reference(ErrorLocation::Query, "assignee_id", "must be a member of the project."))
 }
 
 fn check_assignee_filter<P>(tasks: VisibleTasks<P>) -> Result<P, Error> {
     if tasks.assignee_known {
         return Ok(tasks.page);
     }
-    Err(Error::reference(ErrorLocation::Query, "assignee_id", "names nobody who shares a project with you."))
+    Err(Error::reference(ErrorLocation::Query, "assignee_id", "must be a user who shares a project with you."))
 }
 
 /// Error for a project that is given as a query parameter.
 fn unknown_project() -> Error {
-    Error::reference(ErrorLocation::Query, "project_id", "names no project.")
+    Error::reference(ErrorLocation::Query, "project_id", "must refer to an existing project.")
 }

@@ -236,7 +236,7 @@ pub(crate) async fn require_member(
     let member = repositories.members().find(project, user).await?;
     member
         .map(|_| ())
-        .ok_or_else(|| Error::reference(ErrorLocation::Body, "assignee_id", "names no member of the project."))
+        .ok_or_else(|| Error::reference(ErrorLocation::Body, "assignee_id", "must be a member of the project."))
 }
 
 /// Returns the assignee if still a member of the project, including members whose account is soft-deleted.

@@ -127,7 +127,7 @@ async fn require_move(
     require(found.role, Action::WriteTasks)?;
     let target = target
         .filter(|target| target.project.deleted_at.is_none())
-        .ok_or_else(|| Error::reference(ErrorLocation::Body, "project_id", "names no project."))?;
+        .ok_or_else(|| Error::reference(ErrorLocation::Body, "project_id", "must refer to an existing project."))?;
     let project = &target.project;
     require(project.role, Action::WriteTasks)?;
     if project.id != found.task.project_id && found.project_owner != write.caller.user {
@@ -191,14 +191,14 @@ async fn neighbour(
 ) -> Result<Position, Error> {
     let refused = |why| Err(Error::reference(ErrorLocation::Body, field, why));
     let Ok(found) = ensure_not_deleted(unit.tasks().find(id, write.caller.user).await?) else {
-        return refused("names no task.");
+        return refused("must refer to an existing task.");
     };
     require(found.role, Action::Read)?;
     if id == task.id {
-        return refused("must name another task than the one that is moved.");
+        return refused("must refer to a task other than the moved one.");
     }
     if found.task.project_id != project {
-        return refused("names a task of another project.");
+        return refused("must refer to a task of the same project.");
     }
     Ok((id, found.task.position))
 }

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_may_put_an_attempt_off_for_a_day_and_not_bring_it_forward() {
+    fn retry_after_delays_an_attempt_by_at_most_a_day_and_never_advances_it() {
         let (now, schedule) = (Timestamp(1_000), schedule(&[0, 100]));
         let after = |retry_after: i64| schedule.next_attempt_after(1, now, Some(Timestamp(retry_after))).unwrap().0;
         assert!((101_000..=111_000).contains(&after(0)));

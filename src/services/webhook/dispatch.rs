@@ -127,7 +127,7 @@ type SigningSecret = (Secret, Option<Timestamp>);
 
 /// The stored webhook secret could not be decoded.
 #[derive(Debug, thiserror::Error)]
-#[error("the secret of a webhook cannot be read")]
+#[error("the stored webhook secret could not be decoded")]
 struct InvalidSecret;
 
 /// Sender of the deliveries of one run.
@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_begins_the_first_requests_however_slow_it_is_and_the_rest_only_soon() {
+    fn a_slow_run_starts_its_first_requests_and_no_further_ones() {
         let late = START_DEADLINE + Duration::from_millis(1);
         for (number, max_concurrent, elapsed, begins) in [
             (0, 8, late * 100, true),

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_has_more_than_a_share_of_a_lane_and_what_ends_makes_room() {
+    fn runs_of_an_owner_are_limited_per_queue() {
         let delivery_limits = DeliveryLimits::default();
         let (ada, bob) = (UserId::generate(), UserId::generate());
         for (lane, max) in [(Lane::Webhooks, MAX_RUNS_PER_OWNER), (Lane::Failing, MAX_DEGRADED_RUNS_PER_OWNER)] {
@@ -124,11 +124,11 @@ mod tests {
             of_ada.push(delivery_limits.try_acquire(lane, ada).unwrap());
             assert!(delivery_limits.try_acquire(lane, ada).is_none(), "{lane:?}");
         }
-        assert!(delivery_limits.owners.is_unused(), "all have ended");
+        assert!(delivery_limits.owners.is_unused(), "all runs have ended");
     }
 
     #[test]
-    fn there_are_so_many_requests_at_once_and_one_for_everybody() {
+    fn burst_requests_are_limited_and_every_run_has_one() {
         let delivery_limits = DeliveryLimits::default();
         let mut taken = Vec::new();
         let mut sum = 0;

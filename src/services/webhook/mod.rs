@@ -68,7 +68,9 @@ impl Webhooks {
         }
         self.require_allowed(&new.url)?;
         if unit.webhooks().count(write.caller.user).await? >= MAX_PER_USER {
-            return Err(Error::LimitReached("You have as many webhooks"));
+            return Err(Error::LimitReached(format!(
+                "You already have {MAX_PER_USER} webhooks, which is the maximum. Delete one first."
+            )));
         }
         let now = self.0.clock.now();
         let webhook = Webhook {
@@ -270,7 +272,7 @@ fn event_names(events: &[WebhookEventName]) -> Vec<EventName> {
 /// Refuses `*` together with other names.
 fn validate_event_names(events: &[WebhookEventName]) -> Result<(), Error> {
     if events.len() > 1 && events.contains(&WebhookEventName::All) {
-        let message = "events must not have other names beside *, which stands for all.".to_owned();
+        let message = "events must not combine * with other event types.".to_owned();
         return Err(Error::invalid("events", DetailCode::Conflict, message));
     }
     Ok(())
@@ -284,6 +286,6 @@ async fn require_project_access(
     place: ErrorLocation,
 ) -> Result<(), Error> {
     let project = repositories.projects().find(id, caller.user).await?.filter(|project| project.deleted_at.is_none());
-    let project = project.ok_or_else(|| Error::reference(place, "project_id", "names no project."))?;
+    let project = project.ok_or_else(|| Error::reference(place, "project_id", "must refer to an existing project."))?;
     require(project.role, Action::Read)
 }

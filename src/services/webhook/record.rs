@@ -23,8 +23,8 @@ const DEGRADED_LATENCY_MS: i64 = 1_000;
 /// Maximum number of deliveries cancelled in one transaction.
 const CANCEL_BATCH_SIZE: u64 = 1_000;
 
-const REASON_GONE: &str = "The receiver answered with the status 410: it wants no more events.";
-const REASON_FAILING: &str = "Every attempt has failed for five days.";
+const REASON_GONE: &str = "The receiver responded with status 410 (Gone).";
+const REASON_FAILING: &str = "All attempts have failed for five days.";
 
 /// Attempts of one run. It holds the permit of the run.
 pub struct AttemptBatch {
@@ -99,7 +99,7 @@ impl Deliveries {
             webhook.version += 1;
             webhook.updated_at = now;
             transaction.jobs().enqueue(&Job::WebhookDisabledEmail { webhook: webhook.id }, now, now).await?;
-            tracing::info!(webhook.id = %webhook.id, reason, "a webhook is disabled");
+            tracing::info!(webhook.id = %webhook.id, reason, "webhook disabled");
         }
         if !webhook.enabled {
             health.giving_up = Some(now);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_ends_the_failing_whatever_failed_before_it_in_the_same_run() {
+    fn a_success_ends_the_failures_sent_before_it_in_the_same_run() {
         for late in [0, 1, 49] {
             // The failure is the last to be reported, and neither the first nor the last to be sent.
             let mut batch: Vec<_> =
@@ -224,19 +224,19 @@ mod tests {
     }
 
     #[test]
-    fn five_days_of_nothing_but_failure_are_five_days() {
+    fn a_webhook_is_disabled_after_five_days_of_failures() {
         for (at, is_over) in [(5 * DAY - 1, false), (5 * DAY, true), (6 * DAY, true)] {
             let (health, reason) = evaluate_health(failing(0), [tried(at, 503)].iter());
             assert_eq!((health.failing_since, reason.is_some()), (Some(Timestamp(0)), is_over), "{at}");
         }
-        assert_eq!(evaluate_health(failing(0), std::iter::empty()), (failing(0), None), "nothing was sent");
+        assert_eq!(evaluate_health(failing(0), std::iter::empty()), (failing(0), None), "no attempts");
         let gone = [tried(6 * DAY, 410), tried(6 * DAY + 1, 200)];
-        assert_eq!(evaluate_health(failing(0), gone.iter()).1, Some(REASON_GONE), "whatever came after it");
+        assert_eq!(evaluate_health(failing(0), gone.iter()).1, Some(REASON_GONE), "a later success does not matter");
         assert_eq!(evaluate_health(Health::default(), gone[..1].iter()).1, Some(REASON_GONE));
     }
 
     #[test]
-    fn a_test_that_fails_tells_the_lane_and_nothing_else_and_one_that_goes_well_ends_the_failing() {
+    fn a_failed_test_only_degrades_and_a_successful_one_ends_the_failures() {
         let test = |status| Attempt { is_test: true, ..tried(6 * DAY, status) };
         for before in [failing(0), Health::default()] {
             for (status, since, is_ailing) in
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_answers_late_ails_and_does_not_fail() {
+    fn a_slow_receiver_is_degraded_but_not_failing() {
         for (duration_ms, is_ailing) in [(0, false), (999, false), (1_000, true), (15_000, true)] {
             let mut late = tried(7, 200);
             late.attempt.duration_ms = duration_ms;

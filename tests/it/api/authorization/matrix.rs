@@ -119,23 +119,23 @@ fn told(answer: &Answer) -> String {
 /// The sentence that says what it takes.
 fn message(who: Who, cell: &str) -> String {
     match (who.is_member(), cell) {
-        (_, "yours") => "This belongs to somebody else.".to_owned(),
+        (_, "yours") => "This belongs to another user.".to_owned(),
         (_, "author") => "Only the author of a comment can change it.".to_owned(),
         (_, "source_owner") => "The owner of the source project must be a member of the target project.".to_owned(),
         (_, "outside") => message(Who::Other, "editor"),
-        (_, "session") => "An API token may not do this; log in.".to_owned(),
+        (_, "session") => "API tokens cannot do this. Log in instead.".to_owned(),
         (true, "owner") => {
             let own = if who == Who::Editor { "an editor" } else { "a viewer" };
-            format!("Only the owner of the project may do this; you are {own}.")
+            format!("Only the owner of the project can do this. You are {own}.")
         }
-        (true, _) => "This takes the role editor or owner in the project; you are a viewer.".to_owned(),
+        (true, _) => "This requires the role editor or owner in the project. You are a viewer.".to_owned(),
         (false, needed) => {
             let needed = match needed {
-                "owner" => "only its owner may do this",
-                "editor" => "this takes the role editor or owner in it",
-                _ => "this takes the role viewer, editor or owner in it",
+                "owner" => "Only its owner can do this.",
+                "editor" => "This requires the role editor or owner.",
+                _ => "This requires the role viewer, editor or owner.",
             };
-            format!("You are not a member of this project; {needed}.")
+            format!("You are not a member of this project. {needed}")
         }
     }
 }

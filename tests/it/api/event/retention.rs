@@ -54,7 +54,7 @@ on_both_databases! {
                     let body = owner.get(format!("{FEED}?{query}")).await.fails(400, "INVALID_CURSOR");
                     let message = body["message"].as_str().unwrap();
                     assert!(
-                        message.contains("older than the events that are kept") && message.contains("list everything anew"),
+                        message.contains("older than the retained events") && message.contains("List everything again"),
                         "{message}"
                     );
                 }

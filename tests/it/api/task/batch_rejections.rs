@@ -187,7 +187,7 @@ on_both_databases! {
                 operations.insert(index, bad.clone());
                 let refused = world.send(&json!(operations)).await.fails(403, "FORBIDDEN");
                 let message = format!(
-                    "operations[{index}]: You are not a member of this project; this takes the role viewer, editor or owner in it."
+                    "operations[{index}]: You are not a member of this project. This requires the role viewer, editor or owner."
                 );
                 assert_eq!(refused["message"], message);
             }

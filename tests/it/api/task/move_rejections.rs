@@ -135,7 +135,7 @@ on_both_databases! {
         ] {
             let refused = relocate(&world.owner, &world.task, &to).await.fails(403, "FORBIDDEN");
             let message = refused["message"].as_str().unwrap();
-            assert!(message.starts_with("You are not a member of this project; this takes the role "), "{to}: {message}");
+            assert!(message.starts_with("You are not a member of this project. This requires the role "), "{to}: {message}");
         }
         for to in [json!({}), json!({"project_id": world.foreign}), json!({"project_id": NOBODY})] {
             relocate(&world.stranger, &world.task, &to).await.fails(403, "FORBIDDEN");

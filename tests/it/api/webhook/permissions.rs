@@ -35,7 +35,7 @@ on_both_databases! {
         let before = (user.get(format!("{WEBHOOKS}/{webhook}")).await.text, deliveries(&user, &webhook).await);
         for (method, path, body) in calls(&webhook, &delivery) {
             let message = send(&stranger, &method, &path, &body).await.fails(403, "FORBIDDEN");
-            assert_eq!(message["message"], "This belongs to somebody else.", "{method} {path}");
+            assert_eq!(message["message"], "This belongs to another user.", "{method} {path}");
         }
         for nothing in [NOTHING, "nothing"] {
             for (method, path, body) in calls(nothing, &delivery) {
