@@ -19,7 +19,7 @@ use crate::mail::{Links, Mailer};
 use crate::repositories::Store;
 use crate::security::{AccessTokens, Passwords, Sealer, Signer};
 use crate::server::{self, Limits};
-use crate::services::{Clock, Policy, RetrySchedule, Secrets, Services, WebhookDeps};
+use crate::services::{Clock, Policy, Secrets, Services, WebhookDeps};
 use crate::webhooks::Client;
 
 /// How often a process asks which sessions others ended.
@@ -62,7 +62,7 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock, client: Cl
     let webhooks = WebhookDeps {
         client,
         sealer: Sealer::new(key, "webhook secrets")?,
-        schedule: RetrySchedule::new(&config.webhook_retry),
+        retry_delays: config.webhook_retry.clone(),
     };
     Ok(Services::new(store, clock, Passwords::new(config.bcrypt_cost), secrets, policy, webhooks))
 }

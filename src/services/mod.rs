@@ -4,7 +4,9 @@
 //! returns contract types. HTTP handlers, jobs and the command line call the same methods.
 
 mod account;
+mod caller;
 mod clock;
+mod context;
 mod error;
 mod error_chain;
 mod etag;
@@ -16,6 +18,7 @@ mod permissions;
 mod project;
 mod read_limits;
 mod response;
+mod search;
 mod task;
 mod unit_of_work;
 mod webhook;
@@ -25,10 +28,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
+use context::ServiceContext;
 use event::hub::EventHub;
-use idempotency::key_locks::KeyLocks;
+use keyed_semaphores::KeyedSemaphores;
 use read_limits::ReadLimits;
-use webhook::limits::DeliveryLimits;
 
 pub use account::api_tokens::ApiTokens;
 pub use account::auth::{Accounts, RequestMetadata};
@@ -38,11 +41,15 @@ pub use account::email_tokens::EmailTokens;
 pub use account::grants::{Grant, OnReset, REFERENCES};
 pub use account::profile::Profiles;
 pub use account::sessions::Sessions;
+pub use caller::{Caller, Credential};
 pub use clock::Clock;
+pub use context::{Policy, Secrets, WebhookDeps};
 pub use error::Error;
 pub use error_chain::error_chain;
 pub use etag::{ETagCondition, EntityTag};
-pub use event::stream::{EventStream, Events, StreamMessage};
+pub use event::Events;
+pub use event::stream::EventStream;
+pub use event::subscription::StreamMessage;
 pub use idempotency::replay::Idempotency;
 pub use project::Projects;
 pub use project::invitations::{InvitationEmail, Invitations};
@@ -52,152 +59,16 @@ pub use task::Tasks;
 pub use task::comments::Comments;
 pub use unit_of_work::WriteContext;
 pub use webhook::Webhooks;
-pub use webhook::deliveries::{Deliveries, RetrySchedule};
+pub use webhook::attempt::AttemptBatch;
+pub use webhook::deliveries::Deliveries;
 pub use webhook::dispatch::DispatchResult;
-pub use webhook::record::AttemptBatch;
 
-use crate::contract::account::api_token::Scope;
-use crate::contract::{ApiTokenId, SessionId, Timestamp, UserId};
 pub use crate::repositories::KeyedRequest;
-use crate::repositories::{Store, Transaction};
-use crate::security::{AccessTokens, EndedSessions, Passwords, RevokedTokens, Sealer, Signer};
-use crate::webhooks::Client;
-
-/// Authenticated caller of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caller {
-    /// User on whose behalf the request is made.
-    pub user: UserId,
-    /// Credential that authenticated the caller.
-    pub credential: Credential,
-    /// Expiry of the credential, if it expires.
-    pub expires_at: Option<Timestamp>,
-}
-
-/// Credential that authenticated a caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Credential {
-    /// Access token of a session.
-    Session(SessionId),
-    /// API token.
-    ApiToken {
-        /// ID of the token.
-        id: ApiTokenId,
-        /// True if the token has the scope `read`.
-        can_read: bool,
-        /// True if the token has the scope `write`.
-        can_write: bool,
-    },
-}
-
-impl Caller {
-    /// Returns the session of the caller, if the caller uses one.
-    #[must_use]
-    pub const fn session(&self) -> Option<SessionId> {
-        match self.credential {
-            Credential::Session(session) => Some(session),
-            Credential::ApiToken { .. } => None,
-        }
-    }
-
-    /// Refuses an API token that lacks a scope. Sessions have every scope.
-    pub const fn require_scope(&self, scope: Scope) -> Result<(), Error> {
-        match (self.credential, scope) {
-            (Credential::ApiToken { can_read: false, .. }, Scope::Read)
-            | (Credential::ApiToken { can_write: false, .. }, Scope::Write) => Err(Error::InsufficientScope(scope)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Returns the session of the caller. Refuses API tokens.
-    pub fn require_session(&self) -> Result<SessionId, Error> {
-        self.session().ok_or(Error::SessionRequired)
-    }
-}
-
-/// Settings of the operator that change the rules.
-#[derive(Debug, Clone, Copy)]
-pub struct Policy {
-    /// Lifetime of a refresh token.
-    pub refresh_token: Duration,
-    /// Period in which a used refresh token still returns its successor.
-    pub refresh_grace: Duration,
-    /// Period in which soft-deleted objects can be restored.
-    pub retention: Duration,
-    /// True if e-mail addresses must be verified; otherwise, all count as verified.
-    pub require_verification: bool,
-    /// True if the number of open event streams of a user is limited.
-    pub limit_streams: bool,
-    /// Maximum number of concurrent list reads per user, separately for indexed and unindexed reads.
-    pub list_reads_per_user: usize,
-}
-
-/// Keys for signing and encryption.
-pub struct Secrets {
-    /// Signs access tokens.
-    pub tokens: AccessTokens,
-    /// Encrypts stored responses.
-    pub sealer: Sealer,
-    /// Signs cursors.
-    pub signer: Signer,
-}
-
-/// Dependencies of webhook delivery.
-pub struct WebhookDeps {
-    /// HTTP client that sends the requests.
-    pub client: Client,
-    /// Encrypts webhook secrets.
-    pub sealer: Sealer,
-    /// Delays between delivery attempts.
-    pub schedule: RetrySchedule,
-}
-
-/// State shared by all services.
-pub(crate) struct ServiceContext {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) clock: Clock,
-    pub(crate) passwords: Passwords,
-    pub(crate) tokens: AccessTokens,
-    pub(crate) sealer: Sealer,
-    pub(crate) signer: Signer,
-    pub(crate) ended_sessions: EndedSessions,
-    pub(crate) revoked_tokens: RevokedTokens,
-    pub(crate) event_hub: EventHub,
-    pub(crate) policy: Policy,
-    pub(crate) webhooks: WebhookDeps,
-    delivery_limits: DeliveryLimits,
-    read_limits: ReadLimits,
-    key_locks: KeyLocks,
-    last_ready: Mutex<Option<Instant>>,
-}
+use crate::repositories::Store;
+use crate::security::{EndedSessions, Passwords, RevokedTokens};
 
 /// Period in which a successful readiness check is reused.
 const READINESS_TTL: Duration = Duration::from_secs(1);
-
-impl ServiceContext {
-    /// Commits a transaction that ends sessions, and revokes their access tokens.
-    ///
-    /// The sessions are recorded first: if the client disconnects now, this future is dropped and the database may
-    /// commit all the same. Rejecting a token of a session that continues is the lesser evil.
-    async fn commit_and_revoke(
-        &self,
-        transaction: Box<dyn Transaction>,
-        sessions: &[SessionId],
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        self.ended_sessions.insert(sessions.iter().copied(), now);
-        let committed = transaction.commit().await;
-        if committed.is_err() {
-            self.ended_sessions.forget(sessions);
-        }
-        Ok(committed?)
-    }
-
-    /// Returns the time before which soft-deleted objects can no longer be restored.
-    fn trash_cutoff(&self) -> Timestamp {
-        self.clock.now() - self.policy.retention
-    }
-}
 
 /// All services.
 #[derive(Clone)]
@@ -234,7 +105,8 @@ pub struct Services {
     pub deliveries: Deliveries,
     /// Replay of stored responses.
     pub idempotency: Idempotency,
-    shared: Arc<ServiceContext>,
+    context: Arc<ServiceContext>,
+    last_ready: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Services {
@@ -249,44 +121,40 @@ impl Services {
         webhooks: WebhookDeps,
     ) -> Self {
         let Secrets { tokens, sealer, signer } = secrets;
-        let ended_sessions = EndedSessions::new(tokens.ttl());
-        let revoked_tokens = RevokedTokens::new(event::stream::MAX_STREAM_DURATION);
-        let event_hub = EventHub::new(Arc::clone(&store), policy.limit_streams);
-        let shared = Arc::new(ServiceContext {
+        let hub = EventHub::new(Arc::clone(&store), policy.limit_streams);
+        let context = Arc::new(ServiceContext {
             store,
             clock,
             passwords,
+            ended_sessions: EndedSessions::new(tokens.ttl()),
+            revoked_tokens: RevokedTokens::new(event::stream::MAX_STREAM_DURATION),
             tokens,
             sealer,
             signer,
-            ended_sessions,
-            revoked_tokens,
-            event_hub,
             policy,
             webhooks,
-            delivery_limits: DeliveryLimits::default(),
             read_limits: ReadLimits::new(policy.list_reads_per_user),
-            key_locks: KeyLocks::default(),
-            last_ready: Mutex::default(),
+            key_locks: KeyedSemaphores::default(),
         });
         Self {
-            accounts: Accounts::new(Arc::clone(&shared)),
-            profiles: Profiles::new(Arc::clone(&shared)),
-            email_tokens: EmailTokens::new(Arc::clone(&shared)),
-            sessions: Sessions::new(Arc::clone(&shared)),
-            api_tokens: ApiTokens::new(Arc::clone(&shared)),
-            digests: Digests::new(Arc::clone(&shared)),
-            projects: Projects::new(Arc::clone(&shared)),
-            members: Members::new(Arc::clone(&shared)),
-            invitations: Invitations::new(Arc::clone(&shared)),
-            tasks: Tasks::new(Arc::clone(&shared)),
-            comments: Comments::new(Arc::clone(&shared)),
-            events: Events::new(Arc::clone(&shared)),
-            account_purge: AccountPurge::new(Arc::clone(&shared)),
-            webhooks: Webhooks::new(Arc::clone(&shared)),
-            deliveries: Deliveries::new(Arc::clone(&shared)),
-            idempotency: Idempotency::new(Arc::clone(&shared)),
-            shared,
+            accounts: Accounts(Arc::clone(&context)),
+            profiles: Profiles(Arc::clone(&context)),
+            email_tokens: EmailTokens(Arc::clone(&context)),
+            sessions: Sessions(Arc::clone(&context)),
+            api_tokens: ApiTokens(Arc::clone(&context)),
+            digests: Digests(Arc::clone(&context)),
+            projects: Projects(Arc::clone(&context)),
+            members: Members(Arc::clone(&context)),
+            invitations: Invitations(Arc::clone(&context)),
+            tasks: Tasks(Arc::clone(&context)),
+            comments: Comments(Arc::clone(&context)),
+            account_purge: AccountPurge(Arc::clone(&context)),
+            webhooks: Webhooks(Arc::clone(&context)),
+            idempotency: Idempotency(Arc::clone(&context)),
+            events: Events::new(Arc::clone(&context), hub),
+            deliveries: Deliveries::new(Arc::clone(&context)),
+            last_ready: Arc::default(),
+            context,
         }
     }
 
@@ -302,16 +170,16 @@ impl Services {
     /// Returns the period in which soft-deleted objects can be restored.
     #[must_use]
     pub fn retention(&self) -> Duration {
-        self.shared.policy.retention
+        self.context.policy.retention
     }
 
     /// Checks whether the database is ready.
     pub async fn check(&self) -> Result<(), Error> {
         // The check is public, so concurrent and frequent callers share one query.
-        let mut last_ready = self.shared.last_ready.lock().await;
+        let mut last_ready = self.last_ready.lock().await;
         if last_ready.is_none_or(|at| at.elapsed() >= READINESS_TTL) {
             *last_ready = None;
-            self.shared.store.check().await.map_err(Error::NotReady)?;
+            self.context.store.check().await.map_err(Error::NotReady)?;
             *last_ready = Some(Instant::now());
         }
         Ok(())

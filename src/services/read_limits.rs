@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::ServiceContext;
 use super::error::Error;
 use super::keyed_semaphores::KeyedSemaphores;
 use crate::contract::UserId;
@@ -20,8 +19,8 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Limits of all users. Indexed reads never wait for unindexed ones.
 pub(crate) struct ReadLimits {
-    indexed: PerUserLimit,
-    unindexed: PerUserLimit,
+    pub(crate) indexed: PerUserLimit,
+    pub(crate) unindexed: PerUserLimit,
 }
 
 impl ReadLimits {
@@ -31,7 +30,7 @@ impl ReadLimits {
 }
 
 /// Concurrent reads of one kind, by user.
-struct PerUserLimit {
+pub(crate) struct PerUserLimit {
     running: KeyedSemaphores<UserId>,
     max_per_user: usize,
 }
@@ -40,6 +39,12 @@ struct PerUserLimit {
 pub(crate) struct LimitedRead<'a> {
     repositories: &'a dyn Repositories,
     _permit: OwnedSemaphorePermit,
+}
+
+impl<'a> LimitedRead<'a> {
+    pub(crate) fn new(repositories: &'a dyn Repositories, permit: OwnedSemaphorePermit) -> Self {
+        Self { repositories, _permit: permit }
+    }
 }
 
 impl<'a> Deref for LimitedRead<'a> {
@@ -55,25 +60,11 @@ impl PerUserLimit {
         Self { running: KeyedSemaphores::default(), max_per_user }
     }
 
-    async fn acquire(&self, user: UserId) -> Result<OwnedSemaphorePermit, Error> {
+    pub(crate) async fn acquire(&self, user: UserId) -> Result<OwnedSemaphorePermit, Error> {
         match timeout(WAIT_TIMEOUT, self.running.get(user, self.max_per_user).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(Error::TooManySearches),
         }
-    }
-}
-
-impl ServiceContext {
-    /// Returns repositories for a list that an index serves.
-    pub(crate) async fn read_indexed(&self, user: UserId) -> Result<LimitedRead<'_>, Error> {
-        let permit = self.read_limits.indexed.acquire(user).await?;
-        Ok(LimitedRead { repositories: self.store.read(), _permit: permit })
-    }
-
-    /// Returns repositories for a list that no index serves.
-    pub(crate) async fn read_unindexed(&self, user: UserId) -> Result<LimitedRead<'_>, Error> {
-        let permit = self.read_limits.unindexed.acquire(user).await?;
-        Ok(LimitedRead { repositories: self.store.read_unindexed(), _permit: permit })
     }
 }
 

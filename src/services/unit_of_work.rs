@@ -5,22 +5,20 @@
 //! is rejected before it does any work; the caller then loads the stored response (see `idempotency::replay`).
 
 use std::ops::Deref;
-use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::caller::{Caller, Credential};
+use super::context::ServiceContext;
 use super::error::Error;
 use super::etag::{ETagCondition, check_if_match};
-use super::idempotency::key_locks::KeyLockGuard;
-use super::idempotency::replay::aad;
+use super::idempotency::{KEY_TTL, aad};
 use super::permissions::Action;
 use super::response::Answer;
-use super::{Caller, Credential, ServiceContext};
 use crate::contract::account::user::User;
 use crate::contract::resource::{CurrentResource, Resource};
 use crate::contract::{ProjectId, TaskId};
-use crate::repositories::{AnswerAccess, Claim, KeyedRequest, NewEvent, StoredAnswer, Transaction};
-
-/// Period in which a used idempotency key is remembered.
-pub(crate) const KEY_TTL: Duration = Duration::from_hours(24);
+use crate::repositories::{AnswerAccess, Claim, KeyedRequest, StoredAnswer, Transaction};
 
 /// Caller and preconditions of a write.
 #[derive(Debug, Clone)]
@@ -71,8 +69,8 @@ impl ReplayAccess {
 pub(crate) struct UnitOfWork<'a> {
     // Field order matters: the transaction must end before the key lock is released.
     transaction: Box<dyn Transaction>,
-    _key_lock: Option<KeyLockGuard>,
-    shared: &'a ServiceContext,
+    _key_lock: Option<OwnedSemaphorePermit>,
+    context: &'a ServiceContext,
     write: &'a WriteContext,
 }
 
@@ -85,31 +83,35 @@ impl Deref for UnitOfWork<'_> {
 }
 
 impl UnitOfWork<'_> {
-    /// Stores the response, publishes the events and commits.
-    ///
-    /// Every change that members of a project can see has an event.
-    pub(crate) async fn commit<T>(
-        self,
-        answer: Answer<T>,
-        access: ReplayAccess,
-        events: Vec<NewEvent>,
-    ) -> Result<Answer<T>, Error> {
-        if let Some(keyed) = &self.write.idempotency {
-            let user = self.write.caller.user;
-            let body =
-                answer.body.as_ref().map(|body| self.shared.sealer.seal(&aad(user, &keyed.key), body.as_bytes()));
-            let stored = StoredAnswer {
-                status: answer.status,
-                location: answer.location.clone(),
-                etag: answer.etag.clone(),
-                sealed_body: body.transpose()?,
-                access: access.stored(),
-            };
-            self.transaction.idempotency().settle(user, &keyed.key, &stored).await?;
-        }
-        self.shared.publish(&*self.transaction, &events).await?;
-        self.transaction.commit().await?;
+    pub(crate) const fn context(&self) -> &ServiceContext {
+        self.context
+    }
+
+    /// Stores the response and commits a change that has no events. Others use `publish_and_commit`.
+    pub(crate) async fn commit<T>(self, answer: Answer<T>, access: ReplayAccess) -> Result<Answer<T>, Error> {
+        self.store_response(&answer, access).await?;
+        self.commit_transaction().await?;
         Ok(answer)
+    }
+
+    /// Stores the response with the idempotency key, if the request has one.
+    pub(crate) async fn store_response<T>(&self, answer: &Answer<T>, access: ReplayAccess) -> Result<(), Error> {
+        let Some(request) = &self.write.idempotency else { return Ok(()) };
+        let user = self.write.caller.user;
+        let aad = aad(user, &request.key);
+        let body = answer.body.as_ref().map(|body| self.context.sealer.seal(&aad, body.as_bytes()));
+        let stored = StoredAnswer {
+            status: answer.status,
+            location: answer.location.clone(),
+            etag: answer.etag.clone(),
+            sealed_body: body.transpose()?,
+            access: access.stored(),
+        };
+        Ok(self.transaction.idempotency().settle(user, &request.key, &stored).await?)
+    }
+
+    pub(crate) async fn commit_transaction(self) -> Result<(), Error> {
+        Ok(self.transaction.commit().await?)
     }
 }
 
@@ -137,16 +139,16 @@ pub(crate) async fn lock_caller(transaction: &dyn Transaction, caller: Caller) -
 impl ServiceContext {
     /// Begins the transaction of a write and claims its idempotency key.
     pub(crate) async fn begin<'a>(&'a self, write: &'a WriteContext) -> Result<UnitOfWork<'a>, Error> {
-        let Some(keyed) = &write.idempotency else {
-            return Ok(UnitOfWork { transaction: self.store.begin().await?, _key_lock: None, shared: self, write });
+        let Some(request) = &write.idempotency else {
+            return Ok(UnitOfWork { transaction: self.store.begin().await?, _key_lock: None, context: self, write });
         };
         let user = write.caller.user;
         // Acquired before the transaction begins, so that concurrent duplicates do not each hold a connection.
-        let key_lock = self.key_locks.acquire(user, &keyed.key).await.ok_or(Error::KeyInProgress)?;
+        let key_lock = self.lock_key(user, &request.key).await?;
         let transaction = self.store.begin().await?;
         let now = self.clock.now();
-        match transaction.idempotency().claim(user, keyed, now, now - KEY_TTL).await? {
-            Claim::Granted => Ok(UnitOfWork { transaction, _key_lock: Some(key_lock), shared: self, write }),
+        match transaction.idempotency().claim(user, request, now, now - KEY_TTL).await? {
+            Claim::Granted => Ok(UnitOfWork { transaction, _key_lock: Some(key_lock), context: self, write }),
             Claim::Taken => Err(Error::KeyCompleted),
             // Held by another process.
             Claim::Busy => Err(Error::KeyInProgress),

@@ -160,7 +160,7 @@ impl WebhooksApi {
         services: Service<'_>,
         webhook_id: Path<WebhookId>,
     ) -> Result<Promised<Delivery, TriedOut>, Failure<Reaching>> {
-        Ok(services.webhooks.test(&write.0, webhook_id.0).await?.into())
+        Ok(services.deliveries.test(&write.0, webhook_id.0).await?.into())
     }
 
     /// List the deliveries of a webhook

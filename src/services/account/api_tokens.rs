@@ -11,9 +11,11 @@ use crate::contract::page::{Page, Sort};
 use crate::contract::strings::ApiTokenSecret;
 use crate::repositories::{Job, Repositories};
 use crate::security::{OpaqueToken, TokenKind};
+use crate::services::caller::{Caller, Credential};
+use crate::services::context::ServiceContext;
 use crate::services::error::Error;
+use crate::services::response::Answer;
 use crate::services::unit_of_work::{ReplayAccess, WriteContext, lock_caller};
-use crate::services::{Answer, Caller, Credential, ServiceContext};
 
 /// Maximum number of valid tokens per user.
 const MAX_PER_USER: u64 = 50;
@@ -23,13 +25,9 @@ const LAST_USED_RESOLUTION: Duration = Duration::from_mins(1);
 
 /// API tokens.
 #[derive(Clone)]
-pub struct ApiTokens(Arc<ServiceContext>);
+pub struct ApiTokens(pub(crate) Arc<ServiceContext>);
 
 impl ApiTokens {
-    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
-        Self(shared)
-    }
-
     /// Lists the caller's tokens.
     pub async fn list(&self, caller: Caller, query: &ApiTokenQuery) -> Result<Page<ApiToken>, Error> {
         let sort = Sort::new(query.sort, query.dir);
@@ -67,12 +65,7 @@ impl ApiTokens {
         unit.jobs().enqueue(&notice, now, now).await?;
         let address = format!("/v1/me/api-tokens/{}", api_token.id);
         let token = ApiTokenSecret::new_unchecked(secret.reveal(TokenKind::Api));
-        unit.commit(
-            Answer::issued(&CreatedApiToken { api_token, token }, address),
-            ReplayAccess::CallerOnly,
-            Vec::new(),
-        )
-        .await
+        unit.commit(Answer::issued(&CreatedApiToken { api_token, token }, address), ReplayAccess::CallerOnly).await
     }
 
     /// Revokes one of the caller's tokens, which may be the one in use.
@@ -91,7 +84,7 @@ impl ApiTokens {
         }
         // Recorded first, because the database may commit even if the request is dropped.
         self.0.revoked_tokens.insert([id], now);
-        let committed = unit.commit(Answer::done(), ReplayAccess::CallerOnly, Vec::new()).await;
+        let committed = unit.commit(Answer::done(), ReplayAccess::CallerOnly).await;
         if committed.is_err() {
             self.0.revoked_tokens.forget(&[id]);
         }

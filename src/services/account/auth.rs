@@ -9,16 +9,17 @@ use crate::contract::strings::{AccessToken, Email, RefreshToken};
 use crate::contract::{SessionId, Timestamp, UserId};
 use crate::repositories::{Job, NewEvent, NewRefreshToken, NewSession, RefreshTokenRecord, Transaction};
 use crate::security::{Claims, OpaqueToken, TokenError, TokenKind};
+use crate::services::caller::{Caller, Credential};
+use crate::services::context::ServiceContext;
 use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
-use crate::services::{Caller, Credential, ServiceContext};
 
 /// Maximum number of successors that a refresh follows. Each use within the grace period adds one.
 const MAX_SUCCESSORS: usize = 32;
 
 /// Registration, login, refresh tokens and authentication.
 #[derive(Clone)]
-pub struct Accounts(Arc<ServiceContext>);
+pub struct Accounts(pub(crate) Arc<ServiceContext>);
 
 /// Metadata of the request that starts a session.
 #[derive(Debug, Clone, Default)]
@@ -30,10 +31,6 @@ pub struct RequestMetadata {
 }
 
 impl Accounts {
-    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
-        Self(shared)
-    }
-
     /// Creates an account and starts its first session.
     pub async fn register(&self, new: Register, client: RequestMetadata) -> Result<Session, Error> {
         let email = normalize_email(&new.email);

@@ -10,7 +10,7 @@ use crate::contract::project::Project;
 use crate::contract::project::member::Member;
 use crate::contract::{ProjectId, Timestamp, UserId};
 use crate::repositories::{NewEvent, StoreError, Transaction};
-use crate::services::ServiceContext;
+use crate::services::context::ServiceContext;
 use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
 
@@ -56,13 +56,9 @@ fn projects_changed(
 
 /// Permanent deletion of accounts.
 #[derive(Clone)]
-pub struct AccountPurge(Arc<ServiceContext>);
+pub struct AccountPurge(pub(crate) Arc<ServiceContext>);
 
 impl AccountPurge {
-    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
-        Self(shared)
-    }
-
     /// Removes a soft-deleted user from another user's project. Content stays, with its author set to null.
     ///
     /// `member.removed` was already published when the account was soft-deleted.

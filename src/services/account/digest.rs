@@ -14,7 +14,7 @@ use crate::contract::task::query::TaskSort;
 use crate::contract::task::{Task, TaskStatus};
 use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Assignee, Job, ProjectFilter, Repositories, TaskFilter, Transaction};
-use crate::services::ServiceContext;
+use crate::services::context::ServiceContext;
 use crate::services::error::Error;
 
 /// Delay after which a digest is skipped.
@@ -45,13 +45,9 @@ pub struct Digest {
 
 /// Weekly digest.
 #[derive(Clone)]
-pub struct Digests(Arc<ServiceContext>);
+pub struct Digests(pub(crate) Arc<ServiceContext>);
 
 impl Digests {
-    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
-        Self(shared)
-    }
-
     /// Enqueues due digests of some users. Returns whether there may be more.
     pub async fn enqueue_due(&self, transaction: &dyn Transaction) -> Result<bool, Error> {
         let now = self.0.clock.now();

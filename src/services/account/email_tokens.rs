@@ -12,9 +12,10 @@ use crate::contract::strings::MailToken;
 use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Credentials, Job, MailPurpose, Transaction};
 use crate::security::{OpaqueToken, TokenHash, TokenKind};
+use crate::services::caller::Caller;
+use crate::services::context::ServiceContext;
 use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
-use crate::services::{Caller, ServiceContext};
 
 /// Lifetime of a token.
 const fn ttl(purpose: MailPurpose) -> Duration {
@@ -26,13 +27,9 @@ const fn ttl(purpose: MailPurpose) -> Duration {
 
 /// E-mail verification and password reset.
 #[derive(Clone)]
-pub struct EmailTokens(Arc<ServiceContext>);
+pub struct EmailTokens(pub(crate) Arc<ServiceContext>);
 
 impl EmailTokens {
-    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
-        Self(shared)
-    }
-
     /// Marks the address of an account as verified.
     pub async fn verify_email(&self, proof: &VerifyEmail) -> Result<(), Error> {
         let hash = hash(&proof.token)?;

@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 
 use crate::contract::event::EventType;
 use crate::contract::project::invitation::{Invitation, InvitationStatus};
-use crate::contract::webhook::Webhook;
 use crate::contract::{ApiTokenId, SessionId, Timestamp, UserId};
 use crate::repositories::{MailPurpose, NewEvent, StoreError, Transaction};
-use crate::services::ServiceContext;
+use crate::services::context::ServiceContext;
 use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
+use crate::services::webhook::disabled_reason;
 
 macro_rules! grants {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -72,7 +72,7 @@ pub const REFERENCES: &[(&str, OnReset)] = &[
     ("refresh_tokens.session_id", OnReset::Ended(&[Grant::RefreshToken])),
     ("sessions.user_id", OnReset::Ended(&[Grant::Session])),
     ("webhooks.user_id", OnReset::Ended(&[Grant::Webhook])),
-    ("comments.author_id", OnReset::Kept("Content. Authorship gives nobody access.")),
+    ("comments.author_id", OnReset::Kept("Content. Authorship grants no access.")),
     ("events.actor_id", OnReset::Kept("History of what happened. Reading it takes a credential.")),
     ("feed", OnReset::Kept("The position of the feed. It holds no data of an account.")),
     (
@@ -88,8 +88,8 @@ pub const REFERENCES: &[(&str, OnReset)] = &[
     ("projects.owner_id", OnReset::Kept("What the account may access, not what may access the account.")),
     ("seaql_migrations", OnReset::Kept("The version of the schema. It holds no data of an account.")),
     ("storage_probe", OnReset::Kept("The row that the readiness check writes. It holds no data of an account.")),
-    ("tasks.assignee_id", OnReset::Kept("Content. An assignment gives nobody access.")),
-    ("tasks.created_by", OnReset::Kept("Content. Authorship gives nobody access.")),
+    ("tasks.assignee_id", OnReset::Kept("Content. An assignment grants no access.")),
+    ("tasks.created_by", OnReset::Kept("Content. Authorship grants no access.")),
     ("users", OnReset::Kept("The account itself, with its new password.")),
 ];
 
@@ -133,20 +133,10 @@ impl Extent {
     /// The `disabled_reason` of webhooks.
     const fn reason(self) -> &'static str {
         match self {
-            Self::Reset => AFTER_RESET,
-            Self::ChangeRevokingAll(_) | Self::Change(_) => AFTER_CHANGE,
+            Self::Reset => disabled_reason::PASSWORD_RESET,
+            Self::ChangeRevokingAll(_) | Self::Change(_) => disabled_reason::PASSWORD_CHANGED,
         }
     }
-}
-
-const AFTER_RESET: &str =
-    "The password of the account was reset. Enable the webhook again if you created it and still need it.";
-const AFTER_CHANGE: &str =
-    "The password of the account was changed with revoke_all. Enable the webhook again if you still need it.";
-
-/// Returns whether a revocation disabled the webhook, and it was not enabled since.
-pub(crate) fn is_revoked(webhook: &Webhook) -> bool {
-    matches!(webhook.disabled_reason.as_deref(), Some(AFTER_RESET | AFTER_CHANGE))
 }
 
 /// Result of a revocation, to be committed by [`ServiceContext::commit_revocation`].

@@ -7,20 +7,18 @@ use super::grants::Extent;
 use crate::contract::account::user::{ChangePassword, UpdateMe, User};
 use crate::contract::error::DetailCode;
 use crate::repositories::Job;
+use crate::services::caller::Caller;
+use crate::services::context::ServiceContext;
 use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
+use crate::services::response::Answer;
 use crate::services::unit_of_work::{ReplayAccess, WriteContext, lock_caller};
-use crate::services::{Answer, Caller, ServiceContext};
 
 /// Operations of users on their own account.
 #[derive(Clone)]
-pub struct Profiles(Arc<ServiceContext>);
+pub struct Profiles(pub(crate) Arc<ServiceContext>);
 
 impl Profiles {
-    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
-        Self(shared)
-    }
-
     /// Returns the caller's account.
     pub async fn get(&self, caller: Caller) -> Result<User, Error> {
         // An access token can outlive its account.
@@ -48,7 +46,7 @@ impl Profiles {
         if changed.timezone != user.timezone || changed.weekly_digest != user.weekly_digest {
             self.0.schedule_digest(&*unit, &changed, account.next_digest_at, changed.updated_at).await?;
         }
-        unit.commit(Answer::found(&changed), ReplayAccess::CallerOnly, Vec::new()).await
+        unit.commit(Answer::found(&changed), ReplayAccess::CallerOnly).await
     }
 
     /// Changes the caller's password and ends all other sessions, or with `revoke_all` every grant except the current

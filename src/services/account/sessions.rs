@@ -5,18 +5,15 @@ use std::sync::Arc;
 use crate::contract::SessionId;
 use crate::contract::account::session::{SessionInfo, SessionQuery};
 use crate::contract::page::{Page, Sort};
+use crate::services::caller::Caller;
+use crate::services::context::ServiceContext;
 use crate::services::error::Error;
-use crate::services::{Caller, ServiceContext};
 
 /// Sessions of an account.
 #[derive(Clone)]
-pub struct Sessions(Arc<ServiceContext>);
+pub struct Sessions(pub(crate) Arc<ServiceContext>);
 
 impl Sessions {
-    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
-        Self(shared)
-    }
-
     /// Lists the caller's active sessions.
     pub async fn list(&self, caller: Caller, query: &SessionQuery) -> Result<Page<SessionInfo>, Error> {
         let sort = Sort::new(query.sort, query.dir);

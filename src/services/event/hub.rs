@@ -5,17 +5,18 @@
 //! therefore independent of the number of events.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use poem_openapi::types::ToJSON as _;
 use serde_json::Value;
 use tokio::sync::broadcast::{Receiver, Sender};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::visibility::Visibility;
 use crate::contract::event::{Event, EventType};
-use crate::contract::project::Role;
 use crate::contract::{ProjectId, UserId};
 use crate::repositories::{Store, StoreError};
 use crate::services::error::Error;
@@ -45,53 +46,9 @@ pub(crate) struct BroadcastEvent {
     pub(crate) json: Option<Arc<str>>,
 }
 
-/// Projects that a user may see, shared by the user's streams.
-pub(crate) struct Visibility {
-    user: UserId,
-    /// `None` if the account is gone or its memberships could not be loaded.
-    roles: RwLock<Option<HashMap<ProjectId, Role>>>,
-    loading: tokio::sync::Mutex<()>,
-}
-
-impl Visibility {
-    /// Returns whether the user may see events of this type in the project.
-    pub(crate) fn may_see(&self, kind: EventType, project: ProjectId) -> bool {
-        let roles = self.roles.read().unwrap_or_else(PoisonError::into_inner);
-        let role = roles.as_ref().and_then(|roles| roles.get(&project));
-        role.is_some_and(|role| kind.visible_to(*role))
-    }
-
-    /// Returns whether the user may see nothing any more.
-    pub(crate) fn is_revoked(&self) -> bool {
-        self.roles.read().unwrap_or_else(PoisonError::into_inner).is_none()
-    }
-
-    /// Loads the memberships of the user. On failure, they stay as they are.
-    ///
-    /// Loads are serialized, so that the last one to finish has seen all earlier commits.
-    pub(crate) async fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let _alone = self.loading.lock().await;
-        let roles = store.read().events().memberships(self.user).await?;
-        self.set(roles.map(|roles| roles.into_iter().collect()));
-        Ok(())
-    }
-
-    /// Loads the memberships after a change. On failure, the streams of the user end.
-    async fn reload(&self, store: &dyn Store) {
-        if let Err(error) = self.load(store).await {
-            tracing::warn!(%error, "closing the user's event streams: failed to load memberships");
-            self.set(None);
-        }
-    }
-
-    fn set(&self, roles: Option<HashMap<ProjectId, Role>>) {
-        *self.roles.write().unwrap_or_else(PoisonError::into_inner) = roles;
-    }
-}
-
 /// Reader of the feed and registry of its subscribers.
 pub(crate) struct EventHub {
-    inner: Arc<Inner>,
+    state: Arc<HubState>,
     /// True if the number of streams per user is limited.
     is_limited: bool,
     task: OnceLock<JoinHandle<()>>,
@@ -99,7 +56,7 @@ pub(crate) struct EventHub {
     pub(crate) closing: CancellationToken,
 }
 
-struct Inner {
+struct HubState {
     store: Arc<dyn Store>,
     events: Sender<BroadcastEvent>,
     /// Sequence number of the last event that was read; `None` without subscribers.
@@ -117,44 +74,43 @@ impl Drop for EventHub {
 
 impl EventHub {
     pub(crate) fn new(store: Arc<dyn Store>, is_limited: bool) -> Self {
-        let inner = Inner {
+        let state = HubState {
             store,
             events: Sender::new(BUFFER_CAPACITY),
             position: tokio::sync::Mutex::default(),
             visibilities: Mutex::default(),
         };
-        Self { inner: Arc::new(inner), is_limited, task: OnceLock::new(), closing: CancellationToken::new() }
+        Self { state: Arc::new(state), is_limited, task: OnceLock::new(), closing: CancellationToken::new() }
     }
 
     /// Subscribes to events that are committed from now on. Earlier ones can be read from the database.
     pub(crate) async fn subscribe(&self, user: UserId) -> Result<(Arc<Visibility>, Receiver<BroadcastEvent>), Error> {
-        let visibility = self.inner.visibility(user);
+        let visibility = self.state.visibility(user);
         // Each stream holds a reference, and so do short look-ups.
         if self.is_limited && Arc::strong_count(&visibility) > MAX_STREAMS_PER_USER {
             return Err(Error::TooManyStreams);
         }
-        self.task.get_or_init(|| tokio::spawn(Arc::clone(&self.inner).run()));
+        self.task.get_or_init(|| tokio::spawn(Arc::clone(&self.state).run()));
         let receiver = {
-            let mut position = self.inner.position.lock().await;
+            let mut position = self.state.position.lock().await;
             if position.is_none() {
-                *position = Some(self.inner.store.read().events().bounds().await?.end);
+                *position = Some(self.state.store.read().events().bounds().await?.end);
             }
-            self.inner.events.subscribe()
+            self.state.events.subscribe()
         };
-        visibility.load(&*self.inner.store).await?;
+        visibility.load(&*self.state.store).await?;
         Ok((visibility, receiver))
     }
 }
 
-impl Inner {
+impl HubState {
     fn visibility(&self, user: UserId) -> Arc<Visibility> {
         let mut visibilities = self.visibilities.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(visibility) = visibilities.get(&user).and_then(Weak::upgrade) {
             return visibility;
         }
         visibilities.retain(|_, visibility| visibility.strong_count() > 0);
-        let visibility =
-            Arc::new(Visibility { user, roles: RwLock::default(), loading: tokio::sync::Mutex::default() });
+        let visibility = Arc::new(Visibility::new(user));
         visibilities.insert(user, Arc::downgrade(&visibility));
         visibility
     }
@@ -222,7 +178,7 @@ impl Inner {
 }
 
 fn broadcast_event(event: &Event) -> BroadcastEvent {
-    let json = super::stream::to_json(event);
+    let json = event.to_json_string();
     let json = (json.len() <= MAX_INLINE_BYTES).then(|| json.into());
     BroadcastEvent { sequence: event.sequence, kind: event.kind, project: event.project_id, json }
 }

@@ -3,13 +3,16 @@
 use poem_openapi::types::ToJSON;
 use serde_json::{Map, Value};
 
+use super::Events;
 use crate::contract::event::EventType;
 use crate::contract::project::Project;
 use crate::contract::task::Task;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
 use crate::repositories::{NewEvent, StoreError, Transaction};
-use crate::services::ServiceContext;
-use crate::services::unit_of_work::WriteContext;
+use crate::services::context::ServiceContext;
+use crate::services::error::Error;
+use crate::services::response::Answer;
+use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext};
 
 /// Fields that are left out of `previous`, because they change with every update.
 const ALWAYS_CHANGED: [&str; 2] = ["version", "updated_at"];
@@ -31,8 +34,8 @@ impl WriteContext {
 
 impl EventContext {
     /// Event for a created object.
-    pub(crate) fn created(&self, kind: EventType, project: ProjectId, made: &impl ToJSON) -> NewEvent {
-        self.event(kind, project, &json(made), None)
+    pub(crate) fn created(&self, kind: EventType, project: ProjectId, object: &impl ToJSON) -> NewEvent {
+        self.event(kind, project, &json(object), None)
     }
 
     /// Event for an updated object, with the previous values of changed fields.
@@ -87,6 +90,30 @@ fn previous(before: Value, after: &Value) -> Value {
         .into_iter()
         .filter(|(name, value)| !ALWAYS_CHANGED.contains(&name.as_str()) && after.get(name) != Some(value));
     Value::Object(changed.collect())
+}
+
+impl UnitOfWork<'_> {
+    /// Stores the response, publishes the events and commits.
+    ///
+    /// Every change that members of a project can see has an event.
+    pub(crate) async fn publish_and_commit<T>(
+        self,
+        answer: Answer<T>,
+        access: ReplayAccess,
+        events: &[NewEvent],
+    ) -> Result<Answer<T>, Error> {
+        self.store_response(&answer, access).await?;
+        self.context().publish(&*self, events).await?;
+        self.commit_transaction().await?;
+        Ok(answer)
+    }
+}
+
+impl Events {
+    /// Publishes events in a transaction of a caller outside the services, right before its commit.
+    pub async fn publish(&self, transaction: &dyn Transaction, events: &[NewEvent]) -> Result<(), StoreError> {
+        self.context.publish(transaction, events).await
+    }
 }
 
 impl ServiceContext {

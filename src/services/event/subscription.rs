@@ -4,19 +4,21 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use poem_openapi::types::ToJSON as _;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::cursor::EventCursorScope;
-use super::hub::{BroadcastEvent, Visibility};
-use super::stream::{StreamMessage, to_json};
+use super::hub::{BroadcastEvent, EventHub};
+use super::visibility::Visibility;
 use crate::contract::event::{Event, EventType};
 use crate::contract::page::Direction;
 use crate::contract::strings::Cursor;
 use crate::repositories::{EventFilter, FeedWalk};
+use crate::services::caller::{Caller, Credential};
+use crate::services::context::ServiceContext;
 use crate::services::error::Error;
-use crate::services::{Caller, Credential, ServiceContext};
 
 /// Interval between messages of an idle stream.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -30,9 +32,29 @@ const MAX_BUFFERED_BYTES: usize = 64 * 1024;
 const MAX_CATCH_UP_RETRIES: u32 = 5;
 const CATCH_UP_RETRY_DELAY: Duration = Duration::from_secs(1);
 
+/// Message of an event stream.
+#[derive(Debug)]
+pub enum StreamMessage {
+    /// Start of the stream, with the cursor from which it continues.
+    Start(Cursor),
+    /// Event.
+    Event {
+        /// Cursor that continues after the event.
+        cursor: Cursor,
+        /// Type of the event.
+        kind: &'static str,
+        /// Event as JSON.
+        json: Arc<str>,
+    },
+    /// Sign of life with the current cursor. It moves past events that the client cannot see, so that the cursor does
+    /// not expire.
+    Heartbeat(Cursor),
+}
+
 /// Subscription of one event stream.
 pub(crate) struct EventSubscription {
-    pub(crate) shared: Arc<ServiceContext>,
+    pub(crate) context: Arc<ServiceContext>,
+    pub(crate) hub: Arc<EventHub>,
     pub(crate) caller: Caller,
     pub(crate) filter: EventFilter,
     pub(crate) visibility: Arc<Visibility>,
@@ -107,7 +129,7 @@ impl EventSubscription {
             if let Some(event) = self.catch_up.read.pop_front() {
                 self.catch_up.position = event.sequence;
                 if self.visibility.may_see(event.kind, event.project_id) {
-                    return Some(self.message(event.kind, to_json(&event).into()));
+                    return Some(self.message(event.kind, event.to_json_string().into()));
                 }
                 continue;
             }
@@ -118,7 +140,7 @@ impl EventSubscription {
                         self.catch_up.failures += 1;
                         tracing::debug!(%error, "event stream is waiting to catch up");
                         tokio::select! {
-                            () = self.shared.event_hub.closing.cancelled() => return None,
+                            () = self.hub.closing.cancelled() => return None,
                             () = sleep(CATCH_UP_RETRY_DELAY) => {}
                         }
                     }
@@ -130,7 +152,7 @@ impl EventSubscription {
                 continue;
             }
             tokio::select! {
-                () = self.shared.event_hub.closing.cancelled() => return None,
+                () = self.hub.closing.cancelled() => return None,
                 () = sleep_until(self.until) => return None,
                 // Checked in the next iteration. The sender is never dropped.
                 Ok(()) = self.ended.changed() => {}
@@ -153,17 +175,17 @@ impl EventSubscription {
 
     /// Reads the next batch from the database.
     async fn catch_up(&mut self) -> Result<(), Error> {
-        let Self { shared, caller, filter, visibility, catch_up, .. } = self;
+        let Self { context, caller, filter, visibility, catch_up, .. } = self;
         let walk = FeedWalk { beyond: Some(catch_up.position), direction: Direction::Asc, limit: catch_up.batch_size };
-        let found = shared.read_events(*caller, filter).await?.events().list(caller.user, filter, walk).await?;
+        let found = context.read_events(*caller, filter).await?.events().list(caller.user, filter, walk).await?;
         // The database uses current memberships, which may be newer than the cached ones. Without a reload, events of a
         // project that the user has just joined would be skipped.
         if found.iter().any(|event| !visibility.may_see(event.kind, event.project_id)) {
-            visibility.load(&*shared.store).await?;
+            visibility.load(&*context.store).await?;
         }
         let is_empty = found.is_empty();
         catch_up.buffer(found);
-        let bounds = shared.store.read().events().bounds().await?;
+        let bounds = context.store.read().events().bounds().await?;
         EventCursorScope::ascending(caller.user).ensure_retained(catch_up.position, bounds)?;
         if is_empty {
             // No event up to the previously known end is visible to the user.
@@ -178,7 +200,7 @@ impl EventSubscription {
     }
 
     fn cursor(&self) -> Cursor {
-        EventCursorScope::ascending(self.caller.user).encode(&self.shared.signer, self.catch_up.position)
+        EventCursorScope::ascending(self.caller.user).encode(&self.context.signer, self.catch_up.position)
     }
 
     fn matches(&self, entry: &BroadcastEvent) -> bool {
@@ -190,14 +212,14 @@ impl EventSubscription {
 
     /// Returns whether the stream must end: the credential, the account or the server has ended.
     fn is_closed(&self) -> bool {
-        let now = self.shared.clock.now();
+        let now = self.context.clock.now();
         self.caller.expires_at.is_some_and(|until| until <= now)
             || Instant::now() >= self.until
-            || self.shared.event_hub.closing.is_cancelled()
+            || self.hub.closing.is_cancelled()
             || self.visibility.is_revoked()
             || match self.caller.credential {
-                Credential::Session(session) => self.shared.ended_sessions.contains(session),
-                Credential::ApiToken { id, .. } => self.shared.revoked_tokens.contains(id),
+                Credential::Session(session) => self.context.ended_sessions.contains(session),
+                Credential::ApiToken { id, .. } => self.context.revoked_tokens.contains(id),
             }
     }
 }

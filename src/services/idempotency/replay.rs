@@ -2,30 +2,26 @@
 
 use std::sync::Arc;
 
-use crate::contract::UserId;
+use super::{KEY_TTL, aad};
 use crate::repositories::KeyedRequest;
+use crate::services::caller::Caller;
+use crate::services::context::ServiceContext;
 use crate::services::error::Error;
 use crate::services::permissions::require_role;
 use crate::services::response::Answer;
-use crate::services::unit_of_work::KEY_TTL;
-use crate::services::{Caller, ServiceContext};
 
 /// Replay of stored responses.
 #[derive(Clone)]
-pub struct Idempotency(Arc<ServiceContext>);
+pub struct Idempotency(pub(crate) Arc<ServiceContext>);
 
 impl Idempotency {
-    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
-        Self(shared)
-    }
-
     /// Returns the response to the first request with this key, if it exists and the caller may still see it.
-    pub async fn replay<T>(&self, caller: Caller, keyed: &KeyedRequest) -> Result<Option<Answer<T>>, Error> {
+    pub async fn replay<T>(&self, caller: Caller, request: &KeyedRequest) -> Result<Option<Answer<T>>, Error> {
         let free_before = self.0.clock.now() - KEY_TTL;
         let repositories = self.0.store.read();
-        let found = repositories.idempotency().find(caller.user, &keyed.key, free_before).await?;
+        let found = repositories.idempotency().find(caller.user, &request.key, free_before).await?;
         let Some((fingerprint, stored)) = found else { return Ok(None) };
-        if fingerprint != keyed.fingerprint {
+        if fingerprint != request.fingerprint {
             return Err(Error::KeyMismatch);
         }
         if let Some(access) = stored.access {
@@ -43,13 +39,8 @@ impl Idempotency {
                 return Err(Error::NotFound("project"));
             }
         }
-        let body = stored.sealed_body.map(|sealed| self.0.sealer.open(&aad(caller.user, &keyed.key), sealed));
+        let body = stored.sealed_body.map(|sealed| self.0.sealer.open(&aad(caller.user, &request.key), sealed));
         let body = body.transpose()?.map(String::from_utf8).transpose().map_err(Error::corrupt)?;
         Ok(Some(Answer::new(stored.status, stored.location, stored.etag, body)))
     }
-}
-
-/// Returns the associated data of an encrypted response, which binds it to its user and key.
-pub(crate) fn aad(user: UserId, key: &str) -> String {
-    format!("{user} {key}")
 }

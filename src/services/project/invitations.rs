@@ -12,12 +12,14 @@ use crate::contract::project::member::Member;
 use crate::contract::{InvitationId, ProjectId};
 use crate::repositories::{Invited, Job, NewEvent};
 use crate::services::account::auth::normalize_email;
+use crate::services::caller::Caller;
+use crate::services::context::ServiceContext;
 use crate::services::error::Error;
 use crate::services::permissions::{
     Action, require_for_change, require_invited, require_joinable, require_membership, require_verified_email,
 };
+use crate::services::response::Answer;
 use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext, lock_caller};
-use crate::services::{Answer, Caller, ServiceContext};
 
 /// Lifetime of an invitation.
 const TTL: Duration = Duration::from_hours(7 * 24);
@@ -27,7 +29,7 @@ const MAX_PER_PROJECT: u64 = 500;
 
 /// Invitations to projects.
 #[derive(Clone)]
-pub struct Invitations(Arc<ServiceContext>);
+pub struct Invitations(pub(crate) Arc<ServiceContext>);
 
 /// Content of an invitation e-mail.
 #[derive(Debug)]
@@ -41,10 +43,6 @@ pub struct InvitationEmail {
 }
 
 impl Invitations {
-    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
-        Self(shared)
-    }
-
     /// Lists the invitations of a project.
     pub async fn list(
         &self,
@@ -103,10 +101,10 @@ impl Invitations {
         unit.jobs().enqueue(&Job::InvitationEmail { invitation: invitation.id }, now, now).await?;
         let address = format!("/v1/projects/{}/invitations/{}", project.id, invitation.id);
         let event = write.event_context(now).created(EventType::InvitationCreated, project.id, &invitation);
-        unit.commit(
+        unit.publish_and_commit(
             Answer::issued(&invitation, address),
             ReplayAccess::Project(project.id, Action::Invite),
-            vec![event],
+            &[event],
         )
         .await
     }
@@ -126,7 +124,7 @@ impl Invitations {
             invitation.filter(|invitation| invitation.project_id == project.id).ok_or(Error::NotFound("invitation"))?;
         require_for_change(project.role, Action::Invite, project.archived)?;
         let event = self.resolve(&unit, write, &invitation, InvitationStatus::Revoked).await?;
-        unit.commit(Answer::done(), ReplayAccess::CallerOnly, vec![event]).await
+        unit.publish_and_commit(Answer::done(), ReplayAccess::CallerOnly, &[event]).await
     }
 
     /// Accepts an invitation, which makes the caller a member.
@@ -145,7 +143,7 @@ impl Invitations {
         }
         let member = Member { user_id: user.id, name: user.name, email: user.email, role, joined_at: now };
         let added = write.event_context(now).created(EventType::MemberAdded, invitation.project_id, &member);
-        unit.commit(Answer::result(&member), ReplayAccess::CallerOnly, vec![accepted, added]).await
+        unit.publish_and_commit(Answer::result(&member), ReplayAccess::CallerOnly, &[accepted, added]).await
     }
 
     /// Declines an invitation.
@@ -153,7 +151,7 @@ impl Invitations {
         let unit = self.0.begin(write).await?;
         let (invitation, _) = self.lock_for_response(&unit, write.caller, id).await?;
         let event = self.resolve(&unit, write, &invitation, InvitationStatus::Declined).await?;
-        unit.commit(Answer::done(), ReplayAccess::CallerOnly, vec![event]).await
+        unit.publish_and_commit(Answer::done(), ReplayAccess::CallerOnly, &[event]).await
     }
 
     /// Returns the content of an invitation e-mail, or `None` if the invitation is no longer pending.

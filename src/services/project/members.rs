@@ -10,21 +10,19 @@ use crate::contract::project::{Project, Role};
 use crate::contract::task::Task;
 use crate::contract::{ProjectId, UserId};
 use crate::repositories::{NewEvent, StoreError};
+use crate::services::caller::Caller;
+use crate::services::context::ServiceContext;
 use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
 use crate::services::permissions::{Action, require, require_for_change, require_membership};
+use crate::services::response::Answer;
 use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext};
-use crate::services::{Answer, Caller, ServiceContext};
 
 /// Members of projects.
 #[derive(Clone)]
-pub struct Members(Arc<ServiceContext>);
+pub struct Members(pub(crate) Arc<ServiceContext>);
 
 impl Members {
-    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
-        Self(shared)
-    }
-
     /// Lists the members of a project.
     pub async fn list(&self, caller: Caller, project: ProjectId, query: &MemberQuery) -> Result<Page<Member>, Error> {
         let repositories = self.0.store.read();
@@ -70,7 +68,7 @@ impl Members {
             unit.members().set_role(project.id, user, role).await?;
             Action::ManageMembers
         };
-        unit.commit(Answer::result(&changed), ReplayAccess::Project(project.id, access), events).await
+        unit.publish_and_commit(Answer::result(&changed), ReplayAccess::Project(project.id, access), &events).await
     }
 
     /// Removes a member, or lets the caller leave. Members whose account is soft-deleted can be removed too.
@@ -97,10 +95,10 @@ impl Members {
             let before = Task { assignee_id: Some(user), ..after.clone() };
             context.task_event(EventType::TaskUpdated, &before, after)
         });
-        let events = removed.into_iter().chain(unassigned).collect();
+        let events: Vec<_> = removed.into_iter().chain(unassigned).collect();
         // A caller who has left can no longer be checked against the project.
         let access = if is_self { ReplayAccess::CallerOnly } else { ReplayAccess::Project(project.id, action) };
-        unit.commit(Answer::done(), access, events).await
+        unit.publish_and_commit(Answer::done(), access, &events).await
     }
 }
 

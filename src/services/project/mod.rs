@@ -11,28 +11,27 @@ use crate::contract::event::EventType;
 use crate::contract::page::{Page, Sort};
 use crate::contract::project::{NewProject, Project, ProjectQuery, Role, TaskCounts, UpdateProject};
 use crate::repositories::{ProjectFilter, Repositories};
+use crate::services::caller::Caller;
+use crate::services::context::ServiceContext;
 use crate::services::error::Error;
 use crate::services::event::publish::without_viewer_role;
-use crate::services::patch::{merge, search_terms};
+use crate::services::patch::merge;
 use crate::services::permissions::{Action, require, require_for_change};
+use crate::services::response::Answer;
+use crate::services::search;
 use crate::services::unit_of_work::{ReplayAccess, WriteContext, lock_caller};
-use crate::services::{Answer, Caller, ServiceContext};
 
 /// Projects.
 #[derive(Clone)]
-pub struct Projects(Arc<ServiceContext>);
+pub struct Projects(pub(crate) Arc<ServiceContext>);
 
 impl Projects {
-    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
-        Self(shared)
-    }
-
     /// Lists the projects of which the caller is a member.
     pub async fn list(&self, caller: Caller, query: &ProjectQuery) -> Result<Page<Project>, Error> {
         let filter = ProjectFilter {
             archived: query.archived,
             role: query.role,
-            words: search_terms(query.q.as_deref()),
+            words: search::terms(query.q.as_deref()),
             deleted_since: query.deleted.then(|| self.0.trash_cutoff()),
         };
         let sort = Sort::new(query.sort, query.dir);
@@ -67,8 +66,12 @@ impl Projects {
         unit.projects().add(&project).await?;
         let event =
             write.event_context(now).created(EventType::ProjectCreated, project.id, &without_viewer_role(&project));
-        unit.commit(Answer::created(&project), ReplayAccess::Project(project.id, Action::ChangeProject), vec![event])
-            .await
+        unit.publish_and_commit(
+            Answer::created(&project),
+            ReplayAccess::Project(project.id, Action::ChangeProject),
+            &[event],
+        )
+        .await
     }
 
     /// Updates a project. An archived project accepts changes only together with `archived: false`.
@@ -100,7 +103,8 @@ impl Projects {
         unit.projects().update(&changed).await?;
         let event =
             write.event_context(changed.updated_at).project_event(EventType::ProjectUpdated, &project, &changed);
-        unit.commit(Answer::found(&changed), ReplayAccess::Project(id, Action::ChangeProject), vec![event]).await
+        unit.publish_and_commit(Answer::found(&changed), ReplayAccess::Project(id, Action::ChangeProject), &[event])
+            .await
     }
 
     /// Soft-deletes a project and its contents.
@@ -114,7 +118,7 @@ impl Projects {
             Project { deleted_at: Some(now), updated_at: now, version: project.version + 1, ..project.clone() };
         unit.projects().update(&deleted).await?;
         let event = write.event_context(now).project_event(EventType::ProjectDeleted, &project, &deleted);
-        unit.commit(Answer::done(), ReplayAccess::Project(id, Action::DeleteProject), vec![event]).await
+        unit.publish_and_commit(Answer::done(), ReplayAccess::Project(id, Action::DeleteProject), &[event]).await
     }
 
     /// Restores a soft-deleted project. A project that is not deleted is returned unchanged.
@@ -134,7 +138,8 @@ impl Projects {
         let restored = Project { deleted_at: None, updated_at: now, version: project.version + 1, ..project.clone() };
         unit.projects().update(&restored).await?;
         let event = write.event_context(now).project_event(EventType::ProjectRestored, &project, &restored);
-        unit.commit(Answer::found(&restored), ReplayAccess::Project(id, Action::DeleteProject), vec![event]).await
+        unit.publish_and_commit(Answer::found(&restored), ReplayAccess::Project(id, Action::DeleteProject), &[event])
+            .await
     }
 }
 

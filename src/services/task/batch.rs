@@ -44,9 +44,9 @@ impl Tasks {
         project: ProjectId,
         batch: TaskBatch,
     ) -> Result<Answer<TaskBatchResult>, Error> {
-        let unit = self.shared().begin(write).await?;
+        let unit = self.0.begin(write).await?;
         let locked = lock_project_for_write(&unit, write.caller, project).await?;
-        let now = self.shared().clock.now();
+        let now = self.0.clock.now();
         let mut run = Batch {
             unit: &unit,
             user: write.caller.user,
@@ -77,7 +77,7 @@ impl Tasks {
         if events.is_empty() {
             return Ok(answer);
         }
-        unit.commit(answer, ReplayAccess::Project(project, Action::WriteTasks), events).await
+        unit.publish_and_commit(answer, ReplayAccess::Project(project, Action::WriteTasks), &events).await
     }
 }
 

@@ -8,20 +8,18 @@ use crate::contract::page::{Page, Sort};
 use crate::contract::task::comment::{Comment, CommentQuery, NewComment, UpdateComment};
 use crate::contract::{CommentId, TaskId};
 use crate::repositories::{CommentOnTask, StoreError};
+use crate::services::caller::Caller;
+use crate::services::context::ServiceContext;
 use crate::services::error::Error;
 use crate::services::permissions::{Action, deletion_action, require, require_author, require_for_change};
+use crate::services::response::Answer;
 use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext};
-use crate::services::{Answer, Caller, ServiceContext};
 
 /// Comments on tasks.
 #[derive(Clone)]
-pub struct Comments(Arc<ServiceContext>);
+pub struct Comments(pub(crate) Arc<ServiceContext>);
 
 impl Comments {
-    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
-        Self(shared)
-    }
-
     /// Lists the comments of a task.
     pub async fn list(&self, caller: Caller, task: TaskId, query: &CommentQuery) -> Result<Page<Comment>, Error> {
         let found = super::ensure_not_deleted(self.0.store.read().tasks().find(task, caller.user).await?)?;
@@ -55,7 +53,8 @@ impl Comments {
         unit.comments().add(&comment).await?;
         let project = found.task.project_id;
         let event = write.event_context(now).created(EventType::CommentCreated, project, &comment);
-        unit.commit(Answer::created(&comment), ReplayAccess::Task(task, project, Action::Comment), vec![event]).await
+        unit.publish_and_commit(Answer::created(&comment), ReplayAccess::Task(task, project, Action::Comment), &[event])
+            .await
     }
 
     /// Changes the body of a comment. Author only.
@@ -81,8 +80,12 @@ impl Comments {
         unit.comments().update(&changed).await?;
         let context = write.event_context(changed.updated_at);
         let event = context.updated(EventType::CommentUpdated, found.project_id, &found.comment, &changed);
-        unit.commit(Answer::found(&changed), ReplayAccess::Task(changed.task_id, found.project_id, action), vec![event])
-            .await
+        unit.publish_and_commit(
+            Answer::found(&changed),
+            ReplayAccess::Task(changed.task_id, found.project_id, action),
+            &[event],
+        )
+        .await
     }
 
     /// Permanently deletes a comment. Author or project owner only.
@@ -94,8 +97,12 @@ impl Comments {
         unit.comments().remove(id).await?;
         let context = write.event_context(self.0.clock.now());
         let event = context.deleted(EventType::CommentDeleted, found.project_id, &found.comment);
-        unit.commit(Answer::done(), ReplayAccess::Task(found.comment.task_id, found.project_id, action), vec![event])
-            .await
+        unit.publish_and_commit(
+            Answer::done(),
+            ReplayAccess::Task(found.comment.task_id, found.project_id, action),
+            &[event],
+        )
+        .await
     }
 
     /// Begins a write and locks the current project of the comment's task.

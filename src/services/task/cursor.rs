@@ -18,7 +18,7 @@ use crate::contract::{ProjectId, TaskId, UserId};
 use crate::repositories::{SortKey, SortValue};
 use crate::security::Signer;
 use crate::services::error::Error;
-use crate::services::patch::search_terms;
+use crate::services::search;
 
 /// List to which a cursor is bound.
 pub(crate) struct TaskCursorScope<'q> {
@@ -37,7 +37,7 @@ impl TaskCursorScope<'_> {
         let mut conditions = self.conditions.to_json().unwrap_or_default();
         for (name, condition) in conditions.as_object_mut().into_iter().flatten() {
             if name == "q" {
-                *condition = json!(search_terms(self.conditions.q.as_deref().map(str::to_lowercase).as_deref()));
+                *condition = json!(search::terms(self.conditions.q.as_deref().map(str::to_lowercase).as_deref()));
             }
             if name == "assignee_id" && condition == "me" {
                 *condition = json!(self.reader.to_string());
@@ -59,9 +59,9 @@ impl TaskCursorScope<'_> {
     }
 
     /// Returns the cursor that continues after a task.
-    pub(crate) fn encode(&self, signer: &Signer, key: &SortKey, began_at: i64) -> Cursor {
+    pub(crate) fn encode(&self, signer: &Signer, key: &SortKey, feed_position: i64) -> Cursor {
         let mut bytes = key.id.0.as_bytes().to_vec();
-        bytes.extend(began_at.to_be_bytes());
+        bytes.extend(feed_position.to_be_bytes());
         match &key.value {
             SortValue::Number(number) => {
                 bytes.push(b'n');
@@ -87,13 +87,13 @@ impl TaskCursorScope<'_> {
 
 fn parse(bytes: &[u8]) -> Option<(SortKey, i64)> {
     let (id, bytes) = bytes.split_first_chunk::<16>()?;
-    let (began_at, bytes) = bytes.split_first_chunk::<8>()?;
+    let (feed_position, bytes) = bytes.split_first_chunk::<8>()?;
     let value = match bytes.split_first()? {
         (b'n', number) => SortValue::Number(i64::from_be_bytes(number.try_into().ok()?)),
         (b't', text) => SortValue::Text(str::from_utf8(text).ok()?.to_owned()),
         _ => return None,
     };
-    Some((SortKey { value, id: TaskId(Uuid::from_bytes(*id)) }, i64::from_be_bytes(*began_at)))
+    Some((SortKey { value, id: TaskId(Uuid::from_bytes(*id)) }, i64::from_be_bytes(*feed_position)))
 }
 
 #[cfg(test)]

@@ -11,12 +11,12 @@ use crate::contract::task::query::{
     AssigneeFilter, ProjectTaskCursorQuery, ProjectTaskQuery, TaskCursorQuery, TaskFilterParams, TaskQuery, TaskSort,
 };
 use crate::repositories::{Assignee, ProjectTasks, Stretch, TaskFilter, VisibleTasks, Walk};
-use crate::services::Caller;
+use crate::services::caller::Caller;
 use crate::services::error::Error;
 use crate::services::event::cursor::EventCursorScope;
-use crate::services::patch::search_terms;
 use crate::services::permissions::{Action, require};
 use crate::services::read_limits::LimitedRead;
+use crate::services::search;
 
 /// Maximum offset of an indexed read, which skips that many rows.
 const MAX_INDEXED_OFFSET: u64 = 1_000;
@@ -42,7 +42,7 @@ impl Tasks {
             return authorize_page(tasks, unknown_project);
         }
         let filter = self.filter(caller, query.conditions);
-        let reader = self.shared().read_unindexed(caller.user).await?;
+        let reader = self.0.read_unindexed(caller.user).await?;
         check_assignee_filter(reader.tasks().list_visible(caller.user, &filter, sort, query.paging).await?)
     }
 
@@ -60,12 +60,12 @@ impl Tasks {
             conditions: &query.conditions,
             sort: Sort::new(query.sort, query.dir),
         };
-        let (walk, began_at) = self.cursor_request(&list, &query.paging).await?;
+        let (request, feed_position) = self.cursor_request(&list, &query.paging).await?;
         let filter = self.filter(caller, query.conditions.clone());
         let reader = self.read_tasks(caller, &filter, 0).await?;
-        let tasks = reader.tasks().walk_project(project, caller.user, &filter, &walk).await?;
-        let stretch = authorize_page(tasks, || Error::NotFound("project"))?;
-        Ok(self.cursor_page(&list, &query.paging, stretch, began_at))
+        let tasks = reader.tasks().walk_project(project, caller.user, &filter, &request).await?;
+        let page = authorize_page(tasks, || Error::NotFound("project"))?;
+        Ok(self.cursor_page(&list, &query.paging, page, feed_position))
     }
 
     /// Lists the tasks of all projects of which the caller is a member, by cursor.
@@ -77,42 +77,45 @@ impl Tasks {
             conditions: &query.conditions,
             sort: Sort::new(query.sort, query.dir),
         };
-        let (walk, began_at) = self.cursor_request(&list, &query.paging).await?;
+        let (request, feed_position) = self.cursor_request(&list, &query.paging).await?;
         let filter = self.filter(caller, query.conditions.clone());
-        let stretch = if let Some(project) = query.project_id {
+        let page = if let Some(project) = query.project_id {
             let reader = self.read_tasks(caller, &filter, 0).await?;
-            authorize_page(reader.tasks().walk_project(project, caller.user, &filter, &walk).await?, unknown_project)?
+            authorize_page(
+                reader.tasks().walk_project(project, caller.user, &filter, &request).await?,
+                unknown_project,
+            )?
         } else {
-            let reader = self.shared().read_unindexed(caller.user).await?;
-            check_assignee_filter(reader.tasks().walk_visible(caller.user, &filter, &walk).await?)?
+            let reader = self.0.read_unindexed(caller.user).await?;
+            check_assignee_filter(reader.tasks().walk_visible(caller.user, &filter, &request).await?)?
         };
-        Ok(self.cursor_page(&list, &query.paging, stretch, began_at))
+        Ok(self.cursor_page(&list, &query.paging, page, feed_position))
     }
 
     /// Returns the storage request of a page, and the end of the feed when the first page was read.
     async fn cursor_request(&self, list: &TaskCursorScope<'_>, paging: &CursorParams) -> Result<(Walk, i64), Error> {
-        let (after, began_at) = match &paging.cursor {
+        let (after, feed_position) = match &paging.cursor {
             Some(cursor) => {
-                let (after, began_at) = list.decode(&self.shared().signer, cursor)?;
-                (Some(after), began_at)
+                let (after, feed_position) = list.decode(&self.0.signer, cursor)?;
+                (Some(after), feed_position)
             }
-            None => (None, self.shared().store.read().events().bounds().await?.end),
+            None => (None, self.0.store.read().events().bounds().await?.end),
         };
-        Ok((Walk { sort: list.sort, after, limit: paging.limit }, began_at))
+        Ok((Walk { sort: list.sort, after, limit: paging.limit }, feed_position))
     }
 
     fn cursor_page(
         &self,
         list: &TaskCursorScope<'_>,
         paging: &CursorParams,
-        stretch: Stretch,
-        began_at: i64,
+        page: Stretch,
+        feed_position: i64,
     ) -> TaskCursorPage {
-        let signer = &self.shared().signer;
-        let next_cursor = stretch.next.map(|key| list.encode(signer, &key, began_at));
-        let sync_cursor = EventCursorScope::ascending(list.reader).encode(signer, began_at);
+        let signer = &self.0.signer;
+        let next_cursor = page.next.map(|key| list.encode(signer, &key, feed_position));
+        let sync_cursor = EventCursorScope::ascending(list.reader).encode(signer, feed_position);
         let meta = CursorMeta { limit: paging.limit, has_more: next_cursor.is_some(), next_cursor, sync_cursor };
-        TaskCursorPage { data: stretch.items, meta }
+        TaskCursorPage { data: page.items, meta }
     }
 
     async fn project_page(
@@ -131,9 +134,9 @@ impl Tasks {
     /// Returns repositories for the tasks of a project. Every sort order has an index; filters and large offsets scan.
     async fn read_tasks(&self, caller: Caller, filter: &TaskFilter, offset: u64) -> Result<LimitedRead<'_>, Error> {
         if filter.is_unfiltered() && offset <= MAX_INDEXED_OFFSET {
-            return self.shared().read_indexed(caller.user).await;
+            return self.0.read_indexed(caller.user).await;
         }
-        self.shared().read_unindexed(caller.user).await
+        self.0.read_unindexed(caller.user).await
     }
 
     fn filter(&self, caller: Caller, conditions: TaskFilterParams) -> TaskFilter {
@@ -150,8 +153,8 @@ impl Tasks {
             due_after: conditions.due_after,
             created_after: conditions.created_after,
             updated_after: conditions.updated_after,
-            words: search_terms(conditions.q.as_deref()),
-            deleted_since: conditions.deleted.then(|| self.shared().trash_cutoff()),
+            words: search::terms(conditions.q.as_deref()),
+            deleted_since: conditions.deleted.then(|| self.0.trash_cutoff()),
             not_archived: false,
         }
     }

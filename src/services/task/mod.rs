@@ -6,6 +6,7 @@ pub(crate) mod cursor;
 pub(crate) mod fractional_index;
 pub(crate) mod list;
 pub(crate) mod move_task;
+pub(crate) mod rebalance;
 
 use std::sync::Arc;
 
@@ -15,29 +16,23 @@ use crate::contract::strings::OrderKey;
 use crate::contract::task::{NewTask, Task, TaskStatus, UpdateTask};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::{LockedProject, Repositories, StoreError, TaskInProject};
+use crate::services::caller::Caller;
+use crate::services::context::ServiceContext;
 use crate::services::error::Error;
 use crate::services::patch::merge;
 use crate::services::permissions::{Action, require, require_for_change};
 use crate::services::project::counters::{self, CounterDelta};
+use crate::services::response::Answer;
 use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext};
-use crate::services::{Answer, Caller, ServiceContext};
 
 /// Number of times that a task which moves concurrently is followed to its new project.
 pub(crate) const MAX_LOCK_RETRIES: usize = 10;
 
 /// Tasks.
 #[derive(Clone)]
-pub struct Tasks(Arc<ServiceContext>);
+pub struct Tasks(pub(crate) Arc<ServiceContext>);
 
 impl Tasks {
-    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
-        Self(shared)
-    }
-
-    pub(crate) fn shared(&self) -> &ServiceContext {
-        &self.0
-    }
-
     /// Returns a task.
     pub async fn get(&self, caller: Caller, id: TaskId) -> Result<Task, Error> {
         let found = ensure_not_deleted(self.0.store.read().tasks().find(id, caller.user).await?)?;
@@ -60,7 +55,7 @@ impl Tasks {
         let delta = CounterDelta { total: 1, done: done_delta(&task) };
         counters::apply(&unit, project_id, delta, Some(&task.position), Some(&locked.project), task.created_at).await?;
         let event = write.event_context(task.created_at).created(EventType::TaskCreated, project_id, &task);
-        unit.commit(Answer::created(&task), replay_access(&task), vec![event]).await
+        unit.publish_and_commit(Answer::created(&task), replay_access(&task), &[event]).await
     }
 
     /// Updates the fields of a task that the patch contains.
@@ -84,7 +79,7 @@ impl Tasks {
             counters::apply(&unit, task.project_id, delta, None, None, changed.updated_at).await?;
         }
         let event = write.event_context(changed.updated_at).task_event(EventType::TaskUpdated, &task, &changed);
-        unit.commit(Answer::found(&changed), replay_access(&changed), vec![event]).await
+        unit.publish_and_commit(Answer::found(&changed), replay_access(&changed), &[event]).await
     }
 
     /// Soft-deletes a task.
@@ -98,7 +93,7 @@ impl Tasks {
         let delta = CounterDelta { total: -1, done: -done_delta(&deleted) };
         counters::apply(&unit, deleted.project_id, delta, None, None, deleted.updated_at).await?;
         let event = write.event_context(deleted.updated_at).task_event(EventType::TaskDeleted, &found.task, &deleted);
-        unit.commit(Answer::done(), replay_access(&deleted), vec![event]).await
+        unit.publish_and_commit(Answer::done(), replay_access(&deleted), &[event]).await
     }
 
     /// Restores a soft-deleted task. A task that is not deleted is returned unchanged.
@@ -126,18 +121,18 @@ impl Tasks {
         let delta = CounterDelta { total: 1, done: done_delta(&restored) };
         counters::apply(&unit, restored.project_id, delta, None, None, restored.updated_at).await?;
         let event = write.event_context(restored.updated_at).task_event(EventType::TaskRestored, &task, &restored);
-        unit.commit(Answer::found(&restored), replay_access(&restored), vec![event]).await
+        unit.publish_and_commit(Answer::found(&restored), replay_access(&restored), &[event]).await
     }
 }
 
 /// Begins a write and locks the current project of a task.
 pub(crate) async fn lock<'a>(
-    shared: &'a ServiceContext,
+    context: &'a ServiceContext,
     write: &'a WriteContext,
     id: TaskId,
 ) -> Result<(UnitOfWork<'a>, Option<TaskInProject>), Error> {
     for _ in 0..MAX_LOCK_RETRIES {
-        let unit = shared.begin(write).await?;
+        let unit = context.begin(write).await?;
         match unit.tasks().lock(id, write.caller.user).await {
             Err(StoreError::Overtaken) => {}
             found => return Ok((unit, found?)),

@@ -1,8 +1,9 @@
 //! Moving a task to another position or project.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use super::fractional_index::{self, MAX_LEN};
+use super::rebalance::{InsertionPoint, Position, rebalance};
 use super::{MAX_LOCK_RETRIES, Tasks, done_delta, ensure_not_deleted, keep_assignee_if_member, replay_access};
 use crate::contract::error::ErrorLocation;
 use crate::contract::event::EventType;
@@ -10,40 +11,12 @@ use crate::contract::page::Direction;
 use crate::contract::strings::OrderKey;
 use crate::contract::task::{MoveTask, Task};
 use crate::contract::{ProjectId, TaskId, Timestamp};
-use crate::repositories::{LockedProject, NewEvent, StoreError, TaskInProject};
+use crate::repositories::{LockedProject, StoreError, TaskInProject};
 use crate::services::error::Error;
-use crate::services::event::publish::EventContext;
 use crate::services::permissions::{Action, require, require_for_change, require_owner_in_target};
 use crate::services::project::counters::{self, CounterDelta};
 use crate::services::response::Answer;
 use crate::services::unit_of_work::{UnitOfWork, WriteContext};
-
-/// Number of tasks on each side whose keys are rebalanced first; more if that is not enough.
-const REBALANCE_WINDOW: u64 = 16;
-
-/// Task and its position.
-type Position = (TaskId, OrderKey);
-
-/// Neighbours of the target position, including soft-deleted tasks.
-struct InsertionPoint {
-    lower: Option<Position>,
-    upper: Option<Position>,
-}
-
-impl InsertionPoint {
-    fn keys(&self) -> (Option<&str>, Option<&str>) {
-        (key(self.lower.as_ref()), key(self.upper.as_ref()))
-    }
-
-    fn has(&self, position: &str) -> bool {
-        let (lower, upper) = self.keys();
-        lower.is_none_or(|lower| lower < position) && upper.is_none_or(|upper| position < upper)
-    }
-}
-
-fn key(placed: Option<&Position>) -> Option<&str> {
-    placed.map(|(_, position)| &**position)
-}
 
 impl Tasks {
     /// Moves a task. A task that is already in place is returned unchanged.
@@ -61,9 +34,9 @@ impl Tasks {
             (lower, upper) => fractional_index::between(lower, upper),
         };
         let mut greatest = position.clone();
-        let context = write.event_context(self.shared().clock.now());
+        let context = write.event_context(self.0.clock.now());
         let mut events = Vec::new();
-        if position.len() > MAX_LEN || !point.has(&position) {
+        if position.len() > MAX_LEN || !point.contains(&position) {
             (position, greatest) = rebalance(&unit, &task, target.project.id, &point, &context, &mut events).await?;
         }
         let moved = Task {
@@ -80,7 +53,7 @@ impl Tasks {
         for project in BTreeSet::from([task.project_id, moved.project_id]) {
             events.push(context.updated(EventType::TaskMoved, project, &task, &moved));
         }
-        unit.commit(Answer::found(&moved), replay_access(&moved), events).await
+        unit.publish_and_commit(Answer::found(&moved), replay_access(&moved), &events).await
     }
 
     /// Begins a write and locks the source and the target project.
@@ -92,7 +65,7 @@ impl Tasks {
     ) -> Result<(UnitOfWork<'a>, TaskInProject, Option<LockedProject>), Error> {
         let user = write.caller.user;
         for _ in 0..MAX_LOCK_RETRIES {
-            let unit = self.shared().begin(write).await?;
+            let unit = self.0.begin(write).await?;
             let seen = ensure_not_deleted(unit.tasks().find(id, user).await?)?;
             require(seen.role, Action::WriteTasks)?;
             // Locked in ID order, so that opposite moves do not deadlock.
@@ -150,8 +123,8 @@ async fn insertion_point(
     let project = target.project.id;
     let nearest = async |beyond: &str, direction| {
         // Two, because the task itself does not count.
-        let places = unit.tasks().list_places(project, beyond, direction, 2).await?;
-        Ok::<_, Error>(places.into_iter().find(|(id, _)| *id != task.id))
+        let positions = unit.tasks().list_places(project, beyond, direction, 2).await?;
+        Ok::<_, Error>(positions.into_iter().find(|(id, _)| *id != task.id))
     };
     if let Some(id) = to.before_id {
         let upper = neighbour(unit, write, task, project, "before_id", id).await?;
@@ -201,60 +174,6 @@ async fn neighbour(
         return refused("must refer to a task of the same project.");
     }
     Ok((id, found.task.position))
-}
-
-/// Rebalances the order keys around an insertion point. Returns the key of the moved task and the greatest new key.
-///
-/// The neighbours keep their versions: their content has not changed, and concurrent edits must not fail. Their new
-/// positions are published.
-async fn rebalance(
-    unit: &UnitOfWork<'_>,
-    task: &Task,
-    project: ProjectId,
-    point: &InsertionPoint,
-    context: &EventContext,
-    events: &mut Vec<NewEvent>,
-) -> Result<(String, String), Error> {
-    let mut size = REBALANCE_WINDOW;
-    loop {
-        let (below, lower) = neighbours(unit, task, project, point.lower.as_ref(), Direction::Desc, size).await?;
-        let (above, upper) = neighbours(unit, task, project, point.upper.as_ref(), Direction::Asc, size).await?;
-        let count = below.len() + 1 + above.len();
-        let old: HashSet<&str> =
-            below.iter().chain(&above).map(|(_, position)| &**position).chain([&*task.position]).collect();
-        let mut keys = fractional_index::distribute(lower.as_deref(), upper.as_deref(), count, &old);
-        let is_short = keys.iter().all(|key| key.len() <= MAX_LEN / 2);
-        if !is_short && (lower.is_some() || upper.is_some()) {
-            size *= 4;
-            continue;
-        }
-        let greatest = keys.last().cloned().unwrap_or_default();
-        let own = keys.remove(below.len());
-        for ((id, position), key) in below.iter().rev().chain(&above).zip(&keys) {
-            if let Some(after) = unit.tasks().reposition(*id, key).await? {
-                let before = Task { position: position.clone(), ..after.clone() };
-                events.push(context.task_event(EventType::TaskUpdated, &before, &after));
-            }
-        }
-        return Ok((own, greatest));
-    }
-}
-
-/// Returns the tasks on one side of an insertion point, nearest first, and the position beyond them.
-async fn neighbours(
-    unit: &UnitOfWork<'_>,
-    task: &Task,
-    project: ProjectId,
-    nearest: Option<&Position>,
-    direction: Direction,
-    size: u64,
-) -> Result<(Vec<Position>, Option<OrderKey>), Error> {
-    let Some(nearest) = nearest else { return Ok((Vec::new(), None)) };
-    let mut places = vec![nearest.clone()];
-    places.extend(unit.tasks().list_places(project, &nearest.1, direction, size).await?);
-    let beyond = if places.len() as u64 > size { places.pop().map(|(_, position)| position) } else { None };
-    places.retain(|(id, _)| *id != task.id);
-    Ok((places, beyond))
 }
 
 /// Updates the task counters of both projects.

@@ -1,32 +1,51 @@
-//! Webhooks, which are visible only to the user who created them.
+//! Webhooks: from an event to the receiver.
+//!
+//! 1. `fan_out`: the transaction of an event creates one pending delivery per subscribed webhook and enqueues the
+//!    webhook's job.
+//! 2. `dispatch`: a worker leases the job and sends what is due, outside of any transaction and within the `limits` of
+//!    the owner.
+//! 3. `attempt`: checks that the owner may still see the event, signs the message and sends it once.
+//! 4. `record`: stores the attempts in one transaction. A failed delivery gets a retry with backoff (`retry`); after
+//!    the last one it is failed, which is the dead letter of a delivery: it stays in the log and can be redelivered.
+//! 5. `health`: slow or failing endpoints are degraded, which moves their job to a queue of its own; after five days of
+//!    failures the webhook is disabled and its pending deliveries are cancelled.
+//!
+//! `deliveries` has the log, redelivery, test events and the recovery of stalled jobs. This file manages the webhooks
+//! themselves, which are visible only to the user who created them.
 
+pub(crate) mod access;
+pub(crate) mod attempt;
 pub(crate) mod deliveries;
+pub(crate) mod disabled_reason;
 pub(crate) mod dispatch;
+pub(crate) mod fan_out;
+pub(crate) mod health;
 pub(crate) mod limits;
 pub(crate) mod record;
+pub(crate) mod retry;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem_openapi::types::{MaybeUndefined, ToJSON as _};
+use poem_openapi::types::MaybeUndefined;
 
+use crate::contract::WebhookId;
 use crate::contract::account::user::User;
 use crate::contract::error::{DetailCode, ErrorLocation};
-use crate::contract::event::previous::AlwaysNull;
-use crate::contract::event::{EventType, WebhookEventName};
+use crate::contract::event::WebhookEventName;
 use crate::contract::page::{Page, Sort};
 use crate::contract::strings::{EventName, WebhookSecret};
-use crate::contract::webhook::delivery::Delivery;
-use crate::contract::webhook::test_event::{WebhookMessage, WebhookTestEvent};
 use crate::contract::webhook::{NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery, WebhookWithSecret};
-use crate::contract::{EventId, ProjectId, WebhookId};
-use crate::repositories::{DeliveryRecord, FormerSecret, Health, Job, Repositories, WebhookFilter, WebhookRecord};
+use crate::repositories::{FormerSecret, Health, Job, WebhookFilter, WebhookRecord};
+use crate::services::caller::Caller;
+use crate::services::context::ServiceContext;
 use crate::services::error::Error;
 use crate::services::patch::merge;
-use crate::services::permissions::{Action, require};
+use crate::services::response::Answer;
 use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext, lock_caller};
-use crate::services::{Answer, Caller, ServiceContext};
 use crate::webhooks::Secret;
+use access::{require_owner, require_project_access};
+use fan_out::enqueue_delivery_jobs;
 use record::cancel_pending;
 
 /// Maximum number of webhooks per user.
@@ -34,13 +53,9 @@ const MAX_PER_USER: u64 = 50;
 
 /// Webhooks.
 #[derive(Clone)]
-pub struct Webhooks(Arc<ServiceContext>);
+pub struct Webhooks(pub(crate) Arc<ServiceContext>);
 
 impl Webhooks {
-    pub(crate) const fn new(shared: Arc<ServiceContext>) -> Self {
-        Self(shared)
-    }
-
     /// Lists the caller's webhooks.
     pub async fn list(&self, caller: Caller, query: &WebhookQuery) -> Result<Page<Webhook>, Error> {
         let repositories = self.0.store.read();
@@ -91,9 +106,8 @@ impl Webhooks {
         let notice = Job::WebhookCreatedEmail { user: record.owner, webhook: record.webhook.id, at: now.0 };
         unit.jobs().enqueue(&notice, now, now).await?;
         unit.commit(
-            Answer::made_once(&record.webhook, &issued(record.webhook.clone(), secret)),
+            Answer::made_once(&record.webhook, &WebhookWithSecret { webhook: record.webhook.clone(), secret }),
             ReplayAccess::CallerOnly,
-            Vec::new(),
         )
         .await
     }
@@ -149,7 +163,7 @@ impl Webhooks {
             let notice = Job::WebhookCreatedEmail { user: found.owner, webhook: id, at: now.0 };
             unit.jobs().enqueue(&notice, now, now).await?;
         }
-        unit.commit(Answer::found(&changed), ReplayAccess::CallerOnly, Vec::new()).await
+        unit.commit(Answer::found(&changed), ReplayAccess::CallerOnly).await
     }
 
     /// Permanently deletes a webhook. Its job deletes the deliveries, which may be many.
@@ -159,7 +173,7 @@ impl Webhooks {
         let found = require_owner(unit.webhooks().lock(id).await?, write.caller)?;
         write.check_if_match(&found.webhook)?;
         unit.webhooks().remove(id, self.0.clock.now()).await?;
-        unit.commit(Answer::done(), ReplayAccess::CallerOnly, Vec::new()).await
+        unit.commit(Answer::done(), ReplayAccess::CallerOnly).await
     }
 
     /// Replaces the secret. The response contains the new one.
@@ -182,30 +196,10 @@ impl Webhooks {
         let webhook = Webhook { version: found.webhook.version + 1, updated_at: now, ..found.webhook };
         unit.webhooks().update(&webhook, &found.health).await?;
         unit.commit(
-            Answer::shown_once(&webhook, &issued(webhook.clone(), secret)),
+            Answer::shown_once(&webhook, &WebhookWithSecret { webhook: webhook.clone(), secret }),
             ReplayAccess::CallerOnly,
-            Vec::new(),
         )
         .await
-    }
-
-    /// Sends a test event, even if the webhook is disabled.
-    pub async fn test(&self, write: &WriteContext, id: WebhookId) -> Result<Answer<Delivery>, Error> {
-        let unit = self.0.begin(write).await?;
-        lock_caller(&*unit, write.caller).await?;
-        let found = require_owner(unit.webhooks().hold(id).await?, write.caller)?;
-        let event = WebhookTestEvent {
-            id: EventId::generate(),
-            sequence: AlwaysNull,
-            project_id: found.webhook.project_id,
-            actor_id: Some(write.caller.user),
-            occurred_at: self.0.clock.now(),
-            data: found.webhook.clone(),
-            previous: AlwaysNull,
-            request_id: write.request_id.clone(),
-        };
-        let (event_id, payload) = (event.id, WebhookMessage::WebhookTest(event).to_json_string());
-        enqueue_immediate(&self.0, unit, &found, event_id, EventType::WebhookTest, Some(payload)).await
     }
 
     /// Returns the recipient of the notice that a webhook was disabled, or `None` if the webhook was enabled again or
@@ -223,7 +217,7 @@ impl Webhooks {
     /// webhook, as everywhere.
     async fn lock_delivery_job(&self, unit: &UnitOfWork<'_>, write: &WriteContext, id: WebhookId) -> Result<(), Error> {
         let found = require_owner(unit.webhooks().hold(id).await?, write.caller)?;
-        Ok(deliveries::enqueue_delivery_jobs(&**unit, [(id, found.health.is_ailing)], self.0.clock.now()).await?)
+        Ok(enqueue_delivery_jobs(&**unit, [(id, found.health.is_ailing)], self.0.clock.now()).await?)
     }
 
     /// Generates a secret and returns it encrypted and in plain text.
@@ -238,33 +232,6 @@ impl Webhooks {
     }
 }
 
-/// Creates a delivery that is due immediately.
-pub(crate) async fn enqueue_immediate(
-    shared: &ServiceContext,
-    unit: UnitOfWork<'_>,
-    webhook: &WebhookRecord,
-    event_id: EventId,
-    event_type: EventType,
-    payload: Option<String>,
-) -> Result<Answer<Delivery>, Error> {
-    let now = shared.clock.now();
-    let delivery = deliveries::new_delivery(webhook.webhook.id, event_id, event_type, now, now);
-    let record = DeliveryRecord { delivery, payload };
-    unit.deliveries().add(std::slice::from_ref(&record)).await?;
-    deliveries::enqueue_delivery_jobs(&*unit, [(webhook.webhook.id, webhook.health.is_ailing)], now).await?;
-    unit.commit(Answer::accepted(&record.delivery), ReplayAccess::CallerOnly, Vec::new()).await
-}
-
-/// Checks that a webhook exists and belongs to the caller.
-pub(crate) fn require_owner(found: Option<WebhookRecord>, caller: Caller) -> Result<WebhookRecord, Error> {
-    let found = found.ok_or(Error::NotFound("webhook"))?;
-    if found.owner == caller.user { Ok(found) } else { Err(Error::NotOwner) }
-}
-
-fn issued(webhook: Webhook, secret: WebhookSecret) -> WebhookWithSecret {
-    WebhookWithSecret { webhook, secret }
-}
-
 fn event_names(events: &[WebhookEventName]) -> Vec<EventName> {
     events.iter().map(|name| EventName::new_unchecked(name.as_str())).collect()
 }
@@ -276,16 +243,4 @@ fn validate_event_names(events: &[WebhookEventName]) -> Result<(), Error> {
         return Err(Error::invalid("events", DetailCode::Conflict, message));
     }
     Ok(())
-}
-
-/// Checks that the caller may read a project that is named in the request.
-async fn require_project_access(
-    repositories: &dyn Repositories,
-    caller: Caller,
-    id: ProjectId,
-    place: ErrorLocation,
-) -> Result<(), Error> {
-    let project = repositories.projects().find(id, caller.user).await?.filter(|project| project.deleted_at.is_none());
-    let project = project.ok_or_else(|| Error::reference(place, "project_id", "must refer to an existing project."))?;
-    require(project.role, Action::Read)
 }

@@ -1,0 +1,102 @@
+//! State and settings shared by all services.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::error::Error;
+use super::keyed_semaphores::KeyedSemaphores;
+use super::read_limits::{LimitedRead, ReadLimits};
+use crate::contract::{SessionId, Timestamp, UserId};
+use crate::repositories::{Store, Transaction};
+use crate::security::{AccessTokens, EndedSessions, Passwords, RevokedTokens, Sealer, Signer};
+use crate::webhooks::Client;
+
+/// Settings of the operator that change the rules.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// Lifetime of a refresh token.
+    pub refresh_token: Duration,
+    /// Period in which a used refresh token still returns its successor.
+    pub refresh_grace: Duration,
+    /// Period in which soft-deleted objects can be restored.
+    pub retention: Duration,
+    /// True if e-mail addresses must be verified; otherwise, all count as verified.
+    pub require_verification: bool,
+    /// True if the number of open event streams of a user is limited.
+    pub limit_streams: bool,
+    /// Maximum number of concurrent list reads per user, separately for indexed and unindexed reads.
+    pub list_reads_per_user: usize,
+}
+
+/// Keys for signing and encryption.
+pub struct Secrets {
+    /// Signs access tokens.
+    pub tokens: AccessTokens,
+    /// Encrypts stored responses.
+    pub sealer: Sealer,
+    /// Signs cursors.
+    pub signer: Signer,
+}
+
+/// Dependencies of webhook delivery.
+pub struct WebhookDeps {
+    /// HTTP client that sends the requests.
+    pub client: Client,
+    /// Encrypts webhook secrets.
+    pub sealer: Sealer,
+    /// Delay before each attempt of a delivery.
+    pub retry_delays: Vec<Duration>,
+}
+
+/// State shared by all services.
+pub(crate) struct ServiceContext {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) passwords: Passwords,
+    pub(crate) tokens: AccessTokens,
+    pub(crate) sealer: Sealer,
+    pub(crate) signer: Signer,
+    pub(crate) ended_sessions: EndedSessions,
+    pub(crate) revoked_tokens: RevokedTokens,
+    pub(crate) policy: Policy,
+    pub(crate) webhooks: WebhookDeps,
+    pub(crate) read_limits: ReadLimits,
+    /// Locks of the idempotency keys whose requests are running.
+    pub(crate) key_locks: KeyedSemaphores<(UserId, String)>,
+}
+
+impl ServiceContext {
+    /// Commits a transaction that ends sessions, and revokes their access tokens.
+    ///
+    /// The sessions are recorded first: if the client disconnects now, this future is dropped and the database may
+    /// commit all the same. Rejecting a token of a session that continues is the lesser evil.
+    pub(crate) async fn commit_and_revoke(
+        &self,
+        transaction: Box<dyn Transaction>,
+        sessions: &[SessionId],
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.ended_sessions.insert(sessions.iter().copied(), now);
+        let committed = transaction.commit().await;
+        if committed.is_err() {
+            self.ended_sessions.forget(sessions);
+        }
+        Ok(committed?)
+    }
+
+    /// Returns the time before which soft-deleted objects can no longer be restored.
+    pub(crate) fn trash_cutoff(&self) -> Timestamp {
+        self.clock.now() - self.policy.retention
+    }
+
+    /// Returns repositories for a list that an index serves.
+    pub(crate) async fn read_indexed(&self, user: UserId) -> Result<LimitedRead<'_>, Error> {
+        Ok(LimitedRead::new(self.store.read(), self.read_limits.indexed.acquire(user).await?))
+    }
+
+    /// Returns repositories for a list that no index serves.
+    pub(crate) async fn read_unindexed(&self, user: UserId) -> Result<LimitedRead<'_>, Error> {
+        Ok(LimitedRead::new(self.store.read_unindexed(), self.read_limits.unindexed.acquire(user).await?))
+    }
+}
