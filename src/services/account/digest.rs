@@ -130,7 +130,7 @@ impl ServiceContext {
     ) -> Result<(), Error> {
         let next = user.weekly_digest.then(|| next_monday(timezone(&user.timezone), now));
         // A user who moves on a Monday to a zone where 08:00 has passed still gets the digest of this week.
-        let this_week = planned.filter(|planned| next.is_some_and(|next| planned + WEEK / 2 < next));
+        let this_week = planned.filter(|planned| next.is_some_and(|next| *planned + WEEK / 2 < next));
         Ok(transaction.users().schedule_digest(user.id, this_week.or(next)).await?)
     }
 }
