@@ -1,10 +1,12 @@
-//! From an error to the envelope: the one place where a failure becomes a response, and where it is logged.
+//! Errors: the conversion to a response, and the log of internal ones.
 
 use std::borrow::Cow;
 
 use poem::Response;
 use poem::http::{HeaderName, StatusCode, header};
-use poem_openapi::types::ToJSON;
+use poem_openapi::ApiResponse;
+use poem_openapi::registry::{MetaResponses, Registry};
+use poem_openapi::types::{ToJSON as _, Type as _};
 
 use super::media_types::JSON;
 use super::respond::set;
@@ -12,32 +14,35 @@ use crate::contract::error::{Detail, ErrorBody, ErrorCode};
 use crate::contract::resource::CurrentResource;
 use crate::services;
 
-/// Seconds after which a busy server may be asked again.
+/// `Retry-After` of an unavailable server, in seconds.
 const RETRY_UNAVAILABLE: u64 = 1;
 
-/// Seconds after which a request whose first sending still runs may be sent again.
+/// `Retry-After` while the first request with an idempotency key is running, in seconds.
 const RETRY_BUSY_KEY: u64 = 1;
 
-/// Seconds after which who had too many streams may ask for one again.
+/// `Retry-After` of a user with too many streams, in seconds.
 const RETRY_STREAM: u64 = 30;
 
-/// Seconds after which a user whose searches are still running may try again.
+/// `Retry-After` of a user with too many concurrent searches, in seconds.
 const RETRY_SEARCH: u64 = 1;
 
-/// The challenge of RFC 6750 for a token that was not made here, or not for here, or is no token at all.
+/// Challenge (RFC 6750) for a token that is malformed or of another issuer.
 const UNREADABLE: &str =
     r#"Bearer realm="pocket-tasks", error="invalid_token", error_description="The access token cannot be read""#;
 
-/// The challenge for an API token that was ended.
+/// Challenge for a revoked API token.
 const REVOKED: &str =
     r#"Bearer realm="pocket-tasks", error="invalid_token", error_description="The API token was revoked""#;
 
-/// The sentence for a request that does not accept the media type of the response.
+/// Message for a request that does not accept the media type of the response.
 pub(super) fn not_acceptable(media_type: &str) -> String {
     format!("The response is {media_type}, which the Accept header does not allow.")
 }
 
-/// A failure, on its way to the envelope.
+/// Result of a handler.
+pub(super) type Reply<T> = Result<T, ApiError>;
+
+/// An error of the API.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub(super) struct ApiError(Box<ErrorParts>);
@@ -54,7 +59,7 @@ struct ErrorParts {
     cause: Option<Cause>,
 }
 
-/// What went wrong inside; for the log only.
+/// Cause of an error, for the log only.
 #[derive(Debug, thiserror::Error)]
 enum Cause {
     #[error(transparent)]
@@ -64,32 +69,30 @@ enum Cause {
 }
 
 impl ErrorParts {
-    /// Returns whether the log has the failure already.
+    /// Returns whether the error was already logged.
     fn is_reported(&self) -> bool {
         matches!(&self.cause, Some(Cause::Service(error)) if error.is_reported())
     }
 }
 
 impl ApiError {
-    /// A failure with the usual sentence of its code.
+    /// Creates an error with the default message of its code.
     pub(super) fn new(code: ErrorCode) -> Self {
         let message = Cow::Borrowed(code.message());
         Self(Box::new(ErrorParts { code, message, details: None, current: None, headers: Vec::new(), cause: None }))
     }
 
-    /// The same failure with a more precise sentence.
     pub(super) fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         self.0.message = message.into();
         self
     }
 
-    /// The same failure with a header more.
     pub(super) fn with_header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
         self.0.headers.push((name, value.into()));
         self
     }
 
-    /// A request that is not valid, with every failure of it.
+    /// Creates the error of an invalid request.
     pub(super) fn invalid(details: Vec<Detail>) -> Self {
         let mut failure = Self::new(ErrorCode::ValidationFailed);
         if let Some(first) = details.first() {
@@ -99,14 +102,14 @@ impl ApiError {
         failure
     }
 
-    /// A caller who is not known. Who sent a token that cannot be read is told that the token is at fault.
+    /// Creates the error of an unauthenticated request; its challenge names an invalid token as the cause.
     pub(super) fn unauthenticated(error: services::Error, has_token: bool) -> Self {
         let is_unreadable = has_token && matches!(error, services::Error::Unauthenticated);
         let failure = Self::from(error);
         if is_unreadable { failure.with_header(header::WWW_AUTHENTICATE, UNREADABLE) } else { failure }
     }
 
-    /// Something that must not happen.
+    /// Creates an internal error.
     pub(super) fn internal(cause: anyhow::Error) -> Self {
         let mut failure = Self::new(ErrorCode::Internal);
         failure.0.cause = Some(Cause::Other(cause));
@@ -147,6 +150,17 @@ impl From<services::Error> for ApiError {
     }
 }
 
+/// Errors are documented by the table of operations, so handlers declare none.
+impl ApiResponse for ApiError {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: Vec::new() }
+    }
+
+    fn register(registry: &mut Registry) {
+        ErrorBody::register(registry);
+    }
+}
+
 impl From<ApiError> for poem::Error {
     fn from(error: ApiError) -> Self {
         let status = status(error.0.code);
@@ -154,7 +168,7 @@ impl From<ApiError> for poem::Error {
     }
 }
 
-/// Whether it failed only because another request with the same idempotency key was faster.
+/// Returns whether another request with the same idempotency key finished first.
 pub(super) fn is_key_taken(error: &poem::Error) -> bool {
     let failure = error.downcast_ref::<ApiError>().map(|error| &*error.0);
     failure.is_some_and(|failure| matches!(&failure.cause, Some(Cause::Service(services::Error::KeyCompleted))))
@@ -164,10 +178,10 @@ fn status(code: ErrorCode) -> StatusCode {
     StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// Makes the response that says what failed, and logs what is our fault.
+/// Converts an error into its response, and logs internal errors.
 pub(super) fn into_response(error: poem::Error, request_id: &str) -> Response {
     let ApiError(failure) = error.downcast().unwrap_or_else(|other: poem::Error| {
-        // What reaches this line is a gap in the gate, which answers for every error that poem could make.
+        // The pipeline rejects every request that poem would, so this is a bug.
         ApiError::internal(anyhow::anyhow!("{other}"))
     });
     if failure.code.status() >= 500 && !failure.is_reported() {
@@ -175,7 +189,7 @@ pub(super) fn into_response(error: poem::Error, request_id: &str) -> Response {
             request.id = request_id,
             error.code = failure.code.as_str(),
             error = std::error::Error::source(&*failure).map(services::error_chain),
-            "a request failed"
+            "request failed"
         );
     }
     let body = match failure.current {
@@ -200,7 +214,7 @@ fn envelope(error: ErrorCode, message: String, details: Option<Vec<Detail>>, req
     ErrorBody { error, message, field, details, request_id }.to_json_string()
 }
 
-/// The challenge of RFC 6750, section 3: with an error only where a token was sent.
+/// Returns the challenge of RFC 6750, section 3; it has an error only if a token was sent.
 const fn challenge(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::TokenExpired => {

@@ -4,30 +4,49 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::middleware::CorsPolicy;
-use super::pipeline::RateLimitSettings;
-
-/// What an operator decides about the HTTP side.
+/// Settings of the HTTP side.
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
-    /// Which origins may call from a browser.
+    /// Origins that may call from a browser.
     pub cors: CorsPolicy,
-    /// How many proxies stand in front and add to `X-Forwarded-For`.
+    /// Number of trusted proxies that append to `X-Forwarded-For`.
     pub trusted_proxy_hops: usize,
-    /// How many requests are allowed.
+    /// Rate limits.
     pub rate_limits: RateLimitSettings,
-    /// How long a request may take.
+    /// Maximum duration of a request.
     pub request_timeout: Duration,
-    /// How many bytes a body may have.
+    /// Maximum size of a body, in bytes.
     pub body_limit: usize,
 }
 
-/// Tells the readiness check that the server is about to stop.
+/// Origins that may call from a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CorsPolicy {
+    /// Any origin.
+    Any,
+    /// Any origin on this machine, with any port; for development.
+    Localhost,
+    /// The listed origins, in the form that browsers send: `https://app.example.com`.
+    List(Vec<String>),
+}
+
+/// Requests per minute; 0 disables a limit.
+#[derive(Debug, Clone, Copy)]
+pub struct RateLimitSettings {
+    /// Operations that take credentials or send mail: per client IP and per account.
+    pub auth_per_minute: u32,
+    /// Session refresh: per client IP.
+    pub refresh_per_minute: u32,
+    /// Everything else: per user, or per client IP without a token.
+    pub api_per_minute: u32,
+}
+
+/// Shutdown flag: the readiness check fails once it is set.
 #[derive(Debug, Clone, Default)]
 pub struct Draining(Arc<AtomicBool>);
 
 impl Draining {
-    /// From now on the server is not ready.
+    /// Marks the server as not ready.
     pub fn begin(&self) {
         self.0.store(true, Ordering::Relaxed);
     }

@@ -1,117 +1,110 @@
-//! Pages and what belongs to them, as they leave this server: compressed once, known again by a tag, and only read.
+//! Static assets: the documentation, and the pages that links in mails lead to.
+//!
+//! A landing page does nothing until its button is pressed, because mail scanners open every link. The token stays in
+//! the address, which is neither stored, nor sent as a referrer, nor logged.
 
-mod docs;
-mod landing_pages;
+mod static_asset;
+mod swagger_ui;
 
-use std::io::{Read as _, Write as _};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
-use hyper::body::Bytes;
 use poem::http::{HeaderName, Method, StatusCode, header};
-use poem::{Body, Request, Response};
-use sha2::{Digest as _, Sha256};
+use poem::{Request, Response};
+use serde_json::Value;
 
+use self::static_asset::StaticAsset;
 use super::errors::{self, ApiError};
-use super::extract::AcceptEncoding;
-use super::middleware::cors;
-use super::respond::set;
+use super::openapi;
+use super::respond::no_content;
 use crate::contract::error::ErrorCode;
-pub(super) use docs::Docs;
-pub(super) use landing_pages::LandingPages;
 
-pub(super) const HTML: &str = "text/html; charset=utf-8";
-pub(super) const CSS: &str = "text/css; charset=utf-8";
-pub(super) const SCRIPT: &str = "text/javascript; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// What can be done with a page.
-const ALLOW: &str = "GET, HEAD, OPTIONS";
+/// Methods of every asset.
+pub(super) const ALLOW: &str = "GET, HEAD, OPTIONS";
 
-/// A page, compressed.
-pub(super) struct StaticAsset {
-    content_type: &'static str,
-    headers: &'static [(HeaderName, &'static str)],
-    gzip: Bytes,
-    /// Made when the first client comes that takes no gzip, and kept: it must not cost each of them a copy.
-    plain: OnceLock<Bytes>,
-    etag: String,
+/// Swagger UI creates styles and images itself, and calls any server of the document.
+const DOCS_HEADERS: &[(HeaderName, &str)] = &[(
+    header::CONTENT_SECURITY_POLICY,
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src *; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+)];
+
+const LANDING_PAGE_HEADERS: &[(HeaderName, &str)] = &[
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+];
+
+macro_rules! landing_page {
+    ($file:literal) => {
+        |_| StaticAsset::new(HTML, include_bytes!(concat!("landing_pages/", $file))).with_headers(LANDING_PAGE_HEADERS)
+    };
 }
 
-impl StaticAsset {
-    pub(super) fn new(content_type: &'static str, plain: &[u8]) -> Self {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        // Writing to memory does not fail.
-        let gzip = encoder.write_all(plain).and_then(|()| encoder.finish()).unwrap_or_default();
-        Self::compressed(content_type, gzip)
-    }
-
-    /// A page that is compressed already.
-    pub(super) fn compressed(content_type: &'static str, gzip: Vec<u8>) -> Self {
-        let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(&gzip)[..12]));
-        Self { content_type, headers: &[], gzip: gzip.into(), plain: OnceLock::new(), etag }
-    }
-
-    /// The same page with headers of its own.
-    pub(super) const fn with_headers(mut self, headers: &'static [(HeaderName, &'static str)]) -> Self {
-        self.headers = headers;
-        self
-    }
-
-    fn serve(&self, request: &Request) -> Response {
-        let known =
-            request.header(header::IF_NONE_MATCH).is_some_and(|tags| tags.trim() == "*" || tags.contains(&self.etag));
-        let mut response =
-            Response::builder().status(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK }).finish();
-        set(&mut response, header::ETAG, &self.etag);
-        set(&mut response, header::CACHE_CONTROL, "no-cache");
-        set(&mut response, header::VARY, "Accept-Encoding");
-        for (name, value) in self.headers {
-            set(&mut response, name.clone(), value);
-        }
-        if known {
-            return response;
-        }
-        set(&mut response, header::CONTENT_TYPE, self.content_type);
-        set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-        if AcceptEncoding::from_request(request).0 {
-            set(&mut response, header::CONTENT_ENCODING, "gzip");
-            response.set_body(Body::from_bytes(self.gzip.clone()));
-        } else {
-            let plain = self.plain.get_or_init(|| {
-                let mut plain = Vec::new();
-                // What this program compressed it can decompress.
-                let _ = GzDecoder::new(&*self.gzip).read_to_end(&mut plain);
-                plain.into()
-            });
-            response.set_body(Body::from_bytes(plain.clone()));
-        }
-        response
-    }
+macro_rules! file {
+    ($content_type:expr, $file:literal) => {
+        |_| StaticAsset::new($content_type, include_bytes!($file))
+    };
 }
 
-/// What there is at an address.
+/// All assets by path, each built from the document on its first request.
+const ASSETS: [(&str, fn(&Value) -> StaticAsset); 12] = [
+    ("/docs", |_| StaticAsset::new(HTML, include_bytes!("swagger_ui/index.html")).with_headers(DOCS_HEADERS)),
+    ("/docs/start.js", file!(SCRIPT, "swagger_ui/start.js")),
+    ("/docs/swagger-ui.css", |_| swagger_ui::asset(CSS, "swagger-ui.css")),
+    ("/docs/swagger-ui-bundle.js", |_| swagger_ui::asset(SCRIPT, "swagger-ui-bundle.js")),
+    ("/openapi.yaml", |document| StaticAsset::new("application/yaml", openapi::to_yaml(document).as_bytes())),
+    ("/openapi.json", |document| StaticAsset::new("application/json", document.to_string().as_bytes())),
+    ("/verify-email", landing_page!("verify-email.html")),
+    ("/reset-password", landing_page!("reset-password.html")),
+    ("/invitation", landing_page!("invitation.html")),
+    ("/mail-pages/invitation.js", file!(SCRIPT, "landing_pages/invitation.js")),
+    ("/mail-pages/start.js", file!(SCRIPT, "landing_pages/start.js")),
+    ("/mail-pages/style.css", file!(CSS, "landing_pages/style.css")),
+];
+
+/// The static assets of a server.
+pub(super) struct Assets {
+    document: Arc<Value>,
+    built: [OnceLock<StaticAsset>; ASSETS.len()],
+}
+
+/// The target of a path.
 pub(super) enum AssetRoute<'a> {
-    /// A page.
     Asset(&'a StaticAsset),
-    /// A sign to another address.
     Redirect(&'static str),
 }
 
-/// Answers a request for an address at which there is something to read.
-pub(in crate::api) fn serve(route: &AssetRoute<'_>, request: &Request, request_id: &str) -> Response {
+impl Assets {
+    pub(super) fn new(document: Arc<Value>) -> Self {
+        Self { document, built: [const { OnceLock::new() }; ASSETS.len()] }
+    }
+
+    pub(super) fn lookup(&self, path: &str) -> Option<AssetRoute<'_>> {
+        if path == "/" {
+            return Some(AssetRoute::Redirect("/docs"));
+        }
+        let mut assets = ASSETS.iter().zip(&self.built);
+        let ((_, build), built) = assets.find(|((known, _), _)| *known == path)?;
+        Some(AssetRoute::Asset(built.get_or_init(|| build(&self.document))))
+    }
+}
+
+/// Responds to a request for an asset.
+pub(super) fn serve(route: &AssetRoute<'_>, request: &Request, request_id: &str) -> Response {
     match (request.method(), route) {
         (&Method::GET | &Method::HEAD, AssetRoute::Asset(asset)) => asset.serve(request),
-        (&Method::GET | &Method::HEAD, AssetRoute::Redirect(address)) => {
-            Response::builder().status(StatusCode::FOUND).header(header::LOCATION, *address).finish()
+        (&Method::GET | &Method::HEAD, AssetRoute::Redirect(path)) => {
+            Response::builder().status(StatusCode::FOUND).header(header::LOCATION, *path).finish()
         }
-        (&Method::OPTIONS, _) if cors::is_preflight(request) => cors::preflight(ALLOW),
-        (&Method::OPTIONS, _) => {
-            Response::builder().status(StatusCode::NO_CONTENT).header(header::ALLOW, ALLOW).finish()
-        }
+        (&Method::OPTIONS, _) => no_content(ALLOW),
         _ => {
             let error = ApiError::new(ErrorCode::MethodNotAllowed).with_header(header::ALLOW, ALLOW);
             errors::into_response(error.into(), request_id)

@@ -3,27 +3,27 @@
 use poem::Request;
 use poem::http::header;
 
-/// Whether the client takes gzip (RFC 9110, section 12.5.3).
+/// True if the client accepts gzip (RFC 9110, section 12.5.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::api) struct AcceptEncoding(pub(in crate::api) bool);
 
 impl AcceptEncoding {
     pub(in crate::api) fn from_request(request: &Request) -> Self {
-        let mut by_name = None;
-        let mut by_star = None;
+        let mut named = None;
+        let mut wildcard = None;
         let values = request.headers().get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
         for item in values.flat_map(|value| value.split(',')) {
             let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
             let quality = parameters.trim().strip_prefix(['q', 'Q']).and_then(|rest| rest.strip_prefix('='));
             let quality = quality.map_or(Ok(1.0), str::parse::<f32>);
-            let wanted = quality.is_ok_and(|quality| quality > 0.0);
+            let accepted = quality.is_ok_and(|quality| quality > 0.0);
             match name.trim().to_ascii_lowercase().as_str() {
-                "gzip" | "x-gzip" => by_name = Some(wanted),
-                "*" => by_star = Some(wanted),
+                "gzip" | "x-gzip" => named = Some(accepted),
+                "*" => wildcard = Some(accepted),
                 _ => {}
             }
         }
-        Self(by_name.or(by_star).unwrap_or(false))
+        Self(named.or(wildcard).unwrap_or(false))
     }
 }
 
@@ -32,8 +32,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gzip_is_used_only_where_it_is_wanted() {
-        for (accepted, wanted) in [
+    fn gzip_is_used_only_if_accepted() {
+        for (value, accepted) in [
             ("gzip", true),
             ("br, gzip;q=0.5", true),
             ("*", true),
@@ -42,8 +42,8 @@ mod tests {
             ("br", false),
             ("", false),
         ] {
-            let request = Request::builder().header(header::ACCEPT_ENCODING, accepted).finish();
-            assert_eq!(AcceptEncoding::from_request(&request).0, wanted, "{accepted}");
+            let request = Request::builder().header(header::ACCEPT_ENCODING, value).finish();
+            assert_eq!(AcceptEncoding::from_request(&request).0, accepted, "{value}");
         }
         assert!(!AcceptEncoding::from_request(&Request::default()).0);
     }

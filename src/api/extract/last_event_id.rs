@@ -10,7 +10,7 @@ use crate::contract::strings::Cursor;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// The last event that the caller has, if it connects anew.
+/// The cursor of the last event a reconnecting client received.
 pub(in crate::api) struct LastEventId(pub(in crate::api) Option<Cursor>);
 
 impl<'a> ApiExtractor<'a> for LastEventId {
@@ -26,8 +26,8 @@ impl<'a> ApiExtractor<'a> for LastEventId {
     fn param_schema_ref() -> Option<MetaSchemaRef> {
         Some(MetaSchemaRef::Inline(Box::new(MetaSchema {
             description: Some(
-                "The SSE `id:` field of the last event that you have (`lastEventId` in `EventSource`), not the `id` inside \
-                 the event. `EventSource` sends it by itself when it connects anew; it goes before `cursor`.",
+                "The SSE `id:` field of the last event received (`lastEventId` in `EventSource`), not the `id` inside the \
+                 event. `EventSource` sends it when it reconnects. Takes precedence over `cursor`.",
             ),
             example: Cursor::example().to_json(),
             ..MetaSchema::new("string")
@@ -39,7 +39,7 @@ impl<'a> ApiExtractor<'a> for LastEventId {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        // An empty one is what a client sends that has seen no event.
+        // Clients that received no event may send an empty one.
         Ok(Self(request.header(LAST_EVENT_ID).filter(|id| !id.is_empty()).map(Cursor::new_unchecked)))
     }
 }

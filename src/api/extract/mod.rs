@@ -1,14 +1,15 @@
 //! Extractors: what handlers take from a request that the pipeline has validated.
 
 mod accept_encoding;
+mod auth;
+mod body;
+mod client_info;
 mod last_event_id;
-mod preconditions;
-mod request;
+mod path;
 
 pub(super) use accept_encoding::AcceptEncoding;
+pub(super) use auth::{Auth, AuthWrite};
+pub(super) use body::{JsonBody, MergePatch, QueryParams, ValidatedRequest};
+pub(super) use client_info::{ClientInfo, RequestId};
 pub(super) use last_event_id::LastEventId;
-pub(super) use preconditions::{AuthWrite, IdempotentWrite, IfMatch, IfNoneMatch};
-pub(super) use request::{
-    ACCESS_TOKEN, API_TOKEN, Auth, ClientInfo, JsonBody, MergePatch, QueryParams, RequestId, ValidatedRequest,
-    is_for_sessions,
-};
+pub(super) use path::{PathParam, PathTemplate};

@@ -1,18 +1,21 @@
 //! What people say about tasks.
 
-use poem_openapi::OpenApi;
-use poem_openapi::param::Path;
+use std::sync::Arc;
 
-use super::extract::{Auth, IdempotentWrite, IfMatch, IfNoneMatch, JsonBody, MergePatch, QueryParams};
-use super::respond::{Changing, Done, Failure, Found, Fresh, Made, Matching, Reaching, Tagged};
-use super::{Service, Tag};
+use poem_openapi::OpenApi;
+
+use super::tag::Tag;
+use crate::api::errors::Reply;
+use crate::api::extract::{Auth, AuthWrite, JsonBody, MergePatch, PathParam, QueryParams};
+use crate::api::respond::{Created, NoContent, OkJson};
 use crate::contract::page::ListOf as _;
-use crate::contract::resource::StaleComment;
 use crate::contract::task::comment::{Comment, CommentList, CommentQuery, NewComment, UpdateComment};
 use crate::contract::{CommentId, TaskId};
-use crate::services::{Answer, WriteContext};
+use crate::services::Services;
 
-pub(in crate::api) struct CommentsApi;
+pub(in crate::api) struct CommentsApi {
+    pub(super) services: Arc<Services>,
+}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Comments")]
 impl CommentsApi {
@@ -22,13 +25,12 @@ impl CommentsApi {
     #[oai(path = "/tasks/:task_id/comments", method = "get", operation_id = "listComments")]
     async fn list(
         &self,
-        caller: Auth,
-        services: Service<'_>,
-        task_id: Path<TaskId>,
+        auth: Auth,
+        task_id: PathParam<TaskId>,
         query: QueryParams<CommentQuery>,
-    ) -> Result<Found<CommentList>, Failure<Reaching>> {
-        let page = services.comments.list(caller.0, task_id.0, &query.0).await?;
-        Ok(Found(CommentList::new(page, query.0.paging)))
+    ) -> Reply<OkJson<CommentList>> {
+        let page = self.services.comments.list(auth.0, task_id.0, &query.0).await?;
+        Ok(OkJson::new(&CommentList::new(page, query.0.paging)))
     }
 
     /// Comment on a task
@@ -37,27 +39,19 @@ impl CommentsApi {
     #[oai(path = "/tasks/:task_id/comments", method = "post", operation_id = "createComment")]
     async fn create(
         &self,
-        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
-        services: Service<'_>,
-        task_id: Path<TaskId>,
+        write: AuthWrite,
+        task_id: PathParam<TaskId>,
         body: JsonBody<NewComment>,
-    ) -> Result<Made<Comment>, Failure<Changing>> {
-        Ok(Made(services.comments.create(&write.0, task_id.0, body.0).await?))
+    ) -> Reply<Created<Comment>> {
+        Ok(self.services.comments.create(&write.0, task_id.0, body.0).await?.into())
     }
 
     /// Get a comment
     ///
     /// Gives a comment on a task of a project of which the caller is a member.
     #[oai(path = "/comments/:comment_id", method = "get", operation_id = "getComment")]
-    async fn get(
-        &self,
-        caller: Auth,
-        services: Service<'_>,
-        #[oai(name = "If-None-Match")] known: IfNoneMatch,
-        comment_id: Path<CommentId>,
-    ) -> Result<Fresh<Comment>, Failure<Reaching>> {
-        let comment = services.comments.get(caller.0, comment_id.0).await?;
-        Ok(Fresh { answer: Answer::found(&comment), known: known.0 })
+    async fn get(&self, auth: Auth, comment_id: PathParam<CommentId>) -> Reply<OkJson<Comment>> {
+        Ok(OkJson::with_etag(&self.services.comments.get(auth.0, comment_id.0).await?))
     }
 
     /// Update a comment
@@ -68,14 +62,11 @@ impl CommentsApi {
     #[oai(path = "/comments/:comment_id", method = "patch", operation_id = "updateComment")]
     async fn update(
         &self,
-        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
-        services: Service<'_>,
-        #[oai(name = "If-Match")] expected: IfMatch,
-        comment_id: Path<CommentId>,
+        write: AuthWrite,
+        comment_id: PathParam<CommentId>,
         body: MergePatch<UpdateComment>,
-    ) -> Result<Tagged<Comment>, Failure<Matching<Changing, StaleComment>>> {
-        let write = WriteContext { if_match: expected.0, ..write.0 };
-        Ok(Tagged(services.comments.update(&write, comment_id.0, body.0).await?))
+    ) -> Reply<OkJson<Comment>> {
+        Ok(self.services.comments.update(&write.0, comment_id.0, body.0).await?.into())
     }
 
     /// Delete a comment
@@ -83,15 +74,8 @@ impl CommentsApi {
     /// Deletes a comment permanently; comments have no trash. Members can delete their own comments, and the owner of
     /// the project can delete any comment. Archived projects reject the request.
     #[oai(path = "/comments/:comment_id", method = "delete", operation_id = "deleteComment")]
-    async fn delete(
-        &self,
-        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
-        services: Service<'_>,
-        #[oai(name = "If-Match")] expected: IfMatch,
-        comment_id: Path<CommentId>,
-    ) -> Result<Done, Failure<Matching<Changing, StaleComment>>> {
-        let write = WriteContext { if_match: expected.0, ..write.0 };
-        services.comments.delete(&write, comment_id.0).await?;
-        Ok(Done)
+    async fn delete(&self, write: AuthWrite, comment_id: PathParam<CommentId>) -> Reply<NoContent> {
+        self.services.comments.delete(&write.0, comment_id.0).await?;
+        Ok(NoContent)
     }
 }

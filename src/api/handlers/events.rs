@@ -1,13 +1,19 @@
 //! The feed.
 
+use std::sync::Arc;
+
 use poem_openapi::OpenApi;
 
-use super::extract::{Auth, LastEventId, QueryParams};
-use super::respond::{EventStream, Failure, Following, Found};
-use super::{Service, Tag};
+use super::tag::Tag;
+use crate::api::errors::Reply;
+use crate::api::extract::{Auth, LastEventId, QueryParams};
+use crate::api::respond::{EventStream, OkJson};
 use crate::contract::event::query::{EventPage, EventQuery, StreamQuery};
+use crate::services::Services;
 
-pub(in crate::api) struct EventsApi;
+pub(in crate::api) struct EventsApi {
+    pub(super) services: Arc<Services>,
+}
 
 #[OpenApi(prefix_path = "/v1/events", tag = "Tag::Events")]
 impl EventsApi {
@@ -19,13 +25,8 @@ impl EventsApi {
     /// `next_cursor`; apply the events in the order of `sequence`. To show what has happened, ask with `order=desc`.
     /// Events are kept for 30 days, unless the operator decides otherwise. Only owners are told of invitations.
     #[oai(path = "/", method = "get", operation_id = "listEvents")]
-    async fn list(
-        &self,
-        caller: Auth,
-        services: Service<'_>,
-        query: QueryParams<EventQuery>,
-    ) -> Result<Found<EventPage>, Failure<Following>> {
-        Ok(Found(services.events.list(caller.0, query.0).await?))
+    async fn list(&self, auth: Auth, query: QueryParams<EventQuery>) -> Reply<OkJson<EventPage>> {
+        Ok(OkJson::new(&self.services.events.list(auth.0, query.0).await?))
     }
 
     /// Stream events
@@ -40,11 +41,10 @@ impl EventsApi {
     #[oai(path = "/stream", method = "get", operation_id = "streamEvents")]
     async fn stream(
         &self,
-        caller: Auth,
-        services: Service<'_>,
+        auth: Auth,
         #[oai(name = "Last-Event-ID")] last: LastEventId,
         query: QueryParams<StreamQuery>,
-    ) -> Result<EventStream, Failure<Following>> {
-        Ok(EventStream(services.events.subscribe(caller.0, query.0, last.0).await?))
+    ) -> Reply<EventStream> {
+        Ok(EventStream(self.services.events.subscribe(auth.0, query.0, last.0).await?))
     }
 }

@@ -1,15 +1,20 @@
 //! Whether the service is up.
 
-use poem::web::Data;
+use std::sync::Arc;
+
 use poem_openapi::OpenApi;
 
-use super::respond::{Failure, Found, NotReady, Usual};
-use super::{Service, Tag};
+use super::tag::Tag;
+use crate::api::errors::Reply;
+use crate::api::respond::OkJson;
 use crate::api::settings::Draining;
 use crate::contract::health::{Health, HealthStatus};
-use crate::services::Error;
+use crate::services::{Error, Services};
 
-pub(in crate::api) struct HealthApi;
+pub(in crate::api) struct HealthApi {
+    pub(super) services: Arc<Services>,
+    pub(super) draining: Draining,
+}
 
 const OK: Health = Health { status: HealthStatus::Ok };
 
@@ -20,8 +25,8 @@ impl HealthApi {
     /// Answers as long as the process can answer at all. Restart it when this fails.
     #[oai(path = "/live", method = "get", operation_id = "getLiveness")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
-    async fn live(&self) -> Result<Found<Health>, Failure<Usual>> {
-        Ok(Found(OK))
+    async fn live(&self) -> Reply<OkJson<Health>> {
+        Ok(OkJson::new(&OK))
     }
 
     /// Can it serve requests?
@@ -29,15 +34,11 @@ impl HealthApi {
     /// Answers 200 when the database answers and accepts writes, and the server is not about to stop. Otherwise it
     /// answers 503: send the server no requests until it is ready again.
     #[oai(path = "/ready", method = "get", operation_id = "getReadiness")]
-    async fn ready(
-        &self,
-        services: Service<'_>,
-        draining: Data<&Draining>,
-    ) -> Result<Found<Health>, Failure<NotReady>> {
-        if draining.has_begun() {
+    async fn ready(&self) -> Reply<OkJson<Health>> {
+        if self.draining.has_begun() {
             return Err(Error::ShuttingDown.into());
         }
-        services.check().await?;
-        Ok(Found(OK))
+        self.services.check().await?;
+        Ok(OkJson::new(&OK))
     }
 }

@@ -1,17 +1,22 @@
 //! The people in projects, and those who are invited into them.
 
-use poem_openapi::OpenApi;
-use poem_openapi::param::Path;
+use std::sync::Arc;
 
-use super::extract::{Auth, AuthWrite, IdempotentWrite, JsonBody, MergePatch, QueryParams};
-use super::respond::{Done, Failure, Found, HandingOver, Inviting, Issued, Performed, Reaching, Revoking};
-use super::{Service, Tag};
+use poem_openapi::OpenApi;
+
+use super::tag::Tag;
+use crate::api::errors::Reply;
+use crate::api::extract::{Auth, AuthWrite, JsonBody, MergePatch, PathParam, QueryParams};
+use crate::api::respond::{Created, NoContent, OkJson};
 use crate::contract::page::ListOf as _;
 use crate::contract::project::invitation::{Invitation, InvitationList, InvitationQuery, NewInvitation};
 use crate::contract::project::member::{Member, MemberList, MemberQuery, UpdateMember};
 use crate::contract::{InvitationId, ProjectId, UserId};
+use crate::services::Services;
 
-pub(in crate::api) struct MembersApi;
+pub(in crate::api) struct MembersApi {
+    pub(super) services: Arc<Services>,
+}
 
 #[OpenApi(prefix_path = "/v1/projects", tag = "Tag::Members")]
 impl MembersApi {
@@ -22,13 +27,12 @@ impl MembersApi {
     #[oai(path = "/:project_id/members", method = "get", operation_id = "listMembers")]
     async fn list(
         &self,
-        caller: Auth,
-        services: Service<'_>,
-        project_id: Path<ProjectId>,
+        auth: Auth,
+        project_id: PathParam<ProjectId>,
         query: QueryParams<MemberQuery>,
-    ) -> Result<Found<MemberList>, Failure<Reaching>> {
-        let page = services.members.list(caller.0, project_id.0, &query.0).await?;
-        Ok(Found(MemberList::new(page, query.0.paging)))
+    ) -> Reply<OkJson<MemberList>> {
+        let page = self.services.members.list(auth.0, project_id.0, &query.0).await?;
+        Ok(OkJson::new(&MemberList::new(page, query.0.paging)))
     }
 
     /// Change the role of a member
@@ -39,13 +43,12 @@ impl MembersApi {
     #[oai(path = "/:project_id/members/:user_id", method = "patch", operation_id = "updateMember")]
     async fn update(
         &self,
-        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
-        services: Service<'_>,
-        project_id: Path<ProjectId>,
-        user_id: Path<UserId>,
+        write: AuthWrite,
+        project_id: PathParam<ProjectId>,
+        user_id: PathParam<UserId>,
         body: MergePatch<UpdateMember>,
-    ) -> Result<Performed<Member>, Failure<HandingOver>> {
-        Ok(Performed(services.members.update(&write.0, project_id.0, user_id.0, body.0).await?))
+    ) -> Reply<OkJson<Member>> {
+        Ok(self.services.members.update(&write.0, project_id.0, user_id.0, body.0).await?.into())
     }
 
     /// Remove a member, or leave
@@ -57,13 +60,12 @@ impl MembersApi {
     #[oai(path = "/:project_id/members/:user_id", method = "delete", operation_id = "removeMember")]
     async fn remove(
         &self,
-        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
-        services: Service<'_>,
-        project_id: Path<ProjectId>,
-        user_id: Path<UserId>,
-    ) -> Result<Done, Failure<HandingOver>> {
-        services.members.remove(&write.0, project_id.0, user_id.0).await?;
-        Ok(Done)
+        write: AuthWrite,
+        project_id: PathParam<ProjectId>,
+        user_id: PathParam<UserId>,
+    ) -> Reply<NoContent> {
+        self.services.members.remove(&write.0, project_id.0, user_id.0).await?;
+        Ok(NoContent)
     }
 
     /// List the invitations into a project
@@ -72,13 +74,12 @@ impl MembersApi {
     #[oai(path = "/:project_id/invitations", method = "get", operation_id = "listInvitations")]
     async fn list_invitations(
         &self,
-        caller: Auth,
-        services: Service<'_>,
-        project_id: Path<ProjectId>,
+        auth: Auth,
+        project_id: PathParam<ProjectId>,
         query: QueryParams<InvitationQuery>,
-    ) -> Result<Found<InvitationList>, Failure<Reaching>> {
-        let page = services.invitations.list(caller.0, project_id.0, &query.0).await?;
-        Ok(Found(InvitationList::new(page, query.0.paging)))
+    ) -> Reply<OkJson<InvitationList>> {
+        let page = self.services.invitations.list(auth.0, project_id.0, &query.0).await?;
+        Ok(OkJson::new(&InvitationList::new(page, query.0.paging)))
     }
 
     /// Invite somebody
@@ -89,12 +90,11 @@ impl MembersApi {
     #[oai(path = "/:project_id/invitations", method = "post", operation_id = "createInvitation")]
     async fn invite(
         &self,
-        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
-        services: Service<'_>,
-        project_id: Path<ProjectId>,
+        write: AuthWrite,
+        project_id: PathParam<ProjectId>,
         body: JsonBody<NewInvitation>,
-    ) -> Result<Issued<Invitation>, Failure<Inviting>> {
-        Ok(Issued(services.invitations.create(&write.0, project_id.0, body.0).await?))
+    ) -> Reply<Created<Invitation>> {
+        Ok(self.services.invitations.create(&write.0, project_id.0, body.0).await?.into())
     }
 
     /// Revoke an invitation
@@ -105,11 +105,10 @@ impl MembersApi {
     async fn revoke(
         &self,
         write: AuthWrite,
-        services: Service<'_>,
-        project_id: Path<ProjectId>,
-        invitation_id: Path<InvitationId>,
-    ) -> Result<Done, Failure<Revoking>> {
-        services.invitations.revoke(&write.0, project_id.0, invitation_id.0).await?;
-        Ok(Done)
+        project_id: PathParam<ProjectId>,
+        invitation_id: PathParam<InvitationId>,
+    ) -> Reply<NoContent> {
+        self.services.invitations.revoke(&write.0, project_id.0, invitation_id.0).await?;
+        Ok(NoContent)
     }
 }

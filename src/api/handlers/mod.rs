@@ -1,7 +1,7 @@
-//! The operations: each converts, makes one service call, and converts back.
+//! Handlers: each takes what the pipeline validated, makes one service call, and returns a response type.
 //!
-//! The doc comments are published: they are written for API users. All methods of a path stand in one `impl`, because
-//! poem-openapi would write a path twice otherwise.
+//! Their doc comments are published, so they are written for API users. All methods of a path belong to one `impl`,
+//! otherwise poem-openapi publishes the path twice.
 
 mod auth;
 mod comments;
@@ -11,58 +11,45 @@ mod invitations;
 mod me;
 mod members;
 mod projects;
+mod tag;
 mod tasks;
 mod tasks_v2;
 mod webhooks;
 
 use std::sync::Arc;
 
-use poem::web::Data;
-use poem_openapi::{OpenApi, Tags};
-
-use super::{extract, respond};
+use super::settings::Draining;
 use crate::services::Services;
-pub(super) use webhooks::webhook_schemas;
 
-/// The services, as handlers take them.
-type Service<'a> = Data<&'a Arc<Services>>;
+/// All handlers.
+pub(super) type Handlers = (
+    auth::AuthApi,
+    me::MeApi,
+    projects::ProjectsApi,
+    members::MembersApi,
+    invitations::InvitationsApi,
+    tasks::TasksApi,
+    tasks_v2::TasksV2Api,
+    comments::CommentsApi,
+    events::EventsApi,
+    webhooks::WebhooksApi,
+    health::HealthApi,
+);
 
-/// All operations.
-pub(super) const fn all() -> impl OpenApi + 'static {
+pub(super) fn new(services: Services, draining: Draining) -> Handlers {
+    let shared = Arc::new(services);
+    let services = || Arc::clone(&shared);
     (
-        auth::AuthApi,
-        me::MeApi,
-        projects::ProjectsApi,
-        members::MembersApi,
-        invitations::InvitationsApi,
-        tasks::TasksApi,
-        tasks_v2::TasksV2Api,
-        comments::CommentsApi,
-        events::EventsApi,
-        webhooks::WebhooksApi,
-        health::HealthApi,
+        auth::AuthApi { services: services() },
+        me::MeApi { services: services() },
+        projects::ProjectsApi { services: services() },
+        members::MembersApi { services: services() },
+        invitations::InvitationsApi { services: services() },
+        tasks::TasksApi { services: services() },
+        tasks_v2::TasksV2Api { services: services() },
+        comments::CommentsApi { services: services() },
+        events::EventsApi { services: services() },
+        webhooks::WebhooksApi { services: services() },
+        health::HealthApi { services: services(), draining },
     )
-}
-
-/// What the operations are grouped by.
-#[derive(Tags)]
-enum Tag {
-    /// Registering, logging in and out, and keeping a session alive.
-    Auth,
-    /// Your account, and the places where you are logged in.
-    Account,
-    /// Projects: lists of tasks that people share.
-    Projects,
-    /// The people in projects, and invitations to join them.
-    Members,
-    /// Tasks, in projects.
-    Tasks,
-    /// What people say about tasks.
-    Comments,
-    /// What happens: one feed to read back, to stay in step, and to follow.
-    Events,
-    /// Addresses of yours that are told of what happens, and the log of what they were sent.
-    Webhooks,
-    /// Whether the service is up, for load balancers and containers.
-    Health,
 }

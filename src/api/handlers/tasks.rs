@@ -1,20 +1,23 @@
 //! Tasks, with their trash.
 
-use poem_openapi::OpenApi;
-use poem_openapi::param::Path;
+use std::sync::Arc;
 
-use super::extract::{Auth, IdempotentWrite, IfMatch, IfNoneMatch, JsonBody, MergePatch, QueryParams};
-use super::respond::{Changing, Done, Failure, Filtering, Found, Fresh, Made, Matching, Performed, Reaching, Tagged};
-use super::{Service, Tag};
+use poem_openapi::OpenApi;
+
+use super::tag::Tag;
+use crate::api::errors::Reply;
+use crate::api::extract::{Auth, AuthWrite, JsonBody, MergePatch, PathParam, QueryParams};
+use crate::api::respond::{Created, NoContent, OkJson};
 use crate::contract::page::ListOf as _;
-use crate::contract::resource::StaleTask;
 use crate::contract::task::batch::{TaskBatch, TaskBatchResult};
 use crate::contract::task::query::{ProjectTaskQuery, TaskQuery};
 use crate::contract::task::{MoveTask, NewTask, Task, TaskList, UpdateTask};
 use crate::contract::{ProjectId, TaskId};
-use crate::services::{Answer, WriteContext};
+use crate::services::Services;
 
-pub(in crate::api) struct TasksApi;
+pub(in crate::api) struct TasksApi {
+    pub(super) services: Arc<Services>,
+}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Tasks")]
 impl TasksApi {
@@ -25,14 +28,13 @@ impl TasksApi {
     #[oai(path = "/projects/:project_id/tasks", method = "get", operation_id = "listProjectTasks", deprecated = true)]
     async fn list_in_project(
         &self,
-        caller: Auth,
-        services: Service<'_>,
-        project_id: Path<ProjectId>,
+        auth: Auth,
+        project_id: PathParam<ProjectId>,
         query: QueryParams<ProjectTaskQuery>,
-    ) -> Result<Found<TaskList>, Failure<Reaching>> {
+    ) -> Reply<OkJson<TaskList>> {
         let paging = query.0.paging;
-        let page = services.tasks.list_in_project(caller.0, project_id.0, query.0).await?;
-        Ok(Found(TaskList::new(page, paging)))
+        let page = self.services.tasks.list_in_project(auth.0, project_id.0, query.0).await?;
+        Ok(OkJson::new(&TaskList::new(page, paging)))
     }
 
     /// Create a task
@@ -41,12 +43,11 @@ impl TasksApi {
     #[oai(path = "/projects/:project_id/tasks", method = "post", operation_id = "createTask")]
     async fn create(
         &self,
-        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
-        services: Service<'_>,
-        project_id: Path<ProjectId>,
+        write: AuthWrite,
+        project_id: PathParam<ProjectId>,
         body: JsonBody<NewTask>,
-    ) -> Result<Made<Task>, Failure<Changing>> {
-        Ok(Made(services.tasks.create(&write.0, project_id.0, body.0).await?))
+    ) -> Reply<Created<Task>> {
+        Ok(self.services.tasks.create(&write.0, project_id.0, body.0).await?.into())
     }
 
     /// Change many tasks at once
@@ -56,12 +57,11 @@ impl TasksApi {
     #[oai(path = "/projects/:project_id/tasks/batch", method = "post", operation_id = "batchTasks")]
     async fn batch(
         &self,
-        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
-        services: Service<'_>,
-        project_id: Path<ProjectId>,
+        write: AuthWrite,
+        project_id: PathParam<ProjectId>,
         body: JsonBody<TaskBatch>,
-    ) -> Result<Performed<TaskBatchResult>, Failure<Changing>> {
-        Ok(Performed(services.tasks.batch(&write.0, project_id.0, body.0).await?))
+    ) -> Reply<OkJson<TaskBatchResult>> {
+        Ok(self.services.tasks.batch(&write.0, project_id.0, body.0).await?.into())
     }
 
     /// List all tasks
@@ -69,30 +69,18 @@ impl TasksApi {
     /// Lists the tasks of all projects of which the caller is a member. All filters must hold. Deprecated: its pages
     /// move when tasks come and go; those of `listTasksV2` do not.
     #[oai(path = "/tasks", method = "get", operation_id = "listTasks", deprecated = true)]
-    async fn list(
-        &self,
-        caller: Auth,
-        services: Service<'_>,
-        query: QueryParams<TaskQuery>,
-    ) -> Result<Found<TaskList>, Failure<Filtering>> {
+    async fn list(&self, auth: Auth, query: QueryParams<TaskQuery>) -> Reply<OkJson<TaskList>> {
         let paging = query.0.paging;
-        let page = services.tasks.list(caller.0, query.0).await?;
-        Ok(Found(TaskList::new(page, paging)))
+        let page = self.services.tasks.list(auth.0, query.0).await?;
+        Ok(OkJson::new(&TaskList::new(page, paging)))
     }
 
     /// Get a task
     ///
     /// Gives a task of a project of which the caller is a member.
     #[oai(path = "/tasks/:task_id", method = "get", operation_id = "getTask")]
-    async fn get(
-        &self,
-        caller: Auth,
-        services: Service<'_>,
-        #[oai(name = "If-None-Match")] known: IfNoneMatch,
-        task_id: Path<TaskId>,
-    ) -> Result<Fresh<Task>, Failure<Reaching>> {
-        let task = services.tasks.get(caller.0, task_id.0).await?;
-        Ok(Fresh { answer: Answer::found(&task), known: known.0 })
+    async fn get(&self, auth: Auth, task_id: PathParam<TaskId>) -> Reply<OkJson<Task>> {
+        Ok(OkJson::with_etag(&self.services.tasks.get(auth.0, task_id.0).await?))
     }
 
     /// Update a task
@@ -102,14 +90,11 @@ impl TasksApi {
     #[oai(path = "/tasks/:task_id", method = "patch", operation_id = "updateTask")]
     async fn update(
         &self,
-        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
-        services: Service<'_>,
-        #[oai(name = "If-Match")] expected: IfMatch,
-        task_id: Path<TaskId>,
+        write: AuthWrite,
+        task_id: PathParam<TaskId>,
         body: MergePatch<UpdateTask>,
-    ) -> Result<Tagged<Task>, Failure<Matching<Changing, StaleTask>>> {
-        let write = WriteContext { if_match: expected.0, ..write.0 };
-        Ok(Tagged(services.tasks.update(&write, task_id.0, body.0).await?))
+    ) -> Reply<OkJson<Task>> {
+        Ok(self.services.tasks.update(&write.0, task_id.0, body.0).await?.into())
     }
 
     /// Delete a task
@@ -117,16 +102,9 @@ impl TasksApi {
     /// Puts a task into the trash, from which it can be restored for 30 days, unless the operator keeps it shorter or
     /// longer. Editors and the owner may, unless the project is archived.
     #[oai(path = "/tasks/:task_id", method = "delete", operation_id = "deleteTask")]
-    async fn delete(
-        &self,
-        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
-        services: Service<'_>,
-        #[oai(name = "If-Match")] expected: IfMatch,
-        task_id: Path<TaskId>,
-    ) -> Result<Done, Failure<Matching<Changing, StaleTask>>> {
-        let write = WriteContext { if_match: expected.0, ..write.0 };
-        services.tasks.delete(&write, task_id.0).await?;
-        Ok(Done)
+    async fn delete(&self, write: AuthWrite, task_id: PathParam<TaskId>) -> Reply<NoContent> {
+        self.services.tasks.delete(&write.0, task_id.0).await?;
+        Ok(NoContent)
     }
 
     /// Restore a task
@@ -135,13 +113,8 @@ impl TasksApi {
     /// project is in the trash, is a 404. An assignee who has left the project meanwhile is taken off. Editors and the
     /// owner may, unless the project is archived.
     #[oai(path = "/tasks/:task_id/restore", method = "post", operation_id = "restoreTask")]
-    async fn restore(
-        &self,
-        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
-        services: Service<'_>,
-        task_id: Path<TaskId>,
-    ) -> Result<Tagged<Task>, Failure<Changing>> {
-        Ok(Tagged(services.tasks.restore(&write.0, task_id.0).await?))
+    async fn restore(&self, write: AuthWrite, task_id: PathParam<TaskId>) -> Reply<OkJson<Task>> {
+        Ok(self.services.tasks.restore(&write.0, task_id.0).await?.into())
     }
 
     /// Move a task
@@ -156,13 +129,10 @@ impl TasksApi {
     #[oai(path = "/tasks/:task_id/move", method = "post", operation_id = "moveTask")]
     async fn relocate(
         &self,
-        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
-        services: Service<'_>,
-        #[oai(name = "If-Match")] expected: IfMatch,
-        task_id: Path<TaskId>,
+        write: AuthWrite,
+        task_id: PathParam<TaskId>,
         body: JsonBody<MoveTask>,
-    ) -> Result<Tagged<Task>, Failure<Matching<Changing, StaleTask>>> {
-        let write = WriteContext { if_match: expected.0, ..write.0 };
-        Ok(Tagged(services.tasks.move_task(&write, task_id.0, body.0).await?))
+    ) -> Reply<OkJson<Task>> {
+        Ok(self.services.tasks.move_task(&write.0, task_id.0, body.0).await?.into())
     }
 }

@@ -1,15 +1,20 @@
 //! Lists of tasks that are walked by cursors.
 
-use poem_openapi::OpenApi;
-use poem_openapi::param::Path;
+use std::sync::Arc;
 
-use super::extract::{Auth, QueryParams};
-use super::respond::{Failure, Found, Walking, WalkingAll};
-use super::{Service, Tag};
+use poem_openapi::OpenApi;
+
+use super::tag::Tag;
+use crate::api::errors::Reply;
+use crate::api::extract::{Auth, PathParam, QueryParams};
+use crate::api::respond::OkJson;
 use crate::contract::ProjectId;
 use crate::contract::task::query::{ProjectTaskCursorQuery, TaskCursorPage, TaskCursorQuery};
+use crate::services::Services;
 
-pub(in crate::api) struct TasksV2Api;
+pub(in crate::api) struct TasksV2Api {
+    pub(super) services: Arc<Services>,
+}
 
 #[OpenApi(prefix_path = "/v2", tag = "Tag::Tasks")]
 impl TasksV2Api {
@@ -22,12 +27,11 @@ impl TasksV2Api {
     #[oai(path = "/projects/:project_id/tasks", method = "get", operation_id = "listProjectTasksV2")]
     async fn walk_project(
         &self,
-        caller: Auth,
-        services: Service<'_>,
-        project_id: Path<ProjectId>,
+        auth: Auth,
+        project_id: PathParam<ProjectId>,
         query: QueryParams<ProjectTaskCursorQuery>,
-    ) -> Result<Found<TaskCursorPage>, Failure<Walking>> {
-        Ok(Found(services.tasks.list_project_by_cursor(caller.0, project_id.0, query.0).await?))
+    ) -> Reply<OkJson<TaskCursorPage>> {
+        Ok(OkJson::new(&self.services.tasks.list_project_by_cursor(auth.0, project_id.0, query.0).await?))
     }
 
     /// List all tasks by cursors
@@ -36,12 +40,7 @@ impl TasksV2Api {
     /// the `next_cursor` of the page before and the same filters and sort. Every task whose sort value does not change
     /// meanwhile is given exactly once, whatever is created or deleted.
     #[oai(path = "/tasks", method = "get", operation_id = "listTasksV2")]
-    async fn walk_visible(
-        &self,
-        caller: Auth,
-        services: Service<'_>,
-        query: QueryParams<TaskCursorQuery>,
-    ) -> Result<Found<TaskCursorPage>, Failure<WalkingAll>> {
-        Ok(Found(services.tasks.list_by_cursor(caller.0, query.0).await?))
+    async fn walk_visible(&self, auth: Auth, query: QueryParams<TaskCursorQuery>) -> Reply<OkJson<TaskCursorPage>> {
+        Ok(OkJson::new(&self.services.tasks.list_by_cursor(auth.0, query.0).await?))
     }
 }

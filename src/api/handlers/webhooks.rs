@@ -1,54 +1,24 @@
 //! Webhooks, and the log of what they were sent.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use poem_openapi::OpenApi;
-use poem_openapi::param::Path;
-use poem_openapi::registry::{MetaSchema, Registry};
-use poem_openapi::types::Type as _;
 
-use super::extract::{Auth, IdempotentWrite, IfMatch, IfNoneMatch, JsonBody, MergePatch, QueryParams};
-use super::respond::{
-    Done, Failure, Filtering, Found, Fresh, MadeOnce, Matching, Pointing, Promised, Reaching, Redirecting, Shown,
-    ShownOnce, Tagged,
-};
-use super::{Service, Tag};
+use super::tag::Tag;
+use crate::api::errors::Reply;
+use crate::api::extract::{Auth, AuthWrite, JsonBody, MergePatch, PathParam, QueryParams};
+use crate::api::respond::{Accepted, Created, NoContent, OkJson};
 use crate::contract::page::ListOf as _;
-use crate::contract::resource::StaleWebhook;
 use crate::contract::webhook::delivery::{Delivery, DeliveryList, DeliveryQuery};
-use crate::contract::webhook::test_event::WebhookMessage;
 use crate::contract::webhook::{
     NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookList, WebhookQuery, WebhookWithSecret,
 };
 use crate::contract::{DeliveryId, WebhookId};
-use crate::services::{Answer, WriteContext};
+use crate::services::Services;
 
-/// The schemas of what webhooks get and no operation gives: published all the same.
-pub(in crate::api) fn webhook_schemas() -> BTreeMap<String, MetaSchema> {
-    let mut registry = Registry::new();
-    WebhookMessage::register(&mut registry);
-    registry.schemas
+pub(in crate::api) struct WebhooksApi {
+    pub(super) services: Arc<Services>,
 }
-
-/// A delivery as it is promised by `testWebhook`.
-pub(in crate::api) struct TriedOut;
-
-impl Shown<Delivery> for TriedOut {
-    fn shown() -> Delivery {
-        Delivery::example_of_test()
-    }
-}
-
-/// A delivery as it is promised by `redeliver`.
-pub(in crate::api) struct DeliveredAgain;
-
-impl Shown<Delivery> for DeliveredAgain {
-    fn shown() -> Delivery {
-        Delivery::example_of_redelivery()
-    }
-}
-
-pub(in crate::api) struct WebhooksApi;
 
 #[OpenApi(prefix_path = "/v1/webhooks", tag = "Tag::Webhooks")]
 impl WebhooksApi {
@@ -56,14 +26,9 @@ impl WebhooksApi {
     ///
     /// Lists the webhooks of the caller, without their secrets.
     #[oai(path = "/", method = "get", operation_id = "listWebhooks")]
-    async fn list(
-        &self,
-        caller: Auth,
-        services: Service<'_>,
-        query: QueryParams<WebhookQuery>,
-    ) -> Result<Found<WebhookList>, Failure<Filtering>> {
-        let page = services.webhooks.list(caller.0, &query.0).await?;
-        Ok(Found(WebhookList::new(page, query.0.paging)))
+    async fn list(&self, auth: Auth, query: QueryParams<WebhookQuery>) -> Reply<OkJson<WebhookList>> {
+        let page = self.services.webhooks.list(auth.0, &query.0).await?;
+        Ok(OkJson::new(&WebhookList::new(page, query.0.paging)))
     }
 
     /// Create a webhook
@@ -74,28 +39,16 @@ impl WebhooksApi {
     /// webhooks. Who leaves a project keeps the webhooks of
     /// it, which then get nothing. The account is told by mail.
     #[oai(path = "/", method = "post", operation_id = "createWebhook")]
-    async fn create(
-        &self,
-        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
-        services: Service<'_>,
-        body: JsonBody<NewWebhook>,
-    ) -> Result<MadeOnce<WebhookWithSecret>, Failure<Pointing>> {
-        Ok(MadeOnce(services.webhooks.create(&write.0, body.0).await?))
+    async fn create(&self, write: AuthWrite, body: JsonBody<NewWebhook>) -> Reply<Created<WebhookWithSecret>> {
+        Ok(self.services.webhooks.create(&write.0, body.0).await?.into())
     }
 
     /// Get a webhook
     ///
     /// Gives a webhook of the caller, without its secret.
     #[oai(path = "/:webhook_id", method = "get", operation_id = "getWebhook")]
-    async fn get(
-        &self,
-        caller: Auth,
-        services: Service<'_>,
-        #[oai(name = "If-None-Match")] known: IfNoneMatch,
-        webhook_id: Path<WebhookId>,
-    ) -> Result<Fresh<Webhook>, Failure<Reaching>> {
-        let webhook = services.webhooks.get(caller.0, webhook_id.0).await?;
-        Ok(Fresh { answer: Answer::found(&webhook), known: known.0 })
+    async fn get(&self, auth: Auth, webhook_id: PathParam<WebhookId>) -> Reply<OkJson<Webhook>> {
+        Ok(OkJson::with_etag(&self.services.webhooks.get(auth.0, webhook_id.0).await?))
     }
 
     /// Update a webhook
@@ -106,30 +59,20 @@ impl WebhooksApi {
     #[oai(path = "/:webhook_id", method = "patch", operation_id = "updateWebhook")]
     async fn update(
         &self,
-        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
-        services: Service<'_>,
-        #[oai(name = "If-Match")] expected: IfMatch,
-        webhook_id: Path<WebhookId>,
+        write: AuthWrite,
+        webhook_id: PathParam<WebhookId>,
         body: MergePatch<UpdateWebhook>,
-    ) -> Result<Tagged<Webhook>, Failure<Matching<Redirecting, StaleWebhook>>> {
-        let write = WriteContext { if_match: expected.0, ..write.0 };
-        Ok(Tagged(services.webhooks.update(&write, webhook_id.0, body.0).await?))
+    ) -> Reply<OkJson<Webhook>> {
+        Ok(self.services.webhooks.update(&write.0, webhook_id.0, body.0).await?.into())
     }
 
     /// Delete a webhook
     ///
     /// Removes a webhook for good, with its deliveries. A request that is on its way may still arrive.
     #[oai(path = "/:webhook_id", method = "delete", operation_id = "deleteWebhook")]
-    async fn delete(
-        &self,
-        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
-        services: Service<'_>,
-        #[oai(name = "If-Match")] expected: IfMatch,
-        webhook_id: Path<WebhookId>,
-    ) -> Result<Done, Failure<Matching<Reaching, StaleWebhook>>> {
-        let write = WriteContext { if_match: expected.0, ..write.0 };
-        services.webhooks.delete(&write, webhook_id.0).await?;
-        Ok(Done)
+    async fn delete(&self, write: AuthWrite, webhook_id: PathParam<WebhookId>) -> Reply<NoContent> {
+        self.services.webhooks.delete(&write.0, webhook_id.0).await?;
+        Ok(NoContent)
     }
 
     /// Replace the secret of a webhook
@@ -141,12 +84,11 @@ impl WebhooksApi {
     #[oai(path = "/:webhook_id/rotate-secret", method = "post", operation_id = "rotateWebhookSecret")]
     async fn rotate_secret(
         &self,
-        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
-        services: Service<'_>,
-        webhook_id: Path<WebhookId>,
+        write: AuthWrite,
+        webhook_id: PathParam<WebhookId>,
         body: JsonBody<Option<RotateSecret>>,
-    ) -> Result<ShownOnce<WebhookWithSecret>, Failure<Reaching>> {
-        Ok(ShownOnce(services.webhooks.rotate_secret(&write.0, webhook_id.0, body.0).await?))
+    ) -> Reply<OkJson<WebhookWithSecret>> {
+        Ok(self.services.webhooks.rotate_secret(&write.0, webhook_id.0, body.0).await?.into())
     }
 
     /// Try a webhook out
@@ -154,13 +96,8 @@ impl WebhooksApi {
     /// Sends the webhook a `webhook.test` event now, be the webhook enabled or not and whatever types it names. What
     /// becomes of it stands in the list of deliveries. A test that fails, even with a 410, never disables a webhook.
     #[oai(path = "/:webhook_id/test", method = "post", operation_id = "testWebhook")]
-    async fn test(
-        &self,
-        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
-        services: Service<'_>,
-        webhook_id: Path<WebhookId>,
-    ) -> Result<Promised<Delivery, TriedOut>, Failure<Reaching>> {
-        Ok(services.deliveries.test(&write.0, webhook_id.0).await?.into())
+    async fn test(&self, write: AuthWrite, webhook_id: PathParam<WebhookId>) -> Reply<Accepted<Delivery>> {
+        Ok(self.services.deliveries.test(&write.0, webhook_id.0).await?.into())
     }
 
     /// List the deliveries of a webhook
@@ -170,13 +107,12 @@ impl WebhooksApi {
     #[oai(path = "/:webhook_id/deliveries", method = "get", operation_id = "listDeliveries")]
     async fn list_deliveries(
         &self,
-        caller: Auth,
-        services: Service<'_>,
-        webhook_id: Path<WebhookId>,
+        auth: Auth,
+        webhook_id: PathParam<WebhookId>,
         query: QueryParams<DeliveryQuery>,
-    ) -> Result<Found<DeliveryList>, Failure<Reaching>> {
-        let page = services.deliveries.list(caller.0, webhook_id.0, &query.0).await?;
-        Ok(Found(DeliveryList::new(page, query.0.paging)))
+    ) -> Reply<OkJson<DeliveryList>> {
+        let page = self.services.deliveries.list(auth.0, webhook_id.0, &query.0).await?;
+        Ok(OkJson::new(&DeliveryList::new(page, query.0.paging)))
     }
 
     /// Deliver an event again
@@ -187,11 +123,10 @@ impl WebhooksApi {
     #[oai(path = "/:webhook_id/deliveries/:delivery_id/redeliver", method = "post", operation_id = "redeliver")]
     async fn redeliver(
         &self,
-        #[oai(name = "Idempotency-Key")] write: IdempotentWrite,
-        services: Service<'_>,
-        webhook_id: Path<WebhookId>,
-        delivery_id: Path<DeliveryId>,
-    ) -> Result<Promised<Delivery, DeliveredAgain>, Failure<Reaching>> {
-        Ok(services.deliveries.redeliver(&write.0, webhook_id.0, delivery_id.0).await?.into())
+        write: AuthWrite,
+        webhook_id: PathParam<WebhookId>,
+        delivery_id: PathParam<DeliveryId>,
+    ) -> Reply<Accepted<Delivery>> {
+        Ok(self.services.deliveries.redeliver(&write.0, webhook_id.0, delivery_id.0).await?.into())
     }
 }

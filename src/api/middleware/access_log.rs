@@ -1,4 +1,4 @@
-//! One line in the log for each request. Queries stay out of it: they may hold secrets.
+//! The access log: one line per request, without the query, which may contain secrets.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use poem::{Request, Response};
 
 use crate::api::pipeline::OperationId;
 
-/// What is known when the request arrives.
+/// The request part of a log line.
 pub(super) struct AccessLogEntry {
     method: Method,
     path: String,
@@ -21,7 +21,7 @@ impl AccessLogEntry {
     }
 
     pub(super) fn write(self, response: &Response, request_id: &str, duration: Duration) {
-        let operation = response.data::<OperationId>().map_or("", |id| &id.0);
+        let operation = response.data::<OperationId>().map_or("", |id| id.0);
         tracing::info!(
             request.id = request_id,
             http.method = %self.method,

@@ -1,4 +1,4 @@
-//! Compression of responses by gzip, for clients that take it and bodies that are worth it.
+//! Compression of JSON responses by gzip.
 
 use std::io::Write as _;
 
@@ -11,17 +11,17 @@ use crate::api::extract::AcceptEncoding;
 use crate::api::respond::set;
 use crate::services::EntityTag;
 
-/// Bodies shorter than this fit into a packet anyway.
+/// Minimum size of a compressed body, in bytes; shorter ones fit into a packet.
 const MIN_COMPRESSED_SIZE: usize = 1_024;
 
 pub(super) async fn apply(encoding: AcceptEncoding, mut response: Response) -> Response {
     let content_type = response.header(header::CONTENT_TYPE).unwrap_or_default();
-    // What is not modified would be JSON if it were.
+    // The 304 stands for a JSON response.
     let is_json = content_type.contains("json") || response.status() == StatusCode::NOT_MODIFIED;
     if !is_json || response.headers().contains_key(header::CONTENT_ENCODING) {
         return response;
     }
-    // The pages of the documentation say so themselves.
+    // Static assets have the header already.
     if response.headers().get_all(header::VARY).iter().all(|value| value != "Accept-Encoding") {
         response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     }
@@ -32,7 +32,7 @@ pub(super) async fn apply(encoding: AcceptEncoding, mut response: Response) -> R
     match (plain.len() >= MIN_COMPRESSED_SIZE).then(|| gzip(&plain)).and_then(Result::ok) {
         Some(compressed) => {
             response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            // Another representation needs another tag (RFC 9110, section 8.8.3.3).
+            // Another representation has another tag (RFC 9110, section 8.8.3.3).
             if let Some(tag) = response.header(header::ETAG).and_then(EntityTag::compressed) {
                 set(&mut response, header::ETAG, &tag);
             }

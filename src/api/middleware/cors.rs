@@ -1,34 +1,24 @@
-//! Which web pages may call from a browser (the CORS protocol of the Fetch standard).
+//! CORS (the Fetch standard).
 //!
-//! The API is called with a token that the page sends itself, so credentials of the browser are never allowed. An
-//! origin that may not call gets its answer without the headers, and its browser keeps it from the page.
+//! Pages send the token themselves, so browser credentials are never allowed. Other origins get the response without the
+//! headers, and the browser hides it from the page.
 
-use poem::http::{HeaderValue, Method, StatusCode, header};
+use poem::http::{HeaderValue, Method, header};
 use poem::{Request, Response};
 
-use crate::api::respond::set;
+use crate::api::respond::{no_content, set};
+use crate::api::settings::CorsPolicy;
 
-/// Which origins may call from a browser.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CorsPolicy {
-    /// Any.
-    Any,
-    /// Any page on this machine, whatever its port; for development.
-    Localhost,
-    /// These, as browsers spell them: `https://app.example.com`. None when empty.
-    List(Vec<String>),
-}
-
-/// What a page may read of a response.
+/// Response headers that a page may read.
 const EXPOSED_HEADERS: &str = "X-Request-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, Location, \
                        ETag, Idempotency-Replayed, Deprecation, Sunset, Link, Allow, WWW-Authenticate";
 
-/// What a page may send.
+/// Request headers that a page may send.
 const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Accept, X-Request-Id, Idempotency-Key, If-Match, If-None-Match, \
                     Last-Event-ID";
 
 impl CorsPolicy {
-    /// The origin of the request, if it may call.
+    /// Returns the value of `Access-Control-Allow-Origin`, if the origin is allowed.
     pub(super) fn allowed(&self, request: &Request) -> Option<HeaderValue> {
         let origin = request.headers().get(header::ORIGIN)?;
         match self {
@@ -60,17 +50,16 @@ fn is_localhost(origin: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1" | "[::1]") || host.ends_with(".localhost")
 }
 
-/// Whether a browser asks if it may send a request.
-pub(in crate::api) fn is_preflight(request: &Request) -> bool {
+/// Returns whether the request is a CORS preflight.
+pub(super) fn is_preflight(request: &Request) -> bool {
     request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ORIGIN)
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Tells a browser what may be sent to a path that takes these methods.
-pub(in crate::api) fn preflight(allow: &str) -> Response {
-    let mut response = Response::builder().status(StatusCode::NO_CONTENT).finish();
-    set(&mut response, header::ALLOW, allow);
+/// Responds to a preflight for a path with these methods.
+pub(super) fn preflight(allow: &str) -> Response {
+    let mut response = no_content(allow);
     set(&mut response, header::ACCESS_CONTROL_ALLOW_METHODS, allow);
     set(&mut response, header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
     set(&mut response, header::ACCESS_CONTROL_MAX_AGE, "7200");
@@ -82,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_pages_of_this_machine_are_local() {
+    fn only_origins_of_this_machine_are_local() {
         for (origin, local) in [
             ("http://localhost:5173", true),
             ("https://localhost", true),

@@ -1,11 +1,13 @@
-//! The id by which a request is found in logs, the caller's and ours.
+//! The `X-Request-Id` header.
 
 use poem::Request;
+use poem::http::HeaderName;
 
-use super::X_REQUEST_ID;
 use crate::contract::ids::new_uuid;
 
-/// The id that the caller gave, if it is 1 to 128 visible ASCII characters, or a new one.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Returns the id of the client if it is 1 to 128 visible ASCII characters, otherwise a new one.
 pub(super) fn from_request(request: &Request) -> String {
     let mut given = request.headers().get_all(X_REQUEST_ID).iter();
     match (given.next(), given.next()) {
@@ -21,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_fit_id_is_kept() {
+    fn only_a_valid_id_is_kept() {
         let long = "x".repeat(129);
         for (given, kept) in [("abc-1", true), ("~!@#", true), ("two words", false), (&long, false), ("", false)] {
             let request = Request::builder().header(X_REQUEST_ID, given).finish();

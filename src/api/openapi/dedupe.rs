@@ -1,7 +1,6 @@
-//! Publishes error responses and header parameters that several operations have alike once, and refers to them.
+//! Moves identical error responses and header parameters to components.
 //!
-//! Guarantees: the name of such a response is made of its codes (`NotFound`), so it says what it is, and an operation that
-//! adds a code of its own simply gets another one. A parameter has the name of its header.
+//! A response is named after its codes (`NotFound`), a parameter after its header.
 
 use std::collections::BTreeMap;
 

@@ -1,10 +1,9 @@
-//! Publishes the error responses: those that handlers declare, and those that the framework gives on its own.
-//!
-//! A handler names only its own codes, as the raw description of the response. Guarantees: every error that an operation
-//! can give is there, with a sentence and an example for each code.
+//! Publishes error responses, with a message and an example for each code.
 
 use std::collections::BTreeMap;
 
+use poem_openapi::registry::Registry;
+use poem_openapi::types::Type as _;
 use serde_json::{Value, json};
 
 use super::{
@@ -12,132 +11,98 @@ use super::{
     walk::{self, Object},
 };
 use crate::api::errors::not_acceptable;
-use crate::api::extract::is_for_sessions;
-use crate::contract::error::ErrorCode;
+use crate::api::operations::{Access, OperationPolicy};
+use crate::contract::error::{ErrorBody, ErrorCode, ErrorCode as E};
 
-/// What an operation says in one of its errors.
+/// A code with the message of an operation.
 #[derive(Clone, PartialEq, Eq)]
 struct DocumentedError {
     code: ErrorCode,
-    /// The name of the example: the code, and more where a code has several sentences.
+    /// Name of the example: the code, with a suffix if the code has several messages.
     name: String,
-    sentence: String,
+    message: String,
 }
 
 impl From<ErrorCode> for DocumentedError {
     fn from(code: ErrorCode) -> Self {
-        Self { code, name: code.as_str().to_owned(), sentence: code.message().to_owned() }
+        Self { code, name: code.as_str().to_owned(), message: code.message().to_owned() }
     }
 }
 
-pub(super) fn publish(document: &mut Value) {
-    for (path, operation) in walk::operations_mut(document) {
-        let mut all = generic(path, operation);
+pub(super) fn publish(document: &mut Value, policies: &[OperationPolicy]) {
+    for (_, operation) in walk::operations_mut(document) {
+        let Some(policy) = walk::policy(operation, policies) else { continue };
+        let errors = documented(policy, operation);
         let has_body = operation.contains_key("requestBody");
         let Some(responses) = walk::object_mut(operation, "responses") else { continue };
-        for (status, response) in
-            responses.iter_mut().filter_map(|(status, response)| Some((status, response.as_object_mut()?)))
-        {
-            if let Some(declared) = declared(response) {
-                response.shift_remove("description");
-                all.entry(status.clone()).or_default().extend(declared);
-            }
-        }
-        for (status, mut said) in all {
-            said.sort_by_key(|said| ErrorCode::ALL.iter().position(|other| *other == said.code));
-            said.dedup();
-            if let Value::Object(response) = responses.entry(status).or_insert_with(|| json!({})) {
-                describe(response, &said, has_body);
-            }
+        for (status, mut errors) in errors {
+            errors.sort_by_key(|error| ErrorCode::ALL.iter().position(|other| *other == error.code));
+            errors.dedup();
+            let stale = policy.stale.filter(|_| status == "412");
+            let schema = stale.map_or_else(ErrorBody::schema_ref, |schema| schema(&mut Registry::new()));
+            responses.insert(status, describe(&json!(schema), &errors, has_body));
         }
         responses.sort_keys();
     }
 }
 
-/// Whether the rules that hold for every operation of the API hold for this path; they do not for the probes.
-pub(super) fn is_versioned(path: &str) -> bool {
-    path.starts_with("/v1/") || path.starts_with("/v2/")
-}
-
-/// Whether the operation takes an `Idempotency-Key`.
-pub(super) fn takes_key(operation: &Object) -> bool {
-    let parameters = operation.get("parameters").and_then(Value::as_array).into_iter().flatten();
-    parameters.filter_map(|parameter| parameter.get("name")?.as_str()).any(|name| name == "Idempotency-Key")
-}
-
-/// What the layers before the handler may answer, by status.
-fn generic(path: &str, operation: &Object) -> BTreeMap<String, Vec<DocumentedError>> {
-    use ErrorCode as E;
-    let mut codes = Vec::new();
+/// Returns every error of an operation, by status: its own and those of the pipeline.
+fn documented(policy: &OperationPolicy, operation: &Object) -> BTreeMap<String, Vec<DocumentedError>> {
+    let mut codes = policy.errors.to_vec();
     let mut media_type = None;
-    if is_versioned(path) {
+    if policy.access != Access::Probe {
         codes.extend([E::ValidationFailed, E::RateLimited, E::Internal, E::Unavailable, E::Timeout]);
-        if operation.contains_key("security") {
-            codes.extend([E::Unauthenticated, E::TokenExpired, E::TokenRevoked]);
-            codes.push(if is_for_sessions(path) { E::Forbidden } else { E::InsufficientScope });
-        }
-        if takes_key(operation) {
-            codes.extend([E::InvalidIdempotencyKey, E::IdempotencyInProgress, E::IdempotencyKeyReused]);
-        }
-        if operation.contains_key("requestBody") {
-            codes.extend([E::MalformedJson, E::RequestTimeout, E::PayloadTooLarge, E::UnsupportedMediaType]);
-        }
         let responses = operation.get("responses").and_then(Value::as_object).into_iter().flatten();
         let mut successes = responses.filter(|(status, _)| status.starts_with('2'));
         media_type = successes.find_map(|(_, response)| response.get("content")?.as_object()?.keys().next());
     }
-    let unacceptable = media_type.map(|media_type| {
-        let sentence = not_acceptable(media_type);
-        DocumentedError { sentence, ..E::NotAcceptable.into() }
+    match policy.access {
+        Access::Probe | Access::Public => {}
+        Access::Session => codes.extend([E::Unauthenticated, E::TokenExpired, E::TokenRevoked, E::Forbidden]),
+        Access::Token(_) => {
+            codes.extend([E::Unauthenticated, E::TokenExpired, E::TokenRevoked, E::InsufficientScope]);
+        }
+    }
+    if policy.idempotent {
+        codes.extend([E::InvalidIdempotencyKey, E::IdempotencyInProgress, E::IdempotencyKeyReused]);
+    }
+    if policy.stale.is_some() {
+        codes.push(E::PreconditionFailed);
+    }
+    if operation.contains_key("requestBody") {
+        codes.extend([E::MalformedJson, E::RequestTimeout, E::PayloadTooLarge, E::UnsupportedMediaType]);
+    }
+    let messages = (policy.messages)();
+    codes.retain(|code| messages.iter().all(|(_, error)| error.code() != *code));
+    let own = messages.into_iter().map(|(name, error)| DocumentedError {
+        code: error.code(),
+        name: name.to_owned(),
+        message: error.message().into(),
     });
+    let unacceptable =
+        media_type.map(|media_type| DocumentedError { message: not_acceptable(media_type), ..E::NotAcceptable.into() });
     let mut by_status: BTreeMap<String, Vec<DocumentedError>> = BTreeMap::new();
-    for said in codes.into_iter().map(DocumentedError::from).chain(unacceptable) {
-        by_status.entry(said.code.status().to_string()).or_default().push(said);
+    for error in codes.into_iter().map(DocumentedError::from).chain(own).chain(unacceptable) {
+        by_status.entry(error.code.status().to_string()).or_default().push(error);
     }
     by_status
 }
 
-/// What a raw description declares, if it is no prose: codes in its first line, with or without backticks, and below
-/// them sentences in the place of those that the codes have everywhere, each after its name.
-fn declared(response: &Object) -> Option<Vec<DocumentedError>> {
-    let mut lines = response.get("description")?.as_str()?.lines();
-    let words = lines.next()?.split(' ').map(|word| word.trim_matches('`'));
-    let codes = words.map(|word| ErrorCode::ALL.into_iter().find(|code| code.as_str() == word));
-    let codes = codes.collect::<Option<Vec<_>>>()?;
-    let own: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(": ")).collect();
-    let said = codes.into_iter().flat_map(|code| {
-        let of_code = own.iter().filter(|(name, _)| name.starts_with(code.as_str()));
-        let said = of_code.map(|(name, sentence)| DocumentedError {
-            code,
-            name: (*name).into(),
-            sentence: (*sentence).into(),
-        });
-        let said: Vec<DocumentedError> = said.collect();
-        if said.is_empty() { vec![code.into()] } else { said }
-    });
-    Some(said.collect())
+fn describe(schema: &Value, errors: &[DocumentedError], has_body: bool) -> Value {
+    let messages = errors.iter().map(|error| format!("`{}`: {}", error.code.as_str(), error.message));
+    let examples = errors.iter().map(|error| (error.name.clone(), json!({ "value": envelope(error, has_body) })));
+    json!({
+        "description": messages.collect::<Vec<_>>().join(" "),
+        "content": { "application/json": { "schema": schema, "examples": examples.collect::<Object>() } },
+    })
 }
 
-fn describe(response: &mut Object, said: &[DocumentedError], has_body: bool) {
-    let prose = response.get("description").and_then(Value::as_str).map(str::to_owned);
-    let sentences = said.iter().map(|said| format!("`{}`: {}", said.code.as_str(), said.sentence));
-    let description = prose.into_iter().chain(sentences).collect::<Vec<_>>().join(" ");
-    response.insert("description".to_owned(), json!(description));
-
-    let schema = json!({ "$ref": format!("{}ApiError", walk::SCHEMAS) });
-    let content = response.entry("content").or_insert_with(|| json!({ "application/json": { "schema": schema } }));
-    if let Some(Value::Object(media)) = content.get_mut("application/json") {
-        let examples = said.iter().map(|said| (said.name.clone(), json!({ "value": envelope(said, has_body) })));
-        media.insert("examples".to_owned(), examples.collect());
-    }
-}
-
-fn envelope(said: &DocumentedError, has_body: bool) -> Value {
-    let code = said.code;
+fn envelope(error: &DocumentedError, has_body: bool) -> Value {
+    let code = error.code;
     if code != ErrorCode::ValidationFailed {
-        return json!({ "error": code.as_str(), "message": said.sentence, "request_id": ID });
+        return json!({ "error": code.as_str(), "message": error.message, "request_id": ID });
     }
-    // A failure that every operation can meet, so that the same response serves them all.
+    // Possible for every operation, so that they can share the response.
     let (place, field, rule, message) = if has_body {
         ("body", "colour", "unknown_field", "colour is not a field of this request.")
     } else {

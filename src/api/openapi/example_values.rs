@@ -1,16 +1,16 @@
-//! Makes example values from schemas: what the schema says itself, or else something plausible by type and format.
+//! Example values: declared by a schema, or derived from its type and format.
 
 use serde_json::{Value, json};
 
 use super::walk::{self, Object};
 
-/// An id as it stands in examples.
+/// An id, for examples.
 pub(super) const ID: &str = "0199d0a0-5b7c-7d3e-9a41-6f2b8c0d1e2f";
 
-/// How deep a schema is followed: one that holds itself has no end.
+/// Maximum depth, because schemas may be recursive.
 const DEPTH: u8 = 12;
 
-/// The source of examples.
+/// Derives examples from the schemas of a document.
 pub(super) struct ExampleValues {
     /// The component schemas, by name.
     pub(super) schemas: Object,
@@ -21,17 +21,17 @@ impl ExampleValues {
         Self { schemas: walk::schemas(document) }
     }
 
-    /// An example of a value of this schema.
+    /// Returns an example of a schema.
     pub(super) fn sample(&self, schema: &Value) -> Value {
         self.sample_within(schema, DEPTH)
     }
 
-    /// What the schema itself says an example could be: an example, the first value of its enum, or its default.
+    /// Returns the first declared example, the first enum value, or the default of a schema.
     pub(super) fn declared_example(&self, schema: &Value) -> Option<Value> {
         self.declared_within(schema, DEPTH)
     }
 
-    /// The schema that a reference stands for.
+    /// Returns the target of a reference, or the schema itself.
     pub(super) fn target<'a>(&'a self, schema: &'a Value) -> &'a Value {
         walk::referenced(schema).and_then(|name| self.schemas.get(name)).unwrap_or(schema)
     }
@@ -84,7 +84,7 @@ fn kind(schema: &Value) -> Option<&str> {
     }
 }
 
-/// A description that says `null unless ...` is about the exception: a value would contradict the rest of the example.
+/// Returns whether the description says `null unless ...`: a value would contradict the rest of the example.
 fn is_usually_null(property: &Value) -> bool {
     let admits_null = property.get("type").is_some_and(Value::is_array) || property.get("anyOf").is_some();
     admits_null && property.get("description").and_then(Value::as_str).is_some_and(|text| text.contains("null unless"))

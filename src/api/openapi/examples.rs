@@ -1,4 +1,4 @@
-//! Gives every body an example, and makes the examples that types bring along fit their schemas.
+//! Adds an example to every body, and adapts declared examples to their schemas.
 
 use serde_json::{Value, json};
 
@@ -50,7 +50,7 @@ fn add_example(media: &mut Object, samples: &ExampleValues) {
     }
 }
 
-/// An error that carries more than the envelope (the resource as it is now) shows this too.
+/// Adds required properties beyond the error envelope, such as the current resource.
 fn complete_examples(media: &mut Object, samples: &ExampleValues) {
     let Some(schema) = media.get("schema").map(|schema| samples.target(schema).clone()) else { return };
     let required = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
@@ -75,7 +75,7 @@ fn fit_own_examples(schema: &mut Value, samples: &ExampleValues) {
     }
 }
 
-/// A type writes its optional fields as `null` in its example, also where a request may only leave them out.
+/// Removes nulls from examples where requests must omit the field instead.
 fn drop_forbidden_nulls(example: &mut Value, schema: &Value, samples: &ExampleValues) {
     let schema = samples.target(schema);
     match example {

@@ -1,18 +1,18 @@
-//! Publishes the headers of responses: the standard ones by rule, all of them defined once.
+//! Publishes the headers of responses, each defined once.
 
 use serde_json::{Value, json};
 
-use crate::api::deprecation::{DEPRECATED_AT, SUNSET};
+use crate::api::operations::{Access, DEPRECATED_AT, OperationPolicy, SUNSET};
 
 use super::{
-    errors,
+    header_parameters::ETAG_EXAMPLE,
     walk::{self, Object},
 };
 
-pub(super) fn publish(document: &mut Value) {
+pub(super) fn publish(document: &mut Value, policies: &[OperationPolicy]) {
     let mut defined = Object::new();
-    for (path, operation) in walk::operations_mut(document) {
-        let takes_key = errors::takes_key(operation);
+    for (_, operation) in walk::operations_mut(document) {
+        let Some(policy) = walk::policy(operation, policies) else { continue };
         let is_deprecated = operation.get("deprecated").is_some_and(|deprecated| deprecated == true);
         for (status, response) in walk::object_mut(operation, "responses").into_iter().flatten() {
             let Some(response) = response.as_object_mut() else { continue };
@@ -21,11 +21,11 @@ pub(super) fn publish(document: &mut Value) {
                 _ => Object::new(),
             };
             let is_success = status.starts_with('2');
-            let mut added = standard(path, status);
-            if takes_key && is_success {
+            let mut added = standard(policy, status);
+            if policy.idempotent && is_success {
                 added.push(("Idempotency-Replayed", replayed()));
             }
-            if takes_key && status == "409" {
+            if policy.idempotent && status == "409" {
                 added.push(("Retry-After", retry_after(false)));
             }
             if is_deprecated && is_success {
@@ -36,7 +36,7 @@ pub(super) fn publish(document: &mut Value) {
             }
             headers.values_mut().filter_map(Value::as_object_mut).for_each(normalize);
             for (name, definition) in &mut headers {
-                // The first definition is the one to refer to; one that differs stays where it stands.
+                // A definition that differs from the first one stays inline.
                 if *defined.entry(name).or_insert_with(|| definition.clone()) == *definition {
                     *definition = json!({ "$ref": format!("#/components/headers/{name}") });
                 }
@@ -47,9 +47,12 @@ pub(super) fn publish(document: &mut Value) {
     walk::add_components(document, "headers", defined);
 }
 
-/// The headers that a response has because of its path and status.
-fn standard(path: &str, status: &str) -> Vec<(&'static str, Value)> {
+/// Returns the headers of a response.
+fn standard(policy: &OperationPolicy, status: &str) -> Vec<(&'static str, Value)> {
     let mut headers = Vec::new();
+    if matches!(status, "304" | "412") || policy.etag && matches!(status, "200" | "201") {
+        headers.push(("ETag", etag()));
+    }
     match status {
         "201" => headers.push(("Location", location())),
         "401" => headers.push(("WWW-Authenticate", www_authenticate())),
@@ -58,17 +61,26 @@ fn standard(path: &str, status: &str) -> Vec<(&'static str, Value)> {
         _ => {}
     }
     headers.push(("X-Request-Id", request_id()));
-    if errors::is_versioned(path) {
-        headers.push(("RateLimit-Limit", rate_limit("How many requests a minute are allowed.", 600)));
-        headers.push(("RateLimit-Remaining", rate_limit("How many requests are left now.", 599)));
-        headers.push(("RateLimit-Reset", rate_limit("In how many seconds all of them are allowed again.", 1)));
+    if policy.access != Access::Probe {
+        headers.push(("RateLimit-Limit", rate_limit("Requests allowed per minute.", 600)));
+        headers.push(("RateLimit-Remaining", rate_limit("Requests left.", 599)));
+        headers.push(("RateLimit-Reset", rate_limit("Seconds until all requests are available again.", 1)));
     }
     headers
 }
 
+fn etag() -> Value {
+    json!({
+        "description": "Opaque identifier of the version and the representation of the resource.",
+        "required": true,
+        "schema": { "type": "string" },
+        "example": ETAG_EXAMPLE,
+    })
+}
+
 fn location() -> Value {
     json!({
-        "description": "Where the new resource is.",
+        "description": "Path of the new resource.",
         "required": true,
         "schema": { "type": "string", "format": "uri-reference" },
         "example": "/v1/tasks/0199d0a0-5b7c-7d3e-9a41-6f2b8c0d1e2f",
@@ -77,17 +89,16 @@ fn location() -> Value {
 
 fn www_authenticate() -> Value {
     json!({
-        "description": "How to authenticate, and what was wrong with the token (RFC 6750).",
+        "description": "Authentication challenge, with the error of the token (RFC 6750).",
         "required": true,
         "schema": { "type": "string" },
         "example": "Bearer error=\"invalid_token\"",
     })
 }
 
-/// Where it is the token that may not, and not its owner.
 fn missing_scope() -> Value {
     json!({
-        "description": "The scope that the API token lacks (RFC 6750), where that is why.",
+        "description": "The missing scope, if the API token lacks one (RFC 6750).",
         "required": false,
         "schema": { "type": "string" },
         "example": "Bearer error=\"insufficient_scope\", scope=\"write\"",
@@ -96,13 +107,13 @@ fn missing_scope() -> Value {
 
 fn retry_after(is_always_there: bool) -> Value {
     let mut header = json!({
-        "description": "After how many seconds to try again.",
+        "description": "Seconds to wait before trying again.",
         "required": true,
         "schema": { "type": "integer", "minimum": 1 },
         "example": 2,
     });
     if !is_always_there {
-        header["description"] = json!("After how many seconds to try again, where that may help.");
+        header["description"] = json!("Seconds to wait before trying again, if that can help.");
         header["required"] = json!(false);
     }
     header
@@ -110,13 +121,13 @@ fn retry_after(is_always_there: bool) -> Value {
 
 fn replayed() -> Value {
     json!({
-        "description": "`true` where this is the answer to an earlier request with the same `Idempotency-Key`.",
+        "description": "`true` if this is the response to an earlier request with the same `Idempotency-Key`.",
         "schema": { "type": "string", "const": "true" },
         "example": "true",
     })
 }
 
-/// What an operation says that has a successor.
+/// The headers of a deprecated operation.
 fn deprecation() -> [(&'static str, Value); 3] {
     let header = |description: &str, example: &str| {
         json!({
@@ -127,19 +138,19 @@ fn deprecation() -> [(&'static str, Value); 3] {
         })
     };
     [
-        ("Deprecation", header("Since when this operation is deprecated (RFC 9745).", DEPRECATED_AT)),
-        ("Sunset", header("Until when it is promised, at least (RFC 8594).", SUNSET)),
+        ("Deprecation", header("Start of the deprecation (RFC 9745).", DEPRECATED_AT)),
+        ("Sunset", header("Earliest removal of the operation (RFC 8594).", SUNSET)),
         (
             "Link",
             header(
-                "Its successor, and where to read about the way there.",
+                "The successor, and the documentation of the migration.",
                 "</v2/tasks>; rel=\"successor-version\", </docs>; rel=\"deprecation\"; type=\"text/html\"",
             ),
         ),
     ]
 }
 
-/// What the framework writes for a header that a handler declares, without its noise.
+/// Normalizes a header that a handler declares.
 fn normalize(header: &mut Object) {
     header.retain(|key, value| key != "deprecated" || value == true);
     if let Some(examples) = header.get("schema").and_then(|schema| schema.get("examples")).cloned() {
@@ -152,7 +163,7 @@ fn normalize(header: &mut Object) {
 
 fn request_id() -> Value {
     json!({
-        "description": "The id of this request: the caller's own, or a new one. Quote it when you report a problem.",
+        "description": "ID of this request: your own, or a new one. Include it when you report a problem.",
         "required": true,
         "schema": { "type": "string" },
         "example": "0199d0a0-5b7c-7d3e-9a41-6f2b8c0d1e2f",
@@ -161,7 +172,7 @@ fn request_id() -> Value {
 
 fn rate_limit(description: &str, example: u16) -> Value {
     json!({
-        "description": format!("{description} Absent where the operator has switched the limit off."),
+        "description": format!("{description} Absent if the operator has disabled the limit."),
         "schema": { "type": "integer", "minimum": 0 },
         "example": example,
     })

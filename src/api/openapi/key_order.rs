@@ -1,4 +1,4 @@
-//! Puts the members of the document in the order in which one reads them, and drops schemas that nothing uses any more.
+//! Sorts the members of the document in reading order, and drops unused schemas.
 
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ const SCHEMA: [&str; 12] = [
     "minLength",
     "maxLength",
 ];
-/// The long members of a schema, which would hide what comes after them.
+/// Long members of a schema, which come last.
 const SCHEMA_END: [&str; 4] = ["required", "properties", "additionalProperties", "examples"];
 
 pub(super) fn apply(document: &mut Value) {
@@ -55,8 +55,6 @@ pub(super) fn apply(document: &mut Value) {
         }
     }
     for (_, operation) in walk::operations_mut(document) {
-        // Said rather than left out: no token is needed on purpose.
-        operation.entry("security").or_insert_with(|| Value::Array(Vec::new()));
         arrange(operation, &OPERATION);
         for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Value::Object(parameter) = parameter {
@@ -76,14 +74,13 @@ pub(super) fn apply(document: &mut Value) {
     });
 }
 
-/// Orders the members of the document itself.
 pub(super) fn top_level(document: &mut Value) {
     if let Value::Object(document) = document {
         arrange(document, &DOCUMENT);
     }
 }
 
-/// Orders the tags as the operations that have them stand, which is the order in which one needs them.
+/// Sorts tags by their first operation.
 fn tags(document: &mut Value) {
     let mut used: Vec<String> = Vec::new();
     for (_, operation) in walk::operations_mut(document) {
@@ -99,7 +96,7 @@ fn arrange_responses(responses: &mut Object) {
     responses.values_mut().filter_map(Value::as_object_mut).for_each(|response| arrange(response, &RESPONSE));
 }
 
-/// Moves the members with these keys to the front, in this order; the others follow as they were.
+/// Moves the members with these keys to the front, in this order.
 fn arrange(members: &mut Object, keys: &[&str]) {
     let mut rest = std::mem::take(members);
     for key in keys {

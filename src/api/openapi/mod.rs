@@ -1,15 +1,14 @@
-//! The finishing pass: turns the document that poem-openapi generates into the one that is published.
+//! Post-processing of the document that poem-openapi generates.
 //!
-//! The framework writes OpenAPI 3.0 with gaps: nulls it does not admit, errors that middleware gives and no handler
-//! declares, query objects that it cannot express. Each file here mends one of these, so that handlers declare only
-//! what is theirs. Guarantees: the result is OpenAPI 3.1.0, its schemas are plain JSON Schema 2020-12, and the same
-//! input gives the same bytes. Knows nothing of single operations: whatever is special about one is declared with its
-//! handler.
+//! The framework writes OpenAPI 3.0 without nulls, query objects, and the errors and headers of the pipeline. Each file
+//! here adds one of these, by rule or from the policy of an operation. The result is OpenAPI 3.1.0 with JSON Schema
+//! 2020-12, and deterministic.
 
 mod dedupe;
 mod errors;
 mod example_values;
 mod examples;
+mod header_parameters;
 mod headers;
 mod key_order;
 mod naming;
@@ -17,6 +16,7 @@ mod normalize;
 mod nullable;
 mod parameters;
 mod request_response;
+mod responses;
 mod schemas;
 mod security;
 mod tag_docs;
@@ -27,33 +27,48 @@ mod walk;
 mod webhooks;
 mod yaml;
 
+use std::collections::BTreeMap;
+
+use poem_openapi::registry::MetaSchema;
 use serde_json::{Value, json};
+
+use super::operations::OperationPolicy;
 
 pub use request_response::shared_schemas;
 
-/// Turns the raw document of poem-openapi into the published one.
+/// Converts the document of poem-openapi into the published one.
 #[must_use]
-pub fn postprocess(raw: Value) -> Value {
+pub fn postprocess(raw: Value, operations: &[OperationPolicy]) -> Value {
     let mut document = raw;
     normalize::apply(&mut document);
+    responses::publish(&mut document, operations);
     schemas::normalize(&mut document);
     unions::flatten(&mut document);
-    parameters::publish(&mut document);
-    errors::publish(&mut document);
-    security::publish(&mut document);
+    parameters::publish(&mut document, operations);
+    errors::publish(&mut document, operations);
+    security::publish(&mut document, operations);
     tag_docs::publish(&mut document);
     webhooks::publish(&mut document);
-    // From here on every body refers to its final schema: only now is it known who sends and who receives what.
+    // From here on every body refers to its final schema, so requests and responses can be told apart.
     request_response::apply(&mut document);
     nullable::publish(&mut document);
     examples::publish(&mut document);
-    headers::publish(&mut document);
+    headers::publish(&mut document, operations);
     dedupe::apply(&mut document);
     key_order::apply(&mut document);
     document
 }
 
-/// The same document with one server, the one at `url`.
+/// Adds schemas to the generated document, unless it has them.
+pub fn add_schemas(raw: &mut Value, schemas: BTreeMap<String, MetaSchema>) -> serde_json::Result<()> {
+    let Some(known) = walk::components_mut(raw, "schemas") else { return Ok(()) };
+    for (name, schema) in schemas {
+        known.entry(name).or_insert(serde_json::to_value(schema)?);
+    }
+    Ok(())
+}
+
+/// Returns the document with one server.
 #[must_use]
 pub fn with_server(document: &Value, url: &str) -> Value {
     let mut document = document.clone();
@@ -64,17 +79,13 @@ pub fn with_server(document: &Value, url: &str) -> Value {
     document
 }
 
-/// The document as the YAML file that is committed: the same keys in the same order, under a comment that forbids to
-/// edit it.
+/// Formats the document as the YAML file that is committed.
 #[must_use]
 pub fn to_yaml(document: &Value) -> String {
     yaml::write(document)
 }
 
-/// What `node` stands for: itself, or the part of the document that its `$ref` names (a response, a header, a schema).
-///
-/// Error responses that several operations give alike are published once, under `components.responses`, so whoever
-/// reads the responses of an operation goes through here.
+/// Returns `node` itself, or the target of its `$ref`: a response, a header or a schema.
 #[must_use]
 pub fn resolve<'a>(document: &'a Value, node: &'a Value) -> &'a Value {
     let target = node.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));

@@ -1,10 +1,10 @@
-//! Names: how HTTP headers are spelled, and what a response says of which nobody said anything.
+//! Spelling of header names and component names.
 
-/// Headers whose customary spelling is not one capital per word.
+/// Headers with an irregular spelling.
 const IRREGULAR: [&str; 6] =
     ["ETag", "Last-Event-ID", "WWW-Authenticate", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"];
 
-/// The customary spelling of a header, e.g. `Idempotency-Replayed` for `IDEMPOTENCY-REPLAYED`.
+/// Returns the usual spelling of a header: `Idempotency-Replayed` for `IDEMPOTENCY-REPLAYED`.
 pub(super) fn header(name: &str) -> String {
     match IRREGULAR.iter().find(|irregular| irregular.eq_ignore_ascii_case(name)) {
         Some(irregular) => (*irregular).to_owned(),
@@ -12,7 +12,7 @@ pub(super) fn header(name: &str) -> String {
     }
 }
 
-/// The code as part of a component's name, e.g. `NotFound` for `NOT_FOUND`.
+/// Converts a code to Pascal case: `NotFound` for `NOT_FOUND`.
 pub(super) fn pascal(code: &str) -> String {
     code.split('_').map(capitalised).collect()
 }
@@ -21,19 +21,6 @@ fn capitalised(word: &str) -> String {
     let mut characters = word.chars();
     let first = characters.next().map(|first| first.to_ascii_uppercase());
     first.into_iter().chain(characters.map(|other| other.to_ascii_lowercase())).collect()
-}
-
-/// The description of a response that has none; OpenAPI wants one.
-pub(super) fn reason(status: &str) -> &'static str {
-    match status {
-        "200" => "Done.",
-        "201" => "Created.",
-        "202" => "Accepted: the work goes on after this answer.",
-        "204" => "Done; there is nothing to return.",
-        "302" | "303" | "307" | "308" => "The address is in `Location`.",
-        "304" => "Not changed since the version that `If-None-Match` names.",
-        _ => "See the body.",
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Publishes `nullable`, a word of OpenAPI 3.0 only, as the JSON Schema it stands for.
+//! Converts `nullable` of OpenAPI 3.0 to JSON Schema.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ pub(super) fn publish(document: &mut Value) {
     });
 }
 
-/// Lets a schema take `null` too; one that says nothing of the type takes it already.
+/// Makes a schema accept `null`; one without a type accepts it already.
 fn admit_null(schema: &mut Object) {
     if let Some(reference) = schema.shift_remove("$ref") {
         schema.insert("anyOf".to_owned(), json!([{ "$ref": reference }, { "type": "null" }]));
@@ -35,7 +35,7 @@ fn admit_null(schema: &mut Object) {
     }
 }
 
-/// Whether `null` is valid by this schema.
+/// Returns whether a schema accepts `null`.
 pub(super) fn admits_null(schema: &Value, schemas: &Object) -> bool {
     if let Some(name) = walk::referenced(schema) {
         return schemas.get(name).is_some_and(|target| admits_null(target, schemas));

@@ -1,16 +1,16 @@
-//! Publishes parameters: takes the query objects of our extractor apart, and completes those of the path.
+//! Publishes parameters: those of query objects, of the policy, and of the path.
 
 use serde_json::{Value, json};
 
 use super::{
     example_values::{ExampleValues, ID},
+    header_parameters,
     walk::{self, Object},
 };
+use crate::api::media_types::QUERY;
+use crate::api::operations::OperationPolicy;
 
-/// The pseudo media type under which our extractor registers the query parameters of an operation as one object.
-const QUERY: &str = "application/x-query-parameters";
-
-pub(super) fn publish(document: &mut Value) {
+pub(super) fn publish(document: &mut Value, policies: &[OperationPolicy]) {
     let samples = ExampleValues::from_document(document);
     for (_, operation) in walk::operations_mut(document) {
         let query = take_query(operation).map(|schema| query_parameters(&schema, &samples)).unwrap_or_default();
@@ -20,6 +20,7 @@ pub(super) fn publish(document: &mut Value) {
         };
         parameters.iter_mut().filter_map(Value::as_object_mut).for_each(|parameter| complete(parameter, &samples));
         parameters.extend(query);
+        parameters.extend(walk::policy(operation, policies).into_iter().flat_map(header_parameters::of_policy));
         parameters.sort_by_key(|parameter| match parameter.get("in").and_then(Value::as_str) {
             Some("path") => 0,
             Some("query") => 1,
@@ -57,7 +58,7 @@ fn query_parameters(schema: &Value, samples: &ExampleValues) -> Vec<Value> {
         }
         let mut property = property.clone();
         if let Value::Object(property) = &mut property {
-            // A query has no way to write null.
+            // A query cannot contain null.
             property.shift_remove("nullable");
         }
         parameter.insert("schema".to_owned(), property);
@@ -74,15 +75,15 @@ fn parameter_schema(query: &Value, name: &str) -> Value {
     query.get("properties").and_then(|properties| properties.get(name)).cloned().unwrap_or_default()
 }
 
-/// Swagger UI fills the form with `example`: all filters at once would find nothing, `page` and `offset` exclude each
-/// other, and no example of a tag or a key is right twice. What is optional therefore has its examples in the schema
-/// only.
+/// Returns whether the examples of a parameter stay in its schema.
+///
+/// Swagger UI fills the form with `example`, but all optional filters at once would match nothing.
 fn is_optional(parameter: &Object) -> bool {
     parameter.get("in").is_some_and(|place| place == "query" || place == "header")
         && parameter.get("required").is_none_or(|required| required == false)
 }
 
-/// Moves to the parameter what the schema says for it, and describes the ids of the path.
+/// Moves members from the schema to the parameter, and describes ids in the path.
 fn complete(parameter: &mut Object, samples: &ExampleValues) {
     if let Some(mut schema) = parameter.shift_remove("schema") {
         let stays = is_optional(parameter);
@@ -107,7 +108,7 @@ fn complete(parameter: &mut Object, samples: &ExampleValues) {
     if parameter.get("in").is_some_and(|place| place == "path") {
         let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
         if let Some(owner) = name.strip_suffix("_id") {
-            let description = format!("The id of the {}.", owner.replace('_', " "));
+            let description = format!("ID of the {}.", owner.replace('_', " "));
             parameter.entry("description").or_insert_with(|| json!(description));
             parameter.entry("example").or_insert_with(|| json!(ID));
         }

@@ -1,28 +1,27 @@
-//! What differs between the schemas of what a client sends and of what it receives.
+//! Differences between the schemas of requests and of responses.
 //!
-//! A request is strict: an unknown field is refused. A response is complete: every field is there, "no value" is `null`,
-//! and an enum may grow. An object schema used for both would have to be both, so `shared_schemas` lists those for a test
-//! to forbid them.
+//! Requests are strict: unknown fields are rejected. Responses are complete: every field is present, a missing value is
+//! `null`, and enums may grow. No object schema can be used for both, which a test checks by `shared_schemas`.
 
 use serde_json::{Value, json};
 
 use super::walk::{self, Object};
 
-/// Properties of responses that are absent, not null, when there is nothing to say.
+/// Properties of responses that are absent instead of null.
 const ABSENT: [(&str, &[&str]); 1] = [("ApiError", &["field", "details"])];
 
-/// Lists in responses whose items may be null, which poem-openapi does not write down.
+/// Lists in responses with nullable items, which poem-openapi does not document.
 const NULL_ITEMS: [(&str, &str); 1] = [("TaskBatchResult", "results")];
 
-/// Fields of requests that exclude each other, which the types cannot say.
+/// Fields of requests that exclude each other.
 const EXCLUSIVE: [(&str, [&str; 2]); 1] = [("MoveTask", ["before_id", "after_id"])];
 
-const GROWS: &str = "Responses may contain values that were added later: have a way to handle those you do not know.";
+const GROWS: &str = "More values may be added to responses later: clients must tolerate unknown values.";
 
-/// All that bcrypt reads of a password.
+/// Maximum length of a password in bytes; bcrypt ignores the rest.
 const MAX_PASSWORD_BYTES: u8 = 72;
 
-/// The object schemas that stand in requests and in responses alike, which must be none.
+/// Returns the object schemas that both requests and responses use; there must be none.
 #[must_use]
 pub fn shared_schemas(document: &Value) -> Vec<String> {
     let received = walk::reachable_schemas(document, responses(document));
@@ -65,7 +64,7 @@ fn requests(document: &Value) -> impl Iterator<Item = &Value> {
     walk::operations(document).filter_map(|(_, operation)| operation.get("requestBody"))
 }
 
-/// What a client receives: responses, and the webhooks that it takes.
+/// The parts that a client receives: responses and webhooks.
 fn responses(document: &Value) -> impl Iterator<Item = &Value> {
     let own = walk::operations(document).filter_map(|(_, operation)| operation.get("responses"));
     own.chain(walk::components(document, "responses").map(|(_, response)| response)).chain(document.get("webhooks"))
@@ -76,11 +75,11 @@ fn make_strict(schema: &mut Object) {
         schema.entry("additionalProperties").or_insert(Value::Bool(false));
     }
     if schema.get("format").is_some_and(|format| format == "password") {
-        // In place of the number of characters, which would be a second, weaker rule.
+        // Replaces the limit in characters.
         schema.shift_remove("maxLength");
         schema.insert("x-max-bytes".to_owned(), json!(MAX_PASSWORD_BYTES));
     }
-    // Generators make a set of it, which some then write as `{}`; the rule itself stays.
+    // Generators would use a set, which some serialize as `{}`.
     if let Some(unique) = schema.shift_remove("uniqueItems") {
         schema.insert("x-unique-items".to_owned(), unique);
     }
@@ -89,7 +88,7 @@ fn make_strict(schema: &mut Object) {
     }
 }
 
-/// Moves a default into the description: some generators take a field with a default for one that must be sent.
+/// Moves a default into the description: some generators require fields that have one.
 fn describe_default(property: &mut Value) {
     let Value::Object(property) = property else { return };
     let Some(default) = property.shift_remove("default") else { return };

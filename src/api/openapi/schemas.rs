@@ -1,6 +1,4 @@
-//! Mends single schemas: from what poem-openapi writes for OpenAPI 3.0 to plain JSON Schema 2020-12.
-//!
-//! `nullable` stays for the moment: the later passes add to it, and `nullable.rs` publishes it at last.
+//! Converts schemas from OpenAPI 3.0 to JSON Schema 2020-12, except `nullable`, which later passes still use.
 
 use serde_json::{Value, json};
 
@@ -64,7 +62,7 @@ fn normalize_bounds(schema: &mut Object) {
 
 fn whole(number: &Value) -> Option<i64> {
     let number = number.as_f64().filter(|number| number.fract() == 0.0)?;
-    // By way of the text, because a cast would quietly cut what does not fit.
+    // A cast would silently saturate.
     format!("{number:.0}").parse().ok()
 }
 
@@ -89,7 +87,7 @@ fn mark_trimmed(schema: &mut Object) {
     }
 }
 
-/// `allOf` of a reference and of members that stand beside it once more becomes the reference with these members.
+/// Replaces `allOf` of a reference and repeated members by the reference with these members.
 fn join_reference(schema: &mut Object) {
     let Some([reference, repeated]) = schema.get("allOf").and_then(Value::as_array).map(Vec::as_slice) else { return };
     let Some(target) = reference.get("$ref").filter(|_| reference.as_object().is_some_and(|all| all.len() == 1)) else {

@@ -1,15 +1,33 @@
-//! Says which operations programs may call too, with an API token instead of an access token.
+//! Publishes the credentials that each operation accepts.
 
 use serde_json::{Value, json};
 
-use super::errors::is_versioned;
-use super::walk;
-use crate::api::extract::{ACCESS_TOKEN, API_TOKEN, is_for_sessions};
+use super::walk::{self, Object};
+use crate::api::operations::{Access, OperationPolicy};
 
-pub(super) fn publish(document: &mut Value) {
-    for (path, operation) in walk::operations_mut(document) {
-        if is_versioned(path) && !is_for_sessions(path) && operation.contains_key("security") {
-            operation.insert("security".to_owned(), json!([{ ACCESS_TOKEN: [] }, { API_TOKEN: [] }]));
-        }
+const ACCESS_TOKEN: &str = "access_token";
+const API_TOKEN: &str = "api_token";
+
+pub(super) fn publish(document: &mut Value, policies: &[OperationPolicy]) {
+    for (_, operation) in walk::operations_mut(document) {
+        let security = match walk::policy(operation, policies).map(|policy| policy.access) {
+            Some(Access::Session) => json!([{ ACCESS_TOKEN: [] }]),
+            Some(Access::Token(_)) => json!([{ ACCESS_TOKEN: [] }, { API_TOKEN: [] }]),
+            _ => json!([]),
+        };
+        operation.insert("security".to_owned(), security);
     }
+    let scheme = |format: &str, description: &str| json!({ "type": "http", "description": description, "scheme": "bearer", "bearerFormat": format });
+    let access_token = scheme(
+        "JWT",
+        "The `access_token` of a session, a JSON Web Token that is valid for a few minutes. Use the `refresh_token` to get \
+         the next one.",
+    );
+    let api_token = scheme(
+        "pt",
+        "An API token for programs: `pt_...`. GET requires the scope `read`, every other method `write`. Not accepted under \
+         `/v1/auth` and for `/v1/me/password`.",
+    );
+    let schemes = Object::from_iter([(ACCESS_TOKEN.to_owned(), access_token), (API_TOKEN.to_owned(), api_token)]);
+    walk::add_components(document, "securitySchemes", schemes);
 }

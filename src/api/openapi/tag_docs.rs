@@ -1,9 +1,8 @@
-//! Publishes what takes more than the description of an operation: how to follow the feed, and how to receive webhooks.
-//! Each guide stands in the description of its tag, with programs at its end.
+//! Guides in the descriptions of tags, with example programs.
 
 use serde_json::{Value, json};
 
-/// A tag, what is to be known, and programs, each with its language.
+/// The guide of a tag, and its programs by language.
 struct Guide {
     tag: &'static str,
     text: &'static str,
@@ -27,8 +26,7 @@ const GUIDES: [Guide; 2] = [
     },
 ];
 
-/// What the guide of webhooks shows to check a program with: the headers of a message with the body
-/// `{"type":"webhook.test"}`.
+/// Test vector of the webhook guide: the headers of a message with the body `{"type":"webhook.test"}`.
 pub(super) struct Vector {
     pub(super) id: &'static str,
     pub(super) timestamp: &'static str,
@@ -51,7 +49,6 @@ pub(super) fn publish(document: &mut Value) {
 }
 
 impl Guide {
-    /// The description of the tag, what is to be known, and the programs.
     fn below(&self, first: &str) -> String {
         let recipes = self.recipes.iter();
         let recipes = recipes.map(|(language, recipe)| format!("\n```{language}\n{}\n```\n", recipe.trim_end()));
@@ -94,7 +91,7 @@ mod tests {
         assert_eq!(listed, EventType::PUBLISHED.map(EventType::as_str));
     }
 
-    /// The types that a line like `...["added", "removed"].map((verb) => `member.${verb}`),` makes.
+    /// Returns the types of a line like `...["added", "removed"].map((verb) => `member.${verb}`),`.
     fn listed(line: &str) -> Option<Vec<String>> {
         let (verbs, resource) = line.trim().strip_prefix("...[")?.split_once("].map((verb) => `")?;
         let (resource, _) = resource.split_once('.')?;

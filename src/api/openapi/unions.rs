@@ -1,8 +1,7 @@
-//! Turns the members of tagged unions into whole objects.
+//! Flattens the members of tagged unions.
 //!
-//! poem-openapi writes each as `allOf` of the tag and of the object. Neither half may then refuse unknown fields (each
-//! would refuse the other's), and few generators of clients understand it; one object with all the fields has neither
-//! problem.
+//! poem-openapi writes each as `allOf` of the tag and the object. Neither half could reject unknown fields, and few client
+//! generators support it.
 
 use serde_json::{Value, json};
 
@@ -21,7 +20,7 @@ pub(super) fn flatten(document: &mut Value) {
     }
 }
 
-/// Gives a member of a union the name of the object that it is, unless that is used for itself.
+/// Renames a union member to its object, unless the object is used on its own.
 fn rename(document: &mut Value, name: &str, owner: &str) {
     let reference = |name: &str| format!("{}{name}", walk::SCHEMAS);
     let own = reference(owner);
@@ -70,11 +69,11 @@ fn whole(schema: &Object, schemas: &Object) -> Option<Object> {
     }
     for part in parts {
         for (name, property) in part.get("properties").and_then(Value::as_object).into_iter().flatten() {
-            // The tag comes first, and knows its only value better than the object that may declare it again.
+            // The tag comes first: its enum has one value, unlike a field of the same name in the object.
             let property = properties.entry(name).or_insert_with(|| property.clone());
             if let Some([only]) = property.get("enum").and_then(Value::as_array).map(Vec::as_slice) {
                 example.entry(name).or_insert_with(|| only.clone());
-                let description = format!("Which kind it is: `{}`.", only.as_str().unwrap_or_default());
+                let description = format!("Always `{}`.", only.as_str().unwrap_or_default());
                 if let Value::Object(property) = property {
                     property.entry("description").or_insert_with(|| json!(description));
                 }
@@ -97,7 +96,7 @@ fn whole(schema: &Object, schemas: &Object) -> Option<Object> {
         whole.insert("examples".to_owned(), json!([example]));
     }
     whole.shift_remove("title");
-    // What the union says of itself is no description of its members.
+    // The description of the union does not apply to its members.
     let own = schema.iter().filter(|(key, _)| *key != "allOf" && !whole.contains_key(*key));
     let own: Object = own.map(|(key, value)| (key.clone(), value.clone())).collect();
     whole.extend(own);

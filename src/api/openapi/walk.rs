@@ -1,22 +1,23 @@
-//! Ways through the document that several passes share.
+//! Traversal of the document.
 //!
-//! Guarantees: example data is never taken for a part of the document, and a schema is visited after the schemas it
-//! holds, so that a pass may rely on their final form.
+//! Example data is never visited, and inner schemas are visited before outer ones.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-/// A JSON object, as it stands all over the document.
+use crate::api::operations::OperationPolicy;
+
+/// A JSON object.
 pub(super) type Object = Map<String, Value>;
 
-/// Where the references to component schemas point.
+/// Prefix of references to component schemas.
 pub(super) const SCHEMAS: &str = "#/components/schemas/";
 
-/// The methods of a path that are operations, in the order of publication.
+/// The methods of a path item, in the order of publication.
 pub(super) const METHODS: [&str; 7] = ["get", "post", "put", "patch", "delete", "head", "options"];
 
-/// Every operation with its path.
+/// The operations with their paths.
 pub(super) fn operations(document: &Value) -> impl Iterator<Item = (&str, &Object)> {
     let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
     paths.flat_map(|(path, item)| {
@@ -26,7 +27,7 @@ pub(super) fn operations(document: &Value) -> impl Iterator<Item = (&str, &Objec
     })
 }
 
-/// Every operation with its path, to be changed.
+/// The operations with their paths.
 pub(super) fn operations_mut(document: &mut Value) -> impl Iterator<Item = (&str, &mut Object)> {
     let paths = document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten();
     paths.flat_map(|(path, item)| {
@@ -36,7 +37,12 @@ pub(super) fn operations_mut(document: &mut Value) -> impl Iterator<Item = (&str
     })
 }
 
-/// The member `key` if it is an object.
+/// Returns the policy of an operation.
+pub(super) fn policy<'p>(operation: &Object, policies: &'p [OperationPolicy]) -> Option<&'p OperationPolicy> {
+    let id = operation.get("operationId")?.as_str()?;
+    policies.iter().find(|policy| policy.id == id)
+}
+
 pub(super) fn object_mut<'a>(parent: &'a mut Object, key: &str) -> Option<&'a mut Object> {
     parent.get_mut(key).and_then(Value::as_object_mut)
 }
@@ -46,12 +52,12 @@ pub(super) fn components<'a>(document: &'a Value, kind: &str) -> impl Iterator<I
     document.get("components").and_then(|all| all.get(kind)).and_then(Value::as_object).into_iter().flatten()
 }
 
-/// The members of `components.<kind>`, to be changed.
+/// The members of `components.<kind>`.
 pub(super) fn components_mut<'a>(document: &'a mut Value, kind: &str) -> Option<&'a mut Object> {
     document.get_mut("components").and_then(|all| all.get_mut(kind)).and_then(Value::as_object_mut)
 }
 
-/// Adds components of a kind, unless there are none to add.
+/// Adds components of a kind.
 pub(super) fn add_components(document: &mut Value, kind: &str, added: Object) {
     if added.is_empty() {
         return;
@@ -65,12 +71,12 @@ pub(super) fn add_components(document: &mut Value, kind: &str, added: Object) {
     }
 }
 
-/// A copy of the component schemas, to look them up while the document changes.
+/// Copies the component schemas, to look them up while the document changes.
 pub(super) fn schemas(document: &Value) -> Object {
     components(document, "schemas").map(|(name, schema)| (name.clone(), schema.clone())).collect()
 }
 
-/// The name of the component schema that `schema` refers to.
+/// Returns the name of the component schema that `schema` refers to.
 pub(super) fn referenced(schema: &Value) -> Option<&str> {
     schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix(SCHEMAS))
 }
@@ -91,7 +97,7 @@ pub(super) fn each_part(node: &mut Value, visit: &mut dyn FnMut(&mut Object)) {
     }
 }
 
-/// Visits every schema below `node`, which is the document or a part of it but no schema itself.
+/// Visits every schema below `node`, which is not a schema itself.
 pub(super) fn each_schema(node: &mut Value, visit: &mut dyn FnMut(&mut Object)) {
     match node {
         Value::Object(members) => {
@@ -109,7 +115,7 @@ pub(super) fn each_schema(node: &mut Value, visit: &mut dyn FnMut(&mut Object)) 
     }
 }
 
-/// Visits a schema after all the schemas written inside it; references are not followed.
+/// Visits a schema after its inner schemas; references are not followed.
 pub(super) fn within_schema(schema: &mut Value, visit: &mut dyn FnMut(&mut Object)) {
     let Value::Object(members) = schema else { return };
     for key in ["properties", "allOf", "anyOf", "oneOf"] {
@@ -133,7 +139,7 @@ fn each_value(schemas: &mut Value, visit: &mut dyn FnMut(&mut Object)) {
     }
 }
 
-/// The names of all component schemas that can be reached from the given parts of the document.
+/// Returns the names of the component schemas reachable from some parts of the document.
 pub(super) fn reachable_schemas<'a>(document: &Value, starts: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> {
     let mut reached = BTreeSet::new();
     let mut waiting: Vec<&str> = Vec::new();
@@ -148,7 +154,7 @@ pub(super) fn reachable_schemas<'a>(document: &Value, starts: impl IntoIterator<
     reached
 }
 
-// A discriminator names its schemas as plain strings, so every string that looks like a reference counts.
+// Discriminators refer to schemas by plain strings, so every such string counts.
 fn references<'a>(node: &'a Value, found: &mut Vec<&'a str>) {
     match node {
         Value::Object(members) => members.values().for_each(|member| references(member, found)),

@@ -1,5 +1,4 @@
-//! Publishes the messages that webhooks get: one for each type of event that the union `Event` knows, and those that
-//! stand in no feed.
+//! Publishes webhook messages: one for each event type of the feed, and the test message.
 
 use serde_json::{Value, json};
 
@@ -7,7 +6,7 @@ use super::naming::pascal;
 use super::tag_docs::VECTOR;
 use super::walk::{self, Object};
 
-/// The group of the operations that make webhooks, and of their messages.
+/// The tag of webhook operations and messages.
 const TAG: &str = "Webhooks";
 
 pub(super) fn publish(document: &mut Value) {
@@ -20,55 +19,58 @@ pub(super) fn publish(document: &mut Value) {
     }
 }
 
-/// The unions whose members are messages, and whether they are sent to whoever names them.
+/// The unions of messages, and whether webhooks subscribe to their types.
 const UNIONS: [(&str, bool); 2] = [("Event", true), ("WebhookMessage", false)];
 
-/// A message for each type, in the order of the unions.
 fn messages(document: &Value) -> Object {
-    let members = UNIONS.iter().flat_map(|(union, is_named)| {
+    let members = UNIONS.iter().flat_map(|(union, is_subscribed)| {
         let mapping = document.pointer(&format!("/components/schemas/{union}/discriminator/mapping"));
-        mapping.and_then(Value::as_object).into_iter().flatten().map(|(kind, reference)| (kind, reference, *is_named))
+        mapping
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .map(|(kind, reference)| (kind, reference, *is_subscribed))
     });
-    let messages = members.filter_map(|(kind, reference, is_named)| {
+    let messages = members.filter_map(|(kind, reference, is_subscribed)| {
         let name = reference.as_str()?.strip_prefix(walk::SCHEMAS)?;
         let (_, schema) = walk::components(document, "schemas").find(|(known, _)| *known == name)?;
-        Some((kind.clone(), json!({ "post": message(kind, reference, schema, is_named) })))
+        Some((kind.clone(), json!({ "post": message(kind, reference, schema, is_subscribed) })))
     });
     messages.collect()
 }
 
-fn message(kind: &str, reference: &Value, schema: &Value, is_named: bool) -> Value {
+fn message(kind: &str, reference: &Value, schema: &Value, is_subscribed: bool) -> Value {
     let what = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-    let (receivers, gone) = if is_named {
+    let (receivers, gone) = if is_subscribed {
         (
-            format!("Sent to each webhook that names `{kind}` or `*` and whose owner may see the event."),
-            "The receiver wants nothing more, ever: the webhook is disabled.",
+            format!("Sent to each webhook that subscribes to `{kind}` or `*` and whose owner can see the event."),
+            "Gone. The webhook is disabled.",
         )
     } else {
         (
-            "Sent by `testWebhook` to that webhook alone, whatever its `events`.".to_owned(),
-            "A failure like any other: no test disables a webhook.",
+            "Sent by `testWebhook` to that webhook only, regardless of its `events`.".to_owned(),
+            "A failed attempt. Tests never disable a webhook.",
         )
     };
     json!({
         "tags": [TAG],
-        "summary": format!("The message of {kind}"),
+        "summary": format!("Message of {kind}"),
         "description": format!(
-            "{what} {receivers} Verify the signature over the body as it came; answer soon with any status of 2xx; expect to get \
-             the same message more than once, and messages in another order than that of `sequence`. See the tag {TAG}."
+            "{what} {receivers} Verify the signature over the raw body and respond quickly with any 2xx status. Messages may \
+             arrive more than once and out of order. See the tag {TAG}."
         ),
         "operationId": format!("on{}", pascal(&kind.replace('.', "_"))),
         "security": [],
         "parameters": parameters(),
         "requestBody": { "required": true, "content": { "application/json": { "schema": { "$ref": reference } } } },
         "responses": {
-            "2XX": { "description": "The receiver has it." },
+            "2XX": { "description": "Received." },
             "410": { "description": gone },
             "default": {
-                "description": "A failure. The message is sent again later, ten times in all unless the operator says otherwise; after the \
-                                last attempt the delivery is `failed`, and `redeliver` sends it again.",
+                "description": "A failed attempt. The message is retried, by default up to ten attempts in total; then the delivery is \
+                                `failed`, and `redeliver` sends it again.",
                 "headers": { "Retry-After": {
-                    "description": "The receiver may send it to put the next attempt off, for a day at most: so many seconds, or an HTTP date.",
+                    "description": "Delays the next attempt, by up to a day: a number of seconds, or an HTTP date.",
                     "schema": { "type": "string" },
                     "examples": { "seconds": { "value": "120" }, "date": { "value": "Sat, 31 Jan 2026 09:02:00 GMT" } },
                 } },
@@ -77,25 +79,25 @@ fn message(kind: &str, reference: &Value, schema: &Value, is_named: bool) -> Val
     })
 }
 
-/// The headers of every message. Their examples fit together: the guide says what is signed.
+/// The headers of every message; their examples are the test vector of the guide.
 fn parameters() -> [Value; 3] {
     [
         header(
             "webhook-id",
-            "The id of the event: the same whenever it is sent.",
+            "The id of the event. Stays the same when the message is sent again.",
             &json!({ "type": "string", "format": "uuid" }),
             VECTOR.id,
         ),
         header(
             "webhook-timestamp",
-            "When this attempt was made, in seconds since 1970.",
+            "Time of this attempt, in seconds since 1970.",
             &json!({ "type": "string", "pattern": "^[0-9]+$" }),
             VECTOR.timestamp,
         ),
         header(
             "webhook-signature",
-            "`v1,` and the base64 of HMAC-SHA256 over `webhook-id`, `webhook-timestamp` and the body, with dots between them. During a \
-             rotation one for each secret, separated by spaces.",
+            "`v1,` and the base64 of HMAC-SHA256 over `webhook-id`, `webhook-timestamp` and the body, joined by dots. During a \
+             rotation there is one for each secret, separated by spaces.",
             &json!({ "type": "string" }),
             VECTOR.signature,
         ),
@@ -128,7 +130,7 @@ mod tests {
         assert_eq!(message["operationId"], "onTaskCreated");
         assert!(message["description"].as_str().unwrap().starts_with("A task was created. Sent to each webhook"));
         let test = &document["webhooks"]["webhook.test"]["post"]["description"];
-        assert!(test.as_str().unwrap().starts_with("A test. Sent by `testWebhook` to that webhook alone"));
+        assert!(test.as_str().unwrap().starts_with("A test. Sent by `testWebhook` to that webhook only"));
         let names: Vec<_> = message["parameters"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
         assert_eq!(names, ["webhook-id", "webhook-timestamp", "webhook-signature"]);
     }

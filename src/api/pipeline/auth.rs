@@ -1,9 +1,34 @@
-//! The bearer token of a request.
+//! Authentication by bearer token.
 
 use poem::Request;
 use poem::http::header;
 
-/// The token of `Authorization: Bearer <token>` (RFC 6750, section 2.1).
+use crate::api::operations::Access;
+use crate::services::{Caller, Error, Services};
+
+/// Returns the caller, or `None` where the operation requires none.
+pub(super) async fn authenticate(
+    services: &Services,
+    request: &Request,
+    access: Access,
+) -> Result<Option<Caller>, Error> {
+    match (access, bearer_token(request)) {
+        (Access::Probe | Access::Public, _) => Ok(None),
+        (Access::Session | Access::Token(_), None) => Err(Error::Unauthenticated),
+        (Access::Session | Access::Token(_), Some(token)) => services.authenticate(token).await.map(Some),
+    }
+}
+
+/// Rejects an API token that is not sufficient, before anything is known about the rest of the request.
+pub(super) fn authorize_credential(caller: &Caller, access: Access) -> Result<(), Error> {
+    match access {
+        Access::Probe | Access::Public => Ok(()),
+        Access::Session => caller.require_session().map(drop),
+        Access::Token(scope) => caller.require_scope(scope),
+    }
+}
+
+/// Returns the token of `Authorization: Bearer <token>` (RFC 6750, section 2.1).
 pub(super) fn bearer_token(request: &Request) -> Option<&str> {
     let mut values = request.headers().get_all(header::AUTHORIZATION).iter();
     let (scheme, token) = values.next()?.to_str().ok()?.split_once(' ')?;

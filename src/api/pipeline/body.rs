@@ -1,4 +1,4 @@
-//! Media types and the syntax of the body.
+//! Content negotiation, and the syntax of the body.
 
 use poem::Request;
 use poem::error::ReadBodyError;
@@ -10,13 +10,13 @@ use crate::api::errors::{ApiError, not_acceptable};
 use crate::api::validation::{self, Operation};
 use crate::contract::error::ErrorCode;
 
-/// Refuses a request whose `Accept` rules out the one media type of responses (RFC 9110, section 12.5.1).
+/// Rejects a request whose `Accept` excludes the media type of the response (RFC 9110, section 12.5.1).
 pub(super) fn negotiate(request: &Request, media_type: &str) -> Result<(), ApiError> {
     let mut headers = request.headers().get_all(header::ACCEPT).iter().peekable();
     if headers.peek().is_none() {
         return Ok(());
     }
-    // The most precise range that matches decides; without a match, nothing is accepted.
+    // The most precise matching range decides.
     let mut best: Option<(u8, bool)> = None;
     for range in headers.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
         let mut parts = range.split(';').map(str::trim);
@@ -42,8 +42,9 @@ pub(super) fn negotiate(request: &Request, media_type: &str) -> Result<(), ApiEr
     Err(ApiError::new(ErrorCode::NotAcceptable).with_message(not_acceptable(media_type)))
 }
 
-/// Reads and parses the body; `None` when there is none. The deadline comes before the one of the whole request, however
-/// long it took to get here, so that a slow client is told so, and not that we are slow.
+/// Reads and parses the body, if there is one.
+///
+/// The deadline is earlier than that of the whole request, so that a slow client gets 408 instead of 504.
 pub(super) async fn read_json(
     request: &mut Request,
     operation: &Operation,
@@ -70,7 +71,7 @@ pub(super) async fn read_json(
         Ok(Err(ReadBodyError::Io(error))) if is_timeout(&error) => {
             return Err(ApiError::new(ErrorCode::RequestTimeout));
         }
-        // The client broke off; it will hardly read this.
+        // The client disconnected.
         Ok(Err(_)) => return Err(ApiError::new(ErrorCode::MalformedJson).with_message("The body ended too early.")),
         Err(_) => return Err(ApiError::new(ErrorCode::RequestTimeout)),
     };
@@ -85,7 +86,7 @@ pub(super) async fn read_json(
         .map_err(|error| ApiError::new(ErrorCode::MalformedJson).with_message(error.to_string()))
 }
 
-/// Whether the header names one of the media types, in UTF-8 if in anything.
+/// Returns whether the header is one of the media types, with no charset other than UTF-8.
 fn accepts_content_type(content_type: &str, media_types: &[String]) -> bool {
     let mut parts = content_type.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
@@ -143,8 +144,8 @@ mod tests {
     }
 
     #[test]
-    fn only_json_in_utf_8_is_taken() {
-        let taken = [JSON.to_owned()];
+    fn only_json_in_utf_8_is_accepted() {
+        let accepted = [JSON.to_owned()];
         for (content_type, good) in [
             ("application/json", true),
             ("Application/JSON; charset=UTF-8", true),
@@ -154,7 +155,7 @@ mod tests {
             ("text/plain", false),
             ("", false),
         ] {
-            assert_eq!(accepts_content_type(content_type, &taken), good, "{content_type}");
+            assert_eq!(accepts_content_type(content_type, &accepted), good, "{content_type}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The `Idempotency-Key` of a request, and what makes it the same request when it comes again.
+//! The `Idempotency-Key` of a request, and the fingerprint of the request.
 
 use poem::Request;
 use poem::http::{HeaderName, Method};
@@ -11,10 +11,10 @@ use crate::services::KeyedRequest;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// As many characters a key may have.
+/// Maximum length of a key.
 const MAX_LEN: usize = 255;
 
-/// The key of a request and the fingerprint of the rest of it; `None` where it has no key.
+/// Returns the key and the fingerprint of a request, or `None` without a key.
 pub(super) fn parse_key(request: &Request, body: Option<&Value>) -> Result<Option<KeyedRequest>, ApiError> {
     let mut lines = request.headers().get_all(IDEMPOTENCY_KEY).iter();
     let Some(line) = lines.next() else { return Ok(None) };
@@ -24,7 +24,7 @@ pub(super) fn parse_key(request: &Request, body: Option<&Value>) -> Result<Optio
     Ok(Some(KeyedRequest { key, fingerprint }))
 }
 
-/// Reads a key, bare or as a string of RFC 9651, section 3.3.3.
+/// Parses a key, bare or as a string of RFC 9651, section 3.3.3.
 fn parse(line: &str) -> Option<String> {
     let line = line.trim();
     let key = match line.strip_prefix('"') {
@@ -47,13 +47,13 @@ fn parse(line: &str) -> Option<String> {
     is_key.then_some(key)
 }
 
-/// The same for two requests that ask for the same, whatever the order and the spacing of their JSON.
+/// Hashes a request independently of the order and spacing of its JSON.
 fn fingerprint(method: &Method, path: &str, query: Option<&str>, body: Option<&Value>) -> [u8; 32] {
     let mut hash = Sha256::new();
-    // The ids in a path are the same in upper case; nothing else in it can be.
+    // Only ids can differ in case within a path, and they are case-insensitive.
     for part in [method.as_str(), &path.to_ascii_lowercase(), query.unwrap_or_default()] {
         hash.update(part);
-        // No method, path or query has this byte, so no two rows of parts are the same text.
+        // A separator that no method, path or query contains.
         hash.update([0]);
     }
     if let Some(body) = body {

@@ -1,7 +1,6 @@
-//! How many requests are allowed, by governor: a burst of a minute's worth that refills steadily.
+//! Rate limits: token buckets of one minute's requests, by governor.
 //!
-//! Memory stays bounded whatever addresses come along: counters that are full again are dropped, and when there are
-//! too many all the same, those who come new share a limited number of counters.
+//! Memory is bounded: full buckets are dropped, and if too many remain, new addresses share a fixed number of buckets.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
@@ -13,53 +12,24 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
+use poem::Response;
+use poem::http::HeaderName;
 
+use crate::api::operations::RateLimitClass;
+use crate::api::respond::set;
+use crate::api::settings::RateLimitSettings;
 use crate::contract::UserId;
 
-/// Requests a minute; 0 switches a limit off.
-#[derive(Debug, Clone, Copy)]
-pub struct RateLimitSettings {
-    /// Operations that take credentials or send mail: by address, and by account.
-    pub auth_per_minute: u32,
-    /// Refreshing a session: by address.
-    pub refresh_per_minute: u32,
-    /// All else: by user, or by address for the anonymous.
-    pub api_per_minute: u32,
-}
-
-/// Which limit a request falls under.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bucket {
-    Auth,
-    /// What a user has mailed to others; by user, and otherwise as the first.
-    Mail,
-    Refresh,
-    Api,
-}
-
-impl Bucket {
-    /// The bucket of an operation.
-    pub(super) fn for_operation(operation: &str) -> Self {
-        match operation {
-            "register" | "login" | "changePassword" | "verifyEmail" | "resendVerification" | "forgotPassword"
-            | "resetPassword" => Self::Auth,
-            "createInvitation" => Self::Mail,
-            "refreshSession" => Self::Refresh,
-            _ => Self::Api,
-        }
-    }
-}
-
-/// Who is counted.
+/// Key of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Key {
-    /// An address; of IPv6 the /64, which is what one household has.
+    /// An IPv4 address, or the /64 of an IPv6 address, which is what one household has.
     Address(IpAddr),
     /// A user.
     User(UserId),
-    /// An account that is addressed, be it there or not, by a keyed hash of its e-mail.
+    /// An e-mail address, with or without an account, as a keyed hash.
     Account(u64),
-    /// One of the counters that newcomers share in a flood.
+    /// One of the shared buckets.
     Overflow(u64),
 }
 
@@ -72,20 +42,27 @@ impl Key {
     }
 }
 
-/// What a limit says about a request, and what the response says about the limit.
+/// Result of counting a request, for the headers of the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Decision {
-    /// How many requests the full bucket has.
+    /// Capacity of the bucket.
     pub(super) limit: u32,
-    /// How many are left.
+    /// Remaining requests.
     pub(super) remaining: u32,
     /// Seconds until the bucket is full again.
     pub(super) reset: u64,
-    /// Seconds to wait, when the request is refused.
+    /// Seconds to wait, if the request is rejected.
     pub(super) retry_after: Option<u64>,
 }
 
-/// All limits.
+/// Sets the `RateLimit-*` headers.
+pub(super) fn set_headers(response: &mut Response, decision: Decision) {
+    set(response, HeaderName::from_static("ratelimit-limit"), &decision.limit.to_string());
+    set(response, HeaderName::from_static("ratelimit-remaining"), &decision.remaining.to_string());
+    set(response, HeaderName::from_static("ratelimit-reset"), &decision.reset.to_string());
+}
+
+/// The rate limits of a server.
 pub(super) struct RateLimits {
     auth: Option<Limiter>,
     refresh: Option<Limiter>,
@@ -103,17 +80,17 @@ impl RateLimits {
         }
     }
 
-    /// Counts a request; `None` when the limit is switched off.
-    pub(super) fn count(&self, bucket: Bucket, key: Key) -> Option<Decision> {
-        let limiter = match bucket {
-            Bucket::Auth | Bucket::Mail => &self.auth,
-            Bucket::Refresh => &self.refresh,
-            Bucket::Api => &self.api,
+    /// Counts a request; `None` if the limit is disabled.
+    pub(super) fn count(&self, class: RateLimitClass, key: Key) -> Option<Decision> {
+        let limiter = match class {
+            RateLimitClass::Auth | RateLimitClass::Mail => &self.auth,
+            RateLimitClass::Refresh => &self.refresh,
+            RateLimitClass::Api => &self.api,
         };
         limiter.as_ref().map(|limiter| limiter.count(key, &self.hasher))
     }
 
-    /// The key of an account, which does not keep the address.
+    /// Returns the key of an e-mail address, without storing the address.
     pub(super) fn account(&self, email: &str) -> Key {
         Key::Account(self.hasher.hash_one(email.to_lowercase()))
     }
@@ -130,11 +107,11 @@ struct Limiter {
     full: AtomicBool,
 }
 
-/// At most about so many counters per limit, of some hundred bytes each.
+/// Approximate maximum number of buckets per limit, of some hundred bytes each.
 const MAX_TRACKED_KEYS: usize = 100_000;
-/// So many counters are shared by newcomers in a flood.
+/// Number of shared buckets.
 const OVERFLOW_BUCKETS: u64 = 1_024;
-/// After so many requests the counters that are full again are dropped.
+/// Number of requests between two sweeps of full buckets.
 const SWEEP_INTERVAL: u32 = 4_096;
 
 impl Limiter {
@@ -156,7 +133,7 @@ impl Limiter {
         if self.calls.fetch_add(1, Ordering::Relaxed) % SWEEP_INTERVAL == SWEEP_INTERVAL - 1 {
             self.sweep();
         }
-        // A flood comes from ever new addresses; users and accounts keep counters of their own.
+        // A flood has ever new addresses and accounts; users keep buckets of their own.
         let overflows = self.full.load(Ordering::Relaxed) && matches!(key, Key::Address(_) | Key::Account(_));
         let key = if overflows { Key::Overflow(hasher.hash_one(&key) % OVERFLOW_BUCKETS) } else { key };
         match self.buckets.check_key(&key) {
@@ -203,16 +180,17 @@ mod tests {
     #[test]
     fn a_minutes_worth_is_allowed_and_then_no_more() {
         let limits = limits(3);
-        let decisions: Vec<_> = (0..4).map(|_| limits.count(Bucket::Auth, address("192.0.2.1")).unwrap()).collect();
+        let decisions: Vec<_> =
+            (0..4).map(|_| limits.count(RateLimitClass::Auth, address("192.0.2.1")).unwrap()).collect();
         assert_eq!(decisions.iter().map(|decision| decision.remaining).collect::<Vec<_>>(), [2, 1, 0, 0]);
         assert_eq!(decisions[0], Decision { limit: 3, remaining: 2, reset: 20, retry_after: None });
         assert_eq!(decisions[3].retry_after, Some(20));
-        assert_eq!(limits.count(Bucket::Auth, address("192.0.2.2")).unwrap().remaining, 2);
+        assert_eq!(limits.count(RateLimitClass::Auth, address("192.0.2.2")).unwrap().remaining, 2);
     }
 
     #[test]
     fn a_limit_of_zero_is_off() {
-        assert_eq!(limits(3).count(Bucket::Api, address("192.0.2.1")), None);
+        assert_eq!(limits(3).count(RateLimitClass::Api, address("192.0.2.1")), None);
     }
 
     #[test]
@@ -226,7 +204,7 @@ mod tests {
     fn a_flood_of_addresses_does_not_fill_the_memory() {
         let limits = limits(10);
         for n in 0..300_000_u128 {
-            limits.count(Bucket::Auth, Key::for_ip(IpAddr::V6((n << 64).into())));
+            limits.count(RateLimitClass::Auth, Key::for_ip(IpAddr::V6((n << 64).into())));
         }
         let keys = limits.auth.as_ref().unwrap().buckets.len();
         assert!(

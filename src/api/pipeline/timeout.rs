@@ -1,4 +1,4 @@
-//! Panics, and requests that take too long.
+//! Panics and timeouts of requests.
 
 use std::any::Any;
 use std::future::Future;
@@ -11,16 +11,16 @@ use poem::Response;
 use crate::api::errors::ApiError;
 use crate::contract::error::ErrorCode;
 
-/// Waits for the answer, but not for ever, and makes a failure of a panic.
+/// Converts a panic or a timeout of the request into an error.
 ///
-/// A request that is given up is dropped, and with it its transaction, which rolls back.
+/// A request that times out is dropped, so its transaction rolls back.
 pub(super) async fn with_timeout(
     timeout: Duration,
-    answer: impl Future<Output = poem::Result<Response>>,
+    response: impl Future<Output = poem::Result<Response>>,
 ) -> poem::Result<Response> {
-    // A little longer than the body may take to arrive, so that a slow client is told so, and not that we are slow.
+    // Longer than the deadline of the body, so that a slow client gets 408 instead of 504.
     let limit = timeout + timeout / 10;
-    match tokio::time::timeout(limit, AssertUnwindSafe(answer).catch_unwind()).await {
+    match tokio::time::timeout(limit, AssertUnwindSafe(response).catch_unwind()).await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => {
             Err(ApiError::internal(anyhow::anyhow!("a handler panicked: {}", panic_message(&*panic))).into())
@@ -42,13 +42,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_becomes_a_failure() {
+    async fn a_panic_becomes_a_500() {
         let error = with_timeout(Duration::from_secs(1), async { panic!("for the test") }).await.unwrap_err();
         assert_eq!(error.status().as_u16(), 500);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_never_ends_becomes_a_failure() {
+    async fn a_request_that_never_ends_becomes_a_504() {
         let error = with_timeout(Duration::from_secs(30), std::future::pending()).await.unwrap_err();
         assert_eq!(error.status().as_u16(), 504);
     }

@@ -1,4 +1,4 @@
-//! The feed as it goes on, as Server-Sent Events (the HTML standard, section 9.2).
+//! Server-Sent Events (the HTML standard, section 9.2).
 
 use futures_util::StreamExt as _;
 use poem::http::header;
@@ -13,42 +13,42 @@ use crate::contract::event::{Event, EventType};
 use crate::contract::strings::Cursor;
 use crate::services::{self, StreamMessage};
 
-/// How many milliseconds a client waits before it connects anew.
+/// Delay before a client reconnects, in milliseconds.
 const RETRY: u32 = 3_000;
 
-/// 200 with events, until somebody ends it.
+/// 200 with a stream of events.
 pub(in crate::api) struct EventStream(pub(in crate::api) services::EventStream);
 
-fn written(told: &StreamMessage) -> String {
-    match told {
-        // An id without data is remembered and tells the application nothing.
+fn to_sse(message: &StreamMessage) -> String {
+    match message {
+        // Clients store an id without data, and dispatch no event.
         StreamMessage::Start(cursor) => format!("retry: {RETRY}\nid: {}\n\n", &**cursor),
         StreamMessage::Event { cursor, kind, json } => format!("id: {}\nevent: {kind}\ndata: {json}\n\n", &**cursor),
         StreamMessage::Heartbeat(cursor) => format!(": nothing new\nid: {}\n\n", &**cursor),
     }
 }
 
-/// The beginning of a stream, as it stands in the document.
+/// Returns an example of a stream.
 fn example() -> String {
     let (begun, reached) = ("AAAAAAAAEmYK2dLZbF3vNfX4pYJ5Kx0q", "AAAAAAAAEmcVx2ndXg5vRr1LQ6mQ8y3u");
-    // By way of what an event is when it is told, so that it looks the same.
+    // Converted as for a real stream, so that the example has the same form.
     let event = Event::parse_from_json(EventPayload::TaskUpdated(TaskUpdatedEvent::example()).to_json());
     let json = event.map(|event| event.to_json_string()).unwrap_or_default().into();
     let kind = EventType::TaskUpdated.as_str();
-    let told = [
+    let messages = [
         StreamMessage::Start(Cursor::new_unchecked(begun)),
         StreamMessage::Event { cursor: Cursor::new_unchecked(reached), kind, json },
         StreamMessage::Heartbeat(Cursor::new_unchecked(reached)),
     ];
-    told.iter().map(written).collect()
+    messages.iter().map(to_sse).collect()
 }
 
 impl IntoResponse for EventStream {
     fn into_response(self) -> Response {
-        let text = self.0.map(|told| Ok::<_, std::io::Error>(written(&told)));
+        let text = self.0.map(|message| Ok::<_, std::io::Error>(to_sse(&message)));
         Response::builder()
             .content_type(EVENT_STREAM)
-            // Nobody on the way may keep it, change it, or wait until there is more of it.
+            // No proxy may store, transform or buffer the stream.
             .header(header::CACHE_CONTROL, "no-store, no-transform")
             .header("x-accel-buffering", "no")
             .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
@@ -60,14 +60,14 @@ impl ApiResponse for EventStream {
     fn meta() -> MetaResponses {
         let schema = MetaSchema {
             description: Some(
-                "Server-Sent Events: `id:` is the cursor to go on from, `event:` the type, `data:` the Event as JSON.",
+                "Server-Sent Events: `id:` is the cursor to continue from, `event:` the type, `data:` the Event as JSON.",
             ),
             example: Some(example().into()),
             ..MetaSchema::new("string")
         };
         MetaResponses {
             responses: vec![MetaResponse {
-                description: "The events, as they happen, until the stream ends.",
+                description: "The events as they happen, until the stream ends.",
                 status: Some(200),
                 status_range: None,
                 content: vec![MetaMediaType {

@@ -1,7 +1,6 @@
-//! A view of the published document in which every part knows its place.
+//! A view of the document in which every part knows its JSON pointer.
 //!
-//! Guarantees: references are followed only inside the document, and never in a circle; a part that is asked for its
-//! place can name it as a JSON pointer, which is what the messages of a failed start say. Knows nothing of schemas.
+//! References are followed only inside the document, and chains of them are bounded.
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -13,7 +12,7 @@ pub(super) struct Document<'a> {
     root: &'a Value,
 }
 
-/// One part of the document, and where it stands.
+/// A part of the document.
 #[derive(Debug, Clone)]
 pub(super) struct Part<'a> {
     pub(super) value: &'a Value,
@@ -34,17 +33,17 @@ impl<'a> Document<'a> {
         self.root
     }
 
-    /// The part that a `$ref` of this part names, if it has one.
+    /// Returns the target of the `$ref` of a part, if it has one.
     pub(super) fn target(self, part: &Part<'_>) -> Result<Option<Part<'a>>> {
         let Some(reference) = part.value.get("$ref") else { return Ok(None) };
         let pointer = reference.as_str().and_then(|text| text.strip_prefix('#'));
         let found = pointer.and_then(|pointer| Some((pointer, self.root.pointer(pointer)?)));
         let (pointer, value) =
-            found.with_context(|| format!("{}: {reference} names nothing in this document", part.pointer))?;
+            found.with_context(|| format!("{}: {reference} has no target in this document", part.pointer))?;
         Ok(Some(Part { value, pointer: pointer.to_owned() }))
     }
 
-    /// The part itself, or what its `$ref` (and the `$ref` of that) stands for; for everything but schemas.
+    /// Returns the part itself, or the target of its `$ref`s; not for schemas.
     pub(super) fn resolve(self, part: Part<'a>) -> Result<Part<'a>> {
         let mut part = part;
         for _ in 0..8 {
@@ -62,13 +61,13 @@ impl<'a> Part<'a> {
         self.value.get(key).map(|value| self.child(key, value))
     }
 
-    /// The members of an object; none of anything else.
+    /// The members of an object; empty for anything else.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Self)> {
         let members = self.value.as_object().into_iter().flatten();
         members.map(|(key, value)| (key.as_str(), self.child(key, value)))
     }
 
-    /// The items of a list; none of anything else.
+    /// The items of a list; empty for anything else.
     pub(super) fn items(&self) -> impl Iterator<Item = Self> {
         let items = self.value.as_array().into_iter().flatten().enumerate();
         items.map(|(index, value)| self.child(&index.to_string(), value))
@@ -82,7 +81,7 @@ impl<'a> Part<'a> {
         self.value.get(key) == Some(&Value::Bool(true))
     }
 
-    /// The pointer, percent-encoded as the fragment of a URI.
+    /// Returns the pointer as the fragment of a URI.
     pub(super) fn fragment(&self) -> String {
         let mut fragment = String::with_capacity(self.pointer.len() + 8);
         for byte in self.pointer.bytes() {

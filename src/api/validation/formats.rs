@@ -1,17 +1,16 @@
-//! The formats of texts, and our own keywords: for lengths in bytes, and for lists without repetition.
+//! String formats, and two keywords of our own: length in bytes, and unique items.
 //!
-//! Guarantees: what passes here is understood by the rest of the program in the same way; a format that is not listed
-//! here does not compile. Each check is a pure function of the text.
+//! A schema with a format that is not listed here does not compile.
 
 use chrono::{DateTime, Datelike};
 use jsonschema::{Keyword, ValidationError, ValidationOptions, paths::Location};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
-/// The name of the keyword that limits a text in bytes of UTF-8.
+/// Keyword that limits the length of a string in bytes of UTF-8.
 pub(super) const MAX_BYTES: &str = "x-max-bytes";
 
-/// The name of the keyword that forbids the same item twice.
+/// Keyword that rejects duplicate items; generators ignore it, unlike `uniqueItems`.
 pub(super) const UNIQUE_ITEMS: &str = "x-unique-items";
 
 type Check = fn(&str) -> bool;
@@ -19,10 +18,10 @@ type Check = fn(&str) -> bool;
 const OWN: &[(&str, Check)] =
     &[("uuid", is_uuid), ("date-time", is_time), ("email", is_email), ("iana-time-zone", is_time_zone)];
 
-/// Formats that the library of JSON Schema checks.
+/// Formats that the JSON Schema library checks.
 const LIBRARY: &[&str] = &["uri", "date"];
 
-/// Formats that only say how a value is stored or sanitized.
+/// Formats that validate nothing.
 const ANNOTATIONS: &[&str] =
     &["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float", "double", "password"];
 
@@ -30,7 +29,6 @@ pub(super) fn is_known(format: &str) -> bool {
     OWN.iter().any(|(name, _)| *name == format) || LIBRARY.contains(&format) || ANNOTATIONS.contains(&format)
 }
 
-/// Adds the formats and the keywords of this module.
 pub(super) fn register(options: ValidationOptions<'_>) -> ValidationOptions<'_> {
     let options = OWN.iter().fold(options, |options, (name, check)| options.with_format(*name, *check));
     options.should_validate_formats(true).with_keyword(MAX_BYTES, max_bytes).with_keyword(UNIQUE_ITEMS, unique_items)
@@ -45,9 +43,9 @@ fn is_uuid(text: &str) -> bool {
 }
 
 fn is_time(text: &str) -> bool {
-    // chrono also takes a blank for the `T` and U+2212 for the minus; RFC 3339 does not.
+    // Unlike RFC 3339, chrono also accepts a space instead of `T` and U+2212 as the minus.
     let is_plain = text.is_ascii() && matches!(text.as_bytes().get(10), Some(b'T' | b't'));
-    // Times are stored in milliseconds of UTC: an offset or a leap second may carry one out of the four-digit years.
+    // The year in UTC counts: an offset or a leap second may move it out of the range of four digits.
     let year = |text| {
         let time = DateTime::parse_from_rfc3339(text).ok()?;
         Some(DateTime::from_timestamp_millis(time.timestamp_millis())?.year())
@@ -109,7 +107,6 @@ fn max_bytes<'a>(
     Ok(Box::new(MaxBytes { limit }))
 }
 
-/// No item may be in the list twice; `uniqueItems` under a name that generators leave alone.
 struct UniqueItems;
 
 impl UniqueItems {

@@ -1,21 +1,20 @@
-//! A strict reader of JSON.
+//! A strict JSON parser.
 //!
-//! Guarantees: what it returns was UTF-8 without a byte order mark, one value and nothing after it, no key twice in an
-//! object at any depth, no number that a double cannot hold, and at most [`MAX_DEPTH`] levels; what it says about
-//! anything else repeats nothing of the input and no wording of a library.
+//! Accepts UTF-8 without a byte order mark, exactly one value, no duplicate keys, no number outside the range of a double,
+//! and at most [`MAX_DEPTH`] levels. Error messages repeat nothing of the input.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, error::Category};
 use std::{cell::Cell, fmt};
 
-/// How many lists and objects may stand in one another.
+/// Maximum depth of nested lists and objects.
 const MAX_DEPTH: usize = 64;
 
-/// Why a body is not the JSON we take, as a sentence that can be sanitized to anyone.
+/// Error of a body that is not strict JSON, with a message for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("The request body {} (line {line}, column {column}).", .fault.words())]
+#[error("The request body {} (line {line}, column {column}).", .kind.message())]
 pub struct MalformedJson {
-    fault: JsonErrorKind,
+    kind: JsonErrorKind,
     line: usize,
     column: usize,
 }
@@ -33,31 +32,31 @@ enum JsonErrorKind {
 }
 
 impl JsonErrorKind {
-    const fn words(self) -> &'static str {
+    const fn message(self) -> &'static str {
         match self {
             Self::Empty => "is empty where JSON is expected",
             Self::Bom => "begins with a byte order mark, which JSON does not allow",
             Self::NotUtf8 => "is not UTF-8",
-            Self::DuplicateKey => "has a key twice in the same object",
+            Self::DuplicateKey => "has a duplicate key in an object",
             Self::TooDeep => "is nested more than 64 levels deep",
             Self::UnexpectedEof => "ends in the middle of its JSON",
             Self::Syntax => "is not valid JSON",
-            Self::Trailing => "goes on after the end of its JSON",
+            Self::Trailing => "continues after the end of its JSON",
         }
     }
 }
 
-/// Reads one JSON value from the whole of a body.
+/// Parses a body.
 ///
 /// # Errors
-/// Where the body is not exactly one value of strict JSON.
+/// If the body is not exactly one value of strict JSON.
 pub fn parse_json(bytes: &[u8]) -> Result<Value, MalformedJson> {
-    let start = |fault| MalformedJson { fault, line: 1, column: 1 };
+    let start = |kind| MalformedJson { kind, line: 1, column: 1 };
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let line = valid.split(|byte| *byte == b'\n');
         let column = line.clone().next_back().map_or(0, <[u8]>::len) + 1;
-        MalformedJson { fault: JsonErrorKind::NotUtf8, line: line.count(), column }
+        MalformedJson { kind: JsonErrorKind::NotUtf8, line: line.count(), column }
     })?;
     if text.starts_with('\u{feff}') {
         return Err(start(JsonErrorKind::Bom));
@@ -65,18 +64,18 @@ pub fn parse_json(bytes: &[u8]) -> Result<Value, MalformedJson> {
     if text.bytes().all(|byte| b" \t\r\n".contains(&byte)) {
         return Err(start(JsonErrorKind::Empty));
     }
-    let fault = Cell::new(None);
+    let kind = Cell::new(None);
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Strict { depth: 0, fault: &fault }.deserialize(&mut reader).map_err(|error| {
-        let fault = fault.get().unwrap_or(if error.classify() == Category::Eof {
+    let value = Strict { depth: 0, kind: &kind }.deserialize(&mut reader).map_err(|error| {
+        let kind = kind.get().unwrap_or(if error.classify() == Category::Eof {
             JsonErrorKind::UnexpectedEof
         } else {
             JsonErrorKind::Syntax
         });
-        MalformedJson { fault, line: error.line().max(1), column: error.column().max(1) }
+        MalformedJson { kind, line: error.line().max(1), column: error.column().max(1) }
     })?;
     let trailing = |error: serde_json::Error| MalformedJson {
-        fault: JsonErrorKind::Trailing,
+        kind: JsonErrorKind::Trailing,
         line: error.line(),
         column: error.column().max(1),
     };
@@ -84,16 +83,16 @@ pub fn parse_json(bytes: &[u8]) -> Result<Value, MalformedJson> {
     Ok(value)
 }
 
-/// Builds a value, and remembers a fault of its own beside the error that the library makes of it.
+/// Builds a value, and remembers its own error next to the one of the library.
 #[derive(Clone, Copy)]
 struct Strict<'c> {
     depth: usize,
-    fault: &'c Cell<Option<JsonErrorKind>>,
+    kind: &'c Cell<Option<JsonErrorKind>>,
 }
 
 impl Strict<'_> {
-    fn refuse<E: Error>(self, fault: JsonErrorKind) -> E {
-        self.fault.set(Some(fault));
+    fn refuse<E: Error>(self, kind: JsonErrorKind) -> E {
+        self.kind.set(Some(kind));
         E::custom("refused")
     }
 

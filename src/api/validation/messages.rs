@@ -1,7 +1,6 @@
-//! The words and codes of failures.
+//! Codes and messages of violations.
 //!
-//! Guarantees: a sentence begins with the name of the field and repeats no value of the request; a name is sanitized cut to
-//! 100 characters and without control characters. Knows nothing of where in a request a failure is.
+//! A message begins with the name of the field and repeats no value of the request.
 
 use super::formats::MAX_BYTES;
 use crate::contract::error::{Detail, DetailCode, ErrorLocation};
@@ -12,16 +11,16 @@ use jsonschema::{
 };
 use serde_json::Value;
 
-/// One broken rule, as the rest of a sentence that begins with a name: `is required`.
+/// A violated rule. The message continues a sentence that begins with a name: `is required`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Violation {
     pub(super) code: DetailCode,
-    pub(super) says: String,
+    pub(super) message: String,
 }
 
 impl Violation {
-    pub(super) fn new(code: DetailCode, says: impl Into<String>) -> Self {
-        Self { code, says: says.into() }
+    pub(super) fn new(code: DetailCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
     }
 
     pub(super) fn required() -> Self {
@@ -38,23 +37,22 @@ impl Violation {
 
     pub(super) fn options<'v>(options: impl IntoIterator<Item = &'v Value>) -> Self {
         let words: Vec<String> = options.into_iter().map(word).collect();
-        let says = if let [one] = words.as_slice() { format!("must be {one}") } else { one_of(&words) };
-        Self::new(DetailCode::Enum, says)
+        let message = if let [one] = words.as_slice() { format!("must be {one}") } else { one_of(&words) };
+        Self::new(DetailCode::Enum, message)
     }
 
-    /// The failure of a value that has none of the types that are allowed.
     pub(super) fn types(allowed: &[JsonType], value: &Value) -> Self {
         if value.is_null() {
             return Self::new(DetailCode::Null, "cannot be null");
         }
         let mut words: Vec<&str> = allowed.iter().map(|kind| type_words(*kind)).collect();
-        // `null` reads best at the end: "must be a string or null".
+        // `null` reads best at the end.
         words.sort_by_key(|word| *word == "null");
         words.dedup();
         Self::new(DetailCode::Type, format!("must be {}", words.join(" or ")))
     }
 
-    /// How basic the rule is: of several failures of one field the one with the least rank is told.
+    /// Precedence of the rule: only the violation with the lowest value is reported for a field.
     pub(super) const fn precedence(&self) -> u8 {
         match self.code {
             DetailCode::Conflict => 1,
@@ -72,28 +70,23 @@ impl Violation {
         }
     }
 
-    /// Says it about a field; an empty name is the body as a whole.
-    pub(super) fn about(self, place: ErrorLocation, field: &str) -> Detail {
-        let subject = match place {
+    /// Returns the detail about a field; an empty name is the whole body.
+    pub(super) fn about(self, location: ErrorLocation, field: &str) -> Detail {
+        let subject = match location {
             ErrorLocation::Body if field.is_empty() => "The request body",
             _ if field.is_empty() => "A parameter without a name",
             _ => field,
         };
-        Detail {
-            location: place,
-            field: field.to_owned(),
-            code: self.code,
-            message: format!("{subject} {}.", self.says),
-        }
+        Detail { location, field: field.to_owned(), code: self.code, message: format!("{subject} {}.", self.message) }
     }
 }
 
-/// A name of the request as it may be repeated in an answer or a log.
+/// Returns a name of the request without control characters, cut to 100 characters.
 pub(super) fn sanitized(name: &str) -> String {
     name.chars().take(100).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// The failure of a rule that concerns one value alone.
+/// Returns the violation of a rule about a single value.
 pub(super) fn of_value(kind: &ValidationErrorKind, value: &Value) -> Violation {
     use DetailCode as Code;
     use ValidationErrorKind as Kind;
@@ -128,7 +121,7 @@ pub(super) fn of_value(kind: &ValidationErrorKind, value: &Value) -> Violation {
         Kind::ExclusiveMaximum { limit } => Violation::new(Code::Maximum, format!("must be less than {}", word(limit))),
         Kind::Format { format } => Violation::new(Code::Format, format_words(format)),
         Kind::Pattern { pattern } => Violation::new(Code::Pattern, pattern_words(pattern, value)),
-        // The inspection of the schemas lets no other rule through that could fail for a single value.
+        // `schema_lint` rejects schemas with any other rule for a single value.
         _ => Violation::new(Code::Type, "is not valid; see the documentation"),
     }
 }
@@ -137,7 +130,7 @@ fn one_of(words: &[String]) -> String {
     format!("must be one of {}", words.join(", "))
 }
 
-/// A value of the document (not of the request) in a sentence; whole doubles without their `.0`.
+/// Formats a value of the document, whole doubles without `.0`.
 fn word(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -175,7 +168,7 @@ fn format_words(format: &str) -> String {
 }
 
 fn pattern_words(pattern: &str, value: &Value) -> &'static str {
-    // What cannot be seen in a text is the harder one to find.
+    // Invisible characters are harder to find.
     if value.as_str().is_some_and(|text| text.chars().any(char::is_control)) {
         "must not contain control characters"
     } else {

@@ -1,11 +1,10 @@
-//! Routes and validates every request against the published `OpenAPI` document itself.
+//! Routes and validates requests against the published `OpenAPI` document.
 //!
-//! What the document says is compiled once, at the start, and then decides: so validation cannot drift from the
-//! documentation. Guarantees: every failure of a request is found at once, with its place and a stable code, in the
-//! order of the request; no value of a request is ever repeated (it may be a password); a document with anything in it
-//! that is not understood does not compile. Must not know the Rust types behind the schemas, nor how an error travels.
+//! The document is compiled once at the start, so validation cannot drift from the documentation; a document with anything
+//! that is not understood does not compile. All violations of a request are reported at once, in the order of the request,
+//! and never repeat its values, which may be passwords.
 
-mod any_of;
+mod collect;
 mod document;
 mod error_tree;
 mod formats;
@@ -23,6 +22,7 @@ mod tests;
 
 pub use json::{MalformedJson, parse_json};
 pub use operation::{Checked, Operation};
+pub(super) use param_type::decode as percent_decode;
 pub use routes::Route;
 
 use self::{document::Document, routes::Routes, schema_validator::Compiler};
@@ -30,10 +30,7 @@ use anyhow::{Context, Result, ensure};
 use poem::http::Method;
 use serde_json::Value;
 
-/// No answer lists more failures than this; who has more of them has one mistake, repeated.
-pub(crate) const MAX_DETAILS: usize = 100;
-
-/// The published document, compiled.
+/// The compiled document.
 #[derive(Debug)]
 pub struct OpenApiValidator {
     operations: Vec<Operation>,
@@ -44,8 +41,8 @@ impl OpenApiValidator {
     /// Compiles the operations of an `OpenAPI` 3.1 document.
     ///
     /// # Errors
-    /// Where the document has anything in a request that this module does not understand: an unknown keyword or format,
-    /// a reference to nothing, a style of parameter it cannot read. The message says where.
+    /// If a request of the document contains anything unsupported, such as an unknown keyword, format or parameter style
+    /// or a dangling reference. The message contains its JSON pointer.
     pub fn compile(document: &Value) -> Result<Self> {
         let version = document.get("openapi").and_then(Value::as_str).unwrap_or_default();
         ensure!(version.starts_with("3.1."), "the document is not OpenAPI 3.1");
@@ -67,10 +64,10 @@ impl OpenApiValidator {
         Ok(Self { operations, routes })
     }
 
-    /// Finds the operation of a method and a raw path, without its query.
+    /// Finds the operation of a method and a raw path without a query.
     ///
-    /// HEAD is served by GET. Segments are compared as they were sent, and literal ones win over parameters; a slash at
-    /// the end makes another path.
+    /// HEAD is served by GET. Segments are compared without decoding, and literals win over parameters. A trailing slash is
+    /// significant.
     pub fn route(&self, method: &Method, path: &str) -> Route<'_> {
         self.routes.find(&self.operations, method, path)
     }

@@ -1,27 +1,25 @@
-//! Brings a value into the form in which the rules are meant, before they are applied.
+//! Normalization of values before validation.
 //!
-//! Texts under `x-trimmed: true` lose the blanks around them, and `3.0` becomes `3` where a whole number is asked for
-//! (JSON Schema says that they are the same). Guarantees: nothing else is changed, and a value of the wrong type is left
-//! for the rules to refuse. Where a schema has alternatives, a text is trimmed if any of them says so.
+//! Strings under `x-trimmed: true` are trimmed, also if only one of several alternatives has it. `3.0` becomes `3` where
+//! an integer is expected, which JSON Schema treats as equal. Nothing else changes.
 
 use super::document::{Document, Part};
 use anyhow::Result;
 use serde_json::Value;
 
-/// The parts of a schema that normalisation acts on.
+/// The parts of a schema that need normalization.
 #[derive(Debug, Default)]
 pub(super) struct Normalizer {
     trimmed: bool,
-    whole: bool,
+    integer: bool,
     fields: Vec<(String, Normalizer)>,
     items: Option<Box<Normalizer>>,
 }
 
 impl Normalizer {
-    /// Finds them in a schema that [`SchemaLint`](super::schema_lint::SchemaLint) has passed.
     pub(super) fn from_schema<'a>(document: Document<'a>, schema: &Part<'a>) -> Result<Self> {
         let mut shape = Self { trimmed: schema.is_true("x-trimmed"), ..Self::default() };
-        shape.whole = match schema.value.get("type") {
+        shape.integer = match schema.value.get("type") {
             Some(Value::Array(types)) => types.iter().any(|kind| kind == "integer"),
             kind => kind.is_some_and(|kind| kind == "integer"),
         };
@@ -43,7 +41,7 @@ impl Normalizer {
     }
 
     pub(super) fn absorb_field(&mut self, name: String, shape: Self) {
-        if shape.is_idle() {
+        if shape.is_empty() {
             return;
         }
         match self.fields.iter_mut().find(|(known, _)| *known == name) {
@@ -61,10 +59,10 @@ impl Normalizer {
                     *text = trimmed.to_owned();
                 }
             }
-            Value::Number(number) if self.whole && number.is_f64() => {
-                // Only a whole double prints without a fraction or an exponent; beyond the range the rules decide.
-                if let Some(Ok(whole)) = number.as_f64().map(|double| format!("{double}").parse::<i64>()) {
-                    *value = whole.into();
+            Value::Number(number) if self.integer && number.is_f64() => {
+                // Only a whole double prints without a fraction or an exponent.
+                if let Some(Ok(integer)) = number.as_f64().map(|double| format!("{double}").parse::<i64>()) {
+                    *value = integer.into();
                 }
             }
             Value::Object(members) => {
@@ -88,14 +86,14 @@ impl Normalizer {
     fn absorb_items(&mut self, shape: Self) {
         match &mut self.items {
             Some(known) => known.absorb(shape),
-            None if shape.is_idle() => {}
+            None if shape.is_empty() => {}
             None => self.items = Some(Box::new(shape)),
         }
     }
 
     fn absorb(&mut self, other: Self) {
         self.trimmed |= other.trimmed;
-        self.whole |= other.whole;
+        self.integer |= other.integer;
         for (name, shape) in other.fields {
             self.absorb_field(name, shape);
         }
@@ -104,7 +102,7 @@ impl Normalizer {
         }
     }
 
-    fn is_idle(&self) -> bool {
-        !self.trimmed && !self.whole && self.fields.is_empty() && self.items.is_none()
+    fn is_empty(&self) -> bool {
+        !self.trimmed && !self.integer && self.fields.is_empty() && self.items.is_none()
     }
 }

@@ -1,9 +1,7 @@
-//! One operation of the document: what it takes, and the check of a request against it.
-//!
-//! Guarantees: query and body are checked together, so that a caller learns everything at once; what passes is
-//! normalised. Must not know how a body was read, who calls, or what the operation does.
+//! An operation of the document, and the validation of a request against it.
 
 use super::document::Part;
+use super::error_tree::MAX_DETAILS;
 use super::messages::Violation;
 use super::query::Query;
 use super::schema_validator::{Compiler, SchemaValidator};
@@ -14,38 +12,33 @@ use serde_json::Value;
 
 /// An operation of the published document.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "facts that stand side by side in the document, not states")]
 pub struct Operation {
     /// The `operationId`.
     pub id: String,
-    /// The template of its path, such as `/v1/tasks/{task_id}`.
+    /// The path template, such as `/v1/tasks/{task_id}`.
     pub path: String,
-    /// Its method; HEAD requests lead to the operation of GET.
+    /// The method; HEAD is served by GET.
     pub method: Method,
-    /// Whether it cannot be called without a token.
-    pub needs_token: bool,
-    /// Whether it takes an `Idempotency-Key`.
-    pub takes_key: bool,
-    /// Whether it has a successor.
+    /// True if the operation is deprecated.
     pub deprecated: bool,
-    /// Whether it takes a body at all.
+    /// True if the operation accepts a body.
     pub takes_body: bool,
-    /// Whether it cannot be called without a body.
+    /// True if the body is required.
     pub needs_body: bool,
     /// The media types of the body, in lower case and without parameters.
     pub media_types: Vec<String>,
-    /// The media type of a success, if it has a body.
-    pub answers: Option<String>,
+    /// The media type of a successful response, if it has a body.
+    pub response_type: Option<String>,
     query: Query,
     body: Option<SchemaValidator>,
 }
 
-/// A request that keeps to the document.
+/// The validated and normalized parts of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
-    /// The parameters that were given, as typed values of an object.
+    /// The given query parameters, as typed fields of an object.
     pub query: Value,
-    /// The body, with the texts trimmed that the document wants trimmed; nothing where the operation takes none.
+    /// The body, if the operation accepts one.
     pub body: Option<Value>,
 }
 
@@ -62,13 +55,11 @@ impl Operation {
             id,
             path: path.to_owned(),
             method,
-            needs_token: needs_token(part.get("security").or_else(|| compiler.document.root().get("security"))),
-            takes_key: takes_key(compiler, part)?,
             deprecated: part.is_true("deprecated"),
             takes_body: false,
             needs_body: false,
             media_types: Vec::new(),
-            answers: answers(compiler, part)?,
+            response_type: response_type(compiler, part)?,
             query: Query::compile(compiler, item, part)?,
             body: None,
         };
@@ -81,17 +72,15 @@ impl Operation {
         Ok(operation)
     }
 
-    /// Checks the query string (without its `?`) and the body of a request.
-    ///
-    /// A body that the operation does not take is dropped unread.
+    /// Validates the query string (without its `?`) and the body of a request. An unexpected body is ignored.
     ///
     /// # Errors
-    /// Everything that is wrong, first of the query and then of the body, each in the order of the request.
+    /// All violations of the query and then of the body, each in the order of the request.
     pub fn check(&self, query: &str, body: Option<Value>) -> Result<Checked, Vec<Detail>> {
         let mut details = Vec::new();
         let query = self.query.check(query, &mut details);
         let body = self.check_body(body, &mut details);
-        details.truncate(super::MAX_DETAILS);
+        details.truncate(MAX_DETAILS);
         if details.is_empty() { Ok(Checked { query, body }) } else { Err(details) }
     }
 
@@ -104,8 +93,8 @@ impl Operation {
             return None;
         };
         rules.normalize(&mut body);
-        if let Some(failures) = rules.failures(&body) {
-            failures.list(&body, details);
+        if let Some(violations) = rules.violations(&body) {
+            violations.list(&body, details);
         }
         Some(body)
     }
@@ -127,26 +116,7 @@ impl Operation {
     }
 }
 
-/// Whether none of the alternatives of a `security` is to go without.
-fn needs_token(security: Option<Part<'_>>) -> bool {
-    let alternatives = security.and_then(|security| security.value.as_array());
-    let is_empty = |alternative: &Value| alternative.as_object().is_none_or(serde_json::Map::is_empty);
-    alternatives.is_some_and(|list| !list.is_empty() && !list.iter().any(is_empty))
-}
-
-/// Whether one of its parameters is the header `Idempotency-Key`.
-fn takes_key<'a>(compiler: &Compiler<'a>, operation: &Part<'a>) -> Result<bool> {
-    for parameter in operation.get("parameters").iter().flat_map(Part::items) {
-        let parameter = compiler.document.resolve(parameter)?;
-        let is_key = parameter.text("name").is_some_and(|name| name.eq_ignore_ascii_case("Idempotency-Key"));
-        if is_key && parameter.text("in") == Some("header") {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn answers<'a>(compiler: &Compiler<'a>, operation: &Part<'a>) -> Result<Option<String>> {
+fn response_type<'a>(compiler: &Compiler<'a>, operation: &Part<'a>) -> Result<Option<String>> {
     for (status, response) in operation.get("responses").iter().flat_map(Part::entries) {
         let response = compiler.document.resolve(response)?;
         let mut contents = response.get("content").into_iter().filter_map(|part| part.value.as_object());

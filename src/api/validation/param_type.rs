@@ -1,7 +1,4 @@
-//! From the texts of a query string to values.
-//!
-//! Guarantees: a text that is not a proper encoding, or not the one spelling that its type has, becomes nothing; a whole
-//! number beyond 64 bits is told apart from a text that is no number. Must not know which parameter the text is of.
+//! Types of query parameters, and their parsing.
 
 use super::document::{Document, Part};
 use super::messages::Violation;
@@ -11,27 +8,26 @@ use jsonschema::JsonType;
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// What the text of a parameter stands for.
+/// Type of a query parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ParamType {
-    /// Itself.
+    /// A string.
     Text,
-    /// A whole number.
+    /// An integer of 64 bits.
     Integer,
     /// `true` or `false`.
     Boolean,
-    /// Items with commas between them.
+    /// Items separated by commas.
     List(Box<ParamType>),
 }
 
 impl ParamType {
-    /// Reads the kind from a schema.
     pub(super) fn from_schema<'a>(document: Document<'a>, schema: &Part<'a>) -> Result<Self> {
         let kind = Self::find(document, schema, 0)?;
         kind.with_context(|| format!("{}: a parameter needs a type", schema.pointer))
     }
 
-    /// What the text stands for; where it is beyond 64 bits the nearest value, and a failure for want of a better one.
+    /// Parses a parameter. An integer beyond 64 bits becomes the nearest one, with a violation.
     pub(super) fn parse(&self, text: &str) -> Result<(Value, Option<Violation>), Violation> {
         match self {
             Self::Text => Ok((Value::from(text), None)),
@@ -44,11 +40,11 @@ impl ParamType {
             Self::List(item) => {
                 let mut beyond = None;
                 let mut values = Vec::new();
-                // After decoding: browsers encode the comma (`status=todo%2Cdone`).
+                // After decoding, because browsers encode the comma (`status=todo%2Cdone`).
                 for text in text.split(',') {
-                    let (value, failure) = item.parse(text)?;
+                    let (value, violation) = item.parse(text)?;
                     values.push(value);
-                    beyond = beyond.or(failure);
+                    beyond = beyond.or(violation);
                 }
                 Ok((Value::Array(values), beyond))
             }
@@ -101,8 +97,8 @@ fn beyond(limit: i64, code: DetailCode, words: &str) -> (Value, Option<Violation
     (limit.into(), Some(Violation::new(code, format!("{words} {limit}"))))
 }
 
-/// Decodes a name or a value of `application/x-www-form-urlencoded`; nothing where it is not properly encoded.
-pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
+/// Decodes `application/x-www-form-urlencoded` text; `None` if it is malformed.
+pub(in crate::api) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['+', '%']) {
         return Some(Cow::Borrowed(text));
     }

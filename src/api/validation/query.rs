@@ -1,11 +1,10 @@
-//! The query string: which parameters there are, and all that can be wrong with them.
+//! Validation of query strings.
 //!
-//! Guarantees: a parameter that the document does not have, that is there twice, or that cannot be read is refused;
-//! failures come in the order of the query string, at most one a parameter. Must not know what a parameter means, nor
-//! fill in defaults.
+//! Rejects unknown, duplicate and malformed parameters. Violations are in the order of the query string, at most one per
+//! parameter.
 
-use super::MAX_DETAILS;
 use super::document::Part;
+use super::error_tree::MAX_DETAILS;
 use super::messages::{Violation, sanitized};
 use super::param_type::{ParamType, decode};
 use super::schema_validator::{Compiler, SchemaValidator};
@@ -14,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value};
 use std::{borrow::Cow, collections::HashSet};
 
-/// Two ways to say where a page begins, of which a request uses one.
+/// Parameters that exclude each other.
 const EXCLUSIVE: [&str; 2] = ["page", "offset"];
 
 /// The parameters of one operation.
@@ -24,10 +23,10 @@ pub(super) struct Query {
     rules: SchemaValidator,
 }
 
-/// One query string, as far as it was read.
+/// A parsed query string.
 #[derive(Default)]
 struct ParsedQuery<'q> {
-    /// Every name once, in the order in which they first occur, and what is wrong with it.
+    /// Each name once, in the order of its first occurrence, with its violation.
     names: Vec<(Cow<'q, str>, Option<Violation>)>,
     unknown: HashSet<String>,
     values: Map<String, Value>,
@@ -39,7 +38,7 @@ impl Query {
         let mut parameters: Vec<(String, ParamType)> = Vec::new();
         let mut fields = Vec::new();
         let (own, shared) = (operation.get("parameters"), item.get("parameters"));
-        // Those of the operation come first, because they override those of the path.
+        // Parameters of the operation override those of the path.
         for part in own.iter().chain(&shared).flat_map(Part::items) {
             let part = compiler.document.resolve(part)?;
             let name = part.text("name").with_context(|| format!("{}: no name", part.pointer))?;
@@ -58,7 +57,7 @@ impl Query {
         Ok(Self { rules: compiler.object(&fields)?, parameters })
     }
 
-    /// Reads and checks a query string; what is wrong with it is added to the details.
+    /// Parses and validates a query string, and appends its violations to `details`.
     pub(super) fn check(&self, query: &str, details: &mut Vec<Detail>) -> Value {
         let mut reading = ParsedQuery::default();
         query.split('&').filter(|pair| !pair.is_empty()).for_each(|pair| self.read(pair, &mut reading));
@@ -74,58 +73,58 @@ impl Query {
         let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
         let name = decode(name).unwrap_or(Cow::Borrowed(name));
         let Some((_, kind)) = self.parameters.iter().find(|(known, _)| *known == name) else {
-            // Bounded, because whoever sends thousands of them need not be told of each.
+            // Bounded: a request may contain thousands of them.
             if reading.unknown.len() < MAX_DETAILS && reading.unknown.insert(name.to_string()) {
-                let failure = Violation::new(DetailCode::UnknownParameter, "is not a parameter of this operation");
-                reading.names.push((name, Some(failure)));
+                let violation = Violation::new(DetailCode::UnknownParameter, "is not a parameter of this operation");
+                reading.names.push((name, Some(violation)));
             }
             return;
         };
-        if let Some((_, failure)) = reading.names.iter_mut().find(|(known, _)| *known == name) {
-            *failure = Some(Violation::new(DetailCode::DuplicateParameter, "must be given only once"));
+        if let Some((_, violation)) = reading.names.iter_mut().find(|(known, _)| *known == name) {
+            *violation = Some(Violation::new(DetailCode::DuplicateParameter, "must be given only once"));
             return;
         }
         let badly_encoded = || Violation::new(DetailCode::Format, "must be percent-encoded UTF-8");
-        let failure = match decode(text).ok_or_else(badly_encoded).and_then(|text| kind.parse(&text)) {
-            Ok((value, failure)) => {
+        let violation = match decode(text).ok_or_else(badly_encoded).and_then(|text| kind.parse(&text)) {
+            Ok((value, violation)) => {
                 reading.values.insert(name.to_string(), value);
-                failure
+                violation
             }
-            Err(failure) => Some(failure),
+            Err(violation) => Some(violation),
         };
-        reading.names.push((name, failure));
+        reading.names.push((name, violation));
     }
 
-    /// Adds what is wrong with the parameters, and then those that are missing.
+    /// Appends the violations of the given parameters, and then the missing ones.
     fn report(&self, names: &[(Cow<'_, str>, Option<Violation>)], values: &Value, details: &mut Vec<Detail>) {
-        let failures = self.rules.failures(values);
-        if failures.is_none() && names.iter().all(|(_, failure)| failure.is_none()) {
+        let violations = self.rules.violations(values);
+        if violations.is_none() && names.iter().all(|(_, violation)| violation.is_none()) {
             return;
         }
-        let mut failures = failures.unwrap_or_default();
+        let mut violations = violations.unwrap_or_default();
         for (name, known) in names {
-            // On a tie the rule of the schema is told: its limit is narrower than that of 64 bits.
-            let ruled = failures.take(name);
-            let failure = ruled.into_iter().chain(known.clone()).min_by_key(Violation::precedence);
-            details.extend(failure.map(|failure| failure.about(ErrorLocation::Query, &sanitized(name))));
+            // On a tie the schema wins: its limit is narrower than that of 64 bits.
+            let ruled = violations.take(name);
+            let violation = ruled.into_iter().chain(known.clone()).min_by_key(Violation::precedence);
+            details.extend(violation.map(|violation| violation.about(ErrorLocation::Query, &sanitized(name))));
         }
-        let missing = failures.missing().iter().filter(|name| names.iter().all(|(given, _)| given != *name));
+        let missing = violations.missing().iter().filter(|name| names.iter().all(|(given, _)| given != *name));
         details.extend(missing.map(|name| Violation::required().about(ErrorLocation::Query, name)));
     }
 }
 
-/// Notes at the later one of two parameters that they exclude each other.
+/// Records a conflict at the later one of two exclusive parameters.
 fn mark_exclusive(names: &mut [(Cow<'_, str>, Option<Violation>)]) {
-    let is_exclusive = |failure: &Option<Violation>| {
-        // A name that the operation does not have excludes nothing.
-        failure.as_ref().is_none_or(|failure| failure.code != DetailCode::UnknownParameter)
+    let is_exclusive = |violation: &Option<Violation>| {
+        // Unknown parameters exclude nothing.
+        violation.as_ref().is_none_or(|violation| violation.code != DetailCode::UnknownParameter)
     };
     let mut given =
-        names.iter_mut().filter(|(name, failure)| EXCLUSIVE.contains(&name.as_ref()) && is_exclusive(failure));
-    if let (Some((earlier, _)), Some((_, failure))) = (given.next(), given.next()) {
+        names.iter_mut().filter(|(name, violation)| EXCLUSIVE.contains(&name.as_ref()) && is_exclusive(violation));
+    if let (Some((earlier, _)), Some((_, violation))) = (given.next(), given.next()) {
         let conflict = Violation::conflict(earlier);
-        if failure.as_ref().is_none_or(|known| conflict.precedence() < known.precedence()) {
-            *failure = Some(conflict);
+        if violation.as_ref().is_none_or(|known| conflict.precedence() < known.precedence()) {
+            *violation = Some(conflict);
         }
     }
 }

@@ -1,15 +1,13 @@
-//! From a method and a path to an operation.
+//! Routing: a tree of path segments, built from the path templates of the document.
 //!
-//! A tree of path segments, built from the templates of the document. Guarantees: a literal segment wins over a
-//! parameter, a parameter is never empty, nothing is decoded or tidied up, and finding allocates nothing. Must not know
-//! what an operation is.
+//! Literal segments win over parameters, parameters are never empty, and nothing is decoded or normalized.
 
 use super::Operation;
 use anyhow::{Context, Result, ensure};
 use poem::http::Method;
 use std::collections::HashMap;
 
-/// Methods in the order in which `Allow` lists them. OPTIONS is answered for every path, so it is no operation.
+/// Methods in the order of `Allow`. OPTIONS is supported by every path, so it is not an operation.
 const METHODS: [(&str, Method); 6] = [
     ("get", Method::GET),
     ("head", Method::HEAD),
@@ -19,12 +17,12 @@ const METHODS: [(&str, Method); 6] = [
     ("delete", Method::DELETE),
 ];
 
-/// What a method and a path lead to.
+/// Result of routing.
 #[derive(Debug, Clone)]
 pub enum Route<'a> {
-    /// This operation.
+    /// An operation.
     Found(&'a Operation),
-    /// The path is there, but not with this method.
+    /// The path exists, but not with this method.
     WrongMethod {
         /// The value of the `Allow` header.
         allow: &'a str,
@@ -33,12 +31,12 @@ pub enum Route<'a> {
     Unknown,
 }
 
-/// The method of a member of a path item, unless it is something else (such as `parameters`).
+/// Returns the method of a path item member, or `None` for members such as `parameters`.
 pub(super) fn method(word: &str) -> Option<Method> {
     METHODS.iter().find(|(name, _)| *name == word).map(|(_, method)| method.clone())
 }
 
-/// All templates, as a tree of segments.
+/// The path templates, as a tree of segments.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     root: Node,
@@ -48,13 +46,12 @@ pub(super) struct Routes {
 struct Node {
     literals: HashMap<String, Node>,
     parameter: Option<Box<Node>>,
-    /// Index of the operation for each method of the path that ends here.
+    /// Operation indexes of the path that ends here.
     operations: Vec<(Method, usize)>,
     allow: String,
 }
 
 impl Routes {
-    /// Adds the operation of this index.
     pub(super) fn add(&mut self, path: &str, method: Method, operation: usize) -> Result<()> {
         let rest = path.strip_prefix('/').with_context(|| format!("{path}: a path begins with a slash"))?;
         let mut node = &mut self.root;
@@ -71,7 +68,7 @@ impl Routes {
         Ok(())
     }
 
-    /// Writes down what every path allows, once all operations are there.
+    /// Computes the `Allow` header of each path, after all operations were added.
     pub(super) fn finish(&mut self) {
         self.root.finish();
     }
@@ -95,7 +92,7 @@ impl Node {
         };
         let literal = self.literals.get(segment);
         let parameter = self.parameter.as_deref().filter(|_| !segment.is_empty());
-        // A literal that leads nowhere does not hide a parameter that leads somewhere.
+        // Backtracks: a literal without a match does not hide a parameter with one.
         [literal, parameter].into_iter().flatten().find_map(|node| match rest {
             Some(rest) => node.find(rest),
             None => Some(node).filter(|node| !node.operations.is_empty()),

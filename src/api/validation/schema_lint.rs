@@ -1,15 +1,14 @@
-//! Reads the schemas of requests before they are compiled, and refuses what nobody would check.
+//! Rejects schemas with anything that would not be validated.
 //!
-//! JSON Schema ignores keywords it does not know, so a typing error or a keyword of another draft would silently
-//! validate nothing. Guarantees: after a schema has passed, every keyword in it is enforced, mapped to a code, or a mere
-//! annotation; every `$ref` leads somewhere and none in a circle.
+//! JSON Schema ignores unknown keywords, so a typo or a keyword of another draft would silently validate nothing. Every
+//! keyword of an accepted schema is enforced or a known annotation, and every `$ref` has a target and no cycle.
 
 use super::document::{Document, Part};
 use super::formats;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-/// Keywords that are enforced and have no schema below them.
+/// Enforced keywords without a schema below them.
 const ASSERTIONS: &[&str] = &[
     "type",
     "enum",
@@ -29,7 +28,7 @@ const ASSERTIONS: &[&str] = &[
     "exclusiveMaximum",
 ];
 
-/// Keywords that only tell a reader something.
+/// Keywords that validate nothing.
 const ANNOTATIONS: &[&str] = &[
     "title",
     "description",
@@ -44,27 +43,26 @@ const ANNOTATIONS: &[&str] = &[
     "$comment",
 ];
 
-/// Reads a schema and all that it refers to.
+/// Checks a schema and the schemas it refers to.
 #[derive(Debug)]
 pub(super) struct SchemaLint<'a> {
     document: Document<'a>,
-    /// Pointers of the references that are being followed.
+    /// Pointers of the references being followed.
     open: Vec<String>,
-    /// The greatest `maxItems` that was found.
+    /// The largest `maxItems` found.
     pub(super) longest_list: usize,
-    /// Where a list without `maxItems` was found.
-    pub(super) endless_list: Option<String>,
+    /// Pointer of a list without `maxItems`.
+    pub(super) unbounded_list: Option<String>,
 }
 
 impl<'a> SchemaLint<'a> {
     pub(super) const fn new(document: Document<'a>) -> Self {
-        Self { document, open: Vec::new(), longest_list: 0, endless_list: None }
+        Self { document, open: Vec::new(), longest_list: 0, unbounded_list: None }
     }
 
-    /// Reads one schema.
     pub(super) fn read(&mut self, schema: &Part<'a>) -> Result<()> {
         if jsonschema::draft202012::meta::validate(schema.value).is_err() {
-            bail!("{}: this is no schema of JSON Schema 2020-12", schema.pointer);
+            bail!("{}: not a valid schema of JSON Schema 2020-12", schema.pointer);
         }
         self.walk(schema)
     }
@@ -78,7 +76,7 @@ impl<'a> SchemaLint<'a> {
             self.open.pop();
         }
         if schema.get("items").is_some() && schema.get("maxItems").is_none() {
-            self.endless_list = Some(schema.pointer.clone());
+            self.unbounded_list = Some(schema.pointer.clone());
         }
         for (keyword, part) in schema.entries() {
             self.keyword(keyword, &part)?;
@@ -116,7 +114,7 @@ impl<'a> SchemaLint<'a> {
     }
 }
 
-/// The two fields of `not: {required: [a, b]}`, the one form of `not` with a meaning here: they exclude each other.
+/// Returns the two exclusive fields of `not: {required: [a, b]}`, the only supported form of `not`.
 pub(super) fn exclusion(schema: &Value) -> Option<(&str, &str)> {
     let schema = schema.as_object().filter(|schema| schema.len() == 1)?;
     match schema.get("required")?.as_array()?.as_slice() {

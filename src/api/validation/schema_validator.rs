@@ -1,18 +1,18 @@
-//! One schema of the document, ready to be applied.
+//! Compiled schemas.
 //!
-//! Guarantees: a valid value costs one pass and no list of errors; an invalid one costs no more than its size, whatever
-//! it holds. Must not know whether the value is a body or a query.
+//! A valid value costs one pass and no list of errors; the cost of an invalid one is bounded by its size.
 
+use super::collect;
 use super::document::{Document, Part};
-use super::error_tree::ErrorTree;
+use super::error_tree::{ErrorTree, MAX_DETAILS};
+use super::formats;
 use super::normalize::Normalizer;
 use super::schema_lint::SchemaLint;
-use super::{MAX_DETAILS, formats};
 use anyhow::{Result, anyhow, bail};
 use jsonschema::{PatternOptions, Registry, Validator};
 use serde_json::{Map, Value, json};
 
-/// The name under which schemas refer to the document; nothing is ever fetched from there.
+/// The URI of the document in references; it is never fetched.
 const DOCUMENT: &str = "https://openapi.invalid/document";
 
 /// Compiles schemas of one document.
@@ -26,9 +26,9 @@ pub(super) struct Compiler<'a> {
 #[derive(Debug)]
 pub(super) struct SchemaValidator {
     validator: Validator,
-    shape: Normalizer,
-    /// One more item than any list may have, and more than would be told.
-    items_to_check: usize,
+    normalizer: Normalizer,
+    /// Length to which lists are cut before errors are collected.
+    max_items: usize,
 }
 
 impl<'a> Compiler<'a> {
@@ -39,26 +39,26 @@ impl<'a> Compiler<'a> {
         Ok(Self { document, registry })
     }
 
-    /// Compiles the schema that stands at this part of the document.
+    /// Compiles a schema of the document.
     pub(super) fn schema(&self, schema: &Part<'a>) -> Result<SchemaValidator> {
-        let mut inspection = SchemaLint::new(self.document);
-        inspection.read(schema)?;
-        // The cost of telling what is wrong with a body depends on it; a query string is short anyway.
-        if let Some(pointer) = &inspection.endless_list {
+        let mut lint = SchemaLint::new(self.document);
+        lint.read(schema)?;
+        // Bounds the cost of collecting errors; a query string is short anyway.
+        if let Some(pointer) = &lint.unbounded_list {
             bail!("{pointer}: a list of a body needs `maxItems`");
         }
-        let shape = Normalizer::from_schema(self.document, schema)?;
-        self.compile(&reference(schema), shape, &inspection)
+        let normalizer = Normalizer::from_schema(self.document, schema)?;
+        self.compile(&reference(schema), normalizer, &lint)
     }
 
-    /// Compiles a closed object with these fields: their names, schemas, and whether they must be there.
+    /// Compiles a closed object from the names and schemas of its fields, and whether each is required.
     pub(super) fn object(&self, fields: &[(&str, Part<'a>, bool)]) -> Result<SchemaValidator> {
-        let mut inspection = SchemaLint::new(self.document);
-        let mut shape = Normalizer::default();
+        let mut lint = SchemaLint::new(self.document);
+        let mut normalizer = Normalizer::default();
         let mut properties = Map::new();
         for (name, schema, _) in fields {
-            inspection.read(schema)?;
-            shape.absorb_field((*name).to_owned(), Normalizer::from_schema(self.document, schema)?);
+            lint.read(schema)?;
+            normalizer.absorb_field((*name).to_owned(), Normalizer::from_schema(self.document, schema)?);
             properties.insert((*name).to_owned(), reference(schema));
         }
         let required: Vec<&str> = fields.iter().filter(|field| field.2).map(|field| field.0).collect();
@@ -68,19 +68,19 @@ impl<'a> Compiler<'a> {
             "required": required,
             "additionalProperties": false,
         });
-        self.compile(&schema, shape, &inspection)
+        self.compile(&schema, normalizer, &lint)
     }
 
-    fn compile(&self, schema: &Value, shape: Normalizer, inspection: &SchemaLint<'a>) -> Result<SchemaValidator> {
-        // The engine without backtracking: the time a pattern takes must not depend on who writes the text.
+    fn compile(&self, schema: &Value, normalizer: Normalizer, lint: &SchemaLint<'a>) -> Result<SchemaValidator> {
+        // Without backtracking: the cost of a pattern must not depend on the input.
         let options = jsonschema::draft202012::options()
             .with_registry(&self.registry)
             .with_pattern_options(PatternOptions::regex())
             .offline();
         let validator = formats::register(options).build(schema);
         let validator = validator.map_err(|error| anyhow!("the schema does not compile: {error}"))?;
-        let items_to_check = inspection.longest_list.max(MAX_DETAILS).saturating_add(1);
-        Ok(SchemaValidator { validator, shape, items_to_check })
+        let max_items = lint.longest_list.max(MAX_DETAILS).saturating_add(1);
+        Ok(SchemaValidator { validator, normalizer, max_items })
     }
 }
 
@@ -89,37 +89,37 @@ fn reference(schema: &Part<'_>) -> Value {
 }
 
 impl SchemaValidator {
-    /// Trims what the schema wants trimmed.
+    /// Normalizes a value in place.
     pub(super) fn normalize(&self, value: &mut Value) {
-        self.shape.apply(value);
+        self.normalizer.apply(value);
     }
 
-    /// Checks a value; nothing where it is valid.
-    pub(super) fn failures(&self, value: &Value) -> Option<ErrorTree> {
+    /// Returns the violations of a value, or `None` if it is valid.
+    pub(super) fn violations(&self, value: &Value) -> Option<ErrorTree> {
         if self.validator.is_valid(value) {
             return None;
         }
-        // A megabyte of `[0,0,0,...]` would make half a million errors, each with its place, before the first is told.
-        let mut failures = self.collect(&shortened(value, self.items_to_check));
-        if failures.is_empty() {
-            failures = self.collect(value);
+        // Otherwise a megabyte of `[0,0,0,...]` would collect half a million errors.
+        let mut violations = self.collect(&truncated(value, self.max_items));
+        if violations.is_empty() {
+            violations = self.collect(value);
         }
-        Some(failures)
+        Some(violations)
     }
 
     fn collect(&self, value: &Value) -> ErrorTree {
-        let mut failures = ErrorTree::default();
-        self.validator.iter_errors(value).for_each(|error| failures.add(&error));
-        failures
+        let mut violations = ErrorTree::default();
+        self.validator.iter_errors(value).for_each(|error| collect::add(&mut violations, &error));
+        violations
     }
 }
 
-/// A copy of the value in which every list is cut to this length.
-fn shortened(value: &Value, length: usize) -> Value {
+/// Returns a copy with every list cut to `length`.
+fn truncated(value: &Value, length: usize) -> Value {
     match value {
-        Value::Array(items) => items.iter().take(length).map(|item| shortened(item, length)).collect(),
+        Value::Array(items) => items.iter().take(length).map(|item| truncated(item, length)).collect(),
         Value::Object(members) => {
-            Value::Object(members.iter().map(|(name, member)| (name.clone(), shortened(member, length))).collect())
+            Value::Object(members.iter().map(|(name, member)| (name.clone(), truncated(member, length))).collect())
         }
         other => other.clone(),
     }

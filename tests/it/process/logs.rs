@@ -94,7 +94,7 @@ async fn the_cause_of_a_failure_is_logged_once_and_told_to_nobody() {
     let log = ended.log();
     let lines = about(&log, "broken");
     let messages: Vec<_> = lines.iter().map(|line| (&line["level"], &line["message"])).collect();
-    assert_eq!(messages, [(&json!("ERROR"), &json!("a request failed")), (&json!("INFO"), &json!("request answered"))]);
+    assert_eq!(messages, [(&json!("ERROR"), &json!("request failed")), (&json!("INFO"), &json!("request answered"))]);
     assert_eq!(lines[0]["error.code"], "INTERNAL");
     let cause = lines[0]["error"].as_str().unwrap();
     assert_eq!(cause.matches("no such table").count(), 1, "{cause}");

@@ -7,8 +7,8 @@ const show = form.querySelector("#show");
 const outcome = document.querySelector("#outcome");
 const token = new URLSearchParams(location.search).get("token");
 
-// As text, whatever it is.
-function tell(text, failed) {
+// textContent, so that messages are never parsed as HTML.
+function report(text, failed) {
   outcome.textContent = text;
   outcome.className = failed ? "failed" : "done";
 }
@@ -22,7 +22,7 @@ async function send() {
     credentials: "omit",
   });
   if (response.ok) return;
-  // What stands between may answer without an envelope.
+  // A proxy may respond without the error format.
   const failure = await response.json().catch(() => null);
   throw new Error(failure?.message ?? `That did not work (${response.status}). Try again later.`);
 }
@@ -30,17 +30,17 @@ async function send() {
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   button.disabled = true;
-  tell("", false);
+  report("", false);
   try {
     await send();
     form.remove();
-    // It is used up, and need not lie in the history.
+    // Remove the used token from the history.
     history.replaceState(null, "", location.pathname);
-    tell(form.dataset.done, false);
+    report(form.dataset.done, false);
     outcome.focus();
   } catch (error) {
-    // The wording of the browser about a network that is down helps nobody.
-    tell(error instanceof TypeError ? "The server cannot be reached. Try again later." : error.message, true);
+    // A TypeError of fetch is a network error.
+    report(error instanceof TypeError ? "The server cannot be reached. Try again later." : error.message, true);
   } finally {
     button.disabled = false;
   }
@@ -53,5 +53,5 @@ show?.addEventListener("change", () => {
 if (token) {
   form.hidden = false;
 } else {
-  tell("This link is not complete: it has no token. Open it as it stands in the mail, or ask for a new mail.", true);
+  report("This link is incomplete: it has no token. Open the complete link from the e-mail, or request a new one.", true);
 }

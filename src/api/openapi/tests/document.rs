@@ -16,7 +16,7 @@ fn the_members_stand_in_reading_order() {
     assert_eq!(keys(&document["paths"]["/v1/tasks/{task_id}"]), ["get", "patch", "delete"]);
     assert_eq!(
         keys(&document["paths"]["/v1/tasks"]["post"]),
-        ["summary", "operationId", "security", "requestBody", "responses"]
+        ["summary", "operationId", "security", "parameters", "requestBody", "responses"]
     );
     let mut sorted = keys(&document["components"]["schemas"]);
     sorted.sort_unstable();
@@ -43,7 +43,7 @@ fn nothing_of_the_framework_is_left() {
 
 #[test]
 fn the_result_is_always_the_same() {
-    assert_eq!(to_yaml(&postprocess(sample::raw())), to_yaml(&postprocess(sample::raw())));
+    assert_eq!(to_yaml(&postprocessed()), to_yaml(&postprocessed()));
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn yaml_says_where_it_comes_from_and_reads_back_the_same() {
 #[test]
 fn anything_that_is_no_document_is_left_alone() {
     for value in [json!(null), json!([]), json!({}), json!({ "paths": 1, "components": { "schemas": [] } })] {
-        assert_eq!(postprocess(value.clone()), value);
+        assert_eq!(postprocess(value.clone(), &[]), value);
     }
 }
 

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use super::postprocess;
 
 fn postprocessed() -> Value {
-    postprocess(sample::raw())
+    postprocess(sample::raw(), sample::POLICIES)
 }
 
 /// The postprocessed form of one schema that stands in a request or in a response.
 fn postprocessed_schema(place: &str, schema: &Value) -> Value {
     let media = json!({ "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Subject" } } } });
-    let operation = match place {
+    let operation = match location {
         "request" => json!({ "requestBody": media, "responses": {} }),
         _ => json!({ "responses": { "200": media } }),
     };
@@ -26,7 +26,7 @@ fn postprocessed_schema(place: &str, schema: &Value) -> Value {
         "paths": { "/v1/subjects": { "post": operation } },
         "components": { "schemas": { "Subject": schema, "Other": other } },
     });
-    postprocess(document)["components"]["schemas"]["Subject"].clone()
+    postprocess(document, &[])["components"]["schemas"]["Subject"].clone()
 }
 
 fn keys(value: &Value) -> Vec<&str> {

@@ -15,9 +15,9 @@ fn responses(document: &Value, path: &str, method: &str) -> Value {
 fn operations_get_the_errors_they_can_give_in_order() {
     let document = postprocessed();
     let statuses = |path: &str, method: &str| keys(&document["paths"][path][method]["responses"]).join(" ");
-    assert_eq!(statuses("/v1/tasks", "get"), "200 400 401 403 404 406 409 429 500 503 504");
-    assert_eq!(statuses("/v1/tasks", "post"), "201 400 401 403 404 406 408 409 413 415 429 500 503 504");
-    assert_eq!(statuses("/v1/tasks/{task_id}", "delete"), "204 400 401 403 404 409 429 500 503 504");
+    assert_eq!(statuses("/v1/tasks", "get"), "200 400 401 403 404 406 429 500 503 504");
+    assert_eq!(statuses("/v1/tasks", "post"), "201 400 401 403 404 406 408 409 413 415 422 429 500 503 504");
+    assert_eq!(statuses("/v1/tasks/{task_id}", "delete"), "204 400 401 403 404 412 429 500 503 504");
     assert_eq!(statuses("/v1/auth/login", "post"), "204 400 401 408 413 415 429 500 503 504");
     assert_eq!(statuses("/health/live", "get"), "204");
 }
@@ -39,7 +39,7 @@ fn validation_failures_show_their_details() {
     let document = postprocessed();
     let responses = responses(&document, "/v1/tasks", "post");
     let examples = &resolve(&document, &responses["400"])["content"]["application/json"]["examples"];
-    assert_eq!(keys(examples), ["VALIDATION_FAILED", "MALFORMED_JSON"]);
+    assert_eq!(keys(examples), ["VALIDATION_FAILED", "MALFORMED_JSON", "INVALID_IDEMPOTENCY_KEY"]);
     let value = &examples["VALIDATION_FAILED"]["value"];
     assert_eq!(value["details"][0]["field"], value["field"]);
 }
@@ -54,10 +54,10 @@ fn an_operation_without_security_keeps_only_its_own_codes() {
 #[test]
 fn an_error_with_more_than_the_envelope_shows_it() {
     let document = postprocessed();
-    let responses = responses(&document, "/v1/tasks", "get");
-    let media = &resolve(&document, &responses["409"])["content"]["application/json"];
+    let responses = responses(&document, "/v1/tasks/{task_id}", "delete");
+    let media = &resolve(&document, &responses["412"])["content"]["application/json"];
     assert_eq!(media["schema"], json!({ "$ref": "#/components/schemas/Stale" }));
-    assert!(media["examples"]["EMAIL_TAKEN"]["value"]["current"]["id"].is_string());
+    assert!(media["examples"]["PRECONDITION_FAILED"]["value"]["current"]["id"].is_string());
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn every_response_has_its_headers() {
         keys(&resolve(&document, &document["paths"][path][method]["responses"][status])["headers"]).join(" ")
     };
     let always = "X-Request-Id RateLimit-Limit RateLimit-Remaining RateLimit-Reset";
-    assert_eq!(names("/v1/tasks", "post", "201"), format!("ETag Location {always}"));
+    assert_eq!(names("/v1/tasks", "post", "201"), format!("ETag Location {always} Idempotency-Replayed"));
     assert_eq!(names("/v1/tasks", "post", "401"), format!("WWW-Authenticate {always}"));
     assert_eq!(names("/v1/tasks", "post", "403"), format!("WWW-Authenticate {always}"));
     assert_eq!(names("/v1/tasks", "post", "429"), format!("Retry-After {always}"));
@@ -95,17 +95,14 @@ fn headers_are_defined_once() {
 }
 
 #[test]
-fn codes_stand_bare_or_in_backticks_and_prose_stays_prose() {
-    let described = |description: &str| {
-        let responses = json!({ "403": { "description": description } });
-        let document = json!({ "paths": { "/v2/a": { "get": { "responses": responses } } } });
-        postprocess(document)["paths"]["/v2/a"]["get"]["responses"]["403"]["description"].clone()
-    };
-    assert_eq!(described("FORBIDDEN"), described("`FORBIDDEN`"));
-    assert_eq!(described("FORBIDDEN"), "`FORBIDDEN`: You may not do this.");
-    assert_eq!(described("Not for you."), "Not for you.");
-    assert_eq!(
-        described("FORBIDDEN NOT_FOUND\nFORBIDDEN: Not yours.\nFORBIDDEN_LATE: Not any more."),
-        "`FORBIDDEN`: Not yours. `FORBIDDEN`: Not any more. `NOT_FOUND`: There is nothing at this address."
-    );
+fn a_code_with_messages_of_its_own_has_an_example_for_each() {
+    let document = postprocessed();
+    let batch = responses(&document, "/v1/tasks/batch", "post");
+    let invalid = resolve(&document, &batch["400"]);
+    let examples = &invalid["content"]["application/json"]["examples"];
+    assert_eq!(keys(examples)[2..4], ["INVALID_CURSOR", "INVALID_CURSOR_TOO_OLD"]);
+    for name in ["INVALID_CURSOR", "INVALID_CURSOR_TOO_OLD"] {
+        let message = examples[name]["value"]["message"].as_str().unwrap();
+        assert!(invalid["description"].as_str().unwrap().contains(message), "{message}");
+    }
 }

@@ -6,22 +6,39 @@ use std::marker::PhantomData;
 
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{
-    ApiExtractor, ApiExtractorType, ApiResponse, Enum, ExtractParamOptions, Object, OpenApi, OpenApiService,
-    SecurityScheme, Union,
-    auth::Bearer,
-    param::{Header, Path},
+    ApiExtractor, ApiExtractorType, ApiResponse, Enum, ExtractParamOptions, Object, OpenApi, OpenApiService, Union,
+    param::Path,
     payload::Json,
     registry::{MetaMediaType, MetaRequest, Registry},
     types::{Example, MaybeUndefined, Password, Type},
 };
 use serde_json::Value;
 
-use crate::contract::error::ErrorBody;
+use crate::api::openapi::add_schemas;
+use crate::api::operations::{OperationPolicy, feed_messages, probe, public, read, write};
+use crate::contract::error::{ErrorBody, ErrorCode};
 
 pub(super) fn raw() -> Value {
     let service = OpenApiService::new((Api, Health), "Sample", "1.0").server("http://localhost:3000");
-    serde_json::from_str(&service.spec()).unwrap()
+    let mut raw = serde_json::from_str(&service.spec()).unwrap();
+    let mut registry = Registry::new();
+    Stale::register(&mut registry);
+    ErrorBody::register(&mut registry);
+    add_schemas(&mut raw, registry.schemas).unwrap();
+    raw
 }
+
+/// The policies of the sample.
+pub(super) const POLICIES: &[OperationPolicy] = &[
+    read("listTasks").errors(&[ErrorCode::Forbidden, ErrorCode::ProjectArchived, ErrorCode::NotFound]),
+    read("getTask").cacheable().errors(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
+    write("deleteTask").if_match::<Stale>().errors(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
+    write("updateTask").errors(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
+    write("createTask").idempotent().etag().errors(&[ErrorCode::Forbidden, ErrorCode::NotFound]),
+    write("batchTasks").messages(feed_messages).errors(&[ErrorCode::InvalidCursor]),
+    public("login").errors(&[ErrorCode::InvalidCredentials]),
+    probe("live"),
+];
 
 /// How urgent it is.
 #[derive(Enum)]
@@ -139,22 +156,17 @@ impl<'a, T: Type> ApiExtractor<'a> for QueryObject<T> {
     }
 }
 
-/// A token.
-#[derive(SecurityScheme)]
-#[oai(ty = "bearer")]
-pub(super) struct Caller(Bearer);
-
 #[derive(ApiResponse)]
 pub(super) enum Found {
     /// The task.
     #[oai(status = 200)]
-    Found(Json<Task>, #[oai(header = "ETag")] String),
+    Found(Json<Task>),
 }
 
 #[derive(ApiResponse)]
 pub(super) enum Created {
     #[oai(status = 201)]
-    Created(Json<Task>, #[oai(header = "ETag")] String, #[oai(header = "Location")] String),
+    Created(Json<Task>),
 }
 
 #[derive(ApiResponse)]
@@ -172,79 +184,49 @@ pub(super) struct Stale {
     current: Task,
 }
 
-#[derive(ApiResponse)]
-pub(super) enum Failure {
-    /// FORBIDDEN `PROJECT_ARCHIVED`
-    #[oai(status = 403)]
-    Forbidden(Json<ErrorBody>),
-    /// `NOT_FOUND`
-    #[oai(status = 404)]
-    NotFound(Json<ErrorBody>),
-    /// `EMAIL_TAKEN`
-    #[oai(status = 409)]
-    Conflict(Json<Stale>),
-}
-
-#[derive(ApiResponse)]
-pub(super) enum LoginFailure {
-    /// `INVALID_CREDENTIALS`
-    #[oai(status = 401)]
-    Credentials(Json<ErrorBody>),
-}
-
 pub(super) struct Api;
 
 #[OpenApi]
 impl Api {
     /// List tasks
     #[oai(path = "/v1/tasks", method = "get", operation_id = "listTasks")]
-    async fn list(&self, _caller: Caller, _query: QueryObject<Filter>) -> Result<Json<Vec<Task>>, Failure> {
+    async fn list(&self, _query: QueryObject<Filter>) -> Result<Json<Vec<Task>>> {
         unreachable!()
     }
 
     /// Get a task
     #[oai(path = "/v1/tasks/:task_id", method = "get", operation_id = "getTask")]
-    async fn get(
-        &self,
-        _caller: Caller,
-        #[oai(name = "task_id")] _task_id: Path<String>,
-        #[oai(name = "If-None-Match")] _tag: Header<Option<String>>,
-    ) -> Result<Found, Failure> {
+    async fn get(&self, #[oai(name = "task_id")] _task_id: Path<String>) -> Result<Found> {
         unreachable!()
     }
 
     /// Delete a task
     #[oai(path = "/v1/tasks/:task_id", method = "delete", operation_id = "deleteTask")]
-    async fn delete(&self, _caller: Caller, #[oai(name = "task_id")] _task_id: Path<String>) -> Result<Gone, Failure> {
+    async fn delete(&self, #[oai(name = "task_id")] _task_id: Path<String>) -> Result<Gone> {
         unreachable!()
     }
 
     /// Change a task
     #[oai(path = "/v1/tasks/:task_id", method = "patch", operation_id = "updateTask")]
-    async fn update(
-        &self,
-        _caller: Caller,
-        #[oai(name = "task_id")] _task_id: Path<String>,
-        _body: Json<TaskPatch>,
-    ) -> Result<Found, Failure> {
+    async fn update(&self, #[oai(name = "task_id")] _task_id: Path<String>, _body: Json<TaskPatch>) -> Result<Found> {
         unreachable!()
     }
 
     /// Create a task
     #[oai(path = "/v1/tasks", method = "post", operation_id = "createTask")]
-    async fn create(&self, _caller: Caller, _body: Json<NewTask>) -> Result<Created, Failure> {
+    async fn create(&self, _body: Json<NewTask>) -> Result<Created> {
         unreachable!()
     }
 
     /// Change many tasks
     #[oai(path = "/v1/tasks/batch", method = "post", operation_id = "batchTasks")]
-    async fn batch(&self, _caller: Caller, _body: Json<Batch>) -> Result<Gone, Failure> {
+    async fn batch(&self, _body: Json<Batch>) -> Result<Gone> {
         unreachable!()
     }
 
     /// Log in
     #[oai(path = "/v1/auth/login", method = "post", operation_id = "login")]
-    async fn login(&self, _body: Json<Removal>) -> Result<Gone, LoginFailure> {
+    async fn login(&self, _body: Json<Removal>) -> Result<Gone> {
         unreachable!()
     }
 }

@@ -1,17 +1,12 @@
-//! What an operation says that has a successor (RFC 9745 and RFC 8594).
+//! Headers of deprecated operations (RFC 9745 and RFC 8594).
 
 use poem::Response;
 use poem::http::{HeaderName, header};
 
-use super::respond::set;
+use crate::api::operations::{DEPRECATED_AT, SUNSET};
+use crate::api::respond::set;
 
-/// Since when the lists of version 1 are deprecated: 2026-11-22, in seconds since 1970.
-pub(super) const DEPRECATED_AT: &str = "@1795305600";
-
-/// Until when they are promised, at least.
-pub(super) const SUNSET: &str = "Mon, 22 Nov 2027 00:00:00 GMT";
-
-/// Says so in the answer to a request for `path`; the successor is at the same path under the next version.
+/// Adds the headers to the response of a request for `path`. The successor has the same path in the next version.
 pub(super) fn add_headers(response: &mut Response, path: &str) {
     let successor = path.replacen("/v1/", "/v2/", 1);
     let links = format!(r#"<{successor}>; rel="successor-version", </docs>; rel="deprecation"; type="text/html""#);

@@ -1,0 +1,29 @@
+//! The device and the id of a request.
+
+use poem::http::header;
+use poem::{FromRequest, Request, RequestBody};
+
+use crate::services::RequestMetadata;
+
+/// Maximum number of characters of a `User-Agent` that are stored.
+const MAX_USER_AGENT_LEN: usize = 300;
+
+/// The id of the request in logs and responses.
+#[derive(Debug, Clone)]
+pub(in crate::api) struct RequestId(pub(in crate::api) String);
+
+impl RequestId {
+    pub(in crate::api) fn from_request_extensions(request: &Request) -> Option<String> {
+        request.extensions().get::<Self>().map(|id| id.0.clone())
+    }
+}
+
+/// The device that sent the request.
+pub(in crate::api) struct ClientInfo(pub(in crate::api) RequestMetadata);
+
+impl<'a> FromRequest<'a> for ClientInfo {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
+        let user_agent = request.header(header::USER_AGENT).map(|text| text.chars().take(MAX_USER_AGENT_LEN).collect());
+        Ok(Self(RequestMetadata { user_agent, request_id: RequestId::from_request_extensions(request) }))
+    }
+}

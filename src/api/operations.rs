@@ -1,0 +1,261 @@
+//! Policy of every operation, in one table.
+//!
+//! `pipeline` enforces it, `openapi` publishes it, and the authorization-matrix test reads it. A new operation takes a
+//! service method, a handler and one row here.
+
+use poem_openapi::registry::{MetaSchemaRef, Registry};
+use poem_openapi::types::{ToJSON as _, Type};
+use serde_json::Value;
+
+use crate::contract::account::api_token::Scope;
+use crate::contract::error::ErrorCode as E;
+use crate::contract::resource::{StaleComment, StaleProject, StaleTask, StaleUser, StaleWebhook};
+use crate::contract::webhook::delivery::Delivery;
+use crate::services;
+
+/// Credentials that an operation requires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// None; the operation has no rate limit either.
+    Probe,
+    /// None.
+    Public,
+    /// The access token of a session.
+    Session,
+    /// The access token of a session, or an API token with this scope.
+    Token(Scope),
+}
+
+/// Rate limit that applies to an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateLimitClass {
+    /// Operations that take credentials or send mail: per client IP and per account.
+    Auth,
+    /// Mail to other people: per user.
+    Mail,
+    /// Session refresh: per client IP.
+    Refresh,
+    /// Everything else: per user, or per client IP without a token.
+    Api,
+}
+
+/// Requirements of an operation, and the ways in which it can fail.
+#[derive(Debug, Clone, Copy)]
+pub struct OperationPolicy {
+    /// The `operationId`.
+    pub id: &'static str,
+    /// Required credentials.
+    pub access: Access,
+    /// Rate limit.
+    pub rate_limit: RateLimitClass,
+    /// True if the operation accepts an `Idempotency-Key`.
+    pub idempotent: bool,
+    /// True if a response with a body has an `ETag`.
+    pub etag: bool,
+    /// True if the operation answers `If-None-Match` with 304.
+    pub cacheable: bool,
+    /// True if responses contain credentials and must not be stored by any cache (RFC 6749, section 5.1).
+    pub no_store: bool,
+    /// Schema of the 412 response, if the operation accepts `If-Match`.
+    pub stale: Option<fn(&mut Registry) -> MetaSchemaRef>,
+    /// Errors beyond those that follow from the other columns.
+    pub errors: &'static [E],
+    /// Documented messages that replace the default message of a code, each with the name of its example.
+    pub messages: fn() -> Vec<(&'static str, services::Error)>,
+    /// Example of the response, if it differs from the one of its schema.
+    pub example: Option<fn() -> Option<Value>>,
+}
+
+impl OperationPolicy {
+    const fn new(id: &'static str, access: Access) -> Self {
+        Self {
+            id,
+            access,
+            rate_limit: RateLimitClass::Api,
+            idempotent: false,
+            etag: false,
+            cacheable: false,
+            no_store: false,
+            stale: None,
+            errors: &[],
+            messages: Vec::new,
+            example: None,
+        }
+    }
+
+    pub(super) const fn limited(self, rate_limit: RateLimitClass) -> Self {
+        Self { rate_limit, ..self }
+    }
+
+    pub(super) const fn idempotent(self) -> Self {
+        Self { idempotent: true, ..self }
+    }
+
+    pub(super) const fn etag(self) -> Self {
+        Self { etag: true, ..self }
+    }
+
+    pub(super) const fn cacheable(self) -> Self {
+        Self { etag: true, cacheable: true, ..self }
+    }
+
+    pub(super) const fn no_store(self) -> Self {
+        Self { no_store: true, ..self }
+    }
+
+    pub(super) const fn if_match<T: Type>(self) -> Self {
+        Self { stale: Some(schema::<T>), ..self }
+    }
+
+    pub(super) const fn errors(self, errors: &'static [E]) -> Self {
+        Self { errors, ..self }
+    }
+
+    pub(super) const fn messages(self, messages: fn() -> Vec<(&'static str, services::Error)>) -> Self {
+        Self { messages, ..self }
+    }
+
+    const fn example(self, example: fn() -> Option<Value>) -> Self {
+        Self { example: Some(example), ..self }
+    }
+}
+
+fn schema<T: Type>(registry: &mut Registry) -> MetaSchemaRef {
+    T::register(registry);
+    T::schema_ref()
+}
+
+pub(super) const fn probe(id: &'static str) -> OperationPolicy {
+    OperationPolicy::new(id, Access::Probe)
+}
+
+pub(super) const fn public(id: &'static str) -> OperationPolicy {
+    OperationPolicy::new(id, Access::Public)
+}
+
+const fn session(id: &'static str) -> OperationPolicy {
+    OperationPolicy::new(id, Access::Session)
+}
+
+pub(super) const fn read(id: &'static str) -> OperationPolicy {
+    OperationPolicy::new(id, Access::Token(Scope::Read))
+}
+
+pub(super) const fn write(id: &'static str) -> OperationPolicy {
+    OperationPolicy::new(id, Access::Token(Scope::Write))
+}
+
+use RateLimitClass::{Auth, Mail, Refresh};
+
+const OTHERS: &[E] = &[E::Forbidden, E::NotFound];
+const IN_PROJECT: &[E] = &[E::Forbidden, E::ProjectArchived, E::NotFound];
+const MEMBERS: &[E] = &[E::Forbidden, E::ProjectArchived, E::NotFound, E::OwnerRequired];
+const FEED: &[E] = &[E::InvalidCursor, E::Forbidden];
+
+/// All operations.
+pub const OPERATIONS: &[OperationPolicy] = &[
+    public("register").limited(Auth).no_store().errors(&[E::EmailTaken]),
+    public("login").limited(Auth).no_store().errors(&[E::InvalidCredentials]),
+    public("refreshSession").limited(Refresh).no_store().errors(&[E::InvalidRefreshToken, E::RefreshTokenReused]),
+    session("logout").no_store(),
+    public("verifyEmail").limited(Auth).no_store().errors(&[E::InvalidToken]),
+    session("resendVerification").limited(Auth).no_store(),
+    public("forgotPassword").limited(Auth).no_store(),
+    public("resetPassword").limited(Auth).no_store().errors(&[E::InvalidToken]),
+    // Account
+    read("getMe").cacheable(),
+    write("updateMe").etag().if_match::<StaleUser>(),
+    write("deleteMe"),
+    session("changePassword").limited(Auth),
+    read("listSessions"),
+    write("revokeSession").errors(OTHERS),
+    read("listApiTokens"),
+    write("createApiToken").idempotent().no_store().errors(&[E::LimitReached]),
+    write("revokeApiToken").idempotent().errors(OTHERS),
+    // Projects
+    read("listProjects"),
+    write("createProject").idempotent().etag().errors(OTHERS),
+    read("getProject").cacheable().errors(OTHERS),
+    write("updateProject").idempotent().etag().if_match::<StaleProject>().errors(IN_PROJECT),
+    write("deleteProject").idempotent().if_match::<StaleProject>().errors(OTHERS),
+    write("restoreProject").idempotent().etag().errors(OTHERS),
+    // Members and invitations
+    read("listMembers").errors(OTHERS),
+    write("updateMember").idempotent().errors(MEMBERS),
+    write("removeMember").idempotent().errors(MEMBERS),
+    read("listInvitations").errors(OTHERS),
+    write("createInvitation").limited(Mail).idempotent().errors(&[
+        E::Forbidden,
+        E::ProjectArchived,
+        E::NotFound,
+        E::AlreadyMember,
+        E::AlreadyInvited,
+        E::LimitReached,
+    ]),
+    write("revokeInvitation").errors(&[E::Forbidden, E::ProjectArchived, E::NotFound, E::InvitationNotPending]),
+    read("listMyInvitations").errors(&[E::EmailNotVerified]),
+    write("acceptInvitation").errors(&[
+        E::Forbidden,
+        E::EmailNotVerified,
+        E::ProjectArchived,
+        E::NotFound,
+        E::AlreadyMember,
+        E::InvitationNotPending,
+    ]),
+    write("declineInvitation").errors(&[E::Forbidden, E::EmailNotVerified, E::NotFound, E::InvitationNotPending]),
+    // Tasks
+    read("listProjectTasks").errors(OTHERS),
+    write("createTask").idempotent().etag().errors(IN_PROJECT),
+    write("batchTasks").idempotent().errors(IN_PROJECT),
+    read("listTasks").errors(&[E::Forbidden]),
+    read("getTask").cacheable().errors(OTHERS),
+    write("updateTask").idempotent().etag().if_match::<StaleTask>().errors(IN_PROJECT),
+    write("deleteTask").idempotent().if_match::<StaleTask>().errors(IN_PROJECT),
+    write("restoreTask").idempotent().etag().errors(IN_PROJECT),
+    write("moveTask").idempotent().etag().if_match::<StaleTask>().errors(IN_PROJECT),
+    read("listProjectTasksV2").errors(&[E::InvalidCursor, E::Forbidden, E::NotFound]),
+    read("listTasksV2").errors(FEED),
+    // Comments
+    read("listComments").errors(OTHERS),
+    write("createComment").idempotent().etag().errors(IN_PROJECT),
+    read("getComment").cacheable().errors(OTHERS),
+    write("updateComment").idempotent().etag().if_match::<StaleComment>().errors(IN_PROJECT),
+    write("deleteComment").idempotent().if_match::<StaleComment>().errors(IN_PROJECT),
+    // Events
+    read("listEvents").errors(FEED).messages(feed_messages),
+    read("streamEvents").errors(FEED).messages(feed_messages),
+    // Webhooks
+    read("listWebhooks").errors(&[E::Forbidden]),
+    write("createWebhook").idempotent().etag().no_store().errors(&[
+        E::Forbidden,
+        E::LimitReached,
+        E::WebhookUrlForbidden,
+    ]),
+    read("getWebhook").cacheable().errors(OTHERS),
+    write("updateWebhook").idempotent().etag().if_match::<StaleWebhook>().errors(&[
+        E::Forbidden,
+        E::NotFound,
+        E::WebhookUrlForbidden,
+    ]),
+    write("deleteWebhook").idempotent().if_match::<StaleWebhook>().errors(OTHERS),
+    write("rotateWebhookSecret").idempotent().etag().no_store().errors(OTHERS),
+    write("testWebhook").idempotent().errors(OTHERS).example(|| Delivery::example_of_test().to_json()),
+    read("listDeliveries").errors(OTHERS),
+    write("redeliver").idempotent().errors(OTHERS).example(|| Delivery::example_of_redelivery().to_json()),
+    // Health
+    probe("getLiveness"),
+    probe("getReadiness").errors(&[E::Unavailable]),
+];
+
+pub(super) fn feed_messages() -> Vec<(&'static str, services::Error)> {
+    vec![
+        ("INVALID_CURSOR", services::Error::InvalidEventCursor),
+        ("INVALID_CURSOR_TOO_OLD", services::Error::CursorExpired),
+    ]
+}
+
+/// Start of the deprecation of the v1 task lists: 2026-11-22, in seconds since 1970.
+pub(super) const DEPRECATED_AT: &str = "@1795305600";
+
+/// Earliest removal of the v1 task lists.
+pub(super) const SUNSET: &str = "Mon, 22 Nov 2027 00:00:00 GMT";
