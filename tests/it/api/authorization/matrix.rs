@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use pocket_tasks::api::operations::{Access, OPERATIONS};
+use pocket_tasks::contract::account::api_token::Scope;
 use poem::http::Method;
 use serde_json::{Value, json};
 
@@ -189,6 +191,24 @@ fn every_operation_is_in_the_matrix() {
     for row in matrix() {
         let (_, method, path, _) = operations().find(|(id, ..)| id == row.operation).unwrap();
         assert!(row.is_at(&method, &path), "{} is {method} {path}, and not {}", row.operation, row.path);
+    }
+}
+
+#[test]
+fn the_matrix_agrees_with_the_table_of_operations() {
+    let documented: BTreeSet<String> = operations().map(|(id, ..)| id).collect();
+    let policies: BTreeSet<String> = OPERATIONS.iter().map(|policy| policy.id.to_owned()).collect();
+    assert_eq!((policies.len(), &policies), (OPERATIONS.len(), &documented));
+    for row in matrix() {
+        let access = OPERATIONS.iter().find(|policy| policy.id == row.operation).unwrap().access;
+        let expected = match access {
+            Access::Probe | Access::Public => [row.cells[0]; 2],
+            Access::Session => ["401", "session"],
+            Access::Token(_) => ["401", "scope"],
+        };
+        assert_eq!(row.cells[5..], expected, "{}", row.operation);
+        let scope = if row.method == Method::GET { Scope::Read } else { Scope::Write };
+        assert!(!matches!(access, Access::Token(other) if other != scope), "{}", row.operation);
     }
 }
 
