@@ -1,9 +1,9 @@
-//! Who may import whom, as the picture in `src/lib.rs` says.
+//! Import rules between the layers, as described in `src/lib.rs`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A part of the program, and the parts that it must not know.
+/// Folder, with the modules that it must not import.
 const RULES: [(&str, &[&str]); 10] = [
     (
         "src/contract",
@@ -73,7 +73,7 @@ const RULES: [(&str, &[&str]); 10] = [
     ),
 ];
 
-/// A crate, and the only parts that may name it.
+/// Crate, with the only paths that may name it.
 const HOMES: [(&str, &[&str]); 16] = [
     ("sea_orm", &["src/database"]),
     ("sqlx", &["src/database"]),
@@ -109,14 +109,14 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// Whether the code names the path, as a whole word and not as the end of a longer one.
+/// Returns whether the code names the path as a whole word, not as the end of a longer path.
 fn names(code: &str, path: &str) -> bool {
     let boundary = |character: Option<char>| !character.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':');
     code.match_indices(path).any(|(at, _)| boundary(code[..at].chars().next_back()))
 }
 
 #[test]
-fn imports_follow_the_picture() {
+fn imports_follow_the_layers() {
     let mut broken = Vec::new();
     for (folder, forbidden) in RULES {
         for (path, code) in sources(Path::new(folder)) {
@@ -131,7 +131,7 @@ fn imports_follow_the_picture() {
 }
 
 #[test]
-fn libraries_stay_in_their_homes() {
+fn libraries_are_used_only_in_their_folders() {
     let mut broken = Vec::new();
     for (library, homes) in HOMES {
         for (path, code) in sources(Path::new("src")) {
@@ -145,7 +145,7 @@ fn libraries_stay_in_their_homes() {
 }
 
 #[test]
-fn the_rules_notice_what_they_forbid() {
+fn path_detection_matches_whole_words() {
     assert!(names("use sea_orm::Set;", "sea_orm::"));
     assert!(names("fn f() -> poem::Result<()>", "poem::"));
     assert!(!names("use poem_openapi::Object;", "poem::"));

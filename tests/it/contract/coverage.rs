@@ -1,8 +1,7 @@
-//! Every operation gives every status that it documents.
+//! Every documented status of every operation can be provoked.
 //!
-//! One test walks the document and provokes each (operation, status) pair; a pair that nobody knows how to provoke
-//! fails it by name. The client checks each answer against the document, so this is also the proof that each documented
-//! response can be had as documented.
+//! One test walks the document and provokes each (operation, status) pair; a pair without a known way fails by name. The
+//! client checks each response against the document.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +20,13 @@ use crate::support::document::{needs_token, operations, statuses};
 use crate::support::faults::{Fault, FaultyStore};
 use crate::support::{Answer, Client, Options, TestApp, TestClock, TestDatabase};
 
-/// People and things to ask for.
-struct World {
+/// Users and resources for the requests.
+struct Fixture {
     database: TestDatabase,
     app: TestApp,
     owner: Client,
     stranger: Client,
-    /// Who is invited into the project, and has proved the address.
+    /// Invited user with a verified address.
     guest: Client,
     invitation: String,
     member: String,
@@ -49,7 +48,7 @@ struct World {
     reading_token_id: String,
 }
 
-impl World {
+impl Fixture {
     async fn new(database: &TestDatabase, options: Options) -> Self {
         let variables = vec![("REQUIRE_EMAIL_VERIFICATION", "true")];
         let app = TestApp::new(database, Options { variables, ..options }).await;
@@ -110,7 +109,7 @@ impl World {
         }
     }
 
-    /// The address of an operation, for the things of the owner.
+    /// Path of an operation, with ids of the owner's resources.
     fn path(&self, operation: &str, template: &str) -> String {
         let task = if operation == "restoreTask" { &self.trashed_task } else { &self.task };
         template
@@ -150,7 +149,7 @@ impl World {
         })
     }
 
-    /// Who calls the operation as it should be: the owner, who is invited, or nobody where no token is needed.
+    /// Authorized caller of an operation: the owner, the invited user, or an anonymous client.
     fn client_for(&self, app: &TestApp, operation: &str) -> Client {
         match operation {
             "register" | "login" | "refreshSession" | "verifyEmail" | "forgotPassword" | "resetPassword" => {
@@ -163,8 +162,8 @@ impl World {
         }
     }
 
-    /// The request of an operation as it should be.
-    fn good(&self, operation: &str, method: &Method, template: &str) -> Call {
+    /// Prepares a valid request.
+    fn valid_request(&self, operation: &str, method: &Method, template: &str) -> Call {
         let client = self.client_for(&self.app, operation);
         self.by(&client, operation, method, self.path(operation, template))
     }
@@ -178,184 +177,184 @@ impl World {
     }
 }
 
-async fn provoke(world: &World, operation: &str, method: &Method, template: &str, status: u16) -> Option<Answer> {
-    let good = || world.good(operation, method, template);
-    let path = world.path(operation, template);
+async fn provoke(fixture: &Fixture, operation: &str, method: &Method, template: &str, status: u16) -> Option<Answer> {
+    let valid_request = || fixture.valid_request(operation, method, template);
+    let path = fixture.path(operation, template);
     let call = match (status, operation) {
-        (200..300, _) => good(),
+        (200..300, _) => valid_request(),
         (400, _) => {
-            let client = if operation == "login" { world.app.anonymous() } else { world.owner.clone() };
-            world.by(&client, operation, method, format!("{path}?no_such_parameter=1"))
+            let client = if operation == "login" { fixture.app.anonymous() } else { fixture.owner.clone() };
+            fixture.by(&client, operation, method, format!("{path}?no_such_parameter=1"))
         }
         (401, "verifyEmail" | "forgotPassword" | "resetPassword") => return None,
-        (401, "login") => good().json(&json!({"email": world.owner.email(), "password": "wrong"})),
-        (401, "refreshSession") => good().json(&json!({"refresh_token": "rt_unknown"})),
-        (401, _) => good().without_header("authorization"),
-        (304, _) => good().header("if-none-match", "*"),
-        (403 | 404, "createProject") => return Some(replayed_too_late(world, status).await),
+        (401, "login") => valid_request().json(&json!({"email": fixture.owner.email(), "password": "wrong"})),
+        (401, "refreshSession") => valid_request().json(&json!({"refresh_token": "rt_unknown"})),
+        (401, _) => valid_request().without_header("authorization"),
+        (304, _) => valid_request().header("if-none-match", "*"),
+        (403 | 404, "createProject") => return Some(replay_without_access(fixture, status).await),
         (422, "verifyEmail" | "resetPassword") => {
-            let mut body = world.body(operation).unwrap();
+            let mut body = fixture.body(operation).unwrap();
             body["token"] = json!("mt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
-            good().json(&body)
+            valid_request().json(&body)
         }
         (409, "acceptInvitation" | "declineInvitation" | "revokeInvitation") => {
-            good().send().await;
-            good()
+            valid_request().send().await;
+            valid_request()
         }
         (409, _)
             if ["/v1/projects", "/v1/tasks", "/v1/comments", "/v1/me/api-tokens", "/v1/webhooks"]
                 .iter()
                 .any(|path| template.starts_with(path)) =>
         {
-            return Some(while_it_runs(world, operation, method, template).await);
+            return Some(while_key_in_use(fixture, operation, method, template).await);
         }
-        (412, _) => good().header("if-match", "\"older.older\""),
+        (412, _) => valid_request().header("if-match", "\"older.older\""),
         (422, _) => {
             let other = json!({"name": "A project of its own"});
-            world.owner.call(Method::POST, "/v1/projects").json(&other).header(KEY, "used").send().await.created();
-            good().header(KEY, "used")
+            fixture.owner.call(Method::POST, "/v1/projects").json(&other).header(KEY, "used").send().await.created();
+            valid_request().header(KEY, "used")
         }
         (403, "createWebhook") => {
-            let new = json!({"url": "https://hook.invalid/", "events": ["*"], "project_id": world.project});
-            world.by(&world.stranger, operation, method, path).json(&new)
+            let new = json!({"url": "https://hook.invalid/", "events": ["*"], "project_id": fixture.project});
+            fixture.by(&fixture.stranger, operation, method, path).json(&new)
         }
         (403, "listTasks" | "listTasksV2" | "listWebhooks") => {
-            world.stranger.call(method.clone(), format!("{path}?project_id={}", world.project))
+            fixture.stranger.call(method.clone(), format!("{path}?project_id={}", fixture.project))
         }
-        (403, _) if concerns_others(template) => world.by(&world.stranger, operation, method, path),
-        (403, _) => with_api_token(world, operation, method, template),
+        (403, _) if concerns_others(template) => fixture.by(&fixture.stranger, operation, method, path),
+        (403, _) => with_api_token(fixture, operation, method, template),
         (404, _) => {
-            let nobody = "01936f50-1c80-7e5c-b130-4d8e3f70ffff";
+            let unknown = "01936f50-1c80-7e5c-b130-4d8e3f70ffff";
             let path = template
-                .replace("{project_id}", nobody)
-                .replace("{task_id}", nobody)
-                .replace("{session_id}", nobody)
-                .replace("{token_id}", nobody)
-                .replace("{user_id}", nobody)
-                .replace("{invitation_id}", nobody)
-                .replace("{comment_id}", nobody)
-                .replace("{webhook_id}", nobody)
-                .replace("{delivery_id}", nobody);
-            world.by(&world.owner, operation, method, path)
+                .replace("{project_id}", unknown)
+                .replace("{task_id}", unknown)
+                .replace("{session_id}", unknown)
+                .replace("{token_id}", unknown)
+                .replace("{user_id}", unknown)
+                .replace("{invitation_id}", unknown)
+                .replace("{comment_id}", unknown)
+                .replace("{webhook_id}", unknown)
+                .replace("{delivery_id}", unknown);
+            fixture.by(&fixture.owner, operation, method, path)
         }
-        (406, _) => good().header("accept", "text/html"),
-        (408, _) => return Some(with_slow_body(world, operation, method, template).await),
+        (406, _) => valid_request().header("accept", "text/html"),
+        (408, _) => return Some(with_slow_body(fixture, operation, method, template).await),
         (409, "register") => {
-            good().json(&json!({"email": world.owner.email(), "name": "New", "password": "correct horse"}))
+            valid_request().json(&json!({"email": fixture.owner.email(), "name": "New", "password": "correct horse"}))
         }
-        (413, _) => good().body("application/json", vec![b' '; 2_000_000]),
-        (415, _) => good().body("text/plain", "{}"),
+        (413, _) => valid_request().body("application/json", vec![b' '; 2_000_000]),
+        (415, _) => valid_request().body("text/plain", "{}"),
         _ => return None,
     };
     Some(call.send().await)
 }
 
-/// Whether an operation is refused to strangers.
+/// Returns whether strangers may be denied the operation.
 fn concerns_others(template: &str) -> bool {
     template.contains('{')
 }
 
-/// The same request with an API token that does not suffice.
-fn with_api_token(world: &World, operation: &str, method: &Method, template: &str) -> Call {
-    let token = if *method == Method::GET { &world.writing_token } else { &world.reading_token };
-    world.by(&world.app.with_token(token), operation, method, world.path(operation, template))
+/// Prepares the request with an API token of insufficient scope.
+fn with_api_token(fixture: &Fixture, operation: &str, method: &Method, template: &str) -> Call {
+    let token = if *method == Method::GET { &fixture.writing_token } else { &fixture.reading_token };
+    fixture.by(&fixture.app.with_token(token), operation, method, fixture.path(operation, template))
 }
 
 const KEY: &str = "idempotency-key";
 
-/// The answer to a repeated request whose caller has lost the project (403), or whose project is gone for good (404).
-async fn replayed_too_late(world: &World, status: u16) -> Answer {
+/// Response to a replay after the caller has lost the project (403) or the project was purged (404).
+async fn replay_without_access(fixture: &Fixture, status: u16) -> Answer {
     let body = json!({"name": "Short-lived"});
     let key = format!("for-{status}");
-    let request = || world.owner.call(Method::POST, "/v1/projects").json(&body).header(KEY, &key);
+    let request = || fixture.owner.call(Method::POST, "/v1/projects").json(&body).header(KEY, &key);
     let project = request().send().await.created().id();
-    remove_member(&world.app, &project, &world.owner).await;
+    remove_member(&fixture.app, &project, &fixture.owner).await;
     if status == 404 {
-        purge_project(&world.database, &project).await;
+        purge_project(&fixture.database, &project).await;
     }
     request().send().await
 }
 
-/// A keyed request while another transaction holds its key and does not end.
-async fn while_it_runs(world: &World, operation: &str, method: &Method, template: &str) -> Answer {
+/// Response to a request while another transaction holds its idempotency key.
+async fn while_key_in_use(fixture: &Fixture, operation: &str, method: &Method, template: &str) -> Answer {
     let app = TestApp::over(Arc::new(FaultyStore(Fault::Held)), Options::default(), TestClock::default());
-    let client = world.client_for(&app, operation);
-    let call = world.by(&client, operation, method, world.path(operation, template));
+    let client = fixture.client_for(&app, operation);
+    let call = fixture.by(&client, operation, method, fixture.path(operation, template));
     let answer = call.header(KEY, "held").send().await;
     assert_eq!(answer.header("retry-after"), "1", "{operation}");
     answer
 }
 
-/// The same request, of which the body does not arrive, to an API that does not wait long.
-async fn with_slow_body(world: &World, operation: &str, method: &Method, template: &str) -> Answer {
+/// Response to a request whose body never arrives, with a short timeout.
+async fn with_slow_body(fixture: &Fixture, operation: &str, method: &Method, template: &str) -> Answer {
     let options = Options { request_timeout: Duration::from_millis(50), ..Options::default() };
-    let app = TestApp::over(Arc::clone(&world.app.store), options, TestClock::default());
-    let client = Client::new(app, world.owner.token.clone());
-    let call = client.call(method.clone(), world.path(operation, template));
+    let app = TestApp::over(Arc::clone(&fixture.app.store), options, TestClock::default());
+    let client = Client::new(app, fixture.owner.token.clone());
+    let call = client.call(method.clone(), fixture.path(operation, template));
     call.body("application/json", Body::from_bytes_stream(never())).send().await
 }
 
-/// A body that does not arrive.
+/// Body that never arrives.
 fn never() -> impl futures_util::Stream<Item = std::io::Result<Vec<u8>>> + Send + 'static {
     futures_util::stream::pending()
 }
 
-/// The same request to an API whose storage fails.
-async fn with_fault(world: &World, operation: &str, method: &Method, template: &str, fault: Fault) -> Answer {
+/// Response to a request while the storage fails.
+async fn with_fault(fixture: &Fixture, operation: &str, method: &Method, template: &str, fault: Fault) -> Answer {
     let timeout = Duration::from_millis(if matches!(fault, Fault::Stuck) { 20 } else { 30_000 });
     let options = Options { request_timeout: timeout, ..Options::default() };
     let app = TestApp::over(Arc::new(FaultyStore(fault)), options, TestClock::default());
-    let client = world.client_for(&app, operation);
+    let client = fixture.client_for(&app, operation);
     let refresh = json!({"refresh_token": "rt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"});
-    let call = world.by(&client, operation, method, world.path(operation, template));
+    let call = fixture.by(&client, operation, method, fixture.path(operation, template));
     if operation == "refreshSession" { call.json(&refresh).send().await } else { call.send().await }
 }
 
 on_both_databases! {
-    async fn every_documented_status_is_given(database: TestDatabase) {
+    async fn every_documented_status_is_returned(database: TestDatabase) {
         let mut missing = Vec::new();
         for (operation, method, template, description) in operations() {
-            // The world is shared by what changes nothing; success, which may, comes last and in a world of its own.
-            let (good, bad): (Vec<u16>, Vec<u16>) = statuses(description).into_iter().partition(|status| *status < 300);
-            let mut world = World::new(&database, Options::default()).await;
-            for status in bad.into_iter().chain(good) {
+            // Requests that change nothing share a fixture; successes come last, each with its own.
+            let (successes, errors): (Vec<u16>, Vec<u16>) = statuses(description).into_iter().partition(|status| *status < 300);
+            let mut fixture = Fixture::new(&database, Options::default()).await;
+            for status in errors.into_iter().chain(successes) {
                 if status < 300 {
-                    world = World::new(&database, Options::default()).await;
+                    fixture = Fixture::new(&database, Options::default()).await;
                 }
                 let answer = match status {
-                    429 => limited(&world, &operation, &method, &template).await,
-                    500 => Some(with_fault(&world, &operation, &method, &template, Fault::Failed).await),
-                    503 => Some(with_fault(&world, &operation, &method, &template, Fault::Unavailable).await),
-                    504 => Some(with_fault(&world, &operation, &method, &template, Fault::Stuck).await),
-                    _ => provoke(&world, &operation, &method, &template, status).await,
+                    429 => limited(&fixture, &operation, &method, &template).await,
+                    500 => Some(with_fault(&fixture, &operation, &method, &template, Fault::Failed).await),
+                    503 => Some(with_fault(&fixture, &operation, &method, &template, Fault::Unavailable).await),
+                    504 => Some(with_fault(&fixture, &operation, &method, &template, Fault::Stuck).await),
+                    _ => provoke(&fixture, &operation, &method, &template, status).await,
                 };
                 match answer {
                     Some(answer) if answer.status.as_u16() == status => {}
-                    Some(answer) => missing.push(format!("{operation} {status}: gave {} {}", answer.status, answer.text)),
-                    None => missing.push(format!("{operation} {status}: nobody knows how to provoke it")),
+                    Some(answer) => missing.push(format!("{operation} {status}: returned {} {}", answer.status, answer.text)),
+                    None => missing.push(format!("{operation} {status}: no known way to provoke it")),
                 }
             }
         }
-        assert!(missing.is_empty(), "documented, but not given:\n{}", missing.join("\n"));
+        assert!(missing.is_empty(), "documented, but not returned:\n{}", missing.join("\n"));
     }
 
-    async fn every_published_example_can_be_sent_as_it_is(database: TestDatabase) {
+    async fn every_published_example_is_a_valid_request(database: TestDatabase) {
         for (operation, method, template, description) in operations() {
             let Some(content) = description["requestBody"]["content"].as_object() else { continue };
             for (media_type, media) in content {
-                let world = World::new(&database, Options::default()).await;
+                let fixture = Fixture::new(&database, Options::default()).await;
                 let mut example = media["example"].clone();
-                // What only one account can have, or only the server knows.
+                // Values that depend on the account or the server.
                 match operation.as_str() {
-                    "login" => example["email"] = json!(world.owner.email()),
-                    "register" => example["email"] = json!(format!("example.{}@example.com", world.project)),
-                    "verifyEmail" => example["token"] = json!(world.verification_token),
-                    "resetPassword" => example["token"] = json!(world.reset_token),
+                    "login" => example["email"] = json!(fixture.owner.email()),
+                    "register" => example["email"] = json!(format!("example.{}@example.com", fixture.project)),
+                    "verifyEmail" => example["token"] = json!(fixture.verification_token),
+                    "resetPassword" => example["token"] = json!(fixture.reset_token),
                     "createWebhook" | "updateWebhook" if example["project_id"].is_string() => {
-                        example["project_id"] = json!(world.project);
+                        example["project_id"] = json!(fixture.project);
                     }
-                    "moveTask" => example["project_id"] = json!(world.project),
-                    "refreshSession" => example["refresh_token"] = json!(world.refresh_token),
+                    "moveTask" => example["project_id"] = json!(fixture.project),
+                    "refreshSession" => example["refresh_token"] = json!(fixture.refresh_token),
                     _ => {}
                 }
                 for field in ["password", "current_password"] {
@@ -363,19 +362,19 @@ on_both_databases! {
                         example[field] = json!("correct horse");
                     }
                 }
-                let call = world.good(&operation, &method, &template).body(media_type, example.to_string());
+                let call = fixture.valid_request(&operation, &method, &template).body(media_type, example.to_string());
                 let answer = call.send().await;
                 assert!(answer.status.is_success(), "{operation}: {example}: {}", answer.text);
             }
         }
     }
 
-    async fn every_operation_refuses_an_api_token_that_does_not_suffice(database: TestDatabase) {
-        let world = World::new(&database, Options::default()).await;
+    async fn every_operation_rejects_insufficient_api_tokens(database: TestDatabase) {
+        let fixture = Fixture::new(&database, Options::default()).await;
         let mut count = 0;
         for (operation, method, template, description) in operations().filter(|(.., operation)| needs_token(operation)) {
             let takes_api_tokens = description["security"].as_array().unwrap().len() == 2;
-            let answer = with_api_token(&world, &operation, &method, &template).send().await;
+            let answer = with_api_token(&fixture, &operation, &method, &template).send().await;
             let challenge = answer.headers.get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
             if takes_api_tokens {
                 let scope = if method == Method::GET { "read" } else { "write" };
@@ -390,17 +389,17 @@ on_both_databases! {
         assert!(count > 20, "{count}");
     }
 
-    async fn a_bug_is_answered_without_a_word_about_the_inside(database: TestDatabase) {
-        let world = World::new(&database, Options::default()).await;
+    async fn a_panic_reveals_no_internals(database: TestDatabase) {
+        let fixture = Fixture::new(&database, Options::default()).await;
         for (operation, method, template, _) in operations().filter(|(id, ..)| id != "getLiveness" && id != "getReadiness") {
-            with_fault(&world, &operation, &method, &template, Fault::Panic).await.fails(500, "INTERNAL");
+            with_fault(&fixture, &operation, &method, &template, Fault::Panic).await.fails(500, "INTERNAL");
         }
     }
 
     async fn an_archived_project_is_read_only(database: TestDatabase) {
-        let world = World::new(&database, Options::default()).await;
-        let (project, task) = (&world.archived, &world.archived_task);
-        let owner = &world.owner;
+        let fixture = Fixture::new(&database, Options::default()).await;
+        let (project, task) = (&fixture.archived, &fixture.archived_task);
+        let owner = &fixture.owner;
         owner.patch(format!("/v1/projects/{project}"), json!({"name": "x"})).await.fails(403, "PROJECT_ARCHIVED");
         owner.post(format!("/v1/projects/{project}/tasks"), json!({"title": "x"})).await.fails(403, "PROJECT_ARCHIVED");
         owner.patch(format!("/v1/tasks/{task}"), json!({"title": "x"})).await.fails(403, "PROJECT_ARCHIVED");
@@ -412,14 +411,14 @@ on_both_databases! {
     }
 }
 
-/// The second of two requests where one a minute is allowed.
-async fn limited(world: &World, operation: &str, method: &Method, template: &str) -> Option<Answer> {
+/// Second of two requests with a limit of one a minute.
+async fn limited(fixture: &Fixture, operation: &str, method: &Method, template: &str) -> Option<Answer> {
     let options = Options { auth_per_minute: 1, refresh_per_minute: 1, api_per_minute: 1, ..Options::default() };
-    let app = TestApp::over(Arc::clone(&world.app.store), options, TestClock::default());
-    let client = world.client_for(&app, operation);
-    let call = || world.by(&client, operation, method, world.path(operation, template));
+    let app = TestApp::over(Arc::clone(&fixture.app.store), options, TestClock::default());
+    let client = fixture.client_for(&app, operation);
+    let call = || fixture.by(&client, operation, method, fixture.path(operation, template));
     match operation {
-        // Logging out twice is not possible; what comes before it counts too.
+        // A second logout is not possible, so another request uses up the limit.
         "logout" | "deleteMe" => client.get("/v1/me").await,
         _ => call().send().await,
     };

@@ -1,4 +1,4 @@
-//! The committed document is the one that the code makes.
+//! The committed document matches the code.
 
 use pocket_tasks::api::{self, openapi};
 
@@ -6,5 +6,5 @@ use pocket_tasks::api::{self, openapi};
 fn the_committed_document_is_current() {
     let generated = openapi::to_yaml(&api::document().unwrap());
     let committed = include_str!("../../../openapi/openapi.yaml");
-    assert!(committed == generated, "openapi/openapi.yaml is not current; write it anew with: make openapi");
+    assert!(committed == generated, "openapi/openapi.yaml is outdated; regenerate it with: make openapi");
 }

@@ -1,4 +1,4 @@
-//! What the README says of operations, errors and settings is what the code says.
+//! The README's tables of operations, errors and settings match the code.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use crate::support::document::{needs_token, operations};
 
 const README: &str = include_str!("../../../README.md");
 
-/// The part of the README between two comments.
+/// Part of the README between two marker comments.
 fn section(name: &str) -> &'static str {
     let (_, rest) = README.split_once(&format!("<!-- {name} -->\n")).unwrap();
     rest.split_once(&format!("<!-- /{name} -->")).unwrap().0
@@ -19,7 +19,7 @@ fn section(name: &str) -> &'static str {
 
 #[track_caller]
 fn compare(name: &str, table: &str) {
-    assert!(section(name) == table, "the README's table of {name} is not current; this is:\n{table}");
+    assert!(section(name) == table, "the README's table of {name} is outdated; the current one is:\n{table}");
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn every_detail_code_is_in_the_readme() {
 }
 
 #[test]
-fn the_settings_are_the_same_in_the_code_the_readme_and_the_example() {
+fn settings_match_in_code_readme_and_example() {
     let names = |text: &'static str, before: &str, after: char| -> BTreeSet<&str> {
         text.match_indices(before)
             .filter_map(|(at, _)| text[at + before.len()..].split_once(after))

@@ -1,4 +1,4 @@
-//! Every operation is documented as it should be, and refuses who has no token.
+//! Documentation of every operation, and its authentication.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::on_both_databases;
 use crate::support::document::{DOCUMENT, EVENT_STREAM, needs_token, operations, statuses};
 use crate::support::{TestApp, TestDatabase};
 
-/// Operations that need no token; this list may only grow on purpose.
+/// Operations without authentication. Additions must be deliberate.
 const OPEN: [&str; 8] = [
     "register",
     "login",
@@ -26,7 +26,7 @@ const OPEN: [&str; 8] = [
 fn every_operation_has_an_id_a_tag_a_summary_and_a_description() {
     let mut ids = BTreeSet::new();
     for (id, _, path, operation) in operations() {
-        assert!(ids.insert(id.clone()), "{id} stands twice");
+        assert!(ids.insert(id.clone()), "{id} is used twice");
         assert!(!operation["tags"].as_array().unwrap().is_empty(), "{id} has no tag");
         for name in ["summary", "description"] {
             assert!(operation[name].as_str().is_some_and(|text| text.len() > 5), "{id} has no {name}");
@@ -34,11 +34,11 @@ fn every_operation_has_an_id_a_tag_a_summary_and_a_description() {
         assert!(path.starts_with("/v1/") || path.starts_with("/v2/") || path.starts_with("/health/"), "{path}");
         assert!(!path.ends_with('/'), "{path}");
     }
-    assert_eq!(ids.len(), 61, "operations may not get lost: {ids:?}");
+    assert_eq!(ids.len(), 61, "the number of operations changed: {ids:?}");
 }
 
 #[track_caller]
-fn all_valid<'e>(schema: &Value, examples: impl IntoIterator<Item = &'e Value>) {
+fn assert_valid<'e>(schema: &Value, examples: impl IntoIterator<Item = &'e Value>) {
     let schema = json!({"allOf": [schema], "components": DOCUMENT["components"]});
     let validator = jsonschema::draft202012::new(&schema).unwrap();
     for example in examples {
@@ -48,7 +48,7 @@ fn all_valid<'e>(schema: &Value, examples: impl IntoIterator<Item = &'e Value>) 
 }
 
 #[test]
-fn every_body_has_an_example_that_is_valid() {
+fn every_body_has_valid_examples() {
     let mut checked = 0;
     for (id, _, _, operation) in operations() {
         let bodies = std::iter::once(&operation["requestBody"])
@@ -60,26 +60,26 @@ fn every_body_has_an_example_that_is_valid() {
                 media.get("example").into_iter().chain(named.map(|named| &named["value"])).collect();
             assert!(!examples.is_empty(), "{id} has a body without an example: {media}");
             checked += examples.len();
-            all_valid(&media["schema"], examples);
+            assert_valid(&media["schema"], examples);
         }
     }
     assert!(checked > 100, "{checked}");
 }
 
 #[test]
-fn every_event_and_message_has_an_example_that_is_true_to_its_type() {
+fn examples_of_events_match_their_type() {
     let mut kinds = 0;
     for (kind, message) in DOCUMENT["webhooks"].as_object().unwrap() {
         let schema = &message["post"]["requestBody"]["content"]["application/json"]["schema"];
         let examples = resolve(&DOCUMENT, schema)["examples"].as_array().unwrap();
-        all_valid(schema, examples);
+        assert_valid(schema, examples);
         for example in examples {
             let is_new = ["created", "added", "test"].iter().any(|verb| kind.ends_with(verb));
             assert_eq!(example["type"], *kind);
             assert_eq!(example["previous"].is_null(), is_new, "{kind}");
             for (field, before) in example["previous"].as_object().into_iter().flatten() {
                 assert_ne!(example["data"].get(field), None, "{kind} has no {field}");
-                assert_ne!(example["data"][field], *before, "{kind} says that {field} has changed");
+                assert_ne!(example["data"][field], *before, "{kind}: {field} is unchanged in the example");
             }
             if let Some(deleted_at) = example["data"].get("deleted_at") {
                 assert_eq!(deleted_at.is_string(), kind.ends_with("deleted"), "{kind}");
@@ -91,13 +91,13 @@ fn every_event_and_message_has_an_example_that_is_true_to_its_type() {
 }
 
 #[test]
-fn the_example_of_a_stream_tells_whole_events() {
+fn the_stream_example_contains_complete_events() {
     let media = &DOCUMENT["paths"]["/v1/events/stream"]["get"]["responses"]["200"]["content"][EVENT_STREAM];
     let lines = media["example"].as_str().unwrap().lines();
     let events: Vec<Value> =
         lines.filter_map(|line| line.strip_prefix("data: ")).map(|json| serde_json::from_str(json).unwrap()).collect();
     assert!(!events.is_empty(), "{media}");
-    all_valid(&json!({"$ref": "#/components/schemas/Event"}), &events);
+    assert_valid(&json!({"$ref": "#/components/schemas/Event"}), &events);
 }
 
 #[test]
@@ -117,8 +117,8 @@ fn every_field_and_parameter_is_described() {
 }
 
 #[test]
-fn no_object_is_both_sent_and_received() {
-    // Requests are strict and responses may grow; one schema cannot be both.
+fn no_schema_is_used_in_requests_and_responses() {
+    // Requests are strict and responses may grow, so a schema cannot serve both.
     assert_eq!(shared_schemas(&DOCUMENT), Vec::<String>::new());
 }
 
@@ -134,7 +134,7 @@ fn operations_need_a_token_unless_listed() {
 }
 
 on_both_databases! {
-    async fn every_operation_refuses_who_has_no_token(database: TestDatabase) {
+    async fn every_operation_requires_a_token(database: TestDatabase) {
         let app = TestApp::new(&database, crate::support::Options::default()).await;
         for (id, method, path, _) in operations().filter(|(id, ..)| !OPEN.contains(&id.as_str())) {
             let path = path.replace("{project_id}", "x").replace("{task_id}", "x").replace("{session_id}", "x").replace("{token_id}", "x").replace("{user_id}", "x").replace("{invitation_id}", "x").replace("{comment_id}", "x").replace("{webhook_id}", "x").replace("{delivery_id}", "x");

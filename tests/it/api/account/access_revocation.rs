@@ -1,4 +1,4 @@
-//! A password reset or change ends everything that acts for the account, of every kind.
+//! Revocation of all access by a password reset or change.
 
 use std::time::Duration;
 
@@ -10,13 +10,15 @@ use serde_json::{Value, json};
 use super::sessions::{PASSWORD, log_in};
 use crate::api::event_stream::messages::follow;
 use crate::api::fixtures::account::{
-    RESET, TOKENS, VERIFICATION, api_client, forget, mailed_tokens, reset, reset_token, try_log_in, verify,
+    RESET, TOKENS, VERIFICATION, api_client, forgot_password, mailed_tokens, reset, reset_token, try_log_in, verify,
 };
-use crate::api::fixtures::common::at_once;
+use crate::api::fixtures::common::concurrently;
 use crate::api::fixtures::members::{
-    ROUNDS, accept, at, invitations, invite, invited, join, members, request, status_of,
+    ROUNDS, accept, invitation_status, invitations_path, invite, invite_user, join, members_path, request, through,
 };
-use crate::api::fixtures::webhooks::{LOCAL, WEBHOOKS, app, count, deliveries, happens, options, webhook};
+use crate::api::fixtures::webhooks::{
+    LOCAL, WEBHOOKS, app, count_deliveries, deliveries, emit_event, options, webhook,
+};
 use crate::on_both_databases;
 use crate::repositories::fixtures::soon;
 use crate::support::client::Ids as _;
@@ -36,12 +38,12 @@ fn signed_in(app: &TestApp, answer: Answer) -> Client {
     client
 }
 
-/// An account in which a thief has left one grant of every kind.
+/// Account in which an attacker created one grant of every kind.
 struct Planted {
     app: TestApp,
     owner: Client,
     project: String,
-    thief: Client,
+    attacker: Client,
     stream: Following,
     script: Client,
     invitation: String,
@@ -57,31 +59,43 @@ impl Planted {
         let app = TestApp::new(database, Options { variables, ..Options::default() }).await;
         let owner = app.user().await;
         let project = owner.project().await;
-        let thief = log_in(&app, &owner, None).await;
+        let attacker = log_in(&app, &owner, None).await;
         let receiver = Receiver::new("500 Oh").await;
-        let webhook = webhook(&thief, &receiver.url).await.id();
-        let invitation = invite(&thief, &project, "accomplice@example.com", "editor").await.created().id();
-        let (script, _) = api_client(&app, &thief, &["read", "write"]).await;
+        let webhook = webhook(&attacker, &receiver.url).await.id();
+        let invitation = invite(&attacker, &project, "accomplice@example.com", "editor").await.created().id();
+        let (script, _) = api_client(&app, &attacker, &["read", "write"]).await;
         for _ in 0..2 {
-            forget(&app, owner.email()).await.expect(202);
+            forgot_password(&app, owner.email()).await.expect(202);
             app.work().await;
         }
-        happens(&app, EventType::TaskCreated, &project).await;
+        emit_event(&app, EventType::TaskCreated, &project).await;
         app.work().await;
-        assert!(count(&owner, &webhook, "pending").await > 0);
+        assert!(count_deliveries(&owner, &webhook, "pending").await > 0);
         let [verification] = mailed_tokens(&app, &owner, VERIFICATION).try_into().unwrap();
         let reset_tokens = mailed_tokens(&app, &owner, RESET);
-        let stream = follow(&thief, "").await;
-        Self { app, owner, project, thief, stream, script, invitation, webhook, receiver, reset_tokens, verification }
+        let stream = follow(&attacker, "").await;
+        Self {
+            app,
+            owner,
+            project,
+            attacker,
+            stream,
+            script,
+            invitation,
+            webhook,
+            receiver,
+            reset_tokens,
+            verification,
+        }
     }
 
-    /// Returns whether the grant of a kind still works. Asks as `owner`, a session that does.
+    /// Returns whether a grant still works. `owner` is a client with a valid session.
     async fn works(&mut self, grant: Grant, owner: &Client) -> bool {
         let app = &self.app;
         match grant {
-            Grant::SentInvitation => status_of(owner, &self.project, &self.invitation).await == "pending",
+            Grant::SentInvitation => invitation_status(owner, &self.project, &self.invitation).await == "pending",
             Grant::Session => {
-                let answer = self.thief.get("/v1/me").await;
+                let answer = self.attacker.get("/v1/me").await;
                 let is_ok = answer.status.is_success();
                 if !is_ok {
                     answer.fails(401, "TOKEN_REVOKED");
@@ -89,11 +103,11 @@ impl Planted {
                 is_ok
             }
             Grant::RefreshToken => {
-                let body = json!({"refresh_token": self.thief.session["refresh_token"]});
+                let body = json!({"refresh_token": self.attacker.session["refresh_token"]});
                 app.anonymous().post("/v1/auth/refresh", body).await.status.is_success()
             }
             Grant::EventStream => {
-                // Fails if the stream goes on: it would wait for the next event.
+                // Fails if the stream stays open: `soon` times out waiting for the next event.
                 while soon(self.stream.next()).await.is_some() {}
                 false
             }
@@ -118,12 +132,12 @@ impl Planted {
     }
 }
 
-/// Webhooks, tokens and invitations that are in force, as counts.
-async fn in_force(owner: &Client, project: &str) -> [Value; 4] {
+/// Numbers of active webhooks, tokens, pending invitations and sessions.
+async fn active_counts(owner: &Client, project: &str) -> [Value; 4] {
     [
         owner.get(format!("{WEBHOOKS}?enabled=true")).await.ok()["meta"]["total"].clone(),
         owner.get(TOKENS).await.ok()["meta"]["total"].clone(),
-        owner.get(format!("{}?status=pending", invitations(project))).await.ok()["meta"]["total"].clone(),
+        owner.get(format!("{}?status=pending", invitations_path(project))).await.ok()["meta"]["total"].clone(),
         owner.get("/v1/me/sessions").await.ok()["meta"]["total"].clone(),
     ]
 }
@@ -133,17 +147,17 @@ on_both_databases! {
         let app = app(&database).await;
         let owner = app.user().await;
         let (project, receiver) = (owner.project().await, Receiver::new("200 OK").await);
-        let thief = log_in(&app, &owner, None).await;
-        let planted = webhook(&thief, &receiver.url).await;
+        let attacker = log_in(&app, &owner, None).await;
+        let planted = webhook(&attacker, &receiver.url).await;
         let path = format!("{WEBHOOKS}/{}", planted.id());
-        let tag = thief.get(&path).await.header("etag").to_owned();
+        let tag = attacker.get(&path).await.header("etag").to_owned();
         owner.task(&project, json!({"title": "Before"})).await;
         app.work().await;
         let read = receiver.messages().len();
         assert!(read > 0, "the attack works");
         receiver.answers("500 Oh");
         owner.task(&project, json!({"title": "Pending"})).await;
-        thief.post_empty(format!("{path}/test")).await.expect(202);
+        attacker.post_empty(format!("{path}/test")).await.expect(202);
         app.work().await;
         let tried = receiver.messages().len();
         receiver.answers("200 OK");
@@ -158,7 +172,7 @@ on_both_databases! {
             app.clock.advance(Duration::from_hours(8));
         }
         let owner = signed_in(&app, try_log_in(&app, owner.email(), NEW).await);
-        assert_eq!(receiver.messages().len(), tried, "neither a change nor a pending delivery is sent");
+        assert_eq!(receiver.messages().len(), tried, "neither the change nor the pending delivery is sent");
         let all = deliveries(&owner, &planted.id()).await;
         assert!(all.iter().all(|delivery| delivery["status"] != "pending"), "{all:?}");
         let disabled = owner.get(&path).await.ok();
@@ -170,18 +184,18 @@ on_both_databases! {
         let enabled = owner.patch(&path, json!({"enabled": true})).await.ok();
         assert_eq!((&enabled["enabled"], &enabled["disabled_reason"]), (&json!(true), &Value::Null));
         app.work().await;
-        assert_eq!(receiver.messages().len(), tried, "what was not sent stays unsent");
+        assert_eq!(receiver.messages().len(), tried, "cancelled deliveries are not sent later");
         owner.task(&project, json!({"title": "Wanted"})).await;
         app.work().await;
         assert_eq!(receiver.messages().len(), tried + 1);
     }
 
-    async fn a_password_reset_ends_every_kind_of_grant(database: TestDatabase) {
+    async fn a_password_reset_revokes_every_kind_of_grant(database: TestDatabase) {
         let mut planted = Planted::new(&database).await;
         let token = planted.reset_tokens.pop().unwrap();
         reset(&planted.app, &token, NEW).await.no_content();
         let owner = signed_in(&planted.app, try_log_in(&planted.app, planted.owner.email(), NEW).await);
-        assert_eq!(in_force(&owner, &planted.project).await, [json!(0), json!(0), json!(0), json!(1)]);
+        assert_eq!(active_counts(&owner, &planted.project).await, [json!(0), json!(0), json!(0), json!(1)]);
         planted.require(&owner, &[]).await;
     }
 
@@ -189,14 +203,14 @@ on_both_databases! {
         let mut planted = Planted::new(&database).await;
         let owner = planted.owner.clone();
         owner.post("/v1/me/password", change(NEW, true)).await.no_content();
-        assert_eq!(in_force(&owner, &planted.project).await, [json!(0), json!(0), json!(0), json!(1)]);
+        assert_eq!(active_counts(&owner, &planted.project).await, [json!(0), json!(0), json!(0), json!(1)]);
         let webhook = owner.get(format!("{WEBHOOKS}/{}", planted.webhook)).await.ok();
         assert!(webhook["disabled_reason"].as_str().unwrap().contains("revoke_all"), "{webhook}");
         planted.require(&owner, &[]).await;
         owner.get("/v1/me").await.ok();
     }
 
-    async fn a_plain_password_change_ends_other_sessions_and_reset_links_only(database: TestDatabase) {
+    async fn a_plain_password_change_revokes_only_other_sessions_and_reset_links(database: TestDatabase) {
         for body in [json!({"current_password": PASSWORD, "new_password": NEW}), change(NEW, false)] {
             let mut planted = Planted::new(&database).await;
             let owner = planted.owner.clone();
@@ -215,29 +229,29 @@ on_both_databases! {
 
     async fn a_wrong_current_password_revokes_nothing(database: TestDatabase) {
         let planted = Planted::new(&database).await;
-        let before = in_force(&planted.owner, &planted.project).await;
+        let before = active_counts(&planted.owner, &planted.project).await;
         let body = json!({"current_password": "wrong", "new_password": NEW, "revoke_all": true});
         planted.owner.post("/v1/me/password", body).await.invalid(&["current_password:incorrect"]);
-        assert_eq!(in_force(&planted.owner, &planted.project).await, before);
+        assert_eq!(active_counts(&planted.owner, &planted.project).await, before);
         for (value, failure) in [(Value::Null, "revoke_all:null"), (json!("yes"), "revoke_all:type")] {
             let body = json!({"current_password": PASSWORD, "new_password": NEW, "revoke_all": value});
             planted.owner.post("/v1/me/password", body).await.invalid(&[failure]);
         }
     }
 
-    async fn a_reset_revokes_the_invitations_the_account_sent_and_no_others(app: TestApp) {
+    async fn a_password_reset_revokes_only_the_invitations_sent_by_the_account(app: TestApp) {
         let (user, other, guest) = (app.user().await, app.user().await, app.user().await);
         let (project, trashed, archived) = (user.project().await, user.project().await, user.project().await);
         let (handed, foreign) = (user.project().await, other.project().await);
         let mut ids = Vec::new();
         for project in [&project, &trashed, &archived, &handed] {
-            ids.push(invited(&user, project, &guest, "editor").await);
+            ids.push(invite_user(&user, project, &guest, "editor").await);
         }
         let settled = invite(&user, &project, "declined@example.com", "viewer").await.created().id();
-        user.delete(format!("{}/{settled}", invitations(&project))).await.no_content();
-        let kept = invited(&other, &foreign, &guest, "viewer").await;
+        user.delete(format!("{}/{settled}", invitations_path(&project))).await.no_content();
+        let kept = invite_user(&other, &foreign, &guest, "viewer").await;
         join(&user, &handed, &other, "editor").await;
-        user.patch(format!("{}/{}", members(&handed), other.user_id()), json!({"role": "owner"})).await.ok();
+        user.patch(format!("{}/{}", members_path(&handed), other.user_id()), json!({"role": "owner"})).await.ok();
         user.delete(format!("/v1/projects/{trashed}")).await.no_content();
         user.patch(format!("/v1/projects/{archived}"), json!({"archived": true})).await.ok();
         let before = user.get("/v1/events?limit=100").await.ok()["meta"]["next_cursor"].as_str().unwrap().to_owned();
@@ -256,7 +270,7 @@ on_both_databases! {
         let user = signed_in(&app, try_log_in(&app, user.email(), NEW).await);
         user.post_empty(format!("/v1/projects/{trashed}/restore")).await.ok();
         for (project, id) in [(&project, &ids[0]), (&trashed, &ids[1]), (&archived, &ids[2])] {
-            assert_eq!(status_of(&user, project, id).await, "revoked", "nothing comes back with the project");
+            assert_eq!(invitation_status(&user, project, id).await, "revoked", "restoring the project restores no invitation");
         }
 
         let list = user.get(format!("/v1/events?limit=100&type=invitation.revoked&cursor={before}")).await;
@@ -273,13 +287,13 @@ on_both_databases! {
         assert_eq!(list["data"][0]["data"]["id"], json!(ids[3]));
     }
 
-    async fn a_webhook_of_another_owner_is_told_of_a_revoked_invitation(database: TestDatabase) {
+    async fn a_webhook_of_a_new_project_owner_receives_the_revocation_of_an_invitation(database: TestDatabase) {
         let app = app(&database).await;
         let (user, other) = (app.user().await, app.user().await);
         let project = user.project().await;
         invite(&user, &project, "guest@example.com", "viewer").await.created();
         join(&user, &project, &other, "editor").await;
-        user.patch(format!("{}/{}", members(&project), other.user_id()), json!({"role": "owner"})).await.ok();
+        user.patch(format!("{}/{}", members_path(&project), other.user_id()), json!({"role": "owner"})).await.ok();
         let (own, others) = (Receiver::new("200 OK").await, Receiver::new("200 OK").await);
         webhook(&user, &own.url).await;
         webhook(&other, &others.url).await;
@@ -287,12 +301,12 @@ on_both_databases! {
         let token = reset_token(&app, &user).await;
         reset(&app, &token, NEW).await.no_content();
         app.work().await;
-        let told: Vec<_> = others.messages().iter().map(|message| message.body()["type"].clone()).collect();
-        assert_eq!(told, [json!("invitation.revoked")]);
+        let received: Vec<_> = others.messages().iter().map(|message| message.body()["type"].clone()).collect();
+        assert_eq!(received, [json!("invitation.revoked")]);
         assert_eq!(own.messages().len(), 0);
     }
 
-    async fn a_disabled_webhook_keeps_its_state_and_its_owner_may_test_it_after_a_reset(database: TestDatabase) {
+    async fn a_password_reset_keeps_disabled_webhooks_and_allows_tests(database: TestDatabase) {
         let app = app(&database).await;
         let owner = app.user().await;
         let receiver = Receiver::new("200 OK").await;
@@ -324,45 +338,45 @@ on_both_databases! {
             let mut requests = Vec::new();
             for number in 0..3 {
                 for app in [&one, &other] {
-                    let thief = at(app, &owner);
+                    let attacker = through(app, &owner);
                     let guest = format!("guest{number}.{}@example.com", requests.len());
                     let hook = json!({"url": format!("https://example.com/{}", requests.len()), "events": ["*"]});
                     let path = format!("{WEBHOOKS}/{disabled}");
                     requests.extend([
-                        request(&thief, Method::POST, TOKENS.to_owned(), json!({"name": "x", "scopes": ["read"]})),
-                        request(&thief, Method::POST, WEBHOOKS.to_owned(), hook),
-                        request(&thief, Method::PATCH, path, json!({"enabled": true})),
-                        request(&thief, Method::POST, invitations(&project), json!({"email": guest, "role": "editor"})),
+                        request(&attacker, Method::POST, TOKENS.to_owned(), json!({"name": "x", "scopes": ["read"]})),
+                        request(&attacker, Method::POST, WEBHOOKS.to_owned(), hook),
+                        request(&attacker, Method::PATCH, path, json!({"enabled": true})),
+                        request(&attacker, Method::POST, invitations_path(&project), json!({"email": guest, "role": "editor"})),
                         request(&app.anonymous(), Method::POST, "/v1/auth/login".to_owned(), login.clone()),
                         request(&app.anonymous(), Method::POST, "/v1/auth/refresh".to_owned(), refresh.clone()),
                     ]);
                 }
             }
-            // The reset has a password to hash first, which gives the others a start.
-            let (answers, answer) = tokio::join!(at_once(requests), reset(&other, &token, NEW));
+            // The reset hashes a password first, which gives the other requests a head start.
+            let (answers, answer) = tokio::join!(concurrently(requests), reset(&other, &token, NEW));
             answer.no_content();
             for answer in answers {
                 let status = answer.status.as_u16();
                 assert!(answer.status.is_success() || status == 401, "{status}: {}", answer.text);
             }
             let owner = signed_in(&one, try_log_in(&one, owner.email(), NEW).await);
-            assert_eq!(in_force(&owner, &project).await, [json!(0), json!(0), json!(0), json!(1)]);
+            assert_eq!(active_counts(&owner, &project).await, [json!(0), json!(0), json!(0), json!(1)]);
         }
     }
 
     async fn a_request_authenticated_before_a_reset_creates_nothing_after_it(database: TestDatabase) {
         let one = TestApp::new(&database, options()).await;
-        // The other process has not learnt of the ended sessions, so it accepts their access tokens.
+        // The other process has not learned about the revoked sessions yet and accepts their access tokens.
         let other = TestApp::over(database.another_store().await, options(), one.clock.clone());
         let owner = one.user().await;
         let project = owner.project().await;
         let hook = webhook(&owner, "https://example.com/").await.id();
-        happens(&one, EventType::TaskCreated, &project).await;
+        emit_event(&one, EventType::TaskCreated, &project).await;
         let delivery = deliveries(&owner, &hook).await.remove(0).id();
         let token = reset_token(&one, &owner).await;
         reset(&one, &token, NEW).await.no_content();
-        let thief = at(&other, &owner);
-        thief.get("/v1/me").await.ok();
+        let attacker = through(&other, &owner);
+        attacker.get("/v1/me").await.ok();
         let path = format!("{WEBHOOKS}/{hook}");
         for (method, path, body) in [
             (Method::POST, TOKENS.to_owned(), json!({"name": "x", "scopes": ["read"]})),
@@ -371,12 +385,12 @@ on_both_databases! {
             (Method::POST, format!("{path}/rotate-secret"), json!({})),
             (Method::POST, format!("{path}/test"), Value::Null),
             (Method::POST, format!("{path}/deliveries/{delivery}/redeliver"), Value::Null),
-            (Method::POST, invitations(&project), json!({"email": "guest@example.com", "role": "editor"})),
+            (Method::POST, invitations_path(&project), json!({"email": "guest@example.com", "role": "editor"})),
             (Method::POST, "/v1/projects".to_owned(), json!({"name": "Mine"})),
             (Method::POST, "/v1/me/password".to_owned(), change("a third staple", true)),
             (Method::DELETE, "/v1/me".to_owned(), Value::Null),
         ] {
-            let answer = request(&thief, method, path.clone(), body).await;
+            let answer = request(&attacker, method, path.clone(), body).await;
             let is_password = path.ends_with("password");
             if is_password {
                 answer.invalid(&["current_password:incorrect"]);
@@ -385,6 +399,6 @@ on_both_databases! {
             }
         }
         let owner = signed_in(&one, try_log_in(&one, owner.email(), NEW).await);
-        assert_eq!(in_force(&owner, &project).await, [json!(0), json!(0), json!(0), json!(1)]);
+        assert_eq!(active_counts(&owner, &project).await, [json!(0), json!(0), json!(0), json!(1)]);
     }
 }

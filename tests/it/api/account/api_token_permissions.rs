@@ -1,4 +1,4 @@
-//! What an API token may be used for, and what counts by its owner.
+//! Permissions of API tokens, and limits shared by all tokens of a user.
 
 use std::sync::Arc;
 
@@ -6,18 +6,18 @@ use pocket_tasks::contract::Timestamp;
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::api::fixtures::account::{TOKENS, api_client, token_until, try_log_in, user_with};
-use crate::api::fixtures::common::{DAY, encoded, send, time};
+use crate::api::fixtures::account::{TOKENS, api_client, expiring_token, try_log_in, user_with};
+use crate::api::fixtures::common::{DAY, percent_encoded, send, time};
 use crate::api::fixtures::writes::{KEY, REPLAYED, new_key};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, Options, TestApp, TestDatabase};
 
 on_both_databases! {
-    async fn a_credential_that_has_just_ended_elsewhere_makes_no_token(database: TestDatabase) {
+    async fn a_session_revoked_in_another_process_cannot_create_tokens(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let (user, body) = (app.user().await, json!({"name": "x", "scopes": ["read", "write"]}));
-        // Another server, which has not learnt yet of what ends here.
+        // Another process, which has not learned about the logout yet.
         let elsewhere = TestApp::over(Arc::clone(&app.store), Options::default(), app.clock.clone());
         let there = elsewhere.with_token(user.token.as_ref().unwrap());
         there.post(TOKENS, body.clone()).await.created();
@@ -26,7 +26,7 @@ on_both_databases! {
         there.post(TOKENS, body).await.fails(401, "TOKEN_REVOKED");
     }
 
-    async fn neither_scope_includes_the_other(app: TestApp) {
+    async fn read_and_write_scopes_are_independent(app: TestApp) {
         let user = app.user().await;
         let project = user.project().await;
         let task = user.task(&project, json!({"title": "Tea"})).await;
@@ -55,7 +55,7 @@ on_both_databases! {
             assert!(refused.header("www-authenticate").contains("scope=\"write\""));
             refused.fails(403, "INSUFFICIENT_SCOPE");
         }
-        // Nothing was changed, and nothing is told of what is there.
+        // Nothing was changed, and the scope is checked before existence and validity.
         assert_eq!(user.get(&path).await.ok(), task);
         reader.delete("/v1/tasks/nonsense").await.fails(403, "INSUFFICIENT_SCOPE");
         reader.post(TOKENS, json!({"nonsense": 1})).await.fails(403, "INSUFFICIENT_SCOPE");
@@ -65,7 +65,7 @@ on_both_databases! {
         }
     }
 
-    async fn what_a_person_does_no_token_may(app: TestApp) {
+    async fn api_tokens_cannot_perform_session_only_operations(app: TestApp) {
         let user = app.user().await;
         let (script, _) = api_client(&app, &user, &["read", "write"]).await;
         let change = json!({"current_password": "correct horse", "new_password": "battery staple"});
@@ -79,14 +79,14 @@ on_both_databases! {
             refused.fails(403, "FORBIDDEN");
         }
         try_log_in(&app, user.email(), "correct horse").await.ok();
-        // A token is no refresh token.
+        // An API token is not accepted as a refresh token.
         let body = json!({"refresh_token": script.token});
         script.post("/v1/auth/refresh", body).await.fails(401, "INVALID_REFRESH_TOKEN");
     }
 
-    async fn a_token_makes_none_that_may_do_more_or_lasts_longer(app: TestApp) {
+    async fn a_token_cannot_create_a_token_with_more_scopes_or_a_later_expiry(app: TestApp) {
         let user = app.user().await;
-        let (both, _) = token_until(&app, &user, DAY).await;
+        let (both, _) = expiring_token(&app, &user, DAY).await;
         let (writer, _) = api_client(&app, &user, &["write"]).await;
         for scopes in [json!(["read"]), json!(["read", "write"])] {
             let refused = writer.post(TOKENS, json!({"name": "x", "scopes": scopes})).await;
@@ -109,7 +109,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_key_belongs_to_the_user_and_not_to_the_token(app: TestApp) {
+    async fn idempotency_keys_belong_to_the_user_rather_than_the_token(app: TestApp) {
         let user = app.user().await;
         let (one, _) = api_client(&app, &user, &["write"]).await;
         let (reader, _) = api_client(&app, &user, &["read"]).await;
@@ -125,7 +125,7 @@ on_both_databases! {
         let stranger = app.user().await;
         assert!(!create(&stranger).send().await.headers.contains_key(REPLAYED));
 
-        // Ending a token is repeated as safely.
+        // Revocations are idempotent too.
         let (_, created) = api_client(&app, &user, &["write"]).await;
         let key = new_key();
         let end = || user.call(Method::DELETE, format!("{TOKENS}/{}", created.id())).header(KEY, &key);
@@ -135,7 +135,7 @@ on_both_databases! {
         again.no_content();
     }
 
-    async fn requests_count_by_user_whatever_the_token(database: TestDatabase) {
+    async fn rate_limits_are_shared_by_all_tokens_of_a_user(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let (user, stranger) = (user_with(&app, &json!({})).await, app.user().await);
         let (one, _) = api_client(&app, &user, &["read"]).await;
@@ -151,8 +151,8 @@ on_both_databases! {
             with(client).get("/v1/me").await.fails(429, "RATE_LIMITED");
         }
         with(&stranger).get("/v1/me").await.ok();
-        // A token in a query is none.
-        let path = format!("/v1/me?access_token={}", encoded(one.token.as_deref().unwrap()));
+        // A token in the query string is ignored.
+        let path = format!("/v1/me?access_token={}", percent_encoded(one.token.as_deref().unwrap()));
         app.anonymous().get(path).await.fails(401, "UNAUTHENTICATED");
     }
 }

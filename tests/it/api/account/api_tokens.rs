@@ -1,4 +1,4 @@
-//! API tokens: making, using, listing and ending them.
+//! API tokens: creation, use, listing and revocation.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use pocket_tasks::security::TokenKind;
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::api::fixtures::account::{TOKENS, Tables, api_client, later, secret_and_hash, token_until};
-use crate::api::fixtures::common::{DAY, NO_IDS, log_in_again, time};
+use crate::api::fixtures::account::{TOKENS, Tables, api_client, expiring_token, later, secret_and_hash};
+use crate::api::fixtures::common::{DAY, UNKNOWN_IDS, log_in_again, time};
 use crate::api::fixtures::writes::{KEY, REPLAYED, new_key};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Options, TestApp, TestDatabase};
 
 on_both_databases! {
-    async fn a_token_calls_on_behalf_of_its_owner(app: TestApp) {
+    async fn a_token_acts_on_behalf_of_its_owner(app: TestApp) {
         let user = app.user().await;
         let answer = user.post(TOKENS, json!({"name": " Backup \t", "scopes": ["write", "read"]})).await;
         let location = answer.header("location").to_owned();
@@ -32,14 +32,14 @@ on_both_databases! {
         let mine = script.get(format!("/v2/tasks?assignee_id=me&project_id={project}")).await.ok();
         assert_eq!(mine.column("id"), [task["id"].clone()]);
         assert_eq!(user.get(format!("/v1/tasks/{}", task.id())).await.ok(), task);
-        // It outlives the session that made it.
+        // The token outlives the session that created it.
         user.post_empty("/v1/auth/logout").await.no_content();
         script.get("/v1/me").await.ok();
         app.clock.advance(DAY * 400);
         script.get("/v1/me").await.ok();
     }
 
-    async fn the_secret_is_shown_once_and_again_to_who_repeats_the_request(database: TestDatabase) {
+    async fn the_secret_is_returned_only_by_creation_and_its_replays(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let user = app.user().await;
         let key = new_key();
@@ -62,21 +62,21 @@ on_both_databases! {
         let [bytes, hash] = secret_and_hash(TokenKind::Api, &secret);
         let tables = Tables::read(&database).await;
         for what in [&secret, &bytes] {
-            assert_eq!(tables.places_of(what), [""; 0]);
+            assert_eq!(tables.columns_containing(what), [""; 0]);
         }
-        assert_eq!(tables.places_of(&hash), ["api_tokens.hash"]);
+        assert_eq!(tables.columns_containing(&hash), ["api_tokens.hash"]);
         user.call(Method::POST, TOKENS).json(&json!({"name": "y", "scopes": ["read"]})).header(KEY, &key).send().await
             .fails(422, "IDEMPOTENCY_KEY_REUSED");
     }
 
-    async fn a_token_that_is_no_good_says_why(app: TestApp) {
+    async fn an_invalid_token_is_rejected_with_a_specific_error(app: TestApp) {
         let user = app.user().await;
         let (revoked, created) = api_client(&app, &user, &["read", "write"]).await;
         revoked.get("/v1/me").await.ok();
         user.delete(format!("{TOKENS}/{}", created.id())).await.no_content();
         revoked.get("/v1/me").await.fails(401, "TOKEN_REVOKED");
 
-        let (expired, _) = token_until(&app, &user, Duration::from_mins(10)).await;
+        let (expired, _) = expiring_token(&app, &user, Duration::from_mins(10)).await;
         app.clock.advance(Duration::from_mins(9));
         expired.get("/v1/me").await.ok();
         app.clock.advance(Duration::from_mins(1));
@@ -105,7 +105,7 @@ on_both_databases! {
         orphan.delete("/v1/me").await.fails(401, "TOKEN_REVOKED");
     }
 
-    async fn a_use_is_noted_to_the_minute(app: TestApp) {
+    async fn last_use_is_recorded_at_most_once_a_minute(app: TestApp) {
         let user = app.user().await;
         let (script, created) = api_client(&app, &user, &["read"]).await;
         let (other, _) = api_client(&app, &user, &["read"]).await;
@@ -122,14 +122,14 @@ on_both_databases! {
         assert!(time(&first) >= before && time(&first) <= app.clock.now());
         app.clock.advance(Duration::from_secs(20));
         script.get("/v1/me").await.ok();
-        assert_eq!(last_use().await, first, "within a minute nothing is written");
+        assert_eq!(last_use().await, first, "not updated within a minute");
         app.clock.advance(Duration::from_mins(1));
         let before = app.clock.now();
         script.get("/v1/me").await.ok();
         assert!(time(&last_use().await) >= before);
     }
 
-    async fn tokens_are_listed_as_asked_expired_ones_too(app: TestApp) {
+    async fn token_lists_are_sorted_and_paginated_and_include_expired_tokens(app: TestApp) {
         let (user, stranger) = (app.user().await, app.user().await);
         api_client(&app, &stranger, &["read"]).await;
         let mut ids = Vec::new();
@@ -167,7 +167,7 @@ on_both_databases! {
         }
     }
 
-    async fn what_is_no_token_to_make_is_refused(app: TestApp) {
+    async fn invalid_new_tokens_are_rejected(app: TestApp) {
         let user = app.user().await;
         let (now, past) = (app.clock.now(), app.clock.now() - Duration::from_secs(1));
         for (body, failures) in [
@@ -192,16 +192,16 @@ on_both_databases! {
         assert_eq!(user.post(TOKENS, body).await.created()["expires_at"], "2998-12-31T22:00:00.000Z");
     }
 
-    async fn a_token_is_ended_by_its_owner_alone(app: TestApp) {
+    async fn only_its_owner_can_revoke_a_token(app: TestApp) {
         let (user, stranger) = (app.user().await, app.user().await);
         let (script, created) = api_client(&app, &user, &["write"]).await;
         let path = format!("{TOKENS}/{}", created.id());
         stranger.delete(&path).await.fails(403, "FORBIDDEN");
         app.anonymous().delete(&path).await.fails(401, "UNAUTHENTICATED");
-        for id in NO_IDS.into_iter().chain([user.user_id()]) {
+        for id in UNKNOWN_IDS.into_iter().chain([user.user_id()]) {
             user.delete(format!("{TOKENS}/{id}")).await.fails(404, "NOT_FOUND");
         }
-        // By itself.
+        // A token can revoke itself.
         script.delete(&path).await.no_content();
         script.delete(&path).await.fails(401, "TOKEN_REVOKED");
         for client in [&user, &stranger] {

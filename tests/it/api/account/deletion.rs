@@ -1,4 +1,4 @@
-//! Deleting an account, and coming back.
+//! Deletion and restoration of accounts.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use poem::http::Method;
 use serde_json::{Value, json};
 
 use crate::api::fixtures::account::{Tables, api_client, try_log_in, user_with};
-use crate::api::fixtures::common::{DAY, at_once, id_set, log_in_again, send, with};
+use crate::api::fixtures::common::{DAY, concurrently, id_set, log_in_again, send, with};
 use crate::api::fixtures::stored_members::{add_member, member};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
@@ -33,7 +33,7 @@ async fn is_gone(client: &Client, project: &str, task: &str) {
 }
 
 on_both_databases! {
-    async fn deleting_the_account_ends_all_that_it_is_used_by(app: TestApp) {
+    async fn deletion_revokes_all_sessions_and_tokens_of_the_account(app: TestApp) {
         let user = app.user().await;
         let other_place = log_in_again(&app, &user).await;
         let (script, _) = api_client(&app, &user, &["read", "write"]).await;
@@ -52,7 +52,7 @@ on_both_databases! {
         stranger.get("/v1/me").await.ok();
     }
 
-    async fn a_script_may_delete_the_account_if_it_may_write(app: TestApp) {
+    async fn an_api_token_with_write_scope_can_delete_the_account(app: TestApp) {
         let user = app.user().await;
         let (reader, _) = api_client(&app, &user, &["read"]).await;
         let (writer, _) = api_client(&app, &user, &["write"]).await;
@@ -62,7 +62,7 @@ on_both_databases! {
         user.get("/v1/me").await.fails(401, "TOKEN_REVOKED");
     }
 
-    async fn the_projects_of_a_deleted_account_are_there_for_nobody(database: TestDatabase) {
+    async fn projects_of_a_deleted_account_are_hidden_from_members(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         let project = owner.project().await;
@@ -89,7 +89,7 @@ on_both_databases! {
         editor.post(format!("/v1/projects/{project}/tasks"), json!({"title": "x"})).await.created();
     }
 
-    async fn logging_in_brings_everything_back_as_it_was(database: TestDatabase) {
+    async fn login_restores_a_deleted_account_completely(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let friend = app.user().await;
         let shared = friend.project().await;
@@ -102,16 +102,16 @@ on_both_databases! {
         user.delete(format!("/v1/tasks/{}", gone.id())).await.no_content();
         user.delete(format!("/v1/projects/{trashed}")).await.no_content();
         let (script, created) = api_client(&app, &user, &["read"]).await;
-        let digests = digest_plans(&database).await;
+        let digests = scheduled_digests(&database).await;
         let me = user.get("/v1/me").await.ok();
         app.work().await;
 
         app.clock.advance(DAY);
         let user = log_in_again(&app, &user).await;
         delete_account(&user).await;
-        assert_ne!(digest_plans(&database).await, digests);
+        assert_ne!(scheduled_digests(&database).await, digests);
         let theirs = friend_view(&app, &friend, &foreign.id()).await;
-        assert_eq!(theirs, foreign, "what they made for others stays");
+        assert_eq!(theirs, foreign, "content in other people's projects is kept");
         app.clock.advance(DAY * 29);
 
         let user = log_in_again(&app, &user).await;
@@ -123,15 +123,15 @@ on_both_databases! {
         assert_eq!(user.get(format!("/v1/tasks/{}", task.id())).await.ok(), task);
         user.get(format!("/v1/tasks/{}", gone.id())).await.fails(404, "NOT_FOUND");
         user.patch(format!("/v1/tasks/{}", foreign.id()), json!({"title": "Ours"})).await.ok();
-        // The one that was in the trash before is as old there as it was: 30 days.
+        // The project was deleted before the account, so its 30 days are over.
         user.post_empty(format!("/v1/projects/{trashed}/restore")).await.fails(404, "NOT_FOUND");
         script.get("/v1/me").await.ok();
         assert_eq!(user.get("/v1/me/api-tokens").await.ok().column("id"), [created["id"].clone()]);
-        assert_eq!(user.get("/v1/me/sessions").await.ok()["meta"]["total"], 1, "sessions do not come back");
-        assert_eq!(digest_plans(&database).await.len(), digests.len());
+        assert_eq!(user.get("/v1/me/sessions").await.ok()["meta"]["total"], 1, "sessions are not restored");
+        assert_eq!(scheduled_digests(&database).await.len(), digests.len());
     }
 
-    async fn what_was_in_the_trash_before_stays_there_and_can_be_restored(app: TestApp) {
+    async fn projects_deleted_before_the_account_stay_deleted_after_its_restoration(app: TestApp) {
         let user = app.user().await;
         let (kept, trashed) = (user.project().await, user.project().await);
         user.delete(format!("/v1/projects/{trashed}")).await.no_content();
@@ -144,7 +144,7 @@ on_both_databases! {
         }
         let user = log_in_again(&app, &user).await;
         user.post_empty(format!("/v1/projects/{trashed}/restore")).await.ok();
-        // What came back and is then thrown away by itself is not brought back by the account.
+        // A project that was deleted after a restoration is not restored with the account.
         user.delete(format!("/v1/projects/{kept}")).await.no_content();
         delete_account(&user).await;
         let user = log_in_again(&app, &user).await;
@@ -152,7 +152,7 @@ on_both_databases! {
         assert_eq!(id_set(&user.get("/v1/projects?deleted=true").await.ok()), [json!(kept)]);
     }
 
-    async fn after_30_days_nobody_comes_back(app: TestApp) {
+    async fn an_account_cannot_be_restored_after_30_days(app: TestApp) {
         let (early, late) = (app.user().await, app.user().await);
         delete_account(&early).await;
         delete_account(&late).await;
@@ -166,10 +166,10 @@ on_both_databases! {
         log_in_again(&app, &early).await.get("/v1/me").await.ok();
     }
 
-    async fn of_many_deletions_at_once_one_counts(app: TestApp) {
+    async fn concurrent_deletions_take_effect_once(app: TestApp) {
         let user = app.user().await;
         let project = user.project().await;
-        let answers = at_once((0..6).map(|_| {
+        let answers = concurrently((0..6).map(|_| {
             let user = user.clone();
             async move { user.delete("/v1/me").await }
         })).await;
@@ -183,14 +183,14 @@ on_both_databases! {
         assert_eq!(user.get(format!("/v1/projects/{project}")).await.ok()["version"], 3);
     }
 
-    async fn who_logs_in_while_the_account_is_deleted_finds_all_of_it_or_is_logged_out(app: TestApp) {
+    async fn login_during_account_deletion_is_all_or_nothing(app: TestApp) {
         let user = app.user().await;
         let project = user.project().await;
         let logins = (0..6).map(|_| {
             let (app, email) = (app.clone(), user.email().to_owned());
             async move { try_log_in(&app, &email, PASSWORD).await.ok() }
         });
-        let (sessions, answer) = tokio::join!(at_once(logins), user.delete("/v1/me"));
+        let (sessions, answer) = tokio::join!(concurrently(logins), user.delete("/v1/me"));
         answer.no_content();
         for session in sessions {
             let client = app.with_token(session["access_token"].as_str().unwrap());
@@ -209,8 +209,8 @@ async fn friend_view(app: &TestApp, friend: &Client, task: &str) -> Value {
     log_in_again(app, friend).await.get(format!("/v1/tasks/{task}")).await.ok()
 }
 
-/// When the digests are planned, of all who get one.
-async fn digest_plans(database: &TestDatabase) -> Vec<String> {
+/// Scheduled digest times of all users who receive digests.
+async fn scheduled_digests(database: &TestDatabase) -> Vec<String> {
     let mut plans = Tables::read(database).await.column("users.next_digest_at");
     plans.retain(|plan| !plan.is_empty() && plan != "null");
     plans.sort();

@@ -1,4 +1,4 @@
-//! What the weekly digest tells.
+//! Content of the weekly digest.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn local(time: Timestamp) -> String {
 }
 
 on_both_databases! {
-    async fn it_tells_of_what_is_due_and_how_far_projects_are(database: TestDatabase) {
+    async fn the_digest_lists_due_tasks_and_project_progress(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let day = monday_ahead(&app);
         let at = eight(ZONE, day);
@@ -97,10 +97,10 @@ on_both_databases! {
             assert!(mail.html.contains(text), "{text}: {}", mail.html);
         }
         assert!(!mail.html.contains("Unseen") && !mail.html.contains("too late"), "{}", mail.html);
-        assert!(local(overdue).ends_with("05:00"), "as clocks there show it");
+        assert!(local(overdue).ends_with("05:00"), "times are in the user's time zone");
     }
 
-    async fn a_week_with_nothing_to_do_is_told_so(app: TestApp) {
+    async fn the_digest_of_a_week_without_tasks_says_so(app: TestApp) {
         let day = monday_ahead(&app);
         let user = user_in(&app, ZONE).await;
         set_to_eight(&app, ZONE, day);
@@ -111,7 +111,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_long_list_is_cut_and_says_how_much_more_there_is(app: TestApp) {
+    async fn long_lists_are_truncated_with_the_remaining_count(app: TestApp) {
         let day = monday_ahead(&app);
         let user = user_in(&app, ZONE).await;
         let project = user.project().await;
@@ -129,14 +129,14 @@ on_both_databases! {
         }
     }
 
-    async fn members_of_one_project_are_each_told_of_their_own(database: TestDatabase) {
+    async fn members_of_a_project_receive_only_their_own_tasks(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let day = monday_ahead(&app);
         let owner = user_in(&app, ZONE).await;
         let project = owner.project().await;
         let ada = member(&app, &project, "viewer").await;
         ada.patch("/v1/me", json!({"timezone": ZONE.name()})).await.ok();
-        // Who was taken out is told nothing of it.
+        // A removed member receives nothing about the project.
         let out = user_in(&app, ZONE).await;
         add_member(&app, &project, &out, "editor").await;
         let due = (eight(ZONE, day) + DAY).to_string();
@@ -152,7 +152,7 @@ on_both_databases! {
                 assert_eq!(mail.text.contains(title), title == own, "{title}: {}", mail.text);
             }
         }
-        // The next Monday it is another mail.
+        // The next Monday's digest is a separate e-mail.
         set_to_eight(&app, ZONE, day + Days::new(7));
         plan(&app).await;
         let ids: std::collections::BTreeSet<String> =

@@ -1,4 +1,4 @@
-//! When the weekly digest comes, and to whom.
+//! Schedule and recipients of the weekly digest.
 
 use std::time::Duration;
 
@@ -10,21 +10,22 @@ use pocket_tasks::services::Services;
 use serde_json::{Value, json};
 
 use crate::api::fixtures::account::{
-    DIGEST, Tables, VERIFICATION, app_with_proofs, count_mails, mailed_tokens, perform, promise, user_with, verify,
+    DIGEST, Tables, VERIFICATION, app_requiring_verification, count_mails, enqueue, mailed_tokens, run_job, user_with,
+    verify,
 };
-use crate::api::fixtures::common::{DAY, at_once, log_in_again};
+use crate::api::fixtures::common::{DAY, concurrently, log_in_again};
 use crate::on_both_databases;
 use crate::support::{Client, Options, TestApp, TestDatabase};
 
 const SHORTLY: Duration = Duration::from_mins(10);
 
-/// Eight o'clock on a day, somewhere.
+/// Eight o'clock in a time zone on the given day.
 pub(crate) fn eight(zone: Tz, day: NaiveDate) -> Timestamp {
     let local = zone.from_local_datetime(&day.and_hms_opt(8, 0, 0).unwrap()).earliest().unwrap();
     Timestamp(local.timestamp_millis())
 }
 
-/// A Monday, with the clock set to the Thursday before it.
+/// Sets the clock to a Thursday and returns the Monday after it.
 pub(crate) fn monday_ahead(app: &TestApp) -> NaiveDate {
     let today = DateTime::from_timestamp_millis(app.clock.now().0).unwrap().date_naive();
     let monday = today + Days::new((14 - today.weekday().num_days_from_monday()).into());
@@ -32,19 +33,19 @@ pub(crate) fn monday_ahead(app: &TestApp) -> NaiveDate {
     monday
 }
 
-/// Sets the clock forward.
+/// Advances the clock to a time.
 fn set(app: &TestApp, time: Timestamp) {
     app.clock.advance(Duration::from_millis(u64::try_from(time.0 - app.clock.now().0).unwrap()));
 }
 
-/// Sets the clock to the Monday at eight, and a moment more.
+/// Sets the clock to one second after eight o'clock on the Monday.
 pub(crate) fn set_to_eight(app: &TestApp, zone: Tz, day: NaiveDate) -> Timestamp {
     let moment = eight(zone, day);
     set(app, moment + Duration::from_secs(1));
     moment
 }
 
-/// A user somewhere who has a project.
+/// Creates a user in a time zone, with a project.
 pub(crate) async fn user_in(app: &TestApp, zone: Tz) -> Client {
     let user = user_with(app, &json!({"timezone": zone.name()})).await;
     user.project().await;
@@ -52,14 +53,14 @@ pub(crate) async fn user_in(app: &TestApp, zone: Tz) -> Client {
 }
 
 pub(crate) async fn plan(app: &TestApp) {
-    perform(app, Job::PlanDigests {}).await;
+    run_job(app, Job::PlanDigests {}).await;
 }
 
 async fn change(app: &TestApp, user: &Client, patch: Value) {
     log_in_again(app, user).await.patch("/v1/me", patch).await.ok();
 }
 
-/// Plans as another process would at the same time.
+/// Schedules digests concurrently, like another process.
 async fn plan_in(app: TestApp, services: Services) {
     let transaction = app.store.begin().await.unwrap();
     services.digests.enqueue_due(&*transaction).await.unwrap();
@@ -67,7 +68,7 @@ async fn plan_in(app: TestApp, services: Services) {
 }
 
 on_both_databases! {
-    async fn it_comes_at_eight_where_the_user_lives_when_the_clocks_change_too(app: TestApp) {
+    async fn digests_are_sent_at_eight_local_time_across_dst_changes(app: TestApp) {
         for zone in [Tz::Europe__Berlin, Tz::America__New_York, Tz::Asia__Kathmandu] {
             let has_summer = zone != Tz::Asia__Kathmandu;
             let mut first = monday_ahead(&app);
@@ -90,7 +91,7 @@ on_both_databases! {
         }
     }
 
-    async fn it_comes_once_however_often_it_is_planned(database: TestDatabase) {
+    async fn a_digest_is_sent_once_even_if_scheduled_repeatedly(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let day = monday_ahead(&app);
         let mut users = Vec::new();
@@ -115,11 +116,11 @@ on_both_databases! {
         }
     }
 
-    async fn who_moves_on_a_monday_gets_one_for_this_week_and_one_for_the_next(app: TestApp) {
+    async fn a_time_zone_change_on_monday_neither_skips_nor_repeats_a_digest(app: TestApp) {
         let (east, middle, west) = (Tz::Asia__Tokyo, Tz::Europe__Berlin, Tz::America__Los_Angeles);
         let day = monday_ahead(&app);
-        // After it came, westward, where it is not eight yet; before it came, eastward, where eight is over; and both
-        // ways in time.
+        // After the digest was sent, moving west to a zone before eight o'clock; before it was sent, moving east to a zone
+        // after eight o'clock; and moves in both directions on time.
         let moves = [(middle, west, true), (west, middle, false), (middle, west, false), (east, west, false)];
         let mut users = Vec::new();
         for (from, _, _) in moves {
@@ -154,8 +155,8 @@ on_both_databases! {
         }
     }
 
-    async fn who_is_not_verified_not_there_or_not_willing_gets_none(database: TestDatabase) {
-        let app = app_with_proofs(&database).await;
+    async fn digests_go_only_to_verified_active_and_subscribed_users(database: TestDatabase) {
+        let app = app_requiring_verification(&database).await;
         let day = monday_ahead(&app);
         let user = || user_in(&app, Tz::UTC);
         let (willing, unverified, deleted, unwilling) = (user().await, user().await, user().await, user().await);
@@ -172,12 +173,12 @@ on_both_databases! {
             user.delete("/v1/me").await.no_content();
         }
         log_in_again(&app, &back).await;
-        // Without a project there is nothing to tell.
+        // A user without a project receives no digest.
         let nothing = app.user().await;
         app.work().await;
         verify(&app, &mailed_tokens(&app, &nothing, VERIFICATION)[0]).await.no_content();
         set_to_eight(&app, Tz::UTC, day);
-        // After it was planned, and before it is sent.
+        // Unsubscribes between scheduling and sending.
         let transaction = app.store.begin().await.unwrap();
         app.services.digests.enqueue_due(&*transaction).await.unwrap();
         transaction.commit().await.unwrap();
@@ -189,7 +190,7 @@ on_both_databases! {
         ] {
             assert_eq!(count_mails(&app, user, DIGEST), count);
         }
-        // Who is asked for a week later has one then.
+        // Users who subscribe or verify during the week receive the next digest.
         verify_late(&app, &unverified).await;
         change(&app, &unwilling, json!({"weekly_digest": true})).await;
         set_to_eight(&app, Tz::UTC, day + Days::new(7));
@@ -199,7 +200,7 @@ on_both_databases! {
         }
     }
 
-    async fn who_begins_on_a_monday_gets_the_first_a_week_later(app: TestApp) {
+    async fn a_user_who_registers_on_monday_receives_the_first_digest_a_week_later(app: TestApp) {
         let day = monday_ahead(&app);
         set_to_eight(&app, Tz::UTC, day);
         let user = user_in(&app, Tz::UTC).await;
@@ -210,7 +211,7 @@ on_both_databases! {
         assert_eq!(count_mails(&app, &user, DIGEST), 1);
     }
 
-    async fn one_that_is_a_day_late_is_left_out(app: TestApp) {
+    async fn a_digest_more_than_a_day_late_is_skipped(app: TestApp) {
         let day = monday_ahead(&app);
         let user = user_in(&app, Tz::UTC).await;
         let moment = eight(Tz::UTC, day);
@@ -219,8 +220,8 @@ on_both_databases! {
         assert_eq!(count_mails(&app, &user, DIGEST), 0);
         set(&app, moment + DAY * 8 - SHORTLY);
         plan(&app).await;
-        assert_eq!(count_mails(&app, &user, DIGEST), 1, "late, but not too late");
-        // Planned in time, and then nobody worked for more than a day.
+        assert_eq!(count_mails(&app, &user, DIGEST), 1, "late, but within a day");
+        // Scheduled in time, but no worker ran for more than a day.
         set(&app, moment + DAY * 14 + SHORTLY);
         let transaction = app.store.begin().await.unwrap();
         app.services.digests.enqueue_due(&*transaction).await.unwrap();
@@ -229,12 +230,12 @@ on_both_databases! {
         app.work().await;
         assert_eq!(count_mails(&app, &user, DIGEST), 1);
         set(&app, moment + DAY * 21 + SHORTLY);
-        promise(&app, Job::PlanDigests {}).await;
+        enqueue(&app, Job::PlanDigests {}).await;
         app.work().await;
         assert_eq!(count_mails(&app, &user, DIGEST), 2);
     }
 
-    async fn where_nobody_planned_for_weeks_that_of_this_monday_comes(app: TestApp) {
+    async fn after_weeks_without_scheduling_only_the_current_digest_is_sent(app: TestApp) {
         let day = monday_ahead(&app);
         let user = user_in(&app, Tz::UTC).await;
         set(&app, eight(Tz::UTC, day + Days::new(21)) + SHORTLY);
@@ -244,7 +245,7 @@ on_both_databases! {
         }
     }
 
-    async fn who_moves_while_digests_are_planned_gets_the_next_at_the_new_place(database: TestDatabase) {
+    async fn a_time_zone_change_during_scheduling_applies_to_the_next_digest(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let day = monday_ahead(&app);
         let mut users = Vec::new();
@@ -257,7 +258,7 @@ on_both_databases! {
             let user = log_in_again(&app, user).await;
             moving.push(async move { user.patch("/v1/me", json!({"timezone": Tz::Asia__Tokyo.name()})).await.ok() });
         }
-        let (_, ()) = tokio::join!(at_once(moving), plan_in(app.clone(), app.services.clone()));
+        let (_, ()) = tokio::join!(concurrently(moving), plan_in(app.clone(), app.services.clone()));
         plan(&app).await;
         let next = eight(Tz::Asia__Tokyo, day + Days::new(7)).0.to_string();
         assert_eq!(Tables::read(&database).await.column("users.next_digest_at"), vec![next; users.len()]);
@@ -266,7 +267,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_hundred_and_more_are_planned_at_once(app: TestApp) {
+    async fn scheduling_covers_more_than_one_batch_of_users(app: TestApp) {
         let day = monday_ahead(&app);
         let mut users = Vec::new();
         for _ in 0..101 {
@@ -288,5 +289,5 @@ async fn verify_late(app: &TestApp, user: &Client) {
     for token in &tokens {
         answers.push(verify(app, token).await.status.is_success());
     }
-    assert!(answers.contains(&true), "one of {} is good", tokens.len());
+    assert!(answers.contains(&true), "one of {} tokens is valid", tokens.len());
 }

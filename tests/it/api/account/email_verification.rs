@@ -1,4 +1,4 @@
-//! Proving an address by a token that is sent there.
+//! Verification of e-mail addresses.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use pocket_tasks::security::TokenKind;
 use serde_json::{Value, json};
 
 use crate::api::fixtures::account::{
-    Tables, VERIFICATION, WELCOME, api_client, app_with_proofs, count_mails, mailed_tokens, reset, reset_token,
-    secret_and_hash, verification_token, verify,
+    Tables, VERIFICATION, WELCOME, api_client, app_requiring_verification, count_mails, mailed_tokens, reset,
+    reset_token, secret_and_hash, verification_token, verify,
 };
-use crate::api::fixtures::common::{DAY, at_once, log_in_again, time};
+use crate::api::fixtures::common::{DAY, concurrently, log_in_again, time};
 use crate::on_both_databases;
 use crate::support::{Client, Mail, TestApp, TestDatabase};
 
@@ -24,10 +24,10 @@ async fn is_verified(client: &Client) -> bool {
 }
 
 on_both_databases! {
-    async fn a_new_account_is_welcomed_and_asked_for_a_proof_where_one_is_required(database: TestDatabase) {
-        let with_proofs = app_with_proofs(&database).await;
+    async fn registration_sends_a_welcome_and_if_required_a_verification_email(database: TestDatabase) {
+        let with_proofs = app_requiring_verification(&database).await;
         let user = with_proofs.user().await;
-        assert_eq!(with_proofs.mails().len(), 0, "no answer waits for a mail");
+        assert_eq!(with_proofs.mails().len(), 0, "the response does not wait for e-mails");
         with_proofs.work().await;
         let mut mails = with_proofs.mails();
         mails.sort_by(|one, other| one.subject.cmp(&other.subject));
@@ -35,7 +35,7 @@ on_both_databases! {
         assert_eq!(subjects, [VERIFICATION, WELCOME]);
         let name = user.session["user"]["name"].as_str().unwrap();
         for mail in &mails {
-            // Whoever has the address may not be who typed the name, and need not read what that one has to say.
+            // The recipient may not be the person who chose the name, so the e-mail does not contain it.
             assert_eq!(mail.to, user.email());
             assert!(!mail.raw.contains(name) && mail.text.starts_with("Hello there,"), "{}", mail.raw);
         }
@@ -53,8 +53,8 @@ on_both_databases! {
         assert!(is_verified(&user).await);
     }
 
-    async fn a_proof_counts_once(database: TestDatabase) {
-        let app = app_with_proofs(&database).await;
+    async fn verification_takes_effect_once(database: TestDatabase) {
+        let app = app_requiring_verification(&database).await;
         let (user, token) = verification_token(&app).await;
         let before = user.get("/v1/me").await.ok();
         assert_eq!((&before["email_verified"], &before["version"]), (&json!(false), &json!(1)));
@@ -71,11 +71,11 @@ on_both_databases! {
         assert_eq!(again.header("etag"), etag);
         assert_eq!(again.ok(), after);
         app.work().await;
-        assert_eq!(app.mails_to(user.email()).len(), 2, "nobody is told more");
+        assert_eq!(app.mails_to(user.email()).len(), 2, "no further e-mail is sent");
     }
 
-    async fn a_proof_is_good_for_a_day(database: TestDatabase) {
-        let app = app_with_proofs(&database).await;
+    async fn a_verification_token_is_valid_for_a_day(database: TestDatabase) {
+        let app = app_requiring_verification(&database).await;
         let (early, early_token) = verification_token(&app).await;
         let (late, late_token) = verification_token(&app).await;
         app.clock.advance(Duration::from_mins(24 * 60 - 5));
@@ -92,19 +92,19 @@ on_both_databases! {
         assert!(is_verified(&late).await);
     }
 
-    async fn the_day_begins_when_the_mail_is_sent(database: TestDatabase) {
-        let app = app_with_proofs(&database).await;
+    async fn a_verification_token_is_valid_from_the_time_of_sending(database: TestDatabase) {
+        let app = app_requiring_verification(&database).await;
         let user = app.user().await;
-        // As long as the mail server is away.
+        // The mail server is unavailable for three days.
         app.clock.advance(DAY * 3);
         app.work().await;
         verify(&app, &mailed_tokens(&app, &user, VERIFICATION)[0]).await.no_content();
     }
 
-    async fn no_other_token_proves_an_address(database: TestDatabase) {
-        let app = app_with_proofs(&database).await;
+    async fn only_verification_tokens_verify_an_address(database: TestDatabase) {
+        let app = app_requiring_verification(&database).await;
         let (user, good) = verification_token(&app).await;
-        let of_reset = reset_token(&app, &user).await;
+        let password_reset = reset_token(&app, &user).await;
         let (_, api) = api_client(&app, &user, &["read", "write"]).await;
         let api = api["token"].as_str().unwrap().to_owned();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -116,7 +116,7 @@ on_both_databases! {
             api,
             refresh,
             text(&user.session["access_token"]),
-            of_reset.clone(),
+            password_reset.clone(),
             good.replacen("mt_", "pt_", 1),
             good.trim_start_matches("mt_").to_owned(),
             good[..good.len() - 1].to_owned(),
@@ -133,14 +133,14 @@ on_both_databases! {
             verify(&app, &token).await.fails(422, "INVALID_TOKEN");
         }
         assert!(!is_verified(&user).await);
-        // Nor does the right one do anything else.
+        // A verification token cannot be used for anything else.
         reset(&app, &good, "battery staple").await.fails(422, "INVALID_TOKEN");
         app.with_token(&good).get("/v1/me").await.fails(401, "UNAUTHENTICATED");
         verify(&app, &good).await.no_content();
-        reset(&app, &of_reset, "battery staple").await.no_content();
+        reset(&app, &password_reset, "battery staple").await.no_content();
     }
 
-    async fn what_is_no_token_at_all_is_refused_by_its_form(app: TestApp) {
+    async fn malformed_verification_tokens_fail_validation(app: TestApp) {
         for (body, failures) in [
             (json!({}), &["token:required"][..]),
             (json!({"token": ""}), &["token:too_short"]),
@@ -153,8 +153,8 @@ on_both_databases! {
         }
     }
 
-    async fn a_proof_is_that_of_one_account_whoever_sends_it(database: TestDatabase) {
-        let app = app_with_proofs(&database).await;
+    async fn a_token_verifies_its_own_account_regardless_of_the_caller(database: TestDatabase) {
+        let app = app_requiring_verification(&database).await;
         let (ada, token) = verification_token(&app).await;
         let (grace, _) = verification_token(&app).await;
         grace.post("/v1/auth/verify-email", json!({"token": token})).await.no_content();
@@ -162,11 +162,11 @@ on_both_databases! {
         assert!(!is_verified(&grace).await);
     }
 
-    async fn one_proof_uses_up_all_that_were_sent(database: TestDatabase) {
-        let app = app_with_proofs(&database).await;
+    async fn verification_invalidates_all_tokens_of_the_account(database: TestDatabase) {
+        let app = app_requiring_verification(&database).await;
         let (user, _) = verification_token(&app).await;
         let (other, of_other) = verification_token(&app).await;
-        let of_reset = reset_token(&app, &user).await;
+        let password_reset = reset_token(&app, &user).await;
         for _ in 0..2 {
             resend(&user).await;
             app.work().await;
@@ -179,15 +179,15 @@ on_both_databases! {
             verify(&app, token).await.fails(422, "INVALID_TOKEN");
         }
         app.work().await;
-        assert_eq!(count_mails(&app, &user, VERIFICATION), 3, "what waited is not needed any more");
+        assert_eq!(count_mails(&app, &user, VERIFICATION), 3, "the pending e-mail is not sent after verification");
         assert_eq!(user.get("/v1/me").await.ok()["version"], 2);
         assert!(!is_verified(&other).await);
         verify(&app, &of_other).await.no_content();
-        reset(&app, &of_reset, "battery staple").await.no_content();
+        reset(&app, &password_reset, "battery staple").await.no_content();
     }
 
-    async fn a_proof_is_sent_again_as_often_as_asked_but_one_mail_waits(database: TestDatabase) {
-        let app = app_with_proofs(&database).await;
+    async fn repeated_verification_requests_keep_one_pending_email(database: TestDatabase) {
+        let app = app_requiring_verification(&database).await;
         let user = app.user().await;
         let (reader, _) = api_client(&app, &user, &["read", "write"]).await;
         reader.post_empty("/v1/auth/resend-verification").await.fails(403, "FORBIDDEN");
@@ -205,11 +205,11 @@ on_both_databases! {
         verify(&app, &mailed_tokens(&app, &user, VERIFICATION)[0]).await.no_content();
         resend(&user).await;
         app.work().await;
-        assert_eq!(count_mails(&app, &user, VERIFICATION), 2, "there is nothing to prove any more");
+        assert_eq!(count_mails(&app, &user, VERIFICATION), 2, "no e-mail after verification");
     }
 
-    async fn of_many_uses_at_once_one_counts(database: TestDatabase) {
-        let app = app_with_proofs(&database).await;
+    async fn concurrent_verifications_take_effect_once(database: TestDatabase) {
+        let app = app_requiring_verification(&database).await;
         let (user, token) = verification_token(&app).await;
         resend(&user).await;
         app.work().await;
@@ -219,7 +219,7 @@ on_both_databases! {
             let (app, token) = (app.clone(), tokens[number % 2].clone());
             async move { verify(&app, &token).await }
         });
-        let answers = at_once(proofs).await;
+        let answers = concurrently(proofs).await;
         let (good, wrong): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status.is_success());
         assert_eq!(good.len(), 1);
         for answer in wrong {
@@ -228,24 +228,24 @@ on_both_databases! {
         assert_eq!(user.get("/v1/me").await.ok()["version"], 2);
     }
 
-    async fn only_the_hash_of_a_mailed_token_is_kept_and_goes_with_its_use(database: TestDatabase) {
-        let app = app_with_proofs(&database).await;
-        let (user, of_proof) = verification_token(&app).await;
-        let of_reset = reset_token(&app, &user).await;
+    async fn only_hashes_of_mailed_tokens_are_stored_and_only_until_use(database: TestDatabase) {
+        let app = app_requiring_verification(&database).await;
+        let (user, verification) = verification_token(&app).await;
+        let password_reset = reset_token(&app, &user).await;
         let tables = Tables::read(&database).await;
-        for token in [&of_proof, &of_reset] {
+        for token in [&verification, &password_reset] {
             let [secret, hash] = secret_and_hash(TokenKind::Mail, token);
-            assert_eq!(tables.places_of(token), [""; 0]);
-            assert_eq!(tables.places_of(&secret), [""; 0]);
-            assert_eq!(tables.places_of(&hash), ["mail_tokens.hash"]);
+            assert_eq!(tables.columns_containing(token), [""; 0]);
+            assert_eq!(tables.columns_containing(&secret), [""; 0]);
+            assert_eq!(tables.columns_containing(&hash), ["mail_tokens.hash"]);
         }
-        verify(&app, &of_proof).await.no_content();
-        reset(&app, &of_reset, "battery staple").await.no_content();
+        verify(&app, &verification).await.no_content();
+        reset(&app, &password_reset, "battery staple").await.no_content();
         let tables = Tables::read(&database).await;
-        for token in [&of_proof, &of_reset] {
+        for token in [&verification, &password_reset] {
             let [secret, hash] = secret_and_hash(TokenKind::Mail, token);
             for what in [token, &secret, &hash] {
-                assert_eq!(tables.places_of(what), [""; 0]);
+                assert_eq!(tables.columns_containing(what), [""; 0]);
             }
         }
     }

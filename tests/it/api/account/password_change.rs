@@ -1,4 +1,4 @@
-//! Changing the password, which ends the other sessions.
+//! Password changes.
 
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -9,7 +9,7 @@ use crate::support::TestApp;
 use crate::support::client::Ids as _;
 
 on_both_databases! {
-    async fn a_new_password_ends_the_other_sessions(app: TestApp) {
+    async fn a_password_change_ends_the_other_sessions(app: TestApp) {
         let ([first, second, third], [_, b, _]) = three_sessions(&app).await;
         let stranger = app.user().await;
         let change = json!({"current_password": PASSWORD, "new_password": "battery staple"});
@@ -40,7 +40,7 @@ on_both_databases! {
         log_in(&app, &first, None).await.get("/v1/me").await.ok();
     }
 
-    async fn a_new_password_has_the_rules_of_any_password(app: TestApp) {
+    async fn a_new_password_is_validated(app: TestApp) {
         let user = app.user().await;
         for (body, failures) in [
             (json!({}), &["current_password:required", "new_password:required"][..]),
@@ -61,7 +61,7 @@ on_both_databases! {
         app.anonymous().post("/v1/auth/login", json!({"email": user.email(), "password": longest})).await.ok();
     }
 
-    async fn a_session_that_begins_with_the_old_password_does_not_outlive_the_change(app: TestApp) {
+    async fn a_concurrent_login_with_the_old_password_does_not_survive_the_change(app: TestApp) {
         let user = app.user().await;
         let change = json!({"current_password": PASSWORD, "new_password": "battery staple"});
         let mut racing = JoinSet::new();
@@ -84,7 +84,7 @@ on_both_databases! {
         assert_eq!(user.get("/v1/me/sessions").await.ok()["meta"]["total"], 1);
     }
 
-    async fn of_two_changes_at_once_one_wins(app: TestApp) {
+    async fn one_of_two_concurrent_password_changes_succeeds(app: TestApp) {
         let user = app.user().await;
         let change = |new: &str| {
             user.post("/v1/me/password", json!({"current_password": PASSWORD, "new_password": new}))

@@ -1,4 +1,4 @@
-//! One's own account.
+//! The caller's own account.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use crate::on_both_databases;
 use crate::support::TestApp;
 
 on_both_databases! {
-    async fn one_sees_ones_own_account(app: TestApp) {
+    async fn users_read_their_own_account(app: TestApp) {
         let (user, other) = (app.user().await, app.user().await);
         assert_eq!(user.get("/v1/me").await.ok(), user.session["user"]);
         assert_eq!(other.get("/v1/me").await.ok()["id"], other.user_id());
         assert_ne!(user.user_id(), other.user_id());
     }
 
-    async fn each_field_can_be_changed_alone(app: TestApp) {
+    async fn each_account_field_can_be_updated_alone(app: TestApp) {
         let user = app.user().await;
         let mut known = user.get("/v1/me").await.ok();
         let longest = "名".repeat(100);
@@ -34,21 +34,21 @@ on_both_databases! {
             known[field] = value;
             known["version"] = json!(version);
             known["updated_at"] = changed["updated_at"].clone();
-            assert_eq!(changed, known, "the rest stays as it was");
+            assert_eq!(changed, known, "the other fields are unchanged");
             assert_eq!(user.get("/v1/me").await.ok(), known);
         }
     }
 
-    async fn several_fields_are_one_change(app: TestApp) {
+    async fn an_update_of_several_fields_is_one_version(app: TestApp) {
         let user = app.user().await;
         let body = json!({"weekly_digest": false, "timezone": "Asia/Tokyo", "name": " Grace "});
         let changed = user.patch("/v1/me", body).await.ok();
         assert_eq!(changed["version"], 2);
-        assert_eq!(changed["name"], "Grace", "a name is trimmed");
+        assert_eq!(changed["name"], "Grace", "names are trimmed");
         assert_eq!((&changed["timezone"], &changed["weekly_digest"]), (&json!("Asia/Tokyo"), &json!(false)));
     }
 
-    async fn what_changes_nothing_is_no_version(app: TestApp) {
+    async fn an_update_without_changes_keeps_the_version(app: TestApp) {
         let user = app.user().await;
         let before = user.patch("/v1/me", json!({"name": "Ada", "timezone": "Europe/Paris"})).await.ok();
         app.clock.advance(Duration::from_mins(1));
@@ -63,7 +63,7 @@ on_both_databases! {
         assert_eq!(user.get("/v1/me").await.ok(), before);
     }
 
-    async fn a_merge_patch_is_taken_as_such(app: TestApp) {
+    async fn merge_patch_and_json_content_types_are_accepted(app: TestApp) {
         let user = app.user().await;
         for content_type in ["application/merge-patch+json", "application/json", "Application/JSON; charset=UTF-8"] {
             let body = json!({"name": content_type});
@@ -76,7 +76,7 @@ on_both_databases! {
         }
     }
 
-    async fn what_is_no_change_is_refused_with_every_reason(app: TestApp) {
+    async fn an_invalid_update_is_rejected_with_every_reason(app: TestApp) {
         let user = app.user().await;
         let before = user.get("/v1/me").await.ok();
         for (body, failures) in [
@@ -116,10 +116,10 @@ on_both_databases! {
         user.call(Method::PATCH, "/v1/me").send().await.invalid(&[":required"]);
         let answer = user.patch("/v1/me?dry_run=true", json!({"name": null})).await;
         answer.invalid(&["dry_run:unknown_parameter", "name:null"]);
-        assert_eq!(user.get("/v1/me").await.ok(), before, "what is refused changes nothing, not even in part");
+        assert_eq!(user.get("/v1/me").await.ok(), before, "a rejected update changes nothing");
     }
 
-    async fn a_failure_says_what_to_do(app: TestApp) {
+    async fn a_validation_error_names_its_field_and_explains_it(app: TestApp) {
         let user = app.user().await;
         let one = user.patch("/v1/me", json!({"name": ""})).await.fails(400, "VALIDATION_FAILED");
         assert_eq!(one["message"], "name must not be empty.");
@@ -131,7 +131,7 @@ on_both_databases! {
         assert_eq!(several["details"][0]["in"], "query");
     }
 
-    async fn what_is_no_json_is_told_apart_from_what_is_not_valid(app: TestApp) {
+    async fn malformed_json_is_distinguished_from_invalid_values(app: TestApp) {
         let user = app.user().await;
         for body in ["", "{", "{\"name\":\"Ada\"} x", "{'name':'Ada'}", "{\"name\":\"Ada\",}", "{\"name\":\"\u{1}\"}",
             "{\"name\":\"Ada\",\"name\":\"Eve\"}", "{\"name\":NaN}", "\u{feff}{}"] {
@@ -144,7 +144,7 @@ on_both_databases! {
         assert_eq!(user.get("/v1/me").await.ok()["version"], 1);
     }
 
-    async fn changes_at_once_do_not_undo_each_other(app: TestApp) {
+    async fn concurrent_updates_of_different_fields_are_all_kept(app: TestApp) {
         let user = app.user().await;
         let (name, zone, digest) = tokio::join!(
             user.patch("/v1/me", json!({"name": "Grace"})),

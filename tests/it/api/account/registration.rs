@@ -1,4 +1,4 @@
-//! Making an account and logging in.
+//! Registration and login.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ async fn log_in(app: &TestApp, email: &str, password: &str) -> Answer {
     app.anonymous().post("/v1/auth/login", login(email, password)).await
 }
 
-/// All that a client can see of an answer, without what tells one request from another.
+/// Observable parts of a response, without those that differ between any two requests.
 fn appearance(answer: &Answer) -> (u16, BTreeMap<String, String>, Value) {
     let headers = answer.headers.iter().filter(|(name, _)| *name != "x-request-id");
     let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
@@ -42,7 +42,7 @@ fn appearance(answer: &Answer) -> (u16, BTreeMap<String, String>, Value) {
 }
 
 on_both_databases! {
-    async fn a_new_account_has_the_usual_settings_and_a_session(app: TestApp) {
+    async fn a_new_account_has_default_settings_and_a_session(app: TestApp) {
         let answer = register(&app, registration("Ada@Example.COM")).await;
         assert_eq!(answer.header("location"), "/v1/me");
         let session = answer.created();
@@ -58,16 +58,16 @@ on_both_databases! {
         assert_eq!(me, *user);
     }
 
-    async fn a_new_account_takes_the_settings_it_is_given(app: TestApp) {
+    async fn a_new_account_accepts_custom_settings(app: TestApp) {
         let body = json!({"email": "ada@example.com", "name": " \u{3000}Ada L. \t", "password": PASSWORD,
             "timezone": "Europe/Berlin", "weekly_digest": false});
         let session = register(&app, body).await.created();
         let user = &session["user"];
-        assert_eq!(user["name"], "Ada L.", "blanks around a name are taken off");
+        assert_eq!(user["name"], "Ada L.", "names are trimmed");
         assert_eq!((&user["timezone"], &user["weekly_digest"]), (&json!("Europe/Berlin"), &json!(false)));
     }
 
-    async fn logging_in_begins_another_session_of_the_same_user(app: TestApp) {
+    async fn login_starts_another_session_of_the_same_user(app: TestApp) {
         let first = register(&app, registration("ada@example.com")).await.created();
         let second = log_in(&app, "ada@example.com", PASSWORD).await.ok();
         assert_eq!(first["user"], second["user"]);
@@ -78,7 +78,7 @@ on_both_databases! {
         }
     }
 
-    async fn an_address_is_the_same_in_any_case(app: TestApp) {
+    async fn email_addresses_are_case_insensitive(app: TestApp) {
         register(&app, registration("ada.LOVELACE@example.com")).await.created();
         for email in ["ada.lovelace@example.com", "ADA.LOVELACE@EXAMPLE.COM"] {
             let session = log_in(&app, email, PASSWORD).await.ok();
@@ -87,7 +87,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_wrong_password_looks_like_an_unknown_address(app: TestApp) {
+    async fn a_wrong_password_is_indistinguishable_from_an_unknown_address(app: TestApp) {
         register(&app, registration("ada@example.com")).await.created();
         let wrong = log_in(&app, "ada@example.com", "wrong horse").await;
         let unknown = log_in(&app, "nobody@example.com", PASSWORD).await;
@@ -97,7 +97,7 @@ on_both_databases! {
         unknown.fails(401, "INVALID_CREDENTIALS");
     }
 
-    async fn a_password_is_compared_as_it_was_written(app: TestApp) {
+    async fn passwords_are_compared_exactly(app: TestApp) {
         let body = with(registration("ada@example.com"), "password", json!(" Correct Horse "));
         register(&app, body).await.created();
         for wrong in ["Correct Horse", " correct horse ", " Correct Horse"] {
@@ -106,7 +106,7 @@ on_both_databases! {
         log_in(&app, "ada@example.com", " Correct Horse ").await.ok();
     }
 
-    async fn only_one_of_many_registrations_of_an_address_wins(app: TestApp) {
+    async fn one_of_many_concurrent_registrations_of_an_address_succeeds(app: TestApp) {
         let mut racing = JoinSet::new();
         for n in 0..20 {
             let app = app.clone();
@@ -122,14 +122,14 @@ on_both_databases! {
         }
         let winner = won.into_iter().next().unwrap().created();
         let session = log_in(&app, "ada@example.com", PASSWORD).await.ok();
-        assert_eq!(session["user"], winner["user"], "the one account is the winner's");
+        assert_eq!(session["user"], winner["user"], "the account is the one that was created");
     }
 
     async fn a_password_has_8_characters_and_at_most_72_bytes(app: TestApp) {
         let longest = "ä".repeat(36);
         for (password, failures) in [
             ("1234567".to_owned(), &["password:too_short"][..]),
-            // Characters are counted, not bytes: these are 28.
+            // The limit counts characters: these are 28 bytes.
             ("🔑".repeat(7), &["password:too_short"]),
             (String::new(), &["password:too_short"]),
             ("x".repeat(73), &["password:too_long"]),
@@ -153,13 +153,13 @@ on_both_databases! {
                 answer.invalid(failures);
             }
         }
-        // Neither is a password cut when it is compared.
+        // Nor is a password truncated on login.
         let email = "long@example.com";
         register(&app, with(registration(email), "password", json!(longest))).await.created();
         log_in(&app, email, &format!("{longest}x")).await.invalid(&["password:too_long"]);
     }
 
-    async fn what_is_no_registration_is_refused_with_every_reason(app: TestApp) {
+    async fn an_invalid_registration_is_rejected_with_every_reason(app: TestApp) {
         let good = registration("ada@example.com");
         let local = "x".repeat(64);
         let domain = ["y".repeat(63), "y".repeat(63), "y".repeat(61)].join(".");
@@ -200,7 +200,7 @@ on_both_databases! {
         register(&app, with(good, "name", json!("é".repeat(100)))).await.created();
     }
 
-    async fn what_is_no_login_is_refused_with_every_reason(app: TestApp) {
+    async fn an_invalid_login_is_rejected_with_every_reason(app: TestApp) {
         for (body, failures) in [
             (json!({}), &["email:required", "password:required"][..]),
             (login("ada", ""), &["email:format", "password:too_short"]),
@@ -213,7 +213,7 @@ on_both_databases! {
         app.anonymous().post_empty("/v1/auth/login").await.invalid(&[":required"]);
     }
 
-    async fn a_password_is_never_echoed(app: TestApp) {
+    async fn passwords_are_never_echoed(app: TestApp) {
         let secret = "hunter2 hunter2";
         let body = with(registration("ada@example.com"), "password", json!(secret));
         let too_long = secret.repeat(9);
@@ -234,7 +234,7 @@ on_both_databases! {
         assert_eq!(statuses, [201, 409, 400, 400, 400, 200, 400, 400, 200, 400]);
         for (n, answer) in answers.iter().enumerate().filter(|(n, _)| *n != 2) {
             assert!(!answer.text.contains("hunter2"), "{n}: {}", answer.text);
-            assert!(!answer.text.contains("$2"), "no hash either: {}", answer.text);
+            assert!(!answer.text.contains("$2"), "no password hash: {}", answer.text);
         }
     }
 }

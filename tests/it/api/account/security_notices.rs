@@ -1,9 +1,9 @@
-//! The mails that tell the owner of an account how access to it has changed.
+//! Security notices sent to the account owner about changes of access.
 
 use serde_json::{Value, json};
 
 use super::sessions::PASSWORD;
-use crate::api::fixtures::account::{TOKENS, app_with_proofs, count_mails, reset, reset_token, try_log_in};
+use crate::api::fixtures::account::{TOKENS, app_requiring_verification, count_mails, reset, reset_token, try_log_in};
 use crate::api::fixtures::webhooks::WEBHOOKS;
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
@@ -27,7 +27,7 @@ fn notices(app: &TestApp, user: &Client) -> usize {
     ALL.into_iter().map(|subject| count_mails(app, user, subject)).sum()
 }
 
-/// The clock's time as mails show it, to the minute.
+/// Current time of the test clock as shown in e-mails, to the minute.
 fn minute(app: &TestApp) -> String {
     let now = app.clock.now().to_string();
     now[11..16].to_owned()
@@ -39,7 +39,7 @@ async fn change(user: &Client, from: &str, to: &str, revoke_all: bool) {
 }
 
 on_both_databases! {
-    async fn every_change_of_access_is_told_once_with_its_time_and_without_secrets(app: TestApp) {
+    async fn every_change_of_access_sends_one_notice_with_its_time_and_no_secrets(app: TestApp) {
         let user = app.user().await;
         let token = user.post(TOKENS, json!({"name": "Backup <b>", "scopes": ["read"]})).await.created();
         let hook = json!({"url": "https://example.com/hook?a=1&b=2", "events": ["*"]});
@@ -47,16 +47,16 @@ on_both_databases! {
         change(&user, PASSWORD, NEW, false).await;
         let time = minute(&app);
         app.work().await;
-        let of_token = notice(&app, &user, NEW_TOKEN);
-        assert!(of_token.text.contains("\"Backup <b>\"") && of_token.html.contains("Backup &#60;b&#62;"), "{}", of_token.raw);
-        assert!(of_token.text.contains(&token.id()), "{}", of_token.text);
-        let of_webhook = notice(&app, &user, NEW_WEBHOOK);
-        // Without the query, which may hold a secret of the receiver.
-        assert!(of_webhook.text.contains("https://example.com/hook and"), "{}", of_webhook.text);
-        assert!(of_webhook.text.contains(&webhook.id()), "{}", of_webhook.text);
+        let token_notice = notice(&app, &user, NEW_TOKEN);
+        assert!(token_notice.text.contains("\"Backup <b>\"") && token_notice.html.contains("Backup &#60;b&#62;"), "{}", token_notice.raw);
+        assert!(token_notice.text.contains(&token.id()), "{}", token_notice.text);
+        let webhook_notice = notice(&app, &user, NEW_WEBHOOK);
+        // The query string is omitted, because it may contain a secret of the receiver.
+        assert!(webhook_notice.text.contains("https://example.com/hook and"), "{}", webhook_notice.text);
+        assert!(webhook_notice.text.contains(&webhook.id()), "{}", webhook_notice.text);
         let changed = notice(&app, &user, CHANGED);
         assert!(changed.text.contains("API tokens and webhooks still work"), "{}", changed.text);
-        for mail in [&of_token, &of_webhook, &changed] {
+        for mail in [&token_notice, &webhook_notice, &changed] {
             for text in [&mail.text, &mail.html] {
                 assert!(text.contains("UTC") && text.contains(&time), "{time}: {text}");
                 assert!(text.contains("forgot-password") && text.contains("http://127.0.0.1:3000"), "{text}");
@@ -79,7 +79,7 @@ on_both_databases! {
         assert_eq!(notices(&app, &user), 5);
     }
 
-    async fn a_refused_change_is_not_told(app: TestApp) {
+    async fn a_rejected_change_sends_no_notice(app: TestApp) {
         let user = app.user().await;
         let body = json!({"current_password": "wrong", "new_password": NEW});
         user.post("/v1/me/password", body).await.invalid(&["current_password:incorrect"]);
@@ -90,7 +90,7 @@ on_both_databases! {
         assert_eq!(notices(&app, &user), 0);
     }
 
-    async fn an_account_in_the_trash_is_not_told(app: TestApp) {
+    async fn a_deleted_account_receives_no_notices(app: TestApp) {
         let user = app.user().await;
         user.post(TOKENS, json!({"name": "x", "scopes": ["read"]})).await.created();
         user.post(WEBHOOKS, json!({"url": "https://example.com/", "events": ["*"]})).await.created();
@@ -103,7 +103,7 @@ on_both_databases! {
         try_log_in(&app, user.email(), PASSWORD).await.ok();
     }
 
-    async fn a_webhook_that_is_redirected_is_told_and_other_changes_are_not(app: TestApp) {
+    async fn only_a_new_webhook_url_sends_a_notice(app: TestApp) {
         let user = app.user().await;
         let webhook = user.post(WEBHOOKS, json!({"url": "https://example.com/x", "events": ["*"]})).await.created().id();
         app.work().await;
@@ -122,7 +122,7 @@ on_both_databases! {
         assert!(mails[1].text.contains("https://example.org/y"), "{}", mails[1].text);
     }
 
-    async fn a_token_or_webhook_that_is_gone_is_told_without_its_details(app: TestApp) {
+    async fn a_notice_about_a_deleted_token_or_webhook_omits_its_details(app: TestApp) {
         let user = app.user().await;
         let token = user.post(TOKENS, json!({"name": "Brief", "scopes": ["read"]})).await.created().id();
         let webhook = user.post(WEBHOOKS, json!({"url": "https://example.com/x", "events": ["*"]})).await.created().id();
@@ -134,8 +134,8 @@ on_both_databases! {
         assert!(mail.text.contains(&webhook) && !mail.text.contains("example.com/x"), "{}", mail.text);
     }
 
-    async fn an_unproven_address_is_told_without_text_of_the_creator(database: TestDatabase) {
-        let app = app_with_proofs(&database).await;
+    async fn a_notice_to_an_unverified_address_contains_no_user_text(database: TestDatabase) {
+        let app = app_requiring_verification(&database).await;
         let user = app.user().await;
         user.post(TOKENS, json!({"name": "Buy now", "scopes": ["read"]})).await.created();
         user.post(WEBHOOKS, json!({"url": "https://example.com/buy", "events": ["*"]})).await.created();

@@ -1,4 +1,4 @@
-//! The places where an account is in use.
+//! Sessions of an account.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::support::{Client, TestApp};
 pub(crate) const PASSWORD: &str = "correct horse";
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// Logs the user in once more.
+/// Logs the user in again, in a new session.
 pub(crate) async fn log_in(app: &TestApp, user: &Client, user_agent: Option<&str>) -> Client {
     let body = json!({"email": user.email(), "password": PASSWORD});
     let call = app.anonymous().call(Method::POST, "/v1/auth/login").json(&body);
@@ -31,13 +31,13 @@ pub(crate) async fn refresh(app: &TestApp, client: &Client) -> Client {
     signed_in(app, app.anonymous().post("/v1/auth/refresh", body).await.ok())
 }
 
-/// The id of the client's own session.
+/// Id of the client's own session.
 async fn session_id(client: &Client) -> String {
     let sessions = client.get("/v1/me/sessions?limit=100").await.ok();
     sessions["data"].as_array().unwrap().iter().find(|session| session["current"] == true).unwrap().id()
 }
 
-/// A user with three sessions that began a minute after one another, and their ids.
+/// Creates a user with three sessions, started one minute apart, and returns their ids.
 pub(crate) async fn three_sessions(app: &TestApp) -> ([Client; 3], [String; 3]) {
     let first = app.user().await;
     app.clock.advance(MINUTE);
@@ -49,7 +49,7 @@ pub(crate) async fn three_sessions(app: &TestApp) -> ([Client; 3], [String; 3]) 
 }
 
 on_both_databases! {
-    async fn a_session_says_where_and_when_it_is_used(app: TestApp) {
+    async fn a_session_shows_its_user_agent_and_last_use(app: TestApp) {
         let first = app.user().await;
         app.clock.advance(MINUTE);
         let second = log_in(&app, &first, Some("Browser/1.0 (of a kind)")).await;
@@ -59,10 +59,10 @@ on_both_databases! {
         assert_eq!(list.column("created_at"), list.column("last_used_at"));
         assert_eq!(first.get("/v1/me/sessions").await.ok().column("current"), [false, true]);
         let stranger = app.user().await;
-        assert_eq!(stranger.get("/v1/me/sessions").await.ok()["meta"]["total"], 1, "one sees one's own only");
+        assert_eq!(stranger.get("/v1/me/sessions").await.ok()["meta"]["total"], 1, "other users' sessions are not listed");
     }
 
-    async fn a_refresh_counts_as_use_and_keeps_the_user_agent(app: TestApp) {
+    async fn a_refresh_updates_last_use_and_keeps_the_user_agent(app: TestApp) {
         let user = app.user().await;
         let user = log_in(&app, &user, Some("Browser/1.0")).await;
         let before = user.get("/v1/me/sessions?limit=1").await.ok();
@@ -76,7 +76,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_long_user_agent_is_cut(app: TestApp) {
+    async fn long_user_agents_are_truncated(app: TestApp) {
         let user = app.user().await;
         let long = format!("Browser/{}", "9".repeat(5_000));
         let user = log_in(&app, &user, Some(&long)).await;
@@ -85,7 +85,7 @@ on_both_databases! {
         assert!(long.starts_with(kept) && (200..=1_000).contains(&kept.len()), "{} characters", kept.len());
     }
 
-    async fn sessions_come_in_the_order_and_the_pages_that_are_asked_for(app: TestApp) {
+    async fn session_lists_are_sorted_and_paginated(app: TestApp) {
         let ([first, ..], [a, b, c]) = three_sessions(&app).await;
         app.clock.advance(MINUTE);
         refresh(&app, &first).await;
@@ -111,7 +111,7 @@ on_both_databases! {
         }
     }
 
-    async fn what_no_list_of_sessions_takes_is_refused(app: TestApp) {
+    async fn invalid_session_list_queries_are_rejected(app: TestApp) {
         let user = app.user().await;
         for (query, failures) in [
             ("limit=0", &["limit:minimum"][..]),
@@ -130,7 +130,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_session_that_is_ended_stops_working_at_once(app: TestApp) {
+    async fn a_revoked_session_stops_working_immediately(app: TestApp) {
         let ([first, second, _], [a, b, c]) = three_sessions(&app).await;
         first.delete(format!("/v1/me/sessions/{b}")).await.no_content();
         second.get("/v1/me").await.fails(401, "TOKEN_REVOKED");
@@ -140,24 +140,24 @@ on_both_databases! {
         first.delete(format!("/v1/me/sessions/{b}")).await.fails(404, "NOT_FOUND");
     }
 
-    async fn a_session_can_end_itself(app: TestApp) {
+    async fn a_session_can_revoke_itself(app: TestApp) {
         let ([first, second, _], [a, ..]) = three_sessions(&app).await;
         first.delete(format!("/v1/me/sessions/{a}")).await.no_content();
         first.get("/v1/me").await.fails(401, "TOKEN_REVOKED");
         assert_eq!(second.get("/v1/me/sessions").await.ok()["meta"]["total"], 2);
     }
 
-    async fn a_session_of_somebody_else_cannot_be_ended(app: TestApp) {
+    async fn a_session_of_another_user_cannot_be_revoked(app: TestApp) {
         let (user, stranger) = (app.user().await, app.user().await);
         let id = session_id(&user).await;
         stranger.delete(format!("/v1/me/sessions/{id}")).await.fails(403, "FORBIDDEN");
         user.get("/v1/me").await.ok();
-        // Once it is ended nothing is there any more, for nobody.
+        // A revoked session is not found by anyone.
         user.post_empty("/v1/auth/logout").await.no_content();
         stranger.delete(format!("/v1/me/sessions/{id}")).await.fails(404, "NOT_FOUND");
     }
 
-    async fn a_session_that_is_not_there_cannot_be_ended(app: TestApp) {
+    async fn an_unknown_session_cannot_be_revoked(app: TestApp) {
         let user = app.user().await;
         let (unknown, nil) = (pocket_tasks::contract::ids::new_uuid().to_string(), uuid::Uuid::nil().to_string());
         for id in [&unknown, &nil, "x", user.user_id()] {
@@ -166,7 +166,7 @@ on_both_databases! {
         user.get("/v1/me").await.ok();
     }
 
-    async fn a_session_that_was_not_used_for_30_days_is_over(app: TestApp) {
+    async fn a_session_expires_after_30_days_without_use(app: TestApp) {
         let ([first, second, _], [a, b, _]) = three_sessions(&app).await;
         app.clock.advance(MINUTE * 60 * 24 * 20);
         let second = refresh(&app, &second).await;

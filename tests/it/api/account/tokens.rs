@@ -16,7 +16,7 @@ async fn refresh(app: &TestApp, token: &str) -> Answer {
     app.anonymous().post("/v1/auth/refresh", json!({"refresh_token": token})).await
 }
 
-/// Refreshes, and gives the next refresh token.
+/// Refreshes the session and returns the next refresh token.
 async fn next(app: &TestApp, token: &str) -> String {
     refresh_token(&refresh(app, token).await.ok())
 }
@@ -30,25 +30,25 @@ fn signed_in(app: &TestApp, session: &Value) -> Client {
 }
 
 #[track_caller]
-fn refuses_the_token(answer: Answer, error: &str) {
+fn assert_token_rejected(answer: Answer, error: &str) {
     let challenge = answer.header("www-authenticate");
     assert!(challenge.starts_with("Bearer realm=\"pocket-tasks\", error=\"invalid_token\""), "{error}: {challenge}");
     answer.fails(401, error);
 }
 
 on_both_databases! {
-    async fn an_access_token_is_good_for_15_minutes(app: TestApp) {
+    async fn an_access_token_is_valid_for_15_minutes(app: TestApp) {
         let user = app.user().await;
         app.clock.advance(MINUTE * 14);
         user.get("/v1/me").await.ok();
         app.clock.advance(MINUTE);
-        refuses_the_token(user.get("/v1/me").await, "TOKEN_EXPIRED");
-        refuses_the_token(user.delete("/v1/me/sessions/x").await, "TOKEN_EXPIRED");
+        assert_token_rejected(user.get("/v1/me").await, "TOKEN_EXPIRED");
+        assert_token_rejected(user.delete("/v1/me/sessions/x").await, "TOKEN_EXPIRED");
         let session = refresh(&app, &refresh_token(&user.session)).await.ok();
         signed_in(&app, &session).get("/v1/me").await.ok();
     }
 
-    async fn without_a_token_the_challenge_names_no_error(app: TestApp) {
+    async fn the_challenge_without_a_token_names_no_error(app: TestApp) {
         let user = app.user().await;
         let token = user.token.as_deref().unwrap();
         for authorization in [None, Some("Basic YWRhOmFkYQ=="), Some(token)] {
@@ -60,7 +60,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_token_that_cannot_be_read_is_refused_as_such(app: TestApp) {
+    async fn malformed_access_tokens_are_rejected(app: TestApp) {
         let user = app.user().await;
         let token = user.token.as_deref().unwrap();
         let (head, signature) = token.rsplit_once('.').unwrap();
@@ -77,21 +77,21 @@ on_both_databases! {
             format!("{token}, {token}"),
             signature.to_owned(),
         ] {
-            refuses_the_token(app.with_token(&garbage).get("/v1/me").await, "UNAUTHENTICATED");
+            assert_token_rejected(app.with_token(&garbage).get("/v1/me").await, "UNAUTHENTICATED");
         }
         let call = app.anonymous().call(Method::GET, "/v1/me");
         call.header("authorization", &format!("bearer {token}")).send().await.ok();
     }
 
-    async fn logging_out_ends_all_tokens_of_the_session_at_once(app: TestApp) {
+    async fn logout_revokes_all_tokens_of_the_session_immediately(app: TestApp) {
         let user = app.user().await;
         let elsewhere = json!({"email": user.email(), "password": "correct horse"});
         let elsewhere = app.anonymous().post("/v1/auth/login", elsewhere).await.ok();
         let refreshed = refresh(&app, &refresh_token(&user.session)).await.ok();
         user.post_empty("/v1/auth/logout").await.no_content();
-        refuses_the_token(user.get("/v1/me").await, "TOKEN_REVOKED");
-        refuses_the_token(user.post_empty("/v1/auth/logout").await, "TOKEN_REVOKED");
-        refuses_the_token(signed_in(&app, &refreshed).get("/v1/me").await, "TOKEN_REVOKED");
+        assert_token_rejected(user.get("/v1/me").await, "TOKEN_REVOKED");
+        assert_token_rejected(user.post_empty("/v1/auth/logout").await, "TOKEN_REVOKED");
+        assert_token_rejected(signed_in(&app, &refreshed).get("/v1/me").await, "TOKEN_REVOKED");
         for token in [&user.session, &refreshed].map(refresh_token) {
             refresh(&app, &token).await.fails(401, "INVALID_REFRESH_TOKEN");
         }
@@ -99,7 +99,7 @@ on_both_databases! {
         refresh(&app, &refresh_token(&elsewhere)).await.ok();
     }
 
-    async fn another_process_learns_of_ended_sessions(database: TestDatabase) {
+    async fn another_process_learns_about_revoked_sessions(database: TestDatabase) {
         let here = TestApp::new(&database, Options::default()).await;
         let there = TestApp::over(database.another_store().await, Options::default(), here.clock.clone());
         let (leaving, staying) = (here.user().await, here.user().await);
@@ -107,17 +107,17 @@ on_both_databases! {
         leaving_there.get("/v1/me").await.ok();
         leaving.post_empty("/v1/auth/logout").await.no_content();
         there.services.accounts.sync_revocations().await.unwrap();
-        refuses_the_token(leaving_there.get("/v1/me").await, "TOKEN_REVOKED");
+        assert_token_rejected(leaving_there.get("/v1/me").await, "TOKEN_REVOKED");
         staying_there.get("/v1/me").await.ok();
-        // As does a process that only starts now, while the token lasts.
+        // A process that starts now also learns about them while the token is valid.
         here.clock.advance(MINUTE * 14);
         let new = TestApp::over(database.another_store().await, Options::default(), here.clock.clone());
         new.services.accounts.sync_revocations().await.unwrap();
-        refuses_the_token(signed_in(&new, &leaving.session).get("/v1/me").await, "TOKEN_REVOKED");
+        assert_token_rejected(signed_in(&new, &leaving.session).get("/v1/me").await, "TOKEN_REVOKED");
         signed_in(&new, &staying.session).get("/v1/me").await.ok();
     }
 
-    async fn refreshing_gives_new_tokens_of_the_same_session(app: TestApp) {
+    async fn a_refresh_issues_new_tokens_for_the_same_session(app: TestApp) {
         let user = app.user().await;
         app.clock.advance(MINUTE);
         let session = refresh(&app, &refresh_token(&user.session)).await.ok();
@@ -126,20 +126,20 @@ on_both_databases! {
         assert_eq!(session["user"], user.session["user"]);
         assert_eq!(session["expires_in"], 900);
         let sessions = signed_in(&app, &session).get("/v1/me/sessions").await.ok();
-        assert_eq!(sessions["meta"]["total"], 1, "no other session began");
+        assert_eq!(sessions["meta"]["total"], 1, "no new session was started");
         assert_eq!(sessions["data"][0]["current"], true);
-        // The access token from before goes on to its own end.
+        // The previous access token stays valid until it expires.
         user.get("/v1/me").await.ok();
     }
 
-    async fn a_refreshed_session_knows_the_user_of_today(app: TestApp) {
+    async fn a_refresh_returns_the_current_user(app: TestApp) {
         let user = app.user().await;
         let changed = user.patch("/v1/me", json!({"name": "Another"})).await.ok();
         let session = refresh(&app, &refresh_token(&user.session)).await.ok();
         assert_eq!(session["user"], changed);
     }
 
-    async fn a_spent_token_answers_with_the_same_successor(app: TestApp) {
+    async fn a_used_refresh_token_returns_the_same_successor(app: TestApp) {
         let first = refresh_token(&app.user().await.session);
         let second = next(&app, &first).await;
         for _ in 0..3 {
@@ -152,7 +152,7 @@ on_both_databases! {
         assert_ne!(next(&app, &second).await, second, "the successor works");
     }
 
-    async fn many_tabs_that_refresh_at_once_stay_logged_in(app: TestApp) {
+    async fn concurrent_refreshes_in_many_tabs_stay_logged_in(app: TestApp) {
         let token = refresh_token(&app.user().await.session);
         let mut tabs = JoinSet::new();
         for _ in 0..10 {
@@ -165,7 +165,7 @@ on_both_databases! {
         next(&app, &successors[0]).await;
     }
 
-    async fn within_the_grace_a_chain_of_spent_tokens_leads_to_the_good_one(app: TestApp) {
+    async fn used_tokens_lead_to_the_valid_one_within_the_grace_period(app: TestApp) {
         let mut spent = vec![refresh_token(&app.user().await.session)];
         for _ in 0..4 {
             spent.push(next(&app, spent.last().unwrap()).await);
@@ -174,10 +174,10 @@ on_both_databases! {
         for token in &spent {
             assert_eq!(next(&app, token).await, good);
         }
-        assert_ne!(next(&app, &good).await, good, "nobody spent it by asking for it");
+        assert_ne!(next(&app, &good).await, good, "returning the token again did not use it");
     }
 
-    async fn a_token_that_is_used_after_the_grace_ends_the_session(app: TestApp) {
+    async fn reuse_of_a_refresh_token_after_the_grace_period_ends_the_session(app: TestApp) {
         let user = app.user().await;
         let elsewhere = json!({"email": user.email(), "password": "correct horse"});
         let elsewhere = app.anonymous().post("/v1/auth/login", elsewhere).await.ok();
@@ -187,17 +187,17 @@ on_both_databases! {
         let answer = refresh(&app, &first).await;
         assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"pocket-tasks\"");
         answer.fails(401, "REFRESH_TOKEN_REUSED");
-        refuses_the_token(user.get("/v1/me").await, "TOKEN_REVOKED");
-        refuses_the_token(signed_in(&app, &session).get("/v1/me").await, "TOKEN_REVOKED");
+        assert_token_rejected(user.get("/v1/me").await, "TOKEN_REVOKED");
+        assert_token_rejected(signed_in(&app, &session).get("/v1/me").await, "TOKEN_REVOKED");
         for token in [first, refresh_token(&session)] {
             refresh(&app, &token).await.fails(401, "INVALID_REFRESH_TOKEN");
         }
-        // The user's other sessions have nothing to do with it.
+        // The user's other sessions are unaffected.
         let elsewhere = signed_in(&app, &elsewhere);
         assert_eq!(elsewhere.get("/v1/me/sessions").await.ok()["meta"]["total"], 1);
     }
 
-    async fn the_grace_begins_when_the_token_is_first_spent(app: TestApp) {
+    async fn the_grace_period_starts_at_the_first_use_of_the_token(app: TestApp) {
         let first = refresh_token(&app.user().await.session);
         let second = next(&app, &first).await;
         for _ in 0..2 {
@@ -208,7 +208,7 @@ on_both_databases! {
         refresh(&app, &first).await.fails(401, "REFRESH_TOKEN_REUSED");
     }
 
-    async fn without_a_grace_a_token_works_once(database: TestDatabase) {
+    async fn a_refresh_token_works_once_without_a_grace_period(database: TestDatabase) {
         let variables = vec![("REFRESH_GRACE_SECONDS", "0")];
         let app = TestApp::new(&database, Options { variables, ..Options::default() }).await;
         let first = refresh_token(&app.user().await.session);
@@ -216,18 +216,18 @@ on_both_databases! {
         refresh(&app, &first).await.fails(401, "REFRESH_TOKEN_REUSED");
     }
 
-    async fn a_refresh_token_is_good_for_30_days(app: TestApp) {
+    async fn a_refresh_token_is_valid_for_30_days(app: TestApp) {
         let user = app.user().await;
         app.clock.advance(DAY * 29);
         let second = next(&app, &refresh_token(&user.session)).await;
-        // Each refresh begins the 30 days anew.
+        // Each refresh restarts the 30 days.
         app.clock.advance(DAY * 29);
         let third = next(&app, &second).await;
         app.clock.advance(DAY * 30);
         refresh(&app, &third).await.fails(401, "INVALID_REFRESH_TOKEN");
     }
 
-    async fn what_is_no_refresh_token_is_refused(app: TestApp) {
+    async fn invalid_refresh_tokens_are_rejected(app: TestApp) {
         let user = app.user().await;
         let access_token = user.token.as_deref().unwrap();
         let unknown = format!("rt_{}", "A".repeat(43));

@@ -1,4 +1,4 @@
-//! Who may call what: every operation of the published document, called by everybody, as `matrix.txt` has it.
+//! Authorization matrix: every operation, called by every kind of caller, with the outcome listed in `matrix.txt`.
 
 use std::collections::BTreeSet;
 
@@ -7,15 +7,15 @@ use pocket_tasks::contract::account::api_token::Scope;
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::api::fixtures::account::app_with_proofs;
+use crate::api::fixtures::account::app_requiring_verification;
 use crate::api::fixtures::common::send;
-use crate::api::fixtures::roles::{Who, World};
+use crate::api::fixtures::roles::{Actor, RoleFixture};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::document::operations;
 use crate::support::{Answer, TestApp, TestDatabase};
 
-/// What becomes of it when the project is archived.
+/// Effect of archiving the project on an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Archived {
     Open,
@@ -23,7 +23,7 @@ enum Archived {
     NoMatter,
 }
 
-/// A line of the matrix.
+/// Row of the matrix.
 pub(crate) struct Row {
     operation: &'static str,
     pub(crate) method: Method,
@@ -54,31 +54,31 @@ impl Row {
         })
     }
 
-    /// What everybody gets.
-    fn cells(&self, archived: bool) -> Vec<(Who, &'static str)> {
+    /// Expected outcome for each caller.
+    fn cells(&self, archived: bool) -> Vec<(Actor, &'static str)> {
         let owners = if self.cells[6] == "session" { "session" } else { self.cells[0] };
-        let cells = Who::COLUMNS.into_iter().zip(self.cells).chain([(Who::Scoped, owners)]);
+        let cells = Actor::COLUMNS.into_iter().zip(self.cells).chain([(Actor::Scoped, owners)]);
         let is_closed = archived && self.archived == Archived::Closed;
-        // Whoever may not do it anyhow is told that.
+        // A caller without permission gets the same error as before.
         let may = |cell: &str| succeeds(cell) || cell == "transfer";
         cells.map(|(who, cell)| (who, if is_closed && may(cell) { "archived" } else { cell })).collect()
     }
 
-    /// Whether all that the matrix names is as it was after this success: at most there is more beside it.
+    /// Returns whether the success with this status left everything that the matrix names unchanged, apart from additions.
     fn leaves_the_rest(&self, cell: &str) -> bool {
         let adds = matches!(cell, "201" | "202") || matches!(self.operation, "login" | "refreshSession");
-        // What is only named otherwise can be named otherwise again.
+        // A request with a fresh name can be repeated.
         adds || self.body == "{}" || ["{fresh}", "create"].iter().any(|part| self.body.contains(part))
     }
 
-    async fn send(&self, world: &World, who: Who) -> Answer {
-        let client = world.client(who, self.method == Method::GET);
-        let body = world.filled(self.body, who);
+    async fn send(&self, fixture: &RoleFixture, who: Actor) -> Answer {
+        let client = fixture.client(who, self.method == Method::GET);
+        let body = fixture.filled(self.body, who);
         let body = if body.is_empty() { Value::Null } else { serde_json::from_str(&body).unwrap() };
-        send(client, &self.method, &world.filled(self.path, who), &body).await
+        send(client, &self.method, &fixture.filled(self.path, who), &body).await
     }
 
-    /// Whether it is this address of the document.
+    /// Returns whether the row is for this operation of the document.
     fn is_at(&self, method: &Method, path: &str) -> bool {
         let own: Vec<&str> = self.path.split('?').next().unwrap().split('/').collect();
         let parts: Vec<&str> = path.split('/').collect();
@@ -90,15 +90,15 @@ impl Row {
 pub(crate) fn matrix() -> Vec<Row> {
     let lines = include_str!("matrix.txt").lines();
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines.map(|line| Row::parse(line).unwrap_or_else(|| panic!("this is no line of the matrix: {line}"))).collect()
+    lines.map(|line| Row::parse(line).unwrap_or_else(|| panic!("invalid line of the matrix: {line}"))).collect()
 }
 
 fn succeeds(cell: &str) -> bool {
     cell.starts_with('2')
 }
 
-/// What is wrong about an answer by what stands in the matrix.
-fn wrong(who: Who, cell: &str, answer: &Answer) -> Option<String> {
+/// Describes the difference between a response and the expected outcome.
+fn wrong(who: Actor, cell: &str, answer: &Answer) -> Option<String> {
     let (status, error) = match cell {
         "401" => (401, "UNAUTHENTICATED"),
         "scope" => (403, "INSUFFICIENT_SCOPE"),
@@ -107,27 +107,27 @@ fn wrong(who: Who, cell: &str, answer: &Answer) -> Option<String> {
         "viewer" | "editor" | "owner" | "outside" | "author" | "source_owner" | "yours" | "session" => {
             (403, "FORBIDDEN")
         }
-        success => return (answer.status.as_str() != success).then(|| told(answer)),
+        success => return (answer.status.as_str() != success).then(|| summary(answer)),
     };
     let is_refused = answer.status.as_u16() == status && answer.body["error"] == error;
     let is_explained = error != "FORBIDDEN" || answer.body["message"] == message(who, cell);
-    (!is_refused || !is_explained).then(|| told(answer))
+    (!is_refused || !is_explained).then(|| summary(answer))
 }
 
-fn told(answer: &Answer) -> String {
+fn summary(answer: &Answer) -> String {
     format!("{} {} {}", answer.status.as_str(), answer.body["error"], answer.body["message"])
 }
 
-/// The sentence that says what it takes.
-fn message(who: Who, cell: &str) -> String {
+/// Expected message of a 403 response.
+fn message(who: Actor, cell: &str) -> String {
     match (who.is_member(), cell) {
         (_, "yours") => "This belongs to another user.".to_owned(),
         (_, "author") => "Only the author of a comment can change it.".to_owned(),
         (_, "source_owner") => "The owner of the source project must be a member of the target project.".to_owned(),
-        (_, "outside") => message(Who::Other, "editor"),
+        (_, "outside") => message(Actor::Other, "editor"),
         (_, "session") => "API tokens cannot do this. Log in instead.".to_owned(),
         (true, "owner") => {
-            let own = if who == Who::Editor { "an editor" } else { "a viewer" };
+            let own = if who == Actor::Editor { "an editor" } else { "a viewer" };
             format!("Only the owner of the project can do this. You are {own}.")
         }
         (true, _) => "This requires the role editor or owner in the project. You are a viewer.".to_owned(),
@@ -142,43 +142,43 @@ fn message(who: Who, cell: &str) -> String {
     }
 }
 
-/// Fills every cell. Those who are refused share a world; who changes it leaves none to the next.
+/// Checks every cell. Rejected requests share a fixture; a request that changes it discards it.
 async fn call_everything(database: &TestDatabase, archived: bool) {
-    let app = app_with_proofs(database).await;
-    let mut world = None;
+    let app = app_requiring_verification(database).await;
+    let mut fixture = None;
     let mut failures = Vec::new();
     for row in matrix().into_iter().filter(|row| !archived || row.archived != Archived::NoMatter) {
         let place = format!("{} {} {}", row.operation, row.path, row.body);
         let (allowed, refused): (Vec<_>, Vec<_>) =
             row.cells(archived).into_iter().partition(|(_, cell)| succeeds(cell));
         let changes = row.method != Method::GET;
-        let here = ensure(&app, &mut world, archived).await;
+        let here = ensure(&app, &mut fixture, archived).await;
         let before = if changes { here.state().await } else { Vec::new() };
         for (who, cell) in refused {
             let wrong = wrong(who, cell, &row.send(here, who).await);
             failures.extend(wrong.map(|wrong| format!("{place} by {who:?}, expected {cell}: {wrong}")));
         }
         if changes && here.state().await != before {
-            failures.push(format!("{place} changed something for who is refused"));
-            world = None;
+            failures.push(format!("{place} changed something although it was rejected"));
+            fixture = None;
         }
         for (who, cell) in allowed {
-            let here = ensure(&app, &mut world, archived).await;
+            let here = ensure(&app, &mut fixture, archived).await;
             let wrong = wrong(who, cell, &row.send(here, who).await);
             failures.extend(wrong.map(|wrong| format!("{place} by {who:?}, expected {cell}: {wrong}")));
             if changes && !row.leaves_the_rest(cell) {
-                world = None;
+                fixture = None;
             }
         }
     }
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
-async fn ensure<'w>(app: &TestApp, world: &'w mut Option<World>, archived: bool) -> &'w World {
-    if world.is_none() {
-        *world = Some(World::new(app, archived).await);
+async fn ensure<'w>(app: &TestApp, fixture: &'w mut Option<RoleFixture>, archived: bool) -> &'w RoleFixture {
+    if fixture.is_none() {
+        *fixture = Some(RoleFixture::new(app, archived).await);
     }
-    world.as_ref().unwrap()
+    fixture.as_ref().unwrap()
 }
 
 #[test]
@@ -187,7 +187,10 @@ fn every_operation_is_in_the_matrix() {
     let tested: BTreeSet<String> = matrix().into_iter().map(|row| row.operation.to_owned()).collect();
     let missing: Vec<_> = documented.difference(&tested).collect();
     let unknown: Vec<_> = tested.difference(&documented).collect();
-    assert!(missing.is_empty() && unknown.is_empty(), "not in the matrix: {missing:?}; only there: {unknown:?}");
+    assert!(
+        missing.is_empty() && unknown.is_empty(),
+        "missing from the matrix: {missing:?}; unknown operations: {unknown:?}"
+    );
     for row in matrix() {
         let (_, method, path, _) = operations().find(|(id, ..)| id == row.operation).unwrap();
         assert!(row.is_at(&method, &path), "{} is {method} {path}, and not {}", row.operation, row.path);
@@ -213,32 +216,32 @@ fn the_matrix_agrees_with_the_table_of_operations() {
 }
 
 on_both_databases! {
-    async fn everybody_may_do_what_their_role_allows_and_nothing_else(database: TestDatabase) {
+    async fn every_role_is_limited_to_its_operations(database: TestDatabase) {
         call_everything(&database, false).await;
     }
 
-    async fn an_archived_project_is_only_read_unarchived_deleted_and_left(database: TestDatabase) {
+    async fn an_archived_project_can_only_be_read_unarchived_deleted_and_left(database: TestDatabase) {
         call_everything(&database, true).await;
     }
 
-    async fn a_member_of_one_project_is_a_stranger_in_the_next(database: TestDatabase) {
-        let world = World::new(&app_with_proofs(&database).await, false).await;
-        let (owner, editor) = (world.client(Who::Owner, true), world.client(Who::Editor, true));
+    async fn membership_in_one_project_grants_nothing_in_another(database: TestDatabase) {
+        let fixture = RoleFixture::new(&app_requiring_verification(&database).await, false).await;
+        let (owner, editor) = (fixture.client(Actor::Owner, true), fixture.client(Actor::Editor, true));
         let next = owner.project().await;
         let task = owner.task(&next, json!({"title": "x"})).await.id();
         editor.get(format!("/v1/projects/{next}")).await.fails(403, "FORBIDDEN");
         editor.patch(format!("/v1/tasks/{task}"), json!({"title": "y"})).await.fails(403, "FORBIDDEN");
         for version in ["v1", "v2"] {
             let seen = editor.get(format!("/{version}/tasks?sort=created_at&dir=asc")).await.ok().column("id");
-            let own = ["{task}", "{neighbour}", "{away}", "{shared_task}"].map(|name| json!(world.filled(name, Who::Editor)));
+            let own = ["{task}", "{neighbour}", "{away}", "{shared_task}"].map(|name| json!(fixture.filled(name, Actor::Editor)));
             assert_eq!(seen, own);
         }
     }
 
-    async fn what_an_editor_makes_is_by_the_editor(database: TestDatabase) {
-        let world = World::new(&app_with_proofs(&database).await, false).await;
-        let (owner, editor) = (world.client(Who::Owner, true), world.client(Who::Editor, true));
-        let project = world.filled("{project}", Who::Editor);
+    async fn a_task_created_by_an_editor_is_attributed_to_the_editor(database: TestDatabase) {
+        let fixture = RoleFixture::new(&app_requiring_verification(&database).await, false).await;
+        let (owner, editor) = (fixture.client(Actor::Owner, true), fixture.client(Actor::Editor, true));
+        let project = fixture.filled("{project}", Actor::Editor);
         let task = editor.task(&project, json!({"title": "x"})).await;
         assert_eq!(task["created_by"], editor.user_id());
         let changed = owner.patch(format!("/v1/tasks/{}", task.id()), json!({"title": "y"})).await.ok();

@@ -1,4 +1,4 @@
-//! Ids that stand where another is meant: of another project, of another person, of another kind of thing.
+//! Requests with the id of another project, another user or another kind of resource.
 
 use std::collections::HashMap;
 
@@ -6,32 +6,32 @@ use poem::http::Method;
 use serde_json::{Value, json};
 
 use super::matrix::matrix;
-use crate::api::fixtures::account::{api_client, app_with_proofs};
-use crate::api::fixtures::common::{NOBODY, send};
-use crate::api::fixtures::roles::{Who, World as Matrix, all_of, invite, join};
+use crate::api::fixtures::account::{api_client, app_requiring_verification};
+use crate::api::fixtures::common::{UNKNOWN_ID, send};
+use crate::api::fixtures::roles::{Actor, RoleFixture, all_of, invite, join};
 use crate::api::fixtures::writes::webhook_with_delivery;
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Answer, Client, TestApp, TestDatabase};
 
-/// Alice owns a project, in which Eve is an editor, and Fred was one. Bob owns another, with Ben. In Carol's Alice and
-/// Eve are viewers.
-struct World {
+/// Three projects. Alice owns the first, where Eve is an editor and Fred was one. Bob owns the second, with Ben. Alice and
+/// Eve are viewers in Carol's.
+struct Fixture {
     alice: Client,
     eve: Client,
     bob: Client,
     carol: Client,
     fred: Client,
-    /// What stands in braces in the tables.
+    /// Values of the placeholders in the tables.
     names: HashMap<&'static str, String>,
 }
 
-impl World {
+impl Fixture {
     async fn new(app: &TestApp) -> Self {
         let (alice, eve, fred) = (app.user().await, app.user().await, app.user().await);
         let (bob, ben, carol) = (app.user().await, app.user().await, app.user().await);
         let guest = app.user().await;
-        let mut names = HashMap::from([("nobody", NOBODY.to_owned())]);
+        let mut names = HashMap::from([("unknown", UNKNOWN_ID.to_owned())]);
         for (owner, [project, task, second, trashed, comment, invitation]) in [
             (&alice, ["a", "a_task", "a_second", "a_trashed", "a_comment", "a_invitation"]),
             (&bob, ["b", "b_task", "b_second", "b_trashed", "b_comment", "b_invitation"]),
@@ -75,7 +75,7 @@ impl World {
         self.names.iter().fold(text.to_owned(), fill)
     }
 
-    /// Sends a request as it stands in a table: `METHOD path body`.
+    /// Sends a request of a table: `METHOD path body`.
     async fn send(&self, client: &Client, request: &str) -> Answer {
         let request = self.filled(request);
         let mut parts = request.splitn(3, ' ');
@@ -85,7 +85,7 @@ impl World {
         send(client, &method, path, &body).await
     }
 
-    /// All that anybody can see.
+    /// Resources visible to each of the owners and to Fred.
     async fn state(&self) -> Vec<Vec<Value>> {
         let mut state = Vec::new();
         for (user, project) in [(&self.alice, "a"), (&self.bob, "b"), (&self.carol, "c")] {
@@ -95,7 +95,7 @@ impl World {
         state
     }
 
-    /// Has Alice and Eve send all of it, and expects for each what stands behind it; nothing changes.
+    /// Sends every request of a table as Alice and as Eve, and checks the expected outcomes. Nothing may change.
     async fn refuses(&self, table: &str) {
         let before = self.state().await;
         let mut failures = Vec::new();
@@ -113,7 +113,7 @@ impl World {
     }
 }
 
-/// An answer in the words of the tables: the status, and the field that is to blame.
+/// Outcome in the notation of the tables: the status, or the rejected field.
 fn verdict(answer: &Answer) -> String {
     let status = answer.status.as_u16();
     match (status, answer.body["error"].as_str()) {
@@ -127,7 +127,7 @@ fn verdict(answer: &Answer) -> String {
     }
 }
 
-/// Where the address is good, and the body or the query names something else.
+/// Requests with a valid path, whose body or query names something else.
 const PARTS: &str = r#"
     POST /v1/projects/{a}/tasks/batch {"operations": [{"op": "update", "task_id": "{b_task}"}]} | 403 | 403
     POST /v1/projects/{a}/tasks/batch {"operations": [{"op": "delete", "task_id": "{b_task}"}]} | 403 | 403
@@ -136,34 +136,34 @@ const PARTS: &str = r#"
     POST /v1/tasks/{a_task}/move {"project_id": "{b}", "before_id": "{b_task}"} | 403 | 403
     POST /v1/tasks/{a_task}/move {"project_id": "{c}"} | 403 | 403
     POST /v1/tasks/{a_task}/move {"project_id": "{c}", "before_id": "{c_task}"} | 403 | 403
-    POST /v1/tasks/{a_task}/move {"project_id": "{nobody}"} | project_id | project_id
+    POST /v1/tasks/{a_task}/move {"project_id": "{unknown}"} | project_id | project_id
     POST /v1/tasks/{a_task}/move {"project_id": "{a_second}"} | project_id | project_id
     POST /v1/tasks/{a_task}/move {"project_id": "{eve}"} | project_id | project_id
     GET /v1/tasks?project_id={b} | 403 | 403
     GET /v2/tasks?project_id={b} | 403 | 403
-    GET /v1/tasks?project_id={nobody} | project_id | project_id
-    GET /v2/tasks?project_id={nobody} | project_id | project_id
+    GET /v1/tasks?project_id={unknown} | project_id | project_id
+    GET /v2/tasks?project_id={unknown} | project_id | project_id
     GET /v1/tasks?project_id={a_task} | project_id | project_id
     GET /v2/tasks?project_id={a_task} | project_id | project_id
     GET /v1/tasks?project_id={b}&assignee_id={ben} | 403 | 403
     GET /v2/tasks?project_id={b}&assignee_id={ben} | 403 | 403
-    GET /v1/tasks?project_id={b}&assignee_id={nobody} | 403 | 403
-    GET /v2/tasks?project_id={b}&assignee_id={nobody} | 403 | 403
+    GET /v1/tasks?project_id={b}&assignee_id={unknown} | 403 | 403
+    GET /v2/tasks?project_id={b}&assignee_id={unknown} | 403 | 403
     GET /v1/webhooks?project_id={b} | 403 | 403
-    GET /v1/webhooks?project_id={nobody} | project_id | project_id
+    GET /v1/webhooks?project_id={unknown} | project_id | project_id
     GET /v1/webhooks?project_id={a_task} | project_id | project_id
     POST /v1/webhooks {"url": "https://hook.invalid/", "events": ["*"], "project_id": "{b}"} | 403 | 403
-    POST /v1/webhooks {"url": "https://hook.invalid/", "events": ["*"], "project_id": "{nobody}"} | project_id | project_id
+    POST /v1/webhooks {"url": "https://hook.invalid/", "events": ["*"], "project_id": "{unknown}"} | project_id | project_id
     POST /v1/webhooks {"url": "https://hook.invalid/", "events": ["*"], "project_id": "{a_task}"} | project_id | project_id
     PATCH /v1/webhooks/{bobs_webhook} {"project_id": "{a}"} | 403 | 403
-    PATCH /v1/webhooks/{bobs_webhook} {"project_id": "{nobody}"} | 403 | 403
+    PATCH /v1/webhooks/{bobs_webhook} {"project_id": "{unknown}"} | 403 | 403
     GET /v1/projects/{b}/tasks?assignee_id={ben} | 403 | 403
-    GET /v2/projects/{b}/tasks?assignee_id={nobody} | 403 | 403
+    GET /v2/projects/{b}/tasks?assignee_id={unknown} | 403 | 403
     GET /v1/projects/{a}/tasks?assignee_id={carol} | assignee_id | assignee_id
     GET /v2/projects/{a}/tasks?assignee_id={carol} | assignee_id | assignee_id
 "#;
 
-/// Where an assignee is named, who is no member of the project: of another, not any more, and never.
+/// Requests with an assignee who is not a member of the project.
 const ASSIGNEES: &str = r#"
     POST /v1/projects/{a}/tasks {"title": "x", "assignee_id": "{x}"} | assignee_id | assignee_id
     PATCH /v1/tasks/{a_task} {"assignee_id": "{x}"} | assignee_id | assignee_id
@@ -177,7 +177,7 @@ const ASSIGNEES: &str = r#"
     GET /v2/tasks?project_id={a}&assignee_id={x} | assignee_id | assignee_id
 "#;
 
-/// Where a task of the project is named, and it is one of another project, in the trash, or none.
+/// Requests with a task of another project, a deleted task or an unknown one.
 const TASKS: &str = r#"
     POST /v1/projects/{a}/tasks/batch {"operations": [{"op": "update", "task_id": "{x}"}]} | operations[0].task_id | operations[0].task_id
     POST /v1/projects/{a}/tasks/batch {"operations": [{"op": "delete", "task_id": "{x}"}]} | operations[0].task_id | operations[0].task_id
@@ -185,7 +185,7 @@ const TASKS: &str = r#"
     POST /v1/tasks/{a_task}/move {"after_id": "{x}"} | after_id | after_id
 "#;
 
-/// What there is, or is not, in a project that is none of one's business.
+/// Requests in a project to which the caller has no access.
 const UNKNOWN: [&str; 6] = [
     r#"PATCH /v1/projects/{b}/members/{x} {"role": "viewer"}"#,
     r#"PATCH /v1/projects/{b}/members/{x} {"role": "owner"}"#,
@@ -195,7 +195,7 @@ const UNKNOWN: [&str; 6] = [
     "GET /v1/projects/{b}/tasks?assignee_id={x}",
 ];
 
-/// The kind of thing that a name of the matrix stands for.
+/// Kind of resource that a name of the matrix refers to.
 fn kind(name: &str) -> &'static str {
     match name {
         "project" | "elsewhere" | "deleted" => "project",
@@ -207,62 +207,62 @@ fn kind(name: &str) -> &'static str {
         "webhook" => "webhook",
         "delivery" => "delivery",
         comment if comment.ends_with("_comment") => "owners_comment",
-        other => panic!("{other} is of no kind"),
+        other => panic!("unknown name: {other}"),
     }
 }
 
 on_both_databases! {
-    async fn what_the_address_names_is_there_for_its_members_only(app: TestApp) {
-        World::new(&app).await.refuses(include_str!("swapped_ids.txt")).await;
+    async fn ids_in_paths_require_membership(app: TestApp) {
+        Fixture::new(&app).await.refuses(include_str!("swapped_ids.txt")).await;
     }
 
-    async fn what_a_body_or_a_filter_names_must_be_the_callers_to_use(app: TestApp) {
-        let world = World::new(&app).await;
+    async fn ids_in_bodies_and_filters_must_be_usable_by_the_caller(app: TestApp) {
+        let fixture = Fixture::new(&app).await;
         let with = |table: &str, ids: &[&str]| -> String { ids.iter().map(|id| table.replace("{x}", id)).collect() };
         let mut table = PARTS.to_owned();
-        table += &with(ASSIGNEES, &["{bob}", "{ben}", "{fred}", "{nobody}", "{a}", "{a_task}", "{a_comment}"]);
-        table += &with(TASKS, &["{c_task}", "{a_trashed}", "{b_trashed}", "{nobody}", "{a}", "{a_comment}", "{alice}"]);
+        table += &with(ASSIGNEES, &["{bob}", "{ben}", "{fred}", "{unknown}", "{a}", "{a_task}", "{a_comment}"]);
+        table += &with(TASKS, &["{c_task}", "{a_trashed}", "{b_trashed}", "{unknown}", "{a}", "{a_comment}", "{alice}"]);
         let neighbours = r#"
             POST /v1/tasks/{a_task}/move {"before_id": "{b_task}"} | 403 | 403
             POST /v1/tasks/{a_task}/move {"after_id": "{b_task}"} | 403 | 403
         "#;
         table += neighbours;
-        world.refuses(&table).await;
-        // It was the ids only.
+        fixture.refuses(&table).await;
+        // The requests above were rejected only because of their ids.
         let good = r#"PATCH /v1/tasks/{a_task} {"assignee_id": "{eve}"}"#;
-        world.send(&world.alice, good).await.ok();
-        world.send(&world.eve, r#"POST /v1/tasks/{a_task}/move {"after_id": "{a_second}"}"#).await.ok();
+        fixture.send(&fixture.alice, good).await.ok();
+        fixture.send(&fixture.eve, r#"POST /v1/tasks/{a_task}/move {"after_id": "{a_second}"}"#).await.ok();
     }
 
-    async fn strangers_learn_nothing_about_who_is_a_member_or_invited(app: TestApp) {
-        let world = World::new(&app).await;
-        let before = world.state().await;
-        // Somebody who is asked about behaves like nobody; oneself is no other either, but may be told so.
+    async fn non_members_cannot_probe_for_members_or_invitations(app: TestApp) {
+        let fixture = Fixture::new(&app).await;
+        let before = fixture.state().await;
+        // Existing and unknown ids get the same response.
         for request in UNKNOWN {
             let mut answers = Vec::new();
-            for id in ["{nobody}", "{bob}", "{ben}", "{alice}", "{b_invitation}", "{a_invitation}", "{b_task}"] {
-                let answer = world.send(&world.eve, &request.replace("{x}", id)).await;
+            for id in ["{unknown}", "{bob}", "{ben}", "{alice}", "{b_invitation}", "{a_invitation}", "{b_task}"] {
+                let answer = fixture.send(&fixture.eve, &request.replace("{x}", id)).await;
                 let mut body = answer.fails(403, "FORBIDDEN");
                 body.as_object_mut().unwrap().remove("request_id");
                 answers.push(body);
             }
             assert!(answers.iter().all(|answer| *answer == answers[0]), "{request}: {answers:#?}");
-            world.send(&world.eve, &request.replace("{x}", "{eve}")).await.fails(403, "FORBIDDEN");
+            fixture.send(&fixture.eve, &request.replace("{x}", "{eve}")).await.fails(403, "FORBIDDEN");
         }
-        // Nor does who was a member once.
-        for path in ["members/{fred}", "members/{eve}", "members/{nobody}", "invitations/{a_invitation}"] {
-            world.send(&world.fred, &format!("DELETE /v1/projects/{{a}}/{path}")).await.fails(403, "FORBIDDEN");
+        // A former member learns nothing either.
+        for path in ["members/{fred}", "members/{eve}", "members/{unknown}", "invitations/{a_invitation}"] {
+            fixture.send(&fixture.fred, &format!("DELETE /v1/projects/{{a}}/{path}")).await.fails(403, "FORBIDDEN");
         }
-        assert_eq!(world.state().await, before);
+        assert_eq!(fixture.state().await, before);
     }
 
-    async fn an_id_of_another_kind_names_nothing(database: TestDatabase) {
-        let world = Matrix::new(&app_with_proofs(&database).await, false).await;
-        let owner = world.client(Who::Owner, true);
-        let before = world.state().await;
+    async fn an_id_of_another_kind_of_resource_is_not_found(database: TestDatabase) {
+        let fixture = RoleFixture::new(&app_requiring_verification(&database).await, false).await;
+        let owner = fixture.client(Actor::Owner, true);
+        let before = fixture.state().await;
         let mut failures = Vec::new();
         for row in matrix() {
-            let body = world.filled(row.body, Who::Owner);
+            let body = fixture.filled(row.body, Actor::Owner);
             let body = if body.is_empty() { Value::Null } else { serde_json::from_str(&body).unwrap() };
             let names = row.path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap());
             for name in names {
@@ -270,7 +270,7 @@ on_both_databases! {
                 let others = ["project", "task", "owner", "for_other", "session", "token", "owners_comment", "webhook", "delivery"];
                 for other in others.into_iter().filter(|other| *other != kind(name)) {
                     let path = row.path.replace(&place, &format!("{{{other}}}"));
-                    let answer = send(owner, &row.method, &world.filled(&path, Who::Owner), &body).await;
+                    let answer = send(owner, &row.method, &fixture.filled(&path, Actor::Owner), &body).await;
                     let expected = if row.path.contains('?') && row.path.ends_with(&place) { "project_id" } else { "404" };
                     let found = verdict(&answer);
                     if found != expected {
@@ -280,6 +280,6 @@ on_both_databases! {
             }
         }
         assert!(failures.is_empty(), "{failures:#?}");
-        assert_eq!(world.state().await, before);
+        assert_eq!(fixture.state().await, before);
     }
 }

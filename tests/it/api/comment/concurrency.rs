@@ -1,4 +1,4 @@
-//! Many who say something at the same time, and what happens to their task meanwhile.
+//! Concurrent changes of comments and their tasks.
 
 use pocket_tasks::contract::task::Task;
 use pocket_tasks::contract::{ProjectId, TaskId, UserId};
@@ -7,8 +7,8 @@ use poem::http::Method;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 
-use super::crud::{at, comment, comments_on, is_gone, owner_with_task};
-use crate::api::fixtures::common::{at_once, send};
+use super::crud::{assert_deleted, at, comment, comments_on, owner_with_task};
+use crate::api::fixtures::common::{concurrently, send};
 use crate::api::fixtures::stored_members::{member, remove_member};
 use crate::api::fixtures::writes::{KEY, REPLAYED, new_key};
 use crate::api::task::move_deadlocks::until_waiting;
@@ -16,18 +16,18 @@ use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Answer, Client, Options, TestApp, TestDatabase};
 
-/// Races have more than one end, so each is run more than once.
+/// Number of repetitions, because a race has more than one outcome.
 const ROUNDS: usize = 8;
 
-/// The statuses of answers, the least first.
+/// Sorted statuses of responses.
 fn statuses(answers: &[Answer]) -> Vec<u16> {
     let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
     statuses.sort_unstable();
     statuses
 }
 
-/// A request that is to be sent at the same time as others.
-fn sending(
+/// Prepares a request to be sent concurrently with others.
+fn pending_request(
     client: &Client,
     method: Method,
     path: String,
@@ -38,7 +38,7 @@ fn sending(
 }
 
 on_both_databases! {
-    async fn one_key_says_it_once_however_often_it_is_sent(app: TestApp) {
+    async fn repeated_requests_with_one_key_create_one_comment(app: TestApp) {
         let (owner, _, task) = owner_with_task(&app).await;
         let key = new_key();
         let requests: Vec<_> = (0..20)
@@ -47,8 +47,8 @@ on_both_databases! {
                 call.header(KEY, &key).send()
             })
             .collect();
-        let mut answers = at_once(requests).await;
-        // Who could not wait for the first was told so.
+        let mut answers = concurrently(requests).await;
+        // Requests that did not wait for the first one got this error.
         answers.retain(|answer| answer.body["error"] != "IDEMPOTENCY_IN_PROGRESS");
         assert_eq!(answers.iter().filter(|answer| !answer.headers.contains_key(REPLAYED)).count(), 1);
         let list = owner.get(comments_on(&task)).await.ok();
@@ -58,7 +58,7 @@ on_both_databases! {
         }
     }
 
-    async fn of_two_edits_of_one_comment_one_is_shown_the_other(app: TestApp) {
+    async fn the_loser_of_two_concurrent_edits_gets_the_current_comment(app: TestApp) {
         let (owner, project, task) = owner_with_task(&app).await;
         let author = member(&app, &project, "editor").await;
         for _ in 0..ROUNDS {
@@ -69,7 +69,7 @@ on_both_databases! {
                     call.json(&json!({"body": body})).send()
                 })
                 .into();
-            let answers = at_once(edits).await;
+            let answers = concurrently(edits).await;
             assert_eq!(statuses(&answers), [200, 412]);
             let now = owner.get(at(&said.body)).await.ok();
             assert_eq!(now["version"], 2);
@@ -80,57 +80,57 @@ on_both_databases! {
         }
     }
 
-    async fn changes_at_once_count_each_for_itself(app: TestApp) {
+    async fn each_concurrent_edit_is_one_version(app: TestApp) {
         let (owner, _, task) = owner_with_task(&app).await;
         let said = comment(&owner, &task, "Said").await;
-        let edits = (0..12).map(|n| sending(&owner, Method::PATCH, at(&said), json!({"body": format!("{n}")})));
-        let mut answers: Vec<Value> = at_once(edits.collect::<Vec<_>>()).await.into_iter().map(Answer::ok).collect();
+        let edits = (0..12).map(|n| pending_request(&owner, Method::PATCH, at(&said), json!({"body": format!("{n}")})));
+        let mut answers: Vec<Value> = concurrently(edits.collect::<Vec<_>>()).await.into_iter().map(Answer::ok).collect();
         answers.sort_by_key(|comment| comment["version"].as_i64());
         let versions: Vec<i64> = answers.iter().map(|comment| comment["version"].as_i64().unwrap()).collect();
         assert_eq!(versions, (2..=13).collect::<Vec<_>>());
         assert_eq!(Some(&owner.get(at(&said)).await.ok()), answers.last());
     }
 
-    async fn what_is_removed_while_it_is_changed_is_gone(app: TestApp) {
+    async fn a_comment_deleted_during_an_edit_stays_deleted(app: TestApp) {
         let (owner, project, task) = owner_with_task(&app).await;
         let author = member(&app, &project, "editor").await;
         for _ in 0..ROUNDS {
             let said = comment(&author, &task, "Said").await;
-            let removals = [&owner, &author, &owner].map(|who| sending(who, Method::DELETE, at(&said), Value::Null));
-            let edits = ["One", "Other"].map(|body| sending(&author, Method::PATCH, at(&said), json!({"body": body})));
-            let (removals, edits) = tokio::join!(at_once(removals), at_once(edits));
+            let removals = [&owner, &author, &owner].map(|who| pending_request(who, Method::DELETE, at(&said), Value::Null));
+            let edits = ["One", "Other"].map(|body| pending_request(&author, Method::PATCH, at(&said), json!({"body": body})));
+            let (removals, edits) = tokio::join!(concurrently(removals), concurrently(edits));
             assert_eq!(statuses(&removals), [204, 404, 404]);
             for edit in edits {
                 assert!([200, 404].contains(&edit.status.as_u16()), "{}", edit.text);
             }
-            is_gone(&owner, &said).await;
+            assert_deleted(&owner, &said).await;
         }
         assert_eq!(owner.get(comments_on(&task)).await.ok()["data"], json!([]));
     }
 
-    async fn nobody_comments_in_a_project_where_a_task_went_without_them(app: TestApp) {
+    async fn a_comment_during_a_move_requires_access_to_the_target_project(app: TestApp) {
         let (owner, project, _) = owner_with_task(&app).await;
         let (editor, away) = (member(&app, &project, "editor").await, owner.project().await);
         for _ in 0..ROUNDS {
             let task = owner.task(&project, json!({"title": "x"})).await.id();
             let said = comment(&editor, &task, "Said").await;
             let mut requests = vec![
-                sending(&editor, Method::PATCH, at(&said), json!({"body": "Changed"})),
-                sending(&owner, Method::POST, format!("/v1/tasks/{task}/move"), json!({"project_id": away})),
+                pending_request(&editor, Method::PATCH, at(&said), json!({"body": "Changed"})),
+                pending_request(&owner, Method::POST, format!("/v1/tasks/{task}/move"), json!({"project_id": away})),
             ];
-            requests.extend((0..6).map(|_| sending(&editor, Method::POST, comments_on(&task), json!({"body": "x"}))));
-            let answers = at_once(requests).await;
-            let made = answers.iter().filter(|answer| answer.status.as_u16() == 201).count();
+            requests.extend((0..6).map(|_| pending_request(&editor, Method::POST, comments_on(&task), json!({"body": "x"}))));
+            let answers = concurrently(requests).await;
+            let created = answers.iter().filter(|answer| answer.status.as_u16() == 201).count();
             for answer in answers.into_iter().filter(|answer| !answer.status.is_success()) {
                 answer.fails(403, "FORBIDDEN");
             }
             let list = owner.get(comments_on(&task)).await.ok();
-            assert_eq!(list["meta"]["total"], 1 + made, "what was refused was not said");
+            assert_eq!(list["meta"]["total"], 1 + created, "a rejected comment is not stored");
         }
     }
 
-    // As above, but in one order, which is the worst one: the request has begun, and waits for the project.
-    async fn who_waited_while_the_task_was_moved_away_is_refused(database: TestDatabase) {
+    // The same race in its worst order: the request has started and waits for the project.
+    async fn a_write_that_waited_for_a_move_is_rejected(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let (owner, project, task) = owner_with_task(&app).await;
         let (editor, away) = (member(&app, &project, "editor").await, owner.project().await);
@@ -139,8 +139,8 @@ on_both_databases! {
         for (method, path, body) in writes(&task, &said) {
             let lock = others.begin().await.unwrap();
             let found = lock.tasks().lock(TaskId::parse(&task).unwrap(), reader).await.unwrap().unwrap();
-            let request = tokio::spawn(sending(&editor, method.clone(), path.clone(), body));
-            until_one_waits(&database).await;
+            let request = tokio::spawn(pending_request(&editor, method.clone(), path.clone(), body));
+            until_one_request_waits(&database).await;
             let moved = Task { project_id: ProjectId::parse(&away).unwrap(), ..found.task.clone() };
             lock.tasks().update(&moved).await.unwrap();
             lock.commit().await.unwrap();
@@ -153,9 +153,9 @@ on_both_databases! {
         assert_eq!(owner.get(comments_on(&task)).await.ok()["data"], json!([said]));
     }
 
-    async fn who_waited_while_they_were_removed_is_refused(database: TestDatabase) {
+    async fn a_write_that_waited_for_a_removal_is_rejected(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
-        // On SQLite there is one writer at a time, so who waits has read nothing yet.
+        // SQLite has one writer at a time, so a waiting request has not read anything.
         if !database.is_postgres() {
             return;
         }
@@ -167,8 +167,8 @@ on_both_databases! {
             let (method, path, body) = writes(&task, &said).swap_remove(number);
             let lock = others.begin().await.unwrap();
             lock.projects().lock(ProjectId::parse(&project).unwrap(), reader).await.unwrap();
-            let request = tokio::spawn(sending(&editor, method.clone(), path.clone(), body));
-            until_one_waits(&database).await;
+            let request = tokio::spawn(pending_request(&editor, method.clone(), path.clone(), body));
+            until_one_request_waits(&database).await;
             remove_member(&app, &project, &editor).await;
             lock.commit().await.unwrap();
             let answer = request.await.unwrap();
@@ -178,7 +178,7 @@ on_both_databases! {
     }
 }
 
-/// Every write about a comment.
+/// Every write on comments.
 fn writes(task: &str, said: &Value) -> Vec<(Method, String, Value)> {
     vec![
         (Method::POST, comments_on(task), json!({"body": "x"})),
@@ -187,8 +187,8 @@ fn writes(task: &str, said: &Value) -> Vec<(Method, String, Value)> {
     ]
 }
 
-/// Waits until a request has read what there was and waits for a lock. On SQLite nobody reads before it is their turn.
-pub(crate) async fn until_one_waits(database: &TestDatabase) {
+/// Waits until a request holds its snapshot and waits for a lock. Returns immediately on SQLite, where it reads later.
+pub(crate) async fn until_one_request_waits(database: &TestDatabase) {
     if database.is_postgres() {
         let mut observer = PgConnection::connect(&database.url).await.unwrap();
         until_waiting(&mut observer, 1).await;

@@ -1,31 +1,31 @@
-//! Comments on tasks: making, reading, changing and removing them.
+//! Comments on tasks: create, read, update and delete.
 
 use std::time::Duration;
 
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::api::fixtures::common::{NO_IDS, send, with};
+use crate::api::fixtures::common::{UNKNOWN_IDS, send, with};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, TestApp};
 
-/// Where the comments on a task are.
+/// Path of the comments on a task.
 pub(crate) fn comments_on(task: &str) -> String {
     format!("/v1/tasks/{task}/comments")
 }
 
-/// Where a comment is.
+/// Path of a comment.
 pub(crate) fn at(comment: &Value) -> String {
     format!("/v1/comments/{}", comment.id())
 }
 
-/// Says something about a task.
+/// Adds a comment to a task.
 pub(crate) async fn comment(client: &Client, task: &str, body: &str) -> Value {
     client.post(comments_on(task), json!({"body": body})).await.created()
 }
 
-/// A user with a project and a task in it.
+/// Creates a user with a project and a task.
 pub(crate) async fn owner_with_task(app: &TestApp) -> (Client, String, String) {
     let owner = app.user().await;
     let project = owner.project().await;
@@ -33,8 +33,8 @@ pub(crate) async fn owner_with_task(app: &TestApp) -> (Client, String, String) {
     (owner, project, task)
 }
 
-/// Sees that a comment is not there, whatever is tried.
-pub(crate) async fn is_gone(client: &Client, comment: &Value) {
+/// Asserts that every operation on a deleted comment fails.
+pub(crate) async fn assert_deleted(client: &Client, comment: &Value) {
     for (method, body) in
         [(Method::GET, Value::Null), (Method::PATCH, json!({"body": "x"})), (Method::DELETE, Value::Null)]
     {
@@ -44,25 +44,25 @@ pub(crate) async fn is_gone(client: &Client, comment: &Value) {
 }
 
 on_both_databases! {
-    async fn a_comment_comes_back_as_it_was_made(app: TestApp) {
+    async fn a_created_comment_can_be_read(app: TestApp) {
         let (owner, _, task) = owner_with_task(&app).await;
-        let made = owner.post(comments_on(&task), json!({"body": "Green or black?"})).await;
-        let (location, tag) = (made.header("location").to_owned(), made.header("etag").to_owned());
-        let made = made.created();
-        assert_eq!(location, at(&made));
+        let created = owner.post(comments_on(&task), json!({"body": "Green or black?"})).await;
+        let (location, tag) = (created.header("location").to_owned(), created.header("etag").to_owned());
+        let created = created.created();
+        assert_eq!(location, at(&created));
         let expected = json!({
-            "id": made["id"], "task_id": task, "author_id": owner.user_id(), "body": "Green or black?", "version": 1,
-            "created_at": made["created_at"], "updated_at": made["created_at"],
+            "id": created["id"], "task_id": task, "author_id": owner.user_id(), "body": "Green or black?", "version": 1,
+            "created_at": created["created_at"], "updated_at": created["created_at"],
         });
-        assert_eq!(made, expected);
+        assert_eq!(created, expected);
         let read = owner.get(location.as_str()).await;
-        assert_eq!((read.header("etag"), &read.body), (tag.as_str(), &made));
+        assert_eq!((read.header("etag"), &read.body), (tag.as_str(), &created));
         let known = owner.call(Method::GET, location).header("if-none-match", &tag).send().await;
         assert_eq!((known.status.as_u16(), known.text.as_str()), (304, ""));
-        assert_eq!(owner.get(comments_on(&task)).await.ok()["data"], json!([made]));
+        assert_eq!(owner.get(comments_on(&task)).await.ok()["data"], json!([created]));
     }
 
-    async fn what_somebody_says_is_kept_to_the_letter(app: TestApp) {
+    async fn comment_bodies_are_stored_unchanged(app: TestApp) {
         let (owner, _, task) = owner_with_task(&app).await;
         let changed = comment(&owner, &task, "Before").await;
         for body in [
@@ -72,18 +72,18 @@ on_both_databases! {
             "'); DROP TABLE comments; -- \\ % _ \"",
             "<script>alert(1)</script> &amp; {{1+1}}",
             "e\u{301} is not \u{e9}, 👩\u{200d}👩\u{200d}👧 is one, \u{202e}so is this",
-            // Unicode scalar values count, and neither bytes nor UTF-16 units.
+            // Unicode scalar values are counted rather than bytes or UTF-16 units.
             &"😀".repeat(10_000),
         ] {
-            let made = comment(&owner, &task, body).await;
-            assert_eq!(made["body"], body);
-            assert_eq!(owner.get(at(&made)).await.ok()["body"], body);
+            let created = comment(&owner, &task, body).await;
+            assert_eq!(created["body"], body);
+            assert_eq!(owner.get(at(&created)).await.ok()["body"], body);
             assert_eq!(owner.patch(at(&changed), json!({"body": body})).await.ok()["body"], body);
             assert_eq!(owner.get(at(&changed)).await.ok()["body"], body);
         }
     }
 
-    async fn what_says_nothing_or_too_much_is_refused(app: TestApp) {
+    async fn empty_and_too_long_comments_are_rejected(app: TestApp) {
         let (owner, _, task) = owner_with_task(&app).await;
         let kept = comment(&owner, &task, "Kept").await;
         for (body, failure) in [
@@ -113,29 +113,29 @@ on_both_databases! {
         assert_eq!(owner.get(comments_on(&task)).await.ok()["data"], json!([kept]));
     }
 
-    async fn only_a_change_counts(app: TestApp) {
+    async fn only_an_actual_change_increases_the_version(app: TestApp) {
         let (owner, _, task) = owner_with_task(&app).await;
-        let made = owner.post(comments_on(&task), json!({"body": "Green"})).await;
-        let path = at(&made.body);
+        let created = owner.post(comments_on(&task), json!({"body": "Green"})).await;
+        let path = at(&created.body);
         app.clock.advance(Duration::from_secs(5));
         for nothing in [json!({}), json!({"body": "Green"})] {
             let answer = owner.patch(&path, nothing).await;
-            assert_eq!((answer.header("etag"), &answer.text), (made.header("etag"), &made.text));
+            assert_eq!((answer.header("etag"), &answer.text), (created.header("etag"), &created.text));
         }
         let other = comment(&owner, &task, "Another").await;
         let changed = owner.patch(&path, json!({"body": "Black"})).await;
-        assert_ne!(changed.header("etag"), made.header("etag"));
+        assert_ne!(changed.header("etag"), created.header("etag"));
         let updated = changed.body["updated_at"].clone();
-        let expected = with(&made.body, &json!({"body": "Black", "version": 2, "updated_at": updated}));
+        let expected = with(&created.body, &json!({"body": "Black", "version": 2, "updated_at": updated}));
         assert_eq!(changed.body, expected);
-        assert!(updated.as_str() > made.body["updated_at"].as_str());
+        assert!(updated.as_str() > created.body["updated_at"].as_str());
         assert_eq!(owner.get(&path).await.ok(), expected);
         assert_eq!(owner.get(at(&other)).await.ok(), other);
-        // Back to what it was is a change too.
+        // Restoring the original text is a change too.
         assert_eq!(owner.patch(&path, json!({"body": "Green"})).await.ok()["version"], 3);
     }
 
-    async fn who_has_seen_an_older_version_is_shown_the_new_one(app: TestApp) {
+    async fn an_edit_of_an_older_version_gets_the_current_comment(app: TestApp) {
         let (owner, _, task) = owner_with_task(&app).await;
         let first = owner.post(comments_on(&task), json!({"body": "Green"})).await;
         let (path, stale) = (at(&first.body), first.header("etag").to_owned());
@@ -153,31 +153,31 @@ on_both_databases! {
         owner.call(Method::DELETE, path.as_str()).header("if-match", &latest).send().await.no_content();
     }
 
-    async fn a_comment_that_is_removed_is_gone_and_the_others_stay(app: TestApp) {
+    async fn deletion_removes_one_comment_only(app: TestApp) {
         let (owner, _, task) = owner_with_task(&app).await;
         let (gone, kept) = (comment(&owner, &task, "Gone").await, comment(&owner, &task, "Kept").await);
         owner.delete(at(&gone)).await.no_content();
-        is_gone(&owner, &gone).await;
+        assert_deleted(&owner, &gone).await;
         let list = owner.get(comments_on(&task)).await.ok();
         assert_eq!((&list["data"], &list["meta"]["total"]), (&json!([kept]), &json!(1)));
     }
 
-    async fn what_names_nothing_is_not_found(app: TestApp) {
+    async fn unknown_ids_of_comments_are_not_found(app: TestApp) {
         let (owner, project, task) = owner_with_task(&app).await;
-        for id in NO_IDS.into_iter().chain([project.as_str(), task.as_str()]) {
+        for id in UNKNOWN_IDS.into_iter().chain([project.as_str(), task.as_str()]) {
             let comment = format!("/v1/comments/{id}");
             owner.get(&comment).await.fails(404, "NOT_FOUND");
             owner.patch(&comment, json!({"body": "x"})).await.fails(404, "NOT_FOUND");
             owner.delete(&comment).await.fails(404, "NOT_FOUND");
         }
-        let made = comment(&owner, &task, "x").await.id();
-        for id in NO_IDS.into_iter().chain([project.as_str(), made.as_str()]) {
+        let created = comment(&owner, &task, "x").await.id();
+        for id in UNKNOWN_IDS.into_iter().chain([project.as_str(), created.as_str()]) {
             owner.get(comments_on(id)).await.fails(404, "NOT_FOUND");
             owner.post(comments_on(id), json!({"body": "x"})).await.fails(404, "NOT_FOUND");
         }
     }
 
-    async fn talking_about_a_task_does_not_change_it(app: TestApp) {
+    async fn comments_do_not_change_the_version_of_their_task(app: TestApp) {
         let (owner, project, task) = owner_with_task(&app).await;
         app.work().await;
         let places = [format!("/v1/tasks/{task}"), format!("/v1/projects/{project}"), "/v1/me".to_owned()];
@@ -186,9 +186,9 @@ on_both_databases! {
             before.push(owner.get(place).await);
         }
         app.clock.advance(Duration::from_secs(5));
-        let made = comment(&owner, &task, "Green").await;
-        owner.patch(at(&made), json!({"body": "Black"})).await.ok();
-        owner.delete(at(&made)).await.no_content();
+        let created = comment(&owner, &task, "Green").await;
+        owner.patch(at(&created), json!({"body": "Black"})).await.ok();
+        owner.delete(at(&created)).await.no_content();
         comment(&owner, &task, "White").await;
         app.work().await;
         for (place, before) in places.iter().zip(before) {

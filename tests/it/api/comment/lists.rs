@@ -1,4 +1,4 @@
-//! Lists of comments: their order, their pages, and where the comments are while their task is away.
+//! Lists of comments: order, pages, and comments of moved and deleted tasks.
 
 use pocket_tasks::contract::strings::CommentBody;
 use pocket_tasks::contract::task::comment::Comment;
@@ -6,13 +6,13 @@ use pocket_tasks::contract::{CommentId, TaskId, Timestamp, UserId};
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use super::crud::{at, comment, comments_on, is_gone, owner_with_task};
+use super::crud::{assert_deleted, at, comment, comments_on, owner_with_task};
 use crate::api::fixtures::common::send;
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, TestApp};
 
-/// Comments that were made in the same few milliseconds; their ids, in the order of time and then of ids.
+/// Creates comments within a few milliseconds and returns their ids by time, then by id.
 async fn many_comments(app: &TestApp, owner: &Client, task: &str) -> Vec<Value> {
     let now = app.clock.now();
     let mut comments: Vec<Comment> = (0..12)
@@ -22,7 +22,7 @@ async fn many_comments(app: &TestApp, owner: &Client, task: &str) -> Vec<Value> 
             author_id: Some(UserId::parse(owner.user_id()).unwrap()),
             body: CommentBody::new_unchecked(format!("Comment {number}")),
             version: 1,
-            // Against the order of the ids, three at a time.
+            // Against the order of ids, three at a time.
             created_at: Timestamp(now.0 - number / 3),
             updated_at: now,
         })
@@ -36,17 +36,17 @@ async fn many_comments(app: &TestApp, owner: &Client, task: &str) -> Vec<Value> 
     comments.iter().map(|comment| json!(comment.id.0)).collect()
 }
 
-/// Sees that no comment on the task can be read, made or changed.
-async fn are_away(client: &Client, task: &str, comments: &[Value]) {
+/// Asserts that comments on the task cannot be read, created or changed.
+async fn assert_unavailable(client: &Client, task: &str, comments: &[Value]) {
     client.get(comments_on(task)).await.fails(404, "NOT_FOUND");
     client.post(comments_on(task), json!({"body": "x"})).await.fails(404, "NOT_FOUND");
     for comment in comments {
-        is_gone(client, comment).await;
+        assert_deleted(client, comment).await;
     }
 }
 
-/// Sees that they are there, as they were.
-async fn are_back(client: &Client, task: &str, comments: &[Value]) {
+/// Asserts that the comments are available and unchanged.
+async fn assert_available(client: &Client, task: &str, comments: &[Value]) {
     let list = client.get(format!("{}?dir=asc", comments_on(task))).await.ok();
     assert_eq!(list["data"], json!(comments));
     for comment in comments {
@@ -55,7 +55,7 @@ async fn are_back(client: &Client, task: &str, comments: &[Value]) {
 }
 
 on_both_databases! {
-    async fn the_newest_come_first_and_ties_go_by_id(app: TestApp) {
+    async fn comments_are_sorted_newest_first_with_ties_by_id(app: TestApp) {
         let (owner, project, task) = owner_with_task(&app).await;
         let other = owner.task(&project, json!({"title": "Other"})).await.id();
         comment(&owner, &other, "Elsewhere").await;
@@ -88,7 +88,7 @@ on_both_databases! {
         assert_eq!((&beyond["data"], &beyond["meta"]["total"]), (&json!([]), &json!(12)));
     }
 
-    async fn a_list_that_cannot_be_is_refused_by_what_is_wrong_with_it(app: TestApp) {
+    async fn invalid_comment_list_queries_are_rejected(app: TestApp) {
         let (owner, _, task) = owner_with_task(&app).await;
         for (query, failures) in [
             ("limit=0", &["limit:minimum"][..]),
@@ -105,7 +105,7 @@ on_both_databases! {
         assert_eq!(owner.get(comments_on(&task)).await.ok()["data"], json!([]));
     }
 
-    async fn comments_go_with_their_task_into_the_trash_and_out_of_it(app: TestApp) {
+    async fn comments_are_deleted_and_restored_with_their_task(app: TestApp) {
         let (owner, project, task) = owner_with_task(&app).await;
         let comments = [comment(&owner, &task, "One").await, comment(&owner, &task, "Two").await];
         let batch = json!({"operations": [{"op": "delete", "task_id": task}]});
@@ -117,19 +117,19 @@ on_both_databases! {
         ] {
             let deleted = send(&owner, &method, &path, &body).await;
             assert!(deleted.status.is_success(), "{}", deleted.text);
-            are_away(&owner, &task, &comments).await;
+            assert_unavailable(&owner, &task, &comments).await;
             owner.post_empty(format!("{restored}/restore")).await.ok();
-            are_back(&owner, &task, &comments).await;
+            assert_available(&owner, &task, &comments).await;
         }
     }
 
-    async fn comments_go_with_their_task_to_another_project(app: TestApp) {
+    async fn comments_move_with_their_task_to_another_project(app: TestApp) {
         let (owner, _, task) = owner_with_task(&app).await;
         let comments = [comment(&owner, &task, "One").await, comment(&owner, &task, "Two").await];
         let other = owner.project().await;
         owner.post(format!("/v1/tasks/{task}/move"), json!({"project_id": other})).await.ok();
-        are_back(&owner, &task, &comments).await;
+        assert_available(&owner, &task, &comments).await;
         owner.delete(format!("/v1/projects/{other}")).await.no_content();
-        are_away(&owner, &task, &comments).await;
+        assert_unavailable(&owner, &task, &comments).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Who may say what, and change what was said.
+//! Permissions on comments.
 
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -11,13 +11,13 @@ use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Answer, Client, Options, TestApp, TestDatabase};
 
-/// Gives a member another role.
+/// Changes the role of a member.
 async fn set_role(app: &TestApp, project: &str, user: &Client, role: &str) {
     remove_member(app, project, user).await;
     add_member(app, project, user, role).await;
 }
 
-async fn say(client: &Client, task: &str) -> Answer {
+async fn post_comment(client: &Client, task: &str) -> Answer {
     client.post(comments_on(task), json!({"body": "Said"})).await
 }
 
@@ -34,15 +34,15 @@ async fn only_the_author_changes(client: &Client, comment: &Value) {
     assert_eq!(&client.get(at(comment)).await.ok(), comment);
 }
 
-/// Expects that all of a comment is refused with this code, and that it is as it was.
-async fn is_kept_from(client: &Client, owner: &Client, comment: &Value, error: &str) {
+/// Expects this error for an update and a deletion of the comment, and checks that it is unchanged.
+async fn assert_protected(client: &Client, owner: &Client, comment: &Value, error: &str) {
     change(client, comment).await.fails(403, error);
     client.delete(at(comment)).await.fails(403, error);
     assert_eq!(&owner.get(at(comment)).await.ok(), comment);
 }
 
 on_both_databases! {
-    async fn members_read_and_those_who_write_tasks_comment(app: TestApp) {
+    async fn members_read_comments_and_editors_write_them(app: TestApp) {
         let (owner, project, task) = owner_with_task(&app).await;
         let said = comment(&owner, &task, "Said").await;
         let (editor, viewer) = (member(&app, &project, "editor").await, member(&app, &project, "viewer").await);
@@ -50,25 +50,25 @@ on_both_databases! {
             assert_eq!(reader.get(at(&said)).await.ok(), said);
             assert_eq!(reader.get(comments_on(&task)).await.ok()["data"], json!([said]));
         }
-        assert_eq!(say(&editor, &task).await.created()["author_id"], editor.user_id());
-        let refused = say(&viewer, &task).await.fails(403, "FORBIDDEN");
+        assert_eq!(post_comment(&editor, &task).await.created()["author_id"], editor.user_id());
+        let refused = post_comment(&viewer, &task).await.fails(403, "FORBIDDEN");
         assert!(refused["message"].as_str().unwrap().contains("editor"), "{refused}");
         let stranger = app.user().await;
         stranger.project().await;
         stranger.get(at(&said)).await.fails(403, "FORBIDDEN");
         stranger.get(comments_on(&task)).await.fails(403, "FORBIDDEN");
-        say(&stranger, &task).await.fails(403, "FORBIDDEN");
-        is_kept_from(&stranger, &owner, &said, "FORBIDDEN").await;
+        post_comment(&stranger, &task).await.fails(403, "FORBIDDEN");
+        assert_protected(&stranger, &owner, &said, "FORBIDDEN").await;
         assert_eq!(owner.get(comments_on(&task)).await.ok()["meta"]["total"], 2);
     }
 
-    async fn only_its_author_changes_a_comment_and_the_owner_deletes_any(app: TestApp) {
+    async fn only_the_author_edits_a_comment_and_the_owner_deletes_any(app: TestApp) {
         let (owner, project, task) = owner_with_task(&app).await;
         let editors = [member(&app, &project, "editor").await, member(&app, &project, "editor").await];
         let by_owner = comment(&owner, &task, "Owner").await;
         for (author, other) in [(&editors[0], &editors[1]), (&editors[1], &editors[0])] {
             let theirs = comment(author, &task, "Theirs").await;
-            is_kept_from(other, &owner, &theirs, "FORBIDDEN").await;
+            assert_protected(other, &owner, &theirs, "FORBIDDEN").await;
             let changed = change(author, &theirs).await.ok();
             assert_eq!((&changed["author_id"], &changed["version"]), (&json!(author.user_id()), &json!(2)));
             only_the_author_changes(&owner, &changed).await;
@@ -76,81 +76,81 @@ on_both_databases! {
             author.delete(at(&theirs)).await.no_content();
             let another = comment(author, &task, "Theirs").await;
             owner.delete(at(&another)).await.no_content();
-            is_kept_from(author, &owner, &by_owner, "FORBIDDEN").await;
+            assert_protected(author, &owner, &by_owner, "FORBIDDEN").await;
         }
     }
 
-    async fn an_author_who_became_a_viewer_changes_what_was_said_and_says_no_more(app: TestApp) {
+    async fn an_author_demoted_to_viewer_edits_old_comments_but_adds_none(app: TestApp) {
         let (owner, project, task) = owner_with_task(&app).await;
         let ada = member(&app, &project, "editor").await;
         let by_owner = comment(&owner, &task, "Owner").await;
         let (first, second) = (comment(&ada, &task, "First").await, comment(&ada, &task, "Second").await);
         set_role(&app, &project, &ada, "viewer").await;
-        say(&ada, &task).await.fails(403, "FORBIDDEN");
-        is_kept_from(&ada, &owner, &by_owner, "FORBIDDEN").await;
+        post_comment(&ada, &task).await.fails(403, "FORBIDDEN");
+        assert_protected(&ada, &owner, &by_owner, "FORBIDDEN").await;
         assert_eq!(change(&ada, &first).await.ok()["version"], 2);
         ada.delete(at(&second)).await.no_content();
     }
 
-    async fn who_is_no_member_any_more_changes_nothing_and_stays_the_author(app: TestApp) {
+    async fn a_former_member_cannot_edit_but_remains_the_author(app: TestApp) {
         let (owner, project, task) = owner_with_task(&app).await;
         let ada = member(&app, &project, "editor").await;
         let said = comment(&ada, &task, "Said").await;
         owner.delete(format!("/v1/projects/{project}/members/{}", ada.user_id())).await.no_content();
         ada.get(at(&said)).await.fails(403, "FORBIDDEN");
         ada.get(comments_on(&task)).await.fails(403, "FORBIDDEN");
-        say(&ada, &task).await.fails(403, "FORBIDDEN");
+        post_comment(&ada, &task).await.fails(403, "FORBIDDEN");
         ada.patch(at(&said), json!({})).await.fails(403, "FORBIDDEN");
-        is_kept_from(&ada, &owner, &said, "FORBIDDEN").await;
+        assert_protected(&ada, &owner, &said, "FORBIDDEN").await;
         assert_eq!(said["author_id"], ada.user_id());
         add_member(&app, &project, &ada, "viewer").await;
         change(&ada, &said).await.ok();
     }
 
-    async fn a_transfer_of_the_project_leaves_each_comment_to_its_author(app: TestApp) {
+    async fn an_ownership_transfer_keeps_the_authors_of_comments(app: TestApp) {
         let (owner, project, task) = owner_with_task(&app).await;
         let ada = member(&app, &project, "editor").await;
         let (by_owner, by_ada) = (comment(&owner, &task, "Owner").await, comment(&ada, &task, "Ada").await);
         let body = json!({"role": "owner"});
         owner.patch(format!("/v1/projects/{project}/members/{}", ada.user_id()), body).await.ok();
-        is_kept_from(&owner, &ada, &by_ada, "FORBIDDEN").await;
+        assert_protected(&owner, &ada, &by_ada, "FORBIDDEN").await;
         let by_owner = change(&owner, &by_owner).await.ok();
         only_the_author_changes(&ada, &by_owner).await;
         ada.delete(at(&by_owner)).await.no_content();
     }
 
-    async fn an_archived_project_is_read_and_nothing_more_is_said(app: TestApp) {
+    async fn comments_in_an_archived_project_are_read_only(app: TestApp) {
         let (owner, project, task) = owner_with_task(&app).await;
         let editor = member(&app, &project, "editor").await;
         let viewer = member(&app, &project, "viewer").await;
         let (by_owner, theirs) = (comment(&owner, &task, "Owner").await, comment(&editor, &task, "Theirs").await);
         let archived = |archived: bool| owner.patch(format!("/v1/projects/{project}"), json!({"archived": archived}));
         archived(true).await.ok();
-        // The lack of authorship is reported before the archive.
+        // Missing authorship is reported before the archived project.
         only_the_author_changes(&owner, &theirs).await;
         owner.delete(at(&theirs)).await.fails(403, "PROJECT_ARCHIVED");
         for (client, comment) in [(&owner, &by_owner), (&editor, &theirs)] {
-            is_kept_from(client, &owner, comment, "PROJECT_ARCHIVED").await;
-            // What changes nothing is refused nobody.
+            assert_protected(client, &owner, comment, "PROJECT_ARCHIVED").await;
+            // An update without changes is accepted.
             assert_eq!(&client.patch(at(comment), json!({})).await.ok(), comment);
             assert_eq!(&client.patch(at(comment), json!({"body": comment["body"]})).await.ok(), comment);
         }
-        say(&owner, &task).await.fails(403, "PROJECT_ARCHIVED");
-        say(&editor, &task).await.fails(403, "PROJECT_ARCHIVED");
-        // Who may not anyway learns that.
-        say(&viewer, &task).await.fails(403, "FORBIDDEN");
-        is_kept_from(&viewer, &owner, &theirs, "FORBIDDEN").await;
-        is_kept_from(&editor, &owner, &by_owner, "FORBIDDEN").await;
+        post_comment(&owner, &task).await.fails(403, "PROJECT_ARCHIVED");
+        post_comment(&editor, &task).await.fails(403, "PROJECT_ARCHIVED");
+        // Missing permission is reported before the archived project.
+        post_comment(&viewer, &task).await.fails(403, "FORBIDDEN");
+        assert_protected(&viewer, &owner, &theirs, "FORBIDDEN").await;
+        assert_protected(&editor, &owner, &by_owner, "FORBIDDEN").await;
         assert_eq!(viewer.get(comments_on(&task)).await.ok()["meta"]["total"], 2);
         archived(false).await.ok();
         change(&editor, &theirs).await.ok();
-        say(&editor, &task).await.created();
+        post_comment(&editor, &task).await.created();
     }
 
-    async fn rights_are_those_in_the_project_where_the_task_is(app: TestApp) {
+    async fn permissions_follow_the_current_project_of_the_task(app: TestApp) {
         let (owner, project, task) = owner_with_task(&app).await;
         let target = owner.project().await;
-        // One member of both, with other roles there, and one of each alone.
+        // One member of both projects with different roles, and one member of each project alone.
         let both = member(&app, &project, "editor").await;
         add_member(&app, &target, &both, "viewer").await;
         let (left, arrived) = (member(&app, &project, "editor").await, member(&app, &target, "editor").await);
@@ -159,12 +159,12 @@ on_both_databases! {
         move_to(&target).await.ok();
         left.get(at(&by_left)).await.fails(403, "FORBIDDEN");
         left.get(comments_on(&task)).await.fails(403, "FORBIDDEN");
-        say(&left, &task).await.fails(403, "FORBIDDEN");
-        is_kept_from(&left, &owner, &by_left, "FORBIDDEN").await;
-        is_kept_from(&arrived, &owner, &by_left, "FORBIDDEN").await;
+        post_comment(&left, &task).await.fails(403, "FORBIDDEN");
+        assert_protected(&left, &owner, &by_left, "FORBIDDEN").await;
+        assert_protected(&arrived, &owner, &by_left, "FORBIDDEN").await;
         assert_eq!(arrived.get(at(&by_left)).await.ok(), by_left);
-        say(&arrived, &task).await.created();
-        say(&both, &task).await.fails(403, "FORBIDDEN");
+        post_comment(&arrived, &task).await.created();
+        post_comment(&both, &task).await.fails(403, "FORBIDDEN");
         let changed = change(&both, &by_both).await.ok();
         owner.patch(format!("/v1/projects/{target}"), json!({"archived": true})).await.ok();
         both.patch(at(&changed), json!({"body": "Later"})).await.fails(403, "PROJECT_ARCHIVED");
@@ -177,8 +177,7 @@ on_both_databases! {
         arrived.get(at(&by_left)).await.fails(403, "FORBIDDEN");
     }
 
-    // The answer to a request that came before is for who may still do it.
-    async fn an_answer_is_replayed_to_who_may_still_say_it(app: TestApp) {
+    async fn a_response_is_replayed_only_to_a_caller_with_permission(app: TestApp) {
         let (_, project, task) = owner_with_task(&app).await;
         let ada = member(&app, &project, "editor").await;
         let kept = comment(&ada, &task, "Kept").await;
@@ -208,7 +207,7 @@ on_both_databases! {
         assert_eq!(list.column("body"), [json!("Changed"), json!("Said")]);
     }
 
-    async fn comments_of_an_account_in_the_trash_stay_as_they_are(database: TestDatabase) {
+    async fn comments_of_a_deleted_account_are_unchanged(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let (owner, project, task) = owner_with_task(&app).await;
         let ada = member(&app, &project, "editor").await;

@@ -1,24 +1,24 @@
-//! What many things at once leave in the feed: one event for each that others see, and no more.
+//! Events of changes to many resources: exactly one for each visible change.
 
 use serde_json::{Value, json};
 
 use crate::api::comment::crud::{at, comment};
 use crate::api::fixtures::common::{log_in_again, with};
-use crate::api::fixtures::events::{Follower, all, beyond, end, types};
-use crate::api::fixtures::members::{join, membership, newcomer, remove, set_role};
-use crate::api::fixtures::positions::{in_order, relocate, tasks};
+use crate::api::fixtures::events::{FeedReader, all, events_after, last_sequence, types};
+use crate::api::fixtures::members::{join, member_path, new_member, remove, set_role};
+use crate::api::fixtures::positions::{create_tasks, move_task, ordered_tasks};
 use crate::api::fixtures::stored_members::add_member;
 use crate::api::maintenance::purge::{PURGED_AFTER, purge};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, Options, TestApp, TestDatabase};
 
-/// One field of the resource of each event.
+/// One field of the resource in each event.
 fn column(events: &[Value], field: &str) -> Vec<Value> {
     events.iter().map(|event| event["data"][field].clone()).collect()
 }
 
-/// All tasks that somebody can see, those in the trash too.
+/// All tasks that the reader can see, including deleted ones.
 async fn all_tasks(reader: &Client) -> Vec<Value> {
     let mut all = Vec::new();
     for list in ["/v1/tasks?limit=100", "/v1/tasks?limit=100&deleted=true"] {
@@ -29,16 +29,16 @@ async fn all_tasks(reader: &Client) -> Vec<Value> {
 }
 
 on_both_databases! {
-    async fn a_batch_leaves_one_event_for_each_operation_in_their_order(app: TestApp) {
+    async fn a_batch_emits_one_event_per_operation_in_order(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        let [a, b]: [Value; 2] = tasks(&owner, &project, "ab").await.try_into().unwrap();
-        let mut feed = Follower::from_now(&owner).await;
+        let [a, b]: [Value; 2] = create_tasks(&owner, &project, "ab").await.try_into().unwrap();
+        let mut feed = FeedReader::from_now(&owner).await;
         let operations: Vec<Value> = (0..96)
             .map(|number| match number % 4 {
                 0 => json!({"op": "create", "title": format!("{number}")}),
                 1 => json!({"op": "update", "task_id": a.id(), "title": format!("{number}")}),
-                // Nothing changes.
+                // No change.
                 2 => json!({"op": "update", "task_id": a.id(), "title": format!("{}", number - 1)}),
                 _ => json!({"op": "create", "title": format!("{number}"), "status": "done"}),
             })
@@ -46,27 +46,27 @@ on_both_databases! {
             .collect();
         let body = json!({"operations": operations});
         let results = owner.post(format!("/v1/projects/{project}/tasks/batch"), body).await.ok();
-        let events = feed.news().await;
+        let events = feed.new_events().await;
         let mut expected = ["task.created", "task.updated", "task.created"].repeat(24);
         expected.extend(["task.deleted"; 2]);
         assert_eq!(types(&events), expected);
-        // Each as the operation left it, and with what it changed.
-        let told: Vec<Value> =
+        // Each event has the resource as its operation left it, and the previous values.
+        let emitted: Vec<Value> =
             events.iter().filter(|event| event["type"] != "task.deleted").map(|event| event["data"].clone()).collect();
         let results = results["results"].as_array().unwrap();
         let changed = (0..96).filter(|number| number % 4 != 2).map(|number| results[number].clone());
-        assert_eq!(told, changed.collect::<Vec<_>>());
+        assert_eq!(emitted, changed.collect::<Vec<_>>());
         assert_eq!(events[1]["previous"], json!({"title": "a"}));
         assert_eq!(events[4]["previous"], json!({"title": "1"}));
         assert_eq!(column(&events[72..], "id"), [a["id"].clone(), b["id"].clone()]);
         assert_eq!(events[72]["data"]["version"], 26);
     }
 
-    async fn a_member_who_leaves_or_is_taken_out_lets_go_of_each_task(app: TestApp) {
+    async fn leave_and_removal_emit_an_update_for_each_unassigned_task(app: TestApp) {
         let owner = app.user().await;
         let (project, other) = (owner.project().await, owner.project().await);
         for leaves in [true, false] {
-            let user = newcomer(&app, &owner, &project, "editor").await;
+            let user = new_member(&app, &owner, &project, "editor").await;
             add_member(&app, &other, &user, "viewer").await;
             let mut hers = Vec::new();
             for (home, assignee, is_deleted) in [
@@ -84,10 +84,10 @@ on_both_databases! {
                     hers.push(json!(task));
                 }
             }
-            let mut feed = Follower::from_now(&owner).await;
+            let mut feed = FeedReader::from_now(&owner).await;
             let by = if leaves { &user } else { &owner };
             remove(by, &project, &user).await.no_content();
-            let events = feed.news().await;
+            let events = feed.new_events().await;
             assert_eq!(types(&events), ["member.removed", "task.updated", "task.updated", "task.updated"]);
             let (removed, updated) = events.split_at(1);
             let mut ids = column(updated, "id");
@@ -104,65 +104,65 @@ on_both_databases! {
         }
     }
 
-    async fn a_move_to_another_project_is_told_in_both(app: TestApp) {
+    async fn a_move_to_another_project_emits_an_event_in_both(app: TestApp) {
         let (owner, ada) = (app.user().await, app.user().await);
         let (from, to) = (owner.project().await, owner.project().await);
         let (here, there) =
-            (newcomer(&app, &owner, &from, "viewer").await, newcomer(&app, &owner, &to, "viewer").await);
+            (new_member(&app, &owner, &from, "viewer").await, new_member(&app, &owner, &to, "viewer").await);
         join(&owner, &from, &ada, "editor").await;
         join(&owner, &to, &ada, "editor").await;
         let task = owner.task(&from, json!({"title": "x", "assignee_id": here.user_id()})).await;
         let comment = comment(&ada, &task.id(), "Where to?").await;
         let mut feeds = Vec::new();
         for reader in [&here, &there, &ada] {
-            feeds.push(Follower::from_now(reader).await);
+            feeds.push(FeedReader::from_now(reader).await);
         }
-        let moved = relocate(&ada, &task, &json!({"project_id": to})).await.ok();
-        let mut told = Vec::new();
+        let moved = move_task(&ada, &task, &json!({"project_id": to})).await.ok();
+        let mut emitted = Vec::new();
         for feed in &mut feeds {
-            told.push(feed.news().await);
+            emitted.push(feed.new_events().await);
         }
-        assert_eq!((told[0].len(), told[1].len(), told[2].len()), (1, 1, 2));
-        for (event, project) in [(&told[0][0], &from), (&told[1][0], &to)] {
+        assert_eq!((emitted[0].len(), emitted[1].len(), emitted[2].len()), (1, 1, 2));
+        for (event, project) in [(&emitted[0][0], &from), (&emitted[1][0], &to)] {
             assert_eq!((&event["type"], &event["project_id"]), (&json!("task.moved"), &json!(project)));
             assert_eq!(event["data"], moved);
             let previous = with(&event["previous"], &json!({"position": null}));
             assert_eq!(previous, json!({"project_id": from, "position": null, "assignee_id": here.user_id()}));
-            assert!(told[2].contains(event));
+            assert!(emitted[2].contains(event));
         }
-        assert_ne!(told[0][0]["id"], told[1][0]["id"]);
-        // What is said about it afterwards is told where it is now.
+        assert_ne!(emitted[0][0]["id"], emitted[1][0]["id"]);
+        // Later events about the task belong to its current project.
         ada.patch(at(&comment), json!({"body": "There."})).await.ok();
-        assert_eq!(feeds[0].news().await, [Value::Null; 0]);
-        assert_eq!(feeds[1].only().await["type"], "comment.updated");
+        assert_eq!(feeds[0].new_events().await, [Value::Null; 0]);
+        assert_eq!(feeds[1].only_new_event().await["type"], "comment.updated");
     }
 
-    async fn positions_that_are_written_anew_are_told_one_by_one(app: TestApp) {
+    async fn rebalanced_positions_emit_one_event_each(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        tasks(&owner, &project, "abcdefghijklmnopqrstuvwxyz").await;
-        let mut feed = Follower::from_now(&owner).await;
-        // Always into the same gap, from both sides in turn, until the keys there have become long.
-        let (mut before, mut events) = (in_order(&owner, &project).await, Vec::new());
+        create_tasks(&owner, &project, "abcdefghijklmnopqrstuvwxyz").await;
+        let mut feed = FeedReader::from_now(&owner).await;
+        // Moves tasks into the same gap from both sides in turn, until its keys are rebalanced.
+        let (mut before, mut events) = (ordered_tasks(&owner, &project).await, Vec::new());
         let (mut lower, mut upper) = (before[12].clone(), before[13].clone());
         for round in 0.. {
-            assert!(round < 1_500, "the keys never became long, so this shows nothing");
+            assert!(round < 1_500, "the keys were never rebalanced, so the test proves nothing");
             let (task, to) = match round % 2 {
                 0 => (&before[0], json!({"after_id": lower.id()})),
                 _ => (&before[before.len() - 1], json!({"before_id": upper.id()})),
             };
-            let moved = relocate(&owner, task, &to).await.ok();
+            let moved = move_task(&owner, task, &to).await.ok();
             *(if round % 2 == 0 { &mut lower } else { &mut upper }) = moved;
-            events = feed.news().await;
+            events = feed.new_events().await;
             if events.len() > 1 {
                 break;
             }
-            before = in_order(&owner, &project).await;
+            before = ordered_tasks(&owner, &project).await;
         }
-        let after = in_order(&owner, &project).await;
+        let after = ordered_tasks(&owner, &project).await;
         let (moved, spread) = events.split_last().unwrap();
         assert_eq!(moved["type"], "task.moved");
-        let mut told = 0;
+        let mut emitted = 0;
         for task in &before {
             let now = after.iter().find(|now| now.id() == task.id()).unwrap();
             if task.id() == moved["data"].id() || task["position"] == now["position"] {
@@ -172,19 +172,19 @@ on_both_databases! {
             assert_eq!((&event["type"], &event["data"]), (&json!("task.updated"), now));
             assert_eq!(event["previous"], json!({"position": task["position"]}));
             assert_eq!(now["version"], task["version"]);
-            told += 1;
+            emitted += 1;
         }
-        assert_eq!(told, spread.len());
+        assert_eq!(emitted, spread.len());
     }
 
-    async fn a_project_that_is_handed_over_tells_of_both_members_and_itself(app: TestApp) {
+    async fn a_transfer_emits_events_for_both_members_and_the_project(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        let (heir, third) = (app.user().await, newcomer(&app, &owner, &project, "viewer").await);
+        let (heir, third) = (app.user().await, new_member(&app, &owner, &project, "viewer").await);
         let member = join(&owner, &project, &heir, "viewer").await;
-        let mut feed = Follower::from_now(&third).await;
+        let mut feed = FeedReader::from_now(&third).await;
         set_role(&owner, &project, &heir, "owner").await.ok();
-        let events = feed.news().await;
+        let events = feed.new_events().await;
         assert_eq!(types(&events), ["member.updated", "member.updated", "project.updated"]);
         assert_eq!(
             (&events[0]["data"], &events[0]["previous"]),
@@ -200,36 +200,36 @@ on_both_databases! {
         assert_eq!(events[2]["previous"], json!({"owner_id": owner.user_id()}));
     }
 
-    async fn a_project_goes_and_comes_back_with_one_event(app: TestApp) {
+    async fn project_deletion_and_restoration_emit_one_event_each(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        tasks(&owner, &project, "abc").await;
-        let mut feed = Follower::from_now(&owner).await;
+        create_tasks(&owner, &project, "abc").await;
+        let mut feed = FeedReader::from_now(&owner).await;
         owner.delete(format!("/v1/projects/{project}")).await.no_content();
-        assert_eq!(feed.only().await["type"], "project.deleted");
+        assert_eq!(feed.only_new_event().await["type"], "project.deleted");
         owner.post_empty(format!("/v1/projects/{project}/restore")).await.ok();
-        assert_eq!(feed.only().await["type"], "project.restored");
+        assert_eq!(feed.only_new_event().await["type"], "project.restored");
     }
 
-    async fn what_somebody_made_is_by_nobody_when_the_account_is_gone_for_good(database: TestDatabase) {
+    async fn purging_an_account_emits_updates_without_its_id(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         let project = owner.project().await;
-        let ada = newcomer(&app, &owner, &project, "editor").await;
+        let ada = new_member(&app, &owner, &project, "editor").await;
         let mine = owner.task(&project, json!({"title": "x", "assignee_id": ada.user_id()})).await;
         let hers = ada.task(&project, json!({"title": "y"})).await;
         let said = comment(&ada, &mine.id(), "Hers").await;
         comment(&owner, &hers.id(), "Mine").await;
         ada.delete("/v1/me").await.no_content();
         app.clock.advance(PURGED_AFTER);
-        let before = end(&app).await;
+        let before = last_sequence(&app).await;
         for _ in 0..2 {
             purge(&app).await;
         }
-        let events = beyond(&app, before).await;
+        let events = events_after(&app, before).await;
         assert_eq!(types(&events), ["task.updated", "task.updated", "comment.updated"]);
         let owner = log_in_again(&app, &owner).await;
-        // What had changed is told, but not who it was: nobody remembers.
+        // The events name the changed fields but not the purged user.
         for (event, resource, previous) in [
             (&events[0], format!("/v1/tasks/{}", mine.id()), json!({"assignee_id": null})),
             (&events[1], format!("/v1/tasks/{}", hers.id()), json!({"created_by": null})),
@@ -243,16 +243,16 @@ on_both_databases! {
         assert!(all(&owner, "type=comment.updated").await.contains(&events[2]));
     }
 
-    async fn a_member_in_the_trash_is_taken_out_without_a_word(app: TestApp) {
+    async fn removal_of_a_deleted_member_emits_no_member_event(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        let ada = newcomer(&app, &owner, &project, "editor").await;
+        let ada = new_member(&app, &owner, &project, "editor").await;
         owner.task(&project, json!({"title": "x", "assignee_id": ada.user_id()})).await;
-        let mut feed = Follower::from_now(&owner).await;
+        let mut feed = FeedReader::from_now(&owner).await;
         ada.delete("/v1/me").await.no_content();
-        assert_eq!(feed.only().await["type"], "member.removed");
-        owner.delete(membership(&project, &ada)).await.no_content();
-        let event = feed.only().await;
+        assert_eq!(feed.only_new_event().await["type"], "member.removed");
+        owner.delete(member_path(&project, &ada)).await.no_content();
+        let event = feed.only_new_event().await;
         assert_eq!(
             (&event["type"], &event["previous"]),
             (&json!("task.updated"), &json!({"assignee_id": ada.user_id()}))

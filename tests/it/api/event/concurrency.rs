@@ -1,4 +1,4 @@
-//! Many write while somebody reads on: nothing is missed, nothing comes twice, nothing comes late.
+//! Concurrent writers and readers of the feed: no event is missed, repeated or late.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 use tokio::task::{JoinSet, yield_now};
 
-use crate::api::fixtures::events::{page, places};
-use crate::api::fixtures::members::newcomer;
+use crate::api::fixtures::events::{page, sequences};
+use crate::api::fixtures::members::new_member;
 use crate::on_both_databases;
 use crate::repositories::fixtures::soon;
 use crate::support::client::Ids as _;
@@ -17,11 +17,11 @@ use crate::support::{Client, TestApp};
 const WRITERS: usize = 6;
 const TASKS: usize = 15;
 
-/// Reads on by `next_cursor` until the writers are done.
+/// Follows `next_cursor` until the writers are done.
 async fn follow(reader: Client, done: Arc<AtomicBool>, query: String) -> Vec<Value> {
     let (mut seen, mut cursor) = (Vec::new(), None::<String>);
     loop {
-        // Asked before it reads: whatever was written by then is read now.
+        // Checked before the read, so that the last read covers all writes.
         let is_last = done.load(Ordering::SeqCst);
         loop {
             let place = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
@@ -40,10 +40,10 @@ async fn follow(reader: Client, done: Arc<AtomicBool>, query: String) -> Vec<Val
 }
 
 on_both_databases! {
-    async fn who_reads_on_sees_each_task_once_and_in_order(app: TestApp) {
+    async fn readers_of_pages_see_each_task_once_and_in_order(app: TestApp) {
         let owner = app.user().await;
         let (project, own) = (owner.project().await, owner.project().await);
-        let viewer = newcomer(&app, &owner, &project, "viewer").await;
+        let viewer = new_member(&app, &owner, &project, "viewer").await;
         let done = Arc::new(AtomicBool::new(false));
         let (mut readers, mut writers) = (JoinSet::new(), JoinSet::new());
         for (reader, query) in
@@ -54,29 +54,29 @@ on_both_databases! {
         for writer in 0..WRITERS {
             let (owner, project, own) = (owner.clone(), project.clone(), own.clone());
             writers.spawn(async move {
-                let mut made = Vec::new();
+                let mut created = Vec::new();
                 for number in 0..TASKS {
-                    // In a project that only one of the readers sees, too: it is none of the other's business.
+                    // Also in a project that only one of the readers can see.
                     let home = if (writer + number) % 3 == 0 { &own } else { &project };
-                    made.push((
+                    created.push((
                         home.clone(),
                         owner.task(home, json!({"title": format!("{writer} {number}")})).await.id(),
                     ));
                 }
-                made
+                created
             });
         }
-        let made: Vec<(String, String)> = soon(writers.join_all()).await.into_iter().flatten().collect();
+        let created: Vec<(String, String)> = soon(writers.join_all()).await.into_iter().flatten().collect();
         done.store(true, Ordering::SeqCst);
         for seen in soon(readers.join_all()).await {
-            let order = places(&seen);
+            let order = sequences(&seen);
             assert!(order.is_sorted_by(|one, next| one < next), "{order:?}");
-            let created: Vec<&Value> = seen.iter().filter(|event| event["type"] == "task.created").collect();
-            let ids: HashSet<String> = created.iter().map(|event| event["data"].id()).collect();
-            assert_eq!(ids.len(), created.len(), "one came twice");
-            let of_owner = created.iter().any(|event| event["project_id"] == own);
+            let events: Vec<&Value> = seen.iter().filter(|event| event["type"] == "task.created").collect();
+            let ids: HashSet<String> = events.iter().map(|event| event["data"].id()).collect();
+            assert_eq!(ids.len(), events.len(), "an event was repeated");
+            let of_owner = events.iter().any(|event| event["project_id"] == own);
             let expected: HashSet<String> =
-                made.iter().filter(|(home, _)| of_owner || home == &project).map(|(_, id)| id.clone()).collect();
+                created.iter().filter(|(home, _)| of_owner || home == &project).map(|(_, id)| id.clone()).collect();
             assert_eq!(ids, expected);
         }
     }

@@ -1,25 +1,25 @@
-//! Cursors of the feed as callers hand them back, and as nobody gave them out.
+//! Validation of feed cursors.
 
 use serde_json::json;
 
 use crate::api::fixtures::common::log_in_again;
 use crate::api::fixtures::events::{FEED, all, page, rest, types};
-use crate::api::fixtures::members::newcomer;
-use crate::api::fixtures::positions::tasks;
-use crate::api::task::cursors::{cursor, is_refused};
+use crate::api::fixtures::members::new_member;
+use crate::api::fixtures::positions::create_tasks;
+use crate::api::task::cursors::{assert_invalid_cursor, cursor};
 use crate::on_both_databases;
 use crate::repositories::raw::Raw;
 use crate::support::{Client, Options, TestApp, TestDatabase};
 
 async fn refused(reader: &Client, query: &str) {
-    is_refused(&reader.get(format!("{FEED}?{query}")).await.expect(400));
+    assert_invalid_cursor(&reader.get(format!("{FEED}?{query}")).await.expect(400));
 }
 
 on_both_databases! {
-    async fn a_cursor_with_any_character_changed_is_refused(app: TestApp) {
+    async fn a_modified_cursor_is_rejected(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        tasks(&owner, &project, "abc").await;
+        create_tasks(&owner, &project, "abc").await;
         let (_, _, good) = page(&owner, "limit=1").await;
         assert_eq!(page(&owner, &format!("limit=2&cursor={good}")).await.0.len(), 2);
         for index in 0..good.len() {
@@ -36,11 +36,11 @@ on_both_databases! {
         refused(&owner, "cursor=AAAA").await;
     }
 
-    async fn a_cursor_is_good_for_one_reader_one_order_and_this_list(app: TestApp) {
+    async fn a_cursor_is_bound_to_its_reader_order_and_list(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        tasks(&owner, &project, "abc").await;
-        let viewer = newcomer(&app, &owner, &project, "viewer").await;
+        create_tasks(&owner, &project, "abc").await;
+        let viewer = new_member(&app, &owner, &project, "viewer").await;
         let (_, _, forwards) = page(&owner, "limit=1").await;
         let (_, _, backwards) = page(&owner, "limit=1&order=desc").await;
         refused(&viewer, &format!("cursor={forwards}")).await;
@@ -49,8 +49,8 @@ on_both_databases! {
         refused(&owner, &format!("cursor={backwards}")).await;
         let of_tasks = cursor(&owner, "/v2/tasks").await;
         refused(&owner, &format!("cursor={of_tasks}")).await;
-        is_refused(&owner.get(format!("/v2/tasks?cursor={forwards}")).await.expect(400));
-        // Another token of the same user may go on, with another limit and other filters.
+        assert_invalid_cursor(&owner.get(format!("/v2/tasks?cursor={forwards}")).await.expect(400));
+        // Another token of the same user can continue, with a different limit and other filters.
         let again = log_in_again(&app, &owner).await;
         let (found, ..) = page(&again, &format!("limit=2&type=task.created&cursor={forwards}")).await;
         assert_eq!(types(&found), ["task.created"; 2]);
@@ -58,14 +58,14 @@ on_both_databases! {
         assert_eq!(found.len(), 2);
     }
 
-    async fn a_cursor_from_beyond_the_end_is_refused(database: TestDatabase) {
+    async fn a_cursor_beyond_the_end_is_rejected(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         owner.project().await;
         let (_, before) = rest(&owner, "limit=100", None).await;
         owner.project().await;
         let (_, cursor) = rest(&owner, "limit=100", None).await;
-        // As when a backup of the day before is put back.
+        // Simulates the restoration of an older backup.
         let mut raw = Raw::connect(&database).await;
         raw.execute("DELETE FROM events WHERE sequence = 2; UPDATE feed SET sequence = 1").await;
         refused(&owner, &format!("cursor={cursor}")).await;

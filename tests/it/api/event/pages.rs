@@ -1,39 +1,38 @@
-//! Pages of the feed, in both orders, with every filter. What is read is compared with what leaving out the others
-//! gives.
+//! Pages of the feed in both orders and with every filter, compared with the filtered complete feed.
 
 use serde_json::{Value, json};
 
-use crate::api::fixtures::common::{NO_IDS, NOBODY};
-use crate::api::fixtures::events::{FEED, all, page, places, rest, types};
-use crate::api::fixtures::members::newcomer;
-use crate::api::fixtures::positions::tasks;
+use crate::api::fixtures::common::{UNKNOWN_ID, UNKNOWN_IDS};
+use crate::api::fixtures::events::{FEED, all, page, rest, sequences, types};
+use crate::api::fixtures::members::new_member;
+use crate::api::fixtures::positions::create_tasks;
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, TestApp};
 
-/// A user with a few events of several types in two projects.
+/// Creates a user with events of several types in two projects.
 async fn some_events(app: &TestApp) -> (Client, [String; 2]) {
     let owner = app.user().await;
     let projects = [owner.project().await, owner.project().await];
     for project in &projects {
-        for task in tasks(&owner, project, "abc").await {
+        for task in create_tasks(&owner, project, "abc").await {
             owner.patch(format!("/v1/tasks/{}", task.id()), json!({"title": "x"})).await.ok();
         }
     }
-    // Somebody else's, which nobody here may see.
+    // Events of another user, which must stay hidden.
     let stranger = app.user().await;
     let project = stranger.project().await;
     stranger.task(&project, json!({"title": "x"})).await;
-    newcomer(app, &owner, &projects[0], "viewer").await;
+    new_member(app, &owner, &projects[0], "viewer").await;
     (owner, projects)
 }
 
 on_both_databases! {
-    async fn pages_of_each_size_give_the_whole_feed_in_both_orders(app: TestApp) {
+    async fn pages_of_any_size_return_the_whole_feed_in_both_orders(app: TestApp) {
         let (owner, _) = some_events(&app).await;
         let whole = all(&owner, "").await;
         assert_eq!(whole.len(), 17);
-        assert!(places(&whole).is_sorted_by(|one, next| one < next));
+        assert!(sequences(&whole).is_sorted_by(|one, next| one < next));
         let back: Vec<Value> = whole.iter().rev().cloned().collect();
         assert_eq!(all(&owner, "order=desc").await, back);
         for limit in [1, 2, 3, 16, 17, 18, 100] {
@@ -51,7 +50,7 @@ on_both_databases! {
                 }
                 assert_eq!(&seen, expected, "{limit} {order}");
                 assert_eq!(pages, whole.len().div_ceil(limit));
-                // The last cursor is good for what comes, again and again; backwards nothing comes any more.
+                // The last cursor can be reused for later events; in descending order nothing follows.
                 for _ in 0..2 {
                     let (found, has_more, _) = page(&owner, &format!("limit={limit}{order}{cursor}")).await;
                     assert_eq!((found.len(), has_more), (0, false), "{limit} {order}");
@@ -62,7 +61,7 @@ on_both_databases! {
         assert_eq!((default["data"].as_array().unwrap().len(), &default["meta"]["limit"]), (17, &json!(20)));
     }
 
-    async fn what_is_no_page_is_refused(app: TestApp) {
+    async fn invalid_page_queries_are_rejected(app: TestApp) {
         let owner = app.user().await;
         for (query, failures) in [
             ("limit=0", &["limit:minimum"][..]),
@@ -72,7 +71,7 @@ on_both_databases! {
             ("order=", &["order:enum"]),
             ("type=", &["type:enum"]),
             ("type=task.created,nothing", &["type:enum"]),
-            // It stands in no feed.
+            // A type that is never part of the feed.
             ("type=webhook.test", &["type:enum"]),
             ("page=1", &["page:unknown_parameter"]),
             ("sort=sequence", &["sort:unknown_parameter"]),
@@ -86,7 +85,7 @@ on_both_databases! {
         app.anonymous().get(FEED).await.fails(401, "UNAUTHENTICATED");
     }
 
-    async fn filters_leave_out_the_others_on_every_page(app: TestApp) {
+    async fn filters_apply_to_every_page(app: TestApp) {
         let (owner, projects) = some_events(&app).await;
         let whole = all(&owner, "").await;
         for kinds in [
@@ -112,7 +111,7 @@ on_both_databases! {
         }
     }
 
-    async fn the_end_picks_up_what_comes_later_whatever_the_filter(app: TestApp) {
+    async fn a_cursor_at_the_end_returns_later_events_with_any_filter(app: TestApp) {
         let (owner, [project, other]) = some_events(&app).await;
         let queries = [
             "limit=2".to_owned(),
@@ -152,14 +151,14 @@ on_both_databases! {
                 let found: Vec<(&str, String)> =
                     types(&news).into_iter().zip(news.iter().map(|event| event["data"].id())).collect();
                 assert_eq!(found, expected, "{query}");
-                // The cursor has moved on even where nothing came.
+                // The cursor advances even without matching events.
                 assert_ne!(next, *cursor);
                 *cursor = next;
             }
         }
     }
 
-    async fn an_empty_feed_has_an_end_to_go_on_from(app: TestApp) {
+    async fn an_empty_feed_returns_a_cursor(app: TestApp) {
         let user = app.user().await;
         for order in ["asc", "desc"] {
             let (found, has_more, cursor) = page(&user, &format!("order={order}")).await;
@@ -173,17 +172,17 @@ on_both_databases! {
         assert_eq!(types(&news), ["project.created"]);
     }
 
-    async fn the_project_of_a_filter_must_be_mine_and_there(app: TestApp) {
+    async fn the_project_filter_requires_an_existing_project_of_the_caller(app: TestApp) {
         let (owner, [project, _]) = some_events(&app).await;
         let stranger = app.user().await;
         let path = |project: &str| format!("{FEED}?project_id={project}");
         assert_eq!(owner.get(path(&project)).await.ok()["data"].as_array().unwrap().len(), 10);
         stranger.get(path(&project)).await.fails(403, "FORBIDDEN");
-        owner.get(path(NOBODY)).await.invalid(&["project_id:reference"]);
-        for no_id in NO_IDS.iter().filter(|id| !id.contains(NOBODY) && !id.contains("00000000")) {
+        owner.get(path(UNKNOWN_ID)).await.invalid(&["project_id:reference"]);
+        for no_id in UNKNOWN_IDS.iter().filter(|id| !id.contains(UNKNOWN_ID) && !id.contains("00000000")) {
             assert_eq!(owner.get(path(no_id)).await.status, 400, "{no_id}");
         }
-        // In the trash it can be read and filtered by, with the event of how it got there.
+        // A deleted project can still be used as a filter, and its deletion is in the feed.
         owner.delete(format!("/v1/projects/{project}")).await.no_content();
         let found = all(&owner, &format!("project_id={project}")).await;
         assert_eq!((found.len(), &found[10]["type"]), (11, &json!("project.deleted")));

@@ -1,4 +1,4 @@
-//! How long events are kept, and what becomes of those who come too late.
+//! Retention of events.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use pocket_tasks::contract::ids::new_uuid;
 use pocket_tasks::repositories::{FeedBounds, Job};
 use serde_json::{Value, json};
 
-use crate::api::fixtures::account::perform;
+use crate::api::fixtures::account::run_job;
 use crate::api::fixtures::common::{DAY, log_in_again};
-use crate::api::fixtures::events::{FEED, all, beyond, page, places, rest, types};
-use crate::api::fixtures::members::newcomer;
+use crate::api::fixtures::events::{FEED, all, events_after, page, rest, sequences, types};
+use crate::api::fixtures::members::new_member;
 use crate::api::maintenance::purge::{PURGED_AFTER, purge};
 use crate::on_both_databases;
 use crate::repositories::raw::Raw;
@@ -19,7 +19,7 @@ use crate::support::{Options, TestApp, TestDatabase};
 const HOUR: Duration = Duration::from_hours(1);
 
 async fn prune(app: &TestApp) {
-    perform(app, Job::Prune {}).await;
+    run_job(app, Job::Prune {}).await;
 }
 
 async fn bounds(app: &TestApp) -> FeedBounds {
@@ -27,7 +27,7 @@ async fn bounds(app: &TestApp) -> FeedBounds {
 }
 
 on_both_databases! {
-    async fn events_go_when_they_are_as_old_as_the_operator_says(database: TestDatabase) {
+    async fn events_are_pruned_after_the_configured_retention(database: TestDatabase) {
         for (variables, kept) in [(vec![], 30), (vec![("RETENTION_DAYS", "3")], 3)] {
             let app = TestApp::new(&database, Options { variables, ..Options::default() }).await;
             let owner = app.user().await;
@@ -48,7 +48,7 @@ on_both_databases! {
                 let owner = log_in_again(&app, &owner).await;
                 assert_eq!(types(&all(&owner, "").await), ["task.created"]);
                 assert_eq!(types(&all(&owner, "order=desc").await), ["task.created"]);
-                // Whoever has seen the last of what is gone has missed nothing.
+                // A cursor behind the last pruned event stays valid.
                 assert_eq!(rest(&owner, "limit=1", Some(between.clone())).await.0.len(), 1);
                 for query in [format!("cursor={from}"), format!("type=task.deleted&limit=1&cursor={from}")] {
                     let body = owner.get(format!("{FEED}?{query}")).await.fails(400, "INVALID_CURSOR");
@@ -66,15 +66,15 @@ on_both_databases! {
             let bounds = bounds(&app).await;
             assert_eq!(bounds.pruned_through, bounds.end);
             owner.get(format!("{FEED}?cursor={between}")).await.fails(400, "INVALID_CURSOR");
-            // Where nothing is left there is an end to go on from, and numbers go on.
+            // An empty feed still has a cursor, and sequence numbers continue.
             let (_, cursor) = rest(&owner, "limit=1", None).await;
             owner.project().await;
             let (news, _) = rest(&owner, "limit=1", Some(cursor)).await;
-            assert_eq!(places(&news), [bounds.end + 1]);
+            assert_eq!(sequences(&news), [bounds.end + 1]);
         }
     }
 
-    async fn a_walk_backwards_ends_where_the_feed_begins_now(database: TestDatabase) {
+    async fn descending_pages_end_at_the_oldest_retained_event(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         owner.project().await;
@@ -91,11 +91,11 @@ on_both_databases! {
         assert_eq!((found.len(), has_more), (0, false));
     }
 
-    async fn however_many_are_old_all_go_and_the_end_of_them_only_grows(database: TestDatabase) {
+    async fn pruning_in_batches_advances_the_horizon_without_gaps(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         let project = owner.project().await;
-        // More than go at once, with clocks that do not agree: every seventh is younger than those after it.
+        // More than one batch, with unordered times: every seventh event is younger than those after it.
         let now = app.clock.now().0;
         let mut raw = Raw::connect(&database).await;
         let home = raw.id(uuid::Uuid::parse_str(&project).unwrap());
@@ -121,22 +121,22 @@ on_both_databases! {
             let bounds = bounds(&app).await;
             assert!(bounds.pruned_through >= pruned_through, "{bounds:?}");
             pruned_through = bounds.pruned_through;
-            // What is said to be kept is kept: nothing beyond that place is missing.
-            let left: Vec<i64> = places(&beyond(&app, pruned_through).await);
+            // No event after the reported horizon is missing.
+            let left: Vec<i64> = sequences(&events_after(&app, pruned_through).await);
             assert_eq!(left, (pruned_through + 1..=1_300).collect::<Vec<_>>());
             if discarded == 0 {
                 break;
             }
         }
-        let left = places(&beyond(&app, 0).await);
+        let left = sequences(&events_after(&app, 0).await);
         assert_eq!(left, std::iter::once(1).chain((2..=1_300).filter(|number| number % 7 == 0)).collect::<Vec<i64>>());
     }
 
-    async fn a_project_that_is_gone_for_good_leaves_nothing_in_the_feed(database: TestDatabase) {
+    async fn purging_a_project_removes_its_events(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         let (project, other) = (owner.project().await, owner.project().await);
-        let viewer = newcomer(&app, &owner, &project, "viewer").await;
+        let viewer = new_member(&app, &owner, &project, "viewer").await;
         owner.task(&project, json!({"title": "x"})).await;
         app.clock.advance(DAY * 2);
         let owner = log_in_again(&app, &owner).await;
@@ -145,13 +145,13 @@ on_both_databases! {
         assert_eq!(types(&page(&owner, "limit=1&order=desc").await.0), ["project.deleted"]);
         app.clock.advance(PURGED_AFTER);
         purge(&app).await;
-        let left = beyond(&app, 0).await;
+        let left = events_after(&app, 0).await;
         assert_eq!(types(&left), ["project.created", "task.created"]);
         assert!(left.iter().all(|event| event["project_id"] == other) && left[1]["data"].id() == task.id());
         let (owner, viewer) = (log_in_again(&app, &owner).await, log_in_again(&app, &viewer).await);
         owner.get(format!("{FEED}?project_id={project}")).await.invalid(&["project_id:reference"]);
         assert_eq!(all(&viewer, "").await, [Value::Null; 0]);
-        // That is not how events grow old.
+        // Purging does not advance the horizon of the retention.
         assert_eq!(bounds(&app).await.pruned_through, 0);
     }
 }

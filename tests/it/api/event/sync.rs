@@ -1,5 +1,4 @@
-//! A client that lists everything once and then applies what the feed tells, in its order, has what a new list would
-//! give: whatever was written while it listed.
+//! Synchronization of a client that lists everything once and then applies the events of the feed, while others write.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +10,7 @@ use tokio::task::{JoinSet, yield_now};
 
 use crate::api::fixtures::common::send;
 use crate::api::fixtures::events::{page, rest};
-use crate::api::fixtures::members::{join, newcomer, remove};
+use crate::api::fixtures::members::{join, new_member, remove};
 use crate::api::task::cursors::with_query;
 use crate::on_both_databases;
 use crate::repositories::fixtures::soon;
@@ -21,25 +20,25 @@ use crate::support::{Client, Random, TestApp};
 const WRITERS: usize = 3;
 const WRITES: usize = 50;
 
-/// What one writer does next, chosen beforehand.
+/// Next operation of a writer, chosen beforehand.
 #[derive(Clone, Copy)]
 struct Choice {
     what: usize,
     which: [usize; 3],
 }
 
-/// What is written to.
+/// Resources that the writers change.
 #[derive(Clone)]
-struct World {
+struct Fixture {
     writer: Client,
-    /// The reader is no member of the last.
+    /// The reader is not a member of the last project.
     projects: [String; 3],
-    /// Who comes and goes.
+    /// User who is added and removed.
     helper: Client,
     tasks: Arc<Mutex<Vec<String>>>,
 }
 
-impl World {
+impl Fixture {
     fn task(&self, which: usize) -> String {
         let tasks = self.tasks.lock().unwrap();
         tasks[which % tasks.len()].clone()
@@ -75,7 +74,7 @@ impl World {
             _ => (Method::DELETE, format!("/v1/projects/{project}/members/{}", self.helper.user_id()), Value::Null),
         };
         let answer = send(&self.writer, &method, &path, &body).await;
-        // What somebody else has moved or removed meanwhile is refused.
+        // A write that conflicts with another writer is rejected.
         assert!(!answer.status.is_server_error(), "{method} {path}: {}", answer.text);
         if answer.status == 201 {
             self.tasks.lock().unwrap().push(answer.body.id());
@@ -83,7 +82,7 @@ impl World {
     }
 }
 
-/// What a client has of one list.
+/// Client-side copy of one list.
 struct Copy {
     list: String,
     tasks: BTreeMap<String, Value>,
@@ -91,13 +90,13 @@ struct Copy {
 }
 
 impl Copy {
-    /// Walks through a list by pages of three, or as many.
+    /// Reads a list by cursor in pages of the given size.
     async fn walk(reader: &Client, list: &str, limit: usize) -> Self {
         let (mut tasks, mut sync, mut cursor) = (BTreeMap::new(), None::<String>, String::new());
         loop {
             let page = reader.get(with_query(list, &format!("limit={limit}{cursor}"))).await.ok();
             let here = page["meta"]["sync_cursor"].as_str().unwrap().to_owned();
-            assert_eq!(sync.get_or_insert(here.clone()), &here, "the same on all pages of one walk");
+            assert_eq!(sync.get_or_insert(here.clone()), &here, "the sync cursor is the same on all pages");
             for task in page["data"].as_array().unwrap() {
                 tasks.insert(task.id(), task.clone());
             }
@@ -108,7 +107,7 @@ impl Copy {
         }
     }
 
-    /// Does what the feed tells. What a list has is known from the task alone.
+    /// Applies an event. The task alone decides whether the list contains it.
     fn apply(&mut self, event: &Value, projects: &[String]) {
         if !event["type"].as_str().unwrap().starts_with("task.") {
             return;
@@ -127,7 +126,7 @@ impl Copy {
     }
 }
 
-/// Every list without a filter, and the trash, in several orders.
+/// Every list without a filter, and the deleted tasks, in several orders.
 fn lists(project: &str) -> Vec<String> {
     let mut lists = Vec::new();
     for path in ["/v2/tasks".to_owned(), format!("/v2/projects/{project}/tasks")] {
@@ -143,11 +142,11 @@ fn lists(project: &str) -> Vec<String> {
 }
 
 on_both_databases! {
-    async fn a_list_and_what_the_feed_tells_from_then_on_make_the_list_of_now(app: TestApp) {
+    async fn a_list_with_later_events_applied_equals_the_current_list(app: TestApp) {
         let mut random = Random::new();
         let owner = app.user().await;
         let projects = [owner.project().await, owner.project().await, owner.project().await];
-        let (reader, helper) = (newcomer(&app, &owner, &projects[0], "viewer").await, app.user().await);
+        let (reader, helper) = (new_member(&app, &owner, &projects[0], "viewer").await, app.user().await);
         join(&owner, &projects[1], &reader, "viewer").await;
         for project in &projects {
             join(&owner, project, &helper, "editor").await;
@@ -158,17 +157,17 @@ on_both_databases! {
                 owner.task(&projects[number % 3], json!({"title": "x", "assignee_id": helper.user_id()})).await.id(),
             );
         }
-        let world =
-            World { writer: owner.clone(), projects: projects.clone(), helper, tasks: Arc::new(Mutex::new(tasks)) };
+        let fixture =
+            Fixture { writer: owner.clone(), projects: projects.clone(), helper, tasks: Arc::new(Mutex::new(tasks)) };
         let (mut writers, done) = (JoinSet::new(), Arc::new(AtomicBool::new(false)));
         for _ in 0..WRITERS {
             let choices: Vec<Choice> = (0..WRITES)
                 .map(|_| Choice { what: random.below(100), which: [(); 3].map(|()| random.below(1 << 20)) })
                 .collect();
-            let world = world.clone();
+            let fixture = fixture.clone();
             writers.spawn(async move {
                 for choice in choices {
-                    world.write(choice).await;
+                    fixture.write(choice).await;
                     yield_now().await;
                 }
             });
@@ -201,10 +200,10 @@ on_both_databases! {
             assert_eq!(copy.tasks, now.tasks, "{} after {} events", copy.list, events.len());
             changed += usize::from(before != now.tasks);
         }
-        assert!(changed > 0, "nothing was written while somebody listed, so this shows nothing");
+        assert!(changed > 0, "no write happened during a listing, so the test proves nothing");
     }
 
-    async fn where_the_feed_stands_is_looked_up_before_the_list_is_read(app: TestApp) {
+    async fn the_sync_cursor_is_taken_before_the_list_is_read(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         owner.task(&project, json!({"title": "0"})).await;
@@ -228,14 +227,14 @@ on_both_databases! {
         }
         soon(writing).await.unwrap();
         for (newest, sync) in looks {
-            // The next one after those that were listed is told, be it that those are told again.
+            // The feed continues at the latest with the task after those that were listed.
             let (events, ..) = page(&owner, &format!("limit=1&type=task.created&cursor={sync}")).await;
             let first = events.first().map_or(201, |event| number(&event["data"]));
-            assert!(first <= newest + 1, "{newest} was the newest of the list, and {first} is the first that is told");
+            assert!(first <= newest + 1, "the newest listed task was {newest}, but the first event is for {first}");
         }
     }
 
-    async fn from_a_list_on_nothing_is_missed_and_little_comes_twice(app: TestApp) {
+    async fn the_sync_cursor_misses_nothing_and_repeats_little(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         for title in ["a", "b", "c", "d"] {
@@ -252,8 +251,8 @@ on_both_databases! {
         let (events, _) = rest(&owner, "limit=1", Some(sync.clone())).await;
         let [event] = &events[..] else { panic!("{events:#?}") };
         assert_eq!(event["data"], between);
-        // It is a cursor of the feed, of this reader alone, and not of the list.
-        let viewer = newcomer(&app, &owner, &project, "viewer").await;
+        // The sync cursor is valid for the feed of this reader only, and not for the list.
+        let viewer = new_member(&app, &owner, &project, "viewer").await;
         viewer.get(format!("/v1/events?cursor={sync}")).await.fails(400, "INVALID_CURSOR");
         owner.get(format!("{list}&cursor={sync}")).await.fails(400, "INVALID_CURSOR");
         owner.get(format!("/v1/events?order=desc&cursor={sync}")).await.fails(400, "INVALID_CURSOR");

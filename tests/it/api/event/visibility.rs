@@ -1,10 +1,10 @@
-//! Who sees what of the feed: members see their projects as of now, owners also who is invited.
+//! Visibility of events: current members see their projects, and only owners see invitations.
 
 use serde_json::{Value, json};
 
-use crate::api::fixtures::events::{FEED, Follower, all, rest, types};
-use crate::api::fixtures::members::{decline, invite, invited, join, newcomer, remove, revoke, set_role};
-use crate::api::fixtures::positions::tasks;
+use crate::api::fixtures::events::{FEED, FeedReader, all, rest, types};
+use crate::api::fixtures::members::{decline, invite, invite_user, join, new_member, remove, revoke, set_role};
+use crate::api::fixtures::positions::create_tasks;
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, TestApp};
@@ -18,10 +18,10 @@ async fn in_project(reader: &Client, project: &str) -> Vec<Value> {
 }
 
 on_both_databases! {
-    async fn who_joins_sees_what_was_before_and_who_leaves_sees_nothing(app: TestApp) {
+    async fn a_new_member_sees_earlier_events_and_a_former_member_none(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        tasks(&owner, &project, "ab").await;
+        create_tasks(&owner, &project, "ab").await;
         let ada = app.user().await;
         assert_eq!(all(&ada, "").await, [Value::Null; 0]);
         let own = ada.project().await;
@@ -29,7 +29,7 @@ on_both_databases! {
         join(&owner, &project, &ada, "viewer").await;
         let seen = in_project(&ada, &project).await;
         assert_eq!(types(&seen), ["project.created", "task.created", "task.created", "member.added"]);
-        // Whoever follows learns that they have joined, and has the rest to list.
+        // A reader of the feed sees the new membership and lists the rest.
         let (news, cursor) = rest(&ada, "limit=100", Some(cursor)).await;
         assert_eq!(types(&news), ["member.added"]);
         owner.task(&project, json!({"title": "c"})).await;
@@ -40,19 +40,19 @@ on_both_databases! {
         ada.get(format!("{FEED}?project_id={project}")).await.fails(403, "FORBIDDEN");
         let left = all(&ada, "").await;
         assert_eq!((types(&left), &left[0]["project_id"]), (vec!["project.created"], &json!(own)));
-        // And all of it again, who comes back.
+        // A member who returns sees everything again.
         join(&owner, &project, &ada, "editor").await;
         let seen = in_project(&ada, &project).await;
         assert_eq!(seen.len(), 8, "{seen:#?}");
     }
 
-    async fn only_the_owner_of_now_sees_who_was_invited(app: TestApp) {
+    async fn only_the_current_owner_sees_invitation_events(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let (editor, viewer) =
-            (newcomer(&app, &owner, &project, "editor").await, newcomer(&app, &owner, &project, "viewer").await);
+            (new_member(&app, &owner, &project, "editor").await, new_member(&app, &owner, &project, "viewer").await);
         let shy = app.user().await;
-        decline(&shy, &invited(&owner, &project, &shy, "viewer").await).await.no_content();
+        decline(&shy, &invite_user(&owner, &project, &shy, "viewer").await).await.no_content();
         let wrong = invite(&owner, &project, "wrong@example.com", "viewer").await.created().id();
         revoke(&owner, &project, &wrong).await.no_content();
         let of_owners = [
@@ -78,17 +78,17 @@ on_both_databases! {
             assert_eq!(all(member, &asked).await, [Value::Null; 0]);
             assert_eq!(all(member, &format!("{asked}&order=desc")).await, [Value::Null; 0]);
         }
-        // Of who is owner now, whoever invited.
-        let mut feeds = [Follower::from_now(&owner).await, Follower::from_now(&editor).await];
+        // A new owner also sees the invitations of the previous one.
+        let mut feeds = [FeedReader::from_now(&owner).await, FeedReader::from_now(&editor).await];
         set_role(&owner, &project, &editor, "owner").await.ok();
         assert_eq!(all(&editor, &asked).await, whole);
         assert_eq!(all(&owner, &asked).await, [Value::Null; 0]);
         invite(&editor, &project, "alan@example.com", "viewer").await.created();
         let handed = ["member.updated", "member.updated", "project.updated"];
-        assert_eq!(types(&feeds[0].news().await), handed);
-        assert_eq!(types(&feeds[1].news().await), [&handed[..], &["invitation.created"]].concat());
+        assert_eq!(types(&feeds[0].new_events().await), handed);
+        assert_eq!(types(&feeds[1].new_events().await), [&handed[..], &["invitation.created"]].concat());
         assert_eq!(types(&all(&viewer, "").await), [&of_all[..], &handed].concat());
-        // Who is not a member sees nothing of the own invitation, answered or not.
+        // An invitee who is not a member does not see events of the invitation.
         assert_eq!(all(&shy, "").await, [Value::Null; 0]);
     }
 }

@@ -1,4 +1,4 @@
-//! Streams on which nothing happens: what they say, when they end, and that they ask storage for next to nothing.
+//! Idle event streams: heartbeats, maximum duration and number of queries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use pocket_tasks::services::{Caller, Credential, EventStream, StreamMessage};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::messages::{follow, rename, told_until};
+use super::messages::{events_until, follow, rename};
 use crate::on_both_databases;
 use crate::support::quiet::{Counted, Quiet};
 use crate::support::{Options, TestApp, TestClock, TestDatabase};
 
 const STREAMS: usize = 1_000;
 const HEARTBEAT: Duration = Duration::from_secs(15);
-const LONGEST: Duration = Duration::from_mins(14);
+const MAX_DURATION: Duration = Duration::from_mins(14);
 
 async fn open(app: &TestApp, last: Option<Cursor>) -> EventStream {
     let caller =
@@ -35,7 +35,7 @@ fn quiet() -> (Arc<Quiet>, TestApp) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_on_which_nothing_happens_says_so_every_15_seconds_until_it_ends_after_14_minutes() {
+async fn an_idle_stream_sends_heartbeats_every_15_seconds_and_ends_after_14_minutes() {
     let (_, app) = quiet();
     let mut stream = open(&app, None).await;
     let begin = Instant::now();
@@ -44,23 +44,23 @@ async fn a_stream_on_which_nothing_happens_says_so_every_15_seconds_until_it_end
         assert!(matches!(stream.next().await, Some(StreamMessage::Heartbeat(_))));
         assert_eq!(begin.elapsed().as_secs(), (HEARTBEAT * beat).as_secs());
     }
-    // At the same moment as the last one would be due.
+    // The stream ends when the last heartbeat is due.
     if let Some(last) = stream.next().await {
         assert!(matches!(last, StreamMessage::Heartbeat(_)));
         assert!(stream.next().await.is_none());
     }
-    assert_eq!(begin.elapsed().as_secs(), LONGEST.as_secs());
+    assert_eq!(begin.elapsed().as_secs(), MAX_DURATION.as_secs());
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_others_do_moves_the_place_to_go_on_from() {
+async fn heartbeats_advance_past_events_of_other_users() {
     let (store, app) = quiet();
     let mut stream = open(&app, None).await;
-    let Some(StreamMessage::Start(begun)) = stream.next().await else { panic!("it does not begin") };
+    let Some(StreamMessage::Start(begun)) = stream.next().await else { panic!("the stream did not start") };
     store.happen(700);
-    let Some(StreamMessage::Heartbeat(now)) = stream.next().await else { panic!("somebody else's events are told") };
-    assert!(*begun != *now, "the place was left behind");
-    // Who goes on from there has nothing to catch up with.
+    let Some(StreamMessage::Heartbeat(now)) = stream.next().await else { panic!("an event of another user was sent") };
+    assert!(*begun != *now, "the cursor did not advance");
+    // A stream that resumes from the new cursor has no events to catch up with.
     let looked = store.lists();
     let caught_up = open(&app, None).await.next().await;
     assert!(matches!(caught_up, Some(StreamMessage::Start(_))));
@@ -68,7 +68,7 @@ async fn what_others_do_moves_the_place_to_go_on_from() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_streams_on_which_nothing_happens_look_into_the_feed_as_often_as_one() {
+async fn idle_streams_share_one_poll() {
     let (store, app) = quiet();
     let mut streams = Vec::new();
     for _ in 0..STREAMS {
@@ -77,7 +77,7 @@ async fn a_thousand_streams_on_which_nothing_happens_look_into_the_feed_as_often
         streams.push(stream);
     }
     let opened = store.asked();
-    assert!(opened <= 2 * STREAMS + 1, "{opened} questions to open {STREAMS} streams");
+    assert!(opened <= 2 * STREAMS + 1, "{opened} queries to open {STREAMS} streams");
     let streams = streams.into_iter().map(async |mut stream| {
         for _ in 0..4 {
             assert!(matches!(stream.next().await, Some(StreamMessage::Heartbeat(_))));
@@ -86,17 +86,17 @@ async fn a_thousand_streams_on_which_nothing_happens_look_into_the_feed_as_often
     });
     let streams = join_all(streams).await;
     let asked = store.asked() - opened;
-    assert!((5..=7).contains(&asked), "{asked} questions in a minute");
-    // When nobody follows any more, nobody asks.
+    assert!((5..=7).contains(&asked), "{asked} queries in a minute");
+    // Polling stops with the last stream.
     drop(streams);
-    pass(11).await;
+    advance(11).await;
     let asked = store.asked();
-    pass(300).await;
+    advance(300).await;
     assert_eq!(store.asked(), asked);
 }
 
-/// Lets so many seconds pass on the clock that stands still otherwise; whoever waits for one of them has its turn.
-async fn pass(seconds: usize) {
+/// Advances the paused clock second by second, letting other tasks run.
+async fn advance(seconds: usize) {
     for _ in 0..seconds {
         tokio::time::advance(Duration::from_secs(1)).await;
         tokio::task::yield_now().await;
@@ -104,7 +104,7 @@ async fn pass(seconds: usize) {
 }
 
 on_both_databases! {
-    async fn an_event_is_read_once_for_a_thousand_streams(database: TestDatabase) {
+    async fn an_event_is_read_once_for_all_streams(database: TestDatabase) {
         let store = Arc::new(Counted::over(database.store().await));
         let app = TestApp::over(Arc::clone(&store) as _, Options::default(), TestClock::default());
         let owner = app.user().await;
@@ -116,14 +116,14 @@ on_both_databases! {
         }
         let opening = store.reads() - begun;
         assert!(opening <= 3 * STREAMS + 5, "{opening} reads to open {STREAMS} streams");
-        // What a request itself reads.
+        // Reads of the request itself.
         let before = store.reads();
         rename(&owner, &project, "Told").await;
         for stream in &mut streams {
-            assert!(told_until(stream, "Told").await.is_empty());
+            assert!(events_until(stream, "Told").await.is_empty());
         }
         let reads = store.reads() - before;
-        // The feed for all of them, and once or twice more should it be looked into meanwhile.
+        // One read of the feed for all streams, and up to two polls in the meantime.
         assert!(reads <= 5, "{reads} reads for one event");
         let before = store.reads();
         owner.task(&project, json!({"title": "x", "description": "é".repeat(10_000)})).await;
@@ -131,16 +131,16 @@ on_both_databases! {
             stream.event().await;
         }
         let reads = store.reads() - before;
-        assert!(reads >= STREAMS, "a long one is read by each who may see it: {reads}");
+        assert!(reads >= STREAMS, "each stream reads a long event itself: {reads}");
         let stranger = app.user().await;
         let other = stranger.project().await;
         let before = store.reads();
         stranger.task(&other, json!({"title": "x", "description": "é".repeat(10_000)})).await;
         rename(&owner, &project, "Now").await;
         for stream in &mut streams {
-            told_until(stream, "Now").await;
+            events_until(stream, "Now").await;
         }
         let reads = store.reads() - before;
-        assert!(reads <= 10, "{reads} reads for an event of somebody else");
+        assert!(reads <= 10, "{reads} reads for an event of another user");
     }
 }

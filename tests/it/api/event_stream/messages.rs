@@ -1,4 +1,4 @@
-//! The live stream: how it begins, and what it tells.
+//! Messages of the event stream.
 
 use std::time::Duration;
 
@@ -7,28 +7,28 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::api::fixtures::account::api_client;
-use crate::api::fixtures::common::{NOBODY, encoded};
-use crate::api::fixtures::members::newcomer;
+use crate::api::fixtures::common::{UNKNOWN_ID, percent_encoded};
+use crate::api::fixtures::members::new_member;
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, Following, Options, TestApp, TestDatabase};
 
-/// How often a process looks by itself.
-pub(crate) const LOOK: Duration = Duration::from_secs(10);
-/// So many events one after the other, of which each is waited for.
+/// Interval at which a process polls the feed.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(10);
+/// Number of consecutive events, each awaited before the next.
 pub(crate) const ROUNDS: usize = 20;
 
 pub(crate) const STREAM: &str = "/v1/events/stream";
 
-/// Follows the feed, and reads where it begins.
+/// Opens a stream and reads its start.
 pub(crate) async fn follow(client: &Client, query: &str) -> Following {
     let mut stream = client.call(Method::GET, format!("{STREAM}?{query}")).follow().await;
     begin(&mut stream).await;
     stream
 }
 
-/// Goes on after an event, as clients do.
-pub(crate) async fn go_on(client: &Client, query: &str, last_id: &str) -> Following {
+/// Resumes a stream after an event, as clients do.
+pub(crate) async fn resume(client: &Client, query: &str, last_id: &str) -> Following {
     let call = client.call(Method::GET, format!("{STREAM}?{query}")).header("last-event-id", last_id);
     let mut stream = call.follow().await;
     begin(&mut stream).await;
@@ -41,11 +41,11 @@ async fn begin(stream: &mut Following) {
     assert_eq!(block, [("retry".to_owned(), "3000".to_owned()), ("id".to_owned(), stream.last_id.clone())]);
 }
 
-/// All that the feed has beyond a cursor, page by page, each event with the cursor to go on from.
+/// All events of the feed after a cursor, each with its own cursor.
 pub(crate) async fn feed(client: &Client, cursor: &str, query: &str) -> Vec<(String, Value)> {
     let (mut all, mut cursor) = (Vec::new(), cursor.to_owned());
     loop {
-        let page = client.get(format!("/v1/events?limit=100&cursor={}&{query}", encoded(&cursor))).await.ok();
+        let page = client.get(format!("/v1/events?limit=100&cursor={}&{query}", percent_encoded(&cursor))).await.ok();
         let events = page["data"].as_array().unwrap().clone();
         page["meta"]["next_cursor"].as_str().unwrap().clone_into(&mut cursor);
         all.extend(events.into_iter().map(|event| (cursor.clone(), event)));
@@ -55,33 +55,33 @@ pub(crate) async fn feed(client: &Client, cursor: &str, query: &str) -> Vec<(Str
     }
 }
 
-/// Renames a project, which is told like everything else: whatever happened before was told before.
+/// Renames a project, as a marker: earlier changes have been sent before it.
 pub(crate) async fn rename(client: &Client, project: &str, name: &str) {
     client.patch(format!("/v1/projects/{project}"), json!({"name": name})).await.ok();
 }
 
-/// The events up to the renaming of a project, without that.
-pub(crate) async fn told_until(stream: &mut Following, name: &str) -> Vec<Value> {
-    let mut told = Vec::new();
+/// Events up to the renaming of a project, excluding that one.
+pub(crate) async fn events_until(stream: &mut Following, name: &str) -> Vec<Value> {
+    let mut received = Vec::new();
     loop {
         let event = stream.event().await;
         if event["type"] == "project.updated" && event["data"]["name"] == name {
-            return told;
+            return received;
         }
-        told.push(event);
+        received.push(event);
     }
 }
 
-/// What the events tell, in short.
+/// Types of events.
 pub(crate) fn types(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| event["type"].as_str().unwrap()).collect()
 }
 
 on_both_databases! {
-    async fn what_is_committed_is_told_in_order_and_as_the_feed_has_it(app: TestApp) {
+    async fn committed_changes_are_streamed_in_order_as_in_the_feed(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        let member = newcomer(&app, &owner, &project, "editor").await;
+        let member = new_member(&app, &owner, &project, "editor").await;
         let (mut stream, mut other) = (follow(&owner, "").await, follow(&member, "").await);
         let begun = stream.last_id.clone();
 
@@ -98,24 +98,24 @@ on_both_databases! {
         owner.post_empty(format!("{path}/restore")).await.ok();
         rename(&owner, &project, "Done").await;
 
-        let mut told = Vec::new();
-        while told.last().is_none_or(|(_, event): &(String, Value)| event["type"] != "project.updated") {
+        let mut received = Vec::new();
+        while received.last().is_none_or(|(_, event): &(String, Value)| event["type"] != "project.updated") {
             let event = stream.event().await;
-            told.push((stream.last_id.clone(), event));
+            received.push((stream.last_id.clone(), event));
         }
         let feed = feed(&owner, &begun, "").await;
         assert_eq!(
-            told.iter().map(|(_, event)| event["type"].as_str().unwrap()).collect::<Vec<_>>(),
+            received.iter().map(|(_, event)| event["type"].as_str().unwrap()).collect::<Vec<_>>(),
             ["task.created", "task.updated", "comment.created", "comment.deleted", "invitation.created", "task.deleted",
              "task.restored", "project.updated"]
         );
-        assert!(told.iter().map(|(_, event)| event).eq(feed.iter().map(|(_, event)| event)), "{told:#?}\n{feed:#?}");
-        assert_eq!(told.last(), feed.last(), "an id is a cursor of the feed");
-        let kinds = told_until(&mut other, "Done").await;
-        assert_eq!(types(&kinds).len(), 6, "only owners are told of invitations: {kinds:#?}");
+        assert!(received.iter().map(|(_, event)| event).eq(feed.iter().map(|(_, event)| event)), "{received:#?}\n{feed:#?}");
+        assert_eq!(received.last(), feed.last(), "the id of a message is a cursor of the feed");
+        let kinds = events_until(&mut other, "Done").await;
+        assert_eq!(types(&kinds).len(), 6, "only owners receive invitation events: {kinds:#?}");
     }
 
-    async fn what_is_committed_wakes_those_who_follow(app: TestApp) {
+    async fn a_commit_wakes_streams_without_polling(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let mut stream = follow(&owner, "").await;
@@ -123,13 +123,13 @@ on_both_databases! {
         for round in 0..ROUNDS {
             let name = format!("Round {round}");
             rename(&owner, &project, &name).await;
-            assert!(told_until(&mut stream, &name).await.is_empty());
+            assert!(events_until(&mut stream, &name).await.is_empty());
         }
-        // Somebody who only looks every 10 s needs ten times as long.
-        assert!(begin.elapsed() < LOOK, "{:?}", begin.elapsed());
+        // With polling alone this would take ten times as long.
+        assert!(begin.elapsed() < POLL_INTERVAL, "{:?}", begin.elapsed());
     }
 
-    async fn filters_are_for_the_past_and_for_what_comes(app: TestApp) {
+    async fn filters_apply_to_past_and_future_events(app: TestApp) {
         let owner = app.user().await;
         let (project, other) = (owner.project().await, owner.project().await);
         let begun = follow(&owner, "").await.last_id;
@@ -148,7 +148,7 @@ on_both_databases! {
         ];
         let mut streams = Vec::new();
         for (query, _) in &cases {
-            streams.push(go_on(&owner, query, &begun).await);
+            streams.push(resume(&owner, query, &begun).await);
         }
         write("present").await;
         for (stream, (query, count)) in streams.iter_mut().zip(cases) {
@@ -160,7 +160,7 @@ on_both_databases! {
         }
     }
 
-    async fn the_header_goes_before_the_parameter_and_an_empty_one_is_none(app: TestApp) {
+    async fn last_event_id_takes_precedence_over_the_parameter_unless_empty(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let mut stream = follow(&owner, "").await;
@@ -171,14 +171,14 @@ on_both_databases! {
         let first = stream.event().await;
         let new = stream.last_id.clone();
         let second = stream.event().await;
-        let query = format!("cursor={}", encoded(&old));
+        let query = format!("cursor={}", percent_encoded(&old));
         assert_eq!(follow(&owner, &query).await.event().await, first);
-        assert_eq!(go_on(&owner, &query, &new).await.event().await, second);
+        assert_eq!(resume(&owner, &query, &new).await.event().await, second);
         let call = owner.call(Method::GET, format!("{STREAM}?{query}")).header("last-event-id", "");
         assert_eq!(call.follow().await.event().await, first);
     }
 
-    async fn what_cannot_begin_is_refused_like_any_request(app: TestApp) {
+    async fn an_invalid_stream_request_is_rejected_like_any_other(app: TestApp) {
         let (owner, stranger) = (app.user().await, app.user().await);
         let project = owner.project().await;
         let foreign = follow(&stranger, "").await.last_id;
@@ -190,7 +190,7 @@ on_both_databases! {
         }
         get("type=task".to_owned()).send().await.fails(400, "VALIDATION_FAILED");
         get("limit=1".to_owned()).send().await.invalid(&["limit:unknown_parameter"]);
-        get(format!("project_id={NOBODY}")).send().await.invalid(&["project_id:reference"]);
+        get(format!("project_id={UNKNOWN_ID}")).send().await.invalid(&["project_id:reference"]);
         let path = format!("{STREAM}?project_id={project}");
         stranger.get(&path).await.fails(403, "FORBIDDEN");
         app.anonymous().get(STREAM).await.fails(401, "UNAUTHENTICATED");
@@ -202,7 +202,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_stream_is_not_compressed_nor_kept_on_the_way(app: TestApp) {
+    async fn streams_are_neither_compressed_nor_cached(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let call = owner.call(Method::GET, STREAM).header("accept-encoding", "gzip, deflate, br");
@@ -216,7 +216,7 @@ on_both_databases! {
         assert_eq!(stream.event().await["data"]["description"], long);
     }
 
-    async fn a_stream_counts_as_one_request(database: TestDatabase) {
+    async fn a_stream_counts_as_one_request_for_the_rate_limit(database: TestDatabase) {
         let app = TestApp::new(&database, Options { api_per_minute: 3, ..Options::default() }).await;
         let user = app.user().await;
         let mut streams = Vec::new();

@@ -1,11 +1,11 @@
-//! A stream ends with what it was begun with: the token, its session, the account.
+//! Termination of streams with their token, session or account.
 
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::messages::{follow, rename, told_until};
-use crate::api::fixtures::account::{api_client, reset, reset_token, token_until};
+use super::messages::{events_until, follow, rename};
+use crate::api::fixtures::account::{api_client, expiring_token, reset, reset_token};
 use crate::api::fixtures::common::log_in_again;
 use crate::api::fixtures::members::two_processes;
 use crate::on_both_databases;
@@ -14,7 +14,7 @@ use crate::support::{Client, Options, TestApp, TestDatabase};
 
 const PASSWORDS: &str = r#"{"current_password": "correct horse", "new_password": "another horse"}"#;
 
-/// The session of a client.
+/// Id of the client's own session.
 async fn session(client: &Client) -> String {
     let sessions = client.get("/v1/me/sessions?limit=100").await.ok();
     let current = sessions["data"].as_array().unwrap().iter().find(|session| session["current"] == true).unwrap();
@@ -22,7 +22,7 @@ async fn session(client: &Client) -> String {
 }
 
 on_both_databases! {
-    async fn the_end_of_a_session_ends_its_streams_and_no_others(app: TestApp) {
+    async fn the_end_of_a_session_ends_only_its_streams(app: TestApp) {
         for case in ["log out", "revoke", "change the password", "reset the password", "delete the account"] {
             let user = app.user().await;
             let (other, project) = (log_in_again(&app, &user).await, user.project().await);
@@ -46,7 +46,7 @@ on_both_databases! {
                     (other_ends, script_ends) = (true, true);
                 }
             }
-            // The last thing that an account does is to take its projects along, which may be told before the end.
+            // The deletion of an account deletes its projects, whose events may be sent before the end.
             while let Some(event) = soon(stream.next()).await {
                 assert_eq!(event["type"], "project.deleted", "{case}");
             }
@@ -57,13 +57,13 @@ on_both_databases! {
                 if ends {
                     while soon(stream.next()).await.is_some() {}
                 } else {
-                    assert!(told_until(stream, "Still there").await.is_empty(), "{case}");
+                    assert!(events_until(stream, "Still there").await.is_empty(), "{case}");
                 }
             }
         }
     }
 
-    async fn the_end_of_an_api_token_ends_its_streams_and_no_others(app: TestApp) {
+    async fn the_revocation_of_an_api_token_ends_only_its_streams(app: TestApp) {
         let user = app.user().await;
         let project = user.project().await;
         let (script, created) = api_client(&app, &user, &["read"]).await;
@@ -72,32 +72,32 @@ on_both_databases! {
         user.delete(format!("/v1/me/api-tokens/{}", created["id"].as_str().unwrap())).await.no_content();
         stream.ends().await;
         rename(&user, &project, "Still there").await;
-        assert!(told_until(&mut of_other, "Still there").await.is_empty());
+        assert!(events_until(&mut of_other, "Still there").await.is_empty());
     }
 
-    async fn a_stream_ends_when_its_token_does(database: TestDatabase) {
+    async fn a_stream_ends_when_its_token_expires(database: TestDatabase) {
         let options = Options { variables: vec![("ACCESS_TOKEN_TTL_SECONDS", "2")], ..Options::default() };
         let app = TestApp::new(&database, options).await;
         let user = app.user().await;
-        let (script, _) = token_until(&app, &user, Duration::from_secs(1)).await;
+        let (script, _) = expiring_token(&app, &user, Duration::from_secs(1)).await;
         let (mut stream, mut of_script) = (follow(&user, "").await, follow(&script, "").await);
         stream.ends().await;
         of_script.ends().await;
         user.get("/v1/me").await.fails(401, "TOKEN_EXPIRED");
     }
 
-    async fn what_comes_after_the_end_of_the_token_is_not_told(app: TestApp) {
+    async fn events_after_token_expiry_are_not_sent(app: TestApp) {
         let user = app.user().await;
         let project = user.project().await;
         let mut stream = follow(&user, "").await;
-        // No timer knows of this.
+        // The test clock triggers no timer.
         app.clock.advance(Duration::from_hours(1));
         let user = log_in_again(&app, &user).await;
         user.task(&project, json!({"title": "Later"})).await;
         stream.ends().await;
     }
 
-    async fn what_another_process_ends_ends_here_when_it_is_learnt(database: TestDatabase) {
+    async fn a_revocation_in_another_process_ends_streams_after_synchronization(database: TestDatabase) {
         let (one, other) = two_processes(&database).await;
         let user = one.user().await;
         let (script, created) = api_client(&one, &user, &["read"]).await;
@@ -110,13 +110,13 @@ on_both_databases! {
         of_script.ends().await;
     }
 
-    async fn all_streams_end_when_the_server_does(app: TestApp) {
+    async fn all_streams_end_on_shutdown(app: TestApp) {
         let mut streams = Vec::new();
         for _ in 0..20 {
             streams.push(follow(&app.user().await, "").await);
         }
         app.services.events.close_streams();
-        // One that comes too late begins, and ends, so that its client goes on elsewhere.
+        // A stream opened after that starts and ends, so that its client reconnects to another process.
         streams.push(follow(&app.user().await, "").await);
         for stream in &mut streams {
             stream.ends().await;

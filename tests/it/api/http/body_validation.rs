@@ -1,14 +1,14 @@
-//! What is wrong with the fields of a body, told by field and code.
+//! Validation of request bodies.
 
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::api::fixtures::common::{NOBODY, send};
+use crate::api::fixtures::common::{UNKNOWN_ID, send};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, TestApp};
 
-/// Fields of a task, and what is wrong with them; nothing where they are right.
+/// Fields of a task with their expected validation errors; empty for valid fields.
 fn task_fields() -> Vec<(Value, Vec<&'static str>)> {
     let labels = |count: usize| (0..count).map(|number| format!("label {number}")).collect::<Vec<_>>();
     vec![
@@ -52,9 +52,9 @@ fn task_fields() -> Vec<(Value, Vec<&'static str>)> {
         (json!({"due_at": 1_769_850_000}), vec!["due_at:type"]),
         (json!({"assignee_id": "me"}), vec!["assignee_id:format"]),
         (json!({"assignee_id": ""}), vec!["assignee_id:format"]),
-        (json!({"assignee_id": NOBODY.replace('-', "")}), vec!["assignee_id:format"]),
+        (json!({"assignee_id": UNKNOWN_ID.replace('-', "")}), vec!["assignee_id:format"]),
         (json!({"assignee_id": 5}), vec!["assignee_id:type"]),
-        (json!({"assignee_id": NOBODY}), vec!["assignee_id:reference"]),
+        (json!({"assignee_id": UNKNOWN_ID}), vec!["assignee_id:reference"]),
         (json!({"labels": "a"}), vec!["labels:type"]),
         (json!({"labels": null}), vec!["labels:null"]),
         (json!({"labels": {"0": "a"}}), vec!["labels:type"]),
@@ -73,9 +73,9 @@ fn task_fields() -> Vec<(Value, Vec<&'static str>)> {
         (json!({"labels": ["a", "A", "ä", "Ä"]}), vec![]),
         (json!({"colour": "red"}), vec!["colour:unknown_field"]),
         (json!({"Title": "x"}), vec!["Title:unknown_field"]),
-        (json!({"id": NOBODY, "position": "a0"}), vec!["id:unknown_field", "position:unknown_field"]),
-        (json!({"project_id": NOBODY}), vec!["project_id:unknown_field"]),
-        (json!({"created_by": NOBODY}), vec!["created_by:unknown_field"]),
+        (json!({"id": UNKNOWN_ID, "position": "a0"}), vec!["id:unknown_field", "position:unknown_field"]),
+        (json!({"project_id": UNKNOWN_ID}), vec!["project_id:unknown_field"]),
+        (json!({"created_by": UNKNOWN_ID}), vec!["created_by:unknown_field"]),
         (json!({"completed_at": null}), vec!["completed_at:unknown_field"]),
         (json!({"deleted_at": null}), vec!["deleted_at:unknown_field"]),
         (json!({"version": 1}), vec!["version:unknown_field"]),
@@ -98,7 +98,7 @@ fn task_fields() -> Vec<(Value, Vec<&'static str>)> {
     ]
 }
 
-/// The same for a project.
+/// Fields of a project with their expected validation errors.
 fn project_fields() -> Vec<(Value, Vec<&'static str>)> {
     vec![
         (json!({"name": 5}), vec!["name:type"]),
@@ -129,8 +129,8 @@ fn project_fields() -> Vec<(Value, Vec<&'static str>)> {
         (json!({"archived": 1}), vec!["archived:type"]),
         (json!({"archived": null}), vec!["archived:null"]),
         (json!({"colour": "#ffffff"}), vec!["colour:unknown_field"]),
-        (json!({"id": NOBODY}), vec!["id:unknown_field"]),
-        (json!({"owner_id": NOBODY, "role": "owner"}), vec!["owner_id:unknown_field", "role:unknown_field"]),
+        (json!({"id": UNKNOWN_ID}), vec!["id:unknown_field"]),
+        (json!({"owner_id": UNKNOWN_ID, "role": "owner"}), vec!["owner_id:unknown_field", "role:unknown_field"]),
         (json!({"deleted_at": null}), vec!["deleted_at:unknown_field"]),
         (json!({"task_counts": {"total": 0, "done": 0}}), vec!["task_counts:unknown_field"]),
         (json!({"completion_percentage": 100}), vec!["completion_percentage:unknown_field"]),
@@ -143,14 +143,14 @@ fn project_fields() -> Vec<(Value, Vec<&'static str>)> {
     ]
 }
 
-/// The fields, and what else a new resource needs.
+/// Adds the required fields of a new resource.
 fn completed(fields: &Value, name: &str) -> Value {
     let mut body = fields.clone();
     body.as_object_mut().unwrap().entry(name).or_insert_with(|| json!("A name"));
     body
 }
 
-/// Sends what may be right or wrong, and expects that to be told.
+/// Sends a body and expects these validation errors, or success if there are none.
 async fn check(client: &Client, method: Method, path: &str, body: &Value, failures: &[&str]) {
     let success = if method == Method::POST { 201 } else { 200 };
     let answer = send(client, &method, path, body).await;
@@ -165,7 +165,7 @@ async fn check(client: &Client, method: Method, path: &str, body: &Value, failur
 }
 
 on_both_databases! {
-    async fn each_failure_of_a_task_is_told(app: TestApp) {
+    async fn each_invalid_task_field_is_reported(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let path = format!("/v1/tasks/{}", owner.task(&project, json!({"title": "Tea"})).await.id());
@@ -184,7 +184,7 @@ on_both_databases! {
         assert_eq!(project["task_counts"]["total"], created);
     }
 
-    async fn each_failure_of_a_project_is_told(app: TestApp) {
+    async fn each_invalid_project_field_is_reported(app: TestApp) {
         let owner = app.user().await;
         let path = format!("/v1/projects/{}", owner.project().await);
         let mut created = 1;
@@ -200,7 +200,7 @@ on_both_databases! {
         assert_eq!(owner.get("/v1/projects").await.ok()["meta"]["total"], created);
     }
 
-    async fn what_is_required_is_told_first(app: TestApp) {
+    async fn missing_fields_are_reported_first(app: TestApp) {
         let owner = app.user().await;
         let tasks = format!("/v1/projects/{}/tasks", owner.project().await);
         owner.post(&tasks, json!({})).await.invalid(&["title:required"]);
@@ -211,7 +211,7 @@ on_both_databases! {
         owner.post_empty("/v1/projects").await.invalid(&[":required"]);
     }
 
-    async fn a_body_that_is_no_object_is_refused(app: TestApp) {
+    async fn a_body_other_than_an_object_is_rejected(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let task = owner.task(&project, json!({"title": "Tea"})).await.id();
@@ -228,7 +228,7 @@ on_both_databases! {
         }
     }
 
-    async fn failures_of_query_and_body_are_told_together(app: TestApp) {
+    async fn errors_of_query_and_body_are_reported_together(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let task = owner.task(&project, json!({"title": "Tea"})).await.id();

@@ -1,10 +1,10 @@
-//! Which web pages may call from a browser.
+//! Cross-origin requests.
 
 use super::edge::{Raw, ask, without_storage};
 
 const LOCALHOST: &str = "http://localhost:5173";
 
-/// Configured origins, an origin, and the `Access-Control-Allow-Origin` of the answer.
+/// Configured origins, the origin of a request, and the expected `Access-Control-Allow-Origin`.
 const CASES: [(Option<&str>, &[u8], &str); 15] = [
     (None, LOCALHOST.as_bytes(), LOCALHOST),
     (None, b"https://localhost", "https://localhost"),
@@ -23,15 +23,15 @@ const CASES: [(Option<&str>, &[u8], &str); 15] = [
     (Some("*"), b"http://\xff", "*"),
 ];
 
-/// What no answer may allow: the browser's credentials, and to be kept for another origin.
+/// Asserts that the response allows no credentials and is not cached for another origin.
 #[track_caller]
-fn is_safe(answer: &Raw, configured: Option<&str>) {
+fn assert_safe(answer: &Raw, configured: Option<&str>) {
     assert!(!answer.headers.contains_key("access-control-allow-credentials"));
     assert_eq!(answer.header("vary").contains("Origin"), configured != Some("*"), "{}", answer.header("vary"));
 }
 
 #[tokio::test]
-async fn a_page_that_may_call_can_read_every_answer() {
+async fn allowed_origins_can_read_every_response() {
     for (configured, origin, allowed) in CASES {
         let variables: Vec<_> = configured.map(|origins| ("CORS_ALLOWED_ORIGINS", origins)).into_iter().collect();
         let app = without_storage(&variables);
@@ -44,19 +44,23 @@ async fn a_page_that_may_call_can_read_every_answer() {
             ("GET", "/health/ready", 503),
         ] {
             let answer = ask(&app, method, path, &[("origin", origin)]).await;
-            assert_eq!(answer.status.as_u16(), status, "the answer comes all the same");
+            assert_eq!(answer.status.as_u16(), status, "the status is the same for every origin");
             assert_eq!(answer.header("access-control-allow-origin"), allowed, "{configured:?} {origin:?} {path}");
             assert_eq!(answer.headers.contains_key("access-control-expose-headers"), !allowed.is_empty());
-            is_safe(&answer, configured);
+            assert_safe(&answer, configured);
         }
         let answer = ask(&app, "GET", "/health/live", &[]).await;
-        assert_eq!(answer.header("access-control-expose-headers"), "", "who sends no origin needs no permission");
-        is_safe(&answer, configured);
+        assert_eq!(
+            answer.header("access-control-expose-headers"),
+            "",
+            "a request without an origin gets no CORS headers"
+        );
+        assert_safe(&answer, configured);
     }
 }
 
 #[tokio::test]
-async fn a_page_that_may_call_is_told_what_it_may_send() {
+async fn preflight_responses_list_methods_and_headers() {
     for (configured, origin, allowed) in CASES {
         let variables: Vec<_> = configured.map(|origins| ("CORS_ALLOWED_ORIGINS", origins)).into_iter().collect();
         let app = without_storage(&variables);
@@ -75,7 +79,7 @@ async fn a_page_that_may_call_is_told_what_it_may_send() {
             let answer = ask(&app, "OPTIONS", path, &headers).await;
             assert_eq!(answer.status.as_u16(), 204, "{path}");
             assert_eq!(answer.header("access-control-allow-origin"), allowed, "{configured:?} {origin:?} {path}");
-            is_safe(&answer, configured);
+            assert_safe(&answer, configured);
             if !allowed.is_empty() {
                 assert_eq!(answer.header("access-control-allow-methods"), methods);
                 let sent = answer.header("access-control-allow-headers").to_lowercase();
@@ -90,7 +94,7 @@ async fn a_page_that_may_call_is_told_what_it_may_send() {
 }
 
 #[tokio::test]
-async fn a_page_can_read_every_header_that_is_documented() {
+async fn every_documented_header_is_exposed() {
     let app = without_storage(&[]);
     let answer = ask(&app, "GET", "/v1/me", &[("origin", LOCALHOST.as_bytes())]).await;
     let exposed = answer.header("access-control-expose-headers").to_lowercase();
@@ -114,7 +118,7 @@ async fn a_page_can_read_every_header_that_is_documented() {
 }
 
 #[tokio::test]
-async fn a_page_that_asks_about_nothing_is_told_so() {
+async fn a_preflight_for_an_unknown_path_is_not_found() {
     let app = without_storage(&[]);
     let headers = [("origin", LOCALHOST.as_bytes()), ("access-control-request-method", b"GET")];
     let answer = ask(&app, "OPTIONS", "/nothing", &headers).await;

@@ -1,10 +1,10 @@
-//! What answers say that have a successor (RFC 9745 and RFC 8594), and that no others say it.
+//! Deprecation headers (RFC 9745 and RFC 8594) on the operations that have a successor, and on no others.
 
 use poem::http::Method;
 use serde_json::{Value, json};
 
 use super::edge::{ask, authorization};
-use crate::api::fixtures::common::{NOBODY, id_set};
+use crate::api::fixtures::common::{UNKNOWN_ID, id_set};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::document::{DOCUMENT, operations};
@@ -12,15 +12,19 @@ use crate::support::{Answer, TestApp};
 
 const HEADERS: [&str; 3] = ["deprecation", "sunset", "link"];
 
-/// The seconds since 1970 of an HTTP date in its one form that may still be sent (RFC 9110, section 5.6.7).
+/// Seconds since 1970 of an HTTP date in the preferred format (RFC 9110, section 5.6.7).
 fn http_date(text: &str) -> i64 {
     let date = chrono::NaiveDateTime::parse_from_str(text, "%a, %d %b %Y %H:%M:%S GMT");
     let date = date.unwrap_or_else(|error| panic!("{text}: {error}"));
-    assert_eq!(date.format("%a, %d %b %Y %H:%M:%S GMT").to_string(), text, "the day of the week and the zeros too");
+    assert_eq!(
+        date.format("%a, %d %b %Y %H:%M:%S GMT").to_string(),
+        text,
+        "the weekday and the leading zeros are correct"
+    );
     date.and_utc().timestamp()
 }
 
-/// The target of the link with this relation.
+/// Target of the link with this relation.
 fn link(answer: &Answer, relation: &str) -> String {
     let links = answer.header("link");
     let wanted = format!("rel=\"{relation}\"");
@@ -34,14 +38,14 @@ fn link(answer: &Answer, relation: &str) -> String {
 }
 
 #[track_caller]
-fn says_nothing(answer: &Answer, place: &str) {
+fn assert_no_headers(answer: &Answer, place: &str) {
     for header in HEADERS {
         assert!(!answer.headers.contains_key(header), "{header}: {place}");
     }
 }
 
 on_both_databases! {
-    async fn a_task_list_of_version_1_names_its_end_and_its_successor(app: TestApp) {
+    async fn v1_task_lists_announce_their_sunset_and_successor(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         for title in ["1", "2"] {
@@ -64,20 +68,20 @@ on_both_databases! {
             let since: i64 = answer.header("deprecation").strip_prefix('@').unwrap().parse().unwrap();
             let until = http_date(answer.header("sunset"));
             assert!(since <= until, "{since} {until}");
-            // Long enough for people to get there.
+            // At least half a year for migration.
             assert!(until - since > 180 * 86_400, "{since} {until}");
             let successor = link(&answer, "successor-version");
             assert_eq!(successor, path.replacen("/v1/", "/v2/", 1), "the same path");
             let old = owner.get(path.as_str()).await.ok();
             let new = owner.get(&successor).await;
-            says_nothing(&new, &successor);
+            assert_no_headers(&new, &successor);
             assert_eq!(id_set(&new.ok()), id_set(&old), "{successor}");
             let notes = link(&answer, "deprecation");
             assert_eq!(app.anonymous().get(&notes).await.status.as_u16(), 200, "{notes}");
         }
     }
 
-    async fn exactly_what_the_document_marks_says_so(app: TestApp) {
+    async fn exactly_the_operations_marked_deprecated_send_the_headers(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let task = owner.task(&project, json!({"title": "x"})).await["id"].as_str().unwrap().to_owned();
@@ -112,14 +116,14 @@ on_both_databases! {
             if is_deprecated {
                 assert!(HEADERS.iter().all(|header| answer.headers.contains_key(*header)), "{path}");
             } else {
-                says_nothing(&answer, &path);
+                assert_no_headers(&answer, &path);
             }
         }
         assert_eq!(marked, ["listProjectTasks", "listTasks"]);
         assert!(asked > 8, "{asked}");
     }
 
-    async fn writes_and_failures_say_nothing_of_it(app: TestApp) {
+    async fn writes_and_errors_send_no_deprecation_headers(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let tasks = format!("/v1/projects/{project}/tasks");
@@ -128,18 +132,18 @@ on_both_databases! {
             (owner.post(&tasks, json!({"title": "x"})).await, 201),
             (owner.post(format!("{tasks}/batch"), json!({"operations": []})).await, 400),
             (owner.get(format!("{tasks}?page=0")).await, 400),
-            (owner.get(format!("/v1/projects/{NOBODY}/tasks")).await, 404),
+            (owner.get(format!("/v1/projects/{UNKNOWN_ID}/tasks")).await, 404),
             (stranger.get(&tasks).await, 403),
             (app.anonymous().get("/v1/tasks").await, 401),
             (owner.delete(&tasks).await, 405),
             (owner.get("/v1/tasks/").await, 404),
         ] {
             assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
-            says_nothing(&answer, &answer.text);
+            assert_no_headers(&answer, &answer.text);
         }
     }
 
-    async fn a_page_and_a_proxy_can_read_it(app: TestApp) {
+    async fn deprecation_headers_are_exposed_and_sent_for_head(app: TestApp) {
         let owner = app.user().await;
         owner.project().await;
         let authorization = authorization(&owner);

@@ -1,4 +1,4 @@
-//! What surrounds every request: its id, addresses and methods that are not there, HEAD, health.
+//! Request ids, unknown paths and methods, HEAD, and health checks.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::support::databases::sqlite;
 use crate::support::faults::{Fault, FaultyStore};
 use crate::support::{Client, Options, TestApp, TestClock};
 
-/// An answer as it goes over the wire.
+/// Raw HTTP response.
 pub(crate) struct Raw {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -20,7 +20,7 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
-    /// The values of a header, joined; empty when there is none.
+    /// Values of a header, joined; empty if the header is missing.
     pub(crate) fn header(&self, name: &str) -> String {
         let values = self.headers.get_all(name).iter().map(|value| value.to_str().unwrap());
         values.collect::<Vec<_>>().join(", ")
@@ -38,7 +38,7 @@ impl Raw {
     }
 }
 
-/// Sends a request without a body and with any headers, also such as the checked client cannot send.
+/// Sends a request without a body and with arbitrary headers, including those that the checked client cannot send.
 pub(crate) async fn ask(app: &TestApp, method: &str, path: &str, headers: &[(&str, &[u8])]) -> Raw {
     let mut request = Request::builder().method(method.parse().unwrap()).uri(path.parse().unwrap()).finish();
     for (name, value) in headers {
@@ -50,7 +50,7 @@ pub(crate) async fn ask(app: &TestApp, method: &str, path: &str, headers: &[(&st
     Raw { status: response.status(), headers: response.headers().clone(), body }
 }
 
-/// The API over storage that fails, for what needs none.
+/// Creates the API over storage that always fails, for tests that need none.
 pub(crate) fn without_storage(variables: &[(&'static str, &'static str)]) -> TestApp {
     let options = Options { variables: variables.to_vec(), ..Options::default() };
     TestApp::over(Arc::new(FaultyStore(Fault::Unavailable)), options, TestClock::default())
@@ -61,7 +61,7 @@ pub(crate) fn authorization(client: &Client) -> String {
 }
 
 #[tokio::test]
-async fn a_fit_request_id_is_kept_and_another_replaced() {
+async fn valid_request_ids_are_kept_and_invalid_ones_replaced() {
     let app = without_storage(&[]);
     let (longest, too_long) = ("x".repeat(128), "x".repeat(129));
     for (path, status) in [
@@ -94,7 +94,7 @@ async fn a_fit_request_id_is_kept_and_another_replaced() {
             }
         }
         let first = ask(&app, "GET", path, &[("x-request-id", b"\xe4")]).await.header("x-request-id");
-        assert_ne!(first, ask(&app, "GET", path, &[]).await.header("x-request-id"), "each has its own");
+        assert_ne!(first, ask(&app, "GET", path, &[]).await.header("x-request-id"), "each request has its own id");
     }
     for method in ["DELETE", "OPTIONS"] {
         let answer = ask(&app, method, "/v1/tasks", &[("x-request-id", b"mine")]).await;
@@ -103,7 +103,7 @@ async fn a_fit_request_id_is_kept_and_another_replaced() {
 }
 
 #[tokio::test]
-async fn an_unknown_address_is_answered_with_the_envelope() {
+async fn an_unknown_path_gets_the_error_envelope() {
     let app = without_storage(&[]);
     for path in [
         "/nothing",
@@ -143,7 +143,7 @@ async fn an_unknown_address_is_answered_with_the_envelope() {
 }
 
 #[tokio::test]
-async fn a_method_that_is_not_there_is_told_those_that_are() {
+async fn a_method_not_allowed_gets_the_allowed_methods() {
     let app = without_storage(&[]);
     for (path, method, allow) in [
         ("/v1/me", "PUT", "GET, HEAD, PATCH, DELETE, OPTIONS"),
@@ -164,7 +164,7 @@ async fn a_method_that_is_not_there_is_told_those_that_are() {
 }
 
 #[tokio::test]
-async fn head_is_get_without_the_body() {
+async fn head_equals_get_without_the_body() {
     let database = sqlite().await;
     let app = TestApp::new(&database, Options { api_per_minute: 100, ..Options::default() }).await;
     let authorization = authorization(&app.user().await);
@@ -186,7 +186,7 @@ async fn head_is_get_without_the_body() {
 }
 
 #[tokio::test]
-async fn headers_that_are_not_text_do_no_harm() {
+async fn non_utf8_headers_are_harmless() {
     let app = without_storage(&[]);
     for name in
         ["accept", "accept-encoding", "authorization", "origin", "user-agent", "x-forwarded-for", "if-none-match"]
@@ -198,7 +198,7 @@ async fn headers_that_are_not_text_do_no_harm() {
 }
 
 #[tokio::test]
-async fn readiness_follows_the_storage_and_the_shutdown_and_liveness_does_not() {
+async fn readiness_depends_on_storage_and_shutdown_while_liveness_does_not() {
     let database = sqlite().await;
     let app = TestApp::new(&database, Options::default()).await;
     let ok = json!({"status": "ok"});

@@ -1,4 +1,4 @@
-//! Compression, and the media types of requests and answers.
+//! Compression and media types.
 
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::support::databases::sqlite;
 use crate::support::{Options, TestApp};
 
 #[tokio::test]
-async fn an_answer_is_compressed_when_that_is_wanted_and_worth_it() {
+async fn large_responses_are_compressed_if_accepted() {
     let database = sqlite().await;
     let app = TestApp::new(&database, Options::default()).await;
     let user = app.user().await;
@@ -47,7 +47,7 @@ async fn an_answer_is_compressed_when_that_is_wanted_and_worth_it() {
 }
 
 #[tokio::test]
-async fn accept_must_allow_json_where_json_is_answered() {
+async fn accept_must_allow_json_for_json_responses() {
     let database = sqlite().await;
     let app = TestApp::new(&database, Options::default()).await;
     let user = app.user().await;
@@ -73,7 +73,7 @@ async fn accept_must_allow_json_where_json_is_answered() {
 }
 
 #[tokio::test]
-async fn a_request_body_must_come_as_it_is() {
+async fn encoded_request_bodies_are_rejected() {
     let app = without_storage(&[]);
     for (encoding, refused) in [("gzip", true), ("br", true), ("gzip, identity", true), ("identity", false)] {
         let call = app.anonymous().call(Method::POST, "/v1/auth/login").json(&json!({}));

@@ -1,4 +1,4 @@
-//! The tags of single resources, and what they save.
+//! Entity tags of single resources.
 
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use super::edge::{ask, authorization};
 use super::preconditions::in_other_case;
 use crate::api::fixtures::common::log_in_again;
-use crate::api::fixtures::writes::{Operation, World, taking};
+use crate::api::fixtures::writes::{Operation, WriteFixture, operations_by_header};
 use crate::on_both_databases;
 use crate::support::client::{Call, Ids as _};
 use crate::support::document::operations;
 use crate::support::{Answer, Client, Options, TestApp, TestDatabase};
 
-/// Every operation whose answer is one resource, and the schema of that.
-fn of_one_resource() -> Vec<(Operation, String)> {
+/// Operations whose response is a single resource, with its schema.
+fn single_resource_operations() -> Vec<(Operation, String)> {
     let mut found = Vec::new();
     for (id, method, template, description) in operations() {
         for status in ["200", "201"] {
@@ -30,8 +30,8 @@ fn of_one_resource() -> Vec<(Operation, String)> {
     found
 }
 
-/// Where a resource is read.
-fn address(schema: &str, resource: &Value) -> String {
+/// Path of a resource.
+fn resource_path(schema: &str, resource: &Value) -> String {
     match schema {
         "User" => "/v1/me".to_owned(),
         "Project" => format!("/v1/projects/{}", resource.id()),
@@ -41,12 +41,12 @@ fn address(schema: &str, resource: &Value) -> String {
     }
 }
 
-/// A request with everything that it takes.
-fn good(world: &World, operation: &Operation) -> Call {
+/// Prepares a valid request.
+fn valid_request(fixture: &WriteFixture, operation: &Operation) -> Call {
     if operation.method == Method::GET {
-        world.owner.call(Method::GET, world.path(operation))
+        fixture.owner.call(Method::GET, fixture.path(operation))
     } else {
-        world.call(&world.owner, operation)
+        fixture.call(&fixture.owner, operation)
     }
 }
 
@@ -60,41 +60,41 @@ async fn tag_at(client: &Client, path: &str) -> String {
     tag(&answer)
 }
 
-fn readable(world: &World) -> [String; 5] {
+fn readable(fixture: &WriteFixture) -> [String; 5] {
     [
         "/v1/me".to_owned(),
-        format!("/v1/projects/{}", world.project),
-        format!("/v1/tasks/{}", world.task),
-        format!("/v1/comments/{}", world.comment),
-        format!("/v1/webhooks/{}", world.webhook),
+        format!("/v1/projects/{}", fixture.project),
+        format!("/v1/tasks/{}", fixture.task),
+        format!("/v1/comments/{}", fixture.comment),
+        format!("/v1/webhooks/{}", fixture.webhook),
     ]
 }
 
 on_both_databases! {
-    async fn every_answer_that_is_one_resource_has_its_tag(app: TestApp) {
-        for (operation, schema) in of_one_resource() {
-            let world = World::new(&app).await;
+    async fn every_single_resource_response_has_an_etag(app: TestApp) {
+        for (operation, schema) in single_resource_operations() {
+            let fixture = WriteFixture::new(&app).await;
             let place = operation.id.as_str();
-            let answer = good(&world, &operation).send().await;
+            let answer = valid_request(&fixture, &operation).send().await;
             assert!(answer.status.is_success(), "{place}: {}", answer.text);
             let tag = tag(&answer);
             let opaque = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-            let opaque = opaque.unwrap_or_else(|| panic!("{place}: {tag} is weak, or no tag"));
-            // RFC 9110, section 8.8.3; and a comma would part it in a list.
+            let opaque = opaque.unwrap_or_else(|| panic!("{place}: {tag} is not a strong entity tag"));
+            // RFC 9110, section 8.8.3, excluding commas, which separate tags in a list.
             let fit = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b',';
             assert!(opaque.len() > 8 && opaque.bytes().all(fit), "{place}: {tag}");
             assert_eq!(answer.headers.get_all("etag").iter().count(), 1, "{place}");
             assert_eq!(answer.header("cache-control"), "private, no-cache", "{place}");
-            let read = world.owner.get(address(&schema, &answer.body)).await;
+            let read = fixture.owner.get(resource_path(&schema, &answer.body)).await;
             assert_eq!((read.header("etag"), &read.text), (tag.as_str(), &answer.text), "{place}");
         }
     }
 
-    async fn who_has_it_already_does_not_get_it_again(app: TestApp) {
-        for operation in taking("If-None-Match").0 {
-            let world = World::new(&app).await;
-            let path = world.path(&operation);
-            let tag = tag_at(&world.owner, &path).await;
+    async fn a_matching_if_none_match_gets_304(app: TestApp) {
+        for operation in operations_by_header("If-None-Match").0 {
+            let fixture = WriteFixture::new(&app).await;
+            let path = fixture.path(&operation);
+            let tag = tag_at(&fixture.owner, &path).await;
             let bare = tag.trim_matches('"');
             for (lines, known) in [
                 (vec![tag.clone()], true),
@@ -115,11 +115,11 @@ on_both_databases! {
                 (vec!["\"*\"".to_owned()], false),
             ] {
                 for method in [Method::GET, Method::HEAD] {
-                    let call = world.owner.call(method.clone(), path.as_str());
+                    let call = fixture.owner.call(method.clone(), path.as_str());
                     let call = lines.iter().fold(call, |call, line| call.header_line("if-none-match", line.as_bytes()));
                     if method == Method::HEAD {
-                        // The checked client knows the answers to GET only.
-                        let token = authorization(&world.owner);
+                        // The checked client knows only responses to GET.
+                        let token = authorization(&fixture.owner);
                         let mut headers = vec![("authorization", token.as_bytes())];
                         headers.extend(lines.iter().map(|line| ("if-none-match", line.as_bytes())));
                         let answer = ask(&app, "HEAD", &path, &headers).await;
@@ -139,16 +139,16 @@ on_both_databases! {
         }
     }
 
-    async fn what_may_not_be_read_is_refused_before_tags_are_compared(app: TestApp) {
-        let (world, stranger) = (World::new(&app).await, app.user().await);
+    async fn access_is_checked_before_if_none_match(app: TestApp) {
+        let (fixture, stranger) = (WriteFixture::new(&app).await, app.user().await);
         for (client, path, status) in [
-            (&stranger, format!("/v1/tasks/{}", world.task), 403),
-            (&stranger, format!("/v1/projects/{}", world.project), 403),
-            (&stranger, format!("/v1/comments/{}", world.comment), 403),
-            (&stranger, format!("/v1/webhooks/{}", world.webhook), 403),
-            (&world.owner, format!("/v1/tasks/{}", world.trashed), 404),
-            (&world.owner, format!("/v1/projects/{}", world.deleted), 404),
-            (&world.owner, format!("/v1/tasks/{}?x=1", world.task), 400),
+            (&stranger, format!("/v1/tasks/{}", fixture.task), 403),
+            (&stranger, format!("/v1/projects/{}", fixture.project), 403),
+            (&stranger, format!("/v1/comments/{}", fixture.comment), 403),
+            (&stranger, format!("/v1/webhooks/{}", fixture.webhook), 403),
+            (&fixture.owner, format!("/v1/tasks/{}", fixture.trashed), 404),
+            (&fixture.owner, format!("/v1/projects/{}", fixture.deleted), 404),
+            (&fixture.owner, format!("/v1/tasks/{}?x=1", fixture.task), 400),
             (&app.anonymous(), "/v1/me".to_owned(), 401),
         ] {
             let answer = client.call(Method::GET, path.as_str()).header("if-none-match", "*").send().await;
@@ -157,10 +157,10 @@ on_both_databases! {
         }
     }
 
-    async fn a_change_makes_another_tag(app: TestApp) {
-        let world = World::new(&app).await;
-        let owner = &world.owner;
-        for (path, changes) in readable(&world).into_iter().zip([
+    async fn every_change_produces_a_new_etag(app: TestApp) {
+        let fixture = WriteFixture::new(&app).await;
+        let owner = &fixture.owner;
+        for (path, changes) in readable(&fixture).into_iter().zip([
             [json!({"name": "One"}), json!({"timezone": "Asia/Tokyo"}), json!({"weekly_digest": false})],
             [json!({"name": "One"}), json!({"color": "#112233"}), json!({"name": "A project", "color": null})],
             [json!({"title": "One"}), json!({"status": "done"}), json!({"title": "A task", "status": "todo"})],
@@ -173,16 +173,16 @@ on_both_databases! {
                 let read = owner.call(Method::GET, path.as_str()).header("if-none-match", &known).send().await;
                 assert_eq!(read.header("etag"), answer.header("etag"), "{change}");
                 assert_eq!(read.ok(), answer.body, "{change}");
-                assert!(!tags.contains(&tag(&answer)), "{change}: even back at the old values it is another version");
+                assert!(!tags.contains(&tag(&answer)), "{change}: restored values are a new version too");
                 tags.push(tag(&answer));
             }
         }
     }
 
-    async fn what_changes_nothing_keeps_version_and_tag(app: TestApp) {
-        let world = World::new(&app).await;
-        let owner = &world.owner;
-        for path in readable(&world) {
+    async fn a_write_without_changes_keeps_version_and_etag(app: TestApp) {
+        let fixture = WriteFixture::new(&app).await;
+        let owner = &fixture.owner;
+        for path in readable(&fixture) {
             let before = owner.get(path.as_str()).await;
             let names = ["name", "title", "body", "url"];
             let name = names.into_iter().find(|name| !before.body[name].is_null()).unwrap();
@@ -196,18 +196,18 @@ on_both_databases! {
             let after = owner.get(path.as_str()).await;
             assert_eq!((after.header("etag"), &after.text), (before.header("etag"), &before.text), "{path}");
         }
-        let here = owner.post(format!("/v1/tasks/{}/move", world.task), json!({})).await;
-        assert_eq!(here.header("etag"), tag_at(owner, &format!("/v1/tasks/{}", world.task)).await);
-        let there = owner.post_empty(format!("/v1/projects/{}/restore", world.project)).await;
-        assert_eq!(there.header("etag"), tag_at(owner, &format!("/v1/projects/{}", world.project)).await);
+        let here = owner.post(format!("/v1/tasks/{}/move", fixture.task), json!({})).await;
+        assert_eq!(here.header("etag"), tag_at(owner, &format!("/v1/tasks/{}", fixture.task)).await);
+        let there = owner.post_empty(format!("/v1/projects/{}/restore", fixture.project)).await;
+        assert_eq!(there.header("etag"), tag_at(owner, &format!("/v1/projects/{}", fixture.project)).await);
     }
 
-    async fn a_counter_changes_the_tag_and_fails_no_edit(app: TestApp) {
-        let world = World::new(&app).await;
-        let owner = &world.owner;
-        let path = format!("/v1/projects/{}", world.project);
+    async fn a_counter_changes_the_etag_without_failing_edits(app: TestApp) {
+        let fixture = WriteFixture::new(&app).await;
+        let owner = &fixture.owner;
+        let path = format!("/v1/projects/{}", fixture.project);
         let before = owner.get(path.as_str()).await;
-        owner.patch(format!("/v1/tasks/{}", world.task), json!({"status": "done"})).await.ok();
+        owner.patch(format!("/v1/tasks/{}", fixture.task), json!({"status": "done"})).await.ok();
         app.work().await;
         let call = owner.call(Method::GET, path.as_str()).header("if-none-match", before.header("etag"));
         let counted = call.send().await;
@@ -223,34 +223,34 @@ on_both_databases! {
         edit(before.header("etag"), "A third").send().await.fails(412, "PRECONDITION_FAILED");
     }
 
-    async fn the_tag_follows_the_reader_and_not_the_token(database: TestDatabase) {
+    async fn the_etag_depends_on_the_role_rather_than_the_token(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
-        let world = World::new(&app).await;
-        let phone = log_in_again(&app, &world.owner).await;
-        for path in readable(&world) {
-            assert_eq!(tag_at(&phone, &path).await, tag_at(&world.owner, &path).await, "{path}");
+        let fixture = WriteFixture::new(&app).await;
+        let phone = log_in_again(&app, &fixture.owner).await;
+        for path in readable(&fixture) {
+            assert_eq!(tag_at(&phone, &path).await, tag_at(&fixture.owner, &path).await, "{path}");
         }
-        let [_, project, task, comment, _] = readable(&world);
-        let mut seen = vec![tag_at(&world.owner, &project).await];
+        let [_, project, task, comment, _] = readable(&fixture);
+        let mut seen = vec![tag_at(&fixture.owner, &project).await];
         for role in ["editor", "viewer"] {
-            let member = world.member(&app, role).await;
+            let member = fixture.member(&app, role).await;
             let tag = tag_at(&member, &project).await;
-            assert!(!seen.contains(&tag), "the answer names the role, so it is another one for each role");
+            assert!(!seen.contains(&tag), "the response contains the role, so the tag differs by role");
             for path in [&task, &comment] {
-                assert_eq!(tag_at(&member, path).await, tag_at(&world.owner, path).await, "{path} names no role");
+                assert_eq!(tag_at(&member, path).await, tag_at(&fixture.owner, path).await, "{path} does not contain the role");
             }
             seen.push(tag);
         }
         for (number, seen) in seen.into_iter().enumerate() {
-            let answer = world.owner.call(Method::GET, project.as_str()).header("if-none-match", &seen).send().await;
+            let answer = fixture.owner.call(Method::GET, project.as_str()).header("if-none-match", &seen).send().await;
             assert_eq!(answer.status.as_u16(), if number == 0 { 304 } else { 200 });
-            // What somebody else saw of this version is this version.
-            let call = world.owner.call(Method::PATCH, project.as_str()).header("if-match", &seen);
+            // A tag for the same version that another member received is accepted.
+            let call = fixture.owner.call(Method::PATCH, project.as_str()).header("if-match", &seen);
             call.json(&json!({"name": "A project"})).send().await.ok();
         }
     }
 
-    async fn what_is_compressed_has_a_tag_of_its_own_that_is_good_everywhere(app: TestApp) {
+    async fn the_etag_of_a_compressed_response_is_accepted_in_all_conditions(app: TestApp) {
         let owner = app.user().await;
         let body = json!({"name": "P", "description": "word ".repeat(390)});
         let project = owner.post("/v1/projects", body).await;
@@ -266,15 +266,15 @@ on_both_databases! {
             call.header("if-match", &tag).send().await.ok();
         }
         let small = owner.call(Method::GET, "/v1/me").header("accept-encoding", "gzip").send().await;
-        assert_eq!(small.header("etag"), tag_at(&owner, "/v1/me").await, "too short to be compressed");
+        assert_eq!(small.header("etag"), tag_at(&owner, "/v1/me").await, "too small to be compressed");
         owner.patch(path.as_str(), json!({"name": "Q"})).await.ok();
         assert_eq!(gzip().header("if-none-match", &tag).send().await.status.as_u16(), 200);
         let call = owner.call(Method::PATCH, path.as_str()).json(&json!({"name": "R"}));
         call.header("if-match", &tag).send().await.fails(412, "PRECONDITION_FAILED");
     }
 
-    // RFC 9110, section 15.4.5: what a cache needs to find the answer that it keeps.
-    async fn a_304_has_the_tag_and_the_vary_of_the_answer_that_it_stands_for(app: TestApp) {
+    // RFC 9110, section 15.4.5: the headers that a cache needs to select the stored response.
+    async fn a_304_has_the_etag_and_vary_of_the_full_response(app: TestApp) {
         let owner = app.user().await;
         let body = json!({"name": "P", "description": "word ".repeat(390)});
         let path = owner.post("/v1/projects", body).await.header("location").to_owned();

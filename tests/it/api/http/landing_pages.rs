@@ -1,4 +1,4 @@
-//! What the links in mails lead to where no front end answers.
+//! Landing pages of the links in e-mails, for installations without a front end.
 
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::support::{Mail, Options, TestApp, TestDatabase};
 
 const PAGES: [&str; 3] = ["/verify-email", "/reset-password", "/invitation"];
 
-/// What a page must not do with what it was told, because it would run it.
+/// Code that a page must not contain, because it would execute untrusted values.
 const FORBIDDEN: [&str; 8] = [
     "innerHTML",
     "outerHTML",
@@ -24,14 +24,14 @@ const FORBIDDEN: [&str; 8] = [
     "javascript:",
 ];
 
-/// The page that a link leads to.
+/// Content of the page at a link.
 async fn page(app: &TestApp, link: &str) -> String {
     let answer = ask(app, "GET", link, &[]).await;
     assert_eq!(answer.status.as_u16(), 200, "{link}");
     String::from_utf8(answer.body).unwrap()
 }
 
-/// The one value of an attribute.
+/// Value of the only attribute with this name.
 #[track_caller]
 fn attribute<'a>(page: &'a str, name: &str) -> &'a str {
     let begin = format!(" {name}=\"");
@@ -41,7 +41,7 @@ fn attribute<'a>(page: &'a str, name: &str) -> &'a str {
     value
 }
 
-/// Follows the link of a mail, and sends what the script of the page sends.
+/// Follows the link of an e-mail and sends the request of the page's script.
 async fn follow(app: &TestApp, mail: &Mail, mut body: Value) {
     let link = mail.text.lines().find_map(|line| line.strip_prefix("http://127.0.0.1:3000/")).unwrap();
     let page = page(app, &format!("/{link}")).await;
@@ -50,7 +50,7 @@ async fn follow(app: &TestApp, mail: &Mail, mut body: Value) {
 }
 
 on_both_databases! {
-    async fn the_links_in_mails_lead_to_pages_that_do_what_they_promise(database: TestDatabase) {
+    async fn verification_and_reset_links_lead_to_working_pages(database: TestDatabase) {
         let variables = vec![("REQUIRE_EMAIL_VERIFICATION", "true")];
         let app = TestApp::new(&database, Options { variables, ..Options::default() }).await;
         let user = app.user().await;
@@ -68,7 +68,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn the_link_of_an_invitation_leads_to_its_page_for_who_has_an_account_and_who_has_none(app: TestApp) {
+    async fn the_invitation_link_works_with_and_without_an_account(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let user = app.user().await;
@@ -81,7 +81,7 @@ on_both_databases! {
             let link = text.lines().find_map(|line| line.strip_prefix("http://127.0.0.1:3000/")).unwrap();
             assert_eq!(link, format!("invitation?id={}", invitation["id"].as_str().unwrap()));
             page(&app, &format!("/{link}")).await;
-            // What its script sends, one after the other.
+            // The requests of the page's script, in order.
             let account = json!({"email": email, "password": "correct horse"});
             let session = if email == user.email() {
                 app.anonymous().post("/v1/auth/login", account).await.ok()
@@ -99,8 +99,8 @@ on_both_databases! {
 }
 
 #[tokio::test]
-async fn opening_a_link_changes_nothing_and_is_kept_and_told_nowhere() {
-    // Without storage, so what is answered has asked for nothing.
+async fn opening_a_link_has_no_effect_and_leaks_nothing() {
+    // The storage always fails, so the pages cannot depend on it.
     let app = without_storage(&[]);
     for path in PAGES {
         for (method, path) in [("GET", path.to_owned()), ("HEAD", format!("{path}?token=mt_secret&id=secret"))] {
@@ -112,14 +112,14 @@ async fn opening_a_link_changes_nothing_and_is_kept_and_told_nowhere() {
         let known = [("if-none-match", b"*".as_slice())];
         let answer = ask(&app, "GET", path, &known).await;
         assert_eq!((answer.status.as_u16(), answer.header("cache-control").as_str()), (304, "no-store"), "{path}");
-        // The token would be in it, and what the page answers must not depend on it.
-        let told = page(&app, &format!("{path}?token=mt_secret&id=secret")).await;
-        assert!(page(&app, path).await == told, "{path}");
+        // The page must not depend on the token, which it would otherwise contain.
+        let with_token = page(&app, &format!("{path}?token=mt_secret&id=secret")).await;
+        assert!(page(&app, path).await == with_token, "{path}");
     }
 }
 
 #[tokio::test]
-async fn a_page_runs_and_asks_for_nothing_that_this_server_does_not_serve() {
+async fn pages_load_only_own_assets_and_no_inline_code() {
     let app = without_storage(&[]);
     for path in PAGES {
         let policy = ask(&app, "GET", path, &[]).await.header("content-security-policy");
@@ -142,7 +142,7 @@ async fn a_page_runs_and_asks_for_nothing_that_this_server_does_not_serve() {
         let links = links_in(&page);
         assert_eq!(links.len(), 2, "{links:?}");
         for link in links {
-            // Relative, so that the pages work below a path of a proxy too.
+            // Relative, so that the pages also work behind a proxy with a path prefix.
             assert!(!link.starts_with('/'), "{link}");
             assert_eq!(ask(&app, "GET", &format!("/{link}"), &[]).await.status.as_u16(), 200, "{link}");
         }
@@ -156,14 +156,14 @@ async fn a_page_runs_and_asks_for_nothing_that_this_server_does_not_serve() {
 }
 
 #[tokio::test]
-async fn a_page_asks_for_what_its_operation_takes() {
+async fn pages_match_the_operations_they_call() {
     let app = without_storage(&[]);
     for (path, id) in PAGES.into_iter().zip(["verifyEmail", "resetPassword"]) {
         let page = page(&app, path).await;
         let operation = attribute(&page, "data-operation");
         let found = operations().find(|(other, ..)| other == id).unwrap();
         assert_eq!((&found.1, found.2.as_str()), (&Method::POST, format!("/{operation}").as_str()));
-        // In the usual case the token is enough, and without JavaScript nothing can be sent.
+        // Usually the token is enough; without JavaScript nothing can be sent.
         assert!(page.contains("<noscript>") && page.contains(" hidden>"), "{path}");
     }
     let page = page(&app, "/reset-password").await;
@@ -173,8 +173,8 @@ async fn a_page_asks_for_what_its_operation_takes() {
     assert!(page.contains("<input id=\"password\""), "{page}");
 }
 
-/// The names of the operations that a script asks for, with an id in the place of what it puts in.
-fn asked_for(script: &str) -> Vec<String> {
+/// Paths of the operations that a script calls, with placeholders for ids.
+fn called_paths(script: &str) -> Vec<String> {
     let calls = script.split("call(").skip(1).filter_map(|call| {
         let quote = call.chars().next().filter(|first| "\"`".contains(*first))?;
         call[1..].split(quote).next()
@@ -183,9 +183,9 @@ fn asked_for(script: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_page_of_an_invitation_asks_for_operations_that_there_are() {
+async fn the_invitation_page_calls_existing_operations() {
     let script = page(&without_storage(&[]), "/mail-pages/invitation.js").await;
-    let asked: Vec<String> = asked_for(&script)
+    let asked: Vec<String> = called_paths(&script)
         .into_iter()
         .flat_map(|path| match path.strip_suffix("${verb}") {
             Some(path) => vec![format!("{path}accept"), format!("{path}decline")],
@@ -196,14 +196,14 @@ async fn the_page_of_an_invitation_asks_for_operations_that_there_are() {
     for path in asked {
         let path = format!("/{path}");
         let operation = operations().find(|(_, method, other, _)| (method, other) == (&Method::POST, &path));
-        found.push(operation.unwrap_or_else(|| panic!("there is no POST {path}")).0);
+        found.push(operation.unwrap_or_else(|| panic!("unknown operation: POST {path}")).0);
     }
     found.sort();
     assert_eq!(found, ["acceptInvitation", "declineInvitation", "login", "logout", "register"]);
 }
 
 #[tokio::test]
-async fn the_page_of_an_invitation_asks_for_what_it_takes_to_log_in_or_register() {
+async fn the_invitation_page_has_the_fields_for_login_and_registration() {
     let app = without_storage(&[]);
     let style = page(&app, "/mail-pages/style.css").await;
     let page = page(&app, "/invitation").await;
@@ -220,7 +220,7 @@ async fn the_page_of_an_invitation_asks_for_what_it_takes_to_log_in_or_register(
         for rule in rules {
             assert!(input.contains(rule), "{id}: {rule} in {input}");
         }
-        // Each field has a label, around it or by its name.
+        // Each field has a label, either around it or by `for`.
         let around = format!("<label class=\"choice\"><input {input}>");
         assert!(page.contains(&around) || page.contains(&format!(" for=\"{id}\"")), "{id} has no label");
     }
@@ -228,10 +228,10 @@ async fn the_page_of_an_invitation_asks_for_what_it_takes_to_log_in_or_register(
         let button = page.split("<button type=\"submit\" ").find(|rest| rest.contains(&format!("value=\"{value}\"")));
         assert!(button.is_some_and(|button| button.contains(&format!(">{words}</button>"))), "{value}: {page}");
     }
-    // Labels are blocks by the style sheet, which would show a hidden one too.
+    // The style sheet displays labels as blocks, so it must hide hidden elements explicitly.
     let (labels, hidden) = (style.find("\nlabel {"), style.find("\n[hidden] {\n  display: none;\n}"));
     assert!(labels.is_some() && hidden > labels, "{style}");
-    // What comes of it is told to who cannot see it too, and without JavaScript nothing can be sent.
+    // The outcome is announced to screen readers; without JavaScript nothing can be sent.
     assert_eq!(attribute(&page, "role"), "status");
     assert!(page.contains("<noscript>") && page.contains("<form method=\"post\" hidden>"), "{page}");
 }

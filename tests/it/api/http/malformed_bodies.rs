@@ -1,17 +1,17 @@
-//! Bodies that cannot be read, and the order in which a request is checked.
+//! Malformed bodies, size limits and the order of checks.
 
 use poem::Body;
 use poem::http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::api::fixtures::common::{NOBODY, send};
+use crate::api::fixtures::common::{UNKNOWN_ID, send};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, TestApp};
 
 const LIMIT: usize = 1_048_576;
 
-/// Every operation on projects and tasks that takes a body, and the name that it knows.
+/// Every operation on projects and tasks that takes a body, with the name of a known field.
 async fn operations(owner: &Client) -> [(Method, String, &'static str); 4] {
     let project = owner.project().await;
     let task = owner.task(&project, json!({"title": "Tea"})).await.id();
@@ -23,7 +23,7 @@ async fn operations(owner: &Client) -> [(Method, String, &'static str); 4] {
     ]
 }
 
-/// Bodies that are no JSON as we take it; NAME stands for a name that is known.
+/// Bodies that are not valid JSON in the strict sense; NAME stands for the known field.
 fn unreadable() -> Vec<Vec<u8>> {
     let texts = [
         "",
@@ -68,12 +68,12 @@ fn unreadable() -> Vec<Vec<u8>> {
 }
 
 on_both_databases! {
-    async fn what_is_not_json_is_malformed(app: TestApp) {
+    async fn invalid_json_is_malformed(app: TestApp) {
         let owner = app.user().await;
         for (method, path, name) in operations(&owner).await {
             for body in unreadable() {
                 let text = String::from_utf8_lossy(&body).replace("NAME", name);
-                // What is no UTF-8 must stay so.
+                // Invalid UTF-8 must stay invalid.
                 let body = if std::str::from_utf8(&body).is_ok() { text.clone().into_bytes() } else { body };
                 let call = owner.call(method.clone(), &path).body("application/json", Body::from_vec(body));
                 let answer = call.send().await;
@@ -87,7 +87,7 @@ on_both_databases! {
         assert_eq!(owner.get("/v1/tasks").await.ok().column("version"), [1]);
     }
 
-    async fn json_at_its_limits_is_read_and_then_checked(app: TestApp) {
+    async fn json_at_the_limits_is_parsed_and_validated(app: TestApp) {
         let owner = app.user().await;
         for (method, path, name) in operations(&owner).await {
             for value in [
@@ -107,7 +107,7 @@ on_both_databases! {
         }
     }
 
-    async fn only_json_is_taken(app: TestApp) {
+    async fn only_json_media_types_are_accepted(app: TestApp) {
         let owner = app.user().await;
         for (method, path, name) in operations(&owner).await {
             let body = format!("{{\"{name}\": \"x\"}}");
@@ -138,7 +138,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_body_may_have_one_mebibyte(app: TestApp) {
+    async fn bodies_are_limited_to_one_mebibyte(app: TestApp) {
         let owner = app.user().await;
         for (method, path, name) in operations(&owner).await {
             let mut body = format!("{{\"{name}\": \"x\"}}");
@@ -148,40 +148,40 @@ on_both_databases! {
             body.push(' ');
             let answer = owner.call(method.clone(), &path).body("application/json", body.clone()).send().await;
             answer.fails(413, "PAYLOAD_TOO_LARGE");
-            // The length that is told decides before the body is read.
+            // The declared length is checked before the body is read.
             let call = owner.call(method, &path).body("application/json", "{}");
             call.header("content-length", "1048577").send().await.fails(413, "PAYLOAD_TOO_LARGE");
         }
     }
 
-    async fn a_request_is_checked_in_the_published_order(app: TestApp) {
+    async fn requests_are_checked_in_the_documented_order(app: TestApp) {
         let (owner, stranger) = (app.user().await, app.user().await);
         let project = owner.project().await;
         let path = format!("/v1/projects/{project}");
         let archived = format!("/v1/projects/{}", owner.project().await);
         owner.patch(&archived, json!({"archived": true})).await.ok();
         let bad = json!({"name": ""});
-        let nobody = format!("/v1/projects/{NOBODY}");
-        // Authentication before the media type, that and the syntax before validation.
+        let unknown = format!("/v1/projects/{UNKNOWN_ID}");
+        // Authentication precedes the media type; the media type and the syntax precede validation.
         let anonymous = app.anonymous();
         anonymous.call(Method::PATCH, &path).body("text/plain", "{").send().await.fails(401, "UNAUTHENTICATED");
         let unsupported = stranger.call(Method::PATCH, format!("{path}?x=1")).body("text/plain", "{").send().await;
         unsupported.fails(415, "UNSUPPORTED_MEDIA_TYPE");
         let malformed = stranger.call(Method::PATCH, format!("{path}?x=1")).body("application/json", "{").send().await;
         malformed.fails(400, "MALFORMED_JSON");
-        // Validation before existence, that before permission, that before the state.
-        owner.patch(&nobody, bad.clone()).await.invalid(&["name:too_short"]);
+        // Validation precedes existence, permission and state, in this order.
+        owner.patch(&unknown, bad.clone()).await.invalid(&["name:too_short"]);
         stranger.patch(&path, bad.clone()).await.invalid(&["name:too_short"]);
         owner.patch(&archived, bad.clone()).await.invalid(&["name:too_short"]);
-        stranger.get(format!("{nobody}/tasks?limit=0")).await.invalid(&["limit:minimum"]);
+        stranger.get(format!("{unknown}/tasks?limit=0")).await.invalid(&["limit:minimum"]);
         stranger.get(format!("{path}/tasks?limit=0")).await.invalid(&["limit:minimum"]);
         stranger.patch(&archived, json!({"name": "x"})).await.fails(403, "FORBIDDEN");
-        let task = json!({"title": "x", "assignee_id": NOBODY});
-        owner.post(format!("{nobody}/tasks"), task.clone()).await.fails(404, "NOT_FOUND");
+        let task = json!({"title": "x", "assignee_id": UNKNOWN_ID});
+        owner.post(format!("{unknown}/tasks"), task.clone()).await.fails(404, "NOT_FOUND");
         stranger.post(format!("{path}/tasks"), task).await.fails(403, "FORBIDDEN");
     }
 
-    async fn no_value_of_a_request_is_in_the_answer_that_refuses_it(app: TestApp) {
+    async fn error_responses_never_echo_values_of_the_request(app: TestApp) {
         const SECRET: &str = "hunter2";
         let owner = app.user().await;
         for (method, path, name) in operations(&owner).await {
@@ -214,7 +214,7 @@ on_both_databases! {
         }
     }
 
-    async fn an_answer_to_something_refused_has_no_more_than_a_hundred_details(app: TestApp) {
+    async fn error_responses_have_at_most_a_hundred_details(app: TestApp) {
         let owner = app.user().await;
         let body: Map<String, Value> = (0..5_000).map(|number| (format!("f{number}"), json!(1))).collect();
         let answer = owner.post("/v1/projects", body.into()).await.fails(400, "VALIDATION_FAILED");

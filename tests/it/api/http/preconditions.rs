@@ -1,53 +1,53 @@
-//! `If-Match`: whoever changes what somebody else has changed meanwhile is told so.
+//! Preconditions with `If-Match`: an update of an older version fails.
 
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::api::fixtures::common::{NOBODY, at_once, with};
-use crate::api::fixtures::writes::{Operation, World, assert_first, taking};
+use crate::api::fixtures::common::{UNKNOWN_ID, concurrently, with};
+use crate::api::fixtures::writes::{Operation, WriteFixture, assert_first, operations_by_header};
 use crate::on_both_databases;
 use crate::support::client::{Call, Ids as _};
 use crate::support::{Answer, Options, TestApp, TestDatabase};
 
-/// The operations with a precondition.
+/// Operations that accept `If-Match`.
 fn conditional() -> Vec<Operation> {
-    taking("If-Match").0
+    operations_by_header("If-Match").0
 }
 
-/// Where the resource is read that an operation changes.
-fn subject(world: &World, operation: &Operation) -> String {
-    world.path(operation).trim_end_matches("/move").to_owned()
+/// Path of the resource that an operation changes.
+fn subject(fixture: &WriteFixture, operation: &Operation) -> String {
+    fixture.path(operation).trim_end_matches("/move").to_owned()
 }
 
-fn on_condition(world: &World, operation: &Operation, lines: &[&str]) -> Call {
-    let call = world.call(&world.owner, operation);
+fn conditional_request(fixture: &WriteFixture, operation: &Operation, lines: &[&str]) -> Call {
+    let call = fixture.call(&fixture.owner, operation);
     lines.iter().fold(call, |call, line| call.header_line("if-match", line.as_bytes()))
 }
 
-/// Changes what an operation is about, and gives the tags of before and after.
-async fn change(world: &World, operation: &Operation) -> (String, String) {
-    let path = subject(world, operation);
-    let before = world.owner.get(path.as_str()).await;
+/// Changes the resource of an operation, and returns its tags before and after.
+async fn change(fixture: &WriteFixture, operation: &Operation) -> (String, String) {
+    let path = subject(fixture, operation);
+    let before = fixture.owner.get(path.as_str()).await;
     let name = match path.as_str() {
         path if path.contains("/comments/") => "body",
         path if path.contains("/tasks/") => "title",
         path if path.contains("/webhooks/") => "description",
         _ => "name",
     };
-    let after = world.owner.patch(path, json!({name: "Changed meanwhile"})).await;
+    let after = fixture.owner.patch(path, json!({name: "Changed by another client"})).await;
     assert_eq!(after.status.as_u16(), 200);
     assert_ne!(after.header("etag"), before.header("etag"));
     (before.header("etag").to_owned(), after.header("etag").to_owned())
 }
 
-async fn refuse(world: &World, operation: &Operation, lines: &[&str]) {
+async fn assert_precondition_failed(fixture: &WriteFixture, operation: &Operation, lines: &[&str]) {
     let place = format!("{} {lines:?}", operation.id);
-    let state = world.state().await;
-    let answer = on_condition(world, operation, lines).send().await;
+    let state = fixture.state().await;
+    let answer = conditional_request(fixture, operation, lines).send().await;
     assert_eq!(answer.status.as_u16(), 412, "{place}: {}", answer.text);
     let failure = answer.fails(412, "PRECONDITION_FAILED");
-    assert_eq!(failure["current"], world.owner.get(subject(world, operation)).await.ok(), "{place}");
-    assert_eq!(world.state().await, state, "{place} changed something");
+    assert_eq!(failure["current"], fixture.owner.get(subject(fixture, operation)).await.ok(), "{place}");
+    assert_eq!(fixture.state().await, state, "{place} changed something");
 }
 
 fn statuses(answers: &[Answer]) -> Vec<u16> {
@@ -56,37 +56,37 @@ fn statuses(answers: &[Answer]) -> Vec<u16> {
     statuses
 }
 
-/// The same text with capitals for small letters, and the other way round: a tag may have letters of one kind only.
+/// Swaps upper and lower case, because a tag may contain letters of one case only.
 pub(crate) fn in_other_case(tag: &str) -> String {
     let swap = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
     tag.chars().map(swap).collect()
 }
 
 on_both_databases! {
-    async fn who_has_seen_an_older_version_changes_nothing_and_is_shown_the_new_one(app: TestApp) {
+    async fn an_update_of_an_older_version_fails_with_the_current_resource(app: TestApp) {
         for operation in conditional() {
-            let world = World::new(&app).await;
-            let (stale, current) = change(&world, &operation).await;
-            refuse(&world, &operation, &[&stale]).await;
-            let done = on_condition(&world, &operation, &[&current]).send().await;
+            let fixture = WriteFixture::new(&app).await;
+            let (stale, current) = change(&fixture, &operation).await;
+            assert_precondition_failed(&fixture, &operation, &[&stale]).await;
+            let done = conditional_request(&fixture, &operation, &[&current]).send().await;
             assert_first(&done, &operation.id);
             if done.status.as_u16() == 200 {
-                refuse(&world, &operation, &[&current]).await;
+                assert_precondition_failed(&fixture, &operation, &[&current]).await;
                 let next = done.header("etag").to_owned();
-                assert_first(&on_condition(&world, &operation, &[&next]).send().await, &operation.id);
+                assert_first(&conditional_request(&fixture, &operation, &[&next]).send().await, &operation.id);
             }
         }
     }
 
-    async fn any_of_several_tags_is_enough_and_nonsense_is_none(app: TestApp) {
+    async fn one_matching_tag_of_a_list_is_sufficient_and_malformed_tags_never_match(app: TestApp) {
         for operation in conditional() {
-            let world = World::new(&app).await;
-            let task = world.owner.task(&world.project, json!({"title": "Another"})).await.id();
-            let task = world.owner.patch(format!("/v1/tasks/{task}"), json!({"title": "Also version 2"})).await;
+            let fixture = WriteFixture::new(&app).await;
+            let task = fixture.owner.task(&fixture.project, json!({"title": "Another"})).await.id();
+            let task = fixture.owner.patch(format!("/v1/tasks/{task}"), json!({"title": "Also version 2"})).await;
             assert_eq!(task.body["version"], 2);
-            let project = world.owner.patch(format!("/v1/projects/{}", world.other), json!({"name": "x"})).await;
+            let project = fixture.owner.patch(format!("/v1/projects/{}", fixture.other), json!({"name": "x"})).await;
             // Last, because new tasks change the tag of their project.
-            let (stale, current) = change(&world, &operation).await;
+            let (stale, current) = change(&fixture, &operation).await;
             let bare = current.trim_matches('"');
             let (version, representation) = bare.split_once('.').unwrap();
             let weak_list = format!("W/{stale} , W/{stale}");
@@ -113,11 +113,11 @@ on_both_databases! {
                 &["W/"],
                 &["ü"],
             ] {
-                refuse(&world, &operation, lines).await;
+                assert_precondition_failed(&fixture, &operation, lines).await;
             }
             let (list, tight) = (format!("{stale} , {current}"), format!("nonsense,{current},{stale}"));
             let (weak, gzip) = (format!("W/{current}"), format!("W/\"{bare}-gzip\""));
-            let other_reader = format!("\"{version}.somebody-elses\"");
+            let other_reader = format!("\"{version}.another-reader\"");
             for lines in [
                 &[current.as_str()][..],
                 &["*"],
@@ -129,41 +129,41 @@ on_both_databases! {
                 &[&gzip],
                 &[&other_reader],
             ] {
-                // An empty change passes the precondition and leaves the version for the next.
+                // An empty update passes the precondition and keeps the version for the next case.
                 if operation.method == Method::DELETE {
                     continue;
                 }
-                let call = on_condition(&world, &operation, lines).json(&json!({}));
+                let call = conditional_request(&fixture, &operation, lines).json(&json!({}));
                 let answer = call.send().await;
                 assert_eq!(answer.status.as_u16(), 200, "{} {lines:?}: {}", operation.id, answer.text);
                 assert_eq!(answer.header("etag"), current, "{} {lines:?}", operation.id);
             }
-            assert_first(&on_condition(&world, &operation, &[&list]).send().await, &operation.id);
+            assert_first(&conditional_request(&fixture, &operation, &[&list]).send().await, &operation.id);
         }
     }
 
-    async fn an_empty_change_of_an_older_version_is_refused_too(app: TestApp) {
+    async fn an_empty_update_of_an_older_version_fails_too(app: TestApp) {
         for operation in conditional().iter().filter(|operation| operation.method != Method::DELETE) {
-            let world = World::new(&app).await;
-            let (stale, _) = change(&world, operation).await;
-            on_condition(&world, operation, &[&stale]).json(&json!({})).send().await.fails(412, "PRECONDITION_FAILED");
+            let fixture = WriteFixture::new(&app).await;
+            let (stale, _) = change(&fixture, operation).await;
+            conditional_request(&fixture, operation, &[&stale]).json(&json!({})).send().await.fails(412, "PRECONDITION_FAILED");
         }
     }
 
-    async fn a_star_means_that_it_must_exist(app: TestApp) {
+    async fn a_star_requires_existence_only(app: TestApp) {
         for operation in conditional() {
-            let world = World::new(&app).await;
-            assert_first(&on_condition(&world, &operation, &["*"]).send().await, &operation.id);
+            let fixture = WriteFixture::new(&app).await;
+            assert_first(&conditional_request(&fixture, &operation, &["*"]).send().await, &operation.id);
             if operation.template == "/v1/me" {
                 continue;
             }
-            for nothing in [NOBODY, "not-a-uuid", &world.trashed, &world.deleted] {
+            for nothing in [UNKNOWN_ID, "not-a-uuid", &fixture.trashed, &fixture.deleted] {
                 let path = ["{project_id}", "{task_id}", "{comment_id}", "{webhook_id}"]
                     .into_iter()
                     .fold(operation.template.clone(), |path, id| path.replace(id, nothing));
                 for tag in ["*", "\"nonsense\""] {
-                    let call = world.owner.call(operation.method.clone(), path.as_str()).header("if-match", tag);
-                    let body = world.body(&operation);
+                    let call = fixture.owner.call(operation.method.clone(), path.as_str()).header("if-match", tag);
+                    let body = fixture.body(&operation);
                     let call = if body.is_null() { call } else { call.json(&body) };
                     call.send().await.fails(404, "NOT_FOUND");
                 }
@@ -171,67 +171,67 @@ on_both_databases! {
         }
     }
 
-    async fn permission_and_validity_come_before_the_precondition(database: TestDatabase) {
+    async fn permission_and_validation_precede_the_precondition(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         for operation in conditional() {
-            let world = World::new(&app).await;
+            let fixture = WriteFixture::new(&app).await;
             let place = operation.id.as_str();
             let stale = |call: Call| call.header("if-match", "\"stale.stale\"");
-            let call = world.owner.call(operation.method.clone(), format!("{}?x=1", world.path(&operation)));
-            let body = world.body(&operation);
+            let call = fixture.owner.call(operation.method.clone(), format!("{}?x=1", fixture.path(&operation)));
+            let body = fixture.body(&operation);
             let call = if body.is_null() { call } else { call.json(&body) };
             stale(call).send().await.invalid(&["x:unknown_parameter"]);
             if !body.is_null() {
                 let unknown = with(&body, &json!({"no_such_field": 1}));
-                let answer = stale(world.call(&world.owner, &operation).json(&unknown)).send().await;
+                let answer = stale(fixture.call(&fixture.owner, &operation).json(&unknown)).send().await;
                 answer.invalid(&["no_such_field:unknown_field"]);
             }
             if operation.template == "/v1/me" {
                 continue;
             }
-            for client in [app.user().await, world.member(&app, "viewer").await] {
-                let answer = stale(world.call(&client, &operation)).send().await;
+            for client in [app.user().await, fixture.member(&app, "viewer").await] {
+                let answer = stale(fixture.call(&client, &operation)).send().await;
                 assert_eq!(answer.body["error"], "FORBIDDEN", "{place}");
                 assert!(answer.body.get("current").is_none(), "{place}");
             }
             if operation.id != "deleteProject" && !operation.template.starts_with("/v1/webhooks/") {
-                world.owner.patch(format!("/v1/projects/{}", world.project), json!({"archived": true})).await.ok();
-                let answer = stale(world.call(&world.owner, &operation)).send().await;
+                fixture.owner.patch(format!("/v1/projects/{}", fixture.project), json!({"archived": true})).await.ok();
+                let answer = stale(fixture.call(&fixture.owner, &operation)).send().await;
                 assert_eq!(answer.body["error"], "PROJECT_ARCHIVED", "{place}");
             }
         }
-        let world = World::new(&app).await;
-        let task = format!("/v1/tasks/{}", world.task);
+        let fixture = WriteFixture::new(&app).await;
+        let task = format!("/v1/tasks/{}", fixture.task);
         for (method, path, body, field) in [
-            (Method::PATCH, task.clone(), json!({"assignee_id": NOBODY}), "assignee_id:reference"),
-            (Method::POST, format!("{task}/move"), json!({"after_id": NOBODY}), "after_id:reference"),
-            (Method::POST, format!("{task}/move"), json!({"project_id": NOBODY}), "project_id:reference"),
+            (Method::PATCH, task.clone(), json!({"assignee_id": UNKNOWN_ID}), "assignee_id:reference"),
+            (Method::POST, format!("{task}/move"), json!({"after_id": UNKNOWN_ID}), "after_id:reference"),
+            (Method::POST, format!("{task}/move"), json!({"project_id": UNKNOWN_ID}), "project_id:reference"),
         ] {
-            let call = world.owner.call(method, path).json(&body).header("if-match", "\"stale.stale\"");
+            let call = fixture.owner.call(method, path).json(&body).header("if-match", "\"stale.stale\"");
             call.send().await.invalid(&[field]);
         }
     }
 
-    async fn an_operation_without_a_precondition_ignores_the_tag(app: TestApp) {
-        for operation in taking("Idempotency-Key").0 {
+    async fn operations_without_preconditions_ignore_if_match(app: TestApp) {
+        for operation in operations_by_header("Idempotency-Key").0 {
             if conditional().iter().any(|conditional| conditional.id == operation.id) {
                 continue;
             }
             for tag in ["\"stale.stale\"", "nonsense"] {
-                let world = World::new(&app).await;
-                let answer = on_condition(&world, &operation, &[tag]).send().await;
+                let fixture = WriteFixture::new(&app).await;
+                let answer = conditional_request(&fixture, &operation, &[tag]).send().await;
                 assert_first(&answer, &operation.id);
             }
         }
     }
 
-    async fn of_twenty_changes_of_one_version_at_once_one_succeeds(app: TestApp) {
+    async fn one_of_many_concurrent_updates_of_a_version_succeeds(app: TestApp) {
         for operation in conditional() {
-            let world = World::new(&app).await;
-            let tag = world.owner.get(subject(&world, &operation)).await.header("etag").to_owned();
+            let fixture = WriteFixture::new(&app).await;
+            let tag = fixture.owner.get(subject(&fixture, &operation)).await.header("etag").to_owned();
             let requests: Vec<_> = (0..20)
                 .map(|number| {
-                    let call = on_condition(&world, &operation, &[&tag]);
+                    let call = conditional_request(&fixture, &operation, &[&tag]);
                     let name = format!("Change {number}");
                     let call = match operation.id.as_str() {
                         "updateMe" | "updateProject" => call.json(&json!({"name": name})),
@@ -243,7 +243,7 @@ on_both_databases! {
                     call.send()
                 })
                 .collect();
-            let answers = at_once(requests).await;
+            let answers = concurrently(requests).await;
             let deletes = operation.method == Method::DELETE;
             let (success, failure) = if deletes { (204, 404) } else { (200, 412) };
             let expected: Vec<u16> = std::iter::once(success).chain([failure; 19]).collect();
@@ -251,37 +251,37 @@ on_both_databases! {
             if deletes {
                 continue;
             }
-            let now = world.owner.get(subject(&world, &operation)).await.ok();
+            let now = fixture.owner.get(subject(&fixture, &operation)).await.ok();
             assert_eq!(now["version"], 2, "{}", operation.id);
             for answer in answers {
-                // The others are shown what the one has made of it.
+                // The failed updates return the result of the successful one.
                 let shown = if answer.status.as_u16() == 200 { &answer.body } else { &answer.body["current"] };
                 assert_eq!(*shown, now, "{}", operation.id);
             }
         }
     }
 
-    async fn changes_of_different_fields_at_once_all_survive_everywhere(app: TestApp) {
-        let world = World::new(&app).await;
+    async fn concurrent_updates_of_different_fields_are_all_kept(app: TestApp) {
+        let fixture = WriteFixture::new(&app).await;
         for (path, changes) in [
             ("/v1/me".to_owned(), json!({"name": "Ada", "timezone": "Asia/Tokyo", "weekly_digest": true})),
             (
-                format!("/v1/projects/{}", world.project),
+                format!("/v1/projects/{}", fixture.project),
                 json!({"name": "One", "description": "Two", "color": "#112233"}),
             ),
         ] {
-            let before = world.owner.get(path.as_str()).await.ok();
+            let before = fixture.owner.get(path.as_str()).await.ok();
             let mut changes = changes;
             if before["weekly_digest"] == json!(true) {
                 changes["weekly_digest"] = json!(false);
             }
             let requests: Vec<_> = changes.as_object().unwrap().iter().map(|(name, value)| {
-                let call = world.owner.call(Method::PATCH, path.as_str()).json(&json!({name: value}));
+                let call = fixture.owner.call(Method::PATCH, path.as_str()).json(&json!({name: value}));
                 call.send()
             }).collect();
-            let answers = at_once(requests).await;
+            let answers = concurrently(requests).await;
             assert_eq!(statuses(&answers), [200, 200, 200]);
-            let after = world.owner.get(path.as_str()).await.ok();
+            let after = fixture.owner.get(path.as_str()).await.ok();
             let expected = with(&before, &changes);
             for (name, value) in expected.as_object().unwrap() {
                 if !["version", "updated_at"].contains(&name.as_str()) {

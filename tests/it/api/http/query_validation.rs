@@ -1,14 +1,14 @@
-//! What is wrong with the parameters of a query, told by name and code.
+//! Validation of query parameters.
 
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::api::fixtures::common::{encoded, send};
+use crate::api::fixtures::common::{percent_encoded, send};
 use crate::on_both_databases;
 use crate::support::TestApp;
 use crate::support::client::Ids as _;
 
-/// What every list of version 1 refuses or, where nothing is told, takes.
+/// Queries for every v1 list with their expected validation errors; empty for valid queries.
 const EVERY_LIST: &[(&str, &[&str])] = &[
     ("", &[]),
     ("&&", &[]),
@@ -87,7 +87,7 @@ const TASKS: &[(&str, &[&str])] = &[
     ("due_before=tomorrow", &["due_before:format"]),
     ("due_after=2026-01-31", &["due_after:format"]),
     ("due_after=2026-01-31T09:00:00%2B01:00", &[]),
-    // A plus that is not encoded is a blank.
+    // An unencoded plus sign is a space.
     ("due_after=2026-01-31T09:00:00+01:00", &["due_after:format"]),
     ("created_after=", &["created_after:format"]),
     ("created_after=1769850000", &["created_after:format"]),
@@ -104,7 +104,7 @@ const TASKS: &[(&str, &[&str])] = &[
 ];
 
 on_both_databases! {
-    async fn each_failure_of_a_list_is_told(app: TestApp) {
+    async fn each_invalid_list_parameter_is_reported(app: TestApp) {
         let owner = app.user().await;
         let of_project = format!("/v1/projects/{}/tasks", owner.project().await);
         for (list, own) in [("/v1/projects", PROJECTS), ("/v1/tasks", TASKS), (of_project.as_str(), TASKS)] {
@@ -122,17 +122,17 @@ on_both_databases! {
         }
     }
 
-    async fn the_length_of_a_search_or_a_label_is_counted_in_characters(app: TestApp) {
+    async fn search_and_label_lengths_count_characters(app: TestApp) {
         let owner = app.user().await;
         for list in ["/v1/projects", "/v1/tasks"] {
-            owner.get(format!("{list}?q={}", encoded(&"🦀".repeat(200)))).await.ok();
-            owner.get(format!("{list}?q={}", encoded(&"🦀".repeat(201)))).await.invalid(&["q:too_long"]);
+            owner.get(format!("{list}?q={}", percent_encoded(&"🦀".repeat(200)))).await.ok();
+            owner.get(format!("{list}?q={}", percent_encoded(&"🦀".repeat(201)))).await.invalid(&["q:too_long"]);
         }
-        owner.get(format!("/v1/tasks?label={}", encoded(&"🦀".repeat(50)))).await.ok();
-        owner.get(format!("/v1/tasks?label={}", encoded(&"🦀".repeat(51)))).await.invalid(&["label:too_long"]);
+        owner.get(format!("/v1/tasks?label={}", percent_encoded(&"🦀".repeat(50)))).await.ok();
+        owner.get(format!("/v1/tasks?label={}", percent_encoded(&"🦀".repeat(51)))).await.invalid(&["label:too_long"]);
     }
 
-    async fn an_id_in_a_query_that_is_no_id_is_refused(app: TestApp) {
+    async fn malformed_ids_in_queries_are_rejected(app: TestApp) {
         let owner = app.user().await;
         let of_project = format!("/v1/projects/{}/tasks", owner.project().await);
         for id in ["", "x", "null", "me%20", "None", "01936f501c807e5cb1304d8e3f70ffff"] {
@@ -149,7 +149,7 @@ on_both_databases! {
         owner.get(format!("{of_project}?project_id=x")).await.invalid(&["project_id:unknown_parameter"]);
     }
 
-    async fn what_is_no_list_takes_no_parameters(app: TestApp) {
+    async fn operations_other_than_lists_accept_no_parameters(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let task = owner.task(&project, json!({"title": "Tea"})).await.id();

@@ -1,7 +1,6 @@
-//! How many requests are allowed, and what the answers say about it.
+//! Rate limits and their headers.
 //!
-//! The limits go by the clock of the machine, so each test keeps to limits that take 20 seconds or more to give one
-//! request back.
+//! The limits use the system clock, so each test uses limits that take at least 20 seconds to replenish one request.
 
 use poem::http::Method;
 use serde_json::json;
@@ -16,7 +15,7 @@ fn behind_a_proxy() -> Options {
     Options { variables: vec![("TRUSTED_PROXY_HOPS", "1")], ..Options::default() }
 }
 
-/// Tries to log in, from an address behind the proxy.
+/// Attempts a login from an address behind the proxy.
 async fn log_in(app: &TestApp, address: &str, email: &str) -> Answer {
     let body = json!({"email": email, "password": "a guess"});
     let call = app.anonymous().call(Method::POST, "/v1/auth/login").json(&body);
@@ -24,7 +23,7 @@ async fn log_in(app: &TestApp, address: &str, email: &str) -> Answer {
 }
 
 #[track_caller]
-fn is_refused(answer: Answer, limit: u32) {
+fn assert_limited(answer: Answer, limit: u32) {
     let per_request = 60 / limit;
     assert_eq!(answer.header("ratelimit-limit"), limit.to_string());
     assert_eq!(answer.header("ratelimit-remaining"), "0");
@@ -34,14 +33,14 @@ fn is_refused(answer: Answer, limit: u32) {
 }
 
 #[track_caller]
-fn says_nothing_of_limits(answer: &Answer) {
+fn assert_no_limit_headers(answer: &Answer) {
     for name in HEADERS {
         assert!(!answer.headers.contains_key(name), "{name}: {answer:?}");
     }
 }
 
 #[track_caller]
-fn says(answer: &Answer, limit: u32, remaining: u32) {
+fn assert_limit_headers(answer: &Answer, limit: u32, remaining: u32) {
     let found = ["ratelimit-limit", "ratelimit-remaining"].map(|name| answer.header(name).parse::<u32>().unwrap());
     assert_eq!(found, [limit, remaining], "{answer:?}");
     let reset: u32 = answer.header("ratelimit-reset").parse().unwrap();
@@ -49,26 +48,26 @@ fn says(answer: &Answer, limit: u32, remaining: u32) {
 }
 
 on_both_databases! {
-    async fn credentials_are_limited_by_address(database: TestDatabase) {
+    async fn login_attempts_are_limited_by_ip_address(database: TestDatabase) {
         let app = TestApp::new(&database, Options { auth_per_minute: 3, ..behind_a_proxy() }).await;
         for (n, remaining) in [(1, 2), (2, 1), (3, 0)] {
             let answer = log_in(&app, "192.0.2.1", &format!("ada{n}@example.com")).await;
-            says(&answer, 3, remaining);
+            assert_limit_headers(&answer, 3, remaining);
             answer.fails(401, "INVALID_CREDENTIALS");
         }
-        is_refused(log_in(&app, "192.0.2.1", "ada4@example.com").await, 3);
+        assert_limited(log_in(&app, "192.0.2.1", "ada4@example.com").await, 3);
         let body = json!({"email": "ada@example.com", "name": "Ada", "password": "correct horse"});
         let call = app.anonymous().call(Method::POST, "/v1/auth/register").json(&body);
-        is_refused(call.header("x-forwarded-for", "192.0.2.1").send().await, 3);
+        assert_limited(call.header("x-forwarded-for", "192.0.2.1").send().await, 3);
         let answer = log_in(&app, "192.0.2.2", "ada5@example.com").await;
-        says(&answer, 3, 2);
+        assert_limit_headers(&answer, 3, 2);
         answer.fails(401, "INVALID_CREDENTIALS");
     }
 
-    async fn credentials_are_limited_by_account_whatever_the_address(database: TestDatabase) {
+    async fn login_attempts_are_limited_by_account_across_ip_addresses(database: TestDatabase) {
         let app = TestApp::new(&database, behind_a_proxy()).await;
         let user = app.user().await;
-        // The same database, now with a limit.
+        // A second app over the same database, with a limit.
         let app = TestApp::new(&database, Options { auth_per_minute: 3, ..behind_a_proxy() }).await;
         for email in [user.email(), "nobody@example.com"] {
             for (n, email) in [(1, email.to_owned()), (2, email.to_uppercase()), (3, email.to_owned())] {
@@ -76,17 +75,17 @@ on_both_databases! {
                 answer.fails(401, "INVALID_CREDENTIALS");
             }
         }
-        // Of whom there is an account or not makes no difference, and the right password does not help.
+        // Unknown accounts are limited in the same way, and the correct password makes no difference.
         for email in [user.email(), "nobody@example.com"] {
-            is_refused(log_in(&app, "198.51.100.1", email).await, 3);
+            assert_limited(log_in(&app, "198.51.100.1", email).await, 3);
         }
         let body = json!({"email": user.email(), "password": "correct horse"});
         let call = app.anonymous().call(Method::POST, "/v1/auth/login").json(&body);
-        is_refused(call.header("x-forwarded-for", "198.51.100.2").send().await, 3);
+        assert_limited(call.header("x-forwarded-for", "198.51.100.2").send().await, 3);
         log_in(&app, "198.51.100.3", "somebody.else@example.com").await.fails(401, "INVALID_CREDENTIALS");
     }
 
-    async fn changing_the_password_is_limited_by_user_whatever_the_address(database: TestDatabase) {
+    async fn password_changes_are_limited_by_user_across_ip_addresses(database: TestDatabase) {
         let open = TestApp::new(&database, behind_a_proxy()).await;
         let (user, other) = (open.user().await, open.user().await);
         let app = TestApp::new(&database, Options { auth_per_minute: 2, ..behind_a_proxy() }).await;
@@ -99,43 +98,43 @@ on_both_databases! {
         for address in ["192.0.2.1", "192.0.2.2"] {
             guess(&user, address).await.invalid(&["current_password:incorrect"]);
         }
-        is_refused(guess(&user, "192.0.2.3").await, 2);
+        assert_limited(guess(&user, "192.0.2.3").await, 2);
         guess(&other, "192.0.2.4").await.invalid(&["current_password:incorrect"]);
-        says_nothing_of_limits(&app.with_token(user.token.as_deref().unwrap()).get("/v1/me").await);
+        assert_no_limit_headers(&app.with_token(user.token.as_deref().unwrap()).get("/v1/me").await);
     }
 
-    async fn the_answer_tells_of_the_limit_that_is_nearest(database: TestDatabase) {
+    async fn limit_headers_describe_the_nearest_limit(database: TestDatabase) {
         let app = TestApp::new(&database, Options { auth_per_minute: 3, ..behind_a_proxy() }).await;
-        says(&log_in(&app, "192.0.2.1", "ada@example.com").await, 3, 2);
-        // By this account one is left, by the new address two.
-        says(&log_in(&app, "192.0.2.2", "ada@example.com").await, 3, 1);
-        // By this address one is left, by the new account two.
-        says(&log_in(&app, "192.0.2.2", "eve@example.com").await, 3, 1);
+        assert_limit_headers(&log_in(&app, "192.0.2.1", "ada@example.com").await, 3, 2);
+        // One request is left for this account, two for the new address.
+        assert_limit_headers(&log_in(&app, "192.0.2.2", "ada@example.com").await, 3, 1);
+        // One request is left for this address, two for the new account.
+        assert_limit_headers(&log_in(&app, "192.0.2.2", "eve@example.com").await, 3, 1);
     }
 
-    async fn everything_else_is_limited_by_user(database: TestDatabase) {
+    async fn other_operations_are_limited_by_user(database: TestDatabase) {
         let app = TestApp::new(&database, Options { api_per_minute: 3, ..Options::default() }).await;
         let (user, other) = (app.user().await, app.user().await);
         let login = json!({"email": user.email(), "password": "correct horse"});
         let login = app.anonymous().post("/v1/auth/login", login).await;
-        says_nothing_of_limits(&login);
+        assert_no_limit_headers(&login);
         let login = login.ok();
         let elsewhere = app.with_token(login["access_token"].as_str().unwrap());
-        says(&user.get("/v1/me").await, 3, 2);
-        says(&elsewhere.get("/v1/projects").await, 3, 1);
+        assert_limit_headers(&user.get("/v1/me").await, 3, 2);
+        assert_limit_headers(&elsewhere.get("/v1/projects").await, 3, 1);
         let answer = user.get("/v1/tasks/x").await;
-        says(&answer, 3, 0);
+        assert_limit_headers(&answer, 3, 0);
         answer.fails(404, "NOT_FOUND");
-        is_refused(user.get("/v1/me").await, 3);
-        is_refused(elsewhere.post("/v1/projects", json!({"name": "A project"})).await, 3);
-        // Neither another user nor who has no token shares this limit.
-        says(&other.get("/v1/me").await, 3, 2);
+        assert_limited(user.get("/v1/me").await, 3);
+        assert_limited(elsewhere.post("/v1/projects", json!({"name": "A project"})).await, 3);
+        // Other users and anonymous clients have limits of their own.
+        assert_limit_headers(&other.get("/v1/me").await, 3, 2);
         let answer = app.anonymous().get("/v1/me").await;
-        says(&answer, 3, 2);
+        assert_limit_headers(&answer, 3, 2);
         answer.fails(401, "UNAUTHENTICATED");
     }
 
-    async fn who_has_no_good_token_is_limited_by_address_and_before_authentication(database: TestDatabase) {
+    async fn requests_without_a_valid_token_are_limited_by_ip_address_before_authentication(database: TestDatabase) {
         let app = TestApp::new(&database, Options { api_per_minute: 3, ..behind_a_proxy() }).await;
         let user = app.user().await;
         let ask = async |client: &Client, address: &str| {
@@ -144,13 +143,13 @@ on_both_databases! {
         for client in [app.anonymous(), app.with_token("garbage"), app.with_token("a.b.c")] {
             ask(&client, "192.0.2.1").await.fails(401, "UNAUTHENTICATED");
         }
-        is_refused(ask(&app.anonymous(), "192.0.2.1").await, 3);
-        is_refused(ask(&app.with_token("garbage"), "192.0.2.1").await, 3);
+        assert_limited(ask(&app.anonymous(), "192.0.2.1").await, 3);
+        assert_limited(ask(&app.with_token("garbage"), "192.0.2.1").await, 3);
         ask(&user, "192.0.2.1").await.ok();
         ask(&app.anonymous(), "192.0.2.2").await.fails(401, "UNAUTHENTICATED");
     }
 
-    async fn refreshing_has_a_limit_of_its_own(database: TestDatabase) {
+    async fn refreshes_have_a_separate_limit(database: TestDatabase) {
         let options = Options { auth_per_minute: 3, refresh_per_minute: 2, api_per_minute: 3, ..Options::default() };
         let app = TestApp::new(&database, options).await;
         let user = app.user().await;
@@ -160,31 +159,31 @@ on_both_databases! {
         };
         for remaining in [1, 0] {
             let answer = refresh().await;
-            says(&answer, 2, remaining);
+            assert_limit_headers(&answer, 2, remaining);
             answer.ok();
         }
-        is_refused(refresh().await, 2);
-        says(&user.get("/v1/me").await, 3, 2);
-        says(&app.anonymous().post("/v1/auth/login", json!({})).await, 3, 1);
+        assert_limited(refresh().await, 2);
+        assert_limit_headers(&user.get("/v1/me").await, 3, 2);
+        assert_limit_headers(&app.anonymous().post("/v1/auth/login", json!({})).await, 3, 1);
     }
 
-    async fn a_limit_of_zero_is_off(app: TestApp) {
+    async fn a_limit_of_zero_disables_the_limit(app: TestApp) {
         let user = app.user().await;
         for _ in 0..40 {
             let answer = user.get("/v1/me").await;
-            says_nothing_of_limits(&answer);
+            assert_no_limit_headers(&answer);
             answer.ok();
         }
         for _ in 0..12 {
             let answer = app.anonymous().post("/v1/auth/login", json!({"email": user.email(), "password": "x"})).await;
-            says_nothing_of_limits(&answer);
+            assert_no_limit_headers(&answer);
             answer.fails(401, "INVALID_CREDENTIALS");
         }
     }
 }
 
 #[tokio::test]
-async fn errors_of_existing_routes_tell_of_the_limit() {
+async fn errors_of_existing_routes_have_limit_headers() {
     let database = sqlite().await;
     let app = TestApp::new(&database, Options { api_per_minute: 60, ..Options::default() }).await;
     let user = app.user().await;
@@ -206,14 +205,14 @@ async fn errors_of_existing_routes_tell_of_the_limit() {
 }
 
 #[tokio::test]
-async fn what_is_no_route_of_the_api_tells_of_no_limit() {
+async fn paths_outside_the_api_are_not_limited() {
     let database = sqlite().await;
     let options = Options { auth_per_minute: 1, refresh_per_minute: 1, api_per_minute: 1, ..Options::default() };
     let app = TestApp::new(&database, options).await;
     for path in ["/v1/nothing", "/v1", "/nothing", "/docs", "/openapi.json", "/health/live", "/health/ready", "/"] {
         for _ in 0..3 {
             let answer = app.anonymous().get(path).await;
-            says_nothing_of_limits(&answer);
+            assert_no_limit_headers(&answer);
             assert_ne!(answer.status.as_u16(), 429, "{path}");
         }
     }
@@ -221,9 +220,9 @@ async fn what_is_no_route_of_the_api_tells_of_no_limit() {
 }
 
 #[tokio::test]
-async fn only_what_trusted_proxies_say_names_the_client() {
+async fn client_addresses_are_taken_only_from_trusted_proxies() {
     let database = sqlite().await;
-    // The number of proxies, what the first and the second request say, and whether they come from one client.
+    // Number of trusted proxies, `X-Forwarded-For` of two requests, and whether they count as one client.
     for (hops, first, second, same) in [
         ("0", "192.0.2.1", "192.0.2.2", true),
         ("1", "192.0.2.1", "192.0.2.2", false),

@@ -1,4 +1,4 @@
-//! Whatever is there to be read, and not to be called: how it comes, and that it can only be read.
+//! Static assets: content types, caching and allowed methods.
 
 use super::edge::{ask, without_storage};
 
@@ -6,8 +6,8 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Every page, its type, and whether it may be kept.
-const PAGES: [(&str, &str, &str); 12] = [
+/// Every asset with its content type and caching policy.
+const ASSETS: [(&str, &str, &str); 12] = [
     ("/docs", HTML, "no-cache"),
     ("/docs/swagger-ui.css", CSS, "no-cache"),
     ("/docs/swagger-ui-bundle.js", SCRIPT, "no-cache"),
@@ -22,7 +22,7 @@ const PAGES: [(&str, &str, &str); 12] = [
     ("/mail-pages/style.css", CSS, "no-cache"),
 ];
 
-/// What a page loads or leads to.
+/// Links and resources in a page.
 pub(crate) fn links_in(page: &str) -> Vec<&str> {
     ["src=\"", "href=\""]
         .into_iter()
@@ -33,9 +33,9 @@ pub(crate) fn links_in(page: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn every_page_comes_plain_or_compressed() {
+async fn every_asset_is_served_plain_or_compressed() {
     let app = without_storage(&[]);
-    for (path, content_type, cache_control) in PAGES {
+    for (path, content_type, cache_control) in ASSETS {
         let plain = ask(&app, "GET", path, &[]).await;
         let compressed = ask(&app, "GET", path, &[("accept-encoding", b"gzip, deflate, br")]).await;
         for answer in [&plain, &compressed] {
@@ -54,10 +54,10 @@ async fn every_page_comes_plain_or_compressed() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_known_is_not_sent_again() {
+async fn a_cached_asset_gets_304() {
     let app = without_storage(&[]);
     let mut tags = Vec::new();
-    for (path, ..) in PAGES {
+    for (path, ..) in ASSETS {
         let tag = ask(&app, "GET", path, &[]).await.header("etag");
         assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() > 10, "{path}: {tag}");
         let (weak, list) = (format!("W/{tag}"), format!("\"other\", {tag}"));
@@ -75,13 +75,13 @@ async fn a_page_that_is_known_is_not_sent_again() {
     }
     tags.sort();
     tags.dedup();
-    assert_eq!(tags.len(), PAGES.len(), "each page has a tag of its own");
+    assert_eq!(tags.len(), ASSETS.len(), "each asset has its own tag");
 }
 
 #[tokio::test]
-async fn the_pages_can_only_be_read() {
+async fn assets_allow_only_reads() {
     let app = without_storage(&[]);
-    for path in PAGES.into_iter().map(|(path, ..)| path).chain(["/"]) {
+    for path in ASSETS.into_iter().map(|(path, ..)| path).chain(["/"]) {
         for method in ["POST", "PUT", "DELETE"] {
             let answer = ask(&app, method, path, &[]).await;
             assert_eq!(answer.status.as_u16(), 405, "{method} {path}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::api::fixtures::common::{NOBODY, encoded};
+use crate::api::fixtures::common::{UNKNOWN_ID, percent_encoded};
 use crate::on_both_databases;
 use crate::support::client::{Call, Ids as _};
 use crate::support::document::operations;
@@ -219,8 +219,8 @@ async fn lists(record: &mut Record, ada: &Client, kitchen: &str, paint: &str) {
 
     let paint = record.send(ada, &format!("GET /v1/tasks/{paint}"), Value::Null).await;
     let after = format!("?created_after={0}&updated_after={0}", paint["created_at"].as_str().unwrap());
-    let search = format!("?q={}", encoded("ÄPFEL ern"));
-    let label = format!("?label=shopping,{}", encoded("Küche"));
+    let search = format!("?q={}", percent_encoded("ÄPFEL ern"));
+    let label = format!("?label=shopping,{}", percent_encoded("Küche"));
     let due = format!("?due_after={}&due_before={}&sort=due_at", SENT[0], SENT[2]);
     let queries = [
         "",
@@ -253,14 +253,14 @@ async fn errors(record: &mut Record, ada: &Client, ben: &Client, kitchen: &str, 
         "priority": "soon", "labels": ["a", "a", ""], "due_at": "tomorrow", "description": 1, "status": null, "colour": "red",
     });
     record.send(ada, &create, many).await;
-    record.send(ada, &create, json!({"title": "x", "assignee_id": NOBODY})).await;
+    record.send(ada, &create, json!({"title": "x", "assignee_id": UNKNOWN_ID})).await;
     record.send(ada, &format!("PATCH /v1/tasks/{tiles}"), json!({"title": "x".repeat(1_000)})).await;
     record.send_as(ada, &create, |call| call.body("application/json", "{\"title\": ")).await;
     record.send_as(ada, &create, |call| call.body("text/plain", "title")).await;
     record.send_as(ada, &create, |call| call.body("application/json", vec![b' '; 2_000_000])).await;
     record.send_as(ada, "GET /v1/tasks", |call| call.header("accept", "text/html")).await;
     record.get_all(ada, &["/v1/tasks?limit=0&page=1&offset=0&status=open&nonsense=1&sort=size".to_owned()]).await;
-    record.get_all(ada, &[format!("/v1/tasks?project_id={NOBODY}")]).await;
+    record.get_all(ada, &[format!("/v1/tasks?project_id={UNKNOWN_ID}")]).await;
     record.get_all(&nobody, &["/v1/tasks".to_owned()]).await;
     record.get_all(&record.app.with_token("no.token"), &["/v1/me".to_owned()]).await;
     for request in [
@@ -319,7 +319,7 @@ async fn moves_and_batches(record: &mut Record) {
     let second = record.send(&ada, &create, json!({"title": "Air"})).await.id();
     let relocate = format!("POST /v1/tasks/{second}/move");
     record.send(&ada, &relocate, json!({"before_id": first})).await;
-    record.send(&ada, &relocate, json!({"before_id": NOBODY})).await;
+    record.send(&ada, &relocate, json!({"before_id": UNKNOWN_ID})).await;
     let operations = json!({"operations": [
         {"op": "create", "title": "Light"},
         {"op": "update", "task_id": first, "status": "done"},

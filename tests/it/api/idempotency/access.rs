@@ -1,35 +1,37 @@
-//! Who gets the answer to a keyed request again, and who no longer.
+//! Access to replayed responses.
 
 use poem::http::Method;
 use serde_json::json;
 
 use crate::api::fixtures::common::log_in_again;
 use crate::api::fixtures::stored_members::{add_member, member, purge_project, remove_member};
-use crate::api::fixtures::writes::{KEY, Operation, World, assert_first, assert_replay, new_key, taking};
+use crate::api::fixtures::writes::{
+    KEY, Operation, WriteFixture, assert_first, assert_replay, new_key, operations_by_header,
+};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Answer, Options, TestApp, TestDatabase};
 
-/// The project that an answer is about.
-fn home(world: &World, operation: &Operation, answer: &Answer) -> String {
+/// Project of a response.
+fn home(fixture: &WriteFixture, operation: &Operation, answer: &Answer) -> String {
     match operation.id.as_str() {
         "createProject" => answer.body.id(),
-        "restoreProject" => world.deleted.clone(),
-        "moveTask" => world.other.clone(),
-        _ => world.project.clone(),
+        "restoreProject" => fixture.deleted.clone(),
+        "moveTask" => fixture.other.clone(),
+        _ => fixture.project.clone(),
     }
 }
 
-/// Operations on projects and what is in them.
+/// Operations on projects and their contents.
 fn in_projects() -> Vec<Operation> {
-    let mut all = taking("Idempotency-Key").0;
+    let mut all = operations_by_header("Idempotency-Key").0;
     let own = ["/v1/me/", "/v1/webhooks"];
     all.retain(|operation| !own.iter().any(|own| operation.template.starts_with(own)));
     assert!(all.len() >= 10);
     all
 }
 
-/// Operations on tasks, which editors do.
+/// Operations on tasks that editors may perform.
 fn by_editors() -> Vec<Operation> {
     let mut all = in_projects();
     all.retain(|operation| operation.template.contains("task"));
@@ -38,24 +40,24 @@ fn by_editors() -> Vec<Operation> {
 }
 
 on_both_databases! {
-    async fn who_has_left_the_project_is_refused_the_answer_too(database: TestDatabase) {
+    async fn a_former_member_is_denied_the_replay(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         for operation in in_projects() {
-            let world = World::new(&app).await;
+            let fixture = WriteFixture::new(&app).await;
             let (key, place) = (new_key(), operation.id.as_str());
-            let request = || world.keyed(&world.owner, &operation, &key).send();
+            let request = || fixture.keyed(&fixture.owner, &operation, &key).send();
             let first = request().await;
             assert_first(&first, place);
-            let project = home(&world, &operation, &first);
-            remove_member(&app, &project, &world.owner).await;
+            let project = home(&fixture, &operation, &first);
+            remove_member(&app, &project, &fixture.owner).await;
             let refused = request().await;
             assert_eq!(refused.status.as_u16(), 403, "{place}: {}", refused.text);
             refused.fails(403, "FORBIDDEN");
-            // The key is still used up: who comes back gets the answer, and nothing happens again.
-            add_member(&app, &project, &world.owner, "owner").await;
-            let state = world.state().await;
+            // The key stays used: a member who returns gets the stored response, and nothing happens twice.
+            add_member(&app, &project, &fixture.owner, "owner").await;
+            let state = fixture.state().await;
             assert_replay(&first, &request().await, place);
-            assert_eq!(world.state().await, state, "{place}");
+            assert_eq!(fixture.state().await, state, "{place}");
             purge_project(&database, &project).await;
             let refused = request().await;
             assert_eq!(refused.status.as_u16(), 404, "{place}: {}", refused.text);
@@ -63,22 +65,22 @@ on_both_databases! {
         }
     }
 
-    async fn who_may_no_longer_write_is_refused_the_answer_to_a_write(database: TestDatabase) {
+    async fn a_member_demoted_to_viewer_is_denied_the_replay_of_a_write(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         for operation in by_editors() {
-            let world = World::new(&app).await;
-            let editor = world.member(&app, "editor").await;
+            let fixture = WriteFixture::new(&app).await;
+            let editor = fixture.member(&app, "editor").await;
             let (key, place) = (new_key(), operation.id.as_str());
-            let request = || world.keyed(&editor, &operation, &key).send();
+            let request = || fixture.keyed(&editor, &operation, &key).send();
             let first = request().await;
             assert_first(&first, place);
-            let project = home(&world, &operation, &first);
+            let project = home(&fixture, &operation, &first);
             remove_member(&app, &project, &editor).await;
             add_member(&app, &project, &editor, "viewer").await;
             let refused = request().await;
             assert_eq!(refused.status.as_u16(), 403, "{place}: {}", refused.text);
             refused.fails(403, "FORBIDDEN");
-            let other = world.owner.call(Method::POST, "/v1/projects").json(&json!({"name": "x"})).header(KEY, &key);
+            let other = fixture.owner.call(Method::POST, "/v1/projects").json(&json!({"name": "x"})).header(KEY, &key);
             assert_first(&other.send().await, "the same key of another user");
             remove_member(&app, &project, &editor).await;
             add_member(&app, &project, &editor, "editor").await;
@@ -86,7 +88,7 @@ on_both_databases! {
         }
     }
 
-    async fn the_answer_about_a_task_is_for_those_who_may_write_where_the_task_is_now(app: TestApp) {
+    async fn a_replay_about_a_task_requires_write_access_to_its_current_project(app: TestApp) {
         let owner = app.user().await;
         let (project, elsewhere) = (owner.project().await, owner.project().await);
         let editor = member(&app, &project, "editor").await;
@@ -111,17 +113,17 @@ on_both_databases! {
         }
     }
 
-    async fn an_owner_who_became_an_editor_is_refused_what_only_owners_do(database: TestDatabase) {
+    async fn a_former_owner_is_denied_the_replay_of_owner_operations(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         for operation in in_projects() {
-            let world = World::new(&app).await;
+            let fixture = WriteFixture::new(&app).await;
             let (key, place) = (new_key(), operation.id.as_str());
-            let request = || world.keyed(&world.owner, &operation, &key).send();
+            let request = || fixture.keyed(&fixture.owner, &operation, &key).send();
             let first = request().await;
             assert_first(&first, place);
-            let project = home(&world, &operation, &first);
-            remove_member(&app, &project, &world.owner).await;
-            add_member(&app, &project, &world.owner, "editor").await;
+            let project = home(&fixture, &operation, &first);
+            remove_member(&app, &project, &fixture.owner).await;
+            add_member(&app, &project, &fixture.owner, "editor").await;
             let answer = request().await;
             if ["task", "comment"].iter().any(|word| operation.template.contains(word)) {
                 assert_replay(&first, &answer, place);
@@ -131,17 +133,17 @@ on_both_databases! {
         }
     }
 
-    async fn a_key_belongs_to_a_user_and_not_to_a_session(database: TestDatabase) {
+    async fn keys_are_scoped_to_users_rather_than_sessions(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         for operation in by_editors() {
-            let world = World::new(&app).await;
+            let fixture = WriteFixture::new(&app).await;
             let (key, place) = (new_key(), operation.id.as_str());
-            let first = world.keyed(&world.owner, &operation, &key).send().await;
+            let first = fixture.keyed(&fixture.owner, &operation, &key).send().await;
             assert_first(&first, place);
-            let phone = log_in_again(&app, &world.owner).await;
-            assert_replay(&first, &world.keyed(&phone, &operation, &key).send().await, place);
-            world.owner.post_empty("/v1/auth/logout").await.no_content();
-            assert_replay(&first, &world.keyed(&phone, &operation, &key).send().await, place);
+            let phone = log_in_again(&app, &fixture.owner).await;
+            assert_replay(&first, &fixture.keyed(&phone, &operation, &key).send().await, place);
+            fixture.owner.post_empty("/v1/auth/logout").await.no_content();
+            assert_replay(&first, &fixture.keyed(&phone, &operation, &key).send().await, place);
         }
         let (ada, bob) = (app.user().await, app.user().await);
         let mut answers = Vec::new();
@@ -152,7 +154,7 @@ on_both_databases! {
             answers.push((request, first));
         }
         for ((request, first), client) in answers.into_iter().zip([&ada, &bob]) {
-            assert_replay(&first, &request().send().await, "one's own");
+            assert_replay(&first, &request().send().await, "the user's own request");
             assert_eq!(first.body["owner_id"], client.user_id());
             assert_eq!(client.get("/v1/projects").await.ok()["meta"]["total"], 1);
         }

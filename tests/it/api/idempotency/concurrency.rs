@@ -1,20 +1,22 @@
-//! Many requests with one key at the same time.
+//! Concurrent requests with one idempotency key.
 
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::api::fixtures::common::at_once;
-use crate::api::fixtures::writes::{KEY, REPLAYED, World, assert_first, new_key, stored_keys, taking};
+use crate::api::fixtures::common::concurrently;
+use crate::api::fixtures::writes::{
+    KEY, REPLAYED, WriteFixture, assert_first, new_key, operations_by_header, stored_keys,
+};
 use crate::on_both_databases;
 use crate::support::{Answer, Options, TestApp, TestDatabase};
 
-const MANY: usize = 30;
+const REQUESTS: usize = 30;
 
-/// Parts the answers into the first and its repetitions; who could not wait for it was told so.
-fn sorted_out(answers: Vec<Answer>, place: &str) -> (Vec<Answer>, Vec<Answer>) {
+/// Partitions the responses into first ones and replays, after removing those with `IDEMPOTENCY_IN_PROGRESS`.
+fn first_and_replays(answers: Vec<Answer>, place: &str) -> (Vec<Answer>, Vec<Answer>) {
     let busy = |answer: &Answer| answer.status.as_u16() == 409;
-    let (told_to_wait, answered): (Vec<_>, Vec<_>) = answers.into_iter().partition(busy);
-    for answer in told_to_wait {
+    let (in_progress, answered): (Vec<_>, Vec<_>) = answers.into_iter().partition(busy);
+    for answer in in_progress {
         assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0, "{place}");
         answer.fails(409, "IDEMPOTENCY_IN_PROGRESS");
     }
@@ -25,13 +27,13 @@ fn sorted_out(answers: Vec<Answer>, place: &str) -> (Vec<Answer>, Vec<Answer>) {
 }
 
 on_both_databases! {
-    async fn of_many_equal_requests_at_once_one_has_an_effect(app: TestApp) {
-        for operation in taking("Idempotency-Key").0 {
-            let world = World::new(&app).await;
+    async fn concurrent_equal_requests_take_effect_once(app: TestApp) {
+        for operation in operations_by_header("Idempotency-Key").0 {
+            let fixture = WriteFixture::new(&app).await;
             let (key, place) = (new_key(), operation.id.as_str());
             let requests: Vec<_> =
-                (0..MANY).map(|_| world.keyed(&world.owner, &operation, &key).send()).collect();
-            let (first, again) = sorted_out(at_once(requests).await, place);
+                (0..REQUESTS).map(|_| fixture.keyed(&fixture.owner, &operation, &key).send()).collect();
+            let (first, again) = first_and_replays(concurrently(requests).await, place);
             let [first] = &first[..] else { panic!("{place} happened {} times", first.len()) };
             for answer in &again {
                 assert_eq!((answer.status, &answer.text), (first.status, &first.text), "{place}");
@@ -39,9 +41,9 @@ on_both_databases! {
                     assert_eq!(answer.headers.get(name), first.headers.get(name), "{place}");
                 }
             }
-            let task = world.owner.get(format!("/v1/tasks/{}", world.task)).await.body["version"].clone();
-            let total = world.owner.get("/v1/tasks").await.ok()["meta"]["total"].clone();
-            let projects = world.owner.get("/v1/projects").await.ok()["meta"]["total"].clone();
+            let task = fixture.owner.get(format!("/v1/tasks/{}", fixture.task)).await.body["version"].clone();
+            let total = fixture.owner.get("/v1/tasks").await.ok()["meta"]["total"].clone();
+            let projects = fixture.owner.get("/v1/projects").await.ok()["meta"]["total"].clone();
             let expected = match place {
                 "createProject" | "restoreProject" => json!([1, 1, 3]),
                 "updateProject" | "createApiToken" | "revokeApiToken" | "updateMember" | "removeMember"
@@ -53,18 +55,18 @@ on_both_databases! {
                 "batchTasks" => json!([2, 2, 2]),
                 "updateTask" | "moveTask" => json!([2, 1, 2]),
                 "deleteTask" => json!([Value::Null, 0, 2]),
-                other => panic!("what does {other} change?"),
+                other => panic!("no expectation for {other}"),
             };
             assert_eq!(json!([task, total, projects]), expected, "{place}");
-            let tokens = world.owner.get("/v1/me/api-tokens").await.ok()["meta"]["total"].clone();
+            let tokens = fixture.owner.get("/v1/me/api-tokens").await.ok()["meta"]["total"].clone();
             let expected = match place {
                 "createApiToken" => 2,
                 "revokeApiToken" => 0,
                 _ => 1,
             };
             assert_eq!(tokens, expected, "{place}");
-            let webhooks = world.owner.get("/v1/webhooks").await.ok()["meta"]["total"].clone();
-            let deliveries = world.owner.get(format!("/v1/webhooks/{}/deliveries", world.webhook)).await;
+            let webhooks = fixture.owner.get("/v1/webhooks").await.ok()["meta"]["total"].clone();
+            let deliveries = fixture.owner.get(format!("/v1/webhooks/{}/deliveries", fixture.webhook)).await;
             let expected = match place {
                 "createWebhook" => json!([2, 1]),
                 "deleteWebhook" => json!([0, null]),
@@ -72,13 +74,13 @@ on_both_databases! {
                 _ => json!([1, 1]),
             };
             assert_eq!(json!([webhooks, deliveries.body["meta"]["total"]]), expected, "{place}");
-            let mut people_and_talk = Vec::new();
+            let mut related = Vec::new();
             for path in [
-                format!("/v1/projects/{}/members", world.project),
-                format!("/v1/projects/{}/invitations", world.project),
-                format!("/v1/tasks/{}/comments", world.task),
+                format!("/v1/projects/{}/members", fixture.project),
+                format!("/v1/projects/{}/invitations", fixture.project),
+                format!("/v1/tasks/{}/comments", fixture.task),
             ] {
-                people_and_talk.push(world.owner.get(path).await.body["meta"]["total"].clone());
+                related.push(fixture.owner.get(path).await.body["meta"]["total"].clone());
             }
             let expected = match place {
                 "deleteProject" => json!([null, null, null]),
@@ -89,44 +91,44 @@ on_both_databases! {
                 "deleteComment" => json!([2, 0, 0]),
                 _ => json!([2, 0, 1]),
             };
-            assert_eq!(json!(people_and_talk), expected, "{place}");
+            assert_eq!(json!(related), expected, "{place}");
         }
     }
 
-    async fn of_many_different_requests_with_one_key_at_once_one_succeeds(database: TestDatabase) {
+    async fn one_of_many_different_requests_with_one_key_succeeds(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
-        let requests: Vec<_> = (0..MANY)
+        let requests: Vec<_> = (0..REQUESTS)
             .map(|number| {
                 let call = owner.call(Method::POST, "/v1/projects").json(&json!({"name": format!("P{number}")}));
                 call.header(KEY, "key").send()
             })
             .collect();
-        let answers = at_once(requests).await;
+        let answers = concurrently(requests).await;
         let refused = |answer: &Answer| answer.status.as_u16() == 422;
         let (refused, others): (Vec<_>, Vec<_>) = answers.into_iter().partition(refused);
         for answer in refused {
             answer.fails(422, "IDEMPOTENCY_KEY_REUSED");
         }
-        let (first, again) = sorted_out(others, "createProject");
+        let (first, again) = first_and_replays(others, "createProject");
         assert_eq!((first.len(), again.len()), (1, 0));
         let list = owner.get("/v1/projects").await.ok();
         assert_eq!((&list["meta"]["total"], &list["data"][0]), (&json!(1), &first[0].body));
         assert_eq!(stored_keys(&database).await.len(), 1);
     }
 
-    async fn different_keys_do_not_get_in_the_way_of_each_other(app: TestApp) {
+    async fn different_keys_do_not_block_each_other(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        let requests: Vec<_> = (0..MANY)
+        let requests: Vec<_> = (0..REQUESTS)
             .map(|number| {
                 let call = owner.call(Method::POST, format!("/v1/projects/{project}/tasks"));
                 call.json(&json!({"title": "x"})).header(KEY, &format!("key-{number}")).send()
             })
             .collect();
-        for answer in at_once(requests).await {
+        for answer in concurrently(requests).await {
             assert_first(&answer, "a key of its own");
         }
-        assert_eq!(owner.get("/v1/tasks").await.ok()["meta"]["total"], MANY);
+        assert_eq!(owner.get("/v1/tasks").await.ok()["meta"]["total"], REQUESTS);
     }
 }

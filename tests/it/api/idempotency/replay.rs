@@ -1,4 +1,4 @@
-//! Keyed requests that are sent again.
+//! Replays of requests with an idempotency key.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,13 +7,15 @@ use poem::http::Method;
 use serde_json::{Value, json};
 
 use crate::api::fixtures::common::log_in_again;
-use crate::api::fixtures::writes::{KEY, REPLAYED, World, assert_first, assert_replay, new_key, stored_keys, taking};
+use crate::api::fixtures::writes::{
+    KEY, REPLAYED, WriteFixture, assert_first, assert_replay, new_key, operations_by_header, stored_keys,
+};
 use crate::on_both_databases;
 use crate::support::client::{Call, Ids as _};
 use crate::support::document::needs_token;
 use crate::support::{Client, Options, TestApp, TestDatabase};
 
-/// A new task with a key.
+/// Prepares a request for a new task with a key.
 fn new_task(client: &Client, project: &str, key: &str) -> Call {
     let call = client.call(Method::POST, format!("/v1/projects/{project}/tasks"));
     call.json(&json!({"title": "Lighthouse"})).header(KEY, key)
@@ -24,24 +26,24 @@ async fn count_tasks(client: &Client) -> Value {
 }
 
 on_both_databases! {
-    async fn every_keyed_write_happens_once_and_is_answered_alike_each_time(app: TestApp) {
-        for operation in taking("Idempotency-Key").0 {
-            let world = World::new(&app).await;
+    async fn every_write_with_a_key_happens_once_and_is_replayed(app: TestApp) {
+        for operation in operations_by_header("Idempotency-Key").0 {
+            let fixture = WriteFixture::new(&app).await;
             let (key, place) = (new_key(), operation.id.as_str());
-            let before = world.state().await;
-            let first = world.keyed(&world.owner, &operation, &key).send().await;
+            let before = fixture.state().await;
+            let first = fixture.keyed(&fixture.owner, &operation, &key).send().await;
             assert_first(&first, place);
-            let after = world.state().await;
-            assert_ne!(after, before, "{place} must change something, or this test shows nothing");
+            let after = fixture.state().await;
+            assert_ne!(after, before, "{place} must change something, or the test proves nothing");
             for _ in 0..2 {
-                assert_replay(&first, &world.keyed(&world.owner, &operation, &key).send().await, place);
-                assert_eq!(world.state().await, after, "{place} happened twice");
+                assert_replay(&first, &fixture.keyed(&fixture.owner, &operation, &key).send().await, place);
+                assert_eq!(fixture.state().await, after, "{place} happened twice");
             }
-            assert_first(&world.owner.call(Method::GET, "/v1/me").header(KEY, &key).send().await, "a GET");
+            assert_first(&fixture.owner.call(Method::GET, "/v1/me").header(KEY, &key).send().await, "a GET");
         }
     }
 
-    async fn a_request_is_the_same_however_key_and_body_are_written(app: TestApp) {
+    async fn equivalent_keys_and_bodies_are_the_same_request(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let path = format!("/v1/projects/{project}/tasks");
@@ -75,13 +77,13 @@ on_both_databases! {
         }
     }
 
-    async fn a_key_that_was_used_for_another_request_is_refused(app: TestApp) {
-        let world = World::new(&app).await;
-        let (owner, task) = (&world.owner, format!("/v1/tasks/{}", world.task));
+    async fn a_key_of_another_request_is_rejected(app: TestApp) {
+        let fixture = WriteFixture::new(&app).await;
+        let (owner, task) = (&fixture.owner, format!("/v1/tasks/{}", fixture.task));
         let first = || owner.call(Method::PATCH, task.as_str()).json(&json!({"title": "x", "labels": ["a", "b"]}));
         let answer = first().header(KEY, "key").send().await;
         assert_first(&answer, "the first");
-        let state = world.state().await;
+        let state = fixture.state().await;
         let good = json!({"title": "x", "labels": ["a", "b"]});
         for (place, other) in [
             ("other value", first().json(&json!({"title": "y", "labels": ["a", "b"]}))),
@@ -91,8 +93,8 @@ on_both_databases! {
             ("blanks that would be trimmed", first().json(&json!({"title": "x ", "labels": ["a", "b"]}))),
             ("a body that is not valid", first().json(&json!({"title": 1}))),
             ("other method", owner.call(Method::DELETE, task.as_str())),
-            ("other task", owner.call(Method::PATCH, format!("/v1/tasks/{}", world.trashed)).json(&good)),
-            ("a project", owner.call(Method::PATCH, format!("/v1/projects/{}", world.project)).json(&good)),
+            ("other task", owner.call(Method::PATCH, format!("/v1/tasks/{}", fixture.trashed)).json(&good)),
+            ("a project", owner.call(Method::PATCH, format!("/v1/projects/{}", fixture.project)).json(&good)),
             ("nothing", owner.call(Method::PATCH, "/v1/tasks/nothing").json(&good)),
             ("other query", owner.call(Method::PATCH, format!("{task}?x=1")).json(&good)),
             ("other operation", owner.call(Method::POST, "/v1/projects").json(&json!({"name": "x"}))),
@@ -101,9 +103,9 @@ on_both_databases! {
             assert_eq!(refused.status.as_u16(), 422, "{place}: {}", refused.text);
             refused.fails(422, "IDEMPOTENCY_KEY_REUSED");
         }
-        assert_eq!(world.state().await, state);
+        assert_eq!(fixture.state().await, state);
         assert_replay(&answer, &first().header(KEY, "\"key\"").send().await, "the first is still known");
-        // Keys are told apart by case and by every character.
+        // Keys are case-sensitive and compared in full.
         for key in ["Key", "key1", "ke"] {
             let answer = owner.call(Method::POST, "/v1/projects").json(&json!({"name": "x"})).header(KEY, key);
             assert_first(&answer.send().await, key);
@@ -112,15 +114,15 @@ on_both_databases! {
 
     async fn an_operation_that_takes_no_key_ignores_it(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
-        let world = World::new(&app).await;
+        let fixture = WriteFixture::new(&app).await;
         let nothing = "01936f50-1c80-7e5c-b130-4d8e3f70ffff";
-        for operation in taking("Idempotency-Key").1 {
-            let path = world.path(&operation).replace("{session_id}", nothing);
-            // What ends a session would end what the others need.
+        for operation in operations_by_header("Idempotency-Key").1 {
+            let path = fixture.path(&operation).replace("{session_id}", nothing);
+            // Operations that end a session are skipped, because the others need it.
             let client = match operation.id.as_str() {
-                "logout" => log_in_again(&app, &world.owner).await,
+                "logout" => log_in_again(&app, &fixture.owner).await,
                 "deleteMe" => app.user().await,
-                _ if needs_token(operation.description) => world.owner.clone(),
+                _ if needs_token(operation.description) => fixture.owner.clone(),
                 _ => app.anonymous(),
             };
             for key in ["good", "two words", "\"open"] {
@@ -130,46 +132,46 @@ on_both_databases! {
             }
         }
         for name in ["First", "Second"] {
-            let call = world.owner.call(Method::PATCH, "/v1/me").json(&json!({"name": name})).header(KEY, "good");
+            let call = fixture.owner.call(Method::PATCH, "/v1/me").json(&json!({"name": name})).header(KEY, "good");
             assert_eq!(call.send().await.ok()["name"], name);
         }
         assert_eq!(stored_keys(&database).await, []);
     }
 
-    async fn an_answer_is_given_again_whatever_became_of_what_it_tells(app: TestApp) {
-        let world = World::new(&app).await;
-        let (owner, project) = (&world.owner, format!("/v1/projects/{}", world.project));
-        let task = owner.get(format!("/v1/tasks/{}", world.task)).await;
+    async fn a_response_is_replayed_regardless_of_later_changes(app: TestApp) {
+        let fixture = WriteFixture::new(&app).await;
+        let (owner, project) = (&fixture.owner, format!("/v1/projects/{}", fixture.project));
+        let task = owner.get(format!("/v1/tasks/{}", fixture.task)).await;
         let tag = task.header("etag").to_owned();
         let patch = || {
-            let call = owner.call(Method::PATCH, format!("/v1/tasks/{}", world.task)).header("if-match", &tag);
+            let call = owner.call(Method::PATCH, format!("/v1/tasks/{}", fixture.task)).header("if-match", &tag);
             call.json(&json!({"title": "Patched"})).header(KEY, "patch")
         };
-        let move_on = || {
+        let archive = || {
             let call = owner.call(Method::PATCH, project.as_str()).json(&json!({"archived": true}));
             call.header(KEY, "archive")
         };
         let delete = || owner.call(Method::DELETE, project.as_str()).header(KEY, "delete");
-        let created = new_task(owner, &world.project, "create").send().await;
+        let created = new_task(owner, &fixture.project, "create").send().await;
         assert_first(&created, "createTask");
         let patched = patch().send().await;
         assert_first(&patched, "updateTask");
-        let again = async |meanwhile: &str| {
-            assert_replay(&created, &new_task(owner, &world.project, "create").send().await, meanwhile);
-            assert_replay(&patched, &patch().send().await, meanwhile);
+        let again = async |context: &str| {
+            assert_replay(&created, &new_task(owner, &fixture.project, "create").send().await, context);
+            assert_replay(&patched, &patch().send().await, context);
         };
         again("nothing happened but the change itself").await;
-        owner.patch(format!("/v1/tasks/{}", world.task), json!({"title": "Later"})).await.ok();
+        owner.patch(format!("/v1/tasks/{}", fixture.task), json!({"title": "Later"})).await.ok();
         owner.delete(format!("/v1/tasks/{}", created.body.id())).await.no_content();
-        owner.delete(format!("/v1/tasks/{}", world.task)).await.no_content();
+        owner.delete(format!("/v1/tasks/{}", fixture.task)).await.no_content();
         again("the tasks were changed and deleted").await;
-        let archived = move_on().send().await;
+        let archived = archive().send().await;
         assert_first(&archived, "updateProject");
         again("the project was archived").await;
-        assert_replay(&archived, &move_on().send().await, "a project that is archived");
+        assert_replay(&archived, &archive().send().await, "a project that is archived");
         let deleted = delete().send().await;
         assert_first(&deleted, "deleteProject");
-        for call in [new_task(owner, &world.project, "create"), patch(), move_on()] {
+        for call in [new_task(owner, &fixture.project, "create"), patch(), archive()] {
             call.send().await.fails(404, "NOT_FOUND");
         }
         assert_replay(&deleted, &delete().send().await, "a project in the trash");
@@ -179,7 +181,7 @@ on_both_databases! {
         assert_eq!(owner.get(&project).await.ok()["deleted_at"], Value::Null, "it was deleted again");
     }
 
-    async fn who_sends_it_again_passes_what_comes_before(database: TestDatabase) {
+    async fn a_replay_passes_the_checks_that_precede_it(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         let project = owner.project().await;

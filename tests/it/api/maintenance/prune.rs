@@ -1,4 +1,4 @@
-//! Throwing away what has served its purpose.
+//! Pruning of expired keys, tokens, sessions and jobs.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use poem::http::Method;
 use serde_json::{Value, json};
 
 use crate::api::account::sessions::refresh;
-use crate::api::fixtures::account::{Tables, api_client, perform, reset, reset_token, secret_and_hash, try_log_in};
+use crate::api::fixtures::account::{Tables, api_client, reset, reset_token, run_job, secret_and_hash, try_log_in};
 use crate::api::fixtures::common::{DAY, log_in_again};
 use crate::api::fixtures::writes::{KEY, REPLAYED, new_key};
 use crate::on_both_databases;
@@ -18,7 +18,7 @@ use crate::support::{Client, Options, TestApp, TestDatabase};
 const HOUR: Duration = Duration::from_hours(1);
 
 async fn prune(app: &TestApp) {
-    perform(app, Job::Prune {}).await;
+    run_job(app, Job::Prune {}).await;
 }
 
 fn hash_of(token: &Value) -> String {
@@ -26,10 +26,10 @@ fn hash_of(token: &Value) -> String {
     hash
 }
 
-async fn are_kept(database: &TestDatabase, what: &[(&str, bool)]) {
+async fn assert_kept(database: &TestDatabase, what: &[(&str, bool)]) {
     let tables = Tables::read(database).await;
     for (hash, is_kept) in what {
-        assert_eq!(!tables.places_of(hash).is_empty(), *is_kept, "{hash} of {what:?}");
+        assert_eq!(!tables.columns_containing(hash).is_empty(), *is_kept, "{hash} of {what:?}");
     }
 }
 
@@ -38,7 +38,7 @@ fn keyed(client: &Client, key: &str) -> Call {
 }
 
 on_both_databases! {
-    async fn keys_go_when_they_are_forgotten_anyway(database: TestDatabase) {
+    async fn idempotency_keys_are_pruned_after_they_expire(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let user = app.user().await;
         let [old, young] = [new_key(), new_key()];
@@ -48,14 +48,14 @@ on_both_databases! {
         keyed(&user, &young).send().await.created();
         app.clock.advance(HOUR * 23 + Duration::from_mins(30));
         prune(&app).await;
-        are_kept(&database, &[(&old, false), (&young, true)]).await;
+        assert_kept(&database, &[(&old, false), (&young, true)]).await;
         let user = log_in_again(&app, &user).await;
         assert_eq!(keyed(&user, &young).send().await.header(REPLAYED), "true");
         assert!(!keyed(&user, &old).send().await.headers.contains_key(REPLAYED));
         assert_eq!(user.get("/v1/projects").await.ok()["meta"]["total"], 3);
     }
 
-    async fn sessions_go_that_ended_and_those_go_on_that_are_used(database: TestDatabase) {
+    async fn ended_sessions_are_pruned_and_active_ones_are_kept(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let user = app.user().await;
         let (ended, unused) = (log_in_again(&app, &user).await, log_in_again(&app, &user).await);
@@ -64,17 +64,17 @@ on_both_databases! {
         prune(&app).await;
         let refresh_token = |client: &Client| hash_of(&client.session["refresh_token"]);
         let [of_user, of_ended, of_unused] = [&user, &ended, &unused].map(refresh_token);
-        are_kept(&database, &[(&of_user, true), (&of_ended, true), (&of_unused, true)]).await;
+        assert_kept(&database, &[(&of_user, true), (&of_ended, true), (&of_unused, true)]).await;
         app.clock.advance(HOUR * 2);
         prune(&app).await;
-        are_kept(&database, &[(&of_user, true), (&of_ended, false), (&of_unused, true)]).await;
+        assert_kept(&database, &[(&of_user, true), (&of_ended, false), (&of_unused, true)]).await;
         app.clock.advance(DAY * 20);
         let living = refresh(&app, &user).await;
         app.clock.advance(DAY * 8 + HOUR * 2);
         prune(&app).await;
         let of_living = refresh_token(&living);
-        // What is past its 30 days is worth nothing; the session is kept as long as its last token is good.
-        are_kept(&database, &[(&of_user, false), (&of_unused, false), (&of_living, true)]).await;
+        // Tokens are pruned after 30 days; the session is kept while its last token is valid.
+        assert_kept(&database, &[(&of_user, false), (&of_unused, false), (&of_living, true)]).await;
         app.clock.advance(DAY * 2);
         prune(&app).await;
         assert_eq!(Tables::read(&database).await.column("sessions.id").len(), 1);
@@ -87,13 +87,13 @@ on_both_databases! {
         living.get("/v1/me").await.ok();
     }
 
-    async fn a_stolen_refresh_token_is_still_noticed(database: TestDatabase) {
+    async fn reuse_of_a_refresh_token_is_detected_until_it_would_have_expired(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let user = app.user().await;
         app.clock.advance(DAY);
         let next = refresh(&app, &user).await;
         let last = refresh(&app, &next).await;
-        // As long as it would have been good.
+        // Shortly before the token would have expired.
         app.clock.advance(HOUR * (29 * 24 - 1));
         prune(&app).await;
         let body = json!({"refresh_token": user.session["refresh_token"]});
@@ -102,7 +102,7 @@ on_both_databases! {
         app.anonymous().post("/v1/auth/refresh", body).await.fails(401, "INVALID_REFRESH_TOKEN");
     }
 
-    async fn mailed_tokens_go_when_they_expire(database: TestDatabase) {
+    async fn mailed_tokens_are_pruned_when_they_expire(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let (one, other) = (app.user().await, app.user().await);
         let hash = |token: &str| secret_and_hash(TokenKind::Mail, token)[1].clone();
@@ -111,12 +111,12 @@ on_both_databases! {
         let young = reset_token(&app, &other).await;
         app.clock.advance(Duration::from_mins(40));
         prune(&app).await;
-        are_kept(&database, &[(&hash(&old), false), (&hash(&young), true)]).await;
+        assert_kept(&database, &[(&hash(&old), false), (&hash(&young), true)]).await;
         reset(&app, &young, "battery staple").await.no_content();
         try_log_in(&app, other.email(), "battery staple").await.ok();
     }
 
-    async fn api_tokens_go_30_days_after_their_end(database: TestDatabase) {
+    async fn api_tokens_are_pruned_30_days_after_their_end(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let user = app.user().await;
         let (good, _) = api_client(&app, &user, &["read"]).await;
@@ -140,13 +140,13 @@ on_both_databases! {
         good.get("/v1/me").await.ok();
     }
 
-    async fn done_jobs_go_and_those_that_wait_stay(database: TestDatabase) {
+    async fn completed_jobs_are_pruned_and_pending_jobs_are_kept(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let once = async |key: &str| {
             let transaction = app.store.begin().await.unwrap();
-            let promised = transaction.jobs().enqueue_once(&Job::PlanDigests {}, key, app.clock.now()).await.unwrap();
+            let enqueued = transaction.jobs().enqueue_once(&Job::PlanDigests {}, key, app.clock.now()).await.unwrap();
             transaction.commit().await.unwrap();
-            promised
+            enqueued
         };
         assert!(once("old").await);
         app.work().await;
@@ -159,14 +159,14 @@ on_both_databases! {
         waiting.commit().await.unwrap();
         app.clock.advance(DAY * 6 + HOUR);
         prune(&app).await;
-        assert!(once("old").await, "it is forgotten");
-        assert!(!once("young").await, "it is remembered");
+        assert!(once("old").await, "the old job was pruned");
+        assert!(!once("young").await, "the young job was kept");
         let kinds: Vec<String> =
             app.store.read().queue().list_unfinished().await.unwrap().into_iter().map(|job| job.kind).collect();
         assert_eq!(kinds, ["purge_deleted", "plan_digests"]);
     }
 
-    async fn pruning_again_changes_nothing(database: TestDatabase) {
+    async fn pruning_is_idempotent(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let user = app.user().await;
         keyed(&user, &new_key()).send().await.created();
@@ -179,7 +179,7 @@ on_both_databases! {
         };
         for _ in 0..3 {
             prune(&app).await;
-            assert_eq!(counts().await, [1; 5], "nothing is old");
+            assert_eq!(counts().await, [1; 5], "nothing has expired");
         }
         app.clock.advance(DAY * 40);
         for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! Removing for good what was in the trash for long enough.
+//! Purging of soft-deleted resources.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use poem::http::Method;
 use serde_json::{Value, json};
 
 use crate::api::fixtures::account::{
-    Tables, VERIFICATION, api_client, app_with_proofs, forget, mailed_tokens, perform, reset_token, secret_and_hash,
-    try_log_in, user_with,
+    Tables, VERIFICATION, api_client, app_requiring_verification, forgot_password, mailed_tokens, reset_token, run_job,
+    secret_and_hash, try_log_in, user_with,
 };
 use crate::api::fixtures::common::{DAY, log_in_again, with};
 use crate::api::fixtures::stored_members::{add_member, member};
@@ -20,10 +20,10 @@ use crate::support::client::Ids as _;
 use crate::support::{Client, Options, TestApp, TestDatabase};
 
 pub(crate) const PURGED_AFTER: Duration = Duration::from_hours(30 * 24 + 2);
-const A_DAY_LESS: Duration = Duration::from_hours(29 * 24 + 2);
+const A_DAY_EARLIER: Duration = Duration::from_hours(29 * 24 + 2);
 
 pub(crate) async fn purge(app: &TestApp) {
-    perform(app, Job::PurgeDeleted {}).await;
+    run_job(app, Job::PurgeDeleted {}).await;
 }
 
 async fn plain_app(database: &TestDatabase) -> TestApp {
@@ -31,8 +31,8 @@ async fn plain_app(database: &TestDatabase) -> TestApp {
 }
 
 on_both_databases! {
-    async fn nothing_of_a_person_is_left(database: TestDatabase) {
-        let app = app_with_proofs(&database).await;
+    async fn purging_an_account_leaves_no_trace_of_the_person(database: TestDatabase) {
+        let app = app_requiring_verification(&database).await;
         let friend = app.user().await;
         let shared = friend.project().await;
         let ada = user_with(&app, &json!({"name": "Ada Lovelace-Unmistakable"})).await;
@@ -49,7 +49,7 @@ on_both_databases! {
         let (script, _) = api_client(&app, &ada, &["read", "write"]).await;
         remember(TokenKind::Api, script.token.as_deref().unwrap());
         script.get("/v1/me").await.ok();
-        // Keyed requests, in an own project and in that of the friend; each assigned to the other too.
+        // Requests with idempotency keys, in her own project and in the friend's, with tasks assigned to each other.
         let own = ada.call(Method::POST, "/v1/projects").json(&json!({"name": "Hers"})).header(KEY, &new_key());
         let own = own.send().await.created().id();
         add_member(&app, &own, &friend, "editor").await;
@@ -59,21 +59,21 @@ on_both_databases! {
         let theirs = call.send().await.created();
         let trashed = ada.project().await;
         ada.delete(format!("/v1/projects/{trashed}")).await.no_content();
-        // What she said and whom she invited there, and who has invited her.
+        // Her comments and invitations, and invitations sent to her.
         let said = ada.post(format!("/v1/tasks/{}/comments", theirs.id()), json!({"body": "Mine"})).await.created();
         for (owner, project, email) in [(&ada, &own, "grace@example.com"), (&friend, &friend.project().await, ada.email())]
         {
             let body = json!({"email": email, "role": "viewer"});
             owner.post(format!("/v1/projects/{project}/invitations"), body).await.created();
         }
-        // Mails that wait, and a digest that is planned.
-        forget(&app, ada.email()).await.expect(202);
+        // Pending e-mails and a scheduled digest.
+        forgot_password(&app, ada.email()).await.expect(202);
         ada.post_empty("/v1/auth/resend-verification").await.expect(202);
 
         let her = |tables: &Tables| -> Vec<String> {
             let words = [ada.user_id(), ada.email(), "Lovelace-Unmistakable", &own, &trashed];
             let words = words.into_iter().map(str::to_owned).chain(secrets.clone());
-            words.flat_map(|word| tables.places_of(&word).into_iter().map(str::to_owned).collect::<Vec<_>>()).collect()
+            words.flat_map(|word| tables.columns_containing(&word).into_iter().map(str::to_owned).collect::<Vec<_>>()).collect()
         };
         let before = her(&Tables::read(&database).await);
         for place in [
@@ -82,7 +82,7 @@ on_both_databases! {
             "jobs.waiting_key", "idempotency_keys.user_id", "projects.owner_id", "comments.author_id",
             "invitations.email", "invitations.invited_by", "invitations.project_id",
         ] {
-            assert!(before.iter().any(|found| found == place), "{place} has nothing to remove: {before:?}");
+            assert!(before.iter().any(|found| found == place), "{place} has nothing to purge: {before:?}");
         }
         ada.delete("/v1/me").await.no_content();
         app.clock.advance(PURGED_AFTER);
@@ -95,7 +95,7 @@ on_both_databases! {
         assert_eq!(left, with(&theirs, &without));
         friend.get(format!("/v1/tasks/{}", hers.id())).await.fails(404, "NOT_FOUND");
         assert_eq!(friend.get(format!("/v1/comments/{}", said.id())).await.ok()["author_id"], Value::Null);
-        // Nothing keeps the address: who comes with it is somebody else.
+        // The address is free for a new account.
         let body = json!({"email": ada.email(), "name": "Another", "password": "another horse"});
         let session = app.anonymous().post("/v1/auth/register", body).await.created();
         assert_ne!(session["user"]["id"], ada.user_id());
@@ -104,7 +104,7 @@ on_both_databases! {
         app.with_token(script.token.as_deref().unwrap()).get("/v1/me").await.fails(401, "UNAUTHENTICATED");
     }
 
-    async fn the_tasks_of_others_stay_whole(database: TestDatabase) {
+    async fn tasks_of_other_users_are_kept(database: TestDatabase) {
         let app = plain_app(&database).await;
         let owner = app.user().await;
         let project = owner.project().await;
@@ -124,12 +124,12 @@ on_both_databases! {
             let task = creator.task(&project, with(&full, &json!({"assignee_id": assignee.user_id()}))).await;
             expected.push((task, changes));
         }
-        let nobodys = ada.task(&project, json!({"title": "x", "assignee_id": ada.user_id()})).await;
+        let unassigned = ada.task(&project, json!({"title": "x", "assignee_id": ada.user_id()})).await;
         owner.patch("/v1/me", json!({"name": "Owner"})).await.ok();
         ada.delete("/v1/me").await.no_content();
-        app.clock.advance(A_DAY_LESS);
+        app.clock.advance(A_DAY_EARLIER);
         let owner = log_in_again(&app, &owner).await;
-        owner.delete(format!("/v1/tasks/{}", nobodys.id())).await.no_content();
+        owner.delete(format!("/v1/tasks/{}", unassigned.id())).await.no_content();
         app.clock.advance(DAY);
         purge(&app).await;
 
@@ -140,15 +140,15 @@ on_both_databases! {
             assert_eq!(found["updated_at"] != task["updated_at"], is_changed);
             assert_eq!(found, with(&with(&task, &changes), &json!({"updated_at": found["updated_at"]})));
         }
-        // In the trash too.
-        let restored = owner.post_empty(format!("/v1/tasks/{}/restore", nobodys.id())).await.ok();
+        // Including deleted tasks.
+        let restored = owner.post_empty(format!("/v1/tasks/{}/restore", unassigned.id())).await.ok();
         assert_eq!((&restored["created_by"], &restored["assignee_id"]), (&Value::Null, &Value::Null));
         let project = owner.get(format!("/v1/projects/{project}")).await.ok();
         assert_eq!(project["task_counts"], json!({"total": 5, "done": 4}));
         log_in_again(&app, &grace).await.get("/v1/me").await.ok();
     }
 
-    async fn what_is_in_the_trash_for_30_days_goes_and_what_is_younger_stays(database: TestDatabase) {
+    async fn resources_are_purged_30_days_after_deletion(database: TestDatabase) {
         let app = plain_app(&database).await;
         let user = app.user().await;
         let project = user.project().await;
@@ -167,22 +167,22 @@ on_both_databases! {
         app.clock.advance(DAY);
         let user = log_in_again(&app, &user).await;
         delete(&user).await;
-        // Restored before its time.
+        // Restored in time.
         let restored = user.task(&project, json!({"title": "Back"})).await.id();
         user.delete(format!("/v1/tasks/{restored}")).await.no_content();
         user.post_empty(format!("/v1/tasks/{restored}/restore")).await.ok();
-        app.clock.advance(A_DAY_LESS);
+        app.clock.advance(A_DAY_EARLIER);
         purge(&app).await;
-        // What was told of it is at least as old, and goes by the other of the two hourly jobs.
-        perform(&app, Job::Prune {}).await;
+        // Its events are at least as old and are removed by the other hourly job.
+        run_job(&app, Job::Prune {}).await;
 
         let tables = Tables::read(&database).await;
         let [old, young] = <[_; 2]>::try_from(ids).unwrap();
         for id in &old {
-            assert_eq!(tables.places_of(id), [""; 0]);
+            assert_eq!(tables.columns_containing(id), [""; 0]);
         }
         for (id, place) in young.iter().zip(["tasks.id", "projects.id", "tasks.id", "users.id"]) {
-            assert!(tables.places_of(id).contains(&place), "{place}");
+            assert!(tables.columns_containing(id).contains(&place), "{place}");
         }
         let user = log_in_again(&app, &user).await;
         user.post_empty(format!("/v1/tasks/{}/restore", young[0])).await.ok();
@@ -192,7 +192,7 @@ on_both_databases! {
         assert_eq!(user.get(format!("/v1/projects/{project}")).await.ok()["task_counts"]["total"], 2);
     }
 
-    async fn purging_again_changes_nothing(database: TestDatabase) {
+    async fn purging_is_idempotent(database: TestDatabase) {
         let app = plain_app(&database).await;
         let friend = app.user().await;
         let project = friend.project().await;
@@ -209,7 +209,7 @@ on_both_databases! {
         assert_eq!(friend.get(format!("/v1/tasks/{task}")).await.ok(), before);
     }
 
-    async fn a_purge_that_was_interrupted_goes_on(database: TestDatabase) {
+    async fn an_interrupted_purge_continues(database: TestDatabase) {
         let app = plain_app(&database).await;
         let friend = app.user().await;
         let (first, second) = (friend.project().await, friend.project().await);
@@ -223,7 +223,7 @@ on_both_databases! {
         }
         ada.delete("/v1/me").await.no_content();
         app.clock.advance(PURGED_AFTER);
-        // As far as it comes before the process dies: her projects, and one of those of others.
+        // The first process dies after her projects and one project of another user.
         let user = serde_json::from_value(json!(ada.user_id())).unwrap();
         for step in 0..2 {
             let transaction = app.store.begin().await.unwrap();
@@ -237,7 +237,7 @@ on_both_databases! {
         }
         try_log_in(&app, ada.email(), "correct horse").await.fails(401, "INVALID_CREDENTIALS");
         purge(&app).await;
-        assert_eq!(Tables::read(&database).await.places_of(ada.user_id()), [""; 0]);
+        assert_eq!(Tables::read(&database).await.columns_containing(ada.user_id()), [""; 0]);
         let friend = log_in_again(&app, &friend).await;
         for task in tasks {
             let task = friend.get(format!("/v1/tasks/{task}")).await.ok();
@@ -245,7 +245,7 @@ on_both_databases! {
         }
     }
 
-    async fn two_purges_at_once_do_what_one_does(database: TestDatabase) {
+    async fn concurrent_purges_have_the_effect_of_one(database: TestDatabase) {
         let app = plain_app(&database).await;
         let friend = app.user().await;
         let project = friend.project().await;
@@ -259,7 +259,7 @@ on_both_databases! {
             gone.extend([ada.user_id().to_owned(), own]);
         }
         app.clock.advance(PURGED_AFTER);
-        // Two, as when the lease of the first ends while it works.
+        // Two runs, as when the lease of the first expires while it works.
         for key in ["one", "other"] {
             let transaction = app.store.begin().await.unwrap();
             transaction.jobs().enqueue_once(&Job::PurgeDeleted {}, key, app.clock.now()).await.unwrap();
@@ -267,19 +267,19 @@ on_both_databases! {
         }
         let (one, other) = tokio::join!(app.runner.run_due(&Lane::ALL), app.runner.run_due(&Lane::ALL));
         assert!(one.unwrap() + other.unwrap() >= 2);
-        // Whoever had to give way tries again later.
+        // A run that lost the race is retried later.
         app.clock.advance(Duration::from_mins(10));
         app.work().await;
         assert_eq!(app.store.read().queue().list_unfinished().await.unwrap().len(), 0);
         let tables = Tables::read(&database).await;
         for id in gone {
-            assert_eq!(tables.places_of(&id), [""; 0]);
+            assert_eq!(tables.columns_containing(&id), [""; 0]);
         }
         let tasks = log_in_again(&app, &friend).await.get("/v2/tasks").await.ok();
         assert_eq!(tasks.column("version"), [2, 2, 2]);
     }
 
-    async fn more_than_one_transaction_takes_goes_all_the_same(database: TestDatabase) {
+    async fn a_purge_larger_than_one_batch_completes(database: TestDatabase) {
         let app = plain_app(&database).await;
         let user = app.user().await;
         let (project, kept) = (user.project().await, user.project().await);
@@ -291,7 +291,7 @@ on_both_databases! {
         user.delete(format!("/v1/projects/{project}")).await.no_content();
         app.clock.advance(PURGED_AFTER);
         purge(&app).await;
-        assert_eq!(Tables::read(&database).await.places_of(&project), [""; 0]);
+        assert_eq!(Tables::read(&database).await.columns_containing(&project), [""; 0]);
         let user = log_in_again(&app, &user).await;
         assert_eq!(user.get("/v1/tasks").await.ok()["meta"]["total"], 1);
         let mut raw = Raw::connect(&database).await;

@@ -1,16 +1,16 @@
-//! Projects, one at a time.
+//! Projects: create, read, update, delete and restore.
 
 use std::time::Duration;
 
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::api::fixtures::common::{DAY, NO_IDS, NOBODY, id_set, log_in_again, send, time, with};
+use crate::api::fixtures::common::{DAY, UNKNOWN_ID, UNKNOWN_IDS, id_set, log_in_again, send, time, with};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, Options, TestApp, TestDatabase};
 
-/// Every operation on one project, below its address, with a body that is valid.
+/// Operations on one project, relative to its path, with valid bodies.
 fn operations() -> [(Method, &'static str, Value); 6] {
     [
         (Method::GET, "", Value::Null),
@@ -50,7 +50,7 @@ on_both_databases! {
         assert_eq!(owner.get(location).await.ok(), expected);
     }
 
-    async fn a_new_project_takes_every_field(app: TestApp) {
+    async fn a_new_project_accepts_every_field(app: TestApp) {
         let owner = app.user().await;
         let fields = json!({"name": "Küche", "description": " two\n\tlines ", "color": "#3b82f6", "archived": true});
         let project = owner.post("/v1/projects", fields.clone()).await.created();
@@ -61,7 +61,7 @@ on_both_databases! {
         assert_eq!(project, with(&project, &empty));
     }
 
-    async fn each_field_of_a_project_changes_alone(app: TestApp) {
+    async fn each_project_field_can_be_updated_alone(app: TestApp) {
         let owner = app.user().await;
         let fields = json!({"name": "Kitchen", "description": "Old", "color": "#000000"});
         let mut project = owner.post("/v1/projects", fields).await.created();
@@ -90,7 +90,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_change_that_changes_nothing_leaves_the_version_of_a_project(app: TestApp) {
+    async fn an_update_without_changes_keeps_the_version_of_a_project(app: TestApp) {
         let owner = app.user().await;
         let fields = json!({"name": "Kitchen", "color": "#000000"});
         let project = owner.post("/v1/projects", fields).await.created();
@@ -133,14 +133,14 @@ on_both_databases! {
         assert_eq!(counts(&app, &owner, &path).await, (4, 2, 50));
         let listed = owner.get("/v1/projects").await.ok();
         assert_eq!(listed.column("task_counts"), [json!({"total": 4, "done": 2})]);
-        // Counting is no change of the project itself.
+        // Counters do not change the version of the project.
         let counted = owner.get(&path).await.ok();
         assert_eq!((&counted["version"], &counted["updated_at"]), (&json!(1), &project["updated_at"]));
         owner.patch(&path, json!({"name": "Renamed"})).await.ok();
         assert_eq!(counts(&app, &owner, &path).await, (4, 2, 50));
     }
 
-    async fn a_project_of_somebody_else_is_forbidden(app: TestApp) {
+    async fn a_project_of_another_user_is_forbidden(app: TestApp) {
         let (owner, stranger) = (app.user().await, app.user().await);
         let path = format!("/v1/projects/{}", owner.project().await);
         let before = owner.get(&path).await.ok();
@@ -150,11 +150,11 @@ on_both_databases! {
         assert_eq!(owner.get(&path).await.ok(), before);
     }
 
-    async fn what_is_no_project_is_not_found(app: TestApp) {
+    async fn an_unknown_project_is_not_found(app: TestApp) {
         let owner = app.user().await;
         let task = owner.task(&owner.project().await, json!({"title": "A task"})).await.id();
-        let simple = NOBODY.replace('-', "");
-        for id in NO_IDS.into_iter().chain([simple.as_str(), &task]) {
+        let simple = UNKNOWN_ID.replace('-', "");
+        for id in UNKNOWN_IDS.into_iter().chain([simple.as_str(), &task]) {
             for (method, below, body) in operations() {
                 send(&owner, &method, &format!("/v1/projects/{id}{below}"), &body).await.fails(404, "NOT_FOUND");
             }
@@ -172,13 +172,13 @@ on_both_databases! {
         assert_eq!(owner.get("/v1/projects").await.ok()["meta"]["total"], 0);
     }
 
-    async fn an_id_in_upper_case_is_the_same_id(app: TestApp) {
+    async fn ids_are_case_insensitive(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         assert_eq!(owner.get(format!("/v1/projects/{}", project.to_uppercase())).await.ok().id(), project);
     }
 
-    async fn a_project_takes_its_tasks_along_and_brings_them_back(app: TestApp) {
+    async fn tasks_are_deleted_and_restored_with_their_project(app: TestApp) {
         let owner = app.user().await;
         let (project, other) = (owner.project().await, owner.project().await);
         let elsewhere = owner.task(&other, json!({"title": "Elsewhere"})).await.id();
@@ -216,7 +216,7 @@ on_both_databases! {
         assert_eq!(counts(&app, &owner, &path).await, (2, 1, 50));
     }
 
-    async fn a_project_that_is_not_deleted_is_restored_without_a_change(app: TestApp) {
+    async fn restoring_a_project_that_is_not_deleted_changes_nothing(app: TestApp) {
         let owner = app.user().await;
         let path = format!("/v1/projects/{}", owner.project().await);
         let project = owner.get(&path).await.ok();
@@ -241,7 +241,7 @@ on_both_databases! {
         owner.get(format!("/v1/projects/{early}")).await.ok();
     }
 
-    async fn the_days_in_the_trash_are_configurable(database: TestDatabase) {
+    async fn the_retention_of_deleted_projects_is_configurable(database: TestDatabase) {
         let options = Options { variables: vec![("RETENTION_DAYS", "2")], ..Options::default() };
         let app = TestApp::new(&database, options).await;
         let owner = app.user().await;
@@ -252,7 +252,7 @@ on_both_databases! {
         owner.post_empty(format!("/v1/projects/{project}/restore")).await.fails(404, "NOT_FOUND");
     }
 
-    async fn an_archived_project_can_be_read_unarchived_deleted_and_restored_only(app: TestApp) {
+    async fn an_archived_project_can_only_be_read_unarchived_deleted_and_restored(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let path = format!("/v1/projects/{project}");

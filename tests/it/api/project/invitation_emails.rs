@@ -1,14 +1,16 @@
-//! What is mailed to who is invited.
+//! Invitation e-mails.
 
 use std::time::Duration;
 
 use pocket_tasks::repositories::Job;
 use serde_json::json;
 
-use crate::api::fixtures::account::{VERIFICATION, app_with_proofs, mailed_tokens, perform, user_with, verify};
+use crate::api::fixtures::account::{
+    VERIFICATION, app_requiring_verification, mailed_tokens, run_job, user_with, verify,
+};
 use crate::api::fixtures::common::log_in_again;
 use crate::api::fixtures::members::{
-    accept, decline, invite, invited, named, newcomer, remove, revoke, set_role, status_of,
+    accept, decline, invitation_status, invite, invite_user, new_member, remove, revoke, set_role, user_named,
 };
 use crate::on_both_databases;
 use crate::repositories::raw::Raw;
@@ -17,25 +19,25 @@ use crate::support::{Mail, Options, TestApp, TestDatabase};
 
 const SUBJECT: &str = "You are invited to a project";
 
-/// The mails that invite an address.
-fn letters(app: &TestApp, email: &str) -> Vec<Mail> {
+/// Invitation e-mails to an address.
+fn invitation_emails(app: &TestApp, email: &str) -> Vec<Mail> {
     app.mails_to(email).into_iter().filter(|mail| mail.subject == SUBJECT).collect()
 }
 
 on_both_databases! {
-    async fn each_invitation_is_one_mail_with_or_without_an_account(app: TestApp) {
-        let owner = named(&app, "Ada Lovelace").await;
+    async fn each_invitation_sends_one_email_with_or_without_an_account(app: TestApp) {
+        let owner = user_named(&app, "Ada Lovelace").await;
         let project = owner.post("/v1/projects", json!({"name": "The boat"})).await.created().id();
-        let user = named(&app, "Bob Bobson").await;
+        let user = user_named(&app, "Bob Bobson").await;
         app.work().await;
         for (email, name, role) in
             [(user.email(), "Bob Bobson", "editor"), ("grace@example.com", "there", "viewer")]
         {
             let id = invite(&owner, &project, &email.to_uppercase(), role).await.created().id();
-            assert_eq!(letters(&app, email).len(), 0, "no answer waits for a mail");
+            assert_eq!(invitation_emails(&app, email).len(), 0, "the response does not wait for the e-mail");
             app.work().await;
             app.work().await;
-            let [mail] = <[Mail; 1]>::try_from(letters(&app, email)).unwrap();
+            let [mail] = <[Mail; 1]>::try_from(invitation_emails(&app, email)).unwrap();
             let link = format!("http://127.0.0.1:3000/invitation?id={id}");
             for body in [&mail.text, &mail.html] {
                 for part in [&link, name, "Ada Lovelace", owner.email(), "The boat", email] {
@@ -45,7 +47,7 @@ on_both_databases! {
             }
             assert!(mail.text.starts_with(&format!("Hello {name},")), "{}", mail.text);
         }
-        // Again, when it is another invitation.
+        // A new invitation sends another e-mail.
         remove(&owner, &project, &owner).await.fails(409, "OWNER_REQUIRED");
         let list = owner.get(format!("/v1/projects/{project}/invitations?status=pending")).await.ok();
         for id in list.column("id") {
@@ -53,45 +55,45 @@ on_both_databases! {
         }
         invite(&owner, &project, "grace@example.com", "viewer").await.created();
         app.work().await;
-        let mails = letters(&app, "grace@example.com");
+        let mails = invitation_emails(&app, "grace@example.com");
         assert_eq!(mails.len(), 2);
         assert_ne!(mails[0].id, mails[1].id);
     }
 
-    async fn what_came_to_nothing_before_the_mail_is_not_mailed(app: TestApp) {
+    async fn an_invitation_that_is_no_longer_pending_is_not_sent(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let [yes, no, gone] = [app.user().await, app.user().await, app.user().await];
-        accept(&yes, &invited(&owner, &project, &yes, "viewer").await).await.ok();
-        decline(&no, &invited(&owner, &project, &no, "viewer").await).await.no_content();
-        revoke(&owner, &project, &invited(&owner, &project, &gone, "viewer").await).await.no_content();
+        accept(&yes, &invite_user(&owner, &project, &yes, "viewer").await).await.ok();
+        decline(&no, &invite_user(&owner, &project, &no, "viewer").await).await.no_content();
+        revoke(&owner, &project, &invite_user(&owner, &project, &gone, "viewer").await).await.no_content();
         app.work().await;
         let trashed = owner.project().await;
         invite(&owner, &trashed, "trash@example.com", "viewer").await.created();
         owner.delete(format!("/v1/projects/{trashed}")).await.no_content();
         invite(&owner, &project, "refused@example.com", "owner").await.invalid(&["role:enum"]);
         app.work().await;
-        // As long as the mail server is away.
+        // The mail server is unavailable until the invitation expires.
         invite(&owner, &project, "late@example.com", "viewer").await.created();
         app.clock.advance(Duration::from_hours(7 * 24));
         app.work().await;
         for email in
             [yes.email(), no.email(), gone.email(), "trash@example.com", "refused@example.com", "late@example.com"]
         {
-            assert_eq!(letters(&app, email).len(), 0, "{email}");
+            assert_eq!(invitation_emails(&app, email).len(), 0, "{email}");
         }
         let unfinished = app.store.read().queue().list_unfinished().await.unwrap();
         assert!(unfinished.iter().all(|job| job.kind != "invitation_email"), "{unfinished:?}");
     }
 
-    async fn who_has_proved_no_address_sends_no_words_of_their_own(database: TestDatabase) {
-        let app = app_with_proofs(&database).await;
-        let owner = named(&app, "Buy at evil.example").await;
+    async fn an_invitation_by_an_unverified_user_contains_no_user_text(database: TestDatabase) {
+        let app = app_requiring_verification(&database).await;
+        let owner = user_named(&app, "Buy at evil.example").await;
         let project = owner.post("/v1/projects", json!({"name": "Cheap pills"})).await.created().id();
         let guest = user_with(&app, &json!({"name": "Not proved either"})).await;
-        let id = invited(&owner, &project, &guest, "viewer").await;
+        let id = invite_user(&owner, &project, &guest, "viewer").await;
         app.work().await;
-        let [mail] = <[Mail; 1]>::try_from(letters(&app, guest.email())).unwrap();
+        let [mail] = <[Mail; 1]>::try_from(invitation_emails(&app, guest.email())).unwrap();
         for words in ["Buy at evil.example", owner.email(), "Cheap pills", "Not proved either"] {
             assert!(!mail.raw.contains(words) && !mail.text.contains(words) && !mail.html.contains(words), "{words}");
         }
@@ -101,23 +103,23 @@ on_both_databases! {
             verify(&app, &mailed_tokens(&app, user, VERIFICATION)[0]).await.no_content();
         }
         revoke(&owner, &project, &id).await.no_content();
-        let id = invited(&owner, &project, &guest, "viewer").await;
+        let id = invite_user(&owner, &project, &guest, "viewer").await;
         app.work().await;
-        let mails = letters(&app, guest.email());
+        let mails = invitation_emails(&app, guest.email());
         let mail = mails.iter().find(|mail| mail.text.contains(&id)).unwrap();
         for words in ["Buy at evil.example", owner.email(), "Cheap pills", "Not proved either"] {
             assert!(mail.text.contains(words) && mail.html.contains(words), "{words}");
         }
     }
 
-    async fn hostile_names_are_nothing_but_text(app: TestApp) {
+    async fn hostile_names_are_escaped(app: TestApp) {
         let name = "<b>Ada</b> & \"co\" {{ mail.link }} \u{202e}=?utf-8?q?x?=";
-        let owner = named(&app, name).await;
+        let owner = user_named(&app, name).await;
         let project = json!({"name": "<a href='https://evil.example'>x</a>\u{2028}Bcc: all@example.com"});
         let project = owner.post("/v1/projects", project).await.created().id();
         invite(&owner, &project, "grace@example.com", "viewer").await.created();
         app.work().await;
-        let [mail] = <[Mail; 1]>::try_from(letters(&app, "grace@example.com")).unwrap();
+        let [mail] = <[Mail; 1]>::try_from(invitation_emails(&app, "grace@example.com")).unwrap();
         assert!(!mail.html.contains("<b>") && !mail.html.contains("<a href='"), "{}", mail.html);
         assert!(!mail.text.contains(['\u{202e}', '\u{2028}']), "{}", mail.text);
         assert!(mail.text.contains("<b>Ada</b> & \"co\" {{ mail.link }}"), "{}", mail.text);
@@ -126,23 +128,23 @@ on_both_databases! {
         assert!(!mail.raw.lines().any(|line| line.starts_with("Bcc")), "{}", mail.raw);
     }
 
-    async fn the_inviter_is_named_who_made_it_also_when_another_owns_the_project(app: TestApp) {
-        let owner = named(&app, "Ada Lovelace").await;
+    async fn the_email_names_the_inviter_even_after_a_transfer(app: TestApp) {
+        let owner = user_named(&app, "Ada Lovelace").await;
         let project = owner.project().await;
-        let heir = newcomer(&app, &owner, &project, "viewer").await;
+        let heir = new_member(&app, &owner, &project, "viewer").await;
         invite(&owner, &project, "grace@example.com", "viewer").await.created();
         set_role(&owner, &project, &heir, "owner").await.ok();
         app.work().await;
-        let [mail] = <[Mail; 1]>::try_from(letters(&app, "grace@example.com")).unwrap();
+        let [mail] = <[Mail; 1]>::try_from(invitation_emails(&app, "grace@example.com")).unwrap();
         assert!(mail.text.contains("Ada Lovelace") && !mail.text.contains(heir.email()), "{}", mail.text);
     }
 
-    async fn the_job_notes_what_has_expired_and_nothing_else(database: TestDatabase) {
+    async fn the_expiry_job_marks_only_expired_invitations(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         let project = owner.project().await;
         let guest = app.user().await;
-        let expired = invited(&owner, &project, &guest, "viewer").await;
+        let expired = invite_user(&owner, &project, &guest, "viewer").await;
         let revoked = invite(&owner, &project, "gone@example.com", "viewer").await.created().id();
         revoke(&owner, &project, &revoked).await.no_content();
         app.clock.advance(Duration::from_hours(7 * 24));
@@ -152,11 +154,11 @@ on_both_databases! {
         let mut stored = async || raw.texts("SELECT status FROM invitations ORDER BY created_at, id", "status").await;
         assert_eq!(stored().await, ["pending", "revoked", "pending"]);
         for _ in 0..2 {
-            perform(&app, Job::ExpireInvitations {}).await;
+            run_job(&app, Job::ExpireInvitations {}).await;
             assert_eq!(stored().await, ["expired", "revoked", "pending"]);
         }
         for (id, status) in [(&expired, "expired"), (&revoked, "revoked"), (&open, "pending")] {
-            assert_eq!(status_of(&owner, &project, id).await, status);
+            assert_eq!(invitation_status(&owner, &project, id).await, status);
         }
     }
 }

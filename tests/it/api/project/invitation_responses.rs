@@ -1,13 +1,14 @@
-//! Who sees and answers an invitation, and when.
+//! Visibility, acceptance and refusal of invitations.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::api::fixtures::account::{app_with_proofs, user_with, verification_token, verify};
-use crate::api::fixtures::common::{NO_IDS, log_in_again};
+use crate::api::fixtures::account::{app_requiring_verification, user_with, verification_token, verify};
+use crate::api::fixtures::common::{UNKNOWN_IDS, log_in_again};
 use crate::api::fixtures::members::{
-    accept, check_people, decline, expected, invite, invited, newcomer, revoke, roles, status_of,
+    accept, check_invariants, decline, expected_roles, invitation_status, invite, invite_user, new_member, revoke,
+    roles,
 };
 use crate::api::fixtures::stored_members::purge_project;
 use crate::on_both_databases;
@@ -21,20 +22,20 @@ async fn my_projects(user: &Client, query: &str) -> Vec<Value> {
 }
 
 on_both_databases! {
-    async fn everybody_sees_the_invitations_to_their_own_address_and_no_others(app: TestApp) {
+    async fn users_see_only_invitations_to_their_own_address(app: TestApp) {
         let (one, other) = (app.user().await, app.user().await);
         let (first, second, third) = (one.project().await, one.project().await, other.project().await);
         let (guest, stranger) = (app.user().await, app.user().await);
         let ids = [
-            invited(&one, &first, &guest, "viewer").await,
-            invited(&one, &second, &guest, "editor").await,
-            invited(&other, &third, &guest, "viewer").await,
+            invite_user(&one, &first, &guest, "viewer").await,
+            invite_user(&one, &second, &guest, "editor").await,
+            invite_user(&other, &third, &guest, "viewer").await,
         ];
-        invited(&one, &first, &stranger, "viewer").await;
+        invite_user(&one, &first, &stranger, "viewer").await;
         assert_eq!(my_projects(&guest, "").await, [first.as_str(), &second, &third]);
         assert_eq!(my_projects(&stranger, "").await, [first.as_str()]);
         assert_eq!(my_projects(&one, "").await, [""; 0]);
-        // It is the same that the owner sees.
+        // The invitation equals the one in the owner's list.
         let seen = guest.get(format!("{MINE}?limit=1")).await.ok();
         let owned = other.get(format!("/v1/projects/{third}/invitations")).await.ok();
         assert_eq!(seen["data"], owned["data"]);
@@ -55,7 +56,7 @@ on_both_databases! {
         let project = owner.project().await;
         let path = format!("/v1/projects/{project}");
         let guest = app.user().await;
-        let id = invited(&owner, &project, &guest, "viewer").await;
+        let id = invite_user(&owner, &project, &guest, "viewer").await;
         for by_account in [false, true] {
             let before = guest.get(MINE).await.ok();
             let owner = log_in_again(&app, &owner).await;
@@ -79,13 +80,13 @@ on_both_databases! {
         accept(&guest, &id).await.ok();
     }
 
-    async fn who_accepts_has_the_role_of_the_invitation(database: TestDatabase) {
+    async fn acceptance_grants_the_role_of_the_invitation(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         let project = owner.project().await;
         for role in ["viewer", "editor"] {
             let guest = app.user().await;
-            let id = invited(&owner, &project, &guest, role).await;
+            let id = invite_user(&owner, &project, &guest, role).await;
             guest.get(format!("/v1/projects/{project}")).await.fails(403, "FORBIDDEN");
             app.clock.advance(Duration::from_secs(1));
             let member = accept(&guest, &id).await.ok();
@@ -96,46 +97,46 @@ on_both_databases! {
             });
             assert_eq!(member, fields);
             let listed = owner.get(format!("/v1/projects/{project}/members?limit=1")).await.ok();
-            assert_eq!(listed["data"], json!([member]), "who came last is first");
+            assert_eq!(listed["data"], json!([member]), "the newest member is first");
             assert_eq!(guest.get(format!("/v1/projects/{project}")).await.ok()["role"], role);
             let task = guest.post(format!("/v1/projects/{project}/tasks"), json!({"title": "x"})).await;
             assert_eq!(task.status.as_u16(), if role == "editor" { 201 } else { 403 });
-            assert_eq!(status_of(&owner, &project, &id).await, "accepted");
+            assert_eq!(invitation_status(&owner, &project, &id).await, "accepted");
             for answer in [accept(&guest, &id).await, decline(&guest, &id).await] {
                 answer.fails(409, "INVITATION_NOT_PENDING");
             }
         }
-        check_people(&database).await;
+        check_invariants(&database).await;
     }
 
-    async fn nobody_but_the_addressee_answers(app: TestApp) {
+    async fn only_the_addressee_can_respond(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        let (guest, member) = (app.user().await, newcomer(&app, &owner, &project, "editor").await);
-        let id = invited(&owner, &project, &guest, "viewer").await;
+        let (guest, member) = (app.user().await, new_member(&app, &owner, &project, "editor").await);
+        let id = invite_user(&owner, &project, &guest, "viewer").await;
         for client in [&owner, &member, &app.user().await] {
             accept(client, &id).await.fails(403, "FORBIDDEN");
             decline(client, &id).await.fails(403, "FORBIDDEN");
         }
         accept(&app.anonymous(), &id).await.fails(401, "UNAUTHENTICATED");
-        for id in NO_IDS {
+        for id in UNKNOWN_IDS {
             accept(&guest, id).await.fails(404, "NOT_FOUND");
             decline(&guest, id).await.fails(404, "NOT_FOUND");
         }
-        assert_eq!(roles(&owner, &project).await, expected([(&owner, "owner"), (&member, "editor")]));
-        assert_eq!(status_of(&owner, &project, &id).await, "pending");
+        assert_eq!(roles(&owner, &project).await, expected_roles([(&owner, "owner"), (&member, "editor")]));
+        assert_eq!(invitation_status(&owner, &project, &id).await, "pending");
         decline(&guest, &id).await.no_content();
         for answer in [accept(&guest, &id).await, decline(&guest, &id).await] {
             answer.fails(409, "INVITATION_NOT_PENDING");
         }
-        assert_eq!(status_of(&owner, &project, &id).await, "declined");
+        assert_eq!(invitation_status(&owner, &project, &id).await, "declined");
     }
 
-    async fn an_invitation_is_good_until_its_last_moment(app: TestApp) {
+    async fn an_invitation_is_valid_until_it_expires(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let (early, late) = (app.user().await, app.user().await);
-        let ids = [invited(&owner, &project, &early, "viewer").await, invited(&owner, &project, &late, "viewer").await];
+        let ids = [invite_user(&owner, &project, &early, "viewer").await, invite_user(&owner, &project, &late, "viewer").await];
         app.clock.advance(Duration::from_hours(7 * 24) - Duration::from_mins(5));
         let (owner, early, late) =
             (log_in_again(&app, &owner).await, log_in_again(&app, &early).await, log_in_again(&app, &late).await);
@@ -144,24 +145,24 @@ on_both_databases! {
         for answer in [accept(&late, &ids[1]).await, decline(&late, &ids[1]).await] {
             answer.fails(409, "INVITATION_NOT_PENDING");
         }
-        assert_eq!(status_of(&owner, &project, &ids[1]).await, "expired");
+        assert_eq!(invitation_status(&owner, &project, &ids[1]).await, "expired");
         assert_eq!(my_projects(&late, "status=expired").await, [project.as_str()]);
         assert_eq!(my_projects(&late, "status=pending").await, [""; 0]);
-        assert_eq!(roles(&owner, &project).await, expected([(&owner, "owner"), (&early, "viewer")]));
+        assert_eq!(roles(&owner, &project).await, expected_roles([(&owner, "owner"), (&early, "viewer")]));
     }
 
-    async fn what_was_purged_invites_nobody(database: TestDatabase) {
+    async fn invitations_are_purged_with_their_project(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let (owner, guest) = (app.user().await, app.user().await);
         let project = owner.project().await;
-        let id = invited(&owner, &project, &guest, "viewer").await;
+        let id = invite_user(&owner, &project, &guest, "viewer").await;
         purge_project(&database, &project).await;
         accept(&guest, &id).await.fails(404, "NOT_FOUND");
         decline(&guest, &id).await.fails(404, "NOT_FOUND");
         assert_eq!(my_projects(&guest, "").await, [""; 0]);
     }
 
-    async fn who_registers_after_being_invited_finds_the_invitation(app: TestApp) {
+    async fn an_invitation_is_visible_after_registration(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let id = invite(&owner, &project, "Grace@Example.com", "editor").await.created().id();
@@ -170,15 +171,15 @@ on_both_databases! {
         assert_eq!(accept(&grace, &id).await.ok()["role"], "editor");
     }
 
-    async fn where_proofs_are_required_only_invitations_ask_for_one(database: TestDatabase) {
-        let app = app_with_proofs(&database).await;
+    async fn with_required_verification_only_invitations_need_a_verified_address(database: TestDatabase) {
+        let app = app_requiring_verification(&database).await;
         let (guest, token) = verification_token(&app).await;
-        // Who invites need not have proved anything.
+        // The inviter needs no verified address.
         let owner = app.user().await;
         let project = owner.project().await;
-        let ids = [invited(&owner, &project, &guest, "viewer").await, {
+        let ids = [invite_user(&owner, &project, &guest, "viewer").await, {
             let other = owner.project().await;
-            invited(&owner, &other, &guest, "viewer").await
+            invite_user(&owner, &other, &guest, "viewer").await
         }];
         owner.get(format!("/v1/projects/{project}/invitations")).await.ok();
         for _ in 0..2 {
@@ -196,7 +197,7 @@ on_both_databases! {
         for path in ["/v1/me", "/v1/projects", "/v2/tasks"] {
             guest.get(path).await.ok();
         }
-        assert_eq!(status_of(&owner, &project, &ids[0]).await, "pending");
+        assert_eq!(invitation_status(&owner, &project, &ids[0]).await, "pending");
         verify(&app, &token).await.no_content();
         assert_eq!(guest.get(MINE).await.ok()["meta"]["total"], 2);
         accept(&guest, &ids[0]).await.ok();

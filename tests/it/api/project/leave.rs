@@ -1,4 +1,4 @@
-//! Somebody leaves a project, or is taken out of it.
+//! Members leaving or being removed.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::api::fixtures::common::with;
 use crate::api::fixtures::members::{
-    check_people, expected, invite, join, members, membership, newcomer, remove, roles, set_role,
+    check_invariants, expected_roles, invite, join, member_path, members_path, new_member, remove, roles, set_role,
 };
 use crate::api::fixtures::stored_members::purge_project;
 use crate::api::fixtures::writes::{KEY, assert_first, assert_replay, new_key};
@@ -24,14 +24,14 @@ async fn all_tasks(reader: &Client) -> Vec<Value> {
 }
 
 on_both_databases! {
-    async fn tasks_there_have_no_assignee_then_those_in_the_trash_neither(database: TestDatabase) {
+    async fn departure_unassigns_the_members_tasks_including_deleted_ones(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         let (project, other) = (owner.project().await, owner.project().await);
         for leaves in [true, false] {
-            let user = newcomer(&app, &owner, &project, "editor").await;
+            let user = new_member(&app, &owner, &project, "editor").await;
             join(&owner, &other, &user, "viewer").await;
-            let third = newcomer(&app, &owner, &project, "viewer").await;
+            let third = new_member(&app, &owner, &project, "viewer").await;
             for (home, assignee, is_deleted) in [
                 (&project, json!(user.user_id()), false),
                 (&project, json!(user.user_id()), true),
@@ -63,14 +63,14 @@ on_both_databases! {
                 }
             }
             assert_eq!((changed, before.len()), (2, after.len()));
-            check_people(&database).await;
+            check_invariants(&database).await;
         }
     }
 
-    async fn access_ends_at_once_for_whatever_was_begun_before(app: TestApp) {
+    async fn departure_ends_access_immediately(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        let user = newcomer(&app, &owner, &project, "editor").await;
+        let user = new_member(&app, &owner, &project, "editor").await;
         for title in ["a", "b", "c"] {
             owner.task(&project, json!({"title": title})).await;
         }
@@ -90,7 +90,7 @@ on_both_databases! {
         let task = format!("/v1/tasks/{}", first.body.id());
         user.get(&here).await.ok();
         remove(&owner, &project, &user).await.no_content();
-        for place in [path.clone(), members(&project), format!("{path}/tasks"), here, task.clone()] {
+        for place in [path.clone(), members_path(&project), format!("{path}/tasks"), here, task.clone()] {
             user.get(place).await.fails(403, "FORBIDDEN");
         }
         user.patch(&task, json!({"title": "x"})).await.fails(403, "FORBIDDEN");
@@ -103,17 +103,17 @@ on_both_databases! {
             assert_eq!(names, [left], "{list}");
         }
         user.get(format!("/v2/tasks?project_id={project}")).await.fails(403, "FORBIDDEN");
-        // Who is no member cannot be given a task.
+        // A former member cannot be assigned to a task.
         let assignment = owner.patch(&task, json!({"assignee_id": user.user_id()})).await;
         assignment.invalid(&["assignee_id:reference"]);
     }
 
-    async fn everybody_but_the_owner_may_leave_also_what_is_archived(app: TestApp) {
+    async fn every_member_but_the_owner_may_leave_even_an_archived_project(app: TestApp) {
         let owner = app.user().await;
         for archived in [false, true] {
             let project = owner.project().await;
             let (editor, viewer) =
-                (newcomer(&app, &owner, &project, "editor").await, newcomer(&app, &owner, &project, "viewer").await);
+                (new_member(&app, &owner, &project, "editor").await, new_member(&app, &owner, &project, "viewer").await);
             let task = owner.task(&project, json!({"title": "x", "assignee_id": viewer.user_id()})).await.id();
             owner.patch(format!("/v1/projects/{project}"), json!({"archived": archived})).await.ok();
             remove(&owner, &project, &owner).await.fails(409, "OWNER_REQUIRED");
@@ -131,59 +131,59 @@ on_both_databases! {
             } else {
                 answer.no_content();
             }
-            assert_eq!(roles(&owner, &project).await, expected([(&owner, "owner")]));
+            assert_eq!(roles(&owner, &project).await, expected_roles([(&owner, "owner")]));
         }
     }
 
-    async fn who_handed_a_project_over_may_leave_it(database: TestDatabase) {
+    async fn a_former_owner_may_leave(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         let project = owner.project().await;
-        let heir = newcomer(&app, &owner, &project, "viewer").await;
+        let heir = new_member(&app, &owner, &project, "viewer").await;
         set_role(&owner, &project, &heir, "owner").await.ok();
         remove(&owner, &project, &owner).await.no_content();
-        assert_eq!(roles(&heir, &project).await, expected([(&heir, "owner")]));
-        check_people(&database).await;
+        assert_eq!(roles(&heir, &project).await, expected_roles([(&heir, "owner")]));
+        check_invariants(&database).await;
     }
 
-    async fn who_comes_again_has_the_new_role_and_not_the_old_tasks(app: TestApp) {
+    async fn a_returning_member_has_the_new_role_and_no_old_tasks(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        let user = newcomer(&app, &owner, &project, "editor").await;
+        let user = new_member(&app, &owner, &project, "editor").await;
         let task = owner.task(&project, json!({"title": "x", "assignee_id": user.user_id()})).await.id();
         remove(&owner, &project, &user).await.no_content();
         app.clock.advance(Duration::from_secs(1));
         let member = join(&owner, &project, &user, "viewer").await;
         assert_eq!(member["role"], "viewer");
-        let listed = owner.get(format!("{}?role=viewer", members(&project))).await.ok();
+        let listed = owner.get(format!("{}?role=viewer", members_path(&project))).await.ok();
         assert_eq!(listed["data"], json!([member]));
         assert_eq!(user.get(format!("/v1/tasks/{task}")).await.ok()["assignee_id"], Value::Null);
         user.patch(format!("/v1/tasks/{task}"), json!({"title": "y"})).await.fails(403, "FORBIDDEN");
         invite(&owner, &project, user.email(), "editor").await.fails(409, "ALREADY_MEMBER");
     }
 
-    async fn leaving_can_be_repeated_by_who_left(database: TestDatabase) {
+    async fn a_departure_is_replayed_to_the_former_member(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         let project = owner.project().await;
-        let (user, key) = (newcomer(&app, &owner, &project, "viewer").await, new_key());
-        let request = || user.call(Method::DELETE, membership(&project, &user)).header(KEY, &key).send();
+        let (user, key) = (new_member(&app, &owner, &project, "viewer").await, new_key());
+        let request = || user.call(Method::DELETE, member_path(&project, &user)).header(KEY, &key).send();
         let first = request().await;
         assert_first(&first, "leaving");
-        assert_replay(&first, &request().await, "by who has left");
+        assert_replay(&first, &request().await, "a former member");
         join(&owner, &project, &user, "editor").await;
-        assert_replay(&first, &request().await, "by who has come again");
-        assert_eq!(roles(&owner, &project).await, expected([(&owner, "owner"), (&user, "editor")]));
+        assert_replay(&first, &request().await, "a returned member");
+        assert_eq!(roles(&owner, &project).await, expected_roles([(&owner, "owner"), (&user, "editor")]));
         purge_project(&database, &project).await;
-        assert_replay(&first, &request().await, "where there is no project any more");
-        // Who took somebody else out has to be the owner to hear of it again.
+        assert_replay(&first, &request().await, "a purged project");
+        // The replay of a removal requires the owner role.
         let project = owner.project().await;
-        let (user, key) = (newcomer(&app, &owner, &project, "editor").await, new_key());
-        let request = || owner.call(Method::DELETE, membership(&project, &user)).header(KEY, &key).send();
-        let heir = newcomer(&app, &owner, &project, "viewer").await;
+        let (user, key) = (new_member(&app, &owner, &project, "editor").await, new_key());
+        let request = || owner.call(Method::DELETE, member_path(&project, &user)).header(KEY, &key).send();
+        let heir = new_member(&app, &owner, &project, "viewer").await;
         let first = request().await;
         assert_first(&first, "a removal");
-        assert_replay(&first, &request().await, "by the owner");
+        assert_replay(&first, &request().await, "the owner");
         set_role(&owner, &project, &heir, "owner").await.ok();
         request().await.fails(403, "FORBIDDEN");
     }

@@ -1,10 +1,10 @@
-//! The list of projects.
+//! Lists of projects.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::api::fixtures::common::{encoded, id_set, sorted};
+use crate::api::fixtures::common::{id_set, percent_encoded, sorted};
 use crate::api::fixtures::stored_members::add_member;
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
@@ -12,8 +12,8 @@ use crate::support::{Client, Options, TestApp, TestDatabase};
 
 const NAMES: [&str; 9] = ["beta", "Alpha", "alpha", "Ärger", "ärger", "Zeta", "50% off", "snake_case", "back\\slash"];
 
-/// Projects of which the names tie but for their case, changed in another order than they were made.
-async fn many(app: &TestApp, owner: &Client) -> Vec<Value> {
+/// Creates projects whose names tie except for case, and updates them in a different order.
+async fn create_projects(app: &TestApp, owner: &Client) -> Vec<Value> {
     let mut paths = Vec::new();
     for name in NAMES {
         app.clock.advance(Duration::from_secs(1));
@@ -36,9 +36,9 @@ fn key(sort: &str, project: &Value) -> Option<String> {
 }
 
 on_both_databases! {
-    async fn projects_are_sorted_as_asked(app: TestApp) {
+    async fn projects_are_sorted_as_requested(app: TestApp) {
         let owner = app.user().await;
-        let projects = many(&app, &owner).await;
+        let projects = create_projects(&app, &owner).await;
         for (query, sort, descending) in [
             ("", "created_at", true),
             ("?dir=asc", "created_at", false),
@@ -54,7 +54,7 @@ on_both_databases! {
             let list = owner.get(format!("/v1/projects{query}")).await.ok();
             assert_eq!(list.column("id"), expected, "{query}");
             assert_eq!(list["meta"], json!({"total": 9, "page": 1, "limit": 20, "has_more": false}), "{query}");
-            // The same order, one by one.
+            // The same order in pages of one.
             for (offset, id) in expected.iter().enumerate() {
                 let also = query.replace('?', "&");
                 let list = owner.get(format!("/v1/projects?limit=1&offset={offset}{also}")).await.ok();
@@ -63,9 +63,9 @@ on_both_databases! {
         }
     }
 
-    async fn projects_come_in_pages(app: TestApp) {
+    async fn projects_are_paginated(app: TestApp) {
         let owner = app.user().await;
-        let all = sorted(&many(&app, &owner).await, true, |project| key("created_at", project));
+        let all = sorted(&create_projects(&app, &owner).await, true, |project| key("created_at", project));
         for (query, from, to, page, limit) in [
             ("limit=4", 0, 4, 1, 4),
             ("limit=4&page=1", 0, 4, 1, 4),
@@ -90,7 +90,7 @@ on_both_databases! {
         owner.get("/v1/projects?page=1&offset=0").await.invalid(&["offset:conflict"]);
     }
 
-    async fn projects_are_filtered_by_their_state(app: TestApp) {
+    async fn projects_are_filtered_by_state(app: TestApp) {
         let owner = app.user().await;
         let mut ids = Vec::new();
         for (archived, deleted) in [(false, false), (true, false), (false, true), (true, true)] {
@@ -120,9 +120,9 @@ on_both_databases! {
         }
     }
 
-    async fn projects_are_found_by_words(app: TestApp) {
+    async fn projects_are_searched_by_words(app: TestApp) {
         let owner = app.user().await;
-        many(&app, &owner).await;
+        create_projects(&app, &owner).await;
         let described = json!({"name": "Küche", "description": "ΟΔΟΣ und Straße"});
         owner.post("/v1/projects", described).await.created();
         for (words, expected) in [
@@ -142,7 +142,7 @@ on_both_databases! {
             ("Οδοσ", vec!["Küche"]),
             ("'; --", vec![]),
         ] {
-            let list = owner.get(format!("/v1/projects?sort=name&q={}", encoded(words))).await.ok();
+            let list = owner.get(format!("/v1/projects?sort=name&q={}", percent_encoded(words))).await.ok();
             let mut names = list.column("name");
             names.sort_by_key(Value::to_string);
             assert_eq!(names, expected, "{words}");
@@ -155,7 +155,7 @@ on_both_databases! {
         assert_eq!(list["meta"], json!({"total": 6, "page": 2, "limit": 2, "has_more": true}));
     }
 
-    async fn a_search_finds_what_a_project_is_called_now(app: TestApp) {
+    async fn a_search_finds_the_current_name(app: TestApp) {
         let owner = app.user().await;
         let path = format!("/v1/projects/{}", owner.project().await);
         owner.patch(&path, json!({"name": "Cellar", "description": "Wine"})).await.ok();
@@ -165,7 +165,7 @@ on_both_databases! {
         }
     }
 
-    async fn everybody_sees_the_projects_they_are_a_member_of_with_their_role(database: TestDatabase) {
+    async fn members_see_their_projects_with_their_role(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let (ada, ben, eve) = (app.user().await, app.user().await, app.user().await);
         let (own, shared, read) = (ben.project().await, ada.project().await, ada.project().await);

@@ -1,4 +1,4 @@
-//! A project gets another owner.
+//! Ownership transfers.
 
 use std::time::Duration;
 
@@ -7,28 +7,28 @@ use serde_json::json;
 
 use crate::api::fixtures::common::{log_in_again, time, with};
 use crate::api::fixtures::members::{
-    check_people, expected, join, members, membership, newcomer, remove, roles, set_role,
+    check_invariants, expected_roles, join, member_path, members_path, new_member, remove, roles, set_role,
 };
 use crate::api::fixtures::writes::{KEY, assert_first, assert_replay, new_key};
 use crate::on_both_databases;
 use crate::support::{Options, TestApp, TestDatabase};
 
 on_both_databases! {
-    async fn the_old_owner_is_an_editor_and_the_new_one_owns_all_of_it(database: TestDatabase) {
+    async fn a_transfer_makes_the_member_owner_and_the_owner_editor(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         for role in ["viewer", "editor"] {
             let owner = app.user().await;
             let project = owner.project().await;
             let path = format!("/v1/projects/{project}");
-            let (heir, third) = (app.user().await, newcomer(&app, &owner, &project, "viewer").await);
+            let (heir, third) = (app.user().await, new_member(&app, &owner, &project, "viewer").await);
             let member = join(&owner, &project, &heir, role).await;
             let before = owner.get(&path).await.ok();
             app.clock.advance(Duration::from_secs(1));
             let answer = set_role(&owner, &project, &heir, "owner").await.ok();
             assert_eq!(answer, with(&member, &json!({"role": "owner"})));
-            let everybody = expected([(&owner, "editor"), (&heir, "owner"), (&third, "viewer")]);
+            let everybody = expected_roles([(&owner, "editor"), (&heir, "owner"), (&third, "viewer")]);
             assert_eq!(roles(&third, &project).await, everybody);
-            let list = third.get(format!("{}?role=owner", members(&project))).await.ok();
+            let list = third.get(format!("{}?role=owner", members_path(&project))).await.ok();
             assert_eq!((&list["meta"]["total"], &list["data"][0]["user_id"]), (&json!(1), &json!(heir.user_id())));
             let after = heir.get(&path).await.ok();
             let changes = json!({
@@ -38,25 +38,25 @@ on_both_databases! {
             assert_eq!(after, with(&before, &changes));
             assert!(time(&after["updated_at"]) > time(&before["updated_at"]));
             assert_eq!(owner.get(&path).await.ok(), with(&after, &json!({"role": "editor"})));
-            // From now on it is the other one who decides.
+            // From now on only the new owner has owner rights.
             owner.patch(&path, json!({"name": "x"})).await.fails(403, "FORBIDDEN");
             set_role(&owner, &project, &third, "owner").await.fails(403, "FORBIDDEN");
             remove(&owner, &project, &third).await.fails(403, "FORBIDDEN");
             set_role(&heir, &project, &third, "editor").await.ok();
             set_role(&heir, &project, &owner, "owner").await.ok();
-            let everybody = expected([(&owner, "owner"), (&heir, "editor"), (&third, "editor")]);
+            let everybody = expected_roles([(&owner, "owner"), (&heir, "editor"), (&third, "editor")]);
             assert_eq!(roles(&third, &project).await, everybody);
-            check_people(&database).await;
+            check_invariants(&database).await;
         }
     }
 
-    async fn only_the_owner_hands_over_and_not_what_is_archived(database: TestDatabase) {
+    async fn only_the_owner_transfers_and_only_an_active_project(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         let project = owner.project().await;
         let path = format!("/v1/projects/{project}");
         let (editor, viewer) =
-            (newcomer(&app, &owner, &project, "editor").await, newcomer(&app, &owner, &project, "viewer").await);
+            (new_member(&app, &owner, &project, "editor").await, new_member(&app, &owner, &project, "viewer").await);
         for client in [&editor, &viewer, &app.user().await] {
             for to in [&editor, &viewer, &owner] {
                 set_role(client, &project, to, "owner").await.fails(403, "FORBIDDEN");
@@ -68,15 +68,15 @@ on_both_databases! {
         assert_eq!(owner.get(&path).await.ok(), before);
         owner.delete(&path).await.no_content();
         set_role(&owner, &project, &editor, "owner").await.fails(404, "NOT_FOUND");
-        check_people(&database).await;
+        check_invariants(&database).await;
     }
 
-    async fn an_account_takes_along_what_it_owns_now(database: TestDatabase) {
+    async fn account_deletion_deletes_only_currently_owned_projects(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         let project = owner.project().await;
         let path = format!("/v1/projects/{project}");
-        let heir = newcomer(&app, &owner, &project, "viewer").await;
+        let heir = new_member(&app, &owner, &project, "viewer").await;
         set_role(&owner, &project, &heir, "owner").await.ok();
         owner.delete("/v1/me").await.no_content();
         heir.get(&path).await.ok();
@@ -85,39 +85,39 @@ on_both_databases! {
         owner.get(&path).await.fails(404, "NOT_FOUND");
         log_in_again(&app, &heir).await;
         assert_eq!(owner.get(&path).await.ok()["owner_id"], heir.user_id());
-        check_people(&database).await;
+        check_invariants(&database).await;
     }
 
-    async fn who_handed_over_may_repeat_that_and_nothing_else_that_owners_do(app: TestApp) {
+    async fn a_former_owner_may_replay_only_the_transfer(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let (heir, third) =
-            (newcomer(&app, &owner, &project, "viewer").await, newcomer(&app, &owner, &project, "viewer").await);
+            (new_member(&app, &owner, &project, "viewer").await, new_member(&app, &owner, &project, "viewer").await);
         let keyed = |method: Method, path: String, key: &str| owner.call(method, path).header(KEY, key);
         let [rename, promote, take_out, hand_over] = [new_key(), new_key(), new_key(), new_key()];
-        let guest = newcomer(&app, &owner, &project, "viewer").await;
+        let guest = new_member(&app, &owner, &project, "viewer").await;
         let requests = || {
             [
                 keyed(Method::PATCH, format!("/v1/projects/{project}"), &rename).json(&json!({"name": "y"})),
-                keyed(Method::PATCH, membership(&project, &third), &promote).json(&json!({"role": "editor"})),
-                keyed(Method::DELETE, membership(&project, &guest), &take_out),
+                keyed(Method::PATCH, member_path(&project, &third), &promote).json(&json!({"role": "editor"})),
+                keyed(Method::DELETE, member_path(&project, &guest), &take_out),
             ]
         };
         let transfer =
-            || keyed(Method::PATCH, membership(&project, &heir), &hand_over).json(&json!({"role": "owner"})).send();
+            || keyed(Method::PATCH, member_path(&project, &heir), &hand_over).json(&json!({"role": "owner"})).send();
         for request in requests() {
             assert_first(&request.send().await, "as the owner");
         }
         let first = transfer().await;
         assert_first(&first, "the transfer");
-        assert_replay(&first, &transfer().await, "by who is an editor now");
+        assert_replay(&first, &transfer().await, "the former owner");
         for request in requests() {
             request.send().await.fails(403, "FORBIDDEN");
         }
-        // It is the answer that is given again, whoever owns the project by then.
+        // The stored response is returned, regardless of the current owner.
         set_role(&heir, &project, &third, "owner").await.ok();
         assert_replay(&first, &transfer().await, "after another transfer");
-        let everybody = expected([(&owner, "editor"), (&heir, "editor"), (&third, "owner")]);
+        let everybody = expected_roles([(&owner, "editor"), (&heir, "editor"), (&third, "owner")]);
         assert_eq!(roles(&owner, &project).await, everybody);
         set_role(&third, &project, &owner, "viewer").await.ok();
         assert_replay(&first, &transfer().await, "by a viewer");

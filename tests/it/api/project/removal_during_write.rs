@@ -1,4 +1,4 @@
-//! Somebody is taken out of a project while a write of theirs waits for it.
+//! Removal of a member while their write waits for the project.
 
 use pocket_tasks::contract::{ProjectId, UserId};
 use pocket_tasks::repositories::Store as _;
@@ -14,8 +14,8 @@ use crate::support::client::Ids as _;
 use crate::support::{Options, TestApp, TestDatabase};
 
 on_both_databases! {
-    async fn what_waited_is_refused_like_what_comes_later(database: TestDatabase) {
-        // On SQLite there is one writer at a time, so who waits has read nothing yet.
+    async fn a_write_that_waited_for_a_removal_is_rejected(database: TestDatabase) {
+        // SQLite has one writer at a time, so a waiting request has not read anything.
         if !database.is_postgres() {
             return;
         }

@@ -1,4 +1,4 @@
-//! Batches that are done.
+//! Successful batches.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::api::fixtures::common::{at_once, time, with};
-use crate::api::fixtures::positions::{counts, in_order, tasks, titles};
+use crate::api::fixtures::common::{concurrently, time, with};
+use crate::api::fixtures::positions::{create_tasks, ordered_tasks, task_counts, titles};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Answer, Client, TestApp};
@@ -16,7 +16,7 @@ async fn send(client: &Client, project: &str, operations: Value) -> Answer {
     client.post(format!("/v1/projects/{project}/tasks/batch"), json!({"operations": operations})).await
 }
 
-/// The results of a batch that is done.
+/// Sends a successful batch and returns its results.
 async fn run(client: &Client, project: &str, operations: Value) -> Vec<Value> {
     let count = operations.as_array().unwrap().len();
     let body = send(client, project, operations).await.ok();
@@ -25,15 +25,15 @@ async fn run(client: &Client, project: &str, operations: Value) -> Vec<Value> {
     results
 }
 
-fn creating(titles: &str) -> Value {
+fn creations(titles: &str) -> Value {
     titles.chars().map(|title| json!({"op": "create", "title": title})).collect()
 }
 
 on_both_databases! {
-    async fn the_operations_of_a_batch_are_done_in_their_order(app: TestApp) {
+    async fn batch_operations_are_executed_in_order(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        let before = tasks(&owner, &project, "abcd").await;
+        let before = create_tasks(&owner, &project, "abcd").await;
         let started = app.clock.now();
         app.clock.advance(Duration::from_secs(1));
         let results = run(&owner, &project, json!([
@@ -70,39 +70,39 @@ on_both_databases! {
         ];
         assert_eq!(results, expected);
         let [e, a, _, f, d] = expected;
-        assert_eq!(in_order(&owner, &project).await, [a, before[2].clone(), d, e, f]);
-        assert_eq!(counts(&owner, &project).await, (5, 2));
+        assert_eq!(ordered_tasks(&owner, &project).await, [a, before[2].clone(), d, e, f]);
+        assert_eq!(task_counts(&owner, &project).await, (5, 2));
         let trash = owner.get(format!("/v1/projects/{project}/tasks?deleted=true")).await.ok();
         let deleted = json!({"deleted_at": at, "updated_at": at, "version": 2});
         assert_eq!(trash["data"], json!([with(&before[1], &deleted)]));
-        // What was deleted by a batch can be restored like anything.
+        // A task deleted by a batch can be restored.
         owner.post_empty(format!("/v1/tasks/{}/restore", before[1].id())).await.ok();
         assert_eq!(titles(&owner, &project).await, "abcDef");
     }
 
-    async fn new_tasks_stand_in_the_order_of_their_operations(app: TestApp) {
+    async fn new_tasks_of_a_batch_keep_their_order(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let mut known = 0;
-        // Around the sizes of the groups in which they are stored, and the most there can be.
+        // Around the sizes of insert chunks, up to the maximum.
         for count in [1, 2, 19, 20, 21, 40, 41, 100] {
             let operations = (0..count).map(|number| json!({"op": "create", "title": format!("{number}")})).collect();
             let results = run(&owner, &project, operations).await;
-            let found = in_order(&owner, &project).await;
+            let found = ordered_tasks(&owner, &project).await;
             assert_eq!(found[known..], results, "{count}");
             let titles: Vec<&str> = results.iter().map(|task| task["title"].as_str().unwrap()).collect();
             assert_eq!(titles, (0..count).map(|number| number.to_string()).collect::<Vec<_>>());
             known += results.len();
-            assert_eq!(counts(&owner, &project).await, (i64::try_from(known).unwrap(), 0));
+            assert_eq!(task_counts(&owner, &project).await, (i64::try_from(known).unwrap(), 0));
         }
         owner.task(&project, json!({"title": "last"})).await;
-        assert_eq!(in_order(&owner, &project).await.last().unwrap()["title"], "last");
+        assert_eq!(ordered_tasks(&owner, &project).await.last().unwrap()["title"], "last");
     }
 
-    async fn a_later_operation_finds_what_an_earlier_one_did(app: TestApp) {
+    async fn later_operations_see_earlier_ones(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        let tasks = tasks(&owner, &project, "ab").await;
+        let tasks = create_tasks(&owner, &project, "ab").await;
         app.clock.advance(Duration::from_secs(1));
         let (a, b) = (&tasks[0]["id"], &tasks[1]["id"]);
         let results = run(&owner, &project, json!([
@@ -117,14 +117,14 @@ on_both_databases! {
         assert_eq!((&results[2]["title"], &results[2]["status"]), (&json!("x"), &json!("done")));
         assert_eq!(results[3]["completed_at"], Value::Null);
         assert_eq!(results[4], Value::Null);
-        assert_eq!(in_order(&owner, &project).await, [results[3].clone()]);
-        assert_eq!(counts(&owner, &project).await, (1, 0));
+        assert_eq!(ordered_tasks(&owner, &project).await, [results[3].clone()]);
+        assert_eq!(task_counts(&owner, &project).await, (1, 0));
         let trash = owner.get(format!("/v1/projects/{project}/tasks?deleted=true")).await.ok();
         let state = (&trash["data"][0]["title"], &trash["data"][0]["description"], &trash["data"][0]["version"]);
         assert_eq!(state, (&json!("x"), &json!("y"), &json!(4)));
     }
 
-    async fn an_update_in_a_batch_that_changes_nothing_changes_nothing(app: TestApp) {
+    async fn a_batched_update_without_changes_keeps_the_version(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let fields = json!({"title": "Tea", "status": "done", "labels": ["a"], "due_at": "2026-01-31T09:00:00Z"});
@@ -134,11 +134,11 @@ on_both_databases! {
         let update = json!({"op": "update", "task_id": task["id"]});
         let operations = json!([update, with(&update, &fields), with(&update, &json!({"description": null}))]);
         assert_eq!(run(&owner, &project, operations).await, [task.clone(), task.clone(), task.clone()]);
-        assert_eq!(in_order(&owner, &project).await, std::slice::from_ref(&task));
-        // Beside one that does.
+        assert_eq!(ordered_tasks(&owner, &project).await, std::slice::from_ref(&task));
+        // Together with an update that changes something.
         let results = run(&owner, &project, json!([update, {"op": "create", "title": "x"}, update])).await;
         assert_eq!((&results[0], &results[2]), (&task, &task));
-        assert_eq!(in_order(&owner, &project).await, [task, results[1].clone()]);
+        assert_eq!(ordered_tasks(&owner, &project).await, [task, results[1].clone()]);
         app.work().await;
         let after = owner.get(format!("/v1/projects/{project}")).await.ok();
         let fields = json!({"task_counts": {"total": 2, "done": 1}, "completion_percentage": 50});
@@ -148,10 +148,10 @@ on_both_databases! {
     async fn a_batch_touches_its_own_tasks_only(app: TestApp) {
         let owner = app.user().await;
         let (project, other) = (owner.project().await, owner.project().await);
-        let here = tasks(&owner, &project, "abc").await;
-        tasks(&owner, &other, "xyz").await;
+        let here = create_tasks(&owner, &project, "abc").await;
+        create_tasks(&owner, &other, "xyz").await;
         let state = async || {
-            (owner.get(format!("/v1/projects/{other}")).await.ok(), in_order(&owner, &other).await)
+            (owner.get(format!("/v1/projects/{other}")).await.ok(), ordered_tasks(&owner, &other).await)
         };
         let before = state().await;
         let operations = json!([
@@ -161,11 +161,11 @@ on_both_databases! {
         ]);
         run(&owner, &project, operations).await;
         assert_eq!(state().await, before);
-        assert_eq!(in_order(&owner, &project).await[1], here[1]);
-        assert_eq!(counts(&owner, &project).await, (3, 2));
+        assert_eq!(ordered_tasks(&owner, &project).await[1], here[1]);
+        assert_eq!(task_counts(&owner, &project).await, (3, 2));
     }
 
-    async fn a_batch_with_a_key_is_done_once_and_answered_alike(app: TestApp) {
+    async fn a_batch_with_a_key_is_executed_once_and_replayed(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let gone = owner.task(&project, json!({"title": "gone"})).await;
@@ -185,21 +185,21 @@ on_both_databases! {
         first.ok();
         call(&bad).send().await.fails(422, "IDEMPOTENCY_KEY_REUSED");
         assert_eq!(titles(&owner, &project).await, "Größe 😀");
-        assert_eq!(counts(&owner, &project).await, (1, 0));
+        assert_eq!(task_counts(&owner, &project).await, (1, 0));
     }
 
-    async fn batches_at_once_are_all_done(app: TestApp) {
+    async fn concurrent_batches_all_succeed(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        let before = tasks(&owner, &project, "abcdefgh").await;
+        let before = create_tasks(&owner, &project, "abcdefgh").await;
         let batches = before.iter().zip(["ABCD", "EFGH", "IJKL", "MNOP", "QRST", "UVWX", "1234", "5678"]);
         let batches: Vec<_> = batches
             .map(|(task, titles)| {
                 let (owner, project) = (owner.clone(), project.clone());
-                let mut operations = creating(titles);
+                let mut operations = creations(titles);
                 let list = operations.as_array_mut().unwrap();
                 list.push(json!({"op": "delete", "task_id": task["id"]}));
-                // All change the same task, so that they stand in each other's way.
+                // All batches update the same task, so that they conflict.
                 list.push(json!({"op": "update", "task_id": before[0]["id"], "description": titles}));
                 if task["id"] == before[0]["id"] {
                     list.remove(4);
@@ -207,13 +207,13 @@ on_both_databases! {
                 async move { run(&owner, &project, operations).await }
             })
             .collect();
-        let results = at_once(batches).await;
-        let order = in_order(&owner, &project).await;
+        let results = concurrently(batches).await;
+        let order = ordered_tasks(&owner, &project).await;
         let places: BTreeSet<String> = order.iter().map(|task| task["position"].to_string()).collect();
         assert_eq!((order.len(), places.len()), (33, 33));
-        assert_eq!(counts(&owner, &project).await, (33, 0));
+        assert_eq!(task_counts(&owner, &project).await, (33, 0));
         assert_eq!(order[0]["version"], 9);
-        // None stands between those of another batch.
+        // The new tasks of a batch are consecutive.
         for batch in results {
             let start = order.iter().position(|task| task == &batch[0]).unwrap();
             assert_eq!(order[start..start + 4], batch[..4]);

@@ -1,9 +1,9 @@
-//! Batches that are refused, and leave no trace.
+//! Rejected batches, which leave no trace.
 
 use serde_json::{Value, json};
 
-use crate::api::fixtures::common::{NO_IDS, NOBODY};
-use crate::api::fixtures::positions::everything;
+use crate::api::fixtures::common::{UNKNOWN_ID, UNKNOWN_IDS};
+use crate::api::fixtures::positions::visible_state;
 use crate::api::fixtures::stored_members::member;
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
@@ -11,8 +11,8 @@ use crate::support::{Answer, Client, Options, TestApp, TestDatabase};
 
 const LIMIT: usize = 1_048_576;
 
-/// Tasks of one user, and of another.
-struct World {
+/// Tasks of a user and of a stranger.
+struct Fixture {
     owner: Client,
     stranger: Client,
     project: String,
@@ -23,7 +23,7 @@ struct World {
     of_stranger: Value,
 }
 
-impl World {
+impl Fixture {
     async fn new(app: &TestApp) -> Self {
         let (owner, stranger) = (app.user().await, app.user().await);
         let new = || json!({"title": "x"});
@@ -40,13 +40,13 @@ impl World {
         self.owner.post(path, json!({"operations": operations})).await
     }
 
-    /// All that anybody can see.
+    /// Projects and tasks visible to both users.
     async fn state(&self) -> [Vec<Value>; 2] {
-        [everything(&self.owner).await, everything(&self.stranger).await]
+        [visible_state(&self.owner).await, visible_state(&self.stranger).await]
     }
 }
 
-/// Operations that are not valid, each alone, and what is said about it.
+/// Invalid operations, each alone, with the expected validation errors.
 const INVALID: &[(&str, &[&str])] = &[
     ("{}", &["op:required"]),
     (r#"{"title": "x"}"#, &["op:required"]),
@@ -79,9 +79,9 @@ const INVALID: &[(&str, &[&str])] = &[
 ];
 
 on_both_databases! {
-    async fn an_operation_that_is_not_valid_is_named_by_its_index(app: TestApp) {
-        let world = World::new(&app).await;
-        let before = world.state().await;
+    async fn an_invalid_operation_is_reported_by_its_index(app: TestApp) {
+        let fixture = Fixture::new(&app).await;
+        let before = fixture.state().await;
         let good = json!({"op": "create", "title": "good"});
         for (operation, failures) in INVALID {
             let operation: Value = serde_json::from_str(operation).unwrap();
@@ -91,29 +91,29 @@ on_both_databases! {
                 let expected: Vec<String> =
                     failures.iter().map(|failure| format!("operations[{index}].{failure}")).collect();
                 let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
-                world.send(&json!(operations)).await.invalid(&expected);
+                fixture.send(&json!(operations)).await.invalid(&expected);
             }
         }
         for operation in [json!(null), json!("create"), json!([good]), json!(1)] {
-            let answer = world.send(&json!([good, operation])).await.fails(400, "VALIDATION_FAILED");
+            let answer = fixture.send(&json!([good, operation])).await.fails(400, "VALIDATION_FAILED");
             assert_eq!(answer["field"], "operations[1]", "{answer}");
         }
-        // All of them at once.
+        // All invalid operations in one batch.
         let several = json!([{"op": "create"}, good, {"op": "delete"}, {"op": "update", "task_id": "x", "zzz": 1}]);
-        world.send(&several).await.invalid(&[
+        fixture.send(&several).await.invalid(&[
             "operations[0].title:required",
             "operations[2].task_id:required",
             "operations[3].task_id:format",
             "operations[3].zzz:unknown_field",
         ]);
-        assert_eq!(world.state().await, before);
+        assert_eq!(fixture.state().await, before);
     }
 
     async fn a_batch_has_between_one_and_a_hundred_operations(app: TestApp) {
-        let world = World::new(&app).await;
-        let before = world.state().await;
+        let fixture = Fixture::new(&app).await;
+        let before = fixture.state().await;
         let good = json!({"op": "create", "title": "good"});
-        let path = format!("/v1/projects/{}/tasks/batch", world.project);
+        let path = format!("/v1/projects/{}/tasks/batch", fixture.project);
         for (body, expected) in [
             (json!({"operations": []}), "operations:too_few"),
             (json!({"operations": vec![&good; 101]}), "operations:too_many"),
@@ -122,145 +122,145 @@ on_both_databases! {
             (json!({"operations": good}), "operations:type"),
             (json!({"operations": [good], "atomic": false}), "atomic:unknown_field"),
         ] {
-            world.owner.post(&path, body).await.invalid(&[expected]);
+            fixture.owner.post(&path, body).await.invalid(&[expected]);
         }
         let long = "x".repeat(LIMIT);
         let too_large = json!({"operations": [{"op": "create", "title": "x", "description": long}]});
-        world.owner.post(&path, too_large).await.fails(413, "PAYLOAD_TOO_LARGE");
-        assert_eq!(world.state().await, before);
-        // As much as fits is taken.
+        fixture.owner.post(&path, too_large).await.fails(413, "PAYLOAD_TOO_LARGE");
+        assert_eq!(fixture.state().await, before);
+        // The largest possible body is accepted.
         let long = "x".repeat(10_000);
         let operations = vec![json!({"op": "create", "title": "x", "description": long}); 100];
         let mut body = json!({"operations": operations}).to_string();
         body.push_str(&" ".repeat(LIMIT - body.len()));
-        let call = || world.owner.call(poem::http::Method::POST, &path);
+        let call = || fixture.owner.call(poem::http::Method::POST, &path);
         call().body("application/json", body.clone()).send().await.ok();
         call().body("application/json", body + " ").send().await.fails(413, "PAYLOAD_TOO_LARGE");
     }
 
-    async fn what_an_operation_may_not_use_is_named_by_its_index(app: TestApp) {
-        let world = World::new(&app).await;
-        let before = world.state().await;
-        let task = &world.task["id"];
-        let stranger = world.stranger.user_id();
+    async fn an_invalid_reference_is_reported_by_its_index(app: TestApp) {
+        let fixture = Fixture::new(&app).await;
+        let before = fixture.state().await;
+        let task = &fixture.task["id"];
+        let stranger = fixture.stranger.user_id();
         let create = |assignee: &str| json!({"op": "create", "title": "x", "assignee_id": assignee});
         let update = |id: &Value| json!({"op": "update", "task_id": id, "title": "y"});
         let assign = |assignee: &str| json!({"op": "update", "task_id": task, "assignee_id": assignee});
         let delete = |id: &Value| json!({"op": "delete", "task_id": id});
-        let nobody = json!(NOBODY);
+        let unknown = json!(UNKNOWN_ID);
         for (operations, expected) in [
-            (vec![create(NOBODY)], vec!["[0].assignee_id"]),
+            (vec![create(UNKNOWN_ID)], vec!["[0].assignee_id"]),
             (vec![update(task), create(stranger)], vec!["[1].assignee_id"]),
             (vec![assign(stranger), delete(task)], vec!["[0].assignee_id"]),
             (vec![delete(task), update(task)], vec!["[1].task_id"]),
             (vec![delete(task), delete(task)], vec!["[1].task_id"]),
-            (vec![delete(task), create(world.owner.user_id()), assign(NOBODY)], vec!["[2].task_id"]),
-            (vec![update(&nobody), update(task), delete(&nobody)], vec!["[0].task_id", "[2].task_id"]),
+            (vec![delete(task), create(fixture.owner.user_id()), assign(UNKNOWN_ID)], vec!["[2].task_id"]),
+            (vec![update(&unknown), update(task), delete(&unknown)], vec!["[0].task_id", "[2].task_id"]),
             (
-                vec![update(&world.elsewhere["id"]), delete(&world.elsewhere["id"]), update(&world.trashed["id"])],
+                vec![update(&fixture.elsewhere["id"]), delete(&fixture.elsewhere["id"]), update(&fixture.trashed["id"])],
                 vec!["[0].task_id", "[1].task_id", "[2].task_id"],
             ),
             (
-                vec![create(stranger), update(&json!(world.project)), assign(NOBODY), delete(&world.trashed["id"])],
+                vec![create(stranger), update(&json!(fixture.project)), assign(UNKNOWN_ID), delete(&fixture.trashed["id"])],
                 vec!["[0].assignee_id", "[1].task_id", "[2].assignee_id", "[3].task_id"],
             ),
         ] {
             let expected: Vec<String> =
                 expected.iter().map(|failure| format!("operations{failure}:reference")).collect();
             let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
-            world.send(&json!(operations)).await.invalid(&expected);
+            fixture.send(&json!(operations)).await.invalid(&expected);
         }
-        assert_eq!(world.state().await, before);
+        assert_eq!(fixture.state().await, before);
     }
 
-    async fn a_task_of_somebody_else_is_forbidden_in_a_batch_too(app: TestApp) {
-        let world = World::new(&app).await;
-        let before = world.state().await;
-        let good = json!({"op": "update", "task_id": world.task["id"], "title": "y"});
+    async fn a_task_of_another_user_is_forbidden_in_a_batch(app: TestApp) {
+        let fixture = Fixture::new(&app).await;
+        let before = fixture.state().await;
+        let good = json!({"op": "update", "task_id": fixture.task["id"], "title": "y"});
         for bad in [
-            json!({"op": "update", "task_id": world.of_stranger["id"], "title": "y"}),
-            json!({"op": "update", "task_id": world.of_stranger["id"]}),
-            json!({"op": "delete", "task_id": world.of_stranger["id"]}),
+            json!({"op": "update", "task_id": fixture.of_stranger["id"], "title": "y"}),
+            json!({"op": "update", "task_id": fixture.of_stranger["id"]}),
+            json!({"op": "delete", "task_id": fixture.of_stranger["id"]}),
         ] {
             for index in 0..3 {
                 let mut operations = vec![good.clone(), json!({"op": "create", "title": "x"})];
                 operations.insert(index, bad.clone());
-                let refused = world.send(&json!(operations)).await.fails(403, "FORBIDDEN");
+                let refused = fixture.send(&json!(operations)).await.fails(403, "FORBIDDEN");
                 let message = format!(
                     "operations[{index}]: You are not a member of this project. This requires the role viewer, editor or owner."
                 );
                 assert_eq!(refused["message"], message);
             }
         }
-        assert_eq!(world.state().await, before);
+        assert_eq!(fixture.state().await, before);
     }
 
-    async fn one_operation_that_cannot_be_done_leaves_no_trace_of_the_others(app: TestApp) {
-        let world = World::new(&app).await;
-        let before = world.state().await;
+    async fn a_failing_operation_rolls_back_the_others(app: TestApp) {
+        let fixture = Fixture::new(&app).await;
+        let before = fixture.state().await;
         let good = [
             json!({"op": "create", "title": "good", "status": "done"}),
-            json!({"op": "update", "task_id": world.task["id"], "title": "y", "status": "done"}),
-            json!({"op": "delete", "task_id": world.second["id"]}),
+            json!({"op": "update", "task_id": fixture.task["id"], "title": "y", "status": "done"}),
+            json!({"op": "delete", "task_id": fixture.second["id"]}),
         ];
         for (bad, status) in [
-            (json!({"op": "create", "title": "x", "assignee_id": NOBODY}), 400),
-            (json!({"op": "update", "task_id": NOBODY, "title": "y"}), 400),
-            (json!({"op": "update", "task_id": world.elsewhere["id"], "title": "y"}), 400),
-            (json!({"op": "update", "task_id": world.trashed["id"], "title": "y"}), 400),
-            (json!({"op": "update", "task_id": world.task["id"], "assignee_id": NOBODY}), 400),
-            (json!({"op": "delete", "task_id": NOBODY}), 400),
-            (json!({"op": "delete", "task_id": world.elsewhere["id"]}), 400),
-            (json!({"op": "delete", "task_id": world.of_stranger["id"]}), 403),
+            (json!({"op": "create", "title": "x", "assignee_id": UNKNOWN_ID}), 400),
+            (json!({"op": "update", "task_id": UNKNOWN_ID, "title": "y"}), 400),
+            (json!({"op": "update", "task_id": fixture.elsewhere["id"], "title": "y"}), 400),
+            (json!({"op": "update", "task_id": fixture.trashed["id"], "title": "y"}), 400),
+            (json!({"op": "update", "task_id": fixture.task["id"], "assignee_id": UNKNOWN_ID}), 400),
+            (json!({"op": "delete", "task_id": UNKNOWN_ID}), 400),
+            (json!({"op": "delete", "task_id": fixture.elsewhere["id"]}), 400),
+            (json!({"op": "delete", "task_id": fixture.of_stranger["id"]}), 403),
             (json!({"op": "create", "title": ""}), 400),
             (json!({"op": "create", "title": "x", "zzz": 1}), 400),
         ] {
             for index in 0..=good.len() {
                 let mut operations = good.to_vec();
                 operations.insert(index, bad.clone());
-                world.send(&json!(operations)).await.expect(status);
-                assert_eq!(world.state().await, before, "{bad} at {index}");
+                fixture.send(&json!(operations)).await.expect(status);
+                assert_eq!(fixture.state().await, before, "{bad} at {index}");
             }
         }
-        // It was that one only.
-        world.send(&json!(good)).await.ok();
-        assert_ne!(world.state().await, before);
+        // Only that operation failed.
+        fixture.send(&json!(good)).await.ok();
+        assert_ne!(fixture.state().await, before);
     }
 
-    async fn a_batch_takes_what_any_change_of_a_task_takes(database: TestDatabase) {
+    async fn a_batch_requires_the_permissions_of_task_changes(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
-        let world = World::new(&app).await;
-        let project = &world.project;
+        let fixture = Fixture::new(&app).await;
+        let project = &fixture.project;
         let path = format!("/v1/projects/{project}/tasks/batch");
         let viewer = member(&app, project, "viewer").await;
         let editor = member(&app, project, "editor").await;
-        let update = json!({"op": "update", "task_id": world.task["id"]});
+        let update = json!({"op": "update", "task_id": fixture.task["id"]});
         let bodies = [
             json!({"operations": [{"op": "create", "title": "x"}]}),
             json!({"operations": [update]}),
-            json!({"operations": [{"op": "delete", "task_id": NOBODY}]}),
+            json!({"operations": [{"op": "delete", "task_id": UNKNOWN_ID}]}),
         ];
-        let before = world.state().await;
+        let before = fixture.state().await;
         for body in &bodies {
-            for client in [&viewer, &world.stranger] {
+            for client in [&viewer, &fixture.stranger] {
                 client.post(&path, body.clone()).await.fails(403, "FORBIDDEN");
             }
-            for id in NO_IDS.into_iter().chain([world.task["id"].as_str().unwrap()]) {
+            for id in UNKNOWN_IDS.into_iter().chain([fixture.task["id"].as_str().unwrap()]) {
                 let path = format!("/v1/projects/{id}/tasks/batch");
-                world.owner.post(path, body.clone()).await.fails(404, "NOT_FOUND");
+                fixture.owner.post(path, body.clone()).await.fails(404, "NOT_FOUND");
             }
         }
-        assert_eq!(world.state().await, before);
+        assert_eq!(fixture.state().await, before);
         editor.post(&path, bodies[0].clone()).await.ok();
-        world.owner.patch(format!("/v1/projects/{project}"), json!({"archived": true})).await.ok();
-        let before = world.state().await;
+        fixture.owner.patch(format!("/v1/projects/{project}"), json!({"archived": true})).await.ok();
+        let before = fixture.state().await;
         for body in &bodies {
             editor.post(&path, body.clone()).await.fails(403, "PROJECT_ARCHIVED");
             viewer.post(&path, body.clone()).await.fails(403, "FORBIDDEN");
         }
-        assert_eq!(world.state().await, before);
-        world.owner.delete(format!("/v1/projects/{project}")).await.no_content();
-        for client in [&world.owner, &editor, &world.stranger] {
+        assert_eq!(fixture.state().await, before);
+        fixture.owner.delete(format!("/v1/projects/{project}")).await.no_content();
+        for client in [&fixture.owner, &editor, &fixture.stranger] {
             client.post(&path, bodies[0].clone()).await.fails(404, "NOT_FOUND");
         }
     }

@@ -1,16 +1,16 @@
-//! Many requests about the same project at the same time.
+//! Concurrent requests about the tasks of one project.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::api::fixtures::common::{at_once, with};
+use crate::api::fixtures::common::{concurrently, with};
 use crate::on_both_databases;
 use crate::support::TestApp;
 use crate::support::client::Ids as _;
 
 on_both_databases! {
-    async fn changes_of_different_fields_at_once_all_survive(app: TestApp) {
+    async fn concurrent_updates_of_different_fields_are_all_kept(app: TestApp) {
         let owner = app.user().await;
         let task = owner.task(&owner.project().await, json!({"title": "Tea"})).await;
         let path = format!("/v1/tasks/{}", task.id());
@@ -22,7 +22,7 @@ on_both_databases! {
             let (owner, path) = (owner.clone(), path.clone());
             async move { owner.patch(path, json!({name: value})).await.ok() }
         });
-        let answers = at_once(requests).await;
+        let answers = concurrently(requests).await;
         let versions: BTreeSet<i64> = answers.iter().map(|task| task["version"].as_i64().unwrap()).collect();
         assert_eq!(versions, (2..=8).collect());
         let after = owner.get(&path).await.ok();
@@ -32,7 +32,7 @@ on_both_databases! {
         assert_eq!(after["version"], 8);
     }
 
-    async fn twenty_changes_at_once_count_twenty_versions(app: TestApp) {
+    async fn concurrent_updates_each_increase_the_version(app: TestApp) {
         let owner = app.user().await;
         let task = owner.task(&owner.project().await, json!({"title": "Tea"})).await;
         let path = format!("/v1/tasks/{}", task.id());
@@ -46,11 +46,11 @@ on_both_databases! {
             };
             async move { (change.clone(), owner.patch(path, change).await.ok()) }
         });
-        let mut answers = at_once(requests).await;
+        let mut answers = concurrently(requests).await;
         answers.sort_by_key(|(_, task)| task["version"].as_i64());
         let versions: Vec<i64> = answers.iter().map(|(_, task)| task["version"].as_i64().unwrap()).collect();
         assert_eq!(versions, (2..=21).collect::<Vec<_>>());
-        // Each answer has its own change, and those of all before it.
+        // Each response has its own change and all earlier ones.
         let mut known = task;
         for (change, task) in answers {
             known = with(&known, &change);
@@ -60,7 +60,7 @@ on_both_databases! {
         }
     }
 
-    async fn twenty_new_tasks_at_once_stand_at_twenty_places(app: TestApp) {
+    async fn tasks_created_concurrently_get_distinct_positions(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let requests = (0..20).map(|number| {
@@ -68,7 +68,7 @@ on_both_databases! {
             let status = if number % 4 == 0 { "done" } else { "todo" };
             async move { owner.task(&project, json!({"title": format!("Task {number}"), "status": status})).await }
         });
-        let tasks = at_once(requests).await;
+        let tasks = concurrently(requests).await;
         let places: BTreeSet<String> = tasks.iter().map(|task| task["position"].to_string()).collect();
         assert_eq!(places.len(), 20, "{places:?}");
         let list = owner.get(format!("/v1/projects/{project}/tasks")).await.ok();
@@ -79,7 +79,7 @@ on_both_databases! {
         assert_eq!(project["completion_percentage"], 25);
     }
 
-    async fn counts_stay_right_whatever_happens_at_once(app: TestApp) {
+    async fn counters_stay_correct_under_concurrent_changes(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let mut ids = Vec::new();
@@ -103,12 +103,12 @@ on_both_databases! {
                 }
             }
         });
-        at_once(requests).await;
+        concurrently(requests).await;
         let project = owner.get(format!("/v1/projects/{project}")).await.ok();
         assert_eq!(project["task_counts"], json!({"total": 8, "done": 4}));
     }
 
-    async fn of_many_deletions_at_once_one_succeeds(app: TestApp) {
+    async fn one_of_many_concurrent_deletions_succeeds(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         owner.task(&project, json!({"title": "Kept"})).await;
@@ -117,7 +117,7 @@ on_both_databases! {
             let (owner, path) = (owner.clone(), path.clone());
             async move { owner.delete(path).await.status.as_u16() }
         });
-        let mut statuses = at_once(requests).await;
+        let mut statuses = concurrently(requests).await;
         statuses.sort_unstable();
         assert_eq!(statuses, [204, 404, 404, 404, 404, 404, 404, 404]);
         let project = owner.get(format!("/v1/projects/{project}")).await.ok();

@@ -1,17 +1,17 @@
-//! Tasks, one at a time.
+//! Tasks: create, read, update, delete and restore.
 
 use std::time::Duration;
 
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::api::fixtures::common::{NO_IDS, NOBODY, send, time, with};
+use crate::api::fixtures::common::{UNKNOWN_ID, UNKNOWN_IDS, send, time, with};
 use crate::api::fixtures::stored_members::{member, remove_member};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Options, TestApp, TestDatabase};
 
-/// Every operation on one task, below its address, with a body that is valid.
+/// Operations on one task, relative to its path, with valid bodies.
 fn operations() -> [(Method, &'static str, Value); 4] {
     [
         (Method::GET, "", Value::Null),
@@ -43,7 +43,7 @@ on_both_databases! {
         assert_eq!(owner.get(location).await.ok(), expected);
     }
 
-    async fn a_new_task_takes_every_field(app: TestApp) {
+    async fn a_new_task_accepts_every_field(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let task = owner.task(&project, json!({
@@ -78,7 +78,7 @@ on_both_databases! {
         }
     }
 
-    async fn each_field_of_a_task_changes_alone(app: TestApp) {
+    async fn each_task_field_can_be_updated_alone(app: TestApp) {
         let owner = app.user().await;
         let mut task = owner.task(&owner.project().await, json!({"title": "Tea"})).await;
         let path = format!("/v1/tasks/{}", task.id());
@@ -110,7 +110,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_change_that_changes_nothing_leaves_the_version_of_a_task(app: TestApp) {
+    async fn an_update_without_changes_keeps_the_version_of_a_task(app: TestApp) {
         let owner = app.user().await;
         let fields = json!({"title": "Tea", "status": "done", "labels": ["a"], "due_at": "2026-01-31T09:00:00Z"});
         let task = owner.task(&owner.project().await, fields.clone()).await;
@@ -125,7 +125,7 @@ on_both_databases! {
         assert_eq!(owner.get(&path).await.ok(), task);
     }
 
-    async fn the_time_of_completion_follows_the_status(app: TestApp) {
+    async fn completed_at_follows_the_status(app: TestApp) {
         let owner = app.user().await;
         let task = owner.task(&owner.project().await, json!({"title": "Tea", "status": "done"})).await;
         assert_eq!(task["completed_at"], task["created_at"]);
@@ -155,7 +155,7 @@ on_both_databases! {
         assert!(positions.windows(2).all(|pair| pair[0].as_bytes() < pair[1].as_bytes()), "{positions:?}");
         let sorted = owner.get(format!("/v1/projects/{project}/tasks?sort=position&limit=100")).await.ok();
         assert_eq!(sorted.column("position"), positions);
-        // Each project counts for itself, and goes on after a task at its end was deleted.
+        // Positions are per project, and continue after a deleted task at the end.
         let last = owner.task(&other, json!({"title": "x"})).await;
         assert_eq!(last["position"], positions[0].as_str());
         owner.delete(format!("/v1/tasks/{}", last.id())).await.no_content();
@@ -172,7 +172,7 @@ on_both_databases! {
         let task = owner.task(&project, json!({"title": "x", "assignee_id": viewer.user_id()})).await;
         assert_eq!(task["assignee_id"], viewer.user_id());
         let path = format!("/v1/tasks/{}", task.id());
-        for user in [stranger.user_id(), elsewhere.user_id(), NOBODY, &project] {
+        for user in [stranger.user_id(), elsewhere.user_id(), UNKNOWN_ID, &project] {
             let body = json!({"title": "y", "assignee_id": user});
             owner.post(format!("/v1/projects/{project}/tasks"), body.clone()).await.invalid(&["assignee_id:reference"]);
             owner.patch(&path, body).await.invalid(&["assignee_id:reference"]);
@@ -182,7 +182,7 @@ on_both_databases! {
         assert_eq!(project["task_counts"]["total"], 1);
     }
 
-    async fn an_assignee_who_has_left_is_taken_off_by_a_restore(database: TestDatabase) {
+    async fn restoring_a_task_unassigns_a_former_member(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         let project = owner.project().await;
@@ -196,7 +196,7 @@ on_both_databases! {
         editor.get(&path).await.fails(403, "FORBIDDEN");
     }
 
-    async fn a_task_of_somebody_else_is_forbidden(app: TestApp) {
+    async fn a_task_of_another_user_is_forbidden(app: TestApp) {
         let (owner, stranger) = (app.user().await, app.user().await);
         stranger.project().await;
         let task = owner.task(&owner.project().await, json!({"title": "Tea"})).await;
@@ -205,7 +205,7 @@ on_both_databases! {
             send(&stranger, &method, &format!("{path}{below}"), &body).await.fails(403, "FORBIDDEN");
         }
         assert_eq!(owner.get(&path).await.ok(), task);
-        // Who is a stranger learns that even of what is in the trash only by restoring it.
+        // For a deleted task, only the restoration reveals its existence to a stranger.
         owner.delete(&path).await.no_content();
         for (method, below, body) in operations() {
             let answer = send(&stranger, &method, &format!("{path}{below}"), &body).await;
@@ -214,11 +214,11 @@ on_both_databases! {
         }
     }
 
-    async fn what_is_no_task_is_not_found(app: TestApp) {
+    async fn an_unknown_task_is_not_found(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        let simple = NOBODY.replace('-', "");
-        for id in NO_IDS.into_iter().chain([simple.as_str(), &project]) {
+        let simple = UNKNOWN_ID.replace('-', "");
+        for id in UNKNOWN_IDS.into_iter().chain([simple.as_str(), &project]) {
             for (method, below, body) in operations() {
                 send(&owner, &method, &format!("/v1/tasks/{id}{below}"), &body).await.fails(404, "NOT_FOUND");
             }

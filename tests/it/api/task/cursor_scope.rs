@@ -1,17 +1,17 @@
-//! For which list a cursor is good: for the one that gave it, however it is asked for, and only for who may see it.
+//! Scope of cursors: each is valid only for its own list, its own query and its own reader.
 
 use serde_json::json;
 
-use super::cursors::{cursor, five, is_refused, rest, with_query};
-use crate::api::fixtures::common::{NOBODY, encoded};
+use super::cursors::{assert_invalid_cursor, cursor, owner_with_five_tasks, rest, with_query};
+use crate::api::fixtures::common::{UNKNOWN_ID, percent_encoded};
 use crate::api::fixtures::stored_members::{add_member, member, remove_member};
 use crate::on_both_databases;
 use crate::support::{Options, TestApp, TestDatabase};
 
 on_both_databases! {
-    async fn a_cursor_is_good_for_its_own_list_only(database: TestDatabase) {
+    async fn a_cursor_is_valid_only_for_its_own_list(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
-        let (owner, project, _) = five(&app).await;
+        let (owner, project, _) = owner_with_five_tasks(&app).await;
         let second = owner.project().await;
         owner.task(&second, json!({"title": "1", "labels": ["a", "b"]})).await;
         owner.task(&second, json!({"title": "2", "labels": ["a", "b"]})).await;
@@ -39,40 +39,40 @@ on_both_databases! {
                 if index == own {
                     answer.ok();
                 } else {
-                    assert_eq!(answer.status.as_u16(), 400, "{} goes on with {list}", lists[index]);
-                    is_refused(&answer.body);
+                    assert_eq!(answer.status.as_u16(), 400, "a cursor of {} was accepted by {list}", lists[index]);
+                    assert_invalid_cursor(&answer.body);
                 }
             }
         }
     }
 
-    async fn a_filter_that_finds_nothing_takes_only_its_own_cursors_too(app: TestApp) {
-        let (owner, project, _) = five(&app).await;
+    async fn an_empty_result_rejects_cursors_of_other_lists(app: TestApp) {
+        let (owner, project, _) = owner_with_five_tasks(&app).await;
         let list = format!("/v2/projects/{project}/tasks");
         let good = cursor(&owner, &list).await;
         for query in [
             "status=done", "priority=high", "assignee_id=none", "assignee_id=me", "label=c", "q=x", "deleted=true",
             "due_before=2020-01-01T00:00:00Z", "due_after=2020-01-01T00:00:00Z", "updated_after=2020-01-01T00:00:00Z",
         ] {
-            is_refused(&owner.get(format!("{list}?{query}&cursor={good}")).await.expect(400));
+            assert_invalid_cursor(&owner.get(format!("{list}?{query}&cursor={good}")).await.expect(400));
         }
     }
 
-    async fn the_cursor_of_another_reader_is_refused(database: TestDatabase) {
+    async fn the_cursor_of_another_reader_is_rejected(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
-        let (owner, project, _) = five(&app).await;
+        let (owner, project, _) = owner_with_five_tasks(&app).await;
         let viewer = member(&app, &project, "viewer").await;
         for query in ["", "assignee_id=me", "sort=title"] {
             for list in ["/v2/tasks".to_owned(), format!("/v2/projects/{project}/tasks")] {
                 let list = with_query(&list, query);
                 let good = cursor(&owner, &list).await;
-                is_refused(&viewer.get(with_query(&list, &format!("cursor={good}"))).await.expect(400));
+                assert_invalid_cursor(&viewer.get(with_query(&list, &format!("cursor={good}"))).await.expect(400));
             }
         }
     }
 
-    async fn the_same_list_asked_for_otherwise_goes_on(app: TestApp) {
-        let (owner, project, _) = five(&app).await;
+    async fn equivalent_queries_share_cursors(app: TestApp) {
+        let (owner, project, _) = owner_with_five_tasks(&app).await;
         let of_project = format!("/v2/projects/{project}/tasks");
         let by_project = format!("/v2/tasks?project_id={project}");
         for list in ["/v2/tasks", &of_project, &by_project] {
@@ -102,7 +102,7 @@ on_both_databases! {
         assert_eq!(rest(&owner, &upper, &cursor(&owner, &of_project).await).await.len(), 4);
     }
 
-    async fn the_words_of_a_search_may_stand_in_any_order(app: TestApp) {
+    async fn search_terms_may_be_reordered_between_pages(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         for _ in 0..2 {
@@ -113,50 +113,50 @@ on_both_databases! {
             assert_eq!(rest(&owner, &format!("/v2/tasks?q={same}"), &good).await.len(), 1, "{same}");
         }
         for other in ["tea", "tea+time+t", "teatime", "tim+tea"] {
-            is_refused(&owner.get(format!("/v2/tasks?q={other}&cursor={good}")).await.expect(400));
+            assert_invalid_cursor(&owner.get(format!("/v2/tasks?q={other}&cursor={good}")).await.expect(400));
         }
     }
 
-    async fn who_may_not_see_a_list_may_not_go_on_with_it(database: TestDatabase) {
+    async fn a_cursor_grants_no_access_to_a_list(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
-        let (owner, project, ids) = five(&app).await;
+        let (owner, project, ids) = owner_with_five_tasks(&app).await;
         let viewer = member(&app, &project, "viewer").await;
         let stranger = app.user().await;
         let list = format!("/v2/projects/{project}/tasks");
         let by_project = format!("/v2/tasks?project_id={project}");
-        let mut goings_on = Vec::new();
+        let mut next_pages = Vec::new();
         for list in [&list, &by_project, "/v2/tasks"] {
-            goings_on.push(with_query(list, &format!("cursor={}", cursor(&viewer, list).await)));
+            next_pages.push(with_query(list, &format!("cursor={}", cursor(&viewer, list).await)));
             app.anonymous().get(with_query(list, "")).await.fails(401, "UNAUTHENTICATED");
         }
         for list in [&list, &by_project] {
             stranger.get(list).await.fails(403, "FORBIDDEN");
-            stranger.get(with_query(list, &format!("assignee_id={NOBODY}"))).await.fails(403, "FORBIDDEN");
+            stranger.get(with_query(list, &format!("assignee_id={UNKNOWN_ID}"))).await.fails(403, "FORBIDDEN");
         }
         remove_member(&app, &project, &viewer).await;
-        for list in &goings_on[..2] {
+        for list in &next_pages[..2] {
             viewer.get(list).await.fails(403, "FORBIDDEN");
         }
-        // The list of all tasks goes on with those that are left.
-        assert_eq!(viewer.get(&goings_on[2]).await.ok()["data"], json!([]));
+        // The list of all tasks continues with the remaining ones.
+        assert_eq!(viewer.get(&next_pages[2]).await.ok()["data"], json!([]));
         add_member(&app, &project, &viewer, "viewer").await;
-        for list in &goings_on {
+        for list in &next_pages {
             assert_eq!(viewer.get(list).await.ok()["data"].as_array().unwrap().len(), 4);
         }
-        for user in [stranger.user_id(), NOBODY, &project] {
+        for user in [stranger.user_id(), UNKNOWN_ID, &project] {
             for list in [&list, &by_project, "/v2/tasks"] {
                 let list = with_query(list, &format!("assignee_id={user}"));
                 owner.get(list).await.invalid(&["assignee_id:reference"]);
             }
         }
         owner.delete(format!("/v1/projects/{project}")).await.no_content();
-        viewer.get(&goings_on[0]).await.fails(404, "NOT_FOUND");
-        viewer.get(&goings_on[1]).await.invalid(&["project_id:reference"]);
-        assert_eq!(viewer.get(&goings_on[2]).await.ok()["data"], json!([]));
-        for id in [NOBODY, &ids[0], &encoded("not an id")] {
+        viewer.get(&next_pages[0]).await.fails(404, "NOT_FOUND");
+        viewer.get(&next_pages[1]).await.invalid(&["project_id:reference"]);
+        assert_eq!(viewer.get(&next_pages[2]).await.ok()["data"], json!([]));
+        for id in [UNKNOWN_ID, &ids[0], &percent_encoded("not an id")] {
             owner.get(format!("/v2/projects/{id}/tasks")).await.fails(404, "NOT_FOUND");
         }
-        for id in [NOBODY, &ids[0]] {
+        for id in [UNKNOWN_ID, &ids[0]] {
             owner.get(format!("/v2/tasks?project_id={id}")).await.invalid(&["project_id:reference"]);
         }
     }

@@ -1,5 +1,4 @@
-//! Cursors as callers hand them back, and as nobody gave them out. Of whose lists they are good is in `cursor_lists`;
-//! that walks give the right tasks in `task_walks`.
+//! Validation of cursors. Their scope is in `cursor_scope`, the tasks of pages in `cursor_pagination`.
 
 use serde_json::{Value, json};
 
@@ -8,31 +7,31 @@ use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, Options, TestApp, TestDatabase};
 
-/// A list, with what stands between its path and its query.
+/// Appends a query to the path of a list, which may have one already.
 pub(crate) fn with_query(list: &str, query: &str) -> String {
     let sign = if list.contains('?') { '&' } else { '?' };
     format!("{list}{sign}{query}")
 }
 
-/// The cursor behind the first task of a list.
+/// Cursor after the first task of a list.
 pub(crate) async fn cursor(client: &Client, list: &str) -> String {
     let first = client.get(with_query(list, "limit=1")).await.ok();
     first["meta"]["next_cursor"].as_str().unwrap_or_else(|| panic!("{list} has no second page")).to_owned()
 }
 
 #[track_caller]
-pub(crate) fn is_refused(body: &Value) {
+pub(crate) fn assert_invalid_cursor(body: &Value) {
     assert_eq!(body["error"], "INVALID_CURSOR", "{body}");
     assert!(body.get("details").is_none(), "{body}");
 }
 
-/// What follows in the list.
+/// Tasks after a cursor.
 pub(crate) async fn rest(client: &Client, list: &str, cursor: &str) -> Vec<Value> {
     client.get(with_query(list, &format!("cursor={cursor}"))).await.ok().column("title")
 }
 
-/// A user with a project of five tasks, that make two pages of each list that the tests walk.
-pub(crate) async fn five(app: &TestApp) -> (Client, String, Vec<String>) {
+/// Creates a user with a project of owner_with_five_tasks tasks, which form two pages in the tests.
+pub(crate) async fn owner_with_five_tasks(app: &TestApp) -> (Client, String, Vec<String>) {
     let owner = app.user().await;
     let project = owner.project().await;
     let mut ids = Vec::new();
@@ -44,24 +43,24 @@ pub(crate) async fn five(app: &TestApp) -> (Client, String, Vec<String>) {
 }
 
 on_both_databases! {
-    async fn a_cursor_with_any_character_changed_is_refused(app: TestApp) {
-        let (owner, project, _) = five(&app).await;
+    async fn a_modified_cursor_is_rejected(app: TestApp) {
+        let (owner, project, _) = owner_with_five_tasks(&app).await;
         let list = format!("/v2/projects/{project}/tasks?sort=title");
         let good = cursor(&owner, &list).await;
         assert_eq!(rest(&owner, &list, &good).await, ["2", "3", "4", "5"]);
         for index in 0..good.len() {
-            // The neighbour in the alphabet differs in few bits, the others in what they are.
+            // The next letter of the alphabet differs in few bits; the others differ in kind.
             for other in ["A", "B", "_", "-", "%2B", "%2F", "=", "%20", "%00", "%C3%A4"] {
                 if good[index..=index] != *other {
                     let bad = format!("{}{other}{}", &good[..index], &good[index + 1..]);
-                    is_refused(&owner.get(format!("{list}&cursor={bad}")).await.expect(400));
+                    assert_invalid_cursor(&owner.get(format!("{list}&cursor={bad}")).await.expect(400));
                 }
             }
         }
     }
 
-    async fn what_was_never_a_cursor_is_refused(app: TestApp) {
-        let (owner, project, _) = five(&app).await;
+    async fn malformed_cursors_are_rejected(app: TestApp) {
+        let (owner, project, _) = owner_with_five_tasks(&app).await;
         for list in ["/v2/tasks".to_owned(), format!("/v2/tasks?project_id={project}"), format!("/v2/projects/{project}/tasks")] {
             let good = cursor(&owner, &list).await;
             let mut all: Vec<String> = (0..good.len()).map(|length| good[..length].to_owned()).collect();
@@ -76,13 +75,13 @@ on_both_databases! {
             all.extend([format!("{good}="), format!("{good}=="), good.to_lowercase(), good.to_uppercase()]);
             for bad in all {
                 let bad = bad.replace(['"', '{', '}'], "%22");
-                is_refused(&owner.get(with_query(&list, &format!("cursor={bad}"))).await.expect(400));
+                assert_invalid_cursor(&owner.get(with_query(&list, &format!("cursor={bad}"))).await.expect(400));
             }
         }
     }
 
-    async fn a_cursor_that_is_no_text_is_no_parameter(app: TestApp) {
-        let (owner, ..) = five(&app).await;
+    async fn a_cursor_that_is_not_utf8_fails_validation(app: TestApp) {
+        let (owner, ..) = owner_with_five_tasks(&app).await;
         let good = cursor(&owner, "/v2/tasks").await;
         for bytes in ["%FF", "%C3%28", "%ED%A0%80"] {
             for bad in [bytes.to_owned(), format!("{good}{bytes}")] {
@@ -91,15 +90,15 @@ on_both_databases! {
         }
     }
 
-    async fn a_cursor_is_named_at_most_once(app: TestApp) {
-        let (owner, ..) = five(&app).await;
+    async fn a_cursor_may_be_given_once(app: TestApp) {
+        let (owner, ..) = owner_with_five_tasks(&app).await;
         let good = cursor(&owner, "/v2/tasks").await;
         let twice = format!("/v2/tasks?cursor={good}&cursor={good}");
         owner.get(twice).await.invalid(&["cursor:duplicate_parameter"]);
     }
 
-    async fn each_version_takes_its_own_parameters_only(app: TestApp) {
-        let (owner, project, _) = five(&app).await;
+    async fn each_api_version_accepts_only_its_own_parameters(app: TestApp) {
+        let (owner, project, _) = owner_with_five_tasks(&app).await;
         for list in ["tasks".to_owned(), format!("projects/{project}/tasks")] {
             let good = cursor(&owner, &format!("/v2/{list}")).await;
             owner.get(format!("/v2/{list}?page=1")).await.invalid(&["page:unknown_parameter"]);
@@ -114,9 +113,9 @@ on_both_databases! {
             .invalid(&["project_id:unknown_parameter"]);
     }
 
-    async fn another_key_signs_other_cursors(database: TestDatabase) {
+    async fn cursors_of_another_encryption_key_are_rejected(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
-        let (owner, ..) = five(&app).await;
+        let (owner, ..) = owner_with_five_tasks(&app).await;
         let good = cursor(&owner, "/v2/tasks").await;
         let list = format!("/v2/tasks?cursor={good}");
         let token = owner.token.as_deref().unwrap();
@@ -124,13 +123,13 @@ on_both_databases! {
         assert_eq!(again.with_token(token).get(&list).await.ok()["data"].as_array().unwrap().len(), 4);
         let variables = vec![("ENCRYPTION_KEY", "QW5vdGhlciBvbmUgZm9yIHRlc3RzOiAzMiBieXRlcyE=")];
         let other = TestApp::new(&database, Options { variables, ..Options::default() }).await;
-        is_refused(&other.with_token(token).get(&list).await.expect(400));
+        assert_invalid_cursor(&other.with_token(token).get(&list).await.expect(400));
     }
 
-    async fn a_cursor_goes_on_when_its_task_is_gone(database: TestDatabase) {
+    async fn a_cursor_remains_valid_without_its_task(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         for sort in ["created_at&dir=asc", "title", "position", "priority", "due_at"] {
-            let (owner, project, ids) = five(&app).await;
+            let (owner, project, ids) = owner_with_five_tasks(&app).await;
             let other = owner.project().await;
             let list = format!("/v2/projects/{project}/tasks?sort={sort}");
             let first = owner.get(format!("{list}&limit=2")).await.ok();
@@ -147,8 +146,8 @@ on_both_databases! {
         }
     }
 
-    async fn the_trash_is_walked_too(app: TestApp) {
-        let (owner, project, ids) = five(&app).await;
+    async fn deleted_tasks_are_paginated_by_cursor(app: TestApp) {
+        let (owner, project, ids) = owner_with_five_tasks(&app).await;
         for id in &ids[..4] {
             owner.delete(format!("/v1/tasks/{id}")).await.no_content();
         }

@@ -1,27 +1,27 @@
-//! The filters of task lists, alone and together, against a model.
+//! Filters of task lists, alone and combined, compared with a model.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::api::fixtures::common::{NOBODY, encoded, id_set, moved};
+use crate::api::fixtures::common::{UNKNOWN_ID, id_set, percent_encoded, shifted};
 use crate::api::fixtures::stored_members::member;
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, Options, TestApp, TestDatabase};
 
-/// Whether a task passes, by what the filter means.
+/// Predicate that models a filter.
 type Passes<'w> = Box<dyn Fn(&Value) -> bool + 'w>;
 
-struct World {
+struct Fixture {
     owner: Client,
     editor: Client,
     project: String,
     tasks: Vec<Value>,
 }
 
-impl World {
-    /// Tasks that differ in all that can be filtered by.
+impl Fixture {
+    /// Creates tasks that differ in every filtered field.
     async fn new(database: &TestDatabase) -> Self {
         let app = TestApp::new(database, Options::default()).await;
         let owner = app.user().await;
@@ -65,7 +65,7 @@ impl World {
         Self { owner, editor, project, tasks }
     }
 
-    /// Every filter, with what it means.
+    /// Every filter with its predicate.
     fn filters(&self) -> Vec<(String, Passes<'_>)> {
         let mut filters: Vec<(String, Passes<'_>)> = Vec::new();
         let mut add = |query: String, passes: Passes<'static>| filters.push((query, passes));
@@ -88,7 +88,7 @@ impl World {
                 let own = task["labels"].as_array().unwrap();
                 labels.split(',').all(|label| own.iter().any(|own| own == label.trim()))
             };
-            add(format!("label={}", encoded(labels)), Box::new(passes));
+            add(format!("label={}", percent_encoded(labels)), Box::new(passes));
         }
         for (name, id) in [("me", self.owner.user_id()), (self.editor.user_id(), self.editor.user_id())] {
             let id = id.to_owned();
@@ -107,7 +107,7 @@ impl World {
         }
         for field in ["created_at", "updated_at"] {
             for milliseconds in [-1, 0] {
-                let time = moved(&self.tasks[6][field], milliseconds);
+                let time = shifted(&self.tasks[6][field], milliseconds);
                 let query = format!("{}={time}", field.replace("_at", "_after"));
                 add(query, Box::new(move |task| task[field].as_str().unwrap() > time.as_str()));
             }
@@ -117,7 +117,7 @@ impl World {
                 let text = format!("{} {}", task["title"], task["description"]).to_lowercase();
                 words.to_lowercase().split(' ').all(|word| text.contains(word))
             };
-            add(format!("q={}", encoded(words)), Box::new(passes));
+            add(format!("q={}", percent_encoded(words)), Box::new(passes));
         }
         filters
     }
@@ -138,47 +138,47 @@ impl World {
 }
 
 on_both_databases! {
-    async fn each_filter_alone_lets_through_what_it_says(database: TestDatabase) {
-        let world = World::new(&database).await;
+    async fn each_filter_alone_matches_its_model(database: TestDatabase) {
+        let fixture = Fixture::new(&database).await;
         let mut sizes = Vec::new();
-        for (query, passes) in world.filters() {
-            world.check(&query, &passes).await;
-            sizes.push(world.tasks.iter().filter(|task| passes(task)).count());
+        for (query, passes) in fixture.filters() {
+            fixture.check(&query, &passes).await;
+            sizes.push(fixture.tasks.iter().filter(|task| passes(task)).count());
         }
-        // A model that lets through all or nothing would prove nothing.
-        let telling = sizes.iter().filter(|size| (1..world.tasks.len()).contains(*size)).count();
+        // A filter that matches all tasks or none would prove nothing.
+        let telling = sizes.iter().filter(|size| (1..fixture.tasks.len()).contains(*size)).count();
         assert!(telling > 30, "{sizes:?}");
-        world.check("deleted=false", |_| true).await;
+        fixture.check("deleted=false", |_| true).await;
     }
 
-    async fn filters_together_must_all_hold(database: TestDatabase) {
-        let world = World::new(&database).await;
-        let filters = world.filters();
+    async fn combined_filters_must_all_match(database: TestDatabase) {
+        let fixture = Fixture::new(&database).await;
+        let filters = fixture.filters();
         for (index, (query, passes)) in filters.iter().enumerate() {
-            // Each with two others of another kind.
+            // Each filter combined with two others.
             for step in [7, 17] {
                 let (other_query, other_passes) = &filters[(index + step) % filters.len()];
                 if query.split('=').next() == other_query.split('=').next() {
                     continue;
                 }
                 let both = format!("{query}&{other_query}");
-                world.check(&both, |task| passes(task) && other_passes(task)).await;
+                fixture.check(&both, |task| passes(task) && other_passes(task)).await;
             }
         }
         let all = "status=todo,done&priority=none,high,low&due_after=2026-01-01T00:00:00Z&q=task&label=b";
-        world.check(all, |task| ["Task 3", "Task 5"].iter().any(|title| task["title"] == *title)).await;
+        fixture.check(all, |task| ["Task 3", "Task 5"].iter().any(|title| task["title"] == *title)).await;
     }
 
-    async fn me_is_whoever_asks(database: TestDatabase) {
-        let world = World::new(&database).await;
-        let list = world.editor.get("/v1/tasks?assignee_id=me").await.ok();
-        let expected: Vec<&Value> = [2, 5, 8].iter().map(|index: &usize| &world.tasks[*index]["id"]).collect();
+    async fn me_stands_for_the_caller(database: TestDatabase) {
+        let fixture = Fixture::new(&database).await;
+        let list = fixture.editor.get("/v1/tasks?assignee_id=me").await.ok();
+        let expected: Vec<&Value> = [2, 5, 8].iter().map(|index: &usize| &fixture.tasks[*index]["id"]).collect();
         assert_eq!(id_set(&list).iter().collect::<Vec<_>>(), expected);
-        let upper = world.editor.user_id().to_uppercase();
-        assert_eq!(world.owner.get(format!("/v1/tasks?assignee_id={upper}")).await.ok()["meta"]["total"], 3);
+        let upper = fixture.editor.user_id().to_uppercase();
+        assert_eq!(fixture.owner.get(format!("/v1/tasks?assignee_id={upper}")).await.ok()["meta"]["total"], 3);
     }
 
-    async fn who_has_no_project_has_no_task_and_may_still_ask_for_them(app: TestApp) {
+    async fn a_user_without_projects_gets_empty_lists(app: TestApp) {
         let user = app.user().await;
         for query in ["", "?assignee_id=me", "?assignee_id=none", "?deleted=true&assignee_id=me"] {
             let list = user.get(format!("/v1/tasks{query}")).await.ok();
@@ -186,13 +186,13 @@ on_both_databases! {
         }
     }
 
-    async fn an_assignee_who_is_no_member_is_refused(database: TestDatabase) {
+    async fn an_assignee_filter_requires_a_member(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let (owner, stranger) = (app.user().await, app.user().await);
         let (project, other) = (owner.project().await, owner.project().await);
         let elsewhere = member(&app, &other, "viewer").await;
         let list = format!("/v1/projects/{project}/tasks");
-        for id in [stranger.user_id(), NOBODY, &project] {
+        for id in [stranger.user_id(), UNKNOWN_ID, &project] {
             for list in [&list, "/v1/tasks"] {
                 owner.get(format!("{list}?assignee_id={id}")).await.invalid(&["assignee_id:reference"]);
             }
@@ -203,10 +203,10 @@ on_both_databases! {
         assert_eq!(owner.get(format!("/v1/tasks?{query}")).await.ok()["meta"]["total"], 0);
         // A stranger learns nothing about the members.
         stranger.get(format!("{list}?assignee_id={}", owner.user_id())).await.fails(403, "FORBIDDEN");
-        stranger.get(format!("{list}?assignee_id={NOBODY}")).await.fails(403, "FORBIDDEN");
+        stranger.get(format!("{list}?assignee_id={UNKNOWN_ID}")).await.fails(403, "FORBIDDEN");
     }
 
-    async fn a_search_finds_all_words_anywhere_in_title_and_description(app: TestApp) {
+    async fn a_search_matches_all_words_anywhere_in_title_or_description(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let texts = [
@@ -237,14 +237,14 @@ on_both_databases! {
             ("\\%", vec![]),
             ("\\_", vec![]),
             ("100", vec![3, 5]),
-            // No word reaches from the title into the description.
+            // A word does not match across title and description.
             ("herethere", vec![]),
             ("here there", vec![6]),
             ("*", vec![]),
             ("\"", vec![]),
             ("'", vec![]),
         ] {
-            let list = owner.get(format!("/v1/tasks?dir=asc&q={}", encoded(words))).await.ok();
+            let list = owner.get(format!("/v1/tasks?dir=asc&q={}", percent_encoded(words))).await.ok();
             let expected: Vec<&str> = expected.into_iter().map(|index: usize| texts[index].0).collect();
             assert_eq!(list.column("title"), expected, "{words}");
             assert_eq!(list["meta"]["total"], expected.len(), "{words}");
@@ -254,7 +254,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_search_finds_what_a_task_says_now(app: TestApp) {
+    async fn a_search_finds_the_current_text(app: TestApp) {
         let owner = app.user().await;
         let task = owner.task(&owner.project().await, json!({"title": "Tea", "labels": ["old"]})).await;
         let path = format!("/v1/tasks/{}", task.id());

@@ -1,17 +1,17 @@
-//! The order and the pages of task lists, and who sees which tasks. The filters are in `task_filters`.
+//! Order, pages and visibility of task lists. Filters are in `filters`.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::api::fixtures::common::{NOBODY, id_set, sorted};
+use crate::api::fixtures::common::{UNKNOWN_ID, id_set, sorted};
 use crate::api::fixtures::stored_members::add_member;
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, Options, TestApp, TestDatabase};
 
-/// Tasks that tie in every field but `created_at` and `position`, as they are in the end.
-async fn many(app: &TestApp, owner: &Client, project: &str) -> Vec<Value> {
+/// Creates tasks that tie in every field but `created_at` and `position`, and returns their final state.
+async fn create_tasks_with_ties(app: &TestApp, owner: &Client, project: &str) -> Vec<Value> {
     let mut paths = Vec::new();
     for (title, priority, due_at) in [
         ("beta", "low", None),
@@ -41,7 +41,7 @@ async fn many(app: &TestApp, owner: &Client, project: &str) -> Vec<Value> {
     tasks
 }
 
-/// What a task is sorted by.
+/// Sort key of a task.
 fn key(sort: &str, task: &Value) -> Option<String> {
     let text = task[sort].as_str()?;
     Some(match sort {
@@ -55,10 +55,10 @@ fn key(sort: &str, task: &Value) -> Option<String> {
 }
 
 on_both_databases! {
-    async fn tasks_are_sorted_as_asked(app: TestApp) {
+    async fn tasks_are_sorted_as_requested(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        let tasks = many(&app, &owner, &project).await;
+        let tasks = create_tasks_with_ties(&app, &owner, &project).await;
         let of_project = format!("/v1/projects/{project}/tasks");
         let by_project = format!("/v1/tasks?project_id={project}");
         let lists = ["/v1/tasks", &of_project, &by_project];
@@ -86,7 +86,7 @@ on_both_databases! {
                 assert_eq!(list.column("id"), expected, "{path}: {:?}", list.column(sort));
                 assert_eq!(list["meta"], json!({"total": 11, "page": 1, "limit": 20, "has_more": false}), "{path}");
             }
-            // The same order in pages, which therefore neither repeat nor leave out anything.
+            // The same order in pages, without repetitions or gaps.
             let mut paged = Vec::new();
             for page in 1..=4 {
                 let path = format!("{of_project}?limit=3&page={page}&{query}");
@@ -96,7 +96,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_sort_by_due_time_puts_what_has_none_last_ascending_and_first_descending(app: TestApp) {
+    async fn tasks_without_due_date_sort_last_ascending_and_first_descending(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         for due_at in [Some("2026-01-02T00:00:00.000Z"), None, Some("2026-01-01T00:00:00.000Z")] {
@@ -109,10 +109,10 @@ on_both_databases! {
         assert_eq!(descending.column("due_at"), [Value::Null, late, early]);
     }
 
-    async fn tasks_come_in_pages(app: TestApp) {
+    async fn tasks_are_paginated(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        let all = sorted(&many(&app, &owner, &project).await, true, |task| key("created_at", task));
+        let all = sorted(&create_tasks_with_ties(&app, &owner, &project).await, true, |task| key("created_at", task));
         for (query, from, to, page, limit) in [
             ("limit=5", 0, 5, 1, 5),
             ("limit=5&page=2", 5, 10, 2, 5),
@@ -135,10 +135,10 @@ on_both_databases! {
         }
     }
 
-    async fn a_page_of_a_filtered_list_counts_what_the_filter_lets_through(app: TestApp) {
+    async fn the_total_of_a_filtered_list_counts_matching_tasks(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        let tasks = many(&app, &owner, &project).await;
+        let tasks = create_tasks_with_ties(&app, &owner, &project).await;
         let trashed = owner.task(&project, json!({"title": "e", "priority": "low"})).await.id();
         owner.delete(format!("/v1/tasks/{trashed}")).await.no_content();
         let query = "q=e&priority=low,high&sort=title&limit=2";
@@ -160,7 +160,7 @@ on_both_databases! {
         }
     }
 
-    async fn all_tasks_are_those_of_all_projects_of_the_caller(database: TestDatabase) {
+    async fn the_list_of_all_tasks_covers_the_callers_projects(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let (ada, ben, eve) = (app.user().await, app.user().await, app.user().await);
         let (of_ada, shared, of_ben) = (ada.project().await, ada.project().await, ben.project().await);
@@ -186,12 +186,12 @@ on_both_databases! {
         eve.get(format!("/v1/projects/{shared}/tasks")).await.fails(403, "FORBIDDEN");
     }
 
-    async fn a_filter_by_a_project_that_is_not_there_is_refused(app: TestApp) {
+    async fn a_filter_by_an_unknown_project_is_rejected(app: TestApp) {
         let (owner, stranger) = (app.user().await, app.user().await);
         let project = owner.project().await;
         let task = owner.task(&project, json!({"title": "x"})).await.id();
         owner.delete(format!("/v1/projects/{project}")).await.no_content();
-        for id in [NOBODY, &task, &project] {
+        for id in [UNKNOWN_ID, &task, &project] {
             for user in [&owner, &stranger] {
                 user.get(format!("/v1/tasks?project_id={id}")).await.invalid(&["project_id:reference"]);
             }
@@ -200,7 +200,7 @@ on_both_databases! {
         assert_eq!(owner.get(format!("/v1/tasks?project_id={project}")).await.ok()["meta"]["total"], 1);
     }
 
-    async fn an_archived_project_still_lists_its_tasks(app: TestApp) {
+    async fn an_archived_project_lists_its_tasks(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let task = owner.task(&project, json!({"title": "x"})).await;

@@ -1,6 +1,6 @@
-//! Requests that find a task in another project than it was in when they began, while that project is locked too.
+//! Requests for a task that moves to another project after they started, while that project is locked too.
 //!
-//! The test plays the other requests by transactions of its own, which lock projects in the order in which all do.
+//! The tests simulate the other requests with their own transactions, which lock projects in the usual order.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,28 +18,28 @@ use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Options, POLL_INTERVAL, TestApp, TestDatabase};
 
-/// How many connections wait for what others have locked.
+/// Number of connections that wait for a lock.
 async fn waiting(observer: &mut PgConnection) -> i64 {
     let query = "SELECT count(*) FROM pg_stat_activity \
                  WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0";
     sqlx::query_scalar(query).fetch_one(observer).await.unwrap()
 }
 
-/// Until so many connections wait for what others have locked.
+/// Waits until this many connections wait for a lock.
 pub(crate) async fn until_waiting(observer: &mut PgConnection, count: i64) {
     until_waiting_or(observer, count, || false).await;
 }
 
-/// The same, or until there is no need to.
+/// Waits until this many connections wait for a lock, or until `is_over` returns true.
 pub(crate) async fn until_waiting_or(observer: &mut PgConnection, count: i64, is_over: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !is_over() && waiting(observer).await != count {
-        assert!(Instant::now() < deadline, "there are not {count} connections that wait");
+        assert!(Instant::now() < deadline, "fewer than {count} connections wait for locks");
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// What is done to a task in project 1 of 0 to 3, while it is moved to one of them by somebody else.
+/// Requests for a task in project 1 of 0 to 3, the project it is moved to in the meantime, and the expected status.
 fn cases(projects: &[String]) -> Vec<(Method, &'static str, Value, usize, u16)> {
     let away = |project: usize| json!({"project_id": projects[project]});
     vec![
@@ -55,8 +55,8 @@ fn cases(projects: &[String]) -> Vec<(Method, &'static str, Value, usize, u16)> 
 }
 
 on_both_databases! {
-    async fn whoever_finds_a_task_elsewhere_holds_nothing_that_others_wait_for(database: TestDatabase) {
-        // On SQLite there is one writer at a time, and nothing that two could hold.
+    async fn a_request_for_a_moved_task_releases_its_locks_before_retrying(database: TestDatabase) {
+        // SQLite has one writer at a time, so there is no second lock to hold.
         if !database.is_postgres() {
             return;
         }
@@ -99,8 +99,8 @@ on_both_databases! {
             first.projects().count_tasks(project, 1, 0, None).await.unwrap();
             first.commit().await.unwrap();
             let second = second.await.unwrap();
-            // The request has found out that the task is in the project that the second one has locked. PostgreSQL does not
-            // keep the order of those who wait: it may have come first, and then it is over.
+            // The request now needs the project that the second transaction has locked. PostgreSQL does not keep the order of
+            // waiting connections: the request may have come first and be finished.
             until_waiting_or(&mut observer, 1, || request.is_finished()).await;
             for project in &ids[goes_to + 1..] {
                 if let Err(error) = second.projects().lock(*project, user).await {

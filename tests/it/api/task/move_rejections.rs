@@ -1,16 +1,16 @@
-//! Moves that are refused, and change nothing.
+//! Rejected moves, which change nothing.
 
 use serde_json::{Value, json};
 
-use crate::api::fixtures::common::{NO_IDS, NOBODY};
-use crate::api::fixtures::positions::{everything, relocate};
+use crate::api::fixtures::common::{UNKNOWN_ID, UNKNOWN_IDS};
+use crate::api::fixtures::positions::{move_task, visible_state};
 use crate::api::fixtures::stored_members::{add_member, member};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, Options, TestApp, TestDatabase};
 
-/// Projects and tasks of one user, and of another.
-struct World {
+/// Projects and tasks of a user and of a stranger.
+struct Fixture {
     owner: Client,
     stranger: Client,
     project: String,
@@ -26,7 +26,7 @@ struct World {
     trashed_of_stranger: Value,
 }
 
-impl World {
+impl Fixture {
     async fn new(app: &TestApp) -> Self {
         let (owner, stranger) = (app.user().await, app.user().await);
         let new = || json!({"title": "x"});
@@ -57,113 +57,113 @@ impl World {
         }
     }
 
-    /// All that anybody can see.
+    /// Projects and tasks visible to both users.
     async fn state(&self) -> [Vec<Value>; 2] {
-        [everything(&self.owner).await, everything(&self.stranger).await]
+        [visible_state(&self.owner).await, visible_state(&self.stranger).await]
     }
 }
 
 on_both_databases! {
-    async fn a_place_that_cannot_be_is_refused_by_its_field(app: TestApp) {
-        let world = World::new(&app).await;
-        let before = world.state().await;
-        let (neighbour, elsewhere, other) = (&world.neighbour["id"], &world.elsewhere["id"], &world.other);
+    async fn an_invalid_target_is_reported_by_its_field(app: TestApp) {
+        let fixture = Fixture::new(&app).await;
+        let before = fixture.state().await;
+        let (neighbour, elsewhere, other) = (&fixture.neighbour["id"], &fixture.elsewhere["id"], &fixture.other);
         for (to, expected) in [
-            (json!({"project_id": NOBODY}), "project_id:reference"),
-            (json!({"project_id": world.deleted}), "project_id:reference"),
-            (json!({"project_id": world.deleted, "after_id": world.in_deleted["id"]}), "project_id:reference"),
-            (json!({"project_id": world.task["id"]}), "project_id:reference"),
+            (json!({"project_id": UNKNOWN_ID}), "project_id:reference"),
+            (json!({"project_id": fixture.deleted}), "project_id:reference"),
+            (json!({"project_id": fixture.deleted, "after_id": fixture.in_deleted["id"]}), "project_id:reference"),
+            (json!({"project_id": fixture.task["id"]}), "project_id:reference"),
             (json!({"project_id": other, "after_id": neighbour}), "after_id:reference"),
-            (json!({"project_id": world.project, "after_id": elsewhere}), "after_id:reference"),
-            (json!({"project_id": other, "before_id": world.task["id"]}), "before_id:reference"),
+            (json!({"project_id": fixture.project, "after_id": elsewhere}), "after_id:reference"),
+            (json!({"project_id": other, "before_id": fixture.task["id"]}), "before_id:reference"),
             (json!({"project_id": "x"}), "project_id:format"),
             (json!({"project_id": null}), "project_id:null"),
             (json!({"project_id": 1}), "project_id:type"),
             (json!({"position": "a0"}), "position:unknown_field"),
             (json!({"status": "done"}), "status:unknown_field"),
         ] {
-            relocate(&world.owner, &world.task, &to).await.invalid(&[expected]);
+            move_task(&fixture.owner, &fixture.task, &to).await.invalid(&[expected]);
         }
         for field in ["before_id", "after_id"] {
             for (id, code) in [
-                (json!(NOBODY), "reference"),
-                (json!(world.project), "reference"),
-                (world.trashed["id"].clone(), "reference"),
-                (world.in_deleted["id"].clone(), "reference"),
-                (world.elsewhere["id"].clone(), "reference"),
-                (world.task["id"].clone(), "reference"),
-                (world.trashed_of_stranger["id"].clone(), "reference"),
+                (json!(UNKNOWN_ID), "reference"),
+                (json!(fixture.project), "reference"),
+                (fixture.trashed["id"].clone(), "reference"),
+                (fixture.in_deleted["id"].clone(), "reference"),
+                (fixture.elsewhere["id"].clone(), "reference"),
+                (fixture.task["id"].clone(), "reference"),
+                (fixture.trashed_of_stranger["id"].clone(), "reference"),
                 (json!("x"), "format"),
                 (json!(null), "null"),
                 (json!([neighbour]), "type"),
             ] {
-                let answer = relocate(&world.owner, &world.task, &json!({field: id})).await;
+                let answer = move_task(&fixture.owner, &fixture.task, &json!({field: id})).await;
                 answer.invalid(&[&format!("{field}:{code}")]);
             }
         }
-        assert_eq!(world.state().await, before);
+        assert_eq!(fixture.state().await, before);
     }
 
-    async fn there_is_one_neighbour_at_most(app: TestApp) {
-        let world = World::new(&app).await;
-        let before = world.state().await;
-        let (neighbour, elsewhere) = (&world.neighbour["id"], &world.elsewhere["id"]);
+    async fn at_most_one_neighbour_is_accepted(app: TestApp) {
+        let fixture = Fixture::new(&app).await;
+        let before = fixture.state().await;
+        let (neighbour, elsewhere) = (&fixture.neighbour["id"], &fixture.elsewhere["id"]);
         for to in [
             json!({"before_id": neighbour, "after_id": neighbour}),
-            json!({"before_id": neighbour, "after_id": world.trashed["id"]}),
-            json!({"project_id": world.other, "before_id": elsewhere, "after_id": elsewhere}),
-            json!({"before_id": NOBODY, "after_id": NOBODY}),
+            json!({"before_id": neighbour, "after_id": fixture.trashed["id"]}),
+            json!({"project_id": fixture.other, "before_id": elsewhere, "after_id": elsewhere}),
+            json!({"before_id": UNKNOWN_ID, "after_id": UNKNOWN_ID}),
         ] {
-            relocate(&world.owner, &world.task, &to).await.invalid(&["after_id:conflict"]);
-            // Before anybody looks whether there is such a task.
-            relocate(&world.owner, &json!({"id": NOBODY}), &to).await.invalid(&["after_id:conflict"]);
-            relocate(&world.stranger, &world.task, &to).await.invalid(&["after_id:conflict"]);
+            move_task(&fixture.owner, &fixture.task, &to).await.invalid(&["after_id:conflict"]);
+            // Validation precedes the existence of the task.
+            move_task(&fixture.owner, &json!({"id": UNKNOWN_ID}), &to).await.invalid(&["after_id:conflict"]);
+            move_task(&fixture.stranger, &fixture.task, &to).await.invalid(&["after_id:conflict"]);
         }
-        assert_eq!(world.state().await, before);
+        assert_eq!(fixture.state().await, before);
     }
 
-    async fn what_belongs_to_somebody_else_is_forbidden(app: TestApp) {
-        let world = World::new(&app).await;
-        let before = world.state().await;
+    async fn tasks_and_projects_of_another_user_are_forbidden(app: TestApp) {
+        let fixture = Fixture::new(&app).await;
+        let before = fixture.state().await;
         for to in [
-            json!({"project_id": world.foreign}),
-            json!({"project_id": world.foreign, "after_id": world.of_stranger["id"]}),
-            json!({"project_id": world.foreign, "before_id": NOBODY}),
-            json!({"before_id": world.of_stranger["id"]}),
-            json!({"after_id": world.of_stranger["id"]}),
-            json!({"project_id": world.other, "after_id": world.of_stranger["id"]}),
+            json!({"project_id": fixture.foreign}),
+            json!({"project_id": fixture.foreign, "after_id": fixture.of_stranger["id"]}),
+            json!({"project_id": fixture.foreign, "before_id": UNKNOWN_ID}),
+            json!({"before_id": fixture.of_stranger["id"]}),
+            json!({"after_id": fixture.of_stranger["id"]}),
+            json!({"project_id": fixture.other, "after_id": fixture.of_stranger["id"]}),
         ] {
-            let refused = relocate(&world.owner, &world.task, &to).await.fails(403, "FORBIDDEN");
+            let refused = move_task(&fixture.owner, &fixture.task, &to).await.fails(403, "FORBIDDEN");
             let message = refused["message"].as_str().unwrap();
             assert!(message.starts_with("You are not a member of this project. This requires the role "), "{to}: {message}");
         }
-        for to in [json!({}), json!({"project_id": world.foreign}), json!({"project_id": NOBODY})] {
-            relocate(&world.stranger, &world.task, &to).await.fails(403, "FORBIDDEN");
+        for to in [json!({}), json!({"project_id": fixture.foreign}), json!({"project_id": UNKNOWN_ID})] {
+            move_task(&fixture.stranger, &fixture.task, &to).await.fails(403, "FORBIDDEN");
         }
-        assert_eq!(world.state().await, before);
+        assert_eq!(fixture.state().await, before);
     }
 
-    async fn what_is_not_there_is_not_moved(app: TestApp) {
-        let world = World::new(&app).await;
-        let before = world.state().await;
+    async fn an_unknown_task_cannot_be_moved(app: TestApp) {
+        let fixture = Fixture::new(&app).await;
+        let before = fixture.state().await;
         for to in [
             json!({}),
-            json!({"after_id": world.neighbour["id"]}),
-            json!({"project_id": world.other}),
-            json!({"project_id": NOBODY}),
-            json!({"before_id": world.of_stranger["id"]}),
+            json!({"after_id": fixture.neighbour["id"]}),
+            json!({"project_id": fixture.other}),
+            json!({"project_id": UNKNOWN_ID}),
+            json!({"before_id": fixture.of_stranger["id"]}),
         ] {
-            for task in [&world.trashed, &world.in_deleted, &world.trashed_of_stranger] {
-                relocate(&world.owner, task, &to).await.fails(404, "NOT_FOUND");
+            for task in [&fixture.trashed, &fixture.in_deleted, &fixture.trashed_of_stranger] {
+                move_task(&fixture.owner, task, &to).await.fails(404, "NOT_FOUND");
             }
-            for id in NO_IDS {
-                relocate(&world.owner, &json!({"id": id}), &to).await.fails(404, "NOT_FOUND");
+            for id in UNKNOWN_IDS {
+                move_task(&fixture.owner, &json!({"id": id}), &to).await.fails(404, "NOT_FOUND");
             }
         }
-        assert_eq!(world.state().await, before);
+        assert_eq!(fixture.state().await, before);
     }
 
-    async fn a_move_takes_the_role_in_both_projects(database: TestDatabase) {
+    async fn a_move_requires_the_editor_role_in_both_projects(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         let (source, target) = (owner.project().await, owner.project().await);
@@ -182,13 +182,13 @@ on_both_databases! {
             if !away.is_empty() {
                 add_member(&app, &target, &user, away).await;
             }
-            let before = everything(&owner).await;
+            let before = visible_state(&owner).await;
             let within = [json!({"after_id": first["id"]}), json!({"before_id": first["id"]})];
             let outside =
                 [json!({"project_id": target}), json!({"project_id": target, "before_id": there["id"]})];
             for (allowed, moves) in [(allowed_within, within), (allowed_away, outside)] {
                 for to in moves {
-                    let answer = relocate(&user, &task, &to).await;
+                    let answer = move_task(&user, &task, &to).await;
                     if allowed {
                         answer.ok();
                         continue;
@@ -197,12 +197,12 @@ on_both_databases! {
                 }
             }
             if !allowed_within {
-                assert_eq!(everything(&owner).await, before, "{here} {away}");
+                assert_eq!(visible_state(&owner).await, before, "{here} {away}");
             }
         }
     }
 
-    async fn an_archived_project_gives_and_takes_no_task(database: TestDatabase) {
+    async fn an_archived_project_rejects_moves_from_and_to_it(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         let (open, archived) = (owner.project().await, owner.project().await);
@@ -212,7 +212,7 @@ on_both_databases! {
         let viewer = member(&app, &archived, "viewer").await;
         add_member(&app, &open, &viewer, "editor").await;
         owner.patch(format!("/v1/projects/{archived}"), json!({"archived": true})).await.ok();
-        let before = everything(&owner).await;
+        let before = visible_state(&owner).await;
         for (task, to) in [
             (&shut, json!({"after_id": last["id"]})),
             (&shut, json!({"project_id": open})),
@@ -220,10 +220,10 @@ on_both_databases! {
             (&task, json!({"project_id": archived})),
             (&task, json!({"project_id": archived, "before_id": shut["id"]})),
         ] {
-            relocate(&owner, task, &to).await.fails(403, "PROJECT_ARCHIVED");
-            // Who may not do it anyhow is told that.
-            relocate(&viewer, task, &to).await.fails(403, "FORBIDDEN");
+            move_task(&owner, task, &to).await.fails(403, "PROJECT_ARCHIVED");
+            // Missing permission is reported before the archived project.
+            move_task(&viewer, task, &to).await.fails(403, "FORBIDDEN");
         }
-        assert_eq!(everything(&owner).await, before);
+        assert_eq!(visible_state(&owner).await, before);
     }
 }

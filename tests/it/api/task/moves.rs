@@ -1,22 +1,22 @@
-//! Moving tasks, one after the other.
+//! Consecutive moves of tasks.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::api::fixtures::common::{time, with};
-use crate::api::fixtures::positions::{counts, in_order, relocate, tasks, titles};
+use crate::api::fixtures::positions::{create_tasks, move_task, ordered_tasks, task_counts, titles};
 use crate::api::fixtures::stored_members::{add_member, member};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Options, TestApp, TestDatabase};
 
-/// The task whose title this is.
+/// Finds a task by its title.
 fn titled<'t>(tasks: &'t [Value], title: &str) -> &'t Value {
     tasks.iter().find(|task| task["title"] == title).unwrap()
 }
 
-/// What a move leaves of a task: all but these fields, as they are in the answer.
+/// Expected task after a move: these fields as in the response, all others unchanged.
 fn moved(task: &Value, answer: &Value, fields: &[&str]) -> Value {
     let version = task["version"].as_i64().unwrap() + 1;
     assert!(time(&answer["updated_at"]) > time(&task["updated_at"]), "{answer}");
@@ -28,7 +28,7 @@ fn moved(task: &Value, answer: &Value, fields: &[&str]) -> Value {
 }
 
 on_both_databases! {
-    async fn a_task_goes_next_to_its_new_neighbour_and_no_other_changes(app: TestApp) {
+    async fn a_move_changes_the_position_of_one_task_only(app: TestApp) {
         let owner = app.user().await;
         for (title, field, neighbour, expected) in [
             ("a", "before_id", "c", "bacd"),
@@ -45,15 +45,15 @@ on_both_databases! {
         ] {
             let place = format!("{title} {field} {neighbour}");
             let project = owner.project().await;
-            let before = tasks(&owner, &project, "abcd").await;
+            let before = create_tasks(&owner, &project, "abcd").await;
             let path = format!("/v1/projects/{project}");
             let project_before = owner.get(&path).await.ok();
             app.clock.advance(Duration::from_secs(1));
             let task = titled(&before, title);
-            let answer = relocate(&owner, task, &json!({field: titled(&before, neighbour)["id"]})).await.ok();
+            let answer = move_task(&owner, task, &json!({field: titled(&before, neighbour)["id"]})).await.ok();
             assert_eq!(answer, moved(task, &answer, &["position"]), "{place}");
             assert_eq!(titles(&owner, &project).await, expected, "{place}");
-            for task in in_order(&owner, &project).await {
+            for task in ordered_tasks(&owner, &project).await {
                 let title = task["title"].as_str().unwrap();
                 let expected = if task["id"] == answer["id"] { &answer } else { titled(&before, title) };
                 assert_eq!(&task, expected, "{place}");
@@ -62,11 +62,11 @@ on_both_databases! {
         }
     }
 
-    async fn a_task_that_is_there_already_stays_as_it_is(app: TestApp) {
+    async fn a_move_to_the_current_place_changes_nothing(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
-        let tasks = tasks(&owner, &project, "abcd").await;
-        let before = (owner.get(format!("/v1/projects/{project}")).await.ok(), in_order(&owner, &project).await);
+        let tasks = create_tasks(&owner, &project, "abcd").await;
+        let before = (owner.get(format!("/v1/projects/{project}")).await.ok(), ordered_tasks(&owner, &project).await);
         app.clock.advance(Duration::from_secs(1));
         let id = |title| titled(&tasks, title)["id"].clone();
         for (title, to) in [
@@ -82,14 +82,14 @@ on_both_databases! {
             ("d", json!({"after_id": id("c"), "project_id": project})),
         ] {
             let task = titled(&tasks, title);
-            assert_eq!(&relocate(&owner, task, &to).await.ok(), task, "{title} {to}");
+            assert_eq!(&move_task(&owner, task, &to).await.ok(), task, "{title} {to}");
             assert_eq!(&owner.get(format!("/v1/tasks/{}", task.id())).await.ok(), task, "{title} {to}");
         }
-        let after = (owner.get(format!("/v1/projects/{project}")).await.ok(), in_order(&owner, &project).await);
+        let after = (owner.get(format!("/v1/projects/{project}")).await.ok(), ordered_tasks(&owner, &project).await);
         assert_eq!(after, before);
     }
 
-    async fn a_task_goes_to_any_place_of_another_project(app: TestApp) {
+    async fn a_task_moves_to_any_place_of_another_project(app: TestApp) {
         let owner = app.user().await;
         for (field, neighbour, expected) in [
             ("", "", "wxyzb"),
@@ -99,25 +99,25 @@ on_both_databases! {
             ("after_id", "z", "wxyzb"),
         ] {
             let (source, target) = (owner.project().await, owner.project().await);
-            let (here, there) = (tasks(&owner, &source, "abc").await, tasks(&owner, &target, "wxyz").await);
+            let (here, there) = (create_tasks(&owner, &source, "abc").await, create_tasks(&owner, &target, "wxyz").await);
             app.clock.advance(Duration::from_secs(1));
             let mut to = json!({"project_id": target});
             if !field.is_empty() {
                 to[field] = titled(&there, neighbour)["id"].clone();
             }
-            let answer = relocate(&owner, &here[1], &to).await.ok();
+            let answer = move_task(&owner, &here[1], &to).await.ok();
             assert_eq!(answer["project_id"], target);
             assert_eq!(answer, moved(&here[1], &answer, &["position", "project_id"]), "{field} {neighbour}");
             assert_eq!(owner.get(format!("/v1/tasks/{}", answer.id())).await.ok(), answer);
             assert_eq!(titles(&owner, &target).await, expected, "{field} {neighbour}");
-            assert_eq!(in_order(&owner, &source).await, [here[0].clone(), here[2].clone()], "{field} {neighbour}");
-            let others: Vec<Value> = in_order(&owner, &target).await;
+            assert_eq!(ordered_tasks(&owner, &source).await, [here[0].clone(), here[2].clone()], "{field} {neighbour}");
+            let others: Vec<Value> = ordered_tasks(&owner, &target).await;
             assert!(there.iter().all(|task| others.contains(task)), "{field} {neighbour}: {others:?}");
         }
-        // The first of a project that has none.
+        // Into an empty project.
         let (source, target) = (owner.project().await, owner.project().await);
-        for task in tasks(&owner, &source, "ab").await {
-            relocate(&owner, &task, &json!({"project_id": target})).await.ok();
+        for task in create_tasks(&owner, &source, "ab").await {
+            move_task(&owner, &task, &json!({"project_id": target})).await.ok();
         }
         assert_eq!((titles(&owner, &source).await, titles(&owner, &target).await), (String::new(), "ab".to_owned()));
     }
@@ -131,15 +131,15 @@ on_both_databases! {
         })).await;
         let neighbour = owner.task(&source, json!({"title": "x"})).await;
         app.clock.advance(Duration::from_secs(1));
-        let within = relocate(&owner, &task, &json!({"after_id": neighbour["id"]})).await.ok();
+        let within = move_task(&owner, &task, &json!({"after_id": neighbour["id"]})).await.ok();
         assert_eq!(within, moved(&task, &within, &["position"]));
         app.clock.advance(Duration::from_secs(1));
-        let away = relocate(&owner, &within, &json!({"project_id": target})).await.ok();
+        let away = move_task(&owner, &within, &json!({"project_id": target})).await.ok();
         assert_eq!(away, moved(&within, &away, &["position", "project_id"]));
         assert_eq!(owner.get(format!("/v1/tasks/{}", task.id())).await.ok(), away);
     }
 
-    async fn an_assignee_goes_along_as_a_member_of_the_other_project_only(database: TestDatabase) {
+    async fn a_move_keeps_the_assignee_only_if_a_member_of_the_target(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;
         let (source, target) = (owner.project().await, owner.project().await);
@@ -157,20 +157,20 @@ on_both_databases! {
         ];
         for (assignee, becomes) in cases {
             let task = owner.task(&source, json!({"title": "x", "assignee_id": assignee})).await;
-            let within = relocate(&owner, &task, &json!({"before_id": neighbour["id"]})).await.ok();
+            let within = move_task(&owner, &task, &json!({"before_id": neighbour["id"]})).await.ok();
             assert_eq!(within["assignee_id"], assignee);
-            let away = relocate(&owner, &task, &json!({"project_id": target})).await.ok();
+            let away = move_task(&owner, &task, &json!({"project_id": target})).await.ok();
             assert_eq!(away["assignee_id"], becomes);
             assert_eq!(owner.get(format!("/v1/tasks/{}", task.id())).await.ok(), away);
         }
     }
 
-    async fn the_counts_of_both_projects_follow(app: TestApp) {
+    async fn a_move_updates_the_counters_of_both_projects(app: TestApp) {
         let owner = app.user().await;
         let (source, target) = (owner.project().await, owner.project().await);
-        let mut made = Vec::new();
+        let mut created = Vec::new();
         for status in ["todo", "done", "in_progress", "done"] {
-            made.push(owner.task(&source, json!({"title": "x", "status": status})).await);
+            created.push(owner.task(&source, json!({"title": "x", "status": status})).await);
         }
         owner.task(&target, json!({"title": "x", "status": "done"})).await;
         let project = async |id: &str| owner.get(format!("/v1/projects/{id}")).await.ok();
@@ -178,15 +178,15 @@ on_both_databases! {
         let mut expected = [(4, 2), (1, 1)];
         for (index, done) in [(1, 1), (0, 0), (3, 1), (2, 0)] {
             app.clock.advance(Duration::from_secs(1));
-            relocate(&owner, &made[index], &json!({"project_id": target})).await.ok();
+            move_task(&owner, &created[index], &json!({"project_id": target})).await.ok();
             expected = [(expected[0].0 - 1, expected[0].1 - done), (expected[1].0 + 1, expected[1].1 + done)];
-            assert_eq!([counts(&owner, &source).await, counts(&owner, &target).await], expected);
+            assert_eq!([task_counts(&owner, &source).await, task_counts(&owner, &target).await], expected);
         }
-        // Back again, before another.
-        relocate(&owner, &made[1], &json!({"project_id": source})).await.ok();
-        relocate(&owner, &made[0], &json!({"project_id": source, "before_id": made[1]["id"]})).await.ok();
-        assert_eq!([counts(&owner, &source).await, counts(&owner, &target).await], [(2, 1), (3, 2)]);
-        // What is beside the counts belongs to nobody who only moves a task.
+        // Back again, before another task.
+        move_task(&owner, &created[1], &json!({"project_id": source})).await.ok();
+        move_task(&owner, &created[0], &json!({"project_id": source, "before_id": created[1]["id"]})).await.ok();
+        assert_eq!([task_counts(&owner, &source).await, task_counts(&owner, &target).await], [(2, 1), (3, 2)]);
+        // Nothing but the counters of the projects changes.
         for (before, after) in [(before.0, project(&source).await), (before.1, project(&target).await)] {
             let percentage = &after["completion_percentage"];
             let fields = json!({"task_counts": after["task_counts"], "completion_percentage": percentage});
@@ -194,7 +194,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_task_comes_back_from_the_trash_at_its_place(app: TestApp) {
+    async fn a_restored_task_keeps_its_position(app: TestApp) {
         let owner = app.user().await;
         for (moves, expected) in [
             (vec![], "abcd"),
@@ -205,12 +205,12 @@ on_both_databases! {
             (vec![("d", "after_id", "a"), ("c", "after_id", "a"), ("a", "after_id", "d")], "cdab"),
         ] {
             let project = owner.project().await;
-            let tasks = tasks(&owner, &project, "abcd").await;
+            let tasks = create_tasks(&owner, &project, "abcd").await;
             let path = format!("/v1/tasks/{}", tasks[1].id());
             owner.delete(&path).await.no_content();
             for (title, field, neighbour) in &moves {
                 let to = json!({*field: titled(&tasks, neighbour)["id"]});
-                relocate(&owner, titled(&tasks, title), &to).await.ok();
+                move_task(&owner, titled(&tasks, title), &to).await.ok();
             }
             let restored = owner.post_empty(format!("{path}/restore")).await.ok();
             assert_eq!(restored["position"], tasks[1]["position"], "{moves:?}");
@@ -218,10 +218,10 @@ on_both_databases! {
         }
     }
 
-    async fn a_new_task_goes_to_the_end_whatever_was_moved(app: TestApp) {
+    async fn a_new_task_is_added_at_the_end_after_moves(app: TestApp) {
         let owner = app.user().await;
         let (project, other) = (owner.project().await, owner.project().await);
-        let tasks = tasks(&owner, &project, "abc").await;
+        let tasks = create_tasks(&owner, &project, "abc").await;
         let away = owner.task(&other, json!({"title": "x"})).await;
         let id = |title| titled(&tasks, title)["id"].clone();
         let steps = [
@@ -232,16 +232,16 @@ on_both_databases! {
             (&tasks[2], json!({"project_id": project}), "abx1234c5"),
         ];
         for (number, (task, to, expected)) in (1..).zip(steps) {
-            relocate(&owner, task, &to).await.ok();
+            move_task(&owner, task, &to).await.ok();
             owner.task(&project, json!({"title": number.to_string()})).await;
             assert_eq!(titles(&owner, &project).await, expected, "{to}");
         }
-        // The end is also behind what lies there in the trash.
+        // The end is after deleted tasks too.
         let last = owner.task(&project, json!({"title": "t"})).await;
         owner.delete(format!("/v1/tasks/{}", last.id())).await.no_content();
         owner.task(&project, json!({"title": "6"})).await;
-        relocate(&owner, &tasks[2], &json!({"project_id": other})).await.ok();
-        relocate(&owner, &tasks[2], &json!({"project_id": project})).await.ok();
+        move_task(&owner, &tasks[2], &json!({"project_id": other})).await.ok();
+        move_task(&owner, &tasks[2], &json!({"project_id": project})).await.ok();
         owner.post_empty(format!("/v1/tasks/{}/restore", last.id())).await.ok();
         assert_eq!(titles(&owner, &project).await, "abx12345t6c");
     }

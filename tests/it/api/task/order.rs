@@ -1,15 +1,15 @@
-//! The order of tasks under random changes, against a model.
+//! Order of tasks under random changes, compared with a model.
 
 use std::fmt::Write as _;
 
 use serde_json::json;
 
-use crate::api::fixtures::positions::{counts, in_order, relocate};
+use crate::api::fixtures::positions::{move_task, ordered_tasks, task_counts};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, Random, TestApp};
 
-/// What the model knows of a task.
+/// Expected state of a task.
 #[derive(Debug, Clone)]
 struct Known {
     id: String,
@@ -17,13 +17,13 @@ struct Known {
     trashed: bool,
 }
 
-/// Three projects as plain rows of tasks, those in the trash at their places among them.
+/// Three projects as lists of tasks, with deleted tasks at their positions.
 struct Model {
     owner: Client,
     projects: Vec<String>,
     rows: Vec<Vec<Known>>,
     random: Random,
-    /// What was done, for who wants to know how it came to this.
+    /// Log of the steps, for failure messages.
     story: String,
 }
 
@@ -37,7 +37,7 @@ impl Model {
         Self { owner, projects, rows: vec![Vec::new(); 3], random: Random::new(), story: String::new() }
     }
 
-    /// A task that is in the trash, or is not.
+    /// Picks a task that is deleted, or one that is not.
     fn pick(&mut self, trashed: bool) -> Option<(usize, usize)> {
         let all: Vec<(usize, usize)> = (0..3)
             .flat_map(|row| (0..self.rows[row].len()).map(move |index| (row, index)))
@@ -51,7 +51,7 @@ impl Model {
             0 => self.create().await,
             1 => self.delete().await,
             2 => self.restore().await,
-            _ => self.relocate().await,
+            _ => self.move_randomly().await,
         }
     }
 
@@ -78,7 +78,7 @@ impl Model {
         write!(self.story, " restore({row}.{index})").unwrap();
     }
 
-    async fn relocate(&mut self) {
+    async fn move_randomly(&mut self) {
         let Some((row, index)) = self.pick(false) else { return };
         let known = self.rows[row][index].clone();
         let (mut to, mut target, mut place) = (json!({}), row, index);
@@ -92,14 +92,14 @@ impl Model {
             to[if before { "before_id" } else { "after_id" }] = json!(self.rows[other][near].id);
             let shifted = usize::from(other == row && index < near);
             let between = if before { index + 1..near } else { near + 1..index };
-            // Who sees the task there already does not see the trash between.
+            // A task that already has this place among the visible tasks is not moved past deleted ones.
             let is_near = other == row && (index < near) == before;
             if !is_near || self.rows[row][between].iter().any(|known| !known.trashed) {
                 (target, place) = (other, near + usize::from(!before) - shifted);
             }
         }
         write!(self.story, " move({row}.{index} to {target}.{place})").unwrap();
-        let answer = relocate(&self.owner, &json!({"id": known.id}), &to).await.ok();
+        let answer = move_task(&self.owner, &json!({"id": known.id}), &to).await.ok();
         let version = known.version + i64::from((row, index) != (target, place));
         assert_eq!(answer["version"], version, "{}", self.story);
         self.rows[row].remove(index);
@@ -110,17 +110,17 @@ impl Model {
         for (project, row) in self.projects.iter().zip(&self.rows) {
             let expected: Vec<(String, i64)> =
                 row.iter().filter(|known| !known.trashed).map(|known| (known.id.clone(), known.version)).collect();
-            let found = in_order(&self.owner, project).await;
+            let found = ordered_tasks(&self.owner, project).await;
             let found: Vec<_> = found.iter().map(|task| (task.id(), task["version"].as_i64().unwrap())).collect();
             assert_eq!(found, expected, "{}", self.story);
             let total = i64::try_from(expected.len()).unwrap();
-            assert_eq!(counts(&self.owner, project).await, (total, 0), "{}", self.story);
+            assert_eq!(task_counts(&self.owner, project).await, (total, 0), "{}", self.story);
         }
     }
 }
 
 on_both_databases! {
-    async fn random_moves_end_where_a_plain_list_has_them(app: TestApp) {
+    async fn random_moves_match_the_model(app: TestApp) {
         let mut model = Model::new(&app).await;
         for _ in 0..12 {
             model.create().await;

@@ -1,4 +1,4 @@
-//! The order of tasks after thousands of moves that are meant to make their positions long.
+//! Order of tasks after thousands of moves designed to lengthen their positions.
 
 use std::collections::HashMap;
 
@@ -9,30 +9,30 @@ use pocket_tasks::repositories::Store as _;
 use pocket_tasks::services::{Caller, Credential, WriteContext};
 use serde_json::{Value, json};
 
-use crate::api::fixtures::positions::{counts, in_order};
+use crate::api::fixtures::positions::{ordered_tasks, task_counts};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, Options, Random, TestApp, TestDatabase};
 
-/// No position is longer, whatever was moved where.
-const LONGEST: usize = 64;
+/// Maximum length of a position.
+const MAX_LEN: usize = 64;
 
-/// What there should be of a task.
+/// Expected state of a task.
 #[derive(Debug, Clone)]
 struct Known {
     id: String,
     version: i64,
-    trashed: bool,
+    deleted: bool,
 }
 
-/// One project, moved about in below HTTP, which would take ten times as long.
+/// One project whose tasks are moved below HTTP, which is ten times faster.
 struct Shelf {
     database: TestDatabase,
     app: TestApp,
     owner: Client,
     write: WriteContext,
     project: String,
-    /// The order that there should be, and each task's version and whether it is in the trash.
+    /// Expected order, with the version of each task and whether it is deleted.
     row: Vec<Known>,
     places: HashMap<String, String>,
 }
@@ -55,42 +55,42 @@ impl Shelf {
 
     async fn create(&mut self) {
         let task = self.owner.task(&self.project, json!({"title": "x"})).await;
-        self.row.push(Known { id: task.id(), version: 1, trashed: false });
+        self.row.push(Known { id: task.id(), version: 1, deleted: false });
         self.places.insert(task.id(), task["position"].as_str().unwrap().to_owned());
     }
 
-    /// Puts a task into the trash, or takes it out.
+    /// Deletes or restores a task.
     async fn toggle(&mut self, place: usize) {
         let known = &mut self.row[place];
-        if known.trashed {
+        if known.deleted {
             self.owner.post_empty(format!("/v1/tasks/{}/restore", known.id)).await.ok();
         } else {
             self.owner.delete(format!("/v1/tasks/{}", known.id)).await.no_content();
         }
-        (known.trashed, known.version) = (!known.trashed, known.version + 1);
+        (known.deleted, known.version) = (!known.deleted, known.version + 1);
     }
 
-    fn trashed(&self) -> Vec<usize> {
-        (0..self.row.len()).filter(|index| self.row[*index].trashed).collect()
+    fn deleted(&self) -> Vec<usize> {
+        (0..self.row.len()).filter(|index| self.row[*index].deleted).collect()
     }
 
     fn live(&self) -> Vec<usize> {
-        (0..self.row.len()).filter(|index| !self.row[*index].trashed).collect()
+        (0..self.row.len()).filter(|index| !self.row[*index].deleted).collect()
     }
 
     fn place_of(&self, id: &str) -> usize {
         self.row.iter().position(|known| known.id == id).unwrap()
     }
 
-    /// Moves the task at one place next to the one at another.
+    /// Moves the task at one index next to the task at another.
     async fn put(&mut self, from: usize, near: usize, before: bool) {
         let neighbour = self.row[near].id.clone();
         let id = TaskId::parse(&neighbour);
         let (before_id, after_id) = if before { (id, None) } else { (None, id) };
         let to = MoveTask { project_id: None, before_id, after_id };
         let between = if before { from + 1..near } else { near + 1..from };
-        // Who sees the task there already does not see the trash between.
-        let stays = (from < near) == before && self.row[between].iter().all(|known| known.trashed);
+        // A task that already has this place among the visible tasks is not moved past deleted ones.
+        let stays = (from < near) == before && self.row[between].iter().all(|known| known.deleted);
         let known = self.row.remove(from);
         let moved = TaskId::parse(&known.id).unwrap();
         let answer = self.app.services.tasks.move_task(&self.write, moved, to).await.unwrap();
@@ -99,46 +99,46 @@ impl Shelf {
         let version = known.version + i64::from(place != from);
         assert_eq!(task["version"], version);
         let position = task["position"].as_str().unwrap().to_owned();
-        assert!(position.len() <= LONGEST, "{position}");
+        assert!(position.len() <= MAX_LEN, "{position}");
         self.places.insert(known.id.clone(), position);
         self.row.insert(place, Known { version, ..known });
     }
 
-    /// Sees that the order is right, and gives how many tasks have another position than when they were moved.
+    /// Checks the order, and returns the number of tasks whose position differs from that of their last move.
     async fn check(&mut self) -> usize {
         let project = ProjectId::parse(&self.project).unwrap();
         let store = self.database.store().await;
         let found = store.read().tasks().list_places(project, "", Direction::Asc, 10_000).await.unwrap();
         let order: Vec<String> = found.iter().map(|(id, _)| id.to_string()).collect();
         assert_eq!(order, self.row.iter().map(|known| known.id.clone()).collect::<Vec<_>>());
-        assert!(found.iter().all(|(_, position)| position.len() <= LONGEST), "{found:?}");
+        assert!(found.iter().all(|(_, position)| position.len() <= MAX_LEN), "{found:?}");
         assert!(found.windows(2).all(|pair| pair[0].1.as_bytes() < pair[1].1.as_bytes()), "{found:?}");
         let old: Vec<Option<String>> =
             found.iter().map(|(id, position)| self.places.insert(id.to_string(), position.to_string())).collect();
         old.iter().zip(&found).filter(|(old, (_, position))| old.as_deref() != Some(&**position)).count()
     }
 
-    /// Takes everything out of the trash, and sees that all is as it should be for who looks from outside.
+    /// Restores all tasks and checks the result over HTTP.
     async fn check_from_outside(&mut self) {
-        for place in self.trashed() {
+        for place in self.deleted() {
             self.toggle(place).await;
         }
-        let found = in_order(&self.owner, &self.project).await;
+        let found = ordered_tasks(&self.owner, &self.project).await;
         let found: Vec<_> = found.iter().map(|task| (task.id(), task["version"].as_i64().unwrap())).collect();
         let expected: Vec<_> = self.row.iter().map(|known| (known.id.clone(), known.version)).collect();
-        assert_eq!(found, expected, "somebody else's version, or the order");
+        assert_eq!(found, expected, "the versions and the order");
         let total = i64::try_from(expected.len()).unwrap();
-        assert_eq!(counts(&self.owner, &self.project).await, (total, 0));
+        assert_eq!(task_counts(&self.owner, &self.project).await, (total, 0));
     }
 }
 
-/// So many moves for each of the four patterns: ten thousand in all on SQLite, which takes no way to a server.
+/// Number of moves for each pattern: ten thousand in total on SQLite, fewer on PostgreSQL.
 fn moves(database: &TestDatabase) -> usize {
     if database.is_postgres() { 500 } else { 2_500 }
 }
 
 on_both_databases! {
-    async fn thousands_of_moves_to_one_place_touch_no_other_task(database: TestDatabase) {
+    async fn thousands_of_moves_to_one_end_change_no_other_task(database: TestDatabase) {
         let mut shelf = Shelf::new(&database, 20).await;
         for _ in 0..moves(&database) {
             shelf.put(19, 0, false).await;
@@ -152,7 +152,7 @@ on_both_databases! {
     }
 
     async fn thousands_of_moves_into_one_gap_keep_the_order_and_short_keys(database: TestDatabase) {
-        // Many tasks on both sides, and so few above that the keys are spread up to the end of the project.
+        // Many tasks on both sides, few enough above that keys are rebalanced up to the end of the project.
         for above in [30, 2] {
             let mut shelf = Shelf::new(&database, 60).await;
             let mut lower = shelf.row[60 - above - 1].id.clone();
@@ -172,19 +172,19 @@ on_both_databases! {
                 }
                 spread += shelf.check().await;
                 if turn % 10 == 9 {
-                    // Some of those nearby are in the trash, and keep their places there.
+                    // Some nearby tasks are deleted and keep their places.
                     shelf.toggle(shelf.place_of(&lower) - 1).await;
-                    if let [oldest, _, _, _, _, ..] = shelf.trashed()[..] {
+                    if let [oldest, _, _, _, _, ..] = shelf.deleted()[..] {
                         shelf.toggle(oldest).await;
                     }
                 }
                 if turn % 100 == 99 {
-                    // The end is behind all that was spread.
+                    // A new task is added after all rebalanced ones.
                     shelf.create().await;
                     shelf.check().await;
                 }
             }
-            assert!(spread > 0, "the keys never became long, so this shows nothing");
+            assert!(spread > 0, "the keys were never rebalanced, so the test proves nothing");
             shelf.check_from_outside().await;
         }
     }

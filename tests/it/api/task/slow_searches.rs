@@ -1,5 +1,4 @@
-//! Searches that take for ever: they hold up neither other users nor the health check, and end when nobody waits for
-//! them any more.
+//! Slow searches: they delay neither other users nor the health check, and end when their client stops waiting.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use crate::repositories::fixtures::soon;
 use crate::repositories::raw::Raw;
 use crate::support::{Options, TestApp, TestDatabase};
 
-/// Makes every statement over tasks endless.
+/// Makes every statement on tasks run forever.
 async fn make_endless(database: &TestDatabase) {
     let endless = if database.is_postgres() {
         "pg_sleep(3600) IS NOT NULL"
@@ -23,7 +22,7 @@ async fn make_endless(database: &TestDatabase) {
     raw.execute(&format!("CREATE VIEW tasks AS SELECT * FROM stored_tasks WHERE {endless}")).await;
 }
 
-/// Undoes that. On PostgreSQL this waits until no statement uses the tasks.
+/// Restores the table. On PostgreSQL this waits until no statement uses it.
 async fn make_finite(database: &TestDatabase) {
     let mut raw = Raw::connect(database).await;
     soon(raw.execute("DROP VIEW tasks")).await;
@@ -31,13 +30,13 @@ async fn make_finite(database: &TestDatabase) {
 }
 
 on_both_databases! {
-    async fn twenty_searches_of_one_user_hold_up_nobody_else(database: TestDatabase) {
+    async fn slow_searches_of_one_user_do_not_delay_other_users(database: TestDatabase) {
         let variables = vec![("DATABASE_MAX_CONNECTIONS", "4")];
         let app = TestApp::new(&database, Options { variables, ..Options::default() }).await;
         let ada = app.user().await;
         let project = ada.project().await;
         ada.task(&project, json!({"title": "Soup"})).await;
-        // More users than there are connections for searches.
+        // More users than connections for searches.
         let mut others = Vec::new();
         for _ in 0..4 {
             let client = app.user().await;
@@ -57,14 +56,14 @@ on_both_databases! {
             let (ada, path) = (ada.clone(), path.clone());
             searches.spawn(async move { ada.get(path).await });
         }
-        // One runs, and the others are told to wait for it.
+        // One search runs; the others get a 429 response.
         for _ in 1..20 {
             let refused = soon(searches.join_next()).await.unwrap().unwrap();
             refused.fails(429, "RATE_LIMITED");
         }
         let refused = soon(ada.get(&paths[0])).await;
         assert_eq!(refused.headers["retry-after"], "1");
-        // Other users take the other connections for searches, and nothing is left for the last.
+        // Other users take the remaining connections for searches, and none is left for the last user.
         for (client, project) in &others {
             let (client, path) = (client.clone(), format!("/v1/projects/{project}/tasks?q=soup"));
             searches.spawn(async move { client.get(path).await });
@@ -73,7 +72,7 @@ on_both_databases! {
         assert_eq!(refused.headers["retry-after"], "1");
         refused.fails(503, "UNAVAILABLE");
 
-        // All that an index finds goes on, also for the user who searches.
+        // Indexed reads continue, also for the searching user.
         for client in [&ada, &others[0].0] {
             let project = soon(client.project()).await;
             soon(client.get(format!("/v1/projects/{project}"))).await.ok();
@@ -98,7 +97,7 @@ on_both_databases! {
         ada.task(&project, json!({"title": "Soup"})).await;
         let path = format!("/v1/projects/{project}/tasks?q=soup");
         make_endless(&database).await;
-        // More than there are connections: each has to come back.
+        // More searches than connections, so each connection must be released.
         for _ in 0..5 {
             soon(ada.get(&path)).await.fails(504, "TIMEOUT");
         }

@@ -1,4 +1,4 @@
-//! The trash of tasks.
+//! Deleted tasks.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::TestApp;
 use crate::support::client::Ids as _;
 
 on_both_databases! {
-    async fn a_deleted_task_is_in_the_trash_and_nowhere_else(app: TestApp) {
+    async fn a_deleted_task_is_only_in_the_trash(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let kept = owner.task(&project, json!({"title": "Kept"})).await;
@@ -33,7 +33,7 @@ on_both_databases! {
         assert_eq!(project["task_counts"], json!({"total": 1, "done": 0}));
     }
 
-    async fn a_restored_task_is_as_it_was(app: TestApp) {
+    async fn a_restored_task_is_unchanged(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let task = owner.task(&project, json!({
@@ -53,7 +53,7 @@ on_both_databases! {
         assert_eq!(project["task_counts"], json!({"total": 1, "done": 1}));
     }
 
-    async fn a_task_that_is_not_deleted_is_restored_without_a_change(app: TestApp) {
+    async fn restoring_a_task_that_is_not_deleted_changes_nothing(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let task = owner.task(&project, json!({"title": "Tea"})).await;
@@ -88,7 +88,7 @@ on_both_databases! {
         owner.get(&tasks[0]).await.ok();
     }
 
-    async fn the_trash_is_filtered_like_any_list(app: TestApp) {
+    async fn the_trash_supports_all_filters(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;
         let mut deleted = Vec::new();

@@ -1,4 +1,4 @@
-//! What is changed while it is sent: the next message knows, and no answer is held against who did not give it.
+//! Changes of webhooks during deliveries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,33 +11,34 @@ use serde_json::{Value, json};
 
 use crate::api::fixtures::stored_members::{add_member, remove_member};
 use crate::api::fixtures::webhooks::{
-    WEBHOOKS, Working, app, count, deliveries, happens, lasting_user, much_happens, scene, until, webhook,
+    RunningWorker, WEBHOOKS, app, count_deliveries, deliveries, emit_event, emit_events, subscribed_user,
+    user_with_api_token, wait_until, webhook,
 };
 use crate::on_both_databases;
 use crate::repositories::fixtures::{soon, waits};
 use crate::support::client::Ids as _;
 use crate::support::{Receiver, TestDatabase};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// As many requests there are at once.
-const AT_ONCE: usize = 8;
+/// Maximum number of concurrent requests.
+const MAX_CONCURRENT: usize = 8;
 
 on_both_databases! {
-    async fn what_a_receiver_says_is_not_held_against_the_next_one(database: TestDatabase) {
+    async fn a_response_of_the_previous_url_does_not_count_against_the_new_one(database: TestDatabase) {
         let app = Arc::new(app(&database).await);
         for answer in ["410 Gone", "500 Oh"] {
-            let (user, project, webhook, receiver) = scene(&app, "200 OK").await;
+            let (user, project, webhook, receiver) = subscribed_user(&app, "200 OK").await;
             let (path, next) = (format!("{WEBHOOKS}/{webhook}"), Receiver::new("200 OK").await);
             let door = receiver.holds(answer);
             for _ in 0..2 {
-                happens(&app, EventType::TaskCreated, &project).await;
+                emit_event(&app, EventType::TaskCreated, &project).await;
             }
             let working = tokio::spawn({
                 let app = Arc::clone(&app);
                 async move { app.work().await }
             });
-            until("both are sent", PATIENCE, async || receiver.messages().len() == 2).await;
+            wait_until("both are sent", TIMEOUT, async || receiver.messages().len() == 2).await;
             user.patch(&path, json!({"url": next.url})).await.ok();
             door.add_permits(2);
             working.await.unwrap();
@@ -50,105 +51,105 @@ on_both_databases! {
             assert!(all.iter().all(|one| one["status"] == "pending" && one["attempts"].as_array().unwrap().len() == 1));
             app.clock.advance(Duration::from_secs(6));
             app.work().await;
-            assert_eq!((next.messages().len(), count(&user, &webhook, "delivered").await), (2, 2), "{answer}");
+            assert_eq!((next.messages().len(), count_deliveries(&user, &webhook, "delivered").await), (2, 2), "{answer}");
             user.delete(&path).await.no_content();
             app.work().await;
         }
     }
 
-    async fn whoever_wants_nothing_more_gets_nothing_more_of_the_same_run(database: TestDatabase) {
+    async fn a_410_response_stops_further_deliveries_of_the_same_run(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, project, webhook, receiver) = scene(&app, "410 Gone").await;
-        much_happens(&app, 40, &project).await;
+        let (user, project, webhook, receiver) = subscribed_user(&app, "410 Gone").await;
+        emit_events(&app, 40, &project).await;
         app.work().await;
-        // What was under way when it said so had gone out already.
-        assert!((1..=AT_ONCE).contains(&receiver.messages().len()), "{}", receiver.messages().len());
+        // Requests in flight at the time of the response were already sent.
+        assert!((1..=MAX_CONCURRENT).contains(&receiver.messages().len()), "{}", receiver.messages().len());
         assert_eq!(user.get(format!("{WEBHOOKS}/{webhook}")).await.ok()["enabled"], false);
-        assert_eq!(count(&user, &webhook, "failed").await, 40);
+        assert_eq!(count_deliveries(&user, &webhook, "failed").await, 40);
     }
 
-    async fn what_changes_during_a_run_counts_for_its_next_message(database: TestDatabase) {
+    async fn changes_during_a_run_apply_to_its_next_message(database: TestDatabase) {
         let app = app(&database).await;
         let owner = app.user().await;
-        for change in ["leaves", "is in the trash", "switches it off", "removes it", "points it elsewhere", "replaces the secret"] {
-            let (user, receiver, next) = (lasting_user(&app).await, Receiver::new("200 OK").await, Receiver::new("200 OK").await);
+        for change in ["leave", "delete the account", "disable", "delete", "change the URL", "rotate the secret"] {
+            let (user, receiver, next) = (user_with_api_token(&app).await, Receiver::new("200 OK").await, Receiver::new("200 OK").await);
             let project = owner.project().await;
             add_member(&app, &project, &user, "viewer").await;
             let id = webhook(&user, &receiver.url).await.id();
             let path = format!("{WEBHOOKS}/{id}");
             app.work().await;
             let door = receiver.holds("200 OK");
-            much_happens(&app, 30, &project).await;
-            let working = Working::start(&app);
-            until("some are sent", PATIENCE, async || receiver.messages().len() == AT_ONCE).await;
+            emit_events(&app, 30, &project).await;
+            let working = RunningWorker::start(&app);
+            wait_until("some are sent", TIMEOUT, async || receiver.messages().len() == MAX_CONCURRENT).await;
             let mut secret = None;
             match change {
-                "leaves" => remove_member(&app, &project, &user).await,
-                "is in the trash" => {
+                "leave" => remove_member(&app, &project, &user).await,
+                "delete the account" => {
                     let body = json!({"email": user.email(), "password": "correct horse"});
                     let session = app.anonymous().post("/v1/auth/login", body).await.ok();
                     app.with_token(session["access_token"].as_str().unwrap()).delete("/v1/me").await.no_content();
                 }
-                "switches it off" => drop(user.patch(&path, json!({"enabled": false})).await.ok()),
-                "removes it" => user.delete(&path).await.no_content(),
-                "points it elsewhere" => drop(user.patch(&path, json!({"url": next.url})).await.ok()),
+                "disable" => drop(user.patch(&path, json!({"enabled": false})).await.ok()),
+                "delete" => user.delete(&path).await.no_content(),
+                "change the URL" => drop(user.patch(&path, json!({"url": next.url})).await.ok()),
                 _ => {
                     let rotated = user.post(format!("{path}/rotate-secret"), json!({"overlap_seconds": 0})).await.ok();
                     secret = Secret::parse(rotated["secret"].as_str().unwrap());
                 }
             }
             door.add_permits(1_000);
-            until("the jobs are done", PATIENCE, async || {
+            wait_until("the jobs are done", TIMEOUT, async || {
                 let jobs = app.store.read().queue().list_unfinished().await.unwrap();
                 jobs.iter().all(|job| job.kind != "deliver_webhook")
             })
             .await;
             drop(working);
             let sent = receiver.messages();
-            let expected = if change == "replaces the secret" { 30 } else { AT_ONCE };
-            assert_eq!((sent.len(), next.messages().len()), (expected, if change == "points it elsewhere" { 22 } else { 0 }), "who {change}");
+            let expected = if change == "rotate the secret" { 30 } else { MAX_CONCURRENT };
+            assert_eq!((sent.len(), next.messages().len()), (expected, if change == "change the URL" { 22 } else { 0 }), "{change}");
             if let Some(secret) = secret {
-                for message in &sent[AT_ONCE..] {
+                for message in &sent[MAX_CONCURRENT..] {
                     let timestamp = message.header("webhook-timestamp").parse().unwrap();
                     let signed = signature([&secret], message.header("webhook-id"), timestamp, &message.text);
                     assert_eq!(message.header("webhook-signature"), signed);
                 }
             }
-            if ["leaves", "switches it off"].contains(&change) {
-                assert_eq!(count(&user, &id, "failed").await, 22, "who {change}");
-                assert_eq!(count(&user, &id, "delivered").await, 8, "who {change}");
+            if ["leave", "disable"].contains(&change) {
+                assert_eq!(count_deliveries(&user, &id, "failed").await, 22, "{change}");
+                assert_eq!(count_deliveries(&user, &id, "delivered").await, 8, "{change}");
             }
         }
     }
 
-    async fn one_failure_among_successes_after_five_days_disables_nothing(database: TestDatabase) {
+    async fn one_failure_among_successes_after_five_days_keeps_the_webhook_enabled(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, project, webhook, receiver) = scene(&app, "500 Oh").await;
-        happens(&app, EventType::TaskCreated, &project).await;
+        let (user, project, webhook, receiver) = subscribed_user(&app, "500 Oh").await;
+        emit_event(&app, EventType::TaskCreated, &project).await;
         app.work().await;
         app.clock.advance(Duration::from_hours(6 * 24));
-        // The first two are answered badly, one of them at the very end.
+        // The first two deliveries fail, one of them at the very end.
         let door = receiver.holds("503 Busy");
-        much_happens(&app, 9, &project).await;
-        let working = Working::start(&app);
-        until("the first are sent", PATIENCE, async || receiver.messages().len() == 3).await;
+        emit_events(&app, 9, &project).await;
+        let working = RunningWorker::start(&app);
+        wait_until("the first are sent", TIMEOUT, async || receiver.messages().len() == 3).await;
         receiver.answers("200 OK");
         door.add_permits(1);
-        until("all are sent", PATIENCE, async || receiver.messages().len() == 11).await;
+        wait_until("all are sent", TIMEOUT, async || receiver.messages().len() == 11).await;
         door.add_permits(1);
-        until("the good answers are noted", PATIENCE, async || count(&user, &webhook, "delivered").await == 8).await;
-        // One of the two has failed for the second time.
+        wait_until("the successful deliveries are recorded", TIMEOUT, async || count_deliveries(&user, &webhook, "delivered").await == 8).await;
+        // One of the two has failed a second time.
         app.clock.advance(Duration::from_secs(400));
-        until("all have arrived", PATIENCE, async || count(&user, &webhook, "delivered").await == 10).await;
+        wait_until("all have arrived", TIMEOUT, async || count_deliveries(&user, &webhook, "delivered").await == 10).await;
         drop(working);
         assert_eq!(user.get(format!("{WEBHOOKS}/{webhook}")).await.ok()["enabled"], true);
     }
 
-    async fn who_delivers_does_not_wait_for_who_waits_for_it(database: TestDatabase) {
+    async fn a_delivery_does_not_wait_for_a_request_that_waits_for_it(database: TestDatabase) {
         let app = app(&database).await;
-        for change in ["switches it off", "removes it"] {
-            let (user, project, webhook, _receiver) = scene(&app, "200 OK").await;
-            happens(&app, EventType::TaskCreated, &project).await;
+        for change in ["disable", "delete"] {
+            let (user, project, webhook, _receiver) = subscribed_user(&app, "200 OK").await;
+            emit_event(&app, EventType::TaskCreated, &project).await;
             let (now, id) = (app.clock.now(), WebhookId::parse(&webhook).unwrap());
             let leasing = app.store.begin().await.unwrap();
             let until = now + Duration::from_mins(1);
@@ -158,33 +159,33 @@ on_both_databases! {
             assert!(ending.queue().hold(leased.lease).await.unwrap());
             let path = format!("{WEBHOOKS}/{webhook}");
             let mut changing = Box::pin(async {
-                if change == "removes it" {
+                if change == "delete" {
                     user.delete(&path).await.no_content();
                 } else {
                     user.patch(&path, json!({"enabled": false})).await.ok();
                 }
             });
             waits(&mut changing).await;
-            assert!(soon(ending.webhooks().lock(id)).await.unwrap().is_some(), "who {change} has it");
+            assert!(soon(ending.webhooks().lock(id)).await.unwrap().is_some(), "{change}: the webhook is locked by the delivery");
             assert!(ending.queue().go_on(leased.lease, Lane::Webhooks, now).await.unwrap());
             ending.commit().await.unwrap();
             soon(changing).await;
             app.work().await;
-            assert!(app.store.read().queue().list_unfinished().await.unwrap().is_empty(), "who {change}");
+            assert!(app.store.read().queue().list_unfinished().await.unwrap().is_empty(), "{change}");
         }
     }
 
-    async fn switching_it_off_and_on_while_it_delivers_hinders_nobody(database: TestDatabase) {
+    async fn toggling_a_webhook_during_deliveries_loses_no_later_event(database: TestDatabase) {
         let app = Arc::new(app(&database).await);
-        let (user, project, webhook, receiver) = scene(&app, "200 OK").await;
+        let (user, project, webhook, receiver) = subscribed_user(&app, "200 OK").await;
         let path = format!("{WEBHOOKS}/{webhook}");
-        let working = Working::start(&app);
+        let working = RunningWorker::start(&app);
         let mut writers = Vec::new();
         for _ in 0..3 {
             let (app, project) = (Arc::clone(&app), project.clone());
             writers.push(tokio::spawn(async move {
                 for _ in 0..15 {
-                    happens(&app, EventType::TaskCreated, &project).await;
+                    emit_event(&app, EventType::TaskCreated, &project).await;
                 }
             }));
         }
@@ -197,13 +198,13 @@ on_both_databases! {
             writer.await.unwrap();
         }
         let before = receiver.messages().len();
-        let event = happens(&app, EventType::TaskDeleted, &project).await.to_string();
-        until("the last arrives", PATIENCE, async || {
+        let event = emit_event(&app, EventType::TaskDeleted, &project).await.to_string();
+        wait_until("the last arrives", TIMEOUT, async || {
             receiver.messages().iter().skip(before).any(|message| message.header("webhook-id") == event)
         })
         .await;
         user.delete(&path).await.no_content();
-        until("the jobs are done", PATIENCE, async || {
+        wait_until("the jobs are done", TIMEOUT, async || {
             let jobs = app.store.read().queue().list_unfinished().await.unwrap();
             assert!(jobs.iter().all(|job| job.last_error.is_none()), "{jobs:?}");
             jobs.is_empty()

@@ -1,9 +1,9 @@
-//! Webhooks as resources.
+//! Webhooks: create, read, update, delete and list.
 
 use pocket_tasks::contract::event::EventType;
 use serde_json::{Value, json};
 
-use crate::api::fixtures::webhooks::{WEBHOOKS, app, deliveries, happens, scene, webhook};
+use crate::api::fixtures::webhooks::{WEBHOOKS, app, deliveries, emit_event, subscribed_user, webhook};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{TestApp, TestDatabase};
@@ -11,27 +11,27 @@ use crate::support::{TestApp, TestDatabase};
 const URL: &str = "https://example.com/hook";
 
 on_both_databases! {
-    async fn a_webhook_is_made_read_changed_and_removed(app: TestApp) {
+    async fn a_webhook_is_created_read_updated_and_deleted(app: TestApp) {
         let user = app.user().await;
         let project = user.project().await;
         let new = json!({"url": URL, "project_id": project, "events": ["task.created", "webhook.test"], "description": "A\nchat"});
         let answer = user.post(WEBHOOKS, new.clone()).await;
         assert_eq!(answer.header("cache-control"), "no-store");
         let tag = answer.header("etag").to_owned();
-        let mut made = answer.created();
-        let secret = made.as_object_mut().unwrap().remove("secret").unwrap();
+        let mut created = answer.created();
+        let secret = created.as_object_mut().unwrap().remove("secret").unwrap();
         let secret = secret.as_str().unwrap();
         assert!(secret.starts_with("whsec_") && secret.len() == 50, "{}", secret.len());
         for (field, value) in new.as_object().unwrap() {
-            assert_eq!(made[field], *value, "{field}");
+            assert_eq!(created[field], *value, "{field}");
         }
-        assert_eq!((&made["enabled"], &made["disabled_reason"], &made["version"]), (&json!(true), &Value::Null, &json!(1)));
+        assert_eq!((&created["enabled"], &created["disabled_reason"], &created["version"]), (&json!(true), &Value::Null, &json!(1)));
 
-        let path = format!("{WEBHOOKS}/{}", made.id());
+        let path = format!("{WEBHOOKS}/{}", created.id());
         let read = user.get(&path).await;
         assert_eq!(read.header("etag"), tag);
-        assert_eq!(read.ok(), made);
-        assert_eq!(user.get(WEBHOOKS).await.ok()["data"], json!([made]));
+        assert_eq!(read.ok(), created);
+        assert_eq!(user.get(WEBHOOKS).await.ok()["data"], json!([created]));
 
         let change = json!({"events": ["*"], "project_id": null, "description": null, "url": "https://example.org/"});
         let changed = user.patch(&path, change.clone()).await.ok();
@@ -47,13 +47,13 @@ on_both_databases! {
         user.delete(&path).await.fails(404, "NOT_FOUND");
     }
 
-    async fn what_a_webhook_names_must_make_sense(app: TestApp) {
+    async fn invalid_webhooks_are_rejected(app: TestApp) {
         let (user, stranger) = (app.user().await, app.user().await);
         let foreign = stranger.project().await;
         let trashed = user.project().await;
         user.delete(format!("/v1/projects/{trashed}")).await.no_content();
-        let made = user.post(WEBHOOKS, json!({"url": URL, "events": ["*"]})).await.created();
-        let path = format!("{WEBHOOKS}/{}", made.id());
+        let created = user.post(WEBHOOKS, json!({"url": URL, "events": ["*"]})).await.created();
+        let path = format!("{WEBHOOKS}/{}", created.id());
         let long = format!("https://example.com/{}", "a".repeat(2_029));
         for (change, failure) in [
             (json!({"events": []}), "events:too_few"),
@@ -87,7 +87,7 @@ on_both_databases! {
         assert_eq!(user.get(&path).await.ok()["version"], 1);
     }
 
-    async fn fifty_are_enough(app: TestApp) {
+    async fn webhooks_are_limited_to_fifty_per_user(app: TestApp) {
         let user = app.user().await;
         let new = json!({"url": URL, "events": ["*"]});
         let mut last = String::new();
@@ -100,7 +100,7 @@ on_both_databases! {
         app.user().await.post(WEBHOOKS, new).await.created();
     }
 
-    async fn webhooks_are_listed_in_order_and_by_what_is_asked_for(app: TestApp) {
+    async fn webhook_lists_are_sorted_filtered_and_paginated(app: TestApp) {
         let (user, stranger) = (app.user().await, app.user().await);
         let (project, foreign) = (user.project().await, stranger.project().await);
         let mut ids = Vec::new();
@@ -128,13 +128,13 @@ on_both_databases! {
         user.get(nothing).await.invalid(&["project_id:reference"]);
     }
 
-    async fn deliveries_are_listed_by_what_is_asked_for(database: TestDatabase) {
+    async fn delivery_lists_are_filtered_and_paginated(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, project, webhook, receiver) = scene(&app, "204 No Content").await;
-        happens(&app, EventType::TaskCreated, &project).await;
+        let (user, project, webhook, receiver) = subscribed_user(&app, "204 No Content").await;
+        emit_event(&app, EventType::TaskCreated, &project).await;
         app.work().await;
         receiver.answers("500 Oh");
-        happens(&app, EventType::TaskDeleted, &project).await;
+        emit_event(&app, EventType::TaskDeleted, &project).await;
         app.work().await;
         let all: Vec<Value> = deliveries(&user, &webhook).await.iter().map(|one| one["id"].clone()).collect();
         let path = format!("{WEBHOOKS}/{webhook}/deliveries");

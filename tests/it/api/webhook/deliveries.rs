@@ -1,4 +1,4 @@
-//! What receivers get, and what of it stands in the log.
+//! Deliveries of events, and their log.
 
 use std::time::Duration;
 
@@ -10,47 +10,49 @@ use poem_openapi::types::ToJSON as _;
 use serde_json::{Value, json};
 
 use crate::api::fixtures::stored_members::add_member;
-use crate::api::fixtures::webhooks::{WEBHOOKS, app, deliveries, happens, new_event, scene, stored, webhook};
+use crate::api::fixtures::webhooks::{
+    WEBHOOKS, app, deliveries, emit_event, new_event, stored_event, subscribed_user, webhook,
+};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Receiver, TestDatabase};
 
 on_both_databases! {
-    async fn an_event_arrives_signed_and_as_it_stands_in_the_feed(database: TestDatabase) {
+    async fn an_event_is_delivered_signed_and_as_in_the_feed(database: TestDatabase) {
         let app = app(&database).await;
         let (user, receiver) = (app.user().await, Receiver::new("200 OK").await);
         let project = user.project().await;
-        let made = webhook(&user, &receiver.url).await;
-        let event = happens(&app, EventType::TaskCreated, &project).await;
-        let waiting = deliveries(&user, &made.id()).await;
+        let created = webhook(&user, &receiver.url).await;
+        let event = emit_event(&app, EventType::TaskCreated, &project).await;
+        let waiting = deliveries(&user, &created.id()).await;
         assert_eq!((&waiting[0]["status"], &waiting[0]["attempts"]), (&json!("pending"), &json!([])));
         app.work().await;
 
         let [message] = <[_; 1]>::try_from(receiver.messages()).unwrap();
-        let stored = stored(&app, event).await.unwrap();
+        let stored = stored_event(&app, event).await.unwrap();
         assert_eq!(message.text, stored.to_json_string());
         assert_eq!(message.header("content-type"), "application/json");
         assert_eq!(message.header("webhook-id"), event.to_string());
         let timestamp: i64 = message.header("webhook-timestamp").parse().unwrap();
         assert!((app.clock.now().as_secs() - timestamp).abs() < 30, "{timestamp}");
-        let secret = Secret::parse(made["secret"].as_str().unwrap()).unwrap();
+        let secret = Secret::parse(created["secret"].as_str().unwrap()).unwrap();
         let signed = signature([&secret], &event.to_string(), timestamp, &message.text);
         assert_eq!(message.header("webhook-signature"), signed);
 
-        let [delivery] = <[Value; 1]>::try_from(deliveries(&user, &made.id()).await).unwrap();
+        let [delivery] = <[Value; 1]>::try_from(deliveries(&user, &created.id()).await).unwrap();
         assert_eq!(delivery["status"], "delivered");
         assert_eq!((&delivery["event_id"], &delivery["event_type"]), (&json!(event.to_string()), &json!("task.created")));
-        assert_eq!((&delivery["webhook_id"], &delivery["next_attempt_at"]), (&made["id"], &Value::Null));
+        assert_eq!((&delivery["webhook_id"], &delivery["next_attempt_at"]), (&created["id"], &Value::Null));
         let [attempt] = <[Value; 1]>::try_from(delivery["attempts"].as_array().unwrap().clone()).unwrap();
         assert_eq!((&attempt["status_code"], &attempt["error"]), (&json!(200), &Value::Null));
         assert_eq!(attempt["response_excerpt"], "thank you");
         assert!(attempt["duration_ms"].as_i64().unwrap() < 10_000);
         app.clock.advance(Duration::from_hours(48));
         app.work().await;
-        assert_eq!(receiver.messages().len(), 1, "what is delivered is not sent again");
+        assert_eq!(receiver.messages().len(), 1, "a delivered event is not sent again");
     }
 
-    async fn events_go_to_those_who_want_them_and_may_see_them(database: TestDatabase) {
+    async fn events_are_delivered_to_subscribed_webhooks_whose_owners_may_see_them(database: TestDatabase) {
         let app = app(&database).await;
         let (owner, viewer, former) = (app.user().await, app.user().await, app.user().await);
         let (project, other) = (owner.project().await, owner.project().await);
@@ -72,21 +74,21 @@ on_both_databases! {
             ("other types", &owner, json!({"events": ["task.deleted", "webhook.test"]})),
             ("switched off", &owner, json!({"enabled": false})),
             ("a viewer", &viewer, json!({})),
-            ("who left", &former, json!({"project_id": project})),
+            ("a former member", &former, json!({"project_id": project})),
             ("a stranger", &app.user().await, json!({})),
         ] {
             webhooks.push((name, user.clone(), user.post(WEBHOOKS, new(change)).await.created().id()));
         }
         former.delete(format!("/v1/projects/{project}/members/{}", former.user_id())).await.no_content();
         app.work().await;
-        // Of who left.
+        // Ignores the messages about the member a former member.
         let before = receiver.messages().len();
-        for (kind, told) in [
+        for (kind, subscribed) in [
             (EventType::TaskCreated, vec!["everything", "the project", "some types", "a viewer"]),
             (EventType::InvitationCreated, vec!["everything", "the project", "some types"]),
             (EventType::CommentCreated, vec!["everything", "the project", "a viewer"]),
         ] {
-            let event = json!(happens(&app, kind, &project).await.to_string());
+            let event = json!(emit_event(&app, kind, &project).await.to_string());
             app.work().await;
             let mut found = Vec::new();
             for (name, user, webhook) in &webhooks {
@@ -95,14 +97,14 @@ on_both_databases! {
                 assert!(of_event.iter().all(|one| one["status"] == "delivered"), "{of_event:?}");
                 found.extend(of_event.iter().map(|_| *name));
             }
-            assert_eq!(found, told, "{kind:?}");
+            assert_eq!(found, subscribed, "{kind:?}");
         }
         assert_eq!(receiver.messages().len() - before, 4 + 3 + 3);
     }
 
-    async fn a_transaction_of_many_events_makes_a_delivery_of_each_and_one_job(database: TestDatabase) {
+    async fn a_transaction_with_many_events_creates_one_job_and_a_delivery_for_each(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, project, webhook, receiver) = scene(&app, "200 OK").await;
+        let (user, project, webhook, receiver) = subscribed_user(&app, "200 OK").await;
         let events: Vec<_> = (0..100).map(|_| new_event(&app, EventType::TaskCreated, &project)).collect();
         let transaction = app.store.begin().await.unwrap();
         app.services.events.publish(&*transaction, &events).await.unwrap();
@@ -119,7 +121,7 @@ on_both_databases! {
         assert!(app.store.read().queue().list_unfinished().await.unwrap().is_empty());
     }
 
-    async fn who_may_not_see_an_event_any_more_does_not_get_it(database: TestDatabase) {
+    async fn an_event_the_owner_may_no_longer_see_is_not_delivered(database: TestDatabase) {
         let app = app(&database).await;
         for change in ["leaves", "is in the trash", "is no owner any more", "has no such event any more"] {
             let (owner, user, receiver) = (app.user().await, app.user().await, Receiver::new("503 Busy").await);
@@ -133,7 +135,7 @@ on_both_databases! {
                 add_member(&app, &project, &owner, "editor").await;
             }
             let webhook = webhook(&user, &receiver.url).await.id();
-            happens(&app, kind, &project).await;
+            emit_event(&app, kind, &project).await;
             app.work().await;
             assert_eq!(receiver.messages().len(), 1, "{change}");
             match change {
@@ -166,9 +168,9 @@ on_both_databases! {
         }
     }
 
-    async fn a_test_is_sent_at_once_and_stands_in_no_feed(database: TestDatabase) {
+    async fn a_test_is_sent_immediately_and_is_not_in_the_feed(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, _, webhook, receiver) = scene(&app, "200 OK").await;
+        let (user, _, webhook, receiver) = subscribed_user(&app, "200 OK").await;
         let path = format!("{WEBHOOKS}/{webhook}");
         user.patch(&path, json!({"events": ["task.created"], "enabled": false})).await.ok();
         let delivery = user.post_empty(format!("{path}/test")).await.expect(202);
@@ -181,13 +183,13 @@ on_both_databases! {
         assert_eq!((&body["sequence"], &body["previous"]), (&Value::Null, &Value::Null));
         assert_eq!(message.header("webhook-id"), delivery["event_id"]);
         assert_eq!(deliveries(&user, &webhook).await[0]["status"], "delivered");
-        assert_eq!(stored(&app, EventId::parse(message.header("webhook-id")).unwrap()).await, None);
+        assert_eq!(stored_event(&app, EventId::parse(message.header("webhook-id")).unwrap()).await, None);
     }
 
-    async fn an_event_is_delivered_again_under_the_same_id(database: TestDatabase) {
+    async fn a_redelivery_has_the_same_event_id(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, project, webhook, receiver) = scene(&app, "200 OK").await;
-        let event = happens(&app, EventType::TaskCreated, &project).await.to_string();
+        let (user, project, webhook, receiver) = subscribed_user(&app, "200 OK").await;
+        let event = emit_event(&app, EventType::TaskCreated, &project).await.to_string();
         user.post_empty(format!("{WEBHOOKS}/{webhook}/test")).await.expect(202);
         app.work().await;
         for old in deliveries(&user, &webhook).await {
@@ -208,15 +210,15 @@ on_both_databases! {
         assert!(deliveries(&user, &webhook).await.iter().all(|one| one["status"] == "delivered"));
     }
 
-    async fn a_webhook_that_is_switched_off_gives_up_and_starts_anew(database: TestDatabase) {
+    async fn a_disabled_webhook_cancels_deliveries_and_starts_over_when_enabled(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, project, webhook, receiver) = scene(&app, "500 Oh").await;
-        happens(&app, EventType::TaskCreated, &project).await;
+        let (user, project, webhook, receiver) = subscribed_user(&app, "500 Oh").await;
+        emit_event(&app, EventType::TaskCreated, &project).await;
         app.work().await;
         let path = format!("{WEBHOOKS}/{webhook}");
         user.patch(&path, json!({"enabled": false})).await.ok();
         assert_eq!(deliveries(&user, &webhook).await[0]["status"], "failed");
-        happens(&app, EventType::TaskUpdated, &project).await;
+        emit_event(&app, EventType::TaskUpdated, &project).await;
         let old = deliveries(&user, &webhook).await;
         assert_eq!(old.len(), 1);
         let again = user.post_empty(format!("{path}/deliveries/{}/redeliver", old[0].id())).await.expect(202);
@@ -227,19 +229,19 @@ on_both_databases! {
         assert_eq!((&of_again["status"], &of_again["attempts"]), (&json!("failed"), &json!([])));
         user.patch(&path, json!({"enabled": true})).await.ok();
         receiver.answers("200 OK");
-        let event = happens(&app, EventType::TaskDeleted, &project).await.to_string();
+        let event = emit_event(&app, EventType::TaskDeleted, &project).await.to_string();
         app.work().await;
         let messages = receiver.messages();
         assert_eq!((messages.len(), messages[1].header("webhook-id")), (2, event.as_str()));
     }
 
-    async fn a_webhook_that_is_removed_gets_nothing_more(database: TestDatabase) {
+    async fn a_deleted_webhook_receives_nothing(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, project, webhook, receiver) = scene(&app, "500 Oh").await;
-        happens(&app, EventType::TaskCreated, &project).await;
+        let (user, project, webhook, receiver) = subscribed_user(&app, "500 Oh").await;
+        emit_event(&app, EventType::TaskCreated, &project).await;
         app.work().await;
         user.delete(format!("{WEBHOOKS}/{webhook}")).await.no_content();
-        happens(&app, EventType::TaskCreated, &project).await;
+        emit_event(&app, EventType::TaskCreated, &project).await;
         app.clock.advance(Duration::from_hours(1));
         app.work().await;
         assert_eq!(receiver.messages().len(), 1);

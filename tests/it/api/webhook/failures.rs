@@ -1,4 +1,4 @@
-//! What becomes of deliveries that do not succeed.
+//! Failed deliveries: retries, backoff and disabling.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use pocket_tasks::repositories::Lane;
 use serde_json::{Value, json};
 
 use crate::api::fixtures::webhooks::{
-    WEBHOOKS, app, deliveries, happens, lane_of_next, next_attempt, options, scene, webhook,
+    WEBHOOKS, app, deliveries, emit_event, lane_of_next, options, run_next_attempt, subscribed_user, webhook,
 };
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
@@ -17,15 +17,15 @@ use crate::support::{Mail, POLL_INTERVAL, Receiver, TestApp, TestDatabase};
 const SCHEDULE: [u64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
 
 on_both_databases! {
-    async fn a_delivery_is_attempted_ten_times_at_the_published_intervals(database: TestDatabase) {
+    async fn a_delivery_is_attempted_ten_times_at_the_documented_intervals(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, project, webhook, receiver) = scene(&app, "500 Oh").await;
-        happens(&app, EventType::TaskCreated, &project).await;
+        let (user, project, webhook, receiver) = subscribed_user(&app, "500 Oh").await;
+        emit_event(&app, EventType::TaskCreated, &project).await;
         app.work().await;
-        for (made, seconds) in SCHEDULE.into_iter().enumerate() {
-            assert_eq!(receiver.messages().len(), made + 1);
-            let waited = next_attempt(&app, &user, &webhook).await;
-            // The pause begins when the attempt has ended.
+        for (attempts, seconds) in SCHEDULE.into_iter().enumerate() {
+            assert_eq!(receiver.messages().len(), attempts + 1);
+            let waited = run_next_attempt(&app, &user, &webhook).await;
+            // The delay starts at the end of the attempt.
             let (least, most) = (Duration::from_secs(seconds), Duration::from_secs(seconds).mul_f64(1.1));
             assert!(waited >= least && waited <= most + Duration::from_secs(2), "{seconds}: {waited:?}");
         }
@@ -36,14 +36,14 @@ on_both_databases! {
         app.clock.advance(Duration::from_hours(200));
         app.work().await;
         assert_eq!(receiver.messages().len(), 10);
-        assert_eq!(user.get(format!("{WEBHOOKS}/{webhook}")).await.ok()["enabled"], true, "it was not five days");
+        assert_eq!(user.get(format!("{WEBHOOKS}/{webhook}")).await.ok()["enabled"], true, "less than five days have passed");
         let ids: Vec<_> = receiver.messages().iter().map(|one| one.header("webhook-id").to_owned()).collect();
         assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
         let times: Vec<_> = receiver.messages().iter().map(|one| one.header("webhook-timestamp").to_owned()).collect();
         assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
     }
 
-    async fn everything_but_2xx_is_a_failure(database: TestDatabase) {
+    async fn every_response_but_2xx_is_a_failure(database: TestDatabase) {
         let app = app(&database).await;
         for (answer, status) in [
             ("200 OK", "delivered"),
@@ -55,8 +55,8 @@ on_both_databases! {
             ("500 Oh", "pending"),
             ("nonsense", "pending"),
         ] {
-            let (user, project, webhook, receiver) = scene(&app, answer).await;
-            happens(&app, EventType::TaskCreated, &project).await;
+            let (user, project, webhook, receiver) = subscribed_user(&app, answer).await;
+            emit_event(&app, EventType::TaskCreated, &project).await;
             app.work().await;
             let delivery = deliveries(&user, &webhook).await.pop().unwrap();
             assert_eq!(delivery["status"], status, "{answer}: {delivery}");
@@ -68,7 +68,7 @@ on_both_databases! {
         let gone = Receiver::new("200 OK").await.url.clone();
         let webhook = webhook(&user, &gone).await.id();
         app.work().await;
-        happens(&app, EventType::TaskCreated, &project).await;
+        emit_event(&app, EventType::TaskCreated, &project).await;
         app.work().await;
         let delivery = deliveries(&user, &webhook).await.pop().unwrap();
         let attempt = &delivery["attempts"][0];
@@ -76,26 +76,26 @@ on_both_databases! {
         assert!(attempt["error"].as_str().unwrap().ends_with('.'), "{attempt}");
     }
 
-    async fn a_receiver_is_asked_again_no_sooner_than_it_wishes(database: TestDatabase) {
+    async fn retry_after_delays_the_next_attempt(database: TestDatabase) {
         let app = app(&database).await;
-        for (wish, least, most) in [(3_600, 3_600, 3_602), (1, 5, 8), (999_999_999_u64, 86_400, 86_402)] {
+        for (retry_after, least, most) in [(3_600, 3_600, 3_602), (1, 5, 8), (999_999_999_u64, 86_400, 86_402)] {
             let (user, project, webhook, _receiver) =
-                scene(&app, &format!("503 Busy\r\nretry-after: {wish}")).await;
-            happens(&app, EventType::TaskCreated, &project).await;
+                subscribed_user(&app, &format!("503 Busy\r\nretry-after: {retry_after}")).await;
+            emit_event(&app, EventType::TaskCreated, &project).await;
             app.work().await;
-            let waited = next_attempt(&app, &user, &webhook).await;
-            assert!((least..=most).contains(&waited.as_secs()), "{wish}: {waited:?}");
+            let waited = run_next_attempt(&app, &user, &webhook).await;
+            assert!((least..=most).contains(&waited.as_secs()), "{retry_after}: {waited:?}");
             user.delete(format!("{WEBHOOKS}/{webhook}")).await.no_content();
         }
     }
 
-    async fn who_is_gone_is_told_nothing_more(database: TestDatabase) {
+    async fn a_410_response_disables_the_webhook(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, project, webhook, receiver) = scene(&app, "500 Oh").await;
-        happens(&app, EventType::TaskCreated, &project).await;
+        let (user, project, webhook, receiver) = subscribed_user(&app, "500 Oh").await;
+        emit_event(&app, EventType::TaskCreated, &project).await;
         app.work().await;
         receiver.answers("410 Gone");
-        happens(&app, EventType::TaskUpdated, &project).await;
+        emit_event(&app, EventType::TaskUpdated, &project).await;
         app.work().await;
         let disabled = user.get(format!("{WEBHOOKS}/{webhook}")).await.ok();
         assert_eq!((&disabled["enabled"], &disabled["version"]), (&json!(false), &json!(2)));
@@ -107,7 +107,7 @@ on_both_databases! {
         for part in [reason.as_str(), receiver.url.as_str(), webhook.as_str()] {
             assert!(mail.text.contains(part), "{part}: {}", mail.text);
         }
-        happens(&app, EventType::TaskUpdated, &project).await;
+        emit_event(&app, EventType::TaskUpdated, &project).await;
         app.clock.advance(Duration::from_hours(24));
         app.work().await;
         assert_eq!(receiver.messages().len(), 2);
@@ -115,12 +115,12 @@ on_both_databases! {
         assert_eq!((&enabled["enabled"], &enabled["disabled_reason"]), (&json!(true), &Value::Null));
     }
 
-    async fn five_days_of_nothing_but_failure_disable_a_webhook(database: TestDatabase) {
+    async fn five_days_of_failures_disable_the_webhook(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, project, webhook, receiver) = scene(&app, "500 Oh").await;
+        let (user, project, webhook, receiver) = subscribed_user(&app, "500 Oh").await;
         let path = format!("{WEBHOOKS}/{webhook}");
         let fail = async || {
-            happens(&app, EventType::TaskCreated, &project).await;
+            emit_event(&app, EventType::TaskCreated, &project).await;
             app.work().await;
             user.get(&path).await.ok()["enabled"] == true
         };
@@ -131,9 +131,9 @@ on_both_databases! {
         assert!(fail().await);
         receiver.answers("500 Oh");
         app.clock.advance(Duration::from_hours(2));
-        assert!(fail().await, "a success begins the time anew");
+        assert!(fail().await, "a success restarts the period");
         app.clock.advance(Duration::from_hours(119));
-        assert!(fail().await, "after less than five days of it");
+        assert!(fail().await, "less than five days after the success");
         app.clock.advance(Duration::from_hours(2));
         assert!(!fail().await, "after five days");
         let disabled = user.get(&path).await.ok();
@@ -144,13 +144,13 @@ on_both_databases! {
         let mails = |app: &TestApp| app.mails_to(user.email()).iter().filter(|mail| is_notice(mail)).count();
         assert_eq!(mails(&app), 1);
         user.patch(&path, json!({"enabled": true})).await.ok();
-        assert!(fail().await, "who switches it on again begins anew");
+        assert!(fail().await, "enabling it restarts the period");
         assert_eq!(mails(&app), 1);
     }
 
-    async fn that_a_test_fails_disables_nothing(database: TestDatabase) {
+    async fn failed_tests_do_not_disable_the_webhook(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, _, webhook, receiver) = scene(&app, "410 Gone").await;
+        let (user, _, webhook, receiver) = subscribed_user(&app, "410 Gone").await;
         let path = format!("{WEBHOOKS}/{webhook}");
         for _ in 0..2 {
             user.post_empty(format!("{path}/test")).await.expect(202);
@@ -161,25 +161,25 @@ on_both_databases! {
         assert!(receiver.messages().len() >= 2);
     }
 
-    async fn who_fails_is_kept_apart_until_it_succeeds(database: TestDatabase) {
+    async fn a_failing_webhook_uses_the_degraded_queue_until_it_succeeds(database: TestDatabase) {
         let app = app(&database).await;
-        let (_user, project, _webhook, receiver) = scene(&app, "500 Oh").await;
-        happens(&app, EventType::TaskCreated, &project).await;
+        let (_user, project, _webhook, receiver) = subscribed_user(&app, "500 Oh").await;
+        emit_event(&app, EventType::TaskCreated, &project).await;
         assert_eq!(lane_of_next(&app).await, Some(Lane::Webhooks));
         app.work().await;
         assert_eq!(lane_of_next(&app).await, Some(Lane::Failing));
-        happens(&app, EventType::TaskCreated, &project).await;
+        emit_event(&app, EventType::TaskCreated, &project).await;
         assert_eq!(lane_of_next(&app).await, Some(Lane::Failing));
         receiver.answers("200 OK");
         app.work().await;
-        // The first is to be attempted again.
+        // The first delivery is due for another attempt.
         assert_eq!(lane_of_next(&app).await, Some(Lane::Webhooks));
         app.clock.advance(Duration::from_secs(6));
         app.work().await;
         assert_eq!(lane_of_next(&app).await, None);
     }
 
-    async fn a_receiver_that_never_answers_delays_nobody_else(database: TestDatabase) {
+    async fn a_hanging_receiver_does_not_delay_others(database: TestDatabase) {
         let app = app(&database).await;
         let (user, silent, good) = (app.user().await, Receiver::new("200 OK").await, Receiver::new("200 OK").await);
         silent.falls_silent();
@@ -192,35 +192,35 @@ on_both_databases! {
             let (runner, shutdown) = (app.runner.clone(), shutdown.clone());
             async move { runner.run(shutdown).await }
         });
-        happens(&app, EventType::TaskCreated, &project).await;
+        emit_event(&app, EventType::TaskCreated, &project).await;
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
         while good.messages().is_empty() || silent.messages().len() < 3 {
-            assert!(tokio::time::Instant::now() < deadline, "one waits for the other");
+            assert!(tokio::time::Instant::now() < deadline, "a receiver waits for another one");
             tokio::time::sleep(POLL_INTERVAL).await;
         }
         running.abort();
         drop(shutdown);
     }
 
-    async fn an_operator_decides_how_often_and_when(database: TestDatabase) {
+    async fn retry_delays_are_configurable(database: TestDatabase) {
         let mut options = options();
         options.variables.push(("WEBHOOK_RETRY_SECONDS", "2,7"));
         let app = TestApp::new(&database, options).await;
-        let (user, project, webhook, receiver) = scene(&app, "500 Oh").await;
-        happens(&app, EventType::TaskCreated, &project).await;
+        let (user, project, webhook, receiver) = subscribed_user(&app, "500 Oh").await;
+        emit_event(&app, EventType::TaskCreated, &project).await;
         app.work().await;
         assert_eq!(receiver.messages().len(), 0);
         app.clock.advance(Duration::from_secs(3));
         app.work().await;
         assert_eq!(receiver.messages().len(), 1);
-        assert!(next_attempt(&app, &user, &webhook).await >= Duration::from_secs(7));
+        assert!(run_next_attempt(&app, &user, &webhook).await >= Duration::from_secs(7));
         assert_eq!(receiver.messages().len(), 2);
         assert_eq!(deliveries(&user, &webhook).await[0]["status"], "failed");
     }
 
-    async fn what_is_promised_while_a_job_ends_is_not_forgotten(database: TestDatabase) {
+    async fn deliveries_created_while_a_job_ends_are_not_lost(database: TestDatabase) {
         let app = Arc::new(app(&database).await);
-        let (user, project, webhook, receiver) = scene(&app, "200 OK").await;
+        let (user, project, webhook, receiver) = subscribed_user(&app, "200 OK").await;
         let shutdown = tokio_util::sync::CancellationToken::new();
         let running = tokio::spawn({
             let (runner, shutdown) = (app.runner.clone(), shutdown.clone());
@@ -231,7 +231,7 @@ on_both_databases! {
             let (app, project) = (Arc::clone(&app), project.clone());
             writers.push(tokio::spawn(async move {
                 for _ in 0..15 {
-                    happens(&app, EventType::TaskCreated, &project).await;
+                    emit_event(&app, EventType::TaskCreated, &project).await;
                 }
             }));
         }

@@ -1,4 +1,4 @@
-//! Nobody's receivers keep those of others waiting, however many of them hang, and in whatever way.
+//! Isolation of webhooks: hanging receivers of other users do not delay deliveries.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -13,35 +13,36 @@ use pocket_tasks::repositories::{Health, Lane};
 use pocket_tasks::webhooks::{Lookup, Turn};
 
 use crate::api::fixtures::webhooks::{
-    WEBHOOKS, Working, app, count, happens, lane_of_next, much_happens, options, scene, until, webhook,
+    RunningWorker, WEBHOOKS, app, count_deliveries, emit_event, emit_events, lane_of_next, options, subscribed_user,
+    wait_until, webhook,
 };
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Options, Receiver, TestApp, TestDatabase};
 
-/// Far longer than anything here takes, so that a slow machine fails no test.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Test timeout, generous for slow machines.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Timeout of requests, longer than the test: a receiver that hangs does so until the end.
-const FOREVER: Duration = Duration::from_secs(3600);
+/// Request timeout longer than the test, so that hanging receivers hang until its end.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// Less than the 15 s that a receiver has to answer.
+/// Shorter than the response timeout of receivers.
 const PROMPTLY: Duration = Duration::from_secs(8);
 
-/// As many webhooks a user may have; three of these have more than there are places in a lane.
-const MOST: usize = 50;
+/// Maximum number of webhooks per user; the owners together have more than a queue has slots.
+const MAX_PER_USER: usize = 50;
 const OWNERS: usize = 3;
 
-/// How the receivers of others misbehave.
+/// Misbehaviour of the receivers of other users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Misbehaviour {
     Silent,
     Dripping,
-    /// Nobody answers what their addresses are.
+    /// Their names do not resolve.
     Nameless,
 }
 
-/// Looks names up for ever that begin like this, and knows all others.
+/// Prefix of names whose resolution never ends.
 const NAMELESS: &str = "nameless";
 
 #[derive(Default)]
@@ -54,7 +55,7 @@ impl Lookup for Names {
     async fn addresses(&self, name: &str, turn: Turn) -> io::Result<Vec<IpAddr>> {
         if name.starts_with(NAMELESS) {
             self.asked.fetch_add(1, Ordering::SeqCst);
-            // As a thread that goes on when nobody waits for it any more.
+            // Simulates a thread that continues after its caller has stopped waiting.
             std::mem::forget(turn);
             return std::future::pending().await;
         }
@@ -62,7 +63,7 @@ impl Lookup for Names {
     }
 }
 
-/// Makes a webhook one of those that do not answer well, or one of the others.
+/// Marks a webhook as degraded or healthy.
 async fn set_ailing(app: &TestApp, webhook: &str, is_ailing: bool) {
     let transaction = app.store.begin().await.unwrap();
     let record = transaction.webhooks().lock(WebhookId::parse(webhook).unwrap()).await.unwrap().unwrap();
@@ -71,27 +72,26 @@ async fn set_ailing(app: &TestApp, webhook: &str, is_ailing: bool) {
     transaction.commit().await.unwrap();
 }
 
-/// Whoever answers gets its event while those of others hang that are due before it: some because something happened,
-/// some because they are tried out.
-async fn nobody_waits_for_others(database: &TestDatabase, way: Way, is_ailing: bool) {
+/// Asserts that a healthy receiver gets its events while earlier deliveries and tests for other receivers hang.
+async fn check_isolation(database: &TestDatabase, misbehaviour: Misbehaviour, is_ailing: bool) {
     let names = Arc::new(Names::default());
     let lookup = Arc::clone(&names) as Arc<dyn Lookup>;
-    let (lookup, webhook_timeout) = (Some(lookup), Some(FOREVER));
+    let (lookup, webhook_timeout) = (Some(lookup), Some(REQUEST_TIMEOUT));
     let app = &TestApp::new(database, Options { lookup, webhook_timeout, ..options() }).await;
     let (bad, good) = (Receiver::new("200 OK").await, Receiver::new("200 OK").await);
-    match way {
-        Way::Silent => bad.falls_silent(),
-        Way::Dripping => bad.drips(),
-        Way::Nameless => {}
+    match misbehaviour {
+        Misbehaviour::Silent => bad.falls_silent(),
+        Misbehaviour::Dripping => bad.drips(),
+        Misbehaviour::Nameless => {}
     }
-    // Each has a name of its own, as those of one who means harm would.
+    // Each webhook has its own host name, as those of an attacker would.
     let url = |receiver: &Receiver, name: String| receiver.url.replace("127.0.0.1", &format!("{name}.example"));
     let user = app.user().await;
     let project = user.project().await;
     let of_user = webhook(&user, &url(&good, "good".to_owned())).await.id();
     set_ailing(app, &of_user, is_ailing).await;
-    if way == Way::Nameless {
-        // Not even those of the same owner, who has room for them all.
+    if misbehaviour == Misbehaviour::Nameless {
+        // The webhooks of the same owner hang too, within the owner's limits.
         for number in 0..10 {
             let id = webhook(&user, &url(&bad, format!("{NAMELESS}{number}"))).await.id();
             set_ailing(app, &id, is_ailing).await;
@@ -103,89 +103,89 @@ async fn nobody_waits_for_others(database: &TestDatabase, way: Way, is_ailing: b
     for _ in 0..OWNERS {
         let other = app.user().await;
         let others = other.project().await;
-        for number in 0..MOST {
-            let name = if way == Way::Nameless { NAMELESS } else { "bad" };
+        for number in 0..MAX_PER_USER {
+            let name = if misbehaviour == Misbehaviour::Nameless { NAMELESS } else { "bad" };
             let id = webhook(&other, &url(&bad, format!("{name}{number}"))).await.id();
             set_ailing(app, &id, is_ailing).await;
             if number % 2 == 0 {
                 other.post_empty(format!("{WEBHOOKS}/{id}/test")).await.expect(202);
             }
         }
-        much_happens(app, 2, &others).await;
+        emit_events(app, 2, &others).await;
     }
-    // The mails about the new webhooks are not what is waited for.
+    // Sends the notices about the new webhooks first.
     while app.runner.run_due(&[Lane::Slow]).await.unwrap() > 0 {}
-    happens(app, EventType::TaskCreated, &project).await;
-    let _working = Working::start(app);
-    until("it arrives", PATIENCE, async || good.messages().len() == 1).await;
+    emit_event(app, EventType::TaskCreated, &project).await;
+    let _working = RunningWorker::start(app);
+    wait_until("it arrives", TIMEOUT, async || good.messages().len() == 1).await;
     let tried = bad.messages().len() + names.asked.load(Ordering::SeqCst);
-    assert!(tried > 0, "the others are not waited for");
-    // And again, while they are.
-    happens(app, EventType::TaskUpdated, &project).await;
-    until("the next arrives", PATIENCE, async || good.messages().len() == 2).await;
+    assert!(tried > 0, "no delivery to the other receivers was attempted");
+    // The other deliveries are still in progress.
+    emit_event(app, EventType::TaskUpdated, &project).await;
+    wait_until("the next arrives", TIMEOUT, async || good.messages().len() == 2).await;
 }
 
 on_both_databases! {
-    async fn whoever_answers_does_not_wait_for_those_who_are_silent(database: TestDatabase) {
-        nobody_waits_for_others(&database, Way::Silent, false).await;
+    async fn a_healthy_receiver_does_not_wait_for_silent_ones(database: TestDatabase) {
+        check_isolation(&database, Misbehaviour::Silent, false).await;
     }
 
-    async fn whoever_answers_does_not_wait_for_those_who_go_on_talking(database: TestDatabase) {
-        nobody_waits_for_others(&database, Way::Dripping, false).await;
+    async fn a_healthy_receiver_does_not_wait_for_dripping_ones(database: TestDatabase) {
+        check_isolation(&database, Misbehaviour::Dripping, false).await;
     }
 
-    async fn whoever_has_a_name_does_not_wait_for_those_whose_names_nobody_tells(database: TestDatabase) {
-        nobody_waits_for_others(&database, Way::Nameless, false).await;
+    async fn a_healthy_receiver_does_not_wait_for_unresolvable_ones(database: TestDatabase) {
+        check_isolation(&database, Misbehaviour::Nameless, false).await;
     }
 
-    async fn whoever_has_a_name_again_does_not_wait_for_those_who_have_none(database: TestDatabase) {
-        nobody_waits_for_others(&database, Way::Nameless, true).await;
+    async fn a_degraded_receiver_does_not_wait_for_unresolvable_ones(database: TestDatabase) {
+        check_isolation(&database, Misbehaviour::Nameless, true).await;
     }
 
-    async fn whoever_is_there_again_does_not_wait_for_those_who_are_not(database: TestDatabase) {
-        nobody_waits_for_others(&database, Way::Silent, true).await;
+    async fn a_degraded_receiver_does_not_wait_for_silent_ones(database: TestDatabase) {
+        check_isolation(&database, Misbehaviour::Silent, true).await;
     }
 
-    async fn a_test_that_fails_has_its_webhook_kept_apart_until_one_succeeds(database: TestDatabase) {
+    async fn a_failed_test_moves_the_webhook_to_the_degraded_queue_until_one_succeeds(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, project, webhook, receiver) = scene(&app, "500 Oh").await;
+        let (user, project, webhook, receiver) = subscribed_user(&app, "500 Oh").await;
         let test = async || {
             user.post_empty(format!("{WEBHOOKS}/{webhook}/test")).await.expect(202);
             app.work().await;
         };
         test().await;
-        assert_eq!(lane_of_next(&app).await, Some(Lane::Failing), "it is to be attempted again");
+        assert_eq!(lane_of_next(&app).await, Some(Lane::Failing), "the test is due for another attempt");
         receiver.answers("200 OK");
         test().await;
         app.clock.advance(Duration::from_secs(6));
         app.work().await;
         assert_eq!(lane_of_next(&app).await, None);
-        happens(&app, EventType::TaskCreated, &project).await;
+        emit_event(&app, EventType::TaskCreated, &project).await;
         assert_eq!(lane_of_next(&app).await, Some(Lane::Webhooks));
     }
 
-    async fn whoever_takes_long_over_an_answer_is_kept_apart_although_it_is_a_good_one(database: TestDatabase) {
+    async fn a_slow_success_moves_the_webhook_to_the_degraded_queue(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, project, webhook, receiver) = scene(&app, "200 OK").await;
+        let (user, project, webhook, receiver) = subscribed_user(&app, "200 OK").await;
         receiver.drips();
-        happens(&app, EventType::TaskCreated, &project).await;
+        emit_event(&app, EventType::TaskCreated, &project).await;
         assert_eq!(lane_of_next(&app).await, Some(Lane::Webhooks));
         let begin = tokio::time::Instant::now();
         app.work().await;
-        assert!(begin.elapsed() < PROMPTLY, "it is listened to for a moment");
-        assert_eq!(count(&user, &webhook, "delivered").await, 1);
-        happens(&app, EventType::TaskCreated, &project).await;
+        assert!(begin.elapsed() < PROMPTLY, "the body is read for a limited time");
+        assert_eq!(count_deliveries(&user, &webhook, "delivered").await, 1);
+        emit_event(&app, EventType::TaskCreated, &project).await;
         assert_eq!(lane_of_next(&app).await, Some(Lane::Failing));
         receiver.answers("200 OK");
         app.work().await;
-        happens(&app, EventType::TaskCreated, &project).await;
+        emit_event(&app, EventType::TaskCreated, &project).await;
         assert_eq!(lane_of_next(&app).await, Some(Lane::Webhooks));
     }
 
-    async fn a_test_that_fails_is_no_part_of_the_five_days_and_one_that_goes_well_ends_them(database: TestDatabase) {
+    async fn failed_tests_do_not_count_towards_disabling_and_successful_tests_reset_it(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, project, webhook, receiver) = scene(&app, "500 Oh").await;
-        happens(&app, EventType::TaskCreated, &project).await;
+        let (user, project, webhook, receiver) = subscribed_user(&app, "500 Oh").await;
+        emit_event(&app, EventType::TaskCreated, &project).await;
         app.work().await;
         let since = async || {
             let id = WebhookId::parse(&webhook).unwrap();

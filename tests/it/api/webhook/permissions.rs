@@ -1,21 +1,21 @@
-//! Whose webhooks they are.
+//! Permissions on webhooks.
 
 use poem::http::Method;
 use serde_json::{Value, json};
 
 use crate::api::fixtures::common::send;
 use crate::api::fixtures::stored_members::add_member;
-use crate::api::fixtures::webhooks::{WEBHOOKS, app, deliveries, scene, webhook as webhook_at};
+use crate::api::fixtures::webhooks::{WEBHOOKS, app, deliveries, subscribed_user, webhook as webhook_at};
 use crate::on_both_databases;
 use crate::support::TestDatabase;
 use crate::support::client::Ids as _;
 
-const NOTHING: &str = "01936f5c-62a0-74b2-9790-a3e495d60209";
+const UNKNOWN_ID: &str = "01936f5c-62a0-74b2-9790-a3e495d60209";
 
 on_both_databases! {
-    async fn only_who_made_a_webhook_reaches_it(database: TestDatabase) {
+    async fn only_its_owner_can_access_a_webhook(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, project, webhook, _receiver) = scene(&app, "500 Oh").await;
+        let (user, project, webhook, _receiver) = subscribed_user(&app, "500 Oh").await;
         let stranger = app.user().await;
         add_member(&app, &project, &stranger, "editor").await;
         let delivery = user.post_empty(format!("{WEBHOOKS}/{webhook}/test")).await.expect(202).id();
@@ -37,20 +37,20 @@ on_both_databases! {
             let message = send(&stranger, &method, &path, &body).await.fails(403, "FORBIDDEN");
             assert_eq!(message["message"], "This belongs to another user.", "{method} {path}");
         }
-        for nothing in [NOTHING, "nothing"] {
+        for nothing in [UNKNOWN_ID, "nothing"] {
             for (method, path, body) in calls(nothing, &delivery) {
                 send(&stranger, &method, &path, &body).await.fails(404, "NOT_FOUND");
             }
         }
-        for (webhook, delivery) in [(&webhook, NOTHING), (&webhook, "nothing")] {
+        for (webhook, delivery) in [(&webhook, UNKNOWN_ID), (&webhook, "nothing")] {
             user.post_empty(format!("{WEBHOOKS}/{webhook}/deliveries/{delivery}/redeliver")).await.fails(404, "NOT_FOUND");
         }
-        // A delivery of another webhook.
+        // A delivery of a different webhook.
         stranger.post_empty(format!("{WEBHOOKS}/{others}/deliveries/{delivery}/redeliver")).await.fails(404, "NOT_FOUND");
         assert_eq!((user.get(format!("{WEBHOOKS}/{webhook}")).await.text, deliveries(&user, &webhook).await), before);
     }
 
-    async fn who_leaves_a_project_keeps_the_webhook_of_it(database: TestDatabase) {
+    async fn a_member_who_leaves_a_project_keeps_its_webhook(database: TestDatabase) {
         let app = app(&database).await;
         let (owner, user) = (app.user().await, app.user().await);
         let project = owner.project().await;
@@ -60,7 +60,7 @@ on_both_databases! {
         user.delete(format!("/v1/projects/{project}/members/{}", user.user_id())).await.no_content();
         let path = format!("{WEBHOOKS}/{webhook}");
         assert_eq!(user.get(&path).await.ok()["project_id"], json!(project));
-        // What is not changed is not asked for again.
+        // An unchanged project is not authorized again.
         user.patch(&path, json!({"project_id": project, "description": "left"})).await.ok();
         user.patch(&path, json!({"project_id": null})).await.ok();
         user.patch(&path, json!({"project_id": project})).await.fails(403, "FORBIDDEN");

@@ -1,4 +1,4 @@
-//! The secrets of webhooks: shown once, kept encrypted, replaced with an overlap.
+//! Webhook secrets: returned once, stored encrypted, rotated with an overlap.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use pocket_tasks::webhooks::{Secret, signature};
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::api::fixtures::account::perform;
-use crate::api::fixtures::webhooks::{WEBHOOKS, app, scene};
+use crate::api::fixtures::account::run_job;
+use crate::api::fixtures::webhooks::{WEBHOOKS, app, subscribed_user};
 use crate::api::fixtures::writes::{KEY, REPLAYED, new_key};
 use crate::on_both_databases;
 use crate::support::receiver::Message;
@@ -26,9 +26,9 @@ fn signed(message: &Message, secrets: &[&Secret]) -> bool {
 }
 
 on_both_databases! {
-    async fn during_a_rotation_both_signatures_are_sent(database: TestDatabase) {
+    async fn both_signatures_are_sent_during_a_rotation(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, _, webhook, receiver) = scene(&app, "200 OK").await;
+        let (user, _, webhook, receiver) = subscribed_user(&app, "200 OK").await;
         let path = format!("{WEBHOOKS}/{webhook}");
         let test = async || {
             user.post_empty(format!("{path}/test")).await.expect(202);
@@ -56,9 +56,9 @@ on_both_databases! {
         rotate(json!({"overlap_seconds": 604_800})).await;
     }
 
-    async fn whoever_lost_the_answer_and_asks_again_spoils_no_secret_that_is_good(database: TestDatabase) {
+    async fn a_repeated_rotation_keeps_all_valid_secrets(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, _, webhook, receiver) = scene(&app, "200 OK").await;
+        let (user, _, webhook, receiver) = subscribed_user(&app, "200 OK").await;
         let path = format!("{WEBHOOKS}/{webhook}");
         let id = WebhookId::parse(&webhook).unwrap();
         let test = async || {
@@ -70,27 +70,27 @@ on_both_databases! {
             secret(&user.post(format!("{path}/rotate-secret"), json!({"overlap_seconds": overlap})).await.ok())
         };
         let former = async || {
-            // All that are stored, good or not.
+            // All stored secrets, valid or not.
             app.store.read().webhooks().list_former_secrets(id, Timestamp(0)).await.unwrap().len()
         };
         let first = rotate(0).await;
         assert_eq!(former().await, 0);
         let (second, third) = (rotate(600).await, rotate(60).await);
-        assert!(signed(&test().await, &[&third, &second, &first]), "the first is good for as long as it was promised");
+        assert!(signed(&test().await, &[&third, &second, &first]), "the first secret is valid for its whole overlap");
         app.clock.advance(Duration::from_secs(61));
         assert!(signed(&test().await, &[&third, &first]));
         let fourth = rotate(3_600).await;
         assert!(signed(&test().await, &[&fourth, &third, &first]));
-        assert_eq!(former().await, 2, "what is over is erased with the next");
+        assert_eq!(former().await, 2, "expired secrets are erased by the next rotation");
         app.clock.advance(Duration::from_mins(10));
         assert!(signed(&test().await, &[&fourth, &third]));
         assert_eq!(former().await, 2);
-        perform(&app, Job::Prune {}).await;
-        assert_eq!(former().await, 1, "or by the hour");
+        run_job(&app, Job::Prune {}).await;
+        assert_eq!(former().await, 1, "or by the hourly job");
         let fifth = rotate(0).await;
         assert!(signed(&test().await, &[&fifth]));
         assert_eq!(former().await, 0);
-        // However often it is asked for, there are not more and more.
+        // Repeated rotations keep a limited number of previous secrets.
         let mut all = vec![fifth];
         for _ in 0..12 {
             all.insert(0, rotate(600).await);
@@ -99,7 +99,7 @@ on_both_databases! {
         assert_eq!(former().await, 10);
     }
 
-    async fn a_secret_is_shown_once_and_again_to_who_repeats_the_request(app: TestApp) {
+    async fn a_secret_is_returned_only_by_creation_rotation_and_their_replays(app: TestApp) {
         let user = app.user().await;
         let (key, body) = (new_key(), json!({"url": "https://example.com/", "events": ["*"]}));
         let create = || user.call(Method::POST, WEBHOOKS).json(&body).header(KEY, &key);

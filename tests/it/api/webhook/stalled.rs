@@ -1,4 +1,4 @@
-//! What is left lying is picked up, and what nobody can read holds up nothing else.
+//! Recovery of stalled deliveries, and tolerance of unreadable rows.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use pocket_tasks::contract::event::EventType;
 use pocket_tasks::repositories::Job;
 use serde_json::json;
 
-use crate::api::fixtures::account::{Tables, perform, promise};
-use crate::api::fixtures::webhooks::{WEBHOOKS, app, count, deliveries, happens, scene};
+use crate::api::fixtures::account::{Tables, enqueue, run_job};
+use crate::api::fixtures::webhooks::{WEBHOOKS, app, count_deliveries, deliveries, emit_event, subscribed_user};
 use crate::on_both_databases;
 use crate::repositories::raw::Raw;
 use crate::support::TestDatabase;
@@ -18,47 +18,47 @@ const DEAD: &str = "UPDATE jobs SET state = 'dead', attempts = 50, finished_at =
                     WHERE kind = 'deliver_webhook'";
 
 on_both_databases! {
-    async fn what_nobody_does_any_more_is_promised_anew(database: TestDatabase) {
+    async fn deliveries_without_a_job_are_enqueued_again(database: TestDatabase) {
         let app = app(&database).await;
         let mut raw = Raw::connect(&database).await;
         for fate in [LOST, DEAD] {
-            let (user, project, webhook, receiver) = scene(&app, "200 OK").await;
-            happens(&app, EventType::TaskCreated, &project).await;
+            let (user, project, webhook, receiver) = subscribed_user(&app, "200 OK").await;
+            emit_event(&app, EventType::TaskCreated, &project).await;
             raw.execute(fate).await;
             app.clock.advance(Duration::from_mins(59));
             if fate == LOST {
-                perform(&app, Job::Prune {}).await;
-                assert_eq!(receiver.messages().len(), 0, "it might be done yet");
+                run_job(&app, Job::Prune {}).await;
+                assert_eq!(receiver.messages().len(), 0, "the job may still be running");
             }
             app.clock.advance(Duration::from_mins(2));
-            promise(&app, Job::Prune {}).await;
+            enqueue(&app, Job::Prune {}).await;
             app.work().await;
-            assert_eq!((receiver.messages().len(), count(&user, &webhook, "delivered").await), (1, 1), "{fate}");
+            assert_eq!((receiver.messages().len(), count_deliveries(&user, &webhook, "delivered").await), (1, 1), "{fate}");
             assert!(app.store.read().queue().list_unfinished().await.unwrap().is_empty(), "{fate}");
         }
     }
 
-    async fn what_is_removed_goes_although_its_job_is_lost(database: TestDatabase) {
+    async fn a_deleted_webhook_is_removed_even_if_its_job_is_lost(database: TestDatabase) {
         let app = app(&database).await;
         let mut raw = Raw::connect(&database).await;
-        let (user, project, webhook, receiver) = scene(&app, "500 Oh").await;
-        happens(&app, EventType::TaskCreated, &project).await;
+        let (user, project, webhook, receiver) = subscribed_user(&app, "500 Oh").await;
+        emit_event(&app, EventType::TaskCreated, &project).await;
         app.work().await;
         user.delete(format!("{WEBHOOKS}/{webhook}")).await.no_content();
         raw.execute(LOST).await;
         app.clock.advance(Duration::from_mins(61));
-        perform(&app, Job::Prune {}).await;
+        run_job(&app, Job::Prune {}).await;
         let tables = Tables::read(&database).await;
         assert!(tables.column("webhooks.id").is_empty() && tables.column("deliveries.id").is_empty());
         assert_eq!(receiver.messages().len(), 1);
     }
 
-    async fn what_nobody_can_read_holds_up_nothing_else(database: TestDatabase) {
+    async fn unreadable_deliveries_do_not_block_others(database: TestDatabase) {
         let app = app(&database).await;
         let mut raw = Raw::connect(&database).await;
-        let (user, project, webhook, receiver) = scene(&app, "200 OK").await;
+        let (user, project, webhook, receiver) = subscribed_user(&app, "200 OK").await;
         for _ in 0..4 {
-            happens(&app, EventType::TaskCreated, &project).await;
+            emit_event(&app, EventType::TaskCreated, &project).await;
         }
         let ids: Vec<_> = deliveries(&user, &webhook).await.iter().map(Ids::id).collect();
         let spoil = |raw: &Raw, number: usize, what: &str| {
@@ -71,7 +71,7 @@ on_both_databases! {
         app.work().await;
         assert_eq!(receiver.messages().len(), 3);
         assert!(app.store.read().queue().list_unfinished().await.unwrap().is_empty());
-        // A program that knows it finds it as it was.
+        // A version that knows the event type finds the delivery unchanged.
         let known = spoil(&raw, 1, "event_type = 'task.created'");
         raw.execute(&known).await;
         for (number, one) in deliveries(&user, &webhook).await.iter().enumerate() {
@@ -79,30 +79,30 @@ on_both_databases! {
             assert_eq!((&one["status"], one["attempts"].as_array().unwrap().len()), (&json!(status), usize::from(number != 1)));
         }
         app.clock.advance(Duration::from_mins(61));
-        perform(&app, Job::Prune {}).await;
+        run_job(&app, Job::Prune {}).await;
         app.work().await;
-        assert_eq!((receiver.messages().len(), count(&user, &webhook, "delivered").await), (4, 4));
+        assert_eq!((receiver.messages().len(), count_deliveries(&user, &webhook, "delivered").await), (4, 4));
     }
 
-    async fn an_event_that_cannot_be_read_is_tried_again_and_the_others_go_out(database: TestDatabase) {
+    async fn an_unreadable_event_is_retried_without_blocking_others(database: TestDatabase) {
         let app = app(&database).await;
         let mut raw = Raw::connect(&database).await;
-        let (user, project, webhook, receiver) = scene(&app, "200 OK").await;
-        let bad = happens(&app, EventType::TaskCreated, &project).await;
+        let (user, project, webhook, receiver) = subscribed_user(&app, "200 OK").await;
+        let bad = emit_event(&app, EventType::TaskCreated, &project).await;
         for _ in 0..2 {
-            happens(&app, EventType::TaskCreated, &project).await;
+            emit_event(&app, EventType::TaskCreated, &project).await;
         }
         let set = |raw: &Raw, kind: &str| format!("UPDATE events SET type = '{kind}' WHERE id = {}", raw.id(bad.0));
         let (spoilt, mended) = (set(&raw, "task.exploded"), set(&raw, "task.created"));
         raw.execute(&spoilt).await;
         app.work().await;
-        assert_eq!((receiver.messages().len(), count(&user, &webhook, "delivered").await), (2, 2));
-        assert_eq!(count(&user, &webhook, "pending").await, 1);
+        assert_eq!((receiver.messages().len(), count_deliveries(&user, &webhook, "delivered").await), (2, 2));
+        assert_eq!(count_deliveries(&user, &webhook, "pending").await, 1);
         let jobs = app.store.read().queue().list_unfinished().await.unwrap();
         assert!(jobs.len() == 1 && jobs[0].last_error.is_some(), "{jobs:?}");
         raw.execute(&mended).await;
         app.clock.advance(Duration::from_secs(5));
         app.work().await;
-        assert_eq!((receiver.messages().len(), count(&user, &webhook, "delivered").await), (3, 3));
+        assert_eq!((receiver.messages().len(), count_deliveries(&user, &webhook, "delivered").await), (3, 3));
     }
 }
