@@ -23,11 +23,11 @@ use crate::services::{Clock, Policy, Secrets, Services, WebhookDeps};
 use crate::webhooks::Client;
 
 /// How often a process asks which sessions others ended.
-const LEARN_EVERY: Duration = Duration::from_secs(1);
+const REVOCATION_SYNC_INTERVAL: Duration = Duration::from_secs(1);
 /// How long that may take.
-const LEARN_PATIENCE: Duration = Duration::from_secs(5);
+const REVOCATION_SYNC_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the database may take to close at the end.
-const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Which database the configuration names.
 #[must_use]
@@ -120,12 +120,12 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     let published = PublishedDocument::compile(&public_url)?;
     let endpoint = endpoint(&config, published, services.clone(), draining.clone());
     tracing::info!(url = %format!("{public_url}/docs"), "the API is ready; its documentation is at this address");
-    let learning = tokio::spawn(learn(services.clone(), shutdown.clone()));
+    let learning = tokio::spawn(sync_revocations(services.clone(), shutdown.clone()));
     let working = if config.job_workers == 0 {
         tracing::info!("this process runs no jobs: JOB_WORKERS is 0");
         None
     } else {
-        Some(begin_work(&config, Arc::clone(&store), services, &public_url, shutdown.clone())?)
+        Some(spawn_job_runner(&config, Arc::clone(&store), services, &public_url, shutdown.clone())?)
     };
     let stopping = shutdown.clone();
     tokio::spawn(async move {
@@ -144,21 +144,21 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
         learning.await.context("the task that learns of ended sessions")?;
         anyhow::Ok(())
     };
-    close(&store, rest).await
+    close_store(&store, rest).await
 }
 
 /// Runs jobs and nothing else until `shutdown`, then finishes what runs.
-pub async fn work(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run_worker(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let (store, services) = open(&config).await?;
-    let public_url = config.usual_url();
-    let working = begin_work(&config, Arc::clone(&store), services, &public_url, shutdown)?;
+    let public_url = config.default_public_url();
+    let working = spawn_job_runner(&config, Arc::clone(&store), services, &public_url, shutdown)?;
     tracing::info!("jobs are run");
     working.await.context("the task that runs jobs")?;
-    close(&store, async { Ok(()) }).await
+    close_store(&store, async { Ok(()) }).await
 }
 
 /// Runs jobs in a task of its own, which ends after `shutdown`.
-fn begin_work(
+fn spawn_job_runner(
     config: &Config,
     store: Arc<SeaStore>,
     services: Services,
@@ -184,13 +184,13 @@ fn begin_work(
 }
 
 /// The end: the grace is over, and a query that still runs must not hold it up.
-async fn close(store: &SeaStore, rest: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+async fn close_store(store: &SeaStore, rest: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let closing = async {
         rest.await?;
         store.close().await;
         anyhow::Ok(())
     };
-    if let Ok(closed) = timeout(CLOSING_PATIENCE, closing).await {
+    if let Ok(closed) = timeout(CLOSE_TIMEOUT, closing).await {
         closed?;
     } else {
         tracing::warn!("the database is still busy, leaving it");
@@ -201,11 +201,11 @@ async fn close(store: &SeaStore, rest: impl Future<Output = anyhow::Result<()>>)
 
 /// Learns of the sessions that other processes end; in the usual case there are none, and it costs a look into an
 /// index.
-async fn learn(services: Services, shutdown: CancellationToken) {
-    let mut ticks = tokio::time::interval(LEARN_EVERY);
+async fn sync_revocations(services: Services, shutdown: CancellationToken) {
+    let mut ticks = tokio::time::interval(REVOCATION_SYNC_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-        match timeout(LEARN_PATIENCE, services.accounts.sync_revocations()).await {
+        match timeout(REVOCATION_SYNC_TIMEOUT, services.accounts.sync_revocations()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "ended sessions of other processes cannot be read"),
             Err(_) => tracing::warn!("reading the ended sessions of other processes takes too long"),

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::say;
+use super::print_line;
 use crate::app;
 use crate::config::Config;
 use crate::contract::Timestamp;
@@ -44,30 +44,30 @@ pub(super) async fn run(config: &Config, action: Action) -> anyhow::Result<()> {
 async fn list(store: &SeaStore, as_json: bool) -> anyhow::Result<()> {
     let jobs = store.read().queue().list_unfinished().await.context("reading the jobs")?;
     if as_json {
-        let jobs: Vec<Value> = jobs.iter().map(described).collect();
-        say(&format!("{:#}", Value::Array(jobs)));
+        let jobs: Vec<Value> = jobs.iter().map(to_json).collect();
+        print_line(&format!("{:#}", Value::Array(jobs)));
         return Ok(());
     }
     if jobs.is_empty() {
-        say("There is no job that is not done.");
+        print_line("There is no job that is not done.");
         return Ok(());
     }
-    say(&format!("{:36}  {:22} {:8} {:>8}  {:24}  LAST ERROR", "ID", "KIND", "STATE", "ATTEMPTS", "RUNS AT"));
+    print_line(&format!("{:36}  {:22} {:8} {:>8}  {:24}  LAST ERROR", "ID", "KIND", "STATE", "ATTEMPTS", "RUNS AT"));
     for job in jobs {
         // One line each, whatever a server somewhere said.
         let error = Line::new(job.last_error.as_deref().unwrap_or("-"));
-        let (state, run_at) = (word(job.state), job.run_at.to_string());
-        say(&format!("{}  {:22} {state:8} {:>8}  {run_at:24}  {error}", job.id, job.kind, job.attempts));
+        let (state, run_at) = (state_str(job.state), job.run_at.to_string());
+        print_line(&format!("{}  {:22} {state:8} {:>8}  {run_at:24}  {error}", job.id, job.kind, job.attempts));
     }
     Ok(())
 }
 
-fn described(job: &JobRecord) -> Value {
+fn to_json(job: &JobRecord) -> Value {
     json!({
         "id": job.id,
         "kind": job.kind,
         "payload": serde_json::from_str::<Value>(&job.payload).unwrap_or(Value::Null),
-        "state": word(job.state),
+        "state": state_str(job.state),
         "attempts": job.attempts,
         "run_at": job.run_at.to_string(),
         "created_at": job.created_at.to_string(),
@@ -75,7 +75,7 @@ fn described(job: &JobRecord) -> Value {
     })
 }
 
-const fn word(state: JobState) -> &'static str {
+const fn state_str(state: JobState) -> &'static str {
     match state {
         JobState::Waiting => "waiting",
         JobState::Running => "running",
@@ -89,7 +89,7 @@ async fn retry(store: &SeaStore, ids: &[Uuid]) -> anyhow::Result<()> {
         let transaction = store.begin().await?;
         if transaction.queue().retry(*id, Timestamp::now()).await? {
             transaction.commit().await?;
-            say(&format!("{id} is due now."));
+            print_line(&format!("{id} is due now."));
         } else {
             missing.push(id.to_string());
         }

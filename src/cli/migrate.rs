@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::Subcommand;
 
-use super::say;
+use super::print_line;
 use crate::app;
 use crate::config::Config;
 use crate::database::{SeaStore, Settings};
@@ -25,7 +25,7 @@ pub(super) async fn run(config: &Config, action: Action) -> anyhow::Result<()> {
     }
     for migration in store.migrations().await.context("reading the state of the schema")? {
         let state = if migration.applied { "applied" } else { "pending" };
-        say(&format!("{state}  {}", migration.name));
+        print_line(&format!("{state}  {}", migration.name));
     }
     store.close().await;
     Ok(())

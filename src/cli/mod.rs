@@ -4,7 +4,7 @@ mod healthcheck;
 mod jobs;
 mod migrate;
 mod openapi;
-mod process;
+mod runtime;
 mod seed;
 mod serve;
 mod worker;
@@ -51,7 +51,7 @@ enum Command {
 }
 
 /// The exit status when the settings are wrong.
-const BAD_SETTINGS: u8 = 2;
+const EXIT_CONFIG: u8 = 2;
 
 /// Runs the program.
 #[must_use]
@@ -63,8 +63,8 @@ pub fn main() -> ExitCode {
     let config = match Config::from_env() {
         Ok(config) => config,
         Err(problems) => {
-            complain(&format!("The settings are not right:\n{problems}"));
-            return ExitCode::from(BAD_SETTINGS);
+            print_error(&format!("The settings are not right:\n{problems}"));
+            return ExitCode::from(EXIT_CONFIG);
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -91,18 +91,18 @@ fn finish(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("error: {error:#}\n"));
+            print_error(&format!("error: {error:#}\n"));
             ExitCode::FAILURE
         }
     }
 }
 
 #[expect(clippy::print_stderr, reason = "the command line speaks to a person")]
-fn complain(text: &str) {
+fn print_error(text: &str) {
     eprint!("{text}");
 }
 
-fn say(text: &str) {
+fn print_line(text: &str) {
     // Who reads may have seen enough, like `head`, which is no reason to panic as `println!` does.
     let _ = writeln!(std::io::stdout(), "{text}");
 }

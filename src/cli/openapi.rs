@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
-use super::say;
+use super::print_line;
 use crate::api;
 use crate::api::openapi::to_yaml;
 
@@ -31,15 +31,15 @@ enum Format {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let document = api::document()?;
     match arguments.format {
-        Some(Format::Yaml) => say(to_yaml(&document).trim_end()),
-        Some(Format::Json) => say(&format!("{document:#}")),
+        Some(Format::Yaml) => print_line(to_yaml(&document).trim_end()),
+        Some(Format::Json) => print_line(&format!("{document:#}")),
         None if arguments.check => check(&to_yaml(&document))?,
         None => {
             if let Some(folder) = Path::new(PATH).parent() {
                 std::fs::create_dir_all(folder).with_context(|| format!("making the folder of {PATH}"))?;
             }
             std::fs::write(PATH, to_yaml(&document)).with_context(|| format!("writing {PATH}"))?;
-            say(&format!("{PATH} is written."));
+            print_line(&format!("{PATH} is written."));
         }
     }
     Ok(())
@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn check(generated: &str) -> anyhow::Result<()> {
     let committed = std::fs::read_to_string(PATH).with_context(|| format!("reading {PATH}"))?;
     if committed == generated {
-        say(&format!("{PATH} is current."));
+        print_line(&format!("{PATH} is current."));
         return Ok(());
     }
     let mut lines = committed.lines().zip(generated.lines()).enumerate();

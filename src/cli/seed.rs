@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use poem_openapi::types::ParseFromJSON;
 use serde_json::{Value, json};
 
-use super::{process, say};
+use super::{print_line, runtime};
 use crate::app;
 use crate::config::{AppEnv, Config};
 use crate::contract::Timestamp;
@@ -18,10 +18,10 @@ use crate::services::{Clock, Error, RequestMetadata, Services, WriteContext};
 const PASSWORD: &str = "pocket-tasks-demo";
 
 /// The people, each with projects, each with tasks: title, status, priority, days until it is due, labels.
-type People = [(&'static str, &'static str, &'static [(&'static str, &'static [Task])]); 2];
+type DemoUsers = [(&'static str, &'static str, &'static [(&'static str, &'static [Task])]); 2];
 type Task = (&'static str, &'static str, &'static str, Option<i32>, &'static [&'static str]);
 
-const PEOPLE: People = [
+const DEMO_USERS: DemoUsers = [
     (
         "Ada",
         "ada@example.com",
@@ -62,22 +62,22 @@ pub(super) async fn run(config: Config) -> Result<()> {
     if config.env == AppEnv::Production {
         bail!("demo data is for development: APP_ENV is production");
     }
-    let config = process::with_secrets(config)?;
+    let config = runtime::ensure_secrets(config)?;
     let (store, services) = app::open(&config).await?;
-    for (name, email, projects) in PEOPLE {
+    for (name, email, projects) in DEMO_USERS {
         match register(&services, name, email).await {
             Ok(caller) => {
                 for (project, tasks) in projects {
                     add_project(&services, &caller, project, tasks).await?;
                 }
-                say(&format!("{email} is there now, with the password {PASSWORD}"));
+                print_line(&format!("{email} is there now, with the password {PASSWORD}"));
             }
-            Err(Error::EmailTaken) => say(&format!("{email} was there before")),
+            Err(Error::EmailTaken) => print_line(&format!("{email} was there before")),
             Err(error) => return Err(error).context("registering a demo user"),
         }
     }
     let shared = Arc::clone(&store) as Arc<dyn Store>;
-    let runner = app::runner(&config, shared, services, Clock::system(), &config.usual_url())?;
+    let runner = app::runner(&config, shared, services, Clock::system(), &config.default_public_url())?;
     // What it takes to look right; mails are left to whoever runs jobs.
     runner.run_due(&[Lane::Quick]).await.context("running the jobs that came of it")?;
     store.close().await;

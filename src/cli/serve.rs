@@ -1,10 +1,10 @@
 //! `pocket-tasks serve`: serves until it is told to stop.
 
-use super::process;
+use super::runtime;
 use crate::app;
 use crate::config::Config;
 
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
-    let (config, shutdown) = process::begin(config)?;
+    let (config, shutdown) = runtime::init(config)?;
     app::serve(config, shutdown).await
 }

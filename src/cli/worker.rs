@@ -1,6 +1,6 @@
 //! `pocket-tasks worker`: runs jobs, and does not serve, until it is told to stop.
 
-use super::process;
+use super::runtime;
 use crate::app;
 use crate::config::Config;
 
@@ -8,9 +8,9 @@ use crate::config::Config;
 const WORKERS: usize = 4;
 
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
-    let (mut config, shutdown) = process::begin(config)?;
+    let (mut config, shutdown) = runtime::init(config)?;
     if config.job_workers == 0 {
         config.job_workers = WORKERS;
     }
-    app::work(config, shutdown).await
+    app::run_worker(config, shutdown).await
 }

@@ -1,10 +1,10 @@
-//! The settings, from environment variables, checked as a whole: every problem is told at once, by name.
+//! The settings, from environment variables, checked as a whole: every error is told at once, by name.
 //!
 //! Secrets are wrapped so that they cannot be printed. In development those that are missing are made at the first
 //! start and kept in the data folder.
 
-mod development;
-mod reader;
+mod dev_secrets;
+mod env;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +20,7 @@ use crate::api::{CorsPolicy, RateLimitSettings};
 use crate::database::Engine;
 use crate::mail::MailSettings;
 use crate::webhooks::Allowances;
-use reader::Reader;
+use env::EnvReader;
 
 /// Where the program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,26 +103,26 @@ pub struct Config {
 
 /// Everything that is wrong with the settings, a line each.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problems(pub Vec<String>);
+pub struct ConfigErrors(pub Vec<String>);
 
-impl std::fmt::Display for Problems {
+impl std::fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|problem| writeln!(f, "  {problem}"))
+        self.0.iter().try_for_each(|error| writeln!(f, "  {error}"))
     }
 }
 
-impl std::error::Error for Problems {}
+impl std::error::Error for ConfigErrors {}
 
 const DAY: u64 = 86_400;
 
 impl Config {
     /// Reads the environment of the process; in development a `.env` file too.
-    pub fn from_env() -> Result<Self, Problems> {
+    pub fn from_env() -> Result<Self, ConfigErrors> {
         if std::env::var("APP_ENV").as_deref() != Ok("production") {
-            // What the environment has goes first. A file that is not there is no problem.
+            // What the environment has goes first. A file that is not there is no error.
             match dotenvy::dotenv() {
                 Err(error) if !error.not_found() => {
-                    return Err(Problems(vec![".env: it cannot be read".to_owned()]));
+                    return Err(ConfigErrors(vec![".env: it cannot be read".to_owned()]));
                 }
                 _ => {}
             }
@@ -132,14 +132,14 @@ impl Config {
     }
 
     /// Reads the given variables, and no others.
-    pub fn from_variables<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Problems> {
+    pub fn from_variables<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ConfigErrors> {
         let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Self::from_source(config::Environment::default().ignore_empty(true).source(Some(variables)))
     }
 
-    fn from_source(source: config::Environment) -> Result<Self, Problems> {
-        let mut read = Reader::new(source)?;
-        let env = read.word(
+    fn from_source(source: config::Environment) -> Result<Self, ConfigErrors> {
+        let mut read = EnvReader::new(source)?;
+        let env = read.one_of(
             "APP_ENV",
             AppEnv::Development,
             &[("development", AppEnv::Development), ("production", AppEnv::Production)],
@@ -156,7 +156,7 @@ impl Config {
             host: read.parsed("HOST", any, "an IP address"),
             port: read.number("PORT", 3000, 0..=65_535),
             database_url: read.text("DATABASE_URL").unwrap_or(default_url).into(),
-            auto_migrate: read.flag("AUTO_MIGRATE", true),
+            auto_migrate: read.bool("AUTO_MIGRATE", true),
             database_max_connections: read.number("DATABASE_MAX_CONNECTIONS", 10, 1..=1_000),
             public_url: read.text("PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned()),
             jwt_secret: read.text("JWT_SECRET").map(Into::into),
@@ -173,7 +173,7 @@ impl Config {
                 refresh_per_minute: read.number("RATE_LIMIT_REFRESH_PER_MINUTE", 30, 0..=1_000_000),
                 api_per_minute: read.number("RATE_LIMIT_API_PER_MINUTE", 600, 0..=1_000_000),
             },
-            require_email_verification: read.flag("REQUIRE_EMAIL_VERIFICATION", smtp_url.is_some()),
+            require_email_verification: read.bool("REQUIRE_EMAIL_VERIFICATION", smtp_url.is_some()),
             mail: MailSettings {
                 smtp_url,
                 from: read.text("MAIL_FROM").unwrap_or_else(|| "Pocket Tasks <no-reply@localhost>".to_owned()),
@@ -182,14 +182,14 @@ impl Config {
             webhooks: Allowances {
                 networks: read
                     .list("WEBHOOK_ALLOW_CIDRS", "networks like 10.1.0.0/16 or addresses", |text| text.parse().ok()),
-                http: read.flag("WEBHOOK_ALLOW_HTTP", false),
+                http: read.bool("WEBHOOK_ALLOW_HTTP", false),
             },
-            webhook_retry: pauses(&mut read, "WEBHOOK_RETRY_SECONDS"),
+            webhook_retry: retry_delays(&mut read, "WEBHOOK_RETRY_SECONDS"),
             job_workers: read.number("JOB_WORKERS", 4, 0..=64),
-            retention: read.seconds_of("RETENTION_DAYS", DAY, 30, 1..=3_650),
+            retention: read.duration("RETENTION_DAYS", DAY, 30, 1..=3_650),
             request_timeout: read.seconds("REQUEST_TIMEOUT_SECONDS", 30, 1..=3_600),
             body_limit: read.number("BODY_LIMIT_BYTES", 1_048_576, 1_024..=1_073_741_824),
-            log_format: read.word(
+            log_format: read.one_of(
                 "LOG_FORMAT",
                 if production { LogFormat::Json } else { LogFormat::Pretty },
                 &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)],
@@ -197,48 +197,48 @@ impl Config {
             log_filter: read.text("RUST_LOG").unwrap_or_else(|| "info".to_owned()),
             data_dir,
         };
-        let mut problems = read.into_problems();
-        config.check(&mut problems);
-        if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
+        let mut errors = read.into_errors();
+        config.check(&mut errors);
+        if errors.is_empty() { Ok(config) } else { Err(ConfigErrors(errors)) }
     }
 
     /// Where clients reach the server, as far as that is known before it listens.
     #[must_use]
-    pub fn usual_url(&self) -> String {
+    pub fn default_public_url(&self) -> String {
         let listening = std::net::SocketAddr::from((self.host, self.port));
         self.public_url.clone().unwrap_or_else(|| format!("http://{listening}"))
     }
 
     /// What no single variable can be blamed for while it is read.
-    fn check(&self, problems: &mut Vec<String>) {
+    fn check(&self, errors: &mut Vec<String>) {
         if Engine::of(self.database_url.expose_secret()).is_none() {
-            problems.push("DATABASE_URL: it must begin with sqlite:// or postgres://".to_owned());
+            errors.push("DATABASE_URL: it must begin with sqlite:// or postgres://".to_owned());
         }
         let url = self.public_url.as_deref();
         if url.is_some_and(|url| !(url.starts_with("http://") || url.starts_with("https://"))) {
-            problems.push("PUBLIC_URL: it must begin with http:// or https://".to_owned());
+            errors.push("PUBLIC_URL: it must begin with http:// or https://".to_owned());
         }
         for (name, secret) in [("JWT_SECRET", &self.jwt_secret), ("JWT_SECRET_PREVIOUS", &self.jwt_secret_previous)] {
             if secret.as_ref().is_some_and(|secret| secret.expose_secret().len() < 32) {
-                problems.push(format!("{name}: it must be at least 32 bytes long"));
+                errors.push(format!("{name}: it must be at least 32 bytes long"));
             }
         }
         let is_key = |key: &SecretString| STANDARD.decode(key.expose_secret()).is_ok_and(|key| key.len() == 32);
         if self.encryption_key.as_ref().is_some_and(|key| !is_key(key)) {
-            problems.push("ENCRYPTION_KEY: it must be 32 bytes in base64".to_owned());
+            errors.push("ENCRYPTION_KEY: it must be 32 bytes in base64".to_owned());
         }
         for (name, checked) in [("SMTP_URL", self.mail.check_server()), ("MAIL_FROM", self.mail.check_sender())] {
-            if let Err(problem) = checked {
-                problems.push(format!("{name}: {problem}"));
+            if let Err(error) = checked {
+                errors.push(format!("{name}: {error}"));
             }
         }
         if let CorsPolicy::List(origins) = &self.cors
             && !origins.iter().all(|origin| is_origin(origin))
         {
-            problems.push("CORS_ALLOWED_ORIGINS: each must be like https://app.example.com, or * alone".to_owned());
+            errors.push("CORS_ALLOWED_ORIGINS: each must be like https://app.example.com, or * alone".to_owned());
         }
         if self.log_filter.parse::<tracing_subscriber::EnvFilter>().is_err() {
-            problems.push("RUST_LOG: it is not a filter like info or pocket_tasks=debug,warn".to_owned());
+            errors.push("RUST_LOG: it is not a filter like info or pocket_tasks=debug,warn".to_owned());
         }
         if self.env == AppEnv::Production {
             for (name, missing) in [
@@ -247,24 +247,24 @@ impl Config {
                 ("PUBLIC_URL", self.public_url.is_none()),
             ] {
                 if missing {
-                    problems.push(format!("{name}: it is required in production"));
+                    errors.push(format!("{name}: it is required in production"));
                 }
             }
             if self.bcrypt_cost < 10 {
-                problems.push("BCRYPT_COST: it must be at least 10 in production".to_owned());
+                errors.push("BCRYPT_COST: it must be at least 10 in production".to_owned());
             }
         }
     }
 }
 
 /// The pauses before each attempt to deliver to a webhook.
-fn pauses(read: &mut Reader, name: &str) -> Vec<Duration> {
+fn retry_delays(read: &mut EnvReader, name: &str) -> Vec<Duration> {
     const DEFAULT: [u64; 10] = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
     let seconds = |text: &str| text.parse().ok().filter(|seconds| *seconds <= 30 * DAY);
     let what = "1 to 50 whole numbers from 0 to 2592000";
     let pauses = read.list(name, what, seconds);
     if pauses.len() > 50 {
-        read.complain(name, what);
+        read.push_error(name, what);
     }
     let pauses = if pauses.is_empty() { DEFAULT.to_vec() } else { pauses };
     pauses.into_iter().map(Duration::from_secs).collect()

@@ -12,7 +12,7 @@ fn nothing_configured_is_a_development_server() {
 
 #[test]
 fn every_problem_is_told_at_once_and_no_secret_with_it() {
-    let problems = Config::from_variables([
+    let errors = Config::from_variables([
         ("APP_ENV", "production"),
         ("PORT", "99999"),
         ("HOST", "somewhere"),
@@ -24,7 +24,7 @@ fn every_problem_is_told_at_once_and_no_secret_with_it() {
         ("CORS_ALLOWED_ORIGINS", "https://good.example, app.example"),
     ])
     .unwrap_err();
-    let names: Vec<&str> = problems.0.iter().filter_map(|problem| problem.split(':').next()).collect();
+    let names: Vec<&str> = errors.0.iter().filter_map(|error| error.split(':').next()).collect();
     assert_eq!(
         names,
         [
@@ -39,7 +39,7 @@ fn every_problem_is_told_at_once_and_no_secret_with_it() {
             "BCRYPT_COST"
         ]
     );
-    assert!(!problems.to_string().contains("hunter"), "{problems}");
+    assert!(!errors.to_string().contains("hunter"), "{errors}");
 }
 
 #[test]
@@ -99,10 +99,10 @@ fn what_is_wrong_with_the_settings_of_webhooks_is_told_once() {
         ("WEBHOOK_RETRY_SECONDS", &["soon", "-1", "1.5", "2592001", "5,hunter2", ",", &many]),
     ] {
         for value in values {
-            let problems = Config::from_variables([(name, *value)]).unwrap_err();
-            assert_eq!(problems.0.len(), 1, "{value}: {problems}");
-            assert!(problems.0[0].starts_with(&format!("{name}: it must be ")), "{problems}");
-            assert!(!problems.to_string().contains("hunter"), "{problems}");
+            let errors = Config::from_variables([(name, *value)]).unwrap_err();
+            assert_eq!(errors.0.len(), 1, "{value}: {errors}");
+            assert!(errors.0[0].starts_with(&format!("{name}: it must be ")), "{errors}");
+            assert!(!errors.to_string().contains("hunter"), "{errors}");
         }
     }
 }

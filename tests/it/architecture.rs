@@ -88,7 +88,7 @@ const HOMES: [(&str, &[&str]); 16] = [
     ("httpdate", &["src/webhooks"]),
     ("ipnet", &["src/webhooks"]),
     ("reqwest", &["src/webhooks"]),
-    ("rlimit", &["src/cli/process.rs"]),
+    ("rlimit", &["src/cli/runtime.rs"]),
     ("rustls", &["src/webhooks"]),
     ("url", &["src/webhooks"]),
 ];

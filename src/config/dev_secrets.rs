@@ -15,7 +15,7 @@ impl Config {
     pub fn with_development_secrets(mut self) -> io::Result<Self> {
         for (name, secret) in [("jwt-secret", &mut self.jwt_secret), ("encryption-key", &mut self.encryption_key)] {
             if secret.is_none() {
-                *secret = Some(keep(&self.data_dir.join(name))?);
+                *secret = Some(load_or_generate(&self.data_dir.join(name))?);
             }
         }
         Ok(self)
@@ -23,7 +23,7 @@ impl Config {
 }
 
 /// Reads the secret in the file, which is made if it is not there.
-fn keep(path: &Path) -> io::Result<SecretString> {
+fn load_or_generate(path: &Path) -> io::Result<SecretString> {
     match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         read => return Ok(read?.trim().to_owned().into()),
@@ -70,8 +70,8 @@ mod tests {
     fn secrets_are_made_once_and_for_their_owner_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/secret");
-        let first = keep(&path).unwrap();
-        assert_eq!(keep(&path).unwrap().expose_secret(), first.expose_secret());
+        let first = load_or_generate(&path).unwrap();
+        assert_eq!(load_or_generate(&path).unwrap().expose_secret(), first.expose_secret());
         assert_eq!(STANDARD.decode(first.expose_secret()).unwrap().len(), 32);
         #[cfg(unix)]
         {

@@ -6,26 +6,26 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::Problems;
+use super::ConfigErrors;
 
-pub(super) struct Reader {
+pub(super) struct EnvReader {
     variables: HashMap<String, String>,
-    problems: Vec<String>,
+    errors: Vec<String>,
 }
 
-impl Reader {
-    pub(super) fn new(source: config::Environment) -> Result<Self, Problems> {
+impl EnvReader {
+    pub(super) fn new(source: config::Environment) -> Result<Self, ConfigErrors> {
         // Values stay texts: guessing at types would turn a secret of digits into a number.
         let variables = config::Config::builder()
             .add_source(source)
             .build()
             .and_then(config::Config::try_deserialize)
-            .map_err(|_| Problems(vec!["the environment cannot be read".to_owned()]))?;
-        Ok(Self { variables, problems: Vec::new() })
+            .map_err(|_| ConfigErrors(vec!["the environment cannot be read".to_owned()]))?;
+        Ok(Self { variables, errors: Vec::new() })
     }
 
-    pub(super) fn into_problems(self) -> Vec<String> {
-        self.problems
+    pub(super) fn into_errors(self) -> Vec<String> {
+        self.errors
     }
 
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
@@ -37,7 +37,7 @@ impl Reader {
             None => default,
             Some(Ok(value)) => value,
             Some(Err(_)) => {
-                self.complain(name, what);
+                self.push_error(name, what);
                 default
             }
         }
@@ -50,13 +50,13 @@ impl Reader {
         let values: Vec<T> = parts.iter().filter_map(|part| parse(part)).collect();
         // Commas with nothing between them were meant to be something.
         if values.len() < parts.len() || (parts.is_empty() && !text.is_empty()) {
-            self.complain(name, what);
+            self.push_error(name, what);
         }
         values
     }
 
-    pub(super) fn complain(&mut self, name: &str, what: &str) {
-        self.problems.push(format!("{name}: it must be {what}"));
+    pub(super) fn push_error(&mut self, name: &str, what: &str) {
+        self.errors.push(format!("{name}: it must be {what}"));
     }
 
     pub(super) fn number<T: FromStr + PartialOrd + Display>(
@@ -70,32 +70,32 @@ impl Reader {
         match text.trim().parse() {
             Ok(value) if range.contains(&value) => value,
             _ => {
-                self.complain(name, &what);
+                self.push_error(name, &what);
                 default
             }
         }
     }
 
     pub(super) fn seconds(&mut self, name: &str, default: u64, range: RangeInclusive<u64>) -> Duration {
-        self.seconds_of(name, 1, default, range)
+        self.duration(name, 1, default, range)
     }
 
     /// A duration in units of so many seconds.
-    pub(super) fn seconds_of(&mut self, name: &str, unit: u64, default: u64, range: RangeInclusive<u64>) -> Duration {
+    pub(super) fn duration(&mut self, name: &str, unit: u64, default: u64, range: RangeInclusive<u64>) -> Duration {
         Duration::from_secs(unit * self.number(name, default, range))
     }
 
-    pub(super) fn flag(&mut self, name: &str, default: bool) -> bool {
+    pub(super) fn bool(&mut self, name: &str, default: bool) -> bool {
         self.parsed(name, default, "true or false")
     }
 
-    pub(super) fn word<T: Copy>(&mut self, name: &str, default: T, words: &[(&str, T)]) -> T {
+    pub(super) fn one_of<T: Copy>(&mut self, name: &str, default: T, words: &[(&str, T)]) -> T {
         let Some(text) = self.text(name) else { return default };
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.trim()) {
             return *value;
         }
         let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        self.complain(name, &words.join(" or "));
+        self.push_error(name, &words.join(" or "));
         default
     }
 }

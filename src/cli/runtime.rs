@@ -7,18 +7,18 @@ use crate::config::{AppEnv, Config};
 use crate::telemetry;
 
 /// As many descriptors the program wants: for the connections of clients, and for all that it opens itself.
-const DESCRIPTORS: u64 = 8_192;
+const NOFILE_TARGET: u64 = 8_192;
 
 /// Begins to log, takes the descriptors that it may have, completes the settings, and listens to signals.
-pub(super) fn begin(config: Config) -> anyhow::Result<(Config, CancellationToken)> {
+pub(super) fn init(config: Config) -> anyhow::Result<(Config, CancellationToken)> {
     telemetry::init(config.log_format, &config.log_filter);
-    take_descriptors();
-    warn_of_vain_attempts(&config);
-    let config = with_secrets(config)?;
+    raise_nofile_limit();
+    warn_if_retries_exceed_retention(&config);
+    let config = ensure_secrets(config)?;
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
     tokio::spawn(async move {
-        match asked_to_stop().await {
+        match shutdown_signal().await {
             Ok(()) => tracing::info!("asked to stop"),
             Err(error) => tracing::error!(%error, "signals cannot be received"),
         }
@@ -29,10 +29,10 @@ pub(super) fn begin(config: Config) -> anyhow::Result<(Config, CancellationToken
 
 /// Many shells and service managers begin with 1,024, for the sake of programs that know no more; a program that does may
 /// take as many as its hard limit says.
-fn take_descriptors() {
-    match rlimit::increase_nofile_limit(DESCRIPTORS) {
-        Ok(allowed) if allowed < DESCRIPTORS => {
-            tracing::warn!(allowed, wanted = DESCRIPTORS, "few files may be open: clients beyond that wait");
+fn raise_nofile_limit() {
+    match rlimit::increase_nofile_limit(NOFILE_TARGET) {
+        Ok(allowed) if allowed < NOFILE_TARGET => {
+            tracing::warn!(allowed, wanted = NOFILE_TARGET, "few files may be open: clients beyond that wait");
         }
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
@@ -40,7 +40,7 @@ fn take_descriptors() {
 }
 
 /// What a webhook is sent is read from the events: where they are gone before its last attempt, that has nothing to send.
-fn warn_of_vain_attempts(config: &Config) {
+fn warn_if_retries_exceed_retention(config: &Config) {
     let (tried, kept) = (config.webhook_retry.iter().sum::<std::time::Duration>(), config.retention);
     if tried > kept {
         tracing::warn!(
@@ -52,7 +52,7 @@ fn warn_of_vain_attempts(config: &Config) {
 }
 
 /// In development secrets that are missing are made.
-pub(super) fn with_secrets(config: Config) -> anyhow::Result<Config> {
+pub(super) fn ensure_secrets(config: Config) -> anyhow::Result<Config> {
     match config.env {
         AppEnv::Development => config.with_development_secrets().context("keeping secrets for development in DATA_DIR"),
         AppEnv::Production => Ok(config),
@@ -60,7 +60,7 @@ pub(super) fn with_secrets(config: Config) -> anyhow::Result<Config> {
 }
 
 #[cfg(unix)]
-async fn asked_to_stop() -> std::io::Result<()> {
+async fn shutdown_signal() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
@@ -70,6 +70,6 @@ async fn asked_to_stop() -> std::io::Result<()> {
 }
 
 #[cfg(not(unix))]
-async fn asked_to_stop() -> std::io::Result<()> {
+async fn shutdown_signal() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }
