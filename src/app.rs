@@ -1,4 +1,4 @@
-//! The composition root: puts the parts together and runs them.
+//! The composition root: builds the components and runs them.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -22,14 +22,14 @@ use crate::server::{self, Limits};
 use crate::services::{Clock, Policy, Secrets, Services, WebhookDeps};
 use crate::webhooks::Client;
 
-/// How often a process asks which sessions others ended.
+/// Interval at which a process loads the sessions that other processes ended.
 const REVOCATION_SYNC_INTERVAL: Duration = Duration::from_secs(1);
-/// How long that may take.
+/// Time limit of such a load.
 const REVOCATION_SYNC_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the database may take to close at the end.
+/// Time limit for closing the database at shutdown.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Which database the configuration names.
+/// Returns the settings of the configured database.
 #[must_use]
 pub fn database_settings(config: &Config) -> Settings {
     Settings {
@@ -40,7 +40,7 @@ pub fn database_settings(config: &Config) -> Settings {
     }
 }
 
-/// The services over a store, by the configuration, a clock, and a client that sends webhooks.
+/// Builds the services over a store.
 pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock, client: Client) -> anyhow::Result<Services> {
     let secret = config.jwt_secret.as_ref().context("JWT_SECRET is missing")?;
     let key = config.encryption_key.as_ref().context("ENCRYPTION_KEY is missing")?;
@@ -54,9 +54,9 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock, client: Cl
         refresh_grace: config.refresh_grace,
         retention: config.retention,
         require_verification: config.require_email_verification,
-        // A limit on what a user takes, as the one on requests is, and off with it.
+        // Disabled together with the rate limit of API requests.
         limit_streams: config.rate_limits.api_per_minute > 0,
-        // Half of the connections serve the lists that no index serves, and one user takes half of those.
+        // Half of the connections serve lists without an index; a user may occupy half of those.
         list_reads_per_user: (config.database_max_connections as usize / 4).max(1),
     };
     let webhooks = WebhookDeps {
@@ -67,7 +67,7 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock, client: Cl
     Ok(Services::new(store, clock, Passwords::new(config.bcrypt_cost), secrets, policy, webhooks))
 }
 
-/// The HTTP side over the services, by the configuration.
+/// Builds the HTTP endpoint over the services.
 pub fn endpoint(
     config: &Config,
     published: PublishedDocument,
@@ -84,7 +84,7 @@ pub fn endpoint(
     api::endpoint(published, services, settings, draining)
 }
 
-/// The workers on the queue of a store, by the configuration.
+/// Builds the job runner of a store.
 pub fn runner(
     config: &Config,
     store: Arc<dyn Store>,
@@ -99,30 +99,30 @@ pub fn runner(
 /// Opens the database and builds the services over it.
 pub async fn open(config: &Config) -> anyhow::Result<(Arc<SeaStore>, Services)> {
     let store = Arc::new(SeaStore::open(&database_settings(config)).await.context("opening the database")?);
-    // Not the whole check of readiness: a server whose disk is full can still be read from.
-    store.check_schema().await.context("checking the schema of the database")?;
+    // Not the full readiness check: a server with a full disk can still serve reads.
+    store.check_schema().await.context("checking the database schema")?;
     let services = services(config, Arc::clone(&store) as _, Clock::system(), Client::new(config.webhooks.clone()))?;
     Ok((store, services))
 }
 
-/// Serves until `shutdown`, then finishes what runs.
+/// Serves until `shutdown`, then drains running requests and jobs.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let (store, services) = open(&config).await?;
-    services.accounts.sync_revocations().await.context("reading the ended sessions")?;
+    services.accounts.sync_revocations().await.context("loading ended sessions")?;
 
     let listener = TcpListener::bind((config.host, config.port))
         .await
         .with_context(|| format!("listening on {}:{}", config.host, config.port))?;
-    let local = listener.local_addr().context("the address of the listener")?;
+    let local = listener.local_addr().context("reading the address of the listener")?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{local}"));
     let draining = Draining::default();
     let streaming = services.clone();
     let published = PublishedDocument::compile(&public_url)?;
     let endpoint = endpoint(&config, published, services.clone(), draining.clone());
-    tracing::info!(url = %format!("{public_url}/docs"), "the API is ready; its documentation is at this address");
+    tracing::info!(url = %format!("{public_url}/docs"), "API ready; documentation at this URL");
     let learning = tokio::spawn(sync_revocations(services.clone(), shutdown.clone()));
     let working = if config.job_workers == 0 {
-        tracing::info!("this process runs no jobs: JOB_WORKERS is 0");
+        tracing::info!("running no jobs in this process because JOB_WORKERS is 0");
         None
     } else {
         Some(spawn_job_runner(&config, Arc::clone(&store), services, &public_url, shutdown.clone())?)
@@ -134,30 +134,30 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
         streaming.events.close_streams();
     });
 
-    // Uploads may take as long as requests; the endpoint itself answers first, with the envelope.
+    // Twice the request timeout, so that the endpoint can respond to a slow upload with an error body.
     let limits = Limits { read_timeout: config.request_timeout * 2, ..Limits::default() };
     server::serve(listener, endpoint, limits, shutdown).await.context("serving")?;
     if let Some(working) = working {
-        working.await.context("the task that runs jobs")?;
+        working.await.context("running jobs")?;
     }
     let rest = async {
-        learning.await.context("the task that learns of ended sessions")?;
+        learning.await.context("loading ended sessions")?;
         anyhow::Ok(())
     };
     close_store(&store, rest).await
 }
 
-/// Runs jobs and nothing else until `shutdown`, then finishes what runs.
+/// Runs jobs without serving until `shutdown`, then drains running jobs.
 pub async fn run_worker(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let (store, services) = open(&config).await?;
     let public_url = config.default_public_url();
     let working = spawn_job_runner(&config, Arc::clone(&store), services, &public_url, shutdown)?;
-    tracing::info!("jobs are run");
-    working.await.context("the task that runs jobs")?;
+    tracing::info!("running jobs");
+    working.await.context("running jobs")?;
     close_store(&store, async { Ok(()) }).await
 }
 
-/// Runs jobs in a task of its own, which ends after `shutdown`.
+/// Spawns a task that runs jobs until `shutdown`.
 fn spawn_job_runner(
     config: &Config,
     store: Arc<SeaStore>,
@@ -170,7 +170,7 @@ fn spawn_job_runner(
         let schedule = match Schedule::new(store, Clock::system()).start().await {
             Ok(schedule) => Some(schedule),
             Err(error) => {
-                tracing::error!(%error, "nothing comes by the clock: the schedule did not start");
+                tracing::error!(%error, "scheduler failed to start; scheduled jobs will not run");
                 None
             }
         };
@@ -178,12 +178,12 @@ fn spawn_job_runner(
         if let Some(mut schedule) = schedule
             && let Err(error) = schedule.shutdown().await
         {
-            tracing::warn!(%error, "the schedule did not stop");
+            tracing::warn!(%error, "scheduler failed to stop");
         }
     }))
 }
 
-/// The end: the grace is over, and a query that still runs must not hold it up.
+/// Closes the store after `rest`. A query that is still running must not delay the shutdown.
 async fn close_store(store: &SeaStore, rest: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let closing = async {
         rest.await?;
@@ -193,22 +193,21 @@ async fn close_store(store: &SeaStore, rest: impl Future<Output = anyhow::Result
     if let Ok(closed) = timeout(CLOSE_TIMEOUT, closing).await {
         closed?;
     } else {
-        tracing::warn!("the database is still busy, leaving it");
+        tracing::warn!("database still busy; exiting without closing it");
     }
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Learns of the sessions that other processes end; in the usual case there are none, and it costs a look into an
-/// index.
+/// Polls for sessions that other processes ended. Usually there are none, which costs one index look-up.
 async fn sync_revocations(services: Services, shutdown: CancellationToken) {
     let mut ticks = tokio::time::interval(REVOCATION_SYNC_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
         match timeout(REVOCATION_SYNC_TIMEOUT, services.accounts.sync_revocations()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "ended sessions of other processes cannot be read"),
-            Err(_) => tracing::warn!("reading the ended sessions of other processes takes too long"),
+            Ok(Err(error)) => tracing::warn!(%error, "failed to load sessions ended by other processes"),
+            Err(_) => tracing::warn!("timed out loading sessions ended by other processes"),
         }
     }
 }

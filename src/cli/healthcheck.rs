@@ -1,4 +1,4 @@
-//! `pocket-tasks healthcheck`: asks the server on this machine whether it is ready.
+//! `pocket-tasks healthcheck`: checks whether the local server is ready.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 
 use crate::config::Config;
 
-/// Containers are told that they are ill rather than being asked for ever.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Time limit of the check. A server that does not respond is unhealthy.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
     let host = match config.host {
@@ -18,16 +18,17 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
         IpAddr::V6(any) if any.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         host => host,
     };
-    let status = tokio::time::timeout(PATIENCE, ask(host, config.port)).await.context("no answer in time")??;
+    let status =
+        tokio::time::timeout(TIMEOUT, fetch_status(host, config.port)).await.context("no response in time")??;
     if status.contains(" 200 ") { Ok(()) } else { bail!("not ready: {status}") }
 }
 
-/// The status line of the readiness check.
-async fn ask(host: IpAddr, port: u16) -> anyhow::Result<String> {
+/// Returns the status line of the readiness check.
+async fn fetch_status(host: IpAddr, port: u16) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect((host, port)).await.with_context(|| format!("connecting to {host}:{port}"))?;
     stream.write_all(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
-    let mut answer = Vec::new();
-    stream.take(4_096).read_to_end(&mut answer).await?;
-    let answer = String::from_utf8_lossy(&answer);
-    Ok(answer.lines().next().unwrap_or_default().to_owned())
+    let mut response = Vec::new();
+    stream.take(4_096).read_to_end(&mut response).await?;
+    let response = String::from_utf8_lossy(&response);
+    Ok(response.lines().next().unwrap_or_default().to_owned())
 }

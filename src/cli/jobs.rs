@@ -1,4 +1,4 @@
-//! `pocket-tasks jobs`: the jobs that are not done.
+//! `pocket-tasks jobs`: lists and retries unfinished jobs.
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
@@ -15,15 +15,15 @@ use crate::repositories::{JobRecord, JobState, Store as _};
 
 #[derive(Subcommand)]
 pub(super) enum Action {
-    /// List the jobs that are not done: those that wait, run, or are dead
+    /// List the unfinished jobs: pending, running and dead
     List {
-        /// As a JSON array
+        /// Print a JSON array
         #[arg(long)]
         json: bool,
     },
-    /// Make jobs due now, dead ones too, with all their attempts
+    /// Run pending or dead jobs now, with all attempts available again
     Retry {
-        /// The ids of the jobs, as `jobs list` shows them
+        /// Ids from `jobs list`
         #[arg(required = true, value_name = "ID")]
         ids: Vec<Uuid>,
     },
@@ -32,7 +32,7 @@ pub(super) enum Action {
 pub(super) async fn run(config: &Config, action: Action) -> anyhow::Result<()> {
     let settings = Settings { migrate: false, ..app::database_settings(config) };
     let store = SeaStore::open(&settings).await.context("opening the database")?;
-    store.check().await.context("checking the schema of the database")?;
+    store.check().await.context("checking the database schema")?;
     let result = match action {
         Action::List { json } => list(&store, json).await,
         Action::Retry { ids } => retry(&store, &ids).await,
@@ -42,19 +42,19 @@ pub(super) async fn run(config: &Config, action: Action) -> anyhow::Result<()> {
 }
 
 async fn list(store: &SeaStore, as_json: bool) -> anyhow::Result<()> {
-    let jobs = store.read().queue().list_unfinished().await.context("reading the jobs")?;
+    let jobs = store.read().queue().list_unfinished().await.context("listing jobs")?;
     if as_json {
         let jobs: Vec<Value> = jobs.iter().map(to_json).collect();
         print_line(&format!("{:#}", Value::Array(jobs)));
         return Ok(());
     }
     if jobs.is_empty() {
-        print_line("There is no job that is not done.");
+        print_line("No unfinished jobs.");
         return Ok(());
     }
     print_line(&format!("{:36}  {:22} {:8} {:>8}  {:24}  LAST ERROR", "ID", "KIND", "STATE", "ATTEMPTS", "RUNS AT"));
     for job in jobs {
-        // One line each, whatever a server somewhere said.
+        // The error may contain line breaks from a remote server.
         let error = Line::new(job.last_error.as_deref().unwrap_or("-"));
         let (state, run_at) = (state_str(job.state), job.run_at.to_string());
         print_line(&format!("{}  {:22} {state:8} {:>8}  {run_at:24}  {error}", job.id, job.kind, job.attempts));
@@ -94,5 +94,5 @@ async fn retry(store: &SeaStore, ids: &[Uuid]) -> anyhow::Result<()> {
             missing.push(id.to_string());
         }
     }
-    if missing.is_empty() { Ok(()) } else { bail!("neither waiting nor dead: {}", missing.join(", ")) }
+    if missing.is_empty() { Ok(()) } else { bail!("not found, or currently running: {}", missing.join(", ")) }
 }

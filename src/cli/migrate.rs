@@ -1,4 +1,4 @@
-//! `pocket-tasks migrate`: the schema of the database.
+//! `pocket-tasks migrate`: applies or lists migrations.
 
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -10,10 +10,10 @@ use crate::database::{SeaStore, Settings};
 
 #[derive(Subcommand, Clone, Copy, Default)]
 pub(super) enum Action {
-    /// Make the changes that are missing (the default)
+    /// Apply pending migrations (the default)
     #[default]
     Up,
-    /// Show which changes were made
+    /// List applied and pending migrations
     Status,
 }
 
@@ -23,7 +23,7 @@ pub(super) async fn run(config: &Config, action: Action) -> anyhow::Result<()> {
     if matches!(action, Action::Up) {
         store.migrate().await.context("migrating the database")?;
     }
-    for migration in store.migrations().await.context("reading the state of the schema")? {
+    for migration in store.migrations().await.context("reading the migration status")? {
         let state = if migration.applied { "applied" } else { "pending" };
         print_line(&format!("{state}  {}", migration.name));
     }

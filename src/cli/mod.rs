@@ -1,4 +1,4 @@
-//! The command line: one file per subcommand.
+//! Command line: one file per subcommand.
 
 mod healthcheck;
 mod jobs;
@@ -18,7 +18,7 @@ use crate::config::Config;
 
 /// A task and project API: one binary, SQLite or PostgreSQL.
 ///
-/// Without a subcommand it serves. Settings are environment variables; README.md has the table of them.
+/// Serves the API if no subcommand is given. Configured by environment variables; see README.md.
 #[derive(Parser)]
 #[command(name = "pocket-tasks", version, about)]
 struct Arguments {
@@ -30,27 +30,27 @@ struct Arguments {
 enum Command {
     /// Serve the API (the default)
     Serve,
-    /// Run jobs, and do not serve
+    /// Run jobs without serving the API
     Worker,
-    /// List the jobs that are not done, or try them again
+    /// List unfinished jobs or retry them
     Jobs {
         #[command(subcommand)]
         action: jobs::Action,
     },
-    /// Make demo users, projects and tasks; not in production
+    /// Create demo users, projects and tasks (development only)
     Seed,
-    /// Bring the schema of the database up to date, or show how it stands
+    /// Migrate the database schema or show its status
     Migrate {
         #[command(subcommand)]
         action: Option<migrate::Action>,
     },
-    /// Write the OpenAPI document to openapi/openapi.yaml, or check that it is current; needs no database
+    /// Write the OpenAPI document to openapi/openapi.yaml, or check that it is up to date
     Openapi(openapi::Arguments),
-    /// Ask the server on this machine whether it is ready, for containers: exits with 0 or 1
+    /// Check whether the local server is ready, for containers; exits with 0 or 1
     Healthcheck,
 }
 
-/// The exit status when the settings are wrong.
+/// Exit status for invalid settings.
 const EXIT_CONFIG: u8 = 2;
 
 /// Runs the program.
@@ -62,8 +62,8 @@ pub fn main() -> ExitCode {
     }
     let config = match Config::from_env() {
         Ok(config) => config,
-        Err(problems) => {
-            print_error(&format!("The settings are not right:\n{problems}"));
+        Err(errors) => {
+            print_error(&format!("Invalid settings:\n{errors}"));
             return ExitCode::from(EXIT_CONFIG);
         }
     };
@@ -82,7 +82,7 @@ pub fn main() -> ExitCode {
             Some(Command::Openapi(arguments)) => openapi::run(&arguments),
         }
     });
-    // Work on other threads, such as hashing a password, is not waited for.
+    // Do not wait for blocking tasks, such as password hashing.
     runtime.shutdown_background();
     finish(result)
 }
@@ -97,12 +97,12 @@ fn finish(result: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the command line speaks to a person")]
+#[expect(clippy::print_stderr, reason = "error output of the command line")]
 fn print_error(text: &str) {
     eprint!("{text}");
 }
 
 fn print_line(text: &str) {
-    // Who reads may have seen enough, like `head`, which is no reason to panic as `println!` does.
+    // `println!` would panic if the reader, such as `head`, closes the pipe.
     let _ = writeln!(std::io::stdout(), "{text}");
 }

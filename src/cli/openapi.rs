@@ -1,4 +1,4 @@
-//! `pocket-tasks openapi`: the published document, as it is committed.
+//! `pocket-tasks openapi`: writes, checks or prints the OpenAPI document.
 
 use std::path::Path;
 
@@ -9,12 +9,12 @@ use super::print_line;
 use crate::api;
 use crate::api::openapi::to_yaml;
 
-/// Where the document is committed.
+/// Path of the committed document.
 const PATH: &str = "openapi/openapi.yaml";
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Compare with openapi/openapi.yaml instead of writing it; exits with 1 when they differ
+    /// Compare with openapi/openapi.yaml instead of writing it; exits with 1 if they differ
     #[arg(long)]
     check: bool,
     /// Print the document in this format instead of writing the file
@@ -35,11 +35,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(Format::Json) => print_line(&format!("{document:#}")),
         None if arguments.check => check(&to_yaml(&document))?,
         None => {
-            if let Some(folder) = Path::new(PATH).parent() {
-                std::fs::create_dir_all(folder).with_context(|| format!("making the folder of {PATH}"))?;
+            if let Some(directory) = Path::new(PATH).parent() {
+                std::fs::create_dir_all(directory).with_context(|| format!("creating the directory of {PATH}"))?;
             }
             std::fs::write(PATH, to_yaml(&document)).with_context(|| format!("writing {PATH}"))?;
-            print_line(&format!("{PATH} is written."));
+            print_line(&format!("Wrote {PATH}."));
         }
     }
     Ok(())
@@ -48,10 +48,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn check(generated: &str) -> anyhow::Result<()> {
     let committed = std::fs::read_to_string(PATH).with_context(|| format!("reading {PATH}"))?;
     if committed == generated {
-        print_line(&format!("{PATH} is current."));
+        print_line(&format!("{PATH} is up to date."));
         return Ok(());
     }
     let mut lines = committed.lines().zip(generated.lines()).enumerate();
     let line = lines.find(|(_, (old, new))| old != new).map_or(committed.lines().count(), |(line, _)| line) + 1;
-    bail!("{PATH} is not current, from line {line} on; write it anew with: cargo run -- openapi")
+    bail!("{PATH} is outdated from line {line} on. Regenerate it with: cargo run -- openapi")
 }

@@ -1,4 +1,4 @@
-//! What a process does that goes on until it is told to stop.
+//! Initialization of long-running processes.
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
@@ -6,10 +6,10 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{AppEnv, Config};
 use crate::telemetry;
 
-/// As many descriptors the program wants: for the connections of clients, and for all that it opens itself.
+/// Desired limit of open files, for client connections and the files of the process.
 const NOFILE_TARGET: u64 = 8_192;
 
-/// Begins to log, takes the descriptors that it may have, completes the settings, and listens to signals.
+/// Initializes logging, limits, secrets and signal handling. Signals cancel the returned token.
 pub(super) fn init(config: Config) -> anyhow::Result<(Config, CancellationToken)> {
     telemetry::init(config.log_format, &config.log_filter);
     raise_nofile_limit();
@@ -19,42 +19,41 @@ pub(super) fn init(config: Config) -> anyhow::Result<(Config, CancellationToken)
     let stop = shutdown.clone();
     tokio::spawn(async move {
         match shutdown_signal().await {
-            Ok(()) => tracing::info!("asked to stop"),
-            Err(error) => tracing::error!(%error, "signals cannot be received"),
+            Ok(()) => tracing::info!("shutdown requested"),
+            Err(error) => tracing::error!(%error, "failed to listen for signals; shutting down"),
         }
         stop.cancel();
     });
     Ok((config, shutdown))
 }
 
-/// Many shells and service managers begin with 1,024, for the sake of programs that know no more; a program that does may
-/// take as many as its hard limit says.
+/// Raises the soft limit of open files, which is often 1,024, up to the hard limit.
 fn raise_nofile_limit() {
     match rlimit::increase_nofile_limit(NOFILE_TARGET) {
         Ok(allowed) if allowed < NOFILE_TARGET => {
-            tracing::warn!(allowed, wanted = NOFILE_TARGET, "few files may be open: clients beyond that wait");
+            tracing::warn!(allowed, wanted = NOFILE_TARGET, "low limit of open files; connections beyond it will wait");
         }
         Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+        Err(error) => tracing::warn!(%error, "failed to raise the limit of open files"),
     }
 }
 
-/// What a webhook is sent is read from the events: where they are gone before its last attempt, that has nothing to send.
+/// Warns if events are pruned before the last delivery attempt, which reads them.
 fn warn_if_retries_exceed_retention(config: &Config) {
-    let (tried, kept) = (config.webhook_retry.iter().sum::<std::time::Duration>(), config.retention);
-    if tried > kept {
+    let (retries, retention) = (config.webhook_retry.iter().sum::<std::time::Duration>(), config.retention);
+    if retries > retention {
         tracing::warn!(
-            tried_seconds = tried.as_secs(),
-            kept_seconds = kept.as_secs(),
-            "WEBHOOK_RETRY_SECONDS goes on for longer than RETENTION_DAYS: the last attempts of webhooks are not made"
+            retry_seconds = retries.as_secs(),
+            retention_seconds = retention.as_secs(),
+            "WEBHOOK_RETRY_SECONDS exceeds RETENTION_DAYS; the last delivery attempts will be skipped"
         );
     }
 }
 
-/// In development secrets that are missing are made.
+/// Generates missing secrets in development.
 pub(super) fn ensure_secrets(config: Config) -> anyhow::Result<Config> {
     match config.env {
-        AppEnv::Development => config.with_development_secrets().context("keeping secrets for development in DATA_DIR"),
+        AppEnv::Development => config.with_development_secrets().context("storing development secrets in DATA_DIR"),
         AppEnv::Production => Ok(config),
     }
 }

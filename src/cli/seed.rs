@@ -1,4 +1,4 @@
-//! `pocket-tasks seed`: something to look at, for who tries the API.
+//! `pocket-tasks seed`: creates demo data.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +14,12 @@ use crate::contract::Timestamp;
 use crate::repositories::{Lane, Store};
 use crate::services::{Clock, Error, RequestMetadata, Services, WriteContext};
 
-/// Everybody's.
+/// Password of every demo user.
 const PASSWORD: &str = "pocket-tasks-demo";
 
-/// The people, each with projects, each with tasks: title, status, priority, days until it is due, labels.
+/// Demo users with their projects and tasks.
 type DemoUsers = [(&'static str, &'static str, &'static [(&'static str, &'static [Task])]); 2];
+/// Title, status, priority, days until the due date, and labels.
 type Task = (&'static str, &'static str, &'static str, Option<i32>, &'static [&'static str]);
 
 const DEMO_USERS: DemoUsers = [
@@ -60,7 +61,7 @@ const DEMO_USERS: DemoUsers = [
 
 pub(super) async fn run(config: Config) -> Result<()> {
     if config.env == AppEnv::Production {
-        bail!("demo data is for development: APP_ENV is production");
+        bail!("demo data cannot be created because APP_ENV is production");
     }
     let config = runtime::ensure_secrets(config)?;
     let (store, services) = app::open(&config).await?;
@@ -70,35 +71,35 @@ pub(super) async fn run(config: Config) -> Result<()> {
                 for (project, tasks) in projects {
                     add_project(&services, &caller, project, tasks).await?;
                 }
-                print_line(&format!("{email} is there now, with the password {PASSWORD}"));
+                print_line(&format!("created {email} with the password {PASSWORD}"));
             }
-            Err(Error::EmailTaken) => print_line(&format!("{email} was there before")),
+            Err(Error::EmailTaken) => print_line(&format!("{email} already exists")),
             Err(error) => return Err(error).context("registering a demo user"),
         }
     }
     let shared = Arc::clone(&store) as Arc<dyn Store>;
     let runner = app::runner(&config, shared, services, Clock::system(), &config.default_public_url())?;
-    // What it takes to look right; mails are left to whoever runs jobs.
-    runner.run_due(&[Lane::Quick]).await.context("running the jobs that came of it")?;
+    // Updates the completion of projects. E-mails are left to a worker.
+    runner.run_due(&[Lane::Quick]).await.context("running the enqueued jobs")?;
     store.close().await;
     Ok(())
 }
 
-/// What a request of this content would be.
-fn parsed<T: ParseFromJSON>(content: Value) -> Result<T> {
+/// Parses a request body.
+fn parse<T: ParseFromJSON>(content: Value) -> Result<T> {
     T::parse_from_json(Some(content)).map_err(|error| anyhow::anyhow!(error.into_message()))
 }
 
 async fn register(services: &Services, name: &str, email: &str) -> Result<WriteContext, Error> {
     let content = json!({ "name": name, "email": email, "password": PASSWORD });
-    let new = parsed(content).map_err(|error| Error::Token(error.into()))?;
+    let new = parse(content).map_err(|error| Error::Token(error.into()))?;
     let session = services.accounts.register(new, RequestMetadata::default()).await?;
     let caller = services.authenticate(&session.access_token).await?;
     Ok(WriteContext { caller, idempotency: None, if_match: None, request_id: None })
 }
 
 async fn add_project(services: &Services, write: &WriteContext, name: &str, tasks: &[Task]) -> Result<()> {
-    let project = services.projects.create(write, parsed(json!({ "name": name }))?).await?;
+    let project = services.projects.create(write, parse(json!({ "name": name }))?).await?;
     let project: Value = serde_json::from_str(project.body.as_deref().unwrap_or_default())?;
     let id = project["id"].as_str().and_then(crate::contract::ProjectId::parse).context("the id of a project")?;
     for (title, status, priority, due, labels) in tasks {
@@ -110,7 +111,7 @@ async fn add_project(services: &Services, write: &WriteContext, name: &str, task
         let content = json!({
             "title": title, "status": status, "priority": priority, "due_at": due.as_ref().map(days), "labels": labels,
         });
-        services.tasks.create(write, id, parsed(content)?).await?;
+        services.tasks.create(write, id, parse(content)?).await?;
     }
     Ok(())
 }

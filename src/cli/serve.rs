@@ -1,4 +1,4 @@
-//! `pocket-tasks serve`: serves until it is told to stop.
+//! `pocket-tasks serve`: serves the API until a shutdown signal.
 
 use super::runtime;
 use crate::app;

@@ -1,16 +1,16 @@
-//! `pocket-tasks worker`: runs jobs, and does not serve, until it is told to stop.
+//! `pocket-tasks worker`: runs jobs without serving until a shutdown signal.
 
 use super::runtime;
 use crate::app;
 use crate::config::Config;
 
-/// How many jobs run at once where `JOB_WORKERS` is 0, which tells servers to leave them to this command.
-const WORKERS: usize = 4;
+/// Number of concurrent jobs if `JOB_WORKERS` is 0, which disables jobs only in servers.
+const DEFAULT_WORKERS: usize = 4;
 
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let (mut config, shutdown) = runtime::init(config)?;
     if config.job_workers == 0 {
-        config.job_workers = WORKERS;
+        config.job_workers = DEFAULT_WORKERS;
     }
     app::run_worker(config, shutdown).await
 }

@@ -1,4 +1,4 @@
-//! Secrets for development: made at the first start, and kept in the data folder for the next ones.
+//! Development secrets, generated at the first start and stored in the data directory.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use super::Config;
 
 impl Config {
-    /// Makes the secrets that are missing, or reads those that an earlier start made.
+    /// Fills in missing secrets: loads those of an earlier start or generates them.
     pub fn with_development_secrets(mut self) -> io::Result<Self> {
         for (name, secret) in [("jwt-secret", &mut self.jwt_secret), ("encryption-key", &mut self.encryption_key)] {
             if secret.is_none() {
@@ -22,29 +22,29 @@ impl Config {
     }
 }
 
-/// Reads the secret in the file, which is made if it is not there.
+/// Loads the secret from the file, which is created if it does not exist.
 fn load_or_generate(path: &Path) -> io::Result<SecretString> {
     match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         read => return Ok(read?.trim().to_owned().into()),
     }
-    if let Some(folder) = path.parent() {
+    if let Some(directory) = path.parent() {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(folder)?;
+        builder.create(directory)?;
     }
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    // Written beside and then linked into place, which only one of several processes that start at once can do: the
-    // others read its secret, and never half of it.
-    let draft = path.with_extension(std::process::id().to_string());
-    let mut file = private_file(&draft)?;
+    // Write to a temporary file and link it: if several processes start at once, one link succeeds and all of them
+    // read the same complete secret.
+    let temporary = path.with_extension(std::process::id().to_string());
+    let mut file = private_file(&temporary)?;
     file.write_all(STANDARD.encode(bytes).as_bytes())?;
     file.sync_all()?;
-    let linked = fs::hard_link(&draft, path);
-    fs::remove_file(&draft)?;
+    let linked = fs::hard_link(&temporary, path);
+    fs::remove_file(&temporary)?;
     match linked {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_made_once_and_for_their_owner_only() {
+    fn secrets_are_generated_once_and_readable_by_the_owner_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/secret");
         let first = load_or_generate(&path).unwrap();
@@ -78,6 +78,6 @@ mod tests {
             use std::os::unix::fs::PermissionsExt as _;
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "the draft is gone");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "the temporary file was removed");
     }
 }

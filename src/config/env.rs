@@ -1,4 +1,4 @@
-//! Reads variables one by one and remembers what is wrong with each.
+//! Reads environment variables one by one and collects the errors.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -15,12 +15,12 @@ pub(super) struct EnvReader {
 
 impl EnvReader {
     pub(super) fn new(source: config::Environment) -> Result<Self, ConfigErrors> {
-        // Values stay texts: guessing at types would turn a secret of digits into a number.
+        // Values stay strings: type guessing would turn a secret of digits into a number.
         let variables = config::Config::builder()
             .add_source(source)
             .build()
             .and_then(config::Config::try_deserialize)
-            .map_err(|_| ConfigErrors(vec!["the environment cannot be read".to_owned()]))?;
+            .map_err(|_| ConfigErrors(vec!["The environment variables could not be read.".to_owned()]))?;
         Ok(Self { variables, errors: Vec::new() })
     }
 
@@ -43,12 +43,12 @@ impl EnvReader {
         }
     }
 
-    /// What stands between commas; nothing at all without the variable.
+    /// Parses a comma-separated list; empty if the variable is unset.
     pub(super) fn list<T>(&mut self, name: &str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
         let text = self.text(name).unwrap_or_default();
         let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
         let values: Vec<T> = parts.iter().filter_map(|part| parse(part)).collect();
-        // Commas with nothing between them were meant to be something.
+        // A value of commas only is a mistake, not an empty list.
         if values.len() < parts.len() || (parts.is_empty() && !text.is_empty()) {
             self.push_error(name, what);
         }
@@ -56,7 +56,7 @@ impl EnvReader {
     }
 
     pub(super) fn push_error(&mut self, name: &str, what: &str) {
-        self.errors.push(format!("{name}: it must be {what}"));
+        self.errors.push(format!("{name} must be {what}."));
     }
 
     pub(super) fn number<T: FromStr + PartialOrd + Display>(
@@ -80,7 +80,7 @@ impl EnvReader {
         self.duration(name, 1, default, range)
     }
 
-    /// A duration in units of so many seconds.
+    /// Parses a duration in units of `unit` seconds.
     pub(super) fn duration(&mut self, name: &str, unit: u64, default: u64, range: RangeInclusive<u64>) -> Duration {
         Duration::from_secs(unit * self.number(name, default, range))
     }

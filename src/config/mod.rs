@@ -1,7 +1,6 @@
-//! The settings, from environment variables, checked as a whole: every error is told at once, by name.
+//! Settings from environment variables. All errors are reported at once.
 //!
-//! Secrets are wrapped so that they cannot be printed. In development those that are missing are made at the first
-//! start and kept in the data folder.
+//! Secrets are wrapped so that they cannot be printed. Missing ones are generated in development.
 
 mod dev_secrets;
 mod env;
@@ -22,21 +21,21 @@ use crate::mail::MailSettings;
 use crate::webhooks::Allowances;
 use env::EnvReader;
 
-/// Where the program runs.
+/// Environment in which the program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppEnv {
-    /// On the machine of who works on it.
+    /// Local development.
     Development,
-    /// Where others rely on it.
+    /// Production.
     Production,
 }
 
-/// How logs are written.
+/// Log format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Human-readable.
     Pretty,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -47,7 +46,7 @@ pub struct Config {
     pub env: AppEnv,
     /// `HOST`
     pub host: IpAddr,
-    /// `PORT`; 0 picks a free one.
+    /// `PORT`; 0 picks a free port.
     pub port: u16,
     /// `DATABASE_URL`
     pub database_url: SecretString,
@@ -57,13 +56,13 @@ pub struct Config {
     pub database_max_connections: u32,
     /// `DATA_DIR`
     pub data_dir: PathBuf,
-    /// `PUBLIC_URL`, without a slash at the end; by default made from the address the server listens on.
+    /// `PUBLIC_URL` without a trailing slash; defaults to the address that the server listens on.
     pub public_url: Option<String>,
-    /// `JWT_SECRET`; in development made when it is missing.
+    /// `JWT_SECRET`; generated in development if missing.
     pub jwt_secret: Option<SecretString>,
     /// `JWT_SECRET_PREVIOUS`
     pub jwt_secret_previous: Option<SecretString>,
-    /// `ENCRYPTION_KEY`; in development made when it is missing.
+    /// `ENCRYPTION_KEY`; generated in development if missing.
     pub encryption_key: Option<SecretString>,
     /// `ACCESS_TOKEN_TTL_SECONDS`
     pub access_token_ttl: Duration,
@@ -79,17 +78,17 @@ pub struct Config {
     pub trusted_proxy_hops: usize,
     /// `RATE_LIMIT_*_PER_MINUTE`
     pub rate_limits: RateLimitSettings,
-    /// `SMTP_URL`, `MAIL_FROM` and the folder for what is not sent.
+    /// `SMTP_URL`, `MAIL_FROM` and the directory for e-mails without a server.
     pub mail: MailSettings,
     /// `REQUIRE_EMAIL_VERIFICATION`
     pub require_email_verification: bool,
     /// `WEBHOOK_ALLOW_CIDRS` and `WEBHOOK_ALLOW_HTTP`
     pub webhooks: Allowances,
-    /// `WEBHOOK_RETRY_SECONDS`: the pauses before each attempt, counted one after the other.
+    /// `WEBHOOK_RETRY_SECONDS`: delay before each attempt, counted from the previous one.
     pub webhook_retry: Vec<Duration>,
     /// `JOB_WORKERS`
     pub job_workers: usize,
-    /// `RETENTION_DAYS`; shorter than `webhook_retry` as a whole, it cuts off the last attempts.
+    /// `RETENTION_DAYS`. If shorter than the sum of `webhook_retry`, it cuts off the last attempts.
     pub retention: Duration,
     /// `REQUEST_TIMEOUT_SECONDS`
     pub request_timeout: Duration,
@@ -101,7 +100,7 @@ pub struct Config {
     pub log_filter: String,
 }
 
-/// Everything that is wrong with the settings, a line each.
+/// Errors in the settings, one line each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<String>);
 
@@ -116,13 +115,13 @@ impl std::error::Error for ConfigErrors {}
 const DAY: u64 = 86_400;
 
 impl Config {
-    /// Reads the environment of the process; in development a `.env` file too.
+    /// Reads the environment of the process and, in development, a `.env` file.
     pub fn from_env() -> Result<Self, ConfigErrors> {
         if std::env::var("APP_ENV").as_deref() != Ok("production") {
-            // What the environment has goes first. A file that is not there is no error.
+            // The environment takes precedence. The file is optional.
             match dotenvy::dotenv() {
                 Err(error) if !error.not_found() => {
-                    return Err(ConfigErrors(vec![".env: it cannot be read".to_owned()]));
+                    return Err(ConfigErrors(vec![".env could not be read.".to_owned()]));
                 }
                 _ => {}
             }
@@ -131,7 +130,7 @@ impl Config {
         Self::from_source(source)
     }
 
-    /// Reads the given variables, and no others.
+    /// Reads only the given variables.
     pub fn from_variables<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ConfigErrors> {
         let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Self::from_source(config::Environment::default().ignore_empty(true).source(Some(variables)))
@@ -148,9 +147,9 @@ impl Config {
         let any = IpAddr::V4(if production { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST });
         let data_dir = PathBuf::from(read.text("DATA_DIR").unwrap_or_else(|| "data".to_owned()));
         let smtp_url: Option<SecretString> = read.text("SMTP_URL").map(Into::into);
-        // What has a meaning of its own in a URL is written as %XX.
-        let folder = data_dir.display().to_string().replace('%', "%25").replace('?', "%3F");
-        let default_url = format!("sqlite://{folder}/pocket-tasks.db");
+        // Percent-encode characters that have a meaning in URLs.
+        let directory = data_dir.display().to_string().replace('%', "%25").replace('?', "%3F");
+        let default_url = format!("sqlite://{directory}/pocket-tasks.db");
         let config = Self {
             env,
             host: read.parsed("HOST", any, "an IP address"),
@@ -202,43 +201,43 @@ impl Config {
         if errors.is_empty() { Ok(config) } else { Err(ConfigErrors(errors)) }
     }
 
-    /// Where clients reach the server, as far as that is known before it listens.
+    /// Returns the public URL, or the configured address if unset.
     #[must_use]
     pub fn default_public_url(&self) -> String {
         let listening = std::net::SocketAddr::from((self.host, self.port));
         self.public_url.clone().unwrap_or_else(|| format!("http://{listening}"))
     }
 
-    /// What no single variable can be blamed for while it is read.
+    /// Validates the settings after all variables have been read.
     fn check(&self, errors: &mut Vec<String>) {
         if Engine::of(self.database_url.expose_secret()).is_none() {
-            errors.push("DATABASE_URL: it must begin with sqlite:// or postgres://".to_owned());
+            errors.push("DATABASE_URL must begin with sqlite:// or postgres://.".to_owned());
         }
         let url = self.public_url.as_deref();
         if url.is_some_and(|url| !(url.starts_with("http://") || url.starts_with("https://"))) {
-            errors.push("PUBLIC_URL: it must begin with http:// or https://".to_owned());
+            errors.push("PUBLIC_URL must begin with http:// or https://.".to_owned());
         }
         for (name, secret) in [("JWT_SECRET", &self.jwt_secret), ("JWT_SECRET_PREVIOUS", &self.jwt_secret_previous)] {
             if secret.as_ref().is_some_and(|secret| secret.expose_secret().len() < 32) {
-                errors.push(format!("{name}: it must be at least 32 bytes long"));
+                errors.push(format!("{name} must be at least 32 bytes long."));
             }
         }
         let is_key = |key: &SecretString| STANDARD.decode(key.expose_secret()).is_ok_and(|key| key.len() == 32);
         if self.encryption_key.as_ref().is_some_and(|key| !is_key(key)) {
-            errors.push("ENCRYPTION_KEY: it must be 32 bytes in base64".to_owned());
+            errors.push("ENCRYPTION_KEY must be 32 bytes in base64.".to_owned());
         }
         for (name, checked) in [("SMTP_URL", self.mail.check_server()), ("MAIL_FROM", self.mail.check_sender())] {
             if let Err(error) = checked {
-                errors.push(format!("{name}: {error}"));
+                errors.push(format!("{name} {error}."));
             }
         }
         if let CorsPolicy::List(origins) = &self.cors
             && !origins.iter().all(|origin| is_origin(origin))
         {
-            errors.push("CORS_ALLOWED_ORIGINS: each must be like https://app.example.com, or * alone".to_owned());
+            errors.push("CORS_ALLOWED_ORIGINS must be origins like https://app.example.com, or only *.".to_owned());
         }
         if self.log_filter.parse::<tracing_subscriber::EnvFilter>().is_err() {
-            errors.push("RUST_LOG: it is not a filter like info or pocket_tasks=debug,warn".to_owned());
+            errors.push("RUST_LOG must be a filter like info or pocket_tasks=debug,warn.".to_owned());
         }
         if self.env == AppEnv::Production {
             for (name, missing) in [
@@ -247,30 +246,30 @@ impl Config {
                 ("PUBLIC_URL", self.public_url.is_none()),
             ] {
                 if missing {
-                    errors.push(format!("{name}: it is required in production"));
+                    errors.push(format!("{name} is required in production."));
                 }
             }
             if self.bcrypt_cost < 10 {
-                errors.push("BCRYPT_COST: it must be at least 10 in production".to_owned());
+                errors.push("BCRYPT_COST must be at least 10 in production.".to_owned());
             }
         }
     }
 }
 
-/// The pauses before each attempt to deliver to a webhook.
+/// Reads the delays before each delivery attempt of a webhook.
 fn retry_delays(read: &mut EnvReader, name: &str) -> Vec<Duration> {
     const DEFAULT: [u64; 10] = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
     let seconds = |text: &str| text.parse().ok().filter(|seconds| *seconds <= 30 * DAY);
     let what = "1 to 50 whole numbers from 0 to 2592000";
-    let pauses = read.list(name, what, seconds);
-    if pauses.len() > 50 {
+    let delays = read.list(name, what, seconds);
+    if delays.len() > 50 {
         read.push_error(name, what);
     }
-    let pauses = if pauses.is_empty() { DEFAULT.to_vec() } else { pauses };
-    pauses.into_iter().map(Duration::from_secs).collect()
+    let delays = if delays.is_empty() { DEFAULT.to_vec() } else { delays };
+    delays.into_iter().map(Duration::from_secs).collect()
 }
 
-/// Whether it is what a browser sends as `Origin`: a scheme and a host, perhaps a port, and nothing else.
+/// Returns whether the text is an origin as browsers send it: scheme, host and optional port.
 fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ', '*']))

@@ -76,14 +76,14 @@ impl MailSettings {
 }
 
 fn sender(from: &str) -> Result<Mailbox, MailError> {
-    from.parse().map_err(|_| MailError::Settings("it must be like Pocket Tasks <no-reply@example.com>".to_owned()))
+    from.parse().map_err(|_| MailError::Settings("must be like Pocket Tasks <no-reply@example.com>".to_owned()))
 }
 
 fn smtp(url: &SecretString) -> Result<lettre::transport::smtp::AsyncSmtpTransportBuilder, MailError> {
     let url = url.expose_secret();
     let wrong = || {
         // The library's own words may have the password in them.
-        MailError::Settings("it must be like smtp://host:25, smtps://user:password@host or smtp+starttls://...".into())
+        MailError::Settings("must be like smtp://host:25, smtps://user:password@host or smtp+starttls://...".into())
     };
     let url = match url.split_once("://").ok_or_else(wrong)? {
         ("smtp" | "smtps", rest) if is_plain(rest) => url.to_owned(),

@@ -10,7 +10,7 @@ fn complaints(ended: &Ended) -> Vec<&str> {
     assert_eq!(ended.status, Some(2), "{}", ended.errors);
     assert_eq!(ended.output, [""; 0]);
     let lines = ended.errors.lines().filter_map(|line| line.strip_prefix("  "));
-    lines.map(|line| line.split_once(": ").unwrap_or_else(|| panic!("{line}")).0).collect()
+    lines.map(|line| line.split_once(' ').unwrap_or_else(|| panic!("{line}")).0).collect()
 }
 
 #[test]
@@ -89,8 +89,7 @@ fn in_development_a_file_of_settings_is_read_and_the_environment_goes_first() {
 
 #[test]
 fn attempts_of_webhooks_that_outlast_the_events_are_warned_of() {
-    let warning =
-        "WEBHOOK_RETRY_SECONDS goes on for longer than RETENTION_DAYS: the last attempts of webhooks are not made";
+    let warning = "WEBHOOK_RETRY_SECONDS exceeds RETENTION_DAYS; the last delivery attempts will be skipped";
     for (retry, days, is_warned_of) in
         [(None, "3", true), (None, "4", false), (Some("0,86400"), "1", false), (Some("1,86400"), "1", true)]
     {

@@ -38,7 +38,7 @@ fn the_worker_does_the_jobs(folder: &Path, database: &[(&str, &str)]) {
 
     let variables = [&[("DATA_DIR", "data"), ("LOG_FORMAT", "json"), ("JOB_WORKERS", "0")], database].concat();
     let mut worker = Program::start(folder, &["worker"], &variables);
-    worker.until("jobs are run");
+    worker.until("running jobs");
     until_all_is_done(&mut worker, folder, database);
     assert_eq!((completion(), mails(folder)), (json!(100), 1));
     // What comes later is seen too.
@@ -96,7 +96,7 @@ fn a_job_that_ends_in_time_is_finished_by_who_is_told_to_stop() {
     mails.until("held");
     mails.until("held");
     server.program.signal("TERM");
-    server.program.until("asked to stop");
+    server.program.until("shutdown requested");
     mails.tell("accept");
     mails.welcome_and_verification();
     server.program.ends().succeeded();
