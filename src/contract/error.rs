@@ -1,14 +1,13 @@
-//! The one error shape of the API, and its closed vocabulary of codes.
+//! Error envelope and error codes.
 //!
-//! Guarantees: every code has one HTTP status, and the strings never change once published. Knows nothing of how an
-//! error travels (that is `api::errors`) or why it arose (that is `services`).
+//! Every code has exactly one HTTP status. Published codes never change.
 
 use poem_openapi::{Enum, Object};
 
-/// One row for each code: its word in responses, its status, and the sentence for whoever reads it.
+/// Declares the error codes: one row with the published code, the HTTP status and the default message.
 macro_rules! error_codes {
     ($($(#[doc = $doc:literal])* $code:ident: $word:literal, $status:literal, $message:literal;)*) => {
-        /// What went wrong, as a stable word for programs.
+        /// Machine-readable error code. New codes may be added.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
         #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
         pub enum ErrorCode {
@@ -16,23 +15,22 @@ macro_rules! error_codes {
         }
 
         impl ErrorCode {
-            /// Every code there is, in the order of their statuses.
+            /// All codes, ordered by status.
             pub const ALL: [Self; [$($word),*].len()] = [$(Self::$code),*];
 
-            /// The HTTP status that always goes with this code.
+            /// Returns the HTTP status of this code.
             #[must_use]
             pub const fn status(self) -> u16 {
                 match self { $(Self::$code => $status,)* }
             }
 
-            /// The sentence a caller reads when nothing more precise is known; also the example in the published
-            /// document.
+            /// Returns the default message, which is also the example in the OpenAPI document.
             #[must_use]
             pub const fn message(self) -> &'static str {
                 match self { $(Self::$code => $message,)* }
             }
 
-            /// The code as it stands in responses, e.g. `NOT_FOUND`.
+            /// Returns the published code, for example `NOT_FOUND`.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$code => $word,)* }
@@ -42,163 +40,162 @@ macro_rules! error_codes {
 }
 
 error_codes! {
-    /// The request breaks the rules of its schema; `details` lists every failure.
-    ValidationFailed: "VALIDATION_FAILED", 400, "The request is not valid; see details.";
-    /// The body is not JSON, has a key twice, or goes on after its end.
+    /// The request violates its schema; `details` lists every violation.
+    ValidationFailed: "VALIDATION_FAILED", 400, "The request is invalid; see details.";
+    /// The body is not JSON, repeats a key, or continues after the JSON value.
     MalformedJson: "MALFORMED_JSON", 400, "The request body is not valid JSON.";
-    /// The cursor was not made for this list, with these filters and this sort, or was changed: begin again without
-    /// one.
-    InvalidCursor: "INVALID_CURSOR", 400, "The cursor does not belong to this list with these filters and this sort; begin again without one.";
+    /// The cursor was altered, or was issued for another list, other filters or another sort.
+    InvalidCursor: "INVALID_CURSOR", 400, "The cursor does not belong to this list with these filters and this sort. Start again without a cursor.";
     /// The `Idempotency-Key` is not 1 to 255 visible ASCII characters.
     InvalidIdempotencyKey: "INVALID_IDEMPOTENCY_KEY", 400, "The Idempotency-Key must be 1 to 255 visible ASCII characters.";
-    /// No token, or one that cannot be read.
+    /// The token is missing or malformed.
     Unauthenticated: "UNAUTHENTICATED", 401, "Send a valid access token as `Authorization: Bearer <token>`.";
-    /// The access token is past its end: refresh it.
-    TokenExpired: "TOKEN_EXPIRED", 401, "The access token has expired; refresh the session.";
-    /// The session of this token was ended.
-    TokenRevoked: "TOKEN_REVOKED", 401, "The session of this token was ended; log in again.";
-    /// Wrong e-mail or password.
-    InvalidCredentials: "INVALID_CREDENTIALS", 401, "The e-mail or the password is wrong.";
-    /// The refresh token is unknown or expired.
-    InvalidRefreshToken: "INVALID_REFRESH_TOKEN", 401, "The refresh token is not valid; log in again.";
-    /// The refresh token had been used before: the session is ended.
-    RefreshTokenReused: "REFRESH_TOKEN_REUSED", 401, "The refresh token had been used before, so the session was ended; log in again.";
-    /// The caller may not do this; `message` says why, and which role would be sufficient where it is a matter of roles.
-    Forbidden: "FORBIDDEN", 403, "You may not do this.";
-    /// The API token does not have the scope that this takes.
-    InsufficientScope: "INSUFFICIENT_SCOPE", 403, "The API token does not have the scope that this takes.";
-    /// The address of the account was not proved to be the user's.
-    EmailNotVerified: "EMAIL_NOT_VERIFIED", 403, "Prove your e-mail address first, by the link that was mailed to it.";
-    /// The project is archived and can only be read.
-    ProjectArchived: "PROJECT_ARCHIVED", 403, "The project is archived; un-archive it to change anything in it.";
-    /// Nothing is there, or it was deleted.
-    NotFound: "NOT_FOUND", 404, "There is nothing at this address.";
-    /// The path exists, but not with this method; see `Allow`.
-    MethodNotAllowed: "METHOD_NOT_ALLOWED", 405, "This address does not take this method; see the Allow header.";
-    /// The response cannot be given in a media type that `Accept` allows.
+    /// The access token has expired; refresh it.
+    TokenExpired: "TOKEN_EXPIRED", 401, "The access token has expired. Refresh the session.";
+    /// The session of this token has ended.
+    TokenRevoked: "TOKEN_REVOKED", 401, "The session of this token has ended. Log in again.";
+    /// The e-mail address or the password is wrong.
+    InvalidCredentials: "INVALID_CREDENTIALS", 401, "The e-mail address or the password is wrong.";
+    /// The refresh token is unknown or has expired.
+    InvalidRefreshToken: "INVALID_REFRESH_TOKEN", 401, "The refresh token is invalid. Log in again.";
+    /// The refresh token was used before, so its session has been ended.
+    RefreshTokenReused: "REFRESH_TOKEN_REUSED", 401, "The refresh token was used before, so its session has been ended. Log in again.";
+    /// The caller lacks permission; `message` gives the reason and names the required role, if any.
+    Forbidden: "FORBIDDEN", 403, "You do not have permission to do this.";
+    /// The API token does not have the required scope.
+    InsufficientScope: "INSUFFICIENT_SCOPE", 403, "The API token does not have the required scope.";
+    /// The e-mail address of the account has not been verified.
+    EmailNotVerified: "EMAIL_NOT_VERIFIED", 403, "Verify your e-mail address first, with the link in the e-mail we sent you.";
+    /// The project is archived and therefore read-only.
+    ProjectArchived: "PROJECT_ARCHIVED", 403, "The project is archived. Unarchive it before you change anything in it.";
+    /// The resource does not exist or was deleted.
+    NotFound: "NOT_FOUND", 404, "The resource does not exist.";
+    /// The path does not support this method; see `Allow`.
+    MethodNotAllowed: "METHOD_NOT_ALLOWED", 405, "This path does not support this method; see the Allow header.";
+    /// The response is not available in a media type that `Accept` allows.
     NotAcceptable: "NOT_ACCEPTABLE", 406, "The response is application/json, which the Accept header does not allow.";
-    /// The body did not arrive in time.
+    /// The request body did not arrive in time.
     RequestTimeout: "REQUEST_TIMEOUT", 408, "The request body did not arrive in time.";
-    /// An account with this e-mail exists.
-    EmailTaken: "EMAIL_TAKEN", 409, "An account with this e-mail exists; log in instead.";
-    /// Who is invited is a member.
-    AlreadyMember: "ALREADY_MEMBER", 409, "Who has this address is a member of the project.";
-    /// Somebody with this address has an invitation that is good.
-    AlreadyInvited: "ALREADY_INVITED", 409, "This address has an invitation to the project that is still good.";
-    /// The invitation was answered, revoked, or has expired.
-    InvitationNotPending: "INVITATION_NOT_PENDING", 409, "The invitation was answered, revoked, or has expired.";
-    /// A project must have an owner: hand it over first.
-    OwnerRequired: "OWNER_REQUIRED", 409, "A project must have an owner; make another member its owner first.";
-    /// There are as many as there may be.
-    LimitReached: "LIMIT_REACHED", 409, "There are as many as there may be; remove one first.";
-    /// The first request with this `Idempotency-Key` still runs; see `Retry-After`.
-    IdempotencyInProgress: "IDEMPOTENCY_IN_PROGRESS", 409, "The first request with this Idempotency-Key still runs; try again after the seconds in Retry-After.";
-    /// The resource was changed since the version that `If-Match` names; `current` is how it is now.
-    PreconditionFailed: "PRECONDITION_FAILED", 412, "It was changed since the version that If-Match names; current shows how it is now.";
-    /// The body is larger than the server takes.
+    /// An account with this e-mail address already exists.
+    EmailTaken: "EMAIL_TAKEN", 409, "An account with this e-mail address already exists. Log in instead.";
+    /// The user with this e-mail address is already a member of the project.
+    AlreadyMember: "ALREADY_MEMBER", 409, "The user with this e-mail address is already a member of the project.";
+    /// This e-mail address already has a pending invitation to the project.
+    AlreadyInvited: "ALREADY_INVITED", 409, "This e-mail address already has a pending invitation to the project.";
+    /// The invitation was accepted, declined or revoked, or has expired.
+    InvitationNotPending: "INVITATION_NOT_PENDING", 409, "The invitation was accepted, declined or revoked, or has expired.";
+    /// A project must have an owner; transfer the ownership first.
+    OwnerRequired: "OWNER_REQUIRED", 409, "A project must have an owner. Make another member its owner first.";
+    /// The limit for this resource has been reached.
+    LimitReached: "LIMIT_REACHED", 409, "You have reached the limit for this resource. Remove one first.";
+    /// The first request with this `Idempotency-Key` is still running; see `Retry-After`.
+    IdempotencyInProgress: "IDEMPOTENCY_IN_PROGRESS", 409, "The first request with this Idempotency-Key is still running. Retry after the number of seconds in Retry-After.";
+    /// The resource has changed since the version in `If-Match`; `current` is the current version.
+    PreconditionFailed: "PRECONDITION_FAILED", 412, "The resource has changed since the version in If-Match; see current for the current version.";
+    /// The request body exceeds the size limit.
     PayloadTooLarge: "PAYLOAD_TOO_LARGE", 413, "The request body is too large.";
-    /// The body is not sent as a media type that the operation takes.
-    UnsupportedMediaType: "UNSUPPORTED_MEDIA_TYPE", 415, "The request body must be sent as JSON; see Content-Type and Content-Encoding.";
-    /// This `Idempotency-Key` was used for another request.
-    IdempotencyKeyReused: "IDEMPOTENCY_KEY_REUSED", 422, "This Idempotency-Key was used for another request; make a new one.";
-    /// The token from the mail is wrong, was used, or has expired.
-    InvalidToken: "INVALID_TOKEN", 422, "The token is wrong, was used before, or has expired; ask for a new mail.";
-    /// Events may not be sent to this address; `message` says why.
-    WebhookUrlForbidden: "WEBHOOK_URL_FORBIDDEN", 422, "Events may not be sent to this address.";
+    /// The operation does not support the media type of the request body.
+    UnsupportedMediaType: "UNSUPPORTED_MEDIA_TYPE", 415, "The request body must be JSON; check Content-Type and Content-Encoding.";
+    /// This `Idempotency-Key` was used for a different request.
+    IdempotencyKeyReused: "IDEMPOTENCY_KEY_REUSED", 422, "This Idempotency-Key was used for a different request. Generate a new one.";
+    /// The token from the e-mail is wrong, was used before, or has expired.
+    InvalidToken: "INVALID_TOKEN", 422, "The token is wrong, was used before, or has expired. Request a new e-mail.";
+    /// Webhooks are not allowed to use this URL; `message` gives the reason.
+    WebhookUrlForbidden: "WEBHOOK_URL_FORBIDDEN", 422, "Webhooks are not allowed to use this URL.";
     /// Too many requests; see `Retry-After`.
-    RateLimited: "RATE_LIMITED", 429, "Too many requests; try again after the seconds in Retry-After.";
-    /// The server failed; quote `request_id` when you report it.
-    Internal: "INTERNAL", 500, "Something went wrong on our side; quote the request_id when you report it.";
-    /// The server is overloaded or its database is away; see `Retry-After`.
-    Unavailable: "UNAVAILABLE", 503, "The service is temporarily unavailable. Try again after the number of seconds in Retry-After.";
-    /// The server gave up on the request because it took too long.
-    Timeout: "TIMEOUT", 504, "The request took too long and was given up.";
+    RateLimited: "RATE_LIMITED", 429, "Too many requests. Retry after the number of seconds in Retry-After.";
+    /// The server failed; include `request_id` when you report the problem.
+    Internal: "INTERNAL", 500, "Something went wrong on our side. Include the request_id when you report the problem.";
+    /// The service is overloaded or its database is unavailable; see `Retry-After`.
+    Unavailable: "UNAVAILABLE", 503, "The service is temporarily unavailable. Retry after the number of seconds in Retry-After.";
+    /// The request took too long and was cancelled.
+    Timeout: "TIMEOUT", 504, "The request took too long and was cancelled.";
 }
 
-/// Which rule a part of the request breaks.
+/// Rule that part of a request violates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 #[oai(rename = "ErrorDetailCode", rename_all = "snake_case")]
 pub enum DetailCode {
-    /// It is missing.
+    /// The value is missing.
     Required,
-    /// It has another JSON type than the schema says.
+    /// The value has the wrong JSON type.
     Type,
-    /// It cannot be `null`.
+    /// The value must not be `null`.
     Null,
-    /// The body has no such field, or it cannot be written.
+    /// The field does not exist or is read-only.
     UnknownField,
     /// The operation has no such query parameter.
     UnknownParameter,
-    /// The query parameter is there twice.
+    /// The query parameter occurs more than once.
     DuplicateParameter,
-    /// The text is shorter than allowed.
+    /// The string is too short.
     TooShort,
-    /// The text is longer than allowed.
+    /// The string is too long.
     TooLong,
-    /// The list has too few items.
+    /// The array has too few items.
     TooFew,
-    /// The list has too many items.
+    /// The array has too many items.
     TooMany,
-    /// The number is below the least one allowed.
+    /// The number is too small.
     Minimum,
-    /// The number is above the greatest one allowed.
+    /// The number is too large.
     Maximum,
-    /// It is none of the allowed values.
+    /// The value is not one of the allowed values.
     Enum,
-    /// It is not written in the format that the schema names.
+    /// The string does not have the required format.
     Format,
-    /// The text has a character or a form that is not allowed.
+    /// The string does not match the required pattern.
     Pattern,
-    /// The list has the same item twice.
+    /// The array contains the same item more than once.
     Duplicate,
     /// The current password is wrong.
     Incorrect,
-    /// It excludes another field or parameter that is there too.
+    /// The value cannot be combined with another one in the request.
     Conflict,
-    /// The id names nothing that the caller may use here.
+    /// The id does not refer to anything that the caller may use here.
     Reference,
 }
 
-/// The part of the request that a failure is about.
+/// Part of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum ErrorLocation {
-    /// The JSON body.
+    /// JSON body.
     Body,
-    /// The query string.
+    /// Query string.
     Query,
-    /// A request header.
+    /// Request header.
     Header,
 }
 
-/// One failure of a request that is not valid.
+/// Violation of a rule by an invalid request.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(rename = "ErrorDetail")]
 pub struct Detail {
-    /// The part of the request that the failure is about.
+    /// Part of the request that contains the violation.
     #[oai(rename = "in")]
     pub location: ErrorLocation,
-    /// The field, parameter or header: `title`, `labels[1]`; empty where it is the body as a whole.
+    /// Field, parameter or header, such as `title` or `labels[1]`; empty for the body as a whole.
     pub field: String,
-    /// The rule that it breaks.
+    /// Rule that is violated.
     pub code: DetailCode,
-    /// A sentence a person can act on.
+    /// Human-readable explanation.
     pub message: String,
 }
 
-/// What every response that is not a success says.
+/// Body of every error response.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(rename = "ApiError", skip_serializing_if_is_none)]
 pub struct ErrorBody {
-    /// What went wrong, as a stable word for programs.
+    /// Machine-readable error code.
     pub error: ErrorCode,
-    /// What went wrong, as a sentence a person can act on; its wording may change.
+    /// Human-readable explanation. The wording may change.
     pub message: String,
-    /// The first field, parameter or header that is not valid; absent when the error is about none.
+    /// First invalid field, parameter or header; absent if the error does not concern one.
     pub field: Option<String>,
-    /// Every failure of the request, at most one for each field, in the order of the request; present exactly when
-    /// `error` is `VALIDATION_FAILED`.
+    /// Every violation in request order, at most one per field.
+    /// Present only if `error` is `VALIDATION_FAILED`.
     pub details: Option<Vec<Detail>>,
-    /// The `X-Request-Id` of this response, to quote when you report a problem.
+    /// `X-Request-Id` of this response. Include it when you report a problem.
     pub request_id: String,
 }

@@ -1,18 +1,18 @@
-//! Whether the service is up.
+//! Health of the service.
 
 use poem_openapi::{Enum, Object};
 
-/// How the service is.
+/// Result of a health check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
 pub struct Health {
-    /// How the service is.
+    /// State of the service.
     pub status: HealthStatus,
 }
 
-/// How the service is.
+/// State of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum HealthStatus {
-    /// It is well.
+    /// Healthy.
     Ok,
 }

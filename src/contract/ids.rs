@@ -1,23 +1,23 @@
-//! Typed ids: one type per resource, so that a task's id cannot be passed where a project's is meant.
+//! Typed ids: one type per resource, so that a task id cannot be passed where a project id is expected.
 //!
-//! All are UUIDv7 (RFC 9562), so ids of one process ascend in the order of their creation.
+//! All are UUIDv7 (RFC 9562): the ids that one process generates ascend.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{Example, ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
-use serde_json::Value;
+use poem_openapi::registry::MetaSchema;
+use poem_openapi::types::{Example, ParseFromParameter, ParseResult};
 use uuid::Uuid;
 
-/// Makes the next UUID, for whatever needs one.
+use super::scalar::{inline_type, json_string};
+
+/// Generates a UUIDv7.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the one place where ids are made")]
+#[expect(clippy::disallowed_methods, reason = "the only place where ids are generated")]
 pub fn new_uuid() -> Uuid {
     Uuid::now_v7()
 }
 
-/// Reads the one spelling of a UUID that the API knows: 36 characters with hyphens, in any case.
+/// Parses the only UUID format that the API accepts: 36 characters with hyphens.
 fn parse_hyphenated(text: &str) -> Option<Uuid> {
     (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten()
 }
@@ -30,13 +30,13 @@ macro_rules! id_types {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// Makes the next id.
+            /// Generates an id.
             #[must_use]
             pub fn generate() -> Self {
                 Self(new_uuid())
             }
 
-            /// Reads an id in its published spelling.
+            /// Parses an id in its published form.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 parse_hyphenated(text).map(Self)
@@ -55,78 +55,48 @@ macro_rules! id_types {
             }
         }
 
-        impl Type for $name {
-            const IS_REQUIRED: bool = true;
-            type RawValueType = Self;
-            type RawElementValueType = Self;
-
-            fn name() -> Cow<'static, str> {
-                "string_uuid".into()
-            }
-
-            fn schema_ref() -> MetaSchemaRef {
-                MetaSchemaRef::Inline(Box::new(MetaSchema {
-                    example: Some($example.into()),
-                    ..MetaSchema::new_with_format("string", "uuid")
-                }))
-            }
-
-            fn as_raw_value(&self) -> Option<&Self> {
-                Some(self)
-            }
-
-            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-                Box::new(std::iter::once(self))
-            }
-        }
-
-        impl ParseFromJSON for $name {
-            fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-                value.as_ref().and_then(Value::as_str).and_then(Self::parse).ok_or_else(ParseError::expected_input)
-            }
-        }
+        inline_type!(
+            $name,
+            "string_uuid",
+            MetaSchema { example: Some($example.into()), ..MetaSchema::new_with_format("string", "uuid") }
+        );
+        json_string!($name);
 
         impl ParseFromParameter for $name {
-            /// Never fails: a path id that is not a UUID names nothing, which the look-up finds out by itself. The nil
-            /// UUID stands for it, which is never given to anything.
+            /// Parses a path parameter. An invalid id becomes the nil UUID, which no resource has, so the look-up
+            /// responds with 404.
             fn parse_from_parameter(value: &str) -> ParseResult<Self> {
                 Ok(Self::parse(value).unwrap_or(Self(Uuid::nil())))
             }
 
-            /// Never fails either: a path id whose escapes are no UTF-8 does not arrive here at all.
+            /// Parses the first value.
             fn parse_from_parameters<I: IntoIterator<Item = A>, A: AsRef<str>>(iter: I) -> ParseResult<Self> {
                 Self::parse_from_parameter(iter.into_iter().next().as_ref().map_or("", AsRef::as_ref))
-            }
-        }
-
-        impl ToJSON for $name {
-            fn to_json(&self) -> Option<Value> {
-                Some(Value::String(self.to_string()))
             }
         }
     )*};
 }
 
 id_types! {
-    /// The id of a user.
+    /// Id of a user.
     UserId, "01936f4e-7b20-7c3a-9f10-2b6c1d5e8a01";
-    /// The id of a session, the `sid` of its access tokens.
+    /// Id of a session: the `sid` claim of its access tokens.
     SessionId, "01936f4e-7b21-7d4b-8a20-3c7d2e6f9b02";
-    /// The id of a project.
+    /// Id of a project.
     ProjectId, "01936f50-1c80-7e5c-b130-4d8e3f70ac03";
-    /// The id of a task.
+    /// Id of a task.
     TaskId, "01936f52-9d40-7f6d-a240-5e9f4081bd04";
-    /// The id of an API token.
+    /// Id of an API token.
     ApiTokenId, "01936f54-2e60-707e-9350-6fa05192ce05";
-    /// The id of an invitation.
+    /// Id of an invitation.
     InvitationId, "01936f56-3f70-718f-8460-70b162a3df06";
-    /// The id of a comment.
+    /// Id of a comment.
     CommentId, "01936f58-4080-7290-b570-81c273b4e007";
-    /// The id of an event, and of every message that tells of it.
+    /// Id of an event.
     EventId, "01936f5a-5190-73a1-8680-92d384c5f108";
-    /// The id of a webhook.
+    /// Id of a webhook.
     WebhookId, "01936f5c-62a0-74b2-9790-a3e495d60209";
-    /// The id of a delivery.
+    /// Id of a delivery.
     DeliveryId, "01936f5e-73b0-75c3-a8a0-b4f5a6e7130a";
 }
 
@@ -135,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_hyphenated_spelling_is_an_id() {
+    fn only_the_hyphenated_form_is_an_id() {
         let id = TaskId::generate();
         assert_eq!(TaskId::parse(&id.to_string()), Some(id));
         assert_eq!(TaskId::parse(&id.to_string().to_uppercase()), Some(id));

@@ -1,8 +1,8 @@
 //! The types of the API, declared once: resources, request bodies, query parameters, lists and the error envelope.
 //!
-//! The published document, the validation of requests, the JSON of responses and the words in which services and
-//! repositories speak all come from here. Rules that a schema can express stand in the types; what is written about a
-//! field here is read by API users. This module knows neither HTTP nor storage.
+//! The OpenAPI document, request validation and JSON responses are derived from these types, and services and
+//! repositories use them as their domain types. Field comments are published to API users. Nothing here depends on HTTP
+//! or on the database.
 
 pub mod account;
 pub mod error;
@@ -12,6 +12,7 @@ pub mod ids;
 pub mod page;
 pub mod project;
 pub mod resource;
+mod scalar;
 pub mod strings;
 pub mod task;
 pub mod time;

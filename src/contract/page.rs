@@ -1,30 +1,32 @@
-//! Lists: how a caller asks for a part of one, and how it is told which part it got.
+//! Pagination: query parameters, sort orders and list envelopes, by page number or by cursor.
 
 use poem_openapi::types::{Example, ParseFromJSON, ToJSON};
 use poem_openapi::{Enum, Object};
 
 use super::strings::Cursor;
 
-/// Which part of a list, as query parameters.
+/// Pagination by page number or offset, as query parameters.
 #[derive(Debug, Clone, Copy, Object)]
 pub struct Paging {
-    /// How many items at most.
+    /// Maximum number of items to return.
     #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "100")))]
     pub limit: u32,
-    /// Which page, from 1. Not together with `offset`.
+    /// Page number, starting at 1. Cannot be combined with `offset`.
     #[oai(validator(minimum(value = "1"), maximum(value = "2147483647")))]
     pub page: Option<u32>,
-    /// How many items to skip, from 0. Not together with `page`.
+    /// Number of items to skip. Cannot be combined with `page`.
     #[oai(validator(minimum(value = "0"), maximum(value = "2147483647")))]
     pub offset: Option<u32>,
 }
 
-const fn default_limit() -> u32 {
+/// Returns the default page size.
+#[must_use]
+pub const fn default_limit() -> u32 {
     20
 }
 
 impl Paging {
-    /// How many items stand before the part that was asked for.
+    /// Returns the number of items before the requested page.
     #[must_use]
     pub fn offset(self) -> u64 {
         match (self.offset, self.page) {
@@ -41,57 +43,80 @@ impl Default for Paging {
     }
 }
 
-/// Which part of a list, for lists that are walked by cursors.
+/// Pagination by cursor, as query parameters.
 #[derive(Debug, Clone, Object)]
 pub struct CursorParams {
-    /// How many items at most; it may differ from page to page.
+    /// Maximum number of items to return. It may differ from page to page.
     #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "100")))]
     pub limit: u32,
-    /// The `next_cursor` of the page before; without one the list begins. The filters and the sort must be the same.
+    /// `next_cursor` of the previous page; omit it to start at the beginning.
+    /// All pages must use the same filters and sort.
     pub cursor: Option<Cursor>,
 }
 
-/// The direction of a sort.
+/// Sort direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum Direction {
-    /// Ascending: the least first, and what has no value last.
+    /// Ascending; items without a value come last.
     Asc,
-    /// Descending: what has no value first, then the greatest.
+    /// Descending; items without a value come first.
     Desc,
 }
 
-/// The default direction of lists that have one sort, by a time.
+/// Returns the default direction of lists that are sorted by time only.
 #[must_use]
 pub const fn newest_first() -> Option<Direction> {
     Some(Direction::Desc)
 }
 
-/// What a collection can be sorted by.
+/// Sort field of a collection.
 pub trait SortField: Copy {
-    /// What it is sorted by when the caller does not say.
+    /// Default sort field.
     const DEFAULT: Self;
 
-    /// The direction when the caller does not say.
+    /// Returns the default direction of this field.
     fn default_direction(self) -> Direction;
 
-    /// The default, for the document.
+    /// Returns the default field, for the OpenAPI document.
     fn default_field() -> Option<Self> {
         Some(Self::DEFAULT)
     }
 }
 
-/// An order that is known in full.
+/// Declares the sort fields of a collection and their default directions; the first field is the default.
+macro_rules! sort_fields {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $direction:ident,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, poem_openapi::Enum)]
+        #[oai(rename_all = "snake_case")]
+        pub enum $name {
+            $($(#[$field_doc])* $field,)+
+        }
+
+        impl $crate::contract::page::SortField for $name {
+            const DEFAULT: Self = [$(Self::$field),+][0];
+
+            fn default_direction(self) -> $crate::contract::page::Direction {
+                match self {
+                    $(Self::$field => $crate::contract::page::Direction::$direction,)+
+                }
+            }
+        }
+    };
+}
+
+/// Sort order with its defaults resolved. Ties are broken by id, in the same direction.
 #[derive(Debug, Clone, Copy)]
 pub struct Sort<F> {
-    /// The field that decides first; ties are broken by the id.
+    /// Sort field.
     pub field: F,
-    /// The direction of both.
+    /// Direction of the field and of the tie-breaking id.
     pub direction: Direction,
 }
 
 impl<F: SortField> Sort<F> {
-    /// Fills in what the caller left open.
+    /// Resolves the defaults of the query parameters.
     #[must_use]
     pub fn new(field: Option<F>, direction: Option<Direction>) -> Self {
         let field = field.unwrap_or(F::DEFAULT);
@@ -99,29 +124,29 @@ impl<F: SortField> Sort<F> {
     }
 }
 
-/// A part of a list, and how many items the whole has.
+/// Page of a list, with the size of the whole list.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
-    /// The items of this part, in order.
+    /// Items of this page, in order.
     pub items: Vec<T>,
-    /// How many items the whole list has.
+    /// Total number of items in the list.
     pub total: u64,
 }
 
-/// Where in the list a page stands.
+/// Position of a page in its list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct PageMeta {
-    /// How many items the whole list has.
+    /// Total number of items in the list.
     #[oai(validator(minimum(value = "0")))]
     pub total: u64,
-    /// The number of this page, from 1: `offset / limit + 1`.
+    /// Page number, starting at 1: `offset / limit + 1`.
     #[oai(validator(minimum(value = "1")))]
     pub page: u64,
-    /// How many items a page has at most.
+    /// Maximum number of items per page.
     #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
     pub limit: u32,
-    /// Whether there are items after this page.
+    /// True if more items follow this page.
     pub has_more: bool,
 }
 
@@ -132,36 +157,37 @@ impl Example for PageMeta {
 }
 
 impl PageMeta {
-    /// Describes the page that was asked for by `paging` and has `count` items.
+    /// Describes the page of `count` items that `paging` requested.
     #[must_use]
     pub fn new(paging: Paging, total: u64, count: usize) -> Self {
-        let skipped = paging.offset();
+        let offset = paging.offset();
         Self {
             total,
-            page: skipped / u64::from(paging.limit) + 1,
+            page: offset / u64::from(paging.limit) + 1,
             limit: paging.limit,
-            has_more: skipped + (count as u64) < total,
+            has_more: offset + (count as u64) < total,
         }
     }
 }
 
-/// A list as it is published; every collection has a named one.
+/// Published list envelope; every collection has its own type.
 pub trait ListOf: ToJSON + ParseFromJSON {
-    /// What the list holds.
+    /// Type of the items.
     type Item;
 
-    /// Puts a page into its envelope.
+    /// Wraps a page in its envelope.
     fn new(page: Page<Self::Item>, paging: Paging) -> Self;
 }
 
+/// Declares the list envelope of a collection.
 macro_rules! list_type {
     ($(#[$doc:meta])* $name:ident of $item:ty) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Object)]
         pub struct $name {
-            /// The items of this page.
+            /// Items of this page.
             pub data: Vec<$item>,
-            /// Where in the list this page stands.
+            /// Position of this page in the list.
             pub meta: $crate::contract::page::PageMeta,
         }
 
@@ -175,28 +201,29 @@ macro_rules! list_type {
         }
     };
 }
-pub(super) use list_type;
 
-/// Where a list that is walked by cursors goes on.
+pub(super) use {list_type, sort_fields};
+
+/// Continuation of a list that is paginated by cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct CursorMeta {
-    /// How many items a page has at most.
+    /// Maximum number of items per page.
     #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
     pub limit: u32,
-    /// Whether there are items after this page.
+    /// True if more items follow this page.
     pub has_more: bool,
-    /// The `cursor` of the next page; null exactly when there is none.
+    /// `cursor` of the next page; null on the last page.
     pub next_cursor: Option<Cursor>,
-    /// Where the feed stood when the first page of this list was read, the same on all of its pages. Read them all,
-    /// and the other lists that you need, then go on with `GET /v1/events?cursor=` and this one, in ascending order:
-    /// nothing is missed.
+    /// Event cursor taken before the first page of this list was read; the same on all of its pages.
+    /// To synchronize without missing a change, read every page of every list you need, then continue with
+    /// `GET /v1/events?cursor=` and this cursor, in ascending order.
     pub sync_cursor: Cursor,
 }
 
 impl Example for CursorMeta {
     fn example() -> Self {
-        // One of the feed, which is another than that of the list.
+        // Event cursors look different from list cursors.
         let sync_cursor = Cursor::new_unchecked("AAAAAAAAEmcK2dLZbF3vNfX4pYJ5Kx0q");
         Self { limit: 20, has_more: true, next_cursor: Some(Cursor::example()), sync_cursor }
     }
@@ -207,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_number_follows_from_the_offset() {
+    fn page_number_is_derived_from_the_offset() {
         for (paging, total, count, page, has_more) in [
             (Paging::default(), 48, 20, 1, true),
             (Paging { page: Some(3), ..Paging::default() }, 48, 8, 3, false),

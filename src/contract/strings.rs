@@ -1,52 +1,53 @@
-//! The kinds of text that the API knows, each with its limits, so that a field's rules stand in its type.
+//! String types with their limits, so that the rules of a field are part of its type.
 //!
-//! The limits are part of the published schemas and are enforced there, before a value of these types is made; the
-//! types themselves only carry the text, trimmed where a name is meant.
+//! The limits are published in the schemas, and the request validator enforces them before a value of these types is
+//! created. The types only carry the string; names are trimmed.
 
-use std::borrow::Cow;
+use std::fmt;
 use std::ops::Deref;
 
-use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use poem_openapi::registry::MetaSchema;
+use poem_openapi::types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON, Type as _};
 use serde_json::Value;
 
-/// What a name looks like: no control characters, and something to see. Texts of this pattern are trimmed before they
-/// are checked.
+use super::scalar::inline_type;
+
+/// Pattern of names: no control characters and at least one visible character. Trimmed before validation.
 pub const NAME_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
 
-/// A label is a name without a comma, which separates labels in filters.
+/// Pattern of labels: a name without commas, which separate labels in filters.
 const LABEL_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f,]*[^\s\x00-\x1f\x7f-\x9f,][^\x00-\x1f\x7f-\x9f,]*$";
 
-/// Text of several lines: of the control characters only newline and tab.
+/// Pattern of multi-line text: newline and tab are the only control characters.
 const MULTI_LINE_PATTERN: &str = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$";
 
-/// The same with something to see.
+/// Pattern of multi-line text with at least one visible character.
 const NON_BLANK_MULTI_LINE_PATTERN: &str =
     r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$";
 
-/// Text of one line: anything but control characters.
+/// Pattern of single-line text: no control characters.
 const SINGLE_LINE_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 
-/// A colour as style sheets write it.
+/// Pattern of CSS hex colors.
 const COLOR_PATTERN: &str = "^#[0-9a-fA-F]{6}$";
 
-/// Whose tasks: an id, or one of two words.
+/// Pattern of the assignee filter: a user id, `me` or `none`.
 pub(super) const ASSIGNEE_PATTERN: &str =
     "^(me|none|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})$";
 
-/// The patterns whose texts are trimmed before anything else is checked.
+/// Patterns of the strings that are trimmed before validation.
 pub const TRIMMED_PATTERNS: [&str; 2] = [NAME_PATTERN, LABEL_PATTERN];
 
-/// What a text must do to keep a pattern, for people; as the rest of a sentence that begins with the field.
+/// Describes a pattern in words; completes a sentence that begins with the field name.
 #[must_use]
 pub fn pattern_description(pattern: &str) -> &'static str {
     match pattern {
         LABEL_PATTERN => "must not contain a comma",
-        COLOR_PATTERN => "must be a colour like #3b82f6",
-        ASSIGNEE_PATTERN => "must be the id of a user, me or none",
-        NON_BLANK_MULTI_LINE_PATTERN => "must have something to see, and no control characters",
+        COLOR_PATTERN => "must be a color like #3b82f6",
+        ASSIGNEE_PATTERN => "must be a user id, me or none",
+        NON_BLANK_MULTI_LINE_PATTERN => "must contain a visible character and no control characters",
         NAME_PATTERN | SINGLE_LINE_PATTERN | MULTI_LINE_PATTERN => "must not contain control characters",
-        _ => "has a form that is not allowed; see its pattern in the documentation",
+        _ => "does not match the required pattern; see the documentation",
     }
 }
 
@@ -57,13 +58,13 @@ macro_rules! string_types {
         pub struct $name(String);
 
         impl $name {
-            /// Takes a text that is known to keep the rules: one that was stored, or that this program made.
+            /// Wraps a string without validation: one from the database, or one that this program generated.
             #[must_use]
             pub fn new_unchecked(text: impl Into<String>) -> Self {
                 Self(text.into())
             }
 
-            /// The text itself.
+            /// Returns the inner string.
             #[must_use]
             pub fn into_string(self) -> String {
                 self.0
@@ -77,6 +78,13 @@ macro_rules! string_types {
             }
         }
 
+        /// Hides the value: personal data and passwords must not reach a log through `{:?}`.
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(…)"))
+            }
+        }
+
         impl Deref for $name {
             type Target = str;
 
@@ -85,30 +93,11 @@ macro_rules! string_types {
             }
         }
 
-        impl Type for $name {
-            const IS_REQUIRED: bool = true;
-            type RawValueType = Self;
-            type RawElementValueType = Self;
-
-            fn name() -> Cow<'static, str> {
-                concat!("string_", stringify!($name)).into()
-            }
-
-            fn schema_ref() -> MetaSchemaRef {
-                MetaSchemaRef::Inline(Box::new(MetaSchema {
-                    $($rule: Some($value.into()),)*
-                    ..MetaSchema::new("string")
-                }))
-            }
-
-            fn as_raw_value(&self) -> Option<&Self> {
-                Some(self)
-            }
-
-            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-                Box::new(std::iter::once(self))
-            }
-        }
+        inline_type!(
+            $name,
+            concat!("string_", stringify!($name)),
+            MetaSchema { $($rule: Some($value.into()),)* ..MetaSchema::new("string") }
+        );
 
         impl ParseFromJSON for $name {
             fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
@@ -130,95 +119,57 @@ macro_rules! string_types {
     )*};
 }
 
-/// Shows that there is a text, and never the text: personal data and passwords must not reach a log by `{:?}`.
-macro_rules! debug_without_text {
-    ($($name:ident),*) => {$(
-        impl std::fmt::Debug for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(concat!(stringify!($name), "(…)"))
-            }
-        }
-    )*};
-}
-
 string_types! {
-    /// The name of a person.
+    /// Name of a person.
     PersonName { trim: true, min_length: 1_usize, max_length: 100_usize, pattern: NAME_PATTERN, example: "Ada Lovelace" }
-    /// The name of a project.
+    /// Name of a project.
     ProjectName { trim: true, min_length: 1_usize, max_length: 100_usize, pattern: NAME_PATTERN, example: "Kitchen renovation" }
-    /// What a project is about.
+    /// Description of a project.
     ProjectDescription { trim: false, max_length: 2_000_usize, pattern: MULTI_LINE_PATTERN, example: "Everything from the floor to the lamps." }
-    /// The colour of a project.
+    /// Color of a project.
     Color { trim: false, pattern: COLOR_PATTERN, example: "#3b82f6" }
-    /// The title of a task.
+    /// Title of a task.
     TaskTitle { trim: true, min_length: 1_usize, max_length: 200_usize, pattern: NAME_PATTERN, example: "Choose the tiles" }
-    /// The details of a task.
+    /// Description of a task.
     TaskDescription { trim: false, max_length: 10_000_usize, pattern: MULTI_LINE_PATTERN, example: "Matte, 20 x 20 cm.\nAsk for a sample first." }
-    /// What a comment says.
+    /// Text of a comment.
     CommentBody { trim: false, min_length: 1_usize, max_length: 10_000_usize, pattern: NON_BLANK_MULTI_LINE_PATTERN, example: "The matte ones are back in stock.\nShall I order them?" }
-    /// A label on a task.
+    /// Label of a task.
     Label { trim: true, min_length: 1_usize, max_length: 50_usize, pattern: LABEL_PATTERN, example: "shopping" }
-    /// An e-mail address (addr-spec of RFC 5322 without comments and quoted strings); compared and stored in lower
-    /// case.
+    /// E-mail address: addr-spec of RFC 5322 without comments and quoted strings.
+    ///
+    /// Stored and compared in lower case.
     Email { trim: false, format: "email", max_length: 254_usize, example: "ada@example.com" }
-    /// A new password: at least 8 characters and at most 72 bytes of UTF-8, all that bcrypt reads.
+    /// New password: at least 8 characters and at most 72 bytes of UTF-8 (the limit of bcrypt).
     Password { trim: false, format: "password", min_length: 8_usize, max_length: 72_usize, pattern: SINGLE_LINE_PATTERN, example: "correct horse battery" }
-    /// A password to compare with the one that was set.
+    /// Password to verify against the stored hash.
     PasswordAttempt { trim: false, format: "password", min_length: 1_usize, max_length: 72_usize, pattern: SINGLE_LINE_PATTERN, example: "correct horse battery" }
-    /// A refresh token as it was given out.
+    /// Refresh token in plain text.
     RefreshToken { trim: false, min_length: 1_usize, max_length: 512_usize, pattern: SINGLE_LINE_PATTERN, example: "rt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
-    /// The name of an API token, for its owner.
+    /// Name of an API token.
     ApiTokenName { trim: true, min_length: 1_usize, max_length: 100_usize, pattern: NAME_PATTERN, example: "Backup script" }
-    /// An API token as it was given out.
+    /// API token in plain text.
     ApiTokenSecret { trim: false, example: "pt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
-    /// A token that was sent by mail.
+    /// Token sent by e-mail.
     MailToken { trim: false, min_length: 1_usize, max_length: 512_usize, pattern: SINGLE_LINE_PATTERN, example: "mt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
-    /// A signed JSON Web Token (RFC 7519).
+    /// Signed JSON Web Token (RFC 7519).
     AccessToken { trim: false, example: "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTkzNmY0ZSJ9.c2lnbmF0dXJl" }
-    /// What a client says it is (RFC 9110, section 10.1.5).
+    /// `User-Agent` of a client (RFC 9110, section 10.1.5).
     UserAgent { trim: false, example: "Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0" }
-    /// Where a task stands in its project; compared byte by byte.
+    /// Sort key of a task within its project; compared byte by byte.
     OrderKey { trim: false, example: "a4" }
-    /// Where a list goes on: opaque, and good for this list with these filters and this sort only.
+    /// Opaque cursor; valid only for the list, filters and sort that it was issued for.
     Cursor { trim: false, example: "AQAAAZwTkz6QAZNvUp1Af22iQF6fQIG9BGJ0aGUgbWFj" }
-    /// The name of a time zone in the IANA database.
+    /// IANA time zone name.
     TimeZone { trim: false, format: "iana-time-zone", max_length: 64_usize, example: "Europe/Berlin" }
-    /// Where events are sent to: an absolute URL, https unless the operator allows http.
+    /// URL of a webhook endpoint: absolute, `https` unless the operator allows `http`.
     WebhookUrl { trim: false, min_length: 1_usize, max_length: 2_048_usize, pattern: SINGLE_LINE_PATTERN, example: "https://example.com/hooks/pocket-tasks" }
-    /// What a webhook is for.
+    /// Description of a webhook.
     WebhookDescription { trim: false, max_length: 500_usize, pattern: MULTI_LINE_PATTERN, example: "Tells the chat of what is new." }
-    /// The type of an event, or `*` for all that there are and will be. New types may come.
+    /// Event type, or `*` for all current and future types. New types may be added.
     EventName { trim: false, example: "task.updated" }
-    /// The secret of a webhook as it is given out.
+    /// Signing secret of a webhook in plain text.
     WebhookSecret { trim: false, example: "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfkxYyfYyA=" }
-    /// Words to search for: all of them must occur.
+    /// Search terms, all of which must match.
     SearchText { trim: false, max_length: 200_usize, pattern: SINGLE_LINE_PATTERN, example: "tiles" }
 }
-
-debug_without_text!(
-    AccessToken,
-    ApiTokenName,
-    ApiTokenSecret,
-    MailToken,
-    UserAgent,
-    Cursor,
-    OrderKey,
-    PersonName,
-    ProjectName,
-    ProjectDescription,
-    Color,
-    CommentBody,
-    TaskTitle,
-    TaskDescription,
-    Label,
-    Email,
-    Password,
-    PasswordAttempt,
-    RefreshToken,
-    TimeZone,
-    WebhookUrl,
-    WebhookDescription,
-    EventName,
-    WebhookSecret,
-    SearchText
-);

@@ -1,47 +1,46 @@
-//! Points in time as the API speaks of them: UTC, whole milliseconds, RFC 3339 with `Z`.
+//! Points in time: UTC, whole milliseconds, published in RFC 3339 with `Z`.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
-use serde_json::Value;
+use poem_openapi::registry::MetaSchema;
+use poem_openapi::types::Example;
 
-/// A point in time, in whole milliseconds since 1970-01-01T00:00:00Z.
+use super::scalar::{inline_type, json_string};
+
+/// Point in time, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// The time now, by the clock of this machine.
+    /// 0000-01-01T00:00:00.000Z
+    const MIN: Self = Self(-62_167_219_200_000);
+    /// 9999-12-31T23:59:59.999Z
+    const MAX: Self = Self(253_402_300_799_999);
+
+    /// Returns the current time of the system clock.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place where the clock of the machine is read")]
+    #[expect(clippy::disallowed_methods, reason = "the only place where the system clock is read")]
     pub fn now() -> Self {
         Self(Utc::now().timestamp_millis())
     }
 
-    /// Reads RFC 3339 with any offset; parts of a millisecond are cut off.
+    /// Parses RFC 3339 with any offset and truncates to milliseconds.
     ///
-    /// `None` also for a time whose year in UTC is not one of 0000 to 9999: RFC 3339 could not write it.
+    /// Returns `None` if the year in UTC is outside 0000 to 9999, which RFC 3339 cannot express.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let time = DateTime::parse_from_rfc3339(text).ok()?;
-        let millis = time.timestamp_millis();
-        (Self::FIRST.0..=Self::LAST.0).contains(&millis).then_some(Self(millis))
+        let millis = DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis();
+        (Self::MIN.0..=Self::MAX.0).contains(&millis).then_some(Self(millis))
     }
 
-    /// Whole seconds since 1970, as tokens carry them.
+    /// Returns the whole seconds since 1970.
     #[must_use]
     pub const fn as_secs(self) -> i64 {
         self.0.div_euclid(1000)
     }
-
-    /// 0000-01-01T00:00:00.000Z
-    const FIRST: Self = Self(-62_167_219_200_000);
-    /// 9999-12-31T23:59:59.999Z
-    const LAST: Self = Self(253_402_300_799_999);
 }
 
 /// Saturates at the limits of `i64`.
@@ -76,49 +75,22 @@ impl Example for Timestamp {
     }
 }
 
-impl Type for Timestamp {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        "string_date-time".into()
+inline_type!(
+    Timestamp,
+    "string_date-time",
+    MetaSchema {
+        example: Some(Self::example().to_string().into()),
+        ..MetaSchema::new_with_format("string", "date-time")
     }
-
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema {
-            example: Some(Self::example().to_string().into()),
-            ..MetaSchema::new_with_format("string", "date-time")
-        }))
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::once(self))
-    }
-}
-
-impl ParseFromJSON for Timestamp {
-    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-        value.as_ref().and_then(Value::as_str).and_then(Self::parse).ok_or_else(ParseError::expected_input)
-    }
-}
-
-impl ToJSON for Timestamp {
-    fn to_json(&self) -> Option<Value> {
-        Some(Value::String(self.to_string()))
-    }
-}
+);
+json_string!(Timestamp);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn times_are_written_in_utc_with_milliseconds() {
+    fn timestamps_are_formatted_in_utc_with_milliseconds() {
         for (input, output) in [
             ("2026-01-31T10:00:00+01:00", "2026-01-31T09:00:00.000Z"),
             ("2026-01-31T09:00:00.1239Z", "2026-01-31T09:00:00.123Z"),
@@ -131,12 +103,12 @@ mod tests {
     }
 
     #[test]
-    fn the_example_is_as_documented() {
+    fn the_example_is_the_documented_time() {
         assert_eq!(Timestamp::example().to_string(), "2026-01-31T09:00:00.000Z");
     }
 
     #[test]
-    fn times_that_cannot_be_written_back_are_refused() {
+    fn times_outside_rfc_3339_are_rejected() {
         for input in ["9999-12-31T23:59:59-00:01", "0000-01-01T00:00:00+00:01", "2026-01-31", "tomorrow", ""] {
             assert_eq!(Timestamp::parse(input), None, "{input}");
         }

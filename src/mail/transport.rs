@@ -83,7 +83,9 @@ fn smtp(url: &SecretString) -> Result<lettre::transport::smtp::AsyncSmtpTranspor
     let url = url.expose_secret();
     let wrong = || {
         // The library's own words may have the password in them.
-        MailError::Settings("must be like smtp://host:25, smtps://user:password@host or smtp+starttls://...".into())
+        MailError::Settings(
+            "must be like smtp://host:25, smtps://user:password@host or smtp+starttls://user:password@host".into(),
+        )
     };
     let url = match url.split_once("://").ok_or_else(wrong)? {
         ("smtp" | "smtps", rest) if is_plain(rest) => url.to_owned(),
@@ -91,7 +93,8 @@ fn smtp(url: &SecretString) -> Result<lettre::transport::smtp::AsyncSmtpTranspor
         _ => return Err(wrong()),
     };
     AsyncSmtpTransport::<Tokio1Executor>::from_url(&url).map_err(|error| {
-        let untrusting = || MailError::Settings("the certificates that this machine trusts cannot be read".to_owned());
+        let untrusting =
+            || MailError::Settings("requires TLS, but the system certificates could not be loaded".to_owned());
         if error.is_tls() { untrusting() } else { wrong() }
     })
 }

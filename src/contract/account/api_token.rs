@@ -1,24 +1,24 @@
-//! API tokens: what programs call with, in place of a person who logs in.
+//! API tokens, with which programs authenticate.
 
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
-use crate::contract::page::{Direction, Paging, SortField, list_type, newest_first};
+use crate::contract::page::{Direction, Paging, SortField as _, list_type, newest_first, sort_fields};
 use crate::contract::strings::{ApiTokenName, ApiTokenSecret};
 use crate::contract::{ApiTokenId, Timestamp};
 
-/// What an API token may be used for. Neither includes the other.
+/// Permission of an API token. Neither scope includes the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum Scope {
-    /// Everything that only reads: GET.
+    /// Read access: GET requests.
     Read,
-    /// Everything that changes something: all else.
+    /// Write access: all other requests.
     Write,
 }
 
 impl Scope {
-    /// The scope as it stands in requests and responses.
+    /// Returns the published name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -28,21 +28,21 @@ impl Scope {
     }
 }
 
-/// A token with which a program calls on behalf of a user. The secret itself is shown once, when it is made.
+/// Token with which a program acts on behalf of a user. The token itself is shown only once, on creation.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct ApiToken {
-    /// The id of the token, which is no secret.
+    /// Token id. Not secret.
     pub id: ApiTokenId,
-    /// What its owner calls it.
+    /// Name chosen by the owner.
     pub name: ApiTokenName,
-    /// What it may be used for.
+    /// Granted permissions.
     pub scopes: Vec<Scope>,
-    /// When it stops working; null if never.
+    /// Expiry time; null if the token never expires.
     pub expires_at: Option<Timestamp>,
-    /// When it was last used, to the minute.
+    /// Time of the last use, to the minute; null if never used.
     pub last_used_at: Option<Timestamp>,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
 }
 
@@ -59,26 +59,26 @@ impl Example for ApiToken {
     }
 }
 
-/// An API token with its secret, which is shown only here.
+/// New API token together with its secret, which is shown only once.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 pub struct CreatedApiToken {
-    /// What is known about the token.
+    /// Token without its secret.
     #[oai(flatten)]
     pub api_token: ApiToken,
-    /// The token itself, to send as `Authorization: Bearer <token>`. Keep it: it cannot be shown again.
+    /// Secret to send as `Authorization: Bearer <token>`. Store it: it cannot be retrieved later.
     pub token: ApiTokenSecret,
 }
 
-/// What it takes to make an API token.
+/// Parameters for creating an API token.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct NewApiToken {
-    /// What to call it.
+    /// Name of the token.
     pub name: ApiTokenName,
-    /// What it may be used for.
+    /// Permissions to grant.
     #[oai(validator(min_items = 1, max_items = 2, unique_items))]
     pub scopes: Vec<Scope>,
-    /// When it stops working, which must be in the future; null or absent: never.
+    /// Expiry time, which must be in the future. If null or absent, the token never expires.
     #[oai(nullable)]
     pub expires_at: Option<Timestamp>,
 }
@@ -90,38 +90,28 @@ impl Example for NewApiToken {
 }
 
 list_type! {
-    /// A page of API tokens.
+    /// Page of API tokens.
     ApiTokenList of ApiToken
 }
 
-/// What API tokens can be sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename_all = "snake_case")]
-pub enum ApiTokenSort {
-    /// By the time the token was made.
-    CreatedAt,
-}
-
-impl SortField for ApiTokenSort {
-    const DEFAULT: Self = Self::CreatedAt;
-
-    fn default_direction(self) -> Direction {
-        match self {
-            Self::CreatedAt => Direction::Desc,
-        }
+sort_fields! {
+    /// Sort field of API tokens.
+    ApiTokenSort {
+        /// Time of creation.
+        CreatedAt: Desc,
     }
 }
 
-/// Which API tokens to list, as query parameters.
+/// Query parameters for listing API tokens.
 #[derive(Debug, Clone, Object)]
 pub struct ApiTokenQuery {
-    /// Which part of the list.
+    /// Pagination.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by.
+    /// Field to sort by.
     #[oai(default = "ApiTokenSort::default_field")]
     pub sort: Option<ApiTokenSort>,
-    /// The direction of the sort.
+    /// Sort direction.
     #[oai(default = "newest_first")]
     pub dir: Option<Direction>,
 }

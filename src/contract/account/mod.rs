@@ -1,4 +1,4 @@
-//! Accounts: users, their sessions and their API tokens.
+//! Accounts: users, sessions and API tokens.
 
 pub mod api_token;
 pub mod session;

@@ -1,4 +1,4 @@
-//! Users, and what they may say about themselves.
+//! Users, and the requests that concern their own account.
 
 use poem_openapi::Object;
 use poem_openapi::types::Example;
@@ -6,29 +6,29 @@ use poem_openapi::types::Example;
 use crate::contract::strings::{Email, MailToken, Password, PasswordAttempt, PersonName, TimeZone};
 use crate::contract::{Timestamp, UserId};
 
-/// A person with an account.
+/// User account.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct User {
-    /// The id of the user.
+    /// User id.
     pub id: UserId,
-    /// The address the account is known by, in lower case.
+    /// E-mail address of the account, in lower case.
     pub email: Email,
-    /// The name that others see.
+    /// Name shown to other users.
     pub name: PersonName,
-    /// The IANA time zone in which the user lives; the weekly digest follows it.
+    /// IANA time zone of the user. Determines when the weekly digest is sent.
     pub timezone: TimeZone,
-    /// Whether the user wants the weekly digest by e-mail.
+    /// True if the user receives the weekly digest by e-mail.
     pub weekly_digest: bool,
-    /// Whether the address was proved to be the user's. Where no proof is asked for, as without a mail server, it
-    /// counts as proved.
+    /// True if the e-mail address has been verified.
+    /// Always true on servers that do not require verification, such as those without a mail server.
     pub email_verified: bool,
-    /// Counts the changes of this resource, from 1.
+    /// Version number, starting at 1. Every change increments it.
     #[oai(validator(minimum(value = "1")))]
     pub version: i64,
-    /// When the account was created.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When the account was last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -48,20 +48,20 @@ impl Example for User {
     }
 }
 
-/// What it takes to register.
+/// Parameters for creating an account.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
 pub struct Register {
-    /// The address to log in with. Upper and lower case are the same.
+    /// E-mail address to log in with. Case-insensitive.
     pub email: Email,
-    /// The name that others see.
+    /// Name shown to other users.
     pub name: PersonName,
-    /// The password: at least 8 characters and at most 72 bytes of UTF-8.
+    /// Password: at least 8 characters and at most 72 bytes of UTF-8.
     pub password: Password,
-    /// The IANA time zone in which the user lives.
+    /// IANA time zone of the user.
     #[oai(default = "default_timezone")]
     pub timezone: TimeZone,
-    /// Whether the user wants the weekly digest by e-mail.
+    /// True if the user receives the weekly digest by e-mail.
     #[oai(default = "default_weekly_digest")]
     pub weekly_digest: bool,
 }
@@ -74,38 +74,38 @@ const fn default_weekly_digest() -> bool {
     true
 }
 
-/// What it takes to log in.
+/// Parameters for logging in.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
 pub struct Login {
-    /// The address of the account.
+    /// E-mail address of the account.
     pub email: Email,
-    /// The password of the account, at most 72 bytes of UTF-8.
+    /// Password of the account, at most 72 bytes of UTF-8.
     pub password: PasswordAttempt,
 }
 
-/// What a user changes about the account: what is absent stays.
+/// Changes to the account of the caller. Absent fields keep their value.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
 pub struct UpdateMe {
-    /// The name that others see.
+    /// Name shown to other users.
     pub name: Option<PersonName>,
-    /// The IANA time zone in which the user lives.
+    /// IANA time zone of the user.
     pub timezone: Option<TimeZone>,
-    /// Whether the user wants the weekly digest by e-mail.
+    /// True if the user receives the weekly digest by e-mail.
     pub weekly_digest: Option<bool>,
 }
 
-/// What it takes to change the password.
+/// Parameters for changing the password.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct ChangePassword {
-    /// The password until now, at most 72 bytes of UTF-8.
+    /// Current password, at most 72 bytes of UTF-8.
     pub current_password: PasswordAttempt,
-    /// The password from now on: at least 8 characters and at most 72 bytes of UTF-8.
+    /// New password: at least 8 characters and at most 72 bytes of UTF-8.
     pub new_password: Password,
-    /// Also revokes everything else that acts for the account: API tokens, webhooks (which are disabled), mailed
-    /// tokens, and the pending invitations you sent. Set it if somebody else may have used your account.
+    /// Also revokes everything else that acts for the account, in case it was compromised.
+    /// This covers API tokens, webhooks (which are disabled), tokens sent by e-mail and your pending invitations.
     #[oai(default)]
     pub revoke_all: bool,
 }
@@ -120,28 +120,28 @@ impl Example for ChangePassword {
     }
 }
 
-/// What it takes to prove an address.
+/// Parameters for verifying an e-mail address.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
 pub struct VerifyEmail {
-    /// The token from the mail, which is good for 24 hours and once.
+    /// Token from the e-mail. Single-use, valid for 24 hours.
     pub token: MailToken,
 }
 
-/// What it takes to ask for another password.
+/// Parameters for requesting a password reset.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
 pub struct ForgotPassword {
-    /// The address of the account.
+    /// E-mail address of the account.
     pub email: Email,
 }
 
-/// What it takes to set another password without knowing the current one.
+/// Parameters for resetting a forgotten password.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
 pub struct ResetPassword {
-    /// The token from the mail, which is good for an hour and once.
+    /// Token from the e-mail. Single-use, valid for one hour.
     pub token: MailToken,
-    /// The password from now on: at least 8 characters and at most 72 bytes of UTF-8.
+    /// New password: at least 8 characters and at most 72 bytes of UTF-8.
     pub password: Password,
 }

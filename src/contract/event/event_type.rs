@@ -1,52 +1,57 @@
-//! The types of events.
+//! Event types.
 
 use poem_openapi::Enum;
 
 use crate::contract::project::Role;
 
-/// One row for each type of event in the feed: its word, its resource, what it says of before, and what happened.
+/// Passes the table of published event types to another macro.
+///
+/// A row contains the description, the variant, the payload type, the published name, the resource in `data` and the
+/// type of `previous`.
 macro_rules! for_each_event_type {
     ($then:ident) => {
         $then! {
             /// A project was created.
             ProjectCreated(ProjectCreatedEvent): "project.created", Project, AlwaysNull;
-            /// A project was changed: its own fields, or its owner. Its counters have no events of their own: they follow from
-            /// those of its tasks.
+            /// The fields or the owner of a project changed.
+            /// Changes of its task counters are not reported; derive them from task events.
             ProjectUpdated(ProjectUpdatedEvent): "project.updated", Project, PreviousFields;
-            /// A project was put into the trash, and with it whatever is in it.
+            /// A project and its contents were moved to the trash.
             ProjectDeleted(ProjectDeletedEvent): "project.deleted", Project, PreviousFields;
-            /// A project was taken out of the trash, and with it whatever is in it.
+            /// A project and its contents were restored from the trash.
             ProjectRestored(ProjectRestoredEvent): "project.restored", Project, PreviousFields;
             /// A task was created.
             TaskCreated(TaskCreatedEvent): "task.created", Task, AlwaysNull;
-            /// A task was changed. When only its `position` was written anew, to make room for another, its version stays.
+            /// A task was changed.
+            /// If only its `position` was reassigned to make room for another task, its version stays the same.
             TaskUpdated(TaskUpdatedEvent): "task.updated", Task, PreviousFields;
-            /// A task was put into the trash.
+            /// A task was moved to the trash.
             TaskDeleted(TaskDeletedEvent): "task.deleted", Task, PreviousFields;
-            /// A task was taken out of the trash.
+            /// A task was restored from the trash.
             TaskRestored(TaskRestoredEvent): "task.restored", Task, PreviousFields;
-            /// A task was moved to another place. One that went to another project is told of in both: where `data.project_id`
-            /// differs from `project_id`, the task has left this project.
+            /// A task was moved within its project or to another project.
+            /// A move to another project is reported in both: if `data.project_id` differs from `project_id`, the task left
+            /// this project.
             TaskMoved(TaskMovedEvent): "task.moved", Task, PreviousFields;
-            /// Somebody commented on a task.
+            /// A comment was added to a task.
             CommentCreated(CommentCreatedEvent): "comment.created", Comment, AlwaysNull;
             /// A comment was changed.
             CommentUpdated(CommentUpdatedEvent): "comment.updated", Comment, PreviousFields;
-            /// A comment was removed for good.
+            /// A comment was permanently deleted.
             CommentDeleted(CommentDeletedEvent): "comment.deleted", Comment, PreviousFields;
-            /// Somebody became a member of the project, or came back out of the trash.
+            /// A user became a member of the project, or a deleted member account was restored.
             MemberAdded(MemberAddedEvent): "member.added", Member, AlwaysNull;
-            /// A member was given another role.
+            /// The role of a member changed.
             MemberUpdated(MemberUpdatedEvent): "member.updated", Member, PreviousFields;
-            /// A member left the project or was removed from it, or went into the trash.
+            /// A member left the project, was removed from it, or deleted their account.
             MemberRemoved(MemberRemovedEvent): "member.removed", Member, PreviousFields;
-            /// Somebody was invited. Only owners are told of invitations.
+            /// An invitation was created. Visible to owners only.
             InvitationCreated(InvitationCreatedEvent): "invitation.created", Invitation, AlwaysNull;
-            /// An invitation was accepted. Only owners are told of it; of the new member, everybody.
+            /// An invitation was accepted. Visible to owners only; all members see `member.added`.
             InvitationAccepted(InvitationAcceptedEvent): "invitation.accepted", Invitation, PreviousFields;
-            /// An invitation was declined. Only owners are told of it.
+            /// An invitation was declined. Visible to owners only.
             InvitationDeclined(InvitationDeclinedEvent): "invitation.declined", Invitation, PreviousFields;
-            /// An invitation was taken back. Only owners are told of it.
+            /// An invitation was revoked. Visible to owners only.
             InvitationRevoked(InvitationRevokedEvent): "invitation.revoked", Invitation, PreviousFields;
         }
     };
@@ -55,34 +60,34 @@ macro_rules! for_each_event_type {
 pub(super) use for_each_event_type;
 
 macro_rules! event_types {
-    ($($(#[doc = $doc:literal])+ $kind:ident($payload:ident): $word:literal, $data:ident, $previous:ident;)*) => {
-        /// What happened.
+    ($($(#[doc = $doc:literal])+ $kind:ident($payload:ident): $name:literal, $data:ident, $previous:ident;)*) => {
+        /// Type of an event.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
         pub enum EventType {
-            $($(#[doc = $doc])+ #[oai(rename = $word)] $kind,)*
-            /// Somebody tries out a webhook. It is sent to that webhook, and stands in no feed.
+            $($(#[doc = $doc])+ #[oai(rename = $name)] $kind,)*
+            /// Test of a webhook. Sent only to that webhook.
             #[oai(rename = "webhook.test")]
             WebhookTest,
         }
 
         impl EventType {
-            /// All types that stand in the feed.
-            pub const PUBLISHED: [Self; [$($word),*].len()] = [$(Self::$kind),*];
+            /// Types that are listed among the events of a project.
+            pub const PUBLISHED: [Self; [$($name),*].len()] = [$(Self::$kind),*];
 
-            /// The type as it stands in events.
+            /// Returns the published name.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
-                    $(Self::$kind => $word,)*
+                    $(Self::$kind => $name,)*
                     Self::WebhookTest => "webhook.test",
                 }
             }
         }
 
-        /// A type of event that stands in the feed.
+        /// Event type that can be listed.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
         pub enum FeedEventType {
-            $($(#[doc = $doc])+ #[oai(rename = $word)] $kind,)*
+            $($(#[doc = $doc])+ #[oai(rename = $name)] $kind,)*
         }
 
         impl From<FeedEventType> for EventType {
@@ -93,25 +98,25 @@ macro_rules! event_types {
             }
         }
 
-        /// The type of an event to send to a webhook, or `*` for all that there are and will be.
+        /// Event type that a webhook can subscribe to, or `*` for all current and future types.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
         pub enum WebhookEventName {
-            /// All that there are and will be.
+            /// All current and future types.
             #[oai(rename = "*")]
             All,
-            $($(#[doc = $doc])+ #[oai(rename = $word)] $kind,)*
-            /// Somebody tries out the webhook, which is told of it whatever it names.
+            $($(#[doc = $doc])+ #[oai(rename = $name)] $kind,)*
+            /// Test of a webhook. Always sent, regardless of the subscribed types.
             #[oai(rename = "webhook.test")]
             WebhookTest,
         }
 
         impl WebhookEventName {
-            /// The name as it is kept and shown.
+            /// Returns the published name.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::All => "*",
-                    $(Self::$kind => $word,)*
+                    $(Self::$kind => $name,)*
                     Self::WebhookTest => "webhook.test",
                 }
             }
@@ -122,22 +127,22 @@ macro_rules! event_types {
 for_each_event_type!(event_types);
 
 impl EventType {
-    /// The types that only owners are told of.
+    /// Types that are visible to owners only.
     pub const OWNER_ONLY: [Self; 4] =
         [Self::InvitationCreated, Self::InvitationAccepted, Self::InvitationDeclined, Self::InvitationRevoked];
 
-    /// All types that this program knows.
+    /// Returns all types, including the webhook test.
     pub fn all() -> impl Iterator<Item = Self> {
         Self::PUBLISHED.into_iter().chain([Self::WebhookTest])
     }
 
-    /// Reads a type as it stands in events.
+    /// Parses a published name.
     #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::all().find(|kind| kind.as_str() == word)
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::all().find(|kind| kind.as_str() == name)
     }
 
-    /// Whether somebody with this role is told of it.
+    /// Returns whether members with this role see events of this type.
     #[must_use]
     pub fn visible_to(self, role: Role) -> bool {
         role == Role::Owner || !Self::OWNER_ONLY.contains(&self)

@@ -1,4 +1,4 @@
-//! The examples of events: for each type the resource as it is after the change, and what the change has replaced.
+//! Examples of events: the resource after the change, and its previous fields.
 
 use std::time::Duration;
 
@@ -15,25 +15,25 @@ use crate::contract::strings::OrderKey;
 use crate::contract::task::comment::Comment;
 use crate::contract::task::{Task, TaskStatus};
 
-/// A resource as events tell of it.
+/// Resource that occurs in events.
 pub(super) trait EventExample: Sized {
-    /// An example of the resource after an event of this type, and of the fields that it has changed as they were.
+    /// Returns the resource after an event of this type, and the previous values of the changed fields.
     fn example_for(kind: EventType) -> (Self, Value);
 }
 
-/// When what events tell of was made: some time before.
+/// Returns the creation time of resources in examples.
 fn earlier() -> Timestamp {
     Timestamp::example() - Duration::from_hours(20)
 }
 
-/// When it was put into the trash, from which it was taken out again.
-fn trashed() -> Value {
+/// Returns the previous fields of a restored resource.
+fn previously_deleted() -> Value {
     json!({ "deleted_at": (Timestamp::example() - Duration::from_mins(5)).to_json() })
 }
 
 impl EventExample for Project {
     fn example_for(kind: EventType) -> (Self, Value) {
-        // An event has many readers, who have different roles.
+        // Members with different roles receive the same event.
         let project = Self { role: None, ..Self::example() };
         let changed = |version| Self { created_at: earlier(), version, ..project.clone() };
         match kind {
@@ -41,7 +41,7 @@ impl EventExample for Project {
             EventType::ProjectDeleted => {
                 (Self { deleted_at: Some(Timestamp::example()), ..changed(2) }, json!({ "deleted_at": null }))
             }
-            EventType::ProjectRestored => (changed(3), trashed()),
+            EventType::ProjectRestored => (changed(3), previously_deleted()),
             _ => {
                 let task_counts = TaskCounts { total: 0, done: 0 };
                 let completion_percentage = task_counts.completion_percentage();
@@ -61,7 +61,7 @@ impl EventExample for Task {
                 json!({ "status": "todo", "completed_at": null }),
             ),
             EventType::TaskDeleted => (Self { deleted_at: now, ..changed(2) }, json!({ "deleted_at": null })),
-            EventType::TaskRestored => (changed(3), trashed()),
+            EventType::TaskRestored => (changed(3), previously_deleted()),
             EventType::TaskMoved => (
                 Self { position: OrderKey::new_unchecked("a2"), ..changed(2) },
                 json!({ "position": OrderKey::example().to_json() }),

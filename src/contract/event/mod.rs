@@ -1,8 +1,7 @@
-//! Events: what happened, in one order. The same JSON is the activity log, the delta sync, the live stream and the body
-//! of every webhook.
+//! Events: the totally ordered log of changes. Lists, synchronization, streams and webhooks share the same JSON.
 //!
-//! An event keeps what it tells as the JSON it was written with: what happened does not change when a later version of
-//! this program knows more about its resources. The types below say what that JSON looks like.
+//! An event stores its payload as the JSON it was written with, so that past events stay the same when a later version
+//! adds fields to a resource. The types in `payloads` describe that JSON.
 
 use std::borrow::Cow;
 
@@ -21,26 +20,26 @@ pub mod query;
 pub use event_type::{EventType, FeedEventType, WebhookEventName};
 use payloads::EventPayload;
 
-/// Something that happened, as it stands in the feed. It is published as what its type makes of it.
+/// Stored event. Published with the schema of its type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// The id of the event.
+    /// Event id.
     pub id: EventId,
-    /// The place in the feed.
+    /// Sequence number.
     pub sequence: i64,
-    /// What happened.
+    /// Event type, published as `type`.
     pub kind: EventType,
-    /// The project in which it happened.
+    /// Project in which the change happened.
     pub project_id: ProjectId,
-    /// The user who did it.
+    /// User who made the change.
     pub actor_id: Option<UserId>,
-    /// When it happened.
+    /// Time of the change.
     pub occurred_at: Timestamp,
-    /// The whole resource, as JSON.
+    /// Complete resource after the change, as JSON.
     pub data: String,
-    /// The fields that changed with their values before, as JSON.
+    /// Changed fields with their previous values, as JSON.
     pub previous: Option<String>,
-    /// The request that did it.
+    /// Id of the request that made the change.
     pub request_id: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The published form of events, one type each.
+//! Published schemas of events, one per event type.
 
 use poem_openapi::types::Example;
 use poem_openapi::{Object, Union};
@@ -14,26 +14,26 @@ use crate::contract::task::comment::Comment;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
 
 macro_rules! event_payloads {
-    ($($(#[doc = $doc:literal])+ $kind:ident($payload:ident): $word:literal, $data:ident, $previous:ident;)*) => {
+    ($($(#[doc = $doc:literal])+ $kind:ident($payload:ident): $name:literal, $data:ident, $previous:ident;)*) => {
         $(payload! { $previous, $(#[doc = $doc])+ $payload, $kind, $data })*
 
-        /// Something that happened; `type` says what, and so what `data` is. New types may come.
+        /// Change in a project. `type` determines the schema of `data`. New types may be added.
         #[derive(Debug, Clone, Union)]
         #[oai(discriminator_name = "type", one_of = true, rename = "Event")]
         pub enum EventPayload {
-            $($(#[doc = $doc])+ #[oai(mapping = $word)] $kind($payload),)*
+            $($(#[doc = $doc])+ #[oai(mapping = $name)] $kind($payload),)*
         }
     };
 }
 
-/// What is published of an event of one type.
+/// Declares the payload of an event type.
 macro_rules! payload {
     (AlwaysNull, $($rest:tt)+) => {
-        payload! { @ "Null: there was nothing before.", AlwaysNull, $($rest)+ }
+        payload! { @ "Always null: the resource did not exist before.", AlwaysNull, $($rest)+ }
     };
     (PreviousFields, $($rest:tt)+) => {
         payload! {
-            @ "The fields that changed, with their values before, but for `version` and `updated_at`; empty where none did.",
+            @ "Changed fields with their previous values, except `version` and `updated_at`. Empty if no field changed.",
             PreviousFields, $($rest)+
         }
     };
@@ -42,23 +42,23 @@ macro_rules! payload {
         #[derive(Debug, Clone, Object)]
         #[oai(example)]
         pub struct $payload {
-            /// The id of the event: the same wherever it is told, and however often.
+            /// Event id. It is the same in every list, stream and webhook delivery.
             pub id: EventId,
-            /// The place in the feed. It only grows, and becomes visible in order: whoever has seen one will never
-            /// find a lesser one that is new.
+            /// Sequence number. Events become visible in ascending order of it.
+            /// After you have read an event, no event with a lower number will appear.
             #[oai(validator(minimum(value = "1")))]
             pub sequence: i64,
-            /// The project in which it happened.
+            /// Project in which the change happened.
             pub project_id: ProjectId,
-            /// The user who did it; null when nobody did, as when an account is removed for good.
+            /// User who made the change; null for changes by the system, such as the permanent deletion of an account.
             pub actor_id: Option<UserId>,
-            /// When it happened.
+            /// Time of the change.
             pub occurred_at: Timestamp,
-            /// The whole resource after the change; for a deletion, as it was at the last.
+            /// Complete resource after the change; for a deletion, its last state.
             pub data: $data,
             #[doc = $about]
             pub previous: $previous,
-            /// The `X-Request-Id` of the request that did it; null when none did.
+            /// `X-Request-Id` of the request that made the change; null for changes by the system.
             pub request_id: Option<String>,
         }
 
@@ -80,7 +80,7 @@ macro_rules! payload {
     };
 }
 
-/// The id of a request, as it stands in examples.
+/// Request id in examples.
 pub(in crate::contract) const REQUEST_ID: &str = "01936f60-84c0-76d4-b9b0-c506b7f8240b";
 
 for_each_event_type!(event_payloads);

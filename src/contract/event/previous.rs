@@ -1,40 +1,24 @@
-//! What a change has replaced: some fields, or nothing where there was nothing before.
-
-use std::borrow::Cow;
+//! The `previous` field of events.
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON};
 use serde_json::{Map, Value, json};
 
-/// The fields that a change has changed, with their values before it.
+use crate::contract::scalar::inline_type;
+
+/// Changed fields with their previous values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreviousFields(pub Map<String, Value>);
 
-impl Type for PreviousFields {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        "object_previous".into()
+inline_type!(
+    PreviousFields,
+    "object_previous",
+    MetaSchema {
+        additional_properties: Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::ANY)))),
+        example: Some(json!({"status": "todo", "completed_at": null})),
+        ..MetaSchema::new("object")
     }
-
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema {
-            additional_properties: Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::ANY)))),
-            example: Some(json!({"status": "todo", "completed_at": null})),
-            ..MetaSchema::new("object")
-        }))
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::once(self))
-    }
-}
+);
 
 impl ParseFromJSON for PreviousFields {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
@@ -52,7 +36,7 @@ impl ToJSON for PreviousFields {
 }
 
 impl From<Value> for PreviousFields {
-    /// What is no object names no field.
+    /// Treats a value that is not an object as empty.
     fn from(fields: Value) -> Self {
         match fields {
             Value::Object(fields) => Self(fields),
@@ -61,31 +45,11 @@ impl From<Value> for PreviousFields {
     }
 }
 
-/// What was before something came to be: always null.
+/// Field that is always null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlwaysNull;
 
-impl Type for AlwaysNull {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        "null".into()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema::new("null")))
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::once(self))
-    }
-}
+inline_type!(AlwaysNull, "null", MetaSchema::new("null"));
 
 impl ParseFromJSON for AlwaysNull {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {

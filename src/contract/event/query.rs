@@ -1,4 +1,4 @@
-//! The feed: how a caller asks for events, and how it is told where to go on.
+//! Queries that list or stream events.
 
 use poem_openapi::Object;
 use poem_openapi::types::Example;
@@ -6,81 +6,78 @@ use poem_openapi::types::Example;
 use super::Event;
 use super::event_type::FeedEventType;
 use crate::contract::ProjectId;
-use crate::contract::page::Direction;
+use crate::contract::page::{Direction, default_limit};
 use crate::contract::strings::Cursor;
 
-/// A page of the feed, and where it goes on.
+/// Page of events.
 #[derive(Debug, Clone, Object)]
 pub struct EventPage {
-    /// The events of this page, in order.
+    /// Events of this page, in order.
     pub data: Vec<Event>,
-    /// Where the feed goes on.
+    /// Continuation of the list.
     pub meta: EventPageMeta,
 }
 
-/// Which events, as query parameters; all conditions must hold.
+/// Filters of events, as query parameters. Events must match all of them.
 #[derive(Debug, Clone, Object)]
 pub struct EventFilterParams {
-    /// Only events of this project, also of one in the trash. One that does not exist is a 400, one of which you are no
-    /// member a 403.
+    /// Filters by project, which may be in the trash.
+    /// Responds with 400 if the project does not exist and 403 if you are not a member.
     pub project_id: Option<ProjectId>,
-    /// Only events of one of these types, separated by commas.
+    /// Comma-separated event types, of which an event must have one.
     #[oai(rename = "type", validator(min_items = 1))]
     pub kinds: Option<Vec<FeedEventType>>,
 }
 
-/// Which part of the feed to list, as query parameters.
+/// Query parameters for listing events.
 #[derive(Debug, Clone, Object)]
 pub struct EventQuery {
-    /// How many events at most; it may differ from page to page.
+    /// Maximum number of events to return. It may differ from page to page.
     #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "100")))]
     pub limit: u32,
-    /// Where to go on: the `next_cursor` of a page in the same order; in ascending order also the `sync_cursor` of a
-    /// list, or the SSE `id:` field of an event of the stream (`lastEventId` in `EventSource`), not the `id` inside the
-    /// event. The filters may differ. Without one the feed begins with its oldest event, or with its newest where the
-    /// order is `desc`. A cursor that is older than the events that are kept (30 days by default) is a 400: list
-    /// everything anew.
+    /// Position to continue from: the `next_cursor` of a page in the same order.
+    /// In ascending order, the `sync_cursor` of a list and the SSE `id:` field of a streamed event (`lastEventId` in
+    /// `EventSource`) are accepted too; the `id` inside an event is not. The filters may differ between requests.
+    /// Without a cursor, the list starts at the oldest event, or at the newest with `order=desc`. A cursor older than
+    /// the retention period (30 days by default) is rejected with 400: list all resources again.
     pub cursor: Option<Cursor>,
-    /// `asc`: the oldest first, to stay in step. `desc`: the newest first, to show what has happened. A cursor is good
-    /// for one order only.
+    /// `asc` lists the oldest events first, for synchronization; `desc` the newest first, for an activity log.
+    /// A cursor is valid for one order only.
     #[oai(default = "default_order")]
     pub order: Direction,
-    /// Which events.
+    /// Filters.
     #[oai(flatten)]
-    pub conditions: EventFilterParams,
+    pub filter: EventFilterParams,
 }
 
-/// Which events to stream, as query parameters.
+/// Query parameters for streaming events.
 #[derive(Debug, Clone, Object)]
 pub struct StreamQuery {
-    /// Where to go on: the SSE `id:` field of the last event that you have (`lastEventId` in `EventSource`), not the
-    /// `id` inside the event; or any cursor of the feed in ascending order, such as a `sync_cursor`. `Last-Event-ID`
-    /// goes before it. Without one the stream begins now.
+    /// Position to continue from: the SSE `id:` field of the last event received (`lastEventId` in `EventSource`).
+    /// Any event cursor in ascending order is accepted too, such as a `sync_cursor`; the `id` inside an event is not.
+    /// A `Last-Event-ID` header takes precedence. Without a cursor, the stream starts with new events.
     pub cursor: Option<Cursor>,
-    /// Which events.
+    /// Filters.
     #[oai(flatten)]
-    pub conditions: EventFilterParams,
-}
-
-const fn default_limit() -> u32 {
-    20
+    pub filter: EventFilterParams,
 }
 
 const fn default_order() -> Direction {
     Direction::Asc
 }
 
-/// Where the feed goes on.
+/// Continuation of a list of events.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct EventPageMeta {
-    /// How many events a page has at most.
+    /// Maximum number of events per page.
     #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
     pub limit: u32,
-    /// Whether there are more events beyond this page by now.
+    /// True if more events follow this page at the moment.
     pub has_more: bool,
-    /// The `cursor` of the next page. In ascending order there always is a next one: at the end, ask with it later for
-    /// what is new. With `order=desc` it leads to older events only, so do not poll with it.
+    /// `cursor` of the next page; never null.
+    /// In ascending order, poll with it for new events once you reach the end. With `order=desc` it leads only to older
+    /// events, so do not poll with it.
     pub next_cursor: Cursor,
 }
 

@@ -1,4 +1,4 @@
-//! Invitations into projects, by the address of who is invited, with or without an account.
+//! Invitations to projects, addressed to an e-mail address with or without an account.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
 use super::Role;
-use crate::contract::page::{Direction, Paging, SortField, list_type, newest_first};
+use crate::contract::page::{Direction, Paging, SortField as _, list_type, newest_first, sort_fields};
 use crate::contract::strings::{Email, ProjectName};
 use crate::contract::{InvitationId, ProjectId, Timestamp, UserId};
 
-/// What an invitation makes of who accepts it.
+/// Role granted by an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum InvitedRole {
-    /// Reading, changing tasks, and commenting on them.
+    /// Read access, plus creating and changing tasks and comments.
     Editor,
-    /// Reading.
+    /// Read access.
     Viewer,
 }
 
@@ -29,43 +29,43 @@ impl From<InvitedRole> for Role {
     }
 }
 
-/// What became of an invitation.
+/// State of an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum InvitationStatus {
-    /// Nobody has answered it, and it is good.
+    /// Awaiting a response.
     Pending,
-    /// Who was invited is, or was, a member.
+    /// Accepted by the invitee.
     Accepted,
-    /// Who was invited did not want to.
+    /// Declined by the invitee.
     Declined,
-    /// The owner of the project took it back.
+    /// Revoked by the project owner.
     Revoked,
-    /// Nobody answered it in time.
+    /// Expired without a response.
     Expired,
 }
 
-/// An invitation into a project.
+/// Invitation to a project.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct Invitation {
-    /// The id of the invitation.
+    /// Invitation id.
     pub id: InvitationId,
-    /// The project.
+    /// Project id.
     pub project_id: ProjectId,
-    /// The name of the project, which who is invited cannot read yet.
+    /// Project name, included because the invitee cannot read the project yet.
     pub project_name: ProjectName,
-    /// The address of who is invited, in lower case.
+    /// E-mail address of the invitee, in lower case.
     pub email: Email,
-    /// What who accepts it may do in the project.
+    /// Role of the invitee after accepting.
     pub role: InvitedRole,
-    /// What became of it.
+    /// State of the invitation.
     pub status: InvitationStatus,
-    /// The user who made it; null when the account is gone for good.
+    /// User who sent the invitation; null if the account was permanently deleted.
     pub invited_by: Option<UserId>,
-    /// Until when it can be accepted: 7 days after it was made.
+    /// Expiry time: 7 days after creation.
     pub expires_at: Timestamp,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
 }
 
@@ -86,13 +86,13 @@ impl Example for Invitation {
     }
 }
 
-/// What it takes to invite somebody.
+/// Parameters for inviting someone to a project.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct NewInvitation {
-    /// The address of who is invited. Upper and lower case are the same.
+    /// E-mail address of the invitee. Case-insensitive.
     pub email: Email,
-    /// What who accepts it may do in the project.
+    /// Role of the invitee after accepting.
     pub role: InvitedRole,
 }
 
@@ -103,40 +103,30 @@ impl Example for NewInvitation {
 }
 
 list_type! {
-    /// A page of invitations.
+    /// Page of invitations.
     InvitationList of Invitation
 }
 
-/// What invitations can be sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename_all = "snake_case")]
-pub enum InvitationSort {
-    /// By the time the invitation was made.
-    CreatedAt,
-}
-
-impl SortField for InvitationSort {
-    const DEFAULT: Self = Self::CreatedAt;
-
-    fn default_direction(self) -> Direction {
-        match self {
-            Self::CreatedAt => Direction::Desc,
-        }
+sort_fields! {
+    /// Sort field of invitations.
+    InvitationSort {
+        /// Time of creation.
+        CreatedAt: Desc,
     }
 }
 
-/// Which invitations to list, as query parameters.
+/// Query parameters for listing invitations.
 #[derive(Debug, Clone, Object)]
 pub struct InvitationQuery {
-    /// Which part of the list.
+    /// Pagination.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by.
+    /// Field to sort by.
     #[oai(default = "InvitationSort::default_field")]
     pub sort: Option<InvitationSort>,
-    /// The direction of the sort.
+    /// Sort direction.
     #[oai(default = "newest_first")]
     pub dir: Option<Direction>,
-    /// Only invitations with this status.
+    /// Filters by state.
     pub status: Option<InvitationStatus>,
 }

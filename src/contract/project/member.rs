@@ -1,26 +1,26 @@
-//! The people in a project.
+//! Members of a project.
 
+use poem_openapi::Object;
 use poem_openapi::types::Example;
-use poem_openapi::{Enum, Object};
 
 use super::Role;
-use crate::contract::page::{Direction, Paging, SortField, list_type};
+use crate::contract::page::{Direction, Paging, SortField as _, list_type, sort_fields};
 use crate::contract::strings::{Email, PersonName};
 use crate::contract::{Timestamp, UserId};
 
-/// A user in a project.
+/// Member of a project.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct Member {
-    /// The id of the user.
+    /// User id.
     pub user_id: UserId,
-    /// The name of the user.
+    /// Name of the user.
     pub name: PersonName,
-    /// The address of the user.
+    /// E-mail address of the user.
     pub email: Email,
-    /// What the user may do in the project.
+    /// Role in the project.
     pub role: Role,
-    /// When the user became a member.
+    /// Time at which the user became a member.
     pub joined_at: Timestamp,
 }
 
@@ -36,11 +36,11 @@ impl Example for Member {
     }
 }
 
-/// What changes about a member: what is absent stays.
+/// Changes to a member. Absent fields keep their value.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct UpdateMember {
-    /// What the user may do in the project. `owner` hands the project over: who was its owner becomes an editor.
+    /// New role. `owner` transfers the ownership; the previous owner becomes an editor.
     pub role: Option<Role>,
 }
 
@@ -51,42 +51,31 @@ impl Example for UpdateMember {
 }
 
 list_type! {
-    /// A page of members.
+    /// Page of members.
     MemberList of Member
 }
 
-/// What members can be sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename_all = "snake_case")]
-pub enum MemberSort {
-    /// By the time the user became a member.
-    JoinedAt,
-    /// By the name of the user; upper and lower case are the same.
-    Name,
-}
-
-impl SortField for MemberSort {
-    const DEFAULT: Self = Self::JoinedAt;
-
-    fn default_direction(self) -> Direction {
-        match self {
-            Self::JoinedAt => Direction::Desc,
-            Self::Name => Direction::Asc,
-        }
+sort_fields! {
+    /// Sort field of members.
+    MemberSort {
+        /// Time at which the user became a member.
+        JoinedAt: Desc,
+        /// Name, case-insensitive.
+        Name: Asc,
     }
 }
 
-/// Which members to list, as query parameters.
+/// Query parameters for listing members.
 #[derive(Debug, Clone, Object)]
 pub struct MemberQuery {
-    /// Which part of the list.
+    /// Pagination.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by.
+    /// Field to sort by.
     #[oai(default = "MemberSort::default_field")]
     pub sort: Option<MemberSort>,
-    /// The direction of the sort. Default: `desc` for `joined_at`, otherwise `asc`.
+    /// Sort direction. Default: `desc` for `joined_at`, otherwise `asc`.
     pub dir: Option<Direction>,
-    /// Only members who have this role.
+    /// Filters by role.
     pub role: Option<Role>,
 }

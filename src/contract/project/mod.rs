@@ -1,35 +1,35 @@
-//! Projects, and the roles that people have in them.
+//! Projects, roles, members and invitations.
 
 use poem_openapi::types::{Example, MaybeUndefined};
 use poem_openapi::{Enum, Object};
 
-use crate::contract::page::{Direction, Paging, SortField, list_type};
+use crate::contract::page::{Direction, Paging, SortField as _, list_type, sort_fields};
 use crate::contract::strings::{Color, ProjectDescription, ProjectName, SearchText};
 use crate::contract::{ProjectId, Timestamp, UserId};
 
 pub mod invitation;
 pub mod member;
 
-/// What a person may do in a project.
+/// Role of a member in a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum Role {
-    /// Everything, also changing and deleting the project itself, and inviting others. Each project has one owner.
+    /// Full access, including updating and deleting the project and inviting members. One per project.
     Owner,
-    /// Reading, changing tasks, and commenting on them.
+    /// Read access, plus creating and changing tasks and comments.
     Editor,
-    /// Reading.
+    /// Read access.
     Viewer,
 }
 
-/// How many tasks a project has; those in the trash do not count.
+/// Number of tasks in a project, excluding the trash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct TaskCounts {
-    /// All tasks.
+    /// Number of tasks.
     #[oai(validator(minimum(value = "0")))]
     pub total: i64,
-    /// Those whose status is `done`.
+    /// Number of tasks whose status is `done`.
     #[oai(validator(minimum(value = "0")))]
     pub done: i64,
 }
@@ -41,44 +41,44 @@ impl Example for TaskCounts {
 }
 
 impl TaskCounts {
-    /// The share of tasks that are done, in whole per cent, rounded down; 0 where there is no task.
+    /// Returns the percentage of completed tasks, rounded down; 0 without tasks.
     #[must_use]
     pub fn completion_percentage(self) -> i64 {
         if self.total == 0 { 0 } else { self.done * 100 / self.total }
     }
 }
 
-/// A project: a list of tasks that people share.
+/// Project: a list of tasks shared by its members.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct Project {
-    /// The id of the project.
+    /// Project id.
     pub id: ProjectId,
-    /// The name of the project.
+    /// Name of the project.
     pub name: ProjectName,
-    /// What the project is about.
+    /// Description of the project.
     pub description: Option<ProjectDescription>,
-    /// A colour to show the project in: `#` and six hexadecimal digits.
+    /// Display color: `#` followed by six hexadecimal digits.
     pub color: Option<Color>,
-    /// Whether the project can only be read.
+    /// True if the project is archived and therefore read-only.
     pub archived: bool,
-    /// The user who owns the project.
+    /// User who owns the project.
     pub owner_id: UserId,
-    /// The role of the caller in the project; null inside an event, which has many readers.
+    /// Role of the caller in the project; null in events, which are shared by all members.
     pub role: Option<Role>,
-    /// When the project was put into the trash; null unless it is there.
+    /// Time of deletion; null unless the project is in the trash.
     pub deleted_at: Option<Timestamp>,
-    /// How many tasks the project has.
+    /// Number of tasks, in total and completed.
     pub task_counts: TaskCounts,
-    /// The share of tasks that are done, in whole per cent. It may lag behind a write by a moment.
+    /// Percentage of completed tasks, rounded down. May lag slightly behind changes.
     #[oai(validator(minimum(value = "0"), maximum(value = "100")))]
     pub completion_percentage: i64,
-    /// Counts the changes of this resource, from 1.
+    /// Version number, starting at 1. Every change increments it.
     #[oai(validator(minimum(value = "1")))]
     pub version: i64,
-    /// When the project was created.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When the project was last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -103,19 +103,19 @@ impl Example for Project {
     }
 }
 
-/// What it takes to create a project.
+/// Parameters for creating a project.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct NewProject {
-    /// The name of the project.
+    /// Name of the project.
     pub name: ProjectName,
-    /// What the project is about.
+    /// Description of the project.
     #[oai(nullable)]
     pub description: Option<ProjectDescription>,
-    /// A colour to show the project in: `#` and six hexadecimal digits.
+    /// Display color: `#` followed by six hexadecimal digits.
     #[oai(nullable)]
     pub color: Option<Color>,
-    /// Whether the project can only be read, from the start.
+    /// Creates the project as archived, which makes it read-only.
     #[oai(default)]
     pub archived: bool,
 }
@@ -131,19 +131,19 @@ impl Example for NewProject {
     }
 }
 
-/// What changes about a project: what is absent stays, `null` clears.
+/// Changes to a project. Absent fields keep their value; `null` clears a field.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct UpdateProject {
-    /// The name of the project.
+    /// Name of the project.
     pub name: Option<ProjectName>,
-    /// What the project is about.
+    /// Description of the project.
     #[oai(nullable)]
     pub description: MaybeUndefined<ProjectDescription>,
-    /// A colour to show the project in: `#` and six hexadecimal digits.
+    /// Display color: `#` followed by six hexadecimal digits.
     #[oai(nullable)]
     pub color: MaybeUndefined<Color>,
-    /// Whether the project can only be read. While it is archived, only changes that come with `false` are accepted.
+    /// Archives or unarchives the project. An archived project rejects every update without `archived: false`.
     pub archived: Option<bool>,
 }
 
@@ -159,52 +159,41 @@ impl Example for UpdateProject {
 }
 
 list_type! {
-    /// A page of projects.
+    /// Page of projects.
     ProjectList of Project
 }
 
-/// What projects can be sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename_all = "snake_case")]
-pub enum ProjectSort {
-    /// By the time the project was created.
-    CreatedAt,
-    /// By the time the project was last changed.
-    UpdatedAt,
-    /// By the name; upper and lower case are the same.
-    Name,
-}
-
-impl SortField for ProjectSort {
-    const DEFAULT: Self = Self::CreatedAt;
-
-    fn default_direction(self) -> Direction {
-        match self {
-            Self::CreatedAt | Self::UpdatedAt => Direction::Desc,
-            Self::Name => Direction::Asc,
-        }
+sort_fields! {
+    /// Sort field of projects.
+    ProjectSort {
+        /// Time of creation.
+        CreatedAt: Desc,
+        /// Time of the last change.
+        UpdatedAt: Desc,
+        /// Name, case-insensitive.
+        Name: Asc,
     }
 }
 
-/// Which projects to list, as query parameters.
+/// Query parameters for listing projects.
 #[derive(Debug, Clone, Object)]
 pub struct ProjectQuery {
-    /// Which part of the list.
+    /// Pagination.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by.
+    /// Field to sort by.
     #[oai(default = "ProjectSort::default_field")]
     pub sort: Option<ProjectSort>,
-    /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
+    /// Sort direction. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
     pub dir: Option<Direction>,
-    /// Only archived projects, or only those that are not.
+    /// Filters by whether the project is archived.
     pub archived: Option<bool>,
-    /// Only projects in which the caller has this role.
+    /// Filters by the role of the caller.
     pub role: Option<Role>,
-    /// Words that must all occur in the name or the description, also inside of other words; upper and lower case are
-    /// the same.
+    /// Search terms, all of which must occur in the name or the description.
+    /// Case-insensitive; terms also match within words.
     pub q: Option<SearchText>,
-    /// `true` lists the trash instead; only the owner can restore.
+    /// `true` lists the trash instead. Only the owner can restore a project.
     #[oai(default)]
     pub deleted: bool,
 }

@@ -1,7 +1,7 @@
-//! Moving a task, and changing many at once.
+//! Batches of task operations.
 //!
-//! The members of a batch have a tag, and hold the bodies of the single operations; neither agrees with what the derive
-//! macro does to refuse unknown fields. The published document refuses them in every body.
+//! The derive macro cannot combine `deny_unknown_fields` with a discriminator or flattened fields, so these types omit
+//! it. The published schema forbids unknown fields in every body.
 
 use poem_openapi::types::Example;
 use poem_openapi::{Object, Union};
@@ -9,51 +9,51 @@ use poem_openapi::{Object, Union};
 use super::{NewTask, Task, UpdateTask};
 use crate::contract::TaskId;
 
-/// Creates a task at the end of the project.
+/// Operation that creates a task at the end of the project.
 #[derive(Debug, Clone, Object)]
 pub struct BatchCreate {
-    /// The task.
+    /// Task to create.
     #[oai(flatten)]
     pub task: NewTask,
 }
 
-/// Changes a task: what is absent stays, `null` clears.
+/// Operation that updates a task. Absent fields keep their value; `null` clears a field.
 #[derive(Debug, Clone, Object)]
 pub struct BatchUpdate {
-    /// The task to change; it must be in this project.
+    /// Id of the task to update, which must be in this project.
     pub task_id: TaskId,
-    /// What changes.
+    /// Changes to the task.
     #[oai(flatten)]
     pub changes: UpdateTask,
 }
 
-/// Puts a task into the trash.
+/// Operation that moves a task to the trash.
 #[derive(Debug, Clone, Object)]
 pub struct BatchDelete {
-    /// The task to delete; it must be in this project.
+    /// Id of the task to delete, which must be in this project.
     pub task_id: TaskId,
 }
 
-/// One operation of a batch; `op` says which.
+/// Operation of a batch. `op` determines its kind.
 #[derive(Debug, Clone, Union)]
 #[oai(discriminator_name = "op", one_of = true)]
 pub enum BatchOperation {
-    /// Creates a task at the end of the project.
+    /// Operation that creates a task at the end of the project.
     #[oai(mapping = "create")]
     Create(BatchCreate),
     /// Changes a task.
     #[oai(mapping = "update")]
     Update(BatchUpdate),
-    /// Puts a task into the trash.
+    /// Operation that moves a task to the trash.
     #[oai(mapping = "delete")]
     Delete(BatchDelete),
 }
 
-/// Operations on the tasks of a project, done in their order, all or none.
+/// Operations on the tasks of a project, executed in order and atomically.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct TaskBatch {
-    /// The operations. A later one finds what an earlier one did.
+    /// Operations in order. Later operations see the effects of earlier ones.
     #[oai(validator(min_items = 1, max_items = 100))]
     pub operations: Vec<BatchOperation>,
 }
@@ -64,11 +64,11 @@ impl Example for TaskBatch {
     }
 }
 
-/// What a batch did.
+/// Result of a batch.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub struct TaskBatchResult {
-    /// For each operation, in their order: the task as that operation left it, or `null` for one that it deleted.
+    /// One result per operation, in order: the resulting task, or `null` if the operation deleted it.
     #[oai(validator(max_items = 100))]
     pub results: Vec<Option<Task>>,
 }

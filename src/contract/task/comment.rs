@@ -1,30 +1,30 @@
-//! What people say about a task.
+//! Comments on tasks.
 
+use poem_openapi::Object;
 use poem_openapi::types::Example;
-use poem_openapi::{Enum, Object};
 
-use crate::contract::page::{Direction, Paging, SortField, list_type, newest_first};
+use crate::contract::page::{Direction, Paging, SortField as _, list_type, newest_first, sort_fields};
 use crate::contract::strings::CommentBody;
 use crate::contract::{CommentId, TaskId, Timestamp, UserId};
 
-/// A comment on a task.
+/// Comment on a task.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct Comment {
-    /// The id of the comment.
+    /// Comment id.
     pub id: CommentId,
-    /// The task that it is about.
+    /// Id of the task that the comment belongs to.
     pub task_id: TaskId,
-    /// The user who wrote it; null when the account is gone for good.
+    /// Author; null if the account was permanently deleted.
     pub author_id: Option<UserId>,
-    /// What it says.
+    /// Text of the comment.
     pub body: CommentBody,
-    /// Counts the changes of this resource, from 1.
+    /// Version number, starting at 1. Every change increments it.
     #[oai(validator(minimum(value = "1")))]
     pub version: i64,
-    /// When the comment was written.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When the comment was last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -42,11 +42,11 @@ impl Example for Comment {
     }
 }
 
-/// What it takes to comment on a task.
+/// Parameters for creating a comment.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct NewComment {
-    /// What it says.
+    /// Text of the comment.
     pub body: CommentBody,
 }
 
@@ -56,11 +56,11 @@ impl Example for NewComment {
     }
 }
 
-/// What changes about a comment: what is absent stays.
+/// Changes to a comment. Absent fields keep their value.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct UpdateComment {
-    /// What it says.
+    /// Text of the comment.
     pub body: Option<CommentBody>,
 }
 
@@ -71,38 +71,28 @@ impl Example for UpdateComment {
 }
 
 list_type! {
-    /// A page of comments.
+    /// Page of comments.
     CommentList of Comment
 }
 
-/// What comments can be sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename_all = "snake_case")]
-pub enum CommentSort {
-    /// By the time the comment was written.
-    CreatedAt,
-}
-
-impl SortField for CommentSort {
-    const DEFAULT: Self = Self::CreatedAt;
-
-    fn default_direction(self) -> Direction {
-        match self {
-            Self::CreatedAt => Direction::Desc,
-        }
+sort_fields! {
+    /// Sort field of comments.
+    CommentSort {
+        /// Time of creation.
+        CreatedAt: Desc,
     }
 }
 
-/// Which comments to list, as query parameters.
+/// Query parameters for listing comments.
 #[derive(Debug, Clone, Object)]
 pub struct CommentQuery {
-    /// Which part of the list.
+    /// Pagination.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by.
+    /// Field to sort by.
     #[oai(default = "CommentSort::default_field")]
     pub sort: Option<CommentSort>,
-    /// The direction of the sort.
+    /// Sort direction.
     #[oai(default = "newest_first")]
     pub dir: Option<Direction>,
 }

@@ -1,5 +1,4 @@
-//! Tasks, and what may be said about them; the ways to list them are in `task_query`, moves and batches
-//! in `task_changes`.
+//! Tasks, with their list queries, moves, batches and comments.
 
 use poem_openapi::types::{Example, MaybeUndefined};
 use poem_openapi::{Enum, Object};
@@ -15,71 +14,71 @@ pub mod query;
 
 pub use r#move::MoveTask;
 
-/// How far a task has come.
+/// Status of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 #[oai(rename_all = "snake_case")]
 pub enum TaskStatus {
-    /// Not begun.
+    /// Not started.
     Todo,
-    /// Begun.
+    /// In progress.
     InProgress,
-    /// Finished.
+    /// Completed.
     Done,
 }
 
-/// How much a task matters, from the least to the most.
+/// Priority of a task, from lowest to highest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum TaskPriority {
-    /// Nobody has said.
+    /// No priority.
     None,
-    /// It can wait.
+    /// Low priority.
     Low,
-    /// As usual.
+    /// Medium priority.
     Medium,
-    /// Before others.
+    /// High priority.
     High,
-    /// Now.
+    /// Urgent.
     Urgent,
 }
 
-/// A task in a project.
+/// Task in a project.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct Task {
-    /// The id of the task.
+    /// Task id.
     pub id: TaskId,
-    /// The project that the task is in.
+    /// Id of the project that contains the task.
     pub project_id: ProjectId,
-    /// What is to be done.
+    /// Title of the task.
     pub title: TaskTitle,
-    /// The details.
+    /// Description of the task.
     pub description: Option<TaskDescription>,
-    /// How far the task has come.
+    /// Status of the task.
     pub status: TaskStatus,
-    /// How much the task matters.
+    /// Priority of the task.
     pub priority: TaskPriority,
-    /// When the task should be done.
+    /// Due date.
     pub due_at: Option<Timestamp>,
-    /// The member of the project who is to do it.
+    /// Project member to whom the task is assigned.
     pub assignee_id: Option<UserId>,
-    /// Words to find the task by.
+    /// Labels of the task.
     #[oai(validator(max_items = 20))]
     pub labels: Vec<Label>,
-    /// Where the task stands in its project: an opaque text, to be compared byte by byte.
+    /// Position within the project: an opaque string that sorts by byte order.
     pub position: OrderKey,
-    /// The user who created the task; null when the account is gone for good.
+    /// User who created the task; null if the account was permanently deleted.
     pub created_by: Option<UserId>,
-    /// When the task was done; null unless its status is `done`.
+    /// Time of completion; null unless the status is `done`.
     pub completed_at: Option<Timestamp>,
-    /// When the task was put into the trash; null unless it is there.
+    /// Time of deletion; null unless the task is in the trash.
     pub deleted_at: Option<Timestamp>,
-    /// Counts the changes of this resource, from 1.
+    /// Version number, starting at 1. Every change increments it.
     #[oai(validator(minimum(value = "1")))]
     pub version: i64,
-    /// When the task was created.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When the task was last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -107,28 +106,28 @@ impl Example for Task {
     }
 }
 
-/// What it takes to create a task.
+/// Parameters for creating a task.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub struct NewTask {
-    /// What is to be done.
+    /// Title of the task.
     pub title: TaskTitle,
-    /// The details.
+    /// Description of the task.
     #[oai(nullable)]
     pub description: Option<TaskDescription>,
-    /// How far the task has come.
+    /// Status of the task.
     #[oai(default = "default_status")]
     pub status: TaskStatus,
-    /// How much the task matters.
+    /// Priority of the task.
     #[oai(default = "default_priority")]
     pub priority: TaskPriority,
-    /// When the task should be done. Any offset is taken; the answer is in UTC.
+    /// Due date, with any UTC offset. Responses contain it in UTC.
     #[oai(nullable)]
     pub due_at: Option<Timestamp>,
-    /// The member of the project who is to do it.
+    /// Project member to whom the task is assigned.
     #[oai(nullable)]
     pub assignee_id: Option<UserId>,
-    /// Words to find the task by, each only once, without commas.
+    /// Labels, without duplicates and without commas.
     #[oai(default, validator(max_items = 20, unique_items))]
     pub labels: Vec<Label>,
 }
@@ -155,26 +154,26 @@ const fn default_priority() -> TaskPriority {
     TaskPriority::None
 }
 
-/// What changes about a task: what is absent stays, `null` clears.
+/// Changes to a task. Absent fields keep their value; `null` clears a field.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub struct UpdateTask {
-    /// What is to be done.
+    /// Title of the task.
     pub title: Option<TaskTitle>,
-    /// The details.
+    /// Description of the task.
     #[oai(nullable)]
     pub description: MaybeUndefined<TaskDescription>,
-    /// How far the task has come.
+    /// Status of the task.
     pub status: Option<TaskStatus>,
-    /// How much the task matters.
+    /// Priority of the task.
     pub priority: Option<TaskPriority>,
-    /// When the task should be done. Any offset is taken; the answer is in UTC.
+    /// Due date, with any UTC offset. Responses contain it in UTC.
     #[oai(nullable)]
     pub due_at: MaybeUndefined<Timestamp>,
-    /// The member of the project who is to do it.
+    /// Project member to whom the task is assigned.
     #[oai(nullable)]
     pub assignee_id: MaybeUndefined<UserId>,
-    /// Words to find the task by, each only once. They replace all that were there.
+    /// Labels, without duplicates. They replace all existing labels.
     #[oai(validator(max_items = 20, unique_items))]
     pub labels: Option<Vec<Label>>,
 }
@@ -194,6 +193,6 @@ impl Example for UpdateTask {
 }
 
 list_type! {
-    /// A page of tasks.
+    /// Page of tasks.
     TaskList of Task
 }

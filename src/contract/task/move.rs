@@ -1,24 +1,26 @@
-//! Moving a task.
+//! Moves of a task within its project or to another project.
 
 use poem_openapi::Object;
 use poem_openapi::types::Example;
 
 use crate::contract::{ProjectId, TaskId};
 
-/// Where to move a task. Without `before_id` and `after_id` it goes to the end of another project, or stays.
+/// Destination of a task.
+///
+/// Without `before_id` and `after_id`, the task moves to the end of the given project, or stays if it is already there.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct MoveTask {
-    /// The project to move the task to; absent: the one that it is in.
+    /// Target project. Defaults to the current project of the task.
     pub project_id: Option<ProjectId>,
-    /// Places the task right before this one of that project. Not together with `after_id`.
+    /// Task of the target project to insert before. Cannot be combined with `after_id`.
     pub before_id: Option<TaskId>,
-    /// Places the task right after this one of that project. Not together with `before_id`.
+    /// Task of the target project to insert after. Cannot be combined with `before_id`.
     pub after_id: Option<TaskId>,
 }
 
 impl Example for MoveTask {
-    /// Where the task is already, so that it can be tried out.
+    /// The current project, so that the example request succeeds.
     fn example() -> Self {
         Self { project_id: Some(ProjectId::example()), before_id: None, after_id: None }
     }

@@ -1,207 +1,181 @@
-//! The ways to list tasks: sorts and filters, as query parameters.
+//! Queries that list tasks: sort fields, filters and pagination.
 
-use std::borrow::Cow;
+use std::fmt;
 
-use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
-use poem_openapi::{Enum, Object};
-use serde_json::Value;
+use poem_openapi::Object;
+use poem_openapi::registry::MetaSchema;
 
 use super::{Task, TaskPriority, TaskStatus};
-use crate::contract::page::{CursorMeta, CursorParams, Direction, Paging, SortField};
+use crate::contract::page::{CursorMeta, CursorParams, Direction, Paging, SortField as _, sort_fields};
+use crate::contract::scalar::{inline_type, json_string};
 use crate::contract::strings::{ASSIGNEE_PATTERN, Label, SearchText};
 use crate::contract::{ProjectId, Timestamp, UserId};
 
-/// What tasks can be sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename_all = "snake_case")]
-pub enum TaskSort {
-    /// By the time the task was created.
-    CreatedAt,
-    /// By the time the task was last changed.
-    UpdatedAt,
-    /// By the time it should be done; tasks without one are last ascending and first descending.
-    DueAt,
-    /// By how much it matters, from `none` to `urgent`.
-    Priority,
-    /// By the title; upper and lower case are the same.
-    Title,
-    /// By the place in the project.
-    Position,
-}
-
-impl SortField for TaskSort {
-    const DEFAULT: Self = Self::CreatedAt;
-
-    fn default_direction(self) -> Direction {
-        match self {
-            Self::CreatedAt | Self::UpdatedAt => Direction::Desc,
-            Self::DueAt | Self::Priority | Self::Title | Self::Position => Direction::Asc,
-        }
+sort_fields! {
+    /// Sort field of tasks.
+    TaskSort {
+        /// Time of creation.
+        CreatedAt: Desc,
+        /// Time of the last change.
+        UpdatedAt: Desc,
+        /// Due date; tasks without one come last in ascending and first in descending order.
+        DueAt: Asc,
+        /// Priority, from `none` to `urgent`.
+        Priority: Asc,
+        /// Title, case-insensitive.
+        Title: Asc,
+        /// Position within the project.
+        Position: Asc,
     }
 }
 
-/// Whose tasks: a user's, the caller's own, or those that nobody has.
+/// Filter by assignee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AssigneeFilter {
-    /// Those of the caller.
+    /// Assigned to the caller.
     Me,
-    /// Those without an assignee.
-    Nobody,
-    /// Those of this user.
+    /// Unassigned.
+    Unassigned,
+    /// Assigned to this user.
     User(UserId),
 }
 
-impl Type for AssigneeFilter {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        "string_assignee".into()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema {
-            pattern: Some(ASSIGNEE_PATTERN.into()),
-            example: Some("me".into()),
-            ..MetaSchema::new("string")
-        }))
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::once(self))
-    }
-}
-
-impl ParseFromJSON for AssigneeFilter {
-    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-        match value.as_ref().and_then(Value::as_str) {
-            Some("me") => Ok(Self::Me),
-            Some("none") => Ok(Self::Nobody),
-            Some(text) => UserId::parse(text).map(Self::User).ok_or_else(ParseError::expected_input),
-            None => Err(ParseError::expected_input()),
+impl AssigneeFilter {
+    /// Parses `me`, `none` or a user id.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "me" => Some(Self::Me),
+            "none" => Some(Self::Unassigned),
+            id => UserId::parse(id).map(Self::User),
         }
     }
 }
 
-impl ToJSON for AssigneeFilter {
-    fn to_json(&self) -> Option<Value> {
-        Some(match self {
-            Self::Me => "me".into(),
-            Self::Nobody => "none".into(),
-            Self::User(id) => id.to_string().into(),
-        })
+impl fmt::Display for AssigneeFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Me => f.write_str("me"),
+            Self::Unassigned => f.write_str("none"),
+            Self::User(id) => id.fmt(f),
+        }
     }
 }
 
-/// Which tasks, as query parameters; all conditions must hold.
+inline_type!(
+    AssigneeFilter,
+    "string_assignee",
+    MetaSchema { pattern: Some(ASSIGNEE_PATTERN.into()), example: Some("me".into()), ..MetaSchema::new("string") }
+);
+json_string!(AssigneeFilter);
+
+/// Filters of tasks, as query parameters. Tasks must match all of them.
 #[derive(Debug, Clone, Object)]
 pub struct TaskFilterParams {
-    /// Only tasks with one of these statuses, separated by commas.
+    /// Comma-separated statuses, of which a task must have one.
     #[oai(validator(min_items = 1))]
     pub status: Option<Vec<TaskStatus>>,
-    /// Only tasks with one of these priorities, separated by commas.
+    /// Comma-separated priorities, of which a task must have one.
     #[oai(validator(min_items = 1))]
     pub priority: Option<Vec<TaskPriority>>,
-    /// Only tasks of this user (an id), of the caller (`me`) or of nobody (`none`). A user who is no member is a 400.
+    /// Assignee: a user id, `me` for the caller, or `none` for unassigned tasks.
+    /// Responds with 400 if the user is not a member.
     pub assignee_id: Option<AssigneeFilter>,
-    /// Only tasks that have all of these labels, separated by commas; upper and lower case are different.
+    /// Comma-separated labels, all of which a task must have. Case-sensitive.
     #[oai(validator(min_items = 1, max_items = 20))]
     pub label: Option<Vec<Label>>,
-    /// Only tasks that are due before this time, not at it.
+    /// Due before this time (exclusive).
     pub due_before: Option<Timestamp>,
-    /// Only tasks that are due after this time, not at it.
+    /// Due after this time (exclusive).
     pub due_after: Option<Timestamp>,
-    /// Only tasks that were created after this time, not at it.
+    /// Created after this time (exclusive).
     pub created_after: Option<Timestamp>,
-    /// Only tasks that were changed after this time, not at it.
+    /// Last changed after this time (exclusive).
     pub updated_after: Option<Timestamp>,
-    /// Words that must all occur in the title or the description, also inside of other words; upper and lower case are
-    /// the same.
+    /// Search terms, all of which must occur in the title or the description.
+    /// Case-insensitive; terms also match within words.
     pub q: Option<SearchText>,
-    /// `true` lists the trash instead. Tasks that were deleted with their project are not in it: restore the project.
+    /// `true` lists the trash instead.
+    /// Tasks that were deleted with their project are not listed; restore the project instead.
     #[oai(default)]
     pub deleted: bool,
 }
 
-/// Which tasks of a project to list, as query parameters.
+/// Query parameters for listing the tasks of a project by page number.
 #[derive(Debug, Clone, Object)]
 pub struct ProjectTaskQuery {
-    /// Which part of the list.
+    /// Pagination.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by.
+    /// Field to sort by.
     #[oai(default = "TaskSort::default_field")]
     pub sort: Option<TaskSort>,
-    /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
+    /// Sort direction. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
     pub dir: Option<Direction>,
-    /// Which tasks.
+    /// Filters.
     #[oai(flatten)]
-    pub conditions: TaskFilterParams,
+    pub filter: TaskFilterParams,
 }
 
-/// Which of all visible tasks to list, as query parameters.
+/// Query parameters for listing tasks across projects by page number.
 #[derive(Debug, Clone, Object)]
 pub struct TaskQuery {
-    /// Which part of the list.
+    /// Pagination.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by.
+    /// Field to sort by.
     #[oai(default = "TaskSort::default_field")]
     pub sort: Option<TaskSort>,
-    /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
+    /// Sort direction. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
     pub dir: Option<Direction>,
-    /// Only tasks of this project. One that does not exist is a 400, one of which you are no member a 403.
+    /// Filters by project.
+    /// Responds with 400 if the project does not exist and 403 if you are not a member.
     pub project_id: Option<ProjectId>,
-    /// Which tasks.
+    /// Filters.
     #[oai(flatten)]
-    pub conditions: TaskFilterParams,
+    pub filter: TaskFilterParams,
 }
 
-/// Which tasks of a project to walk, as query parameters.
+/// Query parameters for listing the tasks of a project by cursor.
 #[derive(Debug, Clone, Object)]
 pub struct ProjectTaskCursorQuery {
-    /// Which part of the list.
+    /// Pagination.
     #[oai(flatten)]
     pub paging: CursorParams,
-    /// What to sort by.
+    /// Field to sort by.
     #[oai(default = "TaskSort::default_field")]
     pub sort: Option<TaskSort>,
-    /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
+    /// Sort direction. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
     pub dir: Option<Direction>,
-    /// Which tasks.
+    /// Filters.
     #[oai(flatten)]
-    pub conditions: TaskFilterParams,
+    pub filter: TaskFilterParams,
 }
 
-/// Which of all visible tasks to walk, as query parameters.
+/// Query parameters for listing tasks across projects by cursor.
 #[derive(Debug, Clone, Object)]
 pub struct TaskCursorQuery {
-    /// Which part of the list.
+    /// Pagination.
     #[oai(flatten)]
     pub paging: CursorParams,
-    /// What to sort by.
+    /// Field to sort by.
     #[oai(default = "TaskSort::default_field")]
     pub sort: Option<TaskSort>,
-    /// The direction of the sort. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
+    /// Sort direction. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
     pub dir: Option<Direction>,
-    /// Only tasks of this project. One that does not exist is a 400, one of which you are no member a 403.
+    /// Filters by project.
+    /// Responds with 400 if the project does not exist and 403 if you are not a member.
     pub project_id: Option<ProjectId>,
-    /// Which tasks.
+    /// Filters.
     #[oai(flatten)]
-    pub conditions: TaskFilterParams,
+    pub filter: TaskFilterParams,
 }
 
-/// A page of tasks, and where the list goes on.
+/// Page of tasks in a list that is paginated by cursor.
 #[derive(Debug, Clone, Object)]
 pub struct TaskCursorPage {
-    /// The items of this page.
+    /// Items of this page.
     pub data: Vec<Task>,
-    /// Where the list goes on.
+    /// Continuation of the list.
     pub meta: CursorMeta,
 }

@@ -1,41 +1,42 @@
-//! Deliveries: what became of the attempts to tell a webhook of an event.
+//! Deliveries of events to webhooks, and their attempts.
 
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
 use crate::contract::event::EventType;
-use crate::contract::page::{Direction, Paging, SortField, list_type, newest_first};
+use crate::contract::page::{Direction, Paging, SortField as _, list_type, newest_first, sort_fields};
 use crate::contract::{DeliveryId, EventId, Timestamp, WebhookId};
 
-/// What became of a delivery. `pending`: there is an attempt to come, the first or one after a failure. `delivered`: an
-/// attempt was answered with a status of 2xx. `failed`: it was given up, after the last attempt, or before it because
-/// the webhook was disabled, or its owner may not see the event any more.
+/// State of a delivery.
+///
+/// `pending`: the first attempt or a retry is scheduled. `delivered`: the endpoint responded with a 2xx status.
+/// `failed`: all attempts failed, the webhook was disabled, or its owner lost access to the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum DeliveryStatus {
-    /// There is an attempt to come.
+    /// An attempt is scheduled.
     Pending,
-    /// The receiver has it: an attempt was answered with a status of 2xx.
+    /// The endpoint responded with a 2xx status.
     Delivered,
-    /// It was given up, after the last attempt or before it.
+    /// No further attempts will be made.
     Failed,
 }
 
-/// An attempt to deliver.
+/// Delivery attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct DeliveryAttempt {
-    /// When it was made.
+    /// Time of the attempt.
     pub at: Timestamp,
-    /// The status of the answer; null when none came.
+    /// HTTP status of the response; null if there was none.
     #[oai(validator(minimum(value = "100"), maximum(value = "999")))]
     pub status_code: Option<u16>,
-    /// Why there is no answer, or why it does not count; null when its status says all.
+    /// Reason for a missing or rejected response; null if the status explains the outcome.
     pub error: Option<String>,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     #[oai(validator(minimum(value = "0")))]
     pub duration_ms: i64,
-    /// The beginning of the answer, at most 8 KiB; null when it has no body.
+    /// Beginning of the response body, at most 8 KiB; null if the body is empty.
     pub response_excerpt: Option<String>,
 }
 
@@ -51,26 +52,26 @@ impl Example for DeliveryAttempt {
     }
 }
 
-/// A message to a webhook about one event, and the attempts to deliver it.
+/// Delivery of an event to a webhook, with its attempts.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct Delivery {
-    /// The id of the delivery.
+    /// Delivery id.
     pub id: DeliveryId,
-    /// The webhook.
+    /// Webhook id.
     pub webhook_id: WebhookId,
-    /// The event, and the `webhook-id` of the message: the same in every attempt, and when it is delivered again.
+    /// Event id, sent as the `webhook-id` header. It stays the same across attempts and redeliveries.
     pub event_id: EventId,
-    /// What happened.
+    /// Event type.
     pub event_type: EventType,
-    /// What became of it.
+    /// State of the delivery.
     pub status: DeliveryStatus,
-    /// The attempts so far, the oldest first. A delivery may fail without one: when the webhook was disabled meanwhile,
-    /// or its owner may not see the event any more.
+    /// Attempts so far, oldest first.
+    /// Empty if the delivery failed before the first attempt because the webhook was disabled or its owner lost access.
     pub attempts: Vec<DeliveryAttempt>,
-    /// When the next attempt is due; null when there is none to come.
+    /// Time of the next attempt; null if none is scheduled.
     pub next_attempt_at: Option<Timestamp>,
-    /// When the delivery was made.
+    /// Time of creation.
     pub created_at: Timestamp,
 }
 
@@ -90,13 +91,13 @@ impl Example for Delivery {
 }
 
 impl Delivery {
-    /// An example of one that tries a webhook out.
+    /// Returns an example of a test delivery.
     #[must_use]
     pub fn example_of_test() -> Self {
         Self { event_type: EventType::WebhookTest, attempts: Vec::new(), ..Self::example() }
     }
 
-    /// An example of one that delivers the event of another again.
+    /// Returns an example of a redelivery.
     #[must_use]
     pub fn example_of_redelivery() -> Self {
         let id = DeliveryId::parse("01936f62-9600-77b6-aac1-d617c8093522").unwrap_or_else(DeliveryId::example);
@@ -105,42 +106,32 @@ impl Delivery {
 }
 
 list_type! {
-    /// A page of deliveries.
+    /// Page of deliveries.
     DeliveryList of Delivery
 }
 
-/// What deliveries can be sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename_all = "snake_case")]
-pub enum DeliverySort {
-    /// By the time the delivery was made.
-    CreatedAt,
-}
-
-impl SortField for DeliverySort {
-    const DEFAULT: Self = Self::CreatedAt;
-
-    fn default_direction(self) -> Direction {
-        match self {
-            Self::CreatedAt => Direction::Desc,
-        }
+sort_fields! {
+    /// Sort field of deliveries.
+    DeliverySort {
+        /// Time of creation.
+        CreatedAt: Desc,
     }
 }
 
-/// Which deliveries to list, as query parameters.
+/// Query parameters for listing deliveries.
 #[derive(Debug, Clone, Object)]
 pub struct DeliveryQuery {
-    /// Which part of the list.
+    /// Pagination.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by.
+    /// Field to sort by.
     #[oai(default = "DeliverySort::default_field")]
     pub sort: Option<DeliverySort>,
-    /// The direction of the sort.
+    /// Sort direction.
     #[oai(default = "newest_first")]
     pub dir: Option<Direction>,
-    /// Only deliveries with this status.
+    /// Filters by state.
     pub status: Option<DeliveryStatus>,
-    /// Only deliveries of events of this type.
+    /// Filters by event type.
     pub event_type: Option<EventType>,
 }

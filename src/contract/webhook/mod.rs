@@ -1,42 +1,42 @@
-//! Webhooks: addresses that are told of every change.
+//! Webhooks: endpoints that receive events.
 
+use poem_openapi::Object;
 use poem_openapi::types::{Example, MaybeUndefined};
-use poem_openapi::{Enum, Object};
 
 use crate::contract::event::WebhookEventName;
-use crate::contract::page::{Direction, Paging, SortField, list_type, newest_first};
+use crate::contract::page::{Direction, Paging, SortField as _, list_type, newest_first, sort_fields};
 use crate::contract::strings::{EventName, WebhookDescription, WebhookSecret, WebhookUrl};
 use crate::contract::{ProjectId, Timestamp, WebhookId};
 
 pub mod delivery;
 pub mod test_event;
 
-/// An address that is told of changes.
+/// Webhook: an endpoint that receives events.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct Webhook {
-    /// The id of the webhook.
+    /// Webhook id.
     pub id: WebhookId,
-    /// Where the events are sent to.
+    /// URL of the endpoint.
     pub url: WebhookUrl,
-    /// The project whose events are sent; null for all projects of which you are a member, now or later.
+    /// Project whose events are sent; null for all projects of which you are or become a member.
     pub project_id: Option<ProjectId>,
-    /// The types of the events that are sent, or `*` for all that there are and will be. New types may come.
+    /// Subscribed event types, or `*` for all current and future types. New types may be added.
     pub events: Vec<EventName>,
-    /// What it is for.
+    /// Description of the webhook.
     pub description: Option<WebhookDescription>,
-    /// Whether events are sent.
+    /// True if events are sent.
     pub enabled: bool,
-    /// Why events are no longer sent, if the service disabled the webhook: its receiver failed or answered 410, or the
-    /// password of the account was reset, or changed with `revoke_all`. Null if it is enabled or you disabled it
-    /// yourself.
+    /// Reason if the service disabled the webhook; null if it is enabled or you disabled it yourself.
+    /// The service disables a webhook if its endpoint keeps failing or responds with 410, and if the password of the
+    /// account is reset or changed with `revoke_all`.
     pub disabled_reason: Option<String>,
-    /// Counts the changes of this resource, from 1.
+    /// Version number, starting at 1. Every change increments it.
     #[oai(validator(minimum(value = "1")))]
     pub version: i64,
-    /// When the webhook was created.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When the webhook was last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -57,15 +57,15 @@ impl Example for Webhook {
     }
 }
 
-/// A webhook with its secret, which is shown only when it is made or replaced.
+/// Webhook with its signing secret, which is shown only on creation and rotation.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct WebhookWithSecret {
-    /// What is known about the webhook.
+    /// Webhook without its secret.
     #[oai(flatten)]
     pub webhook: Webhook,
-    /// With what its messages are signed, as Standard Webhooks has it: `whsec_` and the key in base64. Keep it: it
-    /// cannot be shown again.
+    /// Signing secret according to Standard Webhooks: `whsec_` followed by the key in base64.
+    /// Store it: it cannot be retrieved later.
     pub secret: WebhookSecret,
 }
 
@@ -75,31 +75,31 @@ impl Example for WebhookWithSecret {
     }
 }
 
-/// What it takes to make a webhook.
+/// Parameters for creating a webhook.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct NewWebhook {
-    /// Where to send the events: an absolute `https` URL of a public address, without a user and password, a fragment
-    /// and the port 0. Anything else is a 422 `WEBHOOK_URL_FORBIDDEN`, unless the operator allows `http` or the address;
-    /// a text that is empty, too long or has control characters is a 400. A name is looked up for each attempt, not
-    /// now: one that leads to an address that is not public is taken here, and every attempt fails.
+    /// URL of the endpoint: an absolute `https` URL with a public address.
+    /// It must not contain credentials, a fragment or port 0. Other URLs are rejected with 422 `WEBHOOK_URL_FORBIDDEN`,
+    /// unless the operator allows `http` or the address. Host names are resolved at delivery time: a name that
+    /// resolves to a non-public address is accepted here, but every delivery fails.
     pub url: WebhookUrl,
-    /// The project whose events are sent, of which you must be a member; null or absent: all projects of which you are
-    /// a member, now or later.
+    /// Project whose events are sent. You must be a member of it.
+    /// If null or absent, events of all projects of which you are or become a member are sent.
     #[oai(nullable)]
     pub project_id: Option<ProjectId>,
-    /// The types of events to send, each once, or `*` alone for all that there are and will be.
+    /// Event types to subscribe to, without duplicates, or only `*` for all current and future types.
     #[oai(validator(min_items = 1, max_items = 50, unique_items))]
     pub events: Vec<WebhookEventName>,
-    /// What it is for.
+    /// Description of the webhook.
     #[oai(nullable)]
     pub description: Option<WebhookDescription>,
-    /// Whether to send events.
-    #[oai(default = "enabled")]
+    /// False to create the webhook disabled.
+    #[oai(default = "default_enabled")]
     pub enabled: bool,
 }
 
-const fn enabled() -> bool {
+const fn default_enabled() -> bool {
     true
 }
 
@@ -115,24 +115,24 @@ impl Example for NewWebhook {
     }
 }
 
-/// What changes about a webhook: what is absent stays, `null` clears.
+/// Changes to a webhook. Absent fields keep their value; `null` clears a field.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct UpdateWebhook {
-    /// Where to send the events; the same rules as for a new webhook.
+    /// URL of the endpoint, with the same rules as for a new webhook.
     pub url: Option<WebhookUrl>,
-    /// The project whose events are sent, of which you must be a member; null: all projects of which you are a member,
-    /// now or later.
+    /// Project whose events are sent. You must be a member of it.
+    /// If null, events of all projects of which you are or become a member are sent.
     #[oai(nullable)]
     pub project_id: MaybeUndefined<ProjectId>,
-    /// The types of events to send, each once, or `*` alone for all that there are and will be.
+    /// Event types to subscribe to, without duplicates, or only `*` for all current and future types.
     #[oai(validator(min_items = 1, max_items = 50, unique_items))]
     pub events: Option<Vec<WebhookEventName>>,
-    /// What it is for.
+    /// Description of the webhook.
     #[oai(nullable)]
     pub description: MaybeUndefined<WebhookDescription>,
-    /// Whether to send events. `false` gives up the deliveries that are pending; `true` forgets why the webhook was
-    /// disabled, and sends what happens from now on.
+    /// `false` disables the webhook and cancels its pending deliveries.
+    /// `true` enables it and clears `disabled_reason`; only later events are sent.
     pub enabled: Option<bool>,
 }
 
@@ -148,23 +148,23 @@ impl Example for UpdateWebhook {
     }
 }
 
-/// How to replace the secret of a webhook.
+/// Parameters for rotating the signing secret of a webhook.
 #[derive(Debug, Clone, Copy, Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct RotateSecret {
-    /// For how many seconds messages are also signed with the previous secret. 0 invalidates all old secrets
-    /// immediately.
-    #[oai(default = "a_day", validator(minimum(value = "0"), maximum(value = "604800")))]
+    /// Number of seconds for which messages are also signed with the previous secret.
+    /// 0 invalidates all previous secrets immediately.
+    #[oai(default = "default_overlap_seconds", validator(minimum(value = "0"), maximum(value = "604800")))]
     pub overlap_seconds: u32,
 }
 
-const fn a_day() -> u32 {
+const fn default_overlap_seconds() -> u32 {
     86_400
 }
 
 impl Default for RotateSecret {
     fn default() -> Self {
-        Self { overlap_seconds: a_day() }
+        Self { overlap_seconds: default_overlap_seconds() }
     }
 }
 
@@ -175,43 +175,33 @@ impl Example for RotateSecret {
 }
 
 list_type! {
-    /// A page of webhooks.
+    /// Page of webhooks.
     WebhookList of Webhook
 }
 
-/// What webhooks can be sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename_all = "snake_case")]
-pub enum WebhookSort {
-    /// By the time the webhook was created.
-    CreatedAt,
-}
-
-impl SortField for WebhookSort {
-    const DEFAULT: Self = Self::CreatedAt;
-
-    fn default_direction(self) -> Direction {
-        match self {
-            Self::CreatedAt => Direction::Desc,
-        }
+sort_fields! {
+    /// Sort field of webhooks.
+    WebhookSort {
+        /// Time of creation.
+        CreatedAt: Desc,
     }
 }
 
-/// Which webhooks to list, as query parameters.
+/// Query parameters for listing webhooks.
 #[derive(Debug, Clone, Object)]
 pub struct WebhookQuery {
-    /// Which part of the list.
+    /// Pagination.
     #[oai(flatten)]
     pub paging: Paging,
-    /// What to sort by.
+    /// Field to sort by.
     #[oai(default = "WebhookSort::default_field")]
     pub sort: Option<WebhookSort>,
-    /// The direction of the sort.
+    /// Sort direction.
     #[oai(default = "newest_first")]
     pub dir: Option<Direction>,
-    /// Only webhooks that are enabled, or only those that are not.
+    /// Filters by whether the webhook is enabled.
     pub enabled: Option<bool>,
-    /// Only webhooks of this one project, not those of all projects. One that does not exist is a 400, one of which you
-    /// are no member a 403.
+    /// Filters by project; webhooks for all projects are excluded.
+    /// Responds with 400 if the project does not exist and 403 if you are not a member.
     pub project_id: Option<ProjectId>,
 }

@@ -1,4 +1,4 @@
-//! What webhooks get beside the events of the feed.
+//! Test event, which is sent to a webhook on request.
 
 use poem_openapi::types::Example;
 use poem_openapi::{Object, Union};
@@ -8,34 +8,34 @@ use crate::contract::event::payloads::REQUEST_ID;
 use crate::contract::event::previous::AlwaysNull;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
 
-/// What stands in no feed, and is sent to webhooks only.
+/// Message that is sent only to webhooks and does not appear among the events of a project.
 #[derive(Debug, Clone, Union)]
 #[oai(discriminator_name = "type", one_of = true)]
 pub enum WebhookMessage {
-    /// Somebody tries out a webhook.
+    /// Test of a webhook.
     #[oai(mapping = "webhook.test")]
     WebhookTest(WebhookTestEvent),
 }
 
-/// Somebody tries out a webhook.
+/// Test of a webhook.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub struct WebhookTestEvent {
-    /// The id of the event.
+    /// Event id.
     pub id: EventId,
-    /// Null: it stands in no feed.
+    /// Always null: test events have no sequence number.
     pub sequence: AlwaysNull,
-    /// The project of the webhook, if it has one.
+    /// Project of the webhook; null if it covers all projects.
     pub project_id: Option<ProjectId>,
-    /// The user who did it.
+    /// User who sent the test.
     pub actor_id: Option<UserId>,
-    /// When it happened.
+    /// Time of the event.
     pub occurred_at: Timestamp,
-    /// The webhook.
+    /// Webhook under test.
     pub data: Webhook,
-    /// Null: nothing has changed.
+    /// Always null: nothing has changed.
     pub previous: AlwaysNull,
-    /// The `X-Request-Id` of the request that did it.
+    /// `X-Request-Id` of the request that sent the test.
     pub request_id: Option<String>,
 }
 

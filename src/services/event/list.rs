@@ -17,7 +17,7 @@ impl Events {
     /// Lists a page of events.
     pub async fn list(&self, caller: Caller, query: EventQuery) -> Result<EventPage, Error> {
         let repositories = self.context.store.read();
-        let filter = authorize_filter(repositories, caller, query.conditions).await?;
+        let filter = authorize_filter(repositories, caller, query.filter).await?;
         let scope = EventCursorScope { reader: caller.user, direction: query.order };
         let beyond = query.cursor.as_ref().map(|cursor| scope.decode(&self.context.signer, cursor)).transpose()?;
         let bounds = repositories.events().bounds().await?;

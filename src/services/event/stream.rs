@@ -30,7 +30,7 @@ impl Events {
         query: StreamQuery,
         last: Option<Cursor>,
     ) -> Result<EventStream, Error> {
-        let filter = authorize_filter(self.context.store.read(), caller, query.conditions).await?;
+        let filter = authorize_filter(self.context.store.read(), caller, query.filter).await?;
         let scope = EventCursorScope::ascending(caller.user);
         let position = last.or(query.cursor).map(|cursor| scope.decode(&self.context.signer, &cursor)).transpose()?;
         // Subscribe before reading the end of the feed, so that no event is missed.

@@ -30,7 +30,7 @@ impl Tasks {
         query: ProjectTaskQuery,
     ) -> Result<Page<Task>, Error> {
         let sort = Sort::new(query.sort, query.dir);
-        let tasks = self.project_page(caller, project, query.conditions, sort, query.paging).await?;
+        let tasks = self.project_page(caller, project, query.filter, sort, query.paging).await?;
         authorize_page(tasks, || Error::NotFound("project"))
     }
 
@@ -38,10 +38,10 @@ impl Tasks {
     pub async fn list(&self, caller: Caller, query: TaskQuery) -> Result<Page<Task>, Error> {
         let sort = Sort::new(query.sort, query.dir);
         if let Some(project) = query.project_id {
-            let tasks = self.project_page(caller, project, query.conditions, sort, query.paging).await?;
+            let tasks = self.project_page(caller, project, query.filter, sort, query.paging).await?;
             return authorize_page(tasks, unknown_project);
         }
-        let filter = self.filter(caller, query.conditions);
+        let filter = self.filter(caller, query.filter);
         let reader = self.0.read_unindexed(caller.user).await?;
         check_assignee_filter(reader.tasks().list_visible(caller.user, &filter, sort, query.paging).await?)
     }
@@ -57,11 +57,11 @@ impl Tasks {
             reader: caller.user,
             path: "/v2/projects/{project_id}/tasks",
             project: Some(project),
-            conditions: &query.conditions,
+            conditions: &query.filter,
             sort: Sort::new(query.sort, query.dir),
         };
         let (request, feed_position) = self.cursor_request(&list, &query.paging).await?;
-        let filter = self.filter(caller, query.conditions.clone());
+        let filter = self.filter(caller, query.filter.clone());
         let reader = self.read_tasks(caller, &filter, 0).await?;
         let tasks = reader.tasks().walk_project(project, caller.user, &filter, &request).await?;
         let page = authorize_page(tasks, || Error::NotFound("project"))?;
@@ -74,11 +74,11 @@ impl Tasks {
             reader: caller.user,
             path: "/v2/tasks",
             project: query.project_id,
-            conditions: &query.conditions,
+            conditions: &query.filter,
             sort: Sort::new(query.sort, query.dir),
         };
         let (request, feed_position) = self.cursor_request(&list, &query.paging).await?;
-        let filter = self.filter(caller, query.conditions.clone());
+        let filter = self.filter(caller, query.filter.clone());
         let page = if let Some(project) = query.project_id {
             let reader = self.read_tasks(caller, &filter, 0).await?;
             authorize_page(
@@ -146,7 +146,7 @@ impl Tasks {
             assignee: conditions.assignee_id.map(|assignee| match assignee {
                 AssigneeFilter::Me => Assignee::User(caller.user),
                 AssigneeFilter::User(id) => Assignee::User(id),
-                AssigneeFilter::Nobody => Assignee::Nobody,
+                AssigneeFilter::Unassigned => Assignee::Nobody,
             }),
             labels: conditions.label.unwrap_or_default(),
             due_before: conditions.due_before,

@@ -25,7 +25,7 @@ async fn open(app: &TestApp, last: Option<Cursor>) -> EventStream {
     let caller =
         Caller { user: UserId::generate(), credential: Credential::Session(SessionId::generate()), expires_at: None };
     let conditions = EventFilterParams { project_id: None, kinds: None };
-    app.services.events.subscribe(caller, StreamQuery { cursor: None, conditions }, last).await.unwrap()
+    app.services.events.subscribe(caller, StreamQuery { cursor: None, filter: conditions }, last).await.unwrap()
 }
 
 fn quiet() -> (Arc<Quiet>, TestApp) {

@@ -136,7 +136,7 @@ async fn an_unknown_path_gets_the_error_envelope() {
             assert_eq!(answer.status.as_u16(), 404, "{method} {path}");
             assert_eq!(answer.header("content-type"), "application/json", "{path}");
             let (id, body) = (answer.header("x-request-id"), answer.json());
-            let message = "There is nothing at this address.";
+            let message = "The resource does not exist.";
             assert_eq!(body, json!({"error": "NOT_FOUND", "message": message, "request_id": id}), "{path}");
         }
     }

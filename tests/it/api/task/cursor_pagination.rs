@@ -105,12 +105,14 @@ impl Paginator<'_> {
                     .list_project_by_cursor(
                         model.caller,
                         project,
-                        ProjectTaskCursorQuery { paging, sort, dir, conditions },
+                        ProjectTaskCursorQuery { paging, sort, dir, filter: conditions },
                     )
                     .await
             }
             List::All(project_id) => {
-                tasks.list_by_cursor(model.caller, TaskCursorQuery { paging, sort, dir, project_id, conditions }).await
+                tasks
+                    .list_by_cursor(model.caller, TaskCursorQuery { paging, sort, dir, project_id, filter: conditions })
+                    .await
             }
         }
         .unwrap()
@@ -149,11 +151,15 @@ impl Paginator<'_> {
             let list = match self.path {
                 List::Project(project) => {
                     tasks
-                        .list_in_project(model.caller, project, ProjectTaskQuery { paging, sort, dir, conditions })
+                        .list_in_project(
+                            model.caller,
+                            project,
+                            ProjectTaskQuery { paging, sort, dir, filter: conditions },
+                        )
                         .await
                 }
                 List::All(project_id) => {
-                    tasks.list(model.caller, TaskQuery { paging, sort, dir, project_id, conditions }).await
+                    tasks.list(model.caller, TaskQuery { paging, sort, dir, project_id, filter: conditions }).await
                 }
             }
             .unwrap();

@@ -1,0 +1,48 @@
+//! Trait implementations of types that are a single JSON value, such as ids and timestamps.
+
+/// Implements `Type` with an inline schema.
+macro_rules! inline_type {
+    ($type:ty, $name:expr, $schema:expr) => {
+        impl poem_openapi::types::Type for $type {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = Self;
+
+            fn name() -> std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+
+            fn schema_ref() -> poem_openapi::registry::MetaSchemaRef {
+                poem_openapi::registry::MetaSchemaRef::Inline(Box::new($schema))
+            }
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+                Box::new(std::iter::once(self))
+            }
+        }
+    };
+}
+
+/// Implements the JSON traits of a type with `parse` and `Display`.
+macro_rules! json_string {
+    ($type:ty) => {
+        impl poem_openapi::types::ParseFromJSON for $type {
+            fn parse_from_json(value: Option<serde_json::Value>) -> poem_openapi::types::ParseResult<Self> {
+                let text = value.as_ref().and_then(serde_json::Value::as_str);
+                text.and_then(Self::parse).ok_or_else(poem_openapi::types::ParseError::expected_input)
+            }
+        }
+
+        impl poem_openapi::types::ToJSON for $type {
+            fn to_json(&self) -> Option<serde_json::Value> {
+                Some(serde_json::Value::String(self.to_string()))
+            }
+        }
+    };
+}
+
+pub(super) use {inline_type, json_string};
