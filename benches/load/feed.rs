@@ -87,7 +87,7 @@ async fn rate(store: &Arc<SeaStore>, projects: &[ProjectId], writers: usize, is_
 /// Changes one row, and tells of it.
 async fn tell(store: &SeaStore, project: ProjectId) -> Result<()> {
     let transaction = store.begin().await?;
-    transaction.projects().count_tasks(project, 1, 0, None).await?;
+    transaction.projects().adjust_task_counts(project, 1, 0, None).await?;
     let event = NewEvent {
         id: EventId::generate(),
         kind: EventType::TaskUpdated,

@@ -95,7 +95,7 @@ pub(crate) async fn fill(store: &SeaStore, count: usize) -> Result<Vec<ProjectId
                 updated_at: now,
             };
             transaction.projects().add(&project).await?;
-            transaction.projects().count_tasks(*id, 8, 3, None).await?;
+            transaction.projects().adjust_task_counts(*id, 8, 3, None).await?;
         }
         transaction.commit().await?;
     }
@@ -105,7 +105,7 @@ pub(crate) async fn fill(store: &SeaStore, count: usize) -> Result<Vec<ProjectId
 /// Changes one row: SQLite writes nothing, and waits for no disk, where a row stays as it is.
 pub(crate) async fn transact(store: &SeaStore, project: ProjectId) -> Result<()> {
     let transaction = store.begin().await?;
-    transaction.projects().count_tasks(project, 1, 0, None).await?;
+    transaction.projects().adjust_task_counts(project, 1, 0, None).await?;
     Ok(transaction.commit().await?)
 }
 

@@ -1,153 +1,24 @@
-//! Tasks, with an index for each way in which the tasks of a project can be sorted.
+//! Tasks and comments.
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{count, id, key, optional_id, optional_text, optional_time, text, time};
-use crate::m0001_users_and_sessions::Users;
-use crate::m0002_projects_and_members::Projects;
+use crate::schema::{
+    create, drop, foreign_key, id, index, key, one_of, optional_id, optional_text, optional_time, sparse_index, text,
+    time, version,
+};
 
-/// See the module.
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-#[derive(DeriveIden, Clone, Copy)]
-pub(crate) enum Tasks {
-    Table,
-    /// The table that takes the place of the other, for databases that cannot change a column.
-    #[sea_orm(iden = "tasks_rewritten")]
-    Rewritten,
-    Id,
-    ProjectId,
-    Title,
-    TitleKey,
-    SearchText,
-    Description,
-    Status,
-    Priority,
-    DueAt,
-    DueKey,
-    AssigneeId,
-    Labels,
-    Position,
-    CreatedBy,
-    CompletedAt,
-    DeletedAt,
-    Version,
-    CreatedAt,
-    UpdatedAt,
-}
-
-/// Each with the project in front and the id, which breaks ties, behind; those in the trash stay out.
-const SORTED: [(&str, Tasks); 6] = [
-    ("tasks_by_creation", Tasks::CreatedAt),
-    ("tasks_by_update", Tasks::UpdatedAt),
-    ("tasks_by_due", Tasks::DueKey),
-    ("tasks_by_priority", Tasks::Priority),
-    ("tasks_by_title", Tasks::TitleKey),
-    ("tasks_by_position", Tasks::Position),
+/// Indexes for the sort orders of a project's tasks, without deleted ones. The id breaks ties.
+const SORT_INDEXES: [(&str, &str); 6] = [
+    ("tasks_by_creation", "created_at"),
+    ("tasks_by_update", "updated_at"),
+    ("tasks_by_due", "due_key"),
+    ("tasks_by_priority", "priority"),
+    ("tasks_by_title", "title_key"),
+    ("tasks_by_position", "position"),
 ];
-
-/// What becomes of a task when the account of who made it is removed for good.
-#[derive(Clone, Copy)]
-pub(crate) enum Creator {
-    /// The account cannot be removed.
-    Stays,
-    /// The task stays, made by nobody.
-    MayBeGone,
-}
-
-/// The table, under any name.
-pub(crate) fn table(manager: &SchemaManager<'_>, table: Tasks, creator: Creator) -> TableCreateStatement {
-    let (creator, on_delete) = match creator {
-        Creator::Stays => (id(Tasks::CreatedBy), ForeignKeyAction::NoAction),
-        Creator::MayBeGone => (optional_id(Tasks::CreatedBy), ForeignKeyAction::SetNull),
-    };
-    Table::create()
-        .table(table)
-        .col(id(Tasks::Id).primary_key())
-        .col(id(Tasks::ProjectId))
-        .col(text(Tasks::Title))
-        .col(key(manager, Tasks::TitleKey))
-        .col(key(manager, Tasks::SearchText))
-        .col(optional_text(Tasks::Description))
-        .col(text(Tasks::Status).check(Expr::col(Tasks::Status).is_in(["todo", "in_progress", "done"])))
-        .col(ColumnDef::new(Tasks::Priority).small_integer().not_null().check(Expr::col(Tasks::Priority).between(0, 4)))
-        .col(optional_time(Tasks::DueAt))
-        // The due time, or what is later than any: so that "no due time" sorts alike on every database.
-        .col(time(Tasks::DueKey))
-        .col(optional_id(Tasks::AssigneeId))
-        .col(key(manager, Tasks::Labels))
-        .col(key(manager, Tasks::Position))
-        .col(creator)
-        .col(optional_time(Tasks::CompletedAt))
-        .col(optional_time(Tasks::DeletedAt))
-        .col(count(Tasks::Version).check(Expr::col(Tasks::Version).gte(1)))
-        .col(time(Tasks::CreatedAt))
-        .col(time(Tasks::UpdatedAt))
-        .check(Expr::col(Tasks::Status).eq("done").eq(Expr::col(Tasks::CompletedAt).is_not_null()))
-        .foreign_key(
-            ForeignKey::create()
-                .name("tasks_project")
-                .from(table, Tasks::ProjectId)
-                .to(Projects::Table, Projects::Id)
-                .on_delete(ForeignKeyAction::Cascade),
-        )
-        .foreign_key(
-            ForeignKey::create()
-                .name("tasks_assignee")
-                .from(table, Tasks::AssigneeId)
-                .to(Users::Table, Users::Id)
-                .on_delete(ForeignKeyAction::SetNull),
-        )
-        .foreign_key(
-            ForeignKey::create()
-                .name("tasks_creator")
-                .from(table, Tasks::CreatedBy)
-                .to(Users::Table, Users::Id)
-                .on_delete(on_delete),
-        )
-        .to_owned()
-}
-
-/// The indexes that the table has had from the start.
-pub(crate) async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    for (name, column) in SORTED {
-        manager
-            .create_index(
-                Index::create()
-                    .name(name)
-                    .table(Tasks::Table)
-                    .col(Tasks::ProjectId)
-                    .col(column)
-                    .col(Tasks::Id)
-                    .and_where(Expr::col(Tasks::DeletedAt).is_null())
-                    .to_owned(),
-            )
-            .await?;
-    }
-    manager
-        .create_index(
-            Index::create()
-                .name("tasks_in_trash")
-                .table(Tasks::Table)
-                .col(Tasks::ProjectId)
-                .col(Tasks::DeletedAt)
-                .and_where(Expr::col(Tasks::DeletedAt).is_not_null())
-                .to_owned(),
-        )
-        .await?;
-    manager
-        .create_index(
-            Index::create()
-                .name("tasks_by_assignee")
-                .table(Tasks::Table)
-                .col(Tasks::AssigneeId)
-                .col(Tasks::ProjectId)
-                .and_where(Expr::col(Tasks::AssigneeId).is_not_null())
-                .to_owned(),
-        )
-        .await
-}
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
@@ -156,11 +27,82 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.create_table(table(manager, Tasks::Table, Creator::Stays)).await?;
-        create_indexes(manager).await
+        create_tasks(manager).await?;
+        create_comments(manager).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table(Tasks::Table).to_owned()).await
+        drop(manager, &["comments", "tasks"]).await
     }
+}
+
+async fn create_tasks(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let reference = |name, column, target, on_delete| foreign_key(name, ("tasks", column), target, on_delete);
+    let sorted = SORT_INDEXES.map(|(name, column)| {
+        index(name, "tasks", &["project_id", column, "id"]).and_where(Expr::col("deleted_at").is_null()).take()
+    });
+    let others = [
+        // Deleted tasks keep their position, so that it is free when they are restored.
+        index("tasks_unique_position", "tasks", &["project_id", "position"]).unique().take(),
+        index("tasks_in_trash", "tasks", &["project_id", "deleted_at"])
+            .and_where(Expr::col("deleted_at").is_not_null())
+            .take(),
+        sparse_index("tasks_by_assignee", "tasks", &["assignee_id", "project_id"]),
+        sparse_index("tasks_by_creator", "tasks", &["created_by"]),
+        sparse_index("tasks_deleted", "tasks", &["deleted_at"]),
+    ];
+    create(
+        manager,
+        Table::create()
+            .table("tasks")
+            .col(id("id").primary_key())
+            .col(id("project_id"))
+            .col(text("title"))
+            .col(key(manager, "title_key"))
+            .col(key(manager, "search_text"))
+            .col(optional_text("description"))
+            .col(one_of("status", &["todo", "in_progress", "done"]))
+            .col(ColumnDef::new("priority").small_integer().not_null().check(Expr::col("priority").between(0, 4)))
+            .col(optional_time("due_at"))
+            // The due time, or the greatest value: a missing one sorts last on both engines.
+            .col(time("due_key"))
+            .col(optional_id("assignee_id"))
+            .col(key(manager, "labels"))
+            .col(key(manager, "position"))
+            .col(optional_id("created_by"))
+            .col(optional_time("completed_at"))
+            .col(optional_time("deleted_at"))
+            .col(version())
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .check(Expr::col("status").eq("done").eq(Expr::col("completed_at").is_not_null()))
+            .foreign_key(&mut reference("tasks_project", "project_id", "projects", ForeignKeyAction::Cascade))
+            .foreign_key(&mut reference("tasks_assignee", "assignee_id", "users", ForeignKeyAction::SetNull))
+            .foreign_key(&mut reference("tasks_creator", "created_by", "users", ForeignKeyAction::SetNull)),
+        sorted.into_iter().chain(others),
+    )
+    .await
+}
+
+async fn create_comments(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let reference = |name, column, target, on_delete| foreign_key(name, ("comments", column), target, on_delete);
+    create(
+        manager,
+        Table::create()
+            .table("comments")
+            .col(id("id").primary_key())
+            .col(id("task_id"))
+            .col(optional_id("author_id"))
+            .col(text("body"))
+            .col(version())
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .foreign_key(&mut reference("comments_task", "task_id", "tasks", ForeignKeyAction::Cascade))
+            .foreign_key(&mut reference("comments_author", "author_id", "users", ForeignKeyAction::SetNull)),
+        [
+            index("comments_by_task", "comments", &["task_id", "created_at", "id"]),
+            sparse_index("comments_by_author", "comments", &["author_id"]),
+        ],
+    )
+    .await
 }

@@ -77,7 +77,7 @@ fn to_json(job: &JobRecord) -> Value {
 
 const fn state_str(state: JobState) -> &'static str {
     match state {
-        JobState::Waiting => "waiting",
+        JobState::Pending => "pending",
         JobState::Running => "running",
         JobState::Dead => "dead",
     }

@@ -11,7 +11,7 @@ use super::{print_line, runtime};
 use crate::app;
 use crate::config::{AppEnv, Config};
 use crate::contract::Timestamp;
-use crate::repositories::{Lane, Store};
+use crate::repositories::{Queue, Store};
 use crate::services::{Clock, Error, RequestMetadata, Services, WriteContext};
 
 /// Password of every demo user.
@@ -80,7 +80,7 @@ pub(super) async fn run(config: Config) -> Result<()> {
     let shared = Arc::clone(&store) as Arc<dyn Store>;
     let runner = app::runner(&config, shared, services, Clock::system(), &config.default_public_url())?;
     // Updates the completion of projects. E-mails are left to a worker.
-    runner.run_due(&[Lane::Quick]).await.context("running the enqueued jobs")?;
+    runner.run_due(&[Queue::Default]).await.context("running the enqueued jobs")?;
     store.close().await;
     Ok(())
 }

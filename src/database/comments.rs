@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use super::entities::comment::{self, ActiveModel, Column, Entity, Model};
 use super::entities::{member, project, task};
-use super::paged::{page, sorted};
+use super::pagination::{order_by, paginate};
 use super::tasks::{membership, project_of_task};
-use super::{SeaRepositories, rows};
+use super::{SeaRepositories, mapping};
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::strings::CommentBody;
 use crate::contract::task::comment::{Comment, CommentSort};
 use crate::contract::{CommentId, ProjectId, TaskId, Timestamp, UserId};
-use crate::repositories::{CommentOnTask, CommentRepository, StoreError};
+use crate::repositories::{CommentRepository, CommentWithContext, StoreError};
 
 #[derive(FromQueryResult)]
 struct CommentRow {
@@ -31,11 +31,11 @@ struct CommentRow {
 }
 
 impl CommentRow {
-    fn into_comment(self) -> Result<CommentOnTask, StoreError> {
-        Ok(CommentOnTask {
+    fn into_comment(self) -> Result<CommentWithContext, StoreError> {
+        Ok(CommentWithContext {
             comment: comment(self.comment),
             project_id: ProjectId(self.project_id),
-            role: self.member_role.as_deref().map(rows::role).transpose()?,
+            role: self.member_role.as_deref().map(mapping::role).transpose()?,
             project_archived: self.project_archived,
             in_trash: self.task_deleted_at.is_some() || self.project_deleted_at.is_some(),
         })
@@ -74,7 +74,7 @@ pub(super) fn task_of_comment() -> RelationDef {
 
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> CommentRepository for SeaRepositories<C> {
-    async fn find(&self, id: CommentId, reader: UserId) -> Result<Option<CommentOnTask>, StoreError> {
+    async fn find(&self, id: CommentId, reader: UserId) -> Result<Option<CommentWithContext>, StoreError> {
         let row = Entity::find_by_id(id.0)
             .join(JoinType::InnerJoin, task_of_comment())
             .join(JoinType::InnerJoin, project_of_task())
@@ -96,7 +96,7 @@ impl<C: ConnectionTrait + Send + Sync> CommentRepository for SeaRepositories<C> 
         let column = match sort.field {
             CommentSort::CreatedAt => Column::CreatedAt,
         };
-        let rows = page(sorted(matching, column, Column::Id, sort.direction), paging).all(&self.0).await?;
+        let rows = paginate(order_by(matching, column, Column::Id, sort.direction), paging).all(&self.0).await?;
         Ok(Page { items: rows.into_iter().map(comment).collect(), total })
     }
 

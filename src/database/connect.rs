@@ -149,19 +149,19 @@ async fn connect_postgres(settings: &Settings) -> Result<Connections, StoreError
 
 async fn connect_sqlite(settings: &Settings) -> Result<Connections, StoreError> {
     let file: SqliteConnectOptions =
-        settings.url.expose_secret().parse().map_err(|error: sqlx::Error| StoreError::Failed(Box::new(error)))?;
+        settings.url.expose_secret().parse().map_err(|error: sqlx::Error| StoreError::Internal(Box::new(error)))?;
     let path = file.get_filename();
-    create_parent_folder(path)?;
+    create_parent_dir(path)?;
     // The pool must not create the file: it would put an empty database in the place of one that was moved away.
-    OpenOptions::new().create(true).append(true).open(path).map_err(|error| StoreError::Failed(Box::new(error)))?;
+    OpenOptions::new().create(true).append(true).open(path).map_err(|error| StoreError::Internal(Box::new(error)))?;
     // The writer comes first: it creates the file and switches it to write-ahead logging, which readers that may not
     // write need to find.
     let writer_state = Arc::new(WriterState::default());
-    let file = DatabaseFile::open(path).map_err(|error| StoreError::Failed(Box::new(error)))?;
+    let file = DatabaseFile::open(path).map_err(|error| StoreError::Internal(Box::new(error)))?;
     let health = Arc::new(StorageHealth::new(Some(file)));
     let mut options = sqlite(settings.options(1), false);
     observe_writer(&mut options, &writer_state, &health);
-    let writer = connect_patiently(&options).await?;
+    let writer = connect_with_retry(&options).await?;
     let [indexed, unindexed] = settings.shares_on_sqlite();
     let options = sqlite(settings.options(1), true);
     let pool = |size, timeout| ReadPool::sqlite(size, &options, timeout, Arc::clone(&health));
@@ -200,7 +200,7 @@ fn observe_writer(options: &mut ConnectOptions, state: &Arc<WriterState>, health
 
 /// Connects to SQLite, also while others do so with a file that is new. One of them switches it to write-ahead logging,
 /// and SQLite turns the others away at once: it minds no busy timeout where two hold a lock that both want to raise.
-async fn connect_patiently(options: &ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+async fn connect_with_retry(options: &ConnectOptions) -> Result<DatabaseConnection, DbErr> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
         match Database::connect(options.clone()).await {
@@ -229,18 +229,18 @@ fn sqlite(mut options: ConnectOptions, read_only: bool) -> ConnectOptions {
     options
 }
 
-/// Creates the folder of a database file.
-fn create_parent_folder(path: &Path) -> Result<(), StoreError> {
+/// Creates the dir of a database file.
+fn create_parent_dir(path: &Path) -> Result<(), StoreError> {
     match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => {
-            private_folder(folder).map_err(|error| StoreError::Failed(Box::new(error)))
+        Some(dir) if !dir.as_os_str().is_empty() => {
+            create_private_dir(dir).map_err(|error| StoreError::Internal(Box::new(error)))
         }
         _ => Ok(()),
     }
 }
 
-/// Makes a folder for what only its owner may read: password hashes, and everybody's tasks.
-fn private_folder(path: &Path) -> std::io::Result<()> {
+/// Makes a dir for what only its owner may read: password hashes, and everybody's tasks.
+fn create_private_dir(path: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -12,22 +12,22 @@ use uuid::Uuid;
 
 use super::entities::delivery::{ActiveModel, Column, Entity, Model};
 use super::entities::{event, member, user, webhook};
-use super::paged::{page, sorted};
+use super::pagination::{order_by, paginate};
 use super::webhooks::event_names;
-use super::{SeaRepositories, events, rows, webhooks};
+use super::{SeaRepositories, events, mapping, webhooks};
 use crate::contract::event::EventType;
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::webhook::delivery::{Delivery, DeliveryAttempt, DeliverySort, DeliveryStatus};
 use crate::contract::{DeliveryId, EventId, ProjectId, Timestamp, WebhookId};
 use crate::repositories::{
-    DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, Receiver, StoreError, Visible,
+    DeliverableEvent, DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, StoreError, WebhookSubscription,
 };
 
 /// As many are read by one statement.
-const READ_AT_ONCE: usize = 50;
+const BATCH_SIZE: usize = 50;
 
-fn kind(word: &str) -> Result<EventType, StoreError> {
-    EventType::parse(word).ok_or_else(|| rows::unreadable("EventType"))
+fn parse_event_type(word: &str) -> Result<EventType, StoreError> {
+    EventType::parse(word).ok_or_else(|| mapping::corrupt("EventType"))
 }
 
 fn delivery(row: &Model) -> Result<Delivery, StoreError> {
@@ -35,8 +35,8 @@ fn delivery(row: &Model) -> Result<Delivery, StoreError> {
         id: DeliveryId(row.id),
         webhook_id: WebhookId(row.webhook_id),
         event_id: EventId(row.event_id),
-        event_type: kind(&row.event_type)?,
-        status: rows::delivery_status(&row.status)?,
+        event_type: parse_event_type(&row.event_type)?,
+        status: mapping::delivery_status(&row.status)?,
         attempts: attempts(row),
         next_attempt_at: row.next_attempt_at.map(Timestamp),
         created_at: Timestamp(row.created_at),
@@ -63,7 +63,7 @@ fn count(delivery: &Delivery) -> i64 {
 /// What can change about a delivery.
 fn changes(delivery: &Delivery) -> ActiveModel {
     ActiveModel {
-        status: Set(rows::delivery_status_word(delivery.status).to_owned()),
+        status: Set(mapping::delivery_status_str(delivery.status).to_owned()),
         attempts: Set(delivery.attempts.to_json_string()),
         attempt_count: Set(count(delivery)),
         next_attempt_at: Set(delivery.next_attempt_at.map(|time| time.0)),
@@ -86,14 +86,14 @@ fn new_row(record: &DeliveryRecord) -> ActiveModel {
 
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C> {
-    async fn list_receivers(&self, project: ProjectId) -> Result<Vec<Receiver>, StoreError> {
+    async fn list_subscriptions(&self, project: ProjectId) -> Result<Vec<WebhookSubscription>, StoreError> {
         let webhooks = |column: webhook::Column| Expr::col((webhook::Entity, column));
         let members = |column: member::Column| Expr::col((member::Entity, column));
         let mut receivers = Query::select();
         receivers
             .columns([webhook::Column::Id, webhook::Column::Events].map(|column| (webhook::Entity, column)))
             .column((member::Entity, member::Column::Role))
-            .expr_as(webhooks(webhook::Column::IsAiling), "is_ailing")
+            .expr_as(webhooks(webhook::Column::IsDegraded), "is_degraded")
             .from(member::Entity)
             .inner_join(user::Entity, members(member::Column::UserId).equals((user::Entity, user::Column::Id)))
             .inner_join(
@@ -114,18 +114,18 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
         let receivers = rows.iter().map(|row| {
             let (id, events): (Uuid, String) = (row.try_get("", "id")?, row.try_get("", "events")?);
             let role: String = row.try_get("", "role")?;
-            Ok(Receiver {
+            Ok(WebhookSubscription {
                 webhook: WebhookId(id),
                 events: event_names(&events),
-                role: rows::role(&role)?,
-                is_ailing: row.try_get("", "is_ailing")?,
+                role: mapping::role(&role)?,
+                is_degraded: row.try_get("", "is_degraded")?,
             })
         });
         receivers.collect()
     }
 
     async fn add(&self, deliveries: &[DeliveryRecord]) -> Result<(), StoreError> {
-        self.insert_all(&deliveries.iter().map(new_row).collect::<Vec<_>>()).await
+        self.bulk_insert(&deliveries.iter().map(new_row).collect::<Vec<_>>()).await
     }
 
     async fn list(
@@ -138,14 +138,14 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
         let matching = Entity::find()
             .filter(Column::WebhookId.eq(webhook.0))
             .apply_if(filter.status, |query, status| {
-                query.filter(Column::Status.eq(rows::delivery_status_word(status)))
+                query.filter(Column::Status.eq(mapping::delivery_status_str(status)))
             })
             .apply_if(filter.kind, |query, kind| query.filter(Column::EventType.eq(kind.as_str())));
         let total = matching.clone().count(&self.0).await?;
         let column = match sort.field {
             DeliverySort::CreatedAt => Column::CreatedAt,
         };
-        let rows = page(sorted(matching, column, Column::Id, sort.direction), paging).all(&self.0).await?;
+        let rows = paginate(order_by(matching, column, Column::Id, sort.direction), paging).all(&self.0).await?;
         Ok(Page { items: rows.iter().map(delivery).collect::<Result<_, _>>()?, total })
     }
 
@@ -159,7 +159,7 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
             .columns([Column::Id, Column::EventId, Column::EventType, Column::CreatedAt])
             .filter(Column::WebhookId.eq(webhook.0))
             .filter(Column::NextAttemptAt.lte(now.0))
-            .filter(is_known())
+            .filter(has_known_type())
             .order_by_asc(Column::NextAttemptAt)
             .order_by_asc(Column::Id)
             .limit(limit)
@@ -170,27 +170,31 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
             Ok(DueDelivery {
                 id: DeliveryId(id),
                 event_id: EventId(event_id),
-                event_type: kind(&event_type)?,
+                event_type: parse_event_type(&event_type)?,
                 created_at: Timestamp(created_at),
             })
         });
         due.collect()
     }
 
-    async fn find_visible(&self, webhook: WebhookId, event: EventId) -> Result<Option<Visible>, StoreError> {
-        let Some(row) = self.0.query_one(&visible(webhook, event)).await? else { return Ok(None) };
+    async fn find_deliverable(
+        &self,
+        webhook: WebhookId,
+        event: EventId,
+    ) -> Result<Option<DeliverableEvent>, StoreError> {
+        let Some(row) = self.0.query_one(&deliverable_query(webhook, event)).await? else { return Ok(None) };
         let role: String = row.try_get("", "role")?;
-        Ok(Some(Visible {
-            webhook: webhooks::record(webhook::Model::from_query_result(&row, OF_WEBHOOK)?),
-            role: rows::role(&role)?,
-            event: events::event(event::Model::from_query_result(&row, OF_EVENT)?)?,
+        Ok(Some(DeliverableEvent {
+            webhook: webhooks::record(webhook::Model::from_query_result(&row, WEBHOOK_PREFIX)?),
+            role: mapping::role(&role)?,
+            event: events::event(event::Model::from_query_result(&row, EVENT_PREFIX)?)?,
         }))
     }
 
-    async fn list_these(&self, ids: &[DeliveryId]) -> Result<Vec<Delivery>, StoreError> {
+    async fn list_by_ids(&self, ids: &[DeliveryId]) -> Result<Vec<Delivery>, StoreError> {
         let Some(last) = ids.last() else { return Ok(Vec::new()) };
         // Always as many, because each number is a statement that the connection keeps prepared.
-        let ids = ids.iter().chain(std::iter::repeat(last)).take(READ_AT_ONCE.max(ids.len())).map(|id| id.0);
+        let ids = ids.iter().chain(std::iter::repeat(last)).take(BATCH_SIZE.max(ids.len())).map(|id| id.0);
         let rows = Entity::find().filter(Column::Id.is_in(ids)).all(&self.0).await?;
         rows.iter().map(delivery).collect()
     }
@@ -201,7 +205,7 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
             .column(Column::NextAttemptAt)
             .filter(Column::WebhookId.eq(webhook.0))
             .filter(is_pending())
-            .filter(is_known())
+            .filter(has_known_type())
             .order_by_asc(Column::NextAttemptAt)
             .into_tuple::<i64>()
             .one(&self.0)
@@ -214,12 +218,12 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
         Ok(())
     }
 
-    async fn fail(&self, id: DeliveryId) -> Result<(), StoreError> {
-        given_up().filter(Column::Id.eq(id.0)).filter(is_pending()).exec(&self.0).await?;
+    async fn mark_failed(&self, id: DeliveryId) -> Result<(), StoreError> {
+        mark_failed_stmt().filter(Column::Id.eq(id.0)).filter(is_pending()).exec(&self.0).await?;
         Ok(())
     }
 
-    async fn give_up(&self, webhook: WebhookId, until: Timestamp, limit: u64) -> Result<u64, StoreError> {
+    async fn cancel_pending(&self, webhook: WebhookId, until: Timestamp, limit: u64) -> Result<u64, StoreError> {
         let some = Entity::find()
             .select_only()
             .column(Column::Id)
@@ -232,24 +236,24 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
             .order_by_asc(Column::Id)
             .limit(limit)
             .into_query();
-        Ok(given_up().filter(Column::Id.in_subquery(some)).exec(&self.0).await?.rows_affected)
+        Ok(mark_failed_stmt().filter(Column::Id.in_subquery(some)).exec(&self.0).await?.rows_affected)
     }
 }
 
-const OF_WEBHOOK: &str = "webhook_";
-const OF_EVENT: &str = "event_";
+const WEBHOOK_PREFIX: &str = "webhook_";
+const EVENT_PREFIX: &str = "event_";
 
 /// Four rows, each found by a key.
-fn visible(webhook: WebhookId, event: EventId) -> SelectStatement {
+fn deliverable_query(webhook: WebhookId, event: EventId) -> SelectStatement {
     let named = |of: &str, column: &str| format!("{of}{column}");
     let of_webhook = |column| Expr::col((webhook::Entity, column));
     let of_member = |column| Expr::col((member::Entity, column));
     let mut select = Query::select();
     for column in webhook::Column::iter() {
-        select.expr_as(of_webhook(column), named(OF_WEBHOOK, column.as_str()));
+        select.expr_as(of_webhook(column), named(WEBHOOK_PREFIX, column.as_str()));
     }
     for column in event::Column::iter() {
-        select.expr_as(Expr::col((event::Entity, column)), named(OF_EVENT, column.as_str()));
+        select.expr_as(Expr::col((event::Entity, column)), named(EVENT_PREFIX, column.as_str()));
     }
     select
         .column((member::Entity, member::Column::Role))
@@ -276,12 +280,12 @@ fn is_pending() -> SimpleExpr {
 }
 
 /// What a newer version of the program tells of is left to it.
-fn is_known() -> SimpleExpr {
+fn has_known_type() -> SimpleExpr {
     Column::EventType.is_in(EventType::all().map(EventType::as_str))
 }
 
-fn given_up() -> UpdateMany<Entity> {
+fn mark_failed_stmt() -> UpdateMany<Entity> {
     Entity::update_many()
-        .col_expr(Column::Status, Expr::value(rows::delivery_status_word(DeliveryStatus::Failed)))
+        .col_expr(Column::Status, Expr::value(mapping::delivery_status_str(DeliveryStatus::Failed)))
         .col_expr(Column::NextAttemptAt, Expr::value(None::<i64>))
 }

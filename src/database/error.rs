@@ -93,7 +93,7 @@ impl From<DbErr> for StoreError {
         match ErrorClass::of(&error) {
             ErrorClass::Unavailable => Self::Unavailable(Box::new(error)),
             ErrorClass::Damaged => Self::Damaged(Box::new(error)),
-            ErrorClass::Defect => Self::Failed(Box::new(error)),
+            ErrorClass::Defect => Self::Internal(Box::new(error)),
         }
     }
 }

@@ -23,21 +23,21 @@ use uuid::Uuid;
 
 use super::SeaRepositories;
 use super::entities::event::{ActiveModel, Column, Entity, Model};
-use super::entities::{feed, member, user};
-use super::{rows, text};
+use super::entities::{event_sequence, member, user};
+use super::{mapping, text_search};
 use crate::contract::event::{Event, EventType};
 use crate::contract::project::Role;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
-use crate::repositories::{EventFilter, EventRepository, FeedBounds, FeedWalk, NewEvent, StoreError};
+use crate::repositories::{EventFilter, EventRange, EventRepository, FeedBounds, NewEvent, StoreError};
 
 /// The fields of events that name a user.
-const NAMING: [&str; 5] = ["assignee_id", "author_id", "created_by", "invited_by", "owner_id"];
+const USER_ID_FIELDS: [&str; 5] = ["assignee_id", "author_id", "created_by", "invited_by", "owner_id"];
 
 pub(super) fn event(row: Model) -> Result<Event, StoreError> {
     Ok(Event {
         id: EventId(row.id),
         sequence: row.sequence,
-        kind: EventType::parse(&row.kind).ok_or_else(|| rows::unreadable("EventType"))?,
+        kind: EventType::parse(&row.kind).ok_or_else(|| mapping::corrupt("EventType"))?,
         project_id: ProjectId(row.project_id),
         actor_id: row.actor_id.map(UserId),
         occurred_at: Timestamp(row.occurred_at),
@@ -67,50 +67,54 @@ fn new_row(event: &NewEvent, sequence: i64) -> ActiveModel {
 }
 
 /// Takes so many numbers, which stay a transaction's until its end, and gives the last.
-fn take(count: i64) -> UpdateStatement {
+fn reserve_sequence_stmt(count: i64) -> UpdateStatement {
     Query::update()
-        .table(feed::Entity)
-        .value(feed::Column::Sequence, Expr::col(feed::Column::Sequence).add(count))
-        .and_where(feed::Column::Id.eq(1))
-        .returning_col(feed::Column::Sequence)
+        .table(event_sequence::Entity)
+        .value(event_sequence::Column::Sequence, Expr::col(event_sequence::Column::Sequence).add(count))
+        .and_where(event_sequence::Column::Id.eq(1))
+        .returning_col(event_sequence::Column::Sequence)
         .to_owned()
 }
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
     /// Appends an event by one statement, which PostgreSQL knows how to do: one way there and back less while the others
     /// wait.
-    async fn append_at_once(&self, event: &NewEvent) -> Result<(), StoreError> {
-        const TAKEN: &str = "taken";
+    async fn append_single(&self, event: &NewEvent) -> Result<(), StoreError> {
+        const RESERVED: &str = "reserved";
         let row = new_row(event, 0);
         let mut numbered = Query::select();
-        numbered.column(feed::Column::Sequence).from(TAKEN);
+        numbered.column(event_sequence::Column::Sequence).from(RESERVED);
         let others = Column::iter().filter(|column| !matches!(column, Column::Sequence));
         for column in others.clone() {
-            let value = row.get(column).into_value().ok_or_else(|| rows::unreadable("event"))?;
+            let value = row.get(column).into_value().ok_or_else(|| mapping::corrupt("event"))?;
             numbered.expr(Expr::value(value));
         }
         let insert = Query::insert()
             .into_table(Entity)
             .columns(std::iter::once(Column::Sequence).chain(others))
             .select_from(numbered)
-            .map_err(|error| StoreError::Failed(Box::new(error)))?
+            .map_err(|error| StoreError::Internal(Box::new(error)))?
             .to_owned();
-        let taken =
-            CommonTableExpression::new().query(take(1)).column(feed::Column::Sequence).table_name(TAKEN).to_owned();
-        self.0.execute(&insert.with(WithClause::new().cte(taken).to_owned())).await?;
+        let reserved = CommonTableExpression::new()
+            .query(reserve_sequence_stmt(1))
+            .column(event_sequence::Column::Sequence)
+            .table_name(RESERVED)
+            .to_owned();
+        self.0.execute(&insert.with(WithClause::new().cte(reserved).to_owned())).await?;
         Ok(())
     }
 
     /// Takes so many numbers and gives the first.
-    async fn take_numbers(&self, count: i64) -> Result<i64, StoreError> {
-        let row = self.0.query_one(&take(count)).await?.ok_or_else(|| rows::unreadable("feed"))?;
+    async fn reserve_sequences(&self, count: i64) -> Result<i64, StoreError> {
+        let row =
+            self.0.query_one(&reserve_sequence_stmt(count)).await?.ok_or_else(|| mapping::corrupt("event_sequence"))?;
         let last: i64 = row.try_get("", "sequence")?;
         Ok(last - count + 1)
     }
 
     /// Takes a user out of the events between two places: those about the user go, and elsewhere nobody is named
     /// instead.
-    pub(super) async fn forget_events(
+    pub(super) async fn anonymize_event_range(
         &self,
         user: UserId,
         email: Option<&str>,
@@ -118,7 +122,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
     ) -> Result<(), StoreError> {
         let between = Column::Sequence.gt(beyond).and(Column::Sequence.lte(last));
         let about = |of: &[EventType]| Column::Kind.is_in(of.iter().map(|kind| kind.as_str()));
-        let says = |column: Column, text: &str| text::contains((Entity, column), text, self.is_postgres());
+        let says = |column: Column, text: &str| text_search::contains((Entity, column), text, self.is_postgres());
         let id = user.to_string();
         let members = about(&[EventType::MemberAdded, EventType::MemberUpdated, EventType::MemberRemoved]);
         let mut own = Condition::any().add(members.and(says(Column::Data, &field("user_id", &id))));
@@ -131,7 +135,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         // can stand: it has no quotation mark without a backslash before it.
         let without = |column: Column| {
             let text = Expr::col(column);
-            NAMING.iter().fold(text, |text, name| {
+            USER_ID_FIELDS.iter().fold(text, |text, name| {
                 let nobody = format!("{}:null", json!(name));
                 Func::cust("replace").arg(text).arg(field(name, &id)).arg(nobody).into()
             })
@@ -168,9 +172,9 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
             .filter(Column::OccurredAt.lt(before))
             .exec(&self.0)
             .await?;
-        feed::Entity::update_many()
-            .col_expr(feed::Column::PrunedThrough, Expr::value(*last))
-            .filter(feed::Column::PrunedThrough.lt(*last))
+        event_sequence::Entity::update_many()
+            .col_expr(event_sequence::Column::PrunedThrough, Expr::value(*last))
+            .filter(event_sequence::Column::PrunedThrough.lt(*last))
             .exec(&self.0)
             .await?;
         Ok(pruned.rows_affected)
@@ -183,27 +187,30 @@ impl<C: ConnectionTrait + Send + Sync> EventRepository for SeaRepositories<C> {
         if self.is_postgres()
             && let [event] = events
         {
-            return self.append_at_once(event).await;
+            return self.append_single(event).await;
         }
         let Ok(count @ 1..) = i64::try_from(events.len()) else { return Ok(()) };
-        let first = self.take_numbers(count).await?;
+        let first = self.reserve_sequences(count).await?;
         let rows: Vec<_> = (first..).zip(events).map(|(sequence, event)| new_row(event, sequence)).collect();
-        self.insert_all(&rows).await
+        self.bulk_insert(&rows).await
     }
 
     async fn bounds(&self) -> Result<FeedBounds, StoreError> {
-        let row = feed::Entity::find_by_id(1).one(&self.0).await?.ok_or_else(|| rows::unreadable("feed"))?;
+        let row = event_sequence::Entity::find_by_id(1)
+            .one(&self.0)
+            .await?
+            .ok_or_else(|| mapping::corrupt("event_sequence"))?;
         Ok(FeedBounds { pruned_through: row.pruned_through, end: row.sequence })
     }
 
-    async fn list(&self, reader: UserId, filter: &EventFilter, walk: FeedWalk) -> Result<Vec<Event>, StoreError> {
+    async fn list(&self, reader: UserId, filter: &EventFilter, walk: EventRange) -> Result<Vec<Event>, StoreError> {
         let rows = self.0.query_all(&self.visible_events(reader, filter, walk)).await?;
         rows.iter().map(|row| event(Model::from_query_result(row, "")?)).collect()
     }
 
-    async fn tail(&self, beyond: i64, limit: u64) -> Result<Vec<Event>, StoreError> {
+    async fn tail(&self, after: i64, limit: u64) -> Result<Vec<Event>, StoreError> {
         let rows = Entity::find()
-            .filter(Column::Sequence.gt(beyond))
+            .filter(Column::Sequence.gt(after))
             .order_by_asc(Column::Sequence)
             .limit(limit)
             .all(&self.0)
@@ -228,7 +235,7 @@ impl<C: ConnectionTrait + Send + Sync> EventRepository for SeaRepositories<C> {
             .await?;
         members
             .into_iter()
-            .map(|(project, role)| Ok((ProjectId(project), rows::role(&role)?)))
+            .map(|(project, role)| Ok((ProjectId(project), mapping::role(&role)?)))
             .collect::<Result<_, _>>()
             .map(Some)
     }

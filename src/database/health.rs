@@ -44,7 +44,7 @@ struct Probe {
 }
 
 impl StorageHealth {
-    /// Health of a database in a file, or of a server.
+    /// EndpointHealth of a database in a file, or of a server.
     pub(super) fn new(file: Option<DatabaseFile>) -> Self {
         Self { file, ..Self::default() }
     }

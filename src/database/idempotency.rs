@@ -6,26 +6,28 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func, OnConflict, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, RuntimeErr};
 
 use super::entities::idempotency_key::{ActiveModel, Column, Entity, Model};
-use super::{SeaRepositories, rows};
+use super::{SeaRepositories, mapping};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
-use crate::repositories::{AnswerAccess, Claim, IdempotencyRepository, KeyedRequest, StoreError, StoredAnswer};
+use crate::repositories::{
+    IdempotencyRepository, IdempotentRequest, KeyClaim, RequiredAccess, StoreError, StoredResponse,
+};
 
 /// For how many milliseconds a transaction waits for what another one holds; as long as a request waits for a
 /// connection, which is what it comes to on SQLite.
-const PATIENCE: &str = "5000";
+const LOCK_TIMEOUT_MS: &str = "5000";
 
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories<C> {
     async fn claim(
         &self,
         user: UserId,
-        request: &KeyedRequest,
+        request: &IdempotentRequest,
         now: Timestamp,
-        free_before: Timestamp,
-    ) -> Result<Claim, StoreError> {
+        expired_before: Timestamp,
+    ) -> Result<KeyClaim, StoreError> {
         if self.is_postgres() {
-            let patience = Func::cust("set_config").arg("lock_timeout").arg(PATIENCE).arg(true);
-            self.0.query_one(Query::select().expr(patience)).await?;
+            let timeout = Func::cust("set_config").arg("lock_timeout").arg(LOCK_TIMEOUT_MS).arg(true);
+            self.0.query_one(Query::select().expr(timeout)).await?;
         }
         let claim = ActiveModel {
             user_id: Set(user.0),
@@ -35,25 +37,25 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
             status: NotSet,
             location: NotSet,
             etag: NotSet,
-            sealed_body: NotSet,
+            encrypted_body: NotSet,
             project_id: NotSet,
-            least_role: NotSet,
+            min_role: NotSet,
             task_id: NotSet,
         };
         // What an old answer leaves behind, `settle` overwrites.
         let conflict = OnConflict::columns([Column::UserId, Column::Key])
             .update_columns([Column::Fingerprint, Column::ClaimedAt])
-            .action_and_where(Expr::col((Entity, Column::ClaimedAt)).lte(free_before.0))
+            .action_and_where(Expr::col((Entity, Column::ClaimedAt)).lte(expired_before.0))
             .to_owned();
         match Entity::insert(claim).on_conflict(conflict).exec_without_returning(&self.0).await {
-            Ok(0) | Err(DbErr::RecordNotInserted) => Ok(Claim::Taken),
-            Ok(_) => Ok(Claim::Granted),
-            Err(error) if is_held(&error) => Ok(Claim::Busy),
+            Ok(0) | Err(DbErr::RecordNotInserted) => Ok(KeyClaim::Completed),
+            Ok(_) => Ok(KeyClaim::Acquired),
+            Err(error) if is_lock_timeout(&error) => Ok(KeyClaim::InProgress),
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn settle(&self, user: UserId, key: &str, answer: &StoredAnswer) -> Result<(), StoreError> {
+    async fn store_response(&self, user: UserId, key: &str, answer: &StoredResponse) -> Result<(), StoreError> {
         let changes = ActiveModel {
             user_id: NotSet,
             key: NotSet,
@@ -62,9 +64,9 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
             status: Set(i16::try_from(answer.status).ok()),
             location: Set(answer.location.clone()),
             etag: Set(answer.etag.clone()),
-            sealed_body: Set(answer.sealed_body.clone()),
+            encrypted_body: Set(answer.encrypted_body.clone()),
             project_id: Set(answer.access.map(|access| access.project.0)),
-            least_role: Set(answer.access.map(|access| rows::role_word(access.role).to_owned())),
+            min_role: Set(answer.access.map(|access| mapping::role_str(access.role).to_owned())),
             task_id: Set(answer.access.and_then(|access| access.task).map(|task| task.0)),
         };
         Entity::update_many()
@@ -80,37 +82,37 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
         &self,
         user: UserId,
         key: &str,
-        free_before: Timestamp,
-    ) -> Result<Option<([u8; 32], StoredAnswer)>, StoreError> {
+        expired_before: Timestamp,
+    ) -> Result<Option<([u8; 32], StoredResponse)>, StoreError> {
         let row = Entity::find_by_id((user.0, key.to_owned()))
-            .filter(Column::ClaimedAt.gt(free_before.0))
+            .filter(Column::ClaimedAt.gt(expired_before.0))
             .one(&self.0)
             .await?;
         row.map(stored).transpose()
     }
 }
 
-fn stored(row: Model) -> Result<([u8; 32], StoredAnswer), StoreError> {
-    let unreadable = || StoreError::Failed("a stored answer has a form that this program does not know".into());
-    let access = match (row.project_id, row.least_role) {
+fn stored(row: Model) -> Result<([u8; 32], StoredResponse), StoreError> {
+    let unreadable = || StoreError::Internal("a stored answer has a form that this program does not know".into());
+    let access = match (row.project_id, row.min_role) {
         (Some(project), Some(role)) => {
             let (project, task) = (ProjectId(project), row.task_id.map(TaskId));
-            Some(AnswerAccess { project, task, role: rows::role(&role)? })
+            Some(RequiredAccess { project, task, role: mapping::role(&role)? })
         }
         _ => None,
     };
-    let answer = StoredAnswer {
+    let answer = StoredResponse {
         status: row.status.and_then(|status| u16::try_from(status).ok()).ok_or_else(unreadable)?,
         location: row.location,
         etag: row.etag,
-        sealed_body: row.sealed_body,
+        encrypted_body: row.encrypted_body,
         access,
     };
     Ok((row.fingerprint.try_into().map_err(|_| unreadable())?, answer))
 }
 
 /// Whether PostgreSQL gave up waiting for a lock.
-fn is_held(error: &DbErr) -> bool {
+fn is_lock_timeout(error: &DbErr) -> bool {
     let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
         return false;
     };

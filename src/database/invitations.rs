@@ -10,13 +10,13 @@ use sea_orm::{
 
 use super::entities::invitation::{self, Column, Entity};
 use super::entities::project;
-use super::paged::{page, sorted};
-use super::{SeaRepositories, rows};
+use super::pagination::{order_by, paginate};
+use super::{SeaRepositories, mapping};
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::project::invitation::{Invitation, InvitationSort, InvitationStatus};
 use crate::contract::strings::{Email, ProjectName};
 use crate::contract::{InvitationId, ProjectId, Timestamp, UserId};
-use crate::repositories::{InvitationRepository, Invited, StoreError};
+use crate::repositories::{InvitationRepository, InvitationScope, StoreError};
 
 #[derive(FromQueryResult)]
 struct InvitationRow {
@@ -28,16 +28,16 @@ struct InvitationRow {
 impl InvitationRow {
     fn into_invitation(self, now: Timestamp) -> Result<Invitation, StoreError> {
         let row = self.invitation;
-        let status = match rows::invitation_status(&row.status)? {
+        let status = match mapping::invitation_status(&row.status)? {
             InvitationStatus::Pending if row.expires_at <= now.0 => InvitationStatus::Expired,
             status => status,
         };
         Ok(Invitation {
             id: InvitationId(row.id),
             project_id: ProjectId(row.project_id),
-            project_name: ProjectName::new_unchecked(row.settled_name.unwrap_or(self.project_name)),
+            project_name: ProjectName::new_unchecked(row.resolved_project_name.unwrap_or(self.project_name)),
             email: Email::new_unchecked(row.email),
-            role: rows::invited_role(&row.role)?,
+            role: mapping::invited_role(&row.role)?,
             status,
             invited_by: row.invited_by.map(UserId),
             expires_at: Timestamp(row.expires_at),
@@ -51,82 +51,82 @@ fn project_of_invitation() -> RelationDef {
 }
 
 /// Unless their project is in the trash.
-fn live(invitations: Select<Entity>) -> Select<Entity> {
+fn not_deleted(invitations: Select<Entity>) -> Select<Entity> {
     invitations.join(JoinType::InnerJoin, project_of_invitation()).filter(project::Column::DeletedAt.is_null())
 }
 
 /// That this became of it by a time.
-fn became(status: InvitationStatus, now: Timestamp) -> Condition {
-    let noted = Column::Status.eq(rows::invitation_status_word(status));
+fn has_status(status: InvitationStatus, now: Timestamp) -> Condition {
+    let stored = Column::Status.eq(mapping::invitation_status_str(status));
     match status {
-        InvitationStatus::Pending => Condition::all().add(noted).add(Column::ExpiresAt.gt(now.0)),
-        InvitationStatus::Expired => Condition::any().add(noted).add(is_overdue(now)),
-        _ => Condition::all().add(noted),
+        InvitationStatus::Pending => Condition::all().add(stored).add(Column::ExpiresAt.gt(now.0)),
+        InvitationStatus::Expired => Condition::any().add(stored).add(is_expired(now)),
+        _ => Condition::all().add(stored),
     }
 }
 
-/// That it has expired and nobody has noted it.
-fn is_overdue(now: Timestamp) -> Condition {
-    let pending = rows::invitation_status_word(InvitationStatus::Pending);
+/// That it has expired and nobody has stored it.
+fn is_expired(now: Timestamp) -> Condition {
+    let pending = mapping::invitation_status_str(InvitationStatus::Pending);
     Condition::all().add(Column::Status.eq(pending)).add(Column::ExpiresAt.lte(now.0))
 }
 
 /// Statement that records a status of invitations, and the name that their project has at that time.
-fn status_noted(which: Condition, status: InvitationStatus) -> UpdateMany<Entity> {
+fn set_status_stmt(which: Condition, status: InvitationStatus) -> UpdateMany<Entity> {
     let name = project::Entity::find()
         .select_only()
         .column(project::Column::Name)
         .filter(Expr::col((project::Entity, project::Column::Id)).equals((Entity, Column::ProjectId)))
         .into_query();
     Entity::update_many()
-        .col_expr(Column::SettledName, Expr::SubQuery(None, Box::new(name.into())))
-        .col_expr(Column::Status, Expr::value(rows::invitation_status_word(status)))
+        .col_expr(Column::ResolvedProjectName, Expr::SubQuery(None, Box::new(name.into())))
+        .col_expr(Column::Status, Expr::value(mapping::invitation_status_str(status)))
         .filter(which)
 }
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
-    async fn note_status(&self, which: Condition, status: InvitationStatus) -> Result<u64, StoreError> {
-        Ok(status_noted(which, status).exec(&self.0).await?.rows_affected)
+    async fn set_status(&self, which: Condition, status: InvitationStatus) -> Result<u64, StoreError> {
+        Ok(set_status_stmt(which, status).exec(&self.0).await?.rows_affected)
     }
 }
 
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> InvitationRepository for SeaRepositories<C> {
     async fn find(&self, id: InvitationId, now: Timestamp) -> Result<Option<Invitation>, StoreError> {
-        let found = live(Entity::find_by_id(id.0)).column_as(project::Column::Name, "project_name");
+        let found = not_deleted(Entity::find_by_id(id.0)).column_as(project::Column::Name, "project_name");
         let row = found.into_model::<InvitationRow>().one(&self.0).await?;
         row.map(|row| row.into_invitation(now)).transpose()
     }
 
     async fn list(
         &self,
-        invited: Invited<'_>,
+        scope: InvitationScope<'_>,
         status: Option<InvitationStatus>,
         now: Timestamp,
         sort: Sort<InvitationSort>,
         paging: Paging,
     ) -> Result<Page<Invitation>, StoreError> {
-        let mut conditions = Condition::all().add(match invited {
-            Invited::Into(project) => Column::ProjectId.eq(project.0),
-            Invited::Address(email) => Column::Email.eq(email),
+        let mut conditions = Condition::all().add(match scope {
+            InvitationScope::Project(project) => Column::ProjectId.eq(project.0),
+            InvitationScope::Email(email) => Column::Email.eq(email),
         });
         if let Some(status) = status {
-            conditions = conditions.add(became(status, now));
+            conditions = conditions.add(has_status(status, now));
         }
-        let matching = live(Entity::find()).filter(conditions);
+        let matching = not_deleted(Entity::find()).filter(conditions);
         let total = matching.clone().count(&self.0).await?;
         let column = match sort.field {
             InvitationSort::CreatedAt => Column::CreatedAt,
         };
         let listed = matching.column_as(project::Column::Name, "project_name");
-        let listed = page(sorted(listed, column, Column::Id, sort.direction), paging);
+        let listed = paginate(order_by(listed, column, Column::Id, sort.direction), paging);
         let rows = listed.into_model::<InvitationRow>().all(&self.0).await?;
         let items = rows.into_iter().map(|row| row.into_invitation(now)).collect::<Result<_, _>>()?;
         Ok(Page { items, total })
     }
 
     async fn count_pending(&self, project: ProjectId, now: Timestamp) -> Result<u64, StoreError> {
-        let pending = became(InvitationStatus::Pending, now);
+        let pending = has_status(InvitationStatus::Pending, now);
         Ok(Entity::find().filter(Column::ProjectId.eq(project.0)).filter(pending).count(&self.0).await?)
     }
 
@@ -134,17 +134,17 @@ impl<C: ConnectionTrait + Send + Sync> InvitationRepository for SeaRepositories<
         let same = Condition::all()
             .add(Column::ProjectId.eq(invitation.project_id.0))
             .add(Column::Email.eq(&*invitation.email))
-            .add(is_overdue(invitation.created_at));
-        // One that has expired is in nobody's way, whether or not that is noted.
-        self.note_status(same, InvitationStatus::Expired).await?;
+            .add(is_expired(invitation.created_at));
+        // One that has expired is in nobody's way, whether or not that is stored.
+        self.set_status(same, InvitationStatus::Expired).await?;
         let new = invitation::ActiveModel {
             id: Set(invitation.id.0),
             project_id: Set(invitation.project_id.0),
             email: Set(invitation.email.to_string()),
-            role: Set(rows::invited_role_word(invitation.role).to_owned()),
-            status: Set(rows::invitation_status_word(invitation.status).to_owned()),
+            role: Set(mapping::invited_role_str(invitation.role).to_owned()),
+            status: Set(mapping::invitation_status_str(invitation.status).to_owned()),
             invited_by: Set(invitation.invited_by.map(|user| user.0)),
-            settled_name: Set(None),
+            resolved_project_name: Set(None),
             expires_at: Set(invitation.expires_at.0),
             created_at: Set(invitation.created_at.0),
         };
@@ -152,17 +152,18 @@ impl<C: ConnectionTrait + Send + Sync> InvitationRepository for SeaRepositories<
         Ok(inserted.exec_without_returning(&self.0).await? == 1)
     }
 
-    async fn settle(&self, id: InvitationId, status: InvitationStatus, now: Timestamp) -> Result<bool, StoreError> {
-        let pending = Condition::all().add(Column::Id.eq(id.0)).add(became(InvitationStatus::Pending, now));
-        Ok(self.note_status(pending, status).await? == 1)
+    async fn resolve(&self, id: InvitationId, status: InvitationStatus, now: Timestamp) -> Result<bool, StoreError> {
+        let pending = Condition::all().add(Column::Id.eq(id.0)).add(has_status(InvitationStatus::Pending, now));
+        Ok(self.set_status(pending, status).await? == 1)
     }
 
     async fn revoke_sent(&self, inviter: UserId, now: Timestamp) -> Result<Vec<Invitation>, StoreError> {
-        let sent = Condition::all().add(Column::InvitedBy.eq(inviter.0)).add(became(InvitationStatus::Pending, now));
-        let mut rows = status_noted(sent, InvitationStatus::Revoked).exec_with_returning(&self.0).await?;
+        let sent =
+            Condition::all().add(Column::InvitedBy.eq(inviter.0)).add(has_status(InvitationStatus::Pending, now));
+        let mut rows = set_status_stmt(sent, InvitationStatus::Revoked).exec_with_returning(&self.0).await?;
         rows.sort_unstable_by_key(|row| row.id);
         let revoked = rows.into_iter().map(|invitation| {
-            let project_name = invitation.settled_name.clone().unwrap_or_default();
+            let project_name = invitation.resolved_project_name.clone().unwrap_or_default();
             InvitationRow { invitation, project_name }.into_invitation(now)
         });
         revoked.collect()
@@ -172,12 +173,12 @@ impl<C: ConnectionTrait + Send + Sync> InvitationRepository for SeaRepositories<
         let mut few = Entity::find()
             .select_only()
             .column(Column::Id)
-            .filter(is_overdue(now))
+            .filter(is_expired(now))
             .order_by_asc(Column::ExpiresAt)
             .limit(limit);
         // Whoever holds one is about to answer it, or to put another in its place: that is no reason to wait.
         QueryTrait::query(&mut few).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
         let which = Condition::all().add(Column::Id.in_subquery(few.into_query()));
-        self.note_status(which, InvitationStatus::Expired).await
+        self.set_status(which, InvitationStatus::Expired).await
     }
 }

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use super::entities::{member, user};
-use super::{SeaRepositories, rows, text};
+use super::{SeaRepositories, mapping, text_search};
 use crate::contract::page::{Direction, Page, Paging, Sort};
 use crate::contract::project::Role;
 use crate::contract::project::member::{Member, MemberSort};
@@ -31,7 +31,7 @@ impl MemberRow {
             user_id: UserId(self.member.user_id),
             name: PersonName::new_unchecked(self.user_name),
             email: Email::new_unchecked(self.user_email),
-            role: rows::role(&self.member.role)?,
+            role: mapping::role(&self.member.role)?,
             joined_at: Timestamp(self.member.joined_at),
         })
     }
@@ -46,7 +46,7 @@ fn of_project(project: ProjectId) -> Select<member::Entity> {
 }
 
 /// With their names, and without those whose account is in the trash.
-fn present(members: Select<member::Entity>) -> Select<member::Entity> {
+fn with_active_account(members: Select<member::Entity>) -> Select<member::Entity> {
     members
         .join(JoinType::InnerJoin, account())
         .filter(user::Column::DeletedAt.is_null())
@@ -57,7 +57,7 @@ fn present(members: Select<member::Entity>) -> Select<member::Entity> {
 fn sort_members(members: &mut [Member], sort: Sort<MemberSort>) {
     match sort.field {
         MemberSort::JoinedAt => members.sort_by_key(|member| (member.joined_at, member.user_id)),
-        MemberSort::Name => members.sort_by_cached_key(|member| (text::fold(&member.name), member.user_id)),
+        MemberSort::Name => members.sort_by_cached_key(|member| (text_search::fold(&member.name), member.user_id)),
     }
     if sort.direction == Direction::Desc {
         members.reverse();
@@ -73,9 +73,9 @@ impl<C: ConnectionTrait + Send + Sync> MemberRepository for SeaRepositories<C> {
         sort: Sort<MemberSort>,
         paging: Paging,
     ) -> Result<Page<Member>, StoreError> {
-        let mut matching = present(of_project(project));
+        let mut matching = with_active_account(of_project(project));
         if let Some(role) = role {
-            matching = matching.filter(member::Column::Role.eq(rows::role_word(role)));
+            matching = matching.filter(member::Column::Role.eq(mapping::role_str(role)));
         }
         // All of them, who are few by the rules: so their names sort here as everything else does, beyond ASCII too.
         let rows = matching.into_model::<MemberRow>().all(&self.0).await?;
@@ -88,14 +88,15 @@ impl<C: ConnectionTrait + Send + Sync> MemberRepository for SeaRepositories<C> {
     }
 
     async fn find(&self, project: ProjectId, user: UserId) -> Result<Option<Member>, StoreError> {
-        let row = present(member::Entity::find_by_id((project.0, user.0))).into_model::<MemberRow>().one(&self.0);
+        let row =
+            with_active_account(member::Entity::find_by_id((project.0, user.0))).into_model::<MemberRow>().one(&self.0);
         row.await?.map(MemberRow::into_member).transpose()
     }
 
-    async fn list_elsewhere(&self, user: UserId) -> Result<Vec<(ProjectId, Member)>, StoreError> {
-        let rows = present(member::Entity::find())
+    async fn list_non_owner_memberships(&self, user: UserId) -> Result<Vec<(ProjectId, Member)>, StoreError> {
+        let rows = with_active_account(member::Entity::find())
             .filter(member::Column::UserId.eq(user.0))
-            .filter(member::Column::Role.ne(rows::role_word(Role::Owner)))
+            .filter(member::Column::Role.ne(mapping::role_str(Role::Owner)))
             .order_by_asc(member::Column::ProjectId)
             .into_model::<MemberRow>()
             .all(&self.0)
@@ -120,7 +121,7 @@ impl<C: ConnectionTrait + Send + Sync> MemberRepository for SeaRepositories<C> {
         let new = member::ActiveModel {
             project_id: Set(project.0),
             user_id: Set(user.0),
-            role: Set(rows::role_word(role).to_owned()),
+            role: Set(mapping::role_str(role).to_owned()),
             joined_at: Set(now.0),
         };
         let key = OnConflict::columns([member::Column::ProjectId, member::Column::UserId]).do_nothing().to_owned();
@@ -130,7 +131,7 @@ impl<C: ConnectionTrait + Send + Sync> MemberRepository for SeaRepositories<C> {
 
     async fn set_role(&self, project: ProjectId, user: UserId, role: Role) -> Result<(), StoreError> {
         member::Entity::update_many()
-            .col_expr(member::Column::Role, Expr::value(rows::role_word(role)))
+            .col_expr(member::Column::Role, Expr::value(mapping::role_str(role)))
             .filter(member::Column::ProjectId.eq(project.0))
             .filter(member::Column::UserId.eq(user.0))
             .exec(&self.0)

@@ -4,7 +4,7 @@
 //! connections of their own, and so do the reads that no index serves. On SQLite one connection writes, in `IMMEDIATE`
 //! transactions, because with a plain pool concurrent writers fail at once, whatever the busy timeout.
 
-mod bell;
+mod bulk_insert;
 mod comments;
 mod connect;
 mod deliveries;
@@ -13,28 +13,28 @@ mod error;
 mod events;
 mod health;
 mod idempotency;
-mod inserts;
 mod invitations;
-mod jobs;
+mod job_enqueue;
+mod job_queue;
+mod maintenance;
+mod mapping;
 mod members;
-mod paged;
+mod migrations;
+mod notifier;
+mod pagination;
 mod projects;
-mod promises;
 mod read_pool;
-mod rows;
-mod schema;
 mod sessions;
 mod task_filter;
 mod task_lists;
 mod tasks;
-mod text;
+mod text_search;
 mod tokens;
 mod transaction;
-mod upkeep;
 mod users;
 mod visible_events;
 mod visible_tasks;
-mod webhook_upkeep;
+mod webhook_maintenance;
 mod webhooks;
 mod writer_state;
 
@@ -48,18 +48,18 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait as _};
 
 use crate::contract::Timestamp;
 use crate::repositories::{
-    ApiTokenRepository, CommentRepository, DeliveryRepository, EventRepository, IdempotencyRepository,
-    InvitationRepository, JobRepository, MailTokenRepository, MemberRepository, ProjectRepository, QueueRepository,
-    Repositories, SessionRepository, Store, StoreError, TaskRepository, Transaction, UpkeepRepository, UserRepository,
-    WebhookRepository,
+    ApiTokenRepository, CommentRepository, DeliveryRepository, EmailTokenRepository, EventRepository,
+    IdempotencyRepository, InvitationRepository, JobRepository, MaintenanceRepository, MemberRepository,
+    ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError, TaskRepository,
+    Transaction, UserRepository, WebhookRepository,
 };
-use bell::Bell;
 use connect::Connections;
 pub use connect::{Engine, Settings};
 use entities::storage_probe;
 use health::StorageHealth;
+pub use migrations::MigrationStatus;
+use notifier::Notifier;
 use read_pool::ReadPool;
-pub use schema::Migration;
 use transaction::GuardedTransaction;
 use writer_state::WriterState;
 
@@ -77,13 +77,13 @@ pub struct SeaStore {
     writer: DatabaseConnection,
     writer_state: Option<Arc<WriterState>>,
     health: Arc<StorageHealth>,
-    bells: Arc<Bells>,
+    notifiers: Arc<Notifiers>,
 }
 
 /// What wakes those who wait for others' commits.
-struct Bells {
-    jobs: Bell,
-    events: Bell,
+struct Notifiers {
+    jobs: Notifier,
+    events: Notifier,
 }
 
 impl SeaStore {
@@ -91,35 +91,36 @@ impl SeaStore {
     pub async fn open(settings: &Settings) -> Result<Self, StoreError> {
         let Connections { writer, reader, unindexed_reader, writer_state, health } = connect::connect(settings).await?;
         if settings.migrate {
-            schema::migrate(&writer).await?;
+            migrations::migrate(&writer).await?;
         }
-        let bell = |channel| match writer.get_database_backend() {
-            DbBackend::Postgres => Bell::on_postgres(writer.clone(), settings.url.clone(), channel),
-            _ => Bell::new(),
+        let notifier = |channel| match writer.get_database_backend() {
+            DbBackend::Postgres => Notifier::on_postgres(writer.clone(), settings.url.clone(), channel),
+            _ => Notifier::new(),
         };
-        let bells = Arc::new(Bells { jobs: bell("pocket_tasks_jobs"), events: bell("pocket_tasks_events") });
+        let notifiers =
+            Arc::new(Notifiers { jobs: notifier("pocket_tasks_jobs"), events: notifier("pocket_tasks_events") });
         let [reader, unindexed_reader] = [reader, unindexed_reader].map(SeaRepositories);
-        Ok(Self { reader, unindexed_reader, writer, writer_state, health, bells })
+        Ok(Self { reader, unindexed_reader, writer, writer_state, health, notifiers })
     }
 
     /// The changes of the schema that this program knows, and whether each was made.
-    pub async fn migrations(&self) -> Result<Vec<Migration>, StoreError> {
-        schema::status(&self.writer).await
+    pub async fn migrations(&self) -> Result<Vec<MigrationStatus>, StoreError> {
+        migrations::status(&self.writer).await
     }
 
     /// Makes the changes of the schema that are missing.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        schema::migrate(&self.writer).await
+        migrations::migrate(&self.writer).await
     }
 
     /// Takes all changes of the schema back, and with them all data.
-    pub async fn unmigrate(&self) -> Result<(), StoreError> {
-        schema::unmigrate(&self.writer).await
+    pub async fn rollback_all(&self) -> Result<(), StoreError> {
+        migrations::rollback_all(&self.writer).await
     }
 
     /// Fails unless the database answers and its schema is the one that this program knows.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
-        match tokio::time::timeout(CHECK_TIMEOUT, schema::check(&self.reader.0)).await {
+        match tokio::time::timeout(CHECK_TIMEOUT, migrations::check(&self.reader.0)).await {
             Ok(result) => Ok(result?),
             Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),
         }
@@ -154,7 +155,7 @@ impl SeaStore {
             .exec(&transaction)
             .await?;
         if probed.rows_affected != 1 {
-            return Err(StoreError::Failed("the table storage_probe does not have its one row".into()));
+            return Err(StoreError::Internal("the table storage_probe does not have its one row".into()));
         }
         Ok(transaction.commit().await?)
     }
@@ -173,18 +174,18 @@ impl Store for SeaStore {
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
         Ok(Box::new(SeaTransaction {
             repositories: SeaRepositories(self.open_transaction().await?),
-            promises: AtomicBool::new(false),
-            appends: AtomicBool::new(false),
-            bells: Arc::clone(&self.bells),
+            enqueued_jobs: AtomicBool::new(false),
+            appended_events: AtomicBool::new(false),
+            notifiers: Arc::clone(&self.notifiers),
         }))
     }
 
-    async fn jobs_committed(&self) {
-        self.bells.jobs.heard().await;
+    async fn wait_for_jobs(&self) {
+        self.notifiers.jobs.notified().await;
     }
 
-    async fn events_committed(&self) {
-        self.bells.events.heard().await;
+    async fn wait_for_events(&self) {
+        self.notifiers.events.notified().await;
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -249,7 +250,7 @@ impl<C: ConnectionTrait + Send + Sync> Repositories for SeaRepositories<C> {
         self
     }
 
-    fn mail_tokens(&self) -> &dyn MailTokenRepository {
+    fn email_tokens(&self) -> &dyn EmailTokenRepository {
         self
     }
 
@@ -265,7 +266,7 @@ impl<C: ConnectionTrait + Send + Sync> Repositories for SeaRepositories<C> {
         self
     }
 
-    fn upkeep(&self) -> &dyn UpkeepRepository {
+    fn maintenance(&self) -> &dyn MaintenanceRepository {
         self
     }
 }
@@ -274,19 +275,19 @@ impl<C: ConnectionTrait + Send + Sync> Repositories for SeaRepositories<C> {
 /// to it.
 struct SeaTransaction {
     repositories: SeaRepositories<GuardedTransaction>,
-    promises: AtomicBool,
-    appends: AtomicBool,
-    bells: Arc<Bells>,
+    enqueued_jobs: AtomicBool,
+    appended_events: AtomicBool,
+    notifiers: Arc<Notifiers>,
 }
 
 impl SeaTransaction {
-    async fn commit_and_ring(self: Box<Self>) -> Result<(), StoreError> {
+    async fn commit_and_notify(self: Box<Self>) -> Result<(), StoreError> {
         self.repositories.0.commit().await?;
-        if self.promises.load(Ordering::Relaxed) {
-            self.bells.jobs.ring();
+        if self.enqueued_jobs.load(Ordering::Relaxed) {
+            self.notifiers.jobs.notify();
         }
-        if self.appends.load(Ordering::Relaxed) {
-            self.bells.events.ring();
+        if self.appended_events.load(Ordering::Relaxed) {
+            self.notifiers.events.notify();
         }
         Ok(())
     }
@@ -302,12 +303,12 @@ macro_rules! within_transaction {
             )*
 
             fn jobs(&self) -> &dyn JobRepository {
-                self.promises.store(true, Ordering::Relaxed);
+                self.enqueued_jobs.store(true, Ordering::Relaxed);
                 &self.repositories
             }
 
             fn events(&self) -> &dyn EventRepository {
-                self.appends.store(true, Ordering::Relaxed);
+                self.appended_events.store(true, Ordering::Relaxed);
                 &self.repositories
             }
         }
@@ -325,10 +326,10 @@ within_transaction! {
     webhooks: WebhookRepository,
     deliveries: DeliveryRepository,
     idempotency: IdempotencyRepository,
-    mail_tokens: MailTokenRepository,
+    email_tokens: EmailTokenRepository,
     api_tokens: ApiTokenRepository,
     queue: QueueRepository,
-    upkeep: UpkeepRepository,
+    maintenance: MaintenanceRepository,
 }
 
 #[async_trait]
@@ -336,6 +337,6 @@ impl Transaction for SeaTransaction {
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         // A caller who goes away drops the request, but a commit that has begun happens all the same: whoever waits for
         // it shall be woken by it.
-        tokio::spawn(self.commit_and_ring()).await.map_err(|error| StoreError::Failed(Box::new(error)))?
+        tokio::spawn(self.commit_and_notify()).await.map_err(|error| StoreError::Internal(Box::new(error)))?
     }
 }

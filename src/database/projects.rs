@@ -10,8 +10,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::entities::{member, project};
-use super::paged::{page, sorted};
-use super::{SeaRepositories, rows, text};
+use super::pagination::{order_by, paginate};
+use super::{SeaRepositories, mapping, text_search};
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::project::{Project, ProjectSort, Role};
 use crate::contract::{ProjectId, UserId};
@@ -26,8 +26,8 @@ struct ProjectRow {
 
 impl ProjectRow {
     fn into_project(self) -> Result<Project, StoreError> {
-        let role = self.member_role.as_deref().map(rows::role).transpose()?;
-        Ok(rows::project(self.project, role))
+        let role = self.member_role.as_deref().map(mapping::role).transpose()?;
+        Ok(mapping::project(self.project, role))
     }
 }
 
@@ -88,9 +88,9 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
         sort: Sort<ProjectSort>,
         paging: Paging,
     ) -> Result<Page<Project>, StoreError> {
-        let mut conditions = Condition::all().add(text::contains_all(
+        let mut conditions = Condition::all().add(text_search::contains_all(
             (project::Entity, project::Column::SearchText),
-            &filter.words,
+            &filter.terms,
             self.is_postgres(),
         ));
         conditions = conditions.add(match filter.deleted_since {
@@ -101,7 +101,7 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
             conditions = conditions.add(project::Column::Archived.eq(archived));
         }
         if let Some(role) = filter.role {
-            conditions = conditions.add(member::Column::Role.eq(rows::role_word(role)));
+            conditions = conditions.add(member::Column::Role.eq(mapping::role_str(role)));
         }
         let matching = project::Entity::find().join(JoinType::InnerJoin, membership(reader)).filter(conditions);
         let count = matching.clone().select_only().expr(Expr::col((project::Entity, project::Column::Id)).count());
@@ -113,7 +113,7 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
         let listed = matching
             .column_as(member::Column::Role, "member_role")
             .expr_as(Expr::SubQuery(None, Box::new(count.clone().into_query().into())), "total");
-        let listed = page(sorted(listed, column, project::Column::Id, sort.direction), paging);
+        let listed = paginate(order_by(listed, column, project::Column::Id, sort.direction), paging);
         let rows = listed.into_model::<ListedRow>().all(&self.0).await?;
         let total = match rows.first() {
             Some(row) => Some(row.total),
@@ -126,11 +126,11 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
     }
 
     async fn add(&self, project: &Project) -> Result<(), StoreError> {
-        project::Entity::insert(rows::new_project(project)).exec_without_returning(&self.0).await?;
+        project::Entity::insert(mapping::new_project(project)).exec_without_returning(&self.0).await?;
         member::Entity::insert(member::ActiveModel {
             project_id: Set(project.id.0),
             user_id: Set(project.owner_id.0),
-            role: Set(rows::role_word(Role::Owner).to_owned()),
+            role: Set(mapping::role_str(Role::Owner).to_owned()),
             joined_at: Set(project.created_at.0),
         })
         .exec_without_returning(&self.0)
@@ -140,14 +140,14 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
 
     async fn update(&self, project: &Project) -> Result<(), StoreError> {
         project::Entity::update_many()
-            .set(rows::project_changes(project))
+            .set(mapping::project_update(project))
             .filter(project::Column::Id.eq(project.id.0))
             .exec(&self.0)
             .await?;
         Ok(())
     }
 
-    async fn count_tasks(
+    async fn adjust_task_counts(
         &self,
         id: ProjectId,
         total: i64,
@@ -180,6 +180,6 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
     async fn find_role(&self, id: ProjectId, user: UserId) -> Result<Option<Role>, StoreError> {
         let key: (Uuid, Uuid) = (id.0, user.0);
         let row = member::Entity::find_by_id(key).one(&self.0).await?;
-        row.map(|row| rows::role(&row.role)).transpose()
+        row.map(|row| mapping::role(&row.role)).transpose()
     }
 }

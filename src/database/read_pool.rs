@@ -130,7 +130,7 @@ impl ReadPool {
     }
 
     /// Waits for a free connection, and opens it where it is not open yet.
-    async fn start(&self) -> Result<RunningStatement<'_>, DbErr> {
+    async fn start(&self) -> Result<PooledStatement<'_>, DbErr> {
         let readers = &self.readers;
         let permit = match timeout(self.acquire_timeout, Arc::clone(&readers.permits).acquire_owned()).await {
             Ok(Ok(permit)) => permit,
@@ -139,11 +139,11 @@ impl ReadPool {
         };
         // There is an idle reader for each permit.
         let reader = readers.lock_idle().pop().ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
-        let lease = Lease { reader, readers: Arc::clone(readers), was_interrupted: false, _permit: permit };
-        let connect = || Database::connect(lease.reader.options.clone());
-        let connection = lease.reader.connection.get_or_try_init(connect).await;
+        let guard = ReaderGuard { reader, readers: Arc::clone(readers), was_interrupted: false, _permit: permit };
+        let connect = || Database::connect(guard.reader.options.clone());
+        let connection = guard.reader.connection.get_or_try_init(connect).await;
         let connection = connection.inspect_err(|error| self.health.record_read_error(error))?.clone();
-        Ok(RunningStatement { connection, lease: Some(lease), health: &self.health })
+        Ok(PooledStatement { connection, guard: Some(guard), health: &self.health })
     }
 }
 
@@ -154,14 +154,14 @@ impl Readers {
 }
 
 /// The exclusive use of a reader.
-struct Lease {
+struct ReaderGuard {
     reader: Arc<Reader>,
     readers: Arc<Readers>,
     was_interrupted: bool,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Drop for Lease {
+impl Drop for ReaderGuard {
     fn drop(&mut self) {
         let reader = Arc::clone(&self.reader);
         let mut idle = self.readers.lock_idle();
@@ -174,7 +174,7 @@ impl Drop for Lease {
     }
 }
 
-impl Lease {
+impl ReaderGuard {
     /// Stops the statement that runs. The connection can be used again as soon as the statement has ended.
     fn interrupt(mut self) {
         self.was_interrupted = true;
@@ -206,23 +206,23 @@ impl Lease {
 }
 
 /// A statement on a connection of its own. Dropping it before it has finished interrupts it.
-struct RunningStatement<'a> {
+struct PooledStatement<'a> {
     connection: DatabaseConnection,
-    lease: Option<Lease>,
+    guard: Option<ReaderGuard>,
     health: &'a StorageHealth,
 }
 
-impl RunningStatement<'_> {
+impl PooledStatement<'_> {
     fn finish<T>(mut self, result: Result<T, DbErr>) -> Result<T, DbErr> {
-        self.lease = None;
+        self.guard = None;
         result.inspect_err(|error| self.health.record_read_error(error))
     }
 }
 
-impl Drop for RunningStatement<'_> {
+impl Drop for PooledStatement<'_> {
     fn drop(&mut self) {
-        if let Some(lease) = self.lease.take() {
-            lease.interrupt();
+        if let Some(guard) = self.guard.take() {
+            guard.interrupt();
         }
     }
 }

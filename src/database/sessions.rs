@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::SeaRepositories;
 use super::entities::{refresh_token, session};
-use super::paged::{page, sorted};
+use super::pagination::{order_by, paginate};
 use crate::contract::account::session::{SessionInfo, SessionSort};
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::strings::UserAgent;
@@ -21,7 +21,7 @@ use crate::repositories::{
 };
 
 #[derive(FromQueryResult)]
-struct TokenRow {
+struct RefreshTokenRow {
     #[sea_orm(nested)]
     token: refresh_token::Model,
     user_id: Uuid,
@@ -80,7 +80,7 @@ impl<C: ConnectionTrait + Send + Sync> SessionRepository for SeaRepositories<C> 
             SessionSort::CreatedAt => session::Column::CreatedAt,
             SessionSort::LastUsedAt => session::Column::LastUsedAt,
         };
-        let rows = page(sorted(active, column, session::Column::Id, sort.direction), paging).all(&self.0).await?;
+        let rows = paginate(order_by(active, column, session::Column::Id, sort.direction), paging).all(&self.0).await?;
         Ok(Page { items: rows.into_iter().map(info).collect(), total })
     }
 
@@ -138,8 +138,8 @@ impl<C: ConnectionTrait + Send + Sync> SessionRepository for SeaRepositories<C> 
             session_id: Set(token.session_id.0),
             created_at: Set(token.created_at.0),
             expires_at: Set(token.expires_at.0),
-            spent_at: Set(None),
-            sealed_successor: Set(None),
+            used_at: Set(None),
+            encrypted_successor: Set(None),
         })
         .exec_without_returning(&self.0)
         .await?;
@@ -164,21 +164,21 @@ impl<C: ConnectionTrait + Send + Sync> SessionRepository for SeaRepositories<C> 
                 [session::Entity.into_table_ref(), refresh_token::Entity.into_table_ref()],
             );
         }
-        let row = query.into_model::<TokenRow>().one(&self.0).await?;
+        let row = query.into_model::<RefreshTokenRow>().one(&self.0).await?;
         Ok(row.map(|row| RefreshTokenRecord {
             session_id: SessionId(row.token.session_id),
             user_id: UserId(row.user_id),
             session_ended_at: row.session_ended_at.map(Timestamp),
             expires_at: Timestamp(row.token.expires_at),
-            spent_at: row.token.spent_at.map(Timestamp),
-            sealed_successor: row.token.sealed_successor,
+            used_at: row.token.used_at.map(Timestamp),
+            encrypted_successor: row.token.encrypted_successor,
         }))
     }
 
-    async fn spend_refresh_token(&self, hash: &[u8; 32], at: Timestamp, successor: &[u8]) -> Result<(), StoreError> {
+    async fn rotate_refresh_token(&self, hash: &[u8; 32], at: Timestamp, successor: &[u8]) -> Result<(), StoreError> {
         refresh_token::Entity::update_many()
-            .col_expr(refresh_token::Column::SpentAt, Expr::value(at.0))
-            .col_expr(refresh_token::Column::SealedSuccessor, Expr::value(successor.to_vec()))
+            .col_expr(refresh_token::Column::UsedAt, Expr::value(at.0))
+            .col_expr(refresh_token::Column::EncryptedSuccessor, Expr::value(successor.to_vec()))
             .filter(refresh_token::Column::Hash.eq(hash.to_vec()))
             .exec(&self.0)
             .await?;

@@ -4,7 +4,7 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Condition};
 
 use super::entities::task::{Column, Entity, Model};
-use super::{rows, text};
+use super::{mapping, text_search};
 use crate::contract::TaskId;
 use crate::contract::page::{Direction, Sort};
 use crate::contract::task::query::TaskSort;
@@ -18,18 +18,18 @@ pub(super) fn condition(filter: &TaskFilter, postgres: bool) -> Condition {
         Some(since) => Column::DeletedAt.gt(since.0),
     });
     if !filter.statuses.is_empty() {
-        all = all.add(Column::Status.is_in(filter.statuses.iter().map(|status| rows::status_word(*status))));
+        all = all.add(Column::Status.is_in(filter.statuses.iter().map(|status| mapping::status_str(*status))));
     }
     if !filter.priorities.is_empty() {
-        all = all.add(Column::Priority.is_in(filter.priorities.iter().map(|value| rows::priority_number(*value))));
+        all = all.add(Column::Priority.is_in(filter.priorities.iter().map(|value| mapping::priority_number(*value))));
     }
     all = match filter.assignee {
         None => all,
-        Some(Assignee::Nobody) => all.add(Column::AssigneeId.is_null()),
+        Some(Assignee::Unassigned) => all.add(Column::AssigneeId.is_null()),
         Some(Assignee::User(id)) => all.add(Column::AssigneeId.eq(id.0)),
     };
     for label in &filter.labels {
-        all = all.add(text::contains((Entity, Column::Labels), &format!(",{},", &**label), postgres));
+        all = all.add(text_search::contains((Entity, Column::Labels), &format!(",{},", &**label), postgres));
     }
     // A task without a due time is due neither before nor after anything. Where it stands in the order of due times, it
     // is later than all; and by that order an index finds what is due.
@@ -45,7 +45,7 @@ pub(super) fn condition(filter: &TaskFilter, postgres: bool) -> Condition {
     if let Some(time) = filter.updated_after {
         all = all.add(Column::UpdatedAt.gt(time.0));
     }
-    all.add(text::contains_all((Entity, Column::SearchText), &filter.words, postgres))
+    all.add(text_search::contains_all((Entity, Column::SearchText), &filter.terms, postgres))
 }
 
 /// The column that a sort field stands for.
@@ -62,7 +62,7 @@ pub(super) const fn column(field: TaskSort) -> Column {
 
 /// What stands after a key in the order of a sort: one comparison of rows, which both databases answer by going to that
 /// place in the index.
-pub(super) fn beyond(key: &SortKey, sort: Sort<TaskSort>) -> Expr {
+pub(super) fn after_key(key: &SortKey, sort: Sort<TaskSort>) -> Expr {
     let value = match (&key.value, sort.field) {
         // The type of the column, which is a narrower one.
         (SortValue::Number(number), TaskSort::Priority) => Expr::val(i16::try_from(*number).unwrap_or(i16::MAX)),

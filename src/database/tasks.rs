@@ -9,15 +9,16 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::entities::{member, project, task};
-use super::paged::order;
-use super::{SeaRepositories, rows};
+use super::pagination::order;
+use super::{SeaRepositories, mapping};
 use crate::contract::page::{Direction, Page, Paging, Sort};
 use crate::contract::strings::OrderKey;
 use crate::contract::task::Task;
 use crate::contract::task::query::TaskSort;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::{
-    ProjectTasks, StoreError, Stretch, TaskFilter, TaskInProject, TaskRepository, VisibleTasks, Walk,
+    CursorPage, CursorRequest, ProjectTaskPage, StoreError, TaskFilter, TaskRepository, TaskWithContext,
+    VisibleTaskPage,
 };
 
 #[derive(FromQueryResult)]
@@ -31,10 +32,10 @@ struct TaskRow {
 }
 
 impl TaskRow {
-    fn into_task(self) -> Result<TaskInProject, StoreError> {
-        Ok(TaskInProject {
-            task: rows::task(self.task)?,
-            role: self.member_role.as_deref().map(rows::role).transpose()?,
+    fn into_task(self) -> Result<TaskWithContext, StoreError> {
+        Ok(TaskWithContext {
+            task: mapping::task(self.task)?,
+            role: self.member_role.as_deref().map(mapping::role).transpose()?,
             project_owner: UserId(self.project_owner_id),
             project_archived: self.project_archived,
             project_deleted: self.project_deleted_at.is_some(),
@@ -82,12 +83,12 @@ fn places(project: ProjectId, beyond: &str, direction: Direction) -> Select<task
 
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
-    async fn find(&self, id: TaskId, reader: UserId) -> Result<Option<TaskInProject>, StoreError> {
+    async fn find(&self, id: TaskId, reader: UserId) -> Result<Option<TaskWithContext>, StoreError> {
         let row = by_id(id, reader).into_model::<TaskRow>().one(&self.0).await?;
         row.map(TaskRow::into_task).transpose()
     }
 
-    async fn lock(&self, id: TaskId, reader: UserId) -> Result<Option<TaskInProject>, StoreError> {
+    async fn lock(&self, id: TaskId, reader: UserId) -> Result<Option<TaskWithContext>, StoreError> {
         if !self.is_postgres() {
             return self.find(id, reader).await;
         }
@@ -102,7 +103,7 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
         // Only what is read after the wait for the lock is as it is now, the membership too.
         let found = self.find(id, reader).await?;
         match found {
-            Some(found) if found.task.project_id.0 != project => Err(StoreError::Overtaken),
+            Some(found) if found.task.project_id.0 != project => Err(StoreError::ConcurrentMove),
             found => Ok(found),
         }
     }
@@ -114,7 +115,7 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
         filter: &TaskFilter,
         sort: Sort<TaskSort>,
         paging: Paging,
-    ) -> Result<Option<ProjectTasks<Page<Task>>>, StoreError> {
+    ) -> Result<Option<ProjectTaskPage<Page<Task>>>, StoreError> {
         self.tasks_of_project(project, reader, filter, sort, paging).await
     }
 
@@ -124,30 +125,30 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
         filter: &TaskFilter,
         sort: Sort<TaskSort>,
         paging: Paging,
-    ) -> Result<VisibleTasks<Page<Task>>, StoreError> {
+    ) -> Result<VisibleTaskPage<Page<Task>>, StoreError> {
         self.visible_tasks(reader, filter, sort, paging).await
     }
 
-    async fn walk_project(
+    async fn list_in_project_by_cursor(
         &self,
         project: ProjectId,
         reader: UserId,
         filter: &TaskFilter,
-        walk: &Walk,
-    ) -> Result<Option<ProjectTasks<Stretch>>, StoreError> {
+        walk: &CursorRequest,
+    ) -> Result<Option<ProjectTaskPage<CursorPage>>, StoreError> {
         self.stretch_of_project(project, reader, filter, walk).await
     }
 
-    async fn walk_visible(
+    async fn list_visible_by_cursor(
         &self,
         reader: UserId,
         filter: &TaskFilter,
-        walk: &Walk,
-    ) -> Result<VisibleTasks<Stretch>, StoreError> {
+        walk: &CursorRequest,
+    ) -> Result<VisibleTaskPage<CursorPage>, StoreError> {
         self.visible_stretch(reader, filter, walk).await
     }
 
-    async fn list_places(
+    async fn list_positions(
         &self,
         project: ProjectId,
         beyond: &str,
@@ -159,7 +160,7 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
         Ok(rows.into_iter().map(|(id, position)| (TaskId(id), OrderKey::new_unchecked(position))).collect())
     }
 
-    async fn find_next(
+    async fn find_adjacent(
         &self,
         project: ProjectId,
         beyond: &str,
@@ -171,16 +172,16 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
     }
 
     async fn add(&self, tasks: &[Task]) -> Result<(), StoreError> {
-        self.insert_all(&tasks.iter().map(rows::new_task).collect::<Vec<_>>()).await
+        self.bulk_insert(&tasks.iter().map(mapping::new_task).collect::<Vec<_>>()).await
     }
 
-    async fn reposition(&self, id: TaskId, position: &str) -> Result<Option<Task>, StoreError> {
+    async fn set_position(&self, id: TaskId, position: &str) -> Result<Option<Task>, StoreError> {
         let rows = task::Entity::update_many()
             .col_expr(task::Column::Position, Expr::value(position))
             .filter(task::Column::Id.eq(id.0))
             .exec_with_returning(&self.0)
             .await?;
-        rows.into_iter().next().map(rows::task).transpose()
+        rows.into_iter().next().map(mapping::task).transpose()
     }
 
     async fn unassign(&self, project: ProjectId, user: UserId, now: Timestamp) -> Result<Vec<Task>, StoreError> {
@@ -193,12 +194,12 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
             .exec_with_returning(&self.0)
             .await?;
         rows.sort_unstable_by_key(|row| row.id);
-        rows.into_iter().map(rows::task).collect()
+        rows.into_iter().map(mapping::task).collect()
     }
 
     async fn update(&self, task: &Task) -> Result<(), StoreError> {
         task::Entity::update_many()
-            .set(rows::task_changes(task))
+            .set(mapping::task_update(task))
             .filter(task::Column::Id.eq(task.id.0))
             .exec(&self.0)
             .await?;

@@ -8,36 +8,36 @@ use sea_orm::{
     QuerySelect, RelationDef, Select,
 };
 
-use super::entities::{api_token, mail_token, user};
-use super::paged::{page, sorted};
-use super::{SeaRepositories, rows};
+use super::entities::{api_token, email_token, user};
+use super::pagination::{order_by, paginate};
+use super::{SeaRepositories, mapping};
 use crate::contract::account::api_token::{ApiToken, ApiTokenSort, Scope};
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::strings::ApiTokenName;
 use crate::contract::{ApiTokenId, Timestamp, UserId};
-use crate::repositories::{ApiTokenRecord, ApiTokenRepository, MailPurpose, MailTokenRepository, StoreError};
+use crate::repositories::{ApiTokenRecord, ApiTokenRepository, EmailTokenPurpose, EmailTokenRepository, StoreError};
 
 /// A token that is good.
-fn good(hash: &[u8; 32], purpose: MailPurpose, now: Timestamp) -> Condition {
+fn valid_token(hash: &[u8; 32], purpose: EmailTokenPurpose, now: Timestamp) -> Condition {
     Condition::all()
-        .add(mail_token::Column::Hash.eq(hash.to_vec()))
-        .add(mail_token::Column::Purpose.eq(rows::purpose_word(purpose)))
-        .add(mail_token::Column::ExpiresAt.gt(now.0))
+        .add(email_token::Column::Hash.eq(hash.to_vec()))
+        .add(email_token::Column::Purpose.eq(mapping::purpose_str(purpose)))
+        .add(email_token::Column::ExpiresAt.gt(now.0))
 }
 
 #[async_trait]
-impl<C: ConnectionTrait + Send + Sync> MailTokenRepository for SeaRepositories<C> {
+impl<C: ConnectionTrait + Send + Sync> EmailTokenRepository for SeaRepositories<C> {
     async fn add(
         &self,
         hash: &[u8; 32],
         user: UserId,
-        purpose: MailPurpose,
+        purpose: EmailTokenPurpose,
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
-        mail_token::Entity::insert(mail_token::ActiveModel {
+        email_token::Entity::insert(email_token::ActiveModel {
             hash: Set(hash.to_vec()),
             user_id: Set(user.0),
-            purpose: Set(rows::purpose_word(purpose).to_owned()),
+            purpose: Set(mapping::purpose_str(purpose).to_owned()),
             expires_at: Set(expires_at.0),
         })
         .exec_without_returning(&self.0)
@@ -45,29 +45,41 @@ impl<C: ConnectionTrait + Send + Sync> MailTokenRepository for SeaRepositories<C
         Ok(())
     }
 
-    async fn find(&self, hash: &[u8; 32], purpose: MailPurpose, now: Timestamp) -> Result<Option<UserId>, StoreError> {
-        let row = mail_token::Entity::find().filter(good(hash, purpose, now)).one(&self.0).await?;
+    async fn find(
+        &self,
+        hash: &[u8; 32],
+        purpose: EmailTokenPurpose,
+        now: Timestamp,
+    ) -> Result<Option<UserId>, StoreError> {
+        let row = email_token::Entity::find().filter(valid_token(hash, purpose, now)).one(&self.0).await?;
         Ok(row.map(|row| UserId(row.user_id)))
     }
 
-    async fn spend(&self, hash: &[u8; 32], purpose: MailPurpose, now: Timestamp) -> Result<Option<UserId>, StoreError> {
-        let spent =
-            mail_token::Entity::delete_many().filter(good(hash, purpose, now)).exec_with_returning(&self.0).await?;
-        let Some(user) = spent.first().map(|row| row.user_id) else { return Ok(None) };
-        mail_token::Entity::delete_many()
-            .filter(mail_token::Column::UserId.eq(user))
-            .filter(mail_token::Column::Purpose.eq(rows::purpose_word(purpose)))
+    async fn consume(
+        &self,
+        hash: &[u8; 32],
+        purpose: EmailTokenPurpose,
+        now: Timestamp,
+    ) -> Result<Option<UserId>, StoreError> {
+        let consumed = email_token::Entity::delete_many()
+            .filter(valid_token(hash, purpose, now))
+            .exec_with_returning(&self.0)
+            .await?;
+        let Some(user) = consumed.first().map(|row| row.user_id) else { return Ok(None) };
+        email_token::Entity::delete_many()
+            .filter(email_token::Column::UserId.eq(user))
+            .filter(email_token::Column::Purpose.eq(mapping::purpose_str(purpose)))
             .exec(&self.0)
             .await?;
         Ok(Some(UserId(user)))
     }
 
-    async fn revoke_all(&self, user: UserId, purpose: MailPurpose, now: Timestamp) -> Result<(), StoreError> {
+    async fn revoke_all(&self, user: UserId, purpose: EmailTokenPurpose, now: Timestamp) -> Result<(), StoreError> {
         // Expired tokens are left to the job that prunes them, so that the two never wait for each other.
-        mail_token::Entity::delete_many()
-            .filter(mail_token::Column::UserId.eq(user.0))
-            .filter(mail_token::Column::Purpose.eq(rows::purpose_word(purpose)))
-            .filter(mail_token::Column::ExpiresAt.gt(now.0))
+        email_token::Entity::delete_many()
+            .filter(email_token::Column::UserId.eq(user.0))
+            .filter(email_token::Column::Purpose.eq(mapping::purpose_str(purpose)))
+            .filter(email_token::Column::ExpiresAt.gt(now.0))
             .exec(&self.0)
             .await?;
         Ok(())
@@ -75,7 +87,7 @@ impl<C: ConnectionTrait + Send + Sync> MailTokenRepository for SeaRepositories<C
 }
 
 #[derive(FromQueryResult)]
-struct TokenRow {
+struct ApiTokenRow {
     #[sea_orm(nested)]
     token: api_token::Model,
     owner_deleted_at: Option<i64>,
@@ -99,7 +111,7 @@ fn with_owner(query: Select<api_token::Entity>) -> Select<api_token::Entity> {
     query.join(JoinType::InnerJoin, owner).column_as(user::Column::DeletedAt, "owner_deleted_at")
 }
 
-fn record(row: TokenRow) -> ApiTokenRecord {
+fn record(row: ApiTokenRow) -> ApiTokenRecord {
     ApiTokenRecord {
         user_id: UserId(row.token.user_id),
         owner_deleted: row.owner_deleted_at.is_some(),
@@ -137,12 +149,12 @@ impl<C: ConnectionTrait + Send + Sync> ApiTokenRepository for SeaRepositories<C>
 
     async fn find(&self, id: ApiTokenId) -> Result<Option<ApiTokenRecord>, StoreError> {
         let query = with_owner(api_token::Entity::find_by_id(id.0));
-        Ok(query.into_model::<TokenRow>().one(&self.0).await?.map(record))
+        Ok(query.into_model::<ApiTokenRow>().one(&self.0).await?.map(record))
     }
 
     async fn find_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiTokenRecord>, StoreError> {
         let query = with_owner(api_token::Entity::find().filter(api_token::Column::Hash.eq(hash.to_vec())));
-        Ok(query.into_model::<TokenRow>().one(&self.0).await?.map(record))
+        Ok(query.into_model::<ApiTokenRow>().one(&self.0).await?.map(record))
     }
 
     async fn list(&self, user: UserId, sort: Sort<ApiTokenSort>, paging: Paging) -> Result<Page<ApiToken>, StoreError> {
@@ -150,15 +162,16 @@ impl<C: ConnectionTrait + Send + Sync> ApiTokenRepository for SeaRepositories<C>
         let column = match sort.field {
             ApiTokenSort::CreatedAt => api_token::Column::CreatedAt,
         };
-        let rows =
-            page(sorted(of_user(user), column, api_token::Column::Id, sort.direction), paging).all(&self.0).await?;
+        let rows = paginate(order_by(of_user(user), column, api_token::Column::Id, sort.direction), paging)
+            .all(&self.0)
+            .await?;
         Ok(Page { items: rows.into_iter().map(api_token).collect(), total })
     }
 
     async fn count(&self, user: UserId, now: Timestamp) -> Result<u64, StoreError> {
-        let good =
+        let valid =
             Condition::any().add(api_token::Column::ExpiresAt.is_null()).add(api_token::Column::ExpiresAt.gt(now.0));
-        Ok(of_user(user).filter(good).count(&self.0).await?)
+        Ok(of_user(user).filter(valid).count(&self.0).await?)
     }
 
     async fn touch(&self, id: ApiTokenId, at: Timestamp) -> Result<(), StoreError> {

@@ -101,20 +101,20 @@ impl GuardedTransaction {
         Ok(())
     }
 
-    fn start(&self) -> Result<RunningStatement<'_>, DbErr> {
+    fn start(&self) -> Result<GuardedStatement<'_>, DbErr> {
         // PostgreSQL refuses these by itself. SQLite might have rolled back, and would commit each one on its own.
         if self.statements.has_failed.load(Ordering::Acquire) {
             return Err(not_committed("an earlier statement of the transaction failed"));
         }
         self.statements.unfinished.fetch_add(1, Ordering::AcqRel);
-        Ok(RunningStatement(self))
+        Ok(GuardedStatement(self))
     }
 }
 
 /// A statement that runs in a transaction.
-struct RunningStatement<'a>(&'a GuardedTransaction);
+struct GuardedStatement<'a>(&'a GuardedTransaction);
 
-impl RunningStatement<'_> {
+impl GuardedStatement<'_> {
     fn finish<T>(self, result: Result<T, DbErr>) -> Result<T, DbErr> {
         let Self(GuardedTransaction { statements, health, .. }) = self;
         if let Err(error) = &result {

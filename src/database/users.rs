@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::entities::project;
 use super::entities::user::{Column, Entity, Model};
-use super::{SeaRepositories, rows};
+use super::{SeaRepositories, mapping};
 use crate::contract::account::user::User;
 use crate::contract::project::Project;
 use crate::contract::{Timestamp, UserId};
@@ -18,14 +18,14 @@ fn credentials(row: Model) -> Credentials {
         password_hash: row.password_hash.clone(),
         deleted_at: row.deleted_at.map(Timestamp),
         next_digest_at: row.next_digest_at.map(Timestamp),
-        user: rows::user(row),
+        user: mapping::user(row),
     }
 }
 
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
     async fn find(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        Ok(Entity::find_by_id(id.0).one(&self.0).await?.map(rows::user))
+        Ok(Entity::find_by_id(id.0).one(&self.0).await?.map(mapping::user))
     }
 
     async fn lock(&self, id: UserId) -> Result<Option<Credentials>, StoreError> {
@@ -44,7 +44,7 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
     }
 
     async fn add(&self, user: &User, password_hash: &str) -> Result<bool, StoreError> {
-        let inserted = Entity::insert(rows::new_user(user, password_hash))
+        let inserted = Entity::insert(mapping::new_user(user, password_hash))
             .on_conflict(OnConflict::column(Column::Email).do_nothing().to_owned())
             .exec_without_returning(&self.0)
             .await?;
@@ -91,7 +91,7 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
             .filter(Column::Id.eq(id.0))
             .exec(&self.0)
             .await?;
-        Ok(changed.into_iter().map(|project| rows::project(project, None)).collect())
+        Ok(changed.into_iter().map(|project| mapping::project(project, None)).collect())
     }
 
     async fn schedule_digest(&self, id: UserId, at: Option<Timestamp>) -> Result<(), StoreError> {
@@ -111,12 +111,12 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
             .limit(limit)
             .lock(LockType::NoKeyUpdate);
         let rows = due.all(&self.0).await?;
-        let due = rows.into_iter().filter_map(|row| Some((row.next_digest_at.map(Timestamp)?, rows::user(row))));
+        let due = rows.into_iter().filter_map(|row| Some((row.next_digest_at.map(Timestamp)?, mapping::user(row))));
         Ok(due.map(|(at, user)| (user, at)).collect())
     }
 
     async fn update(&self, user: &User) -> Result<(), StoreError> {
-        Entity::update_many().set(rows::user_changes(user)).filter(Column::Id.eq(user.id.0)).exec(&self.0).await?;
+        Entity::update_many().set(mapping::user_update(user)).filter(Column::Id.eq(user.id.0)).exec(&self.0).await?;
         Ok(())
     }
 

@@ -6,38 +6,37 @@ use sea_orm::{ColumnTrait, Condition, ConnectionTrait, Iterable, JoinType};
 
 use super::entities::event::{Column, Entity};
 use super::entities::member;
-use super::paged::order;
-use super::{SeaRepositories, rows};
+use super::pagination::order;
+use super::{SeaRepositories, mapping};
 use crate::contract::UserId;
 use crate::contract::event::EventType;
 use crate::contract::page::Direction;
 use crate::contract::project::Role;
-use crate::repositories::{EventFilter, FeedWalk};
+use crate::repositories::{EventFilter, EventRange};
 
 /// The few projects that have the first events.
-const FIRSTS: &str = "firsts";
+const TOP: &str = "top";
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
     /// The events that a reader may see, in the order of the walk.
-    pub(super) fn visible_events(&self, reader: UserId, filter: &EventFilter, walk: FeedWalk) -> SelectStatement {
-        let of = |projects: &str, many| first_of(projects, filter, walk, many);
+    pub(super) fn visible_events(&self, reader: UserId, filter: &EventFilter, walk: EventRange) -> SelectStatement {
+        let of = |projects: &str, limit| top_rows(projects, filter, walk, limit);
         let sorted = |select: &mut SelectStatement| {
             select.order_by((Entity, Column::Sequence), order(walk.direction)).limit(walk.limit).take()
         };
 
-        let mut firsts = Query::select();
-        firsts
-            .columns([member::Column::ProjectId, member::Column::Role].map(|column| (member::Entity, column)))
+        let mut top = Query::select();
+        top.columns([member::Column::ProjectId, member::Column::Role].map(|column| (member::Entity, column)))
             .from(member::Entity)
             .and_where(member::Column::UserId.eq(reader.0));
         if let Some(project) = filter.project {
-            firsts.and_where(Expr::col((member::Entity, member::Column::ProjectId)).eq(project.0));
+            top.and_where(Expr::col((member::Entity, member::Column::ProjectId)).eq(project.0));
         }
-        self.join_events(&mut firsts, of("members", 1));
+        self.join_events(&mut top, of("members", 1));
 
         let mut events = Query::select();
-        events.columns(Column::iter().map(|column| (Entity, column))).from_subquery(sorted(&mut firsts), FIRSTS);
-        self.join_events(&mut events, of(FIRSTS, walk.limit));
+        events.columns(Column::iter().map(|column| (Entity, column))).from_subquery(sorted(&mut top), TOP);
+        self.join_events(&mut events, of(TOP, walk.limit));
         sorted(&mut events)
     }
 
@@ -55,8 +54,8 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
 }
 
 /// The first events that match in the project of each row of a table.
-fn first_of(projects: &str, filter: &EventFilter, walk: FeedWalk, many: u64) -> SelectStatement {
-    let owner = Expr::col((projects.to_owned(), member::Column::Role)).eq(rows::role_word(Role::Owner));
+fn top_rows(projects: &str, filter: &EventFilter, walk: EventRange, limit: u64) -> SelectStatement {
+    let owner = Expr::col((projects.to_owned(), member::Column::Role)).eq(mapping::role_str(Role::Owner));
     let for_all = Column::Kind.is_not_in(EventType::OWNER_ONLY.map(EventType::as_str));
     let mut events = Query::select();
     events
@@ -66,11 +65,11 @@ fn first_of(projects: &str, filter: &EventFilter, walk: FeedWalk, many: u64) -> 
     if !filter.kinds.is_empty() {
         events.and_where(Column::Kind.is_in(filter.kinds.iter().map(|kind| kind.as_str())));
     }
-    if let Some(place) = walk.beyond {
+    if let Some(place) = walk.after {
         events.and_where(match walk.direction {
             Direction::Asc => Column::Sequence.gt(place),
             Direction::Desc => Column::Sequence.lt(place),
         });
     }
-    events.order_by((Entity, Column::Sequence), order(walk.direction)).limit(many).take()
+    events.order_by((Entity, Column::Sequence), order(walk.direction)).limit(limit).take()
 }

@@ -12,7 +12,7 @@ use sea_orm::{
 };
 
 use super::entities::{member, project, task};
-use super::paged::order;
+use super::pagination::order;
 use super::tasks::{membership, project_of_task};
 use super::{SeaRepositories, task_filter};
 use crate::contract::UserId;
@@ -22,18 +22,18 @@ use crate::repositories::{Assignee, SortKey, StoreError, TaskFilter};
 
 /// Up to this many tasks from the beginning, the first tasks of so many projects are fewer than all tasks. It is room for
 /// the longest page of a walk and for a few pages by number: those far behind have to pass all tasks before them anyway.
-const REACH: u64 = 200;
+const MAX_LATERAL_ROWS: u64 = 200;
 
 /// The few projects that have the first tasks.
-const FIRSTS: &str = "firsts";
+const TOP: &str = "top";
 
 /// Which tasks of all that match.
 #[derive(Clone, Copy)]
-pub(super) struct Part<'a> {
+pub(super) struct TaskWindow<'a> {
     pub(super) sort: Sort<TaskSort>,
     /// Only what stands after this.
     pub(super) after: Option<&'a SortKey>,
-    pub(super) skipped: u64,
+    pub(super) offset: u64,
     pub(super) limit: u64,
 }
 
@@ -41,8 +41,8 @@ pub(super) struct Part<'a> {
 ///
 /// What an assignee has is found by an index of its own, in whatever projects it is. A search for words and labels has to
 /// look into every task that does not match, and does that sooner in the order in which they are stored.
-fn goes_by_order(filter: &TaskFilter) -> bool {
-    !matches!(filter.assignee, Some(Assignee::User(_))) && filter.labels.is_empty() && filter.words.is_empty()
+fn prefers_ordered_scan(filter: &TaskFilter) -> bool {
+    !matches!(filter.assignee, Some(Assignee::User(_))) && filter.labels.is_empty() && filter.terms.is_empty()
 }
 
 /// The projects whose tasks the reader can see.
@@ -63,7 +63,7 @@ fn projects(reader: UserId, filter: &TaskFilter) -> SelectStatement {
 }
 
 /// How many tasks the reader can see, by what the projects know.
-pub(super) fn counted(reader: UserId, filter: &TaskFilter) -> SelectStatement {
+pub(super) fn visible_count(reader: UserId, filter: &TaskFilter) -> SelectStatement {
     let sum = Expr::col((project::Entity, project::Column::TaskTotal)).sum();
     // The sum of nothing is null, and on PostgreSQL that of any whole numbers has a type of its own.
     let total = Expr::from(Func::coalesce([sum, Expr::val(0_i64)])).cast_as("bigint");
@@ -90,48 +90,48 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
     }
 
     /// A part of what the reader can see, in order.
-    pub(super) async fn part_of_visible(
+    pub(super) async fn visible_window(
         &self,
         reader: UserId,
         filter: &TaskFilter,
-        part: Part<'_>,
+        window: TaskWindow<'_>,
     ) -> Result<Vec<task::Model>, StoreError> {
-        let select = if goes_by_order(filter) && part.skipped + part.limit <= REACH {
-            self.by_heads(reader, filter, part)
+        let select = if prefers_ordered_scan(filter) && window.offset + window.limit <= MAX_LATERAL_ROWS {
+            self.lateral_top_n(reader, filter, window)
         } else {
-            self.by_sorting(reader, filter, part)
+            self.full_sort(reader, filter, window)
         };
         let rows = self.0.query_all(&select).await?;
         Ok(rows.iter().map(|row| task::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
     }
 
     /// The part by reading all that matches.
-    fn by_sorting(&self, reader: UserId, filter: &TaskFilter, part: Part<'_>) -> SelectStatement {
+    fn full_sort(&self, reader: UserId, filter: &TaskFilter, window: TaskWindow<'_>) -> SelectStatement {
         let mut all = self.matching_visible(reader, filter);
-        if let Some(after) = part.after {
-            all = all.filter(task_filter::beyond(after, part.sort));
+        if let Some(after) = window.after {
+            all = all.filter(task_filter::after_key(after, window.sort));
         }
-        sorted(&mut all.into_query(), part.sort).limit(part.limit).offset(part.skipped).take()
+        sorted(&mut all.into_query(), window.sort).limit(window.limit).offset(window.offset).take()
     }
 
     /// The part by the heads of the projects.
-    fn by_heads(&self, reader: UserId, filter: &TaskFilter, part: Part<'_>) -> SelectStatement {
-        let reach = part.skipped + part.limit;
-        let of = |projects: &str, many| self.first_of(projects, filter, part, many);
+    fn lateral_top_n(&self, reader: UserId, filter: &TaskFilter, window: TaskWindow<'_>) -> SelectStatement {
+        let reach = window.offset + window.limit;
+        let of = |projects: &str, limit| self.top_rows(projects, filter, window, limit);
 
-        let mut firsts = projects(reader, filter);
-        firsts.column((member::Entity, member::Column::ProjectId));
-        self.join_tasks(&mut firsts, of("members", 1));
-        sorted(&mut firsts, part.sort).limit(reach);
+        let mut top = projects(reader, filter);
+        top.column((member::Entity, member::Column::ProjectId));
+        self.join_tasks(&mut top, of("members", 1));
+        sorted(&mut top, window.sort).limit(reach);
 
         let mut tasks = Query::select();
-        tasks.columns(task::Column::iter().map(|column| (task::Entity, column))).from_subquery(firsts, FIRSTS);
-        self.join_tasks(&mut tasks, of(FIRSTS, reach));
-        sorted(&mut tasks, part.sort).limit(part.limit).offset(part.skipped).take()
+        tasks.columns(task::Column::iter().map(|column| (task::Entity, column))).from_subquery(top, TOP);
+        self.join_tasks(&mut tasks, of(TOP, reach));
+        sorted(&mut tasks, window.sort).limit(window.limit).offset(window.offset).take()
     }
 
     /// The first tasks that match in the project of each row of a table.
-    fn first_of(&self, projects: &str, filter: &TaskFilter, part: Part<'_>, many: u64) -> SelectStatement {
+    fn top_rows(&self, projects: &str, filter: &TaskFilter, window: TaskWindow<'_>, limit: u64) -> SelectStatement {
         let mut tasks = Query::select();
         tasks
             .from(task::Entity)
@@ -140,10 +140,10 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
                     .equals((projects.to_owned(), member::Column::ProjectId)),
             )
             .cond_where(task_filter::condition(filter, self.is_postgres()));
-        if let Some(after) = part.after {
-            tasks.and_where(task_filter::beyond(after, part.sort));
+        if let Some(after) = window.after {
+            tasks.and_where(task_filter::after_key(after, window.sort));
         }
-        sorted(&mut tasks, part.sort).limit(many).take()
+        sorted(&mut tasks, window.sort).limit(limit).take()
     }
 
     /// Joins each row of a table with the first tasks of its project.

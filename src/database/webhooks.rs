@@ -10,18 +10,20 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::SeaRepositories;
-use super::entities::former_secret;
+use super::entities::previous_secret;
 use super::entities::webhook::{ActiveModel, Column, Entity, Model};
-use super::paged::{page, sorted};
+use super::pagination::{order_by, paginate};
 use crate::contract::ids::new_uuid;
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::strings::{EventName, WebhookDescription, WebhookUrl};
 use crate::contract::webhook::{Webhook, WebhookSort};
 use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
-use crate::repositories::{FormerSecret, Health, StoreError, WebhookFilter, WebhookRecord, WebhookRepository};
+use crate::repositories::{
+    EndpointHealth, PreviousSecret, StoreError, WebhookFilter, WebhookRecord, WebhookRepository,
+};
 
 /// As many secrets that were replaced are kept of one webhook.
-const FORMER_SECRETS: u64 = 10;
+const MAX_PREVIOUS_SECRETS: u64 = 10;
 
 fn webhook(row: Model) -> Webhook {
     Webhook {
@@ -41,10 +43,10 @@ fn webhook(row: Model) -> Webhook {
 pub(super) fn record(mut row: Model) -> WebhookRecord {
     WebhookRecord {
         owner: UserId(row.user_id),
-        health: Health {
+        health: EndpointHealth {
             failing_since: row.failing_since.map(Timestamp),
-            is_ailing: row.is_ailing,
-            giving_up: row.giving_up.map(Timestamp),
+            is_degraded: row.is_degraded,
+            cancel_through: row.cancel_through.map(Timestamp),
         },
         secret: std::mem::take(&mut row.secret),
         webhook: webhook(row),
@@ -61,7 +63,7 @@ fn stored_names(names: &[EventName]) -> String {
 }
 
 /// What can change about a webhook.
-fn changes(webhook: &Webhook, health: &Health) -> ActiveModel {
+fn changes(webhook: &Webhook, health: &EndpointHealth) -> ActiveModel {
     ActiveModel {
         id: NotSet,
         user_id: NotSet,
@@ -75,25 +77,25 @@ fn changes(webhook: &Webhook, health: &Health) -> ActiveModel {
         enabled: Set(webhook.enabled),
         disabled_reason: Set(webhook.disabled_reason.clone()),
         failing_since: Set(health.failing_since.map(|time| time.0)),
-        is_ailing: Set(health.is_ailing),
-        giving_up: Set(health.giving_up.map(|time| time.0)),
+        is_degraded: Set(health.is_degraded),
+        cancel_through: Set(health.cancel_through.map(|time| time.0)),
         version: Set(webhook.version),
         updated_at: Set(webhook.updated_at.0),
     }
 }
 
 /// Those that were not removed.
-fn present(webhooks: Select<Entity>) -> Select<Entity> {
+fn not_removed(webhooks: Select<Entity>) -> Select<Entity> {
     webhooks.filter(Column::RemovedAt.is_null())
 }
 
 fn of_owner(owner: UserId) -> Select<Entity> {
-    present(Entity::find()).filter(Column::UserId.eq(owner.0))
+    not_removed(Entity::find()).filter(Column::UserId.eq(owner.0))
 }
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
     async fn find_webhook(&self, id: WebhookId, lock: Option<LockType>) -> Result<Option<WebhookRecord>, StoreError> {
-        let found = present(Entity::find_by_id(id.0)).apply_if(lock, QuerySelect::lock).one(&self.0).await?;
+        let found = not_removed(Entity::find_by_id(id.0)).apply_if(lock, QuerySelect::lock).one(&self.0).await?;
         Ok(found.map(record))
     }
 }
@@ -108,7 +110,7 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
         self.find_webhook(id, Some(LockType::NoKeyUpdate)).await
     }
 
-    async fn hold(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError> {
+    async fn lock_shared(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError> {
         self.find_webhook(id, Some(LockType::KeyShare)).await
     }
 
@@ -126,25 +128,29 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
         let column = match sort.field {
             WebhookSort::CreatedAt => Column::CreatedAt,
         };
-        let rows = page(sorted(matching, column, Column::Id, sort.direction), paging).all(&self.0).await?;
+        let rows = paginate(order_by(matching, column, Column::Id, sort.direction), paging).all(&self.0).await?;
         Ok(Page { items: rows.into_iter().map(webhook).collect(), total })
     }
 
-    async fn hold_all(&self, owner: UserId) -> Result<Vec<(WebhookId, bool)>, StoreError> {
+    async fn lock_all_shared(&self, owner: UserId) -> Result<Vec<(WebhookId, bool)>, StoreError> {
         let rows: Vec<(Uuid, bool)> = of_owner(owner)
             .select_only()
-            .columns([Column::Id, Column::IsAiling])
+            .columns([Column::Id, Column::IsDegraded])
             .order_by_asc(Column::Id)
             .lock(LockType::KeyShare)
             .into_tuple()
             .all(&self.0)
             .await?;
-        Ok(rows.into_iter().map(|(id, is_ailing)| (WebhookId(id), is_ailing)).collect())
+        Ok(rows.into_iter().map(|(id, is_degraded)| (WebhookId(id), is_degraded)).collect())
     }
 
     async fn disable_all(&self, owner: UserId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
         let of_owner = || Column::UserId.eq(owner.0).and(Column::RemovedAt.is_null());
-        Entity::update_many().col_expr(Column::GivingUp, Expr::value(now.0)).filter(of_owner()).exec(&self.0).await?;
+        Entity::update_many()
+            .col_expr(Column::CancelThrough, Expr::value(now.0))
+            .filter(of_owner())
+            .exec(&self.0)
+            .await?;
         Entity::update_many()
             .col_expr(Column::Enabled, Expr::value(false))
             .col_expr(Column::DisabledReason, Expr::value(reason))
@@ -173,7 +179,7 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
         Ok(())
     }
 
-    async fn update(&self, webhook: &Webhook, health: &Health) -> Result<(), StoreError> {
+    async fn update(&self, webhook: &Webhook, health: &EndpointHealth) -> Result<(), StoreError> {
         let changes = changes(webhook, health);
         Entity::update_many().set(changes).filter(Column::Id.eq(webhook.id.0)).exec(&self.0).await?;
         Ok(())
@@ -183,31 +189,34 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
         &self,
         id: WebhookId,
         secret: &[u8],
-        former: Option<&FormerSecret>,
+        previous: Option<&PreviousSecret>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        use former_secret::{ActiveModel as Former, Column as Of, Entity as Formers};
+        use previous_secret::{ActiveModel as NewSecret, Column as Of, Entity as Secrets};
         let changes = ActiveModel { secret: Set(secret.to_vec()), ..ActiveModel::default() };
         Entity::update_many().set(changes).filter(Column::Id.eq(id.0)).exec(&self.0).await?;
-        let mut useless = Formers::delete_many().filter(Of::WebhookId.eq(id.0));
-        if let Some(former) = former {
-            let new = Former {
+        let mut useless = Secrets::delete_many().filter(Of::WebhookId.eq(id.0));
+        if let Some(previous) = previous {
+            let new = NewSecret {
                 id: Set(new_uuid()),
                 webhook_id: Set(id.0),
-                secret: Set(former.secret.clone()),
-                good_until: Set(former.until.0),
+                secret: Set(previous.secret.clone()),
+                valid_until: Set(previous.until.0),
             };
-            Formers::insert(new).exec_without_returning(&self.0).await?;
-            let good = good_secrets(id, now).select_only().column(Of::Id).limit(FORMER_SECRETS).into_query();
-            useless = useless.filter(Of::Id.not_in_subquery(good));
+            Secrets::insert(new).exec_without_returning(&self.0).await?;
+            let valid = valid_secrets(id, now).select_only().column(Of::Id).limit(MAX_PREVIOUS_SECRETS).into_query();
+            useless = useless.filter(Of::Id.not_in_subquery(valid));
         }
         useless.exec(&self.0).await?;
         Ok(())
     }
 
-    async fn list_former_secrets(&self, id: WebhookId, now: Timestamp) -> Result<Vec<FormerSecret>, StoreError> {
-        let rows = good_secrets(id, now).all(&self.0).await?;
-        Ok(rows.into_iter().map(|row| FormerSecret { secret: row.secret, until: Timestamp(row.good_until) }).collect())
+    async fn list_previous_secrets(&self, id: WebhookId, now: Timestamp) -> Result<Vec<PreviousSecret>, StoreError> {
+        let rows = valid_secrets(id, now).all(&self.0).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| PreviousSecret { secret: row.secret, until: Timestamp(row.valid_until) })
+            .collect())
     }
 
     async fn remove(&self, id: WebhookId, now: Timestamp) -> Result<(), StoreError> {
@@ -219,9 +228,9 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
 }
 
 /// The secrets that were replaced and are good still, the newest first.
-fn good_secrets(webhook: WebhookId, now: Timestamp) -> Select<former_secret::Entity> {
-    former_secret::Entity::find()
-        .filter(former_secret::Column::WebhookId.eq(webhook.0))
-        .filter(former_secret::Column::GoodUntil.gt(now.0))
-        .order_by_desc(former_secret::Column::Id)
+fn valid_secrets(webhook: WebhookId, now: Timestamp) -> Select<previous_secret::Entity> {
+    previous_secret::Entity::find()
+        .filter(previous_secret::Column::WebhookId.eq(webhook.0))
+        .filter(previous_secret::Column::ValidUntil.gt(now.0))
+        .order_by_desc(previous_secret::Column::Id)
 }

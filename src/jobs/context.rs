@@ -7,13 +7,13 @@ use uuid::Uuid;
 
 use crate::contract::Timestamp;
 use crate::mail::MailError;
-use crate::repositories::{Job, Lane, Lease, Store, StoreError, Transaction};
+use crate::repositories::{Job, Lease, Queue, Store, StoreError, Transaction};
 use crate::services::{self, Clock};
 
 /// One job in the hands of a worker, who ends it by a commit.
 pub struct JobContext {
     pub(in crate::jobs) lease: Lease,
-    pub(in crate::jobs) lane: Lane,
+    pub(in crate::jobs) lane: Queue,
     pub(in crate::jobs) store: Arc<dyn Store>,
     pub(in crate::jobs) clock: Clock,
 }
@@ -86,7 +86,7 @@ impl JobContext {
 
     /// Makes the last changes durable together with the end of the job; neither where the lease was lost.
     pub async fn commit(&self, transaction: Box<dyn Transaction>) -> Result<(), JobError> {
-        if !transaction.queue().finish(self.lease, self.now()).await? {
+        if !transaction.queue().complete(self.lease, self.now()).await? {
             return Err(JobError::LeaseLost);
         }
         Ok(transaction.commit().await?)
@@ -94,12 +94,12 @@ impl JobContext {
 
     /// Keeps others from promising or ending the job until the end of the transaction.
     pub async fn lock(&self, transaction: &dyn Transaction) -> Result<(), JobError> {
-        if transaction.queue().hold(self.lease).await? { Ok(()) } else { Err(JobError::LeaseLost) }
+        if transaction.queue().lock(self.lease).await? { Ok(()) } else { Err(JobError::LeaseLost) }
     }
 
     /// Makes the last changes durable, and has the job go on later.
-    pub async fn requeue(&self, transaction: Box<dyn Transaction>, lane: Lane, at: Timestamp) -> Result<(), JobError> {
-        if !transaction.queue().go_on(self.lease, lane, at).await? {
+    pub async fn requeue(&self, transaction: Box<dyn Transaction>, lane: Queue, at: Timestamp) -> Result<(), JobError> {
+        if !transaction.queue().requeue(self.lease, lane, at).await? {
             return Err(JobError::LeaseLost);
         }
         Ok(transaction.commit().await?)

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::backoff;
 use super::context::{Handler, JobContext, JobError};
 use crate::contract::Timestamp;
-use crate::repositories::{Job, Lane, Lease, LeasedJob, Store, StoreError};
+use crate::repositories::{Job, Lease, LeasedJob, Queue, Store, StoreError};
 use crate::services::{Clock, error_chain};
 
 /// How often a job is begun at most. With the pauses between, that is some seven hours.
@@ -54,7 +54,7 @@ pub struct Runner {
 }
 
 /// What runs, and what by.
-type RunningJobs = HashMap<Id, (Lane, Lease)>;
+type RunningJobs = HashMap<Id, (Queue, Lease)>;
 
 impl Runner {
     /// At most `workers` jobs run at once, beside those that deliver to webhooks.
@@ -83,7 +83,7 @@ impl Runner {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 Some(ended) = running.join_next_with_id() => untrack(&mut leases, &ended),
-                () = self.store.jobs_committed() => {}
+                () = self.store.wait_for_jobs() => {}
                 () = sleep(pause) => {}
             }
             while let Some(ended) = running.try_join_next_with_id() {
@@ -114,7 +114,7 @@ impl Runner {
     /// Begins as many jobs as there are workers for, and says how long to wait for the next.
     async fn claim_jobs(&self, running: &mut JoinSet<()>, leases: &mut RunningJobs) -> Result<Duration, StoreError> {
         let mut pause = self.timings.poll_interval;
-        for lane in Lane::ALL {
+        for lane in Queue::ALL {
             loop {
                 let free = self.capacity(lane, leases);
                 if free == 0 {
@@ -142,23 +142,23 @@ impl Runner {
     }
 
     /// How many more jobs of a lane may begin.
-    fn capacity(&self, lane: Lane, leases: &RunningJobs) -> usize {
-        let busy = |wanted: &[Lane]| leases.values().filter(|(lane, _)| wanted.contains(lane)).count();
+    fn capacity(&self, lane: Queue, leases: &RunningJobs) -> usize {
+        let busy = |wanted: &[Queue]| leases.values().filter(|(lane, _)| wanted.contains(lane)).count();
         match lane {
-            Lane::Quick | Lane::Slow => {
+            Queue::Default | Queue::Mail => {
                 // Each of the two leaves a worker to the other, if there is more than one.
                 let most = (self.workers - 1).max(1);
-                let free = self.workers.saturating_sub(busy(&[Lane::Quick, Lane::Slow]));
+                let free = self.workers.saturating_sub(busy(&[Queue::Default, Queue::Mail]));
                 free.min(most.saturating_sub(busy(&[lane])))
             }
             // They wait for receivers and do little else: they have places of their own, and those that fail take none
             // of the others.
-            Lane::Webhooks | Lane::Failing => MAX_CONCURRENT_DELIVERIES.saturating_sub(busy(&[lane])),
+            Queue::Webhooks | Queue::WebhooksDegraded => MAX_CONCURRENT_DELIVERIES.saturating_sub(busy(&[lane])),
         }
     }
 
     /// Does all jobs of these lanes that are due now, one after the other, and says how many.
-    pub async fn run_due(&self, lanes: &[Lane]) -> Result<usize, StoreError> {
+    pub async fn run_due(&self, lanes: &[Queue]) -> Result<usize, StoreError> {
         let mut count = 0;
         while let Some(job) = self.claim(lanes, 1).await?.pop() {
             self.run_job(job).await;
@@ -167,10 +167,10 @@ impl Runner {
         Ok(count)
     }
 
-    async fn claim(&self, lanes: &[Lane], limit: usize) -> Result<Vec<LeasedJob>, StoreError> {
+    async fn claim(&self, lanes: &[Queue], limit: usize) -> Result<Vec<LeasedJob>, StoreError> {
         let now = self.clock.now();
         let transaction = self.store.begin().await?;
-        let leased = transaction.queue().lease(lanes, limit as u64, now, now + self.timings.lease).await?;
+        let leased = transaction.queue().claim(lanes, limit as u64, now, now + self.timings.lease).await?;
         if !leased.is_empty() {
             transaction.commit().await?;
         }
@@ -179,11 +179,11 @@ impl Runner {
 
     /// Does one job, and notes what became of it.
     async fn run_job(&self, leased: LeasedJob) {
-        let LeasedJob { lease, lane, kind, job, attempts } = leased;
+        let LeasedJob { lease, queue, kind, job, attempts } = leased;
         let result = match job {
             Err(error) => Err(JobError::Permanent(Box::new(error))),
             Ok(_) if attempts > MAX_ATTEMPTS => Err(JobError::Permanent("its workers die of it".into())),
-            Ok(job) => self.run_handler(job, lease, lane).await,
+            Ok(job) => self.run_handler(job, lease, queue).await,
         };
         let noted = match result {
             Ok(()) => {
@@ -211,7 +211,7 @@ impl Runner {
     }
 
     /// Does one job, whatever happens, and keeps its lease as long as that takes.
-    async fn run_handler(&self, job: Job, lease: Lease, lane: Lane) -> Result<(), JobError> {
+    async fn run_handler(&self, job: Job, lease: Lease, lane: Queue) -> Result<(), JobError> {
         let context = JobContext { lease, lane, store: Arc::clone(&self.store), clock: self.clock.clone() };
         let work = AssertUnwindSafe(self.handler.handle(job, &context)).catch_unwind();
         tokio::select! {
@@ -239,26 +239,26 @@ impl Runner {
 
     async fn extend(&self, lease: Lease) -> Result<bool, StoreError> {
         let transaction = self.store.begin().await?;
-        let extended = transaction.queue().extend(lease, self.clock.now() + self.timings.lease).await?;
+        let extended = transaction.queue().extend_lease(lease, self.clock.now() + self.timings.lease).await?;
         transaction.commit().await?;
         Ok(extended)
     }
 
     async fn retry_later(&self, lease: Lease, run_at: Timestamp, error: &str) -> Result<(), StoreError> {
         let transaction = self.store.begin().await?;
-        transaction.queue().put_off(lease, run_at, error).await?;
+        transaction.queue().retry_later(lease, run_at, error).await?;
         transaction.commit().await
     }
 
     async fn dead_letter(&self, lease: Lease, error: &str) -> Result<(), StoreError> {
         let transaction = self.store.begin().await?;
-        transaction.queue().bury(lease, self.clock.now(), error).await?;
+        transaction.queue().dead_letter(lease, self.clock.now(), error).await?;
         transaction.commit().await
     }
 
     async fn release(&self, lease: Lease) -> Result<(), StoreError> {
         let transaction = self.store.begin().await?;
-        transaction.queue().hand_back(lease, self.clock.now()).await?;
+        transaction.queue().release(lease, self.clock.now()).await?;
         transaction.commit().await
     }
 }

@@ -10,7 +10,7 @@ use crate::contract::{CommentId, ProjectId, TaskId, UserId};
 
 /// A comment, with what is needed to decide who may do what with it.
 #[derive(Debug, Clone)]
-pub struct CommentOnTask {
+pub struct CommentWithContext {
     /// The comment.
     pub comment: Comment,
     /// The project of its task.
@@ -29,7 +29,7 @@ pub struct CommentOnTask {
 #[async_trait]
 pub trait CommentRepository: Send + Sync {
     /// The comment with this id.
-    async fn find(&self, id: CommentId, reader: UserId) -> Result<Option<CommentOnTask>, StoreError>;
+    async fn find(&self, id: CommentId, reader: UserId) -> Result<Option<CommentWithContext>, StoreError>;
 
     /// The comments on a task.
     async fn list(&self, task: TaskId, sort: Sort<CommentSort>, paging: Paging) -> Result<Page<Comment>, StoreError>;

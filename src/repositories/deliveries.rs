@@ -43,7 +43,7 @@ pub struct DueDelivery {
 
 /// An event, and who may be told of it.
 #[derive(Clone)]
-pub struct Visible {
+pub struct DeliverableEvent {
     /// The webhook.
     pub webhook: WebhookRecord,
     /// What its owner is in the project of the event.
@@ -54,7 +54,7 @@ pub struct Visible {
 
 /// A webhook that is told of what happens in a project.
 #[derive(Debug, Clone)]
-pub struct Receiver {
+pub struct WebhookSubscription {
     /// The webhook.
     pub webhook: WebhookId,
     /// The types of events that it wants.
@@ -62,7 +62,7 @@ pub struct Receiver {
     /// What its owner is in the project.
     pub role: Role,
     /// Whether its last attempts failed or took long.
-    pub is_ailing: bool,
+    pub is_degraded: bool,
 }
 
 /// Deliveries of events to webhooks.
@@ -70,7 +70,7 @@ pub struct Receiver {
 pub trait DeliveryRepository: Send + Sync {
     /// The webhooks that are told of what happens in a project, by their ids: those that are enabled, whose owner is a
     /// member of it with an account that is not in the trash. Nobody can remove them until the end of the transaction.
-    async fn list_receivers(&self, project: ProjectId) -> Result<Vec<Receiver>, StoreError>;
+    async fn list_subscriptions(&self, project: ProjectId) -> Result<Vec<WebhookSubscription>, StoreError>;
 
     /// Adds deliveries.
     async fn add(&self, deliveries: &[DeliveryRecord]) -> Result<(), StoreError>;
@@ -93,10 +93,14 @@ pub trait DeliveryRepository: Send + Sync {
 
     /// A webhook with an event of a project in which its owner is a member, with an account that is not in the trash, by
     /// one look.
-    async fn find_visible(&self, webhook: WebhookId, event: EventId) -> Result<Option<Visible>, StoreError>;
+    async fn find_deliverable(
+        &self,
+        webhook: WebhookId,
+        event: EventId,
+    ) -> Result<Option<DeliverableEvent>, StoreError>;
 
     /// The deliveries with these ids, at most fifty, in any order.
-    async fn list_these(&self, ids: &[DeliveryId]) -> Result<Vec<Delivery>, StoreError>;
+    async fn list_by_ids(&self, ids: &[DeliveryId]) -> Result<Vec<Delivery>, StoreError>;
 
     /// When the next attempt of all deliveries of a webhook is due, of types that this program knows, if there is one.
     async fn next_due(&self, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError>;
@@ -105,9 +109,9 @@ pub trait DeliveryRepository: Send + Sync {
     async fn update(&self, delivery: &Delivery) -> Result<(), StoreError>;
 
     /// Gives up one delivery, if it is pending.
-    async fn fail(&self, id: DeliveryId) -> Result<(), StoreError>;
+    async fn mark_failed(&self, id: DeliveryId) -> Result<(), StoreError>;
 
     /// Gives up at most `limit` deliveries of a webhook that were promised until a time and are pending, but for tests,
     /// and says how many.
-    async fn give_up(&self, webhook: WebhookId, until: Timestamp, limit: u64) -> Result<u64, StoreError>;
+    async fn cancel_pending(&self, webhook: WebhookId, until: Timestamp, limit: u64) -> Result<u64, StoreError>;
 }

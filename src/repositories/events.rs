@@ -40,9 +40,9 @@ pub struct EventFilter {
 
 /// Which stretch of the feed.
 #[derive(Debug, Clone, Copy)]
-pub struct FeedWalk {
+pub struct EventRange {
     /// Only what stands beyond this place, in the direction of the walk; `None` for the beginning.
-    pub beyond: Option<i64>,
+    pub after: Option<i64>,
     /// Forwards or backwards.
     pub direction: Direction,
     /// How many events at most.
@@ -72,10 +72,10 @@ pub trait EventRepository: Send + Sync {
     async fn bounds(&self) -> Result<FeedBounds, StoreError>;
 
     /// The events of the projects of which the reader is a member now, those for owners only where the reader is one.
-    async fn list(&self, reader: UserId, filter: &EventFilter, walk: FeedWalk) -> Result<Vec<Event>, StoreError>;
+    async fn list(&self, reader: UserId, filter: &EventFilter, walk: EventRange) -> Result<Vec<Event>, StoreError>;
 
     /// The events of all projects beyond a place, in order.
-    async fn tail(&self, beyond: i64, limit: u64) -> Result<Vec<Event>, StoreError>;
+    async fn tail(&self, after: i64, limit: u64) -> Result<Vec<Event>, StoreError>;
 
     /// The projects of which a user is a member, and the role in each; `None` when there is no such account, or it is
     /// in the trash.

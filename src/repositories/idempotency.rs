@@ -8,7 +8,7 @@ use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 
 /// A request that is to have its effect once, however often it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyedRequest {
+pub struct IdempotentRequest {
     /// The key that the caller gave it.
     pub key: String,
     /// A hash of all that makes it this request and no other.
@@ -17,18 +17,18 @@ pub struct KeyedRequest {
 
 /// What came of claiming a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
+pub enum KeyClaim {
     /// It is the caller's until the end of the transaction, and then used up.
-    Granted,
+    Acquired,
     /// It was used up.
-    Taken,
+    Completed,
     /// Another transaction holds it and does not end.
-    Busy,
+    InProgress,
 }
 
 /// An answer as it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredAnswer {
+pub struct StoredResponse {
     /// The HTTP status.
     pub status: u16,
     /// The `Location` header.
@@ -36,14 +36,14 @@ pub struct StoredAnswer {
     /// The `ETag` header.
     pub etag: Option<String>,
     /// The body, encrypted; `None` where there was none.
-    pub sealed_body: Option<Vec<u8>>,
+    pub encrypted_body: Option<Vec<u8>>,
     /// What it takes to see it; `None` when it is the caller's own.
-    pub access: Option<AnswerAccess>,
+    pub access: Option<RequiredAccess>,
 }
 
 /// What it takes to see an answer about something in a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AnswerAccess {
+pub struct RequiredAccess {
     /// The project in which it was.
     pub project: ProjectId,
     /// The task that it is about, which may be in another project by now.
@@ -55,25 +55,25 @@ pub struct AnswerAccess {
 /// Keys by which requests can be repeated. They belong to a user each.
 #[async_trait]
 pub trait IdempotencyRepository: Send + Sync {
-    /// Claims a key that was never used, or not since `free_before`. Waits some seconds for a transaction that holds it.
+    /// Claims a key that was never used, or not since `expired_before`. Waits some seconds for a transaction that holds it.
     ///
     /// After `Busy` the transaction is good for nothing any more.
     async fn claim(
         &self,
         user: UserId,
-        request: &KeyedRequest,
+        request: &IdempotentRequest,
         now: Timestamp,
-        free_before: Timestamp,
-    ) -> Result<Claim, StoreError>;
+        expired_before: Timestamp,
+    ) -> Result<KeyClaim, StoreError>;
 
     /// Stores the answer with the key that this transaction has claimed.
-    async fn settle(&self, user: UserId, key: &str, answer: &StoredAnswer) -> Result<(), StoreError>;
+    async fn store_response(&self, user: UserId, key: &str, answer: &StoredResponse) -> Result<(), StoreError>;
 
-    /// The fingerprint of the request that used up the key after `free_before`, and the answer to it.
+    /// The fingerprint of the request that used up the key after `expired_before`, and the answer to it.
     async fn find(
         &self,
         user: UserId,
         key: &str,
-        free_before: Timestamp,
-    ) -> Result<Option<([u8; 32], StoredAnswer)>, StoreError>;
+        expired_before: Timestamp,
+    ) -> Result<Option<([u8; 32], StoredResponse)>, StoreError>;
 }

@@ -9,11 +9,11 @@ use crate::contract::{InvitationId, ProjectId, Timestamp, UserId};
 
 /// Whose invitations to list.
 #[derive(Debug, Clone, Copy)]
-pub enum Invited<'a> {
+pub enum InvitationScope<'a> {
     /// All who are invited into this project.
-    Into(ProjectId),
+    Project(ProjectId),
     /// Who has this address, which is in lower case; into projects that are not in the trash.
-    Address(&'a str),
+    Email(&'a str),
 }
 
 /// Invitations into projects. Whoever makes or answers one locks its project first.
@@ -27,7 +27,7 @@ pub trait InvitationRepository: Send + Sync {
     /// Invitations, all or those of which this became.
     async fn list(
         &self,
-        invited: Invited<'_>,
+        scope: InvitationScope<'_>,
         status: Option<InvitationStatus>,
         now: Timestamp,
         sort: Sort<InvitationSort>,
@@ -41,7 +41,7 @@ pub trait InvitationRepository: Send + Sync {
     async fn add(&self, invitation: &Invitation) -> Result<bool, StoreError>;
 
     /// Notes what became of an invitation that is pending; `false` when it is not.
-    async fn settle(&self, id: InvitationId, status: InvitationStatus, now: Timestamp) -> Result<bool, StoreError>;
+    async fn resolve(&self, id: InvitationId, status: InvitationStatus, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Revokes the pending invitations that a user sent, into any project, and returns them as they are afterwards, in
     /// the order of their ids.

@@ -26,7 +26,7 @@ pub trait MemberRepository: Send + Sync {
     async fn find(&self, project: ProjectId, user: UserId) -> Result<Option<Member>, StoreError>;
 
     /// The memberships of a user in the projects of others.
-    async fn list_elsewhere(&self, user: UserId) -> Result<Vec<(ProjectId, Member)>, StoreError>;
+    async fn list_non_owner_memberships(&self, user: UserId) -> Result<Vec<(ProjectId, Member)>, StoreError>;
 
     /// Whether who has this address, which is in lower case, is a member, be it with an account in the trash.
     async fn has_email(&self, project: ProjectId, email: &str) -> Result<bool, StoreError>;

@@ -10,36 +10,39 @@ mod deliveries;
 mod events;
 mod idempotency;
 mod invitations;
-mod jobs;
+mod job;
+mod job_queue;
+mod maintenance;
 mod members;
 mod projects;
-mod queue;
 mod sessions;
 mod tasks;
 mod tokens;
-mod upkeep;
 mod users;
 mod webhooks;
 
 use async_trait::async_trait;
 
-pub use comments::{CommentOnTask, CommentRepository};
-pub use deliveries::{DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, Receiver, Visible};
-pub use events::{EventFilter, EventRepository, FeedBounds, FeedWalk, NewEvent};
-pub use idempotency::{AnswerAccess, Claim, IdempotencyRepository, KeyedRequest, StoredAnswer};
-pub use invitations::{InvitationRepository, Invited};
-pub use jobs::{Job, Lane, Unique};
+pub use comments::{CommentRepository, CommentWithContext};
+pub use deliveries::{
+    DeliverableEvent, DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, WebhookSubscription,
+};
+pub use events::{EventFilter, EventRange, EventRepository, FeedBounds, NewEvent};
+pub use idempotency::{IdempotencyRepository, IdempotentRequest, KeyClaim, RequiredAccess, StoredResponse};
+pub use invitations::{InvitationRepository, InvitationScope};
+pub use job::{Dedup, Job, Queue};
+pub use job_queue::{JobRecord, JobRepository, JobState, Lease, LeasedJob, QueueRepository};
+pub use maintenance::{AnonymizedContent, MaintenanceRepository, Prunable, StalledWebhooks};
 pub use members::MemberRepository;
 pub use projects::{LockedProject, ProjectFilter, ProjectRepository};
-pub use queue::{JobRecord, JobRepository, JobState, Lease, LeasedJob, QueueRepository};
 pub use sessions::{NewRefreshToken, NewSession, RefreshTokenRecord, SessionRecord, SessionRepository};
 pub use tasks::{
-    Assignee, ProjectTasks, SortKey, SortValue, Stretch, TaskFilter, TaskInProject, TaskRepository, VisibleTasks, Walk,
+    Assignee, CursorPage, CursorRequest, ProjectTaskPage, SortKey, SortValue, TaskFilter, TaskRepository,
+    TaskWithContext, VisibleTaskPage,
 };
-pub use tokens::{ApiTokenRecord, ApiTokenRepository, MailPurpose, MailTokenRepository};
-pub use upkeep::{Litter, Stranded, UpkeepRepository, Withdrawn};
+pub use tokens::{ApiTokenRecord, ApiTokenRepository, EmailTokenPurpose, EmailTokenRepository};
 pub use users::{Credentials, UserRepository};
-pub use webhooks::{FormerSecret, Health, WebhookFilter, WebhookRecord, WebhookRepository};
+pub use webhooks::{EndpointHealth, PreviousSecret, WebhookFilter, WebhookRecord, WebhookRepository};
 
 /// Where everything is kept.
 #[async_trait]
@@ -56,10 +59,10 @@ pub trait Store: Send + Sync {
 
     /// Waits until a job may have become due without anybody here knowing: one was committed, by this process or
     /// another one. What was committed between two calls counts for the second.
-    async fn jobs_committed(&self);
+    async fn wait_for_jobs(&self);
 
     /// Waits until events may have been committed, in the same way.
-    async fn events_committed(&self);
+    async fn wait_for_events(&self);
 
     /// Finds out whether the database answers and accepts writes, and its schema is the one this program knows.
     async fn check(&self) -> Result<(), StoreError>;
@@ -90,7 +93,7 @@ pub trait Repositories: Send + Sync {
     /// Keys by which requests can be repeated.
     fn idempotency(&self) -> &dyn IdempotencyRepository;
     /// Tokens that were sent by mail.
-    fn mail_tokens(&self) -> &dyn MailTokenRepository;
+    fn email_tokens(&self) -> &dyn EmailTokenRepository;
     /// API tokens.
     fn api_tokens(&self) -> &dyn ApiTokenRepository;
     /// Promises of jobs. Whoever asks for them in a transaction wakes the workers with its commit.
@@ -98,7 +101,7 @@ pub trait Repositories: Send + Sync {
     /// The queue, as workers and operators see it.
     fn queue(&self) -> &dyn QueueRepository;
     /// Removing for good.
-    fn upkeep(&self) -> &dyn UpkeepRepository;
+    fn maintenance(&self) -> &dyn MaintenanceRepository;
 }
 
 /// Repositories whose changes become visible together, or not at all.
@@ -116,11 +119,11 @@ pub enum StoreError {
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What was to be locked went elsewhere meanwhile; a new transaction may find it there.
     #[error("what was to be locked was moved meanwhile")]
-    Overtaken,
+    ConcurrentMove,
     /// A part of the stored data cannot be read. Storage has reported that already.
     #[error("the database is damaged")]
     Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It refused, or holds something that this program cannot read.
     #[error("the database failed")]
-    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

@@ -15,7 +15,7 @@ pub struct ProjectFilter {
     /// Those in which the reader has this role.
     pub role: Option<Role>,
     /// Those whose name or description has all of these words.
-    pub words: Vec<String>,
+    pub terms: Vec<String>,
     /// Those that were deleted after this time, instead of those that were not.
     pub deleted_since: Option<Timestamp>,
 }
@@ -56,7 +56,7 @@ pub trait ProjectRepository: Send + Sync {
     async fn update(&self, project: &Project) -> Result<(), StoreError>;
 
     /// Adds to the counts of tasks, and moves the greatest order key.
-    async fn count_tasks(
+    async fn adjust_task_counts(
         &self,
         id: ProjectId,
         total: i64,

@@ -58,9 +58,9 @@ pub struct RefreshTokenRecord {
     /// When the token stops working.
     pub expires_at: Timestamp,
     /// When it was used.
-    pub spent_at: Option<Timestamp>,
+    pub used_at: Option<Timestamp>,
     /// Its successor, readable only with the token itself; there when it was used.
-    pub sealed_successor: Option<Vec<u8>>,
+    pub encrypted_successor: Option<Vec<u8>>,
 }
 
 /// Sessions and their refresh tokens.
@@ -101,5 +101,5 @@ pub trait SessionRepository: Send + Sync {
     async fn lock_refresh_token(&self, hash: &[u8; 32]) -> Result<Option<RefreshTokenRecord>, StoreError>;
 
     /// Notes that a refresh token was used, and by what it is followed.
-    async fn spend_refresh_token(&self, hash: &[u8; 32], at: Timestamp, successor: &[u8]) -> Result<(), StoreError>;
+    async fn rotate_refresh_token(&self, hash: &[u8; 32], at: Timestamp, successor: &[u8]) -> Result<(), StoreError>;
 }

@@ -16,7 +16,7 @@ pub enum Assignee {
     /// Those of this user.
     User(UserId),
     /// Those without an assignee.
-    Nobody,
+    Unassigned,
 }
 
 /// Which tasks to list; all conditions must hold.
@@ -39,7 +39,7 @@ pub struct TaskFilter {
     /// Those that were changed after this time.
     pub updated_after: Option<Timestamp>,
     /// Those whose title or description has all of these words.
-    pub words: Vec<String>,
+    pub terms: Vec<String>,
     /// Those that were deleted after this time, instead of those that were not.
     pub deleted_since: Option<Timestamp>,
     /// Those that can be changed: of all that are visible, not those of archived projects.
@@ -58,14 +58,14 @@ impl TaskFilter {
             && self.due_after.is_none()
             && self.created_after.is_none()
             && self.updated_after.is_none()
-            && self.words.is_empty()
+            && self.terms.is_empty()
             && self.deleted_since.is_none()
     }
 }
 
 /// A task, with what is needed to decide who may do what with it.
 #[derive(Debug, Clone)]
-pub struct TaskInProject {
+pub struct TaskWithContext {
     /// The task.
     pub task: Task,
     /// The role of the reader in its project, `None` for a stranger.
@@ -98,7 +98,7 @@ pub struct SortKey {
 
 /// Which stretch of a list.
 #[derive(Debug, Clone)]
-pub struct Walk {
+pub struct CursorRequest {
     /// The order of the list.
     pub sort: Sort<TaskSort>,
     /// Where the stretch before ended; `None` for the first.
@@ -109,7 +109,7 @@ pub struct Walk {
 
 /// A stretch of a list.
 #[derive(Debug, Clone)]
-pub struct Stretch {
+pub struct CursorPage {
     /// The tasks, in order.
     pub items: Vec<Task>,
     /// Where the stretch ends, if there are tasks beyond.
@@ -118,20 +118,20 @@ pub struct Stretch {
 
 /// The tasks of a project, with what is needed to decide who may see them.
 #[derive(Debug, Clone)]
-pub struct ProjectTasks<P> {
+pub struct ProjectTaskPage<P> {
     /// The role of the reader in the project. For a stranger (`None`) the page is empty.
     pub role: Option<Role>,
     /// Whether the assignee that is filtered by is a member of the project.
-    pub assignee_known: bool,
+    pub assignee_is_valid: bool,
     /// The tasks.
     pub page: P,
 }
 
 /// The tasks of all projects of the reader.
 #[derive(Debug, Clone)]
-pub struct VisibleTasks<P> {
+pub struct VisibleTaskPage<P> {
     /// Whether the assignee that is filtered by is a member of one of the projects.
-    pub assignee_known: bool,
+    pub assignee_is_valid: bool,
     /// The tasks.
     pub page: P,
 }
@@ -142,14 +142,14 @@ pub struct VisibleTasks<P> {
 #[async_trait]
 pub trait TaskRepository: Send + Sync {
     /// The task with this id.
-    async fn find(&self, id: TaskId, reader: UserId) -> Result<Option<TaskInProject>, StoreError>;
+    async fn find(&self, id: TaskId, reader: UserId) -> Result<Option<TaskWithContext>, StoreError>;
 
     /// The task with this id, its project locked until the end of the transaction, and so all that is in it. Whoever
     /// changes a task locks its project first.
     ///
-    /// `Overtaken` when the task was moved to another project while this waited: the transaction then holds the lock of
+    /// `ConcurrentMove` when the task was moved to another project while this waited: the transaction then holds the lock of
     /// a project that it has no business in, and should be dropped.
-    async fn lock(&self, id: TaskId, reader: UserId) -> Result<Option<TaskInProject>, StoreError>;
+    async fn lock(&self, id: TaskId, reader: UserId) -> Result<Option<TaskWithContext>, StoreError>;
 
     /// The tasks of one project; `None` when there is no such project, or it is in the trash.
     async fn list_in_project(
@@ -159,7 +159,7 @@ pub trait TaskRepository: Send + Sync {
         filter: &TaskFilter,
         sort: Sort<TaskSort>,
         paging: Paging,
-    ) -> Result<Option<ProjectTasks<Page<Task>>>, StoreError>;
+    ) -> Result<Option<ProjectTaskPage<Page<Task>>>, StoreError>;
 
     /// The tasks of all projects of which the reader is a member.
     async fn list_visible(
@@ -168,27 +168,27 @@ pub trait TaskRepository: Send + Sync {
         filter: &TaskFilter,
         sort: Sort<TaskSort>,
         paging: Paging,
-    ) -> Result<VisibleTasks<Page<Task>>, StoreError>;
+    ) -> Result<VisibleTaskPage<Page<Task>>, StoreError>;
 
     /// A stretch of the tasks of one project; `None` when there is no such project, or it is in the trash.
-    async fn walk_project(
+    async fn list_in_project_by_cursor(
         &self,
         project: ProjectId,
         reader: UserId,
         filter: &TaskFilter,
-        walk: &Walk,
-    ) -> Result<Option<ProjectTasks<Stretch>>, StoreError>;
+        walk: &CursorRequest,
+    ) -> Result<Option<ProjectTaskPage<CursorPage>>, StoreError>;
 
     /// A stretch of the tasks of all projects of which the reader is a member.
-    async fn walk_visible(
+    async fn list_visible_by_cursor(
         &self,
         reader: UserId,
         filter: &TaskFilter,
-        walk: &Walk,
-    ) -> Result<VisibleTasks<Stretch>, StoreError>;
+        walk: &CursorRequest,
+    ) -> Result<VisibleTaskPage<CursorPage>, StoreError>;
 
     /// The tasks of a project beyond a position, those in the trash too, with the nearest first.
-    async fn list_places(
+    async fn list_positions(
         &self,
         project: ProjectId,
         beyond: &str,
@@ -197,7 +197,7 @@ pub trait TaskRepository: Send + Sync {
     ) -> Result<Vec<(TaskId, OrderKey)>, StoreError>;
 
     /// The task next to a position, of those that are not in the trash.
-    async fn find_next(
+    async fn find_adjacent(
         &self,
         project: ProjectId,
         beyond: &str,
@@ -208,7 +208,7 @@ pub trait TaskRepository: Send + Sync {
     async fn add(&self, tasks: &[Task]) -> Result<(), StoreError>;
 
     /// Gives a task another position in its project, and changes nothing else about it; gives the task as it is then.
-    async fn reposition(&self, id: TaskId, position: &str) -> Result<Option<Task>, StoreError>;
+    async fn set_position(&self, id: TaskId, position: &str) -> Result<Option<Task>, StoreError>;
 
     /// Takes a user off all tasks of a project that the user is assigned to, those in the trash too, and gives them as
     /// they are then.

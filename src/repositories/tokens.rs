@@ -9,7 +9,7 @@ use crate::contract::{ApiTokenId, Timestamp, UserId};
 
 /// What a token that was sent by mail is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MailPurpose {
+pub enum EmailTokenPurpose {
     /// To prove an address.
     Verification,
     /// To set another password.
@@ -18,25 +18,35 @@ pub enum MailPurpose {
 
 /// Tokens that were sent by mail. Only their hashes are kept.
 #[async_trait]
-pub trait MailTokenRepository: Send + Sync {
+pub trait EmailTokenRepository: Send + Sync {
     /// Adds a token.
     async fn add(
         &self,
         hash: &[u8; 32],
         user: UserId,
-        purpose: MailPurpose,
+        purpose: EmailTokenPurpose,
         expires_at: Timestamp,
     ) -> Result<(), StoreError>;
 
     /// Whose token it is, if it is good at `now`.
-    async fn find(&self, hash: &[u8; 32], purpose: MailPurpose, now: Timestamp) -> Result<Option<UserId>, StoreError>;
+    async fn find(
+        &self,
+        hash: &[u8; 32],
+        purpose: EmailTokenPurpose,
+        now: Timestamp,
+    ) -> Result<Option<UserId>, StoreError>;
 
     /// Uses a token up, if it is good at `now`, and with it all others of the same user and purpose; gives whose it
     /// was.
-    async fn spend(&self, hash: &[u8; 32], purpose: MailPurpose, now: Timestamp) -> Result<Option<UserId>, StoreError>;
+    async fn consume(
+        &self,
+        hash: &[u8; 32],
+        purpose: EmailTokenPurpose,
+        now: Timestamp,
+    ) -> Result<Option<UserId>, StoreError>;
 
     /// Removes the unexpired tokens of a user for one purpose.
-    async fn revoke_all(&self, user: UserId, purpose: MailPurpose, now: Timestamp) -> Result<(), StoreError>;
+    async fn revoke_all(&self, user: UserId, purpose: EmailTokenPurpose, now: Timestamp) -> Result<(), StoreError>;
 }
 
 /// An API token as it was found.

@@ -15,33 +15,33 @@ pub struct WebhookRecord {
     /// Who made it.
     pub owner: UserId,
     /// How it fares.
-    pub health: Health,
+    pub health: EndpointHealth,
     /// The secret, encrypted.
     pub secret: Vec<u8>,
 }
 
 /// How a webhook fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Health {
+pub struct EndpointHealth {
     /// Since when every attempt has failed, but for tests; `None` when the last one did not, or there was none.
     pub failing_since: Option<Timestamp>,
     /// Whether the last attempts, tests too, failed or took long.
-    pub is_ailing: bool,
+    pub is_degraded: bool,
     /// What was promised until this time is given up, and some of it is pending still.
-    pub giving_up: Option<Timestamp>,
+    pub cancel_through: Option<Timestamp>,
 }
 
-impl Health {
+impl EndpointHealth {
     /// How a webhook fares that begins anew: what is given up stays so.
     #[must_use]
-    pub fn anew(self) -> Self {
-        Self { giving_up: self.giving_up, ..Self::default() }
+    pub fn reset(self) -> Self {
+        Self { cancel_through: self.cancel_through, ..Self::default() }
     }
 }
 
 /// A secret that another one has replaced.
 #[derive(Clone)]
-pub struct FormerSecret {
+pub struct PreviousSecret {
     /// The secret, encrypted.
     pub secret: Vec<u8>,
     /// Until when messages are signed with it too.
@@ -71,7 +71,7 @@ pub trait WebhookRepository: Send + Sync {
     async fn lock(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError>;
 
     /// The webhook with this id, which nobody can remove until the end of the transaction.
-    async fn hold(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError>;
+    async fn lock_shared(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError>;
 
     /// The webhooks of a user.
     async fn list(
@@ -84,7 +84,7 @@ pub trait WebhookRepository: Send + Sync {
 
     /// Returns the webhooks of a user in the order of their ids, each with whether it is ailing. None of them can be
     /// removed until the end of the transaction.
-    async fn hold_all(&self, owner: UserId) -> Result<Vec<(WebhookId, bool)>, StoreError>;
+    async fn lock_all_shared(&self, owner: UserId) -> Result<Vec<(WebhookId, bool)>, StoreError>;
 
     /// Disables the enabled webhooks of a user and gives `reason` as the cause. Every delivery promised to any webhook
     /// of the user until `now` is to be given up. The caller holds the webhooks and their jobs.
@@ -97,7 +97,7 @@ pub trait WebhookRepository: Send + Sync {
     async fn add(&self, record: &WebhookRecord) -> Result<(), StoreError>;
 
     /// Writes what can change about a webhook, but not its secrets.
-    async fn update(&self, webhook: &Webhook, health: &Health) -> Result<(), StoreError>;
+    async fn update(&self, webhook: &Webhook, health: &EndpointHealth) -> Result<(), StoreError>;
 
     /// Replaces the secret. The one before it joins those that were replaced earlier, of which only so many are kept as
     /// are good still, the newest ten at most; without it none is.
@@ -105,12 +105,12 @@ pub trait WebhookRepository: Send + Sync {
         &self,
         id: WebhookId,
         secret: &[u8],
-        former: Option<&FormerSecret>,
+        previous: Option<&PreviousSecret>,
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
     /// The secrets that were replaced and are good still, the newest first.
-    async fn list_former_secrets(&self, id: WebhookId, now: Timestamp) -> Result<Vec<FormerSecret>, StoreError>;
+    async fn list_previous_secrets(&self, id: WebhookId, now: Timestamp) -> Result<Vec<PreviousSecret>, StoreError>;
 
     /// Marks a webhook as removed: from then on only who removes what was its finds anything of it.
     async fn remove(&self, id: WebhookId, now: Timestamp) -> Result<(), StoreError>;

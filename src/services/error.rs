@@ -252,9 +252,9 @@ impl Error {
             Self::PreconditionFailed { .. } => ErrorCode::PreconditionFailed,
             Self::ShuttingDown
             | Self::NotReady(_)
-            | Self::Store(StoreError::Unavailable(_) | StoreError::Damaged(_) | StoreError::Overtaken)
+            | Self::Store(StoreError::Unavailable(_) | StoreError::Damaged(_) | StoreError::ConcurrentMove)
             | Self::Password(PasswordError::Overloaded) => ErrorCode::Unavailable,
-            Self::Store(StoreError::Failed(_))
+            Self::Store(StoreError::Internal(_))
             | Self::Password(PasswordError::Failed(_))
             | Self::WebhookClientUnavailable(_)
             | Self::Token(_)

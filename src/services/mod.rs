@@ -63,7 +63,7 @@ pub use webhook::attempt::AttemptBatch;
 pub use webhook::deliveries::Deliveries;
 pub use webhook::dispatch::DispatchResult;
 
-pub use crate::repositories::KeyedRequest;
+pub use crate::repositories::IdempotentRequest;
 use crate::repositories::Store;
 use crate::security::{EndedSessions, Passwords, RevokedTokens};
 

@@ -18,7 +18,7 @@ use super::response::Answer;
 use crate::contract::account::user::User;
 use crate::contract::resource::{CurrentResource, Resource};
 use crate::contract::{ProjectId, TaskId};
-use crate::repositories::{AnswerAccess, Claim, KeyedRequest, StoredAnswer, Transaction};
+use crate::repositories::{IdempotentRequest, KeyClaim, RequiredAccess, StoredResponse, Transaction};
 
 /// Caller and preconditions of a write.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ pub struct WriteContext {
     /// Caller.
     pub caller: Caller,
     /// Idempotency key and fingerprint of the request, if it has a key.
-    pub idempotency: Option<KeyedRequest>,
+    pub idempotency: Option<IdempotentRequest>,
     /// Value of `If-Match`.
     pub if_match: Option<ETagCondition>,
     /// ID of the request, for logs and events.
@@ -55,13 +55,13 @@ pub(crate) enum ReplayAccess {
 }
 
 impl ReplayAccess {
-    fn stored(self) -> Option<AnswerAccess> {
+    fn stored(self) -> Option<RequiredAccess> {
         let (project, task, action) = match self {
             Self::CallerOnly => return None,
             Self::Project(project, action) => (project, None, action),
             Self::Task(task, project, action) => (project, Some(task), action),
         };
-        Some(AnswerAccess { project, task, role: action.min_role() })
+        Some(RequiredAccess { project, task, role: action.min_role() })
     }
 }
 
@@ -100,14 +100,14 @@ impl UnitOfWork<'_> {
         let user = self.write.caller.user;
         let aad = aad(user, &request.key);
         let body = answer.body.as_ref().map(|body| self.context.sealer.seal(&aad, body.as_bytes()));
-        let stored = StoredAnswer {
+        let stored = StoredResponse {
             status: answer.status,
             location: answer.location.clone(),
             etag: answer.etag.clone(),
-            sealed_body: body.transpose()?,
+            encrypted_body: body.transpose()?,
             access: access.stored(),
         };
-        Ok(self.transaction.idempotency().settle(user, &request.key, &stored).await?)
+        Ok(self.transaction.idempotency().store_response(user, &request.key, &stored).await?)
     }
 
     pub(crate) async fn commit_transaction(self) -> Result<(), Error> {
@@ -148,10 +148,10 @@ impl ServiceContext {
         let transaction = self.store.begin().await?;
         let now = self.clock.now();
         match transaction.idempotency().claim(user, request, now, now - KEY_TTL).await? {
-            Claim::Granted => Ok(UnitOfWork { transaction, _key_lock: Some(key_lock), context: self, write }),
-            Claim::Taken => Err(Error::KeyCompleted),
+            KeyClaim::Acquired => Ok(UnitOfWork { transaction, _key_lock: Some(key_lock), context: self, write }),
+            KeyClaim::Completed => Err(Error::KeyCompleted),
             // Held by another process.
-            Claim::Busy => Err(Error::KeyInProgress),
+            KeyClaim::InProgress => Err(Error::KeyInProgress),
         }
     }
 }

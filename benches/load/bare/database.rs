@@ -32,7 +32,7 @@ const TASK: &str = concat!(
 );
 
 const HEAD: &str = r#"SELECT "projects"."deleted_at" AS "project_deleted_at", "members"."role" AS "member_role",
-       "projects"."task_total" AS "total", $1 AS "assignee_known"
+       "projects"."task_total" AS "total", $1 AS "assignee_is_valid"
        FROM "projects" LEFT JOIN "members" ON "projects"."id" = "members"."project_id" AND "members"."user_id" = $2
        WHERE "projects"."id" = $3 LIMIT $4"#;
 

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::api::errors::ApiError;
 use crate::contract::error::ErrorCode;
-use crate::services::KeyedRequest;
+use crate::services::IdempotentRequest;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -15,13 +15,13 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const MAX_LEN: usize = 255;
 
 /// Returns the key and the fingerprint of a request, or `None` without a key.
-pub(super) fn parse_key(request: &Request, body: Option<&Value>) -> Result<Option<KeyedRequest>, ApiError> {
+pub(super) fn parse_key(request: &Request, body: Option<&Value>) -> Result<Option<IdempotentRequest>, ApiError> {
     let mut lines = request.headers().get_all(IDEMPOTENCY_KEY).iter();
     let Some(line) = lines.next() else { return Ok(None) };
     let key = line.to_str().ok().and_then(parse).filter(|_| lines.next().is_none());
     let key = key.ok_or_else(|| ApiError::new(ErrorCode::InvalidIdempotencyKey))?;
     let fingerprint = fingerprint(request.method(), request.uri().path(), request.uri().query(), body);
-    Ok(Some(KeyedRequest { key, fingerprint }))
+    Ok(Some(IdempotentRequest { key, fingerprint }))
 }
 
 /// Parses a key, bare or as a string of RFC 9651, section 3.3.3.

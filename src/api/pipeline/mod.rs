@@ -28,7 +28,7 @@ use super::respond::{no_content, not_modified, replay, set};
 use super::settings::ApiSettings;
 use super::validation::{OpenApiValidator, Operation, Route};
 use crate::contract::error::ErrorCode;
-use crate::services::{Caller, ETagCondition, KeyedRequest, Services, WriteContext};
+use crate::services::{Caller, ETagCondition, IdempotentRequest, Services, WriteContext};
 
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -197,7 +197,7 @@ impl RequestPipeline {
     }
 
     /// Returns the stored response to the first request with this key, if there is one.
-    async fn replay(&self, caller: Caller, keyed: &KeyedRequest) -> Result<Option<Response>, ApiError> {
+    async fn replay(&self, caller: Caller, keyed: &IdempotentRequest) -> Result<Option<Response>, ApiError> {
         let answer = self.services.idempotency.replay::<()>(caller, keyed).await?;
         Ok(answer.map(|answer| {
             let mut response = replay(answer);

@@ -14,9 +14,9 @@ pub struct Model {
     pub status: Option<i16>,
     pub location: Option<String>,
     pub etag: Option<String>,
-    pub sealed_body: Option<Vec<u8>>,
+    pub encrypted_body: Option<Vec<u8>>,
     pub project_id: Option<Uuid>,
-    pub least_role: Option<String>,
+    pub min_role: Option<String>,
     pub task_id: Option<Uuid>,
 }
 

@@ -12,7 +12,7 @@ pub struct Model {
     pub role: String,
     pub status: String,
     pub invited_by: Option<Uuid>,
-    pub settled_name: Option<String>,
+    pub resolved_project_name: Option<String>,
     pub expires_at: i64,
     pub created_at: i64,
 }

@@ -5,14 +5,14 @@
 pub(super) mod api_token;
 pub(super) mod comment;
 pub(super) mod delivery;
+pub(super) mod email_token;
 pub(super) mod event;
-pub(super) mod feed;
-pub(super) mod former_secret;
+pub(super) mod event_sequence;
 pub(super) mod idempotency_key;
 pub(super) mod invitation;
 pub(super) mod job;
-pub(super) mod mail_token;
 pub(super) mod member;
+pub(super) mod previous_secret;
 pub(super) mod project;
 pub(super) mod refresh_token;
 pub(super) mod session;

@@ -10,8 +10,8 @@ pub struct Model {
     pub session_id: Uuid,
     pub created_at: i64,
     pub expires_at: i64,
-    pub spent_at: Option<i64>,
-    pub sealed_successor: Option<Vec<u8>>,
+    pub used_at: Option<i64>,
+    pub encrypted_successor: Option<Vec<u8>>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -37,7 +37,7 @@ impl JobHandlers {
 async fn remove(webhook: WebhookId, context: &JobContext) -> Result<(), JobError> {
     purge_deliveries(webhook, context).await?;
     let transaction = context.begin().await?;
-    transaction.upkeep().purge_webhook(webhook).await?;
+    transaction.maintenance().purge_webhook(webhook).await?;
     transaction.commit().await?;
     context.complete().await
 }

@@ -8,7 +8,7 @@ use crate::jobs::context::{JobContext, JobError};
 use crate::mail::{
     Content, Invitation, Inviter, Line, PasswordReset, Recipient, Verification, WebhookDisabled, Welcome,
 };
-use crate::repositories::MailPurpose;
+use crate::repositories::EmailTokenPurpose;
 
 impl JobHandlers {
     pub(super) async fn welcome(&self, user: UserId, context: &JobContext) -> Result<(), JobError> {
@@ -22,7 +22,7 @@ impl JobHandlers {
     }
 
     pub(super) async fn verification(&self, user: UserId, context: &JobContext) -> Result<(), JobError> {
-        if let Some((user, token)) = self.services.email_tokens.issue(user, MailPurpose::Verification).await? {
+        if let Some((user, token)) = self.services.email_tokens.issue(user, EmailTokenPurpose::Verification).await? {
             let mail = Verification { name: greeting_name(&user), link: self.links.verify_email(&token) };
             self.send(&user, mail.render()?, context).await?;
         }
@@ -31,7 +31,7 @@ impl JobHandlers {
 
     pub(super) async fn password_reset(&self, user: Option<UserId>, context: &JobContext) -> Result<(), JobError> {
         if let Some(user) = user
-            && let Some((user, token)) = self.services.email_tokens.issue(user, MailPurpose::Reset).await?
+            && let Some((user, token)) = self.services.email_tokens.issue(user, EmailTokenPurpose::Reset).await?
         {
             let mail = PasswordReset { name: greeting_name(&user), link: self.links.reset_password(&token) };
             self.send(&user, mail.render()?, context).await?;

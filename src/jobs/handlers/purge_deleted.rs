@@ -55,16 +55,16 @@ pub(super) async fn run(services: &Services, context: &JobContext) -> Result<(),
 
 /// Some of what was in the trash for long enough.
 async fn expired(before: Timestamp, limit: u64, context: &JobContext) -> Result<Vec<PurgeTarget>, JobError> {
-    let upkeep = context.store.read().upkeep();
-    let projects = upkeep.list_expired_projects(before, limit).await?.into_iter().map(PurgeTarget::Project);
-    let accounts = upkeep.list_expired_users(before, limit).await?.into_iter().map(PurgeTarget::Account);
+    let maintenance = context.store.read().maintenance();
+    let projects = maintenance.list_expired_projects(before, limit).await?.into_iter().map(PurgeTarget::Project);
+    let accounts = maintenance.list_expired_users(before, limit).await?.into_iter().map(PurgeTarget::Account);
     Ok(projects.chain(accounts).collect())
 }
 
 async fn purge_tasks(before: Timestamp, context: &JobContext) -> Result<(), JobError> {
     loop {
         let transaction = context.begin().await?;
-        let purged = transaction.upkeep().purge_tasks(before, BATCH_SIZE).await?;
+        let purged = transaction.maintenance().purge_tasks(before, BATCH_SIZE).await?;
         transaction.commit().await?;
         if purged < BATCH_SIZE {
             return Ok(());
@@ -73,15 +73,18 @@ async fn purge_tasks(before: Timestamp, context: &JobContext) -> Result<(), JobE
 }
 
 async fn purge_project(project: ProjectId, context: &JobContext) -> Result<(), JobError> {
-    for webhook in context.store.read().upkeep().list_webhooks_for(project).await? {
+    for webhook in context.store.read().maintenance().list_project_webhooks(project).await? {
         purge_deliveries(webhook, context).await?;
     }
     loop {
         let transaction = context.begin().await?;
-        let upkeep = transaction.upkeep();
+        let maintenance = transaction.maintenance();
         // Until there is none, because another job may be at it too.
-        if upkeep.purge_tasks_of(project, BATCH_SIZE).await? + upkeep.purge_events_of(project, BATCH_SIZE).await? == 0 {
-            transaction.upkeep().purge_project(project).await?;
+        if maintenance.purge_project_tasks(project, BATCH_SIZE).await?
+            + maintenance.purge_project_events(project, BATCH_SIZE).await?
+            == 0
+        {
+            transaction.maintenance().purge_project(project).await?;
             return Ok(transaction.commit().await?);
         }
         transaction.commit().await?;
@@ -92,7 +95,7 @@ async fn purge_project(project: ProjectId, context: &JobContext) -> Result<(), J
 pub(super) async fn purge_deliveries(webhook: WebhookId, context: &JobContext) -> Result<(), JobError> {
     loop {
         let transaction = context.begin().await?;
-        let purged = transaction.upkeep().purge_deliveries_of(webhook, BATCH_SIZE).await?;
+        let purged = transaction.maintenance().purge_webhook_deliveries(webhook, BATCH_SIZE).await?;
         transaction.commit().await?;
         if purged < BATCH_SIZE {
             return Ok(());
@@ -102,23 +105,25 @@ pub(super) async fn purge_deliveries(webhook: WebhookId, context: &JobContext) -
 
 /// Nothing of a person is left. What others own stays as it is, made by nobody.
 async fn purge_user(user: UserId, services: &Services, context: &JobContext) -> Result<(), JobError> {
-    for project in context.store.read().upkeep().list_owned_projects(user).await? {
+    for project in context.store.read().maintenance().list_owned_projects(user).await? {
         purge_project(project, context).await?;
     }
-    for project in context.store.read().upkeep().list_foreign_projects(user).await? {
+    for project in context.store.read().maintenance().list_foreign_projects(user).await? {
         services.account_purge.anonymize_in_project(user, project).await?;
     }
-    for webhook in context.store.read().upkeep().list_webhooks_of(user).await? {
+    for webhook in context.store.read().maintenance().list_user_webhooks(user).await? {
         purge_deliveries(webhook, context).await?;
     }
     let mut place = 0;
     loop {
         let transaction = context.begin().await?;
-        let Some(last) = transaction.upkeep().forget_in_feed(user, place, EVENT_BATCH_SIZE).await? else { break };
+        let Some(last) = transaction.maintenance().anonymize_events(user, place, EVENT_BATCH_SIZE).await? else {
+            break;
+        };
         transaction.commit().await?;
         place = last;
     }
     let transaction = context.begin().await?;
-    transaction.upkeep().purge_user(user).await?;
+    transaction.maintenance().purge_user(user).await?;
     Ok(transaction.commit().await?)
 }

@@ -109,11 +109,11 @@ impl Accounts {
             let record = record
                 .filter(|record| record.expires_at > now && record.session_ended_at.is_none())
                 .ok_or(Error::InvalidRefreshToken)?;
-            match (record.spent_at, &record.sealed_successor) {
+            match (record.used_at, &record.encrypted_successor) {
                 (Some(spent), Some(sealed)) if spent + self.0.policy.refresh_grace > now => {
                     let successor = token.open(sealed).ok_or(Error::InvalidRefreshToken)?;
                     let known = transaction.sessions().lock_refresh_token(&successor.hash()).await?;
-                    if known.is_some_and(|next| next.spent_at.is_none()) {
+                    if known.is_some_and(|next| next.used_at.is_none()) {
                         return self.complete_refresh(transaction, record, &successor, now).await;
                     }
                     // The successor was used too, so follow it.
@@ -126,7 +126,7 @@ impl Accounts {
                 (None, _) => {
                     let successor = self.issue_refresh_token(&*transaction, record.session_id, now).await?;
                     let sealed = token.seal(&successor);
-                    transaction.sessions().spend_refresh_token(&token.hash(), now, &sealed).await?;
+                    transaction.sessions().rotate_refresh_token(&token.hash(), now, &sealed).await?;
                     return self.complete_refresh(transaction, record, &successor, now).await;
                 }
             }

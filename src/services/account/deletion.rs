@@ -20,7 +20,7 @@ pub(crate) async fn soft_delete(
     user: UserId,
     context: &EventContext,
 ) -> Result<Vec<NewEvent>, StoreError> {
-    let members = transaction.members().list_elsewhere(user).await?;
+    let members = transaction.members().list_non_owner_memberships(user).await?;
     let projects = transaction.users().set_deleted(user, Some(context.at), context.at).await?;
     let mut events = projects_changed(EventType::ProjectDeleted, &projects, None, context);
     events.extend(members.iter().map(|(project, member)| context.deleted(EventType::MemberRemoved, *project, member)));
@@ -35,7 +35,7 @@ pub(crate) async fn restore(
     context: &EventContext,
 ) -> Result<Vec<NewEvent>, StoreError> {
     let projects = transaction.users().set_deleted(user, None, context.at).await?;
-    let members: Vec<(ProjectId, Member)> = transaction.members().list_elsewhere(user).await?;
+    let members: Vec<(ProjectId, Member)> = transaction.members().list_non_owner_memberships(user).await?;
     let mut events = projects_changed(EventType::ProjectRestored, &projects, Some(since), context);
     events.extend(members.iter().map(|(project, member)| context.created(EventType::MemberAdded, *project, member)));
     Ok(events)
@@ -65,7 +65,7 @@ impl AccountPurge {
     pub async fn anonymize_in_project(&self, user: UserId, project: ProjectId) -> Result<(), Error> {
         let context = EventContext { actor: None, at: self.0.clock.now(), request_id: None };
         let transaction = self.0.store.begin().await?;
-        let anonymized = transaction.upkeep().withdraw(user, project, context.at).await?;
+        let anonymized = transaction.maintenance().anonymize_member(user, project, context.at).await?;
         let tasks =
             anonymized.tasks.iter().map(|(before, after)| context.task_event(EventType::TaskUpdated, before, after));
         let comments = anonymized

@@ -87,7 +87,7 @@ impl Digests {
         Ok(Some(Digest {
             timezone: timezone(&user.timezone),
             assigned: due_tasks(repositories, user.id, Assignee::User(user.id), scheduled_for).await?,
-            unassigned: due_tasks(repositories, user.id, Assignee::Nobody, scheduled_for).await?,
+            unassigned: due_tasks(repositories, user.id, Assignee::Unassigned, scheduled_for).await?,
             projects,
             user,
         }))

@@ -10,7 +10,7 @@ use super::grants::Extent;
 use crate::contract::account::user::{ForgotPassword, ResetPassword, User, VerifyEmail};
 use crate::contract::strings::MailToken;
 use crate::contract::{Timestamp, UserId};
-use crate::repositories::{Credentials, Job, MailPurpose, Transaction};
+use crate::repositories::{Credentials, EmailTokenPurpose, Job, Transaction};
 use crate::security::{OpaqueToken, TokenHash, TokenKind};
 use crate::services::caller::Caller;
 use crate::services::context::ServiceContext;
@@ -18,10 +18,10 @@ use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
 
 /// Lifetime of a token.
-const fn ttl(purpose: MailPurpose) -> Duration {
+const fn ttl(purpose: EmailTokenPurpose) -> Duration {
     match purpose {
-        MailPurpose::Verification => Duration::from_hours(24),
-        MailPurpose::Reset => Duration::from_hours(1),
+        EmailTokenPurpose::Verification => Duration::from_hours(24),
+        EmailTokenPurpose::Reset => Duration::from_hours(1),
     }
 }
 
@@ -35,7 +35,7 @@ impl EmailTokens {
         let hash = hash(&proof.token)?;
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
-        let account = consume(&*transaction, &hash, MailPurpose::Verification, now).await?;
+        let account = consume(&*transaction, &hash, EmailTokenPurpose::Verification, now).await?;
         self.mark_email_verified(&*transaction, account.user).await?;
         Ok(transaction.commit().await?)
     }
@@ -70,12 +70,12 @@ impl EmailTokens {
     pub async fn reset_password(&self, reset: ResetPassword, request_id: Option<String>) -> Result<(), Error> {
         let hash = hash(&reset.token)?;
         // Avoids the slow hash for an invalid token. Consuming the token below decides.
-        let reading = self.0.store.read().mail_tokens();
-        reading.find(&hash, MailPurpose::Reset, self.0.clock.now()).await?.ok_or(Error::InvalidToken)?;
+        let reading = self.0.store.read().email_tokens();
+        reading.find(&hash, EmailTokenPurpose::Reset, self.0.clock.now()).await?.ok_or(Error::InvalidToken)?;
         let next = self.0.passwords.hash(reset.password.into_string()).await?;
 
         let transaction = self.0.store.begin().await?;
-        let account = consume(&*transaction, &hash, MailPurpose::Reset, self.0.clock.now()).await?;
+        let account = consume(&*transaction, &hash, EmailTokenPurpose::Reset, self.0.clock.now()).await?;
         let user = account.user.id;
         // Read under the lock, so that nothing revoked was created later.
         let now = self.0.clock.now();
@@ -89,18 +89,18 @@ impl EmailTokens {
     }
 
     /// Issues the token of an e-mail. Returns `None` if there is no recipient or no need.
-    pub async fn issue(&self, user: UserId, purpose: MailPurpose) -> Result<Option<(User, String)>, Error> {
+    pub async fn issue(&self, user: UserId, purpose: EmailTokenPurpose) -> Result<Option<(User, String)>, Error> {
         let transaction = self.0.store.begin().await?;
         // Locked, so that a concurrent password change either revokes this token or happens before it.
         let account = transaction.users().lock(user).await?;
         // A soft-deleted account may only reset its password.
         let is_needed = |account: &Credentials| {
-            purpose == MailPurpose::Reset || (!account.user.email_verified && account.deleted_at.is_none())
+            purpose == EmailTokenPurpose::Reset || (!account.user.email_verified && account.deleted_at.is_none())
         };
         let Some(user) = account.filter(is_needed).map(|account| account.user) else { return Ok(None) };
         let token = new_token()?;
         let expires_at = self.0.clock.now() + ttl(purpose);
-        transaction.mail_tokens().add(&token.hash(), user.id, purpose, expires_at).await?;
+        transaction.email_tokens().add(&token.hash(), user.id, purpose, expires_at).await?;
         transaction.commit().await?;
         Ok(Some((user, token.reveal(TokenKind::Mail))))
     }
@@ -119,15 +119,15 @@ impl EmailTokens {
 async fn consume(
     transaction: &dyn Transaction,
     hash: &TokenHash,
-    purpose: MailPurpose,
+    purpose: EmailTokenPurpose,
     now: Timestamp,
 ) -> Result<Credentials, Error> {
-    let tokens = transaction.mail_tokens();
+    let tokens = transaction.email_tokens();
     let user = tokens.find(hash, purpose, now).await?.ok_or(Error::InvalidToken)?;
     // The account is locked first: consuming a token removes the user's other tokens, so concurrent requests would
     // deadlock.
     let account = transaction.users().lock(user).await?.ok_or(Error::InvalidToken)?;
-    tokens.spend(hash, purpose, now).await?.ok_or(Error::InvalidToken)?;
+    tokens.consume(hash, purpose, now).await?.ok_or(Error::InvalidToken)?;
     Ok(account)
 }
 

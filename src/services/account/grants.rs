@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::contract::event::EventType;
 use crate::contract::project::invitation::{Invitation, InvitationStatus};
 use crate::contract::{ApiTokenId, SessionId, Timestamp, UserId};
-use crate::repositories::{MailPurpose, NewEvent, StoreError, Transaction};
+use crate::repositories::{EmailTokenPurpose, NewEvent, StoreError, Transaction};
 use crate::services::context::ServiceContext;
 use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
@@ -68,15 +68,15 @@ pub const REFERENCES: &[(&str, OnReset)] = &[
     ("api_tokens.user_id", OnReset::Ended(&[Grant::ApiToken])),
     ("deliveries.webhook_id", OnReset::Ended(&[Grant::PendingDelivery])),
     ("invitations.invited_by", OnReset::Ended(&[Grant::SentInvitation])),
-    ("mail_tokens.user_id", OnReset::Ended(&[Grant::PasswordResetToken, Grant::VerificationToken])),
+    ("email_tokens.user_id", OnReset::Ended(&[Grant::PasswordResetToken, Grant::VerificationToken])),
     ("refresh_tokens.session_id", OnReset::Ended(&[Grant::RefreshToken])),
     ("sessions.user_id", OnReset::Ended(&[Grant::Session])),
     ("webhooks.user_id", OnReset::Ended(&[Grant::Webhook])),
     ("comments.author_id", OnReset::Kept("Content. Authorship grants no access.")),
     ("events.actor_id", OnReset::Kept("History of what happened. Reading it takes a credential.")),
-    ("feed", OnReset::Kept("The position of the feed. It holds no data of an account.")),
+    ("event_sequence", OnReset::Kept("The position of the feed. It holds no data of an account.")),
     (
-        "former_secrets.webhook_id",
+        "previous_secrets.webhook_id",
         OnReset::Kept("A replaced secret only adds a signature to the messages of its webhook, which is disabled."),
     ),
     (
@@ -176,12 +176,12 @@ impl ServiceContext {
                 }
                 Grant::ApiToken => revoked.api_tokens = transaction.api_tokens().revoke_all(user, now).await?,
                 Grant::PasswordResetToken => {
-                    transaction.mail_tokens().revoke_all(user, MailPurpose::Reset, now).await?;
+                    transaction.email_tokens().revoke_all(user, EmailTokenPurpose::Reset, now).await?;
                 }
                 Grant::VerificationToken => {
-                    transaction.mail_tokens().revoke_all(user, MailPurpose::Verification, now).await?;
+                    transaction.email_tokens().revoke_all(user, EmailTokenPurpose::Verification, now).await?;
                 }
-                Grant::Webhook => webhooks.extend(transaction.webhooks().hold_all(user).await?),
+                Grant::Webhook => webhooks.extend(transaction.webhooks().lock_all_shared(user).await?),
                 // These end with their parent: a refresh token with its session, a stream with its session or API
                 // token, and a delivery with its webhook.
                 Grant::RefreshToken | Grant::EventStream | Grant::PendingDelivery => {}

@@ -127,7 +127,7 @@ impl HubState {
     async fn run(self: Arc<Self>) {
         loop {
             // A timeout polls too.
-            let _ = timeout(POLL_INTERVAL, self.store.events_committed()).await;
+            let _ = timeout(POLL_INTERVAL, self.store.wait_for_events()).await;
             if let Err(error) = self.poll().await {
                 tracing::warn!(%error, "failed to poll the event feed");
             }

@@ -6,7 +6,7 @@ use crate::contract::error::ErrorLocation;
 use crate::contract::event::EventType;
 use crate::contract::event::query::{EventFilterParams, EventPage, EventPageMeta, EventQuery};
 use crate::contract::page::Direction;
-use crate::repositories::{EventFilter, FeedWalk, Repositories};
+use crate::repositories::{EventFilter, EventRange, Repositories};
 use crate::services::caller::Caller;
 use crate::services::context::ServiceContext;
 use crate::services::error::Error;
@@ -22,7 +22,7 @@ impl Events {
         let beyond = query.cursor.as_ref().map(|cursor| scope.decode(&self.context.signer, cursor)).transpose()?;
         let bounds = repositories.events().bounds().await?;
         let limit = u64::from(query.limit);
-        let walk = FeedWalk { beyond, direction: query.order, limit: limit + 1 };
+        let walk = EventRange { after: beyond, direction: query.order, limit: limit + 1 };
         let mut data =
             self.context.read_events(caller, &filter).await?.events().list(caller.user, &filter, walk).await?;
         if let Some(position) = beyond {

@@ -15,7 +15,7 @@ use super::visibility::Visibility;
 use crate::contract::event::{Event, EventType};
 use crate::contract::page::Direction;
 use crate::contract::strings::Cursor;
-use crate::repositories::{EventFilter, FeedWalk};
+use crate::repositories::{EventFilter, EventRange};
 use crate::services::caller::{Caller, Credential};
 use crate::services::context::ServiceContext;
 use crate::services::error::Error;
@@ -176,7 +176,7 @@ impl EventSubscription {
     /// Reads the next batch from the database.
     async fn catch_up(&mut self) -> Result<(), Error> {
         let Self { context, caller, filter, visibility, catch_up, .. } = self;
-        let walk = FeedWalk { beyond: Some(catch_up.position), direction: Direction::Asc, limit: catch_up.batch_size };
+        let walk = EventRange { after: Some(catch_up.position), direction: Direction::Asc, limit: catch_up.batch_size };
         let found = context.read_events(*caller, filter).await?.events().list(caller.user, filter, walk).await?;
         // The database uses current memberships, which may be newer than the cached ones. Without a reload, events of a
         // project that the user has just joined would be skipped.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{KEY_TTL, aad};
-use crate::repositories::KeyedRequest;
+use crate::repositories::IdempotentRequest;
 use crate::services::caller::Caller;
 use crate::services::context::ServiceContext;
 use crate::services::error::Error;
@@ -16,10 +16,10 @@ pub struct Idempotency(pub(crate) Arc<ServiceContext>);
 
 impl Idempotency {
     /// Returns the response to the first request with this key, if it exists and the caller may still see it.
-    pub async fn replay<T>(&self, caller: Caller, request: &KeyedRequest) -> Result<Option<Answer<T>>, Error> {
-        let free_before = self.0.clock.now() - KEY_TTL;
+    pub async fn replay<T>(&self, caller: Caller, request: &IdempotentRequest) -> Result<Option<Answer<T>>, Error> {
+        let expired_before = self.0.clock.now() - KEY_TTL;
         let repositories = self.0.store.read();
-        let found = repositories.idempotency().find(caller.user, &request.key, free_before).await?;
+        let found = repositories.idempotency().find(caller.user, &request.key, expired_before).await?;
         let Some((fingerprint, stored)) = found else { return Ok(None) };
         if fingerprint != request.fingerprint {
             return Err(Error::KeyMismatch);
@@ -35,11 +35,11 @@ impl Idempotency {
                 repositories.projects().find(project, caller.user).await?.ok_or(Error::NotFound("project"))?;
             require_role(project.role, access.role)?;
             // A deletion can be confirmed again, but content of a soft-deleted project is not shown.
-            if stored.sealed_body.is_some() && project.deleted_at.is_some() {
+            if stored.encrypted_body.is_some() && project.deleted_at.is_some() {
                 return Err(Error::NotFound("project"));
             }
         }
-        let body = stored.sealed_body.map(|sealed| self.0.sealer.open(&aad(caller.user, &request.key), sealed));
+        let body = stored.encrypted_body.map(|sealed| self.0.sealer.open(&aad(caller.user, &request.key), sealed));
         let body = body.transpose()?.map(String::from_utf8).transpose().map_err(Error::corrupt)?;
         Ok(Some(Answer::new(stored.status, stored.location, stored.etag, body)))
     }

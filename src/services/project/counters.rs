@@ -33,7 +33,7 @@ pub(crate) async fn apply(
     before: Option<&Project>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    unit.projects().count_tasks(project, delta.total, delta.done, last_position).await?;
+    unit.projects().adjust_task_counts(project, delta.total, delta.done, last_position).await?;
     let stays = before.is_some_and(|before| {
         let TaskCounts { total, done } = before.task_counts;
         let after = TaskCounts { total: total + delta.total, done: done + delta.done };

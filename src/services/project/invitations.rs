@@ -10,7 +10,7 @@ use crate::contract::page::{Page, Sort};
 use crate::contract::project::invitation::{Invitation, InvitationQuery, InvitationStatus, NewInvitation};
 use crate::contract::project::member::Member;
 use crate::contract::{InvitationId, ProjectId};
-use crate::repositories::{Invited, Job, NewEvent};
+use crate::repositories::{InvitationScope, Job, NewEvent};
 use crate::services::account::auth::normalize_email;
 use crate::services::caller::Caller;
 use crate::services::context::ServiceContext;
@@ -51,14 +51,14 @@ impl Invitations {
         query: &InvitationQuery,
     ) -> Result<Page<Invitation>, Error> {
         find_authorized(Action::ReadInvitations, self.0.store.read(), caller, project).await?;
-        self.list_in(caller, Invited::Into(project), query).await
+        self.list_in(caller, InvitationScope::Project(project), query).await
     }
 
     /// Lists the invitations to the caller's address.
     pub async fn list_mine(&self, caller: Caller, query: &InvitationQuery) -> Result<Page<Invitation>, Error> {
         let user = self.0.store.read().users().find(caller.user).await?.ok_or(Error::TokenRevoked)?;
         require_verified_email(&user, self.0.policy.require_verification)?;
-        self.list_in(caller, Invited::Address(&user.email), query).await
+        self.list_in(caller, InvitationScope::Email(&user.email), query).await
     }
 
     /// Invites an address and enqueues the e-mail.
@@ -173,7 +173,7 @@ impl Invitations {
     async fn list_in(
         &self,
         caller: Caller,
-        invited: Invited<'_>,
+        invited: InvitationScope<'_>,
         query: &InvitationQuery,
     ) -> Result<Page<Invitation>, Error> {
         let now = self.0.clock.now();
@@ -210,7 +210,7 @@ impl Invitations {
             _ => EventType::InvitationRevoked,
         };
         let now = self.0.clock.now();
-        if !unit.invitations().settle(invitation.id, status, now).await? {
+        if !unit.invitations().resolve(invitation.id, status, now).await? {
             return Err(Error::InvitationNotPending);
         }
         let settled = Invitation { status, ..invitation.clone() };

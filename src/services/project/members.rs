@@ -59,7 +59,7 @@ impl Members {
         let access = if role == Role::Owner {
             if !new_owner_locked {
                 // The caller became the owner after the check, so the account is not locked.
-                return Err(StoreError::Overtaken.into());
+                return Err(StoreError::ConcurrentMove.into());
             }
             events.extend(transfer_ownership(&unit, &project, user, &context).await?);
             // The previous owner may replay the response with the role that remains.

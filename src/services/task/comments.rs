@@ -7,7 +7,7 @@ use crate::contract::event::EventType;
 use crate::contract::page::{Page, Sort};
 use crate::contract::task::comment::{Comment, CommentQuery, NewComment, UpdateComment};
 use crate::contract::{CommentId, TaskId};
-use crate::repositories::{CommentOnTask, StoreError};
+use crate::repositories::{CommentWithContext, StoreError};
 use crate::services::caller::Caller;
 use crate::services::context::ServiceContext;
 use crate::services::error::Error;
@@ -110,13 +110,13 @@ impl Comments {
         &'a self,
         write: &'a WriteContext,
         id: CommentId,
-    ) -> Result<(UnitOfWork<'a>, CommentOnTask), Error> {
+    ) -> Result<(UnitOfWork<'a>, CommentWithContext), Error> {
         let user = write.caller.user;
         for _ in 0..MAX_LOCK_RETRIES {
             let unit = self.0.begin(write).await?;
             let seen = ensure_not_deleted(unit.comments().find(id, user).await?)?;
             match unit.tasks().lock(seen.comment.task_id, user).await {
-                Err(StoreError::Overtaken) => {}
+                Err(StoreError::ConcurrentMove) => {}
                 locked => {
                     locked?;
                     // Read again, because the comment may have changed during the wait for the lock.
@@ -125,11 +125,11 @@ impl Comments {
                 }
             }
         }
-        Err(StoreError::Overtaken.into())
+        Err(StoreError::ConcurrentMove.into())
     }
 }
 
 /// Comments on soft-deleted tasks are not found.
-fn ensure_not_deleted(found: Option<CommentOnTask>) -> Result<CommentOnTask, Error> {
+fn ensure_not_deleted(found: Option<CommentWithContext>) -> Result<CommentWithContext, Error> {
     found.filter(|found| !found.in_trash).ok_or(Error::NotFound("comment"))
 }

@@ -10,7 +10,7 @@ use crate::contract::task::query::TaskCursorPage;
 use crate::contract::task::query::{
     AssigneeFilter, ProjectTaskCursorQuery, ProjectTaskQuery, TaskCursorQuery, TaskFilterParams, TaskQuery, TaskSort,
 };
-use crate::repositories::{Assignee, ProjectTasks, Stretch, TaskFilter, VisibleTasks, Walk};
+use crate::repositories::{Assignee, CursorPage, CursorRequest, ProjectTaskPage, TaskFilter, VisibleTaskPage};
 use crate::services::caller::Caller;
 use crate::services::error::Error;
 use crate::services::event::cursor::EventCursorScope;
@@ -63,7 +63,7 @@ impl Tasks {
         let (request, feed_position) = self.cursor_request(&list, &query.paging).await?;
         let filter = self.filter(caller, query.filter.clone());
         let reader = self.read_tasks(caller, &filter, 0).await?;
-        let tasks = reader.tasks().walk_project(project, caller.user, &filter, &request).await?;
+        let tasks = reader.tasks().list_in_project_by_cursor(project, caller.user, &filter, &request).await?;
         let page = authorize_page(tasks, || Error::NotFound("project"))?;
         Ok(self.cursor_page(&list, &query.paging, page, feed_position))
     }
@@ -82,18 +82,22 @@ impl Tasks {
         let page = if let Some(project) = query.project_id {
             let reader = self.read_tasks(caller, &filter, 0).await?;
             authorize_page(
-                reader.tasks().walk_project(project, caller.user, &filter, &request).await?,
+                reader.tasks().list_in_project_by_cursor(project, caller.user, &filter, &request).await?,
                 unknown_project,
             )?
         } else {
             let reader = self.0.read_unindexed(caller.user).await?;
-            check_assignee_filter(reader.tasks().walk_visible(caller.user, &filter, &request).await?)?
+            check_assignee_filter(reader.tasks().list_visible_by_cursor(caller.user, &filter, &request).await?)?
         };
         Ok(self.cursor_page(&list, &query.paging, page, feed_position))
     }
 
     /// Returns the storage request of a page, and the end of the feed when the first page was read.
-    async fn cursor_request(&self, list: &TaskCursorScope<'_>, paging: &CursorParams) -> Result<(Walk, i64), Error> {
+    async fn cursor_request(
+        &self,
+        list: &TaskCursorScope<'_>,
+        paging: &CursorParams,
+    ) -> Result<(CursorRequest, i64), Error> {
         let (after, feed_position) = match &paging.cursor {
             Some(cursor) => {
                 let (after, feed_position) = list.decode(&self.0.signer, cursor)?;
@@ -101,14 +105,14 @@ impl Tasks {
             }
             None => (None, self.0.store.read().events().bounds().await?.end),
         };
-        Ok((Walk { sort: list.sort, after, limit: paging.limit }, feed_position))
+        Ok((CursorRequest { sort: list.sort, after, limit: paging.limit }, feed_position))
     }
 
     fn cursor_page(
         &self,
         list: &TaskCursorScope<'_>,
         paging: &CursorParams,
-        page: Stretch,
+        page: CursorPage,
         feed_position: i64,
     ) -> TaskCursorPage {
         let signer = &self.0.signer;
@@ -125,7 +129,7 @@ impl Tasks {
         conditions: TaskFilterParams,
         sort: Sort<TaskSort>,
         paging: Paging,
-    ) -> Result<Option<ProjectTasks<Page<Task>>>, Error> {
+    ) -> Result<Option<ProjectTaskPage<Page<Task>>>, Error> {
         let filter = self.filter(caller, conditions);
         let reader = self.read_tasks(caller, &filter, paging.offset()).await?;
         Ok(reader.tasks().list_in_project(project, caller.user, &filter, sort, paging).await?)
@@ -146,7 +150,7 @@ impl Tasks {
             assignee: conditions.assignee_id.map(|assignee| match assignee {
                 AssigneeFilter::Me => Assignee::User(caller.user),
                 AssigneeFilter::User(id) => Assignee::User(id),
-                AssigneeFilter::Unassigned => Assignee::Nobody,
+                AssigneeFilter::Unassigned => Assignee::Unassigned,
             }),
             labels: conditions.label.unwrap_or_default(),
             due_before: conditions.due_before,
@@ -161,17 +165,17 @@ impl Tasks {
 }
 
 /// Checks access to the project of a page, and the assignee filter.
-fn authorize_page<P>(tasks: Option<ProjectTasks<P>>, missing: impl FnOnce() -> Error) -> Result<P, Error> {
+fn authorize_page<P>(tasks: Option<ProjectTaskPage<P>>, missing: impl FnOnce() -> Error) -> Result<P, Error> {
     let tasks = tasks.ok_or_else(missing)?;
     require(tasks.role, Action::Read)?;
-    if tasks.assignee_known {
+    if tasks.assignee_is_valid {
         return Ok(tasks.page);
     }
     Err(Error::reference(ErrorLocation::Query, "assignee_id", "must be a member of the project."))
 }
 
-fn check_assignee_filter<P>(tasks: VisibleTasks<P>) -> Result<P, Error> {
-    if tasks.assignee_known {
+fn check_assignee_filter<P>(tasks: VisibleTaskPage<P>) -> Result<P, Error> {
+    if tasks.assignee_is_valid {
         return Ok(tasks.page);
     }
     Err(Error::reference(ErrorLocation::Query, "assignee_id", "must be a user who shares a project with you."))

@@ -15,7 +15,7 @@ use crate::contract::event::EventType;
 use crate::contract::strings::OrderKey;
 use crate::contract::task::{NewTask, Task, TaskStatus, UpdateTask};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
-use crate::repositories::{LockedProject, Repositories, StoreError, TaskInProject};
+use crate::repositories::{LockedProject, Repositories, StoreError, TaskWithContext};
 use crate::services::caller::Caller;
 use crate::services::context::ServiceContext;
 use crate::services::error::Error;
@@ -130,15 +130,15 @@ pub(crate) async fn lock<'a>(
     context: &'a ServiceContext,
     write: &'a WriteContext,
     id: TaskId,
-) -> Result<(UnitOfWork<'a>, Option<TaskInProject>), Error> {
+) -> Result<(UnitOfWork<'a>, Option<TaskWithContext>), Error> {
     for _ in 0..MAX_LOCK_RETRIES {
         let unit = context.begin(write).await?;
         match unit.tasks().lock(id, write.caller.user).await {
-            Err(StoreError::Overtaken) => {}
+            Err(StoreError::ConcurrentMove) => {}
             found => return Ok((unit, found?)),
         }
     }
-    Err(StoreError::Overtaken.into())
+    Err(StoreError::ConcurrentMove.into())
 }
 
 pub(crate) const fn replay_access(task: &Task) -> ReplayAccess {
@@ -207,7 +207,7 @@ pub(crate) fn soft_deleted(task: Task, now: Timestamp) -> Task {
 }
 
 /// Tasks that are soft-deleted, or whose project is, are not found.
-pub(crate) fn ensure_not_deleted(found: Option<TaskInProject>) -> Result<TaskInProject, Error> {
+pub(crate) fn ensure_not_deleted(found: Option<TaskWithContext>) -> Result<TaskWithContext, Error> {
     found.filter(|found| found.task.deleted_at.is_none() && !found.project_deleted).ok_or(Error::NotFound("task"))
 }
 

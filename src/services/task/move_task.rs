@@ -11,7 +11,7 @@ use crate::contract::page::Direction;
 use crate::contract::strings::OrderKey;
 use crate::contract::task::{MoveTask, Task};
 use crate::contract::{ProjectId, TaskId, Timestamp};
-use crate::repositories::{LockedProject, StoreError, TaskInProject};
+use crate::repositories::{LockedProject, StoreError, TaskWithContext};
 use crate::services::error::Error;
 use crate::services::permissions::{Action, require, require_for_change, require_owner_in_target};
 use crate::services::project::counters::{self, CounterDelta};
@@ -62,7 +62,7 @@ impl Tasks {
         write: &'a WriteContext,
         id: TaskId,
         target: Option<ProjectId>,
-    ) -> Result<(UnitOfWork<'a>, TaskInProject, Option<LockedProject>), Error> {
+    ) -> Result<(UnitOfWork<'a>, TaskWithContext, Option<LockedProject>), Error> {
         let user = write.caller.user;
         for _ in 0..MAX_LOCK_RETRIES {
             let unit = self.0.begin(write).await?;
@@ -83,7 +83,7 @@ impl Tasks {
                 return Ok((unit, found, locked));
             }
         }
-        Err(StoreError::Overtaken.into())
+        Err(StoreError::ConcurrentMove.into())
     }
 }
 
@@ -94,7 +94,7 @@ impl Tasks {
 async fn require_move(
     unit: &UnitOfWork<'_>,
     write: &WriteContext,
-    found: &TaskInProject,
+    found: &TaskWithContext,
     target: Option<LockedProject>,
 ) -> Result<LockedProject, Error> {
     require(found.role, Action::WriteTasks)?;
@@ -123,7 +123,7 @@ async fn insertion_point(
     let project = target.project.id;
     let nearest = async |beyond: &str, direction| {
         // Two, because the task itself does not count.
-        let positions = unit.tasks().list_places(project, beyond, direction, 2).await?;
+        let positions = unit.tasks().list_positions(project, beyond, direction, 2).await?;
         Ok::<_, Error>(positions.into_iter().find(|(id, _)| *id != task.id))
     };
     if let Some(id) = to.before_id {
@@ -150,7 +150,7 @@ async fn is_already_there(
         (None, None) => return Ok(true),
     };
     let Some((_, position)) = neighbour else { return Ok(false) };
-    Ok(unit.tasks().find_next(task.project_id, position, direction).await? == Some(task.id))
+    Ok(unit.tasks().find_adjacent(task.project_id, position, direction).await? == Some(task.id))
 }
 
 /// Finds the task that the request names as a neighbour.

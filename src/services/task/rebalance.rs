@@ -68,7 +68,7 @@ pub(crate) async fn rebalance(
         let greatest = keys.last().cloned().unwrap_or_default();
         let own = keys.remove(below.len());
         for ((id, position), key) in below.iter().rev().chain(&above).zip(&keys) {
-            if let Some(after) = unit.tasks().reposition(*id, key).await? {
+            if let Some(after) = unit.tasks().set_position(*id, key).await? {
                 let before = Task { position: position.clone(), ..after.clone() };
                 events.push(context.task_event(EventType::TaskUpdated, &before, &after));
             }
@@ -88,7 +88,7 @@ async fn neighbours(
 ) -> Result<(Vec<Position>, Option<OrderKey>), Error> {
     let Some(nearest) = nearest else { return Ok((Vec::new(), None)) };
     let mut positions = vec![nearest.clone()];
-    positions.extend(unit.tasks().list_places(project, &nearest.1, direction, size).await?);
+    positions.extend(unit.tasks().list_positions(project, &nearest.1, direction, size).await?);
     let beyond = if positions.len() as u64 > size { positions.pop().map(|(_, position)| position) } else { None };
     positions.retain(|(id, _)| *id != task.id);
     Ok((positions, beyond))

@@ -14,7 +14,7 @@ use crate::contract::event::EventType;
 use crate::contract::strings::WebhookUrl;
 use crate::contract::webhook::delivery::DeliveryAttempt;
 use crate::contract::{DeliveryId, Timestamp, WebhookId};
-use crate::repositories::{DueDelivery, Repositories, Visible, WebhookRecord};
+use crate::repositories::{DeliverableEvent, DueDelivery, Repositories, WebhookRecord};
 use crate::services::context::ServiceContext;
 use crate::services::error::Error;
 use crate::webhooks::{Client, Outcome, RetryAfter, Secret, signature};
@@ -174,9 +174,9 @@ async fn load_event_message(
     webhook: WebhookId,
     due: &DueDelivery,
 ) -> Result<Option<(WebhookRecord, String)>, Error> {
-    let found = repositories.deliveries().find_visible(webhook, due.event_id).await?;
-    let Some(Visible { webhook: record, role, event }) = found else { return Ok(None) };
-    let is_cancelled = record.health.giving_up.is_some_and(|until| due.created_at <= until);
+    let found = repositories.deliveries().find_deliverable(webhook, due.event_id).await?;
+    let Some(DeliverableEvent { webhook: record, role, event }) = found else { return Ok(None) };
+    let is_cancelled = record.health.cancel_through.is_some_and(|until| due.created_at <= until);
     let is_permitted = record.webhook.enabled && !is_cancelled && event.kind.visible_to(role);
     Ok(is_permitted.then(|| (record, event.to_json_string())))
 }
@@ -193,7 +193,7 @@ pub(crate) async fn signing_secrets(
         let secret = String::from_utf8(secret).ok().and_then(|secret| Secret::parse(&secret));
         secret.ok_or_else(|| Error::corrupt(InvalidSecret))
     };
-    let former = repositories.webhooks().list_former_secrets(record.webhook.id, context.clock.now()).await?;
+    let former = repositories.webhooks().list_previous_secrets(record.webhook.id, context.clock.now()).await?;
     let mut secrets = vec![(open(record.secret.clone())?, None)];
     for former in former {
         secrets.push((open(former.secret)?, Some(former.until)));

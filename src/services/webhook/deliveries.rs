@@ -63,7 +63,7 @@ impl Deliveries {
     ) -> Result<Answer<Delivery>, Error> {
         let unit = self.context.begin(write).await?;
         lock_caller(&*unit, write.caller).await?;
-        let found = require_owner(unit.webhooks().hold(webhook).await?, write.caller)?;
+        let found = require_owner(unit.webhooks().lock_shared(webhook).await?, write.caller)?;
         let old = unit.deliveries().find(id).await?.filter(|old| old.delivery.webhook_id == webhook);
         let DeliveryRecord { delivery, payload } = old.ok_or(Error::NotFound("delivery"))?;
         enqueue_immediate(&self.context, unit, &found, delivery.event_id, delivery.event_type, payload).await
@@ -73,7 +73,7 @@ impl Deliveries {
     pub async fn test(&self, write: &WriteContext, id: WebhookId) -> Result<Answer<Delivery>, Error> {
         let unit = self.context.begin(write).await?;
         lock_caller(&*unit, write.caller).await?;
-        let found = require_owner(unit.webhooks().hold(id).await?, write.caller)?;
+        let found = require_owner(unit.webhooks().lock_shared(id).await?, write.caller)?;
         let event = WebhookTestEvent {
             id: EventId::generate(),
             sequence: AlwaysNull,
@@ -92,8 +92,8 @@ impl Deliveries {
     /// it. Returns the webhook after which the scan continues.
     pub async fn requeue_stalled(&self, after: Option<WebhookId>) -> Result<Option<WebhookId>, Error> {
         let now = self.context.clock.now();
-        let upkeep = self.context.store.read().upkeep();
-        let stalled = upkeep.list_stranded(after, now - STALLED_AFTER, SCAN_BATCH_SIZE).await?;
+        let maintenance = self.context.store.read().maintenance();
+        let stalled = maintenance.list_stalled_webhooks(after, now - STALLED_AFTER, SCAN_BATCH_SIZE).await?;
         if !stalled.webhooks.is_empty() {
             let transaction = self.context.store.begin().await?;
             enqueue_delivery_jobs(&*transaction, stalled.webhooks, now).await?;
@@ -116,6 +116,6 @@ async fn enqueue_immediate(
     let delivery = new_delivery(webhook.webhook.id, event_id, event_type, now, now);
     let record = DeliveryRecord { delivery, payload };
     unit.deliveries().add(std::slice::from_ref(&record)).await?;
-    enqueue_delivery_jobs(&*unit, [(webhook.webhook.id, webhook.health.is_ailing)], now).await?;
+    enqueue_delivery_jobs(&*unit, [(webhook.webhook.id, webhook.health.is_degraded)], now).await?;
     unit.commit(Answer::accepted(&record.delivery), ReplayAccess::CallerOnly).await
 }

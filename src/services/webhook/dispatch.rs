@@ -14,7 +14,7 @@ use super::attempt::{AttemptBatch, DispatchOutcome, Dispatcher, SigningSecret, s
 use super::deliveries::Deliveries;
 use super::limits::DeliveryPermit;
 use crate::contract::{Timestamp, WebhookId};
-use crate::repositories::{DueDelivery, Lane};
+use crate::repositories::{DueDelivery, Queue};
 use crate::services::error::Error;
 
 /// Maximum number of deliveries per run.
@@ -28,14 +28,14 @@ pub enum DispatchResult {
     /// The due deliveries were attempted.
     Sent(AttemptBatch),
     /// The owner has reached the limit of concurrent runs. The job moves to this queue at this time.
-    Deferred(Lane, Timestamp),
+    Deferred(Queue, Timestamp),
     /// The webhook was deleted.
     WebhookDeleted,
 }
 
 impl Deliveries {
     /// Sends the due deliveries of a webhook, outside of any transaction.
-    pub async fn dispatch_due(&self, webhook: WebhookId, lane: Lane) -> Result<DispatchResult, Error> {
+    pub async fn dispatch_due(&self, webhook: WebhookId, lane: Queue) -> Result<DispatchResult, Error> {
         self.context.webhooks.client.prepare()?;
         let repositories = self.context.store.read();
         let db_permit = self.limits.acquire_db().await;
@@ -45,8 +45,8 @@ impl Deliveries {
         let now = self.context.clock.now();
         let Some(permit) = self.limits.try_acquire(lane, record.owner) else {
             // Runs that exceed the limit wait in the degraded queue, without delaying healthy webhooks.
-            let at = if lane == Lane::Failing { now + RETRY_DELAY } else { now };
-            return Ok(DispatchResult::Deferred(Lane::Failing, at));
+            let at = if lane == Queue::WebhooksDegraded { now + RETRY_DELAY } else { now };
+            return Ok(DispatchResult::Deferred(Queue::WebhooksDegraded, at));
         };
         let due = repositories.deliveries().list_due(webhook, now, BATCH_SIZE).await?;
         let secrets = signing_secrets(&self.context, repositories, &record).await?;

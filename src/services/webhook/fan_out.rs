@@ -8,7 +8,7 @@ use super::retry::next_attempt_at;
 use crate::contract::event::EventType;
 use crate::contract::webhook::delivery::{Delivery, DeliveryStatus};
 use crate::contract::{DeliveryId, EventId, ProjectId, Timestamp, WebhookId};
-use crate::repositories::{DeliveryRecord, Lane, NewEvent, Receiver, StoreError, Transaction};
+use crate::repositories::{DeliveryRecord, NewEvent, Queue, StoreError, Transaction, WebhookSubscription};
 use crate::services::context::ServiceContext;
 
 impl ServiceContext {
@@ -40,7 +40,7 @@ impl ServiceContext {
         }
         let (mut deliveries, mut jobs) = (Vec::new(), others.clone());
         for (project, events) in by_project {
-            let mut subscriptions = transaction.deliveries().list_receivers(project).await?;
+            let mut subscriptions = transaction.deliveries().list_subscriptions(project).await?;
             subscriptions.retain(|subscription| !others.contains_key(&subscription.webhook));
             for event in events {
                 for subscription in subscriptions.iter().filter(|subscription| is_subscribed(subscription, event.kind))
@@ -48,7 +48,7 @@ impl ServiceContext {
                     let due = next_attempt_at(&self.webhooks.retry_delays, 0, now, None).unwrap_or(now);
                     let delivery = new_delivery(subscription.webhook, event.id, event.kind, now, due);
                     deliveries.push(DeliveryRecord { delivery, payload: None });
-                    jobs.insert(subscription.webhook, subscription.is_ailing);
+                    jobs.insert(subscription.webhook, subscription.is_degraded);
                 }
             }
         }
@@ -61,7 +61,7 @@ impl ServiceContext {
     }
 }
 
-fn is_subscribed(subscription: &Receiver, kind: EventType) -> bool {
+fn is_subscribed(subscription: &WebhookSubscription, kind: EventType) -> bool {
     let is_named = subscription.events.iter().any(|name| matches!(&**name, "*") || **name == *kind.as_str());
     is_named && kind.visible_to(subscription.role)
 }
@@ -72,14 +72,14 @@ pub(crate) async fn enqueue_delivery_jobs(
     webhooks: impl IntoIterator<Item = (WebhookId, bool)>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let jobs: Vec<_> = webhooks.into_iter().map(|(webhook, is_ailing)| (webhook, queue_for(is_ailing))).collect();
+    let jobs: Vec<_> = webhooks.into_iter().map(|(webhook, is_degraded)| (webhook, queue_for(is_degraded))).collect();
     transaction.jobs().enqueue_deliveries(&jobs, now).await?;
     Ok(())
 }
 
 /// Returns the queue of a webhook. Degraded webhooks have their own, because their requests take long.
-pub(crate) const fn queue_for(is_ailing: bool) -> Lane {
-    if is_ailing { Lane::Failing } else { Lane::Webhooks }
+pub(crate) const fn queue_for(is_degraded: bool) -> Queue {
+    if is_degraded { Queue::WebhooksDegraded } else { Queue::Webhooks }
 }
 
 pub(crate) fn new_delivery(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::attempt::{Attempt, STATUS_GONE, is_success};
 use super::disabled_reason;
-use crate::repositories::Health;
+use crate::repositories::EndpointHealth;
 
 /// Duration of uninterrupted failure after which a webhook is disabled.
 const DISABLE_AFTER: Duration = Duration::from_hours(5 * 24);
@@ -18,13 +18,13 @@ const DEGRADED_LATENCY_MS: i64 = 1_000;
 /// Requests are concurrent, so attempts are ordered by the time at which they were sent: a success ends the failures
 /// before it.
 pub(crate) fn evaluate_health<'t>(
-    health: Health,
+    health: EndpointHealth,
     attempts: impl Iterator<Item = &'t Attempt>,
-) -> (Health, Option<&'static str>) {
+) -> (EndpointHealth, Option<&'static str>) {
     let mut attempts: Vec<&Attempt> = attempts.collect();
     attempts.sort_by_key(|attempt| (attempt.result.at, is_success(&attempt.result)));
-    let is_ailing = match attempts.as_slice() {
-        [] => health.is_ailing,
+    let is_degraded = match attempts.as_slice() {
+        [] => health.is_degraded,
         some => {
             some.iter().any(|attempt| !is_success(&attempt.result) || attempt.result.duration_ms >= DEGRADED_LATENCY_MS)
         }
@@ -43,7 +43,7 @@ pub(crate) fn evaluate_health<'t>(
     let has_kept_failing = failing_since.zip(last_failure).is_some_and(|(since, last)| since <= last - DISABLE_AFTER);
     let reason =
         if is_gone { Some(disabled_reason::GONE) } else { has_kept_failing.then_some(disabled_reason::FAILING) };
-    (Health { failing_since, is_ailing, ..health }, reason)
+    (EndpointHealth { failing_since, is_degraded, ..health }, reason)
 }
 
 #[cfg(test)]
@@ -71,8 +71,8 @@ mod tests {
         }
     }
 
-    fn failing(since: i64) -> Health {
-        Health { failing_since: Some(Timestamp(since)), is_ailing: true, giving_up: None }
+    fn failing(since: i64) -> EndpointHealth {
+        EndpointHealth { failing_since: Some(Timestamp(since)), is_degraded: true, cancel_through: None }
     }
 
     #[test]
@@ -85,7 +85,7 @@ mod tests {
             let (health, reason) = evaluate_health(failing(0), batch.iter());
             assert_eq!(reason, None, "{late}");
             let since = (late == 49).then_some(Timestamp(6 * DAY + late));
-            assert_eq!((health.failing_since, health.is_ailing), (since, true), "{late}");
+            assert_eq!((health.failing_since, health.is_degraded), (since, true), "{late}");
         }
         // Of two attempts at the same time, the successful one counts.
         let (health, reason) = evaluate_health(failing(0), [attempt(6 * DAY, 200), attempt(6 * DAY, 503)].iter());
@@ -105,30 +105,30 @@ mod tests {
             Some(disabled_reason::GONE),
             "a later success does not matter"
         );
-        assert_eq!(evaluate_health(Health::default(), gone[..1].iter()).1, Some(disabled_reason::GONE));
+        assert_eq!(evaluate_health(EndpointHealth::default(), gone[..1].iter()).1, Some(disabled_reason::GONE));
     }
 
     #[test]
     fn a_failed_test_only_degrades_and_a_successful_one_ends_the_failures() {
         let test = |status| Attempt { is_test: true, ..attempt(6 * DAY, status) };
-        for before in [failing(0), Health::default()] {
-            for (status, since, is_ailing) in
+        for before in [failing(0), EndpointHealth::default()] {
+            for (status, since, is_degraded) in
                 [(410, before.failing_since, true), (503, before.failing_since, true), (200, None, false)]
             {
                 let (health, reason) = evaluate_health(before, [test(status)].iter());
                 assert_eq!((health.failing_since, reason), (since, None), "{status}");
-                assert_eq!(health.is_ailing, is_ailing, "{status}");
+                assert_eq!(health.is_degraded, is_degraded, "{status}");
             }
         }
     }
 
     #[test]
     fn a_slow_receiver_is_degraded_but_not_failing() {
-        for (duration_ms, is_ailing) in [(0, false), (999, false), (1_000, true), (15_000, true)] {
+        for (duration_ms, is_degraded) in [(0, false), (999, false), (1_000, true), (15_000, true)] {
             let mut late = attempt(7, 200);
             late.result.duration_ms = duration_ms;
-            let (health, reason) = evaluate_health(Health::default(), [attempt(6, 200), late].iter());
-            assert_eq!((health.failing_since, health.is_ailing, reason), (None, is_ailing, None), "{duration_ms}");
+            let (health, reason) = evaluate_health(EndpointHealth::default(), [attempt(6, 200), late].iter());
+            assert_eq!((health.failing_since, health.is_degraded, reason), (None, is_degraded, None), "{duration_ms}");
         }
     }
 }

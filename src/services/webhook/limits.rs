@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::contract::UserId;
-use crate::repositories::Lane;
+use crate::repositories::Queue;
 use crate::services::keyed_semaphores::KeyedSemaphores;
 use crate::webhooks::Lookups;
 
@@ -33,7 +33,7 @@ const MAX_CONCURRENT_LOOKUPS: usize = 128;
 
 /// Limits of this process.
 pub(crate) struct DeliveryLimits {
-    owners: KeyedSemaphores<(Quota, Lane, UserId)>,
+    owners: KeyedSemaphores<(Quota, Queue, UserId)>,
     burst: Arc<Semaphore>,
     lookups: Arc<Semaphore>,
     degraded_lookups: Arc<Semaphore>,
@@ -49,7 +49,7 @@ enum Quota {
 
 /// Permit for a run. Dropping it lets another run start.
 pub(crate) struct DeliveryPermit {
-    lane: Lane,
+    lane: Queue,
     _run: OwnedSemaphorePermit,
     burst: Option<OwnedSemaphorePermit>,
     lookups: Lookups,
@@ -69,8 +69,8 @@ impl Default for DeliveryLimits {
 
 impl DeliveryLimits {
     /// Acquires a permit, or returns `None` if the owner has reached the limit.
-    pub(crate) fn try_acquire(&self, lane: Lane, owner: UserId) -> Option<DeliveryPermit> {
-        let is_degraded = lane == Lane::Failing;
+    pub(crate) fn try_acquire(&self, lane: Queue, owner: UserId) -> Option<DeliveryPermit> {
+        let is_degraded = lane == Queue::WebhooksDegraded;
         let run = self.owner_semaphore(Quota::Runs, lane, owner).try_acquire_owned().ok()?;
         let all = if is_degraded { &self.degraded_lookups } else { &self.lookups };
         let of_run = Arc::new(Semaphore::new(1));
@@ -86,8 +86,8 @@ impl DeliveryLimits {
         self.database.acquire().await.ok()
     }
 
-    fn owner_semaphore(&self, of: Quota, lane: Lane, owner: UserId) -> Arc<Semaphore> {
-        let max = if lane == Lane::Failing { MAX_DEGRADED_RUNS_PER_OWNER } else { MAX_RUNS_PER_OWNER };
+    fn owner_semaphore(&self, of: Quota, lane: Queue, owner: UserId) -> Arc<Semaphore> {
+        let max = if lane == Queue::WebhooksDegraded { MAX_DEGRADED_RUNS_PER_OWNER } else { MAX_RUNS_PER_OWNER };
         self.owners.get((of, lane, owner), max)
     }
 }
@@ -102,7 +102,7 @@ impl DeliveryPermit {
     pub(crate) fn max_concurrent_requests(&self) -> usize {
         match (&self.burst, self.lane) {
             (Some(burst), _) => burst.num_permits() + 1,
-            (None, Lane::Failing) => MAX_CONCURRENT_REQUESTS_DEGRADED,
+            (None, Queue::WebhooksDegraded) => MAX_CONCURRENT_REQUESTS_DEGRADED,
             (None, _) => 1,
         }
     }
@@ -116,7 +116,9 @@ mod tests {
     fn runs_of_an_owner_are_limited_per_queue() {
         let delivery_limits = DeliveryLimits::default();
         let (ada, bob) = (UserId::generate(), UserId::generate());
-        for (lane, max) in [(Lane::Webhooks, MAX_RUNS_PER_OWNER), (Lane::Failing, MAX_DEGRADED_RUNS_PER_OWNER)] {
+        for (lane, max) in
+            [(Queue::Webhooks, MAX_RUNS_PER_OWNER), (Queue::WebhooksDegraded, MAX_DEGRADED_RUNS_PER_OWNER)]
+        {
             let mut of_ada: Vec<_> = (0..max).map(|_| delivery_limits.try_acquire(lane, ada).unwrap()).collect();
             assert!(delivery_limits.try_acquire(lane, ada).is_none(), "{lane:?}");
             assert!(delivery_limits.try_acquire(lane, bob).is_some(), "{lane:?}");
@@ -133,19 +135,19 @@ mod tests {
         let mut taken = Vec::new();
         let mut sum = 0;
         for _ in 0..128 {
-            let slot = delivery_limits.try_acquire(Lane::Webhooks, UserId::generate()).unwrap();
+            let slot = delivery_limits.try_acquire(Queue::Webhooks, UserId::generate()).unwrap();
             sum += slot.max_concurrent_requests();
             taken.push(slot);
         }
         assert_eq!((taken[0].max_concurrent_requests(), taken[127].max_concurrent_requests()), (8, 1));
         assert_eq!(sum, 128 + MAX_BURST_REQUESTS);
         assert_eq!(
-            delivery_limits.try_acquire(Lane::Failing, UserId::generate()).unwrap().max_concurrent_requests(),
+            delivery_limits.try_acquire(Queue::WebhooksDegraded, UserId::generate()).unwrap().max_concurrent_requests(),
             MAX_CONCURRENT_REQUESTS_DEGRADED
         );
         taken.clear();
         assert_eq!(
-            delivery_limits.try_acquire(Lane::Webhooks, UserId::generate()).unwrap().max_concurrent_requests(),
+            delivery_limits.try_acquire(Queue::Webhooks, UserId::generate()).unwrap().max_concurrent_requests(),
             8
         );
     }

@@ -36,7 +36,7 @@ use crate::contract::event::WebhookEventName;
 use crate::contract::page::{Page, Sort};
 use crate::contract::strings::{EventName, WebhookSecret};
 use crate::contract::webhook::{NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery, WebhookWithSecret};
-use crate::repositories::{FormerSecret, Health, Job, WebhookFilter, WebhookRecord};
+use crate::repositories::{EndpointHealth, Job, PreviousSecret, WebhookFilter, WebhookRecord};
 use crate::services::caller::Caller;
 use crate::services::context::ServiceContext;
 use crate::services::error::Error;
@@ -101,7 +101,8 @@ impl Webhooks {
             updated_at: now,
         };
         let (sealed, secret) = self.new_secret(webhook.id)?;
-        let record = WebhookRecord { webhook, owner: write.caller.user, health: Health::default(), secret: sealed };
+        let record =
+            WebhookRecord { webhook, owner: write.caller.user, health: EndpointHealth::default(), secret: sealed };
         unit.webhooks().add(&record).await?;
         let notice = Job::WebhookCreatedEmail { user: record.owner, webhook: record.webhook.id, at: now.0 };
         unit.jobs().enqueue(&notice, now, now).await?;
@@ -134,7 +135,7 @@ impl Webhooks {
         }
         if let Some(url) = patch.url.as_ref().filter(|url| **url != current.url) {
             self.require_allowed(url)?;
-            health = health.anew();
+            health = health.reset();
         }
         write.check_if_match(&current)?;
         let enabled = patch.enabled.unwrap_or(current.enabled);
@@ -151,12 +152,12 @@ impl Webhooks {
             return Ok(Answer::found(&current));
         }
         if changed.enabled && !current.enabled {
-            health = health.anew();
+            health = health.reset();
         }
         let now = self.0.clock.now();
         let changed = Webhook { version: current.version + 1, updated_at: now, ..changed };
         if !changed.enabled {
-            health.giving_up = cancel_pending(&*unit, id, now).await?;
+            health.cancel_through = cancel_pending(&*unit, id, now).await?;
         }
         unit.webhooks().update(&changed, &health).await?;
         if changed.url != current.url {
@@ -191,7 +192,7 @@ impl Webhooks {
         let now = self.0.clock.now();
         let until = now + Duration::from_secs(overlap.into());
         // If the response is lost, the client rotates again; earlier secrets must stay valid too.
-        let former = (overlap > 0).then_some(FormerSecret { secret: found.secret, until });
+        let former = (overlap > 0).then_some(PreviousSecret { secret: found.secret, until });
         unit.webhooks().replace_secret(id, &sealed, former.as_ref(), now).await?;
         let webhook = Webhook { version: found.webhook.version + 1, updated_at: now, ..found.webhook };
         unit.webhooks().update(&webhook, &found.health).await?;
@@ -216,8 +217,8 @@ impl Webhooks {
     /// Locks and enqueues the delivery job, which completes the work of this transaction. The job is locked before the
     /// webhook, as everywhere.
     async fn lock_delivery_job(&self, unit: &UnitOfWork<'_>, write: &WriteContext, id: WebhookId) -> Result<(), Error> {
-        let found = require_owner(unit.webhooks().hold(id).await?, write.caller)?;
-        Ok(enqueue_delivery_jobs(&**unit, [(id, found.health.is_ailing)], self.0.clock.now()).await?)
+        let found = require_owner(unit.webhooks().lock_shared(id).await?, write.caller)?;
+        Ok(enqueue_delivery_jobs(&**unit, [(id, found.health.is_degraded)], self.0.clock.now()).await?)
     }
 
     /// Generates a secret and returns it encrypted and in plain text.

@@ -10,7 +10,7 @@ use super::health::evaluate_health;
 use super::retry::next_attempt_at;
 use crate::contract::webhook::delivery::{Delivery, DeliveryStatus};
 use crate::contract::{Timestamp, WebhookId};
-use crate::repositories::{Job, Lane, StoreError, Transaction};
+use crate::repositories::{Job, Queue, StoreError, Transaction};
 use crate::services::error::Error;
 
 /// Maximum number of deliveries cancelled in one transaction.
@@ -25,22 +25,22 @@ impl Deliveries {
         &self,
         transaction: &dyn Transaction,
         batch: &AttemptBatch,
-    ) -> Result<Option<(Lane, Timestamp)>, Error> {
+    ) -> Result<Option<(Queue, Timestamp)>, Error> {
         let now = self.context.clock.now();
         let Some(record) = transaction.webhooks().lock(batch.webhook).await? else {
             // Deleted in the meantime. The next run cleans up.
-            return Ok(Some((Lane::Webhooks, now)));
+            return Ok(Some((Queue::Webhooks, now)));
         };
         let mut attempts = HashMap::new();
         for outcome in &batch.sent {
             match outcome {
-                DispatchOutcome::NotPermitted(id) => transaction.deliveries().fail(*id).await?,
+                DispatchOutcome::NotPermitted(id) => transaction.deliveries().mark_failed(*id).await?,
                 DispatchOutcome::Attempted(attempt) => drop(attempts.insert(attempt.id, attempt)),
             }
         }
         // Read again: a delivery may have been cancelled or pruned in the meantime.
         let ids: Vec<_> = attempts.keys().copied().collect();
-        for delivery in transaction.deliveries().list_these(&ids).await? {
+        for delivery in transaction.deliveries().list_by_ids(&ids).await? {
             if let Some(attempt) = attempts.get(&delivery.id) {
                 transaction.deliveries().update(&self.apply_attempt(delivery, attempt)).await?;
             }
@@ -62,19 +62,19 @@ impl Deliveries {
             tracing::info!(webhook.id = %webhook.id, reason, "webhook disabled");
         }
         if !webhook.enabled {
-            health.giving_up = Some(now);
+            health.cancel_through = Some(now);
         }
-        if let Some(until) = health.giving_up {
-            health.giving_up = cancel_pending(transaction, webhook.id, until).await?;
+        if let Some(until) = health.cancel_through {
+            health.cancel_through = cancel_pending(transaction, webhook.id, until).await?;
         }
         if disable_reason.is_some() || health != record.health {
             transaction.webhooks().update(&webhook, &health).await?;
         }
-        if health.giving_up.is_some() {
-            return Ok(Some((queue_for(health.is_ailing), now)));
+        if health.cancel_through.is_some() {
+            return Ok(Some((queue_for(health.is_degraded), now)));
         }
         let next = transaction.deliveries().next_due(webhook.id).await?;
-        Ok(next.map(|next| (queue_for(health.is_ailing), next.max(now))))
+        Ok(next.map(|next| (queue_for(health.is_degraded), next.max(now))))
     }
 
     /// Returns a delivery after an attempt.
@@ -109,6 +109,6 @@ pub(crate) async fn cancel_pending(
     webhook: WebhookId,
     until: Timestamp,
 ) -> Result<Option<Timestamp>, StoreError> {
-    let cancelled = transaction.deliveries().give_up(webhook, until, CANCEL_BATCH_SIZE).await?;
+    let cancelled = transaction.deliveries().cancel_pending(webhook, until, CANCEL_BATCH_SIZE).await?;
     Ok((cancelled >= CANCEL_BATCH_SIZE).then_some(until))
 }

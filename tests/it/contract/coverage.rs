@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pocket_tasks::contract::UserId;
-use pocket_tasks::repositories::MailPurpose;
+use pocket_tasks::repositories::EmailTokenPurpose;
 use poem::Body;
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -81,11 +81,11 @@ impl Fixture {
             let user = UserId::parse(user.user_id()).unwrap();
             app.services.email_tokens.issue(user, purpose).await.unwrap().unwrap().1
         };
-        let proof = json!({"token": issue(&guest, MailPurpose::Verification).await});
+        let proof = json!({"token": issue(&guest, EmailTokenPurpose::Verification).await});
         guest.post("/v1/auth/verify-email", proof).await.no_content();
         Self {
-            verification_token: issue(&owner, MailPurpose::Verification).await,
-            reset_token: issue(&owner, MailPurpose::Reset).await,
+            verification_token: issue(&owner, EmailTokenPurpose::Verification).await,
+            reset_token: issue(&owner, EmailTokenPurpose::Reset).await,
             reading_token: secret(&reading),
             writing_token: secret(&writing),
             reading_token_id: reading.id(),

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use pocket_tasks::contract::Timestamp;
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::jobs::{Handler, JobError, Runner};
-use pocket_tasks::repositories::{Job, JobState, Lane};
+use pocket_tasks::repositories::{Job, JobState, Queue};
 
 use super::{StoppedClock, UNHURRIED, acts, new_job, unfinished};
 use crate::on_both_databases;
@@ -44,7 +44,7 @@ on_both_databases! {
         let runner = runner(&store, &clock, acts(|_, _| async { Err(JobError::Transient(burning().into())) }.boxed()));
         promise(&store, &clock).await;
         for attempt in 1..=ATTEMPTS {
-            assert_eq!(runner.run_due(&Lane::ALL).await.unwrap(), 1, "{attempt}");
+            assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 1, "{attempt}");
             let jobs = unfinished(&store).await;
             assert_eq!(jobs[0].attempts, attempt);
             assert_eq!(jobs[0].last_error.as_deref(), Some("the mail did not leave: the printer burns"));
@@ -52,23 +52,23 @@ on_both_databases! {
                 assert_eq!(jobs[0].state, JobState::Dead);
                 break;
             }
-            assert_eq!(jobs[0].state, JobState::Waiting, "{attempt}");
+            assert_eq!(jobs[0].state, JobState::Pending, "{attempt}");
             let longest = 1_000 * 2_i64.pow(attempt - 1).min(600);
             let pause = jobs[0].run_at.0 - clock.now().0;
             assert!(pause <= longest && pause >= longest * 74 / 100, "{attempt}: {pause}");
             // Not before its time.
             clock.advance(Duration::from_millis(pause.unsigned_abs() - 1));
-            assert_eq!(runner.run_due(&Lane::ALL).await.unwrap(), 0, "{attempt}");
+            assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 0, "{attempt}");
             clock.advance(Duration::from_millis(1));
         }
         clock.advance(Duration::from_hours(1_000));
-        assert_eq!(runner.run_due(&Lane::ALL).await.unwrap(), 0);
+        assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 0);
         // Until an operator says so; then it has all its attempts again.
         let id = unfinished(&store).await[0].id;
         assert!(commit(&store, async |transaction| transaction.queue().retry(id, clock.now()).await).await.unwrap());
-        assert_eq!(runner.run_due(&Lane::ALL).await.unwrap(), 1);
+        assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 1);
         let jobs = unfinished(&store).await;
-        assert_eq!((jobs[0].state, jobs[0].attempts), (JobState::Waiting, 1));
+        assert_eq!((jobs[0].state, jobs[0].attempts), (JobState::Pending, 1));
     }
 
     async fn what_fails_and_then_succeeds_is_done(database: TestDatabase) {
@@ -83,7 +83,7 @@ on_both_databases! {
         });
         let runner = runner(&store, &clock, handler);
         promise(&store, &clock).await;
-        while runner.run_due(&Lane::ALL).await.unwrap() > 0 {
+        while runner.run_due(&Queue::ALL).await.unwrap() > 0 {
             clock.advance(Duration::from_mins(10));
         }
         assert_eq!(begun.load(Ordering::SeqCst), 4);
@@ -94,13 +94,13 @@ on_both_databases! {
         let (store, clock) = (database.store().await, StoppedClock::new());
         let cases: [(Arc<dyn Handler>, JobState, &str); 3] = [
             (acts(|_, _| async { Err(JobError::Permanent(burning().into())) }.boxed()), JobState::Dead, "the printer burns"),
-            (acts(|_, _| async { panic!("a bug") }.boxed()), JobState::Waiting, "it panicked"),
+            (acts(|_, _| async { panic!("a bug") }.boxed()), JobState::Pending, "it panicked"),
             // Before there is any future of it.
-            (acts(|_, _| panic!("a bug")), JobState::Waiting, "it panicked"),
+            (acts(|_, _| panic!("a bug")), JobState::Pending, "it panicked"),
         ];
         for (handler, state, error) in cases {
             promise(&store, &clock).await;
-            assert_eq!(runner(&store, &clock, handler).run_due(&Lane::ALL).await.unwrap(), 1);
+            assert_eq!(runner(&store, &clock, handler).run_due(&Queue::ALL).await.unwrap(), 1);
             let jobs = unfinished(&store).await;
             let said = jobs[0].last_error.clone().unwrap();
             assert!(jobs[0].state == state && said.contains(error), "{:?}", jobs[0]);
@@ -120,10 +120,10 @@ on_both_databases! {
             .boxed()
         });
         promise(&store, &clock).await;
-        assert_eq!(runner(&store, &clock, handler).run_due(&Lane::ALL).await.unwrap(), 1);
+        assert_eq!(runner(&store, &clock, handler).run_due(&Queue::ALL).await.unwrap(), 1);
         let jobs = unfinished(&store).await;
         assert_eq!(jobs.len(), 1, "{jobs:?}");
-        assert_eq!((jobs[0].state, jobs[0].last_error.as_deref()), (JobState::Waiting, Some("it panicked")));
+        assert_eq!((jobs[0].state, jobs[0].last_error.as_deref()), (JobState::Pending, Some("it panicked")));
     }
 
     async fn a_job_that_nobody_can_read_is_dead_and_holds_nobody_up(database: TestDatabase) {
@@ -132,7 +132,7 @@ on_both_databases! {
         Raw::connect(&database).await.execute("UPDATE jobs SET payload = '{\"project\": 7}'").await;
         promise(&store, &clock).await;
         let runner = runner(&store, &clock, acts(|_, context| async move { context.complete().await }.boxed()));
-        assert_eq!(runner.run_due(&Lane::ALL).await.unwrap(), 2);
+        assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 2);
         let jobs = unfinished(&store).await;
         assert_eq!((jobs.len(), jobs[0].state, jobs[0].payload.as_str()), (1, JobState::Dead, "{\"project\": 7}"));
         assert!(jobs[0].last_error.as_deref().is_some_and(|error| !error.is_empty()), "{jobs:?}");
@@ -141,14 +141,14 @@ on_both_databases! {
     async fn a_job_of_which_its_workers_die_is_not_begun_for_ever(database: TestDatabase) {
         let (store, clock) = (database.store().await, StoppedClock::new());
         let lease = async |now: Timestamp| {
-            commit(&store, async |transaction| transaction.queue().lease(&Lane::ALL, 1, now, now).await).await.unwrap()
+            commit(&store, async |transaction| transaction.queue().claim(&Queue::ALL, 1, now, now).await).await.unwrap()
         };
         promise(&store, &clock).await;
         for attempt in 1..=ATTEMPTS {
             assert_eq!(lease(clock.now()).await[0].attempts, attempt);
         }
         let runner = runner(&store, &clock, acts(|_, _| panic!("it is not begun")));
-        assert_eq!(runner.run_due(&Lane::ALL).await.unwrap(), 1);
+        assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 1);
         let jobs = unfinished(&store).await;
         assert_eq!((jobs[0].state, jobs[0].last_error.as_deref()), (JobState::Dead, Some("its workers die of it")));
     }

@@ -8,7 +8,7 @@ use pocket_tasks::contract::Timestamp;
 use pocket_tasks::contract::project::Project;
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::jobs::{JobContext, JobError, RunnerTimings};
-use pocket_tasks::repositories::{JobState, Lane, LeasedJob, Store as _};
+use pocket_tasks::repositories::{JobState, LeasedJob, Queue, Store as _};
 use tokio::sync::{Notify, mpsc};
 
 use super::{NEVER, UNHURRIED, Workers, acts, new_job, promise, unfinished, until, until_done};
@@ -19,7 +19,7 @@ use crate::support::TestDatabase;
 /// Counts one task more, and commits it with the end of the job.
 async fn count_one(project: &Project, context: &JobContext) -> Result<(), JobError> {
     let transaction = context.begin().await?;
-    transaction.projects().count_tasks(project.id, 1, 0, None).await?;
+    transaction.projects().adjust_task_counts(project.id, 1, 0, None).await?;
     context.commit(transaction).await
 }
 
@@ -33,7 +33,7 @@ async fn snatch(store: &SeaStore) -> LeasedJob {
     let later = Timestamp::now() + NEVER + NEVER;
     let until = later + NEVER;
     let leased =
-        commit(store, async |transaction| transaction.queue().lease(&Lane::ALL, 9, later, until).await).await.unwrap();
+        commit(store, async |transaction| transaction.queue().claim(&Queue::ALL, 9, later, until).await).await.unwrap();
     assert_eq!(leased.len(), 1, "{leased:?}");
     leased.into_iter().next().unwrap()
 }
@@ -79,7 +79,7 @@ on_both_databases! {
         let jobs = unfinished(&store).await;
         assert_eq!((jobs[0].state, jobs[0].attempts, jobs[0].last_error.as_ref()), (JobState::Running, 2, None));
         let lease = snatched.lease;
-        let finished = commit(&other, async |transaction| transaction.queue().finish(lease, Timestamp::now()).await);
+        let finished = commit(&other, async |transaction| transaction.queue().complete(lease, Timestamp::now()).await);
         assert!(finished.await.unwrap());
     }
 
@@ -108,7 +108,7 @@ on_both_databases! {
             let jobs = unfinished(&store).await;
             assert_eq!((jobs[0].state, jobs[0].attempts, jobs[0].last_error.as_ref()), (JobState::Running, 2, None));
             let lease = snatched.lease;
-            let finished = commit(&other, async |transaction| transaction.queue().finish(lease, Timestamp::now()).await);
+            let finished = commit(&other, async |transaction| transaction.queue().complete(lease, Timestamp::now()).await);
             assert!(finished.await.unwrap());
         }
     }
@@ -135,7 +135,7 @@ on_both_databases! {
         // Longer than the lease was good at first.
         until("the lease was extended", async || {
             let now = Timestamp::now();
-            let leased = commit(&other, async |transaction| transaction.queue().lease(&Lane::ALL, 9, now, now).await);
+            let leased = commit(&other, async |transaction| transaction.queue().claim(&Queue::ALL, 9, now, now).await);
             assert!(leased.await.unwrap().is_empty(), "it is good all the time");
             now > first.run_at
         })
@@ -166,7 +166,7 @@ on_both_databases! {
         assert_eq!(soon(told.recv()).await, Some(()));
         let jobs = unfinished(&store).await;
         assert_eq!((jobs[0].state, jobs[0].attempts), (JobState::Running, 2));
-        let finished = commit(&other, async |transaction| transaction.queue().finish(snatched, Timestamp::now()).await);
+        let finished = commit(&other, async |transaction| transaction.queue().complete(snatched, Timestamp::now()).await);
         assert!(finished.await.unwrap());
         // The one worker is free for something else.
         promise(&store, &new_job()).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::jobs::Schedule;
-use pocket_tasks::repositories::{Job, Lane};
+use pocket_tasks::repositories::{Job, Queue};
 
 use super::{StoppedClock, unfinished};
 use crate::on_both_databases;
@@ -38,8 +38,8 @@ async fn kinds(store: &SeaStore) -> Vec<String> {
 async fn finish_all(store: &SeaStore, clock: &StoppedClock) {
     let now = clock.now();
     commit(store, async |transaction| {
-        for job in transaction.queue().lease(&Lane::ALL, 99, now, now).await.unwrap() {
-            assert!(transaction.queue().finish(job.lease, now).await.unwrap());
+        for job in transaction.queue().claim(&Queue::ALL, 99, now, now).await.unwrap() {
+            assert!(transaction.queue().complete(job.lease, now).await.unwrap());
         }
     })
     .await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use pocket_tasks::contract::Timestamp;
 use pocket_tasks::jobs::{Handler, JobError, RunnerTimings};
-use pocket_tasks::repositories::{Job, JobState, Lane};
+use pocket_tasks::repositories::{Job, JobState, Queue};
 use tokio::sync::Notify;
 
 use super::{NEVER, UNHURRIED, Workers, acts, new_job, promise, unfinished, until};
@@ -56,7 +56,7 @@ on_both_databases! {
             promise(&store, &new_job()).await;
             work.until_begun(1).await;
             promise(&store, &new_job()).await;
-            let waiting = unfinished(&store).await.into_iter().find(|job| job.state == JobState::Waiting).unwrap();
+            let waiting = unfinished(&store).await.into_iter().find(|job| job.state == JobState::Pending).unwrap();
             workers.shutdown.cancel();
             waits(&mut workers.running).await;
             work.end.notify_one();
@@ -64,14 +64,14 @@ on_both_databases! {
             assert_eq!(work.begun.load(Ordering::SeqCst), 1);
             let (waits, ended): (Vec<_>, Vec<_>) =
                 unfinished(&store).await.into_iter().partition(|job| job.id == waiting.id);
-            assert_eq!((waits[0].state, waits[0].attempts), (JobState::Waiting, 0));
+            assert_eq!((waits[0].state, waits[0].attempts), (JobState::Pending, 0));
             // A failure is noted as ever.
             let errors: Vec<_> = ended.iter().map(|job| (job.state, job.attempts, job.last_error.as_deref())).collect();
-            assert_eq!(errors, if fails { vec![(JobState::Waiting, 1, Some("an error"))] } else { Vec::new() });
+            assert_eq!(errors, if fails { vec![(JobState::Pending, 1, Some("an error"))] } else { Vec::new() });
             let later = Timestamp::now() + NEVER;
             commit(&store, async |transaction| {
-                for job in transaction.queue().lease(&Lane::ALL, 9, later, later).await.unwrap() {
-                    assert!(transaction.queue().finish(job.lease, later).await.unwrap());
+                for job in transaction.queue().claim(&Queue::ALL, 9, later, later).await.unwrap() {
+                    assert!(transaction.queue().complete(job.lease, later).await.unwrap());
                 }
             })
             .await;
@@ -97,11 +97,11 @@ on_both_databases! {
         let jobs = unfinished(&store).await;
         assert_eq!(jobs.len(), 2, "{jobs:?}");
         for job in &jobs {
-            assert_eq!((job.state, job.attempts, job.last_error.as_ref()), (JobState::Waiting, 0, None));
+            assert_eq!((job.state, job.attempts, job.last_error.as_ref()), (JobState::Pending, 0, None));
         }
         // Others take it at once, as if nothing had been.
         let now = Timestamp::now();
-        let leased = commit(&store, async |transaction| transaction.queue().lease(&Lane::ALL, 9, now, now).await).await;
+        let leased = commit(&store, async |transaction| transaction.queue().claim(&Queue::ALL, 9, now, now).await).await;
         assert_eq!(leased.unwrap().iter().map(|job| job.attempts).collect::<Vec<_>>(), [1, 1]);
     }
 
@@ -116,7 +116,7 @@ on_both_databases! {
             Workers::start(&store, &work.handler(), 4, RunnerTimings { grace: Duration::ZERO, ..UNHURRIED }).stop().await;
             let jobs = unfinished(&store).await;
             assert_eq!(jobs.len(), 20);
-            assert!(jobs.iter().all(|job| job.state == JobState::Waiting && job.attempts == 0), "{jobs:#?}");
+            assert!(jobs.iter().all(|job| job.state == JobState::Pending && job.attempts == 0), "{jobs:#?}");
         }
     }
 }

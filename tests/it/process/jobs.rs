@@ -29,14 +29,14 @@ fn jobs_that_are_not_done_are_listed_for_people_and_for_programs() {
     let fields: Vec<_> = job.keys().map(String::as_str).collect();
     assert_eq!(fields, ["id", "kind", "payload", "state", "attempts", "run_at", "created_at", "last_error"]);
     assert_eq!((&job["kind"], &job["payload"]), (&json!("welcome_email"), &json!({"user": user})));
-    assert_eq!((&job["state"], &job["attempts"], &job["last_error"]), (&json!("waiting"), &json!(0), &Value::Null));
+    assert_eq!((&job["state"], &job["attempts"], &job["last_error"]), (&json!("pending"), &json!(0), &Value::Null));
 
     let table = list();
     assert_eq!(table.len(), 2, "{table:#?}");
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(words(&table[0]), ["ID", "KIND", "STATE", "ATTEMPTS", "RUNS", "AT", "LAST", "ERROR"]);
     let [id, run_at] = ["id", "run_at"].map(|field| job[field].as_str().unwrap());
-    assert_eq!(words(&table[1]), [id, "welcome_email", "waiting", "0", run_at, "-"]);
+    assert_eq!(words(&table[1]), [id, "welcome_email", "pending", "0", run_at, "-"]);
 }
 
 #[test]

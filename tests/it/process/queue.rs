@@ -49,6 +49,6 @@ pub(super) fn until_all_is_done(program: &mut Program, folder: &Path, variables:
 /// Waits until each of the two mails of a registration was tried so often, and gives the jobs.
 #[track_caller]
 pub(super) fn until_put_off(program: &mut Program, folder: &Path, times: u64) -> Vec<Value> {
-    let is_put_off = |job: &Value| job["state"] == "waiting" && job["attempts"].as_u64() >= Some(times);
+    let is_put_off = |job: &Value| job["state"] == "pending" && job["attempts"].as_u64() >= Some(times);
     until_jobs(program, folder, &[], PATIENCE, |jobs| jobs.len() == 2 && jobs.iter().all(is_put_off))
 }

@@ -33,7 +33,7 @@ fn the_worker_does_the_jobs(folder: &Path, database: &[(&str, &str)]) {
     let mut kinds: Vec<_> = waiting.iter().map(|job| job["kind"].as_str().unwrap()).collect();
     kinds.sort_unstable();
     assert_eq!(kinds, ["recalculate_completion", "welcome_email"]);
-    assert!(waiting.iter().all(|job| job["state"] == "waiting" && job["attempts"] == 0), "{waiting:#?}");
+    assert!(waiting.iter().all(|job| job["state"] == "pending" && job["attempts"] == 0), "{waiting:#?}");
     assert_eq!((completion(), mails(folder)), (json!(0), 0));
 
     let variables = [&[("DATA_DIR", "data"), ("LOG_FORMAT", "json"), ("JOB_WORKERS", "0")], database].concat();
@@ -82,7 +82,7 @@ fn a_job_that_does_not_end_is_handed_back_by_who_is_told_to_stop() {
     let left = jobs(folder.path(), &[]);
     assert_eq!(left.len(), 2, "{left:#?}");
     // As if it had never begun, so that the next worker begins it at once.
-    assert!(left.iter().all(|job| job["state"] == "waiting" && job["attempts"] == 0), "{left:#?}");
+    assert!(left.iter().all(|job| job["state"] == "pending" && job["attempts"] == 0), "{left:#?}");
     drop(held);
 }
 

@@ -178,7 +178,7 @@ on_both_databases! {
         for comment in [homeless, unknown] {
             let transaction = store.begin().await.unwrap();
             let added = transaction.comments().add(&comment).await;
-            assert!(matches!(added, Err(StoreError::Failed(_))), "{added:?}");
+            assert!(matches!(added, Err(StoreError::Internal(_))), "{added:?}");
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use pocket_tasks::contract::event::EventType;
 use pocket_tasks::contract::page::Direction;
-use pocket_tasks::repositories::{EventFilter, FeedWalk, Store as _};
+use pocket_tasks::repositories::{EventFilter, EventRange, Store as _};
 
 use super::feed_order::new_event;
 use super::fixtures::{commit, project};
@@ -46,7 +46,7 @@ async fn add_foreign_events(raw: &mut Raw) {
         ),
     };
     raw.execute(&format!("{numbers} SELECT n, {id}, 'task.created', {project}, 7, '{{}}' FROM numbers")).await;
-    raw.execute(&format!("UPDATE feed SET sequence = {FOREIGN}")).await;
+    raw.execute(&format!("UPDATE event_sequence SET sequence = {FOREIGN}")).await;
 }
 
 /// The statement as SQLite gets it; `more` are conditions on the events.
@@ -60,10 +60,10 @@ fn page_on_sqlite(direction: Direction, beyond: bool, more: &str) -> String {
              {of}.project_id AND (events.type NOT IN (?, ?, ?, ?) OR {of}.role = ?) {more} {beyond} {order} LIMIT ?)"
         )
     };
-    let (head, rest) = (first("members"), first("firsts"));
+    let (head, rest) = (first("members"), first("top"));
     format!(
         "SELECT events.* FROM (SELECT members.project_id, members.role FROM members {head} WHERE members.user_id = ? \
-         {order} LIMIT ?) AS firsts {rest} {order} LIMIT ?"
+         {order} LIMIT ?) AS top {rest} {order} LIMIT ?"
     )
 }
 
@@ -110,7 +110,7 @@ on_both_databases! {
                     EventFilter { project: None, kinds: vec![EventType::TaskUpdated, EventType::MemberAdded] },
                     EventFilter { project: Some(planner.project.id), kinds: Vec::new() },
                 ] {
-                    let walk = FeedWalk { beyond, direction, limit: 21 };
+                    let walk = EventRange { after: beyond, direction, limit: 21 };
                     let found = store.read().events().list(planner.user.id, &filter, walk).await.unwrap();
                     assert!(found.iter().all(|event| event.sequence > i64::try_from(FOREIGN).unwrap()));
                     if !database.is_postgres() {
@@ -118,7 +118,7 @@ on_both_databases! {
                         reads_few(&mut planner, &page_on_sqlite(direction, beyond.is_some(), "")).await;
                         continue;
                     }
-                    let order = format!(r#""firsts"%ORDER BY "events"."sequence" {}"#, word(direction));
+                    let order = format!(r#""top"%ORDER BY "events"."sequence" {}"#, word(direction));
                     let sent = planner.sent(&order).await;
                     reads_few(&mut planner, &sent).await;
                     // What goes to SQLite is the same but for the joins and the names of the parameters.
@@ -141,9 +141,9 @@ on_both_databases! {
             return;
         }
         let filter = EventFilter { project: None, kinds: vec![EventType::ProjectRestored] };
-        let walk = FeedWalk { beyond: Some(7), direction: Direction::Desc, limit: 21 };
+        let walk = EventRange { after: Some(7), direction: Direction::Desc, limit: 21 };
         database.store().await.read().events().list(planner.user.id, &filter, walk).await.unwrap();
-        let sent = planner.sent(r#""firsts"%ORDER BY "events"."sequence" DESC"#).await;
+        let sent = planner.sent(r#""top"%ORDER BY "events"."sequence" DESC"#).await;
         let plan = planner.generic_plan(&sent).await;
         let conditions = plan.lines().filter(|line| line.contains("Index Cond") && line.contains("sequence"));
         assert_eq!(conditions.filter(|line| line.contains("type")).count(), 2, "{plan}");

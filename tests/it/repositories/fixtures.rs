@@ -132,7 +132,11 @@ pub(crate) async fn add_tasks(store: &SeaStore, tasks: impl IntoIterator<Item = 
             transaction.tasks().add(std::slice::from_ref(task)).await.unwrap();
             if task.deleted_at.is_none() {
                 let done = i64::from(task.status == TaskStatus::Done);
-                transaction.projects().count_tasks(task.project_id, 1, done, Some(&task.position)).await.unwrap();
+                transaction
+                    .projects()
+                    .adjust_task_counts(task.project_id, 1, done, Some(&task.position))
+                    .await
+                    .unwrap();
             }
         }
     })

@@ -7,7 +7,7 @@ use pocket_tasks::contract::project::Role;
 use pocket_tasks::contract::{ProjectId, TaskId, Timestamp};
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{
-    AnswerAccess, Claim, KeyedRequest, Store as _, StoreError, StoredAnswer, Transaction,
+    IdempotentRequest, KeyClaim, RequiredAccess, Store as _, StoreError, StoredResponse, Transaction,
 };
 
 use super::fixtures::{at, commit, new_project, new_user, soon, user, waits};
@@ -20,43 +20,43 @@ const FREE_BEFORE: Timestamp = at(1_000);
 /// When the first request comes.
 const NOW: Timestamp = at(2_000);
 
-fn request(fingerprint: u8) -> KeyedRequest {
-    KeyedRequest { key: "a-key".to_owned(), fingerprint: [fingerprint; 32] }
+fn request(fingerprint: u8) -> IdempotentRequest {
+    IdempotentRequest { key: "a-key".to_owned(), fingerprint: [fingerprint; 32] }
 }
 
-fn answer(status: u16) -> StoredAnswer {
-    StoredAnswer { status, location: None, etag: None, sealed_body: None, access: None }
+fn answer(status: u16) -> StoredResponse {
+    StoredResponse { status, location: None, etag: None, encrypted_body: None, access: None }
 }
 
-fn full_answer() -> StoredAnswer {
-    StoredAnswer {
+fn full_answer() -> StoredResponse {
+    StoredResponse {
         status: 201,
         location: Some("/v1/tasks/1".to_owned()),
         etag: Some("\"a.b\"".to_owned()),
-        sealed_body: Some((0..=255).collect()),
+        encrypted_body: Some((0..=255).collect()),
         access: Some(access(ProjectId::generate(), Role::Editor)),
     }
 }
 
-fn access(project: ProjectId, role: Role) -> AnswerAccess {
-    AnswerAccess { project, task: None, role }
+fn access(project: ProjectId, role: Role) -> RequiredAccess {
+    RequiredAccess { project, task: None, role }
 }
 
-async fn claim(transaction: &dyn Transaction, user: UserId, request: &KeyedRequest) -> Claim {
+async fn claim(transaction: &dyn Transaction, user: UserId, request: &IdempotentRequest) -> KeyClaim {
     transaction.idempotency().claim(user, request, NOW, FREE_BEFORE).await.unwrap()
 }
 
 /// What a keyed write does: all of it in one transaction.
-async fn settle(store: &SeaStore, user: UserId, request: &KeyedRequest, now: Timestamp, answer: &StoredAnswer) {
+async fn settle(store: &SeaStore, user: UserId, request: &IdempotentRequest, now: Timestamp, answer: &StoredResponse) {
     commit(store, async |transaction| {
         let claim = transaction.idempotency().claim(user, request, now, FREE_BEFORE).await.unwrap();
-        assert_eq!(claim, Claim::Granted);
-        transaction.idempotency().settle(user, &request.key, answer).await.unwrap();
+        assert_eq!(claim, KeyClaim::Acquired);
+        transaction.idempotency().store_response(user, &request.key, answer).await.unwrap();
     })
     .await;
 }
 
-async fn find(store: &SeaStore, user: UserId) -> Option<([u8; 32], StoredAnswer)> {
+async fn find(store: &SeaStore, user: UserId) -> Option<([u8; 32], StoredResponse)> {
     store.read().idempotency().find(user, &request(0).key, FREE_BEFORE).await.unwrap()
 }
 
@@ -68,16 +68,16 @@ on_both_databases! {
         let mut answers = vec![
             full.clone(),
             answer(204),
-            StoredAnswer { location: None, ..full.clone() },
-            StoredAnswer { etag: None, ..full.clone() },
-            StoredAnswer { sealed_body: None, ..full.clone() },
-            StoredAnswer { sealed_body: Some(Vec::new()), ..full.clone() },
-            StoredAnswer { access: None, ..full },
+            StoredResponse { location: None, ..full.clone() },
+            StoredResponse { etag: None, ..full.clone() },
+            StoredResponse { encrypted_body: None, ..full.clone() },
+            StoredResponse { encrypted_body: Some(Vec::new()), ..full.clone() },
+            StoredResponse { access: None, ..full },
         ];
         let roles = [Role::Owner, Role::Editor, Role::Viewer];
-        let about_task = AnswerAccess { task: Some(TaskId::generate()), ..access(project, Role::Viewer) };
+        let about_task = RequiredAccess { task: Some(TaskId::generate()), ..access(project, Role::Viewer) };
         let all = roles.map(|role| access(project, role)).into_iter().chain([about_task]);
-        answers.extend(all.map(|access| StoredAnswer { access: Some(access), ..answer(200) }));
+        answers.extend(all.map(|access| StoredResponse { access: Some(access), ..answer(200) }));
         for (number, stored) in (1..).zip(&answers) {
             let ada = user(&store).await.id;
             assert_eq!(find(&store, ada).await, None);
@@ -93,15 +93,15 @@ on_both_databases! {
         settle(&store, ada, &request(1), NOW, &first).await;
         for fingerprint in [1, 2] {
             let transaction = store.begin().await.unwrap();
-            assert_eq!(claim(&*transaction, ada, &request(fingerprint)).await, Claim::Taken);
+            assert_eq!(claim(&*transaction, ada, &request(fingerprint)).await, KeyClaim::Completed);
             // The transaction is as good as before, even committed it changes nothing.
             transaction.commit().await.unwrap();
             assert_eq!(find(&store, ada).await, Some(([1; 32], first.clone())));
         }
-        let other = KeyedRequest { key: "A-KEY".to_owned(), ..request(1) };
+        let other = IdempotentRequest { key: "A-KEY".to_owned(), ..request(1) };
         commit(&store, async |transaction| {
-            assert_eq!(claim(transaction, ada, &other).await, Claim::Granted);
-            transaction.idempotency().settle(ada, &other.key, &answer(204)).await.unwrap();
+            assert_eq!(claim(transaction, ada, &other).await, KeyClaim::Acquired);
+            transaction.idempotency().store_response(ada, &other.key, &answer(204)).await.unwrap();
         })
         .await;
         assert_eq!(find(&store, ada).await, Some(([1; 32], first)), "settled is the key that is named, and no other");
@@ -111,8 +111,8 @@ on_both_databases! {
         let store = database.store().await;
         let ada = user(&store).await.id;
         let transaction = store.begin().await.unwrap();
-        assert_eq!(claim(&*transaction, ada, &request(1)).await, Claim::Granted);
-        transaction.idempotency().settle(ada, "a-key", &full_answer()).await.unwrap();
+        assert_eq!(claim(&*transaction, ada, &request(1)).await, KeyClaim::Acquired);
+        transaction.idempotency().store_response(ada, "a-key", &full_answer()).await.unwrap();
         assert_eq!(soon(find(&store, ada)).await, None, "nobody sees it before it is committed");
         drop(transaction);
         assert_eq!(find(&store, ada).await, None);
@@ -140,16 +140,16 @@ on_both_databases! {
             assert_eq!(find(&store, ada).await, known, "{claimed_at}");
             let transaction = store.begin().await.unwrap();
             let claimed = claim(&*transaction, ada, &request(2)).await;
-            assert_eq!(claimed, if is_free { Claim::Granted } else { Claim::Taken }, "{claimed_at}");
+            assert_eq!(claimed, if is_free { KeyClaim::Acquired } else { KeyClaim::Completed }, "{claimed_at}");
             // Others never see the new request with the old answer.
             assert_eq!(soon(find(&store, ada)).await, known, "{claimed_at}");
             if is_free {
-                transaction.idempotency().settle(ada, "a-key", &answer(204)).await.unwrap();
+                transaction.idempotency().store_response(ada, "a-key", &answer(204)).await.unwrap();
                 assert_eq!(soon(find(&store, ada)).await, None, "{claimed_at}");
                 transaction.commit().await.unwrap();
                 assert_eq!(find(&store, ada).await, Some(([2; 32], answer(204))), "{claimed_at}");
                 let second = commit(&store, async |transaction| claim(transaction, ada, &request(3)).await);
-                assert_eq!(second.await, Claim::Taken, "its time begins anew");
+                assert_eq!(second.await, KeyClaim::Completed, "its time begins anew");
             }
         }
     }
@@ -160,7 +160,7 @@ on_both_databases! {
         let old = full_answer();
         settle(&store, ada, &request(1), at(999), &old).await;
         let transaction = store.begin().await.unwrap();
-        assert_eq!(claim(&*transaction, ada, &request(2)).await, Claim::Granted);
+        assert_eq!(claim(&*transaction, ada, &request(2)).await, KeyClaim::Acquired);
         drop(transaction);
         let found = soon(store.read().idempotency().find(ada, "a-key", at(998))).await.unwrap();
         assert_eq!(found, Some(([1; 32], old)));
@@ -174,15 +174,15 @@ on_both_databases! {
                 settle(&store, ada, &request(1), time, &full_answer()).await;
             }
             let first = store.begin().await.unwrap();
-            assert_eq!(claim(&*first, ada, &request(2)).await, Claim::Granted);
+            assert_eq!(claim(&*first, ada, &request(2)).await, KeyClaim::Acquired);
             let mut second = pin!(async {
                 let transaction = other.begin().await.unwrap();
                 claim(&*transaction, ada, &request(3)).await
             });
             waits(&mut second).await;
-            first.idempotency().settle(ada, "a-key", &answer(204)).await.unwrap();
+            first.idempotency().store_response(ada, "a-key", &answer(204)).await.unwrap();
             first.commit().await.unwrap();
-            assert_eq!(soon(second).await, Claim::Taken, "{claimed_before:?}");
+            assert_eq!(soon(second).await, KeyClaim::Completed, "{claimed_before:?}");
             assert_eq!(find(&other, ada).await, Some(([2; 32], answer(204))), "{claimed_before:?}");
         }
     }
@@ -195,17 +195,17 @@ on_both_databases! {
                 settle(&store, ada, &request(1), time, &full_answer()).await;
             }
             let first = store.begin().await.unwrap();
-            assert_eq!(claim(&*first, ada, &request(2)).await, Claim::Granted);
+            assert_eq!(claim(&*first, ada, &request(2)).await, KeyClaim::Acquired);
             let mut second = pin!(async {
                 let transaction = other.begin().await.unwrap();
                 let claimed = claim(&*transaction, ada, &request(3)).await;
-                transaction.idempotency().settle(ada, "a-key", &answer(204)).await.unwrap();
+                transaction.idempotency().store_response(ada, "a-key", &answer(204)).await.unwrap();
                 transaction.commit().await.unwrap();
                 claimed
             });
             waits(&mut second).await;
             drop(first);
-            assert_eq!(soon(second).await, Claim::Granted, "{claimed_before:?}");
+            assert_eq!(soon(second).await, KeyClaim::Acquired, "{claimed_before:?}");
             assert_eq!(find(&store, ada).await, Some(([3; 32], answer(204))), "{claimed_before:?}");
         }
     }
@@ -214,19 +214,19 @@ on_both_databases! {
         let (store, other) = (database.store().await, database.another_store().await);
         let ada = user(&store).await.id;
         let first = store.begin().await.unwrap();
-        assert_eq!(claim(&*first, ada, &request(1)).await, Claim::Granted);
+        assert_eq!(claim(&*first, ada, &request(1)).await, KeyClaim::Acquired);
         // On SQLite the holder of a key is the one who writes at all, so the second does not even begin.
         match soon(other.begin()).await {
             Err(error) => {
                 assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
                 assert!(!database.is_postgres(), "{error:?}");
             }
-            Ok(second) => assert_eq!(soon(claim(&*second, ada, &request(1))).await, Claim::Busy),
+            Ok(second) => assert_eq!(soon(claim(&*second, ada, &request(1))).await, KeyClaim::InProgress),
         }
-        first.idempotency().settle(ada, "a-key", &answer(204)).await.unwrap();
+        first.idempotency().store_response(ada, "a-key", &answer(204)).await.unwrap();
         first.commit().await.unwrap();
         let third = soon(commit(&other, async |transaction| claim(transaction, ada, &request(1)).await)).await;
-        assert_eq!(third, Claim::Taken);
+        assert_eq!(third, KeyClaim::Completed);
     }
 
     async fn transactions_with_different_keys_are_in_nobodys_way(database: TestDatabase) {
@@ -235,11 +235,11 @@ on_both_databases! {
         // On SQLite all transactions wait for each other anyway.
         if database.is_postgres() {
             let first = store.begin().await.unwrap();
-            assert_eq!(claim(&*first, ada, &request(1)).await, Claim::Granted);
+            assert_eq!(claim(&*first, ada, &request(1)).await, KeyClaim::Acquired);
             let second = other.begin().await.unwrap();
-            assert_eq!(soon(claim(&*second, bob, &request(1))).await, Claim::Granted);
-            let key = KeyedRequest { key: "another".to_owned(), ..request(1) };
-            assert_eq!(soon(claim(&*second, ada, &key)).await, Claim::Granted);
+            assert_eq!(soon(claim(&*second, bob, &request(1))).await, KeyClaim::Acquired);
+            let key = IdempotentRequest { key: "another".to_owned(), ..request(1) };
+            assert_eq!(soon(claim(&*second, ada, &key)).await, KeyClaim::Acquired);
         }
     }
 
@@ -248,7 +248,7 @@ on_both_databases! {
         let ada = user(&store).await;
         let project = new_project(&ada);
         commit(&store, async |transaction| transaction.projects().add(&project).await).await.unwrap();
-        let stored = StoredAnswer { access: Some(access(project.id, Role::Owner)), ..full_answer() };
+        let stored = StoredResponse { access: Some(access(project.id, Role::Owner)), ..full_answer() };
         settle(&store, ada.id, &request(1), NOW, &stored).await;
         let mut raw = Raw::connect(&database).await;
         let (project, user) = (raw.id(project.id.0), raw.id(ada.id.0));
@@ -259,6 +259,6 @@ on_both_databases! {
         // A key must belong to somebody.
         let transaction = store.begin().await.unwrap();
         let claim = transaction.idempotency().claim(new_user().id, &request(1), NOW, FREE_BEFORE).await;
-        assert!(matches!(claim, Err(StoreError::Failed(_))), "{claim:?}");
+        assert!(matches!(claim, Err(StoreError::Internal(_))), "{claim:?}");
     }
 }

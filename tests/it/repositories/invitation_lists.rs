@@ -3,7 +3,7 @@
 use pocket_tasks::contract::page::Paging;
 use pocket_tasks::contract::project::Project;
 use pocket_tasks::contract::project::invitation::{Invitation, InvitationSort, InvitationStatus};
-use pocket_tasks::repositories::{Invited, Store as _};
+use pocket_tasks::repositories::{InvitationScope, Store as _};
 
 use super::fixtures::{asc, at, commit, desc, project, user};
 use super::invitations::{END, add, expire, ids, new_invitation, settle};
@@ -41,7 +41,7 @@ on_both_databases! {
             if noted {
                 assert_eq!(expire(&store, END, 100).await, 2);
             }
-            let into = Invited::Into(here.id);
+            let into = InvitationScope::Project(here.id);
             assert_eq!(ids(&store, into, None, END).await, made);
             for (status, expected) in [
                 (Pending, vec![long]),
@@ -57,11 +57,11 @@ on_both_databases! {
             let count = store.read().invitations().count_pending(here.id, at(999)).await.unwrap();
             assert_eq!(count, before.len() as u64);
             assert_eq!(store.read().invitations().count_pending(here.id, END).await.unwrap(), 1);
-            let bobs = Invited::Address(&bob.email);
+            let bobs = InvitationScope::Email(&bob.email);
             assert_eq!(ids(&store, bobs, None, END).await, [accepted, declined, revoked, elsewhere.id]);
             assert_eq!(ids(&store, bobs, Some(Expired), END).await, [elsewhere.id]);
         }
-        assert_eq!(ids(&store, Invited::Address("nobody@example.com"), None, END).await, []);
+        assert_eq!(ids(&store, InvitationScope::Email("nobody@example.com"), None, END).await, []);
     }
 
     async fn invitations_sort_by_time_and_ties_go_by_id(database: TestDatabase) {
@@ -80,7 +80,7 @@ on_both_databases! {
         made.sort_by_key(|invitation| (invitation.created_at, invitation.id.0));
         let list = async |sort, limit, page| {
             let paging = Paging { limit, page: Some(page), offset: None };
-            store.read().invitations().list(Invited::Into(project.id), None, at(30), sort, paging).await.unwrap()
+            store.read().invitations().list(InvitationScope::Project(project.id), None, at(30), sort, paging).await.unwrap()
         };
         let mut found = Vec::new();
         for page in 1..=4 {
@@ -105,8 +105,8 @@ on_both_databases! {
             let expected = if deleted_at.is_some() { vec![] } else { vec![invitation.id] };
             let found = store.read().invitations().find(invitation.id, at(60)).await.unwrap();
             assert_eq!(Vec::from_iter(found.map(|found| found.id)), expected);
-            assert_eq!(ids(&store, Invited::Address(&bob.email), None, at(60)).await, expected);
-            assert_eq!(ids(&store, Invited::Into(project.id), None, at(60)).await, expected);
+            assert_eq!(ids(&store, InvitationScope::Email(&bob.email), None, at(60)).await, expected);
+            assert_eq!(ids(&store, InvitationScope::Project(project.id), None, at(60)).await, expected);
         }
     }
 }

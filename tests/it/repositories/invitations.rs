@@ -7,7 +7,7 @@ use pocket_tasks::contract::project::invitation::{Invitation, InvitationSort, In
 use pocket_tasks::contract::strings::Email;
 use pocket_tasks::contract::{InvitationId, Timestamp, UserId};
 use pocket_tasks::database::SeaStore;
-use pocket_tasks::repositories::{Invited, Store as _, StoreError};
+use pocket_tasks::repositories::{InvitationScope, Store as _, StoreError};
 
 use super::fixtures::{all, asc, at, commit, new_project, project, soon, user};
 use crate::on_both_databases;
@@ -37,7 +37,7 @@ pub(super) async fn add(store: &SeaStore, invitation: &Invitation) -> bool {
 }
 
 pub(super) async fn settle(store: &SeaStore, id: InvitationId, status: InvitationStatus, now: Timestamp) -> bool {
-    commit(store, async |transaction| transaction.invitations().settle(id, status, now).await.unwrap()).await
+    commit(store, async |transaction| transaction.invitations().resolve(id, status, now).await.unwrap()).await
 }
 
 pub(super) async fn expire(store: &SeaStore, now: Timestamp, limit: u64) -> u64 {
@@ -52,7 +52,7 @@ async fn status(store: &SeaStore, id: InvitationId, now: Timestamp) -> Invitatio
 /// The ids that a list has at a time, the oldest first.
 pub(super) async fn ids(
     store: &SeaStore,
-    invited: Invited<'_>,
+    invited: InvitationScope<'_>,
     status: Option<InvitationStatus>,
     now: Timestamp,
 ) -> Vec<InvitationId> {
@@ -170,7 +170,7 @@ on_both_databases! {
             made.push(invitation.id);
         }
         let [third, first, second, fourth] = made[..] else { panic!("{made:?}") };
-        let expired = async || ids(&store, Invited::Into(project.id), Some(InvitationStatus::Expired), at(11)).await;
+        let expired = async || ids(&store, InvitationScope::Project(project.id), Some(InvitationStatus::Expired), at(11)).await;
         assert_eq!(expire(&store, at(99), 9).await, 0);
         assert_eq!(expire(&store, at(300), 2).await, 2);
         let mut noted = expired().await;
@@ -194,7 +194,7 @@ on_both_databases! {
         add(&store, &held).await;
         add(&store, &free).await;
         let holder = other.begin().await.unwrap();
-        assert!(holder.invitations().settle(held.id, InvitationStatus::Accepted, at(999)).await.unwrap());
+        assert!(holder.invitations().resolve(held.id, InvitationStatus::Accepted, at(999)).await.unwrap());
         assert_eq!(soon(expire(&store, END, 9)).await, 1);
         holder.commit().await.unwrap();
         assert_eq!(status(&store, held.id, END).await, InvitationStatus::Accepted);
@@ -211,7 +211,7 @@ on_both_databases! {
         for invitation in [homeless, unknown] {
             let transaction = store.begin().await.unwrap();
             let added = transaction.invitations().add(&invitation).await;
-            assert!(matches!(added, Err(StoreError::Failed(_))), "{added:?}");
+            assert!(matches!(added, Err(StoreError::Internal(_))), "{added:?}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use pocket_tasks::contract::Timestamp;
-use pocket_tasks::repositories::{Job, JobRecord, JobState, Lane, Lease, Store as _, Transaction};
+use pocket_tasks::repositories::{Job, JobRecord, JobState, Lease, Queue, Store as _, Transaction};
 use uuid::Uuid;
 
 use super::fixtures::{at, commit, soon};
@@ -30,12 +30,12 @@ impl Deed {
     async fn is_done(self, transaction: &dyn Transaction, lease: Lease) -> bool {
         let queue = transaction.queue();
         match self {
-            Self::Extend => queue.extend(lease, at(99_000_000)).await.unwrap(),
-            Self::Finish => queue.finish(lease, at(50)).await.unwrap(),
-            Self::PutOff => queue.put_off(lease, at(60), "put off").await.unwrap(),
-            Self::Bury => queue.bury(lease, at(70), "dead").await.unwrap(),
+            Self::Extend => queue.extend_lease(lease, at(99_000_000)).await.unwrap(),
+            Self::Finish => queue.complete(lease, at(50)).await.unwrap(),
+            Self::PutOff => queue.retry_later(lease, at(60), "put off").await.unwrap(),
+            Self::Bury => queue.dead_letter(lease, at(70), "dead").await.unwrap(),
             Self::HandBack => {
-                queue.hand_back(lease, at(80)).await.unwrap();
+                queue.release(lease, at(80)).await.unwrap();
                 false
             }
         }
@@ -92,37 +92,37 @@ on_both_databases! {
         }
         jobs.sort_by_key(|(time, _)| *time);
         assert!(lease(&store, 9, at(9)).await.is_empty());
-        assert_eq!(store.read().queue().next_due(&Lane::ALL).await.unwrap(), Some(at(10)));
+        assert_eq!(store.read().queue().next_due(&Queue::ALL).await.unwrap(), Some(at(10)));
         // At its time, not after it.
         assert_eq!(lease(&store, 9, at(10)).await.remove(0).job.unwrap(), jobs[0].1);
         assert_eq!(lease(&store, 1, at(49)).await.remove(0).job.unwrap(), jobs[1].1);
         let two: Vec<Job> = lease(&store, 2, at(99)).await.into_iter().map(|leased| leased.job.unwrap()).collect();
         assert!(two.contains(&jobs[2].1) && two.contains(&jobs[3].1), "{two:?}");
         assert!(lease(&store, 9, at(49)).await.is_empty());
-        assert_eq!(store.read().queue().next_due(&Lane::ALL).await.unwrap(), Some(at(50)));
+        assert_eq!(store.read().queue().next_due(&Queue::ALL).await.unwrap(), Some(at(50)));
         assert_eq!(lease(&store, 9, at(50)).await.remove(0).job.unwrap(), jobs[4].1);
         // The next thing to come is the end of a lease.
-        assert_eq!(store.read().queue().next_due(&Lane::ALL).await.unwrap(), Some(at(10) + LEASE));
+        assert_eq!(store.read().queue().next_due(&Queue::ALL).await.unwrap(), Some(at(10) + LEASE));
     }
 
     async fn only_lanes_that_were_asked_for_are_leased(database: TestDatabase) {
         let store = database.store().await;
-        let of = async |lanes: &[Lane]| {
+        let of = async |lanes: &[Queue]| {
             let due = store.read().queue().next_due(lanes).await.unwrap().is_some();
-            let leased = commit(&store, async |transaction| transaction.queue().lease(lanes, 9, at(1), at(9)).await).await;
+            let leased = commit(&store, async |transaction| transaction.queue().claim(lanes, 9, at(1), at(9)).await).await;
             let mut kinds: Vec<_> = leased.unwrap().into_iter().map(|leased| leased.kind).collect();
             kinds.sort();
             (due, kinds)
         };
         promise(&store, &Job::PasswordResetEmail { user: None }, at(0)).await;
-        assert_eq!(of(&[Lane::Quick]).await, (false, Vec::new()));
+        assert_eq!(of(&[Queue::Default]).await, (false, Vec::new()));
         for job in [Job::Prune {}, Job::PlanDigests {}] {
             promise(&store, &job, at(0)).await;
         }
-        assert_eq!(of(&[Lane::Quick]).await, (true, vec!["plan_digests".to_owned(), "prune".to_owned()]));
+        assert_eq!(of(&[Queue::Default]).await, (true, vec!["plan_digests".to_owned(), "prune".to_owned()]));
         promise(&store, &Job::PurgeDeleted {}, at(0)).await;
         let both = vec!["password_reset_email".to_owned(), "purge_deleted".to_owned()];
-        assert_eq!(of(&Lane::ALL).await, (true, both));
+        assert_eq!(of(&Queue::ALL).await, (true, both));
     }
 
     async fn a_lease_that_ended_goes_to_another_and_who_had_it_can_do_nothing_more(database: TestDatabase) {
@@ -141,7 +141,7 @@ on_both_databases! {
             let after = store.read().queue().list_unfinished().await.unwrap();
             assert_eq!(standing(&after[0]), standing(&before[0]), "{deed:?}");
         }
-        assert!(commit(&other, async |transaction| transaction.queue().finish(second.lease, at(9)).await).await.unwrap());
+        assert!(commit(&other, async |transaction| transaction.queue().complete(second.lease, at(9)).await).await.unwrap());
         for deed in DEEDS {
             for lease in [first.lease, second.lease] {
                 assert!(!commit(&store, async |transaction| deed.is_done(transaction, lease).await).await, "{deed:?}");
@@ -155,7 +155,7 @@ on_both_databases! {
         promise(&store, &new_job(), at(0)).await;
         let held = lease_one(&store, at(0)).await.lease;
         let later = at(1) + LEASE;
-        let extended = commit(&store, async |transaction| transaction.queue().extend(held, later + LEASE).await);
+        let extended = commit(&store, async |transaction| transaction.queue().extend_lease(held, later + LEASE).await);
         assert!(extended.await.unwrap());
         assert!(lease(&store, 9, later).await.is_empty());
         assert_eq!(lease_one(&store, later + LEASE).await.attempts, 2);
@@ -166,9 +166,9 @@ on_both_databases! {
         for (deed, standing_after, next) in [
             (Deed::Extend, Some((JobState::Running, 1, at(99_000_000), None)), Some(at(99_000_000))),
             (Deed::Finish, None, None),
-            (Deed::PutOff, Some((JobState::Waiting, 1, at(60), Some("put off"))), Some(at(60))),
+            (Deed::PutOff, Some((JobState::Pending, 1, at(60), Some("put off"))), Some(at(60))),
             (Deed::Bury, Some((JobState::Dead, 1, at(0) + LEASE, Some("dead"))), None),
-            (Deed::HandBack, Some((JobState::Waiting, 0, at(80), None)), Some(at(80))),
+            (Deed::HandBack, Some((JobState::Pending, 0, at(80), None)), Some(at(80))),
         ] {
             let job = new_job();
             promise(&store, &job, at(0)).await;
@@ -181,7 +181,7 @@ on_both_databases! {
             assert!(done || matches!(deed, Deed::HandBack), "{deed:?}");
             let unfinished = store.read().queue().list_unfinished().await.unwrap();
             assert_eq!(unfinished.first().map(standing), standing_after, "{deed:?}");
-            assert_eq!(store.read().queue().next_due(&Lane::ALL).await.unwrap(), next, "{deed:?}");
+            assert_eq!(store.read().queue().next_due(&Queue::ALL).await.unwrap(), next, "{deed:?}");
             if let Some(next) = next {
                 let again = lease_one(&store, next).await;
                 assert_eq!(again.attempts, standing_after.unwrap().1 + 1, "{deed:?}");
@@ -206,9 +206,9 @@ on_both_databases! {
             .unwrap();
             // What went wrong before is no matter of a job that is done.
             let failed = lease_one(&store, at(0)).await.lease;
-            commit(&store, async |transaction| transaction.queue().put_off(failed, at(0), "x").await).await.unwrap();
+            commit(&store, async |transaction| transaction.queue().retry_later(failed, at(0), "x").await).await.unwrap();
             let held = lease_one(&store, at(0)).await.lease;
-            assert!(commit(&store, async |transaction| transaction.queue().finish(held, at(3)).await).await.unwrap());
+            assert!(commit(&store, async |transaction| transaction.queue().complete(held, at(3)).await).await.unwrap());
             assert_eq!(raw.texts("SELECT state FROM jobs WHERE last_error IS NULL", "state").await, kept);
             assert!(lease(&store, 9, at(99_000_000)).await.is_empty());
         }
@@ -224,7 +224,7 @@ on_both_databases! {
             (String::new(), String::new()),
         ] {
             let held = lease_one(&store, at(0)).await.lease;
-            commit(&store, async |transaction| transaction.queue().put_off(held, at(0), &error).await).await.unwrap();
+            commit(&store, async |transaction| transaction.queue().retry_later(held, at(0), &error).await).await.unwrap();
             assert_eq!(store.read().queue().list_unfinished().await.unwrap()[0].last_error.as_ref(), Some(&kept));
         }
     }
@@ -240,8 +240,8 @@ on_both_databases! {
         }
         let held: Vec<Lease> = lease(&store, 3, at(9)).await.into_iter().map(|job| job.lease).collect();
         commit(&store, async |transaction| {
-            transaction.queue().put_off(held[0], at(5_000), "failed").await.unwrap();
-            transaction.queue().bury(held[1], at(9), "hopeless").await.unwrap();
+            transaction.queue().retry_later(held[0], at(5_000), "failed").await.unwrap();
+            transaction.queue().dead_letter(held[1], at(9), "hopeless").await.unwrap();
         })
         .await;
         let retry = async |id| commit(&store, async |transaction| transaction.queue().retry(id, at(20)).await).await.unwrap();
@@ -253,7 +253,7 @@ on_both_databases! {
         }
         let listed = store.read().queue().list_unfinished().await.unwrap();
         assert!(listed.iter().map(|job| job.id).eq(before.iter().map(|job| job.id)), "{listed:#?}");
-        let due = (JobState::Waiting, 0, at(20));
+        let due = (JobState::Pending, 0, at(20));
         for job in &listed {
             let expected = if job.id == held[2].id { (JobState::Running, 1, at(9) + LEASE) } else { due };
             assert_eq!((job.state, job.attempts, job.run_at), expected, "{job:?}");
@@ -266,7 +266,7 @@ on_both_databases! {
         // Done, and kept for its key.
         commit(&store, async |transaction| transaction.jobs().enqueue_once(&Job::Prune {}, "k", at(0)).await).await.unwrap();
         let held = lease_one(&store, at(20)).await.lease;
-        commit(&store, async |transaction| transaction.queue().finish(held, at(20)).await).await.unwrap();
+        commit(&store, async |transaction| transaction.queue().complete(held, at(20)).await).await.unwrap();
         assert!(!retry(held.id).await);
         assert_eq!(store.read().queue().list_unfinished().await.unwrap().len(), 4);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pocket_tasks::contract::{ProjectId, Timestamp};
 use pocket_tasks::database::SeaStore;
-use pocket_tasks::repositories::{Job, Lane, LeasedJob, Store as _};
+use pocket_tasks::repositories::{Job, LeasedJob, Queue, Store as _};
 
 use super::fixtures::{at, commit, soon, user, waits};
 use super::raw::Raw;
@@ -28,7 +28,7 @@ pub(super) async fn promise(store: &SeaStore, job: &Job, run_at: Timestamp) -> b
 /// Leases jobs of all kinds.
 pub(super) async fn lease(store: &SeaStore, limit: u64, now: Timestamp) -> Vec<LeasedJob> {
     let transaction = store.begin().await.unwrap();
-    let leased = transaction.queue().lease(&Lane::ALL, limit, now, now + LEASE).await.unwrap();
+    let leased = transaction.queue().claim(&Queue::ALL, limit, now, now + LEASE).await.unwrap();
     transaction.commit().await.unwrap();
     leased
 }
@@ -43,7 +43,7 @@ pub(super) async fn lease_one(store: &SeaStore, now: Timestamp) -> LeasedJob {
 /// Does the one job that is due.
 async fn finish_one(store: &SeaStore, now: Timestamp) {
     let lease = lease_one(store, now).await.lease;
-    assert!(commit(store, async |transaction| transaction.queue().finish(lease, now).await).await.unwrap());
+    assert!(commit(store, async |transaction| transaction.queue().complete(lease, now).await).await.unwrap());
 }
 
 /// How many jobs are not done.
@@ -59,7 +59,7 @@ on_both_databases! {
             let transaction = store.begin().await.unwrap();
             assert!(transaction.jobs().enqueue(&job, at(0), at(5)).await.unwrap());
             assert_eq!(unfinished(&other).await, 0);
-            assert_eq!(other.read().queue().next_due(&Lane::ALL).await.unwrap(), None);
+            assert_eq!(other.read().queue().next_due(&Queue::ALL).await.unwrap(), None);
             if is_committed {
                 transaction.commit().await.unwrap();
             } else {
@@ -67,7 +67,7 @@ on_both_databases! {
                 assert!(soon(lease(&other, 9, at(9))).await.is_empty());
             }
         }
-        assert_eq!(other.read().queue().next_due(&Lane::ALL).await.unwrap(), Some(at(5)));
+        assert_eq!(other.read().queue().next_due(&Queue::ALL).await.unwrap(), Some(at(5)));
         let leased = lease_one(&other, at(9)).await;
         assert_eq!((leased.job.unwrap(), leased.kind.as_str(), leased.attempts), (job, "recalculate_completion", 1));
     }
@@ -110,20 +110,20 @@ on_both_databases! {
             assert!(promise(&store, &job, at(0)).await, "{job:?}");
             // Not even for another time, which is not taken over either.
             assert!(!promise(&store, &job, at(7)).await, "{job:?}");
-            assert_eq!(store.read().queue().next_due(&Lane::ALL).await.unwrap(), Some(at(0)), "{job:?}");
+            assert_eq!(store.read().queue().next_due(&Queue::ALL).await.unwrap(), Some(at(0)), "{job:?}");
             // It may have read what it works on already, so what comes now needs another one.
             let first = lease_one(&store, at(0)).await;
             assert!(promise(&store, &job, at(0)).await, "{job:?}");
             assert!(!promise(&store, &job, at(0)).await, "{job:?}");
             // The first one fails and waits again, beside its newer twin.
             let put_off = commit(&store, async |transaction| {
-                transaction.queue().put_off(first.lease, at(0), "an error").await
+                transaction.queue().retry_later(first.lease, at(0), "an error").await
             });
             assert!(put_off.await.unwrap(), "{job:?}");
             assert!(!promise(&store, &job, at(0)).await, "{job:?}");
             assert_eq!(lease(&store, 9, at(0)).await.len(), 2, "{job:?}");
             for leased in lease(&store, 9, at(0) + LEASE).await {
-                commit(&store, async |transaction| transaction.queue().finish(leased.lease, at(9)).await).await.unwrap();
+                commit(&store, async |transaction| transaction.queue().complete(leased.lease, at(9)).await).await.unwrap();
             }
             assert_eq!(unfinished(&store).await, 0, "{job:?}");
         }
@@ -152,7 +152,7 @@ on_both_databases! {
             assert!(!again().await, "while it waits");
             let leased = lease_one(&store, at(0)).await;
             assert!(!again().await, "while it runs");
-            commit(&store, async |transaction| transaction.queue().put_off(leased.lease, at(0), "").await).await.unwrap();
+            commit(&store, async |transaction| transaction.queue().retry_later(leased.lease, at(0), "").await).await.unwrap();
             assert!(!again().await, "while it waits for another attempt");
             finish_one(&store, at(0)).await;
             assert!(!again().await, "after it is done");
@@ -196,7 +196,7 @@ on_both_databases! {
             let job = new_job();
             assert!(promise(&store, &job, at(0)).await);
             let transaction = store.begin().await.unwrap();
-            let leased = transaction.queue().lease(&Lane::ALL, 9, at(1), at(2)).await.unwrap();
+            let leased = transaction.queue().claim(&Queue::ALL, 9, at(1), at(2)).await.unwrap();
             assert_eq!(leased.len(), 1);
             let mut promising = pin!(promise(&other, &job, at(0)));
             waits(&mut promising).await;
@@ -216,7 +216,7 @@ on_both_databases! {
         // Whether they are dead, done, run or wait.
         promise(&store, &Job::WelcomeEmail { user: ada }, at(0)).await;
         let lease = lease_one(&store, at(0)).await.lease;
-        assert!(commit(&store, async |transaction| transaction.queue().bury(lease, at(0), "").await).await.unwrap());
+        assert!(commit(&store, async |transaction| transaction.queue().dead_letter(lease, at(0), "").await).await.unwrap());
         promise(&store, &Job::WeeklyDigest { user: ada, moment: 0 }, at(0)).await;
         finish_one(&store, at(0)).await;
         promise(&store, &Job::PasswordResetEmail { user: Some(ada) }, at(0)).await;
@@ -225,10 +225,10 @@ on_both_databases! {
             promise(&store, &Job::VerificationEmail { user }, at(0)).await;
         }
         promise(&store, &new_job(), at(0)).await;
-        commit(&store, async |transaction| transaction.upkeep().purge_user(ada).await).await.unwrap();
+        commit(&store, async |transaction| transaction.maintenance().purge_user(ada).await).await.unwrap();
         let kinds = Raw::connect(&database).await.texts("SELECT kind FROM jobs ORDER BY kind", "kind").await;
         assert_eq!(kinds, ["recalculate_completion", "verification_email"]);
         // Who worked on one has nothing to end any more.
-        assert!(!commit(&store, async |transaction| transaction.queue().finish(held, at(0)).await).await.unwrap());
+        assert!(!commit(&store, async |transaction| transaction.queue().complete(held, at(0)).await).await.unwrap());
     }
 }

@@ -4,25 +4,25 @@ use std::time::Duration;
 
 use pocket_tasks::contract::WebhookId;
 use pocket_tasks::database::SeaStore;
-use pocket_tasks::repositories::{JobRecord, JobState, Lane, LeasedJob, Store as _, Transaction};
+use pocket_tasks::repositories::{JobRecord, JobState, LeasedJob, Queue, Store as _, Transaction};
 
 use super::fixtures::{at, commit, soon, waits};
 use crate::on_both_databases;
 use crate::support::TestDatabase;
 
 /// Promises the job of a webhook; whether there was none.
-async fn promise(transaction: &dyn Transaction, webhook: WebhookId, lane: Lane, millis: i64) -> bool {
+async fn promise(transaction: &dyn Transaction, webhook: WebhookId, lane: Queue, millis: i64) -> bool {
     transaction.jobs().enqueue_deliveries(&[(webhook, lane)], at(millis)).await.unwrap() == 1
 }
 
-async fn enqueue(store: &SeaStore, webhook: WebhookId, lane: Lane, millis: i64) -> bool {
+async fn enqueue(store: &SeaStore, webhook: WebhookId, lane: Queue, millis: i64) -> bool {
     commit(store, async |transaction| promise(transaction, webhook, lane, millis).await).await
 }
 
 async fn lease(store: &SeaStore, millis: i64) -> LeasedJob {
     let until = at(millis) + Duration::from_mins(1);
     let leased =
-        commit(store, async |transaction| transaction.queue().lease(&Lane::ALL, 1, at(millis), until).await.unwrap());
+        commit(store, async |transaction| transaction.queue().claim(&Queue::ALL, 1, at(millis), until).await.unwrap());
     leased.await.pop().unwrap()
 }
 
@@ -34,36 +34,36 @@ on_both_databases! {
     async fn a_second_promise_only_brings_the_first_forward(database: TestDatabase) {
         let store = database.store().await;
         let webhook = WebhookId::generate();
-        assert!(enqueue(&store, webhook, Lane::Failing, 100).await);
+        assert!(enqueue(&store, webhook, Queue::WebhooksDegraded, 100).await);
         for (millis, run_at) in [(200, 100), (50, 50), (70, 50)] {
-            assert!(!enqueue(&store, webhook, Lane::Webhooks, millis).await);
+            assert!(!enqueue(&store, webhook, Queue::Webhooks, millis).await);
             let [one] = <[_; 1]>::try_from(jobs(&store).await).unwrap();
             assert_eq!(one.run_at, at(run_at), "{millis}");
         }
-        assert_eq!(store.read().queue().next_due(&[Lane::Failing]).await.unwrap(), Some(at(50)));
-        assert!(enqueue(&store, WebhookId::generate(), Lane::Webhooks, 100).await);
+        assert_eq!(store.read().queue().next_due(&[Queue::WebhooksDegraded]).await.unwrap(), Some(at(50)));
+        assert!(enqueue(&store, WebhookId::generate(), Queue::Webhooks, 100).await);
     }
 
     async fn a_job_that_runs_stays_as_it_is_and_goes_on_with_all_its_attempts(database: TestDatabase) {
         let store = database.store().await;
         let webhook = WebhookId::generate();
-        enqueue(&store, webhook, Lane::Webhooks, 0).await;
+        enqueue(&store, webhook, Queue::Webhooks, 0).await;
         let leased = lease(&store, 10).await;
         let before = jobs(&store).await.pop().unwrap().run_at;
-        assert!(!enqueue(&store, webhook, Lane::Webhooks, 20).await);
+        assert!(!enqueue(&store, webhook, Queue::Webhooks, 20).await);
         let [one] = <[_; 1]>::try_from(jobs(&store).await).unwrap();
         assert_eq!((one.state, one.run_at, one.attempts), (JobState::Running, before, 1));
         let gone_on = commit(&store, async |transaction| {
-            assert!(transaction.queue().hold(leased.lease).await.unwrap());
-            transaction.queue().go_on(leased.lease, Lane::Failing, at(500)).await.unwrap()
+            assert!(transaction.queue().lock(leased.lease).await.unwrap());
+            transaction.queue().requeue(leased.lease, Queue::WebhooksDegraded, at(500)).await.unwrap()
         });
         assert!(gone_on.await);
         let [one] = <[_; 1]>::try_from(jobs(&store).await).unwrap();
-        assert_eq!((one.state, one.run_at, one.attempts), (JobState::Waiting, at(500), 0));
-        assert_eq!(store.read().queue().next_due(&[Lane::Failing]).await.unwrap(), Some(at(500)));
+        assert_eq!((one.state, one.run_at, one.attempts), (JobState::Pending, at(500), 0));
+        assert_eq!(store.read().queue().next_due(&[Queue::WebhooksDegraded]).await.unwrap(), Some(at(500)));
         let late = commit(&store, async |transaction| {
             let queue = transaction.queue();
-            (queue.hold(leased.lease).await.unwrap(), queue.go_on(leased.lease, Lane::Quick, at(0)).await.unwrap())
+            (queue.lock(leased.lease).await.unwrap(), queue.requeue(leased.lease, Queue::Default, at(0)).await.unwrap())
         });
         assert_eq!(late.await, (false, false), "the lease is over");
     }
@@ -72,35 +72,35 @@ on_both_databases! {
         let store = database.store().await;
         let webhook = WebhookId::generate();
         for number in 0..2 {
-            assert!(enqueue(&store, webhook, Lane::Webhooks, 0).await, "{number}");
+            assert!(enqueue(&store, webhook, Queue::Webhooks, 0).await, "{number}");
             let leased = lease(&store, 10).await;
             commit(&store, async |transaction| {
-                assert!(transaction.queue().finish(leased.lease, at(20)).await.unwrap());
+                assert!(transaction.queue().complete(leased.lease, at(20)).await.unwrap());
             })
             .await;
         }
-        assert!(enqueue(&store, webhook, Lane::Webhooks, 30).await);
+        assert!(enqueue(&store, webhook, Queue::Webhooks, 30).await);
         let leased = lease(&store, 40).await;
         commit(&store, async |transaction| {
-            assert!(transaction.queue().bury(leased.lease, at(50), "oh").await.unwrap());
+            assert!(transaction.queue().dead_letter(leased.lease, at(50), "oh").await.unwrap());
         })
         .await;
-        assert!(!enqueue(&store, webhook, Lane::Webhooks, 60).await, "it is there");
+        assert!(!enqueue(&store, webhook, Queue::Webhooks, 60).await, "it is there");
         let [only] = &jobs(&store).await[..] else { panic!("there are two") };
-        assert_eq!((only.id, only.state, only.attempts, only.run_at), (leased.lease.id, JobState::Waiting, 0, at(60)));
+        assert_eq!((only.id, only.state, only.attempts, only.run_at), (leased.lease.id, JobState::Pending, 0, at(60)));
         assert_eq!(lease(&store, 70).await.attempts, 1);
     }
 
     async fn who_ends_a_job_waits_for_who_promises_it(database: TestDatabase) {
         let store = database.store().await;
         let webhook = WebhookId::generate();
-        enqueue(&store, webhook, Lane::Webhooks, 0).await;
+        enqueue(&store, webhook, Queue::Webhooks, 0).await;
         let leased = lease(&store, 10).await;
         let promise = store.begin().await.unwrap();
-        assert!(!self::promise(&*promise, webhook, Lane::Webhooks, 20).await);
+        assert!(!self::promise(&*promise, webhook, Queue::Webhooks, 20).await);
         let mut end = Box::pin(async {
             let end = store.begin().await.unwrap();
-            assert!(end.queue().hold(leased.lease).await.unwrap());
+            assert!(end.queue().lock(leased.lease).await.unwrap());
         });
         waits(&mut end).await;
         promise.commit().await.unwrap();
@@ -110,24 +110,24 @@ on_both_databases! {
     async fn who_promises_a_job_waits_for_who_ends_it_and_makes_another(database: TestDatabase) {
         let store = database.store().await;
         let webhook = WebhookId::generate();
-        enqueue(&store, webhook, Lane::Webhooks, 0).await;
+        enqueue(&store, webhook, Queue::Webhooks, 0).await;
         for goes_on in [true, false] {
             let leased = lease(&store, 1_000_000).await;
             let end = store.begin().await.unwrap();
-            assert!(end.queue().hold(leased.lease).await.unwrap());
+            assert!(end.queue().lock(leased.lease).await.unwrap());
             let mut promise = Box::pin(async {
-                enqueue(&store, webhook, Lane::Webhooks, 20).await
+                enqueue(&store, webhook, Queue::Webhooks, 20).await
             });
             waits(&mut promise).await;
             if goes_on {
-                assert!(end.queue().go_on(leased.lease, Lane::Webhooks, at(900)).await.unwrap());
+                assert!(end.queue().requeue(leased.lease, Queue::Webhooks, at(900)).await.unwrap());
             } else {
-                assert!(end.queue().finish(leased.lease, at(30)).await.unwrap());
+                assert!(end.queue().complete(leased.lease, at(30)).await.unwrap());
             }
             end.commit().await.unwrap();
             assert_eq!(soon(promise).await, !goes_on);
             let [one] = <[_; 1]>::try_from(jobs(&store).await).unwrap();
-            assert_eq!((one.state, one.run_at), (JobState::Waiting, at(20)));
+            assert_eq!((one.state, one.run_at), (JobState::Pending, at(20)));
         }
     }
 }

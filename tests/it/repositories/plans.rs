@@ -5,7 +5,7 @@ use pocket_tasks::contract::account::user::User;
 use pocket_tasks::contract::page::{Direction, Sort};
 use pocket_tasks::contract::project::Project;
 use pocket_tasks::contract::task::query::TaskSort;
-use pocket_tasks::repositories::{Lane, SortKey, SortValue, Store as _, TaskFilter, Walk};
+use pocket_tasks::repositories::{CursorRequest, Queue, SortKey, SortValue, Store as _, TaskFilter};
 
 use super::fixtures::{add_tasks, at, new_task, project, session, user};
 use super::raw::Raw;
@@ -59,10 +59,11 @@ impl Planner {
             TaskSort::Title | TaskSort::Position => SortValue::Text("b".to_owned()),
             _ => SortValue::Number(3),
         };
-        let walk = Walk { sort, after: Some(SortKey { value, id: TaskId::generate() }), limit: 20 };
+        let walk = CursorRequest { sort, after: Some(SortKey { value, id: TaskId::generate() }), limit: 20 };
         let store = database.store().await;
         let filter = TaskFilter::default();
-        let stretch = store.read().tasks().walk_project(self.project.id, self.user.id, &filter, &walk).await;
+        let stretch =
+            store.read().tasks().list_in_project_by_cursor(self.project.id, self.user.id, &filter, &walk).await;
         assert!(stretch.unwrap().is_some());
         self.sent(&format!("ORDER BY \"tasks\".\"{column}\" {}", word(sort.direction))).await
     }
@@ -84,7 +85,7 @@ impl Planner {
     async fn takes_what_is_due(&mut self, sql: &str) {
         let plan = self.generic_plan(sql).await;
         let (found, signs) = match self.raw {
-            Raw::Sqlite(_) => ("SEARCH jobs USING INDEX jobs_due (lane=? AND run_at<?)", ["SCAN jobs", "TEMP B-TREE"]),
+            Raw::Sqlite(_) => ("SEARCH jobs USING INDEX jobs_due (queue=? AND run_at<?)", ["SCAN jobs", "TEMP B-TREE"]),
             Raw::Postgres(_) => ("Index Scan using jobs_due on jobs", ["Seq Scan", "Sort"]),
         };
         assert!(plan.contains(found), "{sql}:\n{plan}");
@@ -113,7 +114,9 @@ impl Planner {
         let range = match (&self.raw, column) {
             // No two tasks have the same place, so the index that sees to that has the same order, and SQLite likes it
             // better.
-            (Raw::Sqlite(_), "position") => format!("USING INDEX tasks_place (project_id=? AND position{sign}?)"),
+            (Raw::Sqlite(_), "position") => {
+                format!("USING INDEX tasks_unique_position (project_id=? AND position{sign}?)")
+            }
             (Raw::Sqlite(_), _) => format!("USING INDEX {index} (project_id=? AND ({column},id){sign}(?,?))"),
             (Raw::Postgres(_), _) => format!("(ROW({column}, id) {sign} ROW($"),
         };
@@ -162,7 +165,7 @@ on_both_databases! {
         let project = planner.raw.id(planner.project.id.0);
         for (_, column, index) in SORTED {
             // No two tasks have the same place, so the index that sees to that has the same order.
-            let indexes = if column == "position" { &[index, "tasks_place"][..] } else { &[index] };
+            let indexes = if column == "position" { &[index, "tasks_unique_position"][..] } else { &[index] };
             for direction in ["ASC", "DESC"] {
                 let sql = format!(
                     "SELECT * FROM tasks WHERE project_id = {project} AND deleted_at IS NULL \
@@ -201,21 +204,21 @@ on_both_databases! {
         let mut planner = Planner::new(&database).await;
         if !database.is_postgres() {
             // Written here, because SQLite does not tell what it is asked; but see below.
-            let sql = "WITH due AS (SELECT id FROM jobs WHERE finished_at IS NULL AND lane IN (?) AND kind IN (?, ?) AND run_at <= ? \
+            let sql = "WITH due AS (SELECT id FROM jobs WHERE finished_at IS NULL AND queue IN (?) AND kind IN (?, ?) AND run_at <= ? \
                        ORDER BY run_at, id LIMIT ?) UPDATE jobs SET state = ? WHERE id IN (SELECT id FROM due) RETURNING *";
             planner.takes_what_is_due(sql).await;
-            let sql = "SELECT run_at FROM jobs WHERE finished_at IS NULL AND lane IN (?) AND kind IN (?, ?) \
+            let sql = "SELECT run_at FROM jobs WHERE finished_at IS NULL AND queue IN (?) AND kind IN (?, ?) \
                        ORDER BY run_at, id LIMIT ?";
             planner.goes_by_order(sql).await;
             return;
         }
         let store = database.store().await;
         let transaction = store.begin().await.unwrap();
-        transaction.queue().lease(&[Lane::Slow], 4, at(0), at(1)).await.unwrap();
+        transaction.queue().claim(&[Queue::Mail], 4, at(0), at(1)).await.unwrap();
         let lease = planner.sent("SKIP LOCKED").await;
         drop(transaction);
         planner.takes_what_is_due(&lease).await;
-        store.read().queue().next_due(&[Lane::Slow]).await.unwrap();
+        store.read().queue().next_due(&[Queue::Mail]).await.unwrap();
         let look = planner.sent("SELECT \"run\\_at\" FROM").await;
         planner.goes_by_order(&look).await;
         // What goes to SQLite is the same but for locks and the names of the parameters, which it understands as well.

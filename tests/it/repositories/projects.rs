@@ -118,9 +118,9 @@ on_both_databases! {
         };
         commit(&store, async |transaction| transaction.projects().update(&back).await).await.unwrap();
         assert_eq!(store.read().projects().find(project.id, ada.id).await.unwrap(), Some(back));
-        let filter = ProjectFilter { words: vec!["bad".to_owned()], ..ProjectFilter::default() };
+        let filter = ProjectFilter { terms: vec!["bad".to_owned()], ..ProjectFilter::default() };
         assert_eq!(ids(&store, &ada, &filter).await, [project.id], "what is searched in follows the name");
-        let filter = ProjectFilter { words: vec!["küche".to_owned()], ..ProjectFilter::default() };
+        let filter = ProjectFilter { terms: vec!["küche".to_owned()], ..ProjectFilter::default() };
         assert_eq!(ids(&store, &ada, &filter).await, [other.id], "the name before is forgotten");
     }
 
@@ -132,7 +132,7 @@ on_both_databases! {
             [(2, 1, Some("a1"), (2, 1, "a1")), (0, 1, None, (2, 2, "a1")), (-1, -2, Some("Zz"), (1, 0, "Zz"))]
         {
             commit(&store, async |transaction| {
-                transaction.projects().count_tasks(project.id, total, done, position).await.unwrap();
+                transaction.projects().adjust_task_counts(project.id, total, done, position).await.unwrap();
             })
             .await;
             let locked = commit(&store, async |transaction| transaction.projects().lock(project.id, ada.id).await);
@@ -201,7 +201,7 @@ on_both_databases! {
             (vec!["'"], vec![]),
         ] {
             let filter =
-                ProjectFilter { words: words.iter().map(ToString::to_string).collect(), ..ProjectFilter::default() };
+                ProjectFilter { terms: words.iter().map(ToString::to_string).collect(), ..ProjectFilter::default() };
             let expected: Vec<_> = expected.into_iter().map(|number: usize| projects[number].id).collect();
             assert_eq!(ids(&store, &ada, &filter).await, expected, "{words:?}");
         }

@@ -46,33 +46,33 @@ on_both_databases! {
         add(&store, session.id, &[HASH]).await;
         let record = lock(&store, &HASH).await.unwrap();
         assert_eq!((record.session_id, record.user_id, record.expires_at), (session.id, ada.id, at(900)));
-        assert_eq!((record.session_ended_at, record.spent_at, record.sealed_successor), (None, None, None));
+        assert_eq!((record.session_ended_at, record.used_at, record.encrypted_successor), (None, None, None));
         assert!(lock(&store, &NEXT).await.is_none());
     }
 
     async fn a_used_token_says_when_and_what_follows(database: TestDatabase) {
         let (store, session) = with_tokens(&database, &[HASH, NEXT]).await;
         let sealed = [0, 255, 7];
-        commit(&store, async |transaction| transaction.sessions().spend_refresh_token(&HASH, at(30), &sealed).await)
+        commit(&store, async |transaction| transaction.sessions().rotate_refresh_token(&HASH, at(30), &sealed).await)
             .await
             .unwrap();
         commit(&store, async |transaction| transaction.sessions().end(session, at(31)).await).await.unwrap();
         let record = lock(&store, &HASH).await.unwrap();
-        assert_eq!((record.spent_at, record.sealed_successor), (Some(at(30)), Some(sealed.to_vec())));
+        assert_eq!((record.used_at, record.encrypted_successor), (Some(at(30)), Some(sealed.to_vec())));
         assert_eq!(record.session_ended_at, Some(at(31)));
-        assert_eq!(lock(&store, &NEXT).await.unwrap().spent_at, None);
+        assert_eq!(lock(&store, &NEXT).await.unwrap().used_at, None);
     }
 
     async fn who_finds_a_token_locked_waits_and_sees_that_it_was_used(database: TestDatabase) {
         let (store, _) = with_tokens(&database, &[HASH]).await;
         let other = database.another_store().await;
         let first = store.begin().await.unwrap();
-        assert!(first.sessions().lock_refresh_token(&HASH).await.unwrap().unwrap().spent_at.is_none());
+        assert!(first.sessions().lock_refresh_token(&HASH).await.unwrap().unwrap().used_at.is_none());
         let mut second = pin!(async { lock(&other, &HASH).await });
         waits(&mut second).await;
-        first.sessions().spend_refresh_token(&HASH, at(30), b"next").await.unwrap();
+        first.sessions().rotate_refresh_token(&HASH, at(30), b"next").await.unwrap();
         first.commit().await.unwrap();
-        assert_eq!(soon(second).await.unwrap().spent_at, Some(at(30)));
+        assert_eq!(soon(second).await.unwrap().used_at, Some(at(30)));
     }
 
     async fn who_finds_a_token_locked_sees_that_its_session_was_ended(database: TestDatabase) {
@@ -126,10 +126,10 @@ on_both_databases! {
             let store = &stores[number % 2];
             commit(store, async |transaction| {
                 let record = transaction.sessions().lock_refresh_token(&HASH).await.unwrap().unwrap();
-                if record.spent_at.is_none() {
-                    transaction.sessions().spend_refresh_token(&HASH, at(30), b"next").await.unwrap();
+                if record.used_at.is_none() {
+                    transaction.sessions().rotate_refresh_token(&HASH, at(30), b"next").await.unwrap();
                 }
-                record.spent_at.is_none()
+                record.used_at.is_none()
             })
         });
         let uses = soon(join_all(uses)).await.into_iter().filter(|used| *used).count();

@@ -80,7 +80,7 @@ on_both_databases! {
         store.migrate().await.unwrap();
         assert_eq!(applied(&store).await, vec![true; names.len()]);
         let first = empty.schema().await;
-        store.unmigrate().await.unwrap();
+        store.rollback_all().await.unwrap();
         assert_eq!(applied(&store).await, vec![false; names.len()]);
         let none = empty.schema().await;
         assert!(none.iter().all(|line| line.contains("seaql_migrations")), "{none:#?}");
@@ -108,7 +108,7 @@ on_both_databases! {
         let before = store.check().await;
         store.migrate().await.unwrap();
         store.check().await.unwrap();
-        store.unmigrate().await.unwrap();
+        store.rollback_all().await.unwrap();
         let after = store.check().await;
         store.close().await;
         empty.0.remove().await;
@@ -146,7 +146,7 @@ on_both_databases! {
         refuses(&mut raw, &set(1, 2), &set(2, 2)).await;
         drop(raw);
         let transaction = store.begin().await.unwrap();
-        assert!(transaction.projects().count_tasks(project.id, -3, 0, None).await.is_err());
+        assert!(transaction.projects().adjust_task_counts(project.id, -3, 0, None).await.is_err());
     }
 
     async fn a_task_is_done_exactly_when_it_says_since_when(database: TestDatabase) {
@@ -181,7 +181,7 @@ on_both_databases! {
         refuses(&mut raw, &token("NULL", bytes, &id), "SELECT 1").await;
         refuses(&mut raw, &token("NULL", "NULL", &stranger), &token("NULL", "NULL", &id)).await;
         let use_it = |what: &str| format!("UPDATE refresh_tokens SET {what}");
-        refuses(&mut raw, &use_it("spent_at = 3"), &use_it(&format!("spent_at = 3, sealed_successor = {bytes}"))).await;
+        refuses(&mut raw, &use_it("used_at = 3"), &use_it(&format!("used_at = 3, encrypted_successor = {bytes}"))).await;
     }
 
     async fn an_invitation_has_a_status_a_role_and_an_address_of_its_own(database: TestDatabase) {

@@ -3,7 +3,7 @@
 use pocket_tasks::contract::page::{Direction, Sort};
 use pocket_tasks::contract::project::invitation::InvitationSort;
 use pocket_tasks::contract::task::comment::CommentSort;
-use pocket_tasks::repositories::{Invited, Store as _};
+use pocket_tasks::repositories::{InvitationScope, Store as _};
 
 use super::comments::{add_comments, new_comment};
 use super::fixtures::{add_tasks, all, at, new_task};
@@ -78,8 +78,8 @@ on_both_databases! {
         for direction in [Direction::Asc, Direction::Desc] {
             let (sort, word) = (Sort { field: InvitationSort::CreatedAt, direction }, word(direction));
             for (invited, column, index) in [
-                (Invited::Into(project.id), "project_id", "invitations_by_project"),
-                (Invited::Address(&email), "email", "invitations_by_email"),
+                (InvitationScope::Project(project.id), "project_id", "invitations_by_project"),
+                (InvitationScope::Email(&email), "email", "invitations_by_email"),
             ] {
                 store.read().invitations().list(invited, None, at(11), sort, all()).await.unwrap();
                 let by_hand = format!(
@@ -113,7 +113,7 @@ on_both_databases! {
         let by_hand = "UPDATE invitations SET status = $1 WHERE id IN (SELECT id FROM invitations \
                        WHERE status = $2 AND expires_at <= $3 ORDER BY expires_at LIMIT $4)";
         let values = |_: &Planner| vec!["'expired'".into(), "'pending'".into(), "11".into(), "9".into()];
-        goes_by(&mut planner, "UPDATE \"invitations\"%SKIP LOCKED", by_hand, values, &["invitations_by_end"]).await;
+        goes_by(&mut planner, "UPDATE \"invitations\"%SKIP LOCKED", by_hand, values, &["invitations_by_expiry"]).await;
     }
 
     // Without such indexes, removing an account would read all that anybody has said.

@@ -72,7 +72,7 @@ on_both_databases! {
         let board =
             Board::new(&store, 3, |number, task, ada| Task { assignee_id: (number != 1).then_some(ada.id), ..task })
                 .await;
-        for (assignee, expected) in [(Assignee::User(board.reader.id), vec![0, 2]), (Assignee::Nobody, vec![1])] {
+        for (assignee, expected) in [(Assignee::User(board.reader.id), vec![0, 2]), (Assignee::Unassigned, vec![1])] {
             let filter = TaskFilter { assignee: Some(assignee), ..TaskFilter::default() };
             board.gives(&store, &filter, &expected).await;
         }
@@ -195,7 +195,7 @@ on_both_databases! {
             due_before: Some(at(30)),
             created_after: Some(at(0)),
             updated_after: Some(at(0)),
-            words: vec!["word".to_owned()],
+            terms: vec!["word".to_owned()],
             ..TaskFilter::default()
         };
         board.gives(&store, &filter, &[0]).await;

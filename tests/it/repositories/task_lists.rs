@@ -182,18 +182,18 @@ on_both_databases! {
             (Assignee::User(member.id), false, true, true, vec![assigned.id]),
             (Assignee::User(ada.id), true, true, true, vec![]),
             (Assignee::User(stranger.id), false, false, false, vec![]),
-            (Assignee::Nobody, true, true, true, vec![open.id]),
+            (Assignee::Unassigned, true, true, true, vec![open.id]),
         ] {
             let tasks = store.read().tasks();
             let filter = filter(assignee);
             for (project, known, expected) in [(&first, in_first, &vec![]), (&second, in_second, &found)] {
                 let list = tasks.list_in_project(project.id, ada.id, &filter, asc(TaskSort::Title), all()).await;
                 let list = list.unwrap().unwrap();
-                assert_eq!(list.assignee_known, known, "{assignee:?}");
+                assert_eq!(list.assignee_is_valid, known, "{assignee:?}");
                 assert_eq!(&list.page.items.iter().map(|task| task.id).collect::<Vec<_>>(), expected);
             }
             let list = tasks.list_visible(ada.id, &filter, asc(TaskSort::Title), all()).await.unwrap();
-            assert_eq!(list.assignee_known, in_any, "{assignee:?}");
+            assert_eq!(list.assignee_is_valid, in_any, "{assignee:?}");
             assert_eq!(list.page.items.iter().map(|task| task.id).collect::<Vec<_>>(), found);
         }
     }

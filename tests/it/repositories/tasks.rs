@@ -142,7 +142,7 @@ on_both_databases! {
         for task in [homeless, assigned, made_by_nobody] {
             let transaction = store.begin().await.unwrap();
             let added = transaction.tasks().add(std::slice::from_ref(&task)).await;
-            assert!(matches!(added, Err(StoreError::Failed(_))), "{added:?}");
+            assert!(matches!(added, Err(StoreError::Internal(_))), "{added:?}");
         }
     }
 }

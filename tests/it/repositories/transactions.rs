@@ -29,7 +29,7 @@ async fn add_a_task(store: &SeaStore, project: &Project, number: usize) -> Resul
         .tasks()
         .add(&[Task { title, position: OrderKey::new_unchecked(position.clone()), ..new_task(project) }])
         .await?;
-    transaction.projects().count_tasks(project.id, 1, 0, Some(&position)).await?;
+    transaction.projects().adjust_task_counts(project.id, 1, 0, Some(&position)).await?;
     transaction.commit().await
 }
 
@@ -78,7 +78,7 @@ on_both_databases! {
             // Begun, and dropped at its first wait.
             let commit = tokio::time::timeout(Duration::ZERO, transaction.commit());
             drop(commit.await);
-            soon(store.events_committed()).await;
+            soon(store.wait_for_events()).await;
             assert_eq!(store.read().events().bounds().await.unwrap().end, number);
         }
     }
@@ -93,7 +93,7 @@ on_both_databases! {
             tokio::spawn(async move {
                 let transaction = store.begin().await.unwrap();
                 transaction.projects().lock(project.id, project.owner_id).await.unwrap();
-                transaction.projects().count_tasks(project.id, 5, 5, None).await.unwrap();
+                transaction.projects().adjust_task_counts(project.id, 5, 5, None).await.unwrap();
                 inside.send(()).unwrap();
                 std::future::pending::<()>().await;
             })
@@ -112,7 +112,7 @@ on_both_databases! {
         let project = project(&store, &ada).await;
         let transaction = store.begin().await.unwrap();
         let twice = transaction.projects().add(&project).await;
-        assert!(matches!(twice, Err(StoreError::Failed(_))), "{twice:?}");
+        assert!(matches!(twice, Err(StoreError::Internal(_))), "{twice:?}");
         drop(transaction);
         soon(add_a_task(&store, &project, 0)).await.unwrap();
     }
@@ -171,7 +171,7 @@ on_both_databases! {
         waits(&mut second).await;
         let renamed = Project { name: ProjectName::new_unchecked("Other"), deleted_at: Some(at(30)), ..before.project };
         first.projects().update(&renamed).await.unwrap();
-        first.projects().count_tasks(project.id, 2, 1, Some("a9")).await.unwrap();
+        first.projects().adjust_task_counts(project.id, 2, 1, Some("a9")).await.unwrap();
         first.commit().await.unwrap();
         let seen = soon(second).await;
         let counted = Project { task_counts: TaskCounts { total: 2, done: 1 }, ..renamed };

@@ -7,7 +7,7 @@ use pocket_tasks::contract::event::{Event, EventType};
 use pocket_tasks::contract::page::Direction;
 use pocket_tasks::contract::project::{Project, Role};
 use pocket_tasks::database::SeaStore;
-use pocket_tasks::repositories::{EventFilter, FeedWalk, Store as _};
+use pocket_tasks::repositories::{EventFilter, EventRange, Store as _};
 
 use super::feed_order::new_event;
 use super::fixtures::{at, commit, new_project, user};
@@ -74,8 +74,8 @@ impl World {
         role.is_some_and(|role| role == Role::Owner || !is_invitation)
     }
 
-    fn expected(&self, filter: &EventFilter, walk: FeedWalk) -> Vec<i64> {
-        let is_beyond = |place: i64| match (walk.beyond, walk.direction) {
+    fn expected(&self, filter: &EventFilter, walk: EventRange) -> Vec<i64> {
+        let is_beyond = |place: i64| match (walk.after, walk.direction) {
             (None, _) => true,
             (Some(beyond), Direction::Asc) => place > beyond,
             (Some(beyond), Direction::Desc) => place < beyond,
@@ -95,7 +95,7 @@ impl World {
         events
     }
 
-    async fn found(&self, filter: &EventFilter, walk: FeedWalk) -> Vec<i64> {
+    async fn found(&self, filter: &EventFilter, walk: EventRange) -> Vec<i64> {
         let found = self.store.read().events().list(self.reader, filter, walk).await.unwrap();
         assert!(found.iter().all(|event| self.events.contains(event)), "not as it was written");
         found.iter().map(|event| event.sequence).collect()
@@ -124,12 +124,12 @@ on_both_databases! {
         assert!(of_owners.clone().any(|event| world.sees(event)) && of_owners.clone().any(|event| !world.sees(event)));
         for filter in world.filters(&mut random) {
             for direction in [Direction::Asc, Direction::Desc] {
-                let all = FeedWalk { beyond: None, direction, limit: 1_000 };
+                let all = EventRange { after: None, direction, limit: 1_000 };
                 assert_eq!(world.found(&filter, all).await, world.expected(&filter, all), "{filter:?} {direction:?}");
                 for _ in 0..5 {
                     let beyond = random.percent(80).then(|| i64::try_from(random.below(EVENTS + 2)).unwrap());
                     let limit = u64::try_from(1 + random.below(50)).unwrap();
-                    let walk = FeedWalk { beyond, direction, limit };
+                    let walk = EventRange { after: beyond, direction, limit };
                     assert_eq!(world.found(&filter, walk).await, world.expected(&filter, walk), "{filter:?} {walk:?}");
                 }
             }
@@ -139,7 +139,7 @@ on_both_databases! {
     async fn who_is_a_member_of_nothing_sees_nothing(database: TestDatabase) {
         let world = World::new(&database, &mut Random::new()).await;
         let stranger = user(&world.store).await;
-        let walk = FeedWalk { beyond: None, direction: Direction::Asc, limit: 100 };
+        let walk = EventRange { after: None, direction: Direction::Asc, limit: 100 };
         let found = world.store.read().events().list(stranger.id, &EventFilter::default(), walk).await.unwrap();
         assert_eq!(found, []);
         assert_eq!(world.store.read().events().memberships(stranger.id).await.unwrap(), Some(Vec::new()));

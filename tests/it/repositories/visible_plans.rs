@@ -6,7 +6,7 @@ use pocket_tasks::contract::TaskId;
 use pocket_tasks::contract::page::{Direction, Paging, Sort};
 use pocket_tasks::contract::project::ProjectSort;
 use pocket_tasks::contract::task::query::TaskSort;
-use pocket_tasks::repositories::{ProjectFilter, SortKey, SortValue, Store as _, TaskFilter, Walk};
+use pocket_tasks::repositories::{CursorRequest, ProjectFilter, SortKey, SortValue, Store as _, TaskFilter};
 
 use super::fixtures::desc;
 use super::plans::{Planner, SORTED, word};
@@ -50,11 +50,11 @@ impl Order {
                  AND tasks.deleted_at IS NULL AND TRUE {beyond} {order} LIMIT ?)"
             )
         };
-        let (head, firsts) = (first("members"), first("firsts"));
+        let (head, top) = (first("members"), first("top"));
         format!(
             "SELECT tasks.* FROM (SELECT members.project_id FROM members INNER JOIN projects \
              ON projects.id = members.project_id {head} WHERE members.user_id = ? AND projects.deleted_at IS NULL \
-             {order} LIMIT ?) AS firsts {firsts} {order} LIMIT ? OFFSET ?"
+             {order} LIMIT ?) AS top {top} {order} LIMIT ? OFFSET ?"
         )
     }
 
@@ -65,11 +65,11 @@ impl Order {
             _ => SortValue::Number(3),
         };
         let after = beyond.then(|| SortKey { value, id: TaskId::generate() });
-        let walk = Walk { sort: self.sort, after, limit: 20 };
+        let walk = CursorRequest { sort: self.sort, after, limit: 20 };
         let store = database.store().await;
-        store.read().tasks().walk_visible(planner.user.id, &TaskFilter::default(), &walk).await.unwrap();
+        store.read().tasks().list_visible_by_cursor(planner.user.id, &TaskFilter::default(), &walk).await.unwrap();
         let (column, word) = (self.column, word(self.sort.direction));
-        planner.sent(&format!(r#""firsts"%ORDER BY "tasks"."{column}" {word}"#)).await
+        planner.sent(&format!(r#""top"%ORDER BY "tasks"."{column}" {word}"#)).await
     }
 
     /// Sees that the memberships are found by their index and the tasks of each project by theirs, that they are read
@@ -83,8 +83,10 @@ impl Order {
                 let member = "SEARCH members USING COVERING INDEX members_by_user (user_id=?)".to_owned();
                 // No two tasks of a project have the same place, so the index that sees to that has the same order.
                 let task = match (column, beyond) {
-                    ("position", false) => "USING INDEX tasks_place (project_id=?)".to_owned(),
-                    ("position", true) => format!("USING INDEX tasks_place (project_id=? AND position{sign}?)"),
+                    ("position", false) => "USING INDEX tasks_unique_position (project_id=?)".to_owned(),
+                    ("position", true) => {
+                        format!("USING INDEX tasks_unique_position (project_id=? AND position{sign}?)")
+                    }
                     (_, false) => format!("USING INDEX {index} (project_id=?)"),
                     (_, true) => format!("USING INDEX {index} (project_id=? AND ({column},id){sign}(?,?))"),
                 };
@@ -98,7 +100,7 @@ impl Order {
             }
         };
         for (found, times) in [(&*member, 1), (&*task, 2), (index, 2), (sort, 2)] {
-            let is_other = found == index && task.contains("tasks_place");
+            let is_other = found == index && task.contains("tasks_unique_position");
             let count = plan.matches(found).count();
             assert!(is_other || count == times, "{found} {count} times:\n{sql}:\n{plan}");
         }

@@ -9,7 +9,7 @@ use pocket_tasks::contract::task::query::TaskSort;
 use pocket_tasks::contract::task::{Task, TaskPriority, TaskStatus};
 use pocket_tasks::contract::{TaskId, UserId};
 use pocket_tasks::database::SeaStore;
-use pocket_tasks::repositories::{Assignee, Store as _, TaskFilter, Walk};
+use pocket_tasks::repositories::{Assignee, CursorRequest, Store as _, TaskFilter};
 
 use super::fixtures::{add_tasks, at, commit, new_project, new_task, user};
 use super::raw::Raw;
@@ -96,9 +96,9 @@ impl World {
         let (mut passed, mut after) = (Vec::new(), None);
         loop {
             let limit = u32::try_from(1 + random.below(40)).unwrap();
-            let walk = Walk { sort, after, limit };
-            let tasks = self.store.read().tasks().walk_visible(self.reader, filter, &walk).await.unwrap();
-            assert!(tasks.assignee_known);
+            let walk = CursorRequest { sort, after, limit };
+            let tasks = self.store.read().tasks().list_visible_by_cursor(self.reader, filter, &walk).await.unwrap();
+            assert!(tasks.assignee_is_valid);
             passed.extend(tasks.page.items.iter().map(|task| task.id));
             assert!(passed.len() <= TASKS, "it goes round in circles: {sort:?} {filter:?}");
             let Some(next) = tasks.page.next else { return passed };
@@ -159,11 +159,11 @@ fn filters(world: &World) -> Vec<Filter> {
         (TaskFilter { priorities: vec![TaskPriority::Medium, TaskPriority::Low], ..plain.clone() }, |task, _| {
             task.priority == TaskPriority::Medium
         }),
-        (assigned(Assignee::Nobody), |task, _| task.assignee_id.is_none()),
+        (assigned(Assignee::Unassigned), |task, _| task.assignee_id.is_none()),
         (assigned(Assignee::User(world.reader)), |task, world| task.assignee_id == Some(world.reader)),
         (assigned(Assignee::User(world.other)), |task, world| task.assignee_id == Some(world.other)),
         (TaskFilter { labels: vec![Label::new_unchecked("home")], ..plain.clone() }, |task, _| !task.labels.is_empty()),
-        (TaskFilter { words: vec!["b".to_owned()], ..plain.clone() }, |task, _| task.title.contains('b')),
+        (TaskFilter { terms: vec!["b".to_owned()], ..plain.clone() }, |task, _| task.title.contains('b')),
         (TaskFilter { due_before: Some(at(2)), ..plain.clone() }, |task, _| {
             task.due_at.is_some_and(|time| time < at(2))
         }),

@@ -7,7 +7,7 @@ use pocket_tasks::contract::strings::{EventName, WebhookUrl};
 use pocket_tasks::contract::webhook::Webhook;
 use pocket_tasks::contract::webhook::delivery::{Delivery, DeliveryStatus};
 use pocket_tasks::contract::{DeliveryId, EventId, WebhookId};
-use pocket_tasks::repositories::{DeliveryRecord, Health, Store as _, WebhookRecord};
+use pocket_tasks::repositories::{DeliveryRecord, EndpointHealth, Store as _, WebhookRecord};
 
 use super::feed_order::new_event;
 use super::fixtures::{at, commit};
@@ -30,7 +30,7 @@ pub(super) fn new_webhook(user: &User) -> WebhookRecord {
         created_at: at(3),
         updated_at: at(3),
     };
-    WebhookRecord { webhook, owner: user.id, health: Health::default(), secret: b"one".to_vec() }
+    WebhookRecord { webhook, owner: user.id, health: EndpointHealth::default(), secret: b"one".to_vec() }
 }
 
 fn new_delivery(webhook: WebhookId) -> DeliveryRecord {
@@ -105,9 +105,9 @@ on_both_databases! {
         let (mut planner, webhook) = with_deliveries(&database).await;
         let store = database.store().await;
         let transaction = store.begin().await.unwrap();
-        let receivers = transaction.deliveries().list_receivers(planner.project.id).await.unwrap();
+        let receivers = transaction.deliveries().list_subscriptions(planner.project.id).await.unwrap();
         assert_eq!(receivers.iter().map(|receiver| receiver.webhook).collect::<Vec<_>>(), [webhook]);
-        let by_hand = "SELECT w.id, w.events, m.role, w.is_ailing FROM members m JOIN users u ON m.user_id = u.id \
+        let by_hand = "SELECT w.id, w.events, m.role, w.is_degraded FROM members m JOIN users u ON m.user_id = u.id \
                        JOIN webhooks w ON w.user_id = m.user_id WHERE m.project_id = ? AND u.deleted_at IS NULL \
                        AND w.enabled = ? AND (w.project_id IS NULL OR w.project_id = ?) ORDER BY w.id";
         let plan = plan(&mut planner, "FOR KEY SHARE OF", by_hand).await;
@@ -128,10 +128,10 @@ on_both_databases! {
         let (store, event) = (database.store().await, new_event(planner.project.id, EventType::TaskUpdated));
         let id = event.id;
         commit(&store, async |transaction| transaction.events().append(&[event]).await.unwrap()).await;
-        let found = store.read().deliveries().find_visible(webhook, id).await.unwrap().unwrap();
+        let found = store.read().deliveries().find_deliverable(webhook, id).await.unwrap().unwrap();
         assert_eq!((found.webhook.webhook.id, found.event.id, found.role), (webhook, id, Role::Owner));
         for (webhook, event) in [(WebhookId::generate(), id), (webhook, EventId::generate())] {
-            assert!(store.read().deliveries().find_visible(webhook, event).await.unwrap().is_none());
+            assert!(store.read().deliveries().find_deliverable(webhook, event).await.unwrap().is_none());
         }
         let by_hand = "SELECT webhooks.*, events.*, members.role FROM webhooks \
                        JOIN users ON webhooks.user_id = users.id JOIN members ON members.user_id = webhooks.user_id \
@@ -160,20 +160,20 @@ on_both_databases! {
     async fn what_is_given_up_or_left_lying_is_found_by_the_same_index(database: TestDatabase) {
         let (mut planner, webhook) = with_deliveries(&database).await;
         let store = database.store().await;
-        let found = store.read().upkeep().list_stranded(None, at(9), 50).await.unwrap();
+        let found = store.read().maintenance().list_stalled_webhooks(None, at(9), 50).await.unwrap();
         assert_eq!((found.webhooks, found.next), (vec![(webhook, false)], None));
-        let by_hand = "SELECT id, is_ailing, EXISTS(SELECT ? FROM deliveries WHERE deliveries.webhook_id = webhooks.id \
+        let by_hand = "SELECT id, is_degraded, EXISTS(SELECT ? FROM deliveries WHERE deliveries.webhook_id = webhooks.id \
                        AND deliveries.next_attempt_at < ?) FROM webhooks WHERE id > ? ORDER BY id LIMIT ?";
         goes_by_what_is_due(&mut planner, "SELECT%EXISTS%\"is\\_stranded\"", by_hand).await;
         for (before, limit, expected) in [(at(5), 50, None), (at(6), 50, None), (at(6), 1, Some(webhook))] {
-            let found = store.read().upkeep().list_stranded(None, before, limit).await.unwrap();
+            let found = store.read().maintenance().list_stalled_webhooks(None, before, limit).await.unwrap();
             assert_eq!((found.webhooks.len(), found.next), (usize::from(before == at(6)), expected));
         }
-        assert!(store.read().upkeep().list_stranded(Some(webhook), at(9), 50).await.unwrap().webhooks.is_empty());
+        assert!(store.read().maintenance().list_stalled_webhooks(Some(webhook), at(9), 50).await.unwrap().webhooks.is_empty());
 
         let transaction = store.begin().await.unwrap();
-        assert_eq!(transaction.deliveries().give_up(webhook, at(3), 9).await.unwrap(), 0);
-        assert_eq!(transaction.deliveries().give_up(webhook, at(4), 1).await.unwrap(), 1);
+        assert_eq!(transaction.deliveries().cancel_pending(webhook, at(3), 9).await.unwrap(), 0);
+        assert_eq!(transaction.deliveries().cancel_pending(webhook, at(4), 1).await.unwrap(), 1);
         // Before it is committed, because the server tells only the last statement of each connection.
         let by_hand = "UPDATE deliveries SET status = ?, next_attempt_at = ? WHERE id IN (SELECT id FROM deliveries \
                        WHERE webhook_id = ? AND next_attempt_at IS NOT NULL AND event_type <> ? AND created_at + ? <= ? \

@@ -8,7 +8,7 @@ use pocket_tasks::app;
 use pocket_tasks::config::{Config, LogFormat};
 use pocket_tasks::contract::ids::new_uuid;
 use pocket_tasks::jobs::Runner;
-use pocket_tasks::repositories::{Lane, Store};
+use pocket_tasks::repositories::{Queue, Store};
 use pocket_tasks::services::Services;
 use pocket_tasks::webhooks::{self, Lookup, Means};
 use poem::endpoint::BoxEndpoint;
@@ -103,7 +103,7 @@ impl TestApp {
 
     /// Does all jobs that are due, and those that come of them.
     pub(crate) async fn work(&self) {
-        while self.runner.run_due(&Lane::ALL).await.unwrap() > 0 {}
+        while self.runner.run_due(&Queue::ALL).await.unwrap() > 0 {}
     }
 
     /// The mails that were written, in the order of their jobs.

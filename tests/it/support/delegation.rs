@@ -14,11 +14,11 @@ macro_rules! feed_over {
             webhooks: WebhookRepository,
             deliveries: DeliveryRepository,
             idempotency: IdempotencyRepository,
-            mail_tokens: MailTokenRepository,
+            email_tokens: EmailTokenRepository,
             api_tokens: ApiTokenRepository,
             jobs: JobRepository,
             queue: QueueRepository,
-            upkeep: UpkeepRepository,
+            maintenance: MaintenanceRepository,
         }
     };
     (@each $type:ident: $($name:ident: $trait:ident),* $(,)?) => {

@@ -8,7 +8,7 @@ use pocket_tasks::contract::event::Event;
 use pocket_tasks::contract::project::Role;
 use pocket_tasks::contract::{ProjectId, UserId};
 use pocket_tasks::repositories::{
-    EventFilter, EventRepository, FeedBounds, FeedWalk, NewEvent, Repositories, Store, StoreError, Transaction,
+    EventFilter, EventRange, EventRepository, FeedBounds, NewEvent, Repositories, Store, StoreError, Transaction,
 };
 
 use super::delegation::feed_over;
@@ -42,12 +42,12 @@ impl Store for FailingFeed {
         Ok(Box::new(Failing { transaction, fails: Arc::clone(&self.fails) }))
     }
 
-    async fn jobs_committed(&self) {
-        self.store.jobs_committed().await;
+    async fn wait_for_jobs(&self) {
+        self.store.wait_for_jobs().await;
     }
 
-    async fn events_committed(&self) {
-        self.store.events_committed().await;
+    async fn wait_for_events(&self) {
+        self.store.wait_for_events().await;
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -77,14 +77,14 @@ impl EventRepository for Failing {
     async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError> {
         // As late as it can be: the events are there.
         self.transaction.events().append(events).await?;
-        if self.fails.load(Ordering::SeqCst) { Err(StoreError::Failed("the feed is full".into())) } else { Ok(()) }
+        if self.fails.load(Ordering::SeqCst) { Err(StoreError::Internal("the feed is full".into())) } else { Ok(()) }
     }
 
     async fn bounds(&self) -> Result<FeedBounds, StoreError> {
         self.transaction.events().bounds().await
     }
 
-    async fn list(&self, reader: UserId, filter: &EventFilter, walk: FeedWalk) -> Result<Vec<Event>, StoreError> {
+    async fn list(&self, reader: UserId, filter: &EventFilter, walk: EventRange) -> Result<Vec<Event>, StoreError> {
         self.transaction.events().list(reader, filter, walk).await
     }
 

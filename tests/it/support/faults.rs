@@ -22,14 +22,15 @@ use pocket_tasks::contract::{
     WebhookId,
 };
 use pocket_tasks::repositories::{
-    ApiTokenRecord, ApiTokenRepository, Claim, CommentOnTask, CommentRepository, Credentials, DeliveryFilter,
-    DeliveryRecord, DeliveryRepository, DueDelivery, EventFilter, EventRepository, FeedBounds, FeedWalk, FormerSecret,
-    Health, IdempotencyRepository, InvitationRepository, Invited, Job, JobRecord, JobRepository, KeyedRequest, Lane,
-    Lease, LeasedJob, Litter, LockedProject, MailPurpose, MailTokenRepository, MemberRepository, NewEvent,
-    NewRefreshToken, NewSession, ProjectFilter, ProjectRepository, ProjectTasks, QueueRepository, Receiver,
-    RefreshTokenRecord, Repositories, SessionRecord, SessionRepository, Store, StoreError, StoredAnswer, Stranded,
-    Stretch, TaskFilter, TaskInProject, TaskRepository, Transaction, UpkeepRepository, UserRepository, Visible,
-    VisibleTasks, Walk, WebhookFilter, WebhookRecord, WebhookRepository, Withdrawn,
+    AnonymizedContent, ApiTokenRecord, ApiTokenRepository, CommentRepository, CommentWithContext, Credentials,
+    CursorPage, CursorRequest, DeliverableEvent, DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery,
+    EmailTokenPurpose, EmailTokenRepository, EndpointHealth, EventFilter, EventRange, EventRepository, FeedBounds,
+    IdempotencyRepository, IdempotentRequest, InvitationRepository, InvitationScope, Job, JobRecord, JobRepository,
+    KeyClaim, Lease, LeasedJob, LockedProject, MaintenanceRepository, MemberRepository, NewEvent, NewRefreshToken,
+    NewSession, PreviousSecret, ProjectFilter, ProjectRepository, ProjectTaskPage, Prunable, Queue, QueueRepository,
+    RefreshTokenRecord, Repositories, SessionRecord, SessionRepository, StalledWebhooks, Store, StoreError,
+    StoredResponse, TaskFilter, TaskRepository, TaskWithContext, Transaction, UserRepository, VisibleTaskPage,
+    WebhookFilter, WebhookRecord, WebhookRepository, WebhookSubscription,
 };
 use uuid::Uuid;
 
@@ -54,10 +55,10 @@ impl FaultyStore {
     async fn strike<T>(&self) -> Result<T, StoreError> {
         let secret = || "sqlx: SELECT password_hash FROM users at src/database/users.rs".into();
         match self.0 {
-            Fault::Failed => Err(StoreError::Failed(secret())),
+            Fault::Failed => Err(StoreError::Internal(secret())),
             Fault::Unavailable => Err(StoreError::Unavailable(secret())),
             Fault::Stuck => pending().await,
-            Fault::Held => Err(StoreError::Failed("a key that is held should have been enough".into())),
+            Fault::Held => Err(StoreError::Internal("a key that is held should have been enough".into())),
             Fault::Panic => panic!("panicked at SELECT in src/database/users.rs"),
         }
     }
@@ -80,11 +81,11 @@ impl Store for FaultyStore {
         }
     }
 
-    async fn jobs_committed(&self) {
+    async fn wait_for_jobs(&self) {
         pending::<()>().await;
     }
 
-    async fn events_committed(&self) {
+    async fn wait_for_events(&self) {
         pending::<()>().await;
     }
 
@@ -138,7 +139,7 @@ impl Repositories for FaultyStore {
         self
     }
 
-    fn mail_tokens(&self) -> &dyn MailTokenRepository {
+    fn email_tokens(&self) -> &dyn EmailTokenRepository {
         self
     }
 
@@ -154,7 +155,7 @@ impl Repositories for FaultyStore {
         self
     }
 
-    fn upkeep(&self) -> &dyn UpkeepRepository {
+    fn maintenance(&self) -> &dyn MaintenanceRepository {
         self
     }
 }
@@ -195,7 +196,7 @@ faulty! {
         fn list_ended(Timestamp) -> Vec<SessionId>;
         fn add_refresh_token(&NewRefreshToken) -> ();
         fn lock_refresh_token(&[u8; 32]) -> Option<RefreshTokenRecord>;
-        fn spend_refresh_token(&[u8; 32], Timestamp, &[u8]) -> ();
+        fn rotate_refresh_token(&[u8; 32], Timestamp, &[u8]) -> ();
     }
     ProjectRepository {
         fn find(ProjectId, UserId) -> Option<Project>;
@@ -203,14 +204,14 @@ faulty! {
         fn list(UserId, &ProjectFilter, Sort<ProjectSort>, Paging) -> Page<Project>;
         fn add(&Project) -> ();
         fn update(&Project) -> ();
-        fn count_tasks(ProjectId, i64, i64, Option<&str>) -> ();
+        fn adjust_task_counts(ProjectId, i64, i64, Option<&str>) -> ();
         fn recalculate_completion(ProjectId) -> ();
         fn find_role(ProjectId, UserId) -> Option<Role>;
     }
     MemberRepository {
         fn list(ProjectId, Option<Role>, Sort<MemberSort>, Paging) -> Page<Member>;
         fn find(ProjectId, UserId) -> Option<Member>;
-        fn list_elsewhere(UserId) -> Vec<(ProjectId, Member)>;
+        fn list_non_owner_memberships(UserId) -> Vec<(ProjectId, Member)>;
         fn has_email(ProjectId, &str) -> bool;
         fn count(ProjectId) -> u64;
         fn add(ProjectId, UserId, Role, Timestamp) -> bool;
@@ -219,39 +220,39 @@ faulty! {
     }
     InvitationRepository {
         fn find(InvitationId, Timestamp) -> Option<Invitation>;
-        fn list(Invited<'_>, Option<InvitationStatus>, Timestamp, Sort<InvitationSort>, Paging) -> Page<Invitation>;
+        fn list(InvitationScope<'_>, Option<InvitationStatus>, Timestamp, Sort<InvitationSort>, Paging) -> Page<Invitation>;
         fn count_pending(ProjectId, Timestamp) -> u64;
         fn add(&Invitation) -> bool;
-        fn settle(InvitationId, InvitationStatus, Timestamp) -> bool;
+        fn resolve(InvitationId, InvitationStatus, Timestamp) -> bool;
         fn revoke_sent(UserId, Timestamp) -> Vec<Invitation>;
         fn expire(Timestamp, u64) -> u64;
     }
     CommentRepository {
-        fn find(CommentId, UserId) -> Option<CommentOnTask>;
+        fn find(CommentId, UserId) -> Option<CommentWithContext>;
         fn list(TaskId, Sort<CommentSort>, Paging) -> Page<Comment>;
         fn add(&Comment) -> ();
         fn update(&Comment) -> ();
         fn remove(CommentId) -> ();
     }
     TaskRepository {
-        fn find(TaskId, UserId) -> Option<TaskInProject>;
-        fn lock(TaskId, UserId) -> Option<TaskInProject>;
-        fn list_in_project(ProjectId, UserId, &TaskFilter, Sort<TaskSort>, Paging) -> Option<ProjectTasks<Page<Task>>>;
-        fn list_visible(UserId, &TaskFilter, Sort<TaskSort>, Paging) -> VisibleTasks<Page<Task>>;
-        fn walk_project(ProjectId, UserId, &TaskFilter, &Walk) -> Option<ProjectTasks<Stretch>>;
-        fn walk_visible(UserId, &TaskFilter, &Walk) -> VisibleTasks<Stretch>;
-        fn list_places(ProjectId, &str, Direction, u64) -> Vec<(TaskId, OrderKey)>;
-        fn find_next(ProjectId, &str, Direction) -> Option<TaskId>;
+        fn find(TaskId, UserId) -> Option<TaskWithContext>;
+        fn lock(TaskId, UserId) -> Option<TaskWithContext>;
+        fn list_in_project(ProjectId, UserId, &TaskFilter, Sort<TaskSort>, Paging) -> Option<ProjectTaskPage<Page<Task>>>;
+        fn list_visible(UserId, &TaskFilter, Sort<TaskSort>, Paging) -> VisibleTaskPage<Page<Task>>;
+        fn list_in_project_by_cursor(ProjectId, UserId, &TaskFilter, &CursorRequest) -> Option<ProjectTaskPage<CursorPage>>;
+        fn list_visible_by_cursor(UserId, &TaskFilter, &CursorRequest) -> VisibleTaskPage<CursorPage>;
+        fn list_positions(ProjectId, &str, Direction, u64) -> Vec<(TaskId, OrderKey)>;
+        fn find_adjacent(ProjectId, &str, Direction) -> Option<TaskId>;
         fn add(&[Task]) -> ();
         fn update(&Task) -> ();
-        fn reposition(TaskId, &str) -> Option<Task>;
+        fn set_position(TaskId, &str) -> Option<Task>;
         fn unassign(ProjectId, UserId, Timestamp) -> Vec<Task>;
     }
-    MailTokenRepository {
-        fn add(&[u8; 32], UserId, MailPurpose, Timestamp) -> ();
-        fn find(&[u8; 32], MailPurpose, Timestamp) -> Option<UserId>;
-        fn spend(&[u8; 32], MailPurpose, Timestamp) -> Option<UserId>;
-        fn revoke_all(UserId, MailPurpose, Timestamp) -> ();
+    EmailTokenRepository {
+        fn add(&[u8; 32], UserId, EmailTokenPurpose, Timestamp) -> ();
+        fn find(&[u8; 32], EmailTokenPurpose, Timestamp) -> Option<UserId>;
+        fn consume(&[u8; 32], EmailTokenPurpose, Timestamp) -> Option<UserId>;
+        fn revoke_all(UserId, EmailTokenPurpose, Timestamp) -> ();
     }
     ApiTokenRepository {
         fn add(&ApiToken, UserId, &[u8; 32]) -> ();
@@ -267,90 +268,96 @@ faulty! {
     EventRepository {
         fn append(&[NewEvent]) -> ();
         fn bounds() -> FeedBounds;
-        fn list(UserId, &EventFilter, FeedWalk) -> Vec<Event>;
+        fn list(UserId, &EventFilter, EventRange) -> Vec<Event>;
         fn tail(i64, u64) -> Vec<Event>;
         fn memberships(UserId) -> Option<Vec<(ProjectId, Role)>>;
     }
     WebhookRepository {
         fn find(WebhookId) -> Option<WebhookRecord>;
         fn lock(WebhookId) -> Option<WebhookRecord>;
-        fn hold(WebhookId) -> Option<WebhookRecord>;
+        fn lock_shared(WebhookId) -> Option<WebhookRecord>;
         fn list(UserId, &WebhookFilter, Sort<WebhookSort>, Paging) -> Page<Webhook>;
-        fn hold_all(UserId) -> Vec<(WebhookId, bool)>;
+        fn lock_all_shared(UserId) -> Vec<(WebhookId, bool)>;
         fn disable_all(UserId, &str, Timestamp) -> ();
         fn count(UserId) -> u64;
         fn add(&WebhookRecord) -> ();
-        fn update(&Webhook, &Health) -> ();
-        fn replace_secret(WebhookId, &[u8], Option<&FormerSecret>, Timestamp) -> ();
-        fn list_former_secrets(WebhookId, Timestamp) -> Vec<FormerSecret>;
+        fn update(&Webhook, &EndpointHealth) -> ();
+        fn replace_secret(WebhookId, &[u8], Option<&PreviousSecret>, Timestamp) -> ();
+        fn list_previous_secrets(WebhookId, Timestamp) -> Vec<PreviousSecret>;
         fn remove(WebhookId, Timestamp) -> ();
     }
     DeliveryRepository {
-        fn list_receivers(ProjectId) -> Vec<Receiver>;
+        fn list_subscriptions(ProjectId) -> Vec<WebhookSubscription>;
         fn add(&[DeliveryRecord]) -> ();
         fn list(WebhookId, &DeliveryFilter, Sort<DeliverySort>, Paging) -> Page<Delivery>;
         fn find(DeliveryId) -> Option<DeliveryRecord>;
         fn list_due(WebhookId, Timestamp, u64) -> Vec<DueDelivery>;
-        fn find_visible(WebhookId, EventId) -> Option<Visible>;
-        fn list_these(&[DeliveryId]) -> Vec<Delivery>;
+        fn find_deliverable(WebhookId, EventId) -> Option<DeliverableEvent>;
+        fn list_by_ids(&[DeliveryId]) -> Vec<Delivery>;
         fn next_due(WebhookId) -> Option<Timestamp>;
         fn update(&Delivery) -> ();
-        fn fail(DeliveryId) -> ();
-        fn give_up(WebhookId, Timestamp, u64) -> u64;
+        fn mark_failed(DeliveryId) -> ();
+        fn cancel_pending(WebhookId, Timestamp, u64) -> u64;
     }
     JobRepository {
         fn enqueue(&Job, Timestamp, Timestamp) -> bool;
-        fn enqueue_deliveries(&[(WebhookId, Lane)], Timestamp) -> usize;
+        fn enqueue_deliveries(&[(WebhookId, Queue)], Timestamp) -> usize;
         fn enqueue_once(&Job, &str, Timestamp) -> bool;
     }
     QueueRepository {
-        fn lease(&[Lane], u64, Timestamp, Timestamp) -> Vec<LeasedJob>;
-        fn next_due(&[Lane]) -> Option<Timestamp>;
-        fn extend(Lease, Timestamp) -> bool;
-        fn hold(Lease) -> bool;
-        fn go_on(Lease, Lane, Timestamp) -> bool;
-        fn finish(Lease, Timestamp) -> bool;
-        fn put_off(Lease, Timestamp, &str) -> bool;
-        fn bury(Lease, Timestamp, &str) -> bool;
-        fn hand_back(Lease, Timestamp) -> ();
+        fn claim(&[Queue], u64, Timestamp, Timestamp) -> Vec<LeasedJob>;
+        fn next_due(&[Queue]) -> Option<Timestamp>;
+        fn extend_lease(Lease, Timestamp) -> bool;
+        fn lock(Lease) -> bool;
+        fn requeue(Lease, Queue, Timestamp) -> bool;
+        fn complete(Lease, Timestamp) -> bool;
+        fn retry_later(Lease, Timestamp, &str) -> bool;
+        fn dead_letter(Lease, Timestamp, &str) -> bool;
+        fn release(Lease, Timestamp) -> ();
         fn list_unfinished() -> Vec<JobRecord>;
         fn retry(Uuid, Timestamp) -> bool;
     }
-    UpkeepRepository {
-        fn discard(Litter, Timestamp, u64) -> u64;
+    MaintenanceRepository {
+        fn prune(Prunable, Timestamp, u64) -> u64;
         fn purge_tasks(Timestamp, u64) -> u64;
         fn list_expired_projects(Timestamp, u64) -> Vec<ProjectId>;
-        fn purge_tasks_of(ProjectId, u64) -> u64;
-        fn list_webhooks_of(UserId) -> Vec<WebhookId>;
-        fn list_webhooks_for(ProjectId) -> Vec<WebhookId>;
-        fn purge_deliveries_of(WebhookId, u64) -> u64;
+        fn purge_project_tasks(ProjectId, u64) -> u64;
+        fn list_user_webhooks(UserId) -> Vec<WebhookId>;
+        fn list_project_webhooks(ProjectId) -> Vec<WebhookId>;
+        fn purge_webhook_deliveries(WebhookId, u64) -> u64;
         fn purge_webhook(WebhookId) -> ();
-        fn list_stranded(Option<WebhookId>, Timestamp, u64) -> Stranded;
+        fn list_stalled_webhooks(Option<WebhookId>, Timestamp, u64) -> StalledWebhooks;
         fn purge_project(ProjectId) -> ();
         fn list_expired_users(Timestamp, u64) -> Vec<UserId>;
         fn list_owned_projects(UserId) -> Vec<ProjectId>;
         fn list_foreign_projects(UserId) -> Vec<ProjectId>;
-        fn withdraw(UserId, ProjectId, Timestamp) -> Withdrawn;
-        fn purge_events_of(ProjectId, u64) -> u64;
-        fn forget_in_feed(UserId, i64, i64) -> Option<i64>;
+        fn anonymize_member(UserId, ProjectId, Timestamp) -> AnonymizedContent;
+        fn purge_project_events(ProjectId, u64) -> u64;
+        fn anonymize_events(UserId, i64, i64) -> Option<i64>;
         fn purge_user(UserId) -> ();
     }
 }
 
 #[async_trait]
 impl IdempotencyRepository for FaultyStore {
-    async fn claim(&self, _: UserId, _: &KeyedRequest, _: Timestamp, _: Timestamp) -> Result<Claim, StoreError> {
+    async fn claim(
+        &self,
+        _: UserId,
+        _: &IdempotentRequest,
+        _: Timestamp,
+        _: Timestamp,
+    ) -> Result<KeyClaim, StoreError> {
         match self.0 {
-            Fault::Held => Ok(Claim::Busy),
+            Fault::Held => Ok(KeyClaim::InProgress),
             _ => self.strike().await,
         }
     }
 
-    async fn settle(&self, _: UserId, _: &str, _: &StoredAnswer) -> Result<(), StoreError> {
+    async fn store_response(&self, _: UserId, _: &str, _: &StoredResponse) -> Result<(), StoreError> {
         self.strike().await
     }
 
-    async fn find(&self, _: UserId, _: &str, _: Timestamp) -> Result<Option<([u8; 32], StoredAnswer)>, StoreError> {
+    async fn find(&self, _: UserId, _: &str, _: Timestamp) -> Result<Option<([u8; 32], StoredResponse)>, StoreError> {
         match self.0 {
             Fault::Held => Ok(None),
             _ => self.strike().await,

@@ -7,7 +7,7 @@ use pocket_tasks::contract::event::Event;
 use pocket_tasks::contract::project::Role;
 use pocket_tasks::contract::{ProjectId, UserId};
 use pocket_tasks::repositories::{
-    EventFilter, EventRepository, FeedBounds, FeedWalk, NewEvent, Repositories, Store, StoreError, Transaction,
+    EventFilter, EventRange, EventRepository, FeedBounds, NewEvent, Repositories, Store, StoreError, Transaction,
 };
 use tokio::sync::watch;
 
@@ -53,12 +53,12 @@ impl Store for HeldFeed {
         self.store.begin().await
     }
 
-    async fn jobs_committed(&self) {
-        self.store.jobs_committed().await;
+    async fn wait_for_jobs(&self) {
+        self.store.wait_for_jobs().await;
     }
 
-    async fn events_committed(&self) {
-        self.store.events_committed().await;
+    async fn wait_for_events(&self) {
+        self.store.wait_for_events().await;
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -76,7 +76,7 @@ impl EventRepository for HeldFeed {
         self.store.read().events().bounds().await
     }
 
-    async fn list(&self, reader: UserId, filter: &EventFilter, walk: FeedWalk) -> Result<Vec<Event>, StoreError> {
+    async fn list(&self, reader: UserId, filter: &EventFilter, walk: EventRange) -> Result<Vec<Event>, StoreError> {
         self.store.read().events().list(reader, filter, walk).await
     }
 

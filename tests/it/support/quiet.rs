@@ -8,7 +8,7 @@ use pocket_tasks::contract::event::{Event, EventType};
 use pocket_tasks::contract::project::Role;
 use pocket_tasks::contract::{EventId, ProjectId, Timestamp, UserId};
 use pocket_tasks::repositories::{
-    EventFilter, EventRepository, FeedBounds, FeedWalk, NewEvent, Repositories, Store, StoreError, Transaction,
+    EventFilter, EventRange, EventRepository, FeedBounds, NewEvent, Repositories, Store, StoreError, Transaction,
 };
 
 use super::delegation::feed_over;
@@ -73,12 +73,12 @@ impl Store for Quiet {
         self.rest.begin().await
     }
 
-    async fn jobs_committed(&self) {
-        self.rest.jobs_committed().await;
+    async fn wait_for_jobs(&self) {
+        self.rest.wait_for_jobs().await;
     }
 
-    async fn events_committed(&self) {
-        self.rest.events_committed().await;
+    async fn wait_for_events(&self) {
+        self.rest.wait_for_events().await;
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -96,7 +96,7 @@ impl EventRepository for Quiet {
         Ok(FeedBounds { pruned_through: 0, end: self.end.load(Ordering::SeqCst) })
     }
 
-    async fn list(&self, _: UserId, _: &EventFilter, _: FeedWalk) -> Result<Vec<Event>, StoreError> {
+    async fn list(&self, _: UserId, _: &EventFilter, _: EventRange) -> Result<Vec<Event>, StoreError> {
         self.lists.fetch_add(1, Ordering::SeqCst);
         Ok(Vec::new())
     }
@@ -155,12 +155,12 @@ impl Store for Counted {
         self.store.begin().await
     }
 
-    async fn jobs_committed(&self) {
-        self.store.jobs_committed().await;
+    async fn wait_for_jobs(&self) {
+        self.store.wait_for_jobs().await;
     }
 
-    async fn events_committed(&self) {
-        self.store.events_committed().await;
+    async fn wait_for_events(&self) {
+        self.store.wait_for_events().await;
     }
 
     async fn check(&self) -> Result<(), StoreError> {

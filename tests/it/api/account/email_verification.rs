@@ -237,7 +237,7 @@ on_both_databases! {
             let [secret, hash] = secret_and_hash(TokenKind::Mail, token);
             assert_eq!(tables.columns_containing(token), [""; 0]);
             assert_eq!(tables.columns_containing(&secret), [""; 0]);
-            assert_eq!(tables.columns_containing(&hash), ["mail_tokens.hash"]);
+            assert_eq!(tables.columns_containing(&hash), ["email_tokens.hash"]);
         }
         verify(&app, &verification).await.no_content();
         reset(&app, &password_reset, "battery staple").await.no_content();

@@ -67,7 +67,7 @@ on_both_databases! {
         let (_, cursor) = rest(&owner, "limit=100", None).await;
         // Simulates the restoration of an older backup.
         let mut raw = Raw::connect(&database).await;
-        raw.execute("DELETE FROM events WHERE sequence = 2; UPDATE feed SET sequence = 1").await;
+        raw.execute("DELETE FROM events WHERE sequence = 2; UPDATE event_sequence SET sequence = 1").await;
         refused(&owner, &format!("cursor={cursor}")).await;
         assert_eq!(all(&owner, "").await.len(), 1);
         assert_eq!(rest(&owner, "limit=1", Some(before)).await.0.len(), 0);

@@ -110,13 +110,13 @@ on_both_databases! {
             rows.join(", ")
         ))
         .await;
-        raw.execute("UPDATE feed SET sequence = 1300").await;
+        raw.execute("UPDATE event_sequence SET sequence = 1300").await;
         let mut pruned_through = 0;
         loop {
             let transaction = app.store.begin().await.unwrap();
             let before = app.clock.now() - DAY * 30;
-            let litter = pocket_tasks::repositories::Litter::Events;
-            let discarded = transaction.upkeep().discard(litter, before, 100).await.unwrap();
+            let litter = pocket_tasks::repositories::Prunable::Events;
+            let discarded = transaction.maintenance().prune(litter, before, 100).await.unwrap();
             transaction.commit().await.unwrap();
             let bounds = bounds(&app).await;
             assert!(bounds.pruned_through >= pruned_through, "{bounds:?}");

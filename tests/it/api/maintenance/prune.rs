@@ -174,7 +174,7 @@ on_both_databases! {
         reset_token(&app, &user).await;
         let counts = async || {
             let tables = Tables::read(&database).await;
-            ["sessions.id", "refresh_tokens.hash", "mail_tokens.hash", "api_tokens.id", "idempotency_keys.key"]
+            ["sessions.id", "refresh_tokens.hash", "email_tokens.hash", "api_tokens.id", "idempotency_keys.key"]
                 .map(|place| tables.column(place).len())
         };
         for _ in 0..3 {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pocket_tasks::repositories::{Job, Lane};
+use pocket_tasks::repositories::{Job, Queue};
 use pocket_tasks::security::TokenKind;
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -78,8 +78,8 @@ on_both_databases! {
         let before = her(&Tables::read(&database).await);
         for place in [
             "users.id", "users.email", "users.name", "members.user_id", "tasks.assignee_id", "tasks.created_by",
-            "sessions.user_id", "refresh_tokens.hash", "mail_tokens.hash", "api_tokens.hash", "jobs.payload",
-            "jobs.waiting_key", "idempotency_keys.user_id", "projects.owner_id", "comments.author_id",
+            "sessions.user_id", "refresh_tokens.hash", "email_tokens.hash", "api_tokens.hash", "jobs.payload",
+            "jobs.pending_key", "idempotency_keys.user_id", "projects.owner_id", "comments.author_id",
             "invitations.email", "invitations.invited_by", "invitations.project_id",
         ] {
             assert!(before.iter().any(|found| found == place), "{place} has nothing to purge: {before:?}");
@@ -228,10 +228,10 @@ on_both_databases! {
         for step in 0..2 {
             let transaction = app.store.begin().await.unwrap();
             if step == 0 {
-                transaction.upkeep().purge_project(serde_json::from_value(json!(own)).unwrap()).await.unwrap();
+                transaction.maintenance().purge_project(serde_json::from_value(json!(own)).unwrap()).await.unwrap();
             } else {
                 let project = serde_json::from_value(json!(first)).unwrap();
-                transaction.upkeep().withdraw(user, project, app.clock.now()).await.unwrap();
+                transaction.maintenance().anonymize_member(user, project, app.clock.now()).await.unwrap();
             }
             transaction.commit().await.unwrap();
         }
@@ -265,7 +265,7 @@ on_both_databases! {
             transaction.jobs().enqueue_once(&Job::PurgeDeleted {}, key, app.clock.now()).await.unwrap();
             transaction.commit().await.unwrap();
         }
-        let (one, other) = tokio::join!(app.runner.run_due(&Lane::ALL), app.runner.run_due(&Lane::ALL));
+        let (one, other) = tokio::join!(app.runner.run_due(&Queue::ALL), app.runner.run_due(&Queue::ALL));
         assert!(one.unwrap() + other.unwrap() >= 2);
         // A run that lost the race is retried later.
         app.clock.advance(Duration::from_mins(10));

@@ -1,7 +1,7 @@
 //! Completion percentage of projects, which a job computes after each change.
 
 use pocket_tasks::contract::{ProjectId, UserId};
-use pocket_tasks::repositories::{Job, Lane, StoreError};
+use pocket_tasks::repositories::{Job, Queue, StoreError};
 use serde_json::{Value, json};
 
 use crate::api::fixtures::account::run_job;
@@ -121,7 +121,7 @@ on_both_databases! {
 /// Runs due jobs while others write.
 async fn run_jobs(app: &TestApp) -> Result<(), StoreError> {
     for _ in 0..40 {
-        app.runner.run_due(&Lane::ALL).await?;
+        app.runner.run_due(&Queue::ALL).await?;
         tokio::task::yield_now().await;
     }
     Ok(())

@@ -104,7 +104,7 @@ impl Fixture {
             }
             Change::Revoked => {
                 let invitation = InvitationId::parse(&self.invitation).unwrap();
-                assert!(lock.invitations().settle(invitation, InvitationStatus::Revoked, now).await.unwrap());
+                assert!(lock.invitations().resolve(invitation, InvitationStatus::Revoked, now).await.unwrap());
             }
             Change::Filled => {
                 for number in 0..497 {

@@ -95,8 +95,8 @@ on_both_databases! {
             let found = first.tasks().find(TaskId::parse(&task.id()).unwrap(), user).await.unwrap().unwrap().task;
             let position = OrderKey::new_unchecked(format!("b{number}"));
             first.tasks().update(&Task { project_id: project, position, version: 2, ..found }).await.unwrap();
-            first.projects().count_tasks(ids[1], -1, 0, None).await.unwrap();
-            first.projects().count_tasks(project, 1, 0, None).await.unwrap();
+            first.projects().adjust_task_counts(ids[1], -1, 0, None).await.unwrap();
+            first.projects().adjust_task_counts(project, 1, 0, None).await.unwrap();
             first.commit().await.unwrap();
             let second = second.await.unwrap();
             // The request now needs the project that the second transaction has locked. PostgreSQL does not keep the order of

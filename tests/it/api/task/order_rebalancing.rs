@@ -108,7 +108,7 @@ impl Shelf {
     async fn check(&mut self) -> usize {
         let project = ProjectId::parse(&self.project).unwrap();
         let store = self.database.store().await;
-        let found = store.read().tasks().list_places(project, "", Direction::Asc, 10_000).await.unwrap();
+        let found = store.read().tasks().list_positions(project, "", Direction::Asc, 10_000).await.unwrap();
         let order: Vec<String> = found.iter().map(|(id, _)| id.to_string()).collect();
         assert_eq!(order, self.row.iter().map(|known| known.id.clone()).collect::<Vec<_>>());
         assert!(found.iter().all(|(_, position)| position.len() <= MAX_LEN), "{found:?}");

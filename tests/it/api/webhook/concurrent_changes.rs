@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pocket_tasks::contract::WebhookId;
 use pocket_tasks::contract::event::EventType;
-use pocket_tasks::repositories::Lane;
+use pocket_tasks::repositories::Queue;
 use pocket_tasks::webhooks::{Secret, signature};
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ on_both_databases! {
             assert_eq!((&after["enabled"], &after["disabled_reason"]), (&json!(true), &Value::Null), "{answer}");
             let id = WebhookId::parse(&webhook).unwrap();
             let health = app.store.read().webhooks().find(id).await.unwrap().unwrap().health;
-            assert_eq!((health.failing_since, health.is_ailing), (None, false), "{answer}");
+            assert_eq!((health.failing_since, health.is_degraded), (None, false), "{answer}");
             let all = deliveries(&user, &webhook).await;
             assert!(all.iter().all(|one| one["status"] == "pending" && one["attempts"].as_array().unwrap().len() == 1));
             app.clock.advance(Duration::from_secs(6));
@@ -153,10 +153,10 @@ on_both_databases! {
             let (now, id) = (app.clock.now(), WebhookId::parse(&webhook).unwrap());
             let leasing = app.store.begin().await.unwrap();
             let until = now + Duration::from_mins(1);
-            let [leased] = <[_; 1]>::try_from(leasing.queue().lease(&[Lane::Webhooks], 1, now, until).await.unwrap()).unwrap();
+            let [leased] = <[_; 1]>::try_from(leasing.queue().claim(&[Queue::Webhooks], 1, now, until).await.unwrap()).unwrap();
             leasing.commit().await.unwrap();
             let ending = app.store.begin().await.unwrap();
-            assert!(ending.queue().hold(leased.lease).await.unwrap());
+            assert!(ending.queue().lock(leased.lease).await.unwrap());
             let path = format!("{WEBHOOKS}/{webhook}");
             let mut changing = Box::pin(async {
                 if change == "delete" {
@@ -167,7 +167,7 @@ on_both_databases! {
             });
             waits(&mut changing).await;
             assert!(soon(ending.webhooks().lock(id)).await.unwrap().is_some(), "{change}: the webhook is locked by the delivery");
-            assert!(ending.queue().go_on(leased.lease, Lane::Webhooks, now).await.unwrap());
+            assert!(ending.queue().requeue(leased.lease, Queue::Webhooks, now).await.unwrap());
             ending.commit().await.unwrap();
             soon(changing).await;
             app.work().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pocket_tasks::contract::EventId;
 use pocket_tasks::contract::event::EventType;
-use pocket_tasks::repositories::Litter;
+use pocket_tasks::repositories::Prunable;
 use pocket_tasks::webhooks::{Secret, signature};
 use poem_openapi::types::ToJSON as _;
 use serde_json::{Value, json};
@@ -150,7 +150,7 @@ on_both_databases! {
                 _ => {
                     let transaction = app.store.begin().await.unwrap();
                     let now = app.clock.now() + Duration::from_secs(1);
-                    assert!(transaction.upkeep().discard(Litter::Events, now, 100).await.unwrap() > 0);
+                    assert!(transaction.maintenance().prune(Prunable::Events, now, 100).await.unwrap() > 0);
                     transaction.commit().await.unwrap();
                 }
             }

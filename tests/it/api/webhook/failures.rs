@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pocket_tasks::contract::event::EventType;
-use pocket_tasks::repositories::Lane;
+use pocket_tasks::repositories::Queue;
 use serde_json::{Value, json};
 
 use crate::api::fixtures::webhooks::{
-    WEBHOOKS, app, deliveries, emit_event, lane_of_next, options, run_next_attempt, subscribed_user, webhook,
+    WEBHOOKS, app, deliveries, emit_event, options, queue_of_next, run_next_attempt, subscribed_user, webhook,
 };
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
@@ -165,18 +165,18 @@ on_both_databases! {
         let app = app(&database).await;
         let (_user, project, _webhook, receiver) = subscribed_user(&app, "500 Oh").await;
         emit_event(&app, EventType::TaskCreated, &project).await;
-        assert_eq!(lane_of_next(&app).await, Some(Lane::Webhooks));
+        assert_eq!(queue_of_next(&app).await, Some(Queue::Webhooks));
         app.work().await;
-        assert_eq!(lane_of_next(&app).await, Some(Lane::Failing));
+        assert_eq!(queue_of_next(&app).await, Some(Queue::WebhooksDegraded));
         emit_event(&app, EventType::TaskCreated, &project).await;
-        assert_eq!(lane_of_next(&app).await, Some(Lane::Failing));
+        assert_eq!(queue_of_next(&app).await, Some(Queue::WebhooksDegraded));
         receiver.answers("200 OK");
         app.work().await;
         // The first delivery is due for another attempt.
-        assert_eq!(lane_of_next(&app).await, Some(Lane::Webhooks));
+        assert_eq!(queue_of_next(&app).await, Some(Queue::Webhooks));
         app.clock.advance(Duration::from_secs(6));
         app.work().await;
-        assert_eq!(lane_of_next(&app).await, None);
+        assert_eq!(queue_of_next(&app).await, None);
     }
 
     async fn a_hanging_receiver_does_not_delay_others(database: TestDatabase) {

@@ -9,11 +9,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pocket_tasks::contract::WebhookId;
 use pocket_tasks::contract::event::EventType;
-use pocket_tasks::repositories::{Health, Lane};
+use pocket_tasks::repositories::{EndpointHealth, Queue};
 use pocket_tasks::webhooks::{Lookup, Turn};
 
 use crate::api::fixtures::webhooks::{
-    RunningWorker, WEBHOOKS, app, count_deliveries, emit_event, emit_events, lane_of_next, options, subscribed_user,
+    RunningWorker, WEBHOOKS, app, count_deliveries, emit_event, emit_events, options, queue_of_next, subscribed_user,
     wait_until, webhook,
 };
 use crate::on_both_databases;
@@ -64,16 +64,16 @@ impl Lookup for Names {
 }
 
 /// Marks a webhook as degraded or healthy.
-async fn set_ailing(app: &TestApp, webhook: &str, is_ailing: bool) {
+async fn set_ailing(app: &TestApp, webhook: &str, is_degraded: bool) {
     let transaction = app.store.begin().await.unwrap();
     let record = transaction.webhooks().lock(WebhookId::parse(webhook).unwrap()).await.unwrap().unwrap();
-    let health = Health { is_ailing, ..record.health };
+    let health = EndpointHealth { is_degraded, ..record.health };
     transaction.webhooks().update(&record.webhook, &health).await.unwrap();
     transaction.commit().await.unwrap();
 }
 
 /// Asserts that a healthy receiver gets its events while earlier deliveries and tests for other receivers hang.
-async fn check_isolation(database: &TestDatabase, misbehaviour: Misbehaviour, is_ailing: bool) {
+async fn check_isolation(database: &TestDatabase, misbehaviour: Misbehaviour, is_degraded: bool) {
     let names = Arc::new(Names::default());
     let lookup = Arc::clone(&names) as Arc<dyn Lookup>;
     let (lookup, webhook_timeout) = (Some(lookup), Some(REQUEST_TIMEOUT));
@@ -89,12 +89,12 @@ async fn check_isolation(database: &TestDatabase, misbehaviour: Misbehaviour, is
     let user = app.user().await;
     let project = user.project().await;
     let of_user = webhook(&user, &url(&good, "good".to_owned())).await.id();
-    set_ailing(app, &of_user, is_ailing).await;
+    set_ailing(app, &of_user, is_degraded).await;
     if misbehaviour == Misbehaviour::Nameless {
         // The webhooks of the same owner hang too, within the owner's limits.
         for number in 0..10 {
             let id = webhook(&user, &url(&bad, format!("{NAMELESS}{number}"))).await.id();
-            set_ailing(app, &id, is_ailing).await;
+            set_ailing(app, &id, is_degraded).await;
             for _ in 0..4 {
                 user.post_empty(format!("{WEBHOOKS}/{id}/test")).await.expect(202);
             }
@@ -106,7 +106,7 @@ async fn check_isolation(database: &TestDatabase, misbehaviour: Misbehaviour, is
         for number in 0..MAX_PER_USER {
             let name = if misbehaviour == Misbehaviour::Nameless { NAMELESS } else { "bad" };
             let id = webhook(&other, &url(&bad, format!("{name}{number}"))).await.id();
-            set_ailing(app, &id, is_ailing).await;
+            set_ailing(app, &id, is_degraded).await;
             if number % 2 == 0 {
                 other.post_empty(format!("{WEBHOOKS}/{id}/test")).await.expect(202);
             }
@@ -114,7 +114,7 @@ async fn check_isolation(database: &TestDatabase, misbehaviour: Misbehaviour, is
         emit_events(app, 2, &others).await;
     }
     // Sends the notices about the new webhooks first.
-    while app.runner.run_due(&[Lane::Slow]).await.unwrap() > 0 {}
+    while app.runner.run_due(&[Queue::Mail]).await.unwrap() > 0 {}
     emit_event(app, EventType::TaskCreated, &project).await;
     let _working = RunningWorker::start(app);
     wait_until("it arrives", TIMEOUT, async || good.messages().len() == 1).await;
@@ -154,14 +154,14 @@ on_both_databases! {
             app.work().await;
         };
         test().await;
-        assert_eq!(lane_of_next(&app).await, Some(Lane::Failing), "the test is due for another attempt");
+        assert_eq!(queue_of_next(&app).await, Some(Queue::WebhooksDegraded), "the test is due for another attempt");
         receiver.answers("200 OK");
         test().await;
         app.clock.advance(Duration::from_secs(6));
         app.work().await;
-        assert_eq!(lane_of_next(&app).await, None);
+        assert_eq!(queue_of_next(&app).await, None);
         emit_event(&app, EventType::TaskCreated, &project).await;
-        assert_eq!(lane_of_next(&app).await, Some(Lane::Webhooks));
+        assert_eq!(queue_of_next(&app).await, Some(Queue::Webhooks));
     }
 
     async fn a_slow_success_moves_the_webhook_to_the_degraded_queue(database: TestDatabase) {
@@ -169,17 +169,17 @@ on_both_databases! {
         let (user, project, webhook, receiver) = subscribed_user(&app, "200 OK").await;
         receiver.drips();
         emit_event(&app, EventType::TaskCreated, &project).await;
-        assert_eq!(lane_of_next(&app).await, Some(Lane::Webhooks));
+        assert_eq!(queue_of_next(&app).await, Some(Queue::Webhooks));
         let begin = tokio::time::Instant::now();
         app.work().await;
         assert!(begin.elapsed() < PROMPTLY, "the body is read for a limited time");
         assert_eq!(count_deliveries(&user, &webhook, "delivered").await, 1);
         emit_event(&app, EventType::TaskCreated, &project).await;
-        assert_eq!(lane_of_next(&app).await, Some(Lane::Failing));
+        assert_eq!(queue_of_next(&app).await, Some(Queue::WebhooksDegraded));
         receiver.answers("200 OK");
         app.work().await;
         emit_event(&app, EventType::TaskCreated, &project).await;
-        assert_eq!(lane_of_next(&app).await, Some(Lane::Webhooks));
+        assert_eq!(queue_of_next(&app).await, Some(Queue::Webhooks));
     }
 
     async fn failed_tests_do_not_count_towards_disabling_and_successful_tests_reset_it(database: TestDatabase) {

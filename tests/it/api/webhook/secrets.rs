@@ -71,7 +71,7 @@ on_both_databases! {
         };
         let former = async || {
             // All stored secrets, valid or not.
-            app.store.read().webhooks().list_former_secrets(id, Timestamp(0)).await.unwrap().len()
+            app.store.read().webhooks().list_previous_secrets(id, Timestamp(0)).await.unwrap().len()
         };
         let first = rotate(0).await;
         assert_eq!(former().await, 0);
@@ -124,7 +124,7 @@ on_both_databases! {
         }
         let (webhooks, id) = (app.store.read().webhooks(), WebhookId::parse(&id).unwrap());
         let stored = webhooks.find(id).await.unwrap().unwrap();
-        let [former] = <[_; 1]>::try_from(webhooks.list_former_secrets(id, app.clock.now()).await.unwrap()).ok().unwrap();
+        let [former] = <[_; 1]>::try_from(webhooks.list_previous_secrets(id, app.clock.now()).await.unwrap()).ok().unwrap();
         for sealed in [stored.secret, former.secret] {
             assert!(!String::from_utf8_lossy(&sealed).contains("whsec_"));
         }

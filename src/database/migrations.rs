@@ -13,7 +13,7 @@ const LOCK: i64 = 0x706f_636b_6574_746b;
 
 /// One change of the schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Migration {
+pub struct MigrationStatus {
     /// Its name, which begins with its number.
     pub name: String,
     /// Whether it was made in this database.
@@ -22,7 +22,7 @@ pub struct Migration {
 
 /// Makes the changes that are missing, all or none.
 pub(super) async fn migrate(connection: &DatabaseConnection) -> Result<(), StoreError> {
-    let transaction = locked(connection).await?;
+    let transaction = begin_with_migration_lock(connection).await?;
     let pending = Migrator::get_pending_migrations(&transaction).await?;
     Migrator::up(&transaction, None).await?;
     transaction.commit().await?;
@@ -33,19 +33,19 @@ pub(super) async fn migrate(connection: &DatabaseConnection) -> Result<(), Store
 }
 
 /// Takes all changes back.
-pub(super) async fn unmigrate(connection: &DatabaseConnection) -> Result<(), StoreError> {
-    let transaction = locked(connection).await?;
+pub(super) async fn rollback_all(connection: &DatabaseConnection) -> Result<(), StoreError> {
+    let transaction = begin_with_migration_lock(connection).await?;
     Migrator::down(&transaction, None).await?;
     Ok(transaction.commit().await?)
 }
 
 /// Says which changes were made.
-pub(super) async fn status(connection: &DatabaseConnection) -> Result<Vec<Migration>, StoreError> {
-    let transaction = locked(connection).await?;
+pub(super) async fn status(connection: &DatabaseConnection) -> Result<Vec<MigrationStatus>, StoreError> {
+    let transaction = begin_with_migration_lock(connection).await?;
     let pending = Migrator::get_pending_migrations(&transaction).await?;
     let pending: Vec<&str> = pending.iter().map(migration::Migration::name).collect();
     let all = Migrator::get_migration_files();
-    let describe = |name: &str| Migration { name: name.to_owned(), applied: !pending.contains(&name) };
+    let describe = |name: &str| MigrationStatus { name: name.to_owned(), applied: !pending.contains(&name) };
     Ok(all.iter().map(|migration| describe(migration.name())).collect())
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn check(connection: &impl ConnectionTrait) -> Result<(), DbErr
 
 /// Opens a transaction that no other process that migrates has open at the same time: on SQLite by writing, on
 /// PostgreSQL by an advisory lock, which ends with the transaction.
-async fn locked(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+async fn begin_with_migration_lock(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     let transaction = begin(connection).await?;
     if transaction.get_database_backend() == DbBackend::Postgres {
         // No request waits for this. A large table takes long, and a busy machine pauses between two statements.

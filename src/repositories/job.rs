@@ -96,54 +96,54 @@ pub enum Job {
     Prune {},
 }
 
-/// Jobs that share workers, so that those who wait for somebody outside hold up nobody else. How many workers each lane
+/// Jobs that share workers, so that those who wait for somebody outside hold up nobody else. How many workers each queue
 /// has is told by the runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Lane {
+pub enum Queue {
     /// What is done in the database.
-    Quick,
+    Default,
     /// What waits for a mail server.
-    Slow,
+    Mail,
     /// What waits for receivers of webhooks.
     Webhooks,
     /// What waits for those that did not answer well or soon the last time.
-    Failing,
+    WebhooksDegraded,
 }
 
-impl Lane {
+impl Queue {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Quick, Self::Slow, Self::Webhooks, Self::Failing];
+    pub const ALL: [Self; 4] = [Self::Default, Self::Mail, Self::Webhooks, Self::WebhooksDegraded];
 
     /// The word by which it is stored.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Quick => "quick",
-            Self::Slow => "slow",
+            Self::Default => "default",
+            Self::Mail => "mail",
             Self::Webhooks => "webhooks",
-            Self::Failing => "failing",
+            Self::WebhooksDegraded => "webhooks_degraded",
         }
     }
 
-    /// The lane of a word.
+    /// The queue of a word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|lane| lane.as_str() == word)
+        Self::ALL.into_iter().find(|queue| queue.as_str() == word)
     }
 }
 
 /// How a job is kept from being there twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unique {
+pub enum Dedup {
     /// It is not.
-    No,
+    None,
     /// One with this key waits at a time: a second would do what the first is going to do anyway.
-    WhileWaiting(String),
+    WhilePending(String),
     /// One with this key is there at a time. A second lets it run earlier, if it waits; one that runs looks before its
     /// end whether there is more to do; one that is dead comes back.
-    Open(String),
+    WhileUnfinished(String),
     /// One with this key, ever: a second would do harm.
-    Once(String),
+    Forever(String),
 }
 
 impl Job {
@@ -195,7 +195,7 @@ impl Job {
 
     /// Which workers do it.
     #[must_use]
-    pub const fn lane(&self) -> Lane {
+    pub const fn queue(&self) -> Queue {
         match self {
             Self::WelcomeEmail { .. }
             | Self::VerificationEmail { .. }
@@ -206,13 +206,13 @@ impl Job {
             | Self::PasswordResetDoneEmail { .. }
             | Self::ApiTokenCreatedEmail { .. }
             | Self::WebhookCreatedEmail { .. }
-            | Self::WeeklyDigest { .. } => Lane::Slow,
-            Self::DeliverWebhook { .. } => Lane::Webhooks,
+            | Self::WeeklyDigest { .. } => Queue::Mail,
+            Self::DeliverWebhook { .. } => Queue::Webhooks,
             Self::RecalculateCompletion { .. }
             | Self::ExpireInvitations {}
             | Self::PlanDigests {}
             | Self::PurgeDeleted {}
-            | Self::Prune {} => Lane::Quick,
+            | Self::Prune {} => Queue::Default,
         }
     }
 
@@ -241,7 +241,7 @@ impl Job {
 
     /// How it is kept from being there twice.
     #[must_use]
-    pub fn unique(&self) -> Unique {
+    pub fn dedup(&self) -> Dedup {
         let kind = self.kind();
         match self {
             Self::WelcomeEmail { .. }
@@ -251,15 +251,15 @@ impl Job {
             | Self::PasswordResetDoneEmail { .. }
             | Self::ApiTokenCreatedEmail { .. }
             | Self::WebhookCreatedEmail { .. }
-            | Self::PasswordResetEmail { user: None } => Unique::No,
-            Self::DeliverWebhook { webhook } => Unique::Open(format!("{kind} {webhook}")),
+            | Self::PasswordResetEmail { user: None } => Dedup::None,
+            Self::DeliverWebhook { webhook } => Dedup::WhileUnfinished(format!("{kind} {webhook}")),
             Self::VerificationEmail { user } | Self::PasswordResetEmail { user: Some(user) } => {
-                Unique::WhileWaiting(format!("{kind} {user}"))
+                Dedup::WhilePending(format!("{kind} {user}"))
             }
-            Self::RecalculateCompletion { project } => Unique::WhileWaiting(format!("{kind} {project}")),
-            Self::WeeklyDigest { user, moment } => Unique::Once(format!("{kind} {user} {}", week(*moment))),
+            Self::RecalculateCompletion { project } => Dedup::WhilePending(format!("{kind} {project}")),
+            Self::WeeklyDigest { user, moment } => Dedup::Forever(format!("{kind} {user} {}", week(*moment))),
             Self::ExpireInvitations {} | Self::PlanDigests {} | Self::PurgeDeleted {} | Self::Prune {} => {
-                Unique::WhileWaiting(kind.to_owned())
+                Dedup::WhilePending(kind.to_owned())
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Text as it is compared: without regard to case, and with the words of a search found anywhere.
+//! Text as it is compared: without regard to case, and with the terms of a search found anywhere.
 
 use sea_orm::Condition;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, IntoColumnRef};
@@ -15,9 +15,9 @@ pub(super) fn search_text(name: &str, description: Option<&str>) -> String {
     fold(&description.map_or_else(|| name.to_owned(), |description| format!("{name}\n{description}")))
 }
 
-/// All words occur in the column, which holds folded text.
-pub(super) fn contains_all(column: impl IntoColumnRef + Copy, words: &[String], postgres: bool) -> Condition {
-    words.iter().fold(Condition::all(), |all, word| all.add(contains(column, &fold(word), postgres)))
+/// All terms occur in the column, which holds folded text.
+pub(super) fn contains_all(column: impl IntoColumnRef + Copy, terms: &[String], postgres: bool) -> Condition {
+    terms.iter().fold(Condition::all(), |all, term| all.add(contains(column, &fold(term), postgres)))
 }
 
 /// The text occurs in the column, letter for letter.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::SeaRepositories;
 use super::entities::{delivery, webhook};
 use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
-use crate::repositories::{StoreError, Stranded};
+use crate::repositories::{StalledWebhooks, StoreError};
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
     pub(super) async fn webhooks_of(&self, user: UserId) -> Result<Vec<WebhookId>, StoreError> {
@@ -48,7 +48,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         beyond: Option<WebhookId>,
         before: Timestamp,
         limit: u64,
-    ) -> Result<Stranded, StoreError> {
+    ) -> Result<StalledWebhooks, StoreError> {
         use webhook::{Column, Entity};
         let overdue = Query::select()
             .expr(Expr::value(1))
@@ -59,7 +59,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         let is_stranded = Expr::exists(overdue).or(Column::RemovedAt.is_not_null().and(Column::RemovedAt.lt(before.0)));
         let rows: Vec<(Uuid, bool, bool)> = Entity::find()
             .select_only()
-            .columns([Column::Id, Column::IsAiling])
+            .columns([Column::Id, Column::IsDegraded])
             .expr_as(is_stranded, "is_stranded")
             .filter(Condition::all().add_option(beyond.map(|beyond| Column::Id.gt(beyond.0))))
             .order_by_asc(Column::Id)
@@ -69,6 +69,9 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
             .await?;
         let next = (rows.len() as u64 == limit).then(|| rows.last().map(|(id, ..)| WebhookId(*id))).flatten();
         let webhooks = rows.into_iter().filter(|(.., is_stranded)| *is_stranded);
-        Ok(Stranded { webhooks: webhooks.map(|(id, is_ailing, _)| (WebhookId(id), is_ailing)).collect(), next })
+        Ok(StalledWebhooks {
+            webhooks: webhooks.map(|(id, is_degraded, _)| (WebhookId(id), is_degraded)).collect(),
+            next,
+        })
     }
 }

@@ -1,14 +1,15 @@
-//! The one row that says how far the feed reaches.
+//! The table of tokens that were sent by mail.
 
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-#[sea_orm(table_name = "feed")]
+#[sea_orm(table_name = "email_tokens")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub id: i64,
-    pub sequence: i64,
-    pub pruned_through: i64,
+    pub hash: Vec<u8>,
+    pub user_id: Uuid,
+    pub purpose: String,
+    pub expires_at: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

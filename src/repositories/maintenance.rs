@@ -9,7 +9,7 @@ use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
 
 /// What is thrown away when it has served its purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Litter {
+pub enum Prunable {
     /// Idempotency keys that were claimed before a time.
     IdempotencyKeys,
     /// Refresh tokens that expired before a time.
@@ -34,7 +34,7 @@ pub enum Litter {
     Events,
 }
 
-impl Litter {
+impl Prunable {
     /// Everything.
     pub const ALL: [Self; 11] = [
         Self::IdempotencyKeys,
@@ -53,7 +53,7 @@ impl Litter {
 
 /// What changes when a user is taken out of a project: each as it was and as it is.
 #[derive(Debug, Clone, Default)]
-pub struct Withdrawn {
+pub struct AnonymizedContent {
     /// The tasks that the user made or was assigned to.
     pub tasks: Vec<(Task, Task)>,
     /// The comments that the user wrote.
@@ -62,7 +62,7 @@ pub struct Withdrawn {
 
 /// Some webhooks, and which of them wait in vain.
 #[derive(Debug, Clone, Default)]
-pub struct Stranded {
+pub struct StalledWebhooks {
     /// Those with something due that nobody has done, and whether they ail.
     pub webhooks: Vec<(WebhookId, bool)>,
     /// After which to go on; `None` when there are no more.
@@ -71,9 +71,9 @@ pub struct Stranded {
 
 /// Removing for good.
 #[async_trait]
-pub trait UpkeepRepository: Send + Sync {
+pub trait MaintenanceRepository: Send + Sync {
     /// Throws away at most `limit` pieces from before a time, and says how many.
-    async fn discard(&self, what: Litter, before: Timestamp, limit: u64) -> Result<u64, StoreError>;
+    async fn prune(&self, what: Prunable, before: Timestamp, limit: u64) -> Result<u64, StoreError>;
 
     /// Removes at most `limit` tasks that were deleted before a time, and says how many.
     async fn purge_tasks(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError>;
@@ -82,28 +82,28 @@ pub trait UpkeepRepository: Send + Sync {
     async fn list_expired_projects(&self, before: Timestamp, limit: u64) -> Result<Vec<ProjectId>, StoreError>;
 
     /// Removes at most `limit` tasks of a project, and says how many.
-    async fn purge_tasks_of(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError>;
+    async fn purge_project_tasks(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError>;
 
     /// The webhooks of a user, those that were removed too.
-    async fn list_webhooks_of(&self, user: UserId) -> Result<Vec<WebhookId>, StoreError>;
+    async fn list_user_webhooks(&self, user: UserId) -> Result<Vec<WebhookId>, StoreError>;
 
     /// The webhooks for a project, those that were removed too.
-    async fn list_webhooks_for(&self, project: ProjectId) -> Result<Vec<WebhookId>, StoreError>;
+    async fn list_project_webhooks(&self, project: ProjectId) -> Result<Vec<WebhookId>, StoreError>;
 
     /// Removes at most `limit` deliveries of a webhook, and says how many.
-    async fn purge_deliveries_of(&self, webhook: WebhookId, limit: u64) -> Result<u64, StoreError>;
+    async fn purge_webhook_deliveries(&self, webhook: WebhookId, limit: u64) -> Result<u64, StoreError>;
 
     /// Removes what is left of a webhook that was removed.
     async fn purge_webhook(&self, id: WebhookId) -> Result<(), StoreError>;
 
     /// Looks through `limit` webhooks for those that had a delivery due before a time, or were removed before it, and
     /// have it still.
-    async fn list_stranded(
+    async fn list_stalled_webhooks(
         &self,
         beyond: Option<WebhookId>,
         before: Timestamp,
         limit: u64,
-    ) -> Result<Stranded, StoreError>;
+    ) -> Result<StalledWebhooks, StoreError>;
 
     /// Removes a project, with whatever is in it.
     async fn purge_project(&self, project: ProjectId) -> Result<(), StoreError>;
@@ -120,15 +120,20 @@ pub trait UpkeepRepository: Send + Sync {
     /// Takes a user out of a project of somebody else: what the user made there stays, made by nobody.
     ///
     /// Nobody else may change the project meanwhile. Says what has changed.
-    async fn withdraw(&self, user: UserId, project: ProjectId, now: Timestamp) -> Result<Withdrawn, StoreError>;
+    async fn anonymize_member(
+        &self,
+        user: UserId,
+        project: ProjectId,
+        now: Timestamp,
+    ) -> Result<AnonymizedContent, StoreError>;
 
     /// Removes at most `limit` events of a project, and says how many.
-    async fn purge_events_of(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError>;
+    async fn purge_project_events(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError>;
 
     /// Takes a user out of the events in the `limit` places beyond a place, and gives the last of these places; `None`
     /// at the end of the feed. What was told of the user as a member, or of invitations to the user's address, is
     /// removed; elsewhere nobody is named instead.
-    async fn forget_in_feed(&self, user: UserId, beyond: i64, limit: i64) -> Result<Option<i64>, StoreError>;
+    async fn anonymize_events(&self, user: UserId, beyond: i64, limit: i64) -> Result<Option<i64>, StoreError>;
 
     /// Removes an account, with all that is only its own.
     async fn purge_user(&self, user: UserId) -> Result<(), StoreError>;

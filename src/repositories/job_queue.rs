@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Job, Lane, StoreError};
+use super::{Job, Queue, StoreError};
 use crate::contract::{Timestamp, WebhookId};
 
 /// A job that was leased to a worker.
@@ -16,7 +16,7 @@ pub struct LeasedJob {
     /// By which it is finished.
     pub lease: Lease,
     /// Where it waited.
-    pub lane: Lane,
+    pub queue: Queue,
     /// The name of its kind.
     pub kind: String,
     /// What is to be done, if this program can read it.
@@ -38,7 +38,7 @@ pub struct Lease {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobState {
     /// For its time.
-    Waiting,
+    Pending,
     /// Leased to a worker.
     Running,
     /// It failed too often, or in a way that no other attempt would mend.
@@ -74,9 +74,9 @@ pub trait JobRepository: Send + Sync {
     /// The one that is there is not begun before the end of this transaction, so it sees what this transaction changed.
     async fn enqueue(&self, job: &Job, now: Timestamp, run_at: Timestamp) -> Result<bool, StoreError>;
 
-    /// Promises the jobs that deliver to these webhooks, each in its lane, and says how many are new; one that is there
-    /// already stays in its own lane. All are locked, in the order in which they are named.
-    async fn enqueue_deliveries(&self, webhooks: &[(WebhookId, Lane)], now: Timestamp) -> Result<usize, StoreError>;
+    /// Promises the jobs that deliver to these webhooks, each in its queue, and says how many are new; one that is there
+    /// already stays in its own queue. All are locked, in the order in which they are named.
+    async fn enqueue_deliveries(&self, webhooks: &[(WebhookId, Queue)], now: Timestamp) -> Result<usize, StoreError>;
 
     /// Promises a job once for a key of the caller's, such as the tick of a schedule.
     async fn enqueue_once(&self, job: &Job, key: &str, now: Timestamp) -> Result<bool, StoreError>;
@@ -85,40 +85,40 @@ pub trait JobRepository: Send + Sync {
 /// The queue, as workers and operators see it.
 #[async_trait]
 pub trait QueueRepository: Send + Sync {
-    /// Leases at most so many jobs of these lanes that are due, the oldest first, until `until`. Kinds that this
+    /// Leases at most so many jobs of these queues that are due, the oldest first, until `until`. Kinds that this
     /// program does not know are left to those that do.
-    async fn lease(
+    async fn claim(
         &self,
-        lanes: &[Lane],
+        queues: &[Queue],
         limit: u64,
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<LeasedJob>, StoreError>;
 
-    /// When the next job of these lanes becomes due, if there is one.
-    async fn next_due(&self, lanes: &[Lane]) -> Result<Option<Timestamp>, StoreError>;
+    /// When the next job of these queues becomes due, if there is one.
+    async fn next_due(&self, queues: &[Queue]) -> Result<Option<Timestamp>, StoreError>;
 
     /// Makes a lease last longer; `false` when it was lost.
-    async fn extend(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError>;
+    async fn extend_lease(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError>;
 
     /// Keeps all others from promising or ending this job until the end of the transaction; `false` when its lease was
     /// lost.
-    async fn hold(&self, lease: Lease) -> Result<bool, StoreError>;
+    async fn lock(&self, lease: Lease) -> Result<bool, StoreError>;
 
     /// Notes that a job is done; `false` when its lease was lost: then its effect must not be committed.
-    async fn finish(&self, lease: Lease, now: Timestamp) -> Result<bool, StoreError>;
+    async fn complete(&self, lease: Lease, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Puts a job off for another attempt; `false` when its lease was lost.
-    async fn put_off(&self, lease: Lease, run_at: Timestamp, error: &str) -> Result<bool, StoreError>;
+    async fn retry_later(&self, lease: Lease, run_at: Timestamp, error: &str) -> Result<bool, StoreError>;
 
-    /// Has a job that went well go on at `run_at` in a lane, with all its attempts; `false` when its lease was lost.
-    async fn go_on(&self, lease: Lease, lane: Lane, run_at: Timestamp) -> Result<bool, StoreError>;
+    /// Has a job that went well go on at `run_at` in a queue, with all its attempts; `false` when its lease was lost.
+    async fn requeue(&self, lease: Lease, queue: Queue, run_at: Timestamp) -> Result<bool, StoreError>;
 
     /// Puts a job aside for good, until an operator retries it; `false` when its lease was lost.
-    async fn bury(&self, lease: Lease, now: Timestamp, error: &str) -> Result<bool, StoreError>;
+    async fn dead_letter(&self, lease: Lease, now: Timestamp, error: &str) -> Result<bool, StoreError>;
 
     /// Gives a job back as if it had not been begun.
-    async fn hand_back(&self, lease: Lease, now: Timestamp) -> Result<(), StoreError>;
+    async fn release(&self, lease: Lease, now: Timestamp) -> Result<(), StoreError>;
 
     /// The jobs that are not done, the oldest first.
     async fn list_unfinished(&self) -> Result<Vec<JobRecord>, StoreError>;

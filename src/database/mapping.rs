@@ -3,7 +3,7 @@
 use sea_orm::ActiveValue::{NotSet, Set};
 
 use super::entities::{project, task, user};
-use super::text::{fold, search_text};
+use super::text_search::{fold, search_text};
 use crate::contract::account::user::User;
 use crate::contract::project::invitation::{InvitationStatus, InvitedRole};
 use crate::contract::project::{Project, Role, TaskCounts};
@@ -13,28 +13,28 @@ use crate::contract::strings::{
 use crate::contract::task::{Task, TaskPriority, TaskStatus};
 use crate::contract::webhook::delivery::DeliveryStatus;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
-use crate::repositories::{MailPurpose, StoreError};
+use crate::repositories::{EmailTokenPurpose, StoreError};
 
 /// The words by which an enum is stored, in both directions.
-macro_rules! stored_words {
-    ($to:ident, $from:ident, $type:ident { $($variant:ident = $word:literal),* $(,)? }) => {
+macro_rules! string_enum {
+    ($to:ident, $from:ident, $type:ident { $($variant:ident = $string:literal),* $(,)? }) => {
         pub(super) const fn $to(value: $type) -> &'static str {
-            match value { $($type::$variant => $word),* }
+            match value { $($type::$variant => $string),* }
         }
 
-        pub(super) fn $from(word: &str) -> Result<$type, StoreError> {
-            match word {
-                $($word => Ok($type::$variant),)*
-                _ => Err(unreadable(stringify!($type))),
+        pub(super) fn $from(string: &str) -> Result<$type, StoreError> {
+            match string {
+                $($string => Ok($type::$variant),)*
+                _ => Err(corrupt(stringify!($type))),
             }
         }
     };
 }
 
-stored_words!(role_word, role, Role { Owner = "owner", Editor = "editor", Viewer = "viewer" });
-stored_words!(invited_role_word, invited_role, InvitedRole { Editor = "editor", Viewer = "viewer" });
-stored_words!(
-    invitation_status_word,
+string_enum!(role_str, role, Role { Owner = "owner", Editor = "editor", Viewer = "viewer" });
+string_enum!(invited_role_str, invited_role, InvitedRole { Editor = "editor", Viewer = "viewer" });
+string_enum!(
+    invitation_status_str,
     invitation_status,
     InvitationStatus {
         Pending = "pending",
@@ -44,18 +44,18 @@ stored_words!(
         Expired = "expired",
     }
 );
-stored_words!(
-    delivery_status_word,
+string_enum!(
+    delivery_status_str,
     delivery_status,
     DeliveryStatus { Pending = "pending", Delivered = "delivered", Failed = "failed" }
 );
-stored_words!(status_word, status, TaskStatus { Todo = "todo", InProgress = "in_progress", Done = "done" });
+string_enum!(status_str, status, TaskStatus { Todo = "todo", InProgress = "in_progress", Done = "done" });
 
 /// The word by which a purpose is stored.
-pub(super) const fn purpose_word(value: MailPurpose) -> &'static str {
+pub(super) const fn purpose_str(value: EmailTokenPurpose) -> &'static str {
     match value {
-        MailPurpose::Verification => "verification",
-        MailPurpose::Reset => "reset",
+        EmailTokenPurpose::Verification => "verification",
+        EmailTokenPurpose::Reset => "reset",
     }
 }
 
@@ -75,11 +75,11 @@ fn priority(number: i16) -> Result<TaskPriority, StoreError> {
     [None, Low, Medium, High, Urgent]
         .into_iter()
         .find(|value| priority_number(*value) == number)
-        .ok_or_else(|| unreadable("TaskPriority"))
+        .ok_or_else(|| corrupt("TaskPriority"))
 }
 
-pub(super) fn unreadable(what: &str) -> StoreError {
-    StoreError::Failed(format!("a stored {what} has a value that this program does not know").into())
+pub(super) fn corrupt(what: &str) -> StoreError {
+    StoreError::Internal(format!("a stored {what} has a value that this program does not know").into())
 }
 
 pub(super) fn user(row: user::Model) -> User {
@@ -97,7 +97,7 @@ pub(super) fn user(row: user::Model) -> User {
 }
 
 /// What can change about a user.
-pub(super) fn user_changes(user: &User) -> user::ActiveModel {
+pub(super) fn user_update(user: &User) -> user::ActiveModel {
     user::ActiveModel {
         id: NotSet,
         email: NotSet,
@@ -122,7 +122,7 @@ pub(super) fn new_user(user: &User, password_hash: &str) -> user::ActiveModel {
         created_at: Set(user.created_at.0),
         deleted_at: Set(None),
         next_digest_at: Set(None),
-        ..user_changes(user)
+        ..user_update(user)
     }
 }
 
@@ -145,7 +145,7 @@ pub(super) fn project(row: project::Model, role: Option<Role>) -> Project {
 }
 
 /// What can change about a project, without what is counted.
-pub(super) fn project_changes(project: &Project) -> project::ActiveModel {
+pub(super) fn project_update(project: &Project) -> project::ActiveModel {
     project::ActiveModel {
         id: NotSet,
         created_at: NotSet,
@@ -176,7 +176,7 @@ pub(super) fn new_project(project: &Project) -> project::ActiveModel {
         task_done: Set(project.task_counts.done),
         last_position: Set(String::new()),
         completion_percentage: Set(project.completion_percentage),
-        ..project_changes(project)
+        ..project_update(project)
     }
 }
 
@@ -202,7 +202,7 @@ pub(super) fn task(row: task::Model) -> Result<Task, StoreError> {
 }
 
 /// What can change about a task.
-pub(super) fn task_changes(task: &Task) -> task::ActiveModel {
+pub(super) fn task_update(task: &Task) -> task::ActiveModel {
     task::ActiveModel {
         id: NotSet,
         created_by: NotSet,
@@ -212,7 +212,7 @@ pub(super) fn task_changes(task: &Task) -> task::ActiveModel {
         title_key: Set(fold(&task.title)),
         search_text: Set(search_text(&task.title, task.description.as_deref())),
         description: Set(task.description.as_deref().map(str::to_owned)),
-        status: Set(status_word(task.status).to_owned()),
+        status: Set(status_str(task.status).to_owned()),
         priority: Set(priority_number(task.priority)),
         due_at: Set(task.due_at.map(|time| time.0)),
         due_key: Set(task.due_at.map_or(i64::MAX, |time| time.0)),
@@ -231,7 +231,7 @@ pub(super) fn new_task(task: &Task) -> task::ActiveModel {
         id: Set(task.id.0),
         created_by: Set(task.created_by.map(|id| id.0)),
         created_at: Set(task.created_at.0),
-        ..task_changes(task)
+        ..task_update(task)
     }
 }
 

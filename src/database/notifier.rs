@@ -17,34 +17,34 @@ use uuid::Uuid;
 use crate::contract::ids::new_uuid;
 
 /// How long to wait after a failure to listen.
-const PAUSE: Duration = Duration::from_secs(5);
+const RECONNECT_DELAY: Duration = Duration::from_secs(5);
 
 /// How long a process keeps still between two rings for others: each is a transaction, and what is committed meanwhile
 /// is told by the next one.
-const BREATH: Duration = Duration::from_millis(5);
+const DEBOUNCE: Duration = Duration::from_millis(5);
 
 /// The bell of a store.
-pub(super) struct Bell {
-    here: Arc<Notify>,
-    elsewhere: Option<Elsewhere>,
+pub(super) struct Notifier {
+    local: Arc<Notify>,
+    remote: Option<PgChannel>,
 }
 
 /// Other processes on the same PostgreSQL.
-struct Elsewhere {
+struct PgChannel {
     url: secrecy::SecretString,
     /// The name under which processes on one PostgreSQL talk about it.
     channel: &'static str,
     /// By which a process knows its own voice.
     name: Uuid,
-    ring: Arc<Notify>,
-    ringing: JoinHandle<()>,
-    listening: OnceCell<JoinHandle<()>>,
+    pending: Arc<Notify>,
+    publisher: JoinHandle<()>,
+    listener: OnceCell<JoinHandle<()>>,
 }
 
-impl Bell {
+impl Notifier {
     /// A bell for one process.
     pub(super) fn new() -> Self {
-        Self { here: Arc::default(), elsewhere: None }
+        Self { local: Arc::default(), remote: None }
     }
 
     /// A bell that is heard wherever the same database is used.
@@ -53,73 +53,73 @@ impl Bell {
         url: secrecy::SecretString,
         channel: &'static str,
     ) -> Self {
-        let (name, ring) = (new_uuid(), Arc::new(Notify::new()));
-        let ringing = tokio::spawn(forward(connection, channel, name, Arc::clone(&ring)));
-        let elsewhere = Elsewhere { url, channel, name, ring, ringing, listening: OnceCell::new() };
-        Self { here: Arc::default(), elsewhere: Some(elsewhere) }
+        let (name, pending) = (new_uuid(), Arc::new(Notify::new()));
+        let publisher = tokio::spawn(publish_loop(connection, channel, name, Arc::clone(&pending)));
+        let remote = PgChannel { url, channel, name, pending, publisher, listener: OnceCell::new() };
+        Self { local: Arc::default(), remote: Some(remote) }
     }
 
     /// Tells everybody.
-    pub(super) fn ring(&self) {
-        self.here.notify_one();
-        if let Some(elsewhere) = &self.elsewhere {
-            elsewhere.ring.notify_one();
+    pub(super) fn notify(&self) {
+        self.local.notify_one();
+        if let Some(remote) = &self.remote {
+            remote.pending.notify_one();
         }
     }
 
     /// Waits for the next ring; one that nobody waited for counts.
-    pub(super) async fn heard(&self) {
-        if let Some(elsewhere) = &self.elsewhere {
-            let Elsewhere { url, channel, name, .. } = elsewhere;
-            let listen = async || tokio::spawn(listen(url.clone(), channel, *name, Arc::clone(&self.here)));
-            elsewhere.listening.get_or_init(listen).await;
+    pub(super) async fn notified(&self) {
+        if let Some(remote) = &self.remote {
+            let PgChannel { url, channel, name, .. } = remote;
+            let listen = async || tokio::spawn(listen_loop(url.clone(), channel, *name, Arc::clone(&self.local)));
+            remote.listener.get_or_init(listen).await;
         }
-        self.here.notified().await;
+        self.local.notified().await;
     }
 }
 
-impl Drop for Elsewhere {
+impl Drop for PgChannel {
     fn drop(&mut self) {
-        self.ringing.abort();
-        if let Some(listening) = self.listening.get() {
-            listening.abort();
+        self.publisher.abort();
+        if let Some(listener) = self.listener.get() {
+            listener.abort();
         }
     }
 }
 
 /// Rings in other processes. After the commit and by itself, because PostgreSQL lets transactions that notify commit
 /// only one after the other; and once for all that were committed meanwhile.
-async fn forward(connection: DatabaseConnection, channel: &'static str, name: Uuid, ring: Arc<Notify>) {
+async fn publish_loop(connection: DatabaseConnection, channel: &'static str, name: Uuid, pending: Arc<Notify>) {
     loop {
-        ring.notified().await;
+        pending.notified().await;
         let notify = Func::cust("pg_notify").arg(channel).arg(name.to_string());
         if let Err(error) = connection.query_one(Query::select().expr(notify)).await {
             tracing::debug!(%error, "other processes could not be told of a commit");
         }
-        tokio::time::sleep(BREATH).await;
+        tokio::time::sleep(DEBOUNCE).await;
     }
 }
 
-/// Hears what other processes ring.
-async fn listen(url: secrecy::SecretString, channel: &'static str, name: Uuid, here: Arc<Notify>) {
+/// Hears what other processes pending.
+async fn listen_loop(url: secrecy::SecretString, channel: &'static str, name: Uuid, local: Arc<Notify>) {
     use secrecy::ExposeSecret as _;
     loop {
         let result = async {
             let mut listener = PgListener::connect(url.expose_secret()).await?;
             listener.listen(channel).await?;
             // What was committed before is not told again.
-            here.notify_one();
+            local.notify_one();
             loop {
-                // Nothing means that the connection was lost, and with it perhaps a ring.
-                let ring = listener.try_recv().await?;
-                if ring.is_none_or(|ring| ring.payload() != name.to_string()) {
-                    here.notify_one();
+                // Nothing means that the connection was lost, and with it perhaps a notification.
+                let notification = listener.try_recv().await?;
+                if notification.is_none_or(|notification| notification.payload() != name.to_string()) {
+                    local.notify_one();
                 }
             }
         };
         let result: Result<std::convert::Infallible, sqlx::Error> = result.await;
         let Err(error) = result;
         tracing::warn!(%error, "what other processes commit is noticed later: PostgreSQL cannot be listened to");
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(RECONNECT_DELAY).await;
     }
 }

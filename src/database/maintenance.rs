@@ -9,22 +9,24 @@ use uuid::Uuid;
 
 use super::comments::{self, task_of_comment};
 use super::entities::{
-    api_token, comment, delivery, event, former_secret, idempotency_key, invitation, job, mail_token, member, project,
-    refresh_token, session, task, user,
+    api_token, comment, delivery, email_token, event, idempotency_key, invitation, job, member, previous_secret,
+    project, refresh_token, session, task, user,
 };
-use super::{SeaRepositories, rows};
+use super::{SeaRepositories, mapping};
 use crate::contract::project::Role;
 use crate::contract::webhook::delivery::DeliveryStatus;
 use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
-use crate::repositories::{EventRepository as _, Litter, StoreError, Stranded, UpkeepRepository, Withdrawn};
+use crate::repositories::{
+    AnonymizedContent, EventRepository as _, MaintenanceRepository, Prunable, StalledWebhooks, StoreError,
+};
 
 /// The ids of the first few rows, the oldest first.
-fn few<E: EntityTrait, C: ColumnTrait>(query: Select<E>, id: C, age: C, limit: u64) -> SelectStatement {
+fn oldest_ids<E: EntityTrait, C: ColumnTrait>(query: Select<E>, id: C, age: C, limit: u64) -> SelectStatement {
     query.select_only().column(id).order_by_asc(age).limit(limit).into_query()
 }
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
-    async fn delete_those<E: EntityTrait, K: ColumnTrait>(
+    async fn delete_by_subquery<E: EntityTrait, K: ColumnTrait>(
         &self,
         id: K,
         few: SelectStatement,
@@ -40,20 +42,20 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         before: i64,
         limit: u64,
     ) -> Result<u64, StoreError> {
-        self.delete_those::<E, _>(id, few(E::find().filter(time.lt(before)), id, time, limit)).await
+        self.delete_by_subquery::<E, _>(id, oldest_ids(E::find().filter(time.lt(before)), id, time, limit)).await
     }
 
-    async fn ids(&self, query: Select<impl EntityTrait>) -> Result<Vec<Uuid>, StoreError> {
+    async fn fetch_ids(&self, query: Select<impl EntityTrait>) -> Result<Vec<Uuid>, StoreError> {
         Ok(query.into_tuple().all(&self.0).await?)
     }
 }
 
 #[async_trait]
-impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
-    async fn discard(&self, what: Litter, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+impl<C: ConnectionTrait + Send + Sync> MaintenanceRepository for SeaRepositories<C> {
+    async fn prune(&self, what: Prunable, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
         let before = before.0;
         match what {
-            Litter::IdempotencyKeys => {
+            Prunable::IdempotencyKeys => {
                 use idempotency_key::{Column, Entity};
                 let old = Entity::find()
                     .select_only()
@@ -70,79 +72,82 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
                     .await?;
                 Ok(discarded.rows_affected)
             }
-            Litter::RefreshTokens => {
+            Prunable::RefreshTokens => {
                 use refresh_token::{Column, Entity};
                 self.delete_before::<Entity>(Column::Hash, Column::ExpiresAt, before, limit).await
             }
-            Litter::EndedSessions => {
+            Prunable::EndedSessions => {
                 use session::{Column, Entity};
                 self.delete_before::<Entity>(Column::Id, Column::EndedAt, before, limit).await
             }
-            Litter::ExpiredSessions => {
+            Prunable::ExpiredSessions => {
                 use session::{Column, Entity};
                 self.delete_before::<Entity>(Column::Id, Column::ExpiresAt, before, limit).await
             }
-            Litter::MailTokens => {
-                use mail_token::{Column, Entity};
+            Prunable::MailTokens => {
+                use email_token::{Column, Entity};
                 self.delete_before::<Entity>(Column::Hash, Column::ExpiresAt, before, limit).await
             }
-            Litter::RevokedApiTokens => {
+            Prunable::RevokedApiTokens => {
                 use api_token::{Column, Entity};
                 self.delete_before::<Entity>(Column::Id, Column::RevokedAt, before, limit).await
             }
-            Litter::ExpiredApiTokens => {
+            Prunable::ExpiredApiTokens => {
                 use api_token::{Column, Entity};
                 self.delete_before::<Entity>(Column::Id, Column::ExpiresAt, before, limit).await
             }
-            Litter::FormerSecrets => {
-                use former_secret::{Column, Entity};
-                self.delete_before::<Entity>(Column::Id, Column::GoodUntil, before, limit).await
+            Prunable::FormerSecrets => {
+                use previous_secret::{Column, Entity};
+                self.delete_before::<Entity>(Column::Id, Column::ValidUntil, before, limit).await
             }
-            Litter::Events => self.prune_events(before, limit).await,
-            Litter::Deliveries => {
+            Prunable::Events => self.prune_events(before, limit).await,
+            Prunable::Deliveries => {
                 use delivery::{Column, Entity};
-                let pending = rows::delivery_status_word(DeliveryStatus::Pending);
+                let pending = mapping::delivery_status_str(DeliveryStatus::Pending);
                 let old = Entity::find().filter(Column::CreatedAt.lt(before)).filter(Column::Status.ne(pending));
-                self.delete_those::<Entity, _>(Column::Id, few(old, Column::Id, Column::CreatedAt, limit)).await
+                self.delete_by_subquery::<Entity, _>(Column::Id, oldest_ids(old, Column::Id, Column::CreatedAt, limit))
+                    .await
             }
-            Litter::DoneJobs => {
+            Prunable::DoneJobs => {
                 use job::{Column, Entity};
                 let old = Entity::find().filter(Column::FinishedAt.lt(before)).filter(Column::State.eq("done"));
-                self.delete_those::<Entity, _>(Column::Id, few(old, Column::Id, Column::FinishedAt, limit)).await
+                self.delete_by_subquery::<Entity, _>(Column::Id, oldest_ids(old, Column::Id, Column::FinishedAt, limit))
+                    .await
             }
         }
     }
 
     async fn purge_tasks(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
         use task::{Column, Entity};
-        let mut few = few(Entity::find().filter(Column::DeletedAt.lt(before.0)), Column::Id, Column::DeletedAt, limit);
+        let mut few =
+            oldest_ids(Entity::find().filter(Column::DeletedAt.lt(before.0)), Column::Id, Column::DeletedAt, limit);
         // Somebody may be changing them, all tasks of who leaves a project for one: they go the next time.
         few.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
-        self.delete_those::<Entity, _>(Column::Id, few).await
+        self.delete_by_subquery::<Entity, _>(Column::Id, few).await
     }
 
     async fn list_expired_projects(&self, before: Timestamp, limit: u64) -> Result<Vec<ProjectId>, StoreError> {
         use project::{Column, Entity};
         let old = Entity::find().select_only().column(Column::Id).filter(Column::DeletedAt.lt(before.0));
-        let ids = self.ids(old.order_by_asc(Column::DeletedAt).limit(limit)).await?;
+        let ids = self.fetch_ids(old.order_by_asc(Column::DeletedAt).limit(limit)).await?;
         Ok(ids.into_iter().map(ProjectId).collect())
     }
 
-    async fn purge_tasks_of(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError> {
+    async fn purge_project_tasks(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError> {
         use task::{Column, Entity};
         let all = Entity::find().filter(Column::ProjectId.eq(project.0));
-        self.delete_those::<Entity, _>(Column::Id, few(all, Column::Id, Column::Position, limit)).await
+        self.delete_by_subquery::<Entity, _>(Column::Id, oldest_ids(all, Column::Id, Column::Position, limit)).await
     }
 
-    async fn list_webhooks_of(&self, user: UserId) -> Result<Vec<WebhookId>, StoreError> {
+    async fn list_user_webhooks(&self, user: UserId) -> Result<Vec<WebhookId>, StoreError> {
         self.webhooks_of(user).await
     }
 
-    async fn list_webhooks_for(&self, project: ProjectId) -> Result<Vec<WebhookId>, StoreError> {
+    async fn list_project_webhooks(&self, project: ProjectId) -> Result<Vec<WebhookId>, StoreError> {
         self.webhooks_for(project).await
     }
 
-    async fn purge_deliveries_of(&self, webhook: WebhookId, limit: u64) -> Result<u64, StoreError> {
+    async fn purge_webhook_deliveries(&self, webhook: WebhookId, limit: u64) -> Result<u64, StoreError> {
         self.delete_deliveries_of(webhook, limit).await
     }
 
@@ -150,12 +155,12 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
         self.delete_removed_webhook(id).await
     }
 
-    async fn list_stranded(
+    async fn list_stalled_webhooks(
         &self,
         beyond: Option<WebhookId>,
         before: Timestamp,
         limit: u64,
-    ) -> Result<Stranded, StoreError> {
+    ) -> Result<StalledWebhooks, StoreError> {
         self.stranded_webhooks(beyond, before, limit).await
     }
 
@@ -167,14 +172,14 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
     async fn list_expired_users(&self, before: Timestamp, limit: u64) -> Result<Vec<UserId>, StoreError> {
         use user::{Column, Entity};
         let old = Entity::find().select_only().column(Column::Id).filter(Column::DeletedAt.lt(before.0));
-        let ids = self.ids(old.order_by_asc(Column::DeletedAt).limit(limit)).await?;
+        let ids = self.fetch_ids(old.order_by_asc(Column::DeletedAt).limit(limit)).await?;
         Ok(ids.into_iter().map(UserId).collect())
     }
 
     async fn list_owned_projects(&self, user: UserId) -> Result<Vec<ProjectId>, StoreError> {
         use project::{Column, Entity};
         let owned = Entity::find().select_only().column(Column::Id).filter(Column::OwnerId.eq(user.0));
-        Ok(self.ids(owned).await?.into_iter().map(ProjectId).collect())
+        Ok(self.fetch_ids(owned).await?.into_iter().map(ProjectId).collect())
     }
 
     async fn list_foreign_projects(&self, user: UserId) -> Result<Vec<ProjectId>, StoreError> {
@@ -182,26 +187,31 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
             .select_only()
             .column(member::Column::ProjectId)
             .filter(member::Column::UserId.eq(user.0))
-            .filter(member::Column::Role.ne(rows::role_word(Role::Owner)));
+            .filter(member::Column::Role.ne(mapping::role_str(Role::Owner)));
         let named = |column: task::Column| {
             task::Entity::find().select_only().column(task::Column::ProjectId).distinct().filter(column.eq(user.0))
         };
-        let mut ids = self.ids(member).await?;
-        ids.extend(self.ids(named(task::Column::AssigneeId)).await?);
-        ids.extend(self.ids(named(task::Column::CreatedBy)).await?);
+        let mut ids = self.fetch_ids(member).await?;
+        ids.extend(self.fetch_ids(named(task::Column::AssigneeId)).await?);
+        ids.extend(self.fetch_ids(named(task::Column::CreatedBy)).await?);
         let commented = comment::Entity::find()
             .join(JoinType::InnerJoin, task_of_comment())
             .select_only()
             .column(task::Column::ProjectId)
             .distinct()
             .filter(comment::Column::AuthorId.eq(user.0));
-        ids.extend(self.ids(commented).await?);
+        ids.extend(self.fetch_ids(commented).await?);
         ids.sort_unstable();
         ids.dedup();
         Ok(ids.into_iter().map(ProjectId).collect())
     }
 
-    async fn withdraw(&self, user: UserId, project: ProjectId, now: Timestamp) -> Result<Withdrawn, StoreError> {
+    async fn anonymize_member(
+        &self,
+        user: UserId,
+        project: ProjectId,
+        now: Timestamp,
+    ) -> Result<AnonymizedContent, StoreError> {
         self.lock_project(project).await?;
         let named = |column: task::Column| column.eq(user.0);
         let without = |column: task::Column| -> SimpleExpr {
@@ -235,22 +245,25 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
             .await?;
         member::Entity::delete_by_id((project.0, user.0)).exec(&self.0).await?;
         let tasks = pairs(tasks_before, tasks_after, |task| task.id)
-            .map(|(before, after)| Ok((rows::task(before)?, rows::task(after)?)))
+            .map(|(before, after)| Ok((mapping::task(before)?, mapping::task(after)?)))
             .collect::<Result<_, StoreError>>()?;
         let comments = pairs(comments_before, comments_after, |comment| comment.id)
             .map(|(before, after)| (comments::comment(before), comments::comment(after)))
             .collect();
-        Ok(Withdrawn { tasks, comments })
+        Ok(AnonymizedContent { tasks, comments })
     }
 
-    async fn purge_events_of(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError> {
+    async fn purge_project_events(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError> {
         use event::{Column, Entity};
         let of_project = Entity::find().filter(Column::ProjectId.eq(project.0));
-        self.delete_those::<Entity, _>(Column::Sequence, few(of_project, Column::Sequence, Column::Sequence, limit))
-            .await
+        self.delete_by_subquery::<Entity, _>(
+            Column::Sequence,
+            oldest_ids(of_project, Column::Sequence, Column::Sequence, limit),
+        )
+        .await
     }
 
-    async fn forget_in_feed(&self, user: UserId, beyond: i64, limit: i64) -> Result<Option<i64>, StoreError> {
+    async fn anonymize_events(&self, user: UserId, beyond: i64, limit: i64) -> Result<Option<i64>, StoreError> {
         let end = self.bounds().await?.end;
         if beyond >= end {
             return Ok(None);
@@ -262,7 +275,7 @@ impl<C: ConnectionTrait + Send + Sync> UpkeepRepository for SeaRepositories<C> {
             .into_tuple()
             .one(&self.0)
             .await?;
-        self.forget_events(user, email.as_deref(), (beyond, last)).await?;
+        self.anonymize_event_range(user, email.as_deref(), (beyond, last)).await?;
         Ok(Some(last))
     }
 

@@ -14,7 +14,7 @@ pub(super) const fn order(direction: Direction) -> Order {
 
 /// Sorts by a column, and by the id where that leaves the order open: or one row could be on two pages, and another on
 /// none.
-pub(super) fn sorted<Q: QueryOrder>(
+pub(super) fn order_by<Q: QueryOrder>(
     query: Q,
     column: impl IntoSimpleExpr,
     id: impl IntoSimpleExpr,
@@ -24,6 +24,6 @@ pub(super) fn sorted<Q: QueryOrder>(
 }
 
 /// One page of what was sorted.
-pub(super) fn page<Q: QuerySelect>(sorted: Q, paging: Paging) -> Q {
+pub(super) fn paginate<Q: QuerySelect>(sorted: Q, paging: Paging) -> Q {
     sorted.offset(paging.offset()).limit(u64::from(paging.limit))
 }

@@ -16,18 +16,18 @@ use super::SeaRepositories;
 use super::entities::job::{ActiveModel, Column, Entity, Model};
 use crate::contract::Timestamp;
 use crate::contract::ids::new_uuid;
-use crate::repositories::{Job, JobRecord, JobState, Lane, Lease, LeasedJob, QueueRepository, StoreError};
+use crate::repositories::{Job, JobRecord, JobState, Lease, LeasedJob, Queue, QueueRepository, StoreError};
 
 /// As many characters of an error are kept.
-const ERROR_LENGTH: usize = 1_000;
+const MAX_ERROR_LEN: usize = 1_000;
 
-pub(super) fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
-    StoreError::Failed(Box::new(error))
+pub(super) fn corrupt(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Internal(Box::new(error))
 }
 
-fn read(kind: &str, payload: &str) -> Result<Job, StoreError> {
-    let payload: Value = serde_json::from_str(payload).map_err(unreadable)?;
-    serde_json::from_value(json!({ "kind": kind, "payload": payload })).map_err(unreadable)
+fn decode(kind: &str, payload: &str) -> Result<Job, StoreError> {
+    let payload: Value = serde_json::from_str(payload).map_err(corrupt)?;
+    serde_json::from_value(json!({ "kind": kind, "payload": payload })).map_err(corrupt)
 }
 
 fn record(row: Model) -> JobRecord {
@@ -36,7 +36,7 @@ fn record(row: Model) -> JobRecord {
         state: match row.state.as_str() {
             "running" => JobState::Running,
             "dead" => JobState::Dead,
-            _ => JobState::Waiting,
+            _ => JobState::Pending,
         },
         kind: row.kind,
         payload: row.payload,
@@ -48,12 +48,12 @@ fn record(row: Model) -> JobRecord {
 }
 
 /// What can be leased: what waits for its time, and what runs under a lease that ends.
-fn due(lanes: &[Lane]) -> SelectStatement {
+fn due(queues: &[Queue]) -> SelectStatement {
     Query::select()
         .column(Column::Id)
         .from(Entity)
         .and_where(Column::FinishedAt.is_null())
-        .and_where(Column::Lane.is_in(lanes.iter().map(|lane| lane.as_str())))
+        .and_where(Column::Queue.is_in(queues.iter().map(|queue| queue.as_str())))
         .and_where(Column::Kind.is_in(Job::KINDS))
         .order_by(Column::RunAt, Order::Asc)
         .order_by(Column::Id, Order::Asc)
@@ -62,7 +62,7 @@ fn due(lanes: &[Lane]) -> SelectStatement {
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
     /// Writes to a job that is still the holder's.
-    async fn write_leased(&self, lease: Lease, changes: ActiveModel) -> Result<bool, StoreError> {
+    async fn update_leased(&self, lease: Lease, changes: ActiveModel) -> Result<bool, StoreError> {
         let result = Entity::update_many()
             .set(changes)
             .filter(Column::Id.eq(lease.id))
@@ -73,22 +73,22 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
     }
 }
 
-fn shortened(error: &str) -> String {
+fn truncate_error(error: &str) -> String {
     // PostgreSQL takes no NUL in a text.
-    error.chars().filter(|character| *character != '\0').take(ERROR_LENGTH).collect()
+    error.chars().filter(|character| *character != '\0').take(MAX_ERROR_LEN).collect()
 }
 
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
-    async fn lease(
+    async fn claim(
         &self,
-        lanes: &[Lane],
+        queues: &[Queue],
         limit: u64,
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<LeasedJob>, StoreError> {
         let token = new_uuid();
-        let due = due(lanes)
+        let due = due(queues)
             .and_where(Column::RunAt.lte(now.0))
             .limit(limit)
             // SQLite knows no locks of rows, and needs none: one writes at a time.
@@ -102,7 +102,7 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
             .value(Column::LeaseToken, token)
             .value(Column::RunAt, until.0)
             .value(Column::Attempts, Expr::col(Column::Attempts).add(1))
-            .value(Column::WaitingKey, SimpleExpr::Keyword(sea_orm::sea_query::Keyword::Null))
+            .value(Column::PendingKey, SimpleExpr::Keyword(sea_orm::sea_query::Keyword::Null))
             .and_where(Column::Id.in_subquery(of_due))
             .returning_all()
             .to_owned();
@@ -116,35 +116,35 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
         let leased = rows.into_iter().map(|row| LeasedJob {
             lease: Lease { id: row.id, token },
             // None other was asked for.
-            lane: Lane::parse(&row.lane).unwrap_or(Lane::Quick),
-            job: read(&row.kind, &row.payload),
+            queue: Queue::parse(&row.queue).unwrap_or(Queue::Default),
+            job: decode(&row.kind, &row.payload),
             kind: row.kind,
             attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
         });
         Ok(leased.collect())
     }
 
-    async fn next_due(&self, lanes: &[Lane]) -> Result<Option<Timestamp>, StoreError> {
-        let first = due(lanes).clear_selects().column(Column::RunAt).limit(1).to_owned();
+    async fn next_due(&self, queues: &[Queue]) -> Result<Option<Timestamp>, StoreError> {
+        let first = due(queues).clear_selects().column(Column::RunAt).limit(1).to_owned();
         let row = self.0.query_one(&first).await?;
         Ok(row.map(|row| row.try_get("", "run_at")).transpose()?.map(Timestamp))
     }
 
-    async fn extend(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError> {
-        self.write_leased(lease, ActiveModel { run_at: Set(until.0), ..ActiveModel::default() }).await
+    async fn extend_lease(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError> {
+        self.update_leased(lease, ActiveModel { run_at: Set(until.0), ..ActiveModel::default() }).await
     }
 
-    async fn hold(&self, lease: Lease) -> Result<bool, StoreError> {
+    async fn lock(&self, lease: Lease) -> Result<bool, StoreError> {
         let held = Entity::find_by_id(lease.id).filter(Column::LeaseToken.eq(lease.token)).lock_exclusive();
         Ok(held.one(&self.0).await?.is_some())
     }
 
-    async fn finish(&self, lease: Lease, now: Timestamp) -> Result<bool, StoreError> {
+    async fn complete(&self, lease: Lease, now: Timestamp) -> Result<bool, StoreError> {
         // Kept only where the key is to keep others away.
         let kept = ActiveModel {
             state: Set("done".to_owned()),
             lease_token: Set(None),
-            open_key: Set(None),
+            unfinished_key: Set(None),
             last_error: Set(None),
             finished_at: Set(Some(now.0)),
             ..ActiveModel::default()
@@ -152,53 +152,53 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
         let removed = Entity::delete_many()
             .filter(Column::Id.eq(lease.id))
             .filter(Column::LeaseToken.eq(lease.token))
-            .filter(Column::OnceKey.is_null())
+            .filter(Column::ForeverKey.is_null())
             .exec(&self.0)
             .await?;
         if removed.rows_affected == 1 {
             return Ok(true);
         }
-        self.write_leased(lease, kept).await
+        self.update_leased(lease, kept).await
     }
 
-    async fn put_off(&self, lease: Lease, run_at: Timestamp, error: &str) -> Result<bool, StoreError> {
+    async fn retry_later(&self, lease: Lease, run_at: Timestamp, error: &str) -> Result<bool, StoreError> {
         let changes = ActiveModel {
-            state: Set("waiting".to_owned()),
+            state: Set("pending".to_owned()),
             lease_token: Set(None),
             run_at: Set(run_at.0),
-            last_error: Set(Some(shortened(error))),
+            last_error: Set(Some(truncate_error(error))),
             ..ActiveModel::default()
         };
-        self.write_leased(lease, changes).await
+        self.update_leased(lease, changes).await
     }
 
-    async fn go_on(&self, lease: Lease, lane: Lane, run_at: Timestamp) -> Result<bool, StoreError> {
+    async fn requeue(&self, lease: Lease, queue: Queue, run_at: Timestamp) -> Result<bool, StoreError> {
         let changes = ActiveModel {
-            state: Set("waiting".to_owned()),
+            state: Set("pending".to_owned()),
             lease_token: Set(None),
-            lane: Set(lane.as_str().to_owned()),
+            queue: Set(queue.as_str().to_owned()),
             run_at: Set(run_at.0),
             attempts: Set(0),
             last_error: Set(None),
             ..ActiveModel::default()
         };
-        self.write_leased(lease, changes).await
+        self.update_leased(lease, changes).await
     }
 
-    async fn bury(&self, lease: Lease, now: Timestamp, error: &str) -> Result<bool, StoreError> {
+    async fn dead_letter(&self, lease: Lease, now: Timestamp, error: &str) -> Result<bool, StoreError> {
         let changes = ActiveModel {
             state: Set("dead".to_owned()),
             lease_token: Set(None),
-            last_error: Set(Some(shortened(error))),
+            last_error: Set(Some(truncate_error(error))),
             finished_at: Set(Some(now.0)),
             ..ActiveModel::default()
         };
-        self.write_leased(lease, changes).await
+        self.update_leased(lease, changes).await
     }
 
-    async fn hand_back(&self, lease: Lease, now: Timestamp) -> Result<(), StoreError> {
+    async fn release(&self, lease: Lease, now: Timestamp) -> Result<(), StoreError> {
         Entity::update_many()
-            .col_expr(Column::State, Expr::value("waiting"))
+            .col_expr(Column::State, Expr::value("pending"))
             .col_expr(Column::LeaseToken, Expr::value(None::<Uuid>))
             .col_expr(Column::RunAt, Expr::value(now.0))
             .col_expr(Column::Attempts, Expr::col(Column::Attempts).sub(1))
@@ -221,7 +221,7 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
 
     async fn retry(&self, id: Uuid, now: Timestamp) -> Result<bool, StoreError> {
         let changes = ActiveModel {
-            state: Set("waiting".to_owned()),
+            state: Set("pending".to_owned()),
             run_at: Set(now.0),
             attempts: Set(0),
             finished_at: Set(None),
@@ -230,7 +230,7 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
         let result = Entity::update_many()
             .set(changes)
             .filter(Column::Id.eq(id))
-            .filter(Column::State.is_in(["waiting", "dead"]))
+            .filter(Column::State.is_in(["pending", "dead"]))
             .exec(&self.0)
             .await?;
         Ok(result.rows_affected == 1)

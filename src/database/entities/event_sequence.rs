@@ -1,15 +1,14 @@
-//! The table of tokens that were sent by mail.
+//! The one row that says how far the feed reaches.
 
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-#[sea_orm(table_name = "mail_tokens")]
+#[sea_orm(table_name = "event_sequence")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub hash: Vec<u8>,
-    pub user_id: Uuid,
-    pub purpose: String,
-    pub expires_at: i64,
+    pub id: i64,
+    pub sequence: i64,
+    pub pruned_through: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,0 +1,162 @@
+//! Accounts, sessions and tokens.
+
+use sea_orm_migration::prelude::*;
+
+use crate::schema::{
+    bytes, create, drop, flag, foreign_key, id, index, key, one_of, optional_bytes, optional_text, optional_time,
+    sparse_index, text, time, version,
+};
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        create_users(manager).await?;
+        create_sessions(manager).await?;
+        create_refresh_tokens(manager).await?;
+        create_email_tokens(manager).await?;
+        create_api_tokens(manager).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        drop(manager, &["api_tokens", "email_tokens", "refresh_tokens", "sessions", "users"]).await
+    }
+}
+
+async fn create_users(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create(
+        manager,
+        Table::create()
+            .table("users")
+            .col(id("id").primary_key())
+            .col(key(manager, "email").unique_key())
+            .col(text("name"))
+            .col(text("password_hash"))
+            .col(text("timezone"))
+            .col(flag("weekly_digest"))
+            .col(flag("email_verified"))
+            .col(optional_time("next_digest_at"))
+            .col(optional_time("deleted_at"))
+            .col(version())
+            .col(time("created_at"))
+            .col(time("updated_at")),
+        [
+            sparse_index("users_deleted", "users", &["deleted_at"]),
+            sparse_index("users_digest", "users", &["next_digest_at"]),
+        ],
+    )
+    .await
+}
+
+async fn create_sessions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create(
+        manager,
+        Table::create()
+            .table("sessions")
+            .col(id("id").primary_key())
+            .col(id("user_id"))
+            .col(optional_text("user_agent"))
+            .col(time("created_at"))
+            .col(time("last_used_at"))
+            .col(time("expires_at"))
+            .col(optional_time("ended_at"))
+            .foreign_key(&mut foreign_key(
+                "sessions_user",
+                ("sessions", "user_id"),
+                "users",
+                ForeignKeyAction::Cascade,
+            )),
+        [
+            index("sessions_by_user", "sessions", &["user_id", "created_at"]),
+            // Polled to learn of the sessions that other processes have ended.
+            sparse_index("sessions_by_end", "sessions", &["ended_at"]),
+            index("sessions_by_expiry", "sessions", &["expires_at"]),
+        ],
+    )
+    .await
+}
+
+async fn create_refresh_tokens(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create(
+        manager,
+        Table::create()
+            .table("refresh_tokens")
+            .col(bytes("hash").primary_key())
+            .col(id("session_id"))
+            .col(time("created_at"))
+            .col(time("expires_at"))
+            .col(optional_time("used_at"))
+            .col(optional_bytes("encrypted_successor"))
+            .check(Expr::col("used_at").is_null().eq(Expr::col("encrypted_successor").is_null()))
+            .foreign_key(&mut foreign_key(
+                "refresh_tokens_session",
+                ("refresh_tokens", "session_id"),
+                "sessions",
+                ForeignKeyAction::Cascade,
+            )),
+        [
+            index("refresh_tokens_by_session", "refresh_tokens", &["session_id"]),
+            index("refresh_tokens_by_expiry", "refresh_tokens", &["expires_at"]),
+        ],
+    )
+    .await
+}
+
+async fn create_email_tokens(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create(
+        manager,
+        Table::create()
+            .table("email_tokens")
+            .col(bytes("hash").primary_key())
+            .col(id("user_id"))
+            .col(one_of("purpose", &["verification", "reset"]))
+            .col(time("expires_at"))
+            .foreign_key(&mut foreign_key(
+                "email_tokens_user",
+                ("email_tokens", "user_id"),
+                "users",
+                ForeignKeyAction::Cascade,
+            )),
+        [
+            index("email_tokens_by_user", "email_tokens", &["user_id"]),
+            index("email_tokens_by_expiry", "email_tokens", &["expires_at"]),
+        ],
+    )
+    .await
+}
+
+async fn create_api_tokens(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create(
+        manager,
+        Table::create()
+            .table("api_tokens")
+            .col(id("id").primary_key())
+            .col(id("user_id"))
+            .col(bytes("hash").unique_key())
+            .col(text("name"))
+            .col(flag("can_read"))
+            .col(flag("can_write"))
+            .col(optional_time("expires_at"))
+            .col(optional_time("last_used_at"))
+            .col(optional_time("revoked_at"))
+            .col(time("created_at"))
+            .foreign_key(&mut foreign_key(
+                "api_tokens_user",
+                ("api_tokens", "user_id"),
+                "users",
+                ForeignKeyAction::Cascade,
+            )),
+        [
+            index("api_tokens_by_user", "api_tokens", &["user_id", "created_at"]),
+            sparse_index("api_tokens_expiring", "api_tokens", &["expires_at"]),
+            sparse_index("api_tokens_revoked", "api_tokens", &["revoked_at"]),
+        ],
+    )
+    .await
+}

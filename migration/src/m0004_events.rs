@@ -1,0 +1,70 @@
+//! The event feed.
+
+use sea_orm_migration::prelude::*;
+
+use crate::schema::{count, create, drop, id, index, optional_id, optional_text, text, time};
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        create_event_sequence(manager).await?;
+        create_events(manager).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        drop(manager, &["events", "event_sequence"]).await
+    }
+}
+
+/// A single row, which a writer locks from the reservation of sequence numbers to its commit.
+async fn create_event_sequence(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create(
+        manager,
+        Table::create()
+            .table("event_sequence")
+            .col(count("id").primary_key().check(Expr::col("id").eq(1)))
+            // The greatest number that was assigned to an event.
+            .col(count("sequence"))
+            // The greatest number of an event that was pruned because of its age.
+            .col(count("pruned_through")),
+        [],
+    )
+    .await?;
+    let row = Query::insert()
+        .into_table("event_sequence")
+        .columns(["id", "sequence", "pruned_through"])
+        .values_panic([1.into(), 0.into(), 0.into()])
+        .take();
+    manager.execute(row).await
+}
+
+async fn create_events(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create(
+        manager,
+        Table::create()
+            .table("events")
+            .col(count("sequence").primary_key())
+            .col(id("id").unique_key())
+            .col(text("type"))
+            // No foreign keys: their checks would lock the project or the account, and appending must not wait.
+            .col(id("project_id"))
+            .col(optional_id("actor_id"))
+            .col(time("occurred_at"))
+            .col(text("data"))
+            .col(optional_text("previous"))
+            .col(optional_text("request_id")),
+        [
+            // With the type, so that a rare type is found in the index alone.
+            index("events_by_project", "events", &["project_id", "sequence", "type"]),
+            index("events_by_time", "events", &["occurred_at"]),
+        ],
+    )
+    .await
+}
