@@ -31,7 +31,7 @@ impl Projects {
         let filter = ProjectFilter {
             archived: query.archived,
             role: query.role,
-            words: search::terms(query.q.as_deref()),
+            terms: search::terms(query.q.as_deref()),
             deleted_since: query.deleted.then(|| self.0.trash_cutoff()),
         };
         let sort = Sort::new(query.sort, query.dir);

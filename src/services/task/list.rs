@@ -157,7 +157,7 @@ impl Tasks {
             due_after: conditions.due_after,
             created_after: conditions.created_after,
             updated_after: conditions.updated_after,
-            words: search::terms(conditions.q.as_deref()),
+            terms: search::terms(conditions.q.as_deref()),
             deleted_since: conditions.deleted.then(|| self.0.trash_cutoff()),
             not_archived: false,
         }
