@@ -16,7 +16,7 @@ pub(super) const MAX_DETAILS: usize = 100;
 pub(super) struct ErrorTree {
     own: Option<Violation>,
     missing: Vec<String>,
-    below: HashMap<String, ErrorTree>,
+    pub(super) below: HashMap<String, ErrorTree>,
 }
 
 impl ErrorTree {

@@ -137,7 +137,7 @@ on_both_databases! {
             (vec!["snake"], vec![2, 3]),
         ] {
             let words = words.into_iter().map(str::to_owned).collect();
-            board.gives(&store, &TaskFilter { words, ..TaskFilter::default() }, &expected).await;
+            board.gives(&store, &TaskFilter { terms, ..TaskFilter::default() }, &expected).await;
         }
     }
 

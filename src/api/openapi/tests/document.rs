@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{postprocess, resolve, shared_schemas, to_yaml, with_server},
-    keys, postprocessed, sample,
+    keys, postprocessed,
 };
 
 #[test]

@@ -16,7 +16,7 @@ fn postprocessed() -> Value {
 /// The postprocessed form of one schema that stands in a request or in a response.
 fn postprocessed_schema(place: &str, schema: &Value) -> Value {
     let media = json!({ "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Subject" } } } });
-    let operation = match location {
+    let operation = match place {
         "request" => json!({ "requestBody": media, "responses": {} }),
         _ => json!({ "responses": { "200": media } }),
     };

@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    super::{postprocess, resolve},
-    keys, postprocessed,
-};
+use super::{super::resolve, keys, postprocessed};
 
 fn responses(document: &Value, path: &str, method: &str) -> Value {
     document["paths"][path][method]["responses"].clone()
