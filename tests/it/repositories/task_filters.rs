@@ -136,7 +136,7 @@ on_both_databases! {
             (vec!["'x'"], vec![3]),
             (vec!["snake"], vec![2, 3]),
         ] {
-            let words = words.into_iter().map(str::to_owned).collect();
+            let terms = words.into_iter().map(str::to_owned).collect();
             board.gives(&store, &TaskFilter { terms, ..TaskFilter::default() }, &expected).await;
         }
     }
