@@ -60,7 +60,7 @@ error_codes! {
     InvalidRefreshToken: "INVALID_REFRESH_TOKEN", 401, "The refresh token is invalid. Log in again.";
     /// The refresh token was used before, so its session has been ended.
     RefreshTokenReused: "REFRESH_TOKEN_REUSED", 401, "The refresh token was used before, so its session has been ended. Log in again.";
-    /// The caller lacks permission; `message` gives the reason and names the required role, if any.
+    /// The caller lacks permission; `message` states the reason and names the required role, if any.
     Forbidden: "FORBIDDEN", 403, "You do not have permission to do this.";
     /// The API token does not have the required scope.
     InsufficientScope: "INSUFFICIENT_SCOPE", 403, "The API token does not have the required scope.";
@@ -100,7 +100,7 @@ error_codes! {
     IdempotencyKeyReused: "IDEMPOTENCY_KEY_REUSED", 422, "This Idempotency-Key was used for a different request. Generate a new one.";
     /// The token from the e-mail is wrong, was used before, or has expired.
     InvalidToken: "INVALID_TOKEN", 422, "The token is wrong, was used before, or has expired. Request a new e-mail.";
-    /// Webhooks are not allowed to use this URL; `message` gives the reason.
+    /// Webhooks are not allowed to use this URL; `message` states the reason.
     WebhookUrlForbidden: "WEBHOOK_URL_FORBIDDEN", 422, "Webhooks are not allowed to use this URL.";
     /// Too many requests; see `Retry-After`.
     RateLimited: "RATE_LIMITED", 429, "Too many requests. Retry after the number of seconds in Retry-After.";

@@ -25,7 +25,10 @@ fn codes_become_sentences_and_examples() {
     let responses = responses(&document, "/v1/tasks", "get");
     let forbidden = resolve(&document, &responses["403"]);
     let description = forbidden["description"].as_str().unwrap();
-    assert!(description.starts_with("`FORBIDDEN`: You may not do this. `INSUFFICIENT_SCOPE`: "), "{description}");
+    assert!(
+        description.starts_with("`FORBIDDEN`: You do not have permission to do this. `INSUFFICIENT_SCOPE`: "),
+        "{description}"
+    );
     let examples = &forbidden["content"]["application/json"]["examples"];
     assert_eq!(keys(examples), ["FORBIDDEN", "INSUFFICIENT_SCOPE", "PROJECT_ARCHIVED"]);
     assert_eq!(keys(&examples["FORBIDDEN"]["value"]), ["error", "message", "request_id"]);
