@@ -30,6 +30,7 @@ use poem_openapi::types::Type as _;
 use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService};
 use serde_json::Value;
 
+use crate::contract::error::ErrorBody;
 use crate::contract::webhook::test_event::WebhookMessage;
 use crate::services::Services;
 use operations::OPERATIONS;
@@ -75,6 +76,7 @@ pub fn document() -> anyhow::Result<Value> {
     let mut generated: Value = serde_json::from_str(&service.spec()).context("the generated document")?;
     // No operation refers to these schemas by itself.
     let mut registry = Registry::new();
+    ErrorBody::register(&mut registry);
     WebhookMessage::register(&mut registry);
     OPERATIONS.iter().filter_map(|policy| policy.stale).for_each(|register| drop(register(&mut registry)));
     openapi::add_schemas(&mut generated, registry.schemas).context("the additional schemas")?;
