@@ -9,14 +9,12 @@
 //!               ▲   │         (traits)
 //!      jobs ────┤   └─► security · webhooks
 //!        └─► mail
-//!      contract: the vocabulary that all of them share; it imports none of them
+//!      contract: the shared vocabulary; imports none of the others
 //! ```
 //!
-//! A request travels `server` → `api::middleware` → `api::pipeline` → `api::handlers` → `services` → `repositories`, and back. A
-//! read costs one query; a write is one short transaction that its service opens and commits, and in which it tells
-//! what happened (`services::event::publish`) and promises the jobs that follow: `jobs::runner` does them after the commit. The
-//! feed has four readers: pages of it, pages from a cursor on, live streams (`services::event::hub`), and webhooks.
-//! `tests/it/architecture.rs` enforces who may import whom.
+//! A read is one query. A write is one short transaction, in which its service publishes events and enqueues jobs. Event
+//! pages, event streams and webhooks are readers of one event feed. `docs/architecture.md` follows a read, a write, a
+//! webhook delivery and an event stream through the code; `tests/it/architecture.rs` enforces the import rules.
 
 pub mod api;
 pub mod app;

@@ -2,5 +2,6 @@
 
 mod coverage;
 mod drift;
+mod paths;
 mod readme;
 mod walk;
