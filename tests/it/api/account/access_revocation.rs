@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::sessions::{PASSWORD, log_in};
 use crate::api::event_stream::messages::follow;
 use crate::api::fixtures::account::{
-    RESET, TOKENS, VERIFICATION, api_client, forgot_password, mailed_tokens, reset, reset_token, try_log_in, verify,
+    RESET, TOKENS, VERIFICATION, api_client, forgot_password, mailed_tokens, reset, reset_token, signed_in, try_log_in,
+    verify,
 };
 use crate::api::fixtures::common::concurrently;
 use crate::api::fixtures::members::{
@@ -23,19 +24,12 @@ use crate::on_both_databases;
 use crate::repositories::fixtures::soon;
 use crate::support::client::Ids as _;
 use crate::support::following::Following;
-use crate::support::{Answer, Client, Options, Receiver, TestApp, TestDatabase};
+use crate::support::{Client, Options, Receiver, TestApp, TestDatabase};
 
 const NEW: &str = "battery staple";
 
 fn change(password: &str, revoke_all: bool) -> Value {
     json!({"current_password": PASSWORD, "new_password": password, "revoke_all": revoke_all})
-}
-
-fn signed_in(app: &TestApp, answer: Answer) -> Client {
-    let session = answer.ok();
-    let mut client = app.with_token(session["access_token"].as_str().unwrap());
-    client.session = session;
-    client
 }
 
 /// Account in which an attacker created one grant of every kind.
@@ -165,13 +159,13 @@ on_both_databases! {
         let token = reset_token(&app, &owner).await;
         owner.task(&project, json!({"title": "Due at the reset"})).await;
         reset(&app, &token, NEW).await.no_content();
-        let owner = signed_in(&app, try_log_in(&app, owner.email(), NEW).await);
+        let owner = signed_in(&app, try_log_in(&app, owner.email(), NEW).await.ok());
         owner.task(&project, json!({"title": "After"})).await;
         for _ in 0..3 {
             app.work().await;
             app.clock.advance(Duration::from_hours(8));
         }
-        let owner = signed_in(&app, try_log_in(&app, owner.email(), NEW).await);
+        let owner = signed_in(&app, try_log_in(&app, owner.email(), NEW).await.ok());
         assert_eq!(receiver.messages().len(), tried, "neither the change nor the pending delivery is sent");
         let all = deliveries(&owner, &planted.id()).await;
         assert!(all.iter().all(|delivery| delivery["status"] != "pending"), "{all:?}");
@@ -194,7 +188,7 @@ on_both_databases! {
         let mut planted = Planted::new(&database).await;
         let token = planted.reset_tokens.pop().unwrap();
         reset(&planted.app, &token, NEW).await.no_content();
-        let owner = signed_in(&planted.app, try_log_in(&planted.app, planted.owner.email(), NEW).await);
+        let owner = signed_in(&planted.app, try_log_in(&planted.app, planted.owner.email(), NEW).await.ok());
         assert_eq!(active_counts(&owner, &planted.project).await, [json!(0), json!(0), json!(0), json!(1)]);
         planted.require(&owner, &[]).await;
     }
@@ -267,7 +261,7 @@ on_both_databases! {
             assert!(matches!(answer.status.as_u16(), 403 | 404 | 409), "{}", answer.text);
         }
         accept(&guest, &kept).await.ok();
-        let user = signed_in(&app, try_log_in(&app, user.email(), NEW).await);
+        let user = signed_in(&app, try_log_in(&app, user.email(), NEW).await.ok());
         user.post_empty(format!("/v1/projects/{trashed}/restore")).await.ok();
         for (project, id) in [(&project, &ids[0]), (&trashed, &ids[1]), (&archived, &ids[2])] {
             assert_eq!(invitation_status(&user, project, id).await, "revoked", "restoring the project restores no invitation");
@@ -315,7 +309,7 @@ on_both_databases! {
         let off = owner.post(WEBHOOKS, new).await.created();
         let token = reset_token(&app, &owner).await;
         reset(&app, &token, NEW).await.no_content();
-        let owner = signed_in(&app, try_log_in(&app, owner.email(), NEW).await);
+        let owner = signed_in(&app, try_log_in(&app, owner.email(), NEW).await.ok());
         let after = owner.get(format!("{WEBHOOKS}/{}", off.id())).await.ok();
         assert_eq!((&after["version"], &after["disabled_reason"]), (&json!(1), &Value::Null), "the owner disabled it");
         app.clock.advance(Duration::from_secs(1));
@@ -352,14 +346,14 @@ on_both_databases! {
                     ]);
                 }
             }
-            // The reset hashes a password first, which gives the other requests a head start.
+            // The reset hashes a password first, so the other requests have a head start.
             let (answers, answer) = tokio::join!(concurrently(requests), reset(&other, &token, NEW));
             answer.no_content();
             for answer in answers {
                 let status = answer.status.as_u16();
                 assert!(answer.status.is_success() || status == 401, "{status}: {}", answer.text);
             }
-            let owner = signed_in(&one, try_log_in(&one, owner.email(), NEW).await);
+            let owner = signed_in(&one, try_log_in(&one, owner.email(), NEW).await.ok());
             assert_eq!(active_counts(&owner, &project).await, [json!(0), json!(0), json!(0), json!(1)]);
         }
     }
@@ -398,7 +392,7 @@ on_both_databases! {
                 answer.fails(401, "TOKEN_REVOKED");
             }
         }
-        let owner = signed_in(&one, try_log_in(&one, owner.email(), NEW).await);
+        let owner = signed_in(&one, try_log_in(&one, owner.email(), NEW).await.ok());
         assert_eq!(active_counts(&owner, &project).await, [json!(0), json!(0), json!(0), json!(1)]);
     }
 }

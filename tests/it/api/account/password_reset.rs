@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::sessions::{PASSWORD, refresh, three_sessions};
 use crate::api::fixtures::account::{
     RESET, api_client, app_requiring_verification, count_mails, forgot_password, mailed_tokens, reset, reset_token,
-    try_log_in, verification_token, verify,
+    signed_in, try_log_in, verification_token, verify,
 };
 use crate::api::fixtures::common::{concurrently, time};
 use crate::on_both_databases;
@@ -175,9 +175,7 @@ on_both_databases! {
                 answer.fails(401, "INVALID_CREDENTIALS");
                 continue;
             }
-            let session = answer.ok();
-            let mut client = app.with_token(session["access_token"].as_str().unwrap());
-            client.session = session;
+            let client = signed_in(&app, answer.ok());
             assert_session_ended(&app, &client).await;
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use poem::http::Method;
 use serde_json::{Value, json};
 
+use crate::api::fixtures::account::signed_in;
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Client, TestApp};
@@ -20,19 +21,13 @@ pub(crate) async fn log_in(app: &TestApp, user: &Client, user_agent: Option<&str
     signed_in(app, call.send().await.ok())
 }
 
-fn signed_in(app: &TestApp, session: Value) -> Client {
-    let mut client = app.with_token(session["access_token"].as_str().unwrap());
-    client.session = session;
-    client
-}
-
 pub(crate) async fn refresh(app: &TestApp, client: &Client) -> Client {
     let body = json!({"refresh_token": client.session["refresh_token"]});
     signed_in(app, app.anonymous().post("/v1/auth/refresh", body).await.ok())
 }
 
 /// Id of the client's own session.
-async fn session_id(client: &Client) -> String {
+pub(crate) async fn session_id(client: &Client) -> String {
     let sessions = client.get("/v1/me/sessions?limit=100").await.ok();
     sessions["data"].as_array().unwrap().iter().find(|session| session["current"] == true).unwrap().id()
 }

@@ -8,34 +8,17 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 
 use super::crud::{assert_deleted, at, comment, comments_on, owner_with_task};
-use crate::api::fixtures::common::{concurrently, send};
+use crate::api::fixtures::common::{concurrently, send, statuses};
+use crate::api::fixtures::members::request;
 use crate::api::fixtures::stored_members::{member, remove_member};
 use crate::api::fixtures::writes::{KEY, REPLAYED, new_key};
 use crate::api::task::move_deadlocks::until_waiting;
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
-use crate::support::{Answer, Client, Options, TestApp, TestDatabase};
+use crate::support::{Answer, Options, TestApp, TestDatabase};
 
 /// Number of repetitions, because a race has more than one outcome.
 const ROUNDS: usize = 8;
-
-/// Sorted statuses of responses.
-fn statuses(answers: &[Answer]) -> Vec<u16> {
-    let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
-    statuses.sort_unstable();
-    statuses
-}
-
-/// Prepares a request to be sent concurrently with others.
-fn pending_request(
-    client: &Client,
-    method: Method,
-    path: String,
-    body: Value,
-) -> impl Future<Output = Answer> + Send + 'static {
-    let client = client.clone();
-    async move { send(&client, &method, &path, &body).await }
-}
 
 on_both_databases! {
     async fn repeated_requests_with_one_key_create_one_comment(app: TestApp) {
@@ -83,7 +66,7 @@ on_both_databases! {
     async fn each_concurrent_edit_is_one_version(app: TestApp) {
         let (owner, _, task) = owner_with_task(&app).await;
         let said = comment(&owner, &task, "Said").await;
-        let edits = (0..12).map(|n| pending_request(&owner, Method::PATCH, at(&said), json!({"body": format!("{n}")})));
+        let edits = (0..12).map(|n| request(&owner, Method::PATCH, at(&said), json!({"body": format!("{n}")})));
         let mut answers: Vec<Value> = concurrently(edits.collect::<Vec<_>>()).await.into_iter().map(Answer::ok).collect();
         answers.sort_by_key(|comment| comment["version"].as_i64());
         let versions: Vec<i64> = answers.iter().map(|comment| comment["version"].as_i64().unwrap()).collect();
@@ -96,8 +79,8 @@ on_both_databases! {
         let author = member(&app, &project, "editor").await;
         for _ in 0..ROUNDS {
             let said = comment(&author, &task, "Said").await;
-            let removals = [&owner, &author, &owner].map(|who| pending_request(who, Method::DELETE, at(&said), Value::Null));
-            let edits = ["One", "Other"].map(|body| pending_request(&author, Method::PATCH, at(&said), json!({"body": body})));
+            let removals = [&owner, &author, &owner].map(|who| request(who, Method::DELETE, at(&said), Value::Null));
+            let edits = ["One", "Other"].map(|body| request(&author, Method::PATCH, at(&said), json!({"body": body})));
             let (removals, edits) = tokio::join!(concurrently(removals), concurrently(edits));
             assert_eq!(statuses(&removals), [204, 404, 404]);
             for edit in edits {
@@ -115,10 +98,10 @@ on_both_databases! {
             let task = owner.task(&project, json!({"title": "x"})).await.id();
             let said = comment(&editor, &task, "Said").await;
             let mut requests = vec![
-                pending_request(&editor, Method::PATCH, at(&said), json!({"body": "Changed"})),
-                pending_request(&owner, Method::POST, format!("/v1/tasks/{task}/move"), json!({"project_id": away})),
+                request(&editor, Method::PATCH, at(&said), json!({"body": "Changed"})),
+                request(&owner, Method::POST, format!("/v1/tasks/{task}/move"), json!({"project_id": away})),
             ];
-            requests.extend((0..6).map(|_| pending_request(&editor, Method::POST, comments_on(&task), json!({"body": "x"}))));
+            requests.extend((0..6).map(|_| request(&editor, Method::POST, comments_on(&task), json!({"body": "x"}))));
             let answers = concurrently(requests).await;
             let created = answers.iter().filter(|answer| answer.status.as_u16() == 201).count();
             for answer in answers.into_iter().filter(|answer| !answer.status.is_success()) {
@@ -139,7 +122,7 @@ on_both_databases! {
         for (method, path, body) in writes(&task, &said) {
             let lock = others.begin().await.unwrap();
             let found = lock.tasks().lock(TaskId::parse(&task).unwrap(), reader).await.unwrap().unwrap();
-            let request = tokio::spawn(pending_request(&editor, method.clone(), path.clone(), body));
+            let request = tokio::spawn(request(&editor, method.clone(), path.clone(), body));
             until_one_request_waits(&database).await;
             let moved = Task { project_id: ProjectId::parse(&away).unwrap(), ..found.task.clone() };
             lock.tasks().update(&moved).await.unwrap();
@@ -167,7 +150,7 @@ on_both_databases! {
             let (method, path, body) = writes(&task, &said).swap_remove(number);
             let lock = others.begin().await.unwrap();
             lock.projects().lock(ProjectId::parse(&project).unwrap(), reader).await.unwrap();
-            let request = tokio::spawn(pending_request(&editor, method.clone(), path.clone(), body));
+            let request = tokio::spawn(request(&editor, method.clone(), path.clone(), body));
             until_one_request_waits(&database).await;
             remove_member(&app, &project, &editor).await;
             lock.commit().await.unwrap();

@@ -6,26 +6,16 @@ use crate::api::comment::crud::{at, comment};
 use crate::api::fixtures::common::{log_in_again, with};
 use crate::api::fixtures::events::{FeedReader, all, events_after, last_sequence, types};
 use crate::api::fixtures::members::{join, member_path, new_member, remove, set_role};
-use crate::api::fixtures::positions::{create_tasks, move_task, ordered_tasks};
+use crate::api::fixtures::positions::{create_tasks, move_task, ordered_tasks, visible_tasks};
 use crate::api::fixtures::stored_members::add_member;
 use crate::api::maintenance::purge::{PURGED_AFTER, purge};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
-use crate::support::{Client, Options, TestApp, TestDatabase};
+use crate::support::{Options, TestApp, TestDatabase};
 
 /// One field of the resource in each event.
 fn column(events: &[Value], field: &str) -> Vec<Value> {
     events.iter().map(|event| event["data"][field].clone()).collect()
-}
-
-/// All tasks that the reader can see, including deleted ones.
-async fn all_tasks(reader: &Client) -> Vec<Value> {
-    let mut all = Vec::new();
-    for list in ["/v1/tasks?limit=100", "/v1/tasks?limit=100&deleted=true"] {
-        all.extend(reader.get(list).await.ok()["data"].as_array().unwrap().clone());
-    }
-    all.sort_by_key(Value::id);
-    all
 }
 
 on_both_databases! {
@@ -94,7 +84,7 @@ on_both_databases! {
             ids.sort_by_key(Value::to_string);
             hers.sort_by_key(Value::to_string);
             assert_eq!(ids, hers);
-            let now = all_tasks(&owner).await;
+            let now = visible_tasks(&owner).await;
             for event in updated {
                 assert_eq!(event["previous"], json!({"assignee_id": user.user_id()}));
                 assert_eq!(event["actor_id"], by.user_id());

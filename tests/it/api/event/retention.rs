@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use pocket_tasks::contract::ids::new_uuid;
-use pocket_tasks::repositories::{FeedBounds, Job};
+use pocket_tasks::repositories::FeedBounds;
 use serde_json::{Value, json};
 
-use crate::api::fixtures::account::run_job;
+use crate::api::fixtures::account::prune;
 use crate::api::fixtures::common::{DAY, log_in_again};
 use crate::api::fixtures::events::{FEED, all, events_after, page, rest, sequences, types};
 use crate::api::fixtures::members::new_member;
@@ -17,10 +17,6 @@ use crate::support::client::Ids as _;
 use crate::support::{Options, TestApp, TestDatabase};
 
 const HOUR: Duration = Duration::from_hours(1);
-
-async fn prune(app: &TestApp) {
-    run_job(app, Job::Prune {}).await;
-}
 
 async fn bounds(app: &TestApp) -> FeedBounds {
     app.store.read().events().bounds().await.unwrap()

@@ -6,15 +6,10 @@ use poem::http::Method;
 use tokio::time::Instant;
 
 use super::messages::{POLL_INTERVAL, ROUNDS, STREAM, events_until, feed, follow, rename, resume};
-use crate::api::fixtures::members::two_processes;
+use crate::api::fixtures::members::{through, two_processes};
 use crate::on_both_databases;
 use crate::repositories::raw::Raw;
-use crate::support::{Client, Following, TestApp, TestDatabase};
-
-/// Client of the same user for another process.
-fn there(app: &TestApp, user: &Client) -> Client {
-    app.with_token(user.token.as_deref().unwrap())
-}
+use crate::support::{Client, Following, TestDatabase};
 
 /// Total time from commits in one process to their delivery by another.
 async fn rounds(writer: &Client, project: &str, stream: &mut Following) -> Duration {
@@ -33,7 +28,7 @@ async fn a_commit_reaches_streams_of_another_process_without_polling_on_postgres
     let (one, other) = two_processes(&database).await;
     let user = one.user().await;
     let project = user.project().await;
-    let mut stream = follow(&there(&other, &user), "").await;
+    let mut stream = follow(&through(&other, &user), "").await;
     // The first commit may precede the LISTEN of the other process.
     rename(&user, &project, "First").await;
     events_until(&mut stream, "First").await;
@@ -66,9 +61,9 @@ on_both_databases! {
             let (reader, writer) = if round % 2 == 0 { (&one, &other) } else { (&other, &one) };
             let name = format!("Round {round}");
             for name in ["a", "b", name.as_str()] {
-                rename(&there(writer, &user), &project, name).await;
+                rename(&through(writer, &user), &project, name).await;
             }
-            let mut stream = resume(&there(reader, &user), "", &last_id).await;
+            let mut stream = resume(&through(reader, &user), "", &last_id).await;
             // Leaves one event to the next process.
             for _ in 0..if round == 5 { 8 } else { 2 } {
                 all.push(stream.event().await);
@@ -83,7 +78,7 @@ on_both_databases! {
         let (one, other) = two_processes(&database).await;
         let user = one.user().await;
         let project = user.project().await;
-        let mut stream = there(&other, &user).call(Method::GET, STREAM).follow().await;
+        let mut stream = through(&other, &user).call(Method::GET, STREAM).follow().await;
         rename(&user, &project, "Found").await;
         events_until(&mut stream, "Found").await;
     }

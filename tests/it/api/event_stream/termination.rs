@@ -5,21 +5,15 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::messages::{events_until, follow, rename};
+use crate::api::account::sessions::session_id;
 use crate::api::fixtures::account::{api_client, expiring_token, reset, reset_token};
 use crate::api::fixtures::common::log_in_again;
 use crate::api::fixtures::members::two_processes;
 use crate::on_both_databases;
 use crate::repositories::fixtures::soon;
-use crate::support::{Client, Options, TestApp, TestDatabase};
+use crate::support::{Options, TestApp, TestDatabase};
 
 const PASSWORDS: &str = r#"{"current_password": "correct horse", "new_password": "another horse"}"#;
-
-/// Id of the client's own session.
-async fn session(client: &Client) -> String {
-    let sessions = client.get("/v1/me/sessions?limit=100").await.ok();
-    let current = sessions["data"].as_array().unwrap().iter().find(|session| session["current"] == true).unwrap();
-    current["id"].as_str().unwrap().to_owned()
-}
 
 on_both_databases! {
     async fn the_end_of_a_session_ends_only_its_streams(app: TestApp) {
@@ -33,7 +27,7 @@ on_both_databases! {
             let (mut other_ends, mut script_ends) = (false, false);
             match case {
                 "log out" => user.post_empty("/v1/auth/logout").await.no_content(),
-                "revoke" => other.delete(format!("/v1/me/sessions/{}", session(&user).await)).await.no_content(),
+                "revoke" => other.delete(format!("/v1/me/sessions/{}", session_id(&user).await)).await.no_content(),
                 "change the password" => {
                     other.post("/v1/me/password", serde_json::from_str(PASSWORDS).unwrap()).await.no_content();
                 }
@@ -103,7 +97,7 @@ on_both_databases! {
         let (script, created) = api_client(&one, &user, &["read"]).await;
         let (mut stream, mut of_script) = (follow(&user, "").await, follow(&script, "").await);
         let there = log_in_again(&other, &user).await;
-        there.delete(format!("/v1/me/sessions/{}", session(&user).await)).await.no_content();
+        there.delete(format!("/v1/me/sessions/{}", session_id(&user).await)).await.no_content();
         there.delete(format!("/v1/me/api-tokens/{}", created["id"].as_str().unwrap())).await.no_content();
         one.services.accounts.sync_revocations().await.unwrap();
         stream.ends().await;

@@ -3,11 +3,11 @@
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::api::fixtures::common::{UNKNOWN_ID, concurrently, with};
+use crate::api::fixtures::common::{UNKNOWN_ID, concurrently, statuses, with};
 use crate::api::fixtures::writes::{Operation, WriteFixture, assert_first, operations_by_header};
 use crate::on_both_databases;
 use crate::support::client::{Call, Ids as _};
-use crate::support::{Answer, Options, TestApp, TestDatabase};
+use crate::support::{Options, TestApp, TestDatabase};
 
 /// Operations that accept `If-Match`.
 fn conditional() -> Vec<Operation> {
@@ -48,12 +48,6 @@ async fn assert_precondition_failed(fixture: &WriteFixture, operation: &Operatio
     let failure = answer.fails(412, "PRECONDITION_FAILED");
     assert_eq!(failure["current"], fixture.owner.get(subject(fixture, operation)).await.ok(), "{place}");
     assert_eq!(fixture.state().await, state, "{place} changed something");
-}
-
-fn statuses(answers: &[Answer]) -> Vec<u16> {
-    let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
-    statuses.sort_unstable();
-    statuses
 }
 
 /// Swaps upper and lower case, because a tag may contain letters of one case only.

@@ -8,7 +8,7 @@ use poem::http::Method;
 use serde_json::{Value, json};
 
 use crate::api::account::sessions::refresh;
-use crate::api::fixtures::account::{Tables, api_client, reset, reset_token, run_job, secret_and_hash, try_log_in};
+use crate::api::fixtures::account::{Tables, api_client, prune, reset, reset_token, secret_and_hash, try_log_in};
 use crate::api::fixtures::common::{DAY, log_in_again};
 use crate::api::fixtures::writes::{KEY, REPLAYED, new_key};
 use crate::on_both_databases;
@@ -16,10 +16,6 @@ use crate::support::client::{Call, Ids as _};
 use crate::support::{Client, Options, TestApp, TestDatabase};
 
 const HOUR: Duration = Duration::from_hours(1);
-
-async fn prune(app: &TestApp) {
-    run_job(app, Job::Prune {}).await;
-}
 
 fn hash_of(token: &Value) -> String {
     let [_, hash] = secret_and_hash(TokenKind::Refresh, token.as_str().unwrap());

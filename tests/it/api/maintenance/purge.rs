@@ -8,8 +8,8 @@ use poem::http::Method;
 use serde_json::{Value, json};
 
 use crate::api::fixtures::account::{
-    Tables, VERIFICATION, api_client, app_requiring_verification, forgot_password, mailed_tokens, reset_token, run_job,
-    secret_and_hash, try_log_in, user_with,
+    Tables, VERIFICATION, api_client, app_requiring_verification, forgot_password, mailed_tokens, prune, reset_token,
+    run_job, secret_and_hash, try_log_in, user_with,
 };
 use crate::api::fixtures::common::{DAY, log_in_again, with};
 use crate::api::fixtures::stored_members::{add_member, member};
@@ -174,7 +174,7 @@ on_both_databases! {
         app.clock.advance(A_DAY_EARLIER);
         purge(&app).await;
         // Its events are at least as old and are removed by the other hourly job.
-        run_job(&app, Job::Prune {}).await;
+        prune(&app).await;
 
         let tables = Tables::read(&database).await;
         let [old, young] = <[_; 2]>::try_from(ids).unwrap();

@@ -15,7 +15,7 @@ use crate::api::fixtures::members::{
 use crate::on_both_databases;
 use crate::support::{Client, Options, TestApp, TestClock, TestDatabase};
 
-const TOO_LATE: (u16, &str) = (409, "INVITATION_NOT_PENDING");
+const NOT_PENDING: (u16, &str) = (409, "INVITATION_NOT_PENDING");
 
 fn respond(user: &Client, invitation: &str, how: &str) -> PendingRequest {
     request(user, Method::POST, format!("/v1/invitations/{invitation}/{how}"), Value::Null)
@@ -76,7 +76,7 @@ on_both_databases! {
             let (good, late): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status.is_success());
             assert_eq!(good.len(), 1);
             for answer in late {
-                assert_eq!(outcome(&answer), TOO_LATE);
+                assert_eq!(outcome(&answer), NOT_PENDING);
             }
             assert_eq!(final_status(&owner, &project, &guest, &id).await, "accepted");
             let listed = owner.get(format!("/v1/projects/{project}/members?role=editor")).await.ok();
@@ -104,8 +104,8 @@ on_both_databases! {
                 (yes, no, "declined")
             };
             let status = match (outcome(&yes), outcome(&no)) {
-                ((200, ""), TOO_LATE) => "accepted",
-                (TOO_LATE, (204, "")) => word,
+                ((200, ""), NOT_PENDING) => "accepted",
+                (NOT_PENDING, (204, "")) => word,
                 other => panic!("{other:?}"),
             };
             assert_eq!(final_status(&owner, &project, &guest, &id).await, status);
@@ -134,7 +134,7 @@ on_both_databases! {
             match outcome(&answer) {
                 (200, "") => assert_eq!(status, "accepted"),
                 (204, "") => assert_eq!(status, "declined"),
-                answer => assert_eq!((answer, status.as_str()), (TOO_LATE, "expired")),
+                answer => assert_eq!((answer, status.as_str()), (NOT_PENDING, "expired")),
             }
         }
         check_invariants(&database).await;

@@ -9,19 +9,12 @@ use crate::api::fixtures::common::with;
 use crate::api::fixtures::members::{
     check_invariants, expected_roles, invite, join, member_path, members_path, new_member, remove, roles, set_role,
 };
+use crate::api::fixtures::positions::visible_tasks;
 use crate::api::fixtures::stored_members::purge_project;
 use crate::api::fixtures::writes::{KEY, assert_first, assert_replay, new_key};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
-use crate::support::{Client, Options, TestApp, TestDatabase};
-
-async fn all_tasks(reader: &Client) -> Vec<Value> {
-    let mut all = Vec::new();
-    for list in ["/v1/tasks?sort=title", "/v1/tasks?sort=title&deleted=true"] {
-        all.extend(reader.get(list).await.ok()["data"].as_array().unwrap().clone());
-    }
-    all
-}
+use crate::support::{Options, TestApp, TestDatabase};
 
 on_both_databases! {
     async fn departure_unassigns_the_members_tasks_including_deleted_ones(database: TestDatabase) {
@@ -46,10 +39,10 @@ on_both_databases! {
                     owner.delete(format!("/v1/tasks/{}", task.id())).await.no_content();
                 }
             }
-            let before = all_tasks(&owner).await;
+            let before = visible_tasks(&owner).await;
             app.clock.advance(Duration::from_secs(1));
             remove(if leaves { &user } else { &owner }, &project, &user).await.no_content();
-            let after = all_tasks(&owner).await;
+            let after = visible_tasks(&owner).await;
             let mut changed = 0;
             for (was, is) in before.iter().zip(&after) {
                 if was["project_id"] == project && was["assignee_id"] == user.user_id() {

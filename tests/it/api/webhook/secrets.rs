@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use pocket_tasks::contract::{Timestamp, WebhookId};
-use pocket_tasks::repositories::Job;
 use pocket_tasks::webhooks::{Secret, signature};
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::api::fixtures::account::run_job;
+use crate::api::fixtures::account::prune;
 use crate::api::fixtures::webhooks::{WEBHOOKS, app, subscribed_user};
 use crate::api::fixtures::writes::{KEY, REPLAYED, new_key};
 use crate::on_both_databases;
@@ -85,7 +84,7 @@ on_both_databases! {
         app.clock.advance(Duration::from_mins(10));
         assert!(signed(&test().await, &[&fourth, &third]));
         assert_eq!(former().await, 2);
-        run_job(&app, Job::Prune {}).await;
+        prune(&app).await;
         assert_eq!(former().await, 1, "or by the hourly job");
         let fifth = rotate(0).await;
         assert!(signed(&test().await, &[&fifth]));

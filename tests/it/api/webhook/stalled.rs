@@ -6,7 +6,7 @@ use pocket_tasks::contract::event::EventType;
 use pocket_tasks::repositories::Job;
 use serde_json::json;
 
-use crate::api::fixtures::account::{Tables, enqueue, run_job};
+use crate::api::fixtures::account::{Tables, enqueue, prune};
 use crate::api::fixtures::webhooks::{WEBHOOKS, app, count_deliveries, deliveries, emit_event, subscribed_user};
 use crate::on_both_databases;
 use crate::repositories::raw::Raw;
@@ -27,7 +27,7 @@ on_both_databases! {
             raw.execute(fate).await;
             app.clock.advance(Duration::from_mins(59));
             if fate == LOST {
-                run_job(&app, Job::Prune {}).await;
+                prune(&app).await;
                 assert_eq!(receiver.messages().len(), 0, "the job may still be running");
             }
             app.clock.advance(Duration::from_mins(2));
@@ -47,7 +47,7 @@ on_both_databases! {
         user.delete(format!("{WEBHOOKS}/{webhook}")).await.no_content();
         raw.execute(LOST).await;
         app.clock.advance(Duration::from_mins(61));
-        run_job(&app, Job::Prune {}).await;
+        prune(&app).await;
         let tables = Tables::read(&database).await;
         assert!(tables.column("webhooks.id").is_empty() && tables.column("deliveries.id").is_empty());
         assert_eq!(receiver.messages().len(), 1);
@@ -79,7 +79,7 @@ on_both_databases! {
             assert_eq!((&one["status"], one["attempts"].as_array().unwrap().len()), (&json!(status), usize::from(number != 1)));
         }
         app.clock.advance(Duration::from_mins(61));
-        run_job(&app, Job::Prune {}).await;
+        prune(&app).await;
         app.work().await;
         assert_eq!((receiver.messages().len(), count_deliveries(&user, &webhook, "delivered").await), (4, 4));
     }
