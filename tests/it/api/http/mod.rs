@@ -13,4 +13,4 @@ mod preconditions;
 mod query_validation;
 mod rate_limits;
 mod static_assets;
-mod v1_snapshot;
+mod v1_transcript;
