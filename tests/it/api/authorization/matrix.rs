@@ -148,7 +148,7 @@ async fn call_everything(database: &TestDatabase, archived: bool) {
     let mut fixture = None;
     let mut failures = Vec::new();
     for row in matrix().into_iter().filter(|row| !archived || row.archived != Archived::NoMatter) {
-        let place = format!("{} {} {}", row.operation, row.path, row.body);
+        let context = format!("{} {} {}", row.operation, row.path, row.body);
         let (allowed, refused): (Vec<_>, Vec<_>) =
             row.cells(archived).into_iter().partition(|(_, cell)| succeeds(cell));
         let changes = row.method != Method::GET;
@@ -156,16 +156,16 @@ async fn call_everything(database: &TestDatabase, archived: bool) {
         let before = if changes { here.state().await } else { Vec::new() };
         for (who, cell) in refused {
             let wrong = wrong(who, cell, &row.send(here, who).await);
-            failures.extend(wrong.map(|wrong| format!("{place} by {who:?}, expected {cell}: {wrong}")));
+            failures.extend(wrong.map(|wrong| format!("{context} by {who:?}, expected {cell}: {wrong}")));
         }
         if changes && here.state().await != before {
-            failures.push(format!("{place} changed something although it was rejected"));
+            failures.push(format!("{context} changed something although it was rejected"));
             fixture = None;
         }
         for (who, cell) in allowed {
             let here = ensure(&app, &mut fixture, archived).await;
             let wrong = wrong(who, cell, &row.send(here, who).await);
-            failures.extend(wrong.map(|wrong| format!("{place} by {who:?}, expected {cell}: {wrong}")));
+            failures.extend(wrong.map(|wrong| format!("{context} by {who:?}, expected {cell}: {wrong}")));
             if changes && !row.leaves_the_rest(cell) {
                 fixture = None;
             }

@@ -266,12 +266,12 @@ on_both_databases! {
             let body = if body.is_empty() { Value::Null } else { serde_json::from_str(&body).unwrap() };
             let names = row.path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap());
             for name in names {
-                let place = format!("{{{name}}}");
+                let placeholder = format!("{{{name}}}");
                 let others = ["project", "task", "owner", "for_other", "session", "token", "owners_comment", "webhook", "delivery"];
                 for other in others.into_iter().filter(|other| *other != kind(name)) {
-                    let path = row.path.replace(&place, &format!("{{{other}}}"));
+                    let path = row.path.replace(&placeholder, &format!("{{{other}}}"));
                     let answer = send(owner, &row.method, &fixture.filled(&path, Actor::Owner), &body).await;
-                    let expected = if row.path.contains('?') && row.path.ends_with(&place) { "project_id" } else { "404" };
+                    let expected = if row.path.contains('?') && row.path.ends_with(&placeholder) { "project_id" } else { "404" };
                     let found = verdict(&answer);
                     if found != expected {
                         failures.push(format!("{} {path} {}: {found}", row.method, row.body));

@@ -180,10 +180,10 @@ on_both_databases! {
     async fn comments_do_not_change_the_version_of_their_task(app: TestApp) {
         let (owner, project, task) = owner_with_task(&app).await;
         app.work().await;
-        let places = [format!("/v1/tasks/{task}"), format!("/v1/projects/{project}"), "/v1/me".to_owned()];
+        let paths = [format!("/v1/tasks/{task}"), format!("/v1/projects/{project}"), "/v1/me".to_owned()];
         let mut before = Vec::new();
-        for place in &places {
-            before.push(owner.get(place).await);
+        for path in &paths {
+            before.push(owner.get(path).await);
         }
         app.clock.advance(Duration::from_secs(5));
         let created = comment(&owner, &task, "Green").await;
@@ -191,9 +191,9 @@ on_both_databases! {
         owner.delete(at(&created)).await.no_content();
         comment(&owner, &task, "White").await;
         app.work().await;
-        for (place, before) in places.iter().zip(before) {
-            let after = owner.get(place).await;
-            assert_eq!((after.header("etag"), &after.text), (before.header("etag"), &before.text), "{place}");
+        for (path, before) in paths.iter().zip(before) {
+            let after = owner.get(path).await;
+            assert_eq!((after.header("etag"), &after.text), (before.header("etag"), &before.text), "{path}");
         }
     }
 }

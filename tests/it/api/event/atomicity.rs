@@ -27,10 +27,10 @@ on_both_databases! {
             let call = line.call(&fixture, &line.body(&fixture));
             let call = if keyed.iter().any(|id| id == line.operation) { call.header(KEY, &key) } else { call };
             call.send().await.fails(500, "INTERNAL");
-            assert_eq!(events_after(&app, sequence).await.len(), 0, "{}", line.place());
-            assert_eq!(fixture.state().await, state, "{}", line.place());
-            assert_eq!(jobs().await, enqueued, "{}", line.place());
-            assert_eq!(stored_keys(&database).await, [], "{}", line.place());
+            assert_eq!(events_after(&app, sequence).await.len(), 0, "{}", line.context());
+            assert_eq!(fixture.state().await, state, "{}", line.context());
+            assert_eq!(jobs().await, enqueued, "{}", line.context());
+            assert_eq!(stored_keys(&database).await, [], "{}", line.context());
         }
 
         // The requests failed for no other reason, and no sequence number was consumed.

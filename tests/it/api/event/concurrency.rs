@@ -24,8 +24,8 @@ async fn follow(reader: Client, done: Arc<AtomicBool>, query: String) -> Vec<Val
         // Checked before the read, so that the last read covers all writes.
         let is_last = done.load(Ordering::SeqCst);
         loop {
-            let place = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-            let (found, has_more, next) = page(&reader, &format!("{query}{place}")).await;
+            let after = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+            let (found, has_more, next) = page(&reader, &format!("{query}{after}")).await;
             seen.extend(found);
             cursor = Some(next);
             if !has_more {

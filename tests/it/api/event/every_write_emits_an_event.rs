@@ -77,11 +77,11 @@ on_both_databases! {
             let fixture = RoleFixture::new(&app, false).await;
             let (before, time) = (last_sequence(&app).await, app.clock.now());
             let answer = line.call(&fixture, &line.body(&fixture)).header("x-request-id", "who-did-it").send().await;
-            assert!(answer.status.is_success(), "{}: {}", line.place(), answer.text);
+            assert!(answer.status.is_success(), "{}: {}", line.context(), answer.text);
             let events = events_after(&app, before).await;
             let found: Vec<String> = events.iter().map(|event| notation(event, &fixture)).collect();
             if found != line.events {
-                failures.push(format!("{}: {found:?}", line.place()));
+                failures.push(format!("{}: {found:?}", line.context()));
             }
             for event in &events {
                 assert_eq!(event["actor_id"], fixture.client(line.who, false).user_id(), "{event}");
@@ -138,11 +138,11 @@ on_both_databases! {
             let fixture = RoleFixture::new(&app, false).await;
             let (key, body, before) = (new_key(), line.body(&fixture), last_sequence(&app).await);
             let first = line.call(&fixture, &body).header(KEY, &key).send().await;
-            assert_first(&first, &line.place());
+            assert_first(&first, &line.context());
             let notation = events_after(&app, before).await;
-            assert_eq!(notation.len(), line.events.len(), "{}", line.place());
-            assert_replay(&first, &line.call(&fixture, &body).header(KEY, &key).send().await, &line.place());
-            assert_eq!(events_after(&app, before).await, notation, "{}", line.place());
+            assert_eq!(notation.len(), line.events.len(), "{}", line.context());
+            assert_replay(&first, &line.call(&fixture, &body).header(KEY, &key).send().await, &line.context());
+            assert_eq!(events_after(&app, before).await, notation, "{}", line.context());
             replayed += 1;
         }
         assert!(replayed > 10, "{replayed}");

@@ -61,7 +61,7 @@ impl Line {
         Some(format!("{before}{UNKNOWN_ID}{}", after.split('{').collect::<Vec<_>>().join("").replace('}', "")))
     }
 
-    pub(crate) fn place(&self) -> String {
+    pub(crate) fn context(&self) -> String {
         format!("{} {} {} by {:?}", self.operation, self.path, self.body, self.who)
     }
 }

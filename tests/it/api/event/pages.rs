@@ -96,8 +96,8 @@ on_both_databases! {
         ] {
             for project in [None, Some(&projects[0]), Some(&projects[1])] {
                 for limit in [1, 2, 100] {
-                    let place = project.map(|project| format!("&project_id={project}")).unwrap_or_default();
-                    let query = format!("limit={limit}&type={kinds}{place}");
+                    let project_filter = project.map(|project| format!("&project_id={project}")).unwrap_or_default();
+                    let query = format!("limit={limit}&type={kinds}{project_filter}");
                     let matches = |event: &&Value| {
                         kinds.split(',').any(|kind| event["type"] == kind)
                             && project.is_none_or(|project| event["project_id"] == *project)

@@ -111,8 +111,8 @@ on_both_databases! {
         loop {
             let transaction = app.store.begin().await.unwrap();
             let before = app.clock.now() - DAY * 30;
-            let litter = pocket_tasks::repositories::Prunable::Events;
-            let discarded = transaction.maintenance().prune(litter, before, 100).await.unwrap();
+            let prunable = pocket_tasks::repositories::Prunable::Events;
+            let pruned = transaction.maintenance().prune(prunable, before, 100).await.unwrap();
             transaction.commit().await.unwrap();
             let bounds = bounds(&app).await;
             assert!(bounds.pruned_through >= pruned_through, "{bounds:?}");
@@ -120,7 +120,7 @@ on_both_databases! {
             // No event after the reported horizon is missing.
             let left: Vec<i64> = sequences(&events_after(&app, pruned_through).await);
             assert_eq!(left, (pruned_through + 1..=1_300).collect::<Vec<_>>());
-            if discarded == 0 {
+            if pruned == 0 {
                 break;
             }
         }

@@ -38,9 +38,9 @@ fn link(answer: &Answer, relation: &str) -> String {
 }
 
 #[track_caller]
-fn assert_no_headers(answer: &Answer, place: &str) {
+fn assert_no_headers(answer: &Answer, context: &str) {
     for header in HEADERS {
-        assert!(!answer.headers.contains_key(header), "{header}: {place}");
+        assert!(!answer.headers.contains_key(header), "{header}: {context}");
     }
 }
 

@@ -74,19 +74,19 @@ on_both_databases! {
     async fn every_single_resource_response_has_an_etag(app: TestApp) {
         for (operation, schema) in single_resource_operations() {
             let fixture = WriteFixture::new(&app).await;
-            let place = operation.id.as_str();
+            let context = operation.id.as_str();
             let answer = valid_request(&fixture, &operation).send().await;
-            assert!(answer.status.is_success(), "{place}: {}", answer.text);
+            assert!(answer.status.is_success(), "{context}: {}", answer.text);
             let tag = tag(&answer);
             let opaque = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-            let opaque = opaque.unwrap_or_else(|| panic!("{place}: {tag} is not a strong entity tag"));
+            let opaque = opaque.unwrap_or_else(|| panic!("{context}: {tag} is not a strong entity tag"));
             // RFC 9110, section 8.8.3, excluding commas, which separate tags in a list.
             let fit = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b',';
-            assert!(opaque.len() > 8 && opaque.bytes().all(fit), "{place}: {tag}");
-            assert_eq!(answer.headers.get_all("etag").iter().count(), 1, "{place}");
-            assert_eq!(answer.header("cache-control"), "private, no-cache", "{place}");
+            assert!(opaque.len() > 8 && opaque.bytes().all(fit), "{context}: {tag}");
+            assert_eq!(answer.headers.get_all("etag").iter().count(), 1, "{context}");
+            assert_eq!(answer.header("cache-control"), "private, no-cache", "{context}");
             let read = fixture.owner.get(resource_path(&schema, &answer.body)).await;
-            assert_eq!((read.header("etag"), &read.text), (tag.as_str(), &answer.text), "{place}");
+            assert_eq!((read.header("etag"), &read.text), (tag.as_str(), &answer.text), "{context}");
         }
     }
 

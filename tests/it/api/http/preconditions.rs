@@ -41,13 +41,13 @@ async fn change(fixture: &WriteFixture, operation: &Operation) -> (String, Strin
 }
 
 async fn assert_precondition_failed(fixture: &WriteFixture, operation: &Operation, lines: &[&str]) {
-    let place = format!("{} {lines:?}", operation.id);
+    let context = format!("{} {lines:?}", operation.id);
     let state = fixture.state().await;
     let answer = conditional_request(fixture, operation, lines).send().await;
-    assert_eq!(answer.status.as_u16(), 412, "{place}: {}", answer.text);
+    assert_eq!(answer.status.as_u16(), 412, "{context}: {}", answer.text);
     let failure = answer.fails(412, "PRECONDITION_FAILED");
-    assert_eq!(failure["current"], fixture.owner.get(subject(fixture, operation)).await.ok(), "{place}");
-    assert_eq!(fixture.state().await, state, "{place} changed something");
+    assert_eq!(failure["current"], fixture.owner.get(subject(fixture, operation)).await.ok(), "{context}");
+    assert_eq!(fixture.state().await, state, "{context} changed something");
 }
 
 /// Swaps upper and lower case, because a tag may contain letters of one case only.
@@ -169,7 +169,7 @@ on_both_databases! {
         let app = TestApp::new(&database, Options::default()).await;
         for operation in conditional() {
             let fixture = WriteFixture::new(&app).await;
-            let place = operation.id.as_str();
+            let context = operation.id.as_str();
             let stale = |call: Call| call.header("if-match", "\"stale.stale\"");
             let call = fixture.owner.call(operation.method.clone(), format!("{}?x=1", fixture.path(&operation)));
             let body = fixture.body(&operation);
@@ -185,13 +185,13 @@ on_both_databases! {
             }
             for client in [app.user().await, fixture.member(&app, "viewer").await] {
                 let answer = stale(fixture.call(&client, &operation)).send().await;
-                assert_eq!(answer.body["error"], "FORBIDDEN", "{place}");
-                assert!(answer.body.get("current").is_none(), "{place}");
+                assert_eq!(answer.body["error"], "FORBIDDEN", "{context}");
+                assert!(answer.body.get("current").is_none(), "{context}");
             }
             if operation.id != "deleteProject" && !operation.template.starts_with("/v1/webhooks/") {
                 fixture.owner.patch(format!("/v1/projects/{}", fixture.project), json!({"archived": true})).await.ok();
                 let answer = stale(fixture.call(&fixture.owner, &operation)).send().await;
-                assert_eq!(answer.body["error"], "PROJECT_ARCHIVED", "{place}");
+                assert_eq!(answer.body["error"], "PROJECT_ARCHIVED", "{context}");
             }
         }
         let fixture = WriteFixture::new(&app).await;

@@ -55,7 +55,7 @@ impl Transcript {
     }
 
     async fn send_as(&mut self, client: &Client, request: &str, prepare: impl FnOnce(Call) -> Call) -> Value {
-        // Gives every change a time of its own, so that lists sorted by time have a definite order.
+        // Each change has its own time, so that lists sorted by time have a definite order.
         self.app.clock.advance(Duration::from_secs(1));
         // Completes background work before the next request.
         if self.runs_jobs {

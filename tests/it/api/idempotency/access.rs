@@ -44,23 +44,23 @@ on_both_databases! {
         let app = TestApp::new(&database, Options::default()).await;
         for operation in in_projects() {
             let fixture = WriteFixture::new(&app).await;
-            let (key, place) = (new_key(), operation.id.as_str());
+            let (key, context) = (new_key(), operation.id.as_str());
             let request = || fixture.keyed(&fixture.owner, &operation, &key).send();
             let first = request().await;
-            assert_first(&first, place);
+            assert_first(&first, context);
             let project = home(&fixture, &operation, &first);
             remove_member(&app, &project, &fixture.owner).await;
             let refused = request().await;
-            assert_eq!(refused.status.as_u16(), 403, "{place}: {}", refused.text);
+            assert_eq!(refused.status.as_u16(), 403, "{context}: {}", refused.text);
             refused.fails(403, "FORBIDDEN");
             // The key stays used: a member who returns gets the stored response, and nothing happens twice.
             add_member(&app, &project, &fixture.owner, "owner").await;
             let state = fixture.state().await;
-            assert_replay(&first, &request().await, place);
-            assert_eq!(fixture.state().await, state, "{place}");
+            assert_replay(&first, &request().await, context);
+            assert_eq!(fixture.state().await, state, "{context}");
             purge_project(&database, &project).await;
             let refused = request().await;
-            assert_eq!(refused.status.as_u16(), 404, "{place}: {}", refused.text);
+            assert_eq!(refused.status.as_u16(), 404, "{context}: {}", refused.text);
             refused.fails(404, "NOT_FOUND");
         }
     }
@@ -70,21 +70,21 @@ on_both_databases! {
         for operation in by_editors() {
             let fixture = WriteFixture::new(&app).await;
             let editor = fixture.member(&app, "editor").await;
-            let (key, place) = (new_key(), operation.id.as_str());
+            let (key, context) = (new_key(), operation.id.as_str());
             let request = || fixture.keyed(&editor, &operation, &key).send();
             let first = request().await;
-            assert_first(&first, place);
+            assert_first(&first, context);
             let project = home(&fixture, &operation, &first);
             remove_member(&app, &project, &editor).await;
             add_member(&app, &project, &editor, "viewer").await;
             let refused = request().await;
-            assert_eq!(refused.status.as_u16(), 403, "{place}: {}", refused.text);
+            assert_eq!(refused.status.as_u16(), 403, "{context}: {}", refused.text);
             refused.fails(403, "FORBIDDEN");
             let other = fixture.owner.call(Method::POST, "/v1/projects").json(&json!({"name": "x"})).header(KEY, &key);
             assert_first(&other.send().await, "the same key of another user");
             remove_member(&app, &project, &editor).await;
             add_member(&app, &project, &editor, "editor").await;
-            assert_replay(&first, &request().await, place);
+            assert_replay(&first, &request().await, context);
         }
     }
 
@@ -117,18 +117,18 @@ on_both_databases! {
         let app = TestApp::new(&database, Options::default()).await;
         for operation in in_projects() {
             let fixture = WriteFixture::new(&app).await;
-            let (key, place) = (new_key(), operation.id.as_str());
+            let (key, context) = (new_key(), operation.id.as_str());
             let request = || fixture.keyed(&fixture.owner, &operation, &key).send();
             let first = request().await;
-            assert_first(&first, place);
+            assert_first(&first, context);
             let project = home(&fixture, &operation, &first);
             remove_member(&app, &project, &fixture.owner).await;
             add_member(&app, &project, &fixture.owner, "editor").await;
             let answer = request().await;
             if ["task", "comment"].iter().any(|word| operation.template.contains(word)) {
-                assert_replay(&first, &answer, place);
+                assert_replay(&first, &answer, context);
             } else {
-                assert_eq!(answer.status.as_u16(), 403, "{place}: {}", answer.text);
+                assert_eq!(answer.status.as_u16(), 403, "{context}: {}", answer.text);
             }
         }
     }
@@ -137,13 +137,13 @@ on_both_databases! {
         let app = TestApp::new(&database, Options::default()).await;
         for operation in by_editors() {
             let fixture = WriteFixture::new(&app).await;
-            let (key, place) = (new_key(), operation.id.as_str());
+            let (key, context) = (new_key(), operation.id.as_str());
             let first = fixture.keyed(&fixture.owner, &operation, &key).send().await;
-            assert_first(&first, place);
+            assert_first(&first, context);
             let phone = log_in_again(&app, &fixture.owner).await;
-            assert_replay(&first, &fixture.keyed(&phone, &operation, &key).send().await, place);
+            assert_replay(&first, &fixture.keyed(&phone, &operation, &key).send().await, context);
             fixture.owner.post_empty("/v1/auth/logout").await.no_content();
-            assert_replay(&first, &fixture.keyed(&phone, &operation, &key).send().await, place);
+            assert_replay(&first, &fixture.keyed(&phone, &operation, &key).send().await, context);
         }
         let (ada, bob) = (app.user().await, app.user().await);
         let mut answers = Vec::new();

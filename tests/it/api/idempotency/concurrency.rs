@@ -13,15 +13,15 @@ use crate::support::{Answer, Options, TestApp, TestDatabase};
 const REQUESTS: usize = 30;
 
 /// Partitions the responses into first ones and replays, after removing those with `IDEMPOTENCY_IN_PROGRESS`.
-fn first_and_replays(answers: Vec<Answer>, place: &str) -> (Vec<Answer>, Vec<Answer>) {
+fn first_and_replays(answers: Vec<Answer>, context: &str) -> (Vec<Answer>, Vec<Answer>) {
     let busy = |answer: &Answer| answer.status.as_u16() == 409;
     let (in_progress, answered): (Vec<_>, Vec<_>) = answers.into_iter().partition(busy);
     for answer in in_progress {
-        assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0, "{place}");
+        assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0, "{context}");
         answer.fails(409, "IDEMPOTENCY_IN_PROGRESS");
     }
     for answer in &answered {
-        assert!(answer.status.is_success(), "{place}: {}", answer.text);
+        assert!(answer.status.is_success(), "{context}: {}", answer.text);
     }
     answered.into_iter().partition(|answer| !answer.headers.contains_key(REPLAYED))
 }
@@ -30,21 +30,21 @@ on_both_databases! {
     async fn concurrent_equal_requests_take_effect_once(app: TestApp) {
         for operation in operations_by_header("Idempotency-Key").0 {
             let fixture = WriteFixture::new(&app).await;
-            let (key, place) = (new_key(), operation.id.as_str());
+            let (key, context) = (new_key(), operation.id.as_str());
             let requests: Vec<_> =
                 (0..REQUESTS).map(|_| fixture.keyed(&fixture.owner, &operation, &key).send()).collect();
-            let (first, again) = first_and_replays(concurrently(requests).await, place);
-            let [first] = &first[..] else { panic!("{place} happened {} times", first.len()) };
+            let (first, again) = first_and_replays(concurrently(requests).await, context);
+            let [first] = &first[..] else { panic!("{context} happened {} times", first.len()) };
             for answer in &again {
-                assert_eq!((answer.status, &answer.text), (first.status, &first.text), "{place}");
+                assert_eq!((answer.status, &answer.text), (first.status, &first.text), "{context}");
                 for name in ["etag", "location"] {
-                    assert_eq!(answer.headers.get(name), first.headers.get(name), "{place}");
+                    assert_eq!(answer.headers.get(name), first.headers.get(name), "{context}");
                 }
             }
             let task = fixture.owner.get(format!("/v1/tasks/{}", fixture.task)).await.body["version"].clone();
             let total = fixture.owner.get("/v1/tasks").await.ok()["meta"]["total"].clone();
             let projects = fixture.owner.get("/v1/projects").await.ok()["meta"]["total"].clone();
-            let expected = match place {
+            let expected = match context {
                 "createProject" | "restoreProject" => json!([1, 1, 3]),
                 "updateProject" | "createApiToken" | "revokeApiToken" | "updateMember" | "removeMember"
                 | "createInvitation" | "createComment" | "updateComment" | "deleteComment"
@@ -57,23 +57,23 @@ on_both_databases! {
                 "deleteTask" => json!([Value::Null, 0, 2]),
                 other => panic!("no expectation for {other}"),
             };
-            assert_eq!(json!([task, total, projects]), expected, "{place}");
+            assert_eq!(json!([task, total, projects]), expected, "{context}");
             let tokens = fixture.owner.get("/v1/me/api-tokens").await.ok()["meta"]["total"].clone();
-            let expected = match place {
+            let expected = match context {
                 "createApiToken" => 2,
                 "revokeApiToken" => 0,
                 _ => 1,
             };
-            assert_eq!(tokens, expected, "{place}");
+            assert_eq!(tokens, expected, "{context}");
             let webhooks = fixture.owner.get("/v1/webhooks").await.ok()["meta"]["total"].clone();
             let deliveries = fixture.owner.get(format!("/v1/webhooks/{}/deliveries", fixture.webhook)).await;
-            let expected = match place {
+            let expected = match context {
                 "createWebhook" => json!([2, 1]),
                 "deleteWebhook" => json!([0, null]),
                 "testWebhook" | "redeliver" => json!([1, 2]),
                 _ => json!([1, 1]),
             };
-            assert_eq!(json!([webhooks, deliveries.body["meta"]["total"]]), expected, "{place}");
+            assert_eq!(json!([webhooks, deliveries.body["meta"]["total"]]), expected, "{context}");
             let mut related = Vec::new();
             for path in [
                 format!("/v1/projects/{}/members", fixture.project),
@@ -82,7 +82,7 @@ on_both_databases! {
             ] {
                 related.push(fixture.owner.get(path).await.body["meta"]["total"].clone());
             }
-            let expected = match place {
+            let expected = match context {
                 "deleteProject" => json!([null, null, null]),
                 "deleteTask" => json!([2, 0, null]),
                 "removeMember" => json!([1, 0, 1]),
@@ -91,7 +91,7 @@ on_both_databases! {
                 "deleteComment" => json!([2, 0, 0]),
                 _ => json!([2, 0, 1]),
             };
-            assert_eq!(json!(related), expected, "{place}");
+            assert_eq!(json!(related), expected, "{context}");
         }
     }
 

@@ -122,11 +122,11 @@ on_both_databases! {
             (200, "a project that is there", call(Method::POST, &format!("{project}/restore"))),
             (200, "a batch of the same", call(Method::POST, &batch).json(&same)),
         ];
-        for (status, place, call) in calls {
+        for (status, context, call) in calls {
             let answer = call.header(KEY, "key").send().await;
-            assert_eq!(answer.status.as_u16(), status, "{place}: {}", answer.text);
-            assert!(!answer.headers.contains_key(REPLAYED), "{place}");
-            assert_eq!(stored_keys(&database).await, [], "{place}");
+            assert_eq!(answer.status.as_u16(), status, "{context}: {}", answer.text);
+            assert!(!answer.headers.contains_key(REPLAYED), "{context}");
+            assert_eq!(stored_keys(&database).await, [], "{context}");
         }
         assert_eq!(fixture.state().await, state);
         for client in [owner, &stranger] {

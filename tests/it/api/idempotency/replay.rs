@@ -29,15 +29,15 @@ on_both_databases! {
     async fn every_write_with_a_key_happens_once_and_is_replayed(app: TestApp) {
         for operation in operations_by_header("Idempotency-Key").0 {
             let fixture = WriteFixture::new(&app).await;
-            let (key, place) = (new_key(), operation.id.as_str());
+            let (key, context) = (new_key(), operation.id.as_str());
             let before = fixture.state().await;
             let first = fixture.keyed(&fixture.owner, &operation, &key).send().await;
-            assert_first(&first, place);
+            assert_first(&first, context);
             let after = fixture.state().await;
-            assert_ne!(after, before, "{place} must change something, or the test proves nothing");
+            assert_ne!(after, before, "{context} must change something, or the test proves nothing");
             for _ in 0..2 {
-                assert_replay(&first, &fixture.keyed(&fixture.owner, &operation, &key).send().await, place);
-                assert_eq!(fixture.state().await, after, "{place} happened twice");
+                assert_replay(&first, &fixture.keyed(&fixture.owner, &operation, &key).send().await, context);
+                assert_eq!(fixture.state().await, after, "{context} happened twice");
             }
             assert_first(&fixture.owner.call(Method::GET, "/v1/me").header(KEY, &key).send().await, "a GET");
         }
@@ -85,7 +85,7 @@ on_both_databases! {
         assert_first(&answer, "the first");
         let state = fixture.state().await;
         let good = json!({"title": "x", "labels": ["a", "b"]});
-        for (place, other) in [
+        for (context, other) in [
             ("other value", first().json(&json!({"title": "y", "labels": ["a", "b"]}))),
             ("other order of items", first().json(&json!({"title": "x", "labels": ["b", "a"]}))),
             ("one field more", first().json(&json!({"title": "x", "labels": ["a", "b"], "description": null}))),
@@ -100,7 +100,7 @@ on_both_databases! {
             ("other operation", owner.call(Method::POST, "/v1/projects").json(&json!({"name": "x"}))),
         ] {
             let refused = other.header(KEY, "key").send().await;
-            assert_eq!(refused.status.as_u16(), 422, "{place}: {}", refused.text);
+            assert_eq!(refused.status.as_u16(), 422, "{context}: {}", refused.text);
             refused.fails(422, "IDEMPOTENCY_KEY_REUSED");
         }
         assert_eq!(fixture.state().await, state);

@@ -171,7 +171,7 @@ on_both_databases! {
         let counts = async || {
             let tables = Tables::read(&database).await;
             ["sessions.id", "refresh_tokens.hash", "email_tokens.hash", "api_tokens.id", "idempotency_keys.key"]
-                .map(|place| tables.column(place).len())
+                .map(|column| tables.column(column).len())
         };
         for _ in 0..3 {
             prune(&app).await;

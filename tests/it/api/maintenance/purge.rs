@@ -76,13 +76,13 @@ on_both_databases! {
             words.flat_map(|word| tables.columns_containing(&word).into_iter().map(str::to_owned).collect::<Vec<_>>()).collect()
         };
         let before = her(&Tables::read(&database).await);
-        for place in [
+        for column in [
             "users.id", "users.email", "users.name", "members.user_id", "tasks.assignee_id", "tasks.created_by",
             "sessions.user_id", "refresh_tokens.hash", "email_tokens.hash", "api_tokens.hash", "jobs.payload",
             "jobs.pending_key", "idempotency_keys.user_id", "projects.owner_id", "comments.author_id",
             "invitations.email", "invitations.invited_by", "invitations.project_id",
         ] {
-            assert!(before.iter().any(|found| found == place), "{place} has nothing to purge: {before:?}");
+            assert!(before.iter().any(|found| found == column), "{column} has nothing to purge: {before:?}");
         }
         ada.delete("/v1/me").await.no_content();
         app.clock.advance(PURGED_AFTER);
@@ -181,8 +181,8 @@ on_both_databases! {
         for id in &old {
             assert_eq!(tables.columns_containing(id), [""; 0]);
         }
-        for (id, place) in young.iter().zip(["tasks.id", "projects.id", "tasks.id", "users.id"]) {
-            assert!(tables.columns_containing(id).contains(&place), "{place}");
+        for (id, column) in young.iter().zip(["tasks.id", "projects.id", "tasks.id", "users.id"]) {
+            assert!(tables.columns_containing(id).contains(&column), "{column}");
         }
         let user = log_in_again(&app, &user).await;
         user.post_empty(format!("/v1/tasks/{}/restore", young[0])).await.ok();

@@ -24,7 +24,7 @@ async fn invite(owner: &Client, project: &str, email: &str) -> Value {
 /// Numbers of stored comments and invitations.
 async fn stored_counts(database: &TestDatabase) -> [usize; 2] {
     let tables = Tables::read(database).await;
-    ["comments.id", "invitations.id"].map(|place| tables.column(place).len())
+    ["comments.id", "invitations.id"].map(|column| tables.column(column).len())
 }
 
 on_both_databases! {

@@ -83,8 +83,8 @@ on_both_databases! {
         let task = format!("/v1/tasks/{}", first.body.id());
         user.get(&here).await.ok();
         remove(&owner, &project, &user).await.no_content();
-        for place in [path.clone(), members_path(&project), format!("{path}/tasks"), here, task.clone()] {
-            user.get(place).await.fails(403, "FORBIDDEN");
+        for forbidden in [path.clone(), members_path(&project), format!("{path}/tasks"), here, task.clone()] {
+            user.get(forbidden).await.fails(403, "FORBIDDEN");
         }
         user.patch(&task, json!({"title": "x"})).await.fails(403, "FORBIDDEN");
         user.post(format!("{path}/tasks"), json!({"title": "x"})).await.fails(403, "FORBIDDEN");

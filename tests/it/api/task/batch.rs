@@ -209,8 +209,8 @@ on_both_databases! {
             .collect();
         let results = concurrently(batches).await;
         let order = ordered_tasks(&owner, &project).await;
-        let places: BTreeSet<String> = order.iter().map(|task| task["position"].to_string()).collect();
-        assert_eq!((order.len(), places.len()), (33, 33));
+        let positions: BTreeSet<String> = order.iter().map(|task| task["position"].to_string()).collect();
+        assert_eq!((order.len(), positions.len()), (33, 33));
         assert_eq!(task_counts(&owner, &project).await, (33, 0));
         assert_eq!(order[0]["version"], 9);
         // The new tasks of a batch are consecutive.

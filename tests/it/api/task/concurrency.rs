@@ -69,8 +69,8 @@ on_both_databases! {
             async move { owner.task(&project, json!({"title": format!("Task {number}"), "status": status})).await }
         });
         let tasks = concurrently(requests).await;
-        let places: BTreeSet<String> = tasks.iter().map(|task| task["position"].to_string()).collect();
-        assert_eq!(places.len(), 20, "{places:?}");
+        let positions: BTreeSet<String> = tasks.iter().map(|task| task["position"].to_string()).collect();
+        assert_eq!(positions.len(), 20, "{positions:?}");
         let list = owner.get(format!("/v1/projects/{project}/tasks")).await.ok();
         assert_eq!((list["data"].as_array().unwrap().len(), &list["meta"]["total"]), (20, &json!(20)));
         app.work().await;

@@ -46,7 +46,7 @@ enum Access {
 
 struct Paginator<'w> {
     access: Access,
-    path: List,
+    list: List,
     filter: &'w Filter,
     sort: Sort<TaskSort>,
 }
@@ -69,7 +69,7 @@ struct Outcome {
 
 impl Paginator<'_> {
     fn project(&self) -> Option<ProjectId> {
-        match self.path {
+        match self.list {
             List::Project(project) => Some(project),
             List::All(project) => project,
         }
@@ -84,22 +84,22 @@ impl Paginator<'_> {
     }
 
     async fn page(&self, model: &TaskModel, limit: u32, cursor: Option<String>) -> Page {
-        let slice = match self.access {
-            Access::Services => self.ask_services(model, limit, cursor).await,
+        let page = match self.access {
+            Access::Services => self.page_from_services(model, limit, cursor).await,
             Access::Http => {
-                TaskCursorPage::parse_from_json(Some(self.ask_over_http(model, limit, cursor).await)).unwrap()
+                TaskCursorPage::parse_from_json(Some(self.page_over_http(model, limit, cursor).await)).unwrap()
             }
         };
-        let next = slice.meta.next_cursor.map(Cursor::into_string);
-        assert_eq!(slice.meta.limit, limit);
-        Page { ids: ids(&slice.data), has_more: slice.meta.has_more, next }
+        let next = page.meta.next_cursor.map(Cursor::into_string);
+        assert_eq!(page.meta.limit, limit);
+        Page { ids: ids(&page.data), has_more: page.meta.has_more, next }
     }
 
-    async fn ask_services(&self, model: &TaskModel, limit: u32, cursor: Option<String>) -> TaskCursorPage {
+    async fn page_from_services(&self, model: &TaskModel, limit: u32, cursor: Option<String>) -> TaskCursorPage {
         let paging = CursorParams { limit, cursor: cursor.map(Cursor::new_unchecked) };
         let (sort, dir, conditions) = (Some(self.sort.field), Some(self.sort.direction), self.conditions());
         let tasks = &model.app.services.tasks;
-        match self.path {
+        match self.list {
             List::Project(project) => {
                 tasks
                     .list_project_by_cursor(
@@ -118,12 +118,12 @@ impl Paginator<'_> {
         .unwrap()
     }
 
-    async fn ask_over_http(&self, model: &TaskModel, limit: u32, cursor: Option<String>) -> Value {
+    async fn page_over_http(&self, model: &TaskModel, limit: u32, cursor: Option<String>) -> Value {
         let text = |value: Value| match value {
             Value::String(text) => text,
             other => other.to_string(),
         };
-        let mut query = match self.path {
+        let mut query = match self.list {
             List::Project(project) => format!("/v2/projects/{project}/tasks?limit={limit}"),
             List::All(None) => format!("/v2/tasks?limit={limit}"),
             List::All(Some(project)) => format!("/v2/tasks?project_id={project}&limit={limit}"),
@@ -142,13 +142,13 @@ impl Paginator<'_> {
     }
 
     /// The same list read by page numbers with version 1.
-    async fn by_pages(&self, model: &TaskModel) -> Vec<TaskId> {
+    async fn list_by_page_numbers(&self, model: &TaskModel) -> Vec<TaskId> {
         let (sort, dir) = (Some(self.sort.field), Some(self.sort.direction));
         let mut all = Vec::new();
         for page in 1.. {
             let paging = Paging { limit: 100, page: Some(page), offset: None };
             let (conditions, tasks) = (self.conditions(), &model.app.services.tasks);
-            let list = match self.path {
+            let list = match self.list {
                 List::Project(project) => {
                     tasks
                         .list_in_project(
@@ -172,7 +172,7 @@ impl Paginator<'_> {
     }
 
     /// Reads to the end, with or without changes between pages, cycling through the given page limits.
-    async fn paginate(&self, model: &mut TaskModel, limits: &[u32], mut changes: usize, place: &str) -> Outcome {
+    async fn paginate(&self, model: &mut TaskModel, limits: &[u32], mut changes: usize, context: &str) -> Outcome {
         // Tasks that matched all the time with the same sort value, and tasks whose value changed at any time.
         let mut steady: HashMap<TaskId, Key> = self.list(model).into_iter().map(|(key, id)| (id, key)).collect();
         let mut seen = steady.clone();
@@ -180,16 +180,20 @@ impl Paginator<'_> {
         let (mut walked, mut cursor, mut end) = (Vec::new(), None, None);
         let most = model.tasks.len() + changes + 1;
         for pages in 0.. {
-            assert!(pages <= most, "the pagination does not end: {place}");
+            assert!(pages <= most, "the pagination does not end: {context}");
             let limit = model.random.one_of(limits);
             let page = self.page(model, limit, cursor).await;
             let list = self.list(model);
             let mut rest: Vec<&(Key, TaskId)> = list.iter().filter(|item| self.is_after(item, end.as_ref())).collect();
             let has_more = rest.len() > limit as usize;
             rest.truncate(limit as usize);
-            assert_eq!(page.ids, rest.iter().map(|(_, id)| *id).collect::<Vec<_>>(), "page {pages}, {rest:?}: {place}");
-            assert_eq!(page.has_more, has_more, "page {pages}: {place}");
-            assert_eq!(page.next.is_some(), has_more, "page {pages}: {place}");
+            assert_eq!(
+                page.ids,
+                rest.iter().map(|(_, id)| *id).collect::<Vec<_>>(),
+                "page {pages}, {rest:?}: {context}"
+            );
+            assert_eq!(page.has_more, has_more, "page {pages}: {context}");
+            assert_eq!(page.next.is_some(), has_more, "page {pages}: {context}");
             walked.extend(page.ids);
             end = rest.last().map(|item| (*item).clone());
             cursor = page.next;
@@ -213,11 +217,11 @@ impl Paginator<'_> {
             *times.entry(*id).or_default() += 1;
         }
         for id in steady.keys() {
-            assert_eq!(times.get(id), Some(&1), "missing although unchanged, {id}: {place}");
+            assert_eq!(times.get(id), Some(&1), "missing although unchanged, {id}: {context}");
         }
         let repeated = walked.len() - times.len();
         for (id, times) in times {
-            assert!(times == 1 || shifted.contains(&id), "{id} came {times} times: {place}");
+            assert!(times == 1 || shifted.contains(&id), "{id} occurred {times} times: {context}");
         }
         Outcome { ids: walked, steady: steady.len(), repeated }
     }
@@ -243,16 +247,17 @@ async fn paginate_all(database: &TestDatabase, access: Access, rounds: usize) {
         for direction in [Direction::Asc, Direction::Desc] {
             for round in 0..rounds {
                 let project = model.projects[0];
-                let path = [List::Project(project), List::All(None), List::All(Some(project))][round % 3];
+                let list = [List::Project(project), List::All(None), List::All(Some(project))][round % 3];
                 // Each list also without a filter.
                 let filter = if round < 3 { &filters[0] } else { &filters[model.random.below(filters.len())] };
                 let limits = [[7, 7, 7, 7], [1, 1, 1, 1], [1, 2, 7, 100], [2, 2, 2, 2], [1, 2, 7, 7]][round % 5];
-                let walker = Paginator { access, path, filter, sort: Sort { field, direction } };
-                let place = format!("{:?} {path:?} {:?} {limits:?}", walker.sort, filter.0);
-                let came = walker.paginate(&mut model, &limits, CHANGES, &place).await;
-                (paginations, steady, repeated) = (paginations + 1, steady + came.steady, repeated + came.repeated);
-                let still = walker.paginate(&mut model, &[[7, 100], [2, 7]][round % 2], 0, &place).await;
-                assert_eq!(still.ids, walker.by_pages(&model).await, "version 1: {place}");
+                let paginator = Paginator { access, list, filter, sort: Sort { field, direction } };
+                let context = format!("{:?} {list:?} {:?} {limits:?}", paginator.sort, filter.0);
+                let changing = paginator.paginate(&mut model, &limits, CHANGES, &context).await;
+                (paginations, steady, repeated) =
+                    (paginations + 1, steady + changing.steady, repeated + changing.repeated);
+                let unchanged = paginator.paginate(&mut model, &[[7, 100], [2, 7]][round % 2], 0, &context).await;
+                assert_eq!(unchanged.ids, paginator.list_by_page_numbers(&model).await, "version 1: {context}");
             }
         }
     }

@@ -65,12 +65,12 @@ on_both_databases! {
             tasks[2..].iter().map(|task| pending_move(&owner, task, json!({"after_id": tasks[0]["id"]}))).collect();
         let answers: Vec<Value> = concurrently(moves).await.into_iter().map(Answer::ok).collect();
         assert!(answers.iter().all(|task| task["version"] == 2), "{answers:?}");
-        let places: BTreeSet<&str> = answers.iter().map(|task| task["position"].as_str().unwrap()).collect();
-        assert_eq!(places.len(), 20);
+        let positions: BTreeSet<&str> = answers.iter().map(|task| task["position"].as_str().unwrap()).collect();
+        assert_eq!(positions.len(), 20);
         // The latest move is the nearest, so the responses reveal the order.
         let order = ordered_tasks(&owner, &project).await;
         let found: Vec<&str> = order[1..21].iter().map(|task| task["position"].as_str().unwrap()).collect();
-        assert_eq!(found, Vec::from_iter(places));
+        assert_eq!(found, Vec::from_iter(positions));
         assert_eq!((&order[0], &order[21]), (&tasks[0], &tasks[1]));
     }
 

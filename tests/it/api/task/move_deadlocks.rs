@@ -73,7 +73,7 @@ on_both_databases! {
         assert!(ids.is_sorted(), "projects are locked in this order");
         let mut failures = Vec::new();
         for (number, (method, below, body, goes_to, status)) in (20..).zip(cases(&projects)) {
-            let place = format!("{method} {below} {body} while it goes to {goes_to}");
+            let context = format!("{method} {below} {body} while it goes to {goes_to}");
             let task = owner.task(&projects[1], json!({"title": "x"})).await;
             let path = format!("/v1/tasks/{}{below}", task.id());
             let first = others.begin().await.unwrap();
@@ -104,14 +104,14 @@ on_both_databases! {
             until_waiting_or(&mut observer, 1, || request.is_finished()).await;
             for project in &ids[goes_to + 1..] {
                 if let Err(error) = second.projects().lock(*project, user).await {
-                    failures.push(format!("{place}: another request got {error:?}"));
+                    failures.push(format!("{context}: another request got {error:?}"));
                     break;
                 }
             }
             drop(second);
             let answer = request.await.unwrap();
             if answer.status.as_u16() != status {
-                failures.push(format!("{place}: {}", answer.text));
+                failures.push(format!("{context}: {}", answer.text));
             }
         }
         observer.close().await.unwrap();

@@ -43,7 +43,7 @@ on_both_databases! {
             ("d", "before_id", "c", "abdc"),
             ("d", "after_id", "a", "adbc"),
         ] {
-            let place = format!("{title} {field} {neighbour}");
+            let context = format!("{title} {field} {neighbour}");
             let project = owner.project().await;
             let before = create_tasks(&owner, &project, "abcd").await;
             let path = format!("/v1/projects/{project}");
@@ -51,14 +51,14 @@ on_both_databases! {
             app.clock.advance(Duration::from_secs(1));
             let task = titled(&before, title);
             let answer = move_task(&owner, task, &json!({field: titled(&before, neighbour)["id"]})).await.ok();
-            assert_eq!(answer, moved(task, &answer, &["position"]), "{place}");
-            assert_eq!(titles(&owner, &project).await, expected, "{place}");
+            assert_eq!(answer, moved(task, &answer, &["position"]), "{context}");
+            assert_eq!(titles(&owner, &project).await, expected, "{context}");
             for task in ordered_tasks(&owner, &project).await {
                 let title = task["title"].as_str().unwrap();
                 let expected = if task["id"] == answer["id"] { &answer } else { titled(&before, title) };
-                assert_eq!(&task, expected, "{place}");
+                assert_eq!(&task, expected, "{context}");
             }
-            assert_eq!(owner.get(&path).await.ok(), project_before, "{place}");
+            assert_eq!(owner.get(&path).await.ok(), project_before, "{context}");
         }
     }
 

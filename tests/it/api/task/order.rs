@@ -81,11 +81,11 @@ impl Model {
     async fn move_randomly(&mut self) {
         let Some((row, index)) = self.pick(false) else { return };
         let known = self.rows[row][index].clone();
-        let (mut to, mut target, mut place) = (json!({}), row, index);
+        let (mut to, mut target, mut slot) = (json!({}), row, index);
         if self.random.below(4) == 0 {
             target = self.random.below(3);
             to["project_id"] = json!(self.projects[target]);
-            place = if target == row { index } else { self.rows[target].len() };
+            slot = if target == row { index } else { self.rows[target].len() };
         } else if let Some((other, near)) = self.pick(false).filter(|near| *near != (row, index)) {
             let before = self.random.below(2) == 0;
             to["project_id"] = json!(self.projects[other]);
@@ -95,15 +95,15 @@ impl Model {
             // A task that already has this place among the visible tasks is not moved past deleted ones.
             let is_near = other == row && (index < near) == before;
             if !is_near || self.rows[row][between].iter().any(|known| !known.trashed) {
-                (target, place) = (other, near + usize::from(!before) - shifted);
+                (target, slot) = (other, near + usize::from(!before) - shifted);
             }
         }
-        write!(self.story, " move({row}.{index} to {target}.{place})").unwrap();
+        write!(self.story, " move({row}.{index} to {target}.{slot})").unwrap();
         let answer = move_task(&self.owner, &json!({"id": known.id}), &to).await.ok();
-        let version = known.version + i64::from((row, index) != (target, place));
+        let version = known.version + i64::from((row, index) != (target, slot));
         assert_eq!(answer["version"], version, "{}", self.story);
         self.rows[row].remove(index);
-        self.rows[target].insert(place, Known { version, ..known });
+        self.rows[target].insert(slot, Known { version, ..known });
     }
 
     async fn check(&self) {

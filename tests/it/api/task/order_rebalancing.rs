@@ -34,7 +34,7 @@ struct Shelf {
     project: String,
     /// Expected order, with the version of each task and whether it is deleted.
     row: Vec<Known>,
-    places: HashMap<String, String>,
+    positions: HashMap<String, String>,
 }
 
 impl Shelf {
@@ -46,7 +46,7 @@ impl Shelf {
         let caller = Caller { user, credential: Credential::Session(SessionId::generate()), expires_at: None };
         let write = WriteContext { caller, idempotency: None, if_match: None, request_id: None };
         let database = database.clone();
-        let mut this = Self { database, app, owner, write, project, row: Vec::new(), places: HashMap::new() };
+        let mut this = Self { database, app, owner, write, project, row: Vec::new(), positions: HashMap::new() };
         for _ in 0..size {
             this.create().await;
         }
@@ -56,12 +56,12 @@ impl Shelf {
     async fn create(&mut self) {
         let task = self.owner.task(&self.project, json!({"title": "x"})).await;
         self.row.push(Known { id: task.id(), version: 1, deleted: false });
-        self.places.insert(task.id(), task["position"].as_str().unwrap().to_owned());
+        self.positions.insert(task.id(), task["position"].as_str().unwrap().to_owned());
     }
 
     /// Deletes or restores a task.
-    async fn toggle(&mut self, place: usize) {
-        let known = &mut self.row[place];
+    async fn toggle(&mut self, index: usize) {
+        let known = &mut self.row[index];
         if known.deleted {
             self.owner.post_empty(format!("/v1/tasks/{}/restore", known.id)).await.ok();
         } else {
@@ -78,7 +78,7 @@ impl Shelf {
         (0..self.row.len()).filter(|index| !self.row[*index].deleted).collect()
     }
 
-    fn place_of(&self, id: &str) -> usize {
+    fn index_of(&self, id: &str) -> usize {
         self.row.iter().position(|known| known.id == id).unwrap()
     }
 
@@ -95,13 +95,13 @@ impl Shelf {
         let moved = TaskId::parse(&known.id).unwrap();
         let answer = self.app.services.tasks.move_task(&self.write, moved, to).await.unwrap();
         let task: Value = serde_json::from_str(answer.body.as_deref().unwrap()).unwrap();
-        let place = if stays { from } else { self.place_of(&neighbour) + usize::from(!before) };
-        let version = known.version + i64::from(place != from);
+        let index = if stays { from } else { self.index_of(&neighbour) + usize::from(!before) };
+        let version = known.version + i64::from(index != from);
         assert_eq!(task["version"], version);
         let position = task["position"].as_str().unwrap().to_owned();
         assert!(position.len() <= MAX_LEN, "{position}");
-        self.places.insert(known.id.clone(), position);
-        self.row.insert(place, Known { version, ..known });
+        self.positions.insert(known.id.clone(), position);
+        self.row.insert(index, Known { version, ..known });
     }
 
     /// Checks the order, and returns the number of tasks whose position differs from that of their last move.
@@ -114,14 +114,14 @@ impl Shelf {
         assert!(found.iter().all(|(_, position)| position.len() <= MAX_LEN), "{found:?}");
         assert!(found.windows(2).all(|pair| pair[0].1.as_bytes() < pair[1].1.as_bytes()), "{found:?}");
         let old: Vec<Option<String>> =
-            found.iter().map(|(id, position)| self.places.insert(id.to_string(), position.to_string())).collect();
+            found.iter().map(|(id, position)| self.positions.insert(id.to_string(), position.to_string())).collect();
         old.iter().zip(&found).filter(|(old, (_, position))| old.as_deref() != Some(&**position)).count()
     }
 
     /// Restores all tasks and checks the result over HTTP.
     async fn check_from_outside(&mut self) {
-        for place in self.deleted() {
-            self.toggle(place).await;
+        for index in self.deleted() {
+            self.toggle(index).await;
         }
         let found = ordered_tasks(&self.owner, &self.project).await;
         let found: Vec<_> = found.iter().map(|task| (task.id(), task["version"].as_i64().unwrap())).collect();
@@ -162,18 +162,18 @@ on_both_databases! {
                 let live = shelf.live();
                 if turn % 2 == 0 {
                     let id = shelf.row[live[0]].id.clone();
-                    shelf.put(live[0], shelf.place_of(&lower), false).await;
+                    shelf.put(live[0], shelf.index_of(&lower), false).await;
                     lower = id;
                 } else {
                     let last = live[live.len() - 1];
                     let id = shelf.row[last].id.clone();
-                    shelf.put(last, shelf.place_of(&upper), true).await;
+                    shelf.put(last, shelf.index_of(&upper), true).await;
                     upper = id;
                 }
                 spread += shelf.check().await;
                 if turn % 10 == 9 {
                     // Some nearby tasks are deleted and keep their places.
-                    shelf.toggle(shelf.place_of(&lower) - 1).await;
+                    shelf.toggle(shelf.index_of(&lower) - 1).await;
                     if let [oldest, _, _, _, _, ..] = shelf.deleted()[..] {
                         shelf.toggle(oldest).await;
                     }
@@ -192,8 +192,8 @@ on_both_databases! {
     async fn thousands_of_moves_to_any_place_keep_the_order(database: TestDatabase) {
         let mut random = Random::new();
         let mut shelf = Shelf::new(&database, 30).await;
-        for place in [0, 9, 10, 20, 29] {
-            shelf.toggle(place).await;
+        for index in [0, 9, 10, 20, 29] {
+            shelf.toggle(index).await;
         }
         for _ in 0..moves(&database) {
             let live = shelf.live();

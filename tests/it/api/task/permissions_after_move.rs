@@ -73,7 +73,7 @@ async fn move_while_locked(database: &TestDatabase, fixture: &Fixture, lock: Box
 }
 
 /// Index of the first event of a type in a project.
-fn place_of(events: &[Value], kind: &str, project: &str) -> usize {
+fn index_of(events: &[Value], kind: &str, project: &str) -> usize {
     events.iter().position(|event| event["type"] == kind && event["project_id"] == project).unwrap()
 }
 
@@ -82,7 +82,7 @@ on_both_databases! {
         let fixture = Fixture::new(&app).await;
         let said = comment(&fixture.owner, &fixture.task.id(), "Keep this here").await;
         let neighbour = fixture.editor.task(&fixture.target, json!({"title": "x"})).await;
-        let (before, place) = (visible_state(&fixture.owner).await, last_sequence(&app).await);
+        let (before, sequence) = (visible_state(&fixture.owner).await, last_sequence(&app).await);
         for to in [
             json!({"project_id": fixture.target}),
             json!({"project_id": fixture.target, "after_id": neighbour["id"]}),
@@ -93,7 +93,7 @@ on_both_databases! {
         }
         assert_eq!(visible_state(&fixture.owner).await, before);
         assert_eq!(fixture.owner.get(at(&said)).await.ok(), said);
-        assert_eq!(events_after(&app, place).await, [Value::Null; 0]);
+        assert_eq!(events_after(&app, sequence).await, [Value::Null; 0]);
         // Within the project the editor still moves the task.
         let first = fixture.owner.task(&fixture.source, json!({"title": "x"})).await;
         move_task(&fixture.editor, &fixture.task, &json!({"after_id": first["id"]})).await.ok();
@@ -207,14 +207,14 @@ on_both_databases! {
         let bystander = member(&app, &fixture.source, "editor").await;
         let said = comment(&bystander, &fixture.task.id(), "Mine").await;
         let moved = fixture.move_to(&fixture.editor, &fixture.target).await.ok();
-        let place = last_sequence(&app).await;
+        let sequence = last_sequence(&app).await;
         bystander.delete(at(&said)).await.fails(403, "FORBIDDEN");
         fixture.owner.delete(at(&said)).await.fails(403, "FORBIDDEN");
         fixture.editor.delete(at(&said)).await.no_content();
         // Members of the source project see neither the comment nor later changes of the task.
         fixture.editor.post(comments_on(&fixture.task.id()), json!({"body": "x"})).await.created();
         fixture.editor.patch(fixture.path(), json!({"title": "y"})).await.ok();
-        let events = events_after(&app, place).await;
+        let events = events_after(&app, sequence).await;
         assert_eq!(events.len(), 3);
         assert!(events.iter().all(|event| event["project_id"] == moved["project_id"]), "{events:?}");
     }
@@ -301,7 +301,7 @@ on_both_databases! {
         let (one, other) = two_processes(&database).await;
         for round in 0..ROUNDS {
             let fixture = Fixture::with_owner_in_target(&one, "editor").await;
-            let place = last_sequence(&one).await;
+            let sequence = last_sequence(&one).await;
             let by = if round % 2 == 0 { &fixture.owner } else { &fixture.editor };
             let leaving = request(&through(&other, by), Method::DELETE, member_path(&fixture.target, &fixture.owner), Value::Null);
             let path = format!("{}/move", fixture.path());
@@ -310,9 +310,9 @@ on_both_databases! {
             assert_eq!(outcome(&left), DONE);
             match outcome(&moved) {
                 OK => {
-                    let events = events_after(&one, place).await;
-                    let removed = place_of(&events, "member.removed", &fixture.target);
-                    assert!(place_of(&events, "task.moved", &fixture.target) < removed, "{events:?}");
+                    let events = events_after(&one, sequence).await;
+                    let removed = index_of(&events, "member.removed", &fixture.target);
+                    assert!(index_of(&events, "task.moved", &fixture.target) < removed, "{events:?}");
                 }
                 FORBIDDEN => drop(fixture.owner.get(fixture.path()).await.ok()),
                 end => panic!("{end:?}"),
@@ -325,7 +325,7 @@ on_both_databases! {
         for _ in 0..ROUNDS {
             let fixture = Fixture::new(&one).await;
             fixture.owner.patch(member_path(&fixture.source, &fixture.editor), json!({"role": "owner"})).await.ok();
-            let place = last_sequence(&one).await;
+            let sequence = last_sequence(&one).await;
             let transfer = request(
                 &through(&other, &fixture.editor),
                 Method::PATCH,
@@ -338,9 +338,9 @@ on_both_databases! {
             assert_eq!(outcome(&transferred), OK);
             match outcome(&moved) {
                 OK => {
-                    let events = events_after(&one, place).await;
-                    let transferred = place_of(&events, "project.updated", &fixture.source);
-                    assert!(place_of(&events, "task.moved", &fixture.source) < transferred, "{events:?}");
+                    let events = events_after(&one, sequence).await;
+                    let transferred = index_of(&events, "project.updated", &fixture.source);
+                    assert!(index_of(&events, "task.moved", &fixture.source) < transferred, "{events:?}");
                 }
                 FORBIDDEN => drop(fixture.owner.get(fixture.path()).await.ok()),
                 end => panic!("{end:?}"),

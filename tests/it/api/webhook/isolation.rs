@@ -64,7 +64,7 @@ impl Lookup for Names {
 }
 
 /// Marks a webhook as degraded or healthy.
-async fn set_ailing(app: &TestApp, webhook: &str, is_degraded: bool) {
+async fn set_degraded(app: &TestApp, webhook: &str, is_degraded: bool) {
     let transaction = app.store.begin().await.unwrap();
     let record = transaction.webhooks().lock(WebhookId::parse(webhook).unwrap()).await.unwrap().unwrap();
     let health = EndpointHealth { is_degraded, ..record.health };
@@ -89,12 +89,12 @@ async fn check_isolation(database: &TestDatabase, misbehaviour: Misbehaviour, is
     let user = app.user().await;
     let project = user.project().await;
     let of_user = webhook(&user, &url(&good, "good".to_owned())).await.id();
-    set_ailing(app, &of_user, is_degraded).await;
+    set_degraded(app, &of_user, is_degraded).await;
     if misbehaviour == Misbehaviour::Nameless {
         // The webhooks of the same owner hang too, within the owner's limits.
         for number in 0..10 {
             let id = webhook(&user, &url(&bad, format!("{NAMELESS}{number}"))).await.id();
-            set_ailing(app, &id, is_degraded).await;
+            set_degraded(app, &id, is_degraded).await;
             for _ in 0..4 {
                 user.post_empty(format!("{WEBHOOKS}/{id}/test")).await.expect(202);
             }
@@ -106,7 +106,7 @@ async fn check_isolation(database: &TestDatabase, misbehaviour: Misbehaviour, is
         for number in 0..MAX_PER_USER {
             let name = if misbehaviour == Misbehaviour::Nameless { NAMELESS } else { "bad" };
             let id = webhook(&other, &url(&bad, format!("{name}{number}"))).await.id();
-            set_ailing(app, &id, is_degraded).await;
+            set_degraded(app, &id, is_degraded).await;
             if number % 2 == 0 {
                 other.post_empty(format!("{WEBHOOKS}/{id}/test")).await.expect(202);
             }
