@@ -16,7 +16,7 @@ test: ## Run the tests, and check openapi/openapi.yaml (all tests: .ci/with-clie
 
 .PHONY: chaos
 chaos: ## Kill the program at random moments, 50 times per test (in make test, a few times)
-	CHAOS_ROUNDS=50 cargo test --test it --locked -- is_killed
+	CHAOS_ROUNDS=50 cargo test --test it --locked -- despite_kills is_killed
 
 .PHONY: lint
 lint: ## Check formatting and lints

@@ -1,4 +1,4 @@
-//! Jobs that fail: put off for longer and longer, and dead in the end.
+//! Failing jobs: retries with backoff, and dead jobs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,10 +16,10 @@ use crate::repositories::fixtures::commit;
 use crate::repositories::raw::Raw;
 use crate::support::TestDatabase;
 
-/// More often no job is begun.
+/// Maximum number of attempts.
 const ATTEMPTS: u32 = 50;
 
-/// An error with a cause.
+/// Error with a cause.
 #[derive(Debug, thiserror::Error)]
 #[error("the mail did not leave")]
 struct Burning(#[source] std::io::Error);
@@ -32,14 +32,14 @@ fn runner(store: &Arc<SeaStore>, clock: &StoppedClock, handler: Arc<dyn Handler>
     Runner::new(Arc::clone(store) as _, clock.clock(), handler, 2, UNHURRIED)
 }
 
-/// Promises a job by this clock.
+/// Enqueues a job at the time of this clock.
 async fn promise(store: &SeaStore, clock: &StoppedClock) {
     let now = clock.now();
     commit(store, async |transaction| transaction.jobs().enqueue(&new_job(), now, now).await).await.unwrap();
 }
 
 on_both_databases! {
-    async fn a_failure_is_put_off_for_longer_and_longer_and_dead_in_the_end(database: TestDatabase) {
+    async fn a_failing_job_is_retried_with_backoff_and_finally_dead(database: TestDatabase) {
         let (store, clock) = (database.store().await, StoppedClock::new());
         let runner = runner(&store, &clock, acts(|_, _| async { Err(JobError::Transient(burning().into())) }.boxed()));
         promise(&store, &clock).await;
@@ -56,14 +56,14 @@ on_both_databases! {
             let longest = 1_000 * 2_i64.pow(attempt - 1).min(600);
             let pause = jobs[0].run_at.0 - clock.now().0;
             assert!(pause <= longest && pause >= longest * 74 / 100, "{attempt}: {pause}");
-            // Not before its time.
+            // The job is not due yet.
             clock.advance(Duration::from_millis(pause.unsigned_abs() - 1));
             assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 0, "{attempt}");
             clock.advance(Duration::from_millis(1));
         }
         clock.advance(Duration::from_hours(1_000));
         assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 0);
-        // Until an operator says so; then it has all its attempts again.
+        // After a manual retry the job has all its attempts again.
         let id = unfinished(&store).await[0].id;
         assert!(commit(&store, async |transaction| transaction.queue().retry(id, clock.now()).await).await.unwrap());
         assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 1);
@@ -71,7 +71,7 @@ on_both_databases! {
         assert_eq!((jobs[0].state, jobs[0].attempts), (JobState::Pending, 1));
     }
 
-    async fn what_fails_and_then_succeeds_is_done(database: TestDatabase) {
+    async fn a_job_that_succeeds_on_retry_is_complete(database: TestDatabase) {
         let (store, clock) = (database.store().await, StoppedClock::new());
         let begun = Arc::new(AtomicUsize::new(0));
         let handler = acts({
@@ -90,12 +90,12 @@ on_both_databases! {
         assert!(unfinished(&store).await.is_empty());
     }
 
-    async fn the_end_of_a_job_is_what_its_work_says(database: TestDatabase) {
+    async fn the_error_of_a_handler_decides_the_state_of_its_job(database: TestDatabase) {
         let (store, clock) = (database.store().await, StoppedClock::new());
         let cases: [(Arc<dyn Handler>, JobState, &str); 3] = [
             (acts(|_, _| async { Err(JobError::Permanent(burning().into())) }.boxed()), JobState::Dead, "the printer burns"),
             (acts(|_, _| async { panic!("a bug") }.boxed()), JobState::Pending, "it panicked"),
-            // Before there is any future of it.
+            // Panics before it returns a future.
             (acts(|_, _| panic!("a bug")), JobState::Pending, "it panicked"),
         ];
         for (handler, state, error) in cases {
@@ -108,7 +108,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_panic_in_a_transaction_takes_it_back_and_blocks_nobody(database: TestDatabase) {
+    async fn a_panic_in_a_transaction_rolls_it_back_without_blocking_others(database: TestDatabase) {
         let (store, clock) = (database.store().await, StoppedClock::new());
         let handler = acts(|_, context| {
             async move {
@@ -126,7 +126,7 @@ on_both_databases! {
         assert_eq!((jobs[0].state, jobs[0].last_error.as_deref()), (JobState::Pending, Some("it panicked")));
     }
 
-    async fn a_job_that_nobody_can_read_is_dead_and_holds_nobody_up(database: TestDatabase) {
+    async fn an_unreadable_job_is_dead_and_blocks_no_others(database: TestDatabase) {
         let (store, clock) = (database.store().await, StoppedClock::new());
         promise(&store, &clock).await;
         Raw::connect(&database).await.execute("UPDATE jobs SET payload = '{\"project\": 7}'").await;
@@ -138,7 +138,7 @@ on_both_databases! {
         assert!(jobs[0].last_error.as_deref().is_some_and(|error| !error.is_empty()), "{jobs:?}");
     }
 
-    async fn a_job_of_which_its_workers_die_is_not_begun_for_ever(database: TestDatabase) {
+    async fn a_job_that_crashes_its_workers_is_eventually_dead(database: TestDatabase) {
         let (store, clock) = (database.store().await, StoppedClock::new());
         let lease = async |now: Timestamp| {
             commit(&store, async |transaction| transaction.queue().claim(&Queue::ALL, 1, now, now).await).await.unwrap()
@@ -147,7 +147,7 @@ on_both_databases! {
         for attempt in 1..=ATTEMPTS {
             assert_eq!(lease(clock.now()).await[0].attempts, attempt);
         }
-        let runner = runner(&store, &clock, acts(|_, _| panic!("it is not begun")));
+        let runner = runner(&store, &clock, acts(|_, _| panic!("the job is not started")));
         assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 1);
         let jobs = unfinished(&store).await;
         assert_eq!((jobs[0].state, jobs[0].last_error.as_deref()), (JobState::Dead, Some("its workers die of it")));

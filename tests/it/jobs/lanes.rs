@@ -1,4 +1,4 @@
-//! How many jobs run at once, and of which kinds.
+//! Concurrency of jobs by queue.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use crate::on_both_databases;
 use crate::repositories::fixtures::waits;
 use crate::support::TestDatabase;
 
-/// A door before which jobs stand until it is opened.
+/// Barrier at which jobs wait until it is opened.
 struct Door {
     standing: AtomicUsize,
     open: Semaphore,
@@ -35,7 +35,7 @@ impl Door {
         context.complete().await
     }
 
-    /// Sees that so many stand there, and no more.
+    /// Asserts that exactly this many jobs wait at the barrier.
     async fn holds(&self, count: usize) {
         until("they stand before the door", async || self.standing() >= count).await;
         waits(&mut Box::pin(until("there are more", async || self.standing() > count))).await;
@@ -46,7 +46,7 @@ impl Door {
     }
 }
 
-/// Has mails go by one door, and all else by another.
+/// Handler that lets e-mail jobs wait at one barrier and all others at another.
 fn doors(slow: &Arc<Door>, quick: &Arc<Door>) -> Arc<dyn Handler> {
     let (slow, quick) = (Arc::clone(slow), Arc::clone(quick));
     acts(move |job, context| {
@@ -56,7 +56,7 @@ fn doors(slow: &Arc<Door>, quick: &Arc<Door>) -> Arc<dyn Handler> {
 }
 
 on_both_databases! {
-    async fn no_more_jobs_run_at_once_than_there_are_workers(database: TestDatabase) {
+    async fn at_most_one_job_per_worker_runs_concurrently(database: TestDatabase) {
         let store = database.store().await;
         for workers in [1, 3] {
             let door = Door::closed();
@@ -66,7 +66,7 @@ on_both_databases! {
                 promise(&store, &MAIL).await;
             }
             door.holds(workers).await;
-            // One goes, one comes.
+            // A job leaves, and the next one starts.
             door.open.add_permits(2);
             until("two are done", async || unfinished(&store).await.len() == 10).await;
             door.holds(workers).await;
@@ -76,7 +76,7 @@ on_both_databases! {
         }
     }
 
-    async fn mails_that_hang_do_not_hold_up_the_rest(database: TestDatabase) {
+    async fn hanging_emails_do_not_block_other_jobs(database: TestDatabase) {
         let store = database.store().await;
         let (slow, quick) = (Door::closed(), Door::closed());
         let workers = Workers::start(&store, &doors(&slow, &quick), 4, UNHURRIED);
@@ -95,17 +95,17 @@ on_both_databases! {
         .await;
         assert_eq!(unfinished(&store).await.len(), 10);
         slow.holds(3).await;
-        // And when the server is back, mails go out.
+        // When the server recovers, the e-mails are sent.
         slow.open();
         until_done(&store).await;
         workers.stop().await;
     }
 
-    async fn the_only_worker_sends_mails_too(database: TestDatabase) {
+    async fn a_single_worker_sends_emails_too(database: TestDatabase) {
         let store = database.store().await;
         let door = Door::closed();
         door.open();
-        // None at all would do nothing for ever; it is one.
+        // Zero workers are treated as one.
         for workers in [0, 1] {
             let workers = Workers::start(&store, &doors(&door, &door), workers, UNHURRIED);
             for job in [MAIL, new_job(), MAIL, Job::Prune {}] {

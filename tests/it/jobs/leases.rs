@@ -1,4 +1,4 @@
-//! Who works holds the lease all the time; who lost it changes nothing.
+//! Leases of jobs: a worker keeps its lease while it works, and changes nothing after losing it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::on_both_databases;
 use crate::repositories::fixtures::{commit, project, soon, user};
 use crate::support::TestDatabase;
 
-/// Counts one task more, and commits it with the end of the job.
+/// Adds one task, and commits it together with the completion of the job.
 async fn count_one(project: &Project, context: &JobContext) -> Result<(), JobError> {
     let transaction = context.begin().await?;
     transaction.projects().adjust_task_counts(project.id, 1, 0, None).await?;
@@ -28,7 +28,7 @@ async fn counted(store: &SeaStore, project: &Project) -> u64 {
     found.task_counts.total.try_into().unwrap()
 }
 
-/// Takes the one job, although somebody else has it.
+/// Claims the only job although its lease is held by another worker.
 async fn snatch(store: &SeaStore) -> LeasedJob {
     let later = Timestamp::now() + NEVER + NEVER;
     let until = later + NEVER;
@@ -38,7 +38,7 @@ async fn snatch(store: &SeaStore) -> LeasedJob {
     leased.into_iter().next().unwrap()
 }
 
-/// Tells of its end, also when it is cut off.
+/// Sends a message when it is dropped, including when its future is cancelled.
 struct Tells(mpsc::UnboundedSender<()>);
 
 impl Drop for Tells {
@@ -48,7 +48,7 @@ impl Drop for Tells {
 }
 
 on_both_databases! {
-    async fn what_was_done_under_a_lease_that_is_lost_is_taken_back(database: TestDatabase) {
+    async fn work_under_a_lost_lease_is_rolled_back(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         let project = project(&store, &user(&store).await).await;
         let go = Arc::new(Notify::new());
@@ -72,10 +72,10 @@ on_both_databases! {
         assert_eq!(soon(told.recv()).await, Some(None));
         let snatched = snatch(&other).await;
         go.notify_one();
-        assert_eq!(soon(told.recv()).await, Some(Some(true)), "it learns that the lease is lost");
+        assert_eq!(soon(told.recv()).await, Some(Some(true)), "the worker is told that the lease was lost");
         workers.stop().await;
         assert_eq!(counted(&store, &project).await, 0);
-        // And who has it now has it still, as if nothing had been.
+        // The new holder of the lease is unaffected.
         let jobs = unfinished(&store).await;
         assert_eq!((jobs[0].state, jobs[0].attempts, jobs[0].last_error.as_ref()), (JobState::Running, 2, None));
         let lease = snatched.lease;
@@ -83,7 +83,7 @@ on_both_databases! {
         assert!(finished.await.unwrap());
     }
 
-    async fn a_failure_under_a_lease_that_is_lost_is_no_matter(database: TestDatabase) {
+    async fn a_failure_under_a_lost_lease_is_ignored(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         for is_final in [false, true] {
             let go = Arc::new(Notify::new());
@@ -113,7 +113,7 @@ on_both_databases! {
         }
     }
 
-    async fn long_work_keeps_its_lease(database: TestDatabase) {
+    async fn the_lease_of_a_long_job_is_extended(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         let go = Arc::new(Notify::new());
         let handler = acts({
@@ -132,11 +132,11 @@ on_both_databases! {
         promise(&store, &new_job()).await;
         until("it runs", async || unfinished(&store).await[0].state == JobState::Running).await;
         let first = unfinished(&store).await.remove(0);
-        // Longer than the lease was good at first.
+        // Longer than the initial lease.
         until("the lease was extended", async || {
             let now = Timestamp::now();
             let leased = commit(&other, async |transaction| transaction.queue().claim(&Queue::ALL, 9, now, now).await);
-            assert!(leased.await.unwrap().is_empty(), "it is good all the time");
+            assert!(leased.await.unwrap().is_empty(), "the lease is valid all the time");
             now > first.run_at
         })
         .await;
@@ -147,7 +147,7 @@ on_both_databases! {
         workers.stop().await;
     }
 
-    async fn work_whose_lease_is_lost_is_broken_off(database: TestDatabase) {
+    async fn a_job_whose_lease_is_lost_is_cancelled(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         let (tell, mut told) = mpsc::unbounded_channel();
         let handler = acts(move |_, _| {
@@ -168,14 +168,14 @@ on_both_databases! {
         assert_eq!((jobs[0].state, jobs[0].attempts), (JobState::Running, 2));
         let finished = commit(&other, async |transaction| transaction.queue().complete(snatched, Timestamp::now()).await);
         assert!(finished.await.unwrap());
-        // The one worker is free for something else.
+        // The only worker is free for the next job.
         promise(&store, &new_job()).await;
         until("another one runs", async || unfinished(&store).await[0].state == JobState::Running).await;
         workers.stop().await;
         assert_eq!(soon(told.recv()).await, Some(()));
     }
 
-    async fn effects_in_the_database_happen_once_however_many_work_and_however_short_leases_are(database: TestDatabase) {
+    async fn database_effects_happen_once_despite_many_workers_and_short_leases(database: TestDatabase) {
         const JOBS: u64 = 200;
         let stores = [database.store().await, database.another_store().await];
         let project = project(&stores[0], &user(&stores[0]).await).await;
@@ -186,7 +186,7 @@ on_both_databases! {
                 async move { count_one(&project, context).await }.boxed()
             }
         });
-        // Leases get lost, where the machine is slow.
+        // On a slow machine, leases expire.
         let timings = RunnerTimings { lease: Duration::from_millis(100), poll_interval: Duration::from_millis(10), ..UNHURRIED };
         let workers = stores.each_ref().map(|store| Workers::start(store, &handler, 4, timings));
         let now = Timestamp::now();

@@ -1,4 +1,4 @@
-//! Workers and the schedule, with work of the tests' own.
+//! Job workers and the schedule, with handlers of the tests.
 
 #![expect(clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
 
@@ -27,12 +27,12 @@ use tokio_util::sync::CancellationToken;
 use crate::repositories::fixtures::{PATIENCE, commit, soon};
 use crate::support::{POLL_INTERVAL, TestClock};
 
-/// Nothing happens by itself: no lease ends, and nobody looks.
+/// Disables lease expiry and polling.
 const NEVER: Duration = Duration::from_hours(1);
 
 const UNHURRIED: RunnerTimings = RunnerTimings { lease: NEVER, poll_interval: NEVER, grace: NEVER };
 
-/// Does jobs by a function.
+/// Handler from a function.
 struct Acts<F>(F);
 
 #[async_trait]
@@ -45,7 +45,7 @@ where
     }
 }
 
-/// A handler that does jobs by a function.
+/// Creates a handler from a function.
 fn acts<F>(act: F) -> Arc<dyn Handler>
 where
     F: for<'a> Fn(Job, &'a JobContext) -> BoxFuture<'a, Result<(), JobError>> + Send + Sync + 'static,
@@ -53,7 +53,7 @@ where
     Arc::new(Acts(act))
 }
 
-/// A clock that stands until it is moved, for tests that count in milliseconds.
+/// Clock that advances only manually, with millisecond precision.
 #[derive(Clone)]
 struct StoppedClock(Arc<AtomicI64>);
 
@@ -76,7 +76,7 @@ impl StoppedClock {
     }
 }
 
-/// Workers in a task of their own.
+/// Workers in a background task.
 struct Workers {
     running: JoinHandle<()>,
     shutdown: CancellationToken,
@@ -94,22 +94,22 @@ impl Workers {
         Self { running, shutdown }
     }
 
-    /// Lets them end what they do.
+    /// Stops the workers after their running jobs.
     async fn stop(self) {
         self.shutdown.cancel();
         soon(self.running).await.expect("workers do not panic");
     }
 }
 
-/// A job like no other, of a quick kind.
+/// Unique job of the default queue.
 fn new_job() -> Job {
     Job::RecalculateCompletion { project: ProjectId::generate() }
 }
 
-/// A job that waits for a mail server.
+/// Job of the e-mail queue.
 const MAIL: Job = Job::PasswordResetEmail { user: None };
 
-/// Promises a job for now.
+/// Enqueues a job that is due now.
 async fn promise(store: &SeaStore, job: &Job) {
     let now = Timestamp::now();
     assert!(commit(store, async |transaction| transaction.jobs().enqueue(job, now, now).await).await.unwrap());
@@ -119,16 +119,16 @@ async fn unfinished(store: &SeaStore) -> Vec<JobRecord> {
     store.read().queue().list_unfinished().await.unwrap()
 }
 
-/// Looks again and again, until it is so.
+/// Polls until a condition holds.
 async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so().await {
-        assert!(Instant::now() < deadline, "it takes for ever until {what}");
+        assert!(Instant::now() < deadline, "timeout while waiting until {what}");
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Sees that all jobs get done.
+/// Waits until all jobs are complete.
 async fn until_done(store: &SeaStore) {
     until("all jobs are done", async || unfinished(store).await.is_empty()).await;
 }

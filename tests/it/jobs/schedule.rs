@@ -1,4 +1,4 @@
-//! Jobs that come by the clock: each tick once, however many clocks there are.
+//! Scheduled jobs: one job for each tick, regardless of the number of schedulers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn schedule(store: &Arc<SeaStore>, clock: &StoppedClock) -> Schedule {
     Schedule::new(Arc::clone(store) as _, clock.clock())
 }
 
-/// A clock at the beginning of an hour.
+/// Clock at a full hour.
 fn on_the_hour() -> StoppedClock {
     let clock = StoppedClock::new();
     let into = clock.now().0.rem_euclid(HOUR);
@@ -34,7 +34,7 @@ async fn kinds(store: &SeaStore) -> Vec<String> {
     kinds
 }
 
-/// Does all jobs, by doing nothing.
+/// Completes all jobs without running them.
 async fn finish_all(store: &SeaStore, clock: &StoppedClock) {
     let now = clock.now();
     commit(store, async |transaction| {
@@ -46,7 +46,7 @@ async fn finish_all(store: &SeaStore, clock: &StoppedClock) {
 }
 
 on_both_databases! {
-    async fn a_tick_is_one_job_however_many_clocks_there_are(database: TestDatabase) {
+    async fn a_tick_enqueues_one_job_despite_many_schedulers(database: TestDatabase) {
         let mut stores = vec![database.store().await];
         for _ in 0..3 {
             stores.push(database.another_store().await);
@@ -59,13 +59,13 @@ on_both_databases! {
             });
             soon(join_all(ticking)).await.into_iter().filter(|promised| *promised).count()
         };
-        // By their end they are in the next slot, a millisecond before it they are not.
+        // At the full slot the tick belongs to the next slot; a millisecond earlier to the current one.
         for (advance, prunes, plans) in [(0, 1, 1), (QUARTER - 1, 0, 0), (1, 0, 1), (HOUR - QUARTER - 1, 0, 1), (1, 1, 1)] {
             clock.advance(Duration::from_millis(advance.unsigned_abs()));
             assert_eq!(tick(Job::Prune {}, HOUR).await, prunes, "{advance}");
             assert_eq!(tick(Job::PlanDigests {}, QUARTER).await, plans, "{advance}");
         }
-        // Also when it is done already.
+        // Also after the job is complete.
         assert_eq!(unfinished(&stores[0]).await.len(), 6);
         finish_all(&stores[1], &clock).await;
         assert_eq!(tick(Job::Prune {}, HOUR).await, 0);
@@ -73,10 +73,10 @@ on_both_databases! {
         assert!(unfinished(&stores[0]).await.is_empty());
     }
 
-    async fn what_should_have_come_lately_comes_at_the_start(database: TestDatabase) {
+    async fn a_recently_missed_tick_is_enqueued_at_startup(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         let clock = on_the_hour();
-        // The clock of the jobs stands, so the ticks of the real one promise nothing new.
+        // The clock of the jobs stands still, so ticks of the system clock enqueue nothing new.
         let mut first = schedule(&store, &clock).start().await.unwrap();
         let all = ["expire_invitations", "plan_digests", "prune", "purge_deleted"];
         assert_eq!(kinds(&store).await, all);
@@ -89,7 +89,7 @@ on_both_databases! {
         let mut again = schedule(&store, &clock).start().await.unwrap();
         assert_eq!(kinds(&store).await, Vec::<String>::new());
         again.shutdown().await.unwrap();
-        // For a day that nobody was there it is once, not once for each tick.
+        // After a day without a scheduler there is one job, not one for each missed tick.
         clock.advance(Duration::from_hours(24));
         let mut late = schedule(&store, &clock).start().await.unwrap();
         assert_eq!(kinds(&store).await, all);

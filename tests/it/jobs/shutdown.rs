@@ -1,4 +1,4 @@
-//! The end: what runs may go on for a while, and what does not end is given back.
+//! Shutdown of workers: running jobs may finish within the grace period, others are released.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use crate::on_both_databases;
 use crate::repositories::fixtures::{commit, soon, waits};
 use crate::support::TestDatabase;
 
-/// Work that goes on until it may end, with or without success.
+/// Handler that blocks until its jobs may end, with success or failure.
 #[derive(Clone)]
 struct Work {
     begun: Arc<AtomicUsize>,
@@ -48,7 +48,7 @@ impl Work {
 }
 
 on_both_databases! {
-    async fn what_runs_may_end_and_what_waits_is_not_begun(database: TestDatabase) {
+    async fn running_jobs_finish_and_pending_jobs_do_not_start(database: TestDatabase) {
         let store = database.store().await;
         for fails in [false, true] {
             let work = Work::new(fails);
@@ -65,7 +65,7 @@ on_both_databases! {
             let (waits, ended): (Vec<_>, Vec<_>) =
                 unfinished(&store).await.into_iter().partition(|job| job.id == waiting.id);
             assert_eq!((waits[0].state, waits[0].attempts), (JobState::Pending, 0));
-            // A failure is noted as ever.
+            // A failure is recorded as usual.
             let errors: Vec<_> = ended.iter().map(|job| (job.state, job.attempts, job.last_error.as_deref())).collect();
             assert_eq!(errors, if fails { vec![(JobState::Pending, 1, Some("an error"))] } else { Vec::new() });
             let later = Timestamp::now() + NEVER;
@@ -78,7 +78,7 @@ on_both_databases! {
         }
     }
 
-    async fn what_does_not_end_in_time_is_broken_off_and_given_back(database: TestDatabase) {
+    async fn jobs_that_exceed_the_grace_period_are_cancelled_and_released(database: TestDatabase) {
         let store = database.store().await;
         let work = Work::new(false);
         let timings = RunnerTimings { grace: Duration::from_millis(100), ..UNHURRIED };
@@ -92,27 +92,27 @@ on_both_databases! {
         workers.shutdown.cancel();
         work.end.notify_one();
         soon(workers.running).await.unwrap();
-        // What goes on holds a part of it: nothing does, once the workers are gone.
+        // A running job holds a clone; none is left once the workers have stopped.
         assert_eq!(Arc::strong_count(&work.going_on), 1);
         let jobs = unfinished(&store).await;
         assert_eq!(jobs.len(), 2, "{jobs:?}");
         for job in &jobs {
             assert_eq!((job.state, job.attempts, job.last_error.as_ref()), (JobState::Pending, 0, None));
         }
-        // Others take it at once, as if nothing had been.
+        // Other workers claim it immediately.
         let now = Timestamp::now();
         let leased = commit(&store, async |transaction| transaction.queue().claim(&Queue::ALL, 9, now, now).await).await;
         assert_eq!(leased.unwrap().iter().map(|job| job.attempts).collect::<Vec<_>>(), [1, 1]);
     }
 
-    async fn whenever_workers_are_stopped_nothing_is_lost(database: TestDatabase) {
+    async fn no_job_is_lost_whenever_workers_stop(database: TestDatabase) {
         let store = database.store().await;
         let work = Work::new(false);
         for _ in 0..20 {
             promise(&store, &new_job()).await;
         }
         for _ in 0..20 {
-            // At once, while they begin or before.
+            // Immediately, while or before they start.
             Workers::start(&store, &work.handler(), 4, RunnerTimings { grace: Duration::ZERO, ..UNHURRIED }).stop().await;
             let jobs = unfinished(&store).await;
             assert_eq!(jobs.len(), 20);

@@ -1,4 +1,4 @@
-//! Workers with nothing to do begin when there is something.
+//! Wake-up of idle workers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::on_both_databases;
 use crate::repositories::fixtures::{commit, soon, waits};
 use crate::support::TestDatabase;
 
-/// Does nothing, and tells what.
+/// Handler that only reports the jobs it receives.
 fn telling() -> (Arc<dyn Handler>, UnboundedReceiver<Job>) {
     let (tell, told) = unbounded_channel();
     let handler = acts(move |job, context| {
@@ -30,12 +30,12 @@ fn telling() -> (Arc<dyn Handler>, UnboundedReceiver<Job>) {
 }
 
 on_both_databases! {
-    async fn a_commit_wakes_workers_at_once(database: TestDatabase) {
+    async fn a_commit_wakes_workers_immediately(database: TestDatabase) {
         let store = database.store().await;
         let (handler, mut done) = telling();
         let workers = Workers::start(&store, &handler, 2, UNHURRIED);
         for _ in 0..20 {
-            // Nobody looks before the bell rings: they have long seen that there is nothing.
+            // The workers are idle and do not poll.
             let job = new_job();
             promise(&store, &job).await;
             assert_eq!(soon(done.recv()).await, Some(job));
@@ -44,17 +44,17 @@ on_both_databases! {
         assert!(unfinished(&store).await.is_empty());
     }
 
-    async fn a_job_that_was_there_before_the_workers_is_done(database: TestDatabase) {
+    async fn a_job_enqueued_before_the_workers_start_is_run(database: TestDatabase) {
         let store = database.store().await;
         promise(&store, &new_job()).await;
         let (handler, mut done) = telling();
-        // The bell of this store did not ring.
+        // This store was not notified.
         let workers = Workers::start(&database.another_store().await, &handler, 2, UNHURRIED);
         assert!(soon(done.recv()).await.is_some());
         workers.stop().await;
     }
 
-    async fn what_is_rolled_back_wakes_nobody_and_what_is_for_later_is_done_later(database: TestDatabase) {
+    async fn a_rolled_back_job_wakes_no_worker_and_a_delayed_job_runs_later(database: TestDatabase) {
         let store = database.store().await;
         let (handler, mut done) = telling();
         let workers = Workers::start(&store, &handler, 2, UNHURRIED);
@@ -70,10 +70,10 @@ on_both_databases! {
         workers.stop().await;
     }
 
-    async fn a_commit_of_another_process_is_noticed_too(database: TestDatabase) {
+    async fn a_commit_of_another_process_is_noticed(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         let (handler, mut done) = telling();
-        // PostgreSQL tells of it; on SQLite somebody has to look.
+        // PostgreSQL sends a notification; on SQLite a worker has to poll.
         let timings = if database.is_postgres() { UNHURRIED } else { RunnerTimings { poll_interval: Duration::from_millis(20), ..UNHURRIED } };
         let workers = Workers::start(&store, &handler, 2, timings);
         for _ in 0..20 {
@@ -84,7 +84,7 @@ on_both_databases! {
         workers.stop().await;
     }
 
-    async fn more_jobs_than_workers_are_done_one_after_the_other(database: TestDatabase) {
+    async fn more_jobs_than_workers_are_run_in_sequence(database: TestDatabase) {
         let store = database.store().await;
         let (handler, mut done) = telling();
         let workers = Workers::start(&store, &handler, 2, UNHURRIED);
@@ -95,7 +95,7 @@ on_both_databases! {
             }
         })
         .await;
-        // The bell rang once.
+        // There was only one notification.
         until_done(&store).await;
         workers.stop().await;
         for _ in 0..30 {

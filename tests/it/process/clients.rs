@@ -1,8 +1,7 @@
-//! What others wrote to talk with the API, or take from it: the official verifiers of webhooks, and a client of event
-//! streams; and the recipes that users are shown, which stand beside the verifiers.
+//! Third-party clients of the API: the official webhook verifiers, an event stream client, and the published recipes.
 //!
-//! `.ci/with-clients` installs them, and names them in `TEST_NODE_CLIENTS` and `TEST_PYTHON_CLIENTS`. Without them the
-//! tests that need them are skipped, and the run says so; with `REQUIRE_CLIENTS=1` they fail instead.
+//! `.ci/with-clients` installs them and names them in `TEST_NODE_CLIENTS` and `TEST_PYTHON_CLIENTS`. Without these
+//! variables the tests are skipped with a message; with `REQUIRE_CLIENTS=1` they fail.
 
 use std::io::Write as _;
 use std::process::{ChildStdin, Command, Stdio};
@@ -21,12 +20,12 @@ mod verify_webhook;
 const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 const RECIPES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/recipes");
 
-/// What a delivery is verified with.
+/// Language of a verifier.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Language {
     JavaScript,
     Python,
-    /// Here only the recipe, which is compiled into the tests.
+    /// Only the recipe, which is compiled into the tests.
     Rust,
 }
 
@@ -34,23 +33,23 @@ impl Language {
     pub(super) const ALL: [Self; 3] = [Self::JavaScript, Self::Python, Self::Rust];
 }
 
-/// What is said of a delivery.
+/// Results of verifying a delivery.
 #[derive(Debug)]
 pub(super) struct Verdict {
-    /// Why the official library refuses it, if it does; what the recipe says, where there is no library.
+    /// Error of the official library, if any; of the recipe for a language without a library.
     pub(super) official: Result<(), String>,
-    /// The event that the recipe makes of it, or why it refuses it.
+    /// Event returned by the recipe, or its error.
     pub(super) recipe: Result<Value, String>,
 }
 
-/// Verifies deliveries by the official library of a language, and by the recipe in it.
+/// Official library of a language, together with the recipe in it.
 pub(super) enum Verifier {
     Program(Program, ChildStdin),
     Rust,
 }
 
 impl Verifier {
-    /// Starts one; `None` where there is none of this language.
+    /// Starts a verifier; `None` if the language is not installed.
     pub(super) fn start(language: Language) -> Option<Self> {
         let mut command = match language {
             Language::JavaScript => javascript("verify.mjs")?,
@@ -66,13 +65,13 @@ impl Verifier {
         Some(Self::Program(program, input))
     }
 
-    /// Verifies a delivery that came now.
+    /// Verifies a delivery at the current time.
     #[track_caller]
     pub(super) fn verify(&mut self, secret: &str, headers: &[(&str, &str)], body: &str) -> Verdict {
         self.verify_at(None, secret, headers, body)
     }
 
-    /// Verifies a delivery that came at this time, in seconds. The names of its headers are in lower case.
+    /// Verifies a delivery at this time, in seconds. Header names are in lower case.
     #[track_caller]
     pub(super) fn verify_at(
         &mut self,
@@ -103,7 +102,7 @@ fn recipe_in_rust(now: Option<u64>, secret: &str, headers: &[(&str, &str)], body
     Verdict { official: recipe.as_ref().map(|_| ()).map_err(Clone::clone), recipe }
 }
 
-/// What a compiler that lets nothing pass says of the recipe in TypeScript; `None` where there is none.
+/// Result of compiling the TypeScript recipe in strict mode; `None` if it is not installed.
 pub(super) fn check_types() -> Option<Program> {
     let packages = format!("{}/node_modules", variable("TEST_NODE_CLIENTS")?);
     let mut command = Command::new("node");
@@ -114,20 +113,19 @@ pub(super) fn check_types() -> Option<Program> {
     Some(Program::spawn(command.arg(format!("{RECIPES}/verify_webhook.ts")).stdin(Stdio::null())))
 }
 
-/// A client that is connected to a stream of events, again and again, until the test is over.
+/// Client that stays connected to an event stream until the test ends.
 pub(super) struct EventClient {
     program: Program,
     input: ChildStdin,
 }
 
 impl EventClient {
-    /// Connects one, which begins after an event if one is named; `None` where there is no client.
+    /// Connects a client, optionally after an event; `None` if it is not installed.
     pub(super) fn start(url: &str, token: &str, last_event_id: Option<&str>) -> Option<Self> {
         Some(Self::spawn(javascript("events.mjs")?.arg(url).args(last_event_id).env("TOKEN", token)))
     }
 
-    /// Follows the feed of an API from a cursor on, by the recipe that users are shown; `None` where there is no
-    /// client.
+    /// Follows the feed from a cursor by the published recipe; `None` if it is not installed.
     pub(super) fn follow(api: &str, cursor: &str) -> Option<Self> {
         Some(Self::spawn(javascript("follow.mjs")?.args([api, cursor])))
     }
@@ -138,13 +136,13 @@ impl EventClient {
         Self { program, input }
     }
 
-    /// What happens next: `{"type", "lastEventId", "data"}`, `{"open": n}`, or `{"error": code or null}`.
+    /// Next message: `{"type", "lastEventId", "data"}`, `{"open": n}`, or `{"error": code or null}`.
     #[track_caller]
     pub(super) fn next(&mut self) -> Value {
         self.program.until_some("an event", |line| serde_json::from_str(line).ok())
     }
 
-    /// Ends it, and gives all that happened.
+    /// Stops the client and returns all messages.
     #[track_caller]
     pub(super) fn stop(self) -> Vec<Value> {
         drop(self.input);
@@ -153,7 +151,7 @@ impl EventClient {
 }
 
 fn javascript(program: &str) -> Option<Command> {
-    // It reads the variable too.
+    // The program reads the variable too.
     variable("TEST_NODE_CLIENTS")?;
     let mut command = Command::new("node");
     command.arg(format!("{PROGRAMS}/{program}"));
@@ -165,7 +163,7 @@ fn variable(name: &str) -> Option<String> {
     let value = std::env::var(name).ok().filter(|value| !value.is_empty());
     if value.is_none() {
         assert!(std::env::var_os("REQUIRE_CLIENTS").is_none(), "{name} is not set, and it is required");
-        // Past the capture of the test harness, which keeps quiet about tests that pass.
+        // Bypasses the output capture of the test harness.
         SAID.call_once(|| {
             let _ = writeln!(
                 std::io::stderr(),

@@ -1,4 +1,4 @@
-//! The commands that do not serve.
+//! Commands other than `serve` and `worker`.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::program::{Server, run};
 
 #[test]
-fn the_schema_is_shown_and_brought_up_to_date() {
+fn migrate_shows_and_updates_the_schema() {
     let folder = tempfile::tempdir().unwrap();
     let variables = [("DATA_DIR", "data")];
     let states = |arguments: &[&str]| {
@@ -30,10 +30,10 @@ fn the_schema_is_shown_and_brought_up_to_date() {
 }
 
 #[test]
-fn the_document_is_written_and_compared() {
+fn openapi_writes_and_compares_the_document() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("openapi/openapi.yaml");
-    // It needs no settings, so wrong ones are no matter.
+    // Invalid settings are irrelevant for this command.
     let openapi = |arguments: &[&str]| run(folder.path(), &[&["openapi"], arguments].concat(), &[("PORT", "none")]);
 
     let missing = openapi(&["--check"]);
@@ -53,7 +53,7 @@ fn the_document_is_written_and_compared() {
 }
 
 #[test]
-fn the_document_is_printed_in_both_formats_and_nothing_else_is() {
+fn openapi_prints_only_the_document_in_both_formats() {
     let folder = tempfile::tempdir().unwrap();
     let print = |format| run(folder.path(), &["openapi", "--format", format], &[]).succeeded().output.join("\n");
     let json: Value = serde_json::from_str(&print("json")).unwrap();
@@ -64,7 +64,7 @@ fn the_document_is_printed_in_both_formats_and_nothing_else_is() {
 }
 
 #[test]
-fn a_reader_who_has_seen_enough_is_no_reason_to_panic() {
+fn a_closed_output_pipe_causes_no_panic() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_pocket-tasks"))
         .args(["openapi", "--format", "json"])
         .stdout(Stdio::piped())
@@ -79,11 +79,11 @@ fn a_reader_who_has_seen_enough_is_no_reason_to_panic() {
 }
 
 #[test]
-fn a_container_learns_whether_the_server_is_ready() {
+fn healthcheck_reports_a_ready_server() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[]);
     let port = server.address.port().to_string();
-    // The server of a container listens on all addresses.
+    // In a container the server listens on all addresses.
     for host in ["127.0.0.1", "0.0.0.0"] {
         let ended = run(folder.path(), &["healthcheck"], &[("PORT", &port), ("HOST", host)]).succeeded();
         assert_eq!(ended.output, [""; 0]);
@@ -92,7 +92,7 @@ fn a_container_learns_whether_the_server_is_ready() {
 }
 
 #[test]
-fn a_server_that_is_not_ready_is_ill() {
+fn healthcheck_fails_for_a_server_that_is_not_ready() {
     let folder = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
@@ -108,12 +108,12 @@ fn a_server_that_is_not_ready_is_ill() {
     assert_eq!(ended.status, Some(1));
     assert!(ended.errors.contains("503"), "{}", ended.errors);
     assert!(server.join().unwrap().starts_with("GET /health/ready HTTP/1.1\r\n"));
-    // The listener is gone by now.
+    // The listener is closed by now.
     assert_eq!(run(folder.path(), &["healthcheck"], &variables).status, Some(1));
 }
 
 #[test]
-fn a_server_that_says_nothing_is_ill() {
+fn healthcheck_fails_for_a_silent_server() {
     let folder = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
@@ -122,9 +122,9 @@ fn a_server_that_says_nothing_is_ill() {
 }
 
 #[test]
-fn it_says_its_version_and_its_commands() {
+fn version_and_help_are_printed() {
     let folder = tempfile::tempdir().unwrap();
-    // Neither asks for settings.
+    // Neither command needs settings.
     let print = |argument| run(folder.path(), &[argument], &[("PORT", "none")]).succeeded().output.join("\n");
     assert_eq!(print("--version"), format!("pocket-tasks {}", env!("CARGO_PKG_VERSION")));
     let help = print("--help");

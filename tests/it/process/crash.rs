@@ -1,4 +1,4 @@
-//! Killed at any moment and asked again: with a key, a write happens once and has one answer.
+//! Kills at random moments: a write with an idempotency key happens once and has one response.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -15,10 +15,10 @@ use crate::support::Random;
 use crate::support::databases::postgres_without_schema;
 
 const CLIENTS: usize = 4;
-/// How long after the beginning of a round it is killed at the latest: each client has written a few times by then.
+/// Latest moment of the kill in a round, when each client has written a few times.
 const LATEST_KILL_MICROS: u64 = 40_000;
 
-/// An account with a project, on a server that comes and goes.
+/// Account with a project, on a server that is restarted repeatedly.
 struct World<'f> {
     folder: &'f Path,
     variables: Vec<(&'f str, &'f str)>,
@@ -31,14 +31,14 @@ impl World<'_> {
         Server::start(self.folder, &self.variables)
     }
 
-    /// The request that makes the task of a key. It is the same whenever it is sent.
+    /// Request that creates the task of a key, identical on every attempt.
     fn write(&self, round: usize, key: &str) -> String {
         let body = json!({"title": key, "labels": [format!("round {round}")]}).to_string();
         let extra = http::json_headers(&body) + &format!("Idempotency-Key: {key}\r\n");
         http::head("POST", &self.tasks, Some(&self.token), &extra) + &body
     }
 
-    /// Writes with one key after the other until the server is gone.
+    /// Writes with new keys until the server is gone.
     fn write_on(&self, address: SocketAddr, round: usize, client: usize, written: &Sender<(String, Option<Answer>)>) {
         for number in 0.. {
             let key = format!("round.{round}.client.{client}.write.{number}");
@@ -54,7 +54,7 @@ impl World<'_> {
         }
     }
 
-    /// Writes until the server, which is killed then, and gives every key with what was answered.
+    /// Writes until the server is killed, and returns every key with its response.
     fn write_until_killed(&self, server: Server, round: usize, moment: Duration) -> Vec<(String, Option<Answer>)> {
         let (sender, receiver) = channel();
         let mut written = Vec::new();
@@ -71,11 +71,11 @@ impl World<'_> {
             server.program.signal("KILL");
             written.extend(receiver);
         });
-        assert_eq!(server.program.ends().status, None, "it was not killed");
+        assert_eq!(server.program.ends().status, None, "the server was not killed");
         written
     }
 
-    /// Asks again until the task is there.
+    /// Repeats a request until the task exists.
     fn retry(&self, server: &Server, round: usize, key: &str) -> Answer {
         let request = self.write(round, key);
         let deadline = Instant::now() + PATIENCE;
@@ -83,7 +83,7 @@ impl World<'_> {
             let answer = http::attempt(server.address, &request);
             match answer {
                 Some(answer) if answer.status == 201 => return answer,
-                // What had begun before the kill may still go on, in PostgreSQL.
+                // On PostgreSQL, work that started before the kill may still be running.
                 Some(Answer { status: 409 | 503, .. }) | None if Instant::now() < deadline => {}
                 Some(answer) => panic!("{key}: {}\n{}", answer.head, answer.text),
                 None => panic!("{key}: no answer"),
@@ -91,7 +91,7 @@ impl World<'_> {
         }
     }
 
-    /// Fails unless the tasks that the query finds are exactly these, by title and id.
+    /// Asserts that the tasks found by a query are exactly these, by title and id.
     #[track_caller]
     fn finds(&self, server: &Server, query: &str, expected: &BTreeSet<(String, String)>) {
         let mut found = BTreeSet::new();
@@ -99,7 +99,7 @@ impl World<'_> {
             let path = format!("{}?limit=100&page={page}{query}", self.tasks);
             let list = http::get(server.address, &path, Some(&self.token)).expect(200);
             for task in list["data"].as_array().unwrap() {
-                assert!(found.insert((text(task, "title"), text(task, "id"))), "it is listed twice: {task}");
+                assert!(found.insert((text(task, "title"), text(task, "id"))), "listed twice: {task}");
             }
             if list["meta"]["has_more"] == false {
                 break;
@@ -107,7 +107,7 @@ impl World<'_> {
         }
         let too_much: Vec<_> = found.difference(expected).collect();
         let missing: Vec<_> = expected.difference(&found).collect();
-        assert!(found == *expected, "not one task for each key: too much is {too_much:#?}, missing is {missing:#?}");
+        assert!(found == *expected, "not one task for each key: unexpected {too_much:#?}, missing {missing:#?}");
     }
 }
 
@@ -150,9 +150,13 @@ fn a_write_happens_once(folder: &Path, database: &[(&str, &str)]) {
         for (retry, first, key) in retries {
             match first {
                 Some(first) => {
-                    assert_eq!(retry.text, first.text, "{key}: another answer than the first");
+                    assert_eq!(retry.text, first.text, "{key}: different from the first response");
                     for name in ["location", "etag", "content-type"] {
-                        assert_eq!(retry.header(name), first.header(name), "{key}: another {name} than the first");
+                        assert_eq!(
+                            retry.header(name),
+                            first.header(name),
+                            "{key}: {name} differs from the first response"
+                        );
                     }
                     assert!(!replayed(&first) && replayed(&retry), "{key}: {}\n{}", first.head, retry.head);
                     answered += 1;
@@ -165,20 +169,20 @@ fn a_write_happens_once(folder: &Path, database: &[(&str, &str)]) {
 
     world.finds(&server, "", &all);
     let counts = &http::get(server.address, &project, Some(&world.token)).expect(200)["task_counts"];
-    assert_eq!(counts["total"], all.len(), "the count is another one than the tasks");
-    assert!(answered > 0, "it was always killed before the first answer");
-    assert!(lost + afresh > 0, "it was never killed in a write");
+    assert_eq!(counts["total"], all.len(), "the counter differs from the number of tasks");
+    assert!(answered > 0, "always killed before the first response");
+    assert!(lost + afresh > 0, "never killed during a write");
     server.stop();
 }
 
 #[test]
-fn a_write_with_a_key_happens_once_however_often_the_server_is_killed() {
+fn a_write_with_a_key_happens_once_despite_kills() {
     let folder = tempfile::tempdir().unwrap();
     a_write_happens_once(folder.path(), &[]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_with_a_key_happens_once_however_often_the_server_is_killed_on_postgres() {
+async fn a_write_with_a_key_happens_once_despite_kills_on_postgres() {
     let Some(database) = postgres_without_schema().await else { return };
     let folder = tempfile::tempdir().unwrap();
     let variables = [("DATABASE_URL", database.url.as_str()), ("DATABASE_MAX_CONNECTIONS", "5")];

@@ -1,5 +1,5 @@
-//! What a receiver gets from the program: verified by the libraries of Standard Webhooks in other languages, by the
-//! recipes that users are shown, and against the published document.
+//! Deliveries of the program, verified by the Standard Webhooks libraries of several languages, by the published recipes
+//! and against the published document.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::program::{PATIENCE, Server};
 use super::receiver::{Post, Receiver};
 use crate::support::document::check_message;
 
-/// Fails unless whoever knows the secret can tell that the message is ours, and whoever knows another cannot.
+/// Asserts that the message verifies with each of these secrets and with no other.
 fn verify(verifiers: &mut [Verifier], post: &Post, secrets: &[&str], stranger: &str) {
     let event: Value = serde_json::from_str(&post.body).unwrap();
     check_message(&event);
@@ -29,7 +29,7 @@ fn verify(verifiers: &mut [Verifier], post: &Post, secrets: &[&str], stranger: &
 }
 
 #[test]
-fn what_is_delivered_is_verified_by_others() {
+fn deliveries_are_verified_by_official_libraries() {
     let mut verifiers: Vec<_> = Language::ALL.into_iter().filter_map(Verifier::start).collect();
     let (folder, receiver) = (tempfile::tempdir().unwrap(), Receiver::start());
     let variables = [("WEBHOOK_ALLOW_HTTP", "true"), ("WEBHOOK_ALLOW_CIDRS", "127.0.0.1")];
@@ -37,7 +37,7 @@ fn what_is_delivered_is_verified_by_others() {
     let token = text(&server.register("ada@example.com"), "access_token");
     let post =
         |path: &str, body: Value, status: u16| http::post(server.address, path, Some(&token), &body).expect(status);
-    let next = || receiver.next(PATIENCE).expect("nothing is delivered");
+    let next = || receiver.next(PATIENCE).expect("no delivery arrived");
 
     let webhook = post("/v1/webhooks", json!({"url": receiver.url(), "events": ["*"]}), 201);
     let other = text(&post("/v1/webhooks", json!({"url": receiver.url(), "events": ["webhook.test"]}), 201), "secret");
@@ -50,12 +50,12 @@ fn what_is_delivered_is_verified_by_others() {
     let project = post("/v1/projects", json!({"name": "Küche & \"Bad\" \u{1f6c1}"}), 201);
     verify(&mut verifiers, &next(), &[&first], &other);
 
-    // Whoever verifies by either of the two secrets misses nothing during a rotation.
+    // During a rotation the message verifies with either secret.
     let second = text(&post(&format!("{path}/rotate-secret"), json!({"overlap_seconds": 600}), 200), "secret");
     let tasks = format!("/v1/projects/{}/tasks", text(&project, "id"));
     post(&tasks, json!({"title": "Lamps", "description": "Two lines\nof it"}), 201);
     verify(&mut verifiers, &next(), &[&first, &second], &other);
-    // And the old one is worth nothing when it is over.
+    // After the overlap the old secret is invalid.
     let third = text(&post(&format!("{path}/rotate-secret"), json!({"overlap_seconds": 0}), 200), "secret");
     post(&tasks, json!({"title": "Tiles"}), 201);
     verify(&mut verifiers, &next(), &[&third], &second);
@@ -63,7 +63,7 @@ fn what_is_delivered_is_verified_by_others() {
 }
 
 #[test]
-fn a_machine_that_trusts_nobody_puts_webhooks_off_and_blames_no_receiver() {
+fn missing_root_certificates_delay_webhooks_without_counting_as_failures() {
     let folder = tempfile::tempdir().unwrap();
     let nobody = [("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", "/dev/null/none")];
     let mut server = Server::start(folder.path(), &nobody);

@@ -1,4 +1,4 @@
-//! A client of event streams does what its standard says: what is tested with it counts.
+//! Conformance of the event stream client used in tests with its standard.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::clients::EventClient;
 use super::program::PATIENCE;
 
-/// Longer than a client waits that was told nothing: 3 s.
+/// Longer than the default reconnection time of 3 s.
 const RETRY: Duration = Duration::from_millis(3_200);
 
-/// A server that leaves it to the test what it answers.
+/// Server whose responses the test controls.
 struct Listener {
     url: String,
     streams: Receiver<TcpStream>,
@@ -29,7 +29,7 @@ impl Listener {
         Self { url, streams }
     }
 
-    /// The next request, with the lines of its head.
+    /// Next request, with the lines of its head.
     #[track_caller]
     fn accept(&self) -> (TcpStream, Vec<String>) {
         let stream = self.streams.recv_timeout(PATIENCE).expect("nobody connects");
@@ -50,7 +50,7 @@ fn last_event_id(head: &[String], expected: Option<&str>) {
 }
 
 #[test]
-fn a_client_goes_on_after_the_last_event_when_it_was_told_to() {
+fn a_client_reconnects_after_the_last_event_at_the_given_time() {
     let listener = Listener::start();
     let Some(mut client) = EventClient::start(&listener.url, "secret", Some("begun")) else { return };
     let event = |kind: &str, id: &str| json!({"type": kind, "lastEventId": id, "data": "{\n}"});
@@ -71,7 +71,7 @@ fn a_client_goes_on_after_the_last_event_when_it_was_told_to() {
     last_event_id(&head, Some("one"));
     let retry = RETRY.as_millis();
     let whole = format!("retry: {retry}\n\nid: two\nevent: webhook.test\ndata: {{\ndata: }}\n\n");
-    // The end of the stream cuts off the last.
+    // The last event is cut off by the end of the stream.
     answer(stream, "200 OK", &(whole + "id: three\nevent: task.updated\ndata: {\n"));
     let closed = Instant::now();
     happens(&mut client, &[json!({"open": 2}), event("webhook.test", "two"), json!({"error": null})]);
@@ -79,7 +79,7 @@ fn a_client_goes_on_after_the_last_event_when_it_was_told_to() {
     let (stream, head) = listener.accept();
     let waited = closed.elapsed();
     last_event_id(&head, Some("two"));
-    // Its timers may be a little early.
+    // Timers may fire slightly early.
     assert!(waited + Duration::from_millis(20) > RETRY, "it waited {waited:?}");
     answer(stream, "401 Unauthorized", "");
     happens(&mut client, &[json!({"error": 401})]);
@@ -87,7 +87,7 @@ fn a_client_goes_on_after_the_last_event_when_it_was_told_to() {
 }
 
 #[test]
-fn the_recipe_opens_another_stream_where_one_is_refused_and_lists_anew_where_the_cursor_is_too_old() {
+fn the_recipe_retries_rejected_streams_and_lists_again_after_an_expired_cursor() {
     let listener = Listener::start();
     let api = listener.url.strip_suffix("/stream").unwrap();
     let Some(mut client) = EventClient::follow(api, "a cursor") else { return };
@@ -103,12 +103,12 @@ fn the_recipe_opens_another_stream_where_one_is_refused_and_lists_anew_where_the
     answer(stream, "200 OK", "retry: 1\n\nid: one\nevent: task.moved\ndata: {\"sequence\":1}\n\n");
     happens(json!({"token": false}));
     happens(json!({"sequence": 1}));
-    // It goes on by itself.
+    // The recipe reconnects by itself.
     let (stream, head) = listener.accept();
     asked(&head, "cursor=a%20cursor", "secret", Some("one"));
     answer(stream, "401 Unauthorized\r\nretry-after: 0", "");
     happens(json!({"token": false}));
-    // It has given up.
+    // The recipe has given up.
     let (stream, head) = listener.accept();
     asked(&head, "cursor=one", "another", None);
     answer(stream, "400 Bad Request\r\nretry-after: 0", "");
@@ -125,7 +125,7 @@ fn the_recipe_opens_another_stream_where_one_is_refused_and_lists_anew_where_the
 }
 
 #[test]
-fn a_client_that_names_no_event_begins_anywhere_and_ends_when_it_is_told_to() {
+fn a_client_without_a_last_event_starts_anywhere_and_stops_on_request() {
     let listener = Listener::start();
     let Some(mut client) = EventClient::start(&listener.url, "secret", None) else { return };
     let (stream, head) = listener.accept();

@@ -1,4 +1,4 @@
-//! Disks that are full for a while: nothing that was acknowledged is lost, and writing goes on as soon as there is space.
+//! Disks that are full for a while: no acknowledged write is lost, and writes succeed again once there is space.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -18,20 +18,20 @@ use super::http::{self, Answer};
 use super::program::{PATIENCE, Server};
 use crate::support::POLL_INTERVAL;
 
-/// Space that is left when the disk fills up, in bytes: it ends at another page of another statement each time, and in
-/// the rounds with a lot of it a batch outgrows the cache of SQLite and fails before its commit.
+/// Free space in bytes when the disk fills up. The values fail at different pages of different statements; with a lot of
+/// space, a batch exceeds the cache of SQLite and fails before its commit.
 const SPACES: [u64; 9] = [0, 4_096, 9_000, 20_000, 0, 50_000, 150_000, 600_000, 2_500_000];
 
-/// A disk that refuses to take more.
+/// Disk that rejects writes.
 enum Disk {
-    /// A file system of its own, so small that a file beside the database fills it: SQLite finds it full.
+    /// Small file system of its own, filled by a file beside the database: SQLite finds the disk full.
     Small(TempDir),
-    /// A limit on the size of files: SQLite's writes fail.
+    /// Limit on the size of files: SQLite's writes fail.
     LimitedFiles(TempDir),
 }
 
 impl Disk {
-    /// A small file system; `None` where nothing can be mounted.
+    /// Mounts a small file system; `None` if that is not permitted.
     fn small() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
@@ -57,7 +57,7 @@ impl Disk {
         self.folder().join("ballast")
     }
 
-    /// Leaves so many bytes.
+    /// Fills the disk up to this many free bytes.
     fn fill(&self, server: &Server, space: u64) {
         match self {
             Self::Small(_) => {
@@ -76,7 +76,7 @@ impl Disk {
         }
     }
 
-    /// Makes room again.
+    /// Frees the space again.
     fn free(&self, server: &Server) {
         match self {
             Self::Small(_) => fs::remove_file(self.ballast()).unwrap(),
@@ -87,7 +87,7 @@ impl Disk {
     fn start(&self) -> Server {
         let limits = ["AUTH", "REFRESH", "API"].map(|name| format!("RATE_LIMIT_{name}_PER_MINUTE"));
         let variables: Vec<_> = limits.iter().map(|name| (name.as_str(), "0")).collect();
-        // A process is killed for what exceeds its limit, unless it ignores that signal.
+        // Exceeding the limit kills a process unless it ignores the signal.
         Server::in_shell("trap '' XFSZ", self.folder(), &variables)
     }
 }
@@ -108,7 +108,7 @@ impl Drop for Disk {
     }
 }
 
-/// An account with a project, and what it was told of its tasks.
+/// Account with a project, and the acknowledged tasks.
 struct World<'a> {
     disk: &'a Disk,
     server: Server,
@@ -117,7 +117,7 @@ struct World<'a> {
     task: String,
     /// Titles of all tasks whose creation was acknowledged.
     acknowledged: BTreeSet<String>,
-    /// Keys and bodies of the writes that failed.
+    /// Keys and bodies of failed writes.
     failed: Vec<(String, String)>,
     number: u64,
 }
@@ -161,7 +161,7 @@ impl World<'_> {
         answer.status
     }
 
-    /// A write that begins a transaction and takes it back.
+    /// Sends a write that starts a transaction and rolls it back.
     fn is_refused(&self) {
         let answer = self.send("PATCH", &self.task, "If-Match: \"stale\"\r\n", &json!({"title": "Lost"}));
         assert!(matches!(answer.status, 412 | 503), "{}\n{}", answer.head, answer.text);
@@ -173,7 +173,7 @@ impl World<'_> {
         answer.status == 200
     }
 
-    /// Writes until the disk has refused a few times.
+    /// Writes until the disk has rejected a few writes.
     fn write_until_full(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         let mut refusals = 0;
@@ -187,21 +187,21 @@ impl World<'_> {
         }
     }
 
-    /// Waits until readiness says that nothing can be written, which takes a disk that takes nothing at all.
+    /// Waits until readiness reports the full disk, which requires that even small writes fail.
     fn is_reported(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         while self.is_ready() {
             assert!(Instant::now() < deadline, "a full disk is not reported");
-            // Fills what may have been left for small writes.
+            // Fills the space left for small writes.
             self.create(1, 10);
         }
     }
 
-    /// Sees that everything works again.
+    /// Asserts that everything works again.
     fn recovers(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         while !self.is_ready() {
-            assert!(Instant::now() < deadline, "it does not recover");
+            assert!(Instant::now() < deadline, "the server does not recover");
             park_timeout(POLL_INTERVAL);
         }
         self.is_refused();
@@ -210,28 +210,28 @@ impl World<'_> {
         let tasks = format!("{}/tasks", self.project);
         let body = json!({"title": title});
         let answer = self.send("POST", &tasks, &format!("Idempotency-Key: {key}\r\n"), &body);
-        // The key of a write that failed is free, for any request.
+        // The key of a failed write can be used for any request.
         assert_eq!((answer.status, answer.header("idempotency-replayed")), (201, None), "{}", answer.text);
         self.acknowledged.insert(title);
         http::get(self.server.address, &format!("/v1/tasks/{}", text(&answer.body, "id")), Some(&self.token))
             .expect(200);
     }
 
-    /// Compares with what another process finds in the file, which can write in it too.
+    /// Compares the acknowledged tasks with the contents of the file, which must be writable for another process.
     async fn is_stored(&self) {
         let mut file = open_file(&self.disk.database()).await;
         let rows = file.fetch_all("SELECT title FROM tasks").await.unwrap();
         let stored: BTreeSet<String> = rows.iter().map(|row| row.get("title")).collect();
-        assert_eq!(rows.len(), stored.len(), "a task is there twice");
+        assert_eq!(rows.len(), stored.len(), "a task is stored twice");
         let difference: Vec<_> = stored.symmetric_difference(&self.acknowledged).take(5).collect();
-        assert!(difference.is_empty(), "acknowledged or stored, and not both: {difference:?}");
+        assert!(difference.is_empty(), "acknowledged or stored, but not both: {difference:?}");
         file.execute("BEGIN IMMEDIATE").await.unwrap();
         file.execute("ROLLBACK").await.unwrap();
         file.close().await.unwrap();
     }
 }
 
-/// Opens the file of a database as another process would.
+/// Opens the file of a database, like another process.
 pub(super) async fn open_file(file: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(file).connect().await.unwrap()
 }
@@ -259,7 +259,7 @@ async fn nothing_is_lost_on(disk: Disk) {
     }
     world.server.program.signal("KILL");
     let killed = std::mem::replace(&mut world.server, disk.start());
-    assert_eq!(killed.program.ends().status, None, "it was not killed");
+    assert_eq!(killed.program.ends().status, None, "the server was not killed");
     world.is_stored().await;
     assert_eq!(world.create(1, 10), 201);
     world.is_stored().await;
@@ -269,7 +269,7 @@ async fn nothing_is_lost_on(disk: Disk) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_loses_no_acknowledged_write() {
     let Some(disk) = Disk::small() else {
-        // Past the capture of the test harness, which keeps quiet about tests that pass.
+        // Bypasses the output capture of the test harness.
         let _ = writeln!(std::io::stderr(), "\nSKIPPED: a full disk, because no file system can be mounted here");
         return;
     };
@@ -277,6 +277,6 @@ async fn a_full_disk_loses_no_acknowledged_write() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_fails_loses_no_acknowledged_write() {
+async fn a_failing_disk_loses_no_acknowledged_write() {
     nothing_is_lost_on(Disk::limited_files()).await;
 }

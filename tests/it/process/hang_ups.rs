@@ -1,4 +1,4 @@
-//! Clients that hang up while their request runs.
+//! Clients that disconnect during a request.
 
 use std::io::Write as _;
 
@@ -11,7 +11,7 @@ use super::http;
 use super::program::Server;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_search_whose_client_hangs_up_stops_and_the_next_one_runs() {
+async fn a_search_stops_when_its_client_disconnects() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[("DATABASE_MAX_CONNECTIONS", "2")]);
     let token = text(&server.register("ada@example.com"), "access_token");

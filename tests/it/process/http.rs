@@ -1,4 +1,4 @@
-//! Just enough of HTTP/1.1 to talk to the program over a plain socket.
+//! Minimal HTTP/1.1 client over a plain socket.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -10,9 +10,9 @@ use super::program::PATIENCE;
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) head: String,
-    /// The body as JSON; null when there is none.
+    /// Body as JSON; null if there is none.
     pub(super) body: Value,
-    /// The body as it came.
+    /// Raw body.
     pub(super) text: String,
 }
 
@@ -29,7 +29,7 @@ impl Answer {
     }
 }
 
-/// A connection on which nothing is waited for for ever.
+/// Connects with timeouts.
 pub(super) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -37,18 +37,18 @@ pub(super) fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// The request of an operation; the head ends with `extra`, lines that each end with CRLF.
+/// Request head, ending with `extra`: lines that each end with CRLF.
 pub(super) fn head(method: &str, path: &str, token: Option<&str>, extra: &str) -> String {
     let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{token}{extra}\r\n")
 }
 
-/// The headers that go with a JSON body.
+/// Headers of a JSON body.
 pub(super) fn json_headers(body: &str) -> String {
     format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
 }
 
-/// Reads the answer to the end of the connection.
+/// Reads the response to the end of the connection.
 pub(super) fn read(stream: &mut TcpStream) -> Answer {
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
@@ -62,7 +62,7 @@ fn answer(head: &str, text: &str) -> Answer {
     Answer { status, head: head.to_owned(), body, text: text.to_owned() }
 }
 
-/// Sends a request to a server that may be killed meanwhile; `None` unless the whole answer came.
+/// Sends a request to a server that may be killed; `None` unless the response is complete.
 pub(super) fn attempt(address: SocketAddr, request: &str) -> Option<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -74,7 +74,7 @@ pub(super) fn attempt(address: SocketAddr, request: &str) -> Option<Answer> {
     (length == Some(body.len())).then(|| answer(head, body))
 }
 
-/// Sends a request as it stands, and reads its answer.
+/// Sends a raw request and reads its response.
 pub(super) fn send(address: SocketAddr, request: &str) -> Answer {
     let mut stream = connect(address);
     stream.write_all(request.as_bytes()).unwrap();

@@ -10,7 +10,7 @@ use super::queue::{jobs, until_all_is_done};
 const DATA: [(&str, &str); 1] = [("DATA_DIR", "data")];
 
 #[test]
-fn jobs_that_are_not_done_are_listed_for_people_and_for_programs() {
+fn unfinished_jobs_are_listed_as_text_and_as_json() {
     let folder = tempfile::tempdir().unwrap();
     let list = || run(folder.path(), &["jobs", "list"], &DATA).succeeded().output;
     let early = run(folder.path(), &["jobs", "list"], &DATA);
@@ -40,7 +40,7 @@ fn jobs_that_are_not_done_are_listed_for_people_and_for_programs() {
 }
 
 #[test]
-fn a_job_that_is_not_there_cannot_be_retried_but_the_others_are() {
+fn an_unknown_job_cannot_be_retried_but_others_are() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[("JOB_WORKERS", "0")]);
     server.register("ada@example.com");
@@ -58,7 +58,7 @@ fn a_job_that_is_not_there_cannot_be_retried_but_the_others_are() {
         assert_eq!(run(folder.path(), wrong, &DATA).status, Some(2), "{wrong:?}");
     }
 
-    // Once it is done there is nothing to retry.
+    // A complete job cannot be retried.
     let mut server = Server::start(folder.path(), &[]);
     until_all_is_done(&mut server.program, folder.path(), &[]);
     assert_eq!(run(folder.path(), &["jobs", "retry", &known], &DATA).status, Some(1));
@@ -66,14 +66,14 @@ fn a_job_that_is_not_there_cannot_be_retried_but_the_others_are() {
 }
 
 #[test]
-fn demo_data_is_there_once_however_often_it_is_made() {
+fn seed_creates_the_demo_data_once() {
     let folder = tempfile::tempdir().unwrap();
     let variables = [DATA[0], ("BCRYPT_COST", "4")];
     for (prefix, suffix) in [("created ", " with the password pocket-tasks-demo"), ("", " already exists")] {
         let ended = run(folder.path(), &["seed"], &variables).succeeded();
         assert_eq!(ended.output, ["ada", "grace"].map(|name| format!("{prefix}{name}@example.com{suffix}")));
     }
-    // Mails are left to whoever runs jobs.
+    // E-mails are left to the worker.
     let left: Vec<Value> = jobs(folder.path(), &[]).iter().map(|job| job["kind"].clone()).collect();
     assert_eq!(left, ["welcome_email", "welcome_email"]);
     let server = Server::start(folder.path(), &[]);
@@ -90,7 +90,7 @@ fn demo_data_is_there_once_however_often_it_is_made() {
 }
 
 #[test]
-fn there_is_no_demo_data_in_production() {
+fn seed_refuses_to_run_in_production() {
     let folder = tempfile::tempdir().unwrap();
     let variables = [
         ("APP_ENV", "production"),
@@ -101,5 +101,5 @@ fn there_is_no_demo_data_in_production() {
     let ended = run(folder.path(), &["seed"], &[&variables, &DATA[..]].concat());
     assert_eq!((ended.status, ended.output.len()), (Some(1), 0));
     assert!(ended.errors.contains("APP_ENV is production") && !ended.errors.contains("hunter"), "{}", ended.errors);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was created");
 }

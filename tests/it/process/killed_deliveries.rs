@@ -1,5 +1,4 @@
-//! Killed at any moment between a change and its delivery: every event reaches the receiver, with the same id however
-//! often.
+//! Kills at random moments between a change and its delivery: every event is delivered, always with the same id.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,12 +18,12 @@ use crate::support::Random;
 use crate::support::databases::postgres_without_schema;
 
 const CLIENTS: usize = 3;
-/// How long after the beginning of a round it is killed at the latest.
+/// Latest moment of the kill in a round.
 const LATEST_KILL_MICROS: u64 = 150_000;
-/// The jobs of who was killed wait for the end of their leases, which last 30 s.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// Jobs of a killed worker wait for the end of their leases, which last 30 s.
+const TIMEOUT: Duration = Duration::from_secs(90);
 
-/// An account with a project and a webhook, on a server that comes and goes.
+/// Account with a project and a webhook, on a server that is restarted repeatedly.
 struct World<'f> {
     folder: &'f Path,
     variables: Vec<(&'f str, &'f str)>,
@@ -38,7 +37,7 @@ impl World<'_> {
         Server::start(self.folder, &self.variables)
     }
 
-    /// Makes tasks and changes them until the server is gone.
+    /// Creates and changes tasks until the server is gone.
     fn write_on(&self, address: SocketAddr) -> Option<()> {
         loop {
             let attempt = |method: &str, path: &str, body: &Value| {
@@ -65,10 +64,10 @@ impl World<'_> {
             }
             server.program.signal("KILL");
         });
-        assert_eq!(server.program.ends().status, None, "it was not killed");
+        assert_eq!(server.program.ends().status, None, "the server was not killed");
     }
 
-    /// All events of the feed, by their ids.
+    /// All events of the feed by id.
     fn feed(&self, server: &Server) -> BTreeMap<String, Value> {
         let mut events = BTreeMap::new();
         let mut path = "/v1/events?limit=100".to_owned();
@@ -105,7 +104,7 @@ fn every_event_is_delivered(folder: &Path, database: &[(&str, &str)]) {
     let mut random = Random::new();
     let mut interrupted = 0;
     for round in 0..MAX_ROUNDS {
-        // Long enough that something was being delivered when the worker was killed, as chance will have it.
+        // Enough rounds to kill the worker during a delivery at least once.
         if round >= rounds() && interrupted > 0 {
             break;
         }
@@ -114,20 +113,20 @@ fn every_event_is_delivered(folder: &Path, database: &[(&str, &str)]) {
         interrupted += jobs(folder, database).iter().filter(is_running).count();
         server = world.start();
     }
-    assert!(interrupted > 0, "it was never killed while it delivered");
+    assert!(interrupted > 0, "never killed during a delivery");
 
-    until_jobs(&mut server.program, folder, database, PATIENCE, <[Value]>::is_empty);
+    until_jobs(&mut server.program, folder, database, TIMEOUT, <[Value]>::is_empty);
     let feed = world.feed(&server);
     let mut arrived: BTreeMap<String, Vec<Post>> = BTreeMap::new();
     while let Some(post) = receiver.next(Duration::ZERO) {
         arrived.entry(post.header("webhook-id").to_owned()).or_default().push(post);
     }
     for (id, event) in &feed {
-        assert!(arrived.contains_key(id), "it was not delivered: {event}");
+        assert!(arrived.contains_key(id), "not delivered: {event}");
     }
     let mut recipe = Verifier::start(Language::Rust).unwrap();
     for (id, posts) in &arrived {
-        let event = feed.get(id).unwrap_or_else(|| panic!("nobody did what was delivered: {posts:?}"));
+        let event = feed.get(id).unwrap_or_else(|| panic!("unknown events were delivered: {posts:?}"));
         for post in posts {
             let headers: Vec<_> = post.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             assert_eq!(recipe.verify(&world.secret, &headers, &post.body).recipe.as_ref(), Ok(event));
@@ -137,13 +136,13 @@ fn every_event_is_delivered(folder: &Path, database: &[(&str, &str)]) {
 }
 
 #[test]
-fn every_event_is_delivered_however_often_the_worker_is_killed() {
+fn every_event_is_delivered_despite_kills() {
     let folder = tempfile::tempdir().unwrap();
     every_event_is_delivered(folder.path(), &[]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_event_is_delivered_however_often_the_worker_is_killed_on_postgres() {
+async fn every_event_is_delivered_despite_kills_on_postgres() {
     let Some(database) = postgres_without_schema().await else { return };
     let folder = tempfile::tempdir().unwrap();
     let variables = [("DATABASE_URL", database.url.as_str()), ("DATABASE_MAX_CONNECTIONS", "5")];

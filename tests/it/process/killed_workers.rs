@@ -1,4 +1,4 @@
-//! Killed at any moment while jobs run: each is done all the same.
+//! Kills at random moments while jobs run: every job is completed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,12 +19,12 @@ use crate::support::{Mail, Random};
 
 const CLIENTS: usize = 4;
 const PROJECTS: usize = 3;
-/// How long after the beginning of a round it is killed at the latest.
+/// Latest moment of the kill in a round.
 const LATEST_KILL_MICROS: u64 = 120_000;
-/// The jobs of who was killed wait for the end of their leases, which last 30 s.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// Jobs of a killed worker wait for the end of their leases, which last 30 s.
+const TIMEOUT: Duration = Duration::from_secs(90);
 
-/// An account with projects, on a server that comes and goes.
+/// Account with projects, on a server that is restarted repeatedly.
 struct World<'f> {
     folder: &'f Path,
     database: &'f [(&'f str, &'f str)],
@@ -46,7 +46,7 @@ impl World<'_> {
         Some(answer)
     }
 
-    /// Makes tasks, changes them, and registers users until the server is gone; gives the users that were answered.
+    /// Creates and changes tasks and registers users until the server is gone. Returns the acknowledged users.
     fn write_on(&self, address: SocketAddr, name: &str, users: &Sender<String>) -> Option<()> {
         for number in 0.. {
             let project = &self.projects[number % PROJECTS];
@@ -62,7 +62,7 @@ impl World<'_> {
         None
     }
 
-    /// Writes until the server, which is killed then, and gives the users that were answered.
+    /// Writes until the server is killed, and returns the acknowledged users.
     fn write_until_killed(&self, server: Server, round: usize, moment: Duration) -> BTreeSet<String> {
         let (sender, receiver) = channel();
         let mut users = BTreeSet::new();
@@ -79,11 +79,11 @@ impl World<'_> {
             server.program.signal("KILL");
             users.extend(receiver);
         });
-        assert_eq!(server.program.ends().status, None, "it was not killed");
+        assert_eq!(server.program.ends().status, None, "the server was not killed");
         users
     }
 
-    /// Fails unless the project says how much of its tasks is done.
+    /// Asserts that the completion of the project is correct.
     #[track_caller]
     fn is_computed(&self, server: &Server, project: &str) {
         let count = |query: &str| {
@@ -97,7 +97,7 @@ impl World<'_> {
     }
 }
 
-/// How many mails each address was sent, all of them whole.
+/// Number of complete e-mails to each address.
 #[track_caller]
 fn welcomed(folder: &Path) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
@@ -105,7 +105,7 @@ fn welcomed(folder: &Path) -> BTreeMap<String, usize> {
         let path = file.unwrap().path();
         assert!(path.extension().is_some_and(|extension| extension == "eml"), "left behind: {}", path.display());
         let mail = Mail::read(&fs::read_to_string(&path).unwrap());
-        assert!(mail.raw.ends_with("--\r\n"), "half of a mail: {}", mail.raw);
+        assert!(mail.raw.ends_with("--\r\n"), "an incomplete e-mail: {}", mail.raw);
         assert_eq!(mail.subject, "Welcome to Pocket Tasks");
         let (_, address) = mail.to.split_once('<').unwrap();
         *counts.entry(address.trim_end_matches('>').to_owned()).or_default() += 1;
@@ -127,7 +127,7 @@ fn every_job_is_done(folder: &Path, database: &[(&str, &str)]) {
     let mut users = BTreeSet::from(["ada@example.com".to_owned()]);
     let mut interrupted = 0;
     for round in 0..MAX_ROUNDS {
-        // Long enough that some job was running when its worker was killed, as chance will have it.
+        // Enough rounds to kill a worker during a job at least once.
         if round >= rounds() && interrupted > 0 {
             break;
         }
@@ -136,28 +136,28 @@ fn every_job_is_done(folder: &Path, database: &[(&str, &str)]) {
         interrupted += jobs(folder, database).iter().filter(|job| job["state"] == "running").count();
         server = world.start();
     }
-    assert!(interrupted > 0, "it was never killed while a job ran");
+    assert!(interrupted > 0, "never killed during a job");
 
-    until_jobs(&mut server.program, folder, database, PATIENCE, <[Value]>::is_empty);
+    until_jobs(&mut server.program, folder, database, TIMEOUT, <[Value]>::is_empty);
     for project in &world.projects {
         world.is_computed(&server, project);
     }
     let welcomed = welcomed(folder);
     for user in &users {
-        // The mail of a job is the same file however often it is written.
+        // Each attempt of a job writes the same file.
         assert_eq!(welcomed.get(user), Some(&1), "{user}");
     }
     server.stop();
 }
 
 #[test]
-fn every_job_is_done_however_often_its_worker_is_killed() {
+fn every_job_is_completed_despite_kills() {
     let folder = tempfile::tempdir().unwrap();
     every_job_is_done(folder.path(), &[]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_job_is_done_however_often_its_worker_is_killed_on_postgres() {
+async fn every_job_is_completed_despite_kills_on_postgres() {
     let Some(database) = postgres_without_schema().await else { return };
     let folder = tempfile::tempdir().unwrap();
     let variables = [("DATABASE_URL", database.url.as_str()), ("DATABASE_MAX_CONNECTIONS", "5")];

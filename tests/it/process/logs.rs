@@ -1,4 +1,4 @@
-//! The log: one line for each request, nothing secret, each failure once.
+//! Logs: one line per request, no secrets, each failure once.
 
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
@@ -6,7 +6,7 @@ use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use super::http;
 use super::program::{Program, Server};
 
-/// The lines about a request.
+/// Log lines about a request.
 fn about<'a>(log: &'a [Value], request_id: &str) -> Vec<&'a Value> {
     log.iter().filter(|entry| entry["request.id"] == request_id).collect()
 }
@@ -24,7 +24,7 @@ fn each_request_has_one_line_with_its_id_and_nothing_secret_in_it() {
     get("/v1/projects?q=hunter1&limit=5", "list").expect(200);
     get("/v1/projects?nonsense=hunter2", "invalid").expect(400);
     get("/nothing/here?token=hunter3", "nothing").expect(404);
-    // The links of mails.
+    // Links of e-mails.
     let head = |path: &str| http::send(server.address, &http::head("HEAD", path, None, "")).expect(200);
     head("/verify-email?token=hunter6");
     head("/reset-password?token=hunter7");
@@ -69,9 +69,9 @@ fn each_request_has_one_line_with_its_id_and_nothing_secret_in_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_cause_of_a_failure_is_logged_once_and_told_to_nobody() {
+async fn the_cause_of_a_failure_is_logged_once_and_not_returned() {
     let folder = tempfile::tempdir().unwrap();
-    // Jobs would miss the table too.
+    // Jobs would fail for lack of the table too.
     let server = Server::start(folder.path(), &[("JOB_WORKERS", "0")]);
     let session = server.register("ada@example.com");
     let url = format!("sqlite://{}/data/pocket-tasks.db", folder.path().display());
@@ -102,7 +102,7 @@ async fn the_cause_of_a_failure_is_logged_once_and_told_to_nobody() {
 }
 
 #[test]
-fn only_the_program_itself_speaks_and_every_line_is_json() {
+fn only_the_program_logs_and_every_line_is_json() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[]);
     server.register("ada@example.com");
@@ -114,7 +114,7 @@ fn only_the_program_itself_speaks_and_every_line_is_json() {
 }
 
 #[test]
-fn the_log_for_people_has_colours_for_terminals_only() {
+fn text_logs_have_colours_only_on_terminals() {
     let folder = tempfile::tempdir().unwrap();
     let mut program = Program::start(folder.path(), &[], &[("DATA_DIR", "data"), ("PORT", "0")]);
     program.until_text("listening");

@@ -1,4 +1,4 @@
-//! Mail through a real SMTP server: what arrives, and what becomes of mail that does not.
+//! E-mail through a real SMTP server, including failures.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn encoded(text: &str) -> String {
     text.bytes().map(encode).collect()
 }
 
-/// Starts a server that sends mail to this URL.
+/// Starts a server that sends e-mail to this URL.
 #[track_caller]
 fn serving(folder: &Path, url: &str, variables: &[(&str, &str)]) -> Server {
     let usual = [
@@ -36,14 +36,14 @@ fn serving(folder: &Path, url: &str, variables: &[(&str, &str)]) -> Server {
     Server::start(folder, &[&usual, variables].concat())
 }
 
-/// The URL of somebody who logs in.
+/// URL with credentials.
 fn with_account(scheme: &str, mails: &MailServer, password: &str) -> String {
     format!("{scheme}://{}:{}@127.0.0.1:{}", encoded(USER), encoded(password), mails.port)
 }
 
-/// Fails if anything is said that only a mail or the server of mail is to know.
+/// Asserts that logs and jobs contain nothing that belongs only in an e-mail or to the mail server.
 #[track_caller]
-fn no_secret_is_told(ended: &Ended, jobs: &[Value], mails: &[Received]) {
+fn assert_no_secrets(ended: &Ended, jobs: &[Value], mails: &[Received]) {
     let told = format!("{}{jobs:?}", ended.output.join("\n"));
     let login = STANDARD.encode(format!("\0{USER}\0{PASSWORD}"));
     let tokens = mails.iter().filter(|received| received.mail.text.contains("?token=")).map(|it| it.mail.token());
@@ -53,7 +53,7 @@ fn no_secret_is_told(ended: &Ended, jobs: &[Value], mails: &[Received]) {
 }
 
 #[test]
-fn a_new_user_is_welcomed_and_sent_a_link_that_proves_the_address() {
+fn a_new_user_receives_a_welcome_and_a_verification_link() {
     let Some(mut mails) = MailServer::start(&[]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut server = serving(folder.path(), &mails.url(), &[]);
@@ -62,7 +62,7 @@ fn a_new_user_is_welcomed_and_sent_a_link_that_proves_the_address() {
     let received = mails.welcome_and_verification();
     for Received { mail, event } in &received {
         assert_eq!((&event["from"], &event["to"]), (&json!("tasks@example.com"), &json!(["ada@example.com"])));
-        assert_eq!(mail.to, "ada@example.com", "the address is not proved yet");
+        assert_eq!(mail.to, "ada@example.com", "the address is not verified yet");
         assert!(mail.id.ends_with("@example.com>"), "{}", mail.id);
         assert!(mail.raw.contains("\r\nFrom: \"Pocket Tasks\" <tasks@example.com>\r\n"), "{}", mail.raw);
         assert!(mail.text.starts_with("Hello there,") && mail.html.contains("Hello there,"), "{}", mail.raw);
@@ -79,38 +79,38 @@ fn a_new_user_is_welcomed_and_sent_a_link_that_proves_the_address() {
     let me = http::get(server.address, "/v1/me", session["access_token"].as_str()).expect(200);
     assert_eq!(me["email_verified"], true);
     until_all_is_done(&mut server.program, folder.path(), &[]);
-    no_secret_is_told(&server.stop(), &[], &received);
+    assert_no_secrets(&server.stop(), &[], &received);
 }
 
 #[test]
-fn who_has_an_account_at_the_mail_server_logs_in_over_tls_alone() {
+fn credentials_are_sent_only_over_tls() {
     for (scheme, tls) in [("smtps", "implicit"), ("smtp+starttls", "starttls")] {
         let options = ["--tls", tls, "--user", USER, "--password", PASSWORD];
         let Some(mut mails) = MailServer::start(&options) else { return };
         let folder = tempfile::tempdir().unwrap();
         let authority = mails.authority();
         let url = with_account(scheme, &mails, PASSWORD);
-        // Not even who looks for a fault is told the password.
+        // Not even debug logs contain the password.
         let server = serving(folder.path(), &url, &[("SSL_CERT_FILE", &authority), ("RUST_LOG", "trace")]);
         server.register("ada@example.com");
         let received = mails.welcome_and_verification();
         for Received { event, .. } in &received {
             assert_eq!((&event["tls"], &event["user"]), (&json!(true), &json!(USER)), "{scheme}");
         }
-        no_secret_is_told(&server.stop(), &[], &received);
+        assert_no_secrets(&server.stop(), &[], &received);
         for said in in_clear(&mails.stop()) {
             assert!(is_harmless(&said), "{scheme}: {said:?}");
         }
     }
 }
 
-/// What the mail server was sent outside of TLS, line by line.
+/// Lines that the mail server received outside of TLS.
 fn in_clear(events: &[Value]) -> Vec<String> {
     let received = events.iter().filter(|event| event["event"] == "received" && event["tls"] == false);
     received.flat_map(|event| event["text"].as_str().unwrap().lines().map(str::to_owned)).collect()
 }
 
-/// Whether the line says nothing but who speaks, and that it ought to be encrypted.
+/// Returns whether the line only identifies the client or starts TLS.
 fn is_harmless(line: &str) -> bool {
     ["EHLO ", "STARTTLS", "QUIT"].iter().any(|command| line.starts_with(command))
 }
@@ -138,7 +138,7 @@ fn nothing_is_sent_to_a_mail_server_that_cannot_be_trusted() {
         let jobs = until_put_off(&mut server.program, folder.path(), 2);
         let ended = server.stop();
         assert!(ended.log().iter().any(|entry| entry["message"] == "a job is put off"), "{what}: it is not logged");
-        no_secret_is_told(&ended, &jobs, &[]);
+        assert_no_secrets(&ended, &jobs, &[]);
         let events = mails.stop();
         for event in &events {
             assert!(event["tls"] != true && event["event"] != "mail", "{what}: {event}");
@@ -147,21 +147,21 @@ fn nothing_is_sent_to_a_mail_server_that_cannot_be_trusted() {
         if scheme == "smtp+starttls" {
             assert!(clear.iter().all(|line| is_harmless(line)), "{what}: {clear:?}");
         } else {
-            // A handshake is no text, and holds nothing of ours.
+            // A TLS handshake is not text and contains none of our data.
             assert!(!clear.concat().contains("hunter2") && !clear.concat().contains("AUTH"), "{what}: {clear:?}");
         }
     }
 }
 
 #[test]
-fn a_slow_mail_server_holds_up_neither_answers_nor_other_jobs() {
+fn a_slow_mail_server_delays_neither_responses_nor_other_jobs() {
     let Some(mut mails) = MailServer::start(&[]) else { return };
     let folder = tempfile::tempdir().unwrap();
     mails.tell("hold");
     let mut server = serving(folder.path(), &mails.url(), &[]);
     let session = server.register("ada@example.com");
     mails.until("held");
-    // That it answers now, before any mail was let through, is the proof: as many are held as may be sent at once.
+    // The response arrives although the maximum number of e-mails is in progress.
     server.register("grace@example.com");
     server.register("zoe@example.com");
     mails.until("held");
@@ -190,7 +190,7 @@ fn a_slow_mail_server_holds_up_neither_answers_nor_other_jobs() {
 }
 
 #[test]
-fn what_the_mail_server_fails_to_take_once_is_sent_again_as_the_same_mail() {
+fn an_email_that_fails_once_is_sent_again_with_the_same_id() {
     for (conduct, event) in [("451", "refused"), ("close", "closed")] {
         let Some(mut mails) = MailServer::start(&[]) else { return };
         let folder = tempfile::tempdir().unwrap();
@@ -206,15 +206,15 @@ fn what_the_mail_server_fails_to_take_once_is_sent_again_as_the_same_mail() {
             let mut then = received.each_ref().map(|it| it.mail.id.clone());
             first.sort();
             then.sort();
-            assert_eq!(first, then, "the reader cannot tell that it is the same mail");
+            assert_eq!(first, then, "the e-mail must have the same message id");
         }
         until_all_is_done(&mut server.program, folder.path(), &[]);
-        no_secret_is_told(&server.stop(), &[], &received);
+        assert_no_secrets(&server.stop(), &[], &received);
     }
 }
 
 #[test]
-fn mail_waits_until_the_mail_server_is_back() {
+fn email_waits_for_the_mail_server_to_return() {
     let Some(mails) = MailServer::start(&[]) else { return };
     let (url, port) = (mails.url(), mails.port.to_string());
     mails.stop();
@@ -226,11 +226,11 @@ fn mail_waits_until_the_mail_server_is_back() {
     let Some(mut mails) = MailServer::start(&["--port", &port]) else { return };
     let received = mails.welcome_and_verification();
     until_all_is_done(&mut server.program, folder.path(), &[]);
-    no_secret_is_told(&server.stop(), &jobs, &received);
+    assert_no_secrets(&server.stop(), &jobs, &received);
 }
 
 #[test]
-fn mail_that_is_refused_for_good_is_dead_until_somebody_wants_it_tried_again() {
+fn a_permanently_rejected_email_is_dead_until_it_is_retried_manually() {
     let Some(mut mails) = MailServer::start(&[]) else { return };
     let folder = tempfile::tempdir().unwrap();
     mails.tell("550");
@@ -250,11 +250,11 @@ fn mail_that_is_refused_for_good_is_dead_until_somebody_wants_it_tried_again() {
     assert_eq!(retried.output, ids.iter().map(|id| format!("{id} is due now.")).collect::<Vec<_>>());
     let received = mails.welcome_and_verification();
     until_all_is_done(&mut server.program, folder.path(), &[]);
-    no_secret_is_told(&server.stop(), &dead, &received);
+    assert_no_secrets(&server.stop(), &dead, &received);
 }
 
 #[test]
-fn mail_waits_while_the_mail_server_takes_the_password_for_wrong() {
+fn email_waits_while_the_mail_server_rejects_the_password() {
     let options = ["--tls", "starttls", "--user", USER, "--password", PASSWORD];
     let Some(mut mails) = MailServer::start(&options) else { return };
     let folder = tempfile::tempdir().unwrap();
@@ -264,18 +264,18 @@ fn mail_waits_while_the_mail_server_takes_the_password_for_wrong() {
     server.register("ada@example.com");
     let waiting = until_put_off(&mut server.program, folder.path(), 2);
     assert!(waiting.iter().all(|job| job["last_error"].as_str().unwrap().contains("535")), "{waiting:#?}");
-    no_secret_is_told(&server.stop(), &waiting, &[]);
+    assert_no_secrets(&server.stop(), &waiting, &[]);
     assert_eq!(jobs(folder.path(), &[]).len(), 2);
 
-    // The operator mends it.
+    // The operator fixes the problem.
     let right = with_account("smtp+starttls", &mails, PASSWORD);
     let mut server = serving(folder.path(), &right, &[("SSL_CERT_FILE", &authority)]);
     let received = mails.welcome_and_verification();
     until_all_is_done(&mut server.program, folder.path(), &[]);
-    no_secret_is_told(&server.stop(), &[], &received);
+    assert_no_secrets(&server.stop(), &[], &received);
 }
 
-/// Sends any mail.
+/// Sends an arbitrary e-mail.
 async fn send(mailer: Arc<Mailer>) -> Result<(), MailError> {
     let to = Recipient { name: Some(Line::new("Ada")), email: Email::new_unchecked("ada@example.com") };
     let content = Content { subject: "Hello", text: "Hello".to_owned(), html: "<p>Hello</p>".to_owned() };
@@ -283,7 +283,7 @@ async fn send(mailer: Arc<Mailer>) -> Result<(), MailError> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mail_that_was_given_up_half_way_leaves_no_answer_to_the_next() {
+async fn an_abandoned_email_leaves_no_response_for_the_next_one() {
     let Some(mut mails) = MailServer::start(&[]) else { return };
     let from = "Pocket Tasks <tasks@example.com>".to_owned();
     let settings = MailSettings { smtp_url: Some(mails.url().into()), from, folder: "unused".into() };
@@ -294,7 +294,7 @@ async fn a_mail_that_was_given_up_half_way_leaves_no_answer_to_the_next() {
     mails.until("held");
     given_up.abort();
     assert!(given_up.await.unwrap_err().is_cancelled());
-    // What is held is answered now, if anybody still listens.
+    // The delayed response is sent now, if the connection is still open.
     mails.tell("accept");
     mails.tell("late 451");
     let refused = send(mailer).await;

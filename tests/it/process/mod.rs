@@ -1,4 +1,4 @@
-//! The program as it is run: a process of its own, with its settings, signals, exit status and output.
+//! The program as a separate process: settings, signals, exit status and output.
 
 #![expect(clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
 

@@ -1,6 +1,6 @@
-//! The program as a child process, which is killed when its test is over, however that ends.
+//! The program as a child process, which is killed at the end of its test.
 //!
-//! Nothing here sleeps: output is read by threads, and every wait for it has a deadline.
+//! Nothing here sleeps: threads read the output, and every wait has a deadline.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::http;
 
-/// Far longer than anything here takes, so that a slow machine fails no test.
+/// Timeout, generous for slow machines.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Maximum number of rounds of a test that kills the program, should chance not show what the test is about.
@@ -25,7 +25,7 @@ pub(super) fn rounds() -> usize {
     std::env::var("CHAOS_ROUNDS").map_or(4, |rounds| rounds.parse().expect("CHAOS_ROUNDS is a number"))
 }
 
-/// A running program.
+/// Running program.
 pub(super) struct Program {
     child: Child,
     output: Receiver<String>,
@@ -33,23 +33,23 @@ pub(super) struct Program {
     errors: Option<JoinHandle<String>>,
 }
 
-/// What a program left behind.
+/// Output of a program that has ended.
 pub(super) struct Ended {
-    /// Its exit status; `None` when a signal ended it.
+    /// Exit status; `None` if a signal ended it.
     pub(super) status: Option<i32>,
     pub(super) output: Vec<String>,
     pub(super) errors: String,
 }
 
 impl Program {
-    /// Starts the program in a folder, with these environment variables and no others.
+    /// Starts the program in a folder with exactly these environment variables.
     pub(super) fn start(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pocket-tasks"));
         command.args(arguments).env_clear().envs(variables.iter().copied());
         Self::spawn(command.current_dir(folder).stdin(Stdio::null()))
     }
 
-    /// Starts any program.
+    /// Starts an arbitrary program.
     pub(super) fn spawn(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -65,7 +65,7 @@ impl Program {
         Self { child, output, read: Vec::new(), errors: Some(errors) }
     }
 
-    /// Reads on until the log has this message, and gives its line.
+    /// Reads until the log has this message, and returns its line.
     #[track_caller]
     pub(super) fn until(&mut self, message: &str) -> Value {
         self.until_some(message, |line| {
@@ -73,18 +73,18 @@ impl Program {
         })
     }
 
-    /// Reads on until a line has this text in it.
+    /// Reads until a line contains this text.
     #[track_caller]
     pub(super) fn until_text(&mut self, text: &str) {
         self.until_some(text, |line| line.contains(text).then_some(()));
     }
 
-    /// Its input, where that is a pipe.
+    /// Standard input, if it is a pipe.
     pub(super) fn input(&mut self) -> Option<ChildStdin> {
         self.child.stdin.take()
     }
 
-    /// Waits until it says something more, or for a moment: the pause between two looks at what it does.
+    /// Waits for more output, or for a short time.
     pub(super) fn says_something(&mut self) {
         self.read.extend(self.output.recv_timeout(Duration::from_millis(200)).ok());
     }
@@ -104,13 +104,13 @@ impl Program {
                 Err(RecvTimeoutError::Timeout) => panic!("{what:?} is not logged: {:#?}", self.read),
                 Err(RecvTimeoutError::Disconnected) => {
                     let errors = self.errors.take().unwrap().join().unwrap();
-                    panic!("it ended before {what:?}: {errors}\n{:#?}", self.read)
+                    panic!("the program ended before {what:?}: {errors}\n{:#?}", self.read)
                 }
             }
         }
     }
 
-    /// Its process id.
+    /// Process id.
     pub(super) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -127,9 +127,9 @@ impl Program {
         loop {
             match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => self.read.push(line),
-                // Its end closes the output.
+                // The end of the process closes the output.
                 Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {:#?}", self.read),
+                Err(RecvTimeoutError::Timeout) => panic!("the program does not end: {:#?}", self.read),
             }
         }
         let status = self.child.wait().unwrap().code();
@@ -140,14 +140,14 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Fails when it has ended, which is as well.
+        // Fails if the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 impl Ended {
-    /// The log, each line of which is one JSON object.
+    /// The log, with one JSON object per line.
     #[track_caller]
     pub(super) fn log(&self) -> Vec<Value> {
         let parse = |line: &String| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -167,26 +167,26 @@ pub(super) fn run(folder: &Path, arguments: &[&str], variables: &[(&str, &str)])
     Program::start(folder, arguments, variables).ends()
 }
 
-/// A program that serves.
+/// Program that serves the API.
 pub(super) struct Server {
     pub(super) program: Program,
     pub(super) address: SocketAddr,
 }
 
 impl Server {
-    /// Starts one on a free port that keeps its data in the folder.
+    /// Starts a server on a free port with its data in the folder.
     #[track_caller]
     pub(super) fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
         Self::starting(folder, variables).into_server()
     }
 
-    /// Starts one in a shell that may have only so many files open, unless somebody asks for more.
+    /// Starts a server in a shell with a soft limit on open files.
     #[track_caller]
     pub(super) fn with_few_files(count: u32, folder: &Path, variables: &[(&str, &str)]) -> Self {
         Self::in_shell(&format!("ulimit -Sn {count}"), folder, variables)
     }
 
-    /// Starts one in a shell after a command that changes what the process inherits.
+    /// Starts a server in a shell after a command that changes the inherited environment.
     #[track_caller]
     pub(super) fn in_shell(before: &str, folder: &Path, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new("sh");
@@ -195,12 +195,12 @@ impl Server {
         Starting(Program::spawn(command.current_dir(folder).stdin(Stdio::null()))).into_server()
     }
 
-    /// Starts one, and does not wait until it listens.
+    /// Starts a server without waiting for it to listen.
     pub(super) fn starting(folder: &Path, variables: &[(&str, &str)]) -> Starting {
         Starting(Program::start(folder, &[], &usual(variables)))
     }
 
-    /// Makes an account, and gives the answer.
+    /// Registers an account and returns the response.
     #[track_caller]
     pub(super) fn register(&self, email: &str) -> Value {
         let body = json!({"email": email, "name": "Ada", "password": "correct horse"});
@@ -214,13 +214,13 @@ impl Server {
     }
 }
 
-/// These variables and the usual ones.
+/// These variables and the default ones.
 fn usual<'a>(variables: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let usual = [("DATA_DIR", "data"), ("PORT", "0"), ("LOG_FORMAT", "json"), ("BCRYPT_COST", "4")];
     usual.iter().chain(variables).copied().collect()
 }
 
-/// A program that is about to serve.
+/// Server that has not started to listen.
 pub(super) struct Starting(Program);
 
 impl Starting {

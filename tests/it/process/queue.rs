@@ -1,4 +1,4 @@
-//! The queue of a program, seen through `pocket-tasks jobs`.
+//! The job queue as shown by `pocket-tasks jobs`.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::program::{PATIENCE, Program, run};
 
-/// Jobs that come by the clock, at any moment of a test, and that no test here is about.
+/// Scheduled jobs, which are ignored because they occur at any time.
 const BY_THE_CLOCK: [&str; 4] = ["expire_invitations", "plan_digests", "prune", "purge_deleted"];
 
-/// The jobs that are not done, in the order in which they were made, without those that come by the clock.
+/// Unfinished jobs in the order of creation, without scheduled ones.
 #[track_caller]
 pub(super) fn jobs(folder: &Path, variables: &[(&str, &str)]) -> Vec<Value> {
     let variables = [&[("DATA_DIR", "data")], variables].concat();
@@ -20,7 +20,7 @@ pub(super) fn jobs(folder: &Path, variables: &[(&str, &str)]) -> Vec<Value> {
     jobs
 }
 
-/// Looks at the jobs, each time that the program says something or a moment has passed, until they are as they should.
+/// Polls the jobs until they satisfy the condition.
 #[track_caller]
 pub(super) fn until_jobs(
     program: &mut Program,
@@ -35,18 +35,18 @@ pub(super) fn until_jobs(
         if are_right(&jobs) {
             return jobs;
         }
-        assert!(Instant::now() < deadline, "they do not become as they should: {jobs:#?}");
+        assert!(Instant::now() < deadline, "the expected state is not reached: {jobs:#?}");
         program.says_something();
     }
 }
 
-/// Waits until nothing is left to do.
+/// Waits until no jobs are left.
 #[track_caller]
 pub(super) fn until_all_is_done(program: &mut Program, folder: &Path, variables: &[(&str, &str)]) {
     until_jobs(program, folder, variables, PATIENCE, <[Value]>::is_empty);
 }
 
-/// Waits until each of the two mails of a registration was tried so often, and gives the jobs.
+/// Waits until both e-mails of a registration were attempted this many times, and returns the jobs.
 #[track_caller]
 pub(super) fn until_put_off(program: &mut Program, folder: &Path, times: u64) -> Vec<Value> {
     let is_put_off = |job: &Value| job["state"] == "pending" && job["attempts"].as_u64() >= Some(times);

@@ -1,4 +1,4 @@
-//! A receiver of webhooks: a server that takes whatever is posted to it, on a thread of its own.
+//! Webhook receiver: a server in a thread that accepts every request.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::program::PATIENCE;
 
-/// What was posted.
+/// Received request.
 #[derive(Debug, Clone)]
 pub(super) struct Post {
-    /// The headers, with their names in lower case.
+    /// Headers, with names in lower case.
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: String,
 }
@@ -24,14 +24,14 @@ impl Post {
     }
 }
 
-/// It listens as long as the test runs.
+/// Server that listens until the end of the test.
 pub(super) struct Receiver {
     pub(super) address: SocketAddr,
     posts: Channel<Post>,
 }
 
 impl Receiver {
-    /// Answers everything with 204.
+    /// Starts a receiver that responds with 204.
     pub(super) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -39,7 +39,7 @@ impl Receiver {
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let sender = sender.clone();
-                // Who is killed leaves half of a request behind.
+                // A killed program leaves an incomplete request.
                 thread::spawn(move || serve(&stream, &sender));
             }
         });
@@ -50,7 +50,7 @@ impl Receiver {
         format!("http://{}/hooks", self.address)
     }
 
-    /// The next post; `None` when none comes for a while.
+    /// Next request; `None` after the timeout.
     pub(super) fn next(&self, patience: Duration) -> Option<Post> {
         self.posts.recv_timeout(patience).ok()
     }
@@ -61,7 +61,7 @@ fn serve(stream: &TcpStream, posts: &Sender<Post>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let mut line = String::new();
-        // The first line says what is asked for, which is always the same.
+        // The request line is always the same.
         reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
         let mut headers = Vec::new();
         loop {

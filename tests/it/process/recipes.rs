@@ -1,4 +1,4 @@
-//! How a receiver verifies a delivery: the recipes that users are shown say what the official libraries say.
+//! Verification of deliveries: the published recipes agree with the official libraries.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,14 +13,14 @@ const NOW: u64 = 1_800_000_000;
 const ID: &str = "0199c2a4-0000-7000-8000-000000000001";
 const BODY: &str = r#"{"type":"task.created","data":{"title":"Wände streichen 🎨\u00e9"}}"#;
 
-/// A delivery, and whether it is genuine.
+/// Delivery with the expected result.
 struct Case {
     name: &'static str,
     genuine: bool,
     secret: String,
     headers: Vec<(&'static str, String)>,
     body: String,
-    /// The official library of Python breaks off at a signature that is none, even if a good one follows.
+    /// The official Python library stops at a malformed signature, even if a valid one follows.
     not_by_the_library_of_python: bool,
 }
 
@@ -34,7 +34,7 @@ fn signature(key: &[u8], id: &str, timestamp: &str, body: &str) -> String {
 }
 
 impl Case {
-    /// One that is genuine, and signed at this time.
+    /// Genuine delivery, signed at this time.
     fn signed(name: &'static str, key: &[u8], id: &str, timestamp: &str, body: &str) -> Self {
         let headers = vec![
             ("webhook-id", id.to_owned()),
@@ -45,7 +45,7 @@ impl Case {
         Self { name, genuine: true, secret, headers, body, not_by_the_library_of_python: false }
     }
 
-    /// One that was not tampered with.
+    /// Unmodified delivery.
     fn good(name: &'static str) -> Self {
         Self::signed(name, &[7; 32], ID, &NOW.to_string(), BODY)
     }
@@ -54,7 +54,7 @@ impl Case {
         Self::signed(name, &[7; 32], ID, &timestamp.to_string(), BODY)
     }
 
-    /// With something else in the place of its signature, where `{}` stands for that.
+    /// Replaces the signature header, where `{}` stands for the valid signature.
     fn signatures(mut self, signatures: &str) -> Self {
         let (_, signature) = &mut self.headers[2];
         *signature = signatures.replace("{}", signature);
@@ -100,7 +100,7 @@ fn cases() -> Vec<Case> {
         Case::signed("a timestamp that is none", &[7; 32], ID, "soon", BODY).refused(),
         Case::signed("an empty timestamp", &[7; 32], ID, "", BODY).refused(),
         Case::signed("an empty id", &[7; 32], "", &NOW.to_string(), BODY).refused(),
-        // An attacker can sign with it too.
+        // An attacker can sign with an empty key too.
         Case::signed("an empty secret", &[], ID, &NOW.to_string(), BODY).refused(),
         Case::signed("a body that is not JSON", &[7; 32], ID, &NOW.to_string(), "{").refused(),
         Case::good("rotated, the second is good").signatures(&format!("{other} {{}}")),
@@ -122,7 +122,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn the_recipes_say_of_a_delivery_what_the_official_libraries_say() {
+fn the_recipes_agree_with_the_official_libraries() {
     let mut wrong = Vec::new();
     for language in Language::ALL {
         let Some(mut verifier) = Verifier::start(language) else { continue };
@@ -139,11 +139,11 @@ fn the_recipes_say_of_a_delivery_what_the_official_libraries_say() {
 }
 
 #[test]
-fn a_recipe_goes_by_the_time_that_it_is() {
+fn a_recipe_uses_the_current_time() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     for language in Language::ALL {
         let Some(mut verifier) = Verifier::start(language) else { continue };
-        // What is not at the edge, for it goes on.
+        // Not at the exact limit, because time passes.
         for (timestamp, genuine) in [(now - 240, true), (now - 360, false), (now + 240, true), (now + 660, false)] {
             let case = Case::at("signed about now", timestamp);
             let verdict = verifier.verify(&case.secret, &case.headers(), &case.body);
@@ -154,7 +154,7 @@ fn a_recipe_goes_by_the_time_that_it_is() {
 }
 
 #[test]
-fn the_recipe_in_typescript_has_the_types_that_it_says() {
+fn the_typescript_recipe_compiles_in_strict_mode() {
     let Some(compiler) = check_types() else { return };
     let ended = compiler.ends();
     assert_eq!((ended.status, &ended.output[..]), (Some(0), &[][..]), "{}", ended.errors);

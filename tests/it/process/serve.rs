@@ -1,4 +1,4 @@
-//! Serving: from nothing, again, and by several at once.
+//! Starting servers: first start, restart and concurrent starts.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,7 +10,7 @@ use super::http;
 use super::program::{Program, Server};
 use crate::support::databases::postgres_without_schema;
 
-/// Makes a project with the token, and reads it back.
+/// Creates a project with the token and reads it.
 fn use_it(server: &Server, token: &str) {
     let name = json!({"name": "Kitchen"});
     let project = http::post(server.address, "/v1/projects", Some(token), &name).expect(201);
@@ -18,7 +18,7 @@ fn use_it(server: &Server, token: &str) {
     assert_eq!(http::get(server.address, &path, Some(token)).expect(200), project);
 }
 
-/// Four processes start on one database at once: all come up, and each knows what the others did.
+/// Starts four processes on one database concurrently; each must see the changes of the others.
 fn four_at_once(folder: &Path, variables: &[(&str, &str)]) {
     let starting = [(); 4].map(|()| Server::starting(folder, variables));
     let servers = starting.map(super::program::Starting::into_server);
@@ -35,10 +35,10 @@ fn four_at_once(folder: &Path, variables: &[(&str, &str)]) {
 }
 
 #[test]
-fn with_nothing_configured_it_serves_from_an_empty_folder() {
+fn the_server_starts_in_an_empty_folder_without_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("deep/50% of what?/data");
-    // What is not the default here is only how the test finds the port.
+    // The only setting is needed to find the port.
     let variables = [("DATA_DIR", data.to_str().unwrap()), ("PORT", "0"), ("LOG_FORMAT", "json")];
     let mut program = Program::start(folder.path(), &[], &variables);
     let entry = program.until("listening");
@@ -50,11 +50,11 @@ fn with_nothing_configured_it_serves_from_an_empty_folder() {
     use_it(&server, session["access_token"].as_str().unwrap());
     server.stop();
     assert!(data.join("pocket-tasks.db").exists());
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "everything is in DATA_DIR");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "all data is in DATA_DIR");
 }
 
 #[test]
-fn secrets_are_made_once_and_tokens_survive_a_restart() {
+fn secrets_are_generated_once_and_tokens_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[]);
     let session = server.register("ada@example.com");
@@ -76,7 +76,7 @@ fn secrets_are_made_once_and_tokens_survive_a_restart() {
 }
 
 #[test]
-fn a_session_that_was_ended_stays_so_after_a_restart() {
+fn a_revoked_session_stays_revoked_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[]);
     let session = server.register("ada@example.com");
@@ -90,13 +90,13 @@ fn a_session_that_was_ended_stays_so_after_a_restart() {
 }
 
 #[test]
-fn four_that_start_at_once_on_a_fresh_file_all_serve() {
+fn four_concurrent_starts_on_a_new_file_all_serve() {
     let folder = tempfile::tempdir().unwrap();
     four_at_once(folder.path(), &[]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn four_that_start_at_once_on_a_fresh_server_database_all_serve_on_postgres() {
+async fn four_concurrent_starts_on_a_new_database_all_serve_on_postgres() {
     let Some(database) = postgres_without_schema().await else { return };
     let folder = tempfile::tempdir().unwrap();
     let few = [("DATABASE_URL", database.url.as_str()), ("DATABASE_MAX_CONNECTIONS", "3")];
@@ -105,12 +105,12 @@ async fn four_that_start_at_once_on_a_fresh_server_database_all_serve_on_postgre
 }
 
 #[test]
-fn without_auto_migrate_an_empty_database_is_refused_with_the_way_out() {
+fn without_auto_migrate_an_empty_database_is_rejected_with_instructions() {
     let folder = tempfile::tempdir().unwrap();
     let variables = [("DATA_DIR", "data"), ("PORT", "0"), ("AUTO_MIGRATE", "false")];
     let ended = super::program::run(folder.path(), &[], &variables);
     assert_eq!(ended.status, Some(1), "{}", ended.errors);
-    assert!(ended.errors.contains("pocket-tasks migrate"), "it does not say what to do: {}", ended.errors);
+    assert!(ended.errors.contains("pocket-tasks migrate"), "no instructions: {}", ended.errors);
 
     super::program::run(folder.path(), &["migrate"], &variables).succeeded();
     let server = Server::start(folder.path(), &[("AUTO_MIGRATE", "false")]);

@@ -1,10 +1,10 @@
-//! Settings that are wrong: all are told at once, by name, and no secret with them.
+//! Invalid settings: all are reported together by name, without secrets.
 
 use std::fs;
 
 use super::program::{Ended, Server, run};
 
-/// The names of the variables that are complained about, in order.
+/// Names of the rejected variables, in order.
 #[track_caller]
 fn complaints(ended: &Ended) -> Vec<&str> {
     assert_eq!(ended.status, Some(2), "{}", ended.errors);
@@ -14,7 +14,7 @@ fn complaints(ended: &Ended) -> Vec<&str> {
 }
 
 #[test]
-fn every_problem_is_told_at_once_and_no_secret_with_it() {
+fn all_invalid_settings_are_reported_together_without_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let variables = [
         ("PORT", "hunter0"),
@@ -56,19 +56,19 @@ fn every_problem_is_told_at_once_and_no_secret_with_it() {
         assert_eq!(names, expected, "{arguments:?}: {}", ended.errors);
         assert!(!ended.errors.contains("hunter"), "{}", ended.errors);
     }
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was created");
 }
 
 #[test]
-fn production_does_not_start_without_its_secrets() {
+fn production_requires_its_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let ended = run(folder.path(), &[], &[("APP_ENV", "production"), ("PORT", "0")]);
     assert_eq!(complaints(&ended), ["JWT_SECRET", "ENCRYPTION_KEY", "PUBLIC_URL"]);
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "none was made up");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no secret was generated");
 }
 
 #[test]
-fn production_reads_no_file_of_settings() {
+fn production_ignores_settings_files() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(
         folder.path().join(".env"),
@@ -80,7 +80,7 @@ fn production_reads_no_file_of_settings() {
 }
 
 #[test]
-fn in_development_a_file_of_settings_is_read_and_the_environment_goes_first() {
+fn development_reads_a_settings_file_below_the_environment() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(".env"), "PORT=none\nHOST=none\nBCRYPT_COST=none\n").unwrap();
     let ended = run(folder.path(), &[], &[("HOST", "127.0.0.1"), ("BCRYPT_COST", "4")]);
@@ -88,7 +88,7 @@ fn in_development_a_file_of_settings_is_read_and_the_environment_goes_first() {
 }
 
 #[test]
-fn attempts_of_webhooks_that_outlast_the_events_are_warned_of() {
+fn retries_that_exceed_the_retention_of_events_cause_a_warning() {
     let warning = "WEBHOOK_RETRY_SECONDS exceeds RETENTION_DAYS; the last delivery attempts will be skipped";
     for (retry, days, is_warned_of) in
         [(None, "3", true), (None, "4", false), (Some("0,86400"), "1", false), (Some("1,86400"), "1", true)]
@@ -102,7 +102,7 @@ fn attempts_of_webhooks_that_outlast_the_events_are_warned_of() {
 }
 
 #[test]
-fn a_database_that_is_away_is_told_without_its_password() {
+fn an_unreachable_database_is_reported_without_its_password() {
     let folder = tempfile::tempdir().unwrap();
     // Nothing listens on port 1.
     let url = "postgres://ada:hunter2@127.0.0.1:1/tasks";

@@ -1,7 +1,6 @@
-//! A real SMTP server: `tests/smtp/server.py`, run by the Python that `TEST_SMTP_PYTHON` names.
+//! Real SMTP server: `tests/smtp/server.py`, run by the Python named in `TEST_SMTP_PYTHON`.
 //!
-//! Without that variable the tests that need it are skipped, and the run says so; with `REQUIRE_SMTP=1` they fail
-//! instead.
+//! Without that variable the tests are skipped with a message; with `REQUIRE_SMTP=1` they fail.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -14,7 +13,7 @@ use tempfile::TempDir;
 use super::program::Program;
 use crate::support::Mail;
 
-/// A mail server of a test's own, which ends with it.
+/// Mail server of a single test, which ends with it.
 pub(super) struct MailServer {
     pub(super) port: u16,
     program: Program,
@@ -22,15 +21,15 @@ pub(super) struct MailServer {
     folder: TempDir,
 }
 
-/// A mail that the server took.
+/// Accepted e-mail.
 pub(super) struct Received {
     pub(super) mail: Mail,
-    /// What else the server knows of it.
+    /// Further information from the server.
     pub(super) event: Value,
 }
 
 impl MailServer {
-    /// Starts one with these options; `None` where there is no Python for it.
+    /// Starts a server with these options; `None` if Python is not installed.
     #[track_caller]
     pub(super) fn start(options: &[&str]) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
@@ -44,12 +43,12 @@ impl MailServer {
         Some(Self { port, program, input, folder })
     }
 
-    /// Its URL, without user and password.
+    /// URL of the server, without credentials.
     pub(super) fn url(&self) -> String {
         format!("smtp://127.0.0.1:{}", self.port)
     }
 
-    /// The certificate of the authority that signed its own.
+    /// Certificate of the authority that signed the server's certificate.
     pub(super) fn authority(&self) -> String {
         self.file("ca.pem").display().to_string()
     }
@@ -58,27 +57,27 @@ impl MailServer {
         self.folder.path().join(name)
     }
 
-    /// Says what is to be done with mails from now on, and passes over what happened before.
+    /// Sets the behaviour for further e-mails, and skips earlier events.
     #[track_caller]
     pub(super) fn tell(&mut self, conduct: &str) {
         writeln!(self.input, "{conduct}").unwrap();
         self.until("changed");
     }
 
-    /// Reads on until this happens.
+    /// Reads until an event with this name.
     #[track_caller]
     pub(super) fn until(&mut self, name: &str) -> Value {
         self.program.until_some(name, event(name))
     }
 
-    /// The next mail that it takes.
+    /// Next accepted e-mail.
     #[track_caller]
     pub(super) fn next(&mut self) -> Received {
         let event = self.until("mail");
         Received { mail: Mail::read(event["content"].as_str().unwrap()), event }
     }
 
-    /// The next mails of a registration: the one that welcomes, and the one that wants a proof of the address.
+    /// Next e-mails of a registration: the welcome and the verification.
     #[track_caller]
     pub(super) fn welcome_and_verification(&mut self) -> [Received; 2] {
         let mut mails = [self.next(), self.next()];
@@ -88,7 +87,7 @@ impl MailServer {
         mails
     }
 
-    /// Stops it, and gives all that happened.
+    /// Stops the server and returns all events.
     #[track_caller]
     pub(super) fn stop(self) -> Vec<Value> {
         drop(self.input);
@@ -105,7 +104,7 @@ fn python() -> Option<String> {
     let python = std::env::var("TEST_SMTP_PYTHON").ok().filter(|python| !python.is_empty());
     if python.is_none() {
         assert!(std::env::var_os("REQUIRE_SMTP").is_none(), "TEST_SMTP_PYTHON is not set, and it is required");
-        // Past the capture of the test harness, which keeps quiet about tests that pass.
+        // Bypasses the output capture of the test harness.
         SAID.call_once(|| {
             let _ = writeln!(
                 std::io::stderr(),

@@ -1,4 +1,4 @@
-//! Stopping: what runs is finished, and the exit status is 0.
+//! Stopping the server: running requests are finished, and the exit status is 0.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,8 +8,8 @@ use serde_json::json;
 use super::http;
 use super::program::{PATIENCE, Server};
 
-/// Stops a server by a signal while it is in the middle of a request, which it must still answer.
-fn finishes_what_runs(signal: &str) {
+/// Stops a server by a signal during a request, which it must still complete.
+fn finishes_running_requests(signal: &str) {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path(), &[]);
     let token = server.register("ada@example.com")["access_token"].as_str().unwrap().to_owned();
@@ -35,22 +35,22 @@ fn finishes_what_runs(signal: &str) {
 
     let server = Server::start(folder.path(), &[]);
     let path = format!("/v1/projects/{}", project["id"].as_str().unwrap());
-    assert_eq!(http::get(server.address, &path, Some(&token)).expect(200), project, "what was answered is kept");
+    assert_eq!(http::get(server.address, &path, Some(&token)).expect(200), project, "the acknowledged task is stored");
     server.stop();
 }
 
 #[test]
-fn sigterm_lets_it_finish_what_runs() {
-    finishes_what_runs("TERM");
+fn sigterm_lets_running_requests_finish() {
+    finishes_running_requests("TERM");
 }
 
 #[test]
-fn sigint_lets_it_finish_what_runs() {
-    finishes_what_runs("INT");
+fn sigint_lets_running_requests_finish() {
+    finishes_running_requests("INT");
 }
 
 #[test]
-fn idle_connections_do_not_keep_it_from_stopping() {
+fn idle_connections_do_not_delay_the_stop() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[]);
     let silent = http::connect(server.address);
@@ -61,13 +61,13 @@ fn idle_connections_do_not_keep_it_from_stopping() {
     assert_eq!(&first, b"HTTP/1.1 200");
     let asked = std::time::Instant::now();
     server.stop();
-    // Far below the 20 s that a request in flight is given.
+    // Much shorter than the grace period of 20 s.
     assert!(asked.elapsed().as_secs() < 10, "it took {:?}", asked.elapsed());
     drop((silent, kept_alive));
 }
 
 #[test]
-fn nothing_that_was_answered_is_lost_when_it_is_killed() {
+fn no_acknowledged_write_is_lost_when_the_server_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[]);
     let session = server.register("ada@example.com");

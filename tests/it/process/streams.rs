@@ -1,4 +1,4 @@
-//! The live stream over a socket, followed by a client of others while servers come and go.
+//! Event streams over a socket, followed by a third-party client while servers come and go.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -16,10 +16,10 @@ use crate::support::databases::postgres_without_schema;
 
 const STREAM: &str = "/v1/events/stream";
 
-/// Far below the 20 s that a server has for what still runs.
-const AT_ONCE: Duration = Duration::from_secs(10);
+/// Much shorter than the grace period of 20 s.
+const PROMPTLY: Duration = Duration::from_secs(10);
 
-/// Somebody who writes to one server or another.
+/// Client that writes to one server or another.
 struct Writer {
     token: String,
     project: String,
@@ -42,36 +42,36 @@ impl Writer {
         }
     }
 
-    /// All tasks that the feed tells of.
+    /// All events about tasks in the feed.
     fn feed(&self, server: &Server) -> Vec<Value> {
         let path = "/v1/events?limit=100&type=task.created";
         http::get(server.address, path, Some(&self.token)).expect(200)["data"].as_array().unwrap().clone()
     }
 }
 
-/// The next events that a client is told, whatever happens to its connection meanwhile.
-fn told(client: &mut EventClient, count: usize) -> Vec<Value> {
+/// Next events that a client receives, despite interruptions of its connection.
+fn received(client: &mut EventClient, count: usize) -> Vec<Value> {
     let mut events = Vec::new();
     while events.len() < count {
         let next = client.next();
         if let Some(data) = next["data"].as_str() {
             events.push(serde_json::from_str(data).unwrap());
         } else {
-            assert!(next["error"].is_null(), "it gives up: {next}");
+            assert!(next["error"].is_null(), "the client gave up: {next}");
         }
     }
     events
 }
 
-/// Stops a server on which somebody follows the feed.
+/// Stops a server with an open stream.
 fn stop(server: Server) {
     let asked = Instant::now();
     server.stop();
-    assert!(asked.elapsed() < AT_ONCE, "it took {:?}", asked.elapsed());
+    assert!(asked.elapsed() < PROMPTLY, "it took {:?}", asked.elapsed());
 }
 
 #[test]
-fn a_client_goes_on_when_the_server_was_away() {
+fn a_client_resumes_after_a_restart_of_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path(), &[]);
     let port = server.address.port().to_string();
@@ -82,19 +82,19 @@ fn a_client_goes_on_when_the_server_was_away() {
     let mut all = Vec::new();
     for _ in 0..3 {
         writer.write(&server, 4);
-        all.extend(told(&mut client, 4));
+        all.extend(received(&mut client, 4));
         stop(server);
         server = Server::start(folder.path(), &[("PORT", &port)]);
-        // Long before the client is there again.
+        // Long before the client reconnects.
         writer.write(&server, 3);
-        all.extend(told(&mut client, 3));
+        all.extend(received(&mut client, 3));
     }
     assert_eq!(all, writer.feed(&server));
     client.stop();
     stop(server);
 }
 
-/// Passes connections on to the server of the moment.
+/// Forwards connections to the current server.
 fn proxy(target: Arc<Mutex<SocketAddr>>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -121,17 +121,17 @@ fn moves_between_two(folder: &Path, database: &[(&str, &str)]) {
     let url = format!("http://{}{STREAM}", proxy(Arc::clone(&target)));
     let Some(mut client) = EventClient::start(&url, &writer.token, None) else { return };
     assert_eq!(client.next(), json!({"open": 1}));
-    // What the other commits is told by this one.
+    // Commits of the other server reach this one.
     writer.write(&other, 3);
     writer.write(&one, 2);
-    let mut all = told(&mut client, 5);
+    let mut all = received(&mut client, 5);
     *target.lock().unwrap() = other.address;
     stop(one);
     writer.write(&other, 3);
-    all.extend(told(&mut client, 3));
+    all.extend(received(&mut client, 3));
     let third = Server::start(folder, database);
     writer.write(&third, 3);
-    all.extend(told(&mut client, 3));
+    all.extend(received(&mut client, 3));
     assert_eq!(all, writer.feed(&third));
     client.stop();
     stop(other);
@@ -139,7 +139,7 @@ fn moves_between_two(folder: &Path, database: &[(&str, &str)]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_moves_from_a_server_to_another_on_postgres() {
+async fn a_client_moves_between_servers_on_postgres() {
     let Some(database) = postgres_without_schema().await else { return };
     let folder = tempfile::tempdir().unwrap();
     let variables = [("DATABASE_URL", database.url.as_str()), ("DATABASE_MAX_CONNECTIONS", "5")];
@@ -147,7 +147,7 @@ async fn a_client_moves_from_a_server_to_another_on_postgres() {
     database.remove().await;
 }
 
-/// A stream that has begun.
+/// Open stream.
 fn open(address: SocketAddr, token: &str) -> BufReader<TcpStream> {
     let mut stream = http::connect(address);
     stream.write_all(http::head("GET", STREAM, Some(token), "").as_bytes()).unwrap();
@@ -155,15 +155,15 @@ fn open(address: SocketAddr, token: &str) -> BufReader<TcpStream> {
     let mut line = String::new();
     while !line.starts_with("id: ") {
         line.clear();
-        assert!(reader.read_line(&mut line).unwrap() > 0, "there is no stream");
+        assert!(reader.read_line(&mut line).unwrap() > 0, "the stream did not start");
     }
     reader
 }
 
 #[test]
-fn a_server_with_many_streams_stops_at_once_and_ends_each_of_them_whole() {
+fn a_server_with_many_streams_stops_promptly_and_ends_each_cleanly() {
     let folder = tempfile::tempdir().unwrap();
-    // Otherwise one user may not have so many.
+    // Disables the limit on streams per user.
     let server = Server::start(folder.path(), &[("RATE_LIMIT_API_PER_MINUTE", "0")]);
     let writer = Writer::at(&server);
     let mut streams: Vec<_> = (0..200).map(|_| open(server.address, &writer.token)).collect();
@@ -176,7 +176,7 @@ fn a_server_with_many_streams_stops_at_once_and_ends_each_of_them_whole() {
 }
 
 #[test]
-fn more_streams_than_a_shell_allows_files_leave_room_for_requests() {
+fn streams_beyond_the_soft_file_limit_leave_room_for_requests() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::with_few_files(100, folder.path(), &[("RATE_LIMIT_API_PER_MINUTE", "0")]);
     let mut writer = Writer::at(&server);
@@ -188,7 +188,7 @@ fn more_streams_than_a_shell_allows_files_leave_room_for_requests() {
 }
 
 #[test]
-fn a_request_for_the_head_of_a_stream_does_not_follow() {
+fn a_head_request_for_a_stream_ends_immediately() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[]);
     let writer = Writer::at(&server);

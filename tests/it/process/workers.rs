@@ -1,4 +1,4 @@
-//! Who does the jobs, and what becomes of one that runs when its worker is told to stop.
+//! Worker processes, and running jobs when a worker is stopped.
 
 use std::fs;
 use std::net::TcpListener;
@@ -16,7 +16,7 @@ fn mails(folder: &Path) -> usize {
     fs::read_dir(folder.join("data/mail")).map_or(0, Iterator::count)
 }
 
-/// A server that runs no jobs, and a worker beside it that does.
+/// Runs a server without jobs, and a worker beside it.
 fn the_worker_does_the_jobs(folder: &Path, database: &[(&str, &str)]) {
     let server = Server::start(folder, &[&[("JOB_WORKERS", "0")], database].concat());
     let session = server.register("ada@example.com");
@@ -41,7 +41,7 @@ fn the_worker_does_the_jobs(folder: &Path, database: &[(&str, &str)]) {
     worker.until("running jobs");
     until_all_is_done(&mut worker, folder, database);
     assert_eq!((completion(), mails(folder)), (json!(100), 1));
-    // What comes later is seen too.
+    // Later jobs are run too.
     add("todo");
     until_all_is_done(&mut worker, folder, database);
     assert_eq!(completion(), json!(50));
@@ -50,17 +50,17 @@ fn the_worker_does_the_jobs(folder: &Path, database: &[(&str, &str)]) {
     assert_eq!(worker.ends().succeeded().log().last().unwrap()["message"], "stopped");
     add("todo");
     server.stop();
-    assert_eq!(jobs(folder, database).len(), 1, "the server did what it was told not to do");
+    assert_eq!(jobs(folder, database).len(), 1, "the server ran a job");
 }
 
 #[test]
-fn a_worker_beside_the_server_does_the_jobs() {
+fn a_separate_worker_runs_the_jobs() {
     let folder = tempfile::tempdir().unwrap();
     the_worker_does_the_jobs(folder.path(), &[]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_beside_the_server_does_the_jobs_on_postgres() {
+async fn a_separate_worker_runs_the_jobs_on_postgres() {
     let Some(database) = postgres_without_schema().await else { return };
     let folder = tempfile::tempdir().unwrap();
     let variables = [("DATABASE_URL", database.url.as_str()), ("DATABASE_MAX_CONNECTIONS", "5")];
@@ -69,9 +69,9 @@ async fn a_worker_beside_the_server_does_the_jobs_on_postgres() {
 }
 
 #[test]
-fn a_job_that_does_not_end_is_handed_back_by_who_is_told_to_stop() {
+fn a_job_that_does_not_end_is_released_when_the_worker_stops() {
     let folder = tempfile::tempdir().unwrap();
-    // It takes connections, and never says a word.
+    // Accepts connections without responding.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("smtp://{}", silent.local_addr().unwrap());
     let server = Server::start(folder.path(), &[("SMTP_URL", &url)]);
@@ -81,13 +81,13 @@ fn a_job_that_does_not_end_is_handed_back_by_who_is_told_to_stop() {
     assert_eq!(server.program.ends().succeeded().log().last().unwrap()["message"], "stopped");
     let left = jobs(folder.path(), &[]);
     assert_eq!(left.len(), 2, "{left:#?}");
-    // As if it had never begun, so that the next worker begins it at once.
+    // The next worker claims the job immediately.
     assert!(left.iter().all(|job| job["state"] == "pending" && job["attempts"] == 0), "{left:#?}");
     drop(held);
 }
 
 #[test]
-fn a_job_that_ends_in_time_is_finished_by_who_is_told_to_stop() {
+fn a_job_that_ends_in_time_is_completed_when_the_worker_stops() {
     let Some(mut mails) = MailServer::start(&[]) else { return };
     let folder = tempfile::tempdir().unwrap();
     mails.tell("hold");

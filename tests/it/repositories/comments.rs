@@ -62,7 +62,7 @@ on_both_databases! {
         assert!(store.read().comments().find(CommentId::generate(), ada.id).await.unwrap().is_none());
     }
 
-    async fn a_comment_comes_with_what_decides_who_may_do_what(database: TestDatabase) {
+    async fn a_comment_is_found_with_its_authorization_context(database: TestDatabase) {
         let store = database.store().await;
         let (ada, project, task) = world(&store).await;
         let [editor, viewer, stranger] = [user(&store).await, user(&store).await, user(&store).await];
@@ -94,7 +94,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_comment_is_where_its_task_is(database: TestDatabase) {
+    async fn a_comment_follows_its_task(database: TestDatabase) {
         let store = database.store().await;
         let (ada, _, task) = world(&store).await;
         let bob = user(&store).await;
@@ -112,7 +112,7 @@ on_both_databases! {
         }
     }
 
-    async fn an_update_writes_what_can_change_of_this_comment_only(database: TestDatabase) {
+    async fn an_update_changes_the_mutable_columns_of_one_comment(database: TestDatabase) {
         let store = database.store().await;
         let (ada, project, task) = world(&store).await;
         let (bob, elsewhere) = (user(&store).await, new_task(&project));
@@ -144,7 +144,7 @@ on_both_databases! {
         assert_eq!(find(comment.id).await, None);
     }
 
-    async fn comments_sort_by_time_and_ties_go_by_id(database: TestDatabase) {
+    async fn comments_are_sorted_by_time_with_ties_by_id(database: TestDatabase) {
         let store = database.store().await;
         let (ada, project, task) = world(&store).await;
         let (other, empty) = (new_task(&project), new_task(&project));
@@ -170,7 +170,7 @@ on_both_databases! {
         assert_eq!((page.items, page.total), (Vec::new(), 0));
     }
 
-    async fn a_comment_needs_a_task_and_an_author_that_are_there(database: TestDatabase) {
+    async fn a_comment_requires_an_existing_task_and_author(database: TestDatabase) {
         let store = database.store().await;
         let (ada, _, task) = world(&store).await;
         let homeless = Comment { task_id: TaskId::generate(), ..new_comment(&task, &ada) };

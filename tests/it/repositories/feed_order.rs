@@ -107,7 +107,7 @@ async fn reread(store: Arc<SeaStore>, done: Arc<AtomicBool>) {
 }
 
 on_both_databases! {
-    async fn whoever_reads_on_sees_each_event_once_and_none_too_late(database: TestDatabase) {
+    async fn readers_see_each_event_once_and_in_order(database: TestDatabase) {
         let mut random = Random::new();
         // Two processes. On SQLite one of them would wait for the lock on the file, which is another matter.
         let mut stores = vec![database.another_store().await];
@@ -142,7 +142,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_number_is_given_back_with_the_transaction(database: TestDatabase) {
+    async fn a_rollback_releases_its_sequence_numbers(database: TestDatabase) {
         let store = database.store().await;
         let project = ProjectId::generate();
         let event = || new_event(project, EventType::TaskCreated);

@@ -81,7 +81,7 @@ async fn reads_few(planner: &mut Planner, sql: &str) {
 }
 
 on_both_databases! {
-    async fn a_page_of_the_feed_is_read_by_the_projects_of_the_reader(database: TestDatabase) {
+    async fn a_feed_page_is_read_by_the_projects_of_the_reader(database: TestDatabase) {
         let mut planner = Planner::new(&database).await;
         if database.is_postgres() && !keeps_whole_statements(&mut planner).await {
             return;
@@ -130,7 +130,7 @@ on_both_databases! {
         sqlite.remove().await;
     }
 
-    async fn a_rare_type_is_looked_for_in_the_index_and_not_among_all_that_happened(database: TestDatabase) {
+    async fn a_rare_type_is_found_in_the_index(database: TestDatabase) {
         let mut planner = Planner::new(&database).await;
         if !database.is_postgres() {
             let plan = planner.generic_plan(&page_on_sqlite(Direction::Desc, true, "AND events.type IN (?)")).await;
@@ -149,7 +149,7 @@ on_both_databases! {
         assert_eq!(conditions.filter(|line| line.contains("type")).count(), 2, "{plan}");
     }
 
-    async fn what_is_new_is_read_from_where_it_begins(database: TestDatabase) {
+    async fn new_events_are_read_from_their_start(database: TestDatabase) {
         let mut planner = Planner::new(&database).await;
         add_foreign_events(&mut planner.raw).await;
         planner.raw.execute("ANALYZE").await;

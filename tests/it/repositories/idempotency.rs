@@ -61,7 +61,7 @@ async fn find(store: &SeaStore, user: UserId) -> Option<([u8; 32], StoredRespons
 }
 
 on_both_databases! {
-    async fn an_answer_comes_back_as_it_was_stored(database: TestDatabase) {
+    async fn a_stored_response_is_returned_unchanged(database: TestDatabase) {
         let store = database.store().await;
         let full = full_answer();
         let project = ProjectId::generate();
@@ -86,7 +86,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_key_is_granted_once(database: TestDatabase) {
+    async fn a_key_is_acquired_once(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await.id;
         let first = full_answer();
@@ -120,7 +120,7 @@ on_both_databases! {
         assert_eq!(find(&store, ada).await, Some(([2; 32], answer(204))));
     }
 
-    async fn the_same_key_of_two_users_is_two_keys(database: TestDatabase) {
+    async fn keys_are_scoped_by_user(database: TestDatabase) {
         let store = database.store().await;
         let (ada, bob) = (user(&store).await.id, user(&store).await.id);
         settle(&store, ada, &request(1), NOW, &full_answer()).await;
@@ -130,7 +130,7 @@ on_both_databases! {
         assert_eq!(find(&store, bob).await, Some(([2; 32], answer(204))));
     }
 
-    async fn a_key_is_free_when_its_time_is_over(database: TestDatabase) {
+    async fn a_key_is_free_after_it_expires(database: TestDatabase) {
         let store = database.store().await;
         for (claimed_at, is_free) in [(at(999), true), (at(1_000), true), (at(1_001), false)] {
             let ada = user(&store).await.id;
@@ -154,7 +154,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_key_that_was_free_again_has_its_old_answer_after_a_roll_back(database: TestDatabase) {
+    async fn an_expired_key_has_its_old_response_after_a_rollback(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await.id;
         let old = full_answer();
@@ -166,7 +166,7 @@ on_both_databases! {
         assert_eq!(found, Some(([1; 32], old)));
     }
 
-    async fn who_finds_a_key_held_waits_and_is_told_that_it_is_taken(database: TestDatabase) {
+    async fn a_request_that_waits_for_a_key_finds_it_completed(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         for claimed_before in [None, Some(at(1))] {
             let ada = user(&store).await.id;
@@ -187,7 +187,7 @@ on_both_databases! {
         }
     }
 
-    async fn who_finds_a_key_held_waits_and_gets_it_when_it_is_given_back(database: TestDatabase) {
+    async fn a_request_that_waits_for_a_key_acquires_it_after_a_rollback(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         for claimed_before in [None, Some(at(1))] {
             let ada = user(&store).await.id;
@@ -210,7 +210,7 @@ on_both_databases! {
         }
     }
 
-    async fn who_finds_a_key_held_for_too_long_is_told_so(database: TestDatabase) {
+    async fn a_key_held_for_too_long_is_reported_as_in_progress(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         let ada = user(&store).await.id;
         let first = store.begin().await.unwrap();
@@ -229,7 +229,7 @@ on_both_databases! {
         assert_eq!(third, KeyClaim::Completed);
     }
 
-    async fn transactions_with_different_keys_are_in_nobodys_way(database: TestDatabase) {
+    async fn transactions_with_different_keys_do_not_block_each_other(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         let (ada, bob) = (user(&store).await.id, user(&store).await.id);
         // On SQLite all transactions wait for each other anyway.
@@ -243,7 +243,7 @@ on_both_databases! {
         }
     }
 
-    async fn an_answer_outlives_its_project_and_not_its_user(database: TestDatabase) {
+    async fn a_response_outlives_its_project_but_not_its_user(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let project = new_project(&ada);

@@ -11,7 +11,7 @@ use crate::on_both_databases;
 use crate::support::TestDatabase;
 
 on_both_databases! {
-    async fn lists_know_what_has_expired_before_it_is_noted_and_after(database: TestDatabase) {
+    async fn lists_show_expired_invitations_before_and_after_they_are_marked(database: TestDatabase) {
         use InvitationStatus::{Accepted, Declined, Expired, Pending, Revoked};
         let store = database.store().await;
         let (ada, bob) = (user(&store).await, user(&store).await);
@@ -64,7 +64,7 @@ on_both_databases! {
         assert_eq!(ids(&store, InvitationScope::Email("nobody@example.com"), None, END).await, []);
     }
 
-    async fn invitations_sort_by_time_and_ties_go_by_id(database: TestDatabase) {
+    async fn invitations_are_sorted_by_time_with_ties_by_id(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let project = project(&store, &ada).await;
@@ -93,7 +93,7 @@ on_both_databases! {
         assert_eq!(list(desc(InvitationSort::CreatedAt), 9, 1).await.items, made);
     }
 
-    async fn a_project_in_the_trash_hides_its_invitations(database: TestDatabase) {
+    async fn a_deleted_project_hides_its_invitations(database: TestDatabase) {
         let store = database.store().await;
         let (ada, bob) = (user(&store).await, user(&store).await);
         let project = project(&store, &ada).await;

@@ -78,7 +78,7 @@ on_both_databases! {
         assert_eq!(store.read().invitations().find(InvitationId::generate(), at(11)).await.unwrap(), None);
     }
 
-    async fn an_address_has_one_invitation_into_a_project_that_is_pending(database: TestDatabase) {
+    async fn an_address_has_at_most_one_pending_invitation_per_project(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let (here, there) = (project(&store, &ada).await, project(&store, &ada).await);
@@ -110,7 +110,7 @@ on_both_databases! {
         assert_eq!(status(&store, other.id, at(11)).await, InvitationStatus::Pending);
     }
 
-    async fn of_many_who_invite_one_address_at_once_one_does(database: TestDatabase) {
+    async fn one_of_many_concurrent_invitations_of_an_address_is_stored(database: TestDatabase) {
         let stores = [database.store().await, database.another_store().await];
         let ada = user(&stores[0]).await;
         let project = project(&stores[0], &ada).await;
@@ -120,7 +120,7 @@ on_both_databases! {
         assert_eq!(stores[0].read().invitations().count_pending(project.id, at(11)).await.unwrap(), 1);
     }
 
-    async fn an_invitation_is_answered_once_and_in_time(database: TestDatabase) {
+    async fn an_invitation_is_resolved_once_and_in_time(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let project = project(&store, &ada).await;
@@ -143,7 +143,7 @@ on_both_databases! {
         assert_eq!(status(&store, kept.id, at(20)).await, InvitationStatus::Pending);
     }
 
-    async fn of_many_who_answer_one_invitation_at_once_one_does(database: TestDatabase) {
+    async fn one_of_many_concurrent_responses_resolves_an_invitation(database: TestDatabase) {
         let stores = [database.store().await, database.another_store().await];
         let ada = user(&stores[0]).await;
         let project = project(&stores[0], &ada).await;
@@ -158,7 +158,7 @@ on_both_databases! {
         assert_eq!(answered, [status(&stores[0], invitation.id, at(20)).await]);
     }
 
-    async fn what_has_expired_is_noted_a_few_at_a_time_the_oldest_first(database: TestDatabase) {
+    async fn expired_invitations_are_marked_in_batches_oldest_first(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let project = project(&store, &ada).await;
@@ -182,7 +182,7 @@ on_both_databases! {
         assert_eq!(status(&store, fourth, at(11)).await, InvitationStatus::Pending);
     }
 
-    async fn who_notes_what_expired_waits_for_nobody_who_holds_one(database: TestDatabase) {
+    async fn marking_expired_invitations_skips_locked_ones(database: TestDatabase) {
         // On SQLite there is one writer at a time.
         if !database.is_postgres() {
             return;
@@ -201,7 +201,7 @@ on_both_databases! {
         assert_eq!(expire(&store, END, 9).await, 0);
     }
 
-    async fn an_invitation_needs_a_project_and_an_inviter_that_are_there(database: TestDatabase) {
+    async fn an_invitation_requires_an_existing_project_and_inviter(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let project = project(&store, &ada).await;

@@ -48,7 +48,7 @@ fn standing(job: &JobRecord) -> (JobState, u32, Timestamp, Option<&str>) {
 }
 
 on_both_databases! {
-    async fn many_workers_get_each_job_once(database: TestDatabase) {
+    async fn many_workers_claim_each_job_once(database: TestDatabase) {
         const JOBS: usize = 400;
         const WORKERS: usize = 8;
         let stores = [database.store().await, database.another_store().await];
@@ -82,7 +82,7 @@ on_both_databases! {
         assert_eq!(leased.iter().collect::<HashSet<&Uuid>>().len(), JOBS);
     }
 
-    async fn the_oldest_comes_first_and_none_before_its_time(database: TestDatabase) {
+    async fn jobs_are_claimed_oldest_first_and_only_when_due(database: TestDatabase) {
         let store = database.store().await;
         let mut jobs = Vec::new();
         for time in [40, 10, 30, 20, 50] {
@@ -125,7 +125,7 @@ on_both_databases! {
         assert_eq!(of(&Queue::ALL).await, (true, both));
     }
 
-    async fn a_lease_that_ended_goes_to_another_and_who_had_it_can_do_nothing_more(database: TestDatabase) {
+    async fn an_expired_lease_passes_to_another_worker_and_is_lost_to_the_first(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         promise(&store, &new_job(), at(0)).await;
         let first = lease_one(&store, at(0)).await;
@@ -150,7 +150,7 @@ on_both_databases! {
         assert!(store.read().queue().list_unfinished().await.unwrap().is_empty());
     }
 
-    async fn a_lease_that_ended_is_still_good_until_somebody_else_has_it(database: TestDatabase) {
+    async fn an_expired_lease_is_valid_until_another_worker_claims_the_job(database: TestDatabase) {
         let store = database.store().await;
         promise(&store, &new_job(), at(0)).await;
         let held = lease_one(&store, at(0)).await.lease;
@@ -161,7 +161,7 @@ on_both_databases! {
         assert_eq!(lease_one(&store, later + LEASE).await.attempts, 2);
     }
 
-    async fn each_end_of_a_job_leaves_it_as_it_says(database: TestDatabase) {
+    async fn each_outcome_leaves_the_job_in_the_expected_state(database: TestDatabase) {
         let store = database.store().await;
         for (deed, standing_after, next) in [
             (Deed::Extend, Some((JobState::Running, 1, at(99_000_000), None)), Some(at(99_000_000))),
@@ -191,7 +191,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_job_that_is_done_is_kept_only_for_its_key(database: TestDatabase) {
+    async fn a_completed_job_is_kept_only_for_its_key(database: TestDatabase) {
         let store = database.store().await;
         let mut raw = Raw::connect(&database).await;
         for (is_once, kept) in [(false, Vec::new()), (true, vec!["done".to_owned()])] {
@@ -214,7 +214,7 @@ on_both_databases! {
         }
     }
 
-    async fn an_error_of_any_kind_and_length_can_be_kept(database: TestDatabase) {
+    async fn errors_of_any_content_and_length_are_stored(database: TestDatabase) {
         let store = database.store().await;
         promise(&store, &new_job(), at(0)).await;
         for (error, kept) in [
@@ -229,7 +229,7 @@ on_both_databases! {
         }
     }
 
-    async fn what_is_not_done_is_listed_and_what_waits_or_is_dead_can_be_retried(database: TestDatabase) {
+    async fn unfinished_jobs_are_listed_and_pending_or_dead_ones_can_be_retried(database: TestDatabase) {
         let store = database.store().await;
         // Three that are leased, in the order in which they are promised, and one that is not.
         for time in 0..4 {
@@ -271,7 +271,7 @@ on_both_databases! {
         assert_eq!(store.read().queue().list_unfinished().await.unwrap().len(), 4);
     }
 
-    async fn a_job_that_nobody_can_read_is_an_error_and_is_not_lost(database: TestDatabase) {
+    async fn an_unreadable_job_is_an_error_and_is_not_lost(database: TestDatabase) {
         let store = database.store().await;
         let mut raw = Raw::connect(&database).await;
         promise(&store, &new_job(), at(0)).await;

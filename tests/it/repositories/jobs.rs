@@ -52,7 +52,7 @@ async fn unfinished(store: &SeaStore) -> usize {
 }
 
 on_both_databases! {
-    async fn a_job_is_there_when_the_transaction_that_promises_it_is_committed(database: TestDatabase) {
+    async fn a_job_exists_once_its_transaction_is_committed(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         let job = new_job();
         for is_committed in [false, true] {
@@ -72,7 +72,7 @@ on_both_databases! {
         assert_eq!((leased.job.unwrap(), leased.kind.as_str(), leased.attempts), (job, "recalculate_completion", 1));
     }
 
-    async fn every_kind_comes_back_as_it_was_promised(database: TestDatabase) {
+    async fn every_kind_of_job_is_returned_unchanged(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await.id;
         let mut jobs = vec![
@@ -96,7 +96,7 @@ on_both_databases! {
         assert_eq!(leased, jobs);
     }
 
-    async fn a_job_that_waits_is_not_promised_a_second_time(database: TestDatabase) {
+    async fn a_pending_job_is_not_enqueued_twice(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await.id;
         for job in [
@@ -129,7 +129,7 @@ on_both_databases! {
         }
     }
 
-    async fn what_has_no_key_is_promised_as_often_as_it_is_asked_for(database: TestDatabase) {
+    async fn a_job_without_a_key_is_enqueued_every_time(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await.id;
         for job in [Job::WelcomeEmail { user: ada }, Job::PasswordResetEmail { user: None }] {
@@ -138,7 +138,7 @@ on_both_databases! {
         }
     }
 
-    async fn what_may_be_once_only_never_comes_again(database: TestDatabase) {
+    async fn a_job_with_a_permanent_key_is_enqueued_once(database: TestDatabase) {
         const WEEK: i64 = 7 * 86_400_000;
         let store = database.store().await;
         let (ada, bob) = (user(&store).await.id, user(&store).await.id);
@@ -167,7 +167,7 @@ on_both_databases! {
         assert!(!promise(&store, &Job::WeeklyDigest { user: ada, moment: at(3_600_000).0 }, at(0)).await);
     }
 
-    async fn a_promise_that_is_there_already_is_not_kept_before_the_change_that_wants_it(database: TestDatabase) {
+    async fn a_deduplicated_job_does_not_run_before_the_commit_that_needs_it(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         let job = new_job();
         assert!(promise(&store, &job, at(0)).await);
@@ -190,7 +190,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_promise_waits_for_who_is_about_to_take_the_job_like_it(database: TestDatabase) {
+    async fn enqueueing_waits_for_a_concurrent_claim_of_the_same_job(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         for is_taken in [true, false] {
             let job = new_job();
@@ -210,7 +210,7 @@ on_both_databases! {
         }
     }
 
-    async fn jobs_go_with_the_account_that_they_are_about(database: TestDatabase) {
+    async fn jobs_are_removed_with_their_account(database: TestDatabase) {
         let store = database.store().await;
         let (ada, bob) = (user(&store).await.id, user(&store).await.id);
         // Whether they are dead, done, run or wait.

@@ -67,7 +67,7 @@ on_both_databases! {
         assert_eq!(store.read().members().find(project.id, ada.id).await.unwrap().unwrap().role, Role::Owner);
     }
 
-    async fn a_change_is_one_of_this_member_of_this_project_only(database: TestDatabase) {
+    async fn a_role_change_affects_one_member_of_one_project(database: TestDatabase) {
         let store = database.store().await;
         let (ada, bob, eve) = (user(&store).await, user(&store).await, user(&store).await);
         let (here, there) = (project(&store, &ada).await, project(&store, &ada).await);
@@ -91,7 +91,7 @@ on_both_databases! {
         assert_eq!(roles().await, [owner, None, editor, editor]);
     }
 
-    async fn who_is_in_the_trash_is_counted_and_neither_listed_nor_found(database: TestDatabase) {
+    async fn a_deleted_member_is_counted_but_neither_listed_nor_found(database: TestDatabase) {
         let store = database.store().await;
         let (ada, bob) = (user(&store).await, user(&store).await);
         let project = project(&store, &ada).await;
@@ -110,7 +110,7 @@ on_both_databases! {
         }
     }
 
-    async fn an_address_is_that_of_a_member_of_this_project_or_not(database: TestDatabase) {
+    async fn membership_is_checked_by_email_address(database: TestDatabase) {
         let store = database.store().await;
         let (ada, bob) = (user(&store).await, user(&store).await);
         let (here, there) = (project(&store, &ada).await, project(&store, &ada).await);
@@ -128,7 +128,7 @@ on_both_databases! {
         assert_eq!(members.count(new_project(&ada).id).await.unwrap(), 0);
     }
 
-    async fn members_sort_by_name_as_people_read_it_and_ties_go_by_id(database: TestDatabase) {
+    async fn members_are_sorted_by_case_insensitive_name_with_ties_by_id(database: TestDatabase) {
         let store = database.store().await;
         let owner = named(&store, "Émile").await;
         let project = project(&store, &owner).await;
@@ -160,7 +160,7 @@ on_both_databases! {
         assert_eq!(names(Some(Role::Owner), asc(MemberSort::Name), all()).await, (vec!["Émile".into()], 1));
     }
 
-    async fn of_many_who_add_one_member_at_once_one_does(database: TestDatabase) {
+    async fn one_of_many_concurrent_additions_of_a_member_succeeds(database: TestDatabase) {
         let stores = [database.store().await, database.another_store().await];
         let (ada, bob) = (user(&stores[0]).await, user(&stores[0]).await);
         let project = project(&stores[0], &ada).await;

@@ -31,7 +31,7 @@ async fn jobs(store: &SeaStore) -> Vec<JobRecord> {
 }
 
 on_both_databases! {
-    async fn a_second_promise_only_brings_the_first_forward(database: TestDatabase) {
+    async fn enqueueing_again_only_brings_the_job_forward(database: TestDatabase) {
         let store = database.store().await;
         let webhook = WebhookId::generate();
         assert!(enqueue(&store, webhook, Queue::WebhooksDegraded, 100).await);
@@ -44,7 +44,7 @@ on_both_databases! {
         assert!(enqueue(&store, WebhookId::generate(), Queue::Webhooks, 100).await);
     }
 
-    async fn a_job_that_runs_stays_as_it_is_and_goes_on_with_all_its_attempts(database: TestDatabase) {
+    async fn a_running_job_is_requeued_with_all_its_attempts(database: TestDatabase) {
         let store = database.store().await;
         let webhook = WebhookId::generate();
         enqueue(&store, webhook, Queue::Webhooks, 0).await;
@@ -68,7 +68,7 @@ on_both_databases! {
         assert_eq!(late.await, (false, false), "the lease is over");
     }
 
-    async fn what_is_done_makes_room_for_the_next_and_what_is_dead_comes_back(database: TestDatabase) {
+    async fn a_completed_job_makes_room_for_the_next_and_a_dead_one_is_revived(database: TestDatabase) {
         let store = database.store().await;
         let webhook = WebhookId::generate();
         for number in 0..2 {
@@ -91,7 +91,7 @@ on_both_databases! {
         assert_eq!(lease(&store, 70).await.attempts, 1);
     }
 
-    async fn who_ends_a_job_waits_for_who_promises_it(database: TestDatabase) {
+    async fn completing_a_job_waits_for_a_transaction_that_enqueues_it(database: TestDatabase) {
         let store = database.store().await;
         let webhook = WebhookId::generate();
         enqueue(&store, webhook, Queue::Webhooks, 0).await;
@@ -107,7 +107,7 @@ on_both_databases! {
         soon(end).await;
     }
 
-    async fn who_promises_a_job_waits_for_who_ends_it_and_makes_another(database: TestDatabase) {
+    async fn enqueueing_a_job_waits_for_its_completion_and_creates_another(database: TestDatabase) {
         let store = database.store().await;
         let webhook = WebhookId::generate();
         enqueue(&store, webhook, Queue::Webhooks, 0).await;

@@ -22,7 +22,7 @@ async fn fresh_file(url: &str) -> SqliteConnection {
 }
 
 on_both_databases! {
-    async fn six_that_start_at_once_on_an_empty_database_all_come_up(empty: Empty) {
+    async fn six_concurrent_starts_on_an_empty_database_all_succeed(empty: Empty) {
         let empty = Arc::new(empty);
         let opening: Vec<_> = (0..6)
             .map(|_| {
@@ -69,7 +69,7 @@ async fn a_migration_may_take_longer_than_a_request_on_postgres() {
 }
 
 #[tokio::test]
-async fn the_folder_of_a_new_file_is_that_in_which_the_database_looks_for_it() {
+async fn the_folder_of_a_new_file_is_created_where_the_database_expects_it() {
     let home = tempfile::tempdir().unwrap();
     for (written, meant) in [("of%20data", "of data"), ("50%25", "50%"), ("what%3F", "what?"), ("#1", "#1")] {
         let url = format!("sqlite://{}/{written}/x.db", home.path().display());
@@ -83,7 +83,7 @@ async fn the_folder_of_a_new_file_is_that_in_which_the_database_looks_for_it() {
 }
 
 #[tokio::test]
-async fn a_new_file_in_which_another_process_writes_is_waited_for() {
+async fn opening_waits_for_a_process_that_writes_to_a_new_file() {
     let empty = Empty(sqlite_without_schema());
     let mut other = Raw::Sqlite(fresh_file(&empty.0.url).await);
     other.execute("BEGIN IMMEDIATE").await;

@@ -160,7 +160,7 @@ pub(super) const fn word(direction: Direction) -> &'static str {
 }
 
 on_both_databases! {
-    async fn each_order_of_the_tasks_of_a_project_is_that_of_an_index(database: TestDatabase) {
+    async fn each_sort_of_the_tasks_of_a_project_uses_an_index(database: TestDatabase) {
         let mut planner = Planner::new(&database).await;
         let project = planner.raw.id(planner.project.id.0);
         for (_, column, index) in SORTED {
@@ -176,7 +176,7 @@ on_both_databases! {
         }
     }
 
-    async fn each_walk_begins_where_the_index_says_that_the_page_before_ended(database: TestDatabase) {
+    async fn each_cursor_page_starts_in_the_index_after_the_previous_one(database: TestDatabase) {
         let mut planner = Planner::new(&database).await;
         for (field, column, index) in SORTED {
             for direction in [Direction::Asc, Direction::Desc] {
@@ -229,7 +229,7 @@ on_both_databases! {
         sqlite.remove().await;
     }
 
-    async fn the_trash_of_a_project_is_found_by_its_index(database: TestDatabase) {
+    async fn deleted_tasks_of_a_project_are_found_by_an_index(database: TestDatabase) {
         let mut planner = Planner::new(&database).await;
         let project = planner.raw.id(planner.project.id.0);
         let sql = format!("SELECT count(id) FROM tasks WHERE project_id = {project} AND deleted_at > 5");

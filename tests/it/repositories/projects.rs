@@ -51,7 +51,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_project_that_is_not_there_is_not_found(database: TestDatabase) {
+    async fn an_unknown_project_is_not_found(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let id = ProjectId::generate();
@@ -61,7 +61,7 @@ on_both_databases! {
         );
     }
 
-    async fn the_role_is_that_of_the_reader(database: TestDatabase) {
+    async fn the_role_of_a_project_is_the_readers(database: TestDatabase) {
         let store = database.store().await;
         let [ada, editor, viewer, stranger] =
             [user(&store).await, user(&store).await, user(&store).await, user(&store).await];
@@ -86,7 +86,7 @@ on_both_databases! {
         }
     }
 
-    async fn an_update_writes_all_but_the_counts_of_this_project_only(database: TestDatabase) {
+    async fn an_update_changes_one_project_except_its_counters(database: TestDatabase) {
         let store = database.store().await;
         let (ada, bob) = (user(&store).await, user(&store).await);
         let (project, other) = (project(&store, &ada).await, project(&store, &ada).await);
@@ -124,7 +124,7 @@ on_both_databases! {
         assert_eq!(ids(&store, &ada, &filter).await, [other.id], "the name before is forgotten");
     }
 
-    async fn counts_are_added_to_and_the_position_moves_only_when_it_is_given(database: TestDatabase) {
+    async fn counters_are_incremented_and_the_position_changes_only_if_given(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let (project, other) = (project(&store, &ada).await, project(&store, &ada).await);
@@ -170,7 +170,7 @@ on_both_databases! {
         }
     }
 
-    async fn words_are_found_anywhere_and_every_character_stands_for_itself(database: TestDatabase) {
+    async fn search_words_match_anywhere_and_literally(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let named = |name: &str, description: Option<&str>, time| Project {
@@ -207,7 +207,7 @@ on_both_databases! {
         }
     }
 
-    async fn projects_are_sorted_both_ways_and_ties_by_id(database: TestDatabase) {
+    async fn projects_are_sorted_in_both_directions_with_ties_by_id(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let projects: Vec<_> = [("b", 2, 9), ("Ä", 1, 9), ("a", 2, 8), ("A", 1, 7), ("Z-1", 3, 7), ("Z 2", 3, 7)]

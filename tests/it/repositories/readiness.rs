@@ -112,7 +112,7 @@ async fn a_file_that_was_moved_or_replaced_takes_no_writes_on_sqlite() {
 }
 
 #[tokio::test]
-async fn a_damaged_page_is_told_apart_and_makes_the_store_not_ready_on_sqlite() {
+async fn a_damaged_page_is_detected_and_makes_the_store_not_ready_on_sqlite() {
     let database = crate::support::databases::sqlite().await;
     let (ada, project, root) = {
         let store = database.another_store().await;

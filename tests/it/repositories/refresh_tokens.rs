@@ -50,7 +50,7 @@ on_both_databases! {
         assert!(lock(&store, &NEXT).await.is_none());
     }
 
-    async fn a_used_token_says_when_and_what_follows(database: TestDatabase) {
+    async fn a_used_token_has_its_time_of_use_and_successor(database: TestDatabase) {
         let (store, session) = with_tokens(&database, &[HASH, NEXT]).await;
         let sealed = [0, 255, 7];
         commit(&store, async |transaction| transaction.sessions().rotate_refresh_token(&HASH, at(30), &sealed).await)
@@ -63,7 +63,7 @@ on_both_databases! {
         assert_eq!(lock(&store, &NEXT).await.unwrap().used_at, None);
     }
 
-    async fn who_finds_a_token_locked_waits_and_sees_that_it_was_used(database: TestDatabase) {
+    async fn a_request_that_waits_for_a_token_sees_its_use(database: TestDatabase) {
         let (store, _) = with_tokens(&database, &[HASH]).await;
         let other = database.another_store().await;
         let first = store.begin().await.unwrap();
@@ -75,7 +75,7 @@ on_both_databases! {
         assert_eq!(soon(second).await.unwrap().used_at, Some(at(30)));
     }
 
-    async fn who_finds_a_token_locked_sees_that_its_session_was_ended(database: TestDatabase) {
+    async fn a_request_that_waits_for_a_token_sees_the_end_of_its_session(database: TestDatabase) {
         let (store, session) = with_tokens(&database, &[HASH]).await;
         let other = database.another_store().await;
         let first = store.begin().await.unwrap();
@@ -103,7 +103,7 @@ on_both_databases! {
     }
 
     // Two tabs: one still has the token before, and is about to follow it to its successor, which the other one uses.
-    async fn who_follows_a_token_to_its_successor_is_not_in_the_way_of_who_uses_that(database: TestDatabase) {
+    async fn following_a_token_to_its_successor_does_not_block_its_use(database: TestDatabase) {
         let (store, _) = with_tokens(&database, &[HASH, NEXT]).await;
         let other = database.another_store().await;
         let first = store.begin().await.unwrap();
@@ -119,7 +119,7 @@ on_both_databases! {
         assert!(soon(second).await.expect("a deadlock"));
     }
 
-    async fn of_many_who_use_one_token_at_once_one_does(database: TestDatabase) {
+    async fn one_of_many_concurrent_uses_of_a_token_succeeds(database: TestDatabase) {
         let (store, _) = with_tokens(&database, &[HASH]).await;
         let stores = [store, database.another_store().await];
         let uses = (0..8).map(|number| {

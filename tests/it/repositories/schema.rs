@@ -71,7 +71,7 @@ async fn refuses(raw: &mut Raw, wrong: &str, right: &str) {
 }
 
 on_both_databases! {
-    async fn the_schema_goes_up_and_down_and_up_again(empty: Empty) {
+    async fn migrations_run_up_down_and_up_again(empty: Empty) {
         let store = empty.open(false).await.unwrap();
         let names: Vec<String> =
             store.migrations().await.unwrap().into_iter().map(|migration| migration.name).collect();
@@ -131,7 +131,7 @@ on_both_databases! {
         refuses(&mut raw, &member("admin"), &member("viewer")).await;
     }
 
-    async fn counts_are_never_negative_and_no_more_are_done_than_there_are(database: TestDatabase) {
+    async fn counters_are_not_negative_and_done_does_not_exceed_total(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let project = project(&store, &ada).await;
@@ -149,7 +149,7 @@ on_both_databases! {
         assert!(transaction.projects().adjust_task_counts(project.id, -3, 0, None).await.is_err());
     }
 
-    async fn a_task_is_done_exactly_when_it_says_since_when(database: TestDatabase) {
+    async fn a_task_is_done_exactly_if_it_has_a_time_of_completion(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let project = project(&store, &ada).await;
@@ -238,7 +238,7 @@ on_both_databases! {
         refuses(&mut raw, "UPDATE comments SET version = 0", "UPDATE comments SET version = 2").await;
     }
 
-    async fn what_belongs_to_something_goes_with_it_and_what_somebody_made_stays(database: TestDatabase) {
+    async fn owned_rows_are_deleted_in_cascade_and_created_content_is_kept(database: TestDatabase) {
         let store = database.store().await;
         let (ada, bob) = (user(&store).await, user(&store).await);
         let project = project(&store, &ada).await;

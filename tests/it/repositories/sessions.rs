@@ -47,7 +47,7 @@ on_both_databases! {
         assert!(store.read().sessions().find(SessionId::generate()).await.unwrap().is_none());
     }
 
-    async fn the_list_has_the_sessions_of_the_user_that_go_on(database: TestDatabase) {
+    async fn the_list_has_the_active_sessions_of_the_user(database: TestDatabase) {
         let store = database.store().await;
         let (ada, bob) = (user(&store).await, user(&store).await);
         let going = NewSession { expires_at: at(501), ..new_session(&ada) };
@@ -60,7 +60,7 @@ on_both_databases! {
         assert_eq!(page.total, 1);
     }
 
-    async fn sessions_are_sorted_both_ways_and_ties_by_id(database: TestDatabase) {
+    async fn sessions_are_sorted_in_both_directions_with_ties_by_id(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         // Ids ascend; the times do not, and two are the same.
@@ -89,7 +89,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_refresh_is_noted_on_its_session_only(database: TestDatabase) {
+    async fn a_refresh_is_recorded_on_its_session_only(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let (used, other) = (session(&store, &ada).await, session(&store, &ada).await);

@@ -97,7 +97,7 @@ on_both_databases! {
         }
     }
 
-    async fn what_is_pending_is_counted_and_what_has_expired_found_by_an_index(database: TestDatabase) {
+    async fn pending_and_expired_invitations_are_found_by_an_index(database: TestDatabase) {
         let (store, mut planner) = (database.store().await, Planner::new(&database).await);
         let project = planner.project.clone();
         assert!(add(&store, &new_invitation(&project, &planner.user, "grace@example.com")).await);
@@ -117,7 +117,7 @@ on_both_databases! {
     }
 
     // Without such indexes, removing an account would read all that anybody has said.
-    async fn what_somebody_made_is_found_when_the_account_goes(database: TestDatabase) {
+    async fn created_content_is_found_by_an_index_when_an_account_is_purged(database: TestDatabase) {
         let mut planner = Planner::new(&database).await;
         let user = planner.raw.id(planner.user.id.0);
         for (sql, index) in [

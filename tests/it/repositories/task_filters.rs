@@ -44,7 +44,7 @@ impl Board {
 }
 
 on_both_databases! {
-    async fn any_of_the_statuses_and_priorities_will_do(database: TestDatabase) {
+    async fn one_of_the_statuses_and_priorities_must_match(database: TestDatabase) {
         use TaskPriority::{High, Low, Urgent};
         use TaskStatus::{Done, InProgress, Todo};
         let store = database.store().await;
@@ -78,7 +78,7 @@ on_both_databases! {
         }
     }
 
-    async fn all_labels_must_be_there_letter_for_letter(database: TestDatabase) {
+    async fn all_labels_must_match_exactly(database: TestDatabase) {
         let store = database.store().await;
         let labels: [&[&str]; 6] =
             [&["home", "50%"], &["Home"], &["homework", "a_b"], &["at home", "a", r"c\d"], &["größe", "it's"], &[]];
@@ -141,7 +141,7 @@ on_both_databases! {
         }
     }
 
-    async fn limits_in_time_leave_the_limit_itself_out(database: TestDatabase) {
+    async fn time_limits_are_exclusive(database: TestDatabase) {
         let store = database.store().await;
         let board = Board::new(&store, 4, |number, task, _| {
             let time = at(10 * i64::try_from(number).unwrap());
@@ -161,7 +161,7 @@ on_both_databases! {
         }
     }
 
-    async fn the_trash_is_apart_and_is_listed_from_a_time_on(database: TestDatabase) {
+    async fn deleted_tasks_are_listed_separately_from_a_given_time(database: TestDatabase) {
         let store = database.store().await;
         let board = Board::new(&store, 4, |number, task, _| Task {
             deleted_at: [None, Some(at(10)), Some(at(20)), None][number],

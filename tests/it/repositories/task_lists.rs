@@ -70,7 +70,7 @@ async fn visible(store: &SeaStore, reader: &User, sort: Sort<TaskSort>, paging: 
 }
 
 on_both_databases! {
-    async fn every_sort_goes_both_ways_and_ties_go_by_id(database: TestDatabase) {
+    async fn every_sort_has_both_directions_with_ties_by_id(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let project = project(&store, &ada).await;
@@ -88,7 +88,7 @@ on_both_databases! {
         }
     }
 
-    async fn pages_follow_on_one_another(database: TestDatabase) {
+    async fn pages_are_consecutive(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let project = project(&store, &ada).await;
@@ -108,7 +108,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_project_that_is_not_there_has_no_list(database: TestDatabase) {
+    async fn an_unknown_project_has_no_list(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let deleted = Project { deleted_at: Some(at(40)), ..new_project(&ada) };
@@ -124,7 +124,7 @@ on_both_databases! {
         assert_eq!(visible(&store, &ada, asc(TaskSort::Title), all()).await, (vec![], 0));
     }
 
-    async fn members_get_the_tasks_and_strangers_none(database: TestDatabase) {
+    async fn only_members_get_the_tasks(database: TestDatabase) {
         let store = database.store().await;
         let [ada, viewer, stranger] = [user(&store).await, user(&store).await, user(&store).await];
         let [project, own] = [project(&store, &ada).await, project(&store, &stranger).await];
@@ -147,7 +147,7 @@ on_both_databases! {
         assert_eq!(visible(&store, &stranger, asc(TaskSort::Title), all()).await, (vec![other.id], 1));
     }
 
-    async fn the_list_of_all_tasks_goes_over_all_projects_that_are_there(database: TestDatabase) {
+    async fn the_list_of_all_tasks_covers_all_active_projects(database: TestDatabase) {
         let store = database.store().await;
         let (ada, bob) = (user(&store).await, user(&store).await);
         let projects = [new_project(&ada), new_project(&bob), Project { archived: true, ..new_project(&ada) }];
@@ -165,7 +165,7 @@ on_both_databases! {
         assert_eq!(visible(&store, &ada, asc(TaskSort::CreatedAt), all()).await, (expected.to_vec(), 4));
     }
 
-    async fn whether_the_assignee_is_known_is_said_with_the_list(database: TestDatabase) {
+    async fn the_list_reports_whether_the_assignee_is_valid(database: TestDatabase) {
         let store = database.store().await;
         let [ada, member, stranger] = [user(&store).await, user(&store).await, user(&store).await];
         let [first, second, strange] =

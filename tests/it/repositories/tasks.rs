@@ -47,7 +47,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_task_that_is_not_there_is_not_found(database: TestDatabase) {
+    async fn an_unknown_task_is_not_found(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let id = TaskId::generate();
@@ -57,7 +57,7 @@ on_both_databases! {
         );
     }
 
-    async fn a_task_comes_with_what_decides_who_may_do_what(database: TestDatabase) {
+    async fn a_task_is_found_with_its_authorization_context(database: TestDatabase) {
         let store = database.store().await;
         let [ada, editor, viewer, stranger] =
             [user(&store).await, user(&store).await, user(&store).await, user(&store).await];
@@ -87,7 +87,7 @@ on_both_databases! {
         }
     }
 
-    async fn an_update_writes_what_can_change_of_this_task_only(database: TestDatabase) {
+    async fn an_update_changes_the_mutable_columns_of_one_task(database: TestDatabase) {
         let store = database.store().await;
         let (ada, bob) = (user(&store).await, user(&store).await);
         let (from, to) = (project(&store, &ada).await, new_project(&ada));
@@ -106,7 +106,7 @@ on_both_databases! {
         assert_eq!(find(task.id).await, task, "everything that can be cleared is");
     }
 
-    async fn who_is_taken_off_is_taken_off_all_tasks_of_this_project_only(database: TestDatabase) {
+    async fn unassigning_a_member_affects_all_tasks_of_one_project(database: TestDatabase) {
         let store = database.store().await;
         let (ada, bob, eve) = (user(&store).await, user(&store).await, user(&store).await);
         let (here, there) = (project(&store, &ada).await, project(&store, &ada).await);
@@ -132,7 +132,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_task_needs_a_project_and_people_that_are_there(database: TestDatabase) {
+    async fn a_task_requires_an_existing_project_and_users(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let project = project(&store, &ada).await;

@@ -34,7 +34,7 @@ async fn add_a_task(store: &SeaStore, project: &Project, number: usize) -> Resul
 }
 
 on_both_databases! {
-    async fn what_is_not_committed_is_seen_by_the_transaction_only(database: TestDatabase) {
+    async fn uncommitted_changes_are_visible_only_in_their_transaction(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         let ada = new_user();
         let transaction = store.begin().await.unwrap();
@@ -50,7 +50,7 @@ on_both_databases! {
         }
     }
 
-    async fn dropping_a_transaction_takes_everything_back(database: TestDatabase) {
+    async fn dropping_a_transaction_rolls_it_back(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let (project, bob) = (new_project(&ada), new_user());
@@ -68,7 +68,7 @@ on_both_databases! {
         assert!(soon(commit(&store, async |transaction| transaction.users().add(&bob, "a hash").await)).await.unwrap());
     }
 
-    async fn who_waits_for_a_commit_is_woken_though_its_caller_has_gone_away(database: TestDatabase) {
+    async fn a_waiter_is_woken_by_a_commit_whose_caller_is_gone(database: TestDatabase) {
         let store = database.store().await;
         let owner = user(&store).await;
         let project = project(&store, &owner).await;
@@ -83,7 +83,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_request_that_is_cut_off_leaves_nothing_behind(database: TestDatabase) {
+    async fn a_cancelled_request_leaves_no_trace(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let project = project(&store, &ada).await;
@@ -106,7 +106,7 @@ on_both_databases! {
         assert_eq!(counts, TaskCounts { total: 1, done: 0 });
     }
 
-    async fn a_statement_that_fails_spoils_its_transaction_only(database: TestDatabase) {
+    async fn a_failed_statement_affects_only_its_transaction(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let project = project(&store, &ada).await;
@@ -117,7 +117,7 @@ on_both_databases! {
         soon(add_a_task(&store, &project, 0)).await.unwrap();
     }
 
-    async fn many_writers_lose_nothing_and_none_fails(database: TestDatabase) {
+    async fn concurrent_writers_lose_no_update_and_none_fails(database: TestDatabase) {
         const WRITERS: usize = 8;
         const EACH: usize = 25;
         let stores = [database.store().await, database.another_store().await];
@@ -143,7 +143,7 @@ on_both_databases! {
         assert_eq!(locked.last_position, format!("{:05}", written - 1), "two writers read the same counts");
     }
 
-    async fn who_finds_a_user_locked_waits_and_sees_the_change(database: TestDatabase) {
+    async fn a_transaction_that_waits_for_a_user_sees_the_change(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         let ada = user(&store).await;
         let first = store.begin().await.unwrap();
@@ -158,7 +158,7 @@ on_both_databases! {
         assert_eq!(soon(second).await.unwrap().user, renamed);
     }
 
-    async fn who_finds_a_project_locked_waits_and_sees_the_change(database: TestDatabase) {
+    async fn a_transaction_that_waits_for_a_project_sees_the_change(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         let ada = user(&store).await;
         let project = project(&store, &ada).await;
@@ -178,7 +178,7 @@ on_both_databases! {
         assert_eq!((seen.project, seen.last_position.as_str()), (counted, "a9"));
     }
 
-    async fn who_finds_a_task_locked_waits_and_sees_the_change(database: TestDatabase) {
+    async fn a_transaction_that_waits_for_a_task_sees_the_change(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         let ada = user(&store).await;
         let project = project(&store, &ada).await;
@@ -242,7 +242,7 @@ on_both_databases! {
         soon(commit(&store, async |transaction| transaction.users().add(&new_user(), "a hash").await)).await.unwrap();
     }
 
-    async fn a_store_that_is_closed_is_unavailable(database: TestDatabase) {
+    async fn a_closed_store_is_unavailable(database: TestDatabase) {
         let store = database.another_store().await;
         store.check().await.unwrap();
         store.close().await;
@@ -269,7 +269,7 @@ on_both_databases! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_silent_in_a_transaction_is_not_waited_for_on_postgres() {
+async fn an_idle_transaction_is_terminated_on_postgres() {
     let Some(database) = crate::support::databases::postgres().await else { return };
     let (hasty, store) = (database.hasty_store(Duration::from_millis(900)).await, database.store().await);
     let owner = user(&store).await;

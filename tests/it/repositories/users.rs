@@ -33,7 +33,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_user_who_is_not_there_is_not_found(database: TestDatabase) {
+    async fn an_unknown_user_is_not_found(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let users = store.read().users();
@@ -47,7 +47,7 @@ on_both_databases! {
         assert!(locked.unwrap().is_none());
     }
 
-    async fn an_update_writes_what_can_change_of_this_user_only(database: TestDatabase) {
+    async fn an_update_changes_the_mutable_columns_of_one_user(database: TestDatabase) {
         let store = database.store().await;
         let (ada, bob) = (user(&store).await, user(&store).await);
         let changed = User {
@@ -66,7 +66,7 @@ on_both_databases! {
         assert_eq!(store.read().users().find(bob.id).await.unwrap(), Some(bob));
     }
 
-    async fn a_taken_address_is_refused_and_the_transaction_goes_on(database: TestDatabase) {
+    async fn a_taken_address_is_rejected_and_the_transaction_continues(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         let twin = User { email: ada.email.clone(), ..new_user() };
@@ -85,7 +85,7 @@ on_both_databases! {
         assert_eq!((credentials.user, credentials.password_hash.as_str()), (ada, "a hash"));
     }
 
-    async fn of_many_who_take_one_address_at_once_one_gets_it(database: TestDatabase) {
+    async fn one_of_many_concurrent_registrations_of_an_address_succeeds(database: TestDatabase) {
         let stores = [database.store().await, database.another_store().await];
         let email = new_user().email;
         let users: Vec<_> = (0..8).map(|_| User { email: email.clone(), ..new_user() }).collect();
@@ -96,7 +96,7 @@ on_both_databases! {
         assert_eq!(added, 1);
     }
 
-    async fn a_password_is_replaced_only_if_it_is_what_was_read(database: TestDatabase) {
+    async fn a_password_is_replaced_only_if_unchanged_since_it_was_read(database: TestDatabase) {
         let store = database.store().await;
         let (ada, bob) = (user(&store).await, user(&store).await);
         let replace = async |current: &str, next: &str, time| {
@@ -114,7 +114,7 @@ on_both_databases! {
         assert_eq!((credentials.user, credentials.password_hash.as_str()), (bob, "a hash"));
     }
 
-    async fn of_many_who_replace_one_password_at_once_one_does(database: TestDatabase) {
+    async fn one_of_many_concurrent_password_changes_succeeds(database: TestDatabase) {
         let stores = [database.store().await, database.another_store().await];
         let id = user(&stores[0]).await.id;
         let replacing = (0..8).map(|number| {

@@ -117,7 +117,7 @@ impl World {
 }
 
 on_both_databases! {
-    async fn every_page_of_the_feed_is_the_one_that_leaving_out_the_others_gives(database: TestDatabase) {
+    async fn every_feed_page_matches_the_model(database: TestDatabase) {
         let mut random = Random::new();
         let world = World::new(&database, &mut random).await;
         let of_owners = world.events.iter().filter(|event| EventType::OWNER_ONLY.contains(&event.kind));
@@ -136,7 +136,7 @@ on_both_databases! {
         }
     }
 
-    async fn who_is_a_member_of_nothing_sees_nothing(database: TestDatabase) {
+    async fn a_user_without_projects_sees_no_events(database: TestDatabase) {
         let world = World::new(&database, &mut Random::new()).await;
         let stranger = user(&world.store).await;
         let walk = EventRange { after: None, direction: Direction::Asc, limit: 100 };

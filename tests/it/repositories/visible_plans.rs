@@ -147,7 +147,7 @@ async fn finds_projects_by_membership(planner: &mut Planner, sql: &str) {
 }
 
 on_both_databases! {
-    async fn all_tasks_are_read_by_one_step_into_the_index_of_each_project(database: TestDatabase) {
+    async fn all_tasks_are_read_by_one_index_seek_per_project(database: TestDatabase) {
         let mut planner = Planner::new(&database).await;
         if database.is_postgres() && !keeps_whole_statements(&mut planner).await {
             return;
@@ -170,7 +170,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_page_of_projects_and_their_total_go_by_the_memberships(database: TestDatabase) {
+    async fn project_pages_and_totals_are_read_by_membership(database: TestDatabase) {
         let mut planner = Planner::new(&database).await;
         let count = "SELECT COUNT(projects.id) FROM projects INNER JOIN members ON projects.id = members.project_id \
                      AND members.user_id = ? WHERE TRUE AND projects.deleted_at IS NULL";

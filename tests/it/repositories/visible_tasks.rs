@@ -180,7 +180,7 @@ fn filters(world: &World) -> Vec<Filter> {
 }
 
 on_both_databases! {
-    async fn every_list_of_all_tasks_is_the_one_that_sorting_them_gives(database: TestDatabase) {
+    async fn every_list_of_all_tasks_matches_the_model(database: TestDatabase) {
         let mut random = Random::new();
         let world = World::new(&database, &mut random).await;
         for filter in filters(&world) {
@@ -204,7 +204,7 @@ on_both_databases! {
         }
     }
 
-    async fn who_is_a_member_of_nothing_has_no_tasks(database: TestDatabase) {
+    async fn a_user_without_projects_sees_no_tasks(database: TestDatabase) {
         let mut random = Random::new();
         let world = World::new(&database, &mut random).await;
         let stranger = World { reader: user(&world.store).await.id, ..world };

@@ -101,7 +101,7 @@ async fn goes_by_what_is_due(planner: &mut Planner, words: &str, by_hand: &str) 
 }
 
 on_both_databases! {
-    async fn who_is_told_of_an_event_is_found_by_the_members_of_the_project(database: TestDatabase) {
+    async fn the_subscriptions_of_an_event_are_found_by_project_membership(database: TestDatabase) {
         let (mut planner, webhook) = with_deliveries(&database).await;
         let store = database.store().await;
         let transaction = store.begin().await.unwrap();
@@ -123,7 +123,7 @@ on_both_databases! {
         assert!(plan.contains("webhooks_by_user (user_id=?") && !plan.contains("SCAN"), "{plan}");
     }
 
-    async fn what_is_sent_is_found_by_its_keys(database: TestDatabase) {
+    async fn deliveries_are_found_by_their_keys(database: TestDatabase) {
         let (mut planner, webhook) = with_deliveries(&database).await;
         let (store, event) = (database.store().await, new_event(planner.project.id, EventType::TaskUpdated));
         let id = event.id;
@@ -144,7 +144,7 @@ on_both_databases! {
         }
     }
 
-    async fn what_is_due_and_when_is_read_off_its_index(database: TestDatabase) {
+    async fn due_deliveries_are_read_from_their_index(database: TestDatabase) {
         let (mut planner, webhook) = with_deliveries(&database).await;
         let store = database.store().await;
         assert_eq!(store.read().deliveries().list_due(webhook, at(9), 50).await.unwrap().len(), 2);
@@ -157,7 +157,7 @@ on_both_databases! {
         goes_by_what_is_due(&mut planner, "SELECT \"deliveries\".\"next\\_attempt\\_at\" FROM", by_hand).await;
     }
 
-    async fn what_is_given_up_or_left_lying_is_found_by_the_same_index(database: TestDatabase) {
+    async fn cancelled_and_stalled_deliveries_are_found_by_the_same_index(database: TestDatabase) {
         let (mut planner, webhook) = with_deliveries(&database).await;
         let store = database.store().await;
         let found = store.read().maintenance().list_stalled_webhooks(None, at(9), 50).await.unwrap();

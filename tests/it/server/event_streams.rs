@@ -93,7 +93,7 @@ async fn a_stream_whose_client_never_reads_is_cut() {
 }
 
 #[tokio::test]
-async fn who_talks_to_a_stream_of_events_is_not_listened_to_and_who_shouts_is_cut() {
+async fn input_on_a_stream_is_ignored_and_excessive_input_closes_it() {
     let server = Server::start(Limits { max_connections: 1, ..generous() }).await;
     let mut client = server.connect().await;
     client.send(GET_EVENTS).await;

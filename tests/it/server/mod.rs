@@ -157,14 +157,14 @@ async fn a_silent_connection_is_cut() {
 }
 
 #[tokio::test]
-async fn a_dripped_header_is_cut() {
+async fn a_slowly_sent_header_is_cut() {
     let server = Server::start(Limits { header_timeout: SHORT, ..generous() }).await;
     let head = format!("GET / HTTP/1.1\r\nX-Long: {}", "x".repeat(1000));
     server.connect().await.drip(head.as_bytes()).await;
 }
 
 #[tokio::test]
-async fn a_dripped_http2_preface_is_cut() {
+async fn a_slowly_sent_http2_preface_is_cut() {
     let server = Server::start(Limits { header_timeout: SHORT, ..generous() }).await;
     server.connect().await.drip(h2::PREFACE).await;
 }
@@ -266,7 +266,7 @@ async fn a_request_knows_its_client_and_the_response_no_server() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_answered_with_400_and_closed() {
+async fn non_http_input_gets_400_and_the_connection_is_closed() {
     let server = Server::start(generous()).await;
     let mut client = server.connect().await;
     client.send("no HTTP at all\r\n\r\n").await;

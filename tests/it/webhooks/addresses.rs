@@ -43,7 +43,7 @@ fn beside(address: IpAddr, places: i8) -> Option<IpAddr> {
 }
 
 #[test]
-fn what_is_not_public_is_forbidden_up_to_its_edges() {
+fn non_public_networks_are_forbidden_up_to_their_bounds() {
     let plain = Allowances::default();
     for (what, first, last) in FORBIDDEN {
         let (first, last) = (address(first), address(last));
@@ -76,7 +76,7 @@ fn what_is_not_public_is_forbidden_up_to_its_edges() {
 }
 
 #[test]
-fn an_address_in_other_clothes_is_what_it_is() {
+fn embedded_addresses_are_judged_by_the_inner_address() {
     let plain = Allowances::default();
     for (text, permitted) in [
         ("::ffff:93.184.216.34", true),
@@ -96,7 +96,7 @@ fn an_address_in_other_clothes_is_what_it_is() {
 }
 
 #[test]
-fn what_is_allowed_opens_so_much_and_no_more() {
+fn an_allowed_network_permits_nothing_else() {
     for (network, open, closed) in [
         (
             "10.1.0.0/16",
@@ -135,7 +135,7 @@ const OF_LESS_KNOWN_CLOUDS: [&str; 5] =
     ["fd00:42::42", "fd00:a9fe:a9fe::1", "fd00:c1::a9fe:a9fe", "fd00:100::100:200", "169.254.10.10"];
 
 #[test]
-fn whoever_allows_a_network_does_not_allow_the_metadata_in_it_and_all_that_is_beside_it() {
+fn an_allowed_network_excludes_metadata_addresses() {
     for text in OF_LESS_KNOWN_CLOUDS {
         let metadata = address(text);
         for network in ["fd00::/8", "169.254.0.0/16", text] {
@@ -149,7 +149,7 @@ fn whoever_allows_a_network_does_not_allow_the_metadata_in_it_and_all_that_is_be
 }
 
 #[test]
-fn nothing_opens_the_addresses_that_give_out_credentials() {
+fn credential_endpoints_are_always_forbidden() {
     let never_v4 = [
         [169, 254, 169, 254],
         [169, 254, 170, 2],

@@ -11,7 +11,7 @@ use super::receiver::{Receiver, until_closed};
 use super::{IMPATIENCE, PATIENCE, local_client};
 
 #[tokio::test]
-async fn a_request_is_a_post_with_what_it_was_given_and_little_else() {
+async fn a_request_is_a_post_with_the_given_headers_and_few_others() {
     let receiver = Receiver::saying("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
     let headers = [("webhook-id", "an-id".to_owned()), ("webhook-timestamp", "1614265330".to_owned())];
     let url = format!("http://{}/hooks/é?token=a%20b", receiver.address);
@@ -41,7 +41,7 @@ async fn a_request_is_a_post_with_what_it_was_given_and_little_else() {
 }
 
 #[tokio::test]
-async fn a_header_replaces_the_usual_one_and_one_that_cannot_be_sent_is_an_error() {
+async fn a_given_header_replaces_the_default_and_an_invalid_one_is_an_error() {
     let receiver = Receiver::saying("HTTP/1.1 204 No Content\r\n\r\n").await;
     let client = local_client(PATIENCE);
     let headers = [("Content-Type", "text/plain".to_owned())];
@@ -83,7 +83,7 @@ async fn the_status_decides() {
 }
 
 #[tokio::test]
-async fn redirects_are_failures_and_lead_nowhere() {
+async fn redirects_are_failures_and_not_followed() {
     let elsewhere = Receiver::saying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
     let client = local_client(PATIENCE);
     for status in [300, 301, 302, 303, 304, 307, 308] {
@@ -99,7 +99,7 @@ async fn redirects_are_failures_and_lead_nowhere() {
 }
 
 #[tokio::test]
-async fn the_wish_to_be_asked_later_is_read() {
+async fn retry_after_is_parsed() {
     let client = local_client(PATIENCE);
     for (value, expected) in [
         ("120", Some(RetryAfter::Seconds(120))),
@@ -117,7 +117,7 @@ async fn the_wish_to_be_asked_later_is_read() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_in_time_is_none() {
+async fn a_late_response_is_a_timeout() {
     for part in [
         "",
         "HTTP/1.1 200 OK\r\nContent-Le",
@@ -146,7 +146,7 @@ async fn an_answer_that_does_not_come_in_time_is_none() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_is_told_in_a_sentence() {
+async fn an_invalid_response_is_described_in_a_sentence() {
     let huge = format!("HTTP/1.1 200 OK\r\nX-Huge: {}\r\nContent-Length: 0\r\n\r\n", "x".repeat(1_000_000));
     let many = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n", "X-Many: 1\r\n".repeat(101));
     let client = local_client(PATIENCE);
@@ -175,7 +175,7 @@ async fn what_is_no_answer_is_told_in_a_sentence() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_refused_or_reset_is_told_in_a_sentence() {
+async fn a_refused_or_reset_connection_is_described_in_a_sentence() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
@@ -206,8 +206,8 @@ async fn a_connection_is_kept_for_the_next_request() {
 /// The proxies that the environment names would look names up in our place, so they are not asked. The environment of a
 /// process that runs cannot be changed safely: another one runs the test of what is sent.
 #[test]
-fn proxies_of_the_environment_are_not_asked() {
-    let test = "webhooks::answers::a_request_is_a_post_with_what_it_was_given_and_little_else";
+fn proxies_of_the_environment_are_ignored() {
+    let test = "webhooks::answers::a_request_is_a_post_with_the_given_headers_and_few_others";
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test]).env_remove("NO_PROXY").env_remove("no_proxy");
     for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {

@@ -28,7 +28,7 @@ async fn pour(mut stream: TcpStream, head: &str, piece: &[u8], size: usize) -> u
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_body_that_is_huge_or_endless_the_beginning_is_read_and_no_more() {
+async fn only_the_beginning_of_a_huge_or_endless_body_is_read() {
     let plain = vec![b'x'; 65_536];
     let chunk = [b"10000\r\n", &plain[..], b"\r\n"].concat();
     for (head, piece, size) in [
@@ -53,7 +53,7 @@ async fn of_a_body_that_is_huge_or_endless_the_beginning_is_read_and_no_more() {
 }
 
 #[tokio::test]
-async fn of_a_body_that_drips_there_is_what_came_in_time() {
+async fn a_slow_body_is_truncated_at_the_timeout() {
     let sent = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&sent);
     let receiver = Receiver::start(move |mut stream| {
@@ -78,7 +78,7 @@ async fn of_a_body_that_drips_there_is_what_came_in_time() {
 }
 
 #[tokio::test]
-async fn nobody_is_waited_for_who_has_said_the_status_and_takes_long_over_the_rest() {
+async fn a_slow_body_does_not_delay_the_result() {
     for status in [200, 500] {
         let receiver = Receiver::start(move |mut stream| async move {
             let head = format!("HTTP/1.1 {status} So\r\nContent-Length: 100000\r\n\r\nx");
@@ -93,7 +93,7 @@ async fn nobody_is_waited_for_who_has_said_the_status_and_takes_long_over_the_re
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_or_is_no_text_is_taken_as_it_is() {
+async fn an_incomplete_or_binary_body_is_kept_as_received() {
     let client = local_client(PATIENCE);
     for (answer, excerpt) in [
         (&b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"[..], Some("half")),

@@ -93,7 +93,7 @@ fn client(authority: &Authority) -> Client {
 }
 
 #[tokio::test]
-async fn only_who_proves_to_be_the_one_is_sent_anything() {
+async fn requests_are_sent_only_to_servers_with_a_valid_certificate() {
     let (trusted, stranger) = (Authority::new(), Authority::new());
     let client = client(&trusted);
     let untrusted = Some("The certificate is not valid: no authority that is trusted issued it.");
@@ -134,7 +134,7 @@ async fn only_who_proves_to_be_the_one_is_sent_anything() {
 }
 
 #[tokio::test]
-async fn what_does_not_speak_tls_is_told_nothing() {
+async fn nothing_is_sent_to_a_server_without_tls() {
     let authority = Authority::new();
     // Nobody takes this connection out of the queue: it stands, and nothing is said.
     let means = Means { timeout: IMPATIENCE, ..Means::default() };

@@ -19,7 +19,7 @@ fn addresses(texts: &[&str]) -> Vec<IpAddr> {
 }
 
 #[tokio::test]
-async fn a_name_with_one_address_inside_is_refused_whatever_the_others_are() {
+async fn a_name_with_one_forbidden_address_is_rejected() {
     let receiver = Receiver::saying(OK).await;
     let url = format!("http://hooks.example:{}/", receiver.address.port());
     for answer in [
@@ -45,7 +45,7 @@ async fn a_name_with_one_address_inside_is_refused_whatever_the_others_are() {
 }
 
 #[tokio::test]
-async fn a_name_that_changes_its_mind_gains_nothing() {
+async fn dns_rebinding_gains_nothing() {
     let receiver = Receiver::saying(OK).await;
     let url = format!("http://rebinding.example:{}/", receiver.address.port());
     // The address that is allowed here stands for a public one; the next for one inside.
@@ -63,7 +63,7 @@ async fn a_name_that_changes_its_mind_gains_nothing() {
 }
 
 #[tokio::test]
-async fn names_of_this_machine_are_refused_by_the_check_and_by_the_lookup() {
+async fn names_of_the_local_host_are_rejected_by_the_check_and_by_the_resolver() {
     let receiver = Receiver::saying(OK).await;
     let plain = Client::new(allowing(&[]));
     for name in ["localhost", "localhost.", "LOCALHOST", "a.localhost", "localhost.."] {
@@ -95,7 +95,7 @@ async fn every_address_of_a_name_is_tried_until_one_answers() {
 }
 
 #[tokio::test]
-async fn metadata_is_out_of_reach_by_any_name_and_with_everything_allowed() {
+async fn metadata_addresses_are_unreachable_by_any_name_with_every_network_allowed() {
     for answer in ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254", "100.100.100.200"] {
         let names = Names::new(move |_, _| Ok(addresses(&[answer])));
         let client = client_with(allowing(&["0.0.0.0/0", "::/0", answer]), &names);
@@ -115,7 +115,7 @@ impl Lookup for Silence {
 }
 
 #[tokio::test]
-async fn a_name_that_nobody_knows_is_told_as_such() {
+async fn an_unknown_name_is_reported_as_such() {
     for failing in [true, false] {
         let names =
             Names::new(
@@ -151,7 +151,7 @@ impl Lookup for Slow {
 }
 
 #[tokio::test]
-async fn whoevers_names_are_slow_waits_for_nobody_but_oneself() {
+async fn slow_names_delay_only_their_own_owner() {
     let receiver = Receiver::saying(OK).await;
     let slow = Arc::new(Slow { held: Mutex::default() });
     let lookup = Arc::clone(&slow) as Arc<dyn Lookup>;

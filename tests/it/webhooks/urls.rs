@@ -141,7 +141,7 @@ const HONEST: [(&str, &str); 15] = [
 ];
 
 #[tokio::test]
-async fn urls_that_lead_inside_are_refused_before_anybody_is_asked() {
+async fn urls_with_forbidden_hosts_are_rejected_without_a_lookup() {
     let names = Names::new(|_, _| panic!("a name was looked up"));
     let client = client_with(Allowances::default(), &names);
     for (url, expected) in HOSTILE {
@@ -155,7 +155,7 @@ async fn urls_that_lead_inside_are_refused_before_anybody_is_asked() {
 }
 
 #[tokio::test]
-async fn names_that_lead_inside_are_refused_when_they_are_looked_up() {
+async fn names_with_forbidden_addresses_are_rejected_on_lookup() {
     for (url, address) in HOSTILE_NAMES {
         let names = Names::new(move |_, _| Ok(vec![address.parse().unwrap()]));
         let client = client_with(Allowances::default(), &names);
@@ -167,7 +167,7 @@ async fn names_that_lead_inside_are_refused_when_they_are_looked_up() {
 }
 
 #[tokio::test]
-async fn honest_urls_are_taken_and_their_names_looked_up_as_they_are() {
+async fn valid_urls_are_accepted_and_their_names_looked_up_unchanged() {
     let names = Names::new(|_, _| Err(io::Error::other("nobody is really asked")));
     let client = client_with(Allowances::default(), &names);
     for (url, name) in HONEST {
@@ -184,7 +184,7 @@ async fn honest_urls_are_taken_and_their_names_looked_up_as_they_are() {
 }
 
 #[test]
-fn a_url_may_be_2048_characters_long_whatever_their_bytes() {
+fn a_url_may_have_2048_characters_of_any_length() {
     let client = client_with(Allowances::default(), &Names::new(|_, _| Ok(Vec::<IpAddr>::new())));
     for character in ["a", "ü", "😀"] {
         let longest = format!("https://example.com/{}", character.repeat(2_048 - 20));
@@ -194,7 +194,7 @@ fn a_url_may_be_2048_characters_long_whatever_their_bytes() {
 }
 
 #[test]
-fn http_is_for_operators_who_allow_it_and_other_schemes_for_nobody() {
+fn http_requires_permission_and_other_schemes_are_rejected() {
     let names = Names::new(|_, _| Ok(Vec::<IpAddr>::new()));
     let client = client_with(allowing(&[]), &names);
     assert_eq!(client.check("http://example.com/"), Ok(()));
