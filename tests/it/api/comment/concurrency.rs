@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 
 use super::crud::{assert_deleted, at, comment, comments_on, owner_with_task};
-use crate::api::fixtures::common::{concurrently, send, statuses};
+use crate::api::fixtures::common::{concurrently, statuses};
 use crate::api::fixtures::members::request;
 use crate::api::fixtures::stored_members::{member, remove_member};
 use crate::api::fixtures::writes::{KEY, REPLAYED, new_key};
