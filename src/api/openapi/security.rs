@@ -9,13 +9,18 @@ const ACCESS_TOKEN: &str = "access_token";
 const API_TOKEN: &str = "api_token";
 
 pub(super) fn publish(document: &mut Value, policies: &[OperationPolicy]) {
+    let mut has_operations = false;
     for (_, operation) in walk::operations_mut(document) {
+        has_operations = true;
         let security = match walk::policy(operation, policies).map(|policy| policy.access) {
             Some(Access::Session) => json!([{ ACCESS_TOKEN: [] }]),
             Some(Access::Token(_)) => json!([{ ACCESS_TOKEN: [] }, { API_TOKEN: [] }]),
             _ => json!([]),
         };
         operation.insert("security".to_owned(), security);
+    }
+    if !has_operations {
+        return;
     }
     let scheme = |format: &str, description: &str| json!({ "type": "http", "description": description, "scheme": "bearer", "bearerFormat": format });
     let access_token = scheme(
