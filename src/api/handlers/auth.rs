@@ -1,4 +1,4 @@
-//! Making an account, logging in and out, and keeping a session alive.
+//! Registration, login and sessions.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ pub(in crate::api) struct AuthApi {
 
 #[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Auth")]
 impl AuthApi {
-    /// Register
+    /// Create an account
     ///
-    /// Creates an account and logs in: the answer has the tokens of its first session. A welcome follows by mail, and
-    /// where addresses must be proved, the link for that.
+    /// Creates an account and its first session, and sends a welcome e-mail. If the server requires verified e-mail
+    /// addresses, the verification link follows by e-mail.
     #[oai(path = "/register", method = "post", operation_id = "register")]
     async fn register(&self, client: ClientInfo, body: JsonBody<Register>) -> Reply<Created<Session>> {
         Ok(Created::at("/v1/me", &self.services.accounts.register(body.0, client.0).await?))
@@ -29,8 +29,8 @@ impl AuthApi {
 
     /// Log in
     ///
-    /// Begins a session. The answer is the same, and takes as long, for an unknown e-mail and for a wrong password. An
-    /// account that was deleted less than 30 days ago comes back with this, and the projects that went with it.
+    /// Creates a session. An unknown e-mail address and a wrong password return the same error after the same time.
+    /// Logging in restores an account that is still in the trash (30 days by default), together with its projects.
     #[oai(path = "/login", method = "post", operation_id = "login")]
     async fn log_in(&self, client: ClientInfo, body: JsonBody<Login>) -> Reply<OkJson<Session>> {
         Ok(OkJson::new(&self.services.accounts.log_in(body.0, client.0).await?))
@@ -38,9 +38,9 @@ impl AuthApi {
 
     /// Refresh a session
     ///
-    /// Gives a new access token and the next refresh token. A refresh token works once; for 30 seconds more it answers
-    /// with the same successor, so that two tabs that refresh at once both stay logged in. Used later than that it ends
-    /// the session.
+    /// Returns a new access token and the next refresh token. Each refresh token can be used once. For 30 seconds after
+    /// its first use it returns the same successor, so that concurrent refreshes in several tabs succeed. Reusing it
+    /// later ends the session.
     #[oai(path = "/refresh", method = "post", operation_id = "refreshSession")]
     async fn refresh(&self, body: JsonBody<RefreshSession>) -> Reply<OkJson<Session>> {
         Ok(OkJson::new(&self.services.accounts.refresh(&body.0.refresh_token).await?))
@@ -48,7 +48,7 @@ impl AuthApi {
 
     /// Log out
     ///
-    /// Ends the session of the access token. Its tokens stop working at once.
+    /// Ends the session of the access token. Its tokens stop working immediately.
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
     async fn log_out(&self, auth: Auth) -> Reply<NoContent> {
         self.services.accounts.log_out(auth.0).await?;
@@ -57,41 +57,43 @@ impl AuthApi {
 
     /// Verify an e-mail address
     ///
-    /// Takes the token from the mail, the `token` of its link, as the proof that the address is the user's. It works
-    /// once, and for 24 hours.
+    /// Verifies the address of the account with the `token` from the link in the verification e-mail. The token can be
+    /// used once and expires after 24 hours.
     #[oai(path = "/verify-email", method = "post", operation_id = "verifyEmail")]
     async fn verify_email(&self, body: JsonBody<VerifyEmail>) -> Reply<NoContent> {
         self.services.email_tokens.verify_email(&body.0).await?;
         Ok(NoContent)
     }
 
-    /// Send the verification mail again
+    /// Resend the verification e-mail
     ///
-    /// Sends another mail with a link that proves the address of the caller. Where it is proved already, nothing is sent.
+    /// Sends a new verification link to the address of the caller. If the address is already verified, no e-mail is
+    /// sent.
     #[oai(path = "/resend-verification", method = "post", operation_id = "resendVerification")]
     async fn resend_verification(&self, auth: Auth) -> Reply<Accepted> {
         self.services.email_tokens.resend_verification(auth.0).await?;
         Ok(Accepted::empty())
     }
 
-    /// Ask for a new password
+    /// Request a password reset
     ///
-    /// Sends a mail with a link to set another password, if there is an account with this address. The answer is the
-    /// same, and takes as long, if there is none.
+    /// Sends a reset link if an account with this address exists. The response and its timing are the same if none
+    /// does.
     #[oai(path = "/forgot-password", method = "post", operation_id = "forgotPassword")]
     async fn forgot_password(&self, body: JsonBody<ForgotPassword>) -> Reply<Accepted> {
         self.services.email_tokens.forgot_password(&body.0).await?;
         Ok(Accepted::empty())
     }
 
-    /// Set a new password
+    /// Reset a password
     ///
-    /// Takes the token from the mail, the `token` of its link, which works once and for an hour, and sets the password.
+    /// Sets a new password with the `token` from the link in the reset e-mail. The token can be used once and expires
+    /// after one hour.
     ///
-    /// Everything that acts for the account ends at once, so that nobody who had access keeps it: all sessions, API
-    /// tokens and mailed tokens are revoked, all webhooks are disabled (see `disabled_reason`; enable those you still need
-    /// with updateWebhook) and their pending deliveries are not sent, and the pending invitations sent by the account are
-    /// revoked. Memberships in projects stay. The account is told by mail. The address counts as verified afterwards.
+    /// Everything that acts for the account is revoked: all sessions, API tokens and mailed tokens, and the pending
+    /// invitations sent by the account. All webhooks are disabled and their pending deliveries are not sent;
+    /// `disabled_reason` shows why, and `updateWebhook` enables them again. Project memberships are kept. The account
+    /// is notified by e-mail, and its address counts as verified.
     #[oai(path = "/reset-password", method = "post", operation_id = "resetPassword")]
     async fn reset_password(&self, client: ClientInfo, body: JsonBody<ResetPassword>) -> Reply<NoContent> {
         self.services.email_tokens.reset_password(body.0, client.0.request_id).await?;

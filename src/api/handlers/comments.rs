@@ -1,4 +1,4 @@
-//! What people say about tasks.
+//! Comments on tasks.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(in crate::api) struct CommentsApi {
 impl CommentsApi {
     /// List the comments on a task
     ///
-    /// Lists what was said about a task. Every member of its project may read it.
+    /// Returns the comments on a task. Members of its project only.
     #[oai(path = "/tasks/:task_id/comments", method = "get", operation_id = "listComments")]
     async fn list(
         &self,
@@ -33,9 +33,9 @@ impl CommentsApi {
         Ok(OkJson::new(&CommentList::new(page, query.0.paging)))
     }
 
-    /// Comment on a task
+    /// Create a comment
     ///
-    /// Says something about a task. Editors and the owner may, unless the project is archived.
+    /// Adds a comment to a task. Requires the editor role. Archived projects reject the request.
     #[oai(path = "/tasks/:task_id/comments", method = "post", operation_id = "createComment")]
     async fn create(
         &self,
@@ -48,7 +48,7 @@ impl CommentsApi {
 
     /// Get a comment
     ///
-    /// Gives a comment on a task of a project of which the caller is a member.
+    /// Returns a comment. Members of its project only.
     #[oai(path = "/comments/:comment_id", method = "get", operation_id = "getComment")]
     async fn get(&self, auth: Auth, comment_id: PathParam<CommentId>) -> Reply<OkJson<Comment>> {
         Ok(OkJson::with_etag(&self.services.comments.get(auth.0, comment_id.0).await?))
@@ -58,7 +58,7 @@ impl CommentsApi {
     ///
     /// Changes the body of a comment. Only its author can do this, as a member of the project in any role; other
     /// callers, including the owner of the project, get 403. A comment whose author's account was removed cannot be
-    /// changed. Archived projects reject changes.
+    /// changed. Archived projects reject the request.
     #[oai(path = "/comments/:comment_id", method = "patch", operation_id = "updateComment")]
     async fn update(
         &self,

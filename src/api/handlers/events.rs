@@ -1,4 +1,4 @@
-//! The feed.
+//! The event feed.
 
 use std::sync::Arc;
 
@@ -19,11 +19,11 @@ pub(in crate::api) struct EventsApi {
 impl EventsApi {
     /// List events
     ///
-    /// What has happened in the projects of which you are a member now, in one order: every change is one event, with
-    /// the whole resource after it. To stay in step, read the first page of `/v2/tasks` and then everything else that
-    /// you need, and ask for what is new from the `sync_cursor` of that first page on, and again from each
-    /// `next_cursor`; apply the events in the order of `sequence`. To show what has happened, ask with `order=desc`.
-    /// Events are kept for 30 days, unless the operator decides otherwise. Only owners are told of invitations.
+    /// Returns the events of the projects you are a member of, in one order. Each change is one event that contains the
+    /// whole resource after the change. To stay in sync, read the first page of `/v2/tasks` and everything else you
+    /// need, then request the events after the `sync_cursor` of that page and after each `next_cursor`. Apply events in
+    /// the order of `sequence`. For an activity log, use `order=desc`. Events are kept for 30 days (configurable by the
+    /// operator). Events about invitations are visible to owners only.
     #[oai(path = "/", method = "get", operation_id = "listEvents")]
     async fn list(&self, auth: Auth, query: QueryParams<EventQuery>) -> Reply<OkJson<EventPage>> {
         Ok(OkJson::new(&self.services.events.list(auth.0, query.0).await?))
@@ -31,13 +31,14 @@ impl EventsApi {
 
     /// Stream events
     ///
-    /// The same feed as it goes on, as Server-Sent Events: the field `id:` is the cursor to go on from, `event:` the
-    /// type, and `data:` the event as `GET /v1/events` gives it. A comment every 15 seconds shows that the stream is
-    /// there. Whoever connects anew with `Last-Event-ID`, as `EventSource` does by itself after a connection that
-    /// ended, gets what came meanwhile, nothing twice and nothing left out. The stream ends with the token, with its
-    /// session, after 14 minutes at the latest, and when the server stops; over HTTP/1.1 the connection closes after
-    /// it. A user may have 100 of them at once; one more is a 429. Of a project that you have left no event comes any more. `EventSource` in browsers cannot send a token, and
-    /// gives up on any error status: the tag Events has a program that follows the feed.
+    /// Streams the events of `listEvents` as Server-Sent Events: the `id:` field is the cursor to continue from,
+    /// `event:` the type, and `data:` the event as JSON. A comment every 15 seconds keeps the connection alive. A
+    /// client that reconnects with `Last-Event-ID`, as `EventSource` does, receives every event it missed exactly once.
+    ///
+    /// The stream ends with its token or session, after at most 14 minutes, and when the server shuts down; over
+    /// HTTP/1.1 the connection closes with it. Events of a project stop when you leave it. A user can have up to 100
+    /// concurrent streams; another one fails with 429. `EventSource` in browsers cannot send a token and gives up after
+    /// any error status: see the tag Events for a complete client.
     #[oai(path = "/stream", method = "get", operation_id = "streamEvents")]
     async fn stream(
         &self,

@@ -1,4 +1,4 @@
-//! Whether the service is up.
+//! Health checks.
 
 use std::sync::Arc;
 
@@ -20,19 +20,19 @@ const OK: Health = Health { status: HealthStatus::Ok };
 
 #[OpenApi(prefix_path = "/health", tag = "Tag::Health")]
 impl HealthApi {
-    /// Is the process alive?
+    /// Check liveness
     ///
-    /// Answers as long as the process can answer at all. Restart it when this fails.
+    /// Returns 200 as long as the process can respond. Restart it if this fails.
     #[oai(path = "/live", method = "get", operation_id = "getLiveness")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
     async fn live(&self) -> Reply<OkJson<Health>> {
         Ok(OkJson::new(&OK))
     }
 
-    /// Can it serve requests?
+    /// Check readiness
     ///
-    /// Answers 200 when the database answers and accepts writes, and the server is not about to stop. Otherwise it
-    /// answers 503: send the server no requests until it is ready again.
+    /// Returns 200 if the database responds and accepts writes and the server is not shutting down, otherwise 503. Send
+    /// no requests to the server until it is ready again.
     #[oai(path = "/ready", method = "get", operation_id = "getReadiness")]
     async fn ready(&self) -> Reply<OkJson<Health>> {
         if self.draining.has_begun() {

@@ -1,4 +1,4 @@
-//! Invitations, for who is invited.
+//! Invitations of the caller.
 
 use std::sync::Arc;
 
@@ -20,10 +20,10 @@ pub(in crate::api) struct InvitationsApi {
 
 #[OpenApi(prefix_path = "/v1/invitations", tag = "Tag::Members")]
 impl InvitationsApi {
-    /// List my invitations
+    /// List your invitations
     ///
-    /// Lists the invitations to the address of the caller, and what became of them. Where addresses must be proved,
-    /// that must have happened (403 `EMAIL_NOT_VERIFIED` otherwise).
+    /// Returns the invitations to the address of the caller with their status. If the server requires verified e-mail
+    /// addresses and the address is not verified, the request fails with 403 `EMAIL_NOT_VERIFIED`.
     #[oai(path = "/", method = "get", operation_id = "listMyInvitations")]
     async fn list(&self, auth: Auth, query: QueryParams<InvitationQuery>) -> Reply<OkJson<InvitationList>> {
         let page = self.services.invitations.list_mine(auth.0, &query.0).await?;
@@ -32,9 +32,9 @@ impl InvitationsApi {
 
     /// Accept an invitation
     ///
-    /// Makes the caller a member of the project, with the role of the invitation. Only who has the address that was
-    /// invited may, and where addresses must be proved that must have happened. It takes an invitation that is pending,
-    /// and a project that is not archived.
+    /// Adds the caller to the project with the role of the invitation. Only the user with the invited address can
+    /// accept it; the address must be verified if the server requires that. The invitation must be pending, and the
+    /// project must not be archived.
     #[oai(path = "/:invitation_id/accept", method = "post", operation_id = "acceptInvitation")]
     async fn accept(&self, write: AuthWrite, invitation_id: PathParam<InvitationId>) -> Reply<OkJson<Member>> {
         Ok(self.services.invitations.accept(&write.0, invitation_id.0).await?.into())
@@ -42,8 +42,8 @@ impl InvitationsApi {
 
     /// Decline an invitation
     ///
-    /// Says no, for good: to be invited again takes another invitation. Only who has the address that was invited may,
-    /// and where addresses must be proved that must have happened.
+    /// Declines an invitation permanently; joining the project later takes a new one. Only the user with the invited
+    /// address can decline it; the address must be verified if the server requires that.
     #[oai(path = "/:invitation_id/decline", method = "post", operation_id = "declineInvitation")]
     async fn decline(&self, write: AuthWrite, invitation_id: PathParam<InvitationId>) -> Reply<NoContent> {
         self.services.invitations.decline(&write.0, invitation_id.0).await?;

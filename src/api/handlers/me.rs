@@ -1,4 +1,4 @@
-//! One's own account, and the places where it is in use.
+//! The account of the caller, its sessions and API tokens.
 
 use std::sync::Arc;
 
@@ -21,40 +21,39 @@ pub(in crate::api) struct MeApi {
 
 #[OpenApi(prefix_path = "/v1/me", tag = "Tag::Account")]
 impl MeApi {
-    /// Get my account
+    /// Get your account
     ///
-    /// Gives the account of the caller.
+    /// Returns the account of the caller.
     #[oai(path = "/", method = "get", operation_id = "getMe")]
     async fn get(&self, auth: Auth) -> Reply<OkJson<User>> {
         Ok(OkJson::with_etag(&self.services.profiles.get(auth.0).await?))
     }
 
-    /// Update my account
+    /// Update your account
     ///
-    /// Changes what the body names and leaves the rest. A change that changes nothing does not count as a version.
+    /// Changes the fields in the body and keeps the others. An update that changes nothing does not create a new
+    /// version.
     #[oai(path = "/", method = "patch", operation_id = "updateMe")]
     async fn update(&self, write: AuthWrite, body: MergePatch<UpdateMe>) -> Reply<OkJson<User>> {
         Ok(self.services.profiles.update(&write.0, body.0).await?.into())
     }
 
-    /// Delete my account
+    /// Delete your account
     ///
-    /// Puts the account of the caller into the trash, and the projects that the caller owns. All sessions end, and API
-    /// tokens stop working. Logging in within 30 days brings everything back, unless the operator keeps the trash
-    /// shorter or longer; after that nothing of it is left. What the caller made in projects of others stays there,
-    /// made by nobody.
+    /// Moves your account and the projects you own to the trash. All sessions end and API tokens stop working. Logging
+    /// in within 30 days (configurable by the operator) restores everything; afterwards it is deleted permanently.
+    /// Content you created in other people's projects is kept, with `created_by` set to null.
     #[oai(path = "/", method = "delete", operation_id = "deleteMe")]
     async fn delete(&self, write: AuthWrite) -> Reply<NoContent> {
         self.services.profiles.delete(&write.0).await?;
         Ok(NoContent)
     }
 
-    /// Change my password
+    /// Change your password
     ///
-    /// Takes the current password and the new one. All other sessions end, and links that were mailed to reset the
-    /// password stop working. With `revoke_all`, everything else that acts for the account ends too, as after a reset of
-    /// the password; the current session stays. The account is told by mail. A wrong current password is a 400 on its
-    /// field with the code `incorrect`.
+    /// Sets a new password. A wrong current password fails with 400 and the detail code `incorrect`. All other sessions
+    /// end, and reset links that were sent stop working. With `revoke_all`, everything else that acts for the account
+    /// is revoked as well, as after `resetPassword`; the current session is kept. The account is notified by e-mail.
     #[oai(path = "/password", method = "post", operation_id = "changePassword")]
     async fn change_password(
         &self,
@@ -66,27 +65,27 @@ impl MeApi {
         Ok(NoContent)
     }
 
-    /// List my sessions
+    /// List your sessions
     ///
-    /// Lists the places where the caller is logged in.
+    /// Returns the active sessions of the caller.
     #[oai(path = "/sessions", method = "get", operation_id = "listSessions")]
     async fn list_sessions(&self, auth: Auth, query: QueryParams<SessionQuery>) -> Reply<OkJson<SessionInfoList>> {
         let page = self.services.sessions.list(auth.0, &query.0).await?;
         Ok(OkJson::new(&SessionInfoList::new(page, query.0.paging)))
     }
 
-    /// End a session
+    /// Revoke a session
     ///
-    /// Logs the caller out in one place, which may be this one. Its tokens stop working at once.
+    /// Ends a session of the caller, which can be the current one. Its tokens stop working immediately.
     #[oai(path = "/sessions/:session_id", method = "delete", operation_id = "revokeSession")]
     async fn revoke_session(&self, auth: Auth, session_id: PathParam<SessionId>) -> Reply<NoContent> {
         self.services.sessions.revoke(auth.0, session_id.0).await?;
         Ok(NoContent)
     }
 
-    /// List my API tokens
+    /// List your API tokens
     ///
-    /// Lists the API tokens of the caller, without their secrets; expired ones too.
+    /// Returns the API tokens of the caller, including expired ones, without their secrets.
     #[oai(path = "/api-tokens", method = "get", operation_id = "listApiTokens")]
     async fn list_api_tokens(&self, auth: Auth, query: QueryParams<ApiTokenQuery>) -> Reply<OkJson<ApiTokenList>> {
         let page = self.services.api_tokens.list(auth.0, &query.0).await?;
@@ -95,9 +94,9 @@ impl MeApi {
 
     /// Create an API token
     ///
-    /// Makes a token with which a program can call on behalf of the caller. The `token` itself is in this answer and in
-    /// no other. A user may have 50 that are good. A token cannot make one that may do more than itself or lasts
-    /// longer. The account is told by mail.
+    /// Creates a token with which a program acts for the caller. The `token` itself is returned only in this response.
+    /// A user can have up to 50 active tokens. An API token can only create tokens with a subset of its scopes that
+    /// expire no later than itself. The account is notified by e-mail.
     #[oai(path = "/api-tokens", method = "post", operation_id = "createApiToken")]
     async fn create_api_token(&self, write: AuthWrite, body: JsonBody<NewApiToken>) -> Reply<Created<CreatedApiToken>> {
         Ok(self.services.api_tokens.create(&write.0, body.0).await?.into())
@@ -105,7 +104,7 @@ impl MeApi {
 
     /// Revoke an API token
     ///
-    /// Ends one of the API tokens of the caller, which may be the one that is used for this. It stops working at once.
+    /// Revokes an API token of the caller, which can be the one used for this request. It stops working immediately.
     #[oai(path = "/api-tokens/:token_id", method = "delete", operation_id = "revokeApiToken")]
     async fn revoke_api_token(&self, write: AuthWrite, token_id: PathParam<ApiTokenId>) -> Reply<NoContent> {
         self.services.api_tokens.revoke(&write.0, token_id.0).await?;

@@ -1,4 +1,4 @@
-//! The people in projects, and those who are invited into them.
+//! Members of projects and their invitations.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ pub(in crate::api) struct MembersApi {
 impl MembersApi {
     /// List members
     ///
-    /// Lists the members of a project, its owner among them. Every member may read it. Somebody whose account is in the
-    /// trash is left out until it comes back.
+    /// Returns the members of a project, including its owner. Members only. A member whose account is in the trash is
+    /// omitted until the account is restored.
     #[oai(path = "/:project_id/members", method = "get", operation_id = "listMembers")]
     async fn list(
         &self,
@@ -35,11 +35,11 @@ impl MembersApi {
         Ok(OkJson::new(&MemberList::new(page, query.0.paging)))
     }
 
-    /// Change the role of a member
+    /// Update a member
     ///
-    /// Gives a member another role; only the owner may. `owner` hands the project over: that member owns it from then
-    /// on, and who owned it becomes an editor, both at once. A project must have an owner, so the owner's own role is
-    /// only changed in this way (409 `OWNER_REQUIRED` otherwise).
+    /// Changes the role of a member. Owner only. The role `owner` transfers the project: the member becomes the owner
+    /// and the previous owner becomes an editor, atomically. A project always has an owner, so any other change of the
+    /// owner's role fails with 409 `OWNER_REQUIRED`.
     #[oai(path = "/:project_id/members/:user_id", method = "patch", operation_id = "updateMember")]
     async fn update(
         &self,
@@ -51,12 +51,12 @@ impl MembersApi {
         Ok(self.services.members.update(&write.0, project_id.0, user_id.0, body.0).await?.into())
     }
 
-    /// Remove a member, or leave
+    /// Remove a member
     ///
-    /// Takes a member out of a project at once; tasks there that were assigned to the member have no assignee then. The
-    /// owner may remove everybody else, unless the project is archived, and also a member whose account is in the
-    /// trash. All others may remove themselves, which is to leave, archived or not. The owner cannot leave without
-    /// handing the project over first (409 `OWNER_REQUIRED`).
+    /// Removes a member from a project immediately and unassigns the member's tasks in it. The owner can remove every
+    /// other member, including one whose account is in the trash, unless the project is archived. Every other member
+    /// can remove themselves to leave the project, archived or not. The owner must transfer the project before leaving
+    /// it; otherwise the request fails with 409 `OWNER_REQUIRED`.
     #[oai(path = "/:project_id/members/:user_id", method = "delete", operation_id = "removeMember")]
     async fn remove(
         &self,
@@ -68,9 +68,9 @@ impl MembersApi {
         Ok(NoContent)
     }
 
-    /// List the invitations into a project
+    /// List the invitations to a project
     ///
-    /// Lists everybody who was invited, and what became of it. Only the owner may.
+    /// Returns all invitations to a project with their status. Owner only.
     #[oai(path = "/:project_id/invitations", method = "get", operation_id = "listInvitations")]
     async fn list_invitations(
         &self,
@@ -82,11 +82,11 @@ impl MembersApi {
         Ok(OkJson::new(&InvitationList::new(page, query.0.paging)))
     }
 
-    /// Invite somebody
+    /// Invite a member
     ///
-    /// Invites an address into a project, be there an account with it or not, and mails the invitation to it. It is
-    /// good for 7 days, and answered by the user who has that address. Only the owner may. A project may have 500
-    /// members and pending invitations together.
+    /// Invites an e-mail address to a project and sends the invitation by e-mail. The address does not need an account.
+    /// The invitation expires after 7 days. Owner only. A project can have up to 500 members and pending invitations in
+    /// total.
     #[oai(path = "/:project_id/invitations", method = "post", operation_id = "createInvitation")]
     async fn invite(
         &self,
@@ -99,8 +99,8 @@ impl MembersApi {
 
     /// Revoke an invitation
     ///
-    /// Takes back an invitation that is pending: it cannot be accepted any more, and is listed as `revoked`. Only the
-    /// owner may.
+    /// Revokes a pending invitation, so that it can no longer be accepted. It stays in the list with the status
+    /// `revoked`. Owner only.
     #[oai(path = "/:project_id/invitations/:invitation_id", method = "delete", operation_id = "revokeInvitation")]
     async fn revoke(
         &self,

@@ -1,4 +1,4 @@
-//! Projects, with their trash.
+//! Projects.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(in crate::api) struct ProjectsApi {
 impl ProjectsApi {
     /// List projects
     ///
-    /// Lists the projects of which the caller is a member; archived ones too, unless filtered.
+    /// Returns the projects the caller is a member of. Archived projects are included unless filtered out.
     #[oai(path = "/", method = "get", operation_id = "listProjects")]
     async fn list(&self, auth: Auth, query: QueryParams<ProjectQuery>) -> Reply<OkJson<ProjectList>> {
         let page = self.services.projects.list(auth.0, &query.0).await?;
@@ -30,7 +30,7 @@ impl ProjectsApi {
 
     /// Create a project
     ///
-    /// Creates a project that the caller owns.
+    /// Creates a project owned by the caller.
     #[oai(path = "/", method = "post", operation_id = "createProject")]
     async fn create(&self, write: AuthWrite, body: JsonBody<NewProject>) -> Reply<Created<Project>> {
         Ok(self.services.projects.create(&write.0, body.0).await?.into())
@@ -38,7 +38,7 @@ impl ProjectsApi {
 
     /// Get a project
     ///
-    /// Gives a project of which the caller is a member.
+    /// Returns a project. Members only.
     #[oai(path = "/:project_id", method = "get", operation_id = "getProject")]
     async fn get(&self, auth: Auth, project_id: PathParam<ProjectId>) -> Reply<OkJson<Project>> {
         Ok(OkJson::with_etag(&self.services.projects.get(auth.0, project_id.0).await?))
@@ -46,8 +46,8 @@ impl ProjectsApi {
 
     /// Update a project
     ///
-    /// Changes what the body names and leaves the rest. Only the owner may. While a project is archived, the only change
-    /// accepted is `"archived": false`, optionally together with others.
+    /// Changes the fields in the body and keeps the others. Owner only. An archived project only accepts `"archived":
+    /// false`, alone or together with other changes.
     #[oai(path = "/:project_id", method = "patch", operation_id = "updateProject")]
     async fn update(
         &self,
@@ -60,8 +60,8 @@ impl ProjectsApi {
 
     /// Delete a project
     ///
-    /// Puts a project into the trash, and its tasks with it. Only the owner may. It can be restored
-    /// for 30 days, unless the operator keeps the trash shorter or longer.
+    /// Moves a project and its tasks to the trash, where they can be restored for 30 days (configurable by the
+    /// operator). Owner only.
     #[oai(path = "/:project_id", method = "delete", operation_id = "deleteProject")]
     async fn delete(&self, write: AuthWrite, project_id: PathParam<ProjectId>) -> Reply<NoContent> {
         self.services.projects.delete(&write.0, project_id.0).await?;
@@ -70,9 +70,9 @@ impl ProjectsApi {
 
     /// Restore a project
     ///
-    /// Takes a project out of the trash, with the tasks that were deleted with it; tasks that were in the trash before
-    /// stay there. Only the owner may. A project that is not in the trash is left as it is; one that was there for too
-    /// long is a 404.
+    /// Restores a project from the trash, together with the tasks that were deleted with it; tasks deleted earlier stay
+    /// in the trash. Owner only. A project that is not in the trash is returned unchanged. After the retention period
+    /// the response is 404.
     #[oai(path = "/:project_id/restore", method = "post", operation_id = "restoreProject")]
     async fn restore(&self, write: AuthWrite, project_id: PathParam<ProjectId>) -> Reply<OkJson<Project>> {
         Ok(self.services.projects.restore(&write.0, project_id.0).await?.into())

@@ -4,22 +4,22 @@ use poem_openapi::Tags;
 
 #[derive(Tags)]
 pub(super) enum Tag {
-    /// Registering, logging in and out, and keeping a session alive.
+    /// Registration, login and sessions.
     Auth,
-    /// Your account, and the places where you are logged in.
+    /// Your account, its sessions and API tokens.
     Account,
-    /// Projects: lists of tasks that people share.
+    /// Shared lists of tasks.
     Projects,
-    /// The people in projects, and invitations to join them.
+    /// Members of projects, and invitations to join them.
     Members,
-    /// Tasks, in projects.
+    /// Tasks in projects.
     Tasks,
-    /// What people say about tasks.
+    /// Comments on tasks.
     Comments,
-    /// What happens: one feed to read back, to stay in step, and to follow.
+    /// One feed of all changes: to list, to stay in sync, and to stream.
     Events,
-    /// Addresses of yours that are told of what happens, and the log of what they were sent.
+    /// URLs that receive events, and the log of their deliveries.
     Webhooks,
-    /// Whether the service is up, for load balancers and containers.
+    /// Health checks for load balancers and containers.
     Health,
 }

@@ -1,4 +1,4 @@
-//! Tasks, with their trash.
+//! Tasks.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ pub(in crate::api) struct TasksApi {
 impl TasksApi {
     /// List the tasks of a project
     ///
-    /// Lists the tasks of a project, or with `deleted=true` those in its trash. All filters must hold. Deprecated: its
-    /// pages move when tasks come and go, and the later ones cost more; `listProjectTasksV2` has neither problem.
+    /// Returns the tasks of a project that match all filters, or with `deleted=true` those in its trash. Deprecated:
+    /// pages shift when tasks are created or deleted, and later pages are slower. Use `listProjectTasksV2` instead.
     #[oai(path = "/projects/:project_id/tasks", method = "get", operation_id = "listProjectTasks", deprecated = true)]
     async fn list_in_project(
         &self,
@@ -39,7 +39,7 @@ impl TasksApi {
 
     /// Create a task
     ///
-    /// Adds a task at the end of a project. Editors and the owner may, unless the project is archived.
+    /// Adds a task to the end of the project. Requires the editor role. Archived projects reject the request.
     #[oai(path = "/projects/:project_id/tasks", method = "post", operation_id = "createTask")]
     async fn create(
         &self,
@@ -50,10 +50,11 @@ impl TasksApi {
         Ok(self.services.tasks.create(&write.0, project_id.0, body.0).await?.into())
     }
 
-    /// Change many tasks at once
+    /// Create, update and delete tasks in a batch
     ///
-    /// Creates, changes and deletes up to 100 tasks of a project in their order, all or none. A failure names the
-    /// operation by its index, as in `operations[3].title`. Editors and the owner may, unless the project is archived.
+    /// Applies up to 100 operations to the tasks of a project, in order. Either all of them succeed or none is applied.
+    /// An error names the operation by its index, as in `operations[3].title`. Requires the editor role. Archived
+    /// projects reject the request.
     #[oai(path = "/projects/:project_id/tasks/batch", method = "post", operation_id = "batchTasks")]
     async fn batch(
         &self,
@@ -66,8 +67,8 @@ impl TasksApi {
 
     /// List all tasks
     ///
-    /// Lists the tasks of all projects of which the caller is a member. All filters must hold. Deprecated: its pages
-    /// move when tasks come and go; those of `listTasksV2` do not.
+    /// Returns the tasks of all projects of the caller that match all filters. Deprecated: pages shift when tasks are
+    /// created or deleted. Use `listTasksV2` instead.
     #[oai(path = "/tasks", method = "get", operation_id = "listTasks", deprecated = true)]
     async fn list(&self, auth: Auth, query: QueryParams<TaskQuery>) -> Reply<OkJson<TaskList>> {
         let paging = query.0.paging;
@@ -77,7 +78,7 @@ impl TasksApi {
 
     /// Get a task
     ///
-    /// Gives a task of a project of which the caller is a member.
+    /// Returns a task. Members of its project only.
     #[oai(path = "/tasks/:task_id", method = "get", operation_id = "getTask")]
     async fn get(&self, auth: Auth, task_id: PathParam<TaskId>) -> Reply<OkJson<Task>> {
         Ok(OkJson::with_etag(&self.services.tasks.get(auth.0, task_id.0).await?))
@@ -85,8 +86,8 @@ impl TasksApi {
 
     /// Update a task
     ///
-    /// Changes what the body names and leaves the rest, so two people who change different fields at once both
-    /// succeed. `completed_at` follows the status. Editors and the owner may, unless the project is archived.
+    /// Changes the fields in the body and keeps the others, so concurrent updates of different fields both succeed.
+    /// `completed_at` follows the status. Requires the editor role. Archived projects reject the request.
     #[oai(path = "/tasks/:task_id", method = "patch", operation_id = "updateTask")]
     async fn update(
         &self,
@@ -99,8 +100,8 @@ impl TasksApi {
 
     /// Delete a task
     ///
-    /// Puts a task into the trash, from which it can be restored for 30 days, unless the operator keeps it shorter or
-    /// longer. Editors and the owner may, unless the project is archived.
+    /// Moves a task to the trash, where it can be restored for 30 days (configurable by the operator). Requires the
+    /// editor role. Archived projects reject the request.
     #[oai(path = "/tasks/:task_id", method = "delete", operation_id = "deleteTask")]
     async fn delete(&self, write: AuthWrite, task_id: PathParam<TaskId>) -> Reply<NoContent> {
         self.services.tasks.delete(&write.0, task_id.0).await?;
@@ -109,9 +110,9 @@ impl TasksApi {
 
     /// Restore a task
     ///
-    /// Takes a task out of the trash. One that is not there is left as it is; one that was there for too long, or whose
-    /// project is in the trash, is a 404. An assignee who has left the project meanwhile is taken off. Editors and the
-    /// owner may, unless the project is archived.
+    /// Restores a task from the trash. A task that is not in the trash is returned unchanged. After the retention
+    /// period, or while its project is in the trash, the response is 404. An assignee who has left the project in the
+    /// meantime is removed. Requires the editor role. Archived projects reject the request.
     #[oai(path = "/tasks/:task_id/restore", method = "post", operation_id = "restoreTask")]
     async fn restore(&self, write: AuthWrite, task_id: PathParam<TaskId>) -> Reply<OkJson<Task>> {
         Ok(self.services.tasks.restore(&write.0, task_id.0).await?.into())
@@ -119,15 +120,17 @@ impl TasksApi {
 
     /// Move a task
     ///
-    /// Moves a task to another place in its project, to another project, or both: `before_id` or `after_id` names its
-    /// new neighbour there; without one it goes to the end of the other project. An assignee who is no member there is
-    /// taken off. A task that is there already stays as it is. The others keep their versions, and all but always
-    /// their positions: only where a gap was halved a hundred times are those nearby spread anew.
+    /// Moves a task to another position in its project, to another project, or both. `before_id` or `after_id` is its
+    /// new neighbour; without either the task moves to the end of the other project. An assignee who is not a member
+    /// there is removed. A task that is already in place stays unchanged. Other tasks keep their versions and almost
+    /// always their positions: nearby positions are redistributed only when there is no room left between two
+    /// neighbours.
     ///
     /// Requires the role editor or owner in both projects, neither of which may be archived. If the caller does not own
-    /// the source project, its owner must be a member of the target project; otherwise the request is rejected with 403.
+    /// the source project, its owner must be a member of the target project; otherwise the request is rejected with
+    /// 403.
     #[oai(path = "/tasks/:task_id/move", method = "post", operation_id = "moveTask")]
-    async fn relocate(
+    async fn move_task(
         &self,
         write: AuthWrite,
         task_id: PathParam<TaskId>,

@@ -1,4 +1,4 @@
-//! Lists of tasks that are walked by cursors.
+//! Task lists with cursors.
 
 use std::sync::Arc;
 
@@ -18,14 +18,13 @@ pub(in crate::api) struct TasksV2Api {
 
 #[OpenApi(prefix_path = "/v2", tag = "Tag::Tasks")]
 impl TasksV2Api {
-    /// List the tasks of a project by cursors
+    /// List the tasks of a project by cursor
     ///
-    /// Lists the tasks of a project, or with `deleted=true` those in its trash. All filters must hold. To go on, ask
-    /// again with the `next_cursor` of the page before and the same filters and sort. Every task whose sort value does not
-    /// change meanwhile is given exactly once, whatever is created or deleted, and a late page costs no more than
-    /// the first.
+    /// Returns the tasks of a project that match all filters, or with `deleted=true` those in its trash. For the next
+    /// page, pass `next_cursor` with the same filters and sort. A task whose sort value does not change in the meantime
+    /// is returned exactly once, even while others are created or deleted, and a late page is as fast as the first.
     #[oai(path = "/projects/:project_id/tasks", method = "get", operation_id = "listProjectTasksV2")]
-    async fn walk_project(
+    async fn list_in_project(
         &self,
         auth: Auth,
         project_id: PathParam<ProjectId>,
@@ -34,13 +33,13 @@ impl TasksV2Api {
         Ok(OkJson::new(&self.services.tasks.list_project_by_cursor(auth.0, project_id.0, query.0).await?))
     }
 
-    /// List all tasks by cursors
+    /// List all tasks by cursor
     ///
-    /// Lists the tasks of all projects of which the caller is a member. All filters must hold. To go on, ask again with
-    /// the `next_cursor` of the page before and the same filters and sort. Every task whose sort value does not change
-    /// meanwhile is given exactly once, whatever is created or deleted.
+    /// Returns the tasks of all projects of the caller that match all filters. For the next page, pass `next_cursor`
+    /// with the same filters and sort. A task whose sort value does not change in the meantime is returned exactly
+    /// once, even while others are created or deleted.
     #[oai(path = "/tasks", method = "get", operation_id = "listTasksV2")]
-    async fn walk_visible(&self, auth: Auth, query: QueryParams<TaskCursorQuery>) -> Reply<OkJson<TaskCursorPage>> {
+    async fn list(&self, auth: Auth, query: QueryParams<TaskCursorQuery>) -> Reply<OkJson<TaskCursorPage>> {
         Ok(OkJson::new(&self.services.tasks.list_by_cursor(auth.0, query.0).await?))
     }
 }

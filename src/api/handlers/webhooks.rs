@@ -1,4 +1,4 @@
-//! Webhooks, and the log of what they were sent.
+//! Webhooks and their deliveries.
 
 use std::sync::Arc;
 
@@ -22,9 +22,9 @@ pub(in crate::api) struct WebhooksApi {
 
 #[OpenApi(prefix_path = "/v1/webhooks", tag = "Tag::Webhooks")]
 impl WebhooksApi {
-    /// List my webhooks
+    /// List your webhooks
     ///
-    /// Lists the webhooks of the caller, without their secrets.
+    /// Returns the webhooks of the caller, without their secrets.
     #[oai(path = "/", method = "get", operation_id = "listWebhooks")]
     async fn list(&self, auth: Auth, query: QueryParams<WebhookQuery>) -> Reply<OkJson<WebhookList>> {
         let page = self.services.webhooks.list(auth.0, &query.0).await?;
@@ -33,11 +33,11 @@ impl WebhooksApi {
 
     /// Create a webhook
     ///
-    /// Has events sent to an address, of one project or of all of which the caller is a member; invitations only where
-    /// the caller is the owner. The `secret` is in this answer and, when it is replaced, in that of
-    /// `rotateWebhookSecret`, and in no other answer but a replay with the same `Idempotency-Key`. A user may have 50
-    /// webhooks. Who leaves a project keeps the webhooks of
-    /// it, which then get nothing. The account is told by mail.
+    /// Sends the events of one project, or of all projects the caller is a member of, to a URL. Events about
+    /// invitations are only sent to the owner of the project. The `secret` is returned only in this response, in that
+    /// of `rotateWebhookSecret`, and in replays of both with the same `Idempotency-Key`. A user can have up to 50
+    /// webhooks. A member who leaves a project keeps the webhooks for it, but they receive nothing. The account is
+    /// notified by e-mail.
     #[oai(path = "/", method = "post", operation_id = "createWebhook")]
     async fn create(&self, write: AuthWrite, body: JsonBody<NewWebhook>) -> Reply<Created<WebhookWithSecret>> {
         Ok(self.services.webhooks.create(&write.0, body.0).await?.into())
@@ -45,7 +45,7 @@ impl WebhooksApi {
 
     /// Get a webhook
     ///
-    /// Gives a webhook of the caller, without its secret.
+    /// Returns a webhook of the caller, without its secret.
     #[oai(path = "/:webhook_id", method = "get", operation_id = "getWebhook")]
     async fn get(&self, auth: Auth, webhook_id: PathParam<WebhookId>) -> Reply<OkJson<Webhook>> {
         Ok(OkJson::with_etag(&self.services.webhooks.get(auth.0, webhook_id.0).await?))
@@ -53,9 +53,8 @@ impl WebhooksApi {
 
     /// Update a webhook
     ///
-    /// Changes what the body names and leaves the rest. A webhook that is switched off gives up what it has not
-    /// delivered; when it is switched on again it is sent what happens from then on. Its `disabled_reason` is forgotten
-    /// then.
+    /// Changes the fields in the body and keeps the others. Disabling a webhook cancels its undelivered messages.
+    /// Enabling it again resets `disabled_reason`; it then receives the events that happen from that point on.
     #[oai(path = "/:webhook_id", method = "patch", operation_id = "updateWebhook")]
     async fn update(
         &self,
@@ -68,19 +67,19 @@ impl WebhooksApi {
 
     /// Delete a webhook
     ///
-    /// Removes a webhook for good, with its deliveries. A request that is on its way may still arrive.
+    /// Deletes a webhook and its deliveries permanently. A message that is already on its way may still arrive.
     #[oai(path = "/:webhook_id", method = "delete", operation_id = "deleteWebhook")]
     async fn delete(&self, write: AuthWrite, webhook_id: PathParam<WebhookId>) -> Reply<NoContent> {
         self.services.webhooks.delete(&write.0, webhook_id.0).await?;
         Ok(NoContent)
     }
 
-    /// Replace the secret of a webhook
+    /// Rotate the secret of a webhook
     ///
-    /// Makes a new secret, which is in this answer and in no other answer but a replay with the same `Idempotency-Key`.
-    /// For `overlap_seconds` (a day, unless the body says otherwise) webhook_schemas are also signed with the previous secret,
-    /// so that receivers can be told one after the other. Where secrets are replaced while others still overlap,
-    /// those that have not expired sign too, the newest ten at most. The body may be left out.
+    /// Creates a new secret, which is returned only in this response and in replays with the same `Idempotency-Key`.
+    /// For `overlap_seconds` (a day by default) messages are also signed with the previous secret, so that receivers
+    /// can be updated one after the other. If secrets are rotated while earlier ones still overlap, all unexpired
+    /// secrets sign, up to the ten newest. The body is optional.
     #[oai(path = "/:webhook_id/rotate-secret", method = "post", operation_id = "rotateWebhookSecret")]
     async fn rotate_secret(
         &self,
@@ -91,10 +90,10 @@ impl WebhooksApi {
         Ok(self.services.webhooks.rotate_secret(&write.0, webhook_id.0, body.0).await?.into())
     }
 
-    /// Try a webhook out
+    /// Test a webhook
     ///
-    /// Sends the webhook a `webhook.test` event now, be the webhook enabled or not and whatever types it names. What
-    /// becomes of it stands in the list of deliveries. A test that fails, even with a 410, never disables a webhook.
+    /// Sends a `webhook.test` event to the webhook immediately, even if it is disabled and regardless of its `events`.
+    /// The result is in the list of deliveries. A failed test never disables a webhook, not even a 410.
     #[oai(path = "/:webhook_id/test", method = "post", operation_id = "testWebhook")]
     async fn test(&self, write: AuthWrite, webhook_id: PathParam<WebhookId>) -> Reply<Accepted<Delivery>> {
         Ok(self.services.deliveries.test(&write.0, webhook_id.0).await?.into())
@@ -102,8 +101,8 @@ impl WebhooksApi {
 
     /// List the deliveries of a webhook
     ///
-    /// Lists what a webhook of the caller was sent and is to be sent, with every attempt. Deliveries are kept for 30
-    /// days, unless the operator says otherwise.
+    /// Returns the past and pending deliveries of a webhook of the caller, with every attempt. Deliveries are kept for
+    /// 30 days (configurable by the operator).
     #[oai(path = "/:webhook_id/deliveries", method = "get", operation_id = "listDeliveries")]
     async fn list_deliveries(
         &self,
@@ -115,11 +114,11 @@ impl WebhooksApi {
         Ok(OkJson::new(&DeliveryList::new(page, query.0.paging)))
     }
 
-    /// Deliver an event again
+    /// Redeliver an event
     ///
-    /// Sends the event of a delivery once more, now, as a delivery of its own, whatever became of the first. The
-    /// `webhook-id` is the same, so that a receiver that has it knows. A webhook that is disabled must be switched on
-    /// first: until then the new delivery fails without an attempt, unless it is a test.
+    /// Sends the event of a delivery again immediately, as a new delivery and regardless of the outcome of the first.
+    /// The `webhook-id` is the same, so a receiver can detect the duplicate. A disabled webhook must be enabled first,
+    /// otherwise the new delivery fails without an attempt; tests are sent regardless.
     #[oai(path = "/:webhook_id/deliveries/:delivery_id/redeliver", method = "post", operation_id = "redeliver")]
     async fn redeliver(
         &self,
