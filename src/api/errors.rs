@@ -14,25 +14,13 @@ use crate::contract::error::{Detail, ErrorBody, ErrorCode};
 use crate::contract::resource::CurrentResource;
 use crate::services;
 
-/// `Retry-After` of an unavailable server, in seconds.
-const RETRY_UNAVAILABLE: u64 = 1;
-
-/// `Retry-After` while the first request with an idempotency key is running, in seconds.
-const RETRY_BUSY_KEY: u64 = 1;
+const REALM: &str = "Bearer realm=\"pocket-tasks\"";
 
 /// `Retry-After` of a user with too many streams, in seconds.
-const RETRY_STREAM: u64 = 30;
+const RETRY_STREAM: &str = "30";
 
-/// `Retry-After` of a user with too many concurrent searches, in seconds.
-const RETRY_SEARCH: u64 = 1;
-
-/// Challenge (RFC 6750) for a token that is malformed or of another issuer.
-const UNREADABLE: &str =
-    r#"Bearer realm="pocket-tasks", error="invalid_token", error_description="The access token cannot be read""#;
-
-/// Challenge for a revoked API token.
-const REVOKED: &str =
-    r#"Bearer realm="pocket-tasks", error="invalid_token", error_description="The API token was revoked""#;
+/// `Retry-After` of all other errors that have one, in seconds.
+const RETRY_SOON: &str = "1";
 
 /// Message for a request that does not accept the media type of the response.
 pub(super) fn not_acceptable(media_type: &str) -> String {
@@ -92,6 +80,11 @@ impl ApiError {
         self
     }
 
+    /// Adds the challenge for an invalid token (RFC 6750, section 3).
+    fn with_challenge(self, description: &str) -> Self {
+        self.with_header(header::WWW_AUTHENTICATE, invalid_token(description))
+    }
+
     /// Creates the error of an invalid request.
     pub(super) fn invalid(details: Vec<Detail>) -> Self {
         let mut failure = Self::new(ErrorCode::ValidationFailed);
@@ -106,7 +99,7 @@ impl ApiError {
     pub(super) fn unauthenticated(error: services::Error, has_token: bool) -> Self {
         let is_unreadable = has_token && matches!(error, services::Error::Unauthenticated);
         let failure = Self::from(error);
-        if is_unreadable { failure.with_header(header::WWW_AUTHENTICATE, UNREADABLE) } else { failure }
+        if is_unreadable { failure.with_challenge("The access token cannot be read") } else { failure }
     }
 
     /// Creates an internal error.
@@ -119,29 +112,22 @@ impl ApiError {
 
 impl From<services::Error> for ApiError {
     fn from(error: services::Error) -> Self {
+        use services::Error as E;
         let mut failure = Self::new(error.code()).with_message(error.message());
         match &error {
-            services::Error::Invalid(details) => failure.0.details = Some(details.clone()),
-            services::Error::PreconditionFailed { current, etag } => {
+            E::Invalid(details) => failure.0.details = Some(details.clone()),
+            E::PreconditionFailed { current, etag } => {
                 failure.0.current = Some(current.clone());
                 failure = failure.with_header(header::ETAG, etag.clone());
             }
-            services::Error::InsufficientScope(scope) => {
-                let challenge =
-                    format!(r#"Bearer realm="pocket-tasks", error="insufficient_scope", scope="{}""#, scope.as_str());
+            E::InsufficientScope(scope) => {
+                let challenge = format!("{REALM}, error=\"insufficient_scope\", scope=\"{}\"", scope.as_str());
                 failure = failure.with_header(header::WWW_AUTHENTICATE, challenge);
             }
-            services::Error::ApiTokenRevoked => {
-                failure = failure.with_header(header::WWW_AUTHENTICATE, REVOKED);
-            }
-            services::Error::TooManyStreams => {
-                failure = failure.with_header(header::RETRY_AFTER, RETRY_STREAM.to_string());
-            }
-            services::Error::TooManySearches => {
-                failure = failure.with_header(header::RETRY_AFTER, RETRY_SEARCH.to_string());
-            }
-            services::Error::KeyCompleted | services::Error::KeyInProgress => {
-                failure = failure.with_header(header::RETRY_AFTER, RETRY_BUSY_KEY.to_string());
+            E::ApiTokenRevoked => failure = failure.with_challenge("The API token was revoked"),
+            E::TooManyStreams => failure = failure.with_header(header::RETRY_AFTER, RETRY_STREAM),
+            E::TooManySearches | E::KeyCompleted | E::KeyInProgress => {
+                failure = failure.with_header(header::RETRY_AFTER, RETRY_SOON);
             }
             _ => {}
         }
@@ -198,8 +184,8 @@ pub(super) fn into_response(error: poem::Error, request_id: &str) -> Response {
     };
     let mut response = Response::builder().status(status(failure.code)).content_type(JSON).body(body);
     match failure.code.status() {
-        401 => set(&mut response, header::WWW_AUTHENTICATE, challenge(failure.code)),
-        503 => set(&mut response, header::RETRY_AFTER, &RETRY_UNAVAILABLE.to_string()),
+        401 => set(&mut response, header::WWW_AUTHENTICATE, &challenge(failure.code)),
+        503 => set(&mut response, header::RETRY_AFTER, RETRY_SOON),
         _ => {}
     }
     for (name, value) in failure.headers {
@@ -215,14 +201,14 @@ fn envelope(error: ErrorCode, message: String, details: Option<Vec<Detail>>, req
 }
 
 /// Returns the challenge of RFC 6750, section 3; it has an error only if a token was sent.
-const fn challenge(code: ErrorCode) -> &'static str {
+fn challenge(code: ErrorCode) -> String {
     match code {
-        ErrorCode::TokenExpired => {
-            r#"Bearer realm="pocket-tasks", error="invalid_token", error_description="The access token has expired""#
-        }
-        ErrorCode::TokenRevoked => {
-            r#"Bearer realm="pocket-tasks", error="invalid_token", error_description="The session was ended""#
-        }
-        _ => r#"Bearer realm="pocket-tasks""#,
+        ErrorCode::TokenExpired => invalid_token("The access token has expired"),
+        ErrorCode::TokenRevoked => invalid_token("The session was ended"),
+        _ => REALM.to_owned(),
     }
+}
+
+fn invalid_token(description: &str) -> String {
+    format!("{REALM}, error=\"invalid_token\", error_description=\"{description}\"")
 }

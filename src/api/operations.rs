@@ -41,6 +41,7 @@ pub enum RateLimitClass {
 
 /// Requirements of an operation, and the ways in which it can fail.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "columns of a table, not states")]
 pub struct OperationPolicy {
     /// The `operationId`.
     pub id: &'static str,

@@ -54,8 +54,10 @@ macro_rules! file {
     };
 }
 
+type Build = fn(&Value) -> StaticAsset;
+
 /// All assets by path, each built from the document on its first request.
-const ASSETS: [(&str, fn(&Value) -> StaticAsset); 12] = [
+const ASSETS: [(&str, Build); 12] = [
     ("/docs", |_| StaticAsset::new(HTML, include_bytes!("swagger_ui/index.html")).with_headers(DOCS_HEADERS)),
     ("/docs/start.js", file!(SCRIPT, "swagger_ui/start.js")),
     ("/docs/swagger-ui.css", |_| swagger_ui::asset(CSS, "swagger-ui.css")),
@@ -73,7 +75,7 @@ const ASSETS: [(&str, fn(&Value) -> StaticAsset); 12] = [
 /// The static assets of a server.
 pub(super) struct Assets {
     document: Arc<Value>,
-    built: [OnceLock<StaticAsset>; ASSETS.len()],
+    assets: [OnceLock<StaticAsset>; ASSETS.len()],
 }
 
 /// The target of a path.
@@ -84,16 +86,16 @@ pub(super) enum AssetRoute<'a> {
 
 impl Assets {
     pub(super) fn new(document: Arc<Value>) -> Self {
-        Self { document, built: [const { OnceLock::new() }; ASSETS.len()] }
+        Self { document, assets: [const { OnceLock::new() }; ASSETS.len()] }
     }
 
     pub(super) fn lookup(&self, path: &str) -> Option<AssetRoute<'_>> {
         if path == "/" {
             return Some(AssetRoute::Redirect("/docs"));
         }
-        let mut assets = ASSETS.iter().zip(&self.built);
-        let ((_, build), built) = assets.find(|((known, _), _)| *known == path)?;
-        Some(AssetRoute::Asset(built.get_or_init(|| build(&self.document))))
+        let mut assets = ASSETS.iter().zip(&self.assets);
+        let ((_, build), asset) = assets.find(|((known, _), _)| *known == path)?;
+        Some(AssetRoute::Asset(asset.get_or_init(|| build(&self.document))))
     }
 }
 

@@ -77,7 +77,7 @@ fn documented(policy: &OperationPolicy, operation: &Object) -> BTreeMap<String, 
     let own = messages.into_iter().map(|(name, error)| DocumentedError {
         code: error.code(),
         name: name.to_owned(),
-        message: error.message().into(),
+        message: error.message(),
     });
     let unacceptable =
         media_type.map(|media_type| DocumentedError { message: not_acceptable(media_type), ..E::NotAcceptable.into() });

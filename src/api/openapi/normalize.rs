@@ -1,11 +1,8 @@
-//! Normalizes the version, media types, header names and redundant members.
+//! Normalizes the version, media types and redundant members.
 
 use serde_json::{Value, json};
 
-use super::{
-    naming,
-    walk::{self, Object},
-};
+use super::walk::{self, Object};
 
 /// Members with their default values.
 const NOISE: [(&str, Value); 3] =
@@ -18,19 +15,8 @@ pub(super) fn apply(document: &mut Value) {
     walk::each_part(document, &mut |part| {
         drop_noise(part);
         if let Some(content) = walk::object_mut(part, "content") {
-            rename_keys(content, |media_type| match media_type {
-                "application/json; charset=utf-8" => "application/json".to_owned(),
-                other => other.to_owned(),
-            });
-        }
-        if let Some(headers) = walk::object_mut(part, "headers") {
-            rename_keys(headers, naming::header);
-        }
-        if part.get("in").and_then(Value::as_str) == Some("header")
-            && let Some(name) = part.get("name").and_then(Value::as_str)
-        {
-            let name = naming::header(name);
-            part.insert("name".to_owned(), Value::String(name));
+            let media_types = std::mem::take(content).into_iter();
+            content.extend(media_types.map(|(name, media)| (name.replace("; charset=utf-8", ""), media)));
         }
     });
 }
@@ -40,8 +26,4 @@ fn drop_noise(part: &mut Object) {
         let empty = key == "description" && value.as_str() == Some("");
         !empty && !NOISE.iter().any(|(name, assumed)| key == name && value == assumed)
     });
-}
-
-fn rename_keys(members: &mut Object, rename: impl Fn(&str) -> String) {
-    *members = std::mem::take(members).into_iter().map(|(key, member)| (rename(&key), member)).collect();
 }
