@@ -24,7 +24,7 @@ fn compare(name: &str, table: &str) {
 
 #[test]
 fn the_table_of_operations_is_current() {
-    let mut table = "| Operation | | Token | What it does |\n|---|---|---|---|\n".to_owned();
+    let mut table = "| Operation | `operationId` | Token | Summary |\n|---|---|---|---|\n".to_owned();
     for (id, method, path, operation) in operations() {
         let token = if needs_token(operation) { "yes" } else { "-" };
         let summary = operation["summary"].as_str().unwrap();
@@ -35,7 +35,7 @@ fn the_table_of_operations_is_current() {
 
 #[test]
 fn the_table_of_errors_is_current() {
-    let mut table = "| Status | `error` | What it says |\n|---|---|---|\n".to_owned();
+    let mut table = "| Status | `error` | Default message |\n|---|---|---|\n".to_owned();
     for code in ErrorCode::ALL {
         let _ = writeln!(table, "| {} | `{}` | {} |", code.status(), code.as_str(), code.message());
     }
