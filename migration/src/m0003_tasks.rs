@@ -10,7 +10,7 @@ use crate::schema::{
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// Indexes for the sort orders of a project's tasks, without deleted ones. The id breaks ties.
+/// Indexes for the sort orders of a project's tasks, without deleted ones.
 const SORT_INDEXES: [(&str, &str); 6] = [
     ("tasks_by_creation", "created_at"),
     ("tasks_by_update", "updated_at"),

@@ -23,7 +23,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// A single row, which a writer locks from the reservation of sequence numbers to its commit.
+/// A single row, which a writer of events locks until its commit.
 async fn create_event_sequence(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     create(
         manager,

@@ -96,7 +96,7 @@ async fn create_idempotency_keys(manager: &SchemaManager<'_>) -> Result<(), DbEr
     .await
 }
 
-/// A single row, which the readiness check updates to verify that the database accepts writes.
+/// A single row, which the readiness check updates.
 async fn create_storage_probe(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     create(
         manager,

@@ -2,17 +2,14 @@
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter, QuerySelect,
-    RelationDef,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use super::entities::comment::{self, ActiveModel, Column, Entity, Model};
 use super::entities::{member, project, task};
-use super::pagination::{order_by, paginate};
-use super::tasks::{membership, project_of_task};
-use super::{SeaRepositories, mapping};
+use super::mapping;
+use super::relations::{membership_of_task, project_of_task, task_of_comment};
+use super::repositories::SeaRepositories;
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::strings::CommentBody;
 use crate::contract::task::comment::{Comment, CommentSort};
@@ -35,7 +32,7 @@ impl CommentRow {
         Ok(CommentWithContext {
             comment: comment(self.comment),
             project_id: ProjectId(self.project_id),
-            role: self.member_role.as_deref().map(mapping::role).transpose()?,
+            role: mapping::optional_role(self.member_role.as_deref())?,
             project_archived: self.project_archived,
             in_trash: self.task_deleted_at.is_some() || self.project_deleted_at.is_some(),
         })
@@ -54,8 +51,8 @@ pub(super) fn comment(row: Model) -> Comment {
     }
 }
 
-/// What can change about a comment.
-fn changes(comment: &Comment) -> ActiveModel {
+/// Mutable columns of a comment.
+fn comment_update(comment: &Comment) -> ActiveModel {
     ActiveModel {
         id: NotSet,
         task_id: NotSet,
@@ -67,18 +64,13 @@ fn changes(comment: &Comment) -> ActiveModel {
     }
 }
 
-/// The task of a comment.
-pub(super) fn task_of_comment() -> RelationDef {
-    Entity::belongs_to(task::Entity).from(Column::TaskId).to(task::Column::Id).into()
-}
-
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> CommentRepository for SeaRepositories<C> {
     async fn find(&self, id: CommentId, reader: UserId) -> Result<Option<CommentWithContext>, StoreError> {
         let row = Entity::find_by_id(id.0)
             .join(JoinType::InnerJoin, task_of_comment())
             .join(JoinType::InnerJoin, project_of_task())
-            .join(JoinType::LeftJoin, membership(reader))
+            .join(JoinType::LeftJoin, membership_of_task(reader))
             .column_as(task::Column::ProjectId, "project_id")
             .column_as(task::Column::DeletedAt, "task_deleted_at")
             .column_as(project::Column::DeletedAt, "project_deleted_at")
@@ -91,13 +83,11 @@ impl<C: ConnectionTrait + Send + Sync> CommentRepository for SeaRepositories<C> 
     }
 
     async fn list(&self, task: TaskId, sort: Sort<CommentSort>, paging: Paging) -> Result<Page<Comment>, StoreError> {
-        let matching = Entity::find().filter(Column::TaskId.eq(task.0));
-        let total = matching.clone().count(&self.0).await?;
         let column = match sort.field {
             CommentSort::CreatedAt => Column::CreatedAt,
         };
-        let rows = paginate(order_by(matching, column, Column::Id, sort.direction), paging).all(&self.0).await?;
-        Ok(Page { items: rows.into_iter().map(comment).collect(), total })
+        let matching = Entity::find().filter(Column::TaskId.eq(task.0));
+        self.page(matching, (column, Column::Id), sort.direction, paging, |row| Ok(comment(row))).await
     }
 
     async fn add(&self, comment: &Comment) -> Result<(), StoreError> {
@@ -106,15 +96,14 @@ impl<C: ConnectionTrait + Send + Sync> CommentRepository for SeaRepositories<C> 
             task_id: Set(comment.task_id.0),
             author_id: Set(comment.author_id.map(|user| user.0)),
             created_at: Set(comment.created_at.0),
-            ..changes(comment)
+            ..comment_update(comment)
         };
-        Entity::insert(new).exec_without_returning(&self.0).await?;
-        Ok(())
+        self.insert_row(new).await
     }
 
     async fn update(&self, comment: &Comment) -> Result<(), StoreError> {
-        Entity::update_many().set(changes(comment)).filter(Column::Id.eq(comment.id.0)).exec(&self.0).await?;
-        Ok(())
+        let update = Entity::update_many().set(comment_update(comment)).filter(Column::Id.eq(comment.id.0));
+        self.run_update(update).await
     }
 
     async fn remove(&self, id: CommentId) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
-//! How the connections are opened.
+//! Opening of the connections.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -16,44 +16,44 @@ use super::read_pool::{PROGRESS_INTERVAL, ReadPool};
 use super::writer_state::WriterState;
 use crate::repositories::StoreError;
 
-/// How long a request waits for a free connection before it is told to come back.
+/// Maximum wait of a request for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Minimum number of connections for statements that no index serves, so that one user's cannot take them all.
+/// Minimum number of connections for statements that no index serves.
 const MIN_UNINDEXED: u32 = 2;
 
-/// Maximum wait of a statement that no index serves for one of the connections that it may take.
+/// Maximum wait of a statement that no index serves for a free connection.
 const UNINDEXED_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a connection to SQLite waits for the lock of another process.
+/// Maximum wait of SQLite for the lock of another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Which database, and how it is used.
+/// Settings of the database connections.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `sqlite://path` or `postgres://...`; may hold a password.
+    /// `sqlite://path` or `postgres://...`; may contain a password.
     pub url: secrecy::SecretString,
-    /// Connections that read (SQLite, besides the one that writes; at least three), or all of them (PostgreSQL, at least
-    /// five). A share of them serves statements that no index serves, such as searches.
+    /// Maximum number of connections; on SQLite, of readers.
+    ///
+    /// At least 3 on SQLite and 5 on PostgreSQL. A share is reserved for statements that no index serves, such as searches.
     pub max_connections: u32,
-    /// Whether the schema is brought up to date at the start.
+    /// True if the schema is migrated at the start.
     pub migrate: bool,
-    /// How long PostgreSQL works on one statement before it gives up; nobody waits for the answer any more. A transaction
-    /// in which nothing is asked for a third of it is ended.
+    /// Statement timeout of PostgreSQL, and three times the timeout of idle transactions.
     pub statement_timeout: Duration,
 }
 
-/// The kind of database that a URL names.
+/// A database engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
-    /// Embedded, in one file.
+    /// SQLite, embedded, in one file.
     Sqlite,
-    /// A server.
+    /// A PostgreSQL server.
     Postgres,
 }
 
 impl Engine {
-    /// The engine of a URL; `None` when it is neither.
+    /// Returns the engine of a URL, if its scheme is known.
     #[must_use]
     pub fn of(url: &str) -> Option<Self> {
         if url.starts_with("sqlite:") {
@@ -67,13 +67,13 @@ impl Engine {
 }
 
 impl Settings {
-    /// Numbers of connections on SQLite: for statements that an index serves, and for the others.
+    /// Connections on SQLite: for indexed reads and other reads.
     fn shares_on_sqlite(&self) -> [u32; 2] {
         let unindexed = (self.max_connections / 2).max(MIN_UNINDEXED);
         [self.max_connections.saturating_sub(unindexed).max(1), unindexed]
     }
 
-    /// Numbers of connections on PostgreSQL: for transactions, for reads that an index serves, and for the others.
+    /// Connections on PostgreSQL: for transactions, indexed reads and other reads.
     fn shares_on_postgres(&self) -> [u32; 3] {
         let indexed = (self.max_connections * 3 / 10).max(1);
         let unindexed = indexed.max(MIN_UNINDEXED);
@@ -93,15 +93,15 @@ impl Settings {
     }
 }
 
-/// The connections to a database, by their use.
+/// The connections to a database, by use.
 pub(super) struct Connections {
     /// Runs transactions: one connection on SQLite, a pool on PostgreSQL.
     pub(super) writer: DatabaseConnection,
-    /// Reads what an index finds.
+    /// Runs reads that an index serves.
     pub(super) reader: ReadPool,
-    /// Reads what no index finds, so that long statements never take the connections of short ones.
+    /// Runs the other reads, which may be slow.
     pub(super) unindexed_reader: ReadPool,
-    /// State shared with the one writer of SQLite.
+    /// State shared with the one writing connection of SQLite.
     pub(super) writer_state: Option<Arc<WriterState>>,
     pub(super) health: Arc<StorageHealth>,
 }
@@ -119,12 +119,12 @@ async fn connect_postgres(settings: &Settings) -> Result<Connections, StoreError
     let [writers, indexed, unindexed] = settings.shares_on_postgres();
     let health = Arc::new(StorageHealth::new(None));
     let mut options = settings.options(writers);
-    // Nothing slow happens in a transaction. A process that is silent in one has been suspended or cut off, and may hold
-    // the lock on which all writers wait (see `events`): it is given up before they are.
-    let silence = (settings.statement_timeout / 3).as_millis().to_string();
-    options
-        .statement_timeout(settings.statement_timeout)
-        .map_sqlx_postgres_opts(move |options| options.options([("idle_in_transaction_session_timeout", &silence)]));
+    // Nothing slow happens in a transaction. A process that idles in one was suspended or cut off, and may hold the lock
+    // that all writers wait for (see `events`), so it is aborted before they time out.
+    let idle_timeout = (settings.statement_timeout / 3).as_millis().to_string();
+    options.statement_timeout(settings.statement_timeout).map_sqlx_postgres_opts(move |options| {
+        options.options([("idle_in_transaction_session_timeout", &idle_timeout)])
+    });
     let mut single = options.clone();
     single.max_connections(1);
     options.map_sqlx_postgres_before_acquire(|connection, _| {
@@ -132,12 +132,11 @@ async fn connect_postgres(settings: &Settings) -> Result<Connections, StoreError
         Box::pin(async move { Ok(is_usable) })
     });
     let writer = Database::connect(options).await?;
-    // A connection of its own, opened when it is first needed: statements are cancelled when all others are busy.
+    // A separate connection, because statements are cancelled when all others are busy.
     let canceller = Database::connect(single.clone().connect_lazy(true).to_owned()).await?;
     let pool = |size, options, timeout| ReadPool::postgres(size, options, &canceller, timeout, Arc::clone(&health));
-    // Every list belongs to a user or a project, whose rows an index finds. Where few users have many rows, the planner
-    // would rather read the whole table, and one user's list would take the longer the more others have stored. And a
-    // search has one process, not three.
+    // An index finds the rows of a user or a project. Where few users have many rows the planner would scan the whole
+    // table, and the list of one user would take longer the more others have stored. A search uses one process, not three.
     let mut scoped = single.clone();
     scoped.map_sqlx_postgres_opts(|options| {
         options.options([("enable_seqscan", "off"), ("max_parallel_workers_per_gather", "0")])
@@ -154,8 +153,7 @@ async fn connect_sqlite(settings: &Settings) -> Result<Connections, StoreError> 
     create_parent_dir(path)?;
     // The pool must not create the file: it would put an empty database in the place of one that was moved away.
     OpenOptions::new().create(true).append(true).open(path).map_err(|error| StoreError::Internal(Box::new(error)))?;
-    // The writer comes first: it creates the file and switches it to write-ahead logging, which readers that may not
-    // write need to find.
+    // The writer comes first: it switches the file to write-ahead logging, which read-only connections cannot do.
     let writer_state = Arc::new(WriterState::default());
     let file = DatabaseFile::open(path).map_err(|error| StoreError::Internal(Box::new(error)))?;
     let health = Arc::new(StorageHealth::new(Some(file)));
@@ -166,12 +164,12 @@ async fn connect_sqlite(settings: &Settings) -> Result<Connections, StoreError> 
     let options = sqlite(settings.options(1), true);
     let pool = |size, timeout| ReadPool::sqlite(size, &options, timeout, Arc::clone(&health));
     let (reader, unindexed_reader) = (pool(indexed, ACQUIRE_TIMEOUT), pool(unindexed, UNINDEXED_ACQUIRE_TIMEOUT));
-    // SQLite keeps the log while any connection is open, even if the writer is being replaced.
+    // SQLite keeps the log while any connection is open, even while the writer is replaced.
     reader.open_first().await?;
     Ok(Connections { writer, reader, unindexed_reader, writer_state: Some(writer_state), health })
 }
 
-/// Lets the connection that writes report its commits, stop when it is told to, and be closed when it cannot be trusted.
+/// Installs the hooks of the writing connection.
 fn observe_writer(options: &mut ConnectOptions, state: &Arc<WriterState>, health: &Arc<StorageHealth>) {
     let opened = (Arc::clone(state), Arc::clone(health));
     options.map_sqlx_sqlite_pool_opts(move |pool| {
@@ -184,7 +182,7 @@ fn observe_writer(options: &mut ConnectOptions, state: &Arc<WriterState>, health
                 let mut handle = connection.lock_handle().await?;
                 let committing = Arc::clone(&state);
                 handle.set_commit_hook(move || committing.record_commit());
-                handle.set_progress_handler(PROGRESS_INTERVAL, move || state.may_go_on());
+                handle.set_progress_handler(PROGRESS_INTERVAL, move || state.may_continue());
                 Ok(())
             })
         })
@@ -198,8 +196,9 @@ fn observe_writer(options: &mut ConnectOptions, state: &Arc<WriterState>, health
     });
 }
 
-/// Connects to SQLite, also while others do so with a file that is new. One of them switches it to write-ahead logging,
-/// and SQLite turns the others away at once: it minds no busy timeout where two hold a lock that both want to raise.
+/// Connects to SQLite, retrying while another process sets up a new file.
+///
+/// Two processes that both want to upgrade their lock fail at once, whatever the busy timeout.
 async fn connect_with_retry(options: &ConnectOptions) -> Result<DatabaseConnection, DbErr> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
@@ -210,7 +209,7 @@ async fn connect_with_retry(options: &ConnectOptions) -> Result<DatabaseConnecti
     }
 }
 
-/// Whether SQLite could not connect because of what another process was doing (`SQLITE_BUSY`, with its extended codes).
+/// Returns whether another process kept SQLite from connecting (`SQLITE_BUSY`).
 fn is_locked(error: &DbErr) -> bool {
     let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else { return false };
     let code = cause.as_database_error().and_then(|cause| cause.code()?.parse::<u32>().ok());
@@ -223,13 +222,13 @@ fn sqlite(mut options: ConnectOptions, read_only: bool) -> ConnectOptions {
         if read_only {
             return options.read_only(true);
         }
-        // FULL: what was answered as done survives a power cut, not only a crash of the process.
+        // FULL: acknowledged writes survive a power cut, not only a crash of the process.
         options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full).optimize_on_close(true, None)
     });
     options
 }
 
-/// Creates the dir of a database file.
+/// Creates the directory of a database file.
 fn create_parent_dir(path: &Path) -> Result<(), StoreError> {
     match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => {
@@ -239,7 +238,7 @@ fn create_parent_dir(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Makes a dir for what only its owner may read: password hashes, and everybody's tasks.
+/// Creates a directory that only its owner may read.
 fn create_private_dir(path: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);

@@ -6,15 +6,15 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Order, Query, SelectStatement, SimpleExpr};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult as _, IdenStatic as _, Iterable as _,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait as _, UpdateMany,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait as _, UpdateMany,
 };
 use uuid::Uuid;
 
 use super::entities::delivery::{ActiveModel, Column, Entity, Model};
 use super::entities::{event, member, user, webhook};
-use super::pagination::{order_by, paginate};
+use super::repositories::SeaRepositories;
 use super::webhooks::event_names;
-use super::{SeaRepositories, events, mapping, webhooks};
+use super::{events, mapping, webhooks};
 use crate::contract::event::EventType;
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::webhook::delivery::{Delivery, DeliveryAttempt, DeliverySort, DeliveryStatus};
@@ -23,11 +23,11 @@ use crate::repositories::{
     DeliverableEvent, DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, StoreError, WebhookSubscription,
 };
 
-/// As many are read by one statement.
+/// Number of ids per statement.
 const BATCH_SIZE: usize = 50;
 
-fn parse_event_type(word: &str) -> Result<EventType, StoreError> {
-    EventType::parse(word).ok_or_else(|| mapping::corrupt("EventType"))
+fn parse_event_type(stored: &str) -> Result<EventType, StoreError> {
+    EventType::parse(stored).ok_or_else(|| mapping::corrupt("EventType"))
 }
 
 fn delivery(row: &Model) -> Result<Delivery, StoreError> {
@@ -43,11 +43,11 @@ fn delivery(row: &Model) -> Result<Delivery, StoreError> {
     })
 }
 
-/// What of the log cannot be read is left out, so that it holds up neither its webhook nor who reads the rest.
+/// Decodes the log of attempts; a corrupt one is empty.
 fn attempts(row: &Model) -> Vec<DeliveryAttempt> {
     let stored = serde_json::from_str(&row.attempts).ok().and_then(|stored| Vec::parse_from_json(Some(stored)).ok());
     stored.unwrap_or_else(|| {
-        tracing::error!(delivery.id = %row.id, "the attempts of a delivery cannot be read");
+        tracing::error!(delivery.id = %row.id, "cannot decode the attempts of a delivery");
         Vec::new()
     })
 }
@@ -56,16 +56,12 @@ fn record(mut row: Model) -> Result<DeliveryRecord, StoreError> {
     Ok(DeliveryRecord { payload: row.payload.take(), delivery: delivery(&row)? })
 }
 
-fn count(delivery: &Delivery) -> i64 {
-    i64::try_from(delivery.attempts.len()).unwrap_or(i64::MAX)
-}
-
-/// What can change about a delivery.
-fn changes(delivery: &Delivery) -> ActiveModel {
+/// Mutable columns of a delivery.
+fn delivery_update(delivery: &Delivery) -> ActiveModel {
     ActiveModel {
         status: Set(mapping::delivery_status_str(delivery.status).to_owned()),
         attempts: Set(delivery.attempts.to_json_string()),
-        attempt_count: Set(count(delivery)),
+        attempt_count: Set(i64::try_from(delivery.attempts.len()).unwrap_or(i64::MAX)),
         next_attempt_at: Set(delivery.next_attempt_at.map(|time| time.0)),
         ..ActiveModel::default()
     }
@@ -80,7 +76,7 @@ fn new_row(record: &DeliveryRecord) -> ActiveModel {
         event_type: Set(delivery.event_type.as_str().to_owned()),
         payload: Set(record.payload.clone()),
         created_at: Set(delivery.created_at.0),
-        ..changes(delivery)
+        ..delivery_update(delivery)
     }
 }
 
@@ -89,8 +85,8 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
     async fn list_subscriptions(&self, project: ProjectId) -> Result<Vec<WebhookSubscription>, StoreError> {
         let webhooks = |column: webhook::Column| Expr::col((webhook::Entity, column));
         let members = |column: member::Column| Expr::col((member::Entity, column));
-        let mut receivers = Query::select();
-        receivers
+        let mut subscriptions = Query::select();
+        subscriptions
             .columns([webhook::Column::Id, webhook::Column::Events].map(|column| (webhook::Entity, column)))
             .column((member::Entity, member::Column::Role))
             .expr_as(webhooks(webhook::Column::IsDegraded), "is_degraded")
@@ -110,8 +106,8 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
             )
             .order_by((webhook::Entity, webhook::Column::Id), Order::Asc)
             .lock_with_tables(LockType::KeyShare, [webhook::Entity]);
-        let rows = self.0.query_all(&receivers).await?;
-        let receivers = rows.iter().map(|row| {
+        let rows = self.0.query_all(&subscriptions).await?;
+        let subscriptions = rows.iter().map(|row| {
             let (id, events): (Uuid, String) = (row.try_get("", "id")?, row.try_get("", "events")?);
             let role: String = row.try_get("", "role")?;
             Ok(WebhookSubscription {
@@ -121,7 +117,7 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
                 is_degraded: row.try_get("", "is_degraded")?,
             })
         });
-        receivers.collect()
+        subscriptions.collect()
     }
 
     async fn add(&self, deliveries: &[DeliveryRecord]) -> Result<(), StoreError> {
@@ -141,12 +137,10 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
                 query.filter(Column::Status.eq(mapping::delivery_status_str(status)))
             })
             .apply_if(filter.kind, |query, kind| query.filter(Column::EventType.eq(kind.as_str())));
-        let total = matching.clone().count(&self.0).await?;
         let column = match sort.field {
             DeliverySort::CreatedAt => Column::CreatedAt,
         };
-        let rows = paginate(order_by(matching, column, Column::Id, sort.direction), paging).all(&self.0).await?;
-        Ok(Page { items: rows.iter().map(delivery).collect::<Result<_, _>>()?, total })
+        self.page(matching, (column, Column::Id), sort.direction, paging, |row| delivery(&row)).await
     }
 
     async fn find(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
@@ -193,7 +187,7 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
 
     async fn list_by_ids(&self, ids: &[DeliveryId]) -> Result<Vec<Delivery>, StoreError> {
         let Some(last) = ids.last() else { return Ok(Vec::new()) };
-        // Always as many, because each number is a statement that the connection keeps prepared.
+        // Padded to one number of ids, so that a single statement is prepared.
         let ids = ids.iter().chain(std::iter::repeat(last)).take(BATCH_SIZE.max(ids.len())).map(|id| id.0);
         let rows = Entity::find().filter(Column::Id.is_in(ids)).all(&self.0).await?;
         rows.iter().map(delivery).collect()
@@ -214,13 +208,12 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
     }
 
     async fn update(&self, delivery: &Delivery) -> Result<(), StoreError> {
-        Entity::update_many().set(changes(delivery)).filter(Column::Id.eq(delivery.id.0)).exec(&self.0).await?;
-        Ok(())
+        let update = Entity::update_many().set(delivery_update(delivery)).filter(Column::Id.eq(delivery.id.0));
+        self.run_update(update).await
     }
 
     async fn mark_failed(&self, id: DeliveryId) -> Result<(), StoreError> {
-        mark_failed_stmt().filter(Column::Id.eq(id.0)).filter(is_pending()).exec(&self.0).await?;
-        Ok(())
+        self.run_update(mark_failed_stmt().filter(Column::Id.eq(id.0)).filter(is_pending())).await
     }
 
     async fn cancel_pending(&self, webhook: WebhookId, until: Timestamp, limit: u64) -> Result<u64, StoreError> {
@@ -230,7 +223,7 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
             .filter(Column::WebhookId.eq(webhook.0))
             .filter(is_pending())
             .filter(Column::EventType.ne(EventType::WebhookTest.as_str()))
-            // A sum, so that nobody goes by the index of all that there ever was instead.
+            // As a sum, so that the planner does not use the index of all deliveries by time.
             .filter(Expr::col(Column::CreatedAt).add(0).lte(until.0))
             .order_by_asc(Column::NextAttemptAt)
             .order_by_asc(Column::Id)
@@ -243,7 +236,7 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
 const WEBHOOK_PREFIX: &str = "webhook_";
 const EVENT_PREFIX: &str = "event_";
 
-/// Four rows, each found by a key.
+/// Query for a webhook, its owner, the membership and the event, each by key.
 fn deliverable_query(webhook: WebhookId, event: EventId) -> SelectStatement {
     let named = |of: &str, column: &str| format!("{of}{column}");
     let of_webhook = |column| Expr::col((webhook::Entity, column));
@@ -274,12 +267,12 @@ fn deliverable_query(webhook: WebhookId, event: EventId) -> SelectStatement {
         .take()
 }
 
-/// What is pending has a time, and nothing else has. Said by the time, as the index of what is due has it.
+/// Condition that a delivery is pending, as the index of due deliveries has it.
 fn is_pending() -> SimpleExpr {
     Column::NextAttemptAt.is_not_null()
 }
 
-/// What a newer version of the program tells of is left to it.
+/// Condition that this version knows the event type.
 fn has_known_type() -> SimpleExpr {
     Column::EventType.is_in(EventType::all().map(EventType::as_str))
 }

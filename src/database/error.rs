@@ -1,15 +1,15 @@
-//! Classification of database errors: what a client may retry, what an operator must repair, and what is a defect.
+//! Classification of database errors.
 
 use sea_orm::{DbErr, RuntimeErr};
 
 use crate::repositories::StoreError;
 
-/// Meaning of an error of the database for the caller.
+/// Class of a database error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ErrorClass {
-    /// The database is away, overloaded, full, read-only or cannot reach its disk. The same statement may succeed later.
+    /// The database is away, overloaded, full or read-only. A retry may succeed.
     Unavailable,
-    /// The stored data cannot be read: a page or an index is corrupt.
+    /// Stored data is corrupt.
     Damaged,
     /// The statement was wrong, or violated a constraint.
     Defect,
@@ -30,8 +30,7 @@ impl ErrorClass {
         }
     }
 
-    /// Returns whether SQLite refused to write over this connection. It opens a file that cannot be written for reading
-    /// only, and a connection stays as it was opened.
+    /// Returns whether SQLite opened the file read-only, for lack of permission.
     pub(super) fn is_read_only(error: &DbErr) -> bool {
         let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
             return false;
@@ -52,8 +51,7 @@ impl ErrorClass {
         }
     }
 
-    /// Both engines in one place: a code of SQLite is a decimal number of up to four digits, a SQLSTATE has five
-    /// characters.
+    /// Classifies a code of SQLite (up to four digits) or a SQLSTATE (five characters).
     fn of_code(code: &str) -> Self {
         match code.parse::<u32>() {
             Ok(number) if code.len() < 5 => Self::of_sqlite(number),
@@ -61,7 +59,7 @@ impl ErrorClass {
         }
     }
 
-    /// The result codes of SQLite; extended codes keep the primary one in their lowest byte (sqlite.org/rescode.html).
+    /// Classifies a result code of SQLite by its primary code, the lowest byte.
     const fn of_sqlite(code: u32) -> Self {
         match code & 0xff {
             // BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL.
@@ -72,16 +70,14 @@ impl ErrorClass {
         }
     }
 
-    /// The error codes of PostgreSQL (its manual, appendix A).
+    /// Classifies an error code of PostgreSQL.
     fn of_sqlstate(code: &str) -> Self {
         match code {
             // data_corrupted, index_corrupted, undefined_file.
             "XX001" | "XX002" | "58P01" => Self::Damaged,
             // serialization_failure, deadlock_detected, lock_not_available, query_canceled.
             "40001" | "40P01" | "55P03" | "57014" => Self::Unavailable,
-            // Connection exceptions; transactions that are read-only or were ended; insufficient resources (disk full, out of
-            // memory, too many connections); operator intervention (shutting down, starting up); errors of the operating
-            // system.
+            // Connection exceptions, invalid transaction state, insufficient resources, operator intervention, system errors.
             _ if ["08", "25", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) => Self::Unavailable,
             _ => Self::Defect,
         }
@@ -103,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_of_storage_are_unavailable_and_damage_is_told_apart() {
+    fn faults_of_storage_are_unavailable_and_corruption_is_damage() {
         use ErrorClass::{Damaged, Defect, Unavailable};
         for (code, class) in [
             // SQLite: disk full, read-only, moved file, I/O on write and fsync, out of memory, busy snapshot.

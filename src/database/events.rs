@@ -1,15 +1,9 @@
-//! The feed: one event for every change, in one order.
+//! The event feed: one event per change, in a total order.
 //!
-//! How the order is kept. The numbers come from the one row of the table `feed`, and not from a sequence of the
-//! database. A sequence gives numbers in the order in which they are asked for, and transactions become visible in the
-//! order in which they commit: somebody could read event 8, remember it, and miss event 7, which commits a moment
-//! later. Whoever takes a number from the row holds its lock until the commit, so the next number is given out only
-//! when the one before can be seen, or was given back. Nobody ever sees a gap that is filled later, and a reader needs
-//! to remember one number.
-//!
-//! What it costs: from the number to the commit, writers on PostgreSQL wait for each other (on SQLite they do anyway).
-//! So the events are the last thing that a transaction writes. It also means that nobody who holds that lock waits for
-//! another: it cannot be a part of a deadlock.
+//! Sequence numbers come from the single row of `event_sequence`, which stays locked until the commit. A sequence of the
+//! database would assign them in order, but transactions commit in any order: a reader at event 8 could miss event 7.
+//! The price is that PostgreSQL serializes writers from here to their commit, so events are the last write of a
+//! transaction. No lock is awaited while this one is held, so it cannot be part of a deadlock.
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
@@ -21,16 +15,16 @@ use sea_orm::{
 use serde_json::json;
 use uuid::Uuid;
 
-use super::SeaRepositories;
 use super::entities::event::{ActiveModel, Column, Entity, Model};
 use super::entities::{event_sequence, member, user};
+use super::repositories::SeaRepositories;
 use super::{mapping, text_search};
 use crate::contract::event::{Event, EventType};
 use crate::contract::project::Role;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
 use crate::repositories::{EventFilter, EventRange, EventRepository, FeedBounds, NewEvent, StoreError};
 
-/// The fields of events that name a user.
+/// Fields of events that hold a user id.
 const USER_ID_FIELDS: [&str; 5] = ["assignee_id", "author_id", "created_by", "invited_by", "owner_id"];
 
 pub(super) fn event(row: Model) -> Result<Event, StoreError> {
@@ -47,8 +41,8 @@ pub(super) fn event(row: Model) -> Result<Event, StoreError> {
     })
 }
 
-/// A field as it is written in a JSON object.
-fn field(name: &str, value: &str) -> String {
+/// Returns a field in the form that it has in a JSON object.
+fn json_field(name: &str, value: &str) -> String {
     format!("{}:{}", json!(name), json!(value))
 }
 
@@ -66,7 +60,7 @@ fn new_row(event: &NewEvent, sequence: i64) -> ActiveModel {
     }
 }
 
-/// Takes so many numbers, which stay a transaction's until its end, and gives the last.
+/// Statement that reserves sequence numbers, and returns the last one.
 fn reserve_sequence_stmt(count: i64) -> UpdateStatement {
     Query::update()
         .table(event_sequence::Entity)
@@ -77,8 +71,7 @@ fn reserve_sequence_stmt(count: i64) -> UpdateStatement {
 }
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
-    /// Appends an event by one statement, which PostgreSQL knows how to do: one way there and back less while the others
-    /// wait.
+    /// Appends an event with one statement, which saves a round trip on PostgreSQL.
     async fn append_single(&self, event: &NewEvent) -> Result<(), StoreError> {
         const RESERVED: &str = "reserved";
         let row = new_row(event, 0);
@@ -104,7 +97,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         Ok(())
     }
 
-    /// Takes so many numbers and gives the first.
+    /// Reserves sequence numbers, and returns the first.
     async fn reserve_sequences(&self, count: i64) -> Result<i64, StoreError> {
         let row =
             self.0.query_one(&reserve_sequence_stmt(count)).await?.ok_or_else(|| mapping::corrupt("event_sequence"))?;
@@ -112,32 +105,31 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         Ok(last - count + 1)
     }
 
-    /// Takes a user out of the events between two places: those about the user go, and elsewhere nobody is named
-    /// instead.
+    /// Removes a user from a range of events.
     pub(super) async fn anonymize_event_range(
         &self,
         user: UserId,
         email: Option<&str>,
-        (beyond, last): (i64, i64),
+        (after, last): (i64, i64),
     ) -> Result<(), StoreError> {
-        let between = Column::Sequence.gt(beyond).and(Column::Sequence.lte(last));
+        let between = Column::Sequence.gt(after).and(Column::Sequence.lte(last));
         let about = |of: &[EventType]| Column::Kind.is_in(of.iter().map(|kind| kind.as_str()));
-        let says = |column: Column, text: &str| text_search::contains((Entity, column), text, self.is_postgres());
+        let contains = |column: Column, text: &str| text_search::contains((Entity, column), text, self.is_postgres());
         let id = user.to_string();
         let members = about(&[EventType::MemberAdded, EventType::MemberUpdated, EventType::MemberRemoved]);
-        let mut own = Condition::any().add(members.and(says(Column::Data, &field("user_id", &id))));
+        let mut own = Condition::any().add(members.and(contains(Column::Data, &json_field("user_id", &id))));
         if let Some(email) = email {
-            own = own.add(about(&EventType::OWNER_ONLY).and(says(Column::Data, &field("email", email))));
+            own = own.add(about(&EventType::OWNER_ONLY).and(contains(Column::Data, &json_field("email", email))));
         }
         Entity::delete_many().filter(between.clone()).filter(own).exec(&self.0).await?;
         let quoted = json!(id).to_string();
-        // Field by field, because what somebody has written may be the same text. Within a string of JSON none of these
-        // can stand: it has no quotation mark without a backslash before it.
+        // By field, because user text may contain the same id. Inside a JSON string a quotation mark is escaped, so it
+        // never matches.
         let without = |column: Column| {
             let text = Expr::col(column);
             USER_ID_FIELDS.iter().fold(text, |text, name| {
-                let nobody = format!("{}:null", json!(name));
-                Func::cust("replace").arg(text).arg(field(name, &id)).arg(nobody).into()
+                let null = format!("{}:null", json!(name));
+                Func::cust("replace").arg(text).arg(json_field(name, &id)).arg(null).into()
             })
         };
         let is_actor = || Column::ActorId.eq(user.0);
@@ -148,14 +140,17 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
             .col_expr(Column::Previous, without(Column::Previous))
             .filter(between)
             .filter(
-                Condition::any().add(is_actor()).add(says(Column::Data, &quoted)).add(says(Column::Previous, &quoted)),
+                Condition::any()
+                    .add(is_actor())
+                    .add(contains(Column::Data, &quoted))
+                    .add(contains(Column::Previous, &quoted)),
             )
             .exec(&self.0)
             .await?;
         Ok(())
     }
 
-    /// Removes a few events that happened before a time, the oldest first, and remembers up to where.
+    /// Prunes the oldest events before a time, and records how far.
     pub(super) async fn prune_events(&self, before: i64, limit: u64) -> Result<u64, StoreError> {
         let old: Vec<i64> = Entity::find()
             .select_only()
@@ -203,8 +198,9 @@ impl<C: ConnectionTrait + Send + Sync> EventRepository for SeaRepositories<C> {
         Ok(FeedBounds { pruned_through: row.pruned_through, end: row.sequence })
     }
 
-    async fn list(&self, reader: UserId, filter: &EventFilter, walk: EventRange) -> Result<Vec<Event>, StoreError> {
-        let rows = self.0.query_all(&self.visible_events(reader, filter, walk)).await?;
+    async fn list(&self, reader: UserId, filter: &EventFilter, range: EventRange) -> Result<Vec<Event>, StoreError> {
+        let select = self.visible_events(reader, filter, range);
+        let rows = self.0.query_all(&select).await?;
         rows.iter().map(|row| event(Model::from_query_result(row, "")?)).collect()
     }
 

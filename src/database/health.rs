@@ -1,4 +1,4 @@
-//! Evidence that storage works: successful commits, write probes, the identity of the database file, signs of damage.
+//! Health of the storage: commits, write probes, replaced files and damage.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,20 +11,19 @@ use sea_orm::DbErr;
 use super::error::ErrorClass;
 use crate::repositories::StoreError;
 
-/// Time for which a successful commit proves that the database accepts writes, and minimum time between two write probes.
+/// Time for which a commit or a probe is evidence of the state of the database.
 const PROBE_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Maximum time for a write probe, including the wait for the connection.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Time since the last commit for which a database counts as busy, and not as broken, when a probe times out. A disk that
-/// hangs is noticed that much later.
+/// Maximum time since the last commit for a database that counts as busy.
 const BUSY_TOLERANCE: Duration = Duration::from_secs(15);
 
-/// Minimum time between two reports of damage in the log.
+/// Minimum time between two log messages about damage.
 const DAMAGE_REPORT_INTERVAL: Duration = Duration::from_mins(1);
 
-/// State of the storage below a store.
+/// Health of the storage below a store.
 #[derive(Debug, Default)]
 pub(super) struct StorageHealth {
     file: Option<DatabaseFile>,
@@ -36,7 +35,7 @@ pub(super) struct StorageHealth {
     damage_reported: Mutex<Option<Instant>>,
 }
 
-/// A write probe, and whether it succeeded.
+/// Result of a write probe.
 #[derive(Debug, Clone, Copy)]
 struct Probe {
     at: Instant,
@@ -49,15 +48,14 @@ impl StorageHealth {
         Self { file, ..Self::default() }
     }
 
-    /// Records that a transaction was committed.
+    /// Records a commit.
     pub(super) fn record_commit(&self) {
         *self.last_commit.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Records that a statement of a transaction, its beginning or its commit failed.
+    /// Records the failure of a statement of a transaction, including BEGIN and COMMIT.
     pub(super) fn record_write_error(&self, error: &DbErr) {
-        // Whether the database still accepts writes is no longer known, unless the connections were only busy: the next
-        // check tries.
+        // Unless the connections were only busy, the next check must probe whether the database still accepts writes.
         let is_busy = matches!(error, DbErr::ConnectionAcquire(_));
         if !is_busy && ErrorClass::of(error) == ErrorClass::Unavailable {
             *self.last_commit.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -66,7 +64,7 @@ impl StorageHealth {
         self.record_read_error(error);
     }
 
-    /// Records that a statement that only reads failed.
+    /// Records the failure of a read.
     pub(super) fn record_read_error(&self, error: &DbErr) {
         if ErrorClass::of(error) == ErrorClass::Damaged {
             self.is_damaged.store(true, Ordering::Relaxed);
@@ -74,19 +72,18 @@ impl StorageHealth {
         }
     }
 
-    /// Fails if a file of the database is not the one that was opened: what is written goes to a file without a name, and is
-    /// lost when the process ends.
+    /// Fails if a file of the database was replaced: writes to it would be lost.
     pub(super) fn verify_file(&self) -> Result<(), StoreError> {
         let Some(file) = &self.file else { return Ok(()) };
         file.verify().map_err(|error| StoreError::Unavailable(Box::new(error)))
     }
 
-    /// Fails if a connection that was just opened, by path, leads to another file.
+    /// Fails if a new connection was opened to another file.
     pub(super) fn verify_opened(&self) -> Result<(), sqlx::Error> {
         self.verify_file().map_err(|error| sqlx::Error::Io(io::Error::other(error)))
     }
 
-    /// Fails if the database is known to be damaged. Only a restart forgets that.
+    /// Fails if the database is known to be damaged. Only a restart resets that.
     pub(super) fn verify_undamaged(&self) -> Result<(), StoreError> {
         if self.is_damaged.load(Ordering::Relaxed) {
             return Err(StoreError::Damaged("a part of the database could not be read".into()));
@@ -94,8 +91,7 @@ impl StorageHealth {
         Ok(())
     }
 
-    /// Fails if the database does not accept writes. Runs the probe unless a commit or a probe a moment ago answers the
-    /// question.
+    /// Fails if the database does not accept writes. Probes unless that is known.
     pub(super) async fn verify_writable(
         &self,
         probe: impl Future<Output = Result<(), StoreError>>,
@@ -136,28 +132,27 @@ impl StorageHealth {
     }
 }
 
-/// The files of an embedded database, as they were when they were opened.
+/// The opened files of an embedded database.
 #[derive(Debug)]
 pub(super) struct DatabaseFile {
     path: PathBuf,
     identity: FileIdentity,
     log_path: PathBuf,
-    /// The write-ahead log. It stays the same file for as long as any connection is open.
+    /// The write-ahead log, which stays the same file while any connection is open.
     log: Mutex<Option<FileIdentity>>,
 }
 
 impl DatabaseFile {
-    /// The file at a path, which must exist.
+    /// Identifies the file at a path, which must exist.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        // SQLite puts its log beside the file that a symbolic link leads to.
+        // SQLite puts its log beside the target of a symbolic link.
         let mut log_path = path.canonicalize()?.into_os_string();
         log_path.push("-wal");
         let identity = FileIdentity::of(path)?;
         Ok(Self { path: path.to_owned(), identity, log_path: log_path.into(), log: Mutex::default() })
     }
 
-    // These look at the metadata of files that are in use: they block for microseconds, less than handing the call to
-    // another thread would take.
+    // Reading the metadata of an open file takes microseconds, less than moving the call to another thread.
     fn verify(&self) -> Result<(), FileReplaced> {
         if FileIdentity::of(&self.path).map_err(FileReplaced)? != self.identity {
             return Err(FileReplaced(io::Error::other("another file is in its place")));
@@ -177,7 +172,7 @@ impl DatabaseFile {
     }
 }
 
-/// A file of the database was moved, deleted, replaced or emptied while it was open.
+/// Error for a database file that was replaced or emptied while it was open.
 #[derive(Debug, thiserror::Error)]
 #[error("the database file or its log is not the one that was opened; put it back, or restart the server")]
 struct FileReplaced(#[source] io::Error);

@@ -1,4 +1,4 @@
-//! Keys by which requests can be repeated.
+//! Idempotency keys, and the responses stored with them.
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::{NotSet, Set};
@@ -6,14 +6,14 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func, OnConflict, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, RuntimeErr};
 
 use super::entities::idempotency_key::{ActiveModel, Column, Entity, Model};
-use super::{SeaRepositories, mapping};
+use super::mapping;
+use super::repositories::SeaRepositories;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::{
     IdempotencyRepository, IdempotentRequest, KeyClaim, RequiredAccess, StoreError, StoredResponse,
 };
 
-/// For how many milliseconds a transaction waits for what another one holds; as long as a request waits for a
-/// connection, which is what it comes to on SQLite.
+/// Maximum wait for a key that another transaction holds.
 const LOCK_TIMEOUT_MS: &str = "5000";
 
 #[async_trait]
@@ -42,7 +42,7 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
             min_role: NotSet,
             task_id: NotSet,
         };
-        // What an old answer leaves behind, `settle` overwrites.
+        // `store_response` overwrites the response of an expired key.
         let conflict = OnConflict::columns([Column::UserId, Column::Key])
             .update_columns([Column::Fingerprint, Column::ClaimedAt])
             .action_and_where(Expr::col((Entity, Column::ClaimedAt)).lte(expired_before.0))
@@ -55,27 +55,22 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
         }
     }
 
-    async fn store_response(&self, user: UserId, key: &str, answer: &StoredResponse) -> Result<(), StoreError> {
+    async fn store_response(&self, user: UserId, key: &str, response: &StoredResponse) -> Result<(), StoreError> {
         let changes = ActiveModel {
             user_id: NotSet,
             key: NotSet,
             fingerprint: NotSet,
             claimed_at: NotSet,
-            status: Set(i16::try_from(answer.status).ok()),
-            location: Set(answer.location.clone()),
-            etag: Set(answer.etag.clone()),
-            encrypted_body: Set(answer.encrypted_body.clone()),
-            project_id: Set(answer.access.map(|access| access.project.0)),
-            min_role: Set(answer.access.map(|access| mapping::role_str(access.role).to_owned())),
-            task_id: Set(answer.access.and_then(|access| access.task).map(|task| task.0)),
+            status: Set(i16::try_from(response.status).ok()),
+            location: Set(response.location.clone()),
+            etag: Set(response.etag.clone()),
+            encrypted_body: Set(response.encrypted_body.clone()),
+            project_id: Set(response.access.map(|access| access.project.0)),
+            min_role: Set(response.access.map(|access| mapping::role_str(access.role).to_owned())),
+            task_id: Set(response.access.and_then(|access| access.task).map(|task| task.0)),
         };
-        Entity::update_many()
-            .set(changes)
-            .filter(Column::UserId.eq(user.0))
-            .filter(Column::Key.eq(key))
-            .exec(&self.0)
-            .await?;
-        Ok(())
+        let update = Entity::update_many().set(changes).filter(Column::UserId.eq(user.0)).filter(Column::Key.eq(key));
+        self.run_update(update).await
     }
 
     async fn find(
@@ -93,7 +88,7 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
 }
 
 fn stored(row: Model) -> Result<([u8; 32], StoredResponse), StoreError> {
-    let unreadable = || StoreError::Internal("a stored answer has a form that this program does not know".into());
+    let corrupt = || mapping::corrupt("response");
     let access = match (row.project_id, row.min_role) {
         (Some(project), Some(role)) => {
             let (project, task) = (ProjectId(project), row.task_id.map(TaskId));
@@ -101,17 +96,17 @@ fn stored(row: Model) -> Result<([u8; 32], StoredResponse), StoreError> {
         }
         _ => None,
     };
-    let answer = StoredResponse {
-        status: row.status.and_then(|status| u16::try_from(status).ok()).ok_or_else(unreadable)?,
+    let response = StoredResponse {
+        status: row.status.and_then(|status| u16::try_from(status).ok()).ok_or_else(corrupt)?,
         location: row.location,
         etag: row.etag,
         encrypted_body: row.encrypted_body,
         access,
     };
-    Ok((row.fingerprint.try_into().map_err(|_| unreadable())?, answer))
+    Ok((row.fingerprint.try_into().map_err(|_| corrupt())?, response))
 }
 
-/// Whether PostgreSQL gave up waiting for a lock.
+/// Returns whether PostgreSQL gave up waiting for a lock.
 fn is_lock_timeout(error: &DbErr) -> bool {
     let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
         return false;

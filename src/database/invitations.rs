@@ -4,14 +4,14 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, OnConflict};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait as _, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait, RelationDef, Select, UpdateMany,
 };
 
 use super::entities::invitation::{self, Column, Entity};
 use super::entities::project;
-use super::pagination::{order_by, paginate};
-use super::{SeaRepositories, mapping};
+use super::mapping;
+use super::repositories::SeaRepositories;
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::project::invitation::{Invitation, InvitationSort, InvitationStatus};
 use crate::contract::strings::{Email, ProjectName};
@@ -50,12 +50,12 @@ fn project_of_invitation() -> RelationDef {
     Entity::belongs_to(project::Entity).from(Column::ProjectId).to(project::Column::Id).into()
 }
 
-/// Unless their project is in the trash.
+/// Restricts invitations to projects that are not soft-deleted.
 fn not_deleted(invitations: Select<Entity>) -> Select<Entity> {
     invitations.join(JoinType::InnerJoin, project_of_invitation()).filter(project::Column::DeletedAt.is_null())
 }
 
-/// That this became of it by a time.
+/// Condition that an invitation has a status at a time.
 fn has_status(status: InvitationStatus, now: Timestamp) -> Condition {
     let stored = Column::Status.eq(mapping::invitation_status_str(status));
     match status {
@@ -65,13 +65,13 @@ fn has_status(status: InvitationStatus, now: Timestamp) -> Condition {
     }
 }
 
-/// That it has expired and nobody has stored it.
+/// Condition that an invitation has expired, and is still stored as pending.
 fn is_expired(now: Timestamp) -> Condition {
     let pending = mapping::invitation_status_str(InvitationStatus::Pending);
     Condition::all().add(Column::Status.eq(pending)).add(Column::ExpiresAt.lte(now.0))
 }
 
-/// Statement that records a status of invitations, and the name that their project has at that time.
+/// Statement that sets the status and the project name of invitations.
 fn set_status_stmt(which: Condition, status: InvitationStatus) -> UpdateMany<Entity> {
     let name = project::Entity::find()
         .select_only()
@@ -114,15 +114,12 @@ impl<C: ConnectionTrait + Send + Sync> InvitationRepository for SeaRepositories<
             conditions = conditions.add(has_status(status, now));
         }
         let matching = not_deleted(Entity::find()).filter(conditions);
-        let total = matching.clone().count(&self.0).await?;
         let column = match sort.field {
             InvitationSort::CreatedAt => Column::CreatedAt,
         };
-        let listed = matching.column_as(project::Column::Name, "project_name");
-        let listed = paginate(order_by(listed, column, Column::Id, sort.direction), paging);
-        let rows = listed.into_model::<InvitationRow>().all(&self.0).await?;
-        let items = rows.into_iter().map(|row| row.into_invitation(now)).collect::<Result<_, _>>()?;
-        Ok(Page { items, total })
+        let matching = matching.column_as(project::Column::Name, "project_name");
+        let decode = |row: InvitationRow| row.into_invitation(now);
+        self.page(matching, (column, Column::Id), sort.direction, paging, decode).await
     }
 
     async fn count_pending(&self, project: ProjectId, now: Timestamp) -> Result<u64, StoreError> {
@@ -135,7 +132,6 @@ impl<C: ConnectionTrait + Send + Sync> InvitationRepository for SeaRepositories<
             .add(Column::ProjectId.eq(invitation.project_id.0))
             .add(Column::Email.eq(&*invitation.email))
             .add(is_expired(invitation.created_at));
-        // One that has expired is in nobody's way, whether or not that is stored.
         self.set_status(same, InvitationStatus::Expired).await?;
         let new = invitation::ActiveModel {
             id: Set(invitation.id.0),
@@ -170,15 +166,15 @@ impl<C: ConnectionTrait + Send + Sync> InvitationRepository for SeaRepositories<
     }
 
     async fn expire(&self, now: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        let mut few = Entity::find()
+        let mut expired = Entity::find()
             .select_only()
             .column(Column::Id)
             .filter(is_expired(now))
             .order_by_asc(Column::ExpiresAt)
             .limit(limit);
-        // Whoever holds one is about to answer it, or to put another in its place: that is no reason to wait.
-        QueryTrait::query(&mut few).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
-        let which = Condition::all().add(Column::Id.in_subquery(few.into_query()));
+        // Locked invitations are being answered or replaced; there is no need to wait.
+        QueryTrait::query(&mut expired).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        let which = Condition::all().add(Column::Id.in_subquery(expired.into_query()));
         self.set_status(which, InvitationStatus::Expired).await
     }
 }

@@ -1,4 +1,4 @@
-//! Promises of jobs: one statement each or for several, which also decides what becomes of one like it that is there.
+//! Producer side of the job queue.
 
 use std::collections::HashSet;
 
@@ -9,25 +9,26 @@ use sea_orm::{ConnectionTrait, EntityTrait, QueryTrait as _};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::SeaRepositories;
 use super::bulk_insert::insert_chunks;
 use super::entities::job::{ActiveModel, Column, Entity};
-use super::job_queue::corrupt;
+use super::repositories::SeaRepositories;
 use crate::contract::ids::new_uuid;
 use crate::contract::{Timestamp, WebhookId};
 use crate::repositories::{Dedup, Job, JobRepository, Queue, StoreError};
 
-/// The kind and the payload of a job as they are stored.
+/// Encodes a job as its kind and its payload.
 fn encode(job: &Job) -> Result<(String, String), StoreError> {
-    let stored = serde_json::to_value(job).map_err(corrupt)?;
+    let stored = serde_json::to_value(job).map_err(|error| StoreError::Internal(Box::new(error)))?;
     Ok((job.kind().to_owned(), stored.get("payload").unwrap_or(&Value::Null).to_string()))
 }
 
-/// What happens to the job that is there already. It is locked by being written: whoever takes it passes it by, and
-/// whoever ends it waits, until this transaction has committed what it is to see.
-fn on_conflict(unique: &Dedup, run_at: Timestamp) -> OnConflict {
+/// Resolution of a conflict with an existing job.
+///
+/// The existing job is always written, which locks it: it is neither claimed nor completed before this transaction has
+/// committed what it must see.
+fn on_conflict(dedup: &Dedup, run_at: Timestamp) -> OnConflict {
     let current = || Expr::col((Entity, Column::RunAt));
-    match unique {
+    match dedup {
         Dedup::Forever(_) => OnConflict::column(Column::ForeverKey).do_nothing().to_owned(),
         Dedup::None | Dedup::WhilePending(_) => {
             OnConflict::column(Column::PendingKey).value(Column::RunAt, current()).to_owned()
@@ -36,7 +37,6 @@ fn on_conflict(unique: &Dedup, run_at: Timestamp) -> OnConflict {
             let state = || Expr::col((Entity, Column::State));
             let is_dead = || state().eq("dead");
             let waits_longer = state().eq("pending").and(current().gt(run_at.0));
-            // One that is dead comes back: there is something new to do.
             OnConflict::column(Column::UnfinishedKey)
                 .value(Column::RunAt, Expr::case(is_dead().or(waits_longer), Expr::value(run_at.0)).finally(current()))
                 .value(
@@ -56,13 +56,13 @@ fn on_conflict(unique: &Dedup, run_at: Timestamp) -> OnConflict {
 fn new_row(
     job: &Job,
     queue: Queue,
-    unique: Dedup,
+    dedup: Dedup,
     now: Timestamp,
     run_at: Timestamp,
 ) -> Result<ActiveModel, StoreError> {
     let (kind, payload) = encode(job)?;
     let (mut pending_key, mut unfinished_key, mut forever_key) = (None, None, None);
-    match unique {
+    match dedup {
         Dedup::None => {}
         Dedup::WhilePending(key) => pending_key = Some(key),
         Dedup::WhileUnfinished(key) => unfinished_key = Some(key),
@@ -88,7 +88,7 @@ fn new_row(
 }
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
-    /// Inserts rows, and says how many of them were not there.
+    /// Inserts rows, and returns how many of them are new.
     async fn insert_jobs(&self, rows: Vec<ActiveModel>, conflict: OnConflict) -> Result<usize, StoreError> {
         let new: HashSet<Uuid> = rows.iter().filter_map(|row| row.id.try_as_ref().copied()).collect();
         let mut insert = Entity::insert_many(rows).on_conflict(conflict).into_query();
@@ -98,15 +98,9 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         Ok(found.iter().filter(|id| new.contains(id)).count())
     }
 
-    async fn insert_job(
-        &self,
-        job: &Job,
-        unique: Dedup,
-        now: Timestamp,
-        run_at: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let conflict = on_conflict(&unique, run_at);
-        Ok(self.insert_jobs(vec![new_row(job, job.queue(), unique, now, run_at)?], conflict).await? == 1)
+    async fn insert_job(&self, job: &Job, dedup: Dedup, now: Timestamp, run_at: Timestamp) -> Result<bool, StoreError> {
+        let conflict = on_conflict(&dedup, run_at);
+        Ok(self.insert_jobs(vec![new_row(job, job.queue(), dedup, now, run_at)?], conflict).await? == 1)
     }
 }
 

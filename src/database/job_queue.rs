@@ -1,4 +1,4 @@
-//! The queue of jobs, as workers and operators see it: one statement for whatever must be decided at once.
+//! Worker and operator side of the job queue.
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
@@ -12,22 +12,19 @@ use sea_orm::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::SeaRepositories;
 use super::entities::job::{ActiveModel, Column, Entity, Model};
+use super::repositories::SeaRepositories;
 use crate::contract::Timestamp;
 use crate::contract::ids::new_uuid;
 use crate::repositories::{Job, JobRecord, JobState, Lease, LeasedJob, Queue, QueueRepository, StoreError};
 
-/// As many characters of an error are kept.
+/// Maximum number of stored characters of an error.
 const MAX_ERROR_LEN: usize = 1_000;
 
-pub(super) fn corrupt(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
-    StoreError::Internal(Box::new(error))
-}
-
 fn decode(kind: &str, payload: &str) -> Result<Job, StoreError> {
-    let payload: Value = serde_json::from_str(payload).map_err(corrupt)?;
-    serde_json::from_value(json!({ "kind": kind, "payload": payload })).map_err(corrupt)
+    let decoded = serde_json::from_str(payload)
+        .and_then(|payload: Value| serde_json::from_value(json!({ "kind": kind, "payload": payload })));
+    decoded.map_err(|error| StoreError::Internal(Box::new(error)))
 }
 
 fn record(row: Model) -> JobRecord {
@@ -47,7 +44,7 @@ fn record(row: Model) -> JobRecord {
     }
 }
 
-/// What can be leased: what waits for its time, and what runs under a lease that ends.
+/// Query for the pending and running jobs of some queues.
 fn due(queues: &[Queue]) -> SelectStatement {
     Query::select()
         .column(Column::Id)
@@ -61,20 +58,18 @@ fn due(queues: &[Queue]) -> SelectStatement {
 }
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
-    /// Writes to a job that is still the holder's.
+    /// Updates a job, unless its lease was lost.
     async fn update_leased(&self, lease: Lease, changes: ActiveModel) -> Result<bool, StoreError> {
-        let result = Entity::update_many()
+        let update = Entity::update_many()
             .set(changes)
             .filter(Column::Id.eq(lease.id))
-            .filter(Column::LeaseToken.eq(lease.token))
-            .exec(&self.0)
-            .await?;
-        Ok(result.rows_affected == 1)
+            .filter(Column::LeaseToken.eq(lease.token));
+        self.update_one(update).await
     }
 }
 
 fn truncate_error(error: &str) -> String {
-    // PostgreSQL takes no NUL in a text.
+    // PostgreSQL rejects NUL in text.
     error.chars().filter(|character| *character != '\0').take(MAX_ERROR_LEN).collect()
 }
 
@@ -91,7 +86,7 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
         let due = due(queues)
             .and_where(Column::RunAt.lte(now.0))
             .limit(limit)
-            // SQLite knows no locks of rows, and needs none: one writes at a time.
+            // SQLite has a single writer and ignores the lock.
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
             .to_owned();
         let name = "due";
@@ -115,7 +110,6 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
         rows.sort_by_key(|row| row.id);
         let leased = rows.into_iter().map(|row| LeasedJob {
             lease: Lease { id: row.id, token },
-            // None other was asked for.
             queue: Queue::parse(&row.queue).unwrap_or(Queue::Default),
             job: decode(&row.kind, &row.payload),
             kind: row.kind,
@@ -140,15 +134,6 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
     }
 
     async fn complete(&self, lease: Lease, now: Timestamp) -> Result<bool, StoreError> {
-        // Kept only where the key is to keep others away.
-        let kept = ActiveModel {
-            state: Set("done".to_owned()),
-            lease_token: Set(None),
-            unfinished_key: Set(None),
-            last_error: Set(None),
-            finished_at: Set(Some(now.0)),
-            ..ActiveModel::default()
-        };
         let removed = Entity::delete_many()
             .filter(Column::Id.eq(lease.id))
             .filter(Column::LeaseToken.eq(lease.token))
@@ -158,7 +143,16 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
         if removed.rows_affected == 1 {
             return Ok(true);
         }
-        self.update_leased(lease, kept).await
+        // Kept for its key.
+        let done = ActiveModel {
+            state: Set("done".to_owned()),
+            lease_token: Set(None),
+            unfinished_key: Set(None),
+            last_error: Set(None),
+            finished_at: Set(Some(now.0)),
+            ..ActiveModel::default()
+        };
+        self.update_leased(lease, done).await
     }
 
     async fn retry_later(&self, lease: Lease, run_at: Timestamp, error: &str) -> Result<bool, StoreError> {
@@ -197,16 +191,14 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
     }
 
     async fn release(&self, lease: Lease, now: Timestamp) -> Result<(), StoreError> {
-        Entity::update_many()
+        let update = Entity::update_many()
             .col_expr(Column::State, Expr::value("pending"))
             .col_expr(Column::LeaseToken, Expr::value(None::<Uuid>))
             .col_expr(Column::RunAt, Expr::value(now.0))
             .col_expr(Column::Attempts, Expr::col(Column::Attempts).sub(1))
             .filter(Column::Id.eq(lease.id))
-            .filter(Column::LeaseToken.eq(lease.token))
-            .exec(&self.0)
-            .await?;
-        Ok(())
+            .filter(Column::LeaseToken.eq(lease.token));
+        self.run_update(update).await
     }
 
     async fn list_unfinished(&self) -> Result<Vec<JobRecord>, StoreError> {
@@ -227,12 +219,10 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
             finished_at: Set(None),
             ..ActiveModel::default()
         };
-        let result = Entity::update_many()
+        let update = Entity::update_many()
             .set(changes)
             .filter(Column::Id.eq(id))
-            .filter(Column::State.is_in(["pending", "dead"]))
-            .exec(&self.0)
-            .await?;
-        Ok(result.rows_affected == 1)
+            .filter(Column::State.is_in(["pending", "dead"]));
+        self.update_one(update).await
     }
 }

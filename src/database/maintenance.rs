@@ -1,4 +1,4 @@
-//! Removing for good, in small portions.
+//! Permanent removal of what has expired, in small batches.
 
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, SelectStatement, SimpleExpr};
@@ -7,46 +7,80 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::comments::{self, task_of_comment};
 use super::entities::{
     api_token, comment, delivery, email_token, event, idempotency_key, invitation, job, member, previous_secret,
     project, refresh_token, session, task, user,
 };
-use super::{SeaRepositories, mapping};
+use super::relations::task_of_comment;
+use super::repositories::SeaRepositories;
+use super::{comments, mapping};
 use crate::contract::project::Role;
 use crate::contract::webhook::delivery::DeliveryStatus;
-use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
-use crate::repositories::{
-    AnonymizedContent, EventRepository as _, MaintenanceRepository, Prunable, StalledWebhooks, StoreError,
-};
+use crate::contract::{ProjectId, Timestamp, UserId};
+use crate::repositories::{AnonymizedContent, EventRepository as _, MaintenanceRepository, Prunable, StoreError};
 
-/// The ids of the first few rows, the oldest first.
-fn oldest_ids<E: EntityTrait, C: ColumnTrait>(query: Select<E>, id: C, age: C, limit: u64) -> SelectStatement {
+/// Query for the ids of the oldest rows.
+fn oldest_ids<E: EntityTrait, K: ColumnTrait>(query: Select<E>, id: K, age: K, limit: u64) -> SelectStatement {
     query.select_only().column(id).order_by_asc(age).limit(limit).into_query()
 }
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
-    async fn delete_by_subquery<E: EntityTrait, K: ColumnTrait>(
-        &self,
-        id: K,
-        few: SelectStatement,
-    ) -> Result<u64, StoreError> {
-        Ok(E::delete_many().filter(id.in_subquery(few)).exec(&self.0).await?.rows_affected)
+    /// Deletes the rows with the ids that a query selects, and returns their number.
+    async fn delete_by_subquery<E: EntityTrait>(&self, id: E::Column, ids: SelectStatement) -> Result<u64, StoreError> {
+        Ok(E::delete_many().filter(id.in_subquery(ids)).exec(&self.0).await?.rows_affected)
     }
 
-    /// Deletes a few rows whose time came before another one, the oldest first.
+    /// Deletes the oldest matching rows, by an age column.
+    async fn delete_oldest<E: EntityTrait>(
+        &self,
+        matching: Select<E>,
+        (id, age): (E::Column, E::Column),
+        limit: u64,
+    ) -> Result<u64, StoreError> {
+        self.delete_by_subquery::<E>(id, oldest_ids(matching, id, age, limit)).await
+    }
+
+    /// Deletes the oldest rows whose age column is before a time.
     async fn delete_before<E: EntityTrait>(
         &self,
-        id: E::Column,
-        time: E::Column,
+        (id, age): (E::Column, E::Column),
         before: i64,
         limit: u64,
     ) -> Result<u64, StoreError> {
-        self.delete_by_subquery::<E, _>(id, oldest_ids(E::find().filter(time.lt(before)), id, time, limit)).await
+        self.delete_oldest(E::find().filter(age.lt(before)), (id, age), limit).await
+    }
+
+    async fn prune_idempotency_keys(&self, before: i64, limit: u64) -> Result<u64, StoreError> {
+        use idempotency_key::{Column, Entity};
+        let old = Entity::find()
+            .select_only()
+            .columns([Column::UserId, Column::Key])
+            .filter(Column::ClaimedAt.lt(before))
+            .order_by_asc(Column::ClaimedAt)
+            .limit(limit);
+        let both = Expr::tuple([Expr::col(Column::UserId), Expr::col(Column::Key)]);
+        let pruned = Entity::delete_many()
+            .filter(both.in_subquery(old.into_query()))
+            // A request may be claiming the key again at this moment.
+            .filter(Column::ClaimedAt.lt(before))
+            .exec(&self.0)
+            .await?;
+        Ok(pruned.rows_affected)
     }
 
     async fn fetch_ids(&self, query: Select<impl EntityTrait>) -> Result<Vec<Uuid>, StoreError> {
         Ok(query.into_tuple().all(&self.0).await?)
+    }
+
+    /// Returns the ids of rows that were deleted before a time, the oldest first.
+    async fn deleted_before<E: EntityTrait>(
+        &self,
+        (id, deleted_at): (E::Column, E::Column),
+        before: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let old = E::find().select_only().column(id).filter(deleted_at.lt(before.0));
+        self.fetch_ids(old.order_by_asc(deleted_at).limit(limit)).await
     }
 }
 
@@ -55,113 +89,69 @@ impl<C: ConnectionTrait + Send + Sync> MaintenanceRepository for SeaRepositories
     async fn prune(&self, what: Prunable, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
         let before = before.0;
         match what {
-            Prunable::IdempotencyKeys => {
-                use idempotency_key::{Column, Entity};
-                let old = Entity::find()
-                    .select_only()
-                    .columns([Column::UserId, Column::Key])
-                    .filter(Column::ClaimedAt.lt(before))
-                    .order_by_asc(Column::ClaimedAt)
-                    .limit(limit);
-                let both = Expr::tuple([Expr::col(Column::UserId), Expr::col(Column::Key)]);
-                let discarded = Entity::delete_many()
-                    .filter(both.in_subquery(old.into_query()))
-                    // Somebody may claim it anew at this moment.
-                    .filter(Column::ClaimedAt.lt(before))
-                    .exec(&self.0)
-                    .await?;
-                Ok(discarded.rows_affected)
-            }
+            Prunable::IdempotencyKeys => self.prune_idempotency_keys(before, limit).await,
             Prunable::RefreshTokens => {
                 use refresh_token::{Column, Entity};
-                self.delete_before::<Entity>(Column::Hash, Column::ExpiresAt, before, limit).await
+                self.delete_before::<Entity>((Column::Hash, Column::ExpiresAt), before, limit).await
             }
             Prunable::EndedSessions => {
                 use session::{Column, Entity};
-                self.delete_before::<Entity>(Column::Id, Column::EndedAt, before, limit).await
+                self.delete_before::<Entity>((Column::Id, Column::EndedAt), before, limit).await
             }
             Prunable::ExpiredSessions => {
                 use session::{Column, Entity};
-                self.delete_before::<Entity>(Column::Id, Column::ExpiresAt, before, limit).await
+                self.delete_before::<Entity>((Column::Id, Column::ExpiresAt), before, limit).await
             }
-            Prunable::MailTokens => {
+            Prunable::EmailTokens => {
                 use email_token::{Column, Entity};
-                self.delete_before::<Entity>(Column::Hash, Column::ExpiresAt, before, limit).await
+                self.delete_before::<Entity>((Column::Hash, Column::ExpiresAt), before, limit).await
             }
             Prunable::RevokedApiTokens => {
                 use api_token::{Column, Entity};
-                self.delete_before::<Entity>(Column::Id, Column::RevokedAt, before, limit).await
+                self.delete_before::<Entity>((Column::Id, Column::RevokedAt), before, limit).await
             }
             Prunable::ExpiredApiTokens => {
                 use api_token::{Column, Entity};
-                self.delete_before::<Entity>(Column::Id, Column::ExpiresAt, before, limit).await
+                self.delete_before::<Entity>((Column::Id, Column::ExpiresAt), before, limit).await
             }
-            Prunable::FormerSecrets => {
+            Prunable::PreviousSecrets => {
                 use previous_secret::{Column, Entity};
-                self.delete_before::<Entity>(Column::Id, Column::ValidUntil, before, limit).await
+                self.delete_before::<Entity>((Column::Id, Column::ValidUntil), before, limit).await
             }
             Prunable::Events => self.prune_events(before, limit).await,
             Prunable::Deliveries => {
                 use delivery::{Column, Entity};
                 let pending = mapping::delivery_status_str(DeliveryStatus::Pending);
                 let old = Entity::find().filter(Column::CreatedAt.lt(before)).filter(Column::Status.ne(pending));
-                self.delete_by_subquery::<Entity, _>(Column::Id, oldest_ids(old, Column::Id, Column::CreatedAt, limit))
-                    .await
+                self.delete_oldest(old, (Column::Id, Column::CreatedAt), limit).await
             }
-            Prunable::DoneJobs => {
+            Prunable::CompletedJobs => {
                 use job::{Column, Entity};
                 let old = Entity::find().filter(Column::FinishedAt.lt(before)).filter(Column::State.eq("done"));
-                self.delete_by_subquery::<Entity, _>(Column::Id, oldest_ids(old, Column::Id, Column::FinishedAt, limit))
-                    .await
+                self.delete_oldest(old, (Column::Id, Column::FinishedAt), limit).await
             }
         }
     }
 
     async fn purge_tasks(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
         use task::{Column, Entity};
-        let mut few =
-            oldest_ids(Entity::find().filter(Column::DeletedAt.lt(before.0)), Column::Id, Column::DeletedAt, limit);
-        // Somebody may be changing them, all tasks of who leaves a project for one: they go the next time.
-        few.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
-        self.delete_by_subquery::<Entity, _>(Column::Id, few).await
-    }
-
-    async fn list_expired_projects(&self, before: Timestamp, limit: u64) -> Result<Vec<ProjectId>, StoreError> {
-        use project::{Column, Entity};
-        let old = Entity::find().select_only().column(Column::Id).filter(Column::DeletedAt.lt(before.0));
-        let ids = self.fetch_ids(old.order_by_asc(Column::DeletedAt).limit(limit)).await?;
-        Ok(ids.into_iter().map(ProjectId).collect())
+        let old = Entity::find().filter(Column::DeletedAt.lt(before.0));
+        let mut ids = oldest_ids(old, Column::Id, Column::DeletedAt, limit);
+        // Locked tasks are left to the next run.
+        ids.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        self.delete_by_subquery::<Entity>(Column::Id, ids).await
     }
 
     async fn purge_project_tasks(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError> {
         use task::{Column, Entity};
         let all = Entity::find().filter(Column::ProjectId.eq(project.0));
-        self.delete_by_subquery::<Entity, _>(Column::Id, oldest_ids(all, Column::Id, Column::Position, limit)).await
+        self.delete_oldest(all, (Column::Id, Column::Position), limit).await
     }
 
-    async fn list_user_webhooks(&self, user: UserId) -> Result<Vec<WebhookId>, StoreError> {
-        self.webhooks_of(user).await
-    }
-
-    async fn list_project_webhooks(&self, project: ProjectId) -> Result<Vec<WebhookId>, StoreError> {
-        self.webhooks_for(project).await
-    }
-
-    async fn purge_webhook_deliveries(&self, webhook: WebhookId, limit: u64) -> Result<u64, StoreError> {
-        self.delete_deliveries_of(webhook, limit).await
-    }
-
-    async fn purge_webhook(&self, id: WebhookId) -> Result<(), StoreError> {
-        self.delete_removed_webhook(id).await
-    }
-
-    async fn list_stalled_webhooks(
-        &self,
-        beyond: Option<WebhookId>,
-        before: Timestamp,
-        limit: u64,
-    ) -> Result<StalledWebhooks, StoreError> {
-        self.stranded_webhooks(beyond, before, limit).await
+    async fn purge_project_events(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError> {
+        use event::{Column, Entity};
+        let all = Entity::find().filter(Column::ProjectId.eq(project.0));
+        self.delete_oldest(all, (Column::Sequence, Column::Sequence), limit).await
     }
 
     async fn purge_project(&self, project: ProjectId) -> Result<(), StoreError> {
@@ -169,10 +159,22 @@ impl<C: ConnectionTrait + Send + Sync> MaintenanceRepository for SeaRepositories
         Ok(())
     }
 
+    async fn purge_user(&self, user: UserId) -> Result<(), StoreError> {
+        let address = user::Entity::find_by_id(user.0).select_only().column(user::Column::Email).into_query();
+        invitation::Entity::delete_many().filter(invitation::Column::Email.in_subquery(address)).exec(&self.0).await?;
+        user::Entity::delete_by_id(user.0).exec(&self.0).await?;
+        Ok(())
+    }
+
+    async fn list_expired_projects(&self, before: Timestamp, limit: u64) -> Result<Vec<ProjectId>, StoreError> {
+        use project::{Column, Entity};
+        let ids = self.deleted_before::<Entity>((Column::Id, Column::DeletedAt), before, limit).await?;
+        Ok(ids.into_iter().map(ProjectId).collect())
+    }
+
     async fn list_expired_users(&self, before: Timestamp, limit: u64) -> Result<Vec<UserId>, StoreError> {
         use user::{Column, Entity};
-        let old = Entity::find().select_only().column(Column::Id).filter(Column::DeletedAt.lt(before.0));
-        let ids = self.fetch_ids(old.order_by_asc(Column::DeletedAt).limit(limit)).await?;
+        let ids = self.deleted_before::<Entity>((Column::Id, Column::DeletedAt), before, limit).await?;
         Ok(ids.into_iter().map(UserId).collect())
     }
 
@@ -253,41 +255,24 @@ impl<C: ConnectionTrait + Send + Sync> MaintenanceRepository for SeaRepositories
         Ok(AnonymizedContent { tasks, comments })
     }
 
-    async fn purge_project_events(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError> {
-        use event::{Column, Entity};
-        let of_project = Entity::find().filter(Column::ProjectId.eq(project.0));
-        self.delete_by_subquery::<Entity, _>(
-            Column::Sequence,
-            oldest_ids(of_project, Column::Sequence, Column::Sequence, limit),
-        )
-        .await
-    }
-
-    async fn anonymize_events(&self, user: UserId, beyond: i64, limit: i64) -> Result<Option<i64>, StoreError> {
+    async fn anonymize_events(&self, user: UserId, after: i64, limit: i64) -> Result<Option<i64>, StoreError> {
         let end = self.bounds().await?.end;
-        if beyond >= end {
+        if after >= end {
             return Ok(None);
         }
-        let last = Ord::min(end, beyond.saturating_add(limit));
+        let last = Ord::min(end, after.saturating_add(limit));
         let email: Option<String> = user::Entity::find_by_id(user.0)
             .select_only()
             .column(user::Column::Email)
             .into_tuple()
             .one(&self.0)
             .await?;
-        self.anonymize_event_range(user, email.as_deref(), (beyond, last)).await?;
+        self.anonymize_event_range(user, email.as_deref(), (after, last)).await?;
         Ok(Some(last))
-    }
-
-    async fn purge_user(&self, user: UserId) -> Result<(), StoreError> {
-        let address = user::Entity::find_by_id(user.0).select_only().column(user::Column::Email).into_query();
-        invitation::Entity::delete_many().filter(invitation::Column::Email.in_subquery(address)).exec(&self.0).await?;
-        user::Entity::delete_by_id(user.0).exec(&self.0).await?;
-        Ok(())
     }
 }
 
-/// Rows as they were and as they are, in the order of their ids.
+/// Pairs rows before and after a change, in the order of their ids.
 fn pairs<M>(mut before: Vec<M>, mut after: Vec<M>, id: impl Fn(&M) -> Uuid) -> impl Iterator<Item = (M, M)> {
     before.sort_unstable_by_key(&id);
     after.sort_unstable_by_key(&id);

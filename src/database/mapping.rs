@@ -1,4 +1,6 @@
-//! Conversions between rows and the types of the contract.
+//! Conversions between rows and contract types.
+
+use std::ops::Deref;
 
 use sea_orm::ActiveValue::{NotSet, Set};
 
@@ -15,7 +17,7 @@ use crate::contract::webhook::delivery::DeliveryStatus;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::{EmailTokenPurpose, StoreError};
 
-/// The words by which an enum is stored, in both directions.
+/// Defines the conversions between an enum and its stored strings.
 macro_rules! string_enum {
     ($to:ident, $from:ident, $type:ident { $($variant:ident = $string:literal),* $(,)? }) => {
         pub(super) const fn $to(value: $type) -> &'static str {
@@ -51,7 +53,7 @@ string_enum!(
 );
 string_enum!(status_str, status, TaskStatus { Todo = "todo", InProgress = "in_progress", Done = "done" });
 
-/// The word by which a purpose is stored.
+/// Returns the stored string of a purpose.
 pub(super) const fn purpose_str(value: EmailTokenPurpose) -> &'static str {
     match value {
         EmailTokenPurpose::Verification => "verification",
@@ -59,7 +61,7 @@ pub(super) const fn purpose_str(value: EmailTokenPurpose) -> &'static str {
     }
 }
 
-/// Priorities are stored as numbers, because they are sorted by.
+/// Returns the stored number of a priority, which is its sort rank.
 pub(super) const fn priority_number(value: TaskPriority) -> i16 {
     match value {
         TaskPriority::None => 0,
@@ -78,8 +80,9 @@ fn priority(number: i16) -> Result<TaskPriority, StoreError> {
         .ok_or_else(|| corrupt("TaskPriority"))
 }
 
+/// Error for a stored value that this version cannot decode.
 pub(super) fn corrupt(what: &str) -> StoreError {
-    StoreError::Internal(format!("a stored {what} has a value that this program does not know").into())
+    StoreError::Internal(format!("cannot decode a stored {what}").into())
 }
 
 pub(super) fn user(row: user::Model) -> User {
@@ -96,7 +99,7 @@ pub(super) fn user(row: user::Model) -> User {
     }
 }
 
-/// What can change about a user.
+/// Mutable columns of a user.
 pub(super) fn user_update(user: &User) -> user::ActiveModel {
     user::ActiveModel {
         id: NotSet,
@@ -144,7 +147,7 @@ pub(super) fn project(row: project::Model, role: Option<Role>) -> Project {
     }
 }
 
-/// What can change about a project, without what is counted.
+/// Mutable columns of a project, without its task counts.
 pub(super) fn project_update(project: &Project) -> project::ActiveModel {
     project::ActiveModel {
         id: NotSet,
@@ -153,7 +156,7 @@ pub(super) fn project_update(project: &Project) -> project::ActiveModel {
         task_done: NotSet,
         last_position: NotSet,
         completion_percentage: NotSet,
-        // Whoever takes it out of the trash, or puts it there, has another reason now.
+        // An explicit deletion or restoration no longer depends on the owner.
         deleted_with_owner: Set(false),
         owner_id: Set(project.owner_id.0),
         name: Set(project.name.to_string()),
@@ -190,7 +193,7 @@ pub(super) fn task(row: task::Model) -> Result<Task, StoreError> {
         priority: priority(row.priority)?,
         due_at: row.due_at.map(Timestamp),
         assignee_id: row.assignee_id.map(UserId),
-        labels: row.labels.split(',').filter(|label| !label.is_empty()).map(Label::new_unchecked).collect(),
+        labels: split_list(&row.labels).map(Label::new_unchecked).collect(),
         position: OrderKey::new_unchecked(row.position),
         created_by: row.created_by.map(UserId),
         completed_at: row.completed_at.map(Timestamp),
@@ -201,7 +204,7 @@ pub(super) fn task(row: task::Model) -> Result<Task, StoreError> {
     })
 }
 
-/// What can change about a task.
+/// Mutable columns of a task.
 pub(super) fn task_update(task: &Task) -> task::ActiveModel {
     task::ActiveModel {
         id: NotSet,
@@ -217,7 +220,7 @@ pub(super) fn task_update(task: &Task) -> task::ActiveModel {
         due_at: Set(task.due_at.map(|time| time.0)),
         due_key: Set(task.due_at.map_or(i64::MAX, |time| time.0)),
         assignee_id: Set(task.assignee_id.map(|id| id.0)),
-        labels: Set(labels(&task.labels)),
+        labels: Set(join_list(&task.labels)),
         position: Set(task.position.to_string()),
         completed_at: Set(task.completed_at.map(|time| time.0)),
         deleted_at: Set(task.deleted_at.map(|time| time.0)),
@@ -235,8 +238,17 @@ pub(super) fn new_task(task: &Task) -> task::ActiveModel {
     }
 }
 
-/// Labels are stored with a comma, which no label has, on both sides of each: so one label is found by looking for
-/// the text `,label,`.
-fn labels(labels: &[Label]) -> String {
-    labels.iter().fold(String::from(","), |text, label| text + label + ",")
+/// Joins strings with commas around each, so that `,string,` can be searched for.
+pub(super) fn join_list<S: Deref<Target = str>>(strings: &[S]) -> String {
+    strings.iter().fold(String::from(","), |text, string| text + string + ",")
+}
+
+/// Splits a list that `join_list` has joined.
+pub(super) fn split_list(stored: &str) -> impl Iterator<Item = &str> {
+    stored.split(',').filter(|string| !string.is_empty())
+}
+
+/// Decodes the role of a reader, who may not be a member.
+pub(super) fn optional_role(stored: Option<&str>) -> Result<Option<Role>, StoreError> {
+    stored.map(role).transpose()
 }

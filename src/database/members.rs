@@ -1,4 +1,4 @@
-//! The people in projects.
+//! Members of projects.
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
@@ -9,7 +9,8 @@ use sea_orm::{
 };
 
 use super::entities::{member, user};
-use super::{SeaRepositories, mapping, text_search};
+use super::repositories::SeaRepositories;
+use super::{mapping, text_search};
 use crate::contract::page::{Direction, Page, Paging, Sort};
 use crate::contract::project::Role;
 use crate::contract::project::member::{Member, MemberSort};
@@ -45,7 +46,7 @@ fn of_project(project: ProjectId) -> Select<member::Entity> {
     member::Entity::find().filter(member::Column::ProjectId.eq(project.0))
 }
 
-/// With their names, and without those whose account is in the trash.
+/// Restricts members to active accounts, and adds their names.
 fn with_active_account(members: Select<member::Entity>) -> Select<member::Entity> {
     members
         .join(JoinType::InnerJoin, account())
@@ -77,7 +78,7 @@ impl<C: ConnectionTrait + Send + Sync> MemberRepository for SeaRepositories<C> {
         if let Some(role) = role {
             matching = matching.filter(member::Column::Role.eq(mapping::role_str(role)));
         }
-        // All of them, who are few by the rules: so their names sort here as everything else does, beyond ASCII too.
+        // A project has few members, so they are sorted here: by folded name, beyond ASCII too.
         let rows = matching.into_model::<MemberRow>().all(&self.0).await?;
         let mut members = rows.into_iter().map(MemberRow::into_member).collect::<Result<Vec<_>, _>>()?;
         sort_members(&mut members, sort);
@@ -130,13 +131,11 @@ impl<C: ConnectionTrait + Send + Sync> MemberRepository for SeaRepositories<C> {
     }
 
     async fn set_role(&self, project: ProjectId, user: UserId, role: Role) -> Result<(), StoreError> {
-        member::Entity::update_many()
+        let update = member::Entity::update_many()
             .col_expr(member::Column::Role, Expr::value(mapping::role_str(role)))
             .filter(member::Column::ProjectId.eq(project.0))
-            .filter(member::Column::UserId.eq(user.0))
-            .exec(&self.0)
-            .await?;
-        Ok(())
+            .filter(member::Column::UserId.eq(user.0));
+        self.run_update(update).await
     }
 
     async fn remove(&self, project: ProjectId, user: UserId) -> Result<(), StoreError> {

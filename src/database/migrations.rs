@@ -1,4 +1,4 @@
-//! Bringing the schema up to date, safely when several processes start at once.
+//! Migration of the schema, safe when several processes start at once.
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::sea_query::Query;
@@ -8,38 +8,38 @@ use super::error::ErrorClass;
 use super::transaction::begin;
 use crate::repositories::StoreError;
 
-/// Names the lock on PostgreSQL; any number that nothing else uses ("pockettk" in ASCII).
-const LOCK: i64 = 0x706f_636b_6574_746b;
+/// Key of the advisory lock on PostgreSQL ("pockettk" in ASCII).
+const MIGRATION_LOCK: i64 = 0x706f_636b_6574_746b;
 
-/// One change of the schema.
+/// Status of a migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationStatus {
-    /// Its name, which begins with its number.
+    /// Name of the migration, which begins with its number.
     pub name: String,
-    /// Whether it was made in this database.
+    /// True if it was applied to this database.
     pub applied: bool,
 }
 
-/// Makes the changes that are missing, all or none.
+/// Applies the pending migrations, all or none.
 pub(super) async fn migrate(connection: &DatabaseConnection) -> Result<(), StoreError> {
     let transaction = begin_with_migration_lock(connection).await?;
     let pending = Migrator::get_pending_migrations(&transaction).await?;
     Migrator::up(&transaction, None).await?;
     transaction.commit().await?;
     for migration in pending {
-        tracing::info!(schema.change = migration.name(), "the schema was changed");
+        tracing::info!(migration.name = migration.name(), "applied a migration");
     }
     Ok(())
 }
 
-/// Takes all changes back.
+/// Rolls back all migrations.
 pub(super) async fn rollback_all(connection: &DatabaseConnection) -> Result<(), StoreError> {
     let transaction = begin_with_migration_lock(connection).await?;
     Migrator::down(&transaction, None).await?;
     Ok(transaction.commit().await?)
 }
 
-/// Says which changes were made.
+/// Lists the migrations, each with whether it is applied.
 pub(super) async fn status(connection: &DatabaseConnection) -> Result<Vec<MigrationStatus>, StoreError> {
     let transaction = begin_with_migration_lock(connection).await?;
     let pending = Migrator::get_pending_migrations(&transaction).await?;
@@ -49,13 +49,12 @@ pub(super) async fn status(connection: &DatabaseConnection) -> Result<Vec<Migrat
     Ok(all.iter().map(|migration| describe(migration.name())).collect())
 }
 
-/// Fails unless every change that this program knows was made. Changes that it does not know are no matter: a newer
-/// version of the program made them, which is how one replaces another without a gap.
+/// Fails unless all known migrations are applied; a newer version may have more.
 pub(super) async fn check(connection: &impl ConnectionTrait) -> Result<(), DbErr> {
     let mut applied = Query::select();
     applied.column("version").from(Migrator::migration_table_name());
     let applied = match connection.query_all(&applied).await {
-        // Where not even the table of changes is, none was made.
+        // Without the table of migrations, none is applied.
         Err(error) if ErrorClass::of(&error) == ErrorClass::Defect => Vec::new(),
         applied => applied?,
     };
@@ -67,16 +66,18 @@ pub(super) async fn check(connection: &impl ConnectionTrait) -> Result<(), DbErr
     }
 }
 
-/// Opens a transaction that no other process that migrates has open at the same time: on SQLite by writing, on
-/// PostgreSQL by an advisory lock, which ends with the transaction.
+/// Opens a transaction that excludes other migrating processes.
 async fn begin_with_migration_lock(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     let transaction = begin(connection).await?;
     if transaction.get_database_backend() == DbBackend::Postgres {
-        // No request waits for this. A large table takes long, and a busy machine pauses between two statements.
+        // No request waits for a migration, which may take long.
         transaction.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
         transaction.execute_unprepared("SET LOCAL idle_in_transaction_session_timeout = 0").await?;
-        let lock =
-            Statement::from_sql_and_values(DbBackend::Postgres, "SELECT pg_advisory_xact_lock($1)", [LOCK.into()]);
+        let lock = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "SELECT pg_advisory_xact_lock($1)",
+            [MIGRATION_LOCK.into()],
+        );
         transaction.execute_raw(lock).await?;
     }
     Ok(transaction)

@@ -1,14 +1,15 @@
-//! Tells who waits for it that something was committed, a job or an event: those of this process at once, those of
-//! other processes by PostgreSQL.
+//! Notification of commits, across processes by LISTEN/NOTIFY of PostgreSQL.
 //!
-//! Nothing depends on it but time. A ring that gets lost, as when a process dies right after a commit, costs no more
-//! than the time until they look by themselves.
+//! Notifications only save time. A lost one, such as that of a process killed right after a commit, delays the receiver
+//! until its next poll.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sea_query::{Func, Query};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection};
+use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgListener;
 use tokio::sync::{Notify, OnceCell};
 use tokio::task::JoinHandle;
@@ -16,50 +17,44 @@ use uuid::Uuid;
 
 use crate::contract::ids::new_uuid;
 
-/// How long to wait after a failure to listen.
+/// Wait after the connection that listens has failed.
 const RECONNECT_DELAY: Duration = Duration::from_secs(5);
 
-/// How long a process keeps still between two rings for others: each is a transaction, and what is committed meanwhile
-/// is told by the next one.
+/// Minimum time between two notifications of other processes.
 const DEBOUNCE: Duration = Duration::from_millis(5);
 
-/// The bell of a store.
+/// Notifies waiters in this process, and in other processes on the same PostgreSQL.
 pub(super) struct Notifier {
     local: Arc<Notify>,
     remote: Option<PgChannel>,
 }
 
-/// Other processes on the same PostgreSQL.
+/// Channel to the other processes.
 struct PgChannel {
-    url: secrecy::SecretString,
-    /// The name under which processes on one PostgreSQL talk about it.
+    url: SecretString,
     channel: &'static str,
-    /// By which a process knows its own voice.
-    name: Uuid,
+    /// Payload by which a process recognizes its own notifications.
+    sender: Uuid,
     pending: Arc<Notify>,
     publisher: JoinHandle<()>,
     listener: OnceCell<JoinHandle<()>>,
 }
 
 impl Notifier {
-    /// A bell for one process.
+    /// Creates a notifier for this process.
     pub(super) fn new() -> Self {
         Self { local: Arc::default(), remote: None }
     }
 
-    /// A bell that is heard wherever the same database is used.
-    pub(super) fn on_postgres(
-        connection: DatabaseConnection,
-        url: secrecy::SecretString,
-        channel: &'static str,
-    ) -> Self {
-        let (name, pending) = (new_uuid(), Arc::new(Notify::new()));
-        let publisher = tokio::spawn(publish_loop(connection, channel, name, Arc::clone(&pending)));
-        let remote = PgChannel { url, channel, name, pending, publisher, listener: OnceCell::new() };
+    /// Creates a notifier for all processes that use the same database.
+    pub(super) fn on_postgres(connection: DatabaseConnection, url: SecretString, channel: &'static str) -> Self {
+        let (sender, pending) = (new_uuid(), Arc::new(Notify::new()));
+        let publisher = tokio::spawn(publish_loop(connection, channel, sender, Arc::clone(&pending)));
+        let remote = PgChannel { url, channel, sender, pending, publisher, listener: OnceCell::new() };
         Self { local: Arc::default(), remote: Some(remote) }
     }
 
-    /// Tells everybody.
+    /// Notifies all waiters.
     pub(super) fn notify(&self) {
         self.local.notify_one();
         if let Some(remote) = &self.remote {
@@ -67,12 +62,11 @@ impl Notifier {
         }
     }
 
-    /// Waits for the next ring; one that nobody waited for counts.
+    /// Waits for a notification, including one since the last call.
     pub(super) async fn notified(&self) {
-        if let Some(remote) = &self.remote {
-            let PgChannel { url, channel, name, .. } = remote;
-            let listen = async || tokio::spawn(listen_loop(url.clone(), channel, *name, Arc::clone(&self.local)));
-            remote.listener.get_or_init(listen).await;
+        if let Some(PgChannel { url, channel, sender, listener, .. }) = &self.remote {
+            let listen = async || tokio::spawn(listen_loop(url.clone(), channel, *sender, Arc::clone(&self.local)));
+            listener.get_or_init(listen).await;
         }
         self.local.notified().await;
     }
@@ -87,39 +81,37 @@ impl Drop for PgChannel {
     }
 }
 
-/// Rings in other processes. After the commit and by itself, because PostgreSQL lets transactions that notify commit
-/// only one after the other; and once for all that were committed meanwhile.
-async fn publish_loop(connection: DatabaseConnection, channel: &'static str, name: Uuid, pending: Arc<Notify>) {
+/// Notifies other processes. PostgreSQL serializes transactions that do so.
+async fn publish_loop(connection: DatabaseConnection, channel: &'static str, sender: Uuid, pending: Arc<Notify>) {
     loop {
         pending.notified().await;
-        let notify = Func::cust("pg_notify").arg(channel).arg(name.to_string());
+        let notify = Func::cust("pg_notify").arg(channel).arg(sender.to_string());
         if let Err(error) = connection.query_one(Query::select().expr(notify)).await {
-            tracing::debug!(%error, "other processes could not be told of a commit");
+            tracing::debug!(%error, "failed to notify other processes of a commit");
         }
         tokio::time::sleep(DEBOUNCE).await;
     }
 }
 
-/// Hears what other processes pending.
-async fn listen_loop(url: secrecy::SecretString, channel: &'static str, name: Uuid, local: Arc<Notify>) {
-    use secrecy::ExposeSecret as _;
+/// Forwards the notifications of other processes to the waiters of this one.
+async fn listen_loop(url: SecretString, channel: &'static str, sender: Uuid, local: Arc<Notify>) {
     loop {
-        let result = async {
+        let result: Result<Infallible, sqlx::Error> = async {
             let mut listener = PgListener::connect(url.expose_secret()).await?;
             listener.listen(channel).await?;
-            // What was committed before is not told again.
+            // Earlier commits are not announced again.
             local.notify_one();
             loop {
-                // Nothing means that the connection was lost, and with it perhaps a notification.
+                // None means that the connection was lost, perhaps with a notification.
                 let notification = listener.try_recv().await?;
-                if notification.is_none_or(|notification| notification.payload() != name.to_string()) {
+                if notification.is_none_or(|notification| notification.payload() != sender.to_string()) {
                     local.notify_one();
                 }
             }
-        };
-        let result: Result<std::convert::Infallible, sqlx::Error> = result.await;
+        }
+        .await;
         let Err(error) = result;
-        tracing::warn!(%error, "what other processes commit is noticed later: PostgreSQL cannot be listened to");
+        tracing::warn!(%error, "cannot listen to PostgreSQL; commits of other processes are noticed by polling");
         tokio::time::sleep(RECONNECT_DELAY).await;
     }
 }

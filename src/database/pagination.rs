@@ -1,10 +1,15 @@
-//! Lists, in the order and in the portions that their readers ask for.
+//! Sorted pages.
 
-use sea_orm::{IntoSimpleExpr, Order, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoSimpleExpr, Order, PaginatorTrait, QueryOrder,
+    QuerySelect, Select,
+};
 
-use crate::contract::page::{Direction, Paging};
+use super::repositories::SeaRepositories;
+use crate::contract::page::{Direction, Page, Paging};
+use crate::repositories::StoreError;
 
-/// The SQL order of a direction.
+/// Returns the SQL order of a direction.
 pub(super) const fn order(direction: Direction) -> Order {
     match direction {
         Direction::Asc => Order::Asc,
@@ -12,8 +17,7 @@ pub(super) const fn order(direction: Direction) -> Order {
     }
 }
 
-/// Sorts by a column, and by the id where that leaves the order open: or one row could be on two pages, and another on
-/// none.
+/// Sorts by a column and then by id, so that no row is on two pages.
 pub(super) fn order_by<Q: QueryOrder>(
     query: Q,
     column: impl IntoSimpleExpr,
@@ -23,7 +27,29 @@ pub(super) fn order_by<Q: QueryOrder>(
     query.order_by(column, order(direction)).order_by(id, order(direction))
 }
 
-/// One page of what was sorted.
+/// Limits a sorted query to one page.
 pub(super) fn paginate<Q: QuerySelect>(sorted: Q, paging: Paging) -> Q {
     sorted.offset(paging.offset()).limit(u64::from(paging.limit))
+}
+
+impl<C: ConnectionTrait> SeaRepositories<C> {
+    /// Returns one page of a query with the number of all matching rows.
+    pub(super) async fn page<E, M, T>(
+        &self,
+        matching: Select<E>,
+        (column, id): (E::Column, E::Column),
+        direction: Direction,
+        paging: Paging,
+        decode: impl Fn(M) -> Result<T, StoreError>,
+    ) -> Result<Page<T>, StoreError>
+    where
+        E: EntityTrait<Model: FromQueryResult + Send + Sync>,
+        E::Column: ColumnTrait,
+        M: FromQueryResult + Send + Sync,
+    {
+        let total = matching.clone().count(&self.0).await?;
+        let page = paginate(order_by(matching, column, id, direction), paging);
+        let rows = page.into_model::<M>().all(&self.0).await?;
+        Ok(Page { items: rows.into_iter().map(decode).collect::<Result<_, _>>()?, total })
+    }
 }

@@ -1,17 +1,19 @@
-//! Projects and their members.
+//! Projects.
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, LockType};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect,
-    QueryTrait, RelationDef, Select,
+    QueryTrait, Select,
 };
 use uuid::Uuid;
 
 use super::entities::{member, project};
 use super::pagination::{order_by, paginate};
-use super::{SeaRepositories, mapping, text_search};
+use super::relations::membership;
+use super::repositories::SeaRepositories;
+use super::{mapping, text_search};
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::project::{Project, ProjectSort, Role};
 use crate::contract::{ProjectId, UserId};
@@ -26,26 +28,17 @@ struct ProjectRow {
 
 impl ProjectRow {
     fn into_project(self) -> Result<Project, StoreError> {
-        let role = self.member_role.as_deref().map(mapping::role).transpose()?;
+        let role = mapping::optional_role(self.member_role.as_deref())?;
         Ok(mapping::project(self.project, role))
     }
 }
 
-/// A project of a list, and how many there are in all of it: told with each row, so that one statement does.
+/// A row of a list, with the number of all matching projects.
 #[derive(FromQueryResult)]
 struct ListedRow {
     #[sea_orm(nested)]
     project: ProjectRow,
     total: i64,
-}
-
-/// The membership of one user in a project.
-pub(super) fn membership(user: UserId) -> RelationDef {
-    project::Entity::belongs_to(member::Entity)
-        .from(project::Column::Id)
-        .to(member::Column::ProjectId)
-        .on_condition(move |_, member| Condition::all().add(Expr::col((member, member::Column::UserId)).eq(user.0)))
-        .into()
 }
 
 fn by_id(id: ProjectId, reader: UserId) -> Select<project::Entity> {
@@ -55,7 +48,7 @@ fn by_id(id: ProjectId, reader: UserId) -> Select<project::Entity> {
 }
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
-    /// Waits until nobody else changes the project or what is in it. On SQLite there is nobody else.
+    /// Locks a project and everything in it. SQLite ignores locks.
     pub(super) async fn lock_project(&self, id: ProjectId) -> Result<(), StoreError> {
         let mut query = project::Entity::find_by_id(id.0).select_only().column(project::Column::Id);
         QueryTrait::query(&mut query).lock(LockType::Update);
@@ -75,7 +68,7 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
         if self.is_postgres() {
             self.lock_project(id).await?;
         }
-        // Only what is read after the wait for the lock is as it is now, the membership too.
+        // Read after the wait for the lock, the membership too.
         let Some(row) = by_id(id, reader).into_model::<ProjectRow>().one(&self.0).await? else { return Ok(None) };
         let last_position = row.project.last_position.clone();
         Ok(Some(LockedProject { project: row.into_project()?, last_position }))
@@ -117,7 +110,7 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
         let rows = listed.into_model::<ListedRow>().all(&self.0).await?;
         let total = match rows.first() {
             Some(row) => Some(row.total),
-            // A page past the end has no row that could tell.
+            // A page past the end has no row.
             None if paging.offset() > 0 => count.into_tuple::<i64>().one(&self.0).await?,
             None => None,
         };
@@ -126,25 +119,21 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
     }
 
     async fn add(&self, project: &Project) -> Result<(), StoreError> {
-        project::Entity::insert(mapping::new_project(project)).exec_without_returning(&self.0).await?;
-        member::Entity::insert(member::ActiveModel {
+        self.insert_row(mapping::new_project(project)).await?;
+        let owner = member::ActiveModel {
             project_id: Set(project.id.0),
             user_id: Set(project.owner_id.0),
             role: Set(mapping::role_str(Role::Owner).to_owned()),
             joined_at: Set(project.created_at.0),
-        })
-        .exec_without_returning(&self.0)
-        .await?;
-        Ok(())
+        };
+        self.insert_row(owner).await
     }
 
     async fn update(&self, project: &Project) -> Result<(), StoreError> {
-        project::Entity::update_many()
+        let update = project::Entity::update_many()
             .set(mapping::project_update(project))
-            .filter(project::Column::Id.eq(project.id.0))
-            .exec(&self.0)
-            .await?;
-        Ok(())
+            .filter(project::Column::Id.eq(project.id.0));
+        self.run_update(update).await
     }
 
     async fn adjust_task_counts(
@@ -161,20 +150,17 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
         if let Some(position) = last_position {
             update = update.col_expr(project::Column::LastPosition, Expr::value(position));
         }
-        update.exec(&self.0).await?;
-        Ok(())
+        self.run_update(update).await
     }
 
     async fn recalculate_completion(&self, id: ProjectId) -> Result<(), StoreError> {
-        // The counts as they are when nobody else changes them: PostgreSQL reads the row anew after the wait for it.
+        // By the database, because PostgreSQL rereads the row after the wait for its lock.
         let (total, done) = (Expr::col(project::Column::TaskTotal), Expr::col(project::Column::TaskDone));
         let share = Expr::case(total.clone().eq(0), 0).finally(done.mul(100).div(total));
-        project::Entity::update_many()
+        let update = project::Entity::update_many()
             .col_expr(project::Column::CompletionPercentage, share.into())
-            .filter(project::Column::Id.eq(id.0))
-            .exec(&self.0)
-            .await?;
-        Ok(())
+            .filter(project::Column::Id.eq(id.0));
+        self.run_update(update).await
     }
 
     async fn find_role(&self, id: ProjectId, user: UserId) -> Result<Option<Role>, StoreError> {

@@ -1,9 +1,8 @@
-//! Connections that only read, and whose statements stop when the caller has gone away.
+//! Read-only connections whose statements stop when the caller is dropped.
 //!
-//! Neither driver ends a statement whose future was dropped: a search would go on for seconds after its client has hung
-//! up, and keep its connection. Each connection here is a pool of one, so that the connection that runs a statement is
-//! known; dropping the future interrupts it. On SQLite the progress handler stops the statement; on PostgreSQL another
-//! connection cancels the backend.
+//! Neither driver stops a statement whose future was dropped, so an abandoned search would keep its connection. Each
+//! connection is a pool of one, so that the connection of a statement is known: SQLite's progress handler stops the
+//! statement, and on PostgreSQL another connection cancels the backend.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,19 +17,21 @@ use sea_orm::{
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use super::health::StorageHealth;
+use super::query_span::query_span;
 
-/// Instructions of SQLite's virtual machine between two calls of the progress handler: a fraction of a millisecond.
+/// Instructions of SQLite between two calls of the progress handler.
 pub(super) const PROGRESS_INTERVAL: i32 = 4_000;
 
-/// Maximum time for cancelling a statement.
+/// Maximum time for the cancellation of a statement.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The process id of no backend.
+/// Placeholder for an unknown backend process id.
 const NO_BACKEND: i32 = 0;
 
-/// Connections that only read.
+/// A pool of read-only connections.
 pub(super) struct ReadPool {
     backend: DbBackend,
     readers: Arc<Readers>,
@@ -41,13 +42,12 @@ pub(super) struct ReadPool {
 
 struct Readers {
     all: Vec<Arc<Reader>>,
-    /// A stack: the reader that was used last is used next, so that no more connections are opened than are needed at the
-    /// same time.
+    /// A stack, so that no more connections are opened than are needed.
     idle: Mutex<Vec<Arc<Reader>>>,
     permits: Arc<Semaphore>,
 }
 
-/// A connection, opened when it is first needed.
+/// A connection, opened on first use.
 struct Reader {
     options: ConnectOptions,
     connection: OnceCell<DatabaseConnection>,
@@ -61,7 +61,7 @@ enum Interrupt {
 }
 
 impl ReadPool {
-    /// A pool over a SQLite database. The options must open it for reading only.
+    /// Creates a pool over SQLite. The options must open it read-only.
     pub(super) fn sqlite(
         size: u32,
         options: &ConnectOptions,
@@ -78,7 +78,7 @@ impl ReadPool {
         Self::new(DbBackend::Sqlite, size, reader, acquire_timeout, health)
     }
 
-    /// A pool over a PostgreSQL database, whose statements are cancelled by another connection.
+    /// Creates a pool over PostgreSQL.
     pub(super) fn postgres(
         size: u32,
         options: &ConnectOptions,
@@ -89,7 +89,7 @@ impl ReadPool {
         let reader = || {
             let backend_pid = Arc::new(AtomicI32::new(NO_BACKEND));
             let mut options = options.clone();
-            learn_backend_pid(&mut options, &backend_pid);
+            store_backend_pid(&mut options, &backend_pid);
             let interrupt = Interrupt::Postgres { backend_pid, canceller: canceller.clone() };
             Reader { options, connection: OnceCell::new(), interrupt }
         };
@@ -114,7 +114,7 @@ impl ReadPool {
         self.query_one(Query::select().expr(tables).from("sqlite_master")).await.map(drop)
     }
 
-    /// Closes all connections; statements fail from now on.
+    /// Closes all connections. Later statements fail.
     pub(super) async fn close(&self) {
         self.readers.permits.close();
         for reader in &self.readers.all {
@@ -129,7 +129,7 @@ impl ReadPool {
         }
     }
 
-    /// Waits for a free connection, and opens it where it is not open yet.
+    /// Waits for a free connection, and opens it if necessary.
     async fn start(&self) -> Result<PooledStatement<'_>, DbErr> {
         let readers = &self.readers;
         let permit = match timeout(self.acquire_timeout, Arc::clone(&readers.permits).acquire_owned()).await {
@@ -137,7 +137,7 @@ impl ReadPool {
             Ok(Err(_)) => return Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)),
             Err(_) => return Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
         };
-        // There is an idle reader for each permit.
+        // Each permit has an idle reader.
         let reader = readers.lock_idle().pop().ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
         let guard = ReaderGuard { reader, readers: Arc::clone(readers), was_interrupted: false, _permit: permit };
         let connect = || Database::connect(guard.reader.options.clone());
@@ -153,7 +153,7 @@ impl Readers {
     }
 }
 
-/// The exclusive use of a reader.
+/// Exclusive use of a reader.
 struct ReaderGuard {
     reader: Arc<Reader>,
     readers: Arc<Readers>,
@@ -166,7 +166,7 @@ impl Drop for ReaderGuard {
         let reader = Arc::clone(&self.reader);
         let mut idle = self.readers.lock_idle();
         if self.was_interrupted {
-            // Its statement may take a moment to stop: the other readers come first.
+            // Its statement may take a moment to stop, so the other readers are used first.
             idle.insert(0, reader);
         } else {
             idle.push(reader);
@@ -175,21 +175,20 @@ impl Drop for ReaderGuard {
 }
 
 impl ReaderGuard {
-    /// Stops the statement that runs. The connection can be used again as soon as the statement has ended.
+    /// Stops the running statement.
     fn interrupt(mut self) {
         self.was_interrupted = true;
         match &self.reader.interrupt {
             Interrupt::Sqlite { is_interrupted } => is_interrupted.store(true, Ordering::Release),
             Interrupt::Postgres { .. } => {
                 if let Ok(runtime) = Handle::try_current() {
-                    runtime.spawn(self.cancel());
+                    runtime.spawn(self.cancel().in_current_span());
                 }
             }
         }
     }
 
-    /// Cancels the statement of a backend. Until that is done the connection stays leased, so that no other statement is
-    /// hit.
+    /// Cancels the statement, and only then frees the connection for another one.
     async fn cancel(self) {
         let Interrupt::Postgres { backend_pid, canceller } = &self.reader.interrupt else { return };
         let backend_pid = backend_pid.load(Ordering::Acquire);
@@ -205,7 +204,7 @@ impl ReaderGuard {
     }
 }
 
-/// A statement on a connection of its own. Dropping it before it has finished interrupts it.
+/// A running statement. Dropping it interrupts the statement.
 struct PooledStatement<'a> {
     connection: DatabaseConnection,
     guard: Option<ReaderGuard>,
@@ -235,7 +234,8 @@ impl ConnectionTrait for ReadPool {
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         let running = self.start().await?;
-        let result = running.connection.execute_raw(statement).await;
+        let span = query_span(&statement);
+        let result = running.connection.execute_raw(statement).instrument(span).await;
         running.finish(result)
     }
 
@@ -247,19 +247,22 @@ impl ConnectionTrait for ReadPool {
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         let running = self.start().await?;
-        let result = running.connection.query_one_raw(statement).await;
+        let span = query_span(&statement);
+        let result = running.connection.query_one_raw(statement).instrument(span).await;
         running.finish(result)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let running = self.start().await?;
-        let result = running.connection.query_all_raw(statement).await;
+        let span = query_span(&statement);
+        let result = running.connection.query_all_raw(statement).instrument(span).await;
         running.finish(result)
     }
 }
 
-/// Lets a connection to SQLite stop its statement when the flag is set. The flag is cleared when the connection is next
-/// taken, which happens only after the statement has ended.
+/// Makes a connection to SQLite stop its statement when the flag is set.
+///
+/// The flag is cleared when the connection is next acquired, which happens only after the statement has ended.
 fn stop_when_interrupted(options: &mut ConnectOptions, is_interrupted: &Arc<AtomicBool>, health: &Arc<StorageHealth>) {
     let opened = (Arc::clone(is_interrupted), Arc::clone(health));
     options.map_sqlx_sqlite_pool_opts(move |pool| {
@@ -282,9 +285,8 @@ fn stop_when_interrupted(options: &mut ConnectOptions, is_interrupted: &Arc<Atom
     });
 }
 
-/// Stores the backend process id of a connection. The connection is kept for as long as it works, so that the id is never
-/// that of an older one.
-fn learn_backend_pid(options: &mut ConnectOptions, backend_pid: &Arc<AtomicI32>) {
+/// Stores the backend process id of a connection, and keeps the connection.
+fn store_backend_pid(options: &mut ConnectOptions, backend_pid: &Arc<AtomicI32>) {
     let backend_pid = Arc::clone(backend_pid);
     options.map_sqlx_postgres_pool_opts(move |pool| {
         let backend_pid = Arc::clone(&backend_pid);
@@ -311,7 +313,7 @@ mod tests {
         Statement::from_string(backend, sql)
     }
 
-    /// Abandons endless statements, more than there are connections, and sees that the next one is answered.
+    /// Abandons more endless statements than there are connections, then runs another.
     async fn a_statement_that_is_abandoned_gives_its_connection_back(pool: &ReadPool, endless: &str) {
         let backend = pool.get_database_backend();
         for _ in 0..3 {

@@ -4,14 +4,12 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, IntoTableRef as _, LockType};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter, QuerySelect,
-    QueryTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, QueryTrait,
 };
 use uuid::Uuid;
 
-use super::SeaRepositories;
 use super::entities::{refresh_token, session};
-use super::pagination::{order_by, paginate};
+use super::repositories::SeaRepositories;
 use crate::contract::account::session::{SessionInfo, SessionSort};
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::strings::UserAgent;
@@ -28,7 +26,7 @@ struct RefreshTokenRow {
     session_ended_at: Option<i64>,
 }
 
-fn info(row: session::Model) -> SessionInfo {
+fn session_info(row: session::Model) -> SessionInfo {
     SessionInfo {
         id: SessionId(row.id),
         current: false,
@@ -41,7 +39,7 @@ fn info(row: session::Model) -> SessionInfo {
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> SessionRepository for SeaRepositories<C> {
     async fn add(&self, session: &NewSession) -> Result<(), StoreError> {
-        session::Entity::insert(session::ActiveModel {
+        let new = session::ActiveModel {
             id: Set(session.id.0),
             user_id: Set(session.user_id.0),
             user_agent: Set(session.user_agent.clone()),
@@ -49,10 +47,8 @@ impl<C: ConnectionTrait + Send + Sync> SessionRepository for SeaRepositories<C> 
             last_used_at: Set(session.created_at.0),
             expires_at: Set(session.expires_at.0),
             ended_at: Set(None),
-        })
-        .exec_without_returning(&self.0)
-        .await?;
-        Ok(())
+        };
+        self.insert_row(new).await
     }
 
     async fn find(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
@@ -75,33 +71,28 @@ impl<C: ConnectionTrait + Send + Sync> SessionRepository for SeaRepositories<C> 
             .filter(session::Column::UserId.eq(user.0))
             .filter(session::Column::EndedAt.is_null())
             .filter(session::Column::ExpiresAt.gt(now.0));
-        let total = active.clone().count(&self.0).await?;
         let column = match sort.field {
             SessionSort::CreatedAt => session::Column::CreatedAt,
             SessionSort::LastUsedAt => session::Column::LastUsedAt,
         };
-        let rows = paginate(order_by(active, column, session::Column::Id, sort.direction), paging).all(&self.0).await?;
-        Ok(Page { items: rows.into_iter().map(info).collect(), total })
+        let columns = (column, session::Column::Id);
+        self.page(active, columns, sort.direction, paging, |row| Ok(session_info(row))).await
     }
 
     async fn touch(&self, id: SessionId, at: Timestamp, expires_at: Timestamp) -> Result<(), StoreError> {
-        session::Entity::update_many()
+        let update = session::Entity::update_many()
             .col_expr(session::Column::LastUsedAt, Expr::value(at.0))
             .col_expr(session::Column::ExpiresAt, Expr::value(expires_at.0))
-            .filter(session::Column::Id.eq(id.0))
-            .exec(&self.0)
-            .await?;
-        Ok(())
+            .filter(session::Column::Id.eq(id.0));
+        self.run_update(update).await
     }
 
     async fn end(&self, id: SessionId, at: Timestamp) -> Result<bool, StoreError> {
-        let result = session::Entity::update_many()
+        let update = session::Entity::update_many()
             .col_expr(session::Column::EndedAt, Expr::value(at.0))
             .filter(session::Column::Id.eq(id.0))
-            .filter(session::Column::EndedAt.is_null())
-            .exec(&self.0)
-            .await?;
-        Ok(result.rows_affected == 1)
+            .filter(session::Column::EndedAt.is_null());
+        self.update_one(update).await
     }
 
     async fn end_all(
@@ -133,17 +124,15 @@ impl<C: ConnectionTrait + Send + Sync> SessionRepository for SeaRepositories<C> 
     }
 
     async fn add_refresh_token(&self, token: &NewRefreshToken) -> Result<(), StoreError> {
-        refresh_token::Entity::insert(refresh_token::ActiveModel {
+        let new = refresh_token::ActiveModel {
             hash: Set(token.hash.to_vec()),
             session_id: Set(token.session_id.0),
             created_at: Set(token.created_at.0),
             expires_at: Set(token.expires_at.0),
             used_at: Set(None),
             encrypted_successor: Set(None),
-        })
-        .exec_without_returning(&self.0)
-        .await?;
-        Ok(())
+        };
+        self.insert_row(new).await
     }
 
     async fn lock_refresh_token(&self, hash: &[u8; 32]) -> Result<Option<RefreshTokenRecord>, StoreError> {
@@ -156,9 +145,8 @@ impl<C: ConnectionTrait + Send + Sync> SessionRepository for SeaRepositories<C> 
             .column_as(session::Column::UserId, "user_id")
             .column_as(session::Column::EndedAt, "session_ended_at");
         if self.is_postgres() {
-            // The session first, so that who follows a token to its successor and who uses that wait for one another
-            // rather than each for the other's row. The token's own row too: after waiting for the lock PostgreSQL
-            // reads locked rows anew, and only those.
+            // The session first, so that users of a token and of its successor wait for the same row. The token too,
+            // because after the wait PostgreSQL rereads only locked rows.
             QueryTrait::query(&mut query).lock_with_tables(
                 LockType::Update,
                 [session::Entity.into_table_ref(), refresh_token::Entity.into_table_ref()],
@@ -176,12 +164,10 @@ impl<C: ConnectionTrait + Send + Sync> SessionRepository for SeaRepositories<C> 
     }
 
     async fn rotate_refresh_token(&self, hash: &[u8; 32], at: Timestamp, successor: &[u8]) -> Result<(), StoreError> {
-        refresh_token::Entity::update_many()
+        let update = refresh_token::Entity::update_many()
             .col_expr(refresh_token::Column::UsedAt, Expr::value(at.0))
             .col_expr(refresh_token::Column::EncryptedSuccessor, Expr::value(successor.to_vec()))
-            .filter(refresh_token::Column::Hash.eq(hash.to_vec()))
-            .exec(&self.0)
-            .await?;
-        Ok(())
+            .filter(refresh_token::Column::Hash.eq(hash.to_vec()));
+        self.run_update(update).await
     }
 }

@@ -1,4 +1,4 @@
-//! The conditions and the order of task lists, in SQL.
+//! Conditions and order of task lists, in SQL.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Condition};
@@ -10,9 +10,9 @@ use crate::contract::page::{Direction, Sort};
 use crate::contract::task::query::TaskSort;
 use crate::repositories::{Assignee, SortKey, SortValue, TaskFilter};
 
-/// The filter as a condition on the table of tasks.
+/// Condition for a filter.
 pub(super) fn condition(filter: &TaskFilter, postgres: bool) -> Condition {
-    // Without parameters, so that the indexes of what is not in the trash apply.
+    // Without a parameter, so that the partial indexes apply.
     let mut all = Condition::all().add(match filter.deleted_since {
         None => Column::DeletedAt.is_null(),
         Some(since) => Column::DeletedAt.gt(since.0),
@@ -31,8 +31,8 @@ pub(super) fn condition(filter: &TaskFilter, postgres: bool) -> Condition {
     for label in &filter.labels {
         all = all.add(text_search::contains((Entity, Column::Labels), &format!(",{},", &**label), postgres));
     }
-    // A task without a due time is due neither before nor after anything. Where it stands in the order of due times, it
-    // is later than all; and by that order an index finds what is due.
+    // A task without a due time is due neither before nor after any time, but its due key is the greatest value. The index
+    // is over the due key.
     if let Some(time) = filter.due_before {
         all = all.add(Column::DueKey.lt(time.0));
     }
@@ -48,7 +48,7 @@ pub(super) fn condition(filter: &TaskFilter, postgres: bool) -> Condition {
     all.add(text_search::contains_all((Entity, Column::SearchText), &filter.terms, postgres))
 }
 
-/// The column that a sort field stands for.
+/// Returns the column of a sort field.
 pub(super) const fn column(field: TaskSort) -> Column {
     match field {
         TaskSort::CreatedAt => Column::CreatedAt,
@@ -60,11 +60,10 @@ pub(super) const fn column(field: TaskSort) -> Column {
     }
 }
 
-/// What stands after a key in the order of a sort: one comparison of rows, which both databases answer by going to that
-/// place in the index.
+/// Condition that a task comes after a key, as a row comparison that can seek.
 pub(super) fn after_key(key: &SortKey, sort: Sort<TaskSort>) -> Expr {
     let value = match (&key.value, sort.field) {
-        // The type of the column, which is a narrower one.
+        // The column has a narrower type.
         (SortValue::Number(number), TaskSort::Priority) => Expr::val(i16::try_from(*number).unwrap_or(i16::MAX)),
         (SortValue::Number(number), _) => Expr::val(*number),
         (SortValue::Text(text), _) => Expr::val(text.as_str()),
@@ -77,7 +76,7 @@ pub(super) fn after_key(key: &SortKey, sort: Sort<TaskSort>) -> Expr {
     }
 }
 
-/// Where a task stands in the order of a sort.
+/// Returns the key of a task in a sort order.
 pub(super) fn sort_key(row: &Model, field: TaskSort) -> SortKey {
     let value = match field {
         TaskSort::CreatedAt => SortValue::Number(row.created_at),

@@ -1,45 +1,63 @@
-//! Lists of tasks, in two queries: the first says who the reader is and how many tasks there are, the second gives the
-//! page. What is walked by cursors is not counted, and each stretch begins where an index says that the one before
-//! ended.
+//! Lists of tasks. One query authorizes and counts, another reads the page.
 
+use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, QueryTrait, Select,
 };
 
 use super::entities::{member, project, task};
-use super::pagination::{self, paginate};
-use super::visible_tasks::{self, TaskWindow};
-use super::{SeaRepositories, mapping, projects, task_filter};
+use super::pagination::{order_by, paginate};
+use super::relations::membership;
+use super::repositories::SeaRepositories;
+use super::visible_tasks::{TaskWindow, visible_count};
+use super::{mapping, task_filter};
 use crate::contract::page::{Page, Paging, Sort};
+use crate::contract::project::Role;
 use crate::contract::task::Task;
 use crate::contract::task::query::TaskSort;
 use crate::contract::{ProjectId, UserId};
 use crate::repositories::{
-    Assignee, CursorPage, CursorRequest, ProjectTaskPage, StoreError, TaskFilter, VisibleTaskPage,
+    Assignee, CursorPage, CursorRequest, ProjectTaskPage, StoreError, TaskFilter, TaskListRepository, VisibleTaskPage,
 };
 
 #[derive(FromQueryResult)]
-struct ProjectHead {
+struct ProjectHeadRow {
     deleted_at: Option<i64>,
     member_role: Option<String>,
     total: i64,
     assignee_is_valid: bool,
 }
 
-#[derive(FromQueryResult)]
-struct VisibleHead {
-    total: i64,
+/// Result of the first query for a project.
+struct ProjectHead {
+    role: Option<Role>,
+    total: u64,
     assignee_is_valid: bool,
 }
 
-/// Whether the assignee that is filtered by is a member of the projects that `within` selects. The reader is always
-/// known: who is a member of nothing may ask for their own tasks, and has none.
+impl ProjectHead {
+    /// Returns whether the reader may see the tasks, and the filter can match any.
+    fn has_page(&self) -> bool {
+        self.role.is_some() && self.assignee_is_valid
+    }
+
+    fn with_page<P>(self, page: P) -> ProjectTaskPage<P> {
+        ProjectTaskPage { role: self.role, assignee_is_valid: self.assignee_is_valid, page }
+    }
+}
+
+/// Returns the assignee of a filter, unless it is the reader.
+fn other_assignee(filter: &TaskFilter, reader: UserId) -> Option<UserId> {
+    match filter.assignee {
+        Some(Assignee::User(assignee)) if assignee != reader => Some(assignee),
+        _ => None,
+    }
+}
+
+/// Condition that the assignee is a member of the projects that `within` selects.
 fn assignee_is_valid(filter: &TaskFilter, reader: UserId, within: impl FnOnce(&mut SelectStatement)) -> Expr {
-    let assignee = match filter.assignee {
-        Some(Assignee::User(assignee)) if assignee != reader => assignee,
-        _ => return Expr::val(true),
-    };
+    let Some(assignee) = other_assignee(filter, reader) else { return Expr::val(true) };
     let mut memberships = Query::select();
     memberships
         .expr(Expr::val(1))
@@ -53,28 +71,22 @@ fn scalar(select: SelectStatement) -> Expr {
     Expr::SubQuery(None, Box::new(select.into()))
 }
 
-/// Who reads a project, and what the list needs to know of it.
-fn head_of_project(project: ProjectId, reader: UserId, filter: &TaskFilter, total: Expr) -> Select<project::Entity> {
-    let known = assignee_is_valid(filter, reader, |memberships| {
-        memberships.and_where(Expr::col(("assignees", member::Column::ProjectId)).eq(project.0));
-    });
-    project::Entity::find_by_id(project.0)
-        .join(JoinType::LeftJoin, projects::membership(reader))
-        .select_only()
-        .column(project::Column::DeletedAt)
-        .column_as(member::Column::Role, "member_role")
-        .expr_as(total, "total")
-        .expr_as(known, "assignee_is_valid")
+fn count(matching: Select<task::Entity>) -> SelectStatement {
+    let mut select = matching.select_only().expr(Expr::col((task::Entity, task::Column::Id)).count());
+    QueryTrait::query(&mut select).take()
 }
 
-fn known_in_visible(filter: &TaskFilter, reader: UserId) -> Expr {
-    assignee_is_valid(filter, reader, |memberships| {
-        let mut mine = Query::select();
-        mine.column(member::Column::ProjectId)
-            .from(member::Entity)
-            .and_where(Expr::col(member::Column::UserId).eq(reader.0));
-        memberships.and_where(Expr::col(("assignees", member::Column::ProjectId)).in_subquery(mine));
-    })
+fn sort_tasks(matching: Select<task::Entity>, sort: Sort<TaskSort>) -> Select<task::Entity> {
+    order_by(matching, task_filter::column(sort.field), task::Column::Id, sort.direction)
+}
+
+/// Drops the extra row that was read to learn whether there is a next page.
+fn cursor_page(mut rows: Vec<task::Model>, request: &CursorRequest) -> Result<CursorPage, StoreError> {
+    let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
+    let has_next = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| has_next).map(|row| task_filter::sort_key(row, request.sort.field));
+    Ok(CursorPage { items: rows.into_iter().map(mapping::task).collect::<Result<_, _>>()?, next })
 }
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
@@ -84,7 +96,55 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
             .filter(task_filter::condition(filter, self.is_postgres()))
     }
 
-    pub(super) async fn tasks_of_project(
+    async fn project_head(
+        &self,
+        project: ProjectId,
+        reader: UserId,
+        filter: &TaskFilter,
+        total: Expr,
+    ) -> Result<Option<ProjectHead>, StoreError> {
+        let is_valid = assignee_is_valid(filter, reader, |memberships| {
+            memberships.and_where(Expr::col(("assignees", member::Column::ProjectId)).eq(project.0));
+        });
+        let row = project::Entity::find_by_id(project.0)
+            .join(JoinType::LeftJoin, membership(reader))
+            .select_only()
+            .column(project::Column::DeletedAt)
+            .column_as(member::Column::Role, "member_role")
+            .expr_as(total, "total")
+            .expr_as(is_valid, "assignee_is_valid")
+            .into_model::<ProjectHeadRow>()
+            .one(&self.0)
+            .await?;
+        let Some(row) = row.filter(|row| row.deleted_at.is_none()) else { return Ok(None) };
+        Ok(Some(ProjectHead {
+            role: mapping::optional_role(row.member_role.as_deref())?,
+            total: u64::try_from(row.total).unwrap_or_default(),
+            assignee_is_valid: row.assignee_is_valid,
+        }))
+    }
+
+    /// Returns the total, and whether the assignee of the filter is valid.
+    async fn visible_head(&self, reader: UserId, filter: &TaskFilter, total: Expr) -> Result<(u64, bool), StoreError> {
+        let is_valid = assignee_is_valid(filter, reader, |memberships| {
+            let mut own = Query::select();
+            own.column(member::Column::ProjectId)
+                .from(member::Entity)
+                .and_where(Expr::col(member::Column::UserId).eq(reader.0));
+            memberships.and_where(Expr::col(("assignees", member::Column::ProjectId)).in_subquery(own));
+        });
+        let mut head = Query::select();
+        head.expr_as(total, "total").expr_as(is_valid, "assignee_is_valid");
+        let row = self.0.query_one(&head).await?;
+        let row = row.ok_or_else(|| StoreError::Internal("a count returned no row".into()))?;
+        let total: i64 = row.try_get("", "total")?;
+        Ok((u64::try_from(total).unwrap_or_default(), row.try_get("", "assignee_is_valid")?))
+    }
+}
+
+#[async_trait]
+impl<C: ConnectionTrait + Send + Sync> TaskListRepository for SeaRepositories<C> {
+    async fn list_in_project(
         &self,
         project: ProjectId,
         reader: UserId,
@@ -93,131 +153,79 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         paging: Paging,
     ) -> Result<Option<ProjectTaskPage<Page<Task>>>, StoreError> {
         let matching = self.matching_in_project(project, filter);
-        // Counted with every change of a task, so that it costs the same however many there are.
+        // The count of the project costs the same however many tasks there are.
         let total = if filter.is_unfiltered() {
             Expr::col((project::Entity, project::Column::TaskTotal))
         } else {
             scalar(count(matching.clone()))
         };
-        let head = head_of_project(project, reader, filter, total).into_model::<ProjectHead>().one(&self.0).await?;
-        let Some(head) = head.filter(|head| head.deleted_at.is_none()) else { return Ok(None) };
-        let role = head.member_role.as_deref().map(mapping::role).transpose()?;
-        let mut page = Page { items: Vec::new(), total: count_of(head.total) };
-        if role.is_some() && head.assignee_is_valid && page.total > paging.offset() {
-            page.items = self.page(matching, sort, paging).await?;
+        let Some(head) = self.project_head(project, reader, filter, total).await? else { return Ok(None) };
+        let mut page = Page { items: Vec::new(), total: head.total };
+        if head.has_page() && page.total > paging.offset() {
+            let rows = paginate(sort_tasks(matching, sort), paging).all(&self.0).await?;
+            page.items = rows.into_iter().map(mapping::task).collect::<Result<_, _>>()?;
         }
-        Ok(Some(ProjectTaskPage { role, assignee_is_valid: head.assignee_is_valid, page }))
+        Ok(Some(head.with_page(page)))
     }
 
-    pub(super) async fn visible_tasks(
+    async fn list_visible(
         &self,
         reader: UserId,
         filter: &TaskFilter,
         sort: Sort<TaskSort>,
         paging: Paging,
     ) -> Result<VisibleTaskPage<Page<Task>>, StoreError> {
-        // By the projects' own counts, as far as they tell.
         let total = if filter.is_unfiltered() {
-            visible_tasks::visible_count(reader, filter)
+            visible_count(reader, filter)
         } else {
             count(self.matching_visible(reader, filter))
         };
-        let head = self.visible_head(reader, filter, scalar(total)).await?;
-        let mut page = Page { items: Vec::new(), total: count_of(head.total) };
-        if head.assignee_is_valid && page.total > paging.offset() {
+        let (total, assignee_is_valid) = self.visible_head(reader, filter, scalar(total)).await?;
+        let mut page = Page { items: Vec::new(), total };
+        if assignee_is_valid && page.total > paging.offset() {
             let window = TaskWindow { sort, after: None, offset: paging.offset(), limit: paging.limit.into() };
             let rows = self.visible_window(reader, filter, window).await?;
             page.items = rows.into_iter().map(mapping::task).collect::<Result<_, _>>()?;
         }
-        Ok(VisibleTaskPage { assignee_is_valid: head.assignee_is_valid, page })
+        Ok(VisibleTaskPage { assignee_is_valid, page })
     }
 
-    pub(super) async fn stretch_of_project(
+    async fn list_in_project_by_cursor(
         &self,
         project: ProjectId,
         reader: UserId,
         filter: &TaskFilter,
-        walk: &CursorRequest,
+        request: &CursorRequest,
     ) -> Result<Option<ProjectTaskPage<CursorPage>>, StoreError> {
-        let head = head_of_project(project, reader, filter, Expr::val(0_i64));
-        let head = head.into_model::<ProjectHead>().one(&self.0).await?;
-        let Some(head) = head.filter(|head| head.deleted_at.is_none()) else { return Ok(None) };
-        let role = head.member_role.as_deref().map(mapping::role).transpose()?;
-        let page = if role.is_some() && head.assignee_is_valid {
-            self.stretch(self.matching_in_project(project, filter), walk).await?
-        } else {
-            CursorPage { items: Vec::new(), next: None }
-        };
-        Ok(Some(ProjectTaskPage { role, assignee_is_valid: head.assignee_is_valid, page }))
+        let head = self.project_head(project, reader, filter, Expr::val(0_i64)).await?;
+        let Some(head) = head else { return Ok(None) };
+        let mut page = CursorPage::default();
+        if head.has_page() {
+            let mut matching = sort_tasks(self.matching_in_project(project, filter), request.sort);
+            if let Some(after) = &request.after {
+                matching = matching.filter(task_filter::after_key(after, request.sort));
+            }
+            page = cursor_page(matching.limit(u64::from(request.limit) + 1).all(&self.0).await?, request)?;
+        }
+        Ok(Some(head.with_page(page)))
     }
 
-    pub(super) async fn visible_stretch(
+    async fn list_visible_by_cursor(
         &self,
         reader: UserId,
         filter: &TaskFilter,
-        walk: &CursorRequest,
+        request: &CursorRequest,
     ) -> Result<VisibleTaskPage<CursorPage>, StoreError> {
-        let assignee_is_valid = match filter.assignee {
-            Some(Assignee::User(assignee)) if assignee != reader => {
-                self.visible_head(reader, filter, Expr::val(0_i64)).await?.assignee_is_valid
-            }
-            _ => true,
+        let assignee_is_valid = match other_assignee(filter, reader) {
+            Some(_) => self.visible_head(reader, filter, Expr::val(0_i64)).await?.1,
+            None => true,
         };
-        let page = if assignee_is_valid {
-            let limit = u64::from(walk.limit) + 1;
-            let window = TaskWindow { sort: walk.sort, after: walk.after.as_ref(), offset: 0, limit };
-            cut(self.visible_window(reader, filter, window).await?, walk)?
-        } else {
-            CursorPage { items: Vec::new(), next: None }
-        };
+        let mut page = CursorPage::default();
+        if assignee_is_valid {
+            let (after, limit) = (request.after.as_ref(), u64::from(request.limit) + 1);
+            let window = TaskWindow { sort: request.sort, after, offset: 0, limit };
+            page = cursor_page(self.visible_window(reader, filter, window).await?, request)?;
+        }
         Ok(VisibleTaskPage { assignee_is_valid, page })
     }
-
-    async fn visible_head(&self, reader: UserId, filter: &TaskFilter, total: Expr) -> Result<VisibleHead, StoreError> {
-        let mut head = Query::select();
-        head.expr_as(total, "total").expr_as(known_in_visible(filter, reader), "assignee_is_valid");
-        let head = self.0.query_one(&head).await?.map(|row| VisibleHead::from_query_result(&row, "")).transpose()?;
-        head.ok_or_else(|| StoreError::Internal("a count gave no row".into()))
-    }
-
-    async fn page(
-        &self,
-        matching: Select<task::Entity>,
-        sort: Sort<TaskSort>,
-        paging: Paging,
-    ) -> Result<Vec<Task>, StoreError> {
-        let rows = paginate(order_by(matching, sort), paging).all(&self.0).await?;
-        rows.into_iter().map(mapping::task).collect()
-    }
-
-    async fn stretch(&self, matching: Select<task::Entity>, walk: &CursorRequest) -> Result<CursorPage, StoreError> {
-        let mut matching = order_by(matching, walk.sort);
-        if let Some(after) = &walk.after {
-            matching = matching.filter(task_filter::after_key(after, walk.sort));
-        }
-        cut(matching.limit(u64::from(walk.limit) + 1).all(&self.0).await?, walk)
-    }
-}
-
-/// Cuts off the row that was asked for only to see whether there is one.
-fn cut(mut rows: Vec<task::Model>, walk: &CursorRequest) -> Result<CursorPage, StoreError> {
-    let limit = usize::try_from(walk.limit).unwrap_or(usize::MAX);
-    let is_cut = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| is_cut).map(|row| task_filter::sort_key(row, walk.sort.field));
-    Ok(CursorPage { items: rows.into_iter().map(mapping::task).collect::<Result<_, _>>()?, next })
-}
-
-fn order_by(matching: Select<task::Entity>, sort: Sort<TaskSort>) -> Select<task::Entity> {
-    pagination::order_by(matching, task_filter::column(sort.field), task::Column::Id, sort.direction)
-}
-
-fn count(matching: Select<task::Entity>) -> SelectStatement {
-    let mut select = matching.select_only().expr(Expr::col((task::Entity, task::Column::Id)).count());
-    QueryTrait::query(&mut select).take()
-}
-
-/// A count of SQL is never negative.
-fn count_of(total: i64) -> u64 {
-    u64::try_from(total).unwrap_or_default()
 }

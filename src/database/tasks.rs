@@ -1,25 +1,22 @@
-//! Tasks, one at a time; lists are in `task_lists`.
+//! Single tasks; lists are in `task_lists`.
 
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
-    QuerySelect, RelationDef, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use uuid::Uuid;
 
 use super::entities::{member, project, task};
+use super::mapping;
 use super::pagination::order;
-use super::{SeaRepositories, mapping};
-use crate::contract::page::{Direction, Page, Paging, Sort};
+use super::relations::{membership_of_task, project_of_task};
+use super::repositories::SeaRepositories;
+use crate::contract::page::Direction;
 use crate::contract::strings::OrderKey;
 use crate::contract::task::Task;
-use crate::contract::task::query::TaskSort;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
-use crate::repositories::{
-    CursorPage, CursorRequest, ProjectTaskPage, StoreError, TaskFilter, TaskRepository, TaskWithContext,
-    VisibleTaskPage,
-};
+use crate::repositories::{StoreError, TaskRepository, TaskWithContext};
 
 #[derive(FromQueryResult)]
 struct TaskRow {
@@ -35,7 +32,7 @@ impl TaskRow {
     fn into_task(self) -> Result<TaskWithContext, StoreError> {
         Ok(TaskWithContext {
             task: mapping::task(self.task)?,
-            role: self.member_role.as_deref().map(mapping::role).transpose()?,
+            role: mapping::optional_role(self.member_role.as_deref())?,
             project_owner: UserId(self.project_owner_id),
             project_archived: self.project_archived,
             project_deleted: self.project_deleted_at.is_some(),
@@ -43,35 +40,21 @@ impl TaskRow {
     }
 }
 
-/// The project of a task.
-pub(super) fn project_of_task() -> RelationDef {
-    task::Entity::belongs_to(project::Entity).from(task::Column::ProjectId).to(project::Column::Id).into()
-}
-
-/// The membership of one user in the project of a task.
-pub(super) fn membership(user: UserId) -> RelationDef {
-    task::Entity::belongs_to(member::Entity)
-        .from(task::Column::ProjectId)
-        .to(member::Column::ProjectId)
-        .on_condition(move |_, member| Condition::all().add(Expr::col((member, member::Column::UserId)).eq(user.0)))
-        .into()
-}
-
 fn by_id(id: TaskId, reader: UserId) -> Select<task::Entity> {
     task::Entity::find_by_id(id.0)
         .join(JoinType::InnerJoin, project_of_task())
-        .join(JoinType::LeftJoin, membership(reader))
+        .join(JoinType::LeftJoin, membership_of_task(reader))
         .column_as(member::Column::Role, "member_role")
         .column_as(project::Column::OwnerId, "project_owner_id")
         .column_as(project::Column::Archived, "project_archived")
         .column_as(project::Column::DeletedAt, "project_deleted_at")
 }
 
-/// The tasks of a project beyond a position, with their positions, the nearest first.
-fn places(project: ProjectId, beyond: &str, direction: Direction) -> Select<task::Entity> {
+/// Query for the tasks after a position, the nearest first.
+fn positions_after(project: ProjectId, after: &str, direction: Direction) -> Select<task::Entity> {
     let position = match direction {
-        Direction::Asc => task::Column::Position.gt(beyond),
-        Direction::Desc => task::Column::Position.lt(beyond),
+        Direction::Asc => task::Column::Position.gt(after),
+        Direction::Desc => task::Column::Position.lt(after),
     };
     task::Entity::find()
         .select_only()
@@ -100,7 +83,7 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
             .await?;
         let Some(project) = project else { return Ok(None) };
         self.lock_project(ProjectId(project)).await?;
-        // Only what is read after the wait for the lock is as it is now, the membership too.
+        // Read after the wait for the lock, the membership too.
         let found = self.find(id, reader).await?;
         match found {
             Some(found) if found.task.project_id.0 != project => Err(StoreError::ConcurrentMove),
@@ -108,65 +91,25 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
         }
     }
 
-    async fn list_in_project(
-        &self,
-        project: ProjectId,
-        reader: UserId,
-        filter: &TaskFilter,
-        sort: Sort<TaskSort>,
-        paging: Paging,
-    ) -> Result<Option<ProjectTaskPage<Page<Task>>>, StoreError> {
-        self.tasks_of_project(project, reader, filter, sort, paging).await
-    }
-
-    async fn list_visible(
-        &self,
-        reader: UserId,
-        filter: &TaskFilter,
-        sort: Sort<TaskSort>,
-        paging: Paging,
-    ) -> Result<VisibleTaskPage<Page<Task>>, StoreError> {
-        self.visible_tasks(reader, filter, sort, paging).await
-    }
-
-    async fn list_in_project_by_cursor(
-        &self,
-        project: ProjectId,
-        reader: UserId,
-        filter: &TaskFilter,
-        walk: &CursorRequest,
-    ) -> Result<Option<ProjectTaskPage<CursorPage>>, StoreError> {
-        self.stretch_of_project(project, reader, filter, walk).await
-    }
-
-    async fn list_visible_by_cursor(
-        &self,
-        reader: UserId,
-        filter: &TaskFilter,
-        walk: &CursorRequest,
-    ) -> Result<VisibleTaskPage<CursorPage>, StoreError> {
-        self.visible_stretch(reader, filter, walk).await
-    }
-
     async fn list_positions(
         &self,
         project: ProjectId,
-        beyond: &str,
+        after: &str,
         direction: Direction,
         limit: u64,
     ) -> Result<Vec<(TaskId, OrderKey)>, StoreError> {
         let rows: Vec<(Uuid, String)> =
-            places(project, beyond, direction).limit(limit).into_tuple().all(&self.0).await?;
+            positions_after(project, after, direction).limit(limit).into_tuple().all(&self.0).await?;
         Ok(rows.into_iter().map(|(id, position)| (TaskId(id), OrderKey::new_unchecked(position))).collect())
     }
 
     async fn find_adjacent(
         &self,
         project: ProjectId,
-        beyond: &str,
+        after: &str,
         direction: Direction,
     ) -> Result<Option<TaskId>, StoreError> {
-        let live = places(project, beyond, direction).filter(task::Column::DeletedAt.is_null());
+        let live = positions_after(project, after, direction).filter(task::Column::DeletedAt.is_null());
         let row: Option<(Uuid, String)> = live.into_tuple().one(&self.0).await?;
         Ok(row.map(|(id, _)| TaskId(id)))
     }
@@ -198,11 +141,7 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
     }
 
     async fn update(&self, task: &Task) -> Result<(), StoreError> {
-        task::Entity::update_many()
-            .set(mapping::task_update(task))
-            .filter(task::Column::Id.eq(task.id.0))
-            .exec(&self.0)
-            .await?;
-        Ok(())
+        let update = task::Entity::update_many().set(mapping::task_update(task)).filter(task::Column::Id.eq(task.id.0));
+        self.run_update(update).await
     }
 }

@@ -1,23 +1,23 @@
-//! Tokens that are not of a session.
+//! Tokens sent by e-mail, and API tokens.
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait as _, QueryFilter,
     QuerySelect, RelationDef, Select,
 };
 
 use super::entities::{api_token, email_token, user};
-use super::pagination::{order_by, paginate};
-use super::{SeaRepositories, mapping};
+use super::mapping;
+use super::repositories::SeaRepositories;
 use crate::contract::account::api_token::{ApiToken, ApiTokenSort, Scope};
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::strings::ApiTokenName;
 use crate::contract::{ApiTokenId, Timestamp, UserId};
 use crate::repositories::{ApiTokenRecord, ApiTokenRepository, EmailTokenPurpose, EmailTokenRepository, StoreError};
 
-/// A token that is good.
+/// Condition that a token is valid.
 fn valid_token(hash: &[u8; 32], purpose: EmailTokenPurpose, now: Timestamp) -> Condition {
     Condition::all()
         .add(email_token::Column::Hash.eq(hash.to_vec()))
@@ -34,15 +34,13 @@ impl<C: ConnectionTrait + Send + Sync> EmailTokenRepository for SeaRepositories<
         purpose: EmailTokenPurpose,
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
-        email_token::Entity::insert(email_token::ActiveModel {
+        let new = email_token::ActiveModel {
             hash: Set(hash.to_vec()),
             user_id: Set(user.0),
             purpose: Set(mapping::purpose_str(purpose).to_owned()),
             expires_at: Set(expires_at.0),
-        })
-        .exec_without_returning(&self.0)
-        .await?;
-        Ok(())
+        };
+        self.insert_row(new).await
     }
 
     async fn find(
@@ -75,7 +73,7 @@ impl<C: ConnectionTrait + Send + Sync> EmailTokenRepository for SeaRepositories<
     }
 
     async fn revoke_all(&self, user: UserId, purpose: EmailTokenPurpose, now: Timestamp) -> Result<(), StoreError> {
-        // Expired tokens are left to the job that prunes them, so that the two never wait for each other.
+        // Expired tokens are left to the pruning job, so that the two never wait for each other.
         email_token::Entity::delete_many()
             .filter(email_token::Column::UserId.eq(user.0))
             .filter(email_token::Column::Purpose.eq(mapping::purpose_str(purpose)))
@@ -120,7 +118,7 @@ fn record(row: ApiTokenRow) -> ApiTokenRecord {
     }
 }
 
-/// The tokens of a user that were not ended.
+/// API tokens of a user that were not revoked.
 fn of_user(user: UserId) -> Select<api_token::Entity> {
     api_token::Entity::find()
         .filter(api_token::Column::UserId.eq(user.0))
@@ -130,7 +128,7 @@ fn of_user(user: UserId) -> Select<api_token::Entity> {
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> ApiTokenRepository for SeaRepositories<C> {
     async fn add(&self, token: &ApiToken, user: UserId, hash: &[u8; 32]) -> Result<(), StoreError> {
-        api_token::Entity::insert(api_token::ActiveModel {
+        let new = api_token::ActiveModel {
             id: Set(token.id.0),
             user_id: Set(user.0),
             hash: Set(hash.to_vec()),
@@ -141,10 +139,8 @@ impl<C: ConnectionTrait + Send + Sync> ApiTokenRepository for SeaRepositories<C>
             last_used_at: Set(None),
             revoked_at: Set(None),
             created_at: Set(token.created_at.0),
-        })
-        .exec_without_returning(&self.0)
-        .await?;
-        Ok(())
+        };
+        self.insert_row(new).await
     }
 
     async fn find(&self, id: ApiTokenId) -> Result<Option<ApiTokenRecord>, StoreError> {
@@ -158,14 +154,11 @@ impl<C: ConnectionTrait + Send + Sync> ApiTokenRepository for SeaRepositories<C>
     }
 
     async fn list(&self, user: UserId, sort: Sort<ApiTokenSort>, paging: Paging) -> Result<Page<ApiToken>, StoreError> {
-        let total = of_user(user).count(&self.0).await?;
         let column = match sort.field {
             ApiTokenSort::CreatedAt => api_token::Column::CreatedAt,
         };
-        let rows = paginate(order_by(of_user(user), column, api_token::Column::Id, sort.direction), paging)
-            .all(&self.0)
-            .await?;
-        Ok(Page { items: rows.into_iter().map(api_token).collect(), total })
+        let columns = (column, api_token::Column::Id);
+        self.page(of_user(user), columns, sort.direction, paging, |row| Ok(api_token(row))).await
     }
 
     async fn count(&self, user: UserId, now: Timestamp) -> Result<u64, StoreError> {
@@ -175,22 +168,18 @@ impl<C: ConnectionTrait + Send + Sync> ApiTokenRepository for SeaRepositories<C>
     }
 
     async fn touch(&self, id: ApiTokenId, at: Timestamp) -> Result<(), StoreError> {
-        api_token::Entity::update_many()
+        let update = api_token::Entity::update_many()
             .col_expr(api_token::Column::LastUsedAt, Expr::value(at.0))
-            .filter(api_token::Column::Id.eq(id.0))
-            .exec(&self.0)
-            .await?;
-        Ok(())
+            .filter(api_token::Column::Id.eq(id.0));
+        self.run_update(update).await
     }
 
     async fn revoke(&self, id: ApiTokenId, at: Timestamp) -> Result<bool, StoreError> {
-        let result = api_token::Entity::update_many()
+        let update = api_token::Entity::update_many()
             .col_expr(api_token::Column::RevokedAt, Expr::value(at.0))
             .filter(api_token::Column::Id.eq(id.0))
-            .filter(api_token::Column::RevokedAt.is_null())
-            .exec(&self.0)
-            .await?;
-        Ok(result.rows_affected == 1)
+            .filter(api_token::Column::RevokedAt.is_null());
+        self.update_one(update).await
     }
 
     async fn revoke_all(&self, user: UserId, at: Timestamp) -> Result<Vec<ApiTokenId>, StoreError> {

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::entities::project;
 use super::entities::user::{Column, Entity, Model};
-use super::{SeaRepositories, mapping};
+use super::mapping;
+use super::repositories::SeaRepositories;
 use crate::contract::account::user::User;
 use crate::contract::project::Project;
 use crate::contract::{Timestamp, UserId};
@@ -29,8 +30,7 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
     }
 
     async fn lock(&self, id: UserId) -> Result<Option<Credentials>, StoreError> {
-        // Not against those who only refer to the user, as whoever makes a task does: they may hold what this waits
-        // for.
+        // Without conflicting with foreign keys: a creator of a task may hold what this waits for.
         let user = Entity::find_by_id(id.0).lock(LockType::NoKeyUpdate).one(&self.0).await?;
         Ok(user.map(credentials))
     }
@@ -62,7 +62,7 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
             None => (project::Column::DeletedWithOwner.eq(true), false),
         };
         let affected = project::Column::OwnerId.eq(id.0).and(was_deleted);
-        // In the order in which everybody locks projects.
+        // In the common lock order of projects.
         let locked: Vec<Uuid> = project::Entity::find()
             .select_only()
             .column(project::Column::Id)
@@ -84,23 +84,19 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
                 .await?;
             changed.sort_unstable_by_key(|project| project.id);
         }
-        Entity::update_many()
+        let update = Entity::update_many()
             .col_expr(Column::DeletedAt, Expr::value(deleted_at.map(|at| at.0)))
             .col_expr(Column::Version, Expr::col(Column::Version).add(1))
             .col_expr(Column::UpdatedAt, Expr::value(now.0))
-            .filter(Column::Id.eq(id.0))
-            .exec(&self.0)
-            .await?;
+            .filter(Column::Id.eq(id.0));
+        self.run_update(update).await?;
         Ok(changed.into_iter().map(|project| mapping::project(project, None)).collect())
     }
 
     async fn schedule_digest(&self, id: UserId, at: Option<Timestamp>) -> Result<(), StoreError> {
-        Entity::update_many()
-            .col_expr(Column::NextDigestAt, Expr::value(at.map(|at| at.0)))
-            .filter(Column::Id.eq(id.0))
-            .exec(&self.0)
-            .await?;
-        Ok(())
+        let next = Expr::value(at.map(|at| at.0));
+        let update = Entity::update_many().col_expr(Column::NextDigestAt, next).filter(Column::Id.eq(id.0));
+        self.run_update(update).await
     }
 
     async fn list_due_digests(&self, now: Timestamp, limit: u64) -> Result<Vec<(User, Timestamp)>, StoreError> {
@@ -116,18 +112,16 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
     }
 
     async fn update(&self, user: &User) -> Result<(), StoreError> {
-        Entity::update_many().set(mapping::user_update(user)).filter(Column::Id.eq(user.id.0)).exec(&self.0).await?;
-        Ok(())
+        let update = Entity::update_many().set(mapping::user_update(user)).filter(Column::Id.eq(user.id.0));
+        self.run_update(update).await
     }
 
     async fn replace_password(&self, id: UserId, current: &str, next: &str, at: Timestamp) -> Result<bool, StoreError> {
-        let result = Entity::update_many()
+        let update = Entity::update_many()
             .col_expr(Column::PasswordHash, Expr::value(next))
             .col_expr(Column::UpdatedAt, Expr::value(at.0))
             .filter(Column::Id.eq(id.0))
-            .filter(Column::PasswordHash.eq(current))
-            .exec(&self.0)
-            .await?;
-        Ok(result.rows_affected == 1)
+            .filter(Column::PasswordHash.eq(current));
+        self.update_one(update).await
     }
 }

@@ -4,15 +4,15 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockType};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait as _,
-    Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait as _, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait as _, Select,
 };
 use uuid::Uuid;
 
-use super::SeaRepositories;
 use super::entities::previous_secret;
 use super::entities::webhook::{ActiveModel, Column, Entity, Model};
-use super::pagination::{order_by, paginate};
+use super::mapping::{join_list, split_list};
+use super::repositories::SeaRepositories;
 use crate::contract::ids::new_uuid;
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::strings::{EventName, WebhookDescription, WebhookUrl};
@@ -22,7 +22,7 @@ use crate::repositories::{
     EndpointHealth, PreviousSecret, StoreError, WebhookFilter, WebhookRecord, WebhookRepository,
 };
 
-/// As many secrets that were replaced are kept of one webhook.
+/// Maximum number of previous secrets of a webhook.
 const MAX_PREVIOUS_SECRETS: u64 = 10;
 
 fn webhook(row: Model) -> Webhook {
@@ -53,17 +53,13 @@ pub(super) fn record(mut row: Model) -> WebhookRecord {
     }
 }
 
-/// Reads the types of events as they are stored: with a comma on both sides of each.
+/// Decodes a stored list of event types.
 pub(super) fn event_names(stored: &str) -> Vec<EventName> {
-    stored.split(',').filter(|name| !name.is_empty()).map(EventName::new_unchecked).collect()
+    split_list(stored).map(EventName::new_unchecked).collect()
 }
 
-fn stored_names(names: &[EventName]) -> String {
-    names.iter().fold(String::from(","), |text, name| text + name + ",")
-}
-
-/// What can change about a webhook.
-fn changes(webhook: &Webhook, health: &EndpointHealth) -> ActiveModel {
+/// Mutable columns of a webhook, without its secret.
+fn webhook_update(webhook: &Webhook, health: &EndpointHealth) -> ActiveModel {
     ActiveModel {
         id: NotSet,
         user_id: NotSet,
@@ -72,7 +68,7 @@ fn changes(webhook: &Webhook, health: &EndpointHealth) -> ActiveModel {
         created_at: NotSet,
         project_id: Set(webhook.project_id.map(|project| project.0)),
         url: Set(webhook.url.to_string()),
-        events: Set(stored_names(&webhook.events)),
+        events: Set(join_list(&webhook.events)),
         description: Set(webhook.description.as_deref().map(str::to_owned)),
         enabled: Set(webhook.enabled),
         disabled_reason: Set(webhook.disabled_reason.clone()),
@@ -84,7 +80,7 @@ fn changes(webhook: &Webhook, health: &EndpointHealth) -> ActiveModel {
     }
 }
 
-/// Those that were not removed.
+/// Restricts webhooks to those that were not removed.
 fn not_removed(webhooks: Select<Entity>) -> Select<Entity> {
     webhooks.filter(Column::RemovedAt.is_null())
 }
@@ -124,12 +120,10 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
         let matching = of_owner(owner)
             .apply_if(filter.enabled, |query, enabled| query.filter(Column::Enabled.eq(enabled)))
             .apply_if(filter.project, |query, project| query.filter(Column::ProjectId.eq(project.0)));
-        let total = matching.clone().count(&self.0).await?;
         let column = match sort.field {
             WebhookSort::CreatedAt => Column::CreatedAt,
         };
-        let rows = paginate(order_by(matching, column, Column::Id, sort.direction), paging).all(&self.0).await?;
-        Ok(Page { items: rows.into_iter().map(webhook).collect(), total })
+        self.page(matching, (column, Column::Id), sort.direction, paging, |row| Ok(webhook(row))).await
     }
 
     async fn lock_all_shared(&self, owner: UserId) -> Result<Vec<(WebhookId, bool)>, StoreError> {
@@ -146,21 +140,16 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
 
     async fn disable_all(&self, owner: UserId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
         let of_owner = || Column::UserId.eq(owner.0).and(Column::RemovedAt.is_null());
-        Entity::update_many()
-            .col_expr(Column::CancelThrough, Expr::value(now.0))
-            .filter(of_owner())
-            .exec(&self.0)
-            .await?;
-        Entity::update_many()
+        let cancelled = Entity::update_many().col_expr(Column::CancelThrough, Expr::value(now.0)).filter(of_owner());
+        self.run_update(cancelled).await?;
+        let disabled = Entity::update_many()
             .col_expr(Column::Enabled, Expr::value(false))
             .col_expr(Column::DisabledReason, Expr::value(reason))
             .col_expr(Column::Version, Expr::col(Column::Version).add(1))
             .col_expr(Column::UpdatedAt, Expr::value(now.0))
             .filter(of_owner())
-            .filter(Column::Enabled.eq(true))
-            .exec(&self.0)
-            .await?;
-        Ok(())
+            .filter(Column::Enabled.eq(true));
+        self.run_update(disabled).await
     }
 
     async fn count(&self, owner: UserId) -> Result<u64, StoreError> {
@@ -173,16 +162,14 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
             user_id: Set(record.owner.0),
             secret: Set(record.secret.clone()),
             created_at: Set(record.webhook.created_at.0),
-            ..changes(&record.webhook, &record.health)
+            ..webhook_update(&record.webhook, &record.health)
         };
-        Entity::insert(new).exec_without_returning(&self.0).await?;
-        Ok(())
+        self.insert_row(new).await
     }
 
     async fn update(&self, webhook: &Webhook, health: &EndpointHealth) -> Result<(), StoreError> {
-        let changes = changes(webhook, health);
-        Entity::update_many().set(changes).filter(Column::Id.eq(webhook.id.0)).exec(&self.0).await?;
-        Ok(())
+        let changes = webhook_update(webhook, health);
+        self.run_update(Entity::update_many().set(changes).filter(Column::Id.eq(webhook.id.0))).await
     }
 
     async fn replace_secret(
@@ -194,8 +181,8 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
     ) -> Result<(), StoreError> {
         use previous_secret::{ActiveModel as NewSecret, Column as Of, Entity as Secrets};
         let changes = ActiveModel { secret: Set(secret.to_vec()), ..ActiveModel::default() };
-        Entity::update_many().set(changes).filter(Column::Id.eq(id.0)).exec(&self.0).await?;
-        let mut useless = Secrets::delete_many().filter(Of::WebhookId.eq(id.0));
+        self.run_update(Entity::update_many().set(changes).filter(Column::Id.eq(id.0))).await?;
+        let mut expired = Secrets::delete_many().filter(Of::WebhookId.eq(id.0));
         if let Some(previous) = previous {
             let new = NewSecret {
                 id: Set(new_uuid()),
@@ -203,11 +190,11 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
                 secret: Set(previous.secret.clone()),
                 valid_until: Set(previous.until.0),
             };
-            Secrets::insert(new).exec_without_returning(&self.0).await?;
+            self.insert_row(new).await?;
             let valid = valid_secrets(id, now).select_only().column(Of::Id).limit(MAX_PREVIOUS_SECRETS).into_query();
-            useless = useless.filter(Of::Id.not_in_subquery(valid));
+            expired = expired.filter(Of::Id.not_in_subquery(valid));
         }
-        useless.exec(&self.0).await?;
+        expired.exec(&self.0).await?;
         Ok(())
     }
 
@@ -220,14 +207,13 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
     }
 
     async fn remove(&self, id: WebhookId, now: Timestamp) -> Result<(), StoreError> {
-        // Neither is an event promised to it any more.
+        // Disabled too, so that it is no longer subscribed.
         let removed = ActiveModel { removed_at: Set(Some(now.0)), enabled: Set(false), ..ActiveModel::default() };
-        Entity::update_many().set(removed).filter(Column::Id.eq(id.0)).exec(&self.0).await?;
-        Ok(())
+        self.run_update(Entity::update_many().set(removed).filter(Column::Id.eq(id.0))).await
     }
 }
 
-/// The secrets that were replaced and are good still, the newest first.
+/// Previous secrets that are still valid, the newest first.
 fn valid_secrets(webhook: WebhookId, now: Timestamp) -> Select<previous_secret::Entity> {
     previous_secret::Entity::find()
         .filter(previous_secret::Column::WebhookId.eq(webhook.0))

@@ -1,8 +1,8 @@
-//! State shared with the one connection that writes to SQLite, by its hooks.
+//! State shared with the hooks of the one writing connection to SQLite.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// State shared with the connection that writes to SQLite.
+/// State of the writing connection to SQLite.
 #[derive(Debug, Default)]
 pub(super) struct WriterState {
     commits: AtomicU64,
@@ -11,18 +11,18 @@ pub(super) struct WriterState {
 }
 
 impl WriterState {
-    /// Records a commit; called by SQLite itself, which takes `false` for a veto.
+    /// Records a commit. SQLite calls this, and takes `false` for a veto.
     pub(super) fn record_commit(&self) -> bool {
         self.commits.fetch_add(1, Ordering::AcqRel);
         true
     }
 
-    /// Has the connection closed before it is used again.
+    /// Requires the connection to be replaced before it is used again.
     pub(super) fn condemn(&self) {
         self.is_condemned.store(true, Ordering::Release);
     }
 
-    /// Returns whether the connection must be closed before it is used again.
+    /// Returns whether the connection must be replaced.
     pub(super) fn is_condemned(&self) -> bool {
         self.is_condemned.load(Ordering::Acquire)
     }
@@ -32,22 +32,22 @@ impl WriterState {
         self.commits.load(Ordering::Acquire)
     }
 
-    /// Stops the statement that runs.
+    /// Stops the running statement.
     pub(super) fn interrupt(&self) {
         self.is_interrupted.store(true, Ordering::Release);
     }
 
-    /// Returns whether the statement that runs may go on.
-    pub(super) fn may_go_on(&self) -> bool {
+    /// Returns whether the running statement may continue.
+    pub(super) fn may_continue(&self) -> bool {
         !self.is_interrupted.load(Ordering::Acquire)
     }
 
-    /// Lets the next statement run.
+    /// Allows the next statement to run.
     pub(super) fn clear_interrupt(&self) {
         self.is_interrupted.store(false, Ordering::Release);
     }
 
-    /// Starts over with a new connection.
+    /// Resets the state for a new connection.
     pub(super) fn reset(&self) {
         self.is_condemned.store(false, Ordering::Release);
         self.clear_interrupt();

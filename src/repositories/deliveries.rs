@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 
-use super::{StoreError, WebhookRecord};
+use super::error::StoreError;
+use super::webhooks::WebhookRecord;
 use crate::contract::event::{Event, EventType};
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::project::Role;
@@ -10,72 +11,74 @@ use crate::contract::strings::EventName;
 use crate::contract::webhook::delivery::{Delivery, DeliverySort, DeliveryStatus};
 use crate::contract::{DeliveryId, EventId, ProjectId, Timestamp, WebhookId};
 
-/// A delivery, with what is sent where that is no event of the feed.
+/// A delivery, with its payload if it is a test event.
 #[derive(Debug, Clone)]
 pub struct DeliveryRecord {
     /// The delivery.
     pub delivery: Delivery,
-    /// What is sent; `None` when it is the event with its id.
+    /// Payload of a test event; `None` for an event of the feed.
     pub payload: Option<String>,
 }
 
-/// Which deliveries of a webhook; all conditions must hold.
+/// Conditions on the deliveries of a webhook, all of which must hold.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DeliveryFilter {
-    /// Those with this status.
+    /// Status of the delivery.
     pub status: Option<DeliveryStatus>,
-    /// Those of events of this type.
+    /// Type of its event.
     pub kind: Option<EventType>,
 }
 
-/// A delivery whose next attempt is due: as little as it takes to send it.
+/// A delivery whose next attempt is due, without its log.
 #[derive(Debug, Clone, Copy)]
 pub struct DueDelivery {
-    /// The delivery.
+    /// Id of the delivery.
     pub id: DeliveryId,
-    /// The event.
+    /// Id of the event.
     pub event_id: EventId,
-    /// What happened.
+    /// Type of the event.
     pub event_type: EventType,
-    /// When it was promised.
+    /// Time at which the delivery was created.
     pub created_at: Timestamp,
 }
 
-/// An event, and who may be told of it.
+/// An event, with what is needed to decide whether a webhook may receive it.
 #[derive(Clone)]
 pub struct DeliverableEvent {
     /// The webhook.
     pub webhook: WebhookRecord,
-    /// What its owner is in the project of the event.
+    /// Role of its owner in the project of the event.
     pub role: Role,
     /// The event.
     pub event: Event,
 }
 
-/// A webhook that is told of what happens in a project.
+/// A webhook that is subscribed to the events of a project.
 #[derive(Debug, Clone)]
 pub struct WebhookSubscription {
-    /// The webhook.
+    /// Id of the webhook.
     pub webhook: WebhookId,
-    /// The types of events that it wants.
+    /// Event types that it subscribes to.
     pub events: Vec<EventName>,
-    /// What its owner is in the project.
+    /// Role of its owner in the project.
     pub role: Role,
-    /// Whether its last attempts failed or took long.
+    /// True if its last attempts failed or were slow.
     pub is_degraded: bool,
 }
 
 /// Deliveries of events to webhooks.
 #[async_trait]
 pub trait DeliveryRepository: Send + Sync {
-    /// The webhooks that are told of what happens in a project, by their ids: those that are enabled, whose owner is a
-    /// member of it with an account that is not in the trash. Nobody can remove them until the end of the transaction.
+    /// Lists the enabled webhooks subscribed to a project, in the order of their ids.
+    ///
+    /// Their owners are members of the project, with active accounts. None of the webhooks can be removed until the end
+    /// of the transaction.
     async fn list_subscriptions(&self, project: ProjectId) -> Result<Vec<WebhookSubscription>, StoreError>;
 
     /// Adds deliveries.
     async fn add(&self, deliveries: &[DeliveryRecord]) -> Result<(), StoreError>;
 
-    /// The deliveries of a webhook.
+    /// Lists the deliveries of a webhook.
     async fn list(
         &self,
         webhook: WebhookId,
@@ -84,34 +87,33 @@ pub trait DeliveryRepository: Send + Sync {
         paging: Paging,
     ) -> Result<Page<Delivery>, StoreError>;
 
-    /// The delivery with this id.
+    /// Finds a delivery by id.
     async fn find(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError>;
 
-    /// The deliveries of a webhook whose next attempt is due, some of them, the oldest first. Types of events that this
-    /// program does not know are left to those that do: a newer version of it may run beside it.
+    /// Lists at most `limit` deliveries of a webhook that are due, the oldest first.
+    ///
+    /// Event types that this version does not know are skipped: a newer version may be running beside it.
     async fn list_due(&self, webhook: WebhookId, now: Timestamp, limit: u64) -> Result<Vec<DueDelivery>, StoreError>;
 
-    /// A webhook with an event of a project in which its owner is a member, with an account that is not in the trash, by
-    /// one look.
+    /// Finds a webhook with an event that its owner, as an active member, may see.
     async fn find_deliverable(
         &self,
         webhook: WebhookId,
         event: EventId,
     ) -> Result<Option<DeliverableEvent>, StoreError>;
 
-    /// The deliveries with these ids, at most fifty, in any order.
+    /// Lists the deliveries with these ids, at most 50, in any order.
     async fn list_by_ids(&self, ids: &[DeliveryId]) -> Result<Vec<Delivery>, StoreError>;
 
-    /// When the next attempt of all deliveries of a webhook is due, of types that this program knows, if there is one.
+    /// Returns the time of the next attempt to deliver a known event type.
     async fn next_due(&self, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Writes what became of a delivery.
+    /// Updates the outcome of a delivery.
     async fn update(&self, delivery: &Delivery) -> Result<(), StoreError>;
 
-    /// Gives up one delivery, if it is pending.
+    /// Marks a pending delivery as failed.
     async fn mark_failed(&self, id: DeliveryId) -> Result<(), StoreError>;
 
-    /// Gives up at most `limit` deliveries of a webhook that were promised until a time and are pending, but for tests,
-    /// and says how many.
+    /// Cancels at most `limit` pending deliveries, except tests, created by `until`.
     async fn cancel_pending(&self, webhook: WebhookId, until: Timestamp, limit: u64) -> Result<u64, StoreError>;
 }

@@ -1,83 +1,83 @@
-//! The feed: one event for every change, in one order.
+//! The event feed: one event per change, in a total order.
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::contract::event::{Event, EventType};
 use crate::contract::page::Direction;
 use crate::contract::project::Role;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
 
-/// An event that has no place in the feed yet.
+/// An event without a sequence number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
-    /// The id of the event.
+    /// Id of the event.
     pub id: EventId,
-    /// What happened.
+    /// Type of the event.
     pub kind: EventType,
-    /// The project in which it happened.
+    /// Project in which it happened.
     pub project_id: ProjectId,
-    /// The user who did it.
+    /// User who caused it.
     pub actor_id: Option<UserId>,
-    /// When it happened.
+    /// Time at which it happened.
     pub occurred_at: Timestamp,
     /// The whole resource, as JSON.
     pub data: String,
-    /// The fields that changed with their values before, as JSON.
+    /// Previous values of the changed fields, as JSON.
     pub previous: Option<String>,
-    /// The request that did it.
+    /// Request that caused it.
     pub request_id: Option<String>,
 }
 
-/// Which events of those that a reader may see; all conditions must hold.
+/// Conditions on the events visible to a reader, all of which must hold.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
-    /// Those of this project.
+    /// Project of the event.
     pub project: Option<ProjectId>,
-    /// Those of these types; all when empty.
+    /// Types of the event; any type if empty.
     pub kinds: Vec<EventType>,
 }
 
-/// Which stretch of the feed.
+/// A range of the feed.
 #[derive(Debug, Clone, Copy)]
 pub struct EventRange {
-    /// Only what stands beyond this place, in the direction of the walk; `None` for the beginning.
+    /// Exclusive start, in the given direction; `None` for the beginning.
     pub after: Option<i64>,
-    /// Forwards or backwards.
+    /// Direction of the range.
     pub direction: Direction,
-    /// How many events at most.
+    /// Maximum number of events.
     pub limit: u64,
 }
 
-/// How far the feed reaches.
+/// Extent of the feed, in sequence numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeedBounds {
-    /// The greatest place of an event that was removed because of its age; 0 where there is none.
+    /// Greatest sequence number pruned because of its age, or 0.
     pub pruned_through: i64,
-    /// The last place that was given to an event, whether that is kept still or not; 0 where there was none.
+    /// Last assigned sequence number, or 0; the event itself may have been removed.
     pub end: i64,
 }
 
-/// The feed.
+/// The event feed.
 ///
-/// Its promise: whoever has read the event at some place, or has seen that the feed ends there, will never find another
-/// one before it that was not there. How that is kept is told where it is implemented.
+/// Guarantee: sequence numbers become visible in order. After a reader has seen sequence *n*, or the end of the feed at
+/// *n*, no event with a smaller number appears. See `database/events.rs` for how this is enforced.
 #[async_trait]
 pub trait EventRepository: Send + Sync {
-    /// Appends events, in their order. The last thing that a transaction does: from here to its commit it keeps all
-    /// others from appending.
+    /// Appends events in order.
+    ///
+    /// This is the last write of a transaction: until its commit no other transaction can append.
     async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError>;
 
-    /// How far the feed reaches.
+    /// Returns the extent of the feed.
     async fn bounds(&self) -> Result<FeedBounds, StoreError>;
 
-    /// The events of the projects of which the reader is a member now, those for owners only where the reader is one.
-    async fn list(&self, reader: UserId, filter: &EventFilter, walk: EventRange) -> Result<Vec<Event>, StoreError>;
+    /// Lists the events that a reader may see: owner-only events only in own projects.
+    async fn list(&self, reader: UserId, filter: &EventFilter, range: EventRange) -> Result<Vec<Event>, StoreError>;
 
-    /// The events of all projects beyond a place, in order.
+    /// Lists the events of all projects after a sequence number, in order.
     async fn tail(&self, after: i64, limit: u64) -> Result<Vec<Event>, StoreError>;
 
-    /// The projects of which a user is a member, and the role in each; `None` when there is no such account, or it is
-    /// in the trash.
+    /// Lists the projects and roles of a user; `None` without an active account.
     async fn memberships(&self, user: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError>;
 }

@@ -1,63 +1,64 @@
-//! Keys by which requests can be repeated, with the answers to the first of them.
+//! Idempotency keys, and the responses stored with them.
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::contract::project::Role;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 
-/// A request that is to have its effect once, however often it is sent.
+/// A request that takes effect at most once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotentRequest {
-    /// The key that the caller gave it.
+    /// Key chosen by the client.
     pub key: String,
-    /// A hash of all that makes it this request and no other.
+    /// Hash of everything that identifies the request.
     pub fingerprint: [u8; 32],
 }
 
-/// What came of claiming a key.
+/// Outcome of claiming a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyClaim {
-    /// It is the caller's until the end of the transaction, and then used up.
+    /// The key was acquired; it is used up when the transaction commits.
     Acquired,
-    /// It was used up.
+    /// An earlier request has used the key.
     Completed,
-    /// Another transaction holds it and does not end.
+    /// Another transaction has held the key for longer than the lock timeout.
     InProgress,
 }
 
-/// An answer as it was given.
+/// The response to the first request with a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredResponse {
-    /// The HTTP status.
+    /// HTTP status.
     pub status: u16,
-    /// The `Location` header.
+    /// `Location` header.
     pub location: Option<String>,
-    /// The `ETag` header.
+    /// `ETag` header.
     pub etag: Option<String>,
-    /// The body, encrypted; `None` where there was none.
+    /// Encrypted body; `None` if the response had no body.
     pub encrypted_body: Option<Vec<u8>>,
-    /// What it takes to see it; `None` when it is the caller's own.
+    /// Access required to see it; `None` if it concerns only the caller.
     pub access: Option<RequiredAccess>,
 }
 
-/// What it takes to see an answer about something in a project.
+/// Access to a project that is required to see a stored response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequiredAccess {
-    /// The project in which it was.
+    /// Project in which the request took effect.
     pub project: ProjectId,
-    /// The task that it is about, which may be in another project by now.
+    /// Task in the response, which may have been moved to another project since.
     pub task: Option<TaskId>,
-    /// The least role in the project.
+    /// Minimum role in the project.
     pub role: Role,
 }
 
-/// Keys by which requests can be repeated. They belong to a user each.
+/// Idempotency keys, scoped to a user.
 #[async_trait]
 pub trait IdempotencyRepository: Send + Sync {
-    /// Claims a key that was never used, or not since `expired_before`. Waits some seconds for a transaction that holds it.
+    /// Claims a key that is unused, or was last claimed before `expired_before`.
     ///
-    /// After `Busy` the transaction is good for nothing any more.
+    /// Waits up to the lock timeout for a transaction that holds the key. After `InProgress` the transaction cannot be
+    /// used any more.
     async fn claim(
         &self,
         user: UserId,
@@ -66,10 +67,10 @@ pub trait IdempotencyRepository: Send + Sync {
         expired_before: Timestamp,
     ) -> Result<KeyClaim, StoreError>;
 
-    /// Stores the answer with the key that this transaction has claimed.
-    async fn store_response(&self, user: UserId, key: &str, answer: &StoredResponse) -> Result<(), StoreError>;
+    /// Stores the response with the key that this transaction has claimed.
+    async fn store_response(&self, user: UserId, key: &str, response: &StoredResponse) -> Result<(), StoreError>;
 
-    /// The fingerprint of the request that used up the key after `expired_before`, and the answer to it.
+    /// Finds the fingerprint and the response of a key claimed after `expired_before`.
     async fn find(
         &self,
         user: UserId,

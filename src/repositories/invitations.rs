@@ -2,29 +2,30 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::project::invitation::{Invitation, InvitationSort, InvitationStatus};
 use crate::contract::{InvitationId, ProjectId, Timestamp, UserId};
 
-/// Whose invitations to list.
+/// Scope of a list of invitations.
 #[derive(Debug, Clone, Copy)]
 pub enum InvitationScope<'a> {
-    /// All who are invited into this project.
+    /// Invitations into a project.
     Project(ProjectId),
-    /// Who has this address, which is in lower case; into projects that are not in the trash.
+    /// Invitations of a lower-case address, into projects that are not soft-deleted.
     Email(&'a str),
 }
 
-/// Invitations into projects. Whoever makes or answers one locks its project first.
+/// Invitations into projects.
 ///
-/// At a time `now` that is past the end of an invitation it counts as expired, whether or not somebody has noted that.
+/// A writer locks the project first. An invitation counts as expired from its end on, even while its stored status is
+/// still pending.
 #[async_trait]
 pub trait InvitationRepository: Send + Sync {
-    /// The invitation with this id, unless its project is in the trash.
+    /// Finds an invitation by id, unless its project is soft-deleted.
     async fn find(&self, id: InvitationId, now: Timestamp) -> Result<Option<Invitation>, StoreError>;
 
-    /// Invitations, all or those of which this became.
+    /// Lists invitations, optionally only those with a status.
     async fn list(
         &self,
         scope: InvitationScope<'_>,
@@ -34,19 +35,18 @@ pub trait InvitationRepository: Send + Sync {
         paging: Paging,
     ) -> Result<Page<Invitation>, StoreError>;
 
-    /// How many invitations into a project are pending.
+    /// Counts the pending invitations into a project.
     async fn count_pending(&self, project: ProjectId, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Adds an invitation; `false` when this address has one into the project that is pending.
+    /// Adds an invitation; `false` if the address has a pending one into the project.
     async fn add(&self, invitation: &Invitation) -> Result<bool, StoreError>;
 
-    /// Notes what became of an invitation that is pending; `false` when it is not.
+    /// Sets the final status of a pending invitation; `false` if it is not pending.
     async fn resolve(&self, id: InvitationId, status: InvitationStatus, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Revokes the pending invitations that a user sent, into any project, and returns them as they are afterwards, in
-    /// the order of their ids.
+    /// Revokes the pending invitations sent by a user, and returns them by id.
     async fn revoke_sent(&self, inviter: UserId, now: Timestamp) -> Result<Vec<Invitation>, StoreError>;
 
-    /// Notes that at most `limit` invitations have expired, and says how many.
+    /// Marks at most `limit` overdue invitations as expired, and returns their number.
     async fn expire(&self, now: Timestamp, limit: u64) -> Result<u64, StoreError>;
 }

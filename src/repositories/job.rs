@@ -1,45 +1,44 @@
-//! Jobs: work that is promised in the transaction of its cause, and done after it. How they wait and are done is in
-//! `queue`.
+//! Background jobs, which are enqueued in the transaction of their cause.
 
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{ApiTokenId, InvitationId, ProjectId, UserId, WebhookId};
 
-/// What is to be done. The name of the variant and its fields are what is stored.
+/// A job. The names of the variant and of its fields are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "payload", rename_all = "snake_case")]
 pub enum Job {
-    /// Welcome a new user by mail.
+    /// Sends the welcome e-mail.
     WelcomeEmail {
-        /// Whom.
+        /// The new user.
         user: UserId,
     },
-    /// Mail the link that proves an address.
+    /// Sends the link that verifies an address.
     VerificationEmail {
-        /// To whom.
+        /// The owner of the address.
         user: UserId,
     },
-    /// Mail the link that sets another password.
+    /// Sends the link that resets a password.
     PasswordResetEmail {
-        /// To whom; nobody where the address that was asked for has no account, so that both take as long.
+        /// The recipient; `None` for an unknown address, so that both take equally long.
         user: Option<UserId>,
     },
-    /// Mail an invitation into a project.
+    /// Sends an invitation into a project.
     InvitationEmail {
-        /// Which.
+        /// The invitation.
         invitation: InvitationId,
     },
-    /// Send a webhook what is due.
+    /// Sends the due deliveries of a webhook.
     DeliverWebhook {
-        /// Which webhook.
+        /// The webhook.
         webhook: WebhookId,
     },
-    /// Mail that a webhook was disabled.
+    /// Notifies the owner of a webhook that was disabled.
     WebhookDisabledEmail {
-        /// Which webhook.
+        /// The webhook.
         webhook: WebhookId,
     },
-    /// Notify a user that the password was changed.
+    /// Notifies a user that the password was changed.
     PasswordChangedEmail {
         /// The owner of the account.
         user: UserId,
@@ -48,14 +47,14 @@ pub enum Job {
         /// True if the change also revoked API tokens, webhooks and invitations.
         revoked_all: bool,
     },
-    /// Notify a user that the password was reset.
+    /// Notifies a user that the password was reset.
     PasswordResetDoneEmail {
         /// The owner of the account.
         user: UserId,
         /// The time of the reset, in milliseconds since 1970.
         at: i64,
     },
-    /// Notify a user of a new API token.
+    /// Notifies a user of a new API token.
     ApiTokenCreatedEmail {
         /// The owner of the account.
         user: UserId,
@@ -64,7 +63,7 @@ pub enum Job {
         /// The time of its creation, in milliseconds since 1970.
         at: i64,
     },
-    /// Notify a user of a webhook that sends to a new address: a new one, or one whose URL was changed.
+    /// Notifies a user of a new webhook, or of a changed webhook URL.
     WebhookCreatedEmail {
         /// The owner of the account.
         user: UserId,
@@ -73,48 +72,46 @@ pub enum Job {
         /// The time of the change, in milliseconds since 1970.
         at: i64,
     },
-    /// Note which invitations were not answered in time.
+    /// Marks overdue invitations as expired.
     ExpireInvitations {},
-    /// Compute how much of a project is done.
+    /// Recalculates the completion percentage of a project.
     RecalculateCompletion {
-        /// Which project.
+        /// The project.
         project: ProjectId,
     },
-    /// Make a digest for everybody for whom it is time.
+    /// Enqueues the weekly digests that are due.
     PlanDigests {},
-    /// Mail the digest of a week.
+    /// Sends a weekly digest.
     WeeklyDigest {
-        /// To whom.
+        /// The recipient.
         user: UserId,
-        /// The moment that the digest is for, in milliseconds since 1970: Monday, 08:00 where the user lives.
+        /// Monday, 08:00 in the user's time zone, in milliseconds since 1970.
         moment: i64,
     },
-    /// Remove for good what was in the trash for long enough.
+    /// Purges resources whose time in the trash is over.
     PurgeDeleted {},
-    /// Remove what has served its purpose: keys, tokens, sessions, replaced secrets, jobs, events, deliveries; and have
-    /// webhooks go on that wait in vain.
+    /// Prunes expired rows, and restarts stalled webhooks.
     Prune {},
 }
 
-/// Jobs that share workers, so that those who wait for somebody outside hold up nobody else. How many workers each queue
-/// has is told by the runner.
+/// A queue of jobs with workers of its own, so that slow jobs delay no others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Queue {
-    /// What is done in the database.
+    /// Jobs that only use the database.
     Default,
-    /// What waits for a mail server.
+    /// Jobs that wait for the mail server.
     Mail,
-    /// What waits for receivers of webhooks.
+    /// Deliveries to webhooks.
     Webhooks,
-    /// What waits for those that did not answer well or soon the last time.
+    /// Deliveries to webhooks whose last attempts failed or were slow.
     WebhooksDegraded,
 }
 
 impl Queue {
-    /// All of them.
+    /// All queues.
     pub const ALL: [Self; 4] = [Self::Default, Self::Mail, Self::Webhooks, Self::WebhooksDegraded];
 
-    /// The word by which it is stored.
+    /// Returns the stored name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -125,29 +122,28 @@ impl Queue {
         }
     }
 
-    /// The queue of a word.
+    /// Parses a stored name.
     #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|queue| queue.as_str() == word)
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|queue| queue.as_str() == name)
     }
 }
 
-/// How a job is kept from being there twice.
+/// Deduplication of a job, by a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dedup {
-    /// It is not.
+    /// No deduplication.
     None,
-    /// One with this key waits at a time: a second would do what the first is going to do anyway.
+    /// At most one pending job per key.
     WhilePending(String),
-    /// One with this key is there at a time. A second lets it run earlier, if it waits; one that runs looks before its
-    /// end whether there is more to do; one that is dead comes back.
+    /// At most one unfinished job per key; enqueueing it revives a dead one.
     WhileUnfinished(String),
-    /// One with this key, ever: a second would do harm.
+    /// At most one job per key, ever.
     Forever(String),
 }
 
 impl Job {
-    /// The names of all kinds that this program knows.
+    /// Names of all kinds.
     pub const KINDS: [&str; 16] = [
         "welcome_email",
         "verification_email",
@@ -167,33 +163,30 @@ impl Job {
         "prune",
     ];
 
-    /// The name of its kind.
+    /// Returns the name of the kind.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
-        let [welcome, verification, reset, invitation, deliver, disabled, others @ ..] = Self::KINDS;
-        let [password_changed, reset_done, token_created, webhook_created, others @ ..] = others;
-        let [expire, recalculate, plan, digest, purge, prune] = others;
         match self {
-            Self::WelcomeEmail { .. } => welcome,
-            Self::VerificationEmail { .. } => verification,
-            Self::PasswordResetEmail { .. } => reset,
-            Self::InvitationEmail { .. } => invitation,
-            Self::DeliverWebhook { .. } => deliver,
-            Self::WebhookDisabledEmail { .. } => disabled,
-            Self::PasswordChangedEmail { .. } => password_changed,
-            Self::PasswordResetDoneEmail { .. } => reset_done,
-            Self::ApiTokenCreatedEmail { .. } => token_created,
-            Self::WebhookCreatedEmail { .. } => webhook_created,
-            Self::ExpireInvitations {} => expire,
-            Self::RecalculateCompletion { .. } => recalculate,
-            Self::PlanDigests {} => plan,
-            Self::WeeklyDigest { .. } => digest,
-            Self::PurgeDeleted {} => purge,
-            Self::Prune {} => prune,
+            Self::WelcomeEmail { .. } => "welcome_email",
+            Self::VerificationEmail { .. } => "verification_email",
+            Self::PasswordResetEmail { .. } => "password_reset_email",
+            Self::InvitationEmail { .. } => "invitation_email",
+            Self::DeliverWebhook { .. } => "deliver_webhook",
+            Self::WebhookDisabledEmail { .. } => "webhook_disabled_email",
+            Self::PasswordChangedEmail { .. } => "password_changed_email",
+            Self::PasswordResetDoneEmail { .. } => "password_reset_done_email",
+            Self::ApiTokenCreatedEmail { .. } => "api_token_created_email",
+            Self::WebhookCreatedEmail { .. } => "webhook_created_email",
+            Self::ExpireInvitations {} => "expire_invitations",
+            Self::RecalculateCompletion { .. } => "recalculate_completion",
+            Self::PlanDigests {} => "plan_digests",
+            Self::WeeklyDigest { .. } => "weekly_digest",
+            Self::PurgeDeleted {} => "purge_deleted",
+            Self::Prune {} => "prune",
         }
     }
 
-    /// Which workers do it.
+    /// Returns the queue of the job.
     #[must_use]
     pub const fn queue(&self) -> Queue {
         match self {
@@ -216,7 +209,7 @@ impl Job {
         }
     }
 
-    /// Whose job it is: it goes when the account goes.
+    /// Returns the user whose job it is; the job is removed with the account.
     #[must_use]
     pub const fn user(&self) -> Option<UserId> {
         match self {
@@ -239,7 +232,7 @@ impl Job {
         }
     }
 
-    /// How it is kept from being there twice.
+    /// Returns how the job is deduplicated.
     #[must_use]
     pub fn dedup(&self) -> Dedup {
         let kind = self.kind();
@@ -265,10 +258,9 @@ impl Job {
     }
 }
 
-/// The number of a week that has a Monday at about this moment, wherever that is.
+/// Number of the week whose Monday, 08:00, is at this time in some time zone.
 ///
-/// Monday, 08:00, is between Sunday, 18:00, and Monday, 20:00, in UTC. So whoever moves to another time zone on a
-/// Monday does not get the digest of the same week again.
+/// All time zones share the number, so a user who changes the time zone on a Monday gets one digest for the week.
 const fn week(moment: i64) -> i64 {
     const DAY: i64 = 86_400_000;
     // 1970-01-01 was a Thursday.

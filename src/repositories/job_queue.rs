@@ -1,92 +1,95 @@
-//! The durable queue: jobs that were promised, as who promises them, workers and operators see them.
+//! The durable job queue, as producers, workers and operators see it.
 //!
-//! A job waits until its time, is leased to a worker, and then is done, put off for another attempt, or buried with
-//! what went wrong. Whoever holds a lease holds it by its token: who comes back after the lease went to somebody else
-//! changes nothing any more. A lease that ends by itself makes the job due again, which is all that a crash takes.
+//! A pending job is claimed under a lease, then completed, scheduled for a retry, or moved to the dead letters. All of
+//! these require the token of the lease, so a worker whose job was claimed again cannot change it. An expired lease
+//! makes the job due again, which is how jobs survive a crash.
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Job, Queue, StoreError};
+use super::error::StoreError;
+use super::job::{Job, Queue};
 use crate::contract::{Timestamp, WebhookId};
 
-/// A job that was leased to a worker.
+/// A job claimed by a worker.
 #[derive(Debug)]
 pub struct LeasedJob {
-    /// By which it is finished.
+    /// The lease under which it runs.
     pub lease: Lease,
-    /// Where it waited.
+    /// Queue from which it was claimed.
     pub queue: Queue,
-    /// The name of its kind.
+    /// Name of its kind.
     pub kind: String,
-    /// What is to be done, if this program can read it.
+    /// The job, if this version can decode it.
     pub job: Result<Job, StoreError>,
-    /// How often it was begun, this time included.
+    /// Number of attempts, including this one.
     pub attempts: u32,
 }
 
-/// The right to finish a job.
+/// Exclusive right to finish a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
-    /// The job.
+    /// Id of the job.
     pub id: Uuid,
-    /// Who holds it.
+    /// Token of the holder.
     pub token: Uuid,
 }
 
-/// How a job stands.
+/// State of an unfinished job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobState {
-    /// For its time.
+    /// Waits for its time.
     Pending,
     /// Leased to a worker.
     Running,
-    /// It failed too often, or in a way that no other attempt would mend.
+    /// Out of attempts, or failed permanently.
     Dead,
 }
 
-/// A job that is not done, as an operator sees it.
+/// An unfinished job, as an operator sees it.
 #[derive(Debug, Clone)]
 pub struct JobRecord {
-    /// By which it can be retried.
+    /// Id of the job.
     pub id: Uuid,
-    /// The name of its kind.
+    /// Name of its kind.
     pub kind: String,
-    /// What it is about, as JSON.
+    /// Arguments, as JSON.
     pub payload: String,
-    /// How it stands.
+    /// State of the job.
     pub state: JobState,
-    /// How often it was begun.
+    /// Number of attempts so far.
     pub attempts: u32,
-    /// When it may be taken; of a running one, when its lease ends.
+    /// Time from which it may be claimed; for a running job, the end of its lease.
     pub run_at: Timestamp,
-    /// When it was promised.
+    /// Time at which it was enqueued.
     pub created_at: Timestamp,
-    /// What went wrong the last time.
+    /// Error of the last failed attempt.
     pub last_error: Option<String>,
 }
 
-/// Promises of jobs.
+/// Producer side of the queue.
 #[async_trait]
 pub trait JobRepository: Send + Sync {
-    /// Promises a job for `run_at`; `false` when one like it is there already.
+    /// Enqueues a job for `run_at`; `false` if it was deduplicated.
     ///
-    /// The one that is there is not begun before the end of this transaction, so it sees what this transaction changed.
+    /// An existing job is not claimed before the end of this transaction, so it sees the changes of this transaction.
     async fn enqueue(&self, job: &Job, now: Timestamp, run_at: Timestamp) -> Result<bool, StoreError>;
 
-    /// Promises the jobs that deliver to these webhooks, each in its queue, and says how many are new; one that is there
-    /// already stays in its own queue. All are locked, in the order in which they are named.
+    /// Enqueues and locks the delivery jobs of webhooks, and returns how many are new.
+    ///
+    /// An existing job stays in its queue.
     async fn enqueue_deliveries(&self, webhooks: &[(WebhookId, Queue)], now: Timestamp) -> Result<usize, StoreError>;
 
-    /// Promises a job once for a key of the caller's, such as the tick of a schedule.
+    /// Enqueues a job at most once per key, such as the tick of a schedule.
     async fn enqueue_once(&self, job: &Job, key: &str, now: Timestamp) -> Result<bool, StoreError>;
 }
 
-/// The queue, as workers and operators see it.
+/// Worker and operator side of the queue.
 #[async_trait]
 pub trait QueueRepository: Send + Sync {
-    /// Leases at most so many jobs of these queues that are due, the oldest first, until `until`. Kinds that this
-    /// program does not know are left to those that do.
+    /// Claims at most `limit` due jobs, the oldest first, under a lease.
+    ///
+    /// Kinds that this version does not know are skipped: a newer version may be running beside it.
     async fn claim(
         &self,
         queues: &[Queue],
@@ -95,34 +98,33 @@ pub trait QueueRepository: Send + Sync {
         until: Timestamp,
     ) -> Result<Vec<LeasedJob>, StoreError>;
 
-    /// When the next job of these queues becomes due, if there is one.
+    /// Returns when the next job of some queues becomes due.
     async fn next_due(&self, queues: &[Queue]) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Makes a lease last longer; `false` when it was lost.
+    /// Extends a lease; `false` if it was lost.
     async fn extend_lease(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError>;
 
-    /// Keeps all others from promising or ending this job until the end of the transaction; `false` when its lease was
-    /// lost.
+    /// Locks a job against enqueueing and completion; `false` if the lease was lost.
     async fn lock(&self, lease: Lease) -> Result<bool, StoreError>;
 
-    /// Notes that a job is done; `false` when its lease was lost: then its effect must not be committed.
+    /// Completes a job; `false` if the lease was lost: the caller must roll back.
     async fn complete(&self, lease: Lease, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Puts a job off for another attempt; `false` when its lease was lost.
+    /// Schedules another attempt after a failure; `false` if the lease was lost.
     async fn retry_later(&self, lease: Lease, run_at: Timestamp, error: &str) -> Result<bool, StoreError>;
 
-    /// Has a job that went well go on at `run_at` in a queue, with all its attempts; `false` when its lease was lost.
+    /// Returns a successful job to a queue, with all its attempts.
     async fn requeue(&self, lease: Lease, queue: Queue, run_at: Timestamp) -> Result<bool, StoreError>;
 
-    /// Puts a job aside for good, until an operator retries it; `false` when its lease was lost.
+    /// Moves a job to the dead letters; `false` if the lease was lost.
     async fn dead_letter(&self, lease: Lease, now: Timestamp, error: &str) -> Result<bool, StoreError>;
 
-    /// Gives a job back as if it had not been begun.
+    /// Releases a job as if it had not been claimed.
     async fn release(&self, lease: Lease, now: Timestamp) -> Result<(), StoreError>;
 
-    /// The jobs that are not done, the oldest first.
+    /// Lists the unfinished jobs, the oldest first.
     async fn list_unfinished(&self) -> Result<Vec<JobRecord>, StoreError>;
 
-    /// Makes a job that waits or is dead due now, with all its attempts; `false` when there is no such job.
+    /// Makes a pending or dead job due now; `false` if there is no such job.
     async fn retry(&self, id: Uuid, now: Timestamp) -> Result<bool, StoreError>;
 }

@@ -2,45 +2,43 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::project::{Project, ProjectSort, Role};
 use crate::contract::{ProjectId, Timestamp, UserId};
 
-/// Which projects to list; all conditions must hold.
+/// Conditions on projects, all of which must hold.
 #[derive(Debug, Clone, Default)]
 pub struct ProjectFilter {
-    /// Archived ones, or those that are not.
+    /// Archived or active.
     pub archived: Option<bool>,
-    /// Those in which the reader has this role.
+    /// Role of the reader.
     pub role: Option<Role>,
-    /// Those whose name or description has all of these words.
+    /// Search terms, all of which occur in the name or the description.
     pub terms: Vec<String>,
-    /// Those that were deleted after this time, instead of those that were not.
+    /// Soft-deleted after this time; `None` for projects that are not deleted.
     pub deleted_since: Option<Timestamp>,
 }
 
-/// A project that nobody else can change until the end of the transaction, and nobody can add a task to.
+/// A project that is locked, with its tasks, until the end of the transaction.
 #[derive(Debug, Clone)]
 pub struct LockedProject {
-    /// The project, with the role of the one who locked it.
+    /// The project, with the role of the reader.
     pub project: Project,
-    /// The greatest order key that was given out in it; empty when there was none.
+    /// The greatest order key assigned in it; empty if there is none.
     pub last_position: String,
 }
 
-/// Projects.
-///
-/// Projects in the trash are found too: `deleted_at` tells. `role` is that of the reader, `None` for a stranger.
+/// Projects, including soft-deleted ones, each with the role of the reader.
 #[async_trait]
 pub trait ProjectRepository: Send + Sync {
-    /// The project with this id.
+    /// Finds a project by id.
     async fn find(&self, id: ProjectId, reader: UserId) -> Result<Option<Project>, StoreError>;
 
-    /// The project with this id, locked until the end of the transaction.
+    /// Finds and locks a project.
     async fn lock(&self, id: ProjectId, reader: UserId) -> Result<Option<LockedProject>, StoreError>;
 
-    /// The projects of which the reader is a member.
+    /// Lists the projects of which the reader is a member.
     async fn list(
         &self,
         reader: UserId,
@@ -49,13 +47,13 @@ pub trait ProjectRepository: Send + Sync {
         paging: Paging,
     ) -> Result<Page<Project>, StoreError>;
 
-    /// Adds a project, and its owner as a member.
+    /// Adds a project, with its owner as a member.
     async fn add(&self, project: &Project) -> Result<(), StoreError>;
 
-    /// Writes what can change about a project, but not its counts.
+    /// Updates the mutable fields of a project, except its task counts.
     async fn update(&self, project: &Project) -> Result<(), StoreError>;
 
-    /// Adds to the counts of tasks, and moves the greatest order key.
+    /// Adds to the task counts, and replaces the greatest order key.
     async fn adjust_task_counts(
         &self,
         id: ProjectId,
@@ -64,9 +62,9 @@ pub trait ProjectRepository: Send + Sync {
         last_position: Option<&str>,
     ) -> Result<(), StoreError>;
 
-    /// Computes how much of a project is done from its counts.
+    /// Recalculates the completion percentage from the task counts.
     async fn recalculate_completion(&self, id: ProjectId) -> Result<(), StoreError>;
 
-    /// The role of a user in a project.
+    /// Finds the role of a user in a project.
     async fn find_role(&self, id: ProjectId, user: UserId) -> Result<Option<Role>, StoreError>;
 }

@@ -2,64 +2,64 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::contract::account::session::{SessionInfo, SessionSort};
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::{SessionId, Timestamp, UserId};
 
-/// A session that begins.
+/// A new session.
 #[derive(Debug, Clone)]
 pub struct NewSession {
-    /// Its id.
+    /// Id of the session.
     pub id: SessionId,
-    /// Whose it is.
+    /// User of the session.
     pub user_id: UserId,
-    /// The `User-Agent` of the request that began it.
+    /// `User-Agent` of the request that created it.
     pub user_agent: Option<String>,
-    /// When it begins.
+    /// Time of its creation.
     pub created_at: Timestamp,
-    /// When it ends by itself, unless it is refreshed.
+    /// Time at which it expires unless it is refreshed.
     pub expires_at: Timestamp,
 }
 
-/// What is known about the existence of a session.
+/// A session as it was found.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionRecord {
-    /// Whose it is.
+    /// User of the session.
     pub user_id: UserId,
-    /// When it was ended by someone.
+    /// Time at which it was revoked.
     pub ended_at: Option<Timestamp>,
-    /// When it ends by itself.
+    /// Time at which it expires.
     pub expires_at: Timestamp,
 }
 
-/// A refresh token that is given out.
+/// A new refresh token.
 #[derive(Debug, Clone)]
 pub struct NewRefreshToken {
-    /// The SHA-256 of the token; the token itself is not kept.
+    /// SHA-256 of the token; the token itself is not stored.
     pub hash: [u8; 32],
-    /// The session that it refreshes.
+    /// Session that it refreshes.
     pub session_id: SessionId,
-    /// When it is given out.
+    /// Time at which it was issued.
     pub created_at: Timestamp,
-    /// When it stops working.
+    /// Time at which it expires.
     pub expires_at: Timestamp,
 }
 
 /// A refresh token as it was found.
 #[derive(Debug, Clone)]
 pub struct RefreshTokenRecord {
-    /// The session that it refreshes.
+    /// Session that it refreshes.
     pub session_id: SessionId,
-    /// Whose session that is.
+    /// User of the session.
     pub user_id: UserId,
-    /// When the session was ended by someone.
+    /// Time at which the session was revoked.
     pub session_ended_at: Option<Timestamp>,
-    /// When the token stops working.
+    /// Time at which the token expires.
     pub expires_at: Timestamp,
-    /// When it was used.
+    /// Time at which it was used.
     pub used_at: Option<Timestamp>,
-    /// Its successor, readable only with the token itself; there when it was used.
+    /// Successor of a used token, encrypted with the token itself.
     pub encrypted_successor: Option<Vec<u8>>,
 }
 
@@ -69,10 +69,10 @@ pub trait SessionRepository: Send + Sync {
     /// Adds a session.
     async fn add(&self, session: &NewSession) -> Result<(), StoreError>;
 
-    /// What is known about a session.
+    /// Finds a session by id.
     async fn find(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError>;
 
-    /// The sessions of a user that go on at `now`. `current` is not known here and false.
+    /// Lists the active sessions of a user. `current` is always false.
     async fn list(
         &self,
         user: UserId,
@@ -81,25 +81,25 @@ pub trait SessionRepository: Send + Sync {
         paging: Paging,
     ) -> Result<Page<SessionInfo>, StoreError>;
 
-    /// Notes that a session was refreshed.
+    /// Records the use of a session, and extends it.
     async fn touch(&self, id: SessionId, at: Timestamp, expires_at: Timestamp) -> Result<(), StoreError>;
 
-    /// Ends a session; `false` when it had ended before.
+    /// Revokes a session; `false` if it was revoked before.
     async fn end(&self, id: SessionId, at: Timestamp) -> Result<bool, StoreError>;
 
-    /// Ends all sessions of a user, but perhaps one, and says which.
+    /// Revokes all sessions of a user, optionally except one, and returns their ids.
     async fn end_all(&self, user: UserId, keep: Option<SessionId>, at: Timestamp)
     -> Result<Vec<SessionId>, StoreError>;
 
-    /// The sessions that were ended at or after `since`.
+    /// Lists the sessions that were revoked at or after a time.
     async fn list_ended(&self, since: Timestamp) -> Result<Vec<SessionId>, StoreError>;
 
     /// Adds a refresh token.
     async fn add_refresh_token(&self, token: &NewRefreshToken) -> Result<(), StoreError>;
 
-    /// The refresh token with this hash, its session locked until the end of the transaction.
+    /// Finds a refresh token by hash, and locks it and its session.
     async fn lock_refresh_token(&self, hash: &[u8; 32]) -> Result<Option<RefreshTokenRecord>, StoreError>;
 
-    /// Notes that a refresh token was used, and by what it is followed.
+    /// Marks a refresh token as used, with its encrypted successor.
     async fn rotate_refresh_token(&self, hash: &[u8; 32], at: Timestamp, successor: &[u8]) -> Result<(), StoreError>;
 }

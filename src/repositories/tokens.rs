@@ -1,22 +1,22 @@
-//! Tokens that are not of a session: those sent by mail, and those that programs call with.
+//! Tokens sent by e-mail, and API tokens. Only their hashes are stored.
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::contract::account::api_token::{ApiToken, ApiTokenSort, Scope};
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::{ApiTokenId, Timestamp, UserId};
 
-/// What a token that was sent by mail is good for.
+/// Purpose of a token sent by e-mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EmailTokenPurpose {
-    /// To prove an address.
+    /// Verification of an address.
     Verification,
-    /// To set another password.
+    /// Reset of a password.
     Reset,
 }
 
-/// Tokens that were sent by mail. Only their hashes are kept.
+/// Tokens sent by e-mail.
 #[async_trait]
 pub trait EmailTokenRepository: Send + Sync {
     /// Adds a token.
@@ -28,7 +28,7 @@ pub trait EmailTokenRepository: Send + Sync {
         expires_at: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Whose token it is, if it is good at `now`.
+    /// Finds the user of a valid token.
     async fn find(
         &self,
         hash: &[u8; 32],
@@ -36,8 +36,7 @@ pub trait EmailTokenRepository: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<UserId>, StoreError>;
 
-    /// Uses a token up, if it is good at `now`, and with it all others of the same user and purpose; gives whose it
-    /// was.
+    /// Consumes a valid token with all others of its user and purpose.
     async fn consume(
         &self,
         hash: &[u8; 32],
@@ -54,49 +53,49 @@ pub trait EmailTokenRepository: Send + Sync {
 pub struct ApiTokenRecord {
     /// The token, without its secret.
     pub token: ApiToken,
-    /// Whose it is.
+    /// Owner of the token.
     pub user_id: UserId,
-    /// Whether the account of its owner is in the trash.
+    /// True if the account of the owner is soft-deleted.
     pub owner_deleted: bool,
-    /// When its owner ended it.
+    /// Time at which the token was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
 impl ApiTokenRecord {
-    /// Whether the token may be used for what this scope names.
+    /// Returns whether the token has a scope.
     #[must_use]
     pub fn has(&self, scope: Scope) -> bool {
         self.token.scopes.contains(&scope)
     }
 }
 
-/// API tokens. Only the hashes of their secrets are kept.
+/// API tokens.
 #[async_trait]
 pub trait ApiTokenRepository: Send + Sync {
     /// Adds a token.
     async fn add(&self, token: &ApiToken, user: UserId, hash: &[u8; 32]) -> Result<(), StoreError>;
 
-    /// The token with this id.
+    /// Finds a token by id.
     async fn find(&self, id: ApiTokenId) -> Result<Option<ApiTokenRecord>, StoreError>;
 
-    /// The token with this secret.
+    /// Finds a token by the hash of its secret.
     async fn find_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiTokenRecord>, StoreError>;
 
-    /// The tokens of a user that were not ended; expired ones too.
+    /// Lists the tokens of a user that were not revoked, including expired ones.
     async fn list(&self, user: UserId, sort: Sort<ApiTokenSort>, paging: Paging) -> Result<Page<ApiToken>, StoreError>;
 
-    /// How many tokens of a user are good at `now`.
+    /// Counts the valid tokens of a user.
     async fn count(&self, user: UserId, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Notes that a token was used.
+    /// Records the use of a token.
     async fn touch(&self, id: ApiTokenId, at: Timestamp) -> Result<(), StoreError>;
 
-    /// Ends a token; `false` when it had ended before.
+    /// Revokes a token; `false` if it was revoked before.
     async fn revoke(&self, id: ApiTokenId, at: Timestamp) -> Result<bool, StoreError>;
 
-    /// Ends all tokens of a user, and says which.
+    /// Revokes all tokens of a user, and returns their ids.
     async fn revoke_all(&self, user: UserId, at: Timestamp) -> Result<Vec<ApiTokenId>, StoreError>;
 
-    /// The tokens that were ended since a time.
+    /// Lists the tokens that were revoked at or after a time.
     async fn list_revoked(&self, since: Timestamp) -> Result<Vec<ApiTokenId>, StoreError>;
 }

@@ -2,78 +2,77 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::webhook::{Webhook, WebhookSort};
 use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
 
-/// A webhook, with what only its owner and who delivers know.
+/// A webhook, with what the API does not show.
 #[derive(Clone)]
 pub struct WebhookRecord {
     /// The webhook.
     pub webhook: Webhook,
-    /// Who made it.
+    /// Owner of the webhook.
     pub owner: UserId,
-    /// How it fares.
+    /// Health of the endpoint.
     pub health: EndpointHealth,
-    /// The secret, encrypted.
+    /// Encrypted secret.
     pub secret: Vec<u8>,
 }
 
-/// How a webhook fares.
+/// Health of a webhook's endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EndpointHealth {
-    /// Since when every attempt has failed, but for tests; `None` when the last one did not, or there was none.
+    /// Start of the current series of failed attempts, not counting tests.
     pub failing_since: Option<Timestamp>,
-    /// Whether the last attempts, tests too, failed or took long.
+    /// True if the last attempts, including tests, failed or were slow.
     pub is_degraded: bool,
-    /// What was promised until this time is given up, and some of it is pending still.
+    /// Deliveries created up to this time are being cancelled.
     pub cancel_through: Option<Timestamp>,
 }
 
 impl EndpointHealth {
-    /// How a webhook fares that begins anew: what is given up stays so.
+    /// Resets the failure counters. Pending cancellations are kept.
     #[must_use]
     pub fn reset(self) -> Self {
         Self { cancel_through: self.cancel_through, ..Self::default() }
     }
 }
 
-/// A secret that another one has replaced.
+/// A replaced secret.
 #[derive(Clone)]
 pub struct PreviousSecret {
-    /// The secret, encrypted.
+    /// Encrypted secret.
     pub secret: Vec<u8>,
-    /// Until when messages are signed with it too.
+    /// Time until which messages are also signed with it.
     pub until: Timestamp,
 }
 
-/// Which webhooks of a user; all conditions must hold.
+/// Conditions on the webhooks of a user, all of which must hold.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WebhookFilter {
-    /// Those that are enabled, or those that are not.
+    /// Enabled or disabled.
     pub enabled: Option<bool>,
-    /// Those of this one project.
+    /// Only for this project.
     pub project: Option<ProjectId>,
 }
 
 /// Webhooks.
 ///
-/// Locks are taken in this order: the job that delivers, the webhook, its deliveries. Who promises a delivery only
-/// keeps the webhook from being removed, and comes to the job after that: whoever changes the webhook does not wait for
-/// that, nor the other way round.
+/// Lock order: the delivery job, the webhook, its deliveries. Creating a delivery takes only the shared lock of the
+/// webhook before the job, which does not conflict with a writer of the webhook.
 #[async_trait]
 pub trait WebhookRepository: Send + Sync {
-    /// The webhook with this id.
+    /// Finds a webhook by id.
     async fn find(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError>;
 
-    /// The webhook with this id, which nobody else can change until the end of the transaction.
+    /// Finds and locks a webhook.
     async fn lock(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError>;
 
-    /// The webhook with this id, which nobody can remove until the end of the transaction.
+    /// Finds a webhook, and prevents its removal until the end of the transaction.
     async fn lock_shared(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError>;
 
-    /// The webhooks of a user.
+    /// Lists the webhooks of a user.
     async fn list(
         &self,
         owner: UserId,
@@ -82,25 +81,28 @@ pub trait WebhookRepository: Send + Sync {
         paging: Paging,
     ) -> Result<Page<Webhook>, StoreError>;
 
-    /// Returns the webhooks of a user in the order of their ids, each with whether it is ailing. None of them can be
-    /// removed until the end of the transaction.
+    /// Lists the webhooks of a user by id, each with whether it is degraded.
+    ///
+    /// Prevents their removal until the end of the transaction.
     async fn lock_all_shared(&self, owner: UserId) -> Result<Vec<(WebhookId, bool)>, StoreError>;
 
-    /// Disables the enabled webhooks of a user and gives `reason` as the cause. Every delivery promised to any webhook
-    /// of the user until `now` is to be given up. The caller holds the webhooks and their jobs.
+    /// Disables the webhooks of a user, and cancels the deliveries created by `now`.
+    ///
+    /// The caller holds the webhooks and their jobs.
     async fn disable_all(&self, owner: UserId, reason: &str, now: Timestamp) -> Result<(), StoreError>;
 
-    /// How many webhooks a user has.
+    /// Counts the webhooks of a user.
     async fn count(&self, owner: UserId) -> Result<u64, StoreError>;
 
     /// Adds a webhook.
     async fn add(&self, record: &WebhookRecord) -> Result<(), StoreError>;
 
-    /// Writes what can change about a webhook, but not its secrets.
+    /// Updates the mutable fields of a webhook, except its secrets.
     async fn update(&self, webhook: &Webhook, health: &EndpointHealth) -> Result<(), StoreError>;
 
-    /// Replaces the secret. The one before it joins those that were replaced earlier, of which only so many are kept as
-    /// are good still, the newest ten at most; without it none is.
+    /// Replaces the secret.
+    ///
+    /// With `previous`, the replaced secrets that are still valid are kept, at most the 10 newest; without it, none.
     async fn replace_secret(
         &self,
         id: WebhookId,
@@ -109,9 +111,9 @@ pub trait WebhookRepository: Send + Sync {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// The secrets that were replaced and are good still, the newest first.
+    /// Lists the replaced secrets that are still valid, the newest first.
     async fn list_previous_secrets(&self, id: WebhookId, now: Timestamp) -> Result<Vec<PreviousSecret>, StoreError>;
 
-    /// Marks a webhook as removed: from then on only who removes what was its finds anything of it.
+    /// Marks a webhook as removed. It is hidden from then on, and purged later.
     async fn remove(&self, id: WebhookId, now: Timestamp) -> Result<(), StoreError>;
 }

@@ -1,4 +1,4 @@
-//! The table of comments on tasks.
+//! Table `comments`.
 
 use sea_orm::entity::prelude::*;
 
@@ -15,7 +15,4 @@ pub struct Model {
     pub updated_at: i64,
 }
 
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+no_relations!();

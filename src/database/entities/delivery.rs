@@ -1,4 +1,4 @@
-//! The table of deliveries.
+//! Table `deliveries`.
 
 use sea_orm::entity::prelude::*;
 
@@ -18,7 +18,4 @@ pub struct Model {
     pub created_at: i64,
 }
 
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+no_relations!();

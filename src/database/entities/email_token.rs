@@ -1,4 +1,4 @@
-//! The table of tokens that were sent by mail.
+//! Table `email_tokens`.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,7 +12,4 @@ pub struct Model {
     pub expires_at: i64,
 }
 
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+no_relations!();

@@ -1,4 +1,4 @@
-//! The table of events.
+//! Table `events`.
 
 use sea_orm::entity::prelude::*;
 
@@ -18,7 +18,4 @@ pub struct Model {
     pub request_id: Option<String>,
 }
 
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+no_relations!();

@@ -1,4 +1,4 @@
-//! The one row that says how far the feed reaches.
+//! Table `event_sequence`.
 
 use sea_orm::entity::prelude::*;
 
@@ -11,7 +11,4 @@ pub struct Model {
     pub pruned_through: i64,
 }
 
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+no_relations!();

@@ -1,4 +1,4 @@
-//! The table of keys by which requests can be repeated.
+//! Table `idempotency_keys`.
 
 use sea_orm::entity::prelude::*;
 
@@ -20,7 +20,4 @@ pub struct Model {
     pub task_id: Option<Uuid>,
 }
 
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+no_relations!();

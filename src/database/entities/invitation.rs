@@ -1,4 +1,4 @@
-//! The table of invitations into projects.
+//! Table `invitations`.
 
 use sea_orm::entity::prelude::*;
 
@@ -17,7 +17,4 @@ pub struct Model {
     pub created_at: i64,
 }
 
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+no_relations!();

@@ -1,4 +1,4 @@
-//! The table of jobs.
+//! Table `jobs`.
 
 use sea_orm::entity::prelude::*;
 
@@ -23,7 +23,4 @@ pub struct Model {
     pub finished_at: Option<i64>,
 }
 
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+no_relations!();

@@ -1,4 +1,4 @@
-//! The table of memberships.
+//! Table `members`.
 
 use sea_orm::entity::prelude::*;
 
@@ -13,7 +13,4 @@ pub struct Model {
     pub joined_at: i64,
 }
 
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+no_relations!();

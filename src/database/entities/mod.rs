@@ -1,6 +1,16 @@
-//! The tables as SeaORM sees them; the schema itself is made in the crate `migration`.
+//! SeaORM entities of the tables that the crate `migration` creates.
 
 #![expect(unreachable_pub, reason = "what SeaORM derives for a table must be as visible as the table")]
+
+/// Completes an entity whose joins are written out in the queries.
+macro_rules! no_relations {
+    () => {
+        #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+        pub enum Relation {}
+
+        impl ActiveModelBehavior for ActiveModel {}
+    };
+}
 
 pub(super) mod api_token;
 pub(super) mod comment;

@@ -1,4 +1,4 @@
-//! The table of the secrets of webhooks that were replaced.
+//! Table `previous_secrets`.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,7 +12,4 @@ pub struct Model {
     pub valid_until: i64,
 }
 
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+no_relations!();

@@ -1,4 +1,4 @@
-//! The table of projects.
+//! Table `projects`.
 
 use sea_orm::entity::prelude::*;
 
@@ -25,7 +25,4 @@ pub struct Model {
     pub deleted_with_owner: bool,
 }
 
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+no_relations!();

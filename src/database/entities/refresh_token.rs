@@ -1,4 +1,4 @@
-//! The table of refresh tokens.
+//! Table `refresh_tokens`.
 
 use sea_orm::entity::prelude::*;
 
@@ -14,7 +14,4 @@ pub struct Model {
     pub encrypted_successor: Option<Vec<u8>>,
 }
 
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+no_relations!();

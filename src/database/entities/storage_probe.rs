@@ -1,4 +1,4 @@
-//! The one row that the readiness check writes.
+//! Table `storage_probe`.
 
 use sea_orm::entity::prelude::*;
 
@@ -10,7 +10,4 @@ pub struct Model {
     pub checked_at: i64,
 }
 
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+no_relations!();

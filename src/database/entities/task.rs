@@ -1,4 +1,4 @@
-//! The table of tasks.
+//! Table `tasks`.
 
 use sea_orm::entity::prelude::*;
 
@@ -27,7 +27,4 @@ pub struct Model {
     pub updated_at: i64,
 }
 
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+no_relations!();

@@ -1,4 +1,4 @@
-//! The table of accounts.
+//! Table `users`.
 
 use sea_orm::entity::prelude::*;
 
@@ -20,7 +20,4 @@ pub struct Model {
     pub next_digest_at: Option<i64>,
 }
 
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+no_relations!();

@@ -1,4 +1,4 @@
-//! The table of webhooks.
+//! Table `webhooks`.
 
 use sea_orm::entity::prelude::*;
 
@@ -24,7 +24,4 @@ pub struct Model {
     pub updated_at: i64,
 }
 
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+no_relations!();

@@ -37,7 +37,7 @@ impl JobHandlers {
 async fn remove(webhook: WebhookId, context: &JobContext) -> Result<(), JobError> {
     purge_deliveries(webhook, context).await?;
     let transaction = context.begin().await?;
-    transaction.maintenance().purge_webhook(webhook).await?;
+    transaction.webhook_maintenance().purge_webhook(webhook).await?;
     transaction.commit().await?;
     context.complete().await
 }

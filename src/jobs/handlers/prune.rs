@@ -16,16 +16,16 @@ fn retention_for(what: Prunable, retention: Duration) -> Duration {
     match what {
         // Counted from the claim; they are good for a day.
         Prunable::IdempotencyKeys => DAY + Duration::from_hours(1),
-        Prunable::RefreshTokens | Prunable::MailTokens => Duration::from_hours(1),
+        Prunable::RefreshTokens | Prunable::EmailTokens => Duration::from_hours(1),
         // Access tokens of an ended session are refused as long as they would be good, a day at most.
         Prunable::EndedSessions | Prunable::ExpiredSessions => DAY * 2,
         // Nothing is signed with them from that moment on.
-        Prunable::FormerSecrets => Duration::ZERO,
+        Prunable::PreviousSecrets => Duration::ZERO,
         // So that whoever goes on to use one is told that it was revoked or has expired.
         // Deliveries are a log that their owners read.
         Prunable::RevokedApiTokens | Prunable::ExpiredApiTokens | Prunable::Events | Prunable::Deliveries => retention,
         // The longest time within which the same job may be promised twice is a week.
-        Prunable::DoneJobs => DAY * 8,
+        Prunable::CompletedJobs => DAY * 8,
     }
 }
 

@@ -73,7 +73,7 @@ async fn purge_tasks(before: Timestamp, context: &JobContext) -> Result<(), JobE
 }
 
 async fn purge_project(project: ProjectId, context: &JobContext) -> Result<(), JobError> {
-    for webhook in context.store.read().maintenance().list_project_webhooks(project).await? {
+    for webhook in context.store.read().webhook_maintenance().list_project_webhooks(project).await? {
         purge_deliveries(webhook, context).await?;
     }
     loop {
@@ -95,7 +95,7 @@ async fn purge_project(project: ProjectId, context: &JobContext) -> Result<(), J
 pub(super) async fn purge_deliveries(webhook: WebhookId, context: &JobContext) -> Result<(), JobError> {
     loop {
         let transaction = context.begin().await?;
-        let purged = transaction.maintenance().purge_webhook_deliveries(webhook, BATCH_SIZE).await?;
+        let purged = transaction.webhook_maintenance().purge_webhook_deliveries(webhook, BATCH_SIZE).await?;
         transaction.commit().await?;
         if purged < BATCH_SIZE {
             return Ok(());
@@ -111,7 +111,7 @@ async fn purge_user(user: UserId, services: &Services, context: &JobContext) -> 
     for project in context.store.read().maintenance().list_foreign_projects(user).await? {
         services.account_purge.anonymize_in_project(user, project).await?;
     }
-    for webhook in context.store.read().maintenance().list_user_webhooks(user).await? {
+    for webhook in context.store.read().webhook_maintenance().list_user_webhooks(user).await? {
         purge_deliveries(webhook, context).await?;
     }
     let mut place = 0;

@@ -116,7 +116,7 @@ async fn due_tasks(
         ..TaskFilter::default()
     };
     let by_due = Sort { field: TaskSort::DueAt, direction: Direction::Asc };
-    Ok(repositories.tasks().list_visible(reader, &filter, by_due, first_ones()).await?.page)
+    Ok(repositories.task_lists().list_visible(reader, &filter, by_due, first_ones()).await?.page)
 }
 
 impl ServiceContext {

@@ -43,7 +43,7 @@ impl Tasks {
         }
         let filter = self.filter(caller, query.filter);
         let reader = self.0.read_unindexed(caller.user).await?;
-        check_assignee_filter(reader.tasks().list_visible(caller.user, &filter, sort, query.paging).await?)
+        check_assignee_filter(reader.task_lists().list_visible(caller.user, &filter, sort, query.paging).await?)
     }
 
     /// Lists the tasks of a project by cursor.
@@ -63,7 +63,7 @@ impl Tasks {
         let (request, feed_position) = self.cursor_request(&list, &query.paging).await?;
         let filter = self.filter(caller, query.filter.clone());
         let reader = self.read_tasks(caller, &filter, 0).await?;
-        let tasks = reader.tasks().list_in_project_by_cursor(project, caller.user, &filter, &request).await?;
+        let tasks = reader.task_lists().list_in_project_by_cursor(project, caller.user, &filter, &request).await?;
         let page = authorize_page(tasks, || Error::NotFound("project"))?;
         Ok(self.cursor_page(&list, &query.paging, page, feed_position))
     }
@@ -82,12 +82,12 @@ impl Tasks {
         let page = if let Some(project) = query.project_id {
             let reader = self.read_tasks(caller, &filter, 0).await?;
             authorize_page(
-                reader.tasks().list_in_project_by_cursor(project, caller.user, &filter, &request).await?,
+                reader.task_lists().list_in_project_by_cursor(project, caller.user, &filter, &request).await?,
                 unknown_project,
             )?
         } else {
             let reader = self.0.read_unindexed(caller.user).await?;
-            check_assignee_filter(reader.tasks().list_visible_by_cursor(caller.user, &filter, &request).await?)?
+            check_assignee_filter(reader.task_lists().list_visible_by_cursor(caller.user, &filter, &request).await?)?
         };
         Ok(self.cursor_page(&list, &query.paging, page, feed_position))
     }
@@ -132,7 +132,7 @@ impl Tasks {
     ) -> Result<Option<ProjectTaskPage<Page<Task>>>, Error> {
         let filter = self.filter(caller, conditions);
         let reader = self.read_tasks(caller, &filter, paging.offset()).await?;
-        Ok(reader.tasks().list_in_project(project, caller.user, &filter, sort, paging).await?)
+        Ok(reader.task_lists().list_in_project(project, caller.user, &filter, sort, paging).await?)
     }
 
     /// Returns repositories for the tasks of a project. Every sort order has an index; filters and large offsets scan.

@@ -92,7 +92,7 @@ impl Deliveries {
     /// it. Returns the webhook after which the scan continues.
     pub async fn requeue_stalled(&self, after: Option<WebhookId>) -> Result<Option<WebhookId>, Error> {
         let now = self.context.clock.now();
-        let maintenance = self.context.store.read().maintenance();
+        let maintenance = self.context.store.read().webhook_maintenance();
         let stalled = maintenance.list_stalled_webhooks(after, now - STALLED_AFTER, SCAN_BATCH_SIZE).await?;
         if !stalled.webhooks.is_empty() {
             let transaction = self.context.store.begin().await?;

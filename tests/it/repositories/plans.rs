@@ -63,7 +63,7 @@ impl Planner {
         let store = database.store().await;
         let filter = TaskFilter::default();
         let stretch =
-            store.read().tasks().list_in_project_by_cursor(self.project.id, self.user.id, &filter, &walk).await;
+            store.read().task_lists().list_in_project_by_cursor(self.project.id, self.user.id, &filter, &walk).await;
         assert!(stretch.unwrap().is_some());
         self.sent(&format!("ORDER BY \"tasks\".\"{column}\" {}", word(sort.direction))).await
     }

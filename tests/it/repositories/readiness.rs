@@ -94,11 +94,11 @@ async fn a_file_that_was_moved_or_replaced_takes_no_writes_on_sqlite() {
     // A reader that is opened now does not open the other file.
     let sort = Sort { field: TaskSort::CreatedAt, direction: Direction::Desc };
     let paging = Paging { limit: 20, page: None, offset: None };
-    let visible = store.read_unindexed().tasks().list_visible(ada.id, &TaskFilter::default(), sort, paging).await;
+    let visible = store.read_unindexed().task_lists().list_visible(ada.id, &TaskFilter::default(), sort, paging).await;
     assert!(matches!(visible, Err(StoreError::Unavailable(_))), "{:?}", visible.map(drop));
     fs::rename(&moved, &file).unwrap();
     store.check().await.unwrap();
-    store.read_unindexed().tasks().list_visible(ada.id, &TaskFilter::default(), sort, paging).await.unwrap();
+    store.read_unindexed().task_lists().list_visible(ada.id, &TaskFilter::default(), sort, paging).await.unwrap();
     let log = file.with_extension("db-wal");
     fs::rename(&log, &moved).unwrap();
     is_refused(&store).await;
@@ -135,7 +135,7 @@ async fn a_damaged_page_is_detected_and_makes_the_store_not_ready_on_sqlite() {
     let sort = Sort { field: TaskSort::CreatedAt, direction: Direction::Desc };
     let paging = Paging { limit: 20, page: None, offset: None };
     for reader in [store.read(), store.read_unindexed()] {
-        let found = reader.tasks().list_in_project(project.id, ada.id, &TaskFilter::default(), sort, paging).await;
+        let found = reader.task_lists().list_in_project(project.id, ada.id, &TaskFilter::default(), sort, paging).await;
         assert!(matches!(found, Err(StoreError::Damaged(_))), "{:?}", found.map(drop));
     }
     assert!(matches!(store.check().await, Err(StoreError::Damaged(_))));

@@ -32,7 +32,7 @@ impl Board {
     /// Sees that the filter lets through the tasks with these numbers, in both lists.
     async fn gives(&self, store: &SeaStore, filter: &TaskFilter, numbers: &[usize]) {
         let expected: Vec<_> = numbers.iter().map(|number| self.tasks[*number].id).collect();
-        let tasks = store.read().tasks();
+        let tasks = store.read().task_lists();
         let (sort, reader) = (asc(TaskSort::CreatedAt), self.reader.id);
         let list = tasks.list_in_project(self.project.id, reader, filter, sort, all()).await.unwrap().unwrap();
         let visible = tasks.list_visible(reader, filter, sort, all()).await.unwrap();

@@ -58,14 +58,15 @@ async fn in_project(
     sort: Sort<TaskSort>,
     paging: Paging,
 ) -> (Vec<TaskId>, u64) {
-    let tasks = store.read().tasks().list_in_project(project, reader.id, &TaskFilter::default(), sort, paging).await;
+    let tasks =
+        store.read().task_lists().list_in_project(project, reader.id, &TaskFilter::default(), sort, paging).await;
     let page = tasks.unwrap().unwrap().page;
     (page.items.iter().map(|task| task.id).collect(), page.total)
 }
 
 /// A page of all tasks of the reader.
 async fn visible(store: &SeaStore, reader: &User, sort: Sort<TaskSort>, paging: Paging) -> (Vec<TaskId>, u64) {
-    let tasks = store.read().tasks().list_visible(reader.id, &TaskFilter::default(), sort, paging).await.unwrap();
+    let tasks = store.read().task_lists().list_visible(reader.id, &TaskFilter::default(), sort, paging).await.unwrap();
     (tasks.page.items.iter().map(|task| task.id).collect(), tasks.page.total)
 }
 
@@ -116,7 +117,7 @@ on_both_databases! {
         add_tasks(&store, [&new_task(&deleted)]).await;
         for id in [ProjectId::generate(), deleted.id] {
             for filter in [TaskFilter::default(), TaskFilter { deleted_since: Some(at(0)), ..TaskFilter::default() }] {
-                let tasks = store.read().tasks();
+                let tasks = store.read().task_lists();
                 let list = tasks.list_in_project(id, ada.id, &filter, asc(TaskSort::Title), all()).await.unwrap();
                 assert!(list.is_none(), "{filter:?}");
             }
@@ -136,7 +137,7 @@ on_both_databases! {
             (&viewer, Some(Role::Viewer), vec![task.id]),
             (&stranger, None, vec![]),
         ] {
-            let tasks = store.read().tasks();
+            let tasks = store.read().task_lists();
             let filter = TaskFilter::default();
             let list = tasks.list_in_project(project.id, reader.id, &filter, asc(TaskSort::Title), all()).await;
             let list = list.unwrap().unwrap();
@@ -184,7 +185,7 @@ on_both_databases! {
             (Assignee::User(stranger.id), false, false, false, vec![]),
             (Assignee::Unassigned, true, true, true, vec![open.id]),
         ] {
-            let tasks = store.read().tasks();
+            let tasks = store.read().task_lists();
             let filter = filter(assignee);
             for (project, known, expected) in [(&first, in_first, &vec![]), (&second, in_second, &found)] {
                 let list = tasks.list_in_project(project.id, ada.id, &filter, asc(TaskSort::Title), all()).await;

@@ -67,7 +67,7 @@ impl Order {
         let after = beyond.then(|| SortKey { value, id: TaskId::generate() });
         let walk = CursorRequest { sort: self.sort, after, limit: 20 };
         let store = database.store().await;
-        store.read().tasks().list_visible_by_cursor(planner.user.id, &TaskFilter::default(), &walk).await.unwrap();
+        store.read().task_lists().list_visible_by_cursor(planner.user.id, &TaskFilter::default(), &walk).await.unwrap();
         let (column, word) = (self.column, word(self.sort.direction));
         planner.sent(&format!(r#""top"%ORDER BY "tasks"."{column}" {word}"#)).await
     }

@@ -97,7 +97,8 @@ impl World {
         loop {
             let limit = u32::try_from(1 + random.below(40)).unwrap();
             let walk = CursorRequest { sort, after, limit };
-            let tasks = self.store.read().tasks().list_visible_by_cursor(self.reader, filter, &walk).await.unwrap();
+            let tasks =
+                self.store.read().task_lists().list_visible_by_cursor(self.reader, filter, &walk).await.unwrap();
             assert!(tasks.assignee_is_valid);
             passed.extend(tasks.page.items.iter().map(|task| task.id));
             assert!(passed.len() <= TASKS, "it goes round in circles: {sort:?} {filter:?}");
@@ -108,7 +109,7 @@ impl World {
     }
 
     async fn page(&self, filter: &TaskFilter, sort: Sort<TaskSort>, paging: Paging) -> (Vec<TaskId>, u64) {
-        let tasks = self.store.read().tasks().list_visible(self.reader, filter, sort, paging).await.unwrap();
+        let tasks = self.store.read().task_lists().list_visible(self.reader, filter, sort, paging).await.unwrap();
         (tasks.page.items.iter().map(|task| task.id).collect(), tasks.page.total)
     }
 }

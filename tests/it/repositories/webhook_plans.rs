@@ -160,16 +160,16 @@ on_both_databases! {
     async fn cancelled_and_stalled_deliveries_are_found_by_the_same_index(database: TestDatabase) {
         let (mut planner, webhook) = with_deliveries(&database).await;
         let store = database.store().await;
-        let found = store.read().maintenance().list_stalled_webhooks(None, at(9), 50).await.unwrap();
+        let found = store.read().webhook_maintenance().list_stalled_webhooks(None, at(9), 50).await.unwrap();
         assert_eq!((found.webhooks, found.next), (vec![(webhook, false)], None));
         let by_hand = "SELECT id, is_degraded, EXISTS(SELECT ? FROM deliveries WHERE deliveries.webhook_id = webhooks.id \
                        AND deliveries.next_attempt_at < ?) FROM webhooks WHERE id > ? ORDER BY id LIMIT ?";
         goes_by_what_is_due(&mut planner, "SELECT%EXISTS%\"is\\_stranded\"", by_hand).await;
         for (before, limit, expected) in [(at(5), 50, None), (at(6), 50, None), (at(6), 1, Some(webhook))] {
-            let found = store.read().maintenance().list_stalled_webhooks(None, before, limit).await.unwrap();
+            let found = store.read().webhook_maintenance().list_stalled_webhooks(None, before, limit).await.unwrap();
             assert_eq!((found.webhooks.len(), found.next), (usize::from(before == at(6)), expected));
         }
-        assert!(store.read().maintenance().list_stalled_webhooks(Some(webhook), at(9), 50).await.unwrap().webhooks.is_empty());
+        assert!(store.read().webhook_maintenance().list_stalled_webhooks(Some(webhook), at(9), 50).await.unwrap().webhooks.is_empty());
 
         let transaction = store.begin().await.unwrap();
         assert_eq!(transaction.deliveries().cancel_pending(webhook, at(3), 9).await.unwrap(), 0);

@@ -10,6 +10,7 @@ macro_rules! feed_over {
             members: MemberRepository,
             invitations: InvitationRepository,
             tasks: TaskRepository,
+            task_lists: TaskListRepository,
             comments: CommentRepository,
             webhooks: WebhookRepository,
             deliveries: DeliveryRepository,
@@ -19,6 +20,7 @@ macro_rules! feed_over {
             jobs: JobRepository,
             queue: QueueRepository,
             maintenance: MaintenanceRepository,
+            webhook_maintenance: WebhookMaintenanceRepository,
         }
     };
     (@each $type:ident: $($name:ident: $trait:ident),* $(,)?) => {

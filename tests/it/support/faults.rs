@@ -29,8 +29,9 @@ use pocket_tasks::repositories::{
     KeyClaim, Lease, LeasedJob, LockedProject, MaintenanceRepository, MemberRepository, NewEvent, NewRefreshToken,
     NewSession, PreviousSecret, ProjectFilter, ProjectRepository, ProjectTaskPage, Prunable, Queue, QueueRepository,
     RefreshTokenRecord, Repositories, SessionRecord, SessionRepository, StalledWebhooks, Store, StoreError,
-    StoredResponse, TaskFilter, TaskRepository, TaskWithContext, Transaction, UserRepository, VisibleTaskPage,
-    WebhookFilter, WebhookRecord, WebhookRepository, WebhookSubscription,
+    StoredResponse, TaskFilter, TaskListRepository, TaskRepository, TaskWithContext, Transaction, UserRepository,
+    VisibleTaskPage, WebhookFilter, WebhookMaintenanceRepository, WebhookRecord, WebhookRepository,
+    WebhookSubscription,
 };
 use uuid::Uuid;
 
@@ -158,6 +159,14 @@ impl Repositories for FaultyStore {
     fn maintenance(&self) -> &dyn MaintenanceRepository {
         self
     }
+
+    fn webhook_maintenance(&self) -> &dyn WebhookMaintenanceRepository {
+        self
+    }
+
+    fn task_lists(&self) -> &dyn TaskListRepository {
+        self
+    }
 }
 
 macro_rules! faulty {
@@ -237,16 +246,18 @@ faulty! {
     TaskRepository {
         fn find(TaskId, UserId) -> Option<TaskWithContext>;
         fn lock(TaskId, UserId) -> Option<TaskWithContext>;
-        fn list_in_project(ProjectId, UserId, &TaskFilter, Sort<TaskSort>, Paging) -> Option<ProjectTaskPage<Page<Task>>>;
-        fn list_visible(UserId, &TaskFilter, Sort<TaskSort>, Paging) -> VisibleTaskPage<Page<Task>>;
-        fn list_in_project_by_cursor(ProjectId, UserId, &TaskFilter, &CursorRequest) -> Option<ProjectTaskPage<CursorPage>>;
-        fn list_visible_by_cursor(UserId, &TaskFilter, &CursorRequest) -> VisibleTaskPage<CursorPage>;
         fn list_positions(ProjectId, &str, Direction, u64) -> Vec<(TaskId, OrderKey)>;
         fn find_adjacent(ProjectId, &str, Direction) -> Option<TaskId>;
         fn add(&[Task]) -> ();
         fn update(&Task) -> ();
         fn set_position(TaskId, &str) -> Option<Task>;
         fn unassign(ProjectId, UserId, Timestamp) -> Vec<Task>;
+    }
+    TaskListRepository {
+        fn list_in_project(ProjectId, UserId, &TaskFilter, Sort<TaskSort>, Paging) -> Option<ProjectTaskPage<Page<Task>>>;
+        fn list_visible(UserId, &TaskFilter, Sort<TaskSort>, Paging) -> VisibleTaskPage<Page<Task>>;
+        fn list_in_project_by_cursor(ProjectId, UserId, &TaskFilter, &CursorRequest) -> Option<ProjectTaskPage<CursorPage>>;
+        fn list_visible_by_cursor(UserId, &TaskFilter, &CursorRequest) -> VisibleTaskPage<CursorPage>;
     }
     EmailTokenRepository {
         fn add(&[u8; 32], UserId, EmailTokenPurpose, Timestamp) -> ();
@@ -317,16 +328,18 @@ faulty! {
         fn list_unfinished() -> Vec<JobRecord>;
         fn retry(Uuid, Timestamp) -> bool;
     }
-    MaintenanceRepository {
-        fn prune(Prunable, Timestamp, u64) -> u64;
-        fn purge_tasks(Timestamp, u64) -> u64;
-        fn list_expired_projects(Timestamp, u64) -> Vec<ProjectId>;
-        fn purge_project_tasks(ProjectId, u64) -> u64;
+    WebhookMaintenanceRepository {
         fn list_user_webhooks(UserId) -> Vec<WebhookId>;
         fn list_project_webhooks(ProjectId) -> Vec<WebhookId>;
         fn purge_webhook_deliveries(WebhookId, u64) -> u64;
         fn purge_webhook(WebhookId) -> ();
         fn list_stalled_webhooks(Option<WebhookId>, Timestamp, u64) -> StalledWebhooks;
+    }
+    MaintenanceRepository {
+        fn prune(Prunable, Timestamp, u64) -> u64;
+        fn purge_tasks(Timestamp, u64) -> u64;
+        fn list_expired_projects(Timestamp, u64) -> Vec<ProjectId>;
+        fn purge_project_tasks(ProjectId, u64) -> u64;
         fn purge_project(ProjectId) -> ();
         fn list_expired_users(Timestamp, u64) -> Vec<UserId>;
         fn list_owned_projects(UserId) -> Vec<ProjectId>;

@@ -1,0 +1,43 @@
+//! Top-N-per-group queries with LATERAL.
+//!
+//! An index holds the rows of each group in order, so one step into it finds the first row of a group. The first n rows
+//! of all groups are in the n groups whose first rows come first. The cost depends on the number of groups, not of rows.
+
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait as _, Query, SelectStatement};
+use sea_orm::{Condition, EntityTrait, Iterable as _, JoinType};
+
+/// Name of the subquery that selects the groups with the first rows.
+const TOP: &str = "top";
+
+/// Returns the query for the first `limit` rows of all groups.
+///
+/// `groups` selects the groups from `table`. `rows_of` selects the rows in the group of the current row of a table,
+/// without columns. `sort` orders rows. SQLite has no LATERAL, but looks up each `key` that such a subquery returns.
+pub(super) fn lateral_top_n<E: EntityTrait>(
+    is_postgres: bool,
+    (mut groups, table): (SelectStatement, &'static str),
+    key: E::Column,
+    limit: u64,
+    rows_of: impl Fn(&'static str) -> SelectStatement,
+    sort: impl Fn(&mut SelectStatement),
+) -> SelectStatement {
+    let join_rows = |select: &mut SelectStatement, table, limit| {
+        let mut rows = rows_of(table);
+        sort(&mut rows);
+        rows.limit(limit);
+        if is_postgres {
+            rows.column((E::default(), Asterisk));
+            select.join_lateral(JoinType::InnerJoin, rows, E::default().table_name(), Condition::all());
+        } else {
+            rows.column((E::default(), key));
+            select.inner_join(E::default(), Expr::col((E::default(), key)).in_subquery(rows));
+        }
+        sort(select);
+    };
+    join_rows(&mut groups, table, 1);
+    groups.limit(limit);
+    let mut select = Query::select();
+    select.columns(E::Column::iter().map(|column| (E::default(), column))).from_subquery(groups, TOP);
+    join_rows(&mut select, TOP, limit);
+    select
+}

@@ -1,0 +1,230 @@
+//! The store and its transactions.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait as _};
+use tracing::Instrument as _;
+
+use super::connect::{self, Connections, Settings};
+use super::entities::storage_probe;
+use super::health::StorageHealth;
+use super::migrations::{self, MigrationStatus};
+use super::notifier::Notifier;
+use super::read_pool::ReadPool;
+use super::repositories::SeaRepositories;
+use super::transaction::GuardedTransaction;
+use super::writer_state::WriterState;
+use crate::contract::Timestamp;
+use crate::repositories::{
+    ApiTokenRepository, CommentRepository, DeliveryRepository, EmailTokenRepository, EventRepository,
+    IdempotencyRepository, InvitationRepository, JobRepository, MaintenanceRepository, MemberRepository,
+    ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError, TaskListRepository,
+    TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
+};
+
+/// Maximum wait of the readiness check for the database.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A store in SQLite or PostgreSQL.
+pub struct SeaStore {
+    reader: SeaRepositories<ReadPool>,
+    unindexed_reader: SeaRepositories<ReadPool>,
+    writer: DatabaseConnection,
+    writer_state: Option<Arc<WriterState>>,
+    health: Arc<StorageHealth>,
+    notifiers: Arc<Notifiers>,
+}
+
+/// Notifiers of commits.
+struct Notifiers {
+    jobs: Notifier,
+    events: Notifier,
+}
+
+impl SeaStore {
+    /// Connects, and migrates the schema if the settings say so.
+    pub async fn open(settings: &Settings) -> Result<Self, StoreError> {
+        let Connections { writer, reader, unindexed_reader, writer_state, health } = connect::connect(settings).await?;
+        if settings.migrate {
+            migrations::migrate(&writer).await?;
+        }
+        let notifier = |channel| match writer.get_database_backend() {
+            DbBackend::Postgres => Notifier::on_postgres(writer.clone(), settings.url.clone(), channel),
+            _ => Notifier::new(),
+        };
+        let notifiers = Notifiers { jobs: notifier("pocket_tasks_jobs"), events: notifier("pocket_tasks_events") };
+        let [reader, unindexed_reader] = [reader, unindexed_reader].map(SeaRepositories);
+        Ok(Self { reader, unindexed_reader, writer, writer_state, health, notifiers: Arc::new(notifiers) })
+    }
+
+    /// Lists the migrations, each with whether it is applied.
+    pub async fn migrations(&self) -> Result<Vec<MigrationStatus>, StoreError> {
+        migrations::status(&self.writer).await
+    }
+
+    /// Applies the pending migrations.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        migrations::migrate(&self.writer).await
+    }
+
+    /// Rolls back all migrations, and with them all data.
+    pub async fn rollback_all(&self) -> Result<(), StoreError> {
+        migrations::rollback_all(&self.writer).await
+    }
+
+    /// Fails unless the database responds and all migrations are applied.
+    pub async fn check_schema(&self) -> Result<(), StoreError> {
+        match tokio::time::timeout(CHECK_TIMEOUT, migrations::check(&self.reader.0)).await {
+            Ok(result) => Ok(result?),
+            Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),
+        }
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.reader.0.close().await;
+        self.unindexed_reader.0.close().await;
+        if let Err(error) = self.writer.close_by_ref().await {
+            tracing::warn!(%error, "failed to close a database connection");
+        }
+    }
+
+    async fn open_transaction(&self) -> Result<GuardedTransaction, StoreError> {
+        let (writer_state, health) = (self.writer_state.clone(), Arc::clone(&self.health));
+        let transaction = GuardedTransaction::begin(&self.writer, writer_state, health).await?;
+        // After the wait for the connection, which may have been reopened from another file.
+        self.health.verify_file()?;
+        if self.writer_state.is_some() {
+            // A write to a damaged file may be lost with it. On PostgreSQL damage is confined to a table or an index.
+            self.health.verify_undamaged()?;
+        }
+        Ok(transaction)
+    }
+
+    async fn probe_write(&self) -> Result<(), StoreError> {
+        let transaction = self.open_transaction().await?;
+        let probed = storage_probe::Entity::update_many()
+            .col_expr(storage_probe::Column::CheckedAt, Expr::value(Timestamp::now().0))
+            .exec(&transaction)
+            .await?;
+        if probed.rows_affected != 1 {
+            return Err(StoreError::Internal("the table storage_probe does not have its one row".into()));
+        }
+        Ok(transaction.commit().await?)
+    }
+}
+
+#[async_trait]
+impl Store for SeaStore {
+    fn read(&self) -> &dyn Repositories {
+        &self.reader
+    }
+
+    fn read_unindexed(&self) -> &dyn Repositories {
+        &self.unindexed_reader
+    }
+
+    async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
+        Ok(Box::new(SeaTransaction {
+            repositories: SeaRepositories(self.open_transaction().await?),
+            enqueued_jobs: AtomicBool::new(false),
+            appended_events: AtomicBool::new(false),
+            notifiers: Arc::clone(&self.notifiers),
+        }))
+    }
+
+    async fn wait_for_jobs(&self) {
+        self.notifiers.jobs.notified().await;
+    }
+
+    async fn wait_for_events(&self) {
+        self.notifiers.events.notified().await;
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.health.verify_file()?;
+        self.health.verify_undamaged()?;
+        self.check_schema().await?;
+        self.health.verify_writable(self.probe_write()).await
+    }
+}
+
+/// A transaction whose commit notifies the workers and the subscribers of the feed.
+struct SeaTransaction {
+    repositories: SeaRepositories<GuardedTransaction>,
+    enqueued_jobs: AtomicBool,
+    appended_events: AtomicBool,
+    notifiers: Arc<Notifiers>,
+}
+
+impl SeaTransaction {
+    async fn commit_and_notify(self: Box<Self>) -> Result<(), StoreError> {
+        self.repositories.0.commit().await?;
+        if self.enqueued_jobs.load(Ordering::Relaxed) {
+            self.notifiers.jobs.notify();
+        }
+        if self.appended_events.load(Ordering::Relaxed) {
+            self.notifiers.events.notify();
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Transaction for SeaTransaction {
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        // A commit that has begun completes even if the caller is dropped, so the notification must follow too.
+        let commit = tokio::spawn(self.commit_and_notify().in_current_span());
+        commit.await.map_err(|error| StoreError::Internal(Box::new(error)))?
+    }
+}
+
+/// Gives access to the repositories; some accesses set a flag of the transaction.
+macro_rules! repositories {
+    ($($name:ident: $trait:ident $(=> $flag:ident)?),* $(,)?) => {
+        impl<C: ConnectionTrait + Send + Sync> Repositories for SeaRepositories<C> {
+            $(
+                fn $name(&self) -> &dyn $trait {
+                    self
+                }
+            )*
+        }
+
+        impl Repositories for SeaTransaction {
+            $(
+                fn $name(&self) -> &dyn $trait {
+                    $(self.$flag.store(true, Ordering::Relaxed);)?
+                    &self.repositories
+                }
+            )*
+        }
+    };
+}
+
+repositories! {
+    users: UserRepository,
+    sessions: SessionRepository,
+    projects: ProjectRepository,
+    members: MemberRepository,
+    invitations: InvitationRepository,
+    tasks: TaskRepository,
+    task_lists: TaskListRepository,
+    comments: CommentRepository,
+    events: EventRepository => appended_events,
+    webhooks: WebhookRepository,
+    deliveries: DeliveryRepository,
+    idempotency: IdempotencyRepository,
+    email_tokens: EmailTokenRepository,
+    api_tokens: ApiTokenRepository,
+    jobs: JobRepository => enqueued_jobs,
+    queue: QueueRepository,
+    maintenance: MaintenanceRepository,
+    webhook_maintenance: WebhookMaintenanceRepository,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! The store, its transactions, and access to all repositories.
+
+use async_trait::async_trait;
+
+use super::comments::CommentRepository;
+use super::deliveries::DeliveryRepository;
+use super::error::StoreError;
+use super::events::EventRepository;
+use super::idempotency::IdempotencyRepository;
+use super::invitations::InvitationRepository;
+use super::job_queue::{JobRepository, QueueRepository};
+use super::maintenance::MaintenanceRepository;
+use super::members::MemberRepository;
+use super::projects::ProjectRepository;
+use super::sessions::SessionRepository;
+use super::task_lists::TaskListRepository;
+use super::tasks::TaskRepository;
+use super::tokens::{ApiTokenRepository, EmailTokenRepository};
+use super::users::UserRepository;
+use super::webhook_maintenance::WebhookMaintenanceRepository;
+use super::webhooks::WebhookRepository;
+
+/// A store of everything that is persistent.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Returns repositories that read committed data and cannot write.
+    fn read(&self) -> &dyn Repositories;
+
+    /// Returns repositories for queries that no index serves, such as searches.
+    ///
+    /// They have connections of their own, so that slow queries never delay fast ones.
+    fn read_unindexed(&self) -> &dyn Repositories;
+
+    /// Opens a transaction; dropping it rolls back.
+    async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;
+
+    /// Waits until jobs may have been committed, by this process or another one.
+    ///
+    /// Commits between two calls are reported by the second.
+    async fn wait_for_jobs(&self);
+
+    /// Waits until events may have been committed, in the same way.
+    async fn wait_for_events(&self);
+
+    /// Fails unless the database responds, accepts writes and has the expected schema.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// All repositories over one connection.
+pub trait Repositories: Send + Sync {
+    /// Accounts.
+    fn users(&self) -> &dyn UserRepository;
+    /// Sessions and their refresh tokens.
+    fn sessions(&self) -> &dyn SessionRepository;
+    /// Projects.
+    fn projects(&self) -> &dyn ProjectRepository;
+    /// Members of projects.
+    fn members(&self) -> &dyn MemberRepository;
+    /// Invitations into projects.
+    fn invitations(&self) -> &dyn InvitationRepository;
+    /// Tasks.
+    fn tasks(&self) -> &dyn TaskRepository;
+    /// Lists of tasks.
+    fn task_lists(&self) -> &dyn TaskListRepository;
+    /// Comments on tasks.
+    fn comments(&self) -> &dyn CommentRepository;
+    /// The event feed. The commit notifies its subscribers.
+    fn events(&self) -> &dyn EventRepository;
+    /// Webhooks.
+    fn webhooks(&self) -> &dyn WebhookRepository;
+    /// Deliveries to webhooks.
+    fn deliveries(&self) -> &dyn DeliveryRepository;
+    /// Idempotency keys.
+    fn idempotency(&self) -> &dyn IdempotencyRepository;
+    /// Tokens sent by e-mail.
+    fn email_tokens(&self) -> &dyn EmailTokenRepository;
+    /// API tokens.
+    fn api_tokens(&self) -> &dyn ApiTokenRepository;
+    /// Producer side of the job queue. The commit notifies the workers.
+    fn jobs(&self) -> &dyn JobRepository;
+    /// Worker and operator side of the job queue.
+    fn queue(&self) -> &dyn QueueRepository;
+    /// Pruning and purging.
+    fn maintenance(&self) -> &dyn MaintenanceRepository;
+    /// Pruning and recovery of webhooks.
+    fn webhook_maintenance(&self) -> &dyn WebhookMaintenanceRepository;
+}
+
+/// Repositories whose changes become visible together.
+#[async_trait]
+pub trait Transaction: Repositories {
+    /// Makes the changes durable and visible.
+    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
