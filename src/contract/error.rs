@@ -6,12 +6,12 @@ use poem_openapi::{Enum, Object};
 
 /// Declares the error codes: one row with the published code, the HTTP status and the default message.
 macro_rules! error_codes {
-    ($($(#[doc = $doc:literal])* $code:ident: $word:literal, $status:literal, $message:literal;)*) => {
+    ($($code:ident: $word:literal, $status:literal, $message:literal;)*) => {
         /// Machine-readable error code. New codes may be added.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
         #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
         pub enum ErrorCode {
-            $($(#[doc = $doc])* $code,)*
+            $(#[doc = $message] $code,)*
         }
 
         impl ErrorCode {
@@ -40,75 +40,40 @@ macro_rules! error_codes {
 }
 
 error_codes! {
-    /// The request violates its schema; `details` lists every violation.
     ValidationFailed: "VALIDATION_FAILED", 400, "The request is invalid; see details.";
-    /// The body is not JSON, repeats a key, or continues after the JSON value.
     MalformedJson: "MALFORMED_JSON", 400, "The request body is not valid JSON.";
-    /// The cursor was altered, or was issued for another list, other filters or another sort.
     InvalidCursor: "INVALID_CURSOR", 400, "The cursor does not belong to this list with these filters and this sort. Start again without a cursor.";
-    /// The `Idempotency-Key` is not 1 to 255 visible ASCII characters.
     InvalidIdempotencyKey: "INVALID_IDEMPOTENCY_KEY", 400, "The Idempotency-Key must be 1 to 255 visible ASCII characters.";
-    /// The token is missing or malformed.
     Unauthenticated: "UNAUTHENTICATED", 401, "Send a valid access token as `Authorization: Bearer <token>`.";
-    /// The access token has expired; refresh it.
     TokenExpired: "TOKEN_EXPIRED", 401, "The access token has expired. Refresh the session.";
-    /// The session of this token has ended.
     TokenRevoked: "TOKEN_REVOKED", 401, "The session of this token has ended. Log in again.";
-    /// The e-mail address or the password is wrong.
     InvalidCredentials: "INVALID_CREDENTIALS", 401, "The e-mail address or the password is wrong.";
-    /// The refresh token is unknown or has expired.
     InvalidRefreshToken: "INVALID_REFRESH_TOKEN", 401, "The refresh token is invalid. Log in again.";
-    /// The refresh token was used before, so its session has been ended.
     RefreshTokenReused: "REFRESH_TOKEN_REUSED", 401, "The refresh token was used before, so its session has been ended. Log in again.";
-    /// The caller lacks permission; `message` states the reason and names the required role, if any.
     Forbidden: "FORBIDDEN", 403, "You do not have permission to do this.";
-    /// The API token does not have the required scope.
     InsufficientScope: "INSUFFICIENT_SCOPE", 403, "The API token does not have the required scope.";
-    /// The e-mail address of the account has not been verified.
     EmailNotVerified: "EMAIL_NOT_VERIFIED", 403, "Verify your e-mail address first, with the link in the e-mail we sent you.";
-    /// The project is archived and therefore read-only.
     ProjectArchived: "PROJECT_ARCHIVED", 403, "The project is archived. Unarchive it before you change anything in it.";
-    /// The resource does not exist or was deleted.
     NotFound: "NOT_FOUND", 404, "The resource does not exist.";
-    /// The path does not support this method; see `Allow`.
     MethodNotAllowed: "METHOD_NOT_ALLOWED", 405, "This path does not support this method; see the Allow header.";
-    /// The response is not available in a media type that `Accept` allows.
     NotAcceptable: "NOT_ACCEPTABLE", 406, "The response is application/json, which the Accept header does not allow.";
-    /// The request body did not arrive in time.
     RequestTimeout: "REQUEST_TIMEOUT", 408, "The request body did not arrive in time.";
-    /// An account with this e-mail address already exists.
     EmailTaken: "EMAIL_TAKEN", 409, "An account with this e-mail address already exists. Log in instead.";
-    /// The user with this e-mail address is already a member of the project.
     AlreadyMember: "ALREADY_MEMBER", 409, "The user with this e-mail address is already a member of the project.";
-    /// This e-mail address already has a pending invitation to the project.
     AlreadyInvited: "ALREADY_INVITED", 409, "This e-mail address already has a pending invitation to the project.";
-    /// The invitation was accepted, declined or revoked, or has expired.
     InvitationNotPending: "INVITATION_NOT_PENDING", 409, "The invitation was accepted, declined or revoked, or has expired.";
-    /// A project must have an owner; transfer the ownership first.
     OwnerRequired: "OWNER_REQUIRED", 409, "A project must have an owner. Make another member its owner first.";
-    /// The limit for this resource has been reached.
     LimitReached: "LIMIT_REACHED", 409, "You have reached the limit for this resource. Remove one first.";
-    /// The first request with this `Idempotency-Key` is still running; see `Retry-After`.
     IdempotencyInProgress: "IDEMPOTENCY_IN_PROGRESS", 409, "The first request with this Idempotency-Key is still running. Retry after the number of seconds in Retry-After.";
-    /// The resource has changed since the version in `If-Match`; `current` is the current version.
     PreconditionFailed: "PRECONDITION_FAILED", 412, "The resource has changed since the version in If-Match; see current for the current version.";
-    /// The request body exceeds the size limit.
     PayloadTooLarge: "PAYLOAD_TOO_LARGE", 413, "The request body is too large.";
-    /// The operation does not support the media type of the request body.
     UnsupportedMediaType: "UNSUPPORTED_MEDIA_TYPE", 415, "The request body must be JSON; check Content-Type and Content-Encoding.";
-    /// This `Idempotency-Key` was used for a different request.
     IdempotencyKeyReused: "IDEMPOTENCY_KEY_REUSED", 422, "This Idempotency-Key was used for a different request. Generate a new one.";
-    /// The token from the e-mail is wrong, was used before, or has expired.
     InvalidToken: "INVALID_TOKEN", 422, "The token is wrong, was used before, or has expired. Request a new e-mail.";
-    /// Webhooks are not allowed to use this URL; `message` states the reason.
     WebhookUrlForbidden: "WEBHOOK_URL_FORBIDDEN", 422, "Webhooks are not allowed to use this URL.";
-    /// Too many requests; see `Retry-After`.
     RateLimited: "RATE_LIMITED", 429, "Too many requests. Retry after the number of seconds in Retry-After.";
-    /// The server failed; include `request_id` when you report the problem.
     Internal: "INTERNAL", 500, "Something went wrong on our side. Include the request_id when you report the problem.";
-    /// The service is overloaded or its database is unavailable; see `Retry-After`.
     Unavailable: "UNAVAILABLE", 503, "The service is temporarily unavailable. Retry after the number of seconds in Retry-After.";
-    /// The request took too long and was cancelled.
     Timeout: "TIMEOUT", 504, "The request took too long and was cancelled.";
 }
 
