@@ -92,8 +92,8 @@ pub fn runner(
     clock: Clock,
     public_url: &str,
 ) -> anyhow::Result<Runner> {
-    let work = JobHandlers::new(services, Mailer::new(&config.mail)?, Links::new(public_url));
-    Ok(Runner::new(store, clock, Arc::new(work), config.job_workers, RunnerTimings::default()))
+    let handlers = JobHandlers::new(services, Mailer::new(&config.mail)?, Links::new(public_url));
+    Ok(Runner::new(store, clock, Arc::new(handlers), config.job_workers, RunnerTimings::default()))
 }
 
 /// Opens the database and builds the services over it.
@@ -120,8 +120,8 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     let published = PublishedDocument::compile(&public_url)?;
     let endpoint = endpoint(&config, published, services.clone(), draining.clone());
     tracing::info!(url = %format!("{public_url}/docs"), "API ready; documentation at this URL");
-    let learning = tokio::spawn(sync_revocations(services.clone(), shutdown.clone()));
-    let working = if config.job_workers == 0 {
+    let revocation_sync = tokio::spawn(sync_revocations(services.clone(), shutdown.clone()));
+    let job_runner = if config.job_workers == 0 {
         tracing::info!("running no jobs in this process because JOB_WORKERS is 0");
         None
     } else {
@@ -137,11 +137,11 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     // Twice the request timeout, so that the endpoint can respond to a slow upload with an error body.
     let limits = Limits { read_timeout: config.request_timeout * 2, ..Limits::default() };
     server::serve(listener, endpoint, limits, shutdown).await.context("serving")?;
-    if let Some(working) = working {
-        working.await.context("running jobs")?;
+    if let Some(job_runner) = job_runner {
+        job_runner.await.context("running jobs")?;
     }
     let rest = async {
-        learning.await.context("loading ended sessions")?;
+        revocation_sync.await.context("loading ended sessions")?;
         anyhow::Ok(())
     };
     close_store(&store, rest).await
@@ -151,9 +151,9 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
 pub async fn run_worker(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let (store, services) = open(&config).await?;
     let public_url = config.default_public_url();
-    let working = spawn_job_runner(&config, Arc::clone(&store), services, &public_url, shutdown)?;
+    let job_runner = spawn_job_runner(&config, Arc::clone(&store), services, &public_url, shutdown)?;
     tracing::info!("running jobs");
-    working.await.context("running jobs")?;
+    job_runner.await.context("running jobs")?;
     close_store(&store, async { Ok(()) }).await
 }
 
