@@ -172,7 +172,6 @@ pub(super) fn into_response(error: poem::Error, request_id: &str) -> Response {
     });
     if failure.code.status() >= 500 && !failure.is_reported() {
         tracing::error!(
-            request.id = request_id,
             error.code = failure.code.as_str(),
             error = std::error::Error::source(&*failure).map(services::error_chain),
             "request failed"

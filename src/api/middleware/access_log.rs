@@ -6,8 +6,6 @@ use std::time::Duration;
 use poem::http::Method;
 use poem::{Request, Response};
 
-use crate::api::pipeline::OperationId;
-
 /// The request part of a log line.
 pub(super) struct AccessLogEntry {
     method: Method,
@@ -20,17 +18,14 @@ impl AccessLogEntry {
         Self { method: request.method().clone(), path: request.uri().path().to_owned(), client }
     }
 
-    pub(super) fn write(self, response: &Response, request_id: &str, duration: Duration) {
-        let operation = response.data::<OperationId>().map_or("", |id| id.0);
+    pub(super) fn write(self, response: &Response, duration: Duration) {
         tracing::info!(
-            request.id = request_id,
             http.method = %self.method,
             http.path = self.path,
             http.status = response.status().as_u16(),
             duration_ms = duration.as_secs_f64() * 1000.0,
-            api.operation = operation,
             client.address = %self.client,
-            "request answered"
+            "request completed"
         );
     }
 }

@@ -12,6 +12,8 @@ use std::time::Instant;
 
 use poem::http::Method;
 use poem::{Endpoint, Request, Response};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use self::request_id::X_REQUEST_ID;
 use super::assets::{self, Assets};
@@ -71,12 +73,14 @@ impl Endpoint for Edge {
         let origin = self.settings.cors.allowed(&request);
         let encoding = AcceptEncoding::from_request(&request);
 
-        let mut response = self.respond(request, client, &request_id).await;
+        // An error span, because a filter such as `warn` disables lower spans and would lose the request id.
+        let span = tracing::error_span!("request", request.id = request_id, api.operation = Empty, user.id = Empty);
+        let mut response = self.respond(request, client, &request_id).instrument(span.clone()).await;
 
         self.settings.cors.apply(origin, &mut response);
         set(&mut response, X_REQUEST_ID, &request_id);
         let response = compression::apply(encoding, response).await;
-        entry.write(&response, &request_id, started.elapsed());
+        span.in_scope(|| entry.write(&response, started.elapsed()));
         Ok(response)
     }
 }

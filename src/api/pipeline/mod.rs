@@ -18,6 +18,8 @@ use poem::http::{HeaderName, Method, header};
 use poem::{Request, Response};
 use poem_openapi::OpenApi;
 use tokio::time::Instant;
+use tracing::Span;
+use tracing::field::display;
 
 use self::dispatch::{Target, Targets};
 use self::rate_limits::{Decision, Key, RateLimits};
@@ -41,10 +43,6 @@ pub(super) struct RequestPipeline {
     timeout: Duration,
     body_limit: usize,
 }
-
-/// The operation of a response, for the log.
-#[derive(Debug, Clone)]
-pub(super) struct OperationId(pub(super) &'static str);
 
 /// A request to an operation, on its way.
 struct Call<'a> {
@@ -98,6 +96,7 @@ impl RequestPipeline {
         request_id: &str,
     ) -> Response {
         let policy = target.policy;
+        Span::current().record("api.operation", policy.id);
         let deprecated_path = operation.deprecated.then(|| request.uri().path().to_owned());
         let if_none_match = policy.cacheable.then(|| tags(&request, &header::IF_NONE_MATCH)).flatten();
         let mut call = Call { operation, target, client, deadline: Instant::now() + self.timeout, limit: None };
@@ -117,7 +116,6 @@ impl RequestPipeline {
         if policy.no_store {
             set(&mut response, header::CACHE_CONTROL, "no-store");
         }
-        response.set_data(OperationId(policy.id));
         response
     }
 
@@ -128,6 +126,9 @@ impl RequestPipeline {
         }
         let has_token = auth::bearer_token(&request).is_some();
         let caller = auth::authenticate(&self.services, &request, policy.access).await;
+        if let Ok(Some(caller)) = &caller {
+            Span::current().record("user.id", display(caller.user));
+        }
         let key = match caller {
             Ok(Some(caller)) if matches!(policy.rate_limit, RateLimitClass::Api | RateLimitClass::Mail) => {
                 Key::User(caller.user)

@@ -6,9 +6,14 @@ use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use super::http;
 use super::program::{Program, Server};
 
-/// Log lines about a request.
+/// Returns the span of the request that a log line belongs to.
+fn request_span(entry: &Value) -> Option<&Value> {
+    entry["spans"].as_array()?.iter().find(|span| span["name"] == "request")
+}
+
+/// Returns the log lines of a request.
 fn about<'a>(log: &'a [Value], request_id: &str) -> Vec<&'a Value> {
-    log.iter().filter(|entry| entry["request.id"] == request_id).collect()
+    log.iter().filter(|entry| request_span(entry).is_some_and(|span| span["request.id"] == request_id)).collect()
 }
 
 #[test]
@@ -38,21 +43,24 @@ fn each_request_has_one_line_with_its_id_and_nothing_secret_in_it() {
     let log = ended.log();
     let unauthenticated = refused["request_id"].as_str().unwrap();
     for (id, method, path, status, operation) in [
-        ("list", "GET", "/v1/projects", 200, "listProjects"),
-        ("invalid", "GET", "/v1/projects", 400, "listProjects"),
-        ("nothing", "GET", "/nothing/here", 404, ""),
-        (unauthenticated, "GET", "/v1/me", 401, "getMe"),
+        ("list", "GET", "/v1/projects", 200, json!("listProjects")),
+        ("invalid", "GET", "/v1/projects", 400, json!("listProjects")),
+        ("nothing", "GET", "/nothing/here", 404, Value::Null),
+        (unauthenticated, "GET", "/v1/me", 401, json!("getMe")),
     ] {
         let lines = about(&log, id);
         assert_eq!(lines.len(), 1, "{lines:?}");
         let line = lines[0];
-        assert_eq!(line["message"], "request answered");
+        assert_eq!(line["message"], "request completed");
         assert_eq!((&line["http.method"], &line["http.path"]), (&json!(method), &json!(path)));
-        assert_eq!((&line["http.status"], &line["api.operation"]), (&json!(status), &json!(operation)));
+        assert_eq!(line["http.status"], status);
+        let (span, is_known) = (request_span(line).unwrap(), ["list", "invalid"].contains(&id));
+        assert_eq!(span["api.operation"], operation);
+        assert_eq!(span["user.id"], if is_known { session["user"]["id"].clone() } else { Value::Null });
         assert_eq!((&line["level"], &line["client.address"]), (&json!("INFO"), &json!("127.0.0.1")));
         assert!(line["duration_ms"].as_f64().is_some_and(|duration| duration > 0.0), "{line}");
     }
-    assert_eq!(log.iter().filter(|entry| entry["message"] == "request answered").count(), 9);
+    assert_eq!(log.iter().filter(|entry| entry["message"] == "request completed").count(), 9);
     let text = ended.output.join("\n");
     let secrets = [
         token,
@@ -94,11 +102,31 @@ async fn the_cause_of_a_failure_is_logged_once_and_not_returned() {
     let log = ended.log();
     let lines = about(&log, "broken");
     let messages: Vec<_> = lines.iter().map(|line| (&line["level"], &line["message"])).collect();
-    assert_eq!(messages, [(&json!("ERROR"), &json!("request failed")), (&json!("INFO"), &json!("request answered"))]);
+    assert_eq!(messages, [(&json!("ERROR"), &json!("request failed")), (&json!("INFO"), &json!("request completed"))]);
     assert_eq!(lines[0]["error.code"], "INTERNAL");
     let cause = lines[0]["error"].as_str().unwrap();
     assert_eq!(cause.matches("no such table").count(), 1, "{cause}");
     assert_eq!(ended.output.join("\n").matches("no such table").count(), 1, "{:#?}", ended.output);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_line_of_a_service_carries_the_request_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[("JOB_WORKERS", "0")]);
+    let session = server.register("ada@example.com");
+    let new = json!({"name": "Backup", "scopes": ["read"]});
+    let token = http::post(server.address, "/v1/me/api-tokens", session["access_token"].as_str(), &new).expect(201);
+    let url = format!("sqlite://{}/data/pocket-tasks.db", folder.path().display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    let trigger = "CREATE TRIGGER reject BEFORE UPDATE ON api_tokens BEGIN SELECT RAISE(ABORT, 'rejected'); END";
+    connection.execute(trigger).await.unwrap();
+    connection.close().await.unwrap();
+    let request = http::head("GET", "/v1/projects", token["token"].as_str(), "X-Request-Id: recorded\r\n");
+    http::send(server.address, &request).expect(200);
+
+    let log = server.stop().log();
+    let messages: Vec<_> = about(&log, "recorded").into_iter().map(|line| &line["message"]).collect();
+    assert_eq!(messages, ["failed to record the use of an API token", "request completed"]);
 }
 
 #[test]
