@@ -8,7 +8,7 @@ use poem_openapi::registry::MetaSchema;
 use poem_openapi::types::{Example, ParseFromParameter, ParseResult};
 use uuid::Uuid;
 
-use super::scalar::{inline_type, json_string};
+use super::macros::{inline_type, json_string};
 
 /// Generates a UUIDv7.
 #[must_use]

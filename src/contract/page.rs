@@ -3,6 +3,7 @@
 use poem_openapi::types::{Example, ParseFromJSON, ToJSON};
 use poem_openapi::{Enum, Object};
 
+use super::macros::example;
 use super::strings::Cursor;
 
 /// Pagination by page number or offset, as query parameters.
@@ -150,11 +151,7 @@ pub struct PageMeta {
     pub has_more: bool,
 }
 
-impl Example for PageMeta {
-    fn example() -> Self {
-        Self { total: 1, page: 1, limit: 20, has_more: false }
-    }
-}
+example!(PageMeta { total: 1, page: 1, limit: 20, has_more: false });
 
 impl PageMeta {
     /// Describes the page of `count` items that `paging` requested.

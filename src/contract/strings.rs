@@ -10,7 +10,7 @@ use poem_openapi::registry::MetaSchema;
 use poem_openapi::types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON, Type as _};
 use serde_json::Value;
 
-use super::scalar::inline_type;
+use super::macros::inline_type;
 
 /// Pattern of names: no control characters and at least one visible character. Trimmed before validation.
 pub const NAME_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";

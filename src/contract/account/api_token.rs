@@ -1,8 +1,8 @@
 //! API tokens, with which programs authenticate.
 
-use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
+use crate::contract::macros::example;
 use crate::contract::page::{Direction, Paging, SortField as _, list_type, newest_first, sort_fields};
 use crate::contract::strings::{ApiTokenName, ApiTokenSecret};
 use crate::contract::{ApiTokenId, Timestamp};
@@ -46,18 +46,7 @@ pub struct ApiToken {
     pub created_at: Timestamp,
 }
 
-impl Example for ApiToken {
-    fn example() -> Self {
-        Self {
-            id: ApiTokenId::example(),
-            name: ApiTokenName::example(),
-            scopes: vec![Scope::Read],
-            expires_at: None,
-            last_used_at: None,
-            created_at: Timestamp::example(),
-        }
-    }
-}
+example!(ApiToken { id, name, scopes: vec![Scope::Read], expires_at: None, last_used_at: None, created_at });
 
 /// New API token together with its secret, which is shown only once.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
@@ -83,11 +72,7 @@ pub struct NewApiToken {
     pub expires_at: Option<Timestamp>,
 }
 
-impl Example for NewApiToken {
-    fn example() -> Self {
-        Self { name: ApiTokenName::example(), scopes: vec![Scope::Read], expires_at: None }
-    }
-}
+example!(NewApiToken { name, scopes: vec![Scope::Read], expires_at: None });
 
 list_type! {
     /// Page of API tokens.

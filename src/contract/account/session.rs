@@ -1,9 +1,9 @@
 //! Sessions: the tokens issued at login, and the list of active sessions.
 
-use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
 use super::user::User;
+use crate::contract::macros::example;
 use crate::contract::page::{Direction, Paging, SortField as _, list_type, sort_fields};
 use crate::contract::strings::{AccessToken, RefreshToken, UserAgent};
 use crate::contract::{SessionId, Timestamp};
@@ -25,17 +25,7 @@ pub struct Session {
     pub refresh_token: RefreshToken,
 }
 
-impl Example for Session {
-    fn example() -> Self {
-        Self {
-            user: User::example(),
-            access_token: AccessToken::example(),
-            token_type: TokenType::Bearer,
-            expires_in: 900,
-            refresh_token: RefreshToken::example(),
-        }
-    }
-}
+example!(Session { user, access_token, token_type: TokenType::Bearer, expires_in: 900, refresh_token });
 
 /// Type of an access token (RFC 6750).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]

@@ -1,8 +1,8 @@
 //! Users, and the requests that concern their own account.
 
 use poem_openapi::Object;
-use poem_openapi::types::Example;
 
+use crate::contract::macros::example;
 use crate::contract::strings::{Email, MailToken, Password, PasswordAttempt, PersonName, TimeZone};
 use crate::contract::{Timestamp, UserId};
 
@@ -32,21 +32,17 @@ pub struct User {
     pub updated_at: Timestamp,
 }
 
-impl Example for User {
-    fn example() -> Self {
-        Self {
-            id: UserId::example(),
-            email: Email::example(),
-            name: PersonName::example(),
-            timezone: TimeZone::example(),
-            weekly_digest: true,
-            email_verified: true,
-            version: 1,
-            created_at: Timestamp::example(),
-            updated_at: Timestamp::example(),
-        }
-    }
-}
+example!(User {
+    id,
+    email,
+    name,
+    timezone,
+    weekly_digest: true,
+    email_verified: true,
+    version: 1,
+    created_at,
+    updated_at
+});
 
 /// Parameters for creating an account.
 #[derive(Debug, Clone, Object)]
@@ -110,15 +106,11 @@ pub struct ChangePassword {
     pub revoke_all: bool,
 }
 
-impl Example for ChangePassword {
-    fn example() -> Self {
-        Self {
-            current_password: PasswordAttempt::example(),
-            new_password: Password::new_unchecked("even more correct horses"),
-            revoke_all: false,
-        }
-    }
-}
+example!(ChangePassword {
+    current_password,
+    new_password: Password::new_unchecked("even more correct horses"),
+    revoke_all: false
+});
 
 /// Parameters for verifying an e-mail address.
 #[derive(Debug, Clone, Object)]

@@ -4,7 +4,7 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON};
 use serde_json::{Map, Value, json};
 
-use crate::contract::scalar::inline_type;
+use crate::contract::macros::inline_type;
 
 /// Changed fields with their previous values.
 #[derive(Debug, Clone, PartialEq, Eq)]

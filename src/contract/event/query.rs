@@ -1,11 +1,11 @@
 //! Queries that list or stream events.
 
 use poem_openapi::Object;
-use poem_openapi::types::Example;
 
 use super::Event;
 use super::event_type::FeedEventType;
 use crate::contract::ProjectId;
+use crate::contract::macros::example;
 use crate::contract::page::{Direction, default_limit};
 use crate::contract::strings::Cursor;
 
@@ -81,8 +81,4 @@ pub struct EventPageMeta {
     pub next_cursor: Cursor,
 }
 
-impl Example for EventPageMeta {
-    fn example() -> Self {
-        Self { limit: 20, has_more: true, next_cursor: Cursor::example() }
-    }
-}
+example!(EventPageMeta { limit: 20, has_more: true, next_cursor });

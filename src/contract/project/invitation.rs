@@ -6,6 +6,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
 use super::Role;
+use crate::contract::macros::example;
 use crate::contract::page::{Direction, Paging, SortField as _, list_type, newest_first, sort_fields};
 use crate::contract::strings::{Email, ProjectName};
 use crate::contract::{InvitationId, ProjectId, Timestamp, UserId};
@@ -96,11 +97,7 @@ pub struct NewInvitation {
     pub role: InvitedRole,
 }
 
-impl Example for NewInvitation {
-    fn example() -> Self {
-        Self { email: Email::new_unchecked("grace@example.com"), role: InvitedRole::Editor }
-    }
-}
+example!(NewInvitation { email: Email::new_unchecked("grace@example.com"), role: InvitedRole::Editor });
 
 list_type! {
     /// Page of invitations.

@@ -1,9 +1,9 @@
 //! Members of a project.
 
 use poem_openapi::Object;
-use poem_openapi::types::Example;
 
 use super::Role;
+use crate::contract::macros::example;
 use crate::contract::page::{Direction, Paging, SortField as _, list_type, sort_fields};
 use crate::contract::strings::{Email, PersonName};
 use crate::contract::{Timestamp, UserId};
@@ -24,17 +24,7 @@ pub struct Member {
     pub joined_at: Timestamp,
 }
 
-impl Example for Member {
-    fn example() -> Self {
-        Self {
-            user_id: UserId::example(),
-            name: PersonName::example(),
-            email: Email::example(),
-            role: Role::Editor,
-            joined_at: Timestamp::example(),
-        }
-    }
-}
+example!(Member { user_id, name, email, role: Role::Editor, joined_at });
 
 /// Changes to a member. Absent fields keep their value.
 #[derive(Debug, Clone, Object)]
@@ -44,11 +34,7 @@ pub struct UpdateMember {
     pub role: Option<Role>,
 }
 
-impl Example for UpdateMember {
-    fn example() -> Self {
-        Self { role: Some(Role::Editor) }
-    }
-}
+example!(UpdateMember { role: Some(Role::Editor) });
 
 list_type! {
     /// Page of members.

@@ -3,6 +3,7 @@
 use poem_openapi::types::{Example, MaybeUndefined};
 use poem_openapi::{Enum, Object};
 
+use crate::contract::macros::example;
 use crate::contract::page::{Direction, Paging, SortField as _, list_type, sort_fields};
 use crate::contract::strings::{Color, ProjectDescription, ProjectName, SearchText};
 use crate::contract::{ProjectId, Timestamp, UserId};
@@ -34,11 +35,7 @@ pub struct TaskCounts {
     pub done: i64,
 }
 
-impl Example for TaskCounts {
-    fn example() -> Self {
-        Self { total: 12, done: 5 }
-    }
-}
+example!(TaskCounts { total: 12, done: 5 });
 
 impl TaskCounts {
     /// Returns the percentage of completed tasks, rounded down; 0 without tasks.
@@ -120,16 +117,12 @@ pub struct NewProject {
     pub archived: bool,
 }
 
-impl Example for NewProject {
-    fn example() -> Self {
-        Self {
-            name: ProjectName::example(),
-            description: Some(ProjectDescription::example()),
-            color: Some(Color::example()),
-            archived: false,
-        }
-    }
-}
+example!(NewProject {
+    name,
+    description: Some(ProjectDescription::example()),
+    color: Some(Color::example()),
+    archived: false
+});
 
 /// Changes to a project. Absent fields keep their value; `null` clears a field.
 #[derive(Debug, Clone, Object)]
@@ -147,16 +140,12 @@ pub struct UpdateProject {
     pub archived: Option<bool>,
 }
 
-impl Example for UpdateProject {
-    fn example() -> Self {
-        Self {
-            name: Some(ProjectName::example()),
-            description: MaybeUndefined::Null,
-            color: MaybeUndefined::Value(Color::example()),
-            archived: Some(false),
-        }
-    }
-}
+example!(UpdateProject {
+    name: Some(ProjectName::example()),
+    description: MaybeUndefined::Null,
+    color: MaybeUndefined::Value(Color::example()),
+    archived: Some(false)
+});
 
 list_type! {
     /// Page of projects.

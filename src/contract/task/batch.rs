@@ -3,11 +3,11 @@
 //! The derive macro cannot combine `deny_unknown_fields` with a discriminator or flattened fields, so these types omit
 //! it. The published schema forbids unknown fields in every body.
 
-use poem_openapi::types::Example;
 use poem_openapi::{Object, Union};
 
 use super::{NewTask, Task, UpdateTask};
 use crate::contract::TaskId;
+use crate::contract::macros::example;
 
 /// Operation that creates a task at the end of the project.
 #[derive(Debug, Clone, Object)]
@@ -58,11 +58,7 @@ pub struct TaskBatch {
     pub operations: Vec<BatchOperation>,
 }
 
-impl Example for TaskBatch {
-    fn example() -> Self {
-        Self { operations: vec![BatchOperation::Create(BatchCreate { task: NewTask::example() })] }
-    }
-}
+example!(TaskBatch { operations: vec![BatchOperation::Create(BatchCreate { task: NewTask::example() })] });
 
 /// Result of a batch.
 #[derive(Debug, Clone, Object)]
@@ -73,8 +69,4 @@ pub struct TaskBatchResult {
     pub results: Vec<Option<Task>>,
 }
 
-impl Example for TaskBatchResult {
-    fn example() -> Self {
-        Self { results: vec![Some(Task::example()), None] }
-    }
-}
+example!(TaskBatchResult { results: vec![Some(Task::example()), None] });

@@ -1,8 +1,8 @@
 //! Comments on tasks.
 
 use poem_openapi::Object;
-use poem_openapi::types::Example;
 
+use crate::contract::macros::example;
 use crate::contract::page::{Direction, Paging, SortField as _, list_type, newest_first, sort_fields};
 use crate::contract::strings::CommentBody;
 use crate::contract::{CommentId, TaskId, Timestamp, UserId};
@@ -28,19 +28,7 @@ pub struct Comment {
     pub updated_at: Timestamp,
 }
 
-impl Example for Comment {
-    fn example() -> Self {
-        Self {
-            id: CommentId::example(),
-            task_id: TaskId::example(),
-            author_id: Some(UserId::example()),
-            body: CommentBody::example(),
-            version: 1,
-            created_at: Timestamp::example(),
-            updated_at: Timestamp::example(),
-        }
-    }
-}
+example!(Comment { id, task_id, author_id: Some(UserId::example()), body, version: 1, created_at, updated_at });
 
 /// Parameters for creating a comment.
 #[derive(Debug, Clone, Object)]
@@ -50,11 +38,7 @@ pub struct NewComment {
     pub body: CommentBody,
 }
 
-impl Example for NewComment {
-    fn example() -> Self {
-        Self { body: CommentBody::example() }
-    }
-}
+example!(NewComment { body });
 
 /// Changes to a comment. Absent fields keep their value.
 #[derive(Debug, Clone, Object)]
@@ -64,11 +48,7 @@ pub struct UpdateComment {
     pub body: Option<CommentBody>,
 }
 
-impl Example for UpdateComment {
-    fn example() -> Self {
-        Self { body: Some(CommentBody::example()) }
-    }
-}
+example!(UpdateComment { body: Some(CommentBody::example()) });
 
 list_type! {
     /// Page of comments.

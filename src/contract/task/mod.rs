@@ -3,6 +3,7 @@
 use poem_openapi::types::{Example, MaybeUndefined};
 use poem_openapi::{Enum, Object};
 
+use crate::contract::macros::example;
 use crate::contract::page::list_type;
 use crate::contract::strings::{Label, OrderKey, TaskDescription, TaskTitle};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
@@ -132,19 +133,15 @@ pub struct NewTask {
     pub labels: Vec<Label>,
 }
 
-impl Example for NewTask {
-    fn example() -> Self {
-        Self {
-            title: TaskTitle::example(),
-            description: Some(TaskDescription::example()),
-            status: TaskStatus::Todo,
-            priority: TaskPriority::High,
-            due_at: Some(Timestamp::example()),
-            assignee_id: None,
-            labels: vec![Label::example()],
-        }
-    }
-}
+example!(NewTask {
+    title,
+    description: Some(TaskDescription::example()),
+    status: TaskStatus::Todo,
+    priority: TaskPriority::High,
+    due_at: Some(Timestamp::example()),
+    assignee_id: None,
+    labels: vec![Label::example()]
+});
 
 const fn default_status() -> TaskStatus {
     TaskStatus::Todo
@@ -178,19 +175,15 @@ pub struct UpdateTask {
     pub labels: Option<Vec<Label>>,
 }
 
-impl Example for UpdateTask {
-    fn example() -> Self {
-        Self {
-            title: Some(TaskTitle::example()),
-            description: MaybeUndefined::Value(TaskDescription::example()),
-            status: Some(TaskStatus::InProgress),
-            priority: Some(TaskPriority::Urgent),
-            due_at: MaybeUndefined::Null,
-            assignee_id: MaybeUndefined::Null,
-            labels: Some(vec![Label::example()]),
-        }
-    }
-}
+example!(UpdateTask {
+    title: Some(TaskTitle::example()),
+    description: MaybeUndefined::Value(TaskDescription::example()),
+    status: Some(TaskStatus::InProgress),
+    priority: Some(TaskPriority::Urgent),
+    due_at: MaybeUndefined::Null,
+    assignee_id: MaybeUndefined::Null,
+    labels: Some(vec![Label::example()])
+});
 
 list_type! {
     /// Page of tasks.

@@ -6,8 +6,8 @@ use poem_openapi::Object;
 use poem_openapi::registry::MetaSchema;
 
 use super::{Task, TaskPriority, TaskStatus};
+use crate::contract::macros::{inline_type, json_string};
 use crate::contract::page::{CursorMeta, CursorParams, Direction, Paging, SortField as _, sort_fields};
-use crate::contract::scalar::{inline_type, json_string};
 use crate::contract::strings::{ASSIGNEE_PATTERN, Label, SearchText};
 use crate::contract::{ProjectId, Timestamp, UserId};
 

@@ -4,6 +4,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
 use crate::contract::event::EventType;
+use crate::contract::macros::example;
 use crate::contract::page::{Direction, Paging, SortField as _, list_type, newest_first, sort_fields};
 use crate::contract::{DeliveryId, EventId, Timestamp, WebhookId};
 
@@ -40,17 +41,13 @@ pub struct DeliveryAttempt {
     pub response_excerpt: Option<String>,
 }
 
-impl Example for DeliveryAttempt {
-    fn example() -> Self {
-        Self {
-            at: Timestamp::example(),
-            status_code: Some(503),
-            error: None,
-            duration_ms: 84,
-            response_excerpt: Some("try again later".to_owned()),
-        }
-    }
-}
+example!(DeliveryAttempt {
+    at,
+    status_code: Some(503),
+    error: None,
+    duration_ms: 84,
+    response_excerpt: Some("try again later".to_owned())
+});
 
 /// Delivery of an event to a webhook, with its attempts.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
@@ -75,20 +72,16 @@ pub struct Delivery {
     pub created_at: Timestamp,
 }
 
-impl Example for Delivery {
-    fn example() -> Self {
-        Self {
-            id: DeliveryId::example(),
-            webhook_id: WebhookId::example(),
-            event_id: EventId::example(),
-            event_type: EventType::TaskUpdated,
-            status: DeliveryStatus::Pending,
-            attempts: vec![DeliveryAttempt::example()],
-            next_attempt_at: Some(Timestamp::example()),
-            created_at: Timestamp::example(),
-        }
-    }
-}
+example!(Delivery {
+    id,
+    webhook_id,
+    event_id,
+    event_type: EventType::TaskUpdated,
+    status: DeliveryStatus::Pending,
+    attempts: vec![DeliveryAttempt::example()],
+    next_attempt_at: Some(Timestamp::example()),
+    created_at
+});
 
 impl Delivery {
     /// Returns an example of a test delivery.

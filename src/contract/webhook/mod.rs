@@ -4,6 +4,7 @@ use poem_openapi::Object;
 use poem_openapi::types::{Example, MaybeUndefined};
 
 use crate::contract::event::WebhookEventName;
+use crate::contract::macros::example;
 use crate::contract::page::{Direction, Paging, SortField as _, list_type, newest_first, sort_fields};
 use crate::contract::strings::{EventName, WebhookDescription, WebhookSecret, WebhookUrl};
 use crate::contract::{ProjectId, Timestamp, WebhookId};
@@ -40,22 +41,18 @@ pub struct Webhook {
     pub updated_at: Timestamp,
 }
 
-impl Example for Webhook {
-    fn example() -> Self {
-        Self {
-            id: WebhookId::example(),
-            url: WebhookUrl::example(),
-            project_id: Some(ProjectId::example()),
-            events: vec![EventName::example()],
-            description: Some(WebhookDescription::example()),
-            enabled: true,
-            disabled_reason: None,
-            version: 1,
-            created_at: Timestamp::example(),
-            updated_at: Timestamp::example(),
-        }
-    }
-}
+example!(Webhook {
+    id,
+    url,
+    project_id: Some(ProjectId::example()),
+    events: vec![EventName::example()],
+    description: Some(WebhookDescription::example()),
+    enabled: true,
+    disabled_reason: None,
+    version: 1,
+    created_at,
+    updated_at
+});
 
 /// Webhook with its signing secret, which is shown only on creation and rotation.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
@@ -69,11 +66,7 @@ pub struct WebhookWithSecret {
     pub secret: WebhookSecret,
 }
 
-impl Example for WebhookWithSecret {
-    fn example() -> Self {
-        Self { webhook: Webhook::example(), secret: WebhookSecret::example() }
-    }
-}
+example!(WebhookWithSecret { webhook, secret });
 
 /// Parameters for creating a webhook.
 #[derive(Debug, Clone, Object)]
@@ -103,17 +96,13 @@ const fn default_enabled() -> bool {
     true
 }
 
-impl Example for NewWebhook {
-    fn example() -> Self {
-        Self {
-            url: WebhookUrl::example(),
-            project_id: None,
-            events: vec![WebhookEventName::TaskUpdated],
-            description: Some(WebhookDescription::example()),
-            enabled: true,
-        }
-    }
-}
+example!(NewWebhook {
+    url,
+    project_id: None,
+    events: vec![WebhookEventName::TaskUpdated],
+    description: Some(WebhookDescription::example()),
+    enabled: true
+});
 
 /// Changes to a webhook. Absent fields keep their value; `null` clears a field.
 #[derive(Debug, Clone, Object)]
@@ -136,17 +125,13 @@ pub struct UpdateWebhook {
     pub enabled: Option<bool>,
 }
 
-impl Example for UpdateWebhook {
-    fn example() -> Self {
-        Self {
-            url: Some(WebhookUrl::example()),
-            project_id: MaybeUndefined::Null,
-            events: Some(vec![WebhookEventName::TaskUpdated]),
-            description: MaybeUndefined::Value(WebhookDescription::example()),
-            enabled: Some(true),
-        }
-    }
-}
+example!(UpdateWebhook {
+    url: Some(WebhookUrl::example()),
+    project_id: MaybeUndefined::Null,
+    events: Some(vec![WebhookEventName::TaskUpdated]),
+    description: MaybeUndefined::Value(WebhookDescription::example()),
+    enabled: Some(true)
+});
 
 /// Parameters for rotating the signing secret of a webhook.
 #[derive(Debug, Clone, Copy, Object)]

@@ -1,6 +1,6 @@
-//! Trait implementations of types that are a single JSON value, such as ids and timestamps.
+//! Macros that implement the traits of poem-openapi.
 
-/// Implements `Type` with an inline schema.
+/// Implements `Type` with an inline schema, for types that are a single JSON value.
 macro_rules! inline_type {
     ($type:ty, $name:expr, $schema:expr) => {
         impl poem_openapi::types::Type for $type {
@@ -45,4 +45,17 @@ macro_rules! json_string {
     };
 }
 
-pub(super) use {inline_type, json_string};
+/// Implements `Example` with the given values; fields without a value use the example of their type.
+macro_rules! example {
+    ($type:ident { $($field:ident $(: $value:expr)?),* $(,)? }) => {
+        impl poem_openapi::types::Example for $type {
+            fn example() -> Self {
+                Self { $($field: $crate::contract::macros::example!(@ $($value)?)),* }
+            }
+        }
+    };
+    (@ $value:expr) => { $value };
+    (@) => { poem_openapi::types::Example::example() };
+}
+
+pub(super) use {example, inline_type, json_string};
