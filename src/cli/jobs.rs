@@ -5,7 +5,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::print_line;
+use super::output::print_line;
 use crate::app;
 use crate::config::Config;
 use crate::contract::Timestamp;

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::Subcommand;
 
-use super::print_line;
+use super::output::print_line;
 use crate::app;
 use crate::config::Config;
 use crate::database::{SeaStore, Settings};

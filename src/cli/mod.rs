@@ -4,16 +4,17 @@ mod healthcheck;
 mod jobs;
 mod migrate;
 mod openapi;
+mod output;
 mod runtime;
 mod seed;
 mod serve;
 mod worker;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::output::print_error;
 use crate::config::Config;
 
 /// A task and project API: one binary, SQLite or PostgreSQL.
@@ -95,14 +96,4 @@ fn finish(result: anyhow::Result<()>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-#[expect(clippy::print_stderr, reason = "error output of the command line")]
-fn print_error(text: &str) {
-    eprint!("{text}");
-}
-
-fn print_line(text: &str) {
-    // `println!` would panic if the reader, such as `head`, closes the pipe.
-    let _ = writeln!(std::io::stdout(), "{text}");
 }

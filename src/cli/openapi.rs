@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
-use super::print_line;
+use super::output::print_line;
 use crate::api;
 use crate::api::openapi::to_yaml;
 

@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use poem_openapi::types::ParseFromJSON;
 use serde_json::{Value, json};
 
-use super::{print_line, runtime};
+use super::output::print_line;
+use super::runtime;
 use crate::app;
 use crate::config::{AppEnv, Config};
 use crate::contract::Timestamp;

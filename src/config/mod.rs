@@ -15,11 +15,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use self::env::EnvReader;
 use crate::api::{CorsPolicy, RateLimitSettings};
 use crate::database::Engine;
 use crate::mail::MailSettings;
 use crate::webhooks::Allowances;
-use env::EnvReader;
+
+pub use self::env::ConfigErrors;
 
 /// Environment in which the program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,18 +101,6 @@ pub struct Config {
     /// `RUST_LOG`
     pub log_filter: String,
 }
-
-/// Errors in the settings, one line each.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigErrors(pub Vec<String>);
-
-impl std::fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|error| writeln!(f, "  {error}"))
-    }
-}
-
-impl std::error::Error for ConfigErrors {}
 
 const DAY: u64 = 86_400;
 

@@ -151,7 +151,7 @@ string_types! {
     /// API token in plain text.
     ApiTokenSecret { trim: false, example: "pt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
     /// Token sent by e-mail.
-    MailToken { trim: false, min_length: 1_usize, max_length: 512_usize, pattern: SINGLE_LINE_PATTERN, example: "mt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
+    EmailToken { trim: false, min_length: 1_usize, max_length: 512_usize, pattern: SINGLE_LINE_PATTERN, example: "mt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
     /// Signed JSON Web Token (RFC 7519).
     AccessToken { trim: false, example: "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTkzNmY0ZSJ9.c2lnbmF0dXJl" }
     /// `User-Agent` of a client (RFC 9110, section 10.1.5).

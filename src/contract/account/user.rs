@@ -3,7 +3,7 @@
 use poem_openapi::Object;
 
 use crate::contract::macros::example;
-use crate::contract::strings::{Email, MailToken, Password, PasswordAttempt, PersonName, TimeZone};
+use crate::contract::strings::{Email, EmailToken, Password, PasswordAttempt, PersonName, TimeZone};
 use crate::contract::{Timestamp, UserId};
 
 /// User account.
@@ -117,7 +117,7 @@ example!(ChangePassword {
 #[oai(deny_unknown_fields)]
 pub struct VerifyEmail {
     /// Token from the e-mail. Single-use, valid for 24 hours.
-    pub token: MailToken,
+    pub token: EmailToken,
 }
 
 /// Parameters for requesting a password reset.
@@ -133,7 +133,7 @@ pub struct ForgotPassword {
 #[oai(deny_unknown_fields)]
 pub struct ResetPassword {
     /// Token from the e-mail. Single-use, valid for one hour.
-    pub token: MailToken,
+    pub token: EmailToken,
     /// New password: at least 8 characters and at most 72 bytes of UTF-8.
     pub password: Password,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::auth::{new_token, normalize_email};
 use super::grants::Extent;
 use crate::contract::account::user::{ForgotPassword, ResetPassword, User, VerifyEmail};
-use crate::contract::strings::MailToken;
+use crate::contract::strings::EmailToken;
 use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Credentials, EmailTokenPurpose, Job, Transaction};
 use crate::security::{OpaqueToken, TokenHash, TokenKind};
@@ -131,6 +131,6 @@ async fn consume(
     Ok(account)
 }
 
-fn hash(token: &MailToken) -> Result<TokenHash, Error> {
+fn hash(token: &EmailToken) -> Result<TokenHash, Error> {
     OpaqueToken::parse(TokenKind::Mail, token).map(|token| token.hash()).ok_or(Error::InvalidToken)
 }
