@@ -45,7 +45,7 @@ enum Command {
         #[command(subcommand)]
         action: Option<migrate::Action>,
     },
-    /// Write the OpenAPI document to openapi/openapi.yaml, or check that it is up to date
+    /// Write openapi/openapi.yaml, or check that it is up to date
     Openapi(openapi::Arguments),
     /// Check whether the local server is ready, for containers; exits with 0 or 1
     Healthcheck,

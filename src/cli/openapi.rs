@@ -14,7 +14,7 @@ const PATH: &str = "openapi/openapi.yaml";
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Compare with openapi/openapi.yaml instead of writing it; exits with 1 if they differ
+    /// Compare with the file instead of writing it; exits with 1 if they differ
     #[arg(long)]
     check: bool,
     /// Print the document in this format instead of writing the file

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{AppEnv, Config};
 use crate::telemetry;
 
-/// Desired limit of open files, for client connections and the files of the process.
+/// Desired limit of open files, which include client connections.
 const NOFILE_TARGET: u64 = 8_192;
 
 /// Initializes logging, limits, secrets and signal handling. Signals cancel the returned token.

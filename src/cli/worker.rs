@@ -4,7 +4,7 @@ use super::runtime;
 use crate::app;
 use crate::config::Config;
 
-/// Number of concurrent jobs if `JOB_WORKERS` is 0, which disables jobs only in servers.
+/// Number of concurrent jobs if `JOB_WORKERS` is 0, which only affects servers.
 const DEFAULT_WORKERS: usize = 4;
 
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! Development secrets, generated at the first start and stored in the data directory.
+//! Development secrets, generated at the first start and stored in `DATA_DIR`.
 
 use std::fs;
 use std::io::{self, Write as _};

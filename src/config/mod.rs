@@ -58,7 +58,7 @@ pub struct Config {
     pub database_max_connections: u32,
     /// `DATA_DIR`
     pub data_dir: PathBuf,
-    /// `PUBLIC_URL` without a trailing slash; defaults to the address that the server listens on.
+    /// `PUBLIC_URL` without a trailing slash; defaults to the listening address.
     pub public_url: Option<String>,
     /// `JWT_SECRET`; generated in development if missing.
     pub jwt_secret: Option<SecretString>,
@@ -86,7 +86,7 @@ pub struct Config {
     pub require_email_verification: bool,
     /// `WEBHOOK_ALLOW_CIDRS` and `WEBHOOK_ALLOW_HTTP`
     pub webhooks: Allowances,
-    /// `WEBHOOK_RETRY_SECONDS`: delay before each attempt, counted from the previous one.
+    /// `WEBHOOK_RETRY_SECONDS`: delay of each attempt after the previous one.
     pub webhook_retry: Vec<Duration>,
     /// `JOB_WORKERS`
     pub job_workers: usize,
@@ -259,7 +259,7 @@ fn retry_delays(read: &mut EnvReader, name: &str) -> Vec<Duration> {
     delays.into_iter().map(Duration::from_secs).collect()
 }
 
-/// Returns whether the text is an origin as browsers send it: scheme, host and optional port.
+/// Returns whether the text is an origin: scheme, host and optional port.
 fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ', '*']))

@@ -4,7 +4,7 @@
 
 use poem_openapi::{Enum, Object};
 
-/// Declares the error codes: one row with the published code, the HTTP status and the default message.
+/// Declares the error codes: published code, HTTP status and default message.
 macro_rules! error_codes {
     ($($code:ident: $word:literal, $status:literal, $message:literal;)*) => {
         /// Machine-readable error code. New codes may be added.
@@ -140,7 +140,7 @@ pub struct Detail {
     /// Part of the request that contains the violation.
     #[oai(rename = "in")]
     pub location: ErrorLocation,
-    /// Field, parameter or header, such as `title` or `labels[1]`; empty for the body as a whole.
+    /// Field, parameter or header, such as `labels[1]`; empty for the whole body.
     pub field: String,
     /// Rule that is violated.
     pub code: DetailCode,
@@ -156,7 +156,7 @@ pub struct ErrorBody {
     pub error: ErrorCode,
     /// Human-readable explanation. The wording may change.
     pub message: String,
-    /// First invalid field, parameter or header; absent if the error does not concern one.
+    /// First invalid field, parameter or header; absent if there is none.
     pub field: Option<String>,
     /// Every violation in request order, at most one per field.
     /// Present only if `error` is `VALIDATION_FAILED`.

@@ -1,4 +1,4 @@
-//! Typed ids: one type per resource, so that a task id cannot be passed where a project id is expected.
+//! Typed ids, one type per resource.
 //!
 //! All are UUIDv7 (RFC 9562): the ids that one process generates ascend.
 

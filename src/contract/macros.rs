@@ -45,7 +45,7 @@ macro_rules! json_string {
     };
 }
 
-/// Implements `Example` with the given values; fields without a value use the example of their type.
+/// Implements `Example`; fields without a value use the example of their type.
 macro_rules! example {
     ($type:ident { $($field:ident $(: $value:expr)?),* $(,)? }) => {
         impl poem_openapi::types::Example for $type {

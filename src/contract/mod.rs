@@ -1,4 +1,4 @@
-//! The types of the API, declared once: resources, request bodies, query parameters, lists and the error envelope.
+//! The types of the API: resources, bodies, query parameters, lists and errors.
 //!
 //! The OpenAPI document, request validation and JSON responses are derived from these types, and services and
 //! repositories use them as their domain types. Field comments are published to API users. Nothing here depends on HTTP

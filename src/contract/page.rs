@@ -1,4 +1,4 @@
-//! Pagination: query parameters, sort orders and list envelopes, by page number or by cursor.
+//! Pagination by page number or by cursor: query parameters and list envelopes.
 
 use poem_openapi::types::{Example, ParseFromJSON, ToJSON};
 use poem_openapi::{Enum, Object};
@@ -85,7 +85,7 @@ pub trait SortField: Copy {
     }
 }
 
-/// Declares the sort fields of a collection and their default directions; the first field is the default.
+/// Declares sort fields with their default directions. The first is the default.
 macro_rules! sort_fields {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $direction:ident,)+ }) => {
         $(#[$doc])*
@@ -212,7 +212,7 @@ pub struct CursorMeta {
     pub has_more: bool,
     /// `cursor` of the next page; null on the last page.
     pub next_cursor: Option<Cursor>,
-    /// Event cursor taken before the first page of this list was read; the same on all of its pages.
+    /// Event cursor from the time of the first page; the same on all pages.
     /// To synchronize without missing a change, read every page of every list you need, then continue with
     /// `GET /v1/events?cursor=` and this cursor, in ascending order.
     pub sync_cursor: Cursor,

@@ -1,4 +1,4 @@
-//! Versioned resources, and the body of a 412 response, which contains the current version.
+//! Versioned resources, and the 412 responses that contain the current version.
 
 use poem_openapi::Object;
 use poem_openapi::types::ToJSON;
@@ -25,7 +25,7 @@ pub trait Resource: ToJSON {
 
 macro_rules! resources {
     ($($(#[$doc:meta])* $resource:ident, $stale:ident, |$this:ident| $location:expr;)*) => {
-        /// Current version of a resource, for a client whose update was based on an older one.
+        /// Current version of a resource, for a client that updated an older one.
         #[derive(Debug, Clone)]
         pub enum CurrentResource {
             $(

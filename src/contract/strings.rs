@@ -1,4 +1,4 @@
-//! String types with their limits, so that the rules of a field are part of its type.
+//! String types with their limits.
 //!
 //! The limits are published in the schemas, and the request validator enforces them before a value of these types is
 //! created. The types only carry the string; names are trimmed.
@@ -38,7 +38,7 @@ pub(super) const ASSIGNEE_PATTERN: &str =
 /// Patterns of the strings that are trimmed before validation.
 pub const TRIMMED_PATTERNS: [&str; 2] = [NAME_PATTERN, LABEL_PATTERN];
 
-/// Describes a pattern in words; completes a sentence that begins with the field name.
+/// Describes a pattern, as the predicate of a sentence about the field.
 #[must_use]
 pub fn pattern_description(pattern: &str) -> &'static str {
     match pattern {
@@ -58,7 +58,7 @@ macro_rules! string_types {
         pub struct $name(String);
 
         impl $name {
-            /// Wraps a string without validation: one from the database, or one that this program generated.
+            /// Wraps a string without validation: a stored or generated one.
             #[must_use]
             pub fn new_unchecked(text: impl Into<String>) -> Self {
                 Self(text.into())
@@ -78,7 +78,7 @@ macro_rules! string_types {
             }
         }
 
-        /// Hides the value: personal data and passwords must not reach a log through `{:?}`.
+        /// Hides the value, so that personal data and passwords do not reach the log.
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(concat!(stringify!($name), "(…)"))

@@ -30,8 +30,8 @@ macro_rules! for_each_event_type {
             /// A task was restored from the trash.
             TaskRestored(TaskRestoredEvent): "task.restored", Task, PreviousFields;
             /// A task was moved within its project or to another project.
-            /// A move to another project is reported in both: if `data.project_id` differs from `project_id`, the task left
-            /// this project.
+            /// A move to another project is reported in both. If `data.project_id` differs from `project_id`, the task
+            /// left this project.
             TaskMoved(TaskMovedEvent): "task.moved", Task, PreviousFields;
             /// A comment was added to a task.
             CommentCreated(CommentCreatedEvent): "comment.created", Comment, AlwaysNull;
@@ -98,7 +98,7 @@ macro_rules! event_types {
             }
         }
 
-        /// Event type that a webhook can subscribe to, or `*` for all current and future types.
+        /// Event type to subscribe to, or `*` for all current and future types.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
         pub enum WebhookEventName {
             /// All current and future types.

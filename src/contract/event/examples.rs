@@ -17,7 +17,7 @@ use crate::contract::task::{Task, TaskStatus};
 
 /// Resource that occurs in events.
 pub(super) trait EventExample: Sized {
-    /// Returns the resource after an event of this type, and the previous values of the changed fields.
+    /// Returns the resource after an event, and the previous values of changed fields.
     fn example_for(kind: EventType) -> (Self, Value);
 }
 

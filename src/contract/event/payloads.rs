@@ -50,7 +50,8 @@ macro_rules! payload {
             pub sequence: i64,
             /// Project in which the change happened.
             pub project_id: ProjectId,
-            /// User who made the change; null for changes by the system, such as the permanent deletion of an account.
+            /// User who made the change; null if the service made it.
+            /// For example, the service deletes accounts permanently after the retention period.
             pub actor_id: Option<UserId>,
             /// Time of the change.
             pub occurred_at: Timestamp,
@@ -58,7 +59,7 @@ macro_rules! payload {
             pub data: $data,
             #[doc = $about]
             pub previous: $previous,
-            /// `X-Request-Id` of the request that made the change; null for changes by the system.
+            /// `X-Request-Id` of the request that made the change; null if there was none.
             pub request_id: Option<String>,
         }
 

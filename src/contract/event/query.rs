@@ -41,8 +41,8 @@ pub struct EventQuery {
     /// Without a cursor, the list starts at the oldest event, or at the newest with `order=desc`. A cursor older than
     /// the retention period (30 days by default) is rejected with 400: list all resources again.
     pub cursor: Option<Cursor>,
-    /// `asc` lists the oldest events first, for synchronization; `desc` the newest first, for an activity log.
-    /// A cursor is valid for one order only.
+    /// Order of the events: `asc` starts with the oldest, `desc` with the newest.
+    /// Use `asc` for synchronization and `desc` for an activity log. A cursor is valid for one order only.
     #[oai(default = "default_order")]
     pub order: Direction,
     /// Filters.
@@ -53,9 +53,10 @@ pub struct EventQuery {
 /// Query parameters for streaming events.
 #[derive(Debug, Clone, Object)]
 pub struct StreamQuery {
-    /// Position to continue from: the SSE `id:` field of the last event received (`lastEventId` in `EventSource`).
-    /// Any event cursor in ascending order is accepted too, such as a `sync_cursor`; the `id` inside an event is not.
-    /// A `Last-Event-ID` header takes precedence. Without a cursor, the stream starts with new events.
+    /// Position to continue from: the SSE `id:` field of the last event received.
+    /// `EventSource` provides it as `lastEventId`. Any event cursor in ascending order is accepted too, such as a
+    /// `sync_cursor`; the `id` inside an event is not. A `Last-Event-ID` header takes precedence. Without a cursor, the
+    /// stream starts with new events.
     pub cursor: Option<Cursor>,
     /// Filters.
     #[oai(flatten)]

@@ -1,4 +1,4 @@
-//! Invitations to projects, addressed to an e-mail address with or without an account.
+//! Invitations to projects, addressed to e-mail addresses.
 
 use std::time::Duration;
 

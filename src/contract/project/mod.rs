@@ -15,7 +15,7 @@ pub mod member;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum Role {
-    /// Full access, including updating and deleting the project and inviting members. One per project.
+    /// Full access, including managing the project and its members. One per project.
     Owner,
     /// Read access, plus creating and changing tasks and comments.
     Editor,
@@ -61,7 +61,7 @@ pub struct Project {
     pub archived: bool,
     /// User who owns the project.
     pub owner_id: UserId,
-    /// Role of the caller in the project; null in events, which are shared by all members.
+    /// Role of the caller in the project; null in events.
     pub role: Option<Role>,
     /// Time of deletion; null unless the project is in the trash.
     pub deleted_at: Option<Timestamp>,

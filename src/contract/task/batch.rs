@@ -64,7 +64,7 @@ example!(TaskBatch { operations: vec![BatchOperation::Create(BatchCreate { task:
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub struct TaskBatchResult {
-    /// One result per operation, in order: the resulting task, or `null` if the operation deleted it.
+    /// One result per operation, in order: the task, or `null` after a deletion.
     #[oai(validator(max_items = 100))]
     pub results: Vec<Option<Task>>,
 }

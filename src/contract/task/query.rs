@@ -18,7 +18,7 @@ sort_fields! {
         CreatedAt: Desc,
         /// Time of the last change.
         UpdatedAt: Desc,
-        /// Due date; tasks without one come last in ascending and first in descending order.
+        /// Due date; tasks without one come last when ascending.
         DueAt: Asc,
         /// Priority, from `none` to `urgent`.
         Priority: Asc,

@@ -32,7 +32,7 @@ pub struct DeliveryAttempt {
     /// HTTP status of the response; null if there was none.
     #[oai(validator(minimum(value = "100"), maximum(value = "999")))]
     pub status_code: Option<u16>,
-    /// Reason for a missing or rejected response; null if the status explains the outcome.
+    /// Reason for a missing or rejected response; null if the status explains it.
     pub error: Option<String>,
     /// Duration in milliseconds.
     #[oai(validator(minimum(value = "0")))]

@@ -20,7 +20,7 @@ pub struct Webhook {
     pub id: WebhookId,
     /// URL of the endpoint.
     pub url: WebhookUrl,
-    /// Project whose events are sent; null for all projects of which you are or become a member.
+    /// Project whose events are sent; null for all your current and future projects.
     pub project_id: Option<ProjectId>,
     /// Subscribed event types, or `*` for all current and future types. New types may be added.
     pub events: Vec<EventName>,
@@ -28,9 +28,9 @@ pub struct Webhook {
     pub description: Option<WebhookDescription>,
     /// True if events are sent.
     pub enabled: bool,
-    /// Reason if the service disabled the webhook; null if it is enabled or you disabled it yourself.
-    /// The service disables a webhook if its endpoint keeps failing or responds with 410, and if the password of the
-    /// account is reset or changed with `revoke_all`.
+    /// Reason why the service disabled the webhook.
+    /// Null if the webhook is enabled or you disabled it yourself. The service disables a webhook if its endpoint keeps
+    /// failing or responds with 410, and if the password of the account is reset or changed with `revoke_all`.
     pub disabled_reason: Option<String>,
     /// Version number, starting at 1. Every change increments it.
     #[oai(validator(minimum(value = "1")))]
@@ -61,7 +61,7 @@ pub struct WebhookWithSecret {
     /// Webhook without its secret.
     #[oai(flatten)]
     pub webhook: Webhook,
-    /// Signing secret according to Standard Webhooks: `whsec_` followed by the key in base64.
+    /// Signing secret (Standard Webhooks): `whsec_` followed by the key in base64.
     /// Store it: it cannot be retrieved later.
     pub secret: WebhookSecret,
 }
@@ -78,10 +78,10 @@ pub struct NewWebhook {
     /// resolves to a non-public address is accepted here, but every delivery fails.
     pub url: WebhookUrl,
     /// Project whose events are sent. You must be a member of it.
-    /// If null or absent, events of all projects of which you are or become a member are sent.
+    /// If null or absent, events of all your current and future projects are sent.
     #[oai(nullable)]
     pub project_id: Option<ProjectId>,
-    /// Event types to subscribe to, without duplicates, or only `*` for all current and future types.
+    /// Event types without duplicates, or only `*` for all current and future types.
     #[oai(validator(min_items = 1, max_items = 50, unique_items))]
     pub events: Vec<WebhookEventName>,
     /// Description of the webhook.
@@ -111,10 +111,10 @@ pub struct UpdateWebhook {
     /// URL of the endpoint, with the same rules as for a new webhook.
     pub url: Option<WebhookUrl>,
     /// Project whose events are sent. You must be a member of it.
-    /// If null, events of all projects of which you are or become a member are sent.
+    /// If null, events of all your current and future projects are sent.
     #[oai(nullable)]
     pub project_id: MaybeUndefined<ProjectId>,
-    /// Event types to subscribe to, without duplicates, or only `*` for all current and future types.
+    /// Event types without duplicates, or only `*` for all current and future types.
     #[oai(validator(min_items = 1, max_items = 50, unique_items))]
     pub events: Option<Vec<WebhookEventName>>,
     /// Description of the webhook.

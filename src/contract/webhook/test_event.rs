@@ -8,7 +8,7 @@ use crate::contract::event::payloads::REQUEST_ID;
 use crate::contract::event::previous::AlwaysNull;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
 
-/// Message that is sent only to webhooks and does not appear among the events of a project.
+/// Message that is sent only to webhooks and not listed among events.
 #[derive(Debug, Clone, Union)]
 #[oai(discriminator_name = "type", one_of = true)]
 pub enum WebhookMessage {
