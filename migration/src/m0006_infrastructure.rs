@@ -75,8 +75,7 @@ async fn create_idempotency_keys(manager: &SchemaManager<'_>) -> Result<(), DbEr
             .col(bytes("fingerprint"))
             .col(time("claimed_at"))
             // Null only within the transaction that claims the key.
-            .col(ColumnDef::new("status").small_integer())
-            .col(optional_text("location"))
+            .col(optional_text("effect"))
             .col(optional_text("etag"))
             .col(optional_bytes("encrypted_body"))
             // No foreign keys: the response outlives the project and the task.

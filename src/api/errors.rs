@@ -126,7 +126,7 @@ impl From<services::Error> for ApiError {
             }
             E::ApiTokenRevoked => failure = failure.with_challenge("The API token was revoked"),
             E::TooManyStreams => failure = failure.with_header(header::RETRY_AFTER, RETRY_STREAM),
-            E::TooManySearches | E::KeyCompleted | E::KeyInProgress => {
+            E::TooManySearches | E::KeyInProgress => {
                 failure = failure.with_header(header::RETRY_AFTER, RETRY_SOON);
             }
             _ => {}
@@ -152,12 +152,6 @@ impl From<ApiError> for poem::Error {
         let status = status(error.0.code);
         Self::new(error, status)
     }
-}
-
-/// Returns whether another request with the same idempotency key finished first.
-pub(super) fn is_key_taken(error: &poem::Error) -> bool {
-    let failure = error.downcast_ref::<ApiError>().map(|error| &*error.0);
-    failure.is_some_and(|failure| matches!(&failure.cause, Some(Cause::Service(services::Error::KeyCompleted))))
 }
 
 fn status(code: ErrorCode) -> StatusCode {

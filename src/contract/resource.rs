@@ -18,13 +18,10 @@ pub trait Resource: ToJSON {
 
     /// Returns the version number, starting at 1.
     fn version(&self) -> i64;
-
-    /// Returns the path of the resource, for the `Location` header.
-    fn location(&self) -> String;
 }
 
 macro_rules! resources {
-    ($($(#[$doc:meta])* $resource:ident, $stale:ident, |$this:ident| $location:expr;)*) => {
+    ($($(#[$doc:meta])* $resource:ident, $stale:ident;)*) => {
         /// Current version of a resource, for a client that updated an older one.
         #[derive(Debug, Clone)]
         pub enum CurrentResource {
@@ -55,11 +52,6 @@ macro_rules! resources {
                 fn version(&self) -> i64 {
                     self.version
                 }
-
-                fn location(&self) -> String {
-                    let $this = self;
-                    $location
-                }
             }
 
             impl From<$resource> for CurrentResource {
@@ -86,13 +78,13 @@ macro_rules! resources {
 
 resources! {
     /// Error with the current version of the account, which changed in the meantime.
-    User, StaleUser, |_user| "/v1/me".to_owned();
+    User, StaleUser;
     /// Error with the current version of the project, which changed in the meantime.
-    Project, StaleProject, |project| format!("/v1/projects/{}", project.id);
+    Project, StaleProject;
     /// Error with the current version of the task, which changed in the meantime.
-    Task, StaleTask, |task| format!("/v1/tasks/{}", task.id);
+    Task, StaleTask;
     /// Error with the current version of the comment, which changed in the meantime.
-    Comment, StaleComment, |comment| format!("/v1/comments/{}", comment.id);
+    Comment, StaleComment;
     /// Error with the current version of the webhook, which changed in the meantime.
-    Webhook, StaleWebhook, |webhook| format!("/v1/webhooks/{}", webhook.id);
+    Webhook, StaleWebhook;
 }

@@ -34,8 +34,7 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
             key: Set(request.key.clone()),
             fingerprint: Set(request.fingerprint.to_vec()),
             claimed_at: Set(now.0),
-            status: NotSet,
-            location: NotSet,
+            effect: NotSet,
             etag: NotSet,
             encrypted_body: NotSet,
             project_id: NotSet,
@@ -56,13 +55,13 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
     }
 
     async fn store_response(&self, user: UserId, key: &str, response: &StoredResponse) -> Result<(), StoreError> {
+        let effect = serde_json::to_string(&response.effect).map_err(|error| StoreError::Internal(error.into()))?;
         let changes = ActiveModel {
             user_id: NotSet,
             key: NotSet,
             fingerprint: NotSet,
             claimed_at: NotSet,
-            status: Set(i16::try_from(response.status).ok()),
-            location: Set(response.location.clone()),
+            effect: Set(Some(effect)),
             etag: Set(response.etag.clone()),
             encrypted_body: Set(response.encrypted_body.clone()),
             project_id: Set(response.access.map(|access| access.project.0)),
@@ -97,8 +96,7 @@ fn stored(row: Model) -> Result<([u8; 32], StoredResponse), StoreError> {
         _ => None,
     };
     let response = StoredResponse {
-        status: row.status.and_then(|status| u16::try_from(status).ok()).ok_or_else(corrupt)?,
-        location: row.location,
+        effect: row.effect.and_then(|effect| serde_json::from_str(&effect).ok()).ok_or_else(corrupt)?,
         etag: row.etag,
         encrypted_body: row.encrypted_body,
         access,

@@ -1,10 +1,11 @@
 //! Idempotency keys, and the responses stored with them.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use crate::contract::project::Role;
-use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
+use crate::contract::{ApiTokenId, CommentId, InvitationId, ProjectId, TaskId, Timestamp, UserId, WebhookId};
 
 /// A request that takes effect at most once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,14 +27,44 @@ pub enum KeyClaim {
     InProgress,
 }
 
+/// Effect of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// An object was created.
+    Created(ResourceRef),
+    /// The write has completed and returns the current state or a result.
+    Completed,
+    /// The work continues after the response.
+    Accepted,
+    /// The write has completed and returns nothing.
+    Done,
+}
+
+/// Reference to an object that a write can create.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResourceRef {
+    /// A project.
+    Project(ProjectId),
+    /// An invitation to a project.
+    Invitation(ProjectId, InvitationId),
+    /// A task.
+    Task(TaskId),
+    /// A comment.
+    Comment(CommentId),
+    /// An API token.
+    ApiToken(ApiTokenId),
+    /// A webhook.
+    Webhook(WebhookId),
+}
+
 /// The response to the first request with a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredResponse {
-    /// HTTP status.
-    pub status: u16,
-    /// `Location` header.
-    pub location: Option<String>,
-    /// `ETag` header.
+    /// Effect of the write.
+    pub effect: Effect,
+    /// Entity tag of the resource.
     pub etag: Option<String>,
     /// Encrypted body; `None` if the response had no body.
     pub encrypted_body: Option<Vec<u8>>,

@@ -31,7 +31,9 @@ pub use deliveries::{
 };
 pub use error::StoreError;
 pub use events::{EventFilter, EventRange, EventRepository, FeedBounds, NewEvent};
-pub use idempotency::{IdempotencyRepository, IdempotentRequest, KeyClaim, RequiredAccess, StoredResponse};
+pub use idempotency::{
+    Effect, IdempotencyRepository, IdempotentRequest, KeyClaim, RequiredAccess, ResourceRef, StoredResponse,
+};
 pub use invitations::{InvitationRepository, InvitationScope};
 pub use job::{Dedup, Job, Queue};
 pub use job_queue::{JobRecord, JobRepository, JobState, Lease, LeasedJob, QueueRepository};

@@ -115,9 +115,6 @@ pub enum Error {
     /// An account with this e-mail address exists.
     #[error("the e-mail is taken")]
     EmailTaken,
-    /// A request with the idempotency key has completed; its response is stored.
-    #[error("a request with the idempotency key has completed")]
-    KeyCompleted,
     /// A request with the idempotency key is still running.
     #[error("the idempotency key is in use")]
     KeyInProgress,
@@ -247,7 +244,7 @@ impl Error {
             Self::ProjectArchived => ErrorCode::ProjectArchived,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::EmailTaken => ErrorCode::EmailTaken,
-            Self::KeyCompleted | Self::KeyInProgress => ErrorCode::IdempotencyInProgress,
+            Self::KeyInProgress => ErrorCode::IdempotencyInProgress,
             Self::KeyMismatch => ErrorCode::IdempotencyKeyReused,
             Self::PreconditionFailed { .. } => ErrorCode::PreconditionFailed,
             Self::ShuttingDown

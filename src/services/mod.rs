@@ -13,11 +13,11 @@ mod etag;
 mod event;
 mod idempotency;
 mod keyed_semaphores;
+mod outcome;
 mod patch;
 mod permissions;
 mod project;
 mod read_limits;
-mod response;
 mod search;
 mod task;
 mod unit_of_work;
@@ -28,7 +28,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use context::ServiceContext;
 use event::hub::EventHub;
 use keyed_semaphores::KeyedSemaphores;
 use read_limits::ReadLimits;
@@ -43,6 +42,7 @@ pub use account::profile::Profiles;
 pub use account::sessions::Sessions;
 pub use caller::{Caller, Credential};
 pub use clock::Clock;
+pub(crate) use context::ServiceContext;
 pub use context::{Policy, Secrets, WebhookDeps};
 pub use error::Error;
 pub use error_chain::error_chain;
@@ -51,20 +51,21 @@ pub use event::Events;
 pub use event::stream::EventStream;
 pub use event::subscription::StreamMessage;
 pub use idempotency::replay::Idempotency;
+pub use outcome::{StoredOutcome, WriteOutcome};
 pub use project::Projects;
 pub use project::invitations::{InvitationEmail, Invitations};
 pub use project::members::Members;
-pub use response::Answer;
 pub use task::Tasks;
 pub use task::comments::Comments;
 pub use unit_of_work::WriteContext;
+pub(crate) use unit_of_work::{ReplayAccess, UnitOfWork, lock_caller};
 pub use webhook::Webhooks;
 pub use webhook::attempt::AttemptBatch;
 pub use webhook::deliveries::Deliveries;
 pub use webhook::dispatch::DispatchResult;
 
-pub use crate::repositories::IdempotentRequest;
 use crate::repositories::Store;
+pub use crate::repositories::{Effect, IdempotentRequest, ResourceRef};
 use crate::security::{EndedSessions, Passwords, RevokedTokens};
 
 /// Period in which a successful readiness check is reused.

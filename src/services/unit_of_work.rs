@@ -1,8 +1,8 @@
 //! Unit of work: the transaction of a write, with its idempotency key.
 //!
-//! The claim on the key, the change and the stored response are in one transaction. A key is therefore used up only by
+//! The claim on the key, the change and the stored outcome are in one transaction. A key is therefore used up only by
 //! a request that changed something; a request that fails or changes nothing rolls the claim back. A duplicate request
-//! is rejected before it does any work; the caller then loads the stored response (see `idempotency::replay`).
+//! receives the stored outcome before it does any work (see `idempotency`).
 
 use std::ops::Deref;
 
@@ -12,9 +12,9 @@ use super::caller::{Caller, Credential};
 use super::context::ServiceContext;
 use super::error::Error;
 use super::etag::{ETagCondition, check_if_match};
-use super::idempotency::{KEY_TTL, aad};
+use super::idempotency::{KEY_TTL, KeyState, aad};
+use super::outcome::WriteOutcome;
 use super::permissions::Action;
-use super::response::Answer;
 use crate::contract::account::user::User;
 use crate::contract::resource::{CurrentResource, Resource};
 use crate::contract::{ProjectId, TaskId};
@@ -87,23 +87,26 @@ impl UnitOfWork<'_> {
         self.context
     }
 
-    /// Stores the response and commits a change that has no events. Others use `publish_and_commit`.
-    pub(crate) async fn commit<T>(self, answer: Answer<T>, access: ReplayAccess) -> Result<Answer<T>, Error> {
-        self.store_response(&answer, access).await?;
+    /// Stores the outcome and commits a change that has no events. Others use `publish_and_commit`.
+    pub(crate) async fn commit<T>(
+        self,
+        outcome: WriteOutcome<T>,
+        access: ReplayAccess,
+    ) -> Result<WriteOutcome<T>, Error> {
+        self.store_outcome(&outcome, access).await?;
         self.commit_transaction().await?;
-        Ok(answer)
+        Ok(outcome)
     }
 
-    /// Stores the response with the idempotency key, if the request has one.
-    pub(crate) async fn store_response<T>(&self, answer: &Answer<T>, access: ReplayAccess) -> Result<(), Error> {
+    /// Stores the outcome with the idempotency key, if the request has one.
+    pub(crate) async fn store_outcome<T>(&self, outcome: &WriteOutcome<T>, access: ReplayAccess) -> Result<(), Error> {
         let Some(request) = &self.write.idempotency else { return Ok(()) };
         let user = self.write.caller.user;
         let aad = aad(user, &request.key);
-        let body = answer.body.as_ref().map(|body| self.context.sealer.seal(&aad, body.as_bytes()));
+        let body = outcome.body.as_ref().map(|body| self.context.sealer.seal(&aad, body.as_bytes()));
         let stored = StoredResponse {
-            status: answer.status,
-            location: answer.location.clone(),
-            etag: answer.etag.clone(),
+            effect: outcome.effect,
+            etag: outcome.etag.clone(),
             encrypted_body: body.transpose()?,
             access: access.stored(),
         };
@@ -138,20 +141,26 @@ pub(crate) async fn lock_caller(transaction: &dyn Transaction, caller: Caller) -
 
 impl ServiceContext {
     /// Begins the transaction of a write and claims its idempotency key.
-    pub(crate) async fn begin<'a>(&'a self, write: &'a WriteContext) -> Result<UnitOfWork<'a>, Error> {
+    pub(crate) async fn begin<'a>(&'a self, write: &'a WriteContext) -> Result<KeyState<UnitOfWork<'a>>, Error> {
         let Some(request) = &write.idempotency else {
-            return Ok(UnitOfWork { transaction: self.store.begin().await?, _key_lock: None, context: self, write });
+            let transaction = self.store.begin().await?;
+            return Ok(KeyState::Fresh(UnitOfWork { transaction, _key_lock: None, context: self, write }));
         };
         let user = write.caller.user;
         // Acquired before the transaction begins, so that concurrent duplicates do not each hold a connection.
-        let key_lock = self.lock_key(user, &request.key).await?;
+        let Some(key_lock) = self.lock_key(user, &request.key).await else { return Ok(KeyState::InProgress) };
         let transaction = self.store.begin().await?;
         let now = self.clock.now();
         match transaction.idempotency().claim(user, request, now, now - KEY_TTL).await? {
-            KeyClaim::Acquired => Ok(UnitOfWork { transaction, _key_lock: Some(key_lock), context: self, write }),
-            KeyClaim::Completed => Err(Error::KeyCompleted),
+            KeyClaim::Acquired => {
+                Ok(KeyState::Fresh(UnitOfWork { transaction, _key_lock: Some(key_lock), context: self, write }))
+            }
+            KeyClaim::Completed => {
+                drop(transaction);
+                self.replay(write.caller, request).await
+            }
             // Held by another process.
-            KeyClaim::InProgress => Err(Error::KeyInProgress),
+            KeyClaim::InProgress => Ok(KeyState::InProgress),
         }
     }
 }

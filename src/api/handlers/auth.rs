@@ -52,7 +52,7 @@ impl AuthApi {
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
     async fn log_out(&self, auth: Auth) -> Reply<NoContent> {
         self.services.accounts.log_out(auth.0).await?;
-        Ok(NoContent)
+        Ok(NoContent::default())
     }
 
     /// Verify an e-mail address
@@ -62,7 +62,7 @@ impl AuthApi {
     #[oai(path = "/verify-email", method = "post", operation_id = "verifyEmail")]
     async fn verify_email(&self, body: JsonBody<VerifyEmail>) -> Reply<NoContent> {
         self.services.email_tokens.verify_email(&body.0).await?;
-        Ok(NoContent)
+        Ok(NoContent::default())
     }
 
     /// Resend the verification e-mail
@@ -97,6 +97,6 @@ impl AuthApi {
     #[oai(path = "/reset-password", method = "post", operation_id = "resetPassword")]
     async fn reset_password(&self, client: ClientInfo, body: JsonBody<ResetPassword>) -> Reply<NoContent> {
         self.services.email_tokens.reset_password(body.0, client.0.request_id).await?;
-        Ok(NoContent)
+        Ok(NoContent::default())
     }
 }

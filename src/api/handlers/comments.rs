@@ -75,7 +75,6 @@ impl CommentsApi {
     /// the project can delete any comment. Archived projects reject the request.
     #[oai(path = "/comments/:comment_id", method = "delete", operation_id = "deleteComment")]
     async fn delete(&self, write: AuthWrite, comment_id: PathParam<CommentId>) -> Reply<NoContent> {
-        self.services.comments.delete(&write.0, comment_id.0).await?;
-        Ok(NoContent)
+        Ok(self.services.comments.delete(&write.0, comment_id.0).await?.into())
     }
 }

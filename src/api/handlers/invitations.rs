@@ -46,7 +46,6 @@ impl InvitationsApi {
     /// address can decline it; the address must be verified if the server requires that.
     #[oai(path = "/:invitation_id/decline", method = "post", operation_id = "declineInvitation")]
     async fn decline(&self, write: AuthWrite, invitation_id: PathParam<InvitationId>) -> Reply<NoContent> {
-        self.services.invitations.decline(&write.0, invitation_id.0).await?;
-        Ok(NoContent)
+        Ok(self.services.invitations.decline(&write.0, invitation_id.0).await?.into())
     }
 }

@@ -46,7 +46,7 @@ impl MeApi {
     #[oai(path = "/", method = "delete", operation_id = "deleteMe")]
     async fn delete(&self, write: AuthWrite) -> Reply<NoContent> {
         self.services.profiles.delete(&write.0).await?;
-        Ok(NoContent)
+        Ok(NoContent::default())
     }
 
     /// Change your password
@@ -62,7 +62,7 @@ impl MeApi {
         body: JsonBody<ChangePassword>,
     ) -> Reply<NoContent> {
         self.services.profiles.change_password(auth.0, body.0, client.0.request_id).await?;
-        Ok(NoContent)
+        Ok(NoContent::default())
     }
 
     /// List your sessions
@@ -80,7 +80,7 @@ impl MeApi {
     #[oai(path = "/sessions/:session_id", method = "delete", operation_id = "revokeSession")]
     async fn revoke_session(&self, auth: Auth, session_id: PathParam<SessionId>) -> Reply<NoContent> {
         self.services.sessions.revoke(auth.0, session_id.0).await?;
-        Ok(NoContent)
+        Ok(NoContent::default())
     }
 
     /// List your API tokens
@@ -107,7 +107,6 @@ impl MeApi {
     /// Revokes an API token of the caller, which can be the one used for this request. It stops working immediately.
     #[oai(path = "/api-tokens/:token_id", method = "delete", operation_id = "revokeApiToken")]
     async fn revoke_api_token(&self, write: AuthWrite, token_id: PathParam<ApiTokenId>) -> Reply<NoContent> {
-        self.services.api_tokens.revoke(&write.0, token_id.0).await?;
-        Ok(NoContent)
+        Ok(self.services.api_tokens.revoke(&write.0, token_id.0).await?.into())
     }
 }

@@ -64,8 +64,7 @@ impl MembersApi {
         project_id: PathParam<ProjectId>,
         user_id: PathParam<UserId>,
     ) -> Reply<NoContent> {
-        self.services.members.remove(&write.0, project_id.0, user_id.0).await?;
-        Ok(NoContent)
+        Ok(self.services.members.remove(&write.0, project_id.0, user_id.0).await?.into())
     }
 
     /// List the invitations to a project
@@ -108,7 +107,6 @@ impl MembersApi {
         project_id: PathParam<ProjectId>,
         invitation_id: PathParam<InvitationId>,
     ) -> Reply<NoContent> {
-        self.services.invitations.revoke(&write.0, project_id.0, invitation_id.0).await?;
-        Ok(NoContent)
+        Ok(self.services.invitations.revoke(&write.0, project_id.0, invitation_id.0).await?.into())
     }
 }

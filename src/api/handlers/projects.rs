@@ -64,8 +64,7 @@ impl ProjectsApi {
     /// operator). Owner only.
     #[oai(path = "/:project_id", method = "delete", operation_id = "deleteProject")]
     async fn delete(&self, write: AuthWrite, project_id: PathParam<ProjectId>) -> Reply<NoContent> {
-        self.services.projects.delete(&write.0, project_id.0).await?;
-        Ok(NoContent)
+        Ok(self.services.projects.delete(&write.0, project_id.0).await?.into())
     }
 
     /// Restore a project

@@ -104,8 +104,7 @@ impl TasksApi {
     /// editor role. Archived projects reject the request.
     #[oai(path = "/tasks/:task_id", method = "delete", operation_id = "deleteTask")]
     async fn delete(&self, write: AuthWrite, task_id: PathParam<TaskId>) -> Reply<NoContent> {
-        self.services.tasks.delete(&write.0, task_id.0).await?;
-        Ok(NoContent)
+        Ok(self.services.tasks.delete(&write.0, task_id.0).await?.into())
     }
 
     /// Restore a task

@@ -70,8 +70,7 @@ impl WebhooksApi {
     /// Deletes a webhook and its deliveries permanently. A message that is already on its way may still arrive.
     #[oai(path = "/:webhook_id", method = "delete", operation_id = "deleteWebhook")]
     async fn delete(&self, write: AuthWrite, webhook_id: PathParam<WebhookId>) -> Reply<NoContent> {
-        self.services.webhooks.delete(&write.0, webhook_id.0).await?;
-        Ok(NoContent)
+        Ok(self.services.webhooks.delete(&write.0, webhook_id.0).await?.into())
     }
 
     /// Rotate the secret of a webhook

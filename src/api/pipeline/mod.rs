@@ -30,9 +30,7 @@ use super::respond::{no_content, not_modified, replay, set};
 use super::settings::ApiSettings;
 use super::validation::{OpenApiValidator, Operation, Route};
 use crate::contract::error::ErrorCode;
-use crate::services::{Caller, ETagCondition, IdempotentRequest, Services, WriteContext};
-
-const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+use crate::services::{Caller, ETagCondition, Services, WriteContext};
 
 /// The request pipeline, with the handlers at its end.
 pub(super) struct RequestPipeline {
@@ -167,13 +165,14 @@ impl RequestPipeline {
                 self.check_rate_limit(key, call)?;
             }
         }
-        let mut keyed = None;
+        let mut idempotent = None;
         if let Some(caller) = caller.filter(|_| policy.idempotent) {
-            keyed = idempotency::parse_key(&request, body.as_ref())?.map(|request| (caller, request));
-            if let Some((caller, keyed)) = &keyed
-                && let Some(response) = self.replay(*caller, keyed).await?
+            idempotent = idempotency::parse_key(&request, body.as_ref())?;
+            if let Some(idempotent) = &idempotent
+                && let Some(outcome) =
+                    self.services.idempotency.replay(caller, idempotent).await.map_err(ApiError::from)?
             {
-                return Ok(response);
+                return Ok(replay(outcome));
             }
         }
         let query = request.uri().query().unwrap_or_default();
@@ -182,29 +181,13 @@ impl RequestPipeline {
         if let Some(caller) = caller {
             let write = WriteContext {
                 caller,
-                idempotency: keyed.as_ref().map(|(_, keyed)| keyed.clone()),
+                idempotency: idempotent,
                 if_match: policy.stale.and_then(|_| tags(&request, &header::IF_MATCH)),
                 request_id: RequestId::from_request_extensions(&request),
             };
             request.extensions_mut().insert(write);
         }
-        match (target.call(request).await, keyed) {
-            // The first request with this key finished in the meantime.
-            (Err(error), Some((caller, keyed))) if errors::is_key_taken(&error) => {
-                self.replay(caller, &keyed).await?.ok_or(error)
-            }
-            (result, _) => result,
-        }
-    }
-
-    /// Returns the stored response to the first request with this key, if there is one.
-    async fn replay(&self, caller: Caller, keyed: &IdempotentRequest) -> Result<Option<Response>, ApiError> {
-        let answer = self.services.idempotency.replay::<()>(caller, keyed).await?;
-        Ok(answer.map(|answer| {
-            let mut response = replay(answer);
-            set(&mut response, IDEMPOTENCY_REPLAYED, "true");
-            response
-        }))
+        target.call(request).await
     }
 
     fn check_rate_limit(&self, key: Key, call: &mut Call<'_>) -> Result<(), ApiError> {

@@ -5,6 +5,8 @@ use poem::{IntoResponse as _, Response};
 
 use crate::services::ETagCondition;
 
+pub(super) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
 /// Sets a header; a value that is not valid in a header is dropped.
 pub(in crate::api) fn set(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = value.parse() {

@@ -8,10 +8,10 @@ use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
 use poem_openapi::types::ToJSON;
 
-use super::headers::{set, set_etag};
+use super::headers::{IDEMPOTENCY_REPLAYED, set, set_etag};
 use crate::api::media_types::JSON;
 use crate::contract::resource::Resource;
-use crate::services::{Answer, EntityTag};
+use crate::services::{Effect, EntityTag, ResourceRef, StoredOutcome, WriteOutcome};
 
 /// Body and metadata of a response.
 #[derive(Default)]
@@ -19,6 +19,7 @@ struct Content {
     body: Option<String>,
     location: Option<String>,
     etag: Option<String>,
+    is_replayed: bool,
 }
 
 impl Content {
@@ -27,9 +28,25 @@ impl Content {
     }
 }
 
-impl<T> From<Answer<T>> for Content {
-    fn from(answer: Answer<T>) -> Self {
-        Self { body: answer.body, location: answer.location, etag: answer.etag }
+impl<T> From<WriteOutcome<T>> for Content {
+    fn from(outcome: WriteOutcome<T>) -> Self {
+        let location = match outcome.effect {
+            Effect::Created(reference) => Some(location(reference)),
+            Effect::Completed | Effect::Accepted | Effect::Done => None,
+        };
+        Self { body: outcome.body, location, etag: outcome.etag, is_replayed: outcome.is_replayed }
+    }
+}
+
+/// Returns the path of an object, for the `Location` header.
+fn location(reference: ResourceRef) -> String {
+    match reference {
+        ResourceRef::Project(id) => format!("/v1/projects/{id}"),
+        ResourceRef::Invitation(project, id) => format!("/v1/projects/{project}/invitations/{id}"),
+        ResourceRef::Task(id) => format!("/v1/tasks/{id}"),
+        ResourceRef::Comment(id) => format!("/v1/comments/{id}"),
+        ResourceRef::ApiToken(id) => format!("/v1/me/api-tokens/{id}"),
+        ResourceRef::Webhook(id) => format!("/v1/webhooks/{id}"),
     }
 }
 
@@ -38,9 +55,9 @@ macro_rules! json_responses {
         $(#[$doc])*
         pub(in crate::api) struct $name<T = NoBody>(Content, PhantomData<fn() -> T>);
 
-        impl<T> From<Answer<T>> for $name<T> {
-            fn from(answer: Answer<T>) -> Self {
-                Self(answer.into(), PhantomData)
+        impl<T> From<WriteOutcome<T>> for $name<T> {
+            fn from(outcome: WriteOutcome<T>) -> Self {
+                Self(outcome.into(), PhantomData)
             }
         }
 
@@ -75,7 +92,14 @@ json_responses! {
 pub(in crate::api) struct NoBody;
 
 /// 204.
-pub(in crate::api) struct NoContent;
+#[derive(Default)]
+pub(in crate::api) struct NoContent(Content);
+
+impl From<WriteOutcome<()>> for NoContent {
+    fn from(outcome: WriteOutcome<()>) -> Self {
+        Self(outcome.into())
+    }
+}
 
 impl<T: ToJSON> OkJson<T> {
     pub(in crate::api) fn new(body: &T) -> Self {
@@ -87,7 +111,7 @@ impl<T: Resource> OkJson<T> {
     pub(in crate::api) fn with_etag(resource: &T) -> Self {
         let json = resource.to_json_string();
         let etag = Some(EntityTag::new(resource, &json).to_string());
-        Self(Content { body: Some(json), location: None, etag }, PhantomData)
+        Self(Content { body: Some(json), etag, ..Content::default() }, PhantomData)
     }
 }
 
@@ -113,7 +137,7 @@ impl ApiResponse for Accepted {
 
 impl IntoResponse for NoContent {
     fn into_response(self) -> Response {
-        StatusCode::NO_CONTENT.into_response()
+        response(StatusCode::NO_CONTENT, self.0)
     }
 }
 
@@ -125,9 +149,15 @@ impl ApiResponse for NoContent {
     fn register(_registry: &mut Registry) {}
 }
 
-/// Returns the stored response to the first request with an idempotency key.
-pub(in crate::api) fn replay(answer: Answer<()>) -> Response {
-    response(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), answer.into())
+/// Returns the response to the first request with an idempotency key.
+pub(in crate::api) fn replay(outcome: StoredOutcome) -> Response {
+    let status = match outcome.effect {
+        Effect::Created(_) => StatusCode::CREATED,
+        Effect::Completed => StatusCode::OK,
+        Effect::Accepted => StatusCode::ACCEPTED,
+        Effect::Done => StatusCode::NO_CONTENT,
+    };
+    response(status, WriteOutcome::<()>::from(outcome).into())
 }
 
 fn response(status: StatusCode, content: Content) -> Response {
@@ -144,6 +174,9 @@ fn response(status: StatusCode, content: Content) -> Response {
     }
     if let Some(tag) = content.etag {
         set_etag(&mut response, &tag);
+    }
+    if content.is_replayed {
+        set(&mut response, IDEMPOTENCY_REPLAYED, "true");
     }
     response
 }

@@ -9,13 +9,12 @@ use crate::contract::account::api_token::{ApiToken, ApiTokenQuery, CreatedApiTok
 use crate::contract::error::DetailCode;
 use crate::contract::page::{Page, Sort};
 use crate::contract::strings::ApiTokenSecret;
-use crate::repositories::{Job, Repositories};
+use crate::repositories::{Job, Repositories, ResourceRef};
 use crate::security::{OpaqueToken, TokenKind};
-use crate::services::caller::{Caller, Credential};
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
-use crate::services::response::Answer;
-use crate::services::unit_of_work::{ReplayAccess, WriteContext, lock_caller};
+use crate::services::idempotency::fresh;
+use crate::services::{
+    Caller, Credential, Error, ReplayAccess, ServiceContext, WriteContext, WriteOutcome, lock_caller,
+};
 
 /// Maximum number of valid tokens per user.
 const MAX_PER_USER: u64 = 50;
@@ -35,13 +34,13 @@ impl ApiTokens {
     }
 
     /// Creates a token. Only this response contains its secret.
-    pub async fn create(&self, write: &WriteContext, new: NewApiToken) -> Result<Answer<CreatedApiToken>, Error> {
+    pub async fn create(&self, write: &WriteContext, new: NewApiToken) -> Result<WriteOutcome<CreatedApiToken>, Error> {
         let now = self.0.clock.now();
         if new.expires_at.is_some_and(|end| end <= now) {
             let message = "expires_at must be in the future.".to_owned();
             return Err(Error::invalid("expires_at", DetailCode::Minimum, message));
         }
-        let unit = self.0.begin(write).await?;
+        let unit = fresh!(self.0.begin(write).await?);
         // Serializes concurrent requests, so that the count is exact.
         lock_caller(&*unit, write.caller).await?;
         authorize_issue(&*unit, write.caller, &new).await?;
@@ -63,14 +62,15 @@ impl ApiTokens {
         unit.api_tokens().add(&api_token, write.caller.user, &secret.hash()).await?;
         let notice = Job::ApiTokenCreatedEmail { user: write.caller.user, api_token: api_token.id, at: now.0 };
         unit.jobs().enqueue(&notice, now, now).await?;
-        let address = format!("/v1/me/api-tokens/{}", api_token.id);
         let token = ApiTokenSecret::new_unchecked(secret.reveal(TokenKind::Api));
-        unit.commit(Answer::issued(&CreatedApiToken { api_token, token }, address), ReplayAccess::CallerOnly).await
+        let reference = ResourceRef::ApiToken(api_token.id);
+        let outcome = WriteOutcome::result(&CreatedApiToken { api_token, token }).created(reference);
+        unit.commit(outcome, ReplayAccess::CallerOnly).await
     }
 
     /// Revokes one of the caller's tokens, which may be the one in use.
-    pub async fn revoke(&self, write: &WriteContext, id: ApiTokenId) -> Result<Answer<()>, Error> {
-        let unit = self.0.begin(write).await?;
+    pub async fn revoke(&self, write: &WriteContext, id: ApiTokenId) -> Result<WriteOutcome<()>, Error> {
+        let unit = fresh!(self.0.begin(write).await?);
         // Locked so that the token cannot create another one concurrently.
         unit.users().lock(write.caller.user).await?.ok_or(Error::TokenRevoked)?;
         let found = unit.api_tokens().find(id).await?;
@@ -84,7 +84,7 @@ impl ApiTokens {
         }
         // Recorded first, because the database may commit even if the request is dropped.
         self.0.revoked_tokens.insert([id], now);
-        let committed = unit.commit(Answer::done(), ReplayAccess::CallerOnly).await;
+        let committed = unit.commit(WriteOutcome::done(), ReplayAccess::CallerOnly).await;
         if committed.is_err() {
             self.0.revoked_tokens.forget(&[id]);
         }

@@ -9,10 +9,8 @@ use crate::contract::strings::{AccessToken, Email, RefreshToken};
 use crate::contract::{SessionId, Timestamp, UserId};
 use crate::repositories::{Job, NewEvent, NewRefreshToken, NewSession, RefreshTokenRecord, Transaction};
 use crate::security::{Claims, OpaqueToken, TokenError, TokenKind};
-use crate::services::caller::{Caller, Credential};
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
+use crate::services::{Caller, Credential, Error, ServiceContext};
 
 /// Maximum number of successors that a refresh follows. Each use within the grace period adds one.
 const MAX_SUCCESSORS: usize = 32;

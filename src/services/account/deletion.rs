@@ -10,9 +10,8 @@ use crate::contract::project::Project;
 use crate::contract::project::member::Member;
 use crate::contract::{ProjectId, Timestamp, UserId};
 use crate::repositories::{NewEvent, StoreError, Transaction};
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
+use crate::services::{Error, ServiceContext};
 
 /// Soft-deletes an account and returns the events.
 pub(crate) async fn soft_delete(

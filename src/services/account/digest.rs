@@ -14,8 +14,7 @@ use crate::contract::task::query::TaskSort;
 use crate::contract::task::{Task, TaskStatus};
 use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Assignee, Job, ProjectFilter, Repositories, TaskFilter, Transaction};
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
+use crate::services::{Error, ServiceContext};
 
 /// Delay after which a digest is skipped.
 const MAX_DELAY: Duration = Duration::from_hours(24);

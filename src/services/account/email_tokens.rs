@@ -12,10 +12,8 @@ use crate::contract::strings::EmailToken;
 use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Credentials, EmailTokenPurpose, Job, Transaction};
 use crate::security::{OpaqueToken, TokenHash, TokenKind};
-use crate::services::caller::Caller;
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
+use crate::services::{Caller, Error, ServiceContext};
 
 /// Lifetime of a token.
 const fn ttl(purpose: EmailTokenPurpose) -> Duration {

@@ -11,10 +11,9 @@ use crate::contract::event::EventType;
 use crate::contract::project::invitation::{Invitation, InvitationStatus};
 use crate::contract::{ApiTokenId, SessionId, Timestamp, UserId};
 use crate::repositories::{EmailTokenPurpose, NewEvent, StoreError, Transaction};
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
 use crate::services::webhook::disabled_reason;
+use crate::services::{Error, ServiceContext};
 
 macro_rules! grants {
     ($($(#[$doc:meta])* $name:ident,)*) => {

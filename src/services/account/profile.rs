@@ -7,12 +7,9 @@ use super::grants::Extent;
 use crate::contract::account::user::{ChangePassword, UpdateMe, User};
 use crate::contract::error::DetailCode;
 use crate::repositories::Job;
-use crate::services::caller::Caller;
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
-use crate::services::response::Answer;
-use crate::services::unit_of_work::{ReplayAccess, WriteContext, lock_caller};
+use crate::services::idempotency::fresh;
+use crate::services::{Caller, Error, ReplayAccess, ServiceContext, WriteContext, WriteOutcome, lock_caller};
 
 /// Operations of users on their own account.
 #[derive(Clone)]
@@ -26,8 +23,8 @@ impl Profiles {
     }
 
     /// Updates the caller's account.
-    pub async fn update(&self, write: &WriteContext, patch: UpdateMe) -> Result<Answer<User>, Error> {
-        let unit = self.0.begin(write).await?;
+    pub async fn update(&self, write: &WriteContext, patch: UpdateMe) -> Result<WriteOutcome<User>, Error> {
+        let unit = fresh!(self.0.begin(write).await?);
         let account = unit.users().lock(write.caller.user).await?.ok_or(Error::TokenRevoked)?;
         let user = account.user;
         write.check_if_match(&user)?;
@@ -38,7 +35,7 @@ impl Profiles {
             ..user.clone()
         };
         if changed == user {
-            return Ok(Answer::found(&user));
+            return Ok(WriteOutcome::current(&user));
         }
         changed.version += 1;
         changed.updated_at = self.0.clock.now();
@@ -46,7 +43,7 @@ impl Profiles {
         if changed.timezone != user.timezone || changed.weekly_digest != user.weekly_digest {
             self.0.schedule_digest(&*unit, &changed, account.next_digest_at, changed.updated_at).await?;
         }
-        unit.commit(Answer::found(&changed), ReplayAccess::CallerOnly).await
+        unit.commit(WriteOutcome::current(&changed), ReplayAccess::CallerOnly).await
     }
 
     /// Changes the caller's password and ends all other sessions, or with `revoke_all` every grant except the current

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use crate::contract::SessionId;
 use crate::contract::account::session::{SessionInfo, SessionQuery};
 use crate::contract::page::{Page, Sort};
-use crate::services::caller::Caller;
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
+use crate::services::{Caller, Error, ServiceContext};
 
 /// Sessions of an account.
 #[derive(Clone)]

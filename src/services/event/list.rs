@@ -7,11 +7,9 @@ use crate::contract::event::EventType;
 use crate::contract::event::query::{EventFilterParams, EventPage, EventPageMeta, EventQuery};
 use crate::contract::page::Direction;
 use crate::repositories::{EventFilter, EventRange, Repositories};
-use crate::services::caller::Caller;
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
 use crate::services::permissions::{Action, require};
 use crate::services::read_limits::LimitedRead;
+use crate::services::{Caller, Error, ServiceContext};
 
 impl Events {
     /// Lists a page of events.

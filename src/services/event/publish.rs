@@ -9,10 +9,7 @@ use crate::contract::project::Project;
 use crate::contract::task::Task;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
 use crate::repositories::{NewEvent, StoreError, Transaction};
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
-use crate::services::response::Answer;
-use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext};
+use crate::services::{Error, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome};
 
 /// Fields that are left out of `previous`, because they change with every update.
 const ALWAYS_CHANGED: [&str; 2] = ["version", "updated_at"];
@@ -93,19 +90,19 @@ fn previous(before: Value, after: &Value) -> Value {
 }
 
 impl UnitOfWork<'_> {
-    /// Stores the response, publishes the events and commits.
+    /// Stores the outcome, publishes the events and commits.
     ///
     /// Every change that members of a project can see has an event.
     pub(crate) async fn publish_and_commit<T>(
         self,
-        answer: Answer<T>,
+        outcome: WriteOutcome<T>,
         access: ReplayAccess,
         events: &[NewEvent],
-    ) -> Result<Answer<T>, Error> {
-        self.store_response(&answer, access).await?;
+    ) -> Result<WriteOutcome<T>, Error> {
+        self.store_outcome(&outcome, access).await?;
         self.context().publish(&*self, events).await?;
         self.commit_transaction().await?;
-        Ok(answer)
+        Ok(outcome)
     }
 }
 

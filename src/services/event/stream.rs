@@ -13,8 +13,7 @@ use super::list::authorize_filter;
 use super::subscription::{CatchUp, EventSubscription, StreamMessage};
 use crate::contract::event::query::StreamQuery;
 use crate::contract::strings::Cursor;
-use crate::services::caller::{Caller, Credential};
-use crate::services::error::Error;
+use crate::services::{Caller, Credential, Error};
 
 /// Maximum duration of a stream: slightly less than that of its connection, so that it ends between two events.
 pub(crate) const MAX_STREAM_DURATION: Duration = Duration::from_mins(14);

@@ -16,9 +16,7 @@ use crate::contract::event::{Event, EventType};
 use crate::contract::page::Direction;
 use crate::contract::strings::Cursor;
 use crate::repositories::{EventFilter, EventRange};
-use crate::services::caller::{Caller, Credential};
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
+use crate::services::{Caller, Credential, Error, ServiceContext};
 
 /// Interval between messages of an idle stream.
 const HEARTBEAT: Duration = Duration::from_secs(15);

@@ -1,24 +1,34 @@
-//! Replay of stored responses.
+//! Replay of stored outcomes.
 
 use std::sync::Arc;
 
-use super::{KEY_TTL, aad};
+use super::{KEY_TTL, KeyState, aad};
 use crate::repositories::IdempotentRequest;
-use crate::services::caller::Caller;
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
 use crate::services::permissions::require_role;
-use crate::services::response::Answer;
+use crate::services::{Caller, Error, ServiceContext, StoredOutcome};
 
-/// Replay of stored responses.
+/// Replay of stored outcomes.
 #[derive(Clone)]
 pub struct Idempotency(pub(crate) Arc<ServiceContext>);
 
 impl Idempotency {
-    /// Returns the response to the first request with this key, if it exists and the caller may still see it.
-    pub async fn replay<T>(&self, caller: Caller, request: &IdempotentRequest) -> Result<Option<Answer<T>>, Error> {
-        let expired_before = self.0.clock.now() - KEY_TTL;
-        let repositories = self.0.store.read();
+    /// Returns the stored outcome of the first request with this key, if it has completed.
+    pub async fn replay(&self, caller: Caller, request: &IdempotentRequest) -> Result<Option<StoredOutcome>, Error> {
+        self.0.find_outcome(caller, request).await
+    }
+}
+
+impl ServiceContext {
+    /// Returns the state of a key that another request has claimed.
+    pub(crate) async fn replay<T>(&self, caller: Caller, request: &IdempotentRequest) -> Result<KeyState<T>, Error> {
+        let outcome = self.find_outcome(caller, request).await?;
+        Ok(outcome.map_or(KeyState::InProgress, KeyState::Replayed))
+    }
+
+    /// Finds the stored outcome of a key and checks that the caller may still see it.
+    async fn find_outcome(&self, caller: Caller, request: &IdempotentRequest) -> Result<Option<StoredOutcome>, Error> {
+        let expired_before = self.clock.now() - KEY_TTL;
+        let repositories = self.store.read();
         let found = repositories.idempotency().find(caller.user, &request.key, expired_before).await?;
         let Some((fingerprint, stored)) = found else { return Ok(None) };
         if fingerprint != request.fingerprint {
@@ -39,8 +49,8 @@ impl Idempotency {
                 return Err(Error::NotFound("project"));
             }
         }
-        let body = stored.encrypted_body.map(|sealed| self.0.sealer.open(&aad(caller.user, &request.key), sealed));
+        let body = stored.encrypted_body.map(|sealed| self.sealer.open(&aad(caller.user, &request.key), sealed));
         let body = body.transpose()?.map(String::from_utf8).transpose().map_err(Error::corrupt)?;
-        Ok(Some(Answer::new(stored.status, stored.location, stored.etag, body)))
+        Ok(Some(StoredOutcome { effect: stored.effect, etag: stored.etag, body }))
     }
 }

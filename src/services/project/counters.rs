@@ -6,8 +6,7 @@
 use crate::contract::project::{Project, TaskCounts};
 use crate::contract::{ProjectId, Timestamp};
 use crate::repositories::Job;
-use crate::services::error::Error;
-use crate::services::unit_of_work::UnitOfWork;
+use crate::services::{Error, UnitOfWork};
 
 /// Change of the counters.
 #[derive(Debug, Clone, Copy, Default)]

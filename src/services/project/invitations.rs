@@ -10,16 +10,15 @@ use crate::contract::page::{Page, Sort};
 use crate::contract::project::invitation::{Invitation, InvitationQuery, InvitationStatus, NewInvitation};
 use crate::contract::project::member::Member;
 use crate::contract::{InvitationId, ProjectId};
-use crate::repositories::{InvitationScope, Job, NewEvent};
+use crate::repositories::{InvitationScope, Job, NewEvent, ResourceRef};
 use crate::services::account::auth::normalize_email;
-use crate::services::caller::Caller;
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
+use crate::services::idempotency::fresh;
 use crate::services::permissions::{
     Action, require_for_change, require_invited, require_joinable, require_membership, require_verified_email,
 };
-use crate::services::response::Answer;
-use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext, lock_caller};
+use crate::services::{
+    Caller, Error, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome, lock_caller,
+};
 
 /// Lifetime of an invitation.
 const TTL: Duration = Duration::from_hours(7 * 24);
@@ -67,8 +66,8 @@ impl Invitations {
         write: &WriteContext,
         project: ProjectId,
         new: NewInvitation,
-    ) -> Result<Answer<Invitation>, Error> {
-        let unit = self.0.begin(write).await?;
+    ) -> Result<WriteOutcome<Invitation>, Error> {
+        let unit = fresh!(self.0.begin(write).await?);
         // A password reset revokes the invitations that the account sent, so it must not miss this one.
         lock_caller(&*unit, write.caller).await?;
         let project = lock_active(&*unit, write.caller, project).await?;
@@ -99,10 +98,9 @@ impl Invitations {
             )));
         }
         unit.jobs().enqueue(&Job::InvitationEmail { invitation: invitation.id }, now, now).await?;
-        let address = format!("/v1/projects/{}/invitations/{}", project.id, invitation.id);
         let event = write.event_context(now).created(EventType::InvitationCreated, project.id, &invitation);
         unit.publish_and_commit(
-            Answer::issued(&invitation, address),
+            WriteOutcome::result(&invitation).created(ResourceRef::Invitation(project.id, invitation.id)),
             ReplayAccess::Project(project.id, Action::Invite),
             &[event],
         )
@@ -115,8 +113,8 @@ impl Invitations {
         write: &WriteContext,
         project: ProjectId,
         id: InvitationId,
-    ) -> Result<Answer<()>, Error> {
-        let unit = self.0.begin(write).await?;
+    ) -> Result<WriteOutcome<()>, Error> {
+        let unit = fresh!(self.0.begin(write).await?);
         let project = lock_active(&*unit, write.caller, project).await?;
         require_membership(project.role, Action::Invite)?;
         let invitation = unit.invitations().find(id, self.0.clock.now()).await?;
@@ -124,12 +122,12 @@ impl Invitations {
             invitation.filter(|invitation| invitation.project_id == project.id).ok_or(Error::NotFound("invitation"))?;
         require_for_change(project.role, Action::Invite, project.archived)?;
         let event = self.resolve(&unit, write, &invitation, InvitationStatus::Revoked).await?;
-        unit.publish_and_commit(Answer::done(), ReplayAccess::CallerOnly, &[event]).await
+        unit.publish_and_commit(WriteOutcome::done(), ReplayAccess::CallerOnly, &[event]).await
     }
 
     /// Accepts an invitation, which makes the caller a member.
-    pub async fn accept(&self, write: &WriteContext, id: InvitationId) -> Result<Answer<Member>, Error> {
-        let unit = self.0.begin(write).await?;
+    pub async fn accept(&self, write: &WriteContext, id: InvitationId) -> Result<WriteOutcome<Member>, Error> {
+        let unit = fresh!(self.0.begin(write).await?);
         let (invitation, user) = self.lock_for_response(&unit, write.caller, id).await?;
         let project = unit.projects().lock(invitation.project_id, write.caller.user).await?;
         let project = project.map(|locked| locked.project).filter(|project| project.deleted_at.is_none());
@@ -143,15 +141,15 @@ impl Invitations {
         }
         let member = Member { user_id: user.id, name: user.name, email: user.email, role, joined_at: now };
         let added = write.event_context(now).created(EventType::MemberAdded, invitation.project_id, &member);
-        unit.publish_and_commit(Answer::result(&member), ReplayAccess::CallerOnly, &[accepted, added]).await
+        unit.publish_and_commit(WriteOutcome::result(&member), ReplayAccess::CallerOnly, &[accepted, added]).await
     }
 
     /// Declines an invitation.
-    pub async fn decline(&self, write: &WriteContext, id: InvitationId) -> Result<Answer<()>, Error> {
-        let unit = self.0.begin(write).await?;
+    pub async fn decline(&self, write: &WriteContext, id: InvitationId) -> Result<WriteOutcome<()>, Error> {
+        let unit = fresh!(self.0.begin(write).await?);
         let (invitation, _) = self.lock_for_response(&unit, write.caller, id).await?;
         let event = self.resolve(&unit, write, &invitation, InvitationStatus::Declined).await?;
-        unit.publish_and_commit(Answer::done(), ReplayAccess::CallerOnly, &[event]).await
+        unit.publish_and_commit(WriteOutcome::done(), ReplayAccess::CallerOnly, &[event]).await
     }
 
     /// Returns the content of an invitation e-mail, or `None` if the invitation is no longer pending.

@@ -10,13 +10,10 @@ use crate::contract::project::{Project, Role};
 use crate::contract::task::Task;
 use crate::contract::{ProjectId, UserId};
 use crate::repositories::{NewEvent, StoreError};
-use crate::services::caller::Caller;
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
+use crate::services::idempotency::fresh;
 use crate::services::permissions::{Action, require, require_for_change, require_membership};
-use crate::services::response::Answer;
-use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext};
+use crate::services::{Caller, Error, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome};
 
 /// Members of projects.
 #[derive(Clone)]
@@ -38,8 +35,8 @@ impl Members {
         project: ProjectId,
         user: UserId,
         patch: UpdateMember,
-    ) -> Result<Answer<Member>, Error> {
-        let unit = self.0.begin(write).await?;
+    ) -> Result<WriteOutcome<Member>, Error> {
+        let unit = fresh!(self.0.begin(write).await?);
         let new_owner_locked =
             patch.role == Some(Role::Owner) && lock_member_account(&unit, write.caller, project, user).await?;
         let project = lock_active(&*unit, write.caller, project).await?;
@@ -51,7 +48,7 @@ impl Members {
         let action = if relinquishes { Action::RelinquishOwnership } else { Action::ManageMembers };
         require_for_change(project.role, action, project.archived && is_changed)?;
         if !is_changed {
-            return Ok(Answer::result(&member));
+            return Ok(WriteOutcome::result(&member));
         }
         let context = write.event_context(self.0.clock.now());
         let changed = Member { role, ..member.clone() };
@@ -68,12 +65,18 @@ impl Members {
             unit.members().set_role(project.id, user, role).await?;
             Action::ManageMembers
         };
-        unit.publish_and_commit(Answer::result(&changed), ReplayAccess::Project(project.id, access), &events).await
+        unit.publish_and_commit(WriteOutcome::result(&changed), ReplayAccess::Project(project.id, access), &events)
+            .await
     }
 
     /// Removes a member, or lets the caller leave. Members whose account is soft-deleted can be removed too.
-    pub async fn remove(&self, write: &WriteContext, project: ProjectId, user: UserId) -> Result<Answer<()>, Error> {
-        let unit = self.0.begin(write).await?;
+    pub async fn remove(
+        &self,
+        write: &WriteContext,
+        project: ProjectId,
+        user: UserId,
+    ) -> Result<WriteOutcome<()>, Error> {
+        let unit = fresh!(self.0.begin(write).await?);
         let is_self = user == write.caller.user;
         if !is_self {
             // Serializes with a concurrent restoration of the member's account.
@@ -98,7 +101,7 @@ impl Members {
         let events: Vec<_> = removed.into_iter().chain(unassigned).collect();
         // A caller who has left can no longer be checked against the project.
         let access = if is_self { ReplayAccess::CallerOnly } else { ReplayAccess::Project(project.id, action) };
-        unit.publish_and_commit(Answer::done(), access, &events).await
+        unit.publish_and_commit(WriteOutcome::done(), access, &events).await
     }
 }
 

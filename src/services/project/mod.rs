@@ -10,16 +10,13 @@ use crate::contract::ProjectId;
 use crate::contract::event::EventType;
 use crate::contract::page::{Page, Sort};
 use crate::contract::project::{NewProject, Project, ProjectQuery, Role, TaskCounts, UpdateProject};
-use crate::repositories::{ProjectFilter, Repositories};
-use crate::services::caller::Caller;
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
+use crate::repositories::{ProjectFilter, Repositories, ResourceRef};
 use crate::services::event::publish::without_viewer_role;
+use crate::services::idempotency::fresh;
 use crate::services::patch::merge;
 use crate::services::permissions::{Action, require, require_for_change};
-use crate::services::response::Answer;
 use crate::services::search;
-use crate::services::unit_of_work::{ReplayAccess, WriteContext, lock_caller};
+use crate::services::{Caller, Error, ReplayAccess, ServiceContext, WriteContext, WriteOutcome, lock_caller};
 
 /// Projects.
 #[derive(Clone)]
@@ -44,7 +41,7 @@ impl Projects {
     }
 
     /// Creates a project owned by the caller.
-    pub async fn create(&self, write: &WriteContext, new: NewProject) -> Result<Answer<Project>, Error> {
+    pub async fn create(&self, write: &WriteContext, new: NewProject) -> Result<WriteOutcome<Project>, Error> {
         let now = self.0.clock.now();
         let project = Project {
             id: ProjectId::generate(),
@@ -61,13 +58,13 @@ impl Projects {
             created_at: now,
             updated_at: now,
         };
-        let unit = self.0.begin(write).await?;
+        let unit = fresh!(self.0.begin(write).await?);
         lock_caller(&*unit, write.caller).await?;
         unit.projects().add(&project).await?;
         let event =
             write.event_context(now).created(EventType::ProjectCreated, project.id, &without_viewer_role(&project));
         unit.publish_and_commit(
-            Answer::created(&project),
+            WriteOutcome::current(&project).created(ResourceRef::Project(project.id)),
             ReplayAccess::Project(project.id, Action::ChangeProject),
             &[event],
         )
@@ -80,8 +77,8 @@ impl Projects {
         write: &WriteContext,
         id: ProjectId,
         patch: UpdateProject,
-    ) -> Result<Answer<Project>, Error> {
-        let unit = self.0.begin(write).await?;
+    ) -> Result<WriteOutcome<Project>, Error> {
+        let unit = fresh!(self.0.begin(write).await?);
         let project = lock_active(&*unit, write.caller, id).await?;
         require(project.role, Action::ChangeProject)?;
         let mut changed = Project {
@@ -96,20 +93,24 @@ impl Projects {
         require_for_change(project.role, Action::ChangeProject, is_changed && stays_archived)?;
         write.check_if_match(&project)?;
         if !is_changed {
-            return Ok(Answer::found(&project));
+            return Ok(WriteOutcome::current(&project));
         }
         changed.version += 1;
         changed.updated_at = self.0.clock.now();
         unit.projects().update(&changed).await?;
         let event =
             write.event_context(changed.updated_at).project_event(EventType::ProjectUpdated, &project, &changed);
-        unit.publish_and_commit(Answer::found(&changed), ReplayAccess::Project(id, Action::ChangeProject), &[event])
-            .await
+        unit.publish_and_commit(
+            WriteOutcome::current(&changed),
+            ReplayAccess::Project(id, Action::ChangeProject),
+            &[event],
+        )
+        .await
     }
 
     /// Soft-deletes a project and its contents.
-    pub async fn delete(&self, write: &WriteContext, id: ProjectId) -> Result<Answer<()>, Error> {
-        let unit = self.0.begin(write).await?;
+    pub async fn delete(&self, write: &WriteContext, id: ProjectId) -> Result<WriteOutcome<()>, Error> {
+        let unit = fresh!(self.0.begin(write).await?);
         let project = lock_active(&*unit, write.caller, id).await?;
         require_for_change(project.role, Action::DeleteProject, project.archived)?;
         write.check_if_match(&project)?;
@@ -118,12 +119,12 @@ impl Projects {
             Project { deleted_at: Some(now), updated_at: now, version: project.version + 1, ..project.clone() };
         unit.projects().update(&deleted).await?;
         let event = write.event_context(now).project_event(EventType::ProjectDeleted, &project, &deleted);
-        unit.publish_and_commit(Answer::done(), ReplayAccess::Project(id, Action::DeleteProject), &[event]).await
+        unit.publish_and_commit(WriteOutcome::done(), ReplayAccess::Project(id, Action::DeleteProject), &[event]).await
     }
 
     /// Restores a soft-deleted project. A project that is not deleted is returned unchanged.
-    pub async fn restore(&self, write: &WriteContext, id: ProjectId) -> Result<Answer<Project>, Error> {
-        let unit = self.0.begin(write).await?;
+    pub async fn restore(&self, write: &WriteContext, id: ProjectId) -> Result<WriteOutcome<Project>, Error> {
+        let unit = fresh!(self.0.begin(write).await?);
         lock_caller(&*unit, write.caller).await?;
         let since = self.0.trash_cutoff();
         let project = lock(&*unit, write.caller, id).await?;
@@ -132,14 +133,18 @@ impl Projects {
             .ok_or(Error::NotFound("project"))?;
         require_for_change(project.role, Action::DeleteProject, project.archived)?;
         if project.deleted_at.is_none() {
-            return Ok(Answer::found(&project));
+            return Ok(WriteOutcome::current(&project));
         }
         let now = self.0.clock.now();
         let restored = Project { deleted_at: None, updated_at: now, version: project.version + 1, ..project.clone() };
         unit.projects().update(&restored).await?;
         let event = write.event_context(now).project_event(EventType::ProjectRestored, &project, &restored);
-        unit.publish_and_commit(Answer::found(&restored), ReplayAccess::Project(id, Action::DeleteProject), &[event])
-            .await
+        unit.publish_and_commit(
+            WriteOutcome::current(&restored),
+            ReplayAccess::Project(id, Action::DeleteProject),
+            &[event],
+        )
+        .await
     }
 }
 

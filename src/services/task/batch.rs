@@ -12,12 +12,11 @@ use crate::contract::task::batch::{BatchOperation, TaskBatch, TaskBatchResult};
 use crate::contract::task::{NewTask, Task, UpdateTask};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::NewEvent;
-use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
+use crate::services::idempotency::fresh;
 use crate::services::permissions::{Action, require};
 use crate::services::project::counters::{self, CounterDelta};
-use crate::services::response::Answer;
-use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext};
+use crate::services::{Error, ReplayAccess, UnitOfWork, WriteContext, WriteOutcome};
 
 /// Running batch.
 struct Batch<'a> {
@@ -43,8 +42,8 @@ impl Tasks {
         write: &WriteContext,
         project: ProjectId,
         batch: TaskBatch,
-    ) -> Result<Answer<TaskBatchResult>, Error> {
-        let unit = self.0.begin(write).await?;
+    ) -> Result<WriteOutcome<TaskBatchResult>, Error> {
+        let unit = fresh!(self.0.begin(write).await?);
         let locked = lock_project_for_write(&unit, write.caller, project).await?;
         let now = self.0.clock.now();
         let mut run = Batch {
@@ -73,11 +72,11 @@ impl Tasks {
             return Err(Error::Invalid(failures));
         }
         let events = run.finish().await?;
-        let answer = Answer::result(&TaskBatchResult { results });
+        let outcome = WriteOutcome::result(&TaskBatchResult { results });
         if events.is_empty() {
-            return Ok(answer);
+            return Ok(outcome);
         }
-        unit.publish_and_commit(answer, ReplayAccess::Project(project, Action::WriteTasks), &events).await
+        unit.publish_and_commit(outcome, ReplayAccess::Project(project, Action::WriteTasks), &events).await
     }
 }
 

@@ -7,13 +7,10 @@ use crate::contract::event::EventType;
 use crate::contract::page::{Page, Sort};
 use crate::contract::task::comment::{Comment, CommentQuery, NewComment, UpdateComment};
 use crate::contract::{CommentId, TaskId};
-use crate::repositories::{CommentWithContext, StoreError};
-use crate::services::caller::Caller;
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
+use crate::repositories::{CommentWithContext, ResourceRef, StoreError};
+use crate::services::idempotency::{KeyState, fresh};
 use crate::services::permissions::{Action, deletion_action, require, require_author, require_for_change};
-use crate::services::response::Answer;
-use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext};
+use crate::services::{Caller, Error, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome};
 
 /// Comments on tasks.
 #[derive(Clone)]
@@ -36,8 +33,13 @@ impl Comments {
     }
 
     /// Creates a comment on a task.
-    pub async fn create(&self, write: &WriteContext, task: TaskId, new: NewComment) -> Result<Answer<Comment>, Error> {
-        let (unit, found) = super::lock(&self.0, write, task).await?;
+    pub async fn create(
+        &self,
+        write: &WriteContext,
+        task: TaskId,
+        new: NewComment,
+    ) -> Result<WriteOutcome<Comment>, Error> {
+        let (unit, found) = fresh!(super::lock(&self.0, write, task).await?);
         let found = super::ensure_not_deleted(found)?;
         require_for_change(found.role, Action::Comment, found.project_archived)?;
         let now = self.0.clock.now();
@@ -53,8 +55,12 @@ impl Comments {
         unit.comments().add(&comment).await?;
         let project = found.task.project_id;
         let event = write.event_context(now).created(EventType::CommentCreated, project, &comment);
-        unit.publish_and_commit(Answer::created(&comment), ReplayAccess::Task(task, project, Action::Comment), &[event])
-            .await
+        unit.publish_and_commit(
+            WriteOutcome::current(&comment).created(ResourceRef::Comment(comment.id)),
+            ReplayAccess::Task(task, project, Action::Comment),
+            &[event],
+        )
+        .await
     }
 
     /// Changes the body of a comment. Author only.
@@ -63,8 +69,8 @@ impl Comments {
         write: &WriteContext,
         id: CommentId,
         patch: UpdateComment,
-    ) -> Result<Answer<Comment>, Error> {
-        let (unit, found) = self.lock(write, id).await?;
+    ) -> Result<WriteOutcome<Comment>, Error> {
+        let (unit, found) = fresh!(self.lock(write, id).await?);
         let action = Action::ChangeOwnComment;
         require(found.role, action)?;
         require_author(&found.comment, write.caller.user)?;
@@ -73,7 +79,7 @@ impl Comments {
         require_for_change(found.role, action, found.project_archived && is_changed)?;
         write.check_if_match(&found.comment)?;
         if !is_changed {
-            return Ok(Answer::found(&found.comment));
+            return Ok(WriteOutcome::current(&found.comment));
         }
         let version = found.comment.version + 1;
         let changed = Comment { body, version, updated_at: self.0.clock.now(), ..found.comment.clone() };
@@ -81,7 +87,7 @@ impl Comments {
         let context = write.event_context(changed.updated_at);
         let event = context.updated(EventType::CommentUpdated, found.project_id, &found.comment, &changed);
         unit.publish_and_commit(
-            Answer::found(&changed),
+            WriteOutcome::current(&changed),
             ReplayAccess::Task(changed.task_id, found.project_id, action),
             &[event],
         )
@@ -89,8 +95,8 @@ impl Comments {
     }
 
     /// Permanently deletes a comment. Author or project owner only.
-    pub async fn delete(&self, write: &WriteContext, id: CommentId) -> Result<Answer<()>, Error> {
-        let (unit, found) = self.lock(write, id).await?;
+    pub async fn delete(&self, write: &WriteContext, id: CommentId) -> Result<WriteOutcome<()>, Error> {
+        let (unit, found) = fresh!(self.lock(write, id).await?);
         let action = deletion_action(&found.comment, write.caller.user);
         require_for_change(found.role, action, found.project_archived)?;
         write.check_if_match(&found.comment)?;
@@ -98,7 +104,7 @@ impl Comments {
         let context = write.event_context(self.0.clock.now());
         let event = context.deleted(EventType::CommentDeleted, found.project_id, &found.comment);
         unit.publish_and_commit(
-            Answer::done(),
+            WriteOutcome::done(),
             ReplayAccess::Task(found.comment.task_id, found.project_id, action),
             &[event],
         )
@@ -110,10 +116,10 @@ impl Comments {
         &'a self,
         write: &'a WriteContext,
         id: CommentId,
-    ) -> Result<(UnitOfWork<'a>, CommentWithContext), Error> {
+    ) -> Result<KeyState<(UnitOfWork<'a>, CommentWithContext)>, Error> {
         let user = write.caller.user;
         for _ in 0..MAX_LOCK_RETRIES {
-            let unit = self.0.begin(write).await?;
+            let unit = fresh!(self.0.begin(write).await?);
             let seen = ensure_not_deleted(unit.comments().find(id, user).await?)?;
             match unit.tasks().lock(seen.comment.task_id, user).await {
                 Err(StoreError::ConcurrentMove) => {}
@@ -121,7 +127,7 @@ impl Comments {
                     locked?;
                     // Read again, because the comment may have changed during the wait for the lock.
                     let found = ensure_not_deleted(unit.comments().find(id, user).await?)?;
-                    return Ok((unit, found));
+                    return Ok(KeyState::Fresh((unit, found)));
                 }
             }
         }

@@ -21,17 +21,18 @@ use crate::services::error::Error;
 use crate::services::search;
 
 /// List to which a cursor is bound.
-pub(crate) struct TaskCursorScope<'q> {
+#[derive(Clone)]
+pub(crate) struct TaskCursorScope {
     /// User who reads the list.
     pub(crate) reader: UserId,
     /// Name of the list. The list of a project differs from the list of all tasks filtered by project.
-    pub(crate) path: &'static str,
+    pub(crate) list: &'static str,
     pub(crate) project: Option<ProjectId>,
-    pub(crate) conditions: &'q TaskFilterParams,
+    pub(crate) conditions: TaskFilterParams,
     pub(crate) sort: Sort<TaskSort>,
 }
 
-impl TaskCursorScope<'_> {
+impl TaskCursorScope {
     /// Hashes the list. Equivalent filters have the same hash.
     fn hash(&self) -> [u8; 32] {
         let mut conditions = self.conditions.to_json().unwrap_or_default();
@@ -49,7 +50,7 @@ impl TaskCursorScope<'_> {
         }
         let list = json!([
             self.reader.to_string(),
-            self.path,
+            self.list,
             self.project.map(|project| project.to_string()),
             conditions,
             self.sort.field.to_json(),
@@ -108,10 +109,10 @@ mod tests {
         TaskFilterParams::parse_from_json(Some(json)).unwrap()
     }
 
-    fn list(conditions: &TaskFilterParams) -> TaskCursorScope<'_> {
+    fn list(conditions: &TaskFilterParams) -> TaskCursorScope {
         let sort = Sort { field: TaskSort::Title, direction: Direction::Asc };
         let reader = UserId(Uuid::from_u128(1));
-        TaskCursorScope { reader, path: "/v2/tasks", project: None, conditions, sort }
+        TaskCursorScope { reader, list: "all", project: None, conditions: conditions.clone(), sort }
     }
 
     #[test]
@@ -127,10 +128,10 @@ mod tests {
             assert_eq!(list.decode(&signer, &cursor).unwrap(), (key, 7));
             for foreign in [
                 filtered.decode(&signer, &cursor),
-                TaskCursorScope { reader, ..list }.decode(&signer, &cursor),
-                TaskCursorScope { path: "/v2/projects", ..list }.decode(&signer, &cursor),
-                TaskCursorScope { project: Some(ProjectId::generate()), ..list }.decode(&signer, &cursor),
-                TaskCursorScope { sort: other, ..list }.decode(&signer, &cursor),
+                TaskCursorScope { reader, ..list.clone() }.decode(&signer, &cursor),
+                TaskCursorScope { list: "project", ..list.clone() }.decode(&signer, &cursor),
+                TaskCursorScope { project: Some(ProjectId::generate()), ..list.clone() }.decode(&signer, &cursor),
+                TaskCursorScope { sort: other, ..list.clone() }.decode(&signer, &cursor),
             ] {
                 assert!(matches!(foreign, Err(Error::InvalidCursor)));
             }

@@ -2,7 +2,6 @@
 
 use super::Tasks;
 use super::cursor::TaskCursorScope;
-use crate::contract::ProjectId;
 use crate::contract::error::ErrorLocation;
 use crate::contract::page::{CursorMeta, CursorParams, Page, Paging, Sort};
 use crate::contract::task::Task;
@@ -10,13 +9,13 @@ use crate::contract::task::query::TaskCursorPage;
 use crate::contract::task::query::{
     AssigneeFilter, ProjectTaskCursorQuery, ProjectTaskQuery, TaskCursorQuery, TaskFilterParams, TaskQuery, TaskSort,
 };
-use crate::repositories::{Assignee, CursorPage, CursorRequest, ProjectTaskPage, TaskFilter, VisibleTaskPage};
-use crate::services::caller::Caller;
-use crate::services::error::Error;
+use crate::contract::{ProjectId, UserId};
+use crate::repositories::{Assignee, CursorRequest, ProjectTaskPage, TaskFilter, VisibleTaskPage};
 use crate::services::event::cursor::EventCursorScope;
 use crate::services::permissions::{Action, require};
 use crate::services::read_limits::LimitedRead;
 use crate::services::search;
+use crate::services::{Caller, Error};
 
 /// Maximum offset of an indexed read, which skips that many rows.
 const MAX_INDEXED_OFFSET: u64 = 1_000;
@@ -30,20 +29,15 @@ impl Tasks {
         query: ProjectTaskQuery,
     ) -> Result<Page<Task>, Error> {
         let sort = Sort::new(query.sort, query.dir);
-        let tasks = self.project_page(caller, project, query.filter, sort, query.paging).await?;
-        authorize_page(tasks, || Error::NotFound("project"))
+        let filter = self.filter(caller.user, query.filter);
+        self.page(caller.user, Some(project), &filter, sort, query.paging, unknown_path_project).await
     }
 
     /// Lists the tasks of all projects of which the caller is a member.
     pub async fn list(&self, caller: Caller, query: TaskQuery) -> Result<Page<Task>, Error> {
         let sort = Sort::new(query.sort, query.dir);
-        if let Some(project) = query.project_id {
-            let tasks = self.project_page(caller, project, query.filter, sort, query.paging).await?;
-            return authorize_page(tasks, unknown_project);
-        }
-        let filter = self.filter(caller, query.filter);
-        let reader = self.0.read_unindexed(caller.user).await?;
-        check_assignee_filter(reader.task_lists().list_visible(caller.user, &filter, sort, query.paging).await?)
+        let filter = self.filter(caller.user, query.filter);
+        self.page(caller.user, query.project_id, &filter, sort, query.paging, unknown_project).await
     }
 
     /// Lists the tasks of a project by cursor.
@@ -53,102 +47,89 @@ impl Tasks {
         project: ProjectId,
         query: ProjectTaskCursorQuery,
     ) -> Result<TaskCursorPage, Error> {
-        let list = TaskCursorScope {
+        let scope = TaskCursorScope {
             reader: caller.user,
-            path: "/v2/projects/{project_id}/tasks",
+            list: "project",
             project: Some(project),
-            conditions: &query.filter,
+            conditions: query.filter,
             sort: Sort::new(query.sort, query.dir),
         };
-        let (request, feed_position) = self.cursor_request(&list, &query.paging).await?;
-        let filter = self.filter(caller, query.filter.clone());
-        let reader = self.read_tasks(caller, &filter, 0).await?;
-        let tasks = reader.task_lists().list_in_project_by_cursor(project, caller.user, &filter, &request).await?;
-        let page = authorize_page(tasks, || Error::NotFound("project"))?;
-        Ok(self.cursor_page(&list, &query.paging, page, feed_position))
+        self.cursor_page(scope, &query.paging, unknown_path_project).await
     }
 
     /// Lists the tasks of all projects of which the caller is a member, by cursor.
     pub async fn list_by_cursor(&self, caller: Caller, query: TaskCursorQuery) -> Result<TaskCursorPage, Error> {
-        let list = TaskCursorScope {
+        let scope = TaskCursorScope {
             reader: caller.user,
-            path: "/v2/tasks",
+            list: "all",
             project: query.project_id,
-            conditions: &query.filter,
+            conditions: query.filter,
             sort: Sort::new(query.sort, query.dir),
         };
-        let (request, feed_position) = self.cursor_request(&list, &query.paging).await?;
-        let filter = self.filter(caller, query.filter.clone());
-        let page = if let Some(project) = query.project_id {
-            let reader = self.read_tasks(caller, &filter, 0).await?;
-            authorize_page(
-                reader.task_lists().list_in_project_by_cursor(project, caller.user, &filter, &request).await?,
-                unknown_project,
-            )?
-        } else {
-            let reader = self.0.read_unindexed(caller.user).await?;
-            check_assignee_filter(reader.task_lists().list_visible_by_cursor(caller.user, &filter, &request).await?)?
-        };
-        Ok(self.cursor_page(&list, &query.paging, page, feed_position))
+        self.cursor_page(scope, &query.paging, unknown_project).await
     }
 
-    /// Returns the storage request of a page, and the end of the feed when the first page was read.
-    async fn cursor_request(
+    async fn page(
         &self,
-        list: &TaskCursorScope<'_>,
-        paging: &CursorParams,
-    ) -> Result<(CursorRequest, i64), Error> {
-        let (after, feed_position) = match &paging.cursor {
-            Some(cursor) => {
-                let (after, feed_position) = list.decode(&self.0.signer, cursor)?;
-                (Some(after), feed_position)
-            }
-            None => (None, self.0.store.read().events().bounds().await?.end),
-        };
-        Ok((CursorRequest { sort: list.sort, after, limit: paging.limit }, feed_position))
-    }
-
-    fn cursor_page(
-        &self,
-        list: &TaskCursorScope<'_>,
-        paging: &CursorParams,
-        page: CursorPage,
-        feed_position: i64,
-    ) -> TaskCursorPage {
-        let signer = &self.0.signer;
-        let next_cursor = page.next.map(|key| list.encode(signer, &key, feed_position));
-        let sync_cursor = EventCursorScope::ascending(list.reader).encode(signer, feed_position);
-        let meta = CursorMeta { limit: paging.limit, has_more: next_cursor.is_some(), next_cursor, sync_cursor };
-        TaskCursorPage { data: page.items, meta }
-    }
-
-    async fn project_page(
-        &self,
-        caller: Caller,
-        project: ProjectId,
-        conditions: TaskFilterParams,
+        reader: UserId,
+        project: Option<ProjectId>,
+        filter: &TaskFilter,
         sort: Sort<TaskSort>,
         paging: Paging,
-    ) -> Result<Option<ProjectTaskPage<Page<Task>>>, Error> {
-        let filter = self.filter(caller, conditions);
-        let reader = self.read_tasks(caller, &filter, paging.offset()).await?;
-        Ok(reader.task_lists().list_in_project(project, caller.user, &filter, sort, paging).await?)
+        unknown: fn() -> Error,
+    ) -> Result<Page<Task>, Error> {
+        let Some(project) = project else {
+            let repositories = self.0.read_unindexed(reader).await?;
+            return check_assignee_filter(repositories.task_lists().list_visible(reader, filter, sort, paging).await?);
+        };
+        let repositories = self.read_tasks(reader, filter, paging.offset()).await?;
+        authorize_page(repositories.task_lists().list_in_project(project, reader, filter, sort, paging).await?, unknown)
+    }
+
+    async fn cursor_page(
+        &self,
+        scope: TaskCursorScope,
+        paging: &CursorParams,
+        unknown: fn() -> Error,
+    ) -> Result<TaskCursorPage, Error> {
+        let (reader, signer) = (scope.reader, &self.0.signer);
+        // Sync starts where the feed ended before the first page was read.
+        let (after, feed_position) = match &paging.cursor {
+            Some(cursor) => scope.decode(signer, cursor).map(|(after, feed_position)| (Some(after), feed_position))?,
+            None => (None, self.0.store.read().events().bounds().await?.end),
+        };
+        let request = CursorRequest { sort: scope.sort, after, limit: paging.limit };
+        let filter = self.filter(reader, scope.conditions.clone());
+        let page = if let Some(project) = scope.project {
+            let repositories = self.read_tasks(reader, &filter, 0).await?;
+            authorize_page(
+                repositories.task_lists().list_in_project_by_cursor(project, reader, &filter, &request).await?,
+                unknown,
+            )?
+        } else {
+            let repositories = self.0.read_unindexed(reader).await?;
+            check_assignee_filter(repositories.task_lists().list_visible_by_cursor(reader, &filter, &request).await?)?
+        };
+        let next_cursor = page.next.map(|key| scope.encode(signer, &key, feed_position));
+        let sync_cursor = EventCursorScope::ascending(reader).encode(signer, feed_position);
+        let meta = CursorMeta { limit: paging.limit, has_more: next_cursor.is_some(), next_cursor, sync_cursor };
+        Ok(TaskCursorPage { data: page.items, meta })
     }
 
     /// Returns repositories for the tasks of a project. Every sort order has an index; filters and large offsets scan.
-    async fn read_tasks(&self, caller: Caller, filter: &TaskFilter, offset: u64) -> Result<LimitedRead<'_>, Error> {
+    async fn read_tasks(&self, reader: UserId, filter: &TaskFilter, offset: u64) -> Result<LimitedRead<'_>, Error> {
         if filter.is_unfiltered() && offset <= MAX_INDEXED_OFFSET {
-            return self.0.read_indexed(caller.user).await;
+            return self.0.read_indexed(reader).await;
         }
-        self.0.read_unindexed(caller.user).await
+        self.0.read_unindexed(reader).await
     }
 
-    fn filter(&self, caller: Caller, conditions: TaskFilterParams) -> TaskFilter {
+    fn filter(&self, reader: UserId, conditions: TaskFilterParams) -> TaskFilter {
         TaskFilter {
             statuses: conditions.status.unwrap_or_default(),
             priorities: conditions.priority.unwrap_or_default(),
             assignee: conditions.assignee_id.map(|assignee| match assignee {
-                AssigneeFilter::Me => Assignee::User(caller.user),
+                AssigneeFilter::Me => Assignee::User(reader),
                 AssigneeFilter::User(id) => Assignee::User(id),
                 AssigneeFilter::Unassigned => Assignee::Unassigned,
             }),
@@ -165,8 +146,8 @@ impl Tasks {
 }
 
 /// Checks access to the project of a page, and the assignee filter.
-fn authorize_page<P>(tasks: Option<ProjectTaskPage<P>>, missing: impl FnOnce() -> Error) -> Result<P, Error> {
-    let tasks = tasks.ok_or_else(missing)?;
+fn authorize_page<P>(tasks: Option<ProjectTaskPage<P>>, unknown: fn() -> Error) -> Result<P, Error> {
+    let tasks = tasks.ok_or_else(unknown)?;
     require(tasks.role, Action::Read)?;
     if tasks.assignee_is_valid {
         return Ok(tasks.page);
@@ -179,6 +160,10 @@ fn check_assignee_filter<P>(tasks: VisibleTaskPage<P>) -> Result<P, Error> {
         return Ok(tasks.page);
     }
     Err(Error::reference(ErrorLocation::Query, "assignee_id", "must be a user who shares a project with you."))
+}
+
+fn unknown_path_project() -> Error {
+    Error::NotFound("project")
 }
 
 /// Error for a project that is given as a query parameter.

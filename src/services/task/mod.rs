@@ -15,15 +15,12 @@ use crate::contract::event::EventType;
 use crate::contract::strings::OrderKey;
 use crate::contract::task::{NewTask, Task, TaskStatus, UpdateTask};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
-use crate::repositories::{LockedProject, Repositories, StoreError, TaskWithContext};
-use crate::services::caller::Caller;
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
+use crate::repositories::{LockedProject, Repositories, ResourceRef, StoreError, TaskWithContext};
+use crate::services::idempotency::{KeyState, fresh};
 use crate::services::patch::merge;
 use crate::services::permissions::{Action, require, require_for_change};
 use crate::services::project::counters::{self, CounterDelta};
-use crate::services::response::Answer;
-use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext};
+use crate::services::{Caller, Error, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome};
 
 /// Number of times that a task which moves concurrently is followed to its new project.
 pub(crate) const MAX_LOCK_RETRIES: usize = 10;
@@ -46,8 +43,8 @@ impl Tasks {
         write: &WriteContext,
         project_id: ProjectId,
         new: NewTask,
-    ) -> Result<Answer<Task>, Error> {
-        let unit = self.0.begin(write).await?;
+    ) -> Result<WriteOutcome<Task>, Error> {
+        let unit = fresh!(self.0.begin(write).await?);
         let locked = lock_project_for_write(&unit, write.caller, project_id).await?;
         require_member(&*unit, project_id, new.assignee_id).await?;
         let task = new_task(write.caller.user, project_id, new, &locked.last_position, self.0.clock.now());
@@ -55,12 +52,22 @@ impl Tasks {
         let delta = CounterDelta { total: 1, done: done_delta(&task) };
         counters::apply(&unit, project_id, delta, Some(&task.position), Some(&locked.project), task.created_at).await?;
         let event = write.event_context(task.created_at).created(EventType::TaskCreated, project_id, &task);
-        unit.publish_and_commit(Answer::created(&task), replay_access(&task), &[event]).await
+        unit.publish_and_commit(
+            WriteOutcome::current(&task).created(ResourceRef::Task(task.id)),
+            replay_access(&task),
+            &[event],
+        )
+        .await
     }
 
     /// Updates the fields of a task that the patch contains.
-    pub async fn update(&self, write: &WriteContext, id: TaskId, patch: UpdateTask) -> Result<Answer<Task>, Error> {
-        let (unit, found) = lock(&self.0, write, id).await?;
+    pub async fn update(
+        &self,
+        write: &WriteContext,
+        id: TaskId,
+        patch: UpdateTask,
+    ) -> Result<WriteOutcome<Task>, Error> {
+        let (unit, found) = fresh!(lock(&self.0, write, id).await?);
         let found = ensure_not_deleted(found)?;
         require(found.role, Action::WriteTasks)?;
         let task = found.task;
@@ -72,19 +79,19 @@ impl Tasks {
             }
         }
         write.check_if_match(&task)?;
-        let Some(changed) = changed else { return Ok(Answer::found(&task)) };
+        let Some(changed) = changed else { return Ok(WriteOutcome::current(&task)) };
         unit.tasks().update(&changed).await?;
         let delta = CounterDelta { total: 0, done: done_delta(&changed) - done_delta(&task) };
         if delta.done != 0 {
             counters::apply(&unit, task.project_id, delta, None, None, changed.updated_at).await?;
         }
         let event = write.event_context(changed.updated_at).task_event(EventType::TaskUpdated, &task, &changed);
-        unit.publish_and_commit(Answer::found(&changed), replay_access(&changed), &[event]).await
+        unit.publish_and_commit(WriteOutcome::current(&changed), replay_access(&changed), &[event]).await
     }
 
     /// Soft-deletes a task.
-    pub async fn delete(&self, write: &WriteContext, id: TaskId) -> Result<Answer<()>, Error> {
-        let (unit, found) = lock(&self.0, write, id).await?;
+    pub async fn delete(&self, write: &WriteContext, id: TaskId) -> Result<WriteOutcome<()>, Error> {
+        let (unit, found) = fresh!(lock(&self.0, write, id).await?);
         let found = ensure_not_deleted(found)?;
         require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
         write.check_if_match(&found.task)?;
@@ -93,12 +100,12 @@ impl Tasks {
         let delta = CounterDelta { total: -1, done: -done_delta(&deleted) };
         counters::apply(&unit, deleted.project_id, delta, None, None, deleted.updated_at).await?;
         let event = write.event_context(deleted.updated_at).task_event(EventType::TaskDeleted, &found.task, &deleted);
-        unit.publish_and_commit(Answer::done(), replay_access(&deleted), &[event]).await
+        unit.publish_and_commit(WriteOutcome::done(), replay_access(&deleted), &[event]).await
     }
 
     /// Restores a soft-deleted task. A task that is not deleted is returned unchanged.
-    pub async fn restore(&self, write: &WriteContext, id: TaskId) -> Result<Answer<Task>, Error> {
-        let (unit, found) = lock(&self.0, write, id).await?;
+    pub async fn restore(&self, write: &WriteContext, id: TaskId) -> Result<WriteOutcome<Task>, Error> {
+        let (unit, found) = fresh!(lock(&self.0, write, id).await?);
         let since = self.0.trash_cutoff();
         let found = found
             .filter(|found| !found.project_deleted && found.task.deleted_at.is_none_or(|at| at > since))
@@ -106,7 +113,7 @@ impl Tasks {
         require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
         let task = found.task;
         if task.deleted_at.is_none() {
-            return Ok(Answer::found(&task));
+            return Ok(WriteOutcome::current(&task));
         }
         // The assignee may have left the project in the meantime.
         let assignee = keep_assignee_if_member(&*unit, task.assignee_id, task.project_id).await?;
@@ -121,7 +128,7 @@ impl Tasks {
         let delta = CounterDelta { total: 1, done: done_delta(&restored) };
         counters::apply(&unit, restored.project_id, delta, None, None, restored.updated_at).await?;
         let event = write.event_context(restored.updated_at).task_event(EventType::TaskRestored, &task, &restored);
-        unit.publish_and_commit(Answer::found(&restored), replay_access(&restored), &[event]).await
+        unit.publish_and_commit(WriteOutcome::current(&restored), replay_access(&restored), &[event]).await
     }
 }
 
@@ -130,12 +137,12 @@ pub(crate) async fn lock<'a>(
     context: &'a ServiceContext,
     write: &'a WriteContext,
     id: TaskId,
-) -> Result<(UnitOfWork<'a>, Option<TaskWithContext>), Error> {
+) -> Result<KeyState<(UnitOfWork<'a>, Option<TaskWithContext>)>, Error> {
     for _ in 0..MAX_LOCK_RETRIES {
-        let unit = context.begin(write).await?;
+        let unit = fresh!(context.begin(write).await?);
         match unit.tasks().lock(id, write.caller.user).await {
             Err(StoreError::ConcurrentMove) => {}
-            found => return Ok((unit, found?)),
+            found => return Ok(KeyState::Fresh((unit, found?))),
         }
     }
     Err(StoreError::ConcurrentMove.into())

@@ -12,22 +12,21 @@ use crate::contract::strings::OrderKey;
 use crate::contract::task::{MoveTask, Task};
 use crate::contract::{ProjectId, TaskId, Timestamp};
 use crate::repositories::{LockedProject, StoreError, TaskWithContext};
-use crate::services::error::Error;
+use crate::services::idempotency::{KeyState, fresh};
 use crate::services::permissions::{Action, require, require_for_change, require_owner_in_target};
 use crate::services::project::counters::{self, CounterDelta};
-use crate::services::response::Answer;
-use crate::services::unit_of_work::{UnitOfWork, WriteContext};
+use crate::services::{Error, UnitOfWork, WriteContext, WriteOutcome};
 
 impl Tasks {
     /// Moves a task. A task that is already in place is returned unchanged.
-    pub async fn move_task(&self, write: &WriteContext, id: TaskId, to: MoveTask) -> Result<Answer<Task>, Error> {
-        let (unit, found, target) = self.lock_both(write, id, to.project_id).await?;
+    pub async fn move_task(&self, write: &WriteContext, id: TaskId, to: MoveTask) -> Result<WriteOutcome<Task>, Error> {
+        let (unit, found, target) = fresh!(self.lock_both(write, id, to.project_id).await?);
         let target = require_move(&unit, write, &found, target).await?;
         let task = found.task;
         let point = insertion_point(&unit, write, &task, &target, &to).await?;
         write.check_if_match(&task)?;
         if target.project.id == task.project_id && is_already_there(&unit, &task, &point, &to).await? {
-            return Ok(Answer::found(&task));
+            return Ok(WriteOutcome::current(&task));
         }
         let mut position = match point.keys() {
             (None, None) => fractional_index::after(&target.last_position),
@@ -53,7 +52,7 @@ impl Tasks {
         for project in BTreeSet::from([task.project_id, moved.project_id]) {
             events.push(context.updated(EventType::TaskMoved, project, &task, &moved));
         }
-        unit.publish_and_commit(Answer::found(&moved), replay_access(&moved), &events).await
+        unit.publish_and_commit(WriteOutcome::current(&moved), replay_access(&moved), &events).await
     }
 
     /// Begins a write and locks the source and the target project.
@@ -62,10 +61,10 @@ impl Tasks {
         write: &'a WriteContext,
         id: TaskId,
         target: Option<ProjectId>,
-    ) -> Result<(UnitOfWork<'a>, TaskWithContext, Option<LockedProject>), Error> {
+    ) -> Result<KeyState<(UnitOfWork<'a>, TaskWithContext, Option<LockedProject>)>, Error> {
         let user = write.caller.user;
         for _ in 0..MAX_LOCK_RETRIES {
-            let unit = self.0.begin(write).await?;
+            let unit = fresh!(self.0.begin(write).await?);
             let seen = ensure_not_deleted(unit.tasks().find(id, user).await?)?;
             require(seen.role, Action::WriteTasks)?;
             // Locked in ID order, so that opposite moves do not deadlock.
@@ -80,7 +79,7 @@ impl Tasks {
             }
             let found = ensure_not_deleted(unit.tasks().find(id, user).await?)?;
             if found.task.project_id == source {
-                return Ok((unit, found, locked));
+                return Ok(KeyState::Fresh((unit, found, locked)));
             }
         }
         Err(StoreError::ConcurrentMove.into())

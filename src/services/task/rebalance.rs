@@ -9,9 +9,8 @@ use crate::contract::strings::OrderKey;
 use crate::contract::task::Task;
 use crate::contract::{ProjectId, TaskId};
 use crate::repositories::NewEvent;
-use crate::services::error::Error;
 use crate::services::event::publish::EventContext;
-use crate::services::unit_of_work::UnitOfWork;
+use crate::services::{Error, UnitOfWork};
 
 /// Number of tasks on each side whose keys are rebalanced first; more if that is not enough.
 const REBALANCE_WINDOW: u64 = 16;

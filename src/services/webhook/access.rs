@@ -3,9 +3,8 @@
 use crate::contract::ProjectId;
 use crate::contract::error::ErrorLocation;
 use crate::repositories::{Repositories, WebhookRecord};
-use crate::services::caller::Caller;
-use crate::services::error::Error;
 use crate::services::permissions::{Action, require};
+use crate::services::{Caller, Error};
 
 /// Checks that a webhook exists and belongs to the caller.
 pub(crate) fn require_owner(found: Option<WebhookRecord>, caller: Caller) -> Result<WebhookRecord, Error> {

@@ -15,8 +15,7 @@ use crate::contract::strings::WebhookUrl;
 use crate::contract::webhook::delivery::DeliveryAttempt;
 use crate::contract::{DeliveryId, Timestamp, WebhookId};
 use crate::repositories::{DeliverableEvent, DueDelivery, Repositories, WebhookRecord};
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
+use crate::services::{Error, ServiceContext};
 use crate::webhooks::{Client, Outcome, RetryAfter, Secret, signature};
 
 /// HTTP status by which a receiver unsubscribes.

@@ -16,11 +16,10 @@ use crate::contract::webhook::delivery::{Delivery, DeliveryQuery};
 use crate::contract::webhook::test_event::{WebhookMessage, WebhookTestEvent};
 use crate::contract::{DeliveryId, EventId, WebhookId};
 use crate::repositories::{DeliveryFilter, DeliveryRecord, WebhookRecord};
-use crate::services::caller::Caller;
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
-use crate::services::response::Answer;
-use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext, lock_caller};
+use crate::services::idempotency::fresh;
+use crate::services::{
+    Caller, Error, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome, lock_caller,
+};
 
 /// Time after which due deliveries without progress count as stalled.
 const STALLED_AFTER: Duration = Duration::from_hours(1);
@@ -60,8 +59,8 @@ impl Deliveries {
         write: &WriteContext,
         webhook: WebhookId,
         id: DeliveryId,
-    ) -> Result<Answer<Delivery>, Error> {
-        let unit = self.context.begin(write).await?;
+    ) -> Result<WriteOutcome<Delivery>, Error> {
+        let unit = fresh!(self.context.begin(write).await?);
         lock_caller(&*unit, write.caller).await?;
         let found = require_owner(unit.webhooks().lock_shared(webhook).await?, write.caller)?;
         let old = unit.deliveries().find(id).await?.filter(|old| old.delivery.webhook_id == webhook);
@@ -70,8 +69,8 @@ impl Deliveries {
     }
 
     /// Sends a test event, even if the webhook is disabled.
-    pub async fn test(&self, write: &WriteContext, id: WebhookId) -> Result<Answer<Delivery>, Error> {
-        let unit = self.context.begin(write).await?;
+    pub async fn test(&self, write: &WriteContext, id: WebhookId) -> Result<WriteOutcome<Delivery>, Error> {
+        let unit = fresh!(self.context.begin(write).await?);
         lock_caller(&*unit, write.caller).await?;
         let found = require_owner(unit.webhooks().lock_shared(id).await?, write.caller)?;
         let event = WebhookTestEvent {
@@ -111,11 +110,11 @@ async fn enqueue_immediate(
     event_id: EventId,
     event_type: EventType,
     payload: Option<String>,
-) -> Result<Answer<Delivery>, Error> {
+) -> Result<WriteOutcome<Delivery>, Error> {
     let now = context.clock.now();
     let delivery = new_delivery(webhook.webhook.id, event_id, event_type, now, now);
     let record = DeliveryRecord { delivery, payload };
     unit.deliveries().add(std::slice::from_ref(&record)).await?;
     enqueue_delivery_jobs(&*unit, [(webhook.webhook.id, webhook.health.is_degraded)], now).await?;
-    unit.commit(Answer::accepted(&record.delivery), ReplayAccess::CallerOnly).await
+    unit.commit(WriteOutcome::accepted(&record.delivery), ReplayAccess::CallerOnly).await
 }

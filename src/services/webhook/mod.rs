@@ -36,13 +36,12 @@ use crate::contract::event::WebhookEventName;
 use crate::contract::page::{Page, Sort};
 use crate::contract::strings::{EventName, WebhookSecret};
 use crate::contract::webhook::{NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery, WebhookWithSecret};
-use crate::repositories::{EndpointHealth, Job, PreviousSecret, WebhookFilter, WebhookRecord};
-use crate::services::caller::Caller;
-use crate::services::context::ServiceContext;
-use crate::services::error::Error;
+use crate::repositories::{EndpointHealth, Job, PreviousSecret, ResourceRef, WebhookFilter, WebhookRecord};
+use crate::services::idempotency::fresh;
 use crate::services::patch::merge;
-use crate::services::response::Answer;
-use crate::services::unit_of_work::{ReplayAccess, UnitOfWork, WriteContext, lock_caller};
+use crate::services::{
+    Caller, Error, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome, lock_caller,
+};
 use crate::webhooks::Secret;
 use access::{require_owner, require_project_access};
 use fan_out::enqueue_delivery_jobs;
@@ -73,9 +72,13 @@ impl Webhooks {
     }
 
     /// Creates a webhook. The response contains its secret.
-    pub async fn create(&self, write: &WriteContext, new: NewWebhook) -> Result<Answer<WebhookWithSecret>, Error> {
+    pub async fn create(
+        &self,
+        write: &WriteContext,
+        new: NewWebhook,
+    ) -> Result<WriteOutcome<WebhookWithSecret>, Error> {
         validate_event_names(&new.events)?;
-        let unit = self.0.begin(write).await?;
+        let unit = fresh!(self.0.begin(write).await?);
         // Serializes concurrent requests, so that the count is exact.
         lock_caller(&*unit, write.caller).await?;
         if let Some(project) = new.project_id {
@@ -107,7 +110,8 @@ impl Webhooks {
         let notice = Job::WebhookCreatedEmail { user: record.owner, webhook: record.webhook.id, at: now.0 };
         unit.jobs().enqueue(&notice, now, now).await?;
         unit.commit(
-            Answer::made_once(&record.webhook, &WebhookWithSecret { webhook: record.webhook.clone(), secret }),
+            WriteOutcome::with_secret(&record.webhook, &WebhookWithSecret { webhook: record.webhook.clone(), secret })
+                .created(ResourceRef::Webhook(record.webhook.id)),
             ReplayAccess::CallerOnly,
         )
         .await
@@ -119,9 +123,9 @@ impl Webhooks {
         write: &WriteContext,
         id: WebhookId,
         patch: UpdateWebhook,
-    ) -> Result<Answer<Webhook>, Error> {
+    ) -> Result<WriteOutcome<Webhook>, Error> {
         patch.events.as_deref().map(validate_event_names).transpose()?;
-        let unit = self.0.begin(write).await?;
+        let unit = fresh!(self.0.begin(write).await?);
         lock_caller(&*unit, write.caller).await?;
         if patch.enabled == Some(false) {
             self.lock_delivery_job(&unit, write, id).await?;
@@ -149,7 +153,7 @@ impl Webhooks {
             ..current.clone()
         };
         if changed == current {
-            return Ok(Answer::found(&current));
+            return Ok(WriteOutcome::current(&current));
         }
         if changed.enabled && !current.enabled {
             health = health.reset();
@@ -164,17 +168,17 @@ impl Webhooks {
             let notice = Job::WebhookCreatedEmail { user: found.owner, webhook: id, at: now.0 };
             unit.jobs().enqueue(&notice, now, now).await?;
         }
-        unit.commit(Answer::found(&changed), ReplayAccess::CallerOnly).await
+        unit.commit(WriteOutcome::current(&changed), ReplayAccess::CallerOnly).await
     }
 
     /// Permanently deletes a webhook. Its job deletes the deliveries, which may be many.
-    pub async fn delete(&self, write: &WriteContext, id: WebhookId) -> Result<Answer<()>, Error> {
-        let unit = self.0.begin(write).await?;
+    pub async fn delete(&self, write: &WriteContext, id: WebhookId) -> Result<WriteOutcome<()>, Error> {
+        let unit = fresh!(self.0.begin(write).await?);
         self.lock_delivery_job(&unit, write, id).await?;
         let found = require_owner(unit.webhooks().lock(id).await?, write.caller)?;
         write.check_if_match(&found.webhook)?;
         unit.webhooks().remove(id, self.0.clock.now()).await?;
-        unit.commit(Answer::done(), ReplayAccess::CallerOnly).await
+        unit.commit(WriteOutcome::done(), ReplayAccess::CallerOnly).await
     }
 
     /// Replaces the secret. The response contains the new one.
@@ -183,8 +187,8 @@ impl Webhooks {
         write: &WriteContext,
         id: WebhookId,
         rotation: Option<RotateSecret>,
-    ) -> Result<Answer<WebhookWithSecret>, Error> {
-        let unit = self.0.begin(write).await?;
+    ) -> Result<WriteOutcome<WebhookWithSecret>, Error> {
+        let unit = fresh!(self.0.begin(write).await?);
         lock_caller(&*unit, write.caller).await?;
         let found = require_owner(unit.webhooks().lock(id).await?, write.caller)?;
         let (sealed, secret) = self.new_secret(id)?;
@@ -197,7 +201,7 @@ impl Webhooks {
         let webhook = Webhook { version: found.webhook.version + 1, updated_at: now, ..found.webhook };
         unit.webhooks().update(&webhook, &found.health).await?;
         unit.commit(
-            Answer::shown_once(&webhook, &WebhookWithSecret { webhook: webhook.clone(), secret }),
+            WriteOutcome::with_secret(&webhook, &WebhookWithSecret { webhook: webhook.clone(), secret }),
             ReplayAccess::CallerOnly,
         )
         .await

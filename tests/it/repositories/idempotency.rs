@@ -4,10 +4,11 @@ use std::pin::pin;
 
 use pocket_tasks::contract::UserId;
 use pocket_tasks::contract::project::Role;
-use pocket_tasks::contract::{ProjectId, TaskId, Timestamp};
+use pocket_tasks::contract::{InvitationId, ProjectId, TaskId, Timestamp};
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{
-    IdempotentRequest, KeyClaim, RequiredAccess, Store as _, StoreError, StoredResponse, Transaction,
+    Effect, IdempotentRequest, KeyClaim, RequiredAccess, ResourceRef, Store as _, StoreError, StoredResponse,
+    Transaction,
 };
 
 use super::fixtures::{at, commit, new_project, new_user, soon, user, waits};
@@ -24,14 +25,13 @@ fn request(fingerprint: u8) -> IdempotentRequest {
     IdempotentRequest { key: "a-key".to_owned(), fingerprint: [fingerprint; 32] }
 }
 
-fn answer(status: u16) -> StoredResponse {
-    StoredResponse { status, location: None, etag: None, encrypted_body: None, access: None }
+fn answer(effect: Effect) -> StoredResponse {
+    StoredResponse { effect, etag: None, encrypted_body: None, access: None }
 }
 
 fn full_answer() -> StoredResponse {
     StoredResponse {
-        status: 201,
-        location: Some("/v1/tasks/1".to_owned()),
+        effect: Effect::Created(ResourceRef::Task(TaskId::generate())),
         etag: Some("\"a.b\"".to_owned()),
         encrypted_body: Some((0..=255).collect()),
         access: Some(access(ProjectId::generate(), Role::Editor)),
@@ -67,8 +67,12 @@ on_both_databases! {
         let project = ProjectId::generate();
         let mut answers = vec![
             full.clone(),
-            answer(204),
-            StoredResponse { location: None, ..full.clone() },
+            answer(Effect::Done),
+            StoredResponse { effect: Effect::Accepted, ..full.clone() },
+            StoredResponse {
+                effect: Effect::Created(ResourceRef::Invitation(project, InvitationId::generate())),
+                ..full.clone()
+            },
             StoredResponse { etag: None, ..full.clone() },
             StoredResponse { encrypted_body: None, ..full.clone() },
             StoredResponse { encrypted_body: Some(Vec::new()), ..full.clone() },
@@ -77,7 +81,7 @@ on_both_databases! {
         let roles = [Role::Owner, Role::Editor, Role::Viewer];
         let about_task = RequiredAccess { task: Some(TaskId::generate()), ..access(project, Role::Viewer) };
         let all = roles.map(|role| access(project, role)).into_iter().chain([about_task]);
-        answers.extend(all.map(|access| StoredResponse { access: Some(access), ..answer(200) }));
+        answers.extend(all.map(|access| StoredResponse { access: Some(access), ..answer(Effect::Completed) }));
         for (number, stored) in (1..).zip(&answers) {
             let ada = user(&store).await.id;
             assert_eq!(find(&store, ada).await, None);
@@ -101,7 +105,7 @@ on_both_databases! {
         let other = IdempotentRequest { key: "A-KEY".to_owned(), ..request(1) };
         commit(&store, async |transaction| {
             assert_eq!(claim(transaction, ada, &other).await, KeyClaim::Acquired);
-            transaction.idempotency().store_response(ada, &other.key, &answer(204)).await.unwrap();
+            transaction.idempotency().store_response(ada, &other.key, &answer(Effect::Done)).await.unwrap();
         })
         .await;
         assert_eq!(find(&store, ada).await, Some(([1; 32], first)), "settled is the key that is named, and no other");
@@ -116,8 +120,8 @@ on_both_databases! {
         assert_eq!(soon(find(&store, ada)).await, None, "nobody sees it before it is committed");
         drop(transaction);
         assert_eq!(find(&store, ada).await, None);
-        soon(settle(&store, ada, &request(2), NOW, &answer(204))).await;
-        assert_eq!(find(&store, ada).await, Some(([2; 32], answer(204))));
+        soon(settle(&store, ada, &request(2), NOW, &answer(Effect::Done))).await;
+        assert_eq!(find(&store, ada).await, Some(([2; 32], answer(Effect::Done))));
     }
 
     async fn keys_are_scoped_by_user(database: TestDatabase) {
@@ -125,9 +129,9 @@ on_both_databases! {
         let (ada, bob) = (user(&store).await.id, user(&store).await.id);
         settle(&store, ada, &request(1), NOW, &full_answer()).await;
         assert_eq!(find(&store, bob).await, None);
-        settle(&store, bob, &request(2), NOW, &answer(204)).await;
+        settle(&store, bob, &request(2), NOW, &answer(Effect::Done)).await;
         assert_eq!(find(&store, ada).await.unwrap().0, [1; 32]);
-        assert_eq!(find(&store, bob).await, Some(([2; 32], answer(204))));
+        assert_eq!(find(&store, bob).await, Some(([2; 32], answer(Effect::Done))));
     }
 
     async fn a_key_is_free_after_it_expires(database: TestDatabase) {
@@ -144,10 +148,10 @@ on_both_databases! {
             // Others never see the new request with the old answer.
             assert_eq!(soon(find(&store, ada)).await, known, "{claimed_at}");
             if is_free {
-                transaction.idempotency().store_response(ada, "a-key", &answer(204)).await.unwrap();
+                transaction.idempotency().store_response(ada, "a-key", &answer(Effect::Done)).await.unwrap();
                 assert_eq!(soon(find(&store, ada)).await, None, "{claimed_at}");
                 transaction.commit().await.unwrap();
-                assert_eq!(find(&store, ada).await, Some(([2; 32], answer(204))), "{claimed_at}");
+                assert_eq!(find(&store, ada).await, Some(([2; 32], answer(Effect::Done))), "{claimed_at}");
                 let second = commit(&store, async |transaction| claim(transaction, ada, &request(3)).await);
                 assert_eq!(second.await, KeyClaim::Completed, "its time begins anew");
             }
@@ -180,10 +184,10 @@ on_both_databases! {
                 claim(&*transaction, ada, &request(3)).await
             });
             waits(&mut second).await;
-            first.idempotency().store_response(ada, "a-key", &answer(204)).await.unwrap();
+            first.idempotency().store_response(ada, "a-key", &answer(Effect::Done)).await.unwrap();
             first.commit().await.unwrap();
             assert_eq!(soon(second).await, KeyClaim::Completed, "{claimed_before:?}");
-            assert_eq!(find(&other, ada).await, Some(([2; 32], answer(204))), "{claimed_before:?}");
+            assert_eq!(find(&other, ada).await, Some(([2; 32], answer(Effect::Done))), "{claimed_before:?}");
         }
     }
 
@@ -199,14 +203,14 @@ on_both_databases! {
             let mut second = pin!(async {
                 let transaction = other.begin().await.unwrap();
                 let claimed = claim(&*transaction, ada, &request(3)).await;
-                transaction.idempotency().store_response(ada, "a-key", &answer(204)).await.unwrap();
+                transaction.idempotency().store_response(ada, "a-key", &answer(Effect::Done)).await.unwrap();
                 transaction.commit().await.unwrap();
                 claimed
             });
             waits(&mut second).await;
             drop(first);
             assert_eq!(soon(second).await, KeyClaim::Acquired, "{claimed_before:?}");
-            assert_eq!(find(&store, ada).await, Some(([3; 32], answer(204))), "{claimed_before:?}");
+            assert_eq!(find(&store, ada).await, Some(([3; 32], answer(Effect::Done))), "{claimed_before:?}");
         }
     }
 
@@ -223,7 +227,7 @@ on_both_databases! {
             }
             Ok(second) => assert_eq!(soon(claim(&*second, ada, &request(1))).await, KeyClaim::InProgress),
         }
-        first.idempotency().store_response(ada, "a-key", &answer(204)).await.unwrap();
+        first.idempotency().store_response(ada, "a-key", &answer(Effect::Done)).await.unwrap();
         first.commit().await.unwrap();
         let third = soon(commit(&other, async |transaction| claim(transaction, ada, &request(1)).await)).await;
         assert_eq!(third, KeyClaim::Completed);
