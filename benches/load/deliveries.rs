@@ -37,7 +37,7 @@ const WEBHOOKS: [usize; 2] = [1, 10];
 const AT_ONCE: usize = 8;
 const ROUNDS: usize = 3;
 /// After so long something hangs.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Prints the head of the table.
 pub(crate) fn head() {
@@ -106,7 +106,7 @@ impl Receiver {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.context("the deliveries take too long")
+        tokio::time::timeout(TIMEOUT, waiting).await.context("the deliveries take too long")
     }
 
     async fn rate_of_requests(&self, client: &Client) -> Result<f64> {

@@ -22,7 +22,7 @@ pub(crate) const DATABASE_URL: &str = "DATABASE_URL";
 pub(crate) const USER: &str = "USER_ID";
 
 /// How long a server may take to become ready.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A running server; dropping it ends it.
 pub(crate) struct Server {
@@ -52,7 +52,7 @@ impl Server {
         let begin = Instant::now();
         let mut server = Self { child: command.spawn()?, address, start: Duration::ZERO };
         let request = client::get("/health/ready", "");
-        while begin.elapsed() < PATIENCE {
+        while begin.elapsed() < TIMEOUT {
             if let Ok(mut connection) = Connection::open(address).await {
                 connection.exchange(&request).await?;
                 server.start = begin.elapsed();
@@ -63,7 +63,7 @@ impl Server {
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        bail!("it was not ready in {} s", PATIENCE.as_secs())
+        bail!("it was not ready in {} s", TIMEOUT.as_secs())
     }
 
     /// The memory that is in use, in MB, where the system tells.

@@ -33,7 +33,7 @@ fn runner(store: &Arc<SeaStore>, clock: &StoppedClock, handler: Arc<dyn Handler>
 }
 
 /// Enqueues a job at the time of this clock.
-async fn promise(store: &SeaStore, clock: &StoppedClock) {
+async fn enqueue(store: &SeaStore, clock: &StoppedClock) {
     let now = clock.now();
     commit(store, async |transaction| transaction.jobs().enqueue(&new_job(), now, now).await).await.unwrap();
 }
@@ -42,7 +42,7 @@ on_both_databases! {
     async fn a_failing_job_is_retried_with_backoff_and_finally_dead(database: TestDatabase) {
         let (store, clock) = (database.store().await, StoppedClock::new());
         let runner = runner(&store, &clock, acts(|_, _| async { Err(JobError::Transient(burning().into())) }.boxed()));
-        promise(&store, &clock).await;
+        enqueue(&store, &clock).await;
         for attempt in 1..=ATTEMPTS {
             assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 1, "{attempt}");
             let jobs = unfinished(&store).await;
@@ -82,7 +82,7 @@ on_both_databases! {
             }
         });
         let runner = runner(&store, &clock, handler);
-        promise(&store, &clock).await;
+        enqueue(&store, &clock).await;
         while runner.run_due(&Queue::ALL).await.unwrap() > 0 {
             clock.advance(Duration::from_mins(10));
         }
@@ -99,7 +99,7 @@ on_both_databases! {
             (acts(|_, _| panic!("a bug")), JobState::Pending, "it panicked"),
         ];
         for (handler, state, error) in cases {
-            promise(&store, &clock).await;
+            enqueue(&store, &clock).await;
             assert_eq!(runner(&store, &clock, handler).run_due(&Queue::ALL).await.unwrap(), 1);
             let jobs = unfinished(&store).await;
             let said = jobs[0].last_error.clone().unwrap();
@@ -119,7 +119,7 @@ on_both_databases! {
             }
             .boxed()
         });
-        promise(&store, &clock).await;
+        enqueue(&store, &clock).await;
         assert_eq!(runner(&store, &clock, handler).run_due(&Queue::ALL).await.unwrap(), 1);
         let jobs = unfinished(&store).await;
         assert_eq!(jobs.len(), 1, "{jobs:?}");
@@ -128,9 +128,9 @@ on_both_databases! {
 
     async fn an_unreadable_job_is_dead_and_blocks_no_others(database: TestDatabase) {
         let (store, clock) = (database.store().await, StoppedClock::new());
-        promise(&store, &clock).await;
+        enqueue(&store, &clock).await;
         Raw::connect(&database).await.execute("UPDATE jobs SET payload = '{\"project\": 7}'").await;
-        promise(&store, &clock).await;
+        enqueue(&store, &clock).await;
         let runner = runner(&store, &clock, acts(|_, context| async move { context.complete().await }.boxed()));
         assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 2);
         let jobs = unfinished(&store).await;
@@ -143,7 +143,7 @@ on_both_databases! {
         let lease = async |now: Timestamp| {
             commit(&store, async |transaction| transaction.queue().claim(&Queue::ALL, 1, now, now).await).await.unwrap()
         };
-        promise(&store, &clock).await;
+        enqueue(&store, &clock).await;
         for attempt in 1..=ATTEMPTS {
             assert_eq!(lease(clock.now()).await[0].attempts, attempt);
         }

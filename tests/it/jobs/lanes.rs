@@ -8,7 +8,7 @@ use pocket_tasks::jobs::{Handler, JobContext, JobError};
 use pocket_tasks::repositories::Job;
 use tokio::sync::Semaphore;
 
-use super::{MAIL, UNHURRIED, Workers, acts, new_job, promise, unfinished, until, until_done};
+use super::{MAIL, UNHURRIED, Workers, acts, enqueue, new_job, unfinished, until, until_done};
 use crate::on_both_databases;
 use crate::repositories::fixtures::waits;
 use crate::support::TestDatabase;
@@ -62,8 +62,8 @@ on_both_databases! {
             let door = Door::closed();
             let working = Workers::start(&store, &doors(&door, &door), workers, UNHURRIED);
             for _ in 0..6 {
-                promise(&store, &new_job()).await;
-                promise(&store, &MAIL).await;
+                enqueue(&store, &new_job()).await;
+                enqueue(&store, &MAIL).await;
             }
             door.holds(workers).await;
             // A job leaves, and the next one starts.
@@ -81,11 +81,11 @@ on_both_databases! {
         let (slow, quick) = (Door::closed(), Door::closed());
         let workers = Workers::start(&store, &doors(&slow, &quick), 4, UNHURRIED);
         for _ in 0..10 {
-            promise(&store, &MAIL).await;
+            enqueue(&store, &MAIL).await;
         }
         slow.holds(3).await;
         for _ in 0..10 {
-            promise(&store, &new_job()).await;
+            enqueue(&store, &new_job()).await;
         }
         quick.holds(1).await;
         quick.open();
@@ -109,7 +109,7 @@ on_both_databases! {
         for workers in [0, 1] {
             let workers = Workers::start(&store, &doors(&door, &door), workers, UNHURRIED);
             for job in [MAIL, new_job(), MAIL, Job::Prune {}] {
-                promise(&store, &job).await;
+                enqueue(&store, &job).await;
             }
             until_done(&store).await;
             workers.stop().await;

@@ -11,7 +11,7 @@ use pocket_tasks::jobs::{JobContext, JobError, RunnerTimings};
 use pocket_tasks::repositories::{JobState, LeasedJob, Queue, Store as _};
 use tokio::sync::{Notify, mpsc};
 
-use super::{NEVER, UNHURRIED, Workers, acts, new_job, promise, unfinished, until, until_done};
+use super::{NEVER, UNHURRIED, Workers, acts, enqueue, new_job, unfinished, until, until_done};
 use crate::on_both_databases;
 use crate::repositories::fixtures::{commit, project, soon, user};
 use crate::support::TestDatabase;
@@ -68,7 +68,7 @@ on_both_databases! {
             }
         });
         let workers = Workers::start(&store, &handler, 2, UNHURRIED);
-        promise(&store, &new_job()).await;
+        enqueue(&store, &new_job()).await;
         assert_eq!(soon(told.recv()).await, Some(None));
         let snatched = snatch(&other).await;
         go.notify_one();
@@ -99,7 +99,7 @@ on_both_databases! {
                 }
             });
             let workers = Workers::start(&store, &handler, 2, UNHURRIED);
-            promise(&store, &new_job()).await;
+            enqueue(&store, &new_job()).await;
             let is_running = async || unfinished(&store).await.iter().any(|job| job.state == JobState::Running);
             until("it runs", is_running).await;
             let snatched = snatch(&other).await;
@@ -129,7 +129,7 @@ on_both_databases! {
         });
         let timings = RunnerTimings { lease: Duration::from_secs(3), ..UNHURRIED };
         let workers = Workers::start(&store, &handler, 2, timings);
-        promise(&store, &new_job()).await;
+        enqueue(&store, &new_job()).await;
         until("it runs", async || unfinished(&store).await[0].state == JobState::Running).await;
         let first = unfinished(&store).await.remove(0);
         // Longer than the initial lease.
@@ -160,7 +160,7 @@ on_both_databases! {
         });
         let timings = RunnerTimings { lease: Duration::from_millis(300), grace: Duration::ZERO, ..UNHURRIED };
         let workers = Workers::start(&store, &handler, 1, timings);
-        promise(&store, &new_job()).await;
+        enqueue(&store, &new_job()).await;
         until("it runs", async || unfinished(&store).await[0].state == JobState::Running).await;
         let snatched = snatch(&other).await.lease;
         assert_eq!(soon(told.recv()).await, Some(()));
@@ -169,7 +169,7 @@ on_both_databases! {
         let finished = commit(&other, async |transaction| transaction.queue().complete(snatched, Timestamp::now()).await);
         assert!(finished.await.unwrap());
         // The only worker is free for the next job.
-        promise(&store, &new_job()).await;
+        enqueue(&store, &new_job()).await;
         until("another one runs", async || unfinished(&store).await[0].state == JobState::Running).await;
         workers.stop().await;
         assert_eq!(soon(told.recv()).await, Some(()));

@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::repositories::fixtures::{PATIENCE, commit, soon};
+use crate::repositories::fixtures::{TIMEOUT, commit, soon};
 use crate::support::{POLL_INTERVAL, TestClock};
 
 /// Disables lease expiry and polling.
@@ -110,7 +110,7 @@ fn new_job() -> Job {
 const MAIL: Job = Job::PasswordResetEmail { user: None };
 
 /// Enqueues a job that is due now.
-async fn promise(store: &SeaStore, job: &Job) {
+async fn enqueue(store: &SeaStore, job: &Job) {
     let now = Timestamp::now();
     assert!(commit(store, async |transaction| transaction.jobs().enqueue(job, now, now).await).await.unwrap());
 }
@@ -121,7 +121,7 @@ async fn unfinished(store: &SeaStore) -> Vec<JobRecord> {
 
 /// Polls until a condition holds.
 async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !is_so().await {
         assert!(Instant::now() < deadline, "timeout while waiting until {what}");
         tokio::time::sleep(POLL_INTERVAL).await;

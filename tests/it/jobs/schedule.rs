@@ -57,7 +57,7 @@ on_both_databases! {
                 let schedule = schedule(store, &clock);
                 async move { schedule.tick(job, period).await.unwrap() }
             });
-            soon(join_all(ticking)).await.into_iter().filter(|promised| *promised).count()
+            soon(join_all(ticking)).await.into_iter().filter(|enqueued| *enqueued).count()
         };
         // At the full slot the tick belongs to the next slot; a millisecond earlier to the current one.
         for (advance, prunes, plans) in [(0, 1, 1), (QUARTER - 1, 0, 0), (1, 0, 1), (HOUR - QUARTER - 1, 0, 1), (1, 1, 1)] {

@@ -10,7 +10,7 @@ use pocket_tasks::jobs::{Handler, JobError, RunnerTimings};
 use pocket_tasks::repositories::{Job, JobState, Queue};
 use tokio::sync::Notify;
 
-use super::{NEVER, UNHURRIED, Workers, acts, new_job, promise, unfinished, until};
+use super::{NEVER, UNHURRIED, Workers, acts, enqueue, new_job, unfinished, until};
 use crate::on_both_databases;
 use crate::repositories::fixtures::{commit, soon, waits};
 use crate::support::TestDatabase;
@@ -53,9 +53,9 @@ on_both_databases! {
         for fails in [false, true] {
             let work = Work::new(fails);
             let mut workers = Workers::start(&store, &work.handler(), 1, UNHURRIED);
-            promise(&store, &new_job()).await;
+            enqueue(&store, &new_job()).await;
             work.until_begun(1).await;
-            promise(&store, &new_job()).await;
+            enqueue(&store, &new_job()).await;
             let waiting = unfinished(&store).await.into_iter().find(|job| job.state == JobState::Pending).unwrap();
             workers.shutdown.cancel();
             waits(&mut workers.running).await;
@@ -84,9 +84,9 @@ on_both_databases! {
         let timings = RunnerTimings { grace: Duration::from_millis(100), ..UNHURRIED };
         let workers = Workers::start(&store, &work.handler(), 4, timings);
         for _ in 0..2 {
-            promise(&store, &new_job()).await;
+            enqueue(&store, &new_job()).await;
         }
-        promise(&store, &Job::Prune {}).await;
+        enqueue(&store, &Job::Prune {}).await;
         work.until_begun(3).await;
         // One of them ends in time.
         workers.shutdown.cancel();
@@ -109,7 +109,7 @@ on_both_databases! {
         let store = database.store().await;
         let work = Work::new(false);
         for _ in 0..20 {
-            promise(&store, &new_job()).await;
+            enqueue(&store, &new_job()).await;
         }
         for _ in 0..20 {
             // Immediately, while or before they start.

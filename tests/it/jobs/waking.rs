@@ -9,7 +9,7 @@ use pocket_tasks::jobs::{Handler, RunnerTimings};
 use pocket_tasks::repositories::{Job, Store as _};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::{UNHURRIED, Workers, acts, new_job, promise, unfinished, until_done};
+use super::{UNHURRIED, Workers, acts, enqueue, new_job, unfinished, until_done};
 use crate::on_both_databases;
 use crate::repositories::fixtures::{commit, soon, waits};
 use crate::support::TestDatabase;
@@ -37,7 +37,7 @@ on_both_databases! {
         for _ in 0..20 {
             // The workers are idle and do not poll.
             let job = new_job();
-            promise(&store, &job).await;
+            enqueue(&store, &job).await;
             assert_eq!(soon(done.recv()).await, Some(job));
         }
         workers.stop().await;
@@ -46,7 +46,7 @@ on_both_databases! {
 
     async fn a_job_enqueued_before_the_workers_start_is_run(database: TestDatabase) {
         let store = database.store().await;
-        promise(&store, &new_job()).await;
+        enqueue(&store, &new_job()).await;
         let (handler, mut done) = telling();
         // This store was not notified.
         let workers = Workers::start(&database.another_store().await, &handler, 2, UNHURRIED);
@@ -78,7 +78,7 @@ on_both_databases! {
         let workers = Workers::start(&store, &handler, 2, timings);
         for _ in 0..20 {
             let job = new_job();
-            promise(&other, &job).await;
+            enqueue(&other, &job).await;
             assert_eq!(soon(done.recv()).await, Some(job));
         }
         workers.stop().await;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::http::{self, Answer};
-use super::program::{MAX_ROUNDS, PATIENCE, Server, rounds};
+use super::program::{MAX_ROUNDS, Server, TIMEOUT, rounds};
 use crate::support::Random;
 use crate::support::databases::postgres_without_schema;
 
@@ -78,7 +78,7 @@ impl World<'_> {
     /// Repeats a request until the task exists.
     fn retry(&self, server: &Server, round: usize, key: &str) -> Answer {
         let request = self.write(round, key);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let answer = http::attempt(server.address, &request);
             match answer {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::clients::{Language, Verifier};
 use super::crash::text;
 use super::http;
-use super::program::{PATIENCE, Server};
+use super::program::{Server, TIMEOUT};
 use super::receiver::{Post, Receiver};
 use crate::support::document::check_message;
 
@@ -37,7 +37,7 @@ fn deliveries_are_verified_by_official_libraries() {
     let token = text(&server.register("ada@example.com"), "access_token");
     let post =
         |path: &str, body: Value, status: u16| http::post(server.address, path, Some(&token), &body).expect(status);
-    let next = || receiver.next(PATIENCE).expect("no delivery arrived");
+    let next = || receiver.next(TIMEOUT).expect("no delivery arrived");
 
     let webhook = post("/v1/webhooks", json!({"url": receiver.url(), "events": ["*"]}), 201);
     let other = text(&post("/v1/webhooks", json!({"url": receiver.url(), "events": ["webhook.test"]}), 201), "secret");
@@ -65,8 +65,8 @@ fn deliveries_are_verified_by_official_libraries() {
 #[test]
 fn missing_root_certificates_delay_webhooks_without_counting_as_failures() {
     let folder = tempfile::tempdir().unwrap();
-    let nobody = [("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", "/dev/null/none")];
-    let mut server = Server::start(folder.path(), &nobody);
+    let no_certificates = [("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", "/dev/null/none")];
+    let mut server = Server::start(folder.path(), &no_certificates);
     let token = text(&server.register("ada@example.com"), "access_token");
     let new = json!({"url": "https://hooks.invalid/", "events": ["*"]});
     let webhook = http::post(server.address, "/v1/webhooks", Some(&token), &new).expect(201);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::clients::EventClient;
-use super::program::PATIENCE;
+use super::program::TIMEOUT;
 
 /// Longer than the default reconnection time of 3 s.
 const RETRY: Duration = Duration::from_millis(3_200);
@@ -32,7 +32,7 @@ impl Listener {
     /// Next request, with the lines of its head.
     #[track_caller]
     fn accept(&self) -> (TcpStream, Vec<String>) {
-        let stream = self.streams.recv_timeout(PATIENCE).expect("nobody connects");
+        let stream = self.streams.recv_timeout(TIMEOUT).expect("nobody connects");
         let lines = BufReader::new(stream.try_clone().unwrap()).lines();
         let head = lines.map(|line| line.unwrap().to_lowercase()).take_while(|line| !line.is_empty()).collect();
         (stream, head)

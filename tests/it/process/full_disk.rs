@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::crash::text;
 use super::http::{self, Answer};
-use super::program::{PATIENCE, Server};
+use super::program::{Server, TIMEOUT};
 use crate::support::POLL_INTERVAL;
 
 /// Free space in bytes when the disk fills up. The values fail at different pages of different statements; with a lot of
@@ -175,7 +175,7 @@ impl World<'_> {
 
     /// Writes until the disk has rejected a few writes.
     fn write_until_full(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let mut refusals = 0;
         for (count, length) in [(1, 10), (1, 10_000), (90, 10_000), (1, 10)].into_iter().cycle() {
             refusals += u32::from(self.create(count, length) == 503);
@@ -189,7 +189,7 @@ impl World<'_> {
 
     /// Waits until readiness reports the full disk, which requires that even small writes fail.
     fn is_reported(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while self.is_ready() {
             assert!(Instant::now() < deadline, "a full disk is not reported");
             // Fills the space left for small writes.
@@ -199,7 +199,7 @@ impl World<'_> {
 
     /// Asserts that everything works again.
     fn recovers(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while !self.is_ready() {
             assert!(Instant::now() < deadline, "the server does not recover");
             park_timeout(POLL_INTERVAL);

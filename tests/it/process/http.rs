@@ -5,12 +5,12 @@ use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
 
-use super::program::PATIENCE;
+use super::program::TIMEOUT;
 
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) head: String,
-    /// Body as JSON; null if there is none.
+    /// Body as JSON; null if absent.
     pub(super) body: Value,
     /// Raw body.
     pub(super) text: String,
@@ -31,9 +31,9 @@ impl Answer {
 
 /// Connects with timeouts.
 pub(super) fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    let stream = TcpStream::connect_timeout(&address, TIMEOUT).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    stream.set_write_timeout(Some(TIMEOUT)).unwrap();
     stream
 }
 
@@ -64,8 +64,8 @@ fn answer(head: &str, text: &str) -> Answer {
 
 /// Sends a request to a server that may be killed; `None` unless the response is complete.
 pub(super) fn attempt(address: SocketAddr, request: &str) -> Option<Answer> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).ok()?;
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream.write_all(request.as_bytes()).ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;

@@ -11,7 +11,7 @@ use pocket_tasks::mail::{Content, Line, MailError, MailSettings, Mailer, Recipie
 use serde_json::{Value, json};
 
 use super::http;
-use super::program::{Ended, PATIENCE, Server, run};
+use super::program::{Ended, Server, TIMEOUT, run};
 use super::queue::{jobs, until_all_is_done, until_jobs, until_put_off};
 use super::smtp::{MailServer, Received};
 use crate::support::Mail;
@@ -175,7 +175,7 @@ fn a_slow_mail_server_delays_neither_responses_nor_other_jobs() {
         http::post(server.address, &format!("{project}/tasks"), token, &task).expect(201);
     }
     let is_mail = |job: &Value| job["kind"].as_str().unwrap().ends_with("_email");
-    let left = until_jobs(&mut server.program, folder.path(), &[], PATIENCE, |jobs| jobs.iter().all(is_mail));
+    let left = until_jobs(&mut server.program, folder.path(), &[], TIMEOUT, |jobs| jobs.iter().all(is_mail));
     assert_eq!(left.len(), 6, "a mail was sent: {left:#?}");
     let project = http::get(server.address, &project, token).expect(200);
     assert_eq!(project["completion_percentage"], 50);
@@ -237,7 +237,7 @@ fn a_permanently_rejected_email_is_dead_until_it_is_retried_manually() {
     let mut server = serving(folder.path(), &mails.url(), &[]);
     server.register("ada@example.com");
     let is_dead = |job: &Value| job["state"] == "dead" && job["attempts"] == 1;
-    let dead = until_jobs(&mut server.program, folder.path(), &[], PATIENCE, |jobs| {
+    let dead = until_jobs(&mut server.program, folder.path(), &[], TIMEOUT, |jobs| {
         jobs.len() == 2 && jobs.iter().all(is_dead)
     });
     let errors: Vec<_> = dead.iter().map(|job| job["last_error"].as_str().unwrap()).collect();

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::http;
 
 /// Timeout, generous for slow machines.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Maximum number of rounds of a test that kills the program, should chance not show what the test is about.
 pub(super) const MAX_ROUNDS: usize = 100;
@@ -91,7 +91,7 @@ impl Program {
 
     #[track_caller]
     pub(super) fn until_some<T>(&mut self, what: &str, pick: impl Fn(&str) -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
@@ -123,7 +123,7 @@ impl Program {
     /// Waits until the program ends by itself.
     #[track_caller]
     pub(super) fn ends(mut self) -> Ended {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => self.read.push(line),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::program::{PATIENCE, Program, run};
+use super::program::{Program, TIMEOUT, run};
 
 /// Scheduled jobs, which are ignored because they occur at any time.
 const BY_THE_CLOCK: [&str; 4] = ["expire_invitations", "plan_digests", "prune", "purge_deleted"];
@@ -26,10 +26,10 @@ pub(super) fn until_jobs(
     program: &mut Program,
     folder: &Path,
     variables: &[(&str, &str)],
-    patience: Duration,
+    timeout: Duration,
     are_right: impl Fn(&[Value]) -> bool,
 ) -> Vec<Value> {
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     loop {
         let jobs = jobs(folder, variables);
         if are_right(&jobs) {
@@ -43,12 +43,12 @@ pub(super) fn until_jobs(
 /// Waits until no jobs are left.
 #[track_caller]
 pub(super) fn until_all_is_done(program: &mut Program, folder: &Path, variables: &[(&str, &str)]) {
-    until_jobs(program, folder, variables, PATIENCE, <[Value]>::is_empty);
+    until_jobs(program, folder, variables, TIMEOUT, <[Value]>::is_empty);
 }
 
 /// Waits until both e-mails of a registration were attempted this many times, and returns the jobs.
 #[track_caller]
 pub(super) fn until_put_off(program: &mut Program, folder: &Path, times: u64) -> Vec<Value> {
     let is_put_off = |job: &Value| job["state"] == "pending" && job["attempts"].as_u64() >= Some(times);
-    until_jobs(program, folder, &[], PATIENCE, |jobs| jobs.len() == 2 && jobs.iter().all(is_put_off))
+    until_jobs(program, folder, &[], TIMEOUT, |jobs| jobs.len() == 2 && jobs.iter().all(is_put_off))
 }

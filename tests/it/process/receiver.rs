@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver as Channel, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use super::program::PATIENCE;
+use super::program::TIMEOUT;
 
 /// Received request.
 #[derive(Debug, Clone)]
@@ -51,13 +51,13 @@ impl Receiver {
     }
 
     /// Next request; `None` after the timeout.
-    pub(super) fn next(&self, patience: Duration) -> Option<Post> {
-        self.posts.recv_timeout(patience).ok()
+    pub(super) fn next(&self, timeout: Duration) -> Option<Post> {
+        self.posts.recv_timeout(timeout).ok()
     }
 }
 
 fn serve(stream: &TcpStream, posts: &Sender<Post>) -> Option<()> {
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.set_read_timeout(Some(TIMEOUT)).ok()?;
     let mut reader = BufReader::new(stream);
     loop {
         let mut line = String::new();

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use serde_json::json;
 
 use super::http;
-use super::program::{PATIENCE, Server};
+use super::program::{Server, TIMEOUT};
 
 /// Stops a server by a signal during a request, which it must still complete.
 fn finishes_running_requests(signal: &str) {
@@ -25,7 +25,7 @@ fn finishes_running_requests(signal: &str) {
 
     server.program.signal(signal);
     server.program.until("no longer listening, finishing the requests in flight");
-    let refused = TcpStream::connect_timeout(&server.address, PATIENCE).expect_err("it still listens");
+    let refused = TcpStream::connect_timeout(&server.address, TIMEOUT).expect_err("it still listens");
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
 
     stream.write_all(body.as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! Comments on tasks.
+//! Storage of comments.
 
 use pocket_tasks::contract::account::user::User;
 use pocket_tasks::contract::page::Paging;
@@ -15,7 +15,7 @@ use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::TestDatabase;
 
-/// A comment that is not stored yet.
+/// New comment, not stored.
 pub(super) fn new_comment(task: &Task, author: &User) -> Comment {
     Comment {
         id: CommentId::generate(),
@@ -38,7 +38,7 @@ pub(super) async fn add_comments(store: &SeaStore, comments: &[Comment]) {
     .await;
 }
 
-/// A user, a project and a task that are stored.
+/// Stored user, project and task.
 async fn world(store: &SeaStore) -> (User, Project, Task) {
     let ada = user(store).await;
     let project = project(store, &ada).await;
@@ -51,9 +51,9 @@ on_both_databases! {
     async fn a_comment_comes_back_as_it_was_added(database: TestDatabase) {
         let store = database.store().await;
         let (ada, project, task) = world(&store).await;
-        let of_nobody = Comment { author_id: None, version: 9, ..new_comment(&task, &ada) };
+        let without_author = Comment { author_id: None, version: 9, ..new_comment(&task, &ada) };
         let longest = Comment { body: CommentBody::new_unchecked("😀".repeat(10_000)), ..new_comment(&task, &ada) };
-        let comments = [new_comment(&task, &ada), of_nobody, longest];
+        let comments = [new_comment(&task, &ada), without_author, longest];
         add_comments(&store, &comments).await;
         for comment in comments {
             let found = store.read().comments().find(comment.id, ada.id).await.unwrap().unwrap();
@@ -135,7 +135,7 @@ on_both_databases! {
 
         commit(&store, async |transaction| transaction.comments().remove(comment.id).await.unwrap()).await;
         assert_eq!((find(comment.id).await, find(other.id).await), (None, Some(other)));
-        // What is gone stays gone.
+        // A removed comment stays removed.
         commit(&store, async |transaction| {
             transaction.comments().update(&with_fixed_parts).await.unwrap();
             transaction.comments().remove(comment.id).await.unwrap();

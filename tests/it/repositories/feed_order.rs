@@ -1,4 +1,4 @@
-//! The order of the feed while many append to it at once: whoever reads on from what they have seen misses nothing.
+//! Order of the feed under concurrent writers: readers that continue from the last event miss nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use super::fixtures::{at, commit, soon};
 use crate::on_both_databases;
 use crate::support::{Random, TestDatabase};
 
-/// In each process. One connection is left for who reads.
+/// Per process. One connection is left for the reader.
 const WRITERS: usize = 3;
 const TRANSACTIONS: usize = 40;
 
-/// What one transaction does.
+/// Plan of a transaction.
 #[derive(Clone, Copy)]
 struct Plan {
     events: usize,
-    /// How long it goes on after it has appended: so many statements.
+    /// Number of further statements after the events.
     lingers: usize,
     commits: bool,
 }
@@ -47,7 +47,7 @@ pub(super) fn new_event(project: ProjectId, kind: EventType) -> NewEvent {
     }
 }
 
-/// Does one transaction after the other, and gives the events of each that was committed.
+/// Runs transactions one after the other, and returns the events of each that was committed.
 async fn write(store: Arc<SeaStore>, plans: Vec<Plan>) -> Vec<Vec<EventId>> {
     let project = ProjectId::generate();
     let mut committed = Vec::new();
@@ -67,11 +67,11 @@ async fn write(store: Arc<SeaStore>, plans: Vec<Plan>) -> Vec<Vec<EventId>> {
     committed
 }
 
-/// Reads on and on, and gives what it has seen.
+/// Follows the feed until the writers are done, and returns the events.
 async fn follow(store: Arc<SeaStore>, done: Arc<AtomicBool>, at_once: u64) -> Vec<Event> {
     let mut seen: Vec<Event> = Vec::new();
     loop {
-        // Asked before it reads: whatever was written by then is read now.
+        // Checked before the read, so that the last read covers all writes.
         let is_last = done.load(Ordering::SeqCst);
         loop {
             let place = seen.last().map_or(0, |event| event.sequence);
@@ -89,7 +89,7 @@ async fn follow(store: Arc<SeaStore>, done: Arc<AtomicBool>, at_once: u64) -> Ve
     }
 }
 
-/// Reads everything again and again. Up to the end that was told before, it is the same for ever.
+/// Rereads the feed repeatedly. Up to a reported end it must never change.
 async fn reread(store: Arc<SeaStore>, done: Arc<AtomicBool>) {
     let mut before: Vec<EventId> = Vec::new();
     loop {
@@ -109,7 +109,7 @@ async fn reread(store: Arc<SeaStore>, done: Arc<AtomicBool>) {
 on_both_databases! {
     async fn readers_see_each_event_once_and_in_order(database: TestDatabase) {
         let mut random = Random::new();
-        // Two processes. On SQLite one of them would wait for the lock on the file, which is another matter.
+        // Two processes. On SQLite one of them would wait for the lock on the file.
         let mut stores = vec![database.another_store().await];
         if database.is_postgres() {
             stores.push(database.another_store().await);
@@ -132,7 +132,7 @@ on_both_databases! {
                 seen.iter().enumerate().map(|(place, event)| (event.id, place)).collect();
             let missed = committed.iter().flatten().filter(|id| !places.contains_key(id)).count();
             assert_eq!(missed, 0, "missed, of {}", seen.len());
-            // And nothing of those who gave up; the events of one transaction stand together, in their order.
+            // Rolled back events are absent; the events of a transaction are consecutive and in order.
             assert_eq!(seen.len(), committed.iter().map(Vec::len).sum::<usize>());
             for events in &committed {
                 let first = places[&events[0]];
@@ -152,7 +152,7 @@ on_both_databases! {
         drop(dropped);
         commit(&store, async |transaction| transaction.events().append(&[]).await.unwrap()).await;
         assert_eq!(store.read().events().bounds().await.unwrap().end, 1);
-        // More than are inserted by one statement, and in two groups of their own.
+        // More rows than one statement inserts, and in two chunks.
         let many: Vec<_> = (0..43).map(|_| event()).collect();
         commit(&store, async |transaction| {
             transaction.events().append(&many).await.unwrap();

@@ -1,5 +1,4 @@
-//! A page of the feed is read by the memberships of the reader and the events of these projects; those of others are
-//! not looked at, be they many or few.
+//! Query plans of the feed: pages are read by the memberships of the reader, and events of other projects are not scanned.
 
 use pocket_tasks::contract::event::EventType;
 use pocket_tasks::contract::page::Direction;
@@ -13,7 +12,7 @@ use super::visible_plans::keeps_whole_statements;
 use crate::on_both_databases;
 use crate::support::{TestDatabase, databases};
 
-/// How each row of a table is joined with the first events of its project, on PostgreSQL and on SQLite.
+/// Join of each row of a table with the first events of its project, on PostgreSQL and on SQLite.
 const JOINS: [(&str, &str); 2] = [
     (
         r#"INNER JOIN LATERAL (SELECT "events".*"#,
@@ -22,10 +21,10 @@ const JOINS: [(&str, &str); 2] = [
     (r#") AS "events" ON TRUE"#, ")"),
 ];
 
-/// As many events others have.
+/// Number of events of other users.
 const FOREIGN: usize = 20_000;
 
-/// Gives others many events, in a hundred projects.
+/// Adds many events of other users, in a hundred projects.
 async fn add_foreign_events(raw: &mut Raw) {
     let (numbers, id, project) = match raw {
         Raw::Sqlite(_) => (
@@ -49,7 +48,7 @@ async fn add_foreign_events(raw: &mut Raw) {
     raw.execute(&format!("UPDATE event_sequence SET sequence = {FOREIGN}")).await;
 }
 
-/// The statement as SQLite gets it; `more` are conditions on the events.
+/// The statement for SQLite, with additional conditions on the events.
 fn page_on_sqlite(direction: Direction, beyond: bool, more: &str) -> String {
     let sign = if direction == Direction::Asc { '>' } else { '<' };
     let beyond = if beyond { format!("AND events.sequence {sign} ?") } else { String::new() };
@@ -67,7 +66,7 @@ fn page_on_sqlite(direction: Direction, beyond: bool, more: &str) -> String {
     )
 }
 
-/// Sees that nothing but the events of the reader's projects is read, and of these no more than a page of each.
+/// Asserts that only events of the reader's projects are read, and at most one page of each.
 async fn reads_few(planner: &mut Planner, sql: &str) {
     let plan = planner.generic_plan(sql).await.replace('"', "");
     let (found, forbidden): (&str, &[&str]) = match planner.raw {
@@ -89,7 +88,7 @@ on_both_databases! {
         add_foreign_events(&mut planner.raw).await;
         let store = database.store().await;
         let sqlite = databases::sqlite().await;
-        // With few projects, and with many.
+        // With few projects and with many.
         for more in [2, 60] {
             for _ in 0..more {
                 let project = project(&store, &planner.user).await;
@@ -98,7 +97,7 @@ on_both_databases! {
             }
             planner.raw.execute("ANALYZE").await;
             if database.is_postgres() {
-                // As the program is planned for, and not as it could be.
+                // Planned without the values of parameters, like the program's statements.
                 planner.raw.execute("SET enable_seqscan = on; SET enable_bitmapscan = on").await;
             }
             for (direction, beyond) in
@@ -114,14 +113,14 @@ on_both_databases! {
                     let found = store.read().events().list(planner.user.id, &filter, walk).await.unwrap();
                     assert!(found.iter().all(|event| event.sequence > i64::try_from(FOREIGN).unwrap()));
                     if !database.is_postgres() {
-                        // Written here, because SQLite does not tell what it is asked; but see below.
+                        // Written by hand, because SQLite does not report its statements; verified below.
                         reads_few(&mut planner, &page_on_sqlite(direction, beyond.is_some(), "")).await;
                         continue;
                     }
                     let order = format!(r#""top"%ORDER BY "events"."sequence" {}"#, word(direction));
                     let sent = planner.sent(&order).await;
                     reads_few(&mut planner, &sent).await;
-                    // What goes to SQLite is the same but for the joins and the names of the parameters.
+                    // The statement for SQLite differs only in the joins and the names of parameters.
                     let sent = JOINS.iter().fold(sent, |sent, (postgres, sqlite)| sent.replace(postgres, sqlite));
                     reads_few(&mut Planner::new(&sqlite).await, &sent).await;
                 }

@@ -1,4 +1,4 @@
-//! Things to store, and short ways to store them.
+//! Fixtures for storage tests.
 
 use std::future::Future;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{NewSession, Store as _, Transaction};
 use tokio::time::timeout;
 
-/// Far longer than anything here takes, so that a slow machine fails no test.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-/// Time enough to see that something does not happen.
+/// Timeout, generous for slow machines.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
+/// Long enough to see that something does not happen.
 const MOMENT: Duration = Duration::from_millis(150);
 
-/// 2026-01-31T09:00:00Z, and so many milliseconds.
+/// 2026-01-31T09:00:00Z plus milliseconds.
 pub(crate) const fn at(millis: i64) -> Timestamp {
     Timestamp(1_769_850_000_000 + millis)
 }
 
-/// Runs in a transaction and commits it.
+/// Runs work in a transaction and commits it.
 pub(crate) async fn commit<T>(store: &SeaStore, work: impl AsyncFnOnce(&dyn Transaction) -> T) -> T {
     let transaction = store.begin().await.unwrap();
     let result = work(&*transaction).await;
@@ -33,7 +33,7 @@ pub(crate) async fn commit<T>(store: &SeaStore, work: impl AsyncFnOnce(&dyn Tran
     result
 }
 
-/// A user who is not stored yet.
+/// New user, not stored.
 pub(super) fn new_user() -> User {
     let id = UserId::generate();
     User {
@@ -49,14 +49,14 @@ pub(super) fn new_user() -> User {
     }
 }
 
-/// A user who is stored.
+/// Stored user.
 pub(crate) async fn user(store: &SeaStore) -> User {
     let user = new_user();
     assert!(commit(store, async |transaction| transaction.users().add(&user, "a hash").await).await.unwrap());
     user
 }
 
-/// A session of the user that is not stored yet.
+/// New session of the user, not stored.
 pub(super) fn new_session(user: &User) -> NewSession {
     NewSession {
         id: SessionId::generate(),
@@ -67,14 +67,14 @@ pub(super) fn new_session(user: &User) -> NewSession {
     }
 }
 
-/// A session of the user that is stored.
+/// Stored session of the user.
 pub(super) async fn session(store: &SeaStore, user: &User) -> NewSession {
     let session = new_session(user);
     commit(store, async |transaction| transaction.sessions().add(&session).await).await.unwrap();
     session
 }
 
-/// A project that is not stored yet.
+/// New project, not stored.
 pub(super) fn new_project(owner: &User) -> Project {
     Project {
         id: ProjectId::generate(),
@@ -93,14 +93,14 @@ pub(super) fn new_project(owner: &User) -> Project {
     }
 }
 
-/// A project that is stored.
+/// Stored project.
 pub(crate) async fn project(store: &SeaStore, owner: &User) -> Project {
     let project = new_project(owner);
     commit(store, async |transaction| transaction.projects().add(&project).await).await.unwrap();
     project
 }
 
-/// A task that is not stored yet, with nothing that it need not have.
+/// New task with required fields only, not stored.
 pub(crate) fn new_task(project: &Project) -> Task {
     let id = TaskId::generate();
     Task {
@@ -113,7 +113,7 @@ pub(crate) fn new_task(project: &Project) -> Task {
         due_at: None,
         assignee_id: None,
         labels: Vec::new(),
-        // Two tasks cannot stand at one place.
+        // Positions are unique in a project.
         position: OrderKey::new_unchecked(format!("a{}", id.0.simple())),
         created_by: Some(project.owner_id),
         completed_at: None,
@@ -124,7 +124,7 @@ pub(crate) fn new_task(project: &Project) -> Task {
     }
 }
 
-/// Stores tasks, and counts those that are not in the trash, as the service does.
+/// Stores tasks and updates the counters like the service.
 pub(crate) async fn add_tasks(store: &SeaStore, tasks: impl IntoIterator<Item = &Task>) {
     let tasks: Vec<&Task> = tasks.into_iter().collect();
     commit(store, async |transaction| {
@@ -151,17 +151,17 @@ pub(super) const fn desc<F>(field: F) -> Sort<F> {
     Sort { field, direction: Direction::Desc }
 }
 
-/// Everything that fits on one page.
+/// First page, large enough for everything.
 pub(super) const fn all() -> Paging {
     Paging { limit: 100, page: None, offset: None }
 }
 
-/// Runs to its end, soon.
+/// Runs a future to its end, with a timeout.
 pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, work).await.expect("it takes for ever")
+    timeout(TIMEOUT, work).await.expect("timeout")
 }
 
-/// Begins the work, and sees that it does not end while something is in its way.
+/// Polls a future for a moment and asserts that it is blocked.
 pub(crate) async fn waits<T>(work: &mut (impl Future<Output = T> + Unpin)) {
-    assert!(timeout(MOMENT, work).await.is_err(), "it did not wait");
+    assert!(timeout(MOMENT, work).await.is_err(), "the future was not blocked");
 }

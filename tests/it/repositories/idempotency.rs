@@ -1,4 +1,4 @@
-//! Keys by which requests can be repeated.
+//! Storage of idempotency keys.
 
 use std::pin::pin;
 
@@ -16,9 +16,9 @@ use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::TestDatabase;
 
-/// Keys that were used up to this time are free.
+/// Keys used up to this time have expired.
 const FREE_BEFORE: Timestamp = at(1_000);
-/// When the first request comes.
+/// Time of the first request.
 const NOW: Timestamp = at(2_000);
 
 fn request(fingerprint: u8) -> IdempotentRequest {
@@ -46,7 +46,7 @@ async fn claim(transaction: &dyn Transaction, user: UserId, request: &Idempotent
     transaction.idempotency().claim(user, request, NOW, FREE_BEFORE).await.unwrap()
 }
 
-/// What a keyed write does: all of it in one transaction.
+/// Simulates a write with an idempotency key in one transaction.
 async fn settle(store: &SeaStore, user: UserId, request: &IdempotentRequest, now: Timestamp, answer: &StoredResponse) {
     commit(store, async |transaction| {
         let claim = transaction.idempotency().claim(user, request, now, FREE_BEFORE).await.unwrap();
@@ -98,7 +98,7 @@ on_both_databases! {
         for fingerprint in [1, 2] {
             let transaction = store.begin().await.unwrap();
             assert_eq!(claim(&*transaction, ada, &request(fingerprint)).await, KeyClaim::Completed);
-            // The transaction is as good as before, even committed it changes nothing.
+            // The transaction is still usable; committing it changes nothing.
             transaction.commit().await.unwrap();
             assert_eq!(find(&store, ada).await, Some(([1; 32], first.clone())));
         }
@@ -108,7 +108,7 @@ on_both_databases! {
             transaction.idempotency().store_response(ada, &other.key, &answer(Effect::Done)).await.unwrap();
         })
         .await;
-        assert_eq!(find(&store, ada).await, Some(([1; 32], first)), "settled is the key that is named, and no other");
+        assert_eq!(find(&store, ada).await, Some(([1; 32], first)), "only the named key is completed");
     }
 
     async fn a_key_is_free_again_when_its_transaction_is_rolled_back(database: TestDatabase) {
@@ -117,7 +117,7 @@ on_both_databases! {
         let transaction = store.begin().await.unwrap();
         assert_eq!(claim(&*transaction, ada, &request(1)).await, KeyClaim::Acquired);
         transaction.idempotency().store_response(ada, "a-key", &full_answer()).await.unwrap();
-        assert_eq!(soon(find(&store, ada)).await, None, "nobody sees it before it is committed");
+        assert_eq!(soon(find(&store, ada)).await, None, "invisible before the commit");
         drop(transaction);
         assert_eq!(find(&store, ada).await, None);
         soon(settle(&store, ada, &request(2), NOW, &answer(Effect::Done))).await;
@@ -145,7 +145,7 @@ on_both_databases! {
             let transaction = store.begin().await.unwrap();
             let claimed = claim(&*transaction, ada, &request(2)).await;
             assert_eq!(claimed, if is_free { KeyClaim::Acquired } else { KeyClaim::Completed }, "{claimed_at}");
-            // Others never see the new request with the old answer.
+            // Other transactions never see the new request with the old response.
             assert_eq!(soon(find(&store, ada)).await, known, "{claimed_at}");
             if is_free {
                 transaction.idempotency().store_response(ada, "a-key", &answer(Effect::Done)).await.unwrap();
@@ -153,7 +153,7 @@ on_both_databases! {
                 transaction.commit().await.unwrap();
                 assert_eq!(find(&store, ada).await, Some(([2; 32], answer(Effect::Done))), "{claimed_at}");
                 let second = commit(&store, async |transaction| claim(transaction, ada, &request(3)).await);
-                assert_eq!(second.await, KeyClaim::Completed, "its time begins anew");
+                assert_eq!(second.await, KeyClaim::Completed, "its lifetime restarts");
             }
         }
     }
@@ -219,7 +219,7 @@ on_both_databases! {
         let ada = user(&store).await.id;
         let first = store.begin().await.unwrap();
         assert_eq!(claim(&*first, ada, &request(1)).await, KeyClaim::Acquired);
-        // On SQLite the holder of a key is the one who writes at all, so the second does not even begin.
+        // On SQLite the holder of a key is the only writer, so the second request does not start.
         match soon(other.begin()).await {
             Err(error) => {
                 assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
@@ -236,7 +236,7 @@ on_both_databases! {
     async fn transactions_with_different_keys_do_not_block_each_other(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         let (ada, bob) = (user(&store).await.id, user(&store).await.id);
-        // On SQLite all transactions wait for each other anyway.
+        // On SQLite all transactions are serialized anyway.
         if database.is_postgres() {
             let first = store.begin().await.unwrap();
             assert_eq!(claim(&*first, ada, &request(1)).await, KeyClaim::Acquired);
@@ -260,7 +260,7 @@ on_both_databases! {
         assert_eq!(find(&store, ada.id).await, Some(([1; 32], stored)));
         raw.execute(&format!("DELETE FROM users WHERE id = {user}")).await;
         assert_eq!(find(&store, ada.id).await, None);
-        // A key must belong to somebody.
+        // A key requires a user.
         let transaction = store.begin().await.unwrap();
         let claim = transaction.idempotency().claim(new_user().id, &request(1), NOW, FREE_BEFORE).await;
         assert!(matches!(claim, Err(StoreError::Internal(_))), "{claim:?}");

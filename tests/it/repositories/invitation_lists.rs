@@ -1,4 +1,4 @@
-//! Lists of invitations: of a project, and of an address.
+//! Lists of invitations by project and by address.
 
 use pocket_tasks::contract::page::Paging;
 use pocket_tasks::contract::project::Project;
@@ -21,7 +21,7 @@ on_both_databases! {
             let created_at = at(10 + i64::try_from(number).unwrap());
             let invitation = Invitation { created_at, ..new_invitation(&here, &ada, &bob.email) };
             if answer == Pending {
-                // Another address, so that it can stay pending.
+                // A different address, so that it can stay pending.
                 let ada = Invitation { email: ada.email.clone(), ..invitation };
                 add(&store, &ada).await;
                 made.push(ada.id);

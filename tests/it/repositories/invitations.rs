@@ -1,4 +1,4 @@
-//! Invitations into projects.
+//! Storage of invitations.
 
 use futures_util::future::join_all;
 use pocket_tasks::contract::account::user::User;
@@ -13,10 +13,10 @@ use super::fixtures::{all, asc, at, commit, new_project, project, soon, user};
 use crate::on_both_databases;
 use crate::support::TestDatabase;
 
-/// When the invitations here end: what is asked at this time finds them expired.
+/// Expiry time of the invitations; at this time they have expired.
 pub(super) const END: Timestamp = at(1_000);
 
-/// An invitation that is not stored yet.
+/// New invitation, not stored.
 pub(super) fn new_invitation(project: &Project, inviter: &User, email: &str) -> Invitation {
     Invitation {
         id: InvitationId::generate(),
@@ -31,7 +31,7 @@ pub(super) fn new_invitation(project: &Project, inviter: &User, email: &str) -> 
     }
 }
 
-/// Stores an invitation, if nothing is in its way.
+/// Stores an invitation unless one is pending.
 pub(super) async fn add(store: &SeaStore, invitation: &Invitation) -> bool {
     commit(store, async |transaction| transaction.invitations().add(invitation).await.unwrap()).await
 }
@@ -44,12 +44,12 @@ pub(super) async fn expire(store: &SeaStore, now: Timestamp, limit: u64) -> u64 
     commit(store, async |transaction| transaction.invitations().expire(now, limit).await.unwrap()).await
 }
 
-/// What became of an invitation by a time.
+/// Status of an invitation at a time.
 async fn status(store: &SeaStore, id: InvitationId, now: Timestamp) -> InvitationStatus {
     store.read().invitations().find(id, now).await.unwrap().unwrap().status
 }
 
-/// The ids that a list has at a time, the oldest first.
+/// Ids in a list at a time, oldest first.
 pub(super) async fn ids(
     store: &SeaStore,
     invited: InvitationScope<'_>,
@@ -70,8 +70,8 @@ on_both_databases! {
         let project = project(&store, &ada).await;
         let bare = new_invitation(&project, &ada, "grace@example.com");
         let full = Invitation { role: InvitedRole::Editor, ..new_invitation(&project, &ada, "o'neil+x@bücher.example") };
-        let of_nobody = Invitation { invited_by: None, ..new_invitation(&project, &ada, "nobody@example.com") };
-        for invitation in [bare, full, of_nobody] {
+        let without_inviter = Invitation { invited_by: None, ..new_invitation(&project, &ada, "nobody@example.com") };
+        for invitation in [bare, full, without_inviter] {
             assert!(add(&store, &invitation).await);
             assert_eq!(store.read().invitations().find(invitation.id, at(11)).await.unwrap(), Some(invitation));
         }
@@ -85,7 +85,7 @@ on_both_databases! {
         let new = |project: &Project, email: &str| new_invitation(project, &ada, email);
         let first = new(&here, "grace@example.com");
         assert!(add(&store, &first).await);
-        // The transaction goes on after a refusal.
+        // The transaction continues after the conflict.
         let (again, other) = (new(&here, "grace@example.com"), new(&here, "alan@example.com"));
         commit(&store, async |transaction| {
             assert!(!transaction.invitations().add(&again).await.unwrap());
@@ -97,11 +97,11 @@ on_both_databases! {
         for ended in [InvitationStatus::Accepted, InvitationStatus::Declined, InvitationStatus::Revoked] {
             assert!(settle(&store, last.id, ended, at(20)).await, "{ended:?}");
             let next = new(&here, "grace@example.com");
-            assert!(add(&store, &next).await, "{ended:?} is in nobody's way");
+            assert!(add(&store, &next).await, "{ended:?} blocks no new invitation");
             assert!(!add(&store, &new(&here, "grace@example.com")).await);
             last = next;
         }
-        // Nor is one that has expired, though nobody has noted it; and then that is noted.
+        // An expired invitation does not block another one even before it is marked; adding one marks it.
         let late = Invitation { created_at: END, expires_at: at(2_000), ..new(&here, "grace@example.com") };
         let early = Invitation { created_at: at(999), ..late.clone() };
         assert!(!add(&store, &early).await);
@@ -130,13 +130,13 @@ on_both_databases! {
         for (number, first) in statuses.into_iter().enumerate() {
             let invitation = new_invitation(&project, &ada, &format!("{number}@example.com"));
             add(&store, &invitation).await;
-            assert!(!settle(&store, invitation.id, first, END).await, "it has ended at its end");
+            assert!(!settle(&store, invitation.id, first, END).await, "it has expired at its expiry time");
             assert!(settle(&store, invitation.id, first, at(999)).await);
             for second in statuses {
                 assert!(!settle(&store, invitation.id, second, at(999)).await, "{first:?}, then {second:?}");
             }
             for now in [at(11), END] {
-                assert_eq!(status(&store, invitation.id, now).await, first, "an answer does not expire");
+                assert_eq!(status(&store, invitation.id, now).await, first, "a resolved invitation does not expire");
             }
         }
         assert!(!settle(&store, InvitationId::generate(), InvitationStatus::Accepted, at(20)).await);
@@ -183,7 +183,7 @@ on_both_databases! {
     }
 
     async fn marking_expired_invitations_skips_locked_ones(database: TestDatabase) {
-        // On SQLite there is one writer at a time.
+        // SQLite has one writer at a time.
         if !database.is_postgres() {
             return;
         }

@@ -1,4 +1,4 @@
-//! Leases of jobs: one holder at a time, who alone can end the job, and another one when the time is over.
+//! Leases of jobs: one holder at a time, who alone can end the job, until the lease expires.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,33 +8,34 @@ use pocket_tasks::repositories::{Job, JobRecord, JobState, Lease, Queue, Store a
 use uuid::Uuid;
 
 use super::fixtures::{at, commit, soon};
-use super::jobs::{LEASE, lease, lease_one, new_job, promise};
+use super::jobs::{LEASE, enqueue, lease, lease_one, new_job};
 use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::TestDatabase;
 
-/// What the holder of a lease can do by it.
+/// Action by the holder of a lease.
 #[derive(Debug, Clone, Copy)]
-enum Deed {
+enum Action {
     Extend,
-    Finish,
-    PutOff,
-    Bury,
-    HandBack,
+    Complete,
+    RetryLater,
+    DeadLetter,
+    Release,
 }
 
-const DEEDS: [Deed; 5] = [Deed::Extend, Deed::Finish, Deed::PutOff, Deed::Bury, Deed::HandBack];
+const ACTIONS: [Action; 5] =
+    [Action::Extend, Action::Complete, Action::RetryLater, Action::DeadLetter, Action::Release];
 
-impl Deed {
-    /// Does it, and says whether the lease was good; handing back does not say.
-    async fn is_done(self, transaction: &dyn Transaction, lease: Lease) -> bool {
+impl Action {
+    /// Performs the action and returns whether the lease was valid. A release returns false.
+    async fn succeeds(self, transaction: &dyn Transaction, lease: Lease) -> bool {
         let queue = transaction.queue();
         match self {
             Self::Extend => queue.extend_lease(lease, at(99_000_000)).await.unwrap(),
-            Self::Finish => queue.complete(lease, at(50)).await.unwrap(),
-            Self::PutOff => queue.retry_later(lease, at(60), "put off").await.unwrap(),
-            Self::Bury => queue.dead_letter(lease, at(70), "dead").await.unwrap(),
-            Self::HandBack => {
+            Self::Complete => queue.complete(lease, at(50)).await.unwrap(),
+            Self::RetryLater => queue.retry_later(lease, at(60), "put off").await.unwrap(),
+            Self::DeadLetter => queue.dead_letter(lease, at(70), "dead").await.unwrap(),
+            Self::Release => {
                 queue.release(lease, at(80)).await.unwrap();
                 false
             }
@@ -42,7 +43,7 @@ impl Deed {
     }
 }
 
-/// What can change of a job.
+/// Mutable part of a job.
 fn standing(job: &JobRecord) -> (JobState, u32, Timestamp, Option<&str>) {
     (job.state, job.attempts, job.run_at, job.last_error.as_deref())
 }
@@ -87,13 +88,13 @@ on_both_databases! {
         let mut jobs = Vec::new();
         for time in [40, 10, 30, 20, 50] {
             let job = new_job();
-            assert!(promise(&store, &job, at(time)).await);
+            assert!(enqueue(&store, &job, at(time)).await);
             jobs.push((at(time), job));
         }
         jobs.sort_by_key(|(time, _)| *time);
         assert!(lease(&store, 9, at(9)).await.is_empty());
         assert_eq!(store.read().queue().next_due(&Queue::ALL).await.unwrap(), Some(at(10)));
-        // At its time, not after it.
+        // Due at its time, not after it.
         assert_eq!(lease(&store, 9, at(10)).await.remove(0).job.unwrap(), jobs[0].1);
         assert_eq!(lease(&store, 1, at(49)).await.remove(0).job.unwrap(), jobs[1].1);
         let two: Vec<Job> = lease(&store, 2, at(99)).await.into_iter().map(|leased| leased.job.unwrap()).collect();
@@ -101,7 +102,7 @@ on_both_databases! {
         assert!(lease(&store, 9, at(49)).await.is_empty());
         assert_eq!(store.read().queue().next_due(&Queue::ALL).await.unwrap(), Some(at(50)));
         assert_eq!(lease(&store, 9, at(50)).await.remove(0).job.unwrap(), jobs[4].1);
-        // The next thing to come is the end of a lease.
+        // Next, the lease of a job ends.
         assert_eq!(store.read().queue().next_due(&Queue::ALL).await.unwrap(), Some(at(10) + LEASE));
     }
 
@@ -114,20 +115,20 @@ on_both_databases! {
             kinds.sort();
             (due, kinds)
         };
-        promise(&store, &Job::PasswordResetEmail { user: None }, at(0)).await;
+        enqueue(&store, &Job::PasswordResetEmail { user: None }, at(0)).await;
         assert_eq!(of(&[Queue::Default]).await, (false, Vec::new()));
         for job in [Job::Prune {}, Job::PlanDigests {}] {
-            promise(&store, &job, at(0)).await;
+            enqueue(&store, &job, at(0)).await;
         }
         assert_eq!(of(&[Queue::Default]).await, (true, vec!["plan_digests".to_owned(), "prune".to_owned()]));
-        promise(&store, &Job::PurgeDeleted {}, at(0)).await;
+        enqueue(&store, &Job::PurgeDeleted {}, at(0)).await;
         let both = vec!["password_reset_email".to_owned(), "purge_deleted".to_owned()];
         assert_eq!(of(&Queue::ALL).await, (true, both));
     }
 
     async fn an_expired_lease_passes_to_another_worker_and_is_lost_to_the_first(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
-        promise(&store, &new_job(), at(0)).await;
+        enqueue(&store, &new_job(), at(0)).await;
         let first = lease_one(&store, at(0)).await;
         let end = at(0) + LEASE;
         assert!(lease(&other, 9, Timestamp(end.0 - 1)).await.is_empty());
@@ -136,15 +137,15 @@ on_both_databases! {
         assert_ne!(second.lease.token, first.lease.token);
         let before = store.read().queue().list_unfinished().await.unwrap();
         assert_eq!(standing(&before[0]), (JobState::Running, 2, end + LEASE, None));
-        for deed in DEEDS {
-            assert!(!commit(&store, async |transaction| deed.is_done(transaction, first.lease).await).await, "{deed:?}");
+        for action in ACTIONS {
+            assert!(!commit(&store, async |transaction| action.succeeds(transaction, first.lease).await).await, "{action:?}");
             let after = store.read().queue().list_unfinished().await.unwrap();
-            assert_eq!(standing(&after[0]), standing(&before[0]), "{deed:?}");
+            assert_eq!(standing(&after[0]), standing(&before[0]), "{action:?}");
         }
         assert!(commit(&other, async |transaction| transaction.queue().complete(second.lease, at(9)).await).await.unwrap());
-        for deed in DEEDS {
+        for action in ACTIONS {
             for lease in [first.lease, second.lease] {
-                assert!(!commit(&store, async |transaction| deed.is_done(transaction, lease).await).await, "{deed:?}");
+                assert!(!commit(&store, async |transaction| action.succeeds(transaction, lease).await).await, "{action:?}");
             }
         }
         assert!(store.read().queue().list_unfinished().await.unwrap().is_empty());
@@ -152,7 +153,7 @@ on_both_databases! {
 
     async fn an_expired_lease_is_valid_until_another_worker_claims_the_job(database: TestDatabase) {
         let store = database.store().await;
-        promise(&store, &new_job(), at(0)).await;
+        enqueue(&store, &new_job(), at(0)).await;
         let held = lease_one(&store, at(0)).await.lease;
         let later = at(1) + LEASE;
         let extended = commit(&store, async |transaction| transaction.queue().extend_lease(held, later + LEASE).await);
@@ -163,29 +164,29 @@ on_both_databases! {
 
     async fn each_outcome_leaves_the_job_in_the_expected_state(database: TestDatabase) {
         let store = database.store().await;
-        for (deed, standing_after, next) in [
-            (Deed::Extend, Some((JobState::Running, 1, at(99_000_000), None)), Some(at(99_000_000))),
-            (Deed::Finish, None, None),
-            (Deed::PutOff, Some((JobState::Pending, 1, at(60), Some("put off"))), Some(at(60))),
-            (Deed::Bury, Some((JobState::Dead, 1, at(0) + LEASE, Some("dead"))), None),
-            (Deed::HandBack, Some((JobState::Pending, 0, at(80), None)), Some(at(80))),
+        for (action, standing_after, next) in [
+            (Action::Extend, Some((JobState::Running, 1, at(99_000_000), None)), Some(at(99_000_000))),
+            (Action::Complete, None, None),
+            (Action::RetryLater, Some((JobState::Pending, 1, at(60), Some("put off"))), Some(at(60))),
+            (Action::DeadLetter, Some((JobState::Dead, 1, at(0) + LEASE, Some("dead"))), None),
+            (Action::Release, Some((JobState::Pending, 0, at(80), None)), Some(at(80))),
         ] {
             let job = new_job();
-            promise(&store, &job, at(0)).await;
+            enqueue(&store, &job, at(0)).await;
             let held = lease_one(&store, at(0)).await.lease;
-            // Nothing of it is so before the commit.
+            // Nothing is visible before the commit.
             let transaction = store.begin().await.unwrap();
-            deed.is_done(&*transaction, held).await;
+            action.succeeds(&*transaction, held).await;
             drop(transaction);
-            let done = commit(&store, async |transaction| deed.is_done(transaction, held).await).await;
-            assert!(done || matches!(deed, Deed::HandBack), "{deed:?}");
+            let done = commit(&store, async |transaction| action.succeeds(transaction, held).await).await;
+            assert!(done || matches!(action, Action::Release), "{action:?}");
             let unfinished = store.read().queue().list_unfinished().await.unwrap();
-            assert_eq!(unfinished.first().map(standing), standing_after, "{deed:?}");
-            assert_eq!(store.read().queue().next_due(&Queue::ALL).await.unwrap(), next, "{deed:?}");
+            assert_eq!(unfinished.first().map(standing), standing_after, "{action:?}");
+            assert_eq!(store.read().queue().next_due(&Queue::ALL).await.unwrap(), next, "{action:?}");
             if let Some(next) = next {
                 let again = lease_one(&store, next).await;
-                assert_eq!(again.attempts, standing_after.unwrap().1 + 1, "{deed:?}");
-                assert_eq!(again.job.unwrap(), job, "{deed:?}");
+                assert_eq!(again.attempts, standing_after.unwrap().1 + 1, "{action:?}");
+                assert_eq!(again.job.unwrap(), job, "{action:?}");
             }
             Raw::connect(&database).await.execute("DELETE FROM jobs").await;
         }
@@ -204,7 +205,7 @@ on_both_databases! {
             })
             .await
             .unwrap();
-            // What went wrong before is no matter of a job that is done.
+            // A completed job has no error.
             let failed = lease_one(&store, at(0)).await.lease;
             commit(&store, async |transaction| transaction.queue().retry_later(failed, at(0), "x").await).await.unwrap();
             let held = lease_one(&store, at(0)).await.lease;
@@ -216,7 +217,7 @@ on_both_databases! {
 
     async fn errors_of_any_content_and_length_are_stored(database: TestDatabase) {
         let store = database.store().await;
-        promise(&store, &new_job(), at(0)).await;
+        enqueue(&store, &new_job(), at(0)).await;
         for (error, kept) in [
             ("plain".to_owned(), "plain".to_owned()),
             ("a NUL\0, a quote ' and 😀".to_owned(), "a NUL, a quote ' and 😀".to_owned()),
@@ -231,7 +232,7 @@ on_both_databases! {
 
     async fn unfinished_jobs_are_listed_and_pending_or_dead_ones_can_be_retried(database: TestDatabase) {
         let store = database.store().await;
-        // Three that are leased, in the order in which they are promised, and one that is not.
+        // Three leased jobs in the order of enqueueing, and one that is not leased.
         for time in 0..4 {
             let created = at(time);
             commit(&store, async |transaction| transaction.jobs().enqueue(&new_job(), created, created).await)
@@ -247,7 +248,7 @@ on_both_databases! {
         let retry = async |id| commit(&store, async |transaction| transaction.queue().retry(id, at(20)).await).await.unwrap();
         let before = store.read().queue().list_unfinished().await.unwrap();
         for (time, job) in (0..).zip(&before) {
-            assert_eq!(job.created_at, at(time), "the oldest first");
+            assert_eq!(job.created_at, at(time), "oldest first");
             let is_running = job.state == JobState::Running;
             assert_eq!(retry(job.id).await, !is_running, "{job:?}");
         }
@@ -263,7 +264,7 @@ on_both_databases! {
         assert_eq!(leased.len(), 3);
         assert!(leased.iter().all(|job| job.attempts == 1), "{leased:?}");
         assert!(!retry(Uuid::nil()).await);
-        // Done, and kept for its key.
+        // Complete, and kept for its key.
         commit(&store, async |transaction| transaction.jobs().enqueue_once(&Job::Prune {}, "k", at(0)).await).await.unwrap();
         let held = lease_one(&store, at(20)).await.lease;
         commit(&store, async |transaction| transaction.queue().complete(held, at(20)).await).await.unwrap();
@@ -274,13 +275,13 @@ on_both_databases! {
     async fn an_unreadable_job_is_an_error_and_is_not_lost(database: TestDatabase) {
         let store = database.store().await;
         let mut raw = Raw::connect(&database).await;
-        promise(&store, &new_job(), at(0)).await;
-        promise(&store, &Job::Prune {}, at(0)).await;
+        enqueue(&store, &new_job(), at(0)).await;
+        enqueue(&store, &Job::Prune {}, at(0)).await;
         let unreadable = ["{\"project\": \"no id\"}", "{\"user\": 7}", "{", "", "null", "[]"];
         for (attempt, payload) in (1..).zip(unreadable) {
             raw.execute(&format!("UPDATE jobs SET payload = '{payload}' WHERE kind = 'recalculate_completion'")).await;
             let leased = lease(&store, 9, at(0) + LEASE * attempt).await;
-            assert_eq!(leased.len(), 2, "the others are leased all the same");
+            assert_eq!(leased.len(), 2, "the other jobs are leased");
             for job in leased {
                 assert_eq!(job.attempts, attempt);
                 assert_eq!(job.job.is_ok(), job.kind == "prune", "{payload}: {job:?}");
@@ -288,7 +289,7 @@ on_both_databases! {
         }
         let unfinished = store.read().queue().list_unfinished().await.unwrap();
         assert!(unfinished.iter().any(|job| job.payload == "[]"), "{unfinished:?}");
-        // One of another version of this program waits for that one.
+        // A job of another version waits for that version.
         raw.execute("UPDATE jobs SET kind = 'brew_coffee' WHERE kind = 'prune'").await;
         assert_eq!(lease(&store, 9, at(99_000_000)).await.len(), 1);
         assert!(store.read().queue().list_unfinished().await.unwrap().iter().any(|job| job.kind == "brew_coffee"));

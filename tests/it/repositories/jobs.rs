@@ -1,4 +1,4 @@
-//! Promises of jobs: they come true with their transaction, and what need not be twice is not.
+//! Enqueueing of jobs: atomic with the transaction, and deduplicated.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -12,20 +12,20 @@ use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::TestDatabase;
 
-/// How long the leases of these tests are good.
+/// Duration of leases in these tests.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 
-/// A job like no other.
+/// Unique job.
 pub(super) fn new_job() -> Job {
     Job::RecalculateCompletion { project: ProjectId::generate() }
 }
 
-/// Promises a job for a time.
-pub(super) async fn promise(store: &SeaStore, job: &Job, run_at: Timestamp) -> bool {
+/// Enqueues a job for a time.
+pub(super) async fn enqueue(store: &SeaStore, job: &Job, run_at: Timestamp) -> bool {
     commit(store, async |transaction| transaction.jobs().enqueue(job, at(0), run_at).await).await.unwrap()
 }
 
-/// Leases jobs of all kinds.
+/// Claims jobs of all queues.
 pub(super) async fn lease(store: &SeaStore, limit: u64, now: Timestamp) -> Vec<LeasedJob> {
     let transaction = store.begin().await.unwrap();
     let leased = transaction.queue().claim(&Queue::ALL, limit, now, now + LEASE).await.unwrap();
@@ -33,20 +33,20 @@ pub(super) async fn lease(store: &SeaStore, limit: u64, now: Timestamp) -> Vec<L
     leased
 }
 
-/// Leases the one job that is due.
+/// Claims the only job that is due.
 pub(super) async fn lease_one(store: &SeaStore, now: Timestamp) -> LeasedJob {
     let mut leased = lease(store, 2, now).await;
     assert_eq!(leased.len(), 1, "{leased:?}");
     leased.remove(0)
 }
 
-/// Does the one job that is due.
+/// Completes the only job that is due.
 async fn finish_one(store: &SeaStore, now: Timestamp) {
     let lease = lease_one(store, now).await.lease;
     assert!(commit(store, async |transaction| transaction.queue().complete(lease, now).await).await.unwrap());
 }
 
-/// How many jobs are not done.
+/// Number of unfinished jobs.
 async fn unfinished(store: &SeaStore) -> usize {
     store.read().queue().list_unfinished().await.unwrap().len()
 }
@@ -87,10 +87,10 @@ on_both_databases! {
             Job::Prune {},
         ];
         for job in &jobs {
-            assert!(promise(&store, job, at(0)).await, "{job:?}");
+            assert!(enqueue(&store, job, at(0)).await, "{job:?}");
         }
         let mut leased: Vec<Job> = lease(&store, 99, at(0)).await.into_iter().map(|job| job.job.unwrap()).collect();
-        // They were made in one millisecond, so their ids have no order.
+        // The ids were created within a millisecond and have no order.
         leased.sort_by_key(|job| format!("{job:?}"));
         jobs.sort_by_key(|job| format!("{job:?}"));
         assert_eq!(leased, jobs);
@@ -107,20 +107,20 @@ on_both_databases! {
             Job::PurgeDeleted {},
             Job::Prune {},
         ] {
-            assert!(promise(&store, &job, at(0)).await, "{job:?}");
-            // Not even for another time, which is not taken over either.
-            assert!(!promise(&store, &job, at(7)).await, "{job:?}");
+            assert!(enqueue(&store, &job, at(0)).await, "{job:?}");
+            // Not even for another time, which is ignored.
+            assert!(!enqueue(&store, &job, at(7)).await, "{job:?}");
             assert_eq!(store.read().queue().next_due(&Queue::ALL).await.unwrap(), Some(at(0)), "{job:?}");
-            // It may have read what it works on already, so what comes now needs another one.
+            // A running job may have read its data already, so another one is needed.
             let first = lease_one(&store, at(0)).await;
-            assert!(promise(&store, &job, at(0)).await, "{job:?}");
-            assert!(!promise(&store, &job, at(0)).await, "{job:?}");
-            // The first one fails and waits again, beside its newer twin.
-            let put_off = commit(&store, async |transaction| {
+            assert!(enqueue(&store, &job, at(0)).await, "{job:?}");
+            assert!(!enqueue(&store, &job, at(0)).await, "{job:?}");
+            // The first job fails and is pending again, beside the newer one.
+            let retried = commit(&store, async |transaction| {
                 transaction.queue().retry_later(first.lease, at(0), "an error").await
             });
-            assert!(put_off.await.unwrap(), "{job:?}");
-            assert!(!promise(&store, &job, at(0)).await, "{job:?}");
+            assert!(retried.await.unwrap(), "{job:?}");
+            assert!(!enqueue(&store, &job, at(0)).await, "{job:?}");
             assert_eq!(lease(&store, 9, at(0)).await.len(), 2, "{job:?}");
             for leased in lease(&store, 9, at(0) + LEASE).await {
                 commit(&store, async |transaction| transaction.queue().complete(leased.lease, at(9)).await).await.unwrap();
@@ -133,7 +133,7 @@ on_both_databases! {
         let store = database.store().await;
         let ada = user(&store).await.id;
         for job in [Job::WelcomeEmail { user: ada }, Job::PasswordResetEmail { user: None }] {
-            assert!(promise(&store, &job, at(0)).await && promise(&store, &job, at(0)).await, "{job:?}");
+            assert!(enqueue(&store, &job, at(0)).await && enqueue(&store, &job, at(0)).await, "{job:?}");
             assert_eq!(lease(&store, 9, at(0)).await.len(), 2, "{job:?}");
         }
     }
@@ -147,7 +147,7 @@ on_both_databases! {
             commit(&store, async |transaction| transaction.jobs().enqueue_once(&Job::Prune {}, key, at(0)).await).await
         };
         for is_tick in [false, true] {
-            let again = async || if is_tick { tick("09:00").await.unwrap() } else { promise(&store, &digest, at(0)).await };
+            let again = async || if is_tick { tick("09:00").await.unwrap() } else { enqueue(&store, &digest, at(0)).await };
             assert!(again().await);
             assert!(!again().await, "while it waits");
             let leased = lease_one(&store, at(0)).await;
@@ -158,31 +158,31 @@ on_both_databases! {
             assert!(!again().await, "after it is done");
             assert_eq!(unfinished(&store).await, 0);
         }
-        // What has another key is no matter of this one's, nor is one that only waits.
+        // A different key is independent, and so is a job that is only deduplicated while pending.
         assert!(tick("10:00").await.unwrap());
-        assert!(promise(&store, &Job::Prune {}, at(0)).await);
-        assert!(promise(&store, &Job::WeeklyDigest { user: bob, moment: at(0).0 }, at(0)).await);
-        assert!(promise(&store, &Job::WeeklyDigest { user: ada, moment: at(WEEK).0 }, at(0)).await);
-        // An hour to and fro is the same Monday in another time zone.
-        assert!(!promise(&store, &Job::WeeklyDigest { user: ada, moment: at(3_600_000).0 }, at(0)).await);
+        assert!(enqueue(&store, &Job::Prune {}, at(0)).await);
+        assert!(enqueue(&store, &Job::WeeklyDigest { user: bob, moment: at(0).0 }, at(0)).await);
+        assert!(enqueue(&store, &Job::WeeklyDigest { user: ada, moment: at(WEEK).0 }, at(0)).await);
+        // An hour earlier or later is the same Monday in another time zone.
+        assert!(!enqueue(&store, &Job::WeeklyDigest { user: ada, moment: at(3_600_000).0 }, at(0)).await);
     }
 
     async fn a_deduplicated_job_does_not_run_before_the_commit_that_needs_it(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         let job = new_job();
-        assert!(promise(&store, &job, at(0)).await);
+        assert!(enqueue(&store, &job, at(0)).await);
         let transaction = store.begin().await.unwrap();
         assert!(!transaction.jobs().enqueue(&job, at(0), at(0)).await.unwrap());
         if database.is_postgres() {
-            // Whoever comes takes something else meanwhile, and does not wait for this one.
+            // A worker claims other jobs in the meantime, and does not wait for this one.
             let another = new_job();
-            assert!(promise(&other, &another, at(0)).await);
+            assert!(enqueue(&other, &another, at(0)).await);
             assert_eq!(soon(lease_one(&other, at(9))).await.job.unwrap(), another);
             assert!(soon(lease(&other, 9, at(9))).await.is_empty());
             transaction.commit().await.unwrap();
             assert_eq!(lease_one(&other, at(9)).await.job.unwrap(), job);
         } else {
-            // Nobody else writes at all.
+            // There is only one writer.
             let mut leasing = pin!(lease_one(&other, at(9)));
             waits(&mut leasing).await;
             transaction.commit().await.unwrap();
@@ -194,11 +194,11 @@ on_both_databases! {
         let (store, other) = (database.store().await, database.another_store().await);
         for is_taken in [true, false] {
             let job = new_job();
-            assert!(promise(&store, &job, at(0)).await);
+            assert!(enqueue(&store, &job, at(0)).await);
             let transaction = store.begin().await.unwrap();
             let leased = transaction.queue().claim(&Queue::ALL, 9, at(1), at(2)).await.unwrap();
             assert_eq!(leased.len(), 1);
-            let mut promising = pin!(promise(&other, &job, at(0)));
+            let mut promising = pin!(enqueue(&other, &job, at(0)));
             waits(&mut promising).await;
             if is_taken {
                 transaction.commit().await.unwrap();
@@ -213,22 +213,22 @@ on_both_databases! {
     async fn jobs_are_removed_with_their_account(database: TestDatabase) {
         let store = database.store().await;
         let (ada, bob) = (user(&store).await.id, user(&store).await.id);
-        // Whether they are dead, done, run or wait.
-        promise(&store, &Job::WelcomeEmail { user: ada }, at(0)).await;
+        // In any state: dead, complete, running or pending.
+        enqueue(&store, &Job::WelcomeEmail { user: ada }, at(0)).await;
         let lease = lease_one(&store, at(0)).await.lease;
         assert!(commit(&store, async |transaction| transaction.queue().dead_letter(lease, at(0), "").await).await.unwrap());
-        promise(&store, &Job::WeeklyDigest { user: ada, moment: 0 }, at(0)).await;
+        enqueue(&store, &Job::WeeklyDigest { user: ada, moment: 0 }, at(0)).await;
         finish_one(&store, at(0)).await;
-        promise(&store, &Job::PasswordResetEmail { user: Some(ada) }, at(0)).await;
+        enqueue(&store, &Job::PasswordResetEmail { user: Some(ada) }, at(0)).await;
         let held = lease_one(&store, at(0)).await.lease;
         for user in [ada, bob] {
-            promise(&store, &Job::VerificationEmail { user }, at(0)).await;
+            enqueue(&store, &Job::VerificationEmail { user }, at(0)).await;
         }
-        promise(&store, &new_job(), at(0)).await;
+        enqueue(&store, &new_job(), at(0)).await;
         commit(&store, async |transaction| transaction.maintenance().purge_user(ada).await).await.unwrap();
         let kinds = Raw::connect(&database).await.texts("SELECT kind FROM jobs ORDER BY kind", "kind").await;
         assert_eq!(kinds, ["recalculate_completion", "verification_email"]);
-        // Who worked on one has nothing to end any more.
+        // The worker of a removed job cannot end it.
         assert!(!commit(&store, async |transaction| transaction.queue().complete(held, at(0)).await).await.unwrap());
     }
 }

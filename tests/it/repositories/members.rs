@@ -1,4 +1,4 @@
-//! The people in projects.
+//! Storage of project members.
 
 use futures_util::future::join_all;
 use pocket_tasks::contract::UserId;
@@ -19,7 +19,7 @@ async fn add(store: &SeaStore, project: &Project, user: &User, role: Role, milli
         .await
 }
 
-/// A user who is stored, with this name.
+/// Stored user with this name.
 async fn named(store: &SeaStore, name: &str) -> User {
     let user = User { name: PersonName::new_unchecked(name), ..new_user() };
     assert!(commit(store, async |transaction| transaction.users().add(&user, "a hash").await.unwrap()).await);
@@ -36,7 +36,7 @@ async fn set_deleted(store: &SeaStore, user: &User, is_deleted: bool) {
         .await;
 }
 
-/// The roles of all in a project, those who are away too.
+/// Role of a user in a project, including deleted users.
 async fn role(store: &SeaStore, project: &Project, user: &User) -> Option<Role> {
     store.read().projects().find_role(project.id, user.id).await.unwrap()
 }
@@ -50,7 +50,7 @@ on_both_databases! {
             assert!(add(&store, &project, &bob, role, 20).await);
             let members = store.read().members();
             assert_eq!(members.find(project.id, bob.id).await.unwrap(), Some(as_member(&bob, role, 20)));
-            // Once only, whatever it is to be.
+            // A member can be added once, in any role.
             assert!(!add(&store, &project, &bob, changed, 21).await);
             assert_eq!(members.find(project.id, bob.id).await.unwrap(), Some(as_member(&bob, role, 20)));
             for (project, user) in [(&project, stranger.id), (&other, bob.id), (&project, UserId::generate())] {

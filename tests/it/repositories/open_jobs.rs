@@ -11,12 +11,12 @@ use crate::on_both_databases;
 use crate::support::TestDatabase;
 
 /// Promises the job of a webhook; whether there was none.
-async fn promise(transaction: &dyn Transaction, webhook: WebhookId, lane: Queue, millis: i64) -> bool {
+async fn enqueue_in(transaction: &dyn Transaction, webhook: WebhookId, lane: Queue, millis: i64) -> bool {
     transaction.jobs().enqueue_deliveries(&[(webhook, lane)], at(millis)).await.unwrap() == 1
 }
 
 async fn enqueue(store: &SeaStore, webhook: WebhookId, lane: Queue, millis: i64) -> bool {
-    commit(store, async |transaction| promise(transaction, webhook, lane, millis).await).await
+    commit(store, async |transaction| enqueue_in(transaction, webhook, lane, millis).await).await
 }
 
 async fn lease(store: &SeaStore, millis: i64) -> LeasedJob {
@@ -96,14 +96,14 @@ on_both_databases! {
         let webhook = WebhookId::generate();
         enqueue(&store, webhook, Queue::Webhooks, 0).await;
         let leased = lease(&store, 10).await;
-        let promise = store.begin().await.unwrap();
-        assert!(!self::promise(&*promise, webhook, Queue::Webhooks, 20).await);
+        let enqueueing = store.begin().await.unwrap();
+        assert!(!enqueue_in(&*enqueueing, webhook, Queue::Webhooks, 20).await);
         let mut end = Box::pin(async {
             let end = store.begin().await.unwrap();
             assert!(end.queue().lock(leased.lease).await.unwrap());
         });
         waits(&mut end).await;
-        promise.commit().await.unwrap();
+        enqueueing.commit().await.unwrap();
         soon(end).await;
     }
 
@@ -115,17 +115,17 @@ on_both_databases! {
             let leased = lease(&store, 1_000_000).await;
             let end = store.begin().await.unwrap();
             assert!(end.queue().lock(leased.lease).await.unwrap());
-            let mut promise = Box::pin(async {
+            let mut enqueueing = Box::pin(async {
                 enqueue(&store, webhook, Queue::Webhooks, 20).await
             });
-            waits(&mut promise).await;
+            waits(&mut enqueueing).await;
             if goes_on {
                 assert!(end.queue().requeue(leased.lease, Queue::Webhooks, at(900)).await.unwrap());
             } else {
                 assert!(end.queue().complete(leased.lease, at(30)).await.unwrap());
             }
             end.commit().await.unwrap();
-            assert_eq!(soon(promise).await, !goes_on);
+            assert_eq!(soon(enqueueing).await, !goes_on);
             let [one] = <[_; 1]>::try_from(jobs(&store).await).unwrap();
             assert_eq!((one.state, one.run_at), (JobState::Pending, at(20)));
         }

@@ -1,4 +1,4 @@
-//! Opening a database that is new, while others do.
+//! Opening a new database concurrently with other processes.
 
 use std::fs;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::schema::{Empty, applied};
 use crate::on_both_databases;
 use crate::support::databases::{postgres_without_schema, sqlite_without_schema};
 
-/// Opens the file of a SQLite database, and makes it if there is none, as a process does that has not set it up yet.
+/// Opens or creates the file of a SQLite database, like a process that has not configured it yet.
 async fn fresh_file(url: &str) -> SqliteConnection {
     let options: SqliteConnectOptions = url.parse().unwrap();
     fs::create_dir_all(options.get_filename().parent().unwrap()).unwrap();
@@ -53,7 +53,7 @@ on_both_databases! {
 async fn a_migration_may_take_longer_than_a_request_on_postgres() {
     let Some(database) = postgres_without_schema().await else { return };
     let mut other = Raw::connect(&database).await;
-    // As whoever migrates at this moment.
+    // Simulates a migrating process.
     other.execute("SELECT pg_advisory_lock(8101803567577592939)").await;
     let hasty = Duration::from_millis(50);
     let url = database.url.as_str().into();

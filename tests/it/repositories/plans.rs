@@ -1,4 +1,4 @@
-//! The databases find what is often asked for by an index, and do not sort what an index has in order.
+//! Query plans: frequent queries use indexes and avoid sorts.
 
 use pocket_tasks::contract::TaskId;
 use pocket_tasks::contract::account::user::User;
@@ -12,7 +12,7 @@ use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::{TestDatabase, databases};
 
-/// The sorts of tasks, with the column and the index of each.
+/// Sorts of tasks, each with its column and index.
 pub(super) const SORTED: [(TaskSort, &str, &str); 6] = [
     (TaskSort::CreatedAt, "created_at", "tasks_by_creation"),
     (TaskSort::UpdatedAt, "updated_at", "tasks_by_update"),
@@ -22,7 +22,7 @@ pub(super) const SORTED: [(TaskSort, &str, &str); 6] = [
     (TaskSort::Position, "position", "tasks_by_position"),
 ];
 
-/// A database with a little in it, and its connection.
+/// Connection to a database with a few rows, for query plans.
 pub(super) struct Planner {
     pub(super) raw: Raw,
     pub(super) user: User,
@@ -38,8 +38,8 @@ impl Planner {
         add_tasks(&store, &[new_task(&project), new_task(&project)]).await;
         let mut raw = Raw::connect(database).await;
         if database.is_postgres() {
-            // In tables of one page reading everything is always cheapest; these show what indexes can do. Bitmaps give
-            // no order.
+            // With small tables a full scan is always cheapest; these settings show the possible use of indexes. Bitmap scans
+            // have no order.
             raw.execute("SET enable_seqscan = off; SET enable_bitmapscan = off").await;
         }
         Self { raw, user, project }
@@ -53,7 +53,7 @@ impl Planner {
         lines.join("\n")
     }
 
-    /// The statement with which the program goes on with a walk, as PostgreSQL received it.
+    /// Statement for the next cursor page, as PostgreSQL received it.
     async fn sent_for_walk(&mut self, database: &TestDatabase, sort: Sort<TaskSort>, column: &str) -> String {
         let value = match sort.field {
             TaskSort::Title | TaskSort::Position => SortValue::Text("b".to_owned()),
@@ -68,7 +68,7 @@ impl Planner {
         self.sent(&format!("ORDER BY \"tasks\".\"{column}\" {}", word(sort.direction))).await
     }
 
-    /// The last statement with these words, as PostgreSQL received it.
+    /// Last statement with these words, as PostgreSQL received it.
     pub(super) async fn sent(&mut self, words: &str) -> String {
         let sql = format!(
             "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
@@ -76,12 +76,12 @@ impl Planner {
         );
         let sent = self.raw.texts(&sql, "query").await;
         let sent = sent.into_iter().next().unwrap_or_else(|| panic!("nothing was sent with {words}"));
-        // Of 1,024 bytes the last holds the end of the text.
+        // The last of 1,024 bytes terminates the text.
         assert_ne!(sent.len(), 1_023, "it is cut off; the server needs a track_activity_query_size of more than 1kB");
         sent
     }
 
-    /// Sees that the jobs that are due are read off their index, in its order.
+    /// Asserts that due jobs are read from their index in order.
     async fn takes_what_is_due(&mut self, sql: &str) {
         let plan = self.generic_plan(sql).await;
         let (found, signs) = match self.raw {
@@ -94,7 +94,7 @@ impl Planner {
         }
     }
 
-    /// The plan for a statement with parameters, whatever they are.
+    /// Generic plan of a statement with parameters.
     pub(super) async fn generic_plan(&mut self, sql: &str) -> String {
         if matches!(self.raw, Raw::Sqlite(_)) {
             return self.plan(sql).await;
@@ -106,21 +106,19 @@ impl Planner {
         plan
     }
 
-    /// Sees that the walk goes to its place in the index, reads on from there, and neither sorts nor leaves out
-    /// anything of what it read.
+    /// Asserts that the page starts at its position in the index, and neither sorts nor filters rows.
     async fn begins_in_index(&mut self, column: &str, index: &str, direction: Direction, sql: &str) {
         let plan = self.generic_plan(sql).await;
         let sign = if direction == Direction::Asc { '>' } else { '<' };
         let range = match (&self.raw, column) {
-            // No two tasks have the same place, so the index that sees to that has the same order, and SQLite likes it
-            // better.
+            // Positions are unique in a project, so the unique index has the same order, and SQLite prefers it.
             (Raw::Sqlite(_), "position") => {
                 format!("USING INDEX tasks_unique_position (project_id=? AND position{sign}?)")
             }
             (Raw::Sqlite(_), _) => format!("USING INDEX {index} (project_id=? AND ({column},id){sign}(?,?))"),
             (Raw::Postgres(_), _) => format!("(ROW({column}, id) {sign} ROW($"),
         };
-        // PostgreSQL takes the one column for a word of its own.
+        // PostgreSQL quotes this column, because it is a keyword.
         let plan = plan.replace('"', "");
         let found = plan.lines().find(|line| line.contains("SEARCH") || line.contains("Index Cond:"));
         assert!(found.is_some_and(|line| line.contains(&range)), "{sql} does not go to {range}:\n{plan}");
@@ -136,13 +134,13 @@ impl Planner {
         }
     }
 
-    /// Sees that the first of the jobs is read off their index.
+    /// Asserts that the first job is read from the index.
     async fn goes_by_order(&mut self, sql: &str) {
         let plan = self.generic_plan(sql).await;
         assert!(plan.contains("jobs_due") && !plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "{sql}:\n{plan}");
     }
 
-    /// Sees that the query goes by one of the indexes, and that nothing is sorted.
+    /// Asserts that the query uses one of the indexes without sorting.
     pub(super) async fn goes_by(&mut self, indexes: &[&str], sql: &str) {
         let plan = self.plan(sql).await;
         assert!(indexes.iter().any(|index| plan.contains(index)), "{sql} does not go by {indexes:?}:\n{plan}");
@@ -164,7 +162,7 @@ on_both_databases! {
         let mut planner = Planner::new(&database).await;
         let project = planner.raw.id(planner.project.id.0);
         for (_, column, index) in SORTED {
-            // No two tasks have the same place, so the index that sees to that has the same order.
+            // Positions are unique in a project, so the unique index has the same order.
             let indexes = if column == "position" { &[index, "tasks_unique_position"][..] } else { &[index] };
             for direction in ["ASC", "DESC"] {
                 let sql = format!(
@@ -181,7 +179,7 @@ on_both_databases! {
         for (field, column, index) in SORTED {
             for direction in [Direction::Asc, Direction::Desc] {
                 if !database.is_postgres() {
-                    // Written here, because SQLite does not tell what it is asked; but see below.
+                    // Written by hand, because SQLite does not report its statements; verified below.
                     let (sign, word) = (if direction == Direction::Asc { '>' } else { '<' }, word(direction));
                     let sql = format!(
                         "SELECT * FROM tasks WHERE project_id = ? AND deleted_at IS NULL AND ({column}, id) {sign} (?, ?) \
@@ -192,7 +190,7 @@ on_both_databases! {
                 }
                 let sent = planner.sent_for_walk(&database, Sort { field, direction }, column).await;
                 planner.begins_in_index(column, index, direction, &sent).await;
-                // What goes to SQLite is the same but for the names of the parameters, which it understands as well.
+                // The statement for SQLite differs only in the names of parameters.
                 let sqlite = databases::sqlite().await;
                 Planner::new(&sqlite).await.begins_in_index(column, index, direction, &sent).await;
                 sqlite.remove().await;
@@ -203,7 +201,7 @@ on_both_databases! {
     async fn jobs_that_are_due_are_found_by_their_index(database: TestDatabase) {
         let mut planner = Planner::new(&database).await;
         if !database.is_postgres() {
-            // Written here, because SQLite does not tell what it is asked; but see below.
+            // Written by hand, because SQLite does not report its statements; verified below.
             let sql = "WITH due AS (SELECT id FROM jobs WHERE finished_at IS NULL AND queue IN (?) AND kind IN (?, ?) AND run_at <= ? \
                        ORDER BY run_at, id LIMIT ?) UPDATE jobs SET state = ? WHERE id IN (SELECT id FROM due) RETURNING *";
             planner.takes_what_is_due(sql).await;
@@ -221,7 +219,7 @@ on_both_databases! {
         store.read().queue().next_due(&[Queue::Mail]).await.unwrap();
         let look = planner.sent("SELECT \"run\\_at\" FROM").await;
         planner.goes_by_order(&look).await;
-        // What goes to SQLite is the same but for locks and the names of the parameters, which it understands as well.
+        // The statement for SQLite differs only in locks and the names of parameters.
         let sqlite = databases::sqlite().await;
         let mut planner = Planner::new(&sqlite).await;
         planner.takes_what_is_due(&lease.replace(" FOR UPDATE SKIP LOCKED", "")).await;
@@ -265,7 +263,7 @@ on_both_databases! {
                  AND created_at > 0"
             );
             planner.goes_by(&["sessions_by_user"], &sql).await;
-            // The id comes last and breaks ties, of which there are few: sorting them is no matter.
+            // The id breaks the rare ties, so sorting them is cheap.
             let sql = format!("SELECT * FROM sessions WHERE user_id = {user} ORDER BY created_at {direction} LIMIT 20");
             planner.goes_by(&["sessions_by_user"], &sql).await;
         }

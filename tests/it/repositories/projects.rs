@@ -1,4 +1,4 @@
-//! Projects and their members.
+//! Storage of projects.
 
 use pocket_tasks::contract::account::user::User;
 use pocket_tasks::contract::page::Paging;
@@ -22,7 +22,7 @@ async fn add(store: &SeaStore, projects: &[Project]) {
     .await;
 }
 
-/// The ids of all projects that the filter lets through, the oldest first.
+/// Ids of all projects that match the filter, oldest first.
 async fn ids(store: &SeaStore, reader: &User, filter: &ProjectFilter) -> Vec<ProjectId> {
     let page = store.read().projects().list(reader.id, filter, asc(ProjectSort::CreatedAt), all()).await.unwrap();
     assert_eq!(page.total, page.items.len() as u64);
@@ -119,9 +119,9 @@ on_both_databases! {
         commit(&store, async |transaction| transaction.projects().update(&back).await).await.unwrap();
         assert_eq!(store.read().projects().find(project.id, ada.id).await.unwrap(), Some(back));
         let filter = ProjectFilter { terms: vec!["bad".to_owned()], ..ProjectFilter::default() };
-        assert_eq!(ids(&store, &ada, &filter).await, [project.id], "what is searched in follows the name");
+        assert_eq!(ids(&store, &ada, &filter).await, [project.id], "the search text follows the name");
         let filter = ProjectFilter { terms: vec!["küche".to_owned()], ..ProjectFilter::default() };
-        assert_eq!(ids(&store, &ada, &filter).await, [other.id], "the name before is forgotten");
+        assert_eq!(ids(&store, &ada, &filter).await, [other.id], "the previous name no longer matches");
     }
 
     async fn counters_are_incremented_and_the_position_changes_only_if_given(database: TestDatabase) {
@@ -222,7 +222,7 @@ on_both_databases! {
         for (field, ascending) in [
             (ProjectSort::CreatedAt, [1, 3, 0, 2, 4, 5]),
             (ProjectSort::UpdatedAt, [3, 4, 5, 2, 0, 1]),
-            // Without regard to case, then byte by byte, whatever the language of the server.
+            // Case-insensitively, then byte by byte, independent of the server's locale.
             (ProjectSort::Name, [2, 3, 0, 5, 4, 1]),
         ] {
             let expected: Vec<_> = ascending.iter().map(|number: &usize| projects[*number].id).collect();

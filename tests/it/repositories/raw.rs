@@ -1,4 +1,4 @@
-//! The database without the program: SQL as an operator would type it.
+//! Direct SQL access to the database, as an operator has.
 
 use pocket_tasks::contract::account::user::User;
 use pocket_tasks::contract::project::Project;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::support::TestDatabase;
 
-/// One connection of its own.
+/// Separate connection.
 pub(crate) enum Raw {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
@@ -22,7 +22,7 @@ impl Raw {
         }
     }
 
-    /// Runs statements, or says why not.
+    /// Runs statements, or returns the error.
     pub(crate) async fn try_execute(&mut self, sql: &str) -> Result<(), sqlx::Error> {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {
@@ -35,7 +35,7 @@ impl Raw {
         self.try_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
-    /// One column, which holds text, of every row.
+    /// Text column of all rows.
     pub(crate) async fn texts(&mut self, sql: &str, column: &str) -> Vec<String> {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {
@@ -45,13 +45,13 @@ impl Raw {
             }
             Self::Postgres(connection) => {
                 let rows = connection.fetch_all(sql).await.unwrap();
-                // EXPLAIN gives its one column a name that no other query has.
+                // The only column of EXPLAIN has a name of its own.
                 rows.iter().map(|row| row.get(row.columns().first().map_or(column, |only| only.name()))).collect()
             }
         }
     }
 
-    /// An id as it is written in SQL.
+    /// Id as an SQL literal.
     pub(crate) fn id(&self, id: Uuid) -> String {
         match self {
             Self::Sqlite(_) => format!("x'{}'", id.simple()),
@@ -59,7 +59,7 @@ impl Raw {
         }
     }
 
-    /// Makes the user a member of the project.
+    /// Adds a user to a project.
     pub(crate) async fn add_member(&mut self, project: &Project, user: &User, role: &str) {
         let (project, user) = (self.id(project.id.0), self.id(user.id.0));
         self.execute(&format!(

@@ -11,14 +11,14 @@ use pocket_tasks::contract::task::query::TaskSort;
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{Store as _, StoreError, TaskFilter};
 
-use super::fixtures::{PATIENCE, add_tasks, commit, new_task, new_user, project, soon, user};
+use super::fixtures::{TIMEOUT, add_tasks, commit, new_task, new_user, project, soon, user};
 use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::{POLL_INTERVAL, TestDatabase};
 
-/// Waits until the store says so of itself.
+/// Waits until the store reports this readiness.
 async fn becomes(store: &SeaStore, ready: bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let check = soon(store.check()).await;
         if check.is_ok() == ready {
@@ -29,7 +29,7 @@ async fn becomes(store: &SeaStore, ready: bool) {
     }
 }
 
-/// Lets every write of the probe's row fail as PostgreSQL would.
+/// Makes the write of the readiness probe fail like on PostgreSQL.
 fn failing_probe(code: &str) -> [String; 2] {
     let body = format!("BEGIN RAISE EXCEPTION 'for the test' USING ERRCODE = '{code}'; END");
     [
@@ -89,9 +89,9 @@ async fn a_file_that_was_moved_or_replaced_takes_no_writes_on_sqlite() {
     is_refused(&store).await;
     fs::copy(&moved, &file).unwrap();
     is_refused(&store).await;
-    // The stored data can still be read.
+    // Stored data can still be read.
     assert_eq!(store.read().users().find(ada.id).await.unwrap(), Some(ada.clone()));
-    // A reader that is opened now does not open the other file.
+    // A newly opened reader does not open the other file.
     let sort = Sort { field: TaskSort::CreatedAt, direction: Direction::Desc };
     let paging = Paging { limit: 20, page: None, offset: None };
     let visible = store.read_unindexed().task_lists().list_visible(ada.id, &TaskFilter::default(), sort, paging).await;
@@ -121,7 +121,7 @@ async fn a_damaged_page_is_detected_and_makes_the_store_not_ready_on_sqlite() {
         add_tasks(&store, [&new_task(&project)]).await;
         let root = "SELECT CAST(rootpage AS TEXT) AS page FROM sqlite_master WHERE name = 'tasks'";
         let root: u64 = Raw::connect(&database).await.texts(root, "page").await[0].parse().unwrap();
-        // The last one that closes puts everything into the file.
+        // The last connection to close writes everything to the file.
         store.close().await;
         (ada, project, root)
     };
@@ -139,7 +139,7 @@ async fn a_damaged_page_is_detected_and_makes_the_store_not_ready_on_sqlite() {
         assert!(matches!(found, Err(StoreError::Damaged(_))), "{:?}", found.map(drop));
     }
     assert!(matches!(store.check().await, Err(StoreError::Damaged(_))));
-    // The rest can be read. What would be written may be lost with the file.
+    // Undamaged data can be read. New writes could be lost with the file.
     assert_eq!(store.read().users().find(ada.id).await.unwrap(), Some(ada));
     assert!(matches!(store.begin().await.map(drop), Err(StoreError::Damaged(_))));
     database.remove().await;
@@ -189,7 +189,7 @@ async fn a_transaction_in_which_a_statement_failed_is_not_committed_on_postgres(
     let project = super::fixtures::new_project(&ada);
     transaction.projects().add(&project).await.unwrap();
     transaction.projects().add(&project).await.unwrap_err();
-    // PostgreSQL itself would answer this COMMIT with success.
+    // PostgreSQL itself reports success for this COMMIT.
     let committed = tokio::time::timeout(Duration::from_secs(20), transaction.commit()).await.unwrap();
     assert!(matches!(committed, Err(StoreError::Unavailable(_))), "{committed:?}");
     assert_eq!(store.read().users().find(bob.id).await.unwrap(), None);

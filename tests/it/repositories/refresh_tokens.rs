@@ -1,4 +1,4 @@
-//! Refresh tokens.
+//! Storage of refresh tokens.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ async fn lock(store: &SeaStore, hash: &[u8; 32]) -> Option<RefreshTokenRecord> {
     commit(store, async |transaction| transaction.sessions().lock_refresh_token(hash).await.unwrap()).await
 }
 
-/// A database with one session and these tokens.
+/// Database with one session and these tokens.
 async fn with_tokens(database: &TestDatabase, hashes: &[[u8; 32]]) -> (Arc<SeaStore>, SessionId) {
     let store = database.store().await;
     let ada = user(&store).await;
@@ -102,7 +102,7 @@ on_both_databases! {
         assert_eq!((record.ended_at, record.expires_at), (Some(at(30)), at(2_000)));
     }
 
-    // Two tabs: one still has the token before, and is about to follow it to its successor, which the other one uses.
+    // Two browser tabs: one follows the previous token to its successor while the other uses the successor.
     async fn following_a_token_to_its_successor_does_not_block_its_use(database: TestDatabase) {
         let (store, _) = with_tokens(&database, &[HASH, NEXT]).await;
         let other = database.another_store().await;

@@ -1,4 +1,4 @@
-//! The schema: it is made and unmade on both databases, by many at once too, and keeps its rules by itself.
+//! The schema: migrations in both directions on both databases, also concurrently, and its constraints.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::on_both_databases;
 use crate::support::TestDatabase;
 use crate::support::databases::{OnDatabase, postgres_without_schema, sqlite_without_schema};
 
-/// A database of the same kind, without the schema.
+/// Database without the schema.
 pub(super) struct Empty(pub(super) TestDatabase);
 
 impl OnDatabase for Empty {
@@ -36,7 +36,7 @@ impl Empty {
         .await
     }
 
-    /// Tables and indexes as the database describes them.
+    /// Tables and indexes as described by the database.
     pub(super) async fn schema(&self) -> Vec<String> {
         let mut raw = Raw::connect(&self.0).await;
         let mut schema = if self.0.is_postgres() {
@@ -59,7 +59,7 @@ pub(super) async fn applied(store: &SeaStore) -> Vec<bool> {
     store.migrations().await.unwrap().iter().map(|migration| migration.applied).collect()
 }
 
-/// Sees that the database refuses the statement, and that it takes the same one without what is wrong with it.
+/// Asserts that the database rejects the first statement and accepts the second, which differs only in the violation.
 async fn refuses(raw: &mut Raw, wrong: &str, right: &str) {
     let refused = raw.try_execute(wrong).await.expect_err(wrong);
     let error = refused.into_database_error().expect(wrong);
@@ -112,7 +112,7 @@ on_both_databases! {
         let after = store.check().await;
         store.close().await;
         empty.0.remove().await;
-        assert!(before.is_err() && after.is_err(), "check() says whether the schema is the one this program knows");
+        assert!(before.is_err() && after.is_err(), "check() reports whether the schema is current");
     }
 
     async fn a_project_has_one_owner(database: TestDatabase) {
@@ -189,7 +189,7 @@ on_both_databases! {
         let ada = user(&store).await;
         let (here, there) = (project(&store, &ada).await, project(&store, &ada).await);
         let mut raw = Raw::connect(&database).await;
-        let (inviter, nobody) = (raw.id(ada.id.0), raw.id(TaskId::generate().0));
+        let (inviter, unknown) = (raw.id(ada.id.0), raw.id(TaskId::generate().0));
         let [here, there] = [raw.id(here.id.0), raw.id(there.id.0)];
         let mut made = 0..;
         let mut new = |raw: &Raw, project: &str, email: &str, role: &str, status: &str, by: &str| {
@@ -200,13 +200,13 @@ on_both_databases! {
         for wrong in [
             new(&raw, &here, "a@b.example", "owner", "pending", &inviter),
             new(&raw, &here, "a@b.example", "editor", "gone", &inviter),
-            new(&raw, &nobody, "a@b.example", "editor", "pending", &inviter),
-            new(&raw, &here, "a@b.example", "editor", "pending", &nobody),
+            new(&raw, &unknown, "a@b.example", "editor", "pending", &inviter),
+            new(&raw, &here, "a@b.example", "editor", "pending", &unknown),
         ] {
             refuses(&mut raw, &wrong, "SELECT 1").await;
         }
         raw.execute(&right).await;
-        // One that is pending, and any that are not.
+        // One pending invitation, and any number of resolved ones.
         for status in ["accepted", "declined", "revoked", "expired"] {
             let twin = new(&raw, &here, "a@b.example", "viewer", "pending", &inviter);
             let other = new(&raw, &here, "a@b.example", "viewer", status, "NULL");
@@ -226,15 +226,15 @@ on_both_databases! {
         let task = new_task(&project(&store, &ada).await);
         add_tasks(&store, [&task]).await;
         let mut raw = Raw::connect(&database).await;
-        let (author, nobody) = (raw.id(ada.id.0), raw.id(TaskId::generate().0));
+        let (author, unknown) = (raw.id(ada.id.0), raw.id(TaskId::generate().0));
         let (task, id) = (raw.id(task.id.0), raw.id(Uuid::from_u128(1)));
         let new = |task: &str, author: &str, version: i64| {
             format!("INSERT INTO comments VALUES ({id}, {task}, {author}, 'x', {version}, 8, 9)")
         };
-        for wrong in [new(&nobody, &author, 1), new(&task, &nobody, 1), new(&task, &author, 0)] {
+        for wrong in [new(&unknown, &author, 1), new(&task, &unknown, 1), new(&task, &author, 0)] {
             refuses(&mut raw, &wrong, "SELECT 1").await;
         }
-        refuses(&mut raw, &new(&nobody, "NULL", 1), &new(&task, "NULL", 1)).await;
+        refuses(&mut raw, &new(&unknown, "NULL", 1), &new(&task, "NULL", 1)).await;
         refuses(&mut raw, "UPDATE comments SET version = 0", "UPDATE comments SET version = 2").await;
     }
 
@@ -254,7 +254,7 @@ on_both_databases! {
             format!("DELETE FROM users WHERE id = {bob}"),
             format!("DELETE FROM projects WHERE id = {project}"),
         ];
-        // Comments, those of somebody, and the same of invitations.
+        // Comments and invitations, each as content of the user or in the user's project.
         for (statement, expected) in statements.iter().zip(["3 3 1 1", "2 2 1 1", "2 1 1 0", "0 0 0 0"]) {
             raw.execute(statement).await;
             let mut counts = Vec::new();

@@ -1,4 +1,4 @@
-//! Sessions; their refresh tokens are in `refresh_tokens`.
+//! Storage of sessions. Their refresh tokens are in `refresh_tokens`.
 
 use pocket_tasks::contract::account::session::{SessionInfo, SessionSort};
 use pocket_tasks::contract::page::Paging;
@@ -63,7 +63,7 @@ on_both_databases! {
     async fn sessions_are_sorted_in_both_directions_with_ties_by_id(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
-        // Ids ascend; the times do not, and two are the same.
+        // Ids ascend; the times do not, and two are equal.
         let sessions: Vec<_> =
             [30, 10, 20, 10].map(|time| NewSession { created_at: at(time), ..new_session(&ada) }).into();
         add(&store, &sessions).await;

@@ -1,4 +1,4 @@
-//! The databases find by an index what people share: comments and invitations.
+//! Query plans of comments and invitations: both are found by indexes.
 
 use pocket_tasks::contract::page::{Direction, Sort};
 use pocket_tasks::contract::project::invitation::InvitationSort;
@@ -13,16 +13,15 @@ use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::{TestDatabase, databases};
 
-/// A statement with values in the places of its parameters.
+/// Statement with values in place of its parameters.
 fn filled(sql: &str, values: &[String]) -> String {
-    // From the last, because `$1` begins `$10` too.
+    // From the last, because `$1` is a prefix of `$10`.
     let filled = values.iter().enumerate().rev();
     filled.fold(sql.to_owned(), |sql, (number, value)| sql.replace(&format!("${}", number + 1), value))
 }
 
-/// Sees that a statement goes by one of the indexes: the one with these words that the program has just sent, as
-/// PostgreSQL received it, there and on SQLite; on SQLite alone, which does not tell what it is asked, one that is
-/// written here.
+/// Asserts that a statement uses one of the indexes: the last sent statement with these words, as PostgreSQL received it,
+/// on both databases; on SQLite alone, which does not report its statements, one written by hand.
 async fn goes_by(
     planner: &mut Planner,
     words: &str,
@@ -109,14 +108,14 @@ on_both_databases! {
 
         let transaction = store.begin().await.unwrap();
         assert_eq!(transaction.invitations().expire(at(2_000), 9).await.unwrap(), 1);
-        // Before it is committed, because the server tells only the last statement of each connection.
+        // Before the commit, because the server reports only the last statement of each connection.
         let by_hand = "UPDATE invitations SET status = $1 WHERE id IN (SELECT id FROM invitations \
                        WHERE status = $2 AND expires_at <= $3 ORDER BY expires_at LIMIT $4)";
         let values = |_: &Planner| vec!["'expired'".into(), "'pending'".into(), "11".into(), "9".into()];
         goes_by(&mut planner, "UPDATE \"invitations\"%SKIP LOCKED", by_hand, values, &["invitations_by_expiry"]).await;
     }
 
-    // Without such indexes, removing an account would read all that anybody has said.
+    // Without these indexes, purging an account would scan all comments and invitations.
     async fn created_content_is_found_by_an_index_when_an_account_is_purged(database: TestDatabase) {
         let mut planner = Planner::new(&database).await;
         let user = planner.raw.id(planner.user.id.0);

@@ -1,4 +1,4 @@
-//! The conditions of task lists.
+//! Filters of task lists.
 
 use pocket_tasks::contract::account::user::User;
 use pocket_tasks::contract::project::Project;
@@ -12,7 +12,7 @@ use super::fixtures::{add_tasks, all, asc, at, new_task, project, user};
 use crate::on_both_databases;
 use crate::support::TestDatabase;
 
-/// A project of a user, with tasks.
+/// Project of a user, with tasks.
 struct Board {
     project: Project,
     reader: User,
@@ -20,7 +20,7 @@ struct Board {
 }
 
 impl Board {
-    /// Tasks that are each like a plain one but for what `change` does with its number.
+    /// Creates plain tasks, each modified by `change` according to its number.
     async fn new(store: &SeaStore, count: usize, change: impl Fn(usize, Task, &User) -> Task) -> Self {
         let reader = user(store).await;
         let project = project(store, &reader).await;
@@ -29,7 +29,7 @@ impl Board {
         Self { project, reader, tasks }
     }
 
-    /// Sees that the filter lets through the tasks with these numbers, in both lists.
+    /// Asserts that the filter matches exactly the tasks with these numbers, in both lists.
     async fn gives(&self, store: &SeaStore, filter: &TaskFilter, numbers: &[usize]) {
         let expected: Vec<_> = numbers.iter().map(|number| self.tasks[*number].id).collect();
         let tasks = store.read().task_lists();

@@ -1,4 +1,4 @@
-//! Lists of tasks: their order, their pages, and who gets them.
+//! Lists of tasks: order, pages and visibility.
 
 use pocket_tasks::contract::account::user::User;
 use pocket_tasks::contract::page::{Paging, Sort};
@@ -15,15 +15,14 @@ use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::TestDatabase;
 
-/// A task of each kind that sorting must tell apart, and the order of their numbers for each field, ascending. Ids
-/// ascend with the numbers and break ties.
+/// Task numbers in ascending order for each sort field. Ids ascend with the numbers and break ties.
 const SORTED: [(TaskSort, [usize; 7]); 6] = [
     (TaskSort::CreatedAt, [3, 6, 0, 4, 1, 2, 5]),
     (TaskSort::UpdatedAt, [5, 0, 1, 2, 3, 4, 6]),
-    // Those that are never due come last.
+    // Tasks without a due time come last.
     (TaskSort::DueAt, [4, 0, 6, 2, 1, 3, 5]),
     (TaskSort::Priority, [1, 6, 3, 5, 0, 4, 2]),
-    // Without regard to case, then byte by byte, whatever the language of the server.
+    // Case-insensitively, then byte by byte, independent of the server's locale.
     (TaskSort::Title, [3, 6, 2, 5, 0, 1, 4]),
     (TaskSort::Position, [1, 5, 4, 0, 2, 3, 6]),
 ];
@@ -50,7 +49,7 @@ fn tasks_to_sort(project: &Project) -> [Task; 7] {
     })
 }
 
-/// A page of a project's tasks: their ids, and how many there are.
+/// Page of a project's tasks: ids and total.
 async fn in_project(
     store: &SeaStore,
     project: ProjectId,
@@ -64,7 +63,7 @@ async fn in_project(
     (page.items.iter().map(|task| task.id).collect(), page.total)
 }
 
-/// A page of all tasks of the reader.
+/// Page of all tasks visible to the reader.
 async fn visible(store: &SeaStore, reader: &User, sort: Sort<TaskSort>, paging: Paging) -> (Vec<TaskId>, u64) {
     let tasks = store.read().task_lists().list_visible(reader.id, &TaskFilter::default(), sort, paging).await.unwrap();
     (tasks.page.items.iter().map(|task| task.id).collect(), tasks.page.total)
@@ -76,7 +75,7 @@ on_both_databases! {
         let ada = user(&store).await;
         let project = project(&store, &ada).await;
         let tasks = tasks_to_sort(&project);
-        // In an order that is none of those that are asked for.
+        // Stored in an order that no sort produces.
         add_tasks(&store, [4, 1, 6, 3, 0, 5, 2].map(|number: usize| &tasks[number])).await;
         for (field, ascending) in SORTED {
             let ascending = ascending.map(|number| tasks[number].id);
@@ -173,7 +172,7 @@ on_both_databases! {
             [project(&store, &ada).await, project(&store, &ada).await, project(&store, &stranger).await];
         let mut raw = Raw::connect(&database).await;
         raw.add_member(&second, &member, "viewer").await;
-        // A stranger shares no project with Ada, though the member is in a project with both.
+        // A stranger shares no project with Ada, although a member is in a project with both.
         raw.add_member(&strange, &member, "viewer").await;
         let assigned = Task { assignee_id: Some(member.id), ..new_task(&second) };
         let open = Task { status: TaskStatus::InProgress, ..new_task(&second) };

@@ -1,4 +1,4 @@
-//! Tasks, one at a time.
+//! Storage of single tasks.
 
 use pocket_tasks::contract::project::{Project, Role};
 use pocket_tasks::contract::strings::{Label, OrderKey, TaskDescription, TaskTitle};
@@ -11,7 +11,7 @@ use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::TestDatabase;
 
-/// A task that has everything.
+/// Task with a value in every field.
 pub(super) fn full_task(project: &Project, assignee: UserId) -> Task {
     Task {
         title: TaskTitle::new_unchecked("Größe \"1\"; DROP TABLE tasks; --"),
@@ -138,8 +138,8 @@ on_both_databases! {
         let project = project(&store, &ada).await;
         let homeless = new_task(&new_project(&ada));
         let assigned = Task { assignee_id: Some(UserId::generate()), ..new_task(&project) };
-        let made_by_nobody = Task { created_by: Some(UserId::generate()), ..new_task(&project) };
-        for task in [homeless, assigned, made_by_nobody] {
+        let by_unknown_user = Task { created_by: Some(UserId::generate()), ..new_task(&project) };
+        for task in [homeless, assigned, by_unknown_user] {
             let transaction = store.begin().await.unwrap();
             let added = transaction.tasks().add(std::slice::from_ref(&task)).await;
             assert!(matches!(added, Err(StoreError::Internal(_))), "{added:?}");

@@ -1,4 +1,4 @@
-//! Transactions: all or nothing, seen when they are committed, and one after the other where they meet.
+//! Transactions: atomicity, isolation and serialization.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use super::fixtures::{add_tasks, at, commit, new_project, new_task, new_user, pr
 use crate::on_both_databases;
 use crate::support::TestDatabase;
 
-/// What one of many concurrent requests does: reads under a lock, writes two rows, commits.
+/// Simulates one of many concurrent requests: reads under a lock, writes two rows, commits.
 async fn add_a_task(store: &SeaStore, project: &Project, number: usize) -> Result<(), StoreError> {
     let transaction = store.begin().await?;
     let locked = transaction.projects().lock(project.id, project.owner_id).await?.unwrap();
     let counts = locked.project.task_counts;
     let title = TaskTitle::new_unchecked(format!("{} after {number}", counts.total));
-    // The position says what was read, so that two who read the same are found out.
+    // The position records the value that was read, which reveals lost updates.
     let position = format!("{:05}", counts.total);
     transaction
         .tasks()
@@ -41,7 +41,7 @@ on_both_databases! {
         assert!(transaction.users().add(&ada, "a hash").await.unwrap());
         assert_eq!(transaction.users().find(ada.id).await.unwrap().as_ref(), Some(&ada));
         for store in [&store, &other] {
-            // Readers do not wait for who writes, either.
+            // Readers do not wait for writers either.
             assert_eq!(soon(store.read().users().find(ada.id)).await.unwrap(), None);
         }
         transaction.commit().await.unwrap();
@@ -64,7 +64,7 @@ on_both_databases! {
         assert_eq!(read.users().find(bob.id).await.unwrap(), None);
         assert_eq!(read.projects().find(project.id, ada.id).await.unwrap(), None);
         assert_eq!(read.users().find(ada.id).await.unwrap().as_ref(), Some(&ada));
-        // And the way is free for the next one.
+        // The next transaction is not blocked.
         assert!(soon(commit(&store, async |transaction| transaction.users().add(&bob, "a hash").await)).await.unwrap());
     }
 
@@ -75,7 +75,7 @@ on_both_databases! {
         for number in 1..=20 {
             let transaction = store.begin().await.unwrap();
             transaction.events().append(&[new_event(project.id, EventType::ProjectUpdated)]).await.unwrap();
-            // Begun, and dropped at its first wait.
+            // Started, and dropped at its first wait.
             let commit = tokio::time::timeout(Duration::ZERO, transaction.commit());
             drop(commit.await);
             soon(store.wait_for_events()).await;
@@ -213,7 +213,7 @@ on_both_databases! {
             transaction.tasks().lock(id, reader).await.map(|found| found.unwrap().task)
         });
         waits(&mut second).await;
-        // Would wait for the second one, which waits for us, if that had locked the task first.
+        // A deadlock, if the other transaction had locked the task first.
         let renamed = Task { title: TaskTitle::new_unchecked("Other"), ..task };
         soon(first.tasks().update(&renamed)).await.expect("a deadlock");
         first.commit().await.unwrap();
@@ -223,7 +223,7 @@ on_both_databases! {
     async fn a_database_that_stays_busy_is_unavailable_rather_than_broken(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         let mut open = vec![store.begin().await.unwrap()];
-        // SQLite has one writer at a time; on PostgreSQL the store has so many connections.
+        // SQLite has one writer at a time; on PostgreSQL the connections of the store are exhausted.
         let same_process = async {
             loop {
                 match store.begin().await {
@@ -255,13 +255,13 @@ on_both_databases! {
         }
     }
 
-    // On PostgreSQL the server would let readers write, and only the services' discipline keeps them from it.
+    // On PostgreSQL readers could write; only the structure of the services prevents it.
     async fn on_sqlite_the_readers_cannot_write(database: TestDatabase) {
         let store = database.store().await;
         let ada = user(&store).await;
         if !database.is_postgres() {
             let renamed = User { name: PersonName::new_unchecked("Other"), ..ada.clone() };
-            // A connection that cannot write answers as a file that cannot be written does.
+            // A read-only connection fails like a read-only file.
             assert!(matches!(store.read().users().update(&renamed).await, Err(StoreError::Unavailable(_))));
         }
         assert_eq!(store.read().users().find(ada.id).await.unwrap(), Some(ada));
@@ -277,13 +277,13 @@ async fn an_idle_transaction_is_terminated_on_postgres() {
     let event = || [new_event(project.id, EventType::ProjectUpdated)];
     let silent = hasty.begin().await.unwrap();
     silent.events().append(&event()).await.unwrap();
-    // It has the number that all others wait for.
+    // The transaction has reserved the sequence number that all others wait for.
     soon(commit(&store, async |transaction| transaction.events().append(&event()).await.unwrap())).await;
-    assert_eq!(store.read().events().bounds().await.unwrap().end, 1, "the number was given back");
+    assert_eq!(store.read().events().bounds().await.unwrap().end, 1, "the sequence number was released");
     let error = silent.events().append(&event()).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
     drop(silent);
-    // And it can go on with another connection.
+    // The first process can continue with another connection.
     soon(commit(&hasty, async |transaction| transaction.events().append(&event()).await.unwrap())).await;
     database.remove().await;
 }

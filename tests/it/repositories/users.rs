@@ -1,4 +1,4 @@
-//! Accounts.
+//! Storage of accounts.
 
 use futures_util::future::join_all;
 use pocket_tasks::contract::UserId;
@@ -39,7 +39,7 @@ on_both_databases! {
         let users = store.read().users();
         assert_eq!(users.find(UserId::generate()).await.unwrap(), None);
         assert!(users.find_credentials(UserId::generate()).await.unwrap().is_none());
-        // The caller folds the address; storage compares it byte by byte.
+        // The caller normalizes the address; storage compares it byte by byte.
         for email in ["", "nobody@example.com", &ada.email.to_uppercase(), &ada.email[1..]] {
             assert!(users.find_credentials_by_email(email).await.unwrap().is_none(), "{email}");
         }

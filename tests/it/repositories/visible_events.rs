@@ -1,4 +1,4 @@
-//! What a reader sees of the feed, against a model: projects of all kinds, every type, each filter in both directions.
+//! Events visible to a reader, compared with a model: many projects, every type, each filter in both directions.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ use crate::support::{Random, TestDatabase};
 
 const EVENTS: usize = 600;
 
-/// A feed of many projects, and who looks at it.
+/// Feed of many projects, with its reader.
 struct World {
     store: Arc<SeaStore>,
     reader: UserId,
-    /// Each with the role of the reader.
+    /// Projects with the role of the reader.
     projects: Vec<(Project, Option<Role>)>,
     events: Vec<Event>,
 }
@@ -53,7 +53,7 @@ impl World {
             let count = (1 + random.below(25)).min(left);
             let new: Vec<_> = (0..count)
                 .map(|_| {
-                    // Most are in the first projects.
+                    // Most events are in the first projects.
                     let few = 1 + random.below(projects.len());
                     let (project, _) = &projects[random.below(few)];
                     new_event(project.id, random.one_of(&EventType::PUBLISHED))
@@ -97,7 +97,7 @@ impl World {
 
     async fn found(&self, filter: &EventFilter, walk: EventRange) -> Vec<i64> {
         let found = self.store.read().events().list(self.reader, filter, walk).await.unwrap();
-        assert!(found.iter().all(|event| self.events.contains(event)), "not as it was written");
+        assert!(found.iter().all(|event| self.events.contains(event)), "an event changed");
         found.iter().map(|event| event.sequence).collect()
     }
 

@@ -1,4 +1,4 @@
-//! The lists of a reader go by indexes from the memberships on, and read no table as a whole.
+//! Query plans of the reader's lists: memberships are found first, and no table is scanned.
 
 use std::io::Write as _;
 
@@ -14,13 +14,13 @@ use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::{TestDatabase, databases};
 
-/// How each row of a table is joined with the first tasks of its project, on PostgreSQL and on SQLite.
+/// Join of each row of a table with the first tasks of its project, on PostgreSQL and on SQLite.
 const JOINS: [(&str, &str); 2] = [
     (r#"INNER JOIN LATERAL (SELECT "tasks".*"#, r#"INNER JOIN "tasks" ON "tasks"."id" IN (SELECT "tasks"."id""#),
     (r#") AS "tasks" ON TRUE"#, ")"),
 ];
 
-/// One order of the list of all tasks.
+/// Sort of the list of all tasks.
 struct Order {
     sort: Sort<TaskSort>,
     column: &'static str,
@@ -38,7 +38,7 @@ impl Order {
         if self.sort.direction == Direction::Asc { '>' } else { '<' }
     }
 
-    /// The statement as SQLite gets it.
+    /// The statement for SQLite.
     fn on_sqlite(&self, beyond: bool) -> String {
         let (column, word) = (self.column, word(self.sort.direction));
         let beyond =
@@ -58,7 +58,7 @@ impl Order {
         )
     }
 
-    /// Has the list read, and gives the statement as PostgreSQL received it.
+    /// Reads the list, and returns the statement as PostgreSQL received it.
     async fn sent(&self, database: &TestDatabase, planner: &mut Planner, beyond: bool) -> String {
         let value = match self.sort.field {
             TaskSort::Title | TaskSort::Position => SortValue::Text("b".to_owned()),
@@ -72,16 +72,15 @@ impl Order {
         planner.sent(&format!(r#""top"%ORDER BY "tasks"."{column}" {word}"#)).await
     }
 
-    /// Sees that the memberships are found by their index and the tasks of each project by theirs, that they are read
-    /// in its order from where the page begins, and that only the heads of the projects, and the few tasks that remain,
-    /// are sorted.
+    /// Asserts that memberships and the tasks of each project are found by their indexes, that tasks are read in order from
+    /// the start of the page, and that only the first tasks of each project are sorted.
     async fn steps_into_index(&self, planner: &mut Planner, sql: &str, beyond: bool) {
         let plan = planner.generic_plan(sql).await.replace('"', "");
         let (column, sign, index) = (self.column, self.sign(), self.index);
         let (member, task, sort) = match planner.raw {
             Raw::Sqlite(_) => {
                 let member = "SEARCH members USING COVERING INDEX members_by_user (user_id=?)".to_owned();
-                // No two tasks of a project have the same place, so the index that sees to that has the same order.
+                // Positions are unique in a project, so the unique index has the same order.
                 let task = match (column, beyond) {
                     ("position", false) => "USING INDEX tasks_unique_position (project_id=?)".to_owned(),
                     ("position", true) => {
@@ -94,7 +93,7 @@ impl Order {
             }
             Raw::Postgres(_) => {
                 let beyond = if beyond { format!(" AND (ROW({column}, id) {sign} ROW($") } else { String::new() };
-                // With the parenthesis around several conditions, if there are.
+                // With parentheses around several conditions.
                 let task = format!("(project_id = members.project_id){beyond}");
                 ("using members_by_user".to_owned(), task, "Sort Key:")
             }
@@ -111,14 +110,14 @@ impl Order {
     }
 }
 
-/// Whether the server keeps statements as long as these. That of `.ci/with-postgres` does; another one is asked for it
-/// only where nothing may be left out.
+/// Returns whether the server reports statements of this length. The server of `.ci/with-postgres` does; another server is
+/// asked only where nothing may be skipped.
 pub(super) async fn keeps_whole_statements(planner: &mut Planner) -> bool {
     let setting = "SELECT setting FROM pg_settings WHERE name = 'track_activity_query_size'";
     let kept: usize = planner.raw.texts(setting, "setting").await[0].parse().unwrap();
     let keeps = kept >= 8_192 || std::env::var_os("REQUIRE_POSTGRES").is_some();
     if !keeps {
-        // Past the capture of the test harness, which keeps quiet about tests that pass.
+        // Bypasses the output capture of the test harness.
         let _ = writeln!(
             std::io::stderr(),
             "\nSKIPPED on PostgreSQL: plans of statements that it cuts off; set track_activity_query_size=16kB"
@@ -140,7 +139,7 @@ async fn finds_projects_by_membership(planner: &mut Planner, sql: &str) {
         Raw::Postgres(_) => ["using members_by_user on", "using projects_pkey on"],
     };
     for index in indexes {
-        // For the page, and for the total.
+        // For the page and for the total.
         assert_eq!(plan.matches(index).count(), 2, "{index}: {sql}:\n{plan}");
     }
     reads_no_table(sql, &plan);
@@ -155,13 +154,13 @@ on_both_databases! {
         for order in Order::all() {
             for beyond in [false, true] {
                 if !database.is_postgres() {
-                    // Written here, because SQLite does not tell what it is asked; but see below.
+                    // Written by hand, because SQLite does not report its statements; verified below.
                     order.steps_into_index(&mut planner, &order.on_sqlite(beyond), beyond).await;
                     continue;
                 }
                 let sent = order.sent(&database, &mut planner, beyond).await;
                 order.steps_into_index(&mut planner, &sent, beyond).await;
-                // What goes to SQLite is the same but for the joins and the names of the parameters.
+                // The statement for SQLite differs only in the joins and the names of parameters.
                 let sqlite = databases::sqlite().await;
                 let sent = JOINS.iter().fold(sent, |sent, (postgres, sqlite)| sent.replace(postgres, sqlite));
                 order.steps_into_index(&mut Planner::new(&sqlite).await, &sent, beyond).await;

@@ -1,4 +1,4 @@
-//! The list of all tasks of a reader, against a model: projects of all kinds, many ties, each filter by each sort.
+//! Tasks visible to a reader, compared with a model: many projects, many ties, each filter with each sort.
 
 use std::sync::Arc;
 
@@ -25,18 +25,18 @@ const SORTS: [TaskSort; 6] = [
     TaskSort::Position,
 ];
 const TITLES: [&str; 5] = ["a", "A", "b-a", "b a", "_"];
-/// Enough that pages by number go on beyond what is read project by project.
+/// Enough for pages beyond the rows that are read project by project.
 const TASKS: usize = 420;
 
-/// A filter, and what it lets through.
+/// Filter with its predicate.
 type Filter = (TaskFilter, fn(&Task, &World) -> bool);
 
-/// Projects and tasks, and who looks at them.
+/// Projects and tasks, with their reader.
 struct World {
     store: Arc<SeaStore>,
     reader: UserId,
     other: UserId,
-    /// Each with whether the reader is a member.
+    /// Projects with the membership of the reader.
     projects: Vec<(Project, bool)>,
     tasks: Vec<Task>,
 }
@@ -61,7 +61,7 @@ impl World {
             }
             projects.push((project, invited || owner.id == reader.id));
         }
-        // One more than any chance may leave out: a project that is empty, and that all see.
+        // Always included: an empty project that every user can see.
         let empty = new_project(&reader);
         commit(&store, async |transaction| transaction.projects().add(&empty).await.unwrap()).await;
         let tasks: Vec<Task> =
@@ -70,7 +70,7 @@ impl World {
         Self { store, reader: reader.id, other: other.id, projects, tasks }
     }
 
-    /// Whether the reader sees the task, wherever it is in the project.
+    /// Returns whether the reader sees the task in the list with this filter.
     fn is_seen(&self, task: &Task, filter: &TaskFilter) -> bool {
         self.projects.iter().any(|(project, member)| {
             let is_kept = project.deleted_at.is_none() && !(filter.not_archived && project.archived);
@@ -91,7 +91,7 @@ impl World {
         tasks.iter().map(|task| task.id).collect()
     }
 
-    /// Walks to the end of a list.
+    /// Reads a list to its end by cursor.
     async fn walk(&self, filter: &TaskFilter, sort: Sort<TaskSort>, random: &mut Random) -> Vec<TaskId> {
         let (mut passed, mut after) = (Vec::new(), None);
         loop {
@@ -101,7 +101,7 @@ impl World {
                 self.store.read().task_lists().list_visible_by_cursor(self.reader, filter, &walk).await.unwrap();
             assert!(tasks.assignee_is_valid);
             passed.extend(tasks.page.items.iter().map(|task| task.id));
-            assert!(passed.len() <= TASKS, "it goes round in circles: {sort:?} {filter:?}");
+            assert!(passed.len() <= TASKS, "the pagination does not end: {sort:?} {filter:?}");
             let Some(next) = tasks.page.next else { return passed };
             assert_eq!(tasks.page.items.len(), limit as usize, "{sort:?} {filter:?}");
             after = Some(next);
@@ -114,7 +114,7 @@ impl World {
     }
 }
 
-/// A task with a value of everything that many have. Most are in the first projects.
+/// Task with common values in every field. Most are in the first projects.
 fn task(number: usize, projects: &[(Project, bool)], assignees: [UserId; 2], random: &mut Random) -> Task {
     let few = 1 + random.below(projects.len());
     let (project, _) = &projects[random.below(few)];
@@ -128,7 +128,7 @@ fn task(number: usize, projects: &[(Project, bool)], assignees: [UserId; 2], ran
         due_at: random.percent(60).then_some(due_at),
         assignee_id: random.percent(40).then(|| random.one_of(&assignees)),
         labels: if random.percent(30) { vec![Label::new_unchecked("home")] } else { Vec::new() },
-        // The same in many projects, and in each only once.
+        // Equal in many projects, but unique in each.
         position: OrderKey::new_unchecked(format!("a{:03}", number / 2 + number % 2 * 500)),
         completed_at: (status == TaskStatus::Done).then_some(at(5)),
         deleted_at: random.percent(20).then_some(deleted_at),

@@ -1,4 +1,4 @@
-//! The databases find by an index who is told of an event, and what is due, given up or left lying of the deliveries.
+//! Query plans of webhooks: subscriptions and due, cancelled or stalled deliveries are found by indexes.
 
 use pocket_tasks::contract::account::user::User;
 use pocket_tasks::contract::event::EventType;
@@ -16,7 +16,7 @@ use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::{TestDatabase, databases};
 
-/// A webhook of the user for everything, which is not stored yet.
+/// New webhook of the user for all events, not stored.
 pub(super) fn new_webhook(user: &User) -> WebhookRecord {
     let webhook = Webhook {
         id: WebhookId::generate(),
@@ -47,7 +47,7 @@ fn new_delivery(webhook: WebhookId) -> DeliveryRecord {
     DeliveryRecord { delivery, payload: None }
 }
 
-/// A planner on a database with one webhook and a few deliveries.
+/// Planner for a database with one webhook and a few deliveries.
 async fn with_deliveries(database: &TestDatabase) -> (Planner, WebhookId) {
     let planner = Planner::new(database).await;
     let (store, record) = (database.store().await, new_webhook(&planner.user));
@@ -60,8 +60,8 @@ async fn with_deliveries(database: &TestDatabase) -> (Planner, WebhookId) {
     (planner, id)
 }
 
-/// A statement as the program sends it, by these words of it; on SQLite, which does not tell what it is asked, what is
-/// written here. Planned for any values, because a plan that is made once is kept.
+/// Generic plan of the sent statement with these words; on SQLite, which does not report its statements, of the one written
+/// by hand.
 async fn plan(planner: &mut Planner, words: &str, by_hand: &str) -> String {
     let sql = match planner.raw {
         Raw::Sqlite(_) => by_hand.to_owned(),
@@ -70,8 +70,7 @@ async fn plan(planner: &mut Planner, words: &str, by_hand: &str) -> String {
     format!("{sql}\n{}", planner.generic_plan(&sql).await.replace('"', "").replace("COVERING ", ""))
 }
 
-/// The same on SQLite, of the statement that went to PostgreSQL: it is the same but for locks and the names of the
-/// parameters.
+/// Plan on SQLite of the statement that was sent to PostgreSQL, which differs only in locks and the names of parameters.
 async fn plan_on_sqlite(plan: &str) -> String {
     let sql = plan.lines().next().unwrap().replace(" FOR KEY SHARE OF \"webhooks\"", "");
     let sqlite = databases::sqlite().await;
@@ -80,7 +79,7 @@ async fn plan_on_sqlite(plan: &str) -> String {
     format!("{sql}\n{}", plan.replace('"', "").replace("COVERING ", ""))
 }
 
-/// Sees that what is due of a webhook is read off its index, in its order.
+/// Asserts that due deliveries of a webhook are read from their index in order.
 async fn goes_by_what_is_due(planner: &mut Planner, words: &str, by_hand: &str) {
     let first = plan(planner, words, by_hand).await;
     let mut plans = vec![(matches!(planner.raw, Raw::Postgres(_)), first)];
@@ -138,7 +137,7 @@ on_both_databases! {
                        JOIN events ON members.project_id = events.project_id \
                        WHERE webhooks.id = ? AND webhooks.removed_at IS NULL AND users.deleted_at IS NULL AND events.id = ?";
         let plan = plan(&mut planner, "AS \"event\\_id\"", by_hand).await;
-        // Of one membership it is no matter by which index it is found.
+        // A single membership can be found by either index.
         for sign in ["SCAN", "Seq Scan", "events_by_project", "webhooks_by_user"] {
             assert!(!plan.contains(sign), "{sign}: {plan}");
         }
@@ -174,7 +173,7 @@ on_both_databases! {
         let transaction = store.begin().await.unwrap();
         assert_eq!(transaction.deliveries().cancel_pending(webhook, at(3), 9).await.unwrap(), 0);
         assert_eq!(transaction.deliveries().cancel_pending(webhook, at(4), 1).await.unwrap(), 1);
-        // Before it is committed, because the server tells only the last statement of each connection.
+        // Before the commit, because the server reports only the last statement of each connection.
         let by_hand = "UPDATE deliveries SET status = ?, next_attempt_at = ? WHERE id IN (SELECT id FROM deliveries \
                        WHERE webhook_id = ? AND next_attempt_at IS NOT NULL AND event_type <> ? AND created_at + ? <= ? \
                        ORDER BY next_attempt_at, id LIMIT ?)";

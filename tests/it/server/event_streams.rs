@@ -18,7 +18,7 @@ pub(super) fn respond(release: Arc<Notify>) -> Response {
     streamed(stream::iter([FIRST, ""]).chain(last).map(Ok))
 }
 
-/// Events until nobody listens.
+/// Endless events.
 pub(super) fn respond_endlessly() -> Response {
     streamed(stream::repeat_with(|| Ok("data: and so on and so forth\n\n")))
 }
@@ -64,7 +64,7 @@ async fn a_stream_of_events_may_follow_other_answers_on_its_connection() {
     client.read_until("\r\n\r\nhello").await;
     client.read_until(&format!("\r\n\r\n{}", chunk(FIRST))).await;
     server.release.notify_one();
-    // What came after it is not answered: the head has said that the connection closes.
+    // The pipelined request is not answered: the head has announced that the connection closes.
     assert_eq!(client.read_to_close().await, format!("{}0\r\n\r\n", chunk(LAST)));
 }
 
@@ -74,7 +74,7 @@ async fn a_stream_of_events_ends_with_its_client() {
     let mut client = server.connect().await;
     client.send(GET_EVENTS).await;
     client.read_until(&chunk(FIRST)).await;
-    // The only slot comes free when, and only when, the stream is gone, which has nothing to write.
+    // The only slot becomes free exactly when the stream is dropped.
     drop(client);
     let mut next = server.connect().await;
     next.send(GET).await;
@@ -104,7 +104,7 @@ async fn input_on_a_stream_is_ignored_and_excessive_input_closes_it() {
     let mut shouted = 0;
     while client.0.write_all(shout.as_bytes()).await.is_ok() {
         shouted += shout.len();
-        // Buffers of the system take some megabytes.
+        // Buffers of the operating system hold some megabytes.
         assert!(shouted < 64 * 1024 * 1024, "it is listened to");
     }
     let mut next = server.connect().await;
@@ -203,7 +203,7 @@ async fn http2_has_streams_of_events_beside_other_requests() {
     let mut client = server.connect().await;
     h2::get(&mut client, b"/events").await;
     assert_eq!(h2::read_frame(&mut client, h2::DATA).await, FIRST.as_bytes());
-    // Here an empty frame is not the end.
+    // An empty DATA frame is not the end here.
     assert_eq!(h2::read_frame(&mut client, h2::DATA).await, b"");
     server.release.notify_one();
     assert_eq!(h2::read_frame(&mut client, h2::DATA).await, LAST.as_bytes());

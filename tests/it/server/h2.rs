@@ -1,6 +1,6 @@
-//! As much of HTTP/2 as a GET needs, by hand: hyper's client is not among the features of this crate.
+//! Minimal HTTP/2 client for GET requests, because hyper's client is not enabled in this crate.
 
-use super::{AsyncReadExt as _, AsyncWriteExt as _, Client, PATIENCE, timeout};
+use super::{AsyncReadExt as _, AsyncWriteExt as _, Client, TIMEOUT, timeout};
 
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) const DATA: u8 = 0;
@@ -31,7 +31,7 @@ pub(super) async fn answer_ping(client: &mut Client, payload: &[u8]) {
     send(client, PING, ACK, 0, payload).await;
 }
 
-/// The payload of the next frame of this kind, skipping all others.
+/// Payload of the next frame of this kind, skipping all others.
 pub(super) async fn read_frame(client: &mut Client, kind: u8) -> Vec<u8> {
     let found = async {
         loop {
@@ -44,5 +44,5 @@ pub(super) async fn read_frame(client: &mut Client, kind: u8) -> Vec<u8> {
             }
         }
     };
-    timeout(PATIENCE, found).await.expect("the frame did not come")
+    timeout(TIMEOUT, found).await.expect("the frame did not come")
 }

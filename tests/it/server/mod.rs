@@ -1,6 +1,6 @@
 //! The server over real sockets: slow clients are cut, a full house waits, a stop is graceful.
 //!
-//! No test sleeps to wait for something: each reads until the server acts, within `PATIENCE`.
+//! No test sleeps to wait for something: each reads until the server acts, within `TIMEOUT`.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
 
@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 /// Far longer than any limit below, so that a slow machine fails no test.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// The limit that a test is about.
 const SHORT: Duration = Duration::from_millis(300);
 /// Time enough to see that something does not happen.
@@ -62,12 +62,12 @@ impl Server {
     async fn connect_and_enter(&self, path: &str) -> Client {
         let mut client = self.connect().await;
         client.send(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
-        timeout(PATIENCE, self.entered.notified()).await.expect("the handler was not called");
+        timeout(TIMEOUT, self.entered.notified()).await.expect("the handler was not called");
         client
     }
 
     async fn stops(self) {
-        timeout(PATIENCE, self.stopped).await.expect("the server did not stop").unwrap().unwrap();
+        timeout(TIMEOUT, self.stopped).await.expect("the server did not stop").unwrap().unwrap();
     }
 }
 
@@ -112,7 +112,7 @@ impl Client {
     /// Everything until the server closes; being reset counts as closed.
     async fn read_to_close(&mut self) -> String {
         let mut bytes = Vec::new();
-        let closed = timeout(PATIENCE, self.0.read_to_end(&mut bytes)).await.expect("the connection is still open");
+        let closed = timeout(TIMEOUT, self.0.read_to_end(&mut bytes)).await.expect("the connection is still open");
         assert!(!matches!(closed, Err(error) if error.kind() != io::ErrorKind::ConnectionReset));
         String::from_utf8(bytes).unwrap()
     }
@@ -121,7 +121,7 @@ impl Client {
     async fn read_until(&mut self, end: &str) -> String {
         let mut read = String::new();
         while !read.ends_with(end) {
-            let byte = timeout(PATIENCE, self.0.read_u8()).await.expect("no answer").expect("closed before the answer");
+            let byte = timeout(TIMEOUT, self.0.read_u8()).await.expect("no answer").expect("closed before the answer");
             read.push(char::from(byte));
         }
         read
@@ -139,7 +139,7 @@ impl Client {
                 return;
             }
             match timeout(MOMENT, self.0.read_u8()).await {
-                Err(_silence) => assert!(begin.elapsed() < PATIENCE, "the dripping connection is still open"),
+                Err(_silence) => assert!(begin.elapsed() < TIMEOUT, "the dripping connection is still open"),
                 Ok(Err(_closed)) => return,
                 Ok(Ok(_)) => panic!("the server answered half a request"),
             }
@@ -337,7 +337,7 @@ async fn new_connections_are_refused_once_shutdown_began() {
     let _in_flight = server.connect_and_enter("/wait").await;
     server.shutdown.cancel();
     let refused = async { while TcpStream::connect(server.address).await.is_ok() {} };
-    timeout(PATIENCE, refused).await.expect("still accepting");
+    timeout(TIMEOUT, refused).await.expect("still accepting");
     assert!(!server.stopped.is_finished());
 }
 
@@ -381,7 +381,7 @@ async fn an_http2_request_in_flight_finishes_during_shutdown() {
     let server = Server::start(generous()).await;
     let mut client = server.connect().await;
     h2::get(&mut client, b"/wait").await;
-    timeout(PATIENCE, server.entered.notified()).await.expect("the handler was not called");
+    timeout(TIMEOUT, server.entered.notified()).await.expect("the handler was not called");
     server.shutdown.cancel();
     let ping = h2::read_frame(&mut client, h2::PING).await;
     h2::answer_ping(&mut client, &ping).await;
@@ -395,7 +395,7 @@ async fn a_stuck_http2_request_is_dropped_after_the_grace() {
     let server = Server::start(Limits { shutdown_grace: SHORT, ..generous() }).await;
     let mut client = server.connect().await;
     h2::get(&mut client, b"/wait").await;
-    timeout(PATIENCE, server.entered.notified()).await.expect("the handler was not called");
+    timeout(TIMEOUT, server.entered.notified()).await.expect("the handler was not called");
     server.shutdown.cancel();
     server.stops().await;
 }
@@ -403,6 +403,6 @@ async fn a_stuck_http2_request_is_dropped_after_the_grace() {
 impl Client {
     async fn read_to_close_of_frames(&mut self) {
         let mut rest = Vec::new();
-        let _ = timeout(PATIENCE, self.0.read_to_end(&mut rest)).await.expect("the connection is still open");
+        let _ = timeout(TIMEOUT, self.0.read_to_end(&mut rest)).await.expect("the connection is still open");
     }
 }

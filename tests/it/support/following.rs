@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::{Answer, document};
 
 /// Far longer than anything here takes, so that a slow machine fails no test.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Less than the 15 s after which a stream looks by itself whether it is over: it must have been woken.
 const WOKEN: Duration = Duration::from_secs(10);
@@ -49,7 +49,7 @@ impl Following {
                 return Some(block);
             }
             let mut bytes = [0; 4_096];
-            let Ok(read) = timeout(PATIENCE, self.body.read(&mut bytes)).await else { panic!("nothing came") };
+            let Ok(read) = timeout(TIMEOUT, self.body.read(&mut bytes)).await else { panic!("nothing came") };
             let read = read.unwrap();
             if read == 0 {
                 assert!(self.read.is_empty(), "the stream ended within an event");
@@ -76,7 +76,7 @@ impl Following {
     /// The next event, which must come.
     pub(crate) async fn event(&mut self) -> Value {
         // Not each line by itself: that nothing happens is told too, again and again.
-        let Ok(next) = timeout(PATIENCE, self.next()).await else { panic!("no event came") };
+        let Ok(next) = timeout(TIMEOUT, self.next()).await else { panic!("no event came") };
         next.unwrap_or_else(|| panic!("the stream has ended"))
     }
 

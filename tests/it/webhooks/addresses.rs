@@ -1,4 +1,4 @@
-//! Which addresses may be connected to.
+//! Addresses that webhooks may connect to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,8 +6,8 @@ use pocket_tasks::webhooks::Allowances;
 
 use super::allowing;
 
-/// Networks that are forbidden, with their first and last address. Left and right of each lie addresses that are public
-/// unless it is said otherwise. Written out by hand: it is the other opinion about the table in the code.
+/// Forbidden networks with their first and last address. The addresses beside them are public unless stated otherwise.
+/// Written by hand, independently of the table in the code.
 const FORBIDDEN: [(&str, &str, &str); 19] = [
     ("this network", "0.0.0.0", "0.255.255.255"),
     ("private", "10.0.0.0", "10.255.255.255"),
@@ -34,7 +34,7 @@ fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// The address so many places further on, if there is one.
+/// Address at this distance, if there is one.
 fn beside(address: IpAddr, places: i8) -> Option<IpAddr> {
     match address {
         IpAddr::V4(v4) => v4.to_bits().checked_add_signed(places.into()).map(|bits| Ipv4Addr::from_bits(bits).into()),
@@ -54,7 +54,7 @@ fn non_public_networks_are_forbidden_up_to_their_bounds() {
             assert!(plain.permit(outside), "beside {what}: {outside}");
         }
     }
-    // These begin or end where another forbidden network does not leave off.
+    // These networks are adjacent to other forbidden ones.
     for (what, first, last, before, after) in [
         ("protocols", "2001::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff", true, true),
         ("documentation", "3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff", true, true),
@@ -83,7 +83,7 @@ fn embedded_addresses_are_judged_by_the_inner_address() {
         ("::ffff:127.0.0.1", false),
         ("::ffff:10.0.0.1", false),
         ("::ffff:169.254.169.254", false),
-        // Whoever unpacks these is not known, so even public addresses in them are forbidden.
+        // The unpacking host is unknown, so even public addresses in them are forbidden.
         ("::93.184.216.34", false),
         ("::ffff:0:93.184.216.34", false),
         ("64:ff9b::93.184.216.34", false),
@@ -107,7 +107,7 @@ fn an_allowed_network_permits_nothing_else() {
         ("::1", &["::1"], &["127.0.0.1", "::2", "::"]),
         ("::ffff:10.1.0.0/112", &["10.1.2.3", "::ffff:10.1.2.3"], &["10.2.0.0"]),
         ("fd00:1::/32", &["fd00:1::1"], &["fd00:2::1", "fe80::1"]),
-        // Through a translator only what may be reached without it.
+        // Through a translator, only addresses that are permitted directly.
         (
             "64:ff9b::/96",
             &["64:ff9b::93.184.216.34"],
@@ -130,7 +130,7 @@ fn an_allowed_network_permits_nothing_else() {
     }
 }
 
-/// Where clouds that not everybody has heard of tell a machine about itself.
+/// Metadata addresses of less known clouds.
 const OF_LESS_KNOWN_CLOUDS: [&str; 5] =
     ["fd00:42::42", "fd00:a9fe:a9fe::1", "fd00:c1::a9fe:a9fe", "fd00:100::100:200", "169.254.10.10"];
 

@@ -1,4 +1,4 @@
-//! What is sent, and what the answers to it mean.
+//! Requests of the webhook client, and the interpretation of responses.
 
 use std::process::Command;
 
@@ -8,14 +8,14 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
 use super::receiver::{Receiver, until_closed};
-use super::{IMPATIENCE, PATIENCE, local_client};
+use super::{SHORT_TIMEOUT, TIMEOUT, local_client};
 
 #[tokio::test]
 async fn a_request_is_a_post_with_the_given_headers_and_few_others() {
     let receiver = Receiver::saying("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
     let headers = [("webhook-id", "an-id".to_owned()), ("webhook-timestamp", "1614265330".to_owned())];
     let url = format!("http://{}/hooks/é?token=a%20b", receiver.address);
-    let outcome = local_client(PATIENCE).post(&url, &headers, r#"{"name":"Küche"}"#.to_owned()).await;
+    let outcome = local_client(TIMEOUT).post(&url, &headers, r#"{"name":"Küche"}"#.to_owned()).await;
     assert!(outcome.is_success(), "{outcome:?}");
     assert_eq!((outcome.status_code, outcome.excerpt.as_deref()), (Some(200), Some("ok")));
     let requests = receiver.requests();
@@ -25,7 +25,7 @@ async fn a_request_is_a_post_with_the_given_headers_and_few_others() {
     let mut lines: Vec<&str> = head.lines().collect();
     assert_eq!(lines.remove(0), "POST /hooks/%C3%A9?token=a%20b HTTP/1.1");
     lines.sort_unstable();
-    // No encodings are accepted, so that nothing is unpacked; nobody is told where the request comes from.
+    // No encodings are accepted, so nothing is unpacked; the origin of the request is not revealed.
     assert_eq!(
         lines,
         [
@@ -43,7 +43,7 @@ async fn a_request_is_a_post_with_the_given_headers_and_few_others() {
 #[tokio::test]
 async fn a_given_header_replaces_the_default_and_an_invalid_one_is_an_error() {
     let receiver = Receiver::saying("HTTP/1.1 204 No Content\r\n\r\n").await;
-    let client = local_client(PATIENCE);
+    let client = local_client(TIMEOUT);
     let headers = [("Content-Type", "text/plain".to_owned())];
     assert!(client.post(&receiver.url(), &headers, String::new()).await.is_success());
     let request = receiver.requests().remove(0);
@@ -57,7 +57,7 @@ async fn a_given_header_replaces_the_default_and_an_invalid_one_is_an_error() {
 
 #[tokio::test]
 async fn the_status_decides() {
-    let client = local_client(PATIENCE);
+    let client = local_client(TIMEOUT);
     for (status, success) in [
         (200, true),
         (201, true),
@@ -75,7 +75,7 @@ async fn the_status_decides() {
         assert_eq!((&outcome.error, &outcome.excerpt, outcome.retry_after), (&None, &None, None), "{status}");
         assert_eq!(receiver.requests().len(), 1, "{status}");
     }
-    // An answer in the meantime is none yet.
+    // An interim response is not final.
     let receiver =
         Receiver::saying("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno").await;
     let outcome = client.post(&receiver.url(), &[], "{}".to_owned()).await;
@@ -85,7 +85,7 @@ async fn the_status_decides() {
 #[tokio::test]
 async fn redirects_are_failures_and_not_followed() {
     let elsewhere = Receiver::saying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
-    let client = local_client(PATIENCE);
+    let client = local_client(TIMEOUT);
     for status in [300, 301, 302, 303, 304, 307, 308] {
         for target in [elsewhere.url(), format!("//{}/", elsewhere.address), "http://169.254.169.254/".to_owned()] {
             let answer = format!("HTTP/1.1 {status} Go\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n");
@@ -100,7 +100,7 @@ async fn redirects_are_failures_and_not_followed() {
 
 #[tokio::test]
 async fn retry_after_is_parsed() {
-    let client = local_client(PATIENCE);
+    let client = local_client(TIMEOUT);
     for (value, expected) in [
         ("120", Some(RetryAfter::Seconds(120))),
         ("Fri, 31 Dec 1999 23:59:59 GMT", Some(RetryAfter::At(Timestamp::parse("1999-12-31T23:59:59Z").unwrap()))),
@@ -125,23 +125,23 @@ async fn a_late_response_is_a_timeout() {
         "HTTP/1.1 100 Continue\r\n\r\n",
     ] {
         let receiver = Receiver::saying(part).await;
-        let outcome = local_client(IMPATIENCE).post(&receiver.url(), &[], "{}".to_owned()).await;
+        let outcome = local_client(SHORT_TIMEOUT).post(&receiver.url(), &[], "{}".to_owned()).await;
         assert_eq!(outcome.error.as_deref(), Some("No answer came within 0.6 seconds."), "{part}");
         assert_eq!((outcome.status_code, outcome.is_success()), (None, false));
-        assert!(outcome.duration >= IMPATIENCE && outcome.duration < PATIENCE, "{outcome:?}");
+        assert!(outcome.duration >= SHORT_TIMEOUT && outcome.duration < TIMEOUT, "{outcome:?}");
     }
-    // Neither does it help to say something now and then.
+    // Sending something from time to time does not extend the timeout.
     for drip in ["HTTP/1.1 100 Continue\r\n\r\n", "X"] {
         let receiver = Receiver::start(move |mut stream| async move {
-            let mut drops = tokio::time::interval(IMPATIENCE / 10);
+            let mut drops = tokio::time::interval(SHORT_TIMEOUT / 10);
             while stream.write_all(drip.as_bytes()).await.is_ok() {
                 drops.tick().await;
             }
         })
         .await;
-        let outcome = local_client(IMPATIENCE).post(&receiver.url(), &[], "{}".to_owned()).await;
+        let outcome = local_client(SHORT_TIMEOUT).post(&receiver.url(), &[], "{}".to_owned()).await;
         assert!(outcome.status_code.is_none() && outcome.error.is_some(), "{outcome:?}");
-        assert!(outcome.duration < PATIENCE);
+        assert!(outcome.duration < TIMEOUT);
     }
 }
 
@@ -149,7 +149,7 @@ async fn a_late_response_is_a_timeout() {
 async fn an_invalid_response_is_described_in_a_sentence() {
     let huge = format!("HTTP/1.1 200 OK\r\nX-Huge: {}\r\nContent-Length: 0\r\n\r\n", "x".repeat(1_000_000));
     let many = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n", "X-Many: 1\r\n".repeat(101));
-    let client = local_client(PATIENCE);
+    let client = local_client(TIMEOUT);
     for (answer, error) in [
         ("", "The connection was closed before an answer came."),
         ("HTTP/1.1 200 OK\r\nContent-Le", "The connection was closed before an answer came."),
@@ -179,11 +179,11 @@ async fn a_refused_or_reset_connection_is_described_in_a_sentence() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
-    let outcome = local_client(PATIENCE).post(&url, &[], "{}".to_owned()).await;
+    let outcome = local_client(TIMEOUT).post(&url, &[], "{}".to_owned()).await;
     assert_eq!(outcome.error.as_deref(), Some("The connection was refused."));
 
     let receiver = Receiver::start(|stream| async move { stream.set_zero_linger().unwrap() }).await;
-    let outcome = local_client(PATIENCE).post(&receiver.url(), &[], "{}".to_owned()).await;
+    let outcome = local_client(TIMEOUT).post(&receiver.url(), &[], "{}".to_owned()).await;
     assert_eq!(outcome.error.as_deref(), Some("The connection was closed before an answer came."));
 }
 
@@ -197,14 +197,14 @@ async fn a_connection_is_kept_for_the_next_request() {
         until_closed(&mut stream).await;
     })
     .await;
-    let client = local_client(PATIENCE);
+    let client = local_client(TIMEOUT);
     assert_eq!(client.post(&accepted.url(), &[], "first".to_owned()).await.status_code, Some(200));
     assert_eq!(client.clone().post(&accepted.url(), &[], "second".to_owned()).await.status_code, Some(202));
     assert_eq!(accepted.requests().len(), 1, "there was one connection");
 }
 
-/// The proxies that the environment names would look names up in our place, so they are not asked. The environment of a
-/// process that runs cannot be changed safely: another one runs the test of what is sent.
+/// Proxies would resolve names in our place, so those of the environment are ignored. The environment of a running process
+/// cannot be changed safely, so another process runs the test.
 #[test]
 fn proxies_of_the_environment_are_ignored() {
     let test = "webhooks::answers::a_request_is_a_post_with_the_given_headers_and_few_others";

@@ -1,4 +1,4 @@
-//! Bodies that do not end, or take their time: the answer is decided, and little of it is read.
+//! Endless and slow response bodies: the result is decided by the status, and little of the body is read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,16 +8,16 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::receiver::Receiver;
-use super::{IMPATIENCE, PATIENCE, local_client};
+use super::{SHORT_TIMEOUT, TIMEOUT, local_client};
 
-/// How much is kept.
+/// Number of bytes that are kept.
 const KEPT: usize = 8_192;
 
-/// How much a server may get rid of: what the buffers of the operating system hold, which are on neither side's bill.
+/// Upper bound of the bytes that a server can send: the buffers of the operating system, which belong to neither side.
 const BUFFERED: usize = 32 * 1_048_576;
 
-/// Sends the head and then one piece after the other until the client has gone or the size is reached; tells how many
-/// bytes of the body went out.
+/// Sends the head and then pieces of a body until the client is gone or the size is reached. Returns the number of bytes
+/// that were sent.
 async fn pour(mut stream: TcpStream, head: &str, piece: &[u8], size: usize) -> usize {
     let mut sent = 0;
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -44,10 +44,10 @@ async fn only_the_beginning_of_a_huge_or_endless_body_is_read() {
             async move { done.send(pour(stream, head, &piece, size).await).unwrap() }
         })
         .await;
-        let outcome = local_client(PATIENCE).post(&receiver.url(), &[], "{}".to_owned()).await;
-        assert!(outcome.is_success() && outcome.duration < PATIENCE, "{head}: {outcome:?}");
+        let outcome = local_client(TIMEOUT).post(&receiver.url(), &[], "{}".to_owned()).await;
+        assert!(outcome.is_success() && outcome.duration < TIMEOUT, "{head}: {outcome:?}");
         assert_eq!(outcome.excerpt.unwrap(), "x".repeat(KEPT), "{head}");
-        let sent = tokio::time::timeout(PATIENCE, sent.recv()).await.expect("the connection is closed").unwrap();
+        let sent = tokio::time::timeout(TIMEOUT, sent.recv()).await.expect("the connection is closed").unwrap();
         assert!((KEPT..BUFFERED).contains(&sent), "{head}: {sent}");
     }
 }
@@ -60,7 +60,7 @@ async fn a_slow_body_is_truncated_at_the_timeout() {
         let sent = Arc::clone(&counted);
         async move {
             stream.write_all(b"HTTP/1.1 500 Oh\r\nContent-Length: 100000\r\nRetry-After: 7\r\n\r\n").await.unwrap();
-            let mut drops = tokio::time::interval(IMPATIENCE / 30);
+            let mut drops = tokio::time::interval(SHORT_TIMEOUT / 30);
             while stream.write_all(b"x").await.is_ok() {
                 sent.fetch_add(1, Ordering::Relaxed);
                 drops.tick().await;
@@ -68,10 +68,10 @@ async fn a_slow_body_is_truncated_at_the_timeout() {
         }
     })
     .await;
-    let outcome = local_client(IMPATIENCE).post(&receiver.url(), &[], "{}".to_owned()).await;
+    let outcome = local_client(SHORT_TIMEOUT).post(&receiver.url(), &[], "{}".to_owned()).await;
     assert_eq!((outcome.status_code, &outcome.error), (Some(500), &None), "{outcome:?}");
     assert!(outcome.retry_after.is_some());
-    assert!(outcome.duration >= IMPATIENCE && outcome.duration < PATIENCE, "{outcome:?}");
+    assert!(outcome.duration >= SHORT_TIMEOUT && outcome.duration < TIMEOUT, "{outcome:?}");
     let excerpt = outcome.excerpt.unwrap();
     assert!(excerpt.bytes().all(|byte| byte == b'x'), "{excerpt}");
     assert!(excerpt.len() <= sent.load(Ordering::Relaxed), "{excerpt}");
@@ -86,21 +86,21 @@ async fn a_slow_body_does_not_delay_the_result() {
             super::receiver::until_closed(&mut stream).await;
         })
         .await;
-        let outcome = local_client(PATIENCE).post(&receiver.url(), &[], "{}".to_owned()).await;
+        let outcome = local_client(TIMEOUT).post(&receiver.url(), &[], "{}".to_owned()).await;
         assert_eq!((outcome.status_code, outcome.excerpt.as_deref()), (Some(status), Some("x")), "{outcome:?}");
-        assert!(outcome.duration < PATIENCE / 3, "{outcome:?}");
+        assert!(outcome.duration < TIMEOUT / 3, "{outcome:?}");
     }
 }
 
 #[tokio::test]
 async fn an_incomplete_or_binary_body_is_kept_as_received() {
-    let client = local_client(PATIENCE);
+    let client = local_client(TIMEOUT);
     for (answer, excerpt) in [
         (&b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"[..], Some("half")),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", None),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n", Some("half")),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\na\0b\xff\xc3\xbc!", Some("a\u{fffd}b\u{fffd}ü!")),
-        // It is not unpacked, whatever it might become.
+        // The body is not unpacked.
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b", Some("\u{fffd}\u{fffd}")),
         (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", Some("until the end")),
     ] {

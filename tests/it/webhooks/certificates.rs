@@ -1,4 +1,4 @@
-//! Certificates that do not prove who answers: nothing is sent to whom it may be.
+//! Certificates: nothing is sent to servers that do not prove their identity.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -13,15 +13,15 @@ use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
 use super::receiver::{read_request, until_closed};
-use super::{IMPATIENCE, Names, PATIENCE, prepared};
+use super::{Names, SHORT_TIMEOUT, TIMEOUT, prepared};
 
-/// An authority that issues certificates.
+/// Certificate authority.
 struct Authority {
     certificate: Vec<u8>,
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// A certificate and its key.
+/// Certificate and key.
 type Identity = (Vec<u8>, Vec<u8>);
 
 impl Authority {
@@ -33,7 +33,7 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
-    /// Issues a certificate for the name, good from one year to another.
+    /// Issues a certificate for the name, valid from one year to another.
     fn issue(&self, name: &str, (from, to): (i32, i32)) -> Identity {
         let key = KeyPair::generate().unwrap();
         let certificate = params(name, (from, to)).signed_by(&key, &self.issuer).unwrap();
@@ -47,7 +47,7 @@ fn params(name: &str, (from, to): (i32, i32)) -> CertificateParams {
     params
 }
 
-/// Long enough, and now.
+/// Currently valid.
 const NOW: (i32, i32) = (2020, 2200);
 
 fn self_signed(name: &str) -> Identity {
@@ -57,7 +57,7 @@ fn self_signed(name: &str) -> Identity {
     (params.self_signed(&key).unwrap().der().to_vec(), key.serialize_der())
 }
 
-/// A server that shows the certificate; the requests that it could read.
+/// Server with the certificate, which records the requests it could read.
 async fn serve((certificate, key): Identity) -> (u16, Arc<Mutex<Vec<String>>>) {
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
@@ -84,12 +84,12 @@ async fn serve((certificate, key): Identity) -> (u16, Arc<Mutex<Vec<String>>>) {
     (port, requests)
 }
 
-/// A client that trusts the authority, and finds every name on this machine.
+/// Client that trusts the authority and resolves every name to the local host.
 fn client(authority: &Authority) -> Client {
     let names = Names::new(|_, _| Ok(vec![IpAddr::from([127, 0, 0, 1])]));
     let allowances = Allowances { networks: vec!["127.0.0.1".parse().unwrap()], http: false };
     let authorities = vec![authority.certificate.clone()];
-    Client::with_means(allowances, Means { timeout: PATIENCE, lookup: names, authorities, ..Means::default() })
+    Client::with_means(allowances, Means { timeout: TIMEOUT, lookup: names, authorities, ..Means::default() })
 }
 
 #[tokio::test]
@@ -136,8 +136,8 @@ async fn requests_are_sent_only_to_servers_with_a_valid_certificate() {
 #[tokio::test]
 async fn nothing_is_sent_to_a_server_without_tls() {
     let authority = Authority::new();
-    // Nobody takes this connection out of the queue: it stands, and nothing is said.
-    let means = Means { timeout: IMPATIENCE, ..Means::default() };
+    // Accepted by the operating system only: the connection is open and silent.
+    let means = Means { timeout: SHORT_TIMEOUT, ..Means::default() };
     let allowances = Allowances { networks: vec!["127.0.0.1".parse().unwrap()], http: false };
     let silent = prepared(Client::with_means(allowances, means));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,4 +1,4 @@
-//! Requests to addresses that users name: where they may go, what may come back, and who may read them.
+//! Webhook requests: permitted targets, accepted responses and authentication of receivers.
 
 mod addresses;
 mod answers;
@@ -16,23 +16,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pocket_tasks::webhooks::{Allowances, Client, Lookup, Means, Turn};
 
-/// Long enough for everything that is meant to happen; nothing waits for it to pass.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Generous timeout of expected events.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Short, for what is meant not to happen.
-const IMPATIENCE: Duration = Duration::from_millis(600);
+/// Short timeout of events that must not occur.
+const SHORT_TIMEOUT: Duration = Duration::from_millis(600);
 
-/// What tests allow: these networks, and `http://`.
+/// Policy that permits these networks and `http://`.
 fn allowing(networks: &[&str]) -> Allowances {
     Allowances { networks: networks.iter().map(|network| network.parse().unwrap()).collect(), http: true }
 }
 
-/// A client that reaches what listens on this machine.
+/// Client that reaches servers on this machine.
 fn local_client(timeout: Duration) -> Client {
     prepared(Client::with_timeout(allowing(&["127.0.0.0/8"]), timeout))
 }
 
-/// Loads the certificates of this machine now, rather than in the time of the first request.
+/// Loads the root certificates now, rather than during the first request.
 fn prepared(client: Client) -> Client {
     client.prepare().unwrap();
     client
@@ -40,14 +40,14 @@ fn prepared(client: Client) -> Client {
 
 type Answer = dyn Fn(&str, usize) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
-/// Answers by a function, and remembers what it was asked.
+/// Resolver that answers by a function and records its calls.
 struct Names {
     asked: Mutex<Vec<String>>,
     answer: Box<Answer>,
 }
 
 impl Names {
-    /// `answer` is told the name, and how often something was asked before.
+    /// `answer` receives the name and the number of earlier calls.
     fn new(answer: impl Fn(&str, usize) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self { asked: Mutex::default(), answer: Box::new(answer) })
     }
@@ -69,8 +69,8 @@ impl Lookup for Names {
     }
 }
 
-/// A client that believes these names.
+/// Client with this resolver.
 fn client_with(allowances: Allowances, names: &Arc<Names>) -> Client {
     let lookup = Arc::clone(names) as Arc<dyn Lookup>;
-    Client::with_means(allowances, Means { timeout: PATIENCE, lookup, ..Means::default() })
+    Client::with_means(allowances, Means { timeout: TIMEOUT, lookup, ..Means::default() })
 }

@@ -1,4 +1,4 @@
-//! Names that lead to where nothing may be sent, at once or only the second time.
+//! Names that resolve to forbidden addresses, immediately or on a later lookup.
 
 use std::io;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use pocket_tasks::webhooks::{Allowances, Client, Lookup, Lookups, Means, Turn};
 use tokio::sync::Semaphore;
 
 use super::receiver::Receiver;
-use super::{IMPATIENCE, Names, allowing, client_with, prepared};
+use super::{Names, SHORT_TIMEOUT, allowing, client_with, prepared};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
@@ -48,14 +48,14 @@ async fn a_name_with_one_forbidden_address_is_rejected() {
 async fn dns_rebinding_gains_nothing() {
     let receiver = Receiver::saying(OK).await;
     let url = format!("http://rebinding.example:{}/", receiver.address.port());
-    // The address that is allowed here stands for a public one; the next for one inside.
+    // The permitted address stands for a public one; the next lookup returns a private one.
     let names = Names::new(|_, before| Ok(addresses(if before == 0 { &["127.0.0.1"] } else { &["127.0.0.2"] })));
     let client = client_with(allowing(&["127.0.0.1"]), &names);
     assert_eq!(client.check(&url), Ok(()));
     assert_eq!(names.asked(), [""; 0], "the check asks nobody");
     let first = client.post(&url, &[], String::new()).await;
     assert_eq!(first.status_code, Some(200), "{first:?}");
-    // What was judged is what was connected to: there was no second look.
+    // The checked address is the one connected to: there is no second lookup.
     assert_eq!(names.asked(), ["rebinding.example"]);
     let second = client.post(&url, &[], String::new()).await;
     assert_eq!(second.error.as_deref(), Some("The address is not public."));
@@ -71,7 +71,7 @@ async fn names_of_the_local_host_are_rejected_by_the_check_and_by_the_resolver()
         assert!(plain.check(&url).is_err(), "{name}");
         assert!(plain.post(&url, &[], String::new()).await.error.is_some(), "{name}");
     }
-    // With any loopback address allowed the check lets them pass, and the lookup of this very machine decides.
+    // With any loopback address permitted the check passes, and the resolver of this machine decides.
     let client = Client::new(allowing(&["127.0.0.9"]));
     for name in ["localhost", "localhost."] {
         let url = format!("http://{name}:{}/", receiver.address.port());
@@ -104,7 +104,7 @@ async fn metadata_addresses_are_unreachable_by_any_name_with_every_network_allow
     }
 }
 
-/// Does not answer.
+/// Resolver without a response.
 struct Silence;
 
 #[async_trait]
@@ -126,14 +126,14 @@ async fn an_unknown_name_is_reported_as_such() {
         let outcome = client_with(allowing(&[]), &names).post("http://nowhere.example/", &[], String::new()).await;
         assert_eq!(outcome.error.as_deref(), Some("The name of the host is not known."));
     }
-    let means = Means { timeout: IMPATIENCE, lookup: Arc::new(Silence), ..Means::default() };
+    let means = Means { timeout: SHORT_TIMEOUT, lookup: Arc::new(Silence), ..Means::default() };
     let client = prepared(Client::with_means(Allowances::default(), means));
     let outcome = client.post("https://slow.example/", &[], String::new()).await;
     assert!(outcome.error.unwrap().ends_with("in time."));
-    assert!(outcome.duration < super::PATIENCE);
+    assert!(outcome.duration < super::TIMEOUT);
 }
 
-/// Looks some names up for ever, each in its turn, and knows the others.
+/// Resolver that blocks on some names and knows the others.
 struct Slow {
     held: Mutex<Vec<Turn>>,
 }
@@ -142,7 +142,7 @@ struct Slow {
 impl Lookup for Slow {
     async fn addresses(&self, name: &str, turn: Turn) -> io::Result<Vec<IpAddr>> {
         if name.starts_with("slow") {
-            // As a thread that goes on when nobody waits for it any more.
+            // Simulates a thread that continues after its caller has stopped waiting.
             self.held.lock().unwrap().push(turn);
             return std::future::pending().await;
         }
@@ -155,7 +155,7 @@ async fn slow_names_delay_only_their_own_owner() {
     let receiver = Receiver::saying(OK).await;
     let slow = Arc::new(Slow { held: Mutex::default() });
     let lookup = Arc::clone(&slow) as Arc<dyn Lookup>;
-    let means = Means { timeout: IMPATIENCE, lookup, ..Means::default() };
+    let means = Means { timeout: SHORT_TIMEOUT, lookup, ..Means::default() };
     let client = prepared(Client::with_means(allowing(&["127.0.0.1"]), means));
     let (share, all) = (4, Arc::new(Semaphore::new(6)));
     let of_somebody = || client.with_lookups(Lookups::new([Arc::new(Semaphore::new(share)), Arc::clone(&all)]));
@@ -164,7 +164,7 @@ async fn slow_names_delay_only_their_own_owner() {
         let url = format!("http://{name}.example:{}/", receiver.address.port());
         client.post(&url, &[], String::new()).await
     };
-    // More than her share, and more than there are: all give up, and the names are looked up still.
+    // More than the owner's share: all time out, and the lookups continue.
     let many: Vec<_> = (0..10).map(|number| post(&ada, format!("slow{number}"))).collect();
     for outcome in join_all(many).await {
         assert!(outcome.error.unwrap().ends_with("in time."));

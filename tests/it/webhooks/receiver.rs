@@ -1,4 +1,4 @@
-//! A real server on this machine that does whatever a test wants.
+//! Real server on this machine whose behaviour the test controls.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// Reads requests, and then does to the connection what it was told.
+/// Server that reads requests and then acts on the connection.
 pub(super) struct Receiver {
     pub(super) address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
@@ -16,7 +16,7 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    /// Does `act` to each connection when a whole request has come.
+    /// Calls `act` for each connection after a complete request.
     pub(super) async fn start<F, A>(act: F) -> Self
     where
         F: Fn(TcpStream) -> A + Send + Sync + 'static,
@@ -40,13 +40,13 @@ impl Receiver {
         Self { address, requests, task }
     }
 
-    /// Answers with these bytes, and waits until the client has gone.
+    /// Sends these bytes and waits until the client disconnects.
     pub(super) async fn saying(answer: impl Into<Vec<u8>>) -> Self {
         let answer = Arc::new(answer.into());
         Self::start(move |mut stream| {
             let answer = Arc::clone(&answer);
             async move {
-                // Who has gone already has heard enough.
+                // A client that is gone has read enough.
                 let _ = stream.write_all(&answer).await;
                 until_closed(&mut stream).await;
             }
@@ -54,7 +54,7 @@ impl Receiver {
         .await
     }
 
-    /// Answers with these bytes, and closes the connection.
+    /// Sends these bytes and closes the connection.
     pub(super) async fn saying_and_leaving(answer: impl Into<Vec<u8>>) -> Self {
         let answer = Arc::new(answer.into());
         Self::start(move |mut stream| {
@@ -68,7 +68,7 @@ impl Receiver {
         format!("http://{}/hook", self.address)
     }
 
-    /// The requests that came, heads and bodies.
+    /// Received requests, with heads and bodies.
     pub(super) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
@@ -85,7 +85,7 @@ pub(super) async fn until_closed(stream: &mut (impl AsyncRead + Unpin)) {
     let _ = tokio::io::copy(stream, &mut tokio::io::sink()).await;
 }
 
-/// Reads one request, as far as it comes.
+/// Reads one request, possibly incomplete.
 pub(super) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut text = String::new();
     let mut buffer = [0; 4_096];

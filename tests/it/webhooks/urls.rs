@@ -1,4 +1,4 @@
-//! URLs that are meant to lead inside, and URLs that are honest.
+//! URLs with forbidden targets, and valid URLs.
 
 use std::io;
 use std::net::IpAddr;
@@ -7,9 +7,9 @@ use pocket_tasks::webhooks::{Allowances, Forbidden};
 
 use super::{Names, allowing, client_with};
 
-/// Refused without asking anybody.
+/// Rejected without a lookup.
 const HOSTILE: [(&str, Forbidden); 89] = [
-    // This machine, in all the ways to write a number.
+    // This machine, in all notations of the address.
     ("https://127.0.0.1/", Forbidden::Address),
     ("https://127.0.0.1:8443/hook?x=1", Forbidden::Address),
     ("https://127.0.0.1./", Forbidden::Address),
@@ -54,7 +54,7 @@ const HOSTILE: [(&str, Forbidden); 89] = [
     ("https://[64:ff9b:1::127.0.0.1]/", Forbidden::Address),
     ("https://[2002:7f00:1::]/", Forbidden::Address),
     ("https://[2001:0:7f00:1::]/", Forbidden::Address),
-    // What lies beside it.
+    // Adjacent private networks.
     ("https://10.0.0.1/", Forbidden::Address),
     ("https://10.1/", Forbidden::Address),
     ("https://012.0.0.1/", Forbidden::Address),
@@ -73,7 +73,7 @@ const HOSTILE: [(&str, Forbidden); 89] = [
     ("https://[fec0::1]/", Forbidden::Address),
     ("https://[ff02::1]/", Forbidden::Address),
     ("https://[2001:db8::1]/", Forbidden::Address),
-    // Where clouds give out credentials.
+    // Credential endpoints of clouds.
     ("https://169.254.169.254/latest/meta-data/", Forbidden::Address),
     ("https://2852039166/", Forbidden::Address),
     ("https://0xA9FEA9FE/", Forbidden::Address),
@@ -82,7 +82,7 @@ const HOSTILE: [(&str, Forbidden); 89] = [
     ("https://[::ffff:a9fe:a9fe]/", Forbidden::Address),
     ("https://[fd00:ec2::254]/", Forbidden::Address),
     ("https://168.63.129.16/", Forbidden::Address),
-    // Who else might be meant.
+    // Other hosts in disguise.
     ("https://example.com@127.0.0.1/", Forbidden::Credentials),
     ("https://ada:hunter2@example.com/", Forbidden::Credentials),
     ("https://@example.com/", Forbidden::Credentials),
@@ -98,14 +98,14 @@ const HOSTILE: [(&str, Forbidden); 89] = [
     ("//127.0.0.1/", Forbidden::NotAbsolute),
     ("https://[fe80::1%25eth0]/", Forbidden::NotAbsolute),
     ("https://1.2.3.4.5/", Forbidden::NotAbsolute),
-    // Other ways to speak.
+    // Other schemes.
     ("http://example.com/", Forbidden::NotHttps),
     ("file:///etc/passwd", Forbidden::NotHttps),
     ("gopher://127.0.0.1:6379/_INFO", Forbidden::NotHttps),
     ("https://example.com:0/", Forbidden::Port),
 ];
 
-/// Refused when the name turns out to lead there.
+/// Rejected when the name resolves to these addresses.
 const HOSTILE_NAMES: [(&str, &str); 12] = [
     ("https://metadata.google.internal/computeMetadata/v1/", "169.254.169.254"),
     ("https://metadata/", "169.254.169.254"),
@@ -121,7 +121,7 @@ const HOSTILE_NAMES: [(&str, &str); 12] = [
     ("https://mapped.example/", "::ffff:10.0.0.1"),
 ];
 
-/// What the name of each is when it is looked up.
+/// Valid URLs, with the name that is looked up.
 const HONEST: [(&str, &str); 15] = [
     ("https://example.com", "example.com"),
     ("https://example.com/", "example.com"),
@@ -146,7 +146,7 @@ async fn urls_with_forbidden_hosts_are_rejected_without_a_lookup() {
     let client = client_with(Allowances::default(), &names);
     for (url, expected) in HOSTILE {
         assert_eq!(client.check(url), Err(expected.clone()), "{url}");
-        // Neither does it help to have got it into the database by other means.
+        // URLs that were stored by other means are rejected too.
         let outcome = client.post(url, &[], "{}".to_owned()).await;
         assert_eq!(outcome.error, Some(expected.to_string()), "{url}");
         assert_eq!((outcome.status_code, outcome.is_success()), (None, false), "{url}");
