@@ -129,17 +129,19 @@ pub(crate) fn sqlite_without_schema() -> TestDatabase {
 
 /// An empty database on PostgreSQL, with the schema; `None` where there is no server.
 pub(crate) async fn postgres() -> Option<TestDatabase> {
-    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+    static COPY: OnceCell<String> = OnceCell::const_new();
     let admin = server()?;
-    let template = TEMPLATE
+    let copy = COPY
         .get_or_init(async || {
             let name = format!("pocket_tasks_template_{}", new_uuid().simple());
             execute(&admin, &format!("CREATE DATABASE \"{name}\"")).await;
             migrate(&within(&admin, &name)).await;
-            name
+            // The default of PostgreSQL 15 and later also writes the copy to the log.
+            let strategy = if server_version(&admin).await >= 150_000 { "STRATEGY FILE_COPY" } else { "" };
+            format!("TEMPLATE \"{name}\" {strategy}")
         })
         .await;
-    Some(create(admin, &format!("TEMPLATE \"{template}\"")).await)
+    Some(create(admin, copy).await)
 }
 
 /// A database on PostgreSQL without the schema; `None` where there is no server.
@@ -180,4 +182,11 @@ async fn execute(url: &str, statement: &str) {
     let mut connection = PgConnection::connect(url).await.unwrap();
     connection.execute(sqlx::AssertSqlSafe(statement.to_owned())).await.unwrap();
     connection.close().await.unwrap();
+}
+
+async fn server_version(url: &str) -> i32 {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let version: String = sqlx::query_scalar("SHOW server_version_num").fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    version.parse().unwrap()
 }
