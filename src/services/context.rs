@@ -25,7 +25,7 @@ pub struct Policy {
     pub require_verification: bool,
     /// True if the number of open event streams of a user is limited.
     pub limit_streams: bool,
-    /// Maximum number of concurrent list reads per user, separately for indexed and unindexed reads.
+    /// Maximum number of concurrent list reads per user, indexed and unindexed each.
     pub list_reads_per_user: usize,
 }
 

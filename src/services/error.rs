@@ -61,7 +61,7 @@ pub enum Error {
     /// The caller is not the author of the comment.
     #[error("the caller is not the author of the comment")]
     NotTheAuthor,
-    /// The owner of the project that a task would leave is not a member of the target project.
+    /// The owner of the task's project is not a member of the target project.
     #[error("the owner of the source project is not a member of the target project")]
     SourceOwnerNotInTarget,
     /// The project would be left without an owner.
@@ -124,9 +124,9 @@ pub enum Error {
     /// The resource has changed since the caller read it.
     #[error("the resource has changed")]
     PreconditionFailed {
-        /// CurrentResource state of the resource.
+        /// Current state of the resource.
         current: CurrentResource,
-        /// CurrentResource entity tag of the resource.
+        /// Current entity tag of the resource.
         etag: String,
     },
     /// The server is shutting down.

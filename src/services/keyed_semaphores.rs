@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::Semaphore;
 
-/// Semaphores by key.
 pub(crate) struct KeyedSemaphores<K>(Mutex<HashMap<K, Weak<Semaphore>>>);
 
 impl<K> Default for KeyedSemaphores<K> {

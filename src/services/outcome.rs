@@ -47,7 +47,7 @@ impl<T: ToJSON> WriteOutcome<T> {
         Self::new(Effect::Completed, None, Some(result.to_json_string()))
     }
 
-    /// Returns a resource together with its secret, under the tag of the resource alone.
+    /// Returns a resource with its secret, under the tag of the resource alone.
     pub(crate) fn with_secret(resource: &impl Resource, result: &T) -> Self {
         let etag = EntityTag::new(resource, &resource.to_json_string()).to_string();
         Self::new(Effect::Completed, Some(etag), Some(result.to_json_string()))

@@ -111,7 +111,7 @@ pub(crate) fn require(role: Option<Role>, action: Action) -> Result<(), Error> {
     }
 }
 
-/// Refuses non-members. Called before any lookup in the project, so that only members learn what exists.
+/// Refuses non-members before any lookup: only members learn what exists.
 pub(crate) fn require_membership(role: Option<Role>, action: Action) -> Result<(), Error> {
     if role.is_none() { require(role, action) } else { Ok(()) }
 }
@@ -136,7 +136,7 @@ pub(crate) fn require_role(role: Option<Role>, needed: Role) -> Result<(), Error
     }
 }
 
-/// Refuses to change a comment for anyone but its author. Without an author, the comment can only be deleted.
+/// Refuses to change a comment for anyone but its author.
 pub(crate) fn require_author(comment: &Comment, user: UserId) -> Result<(), Error> {
     if comment.author_id == Some(user) { Ok(()) } else { Err(Error::NotTheAuthor) }
 }
@@ -146,9 +146,9 @@ pub(crate) fn deletion_action(comment: &Comment, user: UserId) -> Action {
     if comment.author_id == Some(user) { Action::ChangeOwnComment } else { Action::DeleteOthersComment }
 }
 
-/// Checks whether a task may leave its project, given the role of the project's owner in the target project.
-///
-/// Without this rule, an editor could move a task out of its owner's sight.
+/// Checks whether a task may leave its project.
+/// `owner_role` is the role of the project's owner in the target project. Without this rule, an editor could move a
+/// task out of its owner's sight.
 pub(crate) const fn require_owner_in_target(owner_role: Option<Role>) -> Result<(), Error> {
     match owner_role {
         Some(_) => Ok(()),
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
     use crate::contract;
 
-    /// Section 2 of the contract. Rows that the contract groups in one line are listed separately.
+    /// Section 2 of the contract, with one row per action.
     #[test]
     fn the_permission_table_matches_the_contract() {
         use Action::{

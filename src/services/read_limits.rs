@@ -29,7 +29,6 @@ impl ReadLimits {
     }
 }
 
-/// Concurrent reads of one kind, by user.
 pub(crate) struct PerUserLimit {
     running: KeyedSemaphores<UserId>,
     max_per_user: usize,

@@ -65,7 +65,7 @@ impl ReplayAccess {
     }
 }
 
-/// Transaction of a write. Dropping it rolls back all changes and the claim on the key.
+/// Transaction of a write. Dropping it rolls back the changes and the key claim.
 pub(crate) struct UnitOfWork<'a> {
     // Field order matters: the transaction must end before the key lock is released.
     transaction: Box<dyn Transaction>,
@@ -87,7 +87,7 @@ impl UnitOfWork<'_> {
         self.context
     }
 
-    /// Stores the outcome and commits a change that has no events. Others use `publish_and_commit`.
+    /// Stores the outcome and commits a change without events.
     pub(crate) async fn commit<T>(
         self,
         outcome: WriteOutcome<T>,

@@ -19,7 +19,7 @@ use crate::services::{
 /// Maximum number of valid tokens per user.
 const MAX_PER_USER: u64 = 50;
 
-/// Resolution of `last_used_at`. Recording every use would turn every read into a write.
+/// Resolution of `last_used_at`: recording every use would make each read a write.
 const LAST_USED_RESOLUTION: Duration = Duration::from_mins(1);
 
 /// API tokens.
@@ -128,7 +128,7 @@ impl ApiTokens {
     }
 }
 
-/// Refuses an API token that would create a token with more scopes or a later expiry. Sessions may create any token.
+/// Refuses an API token that would create a more powerful or longer-lived one.
 async fn authorize_issue(repositories: &dyn Repositories, caller: Caller, new: &NewApiToken) -> Result<(), Error> {
     let Credential::ApiToken { id, .. } = caller.credential else { return Ok(()) };
     for scope in &new.scopes {

@@ -12,7 +12,7 @@ use crate::security::{Claims, OpaqueToken, TokenError, TokenKind};
 use crate::services::event::publish::EventContext;
 use crate::services::{Caller, Credential, Error, ServiceContext};
 
-/// Maximum number of successors that a refresh follows. Each use within the grace period adds one.
+/// Maximum number of successors that a refresh follows; each reuse adds one.
 const MAX_SUCCESSORS: usize = 32;
 
 /// Registration, login, refresh tokens and authentication.
@@ -61,9 +61,9 @@ impl Accounts {
         self.begin_session(transaction, user, client, now, &[]).await
     }
 
-    /// Starts a session. An unknown address takes as long and fails in the same way as a wrong password.
-    ///
-    /// Logging in restores a soft-deleted account and everything that was deleted with it.
+    /// Starts a session.
+    /// An unknown address takes as long and fails in the same way as a wrong password. Logging in restores a
+    /// soft-deleted account and everything that was deleted with it.
     pub async fn log_in(&self, login: Login, client: RequestMetadata) -> Result<Session, Error> {
         let credentials = self.0.store.read().users().find_credentials_by_email(&normalize_email(&login.email)).await?;
         let hash = credentials.as_ref().map(|credentials| credentials.password_hash.clone());
@@ -152,7 +152,7 @@ impl Accounts {
         Ok(Caller { user, credential: Credential::Session(session), expires_at: Some(end) })
     }
 
-    /// Loads the sessions and API tokens that were revoked before this process started or by another process.
+    /// Loads the sessions and API tokens that other processes have revoked.
     pub async fn sync_revocations(&self) -> Result<(), Error> {
         let now = self.0.clock.now();
         let since = self.0.ended_sessions.unknown_since(now);
@@ -242,7 +242,6 @@ impl Accounts {
     }
 }
 
-/// Generates a random token.
 pub(crate) fn new_token() -> Result<OpaqueToken, Error> {
     OpaqueToken::generate().map_err(|error| Error::Token(Box::new(error)))
 }

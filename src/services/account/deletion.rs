@@ -58,9 +58,8 @@ fn projects_changed(
 pub struct AccountPurge(pub(crate) Arc<ServiceContext>);
 
 impl AccountPurge {
-    /// Removes a soft-deleted user from another user's project. Content stays, with its author set to null.
-    ///
-    /// `member.removed` was already published when the account was soft-deleted.
+    /// Removes a soft-deleted user from another user's project.
+    /// Content stays, with its author set to null. `member.removed` was published when the account was soft-deleted.
     pub async fn anonymize_in_project(&self, user: UserId, project: ProjectId) -> Result<(), Error> {
         let context = EventContext { actor: None, at: self.0.clock.now(), request_id: None };
         let transaction = self.0.store.begin().await?;

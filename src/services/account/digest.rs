@@ -34,7 +34,7 @@ pub struct Digest {
     pub user: User,
     /// Time zone of the recipient.
     pub timezone: Tz,
-    /// First tasks assigned to the recipient that are overdue or due within a week, and their total number.
+    /// Tasks assigned to the recipient that are overdue or due within a week.
     pub assigned: Page<Task>,
     /// The same for unassigned tasks.
     pub unassigned: Page<Task>,
@@ -119,7 +119,8 @@ async fn due_tasks(
 }
 
 impl ServiceContext {
-    /// Schedules the next digest. `planned` is the current schedule, if the time zone or the setting has changed.
+    /// Schedules the next digest.
+    /// `planned` is the current schedule, if the time zone or the setting has changed.
     pub(crate) async fn schedule_digest(
         &self,
         transaction: &dyn Transaction,

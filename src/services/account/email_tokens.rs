@@ -15,7 +15,6 @@ use crate::security::{OpaqueToken, TokenHash, TokenKind};
 use crate::services::event::publish::EventContext;
 use crate::services::{Caller, Error, ServiceContext};
 
-/// Lifetime of a token.
 const fn ttl(purpose: EmailTokenPurpose) -> Duration {
     match purpose {
         EmailTokenPurpose::Verification => Duration::from_hours(24),
@@ -51,7 +50,8 @@ impl EmailTokens {
         Ok(transaction.commit().await?)
     }
 
-    /// Sends a password reset e-mail if the account exists. The caller does not learn whether it does.
+    /// Sends a password reset e-mail if the account exists.
+    /// The caller does not learn whether it does.
     pub async fn forgot_password(&self, forgot: &ForgotPassword) -> Result<(), Error> {
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
@@ -86,7 +86,7 @@ impl EmailTokens {
         self.0.commit_revocation(transaction, &revoked, now).await
     }
 
-    /// Issues the token of an e-mail. Returns `None` if there is no recipient or no need.
+    /// Issues the token of an e-mail, unless there is no recipient or no need.
     pub async fn issue(&self, user: UserId, purpose: EmailTokenPurpose) -> Result<Option<(User, String)>, Error> {
         let transaction = self.0.store.begin().await?;
         // Locked, so that a concurrent password change either revokes this token or happens before it.

@@ -138,7 +138,7 @@ impl Extent {
     }
 }
 
-/// Result of a revocation, to be committed by [`ServiceContext::commit_revocation`].
+/// Result of a revocation, for [`ServiceContext::commit_revocation`].
 #[derive(Default)]
 pub(crate) struct Revoked {
     sessions: Vec<SessionId>,
@@ -194,7 +194,8 @@ impl ServiceContext {
         Ok(revoked)
     }
 
-    /// Publishes the events of a revocation and commits. Access tokens and event streams end with the commit.
+    /// Publishes the events of a revocation and commits.
+    /// Access tokens and event streams end with the commit.
     pub(crate) async fn commit_revocation(
         &self,
         transaction: Box<dyn Transaction>,

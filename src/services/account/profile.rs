@@ -46,8 +46,9 @@ impl Profiles {
         unit.commit(WriteOutcome::current(&changed), ReplayAccess::CallerOnly).await
     }
 
-    /// Changes the caller's password and ends all other sessions, or with `revoke_all` every grant except the current
-    /// session. Outstanding password reset tokens stop working in either case.
+    /// Changes the caller's password and ends all other sessions.
+    /// With `revoke_all`, every grant except the current session ends. Password reset tokens stop working in either
+    /// case.
     pub async fn change_password(
         &self,
         caller: Caller,
@@ -78,7 +79,7 @@ impl Profiles {
         self.0.commit_revocation(transaction, &revoked, now).await
     }
 
-    /// Soft-deletes the caller's account and the projects that it owns. All sessions end.
+    /// Soft-deletes the caller's account and its own projects. All sessions end.
     pub async fn delete(&self, write: &WriteContext) -> Result<(), Error> {
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;

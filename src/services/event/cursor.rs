@@ -47,8 +47,8 @@ impl EventCursorScope {
         Ok(i64::from_be_bytes(text.try_into().map_err(|_| Error::InvalidEventCursor)?))
     }
 
-    /// Refuses to continue where events would be missed: later ones were pruned, or the feed ends before the cursor, as
-    /// after a restored backup.
+    /// Refuses a cursor that would miss events.
+    /// Later events were pruned, or the feed ends before the cursor, as after a restored backup.
     pub(crate) fn ensure_retained(self, position: i64, bounds: FeedBounds) -> Result<(), Error> {
         match self.direction {
             Direction::Asc if position < bounds.pruned_through => Err(Error::CursorExpired),

@@ -24,10 +24,9 @@ use crate::services::error::Error;
 /// Number of events in the broadcast buffer.
 const BUFFER_CAPACITY: usize = 512;
 
-/// Maximum size of an event in the buffer. Streams read larger ones from the database.
+/// Maximum size of a buffered event. Streams read larger ones from the database.
 const MAX_INLINE_BYTES: usize = 16 * 1024;
 
-/// Maximum number of events read by one query.
 const BATCH_SIZE: u64 = 200;
 
 /// Maximum number of open streams per user and process.
@@ -83,7 +82,7 @@ impl EventHub {
         Self { state: Arc::new(state), is_limited, task: OnceLock::new(), closing: CancellationToken::new() }
     }
 
-    /// Subscribes to events that are committed from now on. Earlier ones can be read from the database.
+    /// Subscribes to events that are committed from now on.
     pub(crate) async fn subscribe(&self, user: UserId) -> Result<(Arc<Visibility>, Receiver<BroadcastEvent>), Error> {
         let visibility = self.state.visibility(user);
         // Each stream holds a reference, and so do short look-ups.
@@ -134,7 +133,6 @@ impl HubState {
         }
     }
 
-    /// Broadcasts new events.
     async fn poll(&self) -> Result<(), StoreError> {
         let mut position = self.position.lock().await;
         if self.events.receiver_count() == 0 {
@@ -183,7 +181,6 @@ fn broadcast_event(event: &Event) -> BroadcastEvent {
     BroadcastEvent { sequence: event.sequence, kind: event.kind, project: event.project_id, json }
 }
 
-/// Returns the user of a member event.
 fn member_of(event: &Event) -> Option<UserId> {
     let data: Value = serde_json::from_str(&event.data).ok()?;
     UserId::parse(data.get("user_id")?.as_str()?)

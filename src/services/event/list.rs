@@ -43,7 +43,8 @@ impl Events {
 }
 
 impl ServiceContext {
-    /// Returns repositories for an event list. The events of one project are read from an index; other filters scan.
+    /// Returns repositories for an event list.
+    /// The events of one project are read from an index; other filters scan.
     pub(crate) async fn read_events(&self, caller: Caller, filter: &EventFilter) -> Result<LimitedRead<'_>, Error> {
         if filter.project.is_some() && filter.kinds.is_empty() {
             return self.read_indexed(caller.user).await;

@@ -30,29 +30,25 @@ impl WriteContext {
 }
 
 impl EventContext {
-    /// Event for a created object.
     pub(crate) fn created(&self, kind: EventType, project: ProjectId, object: &impl ToJSON) -> NewEvent {
         self.event(kind, project, &json(object), None)
     }
 
-    /// Event for an updated object, with the previous values of changed fields.
+    /// Creates an event with the previous values of the fields that changed.
     pub(crate) fn updated<T: ToJSON>(&self, kind: EventType, project: ProjectId, before: &T, after: &T) -> NewEvent {
         let after = json(after);
         let previous = previous(json(before), &after);
         self.event(kind, project, &after, Some(&previous))
     }
 
-    /// Event for a deleted object.
     pub(crate) fn deleted<T: ToJSON>(&self, kind: EventType, project: ProjectId, last: &T) -> NewEvent {
         self.updated(kind, project, last, last)
     }
 
-    /// Event for an updated task.
     pub(crate) fn task_event(&self, kind: EventType, before: &Task, after: &Task) -> NewEvent {
         self.updated(kind, after.project_id, before, after)
     }
 
-    /// Event for an updated project.
     pub(crate) fn project_event(&self, kind: EventType, before: &Project, after: &Project) -> NewEvent {
         self.updated(kind, after.id, &without_viewer_role(before), &without_viewer_role(after))
     }
@@ -80,7 +76,6 @@ fn json(resource: &impl ToJSON) -> Value {
     resource.to_json().unwrap_or_default()
 }
 
-/// Returns the previous values of the fields that changed.
 fn previous(before: Value, after: &Value) -> Value {
     let Value::Object(before) = before else { return Value::Object(Map::new()) };
     let changed = before
@@ -107,15 +102,15 @@ impl UnitOfWork<'_> {
 }
 
 impl Events {
-    /// Publishes events in a transaction of a caller outside the services, right before its commit.
+    /// Publishes events in a transaction of a job, right before its commit.
     pub async fn publish(&self, transaction: &dyn Transaction, events: &[NewEvent]) -> Result<(), StoreError> {
         self.context.publish(transaction, events).await
     }
 }
 
 impl ServiceContext {
-    /// Creates webhook deliveries for the events and appends them to the feed. Must be the last step before the commit,
-    /// because appending locks the feed.
+    /// Creates webhook deliveries for the events and appends them to the feed.
+    /// Must be the last step before the commit, because appending locks the feed.
     pub(crate) async fn publish(&self, transaction: &dyn Transaction, events: &[NewEvent]) -> Result<(), StoreError> {
         let Some(first) = events.first() else { return Ok(()) };
         self.fan_out(transaction, events, first.occurred_at).await?;

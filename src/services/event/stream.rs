@@ -15,7 +15,7 @@ use crate::contract::event::query::StreamQuery;
 use crate::contract::strings::Cursor;
 use crate::services::{Caller, Credential, Error};
 
-/// Maximum duration of a stream: slightly less than that of its connection, so that it ends between two events.
+/// Maximum duration of a stream, slightly less than that of its connection.
 pub(crate) const MAX_STREAM_DURATION: Duration = Duration::from_mins(14);
 
 /// Live event stream.

@@ -21,12 +21,12 @@ use crate::services::{Caller, Credential, Error, ServiceContext};
 /// Interval between messages of an idle stream.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Maximum number of past events per query, and of bytes buffered for a slow client.
+/// Limits of catching up: events per query, and bytes buffered for a slow client.
 const CATCH_UP_BATCH_SIZE: u64 = 50;
 const MAX_BUFFERED_BYTES: usize = 64 * 1024;
 
-/// Number of failed attempts to catch up after which a stream ends, and the delay between them. Unindexed reads may
-/// have to wait for other reads.
+/// Failed attempts to catch up after which a stream ends, and their delay.
+/// Unindexed reads may have to wait for other reads.
 const MAX_CATCH_UP_RETRIES: u32 = 5;
 const CATCH_UP_RETRY_DELAY: Duration = Duration::from_secs(1);
 
@@ -44,8 +44,8 @@ pub enum StreamMessage {
         /// Event as JSON.
         json: Arc<str>,
     },
-    /// Sign of life with the current cursor. It moves past events that the client cannot see, so that the cursor does
-    /// not expire.
+    /// Sign of life with the current cursor.
+    /// It moves past events that the client cannot see, so that the cursor does not expire.
     Heartbeat(Cursor),
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct CatchUp {
     position: i64,
     /// Last known end of the feed.
     end: i64,
-    /// True if there may be events after the position that are not in the broadcast buffer.
+    /// True if events after the position may be missing from the broadcast buffer.
     is_behind: bool,
     /// Events that were read from the database and not sent yet.
     read: VecDeque<Event>,
@@ -208,7 +208,7 @@ impl EventSubscription {
             && self.visibility.may_see(entry.kind, entry.project)
     }
 
-    /// Returns whether the stream must end: the credential, the account or the server has ended.
+    /// Returns whether the credential, the account or the server has ended.
     fn is_closed(&self) -> bool {
         let now = self.context.clock.now();
         self.caller.expires_at.is_some_and(|until| until <= now)

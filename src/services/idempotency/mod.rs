@@ -32,7 +32,8 @@ pub(crate) enum KeyState<T> {
     InProgress,
 }
 
-/// Unwraps a fresh key. Otherwise, the calling function returns the stored outcome, or the error that the key is in use.
+/// Unwraps a fresh key.
+/// Otherwise, the calling function returns the stored outcome, or the error that the key is in use.
 macro_rules! fresh {
     ($state:expr) => {
         match $state {
@@ -59,7 +60,7 @@ impl<T> From<StoredOutcome> for KeyState<T> {
 pub(crate) type KeyLocks = KeyedSemaphores<(UserId, String)>;
 
 impl ServiceContext {
-    /// Locks a key until the permit is dropped, or returns `None` if an earlier request runs for too long.
+    /// Locks a key, or returns `None` if an earlier request runs for too long.
     pub(crate) async fn lock_key(&self, user: UserId, key: &str) -> Option<OwnedSemaphorePermit> {
         lock(&self.key_locks, user, key).await
     }
@@ -70,7 +71,7 @@ async fn lock(locks: &KeyLocks, user: UserId, key: &str) -> Option<OwnedSemaphor
     timeout(WAIT_TIMEOUT, lock.acquire_owned()).await.ok()?.ok()
 }
 
-/// Returns the associated data of an encrypted outcome, which binds it to its user and key.
+/// Returns the associated data that binds an encrypted outcome to user and key.
 pub(crate) fn aad(user: UserId, key: &str) -> String {
     format!("{user} {key}")
 }

@@ -12,7 +12,7 @@ use crate::services::{Caller, Error, ServiceContext, StoredOutcome};
 pub struct Idempotency(pub(crate) Arc<ServiceContext>);
 
 impl Idempotency {
-    /// Returns the stored outcome of the first request with this key, if it has completed.
+    /// Returns the stored outcome of the first request with this key, if completed.
     pub async fn replay(&self, caller: Caller, request: &IdempotentRequest) -> Result<Option<StoredOutcome>, Error> {
         self.0.find_outcome(caller, request).await
     }

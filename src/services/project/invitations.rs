@@ -20,7 +20,6 @@ use crate::services::{
     Caller, Error, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome, lock_caller,
 };
 
-/// Lifetime of an invitation.
 const TTL: Duration = Duration::from_hours(7 * 24);
 
 /// Maximum number of members and pending invitations of a project together.
@@ -152,7 +151,7 @@ impl Invitations {
         unit.publish_and_commit(WriteOutcome::done(), ReplayAccess::CallerOnly, &[event]).await
     }
 
-    /// Returns the content of an invitation e-mail, or `None` if the invitation is no longer pending.
+    /// Returns the content of an invitation e-mail, unless it is no longer pending.
     pub async fn email(&self, id: InvitationId) -> Result<Option<InvitationEmail>, Error> {
         let repositories = self.0.store.read();
         let found = repositories.invitations().find(id, self.0.clock.now()).await?;
@@ -180,7 +179,7 @@ impl Invitations {
         Ok(repositories.invitations().list(invited, query.status, now, sort, query.paging).await?)
     }
 
-    /// Returns an invitation to the caller, pending or not, and locks the caller's account.
+    /// Returns an invitation to the caller, and locks the caller's account.
     async fn lock_for_response(
         &self,
         unit: &UnitOfWork<'_>,

@@ -69,7 +69,7 @@ impl Members {
             .await
     }
 
-    /// Removes a member, or lets the caller leave. Members whose account is soft-deleted can be removed too.
+    /// Removes a member, whose account may be soft-deleted, or lets the caller leave.
     pub async fn remove(
         &self,
         write: &WriteContext,
@@ -105,9 +105,8 @@ impl Members {
     }
 }
 
-/// Makes a member the owner and the previous owner an editor, and returns the further events.
-///
-/// The project has exactly one owner after every statement.
+/// Makes a member the owner and the previous owner an editor.
+/// Returns the further events. The project has exactly one owner after every statement.
 async fn transfer_ownership(
     unit: &UnitOfWork<'_>,
     project: &Project,
@@ -126,8 +125,7 @@ async fn transfer_ownership(
     ])
 }
 
-/// Locks the account of another user, if the caller may manage members. Returns whether it did.
-///
+/// Locks the account of another user. Returns whether the caller may do so.
 /// Deleting an account locks the account and then its projects, so the account must be locked before the project.
 /// Callers without the permission could otherwise block any user.
 async fn lock_member_account(

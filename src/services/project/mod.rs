@@ -71,7 +71,8 @@ impl Projects {
         .await
     }
 
-    /// Updates a project. An archived project accepts changes only together with `archived: false`.
+    /// Updates a project.
+    /// An archived project accepts changes only together with `archived: false`.
     pub async fn update(
         &self,
         write: &WriteContext,
@@ -122,7 +123,7 @@ impl Projects {
         unit.publish_and_commit(WriteOutcome::done(), ReplayAccess::Project(id, Action::DeleteProject), &[event]).await
     }
 
-    /// Restores a soft-deleted project. A project that is not deleted is returned unchanged.
+    /// Restores a soft-deleted project, or returns an active one unchanged.
     pub async fn restore(&self, write: &WriteContext, id: ProjectId) -> Result<WriteOutcome<Project>, Error> {
         let unit = fresh!(self.0.begin(write).await?);
         lock_caller(&*unit, write.caller).await?;
@@ -148,7 +149,7 @@ impl Projects {
     }
 }
 
-/// Finds a project that is not deleted, and checks a permission that reading requires.
+/// Finds a project that is not deleted, and checks a permission to read.
 pub(crate) async fn find_authorized(
     action: Action,
     repositories: &dyn Repositories,

@@ -18,7 +18,6 @@ use crate::services::permissions::{Action, require};
 use crate::services::project::counters::{self, CounterDelta};
 use crate::services::{Error, ReplayAccess, UnitOfWork, WriteContext, WriteOutcome};
 
-/// Running batch.
 struct Batch<'a> {
     unit: &'a UnitOfWork<'a>,
     user: UserId,
@@ -122,7 +121,6 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Finds a task of the locked project.
     async fn find(&self, id: TaskId) -> Result<Task, Error> {
         let refused = |why| Err(Error::reference(ErrorLocation::Body, "task_id", why));
         let Ok(found) = ensure_not_deleted(self.unit.tasks().find(id, self.user).await?) else {

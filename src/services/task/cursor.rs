@@ -25,7 +25,7 @@ use crate::services::search;
 pub(crate) struct TaskCursorScope {
     /// User who reads the list.
     pub(crate) reader: UserId,
-    /// Name of the list. The list of a project differs from the list of all tasks filtered by project.
+    /// Name of the list: that of a project, or that of all tasks.
     pub(crate) list: &'static str,
     pub(crate) project: Option<ProjectId>,
     pub(crate) conditions: TaskFilterParams,
@@ -78,7 +78,7 @@ impl TaskCursorScope {
         Cursor::new_unchecked(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Returns the key after which the list continues, and the feed position when the first page was read.
+    /// Returns the key of the last task, and the feed position of the first page.
     pub(crate) fn decode(&self, signer: &Signer, cursor: &Cursor) -> Result<(SortKey, i64), Error> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor.as_bytes()).map_err(|_| Error::InvalidCursor)?;
         let text = signer.verified(&self.hash(), &bytes).ok_or(Error::InvalidCursor)?;

@@ -27,7 +27,8 @@ pub(crate) fn after(last: &str) -> String {
     between(Some(last).filter(|last| !last.is_empty()), None)
 }
 
-/// Returns a key between two keys, or before or after all where one is missing. `lower` must be less than `upper`.
+/// Returns a key between two keys, or before or after all where one is missing.
+/// `lower` must be less than `upper`.
 #[must_use]
 pub(crate) fn between(lower: Option<&str>, upper: Option<&str>) -> String {
     let lower = lower.map(decode);
@@ -40,8 +41,8 @@ pub(crate) fn between(lower: Option<&str>, upper: Option<&str>) -> String {
     })
 }
 
-/// Returns evenly distributed keys between two keys, none of which is in use: keys are replaced one after the other,
-/// and must be unique at any time.
+/// Returns evenly distributed keys between two keys, none of which is in use.
+/// Keys are replaced one after the other, and must be unique at any time.
 #[must_use]
 pub(crate) fn distribute(
     lower: Option<&str>,
@@ -188,7 +189,7 @@ mod tests {
         }
     }
 
-    /// Inserts ten thousand keys at the indexes that `place` chooses, and returns the length of the longest.
+    /// Inserts keys at the indexes that `place` chooses; returns the greatest length.
     fn longest_key(mut place: impl FnMut(usize, &[String]) -> usize) -> usize {
         let mut keys = vec![after(""), after("a0"), after("a1")];
         let mut longest = 0;

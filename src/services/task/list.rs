@@ -116,7 +116,8 @@ impl Tasks {
         Ok(TaskCursorPage { data: page.items, meta })
     }
 
-    /// Returns repositories for the tasks of a project. Every sort order has an index; filters and large offsets scan.
+    /// Returns repositories for the tasks of a project.
+    /// Every sort order has an index; filters and large offsets scan.
     async fn read_tasks(&self, reader: UserId, filter: &TaskFilter, offset: u64) -> Result<LimitedRead<'_>, Error> {
         if filter.is_unfiltered() && offset <= MAX_INDEXED_OFFSET {
             return self.0.read_indexed(reader).await;

@@ -22,7 +22,7 @@ use crate::services::permissions::{Action, require, require_for_change};
 use crate::services::project::counters::{self, CounterDelta};
 use crate::services::{Caller, Error, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome};
 
-/// Number of times that a task which moves concurrently is followed to its new project.
+/// Number of times that a concurrently moving task is followed to its project.
 pub(crate) const MAX_LOCK_RETRIES: usize = 10;
 
 /// Tasks.
@@ -228,7 +228,6 @@ pub(crate) fn done_delta(task: &Task) -> i64 {
     i64::from(task.status == TaskStatus::Done)
 }
 
-/// Checks that an assignee is a member of the project.
 pub(crate) async fn require_member(
     repositories: &dyn Repositories,
     project: ProjectId,
@@ -241,7 +240,8 @@ pub(crate) async fn require_member(
         .ok_or_else(|| Error::reference(ErrorLocation::Body, "assignee_id", "must be a member of the project."))
 }
 
-/// Returns the assignee if still a member of the project, including members whose account is soft-deleted.
+/// Returns the assignee if still a member of the project.
+/// Members whose account is soft-deleted count.
 pub(crate) async fn keep_assignee_if_member(
     repositories: &dyn Repositories,
     assignee: Option<UserId>,

@@ -136,7 +136,7 @@ async fn insertion_point(
     Ok(InsertionPoint { lower: None, upper: None })
 }
 
-/// Returns whether only soft-deleted tasks are between the task and the named neighbour.
+/// Returns whether the task is already next to the named neighbour.
 async fn is_already_there(
     unit: &UnitOfWork<'_>,
     task: &Task,
@@ -152,7 +152,6 @@ async fn is_already_there(
     Ok(unit.tasks().find_adjacent(task.project_id, position, direction).await? == Some(task.id))
 }
 
-/// Finds the task that the request names as a neighbour.
 async fn neighbour(
     unit: &UnitOfWork<'_>,
     write: &WriteContext,
@@ -175,7 +174,6 @@ async fn neighbour(
     Ok((id, found.task.position))
 }
 
-/// Updates the task counters of both projects.
 async fn update_counters(
     unit: &UnitOfWork<'_>,
     task: &Task,

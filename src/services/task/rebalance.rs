@@ -12,10 +12,9 @@ use crate::repositories::NewEvent;
 use crate::services::event::publish::EventContext;
 use crate::services::{Error, UnitOfWork};
 
-/// Number of tasks on each side whose keys are rebalanced first; more if that is not enough.
+/// Number of tasks on each side that are rebalanced first.
 const REBALANCE_WINDOW: u64 = 16;
 
-/// Task and its position.
 pub(crate) type Position = (TaskId, OrderKey);
 
 /// Neighbours of the target position, including soft-deleted tasks.
@@ -39,10 +38,9 @@ fn key(placed: Option<&Position>) -> Option<&str> {
     placed.map(|(_, position)| &**position)
 }
 
-/// Rebalances the order keys around an insertion point. Returns the key of the moved task and the greatest new key.
-///
-/// The neighbours keep their versions: their content has not changed, and concurrent edits must not fail. Their new
-/// positions are published.
+/// Rebalances the order keys around an insertion point.
+/// Returns the key of the moved task and the greatest new key. The neighbours keep their versions: their content has
+/// not changed, and concurrent edits must not fail. Their new positions are published.
 pub(crate) async fn rebalance(
     unit: &UnitOfWork<'_>,
     task: &Task,
@@ -76,7 +74,7 @@ pub(crate) async fn rebalance(
     }
 }
 
-/// Returns the tasks on one side of an insertion point, nearest first, and the position beyond them.
+/// Returns the tasks on one side, nearest first, and the position beyond them.
 async fn neighbours(
     unit: &UnitOfWork<'_>,
     task: &Task,

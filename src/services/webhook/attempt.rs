@@ -21,7 +21,7 @@ use crate::webhooks::{Client, Outcome, RetryAfter, Secret, signature};
 /// HTTP status by which a receiver unsubscribes.
 pub(crate) const STATUS_GONE: u16 = 410;
 
-/// Time after which a run starts no further request, so that it ends within the shutdown timeout.
+/// Time after which a run starts no further request, so that it ends in time.
 const START_DEADLINE: Duration = Duration::from_secs(4);
 
 /// Attempts of one run. It holds the permit of the run.
@@ -38,7 +38,6 @@ pub(crate) enum DispatchOutcome {
     Attempted(Attempt),
 }
 
-/// Attempt to deliver a message.
 pub(crate) struct Attempt {
     pub(crate) id: DeliveryId,
     pub(crate) is_test: bool,
@@ -76,7 +75,6 @@ pub(crate) struct Dispatcher<'d> {
     pub(crate) stop: AtomicBool,
 }
 
-/// Message that is about to be sent.
 struct OutgoingMessage {
     url: WebhookUrl,
     secrets: Arc<(i64, Vec<SigningSecret>)>,
@@ -84,7 +82,7 @@ struct OutgoingMessage {
 }
 
 impl Dispatcher<'_> {
-    /// Sends a delivery unless it is no longer permitted. Returns `None` if it stays due.
+    /// Sends a delivery if it is still permitted. Returns `None` if it stays due.
     pub(crate) async fn send(&self, number: usize, due: DueDelivery) -> Option<Result<DispatchOutcome, Error>> {
         if !may_start_request(number, self.max_concurrent, self.started_at.elapsed()) {
             return None;
@@ -142,8 +140,9 @@ impl Dispatcher<'_> {
     }
 }
 
-/// Returns whether a run may start another request. The first `max_concurrent` requests always start; otherwise a slow
-/// run would be rescheduled forever without making progress.
+/// Returns whether a run may start another request.
+/// The first `max_concurrent` requests always start; otherwise a slow run would be rescheduled forever without making
+/// progress.
 fn may_start_request(number: usize, max_concurrent: usize, elapsed: Duration) -> bool {
     number < max_concurrent || elapsed <= START_DEADLINE
 }

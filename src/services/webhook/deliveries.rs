@@ -87,8 +87,8 @@ impl Deliveries {
         enqueue_immediate(&self.context, unit, &found, event_id, EventType::WebhookTest, Some(payload)).await
     }
 
-    /// Enqueues the jobs of webhooks whose deliveries are stalled: a job may be dead, or an operator may have deleted
-    /// it. Returns the webhook after which the scan continues.
+    /// Enqueues the jobs of webhooks whose deliveries are stalled.
+    /// A job may be dead, or an operator may have deleted it. Returns the webhook after which the scan continues.
     pub async fn requeue_stalled(&self, after: Option<WebhookId>) -> Result<Option<WebhookId>, Error> {
         let now = self.context.clock.now();
         let maintenance = self.context.store.read().webhook_maintenance();

@@ -1,6 +1,6 @@
 //! Dispatch: sends the due deliveries of a webhook.
 //!
-//! AlwaysNull slow happens in a transaction: a run sends first and records the outcome afterwards (see `record`). A worker
+//! Nothing slow happens in a transaction: a run sends first and records the outcome afterwards (see `record`). A worker
 //! that crashes in between causes a second attempt (at-least-once delivery).
 
 use std::sync::Arc;
@@ -17,7 +17,6 @@ use crate::contract::{Timestamp, WebhookId};
 use crate::repositories::{DueDelivery, Queue};
 use crate::services::error::Error;
 
-/// Maximum number of deliveries per run.
 const BATCH_SIZE: u64 = 50;
 
 /// Delay of a run whose owner has reached the limit of concurrent runs.
@@ -27,7 +26,7 @@ const RETRY_DELAY: Duration = Duration::from_secs(3);
 pub enum DispatchResult {
     /// The due deliveries were attempted.
     Sent(AttemptBatch),
-    /// The owner has reached the limit of concurrent runs. The job moves to this queue at this time.
+    /// The owner has reached the limit of runs. The job moves to this queue and time.
     Deferred(Queue, Timestamp),
     /// The webhook was deleted.
     WebhookDeleted,
@@ -35,7 +34,7 @@ pub enum DispatchResult {
 
 impl Deliveries {
     /// Sends the due deliveries of a webhook, outside of any transaction.
-    pub async fn dispatch_due(&self, webhook: WebhookId, lane: Queue) -> Result<DispatchResult, Error> {
+    pub async fn dispatch_due(&self, webhook: WebhookId, queue: Queue) -> Result<DispatchResult, Error> {
         self.context.webhooks.client.prepare()?;
         let repositories = self.context.store.read();
         let db_permit = self.limits.acquire_db().await;
@@ -43,9 +42,9 @@ impl Deliveries {
             return Ok(DispatchResult::WebhookDeleted);
         };
         let now = self.context.clock.now();
-        let Some(permit) = self.limits.try_acquire(lane, record.owner) else {
+        let Some(permit) = self.limits.try_acquire(queue, record.owner) else {
             // Runs that exceed the limit wait in the degraded queue, without delaying healthy webhooks.
-            let at = if lane == Queue::WebhooksDegraded { now + RETRY_DELAY } else { now };
+            let at = if queue == Queue::WebhooksDegraded { now + RETRY_DELAY } else { now };
             return Ok(DispatchResult::Deferred(Queue::WebhooksDegraded, at));
         };
         let due = repositories.deliveries().list_due(webhook, now, BATCH_SIZE).await?;

@@ -12,9 +12,7 @@ use crate::repositories::{DeliveryRecord, NewEvent, Queue, StoreError, Transacti
 use crate::services::context::ServiceContext;
 
 impl ServiceContext {
-    /// Creates deliveries of events to all subscribed webhooks, in the transaction of the events.
-    ///
-    /// Projects without webhooks cost one query.
+    /// Creates deliveries to all subscribed webhooks, in the events' transaction.
     pub(crate) async fn fan_out(
         &self,
         transaction: &dyn Transaction,
@@ -24,9 +22,8 @@ impl ServiceContext {
         self.fan_out_except(transaction, events, &BTreeMap::new(), now).await
     }
 
-    /// Creates deliveries to all subscribed webhooks except `others`, and enqueues the jobs of `others` too.
-    ///
-    /// The value of `others` is true if the webhook is degraded. All jobs are locked in one pass.
+    /// Creates deliveries to all subscribed webhooks except `others`.
+    /// Enqueues the jobs of `others` too, each with whether it is degraded. All jobs are locked in one pass.
     pub(crate) async fn fan_out_except(
         &self,
         transaction: &dyn Transaction,
@@ -66,7 +63,8 @@ fn is_subscribed(subscription: &WebhookSubscription, kind: EventType) -> bool {
     is_named && kind.visible_to(subscription.role)
 }
 
-/// Enqueues the delivery jobs of webhooks, each with whether it is degraded. A running job runs again.
+/// Enqueues delivery jobs, each with whether the webhook is degraded.
+/// A running job runs again.
 pub(crate) async fn enqueue_delivery_jobs(
     transaction: &dyn Transaction,
     webhooks: impl IntoIterator<Item = (WebhookId, bool)>,
@@ -77,7 +75,7 @@ pub(crate) async fn enqueue_delivery_jobs(
     Ok(())
 }
 
-/// Returns the queue of a webhook. Degraded webhooks have their own, because their requests take long.
+/// Returns the queue of a webhook. Degraded ones are separate, as they take long.
 pub(crate) const fn queue_for(is_degraded: bool) -> Queue {
     if is_degraded { Queue::WebhooksDegraded } else { Queue::Webhooks }
 }

@@ -9,12 +9,11 @@ use crate::repositories::EndpointHealth;
 /// Duration of uninterrupted failure after which a webhook is disabled.
 const DISABLE_AFTER: Duration = Duration::from_hours(5 * 24);
 
-/// Response time from which a webhook counts as degraded, in milliseconds. Shorter than the body timeout, so that
-/// endless responses count too.
+/// Response time from which a webhook counts as degraded, in milliseconds.
+/// Shorter than the body timeout, so that endless responses count too.
 const DEGRADED_LATENCY_MS: i64 = 1_000;
 
-/// Evaluates the health of an endpoint. Returns the reason to disable it, if there is one.
-///
+/// Evaluates the health of an endpoint. Returns the reason to disable it, if any.
 /// Requests are concurrent, so attempts are ordered by the time at which they were sent: a success ends the failures
 /// before it.
 pub(crate) fn evaluate_health<'t>(

@@ -12,26 +12,23 @@ use crate::repositories::Queue;
 use crate::services::keyed_semaphores::KeyedSemaphores;
 use crate::webhooks::Lookups;
 
-/// Maximum number of concurrent runs per owner, for healthy and for degraded webhooks.
+/// Maximum number of concurrent runs per owner, healthy and degraded.
 const MAX_RUNS_PER_OWNER: usize = 16;
 const MAX_DEGRADED_RUNS_PER_OWNER: usize = 32;
 
-/// Maximum number of concurrent requests of a run, for healthy webhooks (while the burst limit allows it) and for
-/// degraded ones.
+/// Maximum number of concurrent requests of a run: in a burst, and if degraded.
 const MAX_CONCURRENT_REQUESTS: u32 = 8;
 const MAX_CONCURRENT_REQUESTS_DEGRADED: usize = 2;
 
-/// Maximum number of concurrent requests of all runs beyond the first of each, which bounds open sockets.
+/// Maximum number of requests beyond the first of each run: bounds open sockets.
 const MAX_BURST_REQUESTS: usize = 224;
 
-/// Maximum number of runs that use the database at the same time. API requests need connections too.
+/// Maximum number of runs that use the database: API requests need it too.
 const MAX_CONCURRENT_DB: usize = 8;
 
-/// Maximum number of concurrent DNS look-ups per queue. Degraded webhooks have their own limit; an owner has one
-/// look-up per run.
+/// Maximum number of concurrent DNS look-ups, healthy and degraded webhooks each.
 const MAX_CONCURRENT_LOOKUPS: usize = 128;
 
-/// Limits of this process.
 pub(crate) struct DeliveryLimits {
     owners: KeyedSemaphores<(Quota, Queue, UserId)>,
     burst: Arc<Semaphore>,
@@ -49,7 +46,7 @@ enum Quota {
 
 /// Permit for a run. Dropping it lets another run start.
 pub(crate) struct DeliveryPermit {
-    lane: Queue,
+    queue: Queue,
     _run: OwnedSemaphorePermit,
     burst: Option<OwnedSemaphorePermit>,
     lookups: Lookups,
@@ -69,26 +66,25 @@ impl Default for DeliveryLimits {
 
 impl DeliveryLimits {
     /// Acquires a permit, or returns `None` if the owner has reached the limit.
-    pub(crate) fn try_acquire(&self, lane: Queue, owner: UserId) -> Option<DeliveryPermit> {
-        let is_degraded = lane == Queue::WebhooksDegraded;
-        let run = self.owner_semaphore(Quota::Runs, lane, owner).try_acquire_owned().ok()?;
+    pub(crate) fn try_acquire(&self, queue: Queue, owner: UserId) -> Option<DeliveryPermit> {
+        let is_degraded = queue == Queue::WebhooksDegraded;
+        let run = self.owner_semaphore(Quota::Runs, queue, owner).try_acquire_owned().ok()?;
         let all = if is_degraded { &self.degraded_lookups } else { &self.lookups };
         let of_run = Arc::new(Semaphore::new(1));
-        let lookups = Lookups::new([of_run, self.owner_semaphore(Quota::Lookups, lane, owner), Arc::clone(all)]);
+        let lookups = Lookups::new([of_run, self.owner_semaphore(Quota::Lookups, queue, owner), Arc::clone(all)]);
         let burst =
             (!is_degraded).then(|| Arc::clone(&self.burst).try_acquire_many_owned(MAX_CONCURRENT_REQUESTS - 1).ok());
-        Some(DeliveryPermit { lane, _run: run, burst: burst.flatten(), lookups })
+        Some(DeliveryPermit { queue, _run: run, burst: burst.flatten(), lookups })
     }
 
-    /// Waits for a permit to use the database.
     pub(crate) async fn acquire_db(&self) -> Option<SemaphorePermit<'_>> {
         // The semaphore is never closed.
         self.database.acquire().await.ok()
     }
 
-    fn owner_semaphore(&self, of: Quota, lane: Queue, owner: UserId) -> Arc<Semaphore> {
-        let max = if lane == Queue::WebhooksDegraded { MAX_DEGRADED_RUNS_PER_OWNER } else { MAX_RUNS_PER_OWNER };
-        self.owners.get((of, lane, owner), max)
+    fn owner_semaphore(&self, of: Quota, queue: Queue, owner: UserId) -> Arc<Semaphore> {
+        let max = if queue == Queue::WebhooksDegraded { MAX_DEGRADED_RUNS_PER_OWNER } else { MAX_RUNS_PER_OWNER };
+        self.owners.get((of, queue, owner), max)
     }
 }
 
@@ -100,7 +96,7 @@ impl DeliveryPermit {
 
     /// Returns the maximum number of concurrent requests of the run.
     pub(crate) fn max_concurrent_requests(&self) -> usize {
-        match (&self.burst, self.lane) {
+        match (&self.burst, self.queue) {
             (Some(burst), _) => burst.num_permits() + 1,
             (None, Queue::WebhooksDegraded) => MAX_CONCURRENT_REQUESTS_DEGRADED,
             (None, _) => 1,
@@ -116,15 +112,15 @@ mod tests {
     fn runs_of_an_owner_are_limited_per_queue() {
         let delivery_limits = DeliveryLimits::default();
         let (ada, bob) = (UserId::generate(), UserId::generate());
-        for (lane, max) in
+        for (queue, max) in
             [(Queue::Webhooks, MAX_RUNS_PER_OWNER), (Queue::WebhooksDegraded, MAX_DEGRADED_RUNS_PER_OWNER)]
         {
-            let mut of_ada: Vec<_> = (0..max).map(|_| delivery_limits.try_acquire(lane, ada).unwrap()).collect();
-            assert!(delivery_limits.try_acquire(lane, ada).is_none(), "{lane:?}");
-            assert!(delivery_limits.try_acquire(lane, bob).is_some(), "{lane:?}");
+            let mut of_ada: Vec<_> = (0..max).map(|_| delivery_limits.try_acquire(queue, ada).unwrap()).collect();
+            assert!(delivery_limits.try_acquire(queue, ada).is_none(), "{queue:?}");
+            assert!(delivery_limits.try_acquire(queue, bob).is_some(), "{queue:?}");
             of_ada.pop();
-            of_ada.push(delivery_limits.try_acquire(lane, ada).unwrap());
-            assert!(delivery_limits.try_acquire(lane, ada).is_none(), "{lane:?}");
+            of_ada.push(delivery_limits.try_acquire(queue, ada).unwrap());
+            assert!(delivery_limits.try_acquire(queue, ada).is_none(), "{queue:?}");
         }
         assert!(delivery_limits.owners.is_unused(), "all runs have ended");
     }

@@ -171,7 +171,7 @@ impl Webhooks {
         unit.commit(WriteOutcome::current(&changed), ReplayAccess::CallerOnly).await
     }
 
-    /// Permanently deletes a webhook. Its job deletes the deliveries, which may be many.
+    /// Permanently deletes a webhook. Its job deletes the deliveries.
     pub async fn delete(&self, write: &WriteContext, id: WebhookId) -> Result<WriteOutcome<()>, Error> {
         let unit = fresh!(self.0.begin(write).await?);
         self.lock_delivery_job(&unit, write, id).await?;
@@ -207,8 +207,7 @@ impl Webhooks {
         .await
     }
 
-    /// Returns the recipient of the notice that a webhook was disabled, or `None` if the webhook was enabled again or
-    /// deleted.
+    /// Returns the recipient of the notice that a webhook was disabled, if it still is.
     pub async fn disabled_notice(&self, id: WebhookId) -> Result<Option<(User, Webhook)>, Error> {
         let repositories = self.0.store.read();
         let found = repositories.webhooks().find(id).await?;
@@ -218,8 +217,8 @@ impl Webhooks {
         Ok(owner.map(|owner| (owner.user, found.webhook)))
     }
 
-    /// Locks and enqueues the delivery job, which completes the work of this transaction. The job is locked before the
-    /// webhook, as everywhere.
+    /// Locks and enqueues the delivery job, which completes the work.
+    /// The job is locked before the webhook, as everywhere.
     async fn lock_delivery_job(&self, unit: &UnitOfWork<'_>, write: &WriteContext, id: WebhookId) -> Result<(), Error> {
         let found = require_owner(unit.webhooks().lock_shared(id).await?, write.caller)?;
         Ok(enqueue_delivery_jobs(&**unit, [(id, found.health.is_degraded)], self.0.clock.now()).await?)

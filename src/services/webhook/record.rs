@@ -100,10 +100,9 @@ impl Deliveries {
     }
 }
 
-/// Cancels a batch of deliveries created up to a time. Returns that time if there are more.
-///
-/// The job of the webhook cancels the rest. Until then, a list may show cancelled deliveries as pending; dispatch
-/// checks the time before it sends.
+/// Cancels a batch of deliveries created up to a time.
+/// Returns that time if there are more, which the job of the webhook cancels. Until then, a list may show cancelled
+/// deliveries as pending; dispatch checks the time before it sends.
 pub(crate) async fn cancel_pending(
     transaction: &dyn Transaction,
     webhook: WebhookId,
