@@ -1,6 +1,6 @@
-//! What a batch saves: 100 tasks made by one request, beside as many made one after the other.
+//! Speed-up by a batch: 100 tasks created by one request, compared with 100 consecutive requests.
 //!
-//! Before anything is measured, it is checked that a batch makes the same tasks.
+//! Before the measurement, both ways are checked to create the same tasks.
 
 use std::collections::HashSet;
 
@@ -13,14 +13,14 @@ use crate::processes::Server;
 use crate::turns::take_turns;
 use crate::verdict;
 
-/// As many tasks are made in a turn: the most that a batch may have.
+/// Tasks per turn: the maximum of a batch.
 const TASKS: u8 = 100;
-/// How many times faster a batch should be.
+/// Minimum speed-up of a batch.
 const GOAL: f64 = 5.0;
-/// What differs from task to task.
+/// Fields that differ from task to task.
 const OWN: [&str; 4] = ["id", "position", "created_at", "updated_at"];
 
-/// Prints the head of the table.
+/// Prints the header of the table.
 pub(crate) fn head() {
     println!(
         "{:<38} {:<10} {:>10} {:>10} {:>8} {:>8}  {:<7}",
@@ -28,7 +28,7 @@ pub(crate) fn head() {
     );
 }
 
-/// Prints what one engine adds to the table.
+/// Prints the results of one engine.
 pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     let content = databases.fill().await?;
     let server = Server::product(&databases.original, databases.folder.path()).await?;
@@ -53,12 +53,12 @@ pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     Ok(())
 }
 
-/// Tasks a second, when all of a turn take so many microseconds.
+/// Tasks a second, from the microseconds of a turn.
 fn rate(microseconds: f64) -> f64 {
     f64::from(TASKS) * 1e6 / microseconds
 }
 
-/// Both ways make the same tasks, and as many.
+/// Checks that both ways create the same tasks.
 async fn check(api: &mut Connection, single: &[u8], batch: &[u8], count: &[u8]) -> Result<()> {
     let mut expected = api.json(single).await?;
     forget_own(&mut expected);
@@ -79,7 +79,7 @@ async fn check(api: &mut Connection, single: &[u8], batch: &[u8], count: &[u8]) 
     Ok(())
 }
 
-/// Leaves what two tasks should have in common.
+/// Removes the fields that differ from task to task.
 fn forget_own(task: &mut Value) {
     for own in OWN {
         task[own] = Value::Null;

@@ -1,8 +1,7 @@
-//! The load generator: HTTP/1.1 over plain sockets, with requests that were written beforehand.
+//! Load generator: HTTP/1.1 over plain sockets, with prepared requests.
 //!
-//! It shares the machine with the servers that it measures, so it does as little as it can: it finds the end of an
-//! answer by its `Content-Length` and looks at nothing but the status. Anything other than 200 or 201 ends the
-//! measurement: a server that refuses is fast.
+//! It shares the machine with the servers, so it does as little as possible: it finds the end of a response by its
+//! `Content-Length` and checks only the status. Any status other than 200 or 201 ends the measurement.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,10 +13,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// How many requests are in flight at once, each on a connection of its own.
+/// Number of connections, each with one request in flight.
 const CONNECTIONS: usize = 16;
 
-/// One kept-alive connection.
+/// Persistent connection.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -31,14 +30,14 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::with_capacity(32 * 1024) })
     }
 
-    /// Sends a request and returns the body of the answer, which must be a success.
+    /// Sends a request and returns the body of a successful response.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<&[u8]> {
         let (status, body) = self.answer(request).await?;
         ensure!(matches!(status, 200 | 201), "status {status}: {}", String::from_utf8_lossy(body));
         Ok(body)
     }
 
-    /// Sends a request and returns the status and the body of the answer.
+    /// Sends a request and returns the status and the body.
     pub(crate) async fn answer(&mut self, request: &[u8]) -> Result<(u16, &[u8])> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
@@ -57,7 +56,7 @@ impl Connection {
         Ok((status, body))
     }
 
-    /// Sends a request and reads the answer as JSON.
+    /// Sends a request and parses the response as JSON.
     pub(crate) async fn json(&mut self, request: &[u8]) -> Result<Value> {
         let first_line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
         let context = || String::from_utf8_lossy(first_line).into_owned();
@@ -77,12 +76,12 @@ fn read_head(head: &[u8]) -> Result<(u16, usize)> {
     bail!("status {status}, and no Content-Length")
 }
 
-/// Writes a request without a body. It does not ask for compression, which the bare handler does not have.
+/// Request without a body. It does not ask for compression, which the baseline does not support.
 pub(crate) fn get(path: &str, token: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\n{}\r\n", headers(token)).into_bytes()
 }
 
-/// Writes a request with a body of JSON.
+/// Request with a JSON body.
 pub(crate) fn post(path: &str, token: &str, body: &Value) -> Vec<u8> {
     let (headers, body) = (headers(token), body.to_string());
     let length = body.len();
@@ -95,8 +94,8 @@ fn headers(token: &str) -> String {
     if token.is_empty() { host.to_owned() } else { format!("{host}Authorization: Bearer {token}\r\n") }
 }
 
-/// Keeps all connections busy for a while, each going through the requests in turn. Gives how many answers came, and
-/// the time until the last of them.
+/// Keeps all connections busy for a while, cycling through the requests. Returns the number of responses and the time until
+/// the last one.
 pub(crate) async fn load(
     address: SocketAddr,
     requests: &Arc<[Vec<u8>]>,

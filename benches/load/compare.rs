@@ -1,5 +1,5 @@
-//! Two servers under the same load, in turn: in many short rounds, so that whatever else the machine does is likely to
-//! disturb both.
+//! Comparison of two servers under the same load, alternating in many short rounds, so that other activity of the machine
+//! affects both.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,34 +9,34 @@ use anyhow::{Context as _, Result};
 use crate::client;
 use crate::processes::Server;
 
-/// How often each server is under load.
+/// Number of rounds of each server.
 const ROUNDS: usize = 31;
-/// How long a round takes.
+/// Duration of a round.
 const ROUND: Duration = Duration::from_millis(250);
-/// How long a server is under load before it counts.
+/// Duration of the warm-up.
 const WARM_UP: Duration = Duration::from_millis(500);
 
-/// How a server did.
+/// Performance of a server.
 #[derive(Clone, Copy)]
 pub(crate) struct Performance {
-    /// Requests a second, in the round in the middle.
+    /// Requests a second, median of the rounds.
     pub(crate) rate: f64,
-    /// Microseconds that the process spent on processors for each request.
+    /// CPU microseconds per request.
     pub(crate) processor: Option<f64>,
 }
 
-/// How two servers did.
+/// Performance of both servers.
 pub(crate) struct Comparison {
-    /// The bare handler.
+    /// Baseline.
     pub(crate) bare: Performance,
-    /// The product.
+    /// Product.
     pub(crate) ours: Performance,
-    /// The product's rate by that of the bare handler a moment before or after, in the middle of all rounds. More
-    /// reliable than the quotient of the two rates, which may stem from two rounds that were far apart.
+    /// Median over all rounds of the product's rate relative to the baseline's in the adjacent round. More reliable than the
+    /// quotient of the two medians, which may stem from distant rounds.
     pub(crate) ratio: f64,
 }
 
-/// A server, and what came of its rounds.
+/// Server with the results of its rounds.
 struct Side<'a> {
     server: &'a Server,
     rates: Vec<f64>,
@@ -59,19 +59,19 @@ impl<'a> Side<'a> {
     }
 
     fn performance(self) -> Result<Performance> {
-        // While the other one has its round, this one does nothing.
+        // A server is idle during the rounds of the other.
         let used = self.server.processor_time().zip(self.processor).map(|(now, before)| now.saturating_sub(before));
         let processor = used.map(|used| used.as_secs_f64() * 1e6 / f64::from(self.answers));
         Ok(Performance { rate: median(self.rates)?, processor })
     }
 }
 
-/// Sends the same requests to both.
+/// Sends the same requests to both servers.
 pub(crate) async fn compare(bare: &Server, ours: &Server, requests: &Arc<[Vec<u8>]>) -> Result<Comparison> {
     let mut bare = Side::new(bare, requests).await?;
     let mut ours = Side::new(ours, requests).await?;
     for round in 0..ROUNDS {
-        // In either order as often as in the other, so that neither always comes after the other.
+        // Both orders are equally frequent.
         if round % 2 == 0 {
             bare.round(requests).await?;
             ours.round(requests).await?;
@@ -84,7 +84,7 @@ pub(crate) async fn compare(bare: &Server, ours: &Server, requests: &Arc<[Vec<u8
     Ok(Comparison { bare: bare.performance()?, ours: ours.performance()?, ratio })
 }
 
-/// The number in the middle.
+/// Median of the numbers.
 pub(crate) fn median(mut numbers: Vec<f64>) -> Result<f64> {
     numbers.sort_by(f64::total_cmp);
     numbers.get(numbers.len() / 2).copied().context("nothing was measured")

@@ -1,7 +1,7 @@
-//! What the servers work on: one project with 1,000 tasks, made through the API, in a database of its own for each.
+//! Data of the servers: one project with 1,000 tasks, created through the API, each server with its own database.
 //!
-//! Where two servers are compared, both get a copy of the same database, so that neither sees what the other writes. All
-//! of it is removed at the end: the files with their folder, the PostgreSQL databases by [`Databases::remove`].
+//! Compared servers get copies of the same database, so that they do not affect each other. Everything is removed at the
+//! end: files with their folder, PostgreSQL databases by [`Databases::remove`].
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,37 +14,37 @@ use tempfile::TempDir;
 use crate::client::{self, Connection};
 use crate::processes::{self, Server};
 
-/// As many tasks has the project.
+/// Number of tasks in the project.
 pub(crate) const TASKS: usize = 1_000;
 
-/// The databases of one engine.
+/// Databases of one engine.
 pub(crate) struct Databases {
-    /// The `DATA_DIR` of the servers.
+    /// `DATA_DIR` of the servers.
     pub(crate) folder: TempDir,
-    /// The URL of the one that is filled, and copied.
+    /// URL of the original, which is copied.
     pub(crate) original: String,
-    /// The URL of the bare handler's copy.
+    /// URL of the baseline's copy.
     pub(crate) bare: String,
-    /// The URL of the product's copy.
+    /// URL of the product's copy.
     pub(crate) ours: String,
-    /// Who makes and removes databases on PostgreSQL.
+    /// Administrative URL of the PostgreSQL server.
     admin: Option<String>,
 }
 
-/// What is in the databases.
+/// Content of the databases.
 pub(crate) struct Content {
-    /// The id of the one user.
+    /// Id of the user.
     pub(crate) user: String,
-    /// The access token of the user.
+    /// Access token of the user.
     pub(crate) token: String,
-    /// The id of the one project.
+    /// Id of the project.
     pub(crate) project: String,
-    /// The ids of its tasks.
+    /// Ids of its tasks.
     pub(crate) tasks: Vec<String>,
 }
 
 impl Databases {
-    /// Names the files of SQLite databases.
+    /// Chooses the files of SQLite databases.
     pub(crate) fn sqlite() -> Result<Self> {
         let folder = folder()?;
         let url = |name: &str| format!("sqlite://{}", folder.path().join(name).display());
@@ -52,7 +52,7 @@ impl Databases {
         Ok(Self { folder, original, bare, ours, admin: None })
     }
 
-    /// Names databases on the PostgreSQL server that a URL leads to.
+    /// Chooses database names on a PostgreSQL server.
     pub(crate) fn postgres(admin: String) -> Result<Self> {
         let (address, options) = admin.split_once('?').unwrap_or((&admin, ""));
         let server = address.rsplit_once('/').context("TEST_POSTGRES_URL names no database")?.0;
@@ -61,7 +61,7 @@ impl Databases {
         Ok(Self { folder: folder()?, original, bare, ours, admin: Some(admin) })
     }
 
-    /// Makes the original, if its server has to be asked for it; it is empty.
+    /// Creates the empty original, if the engine requires that.
     pub(crate) async fn create(&self) -> Result<()> {
         match &self.admin {
             Some(admin) => execute(admin, format!("CREATE DATABASE {}", name(&self.original))).await,
@@ -69,7 +69,7 @@ impl Databases {
         }
     }
 
-    /// Makes the original and what is in it.
+    /// Creates and fills the original.
     pub(crate) async fn fill(&self) -> Result<Content> {
         self.create().await?;
         processes::migrate(&self.original, self.folder.path())?;
@@ -77,13 +77,13 @@ impl Databases {
         let content = fill(&server).await.context("filling the database")?;
         drop(server);
         if self.admin.is_some() {
-            // Else the server would do it at some time during the measurement.
+            // Otherwise the server would do this during the measurement.
             execute(&self.original, "VACUUM ANALYZE".to_owned()).await?;
         }
         Ok(content)
     }
 
-    /// Makes the copies.
+    /// Creates the copies.
     pub(crate) async fn copy(&self) -> Result<()> {
         for copy in [&self.bare, &self.ours] {
             self.copy_to(copy).await?;
@@ -95,7 +95,7 @@ impl Databases {
         let Some(admin) = &self.admin else {
             let [original, copy] = [&self.original, copy].map(|url| url.trim_start_matches("sqlite://"));
             std::fs::copy(original, copy)?;
-            // What has not been moved from the log to the file.
+            // Pages that are not in the main file yet.
             let [original, copy] = [original, copy].map(|path| format!("{path}-wal"));
             if Path::new(&original).exists() {
                 std::fs::copy(original, copy)?;
@@ -103,7 +103,7 @@ impl Databases {
             return Ok(());
         };
         let sql = format!("CREATE DATABASE {} TEMPLATE {}", name(copy), name(&self.original));
-        // It fails until PostgreSQL has noticed that the server, which was killed, has left.
+        // Fails until PostgreSQL has noticed the end of the killed server's connections.
         for _ in 0..50 {
             if execute(admin, sql.clone()).await.is_ok() {
                 return Ok(());
@@ -113,7 +113,7 @@ impl Databases {
         execute(admin, sql).await
     }
 
-    /// Removes the databases from PostgreSQL; the servers need not have left them.
+    /// Drops the PostgreSQL databases, even with open connections.
     pub(crate) async fn remove(&self) -> Result<()> {
         let Some(admin) = &self.admin else { return Ok(()) };
         for url in [&self.original, &self.bare, &self.ours] {
@@ -153,16 +153,16 @@ async fn fill(server: &Server) -> Result<Content> {
     Ok(Content { user, token, project, tasks })
 }
 
-/// Makes a project and gives its id.
+/// Creates a project and returns its id.
 pub(crate) async fn new_project(api: &mut Connection, token: &str) -> Result<String> {
     let project = api.json(&client::post("/v1/projects", token, &json!({"name": "Benchmark"}))).await?;
     text(&project["id"])
 }
 
-/// What there is to say about a task.
+/// Description of a typical task.
 pub(crate) const DESCRIPTION: &str = "Matte, 20 x 20 cm.\nAsk for a sample first, and for the time of delivery.";
 
-/// A task as people write them.
+/// Typical task.
 pub(crate) fn new_task(title: &str) -> Value {
     json!({
         "title": title,

@@ -1,8 +1,7 @@
-//! How many events a second reach a receiver that answers at once: the whole way, from the queue by signature and
-//! request to the log. Beside it the same requests by the same client and nothing else, as many at once as one webhook
-//! has.
+//! Webhook deliveries a second to a fast receiver, from the queue through signature and request to the log, compared with
+//! the same requests by the same client alone, at the concurrency of one webhook.
 //!
-//! With one webhook, and with several that share the events: each has a job of its own.
+//! Measured with one webhook, and with several that share the events, each with its own job.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,19 +26,19 @@ use crate::compare::median;
 use crate::data::Databases;
 use crate::library::{on_threads, per_second};
 
-/// As many deliveries in each round.
+/// Deliveries per round.
 const DELIVERIES: usize = 2_000;
-/// As many changes in one request.
+/// Changes per request.
 const BATCH: usize = 100;
-/// As many webhooks share them.
+/// Numbers of webhooks that share the deliveries.
 const WEBHOOKS: [usize; 2] = [1, 10];
-/// As many requests one webhook has at once.
-const AT_ONCE: usize = 8;
+/// Concurrent requests of one webhook.
+const MAX_CONCURRENT: usize = 8;
 const ROUNDS: usize = 3;
-/// After so long something hangs.
+/// Timeout of a round.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Prints the head of the table.
+/// Prints the header of the table.
 pub(crate) fn head() {
     println!(
         "{:<38} {:<10} {:>10} {:>10} {:>8}",
@@ -47,7 +46,7 @@ pub(crate) fn head() {
     );
 }
 
-/// Prints what one engine adds to the table.
+/// Prints the results of one engine.
 pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     on_threads(databases, engine, work).await
 }
@@ -72,7 +71,7 @@ async fn work(engine: String, store: Arc<SeaStore>) -> Result<()> {
     Ok(())
 }
 
-/// A server that takes whatever comes.
+/// Server that accepts every request.
 struct Receiver {
     url: String,
     taken: Arc<AtomicUsize>,
@@ -99,7 +98,7 @@ impl Receiver {
         Ok(Self { url, taken, task })
     }
 
-    /// Waits until so many requests have come.
+    /// Waits for this many requests.
     async fn until(&self, count: usize) -> Result<()> {
         let waiting = async {
             while self.taken.load(Ordering::Relaxed) < count {
@@ -112,7 +111,8 @@ impl Receiver {
     async fn rate_of_requests(&self, client: &Client) -> Result<f64> {
         let begin = Instant::now();
         let requests = stream::iter(0..DELIVERIES).map(|_| client.post(&self.url, &[], "{}".to_owned()));
-        let failed = requests.buffer_unordered(AT_ONCE).filter(|outcome| std::future::ready(!outcome.is_success()));
+        let failed =
+            requests.buffer_unordered(MAX_CONCURRENT).filter(|outcome| std::future::ready(!outcome.is_success()));
         match failed.count().await {
             0 => Ok(per_second(DELIVERIES, begin.elapsed())),
             failed => bail!("{failed} requests failed"),
@@ -120,7 +120,7 @@ impl Receiver {
     }
 }
 
-/// Takes the requests of one connection.
+/// Serves one connection.
 async fn take(stream: TcpStream, taken: Arc<AtomicUsize>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufStream::new(stream);
@@ -145,7 +145,7 @@ async fn take(stream: TcpStream, taken: Arc<AtomicUsize>) -> std::io::Result<()>
     }
 }
 
-/// Somebody with projects.
+/// User with projects.
 struct World {
     config: Config,
     store: Arc<SeaStore>,
@@ -176,7 +176,7 @@ impl World {
         WriteContext { caller: self.caller, idempotency: None, if_match: None, request_id: None }
     }
 
-    /// A project that so many webhooks listen to.
+    /// Creates a project with this many webhooks.
     async fn listened_to(&self, webhooks: usize, receiver: &Receiver) -> Result<ProjectId> {
         let made = self.services.projects.create(&self.write(), parsed(json!({"name": "Benchmark"}))?).await?;
         let made: Value = serde_json::from_str(&made.body.context("an answer with a body")?)?;
@@ -188,7 +188,7 @@ impl World {
         ProjectId::parse(id).context("an id")
     }
 
-    /// Deliveries that wait when the runner starts, until all have come.
+    /// Rate of pending deliveries, from the start of the runner until all have arrived.
     async fn rate_of_deliveries(&self, project: ProjectId, webhooks: usize, receiver: &Receiver) -> Result<f64> {
         let operations: Vec<_> =
             (0..BATCH).map(|number| json!({"op": "create", "title": format!("Task {number}")})).collect();

@@ -1,10 +1,10 @@
-//! Whether a page costs the same wherever it is in a list: page 5,000 of a project with 1,000,000 tasks beside page 1.
+//! Cost of pages deep in a list: page 5,000 of a project with 1,000,000 tasks, compared with page 1.
 //!
-//! By cursors (v2) it has to, whatever the tasks are sorted by. By numbers (v1) it cannot, which is why there are
-//! cursors; but the total that comes with a page must not depend on how many tasks there are.
+//! Pages by cursor (v2) must cost the same with every sort. Pages by number (v1) cannot, but their total must not depend on
+//! the number of tasks.
 //!
-//! A page is asked for again and again, so what it needs is in memory: measured is what a request does, not the disk.
-//! Before that, it is checked that both ways lead to the same tasks.
+//! Pages are requested repeatedly, so their data is in memory and the disk is not measured. Before that, both ways are
+//! checked to lead to the same tasks.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -19,38 +19,38 @@ use crate::processes::Server;
 use crate::turns::take_turns;
 use crate::verdict;
 
-/// How many tasks the project has, unless `BENCH_TASKS` makes it smaller.
+/// Number of tasks in the project, unless `BENCH_TASKS` reduces it.
 const TASKS: i64 = 1_000_000;
-/// The page that is compared with the first, if the project has as many.
+/// Page that is compared with the first, if the project has as many.
 const DEEP: i64 = 5_000;
-/// As many tasks are on each of them.
+/// Tasks per page.
 const LIMIT: i64 = 20;
-/// As many tasks a walk fetches at once, until it is near the end.
+/// Tasks per page on the way to the deep page.
 const STRIDE: i64 = 100;
-/// How often a page is asked for in a turn.
+/// Requests per turn.
 const REQUESTS: u8 = 5;
 
-/// How many times longer a page may take at the end of a walk.
+/// Maximum ratio of the cost of a deep page by cursor.
 const DEPTH_GOAL: f64 = 1.3;
-/// How many times longer the first page may take when there are a thousand times as many tasks.
+/// Maximum ratio of the cost of the first page with a thousand times as many tasks.
 const TOTAL_GOAL: f64 = 1.5;
 
-/// The sorts that are walked. Those without a due time come first in descending order: a page in the midst of ties.
+/// Measured sorts. Tasks without a due time come first in descending order, so the page is in the middle of ties.
 const SORTS: [(&str, &str); 5] =
     [("created_at", "desc"), ("title", "asc"), ("due_at", "asc"), ("due_at", "desc"), ("priority", "asc")];
 
-/// Where the pages are, and who may read them.
+/// Lists with their reader.
 struct Lists {
     server: Server,
     token: String,
-    /// The id of a project as small as in the other parts.
+    /// Id of a project as small as in the other parts.
     small: String,
-    /// The id of the large project.
+    /// Id of the large project.
     large: String,
     tasks: i64,
 }
 
-/// Prints the head of the table.
+/// Prints the header of the table.
 pub(crate) fn head() {
     println!(
         "{:<38} {:<10} {:>10} {:>10} {:>8} {:>8}  {:<7}",
@@ -58,7 +58,7 @@ pub(crate) fn head() {
     );
 }
 
-/// Prints what one engine adds to the table.
+/// Prints the results of one engine.
 pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     let lists = fill(engine, databases).await?;
     let tasks = lists.tasks;
@@ -88,7 +88,7 @@ pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     Ok(())
 }
 
-/// Makes the projects.
+/// Creates the projects.
 async fn fill(engine: &str, databases: &Databases) -> Result<Lists> {
     let tasks = large::tasks(TASKS)?;
     ensure!(tasks >= 2 * STRIDE, "there must be at least {} tasks", 2 * STRIDE);
@@ -104,12 +104,12 @@ async fn fill(engine: &str, databases: &Databases) -> Result<Lists> {
 }
 
 impl Lists {
-    /// A request for a page by its number.
+    /// Request for a page by number.
     fn numbered(&self, project: &str, page: i64, sort: &str) -> Vec<u8> {
         client::get(&format!("/v1/projects/{project}/tasks?limit={LIMIT}&page={page}{sort}"), &self.token)
     }
 
-    /// A request for the page of the large project at which a cursor stands.
+    /// Request for a page of the large project by cursor.
     fn continued(&self, limit: i64, sort: &str, cursor: Option<&str>) -> Vec<u8> {
         let cursor = cursor.map_or_else(String::new, |cursor| format!("&cursor={}", escape(cursor)));
         client::get(&format!("/v2/projects/{}/tasks?limit={limit}{sort}{cursor}", self.large), &self.token)
@@ -119,7 +119,7 @@ impl Lists {
         Connection::open(self.server.address).await?.json(request).await
     }
 
-    /// Goes past as many tasks, and gives the cursor that stands there.
+    /// Reads past this many tasks and returns the next cursor.
     async fn walk(&self, sort: &str, tasks: i64) -> Result<String> {
         let mut api = Connection::open(self.server.address).await?;
         let (mut passed, mut cursor) = (0, None);
@@ -152,13 +152,13 @@ impl Lists {
     }
 }
 
-/// Writes a text as the value of a query parameter.
+/// Encodes a query parameter.
 fn escape(text: &str) -> String {
     text.bytes().fold(String::new(), |mut escaped, byte| {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             escaped.push(char::from(byte));
         } else {
-            // Writing to a text does not fail.
+            // Writing to a string cannot fail.
             let _written = write!(escaped, "%{byte:02X}");
         }
         escaped

@@ -1,6 +1,6 @@
-//! What the feed costs: events a second that concurrent writers append, each in a transaction that changes one row of
-//! its own. Beside it the same transactions without an event. The events are in one order, for which writers on
-//! PostgreSQL wait for each other between the number and the commit; so the ratio falls with the number of writers.
+//! Cost of the event feed: transactions a second of concurrent writers that change one row each, with and without an event.
+//! Events are totally ordered, so on PostgreSQL writers wait for each other between reserving a number and the commit, and
+//! the ratio falls with the number of writers.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,16 +16,16 @@ use crate::compare::median;
 use crate::data::Databases;
 use crate::library::{fill, on_threads, per_second, transact};
 
-/// As many write at once.
+/// Numbers of concurrent writers.
 const WRITERS: [usize; 3] = [1, 4, 16];
-/// As many transactions in each round.
+/// Transactions per round.
 const TRANSACTIONS: usize = 2_000;
-/// How often each has its turn.
+/// Number of rounds.
 const ROUNDS: usize = 5;
-/// About what a task is as JSON.
+/// Approximate size of a task as JSON.
 const BYTES: usize = 600;
 
-/// Prints the head of the table.
+/// Prints the header of the table.
 pub(crate) fn head() {
     println!(
         "{:<38} {:<10} {:>10} {:>10} {:>8}",
@@ -33,7 +33,7 @@ pub(crate) fn head() {
     );
 }
 
-/// Prints what one engine adds to the table.
+/// Prints the results of one engine.
 pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     on_threads(databases, engine, work).await
 }
@@ -43,7 +43,7 @@ async fn work(engine: String, store: Arc<SeaStore>) -> Result<()> {
     for writers in WRITERS {
         let (mut without, mut with, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..ROUNDS {
-            // In either order, so that neither always comes after the other.
+            // Both orders are equally frequent.
             let (plain, told) = if round % 2 == 0 {
                 let plain = rate(&store, &projects, writers, false).await?;
                 (plain, rate(&store, &projects, writers, true).await?)
@@ -84,7 +84,7 @@ async fn rate(store: &Arc<SeaStore>, projects: &[ProjectId], writers: usize, is_
     Ok(per_second(projects.len(), begin.elapsed()))
 }
 
-/// Changes one row, and tells of it.
+/// Changes one row and appends an event.
 async fn tell(store: &SeaStore, project: ProjectId) -> Result<()> {
     let transaction = store.begin().await?;
     transaction.projects().adjust_task_counts(project, 1, 0, None).await?;

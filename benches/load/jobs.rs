@@ -1,8 +1,8 @@
-//! What the queue costs: how soon a job begins after the commit that promised it, and how many are done in a second.
+//! Cost of the job queue: latency between the commit and the start of a job, and jobs a second.
 //!
-//! In this process, by the library: a store, a runner with the usual timings, and a handler that does what the real one
-//! does to compute how much of a project is done. Beside each stands a bare transaction on the same store: begin,
-//! change one row, commit. A job takes two of them, one that leases it and one that ends it with its effect.
+//! Runs in this process: a store, a runner with the default timings, and a handler like the one that computes the completion
+//! of a project. Compared with bare transactions on the same store that change one row. A job takes two transactions: one
+//! claims it, and one completes it with its effect.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,18 +20,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::compare::median;
 use crate::data::Databases;
-use crate::library::{AT_ONCE, fill, on_threads, per_second, transact};
+use crate::library::{INSERT_BATCH_SIZE, fill, on_threads, per_second, transact};
 
-/// As many jobs run at once, and as many tasks do bare transactions.
+/// Concurrent jobs, and concurrent bare transactions.
 const WORKERS: usize = 4;
-/// As many jobs are promised one at a time.
+/// Number of jobs enqueued one at a time.
 const SINGLE: usize = 2_000;
-/// As many jobs wait when the runner starts.
+/// Number of pending jobs when the runner starts.
 const WAITING: usize = 5_000;
-/// How often the queue is emptied.
+/// Number of rounds.
 const ROUNDS: usize = 3;
 
-/// Does jobs as the product does, and tells when each had begun.
+/// Handler like the product's that reports when each job started.
 struct Recalculation(UnboundedSender<Instant>);
 
 #[async_trait]
@@ -44,13 +44,13 @@ impl Handler for Recalculation {
         let transaction = context.begin().await?;
         transaction.projects().recalculate_completion(project).await?;
         context.commit(transaction).await?;
-        // Nobody listens only when the measurement was given up.
+        // The receiver is closed only after an abandoned measurement.
         let _ = self.0.send(begun);
         Ok(())
     }
 }
 
-/// A runner at work.
+/// Running runner.
 struct Working {
     begun: UnboundedReceiver<Instant>,
     shutdown: CancellationToken,
@@ -68,7 +68,7 @@ impl Working {
         Self { begun, shutdown, task: tokio::spawn(async move { runner.run(stopping).await }) }
     }
 
-    /// Waits until the next job is done, and tells when it had begun.
+    /// Waits until the next job is complete, and returns when it started.
     async fn next(&mut self) -> Result<Instant> {
         self.begun.recv().await.context("the runner ended")
     }
@@ -79,12 +79,12 @@ impl Working {
     }
 }
 
-/// Prints the head of the table.
+/// Prints the header of the table.
 pub(crate) fn head() {
     println!("{:<38} {:<10} {:>10} {:>10} {:>8}", "case, bare transaction : job", "engine", "bare", "job", "ratio");
 }
 
-/// Prints what one engine adds to the table.
+/// Prints the results of one engine.
 pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     on_threads(databases, engine, work).await
 }
@@ -95,7 +95,7 @@ async fn work(engine: String, store: Arc<SeaStore>) -> Result<()> {
     rate(&engine, &store, &projects).await
 }
 
-/// One job at a time, on a queue that is empty otherwise, and a bare transaction after each.
+/// Latency of single jobs on an empty queue, each followed by a bare transaction.
 async fn latency(engine: &str, store: &Arc<SeaStore>, projects: &[ProjectId]) -> Result<()> {
     let mut working = Working::begin(store);
     let (mut bare, mut before, mut after) = (Vec::new(), Vec::new(), Vec::new());
@@ -125,11 +125,11 @@ async fn latency(engine: &str, store: &Arc<SeaStore>, projects: &[ProjectId]) ->
     Ok(())
 }
 
-/// A queue that is full, until it is empty; and as many bare transactions, in turn.
+/// Rate of jobs from a full queue, alternating with bare transactions.
 async fn rate(engine: &str, store: &Arc<SeaStore>, projects: &[ProjectId]) -> Result<()> {
     let (mut bare, mut jobs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        // In either order, so that neither always comes after the other.
+        // Both orders are equally frequent.
         let (transactions, done) = if round % 2 == 0 {
             let transactions = bare_round(store, projects).await?;
             (transactions, job_round(store, projects).await?)
@@ -149,7 +149,7 @@ async fn rate(engine: &str, store: &Arc<SeaStore>, projects: &[ProjectId]) -> Re
 
 /// Jobs a second.
 async fn job_round(store: &Arc<SeaStore>, projects: &[ProjectId]) -> Result<f64> {
-    for projects in projects.chunks(AT_ONCE) {
+    for projects in projects.chunks(INSERT_BATCH_SIZE) {
         let transaction = store.begin().await?;
         for project in projects {
             let now = Timestamp::now();
@@ -194,7 +194,7 @@ fn microseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
-/// The time that so many per cent stay below.
+/// Percentile of the times.
 fn percentile(times: &[f64], percent: usize) -> f64 {
     let mut times = times.to_vec();
     times.sort_by(f64::total_cmp);

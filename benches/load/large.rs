@@ -1,10 +1,9 @@
 //! A large project, filled by SQL: one request after the other would take an hour.
 //!
-//! What is written is what the program would have written (`src/database/rows.rs`, `src/services/task/fractional_index.rs`). Tasks
-//! follow from their numbers, so both databases hold the same. There are many ties, as people make them: three tasks
-//! share a time of creation, 20 of a million a title, 300 a due time, and a third has none. Sorted by title or due time
-//! the tasks lie in an order that has nothing to do with that of the rows. All have texts of one length, so that a page
-//! is as large as any other.
+//! The rows equal those that the program would write. They are computed from numbers, so both databases have the same. There
+//! are realistic ties: three tasks share a time of creation, 20 of a million a title, 300 a due time, and a third has no due
+//! time. The order by title or due time is unrelated to that of the rows. All texts have the same length, so all pages have
+//! the same size.
 
 use anyhow::{Context as _, Result, ensure};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
@@ -13,13 +12,13 @@ use uuid::Uuid;
 
 use crate::data::{Content, DESCRIPTION};
 
-/// When the first task was made: at the beginning of 2025.
+/// Creation time of the first task: the beginning of 2025.
 const BEGIN: i64 = 1_735_689_600_000;
 
-/// Makes projects smaller, to try things out.
+/// Variable that reduces the size of projects.
 const VARIABLE: &str = "BENCH_TASKS";
 
-/// How many tasks a large project has: as many as are usual, or as the environment says.
+/// Number of tasks in a large project: the default or the value of the variable.
 pub(crate) fn tasks(usual: i64) -> Result<i64> {
     let Ok(tasks) = std::env::var(VARIABLE) else { return Ok(usual) };
     let tasks = tasks.parse().with_context(|| format!("{VARIABLE} must be a number"))?;
@@ -84,14 +83,14 @@ const FILL_POSTGRES: &str = fill!(
         || '8' || lpad(to_hex("n"), 15, '0') AS uuid)"#
 );
 
-/// What a project knows of its tasks.
+/// Counters of the project.
 const COUNT: &str = r#"UPDATE "projects" SET
     "task_total" = (SELECT count(*) FROM "tasks" WHERE "project_id" = $1),
     "task_done" = (SELECT count(*) FROM "tasks" WHERE "project_id" = $1 AND "status" = 'done'),
     "last_position" = (SELECT max("position") FROM "tasks" WHERE "project_id" = $1)
     WHERE "id" = $1"#;
 
-/// The digits of positions.
+/// Digits of positions.
 const DIGITS: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Fills a project by one connection, in one transaction; then the tables are tidied up, which else would happen at some
@@ -116,11 +115,11 @@ macro_rules! fill_by {
     }};
 }
 
-/// Fills an empty project. The server should not run.
+/// Fills an empty project. The server must not be running.
 pub(crate) async fn fill(url: &str, project: &str, content: &Content, tasks: i64) -> Result<()> {
     let [project, user] = [Uuid::parse_str(project)?, Uuid::parse_str(&content.user)?];
     if url.starts_with("sqlite:") {
-        // A gigabyte for the pages of the indexes, which are written to everywhere.
+        // A cache of one gigabyte for the pages of indexes, which are written at random.
         let options = url.parse::<SqliteConnectOptions>()?;
         let options = options.synchronous(SqliteSynchronous::Off).pragma("cache_size", "-1000000");
         let mut connection = SqliteConnection::connect_with(&options).await?;

@@ -15,10 +15,10 @@ use tokio::runtime::Runtime;
 
 use crate::data::Databases;
 
-/// As many rows are written in one transaction where nothing is measured.
-pub(crate) const AT_ONCE: usize = 500;
+/// Rows per transaction outside of measurements.
+pub(crate) const INSERT_BATCH_SIZE: usize = 500;
 
-/// Threads for the work, as the product has them: the benchmark itself has one. Dropping it does not wait.
+/// Runtime with threads like the product's; the benchmark itself has one thread. Dropping it does not wait.
 struct Threads(Option<Runtime>);
 
 impl Drop for Threads {
@@ -29,7 +29,7 @@ impl Drop for Threads {
     }
 }
 
-/// Opens a new database and works on it, on threads as the product has them.
+/// Opens a new database and runs work on it, on threads like the product's.
 pub(crate) async fn on_threads<W>(
     databases: &Databases,
     engine: &str,
@@ -57,7 +57,7 @@ where
     work.await?
 }
 
-/// Makes so many projects of which a part is done.
+/// Creates this many projects with some completed tasks.
 pub(crate) async fn fill(store: &SeaStore, count: usize) -> Result<Vec<ProjectId>> {
     let now = Timestamp::now();
     let owner = UserId::generate();
@@ -76,7 +76,7 @@ pub(crate) async fn fill(store: &SeaStore, count: usize) -> Result<Vec<ProjectId
     transaction.users().add(&user, "a hash").await?;
     transaction.commit().await?;
     let ids: Vec<_> = std::iter::repeat_with(ProjectId::generate).take(count).collect();
-    for ids in ids.chunks(AT_ONCE) {
+    for ids in ids.chunks(INSERT_BATCH_SIZE) {
         let transaction = store.begin().await?;
         for id in ids {
             let project = Project {
@@ -102,7 +102,7 @@ pub(crate) async fn fill(store: &SeaStore, count: usize) -> Result<Vec<ProjectId
     Ok(ids)
 }
 
-/// Changes one row: SQLite writes nothing, and waits for no disk, where a row stays as it is.
+/// Changes one row. The value must differ, because SQLite does not write unchanged rows.
 pub(crate) async fn transact(store: &SeaStore, project: ProjectId) -> Result<()> {
     let transaction = store.begin().await?;
     transaction.projects().adjust_task_counts(project, 1, 0, None).await?;

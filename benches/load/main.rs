@@ -1,15 +1,13 @@
 //! Measures the API: `make bench`, and `.ci/with-postgres make bench` for PostgreSQL too.
 //!
-//! A time says little on a machine that others use as well; the ratio of two times from the same second says more. So
-//! each part puts two things beside each other that take turns, and its goals are ratios: what the contract costs
-//! (`requests`), whether the end of a large list costs more than its beginning (`depth`), what the lists of a reader of
-//! 10,000 projects cost (`visible`), what a batch saves (`batch`), what the queue of jobs costs (`jobs`), what the feed
-//! costs its writers (`feed`) and those who follow it (`streams`), how fast webhooks are told (`deliveries`), and what the
-//! searches of one user cost the others (`searches`). The goals stand there; missing one is reported and is no failure,
-//! because a neighbour can be at fault.
+//! Times are unreliable on a shared machine, while ratios of times from the same second are not. Each part therefore
+//! alternates between two measurements, and its goals are ratios: the cost of the API over a bare handler (`requests`),
+//! of pages deep in a list (`depth`), of the lists of a member of 10,000 projects (`visible`), of the job queue (`jobs`), of
+//! the event feed (`feed`), of event streams (`streams`), of webhook deliveries (`deliveries`) and of one user's searches
+//! for others (`searches`), and the speed-up by a batch (`batch`). A missed goal is reported but is not an error, because
+//! other processes may be the cause.
 //!
-//! `cargo bench --locked -- depth batch` measures those parts only. `BENCH_TASKS=50000` makes the large list shorter
-//! than its 1,000,000 tasks, to try things out.
+//! `cargo bench --locked -- depth batch` runs only those parts. `BENCH_TASKS=50000` reduces the 1,000,000 tasks for trials.
 
 #![expect(clippy::print_stdout, reason = "a benchmark is there to be read")]
 
@@ -37,14 +35,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use data::Databases;
 
-/// The bare handler, which is this executable, allocates as the product does.
+/// The same allocator as the product's, for the baseline in this executable.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// After this long a part hangs on one engine.
+/// Timeout of a part on one engine.
 const LIMIT: Duration = Duration::from_mins(6);
 
-/// What can be measured by itself.
+/// Part of the benchmark.
 #[derive(Clone, Copy)]
 enum Part {
     Requests,
@@ -106,7 +104,7 @@ fn main() -> Result<()> {
     }
     let parts = parts()?;
     let postgres = std::env::var("TEST_POSTGRES_URL").ok();
-    // One thread, because the load has to leave the machine to the servers.
+    // One thread, to leave the machine to the servers.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         for part in parts {
@@ -124,10 +122,10 @@ fn main() -> Result<()> {
     })
 }
 
-/// The parts that the command line names, or all.
+/// Parts named on the command line, or all.
 fn parts() -> Result<Vec<Part>> {
     let mut parts = Vec::new();
-    // Cargo adds an option that is of no use here.
+    // Cargo adds an option that is irrelevant here.
     for argument in std::env::args().skip(1).filter(|argument| !argument.starts_with('-')) {
         match Part::ALL.into_iter().find(|(name, _)| *name == argument) {
             Some((_, part)) => parts.push(part),
@@ -140,7 +138,7 @@ fn parts() -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-/// Measures on one engine, until all is done, something fails, or someone interrupts; and tidies up.
+/// Measures on one engine until the end, a failure or an interrupt, and cleans up.
 async fn on_engine(part: Part, engine: &str, databases: Databases) -> Result<()> {
     let result = tokio::select! {
         result = part.measure(engine, &databases) => result,

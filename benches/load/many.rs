@@ -1,4 +1,4 @@
-//! Many projects with tasks, filled by SQL: a crowd of projects of somebody else, and the reader in all of them.
+//! Many projects with tasks, filled by SQL: owned by one user, with the reader as a member of all of them.
 
 use anyhow::{Context as _, Result};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
@@ -7,30 +7,30 @@ use uuid::Uuid;
 
 use crate::data::DESCRIPTION;
 
-/// When the first project was made: at the beginning of 2025.
+/// Creation time of the first project: the beginning of 2025.
 const BEGIN: i64 = 1_735_689_600_000;
 
-/// Who and how much.
+/// Users and numbers of projects.
 pub(crate) struct Crowd<'a> {
-    /// The id of who owns the projects.
+    /// Id of the owner of the projects.
     pub(crate) owner: &'a str,
-    /// The id of who is a member of all of them.
+    /// Id of the member of all projects.
     pub(crate) everywhere: &'a str,
-    /// The id of who is a member of the first few.
+    /// Id of the member of the first projects only.
     pub(crate) somewhere: &'a str,
     pub(crate) projects: i64,
-    /// As many are the few.
+    /// Number of the first projects.
     pub(crate) few: i64,
     pub(crate) tasks: i64,
 }
 
-/// How each engine writes what is computed from a number.
+/// SQL expressions of each engine.
 struct Dialect {
-    /// A `UUIDv7` of a time and a number.
+    /// `UUIDv7` from a time and a number.
     id: fn(&str, &str) -> String,
-    /// An id that is known.
+    /// Given id.
     known: fn(Uuid) -> String,
-    /// Eight digits of a number, which stand in its order.
+    /// Eight digits of a number, in numerical order.
     digits: fn(&str) -> String,
 }
 
@@ -51,8 +51,8 @@ const POSTGRES: Dialect = Dialect {
     digits: |number| format!("lpad(to_hex({number}), 8, '0')"),
 };
 
-/// The statements, in order. What belongs to a number is scattered over the others, so that no order of tasks is that of
-/// the rows, and every project has tasks of every kind; 20 of a million tasks share a title and 300 a due time.
+/// Statements in order. The values of tasks are scattered, so that no sort matches the order of rows, and every project has
+/// tasks of every kind; 20 of a million tasks share a title and 300 a due time.
 fn statements(dialect: &Dialect, crowd: &Crowd<'_>) -> Result<[String; 5]> {
     let Crowd { projects, few, tasks, .. } = crowd;
     let [owner, everywhere, somewhere] =
@@ -98,7 +98,7 @@ fn statements(dialect: &Dialect, crowd: &Crowd<'_>) -> Result<[String; 5]> {
             home = project(&home),
             digits = (dialect.digits)("n"),
         ),
-        // What the projects know of their tasks.
+        // Counters of the projects.
         format!(
             "UPDATE projects SET (task_total, task_done, last_position) = (SELECT count(*), \
              coalesce(sum(CASE WHEN status = 'done' THEN 1 ELSE 0 END), 0), coalesce(max(position), '') FROM tasks \
@@ -107,7 +107,7 @@ fn statements(dialect: &Dialect, crowd: &Crowd<'_>) -> Result<[String; 5]> {
     ])
 }
 
-/// Runs the statements in one transaction, then tidies up, which else would happen during the measurement.
+/// Runs the statements in one transaction, then vacuums, which otherwise would happen during the measurement.
 macro_rules! fill_by {
     ($connection:expr, $dialect:expr, $crowd:expr, $tidy:literal) => {{
         let mut transaction = $connection.begin().await?;
@@ -121,10 +121,10 @@ macro_rules! fill_by {
     }};
 }
 
-/// Fills a database with projects and tasks. The server should not run.
+/// Fills a database with projects and tasks. The server must not be running.
 pub(crate) async fn fill(url: &str, crowd: &Crowd<'_>) -> Result<()> {
     if url.starts_with("sqlite:") {
-        // A gigabyte for the pages of the indexes, which are written to everywhere.
+        // A cache of one gigabyte for the pages of indexes, which are written at random.
         let options = url.parse::<SqliteConnectOptions>()?;
         let options = options.synchronous(SqliteSynchronous::Off).pragma("cache_size", "-1000000");
         let mut connection = SqliteConnection::connect_with(&options).await?;

@@ -1,5 +1,5 @@
-//! The servers under load, each a process of its own: the product as it is released, and this very executable again as
-//! the bare handler. Whatever happens here, no process outlives its value.
+//! Servers under load, each a separate process: the release build of the product, and this executable as the baseline.
+//! Processes never outlive their value.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
@@ -10,36 +10,36 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::client::{self, Connection};
 
-/// The product, built with the settings of a release.
+/// The product, built in release mode.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pocket-tasks");
-/// Makes this executable the bare handler.
+/// Argument that makes this executable the baseline.
 pub(crate) const BARE: &str = "bare";
-/// Where the bare handler listens.
+/// Variable with the port of the baseline.
 pub(crate) const PORT: &str = "PORT";
-/// Which database the bare handler uses.
+/// Variable with the database of the baseline.
 pub(crate) const DATABASE_URL: &str = "DATABASE_URL";
-/// On whose behalf the bare handler asks the database.
+/// Variable with the user of the baseline.
 pub(crate) const USER: &str = "USER_ID";
 
-/// How long a server may take to become ready.
+/// Timeout of the start of a server.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A running server; dropping it ends it.
+/// Running server, killed when dropped.
 pub(crate) struct Server {
     child: Child,
-    /// Where it listens.
+    /// Address of the server.
     pub(crate) address: SocketAddr,
-    /// From before it was started to its first answer.
+    /// Time from the start of the process to its first response.
     pub(crate) start: Duration,
 }
 
 impl Server {
-    /// Starts the product, with nothing of the environment of the benchmark, and waits until it is ready.
+    /// Starts the product without the environment of the benchmark, and waits until it is ready.
     pub(crate) async fn product(database_url: &str, folder: &Path) -> Result<Self> {
         Self::start(&mut product(database_url, folder)).await.context("starting pocket-tasks")
     }
 
-    /// Starts the bare handler and waits until it is ready.
+    /// Starts the baseline and waits until it is ready.
     pub(crate) async fn bare(database_url: &str, user: &str) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(BARE).env(DATABASE_URL, database_url).env(USER, user);
@@ -66,7 +66,7 @@ impl Server {
         bail!("it was not ready in {} s", TIMEOUT.as_secs())
     }
 
-    /// The memory that is in use, in MB, where the system tells.
+    /// Resident memory in MB, if the system reports it.
     pub(crate) fn resident_megabytes(&self) -> Option<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -74,11 +74,10 @@ impl Server {
         Some(kibibytes * 1_024.0 / 1_000_000.0)
     }
 
-    /// The time that the process has spent on processors, where the system tells: in hundredths of a second, so it
-    /// means something only over many requests.
+    /// CPU time of the process, if the system reports it. The resolution of 10 ms requires many requests.
     pub(crate) fn processor_time(&self) -> Option<Duration> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
-        // The name of the program, in brackets, may contain anything.
+        // The name of the program, in parentheses, may contain anything.
         let (_, fields) = stat.rsplit_once(')')?;
         let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>().ok()?;
         Some(Duration::from_millis(ticks * 10))
@@ -87,12 +86,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Both fail only if the process has ended already.
         let _ended = self.child.kill().and_then(|()| self.child.wait());
     }
 }
 
-/// Brings the schema of a database up to date by the command that operators use.
+/// Migrates a database by the command.
 pub(crate) fn migrate(database_url: &str, folder: &Path) -> Result<()> {
     let status: ExitStatus = product(database_url, folder).arg("migrate").stdout(Stdio::null()).status()?;
     ensure!(status.success(), "pocket-tasks migrate ended with {status}");
@@ -101,7 +100,7 @@ pub(crate) fn migrate(database_url: &str, folder: &Path) -> Result<()> {
 
 fn product(database_url: &str, folder: &Path) -> Command {
     let mut command = Command::new(PROGRAM);
-    // The folder is the current one too, so that no `.env` of a developer is found.
+    // Runs in the folder too, so that no `.env` of a developer is read.
     command.current_dir(folder).env_clear().env("DATA_DIR", folder).env(DATABASE_URL, database_url).envs([
         ("HOST", "127.0.0.1"),
         ("LOG_FORMAT", "json"),
@@ -113,7 +112,7 @@ fn product(database_url: &str, folder: &Path) -> Command {
     command
 }
 
-/// A port that is free now. Another process could take it before the server does, which then ends and says so.
+/// Address with a free port. If another process takes it first, the server fails to start.
 fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

@@ -1,12 +1,11 @@
-//! What the contract costs: the product beside a handler that only does the work (see `bare`).
+//! Cost of the API: the product compared with a handler that only does the work (see `bare`).
 //!
-//! Both are processes of their own on this machine, each with a copy of the same data, under the same load in turn. What
-//! is left of the bare handler's requests per second is what the contract costs: authentication, validation,
-//! permissions, limits, logs. Processor time per request, which neighbours hardly change, stands beside it; on PostgreSQL
-//! it leaves out the database, on SQLite it cannot.
+//! Both are separate processes on this machine with copies of the same data, alternating under the same load. The difference
+//! is the cost of authentication, validation, permissions, limits and logs. CPU time per request, which other processes
+//! hardly affect, is shown too; it excludes the database on PostgreSQL but includes it on SQLite.
 //!
-//! Before anything is measured, it is checked that both answer the same. Two more numbers concern an operator: how long
-//! a start takes on an existing SQLite file, and how much memory is in use after the first request.
+//! Before the measurement, both are checked to return the same responses. Two further numbers concern operators: the time
+//! to start with an existing SQLite file, and the memory in use after the first request.
 
 use std::sync::Arc;
 
@@ -18,24 +17,24 @@ use crate::data::{self, Content, Databases};
 use crate::processes::Server;
 use crate::verdict;
 
-/// How often the product is started.
+/// Number of starts of the product.
 const STARTS: usize = 9;
-/// The time within which a start should be over, in milliseconds.
+/// Maximum time of a start, in milliseconds.
 const START_GOAL: f64 = 100.0;
-/// The memory that should be enough after a start, in megabytes.
+/// Maximum memory after a start, in megabytes.
 const MEMORY_GOAL: f64 = 40.0;
 
-/// One kind of request.
+/// Kind of request.
 struct Case {
     name: &'static str,
-    /// The share of the bare handler's requests per second that should be left.
+    /// Minimum ratio of the product's requests a second to the baseline's.
     goal: f64,
     requests: Arc<[Vec<u8>]>,
-    /// Whether asking again gives the same answer.
+    /// True if repeated requests return the same response.
     repeatable: bool,
 }
 
-/// Prints the head of the table.
+/// Prints the header of the table.
 pub(crate) fn head() {
     println!(
         "{:<38} {:<10} {:>10} {:>10} {:>6} {:>6}  {:<7}  CPU µs per request, bare : ours",
@@ -43,7 +42,7 @@ pub(crate) fn head() {
     );
 }
 
-/// Prints what one engine adds to the table.
+/// Prints the results of one engine.
 pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     let content = databases.fill().await?;
     databases.copy().await.context("copying the database")?;
@@ -98,7 +97,7 @@ async fn answer(server: &Server, case: &Case) -> Result<serde_json::Value> {
     Connection::open(server.address).await?.json(&case.requests[0]).await
 }
 
-/// Starts the product on an existing file, again and again.
+/// Starts the product repeatedly with an existing file.
 async fn start(databases: &Databases, case: &Case) -> Result<()> {
     let (mut times, mut memory) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {

@@ -1,8 +1,8 @@
 //! Cost of one user's searches for the others: requests of another user and the health check, quiet and beside 20 clients
 //! that search a project of 300,000 tasks without a pause.
 //!
-//! Quiet and busy phases alternate, so that whatever else the machine does disturbs both. An answer of the other user
-//! that is no success ends the measurement.
+//! Quiet and busy phases alternate, so that other activity of the machine affects both. An unsuccessful response to the
+//! other user ends the measurement.
 
 use std::time::{Duration, Instant};
 
@@ -17,18 +17,18 @@ use crate::large;
 use crate::processes::Server;
 use crate::verdict;
 
-/// How many tasks the searched project has, unless `BENCH_TASKS` makes it smaller.
+/// Number of tasks in the searched project, unless `BENCH_TASKS` reduces it.
 const TASKS: i64 = 300_000;
-/// How many clients search at a time.
+/// Number of concurrent searches.
 const SEARCHERS: usize = 20;
-/// How often quiet and busy phases alternate.
+/// Number of pairs of quiet and busy phases.
 const ROUNDS: usize = 4;
-/// How long a phase lasts.
+/// Duration of a phase.
 const PHASE: Duration = Duration::from_secs(3);
-/// How many times longer a request may take while another user searches.
+/// Maximum ratio of the time of a request while another user searches.
 const GOAL: f64 = 3.0;
 
-/// Prints the head of the table.
+/// Prints the header of the table.
 pub(crate) fn head() {
     println!(
         "{:<26} {:<10} {:>9} {:>9} {:>9} {:>8} {:>8}  {:<7}",
@@ -36,7 +36,7 @@ pub(crate) fn head() {
     );
 }
 
-/// Prints what one engine adds to the table.
+/// Prints the results of one engine.
 pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     let tasks = large::tasks(TASKS)?;
     let content = databases.fill().await?;
@@ -95,7 +95,7 @@ pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     Ok(())
 }
 
-/// Sends the requests in turn for the time of a phase.
+/// Sends the requests in turn for the duration of a phase.
 async fn phase<const N: usize>(
     server: &Server,
     requests: &[(&str, Vec<u8>); N],
@@ -114,7 +114,7 @@ async fn phase<const N: usize>(
     Ok(())
 }
 
-/// Searches again and again; returns how many searches were answered and how many refused.
+/// Searches repeatedly; returns the numbers of successful and rejected searches.
 async fn search_until(mut api: Connection, search: Vec<u8>, end: Instant) -> Result<(u32, u32)> {
     let (mut found, mut refused) = (0, 0);
     while Instant::now() < end {

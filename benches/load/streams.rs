@@ -1,8 +1,7 @@
-//! What it costs to follow the feed: the memory of streams on which nothing happens, how soon an event is told, and how
-//! many are told in a second.
+//! Cost of event streams: memory of idle streams, latency of an event, and events a second.
 //!
-//! A time is that from before a request is sent until its event has come by a stream, beside the time until the request
-//! is answered. The client is one thread that reads all streams, so the times of many are in part its own.
+//! Latency is measured from before a request until its event has arrived on a stream, and compared with the time until the
+//! response. The client reads all streams in one thread, which contributes to the times of many streams.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -19,21 +18,21 @@ use crate::data::Databases;
 use crate::processes::Server;
 use crate::verdict;
 
-/// How many streams are open, and how many events are told to each one after the other.
+/// Numbers of open streams and of consecutive events.
 const CASES: [(usize, usize); 3] = [(1, 500), (100, 200), (1_000, 50)];
-/// As many events are written without waiting for them.
+/// Number of events written without waiting.
 const IN_A_ROW: usize = 200;
-/// What a thousand streams may take, in MB.
+/// Maximum memory of a thousand streams, in MB.
 const MEMORY_GOAL: f64 = 20.0;
-/// Time for a server to come to rest.
+/// Time for a server to become idle.
 const REST: Duration = Duration::from_secs(1);
 
-/// Prints the head of the table.
+/// Prints the header of the table.
 pub(crate) fn head() {
     println!("{:<38} {:<10} {:>10} {:>10} {:>8}", "case, answer : stream", "engine", "answer", "stream", "ratio");
 }
 
-/// The streams that are open; dropping them closes them.
+/// Open streams, closed when dropped.
 struct Streams {
     address: SocketAddr,
     token: String,
@@ -48,7 +47,7 @@ impl Streams {
         Self { address, token, reading: JoinSet::new(), tell, told }
     }
 
-    /// Opens more, until there are so many.
+    /// Opens streams up to this number.
     async fn open(&mut self, count: usize) -> Result<()> {
         let request = format!(
             "GET /v1/events/stream HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nAuthorization: Bearer {}\r\n\r\n",
@@ -59,20 +58,20 @@ impl Streams {
             stream.write_all(request.as_bytes()).await?;
             let mut buffer = Vec::new();
             while !buffer.windows(5).any(|bytes| bytes == b"retry") {
-                ensure!(stream.read_buf(&mut buffer).await? > 0, "a stream does not begin");
+                ensure!(stream.read_buf(&mut buffer).await? > 0, "the stream did not start");
             }
             self.reading.spawn(read(stream, self.tell.clone()));
         }
         Ok(())
     }
 
-    /// When the next event has come by one of them.
+    /// Time at which the next event arrived on a stream.
     async fn next(&mut self) -> Result<Instant> {
         self.told.recv().await.context("nobody reads")
     }
 }
 
-/// Tells when each event has come.
+/// Reports the time of each event.
 async fn read(mut stream: TcpStream, tell: UnboundedSender<Instant>) -> Result<()> {
     const NAME: &[u8] = b"\nevent: ";
     let mut buffer = Vec::with_capacity(4_096);
@@ -81,13 +80,13 @@ async fn read(mut stream: TcpStream, tell: UnboundedSender<Instant>) -> Result<(
         for _ in buffer.windows(NAME.len()).filter(|bytes| *bytes == NAME) {
             tell.send(now)?;
         }
-        // The name may be cut in two.
+        // The name may be split between two reads.
         buffer.drain(..buffer.len().saturating_sub(NAME.len() - 1));
     }
     Ok(())
 }
 
-/// Prints what one engine adds to the table.
+/// Prints the results of one engine.
 pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     databases.create().await?;
     let server = Server::product(&databases.original, databases.folder.path()).await?;
@@ -125,7 +124,7 @@ async fn memory(engine: &str, server: &Server, token: &str) -> Result<()> {
     Ok(())
 }
 
-/// One event at a time, until each stream has it.
+/// Writes one event at a time, and waits until each stream has received it.
 async fn latency(
     engine: &str,
     connection: &mut Connection,
@@ -150,7 +149,7 @@ async fn latency(
     Ok(())
 }
 
-/// As fast as one client writes.
+/// Writes as fast as one client can.
 async fn rate(engine: &str, connection: &mut Connection, write: &[u8], streams: &mut Streams) -> Result<()> {
     let begin = Instant::now();
     for _ in 0..IN_A_ROW {
@@ -176,7 +175,7 @@ fn per_second(count: usize, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64()
 }
 
-/// The microseconds that so many per cent stay below.
+/// Percentile of the times, in microseconds.
 fn percentile(times: &mut [Duration], percent: usize) -> f64 {
     times.sort_unstable();
     times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e6

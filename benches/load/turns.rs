@@ -1,5 +1,5 @@
-//! Two ways to ask the same server, by a single client that waits for each answer: in many short turns, so that whatever
-//! else the machine does is likely to disturb both.
+//! Comparison of two kinds of requests to one server by a single sequential client, alternating in many short turns, so that
+//! other activity of the machine affects both.
 
 use std::time::{Duration, Instant};
 
@@ -9,24 +9,24 @@ use crate::client::Connection;
 use crate::compare::median;
 use crate::processes::Server;
 
-/// How many turns each way has at least.
-const LEAST: usize = 31;
-/// How long both go on together, if that is longer.
+/// Minimum number of turns of each kind.
+const MIN_TURNS: usize = 31;
+/// Minimum duration of all turns.
 const DURATION: Duration = Duration::from_secs(3);
-/// How many turns do not count.
+/// Number of turns that are not counted.
 const WARM_UP: usize = 5;
 
-/// How two ways did.
+/// Results of both kinds.
 pub(crate) struct Turns {
-    /// The turn of the first way that is in the middle, in microseconds.
+    /// Median turn of the first kind, in microseconds.
     pub(crate) first: f64,
-    /// The same of the other.
+    /// Median turn of the second kind, in microseconds.
     pub(crate) other: f64,
-    /// The other's time by that of the first a moment before or after, in the middle of all turns.
+    /// Median over all turns of the second time relative to the first in the adjacent turn.
     pub(crate) ratio: f64,
 }
 
-/// Sends the requests of both ways over one connection, in turn.
+/// Alternates between the requests of both kinds on one connection.
 pub(crate) async fn take_turns(server: &Server, first: &[Vec<u8>], other: &[Vec<u8>]) -> Result<Turns> {
     let mut api = Connection::open(server.address).await?;
     for _ in 0..WARM_UP {
@@ -35,8 +35,8 @@ pub(crate) async fn take_turns(server: &Server, first: &[Vec<u8>], other: &[Vec<
     }
     let (mut firsts, mut others) = (Vec::new(), Vec::new());
     let begin = Instant::now();
-    while firsts.len() < LEAST || begin.elapsed() < DURATION {
-        // In either order as often as in the other, so that neither always comes after the other.
+    while firsts.len() < MIN_TURNS || begin.elapsed() < DURATION {
+        // Both orders are equally frequent.
         if firsts.len() % 2 == 0 {
             firsts.push(turn(&mut api, first).await?);
             others.push(turn(&mut api, other).await?);

@@ -1,9 +1,8 @@
-//! What the lists of a reader cost who is in 10,000 projects with 1,000,000 tasks: all tasks, and the projects.
+//! Cost of the lists of a reader in 10,000 projects with 1,000,000 tasks: all tasks, and the projects.
 //!
-//! Each has to look at every membership, so the measure is what it takes to read those from the database and nothing
-//! else; all tasks need one step into an index for each of them on top of that. Beside it stand a later page, a reader
-//! who is in 10 of the projects, and the same page found by sorting all tasks, which is what version 1 still does for
-//! pages far behind.
+//! Each list reads every membership, so it is compared with reading only the memberships from the database; the list of all
+//! tasks also needs one index seek per membership. Further measurements are a later page, a reader in 10 of the projects,
+//! and the same page found by sorting all tasks, like deep pages of version 1.
 
 use std::time::{Duration, Instant};
 
@@ -20,34 +19,34 @@ use crate::many::{self, Crowd};
 use crate::processes::{self, Server};
 use crate::verdict;
 
-/// Makes all smaller, to try things out.
+/// Variable that reduces the size.
 const VARIABLE: &str = "BENCH_TASKS";
 const TASKS: i64 = 1_000_000;
-/// As many tasks are in a project, about.
+/// Approximate number of tasks per project.
 const TASKS_EACH: i64 = 100;
-/// In so many projects is the other reader.
+/// Number of projects of the second reader.
 const FEW: i64 = 10;
-/// The later page comes after so many pages of 100 tasks.
+/// Number of pages of 100 tasks before the later page.
 const STRIDES: usize = 30;
 
-/// How long two things take turns, and how often at least.
+/// Minimum duration and number of alternating turns.
 const DURATION: Duration = Duration::from_secs(1);
-const LEAST: usize = 3;
+const MIN_TURNS: usize = 3;
 
-/// How many times longer a page may take than reading the memberships does.
+/// Maximum ratio of the time of a page to that of reading the memberships.
 const TASKS_GOAL: f64 = 12.0;
 const PROJECTS_GOAL: f64 = 3.0;
-/// How many times longer a later page may take than the first.
+/// Maximum ratio of the time of a later page to that of the first.
 const DEPTH_GOAL: f64 = 1.5;
 
 const SORTS: [(&str, &str); 4] = [("created_at", "desc"), ("due_at", "asc"), ("title", "asc"), ("priority", "asc")];
 
-/// The memberships of a user in projects that are there.
+/// Memberships of a user in active projects.
 const MEMBERSHIPS: &str = r#"SELECT "members"."project_id", "members"."role", "projects"."created_at" FROM "members"
     INNER JOIN "projects" ON "projects"."id" = "members"."project_id"
     WHERE "members"."user_id" = $1 AND "projects"."deleted_at" IS NULL"#;
 
-/// A connection without the product.
+/// Connection without the product.
 enum Bare {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
@@ -70,21 +69,21 @@ impl Bare {
     }
 }
 
-/// What takes its turn.
+/// Subject of a turn.
 #[derive(Clone, Copy)]
 enum Turn<'a> {
     Memberships,
     Request(&'a [u8]),
 }
 
-/// A user, and how to be them.
+/// User with their token.
 struct Reader {
     id: String,
     token: String,
 }
 
 struct Lists {
-    // Until all is measured.
+    // Dropped after the measurements.
     _server: Server,
     api: Connection,
     bare: Bare,
@@ -93,7 +92,7 @@ struct Lists {
     projects: i64,
 }
 
-/// Prints the head of the table.
+/// Prints the header of the table.
 pub(crate) fn head() {
     println!(
         "{:<46} {:<10} {:>10} {:>10} {:>8} {:>8}  {:<7}",
@@ -101,7 +100,7 @@ pub(crate) fn head() {
     );
 }
 
-/// Prints what one engine adds to the table.
+/// Prints the results of one engine.
 pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     let mut lists = fill(engine, databases).await?;
     let (projects, token) = (lists.projects, lists.everywhere.token.clone());
@@ -127,7 +126,7 @@ pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
         let name = format!("{FEW} projects : {projects}, {field} {direction}");
         lists.compare(engine, &name, [Turn::Request(&few), Turn::Request(&first)], None).await?;
 
-        // So far behind that all are sorted.
+        // Deep enough that all tasks are sorted.
         let sorted = client::get(&format!("/v1/tasks?limit=20&offset={}{sort}", STRIDES * 100), &token);
         let [by_cursor, by_number] = [lists.api.json(&later).await?, lists.api.json(&sorted).await?];
         ensure!(by_cursor["data"] == by_number["data"], "{sort}: another page by cursor than by number");
@@ -144,7 +143,7 @@ async fn register(api: &mut Connection, name: &str) -> Result<Reader> {
     Ok(Reader { id: text(&session["user"]["id"])?, token: text(&session["access_token"])? })
 }
 
-/// Makes the projects and their tasks.
+/// Creates the projects and their tasks.
 async fn fill(engine: &str, databases: &Databases) -> Result<Lists> {
     let tasks = match std::env::var(VARIABLE) {
         Ok(tasks) => tasks.parse().with_context(|| format!("{VARIABLE} must be a number"))?,
@@ -171,13 +170,13 @@ async fn fill(engine: &str, databases: &Databases) -> Result<Lists> {
 }
 
 impl Lists {
-    /// Goes past many tasks, and gives the parameter with the cursor that stands there.
+    /// Reads past many tasks and returns the parameter with the next cursor.
     async fn walk(&mut self, sort: &str) -> Result<String> {
         let mut cursor = String::new();
         for _ in 0..STRIDES {
             let page = client::get(&format!("/v2/tasks?limit=100{sort}{cursor}"), &self.everywhere.token);
             let page = self.api.json(&page).await?;
-            // A cursor has only letters that mean nothing in an address.
+            // Cursors need no encoding in a URL.
             let next = page["meta"]["next_cursor"].as_str().context("the walk ends too early")?;
             cursor = format!("&cursor={next}");
         }
@@ -201,12 +200,12 @@ impl Lists {
     async fn compare(&mut self, engine: &str, name: &str, turns: [Turn<'_>; 2], goal: Option<f64>) -> Result<()> {
         let [first, other] = turns;
         for turn in turns {
-            // What it needs is in memory then.
+            // Loads the data into memory.
             self.turn(turn).await.with_context(|| format!("{name} on {engine}"))?;
         }
         let (mut firsts, mut others) = (Vec::new(), Vec::new());
         let begin = Instant::now();
-        while firsts.len() < LEAST || begin.elapsed() < DURATION {
+        while firsts.len() < MIN_TURNS || begin.elapsed() < DURATION {
             firsts.push(self.turn(first).await?);
             others.push(self.turn(other).await?);
         }

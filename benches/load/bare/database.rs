@@ -1,4 +1,4 @@
-//! The SQL of the product, word for word, through `sqlx` alone.
+//! The product's SQL, verbatim, with `sqlx` alone.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::task::{NewTask, PRIORITIES, Place, Task, Time};
 
-/// Columns of a task; the macro lets statements be put together while they are compiled.
+/// Columns of a task. A macro, so that statements can be concatenated at compile time.
 macro_rules! task_columns {
     () => {
         r#""tasks"."id", "tasks"."project_id", "tasks"."title", "tasks"."title_key", "tasks"."search_text",
@@ -67,15 +67,15 @@ const INSERT: &str = r#"INSERT INTO "tasks" ("id", "project_id", "title", "title
 const COUNT: &str = r#"UPDATE "projects" SET "task_total" = "task_total" + $1, "task_done" = "task_done" + $2,
        "last_position" = $3 WHERE "projects"."id" = $4"#;
 
-/// Pools as the product has them.
+/// Connection pools like the product's.
 pub(super) enum Database {
-    /// One connection writes, the others read.
+    /// One writing connection and several readers.
     Sqlite { reader: SqlitePool, writer: SqlitePool },
-    /// The same connections do both.
+    /// Shared connections.
     Postgres { reader: PgPool, writer: PgPool },
 }
 
-/// Does the same with the pools of either engine, which have no type in common.
+/// Runs the same code with the pool of either engine, which have different types.
 macro_rules! with {
     ($database:expr, $role:ident, $pool:ident => $work:expr) => {
         match $database {
@@ -86,7 +86,7 @@ macro_rules! with {
 }
 
 impl Database {
-    /// Connects with the settings of the product.
+    /// Connects with the product's settings.
     pub(super) async fn connect(url: &str) -> Result<Self> {
         if !url.starts_with("sqlite:") {
             let options = url.parse::<PgConnectOptions>()?.disable_statement_logging();
@@ -103,7 +103,7 @@ impl Database {
         Ok(Self::Sqlite { reader, writer })
     }
 
-    /// One task.
+    /// Finds a task.
     pub(super) async fn task(&self, id: Uuid, user: Uuid) -> sqlx::Result<Option<(Task, Place)>> {
         with!(self, reader, pool => {
             let row = sqlx::query(TASK).bind(user).bind(id).bind(1_i64).fetch_optional(pool).await?;
@@ -111,7 +111,7 @@ impl Database {
         })
     }
 
-    /// What a list of tasks begins with: the project, and how many tasks it has.
+    /// Finds the project of a task list and its number of tasks.
     pub(super) async fn head(&self, project: Uuid, user: Uuid) -> sqlx::Result<Option<(Place, i64)>> {
         with!(self, reader, pool => {
             let query = sqlx::query(HEAD).bind(true).bind(user).bind(project).bind(1_i64);
@@ -120,14 +120,14 @@ impl Database {
         })
     }
 
-    /// The first page of the tasks of a project.
+    /// First page of a project's tasks.
     pub(super) async fn tasks(&self, project: Uuid, limit: u32) -> sqlx::Result<Vec<Task>> {
         with!(self, reader, pool => {
             sqlx::query_as(TASKS).bind(project).bind(i64::from(limit)).bind(0_i64).fetch_all(pool).await
         })
     }
 
-    /// Makes a task at the end of a project.
+    /// Adds a task at the end of a project.
     pub(super) async fn add(&self, project: Uuid, user: Uuid, new: NewTask) -> sqlx::Result<Option<Task>> {
         let (begin, lock) = match self {
             Self::Sqlite { .. } => ("BEGIN IMMEDIATE", lock!("")),

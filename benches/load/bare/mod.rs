@@ -1,8 +1,7 @@
-//! What the product is compared with: a handler that only does the work.
+//! Baseline of the comparison: a handler that only does the work.
 //!
-//! It sends the same SQL in the same round trips, through pools with the same settings, answers the same JSON, and is
-//! served by the same accept loop. It does none of what an API owes its callers: it verifies no token, validates
-//! nothing, and has no limits, no request ids, no logs and no error that anyone could act upon.
+//! It sends the same SQL in the same round trips through pools with the same settings, returns the same JSON, and uses the
+//! same accept loop. It omits everything else: authentication, validation, limits, request ids, logs and error details.
 
 mod database;
 mod task;
@@ -26,13 +25,13 @@ use crate::processes::{DATABASE_URL, PORT, USER};
 use database::Database;
 use task::{NewTask, Task};
 
-/// What the handlers share.
+/// Shared state of the handlers.
 struct State {
     database: Database,
     user: Uuid,
 }
 
-/// Serves until the process is ended.
+/// Serves until the process is killed.
 pub(crate) fn main() -> Result<()> {
     tokio::runtime::Runtime::new()?.block_on(async {
         let variable = |name| env::var(name).with_context(|| format!("{name} is missing"));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use uuid::Uuid;
 
-/// A point in time, in milliseconds since 1970 in the database and as text in JSON.
+/// Time in milliseconds since 1970, as text in JSON.
 #[derive(Clone, Copy)]
 pub(super) struct Time(pub(super) i64);
 
@@ -25,7 +25,7 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
-/// What a caller sends to make a task.
+/// Request body of a new task.
 #[derive(Deserialize)]
 pub(super) struct NewTask {
     pub(super) title: String,
@@ -35,7 +35,7 @@ pub(super) struct NewTask {
     pub(super) labels: Vec<String>,
 }
 
-/// What a caller gets.
+/// Response body of a task.
 #[derive(Serialize)]
 pub(super) struct Task {
     pub(super) id: Uuid,
@@ -56,17 +56,17 @@ pub(super) struct Task {
     pub(super) updated_at: Time,
 }
 
-/// The words that are stored as numbers.
+/// Strings of the stored numbers.
 pub(super) const PRIORITIES: [&str; 5] = ["none", "low", "medium", "high", "urgent"];
 
-/// What the project of a task says about who may read it.
+/// Project of a task with the fields needed for authorization.
 pub(super) struct Place {
     role: Option<String>,
     deleted_at: Option<i64>,
 }
 
 impl Place {
-    /// Refuses strangers, and everybody when the project is deleted.
+    /// Rejects non-members, and everyone if the project is deleted.
     pub(super) fn require_member(&self) -> poem::Result<()> {
         match (&self.role, self.deleted_at) {
             (_, Some(_)) => Err(poem::Error::from_status(StatusCode::NOT_FOUND)),
@@ -76,7 +76,7 @@ impl Place {
     }
 }
 
-/// As `sqlx` derives it, where a derive could not give the types of JSON.
+// Like the derive of `sqlx`, which does not support the types of the JSON.
 impl<'r, R: Row> FromRow<'r, R> for Task
 where
     &'static str: ColumnIndex<R>,

@@ -17,7 +17,7 @@ use crate::api::fixtures::writes::webhook_with_delivery;
 use crate::on_both_databases;
 use crate::support::client::{Call, Ids as _};
 use crate::support::document::{needs_token, operations, statuses};
-use crate::support::faults::{Fault, FaultyStore};
+use crate::support::faulty_store::{Fault, FaultyStore};
 use crate::support::{Answer, Client, Options, TestApp, TestClock, TestDatabase};
 
 /// Users and resources for the requests.

@@ -271,7 +271,7 @@ on_both_databases! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_transaction_is_terminated_on_postgres() {
     let Some(database) = crate::support::databases::postgres().await else { return };
-    let (hasty, store) = (database.hasty_store(Duration::from_millis(900)).await, database.store().await);
+    let (hasty, store) = (database.store_with_timeout(Duration::from_millis(900)).await, database.store().await);
     let owner = user(&store).await;
     let project = project(&store, &owner).await;
     let event = || [new_event(project.id, EventType::ProjectUpdated)];

@@ -1,4 +1,4 @@
-//! The API in process, over a database of its own.
+//! The API in process, with its own database.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -21,10 +21,10 @@ use super::{Client, Mail, TestClock, TestDatabase};
 
 const PUBLIC_URL: &str = "http://127.0.0.1:3000";
 
-/// Compiled once for all tests of the process: it takes half a second, and is the same for each.
+/// Compiled once per process, because that takes half a second.
 static PUBLISHED: LazyLock<PublishedDocument> = LazyLock::new(|| PublishedDocument::compile(PUBLIC_URL).unwrap());
 
-/// What a test wants otherwise than usual.
+/// Deviations from the default setup.
 #[derive(Clone)]
 pub(crate) struct Options {
     pub(crate) auth_per_minute: u32,
@@ -68,7 +68,7 @@ impl TestApp {
         Self::over(database.store().await, options, TestClock::default())
     }
 
-    /// The API over a store of the test's own.
+    /// Creates the API over a given store.
     pub(crate) fn over(store: Arc<dyn Store>, options: Options, clock: TestClock) -> Self {
         if let Ok(filter) = std::env::var("RUST_LOG") {
             pocket_tasks::telemetry::init(LogFormat::Pretty, &filter);
@@ -101,34 +101,34 @@ impl TestApp {
         Self { endpoint: Arc::new(endpoint), store, services, clock, draining, runner, mail }
     }
 
-    /// Does all jobs that are due, and those that come of them.
+    /// Runs all due jobs, and those that they enqueue.
     pub(crate) async fn work(&self) {
         while self.runner.run_due(&Queue::ALL).await.unwrap() > 0 {}
     }
 
-    /// The mails that were written, in the order of their jobs.
+    /// Sent e-mails, in the order of their jobs.
     pub(crate) fn mails(&self) -> Vec<Mail> {
         let mut files: Vec<_> = std::fs::read_dir(self.mail.path()).unwrap().map(|file| file.unwrap().path()).collect();
         files.sort();
         files.iter().map(|file| Mail::read(&std::fs::read_to_string(file).unwrap())).collect()
     }
 
-    /// The mails to somebody.
+    /// E-mails to an address.
     pub(crate) fn mails_to(&self, email: &str) -> Vec<Mail> {
         self.mails().into_iter().filter(|mail| mail.to.contains(email)).collect()
     }
 
-    /// A client without a token.
+    /// Client without a token.
     pub(crate) fn anonymous(&self) -> Client {
         Client::new(self.clone(), None)
     }
 
-    /// A client with any token.
+    /// Client with an arbitrary token.
     pub(crate) fn with_token(&self, token: &str) -> Client {
         Client::new(self.clone(), Some(token.to_owned()))
     }
 
-    /// A new user who is logged in.
+    /// Registers a new user.
     pub(crate) async fn user(&self) -> Client {
         let number = new_uuid().simple();
         let email = format!("user.{number}@example.com");

@@ -1,20 +1,20 @@
-//! A client that speaks JSON, and checks each answer against the published document.
+//! JSON client that checks each response against the published document.
 
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use poem::{Body, Endpoint as _, Request};
 use serde_json::{Value, json};
 
-use super::{Following, TestApp, document};
+use super::{SseClient, TestApp, document};
 
 #[derive(Clone)]
 pub(crate) struct Client {
     app: TestApp,
     pub(crate) token: Option<String>,
-    /// The answer of the registration, for clients that are users.
+    /// Session response, for clients of registered users.
     pub(crate) session: Value,
 }
 
-/// A request on its way.
+/// Request that has not been sent.
 pub(crate) struct Call {
     client: Client,
     method: Method,
@@ -23,14 +23,14 @@ pub(crate) struct Call {
     body: Body,
 }
 
-/// An answer that the document knows.
+/// Response that conforms to the document.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    /// The body as JSON; null when there is none.
+    /// Body as JSON; null if absent.
     pub(crate) body: Value,
-    /// The body as it came.
+    /// Raw body.
     pub(crate) text: String,
 }
 
@@ -47,7 +47,7 @@ impl Client {
         self.session["user"]["email"].as_str().unwrap()
     }
 
-    /// A request that is not sent yet.
+    /// Prepares a request.
     pub(crate) fn call(&self, method: Method, path: impl Into<String>) -> Call {
         let call =
             Call { client: self.clone(), method, path: path.into(), headers: HeaderMap::new(), body: Body::empty() };
@@ -65,7 +65,7 @@ impl Client {
         self.call(Method::POST, path).json(&body).send().await
     }
 
-    /// A POST without a body.
+    /// Sends a POST without a body.
     pub(crate) async fn post_empty(&self, path: impl Into<String>) -> Answer {
         self.call(Method::POST, path).send().await
     }
@@ -78,12 +78,12 @@ impl Client {
         self.call(Method::DELETE, path).send().await
     }
 
-    /// Makes a project and gives its id.
+    /// Creates a project and returns its id.
     pub(crate) async fn project(&self) -> String {
         self.post("/v1/projects", json!({"name": "A project"})).await.created().id()
     }
 
-    /// Makes a task and gives it.
+    /// Creates a task and returns it.
     pub(crate) async fn task(&self, project: &str, body: Value) -> Value {
         self.post(format!("/v1/projects/{project}/tasks"), body).await.created()
     }
@@ -95,7 +95,7 @@ impl Call {
         self
     }
 
-    /// One more line of a header, also such as is no text.
+    /// Adds a header line, which may contain invalid text.
     pub(crate) fn header_line(mut self, name: &'static str, value: &[u8]) -> Self {
         self.headers.append(name, HeaderValue::from_bytes(value).unwrap());
         self
@@ -119,13 +119,13 @@ impl Call {
         self.send_and_keep().await.0
     }
 
-    /// Follows the feed.
-    pub(crate) async fn follow(self) -> Following {
+    /// Opens an event stream.
+    pub(crate) async fn follow(self) -> SseClient {
         let (answer, body) = self.send_and_keep().await;
-        Following::new(answer, body)
+        SseClient::new(answer, body)
     }
 
-    /// The answer, and the body of a stream, which is not read.
+    /// Sends the request and returns the response with the unread body of a stream.
     async fn send_and_keep(self) -> (Answer, Body) {
         let uri: Uri = self.path.parse().unwrap_or_else(|error| panic!("{}: {error}", self.path));
         let mut request = Request::builder().method(self.method.clone()).uri(uri).body(self.body);
@@ -176,7 +176,7 @@ impl Answer {
         self.expect(204);
     }
 
-    /// Expects a failure with this status and `error`, and gives the envelope.
+    /// Expects this status and error code, and returns the error envelope.
     #[track_caller]
     pub(crate) fn fails(self, status: u16, error: &str) -> Value {
         let body = self.expect(status);
@@ -184,7 +184,7 @@ impl Answer {
         body
     }
 
-    /// Expects a request that is not valid: `field:code` of every failure, in order.
+    /// Expects validation errors: `field:code` of each, in order.
     #[track_caller]
     pub(crate) fn invalid(self, failures: &[&str]) {
         let body = self.fails(400, "VALIDATION_FAILED");
@@ -203,9 +203,9 @@ impl Answer {
 }
 
 pub(crate) trait Ids {
-    /// The id of a resource.
+    /// Id of a resource.
     fn id(&self) -> String;
-    /// One field of every item of a list.
+    /// Field of every item of a list.
     fn column(&self, field: &str) -> Vec<Value>;
 }
 

@@ -1,4 +1,4 @@
-//! A clock that goes like the real one, and can be moved forward.
+//! Clock that runs like the system clock and can be advanced.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

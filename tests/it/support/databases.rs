@@ -1,8 +1,8 @@
-//! A database of its own for each test, copied from one that was migrated once.
+//! Database for each test, copied from a migrated template.
 //!
-//! SQLite: a file in a temporary folder. PostgreSQL: a database in the server that `TEST_POSTGRES_URL` names, by
-//! `CREATE DATABASE ... TEMPLATE`. Without that variable the PostgreSQL half is skipped, and the run says so; with
-//! `REQUIRE_POSTGRES=1` it fails instead.
+//! SQLite uses a file in a temporary folder. PostgreSQL uses a database on the server in `TEST_POSTGRES_URL`, created by
+//! `CREATE DATABASE ... TEMPLATE`. Without that variable the PostgreSQL tests are skipped with a message; with
+//! `REQUIRE_POSTGRES=1` they fail.
 
 use std::future::Future;
 use std::io::Write as _;
@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 
 use super::TestApp;
 
-/// What a test can ask for.
+/// Argument of a test, created from its database.
 pub(crate) trait OnDatabase: Sized {
     fn on(database: &TestDatabase) -> impl Future<Output = Self>;
 }
@@ -57,7 +57,7 @@ impl TestDatabase {
         matches!(self.home, Home::Server { .. })
     }
 
-    /// The open database.
+    /// Store that is opened once per database.
     pub(crate) async fn store(&self) -> Arc<SeaStore> {
         let first = self.opened.lock().unwrap().first().cloned();
         match first {
@@ -66,13 +66,13 @@ impl TestDatabase {
         }
     }
 
-    /// Opens the database once more, as another process would. All are closed when the database is removed.
+    /// Opens the database again, like another process. All stores are closed when the database is removed.
     pub(crate) async fn another_store(&self) -> Arc<SeaStore> {
         self.store_with(settings(&self.url)).await
     }
 
-    /// The same, as a process that gives statements less time.
-    pub(crate) async fn hasty_store(&self, statement_timeout: Duration) -> Arc<SeaStore> {
+    /// Opens the database again, with a shorter statement timeout.
+    pub(crate) async fn store_with_timeout(&self, statement_timeout: Duration) -> Arc<SeaStore> {
         self.store_with(Settings { statement_timeout, ..settings(&self.url) }).await
     }
 
@@ -94,7 +94,7 @@ impl TestDatabase {
 }
 
 fn settings(url: &str) -> Settings {
-    // Few connections: PostgreSQL has a hundred, and many tests run at once.
+    // Few connections, because PostgreSQL has a hundred and many tests run concurrently.
     Settings { url: url.into(), max_connections: 8, migrate: false, statement_timeout: Duration::from_secs(30) }
 }
 
@@ -103,7 +103,7 @@ async fn migrate(url: &str) {
     store.close().await;
 }
 
-/// An empty database on SQLite, with the schema.
+/// Creates a SQLite database with the schema.
 pub(crate) async fn sqlite() -> TestDatabase {
     static TEMPLATE: OnceCell<(TempDir, PathBuf)> = OnceCell::const_new();
     let (_, template) = TEMPLATE
@@ -120,14 +120,14 @@ pub(crate) async fn sqlite() -> TestDatabase {
     TestDatabase::new(format!("sqlite://{}", file.display()), Home::Folder(Arc::new(folder)))
 }
 
-/// A folder with no database in it yet, on SQLite.
+/// Creates a folder for a SQLite database, without a file.
 pub(crate) fn sqlite_without_schema() -> TestDatabase {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("new/test.db").display());
     TestDatabase::new(url, Home::Folder(Arc::new(folder)))
 }
 
-/// An empty database on PostgreSQL, with the schema; `None` where there is no server.
+/// Creates a PostgreSQL database with the schema; `None` without a server.
 pub(crate) async fn postgres() -> Option<TestDatabase> {
     static COPY: OnceCell<String> = OnceCell::const_new();
     let admin = server()?;
@@ -144,7 +144,7 @@ pub(crate) async fn postgres() -> Option<TestDatabase> {
     Some(create(admin, copy).await)
 }
 
-/// A database on PostgreSQL without the schema; `None` where there is no server.
+/// Creates a PostgreSQL database without the schema; `None` without a server.
 pub(crate) async fn postgres_without_schema() -> Option<TestDatabase> {
     Some(create(server()?, "").await)
 }
@@ -160,7 +160,7 @@ fn server() -> Option<String> {
     let server = std::env::var("TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty());
     if server.is_none() {
         assert!(std::env::var_os("REQUIRE_POSTGRES").is_none(), "TEST_POSTGRES_URL is not set, and it is required");
-        // Past the capture of the test harness, which keeps quiet about tests that pass.
+        // Bypasses the output capture of the test harness.
         SAID.call_once(|| {
             let _ = writeln!(
                 std::io::stderr(),
@@ -172,7 +172,7 @@ fn server() -> Option<String> {
     server
 }
 
-/// The same server, another database.
+/// URL of another database on the same server.
 fn within(admin: &str, name: &str) -> String {
     let (server, _) = admin.rsplit_once('/').unwrap();
     format!("{server}/{name}")

@@ -1,6 +1,6 @@
-//! Storage that passes on what it is asked, but for the feed, which is what its test is about.
+//! Delegation to another store for everything but the event feed.
 
-/// Makes repositories of a type: those of its `rest()`, and its own feed.
+/// Implements the repositories of a type: those of its `rest()`, and its own feed.
 macro_rules! feed_over {
     ($type:ident) => {
         $crate::support::delegation::feed_over! { @each $type:

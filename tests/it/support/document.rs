@@ -1,7 +1,6 @@
-//! The published document, and the check that an answer is in it: operation, status, media type, schema, headers.
+//! The published document, and checks of responses against it: operation, status, media type, schema and headers.
 //!
-//! Stricter than the document itself in one way: a field that it does not name fails the test, although clients must
-//! put up with new fields.
+//! Stricter than the document in one way: unknown fields fail the test, although clients must tolerate new fields.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
@@ -16,11 +15,11 @@ use super::Answer;
 
 pub(crate) static DOCUMENT: LazyLock<Value> = LazyLock::new(|| pocket_tasks::api::document().unwrap());
 static CONTRACT: LazyLock<OpenApiValidator> = LazyLock::new(|| OpenApiValidator::compile(&DOCUMENT).unwrap());
-/// Compiled schemas, by their text: most operations share those of their errors.
+/// Compiled schemas by their text; most operations share those of errors.
 static VALIDATORS: LazyLock<Mutex<HashMap<String, &'static Validator>>> = LazyLock::new(Mutex::default);
-/// Compiled schemas of headers, by their text.
+/// Compiled schemas of headers by their text.
 static HEADER_VALIDATORS: LazyLock<Mutex<HashMap<String, &'static Validator>>> = LazyLock::new(Mutex::default);
-/// The schemas that `$ref` may name. Unlike in the document, a field that they do not name is an error.
+/// Schemas that `$ref` may refer to. Unlike in the document, additional fields are errors.
 static STRICT_COMPONENTS: LazyLock<Value> = LazyLock::new(|| {
     let mut components = DOCUMENT["components"].clone();
     for schema in components["schemas"].as_object_mut().unwrap().values_mut() {
@@ -32,7 +31,7 @@ static STRICT_COMPONENTS: LazyLock<Value> = LazyLock::new(|| {
     components
 });
 
-/// The media type of Server-Sent Events.
+/// Media type of Server-Sent Events.
 pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 
 /// Every operation: its id, method, path and description.
@@ -45,17 +44,17 @@ pub(crate) fn operations() -> impl Iterator<Item = (String, Method, String, &'st
     })
 }
 
-/// Whether an operation is only for who has a token.
+/// Returns whether an operation requires a token.
 pub(crate) fn needs_token(operation: &Value) -> bool {
     operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty())
 }
 
-/// The statuses that an operation documents.
+/// Documented statuses of an operation.
 pub(crate) fn statuses(operation: &Value) -> Vec<u16> {
     operation["responses"].as_object().unwrap().keys().map(|status| status.parse().unwrap()).collect()
 }
 
-/// Fails the test when the answer is not in the document.
+/// Asserts that the response is documented.
 #[track_caller]
 pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
     let place = format!("{method} {path} answered {}: {}", answer.status, answer.text);
@@ -98,13 +97,13 @@ pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
     check_envelope(&place, answer);
 }
 
-/// Fails the test when the event is not one of the feed, as the document has them.
+/// Asserts that the event conforms to the document.
 #[track_caller]
 pub(crate) fn check_event(event: &Value) {
     check_against(&json!({"$ref": "#/components/schemas/Event"}), event);
 }
 
-/// Fails the test when the message is not what the document says that webhooks get.
+/// Asserts that the message to a webhook conforms to the document.
 #[track_caller]
 pub(crate) fn check_message(message: &Value) {
     let kind = message["type"].as_str().unwrap();
@@ -119,7 +118,7 @@ fn check_against(schema: &Value, event: &Value) {
     assert!(failures.is_empty(), "{failures:#?}: {event}");
 }
 
-/// An answer to what is no operation: the envelope, or a page.
+/// Checks a response outside of operations: the error envelope or a page.
 fn check_outside(place: &str, answer: &Answer) {
     if answer.status.is_client_error() || answer.status.is_server_error() {
         let validator = validator(&json!({"$ref": "#/components/schemas/ApiError"}));
@@ -128,7 +127,7 @@ fn check_outside(place: &str, answer: &Answer) {
     }
 }
 
-/// What the schema of an error cannot say.
+/// Checks rules for error envelopes that a schema cannot express.
 fn check_envelope(place: &str, answer: &Answer) {
     if answer.status.as_u16() < 400 {
         return;
@@ -137,7 +136,7 @@ fn check_envelope(place: &str, answer: &Answer) {
     assert_eq!(answer.body.get("details").is_some(), invalid, "details go with VALIDATION_FAILED: {place}");
     assert_eq!(answer.body["request_id"], answer.headers["x-request-id"].to_str().unwrap(), "{place}");
     for leak in ["SELECT", "sqlx", "sea_orm", "src/", "panicked", "serde"] {
-        assert!(!answer.text.contains(leak), "{leak} gives the inside away: {place}");
+        assert!(!answer.text.contains(leak), "{leak} reveals internals: {place}");
     }
 }
 
@@ -172,7 +171,7 @@ fn compiled(
     if let Some(validator) = cache.lock().unwrap().get(&key) {
         return validator;
     }
-    // Without the lock: other tests go on. Two may compile the same schema.
+    // Without holding the lock; two tests may compile the same schema.
     let validator = Box::leak(Box::new(compile()));
     cache.lock().unwrap().entry(key).or_insert(validator)
 }

@@ -1,6 +1,6 @@
-//! A mail as its reader sees it.
+//! E-mail as its reader sees it.
 
-/// The parts of a mail that the program makes.
+/// Relevant parts of an e-mail.
 #[derive(Debug, Clone)]
 pub(crate) struct Mail {
     pub(crate) id: String,
@@ -8,7 +8,7 @@ pub(crate) struct Mail {
     pub(crate) subject: String,
     pub(crate) text: String,
     pub(crate) html: String,
-    /// All of it, as it came.
+    /// The whole message as received.
     pub(crate) raw: String,
 }
 
@@ -32,7 +32,7 @@ impl Mail {
         }
     }
 
-    /// The token of the link.
+    /// Token in the link.
     #[track_caller]
     pub(crate) fn token(&self) -> &str {
         let link = self.text.lines().find(|line| line.starts_with("http") && line.contains("?token="));
@@ -40,7 +40,7 @@ impl Mail {
     }
 }
 
-/// One part of a mail, decoded.
+/// Decoded part of a multipart message.
 fn part(body: &str, kind: &str) -> String {
     let (_, rest) = body.split_once(&format!("Content-Type: {kind}")).unwrap_or_else(|| panic!("no {kind}: {body}"));
     let (head, rest) = rest.split_once("\r\n\r\n").unwrap();
@@ -58,7 +58,7 @@ fn part(body: &str, kind: &str) -> String {
     .replace("\r\n", "\n")
 }
 
-/// RFC 2045, section 6.7.
+/// Decodes quoted-printable text (RFC 2045, section 6.7).
 fn unquoted(content: &str) -> String {
     let joined = content.replace("=\r\n", "");
     let mut bytes = Vec::new();

@@ -1,20 +1,20 @@
-//! What the tests stand on: a database of its own for each, the API in process, typed clients whose every answer is
-//! checked against the published document, and a clock that tests can set.
+//! Test infrastructure: a database for each test, the API in process, clients that check each response against the
+//! published document, and an adjustable clock.
 
 pub(crate) mod app;
+pub(crate) mod blocking_store;
 pub(crate) mod client;
 pub(crate) mod clock;
+pub(crate) mod counting_store;
 pub(crate) mod databases;
 pub(crate) mod delegation;
 pub(crate) mod document;
-pub(crate) mod failing;
-pub(crate) mod faults;
-pub(crate) mod following;
-pub(crate) mod held;
+pub(crate) mod failing_store;
+pub(crate) mod faulty_store;
 pub(crate) mod mail;
-pub(crate) mod quiet;
 pub(crate) mod random;
 pub(crate) mod receiver;
+pub(crate) mod sse_client;
 
 use std::time::Duration;
 
@@ -22,17 +22,17 @@ pub(crate) use app::{Options, TestApp};
 pub(crate) use client::{Answer, Client};
 pub(crate) use clock::TestClock;
 pub(crate) use databases::TestDatabase;
-pub(crate) use following::Following;
 pub(crate) use mail::Mail;
 pub(crate) use random::Random;
 pub(crate) use receiver::Receiver;
+pub(crate) use sse_client::SseClient;
 
-/// Pause between two checks of a condition that a test waits for.
+/// Interval between checks of an awaited condition.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Makes of each function one test on SQLite and one on PostgreSQL, each with a database of its own.
+/// Turns each function into a test on SQLite and one on PostgreSQL, each with its own database.
 ///
-/// The argument is made by `From<TestDatabase>`-like constructors: a `TestApp`, or the `TestDatabase` itself.
+/// The argument is created from a `TestDatabase`: a `TestApp` or the `TestDatabase` itself.
 #[macro_export]
 macro_rules! on_both_databases {
     ($($(#[$meta:meta])* async fn $name:ident($argument:ident: $type:ty) $body:block)*) => {$(

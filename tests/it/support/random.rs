@@ -1,22 +1,22 @@
-//! Choices that look random, and are the same again for the same seed.
+//! Reproducible pseudo-random choices.
 
 use std::io::Write as _;
 use std::thread;
 
-/// `SplitMix64`: a few lines, and good enough to choose by.
+/// `SplitMix64`, sufficient for choices in tests.
 pub(crate) struct Random {
     seed: u64,
     state: u64,
 }
 
 impl Random {
-    /// Begins with the seed that `SEED` names, or the usual one: who looks for more faults runs the tests with others.
+    /// Starts with the seed in `SEED`, or a default. Other seeds explore other cases.
     pub(crate) fn new() -> Self {
         let seed = std::env::var("SEED").map_or(20_261_122, |seed| seed.parse().unwrap());
         Self { seed, state: seed }
     }
 
-    /// Begins with a number that another one chose, as for who does something at the same time.
+    /// Starts with a given seed, such as one chosen for a concurrent task.
     pub(crate) const fn seeded(seed: u64) -> Self {
         Self { seed, state: seed }
     }
@@ -29,17 +29,17 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// A number from 0, below `end`.
+    /// Number from 0 up to but not including `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(end).unwrap()).unwrap()
     }
 
-    /// Whether something happens that happens so many times in a hundred.
+    /// Returns true with this probability in percent.
     pub(crate) fn percent(&mut self, often: usize) -> bool {
         self.below(100) < often
     }
 
-    /// One of them.
+    /// One of the choices.
     pub(crate) fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
     }
@@ -48,8 +48,8 @@ impl Random {
 impl Drop for Random {
     fn drop(&mut self) {
         if thread::panicking() {
-            // Not by a message of one assertion: whatever fails, the seed is wanted.
-            let _ = writeln!(std::io::stderr(), "\nAgain with the same choices: SEED={}", self.seed);
+            // Printed for every failure, because any of them may depend on the seed.
+            let _ = writeln!(std::io::stderr(), "\nReproduce with: SEED={}", self.seed);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A server that webhooks are sent to.
+//! Webhook receiver with configurable behaviour.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-/// A message as it came.
+/// Received request.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     headers: HashMap<String, String>,
@@ -28,68 +28,68 @@ impl Message {
     }
 }
 
-/// How a request is answered.
+/// Behaviour of the receiver.
 #[derive(Clone)]
-enum Manner {
-    /// With this status line, and more lines of the head if there are any.
+enum ReceiverBehaviour {
+    /// Responds with this status line and further header lines.
     At(String),
-    /// The same, when it is let go.
+    /// Responds likewise, once released.
     Held(String, Arc<Semaphore>),
-    /// With 200, and a body that does not end.
+    /// Responds with 200 and an endless body.
     Dripping,
-    /// Not at all.
+    /// Never responds.
     Silent,
 }
 
-/// Answers every request in the way that is set at that moment.
+/// Server that responds to every request according to its current behaviour.
 pub(crate) struct Receiver {
     pub(crate) url: String,
     messages: Arc<Mutex<Vec<Message>>>,
-    manner: Arc<Mutex<Manner>>,
+    behaviour: Arc<Mutex<ReceiverBehaviour>>,
     serving: JoinHandle<()>,
 }
 
 impl Receiver {
-    /// Answers with this status line, and more lines of the head if there are any.
+    /// Starts a receiver that responds with this status line and further header lines.
     pub(crate) async fn new(answer: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
-        let manner = Arc::new(Mutex::new(Manner::At(answer.to_owned())));
+        let behaviour = Arc::new(Mutex::new(ReceiverBehaviour::At(answer.to_owned())));
         let messages = Arc::<Mutex<Vec<_>>>::default();
         let serving = tokio::spawn({
-            let (messages, manner) = (Arc::clone(&messages), Arc::clone(&manner));
+            let (messages, behaviour) = (Arc::clone(&messages), Arc::clone(&behaviour));
             async move {
                 while let Ok((stream, _)) = listener.accept().await {
-                    tokio::spawn(serve(stream, Arc::clone(&messages), Arc::clone(&manner)));
+                    tokio::spawn(serve(stream, Arc::clone(&messages), Arc::clone(&behaviour)));
                 }
             }
         });
-        Self { url, messages, manner, serving }
+        Self { url, messages, behaviour, serving }
     }
 
-    /// From now on it answers otherwise.
+    /// Changes the response.
     pub(crate) fn answers(&self, answer: &str) {
-        *self.manner.lock().unwrap() = Manner::At(answer.to_owned());
+        *self.behaviour.lock().unwrap() = ReceiverBehaviour::At(answer.to_owned());
     }
 
-    /// From now on it takes requests and never answers.
+    /// Accepts requests without responding from now on.
     pub(crate) fn falls_silent(&self) {
-        *self.manner.lock().unwrap() = Manner::Silent;
+        *self.behaviour.lock().unwrap() = ReceiverBehaviour::Silent;
     }
 
-    /// From now on it says at once that all is well, and then goes on talking.
+    /// Responds with 200 and an endless body from now on.
     pub(crate) fn drips(&self) {
-        *self.manner.lock().unwrap() = Manner::Dripping;
+        *self.behaviour.lock().unwrap() = ReceiverBehaviour::Dripping;
     }
 
-    /// From now on it keeps answers back until the door is opened: by a permit for each.
+    /// Holds responses back from now on until released, one permit each.
     pub(crate) fn holds(&self, answer: &str) -> Arc<Semaphore> {
         let door = Arc::new(Semaphore::new(0));
-        *self.manner.lock().unwrap() = Manner::Held(answer.to_owned(), Arc::clone(&door));
+        *self.behaviour.lock().unwrap() = ReceiverBehaviour::Held(answer.to_owned(), Arc::clone(&door));
         door
     }
 
-    /// What has come so far.
+    /// Requests received so far.
     pub(crate) fn messages(&self) -> Vec<Message> {
         self.messages.lock().unwrap().clone()
     }
@@ -101,26 +101,26 @@ impl Drop for Receiver {
     }
 }
 
-async fn serve(mut stream: TcpStream, messages: Arc<Mutex<Vec<Message>>>, manner: Arc<Mutex<Manner>>) {
+async fn serve(mut stream: TcpStream, messages: Arc<Mutex<Vec<Message>>>, behaviour: Arc<Mutex<ReceiverBehaviour>>) {
     let Some(message) = read(&mut stream).await else { return };
-    let manner = {
-        // Under one lock, so that who has seen the message knows how it is answered.
+    let behaviour = {
+        // Under one lock, so that a visible message has its behaviour fixed.
         let mut messages = messages.lock().unwrap();
         messages.push(message);
-        manner.lock().unwrap().clone()
+        behaviour.lock().unwrap().clone()
     };
-    let answer = match manner {
-        Manner::At(answer) => answer,
-        Manner::Held(answer, door) => {
+    let answer = match behaviour {
+        ReceiverBehaviour::At(answer) => answer,
+        ReceiverBehaviour::Held(answer, door) => {
             door.acquire().await.unwrap().forget();
             answer
         }
-        Manner::Dripping => return drip(stream).await,
-        Manner::Silent => return std::future::pending().await,
+        ReceiverBehaviour::Dripping => return drip(stream).await,
+        ReceiverBehaviour::Silent => return std::future::pending().await,
     };
     let body = "thank you";
     let whole = format!("HTTP/1.1 {answer}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
-    // Whoever went away does not read it.
+    // A disconnected client does not read the response.
     let _ = stream.write_all(whole.as_bytes()).await;
 }
 

@@ -23,7 +23,7 @@ use crate::api::fixtures::webhooks::{
 use crate::on_both_databases;
 use crate::repositories::fixtures::soon;
 use crate::support::client::Ids as _;
-use crate::support::following::Following;
+use crate::support::sse_client::SseClient;
 use crate::support::{Client, Options, Receiver, TestApp, TestDatabase};
 
 const NEW: &str = "battery staple";
@@ -38,7 +38,7 @@ struct Planted {
     owner: Client,
     project: String,
     attacker: Client,
-    stream: Following,
+    stream: SseClient,
     script: Client,
     invitation: String,
     webhook: String,

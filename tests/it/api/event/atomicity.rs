@@ -7,12 +7,12 @@ use crate::api::fixtures::events::{events_after, last_sequence, sequences};
 use crate::api::fixtures::roles::RoleFixture;
 use crate::api::fixtures::writes::{KEY, REPLAYED, new_key, operations_by_header, stored_keys};
 use crate::on_both_databases;
-use crate::support::failing::FailingFeed;
+use crate::support::failing_store::FailingStore;
 use crate::support::{Options, TestApp, TestClock, TestDatabase};
 
 on_both_databases! {
     async fn a_write_without_its_event_is_rolled_back_entirely(database: TestDatabase) {
-        let (store, fails) = FailingFeed::over(database.store().await);
+        let (store, fails) = FailingStore::over(database.store().await);
         let variables = vec![("REQUIRE_EMAIL_VERIFICATION", "true")];
         let app = TestApp::over(store, Options { variables, ..Options::default() }, TestClock::default());
         let keyed: Vec<String> = operations_by_header("Idempotency-Key").0.into_iter().map(|operation| operation.id).collect();

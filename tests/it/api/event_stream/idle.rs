@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::messages::{events_until, follow, rename};
 use crate::on_both_databases;
-use crate::support::quiet::{Counted, Quiet};
+use crate::support::counting_store::{CountingStore, IdleStore};
 use crate::support::{Options, TestApp, TestClock, TestDatabase};
 
 const STREAMS: usize = 1_000;
@@ -28,15 +28,15 @@ async fn open(app: &TestApp, last: Option<Cursor>) -> EventStream {
     app.services.events.subscribe(caller, StreamQuery { cursor: None, filter: conditions }, last).await.unwrap()
 }
 
-fn quiet() -> (Arc<Quiet>, TestApp) {
-    let store = Arc::new(Quiet::default());
+fn idle_store() -> (Arc<IdleStore>, TestApp) {
+    let store = Arc::new(IdleStore::default());
     let app = TestApp::over(Arc::clone(&store) as _, Options::default(), TestClock::default());
     (store, app)
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_stream_sends_heartbeats_every_15_seconds_and_ends_after_14_minutes() {
-    let (_, app) = quiet();
+    let (_, app) = idle_store();
     let mut stream = open(&app, None).await;
     let begin = Instant::now();
     assert!(matches!(stream.next().await, Some(StreamMessage::Start(_))));
@@ -54,29 +54,29 @@ async fn an_idle_stream_sends_heartbeats_every_15_seconds_and_ends_after_14_minu
 
 #[tokio::test(start_paused = true)]
 async fn heartbeats_advance_past_events_of_other_users() {
-    let (store, app) = quiet();
+    let (store, app) = idle_store();
     let mut stream = open(&app, None).await;
     let Some(StreamMessage::Start(begun)) = stream.next().await else { panic!("the stream did not start") };
-    store.happen(700);
+    store.append_foreign_events(700);
     let Some(StreamMessage::Heartbeat(now)) = stream.next().await else { panic!("an event of another user was sent") };
     assert!(*begun != *now, "the cursor did not advance");
     // A stream that resumes from the new cursor has no events to catch up with.
-    let looked = store.lists();
+    let list_queries = store.list_queries();
     let caught_up = open(&app, None).await.next().await;
     assert!(matches!(caught_up, Some(StreamMessage::Start(_))));
-    assert_eq!(store.lists(), looked);
+    assert_eq!(store.list_queries(), list_queries);
 }
 
 #[tokio::test(start_paused = true)]
 async fn idle_streams_share_one_poll() {
-    let (store, app) = quiet();
+    let (store, app) = idle_store();
     let mut streams = Vec::new();
     for _ in 0..STREAMS {
         let mut stream = open(&app, None).await;
         stream.next().await.unwrap();
         streams.push(stream);
     }
-    let opened = store.asked();
+    let opened = store.queries();
     assert!(opened <= 2 * STREAMS + 1, "{opened} queries to open {STREAMS} streams");
     let streams = streams.into_iter().map(async |mut stream| {
         for _ in 0..4 {
@@ -85,14 +85,14 @@ async fn idle_streams_share_one_poll() {
         stream
     });
     let streams = join_all(streams).await;
-    let asked = store.asked() - opened;
+    let asked = store.queries() - opened;
     assert!((5..=7).contains(&asked), "{asked} queries in a minute");
     // Polling stops with the last stream.
     drop(streams);
     advance(11).await;
-    let asked = store.asked();
+    let asked = store.queries();
     advance(300).await;
-    assert_eq!(store.asked(), asked);
+    assert_eq!(store.queries(), asked);
 }
 
 /// Advances the paused clock second by second, letting other tasks run.
@@ -105,7 +105,7 @@ async fn advance(seconds: usize) {
 
 on_both_databases! {
     async fn an_event_is_read_once_for_all_streams(database: TestDatabase) {
-        let store = Arc::new(Counted::over(database.store().await));
+        let store = Arc::new(CountingStore::over(database.store().await));
         let app = TestApp::over(Arc::clone(&store) as _, Options::default(), TestClock::default());
         let owner = app.user().await;
         let project = owner.project().await;

@@ -11,7 +11,7 @@ use crate::api::fixtures::common::{UNKNOWN_ID, percent_encoded};
 use crate::api::fixtures::members::new_member;
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
-use crate::support::{Client, Following, Options, TestApp, TestDatabase};
+use crate::support::{Client, Options, SseClient, TestApp, TestDatabase};
 
 /// Interval at which a process polls the feed.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(10);
@@ -21,14 +21,14 @@ pub(crate) const ROUNDS: usize = 20;
 pub(crate) const STREAM: &str = "/v1/events/stream";
 
 /// Opens a stream and reads its start.
-pub(crate) async fn follow(client: &Client, query: &str) -> Following {
+pub(crate) async fn follow(client: &Client, query: &str) -> SseClient {
     let mut stream = client.call(Method::GET, format!("{STREAM}?{query}")).follow().await;
     begin(&mut stream).await;
     stream
 }
 
 /// Resumes a stream after an event, as clients do.
-pub(crate) async fn resume(client: &Client, query: &str, last_id: &str) -> Following {
+pub(crate) async fn resume(client: &Client, query: &str, last_id: &str) -> SseClient {
     let call = client.call(Method::GET, format!("{STREAM}?{query}")).header("last-event-id", last_id);
     let mut stream = call.follow().await;
     begin(&mut stream).await;
@@ -36,7 +36,7 @@ pub(crate) async fn resume(client: &Client, query: &str, last_id: &str) -> Follo
     stream
 }
 
-async fn begin(stream: &mut Following) {
+async fn begin(stream: &mut SseClient) {
     let block = stream.block().await.unwrap();
     assert_eq!(block, [("retry".to_owned(), "3000".to_owned()), ("id".to_owned(), stream.last_id.clone())]);
 }
@@ -61,7 +61,7 @@ pub(crate) async fn rename(client: &Client, project: &str, name: &str) {
 }
 
 /// Events up to the renaming of a project, excluding that one.
-pub(crate) async fn events_until(stream: &mut Following, name: &str) -> Vec<Value> {
+pub(crate) async fn events_until(stream: &mut SseClient, name: &str) -> Vec<Value> {
     let mut received = Vec::new();
     loop {
         let event = stream.event().await;

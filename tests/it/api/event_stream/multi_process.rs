@@ -9,10 +9,10 @@ use super::messages::{POLL_INTERVAL, ROUNDS, STREAM, events_until, feed, follow,
 use crate::api::fixtures::members::{through, two_processes};
 use crate::on_both_databases;
 use crate::repositories::raw::Raw;
-use crate::support::{Client, Following, TestDatabase};
+use crate::support::{Client, SseClient, TestDatabase};
 
 /// Total time from commits in one process to their delivery by another.
-async fn rounds(writer: &Client, project: &str, stream: &mut Following) -> Duration {
+async fn rounds(writer: &Client, project: &str, stream: &mut SseClient) -> Duration {
     let begin = Instant::now();
     for round in 0..ROUNDS {
         let name = format!("Round {round}");

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::messages::{events_until, feed, follow, rename, resume, types};
 use crate::api::fixtures::common::{concurrently, percent_encoded};
 use crate::on_both_databases;
+use crate::support::blocking_store::BlockingStore;
 use crate::support::client::Ids as _;
-use crate::support::held::HeldFeed;
 use crate::support::{Client, Options, Random, TestApp, TestClock, TestDatabase};
 
 /// Number of tasks per writer.
@@ -49,7 +49,7 @@ async fn read(reader: Client, query: String, begun: String, seed: u64) -> Vec<Va
 
 on_both_databases! {
     async fn a_resumed_stream_includes_projects_unknown_to_this_process(database: TestDatabase) {
-        let (store, gate) = HeldFeed::over(database.store().await);
+        let (store, gate) = BlockingStore::over(database.store().await);
         let app = TestApp::over(store, Options::default(), TestClock::default());
         let owner = app.user().await;
         let first = owner.project().await;

@@ -7,14 +7,14 @@ use super::messages::{events_until, follow, rename, types};
 use crate::api::fixtures::members::{invite_user, join, new_member, remove, set_role};
 use crate::on_both_databases;
 use crate::repositories::raw::Raw;
-use crate::support::held::HeldFeed;
-use crate::support::{Client, Following, Options, TestApp, TestClock, TestDatabase};
+use crate::support::blocking_store::BlockingStore;
+use crate::support::{Client, Options, SseClient, TestApp, TestClock, TestDatabase};
 
 /// Member of a project with an open stream, and with a project of their own whose renaming marks the end of a read.
 struct Member {
     client: Client,
     own: String,
-    stream: Following,
+    stream: SseClient,
 }
 
 impl Member {
@@ -113,7 +113,7 @@ on_both_databases! {
     }
 
     async fn an_unreadable_removal_event_closes_access_for_the_removed_member(database: TestDatabase) {
-        let (store, gate) = HeldFeed::over(database.store().await);
+        let (store, gate) = BlockingStore::over(database.store().await);
         let app = TestApp::over(store, Options::default(), TestClock::default());
         let owner = app.user().await;
         let project = owner.project().await;

@@ -9,7 +9,7 @@ use poem::{Endpoint as _, Request};
 use serde_json::{Value, json};
 
 use crate::support::databases::sqlite;
-use crate::support::faults::{Fault, FaultyStore};
+use crate::support::faulty_store::{Fault, FaultyStore};
 use crate::support::{Client, Options, TestApp, TestClock};
 
 /// Raw HTTP response.

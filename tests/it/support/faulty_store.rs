@@ -1,4 +1,4 @@
-//! Storage that fails in a way of the test's choice, wherever it is asked.
+//! Store in which every operation fails in a given way.
 
 use std::future::pending;
 
@@ -37,15 +37,15 @@ use uuid::Uuid;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
-    /// The database refuses, with words that must not reach a client.
+    /// The database returns an error whose text must not reach a client.
     Failed,
-    /// The database is away.
+    /// The database is unavailable.
     Unavailable,
-    /// The database never answers.
+    /// The database never responds.
     Stuck,
-    /// The program has a bug.
+    /// The program panics.
     Panic,
-    /// Another transaction holds every key and does not end; nothing else can be done.
+    /// Another transaction holds every idempotency key; all other operations fail.
     Held,
 }
 

@@ -1,4 +1,4 @@
-//! Storage that counts what it is asked: one in which next to nothing happens, and one that has another below it.
+//! Stores that count queries: one with an idle feed, and a wrapper of another store.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -12,55 +12,55 @@ use pocket_tasks::repositories::{
 };
 
 use super::delegation::feed_over;
-use super::faults::{Fault, FaultyStore};
+use super::faulty_store::{Fault, FaultyStore};
 
-/// A feed in which only strangers do something, and nothing else. It needs no time, so that a test may stop the clock.
-pub(crate) struct Quiet {
+/// Store whose feed only has events of other users. It never waits, so that a test can pause the clock.
+pub(crate) struct IdleStore {
     end: AtomicI64,
-    asked: AtomicUsize,
-    lists: AtomicUsize,
+    queries: AtomicUsize,
+    list_queries: AtomicUsize,
     rest: FaultyStore,
 }
 
-impl Default for Quiet {
+impl Default for IdleStore {
     fn default() -> Self {
         let rest = FaultyStore(Fault::Failed);
-        Self { end: AtomicI64::new(7), asked: AtomicUsize::default(), lists: AtomicUsize::default(), rest }
+        Self { end: AtomicI64::new(7), queries: AtomicUsize::default(), list_queries: AtomicUsize::default(), rest }
     }
 }
 
-impl Quiet {
-    /// Strangers do so many things, and nobody is told.
-    pub(crate) fn happen(&self, count: i64) {
+impl IdleStore {
+    /// Appends events of other users without a notification.
+    pub(crate) fn append_foreign_events(&self, count: i64) {
         self.end.fetch_add(count, Ordering::SeqCst);
     }
 
-    /// How often it was asked anything.
-    pub(crate) fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+    /// Number of queries.
+    pub(crate) fn queries(&self) -> usize {
+        self.queries.load(Ordering::SeqCst)
     }
 
-    /// How often it was asked for what somebody may see.
-    pub(crate) fn lists(&self) -> usize {
-        self.lists.load(Ordering::SeqCst)
+    /// Number of queries for visible events.
+    pub(crate) fn list_queries(&self) -> usize {
+        self.list_queries.load(Ordering::SeqCst)
     }
 }
 
-feed_over!(Quiet);
+feed_over!(IdleStore);
 
-impl Quiet {
+impl IdleStore {
     fn rest(&self) -> &dyn Repositories {
         &self.rest
     }
 
     fn feed(&self) -> &dyn EventRepository {
-        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.queries.fetch_add(1, Ordering::SeqCst);
         self
     }
 }
 
 #[async_trait]
-impl Store for Quiet {
+impl Store for IdleStore {
     fn read(&self) -> &dyn Repositories {
         self
     }
@@ -87,7 +87,7 @@ impl Store for Quiet {
 }
 
 #[async_trait]
-impl EventRepository for Quiet {
+impl EventRepository for IdleStore {
     async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError> {
         self.rest.append(events).await
     }
@@ -97,7 +97,7 @@ impl EventRepository for Quiet {
     }
 
     async fn list(&self, _: UserId, _: &EventFilter, _: EventRange) -> Result<Vec<Event>, StoreError> {
-        self.lists.fetch_add(1, Ordering::SeqCst);
+        self.list_queries.fetch_add(1, Ordering::SeqCst);
         Ok(Vec::new())
     }
 
@@ -123,13 +123,13 @@ impl EventRepository for Quiet {
     }
 }
 
-/// Any storage, with a count of how often it is read from outside of transactions.
-pub(crate) struct Counted {
+/// Wrapper that counts the reads outside of transactions.
+pub(crate) struct CountingStore {
     store: Arc<dyn Store>,
     reads: AtomicUsize,
 }
 
-impl Counted {
+impl CountingStore {
     pub(crate) fn over(store: Arc<dyn Store>) -> Self {
         Self { store, reads: AtomicUsize::default() }
     }
@@ -140,7 +140,7 @@ impl Counted {
 }
 
 #[async_trait]
-impl Store for Counted {
+impl Store for CountingStore {
     fn read(&self) -> &dyn Repositories {
         self.reads.fetch_add(1, Ordering::SeqCst);
         self.store.read()

@@ -1,4 +1,4 @@
-//! The live stream, read as a client reads it: each event is checked against the published document.
+//! Client of the event stream that checks each event against the published document.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -10,32 +10,32 @@ use tokio::time::timeout;
 
 use super::{Answer, document};
 
-/// Far longer than anything here takes, so that a slow machine fails no test.
+/// Timeout, generous for slow machines.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Less than the 15 s after which a stream looks by itself whether it is over: it must have been woken.
+/// Shorter than the 15 s after which an idle stream checks its end, so it must have been notified.
 const WOKEN: Duration = Duration::from_secs(10);
 
-/// A stream that is read.
-pub(crate) struct Following {
+/// Open stream.
+pub(crate) struct SseClient {
     pub(crate) answer: Answer,
     body: Pin<Box<dyn AsyncRead + Send>>,
     read: Vec<u8>,
-    /// The last id that was read, to go on from.
+    /// Last received id, for resumption.
     pub(crate) last_id: String,
 }
 
-/// The lines up to an empty one, by their names; a comment has an empty name.
+/// Lines of a message by field name; comments have an empty name.
 pub(crate) type Block = Vec<(String, String)>;
 
-impl Following {
+impl SseClient {
     #[track_caller]
     pub(crate) fn new(answer: Answer, body: Body) -> Self {
         assert_eq!(answer.status, 200, "{}", answer.text);
         Self { answer, body: Box::pin(body.into_async_read()), read: Vec::new(), last_id: String::new() }
     }
 
-    /// The next lines up to an empty one; `None` at the end.
+    /// Next message; `None` at the end.
     pub(crate) async fn block(&mut self) -> Option<Block> {
         loop {
             if let Some(end) = self.read.windows(2).position(|end| end == b"\n\n") {
@@ -59,7 +59,7 @@ impl Following {
         }
     }
 
-    /// The next event; `None` at the end.
+    /// Next event; `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Value> {
         loop {
             let block = self.block().await?;
@@ -73,16 +73,16 @@ impl Following {
         }
     }
 
-    /// The next event, which must come.
+    /// Next event, within the timeout.
     pub(crate) async fn event(&mut self) -> Value {
-        // Not each line by itself: that nothing happens is told too, again and again.
+        // A timeout for the event rather than for each line, because heartbeats are sent in between.
         let Ok(next) = timeout(TIMEOUT, self.next()).await else { panic!("no event came") };
         next.unwrap_or_else(|| panic!("the stream has ended"))
     }
 
-    /// Expects that nothing more is told.
+    /// Asserts that the stream ends without further events.
     pub(crate) async fn ends(&mut self) {
-        let Ok(more) = timeout(WOKEN, self.next()).await else { panic!("it does not end") };
+        let Ok(more) = timeout(WOKEN, self.next()).await else { panic!("the stream does not end") };
         assert!(more.is_none(), "{more:?}");
     }
 }

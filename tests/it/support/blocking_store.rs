@@ -1,4 +1,4 @@
-//! Storage whose feed is not read by the one who reads it for all, as long as a test wants that.
+//! Store whose shared reader of the event feed can be blocked.
 
 use std::sync::Arc;
 
@@ -13,23 +13,23 @@ use tokio::sync::watch;
 
 use super::delegation::feed_over;
 
-/// A store in which what is new in the feed is read only while the gate is open.
-pub(crate) struct HeldFeed {
+/// Store in which new events are read only while the gate is open.
+pub(crate) struct BlockingStore {
     store: Arc<dyn Store>,
     is_open: watch::Receiver<bool>,
 }
 
-impl HeldFeed {
-    /// Gives the gate too, which is open.
+impl BlockingStore {
+    /// Wraps a store, and returns the gate, which is open.
     pub(crate) fn over(store: Arc<dyn Store>) -> (Arc<Self>, watch::Sender<bool>) {
         let (gate, is_open) = watch::channel(true);
         (Arc::new(Self { store, is_open }), gate)
     }
 }
 
-feed_over!(HeldFeed);
+feed_over!(BlockingStore);
 
-impl HeldFeed {
+impl BlockingStore {
     fn rest(&self) -> &dyn Repositories {
         self.store.read()
     }
@@ -40,7 +40,7 @@ impl HeldFeed {
 }
 
 #[async_trait]
-impl Store for HeldFeed {
+impl Store for BlockingStore {
     fn read(&self) -> &dyn Repositories {
         self
     }
@@ -67,7 +67,7 @@ impl Store for HeldFeed {
 }
 
 #[async_trait]
-impl EventRepository for HeldFeed {
+impl EventRepository for BlockingStore {
     async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError> {
         self.store.read().events().append(events).await
     }

@@ -1,4 +1,4 @@
-//! Storage that fails when something is appended to the feed, and only then: after the change was made.
+//! Store that fails when an event is appended, after the change was written.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,14 +13,14 @@ use pocket_tasks::repositories::{
 
 use super::delegation::feed_over;
 
-/// A store that works, until it is told to fail.
-pub(crate) struct FailingFeed {
+/// Store whose event feed can be made to fail.
+pub(crate) struct FailingStore {
     store: Arc<dyn Store>,
     fails: Arc<AtomicBool>,
 }
 
-impl FailingFeed {
-    /// Gives the switch too.
+impl FailingStore {
+    /// Wraps a store, and returns the switch for failures.
     pub(crate) fn over(store: Arc<dyn Store>) -> (Arc<Self>, Arc<AtomicBool>) {
         let fails = Arc::new(AtomicBool::new(false));
         (Arc::new(Self { store, fails: Arc::clone(&fails) }), fails)
@@ -28,7 +28,7 @@ impl FailingFeed {
 }
 
 #[async_trait]
-impl Store for FailingFeed {
+impl Store for FailingStore {
     fn read(&self) -> &dyn Repositories {
         self.store.read()
     }
