@@ -1,4 +1,4 @@
-//! One static asset: compressed once, with an entity tag.
+//! A static asset: compressed once, with an entity tag.
 
 use std::io::{Read as _, Write as _};
 use std::sync::OnceLock;

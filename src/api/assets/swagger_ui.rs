@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_files_of_swagger_ui_are_in_the_binary() {
+    fn the_binary_contains_the_files_of_swagger_ui() {
         for (name, least) in [("swagger-ui.css", 100_000), ("swagger-ui-bundle.js", 1_000_000)] {
             let mut plain = Vec::new();
             GzDecoder::new(read_gzip(name).unwrap().as_slice()).read_to_end(&mut plain).unwrap();

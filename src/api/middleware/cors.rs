@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_that_is_not_ascii_is_no_reason_to_panic() {
+    fn a_non_ascii_origin_is_rejected() {
         let origin = HeaderValue::from_bytes(b"http://\xff").unwrap();
         let request = Request::builder().header(header::ORIGIN, origin).finish();
         for policy in [CorsPolicy::Localhost, CorsPolicy::List(vec!["https://a.example".into()])] {

@@ -49,7 +49,7 @@ pub fn postprocess(raw: Value, operations: &[OperationPolicy]) -> Value {
     security::publish(&mut document, operations);
     tag_docs::publish(&mut document);
     webhooks::publish(&mut document);
-    // From here on every body refers to its final schema, so requests and responses can be told apart.
+    // From here on every body refers to its final schema, so requests and responses can be distinguished.
     request_response::apply(&mut document);
     nullable::publish(&mut document);
     examples::publish(&mut document);

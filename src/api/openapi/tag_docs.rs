@@ -66,7 +66,7 @@ mod tests {
     use crate::webhooks::{Secret, signature};
 
     #[test]
-    fn a_guide_stands_below_the_description_of_its_tag() {
+    fn a_guide_follows_the_description_of_its_tag() {
         let mut document = json!({
             "tags": [{ "name": "Tasks", "description": "Tasks." }, { "name": "Webhooks", "description": "Hooks." }],
         });
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_stand_at_the_end_of_the_guide() {
+    fn programs_are_at_the_end_of_the_guide() {
         let guide =
             Guide { tag: "Hooks", text: "How.\n", recipes: &[("python", "import hmac\n"), ("rust", "use hmac;")] };
         let expected = "Hooks.\n\nHow.\n\n```python\nimport hmac\n```\n\n```rust\nuse hmac;\n```\n";
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_program_that_follows_the_feed_knows_every_type() {
+    fn the_feed_client_knows_every_event_type() {
         let (_, recipe) = GUIDES[0].recipes[0];
         let listed: Vec<String> = recipe.lines().filter_map(listed).flatten().collect();
         assert_eq!(listed, EventType::PUBLISHED.map(EventType::as_str));
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_guide_of_webhooks_shows_what_is_signed_and_the_signature_of_it() {
+    fn the_webhook_guide_contains_the_test_vector() {
         let (secret, body) = (WebhookSecret::example(), r#"{"type":"webhook.test"}"#);
         let key = Secret::parse(&secret).unwrap();
         assert_eq!(signature([&key], VECTOR.id, VECTOR.timestamp.parse().unwrap(), body), VECTOR.signature);

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_the_same_whatever_the_order_and_spacing_of_its_json() {
+    fn fingerprints_ignore_the_order_and_spacing_of_json() {
         let of = |path: &str, query: Option<&str>, body: &str| {
             let body: Value = serde_json::from_str(body).unwrap();
             fingerprint(&Method::POST, path, query, Some(&body))

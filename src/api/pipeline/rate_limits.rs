@@ -29,7 +29,7 @@ pub(super) enum Key {
     User(UserId),
     /// An e-mail address, with or without an account, as a keyed hash.
     Account(u64),
-    /// One of the shared buckets.
+    /// A shared bucket.
     Overflow(u64),
 }
 
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minutes_worth_is_allowed_and_then_no_more() {
+    fn one_minutes_worth_of_requests_is_allowed() {
         let limits = limits(3);
         let decisions: Vec<_> =
             (0..4).map(|_| limits.count(RateLimitClass::Auth, address("192.0.2.1")).unwrap()).collect();
@@ -189,19 +189,19 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_zero_is_off() {
+    fn a_limit_of_zero_is_disabled() {
         assert_eq!(limits(3).count(RateLimitClass::Api, address("192.0.2.1")), None);
     }
 
     #[test]
-    fn a_household_is_counted_once() {
+    fn addresses_of_a_household_share_a_bucket() {
         assert_eq!(address("2001:db8::1"), address("2001:db8::ffff:1"));
         assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
         assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
     }
 
     #[test]
-    fn a_flood_of_addresses_does_not_fill_the_memory() {
+    fn memory_is_bounded_in_a_flood_of_addresses() {
         let limits = limits(10);
         for n in 0..300_000_u128 {
             limits.count(RateLimitClass::Auth, Key::for_ip(IpAddr::V6((n << 64).into())));

@@ -22,7 +22,7 @@ pub(super) fn set_etag(response: &mut Response, tag: &str) {
 
 /// Returns the 304 for a response whose tag `If-None-Match` names.
 ///
-/// It repeats the tag as the client sent it, so that a cache knows which of its copies is current.
+/// Repeats the tag as the client sent it, so that a cache knows which of its copies is current.
 pub(in crate::api) fn not_modified(response: &Response, if_none_match: &ETagCondition) -> Option<Response> {
     let tag = if_none_match.matching_tag(response.header(header::ETAG)?)?;
     let mut not_modified = StatusCode::NOT_MODIFIED.into_response();

@@ -105,23 +105,23 @@ fn operation<'c>(contract: &'c OpenApiValidator, id: &str) -> &'c Operation {
     contract.operations().find(|operation| operation.id == id).expect("the operation is in the sample")
 }
 
-fn told(result: Result<Checked, Vec<Detail>>) -> Vec<String> {
+fn messages_of(result: Result<Checked, Vec<Detail>>) -> Vec<String> {
     let code =
         |detail: &Detail| serde_json::to_value(poem_openapi::types::ToJSON::to_json(&detail.code)).expect("a code");
     let line = |detail: &Detail| format!("{}: {}", code(detail).as_str().expect("a word"), detail.message);
     result.err().unwrap_or_default().iter().map(line).collect()
 }
 
-fn told_of_body(id: &str, body: Value) -> Vec<String> {
+fn body_messages(id: &str, body: Value) -> Vec<String> {
     let query = if id == "batchTasks" { "dry=true" } else { "" };
-    told(operation(&contract(), id).check(query, Some(body)))
+    messages_of(operation(&contract(), id).check(query, Some(body)))
 }
 
-fn told_of_query(query: &str) -> Vec<String> {
-    told(operation(&contract(), "listTasks").check(query, None))
+fn query_messages(query: &str) -> Vec<String> {
+    messages_of(operation(&contract(), "listTasks").check(query, None))
 }
 
-/// A body that is valid but for these fields.
+/// Returns a valid body with these fields replaced.
 fn task(fields: &Value) -> Value {
     let mut body = json!({ "title": "Tea", "password": "sesame!!" });
     let object = body.as_object_mut().expect("an object");
@@ -130,7 +130,7 @@ fn task(fields: &Value) -> Value {
 }
 
 #[test]
-fn what_an_operation_needs_is_read_from_the_document() {
+fn requirements_of_an_operation_come_from_the_document() {
     let contract = contract();
     let list = operation(&contract, "listTasks");
     assert_eq!((list.takes_body, list.needs_body), (false, false));
@@ -146,7 +146,7 @@ fn what_an_operation_needs_is_read_from_the_document() {
 }
 
 #[test]
-fn a_path_leads_to_its_operation() {
+fn a_path_is_routed_to_its_operation() {
     let contract = contract();
     for (method, path, expected) in [
         (Method::GET, "/", "root"),
@@ -203,7 +203,7 @@ fn parameters_become_typed_values() {
 }
 
 #[test]
-fn every_wrong_parameter_is_told() {
+fn every_invalid_parameter_is_reported() {
     for (query, expected) in [
         ("limit=0", &["minimum: limit must be at least 1."][..]),
         ("limit=101", &["maximum: limit must be at most 100."]),
@@ -259,7 +259,7 @@ fn every_wrong_parameter_is_told() {
             ],
         ),
     ] {
-        assert_eq!(told_of_query(query), expected, "{query}");
+        assert_eq!(query_messages(query), expected, "{query}");
     }
 }
 
@@ -290,7 +290,7 @@ fn a_valid_body_is_returned_with_its_names_trimmed() {
 }
 
 #[test]
-fn every_wrong_field_is_told() {
+fn every_invalid_field_is_reported() {
     const TITLE: &str = "too_short: title must not be empty.";
     for (fields, expected) in [
         (json!({ "title": "" }), &[TITLE][..]),
@@ -364,7 +364,7 @@ fn every_wrong_field_is_told() {
             ],
         ),
     ] {
-        assert_eq!(told_of_body("createTask", task(&fields)), expected, "{fields}");
+        assert_eq!(body_messages("createTask", task(&fields)), expected, "{fields}");
     }
 }
 
@@ -382,17 +382,17 @@ fn missing_fields_come_first_and_the_rest_in_the_order_of_the_body() {
         "unknown_field: place.foo is not a field of this request.",
         "type: note must be a string or null.",
     ];
-    assert_eq!(told_of_body("createTask", body), expected);
+    assert_eq!(body_messages("createTask", body), expected);
 }
 
 #[test]
-fn a_body_that_is_no_object_is_one_failure() {
+fn a_body_that_is_not_an_object_has_one_violation() {
     for (body, expected) in [
         (json!([]), "type: The request body must be an object."),
         (json!("x"), "type: The request body must be an object."),
         (json!(null), "null: The request body cannot be null."),
     ] {
-        assert_eq!(told_of_body("createTask", body), [expected]);
+        assert_eq!(body_messages("createTask", body), [expected]);
     }
     let details = operation(&contract(), "createTask").check("", None).expect_err("missing");
     assert_eq!((details[0].field.as_str(), details[0].location), ("", ErrorLocation::Body));
@@ -402,7 +402,7 @@ fn a_body_that_is_no_object_is_one_failure() {
 }
 
 #[test]
-fn the_alternative_that_the_tag_names_is_the_one_that_is_told() {
+fn violations_are_those_of_the_tagged_alternative() {
     for (operation, expected) in [
         (json!({ "op": "create" }), &["required: operations[1].title is required."][..]),
         (json!({ "op": "create", "title": "" }), &["too_short: operations[1].title must not be empty."]),
@@ -425,12 +425,12 @@ fn the_alternative_that_the_tag_names_is_the_one_that_is_told() {
         (json!(null), &["null: operations[1] cannot be null."]),
     ] {
         let body = json!({ "operations": [{ "op": "create", "title": "a" }, operation] });
-        assert_eq!(told_of_body("batchTasks", body), expected, "{operation}");
+        assert_eq!(body_messages("batchTasks", body), expected, "{operation}");
     }
 }
 
 #[test]
-fn the_query_is_told_before_the_body() {
+fn violations_of_the_query_precede_those_of_the_body() {
     let details = operation(&contract(), "batchTasks").check("x=1", Some(json!({}))).expect_err("wrong");
     let fields: Vec<_> = details.iter().map(|detail| (detail.location, detail.field.as_str())).collect();
     assert_eq!(
@@ -440,37 +440,37 @@ fn the_query_is_told_before_the_body() {
 }
 
 #[test]
-fn no_value_of_a_request_is_ever_repeated() {
+fn values_of_a_request_are_never_repeated() {
     let secret = "hunter2-hunter2";
     let body = json!({
         "title": [secret], "password": secret, "status": secret, "labels": { secret: 1, "x": secret }, "due_at": secret,
         "email": secret, "color": secret, "count": secret, "place": { "lat": secret },
     });
-    let text = told_of_body("createTask", body).join("\n");
+    let text = body_messages("createTask", body).join("\n");
     assert_eq!(text.lines().count(), 9);
     assert!(!text.contains("hunter2"), "{text}");
-    let text = told_of_query("status=hunter2&limit=hunter2&sort=hunter2&q=hunter2&deleted=hunter2").join("\n");
+    let text = query_messages("status=hunter2&limit=hunter2&sort=hunter2&q=hunter2&deleted=hunter2").join("\n");
     assert_eq!(text.lines().count(), 5);
     assert!(!text.contains("hunter2"), "{text}");
 }
 
 #[test]
-fn hostile_requests_are_answered_soon_and_briefly() {
+fn hostile_requests_have_short_and_fast_responses() {
     let zeros = Value::Array(vec![json!(0); 300_000]);
     let fields: serde_json::Map<String, Value> = (0..50_000).map(|n| (format!("f{n}"), json!(0))).collect();
     let start = std::time::Instant::now();
-    let told = told_of_body("createTask", task(&json!({ "labels": zeros.clone() })));
-    assert_eq!((told.len(), told[0].as_str()), (MAX_DETAILS, "too_many: labels must have at most 3 items."));
-    assert_eq!(told_of_body("createTask", Value::Object(fields)).len(), MAX_DETAILS);
+    let messages = body_messages("createTask", task(&json!({ "labels": zeros.clone() })));
+    assert_eq!((messages.len(), messages[0].as_str()), (MAX_DETAILS, "too_many: labels must have at most 3 items."));
+    assert_eq!(body_messages("createTask", Value::Object(fields)).len(), MAX_DETAILS);
     assert_eq!(
-        told_of_body("batchTasks", json!({ "operations": zeros }))[0],
+        body_messages("batchTasks", json!({ "operations": zeros }))[0],
         "too_many: operations must have at most 100 items."
     );
     let query = (0..100_000).fold(String::new(), |query, n| query + &format!("&p{n}"));
-    assert_eq!(told_of_query(&query).len(), MAX_DETAILS);
-    assert_eq!(told_of_query(&"&limit=1".repeat(100_000)).len(), 1);
+    assert_eq!(query_messages(&query).len(), MAX_DETAILS);
+    assert_eq!(query_messages(&"&limit=1".repeat(100_000)).len(), 1);
     let name = "n".repeat(100_000);
-    let cut = &told_of_body("createTask", task(&json!({ name: 1 })))[0];
+    let cut = &body_messages("createTask", task(&json!({ name: 1 })))[0];
     assert_eq!(cut.len(), "unknown_field:  is not a field of this request.".len() + 100);
     assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
 }
@@ -545,12 +545,12 @@ fn formats_are_strict() {
         ("timezone", "+01:00", false),
         ("timezone", "", false),
     ] {
-        assert_eq!(told_of_body("createTask", task(&json!({ field: text }))).is_empty(), is_valid, "{field} {text:?}");
+        assert_eq!(body_messages("createTask", task(&json!({ field: text }))).is_empty(), is_valid, "{field} {text:?}");
     }
 }
 
 #[test]
-fn json_is_read_strictly() {
+fn json_is_parsed_strictly() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     for valid in
         ["{}", " [1, -2, 3.5, \"\\u00e4\", null, true] \n", "{\"a\":{\"a\":1},\"b\":{\"a\":1}}", "18446744073709551615"]
@@ -585,7 +585,7 @@ fn json_is_read_strictly() {
 }
 
 #[test]
-fn a_document_that_is_not_understood_does_not_compile() {
+fn an_unsupported_document_does_not_compile() {
     let body = "/paths/~1v1~1projects~1{project_id}~1tasks/post/requestBody/content/application~1json/schema";
     let list = "/paths/~1v1~1projects~1{project_id}~1tasks/get/parameters/1/schema";
     for (pointer, schema, expected) in [

@@ -70,7 +70,7 @@ fn requests_are_strict_and_responses_complete() {
 }
 
 #[test]
-fn the_optional_parts_of_an_error_are_absent_not_null() {
+fn optional_fields_of_an_error_are_absent_instead_of_null() {
     let error = postprocessed()["components"]["schemas"]["ApiError"].clone();
     assert_eq!(error["required"], json!(["error", "message", "request_id"]));
     assert_eq!(error["properties"]["field"]["type"], "string");
@@ -88,7 +88,7 @@ fn names_are_marked_as_trimmed() {
 }
 
 #[test]
-fn passwords_of_requests_are_limited_in_bytes() {
+fn passwords_in_requests_are_limited_in_bytes() {
     let password = json!({ "type": "string", "format": "password" });
     assert_eq!(postprocessed_schema("request", &password)["x-max-bytes"], json!(72));
     assert_eq!(postprocessed_schema("response", &password).get("x-max-bytes"), None);
@@ -120,7 +120,7 @@ fn a_query_object_becomes_parameters() {
     assert_eq!(document["components"]["schemas"].get("Filter"), None);
     // Only what is required has an example beside the schema: forms are filled in with it.
     let expected = json!([
-        { "name": "limit", "in": "query", "description": "At most so many.",
+        { "name": "limit", "in": "query", "description": "Maximum number of items.",
           "schema": { "type": "integer", "default": 20, "minimum": 1, "maximum": 100 } },
         { "name": "priority", "in": "query", "description": "Any of these.", "style": "form", "explode": false,
           "schema": { "type": "array", "items": { "$ref": "#/components/schemas/Priority" } } },

@@ -1,4 +1,4 @@
-//! What the postprocessed document promises, over the sample API and over small hand-written documents.
+//! Tests of the post-processing, on a sample API and on small hand-written documents.
 
 mod bodies;
 mod document;
@@ -13,7 +13,7 @@ fn postprocessed() -> Value {
     postprocess(sample::raw(), sample::POLICIES)
 }
 
-/// The postprocessed form of one schema that stands in a request or in a response.
+/// Returns the postprocessed form of a schema of a request or a response.
 fn postprocessed_schema(place: &str, schema: &Value) -> Value {
     let media = json!({ "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Subject" } } } });
     let operation = match place {

@@ -9,7 +9,7 @@ fn responses(document: &Value, path: &str, method: &str) -> Value {
 }
 
 #[test]
-fn operations_get_the_errors_they_can_give_in_order() {
+fn operations_document_all_their_errors_in_order() {
     let document = postprocessed();
     let statuses = |path: &str, method: &str| keys(&document["paths"][path][method]["responses"]).join(" ");
     assert_eq!(statuses("/v1/tasks", "get"), "200 400 401 403 404 406 429 500 503 504");
@@ -20,7 +20,7 @@ fn operations_get_the_errors_they_can_give_in_order() {
 }
 
 #[test]
-fn codes_become_sentences_and_examples() {
+fn codes_become_messages_and_examples() {
     let document = postprocessed();
     let responses = responses(&document, "/v1/tasks", "get");
     let forbidden = resolve(&document, &responses["403"]);
@@ -52,7 +52,7 @@ fn an_operation_without_security_keeps_only_its_own_codes() {
 }
 
 #[test]
-fn an_error_with_more_than_the_envelope_shows_it() {
+fn a_412_documents_the_current_resource() {
     let document = postprocessed();
     let responses = responses(&document, "/v1/tasks/{task_id}", "delete");
     let media = &resolve(&document, &responses["412"])["content"]["application/json"];
@@ -61,7 +61,7 @@ fn an_error_with_more_than_the_envelope_shows_it() {
 }
 
 #[test]
-fn alike_errors_are_published_once() {
+fn identical_errors_are_published_once() {
     let document = postprocessed();
     let responses = responses(&document, "/v1/tasks", "get");
     assert_eq!(responses["404"], json!({ "$ref": "#/components/responses/NotFound" }));

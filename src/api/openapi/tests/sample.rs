@@ -1,6 +1,6 @@
 //! A small API in the conventions of the real one, to get documents as poem-openapi really writes them.
 
-#![expect(dead_code, clippy::unused_async, reason = "only the declarations matter: nobody calls this API")]
+#![expect(dead_code, clippy::unused_async, reason = "only the declarations matter, the API is never called")]
 
 use std::marker::PhantomData;
 
@@ -40,7 +40,7 @@ pub(super) const POLICIES: &[OperationPolicy] = &[
     probe("live"),
 ];
 
-/// How urgent it is.
+/// Priority of a task.
 #[derive(Enum)]
 #[oai(rename_all = "snake_case")]
 pub(super) enum Priority {
@@ -48,7 +48,7 @@ pub(super) enum Priority {
     High,
 }
 
-/// What to sort by.
+/// Sort field.
 #[derive(Enum)]
 #[oai(rename_all = "snake_case")]
 pub(super) enum Sort {
@@ -66,16 +66,16 @@ pub(super) struct Task {
     completion: i32,
     #[oai(validator(minimum(value = "0", exclusive = true)))]
     weight: f64,
-    /// When it is due.
+    /// Due time.
     due_at: Option<String>,
-    /// When it was deleted; null unless it is in the trash.
+    /// Time of deletion; null unless the task is in the trash.
     deleted_at: Option<String>,
-    /// How urgent this task is.
+    /// Priority of this task.
     priority: Option<Priority>,
     labels: Vec<String>,
 }
 
-/// What to create.
+/// A new task.
 #[derive(Object)]
 #[oai(example)]
 pub(super) struct NewTask {
@@ -90,7 +90,7 @@ impl Example for NewTask {
     }
 }
 
-/// What to change.
+/// A change of a task.
 #[derive(Object)]
 pub(super) struct TaskPatch {
     title: Option<String>,
@@ -120,7 +120,7 @@ pub(super) struct Batch {
 
 #[derive(Object)]
 pub(super) struct Filter {
-    /// At most so many.
+    /// Maximum number of items.
     #[oai(default = "twenty", validator(minimum(value = "1"), maximum(value = "100")))]
     limit: u32,
     /// Any of these.
