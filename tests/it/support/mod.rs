@@ -42,12 +42,7 @@ macro_rules! on_both_databases {
 
             async fn body($argument: $type) $body
 
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn on_sqlite() {
-                let database = $crate::support::databases::sqlite().await;
-                body(<$type as $crate::support::databases::OnDatabase>::on(&database).await).await;
-                database.remove().await;
-            }
+            $crate::on_sqlite! { @test $type }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_postgres() {
@@ -55,6 +50,29 @@ macro_rules! on_both_databases {
                 body(<$type as $crate::support::databases::OnDatabase>::on(&database).await).await;
                 database.remove().await;
             }
+        }
+    )*};
+}
+
+/// Defines one test per function, on SQLite: for subjects that do not depend on the database.
+#[macro_export]
+macro_rules! on_sqlite {
+    (@test $type:ty) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn on_sqlite() {
+            let database = $crate::support::databases::sqlite().await;
+            body(<$type as $crate::support::databases::OnDatabase>::on(&database).await).await;
+            database.remove().await;
+        }
+    };
+    ($($(#[$meta:meta])* async fn $name:ident($argument:ident: $type:ty) $body:block)*) => {$(
+        $(#[$meta])*
+        mod $name {
+            use super::*;
+
+            async fn body($argument: $type) $body
+
+            $crate::on_sqlite! { @test $type }
         }
     )*};
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::edge::{ask, authorization};
 use crate::api::fixtures::common::{UNKNOWN_ID, id_set};
-use crate::on_both_databases;
+use crate::on_sqlite;
 use crate::support::client::Ids as _;
 use crate::support::document::{DOCUMENT, operations};
 use crate::support::{Answer, TestApp};
@@ -44,7 +44,7 @@ fn assert_no_headers(answer: &Answer, context: &str) {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn v1_task_lists_announce_their_sunset_and_successor(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;

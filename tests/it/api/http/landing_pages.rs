@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::edge::{ask, without_storage};
 use super::static_assets::links_in;
 use crate::api::fixtures::common::with;
-use crate::on_both_databases;
+use crate::on_sqlite;
 use crate::support::document::operations;
 use crate::support::{Mail, Options, TestApp, TestDatabase};
 
@@ -49,7 +49,7 @@ async fn follow(app: &TestApp, mail: &Mail, mut body: Value) {
     app.anonymous().post(format!("/{}", attribute(&page, "data-operation")), body).await.no_content();
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn verification_and_reset_links_lead_to_working_pages(database: TestDatabase) {
         let variables = vec![("REQUIRE_EMAIL_VERIFICATION", "true")];
         let app = TestApp::new(&database, Options { variables, ..Options::default() }).await;
@@ -67,7 +67,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn the_invitation_link_works_with_and_without_an_account(app: TestApp) {
         let owner = app.user().await;
         let project = owner.project().await;

@@ -5,7 +5,7 @@ use poem::http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::api::fixtures::common::{UNKNOWN_ID, send};
-use crate::on_both_databases;
+use crate::on_sqlite;
 use crate::support::client::Ids as _;
 use crate::support::{Client, TestApp};
 
@@ -67,7 +67,7 @@ fn unreadable() -> Vec<Vec<u8>> {
     bodies
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn invalid_json_is_malformed(app: TestApp) {
         let owner = app.user().await;
         for (method, path, name) in operations(&owner).await {

@@ -5,7 +5,7 @@
 use poem::http::Method;
 use serde_json::json;
 
-use crate::on_both_databases;
+use crate::on_sqlite;
 use crate::support::databases::sqlite;
 use crate::support::{Answer, Client, Options, TestApp, TestDatabase};
 
@@ -47,7 +47,7 @@ fn assert_limit_headers(answer: &Answer, limit: u32, remaining: u32) {
     assert!((1..=60).contains(&reset), "{reset}");
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn login_attempts_are_limited_by_ip_address(database: TestDatabase) {
         let app = TestApp::new(&database, Options { auth_per_minute: 3, ..behind_a_proxy() }).await;
         for (n, remaining) in [(1, 2), (2, 1), (3, 0)] {
