@@ -200,7 +200,7 @@ impl Config {
 
     /// Validates the settings after all variables have been read.
     fn check(&self, errors: &mut Vec<String>) {
-        if Engine::of(self.database_url.expose_secret()).is_none() {
+        if Engine::from_url(self.database_url.expose_secret()).is_none() {
             errors.push("DATABASE_URL must begin with sqlite:// or postgres://.".to_owned());
         }
         let url = self.public_url.as_deref();

@@ -39,7 +39,7 @@ pub struct Settings {
     pub max_connections: u32,
     /// True if the schema is migrated at the start.
     pub migrate: bool,
-    /// Statement timeout of PostgreSQL, and three times the timeout of idle transactions.
+    /// Statement timeout of PostgreSQL; a third of it for idle transactions.
     pub statement_timeout: Duration,
 }
 
@@ -55,7 +55,7 @@ pub enum Engine {
 impl Engine {
     /// Returns the engine of a URL, if its scheme is known.
     #[must_use]
-    pub fn of(url: &str) -> Option<Self> {
+    pub fn from_url(url: &str) -> Option<Self> {
         if url.starts_with("sqlite:") {
             Some(Self::Sqlite)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
@@ -94,7 +94,7 @@ impl Settings {
 }
 
 /// The connections to a database, by use.
-pub(super) struct Connections {
+pub(super) struct DatabaseConnections {
     /// Runs transactions: one connection on SQLite, a pool on PostgreSQL.
     pub(super) writer: DatabaseConnection,
     /// Runs reads that an index serves.
@@ -107,15 +107,15 @@ pub(super) struct Connections {
 }
 
 /// Opens the connections.
-pub(super) async fn connect(settings: &Settings) -> Result<Connections, StoreError> {
-    if Engine::of(settings.url.expose_secret()) == Some(Engine::Sqlite) {
+pub(super) async fn connect(settings: &Settings) -> Result<DatabaseConnections, StoreError> {
+    if Engine::from_url(settings.url.expose_secret()) == Some(Engine::Sqlite) {
         connect_sqlite(settings).await
     } else {
         connect_postgres(settings).await
     }
 }
 
-async fn connect_postgres(settings: &Settings) -> Result<Connections, StoreError> {
+async fn connect_postgres(settings: &Settings) -> Result<DatabaseConnections, StoreError> {
     let [writers, indexed, unindexed] = settings.shares_on_postgres();
     let health = Arc::new(StorageHealth::new(None));
     let mut options = settings.options(writers);
@@ -143,10 +143,10 @@ async fn connect_postgres(settings: &Settings) -> Result<Connections, StoreError
     });
     let reader = pool(indexed, &single, ACQUIRE_TIMEOUT);
     let unindexed_reader = pool(unindexed, &scoped, UNINDEXED_ACQUIRE_TIMEOUT);
-    Ok(Connections { writer, reader, unindexed_reader, writer_state: None, health })
+    Ok(DatabaseConnections { writer, reader, unindexed_reader, writer_state: None, health })
 }
 
-async fn connect_sqlite(settings: &Settings) -> Result<Connections, StoreError> {
+async fn connect_sqlite(settings: &Settings) -> Result<DatabaseConnections, StoreError> {
     let file: SqliteConnectOptions =
         settings.url.expose_secret().parse().map_err(|error: sqlx::Error| StoreError::Internal(Box::new(error)))?;
     let path = file.get_filename();
@@ -166,7 +166,7 @@ async fn connect_sqlite(settings: &Settings) -> Result<Connections, StoreError> 
     let (reader, unindexed_reader) = (pool(indexed, ACQUIRE_TIMEOUT), pool(unindexed, UNINDEXED_ACQUIRE_TIMEOUT));
     // SQLite keeps the log while any connection is open, even while the writer is replaced.
     reader.open_first().await?;
-    Ok(Connections { writer, reader, unindexed_reader, writer_state: Some(writer_state), health })
+    Ok(DatabaseConnections { writer, reader, unindexed_reader, writer_state: Some(writer_state), health })
 }
 
 /// Installs the hooks of the writing connection.
@@ -275,7 +275,7 @@ mod tests {
     #[tokio::test]
     async fn searches_on_postgres_read_no_table_as_a_whole() {
         let Some(url) = std::env::var("TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty()) else { return };
-        let Connections { writer, reader, unindexed_reader, .. } = connect(&settings(&url, 5)).await.unwrap();
+        let DatabaseConnections { writer, reader, unindexed_reader, .. } = connect(&settings(&url, 5)).await.unwrap();
         for (pool, expected) in [(&reader, "on"), (&unindexed_reader, "off")] {
             let sql = "SELECT current_setting('enable_seqscan') AS setting, \
                        current_setting('max_parallel_workers_per_gather') AS workers";

@@ -16,13 +16,13 @@ pub(super) enum ErrorClass {
 }
 
 impl ErrorClass {
-    pub(super) fn of(error: &DbErr) -> Self {
+    pub(super) fn classify(error: &DbErr) -> Self {
         match error {
             DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::Internal(_)) => Self::Unavailable,
             DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
-                Self::of_sqlx(cause)
+                Self::classify_sqlx(cause)
             }
-            DbErr::Conn(RuntimeErr::SqlxError(cause)) => match Self::of_sqlx(cause) {
+            DbErr::Conn(RuntimeErr::SqlxError(cause)) => match Self::classify_sqlx(cause) {
                 Self::Damaged => Self::Damaged,
                 _ => Self::Unavailable,
             },
@@ -39,28 +39,28 @@ impl ErrorClass {
         code.is_some_and(|code| code.len() < 5 && code.parse::<u32>().is_ok_and(|code| code & 0xff == 8))
     }
 
-    fn of_sqlx(cause: &sqlx::Error) -> Self {
+    fn classify_sqlx(cause: &sqlx::Error) -> Self {
         match cause {
             sqlx::Error::Io(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed => Self::Unavailable,
-            sqlx::Error::Database(cause) => cause.code().map_or(Self::Defect, |code| Self::of_code(&code)),
+            sqlx::Error::Database(cause) => cause.code().map_or(Self::Defect, |code| Self::classify_code(&code)),
             _ => Self::Defect,
         }
     }
 
     /// Classifies a code of SQLite (up to four digits) or a SQLSTATE (five characters).
-    fn of_code(code: &str) -> Self {
+    fn classify_code(code: &str) -> Self {
         match code.parse::<u32>() {
-            Ok(number) if code.len() < 5 => Self::of_sqlite(number),
-            _ => Self::of_sqlstate(code),
+            Ok(number) if code.len() < 5 => Self::classify_sqlite(number),
+            _ => Self::classify_sqlstate(code),
         }
     }
 
     /// Classifies a result code of SQLite by its primary code, the lowest byte.
-    const fn of_sqlite(code: u32) -> Self {
+    const fn classify_sqlite(code: u32) -> Self {
         match code & 0xff {
             // BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL.
             5 | 6 | 7 | 8 | 9 | 10 | 13 | 14 | 15 => Self::Unavailable,
@@ -71,7 +71,7 @@ impl ErrorClass {
     }
 
     /// Classifies an error code of PostgreSQL.
-    fn of_sqlstate(code: &str) -> Self {
+    fn classify_sqlstate(code: &str) -> Self {
         match code {
             // data_corrupted, index_corrupted, undefined_file.
             "XX001" | "XX002" | "58P01" => Self::Damaged,
@@ -86,7 +86,7 @@ impl ErrorClass {
 
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
-        match ErrorClass::of(&error) {
+        match ErrorClass::classify(&error) {
             ErrorClass::Unavailable => Self::Unavailable(Box::new(error)),
             ErrorClass::Damaged => Self::Damaged(Box::new(error)),
             ErrorClass::Defect => Self::Internal(Box::new(error)),
@@ -132,7 +132,7 @@ mod tests {
             ("25P02", Unavailable),
             ("42601", Defect),
         ] {
-            assert_eq!(ErrorClass::of_code(code), class, "{code}");
+            assert_eq!(ErrorClass::classify_code(code), class, "{code}");
         }
     }
 }

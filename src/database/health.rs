@@ -57,7 +57,7 @@ impl StorageHealth {
     pub(super) fn record_write_error(&self, error: &DbErr) {
         // Unless the connections were only busy, the next check must probe whether the database still accepts writes.
         let is_busy = matches!(error, DbErr::ConnectionAcquire(_));
-        if !is_busy && ErrorClass::of(error) == ErrorClass::Unavailable {
+        if !is_busy && ErrorClass::classify(error) == ErrorClass::Unavailable {
             *self.last_commit.lock().unwrap_or_else(PoisonError::into_inner) = None;
             self.has_failed_since.store(true, Ordering::Release);
         }
@@ -66,7 +66,7 @@ impl StorageHealth {
 
     /// Records the failure of a read.
     pub(super) fn record_read_error(&self, error: &DbErr) {
-        if ErrorClass::of(error) == ErrorClass::Damaged {
+        if ErrorClass::classify(error) == ErrorClass::Damaged {
             self.is_damaged.store(true, Ordering::Relaxed);
             self.report_damage(error);
         }
@@ -148,20 +148,20 @@ impl DatabaseFile {
         // SQLite puts its log beside the target of a symbolic link.
         let mut log_path = path.canonicalize()?.into_os_string();
         log_path.push("-wal");
-        let identity = FileIdentity::of(path)?;
+        let identity = FileIdentity::read(path)?;
         Ok(Self { path: path.to_owned(), identity, log_path: log_path.into(), log: Mutex::default() })
     }
 
     // Reading the metadata of an open file takes microseconds, less than moving the call to another thread.
     fn verify(&self) -> Result<(), FileReplaced> {
-        if FileIdentity::of(&self.path).map_err(FileReplaced)? != self.identity {
+        if FileIdentity::read(&self.path).map_err(FileReplaced)? != self.identity {
             return Err(FileReplaced(io::Error::other("another file is in its place")));
         }
         if std::fs::metadata(&self.path).map_err(FileReplaced)?.len() == 0 {
             return Err(FileReplaced(io::Error::other("the file was emptied")));
         }
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&*log, FileIdentity::of(&self.log_path)) {
+        match (&*log, FileIdentity::read(&self.log_path)) {
             (None, Ok(identity)) => *log = Some(identity),
             (Some(known), Ok(identity)) if *known == identity => {}
             (Some(_), Ok(_)) => return Err(FileReplaced(io::Error::other("another log is in its place"))),
@@ -183,14 +183,14 @@ struct FileIdentity(u64, u64);
 
 impl FileIdentity {
     #[cfg(unix)]
-    fn of(path: &Path) -> io::Result<Self> {
+    fn read(path: &Path) -> io::Result<Self> {
         use std::os::unix::fs::MetadataExt as _;
         let metadata = std::fs::metadata(path)?;
         Ok(Self(metadata.dev(), metadata.ino()))
     }
 
     #[cfg(not(unix))]
-    fn of(path: &Path) -> io::Result<Self> {
+    fn read(path: &Path) -> io::Result<Self> {
         std::fs::metadata(path).map(|_| Self(0, 0))
     }
 }

@@ -55,7 +55,7 @@ pub(super) async fn check(connection: &impl ConnectionTrait) -> Result<(), DbErr
     applied.column("version").from(Migrator::migration_table_name());
     let applied = match connection.query_all(&applied).await {
         // Without the table of migrations, none is applied.
-        Err(error) if ErrorClass::of(&error) == ErrorClass::Defect => Vec::new(),
+        Err(error) if ErrorClass::classify(&error) == ErrorClass::Defect => Vec::new(),
         applied => applied?,
     };
     let applied: Vec<String> = applied.iter().map(|row| row.try_get("", "version")).collect::<Result<_, _>>()?;

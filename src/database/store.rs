@@ -9,7 +9,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait as _};
 use tracing::Instrument as _;
 
-use super::connect::{self, Connections, Settings};
+use super::connect::{self, DatabaseConnections, Settings};
 use super::entities::storage_probe;
 use super::health::StorageHealth;
 use super::migrations::{self, MigrationStatus};
@@ -48,7 +48,8 @@ struct Notifiers {
 impl SeaStore {
     /// Connects, and migrates the schema if the settings say so.
     pub async fn open(settings: &Settings) -> Result<Self, StoreError> {
-        let Connections { writer, reader, unindexed_reader, writer_state, health } = connect::connect(settings).await?;
+        let DatabaseConnections { writer, reader, unindexed_reader, writer_state, health } =
+            connect::connect(settings).await?;
         if settings.migrate {
             migrations::migrate(&writer).await?;
         }

@@ -66,7 +66,7 @@ impl GuardedTransaction {
                 record_failure(&error, &health, writer.as_deref());
                 return Err(match &writer {
                     // Only a connection that is already in a transaction refuses a BEGIN.
-                    Some(writer) if ErrorClass::of(&error) == ErrorClass::Defect => {
+                    Some(writer) if ErrorClass::classify(&error) == ErrorClass::Defect => {
                         writer.condemn();
                         tracing::error!(%error, "SQLite refused to begin a transaction; its connection will be closed");
                         not_committed("the transaction could not begin")
