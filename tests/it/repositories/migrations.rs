@@ -1,6 +1,7 @@
 //! Migrations of a database that holds data.
 
 use migration::{Migrator, MigratorTrait as _};
+use pocket_tasks::contract::task::Task;
 use pocket_tasks::repositories::{PreviousSecret, Store as _};
 use sea_orm::Database;
 
@@ -93,7 +94,7 @@ on_both_databases! {
         let store = database.store().await;
         let (ada, bob) = (user(&store).await, user(&store).await);
         let project = project(&store, &ada).await;
-        let task = full_task(&project, bob.id);
+        let task = Task { created_by: Some(bob.id), ..full_task(&project, bob.id) };
         let connection = Database::connect(&database.url).await.unwrap();
         Migrator::down(&connection, Some(4)).await.unwrap();
         connection.close().await.unwrap();
