@@ -10,7 +10,7 @@ use crate::app;
 use crate::config::Config;
 use crate::contract::Timestamp;
 use crate::database::{SeaStore, Settings};
-use crate::mail::Line;
+use crate::mail::SingleLine;
 use crate::repositories::{JobRecord, JobState, Store as _};
 
 #[derive(Subcommand)]
@@ -55,7 +55,7 @@ async fn list(store: &SeaStore, as_json: bool) -> anyhow::Result<()> {
     print_line(&format!("{:36}  {:22} {:8} {:>8}  {:24}  LAST ERROR", "ID", "KIND", "STATE", "ATTEMPTS", "RUNS AT"));
     for job in jobs {
         // The error may contain line breaks from a remote server.
-        let error = Line::new(job.last_error.as_deref().unwrap_or("-"));
+        let error = SingleLine::new(job.last_error.as_deref().unwrap_or("-"));
         let (state, run_at) = (state_str(job.state), job.run_at.to_string());
         print_line(&format!("{}  {:22} {state:8} {:>8}  {run_at:24}  {error}", job.id, job.kind, job.attempts));
     }

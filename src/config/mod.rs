@@ -19,7 +19,7 @@ use self::env::EnvReader;
 use crate::api::{CorsPolicy, RateLimitSettings};
 use crate::database::Engine;
 use crate::mail::MailSettings;
-use crate::webhooks::Allowances;
+use crate::webhooks::EgressPolicy;
 
 pub use self::env::ConfigErrors;
 
@@ -85,7 +85,7 @@ pub struct Config {
     /// `REQUIRE_EMAIL_VERIFICATION`
     pub require_email_verification: bool,
     /// `WEBHOOK_ALLOW_CIDRS` and `WEBHOOK_ALLOW_HTTP`
-    pub webhooks: Allowances,
+    pub webhooks: EgressPolicy,
     /// `WEBHOOK_RETRY_SECONDS`: delay of each attempt after the previous one.
     pub webhook_retry: Vec<Duration>,
     /// `JOB_WORKERS`
@@ -166,12 +166,12 @@ impl Config {
             mail: MailSettings {
                 smtp_url,
                 from: read.text("MAIL_FROM").unwrap_or_else(|| "Pocket Tasks <no-reply@localhost>".to_owned()),
-                folder: data_dir.join("mail"),
+                directory: data_dir.join("mail"),
             },
-            webhooks: Allowances {
-                networks: read
+            webhooks: EgressPolicy {
+                allowed_networks: read
                     .list("WEBHOOK_ALLOW_CIDRS", "networks like 10.1.0.0/16 or addresses", |text| text.parse().ok()),
-                http: read.bool("WEBHOOK_ALLOW_HTTP", false),
+                allow_http: read.bool("WEBHOOK_ALLOW_HTTP", false),
             },
             webhook_retry: retry_delays(&mut read, "WEBHOOK_RETRY_SECONDS"),
             job_workers: read.number("JOB_WORKERS", 4, 0..=64),

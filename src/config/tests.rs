@@ -71,7 +71,7 @@ fn secrets_are_not_printed() {
 #[test]
 fn webhook_settings_are_strict_by_default() {
     let plain = Config::from_variables([]).unwrap();
-    assert!(plain.webhooks.networks.is_empty() && !plain.webhooks.http);
+    assert!(plain.webhooks.allowed_networks.is_empty() && !plain.webhooks.allow_http);
     let delays: Vec<u64> = plain.webhook_retry.iter().map(Duration::as_secs).collect();
     assert_eq!(delays, [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400]);
 
@@ -81,9 +81,9 @@ fn webhook_settings_are_strict_by_default() {
         ("WEBHOOK_RETRY_SECONDS", "0, 2592000"),
     ])
     .unwrap();
-    let networks: Vec<String> = config.webhooks.networks.iter().map(ToString::to_string).collect();
+    let networks: Vec<String> = config.webhooks.allowed_networks.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.1.0.0/16", "192.168.1.20/32", "fd00:1::/32", "172.16.0.0/16"]);
-    assert!(config.webhooks.http);
+    assert!(config.webhooks.allow_http);
     assert_eq!(config.webhook_retry, [Duration::ZERO, Duration::from_secs(30 * DAY)]);
 }
 

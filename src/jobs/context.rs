@@ -1,5 +1,3 @@
-//! One job in the hands of a worker.
-
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,7 +8,7 @@ use crate::mail::MailError;
 use crate::repositories::{Job, Lease, Queue, Store, StoreError, Transaction};
 use crate::services::{self, Clock};
 
-/// One job in the hands of a worker, who ends it by a commit.
+/// A leased job and its means to read, write and complete itself.
 pub struct JobContext {
     pub(in crate::jobs) lease: Lease,
     pub(in crate::jobs) lane: Queue,
@@ -18,16 +16,16 @@ pub struct JobContext {
     pub(in crate::jobs) clock: Clock,
 }
 
-/// Why a job was not done.
+/// Reason why a job was not completed.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
-    /// Another attempt may succeed.
+    /// The job is retried with backoff.
     #[error(transparent)]
     Transient(Box<dyn std::error::Error + Send + Sync>),
-    /// No attempt will.
+    /// The job is dead-lettered.
     #[error(transparent)]
     Permanent(Box<dyn std::error::Error + Send + Sync>),
-    /// The lease went to somebody else, who does it now.
+    /// Another worker has claimed the job.
     #[error("the lease went to another worker")]
     LeaseLost,
 }
@@ -47,15 +45,9 @@ impl From<services::Error> for JobError {
 impl From<MailError> for JobError {
     fn from(error: MailError) -> Self {
         match error {
-            MailError::Refused(_) => Self::Permanent(Box::new(error)),
+            MailError::Refused(_) | MailError::Template(_) => Self::Permanent(Box::new(error)),
             MailError::Failed(_) | MailError::Settings(_) => Self::Transient(Box::new(error)),
         }
-    }
-}
-
-impl From<askama::Error> for JobError {
-    fn from(error: askama::Error) -> Self {
-        Self::Permanent(Box::new(error))
     }
 }
 
@@ -67,13 +59,13 @@ pub trait Handler: Send + Sync {
 }
 
 impl JobContext {
-    /// Tells this job from all others.
+    /// Job id.
     #[must_use]
     pub const fn id(&self) -> Uuid {
         self.lease.id
     }
 
-    /// The time now.
+    /// Current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
@@ -84,7 +76,7 @@ impl JobContext {
         Ok(self.store.begin().await?)
     }
 
-    /// Makes the last changes durable together with the end of the job; neither where the lease was lost.
+    /// Commits the transaction together with the completion of the job. Nothing is committed if the lease was lost.
     pub async fn commit(&self, transaction: Box<dyn Transaction>) -> Result<(), JobError> {
         if !transaction.queue().complete(self.lease, self.now()).await? {
             return Err(JobError::LeaseLost);
@@ -92,12 +84,12 @@ impl JobContext {
         Ok(transaction.commit().await?)
     }
 
-    /// Keeps others from promising or ending the job until the end of the transaction.
+    /// Locks the job: until the transaction ends, others can neither enqueue nor complete it.
     pub async fn lock(&self, transaction: &dyn Transaction) -> Result<(), JobError> {
         if transaction.queue().lock(self.lease).await? { Ok(()) } else { Err(JobError::LeaseLost) }
     }
 
-    /// Makes the last changes durable, and has the job go on later.
+    /// Commits the transaction and requeues the job to run again at the given time.
     pub async fn requeue(&self, transaction: Box<dyn Transaction>, lane: Queue, at: Timestamp) -> Result<(), JobError> {
         if !transaction.queue().requeue(self.lease, lane, at).await? {
             return Err(JobError::LeaseLost);
@@ -105,7 +97,7 @@ impl JobContext {
         Ok(transaction.commit().await?)
     }
 
-    /// Notes that the job is done, whose effect was outside.
+    /// Completes a job whose effect is already durable.
     pub async fn complete(&self) -> Result<(), JobError> {
         self.commit(self.begin().await?).await
     }

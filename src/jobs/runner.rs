@@ -1,4 +1,4 @@
-//! Takes jobs from the queue and sees to it that each is done, put off or buried.
+//! Claims jobs from the queue, runs them, and completes, retries or dead-letters each.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -16,24 +16,24 @@ use crate::contract::Timestamp;
 use crate::repositories::{Job, Lease, LeasedJob, Queue, Store, StoreError};
 use crate::services::{Clock, error_chain};
 
-/// How often a job is begun at most. With the pauses between, that is some seven hours.
+/// Attempts before a job is dead-lettered. With backoff, they span about seven hours.
 const MAX_ATTEMPTS: u32 = 50;
 
-/// How many webhooks are delivered to at once, in each of their two lanes. Many, because all that a run does is wait for
-/// a receiver; what it takes while it waits is limited where it is done.
+/// Webhook jobs that run at once in each of the two webhook queues. They mostly wait for receivers; the webhook services
+/// limit what they use in that time.
 const MAX_CONCURRENT_DELIVERIES: usize = 128;
 
-/// How long it may take to hand back what does not end.
+/// Time limit for releasing unfinished jobs at shutdown.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long things take.
+/// Durations used by a runner.
 #[derive(Debug, Clone, Copy)]
 pub struct RunnerTimings {
-    /// How long a lease is good, unless it is extended: after so long the jobs of a worker that died go to another.
+    /// Lease duration. The jobs of a crashed worker are claimed by another after this time.
     pub lease: Duration,
-    /// How often the queue is looked at when nobody rings.
+    /// Interval of polling when no notification arrives.
     pub poll_interval: Duration,
-    /// How long jobs may go on after the end was asked for.
+    /// Time for running jobs to finish at shutdown.
     pub grace: Duration,
 }
 
@@ -43,7 +43,7 @@ impl Default for RunnerTimings {
     }
 }
 
-/// Workers on a queue.
+/// Pool of workers on the job queue.
 #[derive(Clone)]
 pub struct Runner {
     store: Arc<dyn Store>,
@@ -53,11 +53,11 @@ pub struct Runner {
     timings: RunnerTimings,
 }
 
-/// What runs, and what by.
+/// Queue and lease of each running task.
 type RunningJobs = HashMap<Id, (Queue, Lease)>;
 
 impl Runner {
-    /// At most `workers` jobs run at once, beside those that deliver to webhooks.
+    /// Creates a runner of at most `workers` concurrent jobs, not counting webhook jobs.
     pub fn new(
         store: Arc<dyn Store>,
         clock: Clock,
@@ -68,7 +68,7 @@ impl Runner {
         Self { store, clock, handler, workers: workers.max(1), timings }
     }
 
-    /// Works until `shutdown`; then lets what runs go on for a while, and hands back the rest.
+    /// Runs jobs until `shutdown`, then waits for running jobs to finish and releases the rest.
     pub async fn run(&self, shutdown: CancellationToken) {
         let mut running = JoinSet::new();
         let mut leases = RunningJobs::new();
@@ -76,7 +76,7 @@ impl Runner {
             let pause = match self.claim_jobs(&mut running, &mut leases).await {
                 Ok(pause) => pause,
                 Err(error) => {
-                    tracing::warn!(%error, "the queue of jobs cannot be read");
+                    tracing::warn!(%error, "failed to claim jobs");
                     self.timings.poll_interval
                 }
             };
@@ -97,21 +97,23 @@ impl Runner {
         };
         if timeout(self.timings.grace, finishing).await.is_err() {
             running.shutdown().await;
-            let handing_back = async {
+            let releasing = async {
                 for (_, lease) in leases.into_values() {
                     self.release(lease).await?;
                 }
                 Ok::<_, StoreError>(())
             };
-            match timeout(RELEASE_TIMEOUT, handing_back).await {
+            match timeout(RELEASE_TIMEOUT, releasing).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "jobs are not handed back; they go on when their leases end"),
-                Err(_) => tracing::warn!("handing jobs back takes too long; they go on when their leases end"),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "failed to release jobs; they will be retried when their leases expire")
+                }
+                Err(_) => tracing::warn!("timed out releasing jobs; they will be retried when their leases expire"),
             }
         }
     }
 
-    /// Begins as many jobs as there are workers for, and says how long to wait for the next.
+    /// Starts due jobs while there are free workers. Returns the time until the next poll.
     async fn claim_jobs(&self, running: &mut JoinSet<()>, leases: &mut RunningJobs) -> Result<Duration, StoreError> {
         let mut pause = self.timings.poll_interval;
         for lane in Queue::ALL {
@@ -120,7 +122,7 @@ impl Runner {
                 if free == 0 {
                     break;
                 }
-                // Looking costs a reader; only who finds something waits for the writer.
+                // A read is cheap; the writer is needed only if a job is due.
                 let Some(due) = self.store.read().queue().next_due(&[lane]).await? else { break };
                 let now = self.clock.now();
                 if due > now {
@@ -141,23 +143,21 @@ impl Runner {
         Ok(pause)
     }
 
-    /// How many more jobs of a lane may begin.
+    /// Number of jobs of a lane that can start now.
     fn capacity(&self, lane: Queue, leases: &RunningJobs) -> usize {
         let busy = |wanted: &[Queue]| leases.values().filter(|(lane, _)| wanted.contains(lane)).count();
         match lane {
             Queue::Default | Queue::Mail => {
                 // Each of the two leaves a worker to the other, if there is more than one.
-                let most = (self.workers - 1).max(1);
+                let max = (self.workers - 1).max(1);
                 let free = self.workers.saturating_sub(busy(&[Queue::Default, Queue::Mail]));
-                free.min(most.saturating_sub(busy(&[lane])))
+                free.min(max.saturating_sub(busy(&[lane])))
             }
-            // They wait for receivers and do little else: they have places of their own, and those that fail take none
-            // of the others.
             Queue::Webhooks | Queue::WebhooksDegraded => MAX_CONCURRENT_DELIVERIES.saturating_sub(busy(&[lane])),
         }
     }
 
-    /// Does all jobs of these lanes that are due now, one after the other, and says how many.
+    /// Runs all due jobs of these lanes one after the other. Returns their number.
     pub async fn run_due(&self, lanes: &[Queue]) -> Result<usize, StoreError> {
         let mut count = 0;
         while let Some(job) = self.claim(lanes, 1).await?.pop() {
@@ -177,50 +177,52 @@ impl Runner {
         Ok(leased)
     }
 
-    /// Does one job, and notes what became of it.
+    /// Runs a job and records its result.
     async fn run_job(&self, leased: LeasedJob) {
         let LeasedJob { lease, queue, kind, job, attempts } = leased;
         let result = match job {
             Err(error) => Err(JobError::Permanent(Box::new(error))),
-            Ok(_) if attempts > MAX_ATTEMPTS => Err(JobError::Permanent("its workers die of it".into())),
+            Ok(_) if attempts > MAX_ATTEMPTS => {
+                Err(JobError::Permanent(format!("worker crashed {MAX_ATTEMPTS} times while running this job").into()))
+            }
             Ok(job) => self.run_handler(job, lease, queue).await,
         };
-        let noted = match result {
+        let recorded = match result {
             Ok(()) => {
-                tracing::debug!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, "a job is done");
+                tracing::debug!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, "job completed");
                 Ok(())
             }
             Err(JobError::LeaseLost) => {
-                tracing::info!(job.id = %lease.id, job.kind = kind, "the lease of a job went to another worker");
+                tracing::info!(job.id = %lease.id, job.kind = kind, "another worker has claimed the job");
                 Ok(())
             }
             Err(JobError::Transient(error)) if attempts < MAX_ATTEMPTS => {
-                let (error, pause) = (error_chain(&*error), backoff(attempts));
-                tracing::warn!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, error, "a job is put off");
-                self.retry_later(lease, self.clock.now() + pause, &error).await
+                let (error, delay) = (error_chain(&*error), backoff(attempts));
+                tracing::warn!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, error, "job failed, retrying later");
+                self.retry_later(lease, self.clock.now() + delay, &error).await
             }
             Err(JobError::Transient(error) | JobError::Permanent(error)) => {
                 let error = error_chain(&*error);
-                tracing::error!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, error, "a job is dead");
+                tracing::error!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, error, "job failed permanently");
                 self.dead_letter(lease, &error).await
             }
         };
-        if let Err(error) = noted {
-            tracing::warn!(%error, job.id = %lease.id, "what became of a job is not noted; it goes on when its lease ends");
+        if let Err(error) = recorded {
+            tracing::warn!(%error, job.id = %lease.id, "failed to record the job result; the job will be retried when its lease expires");
         }
     }
 
-    /// Does one job, whatever happens, and keeps its lease as long as that takes.
+    /// Runs the handler of a job, and extends the lease in the meantime.
     async fn run_handler(&self, job: Job, lease: Lease, lane: Queue) -> Result<(), JobError> {
         let context = JobContext { lease, lane, store: Arc::clone(&self.store), clock: self.clock.clone() };
         let work = AssertUnwindSafe(self.handler.handle(job, &context)).catch_unwind();
         tokio::select! {
-            result = work => result.unwrap_or_else(|_| Err(JobError::Transient("it panicked".into()))),
+            result = work => result.unwrap_or_else(|_| Err(JobError::Transient("the handler panicked".into()))),
             () = self.heartbeat(lease) => Err(JobError::LeaseLost),
         }
     }
 
-    /// Extends a lease until it is lost.
+    /// Extends a lease periodically. Returns when it is lost.
     async fn heartbeat(&self, lease: Lease) {
         let mut pause = self.timings.lease / 3;
         loop {
@@ -229,8 +231,7 @@ impl Runner {
                 Ok(true) => self.timings.lease / 3,
                 Ok(false) => return,
                 Err(error) => {
-                    tracing::warn!(%error, job.id = %lease.id, "a lease is not extended");
-                    // While it lasts there is time to try again.
+                    tracing::warn!(%error, job.id = %lease.id, "failed to extend a lease");
                     self.timings.lease / 30
                 }
             };
@@ -263,7 +264,6 @@ impl Runner {
     }
 }
 
-/// A worker is free again.
 fn untrack(leases: &mut RunningJobs, ended: &Result<(Id, ()), tokio::task::JoinError>) {
     let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, ())| *id);
     leases.remove(&id);

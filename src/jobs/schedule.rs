@@ -1,7 +1,7 @@
-//! Jobs that come by the clock.
+//! Cron schedule.
 //!
-//! The clock only promises them, under the name of its tick: however many processes have one, a tick is one job. A tick
-//! that everybody missed is made up for at the next start, or by the next tick; the jobs do whatever there is to do.
+//! The schedule only enqueues jobs, deduplicated by their tick: a tick is one job, regardless of the number of processes.
+//! The next start or the next tick makes up for a missed one, because the jobs process whatever is due.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use crate::contract::Timestamp;
 use crate::repositories::{Job, Store, StoreError};
 use crate::services::Clock;
 
-/// As many messages the library keeps between its own parts, each of which has its room from the start.
+/// Capacity of the library's internal channels, which it allocates up front.
 const CHANNEL_CAPACITY: usize = 16;
 
 const MINUTE: i64 = 60_000;
 
-/// What comes when: a cron expression in UTC with seconds, the same in milliseconds, and the job.
+/// Cron jobs: a cron expression in UTC with seconds, its period in milliseconds, and the job.
 ///
-/// Digests are planned every quarter of an hour, because there are time zones that differ from UTC by that.
+/// Digests are planned every quarter of an hour because some timezones are offset from UTC by that.
 const CRON_JOBS: [(&str, i64, Job); 4] = [
     ("0 */15 * * * *", 15 * MINUTE, Job::PlanDigests {}),
     ("0 5 * * * *", 60 * MINUTE, Job::ExpireInvitations {}),
@@ -26,20 +26,20 @@ const CRON_JOBS: [(&str, i64, Job); 4] = [
     ("0 30 * * * *", 60 * MINUTE, Job::Prune {}),
 ];
 
-/// A clock that promises jobs.
+/// Enqueues the cron jobs.
 pub struct Schedule {
     store: Arc<dyn Store>,
     clock: Clock,
 }
 
 impl Schedule {
-    /// Promises jobs in a store, by a clock.
+    /// Creates a schedule over a store.
     #[must_use]
     pub const fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
         Self { store, clock }
     }
 
-    /// Begins to tick, until what it gives is shut down. What should have come lately comes at once.
+    /// Enqueues the latest tick of each job and starts the scheduler, which runs until it is shut down.
     pub async fn start(self) -> Result<JobScheduler, JobSchedulerError> {
         let this = Arc::new(self);
         let scheduler = JobScheduler::new_with_channel_size(CHANNEL_CAPACITY).await?;
@@ -58,17 +58,17 @@ impl Schedule {
 
     async fn enqueue_tick(&self, job: Job, period: i64) {
         if let Err(error) = self.tick(job, period).await {
-            tracing::warn!(%error, job.kind = job.kind(), "a tick is missed; the next one makes up for it");
+            tracing::warn!(%error, job.kind = job.kind(), "failed to enqueue a cron job; the next tick will make up for it");
         }
     }
 
-    /// Promises the job of the tick that came last, if nobody has.
+    /// Enqueues the job of the latest tick, and returns false if that tick was enqueued before.
     pub async fn tick(&self, job: Job, period: i64) -> Result<bool, StoreError> {
         let now = self.clock.now();
         let slot = Timestamp(now.0 - now.0.rem_euclid(period));
         let transaction = self.store.begin().await?;
-        let promised = transaction.jobs().enqueue_once(&job, &format!("{} {slot}", job.kind()), now).await?;
+        let enqueued = transaction.jobs().enqueue_once(&job, &format!("{} {slot}", job.kind()), now).await?;
         transaction.commit().await?;
-        Ok(promised)
+        Ok(enqueued)
     }
 }

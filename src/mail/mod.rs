@@ -1,16 +1,19 @@
-//! Mail: what it says, and how it leaves.
+//! E-mail: templates, and transports that send them.
 //!
-//! Every mail has a text and an HTML part, from templates that escape what users typed. It leaves by SMTP, or where no
-//! server is configured it is written to a folder. Sending is slow and fails: only jobs do it, outside of any
-//! transaction.
+//! Each e-mail has a text and an HTML part from templates that escape user input. It is sent by SMTP, or written to a
+//! directory if no SMTP server is configured. Sending is slow and can fail, so only jobs do it, outside transactions.
 
-mod line;
-mod templates;
+mod emails;
+mod links;
+mod single_line;
 mod transport;
 
-pub use line::Line;
-pub use templates::{
-    ApiTokenCreated, Content, Digest, DigestProject, DigestTask, DigestTasks, Invitation, Inviter, Links,
-    PasswordChanged, PasswordReset, PasswordResetDone, Verification, WebhookCreated, WebhookDisabled, Welcome,
+pub use emails::EmailContent;
+pub(crate) use emails::{
+    ApiTokenCreatedEmail, DigestEmail, DigestProject, DigestTask, DigestTasks, InvitationEmail, Inviter,
+    PasswordChangedEmail, PasswordResetDoneEmail, PasswordResetEmail, VerificationEmail, WebhookCreatedEmail,
+    WebhookDisabledEmail, WelcomeEmail,
 };
+pub use links::Links;
+pub use single_line::SingleLine;
 pub use transport::{MailError, MailSettings, Mailer, Recipient};

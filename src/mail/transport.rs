@@ -1,4 +1,4 @@
-//! How mail leaves.
+//! Sends e-mails by SMTP, or writes them to a directory.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,50 +9,52 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Content, Line};
+use super::{EmailContent, SingleLine};
 use crate::contract::strings::Email;
 
-/// How long connecting to the server may take.
-const CONNECTING_PATIENCE: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a whole mail may take.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Time limit for a whole e-mail, connecting included.
+const SEND_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Where mail goes, and whom it is from.
+/// Settings for outgoing e-mail.
 #[derive(Debug, Clone)]
 pub struct MailSettings {
-    /// `smtp://`, `smtps://` or `smtp+starttls://`; may hold a password. `None`: mails are written to the folder.
+    /// `smtp://`, `smtps://` or `smtp+starttls://` URL, possibly with a password. Unset: e-mails go to the directory.
     pub smtp_url: Option<SecretString>,
-    /// The sender, such as `Pocket Tasks <no-reply@example.com>`.
+    /// Sender, such as `Pocket Tasks <no-reply@example.com>`.
     pub from: String,
-    /// The folder for mails that are not sent.
-    pub folder: PathBuf,
+    /// Directory for e-mails if there is no SMTP server.
+    pub directory: PathBuf,
 }
 
-/// To whom a mail goes.
+/// Recipient of an e-mail.
 #[derive(Debug, Clone)]
 pub struct Recipient {
-    /// The name that is shown, if any.
-    pub name: Option<Line>,
-    /// The address.
+    /// Display name.
+    pub name: Option<SingleLine>,
+    /// Address.
     pub email: Email,
 }
 
-/// Why a mail did not leave.
+/// Reason why an e-mail was not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
-    /// The settings are not right; what about them.
+    /// The settings are invalid.
     #[error("{0}")]
     Settings(String),
-    /// This mail will never leave.
-    #[error("the mail is refused for good")]
+    /// The server rejected the e-mail permanently.
+    #[error("the e-mail was rejected permanently")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// It may leave another time.
-    #[error("the mail did not leave")]
+    /// The e-mail could not be rendered.
+    #[error(transparent)]
+    Template(#[from] askama::Error),
+    /// Another attempt may succeed.
+    #[error("the e-mail could not be sent")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Sends mail.
+/// Sends e-mails.
 pub struct Mailer {
     from: Mailbox,
     transport: Transport,
@@ -60,16 +62,16 @@ pub struct Mailer {
 
 enum Transport {
     Smtp(Box<AsyncSmtpTransport<Tokio1Executor>>),
-    Folder(PathBuf),
+    Directory(PathBuf),
 }
 
 impl MailSettings {
-    /// Finds out whether the server is written as it should be.
+    /// Validates the SMTP URL.
     pub fn check_server(&self) -> Result<(), MailError> {
         self.smtp_url.as_ref().map_or(Ok(()), |url| smtp(url).map(drop))
     }
 
-    /// Finds out whether the sender is written as it should be.
+    /// Validates the sender.
     pub fn check_sender(&self) -> Result<(), MailError> {
         sender(&self.from).map(drop)
     }
@@ -81,58 +83,58 @@ fn sender(from: &str) -> Result<Mailbox, MailError> {
 
 fn smtp(url: &SecretString) -> Result<lettre::transport::smtp::AsyncSmtpTransportBuilder, MailError> {
     let url = url.expose_secret();
-    let wrong = || {
-        // The library's own words may have the password in them.
-        MailError::Settings(
-            "must be like smtp://host:25, smtps://user:password@host or smtp+starttls://user:password@host".into(),
-        )
+    let malformed = || {
+        // The library's own message may contain the password.
+        MailError::Settings("must be like smtp://host:25, smtps://user:password@host or smtp+starttls://user:password@host".into())
     };
-    let url = match url.split_once("://").ok_or_else(wrong)? {
-        ("smtp" | "smtps", rest) if is_plain(rest) => url.to_owned(),
-        ("smtp+starttls", rest) if is_plain(rest) => format!("smtp://{rest}?tls=required"),
-        _ => return Err(wrong()),
+    let url = match url.split_once("://").ok_or_else(malformed)? {
+        ("smtp" | "smtps", rest) if has_only_host_and_credentials(rest) => url.to_owned(),
+        ("smtp+starttls", rest) if has_only_host_and_credentials(rest) => format!("smtp://{rest}?tls=required"),
+        _ => return Err(malformed()),
     };
     AsyncSmtpTransport::<Tokio1Executor>::from_url(&url).map_err(|error| {
-        let untrusting =
-            || MailError::Settings("requires TLS, but the system certificates could not be loaded".to_owned());
-        if error.is_tls() { untrusting() } else { wrong() }
+        if error.is_tls() {
+            MailError::Settings("requires TLS, but the system certificates could not be loaded".to_owned())
+        } else {
+            malformed()
+        }
     })
 }
 
-/// Whether there is nothing but a host, perhaps a port, and perhaps a user with a password: the library would read more
-/// into the rest, or pass over a user who has none.
-fn is_plain(rest: &str) -> bool {
+/// Returns whether a URL holds only a host, an optional port and optional credentials with a password. The library
+/// interprets query and fragment, and ignores a user without a password.
+fn has_only_host_and_credentials(rest: &str) -> bool {
     let credentials = rest.rsplit_once('@').map(|(credentials, _)| credentials);
     !rest.contains(['?', '#']) && credentials.is_none_or(|credentials| credentials.contains(':'))
 }
 
 impl Mailer {
-    /// Makes ready to send; connects only when there is something to send.
+    /// Creates a mailer, which connects when it sends.
     pub fn new(settings: &MailSettings) -> Result<Self, MailError> {
         let transport = match &settings.smtp_url {
-            // Each mail has a connection of its own. The library's pool takes back those on which a mail was given up
-            // half way: the next one would then read the answers to that, and count as taken when it is refused.
-            Some(url) => Transport::Smtp(Box::new(smtp(url)?.timeout(Some(CONNECTING_PATIENCE)).build())),
-            None => Transport::Folder(settings.folder.clone()),
+            // One connection per e-mail: the library's pool reuses connections with an abandoned e-mail, whose replies
+            // the next e-mail would take for its own.
+            Some(url) => Transport::Smtp(Box::new(smtp(url)?.timeout(Some(CONNECT_TIMEOUT)).build())),
+            None => Transport::Directory(settings.directory.clone()),
         };
         Ok(Self { from: sender(&settings.from)?, transport })
     }
 
-    /// Sends a mail. `id` tells it from all others, and is the same whenever it is sent again.
-    pub async fn send(&self, id: Uuid, to: &Recipient, content: Content) -> Result<(), MailError> {
+    /// Sends an e-mail. `id` identifies it and stays the same across retries.
+    pub async fn send(&self, id: Uuid, to: &Recipient, content: EmailContent) -> Result<(), MailError> {
         let message = self.message(id, to, content)?;
         match &self.transport {
-            Transport::Folder(folder) => write(folder, id, &message.formatted()).await.map_err(failed),
-            Transport::Smtp(smtp) => match timeout(PATIENCE, smtp.send(message)).await {
+            Transport::Directory(directory) => write(directory, id, &message.formatted()).await.map_err(failed),
+            Transport::Smtp(smtp) => match timeout(SEND_TIMEOUT, smtp.send(message)).await {
                 Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) if is_final(&error) => Err(MailError::Refused(Box::new(error))),
+                Ok(Err(error)) if is_permanent_rejection(&error) => Err(MailError::Refused(Box::new(error))),
                 Ok(Err(error)) => Err(failed(error)),
                 Err(elapsed) => Err(failed(elapsed)),
             },
         }
     }
 
-    fn message(&self, id: Uuid, to: &Recipient, content: Content) -> Result<Message, MailError> {
+    fn message(&self, id: Uuid, to: &Recipient, content: EmailContent) -> Result<Message, MailError> {
         let refused = |error: Box<dyn std::error::Error + Send + Sync>| MailError::Refused(error);
         let address: Address = to.email.parse().map_err(|error| refused(Box::new(error)))?;
         Message::builder()
@@ -140,7 +142,7 @@ impl Mailer {
             .from(self.from.clone())
             .to(Mailbox::new(to.name.as_ref().map(ToString::to_string), address))
             .subject(content.subject)
-            // RFC 3834: nobody's absence note is to answer it.
+            // RFC 3834: suppresses automatic replies.
             .header(AutoSubmitted)
             .multipart(MultiPart::alternative_plain_html(content.text, content.html))
             .map_err(|error| refused(Box::new(error)))
@@ -151,13 +153,13 @@ fn failed(error: impl std::error::Error + Send + Sync + 'static) -> MailError {
     MailError::Failed(Box::new(error))
 }
 
-/// Whether the server said that it will never take this mail (RFC 5321, section 4.2.1). Refusals of the sender's own
-/// account (53x) are the operator's to mend, so that the mail can leave then.
-fn is_final(error: &lettre::transport::smtp::Error) -> bool {
+/// Returns whether the server rejected the e-mail permanently (RFC 5321, section 4.2.1). Rejections of the sender's own
+/// account (53x) count as transient, because the operator can fix them.
+fn is_permanent_rejection(error: &lettre::transport::smtp::Error) -> bool {
     error.is_permanent() && error.status().is_none_or(|code| u16::from(code) / 10 != 53)
 }
 
-/// Marks a mail as sent by a program.
+/// `Auto-Submitted` header.
 #[derive(Clone, Copy)]
 struct AutoSubmitted;
 
@@ -175,16 +177,16 @@ impl lettre::message::header::Header for AutoSubmitted {
     }
 }
 
-/// Writes a mail to a folder that only its owner can look into; all of it or nothing, and the same mail once.
-async fn write(folder: &Path, id: Uuid, mail: &[u8]) -> std::io::Result<()> {
+/// Writes an e-mail atomically to a directory that only its owner can read. The same id replaces the file.
+async fn write(directory: &Path, id: Uuid, email: &[u8]) -> std::io::Result<()> {
     let mut builder = tokio::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     builder.mode(0o700);
-    builder.create(folder).await?;
-    let draft = folder.join(format!("{id}.draft"));
-    tokio::fs::write(&draft, mail).await?;
-    tokio::fs::rename(&draft, folder.join(format!("{id}.eml"))).await
+    builder.create(directory).await?;
+    let draft = directory.join(format!("{id}.draft"));
+    tokio::fs::write(&draft, email).await?;
+    tokio::fs::rename(&draft, directory.join(format!("{id}.eml"))).await
 }
 
 #[cfg(test)]
@@ -192,11 +194,11 @@ mod tests {
     use super::*;
 
     fn settings(smtp_url: Option<&str>, from: &str) -> MailSettings {
-        MailSettings { smtp_url: smtp_url.map(Into::into), from: from.to_owned(), folder: "unused".into() }
+        MailSettings { smtp_url: smtp_url.map(Into::into), from: from.to_owned(), directory: "unused".into() }
     }
 
     #[test]
-    fn settings_are_checked_without_a_word_about_secrets() {
+    fn invalid_settings_are_rejected_without_revealing_secrets() {
         for (url, from, is_right) in [
             (None, "Pocket Tasks <no-reply@localhost>", true),
             (Some("smtp://localhost:1025"), "tasks@example.com", true),
@@ -218,15 +220,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_mail_is_written_once_however_often_it_is_sent() {
+    async fn an_email_is_written_once_even_if_it_is_sent_twice() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = MailSettings { folder: folder.path().join("mail"), ..settings(None, "Tasks <t@example.com>") };
+        let settings =
+            MailSettings { directory: folder.path().join("mail"), ..settings(None, "Tasks <t@example.com>") };
         let mailer = Mailer::new(&settings).unwrap();
         let to = Recipient {
-            name: Some(Line::new("Zoë \"Z\" <z@evil.example>\r\nBcc: x@y.zz")),
+            name: Some(SingleLine::new("Zoë \"Z\" <z@evil.example>\r\nBcc: x@y.zz")),
             email: Email::new_unchecked("zoe@example.com"),
         };
-        let content = Content { subject: "Hello", text: "text, für Zoë".to_owned(), html: "<p>html</p>".to_owned() };
+        let content =
+            EmailContent { subject: "Hello", text: "text, für Zoë".to_owned(), html: "<p>html</p>".to_owned() };
         let id = Uuid::from_u128(7);
         for _ in 0..2 {
             mailer.send(id, &to, content.clone()).await.unwrap();

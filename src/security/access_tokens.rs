@@ -15,10 +15,10 @@ use crate::contract::{SessionId, Timestamp, UserId};
 const ISSUER: &str = "pocket-tasks";
 const AUDIENCE: &str = "pocket-tasks-api";
 
-/// By how many seconds the clocks of two servers may differ.
+/// Clock difference allowed between two servers, in seconds.
 const CLOCK_SKEW: i64 = 5;
 
-/// Signs access tokens, and reads those that it or its predecessor signed.
+/// Signs access tokens and verifies those signed with the current or the previous secret.
 pub struct AccessTokens {
     signing: EncodingKey,
     header: Header,
@@ -27,22 +27,22 @@ pub struct AccessTokens {
     ttl: Duration,
 }
 
-/// What an access token says.
+/// Claims of an access token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claims {
-    /// The user who is calling.
+    /// The calling user.
     pub user: UserId,
-    /// The session in which the user is calling.
+    /// The session of the user.
     pub session: SessionId,
 }
 
-/// Why a token says nothing.
+/// Reason why a token was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// It was not signed here, or not for here, or is no token at all.
-    #[error("the token cannot be read")]
-    Unreadable,
-    /// It was good once.
+    /// The token is malformed, or has a wrong signature, issuer or audience.
+    #[error("the token is invalid")]
+    Invalid,
+    /// The token has expired.
     #[error("the token has expired")]
     Expired,
 }
@@ -59,7 +59,7 @@ struct Payload {
 }
 
 impl AccessTokens {
-    /// `secret` signs; both verify. `ttl` is how long a token is good.
+    /// Creates a signer. `secret` signs, both secrets verify, and tokens are valid for `ttl`.
     #[must_use]
     pub fn new(secret: &SecretString, previous: Option<&SecretString>, ttl: Duration) -> Self {
         let verifying: Vec<_> = std::iter::once(secret)
@@ -72,7 +72,7 @@ impl AccessTokens {
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
-        // Times are compared below, with the clock that the tests can set.
+        // Expiry is checked in `verify`, with a clock that tests can set.
         validation.validate_exp = false;
         Self {
             signing: EncodingKey::from_secret(secret.expose_secret().as_bytes()),
@@ -83,13 +83,13 @@ impl AccessTokens {
         }
     }
 
-    /// How long a token is good.
+    /// Lifetime of a token.
     #[must_use]
     pub const fn ttl(&self) -> Duration {
         self.ttl
     }
 
-    /// Signs a token that is good from `now`.
+    /// Signs a token issued at `now`.
     pub fn sign(&self, claims: Claims, now: Timestamp) -> Result<String, jsonwebtoken::errors::Error> {
         let payload = Payload {
             iss: ISSUER.to_owned(),
@@ -103,17 +103,17 @@ impl AccessTokens {
         encode(&self.header, &payload, &self.signing)
     }
 
-    /// Reads a token as of `now`: what it says, and when it ends.
+    /// Verifies a token at `now`. Returns its claims and its expiry.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<(Claims, Timestamp), TokenError> {
-        let header = decode_header(token).map_err(|_| TokenError::Unreadable)?;
-        // The key decides on the algorithm, never the header: there is one, and `Validation` knows it.
+        let header = decode_header(token).map_err(|_| TokenError::Invalid)?;
+        // `Validation` fixes the algorithm; the header cannot choose another.
         let key = self.verifying.iter().find(|(id, _)| header.kid.as_deref() == Some(id));
-        let (_, key) = key.ok_or(TokenError::Unreadable)?;
-        let payload = decode::<Payload>(token, key, &self.validation).map_err(|_| TokenError::Unreadable)?.claims;
+        let (_, key) = key.ok_or(TokenError::Invalid)?;
+        let payload = decode::<Payload>(token, key, &self.validation).map_err(|_| TokenError::Invalid)?.claims;
         if payload.iat > now.as_secs() + CLOCK_SKEW {
-            return Err(TokenError::Unreadable);
+            return Err(TokenError::Invalid);
         }
-        // Also when tokens were good for longer once: sessions that ended are remembered only as long as they are now.
+        // Caps a longer lifetime from an earlier configuration: ended sessions are remembered only for the current one.
         let ttl = i64::try_from(self.ttl.as_secs()).unwrap_or(i64::MAX);
         let end = payload.exp.min(payload.iat.saturating_add(ttl));
         if end <= now.as_secs() {
@@ -124,7 +124,7 @@ impl AccessTokens {
     }
 }
 
-/// Names a secret without giving it away.
+/// Derives a key id that does not reveal the secret.
 fn key_id(secret: &SecretString) -> String {
     let digest = Sha256::new().chain_update("pocket-tasks key id").chain_update(secret.expose_secret()).finalize();
     digest[..8].iter().fold(String::new(), |mut text, byte| {
@@ -155,7 +155,7 @@ mod tests {
     const END: Timestamp = Timestamp(1_800_000_900_000);
 
     #[test]
-    fn a_token_is_good_until_its_end() {
+    fn a_token_is_valid_until_its_expiry() {
         let (tokens, claims) = (tokens(SECRET, None), claims());
         let token = tokens.sign(claims, NOW).unwrap();
         assert_eq!(tokens.verify(&token, NOW), Ok((claims, END)));
@@ -168,11 +168,11 @@ mod tests {
         let (old, claims) = (tokens(SECRET, None), claims());
         let token = old.sign(claims, NOW).unwrap();
         assert_eq!(tokens("another secret, of 32 bytes too.", Some(SECRET)).verify(&token, NOW), Ok((claims, END)));
-        assert_eq!(tokens("another secret, of 32 bytes too.", None).verify(&token, NOW), Err(TokenError::Unreadable));
+        assert_eq!(tokens("another secret, of 32 bytes too.", None).verify(&token, NOW), Err(TokenError::Invalid));
     }
 
     #[test]
-    fn forged_tokens_are_unreadable() {
+    fn forged_tokens_are_invalid() {
         let tokens = tokens(SECRET, None);
         let good = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": new_uuid(), "sid": new_uuid(),
             "iat": NOW.as_secs(), "exp": NOW.as_secs() + 60, "jti": new_uuid()});
@@ -189,7 +189,10 @@ mod tests {
             payload.as_object_mut().unwrap().remove(name);
             payload
         };
-        assert!(tokens.verify(&sign(&tokens.header, &good, SECRET), NOW).is_ok(), "the pattern of them all is good");
+        assert!(
+            tokens.verify(&sign(&tokens.header, &good, SECRET), NOW).is_ok(),
+            "the payload that the others vary is valid"
+        );
 
         let mut forged = vec![
             ("another secret", sign(&tokens.header, &good, "a guess")),
@@ -208,7 +211,7 @@ mod tests {
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         forged.push(("alg none", format!("{}.{}.", part(&unsigned), part(&good))));
         for (what, token) in forged {
-            assert_eq!(tokens.verify(&token, NOW), Err(TokenError::Unreadable), "{what}");
+            assert_eq!(tokens.verify(&token, NOW), Err(TokenError::Invalid), "{what}");
         }
     }
 }

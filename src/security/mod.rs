@@ -1,18 +1,17 @@
-//! Passwords, tokens, and the sessions that were ended.
+//! Password hashing, tokens, encryption, signatures, and the revocation lists.
 //!
-//! What is secret is compared, signed and sealed here and nowhere else; nothing here reaches a log. Knows the contract,
-//! but neither storage nor HTTP.
+//! Secrets are compared, signed and encrypted only here, and never logged.
 
 mod access_tokens;
-mod ended_sessions;
+mod encryption;
 mod opaque_tokens;
 mod passwords;
-mod sealing;
+mod revocation;
 mod signing;
 
 pub use access_tokens::{AccessTokens, Claims, TokenError};
-pub use ended_sessions::{EndedSessions, RevokedTokens};
+pub use encryption::{SealError, Sealer};
 pub use opaque_tokens::{OpaqueToken, TokenHash, TokenKind};
 pub use passwords::{PasswordError, Passwords};
-pub use sealing::{SealError, Sealer};
+pub use revocation::{EndedSessions, RevokedTokens};
 pub use signing::Signer;

@@ -1,25 +1,25 @@
-//! Opaque tokens: 256 random bits, of which only a hash is kept.
+//! Opaque tokens: 256 random bits, of which only a hash is stored.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-/// The SHA-256 of a token, by which it is found again.
+/// SHA-256 of a token, the key for looking it up.
 pub type TokenHash = [u8; 32];
 
-/// What a token is for. One kind is never taken for another.
+/// Kind of a token, encoded as its prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
-    /// To refresh a session.
+    /// Refreshes a session.
     Refresh,
-    /// For programs that call on behalf of a user.
+    /// Authenticates a program on behalf of a user.
     Api,
-    /// Sent by mail, to prove that it was received.
+    /// Sent by e-mail to verify the address or reset the password.
     Mail,
 }
 
 impl TokenKind {
-    /// Tells tokens from other secrets, for people and for scanners of leaked secrets.
+    /// Prefix that identifies the token, also for secret scanners.
     const fn prefix(self) -> &'static str {
         match self {
             Self::Refresh => "rt_",
@@ -34,41 +34,41 @@ impl TokenKind {
 pub struct OpaqueToken([u8; 32]);
 
 impl OpaqueToken {
-    /// Makes a token from the randomness of the operating system.
+    /// Generates a token from operating system randomness.
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;
         Ok(Self(bytes))
     }
 
-    /// Reads a token as it was given out.
+    /// Parses an encoded token of this kind.
     #[must_use]
     pub fn parse(kind: TokenKind, text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(kind.prefix())?).ok()?;
         bytes.try_into().ok().map(Self)
     }
 
-    /// The token as it is given out.
+    /// Encodes the token with the prefix of its kind.
     #[must_use]
-    pub fn reveal(&self, kind: TokenKind) -> String {
+    pub fn encode(&self, kind: TokenKind) -> String {
         format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(self.0))
     }
 
-    /// What is kept of it. A plain hash is enough: there is nothing to guess in 256 random bits.
+    /// Returns the stored hash. A plain hash suffices for 256 random bits.
     #[must_use]
     pub fn hash(&self) -> TokenHash {
         Sha256::digest(self.0).into()
     }
 
-    /// Seals the token that follows this one, so that only who has this one can read it: it is combined with a
-    /// one-time pad that is derived from this token, which is used for nothing else.
+    /// Encrypts the successor of this token so that only a holder of this token can read it. The key is a one-time pad
+    /// derived from this token.
     #[must_use]
     pub fn seal(&self, successor: &Self) -> [u8; 32] {
         let pad = self.pad();
         std::array::from_fn(|i| successor.0[i] ^ pad[i])
     }
 
-    /// Reads the token that follows this one.
+    /// Decrypts the successor of this token.
     #[must_use]
     pub fn open(&self, sealed: &[u8]) -> Option<Self> {
         let sealed: [u8; 32] = sealed.try_into().ok()?;
@@ -86,12 +86,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_read_back() {
+    fn an_encoded_token_parses_only_as_its_kind() {
         let token = OpaqueToken::generate().unwrap();
-        let revealed = token.reveal(TokenKind::Refresh);
-        assert!(OpaqueToken::parse(TokenKind::Refresh, &revealed) == Some(token));
+        let encoded = token.encode(TokenKind::Refresh);
+        assert!(OpaqueToken::parse(TokenKind::Refresh, &encoded) == Some(token));
         for (kind, text) in
-            [(TokenKind::Api, revealed.as_str()), (TokenKind::Refresh, "rt_short"), (TokenKind::Refresh, "")]
+            [(TokenKind::Api, encoded.as_str()), (TokenKind::Refresh, "rt_short"), (TokenKind::Refresh, "")]
         {
             assert!(OpaqueToken::parse(kind, text).is_none(), "{text}");
         }

@@ -1,19 +1,18 @@
-//! Passwords, hashed and compared by bcrypt, off the threads that serve requests.
+//! Password hashing with bcrypt, outside the threads that serve requests.
 //!
-//! As many run at once as there are cores, a bounded number waits, and more are turned away: a storm of logins can
-//! slow down logins, and nothing else.
+//! Concurrency is limited to the number of cores, and the queue is bounded: a burst of logins slows down only logins.
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-/// How many may wait for their turn.
-const QUEUE: usize = 128;
+/// Passwords that may wait to be processed.
+const QUEUE_CAPACITY: usize = 128;
 
-/// The salt and the hash of no password: comparing with it takes as long as with a real one, and fails.
-const NOBODY: &str = "CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+/// Salt and hash that match no password. Verifying against it takes as long as against a real hash.
+const DUMMY_HASH: &str = "CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
 
-/// Hashes and compares passwords.
+/// Hashes and verifies passwords.
 #[derive(Debug, Clone)]
 pub struct Passwords {
     cost: u32,
@@ -21,36 +20,36 @@ pub struct Passwords {
     queue: Arc<Semaphore>,
 }
 
-/// Why a password could not be hashed or compared.
+/// Reason why a password was not processed.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
-    /// Too many are waiting.
-    #[error("too many passwords are waiting to be checked")]
+    /// The queue is full.
+    #[error("too many passwords are waiting to be processed")]
     Overloaded,
-    /// bcrypt failed, or its thread did.
+    /// bcrypt failed or panicked.
     #[error("the password could not be processed")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Passwords {
-    /// `cost` is the logarithm of the rounds of bcrypt, 4 to 31.
+    /// Creates a hasher. `cost` is the binary logarithm of the bcrypt rounds, 4 to 31.
     #[must_use]
     pub fn new(cost: u32) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { cost, running: Arc::new(Semaphore::new(cores)), queue: Arc::new(Semaphore::new(cores + QUEUE)) }
+        Self { cost, running: Arc::new(Semaphore::new(cores)), queue: Arc::new(Semaphore::new(cores + QUEUE_CAPACITY)) }
     }
 
-    /// Hashes a password of at most 72 bytes, which is all that bcrypt reads.
+    /// Hashes a password of at most 72 bytes, which is the maximum for bcrypt.
     pub async fn hash(&self, password: String) -> Result<String, PasswordError> {
         let cost = self.cost;
         self.run(move || bcrypt::hash(password, cost)).await
     }
 
-    /// Compares a password with a hash. Without a hash the answer is no, and takes as long.
+    /// Verifies a password. Without a hash the result is false after the same time.
     pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, PasswordError> {
-        let nobody = || format!("$2b${:02}${NOBODY}", self.cost);
+        let dummy = || format!("$2b${:02}${DUMMY_HASH}", self.cost);
         let known = hash.is_some();
-        let hash = hash.unwrap_or_else(nobody);
+        let hash = hash.unwrap_or_else(dummy);
         Ok(self.run(move || bcrypt::verify(password, &hash)).await? && known)
     }
 
@@ -60,7 +59,7 @@ impl Passwords {
     ) -> Result<T, PasswordError> {
         let place = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| PasswordError::Overloaded)?;
         let permit = Arc::clone(&self.running).acquire_owned().await.map_err(failed)?;
-        // The permits go along: when the caller gives up, the work goes on, and its place is taken until it ends.
+        // The thread keeps the permits, because it continues when the caller is cancelled.
         tokio::task::spawn_blocking(move || {
             let _held = (place, permit);
             work()
@@ -91,13 +90,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_has_no_password() {
+    async fn a_missing_hash_never_verifies() {
         let passwords = Passwords::new(4);
         assert!(!passwords.verify("anything".into(), None).await.unwrap());
     }
 
     #[tokio::test]
-    async fn a_storm_is_turned_away_instead_of_piling_up() {
+    async fn a_full_queue_rejects_further_passwords() {
         let passwords = Passwords::new(4);
         let all = passwords.queue.available_permits();
         let held = Arc::clone(&passwords.queue).acquire_many_owned(u32::try_from(all).unwrap()).await.unwrap();

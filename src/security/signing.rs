@@ -1,25 +1,25 @@
-//! What clients hold and give back but may not change, signed by keys that come from the one `ENCRYPTION_KEY`.
+//! Signatures over values that clients hold and return, such as cursors, with keys derived from `ENCRYPTION_KEY`.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use secrecy::SecretString;
 
-use super::sealing::{SealError, derived};
+use super::encryption::{SealError, derive_key};
 
-/// As many bytes of an HMAC are kept: 128 bits, which nobody guesses.
+/// Length of a truncated HMAC in bytes: 128 bits.
 const MAC_LENGTH: usize = 16;
 
-/// Signs what clients give back, with HMAC-SHA256 (RFC 2104).
+/// Signs and verifies with HMAC-SHA256 (RFC 2104).
 #[derive(Debug)]
 pub struct Signer(hmac::Key);
 
 impl Signer {
-    /// Derives the key for what `purpose` names.
+    /// Derives the key for a purpose.
     pub fn new(secret: &SecretString, purpose: &str) -> Result<Self, SealError> {
-        Ok(Self(hmac::Key::new(HMAC_SHA256, derived(secret, purpose)?.as_ref())))
+        Ok(Self(hmac::Key::new(HMAC_SHA256, derive_key(secret, purpose)?.as_ref())))
     }
 
-    /// The signature for a text in a context, of which no two write themselves alike.
+    /// Signs a text in a context, which must be unambiguous.
     #[must_use]
     pub fn sign(&self, context: &[u8; 32], text: &[u8]) -> [u8; MAC_LENGTH] {
         let mut signing = hmac::Context::with_key(&self.0);
@@ -29,9 +29,9 @@ impl Signer {
         std::array::from_fn(|index| tag.as_ref().get(index).copied().unwrap_or_default())
     }
 
-    /// The text before the signature, if it was signed here for this context.
+    /// Returns the text before the signature, if the signature is valid in this context.
     #[must_use]
-    pub fn verified<'t>(&self, context: &[u8; 32], signed: &'t [u8]) -> Option<&'t [u8]> {
+    pub fn verify<'t>(&self, context: &[u8; 32], signed: &'t [u8]) -> Option<&'t [u8]> {
         let (text, signature) = signed.split_at_checked(signed.len().checked_sub(MAC_LENGTH)?)?;
         verify_slices_are_equal(&self.sign(context, text), signature).ok()?;
         Some(text)
@@ -50,17 +50,17 @@ mod tests {
     }
 
     #[test]
-    fn what_was_signed_is_known_only_as_it_was() {
+    fn a_signature_is_valid_only_for_its_text_key_and_context() {
         let ours = Signer::new(&key(1), "cursors").unwrap();
         let signed = [b"text".as_slice(), &ours.sign(&[7; 32], b"text")].concat();
-        assert_eq!(ours.verified(&[7; 32], &signed), Some(b"text".as_slice()));
-        assert_eq!(ours.verified(&[8; 32], &signed), None);
-        assert_eq!(Signer::new(&key(2), "cursors").unwrap().verified(&[7; 32], &signed), None);
+        assert_eq!(ours.verify(&[7; 32], &signed), Some(b"text".as_slice()));
+        assert_eq!(ours.verify(&[8; 32], &signed), None);
+        assert_eq!(Signer::new(&key(2), "cursors").unwrap().verify(&[7; 32], &signed), None);
         for index in 0..signed.len() {
             let mut changed = signed.clone();
             changed[index] ^= 1;
-            assert_eq!(ours.verified(&[7; 32], &changed), None, "{index}");
+            assert_eq!(ours.verify(&[7; 32], &changed), None, "{index}");
         }
-        assert_eq!(ours.verified(&[7; 32], &signed[..15]), None);
+        assert_eq!(ours.verify(&[7; 32], &signed[..15]), None);
     }
 }

@@ -80,7 +80,7 @@ impl ServiceContext {
         self.ended_sessions.insert(sessions.iter().copied(), now);
         let committed = transaction.commit().await;
         if committed.is_err() {
-            self.ended_sessions.forget(sessions);
+            self.ended_sessions.remove(sessions);
         }
         Ok(committed?)
     }

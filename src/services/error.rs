@@ -6,7 +6,7 @@ use crate::contract::project::Role;
 use crate::contract::resource::CurrentResource;
 use crate::repositories::StoreError;
 use crate::security::{PasswordError, SealError};
-use crate::webhooks::Unable;
+use crate::webhooks::ClientUnavailable;
 
 /// Reason why a service refused or failed a request.
 #[derive(Debug, thiserror::Error)]
@@ -146,7 +146,7 @@ pub enum Error {
     Token(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The HTTP client for webhooks could not be set up.
     #[error(transparent)]
-    WebhookClientUnavailable(#[from] Unable),
+    WebhookClientUnavailable(#[from] ClientUnavailable),
     /// A stored value could not be encrypted, decrypted or decoded.
     #[error("a stored value could not be encoded or decoded")]
     CorruptData(#[source] Box<dyn std::error::Error + Send + Sync>),

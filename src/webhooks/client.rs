@@ -1,4 +1,4 @@
-//! Sends requests.
+//! HTTP client for URLs of users: SSRF-safe, without redirects and proxies, with time and size limits.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -8,32 +8,30 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Response};
 use tokio::time::{Instant, timeout_at};
 
-use super::Allowances;
-use super::failures;
+use super::EgressPolicy;
+use super::error_message::describe;
 use super::lookups::Lookups;
-use super::outcome::{EXCERPT, Outcome, RetryAfter, excerpt};
-use super::resolver::{Guard, Lookup, SystemLookup};
-use super::urls::{self, Forbidden};
+use super::outcome::{MAX_EXCERPT_LEN, Outcome, RetryAfter, excerpt};
+use super::resolver::{GuardedResolver, Resolver, SystemResolver};
+use super::url_policy::{self, UrlError};
 
-/// How long a request may take, answer included.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Time limit for a request, response included.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Maximum wait for the excerpt once the status is known: it decides nothing.
 const EXCERPT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a connection is kept for the next request: less than servers do, which would close it under our hands.
-const KEPT: Duration = Duration::from_secs(4);
+/// Time until an idle connection is closed; shorter than the usual keep-alive timeout of servers.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How many connections to one host are kept.
-const KEPT_PER_HOST: usize = 2;
+const MAX_IDLE_PER_HOST: usize = 2;
 
-/// How many headers an answer may have.
-const HEADERS: usize = 100;
+/// Maximum number of response headers.
+const MAX_HEADERS: usize = 100;
 
 /// How many names are looked up at once for those who have no share of their own.
 const LOOKUPS: usize = 64;
 
-/// Sends requests to addresses that users named. Clones share their connections.
+/// Sends requests to URLs of users. Clones share connections.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -41,58 +39,57 @@ pub struct Client {
 }
 
 struct Inner {
-    allowances: Arc<Allowances>,
-    means: Means,
-    /// Made for the first request: it takes memory for the certificates that this machine trusts, and fails where there
-    /// are none, which is no matter to who has no webhooks.
+    policy: Arc<EgressPolicy>,
+    options: ClientOptions,
+    /// Created for the first request: it loads the trusted certificates into memory, and fails without any.
     http: OnceLock<reqwest::Client>,
 }
 
-/// This machine can send no requests, whatever the receiver.
+/// Error for a machine that cannot send requests to any receiver.
 #[derive(Debug, thiserror::Error)]
-#[error("requests cannot be sent: are the certificates of this machine installed?")]
-pub struct Unable(#[from] reqwest::Error);
+#[error("failed to create the HTTP client: are CA certificates installed on this machine?")]
+pub struct ClientUnavailable(#[from] reqwest::Error);
 
-/// What a client takes from its surroundings; tests bring their own.
-pub struct Means {
-    /// How long a request may take.
+/// Options of a client, which tests override.
+pub struct ClientOptions {
+    /// Time limit for a request.
     pub timeout: Duration,
-    /// Maximum wait for the excerpt of a response whose status is known.
+    /// Time limit for the response excerpt once the status is known.
     pub excerpt_timeout: Duration,
-    /// How names are looked up.
-    pub lookup: Arc<dyn Lookup>,
-    /// Certificates (DER) of authorities that are trusted besides those that this machine trusts.
+    /// DNS resolver.
+    pub resolver: Arc<dyn Resolver>,
+    /// Further trusted root certificates (DER).
     pub authorities: Vec<Vec<u8>>,
 }
 
-impl Default for Means {
+impl Default for ClientOptions {
     fn default() -> Self {
         Self {
-            timeout: PATIENCE,
+            timeout: REQUEST_TIMEOUT,
             excerpt_timeout: EXCERPT_TIMEOUT,
-            lookup: Arc::new(SystemLookup),
+            resolver: Arc::new(SystemResolver),
             authorities: Vec::new(),
         }
     }
 }
 
 impl Client {
-    /// A client that waits for 15 seconds.
+    /// Creates a client with a time limit of 15 seconds.
     #[must_use]
-    pub fn new(allowances: Allowances) -> Self {
-        Self::with_means(allowances, Means::default())
+    pub fn new(policy: EgressPolicy) -> Self {
+        Self::with_options(policy, ClientOptions::default())
     }
 
-    /// A client that waits for as long as it is told.
+    /// Creates a client with another time limit.
     #[must_use]
-    pub fn with_timeout(allowances: Allowances, timeout: Duration) -> Self {
-        Self::with_means(allowances, Means { timeout, ..Means::default() })
+    pub fn with_timeout(policy: EgressPolicy, timeout: Duration) -> Self {
+        Self::with_options(policy, ClientOptions { timeout, ..ClientOptions::default() })
     }
 
-    /// A client that knows the world by these means.
+    /// Creates a client with other options.
     #[must_use]
-    pub fn with_means(allowances: Allowances, means: Means) -> Self {
-        let inner = Inner { allowances: Arc::new(allowances), means, http: OnceLock::new() };
+    pub fn with_options(policy: EgressPolicy, options: ClientOptions) -> Self {
+        let inner = Inner { policy: Arc::new(policy), options, http: OnceLock::new() };
         Self { inner: Arc::new(inner), lookups: Lookups::of_all(LOOKUPS) }
     }
 
@@ -102,109 +99,108 @@ impl Client {
         Self { inner: Arc::clone(&self.inner), lookups }
     }
 
-    /// Sees to it that requests can be sent: where they cannot, that is no fault of the receiver.
-    pub fn prepare(&self) -> Result<(), Unable> {
+    /// Returns an error if no requests can be sent, which is not the fault of a receiver.
+    pub fn ensure_ready(&self) -> Result<(), ClientUnavailable> {
         self.inner.http().map(drop)
     }
 
-    /// Tells what speaks against a URL without looking its name up: that is done for each request.
-    pub fn check(&self, url: &str) -> Result<(), Forbidden> {
-        urls::read(url, &self.inner.allowances).map(drop)
+    /// Validates a URL without a DNS lookup; the lookup is part of each request.
+    pub fn check(&self, url: &str) -> Result<(), UrlError> {
+        url_policy::parse(url, &self.inner.policy).map(drop)
     }
 
-    /// Posts the body, which is JSON unless a header says otherwise. Never fails: what went wrong is in the outcome.
+    /// Posts a body, which is JSON unless a header says otherwise. Errors are part of the outcome.
     pub async fn post(&self, url: &str, headers: &[(&'static str, String)], body: String) -> Outcome {
         let begin = Instant::now();
-        let deadline = begin + self.inner.means.timeout;
+        let deadline = begin + self.inner.options.timeout;
         let mut outcome =
             Outcome { status_code: None, error: None, duration: Duration::ZERO, excerpt: None, retry_after: None };
-        match self.answer(url, headers, body, deadline).await {
-            Ok(answer) => read(answer, deadline, self.inner.means.excerpt_timeout, &mut outcome).await,
+        match self.send(url, headers, body, deadline).await {
+            Ok(response) => read_response(response, deadline, self.inner.options.excerpt_timeout, &mut outcome).await,
             Err(error) => outcome.error = Some(error),
         }
         outcome.duration = begin.elapsed();
         outcome
     }
 
-    /// The head of the answer.
-    async fn answer(
+    async fn send(
         &self,
         url: &str,
         headers: &[(&'static str, String)],
         body: String,
         deadline: Instant,
     ) -> Result<Response, String> {
-        let url = urls::read(url, &self.inner.allowances).map_err(|forbidden| forbidden.to_string())?;
-        let headers = fields(headers).ok_or("The request has a header that cannot be sent.")?;
-        let http = self.inner.http().map_err(|_| "The server cannot send webhooks at the moment.")?;
+        let url = url_policy::parse(url, &self.inner.policy).map_err(|error| error.to_string())?;
+        let headers = header_map(headers).ok_or("A request header is invalid.")?;
+        let http = self.inner.http().map_err(|_| "This server cannot send webhooks at the moment.")?;
         let request = http.post(url).headers(headers).body(body).send();
         match timeout_at(deadline, self.lookups.pay_for(request)).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(failures::sentence(&error)),
-            Err(_) => Err(format!("No answer came within {} seconds.", self.inner.means.timeout.as_secs_f64())),
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(describe(&error)),
+            Err(_) => Err(format!("No response within {} seconds.", self.inner.options.timeout.as_secs_f64())),
         }
     }
 }
 
 impl Inner {
-    fn connect(&self) -> reqwest::Result<reqwest::Client> {
-        let authorities = self.means.authorities.iter().map(|authority| Certificate::from_der(authority));
-        let guard = Guard {
-            lookup: Arc::clone(&self.means.lookup),
+    fn build(&self) -> reqwest::Result<reqwest::Client> {
+        let authorities = self.options.authorities.iter().map(|authority| Certificate::from_der(authority));
+        let guard = GuardedResolver {
+            resolver: Arc::clone(&self.options.resolver),
             lookups: Lookups::of_all(LOOKUPS),
-            allowances: Arc::clone(&self.allowances),
+            policy: Arc::clone(&self.policy),
         };
         reqwest::Client::builder()
             .user_agent(concat!("Pocket-Tasks/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(guard))
-            // A redirect leads to where nobody looked, and a proxy would look names up in our place.
+            // A redirect would bypass the URL check, and a proxy would resolve names itself.
             .redirect(Policy::none())
             .no_proxy()
             .referer(false)
             .retry(reqwest::retry::never())
-            .https_only(!self.allowances.http)
+            .https_only(!self.policy.allow_http)
             .tls_certs_merge(authorities.collect::<Result<Vec<_>, _>>()?)
-            // The rest is for the next address of the name, and for the answer.
-            .connect_timeout(self.means.timeout * 2 / 3)
-            .pool_idle_timeout(KEPT)
-            .pool_max_idle_per_host(KEPT_PER_HOST)
-            .http1_max_headers(HEADERS)
+            // Leaves time for the next address of the name and for the response.
+            .connect_timeout(self.options.timeout * 2 / 3)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
+            .http1_max_headers(MAX_HEADERS)
             .build()
     }
 
-    fn http(&self) -> Result<&reqwest::Client, Unable> {
+    fn http(&self) -> Result<&reqwest::Client, ClientUnavailable> {
         if let Some(http) = self.http.get() {
             return Ok(http);
         }
-        let http = self.connect()?;
+        let http = self.build()?;
         Ok(self.http.get_or_init(|| http))
     }
 }
 
-fn fields(headers: &[(&'static str, String)]) -> Option<HeaderMap> {
-    let mut fields = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+fn header_map(headers: &[(&'static str, String)]) -> Option<HeaderMap> {
+    let mut map = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
     for (name, value) in headers {
-        fields.insert(HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?);
+        map.insert(HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?);
     }
-    Some(fields)
+    Some(map)
 }
 
-/// Reads the answer. It is decided by its status; of the body there is what came soon.
-async fn read(mut answer: Response, deadline: Instant, excerpt_timeout: Duration, outcome: &mut Outcome) {
-    let status = answer.status();
+/// Reads the status and as much of the body as arrives soon.
+async fn read_response(mut response: Response, deadline: Instant, excerpt_timeout: Duration, outcome: &mut Outcome) {
+    let status = response.status();
     outcome.status_code = Some(status.as_u16());
     if status.is_redirection() {
-        outcome.error = Some("The answer is a redirect, which is not followed.".to_owned());
+        outcome.error = Some("The response is a redirect. Redirects are not followed.".to_owned());
     }
-    let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     outcome.retry_after = retry_after.and_then(RetryAfter::parse);
     let deadline = deadline.min(Instant::now() + excerpt_timeout);
     let mut body = Vec::new();
-    // What is longer is not read to its end: the connection is closed when the answer is dropped.
-    while body.len() < EXCERPT
-        && let Ok(Ok(Some(chunk))) = timeout_at(deadline, answer.chunk()).await
+    // A longer body is not read to its end: dropping the response closes the connection.
+    while body.len() < MAX_EXCERPT_LEN
+        && let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await
     {
-        body.extend_from_slice(&chunk[..chunk.len().min(EXCERPT - body.len())]);
+        body.extend_from_slice(&chunk[..chunk.len().min(MAX_EXCERPT_LEN - body.len())]);
     }
     outcome.excerpt = excerpt(&body);
 }

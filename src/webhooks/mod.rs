@@ -1,23 +1,23 @@
-//! Requests to addresses that users name: signed, and sent only to where anybody could send them.
+//! Outgoing webhook requests: signatures, and an HTTP client with SSRF protection.
 //!
-//! A server that sends requests for its users must not become their hand inside its own network. What counts is the
-//! address that is connected to: names are looked up by a resolver that refuses what is not public, so that nothing can
-//! change between the check and the connection; addresses that stand in the URL itself are judged before each request;
-//! redirects are not followed. Knows neither the resources of webhooks nor when they are delivered.
+//! SSRF: a user-supplied URL must not reach this server's own network. The *connected* address is checked, not the host
+//! name: the client resolves names through `resolver`, which rejects addresses that `egress_policy` does not allow. An
+//! answer cannot change between check and connection, which also defeats DNS rebinding. IP addresses in the URL are
+//! checked by `url_policy` before each request, and redirects are not followed.
 
-mod addresses;
 mod client;
-mod failures;
+mod egress_policy;
+mod error_message;
 mod lookups;
 mod outcome;
 mod resolver;
 mod signature;
-mod urls;
+mod url_policy;
 
-pub use addresses::{Allowances, Network, NotANetwork};
-pub use client::{Client, Means, Unable};
+pub use client::{Client, ClientOptions, ClientUnavailable};
+pub use egress_policy::{EgressPolicy, InvalidNetwork, Network};
 pub use lookups::{Lookups, Turn};
 pub use outcome::{Outcome, RetryAfter, is_success};
-pub use resolver::{Lookup, SystemLookup};
-pub use signature::{Secret, signature};
-pub use urls::Forbidden;
+pub use resolver::{Resolver, SystemResolver};
+pub use signature::{SigningKey, signature};
+pub use url_policy::UrlError;

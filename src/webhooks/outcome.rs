@@ -1,45 +1,45 @@
-//! What became of a request.
+//! Outcome of a webhook request.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::contract::Timestamp;
 
-/// How much of an answer is kept, in bytes.
-pub(super) const EXCERPT: usize = 8_192;
+/// Maximum length of a response excerpt in bytes.
+pub(super) const MAX_EXCERPT_LEN: usize = 8_192;
 
-/// What became of a request.
+/// Outcome of a webhook request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// The status of the answer, if one came.
+    /// Status of the response, if one arrived.
     pub status_code: Option<u16>,
-    /// Why there is no answer, or why it does not count: a sentence for whom the webhook belongs to, in which nothing
-    /// about the network of this server is told.
+    /// Reason why there is no response or why it counts as a failure. The text is shown to the owner of the webhook and
+    /// reveals nothing about the network of this server.
     pub error: Option<String>,
-    /// How long it took, reading the excerpt included.
+    /// Duration, including the time to read the excerpt.
     pub duration: Duration,
-    /// The beginning of the body, if there is one: at most 8 KiB, with what is no text replaced.
+    /// First 8 KiB of the body as text, unset if the body is empty.
     pub excerpt: Option<String>,
-    /// When the receiver wants to be asked again.
+    /// Value of the `Retry-After` header.
     pub retry_after: Option<RetryAfter>,
 }
 
-/// When to ask again.
+/// Value of a `Retry-After` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryAfter {
-    /// So many seconds after the answer; not limited in any way.
+    /// Seconds after the response, without an upper bound.
     Seconds(u64),
-    /// At this time.
+    /// Point in time.
     At(Timestamp),
 }
 
-/// Whether a receiver took what it was sent: by a status of 2xx, and with nothing wrong about the answer.
+/// Returns whether the receiver accepted a request: status 2xx and no error.
 #[must_use]
 pub fn is_success(status_code: Option<u16>, error: Option<&str>) -> bool {
     error.is_none() && status_code.is_some_and(|status| (200..300).contains(&status))
 }
 
 impl Outcome {
-    /// Whether the receiver took it.
+    /// Returns whether the receiver accepted the request.
     #[must_use]
     pub fn is_success(&self) -> bool {
         is_success(self.status_code, self.error.as_deref())
@@ -47,7 +47,7 @@ impl Outcome {
 }
 
 impl RetryAfter {
-    /// Reads the header, in each of the forms that RFC 9110 knows.
+    /// Parses the header in each of the forms of RFC 9110.
     pub(super) fn parse(value: &str) -> Option<Self> {
         let value = value.trim();
         if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -58,12 +58,12 @@ impl RetryAfter {
     }
 }
 
-/// The beginning of a body as text: at most so many bytes again, and nothing in it that a database would not take or
-/// that takes six times as much in JSON.
+/// Returns the beginning of a body as text. Control characters are replaced, because PostgreSQL rejects NUL and JSON
+/// escapes take six bytes each.
 pub(super) fn excerpt(body: &[u8]) -> Option<String> {
-    let is_odd = |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');
-    let mut text = String::from_utf8_lossy(body).replace(is_odd, "\u{fffd}");
-    text.truncate(text.floor_char_boundary(EXCERPT));
+    let is_control = |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');
+    let mut text = String::from_utf8_lossy(body).replace(is_control, "\u{fffd}");
+    text.truncate(text.floor_char_boundary(MAX_EXCERPT_LEN));
     (!text.is_empty()).then_some(text)
 }
 
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn when_to_ask_again_is_read_in_every_form() {
+    fn retry_after_is_parsed_in_every_form() {
         let at = |text| Some(RetryAfter::At(Timestamp::parse(text).unwrap()));
         for (value, expected) in [
             ("120", Some(RetryAfter::Seconds(120))),
@@ -101,17 +101,17 @@ mod tests {
         for odd in (0..0x20).chain(0x7f..0xa0).filter_map(char::from_u32).filter(|odd| !"\t\r\n".contains(*odd)) {
             assert_eq!(excerpt(format!("a{odd}b").as_bytes()).as_deref(), Some("a\u{fffd}b"), "{odd:?}");
         }
-        // In JSON it takes no more than a few bytes beyond that: each of these would be six.
-        let json = serde_json::to_string(&excerpt(&[1; EXCERPT])).unwrap();
-        assert!(json.len() <= EXCERPT + 2, "{}", json.len());
+        // As JSON escapes each of these would take six bytes.
+        let json = serde_json::to_string(&excerpt(&[1; MAX_EXCERPT_LEN])).unwrap();
+        assert!(json.len() <= MAX_EXCERPT_LEN + 2, "{}", json.len());
         // Each of these bytes becomes a character of three.
-        let text = excerpt(&[0xff; EXCERPT]).unwrap();
-        assert_eq!(text.len(), EXCERPT / 3 * 3);
-        assert_eq!(excerpt(&[b'a'; EXCERPT]).unwrap().len(), EXCERPT);
+        let text = excerpt(&[0xff; MAX_EXCERPT_LEN]).unwrap();
+        assert_eq!(text.len(), MAX_EXCERPT_LEN / 3 * 3);
+        assert_eq!(excerpt(&[b'a'; MAX_EXCERPT_LEN]).unwrap().len(), MAX_EXCERPT_LEN);
     }
 
     #[test]
-    fn only_an_answer_of_2xx_without_an_error_is_success() {
+    fn only_status_2xx_without_an_error_is_success() {
         for (status, expected) in [(199, false), (200, true), (204, true), (299, true), (300, false), (500, false)] {
             assert_eq!(is_success(Some(status), None), expected, "{status}");
             assert!(!is_success(Some(status), Some("Oh.")), "{status}");

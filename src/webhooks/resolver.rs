@@ -8,24 +8,24 @@ use async_trait::async_trait;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::task::spawn_blocking;
 
-use super::Allowances;
+use super::EgressPolicy;
 use super::lookups::{Lookups, Turn};
 
 /// Finds the addresses of a name.
 #[async_trait]
-pub trait Lookup: Send + Sync + 'static {
+pub trait Resolver: Send + Sync + 'static {
     /// The addresses, in the order in which they are to be tried. The turn is kept until the lookup is over, whether
     /// somebody waits for it still or not.
-    async fn addresses(&self, name: &str, turn: Turn) -> io::Result<Vec<IpAddr>>;
+    async fn resolve(&self, name: &str, turn: Turn) -> io::Result<Vec<IpAddr>>;
 }
 
 /// Asks as all programs of this machine do.
 #[derive(Debug, Clone, Copy)]
-pub struct SystemLookup;
+pub struct SystemResolver;
 
 #[async_trait]
-impl Lookup for SystemLookup {
-    async fn addresses(&self, name: &str, turn: Turn) -> io::Result<Vec<IpAddr>> {
+impl Resolver for SystemResolver {
+    async fn resolve(&self, name: &str, turn: Turn) -> io::Result<Vec<IpAddr>> {
         let name = name.to_owned();
         blocking(turn, move || Ok((name.as_str(), 0).to_socket_addrs()?.map(|address| address.ip()).collect())).await
     }
@@ -45,8 +45,8 @@ async fn blocking<T: Send + 'static>(
 
 /// Why a name leads nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoWay {
-    #[error("The name of the host is not known.")]
+pub(super) enum ResolveError {
+    #[error("The host name could not be resolved.")]
     Unknown,
     #[error("The address is not public.")]
     NotPublic,
@@ -54,26 +54,26 @@ pub(super) enum NoWay {
 
 /// Gives out only addresses that may be connected to. Connections are made to what it gives out and to nothing else, so
 /// that a name that leads elsewhere the next time it is looked up gains nothing.
-pub(super) struct Guard {
-    pub(super) lookup: Arc<dyn Lookup>,
+pub(super) struct GuardedResolver {
+    pub(super) resolver: Arc<dyn Resolver>,
     /// What is looked up for no request in particular.
     pub(super) lookups: Lookups,
-    pub(super) allowances: Arc<Allowances>,
+    pub(super) policy: Arc<EgressPolicy>,
 }
 
-impl Resolve for Guard {
+impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (lookup, allowances) = (Arc::clone(&self.lookup), Arc::clone(&self.allowances));
+        let (resolver, policy) = (Arc::clone(&self.resolver), Arc::clone(&self.policy));
         let lookups = Lookups::current().unwrap_or_else(|| self.lookups.clone());
         Box::pin(async move {
             let turn = lookups.turn().await?;
-            let addresses = lookup.addresses(name.as_str(), turn).await.map_err(|_| NoWay::Unknown)?;
+            let addresses = resolver.resolve(name.as_str(), turn).await.map_err(|_| ResolveError::Unknown)?;
             if addresses.is_empty() {
-                return Err(NoWay::Unknown.into());
+                return Err(ResolveError::Unknown.into());
             }
             // One that is forbidden spoils them all: no honest name leads both outside and inside.
-            if !addresses.iter().all(|address| allowances.permit(*address)) {
-                return Err(NoWay::NotPublic.into());
+            if !addresses.iter().all(|address| policy.allows(*address)) {
+                return Err(ResolveError::NotPublic.into());
             }
             // Port 0 stands for that of the URL.
             let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
@@ -106,7 +106,7 @@ mod tests {
 
     #[tokio::test]
     async fn names_of_this_machine_are_known() {
-        let found = SystemLookup.addresses("localhost", Lookups::of_all(1).turn().await.unwrap()).await.unwrap();
+        let found = SystemResolver.resolve("localhost", Lookups::of_all(1).turn().await.unwrap()).await.unwrap();
         assert!(found.iter().any(IpAddr::is_loopback), "{found:?}");
     }
 }

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use crate::contract::event::EventType;
     use crate::contract::strings::WebhookSecret;
-    use crate::webhooks::{Secret, signature};
+    use crate::webhooks::{SigningKey, signature};
 
     #[test]
     fn a_guide_follows_the_description_of_its_tag() {
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn the_webhook_guide_contains_the_test_vector() {
         let (secret, body) = (WebhookSecret::example(), r#"{"type":"webhook.test"}"#);
-        let key = Secret::parse(&secret).unwrap();
+        let key = SigningKey::parse(&secret).unwrap();
         assert_eq!(signature([&key], VECTOR.id, VECTOR.timestamp.parse().unwrap(), body), VECTOR.signature);
         for shown in [&*secret, VECTOR.id, VECTOR.timestamp, body, VECTOR.signature] {
             assert!(GUIDES[1].text.contains(&format!("`{shown}`")), "{shown}");

@@ -1,10 +1,8 @@
-//! Notes which invitations were not answered in time. They count as expired by then anyway; now it is written down.
-
 use crate::jobs::context::{JobContext, JobError};
 
-/// As many rows go in one transaction.
 const BATCH_SIZE: u64 = 500;
 
+/// Marks unanswered invitations as expired. Readers already treat them as expired by their expiry time.
 pub(super) async fn run(context: &JobContext) -> Result<(), JobError> {
     loop {
         let transaction = context.begin().await?;

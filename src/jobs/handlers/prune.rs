@@ -1,4 +1,4 @@
-//! Throws away what has served its purpose, and looks after what was left lying.
+//! Prunes rows past their retention period and requeues stalled webhooks.
 
 use std::time::Duration;
 
@@ -6,25 +6,23 @@ use crate::jobs::context::{JobContext, JobError};
 use crate::repositories::Prunable;
 use crate::services::Services;
 
-/// As many rows go in one transaction.
 const BATCH_SIZE: u64 = 500;
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// How long each is kept after its end. `retention` is how long the operator keeps what users may ask about.
+/// Returns how long rows are kept after their end. `retention` is the configured period for what users can read.
 fn retention_for(what: Prunable, retention: Duration) -> Duration {
     match what {
-        // Counted from the claim; they are good for a day.
+        // Counted from the claim; a key is valid for a day.
         Prunable::IdempotencyKeys => DAY + Duration::from_hours(1),
         Prunable::RefreshTokens | Prunable::EmailTokens => Duration::from_hours(1),
-        // Access tokens of an ended session are refused as long as they would be good, a day at most.
+        // An access token of an ended session is rejected until its own expiry, at most a day.
         Prunable::EndedSessions | Prunable::ExpiredSessions => DAY * 2,
-        // Nothing is signed with them from that moment on.
+        // Their end is the last moment at which they sign.
         Prunable::PreviousSecrets => Duration::ZERO,
-        // So that whoever goes on to use one is told that it was revoked or has expired.
-        // Deliveries are a log that their owners read.
+        // A client with a revoked or expired token receives that reason for as long as the row exists.
         Prunable::RevokedApiTokens | Prunable::ExpiredApiTokens | Prunable::Events | Prunable::Deliveries => retention,
-        // The longest time within which the same job may be promised twice is a week.
+        // The same job can be enqueued twice within a week.
         Prunable::CompletedJobs => DAY * 8,
     }
 }
@@ -46,5 +44,5 @@ pub(super) async fn run(services: &Services, context: &JobContext) -> Result<(),
             }
         }
     }
-    context.complete().await
+    Ok(())
 }

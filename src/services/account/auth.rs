@@ -143,7 +143,7 @@ impl Accounts {
     pub(crate) fn authenticate(&self, token: &str) -> Result<Caller, Error> {
         let (Claims { user, session }, end) =
             self.0.tokens.verify(token, self.0.clock.now()).map_err(|error| match error {
-                TokenError::Unreadable => Error::Unauthenticated,
+                TokenError::Invalid => Error::Unauthenticated,
                 TokenError::Expired => Error::TokenExpired,
             })?;
         if self.0.ended_sessions.contains(session) {
@@ -155,12 +155,12 @@ impl Accounts {
     /// Loads the sessions and API tokens that other processes have revoked.
     pub async fn sync_revocations(&self) -> Result<(), Error> {
         let now = self.0.clock.now();
-        let since = self.0.ended_sessions.unknown_since(now);
+        let since = self.0.ended_sessions.sync_since(now);
         let ended = self.0.store.read().sessions().list_ended(since).await?;
-        self.0.ended_sessions.learn(ended, now);
-        let since = self.0.revoked_tokens.unknown_since(now);
+        self.0.ended_sessions.merge(ended, now);
+        let since = self.0.revoked_tokens.sync_since(now);
         let revoked = self.0.store.read().api_tokens().list_revoked(since).await?;
-        self.0.revoked_tokens.learn(revoked, now);
+        self.0.revoked_tokens.merge(revoked, now);
         Ok(())
     }
 
@@ -237,7 +237,7 @@ impl Accounts {
             access_token: AccessToken::new_unchecked(access_token),
             token_type: TokenType::Bearer,
             expires_in: self.0.tokens.ttl().as_secs(),
-            refresh_token: RefreshToken::new_unchecked(refresh_token.reveal(TokenKind::Refresh)),
+            refresh_token: RefreshToken::new_unchecked(refresh_token.encode(TokenKind::Refresh)),
         })
     }
 }

@@ -100,7 +100,7 @@ impl EmailTokens {
         let expires_at = self.0.clock.now() + ttl(purpose);
         transaction.email_tokens().add(&token.hash(), user.id, purpose, expires_at).await?;
         transaction.commit().await?;
-        Ok(Some((user, token.reveal(TokenKind::Mail))))
+        Ok(Some((user, token.encode(TokenKind::Mail))))
     }
 
     async fn mark_email_verified(&self, transaction: &dyn Transaction, user: User) -> Result<(), Error> {

@@ -209,7 +209,7 @@ impl ServiceContext {
         self.revoked_tokens.insert(revoked.api_tokens.iter().copied(), now);
         let committed = self.commit_and_revoke(transaction, &revoked.sessions, now).await;
         if committed.is_err() {
-            self.revoked_tokens.forget(&revoked.api_tokens);
+            self.revoked_tokens.remove(&revoked.api_tokens);
         }
         committed
     }

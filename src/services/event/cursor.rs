@@ -43,7 +43,7 @@ impl EventCursorScope {
     /// Returns the sequence number after which a cursor continues.
     pub(crate) fn decode(self, signer: &Signer, cursor: &Cursor) -> Result<i64, Error> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor.as_bytes()).map_err(|_| Error::InvalidEventCursor)?;
-        let text = signer.verified(&self.aad(), &bytes).ok_or(Error::InvalidEventCursor)?;
+        let text = signer.verify(&self.aad(), &bytes).ok_or(Error::InvalidEventCursor)?;
         Ok(i64::from_be_bytes(text.try_into().map_err(|_| Error::InvalidEventCursor)?))
     }
 

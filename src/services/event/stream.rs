@@ -43,8 +43,8 @@ impl Events {
             .expires_at
             .map_or(MAX_STREAM_DURATION, |until| Duration::from_millis((until.0 - now.0).max(0).unsigned_abs()));
         let ended = match caller.credential {
-            Credential::Session(_) => self.context.ended_sessions.news(),
-            Credential::ApiToken { .. } => self.context.revoked_tokens.news(),
+            Credential::Session(_) => self.context.ended_sessions.subscribe(),
+            Credential::ApiToken { .. } => self.context.revoked_tokens.subscribe(),
         };
         let subscription = EventSubscription {
             context: Arc::clone(&self.context),

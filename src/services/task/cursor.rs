@@ -81,7 +81,7 @@ impl TaskCursorScope {
     /// Returns the key of the last task, and the feed position of the first page.
     pub(crate) fn decode(&self, signer: &Signer, cursor: &Cursor) -> Result<(SortKey, i64), Error> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor.as_bytes()).map_err(|_| Error::InvalidCursor)?;
-        let text = signer.verified(&self.hash(), &bytes).ok_or(Error::InvalidCursor)?;
+        let text = signer.verify(&self.hash(), &bytes).ok_or(Error::InvalidCursor)?;
         parse(text).ok_or(Error::InvalidCursor)
     }
 }

@@ -16,7 +16,7 @@ use crate::contract::webhook::delivery::DeliveryAttempt;
 use crate::contract::{DeliveryId, Timestamp, WebhookId};
 use crate::repositories::{DeliverableEvent, DueDelivery, Repositories, WebhookRecord};
 use crate::services::{Error, ServiceContext};
-use crate::webhooks::{Client, Outcome, RetryAfter, Secret, signature};
+use crate::webhooks::{Client, Outcome, RetryAfter, SigningKey, signature};
 
 /// HTTP status by which a receiver unsubscribes.
 pub(crate) const STATUS_GONE: u16 = 410;
@@ -53,8 +53,8 @@ impl AttemptBatch {
     }
 }
 
-/// Secret, and its expiry if it was replaced.
-pub(crate) type SigningSecret = (Secret, Option<Timestamp>);
+/// Signing key, and its expiry if it was replaced.
+pub(crate) type SigningKeyWithExpiry = (SigningKey, Option<Timestamp>);
 
 /// The stored webhook secret could not be decoded.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +67,7 @@ pub(crate) struct Dispatcher<'d> {
     pub(crate) limits: &'d DeliveryLimits,
     pub(crate) webhook: WebhookId,
     /// Secrets and the version of the webhook at which they were read.
-    pub(crate) known: Arc<(i64, Vec<SigningSecret>)>,
+    pub(crate) known: Arc<(i64, Vec<SigningKeyWithExpiry>)>,
     pub(crate) client: Client,
     pub(crate) started_at: Instant,
     pub(crate) max_concurrent: usize,
@@ -77,7 +77,7 @@ pub(crate) struct Dispatcher<'d> {
 
 struct OutgoingMessage {
     url: WebhookUrl,
-    secrets: Arc<(i64, Vec<SigningSecret>)>,
+    secrets: Arc<(i64, Vec<SigningKeyWithExpiry>)>,
     body: String,
 }
 
@@ -184,11 +184,11 @@ pub(crate) async fn signing_secrets(
     context: &ServiceContext,
     repositories: &dyn Repositories,
     record: &WebhookRecord,
-) -> Result<Vec<SigningSecret>, Error> {
+) -> Result<Vec<SigningKeyWithExpiry>, Error> {
     let aad = record.webhook.id.to_string();
     let open = |sealed: Vec<u8>| {
         let secret = context.webhooks.sealer.open(&aad, sealed)?;
-        let secret = String::from_utf8(secret).ok().and_then(|secret| Secret::parse(&secret));
+        let secret = String::from_utf8(secret).ok().and_then(|secret| SigningKey::parse(&secret));
         secret.ok_or_else(|| Error::corrupt(InvalidSecret))
     };
     let former = repositories.webhooks().list_previous_secrets(record.webhook.id, context.clock.now()).await?;

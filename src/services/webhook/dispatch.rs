@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Duration, Instant};
 
-use super::attempt::{AttemptBatch, DispatchOutcome, Dispatcher, SigningSecret, signing_secrets};
+use super::attempt::{AttemptBatch, DispatchOutcome, Dispatcher, SigningKeyWithExpiry, signing_secrets};
 use super::deliveries::Deliveries;
 use super::limits::DeliveryPermit;
 use crate::contract::{Timestamp, WebhookId};
@@ -35,7 +35,7 @@ pub enum DispatchResult {
 impl Deliveries {
     /// Sends the due deliveries of a webhook, outside of any transaction.
     pub async fn dispatch_due(&self, webhook: WebhookId, queue: Queue) -> Result<DispatchResult, Error> {
-        self.context.webhooks.client.prepare()?;
+        self.context.webhooks.client.ensure_ready()?;
         let repositories = self.context.store.read();
         let db_permit = self.limits.acquire_db().await;
         let Some(record) = repositories.webhooks().find(webhook).await? else {
@@ -71,7 +71,7 @@ impl Deliveries {
         &self,
         webhook: WebhookId,
         due: Vec<DueDelivery>,
-        known: (i64, Vec<SigningSecret>),
+        known: (i64, Vec<SigningKeyWithExpiry>),
         permit: &DeliveryPermit,
     ) -> Vec<Result<DispatchOutcome, Error>> {
         let dispatcher = Dispatcher {

@@ -42,7 +42,7 @@ use crate::services::patch::merge;
 use crate::services::{
     Caller, Error, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome, lock_caller,
 };
-use crate::webhooks::Secret;
+use crate::webhooks::SigningKey;
 use access::{require_owner, require_project_access};
 use fan_out::enqueue_delivery_jobs;
 use record::cancel_pending;
@@ -226,7 +226,7 @@ impl Webhooks {
 
     /// Generates a secret and returns it encrypted and in plain text.
     fn new_secret(&self, id: WebhookId) -> Result<(Vec<u8>, WebhookSecret), Error> {
-        let secret = Secret::generate().map_err(|error| Error::Token(Box::new(error)))?.reveal();
+        let secret = SigningKey::generate().map_err(|error| Error::Token(Box::new(error)))?.encode();
         let sealed = self.0.webhooks.sealer.seal(&id.to_string(), secret.as_bytes())?;
         Ok((sealed, WebhookSecret::new_unchecked(secret)))
     }

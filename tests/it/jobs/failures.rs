@@ -94,9 +94,9 @@ on_both_databases! {
         let (store, clock) = (database.store().await, StoppedClock::new());
         let cases: [(Arc<dyn Handler>, JobState, &str); 3] = [
             (acts(|_, _| async { Err(JobError::Permanent(burning().into())) }.boxed()), JobState::Dead, "the printer burns"),
-            (acts(|_, _| async { panic!("a bug") }.boxed()), JobState::Pending, "it panicked"),
+            (acts(|_, _| async { panic!("a bug") }.boxed()), JobState::Pending, "the handler panicked"),
             // Panics before it returns a future.
-            (acts(|_, _| panic!("a bug")), JobState::Pending, "it panicked"),
+            (acts(|_, _| panic!("a bug")), JobState::Pending, "the handler panicked"),
         ];
         for (handler, state, error) in cases {
             enqueue(&store, &clock).await;
@@ -123,7 +123,7 @@ on_both_databases! {
         assert_eq!(runner(&store, &clock, handler).run_due(&Queue::ALL).await.unwrap(), 1);
         let jobs = unfinished(&store).await;
         assert_eq!(jobs.len(), 1, "{jobs:?}");
-        assert_eq!((jobs[0].state, jobs[0].last_error.as_deref()), (JobState::Pending, Some("it panicked")));
+        assert_eq!((jobs[0].state, jobs[0].last_error.as_deref()), (JobState::Pending, Some("the handler panicked")));
     }
 
     async fn an_unreadable_job_is_dead_and_blocks_no_others(database: TestDatabase) {
@@ -150,6 +150,6 @@ on_both_databases! {
         let runner = runner(&store, &clock, acts(|_, _| panic!("the job is not started")));
         assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 1);
         let jobs = unfinished(&store).await;
-        assert_eq!((jobs[0].state, jobs[0].last_error.as_deref()), (JobState::Dead, Some("its workers die of it")));
+        assert_eq!((jobs[0].state, jobs[0].last_error.as_deref()), (JobState::Dead, Some("worker crashed 50 times while running this job")));
     }
 }

@@ -72,7 +72,7 @@ fn missing_root_certificates_delay_webhooks_without_counting_as_failures() {
     let webhook = http::post(server.address, "/v1/webhooks", Some(&token), &new).expect(201);
     let path = format!("/v1/webhooks/{}", text(&webhook, "id"));
     http::post(server.address, &format!("{path}/test"), Some(&token), &json!({})).expect(202);
-    let entry = server.program.until("a job is put off");
+    let entry = server.program.until("job failed, retrying later");
     assert!(entry["error"].as_str().unwrap().contains("certificates"), "{entry}");
     let deliveries = http::get(server.address, &format!("{path}/deliveries"), Some(&token)).expect(200);
     let [delivery] = deliveries["data"].as_array().unwrap().as_slice() else { panic!("{deliveries}") };

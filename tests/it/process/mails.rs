@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pocket_tasks::contract::ids::new_uuid;
 use pocket_tasks::contract::strings::Email;
-use pocket_tasks::mail::{Content, Line, MailError, MailSettings, Mailer, Recipient};
+use pocket_tasks::mail::{EmailContent, MailError, MailSettings, Mailer, Recipient, SingleLine};
 use serde_json::{Value, json};
 
 use super::http;
@@ -137,7 +137,7 @@ fn nothing_is_sent_to_a_mail_server_that_cannot_be_trusted() {
         server.register("ada@example.com");
         let jobs = until_put_off(&mut server.program, folder.path(), 2);
         let ended = server.stop();
-        assert!(ended.log().iter().any(|entry| entry["message"] == "a job is put off"), "{what}: it is not logged");
+        assert!(ended.log().iter().any(|entry| entry["message"] == "job failed, retrying later"), "{what}: it is not logged");
         assert_no_secrets(&ended, &jobs, &[]);
         let events = mails.stop();
         for event in &events {
@@ -277,8 +277,8 @@ fn email_waits_while_the_mail_server_rejects_the_password() {
 
 /// Sends an arbitrary e-mail.
 async fn send(mailer: Arc<Mailer>) -> Result<(), MailError> {
-    let to = Recipient { name: Some(Line::new("Ada")), email: Email::new_unchecked("ada@example.com") };
-    let content = Content { subject: "Hello", text: "Hello".to_owned(), html: "<p>Hello</p>".to_owned() };
+    let to = Recipient { name: Some(SingleLine::new("Ada")), email: Email::new_unchecked("ada@example.com") };
+    let content = EmailContent { subject: "Hello", text: "Hello".to_owned(), html: "<p>Hello</p>".to_owned() };
     mailer.send(new_uuid(), &to, content).await
 }
 
@@ -286,7 +286,7 @@ async fn send(mailer: Arc<Mailer>) -> Result<(), MailError> {
 async fn an_abandoned_email_leaves_no_response_for_the_next_one() {
     let Some(mut mails) = MailServer::start(&[]) else { return };
     let from = "Pocket Tasks <tasks@example.com>".to_owned();
-    let settings = MailSettings { smtp_url: Some(mails.url().into()), from, folder: "unused".into() };
+    let settings = MailSettings { smtp_url: Some(mails.url().into()), from, directory: "unused".into() };
     let mailer = Arc::new(Mailer::new(&settings).unwrap());
     send(Arc::clone(&mailer)).await.unwrap();
     mails.tell("hold");

@@ -10,7 +10,7 @@ use pocket_tasks::contract::ids::new_uuid;
 use pocket_tasks::jobs::Runner;
 use pocket_tasks::repositories::{Queue, Store};
 use pocket_tasks::services::Services;
-use pocket_tasks::webhooks::{self, Lookup, Means};
+use pocket_tasks::webhooks::{self, ClientOptions, Resolver};
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt as _, Response};
 use serde_json::json;
@@ -35,7 +35,7 @@ pub(crate) struct Options {
     /// Timeout of webhook requests and of their excerpts, if not the default.
     pub(crate) webhook_timeout: Option<Duration>,
     /// Resolver of the names of receivers, if not that of the operating system.
-    pub(crate) lookup: Option<Arc<dyn Lookup>>,
+    pub(crate) resolver: Option<Arc<dyn Resolver>>,
 }
 
 impl Default for Options {
@@ -47,7 +47,7 @@ impl Default for Options {
             request_timeout: Duration::from_secs(30),
             variables: Vec::new(),
             webhook_timeout: None,
-            lookup: None,
+            resolver: None,
         }
     }
 }
@@ -85,15 +85,15 @@ impl TestApp {
         config.rate_limits.api_per_minute = options.api_per_minute;
         config.request_timeout = options.request_timeout;
         let mail = Arc::new(tempfile::tempdir().unwrap());
-        mail.path().clone_into(&mut config.mail.folder);
-        let mut means = Means::default();
+        mail.path().clone_into(&mut config.mail.directory);
+        let mut means = ClientOptions::default();
         if let Some(timeout) = options.webhook_timeout {
             (means.timeout, means.excerpt_timeout) = (timeout, timeout);
         }
-        if let Some(lookup) = options.lookup {
-            means.lookup = lookup;
+        if let Some(resolver) = options.resolver {
+            means.resolver = resolver;
         }
-        let client = webhooks::Client::with_means(config.webhooks.clone(), means);
+        let client = webhooks::Client::with_options(config.webhooks.clone(), means);
         let services = app::services(&config, Arc::clone(&store), clock.clock(), client).unwrap();
         let runner = app::runner(&config, Arc::clone(&store), services.clone(), clock.clock(), PUBLIC_URL).unwrap();
         let draining = Draining::default();

@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use pocket_tasks::webhooks::Allowances;
+use pocket_tasks::webhooks::EgressPolicy;
 
 use super::allowing;
 
-/// Forbidden networks with their first and last address. The addresses beside them are public unless stated otherwise.
+/// UrlError networks with their first and last address. The addresses beside them are public unless stated otherwise.
 /// Written by hand, independently of the table in the code.
 const FORBIDDEN: [(&str, &str, &str); 19] = [
     ("this network", "0.0.0.0", "0.255.255.255"),
@@ -44,14 +44,14 @@ fn beside(address: IpAddr, places: i8) -> Option<IpAddr> {
 
 #[test]
 fn non_public_networks_are_forbidden_up_to_their_bounds() {
-    let plain = Allowances::default();
+    let plain = EgressPolicy::default();
     for (what, first, last) in FORBIDDEN {
         let (first, last) = (address(first), address(last));
         for inside in [first, last] {
-            assert!(!plain.permit(inside), "{what}: {inside}");
+            assert!(!plain.allows(inside), "{what}: {inside}");
         }
         for outside in [beside(first, -1), beside(last, 1)].into_iter().flatten() {
-            assert!(plain.permit(outside), "beside {what}: {outside}");
+            assert!(plain.allows(outside), "beside {what}: {outside}");
         }
     }
     // These networks are adjacent to other forbidden ones.
@@ -69,15 +69,15 @@ fn non_public_networks_are_forbidden_up_to_their_bounds() {
         ("SRv6", "5f00::", "5f00:ffff:ffff:ffff:ffff:ffff:ffff:ffff", false, false),
     ] {
         let (first, last) = (address(first), address(last));
-        assert!(!plain.permit(first) && !plain.permit(last), "{what}");
-        assert_eq!(beside(first, -1).is_some_and(|address| plain.permit(address)), before, "before {what}");
-        assert_eq!(beside(last, 1).is_some_and(|address| plain.permit(address)), after, "after {what}");
+        assert!(!plain.allows(first) && !plain.allows(last), "{what}");
+        assert_eq!(beside(first, -1).is_some_and(|address| plain.allows(address)), before, "before {what}");
+        assert_eq!(beside(last, 1).is_some_and(|address| plain.allows(address)), after, "after {what}");
     }
 }
 
 #[test]
 fn embedded_addresses_are_judged_by_the_inner_address() {
-    let plain = Allowances::default();
+    let plain = EgressPolicy::default();
     for (text, permitted) in [
         ("::ffff:93.184.216.34", true),
         ("::ffff:127.0.0.1", false),
@@ -91,7 +91,7 @@ fn embedded_addresses_are_judged_by_the_inner_address() {
         ("2002:5db8:d822::1", false),
         ("2001:0:5db8:d822::a247:27dd", false),
     ] {
-        assert_eq!(plain.permit(address(text)), permitted, "{text}");
+        assert_eq!(plain.allows(address(text)), permitted, "{text}");
     }
 }
 
@@ -120,12 +120,12 @@ fn an_allowed_network_permits_nothing_else() {
             &["2001:0:0a00:0001::a247:27dd", "2001:0:5db8:d822::80ff:fffe"],
         ),
     ] {
-        let allowances = allowing(&[network]);
+        let policy = allowing(&[network]);
         for text in open {
-            assert!(allowances.permit(address(text)), "{network}: {text}");
+            assert!(policy.allows(address(text)), "{network}: {text}");
         }
         for text in closed {
-            assert!(!allowances.permit(address(text)), "{network}: {text}");
+            assert!(!policy.allows(address(text)), "{network}: {text}");
         }
     }
 }
@@ -139,11 +139,11 @@ fn an_allowed_network_excludes_metadata_addresses() {
     for text in OF_LESS_KNOWN_CLOUDS {
         let metadata = address(text);
         for network in ["fd00::/8", "169.254.0.0/16", text] {
-            assert!(!allowing(&[network]).permit(metadata), "{text} by {network}");
+            assert!(!allowing(&[network]).allows(metadata), "{text} by {network}");
         }
-        let allowances = allowing(&["fd00::/8", "169.254.0.0/16"]);
+        let policy = allowing(&["fd00::/8", "169.254.0.0/16"]);
         for beside in [beside(metadata, -1), beside(metadata, 1)].into_iter().flatten() {
-            assert!(allowances.permit(beside) && !Allowances::default().permit(beside), "{beside} beside {text}");
+            assert!(policy.allows(beside) && !EgressPolicy::default().allows(beside), "{beside} beside {text}");
         }
     }
 }
@@ -182,9 +182,9 @@ fn credential_endpoints_are_always_forbidden() {
     let each: Vec<String> = never.iter().map(ToString::to_string).collect();
     let by_name = allowing(&each.iter().map(String::as_str).collect::<Vec<_>>());
     for address in never {
-        assert!(!all.permit(address) && !by_name.permit(address), "{address}");
+        assert!(!all.allows(address) && !by_name.allows(address), "{address}");
     }
     for address in ["10.0.0.1", "127.0.0.1", "169.254.169.253", "::1", "fd00:ec2::253", "64:ff9b::10.0.0.1"] {
-        assert!(all.permit(address.parse().unwrap()), "{address}");
+        assert!(all.allows(address.parse().unwrap()), "{address}");
     }
 }

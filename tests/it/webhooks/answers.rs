@@ -50,7 +50,7 @@ async fn a_given_header_replaces_the_default_and_an_invalid_one_is_an_error() {
     assert!(request.contains("content-type: text/plain\r\n") && !request.contains("json"), "{request}");
     for (name, value) in [("x-a", "a\r\nx-b: b"), ("x a", "a"), ("", "a"), ("x-a", "a\0")] {
         let outcome = client.post(&receiver.url(), &[(name, value.to_owned())], String::new()).await;
-        assert_eq!(outcome.error.as_deref(), Some("The request has a header that cannot be sent."), "{name}");
+        assert_eq!(outcome.error.as_deref(), Some("A request header is invalid."), "{name}");
     }
     assert_eq!(receiver.requests().len(), 1);
 }
@@ -92,7 +92,7 @@ async fn redirects_are_failures_and_not_followed() {
             let receiver = Receiver::saying(answer).await;
             let outcome = client.post(&receiver.url(), &[], "{}".to_owned()).await;
             assert_eq!((outcome.status_code, outcome.is_success()), (Some(status), false));
-            assert_eq!(outcome.error.as_deref(), Some("The answer is a redirect, which is not followed."));
+            assert_eq!(outcome.error.as_deref(), Some("The response is a redirect. Redirects are not followed."));
         }
     }
     assert_eq!(elsewhere.requests(), [""; 0]);
@@ -151,16 +151,16 @@ async fn an_invalid_response_is_described_in_a_sentence() {
     let many = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n", "X-Many: 1\r\n".repeat(101));
     let client = local_client(TIMEOUT);
     for (answer, error) in [
-        ("", "The connection was closed before an answer came."),
-        ("HTTP/1.1 200 OK\r\nContent-Le", "The connection was closed before an answer came."),
-        ("220 mail.example ESMTP\r\n", "The answer is not HTTP."),
-        ("HTTP/1.1 two hundred\r\n\r\n", "The answer is not HTTP."),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "The answer is not HTTP."),
-        ("HTTP/1.1 200 OK\r\nNo colon\r\n\r\n", "The answer is not HTTP."),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "The answer is not HTTP."),
-        ("\0\0\0\0\0\0\0\0", "The answer is not HTTP."),
-        (&huge, "The head of the answer is too large."),
-        (&many, "The head of the answer is too large."),
+        ("", "The connection was closed before a response was received."),
+        ("HTTP/1.1 200 OK\r\nContent-Le", "The connection was closed before a response was received."),
+        ("220 mail.example ESMTP\r\n", "The response is not HTTP."),
+        ("HTTP/1.1 two hundred\r\n\r\n", "The response is not HTTP."),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "The response is not HTTP."),
+        ("HTTP/1.1 200 OK\r\nNo colon\r\n\r\n", "The response is not HTTP."),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "The response is not HTTP."),
+        ("\0\0\0\0\0\0\0\0", "The response is not HTTP."),
+        (&huge, "The response headers are too large."),
+        (&many, "The response headers are too large."),
     ] {
         let receiver = if answer.len() > 10_000 {
             Receiver::saying(answer).await
@@ -184,7 +184,7 @@ async fn a_refused_or_reset_connection_is_described_in_a_sentence() {
 
     let receiver = Receiver::start(|stream| async move { stream.set_zero_linger().unwrap() }).await;
     let outcome = local_client(TIMEOUT).post(&receiver.url(), &[], "{}".to_owned()).await;
-    assert_eq!(outcome.error.as_deref(), Some("The connection was closed before an answer came."));
+    assert_eq!(outcome.error.as_deref(), Some("The connection was closed before a response was received."));
 }
 
 #[tokio::test]

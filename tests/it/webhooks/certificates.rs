@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
-use pocket_tasks::webhooks::{Allowances, Client, Means};
+use pocket_tasks::webhooks::{EgressPolicy, Client, ClientOptions};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
@@ -87,16 +87,16 @@ async fn serve((certificate, key): Identity) -> (u16, Arc<Mutex<Vec<String>>>) {
 /// Client that trusts the authority and resolves every name to the local host.
 fn client(authority: &Authority) -> Client {
     let names = Names::new(|_, _| Ok(vec![IpAddr::from([127, 0, 0, 1])]));
-    let allowances = Allowances { networks: vec!["127.0.0.1".parse().unwrap()], http: false };
+    let policy = EgressPolicy { allowed_networks: vec!["127.0.0.1".parse().unwrap()], allow_http: false };
     let authorities = vec![authority.certificate.clone()];
-    Client::with_means(allowances, Means { timeout: TIMEOUT, lookup: names, authorities, ..Means::default() })
+    Client::with_options(policy, ClientOptions { timeout: TIMEOUT, resolver: names, authorities, ..ClientOptions::default() })
 }
 
 #[tokio::test]
 async fn requests_are_sent_only_to_servers_with_a_valid_certificate() {
     let (trusted, stranger) = (Authority::new(), Authority::new());
     let client = client(&trusted);
-    let untrusted = Some("The certificate is not valid: no authority that is trusted issued it.");
+    let untrusted = Some("The certificate is not valid: its issuer is not trusted.");
     let another = Some("The certificate is not valid: it is for another name.");
     for (what, host, identity, error) in [
         ("good", "hooks.example", trusted.issue("hooks.example", NOW), None),
@@ -137,12 +137,12 @@ async fn requests_are_sent_only_to_servers_with_a_valid_certificate() {
 async fn nothing_is_sent_to_a_server_without_tls() {
     let authority = Authority::new();
     // Accepted by the operating system only: the connection is open and silent.
-    let means = Means { timeout: SHORT_TIMEOUT, ..Means::default() };
-    let allowances = Allowances { networks: vec!["127.0.0.1".parse().unwrap()], http: false };
-    let silent = prepared(Client::with_means(allowances, means));
+    let means = ClientOptions { timeout: SHORT_TIMEOUT, ..ClientOptions::default() };
+    let policy = EgressPolicy { allowed_networks: vec!["127.0.0.1".parse().unwrap()], allow_http: false };
+    let silent = prepared(Client::with_options(policy, means));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let outcome = silent.post(&format!("https://{}/", listener.local_addr().unwrap()), &[], "secret".to_owned()).await;
-    assert_eq!(outcome.error.as_deref(), Some("No connection could be made in time."));
+    assert_eq!(outcome.error.as_deref(), Some("The connection timed out."));
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/", listener.local_addr().unwrap());
@@ -152,6 +152,6 @@ async fn nothing_is_sent_to_a_server_without_tls() {
         until_closed(&mut stream).await;
     });
     let outcome = client(&authority).post(&url, &[], "secret".to_owned()).await;
-    assert_eq!(outcome.error.as_deref(), Some("No secure connection could be made."));
+    assert_eq!(outcome.error.as_deref(), Some("The TLS handshake failed."));
     server.await.unwrap();
 }

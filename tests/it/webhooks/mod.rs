@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pocket_tasks::webhooks::{Allowances, Client, Lookup, Means, Turn};
+use pocket_tasks::webhooks::{EgressPolicy, Client, Resolver, ClientOptions, Turn};
 
 /// Generous timeout of expected events.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -23,8 +23,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const SHORT_TIMEOUT: Duration = Duration::from_millis(600);
 
 /// Policy that permits these networks and `http://`.
-fn allowing(networks: &[&str]) -> Allowances {
-    Allowances { networks: networks.iter().map(|network| network.parse().unwrap()).collect(), http: true }
+fn allowing(networks: &[&str]) -> EgressPolicy {
+    EgressPolicy { allowed_networks: networks.iter().map(|network| network.parse().unwrap()).collect(), allow_http: true }
 }
 
 /// Client that reaches servers on this machine.
@@ -58,8 +58,8 @@ impl Names {
 }
 
 #[async_trait]
-impl Lookup for Names {
-    async fn addresses(&self, name: &str, _: Turn) -> io::Result<Vec<IpAddr>> {
+impl Resolver for Names {
+    async fn resolve(&self, name: &str, _: Turn) -> io::Result<Vec<IpAddr>> {
         let before = {
             let mut asked = self.asked.lock().unwrap();
             asked.push(name.to_owned());
@@ -70,7 +70,7 @@ impl Lookup for Names {
 }
 
 /// Client with this resolver.
-fn client_with(allowances: Allowances, names: &Arc<Names>) -> Client {
-    let lookup = Arc::clone(names) as Arc<dyn Lookup>;
-    Client::with_means(allowances, Means { timeout: TIMEOUT, lookup, ..Means::default() })
+fn client_with(policy: EgressPolicy, names: &Arc<Names>) -> Client {
+    let resolver = Arc::clone(names) as Arc<dyn Resolver>;
+    Client::with_options(policy, ClientOptions { timeout: TIMEOUT, lookup, ..ClientOptions::default() })
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use pocket_tasks::webhooks::{Allowances, Client, Lookup, Lookups, Means, Turn};
+use pocket_tasks::webhooks::{EgressPolicy, Client, Resolver, Lookups, ClientOptions, Turn};
 use tokio::sync::Semaphore;
 
 use super::receiver::Receiver;
@@ -108,8 +108,8 @@ async fn metadata_addresses_are_unreachable_by_any_name_with_every_network_allow
 struct Silence;
 
 #[async_trait]
-impl Lookup for Silence {
-    async fn addresses(&self, _: &str, _: Turn) -> io::Result<Vec<IpAddr>> {
+impl Resolver for Silence {
+    async fn resolve(&self, _: &str, _: Turn) -> io::Result<Vec<IpAddr>> {
         std::future::pending().await
     }
 }
@@ -124,12 +124,12 @@ async fn an_unknown_name_is_reported_as_such() {
                 },
             );
         let outcome = client_with(allowing(&[]), &names).post("http://nowhere.example/", &[], String::new()).await;
-        assert_eq!(outcome.error.as_deref(), Some("The name of the host is not known."));
+        assert_eq!(outcome.error.as_deref(), Some("The host name could not be resolved."));
     }
-    let means = Means { timeout: SHORT_TIMEOUT, lookup: Arc::new(Silence), ..Means::default() };
-    let client = prepared(Client::with_means(Allowances::default(), means));
+    let means = ClientOptions { timeout: SHORT_TIMEOUT, resolver: Arc::new(Silence), ..ClientOptions::default() };
+    let client = prepared(Client::with_options(EgressPolicy::default(), means));
     let outcome = client.post("https://slow.example/", &[], String::new()).await;
-    assert!(outcome.error.unwrap().ends_with("in time."));
+    assert!(outcome.error.unwrap().ends_with("timed out."));
     assert!(outcome.duration < super::TIMEOUT);
 }
 
@@ -139,8 +139,8 @@ struct Slow {
 }
 
 #[async_trait]
-impl Lookup for Slow {
-    async fn addresses(&self, name: &str, turn: Turn) -> io::Result<Vec<IpAddr>> {
+impl Resolver for Slow {
+    async fn resolve(&self, name: &str, turn: Turn) -> io::Result<Vec<IpAddr>> {
         if name.starts_with("slow") {
             // Simulates a thread that continues after its caller has stopped waiting.
             self.held.lock().unwrap().push(turn);
@@ -154,9 +154,9 @@ impl Lookup for Slow {
 async fn slow_names_delay_only_their_own_owner() {
     let receiver = Receiver::saying(OK).await;
     let slow = Arc::new(Slow { held: Mutex::default() });
-    let lookup = Arc::clone(&slow) as Arc<dyn Lookup>;
-    let means = Means { timeout: SHORT_TIMEOUT, lookup, ..Means::default() };
-    let client = prepared(Client::with_means(allowing(&["127.0.0.1"]), means));
+    let resolver = Arc::clone(&slow) as Arc<dyn Resolver>;
+    let means = ClientOptions { timeout: SHORT_TIMEOUT, lookup, ..ClientOptions::default() };
+    let client = prepared(Client::with_options(allowing(&["127.0.0.1"]), means));
     let (share, all) = (4, Arc::new(Semaphore::new(6)));
     let of_somebody = || client.with_lookups(Lookups::new([Arc::new(Semaphore::new(share)), Arc::clone(&all)]));
     let (ada, bob) = (of_somebody(), of_somebody());
@@ -167,7 +167,7 @@ async fn slow_names_delay_only_their_own_owner() {
     // More than the owner's share: all time out, and the lookups continue.
     let many: Vec<_> = (0..10).map(|number| post(&ada, format!("slow{number}"))).collect();
     for outcome in join_all(many).await {
-        assert!(outcome.error.unwrap().ends_with("in time."));
+        assert!(outcome.error.unwrap().ends_with("timed out."));
     }
     assert_eq!((slow.held.lock().unwrap().len(), all.available_permits()), (share, 2));
     assert!(post(&ada, "quick".to_owned()).await.error.is_some(), "it is her turn no more");

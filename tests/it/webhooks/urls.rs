@@ -3,106 +3,106 @@
 use std::io;
 use std::net::IpAddr;
 
-use pocket_tasks::webhooks::{Allowances, Forbidden};
+use pocket_tasks::webhooks::{EgressPolicy, UrlError};
 
 use super::{Names, allowing, client_with};
 
 /// Rejected without a lookup.
-const HOSTILE: [(&str, Forbidden); 89] = [
+const HOSTILE: [(&str, UrlError); 89] = [
     // This machine, in all notations of the address.
-    ("https://127.0.0.1/", Forbidden::Address),
-    ("https://127.0.0.1:8443/hook?x=1", Forbidden::Address),
-    ("https://127.0.0.1./", Forbidden::Address),
-    ("https://127.1/", Forbidden::Address),
-    ("https://127.0.1/", Forbidden::Address),
-    ("https://2130706433/", Forbidden::Address),
-    ("https://0x7f000001/", Forbidden::Address),
-    ("https://0X7F000001/", Forbidden::Address),
-    ("https://017700000001/", Forbidden::Address),
-    ("https://0x7f.0.0.1/", Forbidden::Address),
-    ("https://0177.0.0.1/", Forbidden::Address),
-    ("https://0x7f.1/", Forbidden::Address),
-    ("https://0177.0x0.00.1/", Forbidden::Address),
-    ("https://127.00000.0.01/", Forbidden::Address),
-    ("https://127.65535/", Forbidden::Address),
-    ("https://127.255.255.255/", Forbidden::Address),
-    ("https://%31%32%37.0.0.1/", Forbidden::Address),
-    ("https://127%2e0%2e0%2e1/", Forbidden::Address),
-    ("https://①②⑦.⓪.⓪.①/", Forbidden::Address),
-    ("https://127。0。0。1/", Forbidden::Address),
-    ("https://１２７.０.０.１/", Forbidden::Address),
-    ("https://127.0.0.1\u{ad}/", Forbidden::Address),
-    ("https://0/", Forbidden::Address),
-    ("https://0.0.0.0/", Forbidden::Address),
-    ("https://0x0/", Forbidden::Address),
-    ("https://localhost/", Forbidden::Address),
-    ("https://LocalHost:8443/", Forbidden::Address),
-    ("https://localhost./", Forbidden::Address),
-    ("https://hooks.localhost/", Forbidden::Address),
-    ("https://hooks.localhost./", Forbidden::Address),
-    ("https://ｌｏｃａｌｈｏｓｔ/", Forbidden::Address),
-    ("https://loc%61lhost/", Forbidden::Address),
-    ("https://[::1]/", Forbidden::Address),
-    ("https://[::]/", Forbidden::Address),
-    ("https://[0:0:0:0:0:0:0:1]:443/", Forbidden::Address),
-    ("https://[::ffff:127.0.0.1]/", Forbidden::Address),
-    ("https://[::ffff:7f00:1]/", Forbidden::Address),
-    ("https://[0:0:0:0:0:ffff:7f00:0001]/", Forbidden::Address),
-    ("https://[::127.0.0.1]/", Forbidden::Address),
-    ("https://[::ffff:0:7f00:1]/", Forbidden::Address),
-    ("https://[64:ff9b::127.0.0.1]/", Forbidden::Address),
-    ("https://[64:ff9b:1::127.0.0.1]/", Forbidden::Address),
-    ("https://[2002:7f00:1::]/", Forbidden::Address),
-    ("https://[2001:0:7f00:1::]/", Forbidden::Address),
+    ("https://127.0.0.1/", UrlError::Address),
+    ("https://127.0.0.1:8443/hook?x=1", UrlError::Address),
+    ("https://127.0.0.1./", UrlError::Address),
+    ("https://127.1/", UrlError::Address),
+    ("https://127.0.1/", UrlError::Address),
+    ("https://2130706433/", UrlError::Address),
+    ("https://0x7f000001/", UrlError::Address),
+    ("https://0X7F000001/", UrlError::Address),
+    ("https://017700000001/", UrlError::Address),
+    ("https://0x7f.0.0.1/", UrlError::Address),
+    ("https://0177.0.0.1/", UrlError::Address),
+    ("https://0x7f.1/", UrlError::Address),
+    ("https://0177.0x0.00.1/", UrlError::Address),
+    ("https://127.00000.0.01/", UrlError::Address),
+    ("https://127.65535/", UrlError::Address),
+    ("https://127.255.255.255/", UrlError::Address),
+    ("https://%31%32%37.0.0.1/", UrlError::Address),
+    ("https://127%2e0%2e0%2e1/", UrlError::Address),
+    ("https://①②⑦.⓪.⓪.①/", UrlError::Address),
+    ("https://127。0。0。1/", UrlError::Address),
+    ("https://１２７.０.０.１/", UrlError::Address),
+    ("https://127.0.0.1\u{ad}/", UrlError::Address),
+    ("https://0/", UrlError::Address),
+    ("https://0.0.0.0/", UrlError::Address),
+    ("https://0x0/", UrlError::Address),
+    ("https://localhost/", UrlError::Address),
+    ("https://LocalHost:8443/", UrlError::Address),
+    ("https://localhost./", UrlError::Address),
+    ("https://hooks.localhost/", UrlError::Address),
+    ("https://hooks.localhost./", UrlError::Address),
+    ("https://ｌｏｃａｌｈｏｓｔ/", UrlError::Address),
+    ("https://loc%61lhost/", UrlError::Address),
+    ("https://[::1]/", UrlError::Address),
+    ("https://[::]/", UrlError::Address),
+    ("https://[0:0:0:0:0:0:0:1]:443/", UrlError::Address),
+    ("https://[::ffff:127.0.0.1]/", UrlError::Address),
+    ("https://[::ffff:7f00:1]/", UrlError::Address),
+    ("https://[0:0:0:0:0:ffff:7f00:0001]/", UrlError::Address),
+    ("https://[::127.0.0.1]/", UrlError::Address),
+    ("https://[::ffff:0:7f00:1]/", UrlError::Address),
+    ("https://[64:ff9b::127.0.0.1]/", UrlError::Address),
+    ("https://[64:ff9b:1::127.0.0.1]/", UrlError::Address),
+    ("https://[2002:7f00:1::]/", UrlError::Address),
+    ("https://[2001:0:7f00:1::]/", UrlError::Address),
     // Adjacent private networks.
-    ("https://10.0.0.1/", Forbidden::Address),
-    ("https://10.1/", Forbidden::Address),
-    ("https://012.0.0.1/", Forbidden::Address),
-    ("https://172.16.0.1/", Forbidden::Address),
-    ("https://172.31.255.255/", Forbidden::Address),
-    ("https://192.168.0.1/", Forbidden::Address),
-    ("https://3232235521/", Forbidden::Address),
-    ("https://100.64.0.1/", Forbidden::Address),
-    ("https://198.18.0.1/", Forbidden::Address),
-    ("https://224.0.0.1/", Forbidden::Address),
-    ("https://255.255.255.255/", Forbidden::Address),
-    ("https://0xffffffff/", Forbidden::Address),
-    ("https://[fc00::1]/", Forbidden::Address),
-    ("https://[fd12:3456::1]/", Forbidden::Address),
-    ("https://[fe80::1]/", Forbidden::Address),
-    ("https://[fec0::1]/", Forbidden::Address),
-    ("https://[ff02::1]/", Forbidden::Address),
-    ("https://[2001:db8::1]/", Forbidden::Address),
+    ("https://10.0.0.1/", UrlError::Address),
+    ("https://10.1/", UrlError::Address),
+    ("https://012.0.0.1/", UrlError::Address),
+    ("https://172.16.0.1/", UrlError::Address),
+    ("https://172.31.255.255/", UrlError::Address),
+    ("https://192.168.0.1/", UrlError::Address),
+    ("https://3232235521/", UrlError::Address),
+    ("https://100.64.0.1/", UrlError::Address),
+    ("https://198.18.0.1/", UrlError::Address),
+    ("https://224.0.0.1/", UrlError::Address),
+    ("https://255.255.255.255/", UrlError::Address),
+    ("https://0xffffffff/", UrlError::Address),
+    ("https://[fc00::1]/", UrlError::Address),
+    ("https://[fd12:3456::1]/", UrlError::Address),
+    ("https://[fe80::1]/", UrlError::Address),
+    ("https://[fec0::1]/", UrlError::Address),
+    ("https://[ff02::1]/", UrlError::Address),
+    ("https://[2001:db8::1]/", UrlError::Address),
     // Credential endpoints of clouds.
-    ("https://169.254.169.254/latest/meta-data/", Forbidden::Address),
-    ("https://2852039166/", Forbidden::Address),
-    ("https://0xA9FEA9FE/", Forbidden::Address),
-    ("https://169.254.43518/", Forbidden::Address),
-    ("https://0251.0376.0251.0376/", Forbidden::Address),
-    ("https://[::ffff:a9fe:a9fe]/", Forbidden::Address),
-    ("https://[fd00:ec2::254]/", Forbidden::Address),
-    ("https://168.63.129.16/", Forbidden::Address),
+    ("https://169.254.169.254/latest/meta-data/", UrlError::Address),
+    ("https://2852039166/", UrlError::Address),
+    ("https://0xA9FEA9FE/", UrlError::Address),
+    ("https://169.254.43518/", UrlError::Address),
+    ("https://0251.0376.0251.0376/", UrlError::Address),
+    ("https://[::ffff:a9fe:a9fe]/", UrlError::Address),
+    ("https://[fd00:ec2::254]/", UrlError::Address),
+    ("https://168.63.129.16/", UrlError::Address),
     // Other hosts in disguise.
-    ("https://example.com@127.0.0.1/", Forbidden::Credentials),
-    ("https://ada:hunter2@example.com/", Forbidden::Credentials),
-    ("https://@example.com/", Forbidden::Credentials),
-    ("https://:@example.com/", Forbidden::Credentials),
-    ("https://127.0.0.1#@example.com/", Forbidden::Fragment),
-    ("https://example.com/#", Forbidden::Fragment),
-    ("https://example.com\\@127.0.0.1/", Forbidden::NotAbsolute),
-    ("https://exam\tple.com/", Forbidden::NotAbsolute),
-    ("https://example.com/\r\nX-Injected:%20yes", Forbidden::NotAbsolute),
-    (" https://example.com/", Forbidden::NotAbsolute),
-    ("https:///127.0.0.1/", Forbidden::NotAbsolute),
-    ("https:127.0.0.1", Forbidden::NotAbsolute),
-    ("//127.0.0.1/", Forbidden::NotAbsolute),
-    ("https://[fe80::1%25eth0]/", Forbidden::NotAbsolute),
-    ("https://1.2.3.4.5/", Forbidden::NotAbsolute),
+    ("https://example.com@127.0.0.1/", UrlError::Credentials),
+    ("https://ada:hunter2@example.com/", UrlError::Credentials),
+    ("https://@example.com/", UrlError::Credentials),
+    ("https://:@example.com/", UrlError::Credentials),
+    ("https://127.0.0.1#@example.com/", UrlError::Fragment),
+    ("https://example.com/#", UrlError::Fragment),
+    ("https://example.com\\@127.0.0.1/", UrlError::NotAbsolute),
+    ("https://exam\tple.com/", UrlError::NotAbsolute),
+    ("https://example.com/\r\nX-Injected:%20yes", UrlError::NotAbsolute),
+    (" https://example.com/", UrlError::NotAbsolute),
+    ("https:///127.0.0.1/", UrlError::NotAbsolute),
+    ("https:127.0.0.1", UrlError::NotAbsolute),
+    ("//127.0.0.1/", UrlError::NotAbsolute),
+    ("https://[fe80::1%25eth0]/", UrlError::NotAbsolute),
+    ("https://1.2.3.4.5/", UrlError::NotAbsolute),
     // Other schemes.
-    ("http://example.com/", Forbidden::NotHttps),
-    ("file:///etc/passwd", Forbidden::NotHttps),
-    ("gopher://127.0.0.1:6379/_INFO", Forbidden::NotHttps),
-    ("https://example.com:0/", Forbidden::Port),
+    ("http://example.com/", UrlError::NotHttps),
+    ("file:///etc/passwd", UrlError::NotHttps),
+    ("gopher://127.0.0.1:6379/_INFO", UrlError::NotHttps),
+    ("https://example.com:0/", UrlError::Port),
 ];
 
 /// Rejected when the name resolves to these addresses.
@@ -143,7 +143,7 @@ const HONEST: [(&str, &str); 15] = [
 #[tokio::test]
 async fn urls_with_forbidden_hosts_are_rejected_without_a_lookup() {
     let names = Names::new(|_, _| panic!("a name was looked up"));
-    let client = client_with(Allowances::default(), &names);
+    let client = client_with(EgressPolicy::default(), &names);
     for (url, expected) in HOSTILE {
         assert_eq!(client.check(url), Err(expected.clone()), "{url}");
         // URLs that were stored by other means are rejected too.
@@ -158,7 +158,7 @@ async fn urls_with_forbidden_hosts_are_rejected_without_a_lookup() {
 async fn names_with_forbidden_addresses_are_rejected_on_lookup() {
     for (url, address) in HOSTILE_NAMES {
         let names = Names::new(move |_, _| Ok(vec![address.parse().unwrap()]));
-        let client = client_with(Allowances::default(), &names);
+        let client = client_with(EgressPolicy::default(), &names);
         assert_eq!(client.check(url), Ok(()), "{url}");
         let outcome = client.post(url, &[], "{}".to_owned()).await;
         assert_eq!(outcome.error.as_deref(), Some("The address is not public."), "{url}");
@@ -169,11 +169,11 @@ async fn names_with_forbidden_addresses_are_rejected_on_lookup() {
 #[tokio::test]
 async fn valid_urls_are_accepted_and_their_names_looked_up_unchanged() {
     let names = Names::new(|_, _| Err(io::Error::other("nobody is really asked")));
-    let client = client_with(Allowances::default(), &names);
+    let client = client_with(EgressPolicy::default(), &names);
     for (url, name) in HONEST {
         assert_eq!(client.check(url), Ok(()), "{url}");
         let outcome = client.post(url, &[], "{}".to_owned()).await;
-        assert_eq!(outcome.error.as_deref(), Some("The name of the host is not known."), "{url}");
+        assert_eq!(outcome.error.as_deref(), Some("The host name could not be resolved."), "{url}");
         assert_eq!(names.asked().last().map(String::as_str), Some(name), "{url}");
     }
     for url in
@@ -185,11 +185,11 @@ async fn valid_urls_are_accepted_and_their_names_looked_up_unchanged() {
 
 #[test]
 fn a_url_may_have_2048_characters_of_any_length() {
-    let client = client_with(Allowances::default(), &Names::new(|_, _| Ok(Vec::<IpAddr>::new())));
+    let client = client_with(EgressPolicy::default(), &Names::new(|_, _| Ok(Vec::<IpAddr>::new())));
     for character in ["a", "ü", "😀"] {
         let longest = format!("https://example.com/{}", character.repeat(2_048 - 20));
         assert_eq!(client.check(&longest), Ok(()));
-        assert_eq!(client.check(&format!("{longest}{character}")), Err(Forbidden::TooLong));
+        assert_eq!(client.check(&format!("{longest}{character}")), Err(UrlError::TooLong));
     }
 }
 
@@ -202,12 +202,12 @@ fn http_requires_permission_and_other_schemes_are_rejected() {
     for url in
         ["ftp://example.com/", "file:///etc/passwd", "ws://example.com/", "unix://run/docker.sock", "h://x", "://x"]
     {
-        assert_eq!(client.check(url), Err(Forbidden::NotHttp), "{url}");
+        assert_eq!(client.check(url), Err(UrlError::NotHttp), "{url}");
     }
     for url in
         ["", "example.com", "/hooks", "https:", "https://", "https://?x", "https:/example.com", "javascript:alert(1)"]
     {
-        assert_eq!(client.check(url), Err(Forbidden::NotAbsolute), "{url}");
+        assert_eq!(client.check(url), Err(UrlError::NotAbsolute), "{url}");
     }
-    assert_eq!(client.check("http://127.0.0.1/"), Err(Forbidden::Address));
+    assert_eq!(client.check("http://127.0.0.1/"), Err(UrlError::Address));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pocket_tasks::contract::WebhookId;
 use pocket_tasks::contract::event::EventType;
 use pocket_tasks::repositories::Queue;
-use pocket_tasks::webhooks::{Secret, signature};
+use pocket_tasks::webhooks::{SigningKey, signature};
 use serde_json::{Value, json};
 
 use crate::api::fixtures::stored_members::{add_member, remove_member};
@@ -95,7 +95,7 @@ on_both_databases! {
                 "change the URL" => drop(user.patch(&path, json!({"url": next.url})).await.ok()),
                 _ => {
                     let rotated = user.post(format!("{path}/rotate-secret"), json!({"overlap_seconds": 0})).await.ok();
-                    secret = Secret::parse(rotated["secret"].as_str().unwrap());
+                    secret = SigningKey::parse(rotated["secret"].as_str().unwrap());
                 }
             }
             door.add_permits(1_000);

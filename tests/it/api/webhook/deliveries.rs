@@ -5,7 +5,7 @@ use std::time::Duration;
 use pocket_tasks::contract::EventId;
 use pocket_tasks::contract::event::EventType;
 use pocket_tasks::repositories::Prunable;
-use pocket_tasks::webhooks::{Secret, signature};
+use pocket_tasks::webhooks::{SigningKey, signature};
 use poem_openapi::types::ToJSON as _;
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ on_both_databases! {
         assert_eq!(message.header("webhook-id"), event.to_string());
         let timestamp: i64 = message.header("webhook-timestamp").parse().unwrap();
         assert!((app.clock.now().as_secs() - timestamp).abs() < 30, "{timestamp}");
-        let secret = Secret::parse(created["secret"].as_str().unwrap()).unwrap();
+        let secret = SigningKey::parse(created["secret"].as_str().unwrap()).unwrap();
         let signed = signature([&secret], &event.to_string(), timestamp, &message.text);
         assert_eq!(message.header("webhook-signature"), signed);
 

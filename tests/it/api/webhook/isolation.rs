@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use pocket_tasks::contract::WebhookId;
 use pocket_tasks::contract::event::EventType;
 use pocket_tasks::repositories::{EndpointHealth, Queue};
-use pocket_tasks::webhooks::{Lookup, Turn};
+use pocket_tasks::webhooks::{Resolver, Turn};
 
 use crate::api::fixtures::webhooks::{
     RunningWorker, WEBHOOKS, app, count_deliveries, emit_event, emit_events, options, queue_of_next, subscribed_user,
@@ -51,8 +51,8 @@ struct Names {
 }
 
 #[async_trait]
-impl Lookup for Names {
-    async fn addresses(&self, name: &str, turn: Turn) -> io::Result<Vec<IpAddr>> {
+impl Resolver for Names {
+    async fn resolve(&self, name: &str, turn: Turn) -> io::Result<Vec<IpAddr>> {
         if name.starts_with(NAMELESS) {
             self.asked.fetch_add(1, Ordering::SeqCst);
             // Simulates a thread that continues after its caller has stopped waiting.
@@ -75,7 +75,7 @@ async fn set_degraded(app: &TestApp, webhook: &str, is_degraded: bool) {
 /// Asserts that a healthy receiver gets its events while earlier deliveries and tests for other receivers hang.
 async fn check_isolation(database: &TestDatabase, misbehaviour: Misbehaviour, is_degraded: bool) {
     let names = Arc::new(Names::default());
-    let lookup = Arc::clone(&names) as Arc<dyn Lookup>;
+    let resolver = Arc::clone(&names) as Arc<dyn Resolver>;
     let (lookup, webhook_timeout) = (Some(lookup), Some(REQUEST_TIMEOUT));
     let app = &TestApp::new(database, Options { lookup, webhook_timeout, ..options() }).await;
     let (bad, good) = (Receiver::new("200 OK").await, Receiver::new("200 OK").await);

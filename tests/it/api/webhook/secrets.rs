@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pocket_tasks::contract::{Timestamp, WebhookId};
-use pocket_tasks::webhooks::{Secret, signature};
+use pocket_tasks::webhooks::{SigningKey, signature};
 use poem::http::Method;
 use serde_json::{Value, json};
 
@@ -14,11 +14,11 @@ use crate::on_both_databases;
 use crate::support::receiver::Message;
 use crate::support::{TestApp, TestDatabase};
 
-fn secret(answer: &Value) -> Secret {
-    Secret::parse(answer["secret"].as_str().unwrap()).unwrap()
+fn secret(answer: &Value) -> SigningKey {
+    SigningKey::parse(answer["secret"].as_str().unwrap()).unwrap()
 }
 
-fn signed(message: &Message, secrets: &[&Secret]) -> bool {
+fn signed(message: &Message, secrets: &[&SigningKey]) -> bool {
     let timestamp = message.header("webhook-timestamp").parse().unwrap();
     let expected = signature(secrets.iter().copied(), message.header("webhook-id"), timestamp, &message.text);
     message.header("webhook-signature") == expected

@@ -1,4 +1,4 @@
-//! What is kept from the eyes of who reads the database, encrypted by keys that come from the one `ENCRYPTION_KEY`.
+//! Encryption of stored secrets, with keys derived from `ENCRYPTION_KEY`.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
@@ -6,28 +6,30 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// Why something cannot be sealed or opened.
+/// Reason why encryption or decryption failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
-    /// The key is not 32 bytes in base64.
+    /// `ENCRYPTION_KEY` is not 32 bytes in base64.
     #[error("the encryption key is not 32 bytes in base64")]
     Key,
-    /// It was sealed under another key or for something else, or it was changed.
-    #[error("what was sealed cannot be opened: was ENCRYPTION_KEY changed?")]
+    /// The ciphertext was altered, or encrypted with another key, purpose or context.
+    #[error("decryption failed: was ENCRYPTION_KEY changed?")]
     Broken,
 }
 
-/// Encrypts what is stored, with AES-256-GCM.
+/// Encrypts and decrypts with AES-256-GCM.
 #[derive(Debug)]
 pub struct Sealer(RandomizedNonceKey);
 
 impl Sealer {
-    /// Derives the key for what `purpose` names.
+    /// Derives the key for a purpose.
     pub fn new(secret: &SecretString, purpose: &str) -> Result<Self, SealError> {
-        RandomizedNonceKey::new(&AES_256_GCM, derived(secret, purpose)?.as_ref()).map(Self).map_err(|_| SealError::Key)
+        RandomizedNonceKey::new(&AES_256_GCM, derive_key(secret, purpose)?.as_ref())
+            .map(Self)
+            .map_err(|_| SealError::Key)
     }
 
-    /// Encrypts; `context` must be the same when it is opened again.
+    /// Encrypts. Decryption requires the same `context`.
     pub fn seal(&self, context: &str, plain: &[u8]) -> Result<Vec<u8>, SealError> {
         let mut sealed = plain.to_vec();
         let nonce = self.0.seal_in_place_append_tag(Aad::from(context), &mut sealed).map_err(|_| SealError::Broken)?;
@@ -35,7 +37,7 @@ impl Sealer {
         Ok(sealed)
     }
 
-    /// Decrypts what was sealed in the same context.
+    /// Decrypts a ciphertext of the same context.
     pub fn open(&self, context: &str, mut sealed: Vec<u8>) -> Result<Vec<u8>, SealError> {
         let nonce = sealed.split_off(sealed.len().saturating_sub(NONCE_LEN));
         let nonce = Nonce::try_assume_unique_for_key(&nonce).map_err(|_| SealError::Broken)?;
@@ -45,8 +47,7 @@ impl Sealer {
     }
 }
 
-/// The key for one purpose.
-pub(super) fn derived(secret: &SecretString, purpose: &str) -> Result<hmac::Tag, SealError> {
+pub(super) fn derive_key(secret: &SecretString, purpose: &str) -> Result<hmac::Tag, SealError> {
     let bytes = STANDARD.decode(secret.expose_secret().trim()).map_err(|_| SealError::Key)?;
     if bytes.len() != 32 {
         return Err(SealError::Key);
@@ -63,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_opens_only_with_its_key_and_in_its_context() {
+    fn decryption_requires_the_same_key_purpose_and_context() {
         let ours = Sealer::new(&key(1), "answers").unwrap();
         let sealed = ours.seal("mine", b"secret").unwrap();
         assert!(!sealed.windows(6).any(|window| window == b"secret"));
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn only_32_bytes_are_a_key() {
+    fn a_key_must_have_32_bytes() {
         for secret in ["", "c2hvcnQ=", "not base64"] {
             assert_eq!(Sealer::new(&secret.into(), "answers").map(drop), Err(SealError::Key), "{secret}");
         }

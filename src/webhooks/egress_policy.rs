@@ -1,4 +1,4 @@
-//! Which addresses may be connected to.
+//! The addresses to which connections are allowed (SSRF protection).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -6,33 +6,33 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// What an operator allows beyond public addresses.
+/// Destinations that the operator allows in addition to public addresses over `https://`.
 #[derive(Debug, Clone, Default)]
-pub struct Allowances {
-    /// Networks that are not public, and may be reached all the same.
-    pub networks: Vec<Network>,
-    /// Whether `http://` will do, which anybody on the way can read.
-    pub http: bool,
+pub struct EgressPolicy {
+    /// Networks that are allowed although they are not public.
+    pub allowed_networks: Vec<Network>,
+    /// True if `http://` is allowed.
+    pub allow_http: bool,
 }
 
-/// A network, such as `10.1.0.0/16`, or one address.
+/// A network, such as `10.1.0.0/16`, or a single address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network(IpNet);
 
-/// It is neither a network nor an address.
+/// Error for a text that is not a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it is neither a network like 10.1.0.0/16 nor an address")]
-pub struct NotANetwork;
+#[error("must be a network like 10.1.0.0/16 or an address")]
+pub struct InvalidNetwork;
 
 impl FromStr for Network {
-    type Err = NotANetwork;
+    type Err = InvalidNetwork;
 
-    fn from_str(text: &str) -> Result<Self, NotANetwork> {
+    fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
         let network = match text.parse::<IpNet>() {
             Ok(network) => network.trunc(),
-            Err(_) => text.parse::<IpAddr>().map_err(|_| NotANetwork)?.into(),
+            Err(_) => text.parse::<IpAddr>().map_err(|_| InvalidNetwork)?.into(),
         };
-        // Addresses are judged as IPv4 where they are IPv4 in other clothes, and so are networks.
+        // Like addresses, networks of IPv4-mapped addresses are compared as IPv4.
         let IpNet::V6(v6) = network else { return Ok(Self(network)) };
         let v4 = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
         let v4 = v4.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
@@ -46,17 +46,17 @@ impl fmt::Display for Network {
     }
 }
 
-impl Allowances {
-    /// Whether a connection may be made to the address.
+impl EgressPolicy {
+    /// Returns whether connections to an address are allowed.
     #[must_use]
-    pub fn permit(&self, address: IpAddr) -> bool {
+    pub fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        if is_never_allowed(address) {
+        if is_metadata_or_unspecified(address) {
             return false;
         }
-        if self.networks.iter().any(|network| network.0.contains(&address)) {
-            // Who opens a way through a translator opens it to what the translator is meant for, and no more.
-            return carried(address).into_iter().all(|address| self.permit(IpAddr::V4(address)));
+        if self.allowed_networks.iter().any(|network| network.0.contains(&address)) {
+            // An allowed translator (such as NAT64) does not open the private IPv4 addresses behind it.
+            return embedded_ipv4(address).into_iter().all(|address| self.allows(IpAddr::V4(address)));
         }
         match address {
             IpAddr::V4(address) => !NOT_PUBLIC_V4.iter().any(|network| network.contains(&address)),
@@ -73,18 +73,18 @@ const fn v6(a: u16, b: u16, length: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0), length)
 }
 
-/// What the registry of special-purpose addresses (RFC 6890) keeps from being reached by anybody.
+/// Special-purpose addresses that are not globally reachable (RFC 6890).
 const NOT_PUBLIC_V4: [Ipv4Net; 15] = [
     v4(0, 0, 0, 0, 8),        // this network
     v4(10, 0, 0, 0, 8),       // private
-    v4(100, 64, 0, 0, 10),    // between providers and their customers (CGNAT)
-    v4(127, 0, 0, 0, 8),      // this machine
-    v4(168, 63, 129, 16, 32), // Azure's own services, although it looks public
+    v4(100, 64, 0, 0, 10),    // carrier-grade NAT
+    v4(127, 0, 0, 0, 8),      // loopback
+    v4(168, 63, 129, 16, 32), // Azure platform services
     v4(169, 254, 0, 0, 16),   // link-local
     v4(172, 16, 0, 0, 12),    // private
-    v4(192, 0, 0, 0, 24),     // protocols
+    v4(192, 0, 0, 0, 24),     // IETF protocols
     v4(192, 0, 2, 0, 24),     // documentation
-    v4(192, 88, 99, 0, 24),   // relays of 6to4
+    v4(192, 88, 99, 0, 24),   // 6to4 relays
     v4(192, 168, 0, 0, 16),   // private
     v4(198, 18, 0, 0, 15),    // benchmarks
     v4(198, 51, 100, 0, 24),  // documentation
@@ -92,20 +92,19 @@ const NOT_PUBLIC_V4: [Ipv4Net; 15] = [
     v4(224, 0, 0, 0, 3),      // multicast, reserved, broadcast
 ];
 
-/// Only `2000::/3` is given out for what is public: all that lies around it is not, and some of what lies in it.
+/// IPv6 addresses that are not globally reachable. Only `2000::/3` is assigned to public use.
 const NOT_PUBLIC_V6: [Ipv6Net; 7] = [
-    v6(0x0000, 0, 3),       // this machine, IPv4 in other clothes, translators (NAT64), discard
-    v6(0x2001, 0, 23),      // protocols, Teredo among them
+    v6(0x0000, 0, 3),       // loopback, IPv4-mapped, NAT64, discard
+    v6(0x2001, 0, 23),      // IETF protocols, including Teredo
     v6(0x2001, 0x0db8, 32), // documentation
     v6(0x2002, 0, 16),      // 6to4
     v6(0x3fff, 0, 20),      // documentation
-    v6(0x4000, 0, 2),       // given to nobody
-    v6(0x8000, 0, 1),       // unique local, link-local, site-local, multicast, and what is given to nobody
+    v6(0x4000, 0, 2),       // unassigned
+    v6(0x8000, 0, 1),       // unique local, link-local, site-local, multicast, unassigned
 ];
 
-/// Where clouds tell a machine its own credentials, and addresses that mean "any": no setting opens them.
-const NEVER_V4: [Ipv4Addr; 10] = [
-    Ipv4Addr::UNSPECIFIED,
+/// Metadata services of cloud providers, which hand out credentials. No setting allows them.
+const METADATA_V4: [Ipv4Addr; 9] = [
     Ipv4Addr::new(100, 100, 100, 200), // Alibaba
     Ipv4Addr::new(168, 63, 129, 16),   // Azure
     Ipv4Addr::new(169, 254, 0, 23),    // Tencent
@@ -117,9 +116,7 @@ const NEVER_V4: [Ipv4Addr; 10] = [
     Ipv4Addr::new(192, 0, 0, 192),     // Oracle
 ];
 
-/// The same in IPv6.
-const NEVER_V6: [Ipv6Addr; 9] = [
-    Ipv6Addr::UNSPECIFIED,
+const METADATA_V6: [Ipv6Addr; 8] = [
     Ipv6Addr::new(0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x0042), // Scaleway
     Ipv6Addr::new(0xfd00, 0x00c1, 0, 0, 0, 0, 0xa9fe, 0xa9fe), // Oracle
     Ipv6Addr::new(0xfd00, 0x0100, 0, 0, 0, 0, 0x0100, 0x0200), // Alibaba
@@ -130,25 +127,26 @@ const NEVER_V6: [Ipv6Addr; 9] = [
     Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe), // OpenStack
 ];
 
-fn is_never_allowed(address: IpAddr) -> bool {
+fn is_metadata_or_unspecified(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(address) => NEVER_V4.contains(&address),
-        IpAddr::V6(address) => NEVER_V6.contains(&address),
+        _ if address.is_unspecified() => true,
+        IpAddr::V4(address) => METADATA_V4.contains(&address),
+        IpAddr::V6(address) => METADATA_V6.contains(&address),
     }
 }
 
-/// The IPv4 addresses that packets to this address may end up at, if something on the way translates or unpacks them.
-fn carried(address: IpAddr) -> Vec<Ipv4Addr> {
+/// Returns the IPv4 addresses that a translator or tunnel on the way may deliver packets for this address to.
+fn embedded_ipv4(address: IpAddr) -> Vec<Ipv4Addr> {
     let IpAddr::V6(address) = address else { return Vec::new() };
     let v4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => Vec::new(),
-        // IPv4-compatible and IPv4-translated, NAT64, NAT64 of one's own, 6to4.
+        // IPv4-compatible and IPv4-translated, NAT64, local-use NAT64, 6to4.
         [0, 0, 0, 0, 0 | 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         | [0x64, 0xff9b, 1, _, _, _, high, low]
         | [0x2002, high, low, ..] => vec![v4(high, low)],
-        // Teredo names its server, and its client with all bits turned.
+        // Teredo: the server, and the client with inverted bits.
         [0x2001, 0, server_high, server_low, _, _, high, low] => vec![v4(server_high, server_low), v4(!high, !low)],
         _ => Vec::new(),
     }
