@@ -10,7 +10,6 @@ use tokio::time::{Instant, timeout_at};
 
 use super::EgressPolicy;
 use super::error_message::describe;
-use super::lookups::Lookups;
 use super::outcome::{MAX_EXCERPT_LEN, Outcome, RetryAfter, excerpt};
 use super::resolver::{GuardedResolver, Resolver, SystemResolver};
 use super::url_policy::{self, UrlError};
@@ -28,15 +27,9 @@ const MAX_IDLE_PER_HOST: usize = 2;
 /// Maximum number of response headers.
 const MAX_HEADERS: usize = 100;
 
-/// How many names are looked up at once for those who have no share of their own.
-const LOOKUPS: usize = 64;
-
 /// Sends requests to URLs of users. Clones share connections.
 #[derive(Clone)]
-pub struct Client {
-    inner: Arc<Inner>,
-    lookups: Lookups,
-}
+pub struct Client(Arc<Inner>);
 
 struct Inner {
     policy: Arc<EgressPolicy>,
@@ -67,7 +60,7 @@ impl Default for ClientOptions {
         Self {
             timeout: REQUEST_TIMEOUT,
             excerpt_timeout: EXCERPT_TIMEOUT,
-            resolver: Arc::new(SystemResolver),
+            resolver: Arc::new(SystemResolver::default()),
             authorities: Vec::new(),
         }
     }
@@ -89,34 +82,27 @@ impl Client {
     /// Creates a client with other options.
     #[must_use]
     pub fn with_options(policy: EgressPolicy, options: ClientOptions) -> Self {
-        let inner = Inner { policy: Arc::new(policy), options, http: OnceLock::new() };
-        Self { inner: Arc::new(inner), lookups: Lookups::of_all(LOOKUPS) }
-    }
-
-    /// The same client for one whose names are looked up as this share allows.
-    #[must_use]
-    pub fn with_lookups(&self, lookups: Lookups) -> Self {
-        Self { inner: Arc::clone(&self.inner), lookups }
+        Self(Arc::new(Inner { policy: Arc::new(policy), options, http: OnceLock::new() }))
     }
 
     /// Returns an error if no requests can be sent, which is not the fault of a receiver.
     pub fn ensure_ready(&self) -> Result<(), ClientUnavailable> {
-        self.inner.http().map(drop)
+        self.0.http().map(drop)
     }
 
     /// Validates a URL without a DNS lookup; the lookup is part of each request.
     pub fn check(&self, url: &str) -> Result<(), UrlError> {
-        url_policy::parse(url, &self.inner.policy).map(drop)
+        url_policy::parse(url, &self.0.policy).map(drop)
     }
 
     /// Posts a body, which is JSON unless a header says otherwise. Errors are part of the outcome.
     pub async fn post(&self, url: &str, headers: &[(&'static str, String)], body: String) -> Outcome {
         let begin = Instant::now();
-        let deadline = begin + self.inner.options.timeout;
+        let deadline = begin + self.0.options.timeout;
         let mut outcome =
             Outcome { status_code: None, error: None, duration: Duration::ZERO, excerpt: None, retry_after: None };
         match self.send(url, headers, body, deadline).await {
-            Ok(response) => read_response(response, deadline, self.inner.options.excerpt_timeout, &mut outcome).await,
+            Ok(response) => read_response(response, deadline, self.0.options.excerpt_timeout, &mut outcome).await,
             Err(error) => outcome.error = Some(error),
         }
         outcome.duration = begin.elapsed();
@@ -130,14 +116,14 @@ impl Client {
         body: String,
         deadline: Instant,
     ) -> Result<Response, String> {
-        let url = url_policy::parse(url, &self.inner.policy).map_err(|error| error.to_string())?;
+        let url = url_policy::parse(url, &self.0.policy).map_err(|error| error.to_string())?;
         let headers = header_map(headers).ok_or("A request header is invalid.")?;
-        let http = self.inner.http().map_err(|_| "This server cannot send webhooks at the moment.")?;
+        let http = self.0.http().map_err(|_| "This server cannot send webhooks at the moment.")?;
         let request = http.post(url).headers(headers).body(body).send();
-        match timeout_at(deadline, self.lookups.pay_for(request)).await {
+        match timeout_at(deadline, request).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(describe(&error)),
-            Err(_) => Err(format!("No response within {} seconds.", self.inner.options.timeout.as_secs_f64())),
+            Err(_) => Err(format!("No response within {} seconds.", self.0.options.timeout.as_secs_f64())),
         }
     }
 }
@@ -145,11 +131,7 @@ impl Client {
 impl Inner {
     fn build(&self) -> reqwest::Result<reqwest::Client> {
         let authorities = self.options.authorities.iter().map(|authority| Certificate::from_der(authority));
-        let guard = GuardedResolver {
-            resolver: Arc::clone(&self.options.resolver),
-            lookups: Lookups::of_all(LOOKUPS),
-            policy: Arc::clone(&self.policy),
-        };
+        let guard = GuardedResolver { resolver: Arc::clone(&self.options.resolver), policy: Arc::clone(&self.policy) };
         reqwest::Client::builder()
             .user_agent(concat!("Pocket-Tasks/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(guard))

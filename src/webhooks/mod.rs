@@ -8,7 +8,6 @@
 mod client;
 mod egress_policy;
 mod error_message;
-mod lookups;
 mod outcome;
 mod resolver;
 mod signature;
@@ -16,7 +15,6 @@ mod url_policy;
 
 pub use client::{Client, ClientOptions, ClientUnavailable};
 pub use egress_policy::{EgressPolicy, InvalidNetwork, Network};
-pub use lookups::{Lookups, Turn};
 pub use outcome::{Outcome, RetryAfter, is_success};
 pub use resolver::{Resolver, SystemResolver};
 pub use signature::{SigningKey, signature};

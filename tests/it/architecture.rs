@@ -74,7 +74,7 @@ const RULES: [(&str, &[&str]); 10] = [
 ];
 
 /// Crate, with the only paths that may name it.
-const HOMES: [(&str, &[&str]); 16] = [
+const HOMES: [(&str, &[&str]); 17] = [
     ("sea_orm", &["src/database"]),
     ("sqlx", &["src/database"]),
     ("migration", &["src/database"]),
@@ -85,6 +85,7 @@ const HOMES: [(&str, &[&str]); 16] = [
     ("lettre", &["src/mail"]),
     ("askama", &["src/mail"]),
     ("tokio_cron_scheduler", &["src/jobs"]),
+    ("hickory_resolver", &["src/webhooks"]),
     ("httpdate", &["src/webhooks"]),
     ("ipnet", &["src/webhooks"]),
     ("reqwest", &["src/webhooks"]),

@@ -79,7 +79,7 @@ impl Deliveries {
             limits: &self.limits,
             webhook,
             known: Arc::new(known),
-            client: self.context.webhooks.client.with_lookups(permit.lookups()),
+            client: self.context.webhooks.client.clone(),
             started_at: Instant::now(),
             max_concurrent: permit.max_concurrent_requests(),
             stop: AtomicBool::new(false),

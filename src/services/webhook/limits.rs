@@ -10,7 +10,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use crate::contract::UserId;
 use crate::repositories::Queue;
 use crate::services::keyed_semaphores::KeyedSemaphores;
-use crate::webhooks::Lookups;
 
 /// Maximum number of concurrent runs per owner, healthy and degraded.
 const MAX_RUNS_PER_OWNER: usize = 16;
@@ -26,22 +25,11 @@ const MAX_BURST_REQUESTS: usize = 224;
 /// Maximum number of runs that use the database: API requests need it too.
 const MAX_CONCURRENT_DB: usize = 8;
 
-/// Maximum number of concurrent DNS look-ups, healthy and degraded webhooks each.
-const MAX_CONCURRENT_LOOKUPS: usize = 128;
-
+/// Limits of this process.
 pub(crate) struct DeliveryLimits {
-    owners: KeyedSemaphores<(Quota, Queue, UserId)>,
+    owners: KeyedSemaphores<(Queue, UserId)>,
     burst: Arc<Semaphore>,
-    lookups: Arc<Semaphore>,
-    degraded_lookups: Arc<Semaphore>,
     database: Semaphore,
-}
-
-/// Resource with a limit per owner. A look-up may outlive its run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Quota {
-    Runs,
-    Lookups,
 }
 
 /// Permit for a run. Dropping it lets another run start.
@@ -49,7 +37,6 @@ pub(crate) struct DeliveryPermit {
     queue: Queue,
     _run: OwnedSemaphorePermit,
     burst: Option<OwnedSemaphorePermit>,
-    lookups: Lookups,
 }
 
 impl Default for DeliveryLimits {
@@ -57,8 +44,6 @@ impl Default for DeliveryLimits {
         Self {
             owners: KeyedSemaphores::default(),
             burst: Arc::new(Semaphore::new(MAX_BURST_REQUESTS)),
-            lookups: Arc::new(Semaphore::new(MAX_CONCURRENT_LOOKUPS)),
-            degraded_lookups: Arc::new(Semaphore::new(MAX_CONCURRENT_LOOKUPS)),
             database: Semaphore::new(MAX_CONCURRENT_DB),
         }
     }
@@ -68,32 +53,20 @@ impl DeliveryLimits {
     /// Acquires a permit, or returns `None` if the owner has reached the limit.
     pub(crate) fn try_acquire(&self, queue: Queue, owner: UserId) -> Option<DeliveryPermit> {
         let is_degraded = queue == Queue::WebhooksDegraded;
-        let run = self.owner_semaphore(Quota::Runs, queue, owner).try_acquire_owned().ok()?;
-        let all = if is_degraded { &self.degraded_lookups } else { &self.lookups };
-        let of_run = Arc::new(Semaphore::new(1));
-        let lookups = Lookups::new([of_run, self.owner_semaphore(Quota::Lookups, queue, owner), Arc::clone(all)]);
+        let max = if is_degraded { MAX_DEGRADED_RUNS_PER_OWNER } else { MAX_RUNS_PER_OWNER };
+        let run = self.owners.get((queue, owner), max).try_acquire_owned().ok()?;
         let burst =
             (!is_degraded).then(|| Arc::clone(&self.burst).try_acquire_many_owned(MAX_CONCURRENT_REQUESTS - 1).ok());
-        Some(DeliveryPermit { queue, _run: run, burst: burst.flatten(), lookups })
+        Some(DeliveryPermit { queue, _run: run, burst: burst.flatten() })
     }
 
     pub(crate) async fn acquire_db(&self) -> Option<SemaphorePermit<'_>> {
         // The semaphore is never closed.
         self.database.acquire().await.ok()
     }
-
-    fn owner_semaphore(&self, of: Quota, queue: Queue, owner: UserId) -> Arc<Semaphore> {
-        let max = if queue == Queue::WebhooksDegraded { MAX_DEGRADED_RUNS_PER_OWNER } else { MAX_RUNS_PER_OWNER };
-        self.owners.get((of, queue, owner), max)
-    }
 }
 
 impl DeliveryPermit {
-    /// Returns the DNS look-up limits of the run.
-    pub(crate) fn lookups(&self) -> Lookups {
-        self.lookups.clone()
-    }
-
     /// Returns the maximum number of concurrent requests of the run.
     pub(crate) fn max_concurrent_requests(&self) -> usize {
         match (&self.burst, self.queue) {

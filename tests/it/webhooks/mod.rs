@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pocket_tasks::webhooks::{EgressPolicy, Client, Resolver, ClientOptions, Turn};
+use pocket_tasks::webhooks::{Client, ClientOptions, EgressPolicy, Resolver};
 
 /// Generous timeout of expected events.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,7 +34,7 @@ fn local_client(timeout: Duration) -> Client {
 
 /// Loads the root certificates now, rather than during the first request.
 fn prepared(client: Client) -> Client {
-    client.prepare().unwrap();
+    client.ensure_ready().unwrap();
     client
 }
 
@@ -59,7 +59,7 @@ impl Names {
 
 #[async_trait]
 impl Resolver for Names {
-    async fn resolve(&self, name: &str, _: Turn) -> io::Result<Vec<IpAddr>> {
+    async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         let before = {
             let mut asked = self.asked.lock().unwrap();
             asked.push(name.to_owned());

@@ -2,12 +2,12 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use pocket_tasks::webhooks::{EgressPolicy, Client, Resolver, Lookups, ClientOptions, Turn};
-use tokio::sync::Semaphore;
+use pocket_tasks::webhooks::{Client, ClientOptions, EgressPolicy, Resolver};
 
 use super::receiver::Receiver;
 use super::{Names, SHORT_TIMEOUT, allowing, client_with, prepared};
@@ -109,13 +109,13 @@ struct Silence;
 
 #[async_trait]
 impl Resolver for Silence {
-    async fn resolve(&self, _: &str, _: Turn) -> io::Result<Vec<IpAddr>> {
+    async fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
         std::future::pending().await
     }
 }
 
 #[tokio::test]
-async fn an_unknown_name_is_reported_as_such() {
+async fn an_unknown_name_is_reported_as_unresolvable() {
     for failing in [true, false] {
         let names =
             Names::new(
@@ -133,17 +133,19 @@ async fn an_unknown_name_is_reported_as_such() {
     assert!(outcome.duration < super::TIMEOUT);
 }
 
-/// Resolver that blocks on some names and knows the others.
-struct Slow {
-    held: Mutex<Vec<Turn>>,
+/// Never resolves names that begin with "slow", and counts its pending lookups.
+#[derive(Default)]
+struct SlowResolver {
+    pending: Arc<()>,
+    started: AtomicUsize,
 }
 
 #[async_trait]
-impl Resolver for Slow {
-    async fn resolve(&self, name: &str, turn: Turn) -> io::Result<Vec<IpAddr>> {
+impl Resolver for SlowResolver {
+    async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         if name.starts_with("slow") {
-            // Simulates a thread that continues after its caller has stopped waiting.
-            self.held.lock().unwrap().push(turn);
+            let _pending = Arc::clone(&self.pending);
+            self.started.fetch_add(1, Ordering::SeqCst);
             return std::future::pending().await;
         }
         Ok(addresses(&["127.0.0.1"]))
@@ -151,29 +153,28 @@ impl Resolver for Slow {
 }
 
 #[tokio::test]
-async fn slow_names_delay_only_their_own_owner() {
+async fn a_slow_name_delays_no_other_name_and_its_lookup_ends_with_the_request() {
+    const SLOW: usize = 300;
     let receiver = Receiver::saying(OK).await;
-    let slow = Arc::new(Slow { held: Mutex::default() });
+    let slow = Arc::new(SlowResolver::default());
     let resolver = Arc::clone(&slow) as Arc<dyn Resolver>;
-    let means = ClientOptions { timeout: SHORT_TIMEOUT, lookup, ..ClientOptions::default() };
-    let client = prepared(Client::with_options(allowing(&["127.0.0.1"]), means));
-    let (share, all) = (4, Arc::new(Semaphore::new(6)));
-    let of_somebody = || client.with_lookups(Lookups::new([Arc::new(Semaphore::new(share)), Arc::clone(&all)]));
-    let (ada, bob) = (of_somebody(), of_somebody());
-    let post = async |client: &Client, name: String| {
+    let options = ClientOptions { timeout: SHORT_TIMEOUT, resolver, ..ClientOptions::default() };
+    let client = prepared(Client::with_options(allowing(&["127.0.0.1"]), options));
+    let post = async |name: String| {
         let url = format!("http://{name}.example:{}/", receiver.address.port());
         client.post(&url, &[], String::new()).await
     };
-    // More than the owner's share: all time out, and the lookups continue.
-    let many: Vec<_> = (0..10).map(|number| post(&ada, format!("slow{number}"))).collect();
-    for outcome in join_all(many).await {
+    let slow_requests = join_all((0..SLOW).map(|number| post(format!("slow{number}"))));
+    let quick_request = async {
+        while slow.started.load(Ordering::SeqCst) < SLOW {
+            tokio::task::yield_now().await;
+        }
+        post("quick".to_owned()).await
+    };
+    let (outcomes, outcome) = tokio::join!(slow_requests, quick_request);
+    assert_eq!(outcome.status_code, Some(200), "{outcome:?}");
+    for outcome in outcomes {
         assert!(outcome.error.unwrap().ends_with("timed out."));
     }
-    assert_eq!((slow.held.lock().unwrap().len(), all.available_permits()), (share, 2));
-    assert!(post(&ada, "quick".to_owned()).await.error.is_some(), "it is her turn no more");
-    let outcome = post(&bob, "quick".to_owned()).await;
-    assert_eq!(outcome.status_code, Some(200), "{outcome:?}");
-    slow.held.lock().unwrap().clear();
-    let outcome = post(&ada, "quick".to_owned()).await;
-    assert_eq!(outcome.status_code, Some(200), "{outcome:?}");
+    assert_eq!(Arc::strong_count(&slow.pending), 1, "a lookup goes on");
 }
