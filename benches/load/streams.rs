@@ -23,7 +23,7 @@ const CASES: [(usize, usize); 3] = [(1, 500), (100, 200), (1_000, 50)];
 /// Number of events written without waiting.
 const IN_A_ROW: usize = 200;
 /// Maximum memory of a thousand streams, in MB.
-const MEMORY_GOAL: f64 = 20.0;
+const MEMORY_GOAL: f64 = 40.0;
 /// Time for a server to become idle.
 const REST: Duration = Duration::from_secs(1);
 

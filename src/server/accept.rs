@@ -1,4 +1,4 @@
-//! Accepting without spinning: a process out of descriptors fails at every `accept`, and at once.
+//! Accept loop with backoff: without file descriptors, every `accept` fails immediately.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -7,69 +7,68 @@ use tokio::{
     time::sleep,
 };
 
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const BACKOFF_BASE: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
-/// A listener that outlives its errors.
+/// Listener that retries failed accepts.
 pub(super) struct Acceptor {
     listener: TcpListener,
-    failures: Failures,
+    errors: ErrorStreak,
 }
 
 impl Acceptor {
     pub(super) fn new(listener: TcpListener) -> Self {
-        Self { listener, failures: Failures::default() }
+        Self { listener, errors: ErrorStreak::default() }
     }
 
-    /// Waits for the next connection, however often `accept` fails until then.
+    /// Waits for the next connection.
     pub(super) async fn accept(&mut self) -> (TcpStream, SocketAddr) {
         loop {
             match self.listener.accept().await {
                 Ok(accepted) => {
-                    if self.failures.end() {
+                    if self.errors.end() {
                         tracing::info!("accepting connections again");
                     }
                     return accepted;
                 }
-                // The client gave up while it waited in the backlog. That is no failure of this side, and a pause for
-                // it would let any client slow down all the others.
-                Err(error) if is_of_client(&error) => {}
+                // A client left the backlog. Backing off would let any client slow down all others.
+                Err(error) if is_client_error(&error) => {}
                 Err(error) => {
-                    if self.failures.is_first() {
-                        tracing::warn!(error = %error, "cannot accept connections, trying again until it works");
+                    if self.errors.is_first() {
+                        tracing::warn!(error = %error, "failed to accept connections, retrying");
                     }
-                    sleep(self.failures.pause()).await;
+                    sleep(self.errors.backoff()).await;
                 }
             }
         }
     }
 }
 
-fn is_of_client(error: &io::Error) -> bool {
+fn is_client_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// A row of failures: the first is logged, and the pauses between them double up to the longest.
+/// Consecutive accept errors. The first is logged, and delays double up to a maximum.
 #[derive(Default)]
-struct Failures {
-    last_pause: Option<Duration>,
+struct ErrorStreak {
+    last_delay: Option<Duration>,
 }
 
-impl Failures {
+impl ErrorStreak {
     fn is_first(&self) -> bool {
-        self.last_pause.is_none()
+        self.last_delay.is_none()
     }
 
-    fn pause(&mut self) -> Duration {
-        let pause = self.last_pause.map_or(FIRST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE));
-        self.last_pause = Some(pause);
-        pause
+    fn backoff(&mut self) -> Duration {
+        let delay = self.last_delay.map_or(BACKOFF_BASE, |last| (last * 2).min(BACKOFF_MAX));
+        self.last_delay = Some(delay);
+        delay
     }
 
-    /// Ends the row; false when there was none.
+    /// Ends the streak. Returns false if there was none.
     fn end(&mut self) -> bool {
-        self.last_pause.take().is_some()
+        self.last_delay.take().is_some()
     }
 }
 
@@ -78,27 +77,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_from_50_ms_up_to_a_second() {
-        let mut failures = Failures::default();
-        let pauses: Vec<_> = (0..7).map(|_| failures.pause().as_millis()).collect();
-        assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000]);
+    fn delays_double_from_50_ms_to_a_second() {
+        let mut errors = ErrorStreak::default();
+        let delays: Vec<_> = (0..7).map(|_| errors.backoff().as_millis()).collect();
+        assert_eq!(delays, [50, 100, 200, 400, 800, 1000, 1000]);
     }
 
     #[test]
-    fn a_row_of_failures_is_told_once_and_starts_anew_after_a_success() {
-        let mut failures = Failures::default();
-        assert!(!failures.end(), "there was nothing to recover from");
-        assert!(failures.is_first());
-        failures.pause();
-        assert!(!failures.is_first());
-        assert!(failures.end());
-        assert!(failures.is_first());
-        assert_eq!(failures.pause(), FIRST_PAUSE);
+    fn a_streak_is_logged_once_and_ends_with_a_success() {
+        let mut errors = ErrorStreak::default();
+        assert!(!errors.end(), "there was nothing to recover from");
+        assert!(errors.is_first());
+        errors.backoff();
+        assert!(!errors.is_first());
+        assert!(errors.end());
+        assert!(errors.is_first());
+        assert_eq!(errors.backoff(), BACKOFF_BASE);
     }
 
     #[test]
-    fn a_client_that_gave_up_is_no_reason_to_pause() {
-        assert!(is_of_client(&io::ErrorKind::ConnectionAborted.into()));
-        assert!(!is_of_client(&io::Error::from_raw_os_error(24)), "EMFILE");
+    fn an_aborted_connection_causes_no_backoff() {
+        assert!(is_client_error(&io::ErrorKind::ConnectionAborted.into()));
+        assert!(!is_client_error(&io::Error::from_raw_os_error(24)), "EMFILE");
     }
 }

@@ -1,13 +1,13 @@
-//! Whether a connection has requests in flight, so that an idle one can be told from a busy one.
+//! Idle detection by counting the requests in flight of a connection.
 //!
-//! hyper times only the heads of HTTP/1.1. It does not time the bytes before the protocol is known, nor an HTTP/2
-//! connection whose client answers pings and asks for nothing.
+//! hyper limits only the time for HTTP/1.1 heads, not for the bytes before the protocol is known or for an HTTP/2
+//! connection without requests.
 
 use std::time::Duration;
 
 use tokio::{sync::watch, time::timeout};
 
-/// The number of requests of one connection that are in a handler or whose response is not yet handed over.
+/// Number of requests of a connection whose handler is running or whose response is not fully written.
 #[derive(Default)]
 pub(super) struct Activity {
     in_flight: watch::Sender<usize>,
@@ -25,7 +25,7 @@ impl Activity {
         let mut changes = self.in_flight.subscribe();
         async move {
             loop {
-                // Every change starts the time anew, even when a request came and went between two looks at the count.
+                // Every change restarts the timer, even if a request came and went between two polls.
                 let idle = *changes.borrow_and_update() == 0;
                 let next = if idle { timeout(limit, changes.changed()).await } else { Ok(changes.changed().await) };
                 if !matches!(next, Ok(Ok(()))) {
@@ -36,7 +36,7 @@ impl Activity {
     }
 }
 
-/// One request, counted as long as this lives.
+/// Guard that counts a request as in flight.
 pub(super) struct InFlight {
     in_flight: watch::Sender<usize>,
 }
@@ -54,7 +54,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_millis(50);
 
     #[tokio::test]
-    async fn a_request_in_flight_is_not_idle_and_its_end_starts_the_time() {
+    async fn a_connection_is_idle_after_the_limit_since_its_last_request() {
         let activity = Activity::default();
         let request = activity.begin();
         let mut idle = std::pin::pin!(activity.idle_for(LIMIT));

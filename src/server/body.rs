@@ -1,4 +1,4 @@
-//! Bodies that are watched: the request's for silence, the response's for its end.
+//! Request body with a read timeout, and response body that counts as in flight.
 
 use std::{
     io,
@@ -13,11 +13,10 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::activity::InFlight;
 
-/// The bytes of a request body; fails when none came for a while.
+/// Request body that fails if no bytes arrive within a limit.
 ///
-/// The time runs only while somebody waits for bytes. A read timeout of the socket would also run while a handler works
-/// or a response is sent, and so would cut slow handlers and large downloads; nor would it see a silent HTTP/2 stream
-/// on a connection that is busy otherwise.
+/// The timer runs only while the handler waits for bytes. A read timeout of the socket would also cut slow handlers and
+/// large downloads, and would miss a silent HTTP/2 stream on a busy connection.
 pub(super) struct RequestBody {
     inner: Incoming,
     limit: Duration,
@@ -30,7 +29,7 @@ impl RequestBody {
         Self { inner, limit, timer: None, waiting: false }
     }
 
-    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.limit)));
         if !self.waiting {
             timer.as_mut().reset(Instant::now() + self.limit);
@@ -48,8 +47,8 @@ impl Stream for RequestBody {
             let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
-                    let silence = self.poll_silence(cx);
-                    return silence.map(|()| Some(Err(io::ErrorKind::TimedOut.into())));
+                    let timeout = self.poll_timeout(cx);
+                    return timeout.map(|()| Some(Err(io::ErrorKind::TimedOut.into())));
                 }
             };
             self.waiting = false;
@@ -63,12 +62,10 @@ impl Stream for RequestBody {
     }
 }
 
-/// A response body that keeps its request counted as in flight until hyper has taken all of it.
-pub(super) enum ResponseBody<B> {
-    /// All that there is to send.
-    Here { inner: B, _in_flight: InFlight },
-    /// Not for hyper to send: it never has anything, and never ends. Its size is unknown, so the head announces chunks.
-    Elsewhere { _in_flight: InFlight },
+/// Response body that counts its request as in flight until hyper has taken all of it.
+pub(super) struct ResponseBody<B> {
+    pub(super) inner: B,
+    pub(super) _in_flight: InFlight,
 }
 
 impl<B: Body + Unpin> Body for ResponseBody<B> {
@@ -79,23 +76,14 @@ impl<B: Body + Unpin> Body for ResponseBody<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        match &mut *self {
-            Self::Here { inner, .. } => Pin::new(inner).poll_frame(cx),
-            Self::Elsewhere { .. } => Poll::Pending,
-        }
+        Pin::new(&mut self.inner).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Here { inner, .. } => inner.is_end_stream(),
-            Self::Elsewhere { .. } => false,
-        }
+        self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Here { inner, .. } => inner.size_hint(),
-            Self::Elsewhere { .. } => SizeHint::default(),
-        }
+        self.inner.size_hint()
     }
 }

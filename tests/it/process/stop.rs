@@ -24,7 +24,7 @@ fn finishes_running_requests(signal: &str) {
     assert_eq!(String::from_utf8(told).unwrap(), go_on);
 
     server.program.signal(signal);
-    server.program.until("no longer listening, finishing the requests in flight");
+    server.program.until("stopped listening, finishing requests in flight");
     let refused = TcpStream::connect_timeout(&server.address, TIMEOUT).expect_err("it still listens");
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
 

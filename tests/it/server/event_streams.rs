@@ -1,4 +1,4 @@
-//! Streams of events, which the server writes without hyper: what reaches the client, and what ends them.
+//! Event streams: what reaches the client, and what ends them.
 
 use futures_util::stream::{self, StreamExt as _};
 use poem::{Body, http::header};
@@ -93,23 +93,45 @@ async fn a_stream_whose_client_never_reads_is_cut() {
 }
 
 #[tokio::test]
-async fn input_on_a_stream_is_ignored_and_excessive_input_closes_it() {
+async fn a_client_that_keeps_sending_to_its_stream_is_not_read_and_holds_nothing_afterwards() {
     let server = Server::start(Limits { max_connections: 1, ..generous() }).await;
     let mut client = server.connect().await;
     client.send(GET_EVENTS).await;
     client.read_until(&chunk(FIRST)).await;
     client.send(GET).await;
     assert!(client.is_silent().await);
-    let shout = "x".repeat(1024);
-    let mut shouted = 0;
-    while client.0.write_all(shout.as_bytes()).await.is_ok() {
-        shouted += shout.len();
-        // Buffers of the operating system hold some megabytes.
-        assert!(shouted < 64 * 1024 * 1024, "it is listened to");
+    let bytes = vec![b'x'; 64 * 1024];
+    let mut sent = 0;
+    while let Ok(count) = timeout(MOMENT, client.0.write(&bytes)).await {
+        sent += count.unwrap();
+        // Buffers of the system take some megabytes.
+        assert!(sent < 64 * 1024 * 1024, "the server reads on");
     }
+    server.release.notify_one();
+    client.read_until(&format!("{}0\r\n\r\n", chunk(LAST))).await;
     let mut next = server.connect().await;
     next.send(GET).await;
     next.read_until("hello").await;
+}
+
+#[tokio::test]
+async fn a_stream_that_begins_late_outlives_the_age_of_its_connection() {
+    let age = SHORT * 4;
+    let server = Server::start(Limits { max_connection_age: age, shutdown_grace: SHORT / 3, ..generous() }).await;
+    let mut client = server.connect().await;
+    let begin = Instant::now();
+    while begin.elapsed() < age * 2 / 3 {
+        client.send(GET).await;
+        client.read_until("hello").await;
+        assert!(client.is_silent().await);
+    }
+    client.send(GET_EVENTS).await;
+    client.read_until(&chunk(FIRST)).await;
+    while begin.elapsed() < age + SHORT {
+        assert!(client.is_silent().await);
+    }
+    server.release.notify_one();
+    assert_eq!(client.read_to_close().await, format!("{}0\r\n\r\n", chunk(LAST)));
 }
 
 #[tokio::test]

@@ -72,5 +72,5 @@ impl Resolver for Names {
 /// Client with this resolver.
 fn client_with(policy: EgressPolicy, names: &Arc<Names>) -> Client {
     let resolver = Arc::clone(names) as Arc<dyn Resolver>;
-    Client::with_options(policy, ClientOptions { timeout: TIMEOUT, lookup, ..ClientOptions::default() })
+    Client::with_options(policy, ClientOptions { timeout: TIMEOUT, resolver, ..ClientOptions::default() })
 }
