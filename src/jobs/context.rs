@@ -30,6 +30,9 @@ pub enum JobError {
     LeaseLost,
 }
 
+/// Result of a step of a job.
+pub type JobResult<T = ()> = Result<T, JobError>;
+
 impl From<StoreError> for JobError {
     fn from(error: StoreError) -> Self {
         Self::Transient(Box::new(error))
@@ -55,7 +58,7 @@ impl From<MailError> for JobError {
 #[async_trait]
 pub trait Handler: Send + Sync {
     /// Runs one job and commits its completion.
-    async fn handle(&self, job: Job, context: &JobContext) -> Result<(), JobError>;
+    async fn handle(&self, job: Job, context: &JobContext) -> JobResult;
 }
 
 impl JobContext {
@@ -72,12 +75,12 @@ impl JobContext {
     }
 
     /// Opens a transaction.
-    pub async fn begin(&self) -> Result<Box<dyn Transaction>, JobError> {
+    pub async fn begin(&self) -> JobResult<Box<dyn Transaction>> {
         Ok(self.store.begin().await?)
     }
 
     /// Commits the transaction together with the completion of the job. Nothing is committed if the lease was lost.
-    pub async fn commit(&self, transaction: Box<dyn Transaction>) -> Result<(), JobError> {
+    pub async fn commit(&self, transaction: Box<dyn Transaction>) -> JobResult {
         if !transaction.queue().complete(self.lease, self.now()).await? {
             return Err(JobError::LeaseLost);
         }
@@ -85,12 +88,12 @@ impl JobContext {
     }
 
     /// Locks the job: until the transaction ends, others can neither enqueue nor complete it.
-    pub async fn lock(&self, transaction: &dyn Transaction) -> Result<(), JobError> {
+    pub async fn lock(&self, transaction: &dyn Transaction) -> JobResult {
         if transaction.queue().lock(self.lease).await? { Ok(()) } else { Err(JobError::LeaseLost) }
     }
 
     /// Commits the transaction and requeues the job to run again at the given time.
-    pub async fn requeue(&self, transaction: Box<dyn Transaction>, lane: Queue, at: Timestamp) -> Result<(), JobError> {
+    pub async fn requeue(&self, transaction: Box<dyn Transaction>, lane: Queue, at: Timestamp) -> JobResult {
         if !transaction.queue().requeue(self.lease, lane, at).await? {
             return Err(JobError::LeaseLost);
         }
@@ -98,7 +101,7 @@ impl JobContext {
     }
 
     /// Completes a job whose effect is already durable.
-    pub async fn complete(&self) -> Result<(), JobError> {
+    pub async fn complete(&self) -> JobResult {
         self.commit(self.begin().await?).await
     }
 }

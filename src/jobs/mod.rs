@@ -10,7 +10,7 @@ mod handlers;
 mod runner;
 mod schedule;
 
-pub use context::{Handler, JobContext, JobError};
+pub use context::{Handler, JobContext, JobError, JobResult};
 pub use handlers::JobHandlers;
 pub use runner::{Runner, RunnerTimings};
 pub use schedule::Schedule;

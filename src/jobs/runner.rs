@@ -9,9 +9,10 @@ use futures_util::FutureExt as _;
 use tokio::task::{Id, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::backoff::backoff;
-use super::context::{Handler, JobContext, JobError};
+use super::context::{Handler, JobContext, JobError, JobResult};
 use crate::contract::Timestamp;
 use crate::repositories::{Job, Lease, LeasedJob, Queue, Store, StoreError};
 use crate::services::{Clock, error_chain};
@@ -179,7 +180,12 @@ impl Runner {
 
     /// Runs a job and records its result.
     async fn run_job(&self, leased: LeasedJob) {
-        let LeasedJob { lease, queue, kind, job, attempts } = leased;
+        let span = tracing::error_span!("job", job.id = %leased.lease.id, job.kind = leased.kind, job.attempt = leased.attempts);
+        self.run_in_span(leased).instrument(span).await;
+    }
+
+    async fn run_in_span(&self, leased: LeasedJob) {
+        let LeasedJob { lease, queue, job, attempts, .. } = leased;
         let result = match job {
             Err(error) => Err(JobError::Permanent(Box::new(error))),
             Ok(_) if attempts > MAX_ATTEMPTS => {
@@ -189,31 +195,31 @@ impl Runner {
         };
         let recorded = match result {
             Ok(()) => {
-                tracing::debug!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, "job completed");
+                tracing::debug!("job completed");
                 Ok(())
             }
             Err(JobError::LeaseLost) => {
-                tracing::info!(job.id = %lease.id, job.kind = kind, "another worker has claimed the job");
+                tracing::info!("another worker has claimed the job");
                 Ok(())
             }
             Err(JobError::Transient(error)) if attempts < MAX_ATTEMPTS => {
                 let (error, delay) = (error_chain(&*error), backoff(attempts));
-                tracing::warn!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, error, "job failed, retrying later");
+                tracing::warn!(error, "job failed, retrying later");
                 self.retry_later(lease, self.clock.now() + delay, &error).await
             }
             Err(JobError::Transient(error) | JobError::Permanent(error)) => {
                 let error = error_chain(&*error);
-                tracing::error!(job.id = %lease.id, job.kind = kind, job.attempts = attempts, error, "job failed permanently");
+                tracing::error!(error, "job failed permanently");
                 self.dead_letter(lease, &error).await
             }
         };
         if let Err(error) = recorded {
-            tracing::warn!(%error, job.id = %lease.id, "failed to record the job result; the job will be retried when its lease expires");
+            tracing::warn!(%error, "failed to record the job result; the job will be retried when its lease expires");
         }
     }
 
     /// Runs the handler of a job, and extends the lease in the meantime.
-    async fn run_handler(&self, job: Job, lease: Lease, lane: Queue) -> Result<(), JobError> {
+    async fn run_handler(&self, job: Job, lease: Lease, lane: Queue) -> JobResult {
         let context = JobContext { lease, lane, store: Arc::clone(&self.store), clock: self.clock.clone() };
         let work = AssertUnwindSafe(self.handler.handle(job, &context)).catch_unwind();
         tokio::select! {
@@ -231,7 +237,7 @@ impl Runner {
                 Ok(true) => self.timings.lease / 3,
                 Ok(false) => return,
                 Err(error) => {
-                    tracing::warn!(%error, job.id = %lease.id, "failed to extend a lease");
+                    tracing::warn!(%error, "failed to extend the lease");
                     self.timings.lease / 30
                 }
             };

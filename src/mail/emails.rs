@@ -2,7 +2,8 @@
 
 use askama::Template;
 
-use super::{MailError, SingleLine};
+use super::error::MailError;
+use super::single_line::SingleLine;
 use crate::contract::{ApiTokenId, WebhookId};
 
 /// A rendered e-mail.

@@ -4,6 +4,7 @@
 //! directory if no SMTP server is configured. Sending is slow and can fail, so only jobs do it, outside transactions.
 
 mod emails;
+mod error;
 mod links;
 mod single_line;
 mod transport;
@@ -14,6 +15,7 @@ pub(crate) use emails::{
     PasswordChangedEmail, PasswordResetDoneEmail, PasswordResetEmail, VerificationEmail, WebhookCreatedEmail,
     WebhookDisabledEmail, WelcomeEmail,
 };
+pub use error::MailError;
 pub use links::Links;
 pub use single_line::SingleLine;
-pub use transport::{MailError, MailSettings, Mailer, Recipient};
+pub use transport::{MailSettings, Mailer, Recipient};

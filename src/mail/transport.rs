@@ -3,19 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{EmailContent, SingleLine};
+use super::emails::EmailContent;
+use super::error::MailError;
+use super::single_line::SingleLine;
 use crate::contract::strings::Email;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time limit for a whole e-mail, connecting included.
 const SEND_TIMEOUT: Duration = Duration::from_mins(1);
+
+const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
 
 /// Settings for outgoing e-mail.
 #[derive(Debug, Clone)]
@@ -35,23 +40,6 @@ pub struct Recipient {
     pub name: Option<SingleLine>,
     /// Address.
     pub email: Email,
-}
-
-/// Reason why an e-mail was not sent.
-#[derive(Debug, thiserror::Error)]
-pub enum MailError {
-    /// The settings are invalid.
-    #[error("{0}")]
-    Settings(String),
-    /// The server rejected the e-mail permanently.
-    #[error("the e-mail was rejected permanently")]
-    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The e-mail could not be rendered.
-    #[error(transparent)]
-    Template(#[from] askama::Error),
-    /// Another attempt may succeed.
-    #[error("the e-mail could not be sent")]
-    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Sends e-mails.
@@ -85,7 +73,9 @@ fn smtp(url: &SecretString) -> Result<lettre::transport::smtp::AsyncSmtpTranspor
     let url = url.expose_secret();
     let malformed = || {
         // The library's own message may contain the password.
-        MailError::Settings("must be like smtp://host:25, smtps://user:password@host or smtp+starttls://user:password@host".into())
+        MailError::Settings(
+            "must be like smtp://host:25, smtps://user:password@host or smtp+starttls://user:password@host".into(),
+        )
     };
     let url = match url.split_once("://").ok_or_else(malformed)? {
         ("smtp" | "smtps", rest) if has_only_host_and_credentials(rest) => url.to_owned(),
@@ -143,7 +133,7 @@ impl Mailer {
             .to(Mailbox::new(to.name.as_ref().map(ToString::to_string), address))
             .subject(content.subject)
             // RFC 3834: suppresses automatic replies.
-            .header(AutoSubmitted)
+            .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".to_owned()))
             .multipart(MultiPart::alternative_plain_html(content.text, content.html))
             .map_err(|error| refused(Box::new(error)))
     }
@@ -157,24 +147,6 @@ fn failed(error: impl std::error::Error + Send + Sync + 'static) -> MailError {
 /// account (53x) count as transient, because the operator can fix them.
 fn is_permanent_rejection(error: &lettre::transport::smtp::Error) -> bool {
     error.is_permanent() && error.status().is_none_or(|code| u16::from(code) / 10 != 53)
-}
-
-/// `Auto-Submitted` header.
-#[derive(Clone, Copy)]
-struct AutoSubmitted;
-
-impl lettre::message::header::Header for AutoSubmitted {
-    fn name() -> lettre::message::header::HeaderName {
-        lettre::message::header::HeaderName::new_from_ascii_str("Auto-Submitted")
-    }
-
-    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Self)
-    }
-
-    fn display(&self) -> lettre::message::header::HeaderValue {
-        lettre::message::header::HeaderValue::new(Self::name(), "auto-generated".to_owned())
-    }
 }
 
 /// Writes an e-mail atomically to a directory that only its owner can read. The same id replaces the file.

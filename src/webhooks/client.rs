@@ -8,7 +8,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Response};
 use tokio::time::{Instant, timeout_at};
 
-use super::EgressPolicy;
+use super::egress_policy::EgressPolicy;
 use super::error_message::describe;
 use super::outcome::{MAX_EXCERPT_LEN, Outcome, RetryAfter, excerpt};
 use super::resolver::{GuardedResolver, Resolver, SystemResolver};

@@ -14,7 +14,7 @@ use hickory_resolver::proto::rr::{self, RecordType};
 use hickory_resolver::{Hosts, TokioResolver};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::EgressPolicy;
+use super::egress_policy::EgressPolicy;
 
 /// DNS resolver of a client.
 #[async_trait]

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-use super::EgressPolicy;
+use super::egress_policy::EgressPolicy;
 
 /// Maximum length of a URL in characters.
 const MAX_URL_LEN: usize = 2_048;

@@ -1,7 +1,7 @@
-use super::JobHandlers;
+use super::job_handlers::JobHandlers;
 use super::purge_deleted::purge_deliveries;
 use crate::contract::WebhookId;
-use crate::jobs::context::{JobContext, JobError};
+use crate::jobs::context::{JobContext, JobResult};
 use crate::services::DispatchResult;
 
 impl JobHandlers {
@@ -9,7 +9,7 @@ impl JobHandlers {
     ///
     /// The job is locked before the next delivery is looked up: a transaction that adds one is either seen here or waits
     /// for this commit and enqueues the job again.
-    pub(super) async fn deliver_webhook(&self, webhook: WebhookId, context: &JobContext) -> Result<(), JobError> {
+    pub(super) async fn deliver_webhook(&self, webhook: WebhookId, context: &JobContext) -> JobResult {
         let deliveries = &self.services.deliveries;
         let mut round = match deliveries.dispatch_due(webhook, context.lane).await? {
             DispatchResult::Sent(round) => round,
@@ -34,7 +34,7 @@ impl JobHandlers {
 
 /// Removes the rows of a deleted webhook. The job stays unlocked: a transaction that has locked the webhook may wait for
 /// the job.
-async fn purge_webhook(webhook: WebhookId, context: &JobContext) -> Result<(), JobError> {
+async fn purge_webhook(webhook: WebhookId, context: &JobContext) -> JobResult {
     purge_deliveries(webhook, context).await?;
     let transaction = context.begin().await?;
     transaction.webhook_maintenance().purge_webhook(webhook).await?;

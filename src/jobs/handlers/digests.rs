@@ -3,17 +3,17 @@
 use chrono::DateTime;
 use chrono_tz::Tz;
 
-use super::JobHandlers;
 use super::emails::greeting_name;
+use super::job_handlers::JobHandlers;
 use crate::contract::page::Page;
 use crate::contract::task::Task;
 use crate::contract::{Timestamp, UserId};
-use crate::jobs::context::{JobContext, JobError};
+use crate::jobs::context::{JobContext, JobResult};
 use crate::mail::{DigestEmail, DigestProject, DigestTask, DigestTasks, SingleLine};
 use crate::services::Digest;
 
 impl JobHandlers {
-    pub(super) async fn plan_digests(&self, context: &JobContext) -> Result<(), JobError> {
+    pub(super) async fn plan_digests(&self, context: &JobContext) -> JobResult {
         loop {
             let transaction = context.begin().await?;
             if !self.services.digests.enqueue_due(&*transaction).await? {
@@ -23,12 +23,7 @@ impl JobHandlers {
         }
     }
 
-    pub(super) async fn send_weekly_digest(
-        &self,
-        user: UserId,
-        moment: Timestamp,
-        context: &JobContext,
-    ) -> Result<(), JobError> {
+    pub(super) async fn send_weekly_digest(&self, user: UserId, moment: Timestamp, context: &JobContext) -> JobResult {
         let Some(digest) = self.services.digests.build(user, moment).await? else { return Ok(()) };
         let email = render_digest(&digest, moment, self.links.home());
         self.send(&digest.user, email.render()?, context).await

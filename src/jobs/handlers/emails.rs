@@ -3,11 +3,11 @@
 //! User-chosen text is shown only if its author has verified an address. Otherwise an account would be a way to send any
 //! text to anyone.
 
-use super::JobHandlers;
+use super::job_handlers::JobHandlers;
 use crate::contract::account::user::User;
 use crate::contract::project::invitation::InvitedRole;
 use crate::contract::{InvitationId, UserId, WebhookId};
-use crate::jobs::context::{JobContext, JobError};
+use crate::jobs::context::{JobContext, JobResult};
 use crate::mail::{
     EmailContent, InvitationEmail, Inviter, PasswordResetEmail, Recipient, SingleLine, VerificationEmail,
     WebhookDisabledEmail, WelcomeEmail,
@@ -15,20 +15,20 @@ use crate::mail::{
 use crate::repositories::EmailTokenPurpose;
 
 impl JobHandlers {
-    pub(super) async fn send_welcome(&self, user: UserId, context: &JobContext) -> Result<(), JobError> {
+    pub(super) async fn send_welcome(&self, user: UserId, context: &JobContext) -> JobResult {
         let Some(user) = active_user(user, context).await? else { return Ok(()) };
         let email = WelcomeEmail { name: greeting_name(&user), home: self.links.home() };
         self.send(&user, email.render()?, context).await
     }
 
-    pub(super) async fn send_verification(&self, user: UserId, context: &JobContext) -> Result<(), JobError> {
+    pub(super) async fn send_verification(&self, user: UserId, context: &JobContext) -> JobResult {
         let issued = self.services.email_tokens.issue(user, EmailTokenPurpose::Verification).await?;
         let Some((user, token)) = issued else { return Ok(()) };
         let email = VerificationEmail { name: greeting_name(&user), link: self.links.verify_email(&token) };
         self.send(&user, email.render()?, context).await
     }
 
-    pub(super) async fn send_password_reset(&self, user: Option<UserId>, context: &JobContext) -> Result<(), JobError> {
+    pub(super) async fn send_password_reset(&self, user: Option<UserId>, context: &JobContext) -> JobResult {
         let Some(user) = user else { return Ok(()) };
         let issued = self.services.email_tokens.issue(user, EmailTokenPurpose::Reset).await?;
         let Some((user, token)) = issued else { return Ok(()) };
@@ -36,7 +36,7 @@ impl JobHandlers {
         self.send(&user, email.render()?, context).await
     }
 
-    pub(super) async fn send_invitation(&self, id: InvitationId, context: &JobContext) -> Result<(), JobError> {
+    pub(super) async fn send_invitation(&self, id: InvitationId, context: &JobContext) -> JobResult {
         let Some(letter) = self.services.invitations.email(id).await? else { return Ok(()) };
         let invitation = letter.invitation;
         let inviter = letter.inviter.filter(|inviter| inviter.email_verified).map(|inviter| Inviter {
@@ -56,7 +56,7 @@ impl JobHandlers {
         Ok(self.mailer.send(context.id(), &to, email.render()?).await?)
     }
 
-    pub(super) async fn send_webhook_disabled(&self, id: WebhookId, context: &JobContext) -> Result<(), JobError> {
+    pub(super) async fn send_webhook_disabled(&self, id: WebhookId, context: &JobContext) -> JobResult {
         let Some((user, webhook)) = self.services.webhooks.disabled_notice(id).await? else { return Ok(()) };
         let email = WebhookDisabledEmail {
             name: greeting_name(&user),
@@ -67,7 +67,7 @@ impl JobHandlers {
         self.send(&user, email.render()?, context).await
     }
 
-    pub(super) async fn send(&self, user: &User, content: EmailContent, context: &JobContext) -> Result<(), JobError> {
+    pub(super) async fn send(&self, user: &User, content: EmailContent, context: &JobContext) -> JobResult {
         let name = user.email_verified.then(|| SingleLine::new(&user.name));
         let to = Recipient { name, email: user.email.clone() };
         Ok(self.mailer.send(context.id(), &to, content).await?)
@@ -75,7 +75,7 @@ impl JobHandlers {
 }
 
 /// Returns the user, unless the account is deleted.
-pub(super) async fn active_user(id: UserId, context: &JobContext) -> Result<Option<User>, JobError> {
+pub(super) async fn active_user(id: UserId, context: &JobContext) -> JobResult<Option<User>> {
     let account = context.store.read().users().find_credentials(id).await?;
     Ok(account.filter(|account| account.deleted_at.is_none()).map(|account| account.user))
 }

@@ -4,36 +4,22 @@ mod deliver_webhook;
 mod digests;
 mod emails;
 mod expire_invitations;
+mod job_handlers;
 mod prune;
 mod purge_deleted;
 mod security_emails;
 
 use async_trait::async_trait;
 
-use super::context::{Handler, JobContext, JobError};
+pub use self::job_handlers::JobHandlers;
+use self::security_emails::SecurityNotice;
+use super::context::{Handler, JobContext, JobResult};
 use crate::contract::Timestamp;
-use crate::mail::{Links, Mailer};
 use crate::repositories::Job;
-use crate::services::Services;
-
-/// Handlers of all kinds of jobs.
-pub struct JobHandlers {
-    services: Services,
-    mailer: Mailer,
-    links: Links,
-}
-
-impl JobHandlers {
-    /// Creates handlers that send e-mails with these links.
-    #[must_use]
-    pub const fn new(services: Services, mailer: Mailer, links: Links) -> Self {
-        Self { services, mailer, links }
-    }
-}
 
 #[async_trait]
 impl Handler for JobHandlers {
-    async fn handle(&self, job: Job, context: &JobContext) -> Result<(), JobError> {
+    async fn handle(&self, job: Job, context: &JobContext) -> JobResult {
         match job {
             Job::DeliverWebhook { webhook } => return self.deliver_webhook(webhook, context).await,
             Job::ExpireInvitations {} => return expire_invitations::run(context).await,
@@ -52,16 +38,16 @@ impl Handler for JobHandlers {
             Job::WebhookDisabledEmail { webhook } => self.send_webhook_disabled(webhook, context).await?,
             Job::WeeklyDigest { user, moment } => self.send_weekly_digest(user, Timestamp(moment), context).await?,
             Job::PasswordChangedEmail { user, at, revoked_all } => {
-                self.send_password_changed(user, Timestamp(at), revoked_all, context).await?;
+                self.send_security_email(user, at, SecurityNotice::PasswordChanged { revoked_all }, context).await?;
             }
             Job::PasswordResetDoneEmail { user, at } => {
-                self.send_password_reset_done(user, Timestamp(at), context).await?;
+                self.send_security_email(user, at, SecurityNotice::PasswordReset, context).await?;
             }
             Job::ApiTokenCreatedEmail { user, api_token, at } => {
-                self.send_api_token_created(user, api_token, Timestamp(at), context).await?;
+                self.send_security_email(user, at, SecurityNotice::ApiTokenCreated(api_token), context).await?;
             }
             Job::WebhookCreatedEmail { user, webhook, at } => {
-                self.send_webhook_created(user, webhook, Timestamp(at), context).await?;
+                self.send_security_email(user, at, SecurityNotice::WebhookCreated(webhook), context).await?;
             }
         }
         context.complete().await

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::jobs::context::{JobContext, JobError};
+use crate::jobs::context::{JobContext, JobResult};
 use crate::repositories::Prunable;
 use crate::services::Services;
 
@@ -27,7 +27,7 @@ fn retention_for(what: Prunable, retention: Duration) -> Duration {
     }
 }
 
-pub(super) async fn run(services: &Services, context: &JobContext) -> Result<(), JobError> {
+pub(super) async fn run(services: &Services, context: &JobContext) -> JobResult {
     let mut beyond = services.deliveries.requeue_stalled(None).await?;
     while beyond.is_some() {
         beyond = services.deliveries.requeue_stalled(beyond).await?;

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
-use crate::jobs::context::{JobContext, JobError};
+use crate::jobs::context::{JobContext, JobResult};
 use crate::services::Services;
 
 const BATCH_SIZE: u64 = 500;
@@ -23,7 +23,7 @@ enum PurgeTarget {
     Account(UserId),
 }
 
-pub(super) async fn run(services: &Services, context: &JobContext) -> Result<(), JobError> {
+pub(super) async fn run(services: &Services, context: &JobContext) -> JobResult {
     let before = context.now() - services.retention() - GRACE;
     purge_tasks(before, context).await?;
     // A failed removal fails the job, but only after everything else was removed.
@@ -51,14 +51,14 @@ pub(super) async fn run(services: &Services, context: &JobContext) -> Result<(),
     }
 }
 
-async fn expired(before: Timestamp, limit: u64, context: &JobContext) -> Result<Vec<PurgeTarget>, JobError> {
+async fn expired(before: Timestamp, limit: u64, context: &JobContext) -> JobResult<Vec<PurgeTarget>> {
     let maintenance = context.store.read().maintenance();
     let projects = maintenance.list_expired_projects(before, limit).await?.into_iter().map(PurgeTarget::Project);
     let accounts = maintenance.list_expired_users(before, limit).await?.into_iter().map(PurgeTarget::Account);
     Ok(projects.chain(accounts).collect())
 }
 
-async fn purge_tasks(before: Timestamp, context: &JobContext) -> Result<(), JobError> {
+async fn purge_tasks(before: Timestamp, context: &JobContext) -> JobResult {
     loop {
         let transaction = context.begin().await?;
         let purged = transaction.maintenance().purge_tasks(before, BATCH_SIZE).await?;
@@ -69,7 +69,7 @@ async fn purge_tasks(before: Timestamp, context: &JobContext) -> Result<(), JobE
     }
 }
 
-async fn purge_project(project: ProjectId, context: &JobContext) -> Result<(), JobError> {
+async fn purge_project(project: ProjectId, context: &JobContext) -> JobResult {
     for webhook in context.store.read().webhook_maintenance().list_project_webhooks(project).await? {
         purge_deliveries(webhook, context).await?;
     }
@@ -77,7 +77,10 @@ async fn purge_project(project: ProjectId, context: &JobContext) -> Result<(), J
         let transaction = context.begin().await?;
         let maintenance = transaction.maintenance();
         // Until none is left, because another job may purge the same project.
-        if maintenance.purge_project_tasks(project, BATCH_SIZE).await? + maintenance.purge_project_events(project, BATCH_SIZE).await? == 0 {
+        if maintenance.purge_project_tasks(project, BATCH_SIZE).await?
+            + maintenance.purge_project_events(project, BATCH_SIZE).await?
+            == 0
+        {
             transaction.maintenance().purge_project(project).await?;
             return Ok(transaction.commit().await?);
         }
@@ -86,7 +89,7 @@ async fn purge_project(project: ProjectId, context: &JobContext) -> Result<(), J
 }
 
 /// Removes the deliveries of a webhook in batches; a cascade would remove them all in one statement.
-pub(super) async fn purge_deliveries(webhook: WebhookId, context: &JobContext) -> Result<(), JobError> {
+pub(super) async fn purge_deliveries(webhook: WebhookId, context: &JobContext) -> JobResult {
     loop {
         let transaction = context.begin().await?;
         let purged = transaction.webhook_maintenance().purge_webhook_deliveries(webhook, BATCH_SIZE).await?;
@@ -98,7 +101,7 @@ pub(super) async fn purge_deliveries(webhook: WebhookId, context: &JobContext) -
 }
 
 /// Removes an account and anonymizes its content in projects of others.
-async fn purge_user(user: UserId, services: &Services, context: &JobContext) -> Result<(), JobError> {
+async fn purge_user(user: UserId, services: &Services, context: &JobContext) -> JobResult {
     for project in context.store.read().maintenance().list_owned_projects(user).await? {
         purge_project(project, context).await?;
     }

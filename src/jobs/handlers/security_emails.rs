@@ -5,64 +5,49 @@
 
 use chrono::DateTime;
 
-use super::JobHandlers;
 use super::emails::{active_user, greeting_name};
+use super::job_handlers::JobHandlers;
 use crate::contract::{ApiTokenId, Timestamp, UserId, WebhookId};
-use crate::jobs::context::{JobContext, JobError};
+use crate::jobs::context::{JobContext, JobResult};
 use crate::mail::{
     ApiTokenCreatedEmail, PasswordChangedEmail, PasswordResetDoneEmail, SingleLine, WebhookCreatedEmail,
 };
 
+/// Subject of a security notice.
+pub(super) enum SecurityNotice {
+    PasswordChanged { revoked_all: bool },
+    PasswordReset,
+    ApiTokenCreated(ApiTokenId),
+    WebhookCreated(WebhookId),
+}
+
 impl JobHandlers {
-    pub(super) async fn send_password_changed(
+    pub(super) async fn send_security_email(
         &self,
         user: UserId,
-        at: Timestamp,
-        revoked_all: bool,
+        at: i64,
+        notice: SecurityNotice,
         context: &JobContext,
-    ) -> Result<(), JobError> {
+    ) -> JobResult {
         let Some(user) = active_user(user, context).await? else { return Ok(()) };
-        let (name, at, home) = (greeting_name(&user), format_utc(at), self.links.home());
-        self.send(&user, PasswordChangedEmail { name, at, revoked_all, home }.render()?, context).await
-    }
-
-    pub(super) async fn send_password_reset_done(
-        &self,
-        user: UserId,
-        at: Timestamp,
-        context: &JobContext,
-    ) -> Result<(), JobError> {
-        let Some(user) = active_user(user, context).await? else { return Ok(()) };
-        let (name, at, home) = (greeting_name(&user), format_utc(at), self.links.home());
-        self.send(&user, PasswordResetDoneEmail { name, at, home }.render()?, context).await
-    }
-
-    pub(super) async fn send_api_token_created(
-        &self,
-        user: UserId,
-        id: ApiTokenId,
-        at: Timestamp,
-        context: &JobContext,
-    ) -> Result<(), JobError> {
-        let Some(user) = active_user(user, context).await? else { return Ok(()) };
-        let found = context.store.read().api_tokens().find(id).await?;
-        let token = found.filter(|_| user.email_verified).map(|found| SingleLine::new(&found.token.name));
-        let (name, at, home) = (greeting_name(&user), format_utc(at), self.links.home());
-        self.send(&user, ApiTokenCreatedEmail { name, at, token, id, home }.render()?, context).await
-    }
-
-    pub(super) async fn send_webhook_created(
-        &self,
-        user: UserId,
-        id: WebhookId,
-        at: Timestamp,
-        context: &JobContext,
-    ) -> Result<(), JobError> {
-        let Some(user) = active_user(user, context).await? else { return Ok(()) };
-        let found = context.store.read().webhooks().find(id).await?;
-        let url = found.filter(|_| user.email_verified).map(|found| SingleLine::new(without_query(&found.webhook.url)));
-        let (name, at, home) = (greeting_name(&user), format_utc(at), self.links.home());
-        self.send(&user, WebhookCreatedEmail { name, at, url, id, home }.render()?, context).await
+        let (name, at, home) = (greeting_name(&user), format_utc(Timestamp(at)), self.links.home());
+        let email = match notice {
+            SecurityNotice::PasswordChanged { revoked_all } => {
+                PasswordChangedEmail { name, at, revoked_all, home }.render()
+            }
+            SecurityNotice::PasswordReset => PasswordResetDoneEmail { name, at, home }.render(),
+            SecurityNotice::ApiTokenCreated(id) => {
+                let found = context.store.read().api_tokens().find(id).await?;
+                let token = found.filter(|_| user.email_verified).map(|found| SingleLine::new(&found.token.name));
+                ApiTokenCreatedEmail { name, at, token, id, home }.render()
+            }
+            SecurityNotice::WebhookCreated(id) => {
+                let found = context.store.read().webhooks().find(id).await?.filter(|_| user.email_verified);
+                let url = found.map(|found| SingleLine::new(without_query(&found.webhook.url)));
+                WebhookCreatedEmail { name, at, url, id, home }.render()
+            }
+        };
+        self.send(&user, email?, context).await
     }
 }
 

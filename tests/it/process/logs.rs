@@ -150,3 +150,40 @@ fn text_logs_have_colours_only_on_terminals() {
     let ended = program.ends().succeeded();
     assert!(!ended.output.join("\n").contains('\u{1b}'), "{:#?}", ended.output);
 }
+
+/// The fields of a span of a log line.
+fn span<'a>(entry: &'a Value, name: &str) -> &'a Value {
+    let spans = entry["spans"].as_array().map(Vec::as_slice).unwrap_or_default();
+    spans.iter().find(|span| span["name"] == name).unwrap_or_else(|| panic!("no span {name}: {entry}"))
+}
+
+#[test]
+fn lines_about_jobs_and_deliveries_carry_their_ids_in_spans() {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [
+        ("RUST_LOG", "pocket_tasks=debug"),
+        ("WEBHOOK_ALLOW_CIDRS", "127.0.0.0/8"),
+        ("WEBHOOK_ALLOW_HTTP", "true"),
+        // Nothing listens there.
+        ("SMTP_URL", "smtp://127.0.0.1:9"),
+        ("REQUIRE_EMAIL_VERIFICATION", "false"),
+    ];
+    let mut server = Server::start(folder.path(), &variables);
+    let token = server.register("ada@example.com")["access_token"].as_str().unwrap().to_owned();
+    let failed = server.program.until("job failed, retrying later");
+    let job = span(&failed, "job");
+    assert!(job["job.kind"].as_str().is_some_and(|kind| kind.ends_with("_email")), "{failed}");
+    assert_eq!((&job["job.attempt"], job["job.id"].as_str().unwrap().len()), (&json!(1), 36), "{failed}");
+
+    let new = json!({"url": "http://127.0.0.1:9/", "events": ["*"]});
+    let webhook = http::post(server.address, "/v1/webhooks", Some(&token), &new).expect(201);
+    let path = format!("/v1/webhooks/{}/test", webhook["id"].as_str().unwrap());
+    http::post(server.address, &path, Some(&token), &json!({})).expect(202);
+    let attempted = server.program.until("delivery attempted");
+    assert_eq!(span(&attempted, "job")["job.kind"], "deliver_webhook");
+    let delivery = span(&attempted, "delivery");
+    assert_eq!(delivery["webhook.id"], webhook["id"]);
+    assert_eq!(delivery["delivery.id"].as_str().unwrap().len(), 36, "{attempted}");
+    assert_eq!(attempted["error"], "The connection was refused.");
+    server.stop();
+}
