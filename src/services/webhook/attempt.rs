@@ -135,6 +135,7 @@ impl Dispatcher<'_> {
             RetryAfter::At(time) => time,
         });
         let duration_ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        tracing::debug!(http.status = status_code, error = error.as_deref(), duration_ms, "delivery attempted");
         let result = DeliveryAttempt { at, status_code, error, duration_ms, response_excerpt: excerpt };
         Attempt { id: due.id, is_test: due.event_type == EventType::WebhookTest, url, result, retry_after }
     }

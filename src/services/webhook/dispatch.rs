@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Duration, Instant};
+use tracing::Instrument as _;
 
 use super::attempt::{AttemptBatch, DispatchOutcome, Dispatcher, SigningKeyWithExpiry, signing_secrets};
 use super::deliveries::Deliveries;
@@ -84,7 +85,10 @@ impl Deliveries {
             max_concurrent: permit.max_concurrent_requests(),
             stop: AtomicBool::new(false),
         };
-        let results = stream::iter(due).enumerate().map(|(number, one)| dispatcher.send(number, one));
+        let results = stream::iter(due).enumerate().map(|(number, delivery)| {
+            let span = tracing::error_span!("delivery", webhook.id = %webhook, delivery.id = %delivery.id);
+            dispatcher.send(number, delivery).instrument(span)
+        });
         results.buffer_unordered(dispatcher.max_concurrent).filter_map(std::future::ready).collect().await
     }
 }

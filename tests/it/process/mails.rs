@@ -137,7 +137,10 @@ fn nothing_is_sent_to_a_mail_server_that_cannot_be_trusted() {
         server.register("ada@example.com");
         let jobs = until_put_off(&mut server.program, folder.path(), 2);
         let ended = server.stop();
-        assert!(ended.log().iter().any(|entry| entry["message"] == "job failed, retrying later"), "{what}: it is not logged");
+        assert!(
+            ended.log().iter().any(|entry| entry["message"] == "job failed, retrying later"),
+            "{what}: it is not logged"
+        );
         assert_no_secrets(&ended, &jobs, &[]);
         let events = mails.stop();
         for event in &events {

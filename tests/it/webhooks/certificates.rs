@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
-use pocket_tasks::webhooks::{EgressPolicy, Client, ClientOptions};
+use pocket_tasks::webhooks::{Client, ClientOptions, EgressPolicy};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
@@ -89,7 +89,10 @@ fn client(authority: &Authority) -> Client {
     let names = Names::new(|_, _| Ok(vec![IpAddr::from([127, 0, 0, 1])]));
     let policy = EgressPolicy { allowed_networks: vec!["127.0.0.1".parse().unwrap()], allow_http: false };
     let authorities = vec![authority.certificate.clone()];
-    Client::with_options(policy, ClientOptions { timeout: TIMEOUT, resolver: names, authorities, ..ClientOptions::default() })
+    Client::with_options(
+        policy,
+        ClientOptions { timeout: TIMEOUT, resolver: names, authorities, ..ClientOptions::default() },
+    )
 }
 
 #[tokio::test]

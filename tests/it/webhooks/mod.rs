@@ -24,7 +24,10 @@ const SHORT_TIMEOUT: Duration = Duration::from_millis(600);
 
 /// Policy that permits these networks and `http://`.
 fn allowing(networks: &[&str]) -> EgressPolicy {
-    EgressPolicy { allowed_networks: networks.iter().map(|network| network.parse().unwrap()).collect(), allow_http: true }
+    EgressPolicy {
+        allowed_networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
+        allow_http: true,
+    }
 }
 
 /// Client that reaches servers on this machine.
