@@ -1,44 +1,37 @@
-//! Load generator: HTTP/1.1 over plain sockets, with prepared requests.
+//! A minimal HTTP/1.1 client that sends prepared requests.
 //!
-//! It shares the machine with the servers, so it does as little as possible: it finds the end of a response by its
-//! `Content-Length` and checks only the status. Any status other than 200 or 201 ends the measurement.
+//! The client shares the machine with the server, so it does little: it finds the end of a response by its
+//! `Content-Length` and looks at the status only.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 
-/// Number of connections, each with one request in flight.
-const CONNECTIONS: usize = 16;
-
-/// Persistent connection.
+/// A kept-alive connection.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    /// Connects.
     pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: Vec::with_capacity(32 * 1024) })
     }
 
-    /// Sends a request and returns the body of a successful response.
+    /// Sends a request and returns the body of the response, whose status must be 200 or 201.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<&[u8]> {
-        let (status, body) = self.answer(request).await?;
+        let (status, body) = self.send(request).await?;
         ensure!(matches!(status, 200 | 201), "status {status}: {}", String::from_utf8_lossy(body));
         Ok(body)
     }
 
-    /// Sends a request and returns the status and the body.
-    pub(crate) async fn answer(&mut self, request: &[u8]) -> Result<(u16, &[u8])> {
+    /// Sends a request and returns the status and the body of the response.
+    pub(crate) async fn send(&mut self, request: &[u8]) -> Result<(u16, &[u8])> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         let head = loop {
@@ -52,7 +45,7 @@ impl Connection {
             ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the server closed the connection");
         }
         let body = &self.buffer[head..];
-        ensure!(body.len() == length, "the answer is longer than its Content-Length");
+        ensure!(body.len() == length, "the response is longer than its Content-Length");
         Ok((status, body))
     }
 
@@ -67,7 +60,8 @@ impl Connection {
 
 fn read_head(head: &[u8]) -> Result<(u16, usize)> {
     let mut lines = std::str::from_utf8(head)?.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).context("an answer without a status")?.parse()?;
+    let status =
+        lines.next().and_then(|line| line.split(' ').nth(1)).context("a response without a status")?.parse()?;
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         if name.eq_ignore_ascii_case("content-length") {
             return Ok((status, value.trim().parse()?));
@@ -76,12 +70,12 @@ fn read_head(head: &[u8]) -> Result<(u16, usize)> {
     bail!("status {status}, and no Content-Length")
 }
 
-/// Request without a body. It does not ask for compression, which the baseline does not support.
+/// Builds a request without a body.
 pub(crate) fn get(path: &str, token: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\n{}\r\n", headers(token)).into_bytes()
 }
 
-/// Request with a JSON body.
+/// Builds a request with a JSON body.
 pub(crate) fn post(path: &str, token: &str, body: &Value) -> Vec<u8> {
     let (headers, body) = (headers(token), body.to_string());
     let length = body.len();
@@ -92,39 +86,4 @@ pub(crate) fn post(path: &str, token: &str, body: &Value) -> Vec<u8> {
 fn headers(token: &str) -> String {
     let host = "Host: 127.0.0.1\r\nUser-Agent: load\r\nAccept: application/json\r\n";
     if token.is_empty() { host.to_owned() } else { format!("{host}Authorization: Bearer {token}\r\n") }
-}
-
-/// Keeps all connections busy for a while, cycling through the requests. Returns the number of responses and the time until
-/// the last one.
-pub(crate) async fn load(
-    address: SocketAddr,
-    requests: &Arc<[Vec<u8>]>,
-    duration: Duration,
-) -> Result<(u32, Duration)> {
-    let mut connections = Vec::new();
-    for _ in 0..CONNECTIONS {
-        connections.push(Connection::open(address).await?);
-    }
-    let start = Instant::now();
-    let mut clients = JoinSet::new();
-    for (number, mut connection) in connections.into_iter().enumerate() {
-        let requests = Arc::clone(requests);
-        clients.spawn(async move {
-            let mut answers = 0_u32;
-            let mine = requests.iter().cycle().skip(number * requests.len() / CONNECTIONS);
-            for request in mine {
-                if start.elapsed() >= duration {
-                    break;
-                }
-                connection.exchange(request).await?;
-                answers += 1;
-            }
-            anyhow::Ok(answers)
-        });
-    }
-    let mut answers = 0;
-    while let Some(client) = clients.join_next().await {
-        answers += client??;
-    }
-    Ok((answers, start.elapsed()))
 }

@@ -1,7 +1,7 @@
-//! Webhook deliveries a second to a fast receiver, from the queue through signature and request to the log, compared with
-//! the same requests by the same client alone, at the concurrency of one webhook.
+//! Rate of webhook deliveries to a receiver that responds at once, from the queue to the recorded attempt, compared with
+//! the same number of plain requests by the same client.
 //!
-//! Measured with one webhook, and with several that share the events, each with its own job.
+//! With one webhook, and with ten that share the events: each webhook has a job of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,54 +12,79 @@ use futures_util::{StreamExt as _, stream};
 use pocket_tasks::app;
 use pocket_tasks::config::Config;
 use pocket_tasks::contract::ProjectId;
-use pocket_tasks::database::SeaStore;
+use pocket_tasks::database::{SeaStore, Settings};
 use pocket_tasks::services::{Caller, Clock, RequestMetadata, Services, WriteContext};
 use pocket_tasks::webhooks::Client;
 use poem_openapi::types::ParseFromJSON;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::compare::median;
-use crate::data::Databases;
-use crate::library::{on_threads, per_second};
+use crate::databases::Databases;
+use crate::stats::{median, per_second};
 
 /// Deliveries per round.
 const DELIVERIES: usize = 2_000;
-/// Changes per request.
+/// Changes per batch.
 const BATCH: usize = 100;
 /// Numbers of webhooks that share the deliveries.
 const WEBHOOKS: [usize; 2] = [1, 10];
-/// Concurrent requests of one webhook.
+/// Concurrent requests, as many as the server sends for one webhook.
 const MAX_CONCURRENT: usize = 8;
 const ROUNDS: usize = 3;
-/// Timeout of a round.
+/// Maximum time of a round.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Prints the header of the table.
-pub(crate) fn head() {
+pub(crate) fn print_header() {
     println!(
         "{:<38} {:<10} {:>10} {:>10} {:>8}",
-        "a second, requests : deliveries", "engine", "requests", "deliveries", "ratio"
+        "per second, requests : deliveries", "engine", "requests", "deliveries", "ratio"
     );
 }
 
-/// Prints the results of one engine.
 pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
-    on_threads(databases, engine, work).await
+    databases.create().await?;
+    let settings = Settings {
+        url: databases.url.clone().into(),
+        max_connections: 10,
+        migrate: true,
+        statement_timeout: Duration::from_secs(30),
+    };
+    let runtime = Runtime::new()?;
+    let engine = engine.to_owned();
+    let work = runtime.spawn(async move {
+        let store = Arc::new(SeaStore::open(&settings).await?);
+        work(engine, Arc::clone(&store)).await?;
+        store.close().await;
+        anyhow::Ok(())
+    });
+    let _threads = Threads(Some(runtime));
+    work.await?
+}
+
+/// A multi-threaded runtime, as the server has. Dropping it does not wait for its tasks.
+struct Threads(Option<Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 async fn work(engine: String, store: Arc<SeaStore>) -> Result<()> {
     let receiver = Receiver::start().await?;
-    let world = World::new(store).await?;
+    let fixture = Fixture::new(store).await?;
     for webhooks in WEBHOOKS {
-        let project = world.listened_to(webhooks, &receiver).await?;
+        let project = fixture.project_with(webhooks, &receiver).await?;
         let (mut requests, mut deliveries, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            let plain = receiver.rate_of_requests(&world.client).await?;
-            let delivered = world.rate_of_deliveries(project, webhooks, &receiver).await?;
+            let plain = receiver.rate_of_requests(&fixture.client).await?;
+            let delivered = fixture.rate_of_deliveries(project, webhooks, &receiver).await?;
             ratios.push(delivered / plain);
             requests.push(plain);
             deliveries.push(delivered);
@@ -71,10 +96,10 @@ async fn work(engine: String, store: Arc<SeaStore>) -> Result<()> {
     Ok(())
 }
 
-/// Server that accepts every request.
+/// A server that accepts every request.
 struct Receiver {
     url: String,
-    taken: Arc<AtomicUsize>,
+    received: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -88,20 +113,20 @@ impl Receiver {
     async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/", listener.local_addr()?);
-        let taken = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&taken);
+        let received = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&received);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(take(stream, Arc::clone(&counted)));
+                tokio::spawn(receive(stream, Arc::clone(&counted)));
             }
         });
-        Ok(Self { url, taken, task })
+        Ok(Self { url, received, task })
     }
 
-    /// Waits for this many requests.
+    /// Waits until the receiver has `count` requests.
     async fn until(&self, count: usize) -> Result<()> {
         let waiting = async {
-            while self.taken.load(Ordering::Relaxed) < count {
+            while self.received.load(Ordering::Relaxed) < count {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
@@ -120,8 +145,8 @@ impl Receiver {
     }
 }
 
-/// Serves one connection.
-async fn take(stream: TcpStream, taken: Arc<AtomicUsize>) -> std::io::Result<()> {
+/// Answers the requests of one connection.
+async fn receive(stream: TcpStream, received: Arc<AtomicUsize>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufStream::new(stream);
     loop {
@@ -141,12 +166,12 @@ async fn take(stream: TcpStream, taken: Arc<AtomicUsize>) -> std::io::Result<()>
         stream.read_exact(&mut vec![0; length]).await?;
         stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await?;
         stream.flush().await?;
-        taken.fetch_add(1, Ordering::Relaxed);
+        received.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// User with projects.
-struct World {
+/// A user with projects.
+struct Fixture {
     config: Config,
     store: Arc<SeaStore>,
     services: Services,
@@ -154,7 +179,7 @@ struct World {
     caller: Caller,
 }
 
-impl World {
+impl Fixture {
     async fn new(store: Arc<SeaStore>) -> Result<Self> {
         let variables = [
             ("JWT_SECRET", "only for benchmarks: 32 bytes and more"),
@@ -176,11 +201,11 @@ impl World {
         WriteContext { caller: self.caller, idempotency: None, if_match: None, request_id: None }
     }
 
-    /// Creates a project with this many webhooks.
-    async fn listened_to(&self, webhooks: usize, receiver: &Receiver) -> Result<ProjectId> {
-        let made = self.services.projects.create(&self.write(), parsed(json!({"name": "Benchmark"}))?).await?;
-        let made: Value = serde_json::from_str(&made.body.context("an answer with a body")?)?;
-        let id = made["id"].as_str().context("an id")?;
+    /// Creates a project with this number of webhooks.
+    async fn project_with(&self, webhooks: usize, receiver: &Receiver) -> Result<ProjectId> {
+        let project = self.services.projects.create(&self.write(), parsed(json!({"name": "Benchmark"}))?).await?;
+        let project: Value = serde_json::from_str(&project.body.context("a response with a body")?)?;
+        let id = project["id"].as_str().context("an id")?;
         for _ in 0..webhooks {
             let new = json!({"url": receiver.url, "project_id": id, "events": ["*"]});
             self.services.webhooks.create(&self.write(), parsed(new)?).await?;
@@ -188,7 +213,7 @@ impl World {
         ProjectId::parse(id).context("an id")
     }
 
-    /// Rate of pending deliveries, from the start of the runner until all have arrived.
+    /// Measures from the start of the runner until all queued deliveries have arrived.
     async fn rate_of_deliveries(&self, project: ProjectId, webhooks: usize, receiver: &Receiver) -> Result<f64> {
         let operations: Vec<_> =
             (0..BATCH).map(|number| json!({"op": "create", "title": format!("Task {number}")})).collect();
@@ -199,7 +224,7 @@ impl World {
         let store = Arc::clone(&self.store);
         let runner =
             app::runner(&self.config, store as _, self.services.clone(), Clock::system(), "http://127.0.0.1:3000")?;
-        let expected = receiver.taken.load(Ordering::Relaxed) + DELIVERIES;
+        let expected = receiver.received.load(Ordering::Relaxed) + DELIVERIES;
         let shutdown = CancellationToken::new();
         let begin = Instant::now();
         let running = tokio::spawn({

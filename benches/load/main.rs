@@ -1,96 +1,79 @@
-//! Measures the API: `make bench`, and `.ci/with-postgres make bench` for PostgreSQL too.
+//! Benchmarks: `make bench`, and `.ci/with-postgres make bench` for PostgreSQL too.
 //!
-//! Times are unreliable on a shared machine, while ratios of times from the same second are not. Each part therefore
-//! alternates between two measurements, and its goals are ratios: the cost of the API over a bare handler (`requests`),
-//! of pages deep in a list (`depth`), of the lists of a member of 10,000 projects (`visible`), of the job queue (`jobs`), of
-//! the event feed (`feed`), of event streams (`streams`), of webhook deliveries (`deliveries`) and of one user's searches
-//! for others (`searches`), and the speed-up by a batch (`batch`). A missed goal is reported but is not an error, because
-//! other processes may be the cause.
+//! A time says little on a shared machine; the ratio of two times from the same second says more. Most parts alternate
+//! between two things and state their goals as ratios. A missed goal is reported and is not a failure, because other
+//! processes can be the cause.
 //!
-//! `cargo bench --locked -- depth batch` runs only those parts. `BENCH_TASKS=50000` reduces the 1,000,000 tasks for trials.
+//! `cargo bench --locked -- deep_pages streams` runs those parts only. `BENCH_TASKS=50000` shrinks the large lists, which
+//! have up to 1,000,000 tasks.
+//!
+//! Plain HTTP load needs no benchmark of its own. Start the release build with `RATE_LIMIT_API_PER_MINUTE=0` and use `oha`:
+//!
+//! ```text
+//! oha -z 10s -c 16 -H "Authorization: Bearer $TOKEN" "http://127.0.0.1:3000/v1/projects/$PROJECT/tasks?limit=20"
+//! ```
 
-#![expect(clippy::print_stdout, reason = "a benchmark is there to be read")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
-mod bare;
-mod batch;
 mod client;
-mod compare;
-mod data;
+mod databases;
+mod deep_pages;
 mod deliveries;
-mod depth;
-mod feed;
-mod jobs;
-mod large;
-mod library;
-mod many;
+mod interleave;
+mod many_projects;
 mod processes;
-mod requests;
 mod searches;
+mod seed_tasks;
+mod seed_users;
+mod startup;
+mod stats;
 mod streams;
-mod turns;
-mod visible;
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use data::Databases;
+use databases::Databases;
 
-/// The same allocator as the product's, for the baseline in this executable.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+/// Maximum time of a part on one engine.
+const PART_TIMEOUT: Duration = Duration::from_mins(6);
 
-/// Timeout of a part on one engine.
-const LIMIT: Duration = Duration::from_mins(6);
-
-/// Part of the benchmark.
+/// A benchmark that can run alone.
 #[derive(Clone, Copy)]
 enum Part {
-    Requests,
-    Depth,
-    Visible,
-    Batch,
-    Jobs,
-    Feed,
+    Startup,
+    DeepPages,
+    ManyProjects,
     Streams,
     Deliveries,
     Searches,
 }
 
 impl Part {
-    const ALL: [(&str, Self); 9] = [
-        ("requests", Self::Requests),
-        ("depth", Self::Depth),
-        ("visible", Self::Visible),
-        ("batch", Self::Batch),
-        ("jobs", Self::Jobs),
-        ("feed", Self::Feed),
+    const ALL: [(&str, Self); 6] = [
+        ("startup", Self::Startup),
+        ("deep_pages", Self::DeepPages),
+        ("many_projects", Self::ManyProjects),
         ("deliveries", Self::Deliveries),
         ("streams", Self::Streams),
         ("searches", Self::Searches),
     ];
 
-    fn head(self) {
+    fn print_header(self) {
         match self {
-            Self::Requests => requests::head(),
-            Self::Depth => depth::head(),
-            Self::Visible => visible::head(),
-            Self::Batch => batch::head(),
-            Self::Jobs => jobs::head(),
-            Self::Feed => feed::head(),
-            Self::Deliveries => deliveries::head(),
-            Self::Streams => streams::head(),
-            Self::Searches => searches::head(),
+            Self::Startup => startup::print_header(),
+            Self::DeepPages => deep_pages::print_header(),
+            Self::ManyProjects => many_projects::print_header(),
+            Self::Deliveries => deliveries::print_header(),
+            Self::Streams => streams::print_header(),
+            Self::Searches => searches::print_header(),
         }
     }
 
     async fn measure(self, engine: &str, databases: &Databases) -> Result<()> {
         match self {
-            Self::Requests => requests::measure(engine, databases).await,
-            Self::Depth => depth::measure(engine, databases).await,
-            Self::Visible => visible::measure(engine, databases).await,
-            Self::Batch => batch::measure(engine, databases).await,
-            Self::Jobs => jobs::measure(engine, databases).await,
-            Self::Feed => feed::measure(engine, databases).await,
+            Self::Startup => startup::measure(engine, databases).await,
+            Self::DeepPages => deep_pages::measure(engine, databases).await,
+            Self::ManyProjects => many_projects::measure(engine, databases).await,
             Self::Deliveries => deliveries::measure(engine, databases).await,
             Self::Streams => streams::measure(engine, databases).await,
             Self::Searches => searches::measure(engine, databases).await,
@@ -99,19 +82,16 @@ impl Part {
 }
 
 fn main() -> Result<()> {
-    if std::env::args().nth(1).as_deref() == Some(processes::BARE) {
-        return bare::main();
-    }
     let parts = parts()?;
     let postgres = std::env::var("TEST_POSTGRES_URL").ok();
-    // One thread, to leave the machine to the servers.
+    // One thread, which leaves the other processors to the server.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         for part in parts {
-            part.head();
-            on_engine(part, "SQLite", Databases::sqlite()?).await?;
+            part.print_header();
+            run(part, "SQLite", Databases::sqlite()?).await?;
             if let Some(url) = &postgres {
-                on_engine(part, "PostgreSQL", Databases::postgres(url.clone())?).await?;
+                run(part, "PostgreSQL", Databases::postgres(url.clone())?).await?;
             }
             println!();
         }
@@ -122,10 +102,10 @@ fn main() -> Result<()> {
     })
 }
 
-/// Parts named on the command line, or all.
+/// Returns the parts that the command line names, or all.
 fn parts() -> Result<Vec<Part>> {
     let mut parts = Vec::new();
-    // Cargo adds an option that is irrelevant here.
+    // Cargo adds `--bench`.
     for argument in std::env::args().skip(1).filter(|argument| !argument.starts_with('-')) {
         match Part::ALL.into_iter().find(|(name, _)| *name == argument) {
             Some((_, part)) => parts.push(part),
@@ -138,17 +118,17 @@ fn parts() -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-/// Measures on one engine until the end, a failure or an interrupt, and cleans up.
-async fn on_engine(part: Part, engine: &str, databases: Databases) -> Result<()> {
+/// Runs a part on one engine until it ends, fails, hangs or is interrupted; then removes its database.
+async fn run(part: Part, engine: &str, databases: Databases) -> Result<()> {
     let result = tokio::select! {
         result = part.measure(engine, &databases) => result,
-        () = tokio::time::sleep(LIMIT) => Err(anyhow!("the benchmark takes too long")),
+        () = tokio::time::sleep(PART_TIMEOUT) => Err(anyhow!("the benchmark takes too long")),
         _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
     };
-    databases.remove().await.context("removing the databases")?;
+    databases.remove().await.context("removing the database")?;
     result
 }
 
-const fn verdict(met: bool) -> &'static str {
+const fn check_goal(met: bool) -> &'static str {
     if met { "met" } else { "NOT MET" }
 }

@@ -1,8 +1,8 @@
 //! Cost of one user's searches for the others: requests of another user and the health check, quiet and beside 20 clients
 //! that search a project of 300,000 tasks without a pause.
 //!
-//! Quiet and busy phases alternate, so that other activity of the machine affects both. An unsuccessful response to the
-//! other user ends the measurement.
+//! Quiet and busy phases alternate, so that other load on the machine affects both. An error for the other user ends the
+//! measurement.
 
 use std::time::{Duration, Instant};
 
@@ -10,54 +10,52 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use crate::check_goal;
 use crate::client::{self, Connection};
-use crate::compare::median;
-use crate::data::{self, Databases};
-use crate::large;
+use crate::databases::{self, Databases};
 use crate::processes::Server;
-use crate::verdict;
+use crate::seed_tasks;
+use crate::stats::{median, microseconds, percentile};
 
-/// Number of tasks in the searched project, unless `BENCH_TASKS` reduces it.
+/// Number of tasks in the searched project, unless `BENCH_TASKS` is set.
 const TASKS: i64 = 300_000;
 /// Number of concurrent searches.
 const SEARCHERS: usize = 20;
-/// Number of pairs of quiet and busy phases.
+/// Number of quiet and of busy phases.
 const ROUNDS: usize = 4;
 /// Duration of a phase.
 const PHASE: Duration = Duration::from_secs(3);
-/// Maximum ratio of the time of a request while another user searches.
+/// Maximum ratio of a busy request to a quiet one.
 const GOAL: f64 = 3.0;
 
-/// Prints the header of the table.
-pub(crate) fn head() {
+pub(crate) fn print_header() {
     println!(
         "{:<26} {:<10} {:>9} {:>9} {:>9} {:>8} {:>8}  {:<7}",
         "another user's request", "engine", "quiet µs", "busy µs", "p99 µs", "ratio", "goal", "met"
     );
 }
 
-/// Prints the results of one engine.
 pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
-    let tasks = large::tasks(TASKS)?;
+    let tasks = seed_tasks::tasks(TASKS)?;
     let content = databases.fill().await?;
-    let server = Server::product(&databases.original, databases.folder.path()).await?;
+    let server = Server::start(&databases.url, databases.folder.path()).await?;
     let mut api = Connection::open(server.address).await?;
-    let searched = data::new_project(&mut api, &content.token).await?;
+    let searched = databases::new_project(&mut api, &content.token).await?;
     let account = json!({"email": "bob@example.com", "name": "Bob", "password": "correct horse battery"});
     let session = api.json(&client::post("/v1/auth/register", "", &account)).await?;
     let bob = session["access_token"].as_str().context("no token")?.to_owned();
-    let project = data::new_project(&mut api, &bob).await?;
+    let project = databases::new_project(&mut api, &bob).await?;
     let path = format!("/v1/projects/{project}/tasks");
-    let task = api.json(&client::post(&path, &bob, &data::new_task("Order tiles"))).await?;
+    let task = api.json(&client::post(&path, &bob, &databases::new_task("Order tiles"))).await?;
     let task = task["id"].as_str().context("no id")?.to_owned();
     drop(server);
-    large::fill(&databases.original, &searched, &content, tasks).await.context("filling the searched project")?;
+    seed_tasks::fill(&databases.url, &searched, &content, tasks).await.context("filling the searched project")?;
 
-    let server = Server::product(&databases.original, databases.folder.path()).await?;
+    let server = Server::start(&databases.url, databases.folder.path()).await?;
     let search = client::get(&format!("/v1/projects/{searched}/tasks?q=nothing%20has%20this"), &content.token);
     let requests = [
         ("GET a task", client::get(&format!("/v1/tasks/{task}"), &bob)),
-        ("POST a task", client::post(&path, &bob, &data::new_task("Order more tiles"))),
+        ("POST a task", client::post(&path, &bob, &databases::new_task("Order more tiles"))),
         ("GET 20 tasks", client::get(&path, &bob)),
         ("GET /health/ready", client::get("/health/ready", "")),
     ];
@@ -81,21 +79,18 @@ pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
         }
     }
     println!("{engine}: {found} searches among {tasks} tasks were answered, and {refused} refused.");
-    for ((name, _), [quiet, mut busy]) in requests.iter().zip(times) {
-        let quiet = median(quiet)?;
-        busy.sort_by(f64::total_cmp);
-        let p99 = busy.get(busy.len() * 99 / 100).copied().unwrap_or_default();
-        let busy = median(busy)?;
+    for ((name, _), [quiet, busy]) in requests.iter().zip(times) {
+        let (quiet, p99, busy) = (median(quiet)?, percentile(&busy, 99)?, median(busy)?);
         let ratio = busy / quiet;
         println!(
             "{name:<26} {engine:<10} {quiet:>9.0} {busy:>9.0} {p99:>9.0} {ratio:>6.2} x {GOAL:>6.1} x  {:<7}",
-            verdict(ratio <= GOAL)
+            check_goal(ratio <= GOAL)
         );
     }
     Ok(())
 }
 
-/// Sends the requests in turn for the duration of a phase.
+/// Sends the requests in turn for one phase.
 async fn phase<const N: usize>(
     server: &Server,
     requests: &[(&str, Vec<u8>); N],
@@ -108,17 +103,17 @@ async fn phase<const N: usize>(
         for ((name, request), times) in requests.iter().zip(&mut *times) {
             let begin = Instant::now();
             api.exchange(request).await.with_context(|| (*name).to_owned())?;
-            times[which].push(begin.elapsed().as_secs_f64() * 1e6);
+            times[which].push(microseconds(begin.elapsed()));
         }
     }
     Ok(())
 }
 
-/// Searches repeatedly; returns the numbers of successful and rejected searches.
+/// Searches until `end`, and returns the numbers of answered and of rejected searches.
 async fn search_until(mut api: Connection, search: Vec<u8>, end: Instant) -> Result<(u32, u32)> {
     let (mut found, mut refused) = (0, 0);
     while Instant::now() < end {
-        match api.answer(&search).await?.0 {
+        match api.send(&search).await?.0 {
             200 => found += 1,
             429 | 503 => refused += 1,
             status => ensure!(false, "a search was answered with {status}"),

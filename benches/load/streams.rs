@@ -1,7 +1,7 @@
-//! Cost of event streams: memory of idle streams, latency of an event, and events a second.
+//! Cost of event streams: memory of idle streams, latency of an event, and events per second.
 //!
-//! Latency is measured from before a request until its event has arrived on a stream, and compared with the time until the
-//! response. The client reads all streams in one thread, which contributes to the times of many streams.
+//! The latency runs from before a request is sent until its event arrives on a stream, compared with the time to the
+//! response. One thread reads all streams, so part of the latency of many streams is its own.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -13,91 +13,90 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
+use crate::check_goal;
 use crate::client::{self, Connection};
-use crate::data::Databases;
+use crate::databases::Databases;
 use crate::processes::Server;
-use crate::verdict;
+use crate::stats::{microseconds, per_second, percentile};
 
-/// Numbers of open streams and of consecutive events.
+/// Numbers of open streams, and of events that each receives.
 const CASES: [(usize, usize); 3] = [(1, 500), (100, 200), (1_000, 50)];
-/// Number of events written without waiting.
-const IN_A_ROW: usize = 200;
+/// Number of events that are written without waiting for the streams.
+const BURST: usize = 200;
 /// Maximum memory of a thousand streams, in MB.
 const MEMORY_GOAL: f64 = 40.0;
-/// Time for a server to become idle.
-const REST: Duration = Duration::from_secs(1);
+/// Time until the memory of the server is stable.
+const SETTLE_TIME: Duration = Duration::from_secs(1);
 
-/// Prints the header of the table.
-pub(crate) fn head() {
-    println!("{:<38} {:<10} {:>10} {:>10} {:>8}", "case, answer : stream", "engine", "answer", "stream", "ratio");
+pub(crate) fn print_header() {
+    println!("{:<38} {:<10} {:>10} {:>10} {:>8}", "case, response : stream", "engine", "response", "stream", "ratio");
 }
 
-/// Open streams, closed when dropped.
+/// Open streams; dropping them closes them.
 struct Streams {
     address: SocketAddr,
     token: String,
-    reading: JoinSet<Result<()>>,
-    tell: UnboundedSender<Instant>,
-    told: UnboundedReceiver<Instant>,
+    readers: JoinSet<Result<()>>,
+    arrivals_tx: UnboundedSender<Instant>,
+    arrivals: UnboundedReceiver<Instant>,
 }
 
 impl Streams {
     fn new(address: SocketAddr, token: String) -> Self {
-        let (tell, told) = unbounded_channel();
-        Self { address, token, reading: JoinSet::new(), tell, told }
+        let (arrivals_tx, arrivals) = unbounded_channel();
+        Self { address, token, readers: JoinSet::new(), arrivals_tx, arrivals }
     }
 
-    /// Opens streams up to this number.
+    /// Opens streams until there are `count`.
     async fn open(&mut self, count: usize) -> Result<()> {
         let request = format!(
             "GET /v1/events/stream HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nAuthorization: Bearer {}\r\n\r\n",
             self.token
         );
-        while self.reading.len() < count {
+        while self.readers.len() < count {
             let mut stream = TcpStream::connect(self.address).await.context("opening a stream")?;
             stream.write_all(request.as_bytes()).await?;
             let mut buffer = Vec::new();
             while !buffer.windows(5).any(|bytes| bytes == b"retry") {
-                ensure!(stream.read_buf(&mut buffer).await? > 0, "the stream did not start");
+                ensure!(stream.read_buf(&mut buffer).await? > 0, "a stream did not start");
             }
-            self.reading.spawn(read(stream, self.tell.clone()));
+            self.readers.spawn(read(stream, self.arrivals_tx.clone()));
         }
         Ok(())
     }
 
-    /// Time at which the next event arrived on a stream.
+    /// Returns the time at which the next event arrived on any stream.
     async fn next(&mut self) -> Result<Instant> {
-        self.told.recv().await.context("nobody reads")
+        self.arrivals.recv().await.context("all streams ended")
     }
 }
 
 /// Reports the time of each event.
-async fn read(mut stream: TcpStream, tell: UnboundedSender<Instant>) -> Result<()> {
+async fn read(mut stream: TcpStream, arrivals: UnboundedSender<Instant>) -> Result<()> {
     const NAME: &[u8] = b"\nevent: ";
     let mut buffer = Vec::with_capacity(4_096);
     while stream.read_buf(&mut buffer).await? > 0 {
         let now = Instant::now();
         for _ in buffer.windows(NAME.len()).filter(|bytes| *bytes == NAME) {
-            tell.send(now)?;
+            arrivals.send(now)?;
         }
-        // The name may be split between two reads.
+        // The name may span two reads.
         buffer.drain(..buffer.len().saturating_sub(NAME.len() - 1));
     }
     Ok(())
 }
 
-/// Prints the results of one engine.
 pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     databases.create().await?;
-    let server = Server::product(&databases.original, databases.folder.path()).await?;
+    let server = Server::start(&databases.url, databases.folder.path()).await?;
     let mut connection = Connection::open(server.address).await?;
     let account = json!({"email": "ada@example.com", "name": "Ada", "password": "correct horse"});
     let session = connection.json(&client::post("/v1/auth/register", "", &account)).await?;
     let token = text(&session, "access_token")?;
     let project = connection.json(&client::post("/v1/projects", &token, &json!({"name": "Streams"}))).await?;
     let path = format!("/v1/projects/{}/tasks", text(&project, "id")?);
-    let write = client::post(&path, &token, &json!({"title": "Told to all"}));
-    for _ in 0..IN_A_ROW {
+    let write = client::post(&path, &token, &json!({"title": "Published to all"}));
+    for _ in 0..BURST {
         connection.exchange(&write).await?;
     }
 
@@ -112,19 +111,19 @@ pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
 
 async fn memory(engine: &str, server: &Server, token: &str) -> Result<()> {
     let (count, _) = CASES[CASES.len() - 1];
-    tokio::time::sleep(REST).await;
+    tokio::time::sleep(SETTLE_TIME).await;
     let before = server.resident_megabytes();
     let mut streams = Streams::new(server.address, token.to_owned());
     streams.open(count).await?;
-    tokio::time::sleep(REST).await;
+    tokio::time::sleep(SETTLE_TIME).await;
     let (Some(before), Some(after)) = (before, server.resident_megabytes()) else { return Ok(()) };
     let more = after - before;
-    let met = verdict(more < MEMORY_GOAL);
-    println!("{count} streams on {engine}: {more:.1} MB more than {before:.1}, goal below {MEMORY_GOAL} MB: {met}");
+    let met = check_goal(more < MEMORY_GOAL);
+    println!("{count} streams on {engine}: {more:.1} MB above {before:.1} MB, goal below {MEMORY_GOAL} MB: {met}");
     Ok(())
 }
 
-/// Writes one event at a time, and waits until each stream has received it.
+/// Measures one event at a time, until every stream has it.
 async fn latency(
     engine: &str,
     connection: &mut Connection,
@@ -132,51 +131,40 @@ async fn latency(
     streams: &mut Streams,
     events: usize,
 ) -> Result<()> {
-    let (mut answered, mut told) = (Vec::new(), Vec::new());
+    let (mut responses, mut arrivals) = (Vec::new(), Vec::new());
     for _ in 0..events {
         let begin = Instant::now();
         connection.exchange(write).await?;
-        answered.push(begin.elapsed());
-        for _ in 0..streams.reading.len() {
-            told.push(streams.next().await?.saturating_duration_since(begin));
+        responses.push(microseconds(begin.elapsed()));
+        for _ in 0..streams.readers.len() {
+            arrivals.push(microseconds(streams.next().await?.saturating_duration_since(begin)));
         }
     }
     for percent in [50, 99] {
-        let [answer, stream] = [&mut answered, &mut told].map(|times| percentile(times, percent));
-        let (name, ratio) = (format!("p{percent} µs, {} streams", streams.reading.len()), stream / answer);
+        let (answer, stream) = (percentile(&responses, percent)?, percentile(&arrivals, percent)?);
+        let (name, ratio) = (format!("p{percent} µs, {} streams", streams.readers.len()), stream / answer);
         println!("{name:<38} {engine:<10} {answer:>10.0} {stream:>10.0} {ratio:>6.1} x");
     }
     Ok(())
 }
 
-/// Writes as fast as one client can.
+/// Measures a burst of events, written by one client.
 async fn rate(engine: &str, connection: &mut Connection, write: &[u8], streams: &mut Streams) -> Result<()> {
     let begin = Instant::now();
-    for _ in 0..IN_A_ROW {
+    for _ in 0..BURST {
         connection.exchange(write).await?;
     }
-    let answered = per_second(IN_A_ROW, begin.elapsed());
-    let all = IN_A_ROW * streams.reading.len();
+    let responses = per_second(BURST, begin.elapsed());
+    let all = BURST * streams.readers.len();
     for _ in 0..all {
         streams.next().await?;
     }
-    let told = per_second(all, begin.elapsed());
-    let (name, ratio) = (format!("a second, {} streams", streams.reading.len()), told / answered);
-    println!("{name:<38} {engine:<10} {answered:>10.0} {told:>10.0} {ratio:>6.1} x");
+    let events = per_second(all, begin.elapsed());
+    let (name, ratio) = (format!("a second, {} streams", streams.readers.len()), events / responses);
+    println!("{name:<38} {engine:<10} {responses:>10.0} {events:>10.0} {ratio:>6.1} x");
     Ok(())
 }
 
 fn text(value: &Value, name: &str) -> Result<String> {
-    Ok(value[name].as_str().with_context(|| format!("an answer without {name}"))?.to_owned())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "some thousands")]
-fn per_second(count: usize, time: Duration) -> f64 {
-    count as f64 / time.as_secs_f64()
-}
-
-/// Percentile of the times, in microseconds.
-fn percentile(times: &mut [Duration], percent: usize) -> f64 {
-    times.sort_unstable();
-    times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e6
+    Ok(value[name].as_str().with_context(|| format!("a response without {name}"))?.to_owned())
 }

@@ -1,35 +1,35 @@
-//! A large project, filled by SQL: one request after the other would take an hour.
+//! Fills a large project by SQL; requests would take an hour.
 //!
-//! The rows equal those that the program would write. They are computed from numbers, so both databases have the same. There
-//! are realistic ties: three tasks share a time of creation, 20 of a million a title, 300 a due time, and a third has no due
-//! time. The order by title or due time is unrelated to that of the rows. All texts have the same length, so all pages have
-//! the same size.
+//! The rows are those that the server would have written (`src/database`, `src/services/task/fractional_index.rs`). They
+//! are computed from their numbers, so both databases hold the same. There are many ties: three tasks share a time of
+//! creation, 20 of a million a title, 300 a due time, and a third has none. The order by title or due time is unrelated
+//! to the order of the rows. All texts have the same length, so every page has the same size.
 
 use anyhow::{Context as _, Result, ensure};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
-use crate::data::{Content, DESCRIPTION};
+use crate::databases::{Content, DESCRIPTION};
 
-/// Creation time of the first task: the beginning of 2025.
+/// Time of creation of the first task: the beginning of 2025.
 const BEGIN: i64 = 1_735_689_600_000;
 
-/// Variable that reduces the size of projects.
+/// Environment variable with a number of tasks.
 const VARIABLE: &str = "BENCH_TASKS";
 
-/// Number of tasks in a large project: the default or the value of the variable.
-pub(crate) fn tasks(usual: i64) -> Result<i64> {
-    let Ok(tasks) = std::env::var(VARIABLE) else { return Ok(usual) };
+/// Returns the number of tasks of a large project: that of `BENCH_TASKS`, or the default.
+pub(crate) fn tasks(default: i64) -> Result<i64> {
+    let Ok(tasks) = std::env::var(VARIABLE) else { return Ok(default) };
     let tasks = tasks.parse().with_context(|| format!("{VARIABLE} must be a number"))?;
     ensure!((1..=15_000_000).contains(&tasks), "{VARIABLE} must be 1 to 15000000");
     Ok(tasks)
 }
 
-/// Makes `$4` tasks; how to write an id is the only difference between the databases. It is a `UUIDv7` with a number
-/// where others are random: 16 hexadecimal digits with the time and the version, and 16 with the variant.
+/// Inserts `$4` tasks. The databases differ only in the expression for an id, a `UUIDv7` with the number of the task in
+/// place of the random bits.
 ///
-/// A key of a position (`key`) has one digit for the first 62 tasks, two for the next 62², and so on.
+/// A position has one digit for the first 62 tasks, two for the next 62², and so on.
 macro_rules! fill {
     ($id:literal) => {
         concat!(
@@ -83,7 +83,7 @@ const FILL_POSTGRES: &str = fill!(
         || '8' || lpad(to_hex("n"), 15, '0') AS uuid)"#
 );
 
-/// Counters of the project.
+/// Updates the counters of the project.
 const COUNT: &str = r#"UPDATE "projects" SET
     "task_total" = (SELECT count(*) FROM "tasks" WHERE "project_id" = $1),
     "task_done" = (SELECT count(*) FROM "tasks" WHERE "project_id" = $1 AND "status" = 'done'),
@@ -93,8 +93,7 @@ const COUNT: &str = r#"UPDATE "projects" SET
 /// Digits of positions.
 const DIGITS: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Fills a project by one connection, in one transaction; then the tables are tidied up, which else would happen at some
-/// time during the measurement.
+/// Fills a project in one transaction, then analyses the tables, which would otherwise happen during the measurement.
 macro_rules! fill_by {
     ($connection:expr, $sql:ident, $project:expr, $user:expr, $tasks:expr, $tidy:literal) => {{
         let mut transaction = $connection.begin().await?;
@@ -115,11 +114,11 @@ macro_rules! fill_by {
     }};
 }
 
-/// Fills an empty project. The server must not be running.
+/// Fills an empty project. The server must not run.
 pub(crate) async fn fill(url: &str, project: &str, content: &Content, tasks: i64) -> Result<()> {
     let [project, user] = [Uuid::parse_str(project)?, Uuid::parse_str(&content.user)?];
     if url.starts_with("sqlite:") {
-        // A cache of one gigabyte for the pages of indexes, which are written at random.
+        // A gigabyte of cache, because writes to the indexes are scattered.
         let options = url.parse::<SqliteConnectOptions>()?;
         let options = options.synchronous(SqliteSynchronous::Off).pragma("cache_size", "-1000000");
         let mut connection = SqliteConnection::connect_with(&options).await?;

@@ -1,10 +1,9 @@
-//! Cost of pages deep in a list: page 5,000 of a project with 1,000,000 tasks, compared with page 1.
+//! Cost of page 5,000 of a project with 1,000,000 tasks, compared with page 1.
 //!
-//! Pages by cursor (v2) must cost the same with every sort. Pages by number (v1) cannot, but their total must not depend on
-//! the number of tasks.
+//! Cursors (v2) must make every page cost the same, whatever the sort order. Page numbers (v1) cannot; but the total that
+//! comes with a page must not depend on the number of tasks.
 //!
-//! Pages are requested repeatedly, so their data is in memory and the disk is not measured. Before that, both ways are
-//! checked to lead to the same tasks.
+//! Each page is requested many times, so its rows are in memory. First it is checked that both ways return the same tasks.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -12,17 +11,17 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
+use crate::check_goal;
 use crate::client::{self, Connection};
-use crate::data::{self, Databases};
-use crate::large;
+use crate::databases::{self, Databases};
+use crate::interleave::interleave;
 use crate::processes::Server;
-use crate::turns::take_turns;
-use crate::verdict;
+use crate::seed_tasks;
 
-/// Number of tasks in the project, unless `BENCH_TASKS` reduces it.
+/// Number of tasks in the project, unless `BENCH_TASKS` is set.
 const TASKS: i64 = 1_000_000;
-/// Page that is compared with the first, if the project has as many.
-const DEEP: i64 = 5_000;
+/// Page that is compared with the first, or the last page.
+const DEEP_PAGE: i64 = 5_000;
 /// Tasks per page.
 const LIMIT: i64 = 20;
 /// Tasks per page on the way to the deep page.
@@ -30,44 +29,42 @@ const STRIDE: i64 = 100;
 /// Requests per turn.
 const REQUESTS: u8 = 5;
 
-/// Maximum ratio of the cost of a deep page by cursor.
+/// Maximum ratio of the deep page to the first, by cursor.
 const DEPTH_GOAL: f64 = 1.3;
-/// Maximum ratio of the cost of the first page with a thousand times as many tasks.
+/// Maximum ratio of the first page of the large project to that of the small one.
 const TOTAL_GOAL: f64 = 1.5;
 
-/// Measured sorts. Tasks without a due time come first in descending order, so the page is in the middle of ties.
+/// Sort orders. Descending by due time, tasks without one come first: the deep page lies among ties.
 const SORTS: [(&str, &str); 5] =
     [("created_at", "desc"), ("title", "asc"), ("due_at", "asc"), ("due_at", "desc"), ("priority", "asc")];
 
-/// Lists with their reader.
+/// A server with a small and a large project.
 struct Lists {
     server: Server,
     token: String,
-    /// Id of a project as small as in the other parts.
+    /// Id of the small project.
     small: String,
     /// Id of the large project.
     large: String,
     tasks: i64,
 }
 
-/// Prints the header of the table.
-pub(crate) fn head() {
+pub(crate) fn print_header() {
     println!(
         "{:<38} {:<10} {:>10} {:>10} {:>8} {:>8}  {:<7}",
         "case, first : other", "engine", "first µs", "other µs", "ratio", "goal", "met"
     );
 }
 
-/// Prints the results of one engine.
 pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     let lists = fill(engine, databases).await?;
     let tasks = lists.tasks;
-    let deep = DEEP.min(tasks / LIMIT);
+    let deep = DEEP_PAGE.min(tasks / LIMIT);
     let first = lists.numbered(&lists.large, 1, "");
     ensure!(lists.json(&first).await?["meta"]["total"] == tasks, "the project has another number of tasks");
 
     let small = lists.numbered(&lists.small, 1, "");
-    let name = format!("v1 page 1 of {} : {tasks} tasks", data::TASKS);
+    let name = format!("v1 page 1 of {} : {tasks} tasks", databases::TASKS);
     lists.compare(engine, &name, [&small, &first], Some(TOTAL_GOAL)).await?;
     let by_number = lists.numbered(&lists.large, deep, "");
     lists.compare(engine, &format!("v1 page 1 : {deep}"), [&first, &by_number], None).await?;
@@ -75,12 +72,12 @@ pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     for (field, direction) in SORTS {
         let sort = format!("&sort={field}&dir={direction}");
         let first = lists.continued(LIMIT, &sort, None);
-        let cursor = lists.walk(&sort, (deep - 1) * LIMIT).await.with_context(|| format!("walking by {field}"))?;
+        let cursor = lists.walk(&sort, (deep - 1) * LIMIT).await.with_context(|| format!("reading by {field}"))?;
         let last = lists.continued(LIMIT, &sort, Some(&cursor));
         for (page, by_cursor) in [(1, &first), (deep, &last)] {
             let by_number = lists.json(&lists.numbered(&lists.large, page, &sort)).await?;
             let by_cursor = lists.json(by_cursor).await?;
-            ensure!(by_number["data"] == by_cursor["data"], "{sort}: another page {page} by cursor than by number");
+            ensure!(by_number["data"] == by_cursor["data"], "{sort}: page {page} by cursor and by number differ");
         }
         let name = format!("v2 page 1 : {deep}, {field} {direction}");
         lists.compare(engine, &name, [&first, &last], Some(DEPTH_GOAL)).await?;
@@ -90,26 +87,26 @@ pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
 
 /// Creates the projects.
 async fn fill(engine: &str, databases: &Databases) -> Result<Lists> {
-    let tasks = large::tasks(TASKS)?;
+    let tasks = seed_tasks::tasks(TASKS)?;
     ensure!(tasks >= 2 * STRIDE, "there must be at least {} tasks", 2 * STRIDE);
     let begin = Instant::now();
     let content = databases.fill().await?;
-    let server = Server::product(&databases.original, databases.folder.path()).await?;
-    let large = data::new_project(&mut Connection::open(server.address).await?, &content.token).await?;
+    let server = Server::start(&databases.url, databases.folder.path()).await?;
+    let large = databases::new_project(&mut Connection::open(server.address).await?, &content.token).await?;
     drop(server);
-    large::fill(&databases.original, &large, &content, tasks).await.context("filling the large project")?;
-    println!("{engine}: it took {:.0} s to make {tasks} tasks.", begin.elapsed().as_secs_f64());
-    let server = Server::product(&databases.original, databases.folder.path()).await?;
+    seed_tasks::fill(&databases.url, &large, &content, tasks).await.context("filling the large project")?;
+    println!("{engine}: it took {:.0} s to create {tasks} tasks.", begin.elapsed().as_secs_f64());
+    let server = Server::start(&databases.url, databases.folder.path()).await?;
     Ok(Lists { server, token: content.token, small: content.project, large, tasks })
 }
 
 impl Lists {
-    /// Request for a page by number.
+    /// Builds a request for a page by its number.
     fn numbered(&self, project: &str, page: i64, sort: &str) -> Vec<u8> {
         client::get(&format!("/v1/projects/{project}/tasks?limit={LIMIT}&page={page}{sort}"), &self.token)
     }
 
-    /// Request for a page of the large project by cursor.
+    /// Builds a request for the page of the large project after a cursor.
     fn continued(&self, limit: i64, sort: &str, cursor: Option<&str>) -> Vec<u8> {
         let cursor = cursor.map_or_else(String::new, |cursor| format!("&cursor={}", escape(cursor)));
         client::get(&format!("/v2/projects/{}/tasks?limit={limit}{sort}{cursor}", self.large), &self.token)
@@ -119,7 +116,7 @@ impl Lists {
         Connection::open(self.server.address).await?.json(request).await
     }
 
-    /// Reads past this many tasks and returns the next cursor.
+    /// Reads pages until `tasks` tasks are passed, and returns the next cursor.
     async fn walk(&self, sort: &str, tasks: i64) -> Result<String> {
         let mut api = Connection::open(self.server.address).await?;
         let (mut passed, mut cursor) = (0, None);
@@ -132,12 +129,12 @@ impl Lists {
             cursor = page["meta"]["next_cursor"].as_str().map(str::to_owned);
             ensure!(cursor.is_some(), "no cursor after {passed} tasks");
         }
-        cursor.context("a walk goes nowhere")
+        cursor.context("nothing was read")
     }
 
     async fn compare(&self, engine: &str, name: &str, pages: [&Vec<u8>; 2], goal: Option<f64>) -> Result<()> {
         let [first, other] = pages.map(|page| vec![page.clone(); usize::from(REQUESTS)]);
-        let result = take_turns(&self.server, &first, &other).await;
+        let result = interleave(&self.server, &first, &other).await;
         let result = result.with_context(|| format!("{name} on {engine}"))?;
         let requests = f64::from(REQUESTS);
         println!(
@@ -146,19 +143,19 @@ impl Lists {
             result.other / requests,
             result.ratio,
             goal.map_or_else(|| "-".to_owned(), |goal| format!("{goal:.1} x")),
-            goal.map_or("-", |goal| verdict(result.ratio <= goal)),
+            goal.map_or("-", |goal| check_goal(result.ratio <= goal)),
         );
         Ok(())
     }
 }
 
-/// Encodes a query parameter.
+/// Percent-encodes the value of a query parameter.
 fn escape(text: &str) -> String {
     text.bytes().fold(String::new(), |mut escaped, byte| {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             escaped.push(char::from(byte));
         } else {
-            // Writing to a string cannot fail.
+            // Writing to a `String` does not fail.
             let _written = write!(escaped, "%{byte:02X}");
         }
         escaped

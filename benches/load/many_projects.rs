@@ -1,8 +1,8 @@
-//! Cost of the lists of a reader in 10,000 projects with 1,000,000 tasks: all tasks, and the projects.
+//! Cost of the lists of a reader who is a member of 10,000 projects with 1,000,000 tasks.
 //!
-//! Each list reads every membership, so it is compared with reading only the memberships from the database; the list of all
-//! tasks also needs one index seek per membership. Further measurements are a later page, a reader in 10 of the projects,
-//! and the same page found by sorting all tasks, like deep pages of version 1.
+//! Both lists have to look at every membership, so the baseline is reading those from the database; the list of all tasks
+//! adds one index lookup per membership. Also compared: a later page, a reader with 10 projects, and the same page by
+//! sorting all tasks, which version 1 does for distant pages.
 
 use std::time::{Duration, Instant};
 
@@ -12,47 +12,47 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
+use crate::check_goal;
 use crate::client::{self, Connection};
-use crate::compare::median;
-use crate::data::Databases;
-use crate::many::{self, Crowd};
+use crate::databases::Databases;
 use crate::processes::{self, Server};
-use crate::verdict;
+use crate::seed_users::{self, SeedUsers};
+use crate::stats::{median, microseconds};
 
-/// Variable that reduces the size.
+/// Environment variable with a number of tasks.
 const VARIABLE: &str = "BENCH_TASKS";
 const TASKS: i64 = 1_000_000;
-/// Approximate number of tasks per project.
+/// Average number of tasks per project.
 const TASKS_EACH: i64 = 100;
-/// Number of projects of the second reader.
+/// Number of projects of the other reader.
 const FEW: i64 = 10;
 /// Number of pages of 100 tasks before the later page.
 const STRIDES: usize = 30;
 
-/// Minimum duration and number of alternating turns.
+/// Minimum duration of a comparison, and its minimum number of turns.
 const DURATION: Duration = Duration::from_secs(1);
 const MIN_TURNS: usize = 3;
 
-/// Maximum ratio of the time of a page to that of reading the memberships.
+/// Maximum ratio of a page to reading the memberships.
 const TASKS_GOAL: f64 = 12.0;
 const PROJECTS_GOAL: f64 = 3.0;
-/// Maximum ratio of the time of a later page to that of the first.
+/// Maximum ratio of the later page to the first.
 const DEPTH_GOAL: f64 = 1.5;
 
 const SORTS: [(&str, &str); 4] = [("created_at", "desc"), ("due_at", "asc"), ("title", "asc"), ("priority", "asc")];
 
-/// Memberships of a user in active projects.
+/// Selects the memberships of a user in projects that are not deleted.
 const MEMBERSHIPS: &str = r#"SELECT "members"."project_id", "members"."role", "projects"."created_at" FROM "members"
     INNER JOIN "projects" ON "projects"."id" = "members"."project_id"
     WHERE "members"."user_id" = $1 AND "projects"."deleted_at" IS NULL"#;
 
-/// Connection without the product.
-enum Bare {
+/// A plain database connection, as the baseline.
+enum Baseline {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
-impl Bare {
+impl Baseline {
     async fn connect(url: &str) -> Result<Self> {
         if url.starts_with("sqlite:") {
             let options = url.parse::<SqliteConnectOptions>()?.pragma("mmap_size", "268435456").read_only(true);
@@ -69,38 +69,36 @@ impl Bare {
     }
 }
 
-/// Subject of a turn.
+/// One side of a comparison.
 #[derive(Clone, Copy)]
 enum Turn<'a> {
     Memberships,
     Request(&'a [u8]),
 }
 
-/// User with their token.
+/// A user with an access token.
 struct Reader {
     id: String,
     token: String,
 }
 
 struct Lists {
-    // Dropped after the measurements.
+    // Runs until the lists are dropped.
     _server: Server,
     api: Connection,
-    bare: Bare,
+    baseline: Baseline,
     everywhere: Reader,
     somewhere: Reader,
     projects: i64,
 }
 
-/// Prints the header of the table.
-pub(crate) fn head() {
+pub(crate) fn print_header() {
     println!(
         "{:<46} {:<10} {:>10} {:>10} {:>8} {:>8}  {:<7}",
         "case, first : other", "engine", "first µs", "other µs", "ratio", "goal", "met"
     );
 }
 
-/// Prints the results of one engine.
 pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     let mut lists = fill(engine, databases).await?;
     let (projects, token) = (lists.projects, lists.everywhere.token.clone());
@@ -117,7 +115,7 @@ pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
         let name = format!("{projects} memberships : tasks, {field} {direction}");
         lists.compare(engine, &name, [Turn::Memberships, Turn::Request(&first)], Some(TASKS_GOAL)).await?;
 
-        let cursor = lists.walk(&sort).await.with_context(|| format!("walking by {field}"))?;
+        let cursor = lists.walk(&sort).await.with_context(|| format!("reading by {field}"))?;
         let later = page(&token, &format!("{sort}{cursor}"));
         let name = format!("page 1 : {}, {field} {direction}", 1 + STRIDES * 5);
         lists.compare(engine, &name, [Turn::Request(&first), Turn::Request(&later)], Some(DEPTH_GOAL)).await?;
@@ -126,11 +124,11 @@ pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
         let name = format!("{FEW} projects : {projects}, {field} {direction}");
         lists.compare(engine, &name, [Turn::Request(&few), Turn::Request(&first)], None).await?;
 
-        // Deep enough that all tasks are sorted.
+        // Far enough for the server to sort all tasks.
         let sorted = client::get(&format!("/v1/tasks?limit=20&offset={}{sort}", STRIDES * 100), &token);
         let [by_cursor, by_number] = [lists.api.json(&later).await?, lists.api.json(&sorted).await?];
-        ensure!(by_cursor["data"] == by_number["data"], "{sort}: another page by cursor than by number");
-        let name = format!("by heads : by sorting, {field} {direction}");
+        ensure!(by_cursor["data"] == by_number["data"], "{sort}: the pages by cursor and by number differ");
+        let name = format!("by cursor : by sorting, {field} {direction}");
         lists.compare(engine, &name, [Turn::Request(&later), Turn::Request(&sorted)], None).await?;
     }
     Ok(())
@@ -139,7 +137,7 @@ pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
 async fn register(api: &mut Connection, name: &str) -> Result<Reader> {
     let account = json!({"email": format!("{name}@example.com"), "name": name, "password": "correct horse battery"});
     let session = api.json(&client::post("/v1/auth/register", "", &account)).await?;
-    let text = |value: &Value| value.as_str().map(str::to_owned).context("an answer lacks a text");
+    let text = |value: &Value| value.as_str().map(str::to_owned).context("a response lacks a text");
     Ok(Reader { id: text(&session["user"]["id"])?, token: text(&session["access_token"])? })
 }
 
@@ -153,31 +151,34 @@ async fn fill(engine: &str, databases: &Databases) -> Result<Lists> {
     ensure!((FEW * 10..=100_000).contains(&projects), "{VARIABLE} must be 10000 to 10000000");
     let begin = Instant::now();
     databases.create().await?;
-    processes::migrate(&databases.original, databases.folder.path())?;
-    let server = Server::product(&databases.original, databases.folder.path()).await?;
+    processes::migrate(&databases.url, databases.folder.path())?;
+    let server = Server::start(&databases.url, databases.folder.path()).await?;
     let mut api = Connection::open(server.address).await?;
     let owner = register(&mut api, "owner").await?;
     let (everywhere, somewhere) = (register(&mut api, "everywhere").await?, register(&mut api, "somewhere").await?);
     drop(server);
-    let crowd =
-        Crowd { owner: &owner.id, everywhere: &everywhere.id, somewhere: &somewhere.id, projects, few: FEW, tasks };
-    many::fill(&databases.original, &crowd).await.context("filling the projects")?;
-    println!("{engine}: it took {:.0} s to make {tasks} tasks in {projects} projects.", begin.elapsed().as_secs_f64());
-    let server = Server::product(&databases.original, databases.folder.path()).await?;
+    let users =
+        SeedUsers { owner: &owner.id, everywhere: &everywhere.id, somewhere: &somewhere.id, projects, few: FEW, tasks };
+    seed_users::fill(&databases.url, &users).await.context("filling the projects")?;
+    println!(
+        "{engine}: it took {:.0} s to create {tasks} tasks in {projects} projects.",
+        begin.elapsed().as_secs_f64()
+    );
+    let server = Server::start(&databases.url, databases.folder.path()).await?;
     let api = Connection::open(server.address).await?;
-    let bare = Bare::connect(&databases.original).await?;
-    Ok(Lists { _server: server, api, bare, everywhere, somewhere, projects })
+    let baseline = Baseline::connect(&databases.url).await?;
+    Ok(Lists { _server: server, api, baseline, everywhere, somewhere, projects })
 }
 
 impl Lists {
-    /// Reads past many tasks and returns the parameter with the next cursor.
+    /// Reads pages up to the later page, and returns the query parameter with its cursor.
     async fn walk(&mut self, sort: &str) -> Result<String> {
         let mut cursor = String::new();
         for _ in 0..STRIDES {
             let page = client::get(&format!("/v2/tasks?limit=100{sort}{cursor}"), &self.everywhere.token);
             let page = self.api.json(&page).await?;
-            // Cursors need no encoding in a URL.
-            let next = page["meta"]["next_cursor"].as_str().context("the walk ends too early")?;
+            // A cursor needs no percent-encoding.
+            let next = page["meta"]["next_cursor"].as_str().context("the list ends too early")?;
             cursor = format!("&cursor={next}");
         }
         Ok(cursor)
@@ -187,20 +188,20 @@ impl Lists {
         let begin = Instant::now();
         match turn {
             Turn::Memberships => {
-                let found = self.bare.memberships(Uuid::parse_str(&self.everywhere.id)?).await?;
+                let found = self.baseline.memberships(Uuid::parse_str(&self.everywhere.id)?).await?;
                 ensure!(i64::try_from(found) == Ok(self.projects), "the reader has another number of memberships");
             }
             Turn::Request(request) => {
                 self.api.exchange(request).await?;
             }
         }
-        Ok(begin.elapsed().as_secs_f64() * 1e6)
+        Ok(microseconds(begin.elapsed()))
     }
 
     async fn compare(&mut self, engine: &str, name: &str, turns: [Turn<'_>; 2], goal: Option<f64>) -> Result<()> {
         let [first, other] = turns;
         for turn in turns {
-            // Loads the data into memory.
+            // Loads the rows into memory.
             self.turn(turn).await.with_context(|| format!("{name} on {engine}"))?;
         }
         let (mut firsts, mut others) = (Vec::new(), Vec::new());
@@ -215,7 +216,7 @@ impl Lists {
             median(firsts)?,
             median(others)?,
             goal.map_or_else(|| "-".to_owned(), |goal| format!("{goal:.1} x")),
-            goal.map_or("-", |goal| verdict(ratio <= goal)),
+            goal.map_or("-", |goal| check_goal(ratio <= goal)),
         );
         Ok(())
     }

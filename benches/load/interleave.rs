@@ -1,33 +1,32 @@
-//! Comparison of two kinds of requests to one server by a single sequential client, alternating in many short turns, so that
-//! other activity of the machine affects both.
+//! Compares two sequences of requests to one server in many short turns, so that other load on the machine affects both.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use crate::client::Connection;
-use crate::compare::median;
 use crate::processes::Server;
+use crate::stats::{median, microseconds};
 
-/// Minimum number of turns of each kind.
+/// Minimum number of turns.
 const MIN_TURNS: usize = 31;
 /// Minimum duration of all turns.
 const DURATION: Duration = Duration::from_secs(3);
 /// Number of turns that are not counted.
 const WARM_UP: usize = 5;
 
-/// Results of both kinds.
+/// Result of a comparison.
 pub(crate) struct Turns {
-    /// Median turn of the first kind, in microseconds.
+    /// Median turn of the first sequence, in microseconds.
     pub(crate) first: f64,
-    /// Median turn of the second kind, in microseconds.
+    /// Median turn of the other sequence, in microseconds.
     pub(crate) other: f64,
-    /// Median over all turns of the second time relative to the first in the adjacent turn.
+    /// Median ratio of two adjacent turns, the other by the first.
     pub(crate) ratio: f64,
 }
 
-/// Alternates between the requests of both kinds on one connection.
-pub(crate) async fn take_turns(server: &Server, first: &[Vec<u8>], other: &[Vec<u8>]) -> Result<Turns> {
+/// Sends both sequences over one connection, alternating.
+pub(crate) async fn interleave(server: &Server, first: &[Vec<u8>], other: &[Vec<u8>]) -> Result<Turns> {
     let mut api = Connection::open(server.address).await?;
     for _ in 0..WARM_UP {
         turn(&mut api, first).await?;
@@ -36,7 +35,7 @@ pub(crate) async fn take_turns(server: &Server, first: &[Vec<u8>], other: &[Vec<
     let (mut firsts, mut others) = (Vec::new(), Vec::new());
     let begin = Instant::now();
     while firsts.len() < MIN_TURNS || begin.elapsed() < DURATION {
-        // Both orders are equally frequent.
+        // Each goes first in half of the turns.
         if firsts.len() % 2 == 0 {
             firsts.push(turn(&mut api, first).await?);
             others.push(turn(&mut api, other).await?);
@@ -54,5 +53,5 @@ async fn turn(api: &mut Connection, requests: &[Vec<u8>]) -> Result<f64> {
     for request in requests {
         api.exchange(request).await?;
     }
-    Ok(begin.elapsed().as_secs_f64() * 1e6)
+    Ok(microseconds(begin.elapsed()))
 }

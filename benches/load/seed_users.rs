@@ -1,36 +1,36 @@
-//! Many projects with tasks, filled by SQL: owned by one user, with the reader as a member of all of them.
+//! Fills a database by SQL with many projects of one user, of which others are members.
 
 use anyhow::{Context as _, Result};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
-use crate::data::DESCRIPTION;
+use crate::databases::DESCRIPTION;
 
-/// Creation time of the first project: the beginning of 2025.
+/// Time of creation of the first project: the beginning of 2025.
 const BEGIN: i64 = 1_735_689_600_000;
 
-/// Users and numbers of projects.
-pub(crate) struct Crowd<'a> {
-    /// Id of the owner of the projects.
+/// Users, and numbers of projects and tasks.
+pub(crate) struct SeedUsers<'a> {
+    /// Id of the owner of all projects.
     pub(crate) owner: &'a str,
-    /// Id of the member of all projects.
+    /// Id of a member of all projects.
     pub(crate) everywhere: &'a str,
-    /// Id of the member of the first projects only.
+    /// Id of a member of the first few projects.
     pub(crate) somewhere: &'a str,
     pub(crate) projects: i64,
-    /// Number of the first projects.
+    /// Number of projects of `somewhere`.
     pub(crate) few: i64,
     pub(crate) tasks: i64,
 }
 
-/// SQL expressions of each engine.
+/// SQL expressions of an engine.
 struct Dialect {
-    /// `UUIDv7` from a time and a number.
+    /// Builds a `UUIDv7` from a time and a number.
     id: fn(&str, &str) -> String,
-    /// Given id.
+    /// Builds the literal of an id.
     known: fn(Uuid) -> String,
-    /// Eight digits of a number, in numerical order.
+    /// Builds eight digits that sort like the number.
     digits: fn(&str) -> String,
 }
 
@@ -51,12 +51,12 @@ const POSTGRES: Dialect = Dialect {
     digits: |number| format!("lpad(to_hex({number}), 8, '0')"),
 };
 
-/// Statements in order. The values of tasks are scattered, so that no sort matches the order of rows, and every project has
-/// tasks of every kind; 20 of a million tasks share a title and 300 a due time.
-fn statements(dialect: &Dialect, crowd: &Crowd<'_>) -> Result<[String; 5]> {
-    let Crowd { projects, few, tasks, .. } = crowd;
+/// Returns the statements in order. No sort order of tasks is that of the rows, and every project has tasks of every
+/// kind; 20 of a million tasks share a title and 300 a due time.
+fn statements(dialect: &Dialect, users: &SeedUsers<'_>) -> Result<[String; 5]> {
+    let SeedUsers { projects, few, tasks, .. } = users;
     let [owner, everywhere, somewhere] =
-        [crowd.owner, crowd.everywhere, crowd.somewhere].map(|id| Uuid::parse_str(id).map(dialect.known));
+        [users.owner, users.everywhere, users.somewhere].map(|id| Uuid::parse_str(id).map(dialect.known));
     let (owner, everywhere, somewhere) = (owner?, everywhere?, somewhere?);
     let numbers = |end: &i64| {
         format!(
@@ -107,11 +107,11 @@ fn statements(dialect: &Dialect, crowd: &Crowd<'_>) -> Result<[String; 5]> {
     ])
 }
 
-/// Runs the statements in one transaction, then vacuums, which otherwise would happen during the measurement.
+/// Runs the statements in one transaction, then analyses the tables, which would otherwise happen later.
 macro_rules! fill_by {
-    ($connection:expr, $dialect:expr, $crowd:expr, $tidy:literal) => {{
+    ($connection:expr, $dialect:expr, $users:expr, $tidy:literal) => {{
         let mut transaction = $connection.begin().await?;
-        for statement in statements(&$dialect, $crowd)? {
+        for statement in statements(&$dialect, $users)? {
             let context = statement.chars().take(40).collect::<String>();
             transaction.execute(AssertSqlSafe(statement)).await.context(context)?;
         }
@@ -121,17 +121,17 @@ macro_rules! fill_by {
     }};
 }
 
-/// Fills a database with projects and tasks. The server must not be running.
-pub(crate) async fn fill(url: &str, crowd: &Crowd<'_>) -> Result<()> {
+/// Fills a database. The server must not run.
+pub(crate) async fn fill(url: &str, users: &SeedUsers<'_>) -> Result<()> {
     if url.starts_with("sqlite:") {
-        // A cache of one gigabyte for the pages of indexes, which are written at random.
+        // A gigabyte of cache, because writes to the indexes are scattered.
         let options = url.parse::<SqliteConnectOptions>()?;
         let options = options.synchronous(SqliteSynchronous::Off).pragma("cache_size", "-1000000");
         let mut connection = SqliteConnection::connect_with(&options).await?;
-        fill_by!(connection, SQLITE, crowd, "ANALYZE");
+        fill_by!(connection, SQLITE, users, "ANALYZE");
     } else {
         let mut connection = PgConnection::connect(url).await?;
-        fill_by!(connection, POSTGRES, crowd, "VACUUM ANALYZE");
+        fill_by!(connection, POSTGRES, users, "VACUUM ANALYZE");
     }
     Ok(())
 }
