@@ -1,6 +1,6 @@
 //! Cost of page 5,000 of a project with 1,000,000 tasks, compared with page 1.
 //!
-//! Cursors (v2) must make every page cost the same, whatever the sort order. Page numbers (v1) cannot; but the total that
+//! Cursors (v2) must make every page cost the same, regardless of the sort order. Page numbers (v1) cannot; but the total that
 //! comes with a page must not depend on the number of tasks.
 //!
 //! Each page is requested many times, so its rows are in memory. First it is checked that both ways return the same tasks.

@@ -1,7 +1,7 @@
 //! Database schema for SQLite and PostgreSQL, one migration per subject.
 //!
 //! Conventions: ids are UUIDs, times are milliseconds since 1970 (the unit of the API), and text that is compared or
-//! sorted is compared byte by byte, whatever the locale of the server. Rules that must survive a bug in the program are
+//! sorted is compared byte by byte, regardless of the locale of the server. Rules that must survive a bug in the program are
 //! constraints.
 
 mod m0001_accounts;

@@ -156,7 +156,7 @@ pub struct ErrorBody {
     pub error: ErrorCode,
     /// Human-readable explanation. The wording may change.
     pub message: String,
-    /// First invalid field, parameter or header; absent if there is none.
+    /// First invalid field, parameter or header; absent if the error has none.
     pub field: Option<String>,
     /// Every violation in request order, at most one per field.
     /// Present only if `error` is `VALIDATION_FAILED`.

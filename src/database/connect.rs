@@ -198,7 +198,7 @@ fn observe_writer(options: &mut ConnectOptions, state: &Arc<WriterState>, health
 
 /// Connects to SQLite, retrying while another process sets up a new file.
 ///
-/// Two processes that both want to upgrade their lock fail at once, whatever the busy timeout.
+/// Two processes that both want to upgrade their lock fail at once, regardless of the busy timeout.
 async fn connect_with_retry(options: &ConnectOptions) -> Result<DatabaseConnection, DbErr> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {

@@ -1,7 +1,7 @@
 //! Storage on SQLite and PostgreSQL, with SeaORM: the only folder that may name it.
 //!
 //! One generic struct implements every repository, over pools and transactions. On SQLite a single connection writes, in
-//! `IMMEDIATE` transactions: concurrent writers would fail at once, whatever the busy timeout.
+//! `IMMEDIATE` transactions: concurrent writers would fail at once, regardless of the busy timeout.
 
 mod bulk_insert;
 mod comments;

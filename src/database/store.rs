@@ -184,7 +184,7 @@ impl Transaction for SeaTransaction {
     }
 }
 
-/// Gives access to the repositories; some accesses set a flag of the transaction.
+/// Accesses the repositories; some accesses set a flag of the transaction.
 macro_rules! repositories {
     ($($name:ident: $trait:ident $(=> $flag:ident)?),* $(,)?) => {
         impl<C: ConnectionTrait + Send + Sync> Repositories for SeaRepositories<C> {

@@ -1,7 +1,7 @@
 //! Cron schedule.
 //!
 //! The schedule only enqueues jobs, deduplicated by their tick: a tick is one job, regardless of the number of processes.
-//! The next start or the next tick makes up for a missed one, because the jobs process whatever is due.
+//! The next start or the next tick makes up for a missed one, because the jobs process everything that is due.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Storage, as traits: what services need from it.
 //!
-//! A `Store` gives access to repositories for reading, and to transactions, which are repositories too. A transaction
+//! A `Store` opens repositories for reading, and begins transactions, which are repositories too. A transaction
 //! ends with `commit`; dropping it rolls back. Only services and jobs begin one, and nothing slow happens while it is
 //! open. Verbs: `find` returns an option, `lock` also locks the row until the end of the transaction, `lock_shared`
 //! only prevents its removal, `list` returns a page, `add`, `update` and `remove` write.

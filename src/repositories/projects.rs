@@ -25,7 +25,7 @@ pub struct ProjectFilter {
 pub struct LockedProject {
     /// The project, with the role of the reader.
     pub project: Project,
-    /// The greatest order key assigned in it; empty if there is none.
+    /// The greatest order key assigned in it; empty if the project has no task.
     pub last_position: String,
 }
 

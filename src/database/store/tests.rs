@@ -84,7 +84,7 @@ async fn a_transaction_in_which_a_statement_failed_is_not_committed() {
     let first = event(10);
     transaction.events().append(std::slice::from_ref(&first)).await.unwrap();
     transaction.events().append(&[first]).await.unwrap_err();
-    // Neither later statements nor the commit happen, whatever the driver would do.
+    // Neither later statements nor the commit happen, regardless of the driver.
     transaction.events().append(&[event(10)]).await.unwrap_err();
     assert!(matches!(transaction.commit().await, Err(StoreError::Unavailable(_))));
     assert_eq!(stored(&mut reader).await, []);

@@ -1,6 +1,6 @@
 //! Inventory of everything that acts for an account, and its revocation.
 //!
-//! A password change must not leave a back door open. Everything that gives access to an account without its password,
+//! A password change must not leave a back door open. Everything that grants access to an account without its password,
 //! or reports its data elsewhere, is a [`Grant`]; a new kind does not compile until [`ServiceContext::revoke_access`]
 //! handles it. [`REFERENCES`] states for every table whether a reset ends its rows or why it keeps them; a test
 //! compares it with the schema.

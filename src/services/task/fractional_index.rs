@@ -21,7 +21,7 @@ const GAP: i64 = 2_048;
 /// Maximum number of digits that fit an `i64`.
 const MAX_DIGITS: usize = 10;
 
-/// Returns the key after the greatest one; `last` is empty if there is none.
+/// Returns the key after the greatest one; `last` is empty for the first task.
 #[must_use]
 pub(crate) fn after(last: &str) -> String {
     between(Some(last).filter(|last| !last.is_empty()), None)
