@@ -74,8 +74,8 @@ async fn set_degraded(app: &TestApp, webhook: &str, is_degraded: bool) {
 async fn check_isolation(database: &TestDatabase, misbehaviour: Misbehaviour, is_degraded: bool) {
     let names = Arc::new(Names::default());
     let resolver = Arc::clone(&names) as Arc<dyn Resolver>;
-    let (lookup, webhook_timeout) = (Some(lookup), Some(REQUEST_TIMEOUT));
-    let app = &TestApp::new(database, Options { lookup, webhook_timeout, ..options() }).await;
+    let (webhook_timeout, resolver) = (Some(REQUEST_TIMEOUT), Some(resolver));
+    let app = &TestApp::new(database, Options { webhook_timeout, resolver, ..options() }).await;
     let (bad, good) = (Receiver::new("200 OK").await, Receiver::new("200 OK").await);
     match misbehaviour {
         Misbehaviour::Silent => bad.falls_silent(),
