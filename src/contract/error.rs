@@ -8,6 +8,7 @@ use poem_openapi::{Enum, Object};
 macro_rules! error_codes {
     ($($code:ident: $word:literal, $status:literal, $message:literal;)*) => {
         /// Machine-readable error code. New codes may be added.
+        #[expect(clippy::doc_markdown, reason = "a message is plain text, without backticks")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
         #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
         pub enum ErrorCode {

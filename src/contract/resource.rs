@@ -69,7 +69,7 @@ macro_rules! resources {
                 pub message: String,
                 /// `X-Request-Id` of this response. Include it when you report a problem.
                 pub request_id: String,
-                /// Current version of the resource. Merge your changes into it and retry with its ETag.
+                /// Current version of the resource. Merge your changes into it and retry with its `ETag`.
                 pub current: $resource,
             }
         )*

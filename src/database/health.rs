@@ -43,7 +43,7 @@ struct Probe {
 }
 
 impl StorageHealth {
-    /// EndpointHealth of a database in a file, or of a server.
+    /// Health of a database in a file, or of a server.
     pub(super) fn new(file: Option<DatabaseFile>) -> Self {
         Self { file, ..Self::default() }
     }

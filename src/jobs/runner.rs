@@ -107,7 +107,7 @@ impl Runner {
             match timeout(RELEASE_TIMEOUT, releasing).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, "failed to release jobs; they will be retried when their leases expire")
+                    tracing::warn!(%error, "failed to release jobs; they will be retried when their leases expire");
                 }
                 Err(_) => tracing::warn!("timed out releasing jobs; they will be retried when their leases expire"),
             }

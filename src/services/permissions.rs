@@ -99,12 +99,12 @@ pub(crate) fn require(role: Option<Role>, action: Action) -> Result<(), Error> {
     let needed = action.min_role();
     let role = role.ok_or(Error::NotAMember { needed })?;
     let [owner, editor, viewer] = rules(action).0;
-    let rule = match role {
+    let decision = match role {
         Role::Owner => owner,
         Role::Editor => editor,
         Role::Viewer => viewer,
     };
-    match rule {
+    match decision {
         Rule::Allow => Ok(()),
         Rule::Deny => Err(Error::RoleTooLow { needed, given: role }),
         Rule::TransferRequired => Err(Error::OwnerRequired),

@@ -67,10 +67,10 @@ impl JobHandlers {
         self.send(&user, email.render()?, context).await
     }
 
-    pub(super) async fn send(&self, user: &User, content: EmailContent, context: &JobContext) -> JobResult {
+    pub(super) async fn send(&self, user: &User, email: EmailContent, context: &JobContext) -> JobResult {
         let name = user.email_verified.then(|| SingleLine::new(&user.name));
         let to = Recipient { name, email: user.email.clone() };
-        Ok(self.mailer.send(context.id(), &to, content).await?)
+        Ok(self.mailer.send(context.id(), &to, email).await?)
     }
 }
 

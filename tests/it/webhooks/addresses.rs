@@ -6,7 +6,7 @@ use pocket_tasks::webhooks::EgressPolicy;
 
 use super::allowing;
 
-/// UrlError networks with their first and last address. The addresses beside them are public unless stated otherwise.
+/// Forbidden networks with their first and last address. The addresses beside them are public unless stated otherwise.
 /// Written by hand, independently of the table in the code.
 const FORBIDDEN: [(&str, &str, &str); 19] = [
     ("this network", "0.0.0.0", "0.255.255.255"),

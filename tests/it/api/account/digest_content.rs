@@ -82,7 +82,7 @@ on_both_databases! {
              - Mine overdue (overdue since {})\n\
              - {HOSTILE} (due {})\n\
              - Mine at the end (due {})\n\n\
-             Nobody's yet:\n\
+             Unassigned:\n\
              - Nobody's overdue (overdue since {})\n\
              - Nobody's soon (due {})\n\n\
              Projects:\n\

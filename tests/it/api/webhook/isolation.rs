@@ -21,10 +21,10 @@ use crate::support::client::Ids as _;
 use crate::support::{Options, Receiver, TestApp, TestDatabase};
 
 /// Test timeout, generous for slow machines.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Request timeout longer than the test, so that hanging receivers hang until its end.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(3600);
+const REQUEST_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// Shorter than the response timeout of receivers.
 const PROMPTLY: Duration = Duration::from_secs(8);
