@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::http::{self, Answer};
-use super::program::{MAX_ROUNDS, Server, TIMEOUT, rounds};
+use super::program::{MAX_ROUNDS, Server, TIMEOUT, kill_moment, rounds};
 use crate::support::Random;
 use crate::support::databases::postgres_without_schema;
 
@@ -137,8 +137,7 @@ fn a_write_happens_once(folder: &Path, database: &[(&str, &str)]) {
         if round >= rounds() && answered > 0 && lost + afresh > 0 {
             break;
         }
-        let written =
-            world.write_until_killed(server, round, Duration::from_micros(random.next() % LATEST_KILL_MICROS));
+        let written = world.write_until_killed(server, round, kill_moment(&mut random, LATEST_KILL_MICROS, round));
         server = world.start();
         let retries: Vec<_> =
             written.into_iter().map(|(key, first)| (world.retry(&server, round, &key), first, key)).collect();

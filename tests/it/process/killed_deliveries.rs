@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::clients::{Language, Verifier};
 use super::crash::text;
 use super::http;
-use super::program::{MAX_ROUNDS, Server, rounds};
+use super::program::{MAX_ROUNDS, Server, kill_moment, rounds};
 use super::queue::{jobs, until_jobs};
 use super::receiver::{Post, Receiver};
 use crate::support::Random;
@@ -108,7 +108,7 @@ fn every_event_is_delivered(folder: &Path, database: &[(&str, &str)]) {
         if round >= rounds() && interrupted > 0 {
             break;
         }
-        world.write_until_killed(server, Duration::from_micros(random.next() % LATEST_KILL_MICROS));
+        world.write_until_killed(server, kill_moment(&mut random, LATEST_KILL_MICROS, round));
         let is_running = |job: &&Value| job["state"] == "running" && job["kind"] == "deliver_webhook";
         interrupted += jobs(folder, database).iter().filter(is_running).count();
         server = world.start();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::crash::text;
 use super::http::{self, Answer};
-use super::program::{MAX_ROUNDS, Server, rounds};
+use super::program::{MAX_ROUNDS, Server, kill_moment, rounds};
 use super::queue::{jobs, until_jobs};
 use crate::support::databases::postgres_without_schema;
 use crate::support::{Mail, Random};
@@ -131,7 +131,7 @@ fn every_job_is_done(folder: &Path, database: &[(&str, &str)]) {
         if round >= rounds() && interrupted > 0 {
             break;
         }
-        let moment = Duration::from_micros(random.next() % LATEST_KILL_MICROS);
+        let moment = kill_moment(&mut random, LATEST_KILL_MICROS, round);
         users.extend(world.write_until_killed(server, round, moment));
         interrupted += jobs(folder, database).iter().filter(|job| job["state"] == "running").count();
         server = world.start();

@@ -13,12 +13,21 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::http;
+use crate::support::Random;
 
 /// Timeout, generous for slow machines.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Maximum number of rounds of a test that kills the program, should chance not show what the test is about.
 pub(super) const MAX_ROUNDS: usize = 100;
+
+/// Returns a random moment to kill the program, at most `latest` after its first request.
+///
+/// Additional rounds kill later and later, so that a slow program gets as far as the test needs.
+pub(super) fn kill_moment(random: &mut Random, latest_micros: u64, round: usize) -> Duration {
+    let factor = 1 + round.saturating_sub(rounds()) as u64;
+    Duration::from_micros(random.next() % (latest_micros * factor))
+}
 
 /// Returns the number of rounds of a test that kills the program: a few, or `CHAOS_ROUNDS` (see `make chaos`).
 pub(super) fn rounds() -> usize {

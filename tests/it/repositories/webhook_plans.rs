@@ -163,7 +163,7 @@ on_both_databases! {
         assert_eq!((found.webhooks, found.next), (vec![(webhook, false)], None));
         let by_hand = "SELECT id, is_degraded, EXISTS(SELECT ? FROM deliveries WHERE deliveries.webhook_id = webhooks.id \
                        AND deliveries.next_attempt_at < ?) FROM webhooks WHERE id > ? ORDER BY id LIMIT ?";
-        goes_by_what_is_due(&mut planner, "SELECT%EXISTS%\"is\\_stranded\"", by_hand).await;
+        goes_by_what_is_due(&mut planner, "SELECT%EXISTS%\"is\\_stalled\"", by_hand).await;
         for (before, limit, expected) in [(at(5), 50, None), (at(6), 50, None), (at(6), 1, Some(webhook))] {
             let found = store.read().webhook_maintenance().list_stalled_webhooks(None, before, limit).await.unwrap();
             assert_eq!((found.webhooks.len(), found.next), (usize::from(before == at(6)), expected));

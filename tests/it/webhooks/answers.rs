@@ -126,7 +126,7 @@ async fn a_late_response_is_a_timeout() {
     ] {
         let receiver = Receiver::saying(part).await;
         let outcome = local_client(SHORT_TIMEOUT).post(&receiver.url(), &[], "{}".to_owned()).await;
-        assert_eq!(outcome.error.as_deref(), Some("No answer came within 0.6 seconds."), "{part}");
+        assert_eq!(outcome.error.as_deref(), Some("No response within 0.6 seconds."), "{part}");
         assert_eq!((outcome.status_code, outcome.is_success()), (None, false));
         assert!(outcome.duration >= SHORT_TIMEOUT && outcome.duration < TIMEOUT, "{outcome:?}");
     }
