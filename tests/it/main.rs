@@ -5,6 +5,7 @@
 mod api;
 mod architecture;
 mod contract;
+mod english;
 mod import_cycles;
 mod jobs;
 mod process;

@@ -30,7 +30,7 @@ pub(crate) async fn rest(client: &Client, list: &str, cursor: &str) -> Vec<Value
     client.get(with_query(list, &format!("cursor={cursor}"))).await.ok().column("title")
 }
 
-/// Creates a user with a project of owner_with_five_tasks tasks, which form two pages in the tests.
+/// Creates a user with a project of five tasks, which form two pages in the tests.
 pub(crate) async fn owner_with_five_tasks(app: &TestApp) -> (Client, String, Vec<String>) {
     let owner = app.user().await;
     let project = owner.project().await;
