@@ -165,7 +165,7 @@ string_types! {
     /// URL of a webhook endpoint: absolute, `https` unless the operator allows `http`.
     WebhookUrl { trim: false, min_length: 1_usize, max_length: 2_048_usize, pattern: SINGLE_LINE_PATTERN, example: "https://example.com/hooks/pocket-tasks" }
     /// Description of a webhook.
-    WebhookDescription { trim: false, max_length: 500_usize, pattern: MULTI_LINE_PATTERN, example: "Tells the chat of what is new." }
+    WebhookDescription { trim: false, max_length: 500_usize, pattern: MULTI_LINE_PATTERN, example: "Posts changes to the team chat." }
     /// Event type, or `*` for all current and future types. New types may be added.
     EventName { trim: false, example: "task.updated" }
     /// Signing secret of a webhook in plain text.
