@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use poem::Body;
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader, Lines};
 use tokio::time::timeout;
 
 use super::{Answer, document};
@@ -19,8 +19,9 @@ const WOKEN: Duration = Duration::from_secs(10);
 /// Open stream.
 pub(crate) struct SseClient {
     pub(crate) answer: Answer,
-    body: Pin<Box<dyn AsyncRead + Send>>,
-    read: Vec<u8>,
+    lines: Lines<BufReader<Pin<Box<dyn AsyncRead + Send>>>>,
+    /// Lines of the message that is being received.
+    begun: Block,
     /// Last received id, for resumption.
     pub(crate) last_id: String,
 }
@@ -32,30 +33,26 @@ impl SseClient {
     #[track_caller]
     pub(crate) fn new(answer: Answer, body: Body) -> Self {
         assert_eq!(answer.status, 200, "{}", answer.text);
-        Self { answer, body: Box::pin(body.into_async_read()), read: Vec::new(), last_id: String::new() }
+        let body: Pin<Box<dyn AsyncRead + Send>> = Box::pin(body.into_async_read());
+        Self { answer, lines: BufReader::new(body).lines(), begun: Block::new(), last_id: String::new() }
     }
 
     /// Next message; `None` at the end.
     pub(crate) async fn block(&mut self) -> Option<Block> {
         loop {
-            if let Some(end) = self.read.windows(2).position(|end| end == b"\n\n") {
-                let block: Vec<u8> = self.read.drain(..end + 2).collect();
-                let block = str::from_utf8(&block[..end]).unwrap();
-                let lines = block.lines().map(|line| line.split_once(": ").unwrap_or_else(|| panic!("{line}")));
-                let block: Block = lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-                if let Some((_, id)) = block.iter().find(|(name, _)| name == "id") {
-                    self.last_id.clone_from(id);
-                }
-                return Some(block);
-            }
-            let mut bytes = [0; 4_096];
-            let Ok(read) = timeout(TIMEOUT, self.body.read(&mut bytes)).await else { panic!("nothing came") };
-            let read = read.unwrap();
-            if read == 0 {
-                assert!(self.read.is_empty(), "the stream ended within an event");
+            let Ok(line) = timeout(TIMEOUT, self.lines.next_line()).await else { panic!("nothing came") };
+            let Some(line) = line.unwrap() else {
+                assert!(self.begun.is_empty(), "the stream ended within an event");
                 return None;
+            };
+            if line.is_empty() {
+                return Some(std::mem::take(&mut self.begun));
             }
-            self.read.extend_from_slice(&bytes[..read]);
+            let (name, value) = line.split_once(": ").unwrap_or_else(|| panic!("{line}"));
+            if name == "id" {
+                value.clone_into(&mut self.last_id);
+            }
+            self.begun.push((name.to_owned(), value.to_owned()));
         }
     }
 

@@ -28,9 +28,9 @@ on_both_databases! {
         let (mut late, mut prompt) = (follow(&owner, "").await, follow(&owner, "").await);
         let reading = tokio::spawn(async move { events_until(&mut prompt, "Done").await });
         // Far more than the shared buffer holds.
-        create(&owner, &project, 3_000, &"x".repeat(10_000)).await;
+        create(&owner, &project, 1_000, &"x".repeat(10_000)).await;
         rename(&owner, &project, "Done").await;
-        let numbers: Vec<usize> = (0..3_000).collect();
+        let numbers: Vec<usize> = (0..1_000).collect();
         assert!(titles(&events_until(&mut late, "Done").await) == numbers, "late reader");
         assert!(titles(&reading.await.unwrap()) == numbers, "prompt reader");
     }
