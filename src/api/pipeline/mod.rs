@@ -170,7 +170,7 @@ impl RequestPipeline {
             idempotent = idempotency::parse_key(&request, body.as_ref())?;
             if let Some(idempotent) = &idempotent
                 && let Some(outcome) =
-                    self.services.idempotency.replay(caller, idempotent).await.map_err(ApiError::from)?
+                    self.services.idempotency.find_outcome(caller, idempotent).await.map_err(ApiError::from)?
             {
                 return Ok(replay(outcome));
             }
