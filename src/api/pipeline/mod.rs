@@ -152,7 +152,7 @@ impl RequestPipeline {
         if let Some(media_type) = &operation.response_type {
             body::negotiate(&request, media_type)?;
         }
-        let body = if operation.takes_body {
+        let body = if operation.has_body {
             body::read_json(&mut request, operation, self.body_limit, call.deadline).await?
         } else {
             None
