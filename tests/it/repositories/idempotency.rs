@@ -1,6 +1,7 @@
 //! Storage of idempotency keys.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use pocket_tasks::contract::UserId;
 use pocket_tasks::contract::project::Role;
@@ -10,6 +11,7 @@ use pocket_tasks::repositories::{
     Effect, IdempotentRequest, KeyClaim, RequiredAccess, ResourceRef, Store as _, StoreError, StoredResponse,
     Transaction,
 };
+use tokio::time::timeout;
 
 use super::fixtures::{at, commit, new_project, new_user, soon, user, waits};
 use super::raw::Raw;
@@ -231,6 +233,23 @@ on_both_databases! {
         first.commit().await.unwrap();
         let third = soon(commit(&other, async |transaction| claim(transaction, ada, &request(1)).await)).await;
         assert_eq!(third, KeyClaim::Completed);
+    }
+
+    async fn a_claim_does_not_limit_later_waits_for_locks(database: TestDatabase) {
+        let (store, other) = (database.store().await, database.another_store().await);
+        let (ada, bob) = (user(&store).await.id, user(&store).await.id);
+        // On SQLite a transaction waits only at its beginning.
+        if database.is_postgres() {
+            let first = store.begin().await.unwrap();
+            assert!(first.users().lock(ada).await.unwrap().is_some());
+            let second = other.begin().await.unwrap();
+            assert_eq!(claim(&*second, bob, &request(1)).await, KeyClaim::Acquired);
+            let mut locked = second.users().lock(ada);
+            // Longer than a claim waits for a key.
+            assert!(timeout(Duration::from_secs(6), &mut locked).await.is_err());
+            drop(first);
+            assert!(soon(locked).await.unwrap().is_some());
+        }
     }
 
     async fn transactions_with_different_keys_do_not_block_each_other(database: TestDatabase) {
