@@ -1,3 +1,5 @@
+//! Context in which a handler runs a job, and the errors by which it fails.
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! Delivery of the due messages of a webhook.
+
 use super::job_handlers::JobHandlers;
 use super::purge_deleted::purge_deliveries;
 use crate::contract::WebhookId;
@@ -32,8 +34,10 @@ impl JobHandlers {
     }
 }
 
-/// Removes the rows of a deleted webhook. The job stays unlocked: a transaction that has locked the webhook may wait for
-/// the job.
+/// Removes the rows of a deleted webhook.
+///
+/// The job stays unlocked. Otherwise a deadlock is possible: a transaction that adds a delivery has the shared lock of
+/// the webhook and waits for the job, while this one would have the job and wait to delete the webhook.
 async fn purge_webhook(webhook: WebhookId, context: &JobContext) -> JobResult {
     purge_deliveries(webhook, context).await?;
     let transaction = context.begin().await?;
