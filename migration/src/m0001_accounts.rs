@@ -3,7 +3,7 @@
 use sea_orm_migration::prelude::*;
 
 use crate::schema::{
-    bytes, create, drop, flag, foreign_key, id, index, key, one_of, optional_bytes, optional_text, optional_time,
+    bytes, create, drop, flag, id, index, key, one_of, optional_bytes, optional_text, optional_time, owned_by,
     sparse_index, text, time, version,
 };
 
@@ -66,12 +66,7 @@ async fn create_sessions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .col(time("last_used_at"))
             .col(time("expires_at"))
             .col(optional_time("ended_at"))
-            .foreign_key(&mut foreign_key(
-                "sessions_user",
-                ("sessions", "user_id"),
-                "users",
-                ForeignKeyAction::Cascade,
-            )),
+            .foreign_key(&mut owned_by("sessions_user", ("sessions", "user_id"), "users")),
         [
             index("sessions_by_user", "sessions", &["user_id", "created_at"]),
             // Polled to learn of the sessions that other processes have ended.
@@ -94,12 +89,7 @@ async fn create_refresh_tokens(manager: &SchemaManager<'_>) -> Result<(), DbErr>
             .col(optional_time("used_at"))
             .col(optional_bytes("encrypted_successor"))
             .check(Expr::col("used_at").is_null().eq(Expr::col("encrypted_successor").is_null()))
-            .foreign_key(&mut foreign_key(
-                "refresh_tokens_session",
-                ("refresh_tokens", "session_id"),
-                "sessions",
-                ForeignKeyAction::Cascade,
-            )),
+            .foreign_key(&mut owned_by("refresh_tokens_session", ("refresh_tokens", "session_id"), "sessions")),
         [
             index("refresh_tokens_by_session", "refresh_tokens", &["session_id"]),
             index("refresh_tokens_by_expiry", "refresh_tokens", &["expires_at"]),
@@ -117,12 +107,7 @@ async fn create_email_tokens(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .col(id("user_id"))
             .col(one_of("purpose", &["verification", "reset"]))
             .col(time("expires_at"))
-            .foreign_key(&mut foreign_key(
-                "email_tokens_user",
-                ("email_tokens", "user_id"),
-                "users",
-                ForeignKeyAction::Cascade,
-            )),
+            .foreign_key(&mut owned_by("email_tokens_user", ("email_tokens", "user_id"), "users")),
         [
             index("email_tokens_by_user", "email_tokens", &["user_id"]),
             index("email_tokens_by_expiry", "email_tokens", &["expires_at"]),
@@ -146,12 +131,7 @@ async fn create_api_tokens(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .col(optional_time("last_used_at"))
             .col(optional_time("revoked_at"))
             .col(time("created_at"))
-            .foreign_key(&mut foreign_key(
-                "api_tokens_user",
-                ("api_tokens", "user_id"),
-                "users",
-                ForeignKeyAction::Cascade,
-            )),
+            .foreign_key(&mut owned_by("api_tokens_user", ("api_tokens", "user_id"), "users")),
         [
             index("api_tokens_by_user", "api_tokens", &["user_id", "created_at"]),
             sparse_index("api_tokens_expiring", "api_tokens", &["expires_at"]),

@@ -4,7 +4,7 @@ use sea_orm_migration::prelude::*;
 
 use crate::schema::{
     count, create, drop, flag, foreign_key, id, index, key, one_of, optional_id, optional_text, optional_time,
-    sparse_index, text, time, version,
+    owned_by, sparse_index, text, time, version,
 };
 
 #[derive(DeriveMigrationName)]
@@ -75,12 +75,7 @@ async fn create_members(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .col(one_of("role", &["owner", "editor", "viewer"]))
             .col(time("joined_at"))
             .primary_key(Index::create().col("project_id").col("user_id"))
-            .foreign_key(&mut foreign_key(
-                "members_project",
-                ("members", "project_id"),
-                "projects",
-                ForeignKeyAction::Cascade,
-            ))
+            .foreign_key(&mut owned_by("members_project", ("members", "project_id"), "projects"))
             .foreign_key(&mut foreign_key("members_user", ("members", "user_id"), "users", ForeignKeyAction::NoAction)),
         [
             index("members_by_user", "members", &["user_id", "project_id"]),
@@ -110,12 +105,7 @@ async fn create_invitations(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .col(optional_text("resolved_project_name"))
             .col(time("expires_at"))
             .col(time("created_at"))
-            .foreign_key(&mut foreign_key(
-                "invitations_project",
-                ("invitations", "project_id"),
-                "projects",
-                ForeignKeyAction::Cascade,
-            ))
+            .foreign_key(&mut owned_by("invitations_project", ("invitations", "project_id"), "projects"))
             .foreign_key(&mut foreign_key(
                 "invitations_inviter",
                 ("invitations", "invited_by"),

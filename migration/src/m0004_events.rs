@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::schema::{count, create, drop, id, index, optional_id, optional_text, text, time};
+use crate::schema::{count, create, drop, id, index, insert, optional_id, optional_text, text, time};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -37,12 +37,7 @@ async fn create_event_sequence(manager: &SchemaManager<'_>) -> Result<(), DbErr>
         [],
     )
     .await?;
-    let row = Query::insert()
-        .into_table("event_sequence")
-        .columns(["id", "sequence", "pruned_through"])
-        .values_panic([1.into(), 0.into(), 0.into()])
-        .take();
-    manager.execute(row).await
+    insert(manager, "event_sequence", [("id", 1), ("sequence", 0), ("pruned_through", 0)]).await
 }
 
 async fn create_events(manager: &SchemaManager<'_>) -> Result<(), DbErr> {

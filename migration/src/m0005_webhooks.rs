@@ -3,7 +3,7 @@
 use sea_orm_migration::prelude::*;
 
 use crate::schema::{
-    bytes, count, create, drop, flag, foreign_key, id, index, key, one_of, optional_id, optional_text, optional_time,
+    bytes, count, create, drop, flag, id, index, key, one_of, optional_id, optional_text, optional_time, owned_by,
     sparse_index, text, time, version,
 };
 
@@ -28,7 +28,7 @@ impl MigrationTrait for Migration {
 }
 
 async fn create_webhooks(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    let reference = |name, column, target| foreign_key(name, ("webhooks", column), target, ForeignKeyAction::Cascade);
+    let reference = |name, column, target| owned_by(name, ("webhooks", column), target);
     create(
         manager,
         Table::create()
@@ -74,12 +74,7 @@ async fn create_previous_secrets(manager: &SchemaManager<'_>) -> Result<(), DbEr
             .col(id("webhook_id"))
             .col(bytes("secret"))
             .col(time("valid_until"))
-            .foreign_key(&mut foreign_key(
-                "previous_secrets_webhook",
-                ("previous_secrets", "webhook_id"),
-                "webhooks",
-                ForeignKeyAction::Cascade,
-            )),
+            .foreign_key(&mut owned_by("previous_secrets_webhook", ("previous_secrets", "webhook_id"), "webhooks")),
         [
             index("previous_secrets_by_webhook", "previous_secrets", &["webhook_id", "id"]),
             index("previous_secrets_by_expiry", "previous_secrets", &["valid_until"]),
@@ -107,12 +102,7 @@ async fn create_deliveries(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .col(optional_time("next_attempt_at"))
             .col(time("created_at"))
             .check(Expr::col("status").eq("pending").eq(has_next_attempt()))
-            .foreign_key(&mut foreign_key(
-                "deliveries_webhook",
-                ("deliveries", "webhook_id"),
-                "webhooks",
-                ForeignKeyAction::Cascade,
-            )),
+            .foreign_key(&mut owned_by("deliveries_webhook", ("deliveries", "webhook_id"), "webhooks")),
         [
             index("deliveries_by_webhook", "deliveries", &["webhook_id", "created_at", "id"]),
             // By the time and not by the status: a generic plan does not know the status that a parameter stands for.

@@ -3,8 +3,8 @@
 use sea_orm_migration::prelude::*;
 
 use crate::schema::{
-    bytes, count, create, drop, foreign_key, id, index, key, one_of, optional_bytes, optional_id, optional_key,
-    optional_text, optional_time, sparse_index, text, time,
+    bytes, count, create, drop, id, index, insert, key, one_of, optional_bytes, optional_id, optional_key,
+    optional_text, optional_time, owned_by, sparse_index, text, time,
 };
 
 #[derive(DeriveMigrationName)]
@@ -54,7 +54,7 @@ async fn create_jobs(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .col(optional_time("finished_at"))
             .check(is_running.eq(Expr::col("lease_token").is_not_null()))
             .check(is_finished.eq(Expr::col("finished_at").is_not_null()))
-            .foreign_key(&mut foreign_key("jobs_user", ("jobs", "user_id"), "users", ForeignKeyAction::Cascade)),
+            .foreign_key(&mut owned_by("jobs_user", ("jobs", "user_id"), "users")),
         [
             index("jobs_due", "jobs", &["queue", "run_at", "id"]).and_where(Expr::col("finished_at").is_null()).take(),
             sparse_index("jobs_finished", "jobs", &["finished_at"]),
@@ -84,12 +84,7 @@ async fn create_idempotency_keys(manager: &SchemaManager<'_>) -> Result<(), DbEr
             .col(optional_id("task_id"))
             .primary_key(Index::create().col("user_id").col("key"))
             .check(Expr::col("project_id").is_null().eq(Expr::col("min_role").is_null()))
-            .foreign_key(&mut foreign_key(
-                "idempotency_keys_user",
-                ("idempotency_keys", "user_id"),
-                "users",
-                ForeignKeyAction::Cascade,
-            )),
+            .foreign_key(&mut owned_by("idempotency_keys_user", ("idempotency_keys", "user_id"), "users")),
         [index("idempotency_keys_by_age", "idempotency_keys", &["claimed_at"])],
     )
     .await
@@ -106,10 +101,5 @@ async fn create_storage_probe(manager: &SchemaManager<'_>) -> Result<(), DbErr> 
         [],
     )
     .await?;
-    let row = Query::insert()
-        .into_table("storage_probe")
-        .columns(["id", "checked_at"])
-        .values_panic([1.into(), 0.into()])
-        .take();
-    manager.execute(row).await
+    insert(manager, "storage_probe", [("id", 1), ("checked_at", 0)]).await
 }

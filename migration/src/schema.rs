@@ -87,6 +87,15 @@ pub(crate) fn foreign_key(
     ForeignKey::create().name(name).from(table, column).to(target, "id").on_delete(on_delete).take()
 }
 
+/// Foreign key to the row to which this one belongs, and with which it is deleted.
+pub(crate) fn owned_by(
+    name: &str,
+    from: (&'static str, &'static str),
+    target: &'static str,
+) -> ForeignKeyCreateStatement {
+    foreign_key(name, from, target, ForeignKeyAction::Cascade)
+}
+
 /// Index of a table over some columns.
 pub(crate) fn index(name: &'static str, table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
     let mut index = Index::create().name(name).table(table).take();
@@ -116,6 +125,16 @@ pub(crate) async fn create(
         manager.create_index(index).await?;
     }
     Ok(())
+}
+
+/// Inserts the only row of a table.
+pub(crate) async fn insert<const N: usize>(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    row: [(&'static str, i32); N],
+) -> Result<(), DbErr> {
+    let (columns, values) = (row.map(|(column, _)| column), row.map(|(_, value)| Expr::value(value)));
+    manager.execute(Query::insert().into_table(table).columns(columns).values_panic(values).take()).await
 }
 
 /// Drops tables, in the given order.

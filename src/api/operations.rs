@@ -61,7 +61,8 @@ pub struct OperationPolicy {
     pub stale: Option<fn(&mut Registry) -> MetaSchemaRef>,
     /// Errors beyond those that follow from the other columns.
     pub errors: &'static [E],
-    /// Documented messages that replace the default message of a code, each with the name of its example.
+    /// Errors that are documented with these messages instead of the default of their code, each with the name of its
+    /// example in the document.
     pub messages: fn() -> Vec<(&'static str, services::Error)>,
     /// Example of the response, if it differs from the one of its schema.
     pub example: Option<fn() -> Option<Value>>,

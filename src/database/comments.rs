@@ -34,7 +34,7 @@ impl CommentRow {
             project_id: ProjectId(self.project_id),
             role: mapping::optional_role(self.member_role.as_deref())?,
             project_archived: self.project_archived,
-            in_trash: self.task_deleted_at.is_some() || self.project_deleted_at.is_some(),
+            is_in_trash: self.task_deleted_at.is_some() || self.project_deleted_at.is_some(),
         })
     }
 }

@@ -39,7 +39,7 @@ pub(super) struct StorageHealth {
 #[derive(Debug, Clone, Copy)]
 struct Probe {
     at: Instant,
-    succeeded: bool,
+    has_succeeded: bool,
 }
 
 impl StorageHealth {
@@ -101,7 +101,7 @@ impl StorageHealth {
             return Ok(());
         }
         if let Some(probe) = last_probe.filter(|probe| probe.at.elapsed() < PROBE_INTERVAL) {
-            if !probe.succeeded {
+            if !probe.has_succeeded {
                 return Err(StoreError::Unavailable("the last attempt to write failed".into()));
             }
             if !self.has_failed_since.load(Ordering::Acquire) {
@@ -114,7 +114,7 @@ impl StorageHealth {
             Err(_) if self.has_commit_within(BUSY_TOLERANCE) => Ok(()),
             Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),
         };
-        *last_probe = Some(Probe { at: Instant::now(), succeeded: result.is_ok() });
+        *last_probe = Some(Probe { at: Instant::now(), has_succeeded: result.is_ok() });
         result
     }
 

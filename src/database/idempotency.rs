@@ -25,10 +25,7 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
         now: Timestamp,
         expired_before: Timestamp,
     ) -> Result<KeyClaim, StoreError> {
-        if self.is_postgres() {
-            let timeout = Func::cust("set_config").arg("lock_timeout").arg(LOCK_TIMEOUT_MS).arg(true);
-            self.0.query_one(Query::select().expr(timeout)).await?;
-        }
+        self.set_lock_timeout(Some(LOCK_TIMEOUT_MS)).await?;
         let claim = ActiveModel {
             user_id: Set(user.0),
             key: Set(request.key.clone()),
@@ -48,7 +45,11 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
             .to_owned();
         match Entity::insert(claim).on_conflict(conflict).exec_without_returning(&self.0).await {
             Ok(0) | Err(DbErr::RecordNotInserted) => Ok(KeyClaim::Completed),
-            Ok(_) => Ok(KeyClaim::Acquired),
+            Ok(_) => {
+                // Later locks wait up to the statement timeout, as in a transaction without a key.
+                self.set_lock_timeout(None).await?;
+                Ok(KeyClaim::Acquired)
+            }
             Err(error) if is_lock_timeout(&error) => Ok(KeyClaim::InProgress),
             Err(error) => Err(error.into()),
         }
@@ -83,6 +84,18 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
             .one(&self.0)
             .await?;
         row.map(stored).transpose()
+    }
+}
+
+impl<C: ConnectionTrait> SeaRepositories<C> {
+    /// Limits the waits for locks in the rest of a transaction of PostgreSQL. `None` restores the default.
+    async fn set_lock_timeout(&self, millis: Option<&str>) -> Result<(), StoreError> {
+        if self.is_postgres() {
+            // Without a value, `set_config` resets the setting.
+            let timeout = Func::cust("set_config").arg("lock_timeout").arg(millis).arg(true);
+            self.0.query_one(Query::select().expr(timeout)).await?;
+        }
+        Ok(())
     }
 }
 

@@ -54,7 +54,7 @@ impl Notifier {
         Self { local: Arc::default(), remote: Some(remote) }
     }
 
-    /// Notifies all waiters.
+    /// Wakes this process's one waiter (job runner or event hub) and, on PostgreSQL, other processes.
     pub(super) fn notify(&self) {
         self.local.notify_one();
         if let Some(remote) = &self.remote {

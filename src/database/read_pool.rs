@@ -139,7 +139,7 @@ impl ReadPool {
         };
         // Each permit has an idle reader.
         let reader = readers.lock_idle().pop().ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
-        let guard = ReaderGuard { reader, readers: Arc::clone(readers), was_interrupted: false, _permit: permit };
+        let guard = ReaderGuard { reader, readers: Arc::clone(readers), is_interrupted: false, _permit: permit };
         let connect = || Database::connect(guard.reader.options.clone());
         let connection = guard.reader.connection.get_or_try_init(connect).await;
         let connection = connection.inspect_err(|error| self.health.record_read_error(error))?.clone();
@@ -157,7 +157,7 @@ impl Readers {
 struct ReaderGuard {
     reader: Arc<Reader>,
     readers: Arc<Readers>,
-    was_interrupted: bool,
+    is_interrupted: bool,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -165,7 +165,7 @@ impl Drop for ReaderGuard {
     fn drop(&mut self) {
         let reader = Arc::clone(&self.reader);
         let mut idle = self.readers.lock_idle();
-        if self.was_interrupted {
+        if self.is_interrupted {
             // Its statement may take a moment to stop, so the other readers are used first.
             idle.insert(0, reader);
         } else {
@@ -177,7 +177,7 @@ impl Drop for ReaderGuard {
 impl ReaderGuard {
     /// Stops the running statement.
     fn interrupt(mut self) {
-        self.was_interrupted = true;
+        self.is_interrupted = true;
         match &self.reader.interrupt {
             Interrupt::Sqlite { is_interrupted } => is_interrupted.store(true, Ordering::Release),
             Interrupt::Postgres { .. } => {

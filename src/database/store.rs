@@ -132,8 +132,8 @@ impl Store for SeaStore {
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
         Ok(Box::new(SeaTransaction {
             repositories: SeaRepositories(self.open_transaction().await?),
-            enqueued_jobs: AtomicBool::new(false),
-            appended_events: AtomicBool::new(false),
+            has_enqueued_jobs: AtomicBool::new(false),
+            has_appended_events: AtomicBool::new(false),
             notifiers: Arc::clone(&self.notifiers),
         }))
     }
@@ -157,18 +157,18 @@ impl Store for SeaStore {
 /// A transaction whose commit notifies the workers and the subscribers of the feed.
 struct SeaTransaction {
     repositories: SeaRepositories<GuardedTransaction>,
-    enqueued_jobs: AtomicBool,
-    appended_events: AtomicBool,
+    has_enqueued_jobs: AtomicBool,
+    has_appended_events: AtomicBool,
     notifiers: Arc<Notifiers>,
 }
 
 impl SeaTransaction {
     async fn commit_and_notify(self: Box<Self>) -> Result<(), StoreError> {
         self.repositories.0.commit().await?;
-        if self.enqueued_jobs.load(Ordering::Relaxed) {
+        if self.has_enqueued_jobs.load(Ordering::Relaxed) {
             self.notifiers.jobs.notify();
         }
-        if self.appended_events.load(Ordering::Relaxed) {
+        if self.has_appended_events.load(Ordering::Relaxed) {
             self.notifiers.events.notify();
         }
         Ok(())
@@ -215,13 +215,13 @@ repositories! {
     tasks: TaskRepository,
     task_lists: TaskListRepository,
     comments: CommentRepository,
-    events: EventRepository => appended_events,
+    events: EventRepository => has_appended_events,
     webhooks: WebhookRepository,
     deliveries: DeliveryRepository,
     idempotency: IdempotencyRepository,
     email_tokens: EmailTokenRepository,
     api_tokens: ApiTokenRepository,
-    jobs: JobRepository => enqueued_jobs,
+    jobs: JobRepository => has_enqueued_jobs,
     queue: QueueRepository,
     maintenance: MaintenanceRepository,
     webhook_maintenance: WebhookMaintenanceRepository,

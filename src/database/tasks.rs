@@ -35,7 +35,7 @@ impl TaskRow {
             role: mapping::optional_role(self.member_role.as_deref())?,
             project_owner: UserId(self.project_owner_id),
             project_archived: self.project_archived,
-            project_deleted: self.project_deleted_at.is_some(),
+            is_project_deleted: self.project_deleted_at.is_some(),
         })
     }
 }

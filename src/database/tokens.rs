@@ -112,7 +112,7 @@ fn with_owner(query: Select<api_token::Entity>) -> Select<api_token::Entity> {
 fn record(row: ApiTokenRow) -> ApiTokenRecord {
     ApiTokenRecord {
         user_id: UserId(row.token.user_id),
-        owner_deleted: row.owner_deleted_at.is_some(),
+        is_owner_deleted: row.owner_deleted_at.is_some(),
         revoked_at: row.token.revoked_at.map(Timestamp),
         token: api_token(row.token),
     }

@@ -1,8 +1,8 @@
 //! A transaction that is acknowledged only if it was committed.
 //!
-//! The drivers do not ensure that (see `docs/decisions`): after a failed statement SQLite may have rolled back, and
-//! PostgreSQL acknowledges a COMMIT that rolls back. So a transaction with a failed statement is never committed, and on
-//! SQLite a commit counts only if SQLite itself reports it.
+//! The drivers do not ensure that (see `docs/decisions/0003-acknowledge-only-what-was-committed.md`): after a failed
+//! statement SQLite may have rolled back, and PostgreSQL acknowledges a COMMIT that rolls back. So a transaction with a
+//! failed statement is never committed, and on SQLite a commit counts only if SQLite itself reports it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

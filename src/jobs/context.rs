@@ -1,3 +1,5 @@
+//! Context in which a handler runs a job, and the errors by which it fails.
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,7 +13,7 @@ use crate::services::{self, Clock};
 /// A leased job and its means to read, write and complete itself.
 pub struct JobContext {
     pub(in crate::jobs) lease: Lease,
-    pub(in crate::jobs) lane: Queue,
+    pub(in crate::jobs) queue: Queue,
     pub(in crate::jobs) store: Arc<dyn Store>,
     pub(in crate::jobs) clock: Clock,
 }
@@ -93,8 +95,8 @@ impl JobContext {
     }
 
     /// Commits the transaction and requeues the job to run again at the given time.
-    pub async fn requeue(&self, transaction: Box<dyn Transaction>, lane: Queue, at: Timestamp) -> JobResult {
-        if !transaction.queue().requeue(self.lease, lane, at).await? {
+    pub async fn requeue(&self, transaction: Box<dyn Transaction>, queue: Queue, at: Timestamp) -> JobResult {
+        if !transaction.queue().requeue(self.lease, queue, at).await? {
             return Err(JobError::LeaseLost);
         }
         Ok(transaction.commit().await?)

@@ -117,61 +117,61 @@ impl Runner {
     /// Starts due jobs while there are free workers. Returns the time until the next poll.
     async fn claim_jobs(&self, running: &mut JoinSet<()>, leases: &mut RunningJobs) -> Result<Duration, StoreError> {
         let mut pause = self.timings.poll_interval;
-        for lane in Queue::ALL {
+        for queue in Queue::ALL {
             loop {
-                let free = self.capacity(lane, leases);
+                let free = self.capacity(queue, leases);
                 if free == 0 {
                     break;
                 }
                 // A read is cheap; the writer is needed only if a job is due.
-                let Some(due) = self.store.read().queue().next_due(&[lane]).await? else { break };
+                let Some(due) = self.store.read().queue().next_due(&[queue]).await? else { break };
                 let now = self.clock.now();
                 if due > now {
                     pause = pause.min(Duration::from_millis((due.0 - now.0).unsigned_abs()));
                     break;
                 }
-                let taken = self.claim(&[lane], free).await?;
+                let taken = self.claim(&[queue], free).await?;
                 if taken.is_empty() {
                     break;
                 }
                 for job in taken {
                     let (this, lease) = (self.clone(), job.lease);
                     let task = running.spawn(async move { this.run_job(job).await });
-                    leases.insert(task.id(), (lane, lease));
+                    leases.insert(task.id(), (queue, lease));
                 }
             }
         }
         Ok(pause)
     }
 
-    /// Number of jobs of a lane that can start now.
-    fn capacity(&self, lane: Queue, leases: &RunningJobs) -> usize {
-        let busy = |wanted: &[Queue]| leases.values().filter(|(lane, _)| wanted.contains(lane)).count();
-        match lane {
+    /// Number of jobs of a queue that can start now.
+    fn capacity(&self, queue: Queue, leases: &RunningJobs) -> usize {
+        let busy = |wanted: &[Queue]| leases.values().filter(|(queue, _)| wanted.contains(queue)).count();
+        match queue {
             Queue::Default | Queue::Mail => {
                 // Each of the two leaves a worker to the other, if there is more than one.
                 let max = (self.workers - 1).max(1);
                 let free = self.workers.saturating_sub(busy(&[Queue::Default, Queue::Mail]));
-                free.min(max.saturating_sub(busy(&[lane])))
+                free.min(max.saturating_sub(busy(&[queue])))
             }
-            Queue::Webhooks | Queue::WebhooksDegraded => MAX_CONCURRENT_DELIVERIES.saturating_sub(busy(&[lane])),
+            Queue::Webhooks | Queue::WebhooksDegraded => MAX_CONCURRENT_DELIVERIES.saturating_sub(busy(&[queue])),
         }
     }
 
-    /// Runs all due jobs of these lanes one after the other. Returns their number.
-    pub async fn run_due(&self, lanes: &[Queue]) -> Result<usize, StoreError> {
+    /// Runs all due jobs of these queues one after the other. Returns their number.
+    pub async fn run_due(&self, queues: &[Queue]) -> Result<usize, StoreError> {
         let mut count = 0;
-        while let Some(job) = self.claim(lanes, 1).await?.pop() {
+        while let Some(job) = self.claim(queues, 1).await?.pop() {
             self.run_job(job).await;
             count += 1;
         }
         Ok(count)
     }
 
-    async fn claim(&self, lanes: &[Queue], limit: usize) -> Result<Vec<LeasedJob>, StoreError> {
+    async fn claim(&self, queues: &[Queue], limit: usize) -> Result<Vec<LeasedJob>, StoreError> {
         let now = self.clock.now();
         let transaction = self.store.begin().await?;
-        let leased = transaction.queue().claim(lanes, limit as u64, now, now + self.timings.lease).await?;
+        let leased = transaction.queue().claim(queues, limit as u64, now, now + self.timings.lease).await?;
         if !leased.is_empty() {
             transaction.commit().await?;
         }
@@ -219,8 +219,8 @@ impl Runner {
     }
 
     /// Runs the handler of a job, and extends the lease in the meantime.
-    async fn run_handler(&self, job: Job, lease: Lease, lane: Queue) -> JobResult {
-        let context = JobContext { lease, lane, store: Arc::clone(&self.store), clock: self.clock.clone() };
+    async fn run_handler(&self, job: Job, lease: Lease, queue: Queue) -> JobResult {
+        let context = JobContext { lease, queue, store: Arc::clone(&self.store), clock: self.clock.clone() };
         let work = AssertUnwindSafe(self.handler.handle(job, &context)).catch_unwind();
         tokio::select! {
             result = work => result.unwrap_or_else(|_| Err(JobError::Transient("the handler panicked".into()))),

@@ -1,3 +1,5 @@
+//! Errors of sending e-mails.
+
 /// Reason why an e-mail was not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {

@@ -1,3 +1,5 @@
+//! Links in e-mails.
+
 use crate::contract::InvitationId;
 
 /// Builds the links in e-mails.

@@ -1,3 +1,5 @@
+//! User input that stays on one line of an e-mail.
+
 use std::fmt;
 
 const MAX_LEN: usize = 200;

@@ -20,7 +20,7 @@ pub struct CommentWithContext {
     /// True if the project is archived.
     pub project_archived: bool,
     /// True if the task or its project is soft-deleted.
-    pub in_trash: bool,
+    pub is_in_trash: bool,
 }
 
 /// Comments on tasks, including soft-deleted tasks.

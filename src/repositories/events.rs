@@ -61,7 +61,7 @@ pub struct FeedBounds {
 /// The event feed.
 ///
 /// Guarantee: sequence numbers become visible in order. After a reader has seen sequence *n*, or the end of the feed at
-/// *n*, no event with a smaller number appears. See `database/events.rs` for how this is enforced.
+/// *n*, no event with a smaller number appears. See `src/database/events.rs` for how this is enforced.
 #[async_trait]
 pub trait EventRepository: Send + Sync {
     /// Appends events in order.

@@ -3,7 +3,7 @@
 //! A `Store` opens repositories for reading, and begins transactions, which are repositories too. A transaction
 //! ends with `commit`; dropping it rolls back. Only services and jobs begin one, and nothing slow happens while it is
 //! open. Verbs: `find` returns an option, `lock` also locks the row until the end of the transaction, `lock_shared`
-//! only prevents its removal, `list` returns a page, `add`, `update` and `remove` write.
+//! only keeps the row from being purged, `list` returns a page, `add`, `update` and `remove` write.
 
 mod comments;
 mod deliveries;

@@ -21,7 +21,7 @@ pub struct TaskWithContext {
     /// True if the project is archived.
     pub project_archived: bool,
     /// True if the project is soft-deleted, and the task with it.
-    pub project_deleted: bool,
+    pub is_project_deleted: bool,
 }
 
 /// Tasks, including soft-deleted ones.

@@ -56,7 +56,7 @@ pub struct ApiTokenRecord {
     /// Owner of the token.
     pub user_id: UserId,
     /// True if the account of the owner is soft-deleted.
-    pub owner_deleted: bool,
+    pub is_owner_deleted: bool,
     /// Time at which the token was revoked.
     pub revoked_at: Option<Timestamp>,
 }

@@ -69,7 +69,7 @@ pub trait WebhookRepository: Send + Sync {
     /// Finds and locks a webhook.
     async fn lock(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError>;
 
-    /// Finds a webhook, and prevents its removal until the end of the transaction.
+    /// Finds a webhook, and keeps its row from being purged until the end of the transaction.
     async fn lock_shared(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError>;
 
     /// Lists the webhooks of a user.
@@ -83,7 +83,7 @@ pub trait WebhookRepository: Send + Sync {
 
     /// Lists the webhooks of a user by id, each with whether it is degraded.
     ///
-    /// Prevents their removal until the end of the transaction.
+    /// Keeps their rows from being purged until the end of the transaction.
     async fn lock_all_shared(&self, owner: UserId) -> Result<Vec<(WebhookId, bool)>, StoreError>;
 
     /// Disables the webhooks of a user, and cancels the deliveries created by `now`.

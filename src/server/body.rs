@@ -21,19 +21,19 @@ pub(super) struct RequestBody {
     inner: Incoming,
     limit: Duration,
     timer: Option<Pin<Box<Sleep>>>,
-    waiting: bool,
+    is_waiting: bool,
 }
 
 impl RequestBody {
     pub(super) fn new(inner: Incoming, limit: Duration) -> Self {
-        Self { inner, limit, timer: None, waiting: false }
+        Self { inner, limit, timer: None, is_waiting: false }
     }
 
     fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.limit)));
-        if !self.waiting {
+        if !self.is_waiting {
             timer.as_mut().reset(Instant::now() + self.limit);
-            self.waiting = true;
+            self.is_waiting = true;
         }
         timer.as_mut().poll(cx)
     }
@@ -51,7 +51,7 @@ impl Stream for RequestBody {
                     return timeout.map(|()| Some(Err(io::ErrorKind::TimedOut.into())));
                 }
             };
-            self.waiting = false;
+            self.is_waiting = false;
             match frame.map(|frame| frame.map(Frame::into_data)) {
                 None => return Poll::Ready(None),
                 Some(Err(error)) => return Poll::Ready(Some(Err(io::Error::other(error)))),

@@ -1,3 +1,5 @@
+//! Limits of a listener and its connections.
+
 use std::time::Duration;
 
 /// Limits of a listener.

@@ -1,3 +1,5 @@
+//! Tasks of a connection, which end together.
+
 use hyper::rt::Executor;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},

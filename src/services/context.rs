@@ -24,7 +24,7 @@ pub struct Policy {
     /// True if e-mail addresses must be verified; otherwise, all count as verified.
     pub require_verification: bool,
     /// True if the number of open event streams of a user is limited.
-    pub limit_streams: bool,
+    pub has_stream_limit: bool,
     /// Maximum number of concurrent list reads per user, indexed and unindexed each.
     pub list_reads_per_user: usize,
 }

@@ -122,7 +122,7 @@ impl Services {
         webhooks: WebhookDeps,
     ) -> Self {
         let Secrets { tokens, sealer, signer } = secrets;
-        let hub = EventHub::new(Arc::clone(&store), policy.limit_streams);
+        let hub = EventHub::new(Arc::clone(&store), policy.has_stream_limit);
         let context = Arc::new(ServiceContext {
             store,
             clock,

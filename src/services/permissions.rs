@@ -181,9 +181,9 @@ mod tests {
     use super::*;
     use crate::contract;
 
-    /// Section 2 of the contract, with one row per action.
+    /// The table in the section "Resources and roles" of `README.md`, with one row per action.
     #[test]
-    fn the_permission_table_matches_the_contract() {
+    fn the_permission_table_matches_the_readme() {
         use Action::{
             ChangeOwnComment, ChangeProject, Comment, DeleteOthersComment, DeleteProject, Invite, Leave, ManageMembers,
             Read, ReadInvitations, RelinquishOwnership, WriteTasks,

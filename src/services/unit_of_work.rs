@@ -157,7 +157,7 @@ impl ServiceContext {
             }
             KeyClaim::Completed => {
                 drop(transaction);
-                self.replay(write.caller, request).await
+                self.key_state(write.caller, request).await
             }
             // Held by another process.
             KeyClaim::InProgress => Ok(KeyState::InProgress),

@@ -152,7 +152,7 @@ impl RequestPipeline {
         if let Some(media_type) = &operation.response_type {
             body::negotiate(&request, media_type)?;
         }
-        let body = if operation.takes_body {
+        let body = if operation.has_body {
             body::read_json(&mut request, operation, self.body_limit, call.deadline).await?
         } else {
             None
@@ -170,7 +170,7 @@ impl RequestPipeline {
             idempotent = idempotency::parse_key(&request, body.as_ref())?;
             if let Some(idempotent) = &idempotent
                 && let Some(outcome) =
-                    self.services.idempotency.replay(caller, idempotent).await.map_err(ApiError::from)?
+                    self.services.idempotency.find_outcome(caller, idempotent).await.map_err(ApiError::from)?
             {
                 return Ok(replay(outcome));
             }

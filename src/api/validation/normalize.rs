@@ -10,16 +10,16 @@ use serde_json::Value;
 /// The parts of a schema that need normalization.
 #[derive(Debug, Default)]
 pub(super) struct Normalizer {
-    trimmed: bool,
-    integer: bool,
+    is_trimmed: bool,
+    is_integer: bool,
     fields: Vec<(String, Normalizer)>,
     items: Option<Box<Normalizer>>,
 }
 
 impl Normalizer {
     pub(super) fn from_schema<'a>(document: Document<'a>, schema: &Part<'a>) -> Result<Self> {
-        let mut shape = Self { trimmed: schema.is_true("x-trimmed"), ..Self::default() };
-        shape.integer = match schema.value.get("type") {
+        let mut shape = Self { is_trimmed: schema.is_true("x-trimmed"), ..Self::default() };
+        shape.is_integer = match schema.value.get("type") {
             Some(Value::Array(types)) => types.iter().any(|kind| kind == "integer"),
             kind => kind.is_some_and(|kind| kind == "integer"),
         };
@@ -53,13 +53,13 @@ impl Normalizer {
     /// Changes a value in place.
     pub(super) fn apply(&self, value: &mut Value) {
         match value {
-            Value::String(text) if self.trimmed => {
+            Value::String(text) if self.is_trimmed => {
                 let trimmed = text.trim();
                 if trimmed.len() != text.len() {
                     *text = trimmed.to_owned();
                 }
             }
-            Value::Number(number) if self.integer && number.is_f64() => {
+            Value::Number(number) if self.is_integer && number.is_f64() => {
                 // Only a whole double prints without a fraction or an exponent.
                 if let Some(Ok(integer)) = number.as_f64().map(|double| format!("{double}").parse::<i64>()) {
                     *value = integer.into();
@@ -92,8 +92,8 @@ impl Normalizer {
     }
 
     fn absorb(&mut self, other: Self) {
-        self.trimmed |= other.trimmed;
-        self.integer |= other.integer;
+        self.is_trimmed |= other.is_trimmed;
+        self.is_integer |= other.is_integer;
         for (name, shape) in other.fields {
             self.absorb_field(name, shape);
         }
@@ -103,6 +103,6 @@ impl Normalizer {
     }
 
     fn is_empty(&self) -> bool {
-        !self.trimmed && !self.integer && self.fields.is_empty() && self.items.is_none()
+        !self.is_trimmed && !self.is_integer && self.fields.is_empty() && self.items.is_none()
     }
 }

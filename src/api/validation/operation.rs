@@ -22,9 +22,9 @@ pub struct Operation {
     /// True if the operation is deprecated.
     pub deprecated: bool,
     /// True if the operation accepts a body.
-    pub takes_body: bool,
+    pub has_body: bool,
     /// True if the body is required.
-    pub needs_body: bool,
+    pub is_body_required: bool,
     /// The media types of the body, in lower case and without parameters.
     pub media_types: Vec<String>,
     /// The media type of a successful response, if it has a body.
@@ -56,8 +56,8 @@ impl Operation {
             path: path.to_owned(),
             method,
             deprecated: part.is_true("deprecated"),
-            takes_body: false,
-            needs_body: false,
+            has_body: false,
+            is_body_required: false,
             media_types: Vec::new(),
             response_type: response_type(compiler, part)?,
             query: Query::compile(compiler, item, part)?,
@@ -65,8 +65,8 @@ impl Operation {
         };
         if let Some(body) = part.get("requestBody") {
             let body = compiler.document.resolve(body)?;
-            operation.takes_body = true;
-            operation.needs_body = body.is_true("required");
+            operation.has_body = true;
+            operation.is_body_required = body.is_true("required");
             operation.add_content(compiler, &body)?;
         }
         Ok(operation)
@@ -87,7 +87,7 @@ impl Operation {
     fn check_body(&self, body: Option<Value>, details: &mut Vec<Detail>) -> Option<Value> {
         let rules = self.body.as_ref()?;
         let Some(mut body) = body else {
-            if self.needs_body {
+            if self.is_body_required {
                 details.push(Violation::required().about(ErrorLocation::Body, ""));
             }
             return None;

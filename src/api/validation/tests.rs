@@ -133,14 +133,14 @@ fn task(fields: &Value) -> Value {
 fn requirements_of_an_operation_come_from_the_document() {
     let contract = contract();
     let list = operation(&contract, "listTasks");
-    assert_eq!((list.takes_body, list.needs_body), (false, false));
+    assert_eq!((list.has_body, list.is_body_required), (false, false));
     assert_eq!(list.response_type.as_deref(), Some("application/json"));
     let create = operation(&contract, "createTask");
-    assert_eq!((create.takes_body, create.needs_body), (true, true));
+    assert_eq!((create.has_body, create.is_body_required), (true, true));
     assert_eq!(create.response_type.as_deref(), Some("application/json"));
     assert_eq!(create.media_types, ["application/json"]);
     let batch = operation(&contract, "batchTasks");
-    assert_eq!((batch.needs_body, batch.response_type.as_deref()), (false, None));
+    assert_eq!((batch.is_body_required, batch.response_type.as_deref()), (false, None));
     assert_eq!(batch.media_types, ["application/json", "application/merge-patch+json"]);
     assert_eq!(batch.path, "/v1/projects/mine/tasks/batch");
 }

@@ -1,3 +1,5 @@
+//! Delivery of the due messages of a webhook.
+
 use super::job_handlers::JobHandlers;
 use super::purge_deleted::purge_deliveries;
 use crate::contract::WebhookId;
@@ -11,29 +13,31 @@ impl JobHandlers {
     /// for this commit and enqueues the job again.
     pub(super) async fn deliver_webhook(&self, webhook: WebhookId, context: &JobContext) -> JobResult {
         let deliveries = &self.services.deliveries;
-        let mut round = match deliveries.dispatch_due(webhook, context.lane).await? {
-            DispatchResult::Sent(round) => round,
-            DispatchResult::Deferred(lane, at) => return context.requeue(context.begin().await?, lane, at).await,
+        let mut batch = match deliveries.dispatch_due(webhook, context.queue).await? {
+            DispatchResult::Sent(batch) => batch,
+            DispatchResult::Deferred(queue, at) => return context.requeue(context.begin().await?, queue, at).await,
             DispatchResult::WebhookDeleted => return purge_webhook(webhook, context).await,
         };
-        let _turn = deliveries.acquire_db().await;
+        let _db_permit = deliveries.acquire_db().await;
         let transaction = context.begin().await?;
         context.lock(&*transaction).await?;
-        let next = deliveries.record_attempts(&*transaction, &round).await?;
-        if let Some(failure) = round.take_failure() {
+        let next = deliveries.record_attempts(&*transaction, &batch).await?;
+        if let Some(failure) = batch.take_failure() {
             // The outcome of what was sent is recorded even if the rest of the run failed.
             transaction.commit().await?;
             return Err(failure.into());
         }
         match next {
-            Some((lane, at)) => context.requeue(transaction, lane, at).await,
+            Some((queue, at)) => context.requeue(transaction, queue, at).await,
             None => context.commit(transaction).await,
         }
     }
 }
 
-/// Removes the rows of a deleted webhook. The job stays unlocked: a transaction that has locked the webhook may wait for
-/// the job.
+/// Removes the rows of a deleted webhook.
+///
+/// The job stays unlocked. Otherwise a deadlock is possible: a transaction that adds a delivery has the shared lock of
+/// the webhook and waits for the job, while this one would have the job and wait to delete the webhook.
 async fn purge_webhook(webhook: WebhookId, context: &JobContext) -> JobResult {
     purge_deliveries(webhook, context).await?;
     let transaction = context.begin().await?;

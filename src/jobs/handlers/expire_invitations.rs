@@ -1,3 +1,5 @@
+//! Expiry of unanswered invitations.
+
 use crate::jobs::context::{JobContext, JobResult};
 
 const BATCH_SIZE: u64 = 500;

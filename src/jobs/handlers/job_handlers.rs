@@ -1,3 +1,5 @@
+//! State that the handlers of all jobs share.
+
 use crate::mail::{Links, Mailer};
 use crate::services::Services;
 

@@ -102,7 +102,7 @@ impl ApiTokens {
         let found = self.0.store.read().api_tokens().find_by_hash(&secret.hash()).await?;
         let found = found.ok_or(Error::Unauthenticated)?;
         let now = self.0.clock.now();
-        if found.revoked_at.is_some() || found.owner_deleted {
+        if found.revoked_at.is_some() || found.is_owner_deleted {
             return Err(Error::ApiTokenRevoked);
         }
         if found.token.expires_at.is_some_and(|end| end <= now) {

@@ -186,7 +186,7 @@ impl ServiceContext {
                 Grant::RefreshToken | Grant::EventStream | Grant::PendingDelivery => {}
             }
         }
-        // All delivery jobs are locked in one pass before the webhooks, as everywhere.
+        // All delivery jobs are locked in one pass, before the webhooks are updated (see `WebhookRepository`).
         self.fan_out_except(transaction, &revoked.events, &webhooks, now).await?;
         if !webhooks.is_empty() {
             transaction.webhooks().disable_all(user, extent.reason(), now).await?;

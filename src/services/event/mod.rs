@@ -1,7 +1,7 @@
 //! Events. From commit to browser:
 //!
 //! 1. `publish` appends the events of a change in its transaction (transactional outbox).
-//! 2. The commit notifies the `hub`, the only reader of the feed in a process (`LISTEN`/`NOTIFY` between processes).
+//! 2. The commit notifies the `hub`, the only reader of new events in a process (`LISTEN`/`NOTIFY` between processes).
 //! 3. The hub broadcasts new events to the `subscription` of each `stream`, which forwards those that the user may see.
 //! 4. A subscription that falls behind catches up from the database.
 //!

@@ -50,7 +50,7 @@ impl EventContext {
     }
 
     pub(crate) fn project_event(&self, kind: EventType, before: &Project, after: &Project) -> NewEvent {
-        self.updated(kind, after.id, &without_viewer_role(before), &without_viewer_role(after))
+        self.updated(kind, after.id, &without_caller_role(before), &without_caller_role(after))
     }
 
     fn event(&self, kind: EventType, project_id: ProjectId, data: &Value, previous: Option<&Value>) -> NewEvent {
@@ -68,7 +68,7 @@ impl EventContext {
 }
 
 /// Removes the role of the caller from a project, because events have many readers.
-pub(crate) fn without_viewer_role(project: &Project) -> Project {
+pub(crate) fn without_caller_role(project: &Project) -> Project {
     Project { role: None, ..project.clone() }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Events;
 use super::cursor::EventCursorScope;
 use super::list::authorize_filter;
-use super::subscription::{CatchUp, EventSubscription, StreamMessage};
+use super::subscription::{EventSubscription, FeedProgress, StreamMessage};
 use crate::contract::event::query::StreamQuery;
 use crate::contract::strings::Cursor;
 use crate::services::{Caller, Credential, Error};
@@ -54,7 +54,7 @@ impl Events {
             visibility,
             events_rx,
             ended,
-            catch_up: CatchUp::new(position, bounds.end),
+            progress: FeedProgress::new(position, bounds.end),
             until: Instant::now() + left.min(MAX_STREAM_DURATION),
         };
         Ok(Box::pin(unfold(subscription, async |mut subscription| Some((subscription.next().await?, subscription)))))

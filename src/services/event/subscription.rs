@@ -26,7 +26,7 @@ const CATCH_UP_BATCH_SIZE: u64 = 50;
 const MAX_BUFFERED_BYTES: usize = 64 * 1024;
 
 /// Failed attempts to catch up after which a stream ends, and their delay.
-/// Unindexed reads may have to wait for other reads.
+/// A read fails if the other reads of the user keep it waiting for too long (see `read_limits`).
 const MAX_CATCH_UP_RETRIES: u32 = 5;
 const CATCH_UP_RETRY_DELAY: Duration = Duration::from_secs(1);
 
@@ -59,13 +59,13 @@ pub(crate) struct EventSubscription {
     pub(crate) events_rx: Receiver<BroadcastEvent>,
     /// Signals that some sessions or API tokens were revoked.
     pub(crate) ended: watch::Receiver<()>,
-    pub(crate) catch_up: CatchUp,
+    pub(crate) progress: FeedProgress,
     pub(crate) until: Instant,
 }
 
-/// Position of a subscription, and the state of its catch-up.
-pub(crate) struct CatchUp {
-    started: bool,
+/// Progress of a subscription in the feed: its position, and what it has read to catch up.
+pub(crate) struct FeedProgress {
+    has_started: bool,
     /// Sequence number of the last event that was sent or skipped.
     position: i64,
     /// Last known end of the feed.
@@ -80,11 +80,11 @@ pub(crate) struct CatchUp {
     failures: u32,
 }
 
-impl CatchUp {
+impl FeedProgress {
     /// Starts after a sequence number, or at the end of the feed.
     pub(crate) fn new(position: Option<i64>, end: i64) -> Self {
         Self {
-            started: false,
+            has_started: false,
             position: position.unwrap_or(end),
             end,
             is_behind: position.is_some_and(|position| position < end),
@@ -115,8 +115,8 @@ impl CatchUp {
 impl EventSubscription {
     /// Returns the next message, or `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Option<StreamMessage> {
-        if !self.catch_up.started {
-            self.catch_up.started = true;
+        if !self.progress.has_started {
+            self.progress.has_started = true;
             return Some(StreamMessage::Start(self.cursor()));
         }
         let heartbeat = Instant::now() + HEARTBEAT;
@@ -124,18 +124,18 @@ impl EventSubscription {
             if self.is_closed() {
                 return None;
             }
-            if let Some(event) = self.catch_up.read.pop_front() {
-                self.catch_up.position = event.sequence;
+            if let Some(event) = self.progress.read.pop_front() {
+                self.progress.position = event.sequence;
                 if self.visibility.may_see(event.kind, event.project_id) {
                     return Some(self.message(event.kind, event.to_json_string().into()));
                 }
                 continue;
             }
-            if self.catch_up.is_behind {
+            if self.progress.is_behind {
                 match self.catch_up().await {
-                    Ok(()) => self.catch_up.failures = 0,
-                    Err(error) if error.is_overload() && self.catch_up.failures < MAX_CATCH_UP_RETRIES => {
-                        self.catch_up.failures += 1;
+                    Ok(()) => self.progress.failures = 0,
+                    Err(error) if error.is_overload() && self.progress.failures < MAX_CATCH_UP_RETRIES => {
+                        self.progress.failures += 1;
                         tracing::debug!(%error, "event stream is waiting to catch up");
                         tokio::select! {
                             () = self.hub.closing.cancelled() => return None,
@@ -155,15 +155,15 @@ impl EventSubscription {
                 // Checked in the next iteration. The sender is never dropped.
                 Ok(()) = self.ended.changed() => {}
                 entry = self.events_rx.recv() => match entry {
-                    Ok(entry) if entry.sequence <= self.catch_up.position => {}
-                    Ok(entry) if !self.matches(&entry) => self.catch_up.position = entry.sequence,
+                    Ok(entry) if entry.sequence <= self.progress.position => {}
+                    Ok(entry) if !self.matches(&entry) => self.progress.position = entry.sequence,
                     Ok(BroadcastEvent { sequence, kind, json: Some(json), .. }) => {
-                        self.catch_up.position = sequence;
+                        self.progress.position = sequence;
                         if !self.is_closed() {
                             return Some(self.message(kind, json));
                         }
                     }
-                    Ok(BroadcastEvent { json: None, .. }) | Err(RecvError::Lagged(_)) => self.catch_up.is_behind = true,
+                    Ok(BroadcastEvent { json: None, .. }) | Err(RecvError::Lagged(_)) => self.progress.is_behind = true,
                     Err(RecvError::Closed) => return None,
                 },
                 () = sleep_until(heartbeat) => return Some(StreamMessage::Heartbeat(self.cursor())),
@@ -173,8 +173,8 @@ impl EventSubscription {
 
     /// Reads the next batch from the database.
     async fn catch_up(&mut self) -> Result<(), Error> {
-        let Self { context, caller, filter, visibility, catch_up, .. } = self;
-        let walk = EventRange { after: Some(catch_up.position), direction: Direction::Asc, limit: catch_up.batch_size };
+        let Self { context, caller, filter, visibility, progress, .. } = self;
+        let walk = EventRange { after: Some(progress.position), direction: Direction::Asc, limit: progress.batch_size };
         let found = context.read_events(*caller, filter).await?.events().list(caller.user, filter, walk).await?;
         // The database uses current memberships, which may be newer than the cached ones. Without a reload, events of a
         // project that the user has just joined would be skipped.
@@ -182,14 +182,14 @@ impl EventSubscription {
             visibility.load(&*context.store).await?;
         }
         let is_empty = found.is_empty();
-        catch_up.buffer(found);
+        progress.buffer(found);
         let bounds = context.store.read().events().bounds().await?;
-        EventCursorScope::ascending(caller.user).ensure_retained(catch_up.position, bounds)?;
+        EventCursorScope::ascending(caller.user).ensure_retained(progress.position, bounds)?;
         if is_empty {
             // No event up to the previously known end is visible to the user.
-            catch_up.position = catch_up.position.max(catch_up.end);
+            progress.position = progress.position.max(progress.end);
         }
-        catch_up.end = bounds.end;
+        progress.end = bounds.end;
         Ok(())
     }
 
@@ -198,7 +198,7 @@ impl EventSubscription {
     }
 
     fn cursor(&self) -> Cursor {
-        EventCursorScope::ascending(self.caller.user).encode(&self.context.signer, self.catch_up.position)
+        EventCursorScope::ascending(self.caller.user).encode(&self.context.signer, self.progress.position)
     }
 
     fn matches(&self, entry: &BroadcastEvent) -> bool {
@@ -243,22 +243,22 @@ mod tests {
 
     /// Reads a feed of events of one size to its end and returns the batch sizes.
     fn read(count: i64, length: usize) -> Vec<u64> {
-        let mut catch_up = CatchUp::new(Some(0), count);
+        let mut progress = FeedProgress::new(Some(0), count);
         let mut asked = Vec::new();
-        while catch_up.is_behind {
-            asked.push(catch_up.batch_size);
-            let limit = i64::try_from(catch_up.batch_size).unwrap();
-            catch_up.buffer(
-                (catch_up.position + 1..=count)
+        while progress.is_behind {
+            asked.push(progress.batch_size);
+            let limit = i64::try_from(progress.batch_size).unwrap();
+            progress.buffer(
+                (progress.position + 1..=count)
                     .map(|sequence| event(sequence, length))
                     .take(usize::try_from(limit).unwrap())
                     .collect(),
             );
-            let kept = std::mem::take(&mut catch_up.read);
+            let kept = std::mem::take(&mut progress.read);
             assert!(kept.iter().map(|event| event.data.len()).sum::<usize>() <= MAX_BUFFERED_BYTES.max(length));
-            catch_up.position = kept.back().map_or(catch_up.position, |event| event.sequence);
+            progress.position = kept.back().map_or(progress.position, |event| event.sequence);
         }
-        assert_eq!(catch_up.position, count);
+        assert_eq!(progress.position, count);
         asked
     }
 

@@ -13,14 +13,18 @@ pub struct Idempotency(pub(crate) Arc<ServiceContext>);
 
 impl Idempotency {
     /// Returns the stored outcome of the first request with this key, if completed.
-    pub async fn replay(&self, caller: Caller, request: &IdempotentRequest) -> Result<Option<StoredOutcome>, Error> {
+    pub async fn find_outcome(
+        &self,
+        caller: Caller,
+        request: &IdempotentRequest,
+    ) -> Result<Option<StoredOutcome>, Error> {
         self.0.find_outcome(caller, request).await
     }
 }
 
 impl ServiceContext {
     /// Returns the state of a key that another request has claimed.
-    pub(crate) async fn replay<T>(&self, caller: Caller, request: &IdempotentRequest) -> Result<KeyState<T>, Error> {
+    pub(crate) async fn key_state<T>(&self, caller: Caller, request: &IdempotentRequest) -> Result<KeyState<T>, Error> {
         let outcome = self.find_outcome(caller, request).await?;
         Ok(outcome.map_or(KeyState::InProgress, KeyState::Replayed))
     }

@@ -23,7 +23,8 @@ impl CounterDelta {
 
 /// Updates the counters of a locked project and, if given, its greatest position.
 ///
-/// With the project as it was `before`, the job is skipped if the percentage stays the same.
+/// Enqueues `recalculate_completion`, unless `before`, the project before the change, shows that the percentage stays the
+/// same.
 pub(crate) async fn apply(
     unit: &UnitOfWork<'_>,
     project: ProjectId,

@@ -11,7 +11,7 @@ use crate::contract::event::EventType;
 use crate::contract::page::{Page, Sort};
 use crate::contract::project::{NewProject, Project, ProjectQuery, Role, TaskCounts, UpdateProject};
 use crate::repositories::{ProjectFilter, Repositories, ResourceRef};
-use crate::services::event::publish::without_viewer_role;
+use crate::services::event::publish::without_caller_role;
 use crate::services::idempotency::fresh;
 use crate::services::patch::merge;
 use crate::services::permissions::{Action, require, require_for_change};
@@ -62,7 +62,7 @@ impl Projects {
         lock_caller(&*unit, write.caller).await?;
         unit.projects().add(&project).await?;
         let event =
-            write.event_context(now).created(EventType::ProjectCreated, project.id, &without_viewer_role(&project));
+            write.event_context(now).created(EventType::ProjectCreated, project.id, &without_caller_role(&project));
         unit.publish_and_commit(
             WriteOutcome::current(&project).created(ResourceRef::Project(project.id)),
             ReplayAccess::Project(project.id, Action::ChangeProject),

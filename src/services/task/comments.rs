@@ -137,5 +137,5 @@ impl Comments {
 
 /// Comments on soft-deleted tasks are not found.
 fn ensure_not_deleted(found: Option<CommentWithContext>) -> Result<CommentWithContext, Error> {
-    found.filter(|found| !found.in_trash).ok_or(Error::NotFound("comment"))
+    found.filter(|found| !found.is_in_trash).ok_or(Error::NotFound("comment"))
 }

@@ -108,7 +108,7 @@ impl Tasks {
         let (unit, found) = fresh!(lock(&self.0, write, id).await?);
         let since = self.0.trash_cutoff();
         let found = found
-            .filter(|found| !found.project_deleted && found.task.deleted_at.is_none_or(|at| at > since))
+            .filter(|found| !found.is_project_deleted && found.task.deleted_at.is_none_or(|at| at > since))
             .ok_or(Error::NotFound("task"))?;
         require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
         let task = found.task;
@@ -215,7 +215,7 @@ pub(crate) fn soft_deleted(task: Task, now: Timestamp) -> Task {
 
 /// Tasks that are soft-deleted, or whose project is, are not found.
 pub(crate) fn ensure_not_deleted(found: Option<TaskWithContext>) -> Result<TaskWithContext, Error> {
-    found.filter(|found| found.task.deleted_at.is_none() && !found.project_deleted).ok_or(Error::NotFound("task"))
+    found.filter(|found| found.task.deleted_at.is_none() && !found.is_project_deleted).ok_or(Error::NotFound("task"))
 }
 
 /// Returns `completed_at` of a task with this status.

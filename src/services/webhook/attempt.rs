@@ -72,7 +72,7 @@ pub(crate) struct Dispatcher<'d> {
     pub(crate) started_at: Instant,
     pub(crate) max_concurrent: usize,
     /// True if the receiver has unsubscribed.
-    pub(crate) stop: AtomicBool,
+    pub(crate) has_unsubscribed: AtomicBool,
 }
 
 struct OutgoingMessage {
@@ -92,12 +92,12 @@ impl Dispatcher<'_> {
             Ok(None) => return Some(Ok(DispatchOutcome::NotPermitted(due.id))),
             Err(error) => return Some(Err(error)),
         };
-        if self.stop.load(Ordering::Relaxed) {
+        if self.has_unsubscribed.load(Ordering::Relaxed) {
             return None;
         }
         let attempt = self.post(&due, message).await;
         if !attempt.is_test && attempt.result.status_code == Some(STATUS_GONE) {
-            self.stop.store(true, Ordering::Relaxed);
+            self.has_unsubscribed.store(true, Ordering::Relaxed);
         }
         Some(Ok(DispatchOutcome::Attempted(attempt)))
     }

@@ -83,7 +83,7 @@ impl Deliveries {
             client: self.context.webhooks.client.clone(),
             started_at: Instant::now(),
             max_concurrent: permit.max_concurrent_requests(),
-            stop: AtomicBool::new(false),
+            has_unsubscribed: AtomicBool::new(false),
         };
         let results = stream::iter(due).enumerate().map(|(number, delivery)| {
             let span = tracing::error_span!("delivery", webhook.id = %webhook, delivery.id = %delivery.id);

@@ -1,6 +1,6 @@
 //! Fan-out: creates the deliveries of an event, one per subscribed webhook, and enqueues the jobs that send them.
 //!
-//! Lock order, everywhere: webhooks, their jobs, the feed.
+//! For the lock order, see `WebhookRepository`.
 
 use std::collections::BTreeMap;
 

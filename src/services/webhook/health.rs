@@ -10,7 +10,7 @@ use crate::repositories::EndpointHealth;
 const DISABLE_AFTER: Duration = Duration::from_hours(5 * 24);
 
 /// Response time from which a webhook counts as degraded, in milliseconds.
-/// Shorter than the body timeout, so that endless responses count too.
+/// Shorter than the client's `EXCERPT_TIMEOUT` (2 s), so that endless responses count too.
 const DEGRADED_LATENCY_MS: i64 = 1_000;
 
 /// Evaluates the health of an endpoint. Returns the reason to disable it, if any.

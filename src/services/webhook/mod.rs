@@ -218,7 +218,7 @@ impl Webhooks {
     }
 
     /// Locks and enqueues the delivery job, which completes the work.
-    /// The job is locked before the webhook, as everywhere.
+    /// For the lock order, see `WebhookRepository`.
     async fn lock_delivery_job(&self, unit: &UnitOfWork<'_>, write: &WriteContext, id: WebhookId) -> Result<(), Error> {
         let found = require_owner(unit.webhooks().lock_shared(id).await?, write.caller)?;
         Ok(enqueue_delivery_jobs(&**unit, [(id, found.health.is_degraded)], self.0.clock.now()).await?)

@@ -39,9 +39,9 @@ async fn snatch(store: &SeaStore) -> LeasedJob {
 }
 
 /// Sends a message when it is dropped, including when its future is cancelled.
-struct Tells(mpsc::UnboundedSender<()>);
+struct NotifyOnDrop(mpsc::UnboundedSender<()>);
 
-impl Drop for Tells {
+impl Drop for NotifyOnDrop {
     fn drop(&mut self) {
         let _ = self.0.send(());
     }
@@ -52,16 +52,16 @@ on_both_databases! {
         let (store, other) = (database.store().await, database.another_store().await);
         let project = project(&store, &user(&store).await).await;
         let go = Arc::new(Notify::new());
-        let (tell, mut told) = mpsc::unbounded_channel();
+        let (sender, mut receiver) = mpsc::unbounded_channel();
         let handler = acts({
             let (go, project) = (Arc::clone(&go), project.clone());
             move |_, context| {
-                let (go, project, tell) = (Arc::clone(&go), project.clone(), tell.clone());
+                let (go, project, sender) = (Arc::clone(&go), project.clone(), sender.clone());
                 async move {
-                    tell.send(None).unwrap();
+                    sender.send(None).unwrap();
                     go.notified().await;
                     let result = count_one(&project, context).await;
-                    tell.send(Some(matches!(result, Err(JobError::LeaseLost)))).unwrap();
+                    sender.send(Some(matches!(result, Err(JobError::LeaseLost)))).unwrap();
                     result
                 }
                 .boxed()
@@ -69,10 +69,10 @@ on_both_databases! {
         });
         let workers = Workers::start(&store, &handler, 2, UNHURRIED);
         enqueue(&store, &new_job()).await;
-        assert_eq!(soon(told.recv()).await, Some(None));
+        assert_eq!(soon(receiver.recv()).await, Some(None));
         let snatched = snatch(&other).await;
         go.notify_one();
-        assert_eq!(soon(told.recv()).await, Some(Some(true)), "the worker is told that the lease was lost");
+        assert_eq!(soon(receiver.recv()).await, Some(Some(true)), "the worker is told that the lease was lost");
         workers.stop().await;
         assert_eq!(counted(&store, &project).await, 0);
         // The new holder of the lease is unaffected.
@@ -149,9 +149,9 @@ on_both_databases! {
 
     async fn a_job_whose_lease_is_lost_is_cancelled(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
-        let (tell, mut told) = mpsc::unbounded_channel();
+        let (sender, mut receiver) = mpsc::unbounded_channel();
         let handler = acts(move |_, _| {
-            let guard = Tells(tell.clone());
+            let guard = NotifyOnDrop(sender.clone());
             async move {
                 let _guard = guard;
                 std::future::pending().await
@@ -163,7 +163,7 @@ on_both_databases! {
         enqueue(&store, &new_job()).await;
         until("it runs", async || unfinished(&store).await[0].state == JobState::Running).await;
         let snatched = snatch(&other).await.lease;
-        assert_eq!(soon(told.recv()).await, Some(()));
+        assert_eq!(soon(receiver.recv()).await, Some(()));
         let jobs = unfinished(&store).await;
         assert_eq!((jobs[0].state, jobs[0].attempts), (JobState::Running, 2));
         let finished = commit(&other, async |transaction| transaction.queue().complete(snatched, Timestamp::now()).await);
@@ -172,7 +172,7 @@ on_both_databases! {
         enqueue(&store, &new_job()).await;
         until("another one runs", async || unfinished(&store).await[0].state == JobState::Running).await;
         workers.stop().await;
-        assert_eq!(soon(told.recv()).await, Some(()));
+        assert_eq!(soon(receiver.recv()).await, Some(()));
     }
 
     async fn database_effects_happen_once_despite_many_workers_and_short_leases(database: TestDatabase) {

@@ -3,8 +3,8 @@
 #![expect(clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
 
 mod failures;
-mod lanes;
 mod leases;
+mod queues;
 mod schedule;
 mod shutdown;
 mod waking;

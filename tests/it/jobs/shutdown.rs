@@ -17,14 +17,14 @@ use crate::support::TestDatabase;
 
 /// Handler that blocks until its jobs may end, with success or failure.
 #[derive(Clone)]
-struct Work {
+struct BlockingHandler {
     begun: Arc<AtomicUsize>,
     going_on: Arc<()>,
     end: Arc<Notify>,
     fails: bool,
 }
 
-impl Work {
+impl BlockingHandler {
     fn new(fails: bool) -> Self {
         Self { begun: Arc::default(), going_on: Arc::default(), end: Arc::default(), fails }
     }
@@ -51,7 +51,7 @@ on_both_databases! {
     async fn running_jobs_finish_and_pending_jobs_do_not_start(database: TestDatabase) {
         let store = database.store().await;
         for fails in [false, true] {
-            let work = Work::new(fails);
+            let work = BlockingHandler::new(fails);
             let mut workers = Workers::start(&store, &work.handler(), 1, UNHURRIED);
             enqueue(&store, &new_job()).await;
             work.until_begun(1).await;
@@ -80,7 +80,7 @@ on_both_databases! {
 
     async fn jobs_that_exceed_the_grace_period_are_cancelled_and_released(database: TestDatabase) {
         let store = database.store().await;
-        let work = Work::new(false);
+        let work = BlockingHandler::new(false);
         let timings = RunnerTimings { grace: Duration::from_millis(100), ..UNHURRIED };
         let workers = Workers::start(&store, &work.handler(), 4, timings);
         for _ in 0..2 {
@@ -107,7 +107,7 @@ on_both_databases! {
 
     async fn no_job_is_lost_whenever_workers_stop(database: TestDatabase) {
         let store = database.store().await;
-        let work = Work::new(false);
+        let work = BlockingHandler::new(false);
         for _ in 0..20 {
             enqueue(&store, &new_job()).await;
         }

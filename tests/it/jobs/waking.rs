@@ -15,24 +15,24 @@ use crate::repositories::fixtures::{commit, soon, waits};
 use crate::support::TestDatabase;
 
 /// Handler that only reports the jobs it receives.
-fn telling() -> (Arc<dyn Handler>, UnboundedReceiver<Job>) {
-    let (tell, told) = unbounded_channel();
+fn reporting() -> (Arc<dyn Handler>, UnboundedReceiver<Job>) {
+    let (sender, receiver) = unbounded_channel();
     let handler = acts(move |job, context| {
-        let tell = tell.clone();
+        let sender = sender.clone();
         async move {
             context.complete().await?;
-            tell.send(job).unwrap();
+            sender.send(job).unwrap();
             Ok(())
         }
         .boxed()
     });
-    (handler, told)
+    (handler, receiver)
 }
 
 on_both_databases! {
     async fn a_commit_wakes_workers_immediately(database: TestDatabase) {
         let store = database.store().await;
-        let (handler, mut done) = telling();
+        let (handler, mut done) = reporting();
         let workers = Workers::start(&store, &handler, 2, UNHURRIED);
         for _ in 0..20 {
             // The workers are idle and do not poll.
@@ -47,7 +47,7 @@ on_both_databases! {
     async fn a_job_enqueued_before_the_workers_start_is_run(database: TestDatabase) {
         let store = database.store().await;
         enqueue(&store, &new_job()).await;
-        let (handler, mut done) = telling();
+        let (handler, mut done) = reporting();
         // This store was not notified.
         let workers = Workers::start(&database.another_store().await, &handler, 2, UNHURRIED);
         assert!(soon(done.recv()).await.is_some());
@@ -56,7 +56,7 @@ on_both_databases! {
 
     async fn a_rolled_back_job_wakes_no_worker_and_a_delayed_job_runs_later(database: TestDatabase) {
         let store = database.store().await;
-        let (handler, mut done) = telling();
+        let (handler, mut done) = reporting();
         let workers = Workers::start(&store, &handler, 2, UNHURRIED);
         let (job, now) = (new_job(), Timestamp::now());
         let transaction = store.begin().await.unwrap();
@@ -72,7 +72,7 @@ on_both_databases! {
 
     async fn a_commit_of_another_process_is_noticed(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
-        let (handler, mut done) = telling();
+        let (handler, mut done) = reporting();
         // PostgreSQL sends a notification; on SQLite a worker has to poll.
         let timings = if database.is_postgres() { UNHURRIED } else { RunnerTimings { poll_interval: Duration::from_millis(20), ..UNHURRIED } };
         let workers = Workers::start(&store, &handler, 2, timings);
@@ -86,7 +86,7 @@ on_both_databases! {
 
     async fn more_jobs_than_workers_are_run_in_sequence(database: TestDatabase) {
         let store = database.store().await;
-        let (handler, mut done) = telling();
+        let (handler, mut done) = reporting();
         let workers = Workers::start(&store, &handler, 2, UNHURRIED);
         let now = Timestamp::now();
         commit(&store, async |transaction| {

@@ -19,14 +19,14 @@ const CLIENTS: usize = 4;
 const LATEST_KILL_MICROS: u64 = 40_000;
 
 /// Account with a project, on a server that is restarted repeatedly.
-struct World<'f> {
+struct Fixture<'f> {
     folder: &'f Path,
     variables: Vec<(&'f str, &'f str)>,
     token: String,
     tasks: String,
 }
 
-impl World<'_> {
+impl Fixture<'_> {
     fn start(&self) -> Server {
         Server::start(self.folder, &self.variables)
     }
@@ -122,13 +122,13 @@ fn replayed(answer: &Answer) -> bool {
 fn a_write_happens_once(folder: &Path, database: &[(&str, &str)]) {
     let limits = ["AUTH", "REFRESH", "API"].map(|name| format!("RATE_LIMIT_{name}_PER_MINUTE"));
     let variables = limits.iter().map(|name| (name.as_str(), "0")).chain(database.iter().copied()).collect();
-    let mut world = World { folder, variables, token: String::new(), tasks: String::new() };
-    let mut server = world.start();
-    world.token = text(&server.register("ada@example.com"), "access_token");
+    let mut fixture = Fixture { folder, variables, token: String::new(), tasks: String::new() };
+    let mut server = fixture.start();
+    fixture.token = text(&server.register("ada@example.com"), "access_token");
     let name = json!({"name": "Kitchen"});
-    let project = http::post(server.address, "/v1/projects", Some(&world.token), &name).expect(201);
+    let project = http::post(server.address, "/v1/projects", Some(&fixture.token), &name).expect(201);
     let project = format!("/v1/projects/{}", text(&project, "id"));
-    world.tasks = format!("{project}/tasks");
+    fixture.tasks = format!("{project}/tasks");
 
     let mut random = Random::new();
     let mut all = BTreeSet::new();
@@ -137,13 +137,13 @@ fn a_write_happens_once(folder: &Path, database: &[(&str, &str)]) {
         if round >= rounds() && answered > 0 && lost + afresh > 0 {
             break;
         }
-        let written = world.write_until_killed(server, round, kill_moment(&mut random, LATEST_KILL_MICROS, round));
-        server = world.start();
+        let written = fixture.write_until_killed(server, round, kill_moment(&mut random, LATEST_KILL_MICROS, round));
+        server = fixture.start();
         let retries: Vec<_> =
-            written.into_iter().map(|(key, first)| (world.retry(&server, round, &key), first, key)).collect();
+            written.into_iter().map(|(key, first)| (fixture.retry(&server, round, &key), first, key)).collect();
 
         let tasks = retries.iter().map(|(retry, _, key)| (key.clone(), text(&retry.body, "id"))).collect();
-        world.finds(&server, &format!("&label=round%20{round}"), &tasks);
+        fixture.finds(&server, &format!("&label=round%20{round}"), &tasks);
         all.extend(tasks);
 
         for (retry, first, key) in retries {
@@ -166,8 +166,8 @@ fn a_write_happens_once(folder: &Path, database: &[(&str, &str)]) {
         }
     }
 
-    world.finds(&server, "", &all);
-    let counts = &http::get(server.address, &project, Some(&world.token)).expect(200)["task_counts"];
+    fixture.finds(&server, "", &all);
+    let counts = &http::get(server.address, &project, Some(&fixture.token)).expect(200)["task_counts"];
     assert_eq!(counts["total"], all.len(), "the counter differs from the number of tasks");
     assert!(answered > 0, "always killed before the first response");
     assert!(lost + afresh > 0, "never killed during a write");

@@ -109,7 +109,7 @@ impl Drop for Disk {
 }
 
 /// Account with a project, and the acknowledged tasks.
-struct World<'a> {
+struct Fixture<'a> {
     disk: &'a Disk,
     server: Server,
     token: String,
@@ -122,7 +122,7 @@ struct World<'a> {
     number: u64,
 }
 
-impl World<'_> {
+impl Fixture<'_> {
     fn send(&self, method: &str, path: &str, extra: &str, body: &Value) -> Answer {
         let body = body.to_string();
         let extra = http::json_headers(&body) + extra;
@@ -245,25 +245,26 @@ async fn nothing_is_lost_on(disk: Disk) {
     let task = http::post(server.address, &format!("{project}/tasks"), Some(&token), &task).expect(201);
     let task = format!("/v1/tasks/{}", text(&task, "id"));
     let acknowledged = BTreeSet::from(["First".to_owned()]);
-    let mut world = World { disk: &disk, server, token, project, task, acknowledged, failed: Vec::new(), number: 0 };
+    let mut fixture =
+        Fixture { disk: &disk, server, token, project, task, acknowledged, failed: Vec::new(), number: 0 };
     for space in SPACES {
-        world.disk.fill(&world.server, space);
-        world.write_until_full();
+        fixture.disk.fill(&fixture.server, space);
+        fixture.write_until_full();
         if space == 0 {
-            world.is_reported();
+            fixture.is_reported();
         }
-        world.is_stored().await;
-        world.disk.free(&world.server);
-        world.recovers();
-        world.is_stored().await;
+        fixture.is_stored().await;
+        fixture.disk.free(&fixture.server);
+        fixture.recovers();
+        fixture.is_stored().await;
     }
-    world.server.program.signal("KILL");
-    let killed = std::mem::replace(&mut world.server, disk.start());
+    fixture.server.program.signal("KILL");
+    let killed = std::mem::replace(&mut fixture.server, disk.start());
     assert_eq!(killed.program.ends().status, None, "the server was not killed");
-    world.is_stored().await;
-    assert_eq!(world.create(1, 10), 201);
-    world.is_stored().await;
-    world.server.stop();
+    fixture.is_stored().await;
+    assert_eq!(fixture.create(1, 10), 201);
+    fixture.is_stored().await;
+    fixture.server.stop();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

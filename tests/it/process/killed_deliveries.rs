@@ -24,7 +24,7 @@ const LATEST_KILL_MICROS: u64 = 150_000;
 const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Account with a project and a webhook, on a server that is restarted repeatedly.
-struct World<'f> {
+struct Fixture<'f> {
     folder: &'f Path,
     variables: Vec<(&'f str, &'f str)>,
     token: String,
@@ -32,7 +32,7 @@ struct World<'f> {
     secret: String,
 }
 
-impl World<'_> {
+impl Fixture<'_> {
     fn start(&self) -> Server {
         Server::start(self.folder, &self.variables)
     }
@@ -83,23 +83,23 @@ impl World<'_> {
 }
 
 fn every_event_is_delivered(folder: &Path, database: &[(&str, &str)]) {
-    let usual = [
+    let defaults = [
         ("RATE_LIMIT_AUTH_PER_MINUTE", "0"),
         ("RATE_LIMIT_API_PER_MINUTE", "0"),
         ("WEBHOOK_ALLOW_HTTP", "true"),
         ("WEBHOOK_ALLOW_CIDRS", "127.0.0.1"),
     ];
-    let variables = [&usual, database].concat();
-    let mut world = World { folder, variables, token: String::new(), tasks: String::new(), secret: String::new() };
+    let variables = [&defaults, database].concat();
+    let mut fixture = Fixture { folder, variables, token: String::new(), tasks: String::new(), secret: String::new() };
     let receiver = Receiver::start();
-    let mut server = world.start();
-    world.token = text(&server.register("ada@example.com"), "access_token");
+    let mut server = fixture.start();
+    fixture.token = text(&server.register("ada@example.com"), "access_token");
     let webhook = json!({"url": receiver.url(), "events": ["*"]});
-    let webhook = http::post(server.address, "/v1/webhooks", Some(&world.token), &webhook).expect(201);
-    world.secret = text(&webhook, "secret");
+    let webhook = http::post(server.address, "/v1/webhooks", Some(&fixture.token), &webhook).expect(201);
+    fixture.secret = text(&webhook, "secret");
     let project =
-        http::post(server.address, "/v1/projects", Some(&world.token), &json!({"name": "Kitchen"})).expect(201);
-    world.tasks = format!("/v1/projects/{}/tasks", text(&project, "id"));
+        http::post(server.address, "/v1/projects", Some(&fixture.token), &json!({"name": "Kitchen"})).expect(201);
+    fixture.tasks = format!("/v1/projects/{}/tasks", text(&project, "id"));
 
     let mut random = Random::new();
     let mut interrupted = 0;
@@ -108,15 +108,15 @@ fn every_event_is_delivered(folder: &Path, database: &[(&str, &str)]) {
         if round >= rounds() && interrupted > 0 {
             break;
         }
-        world.write_until_killed(server, kill_moment(&mut random, LATEST_KILL_MICROS, round));
+        fixture.write_until_killed(server, kill_moment(&mut random, LATEST_KILL_MICROS, round));
         let is_running = |job: &&Value| job["state"] == "running" && job["kind"] == "deliver_webhook";
         interrupted += jobs(folder, database).iter().filter(is_running).count();
-        server = world.start();
+        server = fixture.start();
     }
     assert!(interrupted > 0, "never killed during a delivery");
 
     until_jobs(&mut server.program, folder, database, TIMEOUT, <[Value]>::is_empty);
-    let feed = world.feed(&server);
+    let feed = fixture.feed(&server);
     let mut arrived: BTreeMap<String, Vec<Post>> = BTreeMap::new();
     while let Some(post) = receiver.next(Duration::ZERO) {
         arrived.entry(post.header("webhook-id").to_owned()).or_default().push(post);
@@ -129,7 +129,7 @@ fn every_event_is_delivered(folder: &Path, database: &[(&str, &str)]) {
         let event = feed.get(id).unwrap_or_else(|| panic!("unknown events were delivered: {posts:?}"));
         for post in posts {
             let headers: Vec<_> = post.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            assert_eq!(recipe.verify(&world.secret, &headers, &post.body).recipe.as_ref(), Ok(event));
+            assert_eq!(recipe.verify(&fixture.secret, &headers, &post.body).recipe.as_ref(), Ok(event));
         }
     }
     server.stop();

@@ -25,14 +25,14 @@ const LATEST_KILL_MICROS: u64 = 120_000;
 const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Account with projects, on a server that is restarted repeatedly.
-struct World<'f> {
+struct Fixture<'f> {
     folder: &'f Path,
     database: &'f [(&'f str, &'f str)],
     token: String,
     projects: Vec<String>,
 }
 
-impl World<'_> {
+impl Fixture<'_> {
     fn start(&self) -> Server {
         let limits = [("RATE_LIMIT_AUTH_PER_MINUTE", "0"), ("RATE_LIMIT_API_PER_MINUTE", "0"), ("JOB_WORKERS", "4")];
         Server::start(self.folder, &[&limits, self.database].concat())
@@ -114,13 +114,13 @@ fn welcomed(folder: &Path) -> BTreeMap<String, usize> {
 }
 
 fn every_job_is_done(folder: &Path, database: &[(&str, &str)]) {
-    let mut world = World { folder, database, token: String::new(), projects: Vec::new() };
-    let mut server = world.start();
-    world.token = text(&server.register("ada@example.com"), "access_token");
+    let mut fixture = Fixture { folder, database, token: String::new(), projects: Vec::new() };
+    let mut server = fixture.start();
+    fixture.token = text(&server.register("ada@example.com"), "access_token");
     for _ in 0..PROJECTS {
         let body = json!({"name": "Kitchen"});
-        let project = http::post(server.address, "/v1/projects", Some(&world.token), &body).expect(201);
-        world.projects.push(format!("/v1/projects/{}", text(&project, "id")));
+        let project = http::post(server.address, "/v1/projects", Some(&fixture.token), &body).expect(201);
+        fixture.projects.push(format!("/v1/projects/{}", text(&project, "id")));
     }
 
     let mut random = Random::new();
@@ -132,15 +132,15 @@ fn every_job_is_done(folder: &Path, database: &[(&str, &str)]) {
             break;
         }
         let moment = kill_moment(&mut random, LATEST_KILL_MICROS, round);
-        users.extend(world.write_until_killed(server, round, moment));
+        users.extend(fixture.write_until_killed(server, round, moment));
         interrupted += jobs(folder, database).iter().filter(|job| job["state"] == "running").count();
-        server = world.start();
+        server = fixture.start();
     }
     assert!(interrupted > 0, "never killed during a job");
 
     until_jobs(&mut server.program, folder, database, TIMEOUT, <[Value]>::is_empty);
-    for project in &world.projects {
-        world.is_computed(&server, project);
+    for project in &fixture.projects {
+        fixture.is_computed(&server, project);
     }
     let welcomed = welcomed(folder);
     for user in &users {

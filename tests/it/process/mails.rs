@@ -27,13 +27,13 @@ fn encoded(text: &str) -> String {
 /// Starts a server that sends e-mail to this URL.
 #[track_caller]
 fn serving(folder: &Path, url: &str, variables: &[(&str, &str)]) -> Server {
-    let usual = [
+    let defaults = [
         ("SMTP_URL", url),
         ("MAIL_FROM", "Pocket Tasks <tasks@example.com>"),
         ("PUBLIC_URL", "https://tasks.example.com/app"),
         ("RATE_LIMIT_AUTH_PER_MINUTE", "0"),
     ];
-    Server::start(folder, &[&usual, variables].concat())
+    Server::start(folder, &[&defaults, variables].concat())
 }
 
 /// URL with credentials.
@@ -44,11 +44,11 @@ fn with_account(scheme: &str, mails: &MailServer, password: &str) -> String {
 /// Asserts that logs and jobs contain nothing that belongs only in an e-mail or to the mail server.
 #[track_caller]
 fn assert_no_secrets(ended: &Ended, jobs: &[Value], mails: &[Received]) {
-    let told = format!("{}{jobs:?}", ended.output.join("\n"));
+    let printed = format!("{}{jobs:?}", ended.output.join("\n"));
     let login = STANDARD.encode(format!("\0{USER}\0{PASSWORD}"));
     let tokens = mails.iter().filter(|received| received.mail.text.contains("?token=")).map(|it| it.mail.token());
     for secret in tokens.chain(["hunter2", &encoded(PASSWORD), &login, "correct horse", "ada@example.com"]) {
-        assert!(!told.contains(secret), "{secret:?} in {told}");
+        assert!(!printed.contains(secret), "{secret:?} in {printed}");
     }
 }
 
@@ -293,10 +293,10 @@ async fn an_abandoned_email_leaves_no_response_for_the_next_one() {
     let mailer = Arc::new(Mailer::new(&settings).unwrap());
     send(Arc::clone(&mailer)).await.unwrap();
     mails.tell("hold");
-    let given_up = tokio::spawn(send(Arc::clone(&mailer)));
+    let cancelled = tokio::spawn(send(Arc::clone(&mailer)));
     mails.until("held");
-    given_up.abort();
-    assert!(given_up.await.unwrap_err().is_cancelled());
+    cancelled.abort();
+    assert!(cancelled.await.unwrap_err().is_cancelled());
     // The delayed response is sent now, if the connection is still open.
     mails.tell("accept");
     mails.tell("late 451");

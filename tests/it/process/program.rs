@@ -200,13 +200,13 @@ impl Server {
     pub(super) fn in_shell(before: &str, folder: &Path, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new("sh");
         let script = format!("{before} && exec \"$0\"");
-        command.args(["-c", &script, env!("CARGO_BIN_EXE_pocket-tasks")]).env_clear().envs(usual(variables));
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_pocket-tasks")]).env_clear().envs(with_defaults(variables));
         Starting(Program::spawn(command.current_dir(folder).stdin(Stdio::null()))).into_server()
     }
 
     /// Starts a server without waiting for it to listen.
     pub(super) fn starting(folder: &Path, variables: &[(&str, &str)]) -> Starting {
-        Starting(Program::start(folder, &[], &usual(variables)))
+        Starting(Program::start(folder, &[], &with_defaults(variables)))
     }
 
     /// Registers an account and returns the response.
@@ -224,9 +224,9 @@ impl Server {
 }
 
 /// These variables and the default ones.
-fn usual<'a>(variables: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let usual = [("DATA_DIR", "data"), ("PORT", "0"), ("LOG_FORMAT", "json"), ("BCRYPT_COST", "4")];
-    usual.iter().chain(variables).copied().collect()
+fn with_defaults<'a>(variables: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let defaults = [("DATA_DIR", "data"), ("PORT", "0"), ("LOG_FORMAT", "json"), ("BCRYPT_COST", "4")];
+    defaults.iter().chain(variables).copied().collect()
 }
 
 /// Server that has not started to listen.

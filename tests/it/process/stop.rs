@@ -18,10 +18,10 @@ fn finishes_running_requests(signal: &str) {
     let extra = http::json_headers(&body) + "Expect: 100-continue\r\n";
     stream.write_all(http::head("POST", "/v1/projects", Some(&token), &extra).as_bytes()).unwrap();
     // The handler asks for the body, so the request is in flight.
-    let go_on = "HTTP/1.1 100 Continue\r\n\r\n";
-    let mut told = vec![0; go_on.len()];
-    stream.read_exact(&mut told).unwrap();
-    assert_eq!(String::from_utf8(told).unwrap(), go_on);
+    let interim = "HTTP/1.1 100 Continue\r\n\r\n";
+    let mut received = vec![0; interim.len()];
+    stream.read_exact(&mut received).unwrap();
+    assert_eq!(String::from_utf8(received).unwrap(), interim);
 
     server.program.signal(signal);
     server.program.until("stopped listening, finishing requests in flight");

@@ -89,7 +89,7 @@ on_both_databases! {
             ] {
                 let found = store.read().comments().find(comment.id, reader.id).await.unwrap().unwrap();
                 let in_trash = project_deleted.is_some() || task_deleted.is_some();
-                assert_eq!((found.role, found.project_archived, found.in_trash), (role, archived, in_trash));
+                assert_eq!((found.role, found.project_archived, found.is_in_trash), (role, archived, in_trash));
             }
         }
     }

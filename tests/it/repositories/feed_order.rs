@@ -128,14 +128,14 @@ on_both_databases! {
         done.store(true, Ordering::SeqCst);
         soon(rereaders.join_all()).await;
         for seen in soon(readers.join_all()).await {
-            let places: HashMap<EventId, usize> =
+            let positions: HashMap<EventId, usize> =
                 seen.iter().enumerate().map(|(place, event)| (event.id, place)).collect();
-            let missed = committed.iter().flatten().filter(|id| !places.contains_key(id)).count();
+            let missed = committed.iter().flatten().filter(|id| !positions.contains_key(id)).count();
             assert_eq!(missed, 0, "missed, of {}", seen.len());
             // Rolled back events are absent; the events of a transaction are consecutive and in order.
             assert_eq!(seen.len(), committed.iter().map(Vec::len).sum::<usize>());
             for events in &committed {
-                let first = places[&events[0]];
+                let first = positions[&events[0]];
                 let here: Vec<EventId> = seen[first..first + events.len()].iter().map(|event| event.id).collect();
                 assert_eq!(&here, events);
             }

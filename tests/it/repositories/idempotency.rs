@@ -1,6 +1,7 @@
 //! Storage of idempotency keys.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use pocket_tasks::contract::UserId;
 use pocket_tasks::contract::project::Role;
@@ -10,6 +11,7 @@ use pocket_tasks::repositories::{
     Effect, IdempotentRequest, KeyClaim, RequiredAccess, ResourceRef, Store as _, StoreError, StoredResponse,
     Transaction,
 };
+use tokio::time::timeout;
 
 use super::fixtures::{at, commit, new_project, new_user, soon, user, waits};
 use super::raw::Raw;
@@ -47,7 +49,13 @@ async fn claim(transaction: &dyn Transaction, user: UserId, request: &Idempotent
 }
 
 /// Simulates a write with an idempotency key in one transaction.
-async fn settle(store: &SeaStore, user: UserId, request: &IdempotentRequest, now: Timestamp, answer: &StoredResponse) {
+async fn claim_and_store(
+    store: &SeaStore,
+    user: UserId,
+    request: &IdempotentRequest,
+    now: Timestamp,
+    answer: &StoredResponse,
+) {
     commit(store, async |transaction| {
         let claim = transaction.idempotency().claim(user, request, now, FREE_BEFORE).await.unwrap();
         assert_eq!(claim, KeyClaim::Acquired);
@@ -85,7 +93,7 @@ on_both_databases! {
         for (number, stored) in (1..).zip(&answers) {
             let ada = user(&store).await.id;
             assert_eq!(find(&store, ada).await, None);
-            settle(&store, ada, &request(number), NOW, stored).await;
+            claim_and_store(&store, ada, &request(number), NOW, stored).await;
             assert_eq!(find(&store, ada).await, Some(([number; 32], stored.clone())));
         }
     }
@@ -94,7 +102,7 @@ on_both_databases! {
         let store = database.store().await;
         let ada = user(&store).await.id;
         let first = full_answer();
-        settle(&store, ada, &request(1), NOW, &first).await;
+        claim_and_store(&store, ada, &request(1), NOW, &first).await;
         for fingerprint in [1, 2] {
             let transaction = store.begin().await.unwrap();
             assert_eq!(claim(&*transaction, ada, &request(fingerprint)).await, KeyClaim::Completed);
@@ -120,16 +128,16 @@ on_both_databases! {
         assert_eq!(soon(find(&store, ada)).await, None, "invisible before the commit");
         drop(transaction);
         assert_eq!(find(&store, ada).await, None);
-        soon(settle(&store, ada, &request(2), NOW, &answer(Effect::Done))).await;
+        soon(claim_and_store(&store, ada, &request(2), NOW, &answer(Effect::Done))).await;
         assert_eq!(find(&store, ada).await, Some(([2; 32], answer(Effect::Done))));
     }
 
     async fn keys_are_scoped_by_user(database: TestDatabase) {
         let store = database.store().await;
         let (ada, bob) = (user(&store).await.id, user(&store).await.id);
-        settle(&store, ada, &request(1), NOW, &full_answer()).await;
+        claim_and_store(&store, ada, &request(1), NOW, &full_answer()).await;
         assert_eq!(find(&store, bob).await, None);
-        settle(&store, bob, &request(2), NOW, &answer(Effect::Done)).await;
+        claim_and_store(&store, bob, &request(2), NOW, &answer(Effect::Done)).await;
         assert_eq!(find(&store, ada).await.unwrap().0, [1; 32]);
         assert_eq!(find(&store, bob).await, Some(([2; 32], answer(Effect::Done))));
     }
@@ -139,7 +147,7 @@ on_both_databases! {
         for (claimed_at, is_free) in [(at(999), true), (at(1_000), true), (at(1_001), false)] {
             let ada = user(&store).await.id;
             let old = full_answer();
-            settle(&store, ada, &request(1), claimed_at, &old).await;
+            claim_and_store(&store, ada, &request(1), claimed_at, &old).await;
             let known = Some(([1; 32], old)).filter(|_| !is_free);
             assert_eq!(find(&store, ada).await, known, "{claimed_at}");
             let transaction = store.begin().await.unwrap();
@@ -162,7 +170,7 @@ on_both_databases! {
         let store = database.store().await;
         let ada = user(&store).await.id;
         let old = full_answer();
-        settle(&store, ada, &request(1), at(999), &old).await;
+        claim_and_store(&store, ada, &request(1), at(999), &old).await;
         let transaction = store.begin().await.unwrap();
         assert_eq!(claim(&*transaction, ada, &request(2)).await, KeyClaim::Acquired);
         drop(transaction);
@@ -175,7 +183,7 @@ on_both_databases! {
         for claimed_before in [None, Some(at(1))] {
             let ada = user(&store).await.id;
             if let Some(time) = claimed_before {
-                settle(&store, ada, &request(1), time, &full_answer()).await;
+                claim_and_store(&store, ada, &request(1), time, &full_answer()).await;
             }
             let first = store.begin().await.unwrap();
             assert_eq!(claim(&*first, ada, &request(2)).await, KeyClaim::Acquired);
@@ -196,7 +204,7 @@ on_both_databases! {
         for claimed_before in [None, Some(at(1))] {
             let ada = user(&store).await.id;
             if let Some(time) = claimed_before {
-                settle(&store, ada, &request(1), time, &full_answer()).await;
+                claim_and_store(&store, ada, &request(1), time, &full_answer()).await;
             }
             let first = store.begin().await.unwrap();
             assert_eq!(claim(&*first, ada, &request(2)).await, KeyClaim::Acquired);
@@ -233,6 +241,23 @@ on_both_databases! {
         assert_eq!(third, KeyClaim::Completed);
     }
 
+    async fn a_claim_does_not_limit_later_waits_for_locks(database: TestDatabase) {
+        let (store, other) = (database.store().await, database.another_store().await);
+        let (ada, bob) = (user(&store).await.id, user(&store).await.id);
+        // On SQLite a transaction waits only at its beginning.
+        if database.is_postgres() {
+            let first = store.begin().await.unwrap();
+            assert!(first.users().lock(ada).await.unwrap().is_some());
+            let second = other.begin().await.unwrap();
+            assert_eq!(claim(&*second, bob, &request(1)).await, KeyClaim::Acquired);
+            let mut locked = second.users().lock(ada);
+            // Longer than a claim waits for a key.
+            assert!(timeout(Duration::from_secs(6), &mut locked).await.is_err());
+            drop(first);
+            assert!(soon(locked).await.unwrap().is_some());
+        }
+    }
+
     async fn transactions_with_different_keys_do_not_block_each_other(database: TestDatabase) {
         let (store, other) = (database.store().await, database.another_store().await);
         let (ada, bob) = (user(&store).await.id, user(&store).await.id);
@@ -253,7 +278,7 @@ on_both_databases! {
         let project = new_project(&ada);
         commit(&store, async |transaction| transaction.projects().add(&project).await).await.unwrap();
         let stored = StoredResponse { access: Some(access(project.id, Role::Owner)), ..full_answer() };
-        settle(&store, ada.id, &request(1), NOW, &stored).await;
+        claim_and_store(&store, ada.id, &request(1), NOW, &stored).await;
         let mut raw = Raw::connect(&database).await;
         let (project, user) = (raw.id(project.id.0), raw.id(ada.id.0));
         raw.execute(&format!("DELETE FROM projects WHERE id = {project}")).await;

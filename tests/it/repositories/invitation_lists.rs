@@ -6,7 +6,7 @@ use pocket_tasks::contract::project::invitation::{Invitation, InvitationSort, In
 use pocket_tasks::repositories::{InvitationScope, Store as _};
 
 use super::fixtures::{asc, at, commit, desc, project, user};
-use super::invitations::{END, add, expire, ids, new_invitation, settle};
+use super::invitations::{END, add, expire, ids, new_invitation, resolve};
 use crate::on_both_databases;
 use crate::support::TestDatabase;
 
@@ -28,7 +28,7 @@ on_both_databases! {
                 continue;
             }
             add(&store, &invitation).await;
-            settle(&store, invitation.id, answer, at(20)).await;
+            resolve(&store, invitation.id, answer, at(20)).await;
             made.push(invitation.id);
         }
         let elsewhere = Invitation { created_at: at(40), ..new_invitation(&there, &ada, &bob.email) };

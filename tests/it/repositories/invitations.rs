@@ -36,7 +36,7 @@ pub(super) async fn add(store: &SeaStore, invitation: &Invitation) -> bool {
     commit(store, async |transaction| transaction.invitations().add(invitation).await.unwrap()).await
 }
 
-pub(super) async fn settle(store: &SeaStore, id: InvitationId, status: InvitationStatus, now: Timestamp) -> bool {
+pub(super) async fn resolve(store: &SeaStore, id: InvitationId, status: InvitationStatus, now: Timestamp) -> bool {
     commit(store, async |transaction| transaction.invitations().resolve(id, status, now).await.unwrap()).await
 }
 
@@ -95,7 +95,7 @@ on_both_databases! {
         assert!(add(&store, &new(&there, "grace@example.com")).await);
         let mut last = first;
         for ended in [InvitationStatus::Accepted, InvitationStatus::Declined, InvitationStatus::Revoked] {
-            assert!(settle(&store, last.id, ended, at(20)).await, "{ended:?}");
+            assert!(resolve(&store, last.id, ended, at(20)).await, "{ended:?}");
             let next = new(&here, "grace@example.com");
             assert!(add(&store, &next).await, "{ended:?} blocks no new invitation");
             assert!(!add(&store, &new(&here, "grace@example.com")).await);
@@ -130,16 +130,16 @@ on_both_databases! {
         for (number, first) in statuses.into_iter().enumerate() {
             let invitation = new_invitation(&project, &ada, &format!("{number}@example.com"));
             add(&store, &invitation).await;
-            assert!(!settle(&store, invitation.id, first, END).await, "it has expired at its expiry time");
-            assert!(settle(&store, invitation.id, first, at(999)).await);
+            assert!(!resolve(&store, invitation.id, first, END).await, "it has expired at its expiry time");
+            assert!(resolve(&store, invitation.id, first, at(999)).await);
             for second in statuses {
-                assert!(!settle(&store, invitation.id, second, at(999)).await, "{first:?}, then {second:?}");
+                assert!(!resolve(&store, invitation.id, second, at(999)).await, "{first:?}, then {second:?}");
             }
             for now in [at(11), END] {
                 assert_eq!(status(&store, invitation.id, now).await, first, "a resolved invitation does not expire");
             }
         }
-        assert!(!settle(&store, InvitationId::generate(), InvitationStatus::Accepted, at(20)).await);
+        assert!(!resolve(&store, InvitationId::generate(), InvitationStatus::Accepted, at(20)).await);
         assert_eq!(status(&store, kept.id, at(20)).await, InvitationStatus::Pending);
     }
 
@@ -152,7 +152,7 @@ on_both_databases! {
         let answers = [InvitationStatus::Accepted, InvitationStatus::Declined, InvitationStatus::Revoked];
         let answering = (0..9).map(|number| {
             let (store, answer) = (&stores[number % 2], answers[number % 3]);
-            async move { settle(store, invitation.id, answer, at(20)).await.then_some(answer) }
+            async move { resolve(store, invitation.id, answer, at(20)).await.then_some(answer) }
         });
         let answered: Vec<_> = soon(join_all(answering)).await.into_iter().flatten().collect();
         assert_eq!(answered, [status(&stores[0], invitation.id, at(20)).await]);

@@ -106,11 +106,11 @@ on_both_databases! {
         assert_eq!(store.read().queue().next_due(&Queue::ALL).await.unwrap(), Some(at(10) + LEASE));
     }
 
-    async fn only_lanes_that_were_asked_for_are_leased(database: TestDatabase) {
+    async fn only_queues_that_were_asked_for_are_leased(database: TestDatabase) {
         let store = database.store().await;
-        let of = async |lanes: &[Queue]| {
-            let due = store.read().queue().next_due(lanes).await.unwrap().is_some();
-            let leased = commit(&store, async |transaction| transaction.queue().claim(lanes, 9, at(1), at(9)).await).await;
+        let of = async |queues: &[Queue]| {
+            let due = store.read().queue().next_due(queues).await.unwrap().is_some();
+            let leased = commit(&store, async |transaction| transaction.queue().claim(queues, 9, at(1), at(9)).await).await;
             let mut kinds: Vec<_> = leased.unwrap().into_iter().map(|leased| leased.kind).collect();
             kinds.sort();
             (due, kinds)

@@ -11,12 +11,12 @@ use crate::on_both_databases;
 use crate::support::TestDatabase;
 
 /// Promises the job of a webhook; whether there was none.
-async fn enqueue_in(transaction: &dyn Transaction, webhook: WebhookId, lane: Queue, millis: i64) -> bool {
-    transaction.jobs().enqueue_deliveries(&[(webhook, lane)], at(millis)).await.unwrap() == 1
+async fn enqueue_in(transaction: &dyn Transaction, webhook: WebhookId, queue: Queue, millis: i64) -> bool {
+    transaction.jobs().enqueue_deliveries(&[(webhook, queue)], at(millis)).await.unwrap() == 1
 }
 
-async fn enqueue(store: &SeaStore, webhook: WebhookId, lane: Queue, millis: i64) -> bool {
-    commit(store, async |transaction| enqueue_in(transaction, webhook, lane, millis).await).await
+async fn enqueue(store: &SeaStore, webhook: WebhookId, queue: Queue, millis: i64) -> bool {
+    commit(store, async |transaction| enqueue_in(transaction, webhook, queue, millis).await).await
 }
 
 async fn lease(store: &SeaStore, millis: i64) -> LeasedJob {

@@ -13,7 +13,7 @@ use crate::on_both_databases;
 use crate::support::{TestDatabase, databases};
 
 /// Sorts of tasks, each with its column and index.
-pub(super) const SORTED: [(TaskSort, &str, &str); 6] = [
+pub(super) const SORT_ORDERS: [(TaskSort, &str, &str); 6] = [
     (TaskSort::CreatedAt, "created_at", "tasks_by_creation"),
     (TaskSort::UpdatedAt, "updated_at", "tasks_by_update"),
     (TaskSort::DueAt, "due_key", "tasks_by_due"),
@@ -161,7 +161,7 @@ on_both_databases! {
     async fn each_sort_of_the_tasks_of_a_project_uses_an_index(database: TestDatabase) {
         let mut planner = Planner::new(&database).await;
         let project = planner.raw.id(planner.project.id.0);
-        for (_, column, index) in SORTED {
+        for (_, column, index) in SORT_ORDERS {
             // Positions are unique in a project, so the unique index has the same order.
             let indexes = if column == "position" { &[index, "tasks_unique_position"][..] } else { &[index] };
             for direction in ["ASC", "DESC"] {
@@ -176,7 +176,7 @@ on_both_databases! {
 
     async fn each_cursor_page_starts_in_the_index_after_the_previous_one(database: TestDatabase) {
         let mut planner = Planner::new(&database).await;
-        for (field, column, index) in SORTED {
+        for (field, column, index) in SORT_ORDERS {
             for direction in [Direction::Asc, Direction::Desc] {
                 if !database.is_postgres() {
                     // Written by hand, because SQLite does not report its statements; verified below.
@@ -217,13 +217,13 @@ on_both_databases! {
         drop(transaction);
         planner.takes_what_is_due(&lease).await;
         store.read().queue().next_due(&[Queue::Mail]).await.unwrap();
-        let look = planner.sent("SELECT \"run\\_at\" FROM").await;
-        planner.goes_by_order(&look).await;
+        let next_due = planner.sent("SELECT \"run\\_at\" FROM").await;
+        planner.goes_by_order(&next_due).await;
         // The statement for SQLite differs only in locks and the names of parameters.
         let sqlite = databases::sqlite().await;
         let mut planner = Planner::new(&sqlite).await;
         planner.takes_what_is_due(&lease.replace(" FOR UPDATE SKIP LOCKED", "")).await;
-        planner.goes_by_order(&look).await;
+        planner.goes_by_order(&next_due).await;
         sqlite.remove().await;
     }
 

@@ -16,7 +16,7 @@ use crate::on_both_databases;
 use crate::support::TestDatabase;
 
 /// Task numbers in ascending order for each sort field. Ids ascend with the numbers and break ties.
-const SORTED: [(TaskSort, [usize; 7]); 6] = [
+const SORT_ORDERS: [(TaskSort, [usize; 7]); 6] = [
     (TaskSort::CreatedAt, [3, 6, 0, 4, 1, 2, 5]),
     (TaskSort::UpdatedAt, [5, 0, 1, 2, 3, 4, 6]),
     // Tasks without a due time come last.
@@ -77,7 +77,7 @@ on_both_databases! {
         let tasks = tasks_to_sort(&project);
         // Stored in an order that no sort produces.
         add_tasks(&store, [4, 1, 6, 3, 0, 5, 2].map(|number: usize| &tasks[number])).await;
-        for (field, ascending) in SORTED {
+        for (field, ascending) in SORT_ORDERS {
             let ascending = ascending.map(|number| tasks[number].id);
             let mut descending = ascending;
             descending.reverse();
@@ -94,7 +94,7 @@ on_both_databases! {
         let project = project(&store, &ada).await;
         let tasks = tasks_to_sort(&project);
         add_tasks(&store, &tasks).await;
-        for (field, ascending) in SORTED {
+        for (field, ascending) in SORT_ORDERS {
             let expected = ascending.map(|number| tasks[number].id);
             for number in 1..=4 {
                 let paging = Paging { limit: 3, page: Some(number), offset: None };

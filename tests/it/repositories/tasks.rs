@@ -81,7 +81,7 @@ on_both_databases! {
                 let locked = commit(&store, async |transaction| transaction.tasks().lock(task.id, reader).await).await;
                 for task in [found, locked.unwrap().unwrap()] {
                     assert_eq!((task.role, task.project_archived), (role, archived));
-                    assert_eq!(task.project_deleted, deleted_at.is_some());
+                    assert_eq!(task.is_project_deleted, deleted_at.is_some());
                 }
             }
         }

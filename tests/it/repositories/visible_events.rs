@@ -18,7 +18,7 @@ use crate::support::{Random, TestDatabase};
 const EVENTS: usize = 600;
 
 /// Feed of many projects, with its reader.
-struct World {
+struct Fixture {
     store: Arc<SeaStore>,
     reader: UserId,
     /// Projects with the role of the reader.
@@ -26,7 +26,7 @@ struct World {
     events: Vec<Event>,
 }
 
-impl World {
+impl Fixture {
     async fn new(database: &TestDatabase, random: &mut Random) -> Self {
         let store = database.store().await;
         let (reader, other) = (user(&store).await, user(&store).await);
@@ -119,35 +119,35 @@ impl World {
 on_both_databases! {
     async fn every_feed_page_matches_the_model(database: TestDatabase) {
         let mut random = Random::new();
-        let world = World::new(&database, &mut random).await;
-        let of_owners = world.events.iter().filter(|event| EventType::OWNER_ONLY.contains(&event.kind));
-        assert!(of_owners.clone().any(|event| world.sees(event)) && of_owners.clone().any(|event| !world.sees(event)));
-        for filter in world.filters(&mut random) {
+        let fixture = Fixture::new(&database, &mut random).await;
+        let of_owners = fixture.events.iter().filter(|event| EventType::OWNER_ONLY.contains(&event.kind));
+        assert!(of_owners.clone().any(|event| fixture.sees(event)) && of_owners.clone().any(|event| !fixture.sees(event)));
+        for filter in fixture.filters(&mut random) {
             for direction in [Direction::Asc, Direction::Desc] {
                 let all = EventRange { after: None, direction, limit: 1_000 };
-                assert_eq!(world.found(&filter, all).await, world.expected(&filter, all), "{filter:?} {direction:?}");
+                assert_eq!(fixture.found(&filter, all).await, fixture.expected(&filter, all), "{filter:?} {direction:?}");
                 for _ in 0..5 {
                     let beyond = random.percent(80).then(|| i64::try_from(random.below(EVENTS + 2)).unwrap());
                     let limit = u64::try_from(1 + random.below(50)).unwrap();
                     let walk = EventRange { after: beyond, direction, limit };
-                    assert_eq!(world.found(&filter, walk).await, world.expected(&filter, walk), "{filter:?} {walk:?}");
+                    assert_eq!(fixture.found(&filter, walk).await, fixture.expected(&filter, walk), "{filter:?} {walk:?}");
                 }
             }
         }
     }
 
     async fn a_user_without_projects_sees_no_events(database: TestDatabase) {
-        let world = World::new(&database, &mut Random::new()).await;
-        let stranger = user(&world.store).await;
+        let fixture = Fixture::new(&database, &mut Random::new()).await;
+        let stranger = user(&fixture.store).await;
         let walk = EventRange { after: None, direction: Direction::Asc, limit: 100 };
-        let found = world.store.read().events().list(stranger.id, &EventFilter::default(), walk).await.unwrap();
+        let found = fixture.store.read().events().list(stranger.id, &EventFilter::default(), walk).await.unwrap();
         assert_eq!(found, []);
-        assert_eq!(world.store.read().events().memberships(stranger.id).await.unwrap(), Some(Vec::new()));
-        assert_eq!(world.store.read().events().memberships(UserId::generate()).await.unwrap(), None);
-        let mut roles = world.store.read().events().memberships(world.reader).await.unwrap().unwrap();
+        assert_eq!(fixture.store.read().events().memberships(stranger.id).await.unwrap(), Some(Vec::new()));
+        assert_eq!(fixture.store.read().events().memberships(UserId::generate()).await.unwrap(), None);
+        let mut roles = fixture.store.read().events().memberships(fixture.reader).await.unwrap().unwrap();
         roles.sort_by_key(|(project, _)| project.0);
         let mut expected: Vec<_> =
-            world.projects.iter().filter_map(|(project, role)| Some((project.id, (*role)?))).collect();
+            fixture.projects.iter().filter_map(|(project, role)| Some((project.id, (*role)?))).collect();
         expected.sort_by_key(|(project, _)| project.0);
         assert_eq!(roles, expected);
     }

@@ -9,7 +9,7 @@ use pocket_tasks::contract::task::query::TaskSort;
 use pocket_tasks::repositories::{CursorRequest, ProjectFilter, SortKey, SortValue, Store as _, TaskFilter};
 
 use super::fixtures::desc;
-use super::plans::{Planner, SORTED, word};
+use super::plans::{Planner, SORT_ORDERS, word};
 use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::{TestDatabase, databases};
@@ -29,7 +29,7 @@ struct Order {
 
 impl Order {
     fn all() -> impl Iterator<Item = Self> {
-        SORTED.into_iter().flat_map(|(field, column, index)| {
+        SORT_ORDERS.into_iter().flat_map(|(field, column, index)| {
             [Direction::Asc, Direction::Desc].map(|direction| Self { sort: Sort { field, direction }, column, index })
         })
     }

@@ -29,10 +29,10 @@ const TITLES: [&str; 5] = ["a", "A", "b-a", "b a", "_"];
 const TASKS: usize = 420;
 
 /// Filter with its predicate.
-type Filter = (TaskFilter, fn(&Task, &World) -> bool);
+type Filter = (TaskFilter, fn(&Task, &Fixture) -> bool);
 
 /// Projects and tasks, with their reader.
-struct World {
+struct Fixture {
     store: Arc<SeaStore>,
     reader: UserId,
     other: UserId,
@@ -41,7 +41,7 @@ struct World {
     tasks: Vec<Task>,
 }
 
-impl World {
+impl Fixture {
     async fn new(database: &TestDatabase, random: &mut Random) -> Self {
         let store = database.store().await;
         let (reader, other) = (user(&store).await, user(&store).await);
@@ -149,7 +149,7 @@ fn key(task: &Task, sort: TaskSort) -> (i64, String) {
     }
 }
 
-fn filters(world: &World) -> Vec<Filter> {
+fn filters(fixture: &Fixture) -> Vec<Filter> {
     let plain = TaskFilter::default();
     let assigned = |assignee| TaskFilter { assignee: Some(assignee), ..TaskFilter::default() };
     let trash = TaskFilter { deleted_since: Some(at(1)), ..plain.clone() };
@@ -161,8 +161,8 @@ fn filters(world: &World) -> Vec<Filter> {
             task.priority == TaskPriority::Medium
         }),
         (assigned(Assignee::Unassigned), |task, _| task.assignee_id.is_none()),
-        (assigned(Assignee::User(world.reader)), |task, world| task.assignee_id == Some(world.reader)),
-        (assigned(Assignee::User(world.other)), |task, world| task.assignee_id == Some(world.other)),
+        (assigned(Assignee::User(fixture.reader)), |task, fixture| task.assignee_id == Some(fixture.reader)),
+        (assigned(Assignee::User(fixture.other)), |task, fixture| task.assignee_id == Some(fixture.other)),
         (TaskFilter { labels: vec![Label::new_unchecked("home")], ..plain.clone() }, |task, _| !task.labels.is_empty()),
         (TaskFilter { terms: vec!["b".to_owned()], ..plain.clone() }, |task, _| task.title.contains('b')),
         (TaskFilter { due_before: Some(at(2)), ..plain.clone() }, |task, _| {
@@ -183,12 +183,12 @@ fn filters(world: &World) -> Vec<Filter> {
 on_both_databases! {
     async fn every_list_of_all_tasks_matches_the_model(database: TestDatabase) {
         let mut random = Random::new();
-        let world = World::new(&database, &mut random).await;
-        for filter in filters(&world) {
+        let fixture = Fixture::new(&database, &mut random).await;
+        for filter in filters(&fixture) {
             for (field, direction) in SORTS.into_iter().flat_map(|field| [(field, Direction::Asc), (field, Direction::Desc)]) {
                 let sort = Sort { field, direction };
-                let expected = world.expected(&filter, sort);
-                assert_eq!(world.walk(&filter.0, sort, &mut random).await, expected, "{sort:?} {:?}", filter.0);
+                let expected = fixture.expected(&filter, sort);
+                assert_eq!(fixture.walk(&filter.0, sort, &mut random).await, expected, "{sort:?} {:?}", filter.0);
                 for _ in 0..3 {
                     let offset = random.below(expected.len() + 10);
                     let limit = 1 + random.below(100);
@@ -198,7 +198,7 @@ on_both_databases! {
                         offset: Some(u32::try_from(offset).unwrap()),
                     };
                     let part: Vec<_> = expected.iter().copied().skip(offset).take(limit).collect();
-                    let page = world.page(&filter.0, sort, paging).await;
+                    let page = fixture.page(&filter.0, sort, paging).await;
                     assert_eq!(page, (part, expected.len() as u64), "{paging:?} {sort:?} {:?}", filter.0);
                 }
             }
@@ -207,8 +207,8 @@ on_both_databases! {
 
     async fn a_user_without_projects_sees_no_tasks(database: TestDatabase) {
         let mut random = Random::new();
-        let world = World::new(&database, &mut random).await;
-        let stranger = World { reader: user(&world.store).await.id, ..world };
+        let fixture = Fixture::new(&database, &mut random).await;
+        let stranger = Fixture { reader: user(&fixture.store).await.id, ..fixture };
         let sort = Sort { field: TaskSort::Priority, direction: Direction::Asc };
         let filter = TaskFilter::default();
         assert_eq!(stranger.page(&filter, sort, Paging::default()).await, (vec![], 0));

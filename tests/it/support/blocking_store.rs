@@ -80,9 +80,9 @@ impl EventRepository for BlockingStore {
         self.store.read().events().list(reader, filter, walk).await
     }
 
-    async fn tail(&self, beyond: i64, limit: u64) -> Result<Vec<Event>, StoreError> {
+    async fn tail(&self, after: i64, limit: u64) -> Result<Vec<Event>, StoreError> {
         let _ = self.is_open.clone().wait_for(|is_open| *is_open).await;
-        self.store.read().events().tail(beyond, limit).await
+        self.store.read().events().tail(after, limit).await
     }
 
     async fn memberships(&self, user: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError> {

@@ -101,7 +101,7 @@ impl EventRepository for IdleStore {
         Ok(Vec::new())
     }
 
-    async fn tail(&self, beyond: i64, limit: u64) -> Result<Vec<Event>, StoreError> {
+    async fn tail(&self, after: i64, limit: u64) -> Result<Vec<Event>, StoreError> {
         let end = self.end.load(Ordering::SeqCst);
         let limit = usize::try_from(limit).unwrap();
         let event = |sequence| Event {
@@ -115,7 +115,7 @@ impl EventRepository for IdleStore {
             previous: None,
             request_id: None,
         };
-        Ok((beyond + 1..=end).take(limit).map(event).collect())
+        Ok((after + 1..=end).take(limit).map(event).collect())
     }
 
     async fn memberships(&self, _: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError> {

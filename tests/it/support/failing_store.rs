@@ -88,8 +88,8 @@ impl EventRepository for Failing {
         self.transaction.events().list(reader, filter, walk).await
     }
 
-    async fn tail(&self, beyond: i64, limit: u64) -> Result<Vec<Event>, StoreError> {
-        self.transaction.events().tail(beyond, limit).await
+    async fn tail(&self, after: i64, limit: u64) -> Result<Vec<Event>, StoreError> {
+        self.transaction.events().tail(after, limit).await
     }
 
     async fn memberships(&self, user: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError> {

@@ -214,6 +214,6 @@ fn proxies_of_the_environment_are_ignored() {
         command.env(name, "http://127.0.0.1:1");
     }
     let output = command.output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
 }

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use super::receiver::Receiver;
 use super::{SHORT_TIMEOUT, TIMEOUT, local_client};
 
-/// Number of bytes that are kept.
-const KEPT: usize = 8_192;
+/// Maximum length of an excerpt in bytes.
+const MAX_EXCERPT: usize = 8_192;
 
 /// Upper bound of the bytes that a server can send: the buffers of the operating system, which belong to neither side.
 const BUFFERED: usize = 32 * 1_048_576;
@@ -46,9 +46,9 @@ async fn only_the_beginning_of_a_huge_or_endless_body_is_read() {
         .await;
         let outcome = local_client(TIMEOUT).post(&receiver.url(), &[], "{}".to_owned()).await;
         assert!(outcome.is_success() && outcome.duration < TIMEOUT, "{head}: {outcome:?}");
-        assert_eq!(outcome.excerpt.unwrap(), "x".repeat(KEPT), "{head}");
+        assert_eq!(outcome.excerpt.unwrap(), "x".repeat(MAX_EXCERPT), "{head}");
         let sent = tokio::time::timeout(TIMEOUT, sent.recv()).await.expect("the connection is closed").unwrap();
-        assert!((KEPT..BUFFERED).contains(&sent), "{head}: {sent}");
+        assert!((MAX_EXCERPT..BUFFERED).contains(&sent), "{head}: {sent}");
     }
 }
 
