@@ -15,8 +15,8 @@ test: ## Run the tests, and check openapi/openapi.yaml (all tests: .ci/with-clie
 	cargo run --locked --quiet -- openapi --check
 
 .PHONY: chaos
-chaos: ## Kill the program at random moments, 50 times per test (in make test, a few times)
-	CHAOS_ROUNDS=50 cargo test --test it --locked -- despite_kills is_killed
+chaos: ## Kill the program at random moments and move tasks, far more often than make test
+	CHAOS_ROUNDS=50 cargo test --test it --locked -- despite_kills is_killed thousands_of_moves
 
 .PHONY: lint
 lint: ## Check formatting and lints

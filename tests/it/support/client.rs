@@ -39,6 +39,11 @@ impl Client {
         Self { app, token, session: Value::Null }
     }
 
+    /// The same client of another app, on a copy of the database.
+    pub(crate) fn of(&self, app: &TestApp) -> Self {
+        Self { app: app.clone(), ..self.clone() }
+    }
+
     pub(crate) fn user_id(&self) -> &str {
         self.session["user"]["id"].as_str().unwrap()
     }

@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -82,11 +82,24 @@ impl TestDatabase {
         store
     }
 
-    pub(crate) async fn remove(self) {
+    /// Copies the database. Its stores are closed first, and must not be used any more.
+    pub(crate) async fn copy(&self) -> Self {
+        self.close().await;
+        match &self.home {
+            Home::Folder(_) => copy_file(Path::new(self.url.trim_start_matches("sqlite://"))),
+            Home::Server { admin, name } => create(admin.clone(), &copy_of(admin, name).await).await,
+        }
+    }
+
+    async fn close(&self) {
         let opened: Vec<_> = self.opened.lock().unwrap().drain(..).collect();
         for store in opened {
             store.close().await;
         }
+    }
+
+    pub(crate) async fn remove(self) {
+        self.close().await;
         if let Home::Server { admin, name } = &self.home {
             execute(admin, &format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)")).await;
         }
@@ -114,6 +127,10 @@ pub(crate) async fn sqlite() -> TestDatabase {
             (folder, file)
         })
         .await;
+    copy_file(template)
+}
+
+fn copy_file(template: &Path) -> TestDatabase {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("test.db");
     std::fs::copy(template, &file).unwrap();
@@ -136,12 +153,19 @@ pub(crate) async fn postgres() -> Option<TestDatabase> {
             let name = format!("pocket_tasks_template_{}", new_uuid().simple());
             execute(&admin, &format!("CREATE DATABASE \"{name}\"")).await;
             migrate(&within(&admin, &name)).await;
-            // The default of PostgreSQL 15 and later also writes the copy to the log.
-            let strategy = if server_version(&admin).await >= 150_000 { "STRATEGY FILE_COPY" } else { "" };
-            format!("TEMPLATE \"{name}\" {strategy}")
+            copy_of(&admin, &name).await
         })
         .await;
     Some(create(admin, copy).await)
+}
+
+/// Options of `CREATE DATABASE` for a copy.
+async fn copy_of(admin: &str, name: &str) -> String {
+    static VERSION: OnceCell<i32> = OnceCell::const_new();
+    let version = VERSION.get_or_init(|| server_version(admin)).await;
+    // The default of PostgreSQL 15 and later also writes the copy to the log.
+    let strategy = if *version >= 150_000 { "STRATEGY FILE_COPY" } else { "" };
+    format!("TEMPLATE \"{name}\" {strategy}")
 }
 
 /// Creates a PostgreSQL database without the schema; `None` without a server.

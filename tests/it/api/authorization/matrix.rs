@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use crate::api::fixtures::account::app_requiring_verification;
 use crate::api::fixtures::common::send;
-use crate::api::fixtures::roles::{Actor, RoleFixture};
+use crate::api::fixtures::roles::{Actor, RoleFixture, RoleFixtures};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::document::operations;
-use crate::support::{Answer, TestApp, TestDatabase};
+use crate::support::{Answer, TestDatabase};
 
 /// Effect of archiving the project on an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,41 +144,35 @@ fn message(who: Actor, cell: &str) -> String {
 
 /// Checks every cell. Rejected requests share a fixture; a request that changes it discards it.
 async fn call_everything(database: &TestDatabase, archived: bool) {
-    let app = app_requiring_verification(database).await;
-    let mut fixture = None;
+    let mut fixtures = RoleFixtures::new(database, archived).await;
+    let mut here = fixtures.fresh().await;
+    let mut before = here.state().await;
     let mut failures = Vec::new();
     for row in matrix().into_iter().filter(|row| !archived || row.archived != Archived::NoMatter) {
         let context = format!("{} {} {}", row.operation, row.path, row.body);
         let (allowed, refused): (Vec<_>, Vec<_>) =
             row.cells(archived).into_iter().partition(|(_, cell)| succeeds(cell));
         let changes = row.method != Method::GET;
-        let here = ensure(&app, &mut fixture, archived).await;
-        let before = if changes { here.state().await } else { Vec::new() };
         for (who, cell) in refused {
-            let wrong = wrong(who, cell, &row.send(here, who).await);
+            let wrong = wrong(who, cell, &row.send(&here, who).await);
             failures.extend(wrong.map(|wrong| format!("{context} by {who:?}, expected {cell}: {wrong}")));
         }
         if changes && here.state().await != before {
             failures.push(format!("{context} changed something although it was rejected"));
-            fixture = None;
         }
-        for (who, cell) in allowed {
-            let here = ensure(&app, &mut fixture, archived).await;
-            let wrong = wrong(who, cell, &row.send(here, who).await);
+        for (who, cell) in &allowed {
+            let wrong = wrong(*who, cell, &row.send(&here, *who).await);
             failures.extend(wrong.map(|wrong| format!("{context} by {who:?}, expected {cell}: {wrong}")));
             if changes && !row.leaves_the_rest(cell) {
-                fixture = None;
+                here = fixtures.fresh().await;
             }
         }
+        if changes && !allowed.is_empty() {
+            before = here.state().await;
+        }
     }
+    fixtures.remove().await;
     assert!(failures.is_empty(), "{failures:#?}");
-}
-
-async fn ensure<'w>(app: &TestApp, fixture: &'w mut Option<RoleFixture>, archived: bool) -> &'w RoleFixture {
-    if fixture.is_none() {
-        *fixture = Some(RoleFixture::new(app, archived).await);
-    }
-    fixture.as_ref().unwrap()
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::api::fixtures::account::app_requiring_verification;
 use crate::api::fixtures::common::{send, with};
 use crate::api::fixtures::events::{FeedReader, events_after, last_sequence, types};
 use crate::api::fixtures::members::{join, new_member};
-use crate::api::fixtures::roles::{Actor, RoleFixture};
+use crate::api::fixtures::roles::{Actor, RoleFixture, RoleFixtures};
 use crate::api::fixtures::writes::{KEY, assert_first, assert_replay, new_key, operations_by_header};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
@@ -71,14 +71,15 @@ async fn idle_requests(owner: &Client, project: &str) -> Vec<(Method, String, Va
 
 on_both_databases! {
     async fn each_write_emits_the_events_of_the_table(database: TestDatabase) {
-        let app = app_requiring_verification(&database).await;
+        let mut fixtures = RoleFixtures::new(&database, false).await;
         let mut failures = Vec::new();
         for line in lines() {
-            let fixture = RoleFixture::new(&app, false).await;
-            let (before, time) = (last_sequence(&app).await, app.clock.now());
+            let fixture = fixtures.fresh().await;
+            let app = &fixture.app;
+            let (before, time) = (last_sequence(app).await, app.clock.now());
             let answer = line.call(&fixture, &line.body(&fixture)).header("x-request-id", "who-did-it").send().await;
             assert!(answer.status.is_success(), "{}: {}", line.context(), answer.text);
-            let events = events_after(&app, before).await;
+            let events = events_after(app, before).await;
             let found: Vec<String> = events.iter().map(|event| notation(event, &fixture)).collect();
             if found != line.events {
                 failures.push(format!("{}: {found:?}", line.context()));
@@ -90,6 +91,7 @@ on_both_databases! {
                 assert_eq!(event["occurred_at"], events[0]["occurred_at"], "all events of a request have the same time: {event}");
             }
         }
+        fixtures.remove().await;
         assert!(failures.is_empty(), "{failures:#?}");
     }
 
@@ -128,23 +130,25 @@ on_both_databases! {
     }
 
     async fn a_replayed_write_emits_no_event(database: TestDatabase) {
-        let app = app_requiring_verification(&database).await;
+        let mut fixtures = RoleFixtures::new(&database, false).await;
         let keyed: Vec<String> = operations_by_header("Idempotency-Key").0.into_iter().map(|operation| operation.id).collect();
         let mut replayed = 0;
         for line in lines() {
             if line.events.is_empty() || !keyed.iter().any(|id| id == line.operation) {
                 continue;
             }
-            let fixture = RoleFixture::new(&app, false).await;
-            let (key, body, before) = (new_key(), line.body(&fixture), last_sequence(&app).await);
+            let fixture = fixtures.fresh().await;
+            let app = &fixture.app;
+            let (key, body, before) = (new_key(), line.body(&fixture), last_sequence(app).await);
             let first = line.call(&fixture, &body).header(KEY, &key).send().await;
             assert_first(&first, &line.context());
-            let notation = events_after(&app, before).await;
+            let notation = events_after(app, before).await;
             assert_eq!(notation.len(), line.events.len(), "{}", line.context());
             assert_replay(&first, &line.call(&fixture, &body).header(KEY, &key).send().await, &line.context());
-            assert_eq!(events_after(&app, before).await, notation, "{}", line.context());
+            assert_eq!(events_after(app, before).await, notation, "{}", line.context());
             replayed += 1;
         }
+        fixtures.remove().await;
         assert!(replayed > 10, "{replayed}");
     }
 
