@@ -8,7 +8,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use poem_openapi::registry::MetaSchema;
 use poem_openapi::types::Example;
 
-use super::macros::{inline_type, json_string};
+use super::macros::{json_string, json_type};
 
 /// Point in time, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,7 +75,7 @@ impl Example for Timestamp {
     }
 }
 
-inline_type!(
+json_type!(
     Timestamp,
     "string_date-time",
     MetaSchema {
