@@ -43,23 +43,15 @@ struct ErrorParts {
     details: Option<Vec<Detail>>,
     current: Option<CurrentResource>,
     headers: Vec<(HeaderName, String)>,
-    #[source]
-    cause: Option<Cause>,
-}
-
-/// Cause of an error, for the log only.
-#[derive(Debug, thiserror::Error)]
-enum Cause {
-    #[error(transparent)]
-    Service(services::Error),
-    #[error("{0:#}")]
-    Other(anyhow::Error),
+    /// Cause of the error, for the log only.
+    cause: Option<anyhow::Error>,
 }
 
 impl ErrorParts {
     /// Returns whether the error was already logged.
     fn is_reported(&self) -> bool {
-        matches!(&self.cause, Some(Cause::Service(error)) if error.is_reported())
+        let cause = self.cause.as_ref().and_then(|cause| cause.downcast_ref::<services::Error>());
+        cause.is_some_and(services::Error::is_reported)
     }
 }
 
@@ -105,7 +97,7 @@ impl ApiError {
     /// Creates an internal error.
     pub(super) fn internal(cause: anyhow::Error) -> Self {
         let mut failure = Self::new(ErrorCode::Internal);
-        failure.0.cause = Some(Cause::Other(cause));
+        failure.0.cause = Some(cause);
         failure
     }
 }
@@ -131,7 +123,7 @@ impl From<services::Error> for ApiError {
             }
             _ => {}
         }
-        failure.0.cause = Some(Cause::Service(error));
+        failure.0.cause = Some(error.into());
         failure
     }
 }
@@ -167,7 +159,7 @@ pub(super) fn into_response(error: poem::Error, request_id: &str) -> Response {
     if failure.code.status() >= 500 && !failure.is_reported() {
         tracing::error!(
             error.code = failure.code.as_str(),
-            error = std::error::Error::source(&*failure).map(services::error_chain),
+            error = failure.cause.as_ref().map(|cause| services::error_chain(&**cause)),
             "request failed"
         );
     }

@@ -4,12 +4,12 @@
 
 mod auth;
 mod body;
-mod deprecation;
 mod dispatch;
 mod idempotency;
 mod rate_limits;
 mod timeout;
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +21,11 @@ use tokio::time::Instant;
 use tracing::Span;
 use tracing::field::display;
 
-use self::dispatch::{Target, Targets};
+use self::dispatch::Target;
 use self::rate_limits::{Decision, Key, RateLimits};
 use super::errors::{self, ApiError};
-use super::extract::{RequestId, ValidatedRequest};
-use super::operations::{Access, RateLimitClass};
+use super::extract::RequestId;
+use super::operations::{Access, DEPRECATED_AT, RateLimitClass, SUNSET};
 use super::respond::{no_content, not_modified, replay, set};
 use super::settings::ApiSettings;
 use super::validation::{OpenApiValidator, Operation, Route};
@@ -35,7 +35,8 @@ use crate::services::{Caller, ETagCondition, Services, WriteContext};
 /// The request pipeline, with the handlers at its end.
 pub(super) struct RequestPipeline {
     validator: Arc<OpenApiValidator>,
-    targets: Targets,
+    /// The targets by operation id.
+    targets: HashMap<String, Target>,
     services: Services,
     limits: RateLimits,
     timeout: Duration,
@@ -60,7 +61,7 @@ impl RequestPipeline {
         settings: &ApiSettings,
     ) -> Self {
         Self {
-            targets: Targets::new(handlers, &validator),
+            targets: dispatch::targets(handlers, &validator),
             validator,
             services,
             limits: RateLimits::new(settings.rate_limits),
@@ -72,7 +73,7 @@ impl RequestPipeline {
     /// Responds to a request from `client`.
     pub(super) async fn handle(&self, request: Request, client: IpAddr, request_id: &str) -> Response {
         let error = match self.validator.route(request.method(), request.uri().path()) {
-            Route::Found(operation) => match self.targets.find(&operation.id) {
+            Route::Found(operation) => match self.targets.get(&operation.id) {
                 Some(target) => return self.run(request, operation, target, client, request_id).await,
                 None => ApiError::internal(anyhow::anyhow!("{} has no policy or no handler", operation.id)),
             },
@@ -109,7 +110,7 @@ impl RequestPipeline {
             rate_limits::set_headers(&mut response, limit);
         }
         if let Some(path) = deprecated_path.filter(|_| response.status().is_success()) {
-            deprecation::add_headers(&mut response, &path);
+            add_deprecation(&mut response, &path);
         }
         if policy.no_store {
             set(&mut response, header::CACHE_CONTROL, "no-store");
@@ -177,7 +178,7 @@ impl RequestPipeline {
         }
         let query = request.uri().query().unwrap_or_default();
         let checked = operation.check(query, body).map_err(ApiError::invalid)?;
-        request.extensions_mut().insert(Arc::new(ValidatedRequest::new(checked.query, checked.body)));
+        request.extensions_mut().insert(Arc::new(checked));
         if let Some(caller) = caller {
             let write = WriteContext {
                 caller,
@@ -201,6 +202,15 @@ impl RequestPipeline {
                 .with_header(header::RETRY_AFTER, seconds.to_string()))
         })
     }
+}
+
+/// Adds the headers of a deprecated operation (RFC 9745 and RFC 8594), whose successor has the same path in `/v2`.
+fn add_deprecation(response: &mut Response, path: &str) {
+    let successor = path.replacen("/v1/", "/v2/", 1);
+    let links = format!(r#"<{successor}>; rel="successor-version", </docs>; rel="deprecation"; type="text/html""#);
+    set(response, HeaderName::from_static("deprecation"), DEPRECATED_AT);
+    set(response, HeaderName::from_static("sunset"), SUNSET);
+    set(response, header::LINK, &links);
 }
 
 /// The entity tags of `If-Match` or `If-None-Match`. A value that is not text matches no tag.
