@@ -1,7 +1,7 @@
 //! Idempotency keys, and the responses stored with them.
 
 use async_trait::async_trait;
-use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, OnConflict, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, RuntimeErr};
 
@@ -31,12 +31,7 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
             key: Set(request.key.clone()),
             fingerprint: Set(request.fingerprint.to_vec()),
             claimed_at: Set(now.0),
-            effect: NotSet,
-            etag: NotSet,
-            encrypted_body: NotSet,
-            project_id: NotSet,
-            min_role: NotSet,
-            task_id: NotSet,
+            ..ActiveModel::default()
         };
         // `store_response` overwrites the response of an expired key.
         let conflict = OnConflict::columns([Column::UserId, Column::Key])
@@ -58,16 +53,13 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
     async fn store_response(&self, user: UserId, key: &str, response: &StoredResponse) -> Result<(), StoreError> {
         let effect = serde_json::to_string(&response.effect).map_err(|error| StoreError::Internal(error.into()))?;
         let changes = ActiveModel {
-            user_id: NotSet,
-            key: NotSet,
-            fingerprint: NotSet,
-            claimed_at: NotSet,
             effect: Set(Some(effect)),
             etag: Set(response.etag.clone()),
             encrypted_body: Set(response.encrypted_body.clone()),
             project_id: Set(response.access.map(|access| access.project.0)),
             min_role: Set(response.access.map(|access| mapping::role_str(access.role).to_owned())),
             task_id: Set(response.access.and_then(|access| access.task).map(|task| task.0)),
+            ..ActiveModel::default()
         };
         let update = Entity::update_many().set(changes).filter(Column::UserId.eq(user.0)).filter(Column::Key.eq(key));
         self.run_update(update).await

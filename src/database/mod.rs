@@ -3,7 +3,6 @@
 //! One generic struct implements every repository, over pools and transactions. On SQLite a single connection writes, in
 //! `IMMEDIATE` transactions: concurrent writers would fail at once, regardless of the busy timeout.
 
-mod bulk_insert;
 mod comments;
 mod connect;
 mod deliveries;
@@ -41,7 +40,6 @@ mod visible_tasks;
 mod webhook_maintenance;
 mod webhooks;
 mod writer_state;
-mod writes;
 
 pub use connect::{Engine, Settings};
 pub use migrations::MigrationStatus;
