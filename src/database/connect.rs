@@ -12,8 +12,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::time::{Instant, sleep};
 
 use super::health::{DatabaseFile, StorageHealth};
-use super::read_pool::{PROGRESS_INTERVAL, ReadPool};
-use super::writer_state::WriterState;
+use super::read_pool::ReadPool;
+use super::sqlite_state::SqliteState;
 use crate::repositories::StoreError;
 
 /// Maximum wait of a request for a free connection.
@@ -102,7 +102,7 @@ pub(super) struct DatabaseConnections {
     /// Runs the other reads, which may be slow.
     pub(super) unindexed_reader: ReadPool,
     /// State shared with the one writing connection of SQLite.
-    pub(super) writer_state: Option<Arc<WriterState>>,
+    pub(super) writer_state: Option<Arc<SqliteState>>,
     pub(super) health: Arc<StorageHealth>,
 }
 
@@ -154,11 +154,11 @@ async fn connect_sqlite(settings: &Settings) -> Result<DatabaseConnections, Stor
     // The pool must not create the file: it would put an empty database in the place of one that was moved away.
     OpenOptions::new().create(true).append(true).open(path).map_err(|error| StoreError::Internal(Box::new(error)))?;
     // The writer comes first: it switches the file to write-ahead logging, which read-only connections cannot do.
-    let writer_state = Arc::new(WriterState::default());
+    let writer_state = Arc::new(SqliteState::default());
     let file = DatabaseFile::open(path).map_err(|error| StoreError::Internal(Box::new(error)))?;
     let health = Arc::new(StorageHealth::new(Some(file)));
     let mut options = sqlite(settings.options(1), false);
-    observe_writer(&mut options, &writer_state, &health);
+    writer_state.observe(&mut options, &health);
     let writer = connect_with_retry(&options).await?;
     let [indexed, unindexed] = settings.shares_on_sqlite();
     let options = sqlite(settings.options(1), true);
@@ -167,33 +167,6 @@ async fn connect_sqlite(settings: &Settings) -> Result<DatabaseConnections, Stor
     // SQLite keeps the log while any connection is open, even while the writer is replaced.
     reader.open_first().await?;
     Ok(DatabaseConnections { writer, reader, unindexed_reader, writer_state: Some(writer_state), health })
-}
-
-/// Installs the hooks of the writing connection.
-fn observe_writer(options: &mut ConnectOptions, state: &Arc<WriterState>, health: &Arc<StorageHealth>) {
-    let opened = (Arc::clone(state), Arc::clone(health));
-    options.map_sqlx_sqlite_pool_opts(move |pool| {
-        let (state, health) = opened.clone();
-        pool.after_connect(move |connection, _| {
-            let (state, health) = (Arc::clone(&state), Arc::clone(&health));
-            Box::pin(async move {
-                health.verify_opened()?;
-                state.reset();
-                let mut handle = connection.lock_handle().await?;
-                let committing = Arc::clone(&state);
-                handle.set_commit_hook(move || committing.record_commit());
-                handle.set_progress_handler(PROGRESS_INTERVAL, move || state.may_continue());
-                Ok(())
-            })
-        })
-    });
-    let state = Arc::clone(state);
-    options.map_sqlx_sqlite_before_acquire(move |connection, _| {
-        // After a failed COMMIT the driver's transaction depth is not zero, and the next transaction would be a savepoint.
-        let is_usable = !connection.is_in_transaction() && !state.is_condemned();
-        state.clear_interrupt();
-        Box::pin(async move { Ok(is_usable) })
-    });
 }
 
 /// Connects to SQLite, retrying while another process sets up a new file.

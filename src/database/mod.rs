@@ -27,6 +27,7 @@ mod read_pool;
 mod relations;
 mod repositories;
 mod sessions;
+mod sqlite_state;
 mod store;
 mod task_filter;
 mod task_lists;
@@ -39,7 +40,6 @@ mod visible_events;
 mod visible_tasks;
 mod webhook_maintenance;
 mod webhooks;
-mod writer_state;
 
 pub use connect::{Engine, Settings};
 pub use migrations::MigrationStatus;

@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 use super::error::ErrorClass;
 use super::health::StorageHealth;
 use super::query_span::query_span;
-use super::writer_state::WriterState;
+use super::sqlite_state::SqliteState;
 
 /// An open transaction. Dropping it rolls back and interrupts its statement.
 pub(super) struct GuardedTransaction {
@@ -34,7 +34,7 @@ struct Statements {
     has_failed: AtomicBool,
     /// Number of started statements that have not returned, even if abandoned.
     unfinished: AtomicUsize,
-    writer: Option<Arc<WriterState>>,
+    writer: Option<Arc<SqliteState>>,
 }
 
 impl Drop for Statements {
@@ -57,7 +57,7 @@ impl GuardedTransaction {
     /// Opens a transaction; on SQLite with the write lock.
     pub(super) async fn begin(
         connection: &DatabaseConnection,
-        writer: Option<Arc<WriterState>>,
+        writer: Option<Arc<SqliteState>>,
         health: Arc<StorageHealth>,
     ) -> Result<Self, DbErr> {
         let transaction = match begin_uncancelled(connection).await {
@@ -176,7 +176,7 @@ pub(super) async fn begin(connection: &DatabaseConnection) -> Result<DatabaseTra
     connection.begin_with_options(options).await
 }
 
-fn record_failure(error: &DbErr, health: &StorageHealth, writer: Option<&WriterState>) {
+fn record_failure(error: &DbErr, health: &StorageHealth, writer: Option<&SqliteState>) {
     health.record_write_error(error);
     if let Some(writer) = writer.filter(|_| ErrorClass::is_read_only(error)) {
         writer.condemn();
