@@ -195,14 +195,6 @@ impl Job {
     pub fn dedup(&self) -> Dedup {
         let kind = self.kind();
         match self {
-            Self::WelcomeEmail { .. }
-            | Self::InvitationEmail { .. }
-            | Self::WebhookDisabledEmail { .. }
-            | Self::PasswordChangedEmail { .. }
-            | Self::PasswordResetDoneEmail { .. }
-            | Self::ApiTokenCreatedEmail { .. }
-            | Self::WebhookCreatedEmail { .. }
-            | Self::PasswordResetEmail { user: None } => Dedup::None,
             Self::DeliverWebhook { webhook } => Dedup::WhileUnfinished(format!("{kind} {webhook}")),
             Self::VerificationEmail { user } | Self::PasswordResetEmail { user: Some(user) } => {
                 Dedup::WhilePending(format!("{kind} {user}"))
@@ -212,6 +204,8 @@ impl Job {
             Self::ExpireInvitations {} | Self::PlanDigests {} | Self::PurgeDeleted {} | Self::Prune {} => {
                 Dedup::WhilePending(kind.to_owned())
             }
+            // Each of the other e-mails is sent.
+            _ => Dedup::None,
         }
     }
 }
