@@ -94,8 +94,8 @@ impl<C: ConnectionTrait + Send + Sync> CommentRepository for SeaRepositories<C> 
     }
 
     async fn update(&self, comment: &Comment) -> Result<(), StoreError> {
-        // The removal of an account may reset the author at any time.
-        let changes = ActiveModel { id: NotSet, author_id: NotSet, ..comment_row(comment) };
+        let mutable = comment_row(comment);
+        let changes = ActiveModel { id: NotSet, task_id: NotSet, author_id: NotSet, created_at: NotSet, ..mutable };
         self.run_update(Entity::update_many().set(changes).filter(Column::Id.eq(comment.id.0))).await
     }
 

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 use secrecy::ExposeSecret as _;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::time::{Instant, sleep};
 
+use super::error::sqlite_code;
 use super::health::{DatabaseFile, StorageHealth};
 use super::read_pool::ReadPool;
 use super::sqlite_state::SqliteState;
@@ -27,6 +28,9 @@ const UNINDEXED_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum wait of SQLite for the lock of another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Result code of SQLite while another process holds the lock.
+const SQLITE_BUSY: u32 = 5;
 
 /// Settings of the database connections.
 #[derive(Debug, Clone)]
@@ -176,17 +180,12 @@ async fn connect_with_retry(options: &ConnectOptions) -> Result<DatabaseConnecti
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
         match Database::connect(options.clone()).await {
-            Err(error) if is_locked(&error) && Instant::now() < deadline => sleep(Duration::from_millis(20)).await,
+            Err(error) if sqlite_code(&error) == Some(SQLITE_BUSY) && Instant::now() < deadline => {
+                sleep(Duration::from_millis(20)).await;
+            }
             connected => return connected,
         }
     }
-}
-
-/// Returns whether another process kept SQLite from connecting (`SQLITE_BUSY`).
-fn is_locked(error: &DbErr) -> bool {
-    let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else { return false };
-    let code = cause.as_database_error().and_then(|cause| cause.code()?.parse::<u32>().ok());
-    code.is_some_and(|code| code & 0xff == 5)
 }
 
 fn sqlite(mut options: ConnectOptions, read_only: bool) -> ConnectOptions {

@@ -20,6 +20,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum time since the last commit for a database that counts as busy.
 const BUSY_TOLERANCE: Duration = Duration::from_secs(15);
 
+/// Minimum time between two log messages about damage.
+const DAMAGE_REPORT_INTERVAL: Duration = Duration::from_mins(1);
+
 /// Health of the storage below a store.
 #[derive(Debug, Default)]
 pub(super) struct StorageHealth {
@@ -29,6 +32,7 @@ pub(super) struct StorageHealth {
     /// True if a write has failed since the last probe began.
     has_failed_since: AtomicBool,
     is_damaged: AtomicBool,
+    damage_reported: Mutex<Option<Instant>>,
 }
 
 /// Result of a write probe.
@@ -62,8 +66,9 @@ impl StorageHealth {
 
     /// Records the failure of a read.
     pub(super) fn record_read_error(&self, error: &DbErr) {
-        if ErrorClass::classify(error) == ErrorClass::Damaged && !self.is_damaged.swap(true, Ordering::Relaxed) {
-            tracing::error!(%error, "THE DATABASE IS DAMAGED: stop the server and restore a backup");
+        if ErrorClass::classify(error) == ErrorClass::Damaged {
+            self.is_damaged.store(true, Ordering::Relaxed);
+            self.report_damage(error);
         }
     }
 
@@ -116,6 +121,14 @@ impl StorageHealth {
     fn has_commit_within(&self, duration: Duration) -> bool {
         let last_commit = *self.last_commit.lock().unwrap_or_else(PoisonError::into_inner);
         last_commit.is_some_and(|at| at.elapsed() < duration)
+    }
+
+    fn report_damage(&self, error: &DbErr) {
+        let mut reported = self.damage_reported.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported.is_none_or(|at| at.elapsed() >= DAMAGE_REPORT_INTERVAL) {
+            *reported = Some(Instant::now());
+            tracing::error!(%error, "THE DATABASE IS DAMAGED: stop the server and restore a backup");
+        }
     }
 }
 

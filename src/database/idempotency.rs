@@ -3,15 +3,19 @@
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, OnConflict, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, RuntimeErr};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 
 use super::entities::idempotency_key::{ActiveModel, Column, Entity, Model};
+use super::error::error_code;
 use super::mapping;
 use super::repositories::SeaRepositories;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::{
     IdempotencyRepository, IdempotentRequest, KeyClaim, RequiredAccess, StoreError, StoredResponse,
 };
+
+/// SQLSTATE of PostgreSQL for a lock that was awaited too long.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// Maximum wait for a key that another transaction holds.
 const LOCK_TIMEOUT_MS: &str = "5000";
@@ -45,7 +49,7 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
                 self.set_lock_timeout(None).await?;
                 Ok(KeyClaim::Acquired)
             }
-            Err(error) if is_lock_timeout(&error) => Ok(KeyClaim::InProgress),
+            Err(error) if error_code(&error).as_deref() == Some(LOCK_NOT_AVAILABLE) => Ok(KeyClaim::InProgress),
             Err(error) => Err(error.into()),
         }
     }
@@ -107,12 +111,4 @@ fn stored(row: Model) -> Result<([u8; 32], StoredResponse), StoreError> {
         access,
     };
     Ok((row.fingerprint.try_into().map_err(|_| corrupt())?, response))
-}
-
-/// Returns whether PostgreSQL gave up waiting for a lock.
-fn is_lock_timeout(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
-        return false;
-    };
-    matches!(&**cause, sqlx::Error::Database(cause) if cause.code().as_deref() == Some("55P03"))
 }

@@ -20,8 +20,8 @@ use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use super::health::StorageHealth;
-use super::query_span::query_span;
 use super::sqlite_state::SqliteState;
+use super::transaction::query_span;
 
 /// Maximum time for the cancellation of a statement.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);

@@ -142,8 +142,8 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
     }
 
     async fn update(&self, task: &Task) -> Result<(), StoreError> {
-        // The removal of an account may reset the creator at any time.
-        let changes = task::ActiveModel { id: NotSet, created_by: NotSet, ..mapping::task_row(task) };
+        let changes =
+            task::ActiveModel { id: NotSet, created_by: NotSet, created_at: NotSet, ..mapping::task_row(task) };
         let update = task::Entity::update_many().set(changes).filter(task::Column::Id.eq(task.id.0));
         self.run_update(update).await
     }

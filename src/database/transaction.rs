@@ -12,13 +12,14 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
+use tracing::{Instrument as _, Span};
 
-use tracing::Instrument as _;
-
-use super::error::ErrorClass;
+use super::error::{ErrorClass, sqlite_code};
 use super::health::StorageHealth;
-use super::query_span::query_span;
 use super::sqlite_state::SqliteState;
+
+/// Result code of SQLite for a file that it opened read-only, for lack of permission.
+const SQLITE_READONLY: u32 = 8;
 
 /// An open transaction. Dropping it rolls back and interrupts its statement.
 pub(super) struct GuardedTransaction {
@@ -110,6 +111,11 @@ impl GuardedTransaction {
     }
 }
 
+/// Returns the tracing span of a statement, whose text has placeholders for values.
+pub(super) fn query_span(statement: &Statement) -> Span {
+    tracing::debug_span!("query", db.query.text = statement.sql)
+}
+
 /// A running statement of a transaction.
 struct GuardedStatement<'a>(&'a GuardedTransaction);
 
@@ -178,7 +184,7 @@ pub(super) async fn begin(connection: &DatabaseConnection) -> Result<DatabaseTra
 
 fn record_failure(error: &DbErr, health: &StorageHealth, writer: Option<&SqliteState>) {
     health.record_write_error(error);
-    if let Some(writer) = writer.filter(|_| ErrorClass::is_read_only(error)) {
+    if let Some(writer) = writer.filter(|_| sqlite_code(error) == Some(SQLITE_READONLY)) {
         writer.condemn();
     }
 }
