@@ -1,6 +1,5 @@
 //! The composition root: builds the components and runs them.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,7 +119,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     let published = PublishedDocument::compile(&public_url)?;
     let endpoint = endpoint(&config, published, services.clone(), draining.clone());
     tracing::info!(url = %format!("{public_url}/docs"), "API ready; documentation at this URL");
-    let revocation_sync = tokio::spawn(sync_revocations(services.clone(), shutdown.clone()));
+    let revocation_sync = tokio::spawn(sync_revocations(services.clone()));
     let job_runner = if config.job_workers == 0 {
         tracing::info!("running no jobs in this process because JOB_WORKERS is 0");
         None
@@ -140,11 +139,9 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     if let Some(job_runner) = job_runner {
         job_runner.await.context("running jobs")?;
     }
-    let rest = async {
-        revocation_sync.await.context("loading ended sessions")?;
-        anyhow::Ok(())
-    };
-    close_store(&store, rest).await
+    revocation_sync.abort();
+    close_store(&store).await;
+    Ok(())
 }
 
 /// Runs jobs without serving until `shutdown`, then drains running jobs.
@@ -154,7 +151,8 @@ pub async fn run_worker(config: Config, shutdown: CancellationToken) -> anyhow::
     let job_runner = spawn_job_runner(&config, Arc::clone(&store), services, &public_url, shutdown)?;
     tracing::info!("running jobs");
     job_runner.await.context("running jobs")?;
-    close_store(&store, async { Ok(()) }).await
+    close_store(&store).await;
+    Ok(())
 }
 
 /// Spawns a task that runs jobs until `shutdown`.
@@ -183,27 +181,20 @@ fn spawn_job_runner(
     }))
 }
 
-/// Closes the store after `rest`. A query that is still running must not delay the shutdown.
-async fn close_store(store: &SeaStore, rest: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    let closing = async {
-        rest.await?;
-        store.close().await;
-        anyhow::Ok(())
-    };
-    if let Ok(closed) = timeout(CLOSE_TIMEOUT, closing).await {
-        closed?;
-    } else {
+/// Closes the store. A query that is still running must not delay the shutdown.
+async fn close_store(store: &SeaStore) {
+    if timeout(CLOSE_TIMEOUT, store.close()).await.is_err() {
         tracing::warn!("database still busy; exiting without closing it");
     }
     tracing::info!("stopped");
-    Ok(())
 }
 
 /// Polls for sessions that other processes ended. Usually there are none, which costs one index look-up.
-async fn sync_revocations(services: Services, shutdown: CancellationToken) {
+async fn sync_revocations(services: Services) {
     let mut ticks = tokio::time::interval(REVOCATION_SYNC_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+    loop {
+        ticks.tick().await;
         match timeout(REVOCATION_SYNC_TIMEOUT, services.accounts.sync_revocations()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "failed to load sessions ended by other processes"),

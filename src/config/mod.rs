@@ -14,6 +14,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
+use strum::EnumString;
 
 use self::env::EnvReader;
 use crate::api::{CorsPolicy, RateLimitSettings};
@@ -24,7 +25,8 @@ use crate::webhooks::EgressPolicy;
 pub use self::env::ConfigErrors;
 
 /// Environment in which the program runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum AppEnv {
     /// Local development.
     Development,
@@ -33,7 +35,8 @@ pub enum AppEnv {
 }
 
 /// Log format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum LogFormat {
     /// Human-readable.
     Pretty,
@@ -128,11 +131,7 @@ impl Config {
 
     fn from_source(source: config::Environment) -> Result<Self, ConfigErrors> {
         let mut read = EnvReader::new(source)?;
-        let env = read.one_of(
-            "APP_ENV",
-            AppEnv::Development,
-            &[("development", AppEnv::Development), ("production", AppEnv::Production)],
-        );
+        let env = read.parsed("APP_ENV", AppEnv::Development, "development or production");
         let production = env == AppEnv::Production;
         let any = IpAddr::V4(if production { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST });
         let data_dir = PathBuf::from(read.text("DATA_DIR").unwrap_or_else(|| "data".to_owned()));
@@ -178,10 +177,10 @@ impl Config {
             retention: read.duration("RETENTION_DAYS", DAY, 30, 1..=3_650),
             request_timeout: read.seconds("REQUEST_TIMEOUT_SECONDS", 30, 1..=3_600),
             body_limit: read.number("BODY_LIMIT_BYTES", 1_048_576, 1_024..=1_073_741_824),
-            log_format: read.one_of(
+            log_format: read.parsed(
                 "LOG_FORMAT",
                 if production { LogFormat::Json } else { LogFormat::Pretty },
-                &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)],
+                "pretty or json",
             ),
             log_filter: read.text("RUST_LOG").unwrap_or_else(|| "info".to_owned()),
             data_dir,

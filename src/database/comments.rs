@@ -51,15 +51,14 @@ pub(super) fn comment(row: Model) -> Comment {
     }
 }
 
-/// Mutable columns of a comment.
-fn comment_update(comment: &Comment) -> ActiveModel {
+fn comment_row(comment: &Comment) -> ActiveModel {
     ActiveModel {
-        id: NotSet,
-        task_id: NotSet,
-        author_id: NotSet,
-        created_at: NotSet,
+        id: Set(comment.id.0),
+        task_id: Set(comment.task_id.0),
+        author_id: Set(comment.author_id.map(|user| user.0)),
         body: Set(comment.body.to_string()),
         version: Set(comment.version),
+        created_at: Set(comment.created_at.0),
         updated_at: Set(comment.updated_at.0),
     }
 }
@@ -91,19 +90,13 @@ impl<C: ConnectionTrait + Send + Sync> CommentRepository for SeaRepositories<C> 
     }
 
     async fn add(&self, comment: &Comment) -> Result<(), StoreError> {
-        let new = ActiveModel {
-            id: Set(comment.id.0),
-            task_id: Set(comment.task_id.0),
-            author_id: Set(comment.author_id.map(|user| user.0)),
-            created_at: Set(comment.created_at.0),
-            ..comment_update(comment)
-        };
-        self.insert_row(new).await
+        self.insert_row(comment_row(comment)).await
     }
 
     async fn update(&self, comment: &Comment) -> Result<(), StoreError> {
-        let update = Entity::update_many().set(comment_update(comment)).filter(Column::Id.eq(comment.id.0));
-        self.run_update(update).await
+        let mutable = comment_row(comment);
+        let changes = ActiveModel { id: NotSet, task_id: NotSet, author_id: NotSet, created_at: NotSet, ..mutable };
+        self.run_update(Entity::update_many().set(changes).filter(Column::Id.eq(comment.id.0))).await
     }
 
     async fn remove(&self, id: CommentId) -> Result<(), StoreError> {

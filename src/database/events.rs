@@ -7,7 +7,9 @@
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{CommonTableExpression, Expr, ExprTrait as _, Func, Query, UpdateStatement, WithClause};
+use sea_orm::sea_query::{
+    CommonTableExpression, Expr, ExprTrait as _, Func, Query, SelectStatement, UpdateStatement, WithClause,
+};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult as _, Iterable as _,
     QueryFilter, QueryOrder, QuerySelect,
@@ -17,9 +19,12 @@ use uuid::Uuid;
 
 use super::entities::event::{ActiveModel, Column, Entity, Model};
 use super::entities::{event_sequence, member, user};
+use super::lateral::lateral_top_n;
+use super::pagination::order;
 use super::repositories::SeaRepositories;
 use super::{mapping, text_search};
 use crate::contract::event::{Event, EventType};
+use crate::contract::page::Direction;
 use crate::contract::project::Role;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
 use crate::repositories::{EventFilter, EventRange, EventRepository, FeedBounds, NewEvent, StoreError};
@@ -70,6 +75,27 @@ fn reserve_sequence_stmt(count: i64) -> UpdateStatement {
         .to_owned()
 }
 
+/// Query for the matching events in the project of the current row of a table.
+fn events_of(table: &'static str, filter: &EventFilter, range: EventRange) -> SelectStatement {
+    let is_owner = Expr::col((table, member::Column::Role)).eq(mapping::role_str(Role::Owner));
+    let is_for_all = Column::Kind.is_not_in(EventType::OWNER_ONLY.map(EventType::as_str));
+    let mut events = Query::select();
+    events
+        .from(Entity)
+        .and_where(Expr::col((Entity, Column::ProjectId)).equals((table, member::Column::ProjectId)))
+        .cond_where(Condition::any().add(is_for_all).add(is_owner));
+    if !filter.kinds.is_empty() {
+        events.and_where(Column::Kind.is_in(filter.kinds.iter().map(|kind| kind.as_str())));
+    }
+    if let Some(after) = range.after {
+        events.and_where(match range.direction {
+            Direction::Asc => Column::Sequence.gt(after),
+            Direction::Desc => Column::Sequence.lt(after),
+        });
+    }
+    events
+}
+
 impl<C: ConnectionTrait> SeaRepositories<C> {
     /// Appends an event with one statement, which saves a round trip on PostgreSQL.
     async fn append_single(&self, event: &NewEvent) -> Result<(), StoreError> {
@@ -103,6 +129,26 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
             self.0.query_one(&reserve_sequence_stmt(count)).await?.ok_or_else(|| mapping::corrupt("event_sequence"))?;
         let last: i64 = row.try_get("", "sequence")?;
         Ok(last - count + 1)
+    }
+
+    /// Query for the events visible to a reader, in order.
+    fn visible_events(&self, reader: UserId, filter: &EventFilter, range: EventRange) -> SelectStatement {
+        let mut memberships = Query::select();
+        memberships
+            .columns([member::Column::ProjectId, member::Column::Role].map(|column| (member::Entity, column)))
+            .from(member::Entity)
+            .and_where(member::Column::UserId.eq(reader.0));
+        if let Some(project) = filter.project {
+            memberships.and_where(Expr::col((member::Entity, member::Column::ProjectId)).eq(project.0));
+        }
+        let rows_of = |table| events_of(table, filter, range);
+        let sort = |select: &mut SelectStatement| {
+            select.order_by((Entity, Column::Sequence), order(range.direction));
+        };
+        let groups = (memberships, "members");
+        lateral_top_n::<Entity>(self.is_postgres(), groups, Column::Sequence, range.limit, rows_of, sort)
+            .limit(range.limit)
+            .take()
     }
 
     /// Removes a user from a range of events.

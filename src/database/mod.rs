@@ -3,7 +3,6 @@
 //! One generic struct implements every repository, over pools and transactions. On SQLite a single connection writes, in
 //! `IMMEDIATE` transactions: concurrent writers would fail at once, regardless of the busy timeout.
 
-mod bulk_insert;
 mod comments;
 mod connect;
 mod deliveries;
@@ -23,11 +22,11 @@ mod migrations;
 mod notifier;
 mod pagination;
 mod projects;
-mod query_span;
 mod read_pool;
 mod relations;
 mod repositories;
 mod sessions;
+mod sqlite_state;
 mod store;
 mod task_filter;
 mod task_lists;
@@ -36,12 +35,9 @@ mod text_search;
 mod tokens;
 mod transaction;
 mod users;
-mod visible_events;
 mod visible_tasks;
 mod webhook_maintenance;
 mod webhooks;
-mod writer_state;
-mod writes;
 
 pub use connect::{Engine, Settings};
 pub use migrations::MigrationStatus;

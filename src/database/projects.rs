@@ -81,21 +81,15 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
         sort: Sort<ProjectSort>,
         paging: Paging,
     ) -> Result<Page<Project>, StoreError> {
-        let mut conditions = Condition::all().add(text_search::contains_all(
-            (project::Entity, project::Column::SearchText),
-            &filter.terms,
-            self.is_postgres(),
-        ));
-        conditions = conditions.add(match filter.deleted_since {
-            None => project::Column::DeletedAt.is_null(),
-            Some(since) => project::Column::DeletedAt.gt(since.0),
-        });
-        if let Some(archived) = filter.archived {
-            conditions = conditions.add(project::Column::Archived.eq(archived));
-        }
-        if let Some(role) = filter.role {
-            conditions = conditions.add(member::Column::Role.eq(mapping::role_str(role)));
-        }
+        let terms = (project::Entity, project::Column::SearchText);
+        let conditions = Condition::all()
+            .add(text_search::contains_all(terms, &filter.terms, self.is_postgres()))
+            .add(match filter.deleted_since {
+                None => project::Column::DeletedAt.is_null(),
+                Some(since) => project::Column::DeletedAt.gt(since.0),
+            })
+            .add_option(filter.archived.map(|archived| project::Column::Archived.eq(archived)))
+            .add_option(filter.role.map(|role| member::Column::Role.eq(mapping::role_str(role))));
         let matching = project::Entity::find().join(JoinType::InnerJoin, membership(reader)).filter(conditions);
         let count = matching.clone().select_only().expr(Expr::col((project::Entity, project::Column::Id)).count());
         let column = match sort.field {

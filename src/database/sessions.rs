@@ -113,14 +113,8 @@ impl<C: ConnectionTrait + Send + Sync> SessionRepository for SeaRepositories<C> 
     }
 
     async fn list_ended(&self, since: Timestamp) -> Result<Vec<SessionId>, StoreError> {
-        let rows = session::Entity::find()
-            .select_only()
-            .column(session::Column::Id)
-            .filter(session::Column::EndedAt.gte(since.0))
-            .into_tuple::<Uuid>()
-            .all(&self.0)
-            .await?;
-        Ok(rows.into_iter().map(SessionId).collect())
+        let ended = session::Entity::find().filter(session::Column::EndedAt.gte(since.0));
+        self.fetch_ids(ended, session::Column::Id, SessionId).await
     }
 
     async fn add_refresh_token(&self, token: &NewRefreshToken) -> Result<(), StoreError> {

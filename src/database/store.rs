@@ -16,8 +16,8 @@ use super::migrations::{self, MigrationStatus};
 use super::notifier::Notifier;
 use super::read_pool::ReadPool;
 use super::repositories::SeaRepositories;
+use super::sqlite_state::SqliteState;
 use super::transaction::GuardedTransaction;
-use super::writer_state::WriterState;
 use crate::contract::Timestamp;
 use crate::repositories::{
     ApiTokenRepository, CommentRepository, DeliveryRepository, EmailTokenRepository, EventRepository,
@@ -34,7 +34,7 @@ pub struct SeaStore {
     reader: SeaRepositories<ReadPool>,
     unindexed_reader: SeaRepositories<ReadPool>,
     writer: DatabaseConnection,
-    writer_state: Option<Arc<WriterState>>,
+    writer_state: Option<Arc<SqliteState>>,
     health: Arc<StorageHealth>,
     notifiers: Arc<Notifiers>,
 }

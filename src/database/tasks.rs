@@ -1,6 +1,7 @@
 //! Single tasks; lists are in `task_lists`.
 
 use async_trait::async_trait;
+use sea_orm::ActiveValue::NotSet;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect, Select,
@@ -115,7 +116,7 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
     }
 
     async fn add(&self, tasks: &[Task]) -> Result<(), StoreError> {
-        self.bulk_insert(&tasks.iter().map(mapping::new_task).collect::<Vec<_>>()).await
+        self.bulk_insert(&tasks.iter().map(mapping::task_row).collect::<Vec<_>>()).await
     }
 
     async fn set_position(&self, id: TaskId, position: &str) -> Result<Option<Task>, StoreError> {
@@ -141,7 +142,9 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
     }
 
     async fn update(&self, task: &Task) -> Result<(), StoreError> {
-        let update = task::Entity::update_many().set(mapping::task_update(task)).filter(task::Column::Id.eq(task.id.0));
+        let changes =
+            task::ActiveModel { id: NotSet, created_by: NotSet, created_at: NotSet, ..mapping::task_row(task) };
+        let update = task::Entity::update_many().set(changes).filter(task::Column::Id.eq(task.id.0));
         self.run_update(update).await
     }
 }

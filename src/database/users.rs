@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
-use uuid::Uuid;
 
 use super::entities::project;
 use super::entities::user::{Column, Entity, Model};
@@ -11,7 +10,7 @@ use super::mapping;
 use super::repositories::SeaRepositories;
 use crate::contract::account::user::User;
 use crate::contract::project::Project;
-use crate::contract::{Timestamp, UserId};
+use crate::contract::{ProjectId, Timestamp, UserId};
 use crate::repositories::{Credentials, StoreError, UserRepository};
 
 fn credentials(row: Model) -> Credentials {
@@ -63,15 +62,8 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
         };
         let affected = project::Column::OwnerId.eq(id.0).and(was_deleted);
         // In the common lock order of projects.
-        let locked: Vec<Uuid> = project::Entity::find()
-            .select_only()
-            .column(project::Column::Id)
-            .filter(affected.clone())
-            .order_by_asc(project::Column::Id)
-            .lock_exclusive()
-            .into_tuple()
-            .all(&self.0)
-            .await?;
+        let affected_projects = project::Entity::find().filter(affected.clone()).order_by_asc(project::Column::Id);
+        let locked = self.fetch_ids(affected_projects.lock_exclusive(), project::Column::Id, ProjectId).await?;
         let mut changed = Vec::new();
         if !locked.is_empty() {
             changed = project::Entity::update_many()

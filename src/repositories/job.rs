@@ -1,12 +1,14 @@
 //! Background jobs, which are enqueued in the transaction of their cause.
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::contract::{ApiTokenId, InvitationId, ProjectId, UserId, WebhookId};
 
 /// A job. The names of the variant and of its fields are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "kind", content = "payload", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Job {
     /// Sends the welcome e-mail.
     WelcomeEmail {
@@ -94,8 +96,9 @@ pub enum Job {
     Prune {},
 }
 
-/// A queue of jobs with workers of its own, so that slow jobs delay no others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A queue of jobs with workers of its own, so that slow jobs delay no others. The names of the variants are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Queue {
     /// Jobs that only use the database.
     Default,
@@ -109,23 +112,12 @@ pub enum Queue {
 
 impl Queue {
     /// All queues.
-    pub const ALL: [Self; 4] = [Self::Default, Self::Mail, Self::Webhooks, Self::WebhooksDegraded];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// Returns the stored name.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Default => "default",
-            Self::Mail => "mail",
-            Self::Webhooks => "webhooks",
-            Self::WebhooksDegraded => "webhooks_degraded",
-        }
-    }
-
-    /// Parses a stored name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|queue| queue.as_str() == name)
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -144,46 +136,12 @@ pub enum Dedup {
 
 impl Job {
     /// Names of all kinds.
-    pub const KINDS: [&str; 16] = [
-        "welcome_email",
-        "verification_email",
-        "password_reset_email",
-        "invitation_email",
-        "deliver_webhook",
-        "webhook_disabled_email",
-        "password_changed_email",
-        "password_reset_done_email",
-        "api_token_created_email",
-        "webhook_created_email",
-        "expire_invitations",
-        "recalculate_completion",
-        "plan_digests",
-        "weekly_digest",
-        "purge_deleted",
-        "prune",
-    ];
+    pub const KINDS: &[&str] = Self::VARIANTS;
 
     /// Returns the name of the kind.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::WelcomeEmail { .. } => "welcome_email",
-            Self::VerificationEmail { .. } => "verification_email",
-            Self::PasswordResetEmail { .. } => "password_reset_email",
-            Self::InvitationEmail { .. } => "invitation_email",
-            Self::DeliverWebhook { .. } => "deliver_webhook",
-            Self::WebhookDisabledEmail { .. } => "webhook_disabled_email",
-            Self::PasswordChangedEmail { .. } => "password_changed_email",
-            Self::PasswordResetDoneEmail { .. } => "password_reset_done_email",
-            Self::ApiTokenCreatedEmail { .. } => "api_token_created_email",
-            Self::WebhookCreatedEmail { .. } => "webhook_created_email",
-            Self::ExpireInvitations {} => "expire_invitations",
-            Self::RecalculateCompletion { .. } => "recalculate_completion",
-            Self::PlanDigests {} => "plan_digests",
-            Self::WeeklyDigest { .. } => "weekly_digest",
-            Self::PurgeDeleted {} => "purge_deleted",
-            Self::Prune {} => "prune",
-        }
+    pub fn kind(&self) -> &'static str {
+        self.into()
     }
 
     /// Returns the queue of the job.
@@ -237,14 +195,6 @@ impl Job {
     pub fn dedup(&self) -> Dedup {
         let kind = self.kind();
         match self {
-            Self::WelcomeEmail { .. }
-            | Self::InvitationEmail { .. }
-            | Self::WebhookDisabledEmail { .. }
-            | Self::PasswordChangedEmail { .. }
-            | Self::PasswordResetDoneEmail { .. }
-            | Self::ApiTokenCreatedEmail { .. }
-            | Self::WebhookCreatedEmail { .. }
-            | Self::PasswordResetEmail { user: None } => Dedup::None,
             Self::DeliverWebhook { webhook } => Dedup::WhileUnfinished(format!("{kind} {webhook}")),
             Self::VerificationEmail { user } | Self::PasswordResetEmail { user: Some(user) } => {
                 Dedup::WhilePending(format!("{kind} {user}"))
@@ -254,6 +204,8 @@ impl Job {
             Self::ExpireInvitations {} | Self::PlanDigests {} | Self::PurgeDeleted {} | Self::Prune {} => {
                 Dedup::WhilePending(kind.to_owned())
             }
+            // Each of the other e-mails is sent.
+            _ => Dedup::None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Permanent removal of what has expired, in small batches.
 
 use async_trait::async_trait;
+use strum::VariantArray;
 
 use super::error::StoreError;
 use crate::contract::task::Task;
@@ -8,7 +9,7 @@ use crate::contract::task::comment::Comment;
 use crate::contract::{ProjectId, Timestamp, UserId};
 
 /// Rows that are pruned by age.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]
 pub enum Prunable {
     /// Idempotency keys, by the time of their claim.
     IdempotencyKeys,
@@ -32,23 +33,6 @@ pub enum Prunable {
     CompletedJobs,
     /// Events, by the time at which they happened.
     Events,
-}
-
-impl Prunable {
-    /// All kinds of prunable rows.
-    pub const ALL: [Self; 11] = [
-        Self::IdempotencyKeys,
-        Self::RefreshTokens,
-        Self::EndedSessions,
-        Self::ExpiredSessions,
-        Self::EmailTokens,
-        Self::RevokedApiTokens,
-        Self::ExpiredApiTokens,
-        Self::PreviousSecrets,
-        Self::Deliveries,
-        Self::CompletedJobs,
-        Self::Events,
-    ];
 }
 
 /// Content that was anonymized, each before and after the change.

@@ -6,11 +6,12 @@
 //! The endpoint must guard against panics. One that gets through ends its task: one HTTP/1.1 connection or one HTTP/2
 //! stream.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
+use http_body_util::BodyExt as _;
 use hyper::{
     HeaderMap, Method, Version,
-    body::{Body as _, Bytes, Incoming},
+    body::{Body as _, Incoming},
     header::{CONNECTION, CONTENT_TYPE, HeaderValue},
     service::service_fn,
 };
@@ -31,12 +32,7 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    activity::Activity,
-    body::{RequestBody, ResponseBody},
-    limits::Limits,
-    task_group::TaskGroup,
-};
+use super::{activity::Activity, body::request_body, limits::Limits, task_group::TaskGroup};
 
 /// Smallest buffer that hyper accepts for HTTP/1.1; it panics below.
 const MIN_HEAD_BUFFER: usize = 8192;
@@ -111,7 +107,13 @@ async fn run<E: Endpoint + 'static>(
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 started.notify_one();
             }
-            Ok::<_, Infallible>(response.map(|inner| ResponseBody { inner, _in_flight: in_flight }))
+            // Held by the body until hyper has taken all of it.
+            Ok::<_, Infallible>(response.map(|body| {
+                body.map_err(move |error| {
+                    let _held = &in_flight;
+                    error
+                })
+            }))
         })
     });
 
@@ -187,11 +189,8 @@ fn to_poem(request: hyper::Request<Incoming>, local: LocalAddr, remote: RemoteAd
     let (parts, body) = request.into_parts();
     let parts = RequestParts::from((parts, local, remote, Scheme::HTTP));
     // An absent body stays recognizable: a stream would have no known size.
-    let body = if body.is_end_stream() {
-        Body::empty()
-    } else {
-        Body::from_bytes_stream::<_, Bytes, io::Error>(RequestBody::new(body, read_timeout))
-    };
+    let body =
+        if body.is_end_stream() { Body::empty() } else { Body::from_bytes_stream(request_body(body, read_timeout)) };
     Request::from_parts(parts, body)
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use strum::VariantArray as _;
+
 use crate::jobs::context::{JobContext, JobResult};
 use crate::repositories::Prunable;
 use crate::services::Services;
@@ -33,7 +35,7 @@ pub(super) async fn run(services: &Services, context: &JobContext) -> JobResult 
         beyond = services.deliveries.requeue_stalled(beyond).await?;
     }
     let retention = services.retention();
-    for what in Prunable::ALL {
+    for &what in Prunable::VARIANTS {
         let before = context.now() - retention_for(what, retention);
         loop {
             let transaction = context.begin().await?;

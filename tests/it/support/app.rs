@@ -103,7 +103,7 @@ impl TestApp {
 
     /// Runs all due jobs, and those that they enqueue.
     pub(crate) async fn work(&self) {
-        while self.runner.run_due(&Queue::ALL).await.unwrap() > 0 {}
+        while self.runner.run_due(Queue::ALL).await.unwrap() > 0 {}
     }
 
     /// Sent e-mails, in the order of their jobs.

@@ -265,7 +265,7 @@ on_both_databases! {
             transaction.jobs().enqueue_once(&Job::PurgeDeleted {}, key, app.clock.now()).await.unwrap();
             transaction.commit().await.unwrap();
         }
-        let (one, other) = tokio::join!(app.runner.run_due(&Queue::ALL), app.runner.run_due(&Queue::ALL));
+        let (one, other) = tokio::join!(app.runner.run_due(Queue::ALL), app.runner.run_due(Queue::ALL));
         assert!(one.unwrap() + other.unwrap() >= 2);
         // A run that lost the race is retried later.
         app.clock.advance(Duration::from_mins(10));
