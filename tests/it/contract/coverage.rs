@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pocket_tasks::contract::UserId;
-use pocket_tasks::repositories::EmailTokenPurpose;
+use pocket_tasks::contract::error::ErrorCode;
+use pocket_tasks::repositories::{EmailTokenPurpose, Store};
 use poem::Body;
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ use crate::api::fixtures::writes::webhook_with_delivery;
 use crate::on_both_databases;
 use crate::support::client::{Call, Ids as _};
 use crate::support::document::{needs_token, operations, statuses};
-use crate::support::faulty_store::{Fault, FaultyStore};
+use crate::support::fault_store::{Fault, FaultStore};
 use crate::support::{Answer, Client, Options, TestApp, TestClock, TestDatabase};
 
 /// Users and resources for the requests.
@@ -46,6 +47,8 @@ struct Fixture {
     reading_token: String,
     writing_token: String,
     reading_token_id: String,
+    /// API token of the owner that was never used.
+    unused_token: String,
 }
 
 impl Fixture {
@@ -75,7 +78,7 @@ impl Fixture {
         let token = async |scope| {
             owner.post("/v1/me/api-tokens", json!({"name": "A program", "scopes": [scope]})).await.created()
         };
-        let (reading, writing) = (token("read").await, token("write").await);
+        let (reading, writing, unused) = (token("read").await, token("write").await, token("read").await);
         let secret = |token: &Value| token["token"].as_str().unwrap().to_owned();
         let issue = async |user: &Client, purpose| {
             let user = UserId::parse(user.user_id()).unwrap();
@@ -88,6 +91,7 @@ impl Fixture {
             reset_token: issue(&owner, EmailTokenPurpose::Reset).await,
             reading_token: secret(&reading),
             writing_token: secret(&writing),
+            unused_token: secret(&unused),
             reading_token_id: reading.id(),
             database: database.clone(),
             app,
@@ -277,7 +281,8 @@ async fn replay_without_access(fixture: &Fixture, status: u16) -> Answer {
 
 /// Response to a request while another transaction holds its idempotency key.
 async fn while_key_in_use(fixture: &Fixture, operation: &str, method: &Method, template: &str) -> Answer {
-    let app = TestApp::over(Arc::new(FaultyStore(Fault::Held)), Options::default(), TestClock::default());
+    let store = FaultStore::over(Arc::clone(&fixture.app.store), Fault::KeyInUse);
+    let app = TestApp::over(store, Options::default(), TestClock::default());
     let client = fixture.client_for(&app, operation);
     let call = fixture.by(&client, operation, method, fixture.path(operation, template));
     let answer = call.header(KEY, "held").send().await;
@@ -299,21 +304,43 @@ fn never() -> impl futures_util::Stream<Item = std::io::Result<Vec<u8>>> + Send 
     futures_util::stream::pending()
 }
 
-/// Response to a request while the storage fails.
-async fn with_fault(fixture: &Fixture, operation: &str, method: &Method, template: &str, fault: Fault) -> Answer {
-    let timeout = Duration::from_millis(if matches!(fault, Fault::Stuck) { 20 } else { 30_000 });
-    let options = Options { request_timeout: timeout, ..Options::default() };
-    let app = TestApp::over(Arc::new(FaultyStore(fault)), options, TestClock::default());
+/// Response to a request over another store.
+async fn over(fixture: &Fixture, operation: &str, method: &Method, template: &str, store: Arc<dyn Store>) -> Answer {
+    let app = TestApp::over(store, Options::default(), TestClock::default());
     let client = fixture.client_for(&app, operation);
-    let refresh = json!({"refresh_token": "rt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"});
-    let call = fixture.by(&client, operation, method, fixture.path(operation, template));
-    if operation == "refreshSession" { call.json(&refresh).send().await } else { call.send().await }
+    fixture.by(&client, operation, method, fixture.path(operation, template)).send().await
+}
+
+/// Response to a request whose transaction never begins, with a short timeout.
+async fn while_stuck(fixture: &Fixture, operation: &str, method: &Method, template: &str) -> Answer {
+    let options = Options { request_timeout: Duration::from_millis(20), ..Options::default() };
+    let store = FaultStore::over(Arc::clone(&fixture.app.store), Fault::Stuck);
+    let app = TestApp::over(store, options, TestClock::default());
+    // The first use of an API token is recorded, so that reads begin a transaction too.
+    let is_read = *method == Method::GET;
+    let client = if is_read { app.with_token(&fixture.unused_token) } else { fixture.client_for(&app, operation) };
+    fixture.by(&client, operation, method, fixture.path(operation, template)).send().await
+}
+
+/// Asserts that the error of the storage is hidden by the published message.
+fn assert_reveals_nothing(answer: &Answer, operation: &str) {
+    let code = match answer.status.as_u16() {
+        500 => ErrorCode::Internal,
+        503 => ErrorCode::Unavailable,
+        504 => ErrorCode::Timeout,
+        other => panic!("{operation}: {other} {}", answer.text),
+    };
+    let (error, message) = (&answer.body["error"], &answer.body["message"]);
+    assert_eq!((error, message), (&json!(code.as_str()), &json!(code.message())), "{operation}");
+    assert_eq!(answer.body.as_object().unwrap().len(), 3, "{operation}: {}", answer.text);
 }
 
 on_both_databases! {
     async fn every_documented_status_is_returned(database: TestDatabase) {
         let mut missing = Vec::new();
         let mut fixture = Fixture::new(&database, Options::default()).await;
+        let empty = database.without_schema().await;
+        let (without_schema, closed) = (empty.store().await, database.closed_store().await);
         let mut is_changed = false;
         for (operation, method, template, description) in operations() {
             for status in statuses(description) {
@@ -324,11 +351,14 @@ on_both_databases! {
                 is_changed = method != Method::GET && (status < 300 || status == 409 || status == 429);
                 let answer = match status {
                     429 => limited(&fixture, &operation, &method, &template).await,
-                    500 => Some(with_fault(&fixture, &operation, &method, &template, Fault::Failed).await),
-                    503 => Some(with_fault(&fixture, &operation, &method, &template, Fault::Unavailable).await),
-                    504 => Some(with_fault(&fixture, &operation, &method, &template, Fault::Stuck).await),
+                    500 => Some(over(&fixture, &operation, &method, &template, Arc::clone(&without_schema) as _).await),
+                    503 => Some(over(&fixture, &operation, &method, &template, Arc::clone(&closed) as _).await),
+                    504 => Some(while_stuck(&fixture, &operation, &method, &template).await),
                     _ => provoke(&fixture, &operation, &method, &template, status).await,
                 };
+                if let Some(answer) = answer.as_ref().filter(|answer| answer.status.as_u16() >= 500) {
+                    assert_reveals_nothing(answer, &operation);
+                }
                 match answer {
                     Some(answer) if answer.status.as_u16() == status => {}
                     Some(answer) => missing.push(format!("{operation} {status}: returned {} {}", answer.status, answer.text)),
@@ -336,6 +366,7 @@ on_both_databases! {
                 }
             }
         }
+        empty.remove().await;
         assert!(missing.is_empty(), "documented, but not returned:\n{}", missing.join("\n"));
     }
 
@@ -392,8 +423,11 @@ on_both_databases! {
 
     async fn a_panic_reveals_no_internals(database: TestDatabase) {
         let fixture = Fixture::new(&database, Options::default()).await;
+        let store = FaultStore::over(Arc::clone(&fixture.app.store), Fault::Panic);
         for (operation, method, template, _) in operations().filter(|(id, ..)| id != "getLiveness" && id != "getReadiness") {
-            with_fault(&fixture, &operation, &method, &template, Fault::Panic).await.fails(500, "INTERNAL");
+            let answer = over(&fixture, &operation, &method, &template, Arc::clone(&store) as _).await;
+            assert_reveals_nothing(&answer, &operation);
+            answer.fails(500, "INTERNAL");
         }
     }
 
