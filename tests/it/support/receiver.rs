@@ -39,11 +39,10 @@ impl Message {
                 return None;
             }
         };
-        let text = bytes.split_off(end + 4);
+        let mut text = bytes.split_off(end + 4);
         bytes.truncate(end);
         let mut message = Self { head: String::from_utf8(bytes).unwrap(), text: String::new() };
         let length = message.find_header("content-length").map_or(0, |length| length.parse().unwrap());
-        let mut text = text;
         while text.len() < length {
             if stream.read_buf(&mut text).await.ok()? == 0 {
                 return None;
