@@ -17,7 +17,6 @@ mod logs;
 mod mails;
 mod program;
 mod queue;
-mod receiver;
 mod recipes;
 mod serve;
 mod settings;

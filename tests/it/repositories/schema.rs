@@ -14,14 +14,14 @@ use super::invitations::{add, new_invitation};
 use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::TestDatabase;
-use crate::support::databases::{OnDatabase, postgres_without_schema, sqlite_without_schema};
+use crate::support::databases::OnDatabase;
 
 /// Database without the schema.
 pub(super) struct Empty(pub(super) TestDatabase);
 
 impl OnDatabase for Empty {
     async fn on(database: &TestDatabase) -> Self {
-        Self(if database.is_postgres() { postgres_without_schema().await.unwrap() } else { sqlite_without_schema() })
+        Self(database.without_schema().await)
     }
 }
 

@@ -54,7 +54,7 @@ impl Planted {
         let owner = app.user().await;
         let project = owner.project().await;
         let attacker = log_in(&app, &owner, None).await;
-        let receiver = Receiver::new("500 Oh").await;
+        let receiver = Receiver::new("500 Oh");
         let webhook = webhook(&attacker, &receiver.url).await.id();
         let invitation = invite(&attacker, &project, "accomplice@example.com", "editor").await.created().id();
         let (script, _) = api_client(&app, &attacker, &["read", "write"]).await;
@@ -140,7 +140,7 @@ on_both_databases! {
     async fn a_planted_webhook_reads_nothing_after_a_password_reset(database: TestDatabase) {
         let app = app(&database).await;
         let owner = app.user().await;
-        let (project, receiver) = (owner.project().await, Receiver::new("200 OK").await);
+        let (project, receiver) = (owner.project().await, Receiver::new("200 OK"));
         let attacker = log_in(&app, &owner, None).await;
         let planted = webhook(&attacker, &receiver.url).await;
         let path = format!("{WEBHOOKS}/{}", planted.id());
@@ -288,7 +288,7 @@ on_both_databases! {
         invite(&user, &project, "guest@example.com", "viewer").await.created();
         join(&user, &project, &other, "editor").await;
         user.patch(format!("{}/{}", members_path(&project), other.user_id()), json!({"role": "owner"})).await.ok();
-        let (own, others) = (Receiver::new("200 OK").await, Receiver::new("200 OK").await);
+        let (own, others) = (Receiver::new("200 OK"), Receiver::new("200 OK"));
         webhook(&user, &own.url).await;
         webhook(&other, &others.url).await;
         app.work().await;
@@ -303,7 +303,7 @@ on_both_databases! {
     async fn a_password_reset_keeps_disabled_webhooks_and_allows_tests(database: TestDatabase) {
         let app = app(&database).await;
         let owner = app.user().await;
-        let receiver = Receiver::new("200 OK").await;
+        let receiver = Receiver::new("200 OK");
         let on = webhook(&owner, &receiver.url).await.id();
         let new = json!({"url": "https://example.com/", "events": ["*"], "enabled": false});
         let off = owner.post(WEBHOOKS, new).await.created();
