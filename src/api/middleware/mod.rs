@@ -79,16 +79,18 @@ impl Endpoint for Edge {
         self.settings.cors.apply(origin, &mut response);
         set(&mut response, X_REQUEST_ID, &request_id);
         let response = compression::apply(accepts_gzip, response).await;
-        // Without the query, which may contain secrets.
-        tracing::info!(
-            parent: &span,
-            http.method = %method,
-            http.path = path,
-            http.status = response.status().as_u16(),
-            duration_ms = started.elapsed().as_secs_f64() * 1000.0,
-            client.address = %client,
-            "request completed"
-        );
+        // Within the span, because the JSON format lists the current spans only. Without the query, which may contain
+        // secrets.
+        span.in_scope(|| {
+            tracing::info!(
+                http.method = %method,
+                http.path = path,
+                http.status = response.status().as_u16(),
+                duration_ms = started.elapsed().as_secs_f64() * 1000.0,
+                client.address = %client,
+                "request completed"
+            );
+        });
         Ok(response)
     }
 }

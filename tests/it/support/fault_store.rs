@@ -26,7 +26,7 @@ pub(crate) enum Fault {
     /// The shared reader of the feed waits until the fault is over.
     TailWaits,
     /// Another transaction holds every idempotency key.
-    KeyInUse,
+    ClaimInProgress,
     /// Transactions never begin.
     Stuck,
     /// Every access panics.
@@ -208,7 +208,7 @@ impl<R: Inner> IdempotencyRepository for Faulty<R> {
         now: Timestamp,
         expired_before: Timestamp,
     ) -> Result<KeyClaim, StoreError> {
-        if self.has(Fault::KeyInUse) {
+        if self.has(Fault::ClaimInProgress) {
             return Ok(KeyClaim::InProgress);
         }
         self.inner.repositories().idempotency().claim(user, request, now, expired_before).await
