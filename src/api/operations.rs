@@ -29,8 +29,10 @@ pub enum Access {
 /// Rate limit that applies to an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateLimitClass {
-    /// Operations that take credentials or send mail: per client IP and per account.
+    /// Operations that take credentials or send mail: per client network, and per user with a token.
     Auth,
+    /// Password reset requests: like `Auth`, but counted apart, so that failed logins leave the way out open.
+    ForgotPassword,
     /// Mail to other people: per user.
     Mail,
     /// Session refresh: per client IP.
@@ -147,7 +149,7 @@ pub(super) const fn write(id: &'static str) -> OperationPolicy {
     OperationPolicy::new(id, Access::Token(Scope::Write))
 }
 
-use RateLimitClass::{Auth, Mail, Refresh};
+use RateLimitClass::{Auth, ForgotPassword, Mail, Refresh};
 
 const OTHERS: &[E] = &[E::Forbidden, E::NotFound];
 const IN_PROJECT: &[E] = &[E::Forbidden, E::ProjectArchived, E::NotFound];
@@ -162,7 +164,7 @@ pub const OPERATIONS: &[OperationPolicy] = &[
     session("logout").no_store(),
     public("verifyEmail").limited(Auth).no_store().errors(&[E::InvalidToken]),
     session("resendVerification").limited(Auth).no_store(),
-    public("forgotPassword").limited(Auth).no_store(),
+    public("forgotPassword").limited(ForgotPassword).no_store(),
     public("resetPassword").limited(Auth).no_store().errors(&[E::InvalidToken]),
     // Account
     read("getMe").cacheable(),
@@ -188,6 +190,7 @@ pub const OPERATIONS: &[OperationPolicy] = &[
     read("listInvitations").errors(OTHERS),
     write("createInvitation").limited(Mail).idempotent().errors(&[
         E::Forbidden,
+        E::EmailNotVerified,
         E::ProjectArchived,
         E::NotFound,
         E::AlreadyMember,

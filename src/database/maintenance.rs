@@ -9,8 +9,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::entities::{
-    api_token, comment, delivery, email_token, event, idempotency_key, invitation, job, member, previous_secret,
-    project, refresh_token, session, task, user,
+    api_token, comment, counter, delivery, email_token, event, idempotency_key, invitation, job, known_address, member,
+    previous_secret, project, refresh_token, session, task, user,
 };
 use super::relations::task_of_comment;
 use super::repositories::SeaRepositories;
@@ -61,6 +61,13 @@ impl<C: ConnectionTrait + Send + Sync> MaintenanceRepository for SeaRepositories
             Prunable::ExpiredApiTokens => self.delete_before(api_token::Column::ExpiresAt, before, limit).await,
             Prunable::PreviousSecrets => self.delete_before(previous_secret::Column::ValidUntil, before, limit).await,
             Prunable::Events => self.prune_events(before, limit).await,
+            Prunable::Counters => self.delete_before(counter::Column::EndsAt, before, limit).await,
+            Prunable::KnownAddresses => {
+                let is_old = known_address::Column::LastLoginAt.lt(before);
+                let old = known_address::Entity::find().filter(is_old.clone());
+                // Checked again, because a login may be renewing the row at this moment.
+                self.delete(delete_oldest(old, known_address::Column::LastLoginAt, limit).filter(is_old)).await
+            }
             Prunable::Deliveries => {
                 use delivery::{Column, Entity};
                 let pending = mapping::delivery_status_str(DeliveryStatus::Pending);

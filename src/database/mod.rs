@@ -5,6 +5,7 @@
 
 mod comments;
 mod connect;
+mod counters;
 mod deliveries;
 mod entities;
 mod error;
@@ -14,6 +15,7 @@ mod idempotency;
 mod invitations;
 mod job_enqueue;
 mod job_queue;
+mod known_addresses;
 mod lateral;
 mod maintenance;
 mod mapping;

@@ -20,10 +20,11 @@ use super::sqlite_state::SqliteState;
 use super::transaction::GuardedTransaction;
 use crate::contract::Timestamp;
 use crate::repositories::{
-    ApiTokenRepository, CommentRepository, DeliveryRepository, EmailTokenRepository, EventRepository,
-    IdempotencyRepository, InvitationRepository, JobRepository, MaintenanceRepository, MemberRepository,
-    ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError, TaskListRepository,
-    TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
+    ApiTokenRepository, CommentRepository, CounterRepository, DeliveryRepository, EmailTokenRepository,
+    EventRepository, IdempotencyRepository, InvitationRepository, JobRepository, KnownAddressRepository,
+    MaintenanceRepository, MemberRepository, ProjectRepository, QueueRepository, Repositories, SessionRepository,
+    Store, StoreError, TaskListRepository, TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository,
+    WebhookRepository,
 };
 
 /// Maximum wait of the readiness check for the database.
@@ -220,6 +221,8 @@ repositories! {
     deliveries: DeliveryRepository,
     idempotency: IdempotencyRepository,
     email_tokens: EmailTokenRepository,
+    known_addresses: KnownAddressRepository,
+    counters: CounterRepository,
     api_tokens: ApiTokenRepository,
     jobs: JobRepository => has_enqueued_jobs,
     queue: QueueRepository,

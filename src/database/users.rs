@@ -108,9 +108,25 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
         self.run_update(update).await
     }
 
+    async fn renew_password_hash(&self, id: UserId, current: &str, next: &str) -> Result<bool, StoreError> {
+        let update = Entity::update_many()
+            .col_expr(Column::PasswordHash, Expr::value(next))
+            .col_expr(Column::PasswordCost, Expr::value(mapping::password_cost(next)))
+            .filter(Column::Id.eq(id.0))
+            .filter(Column::PasswordHash.eq(current));
+        self.update_one(update).await
+    }
+
+    async fn find_max_password_cost(&self) -> Result<Option<u32>, StoreError> {
+        let highest = Entity::find().select_only().column(Column::PasswordCost).order_by_desc(Column::PasswordCost);
+        let cost: Option<i64> = highest.into_tuple().one(&self.0).await?;
+        Ok(cost.and_then(|cost| u32::try_from(cost).ok()))
+    }
+
     async fn replace_password(&self, id: UserId, current: &str, next: &str, at: Timestamp) -> Result<bool, StoreError> {
         let update = Entity::update_many()
             .col_expr(Column::PasswordHash, Expr::value(next))
+            .col_expr(Column::PasswordCost, Expr::value(mapping::password_cost(next)))
             .col_expr(Column::UpdatedAt, Expr::value(at.0))
             .filter(Column::Id.eq(id.0))
             .filter(Column::PasswordHash.eq(current));

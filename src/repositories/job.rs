@@ -40,6 +40,15 @@ pub enum Job {
         /// The webhook.
         webhook: WebhookId,
     },
+    /// Notifies a user of many failed logins.
+    FailedLoginsEmail {
+        /// The owner of the account; `None` for an unknown address, so that both take equally long.
+        user: Option<UserId>,
+        /// The time of the last failure, in milliseconds since 1970.
+        at: i64,
+        /// The end of the window in which failures are counted, in milliseconds since 1970.
+        window_ends_at: i64,
+    },
     /// Notifies a user that the password was changed.
     PasswordChangedEmail {
         /// The owner of the account.
@@ -153,6 +162,7 @@ impl Job {
             | Self::PasswordResetEmail { .. }
             | Self::InvitationEmail { .. }
             | Self::WebhookDisabledEmail { .. }
+            | Self::FailedLoginsEmail { .. }
             | Self::PasswordChangedEmail { .. }
             | Self::PasswordResetDoneEmail { .. }
             | Self::ApiTokenCreatedEmail { .. }
@@ -178,7 +188,7 @@ impl Job {
             | Self::ApiTokenCreatedEmail { user, .. }
             | Self::WebhookCreatedEmail { user, .. }
             | Self::WeeklyDigest { user, .. } => Some(*user),
-            Self::PasswordResetEmail { user } => *user,
+            Self::PasswordResetEmail { user } | Self::FailedLoginsEmail { user, .. } => *user,
             Self::InvitationEmail { .. }
             | Self::DeliverWebhook { .. }
             | Self::WebhookDisabledEmail { .. }
@@ -198,6 +208,9 @@ impl Job {
             Self::DeliverWebhook { webhook } => Dedup::WhileUnfinished(format!("{kind} {webhook}")),
             Self::VerificationEmail { user } | Self::PasswordResetEmail { user: Some(user) } => {
                 Dedup::WhilePending(format!("{kind} {user}"))
+            }
+            Self::FailedLoginsEmail { user: Some(user), window_ends_at, .. } => {
+                Dedup::Forever(format!("{kind} {user} {window_ends_at}"))
             }
             Self::RecalculateCompletion { project } => Dedup::WhilePending(format!("{kind} {project}")),
             Self::WeeklyDigest { user, moment } => Dedup::Forever(format!("{kind} {user} {}", week(*moment))),
@@ -249,6 +262,7 @@ mod tests {
             Job::InvitationEmail { invitation: InvitationId::generate() },
             Job::DeliverWebhook { webhook: WebhookId::generate() },
             Job::WebhookDisabledEmail { webhook: WebhookId::generate() },
+            Job::FailedLoginsEmail { user: Some(user), at: 7, window_ends_at: 8 },
             Job::PasswordChangedEmail { user, at: 7, revoked_all: true },
             Job::PasswordResetDoneEmail { user, at: 7 },
             Job::ApiTokenCreatedEmail { user, api_token: ApiTokenId::generate(), at: 7 },

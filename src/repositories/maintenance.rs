@@ -33,6 +33,10 @@ pub enum Prunable {
     CompletedJobs,
     /// Events, by the time at which they happened.
     Events,
+    /// Usage counters, by the end of their window.
+    Counters,
+    /// Networks of logins, by the time of the last login.
+    KnownAddresses,
 }
 
 /// Content that was anonymized, each before and after the change.

@@ -6,6 +6,7 @@
 //! only keeps the row from being purged, `list` returns a page, `add`, `update` and `remove` write.
 
 mod comments;
+mod counters;
 mod deliveries;
 mod error;
 mod events;
@@ -13,6 +14,7 @@ mod idempotency;
 mod invitations;
 mod job;
 mod job_queue;
+mod known_addresses;
 mod maintenance;
 mod members;
 mod projects;
@@ -26,6 +28,7 @@ mod webhook_maintenance;
 mod webhooks;
 
 pub use comments::{CommentRepository, CommentWithContext};
+pub use counters::{CounterKey, CounterRepository, WindowCount};
 pub use deliveries::{
     DeliverableEvent, DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, WebhookSubscription,
 };
@@ -37,6 +40,7 @@ pub use idempotency::{
 pub use invitations::{InvitationRepository, InvitationScope};
 pub use job::{Dedup, Job, Queue};
 pub use job_queue::{JobRecord, JobRepository, JobState, Lease, LeasedJob, QueueRepository};
+pub use known_addresses::{AddressHash, KnownAddressRepository};
 pub use maintenance::{AnonymizedContent, MaintenanceRepository, Prunable};
 pub use members::MemberRepository;
 pub use projects::{LockedProject, ProjectFilter, ProjectRepository};

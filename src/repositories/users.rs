@@ -57,6 +57,12 @@ pub trait UserRepository: Send + Sync {
     /// Updates the mutable fields of a user.
     async fn update(&self, user: &User) -> Result<(), StoreError>;
 
+    /// Replaces the hash of an unchanged password; `false` if it is no longer `current`.
+    async fn renew_password_hash(&self, id: UserId, current: &str, next: &str) -> Result<bool, StoreError>;
+
+    /// Finds the highest cost of all password hashes; `None` without accounts.
+    async fn find_max_password_cost(&self) -> Result<Option<u32>, StoreError>;
+
     /// Replaces the password hash; `false` if it is no longer `current`.
     async fn replace_password(&self, id: UserId, current: &str, next: &str, at: Timestamp) -> Result<bool, StoreError>;
 }

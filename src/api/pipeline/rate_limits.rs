@@ -19,27 +19,17 @@ use crate::api::operations::RateLimitClass;
 use crate::api::respond::set;
 use crate::api::settings::RateLimitSettings;
 use crate::contract::UserId;
+use crate::services::ClientNetwork;
 
 /// Key of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Key {
-    /// An IPv4 address, or the /64 of an IPv6 address, which is what one household has.
-    Address(IpAddr),
+    /// Network of a client.
+    Network(ClientNetwork),
     /// A user.
     User(UserId),
-    /// An e-mail address, with or without an account, as a keyed hash.
-    Account(u64),
     /// A shared bucket.
     Overflow(u64),
-}
-
-impl Key {
-    pub(super) fn for_ip(address: IpAddr) -> Self {
-        Self::Address(match address.to_canonical() {
-            IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
-            v4 @ IpAddr::V4(_) => v4,
-        })
-    }
 }
 
 /// Result of counting a request, for the headers of the response.
@@ -64,7 +54,8 @@ pub(super) fn set_headers(response: &mut Response, decision: Decision) {
 
 /// The rate limits of a server.
 pub(super) struct RateLimits {
-    auth: Option<Limiter>,
+    auth: NetworkLimiter,
+    forgot_password: NetworkLimiter,
     refresh: Option<Limiter>,
     api: Option<Limiter>,
     hasher: RandomState,
@@ -73,7 +64,8 @@ pub(super) struct RateLimits {
 impl RateLimits {
     pub(super) fn new(settings: RateLimitSettings) -> Self {
         Self {
-            auth: Limiter::new(settings.auth_per_minute),
+            auth: NetworkLimiter::new(settings.auth_per_minute),
+            forgot_password: NetworkLimiter::new(settings.auth_per_minute),
             refresh: Limiter::new(settings.refresh_per_minute),
             api: Limiter::new(settings.api_per_minute),
             hasher: RandomState::new(),
@@ -83,16 +75,52 @@ impl RateLimits {
     /// Counts a request; `None` if the limit is disabled.
     pub(super) fn count(&self, class: RateLimitClass, key: Key) -> Option<Decision> {
         let limiter = match class {
-            RateLimitClass::Auth | RateLimitClass::Mail => &self.auth,
+            RateLimitClass::Auth | RateLimitClass::Mail => self.auth.by_key(&key),
+            RateLimitClass::ForgotPassword => self.forgot_password.by_key(&key),
             RateLimitClass::Refresh => &self.refresh,
             RateLimitClass::Api => &self.api,
         };
         limiter.as_ref().map(|limiter| limiter.count(key, &self.hasher))
     }
 
-    /// Returns the key of an e-mail address, without storing the address.
-    pub(super) fn account(&self, email: &str) -> Key {
-        Key::Account(self.hasher.hash_one(email.to_lowercase()))
+    /// Returns the networks of a client by which a request is counted, the smallest first: a request that it refuses
+    /// does not count for the larger ones.
+    pub(super) fn networks(class: RateLimitClass, client: IpAddr) -> impl Iterator<Item = Key> {
+        let household = ClientNetwork::household(client);
+        let is_site = household.is_ipv6() && matches!(class, RateLimitClass::Auth | RateLimitClass::ForgotPassword);
+        let sites = [SITE_PREFIX, REGION_PREFIX].into_iter().filter(move |_| is_site);
+        let sites = sites.map(move |prefix| ClientNetwork::with_prefix(client, prefix));
+        std::iter::once(household).chain(sites).map(Key::Network)
+    }
+}
+
+/// Prefix of a site, in bits: what a provider assigns to one customer.
+const SITE_PREFIX: u8 = 56;
+/// Prefix of a large site, in bits.
+const REGION_PREFIX: u8 = 48;
+
+/// Limiters of a client's networks, which are larger for larger networks.
+struct NetworkLimiter {
+    household: Option<Limiter>,
+    site: Option<Limiter>,
+    region: Option<Limiter>,
+}
+
+impl NetworkLimiter {
+    fn new(per_minute: u32) -> Self {
+        Self {
+            household: Limiter::new(per_minute),
+            site: Limiter::new(per_minute.saturating_mul(4)),
+            region: Limiter::new(per_minute.saturating_mul(16)),
+        }
+    }
+
+    const fn by_key(&self, key: &Key) -> &Option<Limiter> {
+        match key {
+            Key::Network(network) if network.is_prefix(SITE_PREFIX) => &self.site,
+            Key::Network(network) if network.is_prefix(REGION_PREFIX) => &self.region,
+            _ => &self.household,
+        }
     }
 }
 
@@ -133,8 +161,8 @@ impl Limiter {
         if self.calls.fetch_add(1, Ordering::Relaxed) % SWEEP_INTERVAL == SWEEP_INTERVAL - 1 {
             self.sweep();
         }
-        // A flood has ever new addresses and accounts; users keep buckets of their own.
-        let overflows = self.full.load(Ordering::Relaxed) && matches!(key, Key::Address(_) | Key::Account(_));
+        // A flood has ever new addresses; users keep buckets of their own.
+        let overflows = self.full.load(Ordering::Relaxed) && matches!(key, Key::Network(_));
         let key = if overflows { Key::Overflow(hasher.hash_one(&key) % OVERFLOW_BUCKETS) } else { key };
         match self.buckets.check_key(&key) {
             Ok(state) => self.decision(state.remaining_burst_capacity(), None),
@@ -174,7 +202,13 @@ mod tests {
     }
 
     fn address(text: &str) -> Key {
-        Key::for_ip(text.parse().unwrap())
+        Key::Network(ClientNetwork::household(text.parse().unwrap()))
+    }
+
+    /// Counts a request of a client by all its networks.
+    fn is_allowed(limits: &RateLimits, client: &str) -> bool {
+        let mut networks = RateLimits::networks(RateLimitClass::Auth, client.parse().unwrap());
+        networks.all(|key| limits.count(RateLimitClass::Auth, key).unwrap().retry_after.is_none())
     }
 
     #[test]
@@ -194,19 +228,36 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_a_household_share_a_bucket() {
-        assert_eq!(address("2001:db8::1"), address("2001:db8::ffff:1"));
-        assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
-        assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
+    fn larger_networks_of_ipv6_have_larger_limits() {
+        let limits = limits(2);
+        let allowed =
+            |clients: &mut dyn Iterator<Item = String>| clients.filter(|client| is_allowed(&limits, client)).count();
+        // One household, the other households of a site, and the other sites of a region.
+        assert_eq!(allowed(&mut (0..100).map(|n| format!("2001:db8:0:100::{n:x}"))), 2);
+        assert_eq!(allowed(&mut (0..100).map(|n| format!("2001:db8:0:1{n:02x}::1"))), 4 * 2 - 2);
+        assert_eq!(allowed(&mut (0..100).map(|n| format!("2001:db8:0:{n:x}00::1"))), 16 * 2 - 4 * 2);
+        assert_eq!(allowed(&mut (0..100).map(|n| format!("2001:db8:0:{n:x}ff::1"))), 0);
+        assert!(is_allowed(&limits, "2001:db8:1::1"));
+        // Every IPv4 address has a limit of its own.
+        assert_eq!(allowed(&mut (0..200).map(|n| format!("192.0.2.{}", n % 100))), 200);
+    }
+
+    #[test]
+    fn requests_refused_by_a_household_do_not_count_for_its_site() {
+        let limits = limits(1);
+        for _ in 0..100 {
+            is_allowed(&limits, "2001:db8::1");
+        }
+        assert!(is_allowed(&limits, "2001:db8:0:1::1"));
     }
 
     #[test]
     fn memory_is_bounded_in_a_flood_of_addresses() {
         let limits = limits(10);
         for n in 0..300_000_u128 {
-            limits.count(RateLimitClass::Auth, Key::for_ip(IpAddr::V6((n << 64).into())));
+            limits.count(RateLimitClass::Auth, Key::Network(ClientNetwork::household(IpAddr::V6((n << 64).into()))));
         }
-        let keys = limits.auth.as_ref().unwrap().buckets.len();
+        let keys = limits.auth.household.as_ref().unwrap().buckets.len();
         assert!(
             keys <= MAX_TRACKED_KEYS + SWEEP_INTERVAL as usize + usize::try_from(OVERFLOW_BUCKETS).unwrap(),
             "{keys}"

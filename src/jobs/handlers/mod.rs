@@ -37,6 +37,10 @@ impl Handler for JobHandlers {
             Job::InvitationEmail { invitation } => self.send_invitation(invitation, context).await?,
             Job::WebhookDisabledEmail { webhook } => self.send_webhook_disabled(webhook, context).await?,
             Job::WeeklyDigest { user, moment } => self.send_weekly_digest(user, Timestamp(moment), context).await?,
+            Job::FailedLoginsEmail { user: None, .. } => {}
+            Job::FailedLoginsEmail { user: Some(user), at, .. } => {
+                self.send_security_email(user, at, SecurityNotice::FailedLogins, context).await?;
+            }
             Job::PasswordChangedEmail { user, at, revoked_all } => {
                 self.send_security_email(user, at, SecurityNotice::PasswordChanged { revoked_all }, context).await?;
             }

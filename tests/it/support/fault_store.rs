@@ -9,11 +9,11 @@ use pocket_tasks::contract::event::Event;
 use pocket_tasks::contract::project::Role;
 use pocket_tasks::contract::{ProjectId, Timestamp, UserId};
 use pocket_tasks::repositories::{
-    ApiTokenRepository, CommentRepository, DeliveryRepository, EmailTokenRepository, EventFilter, EventRange,
-    EventRepository, FeedBounds, IdempotencyRepository, IdempotentRequest, InvitationRepository, JobRepository,
-    KeyClaim, MaintenanceRepository, MemberRepository, NewEvent, ProjectRepository, QueueRepository, Repositories,
-    SessionRepository, Store, StoreError, StoredResponse, TaskListRepository, TaskRepository, Transaction,
-    UserRepository, WebhookMaintenanceRepository, WebhookRepository,
+    ApiTokenRepository, CommentRepository, CounterRepository, DeliveryRepository, EmailTokenRepository, EventFilter,
+    EventRange, EventRepository, FeedBounds, IdempotencyRepository, IdempotentRequest, InvitationRepository,
+    JobRepository, KeyClaim, KnownAddressRepository, MaintenanceRepository, MemberRepository, NewEvent,
+    ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError, StoredResponse,
+    TaskListRepository, TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
 };
 use tokio::sync::watch;
 
@@ -167,6 +167,8 @@ delegate! {
     webhooks: WebhookRepository,
     deliveries: DeliveryRepository,
     email_tokens: EmailTokenRepository,
+    known_addresses: KnownAddressRepository,
+    counters: CounterRepository,
     api_tokens: ApiTokenRepository,
     jobs: JobRepository,
     queue: QueueRepository,
