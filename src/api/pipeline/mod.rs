@@ -4,6 +4,7 @@
 
 mod auth;
 mod body;
+mod costs;
 mod dispatch;
 mod idempotency;
 mod rate_limits;
@@ -22,7 +23,7 @@ use tracing::Span;
 use tracing::field::display;
 
 use self::dispatch::Target;
-use self::rate_limits::{Decision, Key, RateLimits};
+use self::rate_limits::{Charge, Decision, Key, RateLimits};
 use super::errors::{self, ApiError};
 use super::extract::RequestId;
 use super::operations::{Access, DEPRECATED_AT, RateLimitClass, SUNSET};
@@ -134,7 +135,8 @@ impl RequestPipeline {
             }
             _ => Key::for_ip(call.client),
         };
-        self.check_rate_limit(key, call)?;
+        let cost = costs::of_head(policy, request.uri());
+        self.check_rate_limit(key, cost, call)?;
         let caller = caller.map_err(|error| ApiError::unauthenticated(error, has_token))?;
         if let Some(caller) = &caller {
             auth::authorize_credential(caller, policy.access).map_err(ApiError::from)?;
@@ -163,7 +165,7 @@ impl RequestPipeline {
             let email = body.as_ref().and_then(|body| body.get("email")).and_then(|email| email.as_str());
             let account = email.map(|email| self.limits.account(email));
             if let Some(key) = account.or(caller.map(|caller| Key::User(caller.user))) {
-                self.check_rate_limit(key, call)?;
+                self.check_rate_limit(key, Charge::SINGLE, call)?;
             }
         }
         let mut idempotent = None;
@@ -175,6 +177,10 @@ impl RequestPipeline {
             {
                 return Ok(replay(outcome));
             }
+        }
+        // After the replay, which costs one request.
+        if let (Some(caller), Some(cost)) = (caller, costs::of_body(policy, body.as_ref())) {
+            self.check_rate_limit(Key::User(caller.user), cost, call)?;
         }
         let query = request.uri().query().unwrap_or_default();
         let checked = operation.check(query, body).map_err(ApiError::invalid)?;
@@ -191,8 +197,8 @@ impl RequestPipeline {
         target.call(request).await
     }
 
-    fn check_rate_limit(&self, key: Key, call: &mut Call<'_>) -> Result<(), ApiError> {
-        let Some(decision) = self.limits.count(call.target.policy.rate_limit, key) else { return Ok(()) };
+    fn check_rate_limit(&self, key: Key, charge: Charge, call: &mut Call<'_>) -> Result<(), ApiError> {
+        let Some(decision) = self.limits.count(call.target.policy.rate_limit, key, charge) else { return Ok(()) };
         if call.limit.is_none_or(|known| decision.remaining <= known.remaining) {
             call.limit = Some(decision);
         }
