@@ -21,9 +21,9 @@ use super::transaction::GuardedTransaction;
 use crate::contract::Timestamp;
 use crate::repositories::{
     ApiTokenRepository, CommentRepository, DeliveryRepository, EmailTokenRepository, EventRepository,
-    IdempotencyRepository, InvitationRepository, JobRepository, MaintenanceRepository, MemberRepository,
-    ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError, TaskListRepository,
-    TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
+    IdempotencyRepository, InvitationRepository, JobRepository, LongTextRepository, MaintenanceRepository,
+    MemberRepository, ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError,
+    TaskListRepository, TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
 };
 
 /// Maximum wait of the readiness check for the database.
@@ -216,6 +216,7 @@ repositories! {
     task_lists: TaskListRepository,
     comments: CommentRepository,
     events: EventRepository => has_appended_events,
+    long_texts: LongTextRepository,
     webhooks: WebhookRepository,
     deliveries: DeliveryRepository,
     idempotency: IdempotencyRepository,
