@@ -15,6 +15,9 @@ use crate::services::{Caller, Credential, Error, ServiceContext};
 /// Maximum number of successors that a refresh follows; each reuse adds one.
 const MAX_SUCCESSORS: usize = 32;
 
+/// Maximum number of sessions of a user; the oldest end.
+const MAX_SESSIONS_PER_USER: u64 = 1_000;
+
 /// Registration, login, refresh tokens and authentication.
 #[derive(Clone)]
 pub struct Accounts(pub(crate) Arc<ServiceContext>);
@@ -83,7 +86,7 @@ impl Accounts {
             Some(at) if at > self.0.trash_cutoff() => {
                 let context =
                     EventContext { actor: Some(current.user.id), at: now, request_id: client.request_id.clone() };
-                events = deletion::restore(&*transaction, current.user.id, at, &context).await?;
+                events = deletion::restore(&*transaction, current.user.id, &context).await?;
                 let user = transaction.users().find(current.user.id).await?.ok_or(Error::InvalidCredentials)?;
                 self.0.schedule_digest(&*transaction, &user, None, now).await?;
                 user
@@ -190,9 +193,11 @@ impl Accounts {
             expires_at: now + self.0.policy.refresh_token,
         };
         transaction.sessions().add(&session).await?;
+        // A change of the password revokes all sessions in one transaction.
+        let ended = transaction.sessions().end_oldest(user.id, MAX_SESSIONS_PER_USER, now).await?;
         let refresh_token = self.issue_refresh_token(&*transaction, session.id, now).await?;
         self.0.publish(&*transaction, events).await?;
-        transaction.commit().await?;
+        self.0.commit_and_revoke(transaction, &ended, now).await?;
         self.session(user, session.id, &refresh_token, now)
     }
 

@@ -8,6 +8,7 @@ mod deletion;
 mod digest_content;
 mod digest_schedule;
 mod email_verification;
+mod large_accounts;
 mod password_change;
 mod password_reset;
 mod profile;
