@@ -11,9 +11,9 @@ use pocket_tasks::contract::{ProjectId, Timestamp, UserId};
 use pocket_tasks::repositories::{
     ApiTokenRepository, CommentRepository, DeliveryRepository, EmailTokenRepository, EventFilter, EventRange,
     EventRepository, FeedBounds, IdempotencyRepository, IdempotentRequest, InvitationRepository, JobRepository,
-    KeyClaim, MaintenanceRepository, MemberRepository, NewEvent, ProjectRepository, QueueRepository, Repositories,
-    SessionRepository, Store, StoreError, StoredResponse, TaskListRepository, TaskRepository, Transaction,
-    UserRepository, WebhookMaintenanceRepository, WebhookRepository,
+    KeyClaim, LongTextRepository, MaintenanceRepository, MemberRepository, NewEvent, ProjectRepository,
+    QueueRepository, Repositories, SessionRepository, Store, StoreError, StoredResponse, TaskListRepository,
+    TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
 };
 use tokio::sync::watch;
 
@@ -164,6 +164,7 @@ delegate! {
     tasks: TaskRepository,
     task_lists: TaskListRepository,
     comments: CommentRepository,
+    long_texts: LongTextRepository,
     webhooks: WebhookRepository,
     deliveries: DeliveryRepository,
     email_tokens: EmailTokenRepository,
