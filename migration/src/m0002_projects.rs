@@ -61,7 +61,7 @@ async fn create_projects(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 ForeignKeyAction::NoAction,
             )),
         [
-            index("projects_by_owner", "projects", &["owner_id", "deleted_at", "id"]),
+            index("projects_by_owner", "projects", &["owner_id"]),
             sparse_index("projects_deleted", "projects", &["deleted_at"]),
         ],
     )

@@ -35,7 +35,8 @@ pub fn extract_long_texts(json: &str, texts: &mut LongTexts) -> Option<String> {
     }
     let mut value: Value = serde_json::from_str(json).ok()?;
     // A stored response is replayed byte for byte.
-    if value.to_string() != json {
+    let is_compact = serde_json::to_string(&value).is_ok_and(|compact| compact == json);
+    if !is_compact {
         return None;
     }
     let known = texts.len();

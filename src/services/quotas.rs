@@ -29,18 +29,18 @@ impl Quotas {
         owner: UserId,
         bytes: i64,
     ) -> Result<(), Error> {
-        let owned = repositories.projects().count_owned(owner).await?;
-        self.check_active(owned, "You already have")?;
+        let projects = repositories.projects().count_owned(owner).await?;
+        self.check_active(projects, "You already have")?;
         // Each write adds up the text of all projects, so the trash is limited too.
         let max = self.projects_per_user;
-        reject(is_reached(max.saturating_mul(2), owned.total), || {
+        reject(is_reached(max.saturating_mul(2), projects.total), || {
             format!(
                 "Your projects and your trash together hold {} projects, which is the maximum. Projects leave the trash \
                  some time after their deletion.",
                 max.saturating_mul(2)
             )
         })?;
-        self.check_bytes(owned, bytes)
+        self.check_bytes(projects, bytes)
     }
 
     /// Refuses to restore a project of the caller.

@@ -91,10 +91,10 @@ impl RateLimits {
         let limiter = match class {
             RateLimitClass::Auth | RateLimitClass::Mail => self.auth.by_key(&key),
             RateLimitClass::ForgotPassword => self.forgot_password.by_key(&key),
-            RateLimitClass::Refresh => &self.refresh,
-            RateLimitClass::Api => &self.api,
+            RateLimitClass::Refresh => self.refresh.as_ref(),
+            RateLimitClass::Api => self.api.as_ref(),
         };
-        limiter.as_ref().and_then(|limiter| limiter.count(key, cost, &self.hasher))
+        limiter.and_then(|limiter| limiter.count(key, cost, &self.hasher))
     }
 
     /// Returns the networks of a client by which a request is counted, the smallest first: a request that it refuses
@@ -129,11 +129,11 @@ impl NetworkLimiter {
         }
     }
 
-    const fn by_key(&self, key: &Key) -> &Option<Limiter> {
+    const fn by_key(&self, key: &Key) -> Option<&Limiter> {
         match key {
-            Key::Network(network) if network.is_prefix(SITE_PREFIX) => &self.site,
-            Key::Network(network) if network.is_prefix(REGION_PREFIX) => &self.region,
-            _ => &self.household,
+            Key::Network(network) if network.is_prefix(SITE_PREFIX) => self.site.as_ref(),
+            Key::Network(network) if network.is_prefix(REGION_PREFIX) => self.region.as_ref(),
+            _ => self.household.as_ref(),
         }
     }
 }
@@ -227,7 +227,7 @@ mod tests {
     /// Counts a request of a client by all its networks.
     fn is_allowed(limits: &RateLimits, client: &str) -> bool {
         let mut networks = RateLimits::networks(RateLimitClass::Auth, client.parse().unwrap());
-        networks.all(|key| limits.count(RateLimitClass::Auth, key).unwrap().retry_after.is_none())
+        networks.all(|key| limits.count(RateLimitClass::Auth, key, ONE).unwrap().retry_after.is_none())
     }
 
     #[test]
