@@ -27,7 +27,7 @@ use crate::contract::event::{Event, EventType};
 use crate::contract::page::Direction;
 use crate::contract::project::Role;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
-use crate::repositories::{EventFilter, EventRange, EventRepository, FeedBounds, NewEvent, StoreError};
+use crate::repositories::{EventFilter, EventHeader, EventRange, EventRepository, FeedBounds, NewEvent, StoreError};
 
 /// Fields of events that hold a user id.
 const USER_ID_FIELDS: [&str; 5] = ["assignee_id", "author_id", "created_by", "invited_by", "owner_id"];
@@ -44,6 +44,13 @@ pub(super) fn event(row: Model) -> Result<Event, StoreError> {
         previous: row.previous,
         request_id: row.request_id,
     })
+}
+
+/// Columns of the header of an event.
+const HEADER: [Column; 4] = [Column::Sequence, Column::Id, Column::Kind, Column::ProjectId];
+
+fn header((sequence, id, kind, project): (i64, Uuid, String, Uuid)) -> EventHeader {
+    EventHeader { sequence, id: EventId(id), kind: EventType::parse(&kind), project: ProjectId(project) }
 }
 
 /// Returns a field in the form that it has in a JSON object.
@@ -258,6 +265,35 @@ impl<C: ConnectionTrait + Send + Sync> EventRepository for SeaRepositories<C> {
             .all(&self.0)
             .await?;
         rows.into_iter().map(event).collect()
+    }
+
+    async fn list_headers(
+        &self,
+        reader: UserId,
+        filter: &EventFilter,
+        range: EventRange,
+    ) -> Result<Vec<EventHeader>, StoreError> {
+        let mut select = self.visible_events(reader, filter, range);
+        select.clear_selects().columns(HEADER.map(|column| (Entity, column)));
+        let rows = self.0.query_all(&select).await?;
+        let rows = rows.iter().map(|row| {
+            let (sequence, id) = (row.try_get("", "sequence")?, row.try_get("", "id")?);
+            Ok(header((sequence, id, row.try_get("", "type")?, row.try_get("", "project_id")?)))
+        });
+        rows.collect()
+    }
+
+    async fn tail_headers(&self, after: i64, limit: u64) -> Result<Vec<EventHeader>, StoreError> {
+        let rows = Entity::find()
+            .select_only()
+            .columns(HEADER)
+            .filter(Column::Sequence.gt(after))
+            .order_by_asc(Column::Sequence)
+            .limit(limit)
+            .into_tuple()
+            .all(&self.0)
+            .await?;
+        Ok(rows.into_iter().map(header).collect())
     }
 
     async fn memberships(&self, user: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError> {
