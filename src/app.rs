@@ -56,6 +56,7 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock, client: Cl
         require_verification: config.require_email_verification,
         // Disabled together with the rate limit of API requests.
         has_stream_limit: config.rate_limits.api_per_minute > 0,
+        quotas: config.quotas,
         // Half of the connections serve lists without an index; a user may occupy half of those.
         list_reads_per_user: (config.database_max_connections as usize / 4).max(1),
         limits: config.account_limits,

@@ -22,9 +22,9 @@ use crate::contract::Timestamp;
 use crate::repositories::{
     ApiTokenRepository, CommentRepository, CounterRepository, DeliveryRepository, EmailTokenRepository,
     EventRepository, IdempotencyRepository, InvitationRepository, JobRepository, KnownAddressRepository,
-    MaintenanceRepository, MemberRepository, ProjectRepository, QueueRepository, Repositories, SessionRepository,
-    Store, StoreError, TaskListRepository, TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository,
-    WebhookRepository,
+    LongTextRepository, MaintenanceRepository, MemberRepository, ProjectRepository, QueueRepository, Repositories,
+    SessionRepository, Store, StoreError, TaskListRepository, TaskRepository, Transaction, UserRepository,
+    WebhookMaintenanceRepository, WebhookRepository,
 };
 
 /// Maximum wait of the readiness check for the database.
@@ -219,6 +219,7 @@ repositories! {
     task_lists: TaskListRepository,
     comments: CommentRepository,
     events: EventRepository => has_appended_events,
+    long_texts: LongTextRepository,
     webhooks: WebhookRepository,
     deliveries: DeliveryRepository,
     idempotency: IdempotencyRepository,

@@ -90,6 +90,20 @@ pub enum Job {
         /// The project.
         project: ProjectId,
     },
+    /// Unassigns the remaining tasks of a removed member.
+    UnassignTasks {
+        /// The project.
+        project: ProjectId,
+        /// The removed member.
+        user: UserId,
+        /// The user who removed the member.
+        actor: UserId,
+    },
+    /// Deletes or restores the remaining projects of an account that was soft-deleted or restored.
+    ApplyAccountState {
+        /// The owner of the account.
+        user: UserId,
+    },
     /// Enqueues the weekly digests that are due.
     PlanDigests {},
     /// Sends a weekly digest.
@@ -170,6 +184,8 @@ impl Job {
             | Self::WeeklyDigest { .. } => Queue::Mail,
             Self::DeliverWebhook { .. } => Queue::Webhooks,
             Self::RecalculateCompletion { .. }
+            | Self::UnassignTasks { .. }
+            | Self::ApplyAccountState { .. }
             | Self::ExpireInvitations {}
             | Self::PlanDigests {}
             | Self::PurgeDeleted {}
@@ -187,13 +203,15 @@ impl Job {
             | Self::PasswordResetDoneEmail { user, .. }
             | Self::ApiTokenCreatedEmail { user, .. }
             | Self::WebhookCreatedEmail { user, .. }
-            | Self::WeeklyDigest { user, .. } => Some(*user),
+            | Self::WeeklyDigest { user, .. }
+            | Self::ApplyAccountState { user } => Some(*user),
             Self::PasswordResetEmail { user } | Self::FailedLoginsEmail { user, .. } => *user,
             Self::InvitationEmail { .. }
             | Self::DeliverWebhook { .. }
             | Self::WebhookDisabledEmail { .. }
             | Self::ExpireInvitations {}
             | Self::RecalculateCompletion { .. }
+            | Self::UnassignTasks { .. }
             | Self::PlanDigests {}
             | Self::PurgeDeleted {}
             | Self::Prune {} => None,
@@ -213,6 +231,8 @@ impl Job {
                 Dedup::Forever(format!("{kind} {user} {window_ends_at}"))
             }
             Self::RecalculateCompletion { project } => Dedup::WhilePending(format!("{kind} {project}")),
+            Self::UnassignTasks { project, user, .. } => Dedup::WhilePending(format!("{kind} {project} {user}")),
+            Self::ApplyAccountState { user } => Dedup::WhilePending(format!("{kind} {user}")),
             Self::WeeklyDigest { user, moment } => Dedup::Forever(format!("{kind} {user} {}", week(*moment))),
             Self::ExpireInvitations {} | Self::PlanDigests {} | Self::PurgeDeleted {} | Self::Prune {} => {
                 Dedup::WhilePending(kind.to_owned())
@@ -269,6 +289,8 @@ mod tests {
             Job::WebhookCreatedEmail { user, webhook: WebhookId::generate(), at: 7 },
             Job::ExpireInvitations {},
             Job::RecalculateCompletion { project: ProjectId::generate() },
+            Job::UnassignTasks { project: ProjectId::generate(), user, actor: user },
+            Job::ApplyAccountState { user },
             Job::PlanDigests {},
             Job::WeeklyDigest { user, moment: 7 },
             Job::PurgeDeleted {},

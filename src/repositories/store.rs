@@ -11,6 +11,7 @@ use super::idempotency::IdempotencyRepository;
 use super::invitations::InvitationRepository;
 use super::job_queue::{JobRepository, QueueRepository};
 use super::known_addresses::KnownAddressRepository;
+use super::long_texts::LongTextRepository;
 use super::maintenance::MaintenanceRepository;
 use super::members::MemberRepository;
 use super::projects::ProjectRepository;
@@ -68,6 +69,8 @@ pub trait Repositories: Send + Sync {
     fn comments(&self) -> &dyn CommentRepository;
     /// The event feed. The commit notifies its subscribers.
     fn events(&self) -> &dyn EventRepository;
+    /// Long texts of events and stored responses.
+    fn long_texts(&self) -> &dyn LongTextRepository;
     /// Webhooks.
     fn webhooks(&self) -> &dyn WebhookRepository;
     /// Deliveries to webhooks.

@@ -176,8 +176,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn client(number: u8) -> Client {
-        Some(ClientNetwork::household([192, 0, 2, number].into()))
+    fn client(number: u8) -> ClientNetwork {
+        ClientNetwork::household([192, 0, 2, number].into())
     }
 
     /// Polls a waiting request once, so that it has its place in the queue.
@@ -193,12 +193,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn clients_take_turns() {
         let queue = PasswordQueue::new(1, 100 * SECOND, SECOND);
-        let running = queue.acquire(client(1)).await.unwrap();
+        let running = queue.acquire(Some(client(1))).await.unwrap();
         let (order, mut finished) = tokio::sync::mpsc::unbounded_channel();
         for (name, from) in [("a1", 1), ("a2", 1), ("a3", 1), ("b1", 2), ("b2", 2), ("c1", 3)] {
             let (queue, order) = (Arc::clone(&queue), order.clone());
             tokio::spawn(async move {
-                let permit = queue.acquire(client(from)).await.unwrap();
+                let permit = queue.acquire(Some(client(from))).await.unwrap();
                 order.send(name).unwrap();
                 drop(permit);
             });
@@ -216,15 +216,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_computation_that_would_wait_for_too_long_is_refused_at_once() {
         let queue = PasswordQueue::new(2, 2 * SECOND, SECOND);
-        let running = (queue.acquire(client(1)).await.unwrap(), queue.acquire(client(1)).await.unwrap());
-        let waiting: [_; 4] = std::array::from_fn(|_| client(1));
+        let running = (queue.acquire(Some(client(1))).await.unwrap(), queue.acquire(Some(client(1))).await.unwrap());
+        let waiting: [_; 4] = std::array::from_fn(|_| Some(client(1)));
         let mut places = Vec::new();
         for from in waiting {
             places.push(wait!(queue, from));
         }
-        assert_eq!(queue.acquire(client(1)).await.unwrap_err().retry_after, SECOND);
+        assert_eq!(queue.acquire(Some(client(1))).await.unwrap_err().retry_after, SECOND);
         // Another client has a turn after one computation of the first.
-        let other = wait!(queue, client(2));
+        let other = wait!(queue, Some(client(2)));
         assert_eq!(queue.lock().len(), 5);
         drop(running);
         drop(other.await.unwrap().unwrap());
@@ -237,12 +237,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_cancelled_request_leaves_the_queue() {
         let queue = PasswordQueue::new(1, SECOND, SECOND);
-        let running = queue.acquire(client(1)).await.unwrap();
-        let cancelled = wait!(queue, client(1));
-        queue.acquire(client(1)).await.unwrap_err();
+        let running = queue.acquire(Some(client(1))).await.unwrap();
+        let cancelled = wait!(queue, Some(client(1)));
+        queue.acquire(Some(client(1))).await.unwrap_err();
         cancelled.abort();
         assert!(cancelled.await.unwrap_err().is_cancelled());
-        let waiting = wait!(queue, client(1));
+        let waiting = wait!(queue, Some(client(1)));
         drop(running);
         drop(waiting.await.unwrap().unwrap());
         assert_eq!(queue.lock().running, 0);
@@ -251,9 +251,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_computation_that_was_overtaken_gives_up_after_the_maximum_wait() {
         let queue = PasswordQueue::new(1, SECOND, SECOND / 10);
-        let running = queue.acquire(client(1)).await.unwrap();
-        assert_eq!(queue.acquire(client(2)).await.unwrap_err().retry_after, SECOND);
+        let running = queue.acquire(Some(client(1))).await.unwrap();
+        assert_eq!(queue.acquire(Some(client(2))).await.unwrap_err().retry_after, SECOND);
         drop(running);
-        drop(queue.acquire(client(2)).await.unwrap());
+        drop(queue.acquire(Some(client(2))).await.unwrap());
     }
 }

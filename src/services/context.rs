@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 use super::clock::Clock;
 use super::error::Error;
 use super::keyed_semaphores::KeyedSemaphores;
+use super::quotas::Quotas;
 use super::read_limits::{LimitedRead, ReadLimits};
 use crate::contract::{SessionId, Timestamp, UserId};
 use crate::repositories::{Store, Transaction};
@@ -27,6 +28,8 @@ pub struct Policy {
     pub require_verification: bool,
     /// True if the number of open event streams of a user is limited.
     pub has_stream_limit: bool,
+    /// Limits on what a user may store.
+    pub quotas: Quotas,
     /// Maximum number of concurrent list reads per user, indexed and unindexed each.
     pub list_reads_per_user: usize,
     /// Limits on mail and logins.

@@ -116,11 +116,12 @@ impl ServiceContext {
         if limit == 0 {
             return Ok(());
         }
-        let used = transaction.counters().increment(&self.keyed_hash(&format!("invitations {user}")), DAY, now).await?;
-        if used.count <= limit {
+        let key = self.keyed_hash(&format!("invitations {user}"));
+        let counter = transaction.counters().increment(&key, DAY, now).await?;
+        if counter.count <= limit {
             return Ok(());
         }
         let message = format!("You have sent {limit} invitations within a day, which is the maximum. Try again later.");
-        Err(Error::RateLimited { limit, retry_after: now.until(used.ends_at), message })
+        Err(Error::RateLimited { limit, retry_after: now.until(counter.ends_at), message })
     }
 }

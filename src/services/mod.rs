@@ -6,6 +6,7 @@
 mod account;
 mod caller;
 mod clock;
+mod compression;
 mod context;
 mod error;
 mod error_chain;
@@ -18,6 +19,7 @@ mod outcome;
 mod patch;
 mod permissions;
 mod project;
+mod quotas;
 mod read_limits;
 mod search;
 mod task;
@@ -35,7 +37,7 @@ use read_limits::ReadLimits;
 
 pub use account::api_tokens::ApiTokens;
 pub use account::auth::Accounts;
-pub use account::deletion::AccountPurge;
+pub use account::deletion::AccountDeletion;
 pub use account::digest::{Digest, Digests};
 pub use account::email_tokens::EmailTokens;
 pub use account::grants::{Grant, OnReset, REFERENCES};
@@ -58,6 +60,7 @@ pub use outcome::{StoredOutcome, WriteOutcome};
 pub use project::Projects;
 pub use project::invitations::{InvitationEmail, Invitations};
 pub use project::members::Members;
+pub use quotas::Quotas;
 pub use task::Tasks;
 pub use task::comments::Comments;
 pub use unit_of_work::WriteContext;
@@ -102,8 +105,8 @@ pub struct Services {
     pub comments: Comments,
     /// Event feed and event streams.
     pub events: Events,
-    /// Permanent deletion of accounts.
-    pub account_purge: AccountPurge,
+    /// Deletion of accounts, in portions.
+    pub account_deletion: AccountDeletion,
     /// Webhooks.
     pub webhooks: Webhooks,
     /// Webhook deliveries.
@@ -155,7 +158,7 @@ impl Services {
             invitations: Invitations(Arc::clone(&context)),
             tasks: Tasks(Arc::clone(&context)),
             comments: Comments(Arc::clone(&context)),
-            account_purge: AccountPurge(Arc::clone(&context)),
+            account_deletion: AccountDeletion(Arc::clone(&context)),
             webhooks: Webhooks(Arc::clone(&context)),
             idempotency: Idempotency(Arc::clone(&context)),
             events: Events::new(Arc::clone(&context), hub),

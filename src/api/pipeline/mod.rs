@@ -4,6 +4,7 @@
 
 mod auth;
 mod body;
+mod costs;
 mod dispatch;
 mod idempotency;
 mod rate_limits;
@@ -22,7 +23,7 @@ use tracing::Span;
 use tracing::field::display;
 
 use self::dispatch::Target;
-use self::rate_limits::{Decision, Key, RateLimits};
+use self::rate_limits::{Charge, Decision, Key, RateLimits};
 use super::errors::{self, ApiError};
 use super::extract::{ClientAddress, RequestId};
 use super::operations::{Access, DEPRECATED_AT, RateLimitClass, SUNSET};
@@ -129,13 +130,14 @@ impl RequestPipeline {
         if let Ok(Some(caller)) = &caller {
             Span::current().record("user.id", display(caller.user));
         }
+        let cost = costs::of_head(policy, request.uri());
         match caller {
             Ok(Some(caller)) if matches!(policy.rate_limit, RateLimitClass::Api | RateLimitClass::Mail) => {
-                self.check_rate_limit(Key::User(caller.user), call)?;
+                self.check_rate_limit(Key::User(caller.user), cost, call)?;
             }
             _ => {
                 for key in RateLimits::networks(policy.rate_limit, call.client) {
-                    self.check_rate_limit(key, call)?;
+                    self.check_rate_limit(key, cost, call)?;
                 }
             }
         }
@@ -164,7 +166,7 @@ impl RequestPipeline {
         };
         if let Some(caller) = caller.filter(|_| policy.rate_limit == RateLimitClass::Auth) {
             // Also by user, so that many addresses cannot guess the password of one account.
-            self.check_rate_limit(Key::User(caller.user), call)?;
+            self.check_rate_limit(Key::User(caller.user), Charge::SINGLE, call)?;
         }
         let mut idempotent = None;
         if let Some(caller) = caller.filter(|_| policy.idempotent) {
@@ -175,6 +177,10 @@ impl RequestPipeline {
             {
                 return Ok(replay(outcome));
             }
+        }
+        // After the replay, which costs one request.
+        if let (Some(caller), Some(cost)) = (caller, costs::of_body(policy, body.as_ref())) {
+            self.check_rate_limit(Key::User(caller.user), cost, call)?;
         }
         let query = request.uri().query().unwrap_or_default();
         let checked = operation.check(query, body).map_err(ApiError::invalid)?;
@@ -192,8 +198,8 @@ impl RequestPipeline {
         target.call(request).await
     }
 
-    fn check_rate_limit(&self, key: Key, call: &mut Call<'_>) -> Result<(), ApiError> {
-        let Some(decision) = self.limits.count(call.target.policy.rate_limit, key) else { return Ok(()) };
+    fn check_rate_limit(&self, key: Key, charge: Charge, call: &mut Call<'_>) -> Result<(), ApiError> {
+        let Some(decision) = self.limits.count(call.target.policy.rate_limit, key, charge) else { return Ok(()) };
         if call.limit.is_none_or(|known| decision.remaining <= known.remaining) {
             call.limit = Some(decision);
         }

@@ -32,6 +32,20 @@ pub(super) enum Key {
     Overflow(u64),
 }
 
+/// Cost of a request, in requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Charge {
+    /// Cost of the whole request.
+    pub(super) cost: u32,
+    /// The part of it that is already counted.
+    pub(super) counted: u32,
+}
+
+impl Charge {
+    /// The cost of a single request.
+    pub(super) const SINGLE: Self = Self { cost: 1, counted: 0 };
+}
+
 /// Result of counting a request, for the headers of the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Decision {
@@ -72,15 +86,15 @@ impl RateLimits {
         }
     }
 
-    /// Counts a request; `None` if the limit is disabled.
-    pub(super) fn count(&self, class: RateLimitClass, key: Key) -> Option<Decision> {
+    /// Counts a request as often as it costs beyond what is already counted; `None` if the limit is disabled.
+    pub(super) fn count(&self, class: RateLimitClass, key: Key, cost: Charge) -> Option<Decision> {
         let limiter = match class {
             RateLimitClass::Auth | RateLimitClass::Mail => self.auth.by_key(&key),
             RateLimitClass::ForgotPassword => self.forgot_password.by_key(&key),
-            RateLimitClass::Refresh => &self.refresh,
-            RateLimitClass::Api => &self.api,
+            RateLimitClass::Refresh => self.refresh.as_ref(),
+            RateLimitClass::Api => self.api.as_ref(),
         };
-        limiter.as_ref().map(|limiter| limiter.count(key, &self.hasher))
+        limiter.and_then(|limiter| limiter.count(key, cost, &self.hasher))
     }
 
     /// Returns the networks of a client by which a request is counted, the smallest first: a request that it refuses
@@ -115,11 +129,11 @@ impl NetworkLimiter {
         }
     }
 
-    const fn by_key(&self, key: &Key) -> &Option<Limiter> {
+    const fn by_key(&self, key: &Key) -> Option<&Limiter> {
         match key {
-            Key::Network(network) if network.is_prefix(SITE_PREFIX) => &self.site,
-            Key::Network(network) if network.is_prefix(REGION_PREFIX) => &self.region,
-            _ => &self.household,
+            Key::Network(network) if network.is_prefix(SITE_PREFIX) => self.site.as_ref(),
+            Key::Network(network) if network.is_prefix(REGION_PREFIX) => self.region.as_ref(),
+            _ => self.household.as_ref(),
         }
     }
 }
@@ -157,20 +171,23 @@ impl Limiter {
         })
     }
 
-    fn count(&self, key: Key, hasher: &RandomState) -> Decision {
+    fn count(&self, key: Key, charge: Charge, hasher: &RandomState) -> Option<Decision> {
+        // A request that costs more than the bucket holds takes a full bucket.
+        let due = NonZeroU32::new(charge.cost.min(self.limit.get()).saturating_sub(charge.counted))?;
         if self.calls.fetch_add(1, Ordering::Relaxed) % SWEEP_INTERVAL == SWEEP_INTERVAL - 1 {
             self.sweep();
         }
         // A flood has ever new addresses; users keep buckets of their own.
         let overflows = self.full.load(Ordering::Relaxed) && matches!(key, Key::Network(_));
         let key = if overflows { Key::Overflow(hasher.hash_one(&key) % OVERFLOW_BUCKETS) } else { key };
-        match self.buckets.check_key(&key) {
-            Ok(state) => self.decision(state.remaining_burst_capacity(), None),
-            Err(refused) => {
+        Some(match self.buckets.check_key_n(&key, due) {
+            Ok(Ok(state)) => self.decision(state.remaining_burst_capacity(), None),
+            Ok(Err(refused)) => {
                 let wait = refused.wait_time_from(self.clock.now());
                 self.decision(0, Some(seconds(wait).max(1)))
             }
-        }
+            Err(_) => self.decision(0, Some(seconds(self.period * self.limit.get()))),
+        })
     }
 
     fn decision(&self, remaining: u32, retry_after: Option<u64>) -> Decision {
@@ -197,6 +214,8 @@ fn seconds(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
+    const ONE: Charge = Charge::SINGLE;
+
     fn limits(auth_per_minute: u32) -> RateLimits {
         RateLimits::new(RateLimitSettings { auth_per_minute, refresh_per_minute: 0, api_per_minute: 0 })
     }
@@ -208,23 +227,38 @@ mod tests {
     /// Counts a request of a client by all its networks.
     fn is_allowed(limits: &RateLimits, client: &str) -> bool {
         let mut networks = RateLimits::networks(RateLimitClass::Auth, client.parse().unwrap());
-        networks.all(|key| limits.count(RateLimitClass::Auth, key).unwrap().retry_after.is_none())
+        networks.all(|key| limits.count(RateLimitClass::Auth, key, ONE).unwrap().retry_after.is_none())
     }
 
     #[test]
     fn one_minutes_worth_of_requests_is_allowed() {
         let limits = limits(3);
         let decisions: Vec<_> =
-            (0..4).map(|_| limits.count(RateLimitClass::Auth, address("192.0.2.1")).unwrap()).collect();
+            (0..4).map(|_| limits.count(RateLimitClass::Auth, address("192.0.2.1"), ONE).unwrap()).collect();
         assert_eq!(decisions.iter().map(|decision| decision.remaining).collect::<Vec<_>>(), [2, 1, 0, 0]);
         assert_eq!(decisions[0], Decision { limit: 3, remaining: 2, reset: 20, retry_after: None });
         assert_eq!(decisions[3].retry_after, Some(20));
-        assert_eq!(limits.count(RateLimitClass::Auth, address("192.0.2.2")).unwrap().remaining, 2);
+        assert_eq!(limits.count(RateLimitClass::Auth, address("192.0.2.2"), ONE).unwrap().remaining, 2);
+    }
+
+    #[test]
+    fn a_request_takes_what_it_costs_or_a_full_bucket() {
+        let limits = limits(6);
+        let charge = |cost, counted| limits.count(RateLimitClass::Auth, address("192.0.2.1"), Charge { cost, counted });
+        let count = |cost| charge(cost, 0);
+        assert_eq!(count(4).unwrap(), Decision { limit: 6, remaining: 2, reset: 40, retry_after: None });
+        // A refused request takes nothing.
+        assert_eq!(count(4).unwrap().retry_after, Some(20));
+        assert_eq!(count(2).unwrap().remaining, 0);
+        assert_eq!(count(100).unwrap().retry_after, Some(60));
+        assert_eq!(charge(1, 1), None);
+        let other = |cost, counted| limits.count(RateLimitClass::Auth, address("192.0.2.2"), Charge { cost, counted });
+        assert_eq!((other(1, 0).unwrap().remaining, other(100, 1).unwrap().remaining), (5, 0));
     }
 
     #[test]
     fn a_limit_of_zero_is_disabled() {
-        assert_eq!(limits(3).count(RateLimitClass::Api, address("192.0.2.1")), None);
+        assert_eq!(limits(3).count(RateLimitClass::Api, address("192.0.2.1"), ONE), None);
     }
 
     #[test]
@@ -255,7 +289,11 @@ mod tests {
     fn memory_is_bounded_in_a_flood_of_addresses() {
         let limits = limits(10);
         for n in 0..300_000_u128 {
-            limits.count(RateLimitClass::Auth, Key::Network(ClientNetwork::household(IpAddr::V6((n << 64).into()))));
+            limits.count(
+                RateLimitClass::Auth,
+                Key::Network(ClientNetwork::household(IpAddr::V6((n << 64).into()))),
+                ONE,
+            );
         }
         let keys = limits.auth.household.as_ref().unwrap().buckets.len();
         assert!(

@@ -23,6 +23,7 @@ pub(super) mod idempotency_key;
 pub(super) mod invitation;
 pub(super) mod job;
 pub(super) mod known_address;
+pub(super) mod long_text;
 pub(super) mod member;
 pub(super) mod previous_secret;
 pub(super) mod project;

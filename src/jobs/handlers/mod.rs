@@ -33,6 +33,10 @@ impl Handler for JobHandlers {
                 transaction.projects().recalculate_completion(project).await?;
                 return context.commit(transaction).await;
             }
+            Job::UnassignTasks { project, user, actor } => {
+                while self.services.members.unassign_tasks(project, user, actor).await? {}
+            }
+            Job::ApplyAccountState { user } => while self.services.account_deletion.apply_state(user).await? {},
             Job::PurgeDeleted {} => purge_deleted::run(&self.services, context).await?,
             Job::Prune {} => prune::run(&self.services, context).await?,
             Job::WelcomeEmail { user } => self.send_welcome(user, context).await?,

@@ -25,6 +25,8 @@ fn retention_for(what: Prunable, retention: Duration) -> Duration {
         Prunable::KnownAddresses => KNOWN_ADDRESS_TTL,
         // A client with a revoked or expired token receives that reason for as long as the row exists.
         Prunable::RevokedApiTokens | Prunable::ExpiredApiTokens | Prunable::Events | Prunable::Deliveries => retention,
+        // Longer than the events that refer to a text: the time of its last use is a day late at most.
+        Prunable::LongTexts => retention + DAY * 2,
         // The same job can be enqueued twice within a week.
         Prunable::CompletedJobs => DAY * 8,
     }

@@ -21,6 +21,8 @@ const MAX_SUCCESSORS: usize = 32;
 
 /// Maximum number of verifications of a login whose account changes at the same time.
 const MAX_RENEWALS: usize = 3;
+/// Maximum number of sessions of a user; the oldest end.
+const MAX_SESSIONS_PER_USER: u64 = 1_000;
 
 /// Registration, login, refresh tokens and authentication.
 #[derive(Clone)]
@@ -112,7 +114,7 @@ impl Accounts {
             None => account.user,
             Some(at) if at > self.0.trash_cutoff() => {
                 let context = EventContext { actor: Some(id), at: now, request_id: client.request_id.clone() };
-                events = deletion::restore(&*transaction, id, at, &context).await?;
+                events = deletion::restore(&*transaction, id, &context).await?;
                 let user = transaction.users().find(id).await?.ok_or(Error::InvalidCredentials)?;
                 self.0.schedule_digest(&*transaction, &user, None, now).await?;
                 user
@@ -225,9 +227,11 @@ impl Accounts {
         };
         transaction.sessions().add(&session).await?;
         self.0.add_known_address(&*transaction, session.user_id, address, now).await?;
+        // A change of the password revokes all sessions in one transaction.
+        let ended = transaction.sessions().end_oldest(user.id, MAX_SESSIONS_PER_USER, now).await?;
         let refresh_token = self.issue_refresh_token(&*transaction, session.id, now).await?;
         self.0.publish(&*transaction, events).await?;
-        transaction.commit().await?;
+        self.0.commit_and_revoke(transaction, &ended, now).await?;
         self.session(user, session.id, &refresh_token, now)
     }
 

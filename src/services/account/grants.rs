@@ -73,6 +73,7 @@ pub const REFERENCES: &[(&str, OnReset)] = &[
     ("comments.author_id", OnReset::Kept("Content. Authorship grants no access.")),
     ("counters", OnReset::Kept("Numbers of past uses, under keyed hashes. They grant nothing.")),
     ("events.actor_id", OnReset::Kept("History of what happened. Reading it takes a credential.")),
+    ("long_texts", OnReset::Kept("Content of events and stored responses. Reading it takes a credential.")),
     ("event_sequence", OnReset::Kept("The position of the feed. It holds no data of an account.")),
     (
         "webhook_fan_out",

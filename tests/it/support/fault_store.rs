@@ -11,9 +11,10 @@ use pocket_tasks::contract::{ProjectId, Timestamp, UserId};
 use pocket_tasks::repositories::{
     ApiTokenRepository, CommentRepository, CounterRepository, DeliveryRepository, EmailTokenRepository, EventFilter,
     EventHeader, EventRange, EventRepository, FeedBounds, IdempotencyRepository, IdempotentRequest,
-    InvitationRepository, JobRepository, KeyClaim, KnownAddressRepository, MaintenanceRepository, MemberRepository,
-    NewEvent, ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError, StoredResponse,
-    TaskListRepository, TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
+    InvitationRepository, JobRepository, KeyClaim, KnownAddressRepository, LongTextRepository, MaintenanceRepository,
+    MemberRepository, NewEvent, ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError,
+    StoredResponse, TaskListRepository, TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository,
+    WebhookRepository,
 };
 use tokio::sync::watch;
 
@@ -164,6 +165,7 @@ delegate! {
     tasks: TaskRepository,
     task_lists: TaskListRepository,
     comments: CommentRepository,
+    long_texts: LongTextRepository,
     webhooks: WebhookRepository,
     deliveries: DeliveryRepository,
     email_tokens: EmailTokenRepository,

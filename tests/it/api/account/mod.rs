@@ -9,6 +9,7 @@ mod digest_content;
 mod digest_schedule;
 mod email_verification;
 mod failed_logins;
+mod large_accounts;
 mod mail_budgets;
 mod new_passwords;
 mod password_change;

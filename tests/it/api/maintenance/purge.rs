@@ -235,7 +235,7 @@ on_both_databases! {
                 transaction.maintenance().purge_project(serde_json::from_value(json!(own)).unwrap()).await.unwrap();
             } else {
                 let project = serde_json::from_value(json!(first)).unwrap();
-                transaction.maintenance().anonymize_member(user, project, app.clock.now()).await.unwrap();
+                transaction.maintenance().anonymize_member(user, project, app.clock.now(), 100).await.unwrap();
             }
             transaction.commit().await.unwrap();
         }
