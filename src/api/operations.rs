@@ -266,6 +266,7 @@ pub const OPERATIONS: &[OperationPolicy] = &[
     write("updateWebhook").idempotent().etag().if_match::<StaleWebhook>().errors(&[
         E::Forbidden,
         E::NotFound,
+        E::LimitReached,
         E::WebhookUrlForbidden,
     ]),
     write("deleteWebhook").idempotent().if_match::<StaleWebhook>().errors(OTHERS),

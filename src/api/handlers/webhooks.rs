@@ -36,8 +36,8 @@ impl WebhooksApi {
     /// Sends the events of one project, or of all projects the caller is a member of, to a URL. Events about
     /// invitations are only sent to the owner of the project. The `secret` is returned only in this response, in that
     /// of `rotateWebhookSecret`, and in replays of both with the same `Idempotency-Key`. A user can have up to 50
-    /// webhooks. A member who leaves a project keeps the webhooks for it, but they receive nothing. The account is
-    /// notified by e-mail.
+    /// webhooks, and one per URL and project. A member who leaves a project keeps the webhooks for it, but they receive
+    /// nothing. The account is notified by e-mail.
     #[oai(path = "/", method = "post", operation_id = "createWebhook")]
     async fn create(&self, write: AuthWrite, body: JsonBody<NewWebhook>) -> Reply<Created<WebhookWithSecret>> {
         Ok(self.services.webhooks.create(&write.0, body.0).await?.into())
