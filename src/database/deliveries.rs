@@ -13,7 +13,6 @@ use uuid::Uuid;
 use super::entities::delivery::{ActiveModel, Column, Entity, Model};
 use super::entities::{event, member, user, webhook};
 use super::repositories::SeaRepositories;
-use super::webhooks::event_names;
 use super::{mapping, webhooks};
 use crate::contract::event::EventType;
 use crate::contract::page::{Page, Paging, Sort};
