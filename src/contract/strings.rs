@@ -150,6 +150,8 @@ string_types! {
     ApiTokenSecret { example: "pt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
     /// Token sent by e-mail.
     EmailToken { min_length: 1_usize, max_length: 512_usize, pattern: SINGLE_LINE_PATTERN, example: "mt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
+    /// Ticket for an event stream in plain text.
+    StreamTicketSecret { min_length: 1_usize, max_length: 512_usize, pattern: SINGLE_LINE_PATTERN, example: "st_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
     /// Signed JSON Web Token (RFC 7519).
     AccessToken { example: "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTkzNmY0ZSJ9.c2lnbmF0dXJl" }
     /// `User-Agent` of a client (RFC 9110, section 10.1.5).

@@ -129,7 +129,7 @@ impl RequestPipeline {
             return call.target.call(request).await;
         }
         let has_token = auth::bearer_token(&request).is_some();
-        let caller = auth::authenticate(&self.services, &request, policy.access).await;
+        let caller = auth::authenticate(&self.services, &request, policy).await;
         if let Ok(Some(caller)) = &caller {
             Span::current().record("user.id", display(caller.user));
         }
