@@ -119,12 +119,15 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
         .await
         .with_context(|| format!("listening on {}:{}", config.host, config.port))?;
     let local = listener.local_addr().context("reading the address of the listener")?;
-    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{local}"));
+    let public_url = config.link_url(local);
     let draining = Draining::default();
     let streaming = services.clone();
-    let published = PublishedDocument::compile(&public_url)?;
+    let published = PublishedDocument::compile(config.public_url.as_deref())?;
     let endpoint = endpoint(&config, published, services.clone(), draining.clone());
     tracing::info!(url = %format!("{public_url}/docs"), "API ready; documentation at this URL");
+    if config.public_url.is_none() {
+        tracing::info!(url = public_url, "links in mails begin with this URL; set PUBLIC_URL to change it");
+    }
     let revocation_sync = tokio::spawn(sync_revocations(services.clone()));
     let job_runner = if config.job_workers == 0 {
         tracing::info!("running no jobs in this process because JOB_WORKERS is 0");
@@ -153,7 +156,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
 /// Runs jobs without serving until `shutdown`, then drains running jobs.
 pub async fn run_worker(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let (store, services) = open(&config).await?;
-    let public_url = config.default_public_url();
+    let public_url = config.link_url(config.address());
     let job_runner = spawn_job_runner(&config, Arc::clone(&store), services, &public_url, shutdown)?;
     tracing::info!("running jobs");
     job_runner.await.context("running jobs")?;

@@ -44,9 +44,10 @@ pub struct PublishedDocument {
 }
 
 impl PublishedDocument {
-    /// Generates and compiles the document of a server. `public_url` is its address, without a trailing slash.
-    pub fn compile(public_url: &str) -> anyhow::Result<Self> {
-        let document = openapi::with_server(&document()?, public_url);
+    /// Generates and compiles the document of a server. `public_url` is its address, without a trailing slash. Without
+    /// one it is relative: the address from which the document was loaded, by whatever name.
+    pub fn compile(public_url: Option<&str>) -> anyhow::Result<Self> {
+        let document = openapi::with_server(&document()?, public_url.unwrap_or("/"));
         let validator = validation::OpenApiValidator::compile(&document).context("the published document")?;
         Ok(Self { document: Arc::new(document), validator: Arc::new(validator) })
     }
@@ -61,8 +62,8 @@ pub fn endpoint(
 ) -> impl Endpoint<Output = poem::Response> + 'static {
     let PublishedDocument { document, validator } = published;
     let handlers = handlers::new(services.clone(), draining);
-    let pipeline = pipeline::RequestPipeline::new(Arc::clone(&validator), handlers, services, &settings);
-    middleware::Edge::new(pipeline, assets::Assets::new(document), validator, settings)
+    let pipeline = pipeline::RequestPipeline::new(validator, handlers, services, &settings);
+    middleware::Edge::new(pipeline, assets::Assets::new(document), settings)
 }
 
 /// Generates the document, with the address of a development server.

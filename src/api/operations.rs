@@ -70,6 +70,8 @@ pub struct OperationPolicy {
     pub etag: bool,
     /// True if the operation answers `If-None-Match` with 304.
     pub cacheable: bool,
+    /// True if the query parameter `ticket` is accepted instead of the header `Authorization`.
+    pub accepts_ticket: bool,
     /// True if responses contain credentials and must not be stored by any cache (RFC 6749, section 5.1).
     pub no_store: bool,
     /// Schema of the 412 response, if the operation accepts `If-Match`.
@@ -93,6 +95,7 @@ impl OperationPolicy {
             idempotent: false,
             etag: false,
             cacheable: false,
+            accepts_ticket: false,
             no_store: false,
             stale: None,
             errors: &[],
@@ -119,6 +122,10 @@ impl OperationPolicy {
 
     pub(super) const fn cacheable(self) -> Self {
         Self { etag: true, cacheable: true, ..self }
+    }
+
+    const fn accepts_ticket(self) -> Self {
+        Self { accepts_ticket: true, ..self }
     }
 
     pub(super) const fn no_store(self) -> Self {
@@ -254,7 +261,8 @@ pub const OPERATIONS: &[OperationPolicy] = &[
     write("deleteComment").idempotent().if_match::<StaleComment>().errors(IN_PROJECT),
     // Events
     read("listEvents").errors(FEED).messages(feed_messages),
-    read("streamEvents").errors(FEED).messages(feed_messages),
+    read("createStreamTicket").no_store().errors(&[E::Forbidden]),
+    read("streamEvents").accepts_ticket().errors(FEED).messages(feed_messages),
     // Webhooks
     read("listWebhooks").errors(&[E::Forbidden]),
     write("createWebhook").idempotent().etag().no_store().errors(&[

@@ -79,7 +79,7 @@ pub(super) async fn run(config: Config) -> Result<()> {
         }
     }
     let shared = Arc::clone(&store) as Arc<dyn Store>;
-    let runner = app::runner(&config, shared, services, Clock::system(), &config.default_public_url())?;
+    let runner = app::runner(&config, shared, services, Clock::system(), &config.link_url(config.address()))?;
     // Updates the completion of projects. E-mails are left to a worker.
     runner.run_due(&[Queue::Default]).await.context("running the enqueued jobs")?;
     store.close().await;

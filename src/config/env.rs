@@ -38,12 +38,14 @@ impl EnvReader {
         self.errors
     }
 
+    /// Returns a value without surrounding blanks, such as the newline at the end of a file in a secret store.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
-        self.variables.remove(&name.to_lowercase())
+        let text = self.variables.remove(&name.to_lowercase())?;
+        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
     pub(super) fn parsed<T: FromStr>(&mut self, name: &str, default: T, what: &str) -> T {
-        match self.text(name).map(|text| text.trim().parse()) {
+        match self.text(name).map(|text| text.parse()) {
             None => default,
             Some(Ok(value)) => value,
             Some(Err(_)) => {
@@ -77,7 +79,7 @@ impl EnvReader {
     ) -> T {
         let what = format!("a whole number from {} to {}", range.start(), range.end());
         let Some(text) = self.text(name) else { return default };
-        match text.trim().parse() {
+        match text.parse() {
             Ok(value) if range.contains(&value) => value,
             _ => {
                 self.push_error(name, &what);

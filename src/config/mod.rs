@@ -7,7 +7,7 @@ mod env;
 #[cfg(test)]
 mod tests;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use self::env::EnvReader;
 use crate::api::{CorsPolicy, RateLimitSettings};
 use crate::database::Engine;
 use crate::mail::MailSettings;
+use crate::server;
 use crate::services::{AccountLimits, DeliveryRates, Quotas};
 use crate::webhooks::{AllowedPorts, EgressPolicy, Network};
 
@@ -62,7 +63,7 @@ pub struct Config {
     pub database_max_connections: u32,
     /// `DATA_DIR`
     pub data_dir: PathBuf,
-    /// `PUBLIC_URL` without a trailing slash; defaults to the listening address.
+    /// `PUBLIC_URL` without a trailing slash.
     pub public_url: Option<String>,
     /// `JWT_SECRET`; generated in development if missing.
     pub jwt_secret: Option<SecretString>,
@@ -161,7 +162,7 @@ impl Config {
             refresh_token_ttl: read.seconds("REFRESH_TOKEN_TTL_SECONDS", 30 * DAY, 60..=365 * DAY),
             refresh_grace: read.seconds("REFRESH_GRACE_SECONDS", 30, 0..=3_600),
             bcrypt_cost: read.number("BCRYPT_COST", 12, 4..=31),
-            cors: cors(read.text("CORS_ALLOWED_ORIGINS").as_deref(), production),
+            cors: cors(&mut read, "CORS_ALLOWED_ORIGINS", production),
             trusted_proxy_hops: read.number("TRUSTED_PROXY_HOPS", 0, 0..=16),
             rate_limits: RateLimitSettings {
                 auth_per_minute: read.number("RATE_LIMIT_AUTH_PER_MINUTE", 10, 0..=1_000_000),
@@ -219,11 +220,16 @@ impl Config {
         if errors.is_empty() { Ok(config) } else { Err(ConfigErrors(errors)) }
     }
 
-    /// Returns the public URL, or the configured address if unset.
+    /// Returns the URL for links: the public one, or one of the address at which the server listens.
     #[must_use]
-    pub fn default_public_url(&self) -> String {
-        let listening = std::net::SocketAddr::from((self.host, self.port));
-        self.public_url.clone().unwrap_or_else(|| format!("http://{listening}"))
+    pub fn link_url(&self, listening: SocketAddr) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://{}", server::reachable(listening)))
+    }
+
+    /// Returns the configured address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((self.host, self.port))
     }
 
     /// Validates the settings after all variables have been read.
@@ -248,11 +254,6 @@ impl Config {
             if let Err(error) = checked {
                 errors.push(format!("{name} {error}."));
             }
-        }
-        if let CorsPolicy::List(origins) = &self.cors
-            && !origins.iter().all(|origin| is_origin(origin))
-        {
-            errors.push("CORS_ALLOWED_ORIGINS must be origins like https://app.example.com, or only *.".to_owned());
         }
         if self.log_filter.parse::<tracing_subscriber::EnvFilter>().is_err() {
             errors.push("RUST_LOG must be a filter like info or pocket_tasks=debug,warn.".to_owned());
@@ -305,23 +306,26 @@ fn retry_delays(read: &mut EnvReader, name: &str) -> Vec<Duration> {
     delays.into_iter().map(Duration::from_secs).collect()
 }
 
-/// Returns whether the text is an origin: scheme, host and optional port.
-fn is_origin(text: &str) -> bool {
-    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ', '*']))
-}
-
-fn cors(origins: Option<&str>, production: bool) -> CorsPolicy {
-    match origins {
-        None if production => CorsPolicy::List(Vec::new()),
-        None => CorsPolicy::Localhost,
-        Some(origins) => {
-            let origins: Vec<String> = origins
-                .split(',')
-                .map(|origin| origin.trim().trim_end_matches('/').to_owned())
-                .filter(|origin| !origin.is_empty())
-                .collect();
-            if origins.iter().any(|origin| origin == "*") { CorsPolicy::Any } else { CorsPolicy::List(origins) }
+fn cors(read: &mut EnvReader, name: &str, production: bool) -> CorsPolicy {
+    let what = "origins like https://app.example.com, or only *";
+    let origins = read.list(name, what, |text| if text == "*" { Some("*".to_owned()) } else { origin(text) });
+    match &*origins {
+        [] if production => CorsPolicy::List(Vec::new()),
+        [] => CorsPolicy::Localhost,
+        [any] if any == "*" => CorsPolicy::Any,
+        _ => {
+            if origins.iter().any(|origin| origin == "*") {
+                read.push_error(name, what);
+            }
+            CorsPolicy::List(origins)
         }
     }
+}
+
+/// Parses an origin, and returns it as browsers send it: in lower case, without the default port and a trailing slash.
+fn origin(text: &str) -> Option<String> {
+    let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let is_origin =
+        url.path() == "/" && !text.contains(['?', '#', '@', '*', '\\']) && !text.contains(char::is_whitespace);
+    is_origin.then(|| url.origin().ascii_serialization())
 }

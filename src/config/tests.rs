@@ -59,6 +59,53 @@ fn values_are_parsed() {
 }
 
 #[test]
+fn surrounding_blanks_are_ignored() {
+    let config = Config::from_variables([
+        ("JWT_SECRET", "  a secret for tests, of 32 bytes.\n"),
+        ("ENCRYPTION_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\r\n"),
+        ("DATABASE_URL", "sqlite://data/other.db\n"),
+        ("PUBLIC_URL", " https://tasks.example/\n"),
+        ("SMTP_URL", "\n"),
+    ]);
+    let config = config.unwrap();
+    assert_eq!(config.jwt_secret.unwrap().expose_secret(), "a secret for tests, of 32 bytes.");
+    assert_eq!(config.database_url.expose_secret(), "sqlite://data/other.db");
+    assert_eq!(config.public_url.as_deref(), Some("https://tasks.example"));
+    assert!(config.mail.smtp_url.is_none());
+}
+
+#[test]
+fn configured_origins_are_normalized_or_refused() {
+    let origins = |text| Config::from_variables([("CORS_ALLOWED_ORIGINS", text)]).map(|config| config.cors);
+    for (text, origin) in [
+        ("https://App.Example.COM/", "https://app.example.com"),
+        ("https://app.example.com:443", "https://app.example.com"),
+        ("http://app.example.com:8080/", "http://app.example.com:8080"),
+        ("https://b\u{fc}cher.example", "https://xn--bcher-kva.example"),
+    ] {
+        assert_eq!(origins(text), Ok(CorsPolicy::List(vec![origin.to_owned()])), "{text}");
+    }
+    for text in [
+        "app.example.com",
+        "https://a.example/path",
+        "https://*.example.com",
+        "https://u@a.example",
+        "*, https://a.example",
+    ] {
+        assert!(origins(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn links_never_lead_to_an_unspecified_address() {
+    let config = Config::from_variables([("HOST", "0.0.0.0"), ("PORT", "8080")]).unwrap();
+    let url = config.link_url(config.address());
+    assert!(!url.contains("0.0.0.0") && url.ends_with(":8080"), "{url}");
+    let config = Config::from_variables([("HOST", "0.0.0.0"), ("PUBLIC_URL", "https://tasks.example")]).unwrap();
+    assert_eq!(config.link_url(config.address()), "https://tasks.example");
+}
+
+#[test]
 fn secrets_are_not_printed() {
     let config = Config::from_variables([
         ("JWT_SECRET", "a secret for tests, of 32 bytes."),

@@ -5,6 +5,7 @@
 //! or on the database.
 
 pub mod account;
+pub mod email;
 pub mod error;
 pub mod event;
 pub mod health;
@@ -16,6 +17,7 @@ pub mod resource;
 pub mod strings;
 pub mod task;
 pub mod time;
+pub mod unicode;
 pub mod webhook;
 
 pub use ids::{

@@ -12,11 +12,12 @@ use serde_json::Value;
 
 use super::macros::json_type;
 
-/// Pattern of names: no control characters and at least one visible character. Trimmed before validation.
-pub const NAME_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
+/// Pattern of names: no control characters, no controls of the text direction (UAX #9), which would reorder the text
+/// around the name, and at least one visible character. Trimmed before validation.
+pub const NAME_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*[^\s\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069][^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*$";
 
 /// Pattern of labels: a name without commas, which separate labels in filters.
-const LABEL_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f,]*[^\s\x00-\x1f\x7f-\x9f,][^\x00-\x1f\x7f-\x9f,]*$";
+const LABEL_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069,]*[^\s\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069,][^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069,]*$";
 
 /// Pattern of multi-line text: newline and tab are the only control characters.
 const MULTI_LINE_PATTERN: &str = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$";
@@ -135,7 +136,7 @@ string_types! {
     Label { min_length: 1_usize, max_length: 50_usize, pattern: LABEL_PATTERN, example: "shopping" }
     /// E-mail address: addr-spec of RFC 5322 without comments and quoted strings.
     ///
-    /// Stored and compared in lower case.
+    /// Stored and compared in lower case, without surrounding blanks, and with the ASCII form of an internationalized domain.
     Email { format: "email", max_length: 254_usize, example: "ada@example.com" }
     /// New password: at least 8 characters and at most 72 bytes of UTF-8 (the limit of bcrypt).
     Password { format: "password", min_length: 8_usize, max_length: 72_usize, pattern: SINGLE_LINE_PATTERN, example: "correct horse battery" }
@@ -149,6 +150,8 @@ string_types! {
     ApiTokenSecret { example: "pt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
     /// Token sent by e-mail.
     EmailToken { min_length: 1_usize, max_length: 512_usize, pattern: SINGLE_LINE_PATTERN, example: "mt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
+    /// Ticket for an event stream in plain text.
+    StreamTicketSecret { min_length: 1_usize, max_length: 512_usize, pattern: SINGLE_LINE_PATTERN, example: "st_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
     /// Signed JSON Web Token (RFC 7519).
     AccessToken { example: "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTkzNmY0ZSJ9.c2lnbmF0dXJl" }
     /// `User-Agent` of a client (RFC 9110, section 10.1.5).
@@ -160,7 +163,7 @@ string_types! {
     /// IANA time zone name.
     TimeZone { format: "iana-time-zone", max_length: 64_usize, example: "Europe/Berlin" }
     /// URL of a webhook endpoint: absolute, `https` unless the operator allows `http`.
-    WebhookUrl { min_length: 1_usize, max_length: 2_048_usize, pattern: SINGLE_LINE_PATTERN, example: "https://example.com/hooks/pocket-tasks" }
+    WebhookUrl { format: "uri", min_length: 1_usize, max_length: 2_048_usize, pattern: SINGLE_LINE_PATTERN, example: "https://example.com/hooks/pocket-tasks" }
     /// Description of a webhook.
     WebhookDescription { max_length: 500_usize, pattern: MULTI_LINE_PATTERN, example: "Posts changes to the team chat." }
     /// Event type, or `*` for all current and future types. New types may be added.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::entities::{
     api_token, comment, counter, delivery, email_token, event, idempotency_key, invitation, job, known_address,
-    long_text, member, previous_secret, project, refresh_token, session, task, user,
+    long_text, member, previous_secret, project, refresh_token, session, stream_ticket, task, user,
 };
 use super::relations::task_of_comment;
 use super::repositories::SeaRepositories;
@@ -102,6 +102,7 @@ impl<C: ConnectionTrait + Send + Sync> MaintenanceRepository for SeaRepositories
                 // Checked again, because a login may be renewing the row at this moment.
                 self.delete(delete_oldest(old, known_address::Column::LastLoginAt, limit).filter(is_old)).await
             }
+            Prunable::StreamTickets => self.delete_before(stream_ticket::Column::ExpiresAt, before, limit).await,
             Prunable::LongTexts => {
                 let is_old = long_text::Column::UsedAt.lt(before);
                 let old = long_text::Entity::find().filter(is_old.clone());

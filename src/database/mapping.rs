@@ -5,7 +5,7 @@ use std::ops::Deref;
 use sea_orm::ActiveValue::Set;
 
 use super::entities::{project, task, user};
-use super::text_search::{fold, search_text};
+use super::text_search::search_text;
 use crate::contract::account::user::User;
 use crate::contract::project::invitation::{InvitationStatus, InvitedRole};
 use crate::contract::project::{Project, Role, TaskCounts};
@@ -13,6 +13,7 @@ use crate::contract::strings::{
     Color, Email, Label, OrderKey, PersonName, ProjectDescription, ProjectName, TaskDescription, TaskTitle, TimeZone,
 };
 use crate::contract::task::{Task, TaskPriority, TaskStatus};
+use crate::contract::unicode::fold;
 use crate::contract::webhook::delivery::DeliveryStatus;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::StoreError;

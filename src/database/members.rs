@@ -12,13 +12,14 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::entities::{member, user};
+use super::mapping;
 use super::pagination::first_portion;
 use super::repositories::SeaRepositories;
-use super::{mapping, text_search};
 use crate::contract::page::{Direction, Page, Paging, Sort};
 use crate::contract::project::Role;
 use crate::contract::project::member::{Member, MemberSort};
 use crate::contract::strings::{Email, PersonName};
+use crate::contract::unicode::fold;
 use crate::contract::{ProjectId, Timestamp, UserId};
 use crate::repositories::{MemberRepository, Portion, StoreError};
 
@@ -66,7 +67,7 @@ fn with_account(members: Select<member::Entity>) -> Select<member::Entity> {
 fn sort_members(members: &mut [Member], sort: Sort<MemberSort>) {
     match sort.field {
         MemberSort::JoinedAt => members.sort_by_key(|member| (member.joined_at, member.user_id)),
-        MemberSort::Name => members.sort_by_cached_key(|member| (text_search::fold(&member.name), member.user_id)),
+        MemberSort::Name => members.sort_by_cached_key(|member| (fold(&member.name), member.user_id)),
     }
     if sort.direction == Direction::Desc {
         members.reverse();

@@ -32,6 +32,7 @@ mod sessions;
 mod sqlite_state;
 mod store;
 mod stored_bytes;
+mod stream_tickets;
 mod task_filter;
 mod task_lists;
 mod tasks;

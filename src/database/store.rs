@@ -219,6 +219,7 @@ repositories! {
     task_lists: TaskListRepository,
     comments: CommentRepository,
     events: EventRepository => has_appended_events,
+    stream_tickets: StreamTicketRepository,
     long_texts: LongTextRepository,
     webhooks: WebhookRepository,
     deliveries: DeliveryRepository,

@@ -3,11 +3,7 @@
 use sea_orm::Condition;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, IntoColumnRef};
 
-/// Folds case beyond ASCII, which neither engine does reliably.
-pub(super) fn fold(text: &str) -> String {
-    // The lower case of Σ depends on its place in a word.
-    text.to_lowercase().replace('ς', "σ")
-}
+use crate::contract::unicode::fold;
 
 /// Returns the folded text in which a name and its description are searched.
 pub(super) fn search_text(name: &str, description: Option<&str>) -> String {
@@ -25,15 +21,4 @@ pub(super) fn contains_all(column: impl IntoColumnRef + Copy, terms: &[String], 
 pub(super) fn contains(column: impl IntoColumnRef, text: &str, postgres: bool) -> Expr {
     let position = if postgres { "strpos" } else { "instr" };
     Expr::from(Func::cust(position).arg(Expr::col(column)).arg(text)).gt(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folding_goes_beyond_ascii() {
-        assert_eq!(fold("ÄPFEL Straße ΟΔΟΣ"), "äpfel straße οδοσ");
-        assert_eq!(fold("ΟΔΟΣ"), fold("οδος"));
-    }
 }

@@ -37,6 +37,8 @@ pub enum Prunable {
     Counters,
     /// Networks of logins, by the time of the last login.
     KnownAddresses,
+    /// Tickets for event streams, by their expiry.
+    StreamTickets,
     /// Long texts, by the time of their last use.
     LongTexts,
 }

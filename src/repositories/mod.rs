@@ -23,6 +23,7 @@ mod projects;
 mod sessions;
 mod store;
 mod stored_bytes;
+mod stream_tickets;
 mod task_lists;
 mod tasks;
 mod tokens;
@@ -52,6 +53,7 @@ pub use projects::{ChangedProject, CounterDelta, LockedProject, OwnedProjects, P
 pub use sessions::{NewRefreshToken, NewSession, RefreshTokenRecord, SessionRecord, SessionRepository};
 pub use store::{Repositories, Store, Transaction};
 pub use stored_bytes::{comment_bytes, project_bytes, task_bytes};
+pub use stream_tickets::{StreamTicketRecord, StreamTicketRepository, TicketCredential};
 pub use task_lists::{
     Assignee, CursorPage, CursorRequest, ProjectTaskPage, SortKey, SortValue, TaskFilter, TaskListRepository,
     VisibleTaskPage,

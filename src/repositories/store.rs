@@ -16,6 +16,7 @@ use super::maintenance::MaintenanceRepository;
 use super::members::MemberRepository;
 use super::projects::ProjectRepository;
 use super::sessions::SessionRepository;
+use super::stream_tickets::StreamTicketRepository;
 use super::task_lists::TaskListRepository;
 use super::tasks::TaskRepository;
 use super::tokens::{ApiTokenRepository, EmailTokenRepository};
@@ -69,6 +70,8 @@ pub trait Repositories: Send + Sync {
     fn comments(&self) -> &dyn CommentRepository;
     /// The event feed. The commit notifies its subscribers.
     fn events(&self) -> &dyn EventRepository;
+    /// Tickets for event streams.
+    fn stream_tickets(&self) -> &dyn StreamTicketRepository;
     /// Long texts of events and stored responses.
     fn long_texts(&self) -> &dyn LongTextRepository;
     /// Webhooks.

@@ -16,6 +16,8 @@ pub enum TokenKind {
     Api,
     /// Sent by e-mail to verify the address or reset the password.
     Mail,
+    /// Opens one event stream.
+    StreamTicket,
 }
 
 impl TokenKind {
@@ -25,6 +27,7 @@ impl TokenKind {
             Self::Refresh => "rt_",
             Self::Api => "pt_",
             Self::Mail => "mt_",
+            Self::StreamTicket => "st_",
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod accept;
 mod activity;
+mod address;
 mod body;
 mod connection;
 mod limits;
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{accept::Acceptor, connection::ConnectionHandler, task_group::TaskGroup};
 
-pub use self::limits::Limits;
+pub use self::{address::reachable, limits::Limits};
 
 /// Time limit for aborted tasks, which end at their next await.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);

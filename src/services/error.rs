@@ -34,6 +34,9 @@ pub enum Error {
     /// The access token has expired.
     #[error("the access token has expired")]
     TokenExpired,
+    /// The ticket for an event stream is unknown, used or expired.
+    #[error("invalid stream ticket")]
+    InvalidStreamTicket,
     /// The session of the access token was revoked.
     #[error("the session was revoked")]
     TokenRevoked,
@@ -240,7 +243,7 @@ impl Error {
             Self::Invalid(_) => ErrorCode::ValidationFailed,
             Self::InvalidCursor | Self::InvalidEventCursor | Self::CursorExpired => ErrorCode::InvalidCursor,
             Self::BatchOperation(_, error) => error.code(),
-            Self::Unauthenticated => ErrorCode::Unauthenticated,
+            Self::Unauthenticated | Self::InvalidStreamTicket => ErrorCode::Unauthenticated,
             Self::TokenExpired => ErrorCode::TokenExpired,
             Self::TokenRevoked | Self::ApiTokenRevoked => ErrorCode::TokenRevoked,
             Self::InvalidCredentials => ErrorCode::InvalidCredentials,
@@ -317,6 +320,9 @@ impl Error {
             Self::CursorExpired => {
                 "The cursor is older than the retained events. List everything again and continue from its sync_cursor."
                     .to_owned()
+            }
+            Self::InvalidStreamTicket => {
+                "The ticket is wrong, was used before, or has expired. Create another one for each connection.".to_owned()
             }
             Self::SessionRequired => "API tokens cannot do this. Log in instead.".to_owned(),
             Self::ApiTokenRevoked => "This API token was revoked. Create a new one.".to_owned(),

@@ -6,9 +6,10 @@ use poem_openapi::OpenApi;
 
 use super::tag::Tag;
 use crate::api::errors::Reply;
-use crate::api::extract::{Auth, LastEventId, QueryParams};
-use crate::api::respond::{EventStream, OkJson};
+use crate::api::extract::{Auth, JsonBody, LastEventId, QueryParams};
+use crate::api::respond::{Created, EventStream, OkJson};
 use crate::contract::event::query::{EventPage, EventQuery, StreamQuery};
+use crate::contract::event::ticket::{CreateStreamTicket, StreamTicket};
 use crate::services::Services;
 
 pub(in crate::api) struct EventsApi {
@@ -29,6 +30,21 @@ impl EventsApi {
         Ok(OkJson::new(&self.services.events.list(auth.0, query.0).await?))
     }
 
+    /// Create a stream ticket
+    ///
+    /// Creates a ticket with which a browser's own `EventSource`, which cannot send a token, opens one event stream:
+    /// `new EventSource("/v1/events/stream?ticket=...")`. A ticket is valid for 60 seconds, for one connection, and for
+    /// the filters it was created with. `EventSource` reconnects with the same URL and fails with 401: then close it,
+    /// create another ticket, and open a new one with `lastEventId`. The body is optional.
+    #[oai(path = "/stream-tickets", method = "post", operation_id = "createStreamTicket")]
+    async fn create_stream_ticket(
+        &self,
+        auth: Auth,
+        body: JsonBody<Option<CreateStreamTicket>>,
+    ) -> Reply<Created<StreamTicket>> {
+        Ok(Created::at("/v1/events/stream", &self.services.events.create_ticket(auth.0, body.0).await?))
+    }
+
     /// Stream events
     ///
     /// Streams the events of `listEvents` as Server-Sent Events: the `id:` field is the cursor to continue from,
@@ -37,8 +53,8 @@ impl EventsApi {
     ///
     /// The stream ends with its token or session, after at most 14 minutes, and when the server shuts down; over
     /// HTTP/1.1 the connection closes with it. Events of a project stop when you leave it. A user can have up to 100
-    /// concurrent streams; another one fails with 429. `EventSource` in browsers cannot send a token and stops after
-    /// any error status: see the tag Events for a complete client.
+    /// concurrent streams; another one fails with 429. `EventSource` in browsers cannot send a token; use a ticket
+    /// (`createStreamTicket`). It stops after any error status: see the tag Events for a complete client.
     #[oai(path = "/stream", method = "get", operation_id = "streamEvents")]
     async fn stream(
         &self,

@@ -6,10 +6,8 @@ mod cors;
 mod request_id;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
-use poem::http::Method;
 use poem::{Endpoint, Request, Response};
 use tracing::Instrument as _;
 use tracing::field::Empty;
@@ -20,40 +18,24 @@ use super::extract::{RequestId, accepts_gzip};
 use super::pipeline::RequestPipeline;
 use super::respond::set;
 use super::settings::ApiSettings;
-use super::validation::{OpenApiValidator, Route};
 
 /// The API as one endpoint.
 pub(super) struct Edge {
     pipeline: RequestPipeline,
     assets: Assets,
-    validator: Arc<OpenApiValidator>,
     settings: ApiSettings,
 }
 
 impl Edge {
-    pub(super) const fn new(
-        pipeline: RequestPipeline,
-        assets: Assets,
-        validator: Arc<OpenApiValidator>,
-        settings: ApiSettings,
-    ) -> Self {
-        Self { pipeline, assets, validator, settings }
+    pub(super) const fn new(pipeline: RequestPipeline, assets: Assets, settings: ApiSettings) -> Self {
+        Self { pipeline, assets, settings }
     }
 
     async fn respond(&self, request: Request, client: IpAddr, request_id: &str) -> Response {
-        let path = request.uri().path();
-        let asset = self.assets.lookup(path);
         if cors::is_preflight(&request) {
-            let allow = match self.validator.route(&Method::OPTIONS, path) {
-                // OPTIONS is not an operation, so this is every path of the document.
-                Route::WrongMethod { allow } => Some(allow),
-                _ => asset.as_ref().map(|_| assets::ALLOW),
-            };
-            if let Some(allow) = allow {
-                return cors::preflight(allow);
-            }
+            return cors::preflight(&request);
         }
-        match asset {
+        match self.assets.lookup(request.uri().path()) {
             Some(route) => assets::serve(&route, &request, request_id),
             None => self.pipeline.handle(request, client, request_id).await,
         }

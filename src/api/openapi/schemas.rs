@@ -101,7 +101,8 @@ fn normalize_format(schema: &mut Object) {
 }
 
 fn mark_trimmed(schema: &mut Object) {
-    if schema.get("pattern").and_then(Value::as_str).is_some_and(|pattern| TRIMMED_PATTERNS.contains(&pattern)) {
+    let is_name = schema.get("pattern").and_then(Value::as_str).is_some_and(|name| TRIMMED_PATTERNS.contains(&name));
+    if is_name || schema.get("format").is_some_and(|format| format == "email") {
         schema.insert("x-trimmed".to_owned(), json!(true));
     }
 }

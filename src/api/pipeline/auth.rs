@@ -1,18 +1,25 @@
 //! Authentication by bearer token.
 
+use std::borrow::Cow;
+
 use poem::Request;
 use poem::http::header;
 
-use crate::api::operations::Access;
+use crate::api::operations::{Access, OperationPolicy};
+use crate::api::validation::percent_decode;
 use crate::services::{Caller, Error, Services};
 
 /// Returns the caller, or `None` where the operation requires none.
 pub(super) async fn authenticate(
     services: &Services,
     request: &Request,
-    access: Access,
+    policy: &OperationPolicy,
 ) -> Result<Option<Caller>, Error> {
-    match (access, bearer_token(request)) {
+    let token = bearer_token(request);
+    if let Some(ticket) = ticket(request).filter(|_| policy.accepts_ticket && token.is_none()) {
+        return services.events.authenticate(&ticket).await.map(Some);
+    }
+    match (policy.access, token) {
         (Access::Probe | Access::Public, _) => Ok(None),
         (Access::Session | Access::Token(_), None) => Err(Error::Unauthenticated),
         (Access::Session | Access::Token(_), Some(token)) => services.authenticate(token).await.map(Some),
@@ -26,6 +33,12 @@ pub(super) fn authorize_credential(caller: &Caller, access: Access) -> Result<()
         Access::Session => caller.require_session().map(drop),
         Access::Token(scope) => caller.require_scope(scope),
     }
+}
+
+/// Returns the query parameter `ticket`.
+fn ticket(request: &Request) -> Option<Cow<'_, str>> {
+    let pairs = request.uri().query()?.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(name, _)| *name == "ticket").find_map(|(_, value)| percent_decode(value))
 }
 
 /// Returns the token of `Authorization: Bearer <token>` (RFC 6750, section 2.1).

@@ -75,7 +75,8 @@ pub(super) async fn read_json(
         Ok(Err(_)) => return Err(ApiError::new(ErrorCode::MalformedJson).with_message("The body ended too early.")),
         Err(_) => return Err(ApiError::new(ErrorCode::RequestTimeout)),
     };
-    if bytes.is_empty() && content_type.is_none() {
+    // Clients send the media type also where they send nothing.
+    if bytes.is_empty() && (content_type.is_none() || !operation.is_body_required) {
         return Ok(None);
     }
     if content_type.is_none() {
@@ -92,8 +93,14 @@ fn accepts_content_type(content_type: &str, media_types: &[String]) -> bool {
     let essence = parts.next().unwrap_or_default();
     media_types.iter().any(|known| known.eq_ignore_ascii_case(essence))
         && parts.filter_map(|part| part.split_once('=')).all(|(name, value)| {
-            !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+            !name.trim().eq_ignore_ascii_case("charset") || is_utf_8(value.trim().trim_matches('"'))
         })
+}
+
+/// Returns whether a charset is UTF-8, by any of its labels in the Encoding standard.
+fn is_utf_8(charset: &str) -> bool {
+    let labels = ["utf-8", "utf8", "unicode-1-1-utf-8", "unicode11utf8", "unicode20utf8", "x-unicode20utf8"];
+    labels.iter().any(|label| label.eq_ignore_ascii_case(charset))
 }
 
 fn unsupported_media_type(operation: &Operation) -> ApiError {
@@ -150,6 +157,7 @@ mod tests {
             ("application/json", true),
             ("Application/JSON; charset=UTF-8", true),
             ("application/json; charset=\"utf-8\"", true),
+            ("application/json;charset=utf8", true),
             ("application/json; charset=latin1", false),
             ("application/problem+json", false),
             ("text/plain", false),

@@ -33,6 +33,9 @@ use super::validation::{OpenApiValidator, Operation, Route};
 use crate::contract::error::ErrorCode;
 use crate::services::{Caller, ETagCondition, Services, WriteContext};
 
+/// Message for a path of no operation.
+const UNKNOWN_PATH: &str = "Nothing has this path. The documentation at /docs lists all paths.";
+
 /// The request pipeline, with the handlers at its end.
 pub(super) struct RequestPipeline {
     validator: Arc<OpenApiValidator>,
@@ -82,7 +85,7 @@ impl RequestPipeline {
             Route::WrongMethod { allow } => {
                 ApiError::new(ErrorCode::MethodNotAllowed).with_header(header::ALLOW, allow)
             }
-            Route::Unknown => ApiError::new(ErrorCode::NotFound),
+            Route::Unknown => ApiError::new(ErrorCode::NotFound).with_message(UNKNOWN_PATH),
         };
         errors::into_response(error.into(), request_id)
     }
@@ -126,7 +129,7 @@ impl RequestPipeline {
             return call.target.call(request).await;
         }
         let has_token = auth::bearer_token(&request).is_some();
-        let caller = auth::authenticate(&self.services, &request, policy.access).await;
+        let caller = auth::authenticate(&self.services, &request, policy).await;
         if let Ok(Some(caller)) = &caller {
             Span::current().record("user.id", display(caller.user));
         }

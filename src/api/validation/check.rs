@@ -1,12 +1,13 @@
 //! Checks values against their schemas, after normalizing them.
 //!
-//! Strings under `x-trimmed: true` are trimmed, and `3.0` becomes `3` where an integer is expected, which JSON Schema
+//! Strings are converted to Normalization Form C, those under `x-trimmed: true` are trimmed, and `3.0` becomes `3` where an integer is expected, which JSON Schema
 //! treats as equal. Violations are in the order of the request, at most one per place (the most basic one), and missing
 //! fields come first.
 
 use super::schema::Schema;
-use super::violation::{MAX_DETAILS, Violation, count, sanitized, word};
+use super::violation::{MAX_DETAILS, Violation, count, sanitized, suggest, word};
 use crate::contract::error::DetailCode as Code;
+use crate::contract::unicode;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
@@ -45,7 +46,7 @@ impl Schema {
 
     fn normalize(&self, value: &mut Value) {
         match value {
-            Value::String(text) if self.is_trimmed => *text = text.trim().to_owned(),
+            Value::String(text) => *text = self.normalize_text(std::mem::take(text)),
             Value::Number(number) if self.has_type("integer") && number.is_f64() => {
                 // Only a whole double prints without a fraction or an exponent.
                 if let Some(Ok(integer)) = number.as_f64().map(|double| format!("{double}").parse::<i64>()) {
@@ -53,6 +54,18 @@ impl Schema {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn normalize_text(&self, text: String) -> String {
+        let text = unicode::normalize(text);
+        if let Some(normalize) = self.format.and_then(|format| format.normalize) {
+            return normalize(&text);
+        }
+        match self.is_trimmed {
+            true if unicode::is_invisible(&text) => String::new(),
+            true => text.trim().to_owned(),
+            false => text,
         }
     }
 
@@ -99,12 +112,12 @@ impl Schema {
         if let Some(most) = self.max_bytes.filter(|most| text.len() > *most) {
             return Some(Violation::new(Code::TooLong, format!("must be at most {} long", count(most, "byte"))));
         }
-        if let Some(format) = self.format.filter(|format| !(format.check)(text)) {
-            return Some(Violation::new(Code::Format, format.message));
+        if let Some(Err(message)) = self.format.map(|format| (format.check)(text)) {
+            return Some(Violation::new(Code::Format, message));
         }
         let (_, message) = self.pattern.as_ref().filter(|(pattern, _)| !pattern.is_match(text))?;
         // Invisible characters are harder to find.
-        let has_control = text.chars().any(char::is_control);
+        let has_control = text.chars().any(|c| c.is_control() || unicode::is_direction_control(c));
         Some(Violation::new(Code::Pattern, if has_control { "must not contain control characters" } else { message }))
     }
 
@@ -156,7 +169,8 @@ impl Schema {
             match self.properties.get(name) {
                 Some(schema) => schema.check(member, &path, found),
                 None if self.is_closed => {
-                    found.push(&path, Violation::new(Code::UnknownField, "is not a field of this request"));
+                    let message = suggest("is not a field of this request", name, self.properties.keys());
+                    found.push(&path, Violation::new(Code::UnknownField, message));
                 }
                 None => {}
             }

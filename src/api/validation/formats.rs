@@ -1,58 +1,60 @@
 //! Formats of strings.
 
-use crate::contract::Timestamp;
 use crate::contract::ids::parse_hyphenated;
+use crate::contract::{Timestamp, email};
 
-/// A format, and the rest of a sentence about a string that does not have it.
+/// A format of strings.
 #[derive(Debug)]
 pub(super) struct Format {
     name: &'static str,
-    pub(super) check: fn(&str) -> bool,
-    pub(super) message: &'static str,
+    /// Converts a string to the form in which it is checked and passed on.
+    pub(super) normalize: Option<fn(&str) -> String>,
+    /// Checks a string; the error is the rest of a sentence about it.
+    pub(super) check: fn(&str) -> Result<(), &'static str>,
 }
 
 /// All known formats.
-const FORMATS: [Format; 5] = [
-    Format { name: "uuid", check: |text| parse_hyphenated(text).is_some(), message: "must be a UUID" },
-    Format {
-        name: "date-time",
-        check: is_time,
-        message: "must be a time like 2026-01-31T09:00:00Z (in a query, write + as %2B)",
-    },
-    Format { name: "email", check: is_email, message: "must be an e-mail address like ada@example.com" },
+const FORMATS: [Format; 6] = [
+    Format { name: "uuid", normalize: None, check: |text| require(parse_hyphenated(text).is_some(), "must be a UUID") },
+    Format { name: "date-time", normalize: None, check: check_time },
+    Format { name: "email", normalize: Some(email::normalize), check: email::check },
+    Format { name: "uri", normalize: None, check: check_url },
     Format {
         name: "iana-time-zone",
-        check: |text| text.parse::<chrono_tz::Tz>().is_ok(),
-        message: "must be the IANA name of a time zone, like Europe/Berlin",
+        normalize: None,
+        check: |text| {
+            let is_known = text.parse::<chrono_tz::Tz>().is_ok();
+            require(is_known, "must be the IANA name of a time zone, like Europe/Berlin")
+        },
     },
     // An annotation: forms hide what is typed.
-    Format { name: "password", check: |_| true, message: "" },
+    Format { name: "password", normalize: None, check: |_| Ok(()) },
 ];
 
 pub(super) fn find(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.name == name)
 }
 
-fn is_time(text: &str) -> bool {
-    // Unlike RFC 3339, chrono also accepts a space instead of `T` and U+2212 as the minus.
-    let is_plain = text.is_ascii() && matches!(text.as_bytes().get(10), Some(b'T' | b't'));
-    is_plain && Timestamp::parse(text).is_some()
+fn require(condition: bool, message: &'static str) -> Result<(), &'static str> {
+    if condition { Ok(()) } else { Err(message) }
 }
 
-fn is_email(text: &str) -> bool {
-    let Some((local, domain)) = text.rsplit_once('@') else { return false };
-    let is_atom = |atom: &str| {
-        !atom.is_empty() && atom.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b))
-    };
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    text.len() <= 254
-        && local.len() <= 64
-        && local.split('.').all(is_atom)
-        && domain.contains('.')
-        && domain.split('.').all(is_label)
+fn check_time(text: &str) -> Result<(), &'static str> {
+    // Unlike RFC 3339, chrono also accepts a space instead of `T` and U+2212 as the minus.
+    let is_plain = text.is_ascii() && matches!(text.as_bytes().get(10), Some(b'T' | b't'));
+    if is_plain && Timestamp::parse(text).is_some() {
+        return Ok(());
+    }
+    if is_plain && Timestamp::parse(&format!("{text}Z")).is_some() {
+        return Err("has no UTC offset: append Z, or an offset like +02:00 (in a query, write + as %2B)");
+    }
+    Err("must be a time like 2026-01-31T09:00:00Z (in a query, write + as %2B)")
+}
+
+/// Checks that a string is an absolute URL. Whether the server may call it is not a matter of its format.
+fn check_url(text: &str) -> Result<(), &'static str> {
+    // URL parsers disagree about these characters. Control characters have a message of their own.
+    let is_ambiguous = |c: char| c == '\\' || (c.is_whitespace() && !c.is_control());
+    let is_url = !text.contains(is_ambiguous) && url::Url::parse(text).is_ok();
+    require(is_url, "must be an absolute URL like https://example.com/hooks, without spaces and backslashes")
 }

@@ -1,6 +1,6 @@
 //! A strict JSON parser.
 //!
-//! Accepts UTF-8 without a byte order mark, exactly one value, no duplicate keys, no number outside the range of a double,
+//! Accepts UTF-8 with or without a byte order mark, exactly one value, no duplicate keys, no number outside the range of a double,
 //! and at most [`MAX_DEPTH`] levels. Error messages repeat nothing of the input.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -31,9 +31,8 @@ pub fn parse_json(bytes: &[u8]) -> Result<Value, MalformedJson> {
         let column = line.clone().next_back().map_or(0, <[u8]>::len) + 1;
         MalformedJson { problem: "is not UTF-8", line: line.count(), column }
     })?;
-    if text.starts_with('\u{feff}') {
-        return Err(start("begins with a byte order mark, which JSON does not allow"));
-    }
+    // A parser may ignore the byte order mark that some editors and languages write (RFC 8259, section 8.1).
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.bytes().all(|byte| b" \t\r\n".contains(&byte)) {
         return Err(start("is empty where JSON is expected"));
     }

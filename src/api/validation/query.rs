@@ -5,7 +5,7 @@
 
 use super::check::Violations;
 use super::schema::{Schema, resolve};
-use super::violation::{MAX_DETAILS, Violation, sanitized};
+use super::violation::{MAX_DETAILS, Violation, sanitized, suggest};
 use crate::contract::error::{Detail, DetailCode, ErrorLocation};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value};
@@ -66,7 +66,8 @@ impl Query {
                     Err(violation) => given.push((name, Some(violation))),
                 },
                 (None, None) if has_room => {
-                    let message = "is not a parameter of this operation";
+                    let known = self.0.iter().map(|parameter| &parameter.name);
+                    let message = suggest("is not a parameter of this operation", &name, known);
                     given.push((name, Some(Violation::new(DetailCode::UnknownParameter, message))));
                 }
                 (None, _) => {}

@@ -8,6 +8,12 @@ use serde_json::Value;
 /// Maximum number of details in a response.
 pub(super) const MAX_DETAILS: usize = 100;
 
+/// Maximum number of characters of an unknown name that are compared with known ones.
+const MAX_SUGGESTED: usize = 40;
+
+/// Minimum likeness of a name that is suggested for an unknown one; 1 is equal.
+const MIN_LIKENESS: f64 = 0.6;
+
 /// A violated rule. The message continues a sentence that begins with a name: `is required`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Violation {
@@ -50,7 +56,26 @@ impl Violation {
             _ if field.is_empty() => "A parameter without a name",
             _ => field,
         };
-        Detail { location, field: field.to_owned(), code: self.code, message: format!("{subject} {}.", self.message) }
+        let end = if self.message.ends_with('?') { "" } else { "." };
+        Detail {
+            location,
+            field: field.to_owned(),
+            code: self.code,
+            message: format!("{subject} {}{end}", self.message),
+        }
+    }
+}
+
+/// Appends the known name that is most like an unknown one, if it may be a slip of it.
+pub(super) fn suggest<'n>(message: &str, unknown: &str, known: impl Iterator<Item = &'n String>) -> String {
+    // Spellings like `dueAt` and `due-at` are one step from `due_at`.
+    let plain = |name: &str| name.replace(['_', '-'], "").to_lowercase();
+    let unknown: String = unknown.chars().take(MAX_SUGGESTED).collect();
+    let likeness = |name: &String| strsim::normalized_damerau_levenshtein(&plain(&unknown), &plain(name));
+    let best = known.map(|name| (likeness(name), name)).max_by(|one, other| one.0.total_cmp(&other.0));
+    match best.filter(|(likeness, _)| *likeness >= MIN_LIKENESS) {
+        Some((_, name)) => format!("{message}. Did you mean {name}?"),
+        None => message.to_owned(),
     }
 }
 

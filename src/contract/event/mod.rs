@@ -14,6 +14,7 @@ mod examples;
 pub mod payloads;
 pub mod previous;
 pub mod query;
+pub mod ticket;
 
 pub use event_type::{EventType, FeedEventType, WebhookEventName};
 use payloads::EventPayload;

@@ -7,7 +7,7 @@ use super::event_type::FeedEventType;
 use crate::contract::ProjectId;
 use crate::contract::macros::example;
 use crate::contract::page::{Direction, default_limit};
-use crate::contract::strings::Cursor;
+use crate::contract::strings::{Cursor, StreamTicketSecret};
 
 /// Page of events.
 #[derive(Debug, Clone, Object)]
@@ -55,9 +55,16 @@ pub struct EventQuery {
 pub struct StreamQuery {
     /// Position to continue from: the SSE `id:` field of the last event received.
     /// `EventSource` provides it as `lastEventId`. Any event cursor in ascending order is accepted too, such as a
-    /// `sync_cursor`; the `id` inside an event is not. A `Last-Event-ID` header takes precedence. Without a cursor, the
-    /// stream starts with new events.
+    /// `sync_cursor`; the `id` inside an event is not. A `Last-Event-ID` header and `lastEventId` take precedence. Without
+    /// a cursor, the stream starts with new events.
     pub cursor: Option<Cursor>,
+    /// The SSE `id:` field of the last event received, for clients that cannot send the header `Last-Event-ID`.
+    /// The header takes precedence.
+    #[oai(rename = "lastEventId")]
+    pub last_event_id: Option<Cursor>,
+    /// Ticket from `createStreamTicket`, instead of an access token in the header `Authorization`.
+    /// The filters of the ticket apply; do not send others.
+    pub ticket: Option<StreamTicketSecret>,
     /// Filters.
     #[oai(flatten)]
     pub filter: EventFilterParams,

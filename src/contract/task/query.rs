@@ -94,7 +94,7 @@ pub struct TaskFilterParams {
     /// Last changed after this time (exclusive).
     pub updated_after: Option<Timestamp>,
     /// Search terms, all of which must occur in the title or the description.
-    /// Case-insensitive; terms also match within words.
+    /// Case-insensitive in every alphabet; terms also match within words.
     pub q: Option<SearchText>,
     /// `true` lists the trash instead.
     /// Tasks that were deleted with their project are not listed; restore the project instead.

@@ -30,6 +30,7 @@ pub(super) mod project;
 pub(super) mod refresh_token;
 pub(super) mod session;
 pub(super) mod storage_probe;
+pub(super) mod stream_ticket;
 pub(super) mod task;
 pub(super) mod user;
 pub(super) mod webhook;

@@ -21,7 +21,7 @@ fn retention_for(what: Prunable, retention: Duration) -> Duration {
         // An access token of an ended session is rejected until its own expiry, at most a day.
         Prunable::EndedSessions | Prunable::ExpiredSessions => DAY * 2,
         // Their end is the last moment at which they sign or count.
-        Prunable::PreviousSecrets | Prunable::Counters => Duration::ZERO,
+        Prunable::PreviousSecrets | Prunable::Counters | Prunable::StreamTickets => Duration::ZERO,
         Prunable::KnownAddresses => KNOWN_ADDRESS_TTL,
         // A client with a revoked or expired token receives that reason for as long as the row exists.
         Prunable::RevokedApiTokens | Prunable::ExpiredApiTokens | Prunable::Events | Prunable::Deliveries => retention,

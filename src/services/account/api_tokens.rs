@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::auth::new_token;
-use crate::contract::ApiTokenId;
 use crate::contract::account::api_token::{ApiToken, ApiTokenQuery, CreatedApiToken, NewApiToken, Scope};
 use crate::contract::error::DetailCode;
 use crate::contract::page::{Page, Sort};
 use crate::contract::strings::ApiTokenSecret;
-use crate::repositories::{Job, Repositories, ResourceRef};
+use crate::contract::{ApiTokenId, Timestamp};
+use crate::repositories::{ApiTokenRecord, Job, Repositories, ResourceRef};
 use crate::security::{OpaqueToken, TokenKind};
 use crate::services::idempotency::fresh;
 use crate::services::mail_budget::{MailBudget, MailRecipient};
@@ -103,29 +103,43 @@ impl ApiTokens {
         let found = self.0.store.read().api_tokens().find_by_hash(&secret.hash()).await?;
         let found = found.ok_or(Error::Unauthenticated)?;
         let now = self.0.clock.now();
-        if found.revoked_at.is_some() || found.is_owner_deleted {
-            return Err(Error::ApiTokenRevoked);
-        }
-        if found.token.expires_at.is_some_and(|end| end <= now) {
-            return Err(Error::TokenExpired);
-        }
+        let caller = caller(&found, now)?;
         let is_recorded = found.token.last_used_at.is_some_and(|at| at + LAST_USED_RESOLUTION > now);
         if !is_recorded && let Err(error) = self.record_use(found.token.id).await {
             // Not a reason to refuse the request.
             tracing::warn!(%error, "failed to record the use of an API token");
         }
-        let credential = Credential::ApiToken {
-            id: found.token.id,
-            can_read: found.has(Scope::Read),
-            can_write: found.has(Scope::Write),
-        };
-        Ok(Caller { user: found.user_id, credential, expires_at: found.token.expires_at })
+        Ok(caller)
     }
 
     async fn record_use(&self, id: ApiTokenId) -> Result<(), Error> {
         let transaction = self.0.store.begin().await?;
         transaction.api_tokens().touch(id, self.0.clock.now()).await?;
         Ok(transaction.commit().await?)
+    }
+}
+
+/// Returns the caller who uses a token, if it is valid.
+fn caller(found: &ApiTokenRecord, now: Timestamp) -> Result<Caller, Error> {
+    if found.revoked_at.is_some() || found.is_owner_deleted {
+        return Err(Error::ApiTokenRevoked);
+    }
+    if found.token.expires_at.is_some_and(|end| end <= now) {
+        return Err(Error::TokenExpired);
+    }
+    let credential = Credential::ApiToken {
+        id: found.token.id,
+        can_read: found.has(Scope::Read),
+        can_write: found.has(Scope::Write),
+    };
+    Ok(Caller { user: found.user_id, credential, expires_at: found.token.expires_at })
+}
+
+impl ServiceContext {
+    /// Returns the caller who uses a token, if it is valid.
+    pub(crate) async fn api_token_caller(&self, id: ApiTokenId) -> Result<Caller, Error> {
+        let found = self.store.read().api_tokens().find(id).await?;
+        caller(&found.ok_or(Error::ApiTokenRevoked)?, self.clock.now())
     }
 }
 

@@ -9,7 +9,7 @@ use super::request_metadata::RequestMetadata;
 use crate::contract::account::session::{Session, TokenType};
 use crate::contract::account::user::{Login, Register, User};
 use crate::contract::strings::{AccessToken, Email, RefreshToken};
-use crate::contract::{SessionId, Timestamp, UserId};
+use crate::contract::{SessionId, Timestamp, UserId, email};
 use crate::repositories::{Credentials, Job, NewEvent, NewRefreshToken, NewSession, RefreshTokenRecord, Transaction};
 use crate::security::{Claims, OpaqueToken, TokenError, TokenKind, Verification};
 use crate::services::event::publish::EventContext;
@@ -285,7 +285,7 @@ pub(crate) fn new_token() -> Result<OpaqueToken, Error> {
     OpaqueToken::generate().map_err(|error| Error::Token(Box::new(error)))
 }
 
-/// Normalizes an address. Addresses that differ only in case are equal.
-pub(crate) fn normalize_email(email: &Email) -> Email {
-    Email::new_unchecked(email.to_lowercase())
+/// Normalizes an address, which the command line does not.
+pub(crate) fn normalize_email(address: &Email) -> Email {
+    Email::new_unchecked(email::normalize(address))
 }

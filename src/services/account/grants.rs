@@ -74,6 +74,7 @@ pub const REFERENCES: &[(&str, OnReset)] = &[
     ("counters", OnReset::Kept("Numbers of past uses, under keyed hashes. They grant nothing.")),
     ("events.actor_id", OnReset::Kept("History of what happened. Reading it takes a credential.")),
     ("long_texts", OnReset::Kept("Content of events and stored responses. Reading it takes a credential.")),
+    ("stream_tickets.user_id", OnReset::Ended(&[Grant::EventStream])),
     ("event_sequence", OnReset::Kept("The position of the feed. It holds no data of an account.")),
     (
         "webhook_fan_out",

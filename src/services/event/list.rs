@@ -15,7 +15,7 @@ impl Events {
     /// Lists a page of events.
     pub async fn list(&self, caller: Caller, query: EventQuery) -> Result<EventPage, Error> {
         let repositories = self.context.store.read();
-        let filter = authorize_filter(repositories, caller, query.filter).await?;
+        let filter = authorize_filter(repositories, caller, query.filter, ErrorLocation::Query).await?;
         let scope = EventCursorScope { reader: caller.user, direction: query.order };
         let beyond = query.cursor.as_ref().map(|cursor| scope.decode(&self.context.signer, cursor)).transpose()?;
         let bounds = repositories.events().bounds().await?;
@@ -58,13 +58,13 @@ pub(crate) async fn authorize_filter(
     repositories: &dyn Repositories,
     caller: Caller,
     conditions: EventFilterParams,
+    location: ErrorLocation,
 ) -> Result<EventFilter, Error> {
     if let Some(id) = conditions.project_id {
         // Includes soft-deleted projects, so that clients learn of deletion and restoration.
         let project = repositories.projects().find(id, caller.user).await?;
-        let project = project.ok_or_else(|| {
-            Error::reference(ErrorLocation::Query, "project_id", "must refer to an existing project.")
-        })?;
+        let project =
+            project.ok_or_else(|| Error::reference(location, "project_id", "must refer to an existing project."))?;
         require(project.role, Action::Read)?;
     }
     Ok(EventFilter {

@@ -13,6 +13,7 @@ pub(crate) mod list;
 pub(crate) mod publish;
 pub(crate) mod stream;
 pub(crate) mod subscription;
+pub(crate) mod tickets;
 pub(crate) mod visibility;
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use super::Events;
 use super::cursor::EventCursorScope;
 use super::list::authorize_filter;
 use super::subscription::{EventSubscription, FeedProgress, StreamMessage};
+use crate::contract::error::ErrorLocation;
 use crate::contract::event::query::StreamQuery;
 use crate::contract::strings::Cursor;
 use crate::services::{Caller, Credential, Error};
@@ -29,9 +30,13 @@ impl Events {
         query: StreamQuery,
         last: Option<Cursor>,
     ) -> Result<EventStream, Error> {
-        let filter = authorize_filter(self.context.store.read(), caller, query.filter).await?;
+        let filter = match &query.ticket {
+            Some(ticket) => self.context.consume_ticket(caller, ticket, query.filter).await?,
+            None => authorize_filter(self.context.store.read(), caller, query.filter, ErrorLocation::Query).await?,
+        };
         let scope = EventCursorScope::ascending(caller.user);
-        let position = last.or(query.cursor).map(|cursor| scope.decode(&self.context.signer, &cursor)).transpose()?;
+        let last = last.or(query.last_event_id.filter(|id| !id.is_empty())).or(query.cursor);
+        let position = last.map(|cursor| scope.decode(&self.context.signer, &cursor)).transpose()?;
         // Subscribe before reading the end of the feed, so that no event is missed.
         let (visibility, events_rx) = self.hub.subscribe(caller.user).await?;
         let bounds = self.context.store.read().events().bounds().await?;

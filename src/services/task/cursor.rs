@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::contract::page::Sort;
 use crate::contract::strings::Cursor;
 use crate::contract::task::query::{TaskFilterParams, TaskSort};
-use crate::contract::{ProjectId, TaskId, UserId};
+use crate::contract::{ProjectId, TaskId, UserId, unicode};
 use crate::repositories::{SortKey, SortValue};
 use crate::security::Signer;
 use crate::services::error::Error;
@@ -38,7 +38,7 @@ impl TaskCursorScope {
         let mut conditions = self.conditions.to_json().unwrap_or_default();
         for (name, condition) in conditions.as_object_mut().into_iter().flatten() {
             if name == "q" {
-                *condition = json!(search::terms(self.conditions.q.as_deref().map(str::to_lowercase).as_deref()));
+                *condition = json!(search::terms(self.conditions.q.as_deref().map(unicode::fold).as_deref()));
             }
             if name == "assignee_id" && condition == "me" {
                 *condition = json!(self.reader.to_string());

@@ -22,7 +22,7 @@ use super::{Client, Mail, TestClock, TestDatabase};
 const PUBLIC_URL: &str = "http://127.0.0.1:3000";
 
 /// Compiled once per process, because that takes half a second.
-static PUBLISHED: LazyLock<PublishedDocument> = LazyLock::new(|| PublishedDocument::compile(PUBLIC_URL).unwrap());
+static PUBLISHED: LazyLock<PublishedDocument> = LazyLock::new(|| PublishedDocument::compile(Some(PUBLIC_URL)).unwrap());
 
 /// Deviations from the default setup.
 #[derive(Clone)]

@@ -13,8 +13,8 @@ use pocket_tasks::repositories::{
     EventHeader, EventRange, EventRepository, FeedBounds, IdempotencyRepository, IdempotentRequest,
     InvitationRepository, JobRepository, KeyClaim, KnownAddressRepository, LongTextRepository, MaintenanceRepository,
     MemberRepository, NewEvent, ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError,
-    StoredResponse, TaskListRepository, TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository,
-    WebhookRepository,
+    StoredResponse, StreamTicketRepository, TaskListRepository, TaskRepository, Transaction, UserRepository,
+    WebhookMaintenanceRepository, WebhookRepository,
 };
 use tokio::sync::watch;
 
@@ -170,6 +170,7 @@ delegate! {
     deliveries: DeliveryRepository,
     email_tokens: EmailTokenRepository,
     known_addresses: KnownAddressRepository,
+    stream_tickets: StreamTicketRepository,
     counters: CounterRepository,
     api_tokens: ApiTokenRepository,
     jobs: JobRepository,

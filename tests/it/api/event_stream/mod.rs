@@ -7,4 +7,5 @@ mod multi_process;
 mod resume;
 mod slow_clients;
 mod termination;
+mod tickets;
 mod visibility;

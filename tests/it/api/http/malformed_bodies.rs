@@ -53,7 +53,8 @@ fn unreadable() -> Vec<Vec<u8>> {
         "{\"NAME\": \"\\x41\"}",
         "{\"NAME\": \"a\nb\"}",
         "{\"NAME\": \"x\"} // comment",
-        "\u{feff}{\"NAME\": \"x\"}",
+        "\u{feff}",
+        "\u{feff}\u{feff}{\"NAME\": \"x\"}",
         "NAME=x",
     ];
     let mut bodies: Vec<Vec<u8>> = texts.iter().map(|text| text.as_bytes().to_vec()).collect();

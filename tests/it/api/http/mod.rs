@@ -1,5 +1,6 @@
 //! HTTP behaviour common to all operations.
 
+mod alphabets;
 mod body_validation;
 mod cors;
 mod costs;
@@ -10,6 +11,7 @@ mod encodings;
 mod etags;
 mod landing_pages;
 mod malformed_bodies;
+mod messages;
 mod preconditions;
 mod query_validation;
 mod rate_limits;
