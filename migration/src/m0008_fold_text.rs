@@ -81,7 +81,7 @@ async fn fold_table(
 /// Normalizes a list like `,one,two,`. Two spellings of one label become one.
 fn normalize_labels(list: &str) -> String {
     let mut labels: Vec<String> = Vec::new();
-    for label in list.split(',').map(|label| label.nfc().collect()) {
+    for label in list.split(',').map(|label| label.nfc().collect::<String>()) {
         if !label.is_empty() && !labels.contains(&label) {
             labels.push(label);
         }

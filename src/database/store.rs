@@ -23,8 +23,8 @@ use crate::repositories::{
     ApiTokenRepository, CommentRepository, CounterRepository, DeliveryRepository, EmailTokenRepository,
     EventRepository, IdempotencyRepository, InvitationRepository, JobRepository, KnownAddressRepository,
     LongTextRepository, MaintenanceRepository, MemberRepository, ProjectRepository, QueueRepository, Repositories,
-    SessionRepository, Store, StoreError, TaskListRepository, TaskRepository, Transaction, UserRepository,
-    WebhookMaintenanceRepository, WebhookRepository,
+    SessionRepository, Store, StoreError, StreamTicketRepository, TaskListRepository, TaskRepository, Transaction,
+    UserRepository, WebhookMaintenanceRepository, WebhookRepository,
 };
 
 /// Maximum wait of the readiness check for the database.
