@@ -57,9 +57,13 @@ enum Cause {
 }
 
 impl ErrorParts {
-    /// Returns whether the error was already logged.
+    /// Returns whether the error was already logged, or says no more than that the server is busy.
     fn is_reported(&self) -> bool {
-        matches!(&self.cause, Some(Cause::Service(error)) if error.is_reported())
+        match &self.cause {
+            Some(Cause::Service(error)) => error.is_reported(),
+            Some(Cause::Other(_)) => false,
+            None => self.code == ErrorCode::Unavailable,
+        }
     }
 }
 
@@ -100,6 +104,11 @@ impl ApiError {
         let is_unreadable = has_token && matches!(error, services::Error::Unauthenticated);
         let failure = Self::from(error);
         if is_unreadable { failure.with_challenge("The access token cannot be read") } else { failure }
+    }
+
+    /// Creates the error of a request that the server has no capacity for.
+    pub(super) fn overloaded() -> Self {
+        Self::new(ErrorCode::Unavailable).with_message("The server has too many connections. Try again later.")
     }
 
     /// Creates an internal error.

@@ -1,26 +1,28 @@
-//! Middleware around every request: request id, access log, CORS, compression, static assets.
+//! Middleware around every request: request id, access log, CORS, compression, security headers, static assets.
 
 mod access_log;
 mod client_ip;
 mod compression;
 mod cors;
 mod request_id;
+mod security_headers;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use poem::http::Method;
 use poem::{Endpoint, Request, Response};
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
+use self::access_log::AccessLog;
 use self::request_id::X_REQUEST_ID;
 use super::assets::{self, Assets};
+use super::errors::{self, ApiError};
 use super::extract::{AcceptEncoding, RequestId};
 use super::pipeline::RequestPipeline;
 use super::respond::set;
-use super::settings::ApiSettings;
+use super::settings::{ApiSettings, Overloaded};
 use super::validation::{OpenApiValidator, Route};
 
 /// The API as one endpoint.
@@ -29,20 +31,24 @@ pub(super) struct Edge {
     assets: Assets,
     validator: Arc<OpenApiValidator>,
     settings: ApiSettings,
+    access_log: Arc<AccessLog>,
 }
 
 impl Edge {
-    pub(super) const fn new(
+    pub(super) fn new(
         pipeline: RequestPipeline,
         assets: Assets,
         validator: Arc<OpenApiValidator>,
         settings: ApiSettings,
     ) -> Self {
-        Self { pipeline, assets, validator, settings }
+        Self { pipeline, assets, validator, settings, access_log: Arc::default() }
     }
 
     async fn respond(&self, request: Request, client: IpAddr, request_id: &str) -> Response {
         let path = request.uri().path();
+        if request.extensions().get::<Overloaded>().is_some() && !self.pipeline.is_probe(request.method(), path) {
+            return errors::into_response(ApiError::overloaded().into(), request_id);
+        }
         let asset = self.assets.lookup(path);
         if cors::is_preflight(&request) {
             let allow = match self.validator.route(&Method::OPTIONS, path) {
@@ -65,22 +71,21 @@ impl Endpoint for Edge {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let started = Instant::now();
         let request_id = request_id::from_request(&request);
         request.extensions_mut().insert(RequestId(request_id.clone()));
         let client = client_ip::client_ip(&request, self.settings.trusted_proxy_hops);
-        let entry = access_log::AccessLogEntry::new(&request, client);
         let origin = self.settings.cors.allowed(&request);
         let encoding = AcceptEncoding::from_request(&request);
 
         // An error span, because a filter such as `warn` disables lower spans and would lose the request id.
         let span = tracing::error_span!("request", request.id = request_id, api.operation = Empty, user.id = Empty);
-        let mut response = self.respond(request, client, &request_id).instrument(span.clone()).await;
+        let entry = self.access_log.begin(&request, client, span.clone());
+        let mut response = self.respond(request, client, &request_id).instrument(span).await;
 
         self.settings.cors.apply(origin, &mut response);
         set(&mut response, X_REQUEST_ID, &request_id);
+        security_headers::apply(&mut response, self.settings.is_https);
         let response = compression::apply(encoding, response).await;
-        span.in_scope(|| entry.write(&response, started.elapsed()));
-        Ok(response)
+        Ok(entry.complete(response).await)
     }
 }

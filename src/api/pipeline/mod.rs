@@ -8,6 +8,7 @@ mod deprecation;
 mod dispatch;
 mod idempotency;
 mod rate_limits;
+mod stream_slots;
 mod timeout;
 
 use std::net::IpAddr;
@@ -23,10 +24,12 @@ use tracing::field::display;
 
 use self::dispatch::{Target, Targets};
 use self::rate_limits::{Decision, Key, RateLimits};
+use self::stream_slots::StreamSlots;
 use super::errors::{self, ApiError};
 use super::extract::{RequestId, ValidatedRequest};
+use super::media_types::EVENT_STREAM;
 use super::operations::{Access, RateLimitClass};
-use super::respond::{no_content, not_modified, replay, set};
+use super::respond::{NO_STORE, no_content, not_modified, replay, set};
 use super::settings::ApiSettings;
 use super::validation::{OpenApiValidator, Operation, Route};
 use crate::contract::error::ErrorCode;
@@ -38,6 +41,7 @@ pub(super) struct RequestPipeline {
     targets: Targets,
     services: Services,
     limits: RateLimits,
+    streams: StreamSlots,
     timeout: Duration,
     body_limit: usize,
 }
@@ -64,9 +68,16 @@ impl RequestPipeline {
             validator,
             services,
             limits: RateLimits::new(settings.rate_limits),
+            streams: StreamSlots::new(settings.streams),
             timeout: settings.request_timeout,
             body_limit: settings.body_limit,
         }
+    }
+
+    /// Returns whether the path is that of a health check.
+    pub(super) fn is_probe(&self, method: &Method, path: &str) -> bool {
+        let Route::Found(operation) = self.validator.route(method, path) else { return false };
+        self.targets.find(&operation.id).is_some_and(|target| target.policy.access == Access::Probe)
     }
 
     /// Responds to a request from `client`.
@@ -78,11 +89,17 @@ impl RequestPipeline {
             },
             Route::WrongMethod { allow } if request.method() == Method::OPTIONS => return no_content(allow),
             Route::WrongMethod { allow } => {
-                ApiError::new(ErrorCode::MethodNotAllowed).with_header(header::ALLOW, allow)
+                self.unmatched(client, ApiError::new(ErrorCode::MethodNotAllowed).with_header(header::ALLOW, allow))
             }
-            Route::Unknown => ApiError::new(ErrorCode::NotFound),
+            Route::Unknown => self.unmatched(client, ApiError::new(ErrorCode::NotFound)),
         };
         errors::into_response(error.into(), request_id)
+    }
+
+    /// Counts a request without an operation, and returns its error.
+    fn unmatched(&self, client: IpAddr, error: ApiError) -> ApiError {
+        let decision = self.limits.count(RateLimitClass::Api, Key::for_ip(client));
+        decision.and_then(|decision| decision.retry_after).map_or(error, rate_limited)
     }
 
     async fn run(
@@ -112,7 +129,7 @@ impl RequestPipeline {
             deprecation::add_headers(&mut response, &path);
         }
         if policy.no_store {
-            set(&mut response, header::CACHE_CONTROL, "no-store");
+            set(&mut response, header::CACHE_CONTROL, NO_STORE);
         }
         response
     }
@@ -138,7 +155,13 @@ impl RequestPipeline {
         if let Some(caller) = &caller {
             auth::authorize_credential(caller, policy.access).map_err(ApiError::from)?;
         }
-        self.validate_and_dispatch(request, caller, call).await
+        if call.operation.response_type.as_deref() != Some(EVENT_STREAM) {
+            return self.validate_and_dispatch(request, caller, call).await;
+        }
+        let slot = self.streams.acquire(call.client)?;
+        let mut response = self.validate_and_dispatch(request, caller, call).await?;
+        slot.attach(&mut response);
+        Ok(response)
     }
 
     async fn validate_and_dispatch(
@@ -195,12 +218,14 @@ impl RequestPipeline {
         if call.limit.is_none_or(|known| decision.remaining <= known.remaining) {
             call.limit = Some(decision);
         }
-        decision.retry_after.map_or(Ok(()), |seconds| {
-            Err(ApiError::new(ErrorCode::RateLimited)
-                .with_message(format!("Too many requests. Try again in {seconds} s."))
-                .with_header(header::RETRY_AFTER, seconds.to_string()))
-        })
+        decision.retry_after.map_or(Ok(()), |seconds| Err(rate_limited(seconds)))
     }
+}
+
+fn rate_limited(seconds: u64) -> ApiError {
+    ApiError::new(ErrorCode::RateLimited)
+        .with_message(format!("Too many requests. Try again in {seconds} s."))
+        .with_header(header::RETRY_AFTER, seconds.to_string())
 }
 
 /// The entity tags of `If-Match` or `If-None-Match`. A value that is not text matches no tag.

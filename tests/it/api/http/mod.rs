@@ -12,5 +12,6 @@ mod malformed_bodies;
 mod preconditions;
 mod query_validation;
 mod rate_limits;
+mod security_headers;
 mod static_assets;
 mod v1_transcript;
