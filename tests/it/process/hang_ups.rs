@@ -41,6 +41,6 @@ async fn a_search_stops_when_its_client_disconnects() {
     assert_eq!(aborted.len(), 3, "each has its line: {log:#?}");
     for line in aborted {
         assert_eq!((&line["http.path"], &line["http.status"]), (&json!(path), &Value::Null));
-        assert!(line["spans"][0]["user.id"].is_string() && line["duration_ms"].is_f64(), "{line}");
+        assert!(line["duration_ms"].is_f64(), "{line}");
     }
 }
