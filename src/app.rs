@@ -1,6 +1,5 @@
 //! The composition root: builds the components and runs them.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +47,7 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock, client: Cl
         tokens: AccessTokens::new(secret, config.jwt_secret_previous.as_ref(), config.access_token_ttl),
         sealer: Sealer::new(key, "stored answers")?,
         signer: Signer::new(key, "cursors")?,
+        key_hasher: Signer::new(key, "counters")?,
     };
     let policy = Policy {
         refresh_token: config.refresh_token_ttl,
@@ -56,15 +56,19 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock, client: Cl
         require_verification: config.require_email_verification,
         // Disabled together with the rate limit of API requests.
         has_stream_limit: config.rate_limits.api_per_minute > 0,
+        quotas: config.quotas,
         // Half of the connections serve lists without an index; a user may occupy half of those.
         list_reads_per_user: (config.database_max_connections as usize / 4).max(1),
+        limits: config.account_limits,
     };
     let webhooks = WebhookDeps {
         client,
         sealer: Sealer::new(key, "webhook secrets")?,
         retry_delays: config.webhook_retry.clone(),
     };
-    Ok(Services::new(store, clock, Passwords::new(config.bcrypt_cost), secrets, policy, webhooks))
+    // Leaves time for the request itself.
+    let passwords = Passwords::new(config.bcrypt_cost, config.request_timeout / 3);
+    Ok(Services::new(store, clock, passwords, secrets, policy, webhooks))
 }
 
 /// Builds the HTTP endpoint over the services.
@@ -126,7 +130,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     let published = PublishedDocument::compile(config.public_url.as_deref().unwrap_or("/"))?;
     let endpoint = endpoint(&config, published, services.clone(), draining.clone());
     tracing::info!(url = %format!("{public_url}/docs"), "API ready; documentation at this URL");
-    let revocation_sync = tokio::spawn(sync_revocations(services.clone(), shutdown.clone()));
+    let revocation_sync = tokio::spawn(sync_revocations(services.clone()));
     let job_runner = if config.job_workers == 0 {
         tracing::info!("running no jobs in this process because JOB_WORKERS is 0");
         None
@@ -152,11 +156,9 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     if let Some(job_runner) = job_runner {
         job_runner.await.context("running jobs")?;
     }
-    let rest = async {
-        revocation_sync.await.context("loading ended sessions")?;
-        anyhow::Ok(())
-    };
-    close_store(&store, rest).await
+    revocation_sync.abort();
+    close_store(&store).await;
+    Ok(())
 }
 
 /// Translates the mark of the server into that of the API.
@@ -174,7 +176,8 @@ pub async fn run_worker(config: Config, shutdown: CancellationToken) -> anyhow::
     let job_runner = spawn_job_runner(&config, Arc::clone(&store), services, &public_url, shutdown)?;
     tracing::info!("running jobs");
     job_runner.await.context("running jobs")?;
-    close_store(&store, async { Ok(()) }).await
+    close_store(&store).await;
+    Ok(())
 }
 
 /// Spawns a task that runs jobs until `shutdown`.
@@ -203,27 +206,20 @@ fn spawn_job_runner(
     }))
 }
 
-/// Closes the store after `rest`. A query that is still running must not delay the shutdown.
-async fn close_store(store: &SeaStore, rest: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    let closing = async {
-        rest.await?;
-        store.close().await;
-        anyhow::Ok(())
-    };
-    if let Ok(closed) = timeout(CLOSE_TIMEOUT, closing).await {
-        closed?;
-    } else {
+/// Closes the store. A query that is still running must not delay the shutdown.
+async fn close_store(store: &SeaStore) {
+    if timeout(CLOSE_TIMEOUT, store.close()).await.is_err() {
         tracing::warn!("database still busy; exiting without closing it");
     }
     tracing::info!("stopped");
-    Ok(())
 }
 
 /// Polls for sessions that other processes ended. Usually there are none, which costs one index look-up.
-async fn sync_revocations(services: Services, shutdown: CancellationToken) {
+async fn sync_revocations(services: Services) {
     let mut ticks = tokio::time::interval(REVOCATION_SYNC_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+    loop {
+        ticks.tick().await;
         match timeout(REVOCATION_SYNC_TIMEOUT, services.accounts.sync_revocations()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "failed to load sessions ended by other processes"),

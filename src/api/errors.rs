@@ -43,25 +43,15 @@ struct ErrorParts {
     details: Option<Vec<Detail>>,
     current: Option<CurrentResource>,
     headers: Vec<(HeaderName, String)>,
-    #[source]
-    cause: Option<Cause>,
-}
-
-/// Cause of an error, for the log only.
-#[derive(Debug, thiserror::Error)]
-enum Cause {
-    #[error(transparent)]
-    Service(services::Error),
-    #[error("{0:#}")]
-    Other(anyhow::Error),
+    /// Cause of the error, for the log only.
+    cause: Option<anyhow::Error>,
 }
 
 impl ErrorParts {
     /// Returns whether the error was already logged, or says no more than that the server is busy.
     fn is_reported(&self) -> bool {
         match &self.cause {
-            Some(Cause::Service(error)) => error.is_reported(),
-            Some(Cause::Other(_)) => false,
+            Some(cause) => cause.downcast_ref::<services::Error>().is_some_and(services::Error::is_reported),
             None => self.code == ErrorCode::Unavailable,
         }
     }
@@ -114,7 +104,7 @@ impl ApiError {
     /// Creates an internal error.
     pub(super) fn internal(cause: anyhow::Error) -> Self {
         let mut failure = Self::new(ErrorCode::Internal);
-        failure.0.cause = Some(Cause::Other(cause));
+        failure.0.cause = Some(cause);
         failure
     }
 }
@@ -135,14 +125,30 @@ impl From<services::Error> for ApiError {
             }
             E::ApiTokenRevoked => failure = failure.with_challenge("The API token was revoked"),
             E::TooManyStreams => failure = failure.with_header(header::RETRY_AFTER, RETRY_STREAM),
+            E::RateLimited { limit, retry_after, .. } => {
+                let seconds = whole_seconds(*retry_after).to_string();
+                failure = failure
+                    .with_header(HeaderName::from_static("ratelimit-limit"), limit.to_string())
+                    .with_header(HeaderName::from_static("ratelimit-remaining"), "0")
+                    .with_header(HeaderName::from_static("ratelimit-reset"), seconds.clone())
+                    .with_header(header::RETRY_AFTER, seconds);
+            }
             E::TooManySearches | E::KeyInProgress => {
                 failure = failure.with_header(header::RETRY_AFTER, RETRY_SOON);
             }
             _ => {}
         }
-        failure.0.cause = Some(Cause::Service(error));
+        if let Some(wait) = error.retry_after() {
+            failure = failure.with_header(header::RETRY_AFTER, whole_seconds(wait).to_string());
+        }
+        failure.0.cause = Some(error.into());
         failure
     }
+}
+
+/// Whole seconds, rounded up; at least one.
+fn whole_seconds(duration: std::time::Duration) -> u64 {
+    (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
 }
 
 /// Errors are documented by the table of operations, so handlers declare none.
@@ -176,7 +182,7 @@ pub(super) fn into_response(error: poem::Error, request_id: &str) -> Response {
     if failure.code.status() >= 500 && !failure.is_reported() {
         tracing::error!(
             error.code = failure.code.as_str(),
-            error = std::error::Error::source(&*failure).map(services::error_chain),
+            error = failure.cause.as_ref().map(|cause| services::error_chain(&**cause)),
             "request failed"
         );
     }

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::contract::Timestamp;
 use crate::database::{SeaStore, Settings};
 use crate::mail::SingleLine;
-use crate::repositories::{JobRecord, JobState, Store as _};
+use crate::repositories::{JobRecord, Store as _};
 
 #[derive(Subcommand)]
 pub(super) enum Action {
@@ -56,7 +56,7 @@ async fn list(store: &SeaStore, as_json: bool) -> anyhow::Result<()> {
     for job in jobs {
         // The error may contain line breaks from a remote server.
         let error = SingleLine::new(job.last_error.as_deref().unwrap_or("-"));
-        let (state, run_at) = (state_str(job.state), job.run_at.to_string());
+        let (state, run_at) = (<&str>::from(job.state), job.run_at.to_string());
         print_line(&format!("{}  {:22} {state:8} {:>8}  {run_at:24}  {error}", job.id, job.kind, job.attempts));
     }
     Ok(())
@@ -67,20 +67,12 @@ fn to_json(job: &JobRecord) -> Value {
         "id": job.id,
         "kind": job.kind,
         "payload": serde_json::from_str::<Value>(&job.payload).unwrap_or(Value::Null),
-        "state": state_str(job.state),
+        "state": <&str>::from(job.state),
         "attempts": job.attempts,
         "run_at": job.run_at.to_string(),
         "created_at": job.created_at.to_string(),
         "last_error": job.last_error,
     })
-}
-
-const fn state_str(state: JobState) -> &'static str {
-    match state {
-        JobState::Pending => "pending",
-        JobState::Running => "running",
-        JobState::Dead => "dead",
-    }
 }
 
 async fn retry(store: &SeaStore, ids: &[Uuid]) -> anyhow::Result<()> {

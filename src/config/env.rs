@@ -98,14 +98,4 @@ impl EnvReader {
     pub(super) fn bool(&mut self, name: &str, default: bool) -> bool {
         self.parsed(name, default, "true or false")
     }
-
-    pub(super) fn one_of<T: Copy>(&mut self, name: &str, default: T, words: &[(&str, T)]) -> T {
-        let Some(text) = self.text(name) else { return default };
-        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.trim()) {
-            return *value;
-        }
-        let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        self.push_error(name, &words.join(" or "));
-        default
-    }
 }

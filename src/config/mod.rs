@@ -14,17 +14,21 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
+use strum::EnumString;
 
 use self::env::EnvReader;
 use crate::api::{CorsPolicy, RateLimitSettings};
 use crate::database::Engine;
 use crate::mail::MailSettings;
+use crate::services::AccountLimits;
+use crate::services::Quotas;
 use crate::webhooks::EgressPolicy;
 
 pub use self::env::ConfigErrors;
 
 /// Environment in which the program runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum AppEnv {
     /// Local development.
     Development,
@@ -33,7 +37,8 @@ pub enum AppEnv {
 }
 
 /// Log format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum LogFormat {
     /// Human-readable.
     Pretty,
@@ -84,6 +89,10 @@ pub struct Config {
     pub max_connections_per_address: Option<usize>,
     /// `RATE_LIMIT_*_PER_MINUTE`
     pub rate_limits: RateLimitSettings,
+    /// `MAIL_PER_RECIPIENT_*`, `INVITATIONS_PER_USER_PER_DAY` and `LOGIN_FAILURES_*`
+    pub account_limits: AccountLimits,
+    /// `MAX_PROJECTS_PER_USER`, `MAX_TASKS_PER_PROJECT`, `MAX_COMMENTS_PER_TASK` and `MAX_STORED_BYTES_PER_USER`
+    pub quotas: Quotas,
     /// `SMTP_URL`, `MAIL_FROM` and the directory for e-mails without a server.
     pub mail: MailSettings,
     /// `REQUIRE_EMAIL_VERIFICATION`
@@ -132,11 +141,7 @@ impl Config {
 
     fn from_source(source: config::Environment) -> Result<Self, ConfigErrors> {
         let mut read = EnvReader::new(source)?;
-        let env = read.one_of(
-            "APP_ENV",
-            AppEnv::Development,
-            &[("development", AppEnv::Development), ("production", AppEnv::Production)],
-        );
+        let env = read.parsed("APP_ENV", AppEnv::Development, "development or production");
         let production = env == AppEnv::Production;
         let any = IpAddr::V4(if production { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST });
         let data_dir = PathBuf::from(read.text("DATA_DIR").unwrap_or_else(|| "data".to_owned()));
@@ -169,6 +174,23 @@ impl Config {
                 refresh_per_minute: read.number("RATE_LIMIT_REFRESH_PER_MINUTE", 30, 0..=1_000_000),
                 api_per_minute: read.number("RATE_LIMIT_API_PER_MINUTE", 600, 0..=1_000_000),
             },
+            account_limits: AccountLimits {
+                mail_per_hour: read.number("MAIL_PER_RECIPIENT_PER_HOUR", 3, 0..=1_000_000),
+                mail_per_day: read.number("MAIL_PER_RECIPIENT_PER_DAY", 10, 0..=1_000_000),
+                invitations_per_day: read.number("INVITATIONS_PER_USER_PER_DAY", 50, 0..=1_000_000),
+                login_failures_per_minute: read.number("LOGIN_FAILURES_PER_MINUTE", 10, 0..=1_000_000),
+                login_failures_per_hour: read.number("LOGIN_FAILURES_PER_HOUR", 100, 0..=1_000_000),
+            },
+            quotas: Quotas {
+                projects_per_user: read.number("MAX_PROJECTS_PER_USER", 1_000, 0..=1_000_000_000),
+                tasks_per_project: read.number("MAX_TASKS_PER_PROJECT", 100_000, 0..=1_000_000_000),
+                comments_per_task: read.number("MAX_COMMENTS_PER_TASK", 10_000, 0..=1_000_000_000),
+                stored_bytes_per_user: read.number(
+                    "MAX_STORED_BYTES_PER_USER",
+                    1_073_741_824,
+                    0..=1_000_000_000_000_000,
+                ),
+            },
             require_email_verification: read.bool("REQUIRE_EMAIL_VERIFICATION", smtp_url.is_some()),
             mail: MailSettings {
                 smtp_url,
@@ -185,10 +207,10 @@ impl Config {
             retention: read.duration("RETENTION_DAYS", DAY, 30, 1..=3_650),
             request_timeout: read.seconds("REQUEST_TIMEOUT_SECONDS", 30, 1..=3_600),
             body_limit: read.number("BODY_LIMIT_BYTES", 1_048_576, 1_024..=1_073_741_824),
-            log_format: read.one_of(
+            log_format: read.parsed(
                 "LOG_FORMAT",
                 if production { LogFormat::Json } else { LogFormat::Pretty },
-                &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)],
+                "pretty or json",
             ),
             log_filter: read.text("RUST_LOG").unwrap_or_else(|| "info".to_owned()),
             data_dir,

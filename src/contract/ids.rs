@@ -8,7 +8,7 @@ use poem_openapi::registry::MetaSchema;
 use poem_openapi::types::{Example, ParseFromParameter, ParseResult};
 use uuid::Uuid;
 
-use super::macros::{inline_type, json_string};
+use super::macros::{json_string, json_type};
 
 /// Generates a UUIDv7.
 #[must_use]
@@ -18,7 +18,8 @@ pub fn new_uuid() -> Uuid {
 }
 
 /// Parses the only UUID format that the API accepts: 36 characters with hyphens.
-fn parse_hyphenated(text: &str) -> Option<Uuid> {
+#[must_use]
+pub fn parse_hyphenated(text: &str) -> Option<Uuid> {
     (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten()
 }
 
@@ -55,7 +56,7 @@ macro_rules! id_types {
             }
         }
 
-        inline_type!(
+        json_type!(
             $name,
             "string_uuid",
             MetaSchema { example: Some($example.into()), ..MetaSchema::new_with_format("string", "uuid") }

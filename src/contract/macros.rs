@@ -1,19 +1,34 @@
 //! Macros that implement the traits of poem-openapi.
 
-/// Implements `Type` with an inline schema, for types that are a single JSON value.
-macro_rules! inline_type {
+/// Implements `Type`: with an inline schema, for types that are a single JSON value, or with the schema of another type.
+macro_rules! json_type {
     ($type:ty, $name:expr, $schema:expr) => {
+        $crate::contract::macros::json_type! {
+            @ $type, $name.into(), poem_openapi::registry::MetaSchemaRef::Inline(Box::new($schema)), |_| {}
+        }
+    };
+    ($type:ty as $other:ty) => {
+        $crate::contract::macros::json_type! {
+            @ $type, <$other>::name(), <$other>::schema_ref(), <$other>::register
+        }
+    };
+    (@ $type:ty, $name:expr, $schema_ref:expr, $register:expr) => {
         impl poem_openapi::types::Type for $type {
             const IS_REQUIRED: bool = true;
             type RawValueType = Self;
             type RawElementValueType = Self;
 
             fn name() -> std::borrow::Cow<'static, str> {
-                $name.into()
+                $name
             }
 
             fn schema_ref() -> poem_openapi::registry::MetaSchemaRef {
-                poem_openapi::registry::MetaSchemaRef::Inline(Box::new($schema))
+                $schema_ref
+            }
+
+            fn register(registry: &mut poem_openapi::registry::Registry) {
+                let register: fn(&mut poem_openapi::registry::Registry) = $register;
+                register(registry);
             }
 
             fn as_raw_value(&self) -> Option<&Self> {
@@ -58,4 +73,4 @@ macro_rules! example {
     (@) => { poem_openapi::types::Example::example() };
 }
 
-pub(super) use {example, inline_type, json_string};
+pub(super) use {example, json_string, json_type};

@@ -199,7 +199,43 @@ macro_rules! list_type {
     };
 }
 
-pub(super) use {list_type, sort_fields};
+/// Declares a collection: its list envelope, its sort fields, and the query parameters that list it.
+macro_rules! collection {
+    (
+        $(#[$list_doc:meta])* $list:ident of $item:ty;
+        $(#[$sort_doc:meta])* $sort:ident { $($sort_fields:tt)+ }
+        $(#[$query_doc:meta])* $query:ident {
+            $(#[$dir_doc:meta])* dir,
+            $($(#[$filter_doc:meta])* $filter:ident: $filter_type:ty,)*
+        }
+    ) => {
+        $crate::contract::page::list_type! { $(#[$list_doc])* $list of $item }
+
+        $crate::contract::page::sort_fields! { $(#[$sort_doc])* $sort { $($sort_fields)+ } }
+
+        $(#[$query_doc])*
+        #[derive(Debug, Clone, Object)]
+        pub struct $query {
+            /// Pagination.
+            #[oai(flatten)]
+            pub paging: $crate::contract::page::Paging,
+            /// Field to sort by.
+            #[oai(default = "Self::default_sort")]
+            pub sort: Option<$sort>,
+            $(#[$dir_doc])*
+            pub dir: Option<$crate::contract::page::Direction>,
+            $($(#[$filter_doc])* pub $filter: $filter_type,)*
+        }
+
+        impl $query {
+            fn default_sort() -> Option<$sort> {
+                $crate::contract::page::SortField::default_field()
+            }
+        }
+    };
+}
+
+pub(super) use {collection, list_type, sort_fields};
 
 /// Continuation of a list that is paginated by cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]

@@ -1,7 +1,7 @@
 //! String types with their limits.
 //!
 //! The limits are published in the schemas, and the request validator enforces them before a value of these types is
-//! created. The types only carry the string; names are trimmed.
+//! created, and trims names. The types only carry the string.
 
 use std::fmt;
 use std::ops::Deref;
@@ -10,7 +10,7 @@ use poem_openapi::registry::MetaSchema;
 use poem_openapi::types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON, Type as _};
 use serde_json::Value;
 
-use super::macros::inline_type;
+use super::macros::json_type;
 
 /// Pattern of names: no control characters and at least one visible character. Trimmed before validation.
 pub const NAME_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
@@ -32,7 +32,7 @@ const SINGLE_LINE_PATTERN: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 const COLOR_PATTERN: &str = "^#[0-9a-fA-F]{6}$";
 
 /// Pattern of the assignee filter: a user id, `me` or `none`.
-pub(super) const ASSIGNEE_PATTERN: &str =
+pub const ASSIGNEE_PATTERN: &str =
     "^(me|none|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})$";
 
 /// Patterns of the strings that are trimmed before validation.
@@ -52,7 +52,7 @@ pub fn pattern_description(pattern: &str) -> &'static str {
 }
 
 macro_rules! string_types {
-    ($($(#[$doc:meta])* $name:ident { trim: $trim:literal, $($rule:ident: $value:expr),* $(,)? })*) => {$(
+    ($($(#[$doc:meta])* $name:ident { $($rule:ident: $value:expr),* $(,)? })*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(String);
@@ -93,7 +93,7 @@ macro_rules! string_types {
             }
         }
 
-        inline_type!(
+        json_type!(
             $name,
             concat!("string_", stringify!($name)),
             MetaSchema { $($rule: Some($value.into()),)* ..MetaSchema::new("string") }
@@ -102,9 +102,6 @@ macro_rules! string_types {
         impl ParseFromJSON for $name {
             fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
                 match value {
-                    Some(Value::String(text)) if $trim && text.trim().len() < text.len() => {
-                        Ok(Self(text.trim().to_owned()))
-                    }
                     Some(Value::String(text)) => Ok(Self(text)),
                     _ => Err(ParseError::expected_input()),
                 }
@@ -121,55 +118,55 @@ macro_rules! string_types {
 
 string_types! {
     /// Name of a person.
-    PersonName { trim: true, min_length: 1_usize, max_length: 100_usize, pattern: NAME_PATTERN, example: "Ada Lovelace" }
+    PersonName { min_length: 1_usize, max_length: 100_usize, pattern: NAME_PATTERN, example: "Ada Lovelace" }
     /// Name of a project.
-    ProjectName { trim: true, min_length: 1_usize, max_length: 100_usize, pattern: NAME_PATTERN, example: "Kitchen renovation" }
+    ProjectName { min_length: 1_usize, max_length: 100_usize, pattern: NAME_PATTERN, example: "Kitchen renovation" }
     /// Description of a project.
-    ProjectDescription { trim: false, max_length: 2_000_usize, pattern: MULTI_LINE_PATTERN, example: "Everything from the floor to the lamps." }
+    ProjectDescription { max_length: 2_000_usize, pattern: MULTI_LINE_PATTERN, example: "Everything from the floor to the lamps." }
     /// Color of a project.
-    Color { trim: false, pattern: COLOR_PATTERN, example: "#3b82f6" }
+    Color { pattern: COLOR_PATTERN, example: "#3b82f6" }
     /// Title of a task.
-    TaskTitle { trim: true, min_length: 1_usize, max_length: 200_usize, pattern: NAME_PATTERN, example: "Choose the tiles" }
+    TaskTitle { min_length: 1_usize, max_length: 200_usize, pattern: NAME_PATTERN, example: "Choose the tiles" }
     /// Description of a task.
-    TaskDescription { trim: false, max_length: 10_000_usize, pattern: MULTI_LINE_PATTERN, example: "Matte, 20 x 20 cm.\nAsk for a sample first." }
+    TaskDescription { max_length: 10_000_usize, pattern: MULTI_LINE_PATTERN, example: "Matte, 20 x 20 cm.\nAsk for a sample first." }
     /// Text of a comment.
-    CommentBody { trim: false, min_length: 1_usize, max_length: 10_000_usize, pattern: NON_BLANK_MULTI_LINE_PATTERN, example: "The matte ones are back in stock.\nShall I order them?" }
+    CommentBody { min_length: 1_usize, max_length: 10_000_usize, pattern: NON_BLANK_MULTI_LINE_PATTERN, example: "The matte ones are back in stock.\nShall I order them?" }
     /// Label of a task.
-    Label { trim: true, min_length: 1_usize, max_length: 50_usize, pattern: LABEL_PATTERN, example: "shopping" }
+    Label { min_length: 1_usize, max_length: 50_usize, pattern: LABEL_PATTERN, example: "shopping" }
     /// E-mail address: addr-spec of RFC 5322 without comments and quoted strings.
     ///
     /// Stored and compared in lower case.
-    Email { trim: false, format: "email", max_length: 254_usize, example: "ada@example.com" }
+    Email { format: "email", max_length: 254_usize, example: "ada@example.com" }
     /// New password: at least 8 characters and at most 72 bytes of UTF-8 (the limit of bcrypt).
-    Password { trim: false, format: "password", min_length: 8_usize, max_length: 72_usize, pattern: SINGLE_LINE_PATTERN, example: "correct horse battery" }
+    Password { format: "password", min_length: 8_usize, max_length: 72_usize, pattern: SINGLE_LINE_PATTERN, example: "correct horse battery" }
     /// Password to verify against the stored hash.
-    PasswordAttempt { trim: false, format: "password", min_length: 1_usize, max_length: 72_usize, pattern: SINGLE_LINE_PATTERN, example: "correct horse battery" }
+    PasswordAttempt { format: "password", min_length: 1_usize, max_length: 72_usize, pattern: SINGLE_LINE_PATTERN, example: "correct horse battery" }
     /// Refresh token in plain text.
-    RefreshToken { trim: false, min_length: 1_usize, max_length: 512_usize, pattern: SINGLE_LINE_PATTERN, example: "rt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
+    RefreshToken { min_length: 1_usize, max_length: 512_usize, pattern: SINGLE_LINE_PATTERN, example: "rt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
     /// Name of an API token.
-    ApiTokenName { trim: true, min_length: 1_usize, max_length: 100_usize, pattern: NAME_PATTERN, example: "Backup script" }
+    ApiTokenName { min_length: 1_usize, max_length: 100_usize, pattern: NAME_PATTERN, example: "Backup script" }
     /// API token in plain text.
-    ApiTokenSecret { trim: false, example: "pt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
+    ApiTokenSecret { example: "pt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
     /// Token sent by e-mail.
-    EmailToken { trim: false, min_length: 1_usize, max_length: 512_usize, pattern: SINGLE_LINE_PATTERN, example: "mt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
+    EmailToken { min_length: 1_usize, max_length: 512_usize, pattern: SINGLE_LINE_PATTERN, example: "mt_wJp0c2lnbmF0dXJlIG9mIG5vdGhpbmcgYXQgYWxsIQ" }
     /// Signed JSON Web Token (RFC 7519).
-    AccessToken { trim: false, example: "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTkzNmY0ZSJ9.c2lnbmF0dXJl" }
+    AccessToken { example: "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTkzNmY0ZSJ9.c2lnbmF0dXJl" }
     /// `User-Agent` of a client (RFC 9110, section 10.1.5).
-    UserAgent { trim: false, example: "Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0" }
+    UserAgent { example: "Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0" }
     /// Sort key of a task within its project; compared byte by byte.
-    OrderKey { trim: false, example: "a4" }
+    OrderKey { example: "a4" }
     /// Opaque cursor; valid only for the list, filters and sort that it was issued for.
-    Cursor { trim: false, example: "AQAAAZwTkz6QAZNvUp1Af22iQF6fQIG9BGJ0aGUgbWFj" }
+    Cursor { example: "AQAAAZwTkz6QAZNvUp1Af22iQF6fQIG9BGJ0aGUgbWFj" }
     /// IANA time zone name.
-    TimeZone { trim: false, format: "iana-time-zone", max_length: 64_usize, example: "Europe/Berlin" }
+    TimeZone { format: "iana-time-zone", max_length: 64_usize, example: "Europe/Berlin" }
     /// URL of a webhook endpoint: absolute, `https` unless the operator allows `http`.
-    WebhookUrl { trim: false, min_length: 1_usize, max_length: 2_048_usize, pattern: SINGLE_LINE_PATTERN, example: "https://example.com/hooks/pocket-tasks" }
+    WebhookUrl { min_length: 1_usize, max_length: 2_048_usize, pattern: SINGLE_LINE_PATTERN, example: "https://example.com/hooks/pocket-tasks" }
     /// Description of a webhook.
-    WebhookDescription { trim: false, max_length: 500_usize, pattern: MULTI_LINE_PATTERN, example: "Posts changes to the team chat." }
+    WebhookDescription { max_length: 500_usize, pattern: MULTI_LINE_PATTERN, example: "Posts changes to the team chat." }
     /// Event type, or `*` for all current and future types. New types may be added.
-    EventName { trim: false, example: "task.updated" }
+    EventName { example: "task.updated" }
     /// Signing secret of a webhook in plain text.
-    WebhookSecret { trim: false, example: "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfkxYyfYyA=" }
+    WebhookSecret { example: "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfkxYyfYyA=" }
     /// Search terms, all of which must match.
-    SearchText { trim: false, max_length: 200_usize, pattern: SINGLE_LINE_PATTERN, example: "tiles" }
+    SearchText { max_length: 200_usize, pattern: SINGLE_LINE_PATTERN, example: "tiles" }
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use poem_openapi::registry::MetaSchema;
 use poem_openapi::types::Example;
 
-use super::macros::{inline_type, json_string};
+use super::macros::{json_string, json_type};
 
 /// Point in time, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +40,13 @@ impl Timestamp {
     #[must_use]
     pub const fn as_secs(self) -> i64 {
         self.0.div_euclid(1000)
+    }
+
+    /// Returns the time until a later moment; zero if it has passed.
+    #[must_use]
+    pub const fn until(self, later: Self) -> Duration {
+        let millis = later.0.saturating_sub(self.0);
+        Duration::from_millis(if millis > 0 { millis.unsigned_abs() } else { 0 })
     }
 }
 
@@ -75,7 +82,7 @@ impl Example for Timestamp {
     }
 }
 
-inline_type!(
+json_type!(
     Timestamp,
     "string_date-time",
     MetaSchema {

@@ -2,14 +2,17 @@
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect};
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait as _, Query};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, QueryTrait as _,
+};
 use uuid::Uuid;
 
 use super::entities::comment::{self, ActiveModel, Column, Entity, Model};
 use super::entities::{member, project, task};
-use super::mapping;
 use super::relations::{membership_of_task, project_of_task, task_of_comment};
 use super::repositories::SeaRepositories;
+use super::{mapping, stored_bytes};
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::strings::CommentBody;
 use crate::contract::task::comment::{Comment, CommentSort};
@@ -21,6 +24,7 @@ struct CommentRow {
     #[sea_orm(nested)]
     comment: comment::Model,
     project_id: Uuid,
+    project_owner_id: Uuid,
     task_deleted_at: Option<i64>,
     project_deleted_at: Option<i64>,
     project_archived: bool,
@@ -32,6 +36,7 @@ impl CommentRow {
         Ok(CommentWithContext {
             comment: comment(self.comment),
             project_id: ProjectId(self.project_id),
+            project_owner: UserId(self.project_owner_id),
             role: mapping::optional_role(self.member_role.as_deref())?,
             project_archived: self.project_archived,
             is_in_trash: self.task_deleted_at.is_some() || self.project_deleted_at.is_some(),
@@ -51,15 +56,14 @@ pub(super) fn comment(row: Model) -> Comment {
     }
 }
 
-/// Mutable columns of a comment.
-fn comment_update(comment: &Comment) -> ActiveModel {
+fn comment_row(comment: &Comment) -> ActiveModel {
     ActiveModel {
-        id: NotSet,
-        task_id: NotSet,
-        author_id: NotSet,
-        created_at: NotSet,
+        id: Set(comment.id.0),
+        task_id: Set(comment.task_id.0),
+        author_id: Set(comment.author_id.map(|user| user.0)),
         body: Set(comment.body.to_string()),
         version: Set(comment.version),
+        created_at: Set(comment.created_at.0),
         updated_at: Set(comment.updated_at.0),
     }
 }
@@ -72,6 +76,7 @@ impl<C: ConnectionTrait + Send + Sync> CommentRepository for SeaRepositories<C> 
             .join(JoinType::InnerJoin, project_of_task())
             .join(JoinType::LeftJoin, membership_of_task(reader))
             .column_as(task::Column::ProjectId, "project_id")
+            .column_as(project::Column::OwnerId, "project_owner_id")
             .column_as(task::Column::DeletedAt, "task_deleted_at")
             .column_as(project::Column::DeletedAt, "project_deleted_at")
             .column_as(project::Column::Archived, "project_archived")
@@ -90,20 +95,30 @@ impl<C: ConnectionTrait + Send + Sync> CommentRepository for SeaRepositories<C> 
         self.page(matching, (column, Column::Id), sort.direction, paging, |row| Ok(comment(row))).await
     }
 
+    async fn count(&self, task: TaskId, limit: u64) -> Result<u64, StoreError> {
+        let first = Entity::find().select_only().column(Column::Id).filter(Column::TaskId.eq(task.0)).limit(limit);
+        let count = Query::select().expr(Expr::col(Asterisk).count()).from_subquery(first.into_query(), "first").take();
+        let row = self.0.query_one(&count).await?;
+        let count: i64 = row.map_or(Ok(0), |row| row.try_get_by_index(0))?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
+    async fn stored_bytes(&self, task: TaskId) -> Result<i64, StoreError> {
+        let sum = Entity::find()
+            .select_only()
+            .expr_as(stored_bytes::of_comment().sum().cast_as("bigint"), "bytes")
+            .filter(Column::TaskId.eq(task.0));
+        Ok(sum.into_tuple::<Option<i64>>().one(&self.0).await?.flatten().unwrap_or_default())
+    }
+
     async fn add(&self, comment: &Comment) -> Result<(), StoreError> {
-        let new = ActiveModel {
-            id: Set(comment.id.0),
-            task_id: Set(comment.task_id.0),
-            author_id: Set(comment.author_id.map(|user| user.0)),
-            created_at: Set(comment.created_at.0),
-            ..comment_update(comment)
-        };
-        self.insert_row(new).await
+        self.insert_row(comment_row(comment)).await
     }
 
     async fn update(&self, comment: &Comment) -> Result<(), StoreError> {
-        let update = Entity::update_many().set(comment_update(comment)).filter(Column::Id.eq(comment.id.0));
-        self.run_update(update).await
+        let mutable = comment_row(comment);
+        let changes = ActiveModel { id: NotSet, task_id: NotSet, author_id: NotSet, created_at: NotSet, ..mutable };
+        self.run_update(Entity::update_many().set(changes).filter(Column::Id.eq(comment.id.0))).await
     }
 
     async fn remove(&self, id: CommentId) -> Result<(), StoreError> {

@@ -5,15 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 use secrecy::ExposeSecret as _;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::time::{Instant, sleep};
 
+use super::error::sqlite_code;
 use super::health::{DatabaseFile, StorageHealth};
-use super::read_pool::{PROGRESS_INTERVAL, ReadPool};
-use super::writer_state::WriterState;
+use super::read_pool::ReadPool;
+use super::sqlite_state::SqliteState;
 use crate::repositories::StoreError;
 
 /// Maximum wait of a request for a free connection.
@@ -27,6 +28,9 @@ const UNINDEXED_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum wait of SQLite for the lock of another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Result code of SQLite while another process holds the lock.
+const SQLITE_BUSY: u32 = 5;
 
 /// Settings of the database connections.
 #[derive(Debug, Clone)]
@@ -102,7 +106,7 @@ pub(super) struct DatabaseConnections {
     /// Runs the other reads, which may be slow.
     pub(super) unindexed_reader: ReadPool,
     /// State shared with the one writing connection of SQLite.
-    pub(super) writer_state: Option<Arc<WriterState>>,
+    pub(super) writer_state: Option<Arc<SqliteState>>,
     pub(super) health: Arc<StorageHealth>,
 }
 
@@ -154,11 +158,11 @@ async fn connect_sqlite(settings: &Settings) -> Result<DatabaseConnections, Stor
     // The pool must not create the file: it would put an empty database in the place of one that was moved away.
     create_private_file(path).map_err(|error| StoreError::Internal(Box::new(error)))?;
     // The writer comes first: it switches the file to write-ahead logging, which read-only connections cannot do.
-    let writer_state = Arc::new(WriterState::default());
+    let writer_state = Arc::new(SqliteState::default());
     let file = DatabaseFile::open(path).map_err(|error| StoreError::Internal(Box::new(error)))?;
     let health = Arc::new(StorageHealth::new(Some(file)));
     let mut options = sqlite(settings.options(1), false);
-    observe_writer(&mut options, &writer_state, &health);
+    writer_state.observe(&mut options, &health);
     let writer = connect_with_retry(&options).await?;
     let [indexed, unindexed] = settings.shares_on_sqlite();
     let options = sqlite(settings.options(1), true);
@@ -169,33 +173,6 @@ async fn connect_sqlite(settings: &Settings) -> Result<DatabaseConnections, Stor
     Ok(DatabaseConnections { writer, reader, unindexed_reader, writer_state: Some(writer_state), health })
 }
 
-/// Installs the hooks of the writing connection.
-fn observe_writer(options: &mut ConnectOptions, state: &Arc<WriterState>, health: &Arc<StorageHealth>) {
-    let opened = (Arc::clone(state), Arc::clone(health));
-    options.map_sqlx_sqlite_pool_opts(move |pool| {
-        let (state, health) = opened.clone();
-        pool.after_connect(move |connection, _| {
-            let (state, health) = (Arc::clone(&state), Arc::clone(&health));
-            Box::pin(async move {
-                health.verify_opened()?;
-                state.reset();
-                let mut handle = connection.lock_handle().await?;
-                let committing = Arc::clone(&state);
-                handle.set_commit_hook(move || committing.record_commit());
-                handle.set_progress_handler(PROGRESS_INTERVAL, move || state.may_continue());
-                Ok(())
-            })
-        })
-    });
-    let state = Arc::clone(state);
-    options.map_sqlx_sqlite_before_acquire(move |connection, _| {
-        // After a failed COMMIT the driver's transaction depth is not zero, and the next transaction would be a savepoint.
-        let is_usable = !connection.is_in_transaction() && !state.is_condemned();
-        state.clear_interrupt();
-        Box::pin(async move { Ok(is_usable) })
-    });
-}
-
 /// Connects to SQLite, retrying while another process sets up a new file.
 ///
 /// Two processes that both want to upgrade their lock fail at once, regardless of the busy timeout.
@@ -203,17 +180,12 @@ async fn connect_with_retry(options: &ConnectOptions) -> Result<DatabaseConnecti
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
         match Database::connect(options.clone()).await {
-            Err(error) if is_locked(&error) && Instant::now() < deadline => sleep(Duration::from_millis(20)).await,
+            Err(error) if sqlite_code(&error) == Some(SQLITE_BUSY) && Instant::now() < deadline => {
+                sleep(Duration::from_millis(20)).await;
+            }
             connected => return connected,
         }
     }
-}
-
-/// Returns whether another process kept SQLite from connecting (`SQLITE_BUSY`).
-fn is_locked(error: &DbErr) -> bool {
-    let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else { return false };
-    let code = cause.as_database_error().and_then(|cause| cause.code()?.parse::<u32>().ok());
-    code.is_some_and(|code| code & 0xff == 5)
 }
 
 fn sqlite(mut options: ConnectOptions, read_only: bool) -> ConnectOptions {

@@ -1,5 +1,7 @@
 //! Classification of database errors.
 
+use std::borrow::Cow;
+
 use sea_orm::{DbErr, RuntimeErr};
 
 use crate::repositories::StoreError;
@@ -15,6 +17,23 @@ pub(super) enum ErrorClass {
     Defect,
 }
 
+/// Returns the code of a database error: a number on SQLite, a SQLSTATE of five characters on PostgreSQL.
+pub(super) fn error_code(error: &DbErr) -> Option<Cow<'_, str>> {
+    let (DbErr::Conn(RuntimeErr::SqlxError(cause))
+    | DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause))) = error
+    else {
+        return None;
+    };
+    cause.as_database_error()?.code()
+}
+
+/// Returns the primary result code of SQLite, the lowest byte.
+pub(super) fn sqlite_code(error: &DbErr) -> Option<u32> {
+    let code = error_code(error).filter(|code| code.len() < 5)?;
+    Some(code.parse::<u32>().ok()? & 0xff)
+}
+
 impl ErrorClass {
     pub(super) fn classify(error: &DbErr) -> Self {
         match error {
@@ -28,15 +47,6 @@ impl ErrorClass {
             },
             _ => Self::Defect,
         }
-    }
-
-    /// Returns whether SQLite opened the file read-only, for lack of permission.
-    pub(super) fn is_read_only(error: &DbErr) -> bool {
-        let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
-            return false;
-        };
-        let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        code.is_some_and(|code| code.len() < 5 && code.parse::<u32>().is_ok_and(|code| code & 0xff == 8))
     }
 
     fn classify_sqlx(cause: &sqlx::Error) -> Self {

@@ -1,17 +1,21 @@
 //! Idempotency keys, and the responses stored with them.
 
 use async_trait::async_trait;
-use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, OnConflict, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, RuntimeErr};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 
 use super::entities::idempotency_key::{ActiveModel, Column, Entity, Model};
+use super::error::error_code;
 use super::mapping;
 use super::repositories::SeaRepositories;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::{
     IdempotencyRepository, IdempotentRequest, KeyClaim, RequiredAccess, StoreError, StoredResponse,
 };
+
+/// SQLSTATE of PostgreSQL for a lock that was awaited too long.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// Maximum wait for a key that another transaction holds.
 const LOCK_TIMEOUT_MS: &str = "5000";
@@ -31,12 +35,7 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
             key: Set(request.key.clone()),
             fingerprint: Set(request.fingerprint.to_vec()),
             claimed_at: Set(now.0),
-            effect: NotSet,
-            etag: NotSet,
-            encrypted_body: NotSet,
-            project_id: NotSet,
-            min_role: NotSet,
-            task_id: NotSet,
+            ..ActiveModel::default()
         };
         // `store_response` overwrites the response of an expired key.
         let conflict = OnConflict::columns([Column::UserId, Column::Key])
@@ -50,7 +49,7 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
                 self.set_lock_timeout(None).await?;
                 Ok(KeyClaim::Acquired)
             }
-            Err(error) if is_lock_timeout(&error) => Ok(KeyClaim::InProgress),
+            Err(error) if error_code(&error).as_deref() == Some(LOCK_NOT_AVAILABLE) => Ok(KeyClaim::InProgress),
             Err(error) => Err(error.into()),
         }
     }
@@ -58,16 +57,13 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
     async fn store_response(&self, user: UserId, key: &str, response: &StoredResponse) -> Result<(), StoreError> {
         let effect = serde_json::to_string(&response.effect).map_err(|error| StoreError::Internal(error.into()))?;
         let changes = ActiveModel {
-            user_id: NotSet,
-            key: NotSet,
-            fingerprint: NotSet,
-            claimed_at: NotSet,
             effect: Set(Some(effect)),
             etag: Set(response.etag.clone()),
             encrypted_body: Set(response.encrypted_body.clone()),
             project_id: Set(response.access.map(|access| access.project.0)),
             min_role: Set(response.access.map(|access| mapping::role_str(access.role).to_owned())),
             task_id: Set(response.access.and_then(|access| access.task).map(|task| task.0)),
+            ..ActiveModel::default()
         };
         let update = Entity::update_many().set(changes).filter(Column::UserId.eq(user.0)).filter(Column::Key.eq(key));
         self.run_update(update).await
@@ -115,12 +111,4 @@ fn stored(row: Model) -> Result<([u8; 32], StoredResponse), StoreError> {
         access,
     };
     Ok((row.fingerprint.try_into().map_err(|_| corrupt())?, response))
-}
-
-/// Returns whether PostgreSQL gave up waiting for a lock.
-fn is_lock_timeout(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
-        return false;
-    };
-    matches!(&**cause, sqlx::Error::Database(cause) if cause.code().as_deref() == Some("55P03"))
 }

@@ -106,13 +106,12 @@ impl<C: ConnectionTrait + Send + Sync> InvitationRepository for SeaRepositories<
         sort: Sort<InvitationSort>,
         paging: Paging,
     ) -> Result<Page<Invitation>, StoreError> {
-        let mut conditions = Condition::all().add(match scope {
-            InvitationScope::Project(project) => Column::ProjectId.eq(project.0),
-            InvitationScope::Email(email) => Column::Email.eq(email),
-        });
-        if let Some(status) = status {
-            conditions = conditions.add(has_status(status, now));
-        }
+        let conditions = Condition::all()
+            .add(match scope {
+                InvitationScope::Project(project) => Column::ProjectId.eq(project.0),
+                InvitationScope::Email(email) => Column::Email.eq(email),
+            })
+            .add_option(status.map(|status| has_status(status, now)));
         let matching = not_deleted(Entity::find()).filter(conditions);
         let column = match sort.field {
             InvitationSort::CreatedAt => Column::CreatedAt,

@@ -9,9 +9,8 @@ use sea_orm::{ConnectionTrait, EntityTrait, QueryTrait as _};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::bulk_insert::insert_chunks;
 use super::entities::job::{ActiveModel, Column, Entity};
-use super::repositories::SeaRepositories;
+use super::repositories::{SeaRepositories, insert_chunks};
 use crate::contract::ids::new_uuid;
 use crate::contract::{Timestamp, WebhookId};
 use crate::repositories::{Dedup, Job, JobRepository, Queue, StoreError};

@@ -30,11 +30,7 @@ fn decode(kind: &str, payload: &str) -> Result<Job, StoreError> {
 fn record(row: Model) -> JobRecord {
     JobRecord {
         id: row.id,
-        state: match row.state.as_str() {
-            "running" => JobState::Running,
-            "dead" => JobState::Dead,
-            _ => JobState::Pending,
-        },
+        state: row.state.parse().unwrap_or(JobState::Pending),
         kind: row.kind,
         payload: row.payload,
         attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
@@ -51,7 +47,7 @@ fn due(queues: &[Queue]) -> SelectStatement {
         .from(Entity)
         .and_where(Column::FinishedAt.is_null())
         .and_where(Column::Queue.is_in(queues.iter().map(|queue| queue.as_str())))
-        .and_where(Column::Kind.is_in(Job::KINDS))
+        .and_where(Column::Kind.is_in(Job::KINDS.iter().copied()))
         .order_by(Column::RunAt, Order::Asc)
         .order_by(Column::Id, Order::Asc)
         .to_owned()
@@ -110,7 +106,7 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
         rows.sort_by_key(|row| row.id);
         let leased = rows.into_iter().map(|row| LeasedJob {
             lease: Lease { id: row.id, token },
-            queue: Queue::parse(&row.queue).unwrap_or(Queue::Default),
+            queue: row.queue.parse().unwrap_or(Queue::Default),
             job: decode(&row.kind, &row.payload),
             kind: row.kind,
             attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),

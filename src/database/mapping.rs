@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::ActiveValue::Set;
 
 use super::entities::{project, task, user};
 use super::text_search::{fold, search_text};
@@ -15,7 +15,7 @@ use crate::contract::strings::{
 use crate::contract::task::{Task, TaskPriority, TaskStatus};
 use crate::contract::webhook::delivery::DeliveryStatus;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
-use crate::repositories::{EmailTokenPurpose, StoreError};
+use crate::repositories::StoreError;
 
 /// Defines the conversions between an enum and its stored strings.
 macro_rules! string_enum {
@@ -52,14 +52,6 @@ string_enum!(
     DeliveryStatus { Pending = "pending", Delivered = "delivered", Failed = "failed" }
 );
 string_enum!(status_str, status, TaskStatus { Todo = "todo", InProgress = "in_progress", Done = "done" });
-
-/// Returns the stored string of a purpose.
-pub(super) const fn purpose_str(value: EmailTokenPurpose) -> &'static str {
-    match value {
-        EmailTokenPurpose::Verification => "verification",
-        EmailTokenPurpose::Reset => "reset",
-    }
-}
 
 /// Returns the stored number of a priority, which is its sort rank.
 pub(super) const fn priority_number(value: TaskPriority) -> i16 {
@@ -102,19 +94,19 @@ pub(super) fn user(row: user::Model) -> User {
 /// Mutable columns of a user.
 pub(super) fn user_update(user: &User) -> user::ActiveModel {
     user::ActiveModel {
-        id: NotSet,
-        email: NotSet,
-        password_hash: NotSet,
-        created_at: NotSet,
-        deleted_at: NotSet,
-        next_digest_at: NotSet,
         name: Set(user.name.to_string()),
         timezone: Set(user.timezone.to_string()),
         weekly_digest: Set(user.weekly_digest),
         email_verified: Set(user.email_verified),
         version: Set(user.version),
         updated_at: Set(user.updated_at.0),
+        ..user::ActiveModel::default()
     }
+}
+
+/// Returns the cost in a bcrypt hash, such as 12 in `$2b$12$…`.
+pub(super) fn password_cost(hash: &str) -> i64 {
+    hash.split('$').nth(2).and_then(|cost| cost.parse().ok()).unwrap_or_default()
 }
 
 pub(super) fn new_user(user: &User, password_hash: &str) -> user::ActiveModel {
@@ -122,6 +114,7 @@ pub(super) fn new_user(user: &User, password_hash: &str) -> user::ActiveModel {
         id: Set(user.id.0),
         email: Set(user.email.to_string()),
         password_hash: Set(password_hash.to_owned()),
+        password_cost: Set(password_cost(password_hash)),
         created_at: Set(user.created_at.0),
         deleted_at: Set(None),
         next_digest_at: Set(None),
@@ -150,12 +143,6 @@ pub(super) fn project(row: project::Model, role: Option<Role>) -> Project {
 /// Mutable columns of a project, without its task counts.
 pub(super) fn project_update(project: &Project) -> project::ActiveModel {
     project::ActiveModel {
-        id: NotSet,
-        created_at: NotSet,
-        task_total: NotSet,
-        task_done: NotSet,
-        last_position: NotSet,
-        completion_percentage: NotSet,
         // An explicit deletion or restoration no longer depends on the owner.
         deleted_with_owner: Set(false),
         owner_id: Set(project.owner_id.0),
@@ -168,6 +155,7 @@ pub(super) fn project_update(project: &Project) -> project::ActiveModel {
         deleted_at: Set(project.deleted_at.map(|time| time.0)),
         version: Set(project.version),
         updated_at: Set(project.updated_at.0),
+        ..project::ActiveModel::default()
     }
 }
 
@@ -204,12 +192,9 @@ pub(super) fn task(row: task::Model) -> Result<Task, StoreError> {
     })
 }
 
-/// Mutable columns of a task.
-pub(super) fn task_update(task: &Task) -> task::ActiveModel {
+pub(super) fn task_row(task: &Task) -> task::ActiveModel {
     task::ActiveModel {
-        id: NotSet,
-        created_by: NotSet,
-        created_at: NotSet,
+        id: Set(task.id.0),
         project_id: Set(task.project_id.0),
         title: Set(task.title.to_string()),
         title_key: Set(fold(&task.title)),
@@ -222,19 +207,12 @@ pub(super) fn task_update(task: &Task) -> task::ActiveModel {
         assignee_id: Set(task.assignee_id.map(|id| id.0)),
         labels: Set(join_list(&task.labels)),
         position: Set(task.position.to_string()),
+        created_by: Set(task.created_by.map(|id| id.0)),
         completed_at: Set(task.completed_at.map(|time| time.0)),
         deleted_at: Set(task.deleted_at.map(|time| time.0)),
         version: Set(task.version),
-        updated_at: Set(task.updated_at.0),
-    }
-}
-
-pub(super) fn new_task(task: &Task) -> task::ActiveModel {
-    task::ActiveModel {
-        id: Set(task.id.0),
-        created_by: Set(task.created_by.map(|id| id.0)),
         created_at: Set(task.created_at.0),
-        ..task_update(task)
+        updated_at: Set(task.updated_at.0),
     }
 }
 

@@ -3,9 +3,9 @@
 //! One generic struct implements every repository, over pools and transactions. On SQLite a single connection writes, in
 //! `IMMEDIATE` transactions: concurrent writers would fail at once, regardless of the busy timeout.
 
-mod bulk_insert;
 mod comments;
 mod connect;
+mod counters;
 mod deliveries;
 mod entities;
 mod error;
@@ -15,7 +15,9 @@ mod idempotency;
 mod invitations;
 mod job_enqueue;
 mod job_queue;
+mod known_addresses;
 mod lateral;
+mod long_texts;
 mod maintenance;
 mod mapping;
 mod members;
@@ -23,12 +25,13 @@ mod migrations;
 mod notifier;
 mod pagination;
 mod projects;
-mod query_span;
 mod read_pool;
 mod relations;
 mod repositories;
 mod sessions;
+mod sqlite_state;
 mod store;
+mod stored_bytes;
 mod task_filter;
 mod task_lists;
 mod tasks;
@@ -36,12 +39,9 @@ mod text_search;
 mod tokens;
 mod transaction;
 mod users;
-mod visible_events;
 mod visible_tasks;
 mod webhook_maintenance;
 mod webhooks;
-mod writer_state;
-mod writes;
 
 pub use connect::{Engine, Settings};
 pub use migrations::MigrationStatus;

@@ -4,7 +4,7 @@
 //! connection is a pool of one, so that the connection of a statement is known: SQLite's progress handler stops the
 //! statement, and on PostgreSQL another connection cancels the backend.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,10 +20,8 @@ use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use super::health::StorageHealth;
-use super::query_span::query_span;
-
-/// Instructions of SQLite between two calls of the progress handler.
-pub(super) const PROGRESS_INTERVAL: i32 = 4_000;
+use super::sqlite_state::SqliteState;
+use super::transaction::query_span;
 
 /// Maximum time for the cancellation of a statement.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,7 +54,7 @@ struct Reader {
 
 /// Means of stopping the statement of a connection.
 enum Interrupt {
-    Sqlite { is_interrupted: Arc<AtomicBool> },
+    Sqlite(Arc<SqliteState>),
     Postgres { backend_pid: Arc<AtomicI32>, canceller: DatabaseConnection },
 }
 
@@ -69,13 +67,12 @@ impl ReadPool {
         health: Arc<StorageHealth>,
     ) -> Self {
         let opened = Arc::clone(&health);
-        let reader = || {
-            let is_interrupted = Arc::new(AtomicBool::new(false));
-            let mut options = options.clone();
-            stop_when_interrupted(&mut options, &is_interrupted, &opened);
-            Reader { options, connection: OnceCell::new(), interrupt: Interrupt::Sqlite { is_interrupted } }
+        let interrupt = |options: &mut ConnectOptions| {
+            let state = Arc::new(SqliteState::default());
+            state.observe(options, &opened);
+            Interrupt::Sqlite(state)
         };
-        Self::new(DbBackend::Sqlite, size, reader, acquire_timeout, health)
+        Self::new(DbBackend::Sqlite, size, options, interrupt, acquire_timeout, health)
     }
 
     /// Creates a pool over PostgreSQL.
@@ -86,24 +83,29 @@ impl ReadPool {
         acquire_timeout: Duration,
         health: Arc<StorageHealth>,
     ) -> Self {
-        let reader = || {
+        let interrupt = |options: &mut ConnectOptions| {
             let backend_pid = Arc::new(AtomicI32::new(NO_BACKEND));
-            let mut options = options.clone();
-            store_backend_pid(&mut options, &backend_pid);
-            let interrupt = Interrupt::Postgres { backend_pid, canceller: canceller.clone() };
-            Reader { options, connection: OnceCell::new(), interrupt }
+            store_backend_pid(options, &backend_pid);
+            Interrupt::Postgres { backend_pid, canceller: canceller.clone() }
         };
-        Self::new(DbBackend::Postgres, size, reader, acquire_timeout, health)
+        Self::new(DbBackend::Postgres, size, options, interrupt, acquire_timeout, health)
     }
 
     fn new(
         backend: DbBackend,
         size: u32,
-        reader: impl Fn() -> Reader,
+        options: &ConnectOptions,
+        interrupt: impl Fn(&mut ConnectOptions) -> Interrupt,
         acquire_timeout: Duration,
         health: Arc<StorageHealth>,
     ) -> Self {
-        let all: Vec<_> = (0..size.max(1)).map(|_| Arc::new(reader())).collect();
+        let reader = |_| {
+            let mut options = options.clone();
+            options.idle_timeout(None).max_lifetime(None);
+            let interrupt = interrupt(&mut options);
+            Arc::new(Reader { options, connection: OnceCell::new(), interrupt })
+        };
+        let all: Vec<_> = (0..size.max(1)).map(reader).collect();
         let (idle, permits) = (Mutex::new(all.clone()), Arc::new(Semaphore::new(all.len())));
         Self { backend, readers: Arc::new(Readers { all, idle, permits }), acquire_timeout, health }
     }
@@ -118,8 +120,8 @@ impl ReadPool {
     pub(super) async fn close(&self) {
         self.readers.permits.close();
         for reader in &self.readers.all {
-            if let Interrupt::Sqlite { is_interrupted } = &reader.interrupt {
-                is_interrupted.store(true, Ordering::Release);
+            if let Interrupt::Sqlite(state) = &reader.interrupt {
+                state.interrupt();
             }
             if let Some(connection) = reader.connection.get()
                 && let Err(error) = connection.close_by_ref().await
@@ -139,7 +141,7 @@ impl ReadPool {
         };
         // Each permit has an idle reader.
         let reader = readers.lock_idle().pop().ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
-        let guard = ReaderGuard { reader, readers: Arc::clone(readers), is_interrupted: false, _permit: permit };
+        let guard = ReaderGuard { reader, readers: Arc::clone(readers), _permit: permit };
         let connect = || Database::connect(guard.reader.options.clone());
         let connection = guard.reader.connection.get_or_try_init(connect).await;
         let connection = connection.inspect_err(|error| self.health.record_read_error(error))?.clone();
@@ -157,29 +159,20 @@ impl Readers {
 struct ReaderGuard {
     reader: Arc<Reader>,
     readers: Arc<Readers>,
-    is_interrupted: bool,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Drop for ReaderGuard {
     fn drop(&mut self) {
-        let reader = Arc::clone(&self.reader);
-        let mut idle = self.readers.lock_idle();
-        if self.is_interrupted {
-            // Its statement may take a moment to stop, so the other readers are used first.
-            idle.insert(0, reader);
-        } else {
-            idle.push(reader);
-        }
+        self.readers.lock_idle().push(Arc::clone(&self.reader));
     }
 }
 
 impl ReaderGuard {
     /// Stops the running statement.
-    fn interrupt(mut self) {
-        self.is_interrupted = true;
+    fn interrupt(self) {
         match &self.reader.interrupt {
-            Interrupt::Sqlite { is_interrupted } => is_interrupted.store(true, Ordering::Release),
+            Interrupt::Sqlite(state) => state.interrupt(),
             Interrupt::Postgres { .. } => {
                 if let Ok(runtime) = Handle::try_current() {
                     runtime.spawn(self.cancel().in_current_span());
@@ -260,37 +253,12 @@ impl ConnectionTrait for ReadPool {
     }
 }
 
-/// Makes a connection to SQLite stop its statement when the flag is set.
-///
-/// The flag is cleared when the connection is next acquired, which happens only after the statement has ended.
-fn stop_when_interrupted(options: &mut ConnectOptions, is_interrupted: &Arc<AtomicBool>, health: &Arc<StorageHealth>) {
-    let opened = (Arc::clone(is_interrupted), Arc::clone(health));
-    options.map_sqlx_sqlite_pool_opts(move |pool| {
-        let (flag, health) = opened.clone();
-        pool.idle_timeout(None).max_lifetime(None).after_connect(move |connection, _| {
-            let (flag, health) = (Arc::clone(&flag), Arc::clone(&health));
-            Box::pin(async move {
-                health.verify_opened()?;
-                flag.store(false, Ordering::Release);
-                let mut handle = connection.lock_handle().await?;
-                handle.set_progress_handler(PROGRESS_INTERVAL, move || !flag.load(Ordering::Acquire));
-                Ok(())
-            })
-        })
-    });
-    let flag = Arc::clone(is_interrupted);
-    options.map_sqlx_sqlite_before_acquire(move |_, _| {
-        flag.store(false, Ordering::Release);
-        Box::pin(async { Ok(true) })
-    });
-}
-
-/// Stores the backend process id of a connection, and keeps the connection.
+/// Stores the backend process id of a connection.
 fn store_backend_pid(options: &mut ConnectOptions, backend_pid: &Arc<AtomicI32>) {
     let backend_pid = Arc::clone(backend_pid);
     options.map_sqlx_postgres_pool_opts(move |pool| {
         let backend_pid = Arc::clone(&backend_pid);
-        pool.idle_timeout(None).max_lifetime(None).after_connect(move |connection, _| {
+        pool.after_connect(move |connection, _| {
             let backend_pid = Arc::clone(&backend_pid);
             Box::pin(async move {
                 backend_pid.store(NO_BACKEND, Ordering::Release);

@@ -16,14 +16,15 @@ use super::migrations::{self, MigrationStatus};
 use super::notifier::Notifier;
 use super::read_pool::ReadPool;
 use super::repositories::SeaRepositories;
+use super::sqlite_state::SqliteState;
 use super::transaction::GuardedTransaction;
-use super::writer_state::WriterState;
 use crate::contract::Timestamp;
 use crate::repositories::{
-    ApiTokenRepository, CommentRepository, DeliveryRepository, EmailTokenRepository, EventRepository,
-    IdempotencyRepository, InvitationRepository, JobRepository, MaintenanceRepository, MemberRepository,
-    ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError, TaskListRepository,
-    TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
+    ApiTokenRepository, CommentRepository, CounterRepository, DeliveryRepository, EmailTokenRepository,
+    EventRepository, IdempotencyRepository, InvitationRepository, JobRepository, KnownAddressRepository,
+    LongTextRepository, MaintenanceRepository, MemberRepository, ProjectRepository, QueueRepository, Repositories,
+    SessionRepository, Store, StoreError, TaskListRepository, TaskRepository, Transaction, UserRepository,
+    WebhookMaintenanceRepository, WebhookRepository,
 };
 
 /// Maximum wait of the readiness check for the database.
@@ -34,7 +35,7 @@ pub struct SeaStore {
     reader: SeaRepositories<ReadPool>,
     unindexed_reader: SeaRepositories<ReadPool>,
     writer: DatabaseConnection,
-    writer_state: Option<Arc<WriterState>>,
+    writer_state: Option<Arc<SqliteState>>,
     health: Arc<StorageHealth>,
     notifiers: Arc<Notifiers>,
 }
@@ -216,10 +217,13 @@ repositories! {
     task_lists: TaskListRepository,
     comments: CommentRepository,
     events: EventRepository => has_appended_events,
+    long_texts: LongTextRepository,
     webhooks: WebhookRepository,
     deliveries: DeliveryRepository,
     idempotency: IdempotencyRepository,
     email_tokens: EmailTokenRepository,
+    known_addresses: KnownAddressRepository,
+    counters: CounterRepository,
     api_tokens: ApiTokenRepository,
     jobs: JobRepository => has_enqueued_jobs,
     queue: QueueRepository,

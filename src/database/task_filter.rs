@@ -1,14 +1,25 @@
 //! Conditions and order of task lists, in SQL.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, Condition};
+use sea_orm::{ColumnTrait, Condition, QueryFilter as _, QuerySelect as _, QueryTrait as _, Select};
 
 use super::entities::task::{Column, Entity, Model};
+use super::pagination::order_by;
 use super::{mapping, text_search};
-use crate::contract::TaskId;
 use crate::contract::page::{Direction, Sort};
 use crate::contract::task::query::TaskSort;
+use crate::contract::{TaskId, Timestamp};
 use crate::repositories::{Assignee, SortKey, SortValue, TaskFilter};
+
+/// A window of the matching tasks.
+#[derive(Clone, Copy)]
+pub(super) struct TaskWindow<'a> {
+    pub(super) sort: Sort<TaskSort>,
+    /// Exclusive start.
+    pub(super) after: Option<&'a SortKey>,
+    pub(super) offset: u64,
+    pub(super) limit: u64,
+}
 
 /// Condition for a filter.
 pub(super) fn condition(filter: &TaskFilter, postgres: bool) -> Condition {
@@ -23,29 +34,21 @@ pub(super) fn condition(filter: &TaskFilter, postgres: bool) -> Condition {
     if !filter.priorities.is_empty() {
         all = all.add(Column::Priority.is_in(filter.priorities.iter().map(|value| mapping::priority_number(*value))));
     }
-    all = match filter.assignee {
-        None => all,
-        Some(Assignee::Unassigned) => all.add(Column::AssigneeId.is_null()),
-        Some(Assignee::User(id)) => all.add(Column::AssigneeId.eq(id.0)),
-    };
     for label in &filter.labels {
         all = all.add(text_search::contains((Entity, Column::Labels), &format!(",{},", &**label), postgres));
     }
     // A task without a due time is due neither before nor after any time, but its due key is the greatest value. The index
     // is over the due key.
-    if let Some(time) = filter.due_before {
-        all = all.add(Column::DueKey.lt(time.0));
-    }
-    if let Some(time) = filter.due_after {
-        all = all.add(Column::DueAt.gt(time.0)).add(Column::DueKey.gt(time.0));
-    }
-    if let Some(time) = filter.created_after {
-        all = all.add(Column::CreatedAt.gt(time.0));
-    }
-    if let Some(time) = filter.updated_after {
-        all = all.add(Column::UpdatedAt.gt(time.0));
-    }
-    all.add(text_search::contains_all((Entity, Column::SearchText), &filter.terms, postgres))
+    let due_after = |time: Timestamp| Column::DueAt.gt(time.0).and(Column::DueKey.gt(time.0));
+    all.add_option(filter.assignee.map(|assignee| match assignee {
+        Assignee::Unassigned => Column::AssigneeId.is_null(),
+        Assignee::User(id) => Column::AssigneeId.eq(id.0),
+    }))
+    .add_option(filter.due_before.map(|time| Column::DueKey.lt(time.0)))
+    .add_option(filter.due_after.map(due_after))
+    .add_option(filter.created_after.map(|time| Column::CreatedAt.gt(time.0)))
+    .add_option(filter.updated_after.map(|time| Column::UpdatedAt.gt(time.0)))
+    .add(text_search::contains_all((Entity, Column::SearchText), &filter.terms, postgres))
 }
 
 /// Returns the column of a sort field.
@@ -74,6 +77,13 @@ pub(super) fn after_key(key: &SortKey, sort: Sort<TaskSort>) -> Expr {
         Direction::Asc => row.gt(end),
         Direction::Desc => row.lt(end),
     }
+}
+
+/// Query for a window, which sorts all matching tasks.
+pub(super) fn window_stmt(matching: Select<Entity>, window: TaskWindow<'_>) -> Select<Entity> {
+    let TaskWindow { sort, after, offset, limit } = window;
+    let matching = matching.apply_if(after, |query, after| query.filter(after_key(after, sort)));
+    order_by(matching, column(sort.field), Column::Id, sort.direction).offset(offset).limit(limit)
 }
 
 /// Returns the key of a task in a sort order.

@@ -7,13 +7,12 @@ use sea_orm::{
 };
 
 use super::entities::{member, project, task};
-use super::pagination::{order_by, paginate};
 use super::relations::membership;
 use super::repositories::SeaRepositories;
-use super::visible_tasks::{TaskWindow, visible_count};
+use super::task_filter::TaskWindow;
+use super::visible_tasks::visible_count;
 use super::{mapping, task_filter};
 use crate::contract::page::{Page, Paging, Sort};
-use crate::contract::project::Role;
 use crate::contract::task::Task;
 use crate::contract::task::query::TaskSort;
 use crate::contract::{ProjectId, UserId};
@@ -29,22 +28,9 @@ struct ProjectHeadRow {
     assignee_is_valid: bool,
 }
 
-/// Result of the first query for a project.
-struct ProjectHead {
-    role: Option<Role>,
-    total: u64,
-    assignee_is_valid: bool,
-}
-
-impl ProjectHead {
-    /// Returns whether the reader may see the tasks, and the filter can match any.
-    fn has_page(&self) -> bool {
-        self.role.is_some() && self.assignee_is_valid
-    }
-
-    fn with_page<P>(self, page: P) -> ProjectTaskPage<P> {
-        ProjectTaskPage { role: self.role, assignee_is_valid: self.assignee_is_valid, page }
-    }
+/// Returns whether the reader may see the tasks, and the filter can match any.
+fn has_page<P>(head: &ProjectTaskPage<P>) -> bool {
+    head.role.is_some() && head.assignee_is_valid
 }
 
 /// Returns the assignee of a filter, unless it is the reader.
@@ -76,8 +62,9 @@ fn count(matching: Select<task::Entity>) -> SelectStatement {
     QueryTrait::query(&mut select).take()
 }
 
-fn sort_tasks(matching: Select<task::Entity>, sort: Sort<TaskSort>) -> Select<task::Entity> {
-    order_by(matching, task_filter::column(sort.field), task::Column::Id, sort.direction)
+/// Window of a page, with an extra row that shows whether there is a next page.
+fn window(request: &CursorRequest) -> TaskWindow<'_> {
+    TaskWindow { sort: request.sort, after: request.after.as_ref(), offset: 0, limit: u64::from(request.limit) + 1 }
 }
 
 /// Drops the extra row that was read to learn whether there is a next page.
@@ -96,13 +83,14 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
             .filter(task_filter::condition(filter, self.is_postgres()))
     }
 
+    /// Returns the total in place of the page; `None` if there is no such project.
     async fn project_head(
         &self,
         project: ProjectId,
         reader: UserId,
         filter: &TaskFilter,
         total: Expr,
-    ) -> Result<Option<ProjectHead>, StoreError> {
+    ) -> Result<Option<ProjectTaskPage<u64>>, StoreError> {
         let is_valid = assignee_is_valid(filter, reader, |memberships| {
             memberships.and_where(Expr::col(("assignees", member::Column::ProjectId)).eq(project.0));
         });
@@ -117,10 +105,10 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
             .one(&self.0)
             .await?;
         let Some(row) = row.filter(|row| row.deleted_at.is_none()) else { return Ok(None) };
-        Ok(Some(ProjectHead {
+        Ok(Some(ProjectTaskPage {
             role: mapping::optional_role(row.member_role.as_deref())?,
-            total: u64::try_from(row.total).unwrap_or_default(),
             assignee_is_valid: row.assignee_is_valid,
+            page: u64::try_from(row.total).unwrap_or_default(),
         }))
     }
 
@@ -160,12 +148,13 @@ impl<C: ConnectionTrait + Send + Sync> TaskListRepository for SeaRepositories<C>
             scalar(count(matching.clone()))
         };
         let Some(head) = self.project_head(project, reader, filter, total).await? else { return Ok(None) };
-        let mut page = Page { items: Vec::new(), total: head.total };
-        if head.has_page() && page.total > paging.offset() {
-            let rows = paginate(sort_tasks(matching, sort), paging).all(&self.0).await?;
+        let mut page = Page { items: Vec::new(), total: head.page };
+        if has_page(&head) && page.total > paging.offset() {
+            let window = TaskWindow { sort, after: None, offset: paging.offset(), limit: paging.limit.into() };
+            let rows = task_filter::window_stmt(matching, window).all(&self.0).await?;
             page.items = rows.into_iter().map(mapping::task).collect::<Result<_, _>>()?;
         }
-        Ok(Some(head.with_page(page)))
+        Ok(Some(ProjectTaskPage { role: head.role, assignee_is_valid: head.assignee_is_valid, page }))
     }
 
     async fn list_visible(
@@ -200,14 +189,11 @@ impl<C: ConnectionTrait + Send + Sync> TaskListRepository for SeaRepositories<C>
         let head = self.project_head(project, reader, filter, Expr::val(0_i64)).await?;
         let Some(head) = head else { return Ok(None) };
         let mut page = CursorPage::default();
-        if head.has_page() {
-            let mut matching = sort_tasks(self.matching_in_project(project, filter), request.sort);
-            if let Some(after) = &request.after {
-                matching = matching.filter(task_filter::after_key(after, request.sort));
-            }
-            page = cursor_page(matching.limit(u64::from(request.limit) + 1).all(&self.0).await?, request)?;
+        if has_page(&head) {
+            let matching = self.matching_in_project(project, filter);
+            page = cursor_page(task_filter::window_stmt(matching, window(request)).all(&self.0).await?, request)?;
         }
-        Ok(Some(head.with_page(page)))
+        Ok(Some(ProjectTaskPage { role: head.role, assignee_is_valid: head.assignee_is_valid, page }))
     }
 
     async fn list_visible_by_cursor(
@@ -222,9 +208,7 @@ impl<C: ConnectionTrait + Send + Sync> TaskListRepository for SeaRepositories<C>
         };
         let mut page = CursorPage::default();
         if assignee_is_valid {
-            let (after, limit) = (request.after.as_ref(), u64::from(request.limit) + 1);
-            let window = TaskWindow { sort: request.sort, after, offset: 0, limit };
-            page = cursor_page(self.visible_window(reader, filter, window).await?, request)?;
+            page = cursor_page(self.visible_window(reader, filter, window(request)).await?, request)?;
         }
         Ok(VisibleTaskPage { assignee_is_valid, page })
     }

@@ -9,7 +9,6 @@ use sea_orm::{
 };
 
 use super::entities::{api_token, email_token, user};
-use super::mapping;
 use super::repositories::SeaRepositories;
 use crate::contract::account::api_token::{ApiToken, ApiTokenSort, Scope};
 use crate::contract::page::{Page, Paging, Sort};
@@ -21,7 +20,7 @@ use crate::repositories::{ApiTokenRecord, ApiTokenRepository, EmailTokenPurpose,
 fn valid_token(hash: &[u8; 32], purpose: EmailTokenPurpose, now: Timestamp) -> Condition {
     Condition::all()
         .add(email_token::Column::Hash.eq(hash.to_vec()))
-        .add(email_token::Column::Purpose.eq(mapping::purpose_str(purpose)))
+        .add(email_token::Column::Purpose.eq(<&str>::from(purpose)))
         .add(email_token::Column::ExpiresAt.gt(now.0))
 }
 
@@ -37,7 +36,7 @@ impl<C: ConnectionTrait + Send + Sync> EmailTokenRepository for SeaRepositories<
         let new = email_token::ActiveModel {
             hash: Set(hash.to_vec()),
             user_id: Set(user.0),
-            purpose: Set(mapping::purpose_str(purpose).to_owned()),
+            purpose: Set(<&str>::from(purpose).to_owned()),
             expires_at: Set(expires_at.0),
         };
         self.insert_row(new).await
@@ -66,7 +65,7 @@ impl<C: ConnectionTrait + Send + Sync> EmailTokenRepository for SeaRepositories<
         let Some(user) = consumed.first().map(|row| row.user_id) else { return Ok(None) };
         email_token::Entity::delete_many()
             .filter(email_token::Column::UserId.eq(user))
-            .filter(email_token::Column::Purpose.eq(mapping::purpose_str(purpose)))
+            .filter(email_token::Column::Purpose.eq(<&str>::from(purpose)))
             .exec(&self.0)
             .await?;
         Ok(Some(UserId(user)))
@@ -76,7 +75,7 @@ impl<C: ConnectionTrait + Send + Sync> EmailTokenRepository for SeaRepositories<
         // Expired tokens are left to the pruning job, so that the two never wait for each other.
         email_token::Entity::delete_many()
             .filter(email_token::Column::UserId.eq(user.0))
-            .filter(email_token::Column::Purpose.eq(mapping::purpose_str(purpose)))
+            .filter(email_token::Column::Purpose.eq(<&str>::from(purpose)))
             .filter(email_token::Column::ExpiresAt.gt(now.0))
             .exec(&self.0)
             .await?;
@@ -193,13 +192,7 @@ impl<C: ConnectionTrait + Send + Sync> ApiTokenRepository for SeaRepositories<C>
     }
 
     async fn list_revoked(&self, since: Timestamp) -> Result<Vec<ApiTokenId>, StoreError> {
-        let rows = api_token::Entity::find()
-            .select_only()
-            .column(api_token::Column::Id)
-            .filter(api_token::Column::RevokedAt.gte(since.0))
-            .into_tuple::<uuid::Uuid>()
-            .all(&self.0)
-            .await?;
-        Ok(rows.into_iter().map(ApiTokenId).collect())
+        let revoked = api_token::Entity::find().filter(api_token::Column::RevokedAt.gte(since.0));
+        self.fetch_ids(revoked, api_token::Column::Id, ApiTokenId).await
     }
 }

@@ -12,13 +12,14 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
+use tracing::{Instrument as _, Span};
 
-use tracing::Instrument as _;
-
-use super::error::ErrorClass;
+use super::error::{ErrorClass, sqlite_code};
 use super::health::StorageHealth;
-use super::query_span::query_span;
-use super::writer_state::WriterState;
+use super::sqlite_state::SqliteState;
+
+/// Result code of SQLite for a file that it opened read-only, for lack of permission.
+const SQLITE_READONLY: u32 = 8;
 
 /// An open transaction. Dropping it rolls back and interrupts its statement.
 pub(super) struct GuardedTransaction {
@@ -34,7 +35,7 @@ struct Statements {
     has_failed: AtomicBool,
     /// Number of started statements that have not returned, even if abandoned.
     unfinished: AtomicUsize,
-    writer: Option<Arc<WriterState>>,
+    writer: Option<Arc<SqliteState>>,
 }
 
 impl Drop for Statements {
@@ -57,7 +58,7 @@ impl GuardedTransaction {
     /// Opens a transaction; on SQLite with the write lock.
     pub(super) async fn begin(
         connection: &DatabaseConnection,
-        writer: Option<Arc<WriterState>>,
+        writer: Option<Arc<SqliteState>>,
         health: Arc<StorageHealth>,
     ) -> Result<Self, DbErr> {
         let transaction = match begin_uncancelled(connection).await {
@@ -108,6 +109,11 @@ impl GuardedTransaction {
         self.statements.unfinished.fetch_add(1, Ordering::AcqRel);
         Ok(GuardedStatement(self))
     }
+}
+
+/// Returns the tracing span of a statement, whose text has placeholders for values.
+pub(super) fn query_span(statement: &Statement) -> Span {
+    tracing::debug_span!("query", db.query.text = statement.sql)
 }
 
 /// A running statement of a transaction.
@@ -176,9 +182,9 @@ pub(super) async fn begin(connection: &DatabaseConnection) -> Result<DatabaseTra
     connection.begin_with_options(options).await
 }
 
-fn record_failure(error: &DbErr, health: &StorageHealth, writer: Option<&WriterState>) {
+fn record_failure(error: &DbErr, health: &StorageHealth, writer: Option<&SqliteState>) {
     health.record_write_error(error);
-    if let Some(writer) = writer.filter(|_| ErrorClass::is_read_only(error)) {
+    if let Some(writer) = writer.filter(|_| sqlite_code(error) == Some(SQLITE_READONLY)) {
         writer.condemn();
     }
 }

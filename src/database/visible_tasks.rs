@@ -11,26 +11,14 @@ use super::lateral::lateral_top_n;
 use super::pagination::order;
 use super::relations::{membership_of_task, project_of_task};
 use super::repositories::SeaRepositories;
-use super::task_filter;
+use super::task_filter::{self, TaskWindow};
 use crate::contract::UserId;
-use crate::contract::page::Sort;
-use crate::contract::task::query::TaskSort;
-use crate::repositories::{Assignee, SortKey, StoreError, TaskFilter};
+use crate::repositories::{Assignee, StoreError, TaskFilter};
 
 /// Greatest end of a window that is read project by project.
 ///
 /// Room for the longest page by cursor and a few numbered ones. Later windows have to pass all tasks before them anyway.
 const MAX_LATERAL_ROWS: u64 = 200;
-
-/// A window of the matching tasks.
-#[derive(Clone, Copy)]
-pub(super) struct TaskWindow<'a> {
-    pub(super) sort: Sort<TaskSort>,
-    /// Exclusive start.
-    pub(super) after: Option<&'a SortKey>,
-    pub(super) offset: u64,
-    pub(super) limit: u64,
-}
 
 /// Returns whether a project's tasks are best searched in sort order.
 ///
@@ -65,12 +53,6 @@ pub(super) fn visible_count(reader: UserId, filter: &TaskFilter) -> SelectStatem
     visible_projects(reader, filter).expr(total).take()
 }
 
-fn sort_tasks(select: &mut SelectStatement, sort: Sort<TaskSort>) {
-    select
-        .order_by((task::Entity, task_filter::column(sort.field)), order(sort.direction))
-        .order_by((task::Entity, task::Column::Id), order(sort.direction));
-}
-
 impl<C: ConnectionTrait> SeaRepositories<C> {
     /// Query for all visible tasks that match, unsorted.
     pub(super) fn matching_visible(&self, reader: UserId, filter: &TaskFilter) -> Select<task::Entity> {
@@ -91,24 +73,12 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         filter: &TaskFilter,
         window: TaskWindow<'_>,
     ) -> Result<Vec<task::Model>, StoreError> {
-        let mut select = if prefers_ordered_scan(filter) && window.offset + window.limit <= MAX_LATERAL_ROWS {
-            self.top_n(reader, filter, window)
-        } else {
-            self.full_sort(reader, filter, window)
-        };
+        if !prefers_ordered_scan(filter) || window.offset + window.limit > MAX_LATERAL_ROWS {
+            return Ok(task_filter::window_stmt(self.matching_visible(reader, filter), window).all(&self.0).await?);
+        }
+        let mut select = self.top_n(reader, filter, window);
         let rows = self.0.query_all(select.limit(window.limit).offset(window.offset)).await?;
         Ok(rows.iter().map(|row| task::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
-    }
-
-    /// Query that sorts all matching tasks.
-    fn full_sort(&self, reader: UserId, filter: &TaskFilter, window: TaskWindow<'_>) -> SelectStatement {
-        let mut all = self.matching_visible(reader, filter);
-        if let Some(after) = window.after {
-            all = all.filter(task_filter::after_key(after, window.sort));
-        }
-        let mut select = all.into_query();
-        sort_tasks(&mut select, window.sort);
-        select
     }
 
     /// Query that reads the first tasks of each project.
@@ -128,7 +98,12 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
             }
             tasks
         };
-        let sort = |select: &mut SelectStatement| sort_tasks(select, window.sort);
+        let (column, direction) = (task_filter::column(window.sort.field), order(window.sort.direction));
+        let sort = |select: &mut SelectStatement| {
+            select
+                .order_by((task::Entity, column), direction.clone())
+                .order_by((task::Entity, task::Column::Id), direction.clone());
+        };
         let (groups, limit) = ((projects, "members"), window.offset + window.limit);
         lateral_top_n::<task::Entity>(self.is_postgres(), groups, task::Column::Id, limit, rows_of, sort)
     }

@@ -1,7 +1,7 @@
 //! Permanent removal of webhooks, and recovery of stalled ones.
 
 use async_trait::async_trait;
-use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
@@ -11,22 +11,14 @@ use super::repositories::SeaRepositories;
 use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
 use crate::repositories::{StalledWebhooks, StoreError, WebhookMaintenanceRepository};
 
-impl<C: ConnectionTrait> SeaRepositories<C> {
-    async fn webhooks_where(&self, condition: SimpleExpr) -> Result<Vec<WebhookId>, StoreError> {
-        let ids = Entity::find().select_only().column(Column::Id).filter(condition);
-        let ids: Vec<Uuid> = ids.into_tuple().all(&self.0).await?;
-        Ok(ids.into_iter().map(WebhookId).collect())
-    }
-}
-
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> WebhookMaintenanceRepository for SeaRepositories<C> {
     async fn list_user_webhooks(&self, user: UserId) -> Result<Vec<WebhookId>, StoreError> {
-        self.webhooks_where(Column::UserId.eq(user.0)).await
+        self.fetch_ids(Entity::find().filter(Column::UserId.eq(user.0)), Column::Id, WebhookId).await
     }
 
     async fn list_project_webhooks(&self, project: ProjectId) -> Result<Vec<WebhookId>, StoreError> {
-        self.webhooks_where(Column::ProjectId.eq(project.0)).await
+        self.fetch_ids(Entity::find().filter(Column::ProjectId.eq(project.0)), Column::Id, WebhookId).await
     }
 
     async fn purge_webhook_deliveries(&self, webhook: WebhookId, limit: u64) -> Result<u64, StoreError> {

@@ -117,7 +117,7 @@ impl Runner {
     /// Starts due jobs while there are free workers. Returns the time until the next poll.
     async fn claim_jobs(&self, running: &mut JoinSet<()>, leases: &mut RunningJobs) -> Result<Duration, StoreError> {
         let mut pause = self.timings.poll_interval;
-        for queue in Queue::ALL {
+        for &queue in Queue::ALL {
             loop {
                 let free = self.capacity(queue, leases);
                 if free == 0 {

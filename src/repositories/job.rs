@@ -1,12 +1,14 @@
 //! Background jobs, which are enqueued in the transaction of their cause.
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::contract::{ApiTokenId, InvitationId, ProjectId, UserId, WebhookId};
 
 /// A job. The names of the variant and of its fields are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "kind", content = "payload", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Job {
     /// Sends the welcome e-mail.
     WelcomeEmail {
@@ -37,6 +39,15 @@ pub enum Job {
     WebhookDisabledEmail {
         /// The webhook.
         webhook: WebhookId,
+    },
+    /// Notifies a user of many failed logins.
+    FailedLoginsEmail {
+        /// The owner of the account; `None` for an unknown address, so that both take equally long.
+        user: Option<UserId>,
+        /// The time of the last failure, in milliseconds since 1970.
+        at: i64,
+        /// The end of the window in which failures are counted, in milliseconds since 1970.
+        window_ends_at: i64,
     },
     /// Notifies a user that the password was changed.
     PasswordChangedEmail {
@@ -79,6 +90,20 @@ pub enum Job {
         /// The project.
         project: ProjectId,
     },
+    /// Unassigns the remaining tasks of a removed member.
+    UnassignTasks {
+        /// The project.
+        project: ProjectId,
+        /// The removed member.
+        user: UserId,
+        /// The user who removed the member.
+        actor: UserId,
+    },
+    /// Deletes or restores the remaining projects of an account that was soft-deleted or restored.
+    ApplyAccountState {
+        /// The owner of the account.
+        user: UserId,
+    },
     /// Enqueues the weekly digests that are due.
     PlanDigests {},
     /// Sends a weekly digest.
@@ -94,8 +119,9 @@ pub enum Job {
     Prune {},
 }
 
-/// A queue of jobs with workers of its own, so that slow jobs delay no others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A queue of jobs with workers of its own, so that slow jobs delay no others. The names of the variants are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Queue {
     /// Jobs that only use the database.
     Default,
@@ -109,23 +135,12 @@ pub enum Queue {
 
 impl Queue {
     /// All queues.
-    pub const ALL: [Self; 4] = [Self::Default, Self::Mail, Self::Webhooks, Self::WebhooksDegraded];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// Returns the stored name.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Default => "default",
-            Self::Mail => "mail",
-            Self::Webhooks => "webhooks",
-            Self::WebhooksDegraded => "webhooks_degraded",
-        }
-    }
-
-    /// Parses a stored name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|queue| queue.as_str() == name)
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -144,46 +159,12 @@ pub enum Dedup {
 
 impl Job {
     /// Names of all kinds.
-    pub const KINDS: [&str; 16] = [
-        "welcome_email",
-        "verification_email",
-        "password_reset_email",
-        "invitation_email",
-        "deliver_webhook",
-        "webhook_disabled_email",
-        "password_changed_email",
-        "password_reset_done_email",
-        "api_token_created_email",
-        "webhook_created_email",
-        "expire_invitations",
-        "recalculate_completion",
-        "plan_digests",
-        "weekly_digest",
-        "purge_deleted",
-        "prune",
-    ];
+    pub const KINDS: &[&str] = Self::VARIANTS;
 
     /// Returns the name of the kind.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::WelcomeEmail { .. } => "welcome_email",
-            Self::VerificationEmail { .. } => "verification_email",
-            Self::PasswordResetEmail { .. } => "password_reset_email",
-            Self::InvitationEmail { .. } => "invitation_email",
-            Self::DeliverWebhook { .. } => "deliver_webhook",
-            Self::WebhookDisabledEmail { .. } => "webhook_disabled_email",
-            Self::PasswordChangedEmail { .. } => "password_changed_email",
-            Self::PasswordResetDoneEmail { .. } => "password_reset_done_email",
-            Self::ApiTokenCreatedEmail { .. } => "api_token_created_email",
-            Self::WebhookCreatedEmail { .. } => "webhook_created_email",
-            Self::ExpireInvitations {} => "expire_invitations",
-            Self::RecalculateCompletion { .. } => "recalculate_completion",
-            Self::PlanDigests {} => "plan_digests",
-            Self::WeeklyDigest { .. } => "weekly_digest",
-            Self::PurgeDeleted {} => "purge_deleted",
-            Self::Prune {} => "prune",
-        }
+    pub fn kind(&self) -> &'static str {
+        self.into()
     }
 
     /// Returns the queue of the job.
@@ -195,6 +176,7 @@ impl Job {
             | Self::PasswordResetEmail { .. }
             | Self::InvitationEmail { .. }
             | Self::WebhookDisabledEmail { .. }
+            | Self::FailedLoginsEmail { .. }
             | Self::PasswordChangedEmail { .. }
             | Self::PasswordResetDoneEmail { .. }
             | Self::ApiTokenCreatedEmail { .. }
@@ -202,6 +184,8 @@ impl Job {
             | Self::WeeklyDigest { .. } => Queue::Mail,
             Self::DeliverWebhook { .. } => Queue::Webhooks,
             Self::RecalculateCompletion { .. }
+            | Self::UnassignTasks { .. }
+            | Self::ApplyAccountState { .. }
             | Self::ExpireInvitations {}
             | Self::PlanDigests {}
             | Self::PurgeDeleted {}
@@ -219,13 +203,15 @@ impl Job {
             | Self::PasswordResetDoneEmail { user, .. }
             | Self::ApiTokenCreatedEmail { user, .. }
             | Self::WebhookCreatedEmail { user, .. }
-            | Self::WeeklyDigest { user, .. } => Some(*user),
-            Self::PasswordResetEmail { user } => *user,
+            | Self::WeeklyDigest { user, .. }
+            | Self::ApplyAccountState { user } => Some(*user),
+            Self::PasswordResetEmail { user } | Self::FailedLoginsEmail { user, .. } => *user,
             Self::InvitationEmail { .. }
             | Self::DeliverWebhook { .. }
             | Self::WebhookDisabledEmail { .. }
             | Self::ExpireInvitations {}
             | Self::RecalculateCompletion { .. }
+            | Self::UnassignTasks { .. }
             | Self::PlanDigests {}
             | Self::PurgeDeleted {}
             | Self::Prune {} => None,
@@ -237,23 +223,22 @@ impl Job {
     pub fn dedup(&self) -> Dedup {
         let kind = self.kind();
         match self {
-            Self::WelcomeEmail { .. }
-            | Self::InvitationEmail { .. }
-            | Self::WebhookDisabledEmail { .. }
-            | Self::PasswordChangedEmail { .. }
-            | Self::PasswordResetDoneEmail { .. }
-            | Self::ApiTokenCreatedEmail { .. }
-            | Self::WebhookCreatedEmail { .. }
-            | Self::PasswordResetEmail { user: None } => Dedup::None,
             Self::DeliverWebhook { webhook } => Dedup::WhileUnfinished(format!("{kind} {webhook}")),
             Self::VerificationEmail { user } | Self::PasswordResetEmail { user: Some(user) } => {
                 Dedup::WhilePending(format!("{kind} {user}"))
             }
+            Self::FailedLoginsEmail { user: Some(user), window_ends_at, .. } => {
+                Dedup::Forever(format!("{kind} {user} {window_ends_at}"))
+            }
             Self::RecalculateCompletion { project } => Dedup::WhilePending(format!("{kind} {project}")),
+            Self::UnassignTasks { project, user, .. } => Dedup::WhilePending(format!("{kind} {project} {user}")),
+            Self::ApplyAccountState { user } => Dedup::WhilePending(format!("{kind} {user}")),
             Self::WeeklyDigest { user, moment } => Dedup::Forever(format!("{kind} {user} {}", week(*moment))),
             Self::ExpireInvitations {} | Self::PlanDigests {} | Self::PurgeDeleted {} | Self::Prune {} => {
                 Dedup::WhilePending(kind.to_owned())
             }
+            // Each of the other e-mails is sent.
+            _ => Dedup::None,
         }
     }
 }
@@ -297,12 +282,15 @@ mod tests {
             Job::InvitationEmail { invitation: InvitationId::generate() },
             Job::DeliverWebhook { webhook: WebhookId::generate() },
             Job::WebhookDisabledEmail { webhook: WebhookId::generate() },
+            Job::FailedLoginsEmail { user: Some(user), at: 7, window_ends_at: 8 },
             Job::PasswordChangedEmail { user, at: 7, revoked_all: true },
             Job::PasswordResetDoneEmail { user, at: 7 },
             Job::ApiTokenCreatedEmail { user, api_token: ApiTokenId::generate(), at: 7 },
             Job::WebhookCreatedEmail { user, webhook: WebhookId::generate(), at: 7 },
             Job::ExpireInvitations {},
             Job::RecalculateCompletion { project: ProjectId::generate() },
+            Job::UnassignTasks { project: ProjectId::generate(), user, actor: user },
+            Job::ApplyAccountState { user },
             Job::PlanDigests {},
             Job::WeeklyDigest { user, moment: 7 },
             Job::PurgeDeleted {},

@@ -5,6 +5,7 @@
 //! makes the job due again, which is how jobs survive a crash.
 
 use async_trait::async_trait;
+use strum::{EnumString, IntoStaticStr};
 use uuid::Uuid;
 
 use super::error::StoreError;
@@ -35,8 +36,9 @@ pub struct Lease {
     pub token: Uuid,
 }
 
-/// State of an unfinished job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// State of an unfinished job. The names of the variants are stored and shown to operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum JobState {
     /// Waits for its time.
     Pending,

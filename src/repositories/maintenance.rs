@@ -1,6 +1,7 @@
 //! Permanent removal of what has expired, in small batches.
 
 use async_trait::async_trait;
+use strum::VariantArray;
 
 use super::error::StoreError;
 use crate::contract::task::Task;
@@ -8,7 +9,7 @@ use crate::contract::task::comment::Comment;
 use crate::contract::{ProjectId, Timestamp, UserId};
 
 /// Rows that are pruned by age.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]
 pub enum Prunable {
     /// Idempotency keys, by the time of their claim.
     IdempotencyKeys,
@@ -32,23 +33,12 @@ pub enum Prunable {
     CompletedJobs,
     /// Events, by the time at which they happened.
     Events,
-}
-
-impl Prunable {
-    /// All kinds of prunable rows.
-    pub const ALL: [Self; 11] = [
-        Self::IdempotencyKeys,
-        Self::RefreshTokens,
-        Self::EndedSessions,
-        Self::ExpiredSessions,
-        Self::EmailTokens,
-        Self::RevokedApiTokens,
-        Self::ExpiredApiTokens,
-        Self::PreviousSecrets,
-        Self::Deliveries,
-        Self::CompletedJobs,
-        Self::Events,
-    ];
+    /// Usage counters, by the end of their window.
+    Counters,
+    /// Networks of logins, by the time of the last login.
+    KnownAddresses,
+    /// Long texts, by the time of their last use.
+    LongTexts,
 }
 
 /// Content that was anonymized, each before and after the change.
@@ -58,6 +48,8 @@ pub struct AnonymizedContent {
     pub tasks: Vec<(Task, Task)>,
     /// Comments of the user.
     pub comments: Vec<(Comment, Comment)>,
+    /// True if content remains to be anonymized.
+    pub has_more: bool,
 }
 
 /// Pruning by age, and purging of deleted resources.
@@ -66,13 +58,15 @@ pub trait MaintenanceRepository: Send + Sync {
     /// Prunes at most `limit` rows older than `before`, and returns their number.
     async fn prune(&self, what: Prunable, before: Timestamp, limit: u64) -> Result<u64, StoreError>;
 
-    /// Purges at most `limit` tasks deleted before a time, and returns their number.
+    /// Purges at most `limit` tasks deleted before a time, or comments on such tasks, and returns their number.
+    ///
+    /// One call purges tasks of one project, which it locks. Returns 0 when no such task is left.
     async fn purge_tasks(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError>;
 
-    /// Purges at most `limit` tasks of a project, and returns their number.
+    /// Purges at most `limit` tasks of a project, or comments on them, and returns their number.
     async fn purge_project_tasks(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError>;
 
-    /// Purges at most `limit` events of a project, and returns their number.
+    /// Purges at most `limit` events and long texts of a project, and returns their number.
     async fn purge_project_events(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError>;
 
     /// Purges a project with everything in it.
@@ -93,14 +87,15 @@ pub trait MaintenanceRepository: Send + Sync {
     /// Lists other owners' projects whose members, tasks or comments name a user.
     async fn list_foreign_projects(&self, user: UserId) -> Result<Vec<ProjectId>, StoreError>;
 
-    /// Removes a user from another owner's project, whose content is kept.
+    /// Removes a user from at most `limit` tasks and comments of another owner's project, whose content is kept.
     ///
-    /// Locks the project.
+    /// Locks the project. The membership is removed with the last portion.
     async fn anonymize_member(
         &self,
         user: UserId,
         project: ProjectId,
         now: Timestamp,
+        limit: u64,
     ) -> Result<AnonymizedContent, StoreError>;
 
     /// Removes a user from the `limit` events after a sequence number.

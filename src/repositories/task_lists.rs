@@ -20,7 +20,7 @@ pub enum Assignee {
 }
 
 /// Conditions on tasks, all of which must hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskFilter {
     /// Any of these statuses; every status if empty.
     pub statuses: Vec<TaskStatus>,
@@ -49,17 +49,8 @@ pub struct TaskFilter {
 impl TaskFilter {
     /// Returns whether every task matches that is not deleted.
     #[must_use]
-    pub const fn is_unfiltered(&self) -> bool {
-        self.statuses.is_empty()
-            && self.priorities.is_empty()
-            && self.assignee.is_none()
-            && self.labels.is_empty()
-            && self.due_before.is_none()
-            && self.due_after.is_none()
-            && self.created_after.is_none()
-            && self.updated_after.is_none()
-            && self.terms.is_empty()
-            && self.deleted_since.is_none()
+    pub fn is_unfiltered(&self) -> bool {
+        *self == Self { not_archived: self.not_archived, ..Self::default() }
     }
 }
 

@@ -1,14 +1,16 @@
 //! Tokens sent by e-mail, and API tokens. Only their hashes are stored.
 
 use async_trait::async_trait;
+use strum::IntoStaticStr;
 
 use super::error::StoreError;
 use crate::contract::account::api_token::{ApiToken, ApiTokenSort, Scope};
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::{ApiTokenId, Timestamp, UserId};
 
-/// Purpose of a token sent by e-mail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Purpose of a token sent by e-mail. The names of the variants are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum EmailTokenPurpose {
     /// Verification of an address.
     Verification,

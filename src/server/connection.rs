@@ -7,12 +7,13 @@
 //! The endpoint must guard against panics. One that gets through ends its task: one HTTP/1.1 connection or one HTTP/2
 //! stream.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
+use http_body_util::BodyExt as _;
 use hyper::{
     HeaderMap, Method, Version,
-    body::{Body as _, Bytes, Incoming},
+    body::{Body as _, Incoming},
     header::{CONNECTION, CONTENT_TYPE, HeaderValue},
     service::service_fn,
 };
@@ -33,13 +34,7 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    activity::Activity,
-    body::{RequestBody, ResponseBody},
-    limits::Limits,
-    slots::Slot,
-    task_group::TaskGroup,
-};
+use super::{activity::Activity, body::request_body, limits::Limits, slots::Slot, task_group::TaskGroup};
 
 /// Smallest buffer that hyper accepts for HTTP/1.1; it panics below.
 const MIN_HEAD_BUFFER: usize = 8192;
@@ -129,7 +124,13 @@ async fn run<E: Endpoint + 'static>(
             if is_reserved && is_http_1 {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, Infallible>(response.map(|inner| ResponseBody { inner, _in_flight: in_flight }))
+            // Held by the body until hyper has taken all of it.
+            Ok::<_, Infallible>(response.map(|body| {
+                body.map_err(move |error| {
+                    let _held = &in_flight;
+                    error
+                })
+            }))
         })
     });
 
@@ -212,11 +213,8 @@ fn to_poem(request: hyper::Request<Incoming>, local: LocalAddr, remote: RemoteAd
     let (parts, body) = request.into_parts();
     let parts = RequestParts::from((parts, local, remote, Scheme::HTTP));
     // An absent body stays recognizable: a stream would have no known size.
-    let body = if body.is_end_stream() {
-        Body::empty()
-    } else {
-        Body::from_bytes_stream::<_, Bytes, io::Error>(RequestBody::new(body, read_timeout))
-    };
+    let body =
+        if body.is_end_stream() { Body::empty() } else { Body::from_bytes_stream(request_body(body, read_timeout)) };
     Request::from_parts(parts, body)
 }
 

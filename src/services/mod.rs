@@ -6,6 +6,7 @@
 mod account;
 mod caller;
 mod clock;
+mod compression;
 mod context;
 mod error;
 mod error_chain;
@@ -13,10 +14,12 @@ mod etag;
 mod event;
 mod idempotency;
 mod keyed_semaphores;
+mod mail_budget;
 mod outcome;
 mod patch;
 mod permissions;
 mod project;
+mod quotas;
 mod read_limits;
 mod search;
 mod task;
@@ -26,24 +29,26 @@ mod webhook;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use event::hub::EventHub;
 use keyed_semaphores::KeyedSemaphores;
 use read_limits::ReadLimits;
 
 pub use account::api_tokens::ApiTokens;
-pub use account::auth::{Accounts, RequestMetadata};
-pub use account::deletion::AccountPurge;
+pub use account::auth::Accounts;
+pub use account::deletion::AccountDeletion;
 pub use account::digest::{Digest, Digests};
 pub use account::email_tokens::EmailTokens;
 pub use account::grants::{Grant, OnReset, REFERENCES};
+pub use account::login_limits::KNOWN_ADDRESS_TTL;
 pub use account::profile::Profiles;
+pub use account::request_metadata::RequestMetadata;
 pub use account::sessions::Sessions;
 pub use caller::{Caller, Credential};
 pub use clock::Clock;
 pub(crate) use context::ServiceContext;
-pub use context::{Policy, Secrets, WebhookDeps};
+pub use context::{AccountLimits, Policy, Secrets, WebhookDeps};
 pub use error::Error;
 pub use error_chain::error_chain;
 pub use etag::{ETagCondition, EntityTag};
@@ -55,6 +60,7 @@ pub use outcome::{StoredOutcome, WriteOutcome};
 pub use project::Projects;
 pub use project::invitations::{InvitationEmail, Invitations};
 pub use project::members::Members;
+pub use quotas::Quotas;
 pub use task::Tasks;
 pub use task::comments::Comments;
 pub use unit_of_work::WriteContext;
@@ -66,6 +72,7 @@ pub use webhook::dispatch::DispatchResult;
 
 use crate::repositories::Store;
 pub use crate::repositories::{Effect, IdempotentRequest, ResourceRef};
+pub use crate::security::ClientNetwork;
 use crate::security::{EndedSessions, Passwords, RevokedTokens};
 
 /// Period in which a successful readiness check is reused.
@@ -98,8 +105,8 @@ pub struct Services {
     pub comments: Comments,
     /// Event feed and event streams.
     pub events: Events,
-    /// Permanent deletion of accounts.
-    pub account_purge: AccountPurge,
+    /// Deletion of accounts, in portions.
+    pub account_deletion: AccountDeletion,
     /// Webhooks.
     pub webhooks: Webhooks,
     /// Webhook deliveries.
@@ -121,17 +128,19 @@ impl Services {
         policy: Policy,
         webhooks: WebhookDeps,
     ) -> Self {
-        let Secrets { tokens, sealer, signer } = secrets;
+        let Secrets { tokens, sealer, signer, key_hasher } = secrets;
         let hub = EventHub::new(Arc::clone(&store), policy.has_stream_limit);
         let context = Arc::new(ServiceContext {
             store,
             clock,
             passwords,
+            password_costs: OnceCell::new(),
             ended_sessions: EndedSessions::new(tokens.ttl()),
             revoked_tokens: RevokedTokens::new(event::stream::MAX_STREAM_DURATION),
             tokens,
             sealer,
             signer,
+            key_hasher,
             policy,
             webhooks,
             read_limits: ReadLimits::new(policy.list_reads_per_user),
@@ -149,7 +158,7 @@ impl Services {
             invitations: Invitations(Arc::clone(&context)),
             tasks: Tasks(Arc::clone(&context)),
             comments: Comments(Arc::clone(&context)),
-            account_purge: AccountPurge(Arc::clone(&context)),
+            account_deletion: AccountDeletion(Arc::clone(&context)),
             webhooks: Webhooks(Arc::clone(&context)),
             idempotency: Idempotency(Arc::clone(&context)),
             events: Events::new(Arc::clone(&context), hub),

@@ -13,7 +13,7 @@ use poem::http::{HeaderName, StatusCode, header};
 use poem::{Body, Request, Response};
 use sha2::{Digest as _, Sha256};
 
-use crate::api::extract::AcceptEncoding;
+use crate::api::extract::accepts_gzip;
 use crate::api::respond::set;
 
 /// A static asset.
@@ -59,7 +59,7 @@ impl StaticAsset {
             return response;
         }
         set(&mut response, header::CONTENT_TYPE, self.content_type);
-        if AcceptEncoding::from_request(request).0 {
+        if accepts_gzip(request) {
             set(&mut response, header::CONTENT_ENCODING, "gzip");
             response.set_body(Body::from_bytes(self.gzip.clone()));
         } else {

@@ -3,28 +3,23 @@
 use poem::Request;
 use poem::http::header;
 
-/// True if the client accepts gzip (RFC 9110, section 12.5.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::api) struct AcceptEncoding(pub(in crate::api) bool);
-
-impl AcceptEncoding {
-    pub(in crate::api) fn from_request(request: &Request) -> Self {
-        let mut named = None;
-        let mut wildcard = None;
-        let values = request.headers().get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-        for item in values.flat_map(|value| value.split(',')) {
-            let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
-            let quality = parameters.trim().strip_prefix(['q', 'Q']).and_then(|rest| rest.strip_prefix('='));
-            let quality = quality.map_or(Ok(1.0), str::parse::<f32>);
-            let accepted = quality.is_ok_and(|quality| quality > 0.0);
-            match name.trim().to_ascii_lowercase().as_str() {
-                "gzip" | "x-gzip" => named = Some(accepted),
-                "*" => wildcard = Some(accepted),
-                _ => {}
-            }
+/// Returns whether the client accepts gzip (RFC 9110, section 12.5.3).
+pub(in crate::api) fn accepts_gzip(request: &Request) -> bool {
+    let mut named = None;
+    let mut wildcard = None;
+    let values = request.headers().get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    for item in values.flat_map(|value| value.split(',')) {
+        let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
+        let quality = parameters.trim().strip_prefix(['q', 'Q']).and_then(|rest| rest.strip_prefix('='));
+        let quality = quality.map_or(Ok(1.0), str::parse::<f32>);
+        let accepted = quality.is_ok_and(|quality| quality > 0.0);
+        match name.trim().to_ascii_lowercase().as_str() {
+            "gzip" | "x-gzip" => named = Some(accepted),
+            "*" => wildcard = Some(accepted),
+            _ => {}
         }
-        Self(named.or(wildcard).unwrap_or(false))
     }
+    named.or(wildcard).unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -43,8 +38,8 @@ mod tests {
             ("", false),
         ] {
             let request = Request::builder().header(header::ACCEPT_ENCODING, value).finish();
-            assert_eq!(AcceptEncoding::from_request(&request).0, accepted, "{value}");
+            assert_eq!(accepts_gzip(&request), accepted, "{value}");
         }
-        assert!(!AcceptEncoding::from_request(&Request::default()).0);
+        assert!(!accepts_gzip(&Request::default()));
     }
 }

@@ -1,6 +1,6 @@
 //! The body and the query parameters of a validated request.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
@@ -10,32 +10,17 @@ use serde_json::Value;
 
 use crate::api::errors::ApiError;
 use crate::api::media_types::{JSON, MERGE_PATCH, QUERY};
+use crate::api::validation::Checked;
 
-/// Query and body after validation; each is taken once.
-pub(in crate::api) struct ValidatedRequest {
-    query: Mutex<Option<Value>>,
-    body: Mutex<Option<Value>>,
-}
-
-impl ValidatedRequest {
-    pub(in crate::api) const fn new(query: Value, body: Option<Value>) -> Self {
-        Self { query: Mutex::new(Some(query)), body: Mutex::new(body) }
-    }
-}
-
-fn take<T: ParseFromJSON>(
-    request: &Request,
-    part: impl FnOnce(&ValidatedRequest) -> &Mutex<Option<Value>>,
-) -> poem::Result<T> {
-    let validated = request.extensions().get::<Arc<ValidatedRequest>>();
-    let value = validated.and_then(|validated| part(validated).lock().unwrap_or_else(PoisonError::into_inner).take());
+fn parse<T: ParseFromJSON>(request: &Request, part: impl FnOnce(&Checked) -> Option<Value>) -> poem::Result<T> {
+    let value = request.extensions().get::<Arc<Checked>>().and_then(|checked| part(checked));
     // The parse error may quote the value, which may be a password, so it is dropped.
     T::parse_from_json(value)
         .map_err(|_| ApiError::internal(anyhow::anyhow!("a validated {} did not parse", T::name())).into())
 }
 
 macro_rules! validated_parts {
-    ($($(#[$doc:meta])* $name:ident($part:ident): $media_types:expr;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident: $media_types:expr, $part:expr;)*) => {$(
         $(#[$doc])*
         pub(in crate::api) struct $name<T>(pub(in crate::api) T);
 
@@ -58,7 +43,7 @@ macro_rules! validated_parts {
                 _body: &mut RequestBody,
                 _options: ExtractParamOptions<()>,
             ) -> poem::Result<Self> {
-                take(request, |validated| &validated.$part).map(Self)
+                parse(request, $part).map(Self)
             }
         }
     )*};
@@ -66,9 +51,9 @@ macro_rules! validated_parts {
 
 validated_parts! {
     /// A JSON body.
-    JsonBody(body): [JSON];
+    JsonBody: [JSON], |checked| checked.body.clone();
     /// A JSON Merge Patch.
-    MergePatch(body): [JSON, MERGE_PATCH];
+    MergePatch: [JSON, MERGE_PATCH], |checked| checked.body.clone();
     /// The query parameters, as the fields of an object.
-    QueryParams(query): [QUERY];
+    QueryParams: [QUERY], |checked| Some(checked.query.clone());
 }

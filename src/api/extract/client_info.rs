@@ -1,5 +1,7 @@
 //! The device and the id of a request.
 
+use std::net::IpAddr;
+
 use poem::http::header;
 use poem::{FromRequest, Request, RequestBody};
 
@@ -18,12 +20,18 @@ impl RequestId {
     }
 }
 
+/// The IP address of the client.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::api) struct ClientAddress(pub(in crate::api) IpAddr);
+
 /// The device that sent the request.
 pub(in crate::api) struct ClientInfo(pub(in crate::api) RequestMetadata);
 
 impl<'a> FromRequest<'a> for ClientInfo {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
         let user_agent = request.header(header::USER_AGENT).map(|text| text.chars().take(MAX_USER_AGENT_LEN).collect());
-        Ok(Self(RequestMetadata { user_agent, request_id: RequestId::from_request_extensions(request) }))
+        let request_id = RequestId::from_request_extensions(request);
+        let address = request.extensions().get::<ClientAddress>().map(|address| address.0);
+        Ok(Self(RequestMetadata { user_agent, request_id, address }))
     }
 }

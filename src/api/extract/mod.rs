@@ -7,9 +7,9 @@ mod client_info;
 mod last_event_id;
 mod path;
 
-pub(super) use accept_encoding::AcceptEncoding;
+pub(super) use accept_encoding::accepts_gzip;
 pub(super) use auth::{Auth, AuthWrite};
-pub(super) use body::{JsonBody, MergePatch, QueryParams, ValidatedRequest};
-pub(super) use client_info::{ClientInfo, RequestId};
+pub(super) use body::{JsonBody, MergePatch, QueryParams};
+pub(super) use client_info::{ClientAddress, ClientInfo, RequestId};
 pub(super) use last_event_id::LastEventId;
 pub(super) use path::{PathParam, PathTemplate};

@@ -61,7 +61,7 @@ impl MeApi {
         client: ClientInfo,
         body: JsonBody<ChangePassword>,
     ) -> Reply<NoContent> {
-        self.services.profiles.change_password(auth.0, body.0, client.0.request_id).await?;
+        self.services.profiles.change_password(auth.0, body.0, client.0).await?;
         Ok(NoContent::default())
     }
 

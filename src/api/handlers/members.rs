@@ -1,4 +1,4 @@
-//! Members of projects and their invitations.
+//! Members of projects, their invitations, and the invitations of the caller.
 
 use std::sync::Arc;
 
@@ -85,7 +85,9 @@ impl MembersApi {
     ///
     /// Invites an e-mail address to a project and sends the invitation by e-mail. The address does not need an account.
     /// The invitation expires after 7 days. Owner only. A project can have up to 500 members and pending invitations in
-    /// total.
+    /// total. A user can send 50 invitations a day (configurable by the operator), and must have a verified address if
+    /// the server requires one. An address receives at most 3 e-mails an hour; further invitations are created without
+    /// an e-mail.
     #[oai(path = "/:project_id/invitations", method = "post", operation_id = "createInvitation")]
     async fn invite(
         &self,
@@ -108,5 +110,41 @@ impl MembersApi {
         invitation_id: PathParam<InvitationId>,
     ) -> Reply<NoContent> {
         Ok(self.services.invitations.revoke(&write.0, project_id.0, invitation_id.0).await?.into())
+    }
+}
+
+pub(in crate::api) struct InvitationsApi {
+    pub(super) services: Arc<Services>,
+}
+
+#[OpenApi(prefix_path = "/v1/invitations", tag = "Tag::Members")]
+impl InvitationsApi {
+    /// List your invitations
+    ///
+    /// Returns the invitations to the address of the caller with their status. If the server requires verified e-mail
+    /// addresses and the address is not verified, the request fails with 403 `EMAIL_NOT_VERIFIED`.
+    #[oai(path = "/", method = "get", operation_id = "listMyInvitations")]
+    async fn list(&self, auth: Auth, query: QueryParams<InvitationQuery>) -> Reply<OkJson<InvitationList>> {
+        let page = self.services.invitations.list_mine(auth.0, &query.0).await?;
+        Ok(OkJson::new(&InvitationList::new(page, query.0.paging)))
+    }
+
+    /// Accept an invitation
+    ///
+    /// Adds the caller to the project with the role of the invitation. Only the user with the invited address can
+    /// accept it; the address must be verified if the server requires that. The invitation must be pending, and the
+    /// project must not be archived.
+    #[oai(path = "/:invitation_id/accept", method = "post", operation_id = "acceptInvitation")]
+    async fn accept(&self, write: AuthWrite, invitation_id: PathParam<InvitationId>) -> Reply<OkJson<Member>> {
+        Ok(self.services.invitations.accept(&write.0, invitation_id.0).await?.into())
+    }
+
+    /// Decline an invitation
+    ///
+    /// Declines an invitation permanently; joining the project later takes a new one. Only the user with the invited
+    /// address can decline it; the address must be verified if the server requires that.
+    #[oai(path = "/:invitation_id/decline", method = "post", operation_id = "declineInvitation")]
+    async fn decline(&self, write: AuthWrite, invitation_id: PathParam<InvitationId>) -> Reply<NoContent> {
+        Ok(self.services.invitations.decline(&write.0, invitation_id.0).await?.into())
     }
 }

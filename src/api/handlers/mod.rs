@@ -7,13 +7,11 @@ mod auth;
 mod comments;
 mod events;
 mod health;
-mod invitations;
 mod me;
 mod members;
 mod projects;
 mod tag;
 mod tasks;
-mod tasks_v2;
 mod webhooks;
 
 use std::sync::Arc;
@@ -27,9 +25,9 @@ pub(super) type Handlers = (
     me::MeApi,
     projects::ProjectsApi,
     members::MembersApi,
-    invitations::InvitationsApi,
+    members::InvitationsApi,
     tasks::TasksApi,
-    tasks_v2::TasksV2Api,
+    tasks::TasksV2Api,
     comments::CommentsApi,
     events::EventsApi,
     webhooks::WebhooksApi,
@@ -44,9 +42,9 @@ pub(super) fn new(services: Services, draining: Draining) -> Handlers {
         me::MeApi { services: services() },
         projects::ProjectsApi { services: services() },
         members::MembersApi { services: services() },
-        invitations::InvitationsApi { services: services() },
+        members::InvitationsApi { services: services() },
         tasks::TasksApi { services: services() },
-        tasks_v2::TasksV2Api { services: services() },
+        tasks::TasksV2Api { services: services() },
         comments::CommentsApi { services: services() },
         events::EventsApi { services: services() },
         webhooks::WebhooksApi { services: services() },

@@ -10,7 +10,9 @@ use crate::api::extract::{Auth, AuthWrite, JsonBody, MergePatch, PathParam, Quer
 use crate::api::respond::{Created, NoContent, OkJson};
 use crate::contract::page::ListOf as _;
 use crate::contract::task::batch::{TaskBatch, TaskBatchResult};
-use crate::contract::task::query::{ProjectTaskQuery, TaskQuery};
+use crate::contract::task::query::{
+    ProjectTaskCursorQuery, ProjectTaskQuery, TaskCursorPage, TaskCursorQuery, TaskQuery,
+};
 use crate::contract::task::{MoveTask, NewTask, Task, TaskList, UpdateTask};
 use crate::contract::{ProjectId, TaskId};
 use crate::services::Services;
@@ -136,5 +138,37 @@ impl TasksApi {
         body: JsonBody<MoveTask>,
     ) -> Reply<OkJson<Task>> {
         Ok(self.services.tasks.move_task(&write.0, task_id.0, body.0).await?.into())
+    }
+}
+
+pub(in crate::api) struct TasksV2Api {
+    pub(super) services: Arc<Services>,
+}
+
+#[OpenApi(prefix_path = "/v2", tag = "Tag::Tasks")]
+impl TasksV2Api {
+    /// List the tasks of a project by cursor
+    ///
+    /// Returns the tasks of a project that match all filters, or with `deleted=true` those in its trash. For the next
+    /// page, pass `next_cursor` with the same filters and sort. A task whose sort value does not change in the meantime
+    /// is returned exactly once, even while others are created or deleted, and a late page is as fast as the first.
+    #[oai(path = "/projects/:project_id/tasks", method = "get", operation_id = "listProjectTasksV2")]
+    async fn list_in_project(
+        &self,
+        auth: Auth,
+        project_id: PathParam<ProjectId>,
+        query: QueryParams<ProjectTaskCursorQuery>,
+    ) -> Reply<OkJson<TaskCursorPage>> {
+        Ok(OkJson::new(&self.services.tasks.list_project_by_cursor(auth.0, project_id.0, query.0).await?))
+    }
+
+    /// List all tasks by cursor
+    ///
+    /// Returns the tasks of all projects of the caller that match all filters. For the next page, pass `next_cursor`
+    /// with the same filters and sort. A task whose sort value does not change in the meantime is returned exactly
+    /// once, even while others are created or deleted.
+    #[oai(path = "/tasks", method = "get", operation_id = "listTasksV2")]
+    async fn list(&self, auth: Auth, query: QueryParams<TaskCursorQuery>) -> Reply<OkJson<TaskCursorPage>> {
+        Ok(OkJson::new(&self.services.tasks.list_by_cursor(auth.0, query.0).await?))
     }
 }

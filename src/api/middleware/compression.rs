@@ -7,14 +7,13 @@ use flate2::write::GzEncoder;
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Body, Response};
 
-use crate::api::extract::AcceptEncoding;
 use crate::api::respond::set;
 use crate::services::EntityTag;
 
 /// Minimum size of a compressed body, in bytes; shorter ones fit into a packet.
 const MIN_COMPRESSED_SIZE: usize = 1_024;
 
-pub(super) async fn apply(encoding: AcceptEncoding, mut response: Response) -> Response {
+pub(super) async fn apply(accepts_gzip: bool, mut response: Response) -> Response {
     let content_type = response.header(header::CONTENT_TYPE).unwrap_or_default();
     // The 304 stands for a JSON response.
     let is_json = content_type.contains("json") || response.status() == StatusCode::NOT_MODIFIED;
@@ -25,7 +24,7 @@ pub(super) async fn apply(encoding: AcceptEncoding, mut response: Response) -> R
     if response.headers().get_all(header::VARY).iter().all(|value| value != "Accept-Encoding") {
         response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     }
-    if !encoding.0 || response.status() == StatusCode::NOT_MODIFIED {
+    if !accepts_gzip || response.status() == StatusCode::NOT_MODIFIED {
         return response;
     }
     let Ok(plain) = response.take_body().into_bytes().await else { return response };

@@ -19,7 +19,7 @@ use self::access_log::AccessLog;
 use self::request_id::X_REQUEST_ID;
 use super::assets::{self, Assets};
 use super::errors::{self, ApiError};
-use super::extract::{AcceptEncoding, RequestId};
+use super::extract::{RequestId, accepts_gzip};
 use super::pipeline::RequestPipeline;
 use super::respond::set;
 use super::settings::{ApiSettings, Overloaded};
@@ -75,7 +75,7 @@ impl Endpoint for Edge {
         request.extensions_mut().insert(RequestId(request_id.clone()));
         let client = client_ip::client_ip(&request, self.settings.trusted_proxy_hops);
         let origin = self.settings.cors.allowed(&request);
-        let encoding = AcceptEncoding::from_request(&request);
+        let accepts_gzip = accepts_gzip(&request);
 
         // An error span, because a filter such as `warn` disables lower spans and would lose the request id.
         let span = tracing::error_span!("request", request.id = request_id, api.operation = Empty, user.id = Empty);
@@ -85,7 +85,7 @@ impl Endpoint for Edge {
         self.settings.cors.apply(origin, &mut response);
         set(&mut response, X_REQUEST_ID, &request_id);
         security_headers::apply(&mut response, self.settings.is_https);
-        let response = compression::apply(encoding, response).await;
+        let response = compression::apply(accepts_gzip, response).await;
         Ok(entry.complete(response).await)
     }
 }

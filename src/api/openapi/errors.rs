@@ -29,21 +29,18 @@ impl From<ErrorCode> for DocumentedError {
     }
 }
 
-pub(super) fn publish(document: &mut Value, policies: &[OperationPolicy]) {
-    for (_, operation) in walk::operations_mut(document) {
-        let Some(policy) = walk::policy(operation, policies) else { continue };
-        let errors = documented(policy, operation);
-        let has_body = operation.contains_key("requestBody");
-        let Some(responses) = walk::object_mut(operation, "responses") else { continue };
-        for (status, mut errors) in errors {
-            errors.sort_by_key(|error| ErrorCode::ALL.iter().position(|other| *other == error.code));
-            errors.dedup();
-            let stale = policy.stale.filter(|_| status == "412");
-            let schema = stale.map_or_else(ErrorBody::schema_ref, |schema| schema(&mut Registry::new()));
-            responses.insert(status, describe(&json!(schema), &errors, has_body));
-        }
-        responses.sort_keys();
+pub(super) fn publish(operation: &mut Object, policy: &OperationPolicy) {
+    let errors = documented(policy, operation);
+    let has_body = operation.contains_key("requestBody");
+    let Some(responses) = walk::object_mut(operation, "responses") else { return };
+    for (status, mut errors) in errors {
+        errors.sort_by_key(|error| ErrorCode::ALL.iter().position(|other| *other == error.code));
+        errors.dedup();
+        let stale = policy.stale.filter(|_| status == "412");
+        let schema = stale.map_or_else(ErrorBody::schema_ref, |schema| schema(&mut Registry::new()));
+        responses.insert(status, describe(&json!(schema), &errors, has_body));
     }
+    responses.sort_keys();
 }
 
 /// Returns every error of an operation, by status: its own and those of the pipeline.

@@ -14,29 +14,23 @@ pub(super) fn publish(document: &mut Value) {
         fit_own_examples(schema, &samples);
     }
     let samples = ExampleValues::from_document(document);
-    for (_, operation) in walk::operations_mut(document) {
+    for operation in walk::operations_mut(document) {
         if let Some(request) = walk::object_mut(operation, "requestBody") {
-            json_media(request).for_each(|media| add_example(media, &samples));
+            media(request).for_each(|media| add_example(media, &samples));
         }
         for (status, response) in walk::object_mut(operation, "responses").into_iter().flatten() {
             let Some(response) = response.as_object_mut() else { continue };
             if status.starts_with('2') {
-                all_media(response).for_each(|(_, media)| add_example(media, &samples));
+                media(response).for_each(|media| add_example(media, &samples));
             } else {
-                json_media(response).for_each(|media| complete_examples(media, &samples));
+                media(response).for_each(|media| complete_examples(media, &samples));
             }
         }
     }
 }
 
-fn all_media(body: &mut Object) -> impl Iterator<Item = (&String, &mut Object)> {
-    let content = walk::object_mut(body, "content").into_iter().flatten();
-    content.filter_map(|(name, media)| Some((name, media.as_object_mut()?)))
-}
-
-fn json_media(body: &mut Object) -> impl Iterator<Item = &mut Object> {
-    let json = all_media(body).filter(|(name, _)| *name == "application/json" || name.ends_with("+json"));
-    json.map(|(_, media)| media)
+fn media(body: &mut Object) -> impl Iterator<Item = &mut Object> {
+    walk::object_mut(body, "content").into_iter().flat_map(Object::values_mut).filter_map(Value::as_object_mut)
 }
 
 fn add_example(media: &mut Object, samples: &ExampleValues) {

@@ -1,35 +1,24 @@
-//! Publishes the headers of responses, each defined once.
+//! Publishes the headers of responses.
 
 use serde_json::{Value, json};
 
+use super::example_values::ID;
 use super::header_parameters::ETAG_EXAMPLE;
 use super::walk::{self, Object};
 use crate::api::operations::{Access, DEPRECATED_AT, OperationPolicy, SUNSET};
 use crate::api::respond::NO_STORE;
 
-pub(super) fn publish(document: &mut Value, policies: &[OperationPolicy]) {
-    let mut defined = Object::new();
-    for (_, operation) in walk::operations_mut(document) {
-        let Some(policy) = walk::policy(operation, policies) else { continue };
-        let is_deprecated = operation.get("deprecated").is_some_and(|deprecated| deprecated == true);
-        for (status, response) in walk::object_mut(operation, "responses").into_iter().flatten() {
-            let mut headers = Object::new();
-            for (name, header) in headers_of(policy, is_deprecated, status) {
-                // A definition that differs from the first one stays inline.
-                let is_shared = *defined.entry(name).or_insert_with(|| header.clone()) == header;
-                let reference = || json!({ "$ref": format!("#/components/headers/{name}") });
-                headers.insert(name.to_owned(), if is_shared { reference() } else { header });
-            }
-            response["headers"] = Value::Object(headers);
-        }
+pub(super) fn publish(operation: &mut Object, policy: &OperationPolicy) {
+    let is_deprecated = operation.get("deprecated").is_some_and(|deprecated| deprecated == true);
+    for (status, response) in walk::object_mut(operation, "responses").into_iter().flatten() {
+        let headers = headers_of(policy, is_deprecated, status).into_iter();
+        response["headers"] = headers.map(|(name, header)| (name.to_owned(), header)).collect();
     }
-    walk::add_components(document, "headers", defined);
 }
 
 /// Returns the headers of a response.
 fn headers_of(policy: &OperationPolicy, is_deprecated: bool, status: &str) -> Vec<(&'static str, Value)> {
     let is_success = status.starts_with('2');
-    let id = "0199d0a0-5b7c-7d3e-9a41-6f2b8c0d1e2f";
     let mut headers = Vec::new();
     if matches!(status, "304" | "412") || policy.etag && matches!(status, "200" | "201") {
         let description = "Opaque identifier of the version and the representation of the resource.";
@@ -37,7 +26,7 @@ fn headers_of(policy: &OperationPolicy, is_deprecated: bool, status: &str) -> Ve
     }
     match status {
         "201" => {
-            let mut location = text("Path of the new resource.", &format!("/v1/tasks/{id}"));
+            let mut location = text("Path of the new resource.", &format!("/v1/tasks/{ID}"));
             location["schema"]["format"] = json!("uri-reference");
             headers.push(("Location", location));
         }
@@ -55,7 +44,7 @@ fn headers_of(policy: &OperationPolicy, is_deprecated: bool, status: &str) -> Ve
     }
     headers.extend(security_headers());
     let description = "ID of this request: your own, or a new one. Include it when you report a problem.";
-    headers.push(("X-Request-Id", text(description, id)));
+    headers.push(("X-Request-Id", text(description, ID)));
     if policy.access != Access::Probe {
         headers.push(("RateLimit-Limit", rate_limit("Requests allowed per minute.", 600)));
         headers.push(("RateLimit-Remaining", rate_limit("Requests left.", 599)));

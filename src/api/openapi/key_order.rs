@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use super::walk::{self, METHODS, Object};
+use super::walk::{self, Object};
 
 const DOCUMENT: [&str; 7] = ["openapi", "info", "servers", "tags", "paths", "webhooks", "components"];
 const COMPONENTS: [&str; 5] = ["schemas", "parameters", "responses", "headers", "securitySchemes"];
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 const OPERATION: [&str; 9] = [
     "tags",
     "summary",
@@ -54,7 +55,7 @@ pub(super) fn apply(document: &mut Value) {
             arrange(item, &METHODS);
         }
     }
-    for (_, operation) in walk::operations_mut(document) {
+    for operation in walk::operations_mut(document) {
         arrange(operation, &OPERATION);
         for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Value::Object(parameter) = parameter {
@@ -83,7 +84,7 @@ pub(super) fn top_level(document: &mut Value) {
 /// Sorts tags by their first operation.
 fn tags(document: &mut Value) {
     let mut used: Vec<String> = Vec::new();
-    for (_, operation) in walk::operations_mut(document) {
+    for operation in walk::operations_mut(document) {
         let names = operation.get("tags").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         used.extend(names.map(str::to_owned));
     }

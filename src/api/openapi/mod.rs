@@ -12,7 +12,6 @@ mod header_parameters;
 mod headers;
 mod key_order;
 mod naming;
-mod normalize;
 mod nullable;
 mod parameters;
 mod request_response;
@@ -32,28 +31,36 @@ use std::collections::BTreeMap;
 use poem_openapi::registry::MetaSchema;
 use serde_json::{Value, json};
 
+use self::example_values::ExampleValues;
 use super::operations::OperationPolicy;
 
 pub use request_response::shared_schemas;
 
 /// Converts the document of poem-openapi into the published one.
 #[must_use]
-pub fn postprocess(raw: Value, operations: &[OperationPolicy]) -> Value {
+pub fn postprocess(raw: Value, policies: &[OperationPolicy]) -> Value {
     let mut document = raw;
-    normalize::apply(&mut document);
-    responses::publish(&mut document, operations);
     schemas::normalize(&mut document);
     unions::flatten(&mut document);
-    parameters::publish(&mut document, operations);
-    errors::publish(&mut document, operations);
-    security::publish(&mut document, operations);
+    let samples = ExampleValues::from_document(&document);
+    for operation in walk::operations_mut(&mut document) {
+        let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
+        let policy = policies.iter().find(|policy| policy.id == id);
+        parameters::publish(operation, policy, &samples);
+        responses::publish(operation, policy, &samples);
+        security::publish(operation, policy);
+        if let Some(policy) = policy {
+            errors::publish(operation, policy);
+            headers::publish(operation, policy);
+        }
+    }
+    security::define_schemes(&mut document);
     tag_docs::publish(&mut document);
     webhooks::publish(&mut document);
     // From here on every body refers to its final schema, so requests and responses can be distinguished.
     request_response::apply(&mut document);
     nullable::publish(&mut document);
     examples::publish(&mut document);
-    headers::publish(&mut document, operations);
     dedupe::apply(&mut document);
     key_order::apply(&mut document);
     document

@@ -10,25 +10,22 @@ use super::{
 use crate::api::media_types::QUERY;
 use crate::api::operations::OperationPolicy;
 
-pub(super) fn publish(document: &mut Value, policies: &[OperationPolicy]) {
-    let samples = ExampleValues::from_document(document);
-    for (_, operation) in walk::operations_mut(document) {
-        let query = take_query(operation).map(|schema| query_parameters(&schema, &samples)).unwrap_or_default();
-        let mut parameters = match operation.shift_remove("parameters") {
-            Some(Value::Array(declared)) => declared,
-            _ => Vec::new(),
-        };
-        parameters.iter_mut().filter_map(Value::as_object_mut).for_each(|parameter| complete(parameter, &samples));
-        parameters.extend(query);
-        parameters.extend(walk::policy(operation, policies).into_iter().flat_map(header_parameters::of_policy));
-        parameters.sort_by_key(|parameter| match parameter.get("in").and_then(Value::as_str) {
-            Some("path") => 0,
-            Some("query") => 1,
-            _ => 2,
-        });
-        if !parameters.is_empty() {
-            operation.insert("parameters".to_owned(), Value::Array(parameters));
-        }
+pub(super) fn publish(operation: &mut Object, policy: Option<&OperationPolicy>, samples: &ExampleValues) {
+    let query = take_query(operation).map(|schema| query_parameters(&schema, samples)).unwrap_or_default();
+    let mut parameters = match operation.shift_remove("parameters") {
+        Some(Value::Array(declared)) => declared,
+        _ => Vec::new(),
+    };
+    parameters.iter_mut().filter_map(Value::as_object_mut).for_each(|parameter| complete(parameter, samples));
+    parameters.extend(query);
+    parameters.extend(policy.into_iter().flat_map(header_parameters::of_policy));
+    parameters.sort_by_key(|parameter| match parameter.get("in").and_then(Value::as_str) {
+        Some("path") => 0,
+        Some("query") => 1,
+        _ => 2,
+    });
+    if !parameters.is_empty() {
+        operation.insert("parameters".to_owned(), Value::Array(parameters));
     }
 }
 
@@ -56,23 +53,19 @@ fn query_parameters(schema: &Value, samples: &ExampleValues) -> Vec<Value> {
             parameter.insert("style".to_owned(), json!("form"));
             parameter.insert("explode".to_owned(), json!(false));
         }
-        let mut property = property.clone();
-        if let Value::Object(property) = &mut property {
+        let mut schema = property.clone();
+        if let Value::Object(schema) = &mut schema {
             // A query cannot contain null.
-            property.shift_remove("nullable");
+            schema.shift_remove("nullable");
         }
-        parameter.insert("schema".to_owned(), property);
+        parameter.insert("schema".to_owned(), schema);
         complete(&mut parameter, samples);
         if !is_optional(&parameter) {
-            parameter.entry("example").or_insert_with(|| samples.sample(&parameter_schema(schema, name)));
+            parameter.entry("example").or_insert_with(|| samples.sample(property));
         }
         Value::Object(parameter)
     });
     parameters.collect()
-}
-
-fn parameter_schema(query: &Value, name: &str) -> Value {
-    query.get("properties").and_then(|properties| properties.get(name)).cloned().unwrap_or_default()
 }
 
 /// Returns whether the examples of a parameter stay in its schema.

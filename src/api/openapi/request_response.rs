@@ -34,7 +34,7 @@ pub fn shared_schemas(document: &Value) -> Vec<String> {
 pub(super) fn apply(document: &mut Value) {
     let sent = walk::reachable_schemas(document, requests(document));
     let received = walk::reachable_schemas(document, responses(document));
-    for (_, operation) in walk::operations_mut(document) {
+    for operation in walk::operations_mut(document) {
         if let Some(request) = operation.get_mut("requestBody") {
             walk::each_schema(request, &mut make_strict);
         }
@@ -61,12 +61,12 @@ pub(super) fn apply(document: &mut Value) {
 }
 
 fn requests(document: &Value) -> impl Iterator<Item = &Value> {
-    walk::operations(document).filter_map(|(_, operation)| operation.get("requestBody"))
+    walk::operations(document).filter_map(|operation| operation.get("requestBody"))
 }
 
 /// The parts that a client receives: responses and webhooks.
 fn responses(document: &Value) -> impl Iterator<Item = &Value> {
-    let own = walk::operations(document).filter_map(|(_, operation)| operation.get("responses"));
+    let own = walk::operations(document).filter_map(|operation| operation.get("responses"));
     own.chain(walk::components(document, "responses").map(|(_, response)| response)).chain(document.get("webhooks"))
 }
 

@@ -1,11 +1,30 @@
-//! Converts schemas from OpenAPI 3.0 to JSON Schema 2020-12, except `nullable`, which later passes still use.
+//! Converts the document from OpenAPI 3.0 to 3.1, and its schemas to JSON Schema 2020-12 (except `nullable`, which
+//! later passes still use). Redundant members are dropped.
 
 use serde_json::{Value, json};
 
 use super::walk::{self, Object};
 use crate::contract::strings::TRIMMED_PATTERNS;
 
+/// Members of the document with their default values.
+const DEFAULTS: [(&str, Value); 3] =
+    [("deprecated", Value::Bool(false)), ("explode", Value::Bool(true)), ("required", Value::Bool(false))];
+
 pub(super) fn normalize(document: &mut Value) {
+    if let Some(version) = document.get_mut("openapi") {
+        *version = json!("3.1.0");
+    }
+    walk::each_part(document, &mut |part| {
+        part.retain(|key, value| {
+            let is_default = DEFAULTS.iter().any(|(name, default)| key == name && value == default);
+            let is_empty = key == "description" && value == "";
+            !is_default && !is_empty
+        });
+        if let Some(content) = walk::object_mut(part, "content") {
+            let media_types = std::mem::take(content).into_iter();
+            content.extend(media_types.map(|(name, media)| (name.replace("; charset=utf-8", ""), media)));
+        }
+    });
     for (name, schema) in walk::components_mut(document, "schemas").into_iter().flatten() {
         if schema.get("title").and_then(Value::as_str) == Some(name)
             && let Value::Object(schema) = schema

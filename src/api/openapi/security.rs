@@ -8,18 +8,17 @@ use crate::api::operations::{Access, OperationPolicy};
 const ACCESS_TOKEN: &str = "access_token";
 const API_TOKEN: &str = "api_token";
 
-pub(super) fn publish(document: &mut Value, policies: &[OperationPolicy]) {
-    let mut has_operations = false;
-    for (_, operation) in walk::operations_mut(document) {
-        has_operations = true;
-        let security = match walk::policy(operation, policies).map(|policy| policy.access) {
-            Some(Access::Session) => json!([{ ACCESS_TOKEN: [] }]),
-            Some(Access::Token(_)) => json!([{ ACCESS_TOKEN: [] }, { API_TOKEN: [] }]),
-            _ => json!([]),
-        };
-        operation.insert("security".to_owned(), security);
-    }
-    if !has_operations {
+pub(super) fn publish(operation: &mut Object, policy: Option<&OperationPolicy>) {
+    let security = match policy.map(|policy| policy.access) {
+        Some(Access::Session) => json!([{ ACCESS_TOKEN: [] }]),
+        Some(Access::Token(_)) => json!([{ ACCESS_TOKEN: [] }, { API_TOKEN: [] }]),
+        _ => json!([]),
+    };
+    operation.insert("security".to_owned(), security);
+}
+
+pub(super) fn define_schemes(document: &mut Value) {
+    if walk::operations(document).next().is_none() {
         return;
     }
     let scheme = |format: &str, description: &str| json!({ "type": "http", "description": description, "scheme": "bearer", "bearerFormat": format });

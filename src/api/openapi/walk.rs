@@ -6,41 +6,22 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::api::operations::OperationPolicy;
-
 /// A JSON object.
 pub(super) type Object = Map<String, Value>;
 
 /// Prefix of references to component schemas.
 pub(super) const SCHEMAS: &str = "#/components/schemas/";
 
-/// The methods of a path item, in the order of publication.
-pub(super) const METHODS: [&str; 7] = ["get", "post", "put", "patch", "delete", "head", "options"];
-
-/// The operations with their paths.
-pub(super) fn operations(document: &Value) -> impl Iterator<Item = (&str, &Object)> {
-    let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
-    paths.flat_map(|(path, item)| {
-        let members = item.as_object().into_iter().flatten();
-        let operations = members.filter(|(method, _)| METHODS.contains(&method.as_str()));
-        operations.filter_map(move |(_, operation)| Some((path.as_str(), operation.as_object()?)))
-    })
+/// The operations.
+pub(super) fn operations(document: &Value) -> impl Iterator<Item = &Object> {
+    let paths = document.get("paths").and_then(Value::as_object).into_iter().flat_map(Object::values);
+    paths.filter_map(Value::as_object).flat_map(Object::values).filter_map(Value::as_object)
 }
 
-/// The operations with their paths.
-pub(super) fn operations_mut(document: &mut Value) -> impl Iterator<Item = (&str, &mut Object)> {
-    let paths = document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten();
-    paths.flat_map(|(path, item)| {
-        let members = item.as_object_mut().into_iter().flatten();
-        let operations = members.filter(|(method, _)| METHODS.contains(&method.as_str()));
-        operations.filter_map(move |(_, operation)| Some((path.as_str(), operation.as_object_mut()?)))
-    })
-}
-
-/// Returns the policy of an operation.
-pub(super) fn policy<'p>(operation: &Object, policies: &'p [OperationPolicy]) -> Option<&'p OperationPolicy> {
-    let id = operation.get("operationId")?.as_str()?;
-    policies.iter().find(|policy| policy.id == id)
+/// The operations.
+pub(super) fn operations_mut(document: &mut Value) -> impl Iterator<Item = &mut Object> {
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flat_map(Object::values_mut);
+    paths.filter_map(Value::as_object_mut).flat_map(Object::values_mut).filter_map(Value::as_object_mut)
 }
 
 pub(super) fn object_mut<'a>(parent: &'a mut Object, key: &str) -> Option<&'a mut Object> {

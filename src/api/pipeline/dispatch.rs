@@ -32,26 +32,17 @@ impl Target {
     }
 }
 
-/// The targets by operation id.
-pub(super) struct Targets(HashMap<String, Target>);
-
-impl Targets {
-    /// Takes the endpoint of each documented operation out of the routes that poem-openapi generates.
-    pub(super) fn new(handlers: impl OpenApi, validator: &OpenApiValidator) -> Self {
-        let mut routes = HashMap::new();
-        handlers.add_routes(&mut routes);
-        let targets = validator.operations().filter_map(|operation| {
-            let handler = routes.get_mut(&poem_path(&operation.path))?.remove(&operation.method)?;
-            let policy = OPERATIONS.iter().find(|policy| policy.id == operation.id)?;
-            let template = PathTemplate(Arc::from(operation.path.as_str()));
-            Some((operation.id.clone(), Target { policy, template, handler }))
-        });
-        Self(targets.collect())
-    }
-
-    pub(super) fn find(&self, operation: &str) -> Option<&Target> {
-        self.0.get(operation)
-    }
+/// Takes the endpoint of each documented operation out of the routes that poem-openapi generates.
+pub(super) fn targets(handlers: impl OpenApi, validator: &OpenApiValidator) -> HashMap<String, Target> {
+    let mut routes = HashMap::new();
+    handlers.add_routes(&mut routes);
+    let targets = validator.operations().filter_map(|operation| {
+        let handler = routes.get_mut(&poem_path(&operation.path))?.remove(&operation.method)?;
+        let policy = OPERATIONS.iter().find(|policy| policy.id == operation.id)?;
+        let template = PathTemplate(Arc::from(operation.path.as_str()));
+        Some((operation.id.clone(), Target { policy, template, handler }))
+    });
+    targets.collect()
 }
 
 /// The key of a path in the generated routes, which name parameters by their position.

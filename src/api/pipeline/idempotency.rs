@@ -57,35 +57,11 @@ fn fingerprint(method: &Method, path: &str, query: Option<&str>, body: Option<&V
         hash.update([0]);
     }
     if let Some(body) = body {
-        hash_canonical(&mut hash, body);
+        let mut canonical = body.clone();
+        canonical.sort_all_objects();
+        hash.update(canonical.to_string());
     }
     hash.finalize().into()
-}
-
-fn hash_canonical(hash: &mut Sha256, value: &Value) {
-    match value {
-        Value::Object(members) => {
-            let mut members: Vec<_> = members.iter().collect();
-            members.sort_unstable_by_key(|(name, _)| *name);
-            hash.update("{");
-            for (name, member) in members {
-                hash.update(Value::String(name.clone()).to_string());
-                hash.update(":");
-                hash_canonical(hash, member);
-                hash.update(",");
-            }
-            hash.update("}");
-        }
-        Value::Array(items) => {
-            hash.update("[");
-            for item in items {
-                hash_canonical(hash, item);
-                hash.update(",");
-            }
-            hash.update("]");
-        }
-        other => hash.update(other.to_string()),
-    }
 }
 
 #[cfg(test)]

@@ -4,13 +4,14 @@
 
 mod auth;
 mod body;
-mod deprecation;
+mod costs;
 mod dispatch;
 mod idempotency;
 mod rate_limits;
 mod stream_slots;
 mod timeout;
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,13 +23,13 @@ use tokio::time::Instant;
 use tracing::Span;
 use tracing::field::display;
 
-use self::dispatch::{Target, Targets};
-use self::rate_limits::{Decision, Key, RateLimits};
+use self::dispatch::Target;
+use self::rate_limits::{Charge, Decision, Key, RateLimits};
 use self::stream_slots::StreamSlots;
 use super::errors::{self, ApiError};
-use super::extract::{RequestId, ValidatedRequest};
+use super::extract::{ClientAddress, RequestId};
 use super::media_types::EVENT_STREAM;
-use super::operations::{Access, RateLimitClass};
+use super::operations::{Access, DEPRECATED_AT, RateLimitClass, SUNSET};
 use super::respond::{NO_STORE, no_content, not_modified, replay, set};
 use super::settings::ApiSettings;
 use super::validation::{OpenApiValidator, Operation, Route};
@@ -38,7 +39,8 @@ use crate::services::{Caller, ETagCondition, Services, WriteContext};
 /// The request pipeline, with the handlers at its end.
 pub(super) struct RequestPipeline {
     validator: Arc<OpenApiValidator>,
-    targets: Targets,
+    /// The targets by operation id.
+    targets: HashMap<String, Target>,
     services: Services,
     limits: RateLimits,
     streams: StreamSlots,
@@ -64,7 +66,7 @@ impl RequestPipeline {
         settings: &ApiSettings,
     ) -> Self {
         Self {
-            targets: Targets::new(handlers, &validator),
+            targets: dispatch::targets(handlers, &validator),
             validator,
             services,
             limits: RateLimits::new(settings.rate_limits),
@@ -77,13 +79,13 @@ impl RequestPipeline {
     /// Returns whether the path is that of a health check.
     pub(super) fn is_probe(&self, method: &Method, path: &str) -> bool {
         let Route::Found(operation) = self.validator.route(method, path) else { return false };
-        self.targets.find(&operation.id).is_some_and(|target| target.policy.access == Access::Probe)
+        self.targets.get(&operation.id).is_some_and(|target| target.policy.access == Access::Probe)
     }
 
     /// Responds to a request from `client`.
     pub(super) async fn handle(&self, request: Request, client: IpAddr, request_id: &str) -> Response {
         let error = match self.validator.route(request.method(), request.uri().path()) {
-            Route::Found(operation) => match self.targets.find(&operation.id) {
+            Route::Found(operation) => match self.targets.get(&operation.id) {
                 Some(target) => return self.run(request, operation, target, client, request_id).await,
                 None => ApiError::internal(anyhow::anyhow!("{} has no policy or no handler", operation.id)),
             },
@@ -98,8 +100,9 @@ impl RequestPipeline {
 
     /// Counts a request without an operation, and returns its error.
     fn unmatched(&self, client: IpAddr, error: ApiError) -> ApiError {
-        let decision = self.limits.count(RateLimitClass::Api, Key::for_ip(client));
-        decision.and_then(|decision| decision.retry_after).map_or(error, rate_limited)
+        let mut networks = RateLimits::networks(RateLimitClass::Api, client);
+        let refused = networks.find_map(|key| self.limits.count(RateLimitClass::Api, key, Charge::SINGLE)?.retry_after);
+        refused.map_or(error, rate_limited)
     }
 
     async fn run(
@@ -122,11 +125,12 @@ impl RequestPipeline {
         if let Some(unchanged) = if_none_match.and_then(|tags| not_modified(&response, &tags)) {
             response = unchanged;
         }
-        if let Some(limit) = call.limit {
+        // The limits of failed logins and of invitations have set their own.
+        if let Some(limit) = call.limit.filter(|_| !response.headers().contains_key("ratelimit-limit")) {
             rate_limits::set_headers(&mut response, limit);
         }
         if let Some(path) = deprecated_path.filter(|_| response.status().is_success()) {
-            deprecation::add_headers(&mut response, &path);
+            add_deprecation(&mut response, &path);
         }
         if policy.no_store {
             set(&mut response, header::CACHE_CONTROL, NO_STORE);
@@ -144,13 +148,17 @@ impl RequestPipeline {
         if let Ok(Some(caller)) = &caller {
             Span::current().record("user.id", display(caller.user));
         }
-        let key = match caller {
+        let cost = costs::of_head(policy, request.uri());
+        match caller {
             Ok(Some(caller)) if matches!(policy.rate_limit, RateLimitClass::Api | RateLimitClass::Mail) => {
-                Key::User(caller.user)
+                self.check_rate_limit(Key::User(caller.user), cost, call)?;
             }
-            _ => Key::for_ip(call.client),
-        };
-        self.check_rate_limit(key, call)?;
+            _ => {
+                for key in RateLimits::networks(policy.rate_limit, call.client) {
+                    self.check_rate_limit(key, cost, call)?;
+                }
+            }
+        }
         let caller = caller.map_err(|error| ApiError::unauthenticated(error, has_token))?;
         if let Some(caller) = &caller {
             auth::authorize_credential(caller, policy.access).map_err(ApiError::from)?;
@@ -180,13 +188,9 @@ impl RequestPipeline {
         } else {
             None
         };
-        if policy.rate_limit == RateLimitClass::Auth {
-            // Also by account, so that many addresses cannot guess the password of one account.
-            let email = body.as_ref().and_then(|body| body.get("email")).and_then(|email| email.as_str());
-            let account = email.map(|email| self.limits.account(email));
-            if let Some(key) = account.or(caller.map(|caller| Key::User(caller.user))) {
-                self.check_rate_limit(key, call)?;
-            }
+        if let Some(caller) = caller.filter(|_| policy.rate_limit == RateLimitClass::Auth) {
+            // Also by user, so that many addresses cannot guess the password of one account.
+            self.check_rate_limit(Key::User(caller.user), Charge::SINGLE, call)?;
         }
         let mut idempotent = None;
         if let Some(caller) = caller.filter(|_| policy.idempotent) {
@@ -198,9 +202,14 @@ impl RequestPipeline {
                 return Ok(replay(outcome));
             }
         }
+        // After the replay, which costs one request.
+        if let (Some(caller), Some(cost)) = (caller, costs::of_body(policy, body.as_ref())) {
+            self.check_rate_limit(Key::User(caller.user), cost, call)?;
+        }
         let query = request.uri().query().unwrap_or_default();
         let checked = operation.check(query, body).map_err(ApiError::invalid)?;
-        request.extensions_mut().insert(Arc::new(ValidatedRequest::new(checked.query, checked.body)));
+        request.extensions_mut().insert(ClientAddress(call.client));
+        request.extensions_mut().insert(Arc::new(checked));
         if let Some(caller) = caller {
             let write = WriteContext {
                 caller,
@@ -213,8 +222,8 @@ impl RequestPipeline {
         target.call(request).await
     }
 
-    fn check_rate_limit(&self, key: Key, call: &mut Call<'_>) -> Result<(), ApiError> {
-        let Some(decision) = self.limits.count(call.target.policy.rate_limit, key) else { return Ok(()) };
+    fn check_rate_limit(&self, key: Key, charge: Charge, call: &mut Call<'_>) -> Result<(), ApiError> {
+        let Some(decision) = self.limits.count(call.target.policy.rate_limit, key, charge) else { return Ok(()) };
         if call.limit.is_none_or(|known| decision.remaining <= known.remaining) {
             call.limit = Some(decision);
         }
@@ -226,6 +235,15 @@ fn rate_limited(seconds: u64) -> ApiError {
     ApiError::new(ErrorCode::RateLimited)
         .with_message(format!("Too many requests. Try again in {seconds} s."))
         .with_header(header::RETRY_AFTER, seconds.to_string())
+}
+
+/// Adds the headers of a deprecated operation (RFC 9745 and RFC 8594), whose successor has the same path in `/v2`.
+fn add_deprecation(response: &mut Response, path: &str) {
+    let successor = path.replacen("/v1/", "/v2/", 1);
+    let links = format!(r#"<{successor}>; rel="successor-version", </docs>; rel="deprecation"; type="text/html""#);
+    set(response, HeaderName::from_static("deprecation"), DEPRECATED_AT);
+    set(response, HeaderName::from_static("sunset"), SUNSET);
+    set(response, header::LINK, &links);
 }
 
 /// The entity tags of `If-Match` or `If-None-Match`. A value that is not text matches no tag.

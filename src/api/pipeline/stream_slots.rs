@@ -10,10 +10,10 @@ use futures_util::StreamExt as _;
 use poem::http::header;
 use poem::{Body, Response};
 
-use super::rate_limits::Key;
 use crate::api::errors::ApiError;
 use crate::api::settings::StreamLimits;
 use crate::contract::error::ErrorCode;
+use crate::services::ClientNetwork;
 
 /// `Retry-After` of a stream beyond a limit, in seconds.
 const RETRY_AFTER: &str = "30";
@@ -27,13 +27,13 @@ pub(super) struct StreamSlots {
 #[derive(Default)]
 struct OpenStreams {
     total: usize,
-    by_address: HashMap<Key, usize>,
+    by_address: HashMap<ClientNetwork, usize>,
 }
 
 /// Slot of an event stream, released on drop.
 pub(super) struct StreamSlot {
     open: Arc<Mutex<OpenStreams>>,
-    address: Key,
+    address: ClientNetwork,
 }
 
 impl StreamSlots {
@@ -42,7 +42,7 @@ impl StreamSlots {
     }
 
     pub(super) fn acquire(&self, client: IpAddr) -> Result<StreamSlot, ApiError> {
-        let address = Key::for_ip(client);
+        let address = ClientNetwork::household(client);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let of_address = open.by_address.get(&address).copied().unwrap_or_default();
         if let Some(limit) = self.limits.per_address.filter(|limit| of_address >= *limit) {
@@ -55,7 +55,7 @@ impl StreamSlots {
             return Err(rejected(ErrorCode::Unavailable, message.to_owned()));
         }
         open.total += 1;
-        *open.by_address.entry(address.clone()).or_default() += 1;
+        *open.by_address.entry(address).or_default() += 1;
         Ok(StreamSlot { open: Arc::clone(&self.open), address })
     }
 }

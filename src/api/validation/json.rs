@@ -12,38 +12,11 @@ const MAX_DEPTH: usize = 64;
 
 /// Error of a body that is not strict JSON, with a message for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("The request body {} (line {line}, column {column}).", .kind.message())]
+#[error("The request body {problem} (line {line}, column {column}).")]
 pub struct MalformedJson {
-    kind: JsonErrorKind,
+    problem: &'static str,
     line: usize,
     column: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum JsonErrorKind {
-    Empty,
-    Bom,
-    NotUtf8,
-    DuplicateKey,
-    TooDeep,
-    UnexpectedEof,
-    Syntax,
-    Trailing,
-}
-
-impl JsonErrorKind {
-    const fn message(self) -> &'static str {
-        match self {
-            Self::Empty => "is empty where JSON is expected",
-            Self::Bom => "begins with a byte order mark, which JSON does not allow",
-            Self::NotUtf8 => "is not UTF-8",
-            Self::DuplicateKey => "has a duplicate key in an object",
-            Self::TooDeep => "is nested more than 64 levels deep",
-            Self::UnexpectedEof => "ends in the middle of its JSON",
-            Self::Syntax => "is not valid JSON",
-            Self::Trailing => "continues after the end of its JSON",
-        }
-    }
 }
 
 /// Parses a body.
@@ -51,35 +24,32 @@ impl JsonErrorKind {
 /// # Errors
 /// If the body is not exactly one value of strict JSON.
 pub fn parse_json(bytes: &[u8]) -> Result<Value, MalformedJson> {
-    let start = |kind| MalformedJson { kind, line: 1, column: 1 };
+    let start = |problem| MalformedJson { problem, line: 1, column: 1 };
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let line = valid.split(|byte| *byte == b'\n');
         let column = line.clone().next_back().map_or(0, <[u8]>::len) + 1;
-        MalformedJson { kind: JsonErrorKind::NotUtf8, line: line.count(), column }
+        MalformedJson { problem: "is not UTF-8", line: line.count(), column }
     })?;
     if text.starts_with('\u{feff}') {
-        return Err(start(JsonErrorKind::Bom));
+        return Err(start("begins with a byte order mark, which JSON does not allow"));
     }
     if text.bytes().all(|byte| b" \t\r\n".contains(&byte)) {
-        return Err(start(JsonErrorKind::Empty));
+        return Err(start("is empty where JSON is expected"));
     }
-    let kind = Cell::new(None);
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Strict { depth: 0, kind: &kind }.deserialize(&mut reader).map_err(|error| {
-        let kind = kind.get().unwrap_or(if error.classify() == Category::Eof {
-            JsonErrorKind::UnexpectedEof
-        } else {
-            JsonErrorKind::Syntax
-        });
-        MalformedJson { kind, line: error.line().max(1), column: error.column().max(1) }
-    })?;
-    let trailing = |error: serde_json::Error| MalformedJson {
-        kind: JsonErrorKind::Trailing,
-        line: error.line(),
+    let at = |error: &serde_json::Error, problem| MalformedJson {
+        problem,
+        line: error.line().max(1),
         column: error.column().max(1),
     };
-    reader.end().map_err(trailing)?;
+    let problem = Cell::new(None);
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = Strict { depth: 0, problem: &problem }.deserialize(&mut reader).map_err(|error| {
+        let is_cut = error.classify() == Category::Eof;
+        let other = if is_cut { "ends in the middle of its JSON" } else { "is not valid JSON" };
+        at(&error, problem.get().unwrap_or(other))
+    })?;
+    reader.end().map_err(|error| at(&error, "continues after the end of its JSON"))?;
     Ok(value)
 }
 
@@ -87,18 +57,18 @@ pub fn parse_json(bytes: &[u8]) -> Result<Value, MalformedJson> {
 #[derive(Clone, Copy)]
 struct Strict<'c> {
     depth: usize,
-    kind: &'c Cell<Option<JsonErrorKind>>,
+    problem: &'c Cell<Option<&'static str>>,
 }
 
 impl Strict<'_> {
-    fn refuse<E: Error>(self, kind: JsonErrorKind) -> E {
-        self.kind.set(Some(kind));
+    fn refuse<E: Error>(self, problem: &'static str) -> E {
+        self.problem.set(Some(problem));
         E::custom("refused")
     }
 
     fn deeper<E: Error>(self) -> Result<Self, E> {
         if self.depth == MAX_DEPTH {
-            return Err(self.refuse(JsonErrorKind::TooDeep));
+            return Err(self.refuse("is nested more than 64 levels deep"));
         }
         Ok(Self { depth: self.depth + 1, ..self })
     }
@@ -161,7 +131,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
         let mut object = Map::new();
         while let Some(key) = members.next_key::<String>()? {
             if object.contains_key(&key) {
-                return Err(self.refuse(JsonErrorKind::DuplicateKey));
+                return Err(self.refuse("has a duplicate key in an object"));
             }
             object.insert(key, members.next_value_seed(seed)?);
         }

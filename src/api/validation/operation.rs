@@ -1,10 +1,9 @@
 //! An operation of the document, and the validation of a request against it.
 
-use super::document::Part;
-use super::error_tree::MAX_DETAILS;
-use super::messages::Violation;
+use super::check::Violations;
 use super::query::Query;
-use super::schema_validator::{Compiler, SchemaValidator};
+use super::schema::{Schema, resolve};
+use super::violation::{MAX_DETAILS, Violation};
 use crate::contract::error::{Detail, ErrorLocation};
 use anyhow::{Context, Result, ensure};
 use poem::http::Method;
@@ -30,7 +29,7 @@ pub struct Operation {
     /// The media type of a successful response, if it has a body.
     pub response_type: Option<String>,
     query: Query,
-    body: Option<SchemaValidator>,
+    body: Option<Schema>,
 }
 
 /// The validated and normalized parts of a request.
@@ -43,33 +42,33 @@ pub struct Checked {
 }
 
 impl Operation {
-    pub(super) fn compile<'a>(
-        compiler: &Compiler<'a>,
+    pub(super) fn compile(
+        document: &Value,
         path: &str,
         method: Method,
-        item: &Part<'a>,
-        part: &Part<'a>,
+        item: &Value,
+        operation: &Value,
     ) -> Result<Self> {
-        let id = part.text("operationId").context("the operation has no operationId")?.to_owned();
-        let mut operation = Self {
-            id,
+        let body = operation.get("requestBody").map(|body| resolve(document, body)).transpose()?;
+        let content: Vec<_> = body.and_then(|body| body["content"].as_object()).into_iter().flatten().collect();
+        let schemas: Vec<_> = content.iter().map(|(_, media)| media.get("schema").unwrap_or_default()).collect();
+        let media_types: Vec<String> = content.iter().map(|(name, _)| media_type(name)).collect();
+        ensure!(media_types.iter().all(|name| name.ends_with("json")), "only JSON is understood");
+        ensure!(schemas.windows(2).all(|pair| pair[0] == pair[1]), "the media types have another schema each");
+        ensure!(body.is_some() != schemas.is_empty(), "a body without a media type");
+        let body_schema = schemas.first().map(|schema| Schema::compile(document, schema).context("the body"));
+        Ok(Self {
+            id: operation["operationId"].as_str().context("the operation has no operationId")?.to_owned(),
             path: path.to_owned(),
             method,
-            deprecated: part.is_true("deprecated"),
-            has_body: false,
-            is_body_required: false,
-            media_types: Vec::new(),
-            response_type: response_type(compiler, part)?,
-            query: Query::compile(compiler, item, part)?,
-            body: None,
-        };
-        if let Some(body) = part.get("requestBody") {
-            let body = compiler.document.resolve(body)?;
-            operation.has_body = true;
-            operation.is_body_required = body.is_true("required");
-            operation.add_content(compiler, &body)?;
-        }
-        Ok(operation)
+            deprecated: operation["deprecated"] == true,
+            has_body: body.is_some(),
+            is_body_required: body.is_some_and(|body| body["required"] == true),
+            media_types,
+            response_type: response_type(document, operation)?,
+            query: Query::compile(document, item, operation)?,
+            body: body_schema.transpose()?,
+        })
     }
 
     /// Validates the query string (without its `?`) and the body of a request. An unexpected body is ignored.
@@ -79,49 +78,23 @@ impl Operation {
     pub fn check(&self, query: &str, body: Option<Value>) -> Result<Checked, Vec<Detail>> {
         let mut details = Vec::new();
         let query = self.query.check(query, &mut details);
-        let body = self.check_body(body, &mut details);
+        let mut body = body.filter(|_| self.has_body);
+        let mut found = Violations::default();
+        match (&self.body, &mut body) {
+            (Some(schema), Some(body)) => schema.check(body, "", &mut found),
+            (Some(_), None) if self.is_body_required => found.push("", Violation::required()),
+            _ => {}
+        }
+        details.extend(found.0.into_iter().map(|(field, violation)| violation.about(ErrorLocation::Body, &field)));
         details.truncate(MAX_DETAILS);
         if details.is_empty() { Ok(Checked { query, body }) } else { Err(details) }
     }
-
-    fn check_body(&self, body: Option<Value>, details: &mut Vec<Detail>) -> Option<Value> {
-        let rules = self.body.as_ref()?;
-        let Some(mut body) = body else {
-            if self.is_body_required {
-                details.push(Violation::required().about(ErrorLocation::Body, ""));
-            }
-            return None;
-        };
-        rules.normalize(&mut body);
-        if let Some(violations) = rules.violations(&body) {
-            violations.list(&body, details);
-        }
-        Some(body)
-    }
-
-    fn add_content<'a>(&mut self, compiler: &Compiler<'a>, body: &Part<'a>) -> Result<()> {
-        let mut known: Option<Part<'a>> = None;
-        for (name, media) in body.get("content").iter().flat_map(Part::entries) {
-            let name = media_type(name);
-            ensure!(is_json(&name), "{}: only JSON is understood", media.pointer);
-            let schema = media.get("schema").with_context(|| format!("{}: no schema", media.pointer))?;
-            let is_same = known.as_ref().is_none_or(|known| known.value == schema.value);
-            ensure!(is_same, "{}: another schema than the other media types", media.pointer);
-            self.media_types.push(name);
-            known = Some(schema);
-        }
-        let schema = known.with_context(|| format!("{}: a body without a media type", body.pointer))?;
-        self.body = Some(compiler.schema(&schema)?);
-        Ok(())
-    }
 }
 
-fn response_type<'a>(compiler: &Compiler<'a>, operation: &Part<'a>) -> Result<Option<String>> {
-    for (status, response) in operation.get("responses").iter().flat_map(Part::entries) {
-        let response = compiler.document.resolve(response)?;
-        let mut contents = response.get("content").into_iter().filter_map(|part| part.value.as_object());
-        let name = contents.find_map(|content| content.keys().next());
-        if let Some(name) = name.filter(|_| status.starts_with('2')) {
+fn response_type(document: &Value, operation: &Value) -> Result<Option<String>> {
+    for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+        let content = resolve(document, response)?.get("content").and_then(Value::as_object);
+        if let Some(name) = content.and_then(|content| content.keys().next()).filter(|_| status.starts_with('2')) {
             return Ok(Some(media_type(name)));
         }
     }
@@ -130,8 +103,4 @@ fn response_type<'a>(compiler: &Compiler<'a>, operation: &Part<'a>) -> Result<Op
 
 fn media_type(name: &str) -> String {
     name.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-}
-
-fn is_json(media_type: &str) -> bool {
-    media_type == "application/json" || media_type.starts_with("application/") && media_type.ends_with("+json")
 }

@@ -3,128 +3,173 @@
 //! Rejects unknown, duplicate and malformed parameters. Violations are in the order of the query string, at most one per
 //! parameter.
 
-use super::document::Part;
-use super::error_tree::MAX_DETAILS;
-use super::messages::{Violation, sanitized};
-use super::param_type::{ParamType, decode};
-use super::schema_validator::{Compiler, SchemaValidator};
+use super::check::Violations;
+use super::schema::{Schema, resolve};
+use super::violation::{MAX_DETAILS, Violation, sanitized};
 use crate::contract::error::{Detail, DetailCode, ErrorLocation};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value};
-use std::{borrow::Cow, collections::HashSet};
+use std::borrow::Cow;
 
 /// Parameters that exclude each other.
 const EXCLUSIVE: [&str; 2] = ["page", "offset"];
 
 /// The parameters of one operation.
 #[derive(Debug)]
-pub(super) struct Query {
-    parameters: Vec<(String, ParamType)>,
-    rules: SchemaValidator,
+pub(super) struct Query(Vec<Parameter>);
+
+#[derive(Debug)]
+struct Parameter {
+    name: String,
+    schema: Schema,
+    is_required: bool,
 }
 
-/// A parsed query string.
-#[derive(Default)]
-struct ParsedQuery<'q> {
-    /// Each name once, in the order of its first occurrence, with its violation.
-    names: Vec<(Cow<'q, str>, Option<Violation>)>,
-    unknown: HashSet<String>,
-    values: Map<String, Value>,
-}
+/// The name of a given parameter, with its violation.
+type Given<'q> = (Cow<'q, str>, Option<Violation>);
 
 impl Query {
     /// Compiles the parameters of an operation and of its path item.
-    pub(super) fn compile<'a>(compiler: &Compiler<'a>, item: &Part<'a>, operation: &Part<'a>) -> Result<Self> {
-        let mut parameters: Vec<(String, ParamType)> = Vec::new();
-        let mut fields = Vec::new();
-        let (own, shared) = (operation.get("parameters"), item.get("parameters"));
+    pub(super) fn compile(document: &Value, item: &Value, operation: &Value) -> Result<Self> {
+        let mut parameters: Vec<Parameter> = Vec::new();
         // Parameters of the operation override those of the path.
-        for part in own.iter().chain(&shared).flat_map(Part::items) {
-            let part = compiler.document.resolve(part)?;
-            let name = part.text("name").with_context(|| format!("{}: no name", part.pointer))?;
-            if part.text("in") != Some("query") || parameters.iter().any(|(known, _)| known == name) {
-                continue;
+        for parameter in [operation, item].iter().filter_map(|part| part.get("parameters")?.as_array()).flatten() {
+            let parameter = resolve(document, parameter)?;
+            let name = parameter["name"].as_str().context("a parameter without a name")?;
+            if parameter["in"] == "query" && parameters.iter().all(|known| known.name != name) {
+                parameters.push(Parameter::compile(document, name, parameter).with_context(|| name.to_owned())?);
             }
-            let schema = part.get("schema").with_context(|| format!("{}: no schema", part.pointer))?;
-            let kind = ParamType::from_schema(compiler.document, &schema)?;
-            let is_form = part.text("style").is_none_or(|style| style == "form");
-            let is_joined = part.value.get("explode") == Some(&Value::Bool(false));
-            let is_understood = is_form && (is_joined || !matches!(kind, ParamType::List(_)));
-            ensure!(is_understood, "{}: a list must have `style: form` and `explode: false`", part.pointer);
-            fields.push((name, schema, part.is_true("required")));
-            parameters.push((name.to_owned(), kind));
         }
-        Ok(Self { rules: compiler.object(&fields)?, parameters })
+        Ok(Self(parameters))
     }
 
     /// Parses and validates a query string, and appends its violations to `details`.
     pub(super) fn check(&self, query: &str, details: &mut Vec<Detail>) -> Value {
-        let mut reading = ParsedQuery::default();
-        query.split('&').filter(|pair| !pair.is_empty()).for_each(|pair| self.read(pair, &mut reading));
-        let ParsedQuery { mut names, values, .. } = reading;
-        mark_exclusive(&mut names);
-        let mut values = Value::Object(values);
-        self.rules.normalize(&mut values);
-        self.report(&names, &values, details);
-        values
-    }
-
-    fn read<'q>(&self, pair: &'q str, reading: &mut ParsedQuery<'q>) {
-        let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = decode(name).unwrap_or(Cow::Borrowed(name));
-        let Some((_, kind)) = self.parameters.iter().find(|(known, _)| *known == name) else {
-            // Bounded: a request may contain thousands of them.
-            if reading.unknown.len() < MAX_DETAILS && reading.unknown.insert(name.to_string()) {
-                let violation = Violation::new(DetailCode::UnknownParameter, "is not a parameter of this operation");
-                reading.names.push((name, Some(violation)));
+        let mut given: Vec<Given<'_>> = Vec::new();
+        let mut values = Map::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name).unwrap_or(Cow::Borrowed(name));
+            let parameter = self.0.iter().find(|parameter| parameter.name == name);
+            // Bounded: a request may contain thousands of unknown parameters.
+            let has_room = given.len() < MAX_DETAILS + self.0.len();
+            let known = given.iter_mut().find(|(known, _)| *known == name);
+            match (parameter, known) {
+                (Some(_), Some((_, violation))) => {
+                    *violation = Some(Violation::new(DetailCode::DuplicateParameter, "must be given only once"));
+                }
+                (Some(parameter), None) => match parameter.read(text) {
+                    Ok(value) => {
+                        values.insert(name.to_string(), value);
+                        given.push((name, None));
+                    }
+                    Err(violation) => given.push((name, Some(violation))),
+                },
+                (None, None) if has_room => {
+                    let message = "is not a parameter of this operation";
+                    given.push((name, Some(Violation::new(DetailCode::UnknownParameter, message))));
+                }
+                (None, _) => {}
             }
-            return;
-        };
-        if let Some((_, violation)) = reading.names.iter_mut().find(|(known, _)| *known == name) {
-            *violation = Some(Violation::new(DetailCode::DuplicateParameter, "must be given only once"));
-            return;
         }
-        let badly_encoded = || Violation::new(DetailCode::Format, "must be percent-encoded UTF-8");
-        let violation = match decode(text).ok_or_else(badly_encoded).and_then(|text| kind.parse(&text)) {
-            Ok((value, violation)) => {
-                reading.values.insert(name.to_string(), value);
-                violation
-            }
-            Err(violation) => Some(violation),
-        };
-        reading.names.push((name, violation));
-    }
-
-    /// Appends the violations of the given parameters, and then the missing ones.
-    fn report(&self, names: &[(Cow<'_, str>, Option<Violation>)], values: &Value, details: &mut Vec<Detail>) {
-        let violations = self.rules.violations(values);
-        if violations.is_none() && names.iter().all(|(_, violation)| violation.is_none()) {
-            return;
-        }
-        let mut violations = violations.unwrap_or_default();
-        for (name, known) in names {
-            // On a tie the schema wins: its limit is narrower than that of 64 bits.
-            let ruled = violations.take(name);
-            let violation = ruled.into_iter().chain(known.clone()).min_by_key(Violation::precedence);
-            details.extend(violation.map(|violation| violation.about(ErrorLocation::Query, &sanitized(name))));
-        }
-        let missing = violations.missing().iter().filter(|name| names.iter().all(|(given, _)| given != *name));
-        details.extend(missing.map(|name| Violation::required().about(ErrorLocation::Query, name)));
+        mark_exclusive(&mut given);
+        let missing = self
+            .0
+            .iter()
+            .filter(|parameter| parameter.is_required && given.iter().all(|(name, _)| *name != parameter.name));
+        let missing: Vec<Given<'_>> =
+            missing.map(|parameter| (Cow::from(parameter.name.as_str()), Some(Violation::required()))).collect();
+        details.extend(
+            given
+                .into_iter()
+                .chain(missing)
+                .filter_map(|(name, violation)| Some(violation?.about(ErrorLocation::Query, &sanitized(&name)))),
+        );
+        Value::Object(values)
     }
 }
 
-/// Records a conflict at the later one of two exclusive parameters.
-fn mark_exclusive(names: &mut [(Cow<'_, str>, Option<Violation>)]) {
-    let is_exclusive = |violation: &Option<Violation>| {
-        // Unknown parameters exclude nothing.
-        violation.as_ref().is_none_or(|violation| violation.code != DetailCode::UnknownParameter)
-    };
-    let mut given =
-        names.iter_mut().filter(|(name, violation)| EXCLUSIVE.contains(&name.as_ref()) && is_exclusive(violation));
-    if let (Some((earlier, _)), Some((_, violation))) = (given.next(), given.next()) {
-        let conflict = Violation::conflict(earlier);
-        if violation.as_ref().is_none_or(|known| conflict.precedence() < known.precedence()) {
-            *violation = Some(conflict);
+impl Parameter {
+    fn compile(document: &Value, name: &str, parameter: &Value) -> Result<Self> {
+        let schema = Schema::compile(document, parameter.get("schema").context("no schema")?)?;
+        ensure!(schema.types.len() == 1, "a parameter has one type");
+        let is_form = parameter.get("style").is_none_or(|style| style == "form");
+        let is_understood = schema.items.is_none() || is_form && parameter["explode"] == false;
+        ensure!(is_understood, "a list must have `style: form` and `explode: false`");
+        Ok(Self { name: name.to_owned(), schema, is_required: parameter["required"] == true })
+    }
+
+    /// Parses and checks a value, and returns it or its first violation.
+    fn read(&self, text: &str) -> Result<Value, Violation> {
+        let text = decode(text).ok_or_else(|| Violation::new(DetailCode::Format, "must be percent-encoded UTF-8"))?;
+        let mut value = parse(&self.schema, &text)?;
+        let mut found = Violations::default();
+        self.schema.check(&mut value, "", &mut found);
+        match found.0.into_iter().next() {
+            None => Ok(value),
+            Some((_, violation)) if violation.code == DetailCode::Duplicate => {
+                Err(Violation { message: "must not name anything twice".to_owned(), ..violation })
+            }
+            Some((_, violation)) => Err(violation),
         }
     }
+}
+
+fn parse(schema: &Schema, text: &str) -> Result<Value, Violation> {
+    let value = match (schema.types.first().map_or("", String::as_str), text) {
+        // Split after decoding, because browsers encode the comma (`status=todo%2Cdone`).
+        ("array", _) => {
+            let items = schema.items.iter().flat_map(|item| text.split(',').map(|text| parse(item, text)));
+            return items.collect();
+        }
+        ("boolean", "true") => Some(Value::Bool(true)),
+        ("boolean", "false") => Some(Value::Bool(false)),
+        ("boolean", _) => None,
+        ("integer", _) => parse_integer(text),
+        _ => Some(Value::from(text)),
+    };
+    value.ok_or_else(|| Violation::types(&schema.types, &Value::from(text)))
+}
+
+/// Parses an integer. One beyond 64 bits becomes a double, which is beyond the limits of every parameter as well.
+fn parse_integer(text: &str) -> Option<Value> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let double = || Some(Value::from(text.parse::<f64>().ok()?.clamp(f64::MIN, f64::MAX)));
+    text.parse::<i64>().map(Value::from).ok().or_else(double)
+}
+
+/// Records a conflict at the later one of two exclusive parameters, unless it is malformed or unknown.
+fn mark_exclusive(given: &mut [Given<'_>]) {
+    let mut exclusive = given.iter_mut().filter(|(name, violation)| {
+        let is_unknown = violation.as_ref().is_some_and(|known| known.code == DetailCode::UnknownParameter);
+        EXCLUSIVE.contains(&name.as_ref()) && !is_unknown
+    });
+    if let (Some((earlier, _)), Some((_, violation))) = (exclusive.next(), exclusive.next())
+        && violation.as_ref().is_none_or(|known| known.code == DetailCode::Minimum || known.code == DetailCode::Maximum)
+    {
+        *violation = Some(Violation::conflict(earlier));
+    }
+}
+
+/// Decodes `application/x-www-form-urlencoded` text; `None` if it is malformed.
+pub(in crate::api) fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains(['+', '%']) {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                digit()? << 4 | digit()?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
 }

@@ -3,7 +3,7 @@
 use poem_openapi::{Enum, Object};
 
 use crate::contract::macros::example;
-use crate::contract::page::{Direction, Paging, SortField as _, list_type, newest_first, sort_fields};
+use crate::contract::page::collection;
 use crate::contract::strings::{ApiTokenName, ApiTokenSecret};
 use crate::contract::{ApiTokenId, Timestamp};
 
@@ -74,29 +74,20 @@ pub struct NewApiToken {
 
 example!(NewApiToken { name, scopes: vec![Scope::Read], expires_at: None });
 
-list_type! {
+collection! {
     /// Page of API tokens.
-    ApiTokenList of ApiToken
-}
+    ApiTokenList of ApiToken;
 
-sort_fields! {
     /// Sort field of API tokens.
     ApiTokenSort {
         /// Time of creation.
         CreatedAt: Desc,
     }
-}
 
-/// Query parameters for listing API tokens.
-#[derive(Debug, Clone, Object)]
-pub struct ApiTokenQuery {
-    /// Pagination.
-    #[oai(flatten)]
-    pub paging: Paging,
-    /// Field to sort by.
-    #[oai(default = "ApiTokenSort::default_field")]
-    pub sort: Option<ApiTokenSort>,
-    /// Sort direction.
-    #[oai(default = "newest_first")]
-    pub dir: Option<Direction>,
+    /// Query parameters for listing API tokens.
+    ApiTokenQuery {
+        /// Sort direction.
+        #[oai(default = "crate::contract::page::newest_first")]
+        dir,
+    }
 }

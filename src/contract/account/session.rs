@@ -4,7 +4,7 @@ use poem_openapi::{Enum, Object};
 
 use super::user::User;
 use crate::contract::macros::example;
-use crate::contract::page::{Direction, Paging, SortField as _, list_type, sort_fields};
+use crate::contract::page::collection;
 use crate::contract::strings::{AccessToken, RefreshToken, UserAgent};
 use crate::contract::{SessionId, Timestamp};
 
@@ -57,12 +57,10 @@ pub struct SessionInfo {
     pub last_used_at: Timestamp,
 }
 
-list_type! {
+collection! {
     /// Page of sessions.
-    SessionInfoList of SessionInfo
-}
+    SessionInfoList of SessionInfo;
 
-sort_fields! {
     /// Sort field of sessions.
     SessionSort {
         /// Time of login.
@@ -70,17 +68,10 @@ sort_fields! {
         /// Time of the last login or refresh.
         LastUsedAt: Asc,
     }
-}
 
-/// Query parameters for listing sessions.
-#[derive(Debug, Clone, Object)]
-pub struct SessionQuery {
-    /// Pagination.
-    #[oai(flatten)]
-    pub paging: Paging,
-    /// Field to sort by.
-    #[oai(default = "SessionSort::default_field")]
-    pub sort: Option<SessionSort>,
-    /// Sort direction. Default: `desc` for `created_at`, `asc` for `last_used_at`.
-    pub dir: Option<Direction>,
+    /// Query parameters for listing sessions.
+    SessionQuery {
+        /// Sort direction. Default: `desc` for `created_at`, `asc` for `last_used_at`.
+        dir,
+    }
 }

@@ -3,12 +3,10 @@
 //! An event stores its payload as the JSON it was written with, so that past events stay the same when a later version
 //! adds fields to a resource. The types in `payloads` describe that JSON.
 
-use std::borrow::Cow;
-
-use poem_openapi::registry::{MetaSchemaRef, Registry};
-use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON};
 use serde_json::{Value, json};
 
+use crate::contract::macros::json_type;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
 
 mod event_type;
@@ -43,31 +41,7 @@ pub struct Event {
     pub request_id: Option<String>,
 }
 
-impl Type for Event {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        EventPayload::name()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        EventPayload::schema_ref()
-    }
-
-    fn register(registry: &mut Registry) {
-        EventPayload::register(registry);
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::once(self))
-    }
-}
+json_type!(Event as EventPayload);
 
 impl ToJSON for Event {
     fn to_json(&self) -> Option<Value> {

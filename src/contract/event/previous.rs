@@ -4,13 +4,13 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON};
 use serde_json::{Map, Value, json};
 
-use crate::contract::macros::inline_type;
+use crate::contract::macros::json_type;
 
 /// Changed fields with their previous values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreviousFields(pub Map<String, Value>);
 
-inline_type!(
+json_type!(
     PreviousFields,
     "object_previous",
     MetaSchema {
@@ -49,7 +49,7 @@ impl From<Value> for PreviousFields {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlwaysNull;
 
-inline_type!(AlwaysNull, "null", MetaSchema::new("null"));
+json_type!(AlwaysNull, "null", MetaSchema::new("null"));
 
 impl ParseFromJSON for AlwaysNull {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {

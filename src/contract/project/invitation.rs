@@ -7,7 +7,7 @@ use poem_openapi::{Enum, Object};
 
 use super::Role;
 use crate::contract::macros::example;
-use crate::contract::page::{Direction, Paging, SortField as _, list_type, newest_first, sort_fields};
+use crate::contract::page::collection;
 use crate::contract::strings::{Email, ProjectName};
 use crate::contract::{InvitationId, ProjectId, Timestamp, UserId};
 
@@ -99,31 +99,22 @@ pub struct NewInvitation {
 
 example!(NewInvitation { email: Email::new_unchecked("grace@example.com"), role: InvitedRole::Editor });
 
-list_type! {
+collection! {
     /// Page of invitations.
-    InvitationList of Invitation
-}
+    InvitationList of Invitation;
 
-sort_fields! {
     /// Sort field of invitations.
     InvitationSort {
         /// Time of creation.
         CreatedAt: Desc,
     }
-}
 
-/// Query parameters for listing invitations.
-#[derive(Debug, Clone, Object)]
-pub struct InvitationQuery {
-    /// Pagination.
-    #[oai(flatten)]
-    pub paging: Paging,
-    /// Field to sort by.
-    #[oai(default = "InvitationSort::default_field")]
-    pub sort: Option<InvitationSort>,
-    /// Sort direction.
-    #[oai(default = "newest_first")]
-    pub dir: Option<Direction>,
-    /// Filters by state.
-    pub status: Option<InvitationStatus>,
+    /// Query parameters for listing invitations.
+    InvitationQuery {
+        /// Sort direction.
+        #[oai(default = "crate::contract::page::newest_first")]
+        dir,
+        /// Filters by state.
+        status: Option<InvitationStatus>,
+    }
 }

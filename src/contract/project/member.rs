@@ -4,7 +4,7 @@ use poem_openapi::Object;
 
 use super::Role;
 use crate::contract::macros::example;
-use crate::contract::page::{Direction, Paging, SortField as _, list_type, sort_fields};
+use crate::contract::page::collection;
 use crate::contract::strings::{Email, PersonName};
 use crate::contract::{Timestamp, UserId};
 
@@ -36,12 +36,10 @@ pub struct UpdateMember {
 
 example!(UpdateMember { role: Some(Role::Editor) });
 
-list_type! {
+collection! {
     /// Page of members.
-    MemberList of Member
-}
+    MemberList of Member;
 
-sort_fields! {
     /// Sort field of members.
     MemberSort {
         /// Time at which the user became a member.
@@ -49,19 +47,12 @@ sort_fields! {
         /// Name, case-insensitive.
         Name: Asc,
     }
-}
 
-/// Query parameters for listing members.
-#[derive(Debug, Clone, Object)]
-pub struct MemberQuery {
-    /// Pagination.
-    #[oai(flatten)]
-    pub paging: Paging,
-    /// Field to sort by.
-    #[oai(default = "MemberSort::default_field")]
-    pub sort: Option<MemberSort>,
-    /// Sort direction. Default: `desc` for `joined_at`, otherwise `asc`.
-    pub dir: Option<Direction>,
-    /// Filters by role.
-    pub role: Option<Role>,
+    /// Query parameters for listing members.
+    MemberQuery {
+        /// Sort direction. Default: `desc` for `joined_at`, otherwise `asc`.
+        dir,
+        /// Filters by role.
+        role: Option<Role>,
+    }
 }

@@ -4,7 +4,7 @@ use poem_openapi::types::{Example, MaybeUndefined};
 use poem_openapi::{Enum, Object};
 
 use crate::contract::macros::example;
-use crate::contract::page::{Direction, Paging, SortField as _, list_type, sort_fields};
+use crate::contract::page::collection;
 use crate::contract::strings::{Color, ProjectDescription, ProjectName, SearchText};
 use crate::contract::{ProjectId, Timestamp, UserId};
 
@@ -147,12 +147,10 @@ example!(UpdateProject {
     archived: Some(false)
 });
 
-list_type! {
+collection! {
     /// Page of projects.
-    ProjectList of Project
-}
+    ProjectList of Project;
 
-sort_fields! {
     /// Sort field of projects.
     ProjectSort {
         /// Time of creation.
@@ -162,27 +160,20 @@ sort_fields! {
         /// Name, case-insensitive.
         Name: Asc,
     }
-}
 
-/// Query parameters for listing projects.
-#[derive(Debug, Clone, Object)]
-pub struct ProjectQuery {
-    /// Pagination.
-    #[oai(flatten)]
-    pub paging: Paging,
-    /// Field to sort by.
-    #[oai(default = "ProjectSort::default_field")]
-    pub sort: Option<ProjectSort>,
-    /// Sort direction. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
-    pub dir: Option<Direction>,
-    /// Filters by whether the project is archived.
-    pub archived: Option<bool>,
-    /// Filters by the role of the caller.
-    pub role: Option<Role>,
-    /// Search terms, all of which must occur in the name or the description.
-    /// Case-insensitive; terms also match within words.
-    pub q: Option<SearchText>,
-    /// `true` lists the trash instead. Only the owner can restore a project.
-    #[oai(default)]
-    pub deleted: bool,
+    /// Query parameters for listing projects.
+    ProjectQuery {
+        /// Sort direction. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
+        dir,
+        /// Filters by whether the project is archived.
+        archived: Option<bool>,
+        /// Filters by the role of the caller.
+        role: Option<Role>,
+        /// Search terms, all of which must occur in the name or the description.
+        /// Case-insensitive; terms also match within words.
+        q: Option<SearchText>,
+        /// `true` lists the trash instead. Only the owner can restore a project.
+        #[oai(default)]
+        deleted: bool,
+    }
 }

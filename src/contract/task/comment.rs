@@ -3,7 +3,7 @@
 use poem_openapi::Object;
 
 use crate::contract::macros::example;
-use crate::contract::page::{Direction, Paging, SortField as _, list_type, newest_first, sort_fields};
+use crate::contract::page::collection;
 use crate::contract::strings::CommentBody;
 use crate::contract::{CommentId, TaskId, Timestamp, UserId};
 
@@ -50,29 +50,20 @@ pub struct UpdateComment {
 
 example!(UpdateComment { body: Some(CommentBody::example()) });
 
-list_type! {
+collection! {
     /// Page of comments.
-    CommentList of Comment
-}
+    CommentList of Comment;
 
-sort_fields! {
     /// Sort field of comments.
     CommentSort {
         /// Time of creation.
         CreatedAt: Desc,
     }
-}
 
-/// Query parameters for listing comments.
-#[derive(Debug, Clone, Object)]
-pub struct CommentQuery {
-    /// Pagination.
-    #[oai(flatten)]
-    pub paging: Paging,
-    /// Field to sort by.
-    #[oai(default = "CommentSort::default_field")]
-    pub sort: Option<CommentSort>,
-    /// Sort direction.
-    #[oai(default = "newest_first")]
-    pub dir: Option<Direction>,
+    /// Query parameters for listing comments.
+    CommentQuery {
+        /// Sort direction.
+        #[oai(default = "crate::contract::page::newest_first")]
+        dir,
+    }
 }

@@ -4,9 +4,10 @@ use std::fmt;
 
 use poem_openapi::Object;
 use poem_openapi::registry::MetaSchema;
+use poem_openapi::types::{ParseFromJSON, ToJSON};
 
 use super::{Task, TaskPriority, TaskStatus};
-use crate::contract::macros::{inline_type, json_string};
+use crate::contract::macros::{json_string, json_type};
 use crate::contract::page::{CursorMeta, CursorParams, Direction, Paging, SortField as _, sort_fields};
 use crate::contract::strings::{ASSIGNEE_PATTERN, Label, SearchText};
 use crate::contract::{ProjectId, Timestamp, UserId};
@@ -62,7 +63,7 @@ impl fmt::Display for AssigneeFilter {
     }
 }
 
-inline_type!(
+json_type!(
     AssigneeFilter,
     "string_assignee",
     MetaSchema { pattern: Some(ASSIGNEE_PATTERN.into()), example: Some("me".into()), ..MetaSchema::new("string") }
@@ -101,75 +102,49 @@ pub struct TaskFilterParams {
     pub deleted: bool,
 }
 
+/// Query parameters for listing the tasks of a project, with one kind of pagination.
+#[derive(Debug, Clone, Object)]
+pub struct ProjectTaskParams<P: ParseFromJSON + ToJSON> {
+    /// Pagination.
+    #[oai(flatten)]
+    pub paging: P,
+    /// Field to sort by.
+    #[oai(default = "TaskSort::default_field")]
+    pub sort: Option<TaskSort>,
+    /// Sort direction. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
+    pub dir: Option<Direction>,
+    /// Filters.
+    #[oai(flatten)]
+    pub filter: TaskFilterParams,
+}
+
+/// Query parameters for listing tasks across projects, with one kind of pagination.
+#[derive(Debug, Clone, Object)]
+pub struct TaskParams<P: ParseFromJSON + ToJSON> {
+    /// Pagination.
+    #[oai(flatten)]
+    pub paging: P,
+    /// Field to sort by.
+    #[oai(default = "TaskSort::default_field")]
+    pub sort: Option<TaskSort>,
+    /// Sort direction. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
+    pub dir: Option<Direction>,
+    /// Filters by project.
+    /// Responds with 400 if the project does not exist and 403 if you are not a member.
+    pub project_id: Option<ProjectId>,
+    /// Filters.
+    #[oai(flatten)]
+    pub filter: TaskFilterParams,
+}
+
 /// Query parameters for listing the tasks of a project by page number.
-#[derive(Debug, Clone, Object)]
-pub struct ProjectTaskQuery {
-    /// Pagination.
-    #[oai(flatten)]
-    pub paging: Paging,
-    /// Field to sort by.
-    #[oai(default = "TaskSort::default_field")]
-    pub sort: Option<TaskSort>,
-    /// Sort direction. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
-    pub dir: Option<Direction>,
-    /// Filters.
-    #[oai(flatten)]
-    pub filter: TaskFilterParams,
-}
-
+pub type ProjectTaskQuery = ProjectTaskParams<Paging>;
 /// Query parameters for listing tasks across projects by page number.
-#[derive(Debug, Clone, Object)]
-pub struct TaskQuery {
-    /// Pagination.
-    #[oai(flatten)]
-    pub paging: Paging,
-    /// Field to sort by.
-    #[oai(default = "TaskSort::default_field")]
-    pub sort: Option<TaskSort>,
-    /// Sort direction. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
-    pub dir: Option<Direction>,
-    /// Filters by project.
-    /// Responds with 400 if the project does not exist and 403 if you are not a member.
-    pub project_id: Option<ProjectId>,
-    /// Filters.
-    #[oai(flatten)]
-    pub filter: TaskFilterParams,
-}
-
+pub type TaskQuery = TaskParams<Paging>;
 /// Query parameters for listing the tasks of a project by cursor.
-#[derive(Debug, Clone, Object)]
-pub struct ProjectTaskCursorQuery {
-    /// Pagination.
-    #[oai(flatten)]
-    pub paging: CursorParams,
-    /// Field to sort by.
-    #[oai(default = "TaskSort::default_field")]
-    pub sort: Option<TaskSort>,
-    /// Sort direction. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
-    pub dir: Option<Direction>,
-    /// Filters.
-    #[oai(flatten)]
-    pub filter: TaskFilterParams,
-}
-
+pub type ProjectTaskCursorQuery = ProjectTaskParams<CursorParams>;
 /// Query parameters for listing tasks across projects by cursor.
-#[derive(Debug, Clone, Object)]
-pub struct TaskCursorQuery {
-    /// Pagination.
-    #[oai(flatten)]
-    pub paging: CursorParams,
-    /// Field to sort by.
-    #[oai(default = "TaskSort::default_field")]
-    pub sort: Option<TaskSort>,
-    /// Sort direction. Default: `desc` for `created_at` and `updated_at`, otherwise `asc`.
-    pub dir: Option<Direction>,
-    /// Filters by project.
-    /// Responds with 400 if the project does not exist and 403 if you are not a member.
-    pub project_id: Option<ProjectId>,
-    /// Filters.
-    #[oai(flatten)]
-    pub filter: TaskFilterParams,
-}
+pub type TaskCursorQuery = TaskParams<CursorParams>;
 
 /// Page of tasks in a list that is paginated by cursor.
 #[derive(Debug, Clone, Object)]

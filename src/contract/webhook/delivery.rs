@@ -5,7 +5,7 @@ use poem_openapi::{Enum, Object};
 
 use crate::contract::event::EventType;
 use crate::contract::macros::example;
-use crate::contract::page::{Direction, Paging, SortField as _, list_type, newest_first, sort_fields};
+use crate::contract::page::collection;
 use crate::contract::{DeliveryId, EventId, Timestamp, WebhookId};
 
 /// State of a delivery.
@@ -98,33 +98,24 @@ impl Delivery {
     }
 }
 
-list_type! {
+collection! {
     /// Page of deliveries.
-    DeliveryList of Delivery
-}
+    DeliveryList of Delivery;
 
-sort_fields! {
     /// Sort field of deliveries.
     DeliverySort {
         /// Time of creation.
         CreatedAt: Desc,
     }
-}
 
-/// Query parameters for listing deliveries.
-#[derive(Debug, Clone, Object)]
-pub struct DeliveryQuery {
-    /// Pagination.
-    #[oai(flatten)]
-    pub paging: Paging,
-    /// Field to sort by.
-    #[oai(default = "DeliverySort::default_field")]
-    pub sort: Option<DeliverySort>,
-    /// Sort direction.
-    #[oai(default = "newest_first")]
-    pub dir: Option<Direction>,
-    /// Filters by state.
-    pub status: Option<DeliveryStatus>,
-    /// Filters by event type.
-    pub event_type: Option<EventType>,
+    /// Query parameters for listing deliveries.
+    DeliveryQuery {
+        /// Sort direction.
+        #[oai(default = "crate::contract::page::newest_first")]
+        dir,
+        /// Filters by state.
+        status: Option<DeliveryStatus>,
+        /// Filters by event type.
+        event_type: Option<EventType>,
+    }
 }

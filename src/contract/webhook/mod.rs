@@ -5,7 +5,7 @@ use poem_openapi::types::{Example, MaybeUndefined};
 
 use crate::contract::event::WebhookEventName;
 use crate::contract::macros::example;
-use crate::contract::page::{Direction, Paging, SortField as _, list_type, newest_first, sort_fields};
+use crate::contract::page::collection;
 use crate::contract::strings::{EventName, WebhookDescription, WebhookSecret, WebhookUrl};
 use crate::contract::{ProjectId, Timestamp, WebhookId};
 
@@ -159,34 +159,25 @@ impl Example for RotateSecret {
     }
 }
 
-list_type! {
+collection! {
     /// Page of webhooks.
-    WebhookList of Webhook
-}
+    WebhookList of Webhook;
 
-sort_fields! {
     /// Sort field of webhooks.
     WebhookSort {
         /// Time of creation.
         CreatedAt: Desc,
     }
-}
 
-/// Query parameters for listing webhooks.
-#[derive(Debug, Clone, Object)]
-pub struct WebhookQuery {
-    /// Pagination.
-    #[oai(flatten)]
-    pub paging: Paging,
-    /// Field to sort by.
-    #[oai(default = "WebhookSort::default_field")]
-    pub sort: Option<WebhookSort>,
-    /// Sort direction.
-    #[oai(default = "newest_first")]
-    pub dir: Option<Direction>,
-    /// Filters by whether the webhook is enabled.
-    pub enabled: Option<bool>,
-    /// Filters by project; webhooks for all projects are excluded.
-    /// Responds with 400 if the project does not exist and 403 if you are not a member.
-    pub project_id: Option<ProjectId>,
+    /// Query parameters for listing webhooks.
+    WebhookQuery {
+        /// Sort direction.
+        #[oai(default = "crate::contract::page::newest_first")]
+        dir,
+        /// Filters by whether the webhook is enabled.
+        enabled: Option<bool>,
+        /// Filters by project; webhooks for all projects are excluded.
+        /// Responds with 400 if the project does not exist and 403 if you are not a member.
+        project_id: Option<ProjectId>,
+    }
 }

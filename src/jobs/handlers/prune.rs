@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use strum::VariantArray as _;
+
 use crate::jobs::context::{JobContext, JobResult};
 use crate::repositories::Prunable;
-use crate::services::Services;
+use crate::services::{KNOWN_ADDRESS_TTL, Services};
 
 const BATCH_SIZE: u64 = 500;
 
@@ -18,10 +20,13 @@ fn retention_for(what: Prunable, retention: Duration) -> Duration {
         Prunable::RefreshTokens | Prunable::EmailTokens => Duration::from_hours(1),
         // An access token of an ended session is rejected until its own expiry, at most a day.
         Prunable::EndedSessions | Prunable::ExpiredSessions => DAY * 2,
-        // Their end is the last moment at which they sign.
-        Prunable::PreviousSecrets => Duration::ZERO,
+        // Their end is the last moment at which they sign or count.
+        Prunable::PreviousSecrets | Prunable::Counters => Duration::ZERO,
+        Prunable::KnownAddresses => KNOWN_ADDRESS_TTL,
         // A client with a revoked or expired token receives that reason for as long as the row exists.
         Prunable::RevokedApiTokens | Prunable::ExpiredApiTokens | Prunable::Events | Prunable::Deliveries => retention,
+        // Longer than the events that refer to a text: the time of its last use is a day late at most.
+        Prunable::LongTexts => retention + DAY * 2,
         // The same job can be enqueued twice within a week.
         Prunable::CompletedJobs => DAY * 8,
     }
@@ -33,7 +38,7 @@ pub(super) async fn run(services: &Services, context: &JobContext) -> JobResult 
         beyond = services.deliveries.requeue_stalled(beyond).await?;
     }
     let retention = services.retention();
-    for what in Prunable::ALL {
+    for &what in Prunable::VARIANTS {
         let before = context.now() - retention_for(what, retention);
         loop {
             let transaction = context.begin().await?;

@@ -12,6 +12,7 @@ use crate::contract::strings::ApiTokenSecret;
 use crate::repositories::{Job, Repositories, ResourceRef};
 use crate::security::{OpaqueToken, TokenKind};
 use crate::services::idempotency::fresh;
+use crate::services::mail_budget::{MailBudget, MailRecipient};
 use crate::services::{
     Caller, Credential, Error, ReplayAccess, ServiceContext, WriteContext, WriteOutcome, lock_caller,
 };
@@ -42,7 +43,7 @@ impl ApiTokens {
         }
         let unit = fresh!(self.0.begin(write).await?);
         // Serializes concurrent requests, so that the count is exact.
-        lock_caller(&*unit, write.caller).await?;
+        let user = lock_caller(&*unit, write.caller).await?;
         authorize_issue(&*unit, write.caller, &new).await?;
         if unit.api_tokens().count(write.caller.user, now).await? >= MAX_PER_USER {
             return Err(Error::LimitReached(format!(
@@ -61,7 +62,7 @@ impl ApiTokens {
         };
         unit.api_tokens().add(&api_token, write.caller.user, &secret.hash()).await?;
         let notice = Job::ApiTokenCreatedEmail { user: write.caller.user, api_token: api_token.id, at: now.0 };
-        unit.jobs().enqueue(&notice, now, now).await?;
+        self.0.enqueue_mail(&*unit, &notice, MailRecipient::owner(&user, MailBudget::Owner), now).await?;
         let token = ApiTokenSecret::new_unchecked(secret.encode(TokenKind::Api));
         let reference = ResourceRef::ApiToken(api_token.id);
         let outcome = WriteOutcome::result(&CreatedApiToken { api_token, token }).created(reference);

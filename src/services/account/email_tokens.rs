@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use super::auth::{new_token, normalize_email};
 use super::grants::Extent;
+use super::new_passwords::PasswordField;
+use super::request_metadata::RequestMetadata;
 use crate::contract::account::user::{ForgotPassword, ResetPassword, User, VerifyEmail};
 use crate::contract::strings::EmailToken;
 use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Credentials, EmailTokenPurpose, Job, Transaction};
 use crate::security::{OpaqueToken, TokenHash, TokenKind};
 use crate::services::event::publish::EventContext;
+use crate::services::mail_budget::{MailBudget, MailRecipient};
 use crate::services::{Caller, Error, ServiceContext};
 
 const fn ttl(purpose: EmailTokenPurpose) -> Duration {
@@ -46,43 +49,66 @@ impl EmailTokens {
             return Ok(());
         }
         let now = self.0.clock.now();
-        transaction.jobs().enqueue(&Job::VerificationEmail { user: user.id }, now, now).await?;
+        // The address may belong to another person until it is verified.
+        let to = MailRecipient::stranger(&user.email);
+        self.0.enqueue_mail(&*transaction, &Job::VerificationEmail { user: user.id }, to, now).await?;
         Ok(transaction.commit().await?)
     }
 
     /// Sends a password reset e-mail if the account exists.
     /// The caller does not learn whether it does.
-    pub async fn forgot_password(&self, forgot: &ForgotPassword) -> Result<(), Error> {
+    ///
+    /// Requests from networks that the owner has used have a budget of their own, so that a stranger cannot use it up.
+    pub async fn forgot_password(&self, forgot: &ForgotPassword, client: &RequestMetadata) -> Result<(), Error> {
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
-        let found = transaction.users().find_credentials_by_email(&normalize_email(&forgot.email)).await?;
+        let email = normalize_email(&forgot.email);
+        let found = transaction.users().find_credentials_by_email(&email).await?.map(|found| found.user);
         // A job is enqueued even without an account, so that both cases take the same time.
-        let user = found.map(|found| found.user.id);
-        transaction.jobs().enqueue(&Job::PasswordResetEmail { user }, now, now).await?;
+        let user = found.as_ref().map(|user| user.id);
+        let is_known = self.0.is_known_address(&*transaction, user, client.address, now).await?;
+        let to = match &found {
+            None => MailRecipient::no_account(&email),
+            Some(user) if is_known => MailRecipient::owner(user, MailBudget::Owner),
+            Some(_) => MailRecipient::stranger(&email),
+        };
+        self.0.enqueue_mail(&*transaction, &Job::PasswordResetEmail { user }, to, now).await?;
         Ok(transaction.commit().await?)
     }
 
     /// Sets a new password and revokes everything that acts for the account.
     ///
     /// The password, the revocation, its events and the e-mail to the owner are one transaction.
-    pub async fn reset_password(&self, reset: ResetPassword, request_id: Option<String>) -> Result<(), Error> {
+    pub async fn reset_password(&self, reset: ResetPassword, client: RequestMetadata) -> Result<(), Error> {
         let hash = hash(&reset.token)?;
-        // Avoids the slow hash for an invalid token. Consuming the token below decides.
-        let reading = self.0.store.read().email_tokens();
-        reading.find(&hash, EmailTokenPurpose::Reset, self.0.clock.now()).await?.ok_or(Error::InvalidToken)?;
-        let next = self.0.passwords.hash(reset.password.into_string()).await?;
+        let reading = self.0.store.read();
+        let owner = match reading.email_tokens().find(&hash, EmailTokenPurpose::Reset, self.0.clock.now()).await? {
+            Some(owner) => reading.users().find(owner).await?,
+            None => None,
+        };
+        let Some(owner) = owner else {
+            // Avoids the slow hash for an invalid token. Consuming the token below decides.
+            self.0.require_strong(PasswordField::new("password", reset.password, &[]), client.network()).await?;
+            return Err(Error::InvalidToken);
+        };
+        let password = PasswordField::new("password", reset.password, &[&owner.name, &owner.email]);
+        let next = self.0.hash_password(password, client.network()).await?;
 
         let transaction = self.0.store.begin().await?;
         let account = consume(&*transaction, &hash, EmailTokenPurpose::Reset, self.0.clock.now()).await?;
-        let user = account.user.id;
+        let (user, email) = (account.user.id, account.user.email.clone());
         // Read under the lock, so that nothing revoked was created later.
         let now = self.0.clock.now();
         transaction.users().replace_password(user, &account.password_hash, &next, now).await?;
         self.mark_email_verified(&*transaction, account.user).await?;
-        let notice = Job::PasswordResetDoneEmail { user, at: now.0 };
-        transaction.jobs().enqueue(&notice, now, now).await?;
-        let context = EventContext { actor: Some(user), at: now, request_id };
+        let context = EventContext { actor: Some(user), at: now, request_id: client.request_id };
         let revoked = self.0.revoke_access(&*transaction, user, Extent::Reset, &context).await?;
+        // The owner of the mailbox may log in from here, even during an attack.
+        self.0.add_known_address(&*transaction, user, client.address, now).await?;
+        let notice = Job::PasswordResetDoneEmail { user, at: now.0 };
+        // The reset has verified the address.
+        let to = MailRecipient::verified(&email, MailBudget::Password);
+        self.0.enqueue_mail(&*transaction, &notice, to, now).await?;
         self.0.commit_revocation(transaction, &revoked, now).await
     }
 

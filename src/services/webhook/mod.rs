@@ -38,6 +38,7 @@ use crate::contract::strings::{EventName, WebhookSecret};
 use crate::contract::webhook::{NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery, WebhookWithSecret};
 use crate::repositories::{EndpointHealth, Job, PreviousSecret, ResourceRef, WebhookFilter, WebhookRecord};
 use crate::services::idempotency::fresh;
+use crate::services::mail_budget::{MailBudget, MailRecipient};
 use crate::services::patch::merge;
 use crate::services::{
     Caller, Error, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome, lock_caller,
@@ -80,7 +81,7 @@ impl Webhooks {
         validate_event_names(&new.events)?;
         let unit = fresh!(self.0.begin(write).await?);
         // Serializes concurrent requests, so that the count is exact.
-        lock_caller(&*unit, write.caller).await?;
+        let user = lock_caller(&*unit, write.caller).await?;
         if let Some(project) = new.project_id {
             require_project_access(&*unit, write.caller, project, ErrorLocation::Body).await?;
         }
@@ -108,7 +109,7 @@ impl Webhooks {
             WebhookRecord { webhook, owner: write.caller.user, health: EndpointHealth::default(), secret: sealed };
         unit.webhooks().add(&record).await?;
         let notice = Job::WebhookCreatedEmail { user: record.owner, webhook: record.webhook.id, at: now.0 };
-        unit.jobs().enqueue(&notice, now, now).await?;
+        self.0.enqueue_mail(&*unit, &notice, MailRecipient::owner(&user, MailBudget::Owner), now).await?;
         unit.commit(
             WriteOutcome::with_secret(&record.webhook, &WebhookWithSecret { webhook: record.webhook.clone(), secret })
                 .created(ResourceRef::Webhook(record.webhook.id)),
@@ -126,7 +127,7 @@ impl Webhooks {
     ) -> Result<WriteOutcome<Webhook>, Error> {
         patch.events.as_deref().map(validate_event_names).transpose()?;
         let unit = fresh!(self.0.begin(write).await?);
-        lock_caller(&*unit, write.caller).await?;
+        let user = lock_caller(&*unit, write.caller).await?;
         if patch.enabled == Some(false) {
             self.lock_delivery_job(&unit, write, id).await?;
         }
@@ -166,7 +167,7 @@ impl Webhooks {
         unit.webhooks().update(&changed, &health).await?;
         if changed.url != current.url {
             let notice = Job::WebhookCreatedEmail { user: found.owner, webhook: id, at: now.0 };
-            unit.jobs().enqueue(&notice, now, now).await?;
+            self.0.enqueue_mail(&*unit, &notice, MailRecipient::owner(&user, MailBudget::Owner), now).await?;
         }
         unit.commit(WriteOutcome::current(&changed), ReplayAccess::CallerOnly).await
     }

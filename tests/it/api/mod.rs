@@ -1,7 +1,7 @@
 //! Behaviour through HTTP.
 
 mod account;
-mod authorization;
+pub(crate) mod authorization;
 mod comment;
 mod event;
 mod event_stream;

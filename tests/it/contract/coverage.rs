@@ -1,297 +1,168 @@
 //! Every documented status of every operation can be provoked.
 //!
 //! One test walks the document and provokes each (operation, status) pair; a pair without a known way fails by name. The
-//! client checks each response against the document.
+//! valid requests are those of the authorization matrix. The client checks each response against the document.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use pocket_tasks::contract::UserId;
-use pocket_tasks::repositories::EmailTokenPurpose;
+use pocket_tasks::api::operations::OPERATIONS;
+use pocket_tasks::contract::error::ErrorCode;
+use pocket_tasks::repositories::Store;
 use poem::Body;
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::api::fixtures::stored_members::{member, purge_project, remove_member};
-use crate::api::fixtures::writes::webhook_with_delivery;
+use crate::api::authorization::matrix::{Row, matrix, succeeds};
+use crate::api::fixtures::account::{api_client, app_requiring_verification};
+use crate::api::fixtures::common::UNKNOWN_ID;
+use crate::api::fixtures::roles::{Actor, RoleFixture, RoleFixtures};
+use crate::api::fixtures::stored_members::{purge_project, remove_member};
+use crate::api::fixtures::writes::KEY;
 use crate::on_both_databases;
 use crate::support::client::{Call, Ids as _};
 use crate::support::document::{needs_token, operations, statuses};
-use crate::support::faulty_store::{Fault, FaultyStore};
-use crate::support::{Answer, Client, Options, TestApp, TestClock, TestDatabase};
+use crate::support::fault_store::{Fault, FaultStore};
+use crate::support::{Answer, Options, TestApp, TestClock, TestDatabase};
 
-/// Users and resources for the requests.
-struct Fixture {
-    database: TestDatabase,
-    app: TestApp,
-    owner: Client,
-    stranger: Client,
-    /// Invited user with a verified address.
-    guest: Client,
-    invitation: String,
-    member: String,
-    comment: String,
-    webhook: String,
-    delivery: String,
-    project: String,
-    archived: String,
-    task: String,
-    archived_task: String,
-    trashed_task: String,
-    second_session: String,
-    refresh_token: String,
-    verification_token: String,
-    reset_token: String,
-    /// API tokens of the owner, each with one scope.
-    reading_token: String,
-    writing_token: String,
-    reading_token_id: String,
+/// Operation of the document, with a valid request and its caller.
+struct Operation {
+    id: String,
+    method: Method,
+    description: &'static Value,
+    row: Row,
+    who: Actor,
 }
 
-impl Fixture {
-    async fn new(database: &TestDatabase, options: Options) -> Self {
-        let variables = vec![("REQUIRE_EMAIL_VERIFICATION", "true")];
-        let app = TestApp::new(database, Options { variables, ..options }).await;
-        let (owner, stranger) = (app.user().await, app.user().await);
-        let project = owner.project().await;
-        let archived = owner.project().await;
-        let task = owner.task(&project, json!({"title": "A task"})).await.id();
-        let archived_task = owner.task(&archived, json!({"title": "A task"})).await.id();
-        let trashed_task = owner.task(&project, json!({"title": "A task"})).await.id();
-        owner.delete(format!("/v1/tasks/{trashed_task}")).await.no_content();
-        owner.patch(format!("/v1/projects/{archived}"), json!({"archived": true})).await.ok();
-        let comment = owner.post(format!("/v1/tasks/{task}/comments"), json!({"body": "Why?"})).await.created().id();
-        let (webhook, delivery) = webhook_with_delivery(&owner).await;
-        let member = member(&app, &project, "viewer").await.user_id().to_owned();
-        let guest = app.user().await;
-        let invitation = json!({"email": guest.email(), "role": "editor"});
-        let invitation = owner.post(format!("/v1/projects/{project}/invitations"), invitation).await.created().id();
-        let login = json!({"email": owner.email(), "password": "correct horse"});
-        let session = app.anonymous().post("/v1/auth/login", login).await.ok();
-        let refresh_token = session["refresh_token"].as_str().unwrap().to_owned();
-        let sessions = owner.get("/v1/me/sessions").await.ok();
-        let sessions = sessions["data"].as_array().unwrap();
-        let second_session = sessions.iter().find(|session| session["current"] == false).unwrap().id();
-        let token = async |scope| {
-            owner.post("/v1/me/api-tokens", json!({"name": "A program", "scopes": [scope]})).await.created()
-        };
-        let (reading, writing) = (token("read").await, token("write").await);
-        let secret = |token: &Value| token["token"].as_str().unwrap().to_owned();
-        let issue = async |user: &Client, purpose| {
-            let user = UserId::parse(user.user_id()).unwrap();
-            app.services.email_tokens.issue(user, purpose).await.unwrap().unwrap().1
-        };
-        let proof = json!({"token": issue(&guest, EmailTokenPurpose::Verification).await});
-        guest.post("/v1/auth/verify-email", proof).await.no_content();
-        Self {
-            verification_token: issue(&owner, EmailTokenPurpose::Verification).await,
-            reset_token: issue(&owner, EmailTokenPurpose::Reset).await,
-            reading_token: secret(&reading),
-            writing_token: secret(&writing),
-            reading_token_id: reading.id(),
-            database: database.clone(),
-            app,
-            owner,
-            stranger,
-            guest,
-            invitation,
-            member,
-            comment,
-            webhook,
-            delivery,
-            project,
-            archived,
-            task,
-            archived_task,
-            trashed_task,
-            second_session,
-            refresh_token,
-        }
-    }
-
-    /// Path of an operation, with ids of the owner's resources.
-    fn path(&self, operation: &str, template: &str) -> String {
-        let task = if operation == "restoreTask" { &self.trashed_task } else { &self.task };
-        template
-            .replace("{project_id}", &self.project)
-            .replace("{task_id}", task)
-            .replace("{session_id}", &self.second_session)
-            .replace("{token_id}", &self.reading_token_id)
-            .replace("{user_id}", &self.member)
-            .replace("{invitation_id}", &self.invitation)
-            .replace("{comment_id}", &self.comment)
-            .replace("{webhook_id}", &self.webhook)
-            .replace("{delivery_id}", &self.delivery)
-    }
-
-    fn body(&self, operation: &str) -> Option<Value> {
-        Some(match operation {
-            "register" => {
-                json!({"email": format!("new.{}@example.com", self.project), "name": "New", "password": "correct horse"})
-            }
-            "login" => json!({"email": self.owner.email(), "password": "correct horse"}),
-            "refreshSession" => json!({"refresh_token": self.refresh_token}),
-            "changePassword" => json!({"current_password": "correct horse", "new_password": "battery staple"}),
-            "verifyEmail" => json!({"token": self.verification_token}),
-            "forgotPassword" => json!({"email": self.owner.email()}),
-            "resetPassword" => json!({"token": self.reset_token, "password": "battery staple"}),
-            "createApiToken" => json!({"name": "Another", "scopes": ["read"]}),
-            "updateMe" | "createProject" | "updateProject" => json!({"name": "Another"}),
-            "createTask" | "updateTask" => json!({"title": "Another"}),
-            "createComment" | "updateComment" => json!({"body": "Because."}),
-            "updateMember" => json!({"role": "editor"}),
-            "createInvitation" => json!({"email": "another@example.com", "role": "viewer"}),
-            "createWebhook" => json!({"url": "https://hook.invalid/", "events": ["*"]}),
-            "updateWebhook" => json!({"description": "Another"}),
-            "moveTask" | "rotateWebhookSecret" => json!({}),
-            "batchTasks" => json!({"operations": [{"op": "create", "title": "Another"}]}),
-            _ => return None,
+impl Operation {
+    fn all() -> impl Iterator<Item = Self> {
+        operations().map(|(id, method, _, description)| {
+            let (row, who) = row(&id, &[Actor::Anonymous, Actor::Owner, Actor::Other], succeeds).unwrap();
+            Self { id, method, description, row, who }
         })
     }
 
-    /// Authorized caller of an operation: the owner, the invited user, or an anonymous client.
-    fn client_for(&self, app: &TestApp, operation: &str) -> Client {
-        match operation {
-            "register" | "login" | "refreshSession" | "verifyEmail" | "forgotPassword" | "resetPassword" => {
-                app.anonymous()
-            }
-            "listMyInvitations" | "acceptInvitation" | "declineInvitation" => {
-                Client::new(app.clone(), self.guest.token.clone())
-            }
-            _ => Client::new(app.clone(), self.owner.token.clone()),
-        }
-    }
-
-    /// Prepares a valid request.
-    fn valid_request(&self, operation: &str, method: &Method, template: &str) -> Call {
-        let client = self.client_for(&self.app, operation);
-        self.by(&client, operation, method, self.path(operation, template))
-    }
-
-    fn by(&self, client: &Client, operation: &str, method: &Method, path: String) -> Call {
-        let call = client.call(method.clone(), path);
-        match self.body(operation) {
-            Some(body) => call.json(&body),
-            None => call,
-        }
+    /// Prepares the valid request.
+    fn call(&self, fixture: &RoleFixture) -> Call {
+        self.row.call(fixture, self.who)
     }
 }
 
-async fn provoke(fixture: &Fixture, operation: &str, method: &Method, template: &str, status: u16) -> Option<Answer> {
-    let valid_request = || fixture.valid_request(operation, method, template);
-    let path = fixture.path(operation, template);
-    let call = match (status, operation) {
-        (200..300, _) => valid_request(),
-        (400, _) => {
-            let client = if operation == "login" { fixture.app.anonymous() } else { fixture.owner.clone() };
-            fixture.by(&client, operation, method, format!("{path}?no_such_parameter=1"))
+/// Row of the matrix for an operation, with a caller who gets a suitable outcome.
+fn row(operation: &str, callers: &[Actor], is_suitable: impl Fn(&str) -> bool) -> Option<(Row, Actor)> {
+    callers.iter().find_map(|who| {
+        let mut rows = matrix().into_iter().filter(|row| row.operation == operation);
+        Some((rows.find(|row| is_suitable(row.cell(*who)))?, *who))
+    })
+}
+
+/// The fixture through an app with other options or another store.
+fn through(fixture: &RoleFixture, store: Arc<dyn Store>, options: Options) -> RoleFixture {
+    fixture.of(&TestApp::over(store, options, TestClock::default()))
+}
+
+async fn provoke(fixture: &RoleFixture, operation: &Operation, status: u16) -> Option<Answer> {
+    let Operation { id, row: valid, who, .. } = operation;
+    let store = || Arc::clone(&fixture.app.store);
+    let request = || operation.call(fixture);
+    let with = |field: &str, value: &str| {
+        let mut body = valid.body(fixture, *who);
+        body[field] = json!(fixture.filled(value, *who));
+        request().json(&body)
+    };
+    let call = match (status, id.as_str()) {
+        (200..300, _) => request(),
+        (304, _) => request().header("if-none-match", "*"),
+        (400, _) => valid.call_at(fixture, *who, &format!("{}?no_such_parameter=1", valid.path)),
+        (401, "login") => with("password", "wrong"),
+        (401, "refreshSession") => with("refresh_token", "rt_unknown"),
+        (401, _) => request().without_header("authorization"),
+        (403, _) => {
+            let is_forbidden = |cell: &str| !succeeds(cell) && cell != "401" && cell != "transfer";
+            let (row, who) = row(id, &[Actor::Other, Actor::Program], is_forbidden)?;
+            row.call(fixture, who)
         }
-        (401, "verifyEmail" | "forgotPassword" | "resetPassword") => return None,
-        (401, "login") => valid_request().json(&json!({"email": fixture.owner.email(), "password": "wrong"})),
-        (401, "refreshSession") => valid_request().json(&json!({"refresh_token": "rt_unknown"})),
-        (401, _) => valid_request().without_header("authorization"),
-        (304, _) => valid_request().header("if-none-match", "*"),
-        (403 | 404, "createProject") => return Some(replay_without_access(fixture, status).await),
-        (422, "verifyEmail" | "resetPassword") => {
-            let mut body = fixture.body(operation).unwrap();
-            body["token"] = json!("mt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
-            valid_request().json(&body)
+        (404, _) => {
+            let parts = valid.path.split('{').map(|part| part.split_once('}').map_or(part, |(_, rest)| rest));
+            valid.call_at(fixture, *who, &parts.collect::<Vec<_>>().join(UNKNOWN_ID))
         }
+        (406, _) => request().header("accept", "text/html"),
+        (408, _) => {
+            let options = Options { request_timeout: Duration::from_millis(50), ..Options::default() };
+            operation
+                .call(&through(fixture, store(), options))
+                .body("application/json", Body::from_bytes_stream(never()))
+        }
+        (409, "register") => with("email", "{email}"),
         (409, "acceptInvitation" | "declineInvitation" | "revokeInvitation") => {
-            valid_request().send().await;
-            valid_request()
+            request().send().await;
+            request()
         }
-        (409, _)
-            if ["/v1/projects", "/v1/tasks", "/v1/comments", "/v1/me/api-tokens", "/v1/webhooks"]
-                .iter()
-                .any(|path| template.starts_with(path)) =>
-        {
-            return Some(while_key_in_use(fixture, operation, method, template).await);
+        (409, _) if OPERATIONS.iter().any(|policy| policy.id == id && policy.idempotent) => {
+            let answer = while_key_in_use(fixture, operation).await;
+            assert_eq!(answer.header("retry-after"), "1", "{id}");
+            return Some(answer);
         }
-        (412, _) => valid_request().header("if-match", "\"older.older\""),
+        (412, _) => request().header("if-match", "\"older.older\""),
+        (413, _) => request().body("application/json", vec![b' '; 2_000_000]),
+        (415, _) => request().body("text/plain", "{}"),
+        (422, "verifyEmail" | "resetPassword") => with("token", "mt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
         (422, _) => {
             let other = json!({"name": "A project of its own"});
-            fixture.owner.call(Method::POST, "/v1/projects").json(&other).header(KEY, "used").send().await.created();
-            valid_request().header(KEY, "used")
+            let client = fixture.client(*who, false);
+            client.call(Method::POST, "/v1/projects").json(&other).header(KEY, "used").send().await.created();
+            request().header(KEY, "used")
         }
-        (403, "createWebhook") => {
-            let new = json!({"url": "https://hook.invalid/", "events": ["*"], "project_id": fixture.project});
-            fixture.by(&fixture.stranger, operation, method, path).json(&new)
-        }
-        (403, "listTasks" | "listTasksV2" | "listWebhooks") => {
-            fixture.stranger.call(method.clone(), format!("{path}?project_id={}", fixture.project))
-        }
-        (403, _) if concerns_others(template) => fixture.by(&fixture.stranger, operation, method, path),
-        (403, _) => with_api_token(fixture, operation, method, template),
-        (404, _) => {
-            let unknown = "01936f50-1c80-7e5c-b130-4d8e3f70ffff";
-            let path = template
-                .replace("{project_id}", unknown)
-                .replace("{task_id}", unknown)
-                .replace("{session_id}", unknown)
-                .replace("{token_id}", unknown)
-                .replace("{user_id}", unknown)
-                .replace("{invitation_id}", unknown)
-                .replace("{comment_id}", unknown)
-                .replace("{webhook_id}", unknown)
-                .replace("{delivery_id}", unknown);
-            fixture.by(&fixture.owner, operation, method, path)
-        }
-        (406, _) => valid_request().header("accept", "text/html"),
-        (408, _) => return Some(with_slow_body(fixture, operation, method, template).await),
-        (409, "register") => {
-            valid_request().json(&json!({"email": fixture.owner.email(), "name": "New", "password": "correct horse"}))
-        }
-        (413, _) => valid_request().body("application/json", vec![b' '; 2_000_000]),
-        (415, _) => valid_request().body("text/plain", "{}"),
+        (429, _) => return Some(limited(fixture, operation).await),
+        (504, _) => return Some(while_stuck(fixture, operation).await),
         _ => return None,
     };
     Some(call.send().await)
 }
 
-/// Returns whether strangers may be denied the operation.
-fn concerns_others(template: &str) -> bool {
-    template.contains('{')
-}
-
-/// Prepares the request with an API token of insufficient scope.
-fn with_api_token(fixture: &Fixture, operation: &str, method: &Method, template: &str) -> Call {
-    let token = if *method == Method::GET { &fixture.writing_token } else { &fixture.reading_token };
-    fixture.by(&fixture.app.with_token(token), operation, method, fixture.path(operation, template))
-}
-
-const KEY: &str = "idempotency-key";
-
 /// Response to a replay after the caller has lost the project (403) or the project was purged (404).
-async fn replay_without_access(fixture: &Fixture, status: u16) -> Answer {
+async fn replay_without_access(database: &TestDatabase, fixture: &RoleFixture, status: u16) -> Answer {
+    let owner = fixture.client(Actor::Owner, false);
     let body = json!({"name": "Short-lived"});
     let key = format!("for-{status}");
-    let request = || fixture.owner.call(Method::POST, "/v1/projects").json(&body).header(KEY, &key);
+    let request = || owner.call(Method::POST, "/v1/projects").json(&body).header(KEY, &key);
     let project = request().send().await.created().id();
-    remove_member(&fixture.app, &project, &fixture.owner).await;
+    remove_member(&fixture.app, &project, owner).await;
     if status == 404 {
-        purge_project(&fixture.database, &project).await;
+        purge_project(database, &project).await;
     }
     request().send().await
 }
 
 /// Response to a request while another transaction holds its idempotency key.
-async fn while_key_in_use(fixture: &Fixture, operation: &str, method: &Method, template: &str) -> Answer {
-    let app = TestApp::over(Arc::new(FaultyStore(Fault::Held)), Options::default(), TestClock::default());
-    let client = fixture.client_for(&app, operation);
-    let call = fixture.by(&client, operation, method, fixture.path(operation, template));
-    let answer = call.header(KEY, "held").send().await;
-    assert_eq!(answer.header("retry-after"), "1", "{operation}");
-    answer
+async fn while_key_in_use(fixture: &RoleFixture, operation: &Operation) -> Answer {
+    let store = FaultStore::over(Arc::clone(&fixture.app.store), Fault::ClaimInProgress);
+    operation.call(&through(fixture, store, Options::default())).header(KEY, "in-use").send().await
 }
 
-/// Response to a request whose body never arrives, with a short timeout.
-async fn with_slow_body(fixture: &Fixture, operation: &str, method: &Method, template: &str) -> Answer {
-    let options = Options { request_timeout: Duration::from_millis(50), ..Options::default() };
-    let app = TestApp::over(Arc::clone(&fixture.app.store), options, TestClock::default());
-    let client = Client::new(app, fixture.owner.token.clone());
-    let call = client.call(method.clone(), fixture.path(operation, template));
-    call.body("application/json", Body::from_bytes_stream(never())).send().await
+/// Response to a request whose transaction never begins, with a short timeout.
+async fn while_stuck(fixture: &RoleFixture, operation: &Operation) -> Answer {
+    let options = Options { request_timeout: Duration::from_millis(20), ..Options::default() };
+    let store = FaultStore::over(Arc::clone(&fixture.app.store), Fault::Stuck);
+    let stuck = through(fixture, store, options);
+    if operation.method != Method::GET {
+        return operation.call(&stuck).send().await;
+    }
+    // The first use of an API token is recorded, so that a read begins a transaction too.
+    let (program, _) = api_client(&fixture.app, fixture.client(Actor::Owner, true), &["read"]).await;
+    program.of(&stuck.app).get(fixture.filled(operation.row.path, Actor::Owner)).await
+}
+
+/// Second of two requests with a limit of one a minute.
+async fn limited(fixture: &RoleFixture, operation: &Operation) -> Answer {
+    let options = Options { auth_per_minute: 1, refresh_per_minute: 1, api_per_minute: 1, ..Options::default() };
+    let limited = through(fixture, Arc::clone(&fixture.app.store), options);
+    match operation.id.as_str() {
+        // A second logout is not possible, so another request uses up the limit.
+        "logout" | "deleteMe" => limited.client(operation.who, true).get("/v1/me").await,
+        _ => operation.call(&limited).send().await,
+    };
+    operation.call(&limited).send().await
 }
 
 /// Body that never arrives.
@@ -299,88 +170,109 @@ fn never() -> impl futures_util::Stream<Item = std::io::Result<Vec<u8>>> + Send 
     futures_util::stream::pending()
 }
 
-/// Response to a request while the storage fails.
-async fn with_fault(fixture: &Fixture, operation: &str, method: &Method, template: &str, fault: Fault) -> Answer {
-    let timeout = Duration::from_millis(if matches!(fault, Fault::Stuck) { 20 } else { 30_000 });
-    let options = Options { request_timeout: timeout, ..Options::default() };
-    let app = TestApp::over(Arc::new(FaultyStore(fault)), options, TestClock::default());
-    let client = fixture.client_for(&app, operation);
-    let refresh = json!({"refresh_token": "rt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"});
-    let call = fixture.by(&client, operation, method, fixture.path(operation, template));
-    if operation == "refreshSession" { call.json(&refresh).send().await } else { call.send().await }
+/// Asserts that the response to a failure is the published text of its error, and nothing of the failure itself.
+fn assert_reveals_nothing(answer: &Answer, operation: &Operation) {
+    let code = match answer.status.as_u16() {
+        500 => ErrorCode::Internal,
+        503 => ErrorCode::Unavailable,
+        504 => ErrorCode::Timeout,
+        other => panic!("{}: {other} {}", operation.id, answer.text),
+    };
+    let expected = json!({
+        "error": code.as_str(),
+        "message": code.message(),
+        "request_id": answer.header("x-request-id"),
+    });
+    assert_eq!(answer.body, expected, "{}", operation.id);
 }
 
 on_both_databases! {
     async fn every_documented_status_is_returned(database: TestDatabase) {
         let mut missing = Vec::new();
-        let mut fixture = Fixture::new(&database, Options::default()).await;
+        let empty = database.without_schema().await;
+        let (without_schema, closed) = (empty.store().await, empty.closed_store().await);
+        let mut fixtures = RoleFixtures::new(&database, false).await;
+        let mut fixture = fixtures.fresh().await;
         let mut is_changed = false;
-        for (operation, method, template, description) in operations() {
-            for status in statuses(description) {
+        for operation in Operation::all() {
+            let id = operation.id.as_str();
+            for status in statuses(operation.description) {
                 // Requests that change nothing share a fixture.
                 if std::mem::replace(&mut is_changed, false) {
-                    fixture = Fixture::new(&database, Options::default()).await;
+                    fixture = fixtures.fresh().await;
                 }
-                is_changed = method != Method::GET && (status < 300 || status == 409 || status == 429);
-                let answer = match status {
-                    429 => limited(&fixture, &operation, &method, &template).await,
-                    500 => Some(with_fault(&fixture, &operation, &method, &template, Fault::Failed).await),
-                    503 => Some(with_fault(&fixture, &operation, &method, &template, Fault::Unavailable).await),
-                    504 => Some(with_fault(&fixture, &operation, &method, &template, Fault::Stuck).await),
-                    _ => provoke(&fixture, &operation, &method, &template, status).await,
+                is_changed = operation.method != Method::GET && (status < 300 || status == 409 || status == 429);
+                let over = async |store: Arc<dyn Store>| {
+                    operation.call(&through(&fixture, store, Options::default())).send().await
+                };
+                let answer = match (status, id) {
+                    (403 | 404, "createProject") => {
+                        Some(replay_without_access(fixtures.database(), &fixture, status).await)
+                    }
+                    (500, _) => Some(over(Arc::clone(&without_schema) as _).await),
+                    (503, _) => Some(over(Arc::clone(&closed) as _).await),
+                    _ => provoke(&fixture, &operation, status).await,
                 };
                 match answer {
-                    Some(answer) if answer.status.as_u16() == status => {}
-                    Some(answer) => missing.push(format!("{operation} {status}: returned {} {}", answer.status, answer.text)),
-                    None => missing.push(format!("{operation} {status}: no known way to provoke it")),
+                    Some(answer) if answer.status.as_u16() == status => {
+                        if status >= 500 {
+                            assert_reveals_nothing(&answer, &operation);
+                        }
+                    }
+                    Some(answer) => missing.push(format!("{id} {status}: returned {} {}", answer.status, answer.text)),
+                    None => missing.push(format!("{id} {status}: no known way to provoke it")),
                 }
             }
         }
+        fixtures.remove().await;
+        empty.remove().await;
         assert!(missing.is_empty(), "documented, but not returned:\n{}", missing.join("\n"));
     }
 
     async fn every_published_example_is_a_valid_request(database: TestDatabase) {
-        for (operation, method, template, description) in operations() {
-            let Some(content) = description["requestBody"]["content"].as_object() else { continue };
+        let mut fixtures = RoleFixtures::new(&database, false).await;
+        for operation in Operation::all() {
+            let Some(content) = operation.description["requestBody"]["content"].as_object() else { continue };
             for (media_type, media) in content {
-                let fixture = Fixture::new(&database, Options::default()).await;
+                let fixture = fixtures.fresh().await;
+                let filled = |text: &str| json!(fixture.filled(text, operation.who));
                 let mut example = media["example"].clone();
                 // Values that depend on the account or the server.
-                match operation.as_str() {
-                    "login" => example["email"] = json!(fixture.owner.email()),
-                    "register" => example["email"] = json!(format!("example.{}@example.com", fixture.project)),
-                    "verifyEmail" => example["token"] = json!(fixture.verification_token),
-                    "resetPassword" => example["token"] = json!(fixture.reset_token),
+                match operation.id.as_str() {
+                    "login" => example["email"] = filled("{email}"),
+                    "register" => example["email"] = filled("{fresh}"),
+                    "verifyEmail" => example["token"] = filled("{verification_token}"),
+                    "resetPassword" => example["token"] = filled("{reset_token}"),
                     "createWebhook" | "updateWebhook" if example["project_id"].is_string() => {
-                        example["project_id"] = json!(fixture.project);
+                        example["project_id"] = filled("{project}");
                     }
-                    "moveTask" => example["project_id"] = json!(fixture.project),
-                    "refreshSession" => example["refresh_token"] = json!(fixture.refresh_token),
+                    "moveTask" => example["project_id"] = filled("{project}"),
+                    "refreshSession" => example["refresh_token"] = filled("{refresh_token}"),
                     _ => {}
                 }
                 for field in ["password", "current_password"] {
-                    if operation != "register" && example.get(field).is_some() {
+                    if operation.id != "register" && example.get(field).is_some() {
                         example[field] = json!("correct horse");
                     }
                 }
-                let call = fixture.valid_request(&operation, &method, &template).body(media_type, example.to_string());
-                let answer = call.send().await;
-                assert!(answer.status.is_success(), "{operation}: {example}: {}", answer.text);
+                let answer = operation.call(&fixture).body(media_type, example.to_string()).send().await;
+                assert!(answer.status.is_success(), "{}: {example}: {}", operation.id, answer.text);
             }
         }
+        fixtures.remove().await;
     }
 
     async fn every_operation_rejects_insufficient_api_tokens(database: TestDatabase) {
-        let fixture = Fixture::new(&database, Options::default()).await;
+        let fixture = RoleFixture::new(&app_requiring_verification(&database).await, false).await;
         let mut count = 0;
-        for (operation, method, template, description) in operations().filter(|(.., operation)| needs_token(operation)) {
-            let takes_api_tokens = description["security"].as_array().unwrap().len() == 2;
-            let answer = with_api_token(&fixture, &operation, &method, &template).send().await;
+        for operation in Operation::all().filter(|operation| needs_token(operation.description)) {
+            let takes_api_tokens = operation.description["security"].as_array().unwrap().len() == 2;
+            let answer = operation.row.call(&fixture, Actor::Program).send().await;
             let challenge = answer.headers.get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
             if takes_api_tokens {
-                let scope = if method == Method::GET { "read" } else { "write" };
+                let scope = if operation.method == Method::GET { "read" } else { "write" };
                 let expected = format!("Bearer realm=\"pocket-tasks\", error=\"insufficient_scope\", scope=\"{scope}\"");
-                assert_eq!(challenge.as_deref(), Some(expected.as_str()), "{operation}");
+                assert_eq!(challenge.as_deref(), Some(expected.as_str()), "{}", operation.id);
                 answer.fails(403, "INSUFFICIENT_SCOPE");
                 count += 1;
             } else {
@@ -391,16 +283,21 @@ on_both_databases! {
     }
 
     async fn a_panic_reveals_no_internals(database: TestDatabase) {
-        let fixture = Fixture::new(&database, Options::default()).await;
-        for (operation, method, template, _) in operations().filter(|(id, ..)| id != "getLiveness" && id != "getReadiness") {
-            with_fault(&fixture, &operation, &method, &template, Fault::Panic).await.fails(500, "INTERNAL");
+        let fixture = RoleFixture::new(&app_requiring_verification(&database).await, false).await;
+        let store = FaultStore::over(Arc::clone(&fixture.app.store), Fault::Panic);
+        let fixture = through(&fixture, store, Options::default());
+        for operation in Operation::all().filter(|operation| !operation.row.path.starts_with("/health/")) {
+            let answer = operation.call(&fixture).send().await;
+            assert_reveals_nothing(&answer, &operation);
+            answer.fails(500, "INTERNAL");
         }
     }
 
-    async fn an_archived_project_is_read_only(database: TestDatabase) {
-        let fixture = Fixture::new(&database, Options::default()).await;
-        let (project, task) = (&fixture.archived, &fixture.archived_task);
-        let owner = &fixture.owner;
+    async fn an_archived_project_is_read_only(app: TestApp) {
+        let owner = app.user().await;
+        let project = owner.project().await;
+        let task = owner.task(&project, json!({"title": "A task"})).await.id();
+        owner.patch(format!("/v1/projects/{project}"), json!({"archived": true})).await.ok();
         owner.patch(format!("/v1/projects/{project}"), json!({"name": "x"})).await.fails(403, "PROJECT_ARCHIVED");
         owner.post(format!("/v1/projects/{project}/tasks"), json!({"title": "x"})).await.fails(403, "PROJECT_ARCHIVED");
         owner.patch(format!("/v1/tasks/{task}"), json!({"title": "x"})).await.fails(403, "PROJECT_ARCHIVED");
@@ -410,18 +307,4 @@ on_both_databases! {
         owner.patch(format!("/v1/projects/{project}"), json!({"archived": false, "name": "x"})).await.ok();
         owner.patch(format!("/v1/tasks/{task}"), json!({"title": "x"})).await.ok();
     }
-}
-
-/// Second of two requests with a limit of one a minute.
-async fn limited(fixture: &Fixture, operation: &str, method: &Method, template: &str) -> Option<Answer> {
-    let options = Options { auth_per_minute: 1, refresh_per_minute: 1, api_per_minute: 1, ..Options::default() };
-    let app = TestApp::over(Arc::clone(&fixture.app.store), options, TestClock::default());
-    let client = fixture.client_for(&app, operation);
-    let call = || fixture.by(&client, operation, method, fixture.path(operation, template));
-    match operation {
-        // A second logout is not possible, so another request uses up the limit.
-        "logout" | "deleteMe" => client.get("/v1/me").await,
-        _ => call().send().await,
-    };
-    Some(call().send().await)
 }

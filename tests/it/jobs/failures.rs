@@ -44,7 +44,7 @@ on_both_databases! {
         let runner = runner(&store, &clock, acts(|_, _| async { Err(JobError::Transient(burning().into())) }.boxed()));
         enqueue(&store, &clock).await;
         for attempt in 1..=ATTEMPTS {
-            assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 1, "{attempt}");
+            assert_eq!(runner.run_due(Queue::ALL).await.unwrap(), 1, "{attempt}");
             let jobs = unfinished(&store).await;
             assert_eq!(jobs[0].attempts, attempt);
             assert_eq!(jobs[0].last_error.as_deref(), Some("the mail did not leave: the printer burns"));
@@ -58,15 +58,15 @@ on_both_databases! {
             assert!(pause <= longest && pause >= longest * 74 / 100, "{attempt}: {pause}");
             // The job is not due yet.
             clock.advance(Duration::from_millis(pause.unsigned_abs() - 1));
-            assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 0, "{attempt}");
+            assert_eq!(runner.run_due(Queue::ALL).await.unwrap(), 0, "{attempt}");
             clock.advance(Duration::from_millis(1));
         }
         clock.advance(Duration::from_hours(1_000));
-        assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 0);
+        assert_eq!(runner.run_due(Queue::ALL).await.unwrap(), 0);
         // After a manual retry the job has all its attempts again.
         let id = unfinished(&store).await[0].id;
         assert!(commit(&store, async |transaction| transaction.queue().retry(id, clock.now()).await).await.unwrap());
-        assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 1);
+        assert_eq!(runner.run_due(Queue::ALL).await.unwrap(), 1);
         let jobs = unfinished(&store).await;
         assert_eq!((jobs[0].state, jobs[0].attempts), (JobState::Pending, 1));
     }
@@ -83,7 +83,7 @@ on_both_databases! {
         });
         let runner = runner(&store, &clock, handler);
         enqueue(&store, &clock).await;
-        while runner.run_due(&Queue::ALL).await.unwrap() > 0 {
+        while runner.run_due(Queue::ALL).await.unwrap() > 0 {
             clock.advance(Duration::from_mins(10));
         }
         assert_eq!(begun.load(Ordering::SeqCst), 4);
@@ -100,7 +100,7 @@ on_both_databases! {
         ];
         for (handler, state, error) in cases {
             enqueue(&store, &clock).await;
-            assert_eq!(runner(&store, &clock, handler).run_due(&Queue::ALL).await.unwrap(), 1);
+            assert_eq!(runner(&store, &clock, handler).run_due(Queue::ALL).await.unwrap(), 1);
             let jobs = unfinished(&store).await;
             let said = jobs[0].last_error.clone().unwrap();
             assert!(jobs[0].state == state && said.contains(error), "{:?}", jobs[0]);
@@ -120,7 +120,7 @@ on_both_databases! {
             .boxed()
         });
         enqueue(&store, &clock).await;
-        assert_eq!(runner(&store, &clock, handler).run_due(&Queue::ALL).await.unwrap(), 1);
+        assert_eq!(runner(&store, &clock, handler).run_due(Queue::ALL).await.unwrap(), 1);
         let jobs = unfinished(&store).await;
         assert_eq!(jobs.len(), 1, "{jobs:?}");
         assert_eq!((jobs[0].state, jobs[0].last_error.as_deref()), (JobState::Pending, Some("the handler panicked")));
@@ -132,7 +132,7 @@ on_both_databases! {
         Raw::connect(&database).await.execute("UPDATE jobs SET payload = '{\"project\": 7}'").await;
         enqueue(&store, &clock).await;
         let runner = runner(&store, &clock, acts(|_, context| async move { context.complete().await }.boxed()));
-        assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 2);
+        assert_eq!(runner.run_due(Queue::ALL).await.unwrap(), 2);
         let jobs = unfinished(&store).await;
         assert_eq!((jobs.len(), jobs[0].state, jobs[0].payload.as_str()), (1, JobState::Dead, "{\"project\": 7}"));
         assert!(jobs[0].last_error.as_deref().is_some_and(|error| !error.is_empty()), "{jobs:?}");
@@ -141,14 +141,14 @@ on_both_databases! {
     async fn a_job_that_crashes_its_workers_is_eventually_dead(database: TestDatabase) {
         let (store, clock) = (database.store().await, StoppedClock::new());
         let lease = async |now: Timestamp| {
-            commit(&store, async |transaction| transaction.queue().claim(&Queue::ALL, 1, now, now).await).await.unwrap()
+            commit(&store, async |transaction| transaction.queue().claim(Queue::ALL, 1, now, now).await).await.unwrap()
         };
         enqueue(&store, &clock).await;
         for attempt in 1..=ATTEMPTS {
             assert_eq!(lease(clock.now()).await[0].attempts, attempt);
         }
         let runner = runner(&store, &clock, acts(|_, _| panic!("the job is not started")));
-        assert_eq!(runner.run_due(&Queue::ALL).await.unwrap(), 1);
+        assert_eq!(runner.run_due(Queue::ALL).await.unwrap(), 1);
         let jobs = unfinished(&store).await;
         assert_eq!((jobs[0].state, jobs[0].last_error.as_deref()), (JobState::Dead, Some("worker crashed 50 times while running this job")));
     }

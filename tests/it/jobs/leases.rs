@@ -13,13 +13,13 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{NEVER, UNHURRIED, Workers, acts, enqueue, new_job, unfinished, until, until_done};
 use crate::on_both_databases;
-use crate::repositories::fixtures::{commit, project, soon, user};
+use crate::repositories::fixtures::{commit, project, soon, task_counts, user};
 use crate::support::TestDatabase;
 
 /// Adds one task, and commits it together with the completion of the job.
 async fn count_one(project: &Project, context: &JobContext) -> Result<(), JobError> {
     let transaction = context.begin().await?;
-    transaction.projects().adjust_task_counts(project.id, 1, 0, None).await?;
+    transaction.projects().adjust_counters(project.id, task_counts(1, 0), None).await?;
     context.commit(transaction).await
 }
 
@@ -33,7 +33,7 @@ async fn snatch(store: &SeaStore) -> LeasedJob {
     let later = Timestamp::now() + NEVER + NEVER;
     let until = later + NEVER;
     let leased =
-        commit(store, async |transaction| transaction.queue().claim(&Queue::ALL, 9, later, until).await).await.unwrap();
+        commit(store, async |transaction| transaction.queue().claim(Queue::ALL, 9, later, until).await).await.unwrap();
     assert_eq!(leased.len(), 1, "{leased:?}");
     leased.into_iter().next().unwrap()
 }
@@ -135,7 +135,7 @@ on_both_databases! {
         // Longer than the initial lease.
         until("the lease was extended", async || {
             let now = Timestamp::now();
-            let leased = commit(&other, async |transaction| transaction.queue().claim(&Queue::ALL, 9, now, now).await);
+            let leased = commit(&other, async |transaction| transaction.queue().claim(Queue::ALL, 9, now, now).await);
             assert!(leased.await.unwrap().is_empty(), "the lease is valid all the time");
             now > first.run_at
         })

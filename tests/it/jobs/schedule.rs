@@ -38,7 +38,7 @@ async fn kinds(store: &SeaStore) -> Vec<String> {
 async fn finish_all(store: &SeaStore, clock: &StoppedClock) {
     let now = clock.now();
     commit(store, async |transaction| {
-        for job in transaction.queue().claim(&Queue::ALL, 99, now, now).await.unwrap() {
+        for job in transaction.queue().claim(Queue::ALL, 99, now, now).await.unwrap() {
             assert!(transaction.queue().complete(job.lease, now).await.unwrap());
         }
     })

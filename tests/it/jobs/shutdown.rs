@@ -70,7 +70,7 @@ on_both_databases! {
             assert_eq!(errors, if fails { vec![(JobState::Pending, 1, Some("an error"))] } else { Vec::new() });
             let later = Timestamp::now() + NEVER;
             commit(&store, async |transaction| {
-                for job in transaction.queue().claim(&Queue::ALL, 9, later, later).await.unwrap() {
+                for job in transaction.queue().claim(Queue::ALL, 9, later, later).await.unwrap() {
                     assert!(transaction.queue().complete(job.lease, later).await.unwrap());
                 }
             })
@@ -101,7 +101,7 @@ on_both_databases! {
         }
         // Other workers claim it immediately.
         let now = Timestamp::now();
-        let leased = commit(&store, async |transaction| transaction.queue().claim(&Queue::ALL, 9, now, now).await).await;
+        let leased = commit(&store, async |transaction| transaction.queue().claim(Queue::ALL, 9, now, now).await).await;
         assert_eq!(leased.unwrap().iter().map(|job| job.attempts).collect::<Vec<_>>(), [1, 1]);
     }
 

@@ -7,23 +7,24 @@ use super::clients::{Language, Verifier};
 use super::crash::text;
 use super::http;
 use super::program::{Server, TIMEOUT};
-use super::receiver::{Post, Receiver};
+use crate::support::Receiver;
 use crate::support::document::check_message;
+use crate::support::receiver::Message;
 
 /// Asserts that the message verifies with each of these secrets and with no other.
-fn verify(verifiers: &mut [Verifier], post: &Post, secrets: &[&str], stranger: &str) {
-    let event: Value = serde_json::from_str(&post.body).unwrap();
+fn verify(verifiers: &mut [Verifier], post: &Message, secrets: &[&str], stranger: &str) {
+    let event = post.body();
     check_message(&event);
     assert_eq!(post.header("webhook-id"), event["id"]);
     assert_eq!(post.header("content-type"), "application/json");
     assert!(post.header("user-agent").starts_with("Pocket-Tasks/"), "{post:?}");
-    let headers: Vec<_> = post.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let headers: Vec<_> = post.headers().collect();
     for verifier in verifiers {
         for secret in secrets {
-            let verdict = verifier.verify(secret, &headers, &post.body);
+            let verdict = verifier.verify(secret, &headers, &post.text);
             assert_eq!((&verdict.official, verdict.recipe.as_ref()), (&Ok(()), Ok(&event)), "{post:?}");
         }
-        let verdict = verifier.verify(stranger, &headers, &post.body);
+        let verdict = verifier.verify(stranger, &headers, &post.text);
         assert!(verdict.official.is_err() && verdict.recipe.is_err(), "{post:?}");
     }
 }
@@ -31,7 +32,7 @@ fn verify(verifiers: &mut [Verifier], post: &Post, secrets: &[&str], stranger: &
 #[test]
 fn deliveries_are_verified_by_official_libraries() {
     let mut verifiers: Vec<_> = Language::ALL.into_iter().filter_map(Verifier::start).collect();
-    let (folder, receiver) = (tempfile::tempdir().unwrap(), Receiver::start());
+    let (folder, receiver) = (tempfile::tempdir().unwrap(), Receiver::new("200 OK"));
     let variables = [("WEBHOOK_ALLOW_HTTP", "true"), ("WEBHOOK_ALLOW_CIDRS", "127.0.0.1")];
     let server = Server::start(folder.path(), &variables);
     let token = text(&server.register("ada@example.com"), "access_token");
@@ -39,12 +40,12 @@ fn deliveries_are_verified_by_official_libraries() {
         |path: &str, body: Value, status: u16| http::post(server.address, path, Some(&token), &body).expect(status);
     let next = || receiver.next(TIMEOUT).expect("no delivery arrived");
 
-    let webhook = post("/v1/webhooks", json!({"url": receiver.url(), "events": ["*"]}), 201);
-    let other = text(&post("/v1/webhooks", json!({"url": receiver.url(), "events": ["webhook.test"]}), 201), "secret");
+    let webhook = post("/v1/webhooks", json!({"url": receiver.url, "events": ["*"]}), 201);
+    let other = text(&post("/v1/webhooks", json!({"url": receiver.url, "events": ["webhook.test"]}), 201), "secret");
     let (path, first) = (format!("/v1/webhooks/{}", text(&webhook, "id")), text(&webhook, "secret"));
     post(&format!("{path}/test"), json!({}), 202);
     let tested = next();
-    assert!(tested.body.contains("\"webhook.test\"") && !tested.body.contains(&first), "{}", tested.body);
+    assert!(tested.text.contains("\"webhook.test\"") && !tested.text.contains(&first), "{}", tested.text);
     verify(&mut verifiers, &tested, &[&first], &other);
 
     let project = post("/v1/projects", json!({"name": "Küche & \"Bad\" \u{1f6c1}"}), 201);

@@ -13,9 +13,9 @@ use super::crash::text;
 use super::http;
 use super::program::{MAX_ROUNDS, Server, kill_moment, rounds};
 use super::queue::{jobs, until_jobs};
-use super::receiver::{Post, Receiver};
-use crate::support::Random;
 use crate::support::databases::postgres_without_schema;
+use crate::support::receiver::Message;
+use crate::support::{Random, Receiver};
 
 const CLIENTS: usize = 3;
 /// Latest moment of the kill in a round.
@@ -91,10 +91,10 @@ fn every_event_is_delivered(folder: &Path, database: &[(&str, &str)]) {
     ];
     let variables = [&defaults, database].concat();
     let mut fixture = Fixture { folder, variables, token: String::new(), tasks: String::new(), secret: String::new() };
-    let receiver = Receiver::start();
+    let receiver = Receiver::new("200 OK");
     let mut server = fixture.start();
     fixture.token = text(&server.register("ada@example.com"), "access_token");
-    let webhook = json!({"url": receiver.url(), "events": ["*"]});
+    let webhook = json!({"url": receiver.url, "events": ["*"]});
     let webhook = http::post(server.address, "/v1/webhooks", Some(&fixture.token), &webhook).expect(201);
     fixture.secret = text(&webhook, "secret");
     let project =
@@ -117,7 +117,7 @@ fn every_event_is_delivered(folder: &Path, database: &[(&str, &str)]) {
 
     until_jobs(&mut server.program, folder, database, TIMEOUT, <[Value]>::is_empty);
     let feed = fixture.feed(&server);
-    let mut arrived: BTreeMap<String, Vec<Post>> = BTreeMap::new();
+    let mut arrived: BTreeMap<String, Vec<Message>> = BTreeMap::new();
     while let Some(post) = receiver.next(Duration::ZERO) {
         arrived.entry(post.header("webhook-id").to_owned()).or_default().push(post);
     }
@@ -128,8 +128,8 @@ fn every_event_is_delivered(folder: &Path, database: &[(&str, &str)]) {
     for (id, posts) in &arrived {
         let event = feed.get(id).unwrap_or_else(|| panic!("unknown events were delivered: {posts:?}"));
         for post in posts {
-            let headers: Vec<_> = post.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            assert_eq!(recipe.verify(&fixture.secret, &headers, &post.body).recipe.as_ref(), Ok(event));
+            let headers: Vec<_> = post.headers().collect();
+            assert_eq!(recipe.verify(&fixture.secret, &headers, &post.text).recipe.as_ref(), Ok(event));
         }
     }
     server.stop();

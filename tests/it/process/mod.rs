@@ -18,7 +18,6 @@ mod logs;
 mod mails;
 mod program;
 mod queue;
-mod receiver;
 mod recipes;
 mod serve;
 mod settings;

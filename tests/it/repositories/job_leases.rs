@@ -93,17 +93,17 @@ on_both_databases! {
         }
         jobs.sort_by_key(|(time, _)| *time);
         assert!(lease(&store, 9, at(9)).await.is_empty());
-        assert_eq!(store.read().queue().next_due(&Queue::ALL).await.unwrap(), Some(at(10)));
+        assert_eq!(store.read().queue().next_due(Queue::ALL).await.unwrap(), Some(at(10)));
         // Due at its time, not after it.
         assert_eq!(lease(&store, 9, at(10)).await.remove(0).job.unwrap(), jobs[0].1);
         assert_eq!(lease(&store, 1, at(49)).await.remove(0).job.unwrap(), jobs[1].1);
         let two: Vec<Job> = lease(&store, 2, at(99)).await.into_iter().map(|leased| leased.job.unwrap()).collect();
         assert!(two.contains(&jobs[2].1) && two.contains(&jobs[3].1), "{two:?}");
         assert!(lease(&store, 9, at(49)).await.is_empty());
-        assert_eq!(store.read().queue().next_due(&Queue::ALL).await.unwrap(), Some(at(50)));
+        assert_eq!(store.read().queue().next_due(Queue::ALL).await.unwrap(), Some(at(50)));
         assert_eq!(lease(&store, 9, at(50)).await.remove(0).job.unwrap(), jobs[4].1);
         // Next, the lease of a job ends.
-        assert_eq!(store.read().queue().next_due(&Queue::ALL).await.unwrap(), Some(at(10) + LEASE));
+        assert_eq!(store.read().queue().next_due(Queue::ALL).await.unwrap(), Some(at(10) + LEASE));
     }
 
     async fn only_queues_that_were_asked_for_are_leased(database: TestDatabase) {
@@ -123,7 +123,7 @@ on_both_databases! {
         assert_eq!(of(&[Queue::Default]).await, (true, vec!["plan_digests".to_owned(), "prune".to_owned()]));
         enqueue(&store, &Job::PurgeDeleted {}, at(0)).await;
         let both = vec!["password_reset_email".to_owned(), "purge_deleted".to_owned()];
-        assert_eq!(of(&Queue::ALL).await, (true, both));
+        assert_eq!(of(Queue::ALL).await, (true, both));
     }
 
     async fn an_expired_lease_passes_to_another_worker_and_is_lost_to_the_first(database: TestDatabase) {
@@ -182,7 +182,7 @@ on_both_databases! {
             assert!(done || matches!(action, Action::Release), "{action:?}");
             let unfinished = store.read().queue().list_unfinished().await.unwrap();
             assert_eq!(unfinished.first().map(standing), standing_after, "{action:?}");
-            assert_eq!(store.read().queue().next_due(&Queue::ALL).await.unwrap(), next, "{action:?}");
+            assert_eq!(store.read().queue().next_due(Queue::ALL).await.unwrap(), next, "{action:?}");
             if let Some(next) = next {
                 let again = lease_one(&store, next).await;
                 assert_eq!(again.attempts, standing_after.unwrap().1 + 1, "{action:?}");

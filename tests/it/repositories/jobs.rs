@@ -28,7 +28,7 @@ pub(super) async fn enqueue(store: &SeaStore, job: &Job, run_at: Timestamp) -> b
 /// Claims jobs of all queues.
 pub(super) async fn lease(store: &SeaStore, limit: u64, now: Timestamp) -> Vec<LeasedJob> {
     let transaction = store.begin().await.unwrap();
-    let leased = transaction.queue().claim(&Queue::ALL, limit, now, now + LEASE).await.unwrap();
+    let leased = transaction.queue().claim(Queue::ALL, limit, now, now + LEASE).await.unwrap();
     transaction.commit().await.unwrap();
     leased
 }
@@ -59,7 +59,7 @@ on_both_databases! {
             let transaction = store.begin().await.unwrap();
             assert!(transaction.jobs().enqueue(&job, at(0), at(5)).await.unwrap());
             assert_eq!(unfinished(&other).await, 0);
-            assert_eq!(other.read().queue().next_due(&Queue::ALL).await.unwrap(), None);
+            assert_eq!(other.read().queue().next_due(Queue::ALL).await.unwrap(), None);
             if is_committed {
                 transaction.commit().await.unwrap();
             } else {
@@ -67,7 +67,7 @@ on_both_databases! {
                 assert!(soon(lease(&other, 9, at(9))).await.is_empty());
             }
         }
-        assert_eq!(other.read().queue().next_due(&Queue::ALL).await.unwrap(), Some(at(5)));
+        assert_eq!(other.read().queue().next_due(Queue::ALL).await.unwrap(), Some(at(5)));
         let leased = lease_one(&other, at(9)).await;
         assert_eq!((leased.job.unwrap(), leased.kind.as_str(), leased.attempts), (job, "recalculate_completion", 1));
     }
@@ -110,7 +110,7 @@ on_both_databases! {
             assert!(enqueue(&store, &job, at(0)).await, "{job:?}");
             // Not even for another time, which is ignored.
             assert!(!enqueue(&store, &job, at(7)).await, "{job:?}");
-            assert_eq!(store.read().queue().next_due(&Queue::ALL).await.unwrap(), Some(at(0)), "{job:?}");
+            assert_eq!(store.read().queue().next_due(Queue::ALL).await.unwrap(), Some(at(0)), "{job:?}");
             // A running job may have read its data already, so another one is needed.
             let first = lease_one(&store, at(0)).await;
             assert!(enqueue(&store, &job, at(0)).await, "{job:?}");
@@ -196,7 +196,7 @@ on_both_databases! {
             let job = new_job();
             assert!(enqueue(&store, &job, at(0)).await);
             let transaction = store.begin().await.unwrap();
-            let leased = transaction.queue().claim(&Queue::ALL, 9, at(1), at(2)).await.unwrap();
+            let leased = transaction.queue().claim(Queue::ALL, 9, at(1), at(2)).await.unwrap();
             assert_eq!(leased.len(), 1);
             let mut promising = pin!(enqueue(&other, &job, at(0)));
             waits(&mut promising).await;

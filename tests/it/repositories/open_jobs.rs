@@ -22,7 +22,7 @@ async fn enqueue(store: &SeaStore, webhook: WebhookId, queue: Queue, millis: i64
 async fn lease(store: &SeaStore, millis: i64) -> LeasedJob {
     let until = at(millis) + Duration::from_mins(1);
     let leased =
-        commit(store, async |transaction| transaction.queue().claim(&Queue::ALL, 1, at(millis), until).await.unwrap());
+        commit(store, async |transaction| transaction.queue().claim(Queue::ALL, 1, at(millis), until).await.unwrap());
     leased.await.pop().unwrap()
 }
 

@@ -71,6 +71,18 @@ impl TestDatabase {
         self.store_with(settings(&self.url)).await
     }
 
+    /// Opens the database again and closes the store, so that the database is unavailable.
+    pub(crate) async fn closed_store(&self) -> Arc<SeaStore> {
+        let store = self.another_store().await;
+        store.close().await;
+        store
+    }
+
+    /// Creates a database of the same kind without the schema.
+    pub(crate) async fn without_schema(&self) -> Self {
+        if self.is_postgres() { postgres_without_schema().await.unwrap() } else { sqlite_without_schema() }
+    }
+
     /// Opens the database again, with a shorter statement timeout.
     pub(crate) async fn store_with_timeout(&self, statement_timeout: Duration) -> Arc<SeaStore> {
         self.store_with(Settings { statement_timeout, ..settings(&self.url) }).await

@@ -2,15 +2,11 @@
 //! published document, and an adjustable clock.
 
 pub(crate) mod app;
-pub(crate) mod blocking_store;
 pub(crate) mod client;
 pub(crate) mod clock;
-pub(crate) mod counting_store;
 pub(crate) mod databases;
-pub(crate) mod delegation;
 pub(crate) mod document;
-pub(crate) mod failing_store;
-pub(crate) mod faulty_store;
+pub(crate) mod fault_store;
 pub(crate) mod mail;
 pub(crate) mod random;
 pub(crate) mod receiver;

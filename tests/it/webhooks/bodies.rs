@@ -7,8 +7,9 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use super::receiver::Receiver;
 use super::{SHORT_TIMEOUT, TIMEOUT, local_client};
+use crate::support::Receiver;
+use crate::support::receiver::until_closed;
 
 /// Maximum length of an excerpt in bytes.
 const MAX_EXCERPT: usize = 8_192;
@@ -42,9 +43,8 @@ async fn only_the_beginning_of_a_huge_or_endless_body_is_read() {
         let receiver = Receiver::start(move |stream| {
             let (done, piece) = (done.clone(), Arc::clone(&piece));
             async move { done.send(pour(stream, head, &piece, size).await).unwrap() }
-        })
-        .await;
-        let outcome = local_client(TIMEOUT).post(&receiver.url(), &[], "{}".to_owned()).await;
+        });
+        let outcome = local_client(TIMEOUT).post(&receiver.url, &[], "{}".to_owned()).await;
         assert!(outcome.is_success() && outcome.duration < TIMEOUT, "{head}: {outcome:?}");
         assert_eq!(outcome.excerpt.unwrap(), "x".repeat(MAX_EXCERPT), "{head}");
         let sent = tokio::time::timeout(TIMEOUT, sent.recv()).await.expect("the connection is closed").unwrap();
@@ -66,9 +66,8 @@ async fn a_slow_body_is_truncated_at_the_timeout() {
                 drops.tick().await;
             }
         }
-    })
-    .await;
-    let outcome = local_client(SHORT_TIMEOUT).post(&receiver.url(), &[], "{}".to_owned()).await;
+    });
+    let outcome = local_client(SHORT_TIMEOUT).post(&receiver.url, &[], "{}".to_owned()).await;
     assert_eq!((outcome.status_code, &outcome.error), (Some(500), &None), "{outcome:?}");
     assert!(outcome.retry_after.is_some());
     assert!(outcome.duration >= SHORT_TIMEOUT && outcome.duration < TIMEOUT, "{outcome:?}");
@@ -83,10 +82,9 @@ async fn a_slow_body_does_not_delay_the_result() {
         let receiver = Receiver::start(move |mut stream| async move {
             let head = format!("HTTP/1.1 {status} So\r\nContent-Length: 100000\r\n\r\nx");
             stream.write_all(head.as_bytes()).await.unwrap();
-            super::receiver::until_closed(&mut stream).await;
-        })
-        .await;
-        let outcome = local_client(TIMEOUT).post(&receiver.url(), &[], "{}".to_owned()).await;
+            until_closed(&mut stream).await;
+        });
+        let outcome = local_client(TIMEOUT).post(&receiver.url, &[], "{}".to_owned()).await;
         assert_eq!((outcome.status_code, outcome.excerpt.as_deref()), (Some(status), Some("x")), "{outcome:?}");
         assert!(outcome.duration < TIMEOUT / 3, "{outcome:?}");
     }
@@ -104,8 +102,8 @@ async fn an_incomplete_or_binary_body_is_kept_as_received() {
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b", Some("\u{fffd}\u{fffd}")),
         (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", Some("until the end")),
     ] {
-        let receiver = Receiver::saying_and_leaving(answer).await;
-        let outcome = client.post(&receiver.url(), &[], "{}".to_owned()).await;
+        let receiver = Receiver::saying_and_leaving(answer);
+        let outcome = client.post(&receiver.url, &[], "{}".to_owned()).await;
         assert!(outcome.is_success(), "{outcome:?}");
         assert_eq!(outcome.excerpt.as_deref(), excerpt);
     }

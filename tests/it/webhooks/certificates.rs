@@ -12,8 +12,8 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
-use super::receiver::{read_request, until_closed};
 use super::{Names, SHORT_TIMEOUT, TIMEOUT, prepared};
+use crate::support::receiver::{Message, until_closed};
 
 /// Certificate authority.
 struct Authority {
@@ -58,7 +58,7 @@ fn self_signed(name: &str) -> Identity {
 }
 
 /// Server with the certificate, which records the requests it could read.
-async fn serve((certificate, key): Identity) -> (u16, Arc<Mutex<Vec<String>>>) {
+async fn serve((certificate, key): Identity) -> (u16, Arc<Mutex<Vec<Message>>>) {
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -68,13 +68,12 @@ async fn serve((certificate, key): Identity) -> (u16, Arc<Mutex<Vec<String>>>) {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let requests = Arc::<Mutex<Vec<String>>>::default();
+    let requests = Arc::<Mutex<Vec<Message>>>::default();
     let seen = Arc::clone(&requests);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-            let request = read_request(&mut stream).await;
-            if !request.is_empty() {
+            if let Some(request) = Message::read(&mut stream).await {
                 seen.lock().unwrap().push(request);
             }
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;

@@ -5,7 +5,6 @@ mod answers;
 mod bodies;
 mod certificates;
 mod names;
-mod receiver;
 mod urls;
 
 use std::io;

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use pocket_tasks::webhooks::{Client, ClientOptions, EgressPolicy, Resolver};
 
-use super::receiver::Receiver;
 use super::{Names, SHORT_TIMEOUT, allowing, client_with, prepared};
+use crate::support::Receiver;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
@@ -20,7 +20,7 @@ fn addresses(texts: &[&str]) -> Vec<IpAddr> {
 
 #[tokio::test]
 async fn a_name_with_one_forbidden_address_is_rejected() {
-    let receiver = Receiver::saying(OK).await;
+    let receiver = Receiver::saying(OK);
     let url = format!("http://hooks.example:{}/", receiver.address.port());
     for answer in [
         &["127.0.0.2"][..],
@@ -41,12 +41,12 @@ async fn a_name_with_one_forbidden_address_is_rejected() {
         assert_eq!(outcome.error.as_deref(), Some("The address is not public."), "{answer:?}");
         assert_eq!((outcome.status_code, names.asked().len()), (None, 1), "{answer:?}");
     }
-    assert_eq!(receiver.requests(), [""; 0], "nothing was sent");
+    assert!(receiver.messages().is_empty(), "nothing was sent");
 }
 
 #[tokio::test]
 async fn dns_rebinding_gains_nothing() {
-    let receiver = Receiver::saying(OK).await;
+    let receiver = Receiver::saying(OK);
     let url = format!("http://rebinding.example:{}/", receiver.address.port());
     // The permitted address stands for a public one; the next lookup returns a private one.
     let names = Names::new(|_, before| Ok(addresses(if before == 0 { &["127.0.0.1"] } else { &["127.0.0.2"] })));
@@ -59,12 +59,12 @@ async fn dns_rebinding_gains_nothing() {
     assert_eq!(names.asked(), ["rebinding.example"]);
     let second = client.post(&url, &[], String::new()).await;
     assert_eq!(second.error.as_deref(), Some("The address is not public."));
-    assert_eq!((names.asked().len(), receiver.requests().len()), (2, 1));
+    assert_eq!((names.asked().len(), receiver.messages().len()), (2, 1));
 }
 
 #[tokio::test]
 async fn names_of_the_local_host_are_rejected_by_the_check_and_by_the_resolver() {
-    let receiver = Receiver::saying(OK).await;
+    let receiver = Receiver::saying(OK);
     let plain = Client::new(allowing(&[]));
     for name in ["localhost", "localhost.", "LOCALHOST", "a.localhost", "localhost.."] {
         let url = format!("http://{name}:{}/", receiver.address.port());
@@ -78,7 +78,7 @@ async fn names_of_the_local_host_are_rejected_by_the_check_and_by_the_resolver()
         let outcome = client.post(&url, &[], String::new()).await;
         assert_eq!(outcome.error.as_deref(), Some("The address is not public."), "{name}");
     }
-    assert_eq!(receiver.requests(), [""; 0], "nothing was sent");
+    assert!(receiver.messages().is_empty(), "nothing was sent");
     let client = Client::new(allowing(&["127.0.0.0/8", "::1"]));
     let url = format!("http://localhost:{}/", receiver.address.port());
     let outcome = client.post(&url, &[], String::new()).await;
@@ -87,11 +87,11 @@ async fn names_of_the_local_host_are_rejected_by_the_check_and_by_the_resolver()
 
 #[tokio::test]
 async fn every_address_of_a_name_is_tried_until_one_answers() {
-    let receiver = Receiver::saying(OK).await;
+    let receiver = Receiver::saying(OK);
     let url = format!("http://hooks.example:{}/", receiver.address.port());
     let names = Names::new(|_, _| Ok(addresses(&["127.0.0.2", "127.0.0.3", "127.0.0.1"])));
     let outcome = client_with(allowing(&["127.0.0.0/8"]), &names).post(&url, &[], String::new()).await;
-    assert_eq!((outcome.status_code, receiver.requests().len()), (Some(200), 1), "{outcome:?}");
+    assert_eq!((outcome.status_code, receiver.messages().len()), (Some(200), 1), "{outcome:?}");
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ impl Resolver for SlowResolver {
 #[tokio::test]
 async fn a_slow_name_delays_no_other_name_and_its_lookup_ends_with_the_request() {
     const SLOW: usize = 300;
-    let receiver = Receiver::saying(OK).await;
+    let receiver = Receiver::saying(OK);
     let slow = Arc::new(SlowResolver::default());
     let resolver = Arc::clone(&slow) as Arc<dyn Resolver>;
     let options = ClientOptions { timeout: SHORT_TIMEOUT, resolver, ..ClientOptions::default() };

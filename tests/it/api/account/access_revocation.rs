@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::sessions::{PASSWORD, log_in};
 use crate::api::event_stream::messages::follow;
 use crate::api::fixtures::account::{
-    RESET, TOKENS, VERIFICATION, api_client, forgot_password, mailed_tokens, reset, reset_token, signed_in, try_log_in,
-    verify,
+    RESET, TOKENS, VERIFICATION, api_client, forgot_password, mailed_tokens, reset, reset_token, set_verified,
+    signed_in, try_log_in, verify,
 };
 use crate::api::fixtures::common::concurrently;
 use crate::api::fixtures::members::{
@@ -54,9 +54,12 @@ impl Planted {
         let owner = app.user().await;
         let project = owner.project().await;
         let attacker = log_in(&app, &owner, None).await;
-        let receiver = Receiver::new("500 Oh").await;
+        let receiver = Receiver::new("500 Oh");
         let webhook = webhook(&attacker, &receiver.url).await.id();
+        // Only a verified user may invite.
+        set_verified(&app, &owner, true).await;
         let invitation = invite(&attacker, &project, "accomplice@example.com", "editor").await.created().id();
+        set_verified(&app, &owner, false).await;
         let (script, _) = api_client(&app, &attacker, &["read", "write"]).await;
         for _ in 0..2 {
             forgot_password(&app, owner.email()).await.expect(202);
@@ -140,7 +143,7 @@ on_both_databases! {
     async fn a_planted_webhook_reads_nothing_after_a_password_reset(database: TestDatabase) {
         let app = app(&database).await;
         let owner = app.user().await;
-        let (project, receiver) = (owner.project().await, Receiver::new("200 OK").await);
+        let (project, receiver) = (owner.project().await, Receiver::new("200 OK"));
         let attacker = log_in(&app, &owner, None).await;
         let planted = webhook(&attacker, &receiver.url).await;
         let path = format!("{WEBHOOKS}/{}", planted.id());
@@ -288,7 +291,7 @@ on_both_databases! {
         invite(&user, &project, "guest@example.com", "viewer").await.created();
         join(&user, &project, &other, "editor").await;
         user.patch(format!("{}/{}", members_path(&project), other.user_id()), json!({"role": "owner"})).await.ok();
-        let (own, others) = (Receiver::new("200 OK").await, Receiver::new("200 OK").await);
+        let (own, others) = (Receiver::new("200 OK"), Receiver::new("200 OK"));
         webhook(&user, &own.url).await;
         webhook(&other, &others.url).await;
         app.work().await;
@@ -303,7 +306,7 @@ on_both_databases! {
     async fn a_password_reset_keeps_disabled_webhooks_and_allows_tests(database: TestDatabase) {
         let app = app(&database).await;
         let owner = app.user().await;
-        let receiver = Receiver::new("200 OK").await;
+        let receiver = Receiver::new("200 OK");
         let on = webhook(&owner, &receiver.url).await.id();
         let new = json!({"url": "https://example.com/", "events": ["*"], "enabled": false});
         let off = owner.post(WEBHOOKS, new).await.created();

@@ -1,4 +1,4 @@
 //! Access of each role to each operation.
 
-mod matrix;
+pub(crate) mod matrix;
 mod swapped_ids;

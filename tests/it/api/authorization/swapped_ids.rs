@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::matrix::matrix;
 use crate::api::fixtures::account::{api_client, app_requiring_verification};
-use crate::api::fixtures::common::{UNKNOWN_ID, send};
-use crate::api::fixtures::roles::{Actor, RoleFixture, all_of, invite, join};
+use crate::api::fixtures::common::{UNKNOWN_ID, fill, send};
+use crate::api::fixtures::members::{invite_user, join};
+use crate::api::fixtures::roles::{Actor, RoleFixture, all_of};
 use crate::api::fixtures::writes::webhook_with_delivery;
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
@@ -44,7 +45,7 @@ impl Fixture {
             owner.delete(format!("/v1/tasks/{}", names[trashed])).await.no_content();
             let path = format!("/v1/tasks/{}/comments", names[task]);
             names.insert(comment, owner.post(path, json!({"body": "Why?"})).await.created().id());
-            names.insert(invitation, invite(owner, &id, &guest, "viewer").await);
+            names.insert(invitation, invite_user(owner, &id, &guest, "viewer").await);
             names.insert(project, id);
         }
         for (owner, project, user, role) in [
@@ -71,8 +72,7 @@ impl Fixture {
     }
 
     fn filled(&self, text: &str) -> String {
-        let fill = |text: String, (name, id): (&&str, &String)| text.replace(&format!("{{{name}}}"), id);
-        self.names.iter().fold(text.to_owned(), fill)
+        fill(text, &self.names)
     }
 
     /// Sends a request of a table: `METHOD path body`.
@@ -258,19 +258,16 @@ on_both_databases! {
 
     async fn an_id_of_another_kind_of_resource_is_not_found(database: TestDatabase) {
         let fixture = RoleFixture::new(&app_requiring_verification(&database).await, false).await;
-        let owner = fixture.client(Actor::Owner, true);
         let before = fixture.state().await;
         let mut failures = Vec::new();
         for row in matrix() {
-            let body = fixture.filled(row.body, Actor::Owner);
-            let body = if body.is_empty() { Value::Null } else { serde_json::from_str(&body).unwrap() };
             let names = row.path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap());
             for name in names {
                 let placeholder = format!("{{{name}}}");
                 let others = ["project", "task", "owner", "for_other", "session", "token", "owners_comment", "webhook", "delivery"];
                 for other in others.into_iter().filter(|other| *other != kind(name)) {
                     let path = row.path.replace(&placeholder, &format!("{{{other}}}"));
-                    let answer = send(owner, &row.method, &fixture.filled(&path, Actor::Owner), &body).await;
+                    let answer = row.call_at(&fixture, Actor::Owner, &path).send().await;
                     let expected = if row.path.contains('?') && row.path.ends_with(&placeholder) { "project_id" } else { "404" };
                     let found = verdict(&answer);
                     if found != expected {

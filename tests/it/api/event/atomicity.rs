@@ -1,20 +1,20 @@
 //! Atomicity of a change with its events, jobs and stored idempotent response.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 
 use super::matrix::lines;
 use crate::api::fixtures::events::{events_after, last_sequence, sequences};
 use crate::api::fixtures::roles::RoleFixture;
 use crate::api::fixtures::writes::{KEY, REPLAYED, new_key, operations_by_header, stored_keys};
 use crate::on_both_databases;
-use crate::support::failing_store::FailingStore;
+use crate::support::fault_store::{Fault, FaultStore};
 use crate::support::{Options, TestApp, TestClock, TestDatabase};
 
 on_both_databases! {
     async fn a_write_without_its_event_is_rolled_back_entirely(database: TestDatabase) {
-        let (store, fails) = FailingStore::over(database.store().await);
+        let store = FaultStore::over(database.store().await, Fault::None);
         let variables = vec![("REQUIRE_EMAIL_VERIFICATION", "true")];
-        let app = TestApp::over(store, Options { variables, ..Options::default() }, TestClock::default());
+        let app = TestApp::over(Arc::clone(&store) as _, Options { variables, ..Options::default() }, TestClock::default());
         let keyed: Vec<String> = operations_by_header("Idempotency-Key").0.into_iter().map(|operation| operation.id).collect();
         let fixture = RoleFixture::new(&app, false).await;
         let jobs = async || app.store.read().queue().list_unfinished().await.unwrap().len();
@@ -22,7 +22,7 @@ on_both_databases! {
         let key = new_key();
         let event_lines = || lines().into_iter().filter(|line| !line.events.is_empty());
 
-        fails.store(true, Ordering::SeqCst);
+        store.set(Fault::AppendFails);
         for line in event_lines() {
             let call = line.call(&fixture, &line.body(&fixture));
             let call = if keyed.iter().any(|id| id == line.operation) { call.header(KEY, &key) } else { call };
@@ -34,7 +34,7 @@ on_both_databases! {
         }
 
         // The requests failed for no other reason, and no sequence number was consumed.
-        fails.store(false, Ordering::SeqCst);
+        store.set(Fault::None);
         let line = event_lines().find(|line| line.operation == "createInvitation").unwrap();
         let answer = line.call(&fixture, &line.body(&fixture)).header(KEY, &key).send().await;
         assert!(!answer.headers.contains_key(REPLAYED));

@@ -1,12 +1,14 @@
 //! Resumption of streams after the last event, while others write.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::messages::{events_until, feed, follow, rename, resume, types};
 use crate::api::fixtures::common::{concurrently, percent_encoded};
 use crate::on_both_databases;
-use crate::support::blocking_store::BlockingStore;
 use crate::support::client::Ids as _;
+use crate::support::fault_store::{Fault, FaultStore};
 use crate::support::{Client, Options, Random, TestApp, TestClock, TestDatabase};
 
 /// Number of tasks per writer.
@@ -49,22 +51,22 @@ async fn read(reader: Client, query: String, begun: String, seed: u64) -> Vec<Va
 
 on_both_databases! {
     async fn a_resumed_stream_includes_projects_unknown_to_this_process(database: TestDatabase) {
-        let (store, gate) = BlockingStore::over(database.store().await);
-        let app = TestApp::over(store, Options::default(), TestClock::default());
+        let store = FaultStore::over(database.store().await, Fault::None);
+        let app = TestApp::over(Arc::clone(&store) as _, Options::default(), TestClock::default());
         let owner = app.user().await;
         let first = owner.project().await;
         let begun = follow(&owner, "").await.last_id;
         rename(&owner, &first, "Meanwhile").await;
         let mut stream = resume(&owner, "", &begun).await;
         // The resumed stream reads from storage, although the shared reader is delayed.
-        gate.send_replace(false);
+        store.set(Fault::TailWaits);
         let second = owner.project().await;
         owner.task(&second, json!({"title": "x"})).await;
         let received = [stream.event().await, stream.event().await, stream.event().await];
         assert_eq!(types(&received), ["project.updated", "project.created", "task.created"]);
         assert_eq!(received[1]["project_id"], second);
         // No event is repeated when the shared reader catches up.
-        gate.send_replace(true);
+        store.set(Fault::None);
         rename(&owner, &second, "Done").await;
         assert!(events_until(&mut stream, "Done").await.is_empty());
     }

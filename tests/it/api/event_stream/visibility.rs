@@ -1,5 +1,7 @@
 //! Visibility of projects in streams: only current members receive events.
 
+use std::sync::Arc;
+
 use pocket_tasks::contract::ids::new_uuid;
 use serde_json::{Value, json};
 
@@ -7,7 +9,7 @@ use super::messages::{events_until, follow, rename, types};
 use crate::api::fixtures::members::{invite_user, join, new_member, remove, set_role};
 use crate::on_both_databases;
 use crate::repositories::raw::Raw;
-use crate::support::blocking_store::BlockingStore;
+use crate::support::fault_store::{Fault, FaultStore};
 use crate::support::{Client, Options, SseClient, TestApp, TestClock, TestDatabase};
 
 /// Member of a project with an open stream, and with a project of their own whose renaming marks the end of a read.
@@ -113,16 +115,16 @@ on_both_databases! {
     }
 
     async fn an_unreadable_removal_event_closes_access_for_the_removed_member(database: TestDatabase) {
-        let (store, gate) = BlockingStore::over(database.store().await);
-        let app = TestApp::over(store, Options::default(), TestClock::default());
+        let store = FaultStore::over(database.store().await, Fault::None);
+        let app = TestApp::over(Arc::clone(&store) as _, Options::default(), TestClock::default());
         let owner = app.user().await;
         let project = owner.project().await;
         let mut member = Member::of(new_member(&app, &owner, &project, "editor").await).await;
-        gate.send_replace(false);
+        store.set(Fault::TailWaits);
         remove(&owner, &project, &member.client).await.no_content();
         Raw::connect(&database).await.execute("UPDATE events SET data = '{}' WHERE type = 'member.removed'").await;
         owner.task(&project, json!({"title": "Secret"})).await;
-        gate.send_replace(true);
+        store.set(Fault::None);
         assert_eq!(types(&member.received().await), [""; 0]);
     }
 

@@ -34,7 +34,7 @@ fn assert_safe(answer: &Raw, configured: Option<&str>) {
 async fn allowed_origins_can_read_every_response() {
     for (configured, origin, allowed) in CASES {
         let variables: Vec<_> = configured.map(|origins| ("CORS_ALLOWED_ORIGINS", origins)).into_iter().collect();
-        let app = without_storage(&variables);
+        let app = without_storage(&variables).await;
         for (method, path, status) in [
             ("GET", "/health/live", 200),
             ("GET", "/openapi.json", 200),
@@ -63,7 +63,7 @@ async fn allowed_origins_can_read_every_response() {
 async fn preflight_responses_list_methods_and_headers() {
     for (configured, origin, allowed) in CASES {
         let variables: Vec<_> = configured.map(|origins| ("CORS_ALLOWED_ORIGINS", origins)).into_iter().collect();
-        let app = without_storage(&variables);
+        let app = without_storage(&variables).await;
         for (path, method, methods) in [
             ("/v1/me", "PATCH", "GET, HEAD, PATCH, DELETE, OPTIONS"),
             ("/v1/tasks/any", "DELETE", "GET, HEAD, PATCH, DELETE, OPTIONS"),
@@ -95,7 +95,7 @@ async fn preflight_responses_list_methods_and_headers() {
 
 #[tokio::test]
 async fn every_documented_header_is_exposed() {
-    let app = without_storage(&[]);
+    let app = without_storage(&[]).await;
     let answer = ask(&app, "GET", "/v1/me", &[("origin", LOCALHOST.as_bytes())]).await;
     let exposed = answer.header("access-control-expose-headers").to_lowercase();
     for name in [
@@ -119,7 +119,7 @@ async fn every_documented_header_is_exposed() {
 
 #[tokio::test]
 async fn a_preflight_for_an_unknown_path_is_not_found() {
-    let app = without_storage(&[]);
+    let app = without_storage(&[]).await;
     let headers = [("origin", LOCALHOST.as_bytes()), ("access-control-request-method", b"GET")];
     let answer = ask(&app, "OPTIONS", "/nothing", &headers).await;
     assert_eq!(answer.status.as_u16(), 404);

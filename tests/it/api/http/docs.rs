@@ -8,14 +8,14 @@ use crate::support::document::DOCUMENT;
 
 #[tokio::test]
 async fn the_root_redirects_to_the_documentation() {
-    let app = without_storage(&[]);
+    let app = without_storage(&[]).await;
     let answer = ask(&app, "GET", "/", &[]).await;
     assert_eq!((answer.status.as_u16(), answer.header("location")), (302, "/docs".to_owned()));
 }
 
 #[tokio::test]
 async fn the_served_document_is_the_published_one() {
-    let app = without_storage(&[]);
+    let app = without_storage(&[]).await;
     assert!(ask(&app, "GET", "/openapi.json", &[]).await.json() == *DOCUMENT);
     let yaml = ask(&app, "GET", "/openapi.yaml", &[]).await.body;
     assert!(serde_saphyr::from_slice::<Value>(&yaml).unwrap() == *DOCUMENT);
@@ -23,7 +23,7 @@ async fn the_served_document_is_the_published_one() {
 
 #[tokio::test]
 async fn the_documentation_page_loads_only_own_assets() {
-    let app = without_storage(&[]);
+    let app = without_storage(&[]).await;
     let answer = ask(&app, "GET", "/docs", &[]).await;
     let policy = answer.header("content-security-policy");
     assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self';"), "{policy}");

@@ -1,7 +1,6 @@
 //! Request ids, unknown paths and methods, HEAD, and health checks.
 
 use std::io::Read as _;
-use std::sync::Arc;
 
 use flate2::read::GzDecoder;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -9,7 +8,6 @@ use poem::{Endpoint as _, Request};
 use serde_json::{Value, json};
 
 use crate::support::databases::sqlite;
-use crate::support::faulty_store::{Fault, FaultyStore};
 use crate::support::{Client, Options, TestApp, TestClock};
 
 /// Raw HTTP response.
@@ -50,10 +48,10 @@ pub(crate) async fn ask(app: &TestApp, method: &str, path: &str, headers: &[(&st
     Raw { status: response.status(), headers: response.headers().clone(), body }
 }
 
-/// Creates the API over storage that always fails, for tests that need none.
-pub(crate) fn without_storage(variables: &[(&'static str, &'static str)]) -> TestApp {
+/// Creates the API over a closed store, for tests that need none.
+pub(crate) async fn without_storage(variables: &[(&'static str, &'static str)]) -> TestApp {
     let options = Options { variables: variables.to_vec(), ..Options::default() };
-    TestApp::over(Arc::new(FaultyStore(Fault::Unavailable)), options, TestClock::default())
+    TestApp::over(sqlite().await.closed_store().await, options, TestClock::default())
 }
 
 pub(crate) fn authorization(client: &Client) -> String {
@@ -62,7 +60,7 @@ pub(crate) fn authorization(client: &Client) -> String {
 
 #[tokio::test]
 async fn valid_request_ids_are_kept_and_invalid_ones_replaced() {
-    let app = without_storage(&[]);
+    let app = without_storage(&[]).await;
     let (longest, too_long) = ("x".repeat(128), "x".repeat(129));
     for (path, status) in [
         ("/health/live", 200),
@@ -104,7 +102,7 @@ async fn valid_request_ids_are_kept_and_invalid_ones_replaced() {
 
 #[tokio::test]
 async fn an_unknown_path_gets_the_error_envelope() {
-    let app = without_storage(&[]);
+    let app = without_storage(&[]).await;
     for path in [
         "/nothing",
         "//",
@@ -144,7 +142,7 @@ async fn an_unknown_path_gets_the_error_envelope() {
 
 #[tokio::test]
 async fn a_method_not_allowed_gets_the_allowed_methods() {
-    let app = without_storage(&[]);
+    let app = without_storage(&[]).await;
     for (path, method, allow) in [
         ("/v1/me", "PUT", "GET, HEAD, PATCH, DELETE, OPTIONS"),
         ("/v1/me", "PROPFIND", "GET, HEAD, PATCH, DELETE, OPTIONS"),
@@ -179,7 +177,7 @@ async fn head_equals_get_without_the_body() {
             assert_eq!(head.header(name), get.header(name), "{path}: {name}");
         }
     }
-    let app = without_storage(&[]);
+    let app = without_storage(&[]).await;
     assert_eq!(ask(&app, "HEAD", "/v1/me", &[]).await.status.as_u16(), 401);
     assert_eq!(ask(&app, "HEAD", "/nothing", &[]).await.status.as_u16(), 404);
     database.remove().await;
@@ -187,7 +185,7 @@ async fn head_equals_get_without_the_body() {
 
 #[tokio::test]
 async fn non_utf8_headers_are_harmless() {
-    let app = without_storage(&[]);
+    let app = without_storage(&[]).await;
     for name in
         ["accept", "accept-encoding", "authorization", "origin", "user-agent", "x-forwarded-for", "if-none-match"]
     {
@@ -204,7 +202,7 @@ async fn readiness_depends_on_storage_and_shutdown_while_liveness_does_not() {
     let ok = json!({"status": "ok"});
     assert_eq!(app.anonymous().get("/health/ready").await.ok(), ok);
     app.draining.begin();
-    for app in [app, without_storage(&[])] {
+    for app in [app, without_storage(&[]).await] {
         let answer = app.anonymous().get("/health/ready").await;
         assert_eq!(answer.header("retry-after"), "1");
         answer.fails(503, "UNAVAILABLE");

@@ -74,7 +74,7 @@ async fn accept_must_allow_json_for_json_responses() {
 
 #[tokio::test]
 async fn encoded_request_bodies_are_rejected() {
-    let app = without_storage(&[]);
+    let app = without_storage(&[]).await;
     for (encoding, refused) in [("gzip", true), ("br", true), ("gzip, identity", true), ("identity", false)] {
         let call = app.anonymous().call(Method::POST, "/v1/auth/login").json(&json!({}));
         let answer = call.header("content-encoding", encoding).send().await;

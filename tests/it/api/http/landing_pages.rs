@@ -101,7 +101,7 @@ on_sqlite! {
 #[tokio::test]
 async fn opening_a_link_has_no_effect_and_leaks_nothing() {
     // The storage always fails, so the pages cannot depend on it.
-    let app = without_storage(&[]);
+    let app = without_storage(&[]).await;
     for path in PAGES {
         for (method, path) in [("GET", path.to_owned()), ("HEAD", format!("{path}?token=mt_secret&id=secret"))] {
             let answer = ask(&app, method, &path, &[]).await;
@@ -120,7 +120,7 @@ async fn opening_a_link_has_no_effect_and_leaks_nothing() {
 
 #[tokio::test]
 async fn pages_load_only_own_assets_and_no_inline_code() {
-    let app = without_storage(&[]);
+    let app = without_storage(&[]).await;
     for path in PAGES {
         let policy = ask(&app, "GET", path, &[]).await.header("content-security-policy");
         for rule in [
@@ -157,7 +157,7 @@ async fn pages_load_only_own_assets_and_no_inline_code() {
 
 #[tokio::test]
 async fn pages_match_the_operations_they_call() {
-    let app = without_storage(&[]);
+    let app = without_storage(&[]).await;
     for (path, id) in PAGES.into_iter().zip(["verifyEmail", "resetPassword"]) {
         let page = page(&app, path).await;
         let operation = attribute(&page, "data-operation");
@@ -184,7 +184,7 @@ fn called_paths(script: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn the_invitation_page_calls_existing_operations() {
-    let script = page(&without_storage(&[]), "/mail-pages/invitation.js").await;
+    let script = page(&without_storage(&[]).await, "/mail-pages/invitation.js").await;
     let asked: Vec<String> = called_paths(&script)
         .into_iter()
         .flat_map(|path| match path.strip_suffix("${verb}") {
@@ -204,7 +204,7 @@ async fn the_invitation_page_calls_existing_operations() {
 
 #[tokio::test]
 async fn the_invitation_page_has_the_fields_for_login_and_registration() {
-    let app = without_storage(&[]);
+    let app = without_storage(&[]).await;
     let style = page(&app, "/mail-pages/style.css").await;
     let page = page(&app, "/invitation").await;
     for (id, rules) in [

@@ -34,7 +34,7 @@ pub(crate) fn links_in(page: &str) -> Vec<&str> {
 
 #[tokio::test]
 async fn every_asset_is_served_plain_or_compressed() {
-    let app = without_storage(&[]);
+    let app = without_storage(&[]).await;
     for (path, content_type, cache_control) in ASSETS {
         let plain = ask(&app, "GET", path, &[]).await;
         let compressed = ask(&app, "GET", path, &[("accept-encoding", b"gzip, deflate, br")]).await;
@@ -55,7 +55,7 @@ async fn every_asset_is_served_plain_or_compressed() {
 
 #[tokio::test]
 async fn a_cached_asset_gets_304() {
-    let app = without_storage(&[]);
+    let app = without_storage(&[]).await;
     let mut tags = Vec::new();
     for (path, ..) in ASSETS {
         let tag = ask(&app, "GET", path, &[]).await.header("etag");
@@ -80,7 +80,7 @@ async fn a_cached_asset_gets_304() {
 
 #[tokio::test]
 async fn assets_allow_only_reads() {
-    let app = without_storage(&[]);
+    let app = without_storage(&[]).await;
     for path in ASSETS.into_iter().map(|(path, ..)| path).chain(["/"]) {
         for method in ["POST", "PUT", "DELETE"] {
             let answer = ask(&app, method, path, &[]).await;

@@ -121,7 +121,7 @@ on_both_databases! {
 /// Runs due jobs while others write.
 async fn run_jobs(app: &TestApp) -> Result<(), StoreError> {
     for _ in 0..40 {
-        app.runner.run_due(&Queue::ALL).await?;
+        app.runner.run_due(Queue::ALL).await?;
         tokio::task::yield_now().await;
     }
     Ok(())

@@ -3,47 +3,16 @@
 use serde_json::{Value, json};
 
 use crate::api::fixtures::common::{UNKNOWN_ID, UNKNOWN_IDS};
-use crate::api::fixtures::positions::visible_state;
 use crate::api::fixtures::stored_members::member;
+use crate::api::fixtures::tasks::TaskFixture;
 use crate::on_both_databases;
-use crate::support::client::Ids as _;
-use crate::support::{Answer, Client, Options, TestApp, TestDatabase};
+use crate::support::{Answer, Options, TestApp, TestDatabase};
 
 const LIMIT: usize = 1_048_576;
 
-/// Tasks of a user and of a stranger.
-struct Fixture {
-    owner: Client,
-    stranger: Client,
-    project: String,
-    task: Value,
-    second: Value,
-    elsewhere: Value,
-    trashed: Value,
-    of_stranger: Value,
-}
-
-impl Fixture {
-    async fn new(app: &TestApp) -> Self {
-        let (owner, stranger) = (app.user().await, app.user().await);
-        let new = || json!({"title": "x"});
-        let (project, other) = (owner.project().await, owner.project().await);
-        let (task, second) = (owner.task(&project, new()).await, owner.task(&project, new()).await);
-        let (trashed, elsewhere) = (owner.task(&project, new()).await, owner.task(&other, new()).await);
-        let of_stranger = stranger.task(&stranger.project().await, new()).await;
-        owner.delete(format!("/v1/tasks/{}", trashed.id())).await.no_content();
-        Self { owner, stranger, project, task, second, elsewhere, trashed, of_stranger }
-    }
-
-    async fn send(&self, operations: &Value) -> Answer {
-        let path = format!("/v1/projects/{}/tasks/batch", self.project);
-        self.owner.post(path, json!({"operations": operations})).await
-    }
-
-    /// Projects and tasks visible to both users.
-    async fn state(&self) -> [Vec<Value>; 2] {
-        [visible_state(&self.owner).await, visible_state(&self.stranger).await]
-    }
+async fn send(fixture: &TaskFixture, operations: &Value) -> Answer {
+    let path = format!("/v1/projects/{}/tasks/batch", fixture.project);
+    fixture.owner.post(path, json!({"operations": operations})).await
 }
 
 /// Invalid operations, each alone, with the expected validation errors.
@@ -80,7 +49,7 @@ const INVALID: &[(&str, &[&str])] = &[
 
 on_both_databases! {
     async fn an_invalid_operation_is_reported_by_its_index(app: TestApp) {
-        let fixture = Fixture::new(&app).await;
+        let fixture = TaskFixture::new(&app).await;
         let before = fixture.state().await;
         let good = json!({"op": "create", "title": "good"});
         for (operation, failures) in INVALID {
@@ -91,16 +60,16 @@ on_both_databases! {
                 let expected: Vec<String> =
                     failures.iter().map(|failure| format!("operations[{index}].{failure}")).collect();
                 let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
-                fixture.send(&json!(operations)).await.invalid(&expected);
+                send(&fixture, &json!(operations)).await.invalid(&expected);
             }
         }
         for operation in [json!(null), json!("create"), json!([good]), json!(1)] {
-            let answer = fixture.send(&json!([good, operation])).await.fails(400, "VALIDATION_FAILED");
+            let answer = send(&fixture, &json!([good, operation])).await.fails(400, "VALIDATION_FAILED");
             assert_eq!(answer["field"], "operations[1]", "{answer}");
         }
         // All invalid operations in one batch.
         let several = json!([{"op": "create"}, good, {"op": "delete"}, {"op": "update", "task_id": "x", "zzz": 1}]);
-        fixture.send(&several).await.invalid(&[
+        send(&fixture, &several).await.invalid(&[
             "operations[0].title:required",
             "operations[2].task_id:required",
             "operations[3].task_id:format",
@@ -110,7 +79,7 @@ on_both_databases! {
     }
 
     async fn a_batch_has_between_one_and_a_hundred_operations(app: TestApp) {
-        let fixture = Fixture::new(&app).await;
+        let fixture = TaskFixture::new(&app).await;
         let before = fixture.state().await;
         let good = json!({"op": "create", "title": "good"});
         let path = format!("/v1/projects/{}/tasks/batch", fixture.project);
@@ -139,7 +108,7 @@ on_both_databases! {
     }
 
     async fn an_invalid_reference_is_reported_by_its_index(app: TestApp) {
-        let fixture = Fixture::new(&app).await;
+        let fixture = TaskFixture::new(&app).await;
         let before = fixture.state().await;
         let task = &fixture.task["id"];
         let stranger = fixture.stranger.user_id();
@@ -168,13 +137,13 @@ on_both_databases! {
             let expected: Vec<String> =
                 expected.iter().map(|failure| format!("operations{failure}:reference")).collect();
             let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
-            fixture.send(&json!(operations)).await.invalid(&expected);
+            send(&fixture, &json!(operations)).await.invalid(&expected);
         }
         assert_eq!(fixture.state().await, before);
     }
 
     async fn a_task_of_another_user_is_forbidden_in_a_batch(app: TestApp) {
-        let fixture = Fixture::new(&app).await;
+        let fixture = TaskFixture::new(&app).await;
         let before = fixture.state().await;
         let good = json!({"op": "update", "task_id": fixture.task["id"], "title": "y"});
         for bad in [
@@ -185,7 +154,7 @@ on_both_databases! {
             for index in 0..3 {
                 let mut operations = vec![good.clone(), json!({"op": "create", "title": "x"})];
                 operations.insert(index, bad.clone());
-                let refused = fixture.send(&json!(operations)).await.fails(403, "FORBIDDEN");
+                let refused = send(&fixture, &json!(operations)).await.fails(403, "FORBIDDEN");
                 let message = format!(
                     "operations[{index}]: You are not a member of this project. This requires the role viewer, editor or owner."
                 );
@@ -196,12 +165,12 @@ on_both_databases! {
     }
 
     async fn a_failing_operation_rolls_back_the_others(app: TestApp) {
-        let fixture = Fixture::new(&app).await;
+        let fixture = TaskFixture::new(&app).await;
         let before = fixture.state().await;
         let good = [
             json!({"op": "create", "title": "good", "status": "done"}),
             json!({"op": "update", "task_id": fixture.task["id"], "title": "y", "status": "done"}),
-            json!({"op": "delete", "task_id": fixture.second["id"]}),
+            json!({"op": "delete", "task_id": fixture.neighbour["id"]}),
         ];
         for (bad, status) in [
             (json!({"op": "create", "title": "x", "assignee_id": UNKNOWN_ID}), 400),
@@ -218,18 +187,18 @@ on_both_databases! {
             for index in 0..=good.len() {
                 let mut operations = good.to_vec();
                 operations.insert(index, bad.clone());
-                fixture.send(&json!(operations)).await.expect(status);
+                send(&fixture, &json!(operations)).await.expect(status);
                 assert_eq!(fixture.state().await, before, "{bad} at {index}");
             }
         }
         // Only that operation failed.
-        fixture.send(&json!(good)).await.ok();
+        send(&fixture, &json!(good)).await.ok();
         assert_ne!(fixture.state().await, before);
     }
 
     async fn a_batch_requires_the_permissions_of_task_changes(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
-        let fixture = Fixture::new(&app).await;
+        let fixture = TaskFixture::new(&app).await;
         let project = &fixture.project;
         let path = format!("/v1/projects/{project}/tasks/batch");
         let viewer = member(&app, project, "viewer").await;

@@ -1,71 +1,17 @@
 //! Rejected moves, which change nothing.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::api::fixtures::common::{UNKNOWN_ID, UNKNOWN_IDS};
 use crate::api::fixtures::positions::{move_task, visible_state};
 use crate::api::fixtures::stored_members::{add_member, member};
+use crate::api::fixtures::tasks::TaskFixture;
 use crate::on_both_databases;
-use crate::support::client::Ids as _;
-use crate::support::{Client, Options, TestApp, TestDatabase};
-
-/// Projects and tasks of a user and of a stranger.
-struct Fixture {
-    owner: Client,
-    stranger: Client,
-    project: String,
-    other: String,
-    deleted: String,
-    foreign: String,
-    task: Value,
-    neighbour: Value,
-    elsewhere: Value,
-    trashed: Value,
-    in_deleted: Value,
-    of_stranger: Value,
-    trashed_of_stranger: Value,
-}
-
-impl Fixture {
-    async fn new(app: &TestApp) -> Self {
-        let (owner, stranger) = (app.user().await, app.user().await);
-        let new = || json!({"title": "x"});
-        let (project, other, deleted) = (owner.project().await, owner.project().await, owner.project().await);
-        let foreign = stranger.project().await;
-        let (task, neighbour) = (owner.task(&project, new()).await, owner.task(&project, new()).await);
-        let trashed = owner.task(&project, new()).await;
-        let (elsewhere, in_deleted) = (owner.task(&other, new()).await, owner.task(&deleted, new()).await);
-        let of_stranger = stranger.task(&foreign, new()).await;
-        let trashed_of_stranger = stranger.task(&foreign, new()).await;
-        owner.delete(format!("/v1/tasks/{}", trashed.id())).await.no_content();
-        owner.delete(format!("/v1/projects/{deleted}")).await.no_content();
-        stranger.delete(format!("/v1/tasks/{}", trashed_of_stranger.id())).await.no_content();
-        Self {
-            owner,
-            stranger,
-            project,
-            other,
-            deleted,
-            foreign,
-            task,
-            neighbour,
-            elsewhere,
-            trashed,
-            in_deleted,
-            of_stranger,
-            trashed_of_stranger,
-        }
-    }
-
-    /// Projects and tasks visible to both users.
-    async fn state(&self) -> [Vec<Value>; 2] {
-        [visible_state(&self.owner).await, visible_state(&self.stranger).await]
-    }
-}
+use crate::support::{Options, TestApp, TestDatabase};
 
 on_both_databases! {
     async fn an_invalid_target_is_reported_by_its_field(app: TestApp) {
-        let fixture = Fixture::new(&app).await;
+        let fixture = TaskFixture::new(&app).await;
         let before = fixture.state().await;
         let (neighbour, elsewhere, other) = (&fixture.neighbour["id"], &fixture.elsewhere["id"], &fixture.other);
         for (to, expected) in [
@@ -105,7 +51,7 @@ on_both_databases! {
     }
 
     async fn at_most_one_neighbour_is_accepted(app: TestApp) {
-        let fixture = Fixture::new(&app).await;
+        let fixture = TaskFixture::new(&app).await;
         let before = fixture.state().await;
         let (neighbour, elsewhere) = (&fixture.neighbour["id"], &fixture.elsewhere["id"]);
         for to in [
@@ -123,7 +69,7 @@ on_both_databases! {
     }
 
     async fn tasks_and_projects_of_another_user_are_forbidden(app: TestApp) {
-        let fixture = Fixture::new(&app).await;
+        let fixture = TaskFixture::new(&app).await;
         let before = fixture.state().await;
         for to in [
             json!({"project_id": fixture.foreign}),
@@ -144,7 +90,7 @@ on_both_databases! {
     }
 
     async fn an_unknown_task_cannot_be_moved(app: TestApp) {
-        let fixture = Fixture::new(&app).await;
+        let fixture = TaskFixture::new(&app).await;
         let before = fixture.state().await;
         for to in [
             json!({}),

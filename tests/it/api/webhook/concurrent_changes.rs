@@ -29,7 +29,7 @@ on_both_databases! {
         let app = Arc::new(app(&database).await);
         for answer in ["410 Gone", "500 Oh"] {
             let (user, project, webhook, receiver) = subscribed_user(&app, "200 OK").await;
-            let (path, next) = (format!("{WEBHOOKS}/{webhook}"), Receiver::new("200 OK").await);
+            let (path, next) = (format!("{WEBHOOKS}/{webhook}"), Receiver::new("200 OK"));
             let door = receiver.holds(answer);
             for _ in 0..2 {
                 emit_event(&app, EventType::TaskCreated, &project).await;
@@ -72,7 +72,7 @@ on_both_databases! {
         let app = app(&database).await;
         let owner = app.user().await;
         for change in ["leave", "delete the account", "disable", "delete", "change the URL", "rotate the secret"] {
-            let (user, receiver, next) = (user_with_api_token(&app).await, Receiver::new("200 OK").await, Receiver::new("200 OK").await);
+            let (user, receiver, next) = (user_with_api_token(&app).await, Receiver::new("200 OK"), Receiver::new("200 OK"));
             let project = owner.project().await;
             add_member(&app, &project, &user, "viewer").await;
             let id = webhook(&user, &receiver.url).await.id();

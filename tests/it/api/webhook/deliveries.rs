@@ -20,7 +20,7 @@ use crate::support::{Receiver, TestDatabase};
 on_both_databases! {
     async fn an_event_is_delivered_signed_and_as_in_the_feed(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, receiver) = (app.user().await, Receiver::new("200 OK").await);
+        let (user, receiver) = (app.user().await, Receiver::new("200 OK"));
         let project = user.project().await;
         let created = webhook(&user, &receiver.url).await;
         let event = emit_event(&app, EventType::TaskCreated, &project).await;
@@ -59,7 +59,7 @@ on_both_databases! {
         for user in [&viewer, &former] {
             add_member(&app, &project, user, "viewer").await;
         }
-        let receiver = Receiver::new("200 OK").await;
+        let receiver = Receiver::new("200 OK");
         let new = |change: Value| {
             let mut new = json!({"url": receiver.url, "events": ["*"]});
             new.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
@@ -124,7 +124,7 @@ on_both_databases! {
     async fn an_event_the_owner_may_no_longer_see_is_not_delivered(database: TestDatabase) {
         let app = app(&database).await;
         for change in ["leaves", "is in the trash", "is no owner any more", "has no such event any more"] {
-            let (owner, user, receiver) = (app.user().await, app.user().await, Receiver::new("503 Busy").await);
+            let (owner, user, receiver) = (app.user().await, app.user().await, Receiver::new("503 Busy"));
             let (project, kind) = match change {
                 "is no owner any more" => (user.project().await, EventType::InvitationCreated),
                 _ => (owner.project().await, EventType::TaskCreated),

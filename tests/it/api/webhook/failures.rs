@@ -65,7 +65,7 @@ on_both_databases! {
         }
         let user = app.user().await;
         let project = user.project().await;
-        let gone = Receiver::new("200 OK").await.url.clone();
+        let gone = Receiver::new("200 OK").url.clone();
         let webhook = webhook(&user, &gone).await.id();
         app.work().await;
         emit_event(&app, EventType::TaskCreated, &project).await;
@@ -181,7 +181,7 @@ on_both_databases! {
 
     async fn a_hanging_receiver_does_not_delay_others(database: TestDatabase) {
         let app = app(&database).await;
-        let (user, silent, good) = (app.user().await, Receiver::new("200 OK").await, Receiver::new("200 OK").await);
+        let (user, silent, good) = (app.user().await, Receiver::new("200 OK"), Receiver::new("200 OK"));
         silent.falls_silent();
         let project = user.project().await;
         for receiver in [&silent, &silent, &silent, &good] {

@@ -76,7 +76,7 @@ async fn check_isolation(database: &TestDatabase, misbehaviour: Misbehaviour, is
     let resolver = Arc::clone(&names) as Arc<dyn Resolver>;
     let (webhook_timeout, resolver) = (Some(REQUEST_TIMEOUT), Some(resolver));
     let app = &TestApp::new(database, Options { webhook_timeout, resolver, ..options() }).await;
-    let (bad, good) = (Receiver::new("200 OK").await, Receiver::new("200 OK").await);
+    let (bad, good) = (Receiver::new("200 OK"), Receiver::new("200 OK"));
     match misbehaviour {
         Misbehaviour::Silent => bad.falls_silent(),
         Misbehaviour::Dripping => bad.drips(),
