@@ -11,8 +11,8 @@ const NO_STORE: &str = "private, no-store";
 
 #[tokio::test]
 async fn every_response_has_the_security_headers() {
-    let app = without_storage(&[]);
-    let secure = without_storage(&[("PUBLIC_URL", "https://tasks.example")]);
+    let app = without_storage(&[]).await;
+    let secure = without_storage(&[("PUBLIC_URL", "https://tasks.example")]).await;
     let preflight: &[(&str, &[u8])] =
         &[("origin", b"http://localhost:5173"), ("access-control-request-method", b"GET")];
     for (method, path, headers, status) in [
@@ -48,7 +48,7 @@ async fn every_response_has_the_security_headers() {
 
 #[tokio::test]
 async fn the_documentation_connects_to_its_own_server_only() {
-    let policy = ask(&without_storage(&[]), "GET", "/docs", &[]).await.header("content-security-policy");
+    let policy = ask(&without_storage(&[]).await, "GET", "/docs", &[]).await.header("content-security-policy");
     assert!(policy.contains("connect-src 'self';"), "{policy}");
 }
 
