@@ -19,7 +19,7 @@ pub struct ApiSettings {
     pub rate_limits: RateLimitSettings,
     /// Maximum duration of a request.
     pub request_timeout: Duration,
-    /// Maximum size of a body, in bytes.
+    /// Maximum size of the body of a batch, in bytes. Other bodies are limited to 64 KiB.
     pub body_limit: usize,
 }
 

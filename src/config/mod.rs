@@ -107,7 +107,7 @@ pub struct Config {
     pub retention: Duration,
     /// `REQUEST_TIMEOUT_SECONDS`
     pub request_timeout: Duration,
-    /// `BODY_LIMIT_BYTES`
+    /// `BODY_LIMIT_BYTES`, for batches
     pub body_limit: usize,
     /// `LOG_FORMAT`
     pub log_format: LogFormat,

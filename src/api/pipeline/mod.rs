@@ -7,6 +7,7 @@ mod body;
 mod costs;
 mod dispatch;
 mod idempotency;
+mod large_bodies;
 mod rate_limits;
 mod stream_slots;
 mod timeout;
@@ -24,6 +25,7 @@ use tracing::Span;
 use tracing::field::display;
 
 use self::dispatch::Target;
+use self::large_bodies::LargeBodies;
 use self::rate_limits::{Charge, Decision, Key, RateLimits};
 use self::stream_slots::StreamSlots;
 use super::errors::{self, ApiError};
@@ -34,7 +36,7 @@ use super::respond::{NO_STORE, no_content, not_modified, replay, set};
 use super::settings::ApiSettings;
 use super::validation::{OpenApiValidator, Operation, Route};
 use crate::contract::error::ErrorCode;
-use crate::services::{Caller, ETagCondition, Services, WriteContext};
+use crate::services::{Caller, ETagCondition, IdempotentRequest, Services, WriteContext};
 
 /// The request pipeline, with the handlers at its end.
 pub(super) struct RequestPipeline {
@@ -45,12 +47,13 @@ pub(super) struct RequestPipeline {
     limits: RateLimits,
     streams: StreamSlots,
     timeout: Duration,
-    body_limit: usize,
+    batch_limit: usize,
+    large_bodies: LargeBodies,
 }
 
 /// A request to an operation, on its way.
 struct Call<'a> {
-    operation: &'a Operation,
+    operation: &'a Arc<Operation>,
     target: &'a Target,
     client: IpAddr,
     deadline: Instant,
@@ -72,7 +75,8 @@ impl RequestPipeline {
             limits: RateLimits::new(settings.rate_limits),
             streams: StreamSlots::new(settings.streams),
             timeout: settings.request_timeout,
-            body_limit: settings.body_limit,
+            batch_limit: settings.body_limit,
+            large_bodies: LargeBodies::new(),
         }
     }
 
@@ -108,7 +112,7 @@ impl RequestPipeline {
     async fn run(
         &self,
         request: Request,
-        operation: &Operation,
+        operation: &Arc<Operation>,
         target: &Target,
         client: IpAddr,
         request_id: &str,
@@ -184,17 +188,25 @@ impl RequestPipeline {
             body::negotiate(&request, media_type)?;
         }
         let body = if operation.has_body {
-            body::read_json(&mut request, operation, self.body_limit, call.deadline).await?
+            let limit = body::limit(policy, self.batch_limit);
+            body::read_json(&mut request, operation, limit, call.deadline, &self.large_bodies).await?
         } else {
             None
         };
+        let (size, mut body) = body.map_or((0, None), |body| (body.size, Some(body.value)));
         if let Some(caller) = caller.filter(|_| policy.rate_limit == RateLimitClass::Auth) {
             // Also by user, so that many addresses cannot guess the password of one account.
             self.check_rate_limit(Key::User(caller.user), Charge::SINGLE, call)?;
         }
         let mut idempotent = None;
         if let Some(caller) = caller.filter(|_| policy.idempotent) {
-            idempotent = idempotency::parse_key(&request, body.as_ref())?;
+            if let Some(key) = idempotency::parse_key(&request)? {
+                let (method, uri) = (request.method().clone(), request.uri().clone());
+                let hash = move || (idempotency::fingerprint(&method, uri.path(), uri.query(), body.as_ref()), body);
+                let fingerprint;
+                (fingerprint, body) = self.large_bodies.run(size, hash).await?;
+                idempotent = Some(IdempotentRequest { key, fingerprint });
+            }
             if let Some(idempotent) = &idempotent
                 && let Some(outcome) =
                     self.services.idempotency.find_outcome(caller, idempotent).await.map_err(ApiError::from)?
@@ -206,8 +218,9 @@ impl RequestPipeline {
         if let (Some(caller), Some(cost)) = (caller, costs::of_body(policy, body.as_ref())) {
             self.check_rate_limit(Key::User(caller.user), cost, call)?;
         }
-        let query = request.uri().query().unwrap_or_default();
-        let checked = operation.check(query, body).map_err(ApiError::invalid)?;
+        let (operation, uri) = (Arc::clone(operation), request.uri().clone());
+        let check = move || operation.check(uri.query().unwrap_or_default(), body);
+        let checked = self.large_bodies.run(size, check).await?.map_err(ApiError::invalid)?;
         request.extensions_mut().insert(ClientAddress(call.client));
         request.extensions_mut().insert(Arc::new(checked));
         if let Some(caller) = caller {
