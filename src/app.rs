@@ -4,20 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use poem::{Endpoint, Response};
+use poem::{Endpoint, EndpointExt as _, Request, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, ApiSettings, Draining, PublishedDocument};
+use crate::api::{self, ApiSettings, Draining, Overloaded, PublishedDocument, StreamLimits};
 use crate::config::Config;
 use crate::database::{SeaStore, Settings};
 use crate::jobs::{JobHandlers, Runner, RunnerTimings, Schedule};
 use crate::mail::{Links, Mailer};
 use crate::repositories::Store;
 use crate::security::{AccessTokens, Passwords, Sealer, Signer};
-use crate::server::{self, Limits};
+use crate::server::{self, Limits, Reserved};
 use crate::services::{Clock, Policy, Secrets, Services, WebhookDeps};
 use crate::webhooks::Client;
 
@@ -82,6 +82,12 @@ pub fn endpoint(
     let settings = ApiSettings {
         cors: config.cors.clone(),
         trusted_proxy_hops: config.trusted_proxy_hops,
+        // Half of the connections stay free for requests.
+        streams: StreamLimits {
+            total: config.max_connections / 2,
+            per_address: config.max_connections_per_address.map(|connections| (connections / 2).max(1)),
+        },
+        is_https: config.public_url.as_deref().is_some_and(|url| url.starts_with("https://")),
         rate_limits: config.rate_limits,
         request_timeout: config.request_timeout,
         body_limit: config.body_limit,
@@ -143,14 +149,28 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     });
 
     // Twice the request timeout, so that the endpoint can respond to a slow upload with an error body.
-    let limits = Limits { read_timeout: config.request_timeout * 2, ..Limits::default() };
-    server::serve(listener, endpoint, limits, shutdown).await.context("serving")?;
+    let limits = Limits {
+        max_connections: config.max_connections,
+        // All clients of a proxy share its address.
+        max_connections_per_address: config.max_connections_per_address.filter(|_| config.trusted_proxy_hops == 0),
+        read_timeout: config.request_timeout * 2,
+        ..Limits::default()
+    };
+    server::serve(listener, endpoint.before(mark_overloaded), limits, shutdown).await.context("serving")?;
     if let Some(job_runner) = job_runner {
         job_runner.await.context("running jobs")?;
     }
     revocation_sync.abort();
     close_store(&store).await;
     Ok(())
+}
+
+/// Translates the mark of the server into that of the API.
+async fn mark_overloaded(mut request: Request) -> poem::Result<Request> {
+    if request.extensions().get::<Reserved>().is_some() {
+        request.extensions_mut().insert(Overloaded);
+    }
+    Ok(request)
 }
 
 /// Runs jobs without serving until `shutdown`, then drains running jobs.

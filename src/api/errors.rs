@@ -48,10 +48,12 @@ struct ErrorParts {
 }
 
 impl ErrorParts {
-    /// Returns whether the error was already logged.
+    /// Returns whether the error was already logged, or says no more than that the server is busy.
     fn is_reported(&self) -> bool {
-        let cause = self.cause.as_ref().and_then(|cause| cause.downcast_ref::<services::Error>());
-        cause.is_some_and(services::Error::is_reported)
+        match &self.cause {
+            Some(cause) => cause.downcast_ref::<services::Error>().is_some_and(services::Error::is_reported),
+            None => self.code == ErrorCode::Unavailable,
+        }
     }
 }
 
@@ -92,6 +94,11 @@ impl ApiError {
         let is_unreadable = has_token && matches!(error, services::Error::Unauthenticated);
         let failure = Self::from(error);
         if is_unreadable { failure.with_challenge("The access token cannot be read") } else { failure }
+    }
+
+    /// Creates the error of a request that the server has no capacity for.
+    pub(super) fn overloaded() -> Self {
+        Self::new(ErrorCode::Unavailable).with_message("The server has too many connections. Try again later.")
     }
 
     /// Creates an internal error.

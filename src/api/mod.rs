@@ -34,7 +34,7 @@ use crate::contract::error::ErrorBody;
 use crate::contract::webhook::test_event::WebhookMessage;
 use crate::services::Services;
 use operations::OPERATIONS;
-pub use settings::{ApiSettings, CorsPolicy, Draining, RateLimitSettings};
+pub use settings::{ApiSettings, CorsPolicy, Draining, Overloaded, RateLimitSettings, StreamLimits};
 
 /// The document of a server, and the validator compiled from it.
 #[derive(Clone)]

@@ -11,11 +11,15 @@ pub struct ApiSettings {
     pub cors: CorsPolicy,
     /// Number of trusted proxies that append to `X-Forwarded-For`.
     pub trusted_proxy_hops: usize,
+    /// Limits of open event streams.
+    pub streams: StreamLimits,
+    /// True if clients reach the server by HTTPS.
+    pub is_https: bool,
     /// Rate limits.
     pub rate_limits: RateLimitSettings,
     /// Maximum duration of a request.
     pub request_timeout: Duration,
-    /// Maximum size of a body, in bytes.
+    /// Maximum size of the body of a batch, in bytes. Other bodies are limited to 64 KiB.
     pub body_limit: usize,
 }
 
@@ -29,6 +33,19 @@ pub enum CorsPolicy {
     /// The listed origins, in the form that browsers send: `https://app.example.com`.
     List(Vec<String>),
 }
+
+/// Limits of open event streams.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamLimits {
+    /// Maximum number of event streams.
+    pub total: usize,
+    /// Maximum number of event streams of one client address (IPv6: of one /64), if limited.
+    pub per_address: Option<usize>,
+}
+
+/// Extension of a request that reached a server without free connections. Only health checks are served.
+#[derive(Debug, Clone, Copy)]
+pub struct Overloaded;
 
 /// Requests per minute; 0 disables a limit.
 #[derive(Debug, Clone, Copy)]

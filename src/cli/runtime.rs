@@ -6,13 +6,13 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{AppEnv, Config};
 use crate::telemetry;
 
-/// Desired limit of open files, which include client connections.
-const NOFILE_TARGET: u64 = 8_192;
+/// Open files beside client connections: database, deliveries, mail.
+const OTHER_FILES: usize = 4_096;
 
 /// Initializes logging, limits, secrets and signal handling. Signals cancel the returned token.
-pub(super) fn init(config: Config) -> anyhow::Result<(Config, CancellationToken)> {
+pub(super) fn init(mut config: Config) -> anyhow::Result<(Config, CancellationToken)> {
     telemetry::init(config.log_format, &config.log_filter);
-    raise_nofile_limit();
+    raise_nofile_limit(&mut config);
     warn_if_retries_exceed_retention(&config);
     let config = ensure_secrets(config)?;
     let shutdown = CancellationToken::new();
@@ -27,14 +27,23 @@ pub(super) fn init(config: Config) -> anyhow::Result<(Config, CancellationToken)
     Ok((config, shutdown))
 }
 
-/// Raises the soft limit of open files, which is often 1,024, up to the hard limit.
-fn raise_nofile_limit() {
-    match rlimit::increase_nofile_limit(NOFILE_TARGET) {
-        Ok(allowed) if allowed < NOFILE_TARGET => {
-            tracing::warn!(allowed, wanted = NOFILE_TARGET, "low limit of open files; connections beyond it will wait");
-        }
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "failed to raise the limit of open files"),
+/// Raises the soft limit of open files, which is often 1,024, as far as the connections need it.
+///
+/// If the hard limit is lower, fewer connections are accepted: without descriptors, not even health checks would be.
+fn raise_nofile_limit(config: &mut Config) {
+    let wanted = config.max_connections + OTHER_FILES;
+    let allowed = match rlimit::increase_nofile_limit(wanted as u64) {
+        Ok(allowed) => usize::try_from(allowed).unwrap_or(usize::MAX),
+        Err(error) => return tracing::warn!(%error, "failed to raise the limit of open files"),
+    };
+    if allowed < wanted {
+        config.max_connections = allowed.saturating_sub(OTHER_FILES).max(allowed / 2).min(config.max_connections);
+        tracing::warn!(
+            allowed,
+            wanted,
+            connections = config.max_connections,
+            "low limit of open files; accepting fewer connections"
+        );
     }
 }
 

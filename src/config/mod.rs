@@ -83,6 +83,10 @@ pub struct Config {
     pub cors: CorsPolicy,
     /// `TRUSTED_PROXY_HOPS`
     pub trusted_proxy_hops: usize,
+    /// `MAX_CONNECTIONS`
+    pub max_connections: usize,
+    /// `MAX_CONNECTIONS_PER_ADDRESS`; `None` if unlimited.
+    pub max_connections_per_address: Option<usize>,
     /// `RATE_LIMIT_*_PER_MINUTE`
     pub rate_limits: RateLimitSettings,
     /// `MAIL_PER_RECIPIENT_*`, `INVITATIONS_PER_USER_PER_DAY` and `LOGIN_FAILURES_*`
@@ -105,7 +109,7 @@ pub struct Config {
     pub retention: Duration,
     /// `REQUEST_TIMEOUT_SECONDS`
     pub request_timeout: Duration,
-    /// `BODY_LIMIT_BYTES`
+    /// `BODY_LIMIT_BYTES`, for batches
     pub body_limit: usize,
     /// `LOG_FORMAT`
     pub log_format: LogFormat,
@@ -164,6 +168,9 @@ impl Config {
             bcrypt_cost: read.number("BCRYPT_COST", 12, 4..=31),
             cors: cors(&mut read, "CORS_ALLOWED_ORIGINS", production),
             trusted_proxy_hops: read.number("TRUSTED_PROXY_HOPS", 0, 0..=16),
+            max_connections: read.number("MAX_CONNECTIONS", 4_096, 16..=1_000_000),
+            max_connections_per_address: Some(read.number("MAX_CONNECTIONS_PER_ADDRESS", 256, 0..=1_000_000))
+                .filter(|connections| *connections > 0),
             rate_limits: RateLimitSettings {
                 auth_per_minute: read.number("RATE_LIMIT_AUTH_PER_MINUTE", 10, 0..=1_000_000),
                 refresh_per_minute: read.number("RATE_LIMIT_REFRESH_PER_MINUTE", 30, 0..=1_000_000),

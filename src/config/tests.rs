@@ -7,6 +7,7 @@ fn defaults_are_those_of_a_development_server() {
     let config = Config::from_variables([]).unwrap();
     assert_eq!((config.host.to_string().as_str(), config.port), ("127.0.0.1", 3000));
     assert_eq!(config.database_url.expose_secret(), "sqlite://data/pocket-tasks.db");
+    assert_eq!((config.max_connections, config.max_connections_per_address), (4_096, Some(256)));
     assert_eq!((config.cors, config.log_format), (CorsPolicy::Localhost, LogFormat::Pretty));
 }
 
@@ -50,11 +51,13 @@ fn values_are_parsed() {
         ("PUBLIC_URL", "https://tasks.example/"),
         ("RETENTION_DAYS", "7"),
         ("PORT", ""),
+        ("MAX_CONNECTIONS_PER_ADDRESS", "0"),
     ])
     .unwrap();
     assert_eq!(config.jwt_secret.unwrap().expose_secret().len(), 32);
     assert_eq!(config.cors, CorsPolicy::List(vec!["https://a.example".into(), "https://b.example".into()]));
     assert_eq!(config.public_url.as_deref(), Some("https://tasks.example"));
+    assert_eq!(config.max_connections_per_address, None);
     assert_eq!((config.retention, config.port), (Duration::from_secs(7 * DAY), 3000));
 }
 

@@ -156,7 +156,7 @@ async fn connect_sqlite(settings: &Settings) -> Result<DatabaseConnections, Stor
     let path = file.get_filename();
     create_parent_dir(path)?;
     // The pool must not create the file: it would put an empty database in the place of one that was moved away.
-    OpenOptions::new().create(true).append(true).open(path).map_err(|error| StoreError::Internal(Box::new(error)))?;
+    create_private_file(path).map_err(|error| StoreError::Internal(Box::new(error)))?;
     // The writer comes first: it switches the file to write-ahead logging, which read-only connections cannot do.
     let writer_state = Arc::new(SqliteState::default());
     let file = DatabaseFile::open(path).map_err(|error| StoreError::Internal(Box::new(error)))?;
@@ -207,6 +207,36 @@ fn create_parent_dir(path: &Path) -> Result<(), StoreError> {
             create_private_dir(dir).map_err(|error| StoreError::Internal(Box::new(error)))
         }
         _ => Ok(()),
+    }
+}
+
+/// Creates the database file unless it exists. Only its owner may read it and the files that SQLite keeps beside it.
+fn create_private_file(path: &Path) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?;
+    #[cfg(unix)]
+    restrict_existing_files(path);
+    Ok(())
+}
+
+/// Removes the access of others to files of an earlier version. SQLite creates further ones like the database file.
+#[cfg(unix)]
+fn restrict_existing_files(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        match std::fs::metadata(&file) {
+            Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
+                if let Err(error) = std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)) {
+                    tracing::warn!(%error, file = %file.display(), "failed to restrict the access to a database file");
+                }
+            }
+            _ => {}
+        }
     }
 }
 

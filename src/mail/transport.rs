@@ -7,6 +7,7 @@ use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -149,7 +150,7 @@ fn is_permanent_rejection(error: &lettre::transport::smtp::Error) -> bool {
     error.is_permanent() && error.status().is_none_or(|code| u16::from(code) / 10 != 53)
 }
 
-/// Writes an e-mail atomically to a directory that only its owner can read. The same id replaces the file.
+/// Writes an e-mail atomically to a file and directory that only their owner can read. The same id replaces the file.
 async fn write(directory: &Path, id: Uuid, email: &[u8]) -> std::io::Result<()> {
     let mut builder = tokio::fs::DirBuilder::new();
     builder.recursive(true);
@@ -157,7 +158,13 @@ async fn write(directory: &Path, id: Uuid, email: &[u8]) -> std::io::Result<()> 
     builder.mode(0o700);
     builder.create(directory).await?;
     let draft = directory.join(format!("{id}.draft"));
-    tokio::fs::write(&draft, email).await?;
+    let mut options = tokio::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    let mut file = options.open(&draft).await?;
+    file.write_all(email).await?;
+    file.flush().await?;
     tokio::fs::rename(&draft, directory.join(format!("{id}.eml"))).await
 }
 
@@ -227,6 +234,7 @@ mod tests {
             use std::os::unix::fs::PermissionsExt as _;
             let mode = std::fs::metadata(folder.path().join("mail")).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o700);
+            assert_eq!(std::fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o600);
         }
     }
 }

@@ -7,17 +7,28 @@ use std::time::Duration;
 
 use tokio::{sync::watch, time::timeout};
 
+use super::slots::SlotHandle;
+
 /// Number of requests of a connection whose handler is running or whose response is not fully written.
-#[derive(Default)]
 pub(super) struct Activity {
     in_flight: watch::Sender<usize>,
+    slot: SlotHandle,
 }
 
 impl Activity {
+    pub(super) fn new(slot: SlotHandle) -> Self {
+        Self { in_flight: watch::Sender::default(), slot }
+    }
+
     /// Counts a request until the guard is dropped.
     pub(super) fn begin(&self) -> InFlight {
-        self.in_flight.send_modify(|count| *count += 1);
-        InFlight { in_flight: self.in_flight.clone() }
+        self.in_flight.send_modify(|count| {
+            *count += 1;
+            if *count == 1 {
+                self.slot.set_idle(false);
+            }
+        });
+        InFlight { in_flight: self.in_flight.clone(), slot: self.slot.clone() }
     }
 
     /// Returns once nothing has been in flight for the whole `limit`.
@@ -39,23 +50,31 @@ impl Activity {
 /// Guard that counts a request as in flight.
 pub(super) struct InFlight {
     in_flight: watch::Sender<usize>,
+    slot: SlotHandle,
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.in_flight.send_modify(|count| *count -= 1);
+        self.in_flight.send_modify(|count| {
+            *count -= 1;
+            if *count == 0 {
+                self.slot.set_idle(true);
+            }
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::{limits::Limits, slots::Slots};
 
     const LIMIT: Duration = Duration::from_millis(50);
 
     #[tokio::test]
     async fn a_connection_is_idle_after_the_limit_since_its_last_request() {
-        let activity = Activity::default();
+        let slot = Slots::new(&Limits::default()).admit(std::net::Ipv4Addr::LOCALHOST.into()).await.unwrap();
+        let activity = Activity::new(slot.handle());
         let request = activity.begin();
         let mut idle = std::pin::pin!(activity.idle_for(LIMIT));
         assert!(timeout(LIMIT * 4, idle.as_mut()).await.is_err());

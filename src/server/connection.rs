@@ -1,13 +1,15 @@
 //! Serves one connection: from the socket to the endpoint and back, within the limits.
 //!
-//! A connection ends when the client closes it, when it violates a limit, or gracefully: when it is idle, too old, or the
-//! server shuts down. It then takes no further request and has a grace period to finish those in flight.
+//! A connection ends when the client closes it, when it violates a limit, when it is idle and another one needs its slot,
+//! or gracefully: when it is idle for too long, too old, or the server shuts down.
+//! It then takes no further request and has a grace period to finish those in flight.
 //!
 //! The endpoint must guard against panics. One that gets through ends its task: one HTTP/1.1 connection or one HTTP/2
 //! stream.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use hyper::{
     HeaderMap, Method, Version,
@@ -26,13 +28,13 @@ use poem::{
 };
 use tokio::{
     net::TcpStream,
-    sync::{Notify, OwnedSemaphorePermit},
+    sync::Notify,
     time::{sleep, timeout},
 };
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
-use super::{activity::Activity, body::request_body, limits::Limits, task_group::TaskGroup};
+use super::{activity::Activity, body::request_body, limits::Limits, slots::Slot, task_group::TaskGroup};
 
 /// Smallest buffer that hyper accepts for HTTP/1.1; it panics below.
 const MIN_HEAD_BUFFER: usize = 8192;
@@ -48,6 +50,12 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 const SEND_BUFFER: usize = 64 * 1024;
 
+/// Extension of the requests of a connection in a reserved slot.
+///
+/// The endpoint serves only requests that must be served by a busy server, such as health checks, and rejects all others.
+#[derive(Debug, Clone, Copy)]
+pub struct Reserved;
+
 /// Serves the connections of a listener.
 pub(super) struct ConnectionHandler<E> {
     endpoint: Arc<E>,
@@ -62,15 +70,15 @@ impl<E: Endpoint + 'static> ConnectionHandler<E> {
     }
 
     /// Serves a connection in a task of its own, which holds `slot` to its end.
-    pub(super) fn open(&self, stream: TcpStream, client: SocketAddr, slot: OwnedSemaphorePermit) {
+    pub(super) fn open(&self, stream: TcpStream, client: SocketAddr, slot: Slot) {
         let endpoint = Arc::clone(&self.endpoint);
-        let (limits, shutdown) = (self.limits, self.shutdown.clone());
+        let limits = if slot.is_reserved() { self.limits.for_reserved() } else { self.limits };
+        let shutdown = self.shutdown.clone();
         // The HTTP/2 streams of a connection end with it.
         let streams = self.tasks.child();
         self.tasks.spawn(async move {
-            let _slot = slot;
             let _abort_streams = streams.abort_on_drop();
-            run(stream, client, endpoint, limits, shutdown, streams).await;
+            run(stream, client, endpoint, limits, shutdown, streams, slot).await;
         });
     }
 }
@@ -82,6 +90,7 @@ async fn run<E: Endpoint + 'static>(
     limits: Limits,
     shutdown: CancellationToken,
     streams: TaskGroup,
+    slot: Slot,
 ) {
     // Otherwise a response in two writes waits for the client's delayed acknowledgement of the first.
     if let Err(error) = stream.set_nodelay(true) {
@@ -91,21 +100,29 @@ async fn run<E: Endpoint + 'static>(
     // A listener on `::` shows IPv4 clients as `::ffff:a.b.c.d`; rate limits and logs need one form.
     let remote = RemoteAddr(SocketAddr::new(client.ip().to_canonical(), client.port()).into());
 
-    let activity = Activity::default();
+    let activity = Activity::new(slot.handle());
     let idle = activity.idle_for(limits.header_timeout);
     let event_stream = Arc::new(Notify::new());
     let started = Arc::clone(&event_stream);
+    let is_reserved = slot.is_reserved();
     let service = service_fn(move |request| {
         let in_flight = activity.begin();
         let (endpoint, started) = (Arc::clone(&endpoint), Arc::clone(&started));
-        let may_stream = *request.method() == Method::GET && request.version() == Version::HTTP_11;
-        let request = to_poem(request, local.clone(), remote.clone(), limits.read_timeout);
+        let is_http_1 = request.version() == Version::HTTP_11;
+        let may_stream = *request.method() == Method::GET && is_http_1;
+        let mut request = to_poem(request, local.clone(), remote.clone(), limits.read_timeout);
+        if is_reserved {
+            request.extensions_mut().insert(Reserved);
+        }
         // Boxed, because hyper reserves space for this future as long as the connection lives.
         Box::pin(async move {
             let mut response = hyper::Response::from(endpoint.get_response(request).await);
             if may_stream && is_event_stream(response.headers()) {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 started.notify_one();
+            }
+            if is_reserved && is_http_1 {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             // Held by the body until hyper has taken all of it.
             Ok::<_, Infallible>(response.map(|body| {
@@ -128,6 +145,13 @@ async fn run<E: Endpoint + 'static>(
         () = idle_or_old(idle, limits.max_connection_age, &event_stream) => {
             connection.as_mut().graceful_shutdown();
             timeout(limits.shutdown_grace, connection.as_mut()).await
+        }
+        () = slot.evicted() => {
+            connection.as_mut().graceful_shutdown();
+            // Polled once, to tell an HTTP/2 client without waiting for it.
+            let _ = connection.as_mut().now_or_never();
+            tracing::debug!(client.address = %client, "idle connection closed for another one");
+            return;
         }
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();

@@ -8,10 +8,19 @@ use std::time::Duration;
 /// handler time) belong to the endpoint, which can respond with an error; these only close connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Maximum number of open connections, at least 1. Further ones wait in the backlog of the operating system.
+    /// Maximum number of open connections, at least 1, without the reserved ones. For a further one, the longest idle
+    /// connection is closed.
     ///
-    /// Most may be idle event streams. Each connection takes a file descriptor and some 35 kB.
+    /// Each connection takes a file descriptor and some 35 kB.
     pub max_connections: usize,
+    /// Maximum number of these connections from one client address (IPv6: from one /64); `None` behind a proxy, whose
+    /// address all clients share.
+    pub max_connections_per_address: Option<usize>,
+    /// Number of additional connections that are accepted when none of the others is idle. They serve [`Reserved`]
+    /// requests and close soon. Further ones wait.
+    ///
+    /// [`Reserved`]: super::Reserved
+    pub reserved_connections: usize,
     /// Maximum number of concurrent requests of an HTTP/2 connection; further ones are refused (`REFUSED_STREAM`).
     pub max_streams: u32,
     /// Maximum size of a request head in bytes, at least 8192 for HTTP/1.1, which responds 431 to a larger one. HTTP/2
@@ -32,11 +41,29 @@ pub struct Limits {
     pub shutdown_grace: Duration,
 }
 
+/// Limits of a connection in a reserved slot, which serves one short request.
+const RESERVED_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Limits {
+    pub(super) fn for_reserved(self) -> Self {
+        Self {
+            header_timeout: self.header_timeout.min(RESERVED_TIMEOUT),
+            read_timeout: self.read_timeout.min(RESERVED_TIMEOUT),
+            write_timeout: self.write_timeout.min(RESERVED_TIMEOUT),
+            max_connection_age: self.max_connection_age.min(RESERVED_TIMEOUT),
+            shutdown_grace: self.shutdown_grace.min(RESERVED_TIMEOUT),
+            ..self
+        }
+    }
+}
+
 impl Default for Limits {
     /// Values for production, with or without a reverse proxy.
     fn default() -> Self {
         Self {
             max_connections: 4096,
+            max_connections_per_address: Some(256),
+            reserved_connections: 64,
             max_streams: 100,
             max_header_bytes: 16 * 1024,
             header_timeout: Duration::from_secs(10),

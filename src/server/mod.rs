@@ -2,7 +2,7 @@
 //!
 //! `poem::Server` has neither a header timeout nor a connection limit, spins when `accept` fails, and can wait for ever
 //! at shutdown. This server bounds the time for which any client holds a connection, makes excess connections wait, and
-//! runs no handler after `serve` has returned or was dropped.
+//! runs no handler after `serve` has returned or was dropped. Connections share a limited number of slots (see `slots`).
 //!
 //! It knows nothing about the API. A malformed request is answered by hyper with an empty body: 400, 431 for a large
 //! head, or 414 for a long target. A head that does not arrive in time gets no response.
@@ -13,17 +13,18 @@ mod address;
 mod body;
 mod connection;
 mod limits;
+mod slots;
 mod task_group;
 
 use std::{io, sync::Arc, time::Duration};
 
 use poem::IntoEndpoint;
-use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use self::{accept::Acceptor, connection::ConnectionHandler, task_group::TaskGroup};
+use self::{accept::Acceptor, connection::ConnectionHandler, slots::Slots, task_group::TaskGroup};
 
-pub use self::{address::reachable, limits::Limits};
+pub use self::{address::reachable, connection::Reserved, limits::Limits};
 
 /// Time limit for aborted tasks, which end at their next await.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -46,9 +47,10 @@ where
 
     let tasks = TaskGroup::default();
     let _abort_when_dropped = tasks.abort_on_drop();
+    let slots = Slots::new(&limits);
     let connections = ConnectionHandler::new(endpoint.into_endpoint(), limits, shutdown.clone(), tasks.clone());
 
-    shutdown.run_until_cancelled(accept_all(listener, connections, limits.max_connections)).await;
+    shutdown.run_until_cancelled(accept_all(listener, connections, slots)).await;
     tracing::info!(server.address = %address, "stopped listening, finishing requests in flight");
 
     if timeout(limits.shutdown_grace, tasks.wait()).await.is_err() {
@@ -65,13 +67,14 @@ where
 async fn accept_all<E: poem::Endpoint + 'static>(
     listener: TcpListener,
     connections: ConnectionHandler<E>,
-    max_connections: usize,
+    slots: Arc<Slots>,
 ) {
-    let slots = Arc::new(Semaphore::new(max_connections.clamp(1, Semaphore::MAX_PERMITS)));
     let mut acceptor = Acceptor::new(listener);
-    // The slot is acquired first: a connection that cannot be served stays in the backlog and takes no descriptor.
-    while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+    loop {
         let (stream, peer) = acceptor.accept().await;
-        connections.open(stream, peer, slot);
+        // While this waits, further connections stay in the backlog and take no descriptor.
+        if let Some(slot) = slots.admit(peer.ip()).await {
+            connections.open(stream, peer, slot);
+        }
     }
 }

@@ -25,10 +25,10 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 /// Methods of every asset.
 pub(super) const ALLOW: &str = "GET, HEAD, OPTIONS";
 
-/// Swagger UI creates styles and images itself, and calls any server of the document.
+/// Swagger UI creates styles and images itself.
 const DOCS_HEADERS: &[(HeaderName, &str)] = &[(
     header::CONTENT_SECURITY_POLICY,
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src *; \
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 )];
 
@@ -38,7 +38,6 @@ const LANDING_PAGE_HEADERS: &[(HeaderName, &str)] = &[
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none'; \
          form-action 'none'; frame-ancestors 'none'",
     ),
-    (header::REFERRER_POLICY, "no-referrer"),
     (header::CACHE_CONTROL, "no-store"),
 ];
 

@@ -59,7 +59,6 @@ impl StaticAsset {
             return response;
         }
         set(&mut response, header::CONTENT_TYPE, self.content_type);
-        set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
         if accepts_gzip(request) {
             set(&mut response, header::CONTENT_ENCODING, "gzip");
             response.set_body(Body::from_bytes(self.gzip.clone()));

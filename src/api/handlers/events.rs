@@ -53,7 +53,8 @@ impl EventsApi {
     ///
     /// The stream ends with its token or session, after at most 14 minutes, and when the server shuts down; over
     /// HTTP/1.1 the connection closes with it. Events of a project stop when you leave it. A user can have up to 100
-    /// concurrent streams; another one fails with 429. `EventSource` in browsers cannot send a token; use a ticket
+    /// concurrent streams and a client address 128 (by default); another one fails with 429. If the server has no capacity
+    /// for another one, it fails with 503. `EventSource` in browsers cannot send a token; use a ticket
     /// (`createStreamTicket`). It stops after any error status: see the tag Events for a complete client.
     #[oai(path = "/stream", method = "get", operation_id = "streamEvents")]
     async fn stream(

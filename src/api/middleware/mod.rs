@@ -1,37 +1,46 @@
-//! Middleware around every request: request id, access log, CORS, compression, static assets.
+//! Middleware around every request: request id, access log, CORS, compression, security headers, static assets.
 
+mod access_log;
 mod client_ip;
 mod compression;
 mod cors;
 mod request_id;
+mod security_headers;
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::sync::Arc;
 
 use poem::{Endpoint, Request, Response};
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
+use self::access_log::AccessLog;
 use self::request_id::X_REQUEST_ID;
 use super::assets::{self, Assets};
+use super::errors::{self, ApiError};
 use super::extract::{RequestId, accepts_gzip};
 use super::pipeline::RequestPipeline;
 use super::respond::set;
-use super::settings::ApiSettings;
+use super::settings::{ApiSettings, Overloaded};
 
 /// The API as one endpoint.
 pub(super) struct Edge {
     pipeline: RequestPipeline,
     assets: Assets,
     settings: ApiSettings,
+    access_log: Arc<AccessLog>,
 }
 
 impl Edge {
-    pub(super) const fn new(pipeline: RequestPipeline, assets: Assets, settings: ApiSettings) -> Self {
-        Self { pipeline, assets, settings }
+    pub(super) fn new(pipeline: RequestPipeline, assets: Assets, settings: ApiSettings) -> Self {
+        Self { pipeline, assets, settings, access_log: Arc::default() }
     }
 
     async fn respond(&self, request: Request, client: IpAddr, request_id: &str) -> Response {
+        let path = request.uri().path();
+        if request.extensions().get::<Overloaded>().is_some() && !self.pipeline.is_probe(request.method(), path) {
+            return errors::into_response(ApiError::overloaded().into(), request_id);
+        }
         if cors::is_preflight(&request) {
             return cors::preflight(&request);
         }
@@ -46,33 +55,21 @@ impl Endpoint for Edge {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let started = Instant::now();
         let request_id = request_id::from_request(&request);
         request.extensions_mut().insert(RequestId(request_id.clone()));
         let client = client_ip::client_ip(&request, self.settings.trusted_proxy_hops);
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let origin = self.settings.cors.allowed(&request);
         let accepts_gzip = accepts_gzip(&request);
 
         // An error span, because a filter such as `warn` disables lower spans and would lose the request id.
         let span = tracing::error_span!("request", request.id = request_id, api.operation = Empty, user.id = Empty);
-        let mut response = self.respond(request, client, &request_id).instrument(span.clone()).await;
+        let entry = self.access_log.begin(&request, client, span.clone());
+        let mut response = self.respond(request, client, &request_id).instrument(span).await;
 
         self.settings.cors.apply(origin, &mut response);
         set(&mut response, X_REQUEST_ID, &request_id);
+        security_headers::apply(&mut response, self.settings.is_https);
         let response = compression::apply(accepts_gzip, response).await;
-        // Within the span, because the JSON format lists the current spans only. Without the query, which may contain
-        // secrets.
-        span.in_scope(|| {
-            tracing::info!(
-                http.method = %method,
-                http.path = path,
-                http.status = response.status().as_u16(),
-                duration_ms = started.elapsed().as_secs_f64() * 1000.0,
-                client.address = %client,
-                "request completed"
-            );
-        });
-        Ok(response)
+        Ok(entry.complete(response).await)
     }
 }

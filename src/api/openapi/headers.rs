@@ -6,6 +6,7 @@ use super::example_values::ID;
 use super::header_parameters::ETAG_EXAMPLE;
 use super::walk::{self, Object};
 use crate::api::operations::{Access, DEPRECATED_AT, OperationPolicy, SUNSET};
+use crate::api::respond::NO_STORE;
 
 pub(super) fn publish(operation: &mut Object, policy: &OperationPolicy) {
     let is_deprecated = operation.get("deprecated").is_some_and(|deprecated| deprecated == true);
@@ -41,6 +42,7 @@ fn headers_of(policy: &OperationPolicy, is_deprecated: bool, status: &str) -> Ve
         "429" | "503" => headers.push(("Retry-After", retry_after("Seconds to wait before trying again."))),
         _ => {}
     }
+    headers.extend(security_headers());
     let description = "ID of this request: your own, or a new one. Include it when you report a problem.";
     headers.push(("X-Request-Id", text(description, ID)));
     if policy.access != Access::Probe {
@@ -62,6 +64,18 @@ fn headers_of(policy: &OperationPolicy, is_deprecated: bool, status: &str) -> Ve
         headers.push(("Link", text("The successor, and the documentation of the migration.", example)));
     }
     headers
+}
+
+/// Returns the headers of every response.
+fn security_headers() -> [(&'static str, Value); 4] {
+    let cache_control = "`private, no-cache` if the response has an `ETag`; otherwise, caches must not store it.";
+    let transport = text("Sent if the server is reached by HTTPS (RFC 6797).", "max-age=31536000");
+    [
+        ("Cache-Control", text(cache_control, NO_STORE)),
+        ("X-Content-Type-Options", text("The body is of no other type than `Content-Type`.", "nosniff")),
+        ("Referrer-Policy", text("Browsers do not send the URL to other servers.", "no-referrer")),
+        ("Strict-Transport-Security", optional(transport)),
+    ]
 }
 
 fn text(description: &str, example: &str) -> Value {

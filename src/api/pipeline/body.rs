@@ -6,9 +6,14 @@ use poem::http::header;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::large_bodies::LargeBodies;
 use crate::api::errors::{ApiError, not_acceptable};
+use crate::api::operations::{Cost, OperationPolicy};
 use crate::api::validation::{self, Operation};
 use crate::contract::error::ErrorCode;
+
+/// Maximum size of the body of a request that is not a batch, in bytes.
+const MAX_SIZE: usize = 64 * 1_024;
 
 /// Rejects a request whose `Accept` excludes the media type of the response (RFC 9110, section 12.5.1).
 pub(super) fn negotiate(request: &Request, media_type: &str) -> Result<(), ApiError> {
@@ -42,6 +47,17 @@ pub(super) fn negotiate(request: &Request, media_type: &str) -> Result<(), ApiEr
     Err(ApiError::new(ErrorCode::NotAcceptable).with_message(not_acceptable(media_type)))
 }
 
+/// A body, and its size in bytes.
+pub(super) struct ParsedBody {
+    pub(super) value: Value,
+    pub(super) size: usize,
+}
+
+/// Returns the maximum size of a body, in bytes; `batch_limit` is that of batches.
+pub(super) fn limit(policy: &OperationPolicy, batch_limit: usize) -> usize {
+    if policy.cost == Cost::Batch { batch_limit } else { batch_limit.min(MAX_SIZE) }
+}
+
 /// Reads and parses the body, if there is one.
 ///
 /// The deadline is earlier than that of the whole request, so that a slow client gets 408 instead of 504.
@@ -50,7 +66,8 @@ pub(super) async fn read_json(
     operation: &Operation,
     limit: usize,
     deadline: Instant,
-) -> Result<Option<Value>, ApiError> {
+    large_bodies: &LargeBodies,
+) -> Result<Option<ParsedBody>, ApiError> {
     let content_type = request.header(header::CONTENT_TYPE).map(str::to_owned);
     let known = content_type.as_deref().map(|text| accepts_content_type(text, &operation.media_types));
     let encoding = request.header(header::CONTENT_ENCODING).unwrap_or("identity");
@@ -82,8 +99,10 @@ pub(super) async fn read_json(
     if content_type.is_none() {
         return Err(unsupported_media_type(operation));
     }
-    validation::parse_json(&bytes)
-        .map(Some)
+    let size = bytes.len();
+    let parsed = large_bodies.run(size, move || validation::parse_json(&bytes)).await?;
+    parsed
+        .map(|value| Some(ParsedBody { value, size }))
         .map_err(|error| ApiError::new(ErrorCode::MalformedJson).with_message(error.to_string()))
 }
 

@@ -7,21 +7,18 @@ use sha2::{Digest as _, Sha256};
 
 use crate::api::errors::ApiError;
 use crate::contract::error::ErrorCode;
-use crate::services::IdempotentRequest;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Maximum length of a key.
 const MAX_LEN: usize = 255;
 
-/// Returns the key and the fingerprint of a request, or `None` without a key.
-pub(super) fn parse_key(request: &Request, body: Option<&Value>) -> Result<Option<IdempotentRequest>, ApiError> {
+/// Returns the key of a request, or `None` without one.
+pub(super) fn parse_key(request: &Request) -> Result<Option<String>, ApiError> {
     let mut lines = request.headers().get_all(IDEMPOTENCY_KEY).iter();
     let Some(line) = lines.next() else { return Ok(None) };
     let key = line.to_str().ok().and_then(parse).filter(|_| lines.next().is_none());
-    let key = key.ok_or_else(|| ApiError::new(ErrorCode::InvalidIdempotencyKey))?;
-    let fingerprint = fingerprint(request.method(), request.uri().path(), request.uri().query(), body);
-    Ok(Some(IdempotentRequest { key, fingerprint }))
+    key.map(Some).ok_or_else(|| ApiError::new(ErrorCode::InvalidIdempotencyKey))
 }
 
 /// Parses a key, bare or as a string of RFC 9651, section 3.3.3.
@@ -48,7 +45,7 @@ fn parse(line: &str) -> Option<String> {
 }
 
 /// Hashes a request independently of the order and spacing of its JSON.
-fn fingerprint(method: &Method, path: &str, query: Option<&str>, body: Option<&Value>) -> [u8; 32] {
+pub(super) fn fingerprint(method: &Method, path: &str, query: Option<&str>, body: Option<&Value>) -> [u8; 32] {
     let mut hash = Sha256::new();
     // Only ids can differ in case within a path, and they are case-insensitive.
     for part in [method.as_str(), &path.to_ascii_lowercase(), query.unwrap_or_default()] {

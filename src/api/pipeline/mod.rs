@@ -7,7 +7,9 @@ mod body;
 mod costs;
 mod dispatch;
 mod idempotency;
+mod large_bodies;
 mod rate_limits;
+mod stream_slots;
 mod timeout;
 
 use std::collections::HashMap;
@@ -23,15 +25,18 @@ use tracing::Span;
 use tracing::field::display;
 
 use self::dispatch::Target;
+use self::large_bodies::LargeBodies;
 use self::rate_limits::{Charge, Decision, Key, RateLimits};
+use self::stream_slots::StreamSlots;
 use super::errors::{self, ApiError};
 use super::extract::{ClientAddress, RequestId};
+use super::media_types::EVENT_STREAM;
 use super::operations::{Access, DEPRECATED_AT, RateLimitClass, SUNSET};
-use super::respond::{no_content, not_modified, replay, set};
+use super::respond::{NO_STORE, no_content, not_modified, replay, set};
 use super::settings::ApiSettings;
 use super::validation::{OpenApiValidator, Operation, Route};
 use crate::contract::error::ErrorCode;
-use crate::services::{Caller, ETagCondition, Services, WriteContext};
+use crate::services::{Caller, ETagCondition, IdempotentRequest, Services, WriteContext};
 
 /// Message for a path of no operation.
 const UNKNOWN_PATH: &str = "Nothing has this path. The documentation at /docs lists all paths.";
@@ -43,13 +48,15 @@ pub(super) struct RequestPipeline {
     targets: HashMap<String, Target>,
     services: Services,
     limits: RateLimits,
+    streams: StreamSlots,
     timeout: Duration,
-    body_limit: usize,
+    batch_limit: usize,
+    large_bodies: LargeBodies,
 }
 
 /// A request to an operation, on its way.
 struct Call<'a> {
-    operation: &'a Operation,
+    operation: &'a Arc<Operation>,
     target: &'a Target,
     client: IpAddr,
     deadline: Instant,
@@ -69,9 +76,17 @@ impl RequestPipeline {
             validator,
             services,
             limits: RateLimits::new(settings.rate_limits),
+            streams: StreamSlots::new(settings.streams),
             timeout: settings.request_timeout,
-            body_limit: settings.body_limit,
+            batch_limit: settings.body_limit,
+            large_bodies: LargeBodies::new(),
         }
+    }
+
+    /// Returns whether the path is that of a health check.
+    pub(super) fn is_probe(&self, method: &Method, path: &str) -> bool {
+        let Route::Found(operation) = self.validator.route(method, path) else { return false };
+        self.targets.get(&operation.id).is_some_and(|target| target.policy.access == Access::Probe)
     }
 
     /// Responds to a request from `client`.
@@ -83,17 +98,24 @@ impl RequestPipeline {
             },
             Route::WrongMethod { allow } if request.method() == Method::OPTIONS => return no_content(allow),
             Route::WrongMethod { allow } => {
-                ApiError::new(ErrorCode::MethodNotAllowed).with_header(header::ALLOW, allow)
+                self.unmatched(client, ApiError::new(ErrorCode::MethodNotAllowed).with_header(header::ALLOW, allow))
             }
-            Route::Unknown => ApiError::new(ErrorCode::NotFound).with_message(UNKNOWN_PATH),
+            Route::Unknown => self.unmatched(client, ApiError::new(ErrorCode::NotFound).with_message(UNKNOWN_PATH)),
         };
         errors::into_response(error.into(), request_id)
+    }
+
+    /// Counts a request without an operation, and returns its error.
+    fn unmatched(&self, client: IpAddr, error: ApiError) -> ApiError {
+        let mut networks = RateLimits::networks(RateLimitClass::Api, client);
+        let refused = networks.find_map(|key| self.limits.count(RateLimitClass::Api, key, Charge::SINGLE)?.retry_after);
+        refused.map_or(error, rate_limited)
     }
 
     async fn run(
         &self,
         request: Request,
-        operation: &Operation,
+        operation: &Arc<Operation>,
         target: &Target,
         client: IpAddr,
         request_id: &str,
@@ -118,7 +140,7 @@ impl RequestPipeline {
             add_deprecation(&mut response, &path);
         }
         if policy.no_store {
-            set(&mut response, header::CACHE_CONTROL, "no-store");
+            set(&mut response, header::CACHE_CONTROL, NO_STORE);
         }
         response
     }
@@ -148,7 +170,13 @@ impl RequestPipeline {
         if let Some(caller) = &caller {
             auth::authorize_credential(caller, policy.access).map_err(ApiError::from)?;
         }
-        self.validate_and_dispatch(request, caller, call).await
+        if call.operation.response_type.as_deref() != Some(EVENT_STREAM) {
+            return self.validate_and_dispatch(request, caller, call).await;
+        }
+        let slot = self.streams.acquire(call.client)?;
+        let mut response = self.validate_and_dispatch(request, caller, call).await?;
+        slot.attach(&mut response);
+        Ok(response)
     }
 
     async fn validate_and_dispatch(
@@ -163,17 +191,25 @@ impl RequestPipeline {
             body::negotiate(&request, media_type)?;
         }
         let body = if operation.has_body {
-            body::read_json(&mut request, operation, self.body_limit, call.deadline).await?
+            let limit = body::limit(policy, self.batch_limit);
+            body::read_json(&mut request, operation, limit, call.deadline, &self.large_bodies).await?
         } else {
             None
         };
+        let (size, mut body) = body.map_or((0, None), |body| (body.size, Some(body.value)));
         if let Some(caller) = caller.filter(|_| policy.rate_limit == RateLimitClass::Auth) {
             // Also by user, so that many addresses cannot guess the password of one account.
             self.check_rate_limit(Key::User(caller.user), Charge::SINGLE, call)?;
         }
         let mut idempotent = None;
         if let Some(caller) = caller.filter(|_| policy.idempotent) {
-            idempotent = idempotency::parse_key(&request, body.as_ref())?;
+            if let Some(key) = idempotency::parse_key(&request)? {
+                let (method, uri) = (request.method().clone(), request.uri().clone());
+                let hash = move || (idempotency::fingerprint(&method, uri.path(), uri.query(), body.as_ref()), body);
+                let fingerprint;
+                (fingerprint, body) = self.large_bodies.run(size, hash).await?;
+                idempotent = Some(IdempotentRequest { key, fingerprint });
+            }
             if let Some(idempotent) = &idempotent
                 && let Some(outcome) =
                     self.services.idempotency.find_outcome(caller, idempotent).await.map_err(ApiError::from)?
@@ -185,8 +221,9 @@ impl RequestPipeline {
         if let (Some(caller), Some(cost)) = (caller, costs::of_body(policy, body.as_ref())) {
             self.check_rate_limit(Key::User(caller.user), cost, call)?;
         }
-        let query = request.uri().query().unwrap_or_default();
-        let checked = operation.check(query, body).map_err(ApiError::invalid)?;
+        let (operation, uri) = (Arc::clone(operation), request.uri().clone());
+        let check = move || operation.check(uri.query().unwrap_or_default(), body);
+        let checked = self.large_bodies.run(size, check).await?.map_err(ApiError::invalid)?;
         request.extensions_mut().insert(ClientAddress(call.client));
         request.extensions_mut().insert(Arc::new(checked));
         if let Some(caller) = caller {
@@ -206,12 +243,14 @@ impl RequestPipeline {
         if call.limit.is_none_or(|known| decision.remaining <= known.remaining) {
             call.limit = Some(decision);
         }
-        decision.retry_after.map_or(Ok(()), |seconds| {
-            Err(ApiError::new(ErrorCode::RateLimited)
-                .with_message(format!("Too many requests. Try again in {seconds} s."))
-                .with_header(header::RETRY_AFTER, seconds.to_string()))
-        })
+        decision.retry_after.map_or(Ok(()), |seconds| Err(rate_limited(seconds)))
     }
+}
+
+fn rate_limited(seconds: u64) -> ApiError {
+    ApiError::new(ErrorCode::RateLimited)
+        .with_message(format!("Too many requests. Try again in {seconds} s."))
+        .with_header(header::RETRY_AFTER, seconds.to_string())
 }
 
 /// Adds the headers of a deprecated operation (RFC 9745 and RFC 8594), whose successor has the same path in `/v2`.

@@ -49,9 +49,8 @@ impl IntoResponse for EventStream {
         Response::builder()
             .content_type(EVENT_STREAM)
             // No proxy may store, transform or buffer the stream.
-            .header(header::CACHE_CONTROL, "no-store, no-transform")
+            .header(header::CACHE_CONTROL, "private, no-store, no-transform")
             .header("x-accel-buffering", "no")
-            .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
             .body(Body::from_bytes_stream(text))
     }
 }

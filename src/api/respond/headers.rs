@@ -7,6 +7,9 @@ use crate::services::ETagCondition;
 
 pub(super) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
+/// `Cache-Control` of a response that no cache may store.
+pub(in crate::api) const NO_STORE: &str = "private, no-store";
+
 /// Sets a header; a value that is not valid in a header is dropped.
 pub(in crate::api) fn set(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = value.parse() {

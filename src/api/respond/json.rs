@@ -162,11 +162,7 @@ pub(in crate::api) fn replay(outcome: StoredOutcome) -> Response {
 
 fn response(status: StatusCode, content: Content) -> Response {
     let mut response = match content.body {
-        Some(body) => Response::builder()
-            .status(status)
-            .content_type(JSON)
-            .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
-            .body(Body::from_string(body)),
+        Some(body) => Response::builder().status(status).content_type(JSON).body(Body::from_string(body)),
         None => status.into_response(),
     };
     if let Some(location) = content.location {

@@ -5,5 +5,5 @@ mod headers;
 mod json;
 
 pub(super) use event_stream::EventStream;
-pub(super) use headers::{no_content, not_modified, set};
+pub(super) use headers::{NO_STORE, no_content, not_modified, set};
 pub(super) use json::{Accepted, Created, NoContent, OkJson, replay};

@@ -24,6 +24,7 @@ use self::routes::{METHODS, PathRoute};
 use anyhow::{Context, Result, ensure};
 use poem::http::Method;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// The compiled document.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl OpenApiValidator {
             for (word, method) in METHODS {
                 if let Some(operation) = item.get(word) {
                     let operation = Operation::compile(document, path, method, item, operation);
-                    operations.push(operation.with_context(|| format!("{word} {path}"))?);
+                    operations.push(Arc::new(operation.with_context(|| format!("{word} {path}"))?));
                 }
             }
             let route = PathRoute::new(path, operations).with_context(|| path.clone())?;
@@ -65,7 +66,7 @@ impl OpenApiValidator {
     }
 
     /// All operations.
-    pub fn operations(&self) -> impl Iterator<Item = &Operation> {
+    pub fn operations(&self) -> impl Iterator<Item = &Arc<Operation>> {
         self.paths.iter().flat_map(|path| &path.operations)
     }
 }

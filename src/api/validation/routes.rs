@@ -5,6 +5,7 @@
 use super::Operation;
 use anyhow::{Context, Result, ensure};
 use poem::http::Method;
+use std::sync::Arc;
 
 /// Methods in the order of `Allow`. OPTIONS is supported by every path, so it is not an operation.
 pub(super) const METHODS: [(&str, Method); 6] = [
@@ -20,7 +21,7 @@ pub(super) const METHODS: [(&str, Method); 6] = [
 #[derive(Debug, Clone)]
 pub enum Route<'a> {
     /// An operation.
-    Found(&'a Operation),
+    Found(&'a Arc<Operation>),
     /// The path exists, but not with this method.
     WrongMethod {
         /// The value of the `Allow` header.
@@ -35,12 +36,12 @@ pub enum Route<'a> {
 pub(super) struct PathRoute {
     /// The literal segments; `None` is a parameter.
     segments: Vec<Option<String>>,
-    pub(super) operations: Vec<Operation>,
+    pub(super) operations: Vec<Arc<Operation>>,
     allow: String,
 }
 
 impl PathRoute {
-    pub(super) fn new(template: &str, operations: Vec<Operation>) -> Result<Self> {
+    pub(super) fn new(template: &str, operations: Vec<Arc<Operation>>) -> Result<Self> {
         let rest = template.strip_prefix('/').context("a path begins with a slash")?;
         let mut segments = Vec::new();
         for segment in rest.split('/') {
@@ -68,7 +69,7 @@ impl PathRoute {
         self.segments == other.segments
     }
 
-    fn find(&self, method: &Method) -> Option<&Operation> {
+    fn find(&self, method: &Method) -> Option<&Arc<Operation>> {
         let with = |method: &Method| self.operations.iter().find(|operation| operation.method == *method);
         with(method).or_else(|| with(&Method::GET).filter(|_| *method == Method::HEAD))
     }

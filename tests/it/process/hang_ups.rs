@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::Executor as _;
 
 use super::crash::text;
@@ -36,5 +36,11 @@ async fn a_search_stops_when_its_client_disconnects() {
     file.execute("ALTER TABLE stored_tasks RENAME TO tasks").await.unwrap();
     let found = http::get(server.address, &search, Some(&token)).expect(200);
     assert_eq!(found["meta"]["total"], 1);
-    server.stop();
+    let log = server.stop().log();
+    let aborted: Vec<_> = log.iter().filter(|entry| entry["message"] == "request aborted").collect();
+    assert_eq!(aborted.len(), 3, "each has its line: {log:#?}");
+    for line in aborted {
+        assert_eq!((&line["http.path"], &line["http.status"]), (&json!(path), &Value::Null));
+        assert!(line["duration_ms"].is_f64(), "{line}");
+    }
 }

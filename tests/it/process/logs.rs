@@ -23,7 +23,8 @@ fn each_request_has_one_line_with_its_id_and_nothing_secret_in_it() {
     let session = server.register("ada@example.com");
     let token = session["access_token"].as_str();
     let get = |path: &str, id: &str| {
-        let request = http::head("GET", path, token, &format!("X-Request-Id: {id}\r\n"));
+        let agent = format!("User-Agent: curl/8.0 \u{9b}31m{}\r\n", "x".repeat(1_000));
+        let request = http::head("GET", path, token, &format!("X-Request-Id: {id}\r\n{agent}"));
         http::send(server.address, &request)
     };
     get("/v1/projects?q=hunter1&limit=5", "list").expect(200);
@@ -58,6 +59,10 @@ fn each_request_has_one_line_with_its_id_and_nothing_secret_in_it() {
         assert_eq!(span["api.operation"], operation);
         assert_eq!(span["user.id"], if is_known { session["user"]["id"].clone() } else { Value::Null });
         assert_eq!((&line["level"], &line["client.address"]), (&json!("INFO"), &json!("127.0.0.1")));
+        let bytes = line["http.response_bytes"].as_u64();
+        assert!(bytes.is_some_and(|bytes| (20..1_000).contains(&bytes)), "{line}");
+        let agent = (id != unauthenticated).then(|| format!("curl/8.0 \\u{{9b}}31m{}", "x".repeat(238)));
+        assert_eq!(line["http.user_agent"].as_str(), agent.as_deref());
         assert!(line["duration_ms"].as_f64().is_some_and(|duration| duration > 0.0), "{line}");
     }
     assert_eq!(log.iter().filter(|entry| entry["message"] == "request completed").count(), 9);

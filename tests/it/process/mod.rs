@@ -5,6 +5,7 @@
 mod clients;
 mod commands;
 mod crash;
+mod crowds;
 mod deliveries;
 mod event_client;
 mod full_disk;

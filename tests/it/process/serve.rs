@@ -54,6 +54,22 @@ fn the_server_starts_in_an_empty_folder_without_configuration() {
 }
 
 #[test]
+fn only_the_owner_can_read_the_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mode = |name: &str| fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
+    let all = ["pocket-tasks.db", "pocket-tasks.db-wal", "pocket-tasks.db-shm", "jwt-secret", "encryption-key"];
+    let server = Server::start(folder.path(), &[]);
+    assert_eq!(all.map(mode), [0o600; 5]);
+    server.stop();
+    // A file of an earlier version is restricted, and those that SQLite creates follow it.
+    fs::set_permissions(data.join(all[0]), fs::Permissions::from_mode(0o644)).unwrap();
+    let server = Server::start(folder.path(), &[]);
+    assert_eq!(all.map(mode), [0o600; 5]);
+    server.stop();
+}
+
+#[test]
 fn secrets_are_generated_once_and_tokens_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[]);

@@ -16,6 +16,9 @@ use crate::support::databases::postgres_without_schema;
 
 const STREAM: &str = "/v1/events/stream";
 
+/// No limits on the streams of a user and of an address.
+const UNLIMITED: [(&str, &str); 2] = [("RATE_LIMIT_API_PER_MINUTE", "0"), ("MAX_CONNECTIONS_PER_ADDRESS", "0")];
+
 /// Much shorter than the grace period of 20 s.
 const PROMPTLY: Duration = Duration::from_secs(10);
 
@@ -163,8 +166,7 @@ fn open(address: SocketAddr, token: &str) -> BufReader<TcpStream> {
 #[test]
 fn a_server_with_many_streams_stops_promptly_and_ends_each_cleanly() {
     let folder = tempfile::tempdir().unwrap();
-    // Disables the limit on streams per user.
-    let server = Server::start(folder.path(), &[("RATE_LIMIT_API_PER_MINUTE", "0")]);
+    let server = Server::start(folder.path(), &UNLIMITED);
     let writer = Writer::at(&server);
     let mut streams: Vec<_> = (0..200).map(|_| open(server.address, &writer.token)).collect();
     stop(server);
@@ -178,12 +180,32 @@ fn a_server_with_many_streams_stops_promptly_and_ends_each_cleanly() {
 #[test]
 fn streams_beyond_the_soft_file_limit_leave_room_for_requests() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::with_few_files(100, folder.path(), &[("RATE_LIMIT_API_PER_MINUTE", "0")]);
+    let server = Server::with_few_files(100, folder.path(), &UNLIMITED);
     let mut writer = Writer::at(&server);
     let streams: Vec<_> = (0..150).map(|_| open(server.address, &writer.token)).collect();
     writer.write(&server, 3);
     assert_eq!(writer.feed(&server).len(), 3);
     drop(streams);
+    stop(server);
+}
+
+#[test]
+fn the_log_has_a_line_for_the_end_of_a_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path(), &[]);
+    let mut writer = Writer::at(&server);
+    let mut stream = open(server.address, &writer.token);
+    writer.write(&server, 1);
+    let mut line = String::new();
+    while !line.starts_with("data: ") {
+        line.clear();
+        assert!(stream.read_line(&mut line).unwrap() > 0, "the stream ended");
+    }
+    drop(stream);
+    let ended = server.program.until("event stream ended");
+    assert_eq!((&ended["http.path"], &ended["http.status"]), (&json!(STREAM), &json!(200)));
+    assert!(ended["http.response_bytes"].as_u64().is_some_and(|bytes| bytes > line.len() as u64), "{ended}");
+    assert!(ended["spans"][0]["user.id"].is_string() && ended["duration_ms"].is_f64(), "{ended}");
     stop(server);
 }
 

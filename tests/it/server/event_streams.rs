@@ -1,7 +1,7 @@
 //! Event streams: what reaches the client, and what ends them.
 
-use futures_util::stream::{self, StreamExt as _};
-use poem::{Body, http::header};
+use futures_util::StreamExt as _;
+use poem::http::header;
 
 use super::*;
 

@@ -7,6 +7,7 @@ pub(super) const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 pub(super) const PING: u8 = 6;
+pub(super) const GOAWAY: u8 = 7;
 const ACK: u8 = 1;
 const END_STREAM_AND_HEADERS: u8 = 5;
 

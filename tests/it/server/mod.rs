@@ -6,11 +6,13 @@
 
 mod event_streams;
 mod h2;
+mod slots;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use pocket_tasks::server::{Limits, serve};
-use poem::{Endpoint, Request, Response, endpoint::make, http::StatusCode};
+use futures_util::stream::{self, StreamExt as _};
+use pocket_tasks::server::{Limits, Reserved, serve};
+use poem::{Body, Endpoint, Request, Response, endpoint::make, http::StatusCode};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -32,7 +34,14 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /// All limits out of the way; a test shortens the one it is about.
 fn generous() -> Limits {
     let long = Duration::from_mins(1);
-    Limits { header_timeout: long, read_timeout: long, write_timeout: long, shutdown_grace: long, ..Limits::default() }
+    Limits {
+        header_timeout: long,
+        read_timeout: long,
+        write_timeout: long,
+        shutdown_grace: long,
+        reserved_connections: 0,
+        ..Limits::default()
+    }
 }
 
 struct Server {
@@ -81,7 +90,8 @@ fn endpoint(entered: Arc<Notify>, release: Arc<Notify>) -> impl Endpoint {
                     body.map_or_else(|_| StatusCode::REQUEST_TIMEOUT.into(), Response::from)
                 }
                 "/address" => Response::from(request.remote_addr().to_string()),
-                "/large" => Response::from(vec![b'x'; 64 * 1024 * 1024]),
+                "/large" => Response::builder().body(Body::from_bytes_stream(large())),
+                "/slot" => slots::respond(&request),
                 "/wait" => {
                     entered.notify_one();
                     release.notified().await;
@@ -100,6 +110,11 @@ fn endpoint(entered: Arc<Notify>, release: Arc<Notify>) -> impl Endpoint {
             }
         }
     })
+}
+
+/// A body of 64 MiB in parts, so that the request is in flight until the client has read most of it.
+fn large() -> impl futures_util::Stream<Item = io::Result<&'static [u8]>> {
+    stream::repeat_with(|| Ok(&[b'x'; 64 * 1024][..])).take(1024)
 }
 
 struct Client(TcpStream);
@@ -234,9 +249,7 @@ async fn a_connection_past_its_age_closes_after_its_answer() {
 #[tokio::test]
 async fn a_connection_beyond_the_cap_waits_for_its_turn() {
     let server = Server::start(Limits { max_connections: 1, ..generous() }).await;
-    let mut first = server.connect().await;
-    first.send(GET).await;
-    first.read_until("hello").await;
+    let first = server.connect_and_enter("/wait").await;
     let mut second = server.connect().await;
     second.send(GET).await;
     assert!(second.is_silent().await);

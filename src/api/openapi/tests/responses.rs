@@ -77,12 +77,13 @@ fn every_response_has_its_headers() {
     let names = |path: &str, method: &str, status: &str| {
         keys(&resolve(&document, &document["paths"][path][method]["responses"][status])["headers"]).join(" ")
     };
-    let always = "X-Request-Id RateLimit-Limit RateLimit-Remaining RateLimit-Reset";
+    let security = "Cache-Control X-Content-Type-Options Referrer-Policy Strict-Transport-Security";
+    let always = format!("{security} X-Request-Id RateLimit-Limit RateLimit-Remaining RateLimit-Reset");
     assert_eq!(names("/v1/tasks", "post", "201"), format!("ETag Location {always} Idempotency-Replayed"));
     assert_eq!(names("/v1/tasks", "post", "401"), format!("WWW-Authenticate {always}"));
     assert_eq!(names("/v1/tasks", "post", "403"), format!("WWW-Authenticate {always}"));
     assert_eq!(names("/v1/tasks", "post", "429"), format!("Retry-After {always}"));
-    assert_eq!(names("/health/live", "get", "204"), "X-Request-Id");
+    assert_eq!(names("/health/live", "get", "204"), format!("{security} X-Request-Id"));
 }
 
 #[test]

@@ -50,7 +50,7 @@ on_both_databases! {
         assert_eq!((&first.text, first.header("location")), (&again.text, again.header("location")));
         assert_eq!(again.header(REPLAYED), "true");
         for answer in [&first, &again] {
-            assert_eq!(answer.header("cache-control"), "no-store");
+            assert_eq!(answer.header("cache-control"), "private, no-store");
         }
         let secret = first.created()["token"].as_str().unwrap().to_owned();
         assert!(secret.starts_with("pt_") && secret.len() == 46, "{}", secret.len());

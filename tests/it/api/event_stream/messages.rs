@@ -207,7 +207,7 @@ on_both_databases! {
         let project = owner.project().await;
         let call = owner.call(Method::GET, STREAM).header("accept-encoding", "gzip, deflate, br");
         let mut stream = call.follow().await;
-        for (name, value) in [("cache-control", "no-store, no-transform"), ("x-accel-buffering", "no")] {
+        for (name, value) in [("cache-control", "private, no-store, no-transform"), ("x-accel-buffering", "no")] {
             assert_eq!(stream.answer.header(name), value);
         }
         assert!(!stream.answer.headers.contains_key("content-encoding"));

@@ -15,5 +15,6 @@ mod messages;
 mod preconditions;
 mod query_validation;
 mod rate_limits;
+mod security_headers;
 mod static_assets;
 mod v1_transcript;

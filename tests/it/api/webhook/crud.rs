@@ -16,7 +16,7 @@ on_both_databases! {
         let project = user.project().await;
         let new = json!({"url": URL, "project_id": project, "events": ["task.created", "webhook.test"], "description": "A\nchat"});
         let answer = user.post(WEBHOOKS, new.clone()).await;
-        assert_eq!(answer.header("cache-control"), "no-store");
+        assert_eq!(answer.header("cache-control"), "private, no-store");
         let tag = answer.header("etag").to_owned();
         let mut created = answer.created();
         let secret = created.as_object_mut().unwrap().remove("secret").unwrap();

@@ -113,7 +113,7 @@ on_both_databases! {
         for (one, other) in [(&first, &again), (&rotated, &repeated)] {
             assert_eq!((&one.text, one.header("etag")), (&other.text, other.header("etag")));
             for answer in [one, other] {
-                assert_eq!(answer.header("cache-control"), "no-store");
+                assert_eq!(answer.header("cache-control"), "private, no-store");
             }
         }
         assert_eq!(rotated.header("etag"), user.get(&path).await.header("etag"));
