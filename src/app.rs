@@ -153,10 +153,13 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
         max_connections: config.max_connections,
         // All clients of a proxy share its address.
         max_connections_per_address: config.max_connections_per_address.filter(|_| config.trusted_proxy_hops == 0),
+        idle_timeout: config.keep_alive,
         read_timeout: config.request_timeout * 2,
         ..Limits::default()
     };
-    server::serve(listener, endpoint.before(mark_overloaded), limits, shutdown).await.context("serving")?;
+    server::serve(listener, endpoint.before(mark_overloaded), api::reject, limits, shutdown)
+        .await
+        .context("serving")?;
     if let Some(job_runner) = job_runner {
         job_runner.await.context("running jobs")?;
     }

@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 
 use poem::Response;
-use poem::http::{HeaderName, StatusCode, header};
+use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaResponses, Registry};
 use poem_openapi::types::{ToJSON as _, Type as _};
 
 use super::media_types::JSON;
-use super::respond::set;
+use super::respond::{NO_STORE, set};
 use crate::contract::error::{Detail, ErrorBody, ErrorCode};
+use crate::contract::ids::new_uuid;
 use crate::contract::resource::CurrentResource;
 use crate::services;
 
@@ -198,6 +199,27 @@ pub(super) fn into_response(error: poem::Error, request_id: &str) -> Response {
     }
     for (name, value) in failure.headers {
         set(&mut response, name, &value);
+    }
+    response
+}
+
+/// Creates the response to a request that is not valid HTTP, which no operation can answer.
+pub fn reject(status: StatusCode) -> poem::http::Response<String> {
+    let code = match status {
+        StatusCode::URI_TOO_LONG => ErrorCode::UriTooLong,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => ErrorCode::HeadersTooLarge,
+        _ => ErrorCode::MalformedRequest,
+    };
+    let request_id = new_uuid().to_string();
+    let body = envelope(code, code.message().to_owned(), None, request_id.clone());
+    let mut response = poem::http::Response::new(body);
+    *response.status_mut() = self::status(code);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        headers.insert("x-request-id", value);
     }
     response
 }

@@ -33,6 +33,7 @@ use serde_json::Value;
 use crate::contract::error::ErrorBody;
 use crate::contract::webhook::test_event::WebhookMessage;
 use crate::services::Services;
+pub use errors::reject;
 use operations::OPERATIONS;
 pub use settings::{ApiSettings, CorsPolicy, Draining, Overloaded, RateLimitSettings, StreamLimits};
 

@@ -109,6 +109,8 @@ pub struct Config {
     pub retention: Duration,
     /// `REQUEST_TIMEOUT_SECONDS`
     pub request_timeout: Duration,
+    /// `KEEP_ALIVE_SECONDS`
+    pub keep_alive: Duration,
     /// `BODY_LIMIT_BYTES`, for batches
     pub body_limit: usize,
     /// `LOG_FORMAT`
@@ -213,6 +215,7 @@ impl Config {
             job_workers: read.number("JOB_WORKERS", 4, 0..=64),
             retention: read.duration("RETENTION_DAYS", DAY, 30, 1..=3_650),
             request_timeout: read.seconds("REQUEST_TIMEOUT_SECONDS", 30, 1..=3_600),
+            keep_alive: read.seconds("KEEP_ALIVE_SECONDS", 75, 1..=3_600),
             body_limit: read.number("BODY_LIMIT_BYTES", 1_048_576, 1_024..=1_073_741_824),
             log_format: read.parsed(
                 "LOG_FORMAT",

@@ -45,6 +45,7 @@ error_codes! {
     MalformedJson: "MALFORMED_JSON", 400, "The request body is not valid JSON.";
     InvalidCursor: "INVALID_CURSOR", 400, "The cursor does not belong to this list with these filters and this sort. Start again without a cursor.";
     InvalidIdempotencyKey: "INVALID_IDEMPOTENCY_KEY", 400, "The Idempotency-Key must be 1 to 255 visible ASCII characters.";
+    MalformedRequest: "MALFORMED_REQUEST", 400, "The request is not valid HTTP. Check the request line, the headers, and that there is one Host header.";
     Unauthenticated: "UNAUTHENTICATED", 401, "Send a valid access token as `Authorization: Bearer <token>`.";
     TokenExpired: "TOKEN_EXPIRED", 401, "The access token has expired. Refresh the session.";
     TokenRevoked: "TOKEN_REVOKED", 401, "The session of this token has ended. Log in again.";
@@ -68,11 +69,13 @@ error_codes! {
     IdempotencyInProgress: "IDEMPOTENCY_IN_PROGRESS", 409, "The first request with this Idempotency-Key is still running. Retry after the number of seconds in Retry-After.";
     PreconditionFailed: "PRECONDITION_FAILED", 412, "The resource has changed since the version in If-Match; see current for the current version.";
     PayloadTooLarge: "PAYLOAD_TOO_LARGE", 413, "The request body is too large.";
+    UriTooLong: "URI_TOO_LONG", 414, "The URL of the request is too long.";
     UnsupportedMediaType: "UNSUPPORTED_MEDIA_TYPE", 415, "The request body must be JSON; check Content-Type and Content-Encoding.";
     IdempotencyKeyReused: "IDEMPOTENCY_KEY_REUSED", 422, "This Idempotency-Key was used for a different request. Generate a new one.";
     InvalidToken: "INVALID_TOKEN", 422, "The token is wrong, was used before, or has expired. Request a new e-mail.";
     WebhookUrlForbidden: "WEBHOOK_URL_FORBIDDEN", 422, "Webhooks are not allowed to use this URL.";
     RateLimited: "RATE_LIMITED", 429, "Too many requests. Retry after the number of seconds in Retry-After.";
+    HeadersTooLarge: "HEADERS_TOO_LARGE", 431, "The headers of the request are too large or too many.";
     Internal: "INTERNAL", 500, "Something went wrong on our side. Include the request_id when you report the problem.";
     Unavailable: "UNAVAILABLE", 503, "The service is temporarily unavailable. Retry after the number of seconds in Retry-After.";
     Timeout: "TIMEOUT", 504, "The request took too long and was cancelled.";

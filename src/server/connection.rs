@@ -12,9 +12,9 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use hyper::{
-    HeaderMap, Method, Version,
+    HeaderMap, Method, StatusCode, Version,
     body::{Body as _, Incoming},
-    header::{CONNECTION, CONTENT_TYPE, HeaderValue},
+    header::{CONNECTION, CONTENT_TYPE, EXPECT, HOST, HeaderValue},
     service::service_fn,
 };
 use hyper_util::{
@@ -34,7 +34,14 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
-use super::{activity::Activity, body::request_body, limits::Limits, slots::Slot, task_group::TaskGroup};
+use super::{
+    activity::Activity,
+    body::{Discarded, Rest, request_body},
+    client_io::{ClientIo, Rejection, Unread},
+    limits::Limits,
+    slots::Slot,
+    task_group::TaskGroup,
+};
 
 /// Smallest buffer that hyper accepts for HTTP/1.1; it panics below.
 const MIN_HEAD_BUFFER: usize = 8192;
@@ -59,26 +66,34 @@ pub struct Reserved;
 /// Serves the connections of a listener.
 pub(super) struct ConnectionHandler<E> {
     endpoint: Arc<E>,
+    rejection: Rejection,
     limits: Limits,
     shutdown: CancellationToken,
     tasks: TaskGroup,
 }
 
 impl<E: Endpoint + 'static> ConnectionHandler<E> {
-    pub(super) fn new(endpoint: E, limits: Limits, shutdown: CancellationToken, tasks: TaskGroup) -> Self {
-        Self { endpoint: Arc::new(endpoint), limits, shutdown, tasks }
+    pub(super) fn new(
+        endpoint: E,
+        rejection: Rejection,
+        limits: Limits,
+        shutdown: CancellationToken,
+        tasks: TaskGroup,
+    ) -> Self {
+        Self { endpoint: Arc::new(endpoint), rejection, limits, shutdown, tasks }
     }
 
     /// Serves a connection in a task of its own, which holds `slot` to its end.
     pub(super) fn open(&self, stream: TcpStream, client: SocketAddr, slot: Slot) {
         let endpoint = Arc::clone(&self.endpoint);
+        let rejection = self.rejection;
         let limits = if slot.is_reserved() { self.limits.for_reserved() } else { self.limits };
         let shutdown = self.shutdown.clone();
         // The HTTP/2 streams of a connection end with it.
         let streams = self.tasks.child();
         self.tasks.spawn(async move {
             let _abort_streams = streams.abort_on_drop();
-            run(stream, client, endpoint, limits, shutdown, streams, slot).await;
+            run(stream, client, endpoint, rejection, limits, shutdown, streams, slot).await;
         });
     }
 }
@@ -87,6 +102,7 @@ async fn run<E: Endpoint + 'static>(
     stream: TcpStream,
     client: SocketAddr,
     endpoint: Arc<E>,
+    rejection: Rejection,
     limits: Limits,
     shutdown: CancellationToken,
     streams: TaskGroup,
@@ -101,22 +117,40 @@ async fn run<E: Endpoint + 'static>(
     let remote = RemoteAddr(SocketAddr::new(client.ip().to_canonical(), client.port()).into());
 
     let activity = Activity::new(slot.handle());
-    let idle = activity.idle_for(limits.header_timeout);
+    let idle = activity.idle_for(limits.header_timeout, limits.idle_timeout);
+    let is_unread = Unread::default();
+    let mut io = TimeoutStream::new(stream);
+    io.set_write_timeout(Some(limits.write_timeout));
+    let io = ClientIo::new(Box::pin(io), activity.clone(), rejection, is_unread.clone());
     let event_stream = Arc::new(Notify::new());
     let started = Arc::clone(&event_stream);
     let is_reserved = slot.is_reserved();
     let service = service_fn(move |request| {
         let in_flight = activity.begin();
         let (endpoint, started) = (Arc::clone(&endpoint), Arc::clone(&started));
-        let is_http_1 = request.version() == Version::HTTP_11;
+        let is_unread = is_unread.clone();
+        let is_http_1 = request.version() < Version::HTTP_2;
         let may_stream = *request.method() == Method::GET && is_http_1;
-        let mut request = to_poem(request, local.clone(), remote.clone(), limits.read_timeout);
+        // RFC 9112, section 3.2.
+        let is_valid = request.version() != Version::HTTP_11 || request.headers().get_all(HOST).iter().count() == 1;
+        let is_body_awaited = request.headers().contains_key(EXPECT);
+        let (mut request, rest) = to_poem(request, local.clone(), remote.clone(), limits.read_timeout);
         if is_reserved {
             request.extensions_mut().insert(Reserved);
         }
         // Boxed, because hyper reserves space for this future as long as the connection lives.
         Box::pin(async move {
-            let mut response = hyper::Response::from(endpoint.get_response(request).await);
+            let mut response = if is_valid {
+                hyper::Response::from(endpoint.get_response(request).await)
+            } else {
+                drop(request);
+                rejection(StatusCode::BAD_REQUEST).map(|body| Body::from_string(body).into())
+            };
+            let discarded = rest.discard(is_body_awaited).await;
+            if matches!(discarded, Discarded::Part { .. }) && is_http_1 {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                is_unread.set();
+            }
             if may_stream && is_event_stream(response.headers()) {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 started.notify_one();
@@ -127,18 +161,16 @@ async fn run<E: Endpoint + 'static>(
             // Held by the body until hyper has taken all of it.
             Ok::<_, Infallible>(response.map(|body| {
                 body.map_err(move |error| {
-                    let _held = &in_flight;
+                    let _held = (&in_flight, &discarded);
                     error
                 })
             }))
         })
     });
 
-    let mut io = TimeoutStream::new(stream);
-    io.set_write_timeout(Some(limits.write_timeout));
     let http = http(&limits, streams);
     // Boxed, because its size would count for each of the futures around it.
-    let mut connection = Box::pin(http.serve_connection(TokioIo::new(Box::pin(io)), service));
+    let mut connection = Box::pin(http.serve_connection(TokioIo::new(io), service));
 
     let ended = tokio::select! {
         ended = connection.as_mut() => Ok(ended),
@@ -193,7 +225,8 @@ fn http(limits: &Limits, streams: TaskGroup) -> auto::Builder<TaskGroup> {
     // hyper panics at the first connection if a timeout is set without a timer.
     http.http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
+        // `Activity` tells a slow head from an idle connection.
+        .header_read_timeout(None)
         .max_buf_size(limits.max_header_bytes.max(MIN_HEAD_BUFFER));
     http.http2()
         .timer(TokioTimer::new())
@@ -209,13 +242,23 @@ fn http(limits: &Limits, streams: TaskGroup) -> auto::Builder<TaskGroup> {
     http
 }
 
-fn to_poem(request: hyper::Request<Incoming>, local: LocalAddr, remote: RemoteAddr, read_timeout: Duration) -> Request {
+/// Converts a request. The second value is the rest of its body, once the request is dropped.
+fn to_poem(
+    request: hyper::Request<Incoming>,
+    local: LocalAddr,
+    remote: RemoteAddr,
+    read_timeout: Duration,
+) -> (Request, Rest) {
     let (parts, body) = request.into_parts();
     let parts = RequestParts::from((parts, local, remote, Scheme::HTTP));
     // An absent body stays recognizable: a stream would have no known size.
-    let body =
-        if body.is_end_stream() { Body::empty() } else { Body::from_bytes_stream(request_body(body, read_timeout)) };
-    Request::from_parts(parts, body)
+    let (body, rest) = if body.is_end_stream() {
+        (Body::empty(), Rest::none())
+    } else {
+        let (bytes, rest) = request_body(body, read_timeout);
+        (Body::from_bytes_stream(bytes), rest)
+    };
+    (Request::from_parts(parts, body), rest)
 }
 
 #[cfg(test)]

@@ -26,8 +26,11 @@ pub struct Limits {
     /// Maximum size of a request head in bytes, at least 8192 for HTTP/1.1, which responds 431 to a larger one. HTTP/2
     /// counts the uncompressed header list. hyper limits the number of headers to 100.
     pub max_header_bytes: usize,
-    /// Time limit for a request head, and for an idle connection before the first and between two requests.
+    /// Time limit for a request head, from its first byte.
     pub header_timeout: Duration,
+    /// Time limit for an idle connection, before the first and between two requests. Longer than that of a load balancer in
+    /// front, which would otherwise send a request on a connection that is just being closed.
+    pub idle_timeout: Duration,
     /// Maximum pause in a request body while a handler waits for it. The handler receives an
     /// [`io::Error`](std::io::Error) of the kind `TimedOut`.
     pub read_timeout: Duration,
@@ -48,6 +51,7 @@ impl Limits {
     pub(super) fn for_reserved(self) -> Self {
         Self {
             header_timeout: self.header_timeout.min(RESERVED_TIMEOUT),
+            idle_timeout: self.idle_timeout.min(RESERVED_TIMEOUT),
             read_timeout: self.read_timeout.min(RESERVED_TIMEOUT),
             write_timeout: self.write_timeout.min(RESERVED_TIMEOUT),
             max_connection_age: self.max_connection_age.min(RESERVED_TIMEOUT),
@@ -67,6 +71,7 @@ impl Default for Limits {
             max_streams: 100,
             max_header_bytes: 16 * 1024,
             header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
             read_timeout: Duration::from_mins(1),
             write_timeout: Duration::from_secs(30),
             max_connection_age: Duration::from_mins(15),

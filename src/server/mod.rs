@@ -4,13 +4,14 @@
 //! at shutdown. This server bounds the time for which any client holds a connection, makes excess connections wait, and
 //! runs no handler after `serve` has returned or was dropped. Connections share a limited number of slots (see `slots`).
 //!
-//! It knows nothing about the API. A malformed request is answered by hyper with an empty body: 400, 431 for a large
-//! head, or 414 for a long target. A head that does not arrive in time gets no response.
+//! It knows nothing about the API. A malformed request is rejected with a response that its user formats: 400, 431 for a
+//! large head, or 414 for a long target. A head that does not arrive in time gets no response.
 
 mod accept;
 mod activity;
 mod address;
 mod body;
+mod client_io;
 mod connection;
 mod limits;
 mod slots;
@@ -24,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{accept::Acceptor, connection::ConnectionHandler, slots::Slots, task_group::TaskGroup};
 
-pub use self::{address::reachable, connection::Reserved, limits::Limits};
+pub use self::{address::reachable, client_io::Rejection, connection::Reserved, limits::Limits};
 
 /// Time limit for aborted tasks, which end at their next await.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -37,7 +38,13 @@ const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 /// # Errors
 ///
 /// Returns an error if the listener has no local address. Failed accepts are logged and retried.
-pub async fn serve<E>(listener: TcpListener, endpoint: E, limits: Limits, shutdown: CancellationToken) -> io::Result<()>
+pub async fn serve<E>(
+    listener: TcpListener,
+    endpoint: E,
+    rejection: Rejection,
+    limits: Limits,
+    shutdown: CancellationToken,
+) -> io::Result<()>
 where
     E: IntoEndpoint,
     E::Endpoint: 'static,
@@ -48,7 +55,8 @@ where
     let tasks = TaskGroup::default();
     let _abort_when_dropped = tasks.abort_on_drop();
     let slots = Slots::new(&limits);
-    let connections = ConnectionHandler::new(endpoint.into_endpoint(), limits, shutdown.clone(), tasks.clone());
+    let connections =
+        ConnectionHandler::new(endpoint.into_endpoint(), rejection, limits, shutdown.clone(), tasks.clone());
 
     shutdown.run_until_cancelled(accept_all(listener, connections, slots)).await;
     tracing::info!(server.address = %address, "stopped listening, finishing requests in flight");
