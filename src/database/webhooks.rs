@@ -4,20 +4,20 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockType};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait as _, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait as _, Select,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, PaginatorTrait as _, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait as _, RelationDef, Select,
 };
 use uuid::Uuid;
 
-use super::entities::previous_secret;
 use super::entities::webhook::{ActiveModel, Column, Entity, Model};
+use super::entities::{api_token, previous_secret};
 use super::mapping::{join_list, split_list};
 use super::repositories::SeaRepositories;
 use crate::contract::ids::new_uuid;
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::strings::{EventName, WebhookDescription, WebhookUrl};
 use crate::contract::webhook::{Webhook, WebhookSort};
-use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
+use crate::contract::{ApiTokenId, ProjectId, Timestamp, UserId, WebhookId};
 use crate::repositories::{
     EndpointHealth, PreviousSecret, StoreError, WebhookFilter, WebhookRecord, WebhookRepository,
 };
@@ -43,6 +43,7 @@ fn webhook(row: Model) -> Webhook {
 pub(super) fn record(mut row: Model) -> WebhookRecord {
     WebhookRecord {
         owner: UserId(row.user_id),
+        api_token: row.api_token_id.map(ApiTokenId),
         health: EndpointHealth {
             failing_since: row.failing_since.map(Timestamp),
             is_degraded: row.is_degraded,
@@ -63,6 +64,7 @@ fn webhook_update(webhook: &Webhook, health: &EndpointHealth) -> ActiveModel {
     ActiveModel {
         id: NotSet,
         user_id: NotSet,
+        api_token_id: NotSet,
         secret: NotSet,
         removed_at: NotSet,
         created_at: NotSet,
@@ -126,8 +128,13 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
         self.page(matching, (column, Column::Id), sort.direction, paging, |row| Ok(webhook(row))).await
     }
 
-    async fn lock_all_shared(&self, owner: UserId) -> Result<Vec<(WebhookId, bool)>, StoreError> {
+    async fn lock_all_shared(
+        &self,
+        owner: UserId,
+        api_token: Option<ApiTokenId>,
+    ) -> Result<Vec<(WebhookId, bool)>, StoreError> {
         let rows: Vec<(Uuid, bool)> = of_owner(owner)
+            .apply_if(api_token, |query, id| query.filter(Column::ApiTokenId.eq(id.0)))
             .select_only()
             .columns([Column::Id, Column::IsDegraded])
             .order_by_asc(Column::Id)
@@ -138,8 +145,19 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
         Ok(rows.into_iter().map(|(id, is_degraded)| (WebhookId(id), is_degraded)).collect())
     }
 
-    async fn disable_all(&self, owner: UserId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
-        let of_owner = || Column::UserId.eq(owner.0).and(Column::RemovedAt.is_null());
+    async fn disable_all(
+        &self,
+        owner: UserId,
+        api_token: Option<ApiTokenId>,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let of_owner = || {
+            Condition::all()
+                .add(Column::UserId.eq(owner.0))
+                .add(Column::RemovedAt.is_null())
+                .add_option(api_token.map(|id| Column::ApiTokenId.eq(id.0)))
+        };
         let cancelled = Entity::update_many().col_expr(Column::CancelThrough, Expr::value(now.0)).filter(of_owner());
         self.run_update(cancelled).await?;
         let disabled = Entity::update_many()
@@ -152,6 +170,32 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
         self.run_update(disabled).await
     }
 
+    async fn list_expired_api_tokens(
+        &self,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<(UserId, ApiTokenId)>, StoreError> {
+        let token: RelationDef =
+            Entity::belongs_to(api_token::Entity).from(Column::ApiTokenId).to(api_token::Column::Id).into();
+        let rows: Vec<(Uuid, Uuid)> = not_removed(Entity::find())
+            .select_only()
+            .columns([Column::UserId, Column::ApiTokenId])
+            .distinct()
+            .join(JoinType::InnerJoin, token)
+            .filter(Column::Enabled.eq(true))
+            .filter(api_token::Column::ExpiresAt.lte(now.0))
+            .limit(limit)
+            .into_tuple()
+            .all(&self.0)
+            .await?;
+        Ok(rows.into_iter().map(|(user, token)| (UserId(user), ApiTokenId(token))).collect())
+    }
+
+    async fn set_api_token(&self, id: WebhookId, api_token: Option<ApiTokenId>) -> Result<(), StoreError> {
+        let tied = ActiveModel { api_token_id: Set(api_token.map(|id| id.0)), ..ActiveModel::default() };
+        self.run_update(Entity::update_many().set(tied).filter(Column::Id.eq(id.0))).await
+    }
+
     async fn count(&self, owner: UserId) -> Result<u64, StoreError> {
         Ok(of_owner(owner).count(&self.0).await?)
     }
@@ -160,6 +204,7 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
         let new = ActiveModel {
             id: Set(record.webhook.id.0),
             user_id: Set(record.owner.0),
+            api_token_id: Set(record.api_token.map(|id| id.0)),
             secret: Set(record.secret.clone()),
             created_at: Set(record.webhook.created_at.0),
             ..webhook_update(&record.webhook, &record.health)

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::error::StoreError;
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::webhook::{Webhook, WebhookSort};
-use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
+use crate::contract::{ApiTokenId, ProjectId, Timestamp, UserId, WebhookId};
 
 /// A webhook, with what the API does not show.
 #[derive(Clone)]
@@ -14,6 +14,8 @@ pub struct WebhookRecord {
     pub webhook: Webhook,
     /// Owner of the webhook.
     pub owner: UserId,
+    /// API token that created or enabled the webhook, or changed its URL, last.
+    pub api_token: Option<ApiTokenId>,
     /// Health of the endpoint.
     pub health: EndpointHealth,
     /// Encrypted secret.
@@ -81,15 +83,36 @@ pub trait WebhookRepository: Send + Sync {
         paging: Paging,
     ) -> Result<Page<Webhook>, StoreError>;
 
-    /// Lists the webhooks of a user by id, each with whether it is degraded.
+    /// Lists the webhooks of a user by id, each with whether it is degraded. With an API token, only those tied to it.
     ///
     /// Keeps their rows from being purged until the end of the transaction.
-    async fn lock_all_shared(&self, owner: UserId) -> Result<Vec<(WebhookId, bool)>, StoreError>;
+    async fn lock_all_shared(
+        &self,
+        owner: UserId,
+        api_token: Option<ApiTokenId>,
+    ) -> Result<Vec<(WebhookId, bool)>, StoreError>;
 
-    /// Disables the webhooks of a user, and cancels the deliveries created by `now`.
+    /// Disables the webhooks of a user, and cancels the deliveries created by `now`. With an API token, only those tied
+    /// to it.
     ///
     /// The caller holds the webhooks and their jobs.
-    async fn disable_all(&self, owner: UserId, reason: &str, now: Timestamp) -> Result<(), StoreError>;
+    async fn disable_all(
+        &self,
+        owner: UserId,
+        api_token: Option<ApiTokenId>,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Lists at most `limit` API tokens that have expired but still have an enabled webhook, each with its owner.
+    async fn list_expired_api_tokens(
+        &self,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<(UserId, ApiTokenId)>, StoreError>;
+
+    /// Ties a webhook to an API token, or to none.
+    async fn set_api_token(&self, id: WebhookId, api_token: Option<ApiTokenId>) -> Result<(), StoreError>;
 
     /// Counts the webhooks of a user.
     async fn count(&self, owner: UserId) -> Result<u64, StoreError>;

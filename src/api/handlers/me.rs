@@ -42,7 +42,8 @@ impl MeApi {
     ///
     /// Moves your account and the projects you own to the trash. All sessions end and API tokens stop working. Logging
     /// in within 30 days (configurable by the operator) restores everything; afterwards it is deleted permanently.
-    /// Content you created in other people's projects is kept, with `created_by` set to null.
+    /// Content you created in other people's projects is kept, with `created_by` set to null. API tokens are not accepted
+    /// here.
     #[oai(path = "/", method = "delete", operation_id = "deleteMe")]
     async fn delete(&self, write: AuthWrite) -> Reply<NoContent> {
         self.services.profiles.delete(&write.0).await?;
@@ -76,7 +77,8 @@ impl MeApi {
 
     /// Revoke a session
     ///
-    /// Ends a session of the caller, which can be the current one. Its tokens stop working immediately.
+    /// Ends a session of the caller, which can be the current one. Its tokens stop working immediately. API tokens are
+    /// not accepted here.
     #[oai(path = "/sessions/:session_id", method = "delete", operation_id = "revokeSession")]
     async fn revoke_session(&self, auth: Auth, session_id: PathParam<SessionId>) -> Reply<NoContent> {
         self.services.sessions.revoke(auth.0, session_id.0).await?;
@@ -95,8 +97,7 @@ impl MeApi {
     /// Create an API token
     ///
     /// Creates a token with which a program acts for the caller. The `token` itself is returned only in this response.
-    /// A user can have up to 50 active tokens. An API token can only create tokens with a subset of its scopes that
-    /// expire no later than itself. The account is notified by e-mail.
+    /// A user can have up to 50 active tokens. The account is notified by e-mail. API tokens are not accepted here.
     #[oai(path = "/api-tokens", method = "post", operation_id = "createApiToken")]
     async fn create_api_token(&self, write: AuthWrite, body: JsonBody<NewApiToken>) -> Reply<Created<CreatedApiToken>> {
         Ok(self.services.api_tokens.create(&write.0, body.0).await?.into())
@@ -104,7 +105,8 @@ impl MeApi {
 
     /// Revoke an API token
     ///
-    /// Revokes an API token of the caller, which can be the one used for this request. It stops working immediately.
+    /// Revokes an API token of the caller, which stops working immediately. The webhooks that it created are disabled;
+    /// `disabled_reason` shows why. API tokens are not accepted here.
     #[oai(path = "/api-tokens/:token_id", method = "delete", operation_id = "revokeApiToken")]
     async fn revoke_api_token(&self, write: AuthWrite, token_id: PathParam<ApiTokenId>) -> Reply<NoContent> {
         Ok(self.services.api_tokens.revoke(&write.0, token_id.0).await?.into())

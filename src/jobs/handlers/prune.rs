@@ -1,4 +1,4 @@
-//! Prunes rows past their retention period and requeues stalled webhooks.
+//! Prunes rows past their retention period, requeues stalled webhooks, and disables those of expired API tokens.
 
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ pub(super) async fn run(services: &Services, context: &JobContext) -> JobResult 
     while beyond.is_some() {
         beyond = services.deliveries.requeue_stalled(beyond).await?;
     }
+    services.api_tokens.disable_expired_webhooks().await?;
     let retention = services.retention();
     for &what in Prunable::VARIANTS {
         let before = context.now() - retention_for(what, retention);

@@ -1,4 +1,4 @@
-//! Tokens sent by e-mail: e-mail verification and password reset.
+//! Tokens sent by e-mail: e-mail verification, disowned accounts and password reset.
 //!
 //! A token is generated when its e-mail is sent, so that its lifetime starts then, and only its hash is stored.
 
@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::auth::{new_token, normalize_email};
+use super::deletion;
 use super::grants::Extent;
-use crate::contract::account::user::{ForgotPassword, ResetPassword, User, VerifyEmail};
-use crate::contract::strings::EmailToken;
+use crate::contract::account::user::{DisownAccount, ForgotPassword, ResetPassword, User, VerifyEmail};
+use crate::contract::error::DetailCode;
+use crate::contract::strings::{Email, EmailToken, PasswordAttempt};
 use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Credentials, EmailTokenPurpose, Job, Transaction};
 use crate::security::{OpaqueToken, TokenHash, TokenKind};
 use crate::services::event::publish::EventContext;
-use crate::services::{Caller, Error, ServiceContext};
+use crate::services::{Caller, Error, ServiceContext, lock_caller};
 
 const fn ttl(purpose: EmailTokenPurpose) -> Duration {
     match purpose {
@@ -28,13 +30,72 @@ pub struct EmailTokens(pub(crate) Arc<ServiceContext>);
 
 impl EmailTokens {
     /// Marks the address of an account as verified.
-    pub async fn verify_email(&self, proof: &VerifyEmail) -> Result<(), Error> {
+    ///
+    /// The token proves the address; the caller's session or the password proves the account. Otherwise, clicking a link
+    /// would confirm an account that somebody else has registered.
+    pub async fn verify_email(&self, caller: Option<Caller>, proof: VerifyEmail) -> Result<(), Error> {
+        if caller.is_none() && proof.password.is_none() {
+            return Err(password_required());
+        }
         let hash = hash(&proof.token)?;
+        let found = self.0.store.read().email_tokens();
+        let found = found.find(&hash, EmailTokenPurpose::Verification, self.0.clock.now()).await?;
+        let user = found.ok_or(Error::InvalidToken)?;
+        let caller = caller.filter(|caller| caller.user == user);
+        let mut verified_hash = None;
+        match proof.password {
+            Some(password) => verified_hash = Some(self.verify_password(user, password).await?),
+            None if caller.is_none() => return Err(password_required()),
+            None => {}
+        }
+
+        let transaction = self.0.store.begin().await?;
+        let account = consume(&*transaction, &hash, EmailTokenPurpose::Verification, self.0.clock.now()).await?;
+        if let Some(caller) = caller {
+            lock_caller(&*transaction, caller).await?;
+        }
+        if verified_hash.is_some_and(|hash| hash != account.password_hash) {
+            // A concurrent request changed the password.
+            return Err(wrong_password());
+        }
+        self.mark_email_verified(&*transaction, account.user).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Verifies the password of an account, and returns the hash that it matched.
+    async fn verify_password(&self, user: UserId, password: PasswordAttempt) -> Result<String, Error> {
+        let credentials = self.0.store.read().users().find_credentials(user).await?.ok_or(Error::InvalidToken)?;
+        let hash = credentials.password_hash;
+        if self.0.passwords.verify(password.into_string(), Some(hash.clone())).await? {
+            return Ok(hash);
+        }
+        Err(wrong_password())
+    }
+
+    /// Deletes the unverified account of a verification token, at the request of the person with its address.
+    ///
+    /// The address is free at once. The purging job removes the rest in batches.
+    pub async fn disown_account(&self, disowned: &DisownAccount, request_id: Option<String>) -> Result<(), Error> {
+        let hash = hash(&disowned.token)?;
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
         let account = consume(&*transaction, &hash, EmailTokenPurpose::Verification, now).await?;
-        self.mark_email_verified(&*transaction, account.user).await?;
-        Ok(transaction.commit().await?)
+        if account.user.email_verified {
+            // A verified account belongs to the person with its address.
+            return Err(Error::InvalidToken);
+        }
+        let user = account.user.id;
+        let context = EventContext { actor: None, at: now, request_id };
+        let mut events = Vec::new();
+        if account.deleted_at.is_none() {
+            events = deletion::soft_delete(&*transaction, user, &context).await?;
+            transaction.users().schedule_digest(user, None).await?;
+        }
+        transaction.users().disown(user, &placeholder_email(user)).await?;
+        transaction.jobs().enqueue(&Job::PurgeDeleted {}, now, now).await?;
+        let ended = transaction.sessions().end_all(user, None, now).await?;
+        self.0.publish(&*transaction, &events).await?;
+        self.0.commit_and_revoke(transaction, &ended, now).await
     }
 
     /// Sends the verification e-mail again, unless the address is verified.
@@ -127,6 +188,21 @@ async fn consume(
     let account = transaction.users().lock(user).await?.ok_or(Error::InvalidToken)?;
     tokens.consume(hash, purpose, now).await?.ok_or(Error::InvalidToken)?;
     Ok(account)
+}
+
+/// Address of a disowned account until it is purged. The reserved domain receives no mail.
+fn placeholder_email(user: UserId) -> Email {
+    Email::new_unchecked(format!("{user}@disowned.invalid"))
+}
+
+fn password_required() -> Error {
+    let message = "password is required without an access token of the account.".to_owned();
+    Error::invalid("password", DetailCode::Required, message)
+}
+
+fn wrong_password() -> Error {
+    let message = "password is not the password of the account.".to_owned();
+    Error::invalid("password", DetailCode::Incorrect, message)
 }
 
 fn hash(token: &EmailToken) -> Result<TokenHash, Error> {

@@ -89,6 +89,10 @@ pub const REFERENCES: &[(&str, OnReset)] = &[
     ("storage_probe", OnReset::Kept("The row that the readiness check writes. It holds no data of an account.")),
     ("tasks.assignee_id", OnReset::Kept("Content. An assignment grants no access.")),
     ("tasks.created_by", OnReset::Kept("Content. Authorship grants no access.")),
+    (
+        "webhooks.api_token_id",
+        OnReset::Kept("Names the token with which the webhook ends. The reset disables the webhook."),
+    ),
     ("users", OnReset::Kept("The account itself, with its new password.")),
 ];
 
@@ -180,7 +184,7 @@ impl ServiceContext {
                 Grant::VerificationToken => {
                     transaction.email_tokens().revoke_all(user, EmailTokenPurpose::Verification, now).await?;
                 }
-                Grant::Webhook => webhooks.extend(transaction.webhooks().lock_all_shared(user).await?),
+                Grant::Webhook => webhooks.extend(transaction.webhooks().lock_all_shared(user, None).await?),
                 // These end with their parent: a refresh token with its session, a stream with its session or API
                 // token, and a delivery with its webhook.
                 Grant::RefreshToken | Grant::EventStream | Grant::PendingDelivery => {}
@@ -189,9 +193,30 @@ impl ServiceContext {
         // All delivery jobs are locked in one pass, before the webhooks are updated (see `WebhookRepository`).
         self.fan_out_except(transaction, &revoked.events, &webhooks, now).await?;
         if !webhooks.is_empty() {
-            transaction.webhooks().disable_all(user, extent.reason(), now).await?;
+            transaction.webhooks().disable_all(user, None, extent.reason(), now).await?;
         }
         Ok(revoked)
+    }
+
+    /// Disables the webhooks that an API token created, in the transaction that revokes it or after its expiry.
+    ///
+    /// The caller has locked the account.
+    pub(crate) async fn disable_token_webhooks(
+        &self,
+        transaction: &dyn Transaction,
+        user: UserId,
+        token: ApiTokenId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let webhooks: BTreeMap<_, _> =
+            transaction.webhooks().lock_all_shared(user, Some(token)).await?.into_iter().collect();
+        if webhooks.is_empty() {
+            return Ok(());
+        }
+        // Their jobs are locked before the webhooks (see `WebhookRepository`).
+        self.fan_out_except(transaction, &[], &webhooks, now).await?;
+        transaction.webhooks().disable_all(user, Some(token), reason, now).await
     }
 
     /// Publishes the events of a revocation and commits.

@@ -81,6 +81,7 @@ impl Profiles {
 
     /// Soft-deletes the caller's account and its own projects. All sessions end.
     pub async fn delete(&self, write: &WriteContext) -> Result<(), Error> {
+        write.caller.require_session()?;
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
         let user = lock_caller(&*transaction, write.caller).await?;

@@ -26,6 +26,7 @@ impl Sessions {
 
     /// Ends one of the caller's sessions, which may be the current one.
     pub async fn revoke(&self, caller: Caller, id: SessionId) -> Result<(), Error> {
+        caller.require_session()?;
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
         let session = transaction.sessions().find(id).await?;

@@ -104,8 +104,13 @@ impl Webhooks {
             updated_at: now,
         };
         let (sealed, secret) = self.new_secret(webhook.id)?;
-        let record =
-            WebhookRecord { webhook, owner: write.caller.user, health: EndpointHealth::default(), secret: sealed };
+        let record = WebhookRecord {
+            webhook,
+            owner: write.caller.user,
+            api_token: write.caller.api_token(),
+            health: EndpointHealth::default(),
+            secret: sealed,
+        };
         unit.webhooks().add(&record).await?;
         let notice = Job::WebhookCreatedEmail { user: record.owner, webhook: record.webhook.id, at: now.0 };
         unit.jobs().enqueue(&notice, now, now).await?;
@@ -164,6 +169,10 @@ impl Webhooks {
             health.cancel_through = cancel_pending(&*unit, id, now).await?;
         }
         unit.webhooks().update(&changed, &health).await?;
+        if changed.url != current.url || changed.enabled && !current.enabled {
+            // The webhook ends with the token that last decided that it sends, and where to.
+            unit.webhooks().set_api_token(id, write.caller.api_token()).await?;
+        }
         if changed.url != current.url {
             let notice = Job::WebhookCreatedEmail { user: found.owner, webhook: id, at: now.0 };
             unit.jobs().enqueue(&notice, now, now).await?;

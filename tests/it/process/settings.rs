@@ -63,7 +63,7 @@ fn all_invalid_settings_are_reported_together_without_secrets() {
 fn production_requires_its_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let ended = run(folder.path(), &[], &[("APP_ENV", "production"), ("PORT", "0")]);
-    assert_eq!(complaints(&ended), ["JWT_SECRET", "ENCRYPTION_KEY", "PUBLIC_URL"]);
+    assert_eq!(complaints(&ended), ["JWT_SECRET", "ENCRYPTION_KEY", "PUBLIC_URL", "SMTP_URL"]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no secret was generated");
 }
 
@@ -76,7 +76,7 @@ fn production_ignores_settings_files() {
     )
     .unwrap();
     let ended = run(folder.path(), &[], &[("APP_ENV", "production"), ("PORT", "0")]);
-    assert_eq!(complaints(&ended), ["JWT_SECRET", "ENCRYPTION_KEY", "PUBLIC_URL"]);
+    assert_eq!(complaints(&ended), ["JWT_SECRET", "ENCRYPTION_KEY", "PUBLIC_URL", "SMTP_URL"]);
 }
 
 #[test]

@@ -30,7 +30,13 @@ pub(super) fn new_webhook(user: &User) -> WebhookRecord {
         created_at: at(3),
         updated_at: at(3),
     };
-    WebhookRecord { webhook, owner: user.id, health: EndpointHealth::default(), secret: b"one".to_vec() }
+    WebhookRecord {
+        webhook,
+        owner: user.id,
+        api_token: None,
+        health: EndpointHealth::default(),
+        secret: b"one".to_vec(),
+    }
 }
 
 fn new_delivery(webhook: WebhookId) -> DeliveryRecord {
