@@ -185,6 +185,7 @@ pub const OPERATIONS: &[OperationPolicy] = &[
     session("changePassword").limited(Auth),
     read("listSessions"),
     session("revokeSession").errors(OTHERS),
+    session("listMyAuditLog"),
     read("listApiTokens"),
     session("createApiToken").idempotent().no_store().errors(&[E::LimitReached]),
     session("revokeApiToken").idempotent().errors(OTHERS),

@@ -19,6 +19,7 @@ pub mod time;
 pub mod webhook;
 
 pub use ids::{
-    ApiTokenId, CommentId, DeliveryId, EventId, InvitationId, ProjectId, SessionId, TaskId, UserId, WebhookId,
+    ApiTokenId, AuditEntryId, AuditTargetId, CommentId, DeliveryId, EventId, InvitationId, ProjectId, SessionId,
+    TaskId, UserId, WebhookId,
 };
 pub use time::Timestamp;

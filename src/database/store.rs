@@ -20,10 +20,10 @@ use super::sqlite_state::SqliteState;
 use super::transaction::GuardedTransaction;
 use crate::contract::Timestamp;
 use crate::repositories::{
-    ApiTokenRepository, CommentRepository, DeliveryRepository, EmailTokenRepository, EventRepository,
-    IdempotencyRepository, InvitationRepository, JobRepository, MaintenanceRepository, MemberRepository,
-    ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError, TaskListRepository,
-    TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
+    ApiTokenRepository, AuditLogRepository, CommentRepository, DeliveryRepository, EmailTokenRepository,
+    EventRepository, IdempotencyRepository, InvitationRepository, JobRepository, MaintenanceRepository,
+    MemberRepository, ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError,
+    TaskListRepository, TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
 };
 
 /// Maximum wait of the readiness check for the database.
@@ -221,6 +221,7 @@ repositories! {
     idempotency: IdempotencyRepository,
     email_tokens: EmailTokenRepository,
     api_tokens: ApiTokenRepository,
+    audit_log: AuditLogRepository,
     jobs: JobRepository => has_enqueued_jobs,
     queue: QueueRepository,
     maintenance: MaintenanceRepository,

@@ -5,6 +5,7 @@
 //! open. Verbs: `find` returns an option, `lock` also locks the row until the end of the transaction, `lock_shared`
 //! only keeps the row from being purged, `list` returns a page, `add`, `update` and `remove` write.
 
+mod audit_log;
 mod comments;
 mod deliveries;
 mod error;
@@ -25,6 +26,7 @@ mod users;
 mod webhook_maintenance;
 mod webhooks;
 
+pub use audit_log::{AuditFilter, AuditLogRepository, AuditRecord};
 pub use comments::{CommentRepository, CommentWithContext};
 pub use deliveries::{
     DeliverableEvent, DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, WebhookSubscription,

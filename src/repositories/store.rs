@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::audit_log::AuditLogRepository;
 use super::comments::CommentRepository;
 use super::deliveries::DeliveryRepository;
 use super::error::StoreError;
@@ -76,6 +77,8 @@ pub trait Repositories: Send + Sync {
     fn email_tokens(&self) -> &dyn EmailTokenRepository;
     /// API tokens.
     fn api_tokens(&self) -> &dyn ApiTokenRepository;
+    /// The audit log.
+    fn audit_log(&self) -> &dyn AuditLogRepository;
     /// Producer side of the job queue. The commit notifies the workers.
     fn jobs(&self) -> &dyn JobRepository;
     /// Worker and operator side of the job queue.

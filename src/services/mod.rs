@@ -4,6 +4,7 @@
 //! returns contract types. HTTP handlers, jobs and the command line call the same methods.
 
 mod account;
+mod audit;
 mod caller;
 mod clock;
 mod context;
@@ -18,6 +19,7 @@ mod patch;
 mod permissions;
 mod project;
 mod read_limits;
+mod request;
 mod search;
 mod task;
 mod unit_of_work;
@@ -33,13 +35,15 @@ use keyed_semaphores::KeyedSemaphores;
 use read_limits::ReadLimits;
 
 pub use account::api_tokens::ApiTokens;
-pub use account::auth::{Accounts, RequestMetadata};
+pub use account::audit_log::AuditLog;
+pub use account::auth::Accounts;
 pub use account::deletion::AccountPurge;
 pub use account::digest::{Digest, Digests};
 pub use account::email_tokens::EmailTokens;
 pub use account::grants::{Grant, OnReset, REFERENCES};
 pub use account::profile::Profiles;
 pub use account::sessions::Sessions;
+pub(crate) use audit::NewAuditEntry;
 pub use caller::{Caller, Credential};
 pub use clock::Clock;
 pub(crate) use context::ServiceContext;
@@ -55,6 +59,7 @@ pub use outcome::{StoredOutcome, WriteOutcome};
 pub use project::Projects;
 pub use project::invitations::{InvitationEmail, Invitations};
 pub use project::members::Members;
+pub use request::RequestMetadata;
 pub use task::Tasks;
 pub use task::comments::Comments;
 pub use unit_of_work::WriteContext;
@@ -84,6 +89,8 @@ pub struct Services {
     pub sessions: Sessions,
     /// API tokens.
     pub api_tokens: ApiTokens,
+    /// Audit log.
+    pub audit_log: AuditLog,
     /// Weekly digest.
     pub digests: Digests,
     /// Projects.
@@ -143,6 +150,7 @@ impl Services {
             email_tokens: EmailTokens(Arc::clone(&context)),
             sessions: Sessions(Arc::clone(&context)),
             api_tokens: ApiTokens(Arc::clone(&context)),
+            audit_log: AuditLog(Arc::clone(&context)),
             digests: Digests(Arc::clone(&context)),
             projects: Projects(Arc::clone(&context)),
             members: Members(Arc::clone(&context)),

@@ -6,7 +6,7 @@ use poem_openapi::OpenApi;
 
 use super::tag::Tag;
 use crate::api::errors::Reply;
-use crate::api::extract::{Auth, ClientInfo, JsonBody, OptionalAuth};
+use crate::api::extract::{Auth, AuthWrite, ClientInfo, JsonBody, OptionalAuth};
 use crate::api::respond::{Accepted, Created, NoContent, OkJson};
 use crate::contract::account::session::{RefreshSession, Session};
 use crate::contract::account::user::{DisownAccount, ForgotPassword, Login, Register, ResetPassword, VerifyEmail};
@@ -42,16 +42,16 @@ impl AuthApi {
     /// its first use it returns the same successor, so that concurrent refreshes in several tabs succeed. Reusing it
     /// later ends the session.
     #[oai(path = "/refresh", method = "post", operation_id = "refreshSession")]
-    async fn refresh(&self, body: JsonBody<RefreshSession>) -> Reply<OkJson<Session>> {
-        Ok(OkJson::new(&self.services.accounts.refresh(&body.0.refresh_token).await?))
+    async fn refresh(&self, client: ClientInfo, body: JsonBody<RefreshSession>) -> Reply<OkJson<Session>> {
+        Ok(OkJson::new(&self.services.accounts.refresh(&body.0.refresh_token, &client.0).await?))
     }
 
     /// Log out
     ///
     /// Ends the session of the access token. Its tokens stop working immediately.
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
-    async fn log_out(&self, auth: Auth) -> Reply<NoContent> {
-        self.services.accounts.log_out(auth.0).await?;
+    async fn log_out(&self, write: AuthWrite) -> Reply<NoContent> {
+        self.services.accounts.log_out(&write.0).await?;
         Ok(NoContent::default())
     }
 
@@ -64,14 +64,19 @@ impl AuthApi {
     /// needs the access token of the account or, in the body, its `password`. Without either, and with the access token
     /// of another account, it fails with 400 and the detail code `required`; a wrong password is `incorrect`.
     #[oai(path = "/verify-email", method = "post", operation_id = "verifyEmail")]
-    async fn verify_email(&self, auth: OptionalAuth, body: JsonBody<VerifyEmail>) -> Reply<NoContent> {
-        self.services.email_tokens.verify_email(auth.0, body.0).await?;
+    async fn verify_email(
+        &self,
+        auth: OptionalAuth,
+        client: ClientInfo,
+        body: JsonBody<VerifyEmail>,
+    ) -> Reply<NoContent> {
+        self.services.email_tokens.verify_email(auth.0, body.0, &client.0).await?;
         Ok(NoContent::default())
     }
 
     /// Disown an account
     ///
-    /// Deletes the account that somebody else registered with your address. The `token` is that of the verification
+    /// Deletes the account that someone else registered with your address. The `token` is that of the verification
     /// e-mail, whose second link says "this was not me". The account and everything it owns are deleted permanently, and
     /// the address can be registered again at once. Projects of others, and invitations that they sent to the address,
     /// are kept. A verified account cannot be disowned (422 `INVALID_TOKEN`).
@@ -112,7 +117,7 @@ impl AuthApi {
     /// is notified by e-mail, and its address counts as verified.
     #[oai(path = "/reset-password", method = "post", operation_id = "resetPassword")]
     async fn reset_password(&self, client: ClientInfo, body: JsonBody<ResetPassword>) -> Reply<NoContent> {
-        self.services.email_tokens.reset_password(body.0, client.0.request_id).await?;
+        self.services.email_tokens.reset_password(body.0, client.0).await?;
         Ok(NoContent::default())
     }
 }

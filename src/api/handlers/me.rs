@@ -6,9 +6,10 @@ use poem_openapi::OpenApi;
 
 use super::tag::Tag;
 use crate::api::errors::Reply;
-use crate::api::extract::{Auth, AuthWrite, ClientInfo, JsonBody, MergePatch, PathParam, QueryParams};
+use crate::api::extract::{Auth, AuthWrite, JsonBody, MergePatch, PathParam, QueryParams};
 use crate::api::respond::{Created, NoContent, OkJson};
 use crate::contract::account::api_token::{ApiTokenList, ApiTokenQuery, CreatedApiToken, NewApiToken};
+use crate::contract::account::audit_entry::{AuditEntryList, AuditLogQuery};
 use crate::contract::account::session::{SessionInfoList, SessionQuery};
 use crate::contract::account::user::{ChangePassword, UpdateMe, User};
 use crate::contract::page::ListOf as _;
@@ -56,13 +57,8 @@ impl MeApi {
     /// end, and reset links that were sent stop working. With `revoke_all`, everything else that acts for the account
     /// is revoked as well, as after `resetPassword`; the current session is kept. The account is notified by e-mail.
     #[oai(path = "/password", method = "post", operation_id = "changePassword")]
-    async fn change_password(
-        &self,
-        auth: Auth,
-        client: ClientInfo,
-        body: JsonBody<ChangePassword>,
-    ) -> Reply<NoContent> {
-        self.services.profiles.change_password(auth.0, body.0, client.0.request_id).await?;
+    async fn change_password(&self, write: AuthWrite, body: JsonBody<ChangePassword>) -> Reply<NoContent> {
+        self.services.profiles.change_password(&write.0, body.0).await?;
         Ok(NoContent::default())
     }
 
@@ -80,9 +76,20 @@ impl MeApi {
     /// Ends a session of the caller, which can be the current one. Its tokens stop working immediately. API tokens are
     /// not accepted here.
     #[oai(path = "/sessions/:session_id", method = "delete", operation_id = "revokeSession")]
-    async fn revoke_session(&self, auth: Auth, session_id: PathParam<SessionId>) -> Reply<NoContent> {
-        self.services.sessions.revoke(auth.0, session_id.0).await?;
+    async fn revoke_session(&self, write: AuthWrite, session_id: PathParam<SessionId>) -> Reply<NoContent> {
+        self.services.sessions.revoke(&write.0, session_id.0).await?;
         Ok(NoContent::default())
+    }
+
+    /// List your audit log
+    ///
+    /// Returns what was done to and with the account of the caller: logins, also failed ones, and changes of passwords,
+    /// tokens, webhooks, roles and ownership, and deletions. Each entry says who did it, with which session or API token,
+    /// from where, and when. Entries are kept for a year. API tokens are not accepted here.
+    #[oai(path = "/audit-log", method = "get", operation_id = "listMyAuditLog")]
+    async fn list_audit_log(&self, auth: Auth, query: QueryParams<AuditLogQuery>) -> Reply<OkJson<AuditEntryList>> {
+        let page = self.services.audit_log.list(auth.0, &query.0).await?;
+        Ok(OkJson::new(&AuditEntryList::new(page, query.0.paging)))
     }
 
     /// List your API tokens

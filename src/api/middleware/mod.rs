@@ -16,7 +16,7 @@ use tracing::field::Empty;
 
 use self::request_id::X_REQUEST_ID;
 use super::assets::{self, Assets};
-use super::extract::{RequestId, accepts_gzip};
+use super::extract::{ClientAddress, RequestId, accepts_gzip};
 use super::pipeline::RequestPipeline;
 use super::respond::set;
 use super::settings::ApiSettings;
@@ -68,6 +68,7 @@ impl Endpoint for Edge {
         let request_id = request_id::from_request(&request);
         request.extensions_mut().insert(RequestId(request_id.clone()));
         let client = client_ip::client_ip(&request, self.settings.trusted_proxy_hops);
+        request.extensions_mut().insert(ClientAddress(client));
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let origin = self.settings.cors.allowed(&request);
         let accepts_gzip = accepts_gzip(&request);

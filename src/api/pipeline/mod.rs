@@ -24,7 +24,7 @@ use tracing::field::display;
 use self::dispatch::Target;
 use self::rate_limits::{Decision, Key, RateLimits};
 use super::errors::{self, ApiError};
-use super::extract::RequestId;
+use super::extract::metadata;
 use super::operations::{Access, DEPRECATED_AT, RateLimitClass, SUNSET};
 use super::respond::{no_content, not_modified, replay, set};
 use super::settings::ApiSettings;
@@ -184,7 +184,7 @@ impl RequestPipeline {
                 caller,
                 idempotency: idempotent,
                 if_match: policy.stale.and_then(|_| tags(&request, &header::IF_MATCH)),
-                request_id: RequestId::from_request_extensions(&request),
+                request: metadata(&request),
             };
             request.extensions_mut().insert(write);
         }

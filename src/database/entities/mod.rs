@@ -13,6 +13,7 @@ macro_rules! no_relations {
 }
 
 pub(super) mod api_token;
+pub(super) mod audit_entry;
 pub(super) mod comment;
 pub(super) mod delivery;
 pub(super) mod email_token;

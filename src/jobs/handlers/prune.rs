@@ -24,6 +24,7 @@ fn retention_for(what: Prunable, retention: Duration) -> Duration {
         Prunable::PreviousSecrets => Duration::ZERO,
         // A client with a revoked or expired token receives that reason for as long as the row exists.
         Prunable::RevokedApiTokens | Prunable::ExpiredApiTokens | Prunable::Events | Prunable::Deliveries => retention,
+        Prunable::AuditEntries => DAY * 365,
         // The same job can be enqueued twice within a week.
         Prunable::CompletedJobs => DAY * 8,
     }

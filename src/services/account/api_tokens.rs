@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::auth::new_token;
 use crate::contract::ApiTokenId;
 use crate::contract::account::api_token::{ApiToken, ApiTokenQuery, CreatedApiToken, NewApiToken, Scope};
+use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::error::DetailCode;
 use crate::contract::page::{Page, Sort};
 use crate::contract::strings::ApiTokenSecret;
@@ -14,7 +15,7 @@ use crate::security::{OpaqueToken, TokenKind};
 use crate::services::idempotency::fresh;
 use crate::services::webhook::disabled_reason;
 use crate::services::{
-    Caller, Credential, Error, ReplayAccess, ServiceContext, WriteContext, WriteOutcome, lock_caller,
+    Caller, Credential, Error, NewAuditEntry, ReplayAccess, ServiceContext, WriteContext, WriteOutcome, lock_caller,
 };
 
 /// Maximum number of valid tokens per user.
@@ -64,6 +65,8 @@ impl ApiTokens {
             created_at: now,
         };
         unit.api_tokens().add(&api_token, write.caller.user, &secret.hash()).await?;
+        let created = NewAuditEntry::by_caller(AuditEntryType::ApiTokenCreated, write).target(api_token.id.0);
+        self.0.audit(&*unit, created, now).await?;
         let notice = Job::ApiTokenCreatedEmail { user: write.caller.user, api_token: api_token.id, at: now.0 };
         unit.jobs().enqueue(&notice, now, now).await?;
         let token = ApiTokenSecret::new_unchecked(secret.encode(TokenKind::Api));
@@ -87,6 +90,8 @@ impl ApiTokens {
         if !unit.api_tokens().revoke(id, now).await? {
             return Err(Error::NotFound("API token"));
         }
+        let revoked = NewAuditEntry::by_caller(AuditEntryType::ApiTokenRevoked, write).target(id.0);
+        self.0.audit(&*unit, revoked, now).await?;
         self.0.disable_token_webhooks(&*unit, write.caller.user, id, disabled_reason::TOKEN_REVOKED, now).await?;
         // Recorded first, because the database may commit even if the request is dropped.
         self.0.revoked_tokens.insert([id], now);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::deletion;
+use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::account::session::{Session, TokenType};
 use crate::contract::account::user::{Login, Register, User};
 use crate::contract::strings::{AccessToken, Email, RefreshToken};
@@ -10,7 +11,7 @@ use crate::contract::{SessionId, Timestamp, UserId};
 use crate::repositories::{Job, NewEvent, NewRefreshToken, NewSession, RefreshTokenRecord, Transaction};
 use crate::security::{Claims, OpaqueToken, TokenError, TokenKind};
 use crate::services::event::publish::EventContext;
-use crate::services::{Caller, Credential, Error, ServiceContext};
+use crate::services::{Caller, Credential, Error, NewAuditEntry, RequestMetadata, ServiceContext, WriteContext};
 
 /// Maximum number of successors that a refresh follows; each reuse adds one.
 const MAX_SUCCESSORS: usize = 32;
@@ -18,15 +19,6 @@ const MAX_SUCCESSORS: usize = 32;
 /// Registration, login, refresh tokens and authentication.
 #[derive(Clone)]
 pub struct Accounts(pub(crate) Arc<ServiceContext>);
-
-/// Metadata of the request that starts a session.
-#[derive(Debug, Clone, Default)]
-pub struct RequestMetadata {
-    /// `User-Agent` header.
-    pub user_agent: Option<String>,
-    /// ID of the request, for logs and events.
-    pub request_id: Option<String>,
-}
 
 impl Accounts {
     /// Creates an account and starts its first session.
@@ -58,7 +50,7 @@ impl Accounts {
         if !user.email_verified {
             transaction.jobs().enqueue(&Job::VerificationEmail { user: user.id }, now, now).await?;
         }
-        self.begin_session(transaction, user, client, now, &[]).await
+        self.begin_session(transaction, AuditEntryType::AccountRegistered, user, client, &[], now).await
     }
 
     /// Starts a session.
@@ -68,7 +60,11 @@ impl Accounts {
         let credentials = self.0.store.read().users().find_credentials_by_email(&normalize_email(&login.email)).await?;
         let hash = credentials.as_ref().map(|credentials| credentials.password_hash.clone());
         let right = self.0.passwords.verify(login.password.into_string(), hash).await?;
-        let Some(credentials) = credentials.filter(|_| right) else { return Err(Error::InvalidCredentials) };
+        let known = credentials.as_ref().map(|credentials| credentials.user.id);
+        let Some(credentials) = credentials.filter(|_| right) else {
+            self.0.record_wrong_password(known, None, &client).await?;
+            return Err(Error::InvalidCredentials);
+        };
         let transaction = self.0.store.begin().await?;
         // A concurrent password change ends all sessions under this lock. This session must exist before that, or must
         // not start.
@@ -86,19 +82,21 @@ impl Accounts {
                 events = deletion::restore(&*transaction, current.user.id, at, &context).await?;
                 let user = transaction.users().find(current.user.id).await?.ok_or(Error::InvalidCredentials)?;
                 self.0.schedule_digest(&*transaction, &user, None, now).await?;
+                let restored = NewAuditEntry::by_user(AuditEntryType::AccountRestored, user.id, &client);
+                self.0.audit(&*transaction, restored, now).await?;
                 user
             }
             // About to be purged.
             Some(_) => return Err(Error::InvalidCredentials),
         };
-        self.begin_session(transaction, user, client, now, &events).await
+        self.begin_session(transaction, AuditEntryType::LoginSucceeded, user, client, &events, now).await
     }
 
     /// Rotates a refresh token and issues a new access token.
     ///
     /// Within the grace period, a used token returns the same successor, because two tabs may use it at once. After
     /// that, reuse means theft, and the session ends.
-    pub async fn refresh(&self, token: &RefreshToken) -> Result<Session, Error> {
+    pub async fn refresh(&self, token: &RefreshToken, client: &RequestMetadata) -> Result<Session, Error> {
         let mut token = OpaqueToken::parse(TokenKind::Refresh, token).ok_or(Error::InvalidRefreshToken)?;
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
@@ -118,6 +116,9 @@ impl Accounts {
                     token = successor;
                 }
                 (Some(_), _) => {
+                    let kind = AuditEntryType::RefreshTokenReused;
+                    let reused = NewAuditEntry::by_stranger(kind, Some(record.user_id), client);
+                    self.0.audit(&*transaction, reused.target(record.session_id.0), now).await?;
                     self.end_session_and_commit(transaction, record.session_id, now).await?;
                     return Err(Error::RefreshTokenReused);
                 }
@@ -133,10 +134,13 @@ impl Accounts {
     }
 
     /// Ends the session of the caller.
-    pub async fn log_out(&self, caller: Caller) -> Result<(), Error> {
-        let session = caller.require_session()?;
+    pub async fn log_out(&self, write: &WriteContext) -> Result<(), Error> {
+        let session = write.caller.require_session()?;
+        let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
-        self.end_session_and_commit(transaction, session, self.0.clock.now()).await
+        let ended = NewAuditEntry::by_caller(AuditEntryType::Logout, write);
+        self.0.audit(&*transaction, ended, now).await?;
+        self.end_session_and_commit(transaction, session, now).await
     }
 
     /// Authenticates the caller by an access token, without a database query.
@@ -177,13 +181,16 @@ impl Accounts {
     async fn begin_session(
         &self,
         transaction: Box<dyn Transaction>,
+        kind: AuditEntryType,
         user: User,
         client: RequestMetadata,
-        now: Timestamp,
         events: &[NewEvent],
+        now: Timestamp,
     ) -> Result<Session, Error> {
+        let id = SessionId::generate();
+        self.0.audit(&*transaction, NewAuditEntry::by_user(kind, user.id, &client).session(id), now).await?;
         let session = NewSession {
-            id: SessionId::generate(),
+            id,
             user_id: user.id,
             user_agent: client.user_agent,
             created_at: now,

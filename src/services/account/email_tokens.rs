@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::auth::{new_token, normalize_email};
 use super::deletion;
 use super::grants::Extent;
+use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::account::user::{DisownAccount, ForgotPassword, ResetPassword, User, VerifyEmail};
 use crate::contract::error::DetailCode;
 use crate::contract::strings::{Email, EmailToken, PasswordAttempt};
@@ -15,7 +16,7 @@ use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Credentials, EmailTokenPurpose, Job, Transaction};
 use crate::security::{OpaqueToken, TokenHash, TokenKind};
 use crate::services::event::publish::EventContext;
-use crate::services::{Caller, Error, ServiceContext, lock_caller};
+use crate::services::{Caller, Error, NewAuditEntry, RequestMetadata, ServiceContext, lock_caller};
 
 const fn ttl(purpose: EmailTokenPurpose) -> Duration {
     match purpose {
@@ -32,8 +33,13 @@ impl EmailTokens {
     /// Marks the address of an account as verified.
     ///
     /// The token proves the address; the caller's session or the password proves the account. Otherwise, clicking a link
-    /// would confirm an account that somebody else has registered.
-    pub async fn verify_email(&self, caller: Option<Caller>, proof: VerifyEmail) -> Result<(), Error> {
+    /// would confirm an account that someone else has registered.
+    pub async fn verify_email(
+        &self,
+        caller: Option<Caller>,
+        proof: VerifyEmail,
+        request: &RequestMetadata,
+    ) -> Result<(), Error> {
         if caller.is_none() && proof.password.is_none() {
             return Err(password_required());
         }
@@ -44,7 +50,7 @@ impl EmailTokens {
         let caller = caller.filter(|caller| caller.user == user);
         let mut verified_hash = None;
         match proof.password {
-            Some(password) => verified_hash = Some(self.verify_password(user, password).await?),
+            Some(password) => verified_hash = Some(self.verify_password(user, password, request).await?),
             None if caller.is_none() => return Err(password_required()),
             None => {}
         }
@@ -58,17 +64,27 @@ impl EmailTokens {
             // A concurrent request changed the password.
             return Err(wrong_password());
         }
+        let verified = NewAuditEntry::by_user(AuditEntryType::AccountVerified, user, request);
+        let verified = verified.with(caller.map(|caller| caller.credential));
+        self.0.audit(&*transaction, verified, self.0.clock.now()).await?;
         self.mark_email_verified(&*transaction, account.user).await?;
         Ok(transaction.commit().await?)
     }
 
     /// Verifies the password of an account, and returns the hash that it matched.
-    async fn verify_password(&self, user: UserId, password: PasswordAttempt) -> Result<String, Error> {
+    async fn verify_password(
+        &self,
+        user: UserId,
+        password: PasswordAttempt,
+        request: &RequestMetadata,
+    ) -> Result<String, Error> {
         let credentials = self.0.store.read().users().find_credentials(user).await?.ok_or(Error::InvalidToken)?;
         let hash = credentials.password_hash;
         if self.0.passwords.verify(password.into_string(), Some(hash.clone())).await? {
             return Ok(hash);
         }
+        // Counts like a failed login.
+        self.0.record_wrong_password(Some(user), None, request).await?;
         Err(wrong_password())
     }
 
@@ -126,7 +142,7 @@ impl EmailTokens {
     /// Sets a new password and revokes everything that acts for the account.
     ///
     /// The password, the revocation, its events and the e-mail to the owner are one transaction.
-    pub async fn reset_password(&self, reset: ResetPassword, request_id: Option<String>) -> Result<(), Error> {
+    pub async fn reset_password(&self, reset: ResetPassword, request: RequestMetadata) -> Result<(), Error> {
         let hash = hash(&reset.token)?;
         // Avoids the slow hash for an invalid token. Consuming the token below decides.
         let reading = self.0.store.read().email_tokens();
@@ -142,7 +158,9 @@ impl EmailTokens {
         self.mark_email_verified(&*transaction, account.user).await?;
         let notice = Job::PasswordResetDoneEmail { user, at: now.0 };
         transaction.jobs().enqueue(&notice, now, now).await?;
-        let context = EventContext { actor: Some(user), at: now, request_id };
+        let done = NewAuditEntry::by_user(AuditEntryType::PasswordReset, user, &request);
+        self.0.audit(&*transaction, done, now).await?;
+        let context = EventContext { actor: Some(user), at: now, request_id: request.request_id };
         let revoked = self.0.revoke_access(&*transaction, user, Extent::Reset, &context).await?;
         self.0.commit_revocation(transaction, &revoked, now).await
     }

@@ -73,6 +73,9 @@ pub const REFERENCES: &[(&str, OnReset)] = &[
     ("webhooks.user_id", OnReset::Ended(&[Grant::Webhook])),
     ("comments.author_id", OnReset::Kept("Content. Authorship grants no access.")),
     ("events.actor_id", OnReset::Kept("History of what happened. Reading it takes a credential.")),
+    ("audit_entries.actor_id", OnReset::Kept("History of who did what. Reading it takes a session.")),
+    ("audit_entries.api_token_id", OnReset::Kept("History of what an API token did, not the token.")),
+    ("audit_entries.user_id", OnReset::Kept("The audit log, which shows the owner what happened before the reset.")),
     ("event_sequence", OnReset::Kept("The position of the feed. It holds no data of an account.")),
     (
         "previous_secrets.webhook_id",

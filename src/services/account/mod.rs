@@ -1,6 +1,7 @@
 //! Accounts: authentication, profile, credentials, and the end of an account.
 
 pub(crate) mod api_tokens;
+pub(crate) mod audit_log;
 pub(crate) mod auth;
 pub(crate) mod deletion;
 pub(crate) mod digest;

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::deletion;
 use super::grants::Extent;
+use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::account::user::{ChangePassword, UpdateMe, User};
 use crate::contract::error::DetailCode;
 use crate::repositories::Job;
-use crate::services::event::publish::EventContext;
 use crate::services::idempotency::fresh;
-use crate::services::{Caller, Error, ReplayAccess, ServiceContext, WriteContext, WriteOutcome, lock_caller};
+use crate::services::{
+    Caller, Error, NewAuditEntry, ReplayAccess, ServiceContext, WriteContext, WriteOutcome, lock_caller,
+};
 
 /// Operations of users on their own account.
 #[derive(Clone)]
@@ -49,17 +51,14 @@ impl Profiles {
     /// Changes the caller's password and ends all other sessions.
     /// With `revoke_all`, every grant except the current session ends. Password reset tokens stop working in either
     /// case.
-    pub async fn change_password(
-        &self,
-        caller: Caller,
-        change: ChangePassword,
-        request_id: Option<String>,
-    ) -> Result<(), Error> {
+    pub async fn change_password(&self, write: &WriteContext, change: ChangePassword) -> Result<(), Error> {
+        let caller = write.caller;
         let session = caller.require_session()?;
         let credentials =
             self.0.store.read().users().find_credentials(caller.user).await?.ok_or(Error::TokenRevoked)?;
         let current = credentials.password_hash;
         if !self.0.passwords.verify(change.current_password.into_string(), Some(current.clone())).await? {
+            self.0.record_wrong_password(Some(caller.user), Some(caller.credential), &write.request).await?;
             return Err(wrong_password());
         }
         let next = self.0.passwords.hash(change.new_password.into_string()).await?;
@@ -74,7 +73,9 @@ impl Profiles {
         let notice = Job::PasswordChangedEmail { user, at: now.0, revoked_all };
         transaction.jobs().enqueue(&notice, now, now).await?;
         let extent = if revoked_all { Extent::ChangeRevokingAll(session) } else { Extent::Change(session) };
-        let context = EventContext { actor: Some(user), at: now, request_id };
+        let changed = NewAuditEntry::by_caller(AuditEntryType::PasswordChanged, write);
+        self.0.audit(&*transaction, changed, now).await?;
+        let context = write.event_context(now);
         let revoked = self.0.revoke_access(&*transaction, user, extent, &context).await?;
         self.0.commit_revocation(transaction, &revoked, now).await
     }
@@ -87,6 +88,8 @@ impl Profiles {
         let user = lock_caller(&*transaction, write.caller).await?;
         let events = deletion::soft_delete(&*transaction, user.id, &write.event_context(now)).await?;
         transaction.users().schedule_digest(user.id, None).await?;
+        let deleted = NewAuditEntry::by_caller(AuditEntryType::AccountDeleted, write);
+        self.0.audit(&*transaction, deleted, now).await?;
         let ended = transaction.sessions().end_all(user.id, None, now).await?;
         self.0.publish(&*transaction, &events).await?;
         self.0.commit_and_revoke(transaction, &ended, now).await

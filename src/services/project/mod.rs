@@ -7,6 +7,7 @@ pub(crate) mod members;
 use std::sync::Arc;
 
 use crate::contract::ProjectId;
+use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::event::EventType;
 use crate::contract::page::{Page, Sort};
 use crate::contract::project::{NewProject, Project, ProjectQuery, Role, TaskCounts, UpdateProject};
@@ -16,7 +17,9 @@ use crate::services::idempotency::fresh;
 use crate::services::patch::merge;
 use crate::services::permissions::{Action, require, require_for_change};
 use crate::services::search;
-use crate::services::{Caller, Error, ReplayAccess, ServiceContext, WriteContext, WriteOutcome, lock_caller};
+use crate::services::{
+    Caller, Error, NewAuditEntry, ReplayAccess, ServiceContext, WriteContext, WriteOutcome, lock_caller,
+};
 
 /// Projects.
 #[derive(Clone)]
@@ -119,6 +122,8 @@ impl Projects {
         let deleted =
             Project { deleted_at: Some(now), updated_at: now, version: project.version + 1, ..project.clone() };
         unit.projects().update(&deleted).await?;
+        let entry = NewAuditEntry::by_caller(AuditEntryType::ProjectDeleted, write).in_project(id);
+        self.0.audit(&*unit, entry, now).await?;
         let event = write.event_context(now).project_event(EventType::ProjectDeleted, &project, &deleted);
         unit.publish_and_commit(WriteOutcome::done(), ReplayAccess::Project(id, Action::DeleteProject), &[event]).await
     }
@@ -139,6 +144,8 @@ impl Projects {
         let now = self.0.clock.now();
         let restored = Project { deleted_at: None, updated_at: now, version: project.version + 1, ..project.clone() };
         unit.projects().update(&restored).await?;
+        let entry = NewAuditEntry::by_caller(AuditEntryType::ProjectRestored, write).in_project(id);
+        self.0.audit(&*unit, entry, now).await?;
         let event = write.event_context(now).project_event(EventType::ProjectRestored, &project, &restored);
         unit.publish_and_commit(
             WriteOutcome::current(&restored),

@@ -30,6 +30,7 @@ use std::time::Duration;
 use poem_openapi::types::MaybeUndefined;
 
 use crate::contract::WebhookId;
+use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::account::user::User;
 use crate::contract::error::{DetailCode, ErrorLocation};
 use crate::contract::event::WebhookEventName;
@@ -40,7 +41,7 @@ use crate::repositories::{EndpointHealth, Job, PreviousSecret, ResourceRef, Webh
 use crate::services::idempotency::fresh;
 use crate::services::patch::merge;
 use crate::services::{
-    Caller, Error, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome, lock_caller,
+    Caller, Error, NewAuditEntry, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome, lock_caller,
 };
 use crate::webhooks::SigningKey;
 use access::{require_owner, require_project_access};
@@ -112,6 +113,8 @@ impl Webhooks {
             secret: sealed,
         };
         unit.webhooks().add(&record).await?;
+        let created = NewAuditEntry::by_caller(AuditEntryType::WebhookCreated, write).target(record.webhook.id.0);
+        self.0.audit(&*unit, created, now).await?;
         let notice = Job::WebhookCreatedEmail { user: record.owner, webhook: record.webhook.id, at: now.0 };
         unit.jobs().enqueue(&notice, now, now).await?;
         unit.commit(
@@ -169,6 +172,8 @@ impl Webhooks {
             health.cancel_through = cancel_pending(&*unit, id, now).await?;
         }
         unit.webhooks().update(&changed, &health).await?;
+        let updated = NewAuditEntry::by_caller(AuditEntryType::WebhookUpdated, write).target(id.0);
+        self.0.audit(&*unit, updated, now).await?;
         if changed.url != current.url || changed.enabled && !current.enabled {
             // The webhook ends with the token that last decided that it sends, and where to.
             unit.webhooks().set_api_token(id, write.caller.api_token()).await?;
@@ -186,7 +191,10 @@ impl Webhooks {
         self.lock_delivery_job(&unit, write, id).await?;
         let found = require_owner(unit.webhooks().lock(id).await?, write.caller)?;
         write.check_if_match(&found.webhook)?;
-        unit.webhooks().remove(id, self.0.clock.now()).await?;
+        let now = self.0.clock.now();
+        unit.webhooks().remove(id, now).await?;
+        let deleted = NewAuditEntry::by_caller(AuditEntryType::WebhookDeleted, write).target(id.0);
+        self.0.audit(&*unit, deleted, now).await?;
         unit.commit(WriteOutcome::done(), ReplayAccess::CallerOnly).await
     }
 
@@ -209,6 +217,8 @@ impl Webhooks {
         unit.webhooks().replace_secret(id, &sealed, former.as_ref(), now).await?;
         let webhook = Webhook { version: found.webhook.version + 1, updated_at: now, ..found.webhook };
         unit.webhooks().update(&webhook, &found.health).await?;
+        let rotated = NewAuditEntry::by_caller(AuditEntryType::WebhookSecretRotated, write).target(id.0);
+        self.0.audit(&*unit, rotated, now).await?;
         unit.commit(
             WriteOutcome::with_secret(&webhook, &WebhookWithSecret { webhook: webhook.clone(), secret }),
             ReplayAccess::CallerOnly,

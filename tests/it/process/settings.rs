@@ -45,6 +45,7 @@ fn all_invalid_settings_are_reported_together_without_secrets() {
         &["migrate", "status"],
         &["seed"],
         &["jobs", "list"],
+        &["audit"],
         &retry,
         &["healthcheck"],
     ] {

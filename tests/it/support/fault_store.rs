@@ -9,11 +9,11 @@ use pocket_tasks::contract::event::Event;
 use pocket_tasks::contract::project::Role;
 use pocket_tasks::contract::{ProjectId, Timestamp, UserId};
 use pocket_tasks::repositories::{
-    ApiTokenRepository, CommentRepository, DeliveryRepository, EmailTokenRepository, EventFilter, EventRange,
-    EventRepository, FeedBounds, IdempotencyRepository, IdempotentRequest, InvitationRepository, JobRepository,
-    KeyClaim, MaintenanceRepository, MemberRepository, NewEvent, ProjectRepository, QueueRepository, Repositories,
-    SessionRepository, Store, StoreError, StoredResponse, TaskListRepository, TaskRepository, Transaction,
-    UserRepository, WebhookMaintenanceRepository, WebhookRepository,
+    ApiTokenRepository, AuditLogRepository, CommentRepository, DeliveryRepository, EmailTokenRepository, EventFilter,
+    EventRange, EventRepository, FeedBounds, IdempotencyRepository, IdempotentRequest, InvitationRepository,
+    JobRepository, KeyClaim, MaintenanceRepository, MemberRepository, NewEvent, ProjectRepository, QueueRepository,
+    Repositories, SessionRepository, Store, StoreError, StoredResponse, TaskListRepository, TaskRepository,
+    Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
 };
 use tokio::sync::watch;
 
@@ -168,6 +168,7 @@ delegate! {
     deliveries: DeliveryRepository,
     email_tokens: EmailTokenRepository,
     api_tokens: ApiTokenRepository,
+    audit_log: AuditLogRepository,
     jobs: JobRepository,
     queue: QueueRepository,
     maintenance: MaintenanceRepository,

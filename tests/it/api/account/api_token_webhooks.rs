@@ -46,7 +46,7 @@ on_both_databases! {
         let project = user.project().await;
         let (intruder, token) = api_client(&app, &user, &["read", "write"]).await;
         let (other, _) = api_client(&app, &user, &["read", "write"]).await;
-        let receivers = [Receiver::new("204 Fine").await, Receiver::new("204 Fine").await, Receiver::new("204 Fine").await];
+        let receivers = [Receiver::new("204 Fine"), Receiver::new("204 Fine"), Receiver::new("204 Fine")];
         let planted = webhook(&intruder, &receivers[0].url).await.id();
         let others = webhook(&other, &receivers[1].url).await.id();
         let own = webhook(&user, &receivers[2].url).await.id();

@@ -1,4 +1,4 @@
-//! Accounts that somebody else registered, disowned by the person with the address.
+//! Accounts that someone else registered, disowned by the person with the address.
 
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -8,9 +8,9 @@ use crate::api::fixtures::account::{
     verification_token, verify,
 };
 use crate::api::fixtures::common::{DAY, concurrently, send};
-use crate::on_both_databases;
 use crate::support::client::Ids as _;
 use crate::support::{Answer, Options, TestApp, TestDatabase};
+use crate::{on_both_databases, on_sqlite};
 
 async fn disown(app: &TestApp, token: &str) -> Answer {
     app.anonymous().post("/v1/auth/disown-account", json!({"token": token})).await
@@ -121,7 +121,7 @@ on_both_databases! {
     }
 }
 
-crate::on_sqlite! {
+on_sqlite! {
     async fn without_required_verification_there_is_nothing_to_disown(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let user = app.user().await;

@@ -158,7 +158,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_link_alone_does_not_verify_an_account_that_somebody_else_registered(database: TestDatabase) {
+    async fn a_link_alone_does_not_verify_an_account_that_someone_else_registered(database: TestDatabase) {
         let app = app_requiring_verification(&database).await;
         // Mallory registers the address of a victim, who clicks on the link.
         let (mallory, token) = verification_token(&app).await;

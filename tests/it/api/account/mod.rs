@@ -5,6 +5,7 @@ mod api_token_limit;
 mod api_token_permissions;
 mod api_token_webhooks;
 mod api_tokens;
+mod audit_log;
 mod deletion;
 mod digest_content;
 mod digest_schedule;
