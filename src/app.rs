@@ -47,6 +47,7 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock, client: Cl
         tokens: AccessTokens::new(secret, config.jwt_secret_previous.as_ref(), config.access_token_ttl),
         sealer: Sealer::new(key, "stored answers")?,
         signer: Signer::new(key, "cursors")?,
+        key_hasher: Signer::new(key, "counters")?,
     };
     let policy = Policy {
         refresh_token: config.refresh_token_ttl,
@@ -55,15 +56,19 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock, client: Cl
         require_verification: config.require_email_verification,
         // Disabled together with the rate limit of API requests.
         has_stream_limit: config.rate_limits.api_per_minute > 0,
+        quotas: config.quotas,
         // Half of the connections serve lists without an index; a user may occupy half of those.
         list_reads_per_user: (config.database_max_connections as usize / 4).max(1),
+        limits: config.account_limits,
     };
     let webhooks = WebhookDeps {
         client,
         sealer: Sealer::new(key, "webhook secrets")?,
         retry_delays: config.webhook_retry.clone(),
     };
-    Ok(Services::new(store, clock, Passwords::new(config.bcrypt_cost), secrets, policy, webhooks))
+    // Leaves time for the request itself.
+    let passwords = Passwords::new(config.bcrypt_cost, config.request_timeout / 3);
+    Ok(Services::new(store, clock, passwords, secrets, policy, webhooks))
 }
 
 /// Builds the HTTP endpoint over the services.

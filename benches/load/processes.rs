@@ -80,6 +80,11 @@ fn program(database_url: &str, folder: &Path) -> Command {
         ("RATE_LIMIT_AUTH_PER_MINUTE", "0"),
         ("RATE_LIMIT_REFRESH_PER_MINUTE", "0"),
         ("RATE_LIMIT_API_PER_MINUTE", "0"),
+        ("MAIL_PER_RECIPIENT_PER_HOUR", "0"),
+        ("MAIL_PER_RECIPIENT_PER_DAY", "0"),
+        ("INVITATIONS_PER_USER_PER_DAY", "0"),
+        ("LOGIN_FAILURES_PER_MINUTE", "0"),
+        ("LOGIN_FAILURES_PER_HOUR", "0"),
     ]);
     command
 }

@@ -3,7 +3,7 @@
 use sea_orm_migration::prelude::*;
 
 use crate::schema::{
-    bytes, create, drop, flag, id, index, key, one_of, optional_bytes, optional_text, optional_time, owned_by,
+    bytes, count, create, drop, flag, id, index, key, one_of, optional_bytes, optional_text, optional_time, owned_by,
     sparse_index, text, time, version,
 };
 
@@ -21,11 +21,12 @@ impl MigrationTrait for Migration {
         create_sessions(manager).await?;
         create_refresh_tokens(manager).await?;
         create_email_tokens(manager).await?;
-        create_api_tokens(manager).await
+        create_api_tokens(manager).await?;
+        create_known_addresses(manager).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        drop(manager, &["api_tokens", "email_tokens", "refresh_tokens", "sessions", "users"]).await
+        drop(manager, &["known_addresses", "api_tokens", "email_tokens", "refresh_tokens", "sessions", "users"]).await
     }
 }
 
@@ -38,6 +39,8 @@ async fn create_users(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .col(key(manager, "email").unique_key())
             .col(text("name"))
             .col(text("password_hash"))
+            // Binary logarithm of the rounds of the hash.
+            .col(count("password_cost"))
             .col(text("timezone"))
             .col(flag("weekly_digest"))
             .col(flag("email_verified"))
@@ -49,6 +52,7 @@ async fn create_users(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         [
             sparse_index("users_deleted", "users", &["deleted_at"]),
             sparse_index("users_digest", "users", &["next_digest_at"]),
+            index("users_by_password_cost", "users", &["password_cost"]),
         ],
     )
     .await
@@ -137,6 +141,23 @@ async fn create_api_tokens(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             sparse_index("api_tokens_expiring", "api_tokens", &["expires_at"]),
             sparse_index("api_tokens_revoked", "api_tokens", &["revoked_at"]),
         ],
+    )
+    .await
+}
+
+/// Networks from which the owner of an account has logged in.
+async fn create_known_addresses(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create(
+        manager,
+        Table::create()
+            .table("known_addresses")
+            .col(id("user_id"))
+            // Keyed hash, so that the table does not reveal where a user lives.
+            .col(bytes("address"))
+            .col(time("last_login_at"))
+            .primary_key(Index::create().col("user_id").col("address"))
+            .foreign_key(&mut owned_by("known_addresses_user", ("known_addresses", "user_id"), "users")),
+        [index("known_addresses_by_age", "known_addresses", &["last_login_at"])],
     )
     .await
 }

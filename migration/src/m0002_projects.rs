@@ -35,6 +35,9 @@ async fn create_projects(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .table("projects")
             .col(id("id").primary_key())
             .col(id("owner_id"))
+            // Text of the project, its tasks and their comments, including the trash; before the long columns, so that the
+            // sum over the projects of an owner reads none of them.
+            .col(count("stored_bytes").default(0))
             .col(text("name"))
             .col(key(manager, "name_key"))
             .col(key(manager, "search_text"))
@@ -74,6 +77,8 @@ async fn create_members(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .col(id("user_id"))
             .col(one_of("role", &["owner", "editor", "viewer"]))
             .col(time("joined_at"))
+            // True while the soft-deletion of the account is published in the project.
+            .col(flag("hidden").default(false))
             .primary_key(Index::create().col("project_id").col("user_id"))
             .foreign_key(&mut owned_by("members_project", ("members", "project_id"), "projects"))
             .foreign_key(&mut foreign_key("members_user", ("members", "user_id"), "users", ForeignKeyAction::NoAction)),

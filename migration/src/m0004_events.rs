@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::schema::{count, create, drop, id, index, insert, optional_id, optional_text, text, time};
+use crate::schema::{bytes, count, create, drop, id, index, insert, optional_id, optional_text, text, time};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -15,11 +15,12 @@ impl MigrationTrait for Migration {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create_event_sequence(manager).await?;
-        create_events(manager).await
+        create_events(manager).await?;
+        create_long_texts(manager).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        drop(manager, &["events", "event_sequence"]).await
+        drop(manager, &["long_texts", "events", "event_sequence"]).await
     }
 }
 
@@ -60,6 +61,23 @@ async fn create_events(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             index("events_by_project", "events", &["project_id", "sequence", "type"]),
             index("events_by_time", "events", &["occurred_at"]),
         ],
+    )
+    .await
+}
+
+/// Long texts of events and stored responses, each stored once per project.
+async fn create_long_texts(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create(
+        manager,
+        Table::create()
+            .table("long_texts")
+            // No foreign key, as for events.
+            .col(id("project_id"))
+            .col(bytes("hash"))
+            .col(time("used_at"))
+            .col(text("content"))
+            .primary_key(Index::create().col("project_id").col("hash")),
+        [index("long_texts_by_use", "long_texts", &["used_at"])],
     )
     .await
 }

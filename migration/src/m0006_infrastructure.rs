@@ -1,4 +1,4 @@
-//! The job queue, idempotency keys and the readiness probe.
+//! The job queue, idempotency keys, usage counters and the readiness probe.
 
 use sea_orm_migration::prelude::*;
 
@@ -19,11 +19,12 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create_jobs(manager).await?;
         create_idempotency_keys(manager).await?;
+        create_counters(manager).await?;
         create_storage_probe(manager).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        drop(manager, &["storage_probe", "idempotency_keys", "jobs"]).await
+        drop(manager, &["storage_probe", "counters", "idempotency_keys", "jobs"]).await
     }
 }
 
@@ -86,6 +87,21 @@ async fn create_idempotency_keys(manager: &SchemaManager<'_>) -> Result<(), DbEr
             .check(Expr::col("project_id").is_null().eq(Expr::col("min_role").is_null()))
             .foreign_key(&mut owned_by("idempotency_keys_user", ("idempotency_keys", "user_id"), "users")),
         [index("idempotency_keys_by_age", "idempotency_keys", &["claimed_at"])],
+    )
+    .await
+}
+
+/// Counters of what was used within a window of time.
+async fn create_counters(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create(
+        manager,
+        Table::create()
+            .table("counters")
+            // Keyed hash of what is counted, such as the mails to an address.
+            .col(bytes("key").primary_key())
+            .col(count("count").check(Expr::col("count").gte(0)))
+            .col(time("ends_at")),
+        [index("counters_by_end", "counters", &["ends_at"])],
     )
     .await
 }

@@ -118,14 +118,30 @@ impl From<services::Error> for ApiError {
             }
             E::ApiTokenRevoked => failure = failure.with_challenge("The API token was revoked"),
             E::TooManyStreams => failure = failure.with_header(header::RETRY_AFTER, RETRY_STREAM),
+            E::RateLimited { limit, retry_after, .. } => {
+                let seconds = whole_seconds(*retry_after).to_string();
+                failure = failure
+                    .with_header(HeaderName::from_static("ratelimit-limit"), limit.to_string())
+                    .with_header(HeaderName::from_static("ratelimit-remaining"), "0")
+                    .with_header(HeaderName::from_static("ratelimit-reset"), seconds.clone())
+                    .with_header(header::RETRY_AFTER, seconds);
+            }
             E::TooManySearches | E::KeyInProgress => {
                 failure = failure.with_header(header::RETRY_AFTER, RETRY_SOON);
             }
             _ => {}
         }
+        if let Some(wait) = error.retry_after() {
+            failure = failure.with_header(header::RETRY_AFTER, whole_seconds(wait).to_string());
+        }
         failure.0.cause = Some(error.into());
         failure
     }
+}
+
+/// Whole seconds, rounded up; at least one.
+fn whole_seconds(duration: std::time::Duration) -> u64 {
+    (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
 }
 
 /// Errors are documented by the table of operations, so handlers declare none.

@@ -33,14 +33,27 @@ pub enum Access {
 /// Rate limit that applies to an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateLimitClass {
-    /// Operations that take credentials or send mail: per client IP and per account.
+    /// Operations that take credentials or send mail: per client network, and per user with a token.
     Auth,
+    /// Password reset requests: like `Auth`, but counted apart, so that failed logins leave the way out open.
+    ForgotPassword,
     /// Mail to other people: per user.
     Mail,
     /// Session refresh: per client IP.
     Refresh,
     /// Everything else: per user, or per client IP without a token.
     Api,
+}
+
+/// Cost of a request to an operation, counted in requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cost {
+    /// One request.
+    Single,
+    /// One request for every ten operations of the batch.
+    Batch,
+    /// Five requests if it searches text or labels, which no index serves.
+    Search,
 }
 
 /// Requirements of an operation, and the ways in which it can fail.
@@ -53,6 +66,8 @@ pub struct OperationPolicy {
     pub access: Access,
     /// Rate limit.
     pub rate_limit: RateLimitClass,
+    /// Cost of a request within the rate limit.
+    pub cost: Cost,
     /// True if the operation accepts an `Idempotency-Key`.
     pub idempotent: bool,
     /// True if a response with a body has an `ETag`.
@@ -78,6 +93,7 @@ impl OperationPolicy {
             id,
             access,
             rate_limit: RateLimitClass::Api,
+            cost: Cost::Single,
             idempotent: false,
             etag: false,
             cacheable: false,
@@ -91,6 +107,10 @@ impl OperationPolicy {
 
     pub(super) const fn limited(self, rate_limit: RateLimitClass) -> Self {
         Self { rate_limit, ..self }
+    }
+
+    pub(super) const fn costs(self, cost: Cost) -> Self {
+        Self { cost, ..self }
     }
 
     pub(super) const fn idempotent(self) -> Self {
@@ -160,10 +180,12 @@ const fn both_scopes(id: &'static str) -> OperationPolicy {
     OperationPolicy::new(id, Access::BothScopes)
 }
 
-use RateLimitClass::{Auth, Mail, Refresh};
+use RateLimitClass::{Auth, ForgotPassword, Mail, Refresh};
 
 const OTHERS: &[E] = &[E::Forbidden, E::NotFound];
 const IN_PROJECT: &[E] = &[E::Forbidden, E::ProjectArchived, E::NotFound];
+/// In a project to which the operation can add tasks, comments or text.
+const IN_FULL_PROJECT: &[E] = &[E::Forbidden, E::ProjectArchived, E::NotFound, E::LimitReached];
 const MEMBERS: &[E] = &[E::Forbidden, E::ProjectArchived, E::NotFound, E::OwnerRequired];
 const FEED: &[E] = &[E::InvalidCursor, E::Forbidden];
 
@@ -176,7 +198,7 @@ pub const OPERATIONS: &[OperationPolicy] = &[
     optional_session("verifyEmail").limited(Auth).no_store().errors(&[E::InvalidToken]),
     public("disownAccount").limited(Auth).no_store().errors(&[E::InvalidToken]),
     session("resendVerification").limited(Auth).no_store(),
-    public("forgotPassword").limited(Auth).no_store(),
+    public("forgotPassword").limited(ForgotPassword).no_store(),
     public("resetPassword").limited(Auth).no_store().errors(&[E::InvalidToken]),
     // Account
     read("getMe").cacheable(),
@@ -190,19 +212,26 @@ pub const OPERATIONS: &[OperationPolicy] = &[
     session("createApiToken").idempotent().no_store().errors(&[E::LimitReached]),
     session("revokeApiToken").idempotent().errors(OTHERS),
     // Projects
-    read("listProjects"),
-    write("createProject").idempotent().etag().errors(OTHERS),
+    read("listProjects").costs(Cost::Search),
+    write("createProject").idempotent().etag().errors(&[E::Forbidden, E::NotFound, E::LimitReached]),
     read("getProject").cacheable().errors(OTHERS),
-    write("updateProject").idempotent().etag().if_match::<StaleProject>().errors(IN_PROJECT),
+    write("updateProject").idempotent().etag().if_match::<StaleProject>().errors(IN_FULL_PROJECT),
     write("deleteProject").idempotent().if_match::<StaleProject>().errors(OTHERS),
-    write("restoreProject").idempotent().etag().errors(OTHERS),
+    write("restoreProject").idempotent().etag().errors(&[E::Forbidden, E::NotFound, E::LimitReached]),
     // Members and invitations
     read("listMembers").errors(OTHERS),
-    write("updateMember").idempotent().errors(MEMBERS),
+    write("updateMember").idempotent().errors(&[
+        E::Forbidden,
+        E::ProjectArchived,
+        E::NotFound,
+        E::OwnerRequired,
+        E::LimitReached,
+    ]),
     write("removeMember").idempotent().errors(MEMBERS),
     read("listInvitations").errors(OTHERS),
     write("createInvitation").limited(Mail).idempotent().errors(&[
         E::Forbidden,
+        E::EmailNotVerified,
         E::ProjectArchived,
         E::NotFound,
         E::AlreadyMember,
@@ -221,22 +250,22 @@ pub const OPERATIONS: &[OperationPolicy] = &[
     ]),
     write("declineInvitation").errors(&[E::Forbidden, E::EmailNotVerified, E::NotFound, E::InvitationNotPending]),
     // Tasks
-    read("listProjectTasks").errors(OTHERS),
-    write("createTask").idempotent().etag().errors(IN_PROJECT),
-    write("batchTasks").idempotent().errors(IN_PROJECT),
-    read("listTasks").errors(&[E::Forbidden]),
+    read("listProjectTasks").costs(Cost::Search).errors(OTHERS),
+    write("createTask").idempotent().etag().errors(IN_FULL_PROJECT),
+    write("batchTasks").costs(Cost::Batch).idempotent().errors(IN_FULL_PROJECT),
+    read("listTasks").costs(Cost::Search).errors(&[E::Forbidden]),
     read("getTask").cacheable().errors(OTHERS),
-    write("updateTask").idempotent().etag().if_match::<StaleTask>().errors(IN_PROJECT),
+    write("updateTask").idempotent().etag().if_match::<StaleTask>().errors(IN_FULL_PROJECT),
     write("deleteTask").idempotent().if_match::<StaleTask>().errors(IN_PROJECT),
-    write("restoreTask").idempotent().etag().errors(IN_PROJECT),
-    write("moveTask").idempotent().etag().if_match::<StaleTask>().errors(IN_PROJECT),
-    read("listProjectTasksV2").errors(&[E::InvalidCursor, E::Forbidden, E::NotFound]),
-    read("listTasksV2").errors(FEED),
+    write("restoreTask").idempotent().etag().errors(IN_FULL_PROJECT),
+    write("moveTask").idempotent().etag().if_match::<StaleTask>().errors(IN_FULL_PROJECT),
+    read("listProjectTasksV2").costs(Cost::Search).errors(&[E::InvalidCursor, E::Forbidden, E::NotFound]),
+    read("listTasksV2").costs(Cost::Search).errors(FEED),
     // Comments
     read("listComments").errors(OTHERS),
-    write("createComment").idempotent().etag().errors(IN_PROJECT),
+    write("createComment").idempotent().etag().errors(IN_FULL_PROJECT),
     read("getComment").cacheable().errors(OTHERS),
-    write("updateComment").idempotent().etag().if_match::<StaleComment>().errors(IN_PROJECT),
+    write("updateComment").idempotent().etag().if_match::<StaleComment>().errors(IN_FULL_PROJECT),
     write("deleteComment").idempotent().if_match::<StaleComment>().errors(IN_PROJECT),
     // Events
     read("listEvents").errors(FEED).messages(feed_messages),

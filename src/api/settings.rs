@@ -33,7 +33,8 @@ pub enum CorsPolicy {
 /// Requests per minute; 0 disables a limit.
 #[derive(Debug, Clone, Copy)]
 pub struct RateLimitSettings {
-    /// Operations that take credentials or send mail: per client IP and per account.
+    /// Operations that take credentials or send mail: per client network. Networks of IPv6 by /64; 4 times as many by
+    /// /56, and 16 times by /48.
     pub auth_per_minute: u32,
     /// Session refresh: per client IP.
     pub refresh_per_minute: u32,

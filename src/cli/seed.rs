@@ -16,7 +16,7 @@ use crate::repositories::{Queue, Store};
 use crate::services::{Clock, Error, RequestMetadata, Services, WriteContext};
 
 /// Password of every demo user.
-const PASSWORD: &str = "pocket-tasks-demo";
+const PASSWORD: &str = "sailing-kitchen-demo";
 
 /// Demo users with their projects and tasks.
 type DemoUsers = [(&'static str, &'static str, &'static [(&'static str, &'static [Task])]); 2];

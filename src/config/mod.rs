@@ -20,6 +20,8 @@ use self::env::EnvReader;
 use crate::api::{CorsPolicy, RateLimitSettings};
 use crate::database::Engine;
 use crate::mail::MailSettings;
+use crate::services::AccountLimits;
+use crate::services::Quotas;
 use crate::webhooks::EgressPolicy;
 
 pub use self::env::ConfigErrors;
@@ -83,6 +85,10 @@ pub struct Config {
     pub trusted_proxy_hops: usize,
     /// `RATE_LIMIT_*_PER_MINUTE`
     pub rate_limits: RateLimitSettings,
+    /// `MAIL_PER_RECIPIENT_*`, `INVITATIONS_PER_USER_PER_DAY` and `LOGIN_FAILURES_*`
+    pub account_limits: AccountLimits,
+    /// `MAX_PROJECTS_PER_USER`, `MAX_TASKS_PER_PROJECT`, `MAX_COMMENTS_PER_TASK` and `MAX_STORED_BYTES_PER_USER`
+    pub quotas: Quotas,
     /// `SMTP_URL`, `MAIL_FROM` and the directory for e-mails without a server.
     pub mail: MailSettings,
     /// `REQUIRE_EMAIL_VERIFICATION`
@@ -160,6 +166,23 @@ impl Config {
                 auth_per_minute: read.number("RATE_LIMIT_AUTH_PER_MINUTE", 10, 0..=1_000_000),
                 refresh_per_minute: read.number("RATE_LIMIT_REFRESH_PER_MINUTE", 30, 0..=1_000_000),
                 api_per_minute: read.number("RATE_LIMIT_API_PER_MINUTE", 600, 0..=1_000_000),
+            },
+            account_limits: AccountLimits {
+                mail_per_hour: read.number("MAIL_PER_RECIPIENT_PER_HOUR", 3, 0..=1_000_000),
+                mail_per_day: read.number("MAIL_PER_RECIPIENT_PER_DAY", 10, 0..=1_000_000),
+                invitations_per_day: read.number("INVITATIONS_PER_USER_PER_DAY", 50, 0..=1_000_000),
+                login_failures_per_minute: read.number("LOGIN_FAILURES_PER_MINUTE", 10, 0..=1_000_000),
+                login_failures_per_hour: read.number("LOGIN_FAILURES_PER_HOUR", 100, 0..=1_000_000),
+            },
+            quotas: Quotas {
+                projects_per_user: read.number("MAX_PROJECTS_PER_USER", 1_000, 0..=1_000_000_000),
+                tasks_per_project: read.number("MAX_TASKS_PER_PROJECT", 100_000, 0..=1_000_000_000),
+                comments_per_task: read.number("MAX_COMMENTS_PER_TASK", 10_000, 0..=1_000_000_000),
+                stored_bytes_per_user: read.number(
+                    "MAX_STORED_BYTES_PER_USER",
+                    1_073_741_824,
+                    0..=1_000_000_000_000_000,
+                ),
             },
             require_email_verification: read.bool("REQUIRE_EMAIL_VERIFICATION", smtp_url.is_some() || production),
             mail: MailSettings {

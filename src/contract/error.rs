@@ -116,6 +116,8 @@ pub enum DetailCode {
     Duplicate,
     /// The current password is wrong.
     Incorrect,
+    /// The password is too easy to guess.
+    TooWeak,
     /// The value cannot be combined with another one in the request.
     Conflict,
     /// The id does not refer to anything that the caller may use here.

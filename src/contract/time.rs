@@ -41,6 +41,13 @@ impl Timestamp {
     pub const fn as_secs(self) -> i64 {
         self.0.div_euclid(1000)
     }
+
+    /// Returns the time until a later moment; zero if it has passed.
+    #[must_use]
+    pub const fn until(self, later: Self) -> Duration {
+        let millis = later.0.saturating_sub(self.0);
+        Duration::from_millis(if millis > 0 { millis.unsigned_abs() } else { 0 })
+    }
 }
 
 /// Saturates at the limits of `i64`.

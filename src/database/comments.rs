@@ -2,14 +2,17 @@
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect};
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait as _, Query};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, QueryTrait as _,
+};
 use uuid::Uuid;
 
 use super::entities::comment::{self, ActiveModel, Column, Entity, Model};
 use super::entities::{member, project, task};
-use super::mapping;
 use super::relations::{membership_of_task, project_of_task, task_of_comment};
 use super::repositories::SeaRepositories;
+use super::{mapping, stored_bytes};
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::strings::CommentBody;
 use crate::contract::task::comment::{Comment, CommentSort};
@@ -21,6 +24,7 @@ struct CommentRow {
     #[sea_orm(nested)]
     comment: comment::Model,
     project_id: Uuid,
+    project_owner_id: Uuid,
     task_deleted_at: Option<i64>,
     project_deleted_at: Option<i64>,
     project_archived: bool,
@@ -32,6 +36,7 @@ impl CommentRow {
         Ok(CommentWithContext {
             comment: comment(self.comment),
             project_id: ProjectId(self.project_id),
+            project_owner: UserId(self.project_owner_id),
             role: mapping::optional_role(self.member_role.as_deref())?,
             project_archived: self.project_archived,
             is_in_trash: self.task_deleted_at.is_some() || self.project_deleted_at.is_some(),
@@ -71,6 +76,7 @@ impl<C: ConnectionTrait + Send + Sync> CommentRepository for SeaRepositories<C> 
             .join(JoinType::InnerJoin, project_of_task())
             .join(JoinType::LeftJoin, membership_of_task(reader))
             .column_as(task::Column::ProjectId, "project_id")
+            .column_as(project::Column::OwnerId, "project_owner_id")
             .column_as(task::Column::DeletedAt, "task_deleted_at")
             .column_as(project::Column::DeletedAt, "project_deleted_at")
             .column_as(project::Column::Archived, "project_archived")
@@ -87,6 +93,22 @@ impl<C: ConnectionTrait + Send + Sync> CommentRepository for SeaRepositories<C> 
         };
         let matching = Entity::find().filter(Column::TaskId.eq(task.0));
         self.page(matching, (column, Column::Id), sort.direction, paging, |row| Ok(comment(row))).await
+    }
+
+    async fn count(&self, task: TaskId, limit: u64) -> Result<u64, StoreError> {
+        let first = Entity::find().select_only().column(Column::Id).filter(Column::TaskId.eq(task.0)).limit(limit);
+        let count = Query::select().expr(Expr::col(Asterisk).count()).from_subquery(first.into_query(), "first").take();
+        let row = self.0.query_one(&count).await?;
+        let count: i64 = row.map_or(Ok(0), |row| row.try_get_by_index(0))?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
+    async fn stored_bytes(&self, task: TaskId) -> Result<i64, StoreError> {
+        let sum = Entity::find()
+            .select_only()
+            .expr_as(stored_bytes::of_comment().sum().cast_as("bigint"), "bytes")
+            .filter(Column::TaskId.eq(task.0));
+        Ok(sum.into_tuple::<Option<i64>>().one(&self.0).await?.flatten().unwrap_or_default())
     }
 
     async fn add(&self, comment: &Comment) -> Result<(), StoreError> {

@@ -14,7 +14,7 @@ use super::entities::delivery::{ActiveModel, Column, Entity, Model};
 use super::entities::{event, member, user, webhook};
 use super::repositories::SeaRepositories;
 use super::webhooks::event_names;
-use super::{events, mapping, webhooks};
+use super::{mapping, webhooks};
 use crate::contract::event::EventType;
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::webhook::delivery::{Delivery, DeliveryAttempt, DeliverySort, DeliveryStatus};
@@ -178,10 +178,12 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
     ) -> Result<Option<DeliverableEvent>, StoreError> {
         let Some(row) = self.0.query_one(&deliverable_query(webhook, event)).await? else { return Ok(None) };
         let role: String = row.try_get("", "role")?;
+        let found = vec![event::Model::from_query_result(&row, EVENT_PREFIX)?];
+        let Some(event) = self.resolve_events(found).await?.pop() else { return Ok(None) };
         Ok(Some(DeliverableEvent {
             webhook: webhooks::record(webhook::Model::from_query_result(&row, WEBHOOK_PREFIX)?),
             role: mapping::role(&role)?,
-            event: events::event(event::Model::from_query_result(&row, EVENT_PREFIX)?)?,
+            event,
         }))
     }
 

@@ -5,8 +5,10 @@
 //! The price is that PostgreSQL serializes writers from here to their commit, so events are the last write of a
 //! transaction. No lock is awaited while this one is held, so it cannot be part of a deadlock.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use async_trait::async_trait;
-use sea_orm::ActiveValue::Set;
+use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{
     CommonTableExpression, Expr, ExprTrait as _, Func, Query, SelectStatement, UpdateStatement, WithClause,
 };
@@ -27,12 +29,16 @@ use crate::contract::event::{Event, EventType};
 use crate::contract::page::Direction;
 use crate::contract::project::Role;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
-use crate::repositories::{EventFilter, EventRange, EventRepository, FeedBounds, NewEvent, StoreError};
+use crate::repositories::{
+    EventFilter, EventRange, EventRepository, FeedBounds, LongTextRepository, LongTexts, NewEvent, StoreError,
+    extract_long_texts, insert_long_texts, referenced_texts,
+};
 
 /// Fields of events that hold a user id.
 const USER_ID_FIELDS: [&str; 5] = ["assignee_id", "author_id", "created_by", "invited_by", "owner_id"];
 
-pub(super) fn event(row: Model) -> Result<Event, StoreError> {
+/// Converts a row whose references to long texts are resolved.
+fn event(row: Model, texts: &LongTexts) -> Result<Event, StoreError> {
     Ok(Event {
         id: EventId(row.id),
         sequence: row.sequence,
@@ -40,8 +46,8 @@ pub(super) fn event(row: Model) -> Result<Event, StoreError> {
         project_id: ProjectId(row.project_id),
         actor_id: row.actor_id.map(UserId),
         occurred_at: Timestamp(row.occurred_at),
-        data: row.data,
-        previous: row.previous,
+        data: insert_long_texts(row.data, texts),
+        previous: row.previous.map(|previous| insert_long_texts(previous, texts)),
         request_id: row.request_id,
     })
 }
@@ -51,16 +57,18 @@ fn json_field(name: &str, value: &str) -> String {
     format!("{}:{}", json!(name), json!(value))
 }
 
-fn new_row(event: &NewEvent, sequence: i64) -> ActiveModel {
+/// Creates a row, and collects its long texts.
+fn new_row(event: &NewEvent, texts: &mut LongTexts) -> ActiveModel {
+    let mut short = |json: &String| extract_long_texts(json, texts).unwrap_or_else(|| json.clone());
     ActiveModel {
-        sequence: Set(sequence),
+        sequence: NotSet,
         id: Set(event.id.0),
         kind: Set(event.kind.as_str().to_owned()),
         project_id: Set(event.project_id.0),
         actor_id: Set(event.actor_id.map(|user| user.0)),
         occurred_at: Set(event.occurred_at.0),
-        data: Set(event.data.clone()),
-        previous: Set(event.previous.clone()),
+        data: Set(short(&event.data)),
+        previous: Set(event.previous.as_ref().map(short)),
         request_id: Set(event.request_id.clone()),
     }
 }
@@ -96,11 +104,39 @@ fn events_of(table: &'static str, filter: &EventFilter, range: EventRange) -> Se
     events
 }
 
+impl<C: ConnectionTrait + Send + Sync> SeaRepositories<C> {
+    /// Creates the rows of events, and adds their long texts.
+    async fn new_rows(&self, events: &[NewEvent]) -> Result<Vec<ActiveModel>, StoreError> {
+        let mut texts: BTreeMap<ProjectId, LongTexts> = BTreeMap::new();
+        let rows = events.iter().map(|event| new_row(event, texts.entry(event.project_id).or_default())).collect();
+        for (project, texts) in texts {
+            let used_at = events.first().map_or(Timestamp(0), |event| event.occurred_at);
+            LongTextRepository::add(self, project, &texts, used_at).await?;
+        }
+        Ok(rows)
+    }
+
+    /// Converts rows to events, with their long texts.
+    pub(super) async fn resolve_events(&self, rows: Vec<Model>) -> Result<Vec<Event>, StoreError> {
+        let hashes: BTreeSet<_> = rows
+            .iter()
+            .flat_map(|row| {
+                let (data, previous) = (referenced_texts(&row.data), row.previous.as_deref().map(referenced_texts));
+                data.into_iter().chain(previous.into_iter().flatten()).map(|hash| (ProjectId(row.project_id), hash))
+            })
+            .collect();
+        let hashes: Vec<_> = hashes.into_iter().collect();
+        // Equal hashes mean equal texts, in any project.
+        let texts = LongTextRepository::list(self, &hashes).await?;
+        let texts: LongTexts = texts.into_iter().map(|((_, hash), text)| (hash, text)).collect();
+        rows.into_iter().map(|row| event(row, &texts)).collect()
+    }
+}
+
 impl<C: ConnectionTrait> SeaRepositories<C> {
     /// Appends an event with one statement, which saves a round trip on PostgreSQL.
-    async fn append_single(&self, event: &NewEvent) -> Result<(), StoreError> {
+    async fn append_single(&self, row: &ActiveModel) -> Result<(), StoreError> {
         const RESERVED: &str = "reserved";
-        let row = new_row(event, 0);
         let mut numbered = Query::select();
         numbered.column(event_sequence::Column::Sequence).from(RESERVED);
         let others = Column::iter().filter(|column| !matches!(column, Column::Sequence));
@@ -225,14 +261,17 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> EventRepository for SeaRepositories<C> {
     async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError> {
-        if self.is_postgres()
-            && let [event] = events
-        {
-            return self.append_single(event).await;
-        }
         let Ok(count @ 1..) = i64::try_from(events.len()) else { return Ok(()) };
+        let mut rows = self.new_rows(events).await?;
+        if self.is_postgres()
+            && let [row] = &*rows
+        {
+            return self.append_single(row).await;
+        }
         let first = self.reserve_sequences(count).await?;
-        let rows: Vec<_> = (first..).zip(events).map(|(sequence, event)| new_row(event, sequence)).collect();
+        for (sequence, row) in (first..).zip(&mut rows) {
+            row.sequence = Set(sequence);
+        }
         self.bulk_insert(&rows).await
     }
 
@@ -247,7 +286,8 @@ impl<C: ConnectionTrait + Send + Sync> EventRepository for SeaRepositories<C> {
     async fn list(&self, reader: UserId, filter: &EventFilter, range: EventRange) -> Result<Vec<Event>, StoreError> {
         let select = self.visible_events(reader, filter, range);
         let rows = self.0.query_all(&select).await?;
-        rows.iter().map(|row| event(Model::from_query_result(row, "")?)).collect()
+        let rows = rows.iter().map(|row| Model::from_query_result(row, "")).collect::<Result<_, _>>()?;
+        self.resolve_events(rows).await
     }
 
     async fn tail(&self, after: i64, limit: u64) -> Result<Vec<Event>, StoreError> {
@@ -257,7 +297,7 @@ impl<C: ConnectionTrait + Send + Sync> EventRepository for SeaRepositories<C> {
             .limit(limit)
             .all(&self.0)
             .await?;
-        rows.into_iter().map(event).collect()
+        self.resolve_events(rows).await
     }
 
     async fn memberships(&self, user: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError> {

@@ -1,7 +1,7 @@
 //! Permanent removal of what has expired, in small batches.
 
 use async_trait::async_trait;
-use sea_orm::sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait as _, SimpleExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DeleteMany, EntityTrait, Iterable as _, JoinType, PrimaryKeyToColumn, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait, Select,
@@ -9,16 +9,19 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::entities::{
-    api_token, audit_entry, comment, delivery, email_token, event, idempotency_key, invitation, job, member,
-    previous_secret, project, refresh_token, session, task, user,
+    api_token, audit_entry, comment, counter, delivery, email_token, event, idempotency_key, invitation, job,
+    known_address, long_text, member, previous_secret, project, refresh_token, session, task, user,
 };
 use super::relations::task_of_comment;
 use super::repositories::SeaRepositories;
-use super::{comments, mapping};
+use super::{comments, mapping, stored_bytes};
 use crate::contract::project::Role;
 use crate::contract::webhook::delivery::DeliveryStatus;
 use crate::contract::{ProjectId, Timestamp, UserId};
-use crate::repositories::{AnonymizedContent, EventRepository as _, MaintenanceRepository, Prunable, StoreError};
+use crate::repositories::{
+    AnonymizedContent, CounterDelta, EventRepository as _, MaintenanceRepository, ProjectRepository as _, Prunable,
+    StoreError,
+};
 
 /// Statement that deletes the oldest matching rows, by an age column.
 fn delete_oldest<E: EntityTrait>(matching: Select<E>, age: E::Column, limit: u64) -> DeleteMany<E> {
@@ -27,7 +30,7 @@ fn delete_oldest<E: EntityTrait>(matching: Select<E>, age: E::Column, limit: u64
     E::delete_many().filter(Expr::tuple(key.into_iter().map(Expr::col)).in_subquery(oldest.into_query()))
 }
 
-impl<C: ConnectionTrait> SeaRepositories<C> {
+impl<C: ConnectionTrait + Send + Sync> SeaRepositories<C> {
     /// Runs a deletion, and returns the number of deleted rows.
     async fn delete<E: EntityTrait>(&self, deletion: DeleteMany<E>) -> Result<u64, StoreError> {
         Ok(deletion.exec(&self.0).await?.rows_affected)
@@ -39,6 +42,37 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         A: ColumnTrait<EntityName: EntityTrait<Column = A>>,
     {
         self.delete(delete_oldest(A::EntityName::find().filter(age.lt(before)), age, limit)).await
+    }
+
+    /// Purges at most `limit` of these tasks and their comments, comments first: a cascade would be unbounded.
+    /// Returns the number of rows, and the bytes of their text.
+    async fn purge_task_portion(&self, tasks: Select<task::Entity>, limit: u64) -> Result<(u64, i64), StoreError> {
+        let sized: Vec<(Uuid, i64)> = tasks
+            .select_only()
+            .column(task::Column::Id)
+            .expr_as(stored_bytes::of_task().cast_as("bigint"), "bytes")
+            .limit(limit)
+            .into_tuple()
+            .all(&self.0)
+            .await?;
+        let ids: Vec<Uuid> = sized.iter().map(|(id, _)| *id).collect();
+        let comments: Vec<(Uuid, i64)> = comment::Entity::find()
+            .select_only()
+            .column(comment::Column::Id)
+            .expr_as(stored_bytes::of_comment().cast_as("bigint"), "bytes")
+            .filter(comment::Column::TaskId.is_in(ids.iter().copied()))
+            .limit(limit)
+            .into_tuple()
+            .all(&self.0)
+            .await?;
+        let bytes = |rows: &[(Uuid, i64)]| rows.iter().map(|(_, bytes)| bytes).sum();
+        if comments.is_empty() {
+            let purged = task::Entity::delete_many().filter(task::Column::Id.is_in(ids)).exec(&self.0).await?;
+            return Ok((purged.rows_affected, bytes(&sized)));
+        }
+        let ids = comments.iter().map(|(id, _)| *id);
+        let purged = comment::Entity::delete_many().filter(comment::Column::Id.is_in(ids)).exec(&self.0).await?;
+        Ok((purged.rows_affected, bytes(&comments)))
     }
 }
 
@@ -62,6 +96,19 @@ impl<C: ConnectionTrait + Send + Sync> MaintenanceRepository for SeaRepositories
             Prunable::PreviousSecrets => self.delete_before(previous_secret::Column::ValidUntil, before, limit).await,
             Prunable::AuditEntries => self.delete_before(audit_entry::Column::CreatedAt, before, limit).await,
             Prunable::Events => self.prune_events(before, limit).await,
+            Prunable::Counters => self.delete_before(counter::Column::EndsAt, before, limit).await,
+            Prunable::KnownAddresses => {
+                let is_old = known_address::Column::LastLoginAt.lt(before);
+                let old = known_address::Entity::find().filter(is_old.clone());
+                // Checked again, because a login may be renewing the row at this moment.
+                self.delete(delete_oldest(old, known_address::Column::LastLoginAt, limit).filter(is_old)).await
+            }
+            Prunable::LongTexts => {
+                let is_old = long_text::Column::UsedAt.lt(before);
+                let old = long_text::Entity::find().filter(is_old.clone());
+                // Checked again, because a request may be using the text again at this moment.
+                self.delete(delete_oldest(old, long_text::Column::UsedAt, limit).filter(is_old)).await
+            }
             Prunable::Deliveries => {
                 use delivery::{Column, Entity};
                 let pending = mapping::delivery_status_str(DeliveryStatus::Pending);
@@ -77,20 +124,28 @@ impl<C: ConnectionTrait + Send + Sync> MaintenanceRepository for SeaRepositories
     }
 
     async fn purge_tasks(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        let mut old = task::Entity::find().filter(task::Column::DeletedAt.lt(before.0));
-        // Locked tasks are left to the next run.
-        QueryTrait::query(&mut old).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
-        self.delete(delete_oldest(old, task::Column::DeletedAt, limit)).await
+        use task::{Column, Entity};
+        let oldest = Entity::find().select_only().column(Column::ProjectId).filter(Column::DeletedAt.lt(before.0));
+        let oldest = oldest.order_by_asc(Column::DeletedAt).limit(1).into_tuple::<Uuid>().one(&self.0).await?;
+        let Some(project) = oldest.map(ProjectId) else { return Ok(0) };
+        // As every writer of a task does, and before the tasks are locked.
+        self.lock_project(project).await?;
+        let expired = Entity::find().filter(Column::ProjectId.eq(project.0)).filter(Column::DeletedAt.lt(before.0));
+        let (purged, bytes) = self.purge_task_portion(expired, limit).await?;
+        self.adjust_counters(project, CounterDelta { bytes: -bytes, ..CounterDelta::default() }, None).await?;
+        Ok(purged)
     }
 
     async fn purge_project_tasks(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError> {
         let all = task::Entity::find().filter(task::Column::ProjectId.eq(project.0));
-        self.delete(delete_oldest(all, task::Column::Position, limit)).await
+        Ok(self.purge_task_portion(all, limit).await?.0)
     }
 
     async fn purge_project_events(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError> {
         let all = event::Entity::find().filter(event::Column::ProjectId.eq(project.0));
-        self.delete(delete_oldest(all, event::Column::Sequence, limit)).await
+        let texts = long_text::Entity::find().filter(long_text::Column::ProjectId.eq(project.0));
+        let events = self.delete(delete_oldest(all, event::Column::Sequence, limit)).await?;
+        Ok(events + self.delete(delete_oldest(texts, long_text::Column::UsedAt, limit)).await?)
     }
 
     async fn purge_audit_log(&self, user: UserId, limit: u64) -> Result<u64, StoreError> {
@@ -160,46 +215,52 @@ impl<C: ConnectionTrait + Send + Sync> MaintenanceRepository for SeaRepositories
         user: UserId,
         project: ProjectId,
         now: Timestamp,
+        limit: u64,
     ) -> Result<AnonymizedContent, StoreError> {
         self.lock_project(project).await?;
         let named = |column: task::Column| column.eq(user.0);
         let without = |column: task::Column| -> SimpleExpr {
             Expr::case(named(column), Expr::value(None::<Uuid>)).finally(Expr::col(column)).into()
         };
-        let affected = task::Column::ProjectId
-            .eq(project.0)
-            .and(named(task::Column::AssigneeId).or(named(task::Column::CreatedBy)));
-        let tasks_before = task::Entity::find().filter(affected.clone()).all(&self.0).await?;
+        let tasks_before = task::Entity::find()
+            .filter(task::Column::ProjectId.eq(project.0))
+            .filter(named(task::Column::AssigneeId).or(named(task::Column::CreatedBy)))
+            .limit(limit)
+            .all(&self.0)
+            .await?;
         let tasks_after = task::Entity::update_many()
             .col_expr(task::Column::AssigneeId, without(task::Column::AssigneeId))
             .col_expr(task::Column::CreatedBy, without(task::Column::CreatedBy))
             .col_expr(task::Column::Version, Expr::col(task::Column::Version).add(1))
             .col_expr(task::Column::UpdatedAt, Expr::value(now.0))
-            .filter(affected)
+            .filter(task::Column::Id.is_in(tasks_before.iter().map(|task| task.id)))
             .exec_with_returning(&self.0)
             .await?;
-        let tasks = task::Entity::find()
-            .select_only()
-            .column(task::Column::Id)
+        let comments_before = comment::Entity::find()
+            .join(JoinType::InnerJoin, task_of_comment())
+            .filter(comment::Column::AuthorId.eq(user.0))
             .filter(task::Column::ProjectId.eq(project.0))
-            .into_query();
-        let affected = comment::Column::AuthorId.eq(user.0).and(comment::Column::TaskId.in_subquery(tasks));
-        let comments_before = comment::Entity::find().filter(affected.clone()).all(&self.0).await?;
+            .limit(limit)
+            .all(&self.0)
+            .await?;
         let comments_after = comment::Entity::update_many()
             .col_expr(comment::Column::AuthorId, Expr::value(None::<Uuid>))
             .col_expr(comment::Column::Version, Expr::col(comment::Column::Version).add(1))
             .col_expr(comment::Column::UpdatedAt, Expr::value(now.0))
-            .filter(affected)
+            .filter(comment::Column::Id.is_in(comments_before.iter().map(|comment| comment.id)))
             .exec_with_returning(&self.0)
             .await?;
-        member::Entity::delete_by_id((project.0, user.0)).exec(&self.0).await?;
+        let has_more = [tasks_before.len(), comments_before.len()].iter().any(|count| *count as u64 == limit);
+        if !has_more {
+            member::Entity::delete_by_id((project.0, user.0)).exec(&self.0).await?;
+        }
         let tasks = pairs(tasks_before, tasks_after, |task| task.id)
             .map(|(before, after)| Ok((mapping::task(before)?, mapping::task(after)?)))
             .collect::<Result<_, StoreError>>()?;
         let comments = pairs(comments_before, comments_after, |comment| comment.id)
             .map(|(before, after)| (comments::comment(before), comments::comment(after)))
             .collect();
-        Ok(AnonymizedContent { tasks, comments })
+        Ok(AnonymizedContent { tasks, comments, has_more })
     }
 
     async fn anonymize_events(&self, user: UserId, after: i64, limit: i64) -> Result<Option<i64>, StoreError> {
@@ -220,7 +281,7 @@ impl<C: ConnectionTrait + Send + Sync> MaintenanceRepository for SeaRepositories
 }
 
 /// Pairs rows before and after a change, in the order of their ids.
-fn pairs<M>(mut before: Vec<M>, mut after: Vec<M>, id: impl Fn(&M) -> Uuid) -> impl Iterator<Item = (M, M)> {
+pub(super) fn pairs<M>(mut before: Vec<M>, mut after: Vec<M>, id: impl Fn(&M) -> Uuid) -> impl Iterator<Item = (M, M)> {
     before.sort_unstable_by_key(&id);
     after.sort_unstable_by_key(&id);
     before.into_iter().zip(after)

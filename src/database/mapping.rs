@@ -104,11 +104,17 @@ pub(super) fn user_update(user: &User) -> user::ActiveModel {
     }
 }
 
+/// Returns the cost in a bcrypt hash, such as 12 in `$2b$12$…`.
+pub(super) fn password_cost(hash: &str) -> i64 {
+    hash.split('$').nth(2).and_then(|cost| cost.parse().ok()).unwrap_or_default()
+}
+
 pub(super) fn new_user(user: &User, password_hash: &str) -> user::ActiveModel {
     user::ActiveModel {
         id: Set(user.id.0),
         email: Set(user.email.to_string()),
         password_hash: Set(password_hash.to_owned()),
+        password_cost: Set(password_cost(password_hash)),
         created_at: Set(user.created_at.0),
         deleted_at: Set(None),
         next_digest_at: Set(None),

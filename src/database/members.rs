@@ -1,5 +1,7 @@
 //! Members of projects.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, OnConflict};
@@ -7,8 +9,10 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, RelationDef, Select,
 };
+use uuid::Uuid;
 
 use super::entities::{member, user};
+use super::pagination::first_portion;
 use super::repositories::SeaRepositories;
 use super::{mapping, text_search};
 use crate::contract::page::{Direction, Page, Paging, Sort};
@@ -16,7 +20,7 @@ use crate::contract::project::Role;
 use crate::contract::project::member::{Member, MemberSort};
 use crate::contract::strings::{Email, PersonName};
 use crate::contract::{ProjectId, Timestamp, UserId};
-use crate::repositories::{MemberRepository, StoreError};
+use crate::repositories::{MemberRepository, Portion, StoreError};
 
 #[derive(FromQueryResult)]
 struct MemberRow {
@@ -48,9 +52,13 @@ fn of_project(project: ProjectId) -> Select<member::Entity> {
 
 /// Restricts members to active accounts, and adds their names.
 fn with_active_account(members: Select<member::Entity>) -> Select<member::Entity> {
+    with_account(members).filter(user::Column::DeletedAt.is_null())
+}
+
+/// Adds the names of members.
+fn with_account(members: Select<member::Entity>) -> Select<member::Entity> {
     members
         .join(JoinType::InnerJoin, account())
-        .filter(user::Column::DeletedAt.is_null())
         .column_as(user::Column::Name, "user_name")
         .column_as(user::Column::Email, "user_email")
 }
@@ -94,15 +102,42 @@ impl<C: ConnectionTrait + Send + Sync> MemberRepository for SeaRepositories<C> {
         row.await?.map(MemberRow::into_member).transpose()
     }
 
-    async fn list_non_owner_memberships(&self, user: UserId) -> Result<Vec<(ProjectId, Member)>, StoreError> {
-        let rows = with_active_account(member::Entity::find())
+    async fn find_published(&self, project: ProjectId, user: UserId) -> Result<Option<Member>, StoreError> {
+        let row = with_account(member::Entity::find_by_id((project.0, user.0)))
+            .filter(member::Column::Hidden.eq(false))
+            .into_model::<MemberRow>()
+            .one(&self.0)
+            .await?;
+        row.map(MemberRow::into_member).transpose()
+    }
+
+    async fn set_hidden(
+        &self,
+        user: UserId,
+        is_hidden: bool,
+        limit: u64,
+    ) -> Result<Portion<(ProjectId, Member)>, StoreError> {
+        let rows = with_account(member::Entity::find())
             .filter(member::Column::UserId.eq(user.0))
+            .filter(member::Column::Hidden.eq(!is_hidden))
             .filter(member::Column::Role.ne(mapping::role_str(Role::Owner)))
             .order_by_asc(member::Column::ProjectId)
+            .limit(limit + 1)
             .into_model::<MemberRow>()
             .all(&self.0)
             .await?;
-        rows.into_iter().map(|row| Ok((ProjectId(row.member.project_id), row.into_member()?))).collect()
+        let (rows, has_more) = first_portion(rows, limit);
+        let changed = member::Entity::update_many()
+            .col_expr(member::Column::Hidden, Expr::value(is_hidden))
+            .filter(member::Column::UserId.eq(user.0))
+            .filter(member::Column::ProjectId.is_in(rows.iter().map(|row| row.member.project_id)))
+            .exec_with_returning(&self.0)
+            .await?;
+        // A member may have left in the meantime.
+        let changed: HashSet<Uuid> = changed.into_iter().map(|row| row.project_id).collect();
+        let rows = rows.into_iter().filter(|row| changed.contains(&row.member.project_id));
+        let items = rows.map(|row| Ok((ProjectId(row.member.project_id), row.into_member()?)));
+        Ok(Portion { items: items.collect::<Result<_, StoreError>>()?, has_more })
     }
 
     async fn has_email(&self, project: ProjectId, email: &str) -> Result<bool, StoreError> {
@@ -124,6 +159,7 @@ impl<C: ConnectionTrait + Send + Sync> MemberRepository for SeaRepositories<C> {
             user_id: Set(user.0),
             role: Set(mapping::role_str(role).to_owned()),
             joined_at: Set(now.0),
+            hidden: Set(false),
         };
         let key = OnConflict::columns([member::Column::ProjectId, member::Column::UserId]).do_nothing().to_owned();
         let inserted = member::Entity::insert(new).on_conflict(key).exec_without_returning(&self.0).await?;

@@ -53,3 +53,11 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         Ok(Page { items: rows.into_iter().map(decode).collect::<Result<_, _>>()?, total })
     }
 }
+
+/// Drops the extra row that was read to learn whether there are more.
+pub(super) fn first_portion<T>(mut rows: Vec<T>, limit: u64) -> (Vec<T>, bool) {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    (rows, has_more)
+}

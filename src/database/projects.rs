@@ -2,22 +2,26 @@
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, ExprTrait, LockType};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, LockType};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect,
-    QueryTrait, Select,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select,
 };
 use uuid::Uuid;
 
 use super::entities::{member, project};
-use super::pagination::{order_by, paginate};
+use super::maintenance::pairs;
+use super::pagination::{first_portion, order_by, paginate};
 use super::relations::membership;
 use super::repositories::SeaRepositories;
 use super::{mapping, text_search};
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::project::{Project, ProjectSort, Role};
-use crate::contract::{ProjectId, UserId};
-use crate::repositories::{LockedProject, ProjectFilter, ProjectRepository, StoreError};
+use crate::contract::{ProjectId, Timestamp, UserId};
+use crate::repositories::{
+    ChangedProject, CounterDelta, LockedProject, OwnedProjects, Portion, ProjectFilter, ProjectRepository, StoreError,
+    project_bytes,
+};
 
 #[derive(FromQueryResult)]
 struct ProjectRow {
@@ -54,6 +58,53 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         QueryTrait::query(&mut query).lock(LockType::Update);
         query.into_tuple::<Uuid>().one(&self.0).await?;
         Ok(())
+    }
+}
+
+impl<C: ConnectionTrait> SeaRepositories<C> {
+    async fn set_deleted_with_owner(
+        &self,
+        affected: Expr,
+        deleted_at: Option<Timestamp>,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Portion<ChangedProject>, StoreError> {
+        use project::Column;
+        let ids: Vec<Uuid> = project::Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(affected.clone())
+            .order_by_asc(Column::DeletedAt)
+            .order_by_asc(Column::Id)
+            .limit(limit + 1)
+            .into_tuple()
+            .all(&self.0)
+            .await?;
+        let (ids, has_more) = first_portion(ids, limit);
+        if ids.is_empty() {
+            return Ok(Portion { items: Vec::new(), has_more });
+        }
+        // In the common lock order of projects.
+        let before = project::Entity::find()
+            .filter(Column::Id.is_in(ids))
+            .filter(affected)
+            .order_by_asc(Column::Id)
+            .lock_exclusive()
+            .all(&self.0)
+            .await?;
+        let after = project::Entity::update_many()
+            .col_expr(Column::DeletedAt, Expr::value(deleted_at.map(|at| at.0)))
+            .col_expr(Column::DeletedWithOwner, Expr::value(deleted_at.is_some()))
+            .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+            .col_expr(Column::UpdatedAt, Expr::value(now.0))
+            .filter(Column::Id.is_in(before.iter().map(|project| project.id)))
+            .exec_with_returning(&self.0)
+            .await?;
+        let items = pairs(before, after, |project| project.id).map(|(before, after)| ChangedProject {
+            before: mapping::project(before, None),
+            after: mapping::project(after, None),
+        });
+        Ok(Portion { items: items.collect(), has_more })
     }
 }
 
@@ -113,12 +164,14 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
     }
 
     async fn add(&self, project: &Project) -> Result<(), StoreError> {
-        self.insert_row(mapping::new_project(project)).await?;
+        let stored_bytes = Set(project_bytes(project));
+        self.insert_row(project::ActiveModel { stored_bytes, ..mapping::new_project(project) }).await?;
         let owner = member::ActiveModel {
             project_id: Set(project.id.0),
             user_id: Set(project.owner_id.0),
             role: Set(mapping::role_str(Role::Owner).to_owned()),
             joined_at: Set(project.created_at.0),
+            hidden: Set(false),
         };
         self.insert_row(owner).await
     }
@@ -130,21 +183,71 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
         self.run_update(update).await
     }
 
-    async fn adjust_task_counts(
+    async fn adjust_counters(
         &self,
         id: ProjectId,
-        total: i64,
-        done: i64,
+        delta: CounterDelta,
         last_position: Option<&str>,
     ) -> Result<(), StoreError> {
+        use project::Column::{StoredBytes, TaskDone, TaskTotal};
         let mut update = project::Entity::update_many()
-            .col_expr(project::Column::TaskTotal, Expr::col(project::Column::TaskTotal).add(total))
-            .col_expr(project::Column::TaskDone, Expr::col(project::Column::TaskDone).add(done))
+            .col_expr(TaskTotal, Expr::col(TaskTotal).add(delta.total))
+            .col_expr(TaskDone, Expr::col(TaskDone).add(delta.done))
+            .col_expr(StoredBytes, Expr::col(StoredBytes).add(delta.bytes))
             .filter(project::Column::Id.eq(id.0));
         if let Some(position) = last_position {
             update = update.col_expr(project::Column::LastPosition, Expr::value(position));
         }
         self.run_update(update).await
+    }
+
+    async fn count_owned(&self, owner: UserId) -> Result<OwnedProjects, StoreError> {
+        let is_active = Expr::case(project::Column::DeletedAt.is_null(), 1).finally(0);
+        let sum = |expression: Expr| Func::coalesce([expression.sum().cast_as("bigint"), Expr::val(0_i64)]);
+        let counts = project::Entity::find()
+            .select_only()
+            .expr_as(project::Column::Id.count(), "total")
+            .expr_as(sum(is_active.into()), "active")
+            .expr_as(sum(Expr::col(project::Column::StoredBytes)), "bytes")
+            .filter(project::Column::OwnerId.eq(owner.0));
+        let counts = counts.into_tuple::<(i64, i64, i64)>().one(&self.0).await?;
+        let (total, active, bytes) = counts.unwrap_or_default();
+        let count = |count: i64| u64::try_from(count).unwrap_or_default();
+        Ok(OwnedProjects { active: count(active), total: count(total), bytes })
+    }
+
+    async fn stored_bytes(&self, id: ProjectId) -> Result<i64, StoreError> {
+        let bytes = project::Entity::find_by_id(id.0).select_only().column(project::Column::StoredBytes);
+        Ok(bytes.into_tuple().one(&self.0).await?.unwrap_or_default())
+    }
+
+    async fn count_tasks(&self, id: ProjectId) -> Result<i64, StoreError> {
+        let total = project::Entity::find_by_id(id.0).select_only().column(project::Column::TaskTotal);
+        Ok(total.into_tuple().one(&self.0).await?.unwrap_or_default())
+    }
+
+    async fn delete_with_owner(
+        &self,
+        owner: UserId,
+        deleted_at: Timestamp,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Portion<ChangedProject>, StoreError> {
+        let active = project::Column::OwnerId.eq(owner.0).and(project::Column::DeletedAt.is_null());
+        self.set_deleted_with_owner(active, Some(deleted_at), now, limit).await
+    }
+
+    async fn restore_with_owner(
+        &self,
+        owner: UserId,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Portion<ChangedProject>, StoreError> {
+        let deleted = project::Column::OwnerId
+            .eq(owner.0)
+            .and(project::Column::DeletedAt.is_not_null())
+            .and(project::Column::DeletedWithOwner.eq(true));
+        self.set_deleted_with_owner(deleted, None, now, limit).await
     }
 
     async fn recalculate_completion(&self, id: ProjectId) -> Result<(), StoreError> {

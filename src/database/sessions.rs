@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, IntoTableRef as _, LockType};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
 };
 use uuid::Uuid;
 
@@ -17,6 +18,9 @@ use crate::contract::{SessionId, Timestamp, UserId};
 use crate::repositories::{
     NewRefreshToken, NewSession, RefreshTokenRecord, SessionRecord, SessionRepository, StoreError,
 };
+
+/// Maximum number of old sessions that one call revokes.
+const MAX_ENDED: u64 = 100;
 
 #[derive(FromQueryResult)]
 struct RefreshTokenRow {
@@ -110,6 +114,30 @@ impl<C: ConnectionTrait + Send + Sync> SessionRepository for SeaRepositories<C> 
         }
         let rows = ending.exec_with_returning(&self.0).await?;
         Ok(rows.into_iter().map(|row| SessionId(row.id)).collect())
+    }
+
+    async fn end_oldest(&self, user: UserId, keep: u64, at: Timestamp) -> Result<Vec<SessionId>, StoreError> {
+        let oldest: Vec<Uuid> = session::Entity::find()
+            .select_only()
+            .column(session::Column::Id)
+            .filter(session::Column::UserId.eq(user.0))
+            .filter(session::Column::EndedAt.is_null())
+            .order_by_desc(session::Column::CreatedAt)
+            .order_by_desc(session::Column::Id)
+            .offset(keep)
+            .limit(MAX_ENDED)
+            .into_tuple()
+            .all(&self.0)
+            .await?;
+        if oldest.is_empty() {
+            return Ok(Vec::new());
+        }
+        let update = session::Entity::update_many()
+            .col_expr(session::Column::EndedAt, Expr::value(at.0))
+            .filter(session::Column::Id.is_in(oldest.iter().copied()))
+            .filter(session::Column::EndedAt.is_null());
+        self.run_update(update).await?;
+        Ok(oldest.into_iter().map(SessionId).collect())
     }
 
     async fn list_ended(&self, since: Timestamp) -> Result<Vec<SessionId>, StoreError> {

@@ -20,10 +20,11 @@ use super::sqlite_state::SqliteState;
 use super::transaction::GuardedTransaction;
 use crate::contract::Timestamp;
 use crate::repositories::{
-    ApiTokenRepository, AuditLogRepository, CommentRepository, DeliveryRepository, EmailTokenRepository,
-    EventRepository, IdempotencyRepository, InvitationRepository, JobRepository, MaintenanceRepository,
-    MemberRepository, ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError,
-    TaskListRepository, TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
+    ApiTokenRepository, AuditLogRepository, CommentRepository, CounterRepository, DeliveryRepository,
+    EmailTokenRepository, EventRepository, IdempotencyRepository, InvitationRepository, JobRepository,
+    KnownAddressRepository, LongTextRepository, MaintenanceRepository, MemberRepository, ProjectRepository,
+    QueueRepository, Repositories, SessionRepository, Store, StoreError, TaskListRepository, TaskRepository,
+    Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
 };
 
 /// Maximum wait of the readiness check for the database.
@@ -216,10 +217,13 @@ repositories! {
     task_lists: TaskListRepository,
     comments: CommentRepository,
     events: EventRepository => has_appended_events,
+    long_texts: LongTextRepository,
     webhooks: WebhookRepository,
     deliveries: DeliveryRepository,
     idempotency: IdempotencyRepository,
     email_tokens: EmailTokenRepository,
+    known_addresses: KnownAddressRepository,
+    counters: CounterRepository,
     api_tokens: ApiTokenRepository,
     audit_log: AuditLogRepository,
     jobs: JobRepository => has_enqueued_jobs,

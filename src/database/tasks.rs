@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use super::entities::{member, project, task};
 use super::mapping;
-use super::pagination::order;
+use super::pagination::{first_portion, order};
 use super::relations::{membership_of_task, project_of_task};
 use super::repositories::SeaRepositories;
 use crate::contract::page::Direction;
 use crate::contract::strings::OrderKey;
 use crate::contract::task::Task;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
-use crate::repositories::{StoreError, TaskRepository, TaskWithContext};
+use crate::repositories::{Portion, StoreError, TaskRepository, TaskWithContext};
 
 #[derive(FromQueryResult)]
 struct TaskRow {
@@ -128,17 +128,32 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
         rows.into_iter().next().map(mapping::task).transpose()
     }
 
-    async fn unassign(&self, project: ProjectId, user: UserId, now: Timestamp) -> Result<Vec<Task>, StoreError> {
+    async fn unassign(
+        &self,
+        project: ProjectId,
+        user: UserId,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Portion<Task>, StoreError> {
+        let assigned: Vec<Uuid> = task::Entity::find()
+            .select_only()
+            .column(task::Column::Id)
+            .filter(task::Column::ProjectId.eq(project.0))
+            .filter(task::Column::AssigneeId.eq(user.0))
+            .limit(limit + 1)
+            .into_tuple()
+            .all(&self.0)
+            .await?;
+        let (assigned, has_more) = first_portion(assigned, limit);
         let mut rows = task::Entity::update_many()
             .col_expr(task::Column::AssigneeId, Expr::value(None::<Uuid>))
             .col_expr(task::Column::Version, Expr::col(task::Column::Version).add(1))
             .col_expr(task::Column::UpdatedAt, Expr::value(now.0))
-            .filter(task::Column::ProjectId.eq(project.0))
-            .filter(task::Column::AssigneeId.eq(user.0))
+            .filter(task::Column::Id.is_in(assigned))
             .exec_with_returning(&self.0)
             .await?;
         rows.sort_unstable_by_key(|row| row.id);
-        rows.into_iter().map(mapping::task).collect()
+        Ok(Portion { items: rows.into_iter().map(mapping::task).collect::<Result<_, _>>()?, has_more })
     }
 
     async fn update(&self, task: &Task) -> Result<(), StoreError> {

@@ -4,13 +4,11 @@ use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::entities::project;
 use super::entities::user::{Column, Entity, Model};
 use super::mapping;
 use super::repositories::SeaRepositories;
 use crate::contract::account::user::User;
-use crate::contract::project::Project;
-use crate::contract::{ProjectId, Timestamp, UserId};
+use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Credentials, StoreError, UserRepository};
 
 fn credentials(row: Model) -> Credentials {
@@ -50,39 +48,13 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
         Ok(inserted == 1)
     }
 
-    async fn set_deleted(
-        &self,
-        id: UserId,
-        deleted_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<Vec<Project>, StoreError> {
-        let (was_deleted, with_owner) = match deleted_at {
-            Some(_) => (project::Column::DeletedAt.is_null(), true),
-            None => (project::Column::DeletedWithOwner.eq(true), false),
-        };
-        let affected = project::Column::OwnerId.eq(id.0).and(was_deleted);
-        // In the common lock order of projects.
-        let affected_projects = project::Entity::find().filter(affected.clone()).order_by_asc(project::Column::Id);
-        let locked = self.fetch_ids(affected_projects.lock_exclusive(), project::Column::Id, ProjectId).await?;
-        let mut changed = Vec::new();
-        if !locked.is_empty() {
-            changed = project::Entity::update_many()
-                .col_expr(project::Column::DeletedAt, Expr::value(deleted_at.map(|at| at.0)))
-                .col_expr(project::Column::DeletedWithOwner, Expr::value(with_owner))
-                .col_expr(project::Column::Version, Expr::col(project::Column::Version).add(1))
-                .col_expr(project::Column::UpdatedAt, Expr::value(now.0))
-                .filter(affected)
-                .exec_with_returning(&self.0)
-                .await?;
-            changed.sort_unstable_by_key(|project| project.id);
-        }
+    async fn set_deleted(&self, id: UserId, deleted_at: Option<Timestamp>, now: Timestamp) -> Result<(), StoreError> {
         let update = Entity::update_many()
             .col_expr(Column::DeletedAt, Expr::value(deleted_at.map(|at| at.0)))
             .col_expr(Column::Version, Expr::col(Column::Version).add(1))
             .col_expr(Column::UpdatedAt, Expr::value(now.0))
             .filter(Column::Id.eq(id.0));
-        self.run_update(update).await?;
-        Ok(changed.into_iter().map(|project| mapping::project(project, None)).collect())
+        self.run_update(update).await
     }
 
     async fn disown(&self, id: UserId, placeholder: &str) -> Result<(), StoreError> {
@@ -117,9 +89,25 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
         self.run_update(update).await
     }
 
+    async fn renew_password_hash(&self, id: UserId, current: &str, next: &str) -> Result<bool, StoreError> {
+        let update = Entity::update_many()
+            .col_expr(Column::PasswordHash, Expr::value(next))
+            .col_expr(Column::PasswordCost, Expr::value(mapping::password_cost(next)))
+            .filter(Column::Id.eq(id.0))
+            .filter(Column::PasswordHash.eq(current));
+        self.update_one(update).await
+    }
+
+    async fn find_max_password_cost(&self) -> Result<Option<u32>, StoreError> {
+        let highest = Entity::find().select_only().column(Column::PasswordCost).order_by_desc(Column::PasswordCost);
+        let cost: Option<i64> = highest.into_tuple().one(&self.0).await?;
+        Ok(cost.and_then(|cost| u32::try_from(cost).ok()))
+    }
+
     async fn replace_password(&self, id: UserId, current: &str, next: &str, at: Timestamp) -> Result<bool, StoreError> {
         let update = Entity::update_many()
             .col_expr(Column::PasswordHash, Expr::value(next))
+            .col_expr(Column::PasswordCost, Expr::value(mapping::password_cost(next)))
             .col_expr(Column::UpdatedAt, Expr::value(at.0))
             .filter(Column::Id.eq(id.0))
             .filter(Column::PasswordHash.eq(current));

@@ -96,6 +96,13 @@ email_templates! {
         home: String,
     }
 
+    /// Notice of many failed logins.
+    FailedLoginsEmail("Many failed logins to your account", "failed_logins.txt", "failed_logins.html") {
+        name: SingleLine,
+        at: String,
+        home: String,
+    }
+
     /// Notice that an API token was created. `token` is its name, unset if it must not be shown.
     ApiTokenCreatedEmail("A new API token was created", "api_token_created.txt", "api_token_created.html") {
         name: SingleLine,
@@ -180,6 +187,7 @@ mod tests {
             webhook_disabled(Some(name())).render().unwrap(),
             PasswordChangedEmail { name: name(), at: at(), revoked_all: true, home: links.home() }.render().unwrap(),
             PasswordResetDoneEmail { name: name(), at: at(), home: links.home() }.render().unwrap(),
+            FailedLoginsEmail { name: name(), at: at(), home: links.home() }.render().unwrap(),
             api_token_created(Some(name())).render().unwrap(),
             webhook_created(Some(name())).render().unwrap(),
             invitation(Some(Inviter { name: name(), email: name(), project: name() })).render().unwrap(),
@@ -301,7 +309,7 @@ mod tests {
 
     #[test]
     fn links_end_with_the_token() {
-        let [_, verification, reset, ..] = <[EmailContent; 10]>::try_from(all()).unwrap();
+        let [_, verification, reset, ..] = <[EmailContent; 11]>::try_from(all()).unwrap();
         for (mail, link) in [
             (&verification, "https://tasks.example/verify-email#token=mt_abc"),
             (&verification, "https://tasks.example/disown-account#token=mt_abc"),

@@ -11,8 +11,8 @@ mod transport;
 
 pub use emails::EmailContent;
 pub(crate) use emails::{
-    ApiTokenCreatedEmail, DigestEmail, DigestProject, DigestTask, DigestTasks, InvitationEmail, Inviter,
-    PasswordChangedEmail, PasswordResetDoneEmail, PasswordResetEmail, VerificationEmail, WebhookCreatedEmail,
+    ApiTokenCreatedEmail, DigestEmail, DigestProject, DigestTask, DigestTasks, FailedLoginsEmail, InvitationEmail,
+    Inviter, PasswordChangedEmail, PasswordResetDoneEmail, PasswordResetEmail, VerificationEmail, WebhookCreatedEmail,
     WebhookDisabledEmail, WelcomeEmail,
 };
 pub use error::MailError;

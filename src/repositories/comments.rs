@@ -15,6 +15,8 @@ pub struct CommentWithContext {
     pub comment: Comment,
     /// Project of the task.
     pub project_id: ProjectId,
+    /// Owner of the project.
+    pub project_owner: UserId,
     /// Role of the reader in the project; `None` for a non-member.
     pub role: Option<Role>,
     /// True if the project is archived.
@@ -33,6 +35,12 @@ pub trait CommentRepository: Send + Sync {
 
     /// Lists the comments on a task.
     async fn list(&self, task: TaskId, sort: Sort<CommentSort>, paging: Paging) -> Result<Page<Comment>, StoreError>;
+
+    /// Counts the comments on a task, up to a limit.
+    async fn count(&self, task: TaskId, limit: u64) -> Result<u64, StoreError>;
+
+    /// Returns the bytes of text in the comments on a task.
+    async fn stored_bytes(&self, task: TaskId) -> Result<i64, StoreError>;
 
     /// Adds a comment.
     async fn add(&self, comment: &Comment) -> Result<(), StoreError>;

@@ -40,6 +40,15 @@ pub enum Job {
         /// The webhook.
         webhook: WebhookId,
     },
+    /// Notifies a user of many failed logins.
+    FailedLoginsEmail {
+        /// The owner of the account; `None` for an unknown address, so that both take equally long.
+        user: Option<UserId>,
+        /// The time of the last failure, in milliseconds since 1970.
+        at: i64,
+        /// The end of the window in which failures are counted, in milliseconds since 1970.
+        window_ends_at: i64,
+    },
     /// Notifies a user that the password was changed.
     PasswordChangedEmail {
         /// The owner of the account.
@@ -80,6 +89,20 @@ pub enum Job {
     RecalculateCompletion {
         /// The project.
         project: ProjectId,
+    },
+    /// Unassigns the remaining tasks of a removed member.
+    UnassignTasks {
+        /// The project.
+        project: ProjectId,
+        /// The removed member.
+        user: UserId,
+        /// The user who removed the member.
+        actor: UserId,
+    },
+    /// Deletes or restores the remaining projects of an account that was soft-deleted or restored.
+    ApplyAccountState {
+        /// The owner of the account.
+        user: UserId,
     },
     /// Enqueues the weekly digests that are due.
     PlanDigests {},
@@ -153,6 +176,7 @@ impl Job {
             | Self::PasswordResetEmail { .. }
             | Self::InvitationEmail { .. }
             | Self::WebhookDisabledEmail { .. }
+            | Self::FailedLoginsEmail { .. }
             | Self::PasswordChangedEmail { .. }
             | Self::PasswordResetDoneEmail { .. }
             | Self::ApiTokenCreatedEmail { .. }
@@ -160,6 +184,8 @@ impl Job {
             | Self::WeeklyDigest { .. } => Queue::Mail,
             Self::DeliverWebhook { .. } => Queue::Webhooks,
             Self::RecalculateCompletion { .. }
+            | Self::UnassignTasks { .. }
+            | Self::ApplyAccountState { .. }
             | Self::ExpireInvitations {}
             | Self::PlanDigests {}
             | Self::PurgeDeleted {}
@@ -177,13 +203,15 @@ impl Job {
             | Self::PasswordResetDoneEmail { user, .. }
             | Self::ApiTokenCreatedEmail { user, .. }
             | Self::WebhookCreatedEmail { user, .. }
-            | Self::WeeklyDigest { user, .. } => Some(*user),
-            Self::PasswordResetEmail { user } => *user,
+            | Self::WeeklyDigest { user, .. }
+            | Self::ApplyAccountState { user } => Some(*user),
+            Self::PasswordResetEmail { user } | Self::FailedLoginsEmail { user, .. } => *user,
             Self::InvitationEmail { .. }
             | Self::DeliverWebhook { .. }
             | Self::WebhookDisabledEmail { .. }
             | Self::ExpireInvitations {}
             | Self::RecalculateCompletion { .. }
+            | Self::UnassignTasks { .. }
             | Self::PlanDigests {}
             | Self::PurgeDeleted {}
             | Self::Prune {} => None,
@@ -199,7 +227,12 @@ impl Job {
             Self::VerificationEmail { user } | Self::PasswordResetEmail { user: Some(user) } => {
                 Dedup::WhilePending(format!("{kind} {user}"))
             }
+            Self::FailedLoginsEmail { user: Some(user), window_ends_at, .. } => {
+                Dedup::Forever(format!("{kind} {user} {window_ends_at}"))
+            }
             Self::RecalculateCompletion { project } => Dedup::WhilePending(format!("{kind} {project}")),
+            Self::UnassignTasks { project, user, .. } => Dedup::WhilePending(format!("{kind} {project} {user}")),
+            Self::ApplyAccountState { user } => Dedup::WhilePending(format!("{kind} {user}")),
             Self::WeeklyDigest { user, moment } => Dedup::Forever(format!("{kind} {user} {}", week(*moment))),
             Self::ExpireInvitations {} | Self::PlanDigests {} | Self::PurgeDeleted {} | Self::Prune {} => {
                 Dedup::WhilePending(kind.to_owned())
@@ -249,12 +282,15 @@ mod tests {
             Job::InvitationEmail { invitation: InvitationId::generate() },
             Job::DeliverWebhook { webhook: WebhookId::generate() },
             Job::WebhookDisabledEmail { webhook: WebhookId::generate() },
+            Job::FailedLoginsEmail { user: Some(user), at: 7, window_ends_at: 8 },
             Job::PasswordChangedEmail { user, at: 7, revoked_all: true },
             Job::PasswordResetDoneEmail { user, at: 7 },
             Job::ApiTokenCreatedEmail { user, api_token: ApiTokenId::generate(), at: 7 },
             Job::WebhookCreatedEmail { user, webhook: WebhookId::generate(), at: 7 },
             Job::ExpireInvitations {},
             Job::RecalculateCompletion { project: ProjectId::generate() },
+            Job::UnassignTasks { project: ProjectId::generate(), user, actor: user },
+            Job::ApplyAccountState { user },
             Job::PlanDigests {},
             Job::WeeklyDigest { user, moment: 7 },
             Job::PurgeDeleted {},

@@ -35,6 +35,12 @@ pub enum Prunable {
     Events,
     /// Entries of the audit log, by the time at which they happened first.
     AuditEntries,
+    /// Usage counters, by the end of their window.
+    Counters,
+    /// Networks of logins, by the time of the last login.
+    KnownAddresses,
+    /// Long texts, by the time of their last use.
+    LongTexts,
 }
 
 /// Content that was anonymized, each before and after the change.
@@ -44,6 +50,8 @@ pub struct AnonymizedContent {
     pub tasks: Vec<(Task, Task)>,
     /// Comments of the user.
     pub comments: Vec<(Comment, Comment)>,
+    /// True if content remains to be anonymized.
+    pub has_more: bool,
 }
 
 /// Pruning by age, and purging of deleted resources.
@@ -52,13 +60,15 @@ pub trait MaintenanceRepository: Send + Sync {
     /// Prunes at most `limit` rows older than `before`, and returns their number.
     async fn prune(&self, what: Prunable, before: Timestamp, limit: u64) -> Result<u64, StoreError>;
 
-    /// Purges at most `limit` tasks deleted before a time, and returns their number.
+    /// Purges at most `limit` tasks deleted before a time, or comments on such tasks, and returns their number.
+    ///
+    /// One call purges tasks of one project, which it locks. Returns 0 when no such task is left.
     async fn purge_tasks(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError>;
 
-    /// Purges at most `limit` tasks of a project, and returns their number.
+    /// Purges at most `limit` tasks of a project, or comments on them, and returns their number.
     async fn purge_project_tasks(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError>;
 
-    /// Purges at most `limit` events of a project, and returns their number.
+    /// Purges at most `limit` events and long texts of a project, and returns their number.
     async fn purge_project_events(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError>;
 
     /// Purges at most `limit` entries of the audit log of an account, and returns their number.
@@ -82,14 +92,15 @@ pub trait MaintenanceRepository: Send + Sync {
     /// Lists other owners' projects whose members, tasks or comments name a user.
     async fn list_foreign_projects(&self, user: UserId) -> Result<Vec<ProjectId>, StoreError>;
 
-    /// Removes a user from another owner's project, whose content is kept.
+    /// Removes a user from at most `limit` tasks and comments of another owner's project, whose content is kept.
     ///
-    /// Locks the project.
+    /// Locks the project. The membership is removed with the last portion.
     async fn anonymize_member(
         &self,
         user: UserId,
         project: ProjectId,
         now: Timestamp,
+        limit: u64,
     ) -> Result<AnonymizedContent, StoreError>;
 
     /// Removes a user from the `limit` events after a sequence number.

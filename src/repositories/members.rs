@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::error::StoreError;
+use super::portion::Portion;
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::project::Role;
 use crate::contract::project::member::{Member, MemberSort};
@@ -25,8 +26,19 @@ pub trait MemberRepository: Send + Sync {
     /// Finds a member of a project.
     async fn find(&self, project: ProjectId, user: UserId) -> Result<Option<Member>, StoreError>;
 
-    /// Lists the memberships of a user in other owners' projects.
-    async fn list_non_owner_memberships(&self, user: UserId) -> Result<Vec<(ProjectId, Member)>, StoreError>;
+    /// Finds a member, unless the soft-deletion of the account was already published in the project.
+    async fn find_published(&self, project: ProjectId, user: UserId) -> Result<Option<Member>, StoreError>;
+
+    /// Hides or shows at most `limit` memberships of a user in other owners' projects, and returns these.
+    ///
+    /// A membership is hidden when the soft-deletion of the account is published in the project. The caller has locked
+    /// the account.
+    async fn set_hidden(
+        &self,
+        user: UserId,
+        is_hidden: bool,
+        limit: u64,
+    ) -> Result<Portion<(ProjectId, Member)>, StoreError>;
 
     /// Returns whether a lower-case address is that of a member, even a deleted one.
     async fn has_email(&self, project: ProjectId, email: &str) -> Result<bool, StoreError>;

@@ -7,6 +7,7 @@
 
 mod audit_log;
 mod comments;
+mod counters;
 mod deliveries;
 mod error;
 mod events;
@@ -14,11 +15,15 @@ mod idempotency;
 mod invitations;
 mod job;
 mod job_queue;
+mod known_addresses;
+mod long_texts;
 mod maintenance;
 mod members;
+mod portion;
 mod projects;
 mod sessions;
 mod store;
+mod stored_bytes;
 mod task_lists;
 mod tasks;
 mod tokens;
@@ -28,6 +33,7 @@ mod webhooks;
 
 pub use audit_log::{AuditFilter, AuditLogRepository, AuditRecord};
 pub use comments::{CommentRepository, CommentWithContext};
+pub use counters::{CounterKey, CounterRepository, WindowCount};
 pub use deliveries::{
     DeliverableEvent, DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, WebhookSubscription,
 };
@@ -39,11 +45,17 @@ pub use idempotency::{
 pub use invitations::{InvitationRepository, InvitationScope};
 pub use job::{Dedup, Job, Queue};
 pub use job_queue::{JobRecord, JobRepository, JobState, Lease, LeasedJob, QueueRepository};
+pub use known_addresses::{AddressHash, KnownAddressRepository};
+pub use long_texts::{
+    LongTextRepository, LongTexts, TextHash, extract_long_texts, insert_long_texts, referenced_texts,
+};
 pub use maintenance::{AnonymizedContent, MaintenanceRepository, Prunable};
 pub use members::MemberRepository;
-pub use projects::{LockedProject, ProjectFilter, ProjectRepository};
+pub use portion::Portion;
+pub use projects::{ChangedProject, CounterDelta, LockedProject, OwnedProjects, ProjectFilter, ProjectRepository};
 pub use sessions::{NewRefreshToken, NewSession, RefreshTokenRecord, SessionRecord, SessionRepository};
 pub use store::{Repositories, Store, Transaction};
+pub use stored_bytes::{comment_bytes, project_bytes, task_bytes};
 pub use task_lists::{
     Assignee, CursorPage, CursorRequest, ProjectTaskPage, SortKey, SortValue, TaskFilter, TaskListRepository,
     VisibleTaskPage,

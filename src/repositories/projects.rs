@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::error::StoreError;
+use super::portion::Portion;
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::project::{Project, ProjectSort, Role};
 use crate::contract::{ProjectId, Timestamp, UserId};
@@ -29,6 +30,37 @@ pub struct LockedProject {
     pub last_position: String,
 }
 
+/// Change of the counters of a project.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CounterDelta {
+    /// Number of tasks that are not deleted.
+    pub total: i64,
+    /// Number of those that are done.
+    pub done: i64,
+    /// Bytes of stored text, including the trash.
+    pub bytes: i64,
+}
+
+/// Projects that a user owns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OwnedProjects {
+    /// Number of projects that are not deleted.
+    pub active: u64,
+    /// Number of all projects, including soft-deleted ones.
+    pub total: u64,
+    /// Bytes of text stored in all of them.
+    pub bytes: i64,
+}
+
+/// A project before and after a change.
+#[derive(Debug, Clone)]
+pub struct ChangedProject {
+    /// The project before the change.
+    pub before: Project,
+    /// The project after the change.
+    pub after: Project,
+}
+
 /// Projects, including soft-deleted ones, each with the role of the reader.
 #[async_trait]
 pub trait ProjectRepository: Send + Sync {
@@ -53,14 +85,41 @@ pub trait ProjectRepository: Send + Sync {
     /// Updates the mutable fields of a project, except its task counts.
     async fn update(&self, project: &Project) -> Result<(), StoreError>;
 
-    /// Adds to the task counts, and replaces the greatest order key.
-    async fn adjust_task_counts(
+    /// Adds to the counters, and replaces the greatest order key.
+    async fn adjust_counters(
         &self,
         id: ProjectId,
-        total: i64,
-        done: i64,
+        delta: CounterDelta,
         last_position: Option<&str>,
     ) -> Result<(), StoreError>;
+
+    /// Counts the projects of an owner and the text in them.
+    async fn count_owned(&self, owner: UserId) -> Result<OwnedProjects, StoreError>;
+
+    /// Returns the bytes of text stored in a project.
+    async fn stored_bytes(&self, id: ProjectId) -> Result<i64, StoreError>;
+
+    /// Returns the number of tasks of a project that are not deleted.
+    async fn count_tasks(&self, id: ProjectId) -> Result<i64, StoreError>;
+
+    /// Soft-deletes at most `limit` active projects of an owner, at the time at which the account was deleted.
+    ///
+    /// The caller has locked the account. The projects are without a role.
+    async fn delete_with_owner(
+        &self,
+        owner: UserId,
+        deleted_at: Timestamp,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Portion<ChangedProject>, StoreError>;
+
+    /// Restores at most `limit` projects that were soft-deleted with their owner, in the same way.
+    async fn restore_with_owner(
+        &self,
+        owner: UserId,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Portion<ChangedProject>, StoreError>;
 
     /// Recalculates the completion percentage from the task counts.
     async fn recalculate_completion(&self, id: ProjectId) -> Result<(), StoreError>;

@@ -91,6 +91,9 @@ pub trait SessionRepository: Send + Sync {
     async fn end_all(&self, user: UserId, keep: Option<SessionId>, at: Timestamp)
     -> Result<Vec<SessionId>, StoreError>;
 
+    /// Revokes the oldest sessions of a user beyond the `keep` newest ones, at most 100, and returns their ids.
+    async fn end_oldest(&self, user: UserId, keep: u64, at: Timestamp) -> Result<Vec<SessionId>, StoreError>;
+
     /// Lists the sessions that were revoked at or after a time.
     async fn list_ended(&self, since: Timestamp) -> Result<Vec<SessionId>, StoreError>;
 

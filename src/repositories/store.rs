@@ -4,12 +4,15 @@ use async_trait::async_trait;
 
 use super::audit_log::AuditLogRepository;
 use super::comments::CommentRepository;
+use super::counters::CounterRepository;
 use super::deliveries::DeliveryRepository;
 use super::error::StoreError;
 use super::events::EventRepository;
 use super::idempotency::IdempotencyRepository;
 use super::invitations::InvitationRepository;
 use super::job_queue::{JobRepository, QueueRepository};
+use super::known_addresses::KnownAddressRepository;
+use super::long_texts::LongTextRepository;
 use super::maintenance::MaintenanceRepository;
 use super::members::MemberRepository;
 use super::projects::ProjectRepository;
@@ -67,6 +70,8 @@ pub trait Repositories: Send + Sync {
     fn comments(&self) -> &dyn CommentRepository;
     /// The event feed. The commit notifies its subscribers.
     fn events(&self) -> &dyn EventRepository;
+    /// Long texts of events and stored responses.
+    fn long_texts(&self) -> &dyn LongTextRepository;
     /// Webhooks.
     fn webhooks(&self) -> &dyn WebhookRepository;
     /// Deliveries to webhooks.
@@ -75,6 +80,10 @@ pub trait Repositories: Send + Sync {
     fn idempotency(&self) -> &dyn IdempotencyRepository;
     /// Tokens sent by e-mail.
     fn email_tokens(&self) -> &dyn EmailTokenRepository;
+    /// Networks from which accounts were used.
+    fn known_addresses(&self) -> &dyn KnownAddressRepository;
+    /// Usage counters.
+    fn counters(&self) -> &dyn CounterRepository;
     /// API tokens.
     fn api_tokens(&self) -> &dyn ApiTokenRepository;
     /// The audit log.

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::error::StoreError;
+use super::portion::Portion;
 use crate::contract::page::Direction;
 use crate::contract::project::Role;
 use crate::contract::strings::OrderKey;
@@ -58,8 +59,14 @@ pub trait TaskRepository: Send + Sync {
     /// Sets only the position of a task, and returns the changed task.
     async fn set_position(&self, id: TaskId, position: &str) -> Result<Option<Task>, StoreError>;
 
-    /// Unassigns a user from all tasks of a project, and returns these tasks.
-    async fn unassign(&self, project: ProjectId, user: UserId, now: Timestamp) -> Result<Vec<Task>, StoreError>;
+    /// Unassigns a user from at most `limit` tasks of a locked project, and returns these tasks.
+    async fn unassign(
+        &self,
+        project: ProjectId,
+        user: UserId,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Portion<Task>, StoreError>;
 
     /// Updates the mutable fields of a task.
     async fn update(&self, task: &Task) -> Result<(), StoreError>;

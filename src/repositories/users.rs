@@ -4,7 +4,6 @@ use async_trait::async_trait;
 
 use super::error::StoreError;
 use crate::contract::account::user::User;
-use crate::contract::project::Project;
 use crate::contract::{Timestamp, UserId};
 
 /// A user with the password hash. Without `Debug`, so that no log shows the hash.
@@ -38,15 +37,8 @@ pub trait UserRepository: Send + Sync {
     /// Adds a user; `false` if the address is in use.
     async fn add(&self, user: &User, password_hash: &str) -> Result<bool, StoreError>;
 
-    /// Soft-deletes or restores an account, with its projects.
-    ///
-    /// Projects that are deleted for another reason stay as they are. Returns the changed ones, without a role.
-    async fn set_deleted(
-        &self,
-        id: UserId,
-        deleted_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<Vec<Project>, StoreError>;
+    /// Soft-deletes or restores an account, without its projects.
+    async fn set_deleted(&self, id: UserId, deleted_at: Option<Timestamp>, now: Timestamp) -> Result<(), StoreError>;
 
     /// Replaces the address of a soft-deleted account, which makes the old one available, and makes the account due to be
     /// purged.
@@ -60,6 +52,12 @@ pub trait UserRepository: Send + Sync {
 
     /// Updates the mutable fields of a user.
     async fn update(&self, user: &User) -> Result<(), StoreError>;
+
+    /// Replaces the hash of an unchanged password; `false` if it is no longer `current`.
+    async fn renew_password_hash(&self, id: UserId, current: &str, next: &str) -> Result<bool, StoreError>;
+
+    /// Finds the highest cost of all password hashes; `None` without accounts.
+    async fn find_max_password_cost(&self) -> Result<Option<u32>, StoreError>;
 
     /// Replaces the password hash; `false` if it is no longer `current`.
     async fn replace_password(&self, id: UserId, current: &str, next: &str, at: Timestamp) -> Result<bool, StoreError>;

@@ -7,14 +7,12 @@
 //! address within an hour are one entry with a count. Beyond a number of entries a day, those of one type and day are
 //! one entry with a count and without details.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::caller::Credential;
 use super::context::ServiceContext;
-use super::error::Error;
 use super::request::RequestMetadata;
 use super::unit_of_work::WriteContext;
 use crate::contract::account::audit_entry::{AuditEntry, AuditEntryType};
@@ -121,7 +119,7 @@ impl NewAuditEntry {
             actor_id: self.actor,
             session_id: session,
             api_token_id,
-            client_address: self.request.client_address.map(|ip| ClientAddress::new_unchecked(ip.to_string())),
+            client_address: self.request.address.map(|ip| ClientAddress::new_unchecked(ip.to_string())),
             user_agent: self.request.user_agent.map(UserAgent::new_unchecked),
             request_id: self.request.request_id,
             target_id: self.target.map(AuditTargetId),
@@ -152,7 +150,7 @@ impl ServiceContext {
             return log.add(&entry.without_details().record(now), Some(&key)).await;
         }
         let key = is_failed_login.then(|| {
-            let from = entry.request.client_address.map(network).unwrap_or_default();
+            let from = entry.request.network().map(|network| network.to_string()).unwrap_or_default();
             format!("{account} {} {} {from}", entry.kind.as_str(), period(now, HOUR))
         });
         log.add(&entry.record(now), key.as_deref()).await
@@ -178,48 +176,17 @@ impl ServiceContext {
         Ok(())
     }
 
-    /// Records a wrong password, at login and wherever else a password is accepted, in a transaction of its own.
-    ///
-    /// An unknown account is recorded too, so that it takes as long as a known one.
-    pub(crate) async fn record_wrong_password(
-        &self,
-        account: Option<UserId>,
-        credential: Option<Credential>,
-        request: &RequestMetadata,
-    ) -> Result<(), Error> {
-        let entry = NewAuditEntry::by_stranger(AuditEntryType::LoginFailed, account, request);
+    /// Records a wrong password of an authenticated caller, in a transaction of its own.
+    pub(crate) async fn record_wrong_password(&self, write: &WriteContext) -> Result<(), StoreError> {
+        let caller = write.caller;
+        let entry = NewAuditEntry::by_stranger(AuditEntryType::LoginFailed, Some(caller.user), &write.request);
         let transaction = self.store.begin().await?;
-        self.audit(&*transaction, entry.with(credential), self.clock.now()).await?;
-        Ok(transaction.commit().await?)
+        self.audit(&*transaction, entry.with(Some(caller.credential)), self.clock.now()).await?;
+        transaction.commit().await
     }
 }
 
 /// Number of a period, counted from 1970.
 fn period(at: Timestamp, length: Duration) -> i64 {
     at.0.div_euclid(i64::try_from(length.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// Address that counts as one client: that of IPv4, or the /64 of IPv6.
-fn network(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(address) => address.to_string(),
-            None => address.segments()[..4].iter().map(|part| format!("{part:x}:")).collect(),
-        },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_of_one_network_are_one_client() {
-        let network = |text: &str| network(text.parse().unwrap());
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2::1"));
-        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
-        assert_eq!(network("::ffff:192.0.2.7"), network("192.0.2.7"));
-        assert_ne!(network("192.0.2.7"), network("192.0.2.8"));
-    }
 }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
+
 use super::clock::Clock;
 use super::error::Error;
 use super::keyed_semaphores::KeyedSemaphores;
+use super::quotas::Quotas;
 use super::read_limits::{LimitedRead, ReadLimits};
 use crate::contract::{SessionId, Timestamp, UserId};
 use crate::repositories::{Store, Transaction};
@@ -25,8 +28,27 @@ pub struct Policy {
     pub require_verification: bool,
     /// True if the number of open event streams of a user is limited.
     pub has_stream_limit: bool,
+    /// Limits on what a user may store.
+    pub quotas: Quotas,
     /// Maximum number of concurrent list reads per user, indexed and unindexed each.
     pub list_reads_per_user: usize,
+    /// Limits on mail and logins.
+    pub limits: AccountLimits,
+}
+
+/// Limits on mail and logins; 0 disables one.
+#[derive(Debug, Clone, Copy)]
+pub struct AccountLimits {
+    /// Mails per recipient and hour.
+    pub mail_per_hour: u64,
+    /// Mails per recipient and day.
+    pub mail_per_day: u64,
+    /// Invitations per user and day.
+    pub invitations_per_day: u64,
+    /// Failed logins per minute, account and client network.
+    pub login_failures_per_minute: u64,
+    /// Failed logins per hour and account, from unknown networks.
+    pub login_failures_per_hour: u64,
 }
 
 /// Keys for signing and encryption.
@@ -37,6 +59,8 @@ pub struct Secrets {
     pub sealer: Sealer,
     /// Signs cursors.
     pub signer: Signer,
+    /// Hashes the keys of counters.
+    pub key_hasher: Signer,
 }
 
 /// Dependencies of webhook delivery.
@@ -54,9 +78,12 @@ pub(crate) struct ServiceContext {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Clock,
     pub(crate) passwords: Passwords,
+    /// Set once the highest cost of the stored passwords is known.
+    pub(crate) password_costs: OnceCell<()>,
     pub(crate) tokens: AccessTokens,
     pub(crate) sealer: Sealer,
     pub(crate) signer: Signer,
+    pub(crate) key_hasher: Signer,
     pub(crate) ended_sessions: EndedSessions,
     pub(crate) revoked_tokens: RevokedTokens,
     pub(crate) policy: Policy,
@@ -83,6 +110,11 @@ impl ServiceContext {
             self.ended_sessions.remove(sessions);
         }
         Ok(committed?)
+    }
+
+    /// Hashes a text that must not be readable in the database, such as an address. It begins with its purpose.
+    pub(crate) fn keyed_hash(&self, text: &str) -> [u8; 16] {
+        self.key_hasher.sign(&[0; 32], text.as_bytes())
     }
 
     /// Returns the time before which soft-deleted objects can no longer be restored.

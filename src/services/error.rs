@@ -1,5 +1,7 @@
 //! Domain errors: a closed enum in which every variant has a stable code.
 
+use std::time::Duration;
+
 use crate::contract::account::api_token::Scope;
 use crate::contract::error::{Detail, DetailCode, ErrorCode, ErrorLocation};
 use crate::contract::project::Role;
@@ -106,6 +108,16 @@ pub enum Error {
     /// The caller's other searches and lists kept the request waiting for too long.
     #[error("too many concurrent searches")]
     TooManySearches,
+    /// Too many requests of this kind; the text is the message for the caller.
+    #[error("{message}")]
+    RateLimited {
+        /// Maximum number in the window.
+        limit: u64,
+        /// Time until the end of the window.
+        retry_after: Duration,
+        /// Message for the caller.
+        message: String,
+    },
     /// The project is archived and therefore read-only.
     #[error("the project is archived")]
     ProjectArchived,
@@ -212,6 +224,15 @@ impl Error {
         matches!(self, Self::Store(StoreError::Damaged(_)) | Self::NotReady(StoreError::Damaged(_)))
     }
 
+    /// Returns when an overloaded service is expected to have recovered.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Password(PasswordError::Overloaded { retry_after }) => Some(*retry_after),
+            _ => None,
+        }
+    }
+
     /// Returns the stable code of the error.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
@@ -240,7 +261,7 @@ impl Error {
             Self::InvalidToken => ErrorCode::InvalidToken,
             Self::WebhookUrlForbidden(_) => ErrorCode::WebhookUrlForbidden,
             Self::LimitReached(_) => ErrorCode::LimitReached,
-            Self::TooManyStreams | Self::TooManySearches => ErrorCode::RateLimited,
+            Self::TooManyStreams | Self::TooManySearches | Self::RateLimited { .. } => ErrorCode::RateLimited,
             Self::ProjectArchived => ErrorCode::ProjectArchived,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::EmailTaken => ErrorCode::EmailTaken,
@@ -250,7 +271,7 @@ impl Error {
             Self::ShuttingDown
             | Self::NotReady(_)
             | Self::Store(StoreError::Unavailable(_) | StoreError::Damaged(_) | StoreError::ConcurrentMove)
-            | Self::Password(PasswordError::Overloaded) => ErrorCode::Unavailable,
+            | Self::Password(PasswordError::Overloaded { .. }) => ErrorCode::Unavailable,
             Self::Store(StoreError::Internal(_))
             | Self::Password(PasswordError::Failed(_))
             | Self::WebhookClientUnavailable(_)
@@ -299,7 +320,12 @@ impl Error {
             }
             Self::SessionRequired => "API tokens cannot do this. Log in instead.".to_owned(),
             Self::ApiTokenRevoked => "This API token was revoked. Create a new one.".to_owned(),
-            Self::WebhookUrlForbidden(message) | Self::LimitReached(message) => message.clone(),
+            Self::WebhookUrlForbidden(message) | Self::LimitReached(message) | Self::RateLimited { message, .. } => {
+                message.clone()
+            }
+            Self::Password(PasswordError::Overloaded { .. }) => {
+                "Too many passwords are being checked. Retry after the number of seconds in Retry-After.".to_owned()
+            }
             Self::TooManyStreams => {
                 "You have reached the maximum number of open event streams. Close one, or share one between browser tabs."
                     .to_owned()

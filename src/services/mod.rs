@@ -7,6 +7,7 @@ mod account;
 mod audit;
 mod caller;
 mod clock;
+mod compression;
 mod context;
 mod error;
 mod error_chain;
@@ -14,10 +15,12 @@ mod etag;
 mod event;
 mod idempotency;
 mod keyed_semaphores;
+mod mail_budget;
 mod outcome;
 mod patch;
 mod permissions;
 mod project;
+mod quotas;
 mod read_limits;
 mod request;
 mod search;
@@ -28,7 +31,7 @@ mod webhook;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use event::hub::EventHub;
 use keyed_semaphores::KeyedSemaphores;
@@ -37,17 +40,18 @@ use read_limits::ReadLimits;
 pub use account::api_tokens::ApiTokens;
 pub use account::audit_log::AuditLog;
 pub use account::auth::Accounts;
-pub use account::deletion::AccountPurge;
+pub use account::deletion::AccountDeletion;
 pub use account::digest::{Digest, Digests};
 pub use account::email_tokens::EmailTokens;
 pub use account::grants::{Grant, OnReset, REFERENCES};
+pub use account::login_limits::KNOWN_ADDRESS_TTL;
 pub use account::profile::Profiles;
 pub use account::sessions::Sessions;
 pub(crate) use audit::NewAuditEntry;
 pub use caller::{Caller, Credential};
 pub use clock::Clock;
 pub(crate) use context::ServiceContext;
-pub use context::{Policy, Secrets, WebhookDeps};
+pub use context::{AccountLimits, Policy, Secrets, WebhookDeps};
 pub use error::Error;
 pub use error_chain::error_chain;
 pub use etag::{ETagCondition, EntityTag};
@@ -59,6 +63,7 @@ pub use outcome::{StoredOutcome, WriteOutcome};
 pub use project::Projects;
 pub use project::invitations::{InvitationEmail, Invitations};
 pub use project::members::Members;
+pub use quotas::Quotas;
 pub use request::RequestMetadata;
 pub use task::Tasks;
 pub use task::comments::Comments;
@@ -71,6 +76,7 @@ pub use webhook::dispatch::DispatchResult;
 
 use crate::repositories::Store;
 pub use crate::repositories::{Effect, IdempotentRequest, ResourceRef};
+pub use crate::security::ClientNetwork;
 use crate::security::{EndedSessions, Passwords, RevokedTokens};
 
 /// Period in which a successful readiness check is reused.
@@ -105,8 +111,8 @@ pub struct Services {
     pub comments: Comments,
     /// Event feed and event streams.
     pub events: Events,
-    /// Permanent deletion of accounts.
-    pub account_purge: AccountPurge,
+    /// Deletion of accounts, in portions.
+    pub account_deletion: AccountDeletion,
     /// Webhooks.
     pub webhooks: Webhooks,
     /// Webhook deliveries.
@@ -128,17 +134,19 @@ impl Services {
         policy: Policy,
         webhooks: WebhookDeps,
     ) -> Self {
-        let Secrets { tokens, sealer, signer } = secrets;
+        let Secrets { tokens, sealer, signer, key_hasher } = secrets;
         let hub = EventHub::new(Arc::clone(&store), policy.has_stream_limit);
         let context = Arc::new(ServiceContext {
             store,
             clock,
             passwords,
+            password_costs: OnceCell::new(),
             ended_sessions: EndedSessions::new(tokens.ttl()),
             revoked_tokens: RevokedTokens::new(event::stream::MAX_STREAM_DURATION),
             tokens,
             sealer,
             signer,
+            key_hasher,
             policy,
             webhooks,
             read_limits: ReadLimits::new(policy.list_reads_per_user),
@@ -157,7 +165,7 @@ impl Services {
             invitations: Invitations(Arc::clone(&context)),
             tasks: Tasks(Arc::clone(&context)),
             comments: Comments(Arc::clone(&context)),
-            account_purge: AccountPurge(Arc::clone(&context)),
+            account_deletion: AccountDeletion(Arc::clone(&context)),
             webhooks: Webhooks(Arc::clone(&context)),
             idempotency: Idempotency(Arc::clone(&context)),
             events: Events::new(Arc::clone(&context), hub),

@@ -9,6 +9,7 @@ use std::ops::Deref;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::caller::{Caller, Credential};
+use super::compression::compress;
 use super::context::ServiceContext;
 use super::error::Error;
 use super::etag::{ETagCondition, check_if_match};
@@ -19,7 +20,9 @@ use super::request::RequestMetadata;
 use crate::contract::account::user::User;
 use crate::contract::resource::{CurrentResource, Resource};
 use crate::contract::{ProjectId, TaskId};
-use crate::repositories::{IdempotentRequest, KeyClaim, RequiredAccess, StoredResponse, Transaction};
+use crate::repositories::{
+    IdempotentRequest, KeyClaim, LongTexts, RequiredAccess, StoredResponse, Transaction, extract_long_texts,
+};
 
 /// Caller and preconditions of a write.
 #[derive(Debug, Clone)]
@@ -104,14 +107,26 @@ impl UnitOfWork<'_> {
         let Some(request) = &self.write.idempotency else { return Ok(()) };
         let user = self.write.caller.user;
         let aad = aad(user, &request.key);
-        let body = outcome.body.as_ref().map(|body| self.context.sealer.seal(&aad, body.as_bytes()));
-        let stored = StoredResponse {
-            effect: outcome.effect,
-            etag: outcome.etag.clone(),
-            encrypted_body: body.transpose()?,
-            access: access.stored(),
+        let access = access.stored();
+        let body = match &outcome.body {
+            Some(body) => {
+                let stored = self.shorten(body, access).await?;
+                Some(self.context.sealer.seal(&aad, &compress(stored.as_deref().unwrap_or(body))?)?)
+            }
+            None => None,
         };
+        let stored =
+            StoredResponse { effect: outcome.effect, etag: outcome.etag.clone(), encrypted_body: body, access };
         Ok(self.transaction.idempotency().store_response(user, &request.key, &stored).await?)
+    }
+
+    /// Moves the long texts of a response about a project to those of the project.
+    async fn shorten(&self, body: &str, access: Option<RequiredAccess>) -> Result<Option<String>, Error> {
+        let mut texts = LongTexts::new();
+        let Some(project) = access.map(|access| access.project) else { return Ok(None) };
+        let Some(short) = extract_long_texts(body, &mut texts) else { return Ok(None) };
+        self.transaction.long_texts().add(project, &texts, self.context.clock.now()).await?;
+        Ok(Some(short))
     }
 
     pub(crate) async fn commit_transaction(self) -> Result<(), Error> {

@@ -74,7 +74,7 @@ const RULES: [(&str, &[&str]); 10] = [
 ];
 
 /// Crate, with the only paths that may name it.
-const HOMES: [(&str, &[&str]); 17] = [
+const HOMES: [(&str, &[&str]); 18] = [
     ("sea_orm", &["src/database"]),
     ("sqlx", &["src/database"]),
     ("migration", &["src/database"]),
@@ -92,6 +92,7 @@ const HOMES: [(&str, &[&str]); 17] = [
     ("rlimit", &["src/cli/runtime.rs"]),
     ("rustls", &["src/webhooks"]),
     ("url", &["src/webhooks"]),
+    ("zxcvbn", &["src/security"]),
 ];
 
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {

@@ -23,7 +23,7 @@ pub(in crate::api) fn metadata(request: &Request) -> RequestMetadata {
     RequestMetadata {
         user_agent: request.header(header::USER_AGENT).map(|text| text.chars().take(MAX_USER_AGENT_LEN).collect()),
         request_id: request.extensions().get::<RequestId>().map(|id| id.0.clone()),
-        client_address: request.extensions().get::<ClientAddress>().map(|address| address.0),
+        address: request.extensions().get::<ClientAddress>().map(|address| address.0),
     }
 }
 

@@ -30,6 +30,9 @@ impl AuthApi {
     /// Log in
     ///
     /// Creates a session. An unknown e-mail address and a wrong password return the same error after the same time.
+    /// Only failures count against an account: 10 a minute from one place, and 100 an hour from places where its owner
+    /// has not logged in within 30 days. The owner is notified by e-mail after 20 failures.
+    ///
     /// Logging in restores an account that is still in the trash (30 days by default), together with its projects.
     #[oai(path = "/login", method = "post", operation_id = "login")]
     async fn log_in(&self, client: ClientInfo, body: JsonBody<Login>) -> Reply<OkJson<Session>> {
@@ -99,10 +102,10 @@ impl AuthApi {
     /// Request a password reset
     ///
     /// Sends a reset link if an account with this address exists. The response and its timing are the same if none
-    /// does.
+    /// does. An address receives at most 3 e-mails an hour; further requests are accepted without another e-mail.
     #[oai(path = "/forgot-password", method = "post", operation_id = "forgotPassword")]
-    async fn forgot_password(&self, body: JsonBody<ForgotPassword>) -> Reply<Accepted> {
-        self.services.email_tokens.forgot_password(&body.0).await?;
+    async fn forgot_password(&self, client: ClientInfo, body: JsonBody<ForgotPassword>) -> Reply<Accepted> {
+        self.services.email_tokens.forgot_password(&body.0, &client.0).await?;
         Ok(Accepted::empty())
     }
 

@@ -85,7 +85,9 @@ impl MembersApi {
     ///
     /// Invites an e-mail address to a project and sends the invitation by e-mail. The address does not need an account.
     /// The invitation expires after 7 days. Owner only. A project can have up to 500 members and pending invitations in
-    /// total.
+    /// total. A user can send 50 invitations a day (configurable by the operator), and must have a verified address if
+    /// the server requires one. An address receives at most 3 e-mails an hour; further invitations are created without
+    /// an e-mail.
     #[oai(path = "/:project_id/invitations", method = "post", operation_id = "createInvitation")]
     async fn invite(
         &self,

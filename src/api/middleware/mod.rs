@@ -16,7 +16,7 @@ use tracing::field::Empty;
 
 use self::request_id::X_REQUEST_ID;
 use super::assets::{self, Assets};
-use super::extract::{ClientAddress, RequestId, accepts_gzip};
+use super::extract::{RequestId, accepts_gzip};
 use super::pipeline::RequestPipeline;
 use super::respond::set;
 use super::settings::ApiSettings;
@@ -68,7 +68,6 @@ impl Endpoint for Edge {
         let request_id = request_id::from_request(&request);
         request.extensions_mut().insert(RequestId(request_id.clone()));
         let client = client_ip::client_ip(&request, self.settings.trusted_proxy_hops);
-        request.extensions_mut().insert(ClientAddress(client));
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let origin = self.settings.cors.allowed(&request);
         let accepts_gzip = accepts_gzip(&request);
@@ -80,16 +79,18 @@ impl Endpoint for Edge {
         self.settings.cors.apply(origin, &mut response);
         set(&mut response, X_REQUEST_ID, &request_id);
         let response = compression::apply(accepts_gzip, response).await;
-        // Without the query, which may contain secrets.
-        tracing::info!(
-            parent: &span,
-            http.method = %method,
-            http.path = path,
-            http.status = response.status().as_u16(),
-            duration_ms = started.elapsed().as_secs_f64() * 1000.0,
-            client.address = %client,
-            "request completed"
-        );
+        // Within the span, because the JSON format lists the current spans only. Without the query, which may contain
+        // secrets.
+        span.in_scope(|| {
+            tracing::info!(
+                http.method = %method,
+                http.path = path,
+                http.status = response.status().as_u16(),
+                duration_ms = started.elapsed().as_secs_f64() * 1000.0,
+                client.address = %client,
+                "request completed"
+            );
+        });
         Ok(response)
     }
 }

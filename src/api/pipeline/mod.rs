@@ -4,6 +4,7 @@
 
 mod auth;
 mod body;
+mod costs;
 mod dispatch;
 mod idempotency;
 mod rate_limits;
@@ -22,9 +23,9 @@ use tracing::Span;
 use tracing::field::display;
 
 use self::dispatch::Target;
-use self::rate_limits::{Decision, Key, RateLimits};
+use self::rate_limits::{Charge, Decision, Key, RateLimits};
 use super::errors::{self, ApiError};
-use super::extract::metadata;
+use super::extract::{ClientAddress, metadata};
 use super::operations::{Access, DEPRECATED_AT, RateLimitClass, SUNSET};
 use super::respond::{no_content, not_modified, replay, set};
 use super::settings::ApiSettings;
@@ -106,7 +107,8 @@ impl RequestPipeline {
         if let Some(unchanged) = if_none_match.and_then(|tags| not_modified(&response, &tags)) {
             response = unchanged;
         }
-        if let Some(limit) = call.limit {
+        // The limits of failed logins and of invitations have set their own.
+        if let Some(limit) = call.limit.filter(|_| !response.headers().contains_key("ratelimit-limit")) {
             rate_limits::set_headers(&mut response, limit);
         }
         if let Some(path) = deprecated_path.filter(|_| response.status().is_success()) {
@@ -128,13 +130,17 @@ impl RequestPipeline {
         if let Ok(Some(caller)) = &caller {
             Span::current().record("user.id", display(caller.user));
         }
-        let key = match caller {
+        let cost = costs::of_head(policy, request.uri());
+        match caller {
             Ok(Some(caller)) if matches!(policy.rate_limit, RateLimitClass::Api | RateLimitClass::Mail) => {
-                Key::User(caller.user)
+                self.check_rate_limit(Key::User(caller.user), cost, call)?;
             }
-            _ => Key::for_ip(call.client),
-        };
-        self.check_rate_limit(key, call)?;
+            _ => {
+                for key in RateLimits::networks(policy.rate_limit, call.client) {
+                    self.check_rate_limit(key, cost, call)?;
+                }
+            }
+        }
         let caller = caller.map_err(|error| ApiError::unauthenticated(error, has_token))?;
         if let Some(caller) = &caller {
             auth::authorize_credential(caller, policy.access).map_err(ApiError::from)?;
@@ -158,13 +164,9 @@ impl RequestPipeline {
         } else {
             None
         };
-        if policy.rate_limit == RateLimitClass::Auth {
-            // Also by account, so that many addresses cannot guess the password of one account.
-            let email = body.as_ref().and_then(|body| body.get("email")).and_then(|email| email.as_str());
-            let account = email.map(|email| self.limits.account(email));
-            if let Some(key) = account.or(caller.map(|caller| Key::User(caller.user))) {
-                self.check_rate_limit(key, call)?;
-            }
+        if let Some(caller) = caller.filter(|_| policy.rate_limit == RateLimitClass::Auth) {
+            // Also by user, so that many addresses cannot guess the password of one account.
+            self.check_rate_limit(Key::User(caller.user), Charge::SINGLE, call)?;
         }
         let mut idempotent = None;
         if let Some(caller) = caller.filter(|_| policy.idempotent) {
@@ -176,8 +178,13 @@ impl RequestPipeline {
                 return Ok(replay(outcome));
             }
         }
+        // After the replay, which costs one request.
+        if let (Some(caller), Some(cost)) = (caller, costs::of_body(policy, body.as_ref())) {
+            self.check_rate_limit(Key::User(caller.user), cost, call)?;
+        }
         let query = request.uri().query().unwrap_or_default();
         let checked = operation.check(query, body).map_err(ApiError::invalid)?;
+        request.extensions_mut().insert(ClientAddress(call.client));
         request.extensions_mut().insert(Arc::new(checked));
         if let Some(caller) = caller {
             let write = WriteContext {
@@ -191,8 +198,8 @@ impl RequestPipeline {
         target.call(request).await
     }
 
-    fn check_rate_limit(&self, key: Key, call: &mut Call<'_>) -> Result<(), ApiError> {
-        let Some(decision) = self.limits.count(call.target.policy.rate_limit, key) else { return Ok(()) };
+    fn check_rate_limit(&self, key: Key, charge: Charge, call: &mut Call<'_>) -> Result<(), ApiError> {
+        let Some(decision) = self.limits.count(call.target.policy.rate_limit, key, charge) else { return Ok(()) };
         if call.limit.is_none_or(|known| decision.remaining <= known.remaining) {
             call.limit = Some(decision);
         }

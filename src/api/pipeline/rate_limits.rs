@@ -19,27 +19,31 @@ use crate::api::operations::RateLimitClass;
 use crate::api::respond::set;
 use crate::api::settings::RateLimitSettings;
 use crate::contract::UserId;
+use crate::services::ClientNetwork;
 
 /// Key of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Key {
-    /// An IPv4 address, or the /64 of an IPv6 address, which is what one household has.
-    Address(IpAddr),
+    /// Network of a client.
+    Network(ClientNetwork),
     /// A user.
     User(UserId),
-    /// An e-mail address, with or without an account, as a keyed hash.
-    Account(u64),
     /// A shared bucket.
     Overflow(u64),
 }
 
-impl Key {
-    pub(super) fn for_ip(address: IpAddr) -> Self {
-        Self::Address(match address.to_canonical() {
-            IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
-            v4 @ IpAddr::V4(_) => v4,
-        })
-    }
+/// Cost of a request, in requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Charge {
+    /// Cost of the whole request.
+    pub(super) cost: u32,
+    /// The part of it that is already counted.
+    pub(super) counted: u32,
+}
+
+impl Charge {
+    /// The cost of a single request.
+    pub(super) const SINGLE: Self = Self { cost: 1, counted: 0 };
 }
 
 /// Result of counting a request, for the headers of the response.
@@ -64,7 +68,8 @@ pub(super) fn set_headers(response: &mut Response, decision: Decision) {
 
 /// The rate limits of a server.
 pub(super) struct RateLimits {
-    auth: Option<Limiter>,
+    auth: NetworkLimiter,
+    forgot_password: NetworkLimiter,
     refresh: Option<Limiter>,
     api: Option<Limiter>,
     hasher: RandomState,
@@ -73,26 +78,63 @@ pub(super) struct RateLimits {
 impl RateLimits {
     pub(super) fn new(settings: RateLimitSettings) -> Self {
         Self {
-            auth: Limiter::new(settings.auth_per_minute),
+            auth: NetworkLimiter::new(settings.auth_per_minute),
+            forgot_password: NetworkLimiter::new(settings.auth_per_minute),
             refresh: Limiter::new(settings.refresh_per_minute),
             api: Limiter::new(settings.api_per_minute),
             hasher: RandomState::new(),
         }
     }
 
-    /// Counts a request; `None` if the limit is disabled.
-    pub(super) fn count(&self, class: RateLimitClass, key: Key) -> Option<Decision> {
+    /// Counts a request as often as it costs beyond what is already counted; `None` if the limit is disabled.
+    pub(super) fn count(&self, class: RateLimitClass, key: Key, cost: Charge) -> Option<Decision> {
         let limiter = match class {
-            RateLimitClass::Auth | RateLimitClass::Mail => &self.auth,
-            RateLimitClass::Refresh => &self.refresh,
-            RateLimitClass::Api => &self.api,
+            RateLimitClass::Auth | RateLimitClass::Mail => self.auth.by_key(&key),
+            RateLimitClass::ForgotPassword => self.forgot_password.by_key(&key),
+            RateLimitClass::Refresh => self.refresh.as_ref(),
+            RateLimitClass::Api => self.api.as_ref(),
         };
-        limiter.as_ref().map(|limiter| limiter.count(key, &self.hasher))
+        limiter.and_then(|limiter| limiter.count(key, cost, &self.hasher))
     }
 
-    /// Returns the key of an e-mail address, without storing the address.
-    pub(super) fn account(&self, email: &str) -> Key {
-        Key::Account(self.hasher.hash_one(email.to_lowercase()))
+    /// Returns the networks of a client by which a request is counted, the smallest first: a request that it refuses
+    /// does not count for the larger ones.
+    pub(super) fn networks(class: RateLimitClass, client: IpAddr) -> impl Iterator<Item = Key> {
+        let household = ClientNetwork::household(client);
+        let is_site = household.is_ipv6() && matches!(class, RateLimitClass::Auth | RateLimitClass::ForgotPassword);
+        let sites = [SITE_PREFIX, REGION_PREFIX].into_iter().filter(move |_| is_site);
+        let sites = sites.map(move |prefix| ClientNetwork::with_prefix(client, prefix));
+        std::iter::once(household).chain(sites).map(Key::Network)
+    }
+}
+
+/// Prefix of a site, in bits: what a provider assigns to one customer.
+const SITE_PREFIX: u8 = 56;
+/// Prefix of a large site, in bits.
+const REGION_PREFIX: u8 = 48;
+
+/// Limiters of a client's networks, which are larger for larger networks.
+struct NetworkLimiter {
+    household: Option<Limiter>,
+    site: Option<Limiter>,
+    region: Option<Limiter>,
+}
+
+impl NetworkLimiter {
+    fn new(per_minute: u32) -> Self {
+        Self {
+            household: Limiter::new(per_minute),
+            site: Limiter::new(per_minute.saturating_mul(4)),
+            region: Limiter::new(per_minute.saturating_mul(16)),
+        }
+    }
+
+    const fn by_key(&self, key: &Key) -> Option<&Limiter> {
+        match key {
+            Key::Network(network) if network.is_prefix(SITE_PREFIX) => self.site.as_ref(),
+            Key::Network(network) if network.is_prefix(REGION_PREFIX) => self.region.as_ref(),
+            _ => self.household.as_ref(),
+        }
     }
 }
 
@@ -129,20 +171,23 @@ impl Limiter {
         })
     }
 
-    fn count(&self, key: Key, hasher: &RandomState) -> Decision {
+    fn count(&self, key: Key, charge: Charge, hasher: &RandomState) -> Option<Decision> {
+        // A request that costs more than the bucket holds takes a full bucket.
+        let due = NonZeroU32::new(charge.cost.min(self.limit.get()).saturating_sub(charge.counted))?;
         if self.calls.fetch_add(1, Ordering::Relaxed) % SWEEP_INTERVAL == SWEEP_INTERVAL - 1 {
             self.sweep();
         }
-        // A flood has ever new addresses and accounts; users keep buckets of their own.
-        let overflows = self.full.load(Ordering::Relaxed) && matches!(key, Key::Address(_) | Key::Account(_));
+        // A flood has ever new addresses; users keep buckets of their own.
+        let overflows = self.full.load(Ordering::Relaxed) && matches!(key, Key::Network(_));
         let key = if overflows { Key::Overflow(hasher.hash_one(&key) % OVERFLOW_BUCKETS) } else { key };
-        match self.buckets.check_key(&key) {
-            Ok(state) => self.decision(state.remaining_burst_capacity(), None),
-            Err(refused) => {
+        Some(match self.buckets.check_key_n(&key, due) {
+            Ok(Ok(state)) => self.decision(state.remaining_burst_capacity(), None),
+            Ok(Err(refused)) => {
                 let wait = refused.wait_time_from(self.clock.now());
                 self.decision(0, Some(seconds(wait).max(1)))
             }
-        }
+            Err(_) => self.decision(0, Some(seconds(self.period * self.limit.get()))),
+        })
     }
 
     fn decision(&self, remaining: u32, retry_after: Option<u64>) -> Decision {
@@ -169,44 +214,88 @@ fn seconds(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
+    const ONE: Charge = Charge::SINGLE;
+
     fn limits(auth_per_minute: u32) -> RateLimits {
         RateLimits::new(RateLimitSettings { auth_per_minute, refresh_per_minute: 0, api_per_minute: 0 })
     }
 
     fn address(text: &str) -> Key {
-        Key::for_ip(text.parse().unwrap())
+        Key::Network(ClientNetwork::household(text.parse().unwrap()))
+    }
+
+    /// Counts a request of a client by all its networks.
+    fn is_allowed(limits: &RateLimits, client: &str) -> bool {
+        let mut networks = RateLimits::networks(RateLimitClass::Auth, client.parse().unwrap());
+        networks.all(|key| limits.count(RateLimitClass::Auth, key, ONE).unwrap().retry_after.is_none())
     }
 
     #[test]
     fn one_minutes_worth_of_requests_is_allowed() {
         let limits = limits(3);
         let decisions: Vec<_> =
-            (0..4).map(|_| limits.count(RateLimitClass::Auth, address("192.0.2.1")).unwrap()).collect();
+            (0..4).map(|_| limits.count(RateLimitClass::Auth, address("192.0.2.1"), ONE).unwrap()).collect();
         assert_eq!(decisions.iter().map(|decision| decision.remaining).collect::<Vec<_>>(), [2, 1, 0, 0]);
         assert_eq!(decisions[0], Decision { limit: 3, remaining: 2, reset: 20, retry_after: None });
         assert_eq!(decisions[3].retry_after, Some(20));
-        assert_eq!(limits.count(RateLimitClass::Auth, address("192.0.2.2")).unwrap().remaining, 2);
+        assert_eq!(limits.count(RateLimitClass::Auth, address("192.0.2.2"), ONE).unwrap().remaining, 2);
+    }
+
+    #[test]
+    fn a_request_takes_what_it_costs_or_a_full_bucket() {
+        let limits = limits(6);
+        let charge = |cost, counted| limits.count(RateLimitClass::Auth, address("192.0.2.1"), Charge { cost, counted });
+        let count = |cost| charge(cost, 0);
+        assert_eq!(count(4).unwrap(), Decision { limit: 6, remaining: 2, reset: 40, retry_after: None });
+        // A refused request takes nothing.
+        assert_eq!(count(4).unwrap().retry_after, Some(20));
+        assert_eq!(count(2).unwrap().remaining, 0);
+        assert_eq!(count(100).unwrap().retry_after, Some(60));
+        assert_eq!(charge(1, 1), None);
+        let other = |cost, counted| limits.count(RateLimitClass::Auth, address("192.0.2.2"), Charge { cost, counted });
+        assert_eq!((other(1, 0).unwrap().remaining, other(100, 1).unwrap().remaining), (5, 0));
     }
 
     #[test]
     fn a_limit_of_zero_is_disabled() {
-        assert_eq!(limits(3).count(RateLimitClass::Api, address("192.0.2.1")), None);
+        assert_eq!(limits(3).count(RateLimitClass::Api, address("192.0.2.1"), ONE), None);
     }
 
     #[test]
-    fn addresses_of_a_household_share_a_bucket() {
-        assert_eq!(address("2001:db8::1"), address("2001:db8::ffff:1"));
-        assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
-        assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
+    fn larger_networks_of_ipv6_have_larger_limits() {
+        let limits = limits(2);
+        let allowed =
+            |clients: &mut dyn Iterator<Item = String>| clients.filter(|client| is_allowed(&limits, client)).count();
+        // One household, the other households of a site, and the other sites of a region.
+        assert_eq!(allowed(&mut (0..100).map(|n| format!("2001:db8:0:100::{n:x}"))), 2);
+        assert_eq!(allowed(&mut (0..100).map(|n| format!("2001:db8:0:1{n:02x}::1"))), 4 * 2 - 2);
+        assert_eq!(allowed(&mut (0..100).map(|n| format!("2001:db8:0:{n:x}00::1"))), 16 * 2 - 4 * 2);
+        assert_eq!(allowed(&mut (0..100).map(|n| format!("2001:db8:0:{n:x}ff::1"))), 0);
+        assert!(is_allowed(&limits, "2001:db8:1::1"));
+        // Every IPv4 address has a limit of its own.
+        assert_eq!(allowed(&mut (0..200).map(|n| format!("192.0.2.{}", n % 100))), 200);
+    }
+
+    #[test]
+    fn requests_refused_by_a_household_do_not_count_for_its_site() {
+        let limits = limits(1);
+        for _ in 0..100 {
+            is_allowed(&limits, "2001:db8::1");
+        }
+        assert!(is_allowed(&limits, "2001:db8:0:1::1"));
     }
 
     #[test]
     fn memory_is_bounded_in_a_flood_of_addresses() {
         let limits = limits(10);
         for n in 0..300_000_u128 {
-            limits.count(RateLimitClass::Auth, Key::for_ip(IpAddr::V6((n << 64).into())));
+            limits.count(
+                RateLimitClass::Auth,
+                Key::Network(ClientNetwork::household(IpAddr::V6((n << 64).into()))),
+                ONE,
+            );
         }
-        let keys = limits.auth.as_ref().unwrap().buckets.len();
+        let keys = limits.auth.household.as_ref().unwrap().buckets.len();
         assert!(
             keys <= MAX_TRACKED_KEYS + SWEEP_INTERVAL as usize + usize::try_from(OVERFLOW_BUCKETS).unwrap(),
             "{keys}"

@@ -53,6 +53,7 @@ pub struct Register {
     /// Name shown to other users.
     pub name: PersonName,
     /// Password: at least 8 characters and at most 72 bytes of UTF-8.
+    /// A common one, or one made of the name or the address, is refused with `too_weak`.
     pub password: Password,
     /// IANA time zone of the user.
     #[oai(default = "default_timezone")]
@@ -99,6 +100,7 @@ pub struct ChangePassword {
     /// Current password, at most 72 bytes of UTF-8.
     pub current_password: PasswordAttempt,
     /// New password: at least 8 characters and at most 72 bytes of UTF-8.
+    /// A common one, or one made of the name or the address, is refused with `too_weak`.
     pub new_password: Password,
     /// Also revokes everything else that acts for the account, in case it was compromised.
     /// This covers API tokens, webhooks (which are disabled), tokens sent by e-mail and your pending invitations.
@@ -148,5 +150,6 @@ pub struct ResetPassword {
     /// Token from the e-mail. Single-use, valid for one hour.
     pub token: EmailToken,
     /// New password: at least 8 characters and at most 72 bytes of UTF-8.
+    /// A common one, or one made of the name or the address, is refused with `too_weak`.
     pub password: Password,
 }

@@ -11,6 +11,7 @@ pub struct Model {
     pub user_id: Uuid,
     pub role: String,
     pub joined_at: i64,
+    pub hidden: bool,
 }
 
 no_relations!();

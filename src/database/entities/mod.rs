@@ -15,6 +15,7 @@ macro_rules! no_relations {
 pub(super) mod api_token;
 pub(super) mod audit_entry;
 pub(super) mod comment;
+pub(super) mod counter;
 pub(super) mod delivery;
 pub(super) mod email_token;
 pub(super) mod event;
@@ -22,6 +23,8 @@ pub(super) mod event_sequence;
 pub(super) mod idempotency_key;
 pub(super) mod invitation;
 pub(super) mod job;
+pub(super) mod known_address;
+pub(super) mod long_text;
 pub(super) mod member;
 pub(super) mod previous_secret;
 pub(super) mod project;

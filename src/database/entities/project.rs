@@ -8,6 +8,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub owner_id: Uuid,
+    pub stored_bytes: i64,
     pub name: String,
     pub name_key: String,
     pub search_text: String,

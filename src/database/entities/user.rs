@@ -10,6 +10,7 @@ pub struct Model {
     pub email: String,
     pub name: String,
     pub password_hash: String,
+    pub password_cost: i64,
     pub timezone: String,
     pub weekly_digest: bool,
     pub email_verified: bool,

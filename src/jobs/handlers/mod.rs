@@ -29,6 +29,10 @@ impl Handler for JobHandlers {
                 transaction.projects().recalculate_completion(project).await?;
                 return context.commit(transaction).await;
             }
+            Job::UnassignTasks { project, user, actor } => {
+                while self.services.members.unassign_tasks(project, user, actor).await? {}
+            }
+            Job::ApplyAccountState { user } => while self.services.account_deletion.apply_state(user).await? {},
             Job::PurgeDeleted {} => purge_deleted::run(&self.services, context).await?,
             Job::Prune {} => prune::run(&self.services, context).await?,
             Job::WelcomeEmail { user } => self.send_welcome(user, context).await?,
@@ -37,6 +41,10 @@ impl Handler for JobHandlers {
             Job::InvitationEmail { invitation } => self.send_invitation(invitation, context).await?,
             Job::WebhookDisabledEmail { webhook } => self.send_webhook_disabled(webhook, context).await?,
             Job::WeeklyDigest { user, moment } => self.send_weekly_digest(user, Timestamp(moment), context).await?,
+            Job::FailedLoginsEmail { user: None, .. } => {}
+            Job::FailedLoginsEmail { user: Some(user), at, .. } => {
+                self.send_security_email(user, at, SecurityNotice::FailedLogins, context).await?;
+            }
             Job::PasswordChangedEmail { user, at, revoked_all } => {
                 self.send_security_email(user, at, SecurityNotice::PasswordChanged { revoked_all }, context).await?;
             }

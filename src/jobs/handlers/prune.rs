@@ -6,7 +6,7 @@ use strum::VariantArray as _;
 
 use crate::jobs::context::{JobContext, JobResult};
 use crate::repositories::Prunable;
-use crate::services::Services;
+use crate::services::{KNOWN_ADDRESS_TTL, Services};
 
 const BATCH_SIZE: u64 = 500;
 
@@ -20,11 +20,14 @@ fn retention_for(what: Prunable, retention: Duration) -> Duration {
         Prunable::RefreshTokens | Prunable::EmailTokens => Duration::from_hours(1),
         // An access token of an ended session is rejected until its own expiry, at most a day.
         Prunable::EndedSessions | Prunable::ExpiredSessions => DAY * 2,
-        // Their end is the last moment at which they sign.
-        Prunable::PreviousSecrets => Duration::ZERO,
+        // Their end is the last moment at which they sign or count.
+        Prunable::PreviousSecrets | Prunable::Counters => Duration::ZERO,
+        Prunable::KnownAddresses => KNOWN_ADDRESS_TTL,
         // A client with a revoked or expired token receives that reason for as long as the row exists.
         Prunable::RevokedApiTokens | Prunable::ExpiredApiTokens | Prunable::Events | Prunable::Deliveries => retention,
         Prunable::AuditEntries => DAY * 365,
+        // Longer than the events that refer to a text: the time of its last use is a day late at most.
+        Prunable::LongTexts => retention + DAY * 2,
         // The same job can be enqueued twice within a week.
         Prunable::CompletedJobs => DAY * 8,
     }

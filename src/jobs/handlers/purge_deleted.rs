@@ -63,7 +63,7 @@ async fn purge_tasks(before: Timestamp, context: &JobContext) -> JobResult {
         let transaction = context.begin().await?;
         let purged = transaction.maintenance().purge_tasks(before, BATCH_SIZE).await?;
         transaction.commit().await?;
-        if purged < BATCH_SIZE {
+        if purged == 0 {
             return Ok(());
         }
     }
@@ -106,7 +106,7 @@ async fn purge_user(user: UserId, services: &Services, context: &JobContext) -> 
         purge_project(project, context).await?;
     }
     for project in context.store.read().maintenance().list_foreign_projects(user).await? {
-        services.account_purge.anonymize_in_project(user, project).await?;
+        while services.account_deletion.anonymize_in_project(user, project).await? {}
     }
     for webhook in context.store.read().webhook_maintenance().list_user_webhooks(user).await? {
         purge_deliveries(webhook, context).await?;

@@ -10,13 +10,15 @@ use super::job_handlers::JobHandlers;
 use crate::contract::{ApiTokenId, Timestamp, UserId, WebhookId};
 use crate::jobs::context::{JobContext, JobResult};
 use crate::mail::{
-    ApiTokenCreatedEmail, PasswordChangedEmail, PasswordResetDoneEmail, SingleLine, WebhookCreatedEmail,
+    ApiTokenCreatedEmail, FailedLoginsEmail, PasswordChangedEmail, PasswordResetDoneEmail, SingleLine,
+    WebhookCreatedEmail,
 };
 
 /// Subject of a security notice.
 pub(super) enum SecurityNotice {
     PasswordChanged { revoked_all: bool },
     PasswordReset,
+    FailedLogins,
     ApiTokenCreated(ApiTokenId),
     WebhookCreated(WebhookId),
 }
@@ -36,6 +38,7 @@ impl JobHandlers {
                 PasswordChangedEmail { name, at, revoked_all, home }.render()
             }
             SecurityNotice::PasswordReset => PasswordResetDoneEmail { name, at, home }.render(),
+            SecurityNotice::FailedLogins => FailedLoginsEmail { name, at, home }.render(),
             SecurityNotice::ApiTokenCreated(id) => {
                 let found = context.store.read().api_tokens().find(id).await?;
                 let token = found.filter(|_| user.email_verified).map(|found| SingleLine::new(&found.token.name));

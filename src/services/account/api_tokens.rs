@@ -13,6 +13,7 @@ use crate::contract::strings::ApiTokenSecret;
 use crate::repositories::{Job, ResourceRef};
 use crate::security::{OpaqueToken, TokenKind};
 use crate::services::idempotency::fresh;
+use crate::services::mail_budget::{MailBudget, MailRecipient};
 use crate::services::webhook::disabled_reason;
 use crate::services::{
     Caller, Credential, Error, NewAuditEntry, ReplayAccess, ServiceContext, WriteContext, WriteOutcome, lock_caller,
@@ -48,7 +49,7 @@ impl ApiTokens {
         write.caller.require_session()?;
         let unit = fresh!(self.0.begin(write).await?);
         // Serializes concurrent requests, so that the count is exact.
-        lock_caller(&*unit, write.caller).await?;
+        let user = lock_caller(&*unit, write.caller).await?;
         if unit.api_tokens().count(write.caller.user, now).await? >= MAX_PER_USER {
             return Err(Error::LimitReached(format!(
                 "You already have {MAX_PER_USER} API tokens, which is the maximum. Revoke one first."
@@ -68,7 +69,7 @@ impl ApiTokens {
         let created = NewAuditEntry::by_caller(AuditEntryType::ApiTokenCreated, write).target(api_token.id.0);
         self.0.audit(&*unit, created, now).await?;
         let notice = Job::ApiTokenCreatedEmail { user: write.caller.user, api_token: api_token.id, at: now.0 };
-        unit.jobs().enqueue(&notice, now, now).await?;
+        self.0.enqueue_mail(&*unit, &notice, MailRecipient::owner(&user, MailBudget::Owner), now).await?;
         let token = ApiTokenSecret::new_unchecked(secret.encode(TokenKind::Api));
         let reference = ResourceRef::ApiToken(api_token.id);
         let outcome = WriteOutcome::result(&CreatedApiToken { api_token, token }).created(reference);

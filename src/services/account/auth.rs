@@ -3,18 +3,26 @@
 use std::sync::Arc;
 
 use super::deletion;
+use super::login_limits::LoginAttempt;
+use super::new_passwords::PasswordField;
 use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::account::session::{Session, TokenType};
 use crate::contract::account::user::{Login, Register, User};
 use crate::contract::strings::{AccessToken, Email, RefreshToken};
 use crate::contract::{SessionId, Timestamp, UserId};
-use crate::repositories::{Job, NewEvent, NewRefreshToken, NewSession, RefreshTokenRecord, Transaction};
-use crate::security::{Claims, OpaqueToken, TokenError, TokenKind};
+use crate::repositories::{Credentials, Job, NewEvent, NewRefreshToken, NewSession, RefreshTokenRecord, Transaction};
+use crate::security::{Claims, OpaqueToken, TokenError, TokenKind, Verification};
 use crate::services::event::publish::EventContext;
+use crate::services::mail_budget::MailRecipient;
 use crate::services::{Caller, Credential, Error, NewAuditEntry, RequestMetadata, ServiceContext, WriteContext};
 
 /// Maximum number of successors that a refresh follows; each reuse adds one.
 const MAX_SUCCESSORS: usize = 32;
+
+/// Maximum number of verifications of a login whose account changes at the same time.
+const MAX_RENEWALS: usize = 3;
+/// Maximum number of sessions of a user; the oldest end.
+const MAX_SESSIONS_PER_USER: u64 = 1_000;
 
 /// Registration, login, refresh tokens and authentication.
 #[derive(Clone)]
@@ -25,10 +33,13 @@ impl Accounts {
     pub async fn register(&self, new: Register, client: RequestMetadata) -> Result<Session, Error> {
         let email = normalize_email(&new.email);
         // Avoids the slow hash in the common case. The unique index below decides.
-        if self.0.store.read().users().find_credentials_by_email(&email).await?.is_some() {
+        let is_taken = self.0.store.read().users().find_credentials_by_email(&email).await?.is_some();
+        let password = PasswordField::new("password", new.password, &[&new.name, &email]);
+        if is_taken {
+            self.0.require_strong(password, client.network()).await?;
             return Err(Error::EmailTaken);
         }
-        let password_hash = self.0.passwords.hash(new.password.into_string()).await?;
+        let password_hash = self.0.hash_password(password, client.network()).await?;
         let now = self.0.clock.now();
         let user = User {
             id: UserId::generate(),
@@ -46,9 +57,10 @@ impl Accounts {
             return Err(Error::EmailTaken);
         }
         self.0.schedule_digest(&*transaction, &user, None, now).await?;
-        transaction.jobs().enqueue(&Job::WelcomeEmail { user: user.id }, now, now).await?;
+        let to = MailRecipient::stranger(&user.email);
+        self.0.enqueue_mail(&*transaction, &Job::WelcomeEmail { user: user.id }, to, now).await?;
         if !user.email_verified {
-            transaction.jobs().enqueue(&Job::VerificationEmail { user: user.id }, now, now).await?;
+            self.0.enqueue_mail(&*transaction, &Job::VerificationEmail { user: user.id }, to, now).await?;
         }
         self.begin_session(transaction, AuditEntryType::AccountRegistered, user, client, &[], now).await
     }
@@ -57,30 +69,53 @@ impl Accounts {
     /// An unknown address takes as long and fails in the same way as a wrong password. Logging in restores a
     /// soft-deleted account and everything that was deleted with it.
     pub async fn log_in(&self, login: Login, client: RequestMetadata) -> Result<Session, Error> {
-        let credentials = self.0.store.read().users().find_credentials_by_email(&normalize_email(&login.email)).await?;
-        let hash = credentials.as_ref().map(|credentials| credentials.password_hash.clone());
-        let right = self.0.passwords.verify(login.password.into_string(), hash).await?;
-        let known = credentials.as_ref().map(|credentials| credentials.user.id);
-        let Some(credentials) = credentials.filter(|_| right) else {
-            self.0.record_wrong_password(known, None, &client).await?;
-            return Err(Error::InvalidCredentials);
-        };
-        let transaction = self.0.store.begin().await?;
-        // A concurrent password change ends all sessions under this lock. This session must exist before that, or must
-        // not start.
-        let current = transaction.users().lock(credentials.user.id).await?.ok_or(Error::InvalidCredentials)?;
-        if current.password_hash != credentials.password_hash {
-            return Err(Error::InvalidCredentials);
+        self.0.note_password_costs().await?;
+        let email = normalize_email(&login.email);
+        let password = login.password.into_string();
+        let mut account = self.0.store.read().users().find_credentials_by_email(&email).await?;
+        // The turn comes first: a login that is not reached in time must not count as a failure.
+        let turn = self.0.passwords.wait_for_turn(client.network()).await?;
+        let user = account.as_ref().map(|account| account.user.id);
+        let attempt = self.0.begin_login(&email, user, &client).await?;
+        let hash = account.as_ref().map(|account| account.password_hash.clone());
+        let mut verification = self.0.passwords.verify(turn, password.clone(), hash).await?;
+        for _ in 0..MAX_RENEWALS {
+            let (Verification::Right { renewed_hash }, Some(known)) = (&verification, &account) else { break };
+            let transaction = self.0.store.begin().await?;
+            // A concurrent password change ends all sessions under this lock. This session must exist before that, or
+            // must not start.
+            let current = transaction.users().lock(known.user.id).await?.ok_or(Error::InvalidCredentials)?;
+            if current.password_hash == known.password_hash {
+                return self.complete_login(transaction, current, renewed_hash.clone(), &attempt, client).await;
+            }
+            // A concurrent request changed the password, or a login renewed its hash.
+            drop(transaction);
+            let turn = self.0.passwords.wait_for_turn(client.network()).await?;
+            verification = self.0.passwords.verify(turn, password.clone(), Some(current.password_hash.clone())).await?;
+            account = Some(current);
         }
+        self.0.record_failed_login(&attempt, &email, account.as_ref(), &client).await?;
+        Err(Error::InvalidCredentials)
+    }
+
+    /// Starts the session of a login with the right password.
+    async fn complete_login(
+        &self,
+        transaction: Box<dyn Transaction>,
+        account: Credentials,
+        renewed_hash: Option<String>,
+        attempt: &LoginAttempt,
+        client: RequestMetadata,
+    ) -> Result<Session, Error> {
         let now = self.0.clock.now();
         let mut events = Vec::new();
-        let user = match current.deleted_at {
-            None => current.user,
+        let id = account.user.id;
+        let user = match account.deleted_at {
+            None => account.user,
             Some(at) if at > self.0.trash_cutoff() => {
-                let context =
-                    EventContext { actor: Some(current.user.id), at: now, request_id: client.request_id.clone() };
-                events = deletion::restore(&*transaction, current.user.id, at, &context).await?;
-                let user = transaction.users().find(current.user.id).await?.ok_or(Error::InvalidCredentials)?;
+                let context = EventContext { actor: Some(id), at: now, request_id: client.request_id.clone() };
+                events = deletion::restore(&*transaction, id, &context).await?;
+                let user = transaction.users().find(id).await?.ok_or(Error::InvalidCredentials)?;
                 self.0.schedule_digest(&*transaction, &user, None, now).await?;
                 let restored = NewAuditEntry::by_user(AuditEntryType::AccountRestored, user.id, &client);
                 self.0.audit(&*transaction, restored, now).await?;
@@ -89,6 +124,10 @@ impl Accounts {
             // About to be purged.
             Some(_) => return Err(Error::InvalidCredentials),
         };
+        if let Some(renewed) = renewed_hash {
+            transaction.users().renew_password_hash(id, &account.password_hash, &renewed).await?;
+        }
+        self.0.refund_login(&*transaction, attempt, now).await?;
         self.begin_session(transaction, AuditEntryType::LoginSucceeded, user, client, &events, now).await
     }
 
@@ -189,6 +228,7 @@ impl Accounts {
     ) -> Result<Session, Error> {
         let id = SessionId::generate();
         self.0.audit(&*transaction, NewAuditEntry::by_user(kind, user.id, &client).session(id), now).await?;
+        let address = client.address;
         let session = NewSession {
             id,
             user_id: user.id,
@@ -197,9 +237,12 @@ impl Accounts {
             expires_at: now + self.0.policy.refresh_token,
         };
         transaction.sessions().add(&session).await?;
+        self.0.add_known_address(&*transaction, session.user_id, address, now).await?;
+        // A change of the password revokes all sessions in one transaction.
+        let ended = transaction.sessions().end_oldest(user.id, MAX_SESSIONS_PER_USER, now).await?;
         let refresh_token = self.issue_refresh_token(&*transaction, session.id, now).await?;
         self.0.publish(&*transaction, events).await?;
-        transaction.commit().await?;
+        self.0.commit_and_revoke(transaction, &ended, now).await?;
         self.session(user, session.id, &refresh_token, now)
     }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 use super::auth::{new_token, normalize_email};
 use super::deletion;
 use super::grants::Extent;
+use super::login_limits::LoginAttempt;
+use super::new_passwords::PasswordField;
 use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::account::user::{DisownAccount, ForgotPassword, ResetPassword, User, VerifyEmail};
 use crate::contract::error::DetailCode;
@@ -16,6 +18,7 @@ use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Credentials, EmailTokenPurpose, Job, Transaction};
 use crate::security::{OpaqueToken, TokenHash, TokenKind};
 use crate::services::event::publish::EventContext;
+use crate::services::mail_budget::{MailBudget, MailRecipient};
 use crate::services::{Caller, Error, NewAuditEntry, RequestMetadata, ServiceContext, lock_caller};
 
 const fn ttl(purpose: EmailTokenPurpose) -> Duration {
@@ -38,7 +41,7 @@ impl EmailTokens {
         &self,
         caller: Option<Caller>,
         proof: VerifyEmail,
-        request: &RequestMetadata,
+        client: &RequestMetadata,
     ) -> Result<(), Error> {
         if caller.is_none() && proof.password.is_none() {
             return Err(password_required());
@@ -48,43 +51,49 @@ impl EmailTokens {
         let found = found.find(&hash, EmailTokenPurpose::Verification, self.0.clock.now()).await?;
         let user = found.ok_or(Error::InvalidToken)?;
         let caller = caller.filter(|caller| caller.user == user);
-        let mut verified_hash = None;
+        let mut verified = None;
         match proof.password {
-            Some(password) => verified_hash = Some(self.verify_password(user, password, request).await?),
+            Some(password) => verified = Some(self.verify_password(user, password, client).await?),
             None if caller.is_none() => return Err(password_required()),
             None => {}
         }
 
+        let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
-        let account = consume(&*transaction, &hash, EmailTokenPurpose::Verification, self.0.clock.now()).await?;
+        let account = consume(&*transaction, &hash, EmailTokenPurpose::Verification, now).await?;
         if let Some(caller) = caller {
             lock_caller(&*transaction, caller).await?;
         }
-        if verified_hash.is_some_and(|hash| hash != account.password_hash) {
-            // A concurrent request changed the password.
-            return Err(wrong_password());
+        if let Some((hash, attempt)) = verified {
+            if hash != account.password_hash {
+                // A concurrent request changed the password.
+                return Err(wrong_password());
+            }
+            self.0.refund_login(&*transaction, &attempt, now).await?;
         }
-        let verified = NewAuditEntry::by_user(AuditEntryType::AccountVerified, user, request);
-        let verified = verified.with(caller.map(|caller| caller.credential));
-        self.0.audit(&*transaction, verified, self.0.clock.now()).await?;
+        let entry = NewAuditEntry::by_user(AuditEntryType::AccountVerified, user, client);
+        let entry = entry.with(caller.map(|caller| caller.credential));
+        self.0.audit(&*transaction, entry, now).await?;
         self.mark_email_verified(&*transaction, account.user).await?;
         Ok(transaction.commit().await?)
     }
 
-    /// Verifies the password of an account, and returns the hash that it matched.
+    /// Verifies the password of an account, and returns the hash that it matched. It is limited like a login.
     async fn verify_password(
         &self,
         user: UserId,
         password: PasswordAttempt,
-        request: &RequestMetadata,
-    ) -> Result<String, Error> {
-        let credentials = self.0.store.read().users().find_credentials(user).await?.ok_or(Error::InvalidToken)?;
-        let hash = credentials.password_hash;
-        if self.0.passwords.verify(password.into_string(), Some(hash.clone())).await? {
-            return Ok(hash);
+        client: &RequestMetadata,
+    ) -> Result<(String, LoginAttempt), Error> {
+        self.0.note_password_costs().await?;
+        let account = self.0.store.read().users().find_credentials(user).await?.ok_or(Error::InvalidToken)?;
+        let (email, hash) = (&account.user.email, account.password_hash.clone());
+        let turn = self.0.passwords.wait_for_turn(client.network()).await?;
+        let attempt = self.0.begin_login(email, Some(user), client).await?;
+        if self.0.passwords.verify(turn, password.into_string(), Some(hash.clone())).await?.is_right() {
+            return Ok((hash, attempt));
         }
-        // Counts like a failed login.
-        self.0.record_wrong_password(Some(user), None, request).await?;
+        self.0.record_failed_login(&attempt, email, Some(&account), client).await?;
         Err(wrong_password())
     }
 
@@ -123,45 +132,68 @@ impl EmailTokens {
             return Ok(());
         }
         let now = self.0.clock.now();
-        transaction.jobs().enqueue(&Job::VerificationEmail { user: user.id }, now, now).await?;
+        // The address may belong to another person until it is verified.
+        let to = MailRecipient::stranger(&user.email);
+        self.0.enqueue_mail(&*transaction, &Job::VerificationEmail { user: user.id }, to, now).await?;
         Ok(transaction.commit().await?)
     }
 
     /// Sends a password reset e-mail if the account exists.
     /// The caller does not learn whether it does.
-    pub async fn forgot_password(&self, forgot: &ForgotPassword) -> Result<(), Error> {
+    ///
+    /// Requests from networks that the owner has used have a budget of their own, so that a stranger cannot use it up.
+    pub async fn forgot_password(&self, forgot: &ForgotPassword, client: &RequestMetadata) -> Result<(), Error> {
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
-        let found = transaction.users().find_credentials_by_email(&normalize_email(&forgot.email)).await?;
+        let email = normalize_email(&forgot.email);
+        let found = transaction.users().find_credentials_by_email(&email).await?.map(|found| found.user);
         // A job is enqueued even without an account, so that both cases take the same time.
-        let user = found.map(|found| found.user.id);
-        transaction.jobs().enqueue(&Job::PasswordResetEmail { user }, now, now).await?;
+        let user = found.as_ref().map(|user| user.id);
+        let is_known = self.0.is_known_address(&*transaction, user, client.address, now).await?;
+        let to = match &found {
+            None => MailRecipient::no_account(&email),
+            Some(user) if is_known => MailRecipient::owner(user, MailBudget::Owner),
+            Some(_) => MailRecipient::stranger(&email),
+        };
+        self.0.enqueue_mail(&*transaction, &Job::PasswordResetEmail { user }, to, now).await?;
         Ok(transaction.commit().await?)
     }
 
     /// Sets a new password and revokes everything that acts for the account.
     ///
     /// The password, the revocation, its events and the e-mail to the owner are one transaction.
-    pub async fn reset_password(&self, reset: ResetPassword, request: RequestMetadata) -> Result<(), Error> {
+    pub async fn reset_password(&self, reset: ResetPassword, client: RequestMetadata) -> Result<(), Error> {
         let hash = hash(&reset.token)?;
-        // Avoids the slow hash for an invalid token. Consuming the token below decides.
-        let reading = self.0.store.read().email_tokens();
-        reading.find(&hash, EmailTokenPurpose::Reset, self.0.clock.now()).await?.ok_or(Error::InvalidToken)?;
-        let next = self.0.passwords.hash(reset.password.into_string()).await?;
+        let reading = self.0.store.read();
+        let owner = match reading.email_tokens().find(&hash, EmailTokenPurpose::Reset, self.0.clock.now()).await? {
+            Some(owner) => reading.users().find(owner).await?,
+            None => None,
+        };
+        let Some(owner) = owner else {
+            // Avoids the slow hash for an invalid token. Consuming the token below decides.
+            self.0.require_strong(PasswordField::new("password", reset.password, &[]), client.network()).await?;
+            return Err(Error::InvalidToken);
+        };
+        let password = PasswordField::new("password", reset.password, &[&owner.name, &owner.email]);
+        let next = self.0.hash_password(password, client.network()).await?;
 
         let transaction = self.0.store.begin().await?;
         let account = consume(&*transaction, &hash, EmailTokenPurpose::Reset, self.0.clock.now()).await?;
-        let user = account.user.id;
+        let (user, email) = (account.user.id, account.user.email.clone());
         // Read under the lock, so that nothing revoked was created later.
         let now = self.0.clock.now();
         transaction.users().replace_password(user, &account.password_hash, &next, now).await?;
         self.mark_email_verified(&*transaction, account.user).await?;
-        let notice = Job::PasswordResetDoneEmail { user, at: now.0 };
-        transaction.jobs().enqueue(&notice, now, now).await?;
-        let done = NewAuditEntry::by_user(AuditEntryType::PasswordReset, user, &request);
+        let done = NewAuditEntry::by_user(AuditEntryType::PasswordReset, user, &client);
         self.0.audit(&*transaction, done, now).await?;
-        let context = EventContext { actor: Some(user), at: now, request_id: request.request_id };
+        let context = EventContext { actor: Some(user), at: now, request_id: client.request_id };
         let revoked = self.0.revoke_access(&*transaction, user, Extent::Reset, &context).await?;
+        // The owner of the mailbox may log in from here, even during an attack.
+        self.0.add_known_address(&*transaction, user, client.address, now).await?;
+        let notice = Job::PasswordResetDoneEmail { user, at: now.0 };
+        // The reset has verified the address.
+        let to = MailRecipient::verified(&email, MailBudget::Password);
+        self.0.enqueue_mail(&*transaction, &notice, to, now).await?;
         self.0.commit_revocation(transaction, &revoked, now).await
     }
 

@@ -72,10 +72,12 @@ pub const REFERENCES: &[(&str, OnReset)] = &[
     ("sessions.user_id", OnReset::Ended(&[Grant::Session])),
     ("webhooks.user_id", OnReset::Ended(&[Grant::Webhook])),
     ("comments.author_id", OnReset::Kept("Content. Authorship grants no access.")),
+    ("counters", OnReset::Kept("Numbers of past uses, under keyed hashes. They grant nothing.")),
     ("events.actor_id", OnReset::Kept("History of what happened. Reading it takes a credential.")),
     ("audit_entries.actor_id", OnReset::Kept("History of who did what. Reading it takes a session.")),
     ("audit_entries.api_token_id", OnReset::Kept("History of what an API token did, not the token.")),
     ("audit_entries.user_id", OnReset::Kept("The audit log, which shows the owner what happened before the reset.")),
+    ("long_texts", OnReset::Kept("Content of events and stored responses. Reading it takes a credential.")),
     ("event_sequence", OnReset::Kept("The position of the feed. It holds no data of an account.")),
     (
         "previous_secrets.webhook_id",
@@ -84,6 +86,10 @@ pub const REFERENCES: &[(&str, OnReset)] = &[
     (
         "idempotency_keys.user_id",
         OnReset::Kept("A stored response is replayed only to a caller with a valid credential of the account."),
+    ),
+    (
+        "known_addresses.user_id",
+        OnReset::Kept("A login from there still takes the password; the owner may need it during an attack."),
     ),
     ("jobs.user_id", OnReset::Kept("Mails to the address of the account itself, which the reset has just proven.")),
     ("members.user_id", OnReset::Kept("What the account may access, not what may access the account.")),

@@ -7,5 +7,7 @@ pub(crate) mod deletion;
 pub(crate) mod digest;
 pub(crate) mod email_tokens;
 pub(crate) mod grants;
+pub(crate) mod login_limits;
+pub(crate) mod new_passwords;
 pub(crate) mod profile;
 pub(crate) mod sessions;

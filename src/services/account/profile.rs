@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use super::deletion;
 use super::grants::Extent;
+use super::new_passwords::PasswordField;
 use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::account::user::{ChangePassword, UpdateMe, User};
-use crate::contract::error::DetailCode;
+use crate::contract::error::{Detail, DetailCode, ErrorLocation};
 use crate::repositories::Job;
 use crate::services::idempotency::fresh;
+use crate::services::mail_budget::{MailBudget, MailRecipient};
 use crate::services::{
     Caller, Error, NewAuditEntry, ReplayAccess, ServiceContext, WriteContext, WriteOutcome, lock_caller,
 };
@@ -52,31 +54,41 @@ impl Profiles {
     /// With `revoke_all`, every grant except the current session ends. Password reset tokens stop working in either
     /// case.
     pub async fn change_password(&self, write: &WriteContext, change: ChangePassword) -> Result<(), Error> {
-        let caller = write.caller;
+        let (caller, client) = (write.caller, write.request.network());
         let session = caller.require_session()?;
-        let credentials =
-            self.0.store.read().users().find_credentials(caller.user).await?.ok_or(Error::TokenRevoked)?;
-        let current = credentials.password_hash;
-        if !self.0.passwords.verify(change.current_password.into_string(), Some(current.clone())).await? {
-            self.0.record_wrong_password(Some(caller.user), Some(caller.credential), &write.request).await?;
-            return Err(wrong_password());
+        self.0.note_password_costs().await?;
+        let account = self.0.store.read().users().find_credentials(caller.user).await?.ok_or(Error::TokenRevoked)?;
+        let current = account.password_hash;
+        let turn = self.0.passwords.wait_for_turn(client).await?;
+        let attempt = change.current_password.into_string();
+        let is_right = self.0.passwords.verify(turn, attempt, Some(current.clone())).await?.is_right();
+        let new = PasswordField::new("new_password", change.new_password, &[&account.user.name, &account.user.email]);
+        if !is_right {
+            self.0.record_wrong_password(write).await?;
+            // Every failure of the request is reported.
+            let mut details = vec![wrong_password()];
+            match self.0.require_strong(new, client).await {
+                Err(Error::Invalid(weak)) => details.extend(weak),
+                other => other?,
+            }
+            return Err(Error::Invalid(details));
         }
-        let next = self.0.passwords.hash(change.new_password.into_string()).await?;
+        let next = self.0.hash_password(new, client).await?;
         let transaction = self.0.store.begin().await?;
-        let user = lock_caller(&*transaction, caller).await?.id;
+        let user = lock_caller(&*transaction, caller).await?;
         let now = self.0.clock.now();
-        if !transaction.users().replace_password(user, &current, &next, now).await? {
+        if !transaction.users().replace_password(user.id, &current, &next, now).await? {
             // A concurrent request changed the password.
-            return Err(wrong_password());
+            return Err(Error::Invalid(vec![wrong_password()]));
         }
         let revoked_all = change.revoke_all;
-        let notice = Job::PasswordChangedEmail { user, at: now.0, revoked_all };
-        transaction.jobs().enqueue(&notice, now, now).await?;
         let extent = if revoked_all { Extent::ChangeRevokingAll(session) } else { Extent::Change(session) };
         let changed = NewAuditEntry::by_caller(AuditEntryType::PasswordChanged, write);
         self.0.audit(&*transaction, changed, now).await?;
-        let context = write.event_context(now);
-        let revoked = self.0.revoke_access(&*transaction, user, extent, &context).await?;
+        let revoked = self.0.revoke_access(&*transaction, user.id, extent, &write.event_context(now)).await?;
+        let notice = Job::PasswordChangedEmail { user: user.id, at: now.0, revoked_all };
+        let to = MailRecipient::owner(&user, MailBudget::Password);
+        self.0.enqueue_mail(&*transaction, &notice, to, now).await?;
         self.0.commit_revocation(transaction, &revoked, now).await
     }
 
@@ -96,7 +108,11 @@ impl Profiles {
     }
 }
 
-fn wrong_password() -> Error {
-    let message = "current_password is not the current password.".to_owned();
-    Error::invalid("current_password", DetailCode::Incorrect, message)
+fn wrong_password() -> Detail {
+    Detail {
+        location: ErrorLocation::Body,
+        field: "current_password".to_owned(),
+        code: DetailCode::Incorrect,
+        message: "current_password is not the current password.".to_owned(),
+    }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{KEY_TTL, KeyState, aad};
-use crate::repositories::IdempotentRequest;
+use crate::repositories::{IdempotentRequest, insert_long_texts, referenced_texts};
+use crate::services::compression::decompress;
 use crate::services::permissions::require_role;
 use crate::services::{Caller, Error, ServiceContext, StoredOutcome};
 
@@ -53,8 +54,19 @@ impl ServiceContext {
                 return Err(Error::NotFound("project"));
             }
         }
-        let body = stored.encrypted_body.map(|sealed| self.sealer.open(&aad(caller.user, &request.key), sealed));
-        let body = body.transpose()?.map(String::from_utf8).transpose().map_err(Error::corrupt)?;
+        let mut body = None;
+        if let Some(sealed) = stored.encrypted_body {
+            let stored_body = decompress(&self.sealer.open(&aad(caller.user, &request.key), sealed)?)?;
+            let hashes: Vec<_> = stored
+                .access
+                .map(|access| referenced_texts(&stored_body).into_iter().map(move |hash| (access.project, hash)))
+                .into_iter()
+                .flatten()
+                .collect();
+            let texts = repositories.long_texts().list(&hashes).await?;
+            let texts = texts.into_iter().map(|((_, hash), text)| (hash, text)).collect();
+            body = Some(insert_long_texts(stored_body, &texts));
+        }
         Ok(Some(StoredOutcome { effect: stored.effect, etag: stored.etag, body }))
     }
 }

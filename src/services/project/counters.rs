@@ -1,25 +1,12 @@
-//! Task counters of a project.
+//! Counters of a project: its tasks, and the bytes of its text.
 //!
 //! The counters change in the transaction of the tasks. A job computes the completion percentage from them, so the
 //! percentage lags behind for a moment.
 
 use crate::contract::project::{Project, TaskCounts};
 use crate::contract::{ProjectId, Timestamp};
-use crate::repositories::Job;
+use crate::repositories::{CounterDelta, Job};
 use crate::services::{Error, UnitOfWork};
-
-/// Change of the counters.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct CounterDelta {
-    pub(crate) total: i64,
-    pub(crate) done: i64,
-}
-
-impl CounterDelta {
-    const fn is_zero(self) -> bool {
-        self.total == 0 && self.done == 0
-    }
-}
 
 /// Updates the counters of a locked project and, if given, its greatest position.
 ///
@@ -33,13 +20,13 @@ pub(crate) async fn apply(
     before: Option<&Project>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    unit.projects().adjust_task_counts(project, delta.total, delta.done, last_position).await?;
+    unit.projects().adjust_counters(project, delta, last_position).await?;
     let stays = before.is_some_and(|before| {
         let TaskCounts { total, done } = before.task_counts;
         let after = TaskCounts { total: total + delta.total, done: done + delta.done };
         after.completion_percentage() == before.completion_percentage
     });
-    if !stays && !delta.is_zero() {
+    if !stays && (delta.total, delta.done) != (0, 0) {
         unit.jobs().enqueue(&Job::RecalculateCompletion { project }, now, now).await?;
     }
     Ok(())

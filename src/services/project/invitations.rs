@@ -13,6 +13,7 @@ use crate::contract::{InvitationId, ProjectId};
 use crate::repositories::{InvitationScope, Job, NewEvent, ResourceRef};
 use crate::services::account::auth::normalize_email;
 use crate::services::idempotency::fresh;
+use crate::services::mail_budget::MailRecipient;
 use crate::services::permissions::{
     Action, require_for_change, require_invited, require_joinable, require_membership, require_verified_email,
 };
@@ -68,9 +69,11 @@ impl Invitations {
     ) -> Result<WriteOutcome<Invitation>, Error> {
         let unit = fresh!(self.0.begin(write).await?);
         // A password reset revokes the invitations that the account sent, so it must not miss this one.
-        lock_caller(&*unit, write.caller).await?;
+        let user = lock_caller(&*unit, write.caller).await?;
         let project = lock_active(&*unit, write.caller, project).await?;
         require_for_change(project.role, Action::Invite, project.archived)?;
+        // Otherwise, throw-away accounts could send mail to anyone.
+        require_verified_email(&user, self.0.policy.require_verification)?;
         let now = self.0.clock.now();
         let invitation = Invitation {
             id: InvitationId::generate(),
@@ -96,7 +99,9 @@ impl Invitations {
                 "The project already has {MAX_PER_PROJECT} members and pending invitations, which is the maximum. Remove one first."
             )));
         }
-        unit.jobs().enqueue(&Job::InvitationEmail { invitation: invitation.id }, now, now).await?;
+        self.0.spend_invitation(&*unit, user.id, now).await?;
+        let mail = Job::InvitationEmail { invitation: invitation.id };
+        self.0.enqueue_mail(&*unit, &mail, MailRecipient::stranger(&invitation.email), now).await?;
         let event = write.event_context(now).created(EventType::InvitationCreated, project.id, &invitation);
         unit.publish_and_commit(
             WriteOutcome::result(&invitation).created(ResourceRef::Invitation(project.id, invitation.id)),

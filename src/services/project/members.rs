@@ -10,13 +10,16 @@ use crate::contract::project::member::{Member, MemberQuery, UpdateMember};
 use crate::contract::project::{Project, Role};
 use crate::contract::task::Task;
 use crate::contract::{ProjectId, UserId};
-use crate::repositories::{NewEvent, StoreError};
+use crate::repositories::{Job, NewEvent, Portion, StoreError, Transaction};
 use crate::services::event::publish::EventContext;
 use crate::services::idempotency::fresh;
 use crate::services::permissions::{Action, require, require_for_change, require_membership};
 use crate::services::{
     Caller, Error, NewAuditEntry, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome,
 };
+
+/// Maximum number of tasks that one transaction unassigns.
+const PORTION_SIZE: u64 = 200;
 
 /// Members of projects.
 #[derive(Clone)]
@@ -61,6 +64,7 @@ impl Members {
                 // The caller became the owner after the check, so the account is not locked.
                 return Err(StoreError::ConcurrentMove.into());
             }
+            self.0.policy.quotas.require_transferred_project(&*unit, user, &project).await?;
             events.extend(transfer_ownership(&unit, &project, user, &context).await?);
             // The previous owner may replay the response with the role that remains.
             Action::Read
@@ -97,24 +101,55 @@ impl Members {
         unit.projects().find_role(project.id, user).await?.ok_or(Error::NotFound("member"))?;
         require_for_change(project.role, action, project.archived)?;
         let context = write.event_context(self.0.clock.now());
-        // `None` if the account is soft-deleted; `member.removed` was published then.
-        let member = unit.members().find(project.id, user).await?;
-        let unassigned = unit.tasks().unassign(project.id, user, context.at).await?;
+        // `None` if the account is soft-deleted, and `member.removed` was published for that.
+        let member = unit.members().find_published(project.id, user).await?;
         unit.members().remove(project.id, user).await?;
+        let unassigned = unassign(&*unit, project.id, user, &context).await?;
+        if unassigned.has_more {
+            let job = Job::UnassignTasks { project: project.id, user, actor: write.caller.user };
+            unit.jobs().enqueue(&job, context.at, context.at).await?;
+        }
         let entry =
             NewAuditEntry::by_caller(AuditEntryType::MemberRemoved, write).in_project(project.id).target(user.0);
         self.0.audit_both(&*unit, entry, user, context.at).await?;
         // Listed first: events after the removal are not delivered to the removed member.
         let removed = member.map(|member| context.deleted(EventType::MemberRemoved, project.id, &member));
-        let unassigned = unassigned.iter().map(|after| {
-            let before = Task { assignee_id: Some(user), ..after.clone() };
-            context.task_event(EventType::TaskUpdated, &before, after)
-        });
-        let events: Vec<_> = removed.into_iter().chain(unassigned).collect();
+        let events: Vec<_> = removed.into_iter().chain(unassigned.items).collect();
         // A caller who has left can no longer be checked against the project.
         let access = if is_self { ReplayAccess::CallerOnly } else { ReplayAccess::Project(project.id, action) };
         unit.publish_and_commit(WriteOutcome::done(), access, &events).await
     }
+
+    /// Unassigns the next portion of the tasks of a removed member, and returns whether any remain.
+    ///
+    /// A user who has become a member again keeps the tasks that are still assigned.
+    pub async fn unassign_tasks(&self, project: ProjectId, user: UserId, actor: UserId) -> Result<bool, Error> {
+        let transaction = self.0.store.begin().await?;
+        transaction.projects().lock(project, actor).await?;
+        if transaction.projects().find_role(project, user).await?.is_some() {
+            return Ok(false);
+        }
+        let context = EventContext { actor: Some(actor), at: self.0.clock.now(), request_id: None };
+        let unassigned = unassign(&*transaction, project, user, &context).await?;
+        self.0.publish(&*transaction, &unassigned.items).await?;
+        transaction.commit().await?;
+        Ok(unassigned.has_more)
+    }
+}
+
+/// Unassigns a portion of the tasks of a removed member of a locked project, and returns the events.
+async fn unassign(
+    transaction: &dyn Transaction,
+    project: ProjectId,
+    user: UserId,
+    context: &EventContext,
+) -> Result<Portion<NewEvent>, StoreError> {
+    let Portion { items, has_more } = transaction.tasks().unassign(project, user, context.at, PORTION_SIZE).await?;
+    let events = items.iter().map(|after| {
+        let before = Task { assignee_id: Some(user), ..after.clone() };
+        context.task_event(EventType::TaskUpdated, &before, after)
+    });
+    Ok(Portion { items: events.collect(), has_more })
 }
 
 /// Makes a member the owner and the previous owner an editor.

@@ -11,7 +11,7 @@ use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::event::EventType;
 use crate::contract::page::{Page, Sort};
 use crate::contract::project::{NewProject, Project, ProjectQuery, Role, TaskCounts, UpdateProject};
-use crate::repositories::{ProjectFilter, Repositories, ResourceRef};
+use crate::repositories::{CounterDelta, ProjectFilter, Repositories, ResourceRef, project_bytes};
 use crate::services::event::publish::without_caller_role;
 use crate::services::idempotency::fresh;
 use crate::services::patch::merge;
@@ -63,6 +63,7 @@ impl Projects {
         };
         let unit = fresh!(self.0.begin(write).await?);
         lock_caller(&*unit, write.caller).await?;
+        self.0.policy.quotas.require_new_project(&*unit, project.owner_id, project_bytes(&project)).await?;
         unit.projects().add(&project).await?;
         let event =
             write.event_context(now).created(EventType::ProjectCreated, project.id, &without_caller_role(&project));
@@ -101,7 +102,12 @@ impl Projects {
         }
         changed.version += 1;
         changed.updated_at = self.0.clock.now();
+        let bytes = project_bytes(&changed) - project_bytes(&project);
+        self.0.policy.quotas.require_text(&*unit, project.owner_id, bytes).await?;
         unit.projects().update(&changed).await?;
+        if bytes != 0 {
+            unit.projects().adjust_counters(id, CounterDelta { bytes, ..CounterDelta::default() }, None).await?;
+        }
         let event =
             write.event_context(changed.updated_at).project_event(EventType::ProjectUpdated, &project, &changed);
         unit.publish_and_commit(
@@ -143,6 +149,7 @@ impl Projects {
         }
         let now = self.0.clock.now();
         let restored = Project { deleted_at: None, updated_at: now, version: project.version + 1, ..project.clone() };
+        self.0.policy.quotas.require_restored_project(&*unit, project.owner_id).await?;
         unit.projects().update(&restored).await?;
         let entry = NewAuditEntry::by_caller(AuditEntryType::ProjectRestored, write).in_project(id);
         self.0.audit(&*unit, entry, now).await?;

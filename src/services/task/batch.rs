@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::{
-    Tasks, apply_patch, done_delta, ensure_not_deleted, lock_project_for_write, new_task, require_member, soft_deleted,
+    Tasks, apply_patch, confirms_assignee, done_delta, ensure_not_deleted, lock_project_for_write, new_task,
+    require_member, require_membership_of, soft_deleted,
 };
 use crate::contract::error::ErrorLocation;
 use crate::contract::event::EventType;
@@ -11,11 +12,11 @@ use crate::contract::project::Project;
 use crate::contract::task::batch::{BatchOperation, TaskBatch, TaskBatchResult};
 use crate::contract::task::{NewTask, Task, UpdateTask};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
-use crate::repositories::NewEvent;
+use crate::repositories::{CounterDelta, NewEvent, task_bytes};
 use crate::services::event::publish::EventContext;
 use crate::services::idempotency::fresh;
 use crate::services::permissions::{Action, require};
-use crate::services::project::counters::{self, CounterDelta};
+use crate::services::project::counters;
 use crate::services::{Error, ReplayAccess, UnitOfWork, WriteContext, WriteOutcome};
 
 struct Batch<'a> {
@@ -94,6 +95,7 @@ impl Batch<'_> {
         self.last_position = task.position.to_string();
         self.delta.total += 1;
         self.delta.done += done_delta(&task);
+        self.delta.bytes += task_bytes(&task);
         self.events.push(self.context.created(EventType::TaskCreated, self.project.id, &task));
         self.new.push(task.clone());
         Ok(task)
@@ -101,12 +103,16 @@ impl Batch<'_> {
 
     async fn update(&mut self, id: TaskId, patch: UpdateTask) -> Result<Task, Error> {
         let task = self.find(id).await?;
+        if confirms_assignee(&task, &patch) {
+            require_membership_of(&**self.unit, self.project.id, task.assignee_id).await?;
+        }
         let Some(changed) = apply_patch(&task, patch, self.now) else { return Ok(task) };
         if changed.assignee_id != task.assignee_id {
             self.require_member(changed.assignee_id).await?;
         }
         self.unit.tasks().update(&changed).await?;
         self.delta.done += done_delta(&changed) - done_delta(&task);
+        self.delta.bytes += task_bytes(&changed) - task_bytes(&task);
         self.events.push(self.context.task_event(EventType::TaskUpdated, &task, &changed));
         Ok(changed)
     }
@@ -141,6 +147,9 @@ impl Batch<'_> {
     }
 
     async fn finish(self) -> Result<Vec<NewEvent>, Error> {
+        let quotas = &self.unit.context().policy.quotas;
+        quotas.require_tasks(self.project.task_counts.total, self.delta.total)?;
+        quotas.require_text(&**self.unit, self.project.owner_id, self.delta.bytes).await?;
         self.unit.tasks().add(&self.new).await?;
         if !self.events.is_empty() {
             let last = self.new.last().map(|task| &*task.position);

@@ -6,8 +6,8 @@ use super::MAX_LOCK_RETRIES;
 use crate::contract::event::EventType;
 use crate::contract::page::{Page, Sort};
 use crate::contract::task::comment::{Comment, CommentQuery, NewComment, UpdateComment};
-use crate::contract::{CommentId, TaskId};
-use crate::repositories::{CommentWithContext, ResourceRef, StoreError};
+use crate::contract::{CommentId, ProjectId, TaskId};
+use crate::repositories::{CommentWithContext, CounterDelta, ResourceRef, StoreError, comment_bytes};
 use crate::services::idempotency::{KeyState, fresh};
 use crate::services::permissions::{Action, deletion_action, require, require_author, require_for_change};
 use crate::services::{Caller, Error, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome};
@@ -52,8 +52,12 @@ impl Comments {
             created_at: now,
             updated_at: now,
         };
+        let quotas = &self.0.policy.quotas;
+        quotas.require_comment(&*unit, task).await?;
+        quotas.require_text(&*unit, found.project_owner, comment_bytes(&comment)).await?;
         unit.comments().add(&comment).await?;
         let project = found.task.project_id;
+        adjust_bytes(&unit, project, comment_bytes(&comment)).await?;
         let event = write.event_context(now).created(EventType::CommentCreated, project, &comment);
         unit.publish_and_commit(
             WriteOutcome::current(&comment).created(ResourceRef::Comment(comment.id)),
@@ -83,7 +87,10 @@ impl Comments {
         }
         let version = found.comment.version + 1;
         let changed = Comment { body, version, updated_at: self.0.clock.now(), ..found.comment.clone() };
+        let bytes = comment_bytes(&changed) - comment_bytes(&found.comment);
+        self.0.policy.quotas.require_text(&*unit, found.project_owner, bytes).await?;
         unit.comments().update(&changed).await?;
+        adjust_bytes(&unit, found.project_id, bytes).await?;
         let context = write.event_context(changed.updated_at);
         let event = context.updated(EventType::CommentUpdated, found.project_id, &found.comment, &changed);
         unit.publish_and_commit(
@@ -101,6 +108,7 @@ impl Comments {
         require_for_change(found.role, action, found.project_archived)?;
         write.check_if_match(&found.comment)?;
         unit.comments().remove(id).await?;
+        adjust_bytes(&unit, found.project_id, -comment_bytes(&found.comment)).await?;
         let context = write.event_context(self.0.clock.now());
         let event = context.deleted(EventType::CommentDeleted, found.project_id, &found.comment);
         unit.publish_and_commit(
@@ -133,6 +141,11 @@ impl Comments {
         }
         Err(StoreError::ConcurrentMove.into())
     }
+}
+
+/// Adds to the bytes of text of a locked project.
+async fn adjust_bytes(unit: &UnitOfWork<'_>, project: ProjectId, bytes: i64) -> Result<(), StoreError> {
+    unit.projects().adjust_counters(project, CounterDelta { bytes, ..CounterDelta::default() }, None).await
 }
 
 /// Comments on soft-deleted tasks are not found.

@@ -10,16 +10,20 @@ pub(crate) mod rebalance;
 
 use std::sync::Arc;
 
+use poem_openapi::types::MaybeUndefined;
+
 use crate::contract::error::ErrorLocation;
 use crate::contract::event::EventType;
 use crate::contract::strings::OrderKey;
 use crate::contract::task::{NewTask, Task, TaskStatus, UpdateTask};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
-use crate::repositories::{LockedProject, Repositories, ResourceRef, StoreError, TaskWithContext};
+use crate::repositories::{
+    CounterDelta, LockedProject, Repositories, ResourceRef, StoreError, TaskWithContext, task_bytes,
+};
 use crate::services::idempotency::{KeyState, fresh};
 use crate::services::patch::merge;
 use crate::services::permissions::{Action, require, require_for_change};
-use crate::services::project::counters::{self, CounterDelta};
+use crate::services::project::counters;
 use crate::services::{Caller, Error, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome};
 
 /// Number of times that a concurrently moving task is followed to its project.
@@ -48,8 +52,11 @@ impl Tasks {
         let locked = lock_project_for_write(&unit, write.caller, project_id).await?;
         require_member(&*unit, project_id, new.assignee_id).await?;
         let task = new_task(write.caller.user, project_id, new, &locked.last_position, self.0.clock.now());
+        let quotas = &self.0.policy.quotas;
+        quotas.require_tasks(locked.project.task_counts.total, 1)?;
+        let delta = CounterDelta { total: 1, done: done_delta(&task), bytes: task_bytes(&task) };
+        quotas.require_text(&*unit, locked.project.owner_id, delta.bytes).await?;
         unit.tasks().add(std::slice::from_ref(&task)).await?;
-        let delta = CounterDelta { total: 1, done: done_delta(&task) };
         counters::apply(&unit, project_id, delta, Some(&task.position), Some(&locked.project), task.created_at).await?;
         let event = write.event_context(task.created_at).created(EventType::TaskCreated, project_id, &task);
         unit.publish_and_commit(
@@ -71,6 +78,7 @@ impl Tasks {
         let found = ensure_not_deleted(found)?;
         require(found.role, Action::WriteTasks)?;
         let task = found.task;
+        let is_confirmed = confirms_assignee(&task, &patch);
         let changed = apply_patch(&task, patch, self.0.clock.now());
         if let Some(changed) = &changed {
             require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
@@ -78,11 +86,19 @@ impl Tasks {
                 require_member(&*unit, task.project_id, changed.assignee_id).await?;
             }
         }
+        if is_confirmed {
+            require_membership_of(&*unit, task.project_id, task.assignee_id).await?;
+        }
         write.check_if_match(&task)?;
         let Some(changed) = changed else { return Ok(WriteOutcome::current(&task)) };
+        let delta = CounterDelta {
+            total: 0,
+            done: done_delta(&changed) - done_delta(&task),
+            bytes: task_bytes(&changed) - task_bytes(&task),
+        };
+        self.0.policy.quotas.require_text(&*unit, found.project_owner, delta.bytes).await?;
         unit.tasks().update(&changed).await?;
-        let delta = CounterDelta { total: 0, done: done_delta(&changed) - done_delta(&task) };
-        if delta.done != 0 {
+        if delta != CounterDelta::default() {
             counters::apply(&unit, task.project_id, delta, None, None, changed.updated_at).await?;
         }
         let event = write.event_context(changed.updated_at).task_event(EventType::TaskUpdated, &task, &changed);
@@ -97,7 +113,7 @@ impl Tasks {
         write.check_if_match(&found.task)?;
         let deleted = soft_deleted(found.task.clone(), self.0.clock.now());
         unit.tasks().update(&deleted).await?;
-        let delta = CounterDelta { total: -1, done: -done_delta(&deleted) };
+        let delta = CounterDelta { total: -1, done: -done_delta(&deleted), bytes: 0 };
         counters::apply(&unit, deleted.project_id, delta, None, None, deleted.updated_at).await?;
         let event = write.event_context(deleted.updated_at).task_event(EventType::TaskDeleted, &found.task, &deleted);
         unit.publish_and_commit(WriteOutcome::done(), replay_access(&deleted), &[event]).await
@@ -115,6 +131,7 @@ impl Tasks {
         if task.deleted_at.is_none() {
             return Ok(WriteOutcome::current(&task));
         }
+        self.0.policy.quotas.require_tasks(unit.projects().count_tasks(task.project_id).await?, 1)?;
         // The assignee may have left the project in the meantime.
         let assignee = keep_assignee_if_member(&*unit, task.assignee_id, task.project_id).await?;
         let restored = Task {
@@ -125,7 +142,7 @@ impl Tasks {
             ..task.clone()
         };
         unit.tasks().update(&restored).await?;
-        let delta = CounterDelta { total: 1, done: done_delta(&restored) };
+        let delta = CounterDelta { total: 1, done: done_delta(&restored), bytes: 0 };
         counters::apply(&unit, restored.project_id, delta, None, None, restored.updated_at).await?;
         let event = write.event_context(restored.updated_at).task_event(EventType::TaskRestored, &task, &restored);
         unit.publish_and_commit(WriteOutcome::current(&restored), replay_access(&restored), &[event]).await
@@ -235,9 +252,28 @@ pub(crate) async fn require_member(
 ) -> Result<(), Error> {
     let Some(user) = assignee else { return Ok(()) };
     let member = repositories.members().find(project, user).await?;
-    member
-        .map(|_| ())
-        .ok_or_else(|| Error::reference(ErrorLocation::Body, "assignee_id", "must be a member of the project."))
+    member.map(|_| ()).ok_or_else(not_a_member)
+}
+
+/// Returns whether a patch names the assignee that the task already has.
+pub(crate) fn confirms_assignee(task: &Task, patch: &UpdateTask) -> bool {
+    matches!(patch.assignee_id, MaybeUndefined::Value(user) if task.assignee_id == Some(user))
+}
+
+/// Refuses to confirm the assignee of a task after the member was removed: the task may not be unassigned yet.
+pub(crate) async fn require_membership_of(
+    repositories: &dyn Repositories,
+    project: ProjectId,
+    assignee: Option<UserId>,
+) -> Result<(), Error> {
+    if keep_assignee_if_member(repositories, assignee, project).await? == assignee {
+        return Ok(());
+    }
+    Err(not_a_member())
+}
+
+fn not_a_member() -> Error {
+    Error::reference(ErrorLocation::Body, "assignee_id", "must be a member of the project.")
 }
 
 /// Returns the assignee if still a member of the project.

@@ -10,11 +10,11 @@ use crate::contract::event::EventType;
 use crate::contract::page::Direction;
 use crate::contract::strings::OrderKey;
 use crate::contract::task::{MoveTask, Task};
-use crate::contract::{ProjectId, TaskId, Timestamp};
-use crate::repositories::{LockedProject, StoreError, TaskWithContext};
+use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
+use crate::repositories::{CounterDelta, LockedProject, StoreError, TaskWithContext, task_bytes};
 use crate::services::idempotency::{KeyState, fresh};
 use crate::services::permissions::{Action, require, require_for_change, require_owner_in_target};
-use crate::services::project::counters::{self, CounterDelta};
+use crate::services::project::counters;
 use crate::services::{Error, UnitOfWork, WriteContext, WriteOutcome};
 
 impl Tasks {
@@ -22,12 +22,13 @@ impl Tasks {
     pub async fn move_task(&self, write: &WriteContext, id: TaskId, to: MoveTask) -> Result<WriteOutcome<Task>, Error> {
         let (unit, found, target) = fresh!(self.lock_both(write, id, to.project_id).await?);
         let target = require_move(&unit, write, &found, target).await?;
-        let task = found.task;
+        let (task, owner) = (found.task, found.project_owner);
         let point = insertion_point(&unit, write, &task, &target, &to).await?;
         write.check_if_match(&task)?;
         if target.project.id == task.project_id && is_already_there(&unit, &task, &point, &to).await? {
             return Ok(WriteOutcome::current(&task));
         }
+        let bytes = self.require_room(&unit, owner, &task, &target).await?;
         let mut position = match point.keys() {
             (None, None) => fractional_index::after(&target.last_position),
             (lower, upper) => fractional_index::between(lower, upper),
@@ -47,12 +48,32 @@ impl Tasks {
             ..task.clone()
         };
         unit.tasks().update(&moved).await?;
-        update_counters(&unit, &task, &target, &greatest, moved.updated_at).await?;
+        update_counters(&unit, &task, bytes, &target, &greatest, moved.updated_at).await?;
         // Published in the source project and in the target project.
         for project in BTreeSet::from([task.project_id, moved.project_id]) {
             events.push(context.updated(EventType::TaskMoved, project, &task, &moved));
         }
         unit.publish_and_commit(WriteOutcome::current(&moved), replay_access(&moved), &events).await
+    }
+
+    /// Refuses a task that would exceed the quotas of another project. Returns the bytes of text that move with it.
+    async fn require_room(
+        &self,
+        unit: &UnitOfWork<'_>,
+        owner: UserId,
+        task: &Task,
+        target: &LockedProject,
+    ) -> Result<i64, Error> {
+        let target = &target.project;
+        if target.id == task.project_id {
+            return Ok(0);
+        }
+        let bytes = task_bytes(task) + unit.comments().stored_bytes(task.id).await?;
+        self.0.policy.quotas.require_tasks(target.task_counts.total, 1)?;
+        if target.owner_id != owner {
+            self.0.policy.quotas.require_text(&**unit, target.owner_id, bytes).await?;
+        }
+        Ok(bytes)
     }
 
     /// Begins a write and locks the source and the target project.
@@ -177,6 +198,7 @@ async fn neighbour(
 async fn update_counters(
     unit: &UnitOfWork<'_>,
     task: &Task,
+    bytes: i64,
     target: &LockedProject,
     greatest: &str,
     now: Timestamp,
@@ -188,15 +210,8 @@ async fn update_counters(
         }
         return Ok(());
     }
-    counters::apply(unit, task.project_id, CounterDelta { total: -1, done: -done_delta(task) }, None, None, now)
-        .await?;
-    counters::apply(
-        unit,
-        target.project.id,
-        CounterDelta { total: 1, done: done_delta(task) },
-        last,
-        Some(&target.project),
-        now,
-    )
-    .await
+    let delta = CounterDelta { total: 1, done: done_delta(task), bytes };
+    let removed = CounterDelta { total: -1, done: -delta.done, bytes: -bytes };
+    counters::apply(unit, task.project_id, removed, None, None, now).await?;
+    counters::apply(unit, target.project.id, delta, last, Some(&target.project), now).await
 }

@@ -39,6 +39,7 @@ use crate::contract::strings::{EventName, WebhookSecret};
 use crate::contract::webhook::{NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery, WebhookWithSecret};
 use crate::repositories::{EndpointHealth, Job, PreviousSecret, ResourceRef, WebhookFilter, WebhookRecord};
 use crate::services::idempotency::fresh;
+use crate::services::mail_budget::{MailBudget, MailRecipient};
 use crate::services::patch::merge;
 use crate::services::{
     Caller, Error, NewAuditEntry, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome, lock_caller,
@@ -81,7 +82,7 @@ impl Webhooks {
         validate_event_names(&new.events)?;
         let unit = fresh!(self.0.begin(write).await?);
         // Serializes concurrent requests, so that the count is exact.
-        lock_caller(&*unit, write.caller).await?;
+        let user = lock_caller(&*unit, write.caller).await?;
         if let Some(project) = new.project_id {
             require_project_access(&*unit, write.caller, project, ErrorLocation::Body).await?;
         }
@@ -116,7 +117,7 @@ impl Webhooks {
         let created = NewAuditEntry::by_caller(AuditEntryType::WebhookCreated, write).target(record.webhook.id.0);
         self.0.audit(&*unit, created, now).await?;
         let notice = Job::WebhookCreatedEmail { user: record.owner, webhook: record.webhook.id, at: now.0 };
-        unit.jobs().enqueue(&notice, now, now).await?;
+        self.0.enqueue_mail(&*unit, &notice, MailRecipient::owner(&user, MailBudget::Owner), now).await?;
         unit.commit(
             WriteOutcome::with_secret(&record.webhook, &WebhookWithSecret { webhook: record.webhook.clone(), secret })
                 .created(ResourceRef::Webhook(record.webhook.id)),
@@ -134,7 +135,7 @@ impl Webhooks {
     ) -> Result<WriteOutcome<Webhook>, Error> {
         patch.events.as_deref().map(validate_event_names).transpose()?;
         let unit = fresh!(self.0.begin(write).await?);
-        lock_caller(&*unit, write.caller).await?;
+        let user = lock_caller(&*unit, write.caller).await?;
         if patch.enabled == Some(false) {
             self.lock_delivery_job(&unit, write, id).await?;
         }
@@ -180,7 +181,7 @@ impl Webhooks {
         }
         if changed.url != current.url {
             let notice = Job::WebhookCreatedEmail { user: found.owner, webhook: id, at: now.0 };
-            unit.jobs().enqueue(&notice, now, now).await?;
+            self.0.enqueue_mail(&*unit, &notice, MailRecipient::owner(&user, MailBudget::Owner), now).await?;
         }
         unit.commit(WriteOutcome::current(&changed), ReplayAccess::CallerOnly).await
     }

@@ -12,6 +12,7 @@ use crate::contract::webhook::delivery::{Delivery, DeliveryStatus};
 use crate::contract::{Timestamp, WebhookId};
 use crate::repositories::{Job, Queue, StoreError, Transaction};
 use crate::services::error::Error;
+use crate::services::mail_budget::{MailBudget, MailRecipient};
 
 /// Maximum number of deliveries cancelled in one transaction.
 const CANCEL_BATCH_SIZE: u64 = 1_000;
@@ -58,7 +59,11 @@ impl Deliveries {
             webhook.disabled_reason = Some(reason.to_owned());
             webhook.version += 1;
             webhook.updated_at = now;
-            transaction.jobs().enqueue(&Job::WebhookDisabledEmail { webhook: webhook.id }, now, now).await?;
+            if let Some(owner) = transaction.users().find(record.owner).await? {
+                let notice = Job::WebhookDisabledEmail { webhook: webhook.id };
+                let to = MailRecipient::owner(&owner, MailBudget::Owner);
+                self.context.enqueue_mail(transaction, &notice, to, now).await?;
+            }
             tracing::info!(webhook.id = %webhook.id, reason, "webhook disabled");
         }
         if !webhook.enabled {

@@ -139,7 +139,7 @@ async fn replay_without_access(database: &TestDatabase, fixture: &RoleFixture, s
 
 /// Response to a request while another transaction holds its idempotency key.
 async fn while_key_in_use(fixture: &RoleFixture, operation: &Operation) -> Answer {
-    let store = FaultStore::over(Arc::clone(&fixture.app.store), Fault::KeyInUse);
+    let store = FaultStore::over(Arc::clone(&fixture.app.store), Fault::ClaimInProgress);
     operation.call(&through(fixture, store, Options::default())).header(KEY, "in-use").send().await
 }
 

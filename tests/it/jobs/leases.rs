@@ -13,13 +13,13 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{NEVER, UNHURRIED, Workers, acts, enqueue, new_job, unfinished, until, until_done};
 use crate::on_both_databases;
-use crate::repositories::fixtures::{commit, project, soon, user};
+use crate::repositories::fixtures::{commit, project, soon, task_counts, user};
 use crate::support::TestDatabase;
 
 /// Adds one task, and commits it together with the completion of the job.
 async fn count_one(project: &Project, context: &JobContext) -> Result<(), JobError> {
     let transaction = context.begin().await?;
-    transaction.projects().adjust_task_counts(project.id, 1, 0, None).await?;
+    transaction.projects().adjust_counters(project.id, task_counts(1, 0), None).await?;
     context.commit(transaction).await
 }
 

@@ -69,7 +69,7 @@ fn an_unknown_job_cannot_be_retried_but_others_are() {
 fn seed_creates_the_demo_data_once() {
     let folder = tempfile::tempdir().unwrap();
     let variables = [DATA[0], ("BCRYPT_COST", "4")];
-    for (prefix, suffix) in [("created ", " with the password pocket-tasks-demo"), ("", " already exists")] {
+    for (prefix, suffix) in [("created ", " with the password sailing-kitchen-demo"), ("", " already exists")] {
         let ended = run(folder.path(), &["seed"], &variables).succeeded();
         assert_eq!(ended.output, ["ada", "grace"].map(|name| format!("{prefix}{name}@example.com{suffix}")));
     }
@@ -78,7 +78,7 @@ fn seed_creates_the_demo_data_once() {
     assert_eq!(left, ["welcome_email", "welcome_email"]);
     let server = Server::start(folder.path(), &[]);
     for (email, projects) in [("ada@example.com", &[20, 50][..]), ("grace@example.com", &[50])] {
-        let login = json!({"email": email, "password": "pocket-tasks-demo"});
+        let login = json!({"email": email, "password": "sailing-kitchen-demo"});
         let session = http::post(server.address, "/v1/auth/login", None, &login).expect(200);
         let list = http::get(server.address, "/v1/projects", session["access_token"].as_str()).expect(200);
         let list = list["data"].as_array().unwrap();

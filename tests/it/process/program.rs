@@ -225,7 +225,14 @@ impl Server {
 
 /// These variables and the default ones.
 fn with_defaults<'a>(variables: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let defaults = [("DATA_DIR", "data"), ("PORT", "0"), ("LOG_FORMAT", "json"), ("BCRYPT_COST", "4")];
+    let defaults = [
+        ("DATA_DIR", "data"),
+        ("PORT", "0"),
+        ("LOG_FORMAT", "json"),
+        ("BCRYPT_COST", "4"),
+        ("MAIL_PER_RECIPIENT_PER_HOUR", "0"),
+        ("MAIL_PER_RECIPIENT_PER_DAY", "0"),
+    ];
     defaults.iter().chain(variables).copied().collect()
 }
 

@@ -12,7 +12,7 @@ use pocket_tasks::contract::strings::{
 use pocket_tasks::contract::task::{Task, TaskPriority, TaskStatus};
 use pocket_tasks::contract::{ProjectId, SessionId, TaskId, Timestamp, UserId};
 use pocket_tasks::database::SeaStore;
-use pocket_tasks::repositories::{NewSession, Store as _, Transaction};
+use pocket_tasks::repositories::{CounterDelta, NewSession, Store as _, Transaction};
 use tokio::time::timeout;
 
 /// Timeout, generous for slow machines.
@@ -124,6 +124,11 @@ pub(crate) fn new_task(project: &Project) -> Task {
     }
 }
 
+/// Change of the task counts of a project.
+pub(crate) fn task_counts(total: i64, done: i64) -> CounterDelta {
+    CounterDelta { total, done, ..CounterDelta::default() }
+}
+
 /// Stores tasks and updates the counters like the service.
 pub(crate) async fn add_tasks(store: &SeaStore, tasks: impl IntoIterator<Item = &Task>) {
     let tasks: Vec<&Task> = tasks.into_iter().collect();
@@ -134,7 +139,7 @@ pub(crate) async fn add_tasks(store: &SeaStore, tasks: impl IntoIterator<Item = 
                 let done = i64::from(task.status == TaskStatus::Done);
                 transaction
                     .projects()
-                    .adjust_task_counts(task.project_id, 1, done, Some(&task.position))
+                    .adjust_counters(task.project_id, task_counts(1, done), Some(&task.position))
                     .await
                     .unwrap();
             }

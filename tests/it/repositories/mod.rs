@@ -4,6 +4,7 @@
 
 mod account_references;
 mod comments;
+mod counters;
 mod feed_order;
 mod feed_plans;
 pub(crate) mod fixtures;

@@ -8,7 +8,7 @@ use pocket_tasks::contract::{ProjectId, UserId};
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{ProjectFilter, Store as _};
 
-use super::fixtures::{all, asc, at, commit, desc, new_project, project, user};
+use super::fixtures::{all, asc, at, commit, desc, new_project, project, task_counts, user};
 use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::TestDatabase;
@@ -132,7 +132,7 @@ on_both_databases! {
             [(2, 1, Some("a1"), (2, 1, "a1")), (0, 1, None, (2, 2, "a1")), (-1, -2, Some("Zz"), (1, 0, "Zz"))]
         {
             commit(&store, async |transaction| {
-                transaction.projects().adjust_task_counts(project.id, total, done, position).await.unwrap();
+                transaction.projects().adjust_counters(project.id, task_counts(total, done), position).await.unwrap();
             })
             .await;
             let locked = commit(&store, async |transaction| transaction.projects().lock(project.id, ada.id).await);

@@ -9,7 +9,7 @@ use pocket_tasks::repositories::{Store as _, StoreError};
 use uuid::Uuid;
 
 use super::comments::{add_comments, new_comment};
-use super::fixtures::{add_tasks, at, commit, new_session, new_task, project, user};
+use super::fixtures::{add_tasks, at, commit, new_session, new_task, project, task_counts, user};
 use super::invitations::{add, new_invitation};
 use super::raw::Raw;
 use crate::on_both_databases;
@@ -121,7 +121,7 @@ on_both_databases! {
         let project = project(&store, &ada).await;
         let mut raw = Raw::connect(&database).await;
         let (id, bob) = (raw.id(project.id.0), raw.id(bob.id.0));
-        let member = |role: &str| format!("INSERT INTO members VALUES ({id}, {bob}, '{role}', 7)");
+        let member = |role: &str| format!("INSERT INTO members VALUES ({id}, {bob}, '{role}', 7, FALSE)");
         refuses(&mut raw, &member("owner"), &member("editor")).await;
         let promote = format!("UPDATE members SET role = 'owner' WHERE project_id = {id} AND user_id = {bob}");
         let demote = format!("UPDATE members SET role = 'viewer' WHERE project_id = {id}");
@@ -146,7 +146,7 @@ on_both_databases! {
         refuses(&mut raw, &set(1, 2), &set(2, 2)).await;
         drop(raw);
         let transaction = store.begin().await.unwrap();
-        assert!(transaction.projects().adjust_task_counts(project.id, -3, 0, None).await.is_err());
+        assert!(transaction.projects().adjust_counters(project.id, task_counts(-3, 0), None).await.is_err());
     }
 
     async fn a_task_is_done_exactly_if_it_has_a_time_of_completion(database: TestDatabase) {

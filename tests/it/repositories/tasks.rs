@@ -119,7 +119,7 @@ on_both_databases! {
         ];
         add_tasks(&store, [&of_bob, &in_trash].into_iter().chain(&others)).await;
         for _ in 0..2 {
-            commit(&store, async |transaction| transaction.tasks().unassign(here.id, bob.id, at(70)).await.unwrap()).await;
+            commit(&store, async |transaction| transaction.tasks().unassign(here.id, bob.id, at(70), 100).await.unwrap()).await;
             let find = async |id| store.read().tasks().find(id, ada.id).await.unwrap().unwrap().task;
             for task in [&of_bob, &in_trash] {
                 let version = task.version + 1;

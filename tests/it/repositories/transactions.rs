@@ -13,7 +13,9 @@ use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{Store as _, StoreError};
 
 use super::feed_order::new_event;
-use super::fixtures::{add_tasks, at, commit, new_project, new_task, new_user, project, soon, user, waits};
+use super::fixtures::{
+    add_tasks, at, commit, new_project, new_task, new_user, project, soon, task_counts, user, waits,
+};
 use crate::on_both_databases;
 use crate::support::TestDatabase;
 
@@ -29,7 +31,7 @@ async fn add_a_task(store: &SeaStore, project: &Project, number: usize) -> Resul
         .tasks()
         .add(&[Task { title, position: OrderKey::new_unchecked(position.clone()), ..new_task(project) }])
         .await?;
-    transaction.projects().adjust_task_counts(project.id, 1, 0, Some(&position)).await?;
+    transaction.projects().adjust_counters(project.id, task_counts(1, 0), Some(&position)).await?;
     transaction.commit().await
 }
 
@@ -93,7 +95,7 @@ on_both_databases! {
             tokio::spawn(async move {
                 let transaction = store.begin().await.unwrap();
                 transaction.projects().lock(project.id, project.owner_id).await.unwrap();
-                transaction.projects().adjust_task_counts(project.id, 5, 5, None).await.unwrap();
+                transaction.projects().adjust_counters(project.id, task_counts(5, 5), None).await.unwrap();
                 inside.send(()).unwrap();
                 std::future::pending::<()>().await;
             })
@@ -171,7 +173,7 @@ on_both_databases! {
         waits(&mut second).await;
         let renamed = Project { name: ProjectName::new_unchecked("Other"), deleted_at: Some(at(30)), ..before.project };
         first.projects().update(&renamed).await.unwrap();
-        first.projects().adjust_task_counts(project.id, 2, 1, Some("a9")).await.unwrap();
+        first.projects().adjust_counters(project.id, task_counts(2, 1), Some("a9")).await.unwrap();
         first.commit().await.unwrap();
         let seen = soon(second).await;
         let counted = Project { task_counts: TaskCounts { total: 2, done: 1 }, ..renamed };

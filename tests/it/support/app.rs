@@ -78,6 +78,11 @@ impl TestApp {
             ("ENCRYPTION_KEY", "b25seSBmb3IgdGVzdHM6IDMyIGJ5dGVzIGV4YWN0bHk="),
             ("BCRYPT_COST", "4"),
             ("PUBLIC_URL", PUBLIC_URL),
+            ("MAIL_PER_RECIPIENT_PER_HOUR", "0"),
+            ("MAIL_PER_RECIPIENT_PER_DAY", "0"),
+            ("INVITATIONS_PER_USER_PER_DAY", "0"),
+            ("LOGIN_FAILURES_PER_MINUTE", "0"),
+            ("LOGIN_FAILURES_PER_HOUR", "0"),
         ];
         let mut config = Config::from_variables(variables.into_iter().chain(options.variables)).unwrap();
         config.rate_limits.auth_per_minute = options.auth_per_minute;

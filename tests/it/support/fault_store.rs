@@ -9,11 +9,12 @@ use pocket_tasks::contract::event::Event;
 use pocket_tasks::contract::project::Role;
 use pocket_tasks::contract::{ProjectId, Timestamp, UserId};
 use pocket_tasks::repositories::{
-    ApiTokenRepository, AuditLogRepository, CommentRepository, DeliveryRepository, EmailTokenRepository, EventFilter,
-    EventRange, EventRepository, FeedBounds, IdempotencyRepository, IdempotentRequest, InvitationRepository,
-    JobRepository, KeyClaim, MaintenanceRepository, MemberRepository, NewEvent, ProjectRepository, QueueRepository,
-    Repositories, SessionRepository, Store, StoreError, StoredResponse, TaskListRepository, TaskRepository,
-    Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
+    ApiTokenRepository, AuditLogRepository, CommentRepository, CounterRepository, DeliveryRepository,
+    EmailTokenRepository, EventFilter, EventRange, EventRepository, FeedBounds, IdempotencyRepository,
+    IdempotentRequest, InvitationRepository, JobRepository, KeyClaim, KnownAddressRepository, LongTextRepository,
+    MaintenanceRepository, MemberRepository, NewEvent, ProjectRepository, QueueRepository, Repositories,
+    SessionRepository, Store, StoreError, StoredResponse, TaskListRepository, TaskRepository, Transaction,
+    UserRepository, WebhookMaintenanceRepository, WebhookRepository,
 };
 use tokio::sync::watch;
 
@@ -26,7 +27,7 @@ pub(crate) enum Fault {
     /// The shared reader of the feed waits until the fault is over.
     TailWaits,
     /// Another transaction holds every idempotency key.
-    KeyInUse,
+    ClaimInProgress,
     /// Transactions never begin.
     Stuck,
     /// Every access panics.
@@ -164,9 +165,12 @@ delegate! {
     tasks: TaskRepository,
     task_lists: TaskListRepository,
     comments: CommentRepository,
+    long_texts: LongTextRepository,
     webhooks: WebhookRepository,
     deliveries: DeliveryRepository,
     email_tokens: EmailTokenRepository,
+    known_addresses: KnownAddressRepository,
+    counters: CounterRepository,
     api_tokens: ApiTokenRepository,
     audit_log: AuditLogRepository,
     jobs: JobRepository,
@@ -209,7 +213,7 @@ impl<R: Inner> IdempotencyRepository for Faulty<R> {
         now: Timestamp,
         expired_before: Timestamp,
     ) -> Result<KeyClaim, StoreError> {
-        if self.has(Fault::KeyInUse) {
+        if self.has(Fault::ClaimInProgress) {
             return Ok(KeyClaim::InProgress);
         }
         self.inner.repositories().idempotency().claim(user, request, now, expired_before).await

@@ -42,9 +42,12 @@ impl Mail {
 
 /// Decoded part of a multipart message.
 fn part(body: &str, kind: &str) -> String {
-    let (_, rest) = body.split_once(&format!("Content-Type: {kind}")).unwrap_or_else(|| panic!("no {kind}: {body}"));
+    let (before, rest) =
+        body.split_once(&format!("Content-Type: {kind}")).unwrap_or_else(|| panic!("no {kind}: {body}"));
     let (head, rest) = rest.split_once("\r\n\r\n").unwrap();
-    let content = rest.split("\r\n--").next().unwrap();
+    // The whole delimiter, because a wrapped line of a token may begin with two hyphens.
+    let delimiter = before.trim_end().lines().next_back().unwrap();
+    let content = rest.split(&format!("\r\n{delimiter}")).next().unwrap();
     match head.lines().find_map(|line| line.strip_prefix("Content-Transfer-Encoding: ")) {
         Some("quoted-printable") => unquoted(content),
         Some("base64") => {

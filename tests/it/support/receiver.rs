@@ -205,7 +205,7 @@ impl Receiver {
     pub(crate) fn falls_silent(&self) {
         self.set(behaviour(async |stream| {
             let _open = stream;
-            pending().await
+            pending::<()>().await;
         }));
     }
 

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::sessions::{PASSWORD, log_in};
 use crate::api::event_stream::messages::follow;
 use crate::api::fixtures::account::{
-    RESET, TOKENS, VERIFICATION, api_client, forgot_password, mailed_tokens, reset, reset_token, signed_in, try_log_in,
-    verify,
+    RESET, TOKENS, VERIFICATION, api_client, forgot_password, mailed_tokens, reset, reset_token, set_verified,
+    signed_in, try_log_in, verify,
 };
 use crate::api::fixtures::common::concurrently;
 use crate::api::fixtures::members::{
@@ -56,7 +56,10 @@ impl Planted {
         let attacker = log_in(&app, &owner, None).await;
         let receiver = Receiver::new("500 Oh");
         let webhook = webhook(&attacker, &receiver.url).await.id();
+        // Only a verified user may invite.
+        set_verified(&app, &owner, true).await;
         let invitation = invite(&attacker, &project, "accomplice@example.com", "editor").await.created().id();
+        set_verified(&app, &owner, false).await;
         let (script, _) = api_client(&app, &attacker, &["read", "write"]).await;
         for _ in 0..2 {
             forgot_password(&app, owner.email()).await.expect(202);

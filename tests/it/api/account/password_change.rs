@@ -55,7 +55,7 @@ on_both_databases! {
         ] {
             user.post("/v1/me/password", body).await.invalid(failures);
         }
-        let longest = "ä".repeat(36);
+        let longest = "correct horse battery staple ".repeat(3)[..70].to_owned() + "ä";
         let change = json!({"current_password": PASSWORD, "new_password": longest});
         user.post("/v1/me/password", change).await.no_content();
         app.anonymous().post("/v1/auth/login", json!({"email": user.email(), "password": longest})).await.ok();

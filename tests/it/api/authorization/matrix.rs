@@ -229,11 +229,11 @@ fn the_matrix_agrees_with_the_table_of_operations() {
 
 on_both_databases! {
     async fn every_role_is_limited_to_its_operations(database: TestDatabase) {
-        call_everything(&database, false).await;
+        Box::pin(call_everything(&database, false)).await;
     }
 
     async fn an_archived_project_can_only_be_read_unarchived_deleted_and_left(database: TestDatabase) {
-        call_everything(&database, true).await;
+        Box::pin(call_everything(&database, true)).await;
     }
 
     async fn membership_in_one_project_grants_nothing_in_another(database: TestDatabase) {

@@ -6,6 +6,7 @@ mod concurrency;
 mod content;
 mod cursors;
 mod every_write_emits_an_event;
+mod long_texts;
 mod matrix;
 mod pages;
 mod retention;

@@ -2,6 +2,7 @@
 
 mod body_validation;
 mod cors;
+mod costs;
 mod deprecations;
 mod docs;
 mod edge;

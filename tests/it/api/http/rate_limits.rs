@@ -64,25 +64,38 @@ on_sqlite! {
         answer.fails(401, "INVALID_CREDENTIALS");
     }
 
-    async fn login_attempts_are_limited_by_account_across_ip_addresses(database: TestDatabase) {
-        let app = TestApp::new(&database, behind_a_proxy()).await;
-        let user = app.user().await;
-        // A second app over the same database, with a limit.
+    async fn password_reset_requests_are_counted_apart_from_logins(database: TestDatabase) {
         let app = TestApp::new(&database, Options { auth_per_minute: 3, ..behind_a_proxy() }).await;
-        for email in [user.email(), "nobody@example.com"] {
-            for (n, email) in [(1, email.to_owned()), (2, email.to_uppercase()), (3, email.to_owned())] {
-                let answer = log_in(&app, &format!("192.0.2.{n}"), &email).await;
-                answer.fails(401, "INVALID_CREDENTIALS");
+        let forgot = async || {
+            let call = app.anonymous().call(Method::POST, "/v1/auth/forgot-password");
+            call.json(&json!({"email": "ada@example.com"})).header("x-forwarded-for", "192.0.2.1").send().await
+        };
+        for _ in 0..3 {
+            log_in(&app, "192.0.2.1", "ada@example.com").await.fails(401, "INVALID_CREDENTIALS");
+        }
+        assert_limited(log_in(&app, "192.0.2.1", "ada@example.com").await, 3);
+        for remaining in [2, 1, 0] {
+            let answer = forgot().await;
+            assert_limit_headers(&answer, 3, remaining);
+            answer.expect(202);
+        }
+        assert_limited(forgot().await, 3);
+    }
+
+    async fn larger_networks_of_ipv6_have_larger_limits(database: TestDatabase) {
+        let app = TestApp::new(&database, Options { auth_per_minute: 1, ..behind_a_proxy() }).await;
+        let allowed = async |addresses: Vec<String>| {
+            let mut allowed = 0;
+            for address in addresses {
+                let status = log_in(&app, &address, "ada@example.com").await.status.as_u16();
+                allowed += usize::from(status == 401);
             }
-        }
-        // Unknown accounts are limited in the same way, and the correct password makes no difference.
-        for email in [user.email(), "nobody@example.com"] {
-            assert_limited(log_in(&app, "198.51.100.1", email).await, 3);
-        }
-        let body = json!({"email": user.email(), "password": "correct horse"});
-        let call = app.anonymous().call(Method::POST, "/v1/auth/login").json(&body);
-        assert_limited(call.header("x-forwarded-for", "198.51.100.2").send().await, 3);
-        log_in(&app, "198.51.100.3", "somebody.else@example.com").await.fails(401, "INVALID_CREDENTIALS");
+            allowed
+        };
+        assert_eq!(allowed((0..10).map(|n| format!("2001:db8:0:100::{n:x}")).collect()).await, 1);
+        assert_eq!(allowed((0..10).map(|n| format!("2001:db8:0:1{n:02x}::1")).collect()).await, 3);
+        assert_eq!(allowed((0..40).map(|n| format!("2001:db8:0:{n:02x}00::1")).collect()).await, 12);
+        assert_eq!(allowed((0..4).map(|n| format!("2001:db8:{}::1", n + 1)).collect()).await, 4);
     }
 
     async fn password_changes_are_limited_by_user_across_ip_addresses(database: TestDatabase) {
@@ -105,11 +118,12 @@ on_sqlite! {
 
     async fn limit_headers_describe_the_nearest_limit(database: TestDatabase) {
         let app = TestApp::new(&database, Options { auth_per_minute: 3, ..behind_a_proxy() }).await;
-        assert_limit_headers(&log_in(&app, "192.0.2.1", "ada@example.com").await, 3, 2);
-        // One request is left for this account, two for the new address.
-        assert_limit_headers(&log_in(&app, "192.0.2.2", "ada@example.com").await, 3, 1);
-        // One request is left for this address, two for the new account.
-        assert_limit_headers(&log_in(&app, "192.0.2.2", "eve@example.com").await, 3, 1);
+        assert_limit_headers(&log_in(&app, "2001:db8::1", "ada@example.com").await, 3, 2);
+        for n in 1..10 {
+            log_in(&app, &format!("2001:db8:0:{n:x}::1"), "ada@example.com").await.fails(401, "INVALID_CREDENTIALS");
+        }
+        // One request is left for this site, two for the new household.
+        assert_limit_headers(&log_in(&app, "2001:db8:0:a::1", "ada@example.com").await, 12, 1);
     }
 
     async fn other_operations_are_limited_by_user(database: TestDatabase) {

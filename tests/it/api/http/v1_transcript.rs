@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::api::fixtures::account::{set_verified, signed_in};
 use crate::api::fixtures::common::{UNKNOWN_ID, percent_encoded};
 use crate::on_both_databases;
 use crate::support::client::{Call, Ids as _};
@@ -376,10 +377,11 @@ async fn collaboration(transcript: &mut Transcript) {
         let email = format!("{}@example.com", name.to_lowercase());
         let new = json!({"email": email, "name": name, "password": "correct horse"});
         let session = transcript.send(&anonymous, "POST /v1/auth/register", new).await;
-        people.push((transcript.app.with_token(token(&session)), session["user"].id()));
+        people.push((signed_in(&transcript.app, session.clone()), session["user"].id()));
     }
     let [(fay, fay_id), (gus, gus_id)] = <[_; 2]>::try_from(people).unwrap_or_else(|_| unreachable!());
     let project = transcript.send(&fay, "POST /v1/projects", json!({"name": "Boat"})).await.id();
+    set_verified(&transcript.app, &fay, true).await;
     let invite = format!("POST /v1/projects/{project}/invitations");
     let gus_invited = json!({"email": "Gus@example.com", "role": "editor"});
     let first = transcript.send(&fay, &invite, gus_invited.clone()).await.id();

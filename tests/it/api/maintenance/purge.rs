@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::api::fixtures::account::{
     Tables, VERIFICATION, api_client, app_requiring_verification, forgot_password, mailed_tokens, prune, reset_token,
-    run_job, secret_and_hash, try_log_in, user_with,
+    run_job, secret_and_hash, set_verified, try_log_in, user_with,
 };
 use crate::api::fixtures::common::{DAY, log_in_again, with};
 use crate::api::fixtures::stored_members::{add_member, member};
@@ -59,6 +59,9 @@ on_both_databases! {
         let theirs = call.send().await.created();
         let trashed = ada.project().await;
         ada.delete(format!("/v1/projects/{trashed}")).await.no_content();
+        for user in [&ada, &friend] {
+            set_verified(&app, user, true).await;
+        }
         // Her comments and invitations, and invitations sent to her.
         let said = ada.post(format!("/v1/tasks/{}/comments", theirs.id()), json!({"body": "Mine"})).await.created();
         for (owner, project, email) in [(&ada, &own, "grace@example.com"), (&friend, &friend.project().await, ada.email())]
@@ -66,6 +69,7 @@ on_both_databases! {
             let body = json!({"email": email, "role": "viewer"});
             owner.post(format!("/v1/projects/{project}/invitations"), body).await.created();
         }
+        set_verified(&app, &ada, false).await;
         // Pending e-mails and a scheduled digest.
         forgot_password(&app, ada.email()).await.expect(202);
         ada.post_empty("/v1/auth/resend-verification").await.expect(202);
@@ -96,7 +100,7 @@ on_both_databases! {
         friend.get(format!("/v1/tasks/{}", hers.id())).await.fails(404, "NOT_FOUND");
         assert_eq!(friend.get(format!("/v1/comments/{}", said.id())).await.ok()["author_id"], Value::Null);
         // The address is free for a new account.
-        let body = json!({"email": ada.email(), "name": "Another", "password": "another horse"});
+        let body = json!({"email": ada.email(), "name": "Another", "password": "correct horse"});
         let session = app.anonymous().post("/v1/auth/register", body).await.created();
         assert_ne!(session["user"]["id"], ada.user_id());
         let newcomer = app.with_token(session["access_token"].as_str().unwrap());
@@ -234,7 +238,7 @@ on_both_databases! {
                 transaction.maintenance().purge_project(serde_json::from_value(json!(own)).unwrap()).await.unwrap();
             } else {
                 let project = serde_json::from_value(json!(first)).unwrap();
-                transaction.maintenance().anonymize_member(user, project, app.clock.now()).await.unwrap();
+                transaction.maintenance().anonymize_member(user, project, app.clock.now(), 100).await.unwrap();
             }
             transaction.commit().await.unwrap();
         }

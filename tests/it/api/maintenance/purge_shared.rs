@@ -139,7 +139,7 @@ on_both_databases! {
             assert_eq!(members.column("user_id"), [json!(friend.user_id())]);
         }
         // A new account with the same address has no invitations.
-        let body = json!({"email": ada.email(), "name": "Another", "password": "another horse"});
+        let body = json!({"email": ada.email(), "name": "Another", "password": "correct horse"});
         let session = app.anonymous().post("/v1/auth/register", body).await.created();
         let newcomer = app.with_token(session["access_token"].as_str().unwrap());
         assert_eq!(newcomer.get("/v1/invitations").await.ok()["data"], json!([]));

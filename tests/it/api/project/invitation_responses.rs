@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::api::fixtures::account::{app_requiring_verification, user_with, verification_token, verify};
+use crate::api::fixtures::account::{app_requiring_verification, set_verified, user_with, verification_token, verify};
 use crate::api::fixtures::common::{UNKNOWN_IDS, log_in_again};
 use crate::api::fixtures::members::{
     accept, check_invariants, decline, expected_roles, invitation_status, invite, invite_user, new_member, revoke,
@@ -171,12 +171,13 @@ on_both_databases! {
         assert_eq!(accept(&grace, &id).await.ok()["role"], "editor");
     }
 
-    async fn with_required_verification_only_invitations_need_a_verified_address(database: TestDatabase) {
+    async fn with_required_verification_invitations_need_a_verified_address(database: TestDatabase) {
         let app = app_requiring_verification(&database).await;
         let (guest, token) = verification_token(&app).await;
-        // The inviter needs no verified address.
         let owner = app.user().await;
         let project = owner.project().await;
+        invite(&owner, &project, guest.email(), "viewer").await.fails(403, "EMAIL_NOT_VERIFIED");
+        set_verified(&app, &owner, true).await;
         let ids = [invite_user(&owner, &project, &guest, "viewer").await, {
             let other = owner.project().await;
             invite_user(&owner, &other, &guest, "viewer").await
@@ -192,8 +193,7 @@ on_both_databases! {
         }
         let own = guest.project().await;
         guest.task(&own, json!({"title": "x"})).await;
-        let third = invite(&guest, &own, "third@example.com", "viewer").await.created().id();
-        revoke(&guest, &own, &third).await.no_content();
+        invite(&guest, &own, "third@example.com", "viewer").await.fails(403, "EMAIL_NOT_VERIFIED");
         for path in ["/v1/me", "/v1/projects", "/v2/tasks"] {
             guest.get(path).await.ok();
         }

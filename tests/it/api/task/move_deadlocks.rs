@@ -15,6 +15,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::api::fixtures::common::send;
 use crate::on_both_databases;
+use crate::repositories::fixtures::task_counts;
 use crate::support::client::Ids as _;
 use crate::support::{Options, POLL_INTERVAL, TestApp, TestDatabase};
 
@@ -95,8 +96,8 @@ on_both_databases! {
             let found = first.tasks().find(TaskId::parse(&task.id()).unwrap(), user).await.unwrap().unwrap().task;
             let position = OrderKey::new_unchecked(format!("b{number}"));
             first.tasks().update(&Task { project_id: project, position, version: 2, ..found }).await.unwrap();
-            first.projects().adjust_task_counts(ids[1], -1, 0, None).await.unwrap();
-            first.projects().adjust_task_counts(project, 1, 0, None).await.unwrap();
+            first.projects().adjust_counters(ids[1], task_counts(-1, 0), None).await.unwrap();
+            first.projects().adjust_counters(project, task_counts(1, 0), None).await.unwrap();
             first.commit().await.unwrap();
             let second = second.await.unwrap();
             // The request now needs the project that the second transaction has locked. PostgreSQL does not keep the order of

@@ -1,9 +1,9 @@
 //! Rejected moves, which change nothing.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::api::fixtures::common::{UNKNOWN_ID, UNKNOWN_IDS};
-use crate::api::fixtures::positions::move_task;
+use crate::api::fixtures::positions::{move_task, visible_state};
 use crate::api::fixtures::stored_members::{add_member, member};
 use crate::api::fixtures::tasks::TaskFixture;
 use crate::on_both_databases;
