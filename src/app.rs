@@ -64,6 +64,7 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock, client: Cl
     let webhooks = WebhookDeps {
         client,
         sealer: Sealer::new(key, "webhook secrets")?,
+        rates: config.webhook_rates,
         retry_delays: config.webhook_retry.clone(),
     };
     // Leaves time for the request itself.

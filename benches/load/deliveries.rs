@@ -187,6 +187,9 @@ impl Fixture {
             ("BCRYPT_COST", "4"),
             ("WEBHOOK_ALLOW_HTTP", "true"),
             ("WEBHOOK_ALLOW_CIDRS", "127.0.0.1"),
+            ("WEBHOOK_ALLOW_PORTS", "*"),
+            ("WEBHOOK_DELIVERIES_PER_HOST_PER_SECOND", "0"),
+            ("WEBHOOK_DELIVERIES_PER_USER_PER_MINUTE", "0"),
         ];
         let config = Config::from_variables(variables)?;
         let services =

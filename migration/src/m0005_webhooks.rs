@@ -1,10 +1,10 @@
-//! Webhooks, their previous secrets and their deliveries.
+//! Webhooks, their previous secrets, their deliveries, and the position of the fan-out.
 
 use sea_orm_migration::prelude::*;
 
 use crate::schema::{
-    bytes, count, create, drop, flag, foreign_key, id, index, key, one_of, optional_id, optional_text, optional_time,
-    owned_by, sparse_index, text, time, version,
+    bytes, count, create, drop, flag, foreign_key, id, index, insert, key, one_of, optional_id, optional_text,
+    optional_time, owned_by, sparse_index, text, time, version,
 };
 
 #[derive(DeriveMigrationName)]
@@ -19,11 +19,12 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create_webhooks(manager).await?;
         create_previous_secrets(manager).await?;
-        create_deliveries(manager).await
+        create_deliveries(manager).await?;
+        create_fan_out(manager).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        drop(manager, &["deliveries", "previous_secrets", "webhooks"]).await
+        drop(manager, &["webhook_fan_out", "deliveries", "previous_secrets", "webhooks"]).await
     }
 }
 
@@ -52,6 +53,9 @@ async fn create_webhooks(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .col(flag("is_degraded").default(false))
             // Deliveries created up to this time are being cancelled.
             .col(optional_time("cancel_through"))
+            // Cursor: the feed is handled through the first sequence number, and may hold events through the second.
+            .col(count("feed_position"))
+            .col(count("pending_through"))
             // Removed webhooks are kept until their deliveries are purged.
             .col(optional_time("removed_at"))
             .col(version())
@@ -122,4 +126,18 @@ async fn create_deliveries(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         ],
     )
     .await
+}
+
+/// A single row: the sequence number through which webhooks were told of events.
+async fn create_fan_out(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create(
+        manager,
+        Table::create()
+            .table("webhook_fan_out")
+            .col(count("id").primary_key().check(Expr::col("id").eq(1)))
+            .col(count("sequence")),
+        [],
+    )
+    .await?;
+    insert(manager, "webhook_fan_out", [("id", 1), ("sequence", 0)]).await
 }

@@ -281,6 +281,7 @@ pub const OPERATIONS: &[OperationPolicy] = &[
     both_scopes("updateWebhook").idempotent().etag().if_match::<StaleWebhook>().errors(&[
         E::Forbidden,
         E::NotFound,
+        E::LimitReached,
         E::WebhookUrlForbidden,
     ]),
     write("deleteWebhook").idempotent().if_match::<StaleWebhook>().errors(OTHERS),

@@ -20,9 +20,8 @@ use self::env::EnvReader;
 use crate::api::{CorsPolicy, RateLimitSettings};
 use crate::database::Engine;
 use crate::mail::MailSettings;
-use crate::services::AccountLimits;
-use crate::services::Quotas;
-use crate::webhooks::EgressPolicy;
+use crate::services::{AccountLimits, DeliveryRates, Quotas};
+use crate::webhooks::{AllowedPorts, EgressPolicy, Network};
 
 pub use self::env::ConfigErrors;
 
@@ -93,8 +92,10 @@ pub struct Config {
     pub mail: MailSettings,
     /// `REQUIRE_EMAIL_VERIFICATION`
     pub require_email_verification: bool,
-    /// `WEBHOOK_ALLOW_CIDRS` and `WEBHOOK_ALLOW_HTTP`
+    /// `WEBHOOK_ALLOW_CIDRS`, `WEBHOOK_DENY_CIDRS`, `WEBHOOK_ALLOW_PORTS` and `WEBHOOK_ALLOW_HTTP`
     pub webhooks: EgressPolicy,
+    /// `WEBHOOK_DELIVERIES_PER_*`
+    pub webhook_rates: DeliveryRates,
     /// `WEBHOOK_RETRY_SECONDS`: delay of each attempt after the previous one.
     pub webhook_retry: Vec<Duration>,
     /// `JOB_WORKERS`
@@ -191,9 +192,14 @@ impl Config {
                 directory: data_dir.join("mail"),
             },
             webhooks: EgressPolicy {
-                allowed_networks: read
-                    .list("WEBHOOK_ALLOW_CIDRS", "networks like 10.1.0.0/16 or addresses", |text| text.parse().ok()),
+                allowed_networks: networks(&mut read, "WEBHOOK_ALLOW_CIDRS"),
+                denied_networks: networks(&mut read, "WEBHOOK_DENY_CIDRS"),
+                allowed_ports: allowed_ports(&mut read, "WEBHOOK_ALLOW_PORTS"),
                 allow_http: read.bool("WEBHOOK_ALLOW_HTTP", false),
+            },
+            webhook_rates: DeliveryRates {
+                per_host_per_second: read.number("WEBHOOK_DELIVERIES_PER_HOST_PER_SECOND", 10, 0..=10_000),
+                per_user_per_minute: read.number("WEBHOOK_DELIVERIES_PER_USER_PER_MINUTE", 600, 0..=1_000_000),
             },
             webhook_retry: retry_delays(&mut read, "WEBHOOK_RETRY_SECONDS"),
             job_workers: read.number("JOB_WORKERS", 4, 0..=64),
@@ -270,6 +276,24 @@ impl Config {
             }
         }
     }
+}
+
+fn networks(read: &mut EnvReader, name: &str) -> Vec<Network> {
+    read.list(name, "networks like 10.1.0.0/16 or addresses", |text| text.parse().ok())
+}
+
+fn allowed_ports(read: &mut EnvReader, name: &str) -> AllowedPorts {
+    const ALL: u16 = 0;
+    let what = "ports from 1 to 65535, or only *";
+    let port = |text: &str| if text == "*" { Some(ALL) } else { text.parse().ok().filter(|port| *port != ALL) };
+    let ports = read.list(name, what, port);
+    if ports == [ALL] {
+        return AllowedPorts::All;
+    }
+    if ports.contains(&ALL) {
+        read.push_error(name, what);
+    }
+    AllowedPorts::Also(ports)
 }
 
 /// Reads the delays before each delivery attempt of a webhook.

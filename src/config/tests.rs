@@ -90,17 +90,27 @@ fn secrets_are_not_printed() {
 fn webhook_settings_are_strict_by_default() {
     let plain = Config::from_variables([]).unwrap();
     assert!(plain.webhooks.allowed_networks.is_empty() && !plain.webhooks.allow_http);
+    assert!(plain.webhooks.denied_networks.is_empty());
+    assert_eq!(plain.webhooks.allowed_ports, AllowedPorts::Also(Vec::new()));
+    let rates = plain.webhook_rates;
+    assert_eq!((rates.per_host_per_second, rates.per_user_per_minute), (10, 600));
     let delays: Vec<u64> = plain.webhook_retry.iter().map(Duration::as_secs).collect();
     assert_eq!(delays, [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400]);
 
     let config = Config::from_variables([
         ("WEBHOOK_ALLOW_CIDRS", "10.1.2.3/16, 192.168.1.20,fd00:1::/32,::ffff:172.16.0.0/112, "),
+        ("WEBHOOK_DENY_CIDRS", "8.8.8.8"),
+        ("WEBHOOK_ALLOW_PORTS", "9000, 9443"),
         ("WEBHOOK_ALLOW_HTTP", "true"),
         ("WEBHOOK_RETRY_SECONDS", "0, 2592000"),
     ])
     .unwrap();
     let networks: Vec<String> = config.webhooks.allowed_networks.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.1.0.0/16", "192.168.1.20/32", "fd00:1::/32", "172.16.0.0/16"]);
+    assert_eq!(config.webhooks.denied_networks.iter().map(ToString::to_string).collect::<Vec<_>>(), ["8.8.8.8/32"]);
+    assert_eq!(config.webhooks.allowed_ports, AllowedPorts::Also(vec![9_000, 9_443]));
+    let all = Config::from_variables([("WEBHOOK_ALLOW_PORTS", " * ")]).unwrap();
+    assert_eq!(all.webhooks.allowed_ports, AllowedPorts::All);
     assert!(config.webhooks.allow_http);
     assert_eq!(config.webhook_retry, [Duration::ZERO, Duration::from_secs(30 * DAY)]);
 }
@@ -113,6 +123,10 @@ fn each_invalid_webhook_setting_is_reported_once() {
             "WEBHOOK_ALLOW_CIDRS",
             &["10.0.0.0/33", "10.0.0", "example.com", "10.0.0.1,hunter2,hunter3", ",", "10.0.0.0 /8"][..],
         ),
+        ("WEBHOOK_DENY_CIDRS", &["10.0.0.0/33", "example.com"]),
+        ("WEBHOOK_ALLOW_PORTS", &["0", "65536", "http", "443,*", ","]),
+        ("WEBHOOK_DELIVERIES_PER_HOST_PER_SECOND", &["-1", "1.5", "10001"]),
+        ("WEBHOOK_DELIVERIES_PER_USER_PER_MINUTE", &["-1", "many", "1000001"]),
         ("WEBHOOK_ALLOW_HTTP", &["yes", "1"]),
         ("WEBHOOK_RETRY_SECONDS", &["soon", "-1", "1.5", "2592001", "5,hunter2", ",", &many]),
     ] {

@@ -3,24 +3,23 @@
 use async_trait::async_trait;
 use poem_openapi::types::{ParseFromJSON as _, ToJSON as _};
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Order, Query, SelectStatement, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult as _, IdenStatic as _, Iterable as _,
-    QueryFilter, QueryOrder, QuerySelect, QueryTrait as _, UpdateMany,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult as _, IdenStatic as _, Iterable as _, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait as _, UpdateMany,
 };
 use uuid::Uuid;
 
 use super::entities::delivery::{ActiveModel, Column, Entity, Model};
 use super::entities::{event, member, user, webhook};
 use super::repositories::SeaRepositories;
-use super::webhooks::event_names;
 use super::{mapping, webhooks};
 use crate::contract::event::EventType;
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::webhook::delivery::{Delivery, DeliveryAttempt, DeliverySort, DeliveryStatus};
-use crate::contract::{DeliveryId, EventId, ProjectId, Timestamp, WebhookId};
+use crate::contract::{DeliveryId, EventId, Timestamp, WebhookId};
 use crate::repositories::{
-    DeliverableEvent, DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, StoreError, WebhookSubscription,
+    DeliverableEvent, DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, StoreError,
 };
 
 /// Number of ids per statement.
@@ -82,44 +81,6 @@ fn new_row(record: &DeliveryRecord) -> ActiveModel {
 
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C> {
-    async fn list_subscriptions(&self, project: ProjectId) -> Result<Vec<WebhookSubscription>, StoreError> {
-        let webhooks = |column: webhook::Column| Expr::col((webhook::Entity, column));
-        let members = |column: member::Column| Expr::col((member::Entity, column));
-        let mut subscriptions = Query::select();
-        subscriptions
-            .columns([webhook::Column::Id, webhook::Column::Events].map(|column| (webhook::Entity, column)))
-            .column((member::Entity, member::Column::Role))
-            .expr_as(webhooks(webhook::Column::IsDegraded), "is_degraded")
-            .from(member::Entity)
-            .inner_join(user::Entity, members(member::Column::UserId).equals((user::Entity, user::Column::Id)))
-            .inner_join(
-                webhook::Entity,
-                webhooks(webhook::Column::UserId).equals((member::Entity, member::Column::UserId)),
-            )
-            .and_where(members(member::Column::ProjectId).eq(project.0))
-            .and_where(user::Column::DeletedAt.is_null())
-            .and_where(webhook::Column::Enabled.eq(true))
-            .cond_where(
-                Condition::any()
-                    .add(webhooks(webhook::Column::ProjectId).is_null())
-                    .add(webhooks(webhook::Column::ProjectId).eq(project.0)),
-            )
-            .order_by((webhook::Entity, webhook::Column::Id), Order::Asc)
-            .lock_with_tables(LockType::KeyShare, [webhook::Entity]);
-        let rows = self.0.query_all(&subscriptions).await?;
-        let subscriptions = rows.iter().map(|row| {
-            let (id, events): (Uuid, String) = (row.try_get("", "id")?, row.try_get("", "events")?);
-            let role: String = row.try_get("", "role")?;
-            Ok(WebhookSubscription {
-                webhook: WebhookId(id),
-                events: event_names(&events),
-                role: mapping::role(&role)?,
-                is_degraded: row.try_get("", "is_degraded")?,
-            })
-        });
-        subscriptions.collect()
-    }
-
     async fn add(&self, deliveries: &[DeliveryRecord]) -> Result<(), StoreError> {
         self.bulk_insert(&deliveries.iter().map(new_row).collect::<Vec<_>>()).await
     }
@@ -166,6 +127,7 @@ impl<C: ConnectionTrait + Send + Sync> DeliveryRepository for SeaRepositories<C>
                 event_id: EventId(event_id),
                 event_type: parse_event_type(&event_type)?,
                 created_at: Timestamp(created_at),
+                sequence: None,
             })
         });
         due.collect()

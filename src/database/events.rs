@@ -30,8 +30,8 @@ use crate::contract::page::Direction;
 use crate::contract::project::Role;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
 use crate::repositories::{
-    EventFilter, EventRange, EventRepository, FeedBounds, LongTextRepository, LongTexts, NewEvent, StoreError,
-    extract_long_texts, insert_long_texts, referenced_texts,
+    EventFilter, EventHeader, EventRange, EventRepository, FeedBounds, LongTextRepository, LongTexts, NewEvent,
+    StoreError, extract_long_texts, insert_long_texts, referenced_texts,
 };
 
 /// Fields of events that hold a user id.
@@ -50,6 +50,13 @@ fn event(row: Model, texts: &LongTexts) -> Result<Event, StoreError> {
         previous: row.previous.map(|previous| insert_long_texts(previous, texts)),
         request_id: row.request_id,
     })
+}
+
+/// Columns of the header of an event.
+const HEADER: [Column; 4] = [Column::Sequence, Column::Id, Column::Kind, Column::ProjectId];
+
+fn header((sequence, id, kind, project): (i64, Uuid, String, Uuid)) -> EventHeader {
+    EventHeader { sequence, id: EventId(id), kind: EventType::parse(&kind), project: ProjectId(project) }
 }
 
 /// Returns a field in the form that it has in a JSON object.
@@ -298,6 +305,35 @@ impl<C: ConnectionTrait + Send + Sync> EventRepository for SeaRepositories<C> {
             .all(&self.0)
             .await?;
         self.resolve_events(rows).await
+    }
+
+    async fn list_headers(
+        &self,
+        reader: UserId,
+        filter: &EventFilter,
+        range: EventRange,
+    ) -> Result<Vec<EventHeader>, StoreError> {
+        let mut select = self.visible_events(reader, filter, range);
+        select.clear_selects().columns(HEADER.map(|column| (Entity, column)));
+        let rows = self.0.query_all(&select).await?;
+        let rows = rows.iter().map(|row| {
+            let (sequence, id) = (row.try_get("", "sequence")?, row.try_get("", "id")?);
+            Ok(header((sequence, id, row.try_get("", "type")?, row.try_get("", "project_id")?)))
+        });
+        rows.collect()
+    }
+
+    async fn tail_headers(&self, after: i64, limit: u64) -> Result<Vec<EventHeader>, StoreError> {
+        let rows = Entity::find()
+            .select_only()
+            .columns(HEADER)
+            .filter(Column::Sequence.gt(after))
+            .order_by_asc(Column::Sequence)
+            .limit(limit)
+            .into_tuple()
+            .all(&self.0)
+            .await?;
+        Ok(rows.into_iter().map(header).collect())
     }
 
     async fn memberships(&self, user: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError> {

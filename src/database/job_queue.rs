@@ -6,9 +6,7 @@ use sea_orm::sea_query::{
     CommonTableExpression, Expr, ExprTrait as _, LockBehavior, LockType, Order, Query, SelectStatement, SimpleExpr,
     UpdateStatement, WithClause,
 };
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult as _, QueryFilter, QueryOrder, QuerySelect as _,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult as _, QueryFilter, QueryOrder};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -122,11 +120,6 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
 
     async fn extend_lease(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError> {
         self.update_leased(lease, ActiveModel { run_at: Set(until.0), ..ActiveModel::default() }).await
-    }
-
-    async fn lock(&self, lease: Lease) -> Result<bool, StoreError> {
-        let held = Entity::find_by_id(lease.id).filter(Column::LeaseToken.eq(lease.token)).lock_exclusive();
-        Ok(held.one(&self.0).await?.is_some())
     }
 
     async fn complete(&self, lease: Lease, now: Timestamp) -> Result<bool, StoreError> {

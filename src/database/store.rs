@@ -166,10 +166,12 @@ struct SeaTransaction {
 impl SeaTransaction {
     async fn commit_and_notify(self: Box<Self>) -> Result<(), StoreError> {
         self.repositories.0.commit().await?;
-        if self.has_enqueued_jobs.load(Ordering::Relaxed) {
+        let has_events = self.has_appended_events.load(Ordering::Relaxed);
+        // Events cause jobs: the workers enqueue those of subscribed webhooks.
+        if has_events || self.has_enqueued_jobs.load(Ordering::Relaxed) {
             self.notifiers.jobs.notify();
         }
-        if self.has_appended_events.load(Ordering::Relaxed) {
+        if has_events {
             self.notifiers.events.notify();
         }
         Ok(())

@@ -51,7 +51,11 @@ impl<C: ConnectionTrait + Send + Sync> WebhookMaintenanceRepository for SeaRepos
             .and_where(Expr::col((delivery::Entity, delivery::Column::WebhookId)).equals((Entity, Column::Id)))
             .and_where(delivery::Column::NextAttemptAt.lt(before.0))
             .to_owned();
-        let is_stalled = Expr::exists(overdue).or(Column::RemovedAt.is_not_null().and(Column::RemovedAt.lt(before.0)));
+        let has_backlog =
+            Column::Enabled.eq(true).and(Expr::col(Column::FeedPosition).lt(Expr::col(Column::PendingThrough)));
+        let is_stalled = Expr::exists(overdue)
+            .or(has_backlog)
+            .or(Column::RemovedAt.is_not_null().and(Column::RemovedAt.lt(before.0)));
         let rows: Vec<(Uuid, bool, bool)> = Entity::find()
             .select_only()
             .columns([Column::Id, Column::IsDegraded])

@@ -2,24 +2,25 @@
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::sea_query::{Expr, ExprTrait as _, LockType};
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, PaginatorTrait as _, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait as _, RelationDef, Select,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait as _, RelationDef, Select,
 };
 use uuid::Uuid;
 
 use super::entities::webhook::{ActiveModel, Column, Entity, Model};
-use super::entities::{api_token, previous_secret};
-use super::mapping::{join_list, split_list};
-use super::repositories::SeaRepositories;
+use super::entities::{api_token, member, previous_secret, user, webhook_fan_out};
+use super::mapping::{self, join_list, split_list};
+use super::repositories::{SeaRepositories, insert_chunks};
 use crate::contract::ids::new_uuid;
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::strings::{EventName, WebhookDescription, WebhookUrl};
 use crate::contract::webhook::{Webhook, WebhookSort};
 use crate::contract::{ApiTokenId, ProjectId, Timestamp, UserId, WebhookId};
 use crate::repositories::{
-    EndpointHealth, PreviousSecret, StoreError, WebhookFilter, WebhookRecord, WebhookRepository,
+    EndpointHealth, FeedCursor, PreviousSecret, StoreError, WebhookFilter, WebhookRecord, WebhookRepository,
+    WebhookSubscription, WebhookTarget,
 };
 
 /// Maximum number of previous secrets of a webhook.
@@ -49,25 +50,26 @@ pub(super) fn record(mut row: Model) -> WebhookRecord {
             is_degraded: row.is_degraded,
             cancel_through: row.cancel_through.map(Timestamp),
         },
+        cursor: FeedCursor { position: row.feed_position, pending_through: row.pending_through },
         secret: std::mem::take(&mut row.secret),
         webhook: webhook(row),
     }
 }
 
 /// Decodes a stored list of event types.
-pub(super) fn event_names(stored: &str) -> Vec<EventName> {
+fn event_names(stored: &str) -> Vec<EventName> {
     split_list(stored).map(EventName::new_unchecked).collect()
 }
 
 /// Mutable columns of a webhook, without its secret.
-fn webhook_update(webhook: &Webhook, health: &EndpointHealth) -> ActiveModel {
+fn webhook_update(WebhookRecord { webhook, api_token, health, cursor, .. }: &WebhookRecord) -> ActiveModel {
     ActiveModel {
         id: NotSet,
         user_id: NotSet,
-        api_token_id: NotSet,
         secret: NotSet,
         removed_at: NotSet,
         created_at: NotSet,
+        api_token_id: Set(api_token.map(|id| id.0)),
         project_id: Set(webhook.project_id.map(|project| project.0)),
         url: Set(webhook.url.to_string()),
         events: Set(join_list(&webhook.events)),
@@ -77,6 +79,8 @@ fn webhook_update(webhook: &Webhook, health: &EndpointHealth) -> ActiveModel {
         failing_since: Set(health.failing_since.map(|time| time.0)),
         is_degraded: Set(health.is_degraded),
         cancel_through: Set(health.cancel_through.map(|time| time.0)),
+        feed_position: Set(cursor.position),
+        pending_through: Set(cursor.pending_through),
         version: Set(webhook.version),
         updated_at: Set(webhook.updated_at.0),
     }
@@ -91,25 +95,14 @@ fn of_owner(owner: UserId) -> Select<Entity> {
     not_removed(Entity::find()).filter(Column::UserId.eq(owner.0))
 }
 
-impl<C: ConnectionTrait> SeaRepositories<C> {
-    async fn find_webhook(&self, id: WebhookId, lock: Option<LockType>) -> Result<Option<WebhookRecord>, StoreError> {
-        let found = not_removed(Entity::find_by_id(id.0)).apply_if(lock, QuerySelect::lock).one(&self.0).await?;
-        Ok(found.map(record))
-    }
-}
-
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> {
     async fn find(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError> {
-        self.find_webhook(id, None).await
+        Ok(not_removed(Entity::find_by_id(id.0)).one(&self.0).await?.map(record))
     }
 
     async fn lock(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError> {
-        self.find_webhook(id, Some(LockType::NoKeyUpdate)).await
-    }
-
-    async fn lock_shared(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError> {
-        self.find_webhook(id, Some(LockType::KeyShare)).await
+        Ok(not_removed(Entity::find_by_id(id.0)).lock(LockType::NoKeyUpdate).one(&self.0).await?.map(record))
     }
 
     async fn list(
@@ -128,7 +121,7 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
         self.page(matching, (column, Column::Id), sort.direction, paging, |row| Ok(webhook(row))).await
     }
 
-    async fn lock_all_shared(
+    async fn lock_all(
         &self,
         owner: UserId,
         api_token: Option<ApiTokenId>,
@@ -138,7 +131,7 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
             .select_only()
             .columns([Column::Id, Column::IsDegraded])
             .order_by_asc(Column::Id)
-            .lock(LockType::KeyShare)
+            .lock(LockType::NoKeyUpdate)
             .into_tuple()
             .all(&self.0)
             .await?;
@@ -191,30 +184,29 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
         Ok(rows.into_iter().map(|(user, token)| (UserId(user), ApiTokenId(token))).collect())
     }
 
-    async fn set_api_token(&self, id: WebhookId, api_token: Option<ApiTokenId>) -> Result<(), StoreError> {
-        let tied = ActiveModel { api_token_id: Set(api_token.map(|id| id.0)), ..ActiveModel::default() };
-        self.run_update(Entity::update_many().set(tied).filter(Column::Id.eq(id.0))).await
-    }
-
-    async fn count(&self, owner: UserId) -> Result<u64, StoreError> {
-        Ok(of_owner(owner).count(&self.0).await?)
+    async fn list_targets(&self, owner: UserId) -> Result<Vec<WebhookTarget>, StoreError> {
+        let targets = of_owner(owner).select_only().columns([Column::Id, Column::Url, Column::ProjectId]);
+        let rows: Vec<(Uuid, String, Option<Uuid>)> = targets.into_tuple().all(&self.0).await?;
+        let target = |(id, url, project): (Uuid, String, Option<Uuid>)| {
+            (WebhookId(id), WebhookUrl::new_unchecked(url), project.map(ProjectId))
+        };
+        Ok(rows.into_iter().map(target).collect())
     }
 
     async fn add(&self, record: &WebhookRecord) -> Result<(), StoreError> {
         let new = ActiveModel {
             id: Set(record.webhook.id.0),
             user_id: Set(record.owner.0),
-            api_token_id: Set(record.api_token.map(|id| id.0)),
             secret: Set(record.secret.clone()),
             created_at: Set(record.webhook.created_at.0),
-            ..webhook_update(&record.webhook, &record.health)
+            ..webhook_update(record)
         };
         self.insert_row(new).await
     }
 
-    async fn update(&self, webhook: &Webhook, health: &EndpointHealth) -> Result<(), StoreError> {
-        let changes = webhook_update(webhook, health);
-        self.run_update(Entity::update_many().set(changes).filter(Column::Id.eq(webhook.id.0))).await
+    async fn update(&self, record: &WebhookRecord) -> Result<(), StoreError> {
+        let changes = webhook_update(record);
+        self.run_update(Entity::update_many().set(changes).filter(Column::Id.eq(record.webhook.id.0))).await
     }
 
     async fn replace_secret(
@@ -256,6 +248,92 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
         let removed = ActiveModel { removed_at: Set(Some(now.0)), enabled: Set(false), ..ActiveModel::default() };
         self.run_update(Entity::update_many().set(removed).filter(Column::Id.eq(id.0))).await
     }
+
+    async fn list_subscriptions(&self, projects: &[ProjectId]) -> Result<Vec<WebhookSubscription>, StoreError> {
+        let mut found = Vec::new();
+        for chunk in insert_chunks(projects) {
+            let rows = self.0.query_all(&subscriptions(chunk)).await?;
+            let subscriptions = rows.iter().map(|row| {
+                let (id, project): (Uuid, Uuid) = (row.try_get("", "id")?, row.try_get("", "project_id")?);
+                let (events, role): (String, String) = (row.try_get("", "events")?, row.try_get("", "role")?);
+                Ok(WebhookSubscription {
+                    webhook: WebhookId(id),
+                    project: ProjectId(project),
+                    events: event_names(&events),
+                    role: mapping::role(&role)?,
+                })
+            });
+            found.extend(subscriptions.collect::<Result<Vec<_>, StoreError>>()?);
+        }
+        Ok(found)
+    }
+
+    async fn announce(
+        &self,
+        webhooks: &[WebhookId],
+        after: i64,
+        through: i64,
+    ) -> Result<Vec<(WebhookId, bool)>, StoreError> {
+        let mut without_backlog = Vec::new();
+        for chunk in insert_chunks(webhooks) {
+            let is_announced = || Column::Id.is_in(chunk.iter().map(|id| id.0)).and(Column::Enabled.eq(true));
+            let rows: Vec<(Uuid, bool, i64, i64)> = Entity::find()
+                .select_only()
+                .columns([Column::Id, Column::IsDegraded, Column::FeedPosition, Column::PendingThrough])
+                .filter(is_announced())
+                .order_by_asc(Column::Id)
+                .lock(LockType::NoKeyUpdate)
+                .into_tuple()
+                .all(&self.0)
+                .await?;
+            let (position, pending) = (|| Expr::col(Column::FeedPosition), || Expr::col(Column::PendingThrough));
+            let skips = position().gte(pending()).and(position().lt(after));
+            let update = Entity::update_many()
+                .col_expr(Column::FeedPosition, Expr::case(skips, Expr::value(after)).finally(position()).into())
+                .col_expr(
+                    Column::PendingThrough,
+                    Expr::case(pending().lt(through), Expr::value(through)).finally(pending()).into(),
+                )
+                .filter(is_announced());
+            self.run_update(update).await?;
+            let idle = rows.into_iter().filter(|(_, _, position, pending)| position >= pending && *position < through);
+            without_backlog.extend(idle.map(|(id, is_degraded, ..)| (WebhookId(id), is_degraded)));
+        }
+        Ok(without_backlog)
+    }
+
+    async fn announced_through(&self) -> Result<i64, StoreError> {
+        let row = webhook_fan_out::Entity::find_by_id(1).one(&self.0).await?;
+        Ok(row.ok_or_else(|| mapping::corrupt("webhook_fan_out"))?.sequence)
+    }
+
+    async fn set_announced_through(&self, sequence: i64) -> Result<(), StoreError> {
+        let update = webhook_fan_out::Entity::update_many()
+            .col_expr(webhook_fan_out::Column::Sequence, Expr::value(sequence))
+            .filter(webhook_fan_out::Column::Sequence.lt(sequence));
+        self.run_update(update).await
+    }
+}
+
+/// Query for the subscriptions to projects, found by the members of the projects.
+fn subscriptions(projects: &[ProjectId]) -> SelectStatement {
+    let of_webhook = |column: Column| Expr::col((Entity, column));
+    let of_member = |column: member::Column| Expr::col((member::Entity, column));
+    Query::select()
+        .columns([Column::Id, Column::Events].map(|column| (Entity, column)))
+        .columns([member::Column::ProjectId, member::Column::Role].map(|column| (member::Entity, column)))
+        .from(member::Entity)
+        .inner_join(user::Entity, of_member(member::Column::UserId).equals((user::Entity, user::Column::Id)))
+        .inner_join(Entity, of_webhook(Column::UserId).equals((member::Entity, member::Column::UserId)))
+        .and_where(of_member(member::Column::ProjectId).is_in(projects.iter().map(|project| project.0)))
+        .and_where(user::Column::DeletedAt.is_null())
+        .and_where(Column::Enabled.eq(true))
+        .cond_where(
+            Condition::any()
+                .add(of_webhook(Column::ProjectId).is_null())
+                .add(of_webhook(Column::ProjectId).equals((member::Entity, member::Column::ProjectId))),
+        )
+        .take()
 }
 
 /// Previous secrets that are still valid, the newest first.

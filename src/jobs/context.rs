@@ -59,6 +59,11 @@ impl From<MailError> for JobError {
 /// Runs jobs.
 #[async_trait]
 pub trait Handler: Send + Sync {
+    /// Enqueues the jobs that new events cause. Returns whether there may be more events.
+    async fn enqueue_from_feed(&self) -> JobResult<bool> {
+        Ok(false)
+    }
+
     /// Runs one job and commits its completion.
     async fn handle(&self, job: Job, context: &JobContext) -> JobResult;
 }
@@ -87,11 +92,6 @@ impl JobContext {
             return Err(JobError::LeaseLost);
         }
         Ok(transaction.commit().await?)
-    }
-
-    /// Locks the job: until the transaction ends, others can neither enqueue nor complete it.
-    pub async fn lock(&self, transaction: &dyn Transaction) -> JobResult {
-        if transaction.queue().lock(self.lease).await? { Ok(()) } else { Err(JobError::LeaseLost) }
     }
 
     /// Commits the transaction and requeues the job to run again at the given time.

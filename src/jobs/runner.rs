@@ -74,7 +74,9 @@ impl Runner {
         let mut running = JoinSet::new();
         let mut leases = RunningJobs::new();
         while !shutdown.is_cancelled() {
+            let has_more_events = self.enqueue_from_feed().await;
             let pause = match self.claim_jobs(&mut running, &mut leases).await {
+                Ok(_) if has_more_events => Duration::ZERO,
                 Ok(pause) => pause,
                 Err(error) => {
                     tracing::warn!(%error, "failed to claim jobs");
@@ -144,6 +146,14 @@ impl Runner {
         Ok(pause)
     }
 
+    /// Enqueues the jobs that new events cause. Returns whether there may be more events.
+    async fn enqueue_from_feed(&self) -> bool {
+        self.handler.enqueue_from_feed().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "failed to enqueue the jobs of new events");
+            false
+        })
+    }
+
     /// Number of jobs of a queue that can start now.
     fn capacity(&self, queue: Queue, leases: &RunningJobs) -> usize {
         let busy = |wanted: &[Queue]| leases.values().filter(|(queue, _)| wanted.contains(queue)).count();
@@ -161,11 +171,12 @@ impl Runner {
     /// Runs all due jobs of these queues one after the other. Returns their number.
     pub async fn run_due(&self, queues: &[Queue]) -> Result<usize, StoreError> {
         let mut count = 0;
-        while let Some(job) = self.claim(queues, 1).await?.pop() {
+        loop {
+            while self.enqueue_from_feed().await {}
+            let Some(job) = self.claim(queues, 1).await?.pop() else { return Ok(count) };
             self.run_job(job).await;
             count += 1;
         }
-        Ok(count)
     }
 
     async fn claim(&self, queues: &[Queue], limit: usize) -> Result<Vec<LeasedJob>, StoreError> {

@@ -7,9 +7,8 @@ use super::webhooks::WebhookRecord;
 use crate::contract::event::{Event, EventType};
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::project::Role;
-use crate::contract::strings::EventName;
 use crate::contract::webhook::delivery::{Delivery, DeliverySort, DeliveryStatus};
-use crate::contract::{DeliveryId, EventId, ProjectId, Timestamp, WebhookId};
+use crate::contract::{DeliveryId, EventId, Timestamp, WebhookId};
 
 /// A delivery, with its payload if it is a test event.
 #[derive(Debug, Clone)]
@@ -30,7 +29,7 @@ pub struct DeliveryFilter {
 }
 
 /// A delivery whose next attempt is due, without its log.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DueDelivery {
     /// Id of the delivery.
     pub id: DeliveryId,
@@ -40,6 +39,8 @@ pub struct DueDelivery {
     pub event_type: EventType,
     /// Time at which the delivery was created.
     pub created_at: Timestamp,
+    /// Sequence number of an event that was never attempted; the delivery is not stored yet.
+    pub sequence: Option<i64>,
 }
 
 /// An event, with what is needed to decide whether a webhook may receive it.
@@ -53,28 +54,9 @@ pub struct DeliverableEvent {
     pub event: Event,
 }
 
-/// A webhook that is subscribed to the events of a project.
-#[derive(Debug, Clone)]
-pub struct WebhookSubscription {
-    /// Id of the webhook.
-    pub webhook: WebhookId,
-    /// Event types that it subscribes to.
-    pub events: Vec<EventName>,
-    /// Role of its owner in the project.
-    pub role: Role,
-    /// True if its last attempts failed or were slow.
-    pub is_degraded: bool,
-}
-
 /// Deliveries of events to webhooks.
 #[async_trait]
 pub trait DeliveryRepository: Send + Sync {
-    /// Lists the enabled webhooks subscribed to a project, in the order of their ids.
-    ///
-    /// Their owners are members of the project, with active accounts. None of the webhooks can be removed until the end
-    /// of the transaction.
-    async fn list_subscriptions(&self, project: ProjectId) -> Result<Vec<WebhookSubscription>, StoreError>;
-
     /// Adds deliveries.
     async fn add(&self, deliveries: &[DeliveryRecord]) -> Result<(), StoreError>;
 

@@ -29,6 +29,19 @@ pub struct NewEvent {
     pub request_id: Option<String>,
 }
 
+/// An event without its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventHeader {
+    /// Sequence number of the event.
+    pub sequence: i64,
+    /// Id of the event.
+    pub id: EventId,
+    /// Type of the event; `None` if this version does not know it.
+    pub kind: Option<EventType>,
+    /// Project in which it happened.
+    pub project: ProjectId,
+}
+
 /// Conditions on the events visible to a reader, all of which must hold.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
@@ -77,6 +90,17 @@ pub trait EventRepository: Send + Sync {
 
     /// Lists the events of all projects after a sequence number, in order.
     async fn tail(&self, after: i64, limit: u64) -> Result<Vec<Event>, StoreError>;
+
+    /// Lists the headers of the events that a reader may see.
+    async fn list_headers(
+        &self,
+        reader: UserId,
+        filter: &EventFilter,
+        range: EventRange,
+    ) -> Result<Vec<EventHeader>, StoreError>;
+
+    /// Lists the headers of the events of all projects after a sequence number, in order.
+    async fn tail_headers(&self, after: i64, limit: u64) -> Result<Vec<EventHeader>, StoreError>;
 
     /// Lists the projects and roles of a user; `None` without an active account.
     async fn memberships(&self, user: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError>;

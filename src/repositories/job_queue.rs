@@ -106,9 +106,6 @@ pub trait QueueRepository: Send + Sync {
     /// Extends a lease; `false` if it was lost.
     async fn extend_lease(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError>;
 
-    /// Locks a job against enqueueing and completion; `false` if the lease was lost.
-    async fn lock(&self, lease: Lease) -> Result<bool, StoreError>;
-
     /// Completes a job; `false` if the lease was lost: the caller must roll back.
     async fn complete(&self, lease: Lease, now: Timestamp) -> Result<bool, StoreError>;
 

@@ -2,8 +2,8 @@
 //!
 //! A `Store` opens repositories for reading, and begins transactions, which are repositories too. A transaction
 //! ends with `commit`; dropping it rolls back. Only services and jobs begin one, and nothing slow happens while it is
-//! open. Verbs: `find` returns an option, `lock` also locks the row until the end of the transaction, `lock_shared`
-//! only keeps the row from being purged, `list` returns a page, `add`, `update` and `remove` write.
+//! open. Verbs: `find` returns an option, `lock` also locks the row until the end of the transaction, `list` returns a
+//! page, `add`, `update` and `remove` write.
 
 mod audit_log;
 mod comments;
@@ -34,11 +34,9 @@ mod webhooks;
 pub use audit_log::{AuditFilter, AuditLogRepository, AuditRecord};
 pub use comments::{CommentRepository, CommentWithContext};
 pub use counters::{CounterKey, CounterRepository, WindowCount};
-pub use deliveries::{
-    DeliverableEvent, DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery, WebhookSubscription,
-};
+pub use deliveries::{DeliverableEvent, DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery};
 pub use error::StoreError;
-pub use events::{EventFilter, EventRange, EventRepository, FeedBounds, NewEvent};
+pub use events::{EventFilter, EventHeader, EventRange, EventRepository, FeedBounds, NewEvent};
 pub use idempotency::{
     Effect, IdempotencyRepository, IdempotentRequest, KeyClaim, RequiredAccess, ResourceRef, StoredResponse,
 };
@@ -64,4 +62,7 @@ pub use tasks::{TaskRepository, TaskWithContext};
 pub use tokens::{ApiTokenRecord, ApiTokenRepository, EmailTokenPurpose, EmailTokenRepository};
 pub use users::{Credentials, UserRepository};
 pub use webhook_maintenance::{StalledWebhooks, WebhookMaintenanceRepository};
-pub use webhooks::{EndpointHealth, PreviousSecret, WebhookFilter, WebhookRecord, WebhookRepository};
+pub use webhooks::{
+    EndpointHealth, FeedCursor, PreviousSecret, WebhookFilter, WebhookRecord, WebhookRepository, WebhookSubscription,
+    WebhookTarget,
+};

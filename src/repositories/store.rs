@@ -38,7 +38,7 @@ pub trait Store: Send + Sync {
     /// Opens a transaction; dropping it rolls back.
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;
 
-    /// Waits until jobs may have been committed, by this process or another one.
+    /// Waits until jobs or events may have been committed, by this process or another one.
     ///
     /// Commits between two calls are reported by the second.
     async fn wait_for_jobs(&self);

@@ -31,7 +31,7 @@ pub trait WebhookMaintenanceRepository: Send + Sync {
 
     /// Searches the next `limit` webhooks for stalled ones.
     ///
-    /// A webhook is stalled if it has a delivery that was due, or was removed, before a time.
+    /// A webhook is stalled if it has a backlog, or had a due delivery or was removed before a time.
     async fn list_stalled_webhooks(
         &self,
         after: Option<WebhookId>,

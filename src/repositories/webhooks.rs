@@ -4,6 +4,8 @@ use async_trait::async_trait;
 
 use super::error::StoreError;
 use crate::contract::page::{Page, Paging, Sort};
+use crate::contract::project::Role;
+use crate::contract::strings::{EventName, WebhookUrl};
 use crate::contract::webhook::{Webhook, WebhookSort};
 use crate::contract::{ApiTokenId, ProjectId, Timestamp, UserId, WebhookId};
 
@@ -18,8 +20,46 @@ pub struct WebhookRecord {
     pub api_token: Option<ApiTokenId>,
     /// Health of the endpoint.
     pub health: EndpointHealth,
+    /// Position in the event feed.
+    pub cursor: FeedCursor,
     /// Encrypted secret.
     pub secret: Vec<u8>,
+}
+
+/// Position of a webhook in the event feed, in sequence numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FeedCursor {
+    /// Number through which all events were handled.
+    pub position: i64,
+    /// Number through which events may be waiting; not after `position` if there are none.
+    pub pending_through: i64,
+}
+
+impl FeedCursor {
+    /// Returns a cursor without a backlog.
+    #[must_use]
+    pub const fn at(position: i64) -> Self {
+        Self { position, pending_through: position }
+    }
+
+    /// Returns whether events may be waiting.
+    #[must_use]
+    pub const fn has_backlog(self) -> bool {
+        self.position < self.pending_through
+    }
+}
+
+/// A webhook that is subscribed to the events of a project.
+#[derive(Debug, Clone)]
+pub struct WebhookSubscription {
+    /// Id of the webhook.
+    pub webhook: WebhookId,
+    /// The project.
+    pub project: ProjectId,
+    /// Event types that it subscribes to.
+    pub events: Vec<EventName>,
+    /// Role of its owner in the project.
+    pub role: Role,
 }
 
 /// Health of a webhook's endpoint.
@@ -50,6 +90,9 @@ pub struct PreviousSecret {
     pub until: Timestamp,
 }
 
+/// A webhook, its URL and its project.
+pub type WebhookTarget = (WebhookId, WebhookUrl, Option<ProjectId>);
+
 /// Conditions on the webhooks of a user, all of which must hold.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WebhookFilter {
@@ -61,8 +104,8 @@ pub struct WebhookFilter {
 
 /// Webhooks.
 ///
-/// Lock order: the delivery job, the webhook, its deliveries. Creating a delivery takes only the shared lock of the
-/// webhook before the job, which does not conflict with a writer of the webhook.
+/// Lock order: the webhooks by id, their delivery jobs by id, the deliveries. A transaction that adds work for a webhook,
+/// or records attempts, locks the webhook first. Changes of projects and tasks do not lock webhooks.
 #[async_trait]
 pub trait WebhookRepository: Send + Sync {
     /// Finds a webhook by id.
@@ -70,9 +113,6 @@ pub trait WebhookRepository: Send + Sync {
 
     /// Finds and locks a webhook.
     async fn lock(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError>;
-
-    /// Finds a webhook, and keeps its row from being purged until the end of the transaction.
-    async fn lock_shared(&self, id: WebhookId) -> Result<Option<WebhookRecord>, StoreError>;
 
     /// Lists the webhooks of a user.
     async fn list(
@@ -83,10 +123,9 @@ pub trait WebhookRepository: Send + Sync {
         paging: Paging,
     ) -> Result<Page<Webhook>, StoreError>;
 
-    /// Lists the webhooks of a user by id, each with whether it is degraded. With an API token, only those tied to it.
-    ///
-    /// Keeps their rows from being purged until the end of the transaction.
-    async fn lock_all_shared(
+    /// Locks the webhooks of a user, and lists them by id, each with whether it is degraded. With an API token, only those
+    /// tied to it.
+    async fn lock_all(
         &self,
         owner: UserId,
         api_token: Option<ApiTokenId>,
@@ -95,7 +134,7 @@ pub trait WebhookRepository: Send + Sync {
     /// Disables the webhooks of a user, and cancels the deliveries created by `now`. With an API token, only those tied
     /// to it.
     ///
-    /// The caller holds the webhooks and their jobs.
+    /// The caller has locked the webhooks.
     async fn disable_all(
         &self,
         owner: UserId,
@@ -111,17 +150,14 @@ pub trait WebhookRepository: Send + Sync {
         limit: u64,
     ) -> Result<Vec<(UserId, ApiTokenId)>, StoreError>;
 
-    /// Ties a webhook to an API token, or to none.
-    async fn set_api_token(&self, id: WebhookId, api_token: Option<ApiTokenId>) -> Result<(), StoreError>;
-
-    /// Counts the webhooks of a user.
-    async fn count(&self, owner: UserId) -> Result<u64, StoreError>;
+    /// Lists the URLs and projects of the webhooks of a user.
+    async fn list_targets(&self, owner: UserId) -> Result<Vec<WebhookTarget>, StoreError>;
 
     /// Adds a webhook.
     async fn add(&self, record: &WebhookRecord) -> Result<(), StoreError>;
 
-    /// Updates the mutable fields of a webhook, except its secrets.
-    async fn update(&self, webhook: &Webhook, health: &EndpointHealth) -> Result<(), StoreError>;
+    /// Updates the mutable fields of a webhook, except its secrets. The caller has locked it.
+    async fn update(&self, record: &WebhookRecord) -> Result<(), StoreError>;
 
     /// Replaces the secret.
     ///
@@ -139,4 +175,23 @@ pub trait WebhookRepository: Send + Sync {
 
     /// Marks a webhook as removed. It is hidden from then on, and purged later.
     async fn remove(&self, id: WebhookId, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Lists the enabled webhooks subscribed to projects, whose owners are members with active accounts.
+    async fn list_subscriptions(&self, projects: &[ProjectId]) -> Result<Vec<WebhookSubscription>, StoreError>;
+
+    /// Announces the events after `after` and through `through` to webhooks, the ids in order, if they are enabled.
+    ///
+    /// A webhook without a backlog skips what is before. Returns those that had none, each with whether it is degraded.
+    async fn announce(
+        &self,
+        webhooks: &[WebhookId],
+        after: i64,
+        through: i64,
+    ) -> Result<Vec<(WebhookId, bool)>, StoreError>;
+
+    /// Returns the sequence number through which events were announced.
+    async fn announced_through(&self) -> Result<i64, StoreError>;
+
+    /// Records through which sequence number events were announced.
+    async fn set_announced_through(&self, sequence: i64) -> Result<(), StoreError>;
 }

@@ -63,12 +63,23 @@ pub struct Secrets {
     pub key_hasher: Signer,
 }
 
+/// Rates of deliveries; 0 is no limit.
+#[derive(Debug, Clone, Copy)]
+pub struct DeliveryRates {
+    /// Maximum number of deliveries to a host in a second, over all users.
+    pub per_host_per_second: usize,
+    /// Maximum number of deliveries of a user in a minute.
+    pub per_user_per_minute: usize,
+}
+
 /// Dependencies of webhook delivery.
 pub struct WebhookDeps {
     /// HTTP client that sends the requests.
     pub client: Client,
     /// Encrypts webhook secrets.
     pub sealer: Sealer,
+    /// Rates of deliveries.
+    pub rates: DeliveryRates,
     /// Delay before each attempt of a delivery.
     pub retry_delays: Vec<Duration>,
 }

@@ -51,7 +51,7 @@ pub(crate) use audit::NewAuditEntry;
 pub use caller::{Caller, Credential};
 pub use clock::Clock;
 pub(crate) use context::ServiceContext;
-pub use context::{AccountLimits, Policy, Secrets, WebhookDeps};
+pub use context::{AccountLimits, DeliveryRates, Policy, Secrets, WebhookDeps};
 pub use error::Error;
 pub use error_chain::error_chain;
 pub use etag::{ETagCondition, EntityTag};

@@ -7,6 +7,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AF
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Response};
 use tokio::time::{Instant, timeout_at};
+use url::Url;
 
 use super::egress_policy::EgressPolicy;
 use super::error_message::describe;
@@ -93,6 +94,17 @@ impl Client {
     /// Validates a URL without a DNS lookup; the lookup is part of each request.
     pub fn check(&self, url: &str) -> Result<(), UrlError> {
         url_policy::parse(url, &self.0.policy).map(drop)
+    }
+
+    /// Returns the host of a URL in a normalized form, for limits per host.
+    pub fn host(&self, url: &str) -> String {
+        let url = url_policy::parse(url, &self.0.policy).ok();
+        url.as_ref().and_then(Url::host_str).unwrap_or_default().trim_end_matches('.').to_owned()
+    }
+
+    /// Returns whether two URLs name the same endpoint.
+    pub fn is_same_url(&self, one: &str, other: &str) -> bool {
+        one == other || matches!((Url::parse(one), Url::parse(other)), (Ok(one), Ok(other)) if one == other)
     }
 
     /// Posts a body, which is JSON unless a header says otherwise. Errors are part of the outcome.

@@ -11,9 +11,32 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub struct EgressPolicy {
     /// Networks that are allowed although they are not public.
     pub allowed_networks: Vec<Network>,
+    /// Networks that are not allowed, although they are public or allowed.
+    pub denied_networks: Vec<Network>,
+    /// Ports that are allowed.
+    pub allowed_ports: AllowedPorts,
     /// True if `http://` is allowed.
     pub allow_http: bool,
 }
+
+/// Ports to which connections are allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AllowedPorts {
+    /// The usual ports of web servers, and these.
+    Also(Vec<u16>),
+    /// All ports.
+    All,
+}
+
+impl Default for AllowedPorts {
+    fn default() -> Self {
+        Self::Also(Vec::new())
+    }
+}
+
+/// Usual ports of web servers, with TLS and without.
+const TLS_PORTS: [u16; 2] = [443, 8443];
+const HTTP_PORTS: [u16; 2] = [80, 8080];
 
 /// A network, such as `10.1.0.0/16`, or a single address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,16 +74,40 @@ impl EgressPolicy {
     #[must_use]
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        if is_metadata_or_unspecified(address) {
+        let is_in = |networks: &[Network]| networks.iter().any(|network| network.0.contains(&address));
+        if is_metadata_or_unspecified(address) || is_in(&self.denied_networks) {
             return false;
         }
-        if self.allowed_networks.iter().any(|network| network.0.contains(&address)) {
+        if is_in(&self.allowed_networks) {
             // An allowed translator (such as NAT64) does not open the private IPv4 addresses behind it.
             return embedded_ipv4(address).into_iter().all(|address| self.allows(IpAddr::V4(address)));
         }
-        match address {
+        let is_public = match address {
             IpAddr::V4(address) => !NOT_PUBLIC_V4.iter().any(|network| network.contains(&address)),
             IpAddr::V6(address) => !NOT_PUBLIC_V6.iter().any(|network| network.contains(&address)),
+        };
+        is_public && !is_own(address, if_addrs::get_if_addrs().as_deref())
+    }
+
+    /// Returns whether connections to a port are allowed.
+    #[must_use]
+    pub fn allows_port(&self, port: u16) -> bool {
+        match &self.allowed_ports {
+            AllowedPorts::All => port != 0,
+            AllowedPorts::Also(others) => {
+                TLS_PORTS.contains(&port) || (self.allow_http && HTTP_PORTS.contains(&port)) || others.contains(&port)
+            }
+        }
+    }
+}
+
+/// Returns whether an address is one of this machine. If its interfaces cannot be listed, every address might be.
+fn is_own(address: IpAddr, interfaces: Result<&[if_addrs::Interface], &std::io::Error>) -> bool {
+    match interfaces {
+        Ok(interfaces) => interfaces.iter().any(|interface| interface.ip().to_canonical() == address),
+        Err(error) => {
+            tracing::error!(%error, "failed to list the addresses of this machine; webhooks are not delivered");
+            true
         }
     }
 }
@@ -149,5 +196,63 @@ fn embedded_ipv4(address: IpAddr) -> Vec<Ipv4Addr> {
         // Teredo: the server, and the client with inverted bits.
         [0x2001, 0, server_high, server_low, _, _, high, low] => vec![v4(server_high, server_low), v4(!high, !low)],
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interface(ip: Ipv4Addr) -> if_addrs::Interface {
+        let addr = if_addrs::IfAddr::V4(if_addrs::Ifv4Addr {
+            ip,
+            netmask: Ipv4Addr::BROADCAST,
+            prefixlen: 32,
+            broadcast: None,
+        });
+        let mut interface = if_addrs::get_if_addrs().unwrap().remove(0);
+        interface.addr = addr;
+        interface
+    }
+
+    #[test]
+    fn the_addresses_of_this_machine_are_its_own() {
+        let public = Ipv4Addr::new(198, 200, 1, 1);
+        let interfaces = [interface(public)];
+        assert!(is_own(public.into(), Ok(&interfaces)));
+        assert!(!is_own(Ipv4Addr::new(198, 200, 1, 2).into(), Ok(&interfaces)));
+        let own = if_addrs::get_if_addrs().unwrap();
+        assert!(is_own(Ipv4Addr::LOCALHOST.into(), Ok(&own)), "the interfaces of this machine are listed");
+        assert!(is_own(Ipv4Addr::new(8, 8, 8, 8).into(), Err(&std::io::Error::other("no"))), "when in doubt");
+    }
+
+    #[test]
+    fn a_denied_network_is_refused_even_if_it_is_allowed() {
+        let networks = |text: &str| vec![text.parse().unwrap()];
+        let policy = EgressPolicy {
+            allowed_networks: networks("10.0.0.0/8"),
+            denied_networks: vec!["10.1.0.0/16".parse().unwrap(), "9.9.9.0/24".parse().unwrap()],
+            ..EgressPolicy::default()
+        };
+        for (address, expected) in
+            [("10.2.0.1", true), ("10.1.0.1", false), ("9.9.9.9", false), ("::ffff:9.9.9.9", false), ("9.9.8.9", true)]
+        {
+            assert_eq!(policy.allows(address.parse().unwrap()), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn only_the_usual_ports_and_listed_ones_are_allowed() {
+        let policy = |allowed_ports, allow_http| EgressPolicy { allowed_ports, allow_http, ..EgressPolicy::default() };
+        for (ports, allow_http, allowed, refused) in [
+            (AllowedPorts::default(), false, vec![443, 8443], vec![0, 22, 80, 8080, 444]),
+            (AllowedPorts::default(), true, vec![443, 8443, 80, 8080], vec![0, 22, 25, 444]),
+            (AllowedPorts::Also(vec![9000]), false, vec![443, 8443, 9000], vec![0, 80, 9001]),
+            (AllowedPorts::All, false, vec![1, 22, 443, 65_535], vec![0]),
+        ] {
+            let policy = policy(ports, allow_http);
+            assert!(allowed.iter().all(|port| policy.allows_port(*port)), "{policy:?}");
+            assert!(!refused.iter().any(|port| policy.allows_port(*port)), "{policy:?}");
+        }
     }
 }

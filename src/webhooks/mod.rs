@@ -14,7 +14,7 @@ mod signature;
 mod url_policy;
 
 pub use client::{Client, ClientOptions, ClientUnavailable};
-pub use egress_policy::{EgressPolicy, InvalidNetwork, Network};
+pub use egress_policy::{AllowedPorts, EgressPolicy, InvalidNetwork, Network};
 pub use outcome::{Outcome, RetryAfter, is_success};
 pub use resolver::{Resolver, SystemResolver};
 pub use signature::{SigningKey, signature};

@@ -15,6 +15,7 @@ use hickory_resolver::{Hosts, TokioResolver};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::egress_policy::EgressPolicy;
+use super::url_policy::NOT_PUBLIC;
 
 /// DNS resolver of a client.
 #[async_trait]
@@ -91,14 +92,10 @@ fn dns() -> Result<TokioResolver, NetError> {
     builder.build()
 }
 
-/// Reason why a host name has no usable address.
+/// A host name is unknown or has an address that is not allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ResolveError {
-    #[error("The host name could not be resolved.")]
-    Unknown,
-    #[error("The address is not public.")]
-    NotPublic,
-}
+#[error("{NOT_PUBLIC}")]
+pub(super) struct ResolveError;
 
 /// SSRF guard: resolves a name and rejects it unless the policy allows all its addresses.
 ///
@@ -113,13 +110,10 @@ impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let (resolver, policy) = (Arc::clone(&self.resolver), Arc::clone(&self.policy));
         Box::pin(async move {
-            let addresses = resolver.resolve(name.as_str()).await.map_err(|_| ResolveError::Unknown)?;
-            if addresses.is_empty() {
-                return Err(ResolveError::Unknown.into());
-            }
+            let addresses = resolver.resolve(name.as_str()).await.map_err(|_| ResolveError)?;
             // A legitimate name never has both public and internal addresses.
-            if !addresses.iter().all(|address| policy.allows(*address)) {
-                return Err(ResolveError::NotPublic.into());
+            if addresses.is_empty() || !addresses.iter().all(|address| policy.allows(*address)) {
+                return Err(ResolveError.into());
             }
             // Port 0 stands for the port of the URL.
             let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, 0));

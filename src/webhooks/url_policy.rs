@@ -9,6 +9,9 @@ use super::egress_policy::EgressPolicy;
 /// Maximum length of a URL in characters.
 const MAX_URL_LEN: usize = 2_048;
 
+/// Message for a host that is unknown or not public. It is the same for both, so that it reveals no internal name.
+pub(super) const NOT_PUBLIC: &str = "The host is unknown or its address is not public.";
+
 /// Reason why a URL is rejected. The message never repeats the URL, which may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
@@ -30,11 +33,11 @@ pub enum UrlError {
     /// The URL has a fragment, which is never sent.
     #[error("The URL must not have a fragment (#).")]
     Fragment,
-    /// The port is 0.
-    #[error("The port must not be 0.")]
+    /// The port is not one of those that the operator allows.
+    #[error("The port is not allowed. Use 443, which is the default.")]
     Port,
     /// The host is localhost or an address that is not allowed.
-    #[error("The address is not public.")]
+    #[error("{NOT_PUBLIC}")]
     Address,
 }
 
@@ -65,7 +68,7 @@ pub(super) fn parse(text: &str, policy: &EgressPolicy) -> Result<Url, UrlError> 
     if url.fragment().is_some() {
         return Err(UrlError::Fragment);
     }
-    if url.port() == Some(0) {
+    if !url.port_or_known_default().is_some_and(|port| policy.allows_port(port)) {
         return Err(UrlError::Port);
     }
     let permitted = match url.host().ok_or(UrlError::NotAbsolute)? {

@@ -36,8 +36,8 @@ impl WebhooksApi {
     /// Sends the events of one project, or of all projects the caller is a member of, to a URL. Events about
     /// invitations are only sent to the owner of the project. The `secret` is returned only in this response, in that
     /// of `rotateWebhookSecret`, and in replays of both with the same `Idempotency-Key`. A user can have up to 50
-    /// webhooks. A member who leaves a project keeps the webhooks for it, but they receive nothing. The account is
-    /// notified by e-mail.
+    /// webhooks, and one per URL and project. A member who leaves a project keeps the webhooks for it, but they receive
+    /// nothing. The account is notified by e-mail.
     ///
     /// An API token needs both scopes, because a webhook reports what happens from then on. The webhook is disabled when
     /// the token that created or enabled it, or changed its `url`, last is revoked or expires.

@@ -1,6 +1,5 @@
 //! The audit log of an account: who did what with it, from where, and when.
 
-use poem_openapi::types::Example as _;
 use poem_openapi::{Enum, Object};
 
 use crate::contract::macros::example;

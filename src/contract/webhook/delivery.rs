@@ -10,8 +10,8 @@ use crate::contract::{DeliveryId, EventId, Timestamp, WebhookId};
 
 /// State of a delivery.
 ///
-/// `pending`: the first attempt or a retry is scheduled. `delivered`: the endpoint responded with a 2xx status.
-/// `failed`: all attempts failed, the webhook was disabled, or its owner lost access to the event.
+/// `pending`: a retry, or the first attempt of a test or redelivery, is scheduled. `delivered`: the endpoint responded
+/// with a 2xx status. `failed`: all attempts failed, the webhook was disabled, or its owner lost access to the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum DeliveryStatus {
@@ -50,6 +50,8 @@ example!(DeliveryAttempt {
 });
 
 /// Delivery of an event to a webhook, with its attempts.
+///
+/// An event is listed once it was attempted. Until then it waits in the feed.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct Delivery {
@@ -64,7 +66,8 @@ pub struct Delivery {
     /// State of the delivery.
     pub status: DeliveryStatus,
     /// Attempts so far, oldest first.
-    /// Empty if the delivery failed before the first attempt because the webhook was disabled or its owner lost access.
+    /// Empty if a test or redelivery was not attempted yet, or was cancelled before because the webhook was disabled or
+    /// its owner lost access.
     pub attempts: Vec<DeliveryAttempt>,
     /// Time of the next attempt; null if none is scheduled.
     pub next_attempt_at: Option<Timestamp>,

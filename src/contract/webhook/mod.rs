@@ -73,8 +73,9 @@ example!(WebhookWithSecret { webhook, secret });
 #[oai(deny_unknown_fields, example)]
 pub struct NewWebhook {
     /// URL of the endpoint: an absolute `https` URL with a public address.
-    /// It must not contain credentials, a fragment or port 0. Other URLs are rejected with 422 `WEBHOOK_URL_FORBIDDEN`,
-    /// unless the operator allows `http` or the address. Host names are resolved at delivery time: a name that
+    /// It must not contain credentials or a fragment, and its port must be 443 or 8443. Other URLs are rejected with 422 `WEBHOOK_URL_FORBIDDEN`,
+    /// unless the operator allows `http`, the port or the address. You can have one webhook per URL and project; a second
+    /// one is rejected with 409 `LIMIT_REACHED`. Host names are resolved at delivery time: a name that
     /// resolves to a non-public address is accepted here, but every delivery fails.
     pub url: WebhookUrl,
     /// Project whose events are sent. You must be a member of it.
@@ -108,9 +109,10 @@ example!(NewWebhook {
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
 pub struct UpdateWebhook {
-    /// URL of the endpoint, with the same rules as for a new webhook.
+    /// URL of the endpoint, with the same rules as for a new webhook. A change that would make the webhook the second one
+    /// for its URL and project is rejected with 409 `LIMIT_REACHED`.
     pub url: Option<WebhookUrl>,
-    /// Project whose events are sent. You must be a member of it.
+    /// Project whose events are sent. You must be a member of it. The change applies to all events that were not sent yet.
     /// If null, events of all your current and future projects are sent.
     #[oai(nullable)]
     pub project_id: MaybeUndefined<ProjectId>,
@@ -120,7 +122,7 @@ pub struct UpdateWebhook {
     /// Description of the webhook.
     #[oai(nullable)]
     pub description: MaybeUndefined<WebhookDescription>,
-    /// `false` disables the webhook and cancels its pending deliveries.
+    /// `false` disables the webhook and cancels its pending deliveries. Events that happen in the meantime are not sent.
     /// `true` enables it and clears `disabled_reason`; only later events are sent.
     pub enabled: Option<bool>,
 }

@@ -34,3 +34,4 @@ pub(super) mod storage_probe;
 pub(super) mod task;
 pub(super) mod user;
 pub(super) mod webhook;
+pub(super) mod webhook_fan_out;

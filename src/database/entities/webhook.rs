@@ -19,6 +19,8 @@ pub struct Model {
     pub failing_since: Option<i64>,
     pub is_degraded: bool,
     pub cancel_through: Option<i64>,
+    pub feed_position: i64,
+    pub pending_through: i64,
     pub removed_at: Option<i64>,
     pub version: i64,
     pub created_at: i64,

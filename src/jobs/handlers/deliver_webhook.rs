@@ -8,9 +8,6 @@ use crate::services::DispatchResult;
 
 impl JobHandlers {
     /// Sends the due deliveries of a webhook, records their outcome, and requeues the job while more are to come.
-    ///
-    /// The job is locked before the next delivery is looked up: a transaction that adds one is either seen here or waits
-    /// for this commit and enqueues the job again.
     pub(super) async fn deliver_webhook(&self, webhook: WebhookId, context: &JobContext) -> JobResult {
         let deliveries = &self.services.deliveries;
         let mut batch = match deliveries.dispatch_due(webhook, context.queue).await? {
@@ -20,7 +17,6 @@ impl JobHandlers {
         };
         let _db_permit = deliveries.acquire_db().await;
         let transaction = context.begin().await?;
-        context.lock(&*transaction).await?;
         let next = deliveries.record_attempts(&*transaction, &batch).await?;
         if let Some(failure) = batch.take_failure() {
             // The outcome of what was sent is recorded even if the rest of the run failed.
@@ -35,13 +31,9 @@ impl JobHandlers {
 }
 
 /// Removes the rows of a deleted webhook.
-///
-/// The job stays unlocked. Otherwise a deadlock is possible: a transaction that adds a delivery has the shared lock of
-/// the webhook and waits for the job, while this one would have the job and wait to delete the webhook.
 async fn purge_webhook(webhook: WebhookId, context: &JobContext) -> JobResult {
     purge_deliveries(webhook, context).await?;
     let transaction = context.begin().await?;
     transaction.webhook_maintenance().purge_webhook(webhook).await?;
-    transaction.commit().await?;
-    context.complete().await
+    context.commit(transaction).await
 }

@@ -19,6 +19,10 @@ use crate::repositories::Job;
 
 #[async_trait]
 impl Handler for JobHandlers {
+    async fn enqueue_from_feed(&self) -> JobResult<bool> {
+        Ok(self.services.deliveries.fan_out().await?)
+    }
+
     async fn handle(&self, job: Job, context: &JobContext) -> JobResult {
         match job {
             Job::DeliverWebhook { webhook } => return self.deliver_webhook(webhook, context).await,

@@ -93,7 +93,7 @@ impl ApiTokens {
         }
         let revoked = NewAuditEntry::by_caller(AuditEntryType::ApiTokenRevoked, write).target(id.0);
         self.0.audit(&*unit, revoked, now).await?;
-        self.0.disable_token_webhooks(&*unit, write.caller.user, id, disabled_reason::TOKEN_REVOKED, now).await?;
+        self.0.disable_webhooks(&*unit, write.caller.user, Some(id), disabled_reason::TOKEN_REVOKED, now).await?;
         // Recorded first, because the database may commit even if the request is dropped.
         self.0.revoked_tokens.insert([id], now);
         let committed = unit.commit(WriteOutcome::done(), ReplayAccess::CallerOnly).await;
@@ -115,7 +115,7 @@ impl ApiTokens {
                 let transaction = self.0.store.begin().await?;
                 transaction.users().lock(user).await?;
                 let reason = disabled_reason::TOKEN_EXPIRED;
-                self.0.disable_token_webhooks(&*transaction, user, token, reason, now).await?;
+                self.0.disable_webhooks(&*transaction, user, Some(token), reason, now).await?;
                 transaction.commit().await?;
             }
         }

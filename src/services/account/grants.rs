@@ -5,14 +5,13 @@
 //! handles it. [`REFERENCES`] states for every table whether a reset ends its rows or why it keeps them; a test
 //! compares it with the schema.
 
-use std::collections::BTreeMap;
-
 use crate::contract::event::EventType;
 use crate::contract::project::invitation::{Invitation, InvitationStatus};
 use crate::contract::{ApiTokenId, SessionId, Timestamp, UserId};
 use crate::repositories::{EmailTokenPurpose, NewEvent, StoreError, Transaction};
 use crate::services::event::publish::EventContext;
 use crate::services::webhook::disabled_reason;
+use crate::services::webhook::queue::enqueue_delivery_jobs;
 use crate::services::{Error, ServiceContext};
 
 macro_rules! grants {
@@ -79,6 +78,10 @@ pub const REFERENCES: &[(&str, OnReset)] = &[
     ("audit_entries.user_id", OnReset::Kept("The audit log, which shows the owner what happened before the reset.")),
     ("long_texts", OnReset::Kept("Content of events and stored responses. Reading it takes a credential.")),
     ("event_sequence", OnReset::Kept("The position of the feed. It holds no data of an account.")),
+    (
+        "webhook_fan_out",
+        OnReset::Kept("The position up to which webhooks were told of events. It holds no data of an account."),
+    ),
     (
         "previous_secrets.webhook_id",
         OnReset::Kept("A replaced secret only adds a signature to the messages of its webhook, which is disabled."),
@@ -176,7 +179,6 @@ impl ServiceContext {
     ) -> Result<Revoked, StoreError> {
         let now = context.at;
         let mut revoked = Revoked::default();
-        let mut webhooks = BTreeMap::new();
         for grant in Grant::ALL.iter().filter(|grant| extent.includes(**grant)) {
             match grant {
                 Grant::SentInvitation => {
@@ -193,39 +195,29 @@ impl ServiceContext {
                 Grant::VerificationToken => {
                     transaction.email_tokens().revoke_all(user, EmailTokenPurpose::Verification, now).await?;
                 }
-                Grant::Webhook => webhooks.extend(transaction.webhooks().lock_all_shared(user, None).await?),
+                Grant::Webhook => self.disable_webhooks(transaction, user, None, extent.reason(), now).await?,
                 // These end with their parent: a refresh token with its session, a stream with its session or API
                 // token, and a delivery with its webhook.
                 Grant::RefreshToken | Grant::EventStream | Grant::PendingDelivery => {}
             }
         }
-        // All delivery jobs are locked in one pass, before the webhooks are updated (see `WebhookRepository`).
-        self.fan_out_except(transaction, &revoked.events, &webhooks, now).await?;
-        if !webhooks.is_empty() {
-            transaction.webhooks().disable_all(user, None, extent.reason(), now).await?;
-        }
         Ok(revoked)
     }
 
-    /// Disables the webhooks that an API token created, in the transaction that revokes it or after its expiry.
+    /// Disables the webhooks of an account. With an API token, only those tied to it.
     ///
     /// The caller has locked the account.
-    pub(crate) async fn disable_token_webhooks(
+    pub(crate) async fn disable_webhooks(
         &self,
         transaction: &dyn Transaction,
         user: UserId,
-        token: ApiTokenId,
+        token: Option<ApiTokenId>,
         reason: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let webhooks: BTreeMap<_, _> =
-            transaction.webhooks().lock_all_shared(user, Some(token)).await?.into_iter().collect();
-        if webhooks.is_empty() {
-            return Ok(());
-        }
-        // Their jobs are locked before the webhooks (see `WebhookRepository`).
-        self.fan_out_except(transaction, &[], &webhooks, now).await?;
-        transaction.webhooks().disable_all(user, Some(token), reason, now).await
+        let webhooks = transaction.webhooks().lock_all(user, token).await?;
+        transaction.webhooks().disable_all(user, token, reason, now).await?;
+        enqueue_delivery_jobs(transaction, webhooks, now).await
     }
 
     /// Publishes the events of a revocation and commits.

@@ -109,12 +109,10 @@ impl Events {
 }
 
 impl ServiceContext {
-    /// Creates webhook deliveries for the events and appends them to the feed.
+    /// Appends events to the feed, which streams and webhooks read after the commit.
     /// Must be the last step before the commit, because appending locks the feed.
     pub(crate) async fn publish(&self, transaction: &dyn Transaction, events: &[NewEvent]) -> Result<(), StoreError> {
-        let Some(first) = events.first() else { return Ok(()) };
-        self.fan_out(transaction, events, first.occurred_at).await?;
-        transaction.events().append(events).await
+        if events.is_empty() { Ok(()) } else { transaction.events().append(events).await }
     }
 }
 

@@ -10,10 +10,11 @@ use tokio::time::{Duration, Instant};
 
 use super::disabled_reason::is_revoked;
 use super::limits::{DeliveryLimits, DeliveryPermit};
+use super::retry::next_attempt_at;
 use crate::contract::event::EventType;
 use crate::contract::strings::WebhookUrl;
 use crate::contract::webhook::delivery::DeliveryAttempt;
-use crate::contract::{DeliveryId, Timestamp, WebhookId};
+use crate::contract::{Timestamp, WebhookId};
 use crate::repositories::{DeliverableEvent, DueDelivery, Repositories, WebhookRecord};
 use crate::services::{Error, ServiceContext};
 use crate::webhooks::{Client, Outcome, RetryAfter, SigningKey, signature};
@@ -27,6 +28,8 @@ const START_DEADLINE: Duration = Duration::from_secs(4);
 /// Attempts of one run. It holds the permit of the run.
 pub struct AttemptBatch {
     pub(crate) webhook: WebhookId,
+    /// Sequence number to which the cursor of the webhook moves.
+    pub(crate) position: Option<i64>,
     pub(crate) sent: Vec<DispatchOutcome>,
     pub(crate) failure: Option<Error>,
     pub(crate) _permit: DeliveryPermit,
@@ -34,19 +37,34 @@ pub struct AttemptBatch {
 
 pub(crate) enum DispatchOutcome {
     /// The delivery is no longer permitted.
-    NotPermitted(DeliveryId),
+    NotPermitted(DueDelivery),
+    /// The delivery waits until a time without having been attempted.
+    Postponed(DueDelivery, Timestamp),
     Attempted(Attempt),
 }
 
 pub(crate) struct Attempt {
-    pub(crate) id: DeliveryId,
-    pub(crate) is_test: bool,
+    pub(crate) due: DueDelivery,
     pub(crate) url: WebhookUrl,
     pub(crate) result: DeliveryAttempt,
     pub(crate) retry_after: Option<Timestamp>,
 }
 
+impl Attempt {
+    pub(crate) fn is_test(&self) -> bool {
+        self.due.event_type == EventType::WebhookTest
+    }
+}
+
 impl AttemptBatch {
+    /// Returns the attempts.
+    pub(crate) fn attempts(&self) -> impl Iterator<Item = &Attempt> {
+        self.sent.iter().filter_map(|outcome| match outcome {
+            DispatchOutcome::Attempted(attempt) => Some(attempt),
+            DispatchOutcome::NotPermitted(_) | DispatchOutcome::Postponed(..) => None,
+        })
+    }
+
     /// Takes the error that kept a due delivery from being sent.
     pub const fn take_failure(&mut self) -> Option<Error> {
         self.failure.take()
@@ -87,19 +105,28 @@ impl Dispatcher<'_> {
         if !may_start_request(number, self.max_concurrent, self.started_at.elapsed()) {
             return None;
         }
+        if let Some(at) = self.first_attempt_at(&due) {
+            return Some(Ok(DispatchOutcome::Postponed(due, at)));
+        }
         let message = match self.message(&due).await {
             Ok(Some(message)) => message,
-            Ok(None) => return Some(Ok(DispatchOutcome::NotPermitted(due.id))),
+            Ok(None) => return Some(Ok(DispatchOutcome::NotPermitted(due))),
             Err(error) => return Some(Err(error)),
         };
         if self.has_unsubscribed.load(Ordering::Relaxed) {
             return None;
         }
-        let attempt = self.post(&due, message).await;
-        if !attempt.is_test && attempt.result.status_code == Some(STATUS_GONE) {
+        let attempt = self.post(due, message).await;
+        if !attempt.is_test() && attempt.result.status_code == Some(STATUS_GONE) {
             self.has_unsubscribed.store(true, Ordering::Relaxed);
         }
         Some(Ok(DispatchOutcome::Attempted(attempt)))
+    }
+
+    /// Returns the time of the first attempt at a new event, if it has a delay.
+    fn first_attempt_at(&self, due: &DueDelivery) -> Option<Timestamp> {
+        let (delays, now) = (&self.context.webhooks.retry_delays, due.created_at);
+        due.sequence.and_then(|_| next_attempt_at(delays, 0, now, None)).filter(|at| *at > now)
     }
 
     /// Loads the current message, or `None` if the delivery is no longer permitted.
@@ -120,7 +147,7 @@ impl Dispatcher<'_> {
         Ok(Some(OutgoingMessage { url: record.webhook.url, secrets, body }))
     }
 
-    async fn post(&self, due: &DueDelivery, message: OutgoingMessage) -> Attempt {
+    async fn post(&self, due: DueDelivery, message: OutgoingMessage) -> Attempt {
         let at = self.context.clock.now();
         let OutgoingMessage { url, secrets, body } = message;
         let good = secrets.1.iter().filter(|(_, until)| until.is_none_or(|until| until > at));
@@ -137,7 +164,7 @@ impl Dispatcher<'_> {
         let duration_ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         tracing::debug!(http.status = status_code, error = error.as_deref(), duration_ms, "delivery attempted");
         let result = DeliveryAttempt { at, status_code, error, duration_ms, response_excerpt: excerpt };
-        Attempt { id: due.id, is_test: due.event_type == EventType::WebhookTest, url, result, retry_after }
+        Attempt { due, url, result, retry_after }
     }
 }
 
@@ -175,7 +202,8 @@ async fn load_event_message(
 ) -> Result<Option<(WebhookRecord, String)>, Error> {
     let found = repositories.deliveries().find_deliverable(webhook, due.event_id).await?;
     let Some(DeliverableEvent { webhook: record, role, event }) = found else { return Ok(None) };
-    let is_cancelled = record.health.cancel_through.is_some_and(|until| due.created_at <= until);
+    let cancelled_through = record.health.cancel_through.filter(|_| due.sequence.is_none());
+    let is_cancelled = cancelled_through.is_some_and(|until| due.created_at <= until);
     let is_permitted = record.webhook.enabled && !is_cancelled && event.kind.visible_to(role);
     Ok(is_permitted.then(|| (record, event.to_json_string())))
 }

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poem_openapi::types::ToJSON as _;
+use tokio::sync::Mutex;
 
 use super::access::require_owner;
-use super::fan_out::{enqueue_delivery_jobs, new_delivery};
 use super::limits::DeliveryLimits;
+use super::queue::enqueue_delivery_jobs;
 
 use crate::contract::event::EventType;
 use crate::contract::event::previous::AlwaysNull;
 use crate::contract::page::{Page, Sort};
-use crate::contract::webhook::delivery::{Delivery, DeliveryQuery};
+use crate::contract::webhook::delivery::{Delivery, DeliveryQuery, DeliveryStatus};
 use crate::contract::webhook::test_event::{WebhookMessage, WebhookTestEvent};
 use crate::contract::{DeliveryId, EventId, WebhookId};
 use crate::repositories::{DeliveryFilter, DeliveryRecord, WebhookRecord};
@@ -32,11 +33,14 @@ const SCAN_BATCH_SIZE: u64 = 500;
 pub struct Deliveries {
     pub(crate) context: Arc<ServiceContext>,
     pub(crate) limits: Arc<DeliveryLimits>,
+    /// Sequence number through which this process has announced events to webhooks.
+    pub(crate) fan_out_position: Arc<Mutex<i64>>,
 }
 
 impl Deliveries {
     pub(crate) fn new(context: Arc<ServiceContext>) -> Self {
-        Self { context, limits: Arc::default() }
+        let limits = Arc::new(DeliveryLimits::new(context.webhooks.rates));
+        Self { context, limits, fan_out_position: Arc::default() }
     }
 
     /// Lists the deliveries of one of the caller's webhooks.
@@ -62,7 +66,7 @@ impl Deliveries {
     ) -> Result<WriteOutcome<Delivery>, Error> {
         let unit = fresh!(self.context.begin(write).await?);
         lock_caller(&*unit, write.caller).await?;
-        let found = require_owner(unit.webhooks().lock_shared(webhook).await?, write.caller)?;
+        let found = require_owner(unit.webhooks().lock(webhook).await?, write.caller)?;
         let old = unit.deliveries().find(id).await?.filter(|old| old.delivery.webhook_id == webhook);
         let DeliveryRecord { delivery, payload } = old.ok_or(Error::NotFound("delivery"))?;
         enqueue_immediate(&self.context, unit, &found, delivery.event_id, delivery.event_type, payload).await
@@ -72,7 +76,7 @@ impl Deliveries {
     pub async fn test(&self, write: &WriteContext, id: WebhookId) -> Result<WriteOutcome<Delivery>, Error> {
         let unit = fresh!(self.context.begin(write).await?);
         lock_caller(&*unit, write.caller).await?;
-        let found = require_owner(unit.webhooks().lock_shared(id).await?, write.caller)?;
+        let found = require_owner(unit.webhooks().lock(id).await?, write.caller)?;
         let event = WebhookTestEvent {
             id: EventId::generate(),
             sequence: AlwaysNull,
@@ -112,7 +116,16 @@ async fn enqueue_immediate(
     payload: Option<String>,
 ) -> Result<WriteOutcome<Delivery>, Error> {
     let now = context.clock.now();
-    let delivery = new_delivery(webhook.webhook.id, event_id, event_type, now, now);
+    let delivery = Delivery {
+        id: DeliveryId::generate(),
+        webhook_id: webhook.webhook.id,
+        event_id,
+        event_type,
+        status: DeliveryStatus::Pending,
+        attempts: Vec::new(),
+        next_attempt_at: Some(now),
+        created_at: now,
+    };
     let record = DeliveryRecord { delivery, payload };
     unit.deliveries().add(std::slice::from_ref(&record)).await?;
     enqueue_delivery_jobs(&*unit, [(webhook.webhook.id, webhook.health.is_degraded)], now).await?;

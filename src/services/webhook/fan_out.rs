@@ -1,100 +1,82 @@
-//! Fan-out: creates the deliveries of an event, one per subscribed webhook, and enqueues the jobs that send them.
+//! Fan-out: announces new events to webhooks, after the events have committed.
 //!
-//! For the lock order, see `WebhookRepository`.
+//! A webhook is a cursor over the feed. An announcement raises the sequence number up to which it must read, and
+//! enqueues its job. The job finds the events; nothing is stored per event. The position of the fan-out itself is stored
+//! with the announcements, so a restart repeats at most a batch, which changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use super::retry::next_attempt_at;
+use super::deliveries::Deliveries;
+use super::queue::enqueue_delivery_jobs;
+use crate::contract::WebhookId;
 use crate::contract::event::EventType;
-use crate::contract::webhook::delivery::{Delivery, DeliveryStatus};
-use crate::contract::{DeliveryId, EventId, ProjectId, Timestamp, WebhookId};
-use crate::repositories::{DeliveryRecord, NewEvent, Queue, StoreError, Transaction, WebhookSubscription};
-use crate::services::context::ServiceContext;
+use crate::repositories::{EventHeader, StoreError, Transaction, WebhookSubscription};
+use crate::services::Error;
 
-impl ServiceContext {
-    /// Creates deliveries to all subscribed webhooks, in the events' transaction.
-    pub(crate) async fn fan_out(
+/// Maximum number of events per round.
+const BATCH_SIZE: u64 = 500;
+
+/// Maximum number of announcements in one transaction.
+const MAX_PER_TRANSACTION: usize = 500;
+
+/// Number of events without a subscription after which the position is stored all the same.
+const STORE_INTERVAL: i64 = 5_000;
+
+impl Deliveries {
+    /// Announces the events since the last call. Returns whether there may be more events.
+    pub async fn fan_out(&self) -> Result<bool, Error> {
+        let repositories = self.context.store.read();
+        let mut position = self.fan_out_position.lock().await;
+        let stored = repositories.webhooks().announced_through().await?;
+        let after = stored.max(*position);
+        let events = repositories.events().tail_headers(after, BATCH_SIZE).await?;
+        let Some(through) = events.last().map(|event| event.sequence) else { return Ok(false) };
+        let webhooks = self.subscribed_webhooks(&events).await?;
+        let (rest, last) = webhooks.split_at(webhooks.len().saturating_sub(MAX_PER_TRANSACTION));
+        for chunk in rest.chunks(MAX_PER_TRANSACTION) {
+            let transaction = self.context.store.begin().await?;
+            self.announce(&*transaction, chunk, after, through).await?;
+            transaction.commit().await?;
+        }
+        if !last.is_empty() || through - stored >= STORE_INTERVAL {
+            let transaction = self.context.store.begin().await?;
+            self.announce(&*transaction, last, after, through).await?;
+            transaction.webhooks().set_announced_through(through).await?;
+            transaction.commit().await?;
+        }
+        *position = through;
+        Ok(events.len() as u64 == BATCH_SIZE)
+    }
+
+    /// Announces events to webhooks, and enqueues the jobs of those that had nothing to send.
+    async fn announce(
         &self,
         transaction: &dyn Transaction,
-        events: &[NewEvent],
-        now: Timestamp,
+        webhooks: &[WebhookId],
+        after: i64,
+        through: i64,
     ) -> Result<(), StoreError> {
-        self.fan_out_except(transaction, events, &BTreeMap::new(), now).await
+        let idle = transaction.webhooks().announce(webhooks, after, through).await?;
+        enqueue_delivery_jobs(transaction, idle, self.context.clock.now()).await
     }
 
-    /// Creates deliveries to all subscribed webhooks except `others`.
-    /// Enqueues the jobs of `others` too, each with whether it is degraded. All jobs are locked in one pass.
-    pub(crate) async fn fan_out_except(
-        &self,
-        transaction: &dyn Transaction,
-        events: &[NewEvent],
-        others: &BTreeMap<WebhookId, bool>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut by_project: BTreeMap<ProjectId, Vec<&NewEvent>> = BTreeMap::new();
-        for event in events {
-            by_project.entry(event.project_id).or_default().push(event);
-        }
-        let (mut deliveries, mut jobs) = (Vec::new(), others.clone());
-        for (project, events) in by_project {
-            let mut subscriptions = transaction.deliveries().list_subscriptions(project).await?;
-            subscriptions.retain(|subscription| !others.contains_key(&subscription.webhook));
-            for event in events {
-                for subscription in subscriptions.iter().filter(|subscription| is_subscribed(subscription, event.kind))
-                {
-                    let due = next_attempt_at(&self.webhooks.retry_delays, 0, now, None).unwrap_or(now);
-                    let delivery = new_delivery(subscription.webhook, event.id, event.kind, now, due);
-                    deliveries.push(DeliveryRecord { delivery, payload: None });
-                    jobs.insert(subscription.webhook, subscription.is_degraded);
-                }
-            }
-        }
-        if jobs.is_empty() {
-            return Ok(());
-        }
-        transaction.deliveries().add(&deliveries).await?;
-        // In the order of their IDs, which is the lock order.
-        enqueue_delivery_jobs(transaction, jobs, now).await
+    /// Lists the webhooks that are subscribed to one of the events, by id, which is the lock order.
+    async fn subscribed_webhooks(&self, events: &[EventHeader]) -> Result<Vec<WebhookId>, Error> {
+        let projects: BTreeSet<_> = events.iter().map(|event| event.project).collect();
+        let projects: Vec<_> = projects.into_iter().collect();
+        let subscriptions = self.context.store.read().webhooks().list_subscriptions(&projects).await?;
+        let is_subscribed = |subscription: &WebhookSubscription| {
+            let mut of_project = events.iter().filter(|event| event.project == subscription.project);
+            of_project.any(|event| is_subscribed(subscription, event.kind))
+        };
+        let webhooks: BTreeSet<_> =
+            subscriptions.iter().filter(|one| is_subscribed(one)).map(|subscription| subscription.webhook).collect();
+        Ok(webhooks.into_iter().collect())
     }
 }
 
-fn is_subscribed(subscription: &WebhookSubscription, kind: EventType) -> bool {
-    let is_named = subscription.events.iter().any(|name| matches!(&**name, "*") || **name == *kind.as_str());
-    is_named && kind.visible_to(subscription.role)
-}
-
-/// Enqueues delivery jobs, each with whether the webhook is degraded.
-/// A running job runs again.
-pub(crate) async fn enqueue_delivery_jobs(
-    transaction: &dyn Transaction,
-    webhooks: impl IntoIterator<Item = (WebhookId, bool)>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let jobs: Vec<_> = webhooks.into_iter().map(|(webhook, is_degraded)| (webhook, queue_for(is_degraded))).collect();
-    transaction.jobs().enqueue_deliveries(&jobs, now).await?;
-    Ok(())
-}
-
-/// Returns the queue of a webhook. Degraded ones are separate, as they take long.
-pub(crate) const fn queue_for(is_degraded: bool) -> Queue {
-    if is_degraded { Queue::WebhooksDegraded } else { Queue::Webhooks }
-}
-
-pub(crate) fn new_delivery(
-    webhook_id: WebhookId,
-    event_id: EventId,
-    event_type: EventType,
-    now: Timestamp,
-    due: Timestamp,
-) -> Delivery {
-    Delivery {
-        id: DeliveryId::generate(),
-        webhook_id,
-        event_id,
-        event_type,
-        status: DeliveryStatus::Pending,
-        attempts: Vec::new(),
-        next_attempt_at: Some(due),
-        created_at: now,
-    }
+/// Returns whether a webhook is subscribed to a type of events; `None` is a type that a newer version has added.
+fn is_subscribed(subscription: &WebhookSubscription, kind: Option<EventType>) -> bool {
+    subscription.events.iter().any(|name| &**name == "*" || kind.is_some_and(|kind| **name == *kind.as_str()))
+        && kind.is_none_or(|kind| kind.visible_to(subscription.role))
 }

@@ -32,7 +32,7 @@ pub(crate) fn evaluate_health<'t>(
     for attempt in attempts {
         if is_success(&attempt.result) {
             (failing_since, last_failure) = (None, None);
-        } else if !attempt.is_test {
+        } else if !attempt.is_test() {
             // Failed tests do not count towards disabling.
             failing_since.get_or_insert(attempt.result.at);
             last_failure = Some(attempt.result.at);
@@ -48,16 +48,23 @@ pub(crate) fn evaluate_health<'t>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::event::EventType;
     use crate::contract::strings::WebhookUrl;
     use crate::contract::webhook::delivery::DeliveryAttempt;
-    use crate::contract::{DeliveryId, Timestamp};
+    use crate::contract::{DeliveryId, EventId, Timestamp};
+    use crate::repositories::DueDelivery;
 
     const DAY: i64 = 86_400_000;
 
     fn attempt(at: i64, status: u16) -> Attempt {
         Attempt {
-            id: DeliveryId::generate(),
-            is_test: false,
+            due: DueDelivery {
+                id: DeliveryId::generate(),
+                event_id: EventId::generate(),
+                event_type: EventType::TaskCreated,
+                created_at: Timestamp(at),
+                sequence: None,
+            },
             url: WebhookUrl::new_unchecked("https://example.com/"),
             result: DeliveryAttempt {
                 at: Timestamp(at),
@@ -109,7 +116,10 @@ mod tests {
 
     #[test]
     fn a_failed_test_only_degrades_and_a_successful_one_ends_the_failures() {
-        let test = |status| Attempt { is_test: true, ..attempt(6 * DAY, status) };
+        let test = |status| {
+            let attempt = attempt(6 * DAY, status);
+            Attempt { due: DueDelivery { event_type: EventType::WebhookTest, ..attempt.due }, ..attempt }
+        };
         for before in [failing(0), EndpointHealth::default()] {
             for (status, since, is_degraded) in
                 [(410, before.failing_since, true), (503, before.failing_since, true), (200, None, false)]

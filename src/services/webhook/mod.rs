@@ -1,12 +1,13 @@
-//! Webhooks: from an event to the receiver.
+//! Webhooks: from an event to the receiver. A webhook is a cursor over the event feed.
 //!
-//! 1. `fan_out`: the transaction of an event creates one pending delivery per subscribed webhook and enqueues the
-//!    webhook's job.
-//! 2. `dispatch`: a worker leases the job and sends what is due, outside of any transaction and within the `limits` of
-//!    the owner.
+//! 1. `fan_out`: after events have committed, announces them to the subscribed webhooks, and enqueues their jobs
+//!    (`queue`). Nothing is stored per event, and a change of a task does nothing for webhooks.
+//! 2. `dispatch`: a worker leases the job and sends the next events and the due retries, outside of any transaction and
+//!    within the `limits` of the owner and the host. The rest waits in the feed.
 //! 3. `attempt`: checks that the owner may still see the event, signs the message and sends it once.
-//! 4. `record`: stores the attempts in one transaction. A failed delivery gets a retry with backoff (`retry`); after
-//!    the last one it is failed, which is the dead letter of a delivery: it stays in the log and can be redelivered.
+//! 4. `record`: in one transaction, moves the cursor and stores the attempts. A failed delivery gets a retry with
+//!    backoff (`retry`); after the last one it is failed, which is the dead letter of a delivery: it stays in the log
+//!    and can be redelivered.
 //! 5. `health`: slow or failing endpoints are degraded, which moves their job to a queue of its own; after five days of
 //!    failures the webhook is disabled and its pending deliveries are cancelled.
 //!
@@ -21,6 +22,7 @@ pub(crate) mod dispatch;
 pub(crate) mod fan_out;
 pub(crate) mod health;
 pub(crate) mod limits;
+pub(crate) mod queue;
 pub(crate) mod record;
 pub(crate) mod retry;
 
@@ -29,7 +31,6 @@ use std::time::Duration;
 
 use poem_openapi::types::MaybeUndefined;
 
-use crate::contract::WebhookId;
 use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::account::user::User;
 use crate::contract::error::{DetailCode, ErrorLocation};
@@ -37,7 +38,10 @@ use crate::contract::event::WebhookEventName;
 use crate::contract::page::{Page, Sort};
 use crate::contract::strings::{EventName, WebhookSecret};
 use crate::contract::webhook::{NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery, WebhookWithSecret};
-use crate::repositories::{EndpointHealth, Job, PreviousSecret, ResourceRef, WebhookFilter, WebhookRecord};
+use crate::contract::{ProjectId, WebhookId};
+use crate::repositories::{
+    EndpointHealth, FeedCursor, Job, PreviousSecret, ResourceRef, WebhookFilter, WebhookRecord, WebhookTarget,
+};
 use crate::services::idempotency::fresh;
 use crate::services::mail_budget::{MailBudget, MailRecipient};
 use crate::services::patch::merge;
@@ -46,11 +50,11 @@ use crate::services::{
 };
 use crate::webhooks::SigningKey;
 use access::{require_owner, require_project_access};
-use fan_out::enqueue_delivery_jobs;
+use queue::enqueue_delivery_jobs;
 use record::cancel_pending;
 
 /// Maximum number of webhooks per user.
-const MAX_PER_USER: u64 = 50;
+const MAX_PER_USER: usize = 50;
 
 /// Webhooks.
 #[derive(Clone)]
@@ -87,11 +91,13 @@ impl Webhooks {
             require_project_access(&*unit, write.caller, project, ErrorLocation::Body).await?;
         }
         self.require_allowed(&new.url)?;
-        if unit.webhooks().count(write.caller.user).await? >= MAX_PER_USER {
+        let targets = unit.webhooks().list_targets(write.caller.user).await?;
+        if targets.len() >= MAX_PER_USER {
             return Err(Error::LimitReached(format!(
                 "You already have {MAX_PER_USER} webhooks, which is the maximum. Delete one first."
             )));
         }
+        self.require_new_target(&targets, &new.url, new.project_id)?;
         let now = self.0.clock.now();
         let webhook = Webhook {
             id: WebhookId::generate(),
@@ -111,6 +117,7 @@ impl Webhooks {
             owner: write.caller.user,
             api_token: write.caller.api_token(),
             health: EndpointHealth::default(),
+            cursor: end_of_feed(&unit).await?,
             secret: sealed,
         };
         unit.webhooks().add(&record).await?;
@@ -136,11 +143,8 @@ impl Webhooks {
         patch.events.as_deref().map(validate_event_names).transpose()?;
         let unit = fresh!(self.0.begin(write).await?);
         let user = lock_caller(&*unit, write.caller).await?;
-        if patch.enabled == Some(false) {
-            self.lock_delivery_job(&unit, write, id).await?;
-        }
-        let found = require_owner(unit.webhooks().lock(id).await?, write.caller)?;
-        let (current, mut health) = (found.webhook, found.health);
+        let mut record = require_owner(unit.webhooks().lock(id).await?, write.caller)?;
+        let current = record.webhook.clone();
         if let MaybeUndefined::Value(project) = patch.project_id
             && current.project_id != Some(project)
         {
@@ -148,7 +152,7 @@ impl Webhooks {
         }
         if let Some(url) = patch.url.as_ref().filter(|url| **url != current.url) {
             self.require_allowed(url)?;
-            health = health.reset();
+            record.health = record.health.reset();
         }
         write.check_if_match(&current)?;
         let enabled = patch.enabled.unwrap_or(current.enabled);
@@ -164,38 +168,47 @@ impl Webhooks {
         if changed == current {
             return Ok(WriteOutcome::current(&current));
         }
+        if (&changed.url, changed.project_id) != (&current.url, current.project_id) {
+            let mut targets = unit.webhooks().list_targets(write.caller.user).await?;
+            targets.retain(|(other, ..)| *other != id);
+            self.require_new_target(&targets, &changed.url, changed.project_id)?;
+        }
         if changed.enabled && !current.enabled {
-            health = health.reset();
+            record.health = record.health.reset();
+            record.cursor = end_of_feed(&unit).await?;
         }
         let now = self.0.clock.now();
-        let changed = Webhook { version: current.version + 1, updated_at: now, ..changed };
-        if !changed.enabled {
-            health.cancel_through = cancel_pending(&*unit, id, now).await?;
+        record.webhook = Webhook { version: current.version + 1, updated_at: now, ..changed };
+        if !record.webhook.enabled {
+            record.health.cancel_through = cancel_pending(&*unit, id, now).await?;
         }
-        unit.webhooks().update(&changed, &health).await?;
+        if record.webhook.url != current.url || record.webhook.enabled && !current.enabled {
+            // The webhook ends with the token that last decided that it sends, and where to.
+            record.api_token = write.caller.api_token();
+        }
+        unit.webhooks().update(&record).await?;
         let updated = NewAuditEntry::by_caller(AuditEntryType::WebhookUpdated, write).target(id.0);
         self.0.audit(&*unit, updated, now).await?;
-        if changed.url != current.url || changed.enabled && !current.enabled {
-            // The webhook ends with the token that last decided that it sends, and where to.
-            unit.webhooks().set_api_token(id, write.caller.api_token()).await?;
+        if record.health.cancel_through.is_some() {
+            enqueue_delivery_jobs(&*unit, [(id, record.health.is_degraded)], now).await?;
         }
-        if changed.url != current.url {
-            let notice = Job::WebhookCreatedEmail { user: found.owner, webhook: id, at: now.0 };
+        if record.webhook.url != current.url {
+            let notice = Job::WebhookCreatedEmail { user: record.owner, webhook: id, at: now.0 };
             self.0.enqueue_mail(&*unit, &notice, MailRecipient::owner(&user, MailBudget::Owner), now).await?;
         }
-        unit.commit(WriteOutcome::current(&changed), ReplayAccess::CallerOnly).await
+        unit.commit(WriteOutcome::current(&record.webhook), ReplayAccess::CallerOnly).await
     }
 
     /// Permanently deletes a webhook. Its job deletes the deliveries.
     pub async fn delete(&self, write: &WriteContext, id: WebhookId) -> Result<WriteOutcome<()>, Error> {
         let unit = fresh!(self.0.begin(write).await?);
-        self.lock_delivery_job(&unit, write, id).await?;
         let found = require_owner(unit.webhooks().lock(id).await?, write.caller)?;
         write.check_if_match(&found.webhook)?;
         let now = self.0.clock.now();
         unit.webhooks().remove(id, now).await?;
         let deleted = NewAuditEntry::by_caller(AuditEntryType::WebhookDeleted, write).target(id.0);
         self.0.audit(&*unit, deleted, now).await?;
+        enqueue_delivery_jobs(&*unit, [(id, found.health.is_degraded)], now).await?;
         unit.commit(WriteOutcome::done(), ReplayAccess::CallerOnly).await
     }
 
@@ -208,20 +221,21 @@ impl Webhooks {
     ) -> Result<WriteOutcome<WebhookWithSecret>, Error> {
         let unit = fresh!(self.0.begin(write).await?);
         lock_caller(&*unit, write.caller).await?;
-        let found = require_owner(unit.webhooks().lock(id).await?, write.caller)?;
+        let mut record = require_owner(unit.webhooks().lock(id).await?, write.caller)?;
         let (sealed, secret) = self.new_secret(id)?;
         let overlap = rotation.unwrap_or_default().overlap_seconds;
         let now = self.0.clock.now();
         let until = now + Duration::from_secs(overlap.into());
         // If the response is lost, the client rotates again; earlier secrets must stay valid too.
-        let former = (overlap > 0).then_some(PreviousSecret { secret: found.secret, until });
+        let former = (overlap > 0).then(|| PreviousSecret { secret: record.secret.clone(), until });
         unit.webhooks().replace_secret(id, &sealed, former.as_ref(), now).await?;
-        let webhook = Webhook { version: found.webhook.version + 1, updated_at: now, ..found.webhook };
-        unit.webhooks().update(&webhook, &found.health).await?;
+        record.webhook.version += 1;
+        record.webhook.updated_at = now;
+        unit.webhooks().update(&record).await?;
         let rotated = NewAuditEntry::by_caller(AuditEntryType::WebhookSecretRotated, write).target(id.0);
         self.0.audit(&*unit, rotated, now).await?;
         unit.commit(
-            WriteOutcome::with_secret(&webhook, &WebhookWithSecret { webhook: webhook.clone(), secret }),
+            WriteOutcome::with_secret(&record.webhook, &WebhookWithSecret { webhook: record.webhook.clone(), secret }),
             ReplayAccess::CallerOnly,
         )
         .await
@@ -237,13 +251,6 @@ impl Webhooks {
         Ok(owner.map(|owner| (owner.user, found.webhook)))
     }
 
-    /// Locks and enqueues the delivery job, which completes the work.
-    /// For the lock order, see `WebhookRepository`.
-    async fn lock_delivery_job(&self, unit: &UnitOfWork<'_>, write: &WriteContext, id: WebhookId) -> Result<(), Error> {
-        let found = require_owner(unit.webhooks().lock_shared(id).await?, write.caller)?;
-        Ok(enqueue_delivery_jobs(&**unit, [(id, found.health.is_degraded)], self.0.clock.now()).await?)
-    }
-
     /// Generates a secret and returns it encrypted and in plain text.
     fn new_secret(&self, id: WebhookId) -> Result<(Vec<u8>, WebhookSecret), Error> {
         let secret = SigningKey::generate().map_err(|error| Error::Token(Box::new(error)))?.encode();
@@ -251,9 +258,28 @@ impl Webhooks {
         Ok((sealed, WebhookSecret::new_unchecked(secret)))
     }
 
+    /// Refuses a second webhook for a URL and a project, which would send every message twice.
+    fn require_new_target(&self, others: &[WebhookTarget], url: &str, project: Option<ProjectId>) -> Result<(), Error> {
+        let client = &self.0.webhooks.client;
+        if others.iter().any(|(_, other, of)| *of == project && client.is_same_url(other, url)) {
+            return Err(Error::LimitReached(
+                "You already have a webhook with this URL and project, which is the maximum. Change or delete it."
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
     fn require_allowed(&self, url: &str) -> Result<(), Error> {
         self.0.webhooks.client.check(url).map_err(|forbidden| Error::WebhookUrlForbidden(forbidden.to_string()))
     }
+}
+
+/// Returns the cursor of a webhook that sends later events only.
+///
+/// Events that are committing now get greater sequence numbers (see `EventRepository`), so none is missed.
+async fn end_of_feed(unit: &UnitOfWork<'_>) -> Result<FeedCursor, Error> {
+    Ok(FeedCursor::at(unit.events().bounds().await?.end))
 }
 
 fn event_names(events: &[WebhookEventName]) -> Vec<EventName> {

@@ -88,6 +88,9 @@ fn every_event_is_delivered(folder: &Path, database: &[(&str, &str)]) {
         ("RATE_LIMIT_API_PER_MINUTE", "0"),
         ("WEBHOOK_ALLOW_HTTP", "true"),
         ("WEBHOOK_ALLOW_CIDRS", "127.0.0.1"),
+        ("WEBHOOK_ALLOW_PORTS", "*"),
+        ("WEBHOOK_DELIVERIES_PER_HOST_PER_SECOND", "0"),
+        ("WEBHOOK_DELIVERIES_PER_USER_PER_MINUTE", "0"),
     ];
     let variables = [&defaults, database].concat();
     let mut fixture = Fixture { folder, variables, token: String::new(), tasks: String::new(), secret: String::new() };

@@ -164,6 +164,7 @@ fn lines_about_jobs_and_deliveries_carry_their_ids_in_spans() {
         ("RUST_LOG", "pocket_tasks=debug"),
         ("WEBHOOK_ALLOW_CIDRS", "127.0.0.0/8"),
         ("WEBHOOK_ALLOW_HTTP", "true"),
+        ("WEBHOOK_ALLOW_PORTS", "9"),
         // Nothing listens there.
         ("SMTP_URL", "smtp://127.0.0.1:9"),
         ("REQUIRE_EMAIL_VERIFICATION", "false"),

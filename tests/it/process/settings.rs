@@ -33,6 +33,10 @@ fn all_invalid_settings_are_reported_together_without_secrets() {
         ("REQUIRE_EMAIL_VERIFICATION", "hunter7"),
         ("JOB_WORKERS", "65"),
         ("WEBHOOK_ALLOW_CIDRS", "10.0.0.0/8,hunter8"),
+        ("WEBHOOK_DENY_CIDRS", "hunter11"),
+        ("WEBHOOK_ALLOW_PORTS", "443,hunter12"),
+        ("WEBHOOK_DELIVERIES_PER_HOST_PER_SECOND", "hunter13"),
+        ("WEBHOOK_DELIVERIES_PER_USER_PER_MINUTE", "-1"),
         ("WEBHOOK_ALLOW_HTTP", "hunter9"),
         ("WEBHOOK_RETRY_SECONDS", "5,hunter10"),
     ];

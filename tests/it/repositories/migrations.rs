@@ -21,7 +21,7 @@ const TABLES: [(&str, &[&str]); 7] = [
     ("m0002", &["projects", "invitations"]),
     ("m0003", &["tasks", "comments"]),
     ("m0004", &["event_sequence", "events"]),
-    ("m0005", &["webhooks", "previous_secrets", "deliveries"]),
+    ("m0005", &["webhooks", "previous_secrets", "deliveries", "webhook_fan_out"]),
     ("m0006", &["jobs", "storage_probe"]),
     ("m0007", &["audit_entries"]),
 ];

@@ -10,7 +10,7 @@ use pocket_tasks::contract::project::Role;
 use pocket_tasks::contract::{ProjectId, Timestamp, UserId};
 use pocket_tasks::repositories::{
     ApiTokenRepository, AuditLogRepository, CommentRepository, CounterRepository, DeliveryRepository,
-    EmailTokenRepository, EventFilter, EventRange, EventRepository, FeedBounds, IdempotencyRepository,
+    EmailTokenRepository, EventFilter, EventHeader, EventRange, EventRepository, FeedBounds, IdempotencyRepository,
     IdempotentRequest, InvitationRepository, JobRepository, KeyClaim, KnownAddressRepository, LongTextRepository,
     MaintenanceRepository, MemberRepository, NewEvent, ProjectRepository, QueueRepository, Repositories,
     SessionRepository, Store, StoreError, StoredResponse, TaskListRepository, TaskRepository, Transaction,
@@ -197,6 +197,19 @@ impl<R: Inner> EventRepository for Faulty<R> {
     async fn tail(&self, after: i64, limit: u64) -> Result<Vec<Event>, StoreError> {
         let _ = self.fault.subscribe().wait_for(|fault| *fault != Fault::TailWaits).await;
         self.inner.repositories().events().tail(after, limit).await
+    }
+
+    async fn list_headers(
+        &self,
+        reader: UserId,
+        filter: &EventFilter,
+        range: EventRange,
+    ) -> Result<Vec<EventHeader>, StoreError> {
+        self.inner.repositories().events().list_headers(reader, filter, range).await
+    }
+
+    async fn tail_headers(&self, after: i64, limit: u64) -> Result<Vec<EventHeader>, StoreError> {
+        self.inner.repositories().events().tail_headers(after, limit).await
     }
 
     async fn memberships(&self, user: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError> {

@@ -86,7 +86,7 @@ async fn serve((certificate, key): Identity) -> (u16, Arc<Mutex<Vec<Message>>>) 
 /// Client that trusts the authority and resolves every name to the local host.
 fn client(authority: &Authority) -> Client {
     let names = Names::new(|_, _| Ok(vec![IpAddr::from([127, 0, 0, 1])]));
-    let policy = EgressPolicy { allowed_networks: vec!["127.0.0.1".parse().unwrap()], allow_http: false };
+    let policy = EgressPolicy { allow_http: false, ..super::allowing(&["127.0.0.1"]) };
     let authorities = vec![authority.certificate.clone()];
     Client::with_options(
         policy,
@@ -140,7 +140,7 @@ async fn nothing_is_sent_to_a_server_without_tls() {
     let authority = Authority::new();
     // Accepted by the operating system only: the connection is open and silent.
     let means = ClientOptions { timeout: SHORT_TIMEOUT, ..ClientOptions::default() };
-    let policy = EgressPolicy { allowed_networks: vec!["127.0.0.1".parse().unwrap()], allow_http: false };
+    let policy = EgressPolicy { allow_http: false, ..super::allowing(&["127.0.0.1"]) };
     let silent = prepared(Client::with_options(policy, means));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let outcome = silent.post(&format!("https://{}/", listener.local_addr().unwrap()), &[], "secret".to_owned()).await;

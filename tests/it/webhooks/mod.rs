@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pocket_tasks::webhooks::{Client, ClientOptions, EgressPolicy, Resolver};
+use pocket_tasks::webhooks::{AllowedPorts, Client, ClientOptions, EgressPolicy, Resolver};
 
 /// Generous timeout of expected events.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -21,11 +21,16 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Short timeout of events that must not occur.
 const SHORT_TIMEOUT: Duration = Duration::from_millis(600);
 
-/// Policy that permits these networks and `http://`.
+/// Message about a host name that is unknown or not public.
+const NOT_PUBLIC: &str = "The host is unknown or its address is not public.";
+
+/// Policy that permits these networks, all ports and `http://`.
 fn allowing(networks: &[&str]) -> EgressPolicy {
     EgressPolicy {
         allowed_networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
+        allowed_ports: AllowedPorts::All,
         allow_http: true,
+        ..EgressPolicy::default()
     }
 }
 

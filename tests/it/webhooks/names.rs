@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use pocket_tasks::webhooks::{Client, ClientOptions, EgressPolicy, Resolver};
 
-use super::{Names, SHORT_TIMEOUT, allowing, client_with, prepared};
+use super::{NOT_PUBLIC, Names, SHORT_TIMEOUT, allowing, client_with, prepared};
 use crate::support::Receiver;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -38,7 +38,7 @@ async fn a_name_with_one_forbidden_address_is_rejected() {
     ] {
         let names = Names::new(move |_, _| Ok(addresses(answer)));
         let outcome = client_with(allowing(&["127.0.0.1"]), &names).post(&url, &[], String::new()).await;
-        assert_eq!(outcome.error.as_deref(), Some("The address is not public."), "{answer:?}");
+        assert_eq!(outcome.error.as_deref(), Some(NOT_PUBLIC), "{answer:?}");
         assert_eq!((outcome.status_code, names.asked().len()), (None, 1), "{answer:?}");
     }
     assert!(receiver.messages().is_empty(), "nothing was sent");
@@ -58,7 +58,7 @@ async fn dns_rebinding_gains_nothing() {
     // The checked address is the one connected to: there is no second lookup.
     assert_eq!(names.asked(), ["rebinding.example"]);
     let second = client.post(&url, &[], String::new()).await;
-    assert_eq!(second.error.as_deref(), Some("The address is not public."));
+    assert_eq!(second.error.as_deref(), Some(NOT_PUBLIC));
     assert_eq!((names.asked().len(), receiver.messages().len()), (2, 1));
 }
 
@@ -76,7 +76,7 @@ async fn names_of_the_local_host_are_rejected_by_the_check_and_by_the_resolver()
     for name in ["localhost", "localhost."] {
         let url = format!("http://{name}:{}/", receiver.address.port());
         let outcome = client.post(&url, &[], String::new()).await;
-        assert_eq!(outcome.error.as_deref(), Some("The address is not public."), "{name}");
+        assert_eq!(outcome.error.as_deref(), Some(NOT_PUBLIC), "{name}");
     }
     assert!(receiver.messages().is_empty(), "nothing was sent");
     let client = Client::new(allowing(&["127.0.0.0/8", "::1"]));
@@ -100,7 +100,7 @@ async fn metadata_addresses_are_unreachable_by_any_name_with_every_network_allow
         let names = Names::new(move |_, _| Ok(addresses(&[answer])));
         let client = client_with(allowing(&["0.0.0.0/0", "::/0", answer]), &names);
         let outcome = client.post("http://metadata.google.internal/computeMetadata/v1/", &[], String::new()).await;
-        assert_eq!(outcome.error.as_deref(), Some("The address is not public."), "{answer}");
+        assert_eq!(outcome.error.as_deref(), Some(NOT_PUBLIC), "{answer}");
     }
 }
 
@@ -115,7 +115,7 @@ impl Resolver for Silence {
 }
 
 #[tokio::test]
-async fn an_unknown_name_is_reported_as_unresolvable() {
+async fn an_unknown_name_is_reported_like_one_that_is_not_public() {
     for failing in [true, false] {
         let names =
             Names::new(
@@ -124,7 +124,7 @@ async fn an_unknown_name_is_reported_as_unresolvable() {
                 },
             );
         let outcome = client_with(allowing(&[]), &names).post("http://nowhere.example/", &[], String::new()).await;
-        assert_eq!(outcome.error.as_deref(), Some("The host name could not be resolved."));
+        assert_eq!(outcome.error.as_deref(), Some(NOT_PUBLIC));
     }
     let means = ClientOptions { timeout: SHORT_TIMEOUT, resolver: Arc::new(Silence), ..ClientOptions::default() };
     let client = prepared(Client::with_options(EgressPolicy::default(), means));

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use pocket_tasks::webhooks::{EgressPolicy, UrlError};
 
-use super::{Names, allowing, client_with};
+use super::{NOT_PUBLIC, Names, allowing, client_with};
 
 /// Rejected without a lookup.
-const HOSTILE: [(&str, UrlError); 89] = [
+const HOSTILE: [(&str, UrlError); 94] = [
     // This machine, in all notations of the address.
     ("https://127.0.0.1/", UrlError::Address),
     ("https://127.0.0.1:8443/hook?x=1", UrlError::Address),
@@ -102,7 +102,13 @@ const HOSTILE: [(&str, UrlError); 89] = [
     ("http://example.com/", UrlError::NotHttps),
     ("file:///etc/passwd", UrlError::NotHttps),
     ("gopher://127.0.0.1:6379/_INFO", UrlError::NotHttps),
+    // Ports of other services.
     ("https://example.com:0/", UrlError::Port),
+    ("https://example.com:22/", UrlError::Port),
+    ("https://example.com:25/", UrlError::Port),
+    ("https://example.com:80/", UrlError::Port),
+    ("https://postgres:5432/", UrlError::Port),
+    ("https://example.com:65535/", UrlError::Port),
 ];
 
 /// Rejected when the name resolves to these addresses.
@@ -117,7 +123,7 @@ const HOSTILE_NAMES: [(&str, &str); 12] = [
     ("https://127.0.0.1.nip.io/", "127.0.0.1"),
     ("https://router.local/", "192.168.0.1"),
     ("https://ip6-localhost/", "::1"),
-    ("https://postgres:5432/", "172.18.0.2"),
+    ("https://postgres/", "172.18.0.2"),
     ("https://mapped.example/", "::ffff:10.0.0.1"),
 ];
 
@@ -161,7 +167,7 @@ async fn names_with_forbidden_addresses_are_rejected_on_lookup() {
         let client = client_with(EgressPolicy::default(), &names);
         assert_eq!(client.check(url), Ok(()), "{url}");
         let outcome = client.post(url, &[], "{}".to_owned()).await;
-        assert_eq!(outcome.error.as_deref(), Some("The address is not public."), "{url}");
+        assert_eq!(outcome.error.as_deref(), Some(NOT_PUBLIC), "{url}");
         assert_eq!(names.asked().len(), 1, "{url}");
     }
 }
@@ -173,7 +179,7 @@ async fn valid_urls_are_accepted_and_their_names_looked_up_unchanged() {
     for (url, name) in HONEST {
         assert_eq!(client.check(url), Ok(()), "{url}");
         let outcome = client.post(url, &[], "{}".to_owned()).await;
-        assert_eq!(outcome.error.as_deref(), Some("The host name could not be resolved."), "{url}");
+        assert_eq!(outcome.error.as_deref(), Some(NOT_PUBLIC), "{url}");
         assert_eq!(names.asked().last().map(String::as_str), Some(name), "{url}");
     }
     for url in

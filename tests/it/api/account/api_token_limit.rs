@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::api::fixtures::account::{TOKENS, api_client};
+use crate::api::fixtures::account::TOKENS;
 use crate::api::fixtures::common::{concurrently, log_in_again};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;

@@ -36,7 +36,7 @@ on_both_databases! {
         }
         assert_eq!(user.get(WEBHOOKS).await.ok()["meta"]["total"], 1);
         let (both, _) = api_client(&app, &user, &["read", "write"]).await;
-        both.post(WEBHOOKS, new).await.created();
+        both.post(WEBHOOKS, json!({"url": "https://third.invalid/", "events": ["*"]})).await.created();
         both.patch(&path, json!({"description": "Mine"})).await.ok();
     }
 
@@ -72,12 +72,11 @@ on_both_databases! {
     async fn a_webhook_ends_with_the_token_that_changed_its_url_last(app: TestApp) {
         let user = app.user().await;
         let (script, token) = api_client(&app, &user, &["read", "write"]).await;
-        let new = json!({"url": "https://hook.invalid/", "events": ["*"]});
-        let of_user = user.post(WEBHOOKS, new.clone()).await.created().id();
-        let of_script = script.post(WEBHOOKS, new).await.created().id();
-        let change = json!({"url": "https://other.invalid/"});
-        script.patch(format!("{WEBHOOKS}/{of_user}"), change.clone()).await.ok();
-        user.patch(format!("{WEBHOOKS}/{of_script}"), change).await.ok();
+        let new = |host: &str| json!({"url": format!("https://{host}.invalid/"), "events": ["*"]});
+        let of_user = user.post(WEBHOOKS, new("first")).await.created().id();
+        let of_script = script.post(WEBHOOKS, new("second")).await.created().id();
+        script.patch(format!("{WEBHOOKS}/{of_user}"), json!({"url": "https://third.invalid/"})).await.ok();
+        user.patch(format!("{WEBHOOKS}/{of_script}"), json!({"url": "https://fourth.invalid/"})).await.ok();
         revoke(&user, &token).await;
         assert_eq!(state(&user, &of_user).await.0, false);
         assert_eq!(state(&user, &of_script).await.0, true);

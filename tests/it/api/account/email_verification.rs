@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use crate::api::fixtures::account::{
     Tables, VERIFICATION, WELCOME, api_client, app_requiring_verification, count_mails, mailed_tokens, reset,
-    reset_token, secret_and_hash, verification_token, verify,
+    reset_token, secret_and_hash, try_log_in, verification_token, verify,
 };
 use crate::api::fixtures::common::{DAY, concurrently, log_in_again, time};
 use crate::on_both_databases;
 use crate::support::client::Ids as _;
-use crate::support::{Client, Mail, TestApp, TestDatabase};
+use crate::support::{Client, Mail, Options, TestApp, TestDatabase};
 
 const VERIFY: &str = "/v1/auth/verify-email";
 
@@ -46,7 +46,7 @@ on_both_databases! {
         assert!(mails[0].text.contains(&link) && mails[0].html.contains(&link), "{}", mails[0].raw);
         assert!(!is_verified(&user).await);
 
-        let without = TestApp::new(&database, crate::support::Options::default()).await;
+        let without = TestApp::new(&database, Options::default()).await;
         let user = without.user().await;
         without.work().await;
         let [mail] = <[Mail; 1]>::try_from(without.mails()).unwrap();
@@ -75,6 +75,24 @@ on_both_databases! {
         assert_eq!(again.ok(), after);
         app.work().await;
         assert_eq!(app.mails_to(user.email()).len(), 2, "no further e-mail is sent");
+    }
+
+    async fn guesses_of_the_password_for_a_link_are_limited_like_logins(database: TestDatabase) {
+        let variables = vec![("REQUIRE_EMAIL_VERIFICATION", "true"), ("LOGIN_FAILURES_PER_MINUTE", "3")];
+        let app = TestApp::new(&database, Options { variables, ..Options::default() }).await;
+        let (user, token) = verification_token(&app).await;
+        let guess = json!({"token": token, "password": "a guess"});
+        for _ in 0..3 {
+            app.anonymous().post(VERIFY, guess.clone()).await.invalid(&["password:incorrect"]);
+        }
+        verify(&app, &token).await.fails(429, "RATE_LIMITED");
+        try_log_in(&app, user.email(), "correct horse").await.fails(429, "RATE_LIMITED");
+        app.clock.advance(Duration::from_mins(1));
+        verify(&app, &token).await.no_content();
+        for _ in 0..4 {
+            // The right password was not counted.
+            try_log_in(&app, user.email(), "correct horse").await.ok();
+        }
     }
 
     async fn a_verification_token_is_valid_for_a_day(database: TestDatabase) {

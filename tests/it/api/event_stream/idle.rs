@@ -12,7 +12,9 @@ use pocket_tasks::contract::event::{Event, EventType};
 use pocket_tasks::contract::project::Role;
 use pocket_tasks::contract::strings::Cursor;
 use pocket_tasks::contract::{EventId, ProjectId, SessionId, Timestamp, UserId};
-use pocket_tasks::repositories::{EventFilter, EventRange, EventRepository, FeedBounds, NewEvent, StoreError};
+use pocket_tasks::repositories::{
+    EventFilter, EventHeader, EventRange, EventRepository, FeedBounds, NewEvent, StoreError,
+};
 use pocket_tasks::services::{Caller, Credential, EventStream, StreamMessage};
 use serde_json::json;
 use tokio::time::Instant;
@@ -93,6 +95,14 @@ impl EventRepository for IdleFeed {
             request_id: None,
         };
         Ok((after + 1..=self.query()).take(usize::try_from(limit).unwrap()).map(event).collect())
+    }
+
+    async fn list_headers(&self, _: UserId, _: &EventFilter, _: EventRange) -> Result<Vec<EventHeader>, StoreError> {
+        unreachable!("streams read whole events")
+    }
+
+    async fn tail_headers(&self, _: i64, _: u64) -> Result<Vec<EventHeader>, StoreError> {
+        unreachable!("streams read whole events")
     }
 
     async fn memberships(&self, _: UserId) -> Result<Option<Vec<(ProjectId, Role)>>, StoreError> {

@@ -79,7 +79,7 @@ on_both_databases! {
         }
         user.post(WEBHOOKS, json!({"url": URL, "events": ["*"], "project_id": foreign})).await.fails(403, "FORBIDDEN");
         user.patch(&path, json!({"project_id": foreign})).await.fails(403, "FORBIDDEN");
-        for url in ["http://example.com/", "ftp://example.com", "nonsense"] {
+        for url in ["http://example.com/", "https://example.com:22/", "ftp://example.com", "nonsense"] {
             user.post(WEBHOOKS, json!({"url": url, "events": ["*"]})).await.fails(422, "WEBHOOK_URL_FORBIDDEN");
             let message = user.patch(&path, json!({"url": url})).await.fails(422, "WEBHOOK_URL_FORBIDDEN");
             assert!(message["message"].as_str().unwrap().ends_with('.'), "{message}");
@@ -89,15 +89,40 @@ on_both_databases! {
 
     async fn webhooks_are_limited_to_fifty_per_user(app: TestApp) {
         let user = app.user().await;
-        let new = json!({"url": URL, "events": ["*"]});
+        let new = |number: usize| json!({"url": format!("{URL}?{number}"), "events": ["*"]});
         let mut last = String::new();
-        for _ in 0..50 {
-            last = user.post(WEBHOOKS, new.clone()).await.created().id();
+        for number in 0..50 {
+            last = user.post(WEBHOOKS, new(number)).await.created().id();
         }
-        user.post(WEBHOOKS, new.clone()).await.fails(409, "LIMIT_REACHED");
+        user.post(WEBHOOKS, new(50)).await.fails(409, "LIMIT_REACHED");
         user.delete(format!("{WEBHOOKS}/{last}")).await.no_content();
-        user.post(WEBHOOKS, new.clone()).await.created();
-        app.user().await.post(WEBHOOKS, new).await.created();
+        user.post(WEBHOOKS, new(50)).await.created();
+        app.user().await.post(WEBHOOKS, new(0)).await.created();
+    }
+
+    async fn a_url_and_a_project_have_one_webhook_per_user(app: TestApp) {
+        let user = app.user().await;
+        let project = user.project().await;
+        let create = async |url: &str, project: Option<&str>| {
+            user.post(WEBHOOKS, json!({"url": url, "events": ["task.created"], "project_id": project})).await
+        };
+        let all = create(URL, None).await.created();
+        let of_project = create(URL, Some(&project)).await.created();
+        let other = create("https://example.com/other", None).await.created();
+        for (same, project) in [(URL, None), ("HTTPS://Example.COM:443/hook", None), (URL, Some(project.as_str()))] {
+            let refusal = create(same, project).await.fails(409, "LIMIT_REACHED");
+            assert!(refusal["message"].as_str().unwrap().contains("this URL and project"), "{refusal}");
+        }
+        // An update must not make it the same as another one either; an update of the webhook itself is free.
+        let path = |webhook: &Value| format!("{WEBHOOKS}/{}", webhook.id());
+        user.patch(path(&other), json!({"url": URL})).await.fails(409, "LIMIT_REACHED");
+        user.patch(path(&of_project), json!({"project_id": null})).await.fails(409, "LIMIT_REACHED");
+        user.patch(path(&other), json!({"url": URL, "project_id": project})).await.fails(409, "LIMIT_REACHED");
+        user.patch(path(&all), json!({"url": "https://example.com:443/hook"})).await.ok();
+        user.patch(path(&all), json!({"events": ["*"]})).await.ok();
+        user.delete(path(&all)).await.no_content();
+        user.patch(path(&other), json!({"url": URL})).await.ok();
+        app.user().await.post(WEBHOOKS, json!({"url": URL, "events": ["*"]})).await.created();
     }
 
     async fn webhook_lists_are_sorted_filtered_and_paginated(app: TestApp) {
@@ -107,8 +132,8 @@ on_both_databases! {
         for new in [
             json!({"url": URL, "events": ["*"]}),
             json!({"url": URL, "events": ["*"], "project_id": project}),
-            json!({"url": URL, "events": ["*"], "enabled": false}),
-            json!({"url": URL, "events": ["*"], "project_id": project, "enabled": false}),
+            json!({"url": "https://example.com/off", "events": ["*"], "enabled": false}),
+            json!({"url": "https://example.com/off", "events": ["*"], "project_id": project, "enabled": false}),
         ] {
             ids.push(json!(user.post(WEBHOOKS, new).await.created()["id"]));
         }

@@ -184,8 +184,8 @@ on_both_databases! {
         let (user, silent, good) = (app.user().await, Receiver::new("200 OK"), Receiver::new("200 OK"));
         silent.falls_silent();
         let project = user.project().await;
-        for receiver in [&silent, &silent, &silent, &good] {
-            webhook(&user, &receiver.url).await;
+        for (number, receiver) in [&silent, &silent, &silent, &good].into_iter().enumerate() {
+            webhook(&user, &format!("{}?{number}", receiver.url)).await;
         }
         let shutdown = tokio_util::sync::CancellationToken::new();
         let running = tokio::spawn({

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pocket_tasks::contract::WebhookId;
 use pocket_tasks::contract::event::EventType;
-use pocket_tasks::repositories::{EndpointHealth, Queue};
+use pocket_tasks::repositories::{EndpointHealth, Queue, WebhookRecord};
 use pocket_tasks::webhooks::Resolver;
 
 use crate::api::fixtures::webhooks::{
@@ -66,7 +66,7 @@ async fn set_degraded(app: &TestApp, webhook: &str, is_degraded: bool) {
     let transaction = app.store.begin().await.unwrap();
     let record = transaction.webhooks().lock(WebhookId::parse(webhook).unwrap()).await.unwrap().unwrap();
     let health = EndpointHealth { is_degraded, ..record.health };
-    transaction.webhooks().update(&record.webhook, &health).await.unwrap();
+    transaction.webhooks().update(&WebhookRecord { health, ..record }).await.unwrap();
     transaction.commit().await.unwrap();
 }
 
