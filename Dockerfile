@@ -38,7 +38,7 @@ COPY --from=builder /build/target/release/pocket-tasks /usr/local/bin/pocket-tas
 WORKDIR /data
 USER 10001:10001
 
-# JWT_SECRET, ENCRYPTION_KEY and PUBLIC_URL have no default in production; .env.example documents every variable.
+# JWT_SECRET, ENCRYPTION_KEY, PUBLIC_URL and SMTP_URL have no default in production; .env.example documents every variable.
 ENV APP_ENV=production \
     HOST=0.0.0.0 \
     PORT=3000 \

@@ -201,7 +201,7 @@ impl Fixture {
     }
 
     fn write(&self) -> WriteContext {
-        WriteContext { caller: self.caller, idempotency: None, if_match: None, request_id: None }
+        WriteContext { caller: self.caller, idempotency: None, if_match: None, request: RequestMetadata::default() }
     }
 
     /// Creates a project with this number of webhooks.

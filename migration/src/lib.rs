@@ -10,6 +10,7 @@ mod m0003_tasks;
 mod m0004_events;
 mod m0005_webhooks;
 mod m0006_infrastructure;
+mod m0007_audit_log;
 mod m0008_fold_text;
 mod m0009_stream_tickets;
 mod schema;
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_events::Migration),
             Box::new(m0005_webhooks::Migration),
             Box::new(m0006_infrastructure::Migration),
+            Box::new(m0007_audit_log::Migration),
             Box::new(m0008_fold_text::Migration),
             Box::new(m0009_stream_tickets::Migration),
         ]

@@ -3,8 +3,8 @@
 use sea_orm_migration::prelude::*;
 
 use crate::schema::{
-    bytes, count, create, drop, flag, id, index, insert, key, one_of, optional_id, optional_text, optional_time,
-    owned_by, sparse_index, text, time, version,
+    bytes, count, create, drop, flag, foreign_key, id, index, insert, key, one_of, optional_id, optional_text,
+    optional_time, owned_by, sparse_index, text, time, version,
 };
 
 #[derive(DeriveMigrationName)]
@@ -38,6 +38,8 @@ async fn create_webhooks(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .col(id("user_id"))
             // Null for all projects of the user.
             .col(optional_id("project_id"))
+            // API token that created or enabled the webhook, or changed its URL, last. Null if a person did.
+            .col(optional_id("api_token_id"))
             .col(text("url"))
             // Event types with a comma before and after each, or `*`.
             .col(text("events"))
@@ -60,10 +62,17 @@ async fn create_webhooks(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .col(time("created_at"))
             .col(time("updated_at"))
             .foreign_key(&mut reference("webhooks_user", "user_id", "users"))
-            .foreign_key(&mut reference("webhooks_project", "project_id", "projects")),
+            .foreign_key(&mut reference("webhooks_project", "project_id", "projects"))
+            .foreign_key(&mut foreign_key(
+                "webhooks_api_token",
+                ("webhooks", "api_token_id"),
+                "api_tokens",
+                ForeignKeyAction::SetNull,
+            )),
         [
             index("webhooks_by_user", "webhooks", &["user_id", "created_at", "id"]),
             sparse_index("webhooks_by_project", "webhooks", &["project_id"]),
+            sparse_index("webhooks_by_api_token", "webhooks", &["api_token_id"]),
         ],
     )
     .await

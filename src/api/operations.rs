@@ -20,10 +20,14 @@ pub enum Access {
     Probe,
     /// None.
     Public,
+    /// None. The access token of a session is accepted.
+    OptionalSession,
     /// The access token of a session.
     Session,
     /// The access token of a session, or an API token with this scope.
     Token(Scope),
+    /// The access token of a session, or an API token with both scopes.
+    BothScopes,
 }
 
 /// Rate limit that applies to an operation.
@@ -162,6 +166,10 @@ pub(super) const fn public(id: &'static str) -> OperationPolicy {
     OperationPolicy::new(id, Access::Public)
 }
 
+const fn optional_session(id: &'static str) -> OperationPolicy {
+    OperationPolicy::new(id, Access::OptionalSession)
+}
+
 const fn session(id: &'static str) -> OperationPolicy {
     OperationPolicy::new(id, Access::Session)
 }
@@ -172,6 +180,11 @@ pub(super) const fn read(id: &'static str) -> OperationPolicy {
 
 pub(super) const fn write(id: &'static str) -> OperationPolicy {
     OperationPolicy::new(id, Access::Token(Scope::Write))
+}
+
+/// A webhook shows its receiver what happens from then on, so writing one is reading too.
+const fn both_scopes(id: &'static str) -> OperationPolicy {
+    OperationPolicy::new(id, Access::BothScopes)
 }
 
 use RateLimitClass::{Auth, ForgotPassword, Mail, Refresh};
@@ -189,20 +202,22 @@ pub const OPERATIONS: &[OperationPolicy] = &[
     public("login").limited(Auth).no_store().errors(&[E::InvalidCredentials]),
     public("refreshSession").limited(Refresh).no_store().errors(&[E::InvalidRefreshToken, E::RefreshTokenReused]),
     session("logout").no_store(),
-    public("verifyEmail").limited(Auth).no_store().errors(&[E::InvalidToken]),
+    optional_session("verifyEmail").limited(Auth).no_store().errors(&[E::InvalidToken]),
+    public("disownAccount").limited(Auth).no_store().errors(&[E::InvalidToken]),
     session("resendVerification").limited(Auth).no_store(),
     public("forgotPassword").limited(ForgotPassword).no_store(),
     public("resetPassword").limited(Auth).no_store().errors(&[E::InvalidToken]),
     // Account
     read("getMe").cacheable(),
     write("updateMe").etag().if_match::<StaleUser>(),
-    write("deleteMe"),
+    session("deleteMe"),
     session("changePassword").limited(Auth),
     read("listSessions"),
-    write("revokeSession").errors(OTHERS),
+    session("revokeSession").errors(OTHERS),
+    session("listMyAuditLog"),
     read("listApiTokens"),
-    write("createApiToken").idempotent().no_store().errors(&[E::LimitReached]),
-    write("revokeApiToken").idempotent().errors(OTHERS),
+    session("createApiToken").idempotent().no_store().errors(&[E::LimitReached]),
+    session("revokeApiToken").idempotent().errors(OTHERS),
     // Projects
     read("listProjects").costs(Cost::Search),
     write("createProject").idempotent().etag().errors(&[E::Forbidden, E::NotFound, E::LimitReached]),
@@ -265,13 +280,13 @@ pub const OPERATIONS: &[OperationPolicy] = &[
     read("streamEvents").accepts_ticket().errors(FEED).messages(feed_messages),
     // Webhooks
     read("listWebhooks").errors(&[E::Forbidden]),
-    write("createWebhook").idempotent().etag().no_store().errors(&[
+    both_scopes("createWebhook").idempotent().etag().no_store().errors(&[
         E::Forbidden,
         E::LimitReached,
         E::WebhookUrlForbidden,
     ]),
     read("getWebhook").cacheable().errors(OTHERS),
-    write("updateWebhook").idempotent().etag().if_match::<StaleWebhook>().errors(&[
+    both_scopes("updateWebhook").idempotent().etag().if_match::<StaleWebhook>().errors(&[
         E::Forbidden,
         E::NotFound,
         E::LimitReached,

@@ -1,5 +1,6 @@
 //! Command line: one file per subcommand.
 
+mod audit;
 mod healthcheck;
 mod jobs;
 mod migrate;
@@ -38,6 +39,8 @@ enum Command {
         #[command(subcommand)]
         action: jobs::Action,
     },
+    /// List the audit log: logins, passwords, tokens, webhooks, roles and deletions
+    Audit(audit::Arguments),
     /// Create demo users, projects and tasks (development only)
     Seed,
     /// Migrate the database schema or show its status
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
             None | Some(Command::Serve) => serve::run(config).await,
             Some(Command::Worker) => worker::run(config).await,
             Some(Command::Jobs { action }) => jobs::run(&config, action).await,
+            Some(Command::Audit(arguments)) => audit::run(&config, arguments).await,
             Some(Command::Seed) => seed::run(config).await,
             Some(Command::Migrate { action }) => migrate::run(&config, action.unwrap_or_default()).await,
             Some(Command::Healthcheck) => healthcheck::run(&config).await,

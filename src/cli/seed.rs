@@ -96,7 +96,7 @@ async fn register(services: &Services, name: &str, email: &str) -> Result<WriteC
     let new = parse(content).map_err(|error| Error::Token(error.into()))?;
     let session = services.accounts.register(new, RequestMetadata::default()).await?;
     let caller = services.authenticate(&session.access_token).await?;
-    Ok(WriteContext { caller, idempotency: None, if_match: None, request_id: None })
+    Ok(WriteContext { caller, idempotency: None, if_match: None, request: RequestMetadata::default() })
 }
 
 async fn add_project(services: &Services, write: &WriteContext, name: &str, tasks: &[Task]) -> Result<()> {

@@ -195,7 +195,7 @@ impl Config {
                     0..=1_000_000_000_000_000,
                 ),
             },
-            require_email_verification: read.bool("REQUIRE_EMAIL_VERIFICATION", smtp_url.is_some()),
+            require_email_verification: read.bool("REQUIRE_EMAIL_VERIFICATION", smtp_url.is_some() || production),
             mail: MailSettings {
                 smtp_url,
                 from: read.text("MAIL_FROM").unwrap_or_else(|| "Pocket Tasks <no-reply@localhost>".to_owned()),
@@ -277,6 +277,10 @@ impl Config {
                 if missing {
                     errors.push(format!("{name} is required in production."));
                 }
+            }
+            if self.mail.smtp_url.is_none() && self.require_email_verification {
+                let choice = "set REQUIRE_EMAIL_VERIFICATION=false to run without proof of addresses.";
+                errors.push(format!("SMTP_URL is required in production; or {choice}"));
             }
             if self.bcrypt_cost < 10 {
                 errors.push("BCRYPT_COST must be at least 10 in production.".to_owned());

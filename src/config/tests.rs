@@ -37,10 +37,28 @@ fn all_errors_are_reported_at_once_without_secrets() {
             "ENCRYPTION_KEY",
             "CORS_ALLOWED_ORIGINS",
             "PUBLIC_URL",
+            "SMTP_URL",
             "BCRYPT_COST"
         ]
     );
     assert!(!errors.to_string().contains("hunter"), "{errors}");
+}
+
+#[test]
+fn production_without_a_mail_server_must_waive_verification_in_so_many_words() {
+    const SECRETS: [(&str, &str); 4] = [
+        ("APP_ENV", "production"),
+        ("JWT_SECRET", "00000000000000000000000000000001"),
+        ("ENCRYPTION_KEY", "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA="),
+        ("PUBLIC_URL", "https://tasks.example"),
+    ];
+    let with = |more: &[(&'static str, &'static str)]| Config::from_variables([&SECRETS, more].concat());
+    for more in [&[][..], &[("REQUIRE_EMAIL_VERIFICATION", "")], &[("REQUIRE_EMAIL_VERIFICATION", "true")]] {
+        let [error] = <[String; 1]>::try_from(with(more).unwrap_err().0).unwrap();
+        assert!(error.starts_with("SMTP_URL ") && error.contains("REQUIRE_EMAIL_VERIFICATION=false"), "{error}");
+    }
+    assert!(!with(&[("REQUIRE_EMAIL_VERIFICATION", "false")]).unwrap().require_email_verification);
+    assert!(with(&[("SMTP_URL", "smtp://mail.example:25")]).unwrap().require_email_verification);
 }
 
 #[test]

@@ -99,6 +99,10 @@ id_types! {
     WebhookId, "01936f5c-62a0-74b2-9790-a3e495d60209";
     /// Id of a delivery.
     DeliveryId, "01936f5e-73b0-75c3-a8a0-b4f5a6e7130a";
+    /// Id of an entry of the audit log.
+    AuditEntryId, "01936f60-84c0-76d4-b9b0-c506b7f8240b";
+    /// Id of an API token, webhook, session, project or user, depending on the type of the audit entry.
+    AuditTargetId, "01936f54-2e60-707e-9350-6fa05192ce05";
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub mod unicode;
 pub mod webhook;
 
 pub use ids::{
-    ApiTokenId, CommentId, DeliveryId, EventId, InvitationId, ProjectId, SessionId, TaskId, UserId, WebhookId,
+    ApiTokenId, AuditEntryId, AuditTargetId, CommentId, DeliveryId, EventId, InvitationId, ProjectId, SessionId,
+    TaskId, UserId, WebhookId,
 };
 pub use time::Timestamp;

@@ -156,6 +156,8 @@ string_types! {
     AccessToken { example: "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTkzNmY0ZSJ9.c2lnbmF0dXJl" }
     /// `User-Agent` of a client (RFC 9110, section 10.1.5).
     UserAgent { example: "Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0" }
+    /// IP address of a client.
+    ClientAddress { example: "192.0.2.7" }
     /// Sort key of a task within its project; compared byte by byte.
     OrderKey { example: "a4" }
     /// Opaque cursor; valid only for the list, filters and sort that it was issued for.

@@ -9,8 +9,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::entities::{
-    api_token, comment, counter, delivery, email_token, event, idempotency_key, invitation, job, known_address,
-    long_text, member, previous_secret, project, refresh_token, session, stream_ticket, task, user,
+    api_token, audit_entry, comment, counter, delivery, email_token, event, idempotency_key, invitation, job,
+    known_address, long_text, member, previous_secret, project, refresh_token, session, stream_ticket, task, user,
 };
 use super::relations::task_of_comment;
 use super::repositories::SeaRepositories;
@@ -94,6 +94,7 @@ impl<C: ConnectionTrait + Send + Sync> MaintenanceRepository for SeaRepositories
             Prunable::RevokedApiTokens => self.delete_before(api_token::Column::RevokedAt, before, limit).await,
             Prunable::ExpiredApiTokens => self.delete_before(api_token::Column::ExpiresAt, before, limit).await,
             Prunable::PreviousSecrets => self.delete_before(previous_secret::Column::ValidUntil, before, limit).await,
+            Prunable::AuditEntries => self.delete_before(audit_entry::Column::CreatedAt, before, limit).await,
             Prunable::Events => self.prune_events(before, limit).await,
             Prunable::Counters => self.delete_before(counter::Column::EndsAt, before, limit).await,
             Prunable::KnownAddresses => {
@@ -148,6 +149,12 @@ impl<C: ConnectionTrait + Send + Sync> MaintenanceRepository for SeaRepositories
         Ok(events + self.delete(delete_oldest(texts, long_text::Column::UsedAt, limit)).await?)
     }
 
+    async fn purge_audit_log(&self, user: UserId, limit: u64) -> Result<u64, StoreError> {
+        use audit_entry::{Column, Entity};
+        let own = Entity::find().filter(Column::UserId.eq(user.0));
+        self.delete(delete_oldest(own, Column::CreatedAt, limit)).await
+    }
+
     async fn purge_project(&self, project: ProjectId) -> Result<(), StoreError> {
         project::Entity::delete_by_id(project.0).exec(&self.0).await?;
         Ok(())
@@ -156,6 +163,15 @@ impl<C: ConnectionTrait + Send + Sync> MaintenanceRepository for SeaRepositories
     async fn purge_user(&self, user: UserId) -> Result<(), StoreError> {
         let address = user::Entity::find_by_id(user.0).select_only().column(user::Column::Email).into_query();
         invitation::Entity::delete_many().filter(invitation::Column::Email.in_subquery(address)).exec(&self.0).await?;
+        audit_entry::Entity::delete_many().filter(audit_entry::Column::UserId.eq(user.0)).exec(&self.0).await?;
+        let acted = audit_entry::Entity::update_many()
+            .col_expr(audit_entry::Column::ActorId, Expr::value(None::<Uuid>))
+            .filter(audit_entry::Column::ActorId.eq(user.0));
+        self.run_update(acted).await?;
+        let named = audit_entry::Entity::update_many()
+            .col_expr(audit_entry::Column::TargetId, Expr::value(None::<Uuid>))
+            .filter(audit_entry::Column::TargetId.eq(user.0));
+        self.run_update(named).await?;
         user::Entity::delete_by_id(user.0).exec(&self.0).await?;
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! One generic struct implements every repository, over pools and transactions. On SQLite a single connection writes, in
 //! `IMMEDIATE` transactions: concurrent writers would fail at once, regardless of the busy timeout.
 
+mod audit_log;
 mod comments;
 mod connect;
 mod counters;

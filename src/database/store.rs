@@ -20,11 +20,11 @@ use super::sqlite_state::SqliteState;
 use super::transaction::GuardedTransaction;
 use crate::contract::Timestamp;
 use crate::repositories::{
-    ApiTokenRepository, CommentRepository, CounterRepository, DeliveryRepository, EmailTokenRepository,
-    EventRepository, IdempotencyRepository, InvitationRepository, JobRepository, KnownAddressRepository,
-    LongTextRepository, MaintenanceRepository, MemberRepository, ProjectRepository, QueueRepository, Repositories,
-    SessionRepository, Store, StoreError, StreamTicketRepository, TaskListRepository, TaskRepository, Transaction,
-    UserRepository, WebhookMaintenanceRepository, WebhookRepository,
+    ApiTokenRepository, AuditLogRepository, CommentRepository, CounterRepository, DeliveryRepository,
+    EmailTokenRepository, EventRepository, IdempotencyRepository, InvitationRepository, JobRepository,
+    KnownAddressRepository, LongTextRepository, MaintenanceRepository, MemberRepository, ProjectRepository,
+    QueueRepository, Repositories, SessionRepository, Store, StoreError, StreamTicketRepository, TaskListRepository,
+    TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
 };
 
 /// Maximum wait of the readiness check for the database.
@@ -228,6 +228,7 @@ repositories! {
     known_addresses: KnownAddressRepository,
     counters: CounterRepository,
     api_tokens: ApiTokenRepository,
+    audit_log: AuditLogRepository,
     jobs: JobRepository => has_enqueued_jobs,
     queue: QueueRepository,
     maintenance: MaintenanceRepository,

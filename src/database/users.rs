@@ -57,6 +57,15 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
         self.run_update(update).await
     }
 
+    async fn disown(&self, id: UserId, placeholder: &str) -> Result<(), StoreError> {
+        let update = Entity::update_many()
+            .col_expr(Column::Email, Expr::value(placeholder))
+            // Long enough ago for every retention period.
+            .col_expr(Column::DeletedAt, Expr::value(0_i64))
+            .filter(Column::Id.eq(id.0));
+        self.run_update(update).await
+    }
+
     async fn schedule_digest(&self, id: UserId, at: Option<Timestamp>) -> Result<(), StoreError> {
         let next = Expr::value(at.map(|at| at.0));
         let update = Entity::update_many().col_expr(Column::NextDigestAt, next).filter(Column::Id.eq(id.0));

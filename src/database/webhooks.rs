@@ -4,19 +4,20 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait as _, Select,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait as _, RelationDef, Select,
 };
 use uuid::Uuid;
 
 use super::entities::webhook::{ActiveModel, Column, Entity, Model};
-use super::entities::{member, previous_secret, user, webhook_fan_out};
+use super::entities::{api_token, member, previous_secret, user, webhook_fan_out};
 use super::mapping::{self, join_list, split_list};
 use super::repositories::{SeaRepositories, insert_chunks};
 use crate::contract::ids::new_uuid;
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::strings::{EventName, WebhookDescription, WebhookUrl};
 use crate::contract::webhook::{Webhook, WebhookSort};
-use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
+use crate::contract::{ApiTokenId, ProjectId, Timestamp, UserId, WebhookId};
 use crate::repositories::{
     EndpointHealth, FeedCursor, PreviousSecret, StoreError, WebhookFilter, WebhookRecord, WebhookRepository,
     WebhookSubscription, WebhookTarget,
@@ -43,6 +44,7 @@ fn webhook(row: Model) -> Webhook {
 pub(super) fn record(mut row: Model) -> WebhookRecord {
     WebhookRecord {
         owner: UserId(row.user_id),
+        api_token: row.api_token_id.map(ApiTokenId),
         health: EndpointHealth {
             failing_since: row.failing_since.map(Timestamp),
             is_degraded: row.is_degraded,
@@ -60,13 +62,14 @@ fn event_names(stored: &str) -> Vec<EventName> {
 }
 
 /// Mutable columns of a webhook, without its secret.
-fn webhook_update(WebhookRecord { webhook, health, cursor, .. }: &WebhookRecord) -> ActiveModel {
+fn webhook_update(WebhookRecord { webhook, api_token, health, cursor, .. }: &WebhookRecord) -> ActiveModel {
     ActiveModel {
         id: NotSet,
         user_id: NotSet,
         secret: NotSet,
         removed_at: NotSet,
         created_at: NotSet,
+        api_token_id: Set(api_token.map(|id| id.0)),
         project_id: Set(webhook.project_id.map(|project| project.0)),
         url: Set(webhook.url.to_string()),
         events: Set(join_list(&webhook.events)),
@@ -118,8 +121,13 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
         self.page(matching, (column, Column::Id), sort.direction, paging, |row| Ok(webhook(row))).await
     }
 
-    async fn lock_all(&self, owner: UserId) -> Result<Vec<(WebhookId, bool)>, StoreError> {
+    async fn lock_all(
+        &self,
+        owner: UserId,
+        api_token: Option<ApiTokenId>,
+    ) -> Result<Vec<(WebhookId, bool)>, StoreError> {
         let rows: Vec<(Uuid, bool)> = of_owner(owner)
+            .apply_if(api_token, |query, id| query.filter(Column::ApiTokenId.eq(id.0)))
             .select_only()
             .columns([Column::Id, Column::IsDegraded])
             .order_by_asc(Column::Id)
@@ -130,8 +138,19 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
         Ok(rows.into_iter().map(|(id, is_degraded)| (WebhookId(id), is_degraded)).collect())
     }
 
-    async fn disable_all(&self, owner: UserId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
-        let of_owner = || Column::UserId.eq(owner.0).and(Column::RemovedAt.is_null());
+    async fn disable_all(
+        &self,
+        owner: UserId,
+        api_token: Option<ApiTokenId>,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let of_owner = || {
+            Condition::all()
+                .add(Column::UserId.eq(owner.0))
+                .add(Column::RemovedAt.is_null())
+                .add_option(api_token.map(|id| Column::ApiTokenId.eq(id.0)))
+        };
         let cancelled = Entity::update_many().col_expr(Column::CancelThrough, Expr::value(now.0)).filter(of_owner());
         self.run_update(cancelled).await?;
         let disabled = Entity::update_many()
@@ -142,6 +161,27 @@ impl<C: ConnectionTrait + Send + Sync> WebhookRepository for SeaRepositories<C> 
             .filter(of_owner())
             .filter(Column::Enabled.eq(true));
         self.run_update(disabled).await
+    }
+
+    async fn list_expired_api_tokens(
+        &self,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<(UserId, ApiTokenId)>, StoreError> {
+        let token: RelationDef =
+            Entity::belongs_to(api_token::Entity).from(Column::ApiTokenId).to(api_token::Column::Id).into();
+        let rows: Vec<(Uuid, Uuid)> = not_removed(Entity::find())
+            .select_only()
+            .columns([Column::UserId, Column::ApiTokenId])
+            .distinct()
+            .join(JoinType::InnerJoin, token)
+            .filter(Column::Enabled.eq(true))
+            .filter(api_token::Column::ExpiresAt.lte(now.0))
+            .limit(limit)
+            .into_tuple()
+            .all(&self.0)
+            .await?;
+        Ok(rows.into_iter().map(|(user, token)| (UserId(user), ApiTokenId(token))).collect())
     }
 
     async fn list_targets(&self, owner: UserId) -> Result<Vec<WebhookTarget>, StoreError> {

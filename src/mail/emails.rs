@@ -57,6 +57,7 @@ email_templates! {
     VerificationEmail("Confirm your e-mail address", "verification.txt", "verification.html") {
         name: SingleLine,
         link: String,
+        disown_link: String,
     }
 
     PasswordResetEmail("Set a new password", "password_reset.txt", "password_reset.html") {
@@ -180,7 +181,7 @@ mod tests {
         };
         vec![
             WelcomeEmail { name: name(), home: links.home() }.render().unwrap(),
-            VerificationEmail { name: name(), link: links.verify_email("mt_abc") }.render().unwrap(),
+            verification(&links).render().unwrap(),
             PasswordResetEmail { name: name(), link: links.reset_password("mt_abc") }.render().unwrap(),
             digest.render().unwrap(),
             webhook_disabled(Some(name())).render().unwrap(),
@@ -191,6 +192,14 @@ mod tests {
             webhook_created(Some(name())).render().unwrap(),
             invitation(Some(Inviter { name: name(), email: name(), project: name() })).render().unwrap(),
         ]
+    }
+
+    fn verification(links: &Links) -> VerificationEmail {
+        VerificationEmail {
+            name: SingleLine::new(HOSTILE),
+            link: links.verify_email("mt_abc"),
+            disown_link: links.disown_account("mt_abc"),
+        }
     }
 
     fn at() -> String {
@@ -302,8 +311,9 @@ mod tests {
     fn links_end_with_the_token() {
         let [_, verification, reset, ..] = <[EmailContent; 11]>::try_from(all()).unwrap();
         for (mail, link) in [
-            (verification, "https://tasks.example/verify-email?token=mt_abc"),
-            (reset, "https://tasks.example/reset-password?token=mt_abc"),
+            (&verification, "https://tasks.example/verify-email#token=mt_abc"),
+            (&verification, "https://tasks.example/disown-account#token=mt_abc"),
+            (&reset, "https://tasks.example/reset-password#token=mt_abc"),
         ] {
             assert!(mail.text.lines().any(|line| line == link), "{}", mail.text);
             assert!(mail.html.contains(&format!("href=\"{link}\"")), "{}", mail.html);

@@ -1,4 +1,6 @@
 //! Links in e-mails.
+//!
+//! Tokens are in the fragment, which browsers do not send: no server, proxy or referrer logs it.
 
 use crate::contract::InvitationId;
 
@@ -18,7 +20,11 @@ impl Links {
     }
 
     pub(crate) fn verify_email(&self, token: &str) -> String {
-        format!("{}/verify-email?token={token}", self.0)
+        format!("{}/verify-email#token={token}", self.0)
+    }
+
+    pub(crate) fn disown_account(&self, token: &str) -> String {
+        format!("{}/disown-account#token={token}", self.0)
     }
 
     pub(crate) fn invitation(&self, id: InvitationId) -> String {
@@ -26,6 +32,6 @@ impl Links {
     }
 
     pub(crate) fn reset_password(&self, token: &str) -> String {
-        format!("{}/reset-password?token={token}", self.0)
+        format!("{}/reset-password#token={token}", self.0)
     }
 }

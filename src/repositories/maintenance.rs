@@ -33,6 +33,8 @@ pub enum Prunable {
     CompletedJobs,
     /// Events, by the time at which they happened.
     Events,
+    /// Entries of the audit log, by the time at which they happened first.
+    AuditEntries,
     /// Usage counters, by the end of their window.
     Counters,
     /// Networks of logins, by the time of the last login.
@@ -71,10 +73,13 @@ pub trait MaintenanceRepository: Send + Sync {
     /// Purges at most `limit` events and long texts of a project, and returns their number.
     async fn purge_project_events(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError>;
 
+    /// Purges at most `limit` entries of the audit log of an account, and returns their number.
+    async fn purge_audit_log(&self, user: UserId, limit: u64) -> Result<u64, StoreError>;
+
     /// Purges a project with everything in it.
     async fn purge_project(&self, project: ProjectId) -> Result<(), StoreError>;
 
-    /// Purges an account with everything that belongs only to it.
+    /// Purges an account with everything that belongs only to it, and removes it as the actor of other audit logs.
     async fn purge_user(&self, user: UserId) -> Result<(), StoreError>;
 
     /// Lists at most `limit` projects that were deleted before a time.

@@ -5,6 +5,7 @@
 //! open. Verbs: `find` returns an option, `lock` also locks the row until the end of the transaction, `list` returns a
 //! page, `add`, `update` and `remove` write.
 
+mod audit_log;
 mod comments;
 mod counters;
 mod deliveries;
@@ -31,6 +32,7 @@ mod users;
 mod webhook_maintenance;
 mod webhooks;
 
+pub use audit_log::{AuditFilter, AuditLogRepository, AuditRecord};
 pub use comments::{CommentRepository, CommentWithContext};
 pub use counters::{CounterKey, CounterRepository, WindowCount};
 pub use deliveries::{DeliverableEvent, DeliveryFilter, DeliveryRecord, DeliveryRepository, DueDelivery};

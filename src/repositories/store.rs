@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::audit_log::AuditLogRepository;
 use super::comments::CommentRepository;
 use super::counters::CounterRepository;
 use super::deliveries::DeliveryRepository;
@@ -88,6 +89,8 @@ pub trait Repositories: Send + Sync {
     fn counters(&self) -> &dyn CounterRepository;
     /// API tokens.
     fn api_tokens(&self) -> &dyn ApiTokenRepository;
+    /// The audit log.
+    fn audit_log(&self) -> &dyn AuditLogRepository;
     /// Producer side of the job queue. The commit notifies the workers.
     fn jobs(&self) -> &dyn JobRepository;
     /// Worker and operator side of the job queue.

@@ -40,6 +40,10 @@ pub trait UserRepository: Send + Sync {
     /// Soft-deletes or restores an account, without its projects.
     async fn set_deleted(&self, id: UserId, deleted_at: Option<Timestamp>, now: Timestamp) -> Result<(), StoreError>;
 
+    /// Replaces the address of a soft-deleted account, which makes the old one available, and makes the account due to be
+    /// purged.
+    async fn disown(&self, id: UserId, placeholder: &str) -> Result<(), StoreError>;
+
     /// Sets the time of the next digest; `None` for never.
     async fn schedule_digest(&self, id: UserId, at: Option<Timestamp>) -> Result<(), StoreError>;
 

@@ -7,7 +7,7 @@ use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::project::Role;
 use crate::contract::strings::{EventName, WebhookUrl};
 use crate::contract::webhook::{Webhook, WebhookSort};
-use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
+use crate::contract::{ApiTokenId, ProjectId, Timestamp, UserId, WebhookId};
 
 /// A webhook, with what the API does not show.
 #[derive(Clone)]
@@ -16,6 +16,8 @@ pub struct WebhookRecord {
     pub webhook: Webhook,
     /// Owner of the webhook.
     pub owner: UserId,
+    /// API token that created or enabled the webhook, or changed its URL, last.
+    pub api_token: Option<ApiTokenId>,
     /// Health of the endpoint.
     pub health: EndpointHealth,
     /// Position in the event feed.
@@ -121,13 +123,32 @@ pub trait WebhookRepository: Send + Sync {
         paging: Paging,
     ) -> Result<Page<Webhook>, StoreError>;
 
-    /// Locks the webhooks of a user, and lists them by id, each with whether it is degraded.
-    async fn lock_all(&self, owner: UserId) -> Result<Vec<(WebhookId, bool)>, StoreError>;
+    /// Locks the webhooks of a user, and lists them by id, each with whether it is degraded. With an API token, only those
+    /// tied to it.
+    async fn lock_all(
+        &self,
+        owner: UserId,
+        api_token: Option<ApiTokenId>,
+    ) -> Result<Vec<(WebhookId, bool)>, StoreError>;
 
-    /// Disables the webhooks of a user, and cancels the deliveries created by `now`.
+    /// Disables the webhooks of a user, and cancels the deliveries created by `now`. With an API token, only those tied
+    /// to it.
     ///
     /// The caller has locked the webhooks.
-    async fn disable_all(&self, owner: UserId, reason: &str, now: Timestamp) -> Result<(), StoreError>;
+    async fn disable_all(
+        &self,
+        owner: UserId,
+        api_token: Option<ApiTokenId>,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Lists at most `limit` API tokens that have expired but still have an enabled webhook, each with its owner.
+    async fn list_expired_api_tokens(
+        &self,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<(UserId, ApiTokenId)>, StoreError>;
 
     /// Lists the URLs and projects of the webhooks of a user.
     async fn list_targets(&self, owner: UserId) -> Result<Vec<WebhookTarget>, StoreError>;

@@ -41,6 +41,15 @@ impl Caller {
         }
     }
 
+    /// Returns the API token of the caller, if the caller uses one.
+    #[must_use]
+    pub const fn api_token(&self) -> Option<ApiTokenId> {
+        match self.credential {
+            Credential::Session(_) => None,
+            Credential::ApiToken { id, .. } => Some(id),
+        }
+    }
+
     /// Refuses an API token that lacks a scope. Sessions have every scope.
     pub const fn require_scope(&self, scope: Scope) -> Result<(), Error> {
         match (self.credential, scope) {

@@ -4,6 +4,7 @@
 //! returns contract types. HTTP handlers, jobs and the command line call the same methods.
 
 mod account;
+mod audit;
 mod caller;
 mod clock;
 mod compression;
@@ -21,6 +22,7 @@ mod permissions;
 mod project;
 mod quotas;
 mod read_limits;
+mod request;
 mod search;
 mod task;
 mod unit_of_work;
@@ -36,6 +38,7 @@ use keyed_semaphores::KeyedSemaphores;
 use read_limits::ReadLimits;
 
 pub use account::api_tokens::ApiTokens;
+pub use account::audit_log::AuditLog;
 pub use account::auth::Accounts;
 pub use account::deletion::AccountDeletion;
 pub use account::digest::{Digest, Digests};
@@ -43,8 +46,8 @@ pub use account::email_tokens::EmailTokens;
 pub use account::grants::{Grant, OnReset, REFERENCES};
 pub use account::login_limits::KNOWN_ADDRESS_TTL;
 pub use account::profile::Profiles;
-pub use account::request_metadata::RequestMetadata;
 pub use account::sessions::Sessions;
+pub(crate) use audit::NewAuditEntry;
 pub use caller::{Caller, Credential};
 pub use clock::Clock;
 pub(crate) use context::ServiceContext;
@@ -61,6 +64,7 @@ pub use project::Projects;
 pub use project::invitations::{InvitationEmail, Invitations};
 pub use project::members::Members;
 pub use quotas::Quotas;
+pub use request::RequestMetadata;
 pub use task::Tasks;
 pub use task::comments::Comments;
 pub use unit_of_work::WriteContext;
@@ -91,6 +95,8 @@ pub struct Services {
     pub sessions: Sessions,
     /// API tokens.
     pub api_tokens: ApiTokens,
+    /// Audit log.
+    pub audit_log: AuditLog,
     /// Weekly digest.
     pub digests: Digests,
     /// Projects.
@@ -152,6 +158,7 @@ impl Services {
             email_tokens: EmailTokens(Arc::clone(&context)),
             sessions: Sessions(Arc::clone(&context)),
             api_tokens: ApiTokens(Arc::clone(&context)),
+            audit_log: AuditLog(Arc::clone(&context)),
             digests: Digests(Arc::clone(&context)),
             projects: Projects(Arc::clone(&context)),
             members: Members(Arc::clone(&context)),

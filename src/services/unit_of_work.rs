@@ -16,6 +16,7 @@ use super::etag::{ETagCondition, check_if_match};
 use super::idempotency::{KEY_TTL, KeyState, aad};
 use super::outcome::WriteOutcome;
 use super::permissions::Action;
+use super::request::RequestMetadata;
 use crate::contract::account::user::User;
 use crate::contract::resource::{CurrentResource, Resource};
 use crate::contract::{ProjectId, TaskId};
@@ -32,8 +33,8 @@ pub struct WriteContext {
     pub idempotency: Option<IdempotentRequest>,
     /// Value of `If-Match`.
     pub if_match: Option<ETagCondition>,
-    /// ID of the request, for logs and events.
-    pub request_id: Option<String>,
+    /// Metadata of the request, for events and the audit log.
+    pub request: RequestMetadata,
 }
 
 impl WriteContext {

@@ -1,7 +1,7 @@
 //! Static assets: the documentation, and the pages that links in mails lead to.
 //!
 //! A landing page does nothing until its button is pressed, because mail scanners open every link. The token stays in
-//! the address, which is neither stored, nor sent as a referrer, nor logged.
+//! the fragment of the address, which is neither sent to the server nor as a referrer.
 
 mod static_asset;
 mod swagger_ui;
@@ -56,7 +56,7 @@ macro_rules! file {
 type Build = fn(&Value) -> StaticAsset;
 
 /// All assets by path, each built from the document on its first request.
-const ASSETS: [(&str, Build); 12] = [
+const ASSETS: [(&str, Build); 13] = [
     ("/docs", |_| StaticAsset::new(HTML, include_bytes!("swagger_ui/index.html")).with_headers(DOCS_HEADERS)),
     ("/docs/start.js", file!(SCRIPT, "swagger_ui/start.js")),
     ("/docs/swagger-ui.css", |_| swagger_ui::asset(CSS, "swagger-ui.css")),
@@ -65,6 +65,7 @@ const ASSETS: [(&str, Build); 12] = [
     ("/openapi.json", |document| StaticAsset::new("application/json", document.to_string().as_bytes())),
     ("/verify-email", landing_page!("verify-email.html")),
     ("/reset-password", landing_page!("reset-password.html")),
+    ("/disown-account", landing_page!("disown-account.html")),
     ("/invitation", landing_page!("invitation.html")),
     ("/mail-pages/invitation.js", file!(SCRIPT, "landing_pages/invitation.js")),
     ("/mail-pages/start.js", file!(SCRIPT, "landing_pages/start.js")),

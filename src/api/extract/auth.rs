@@ -14,6 +14,15 @@ impl<'a> FromRequest<'a> for Auth {
     }
 }
 
+/// The authenticated caller, if the request has a token.
+pub(in crate::api) struct OptionalAuth(pub(in crate::api) Option<Caller>);
+
+impl<'a> FromRequest<'a> for OptionalAuth {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
+        Ok(Self(request.extensions().get::<WriteContext>().map(|write| write.caller)))
+    }
+}
+
 /// The authenticated caller of a change, with the idempotency key and the precondition of the request.
 pub(in crate::api) struct AuthWrite(pub(in crate::api) WriteContext);
 

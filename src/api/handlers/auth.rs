@@ -6,10 +6,10 @@ use poem_openapi::OpenApi;
 
 use super::tag::Tag;
 use crate::api::errors::Reply;
-use crate::api::extract::{Auth, ClientInfo, JsonBody};
+use crate::api::extract::{Auth, AuthWrite, ClientInfo, JsonBody, OptionalAuth};
 use crate::api::respond::{Accepted, Created, NoContent, OkJson};
 use crate::contract::account::session::{RefreshSession, Session};
-use crate::contract::account::user::{ForgotPassword, Login, Register, ResetPassword, VerifyEmail};
+use crate::contract::account::user::{DisownAccount, ForgotPassword, Login, Register, ResetPassword, VerifyEmail};
 use crate::services::Services;
 
 pub(in crate::api) struct AuthApi {
@@ -45,16 +45,16 @@ impl AuthApi {
     /// its first use it returns the same successor, so that concurrent refreshes in several tabs succeed. Reusing it
     /// later ends the session.
     #[oai(path = "/refresh", method = "post", operation_id = "refreshSession")]
-    async fn refresh(&self, body: JsonBody<RefreshSession>) -> Reply<OkJson<Session>> {
-        Ok(OkJson::new(&self.services.accounts.refresh(&body.0.refresh_token).await?))
+    async fn refresh(&self, client: ClientInfo, body: JsonBody<RefreshSession>) -> Reply<OkJson<Session>> {
+        Ok(OkJson::new(&self.services.accounts.refresh(&body.0.refresh_token, &client.0).await?))
     }
 
     /// Log out
     ///
     /// Ends the session of the access token. Its tokens stop working immediately.
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
-    async fn log_out(&self, auth: Auth) -> Reply<NoContent> {
-        self.services.accounts.log_out(auth.0).await?;
+    async fn log_out(&self, write: AuthWrite) -> Reply<NoContent> {
+        self.services.accounts.log_out(&write.0).await?;
         Ok(NoContent::default())
     }
 
@@ -62,9 +62,30 @@ impl AuthApi {
     ///
     /// Verifies the address of the account with the `token` from the link in the verification e-mail. The token can be
     /// used once and expires after 24 hours.
+    ///
+    /// The token proves that the e-mail was received, but not who registered the account. The request therefore also
+    /// needs the access token of the account or, in the body, its `password`. Without either, and with the access token
+    /// of another account, it fails with 400 and the detail code `required`; a wrong password is `incorrect`.
     #[oai(path = "/verify-email", method = "post", operation_id = "verifyEmail")]
-    async fn verify_email(&self, body: JsonBody<VerifyEmail>) -> Reply<NoContent> {
-        self.services.email_tokens.verify_email(&body.0).await?;
+    async fn verify_email(
+        &self,
+        auth: OptionalAuth,
+        client: ClientInfo,
+        body: JsonBody<VerifyEmail>,
+    ) -> Reply<NoContent> {
+        self.services.email_tokens.verify_email(auth.0, body.0, &client.0).await?;
+        Ok(NoContent::default())
+    }
+
+    /// Disown an account
+    ///
+    /// Deletes the account that someone else registered with your address. The `token` is that of the verification
+    /// e-mail, whose second link says "this was not me". The account and everything it owns are deleted permanently, and
+    /// the address can be registered again at once. Projects of others, and invitations that they sent to the address,
+    /// are kept. A verified account cannot be disowned (422 `INVALID_TOKEN`).
+    #[oai(path = "/disown-account", method = "post", operation_id = "disownAccount")]
+    async fn disown_account(&self, client: ClientInfo, body: JsonBody<DisownAccount>) -> Reply<NoContent> {
+        self.services.email_tokens.disown_account(&body.0, client.0.request_id).await?;
         Ok(NoContent::default())
     }
 

@@ -6,7 +6,7 @@ use poem_openapi::Tags;
 pub(super) enum Tag {
     /// Registration, login and sessions.
     Auth,
-    /// Your account, its sessions and API tokens.
+    /// Your account, its sessions, API tokens and audit log.
     Account,
     /// Shared lists of tasks.
     Projects,

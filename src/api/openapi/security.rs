@@ -10,8 +10,9 @@ const API_TOKEN: &str = "api_token";
 
 pub(super) fn publish(operation: &mut Object, policy: Option<&OperationPolicy>) {
     let security = match policy.map(|policy| policy.access) {
+        Some(Access::OptionalSession) => json!([{}, { ACCESS_TOKEN: [] }]),
         Some(Access::Session) => json!([{ ACCESS_TOKEN: [] }]),
-        Some(Access::Token(_)) => json!([{ ACCESS_TOKEN: [] }, { API_TOKEN: [] }]),
+        Some(Access::Token(_) | Access::BothScopes) => json!([{ ACCESS_TOKEN: [] }, { API_TOKEN: [] }]),
         _ => json!([]),
     };
     operation.insert("security".to_owned(), security);
@@ -29,8 +30,9 @@ pub(super) fn define_schemes(document: &mut Value) {
     );
     let api_token = scheme(
         "pt",
-        "An API token for programs: `pt_...`. GET requires the scope `read`, every other method `write`. Not accepted under \
-         `/v1/auth` and for `/v1/me/password`.",
+        "An API token for programs: `pt_...`. GET requires the scope `read`, every other method `write`, and creating or \
+         updating a webhook both. Not accepted under `/v1/auth`, for `/v1/me/password` and `/v1/me/audit-log`, and for \
+         deleting the account, revoking sessions, and creating or revoking API tokens.",
     );
     let schemes = Object::from_iter([(ACCESS_TOKEN.to_owned(), access_token), (API_TOKEN.to_owned(), api_token)]);
     walk::add_components(document, "securitySchemes", schemes);

@@ -7,6 +7,7 @@ use poem::http::header;
 
 use crate::api::operations::{Access, OperationPolicy};
 use crate::api::validation::percent_decode;
+use crate::contract::account::api_token::Scope;
 use crate::services::{Caller, Error, Services};
 
 /// Returns the caller, or `None` where the operation requires none.
@@ -20,9 +21,11 @@ pub(super) async fn authenticate(
         return services.events.authenticate(&ticket).await.map(Some);
     }
     match (policy.access, token) {
-        (Access::Probe | Access::Public, _) => Ok(None),
-        (Access::Session | Access::Token(_), None) => Err(Error::Unauthenticated),
-        (Access::Session | Access::Token(_), Some(token)) => services.authenticate(token).await.map(Some),
+        (Access::Probe | Access::Public, _) | (Access::OptionalSession, None) => Ok(None),
+        (Access::Session | Access::Token(_) | Access::BothScopes, None) => Err(Error::Unauthenticated),
+        (Access::OptionalSession | Access::Session | Access::Token(_) | Access::BothScopes, Some(token)) => {
+            services.authenticate(token).await.map(Some)
+        }
     }
 }
 
@@ -30,8 +33,9 @@ pub(super) async fn authenticate(
 pub(super) fn authorize_credential(caller: &Caller, access: Access) -> Result<(), Error> {
     match access {
         Access::Probe | Access::Public => Ok(()),
-        Access::Session => caller.require_session().map(drop),
+        Access::OptionalSession | Access::Session => caller.require_session().map(drop),
         Access::Token(scope) => caller.require_scope(scope),
+        Access::BothScopes => caller.require_scope(Scope::Read).and_then(|()| caller.require_scope(Scope::Write)),
     }
 }
 

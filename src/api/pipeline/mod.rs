@@ -29,7 +29,7 @@ use self::large_bodies::LargeBodies;
 use self::rate_limits::{Charge, Decision, Key, RateLimits};
 use self::stream_slots::StreamSlots;
 use super::errors::{self, ApiError};
-use super::extract::{ClientAddress, RequestId};
+use super::extract::{ClientAddress, metadata};
 use super::media_types::EVENT_STREAM;
 use super::operations::{Access, DEPRECATED_AT, RateLimitClass, SUNSET};
 use super::respond::{NO_STORE, no_content, not_modified, replay, set};
@@ -231,7 +231,7 @@ impl RequestPipeline {
                 caller,
                 idempotency: idempotent,
                 if_match: policy.stale.and_then(|_| tags(&request, &header::IF_MATCH)),
-                request_id: RequestId::from_request_extensions(&request),
+                request: metadata(&request),
             };
             request.extensions_mut().insert(write);
         }

@@ -7,13 +7,14 @@ use crate::contract::page::collection;
 use crate::contract::strings::{ApiTokenName, ApiTokenSecret};
 use crate::contract::{ApiTokenId, Timestamp};
 
-/// Permission of an API token. Neither scope includes the other.
+/// Permission of an API token. Neither scope includes the other, but the response to a write shows what was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum Scope {
     /// Read access: GET requests.
     Read,
-    /// Write access: all other requests.
+    /// Write access: all other requests. Their responses contain the resource as it is after the change, and a 412 or a
+    /// replay contains the current or stored one, so `write` includes seeing what one writes.
     Write,
 }
 
@@ -67,7 +68,8 @@ pub struct NewApiToken {
     /// Permissions to grant.
     #[oai(validator(min_items = 1, max_items = 2, unique_items))]
     pub scopes: Vec<Scope>,
-    /// Expiry time, which must be in the future. If null or absent, the token never expires.
+    /// Expiry time, which must be in the future. If null or absent, the token never expires. Webhooks that the token
+    /// created are disabled within an hour after it.
     #[oai(nullable)]
     pub expires_at: Option<Timestamp>,
 }

@@ -116,9 +116,22 @@ example!(ChangePassword {
 
 /// Parameters for verifying an e-mail address.
 #[derive(Debug, Clone, Object)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 pub struct VerifyEmail {
     /// Token from the e-mail. Single-use, valid for 24 hours.
+    pub token: EmailToken,
+    /// Password of the account, at most 72 bytes of UTF-8. Required unless the request has an access token of the
+    /// account.
+    pub password: Option<PasswordAttempt>,
+}
+
+example!(VerifyEmail { token, password: Some(PasswordAttempt::new_unchecked("correct horse battery")) });
+
+/// Parameters for disowning an account.
+#[derive(Debug, Clone, Object)]
+#[oai(deny_unknown_fields)]
+pub struct DisownAccount {
+    /// Token from the verification e-mail. Single-use, valid for 24 hours.
     pub token: EmailToken,
 }
 

@@ -13,6 +13,7 @@ macro_rules! no_relations {
 }
 
 pub(super) mod api_token;
+pub(super) mod audit_entry;
 pub(super) mod comment;
 pub(super) mod counter;
 pub(super) mod delivery;

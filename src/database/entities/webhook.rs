@@ -9,6 +9,7 @@ pub struct Model {
     pub id: Uuid,
     pub user_id: Uuid,
     pub project_id: Option<Uuid>,
+    pub api_token_id: Option<Uuid>,
     pub url: String,
     pub events: String,
     pub description: Option<String>,

@@ -24,7 +24,11 @@ impl JobHandlers {
     pub(super) async fn send_verification(&self, user: UserId, context: &JobContext) -> JobResult {
         let issued = self.services.email_tokens.issue(user, EmailTokenPurpose::Verification).await?;
         let Some((user, token)) = issued else { return Ok(()) };
-        let email = VerificationEmail { name: greeting_name(&user), link: self.links.verify_email(&token) };
+        let email = VerificationEmail {
+            name: greeting_name(&user),
+            link: self.links.verify_email(&token),
+            disown_link: self.links.disown_account(&token),
+        };
         self.send(&user, email.render()?, context).await
     }
 

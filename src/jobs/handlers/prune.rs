@@ -1,4 +1,4 @@
-//! Prunes rows past their retention period and requeues stalled webhooks.
+//! Prunes rows past their retention period, requeues stalled webhooks, and disables those of expired API tokens.
 
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ fn retention_for(what: Prunable, retention: Duration) -> Duration {
         Prunable::KnownAddresses => KNOWN_ADDRESS_TTL,
         // A client with a revoked or expired token receives that reason for as long as the row exists.
         Prunable::RevokedApiTokens | Prunable::ExpiredApiTokens | Prunable::Events | Prunable::Deliveries => retention,
+        Prunable::AuditEntries => DAY * 365,
         // Longer than the events that refer to a text: the time of its last use is a day late at most.
         Prunable::LongTexts => retention + DAY * 2,
         // The same job can be enqueued twice within a week.
@@ -37,6 +38,7 @@ pub(super) async fn run(services: &Services, context: &JobContext) -> JobResult 
     while beyond.is_some() {
         beyond = services.deliveries.requeue_stalled(beyond).await?;
     }
+    services.api_tokens.disable_expired_webhooks().await?;
     let retention = services.retention();
     for &what in Prunable::VARIANTS {
         let before = context.now() - retention_for(what, retention);

@@ -120,6 +120,14 @@ async fn purge_user(user: UserId, services: &Services, context: &JobContext) -> 
         transaction.commit().await?;
         place = last;
     }
+    loop {
+        let transaction = context.begin().await?;
+        let purged = transaction.maintenance().purge_audit_log(user, BATCH_SIZE).await?;
+        transaction.commit().await?;
+        if purged < BATCH_SIZE {
+            break;
+        }
+    }
     let transaction = context.begin().await?;
     transaction.maintenance().purge_user(user).await?;
     Ok(transaction.commit().await?)

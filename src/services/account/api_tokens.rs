@@ -5,20 +5,25 @@ use std::time::Duration;
 
 use super::auth::new_token;
 use crate::contract::account::api_token::{ApiToken, ApiTokenQuery, CreatedApiToken, NewApiToken, Scope};
+use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::error::DetailCode;
 use crate::contract::page::{Page, Sort};
 use crate::contract::strings::ApiTokenSecret;
 use crate::contract::{ApiTokenId, Timestamp};
-use crate::repositories::{ApiTokenRecord, Job, Repositories, ResourceRef};
+use crate::repositories::{ApiTokenRecord, Job, ResourceRef};
 use crate::security::{OpaqueToken, TokenKind};
 use crate::services::idempotency::fresh;
 use crate::services::mail_budget::{MailBudget, MailRecipient};
+use crate::services::webhook::disabled_reason;
 use crate::services::{
-    Caller, Credential, Error, ReplayAccess, ServiceContext, WriteContext, WriteOutcome, lock_caller,
+    Caller, Credential, Error, NewAuditEntry, ReplayAccess, ServiceContext, WriteContext, WriteOutcome, lock_caller,
 };
 
 /// Maximum number of valid tokens per user.
 const MAX_PER_USER: u64 = 50;
+
+/// Number of expired tokens whose webhooks are disabled between two look-ups.
+const EXPIRED_BATCH_SIZE: u64 = 100;
 
 /// Resolution of `last_used_at`: recording every use would make each read a write.
 const LAST_USED_RESOLUTION: Duration = Duration::from_mins(1);
@@ -41,10 +46,10 @@ impl ApiTokens {
             let message = "expires_at must be in the future.".to_owned();
             return Err(Error::invalid("expires_at", DetailCode::Minimum, message));
         }
+        write.caller.require_session()?;
         let unit = fresh!(self.0.begin(write).await?);
         // Serializes concurrent requests, so that the count is exact.
         let user = lock_caller(&*unit, write.caller).await?;
-        authorize_issue(&*unit, write.caller, &new).await?;
         if unit.api_tokens().count(write.caller.user, now).await? >= MAX_PER_USER {
             return Err(Error::LimitReached(format!(
                 "You already have {MAX_PER_USER} API tokens, which is the maximum. Revoke one first."
@@ -61,6 +66,8 @@ impl ApiTokens {
             created_at: now,
         };
         unit.api_tokens().add(&api_token, write.caller.user, &secret.hash()).await?;
+        let created = NewAuditEntry::by_caller(AuditEntryType::ApiTokenCreated, write).target(api_token.id.0);
+        self.0.audit(&*unit, created, now).await?;
         let notice = Job::ApiTokenCreatedEmail { user: write.caller.user, api_token: api_token.id, at: now.0 };
         self.0.enqueue_mail(&*unit, &notice, MailRecipient::owner(&user, MailBudget::Owner), now).await?;
         let token = ApiTokenSecret::new_unchecked(secret.encode(TokenKind::Api));
@@ -69,10 +76,11 @@ impl ApiTokens {
         unit.commit(outcome, ReplayAccess::CallerOnly).await
     }
 
-    /// Revokes one of the caller's tokens, which may be the one in use.
+    /// Revokes one of the caller's tokens, and disables the webhooks that it created.
     pub async fn revoke(&self, write: &WriteContext, id: ApiTokenId) -> Result<WriteOutcome<()>, Error> {
+        write.caller.require_session()?;
         let unit = fresh!(self.0.begin(write).await?);
-        // Locked so that the token cannot create another one concurrently.
+        // Locked so that the token cannot create a webhook concurrently.
         unit.users().lock(write.caller.user).await?.ok_or(Error::TokenRevoked)?;
         let found = unit.api_tokens().find(id).await?;
         let found = found.filter(|found| found.revoked_at.is_none()).ok_or(Error::NotFound("API token"))?;
@@ -83,6 +91,9 @@ impl ApiTokens {
         if !unit.api_tokens().revoke(id, now).await? {
             return Err(Error::NotFound("API token"));
         }
+        let revoked = NewAuditEntry::by_caller(AuditEntryType::ApiTokenRevoked, write).target(id.0);
+        self.0.audit(&*unit, revoked, now).await?;
+        self.0.disable_webhooks(&*unit, write.caller.user, Some(id), disabled_reason::TOKEN_REVOKED, now).await?;
         // Recorded first, because the database may commit even if the request is dropped.
         self.0.revoked_tokens.insert([id], now);
         let committed = unit.commit(WriteOutcome::done(), ReplayAccess::CallerOnly).await;
@@ -90,6 +101,24 @@ impl ApiTokens {
             self.0.revoked_tokens.remove(&[id]);
         }
         committed
+    }
+
+    /// Disables the webhooks of API tokens that have expired.
+    pub async fn disable_expired_webhooks(&self) -> Result<(), Error> {
+        loop {
+            let now = self.0.clock.now();
+            let expired = self.0.store.read().webhooks().list_expired_api_tokens(now, EXPIRED_BATCH_SIZE).await?;
+            if expired.is_empty() {
+                return Ok(());
+            }
+            for (user, token) in expired {
+                let transaction = self.0.store.begin().await?;
+                transaction.users().lock(user).await?;
+                let reason = disabled_reason::TOKEN_EXPIRED;
+                self.0.disable_webhooks(&*transaction, user, Some(token), reason, now).await?;
+                transaction.commit().await?;
+            }
+        }
     }
 
     /// Returns whether a bearer token has the form of an API token, valid or not.
@@ -140,21 +169,5 @@ impl ServiceContext {
     pub(crate) async fn api_token_caller(&self, id: ApiTokenId) -> Result<Caller, Error> {
         let found = self.store.read().api_tokens().find(id).await?;
         caller(&found.ok_or(Error::ApiTokenRevoked)?, self.clock.now())
-    }
-}
-
-/// Refuses an API token that would create a more powerful or longer-lived one.
-async fn authorize_issue(repositories: &dyn Repositories, caller: Caller, new: &NewApiToken) -> Result<(), Error> {
-    let Credential::ApiToken { id, .. } = caller.credential else { return Ok(()) };
-    for scope in &new.scopes {
-        caller.require_scope(*scope)?;
-    }
-    let own = repositories.api_tokens().find(id).await?;
-    match (own.ok_or(Error::ApiTokenRevoked)?.token.expires_at, new.expires_at) {
-        (Some(own), end) if end.is_none_or(|end| end > own) => {
-            let message = format!("expires_at must be {own} or before, when the token in use expires.");
-            Err(Error::invalid("expires_at", DetailCode::Maximum, message))
-        }
-        _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::deletion;
 use super::login_limits::LoginAttempt;
 use super::new_passwords::PasswordField;
-use super::request_metadata::RequestMetadata;
+use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::account::session::{Session, TokenType};
 use crate::contract::account::user::{Login, Register, User};
 use crate::contract::strings::{AccessToken, Email, RefreshToken};
@@ -14,7 +14,7 @@ use crate::repositories::{Credentials, Job, NewEvent, NewRefreshToken, NewSessio
 use crate::security::{Claims, OpaqueToken, TokenError, TokenKind, Verification};
 use crate::services::event::publish::EventContext;
 use crate::services::mail_budget::MailRecipient;
-use crate::services::{Caller, Credential, Error, ServiceContext};
+use crate::services::{Caller, Credential, Error, NewAuditEntry, RequestMetadata, ServiceContext, WriteContext};
 
 /// Maximum number of successors that a refresh follows; each reuse adds one.
 const MAX_SUCCESSORS: usize = 32;
@@ -62,7 +62,7 @@ impl Accounts {
         if !user.email_verified {
             self.0.enqueue_mail(&*transaction, &Job::VerificationEmail { user: user.id }, to, now).await?;
         }
-        self.begin_session(transaction, user, client, now, &[]).await
+        self.begin_session(transaction, AuditEntryType::AccountRegistered, user, client, &[], now).await
     }
 
     /// Starts a session.
@@ -94,7 +94,7 @@ impl Accounts {
             verification = self.0.passwords.verify(turn, password.clone(), Some(current.password_hash.clone())).await?;
             account = Some(current);
         }
-        self.0.record_failed_login(&attempt, &email, account.as_ref()).await?;
+        self.0.record_failed_login(&attempt, &email, account.as_ref(), &client).await?;
         Err(Error::InvalidCredentials)
     }
 
@@ -117,6 +117,8 @@ impl Accounts {
                 events = deletion::restore(&*transaction, id, &context).await?;
                 let user = transaction.users().find(id).await?.ok_or(Error::InvalidCredentials)?;
                 self.0.schedule_digest(&*transaction, &user, None, now).await?;
+                let restored = NewAuditEntry::by_user(AuditEntryType::AccountRestored, user.id, &client);
+                self.0.audit(&*transaction, restored, now).await?;
                 user
             }
             // About to be purged.
@@ -126,14 +128,14 @@ impl Accounts {
             transaction.users().renew_password_hash(id, &account.password_hash, &renewed).await?;
         }
         self.0.refund_login(&*transaction, attempt, now).await?;
-        self.begin_session(transaction, user, client, now, &events).await
+        self.begin_session(transaction, AuditEntryType::LoginSucceeded, user, client, &events, now).await
     }
 
     /// Rotates a refresh token and issues a new access token.
     ///
     /// Within the grace period, a used token returns the same successor, because two tabs may use it at once. After
     /// that, reuse means theft, and the session ends.
-    pub async fn refresh(&self, token: &RefreshToken) -> Result<Session, Error> {
+    pub async fn refresh(&self, token: &RefreshToken, client: &RequestMetadata) -> Result<Session, Error> {
         let mut token = OpaqueToken::parse(TokenKind::Refresh, token).ok_or(Error::InvalidRefreshToken)?;
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
@@ -153,6 +155,9 @@ impl Accounts {
                     token = successor;
                 }
                 (Some(_), _) => {
+                    let kind = AuditEntryType::RefreshTokenReused;
+                    let reused = NewAuditEntry::by_stranger(kind, Some(record.user_id), client);
+                    self.0.audit(&*transaction, reused.target(record.session_id.0), now).await?;
                     self.end_session_and_commit(transaction, record.session_id, now).await?;
                     return Err(Error::RefreshTokenReused);
                 }
@@ -168,10 +173,13 @@ impl Accounts {
     }
 
     /// Ends the session of the caller.
-    pub async fn log_out(&self, caller: Caller) -> Result<(), Error> {
-        let session = caller.require_session()?;
+    pub async fn log_out(&self, write: &WriteContext) -> Result<(), Error> {
+        let session = write.caller.require_session()?;
+        let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
-        self.end_session_and_commit(transaction, session, self.0.clock.now()).await
+        let ended = NewAuditEntry::by_caller(AuditEntryType::Logout, write);
+        self.0.audit(&*transaction, ended, now).await?;
+        self.end_session_and_commit(transaction, session, now).await
     }
 
     /// Authenticates the caller by an access token, without a database query.
@@ -212,14 +220,17 @@ impl Accounts {
     async fn begin_session(
         &self,
         transaction: Box<dyn Transaction>,
+        kind: AuditEntryType,
         user: User,
         client: RequestMetadata,
-        now: Timestamp,
         events: &[NewEvent],
+        now: Timestamp,
     ) -> Result<Session, Error> {
+        let id = SessionId::generate();
+        self.0.audit(&*transaction, NewAuditEntry::by_user(kind, user.id, &client).session(id), now).await?;
         let address = client.address;
         let session = NewSession {
-            id: SessionId::generate(),
+            id,
             user_id: user.id,
             user_agent: client.user_agent,
             created_at: now,

@@ -1,4 +1,4 @@
-//! Tokens sent by e-mail: e-mail verification and password reset.
+//! Tokens sent by e-mail: e-mail verification, disowned accounts and password reset.
 //!
 //! A token is generated when its e-mail is sent, so that its lifetime starts then, and only its hash is stored.
 
@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::auth::{new_token, normalize_email};
+use super::deletion;
 use super::grants::Extent;
+use super::login_limits::LoginAttempt;
 use super::new_passwords::PasswordField;
-use super::request_metadata::RequestMetadata;
-use crate::contract::account::user::{ForgotPassword, ResetPassword, User, VerifyEmail};
-use crate::contract::strings::EmailToken;
+use crate::contract::account::audit_entry::AuditEntryType;
+use crate::contract::account::user::{DisownAccount, ForgotPassword, ResetPassword, User, VerifyEmail};
+use crate::contract::error::DetailCode;
+use crate::contract::strings::{Email, EmailToken, PasswordAttempt};
 use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Credentials, EmailTokenPurpose, Job, Transaction};
 use crate::security::{OpaqueToken, TokenHash, TokenKind};
 use crate::services::event::publish::EventContext;
 use crate::services::mail_budget::{MailBudget, MailRecipient};
-use crate::services::{Caller, Error, ServiceContext};
+use crate::services::{Caller, Error, NewAuditEntry, RequestMetadata, ServiceContext, lock_caller};
 
 const fn ttl(purpose: EmailTokenPurpose) -> Duration {
     match purpose {
@@ -31,13 +34,93 @@ pub struct EmailTokens(pub(crate) Arc<ServiceContext>);
 
 impl EmailTokens {
     /// Marks the address of an account as verified.
-    pub async fn verify_email(&self, proof: &VerifyEmail) -> Result<(), Error> {
+    ///
+    /// The token proves the address; the caller's session or the password proves the account. Otherwise, clicking a link
+    /// would confirm an account that someone else has registered.
+    pub async fn verify_email(
+        &self,
+        caller: Option<Caller>,
+        proof: VerifyEmail,
+        client: &RequestMetadata,
+    ) -> Result<(), Error> {
+        if caller.is_none() && proof.password.is_none() {
+            return Err(password_required());
+        }
         let hash = hash(&proof.token)?;
+        let found = self.0.store.read().email_tokens();
+        let found = found.find(&hash, EmailTokenPurpose::Verification, self.0.clock.now()).await?;
+        let user = found.ok_or(Error::InvalidToken)?;
+        let caller = caller.filter(|caller| caller.user == user);
+        let mut verified = None;
+        match proof.password {
+            Some(password) => verified = Some(self.verify_password(user, password, client).await?),
+            None if caller.is_none() => return Err(password_required()),
+            None => {}
+        }
+
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
         let account = consume(&*transaction, &hash, EmailTokenPurpose::Verification, now).await?;
+        if let Some(caller) = caller {
+            lock_caller(&*transaction, caller).await?;
+        }
+        if let Some((hash, attempt)) = verified {
+            if hash != account.password_hash {
+                // A concurrent request changed the password.
+                return Err(wrong_password());
+            }
+            self.0.refund_login(&*transaction, &attempt, now).await?;
+        }
+        let entry = NewAuditEntry::by_user(AuditEntryType::AccountVerified, user, client);
+        let entry = entry.with(caller.map(|caller| caller.credential));
+        self.0.audit(&*transaction, entry, now).await?;
         self.mark_email_verified(&*transaction, account.user).await?;
         Ok(transaction.commit().await?)
+    }
+
+    /// Verifies the password of an account, and returns the hash that it matched. It is limited like a login.
+    async fn verify_password(
+        &self,
+        user: UserId,
+        password: PasswordAttempt,
+        client: &RequestMetadata,
+    ) -> Result<(String, LoginAttempt), Error> {
+        self.0.note_password_costs().await?;
+        let account = self.0.store.read().users().find_credentials(user).await?.ok_or(Error::InvalidToken)?;
+        let (email, hash) = (&account.user.email, account.password_hash.clone());
+        let turn = self.0.passwords.wait_for_turn(client.network()).await?;
+        let attempt = self.0.begin_login(email, Some(user), client).await?;
+        if self.0.passwords.verify(turn, password.into_string(), Some(hash.clone())).await?.is_right() {
+            return Ok((hash, attempt));
+        }
+        self.0.record_failed_login(&attempt, email, Some(&account), client).await?;
+        Err(wrong_password())
+    }
+
+    /// Deletes the unverified account of a verification token, at the request of the person with its address.
+    ///
+    /// The address is free at once. The purging job removes the rest in batches.
+    pub async fn disown_account(&self, disowned: &DisownAccount, request_id: Option<String>) -> Result<(), Error> {
+        let hash = hash(&disowned.token)?;
+        let now = self.0.clock.now();
+        let transaction = self.0.store.begin().await?;
+        let account = consume(&*transaction, &hash, EmailTokenPurpose::Verification, now).await?;
+        if account.user.email_verified {
+            // A verified account belongs to the person with its address.
+            return Err(Error::InvalidToken);
+        }
+        let user = account.user.id;
+        let context = EventContext { actor: None, at: now, request_id };
+        let mut events = Vec::new();
+        if account.deleted_at.is_none() {
+            events = deletion::soft_delete(&*transaction, user, &context).await?;
+            transaction.users().schedule_digest(user, None).await?;
+        }
+        transaction.users().disown(user, &placeholder_email(user)).await?;
+        transaction.jobs().enqueue(&Job::PurgeDeleted {}, now, now).await?;
+        let ended = transaction.sessions().end_all(user, None, now).await?;
+        self.0.publish(&*transaction, &events).await?;
+        self.0.commit_and_revoke(transaction, &ended, now).await
     }
 
     /// Sends the verification e-mail again, unless the address is verified.
@@ -101,6 +184,8 @@ impl EmailTokens {
         let now = self.0.clock.now();
         transaction.users().replace_password(user, &account.password_hash, &next, now).await?;
         self.mark_email_verified(&*transaction, account.user).await?;
+        let done = NewAuditEntry::by_user(AuditEntryType::PasswordReset, user, &client);
+        self.0.audit(&*transaction, done, now).await?;
         let context = EventContext { actor: Some(user), at: now, request_id: client.request_id };
         let revoked = self.0.revoke_access(&*transaction, user, Extent::Reset, &context).await?;
         // The owner of the mailbox may log in from here, even during an attack.
@@ -153,6 +238,21 @@ async fn consume(
     let account = transaction.users().lock(user).await?.ok_or(Error::InvalidToken)?;
     tokens.consume(hash, purpose, now).await?.ok_or(Error::InvalidToken)?;
     Ok(account)
+}
+
+/// Address of a disowned account until it is purged. The reserved domain receives no mail.
+fn placeholder_email(user: UserId) -> Email {
+    Email::new_unchecked(format!("{user}@disowned.invalid"))
+}
+
+fn password_required() -> Error {
+    let message = "password is required without an access token of the account.".to_owned();
+    Error::invalid("password", DetailCode::Required, message)
+}
+
+fn wrong_password() -> Error {
+    let message = "password is not the password of the account.".to_owned();
+    Error::invalid("password", DetailCode::Incorrect, message)
 }
 
 fn hash(token: &EmailToken) -> Result<TokenHash, Error> {

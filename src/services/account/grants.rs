@@ -73,6 +73,9 @@ pub const REFERENCES: &[(&str, OnReset)] = &[
     ("comments.author_id", OnReset::Kept("Content. Authorship grants no access.")),
     ("counters", OnReset::Kept("Numbers of past uses, under keyed hashes. They grant nothing.")),
     ("events.actor_id", OnReset::Kept("History of what happened. Reading it takes a credential.")),
+    ("audit_entries.actor_id", OnReset::Kept("History of who did what. Reading it takes a session.")),
+    ("audit_entries.api_token_id", OnReset::Kept("History of what an API token did, not the token.")),
+    ("audit_entries.user_id", OnReset::Kept("The audit log, which shows the owner what happened before the reset.")),
     ("long_texts", OnReset::Kept("Content of events and stored responses. Reading it takes a credential.")),
     ("stream_tickets.user_id", OnReset::Ended(&[Grant::EventStream])),
     ("event_sequence", OnReset::Kept("The position of the feed. It holds no data of an account.")),
@@ -99,6 +102,10 @@ pub const REFERENCES: &[(&str, OnReset)] = &[
     ("storage_probe", OnReset::Kept("The row that the readiness check writes. It holds no data of an account.")),
     ("tasks.assignee_id", OnReset::Kept("Content. An assignment grants no access.")),
     ("tasks.created_by", OnReset::Kept("Content. Authorship grants no access.")),
+    (
+        "webhooks.api_token_id",
+        OnReset::Kept("Names the token with which the webhook ends. The reset disables the webhook."),
+    ),
     ("users", OnReset::Kept("The account itself, with its new password.")),
 ];
 
@@ -189,17 +196,29 @@ impl ServiceContext {
                 Grant::VerificationToken => {
                     transaction.email_tokens().revoke_all(user, EmailTokenPurpose::Verification, now).await?;
                 }
-                Grant::Webhook => {
-                    let webhooks = transaction.webhooks().lock_all(user).await?;
-                    transaction.webhooks().disable_all(user, extent.reason(), now).await?;
-                    enqueue_delivery_jobs(transaction, webhooks, now).await?;
-                }
+                Grant::Webhook => self.disable_webhooks(transaction, user, None, extent.reason(), now).await?,
                 // These end with their parent: a refresh token with its session, a stream with its session or API
                 // token, and a delivery with its webhook.
                 Grant::RefreshToken | Grant::EventStream | Grant::PendingDelivery => {}
             }
         }
         Ok(revoked)
+    }
+
+    /// Disables the webhooks of an account. With an API token, only those tied to it.
+    ///
+    /// The caller has locked the account.
+    pub(crate) async fn disable_webhooks(
+        &self,
+        transaction: &dyn Transaction,
+        user: UserId,
+        token: Option<ApiTokenId>,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let webhooks = transaction.webhooks().lock_all(user, token).await?;
+        transaction.webhooks().disable_all(user, token, reason, now).await?;
+        enqueue_delivery_jobs(transaction, webhooks, now).await
     }
 
     /// Publishes the events of a revocation and commits.

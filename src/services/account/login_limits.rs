@@ -10,13 +10,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::request_metadata::RequestMetadata;
+use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::strings::Email;
 use crate::contract::{Timestamp, UserId};
 use crate::repositories::{AddressHash, CounterKey, Credentials, Job, StoreError, Transaction, WindowCount};
 use crate::security::ClientNetwork;
 use crate::services::mail_budget::{MailBudget, MailRecipient};
-use crate::services::{Error, ServiceContext};
+use crate::services::{Error, NewAuditEntry, RequestMetadata, ServiceContext};
 
 /// Period after the last login in which a network is known.
 pub const KNOWN_ADDRESS_TTL: Duration = Duration::from_hours(30 * 24);
@@ -81,26 +81,29 @@ impl ServiceContext {
         transaction.counters().decrement(&attempt.by_account, now).await
     }
 
-    /// Notifies the owner of an account with many failed logins, once per hour.
+    /// Records a login that failed, and notifies the owner of an account with many of them, once per hour.
+    ///
+    /// Both happen even without an account, so that both cases take equally long.
     pub(crate) async fn record_failed_login(
         &self,
         attempt: &LoginAttempt,
         email: &Email,
         account: Option<&Credentials>,
+        client: &RequestMetadata,
     ) -> Result<(), StoreError> {
-        if attempt.failures.count < NOTICE_THRESHOLD {
-            return Ok(());
-        }
         let now = self.clock.now();
-        // Enqueued even without an account, so that both cases take equally long.
         let user = account.map(|account| account.user.id);
-        let notice = Job::FailedLoginsEmail { user, at: now.0, window_ends_at: attempt.failures.ends_at.0 };
-        let to = account.map_or_else(
-            || MailRecipient::no_account(email),
-            |account| MailRecipient::owner(&account.user, MailBudget::FailedLogins),
-        );
         let transaction = self.store.begin().await?;
-        self.enqueue_mail(&*transaction, &notice, to, now).await?;
+        let entry = NewAuditEntry::by_stranger(AuditEntryType::LoginFailed, user, client);
+        self.audit(&*transaction, entry, now).await?;
+        if attempt.failures.count >= NOTICE_THRESHOLD {
+            let notice = Job::FailedLoginsEmail { user, at: now.0, window_ends_at: attempt.failures.ends_at.0 };
+            let to = account.map_or_else(
+                || MailRecipient::no_account(email),
+                |account| MailRecipient::owner(&account.user, MailBudget::FailedLogins),
+            );
+            self.enqueue_mail(&*transaction, &notice, to, now).await?;
+        }
         transaction.commit().await
     }
 

@@ -1,6 +1,7 @@
 //! Accounts: authentication, profile, credentials, and the end of an account.
 
 pub(crate) mod api_tokens;
+pub(crate) mod audit_log;
 pub(crate) mod auth;
 pub(crate) mod deletion;
 pub(crate) mod digest;
@@ -9,5 +10,4 @@ pub(crate) mod grants;
 pub(crate) mod login_limits;
 pub(crate) mod new_passwords;
 pub(crate) mod profile;
-pub(crate) mod request_metadata;
 pub(crate) mod sessions;

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use super::deletion;
 use super::grants::Extent;
 use super::new_passwords::PasswordField;
-use super::request_metadata::RequestMetadata;
+use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::account::user::{ChangePassword, UpdateMe, User};
 use crate::contract::error::{Detail, DetailCode, ErrorLocation};
 use crate::repositories::Job;
-use crate::services::event::publish::EventContext;
 use crate::services::idempotency::fresh;
 use crate::services::mail_budget::{MailBudget, MailRecipient};
-use crate::services::{Caller, Error, ReplayAccess, ServiceContext, WriteContext, WriteOutcome, lock_caller};
+use crate::services::{
+    Caller, Error, NewAuditEntry, ReplayAccess, ServiceContext, WriteContext, WriteOutcome, lock_caller,
+};
 
 /// Operations of users on their own account.
 #[derive(Clone)]
@@ -52,30 +53,27 @@ impl Profiles {
     /// Changes the caller's password and ends all other sessions.
     /// With `revoke_all`, every grant except the current session ends. Password reset tokens stop working in either
     /// case.
-    pub async fn change_password(
-        &self,
-        caller: Caller,
-        change: ChangePassword,
-        client: RequestMetadata,
-    ) -> Result<(), Error> {
+    pub async fn change_password(&self, write: &WriteContext, change: ChangePassword) -> Result<(), Error> {
+        let (caller, client) = (write.caller, write.request.network());
         let session = caller.require_session()?;
         self.0.note_password_costs().await?;
         let account = self.0.store.read().users().find_credentials(caller.user).await?.ok_or(Error::TokenRevoked)?;
         let current = account.password_hash;
-        let turn = self.0.passwords.wait_for_turn(client.network()).await?;
+        let turn = self.0.passwords.wait_for_turn(client).await?;
         let attempt = change.current_password.into_string();
         let is_right = self.0.passwords.verify(turn, attempt, Some(current.clone())).await?.is_right();
         let new = PasswordField::new("new_password", change.new_password, &[&account.user.name, &account.user.email]);
         if !is_right {
+            self.0.record_wrong_password(write).await?;
             // Every failure of the request is reported.
             let mut details = vec![wrong_password()];
-            match self.0.require_strong(new, client.network()).await {
+            match self.0.require_strong(new, client).await {
                 Err(Error::Invalid(weak)) => details.extend(weak),
                 other => other?,
             }
             return Err(Error::Invalid(details));
         }
-        let next = self.0.hash_password(new, client.network()).await?;
+        let next = self.0.hash_password(new, client).await?;
         let transaction = self.0.store.begin().await?;
         let user = lock_caller(&*transaction, caller).await?;
         let now = self.0.clock.now();
@@ -85,8 +83,9 @@ impl Profiles {
         }
         let revoked_all = change.revoke_all;
         let extent = if revoked_all { Extent::ChangeRevokingAll(session) } else { Extent::Change(session) };
-        let context = EventContext { actor: Some(user.id), at: now, request_id: client.request_id };
-        let revoked = self.0.revoke_access(&*transaction, user.id, extent, &context).await?;
+        let changed = NewAuditEntry::by_caller(AuditEntryType::PasswordChanged, write);
+        self.0.audit(&*transaction, changed, now).await?;
+        let revoked = self.0.revoke_access(&*transaction, user.id, extent, &write.event_context(now)).await?;
         let notice = Job::PasswordChangedEmail { user: user.id, at: now.0, revoked_all };
         let to = MailRecipient::owner(&user, MailBudget::Password);
         self.0.enqueue_mail(&*transaction, &notice, to, now).await?;
@@ -95,11 +94,14 @@ impl Profiles {
 
     /// Soft-deletes the caller's account and its own projects. All sessions end.
     pub async fn delete(&self, write: &WriteContext) -> Result<(), Error> {
+        write.caller.require_session()?;
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
         let user = lock_caller(&*transaction, write.caller).await?;
         let events = deletion::soft_delete(&*transaction, user.id, &write.event_context(now)).await?;
         transaction.users().schedule_digest(user.id, None).await?;
+        let deleted = NewAuditEntry::by_caller(AuditEntryType::AccountDeleted, write);
+        self.0.audit(&*transaction, deleted, now).await?;
         let ended = transaction.sessions().end_all(user.id, None, now).await?;
         self.0.publish(&*transaction, &events).await?;
         self.0.commit_and_revoke(transaction, &ended, now).await

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::contract::SessionId;
+use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::account::session::{SessionInfo, SessionQuery};
 use crate::contract::page::{Page, Sort};
-use crate::services::{Caller, Error, ServiceContext};
+use crate::services::{Caller, Error, NewAuditEntry, ServiceContext, WriteContext};
 
 /// Sessions of an account.
 #[derive(Clone)]
@@ -25,7 +26,9 @@ impl Sessions {
     }
 
     /// Ends one of the caller's sessions, which may be the current one.
-    pub async fn revoke(&self, caller: Caller, id: SessionId) -> Result<(), Error> {
+    pub async fn revoke(&self, write: &WriteContext, id: SessionId) -> Result<(), Error> {
+        let caller = write.caller;
+        caller.require_session()?;
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
         let session = transaction.sessions().find(id).await?;
@@ -38,6 +41,8 @@ impl Sessions {
         if !transaction.sessions().end(id, now).await? {
             return Err(Error::NotFound("session"));
         }
+        let revoked = NewAuditEntry::by_caller(AuditEntryType::SessionRevoked, write).target(id.0);
+        self.0.audit(&*transaction, revoked, now).await?;
         self.0.commit_and_revoke(transaction, &[id], now).await
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct EventContext {
 impl WriteContext {
     /// Returns the origin of the events of this write.
     pub(crate) fn event_context(&self, at: Timestamp) -> EventContext {
-        EventContext { actor: Some(self.caller.user), at, request_id: self.request_id.clone() }
+        EventContext { actor: Some(self.caller.user), at, request_id: self.request.request_id.clone() }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{find_authorized, lock_active};
+use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::event::EventType;
 use crate::contract::page::{Page, Sort};
 use crate::contract::project::member::{Member, MemberQuery, UpdateMember};
@@ -13,7 +14,9 @@ use crate::repositories::{Job, NewEvent, Portion, StoreError, Transaction};
 use crate::services::event::publish::EventContext;
 use crate::services::idempotency::fresh;
 use crate::services::permissions::{Action, require, require_for_change, require_membership};
-use crate::services::{Caller, Error, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome};
+use crate::services::{
+    Caller, Error, NewAuditEntry, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome,
+};
 
 /// Maximum number of tasks that one transaction unassigns.
 const PORTION_SIZE: u64 = 200;
@@ -69,6 +72,12 @@ impl Members {
             unit.members().set_role(project.id, user, role).await?;
             Action::ManageMembers
         };
+        let kind = match role {
+            Role::Owner => AuditEntryType::OwnershipTransferred,
+            Role::Editor | Role::Viewer => AuditEntryType::MemberRoleChanged,
+        };
+        let entry = NewAuditEntry::by_caller(kind, write).in_project(project.id).target(user.0).role(role);
+        self.0.audit_both(&*unit, entry, user, context.at).await?;
         unit.publish_and_commit(WriteOutcome::result(&changed), ReplayAccess::Project(project.id, access), &events)
             .await
     }
@@ -100,6 +109,9 @@ impl Members {
             let job = Job::UnassignTasks { project: project.id, user, actor: write.caller.user };
             unit.jobs().enqueue(&job, context.at, context.at).await?;
         }
+        let entry =
+            NewAuditEntry::by_caller(AuditEntryType::MemberRemoved, write).in_project(project.id).target(user.0);
+        self.0.audit_both(&*unit, entry, user, context.at).await?;
         // Listed first: events after the removal are not delivered to the removed member.
         let removed = member.map(|member| context.deleted(EventType::MemberRemoved, project.id, &member));
         let events: Vec<_> = removed.into_iter().chain(unassigned.items).collect();

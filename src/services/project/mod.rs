@@ -7,6 +7,7 @@ pub(crate) mod members;
 use std::sync::Arc;
 
 use crate::contract::ProjectId;
+use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::event::EventType;
 use crate::contract::page::{Page, Sort};
 use crate::contract::project::{NewProject, Project, ProjectQuery, Role, TaskCounts, UpdateProject};
@@ -16,7 +17,9 @@ use crate::services::idempotency::fresh;
 use crate::services::patch::merge;
 use crate::services::permissions::{Action, require, require_for_change};
 use crate::services::search;
-use crate::services::{Caller, Error, ReplayAccess, ServiceContext, WriteContext, WriteOutcome, lock_caller};
+use crate::services::{
+    Caller, Error, NewAuditEntry, ReplayAccess, ServiceContext, WriteContext, WriteOutcome, lock_caller,
+};
 
 /// Projects.
 #[derive(Clone)]
@@ -125,6 +128,8 @@ impl Projects {
         let deleted =
             Project { deleted_at: Some(now), updated_at: now, version: project.version + 1, ..project.clone() };
         unit.projects().update(&deleted).await?;
+        let entry = NewAuditEntry::by_caller(AuditEntryType::ProjectDeleted, write).in_project(id);
+        self.0.audit(&*unit, entry, now).await?;
         let event = write.event_context(now).project_event(EventType::ProjectDeleted, &project, &deleted);
         unit.publish_and_commit(WriteOutcome::done(), ReplayAccess::Project(id, Action::DeleteProject), &[event]).await
     }
@@ -146,6 +151,8 @@ impl Projects {
         let restored = Project { deleted_at: None, updated_at: now, version: project.version + 1, ..project.clone() };
         self.0.policy.quotas.require_restored_project(&*unit, project.owner_id).await?;
         unit.projects().update(&restored).await?;
+        let entry = NewAuditEntry::by_caller(AuditEntryType::ProjectRestored, write).in_project(id);
+        self.0.audit(&*unit, entry, now).await?;
         let event = write.event_context(now).project_event(EventType::ProjectRestored, &project, &restored);
         unit.publish_and_commit(
             WriteOutcome::current(&restored),

@@ -85,7 +85,7 @@ impl Deliveries {
             occurred_at: self.context.clock.now(),
             data: found.webhook.clone(),
             previous: AlwaysNull,
-            request_id: write.request_id.clone(),
+            request_id: write.request.request_id.clone(),
         };
         let (event_id, payload) = (event.id, WebhookMessage::WebhookTest(event).to_json_string());
         enqueue_immediate(&self.context, unit, &found, event_id, EventType::WebhookTest, Some(payload)).await

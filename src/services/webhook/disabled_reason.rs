@@ -9,7 +9,15 @@ pub(crate) const PASSWORD_RESET: &str =
 pub(crate) const PASSWORD_CHANGED: &str =
     "The password of the account was changed with revoke_all. Enable the webhook again if you still need it.";
 
+pub(crate) const TOKEN_REVOKED: &str =
+    "The API token that created the webhook was revoked. Enable the webhook again if you still need it.";
+pub(crate) const TOKEN_EXPIRED: &str =
+    "The API token that created the webhook has expired. Enable the webhook again if you still need it.";
+
 /// Returns whether a revocation disabled the webhook, and it was not enabled since.
 pub(crate) fn is_revoked(webhook: &Webhook) -> bool {
-    matches!(webhook.disabled_reason.as_deref(), Some(PASSWORD_RESET | PASSWORD_CHANGED))
+    matches!(
+        webhook.disabled_reason.as_deref(),
+        Some(PASSWORD_RESET | PASSWORD_CHANGED | TOKEN_REVOKED | TOKEN_EXPIRED)
+    )
 }

@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use poem_openapi::types::MaybeUndefined;
 
+use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::account::user::User;
 use crate::contract::error::{DetailCode, ErrorLocation};
 use crate::contract::event::WebhookEventName;
@@ -45,7 +46,7 @@ use crate::services::idempotency::fresh;
 use crate::services::mail_budget::{MailBudget, MailRecipient};
 use crate::services::patch::merge;
 use crate::services::{
-    Caller, Error, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome, lock_caller,
+    Caller, Error, NewAuditEntry, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome, lock_caller,
 };
 use crate::webhooks::SigningKey;
 use access::{require_owner, require_project_access};
@@ -114,11 +115,14 @@ impl Webhooks {
         let record = WebhookRecord {
             webhook,
             owner: write.caller.user,
+            api_token: write.caller.api_token(),
             health: EndpointHealth::default(),
             cursor: end_of_feed(&unit).await?,
             secret: sealed,
         };
         unit.webhooks().add(&record).await?;
+        let created = NewAuditEntry::by_caller(AuditEntryType::WebhookCreated, write).target(record.webhook.id.0);
+        self.0.audit(&*unit, created, now).await?;
         let notice = Job::WebhookCreatedEmail { user: record.owner, webhook: record.webhook.id, at: now.0 };
         self.0.enqueue_mail(&*unit, &notice, MailRecipient::owner(&user, MailBudget::Owner), now).await?;
         unit.commit(
@@ -178,7 +182,13 @@ impl Webhooks {
         if !record.webhook.enabled {
             record.health.cancel_through = cancel_pending(&*unit, id, now).await?;
         }
+        if record.webhook.url != current.url || record.webhook.enabled && !current.enabled {
+            // The webhook ends with the token that last decided that it sends, and where to.
+            record.api_token = write.caller.api_token();
+        }
         unit.webhooks().update(&record).await?;
+        let updated = NewAuditEntry::by_caller(AuditEntryType::WebhookUpdated, write).target(id.0);
+        self.0.audit(&*unit, updated, now).await?;
         if record.health.cancel_through.is_some() {
             enqueue_delivery_jobs(&*unit, [(id, record.health.is_degraded)], now).await?;
         }
@@ -196,6 +206,8 @@ impl Webhooks {
         write.check_if_match(&found.webhook)?;
         let now = self.0.clock.now();
         unit.webhooks().remove(id, now).await?;
+        let deleted = NewAuditEntry::by_caller(AuditEntryType::WebhookDeleted, write).target(id.0);
+        self.0.audit(&*unit, deleted, now).await?;
         enqueue_delivery_jobs(&*unit, [(id, found.health.is_degraded)], now).await?;
         unit.commit(WriteOutcome::done(), ReplayAccess::CallerOnly).await
     }
@@ -220,6 +232,8 @@ impl Webhooks {
         record.webhook.version += 1;
         record.webhook.updated_at = now;
         unit.webhooks().update(&record).await?;
+        let rotated = NewAuditEntry::by_caller(AuditEntryType::WebhookSecretRotated, write).target(id.0);
+        self.0.audit(&*unit, rotated, now).await?;
         unit.commit(
             WriteOutcome::with_secret(&record.webhook, &WebhookWithSecret { webhook: record.webhook.clone(), secret }),
             ReplayAccess::CallerOnly,

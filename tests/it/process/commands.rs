@@ -6,8 +6,9 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::http;
 use super::program::{Server, run};
 
 #[test]
@@ -61,6 +62,48 @@ fn openapi_prints_only_the_document_in_both_formats() {
     assert_eq!(json["openapi"], "3.1.0");
     assert_eq!(json, yaml);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was written");
+}
+
+#[test]
+fn audit_lists_the_log_of_all_accounts_or_of_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [("DATA_DIR", "data")];
+    let server = Server::start(folder.path(), &variables);
+    let session = server.register("ada@example.com");
+    server.register("grace@example.com");
+    let guess = json!({"email": "ada@example.com", "password": "hunter2"});
+    for _ in 0..2 {
+        http::post(server.address, "/v1/auth/login", None, &guess).expect(401);
+    }
+    server.stop();
+    let audit = |arguments: &[&str]| run(folder.path(), &[&["audit"], arguments].concat(), &variables);
+    let entries = |arguments: &[&str]| -> Vec<Value> {
+        let printed = audit(&[&["--json"], arguments].concat()).succeeded().output.join("\n");
+        assert!(!printed.contains("hunter2") && !printed.contains("example.com"), "{printed}");
+        serde_json::from_str(&printed).unwrap()
+    };
+    let types = |arguments: &[&str]| -> Vec<String> {
+        entries(arguments).iter().map(|entry| entry["type"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(types(&[]), ["login.failed", "account.registered", "account.registered"]);
+    let id = session["user"]["id"].as_str().unwrap();
+    for user in ["ada@example.com", "ADA@example.com", id] {
+        assert_eq!(types(&["--user", user]), ["login.failed", "account.registered"]);
+    }
+    let failed = &entries(&["--type", "login.failed"])[0];
+    let address = &failed["client_address"];
+    assert_eq!((&failed["user_id"], &failed["count"], address), (&json!(id), &json!(2), &json!("127.0.0.1")));
+    assert_eq!(types(&["--since", "2000-01-01", "--limit", "1"]), ["login.failed"]);
+    assert!(entries(&["--since", "9999-01-01T00:00:00Z"]).is_empty());
+
+    let table = audit(&["--user", id]).succeeded().output;
+    assert!(table.len() == 3 && table[0].starts_with("AT ") && table[1].contains("login.failed"), "{table:?}");
+    assert!(table[1].contains("127.0.0.1") && table[1].contains(id), "{table:?}");
+    for (arguments, status) in
+        [(["--user", "nobody@example.com"], 1), (["--type", "login"], 2), (["--since", "soon"], 2)]
+    {
+        assert_eq!(audit(&arguments).status, Some(status), "{arguments:?}");
+    }
 }
 
 #[test]
@@ -128,7 +171,7 @@ fn version_and_help_are_printed() {
     let print = |argument| run(folder.path(), &[argument], &[("PORT", "none")]).succeeded().output.join("\n");
     assert_eq!(print("--version"), format!("pocket-tasks {}", env!("CARGO_PKG_VERSION")));
     let help = print("--help");
-    for command in ["serve", "migrate", "openapi", "healthcheck"] {
+    for command in ["serve", "migrate", "openapi", "audit", "healthcheck"] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{help}");
     }
     assert_eq!(run(folder.path(), &["nonsense"], &[]).status, Some(2));

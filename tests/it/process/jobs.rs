@@ -97,6 +97,7 @@ fn seed_refuses_to_run_in_production() {
         ("JWT_SECRET", "hunter2 hunter2 hunter2 hunter2 hunter2"),
         ("ENCRYPTION_KEY", "b25seSBmb3IgdGVzdHM6IDMyIGJ5dGVzIGV4YWN0bHk="),
         ("PUBLIC_URL", "https://tasks.example.com"),
+        ("REQUIRE_EMAIL_VERIFICATION", "false"),
     ];
     let ended = run(folder.path(), &["seed"], &[&variables, &DATA[..]].concat());
     assert_eq!((ended.status, ended.output.len()), (Some(1), 0));

@@ -46,7 +46,7 @@ fn with_account(scheme: &str, mails: &MailServer, password: &str) -> String {
 fn assert_no_secrets(ended: &Ended, jobs: &[Value], mails: &[Received]) {
     let printed = format!("{}{jobs:?}", ended.output.join("\n"));
     let login = STANDARD.encode(format!("\0{USER}\0{PASSWORD}"));
-    let tokens = mails.iter().filter(|received| received.mail.text.contains("?token=")).map(|it| it.mail.token());
+    let tokens = mails.iter().filter(|received| received.mail.text.contains("#token=")).map(|it| it.mail.token());
     for secret in tokens.chain(["hunter2", &encoded(PASSWORD), &login, "correct horse", "ada@example.com"]) {
         assert!(!printed.contains(secret), "{secret:?} in {printed}");
     }
@@ -70,11 +70,11 @@ fn a_new_user_receives_a_welcome_and_a_verification_link() {
     let [welcome, verification] = received.each_ref().map(|it| &it.mail);
     assert_ne!(welcome.id, verification.id);
     assert!(welcome.text.lines().any(|line| line == "https://tasks.example.com/app"), "{}", welcome.text);
-    let link = format!("https://tasks.example.com/app/verify-email?token={}", verification.token());
+    let link = format!("https://tasks.example.com/app/verify-email#token={}", verification.token());
     assert!(verification.text.lines().any(|line| line == link), "{}", verification.text);
     assert!(verification.html.contains(&format!("href=\"{link}\"")), "{}", verification.html);
 
-    let proof = json!({"token": verification.token()});
+    let proof = json!({"token": verification.token(), "password": "correct horse"});
     http::post(server.address, "/v1/auth/verify-email", None, &proof).expect(204);
     let me = http::get(server.address, "/v1/me", session["access_token"].as_str()).expect(200);
     assert_eq!(me["email_verified"], true);

@@ -49,6 +49,7 @@ fn all_invalid_settings_are_reported_together_without_secrets() {
         &["migrate", "status"],
         &["seed"],
         &["jobs", "list"],
+        &["audit"],
         &retry,
         &["healthcheck"],
     ] {
@@ -67,7 +68,7 @@ fn all_invalid_settings_are_reported_together_without_secrets() {
 fn production_requires_its_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let ended = run(folder.path(), &[], &[("APP_ENV", "production"), ("PORT", "0")]);
-    assert_eq!(complaints(&ended), ["JWT_SECRET", "ENCRYPTION_KEY", "PUBLIC_URL"]);
+    assert_eq!(complaints(&ended), ["JWT_SECRET", "ENCRYPTION_KEY", "PUBLIC_URL", "SMTP_URL"]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no secret was generated");
 }
 
@@ -80,7 +81,7 @@ fn production_ignores_settings_files() {
     )
     .unwrap();
     let ended = run(folder.path(), &[], &[("APP_ENV", "production"), ("PORT", "0")]);
-    assert_eq!(complaints(&ended), ["JWT_SECRET", "ENCRYPTION_KEY", "PUBLIC_URL"]);
+    assert_eq!(complaints(&ended), ["JWT_SECRET", "ENCRYPTION_KEY", "PUBLIC_URL", "SMTP_URL"]);
 }
 
 #[test]

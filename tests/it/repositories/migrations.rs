@@ -16,13 +16,14 @@ use crate::on_both_databases;
 use crate::support::TestDatabase;
 
 /// The tables with an id, in the order of the migrations that create them.
-const TABLES: [(&str, &[&str]); 6] = [
+const TABLES: [(&str, &[&str]); 7] = [
     ("m0001", &["users", "sessions", "api_tokens"]),
     ("m0002", &["projects", "invitations"]),
     ("m0003", &["tasks", "comments"]),
     ("m0004", &["event_sequence", "events"]),
     ("m0005", &["webhooks", "previous_secrets", "deliveries", "webhook_fan_out"]),
     ("m0006", &["jobs", "storage_probe"]),
+    ("m0007", &["audit_entries"]),
 ];
 
 /// The rows of a table, with all their columns, as text.
@@ -96,7 +97,7 @@ on_both_databases! {
         let project = project(&store, &ada).await;
         let task = Task { created_by: Some(bob.id), ..full_task(&project, bob.id) };
         let connection = Database::connect(&database.url).await.unwrap();
-        Migrator::down(&connection, Some(4)).await.unwrap();
+        Migrator::down(&connection, Some(5)).await.unwrap();
         connection.close().await.unwrap();
         store.migrate().await.unwrap();
 

@@ -31,7 +31,7 @@ pub(super) fn new_webhook(user: &User) -> WebhookRecord {
         updated_at: at(3),
     };
     let (health, cursor) = (EndpointHealth::default(), FeedCursor::default());
-    WebhookRecord { webhook, owner: user.id, health, cursor, secret: b"one".to_vec() }
+    WebhookRecord { webhook, owner: user.id, api_token: None, health, cursor, secret: b"one".to_vec() }
 }
 
 fn new_delivery(webhook: WebhookId) -> DeliveryRecord {

@@ -46,7 +46,9 @@ pub(crate) fn operations() -> impl Iterator<Item = (String, Method, String, &'st
 
 /// Returns whether an operation requires a token.
 pub(crate) fn needs_token(operation: &Value) -> bool {
-    operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty())
+    // An empty alternative means that a token is optional.
+    let schemes = operation["security"].as_array();
+    schemes.is_some_and(|schemes| !schemes.is_empty() && schemes.iter().all(|scheme| *scheme != json!({})))
 }
 
 /// Documented statuses of an operation.

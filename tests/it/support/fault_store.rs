@@ -9,12 +9,12 @@ use pocket_tasks::contract::event::Event;
 use pocket_tasks::contract::project::Role;
 use pocket_tasks::contract::{ProjectId, Timestamp, UserId};
 use pocket_tasks::repositories::{
-    ApiTokenRepository, CommentRepository, CounterRepository, DeliveryRepository, EmailTokenRepository, EventFilter,
-    EventHeader, EventRange, EventRepository, FeedBounds, IdempotencyRepository, IdempotentRequest,
-    InvitationRepository, JobRepository, KeyClaim, KnownAddressRepository, LongTextRepository, MaintenanceRepository,
-    MemberRepository, NewEvent, ProjectRepository, QueueRepository, Repositories, SessionRepository, Store, StoreError,
-    StoredResponse, StreamTicketRepository, TaskListRepository, TaskRepository, Transaction, UserRepository,
-    WebhookMaintenanceRepository, WebhookRepository,
+    ApiTokenRepository, AuditLogRepository, CommentRepository, CounterRepository, DeliveryRepository,
+    EmailTokenRepository, EventFilter, EventHeader, EventRange, EventRepository, FeedBounds, IdempotencyRepository,
+    IdempotentRequest, InvitationRepository, JobRepository, KeyClaim, KnownAddressRepository, LongTextRepository,
+    MaintenanceRepository, MemberRepository, NewEvent, ProjectRepository, QueueRepository, Repositories,
+    SessionRepository, Store, StoreError, StoredResponse, StreamTicketRepository, TaskListRepository, TaskRepository,
+    Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
 };
 use tokio::sync::watch;
 
@@ -173,6 +173,7 @@ delegate! {
     stream_tickets: StreamTicketRepository,
     counters: CounterRepository,
     api_tokens: ApiTokenRepository,
+    audit_log: AuditLogRepository,
     jobs: JobRepository,
     queue: QueueRepository,
     maintenance: MaintenanceRepository,

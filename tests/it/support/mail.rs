@@ -35,8 +35,8 @@ impl Mail {
     /// Token in the link.
     #[track_caller]
     pub(crate) fn token(&self) -> &str {
-        let link = self.text.lines().find(|line| line.starts_with("http") && line.contains("?token="));
-        link.unwrap_or_else(|| panic!("no link: {}", self.text)).split_once("?token=").unwrap().1
+        let link = self.text.lines().find(|line| line.starts_with("http") && line.contains("#token="));
+        link.unwrap_or_else(|| panic!("no link: {}", self.text)).split_once("#token=").unwrap().1
     }
 }
 

@@ -5,7 +5,9 @@ const button = form.querySelector("button");
 const password = form.querySelector("#password");
 const show = form.querySelector("#show");
 const outcome = document.querySelector("#outcome");
-const token = new URLSearchParams(location.search).get("token");
+// In the fragment, which is not sent to the server; in the query of older links.
+const parameters = (part) => new URLSearchParams(part.slice(1));
+const token = parameters(location.hash).get("token") ?? parameters(location.search).get("token");
 
 // textContent, so that messages are never parsed as HTML.
 function report(text, failed) {
@@ -49,6 +51,9 @@ form.addEventListener("submit", async (event) => {
 show?.addEventListener("change", () => {
   password.type = show.checked ? "text" : "password";
 });
+
+// Another link opened in the same tab changes the fragment only.
+addEventListener("hashchange", () => location.reload());
 
 if (token) {
   form.hidden = false;

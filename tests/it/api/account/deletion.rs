@@ -52,16 +52,6 @@ on_both_databases! {
         stranger.get("/v1/me").await.ok();
     }
 
-    async fn an_api_token_with_write_scope_can_delete_the_account(app: TestApp) {
-        let user = app.user().await;
-        let (reader, _) = api_client(&app, &user, &["read"]).await;
-        let (writer, _) = api_client(&app, &user, &["write"]).await;
-        reader.delete("/v1/me").await.fails(403, "INSUFFICIENT_SCOPE");
-        user.get("/v1/me").await.ok();
-        writer.delete("/v1/me").await.no_content();
-        user.get("/v1/me").await.fails(401, "TOKEN_REVOKED");
-    }
-
     async fn projects_of_a_deleted_account_are_hidden_from_members(database: TestDatabase) {
         let app = TestApp::new(&database, Options::default()).await;
         let owner = app.user().await;

@@ -7,11 +7,14 @@ use serde_json::{Value, json};
 
 use crate::api::fixtures::account::{
     Tables, VERIFICATION, WELCOME, api_client, app_requiring_verification, count_mails, mailed_tokens, reset,
-    reset_token, secret_and_hash, verification_token, verify,
+    reset_token, secret_and_hash, try_log_in, verification_token, verify,
 };
 use crate::api::fixtures::common::{DAY, concurrently, log_in_again, time};
 use crate::on_both_databases;
-use crate::support::{Client, Mail, TestApp, TestDatabase};
+use crate::support::client::Ids as _;
+use crate::support::{Client, Mail, Options, TestApp, TestDatabase};
+
+const VERIFY: &str = "/v1/auth/verify-email";
 
 async fn resend(client: &Client) {
     let answer = client.post_empty("/v1/auth/resend-verification").await;
@@ -39,11 +42,11 @@ on_both_databases! {
             assert_eq!(mail.to, user.email());
             assert!(!mail.raw.contains(name) && mail.text.starts_with("Hello there,"), "{}", mail.raw);
         }
-        let link = format!("http://127.0.0.1:3000/verify-email?token={}", mails[0].token());
+        let link = format!("http://127.0.0.1:3000/verify-email#token={}", mails[0].token());
         assert!(mails[0].text.contains(&link) && mails[0].html.contains(&link), "{}", mails[0].raw);
         assert!(!is_verified(&user).await);
 
-        let without = TestApp::new(&database, crate::support::Options::default()).await;
+        let without = TestApp::new(&database, Options::default()).await;
         let user = without.user().await;
         without.work().await;
         let [mail] = <[Mail; 1]>::try_from(without.mails()).unwrap();
@@ -72,6 +75,24 @@ on_both_databases! {
         assert_eq!(again.ok(), after);
         app.work().await;
         assert_eq!(app.mails_to(user.email()).len(), 2, "no further e-mail is sent");
+    }
+
+    async fn guesses_of_the_password_for_a_link_are_limited_like_logins(database: TestDatabase) {
+        let variables = vec![("REQUIRE_EMAIL_VERIFICATION", "true"), ("LOGIN_FAILURES_PER_MINUTE", "3")];
+        let app = TestApp::new(&database, Options { variables, ..Options::default() }).await;
+        let (user, token) = verification_token(&app).await;
+        let guess = json!({"token": token, "password": "a guess"});
+        for _ in 0..3 {
+            app.anonymous().post(VERIFY, guess.clone()).await.invalid(&["password:incorrect"]);
+        }
+        verify(&app, &token).await.fails(429, "RATE_LIMITED");
+        try_log_in(&app, user.email(), "correct horse").await.fails(429, "RATE_LIMITED");
+        app.clock.advance(Duration::from_mins(1));
+        verify(&app, &token).await.no_content();
+        for _ in 0..4 {
+            // The right password was not counted.
+            try_log_in(&app, user.email(), "correct horse").await.ok();
+        }
     }
 
     async fn a_verification_token_is_valid_for_a_day(database: TestDatabase) {
@@ -148,18 +169,70 @@ on_both_databases! {
             (json!({"token": null}), &["token:null"]),
             (json!({"token": 7}), &["token:type"]),
             (json!({"token": "x", "email": "ada@example.com"}), &["email:unknown_field"]),
+            (json!({"token": "x"}), &["password:required"]),
+            (json!({"token": "x", "password": ""}), &["password:too_short"]),
         ] {
             app.anonymous().post("/v1/auth/verify-email", body).await.invalid(failures);
         }
     }
 
-    async fn a_token_verifies_its_own_account_regardless_of_the_caller(database: TestDatabase) {
+    async fn a_link_alone_does_not_verify_an_account_that_someone_else_registered(database: TestDatabase) {
         let app = app_requiring_verification(&database).await;
-        let (ada, token) = verification_token(&app).await;
-        let (grace, _) = verification_token(&app).await;
-        grace.post("/v1/auth/verify-email", json!({"token": token})).await.no_content();
-        assert!(is_verified(&ada).await);
-        assert!(!is_verified(&grace).await);
+        // Mallory registers the address of a victim, who clicks on the link.
+        let (mallory, token) = verification_token(&app).await;
+        let proof = json!({"token": token});
+        app.anonymous().post(VERIFY, proof.clone()).await.invalid(&["password:required"]);
+        // The victim's own account does not count either, nor does the victim's password.
+        let victim = app.user().await;
+        victim.post(VERIFY, proof.clone()).await.invalid(&["password:required"]);
+        for client in [&app.anonymous(), &victim] {
+            let guess = json!({"token": token, "password": "not Mallory's"});
+            client.post(VERIFY, guess).await.invalid(&["password:incorrect"]);
+        }
+        assert!(!is_verified(&mallory).await && !is_verified(&victim).await);
+        // The token is not used up by refused attempts.
+        let with_password = json!({"token": token, "password": "correct horse"});
+        victim.post(VERIFY, with_password).await.no_content();
+        assert!(is_verified(&mallory).await && !is_verified(&victim).await);
+    }
+
+    async fn an_access_token_of_the_account_verifies_it_without_a_password(database: TestDatabase) {
+        let app = app_requiring_verification(&database).await;
+        let (user, token) = verification_token(&app).await;
+        let proof = json!({"token": token});
+        let (script, _) = api_client(&app, &user, &["read", "write"]).await;
+        script.post(VERIFY, proof.clone()).await.fails(403, "FORBIDDEN");
+        app.with_token("nonsense").post(VERIFY, proof.clone()).await.fails(401, "UNAUTHENTICATED");
+        let ended = log_in_again(&app, &user).await;
+        ended.post_empty("/v1/auth/logout").await.no_content();
+        ended.post(VERIFY, proof.clone()).await.fails(401, "TOKEN_REVOKED");
+        // A password that is sent must be right even so.
+        let wrong = json!({"token": token, "password": "wrong horse"});
+        user.post(VERIFY, wrong).await.invalid(&["password:incorrect"]);
+        user.post(VERIFY, proof).await.no_content();
+        assert!(is_verified(&user).await);
+    }
+
+    async fn an_unverified_account_may_do_everything_but_list_and_answer_invitations(database: TestDatabase) {
+        let app = app_requiring_verification(&database).await;
+        let (owner, token) = verification_token(&app).await;
+        owner.post(VERIFY, json!({"token": token})).await.no_content();
+        let unproved = app.user().await;
+        let project = owner.project().await;
+        let body = json!({"email": unproved.email(), "role": "editor"});
+        let invitation = owner.post(format!("/v1/projects/{project}/invitations"), body).await.created().id();
+        let own = unproved.project().await;
+        let task = unproved.task(&own, json!({"title": "Tea"})).await.id();
+        unproved.post(format!("/v1/tasks/{task}/comments"), json!({"body": "Green"})).await.created();
+        unproved.patch("/v1/me", json!({"name": "Eve"})).await.ok();
+        api_client(&app, &unproved, &["read"]).await;
+        unproved.post("/v1/webhooks", json!({"url": "https://hook.invalid/", "events": ["*"]})).await.created();
+        unproved.get("/v1/events").await.ok();
+        unproved.get("/v1/invitations").await.fails(403, "EMAIL_NOT_VERIFIED");
+        for verb in ["accept", "decline"] {
+            let path = format!("/v1/invitations/{invitation}/{verb}");
+            unproved.post_empty(path).await.fails(403, "EMAIL_NOT_VERIFIED");
+        }
     }
 
     async fn verification_invalidates_all_tokens_of_the_account(database: TestDatabase) {

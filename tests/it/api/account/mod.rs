@@ -3,10 +3,13 @@
 mod access_revocation;
 mod api_token_limit;
 mod api_token_permissions;
+mod api_token_webhooks;
 mod api_tokens;
+mod audit_log;
 mod deletion;
 mod digest_content;
 mod digest_schedule;
+mod disowned_accounts;
 mod email_verification;
 mod failed_logins;
 mod large_accounts;

@@ -53,7 +53,7 @@ on_both_databases! {
         assert_eq!(count_mails(&app, &user, RESET), 1);
         assert!(mails.len() <= before + 2);
         let mail = app.mails_to(user.email()).pop().unwrap();
-        let link = format!("http://127.0.0.1:3000/reset-password?token={}", mail.token());
+        let link = format!("http://127.0.0.1:3000/reset-password#token={}", mail.token());
         assert!(mail.text.contains(&link) && mail.html.contains(&link), "{}", mail.raw);
     }
 

@@ -55,7 +55,7 @@ impl Row {
 
     /// Expected outcome for each caller.
     fn cells(&self, archived: bool) -> Vec<(Actor, &'static str)> {
-        let owners = if self.cells[6] == "session" { "session" } else { self.cells[0] };
+        let owners = if matches!(self.cells[6], "session" | "scopes") { self.cells[6] } else { self.cells[0] };
         let cells = Actor::COLUMNS.into_iter().zip(self.cells).chain([(Actor::Scoped, owners)]);
         let is_closed = archived && self.archived == Archived::Closed;
         // A caller without permission gets the same error as before.
@@ -117,7 +117,7 @@ pub(crate) fn succeeds(cell: &str) -> bool {
 fn wrong(who: Actor, cell: &str, answer: &Answer) -> Option<String> {
     let (status, error) = match cell {
         "401" => (401, "UNAUTHENTICATED"),
-        "scope" => (403, "INSUFFICIENT_SCOPE"),
+        "scope" | "scopes" => (403, "INSUFFICIENT_SCOPE"),
         "archived" => (403, "PROJECT_ARCHIVED"),
         "transfer" => (409, "OWNER_REQUIRED"),
         "viewer" | "editor" | "owner" | "outside" | "author" | "source_owner" | "yours" | "session" => {
@@ -216,8 +216,10 @@ fn the_matrix_agrees_with_the_table_of_operations() {
         let access = OPERATIONS.iter().find(|policy| policy.id == row.operation).unwrap().access;
         let expected = match access {
             Access::Probe | Access::Public => [row.cells[0]; 2],
+            Access::OptionalSession => [row.cells[0], "session"],
             Access::Session => ["401", "session"],
             Access::Token(_) => ["401", "scope"],
+            Access::BothScopes => ["401", "scopes"],
         };
         assert_eq!(row.cells[5..], expected, "{}", row.operation);
         let scope = if row.method == Method::GET { Scope::Read } else { Scope::Write };

@@ -5,12 +5,13 @@ use serde_json::{Value, json};
 
 use super::edge::{ask, without_storage};
 use super::static_assets::links_in;
+use crate::api::fixtures::account::VERIFICATION;
 use crate::api::fixtures::common::with;
 use crate::on_sqlite;
 use crate::support::document::operations;
 use crate::support::{Mail, Options, TestApp, TestDatabase};
 
-const PAGES: [&str; 3] = ["/verify-email", "/reset-password", "/invitation"];
+const PAGES: [&str; 4] = ["/verify-email", "/reset-password", "/disown-account", "/invitation"];
 
 /// Code that a page must not contain, because it would execute untrusted values.
 const FORBIDDEN: [&str; 8] = [
@@ -42,9 +43,11 @@ fn attribute<'a>(page: &'a str, name: &str) -> &'a str {
 }
 
 /// Follows the link of an e-mail and sends the request of the page's script.
-async fn follow(app: &TestApp, mail: &Mail, mut body: Value) {
-    let link = mail.text.lines().find_map(|line| line.strip_prefix("http://127.0.0.1:3000/")).unwrap();
-    let page = page(app, &format!("/{link}")).await;
+async fn follow(app: &TestApp, mail: &Mail, path: &str, mut body: Value) {
+    let link = mail.text.lines().find_map(|line| line.strip_prefix(&format!("http://127.0.0.1:3000/{path}"))).unwrap();
+    // The browser keeps the fragment to itself.
+    assert_eq!(link, format!("#token={}", mail.token()));
+    let page = page(app, &format!("/{path}")).await;
     body["token"] = mail.token().into();
     app.anonymous().post(format!("/{}", attribute(&page, "data-operation")), body).await.no_content();
 }
@@ -56,14 +59,21 @@ on_sqlite! {
         let user = app.user().await;
         user.post_empty("/v1/auth/resend-verification").await.expect(202);
         app.work().await;
-        follow(&app, app.mails_to(user.email()).last().unwrap(), json!({})).await;
+        follow(&app, app.mails_to(user.email()).last().unwrap(), "verify-email", json!({"password": "correct horse"})).await;
         assert_eq!(user.get("/v1/me").await.ok()["email_verified"], true);
 
         app.anonymous().post("/v1/auth/forgot-password", json!({"email": user.email()})).await.expect(202);
         app.work().await;
-        follow(&app, app.mails_to(user.email()).last().unwrap(), json!({"password": "battery staple"})).await;
+        follow(&app, app.mails_to(user.email()).last().unwrap(), "reset-password", json!({"password": "battery staple"})).await;
         let login = json!({"email": user.email(), "password": "battery staple"});
         app.anonymous().post("/v1/auth/login", login).await.ok();
+
+        let squatted = app.user().await;
+        app.work().await;
+        let mails = app.mails_to(squatted.email());
+        let verification = mails.iter().find(|mail| mail.subject == VERIFICATION).unwrap();
+        follow(&app, verification, "disown-account", json!({})).await;
+        squatted.get("/v1/me").await.fails(401, "TOKEN_REVOKED");
     }
 }
 
@@ -158,12 +168,12 @@ async fn pages_load_only_own_assets_and_no_inline_code() {
 #[tokio::test]
 async fn pages_match_the_operations_they_call() {
     let app = without_storage(&[]).await;
-    for (path, id) in PAGES.into_iter().zip(["verifyEmail", "resetPassword"]) {
+    for (path, id) in PAGES.into_iter().zip(["verifyEmail", "resetPassword", "disownAccount"]) {
         let page = page(&app, path).await;
         let operation = attribute(&page, "data-operation");
         let found = operations().find(|(other, ..)| other == id).unwrap();
         assert_eq!((&found.1, found.2.as_str()), (&Method::POST, format!("/{operation}").as_str()));
-        // Usually the token is enough; without JavaScript nothing can be sent.
+        // Without JavaScript nothing can be sent.
         assert!(page.contains("<noscript>") && page.contains(" hidden>"), "{path}");
     }
     let page = page(&app, "/reset-password").await;

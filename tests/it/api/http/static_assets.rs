@@ -7,7 +7,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Every asset with its content type and caching policy.
-const ASSETS: [(&str, &str, &str); 12] = [
+const ASSETS: [(&str, &str, &str); 13] = [
     ("/docs", HTML, "no-cache"),
     ("/docs/swagger-ui.css", CSS, "no-cache"),
     ("/docs/swagger-ui-bundle.js", SCRIPT, "no-cache"),
@@ -16,6 +16,7 @@ const ASSETS: [(&str, &str, &str); 12] = [
     ("/openapi.yaml", "application/yaml", "no-cache"),
     ("/verify-email", HTML, "no-store"),
     ("/reset-password", HTML, "no-store"),
+    ("/disown-account", HTML, "no-store"),
     ("/invitation", HTML, "no-store"),
     ("/mail-pages/start.js", SCRIPT, "no-cache"),
     ("/mail-pages/invitation.js", SCRIPT, "no-cache"),

@@ -340,7 +340,9 @@ async fn account_life_cycle(transcript: &mut Transcript) {
         let mail = mails.iter().find(|mail| mail.subject == subject).unwrap();
         json!({"token": mail.token()})
     };
-    let verification = sent("Confirm your e-mail address");
+    let mut verification = sent("Confirm your e-mail address");
+    transcript.send(&anonymous, "POST /v1/auth/verify-email", verification.clone()).await;
+    verification["password"] = json!("correct horse");
     transcript.send(&anonymous, "POST /v1/auth/verify-email", verification.clone()).await;
     transcript.send(&anonymous, "POST /v1/auth/verify-email", verification).await;
     transcript.send(&eve, "GET /v1/me", Value::Null).await;
@@ -393,7 +395,7 @@ async fn collaboration(transcript: &mut Transcript) {
         transcript.app.work().await;
         let mails = transcript.app.mails_to("gus@example.com");
         let mail = mails.iter().find(|mail| mail.subject == "Confirm your e-mail address").unwrap();
-        json!({"token": mail.token()})
+        json!({"token": mail.token(), "password": "correct horse"})
     };
     let verification = verification().await;
     transcript.send(&anonymous, "POST /v1/auth/verify-email", verification).await;

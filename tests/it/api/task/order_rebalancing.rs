@@ -6,7 +6,7 @@ use pocket_tasks::contract::page::Direction;
 use pocket_tasks::contract::task::MoveTask;
 use pocket_tasks::contract::{ProjectId, SessionId, TaskId, UserId};
 use pocket_tasks::repositories::Store as _;
-use pocket_tasks::services::{Caller, Credential, WriteContext};
+use pocket_tasks::services::{Caller, Credential, RequestMetadata, WriteContext};
 use serde_json::{Value, json};
 
 use crate::api::fixtures::positions::{ordered_tasks, task_counts};
@@ -44,7 +44,7 @@ impl Shelf {
         let project = owner.project().await;
         let user = UserId::parse(owner.user_id()).unwrap();
         let caller = Caller { user, credential: Credential::Session(SessionId::generate()), expires_at: None };
-        let write = WriteContext { caller, idempotency: None, if_match: None, request_id: None };
+        let write = WriteContext { caller, idempotency: None, if_match: None, request: RequestMetadata::default() };
         let database = database.clone();
         let mut this = Self { database, app, owner, write, project, row: Vec::new(), positions: HashMap::new() };
         for _ in 0..size {

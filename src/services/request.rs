@@ -1,10 +1,10 @@
-//! Metadata of requests on accounts.
+//! Metadata of requests.
 
 use std::net::IpAddr;
 
 use crate::security::ClientNetwork;
 
-/// Metadata of a request that takes a credential or starts a session.
+/// Origin of a request, for sessions, events, limits and the audit log.
 #[derive(Debug, Clone, Default)]
 pub struct RequestMetadata {
     /// `User-Agent` header.
