@@ -17,6 +17,12 @@ use crate::services;
 
 const REALM: &str = "Bearer realm=\"pocket-tasks\"";
 
+/// Message for an `Authorization` header that is not a bearer token.
+const MALFORMED_AUTHORIZATION: &str = "The Authorization header must be given once, as `Bearer <token>`.";
+
+/// Message for a token that was not issued here, or is incomplete.
+const UNREADABLE_TOKEN: &str = "The access token cannot be read: it is incomplete, or was not issued by this server.";
+
 /// `Retry-After` of a user with too many streams, in seconds.
 const RETRY_STREAM: &str = "30";
 
@@ -26,6 +32,17 @@ const RETRY_SOON: &str = "1";
 /// Message for a request that does not accept the media type of the response.
 pub(super) fn not_acceptable(media_type: &str) -> String {
     format!("The response is {media_type}, which the Accept header does not allow.")
+}
+
+/// Credential that a request contains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GivenCredential {
+    /// No `Authorization` header.
+    None,
+    /// An `Authorization` header that is not one bearer token.
+    Malformed,
+    /// A bearer token.
+    Token,
 }
 
 /// Result of a handler.
@@ -90,11 +107,20 @@ impl ApiError {
         failure
     }
 
-    /// Creates the error of an unauthenticated request; its challenge names an invalid token as the cause.
-    pub(super) fn unauthenticated(error: services::Error, has_token: bool) -> Self {
-        let is_unreadable = has_token && matches!(error, services::Error::Unauthenticated);
+    /// Creates the error of an unauthenticated request, which says what is wrong with its credential.
+    pub(super) fn unauthenticated(error: services::Error, given: GivenCredential) -> Self {
+        let is_unauthenticated = matches!(error, services::Error::Unauthenticated);
         let failure = Self::from(error);
-        if is_unreadable { failure.with_challenge("The access token cannot be read") } else { failure }
+        match given {
+            GivenCredential::Malformed if is_unauthenticated => failure.with_message(MALFORMED_AUTHORIZATION).with_header(
+                header::WWW_AUTHENTICATE,
+                format!("{REALM}, error=\"invalid_request\", error_description=\"The Authorization header is malformed\""),
+            ),
+            GivenCredential::Token if is_unauthenticated => {
+                failure.with_message(UNREADABLE_TOKEN).with_challenge("The access token cannot be read")
+            }
+            _ => failure,
+        }
     }
 
     /// Creates the error of a request that the server has no capacity for.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use poem::Request;
 use poem::http::header;
 
+use crate::api::errors::GivenCredential;
 use crate::api::operations::{Access, OperationPolicy};
 use crate::api::validation::percent_decode;
 use crate::contract::account::api_token::Scope;
@@ -36,6 +37,15 @@ pub(super) fn authorize_credential(caller: &Caller, access: Access) -> Result<()
         Access::OptionalSession | Access::Session => caller.require_session().map(drop),
         Access::Token(scope) => caller.require_scope(scope),
         Access::BothScopes => caller.require_scope(Scope::Read).and_then(|()| caller.require_scope(Scope::Write)),
+    }
+}
+
+/// Returns what kind of credential a request contains, for the message of a failure.
+pub(super) fn given_credential(request: &Request) -> GivenCredential {
+    match bearer_token(request) {
+        Some(_) => GivenCredential::Token,
+        None if request.headers().contains_key(header::AUTHORIZATION) => GivenCredential::Malformed,
+        None => GivenCredential::None,
     }
 }
 

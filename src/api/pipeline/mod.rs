@@ -150,7 +150,7 @@ impl RequestPipeline {
         if policy.access == Access::Probe {
             return call.target.call(request).await;
         }
-        let has_token = auth::bearer_token(&request).is_some();
+        let given = auth::given_credential(&request);
         let caller = auth::authenticate(&self.services, &request, policy).await;
         if let Ok(Some(caller)) = &caller {
             Span::current().record("user.id", display(caller.user));
@@ -166,7 +166,7 @@ impl RequestPipeline {
                 }
             }
         }
-        let caller = caller.map_err(|error| ApiError::unauthenticated(error, has_token))?;
+        let caller = caller.map_err(|error| ApiError::unauthenticated(error, given))?;
         if let Some(caller) = &caller {
             auth::authorize_credential(caller, policy.access).map_err(ApiError::from)?;
         }

@@ -52,6 +52,23 @@ on_sqlite! {
 }
 
 #[tokio::test]
+async fn a_missing_a_malformed_and_an_unreadable_token_are_told_apart() {
+    let app = without_storage(&[]).await;
+    for (authorization, words, challenge) in [
+        (None, "Send a valid access token", "Bearer realm=\"pocket-tasks\""),
+        (Some("Token abc"), "given once, as `Bearer <token>`", "error=\"invalid_request\""),
+        (Some("Bearer"), "given once, as `Bearer <token>`", "error=\"invalid_request\""),
+        (Some("Bearer abc"), "cannot be read", "error=\"invalid_token\""),
+    ] {
+        let headers: Vec<_> = authorization.map(|value| ("authorization", value.as_bytes())).into_iter().collect();
+        let answer = ask(&app, "GET", "/v1/me", &headers).await;
+        assert_eq!(answer.json()["error"], "UNAUTHENTICATED");
+        assert!(answer.json()["message"].as_str().unwrap().contains(words), "{}", answer.json());
+        assert!(answer.header("www-authenticate").contains(challenge), "{}", answer.header("www-authenticate"));
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_path_leads_to_the_documentation() {
     let app = without_storage(&[]).await;
     let answer = ask(&app, "GET", "/v1/taks", &[]).await;
