@@ -193,7 +193,9 @@ async fn advance(seconds: usize) {
 on_both_databases! {
     async fn an_event_is_read_once_for_all_streams(database: TestDatabase) {
         let store = FaultStore::over(database.store().await, Fault::None);
-        let app = TestApp::over(Arc::clone(&store) as _, Options::default(), TestClock::default());
+        // All streams have one address.
+        let options = Options { variables: vec![("MAX_CONNECTIONS_PER_ADDRESS", "0")], ..Options::default() };
+        let app = TestApp::over(Arc::clone(&store) as _, options, TestClock::default());
         let owner = app.user().await;
         let project = owner.project().await;
         let mut streams = Vec::new();

@@ -219,16 +219,33 @@ async fn errors_of_existing_routes_have_limit_headers() {
 }
 
 #[tokio::test]
-async fn paths_outside_the_api_are_not_limited() {
+async fn health_checks_and_documentation_are_not_limited() {
     let database = sqlite().await;
     let options = Options { auth_per_minute: 1, refresh_per_minute: 1, api_per_minute: 1, ..Options::default() };
     let app = TestApp::new(&database, options).await;
-    for path in ["/v1/nothing", "/v1", "/nothing", "/docs", "/openapi.json", "/health/live", "/health/ready", "/"] {
+    for path in ["/docs", "/openapi.json", "/health/live", "/health/ready", "/"] {
         for _ in 0..3 {
             let answer = app.anonymous().get(path).await;
             assert_no_limit_headers(&answer);
             assert_ne!(answer.status.as_u16(), 429, "{path}");
         }
+    }
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn paths_that_do_not_exist_count_for_the_address() {
+    let database = sqlite().await;
+    let app = TestApp::new(&database, Options { api_per_minute: 3, ..Options::default() }).await;
+    for path in ["/v1/nothing", "/v1", "/nothing"] {
+        let answer = app.anonymous().get(path).await;
+        assert_no_limit_headers(&answer);
+        answer.fails(404, "NOT_FOUND");
+    }
+    for path in ["/nothing", "/v1/projects"] {
+        let answer = app.anonymous().get(path).await;
+        assert!(!answer.header("retry-after").is_empty(), "{path}");
+        answer.fails(429, "RATE_LIMITED");
     }
     database.remove().await;
 }
