@@ -135,9 +135,9 @@ async fn connect_postgres(settings: &Settings) -> Result<DatabaseConnections, St
         let is_usable = !connection.is_in_transaction();
         Box::pin(async move { Ok(is_usable) })
     });
-    let writer = Database::connect(options).await?;
+    let writer = connect_pool(options).await?;
     // A separate connection, because statements are cancelled when all others are busy.
-    let canceller = Database::connect(single.clone().connect_lazy(true).to_owned()).await?;
+    let canceller = connect_pool(single.clone().connect_lazy(true).to_owned()).await?;
     let pool = |size, options, timeout| ReadPool::postgres(size, options, &canceller, timeout, Arc::clone(&health));
     // An index finds the rows of a user or a project. Where few users have many rows the planner would scan the whole
     // table, and the list of one user would take longer the more others have stored. A search uses one process, not three.
@@ -173,13 +173,18 @@ async fn connect_sqlite(settings: &Settings) -> Result<DatabaseConnections, Stor
     Ok(DatabaseConnections { writer, reader, unindexed_reader, writer_state: Some(writer_state), health })
 }
 
+/// Connects, in a future of its own: that of the driver is large, and would be part of each around it.
+async fn connect_pool(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+    Box::pin(Database::connect(options)).await
+}
+
 /// Connects to SQLite, retrying while another process sets up a new file.
 ///
 /// Two processes that both want to upgrade their lock fail at once, regardless of the busy timeout.
 async fn connect_with_retry(options: &ConnectOptions) -> Result<DatabaseConnection, DbErr> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
-        match Database::connect(options.clone()).await {
+        match connect_pool(options.clone()).await {
             Err(error) if sqlite_code(&error) == Some(SQLITE_BUSY) && Instant::now() < deadline => {
                 sleep(Duration::from_millis(20)).await;
             }

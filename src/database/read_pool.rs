@@ -142,7 +142,8 @@ impl ReadPool {
         // Each permit has an idle reader.
         let reader = readers.lock_idle().pop().ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
         let guard = ReaderGuard { reader, readers: Arc::clone(readers), _permit: permit };
-        let connect = || Database::connect(guard.reader.options.clone());
+        // Boxed, because the future of the driver is large.
+        let connect = || Box::pin(Database::connect(guard.reader.options.clone()));
         let connection = guard.reader.connection.get_or_try_init(connect).await;
         let connection = connection.inspect_err(|error| self.health.record_read_error(error))?.clone();
         Ok(PooledStatement { connection, guard: Some(guard), health: &self.health })
@@ -309,7 +310,7 @@ mod tests {
         let Some(url) = std::env::var("TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty()) else { return };
         let mut options = ConnectOptions::new(url);
         options.max_connections(1);
-        let canceller = Database::connect(options.clone()).await.unwrap();
+        let canceller = Box::pin(Database::connect(options.clone())).await.unwrap();
         let pool = ReadPool::postgres(2, &options, &canceller, Duration::from_secs(20), Arc::default());
         a_statement_that_is_abandoned_gives_its_connection_back(&pool, "SELECT pg_sleep(3600)::text AS answer").await;
         pool.close().await;

@@ -14,7 +14,7 @@ fn valid(hash: &[u8; 32], now: Timestamp) -> Condition {
     Condition::all().add(Column::Hash.eq(hash.to_vec())).add(Column::ExpiresAt.gt(now.0))
 }
 
-fn record(row: Model) -> Result<StreamTicketRecord, StoreError> {
+fn record(row: &Model) -> Result<StreamTicketRecord, StoreError> {
     let credential = match (row.session_id, row.api_token_id) {
         (Some(session), None) => TicketCredential::Session(SessionId(session)),
         (None, Some(token)) => TicketCredential::ApiToken(ApiTokenId(token)),
@@ -51,11 +51,11 @@ impl<C: ConnectionTrait + Send + Sync> StreamTicketRepository for SeaRepositorie
     }
 
     async fn find(&self, hash: &[u8; 32], now: Timestamp) -> Result<Option<StreamTicketRecord>, StoreError> {
-        Entity::find().filter(valid(hash, now)).one(&self.0).await?.map(record).transpose()
+        Entity::find().filter(valid(hash, now)).one(&self.0).await?.as_ref().map(record).transpose()
     }
 
     async fn consume(&self, hash: &[u8; 32], now: Timestamp) -> Result<Option<StreamTicketRecord>, StoreError> {
         let consumed = Entity::delete_many().filter(valid(hash, now)).exec_with_returning(&self.0).await?;
-        consumed.into_iter().next().map(record).transpose()
+        consumed.first().map(record).transpose()
     }
 }

@@ -122,9 +122,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
         let this = &mut *self;
         if matches!(this.linger, Linger::NotYet) {
             ready!(Pin::new(&mut this.socket).poll_shutdown(cx))?;
-            this.linger = match this.is_unread.get() {
-                true => Linger::Until { deadline: Box::pin(sleep(LINGER_TIMEOUT)), discarded: 0 },
-                false => Linger::Done,
+            this.linger = if this.is_unread.get() {
+                Linger::Until { deadline: Box::pin(sleep(LINGER_TIMEOUT)), discarded: 0 }
+            } else {
+                Linger::Done
             };
         }
         while let Linger::Until { deadline, discarded } = &mut this.linger {

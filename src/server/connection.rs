@@ -85,29 +85,23 @@ impl<E: Endpoint + 'static> ConnectionHandler<E> {
 
     /// Serves a connection in a task of its own, which holds `slot` to its end.
     pub(super) fn open(&self, stream: TcpStream, client: SocketAddr, slot: Slot) {
-        let endpoint = Arc::clone(&self.endpoint);
-        let rejection = self.rejection;
-        let limits = if slot.is_reserved() { self.limits.for_reserved() } else { self.limits };
-        let shutdown = self.shutdown.clone();
-        // The HTTP/2 streams of a connection end with it.
-        let streams = self.tasks.child();
+        let handler = Self {
+            endpoint: Arc::clone(&self.endpoint),
+            rejection: self.rejection,
+            limits: if slot.is_reserved() { self.limits.for_reserved() } else { self.limits },
+            shutdown: self.shutdown.clone(),
+            // The HTTP/2 streams of a connection end with it.
+            tasks: self.tasks.child(),
+        };
         self.tasks.spawn(async move {
-            let _abort_streams = streams.abort_on_drop();
-            run(stream, client, endpoint, rejection, limits, shutdown, streams, slot).await;
+            let _abort_streams = handler.tasks.abort_on_drop();
+            run(handler, stream, client, slot).await;
         });
     }
 }
 
-async fn run<E: Endpoint + 'static>(
-    stream: TcpStream,
-    client: SocketAddr,
-    endpoint: Arc<E>,
-    rejection: Rejection,
-    limits: Limits,
-    shutdown: CancellationToken,
-    streams: TaskGroup,
-    slot: Slot,
-) {
+async fn run<E: Endpoint + 'static>(handler: ConnectionHandler<E>, stream: TcpStream, client: SocketAddr, slot: Slot) {
+    let ConnectionHandler { endpoint, rejection, limits, shutdown, tasks: streams } = handler;
     // Otherwise a response in two writes waits for the client's delayed acknowledgement of the first.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(client.address = %client, error = %error, "failed to set TCP_NODELAY");

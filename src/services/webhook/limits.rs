@@ -91,7 +91,8 @@ impl Window {
     fn reserve(&mut self, count: usize, now: Timestamp) -> Timestamp {
         let at = self.free_at(count, now).max(self.reserved_until);
         if at > now {
-            self.reserved_until = at + self.period.mul_f64(count as f64 / self.limit as f64);
+            let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+            self.reserved_until = at + self.period * number(count) / number(self.limit).max(1);
         }
         at
     }
@@ -195,7 +196,9 @@ impl DeliveryLimits {
             waiting.insert(webhook, Turn { at, stage: Stage::Ready });
             return Err(at);
         }
-        windows.iter_mut().for_each(|window| window.record(count, now));
+        for window in &mut windows {
+            window.record(count, now);
+        }
         waiting.remove(&webhook);
         Ok(())
     }
@@ -290,7 +293,7 @@ mod tests {
             let sent = simulate(rates, &webhooks, per_webhook);
             assert_eq!(sent.len(), 60 * per_webhook);
             assert!(peak(&sent, 1_000) <= 10, "{per_webhook}: {}", peak(&sent, 1_000));
-            let (took, least) = (sent.last().unwrap().0, (sent.len() as i64 - 10) * 100);
+            let (took, least) = (sent.last().unwrap().0, (i64::try_from(sent.len()).unwrap() - 10) * 100);
             assert!((least..=least * 2).contains(&took), "{per_webhook}: {took} ms");
         }
     }

@@ -33,7 +33,11 @@ async fn open(app: &TestApp, last: Option<Cursor>) -> EventStream {
     let caller =
         Caller { user: UserId::generate(), credential: Credential::Session(SessionId::generate()), expires_at: None };
     let conditions = EventFilterParams { project_id: None, kinds: None };
-    app.services.events.subscribe(caller, StreamQuery { cursor: None, filter: conditions }, last).await.unwrap()
+    app.services
+        .events
+        .subscribe(caller, StreamQuery { cursor: None, last_event_id: None, ticket: None, filter: conditions }, last)
+        .await
+        .unwrap()
 }
 
 /// Feed that only has events of other users. Its queries never wait, so that a test can pause the clock.

@@ -18,7 +18,7 @@ on_both_databases! {
         let project = user.post("/v1/projects", body).await.created();
         assert_eq!((&project["name"], &project["description"]), (&json!(COMPOSED), &json!(COMPOSED)));
         let new = json!({"title": DECOMPOSED, "description": DECOMPOSED, "labels": [DECOMPOSED]});
-        let task = user.task(project.id(), new).await;
+        let task = user.task(&project.id(), new).await;
         assert_eq!(
             (&task["title"], &task["description"], &task["labels"]),
             (&json!(COMPOSED), &json!(COMPOSED), &json!([COMPOSED]))
