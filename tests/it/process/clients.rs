@@ -4,6 +4,7 @@
 //! variables the tests are skipped with a message; with `REQUIRE_CLIENTS=1` they fail.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::Once;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -148,6 +149,26 @@ impl EventClient {
         drop(self.input);
         self.program.ends().succeeded().log()
     }
+}
+
+/// Client that sends bodies that the server does not read; `None` if it is not installed.
+pub(super) fn unread_bodies(language: &str, port: u16, rounds: usize) -> Option<Program> {
+    let mut command = match language {
+        "JavaScript" => javascript("unread_bodies.mjs")?,
+        _ => {
+            let mut command = Command::new(variable("TEST_PYTHON_CLIENTS")?);
+            command.arg(format!("{PROGRAMS}/unread_bodies.py"));
+            command
+        }
+    };
+    Some(Program::spawn(command.args([port.to_string(), rounds.to_string()]).stdin(Stdio::null())))
+}
+
+/// nginx with a configuration; `None` if it is not installed.
+pub(super) fn nginx(folder: &Path, configuration: &Path) -> Option<Program> {
+    let mut command = Command::new(variable("TEST_NGINX")?);
+    command.arg("-p").arg(folder).arg("-c").arg(configuration).args(["-e", "stderr"]);
+    Some(Program::spawn(command.stdin(Stdio::null())))
 }
 
 fn javascript(program: &str) -> Option<Command> {

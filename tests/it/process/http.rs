@@ -10,7 +10,7 @@ use super::program::TIMEOUT;
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) head: String,
-    /// Body as JSON; null if absent.
+    /// Body as JSON; null if it is absent or something else.
     pub(super) body: Value,
     /// Raw body.
     pub(super) text: String,
@@ -58,7 +58,7 @@ pub(super) fn read(stream: &mut TcpStream) -> Answer {
 
 fn answer(head: &str, text: &str) -> Answer {
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let body = if text.is_empty() { Value::Null } else { serde_json::from_str(text).unwrap() };
+    let body = if text.is_empty() { Value::Null } else { serde_json::from_str(text).unwrap_or_default() };
     Answer { status, head: head.to_owned(), body, text: text.to_owned() }
 }
 

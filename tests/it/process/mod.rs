@@ -24,4 +24,5 @@ mod settings;
 mod smtp;
 mod stop;
 mod streams;
+mod unread_bodies;
 mod workers;
