@@ -10,9 +10,8 @@ run: ## Start the server (SQLite in data/, http://127.0.0.1:3000)
 	cargo run --locked
 
 .PHONY: test
-test: ## Run the tests, and check openapi/openapi.yaml (all tests: .ci/with-clients .ci/with-mail-server .ci/with-postgres make test)
+test: ## Run the tests, which also check openapi/openapi.yaml and the README (all tests: .ci/with-clients .ci/with-mail-server .ci/with-postgres make test)
 	cargo test --workspace --locked
-	cargo run --locked --quiet -- openapi --check
 
 .PHONY: chaos
 chaos: ## Kill the program at random moments and move tasks, far more often than make test
