@@ -214,7 +214,8 @@ on_both_databases! {
         let tables = Tables::read(&database).await;
         // The audit log shows the owner from where an account was used, but not which addresses were tried.
         for network in [HOME, STRANGER] {
-            assert_eq!(tables.columns_containing(network), ["audit_entries.client_address"], "{network}");
+            let columns = tables.columns_containing(network);
+            assert!(columns.iter().all(|column| column.starts_with("audit_entries.")), "{network}: {columns:?}");
         }
         assert_eq!(tables.columns_containing("nobody@example.com"), [""; 0]);
         assert_eq!(tables.column("known_addresses.address").len(), 2, "{}", owner.email());
