@@ -346,6 +346,16 @@ async fn account_life_cycle(transcript: &mut Transcript) {
     transcript.send(&anonymous, "POST /v1/auth/verify-email", verification.clone()).await;
     transcript.send(&anonymous, "POST /v1/auth/verify-email", verification).await;
     transcript.send(&eve, "GET /v1/me", Value::Null).await;
+    transcript.send(&eve, "GET /v1/me/audit-log?dir=asc", Value::Null).await;
+
+    let squatter = json!({"email": "dan@example.com", "name": "Not Dan", "password": "correct horse"});
+    transcript.send(&anonymous, "POST /v1/auth/register", squatter).await;
+    transcript.app.work().await;
+    let squatted = transcript.app.mails_to("dan@example.com");
+    let mail = squatted.iter().find(|mail| mail.subject == "Confirm your e-mail address").unwrap();
+    let disowned = json!({"token": mail.token()});
+    transcript.send(&anonymous, "POST /v1/auth/disown-account", disowned.clone()).await;
+    transcript.send(&anonymous, "POST /v1/auth/disown-account", disowned).await;
 
     let script = json!({"name": "Script", "scopes": ["write", "read"], "expires_at": "2999-01-01T00:00:00Z"});
     let script = transcript.send(&eve, "POST /v1/me/api-tokens", script).await;
