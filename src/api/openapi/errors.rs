@@ -56,7 +56,7 @@ fn documented(policy: &OperationPolicy, operation: &Object) -> BTreeMap<String, 
     match policy.access {
         Access::Probe | Access::Public => {}
         Access::OptionalSession | Access::Session => {
-            codes.extend([E::Unauthenticated, E::TokenExpired, E::TokenRevoked, E::Forbidden])
+            codes.extend([E::Unauthenticated, E::TokenExpired, E::TokenRevoked, E::Forbidden]);
         }
         Access::Token(_) | Access::BothScopes => {
             codes.extend([E::Unauthenticated, E::TokenExpired, E::TokenRevoked, E::InsufficientScope]);
