@@ -112,10 +112,8 @@ impl ApiError {
         let is_unauthenticated = matches!(error, services::Error::Unauthenticated);
         let failure = Self::from(error);
         match given {
-            GivenCredential::Malformed if is_unauthenticated => failure.with_message(MALFORMED_AUTHORIZATION).with_header(
-                header::WWW_AUTHENTICATE,
-                format!("{REALM}, error=\"invalid_request\", error_description=\"The Authorization header is malformed\""),
-            ),
+            // Without an error code: the scheme may be another one (RFC 6750, section 3.1).
+            GivenCredential::Malformed if is_unauthenticated => failure.with_message(MALFORMED_AUTHORIZATION),
             GivenCredential::Token if is_unauthenticated => {
                 failure.with_message(UNREADABLE_TOKEN).with_challenge("The access token cannot be read")
             }

@@ -46,7 +46,7 @@ pub struct PublishedDocument {
 
 impl PublishedDocument {
     /// Generates and compiles the document of a server. `public_url` is its address, without a trailing slash. Without
-    /// one it is relative: the address from which the document was loaded, by whatever name.
+    /// one it is relative, so it is the address from which the document was loaded.
     pub fn compile(public_url: Option<&str>) -> anyhow::Result<Self> {
         let document = openapi::with_server(&document()?, public_url.unwrap_or("/"));
         let validator = validation::OpenApiValidator::compile(&document).context("the published document")?;

@@ -276,7 +276,7 @@ pub const OPERATIONS: &[OperationPolicy] = &[
     write("deleteComment").idempotent().if_match::<StaleComment>().errors(IN_PROJECT),
     // Events
     read("listEvents").errors(FEED).messages(feed_messages),
-    read("createStreamTicket").no_store().errors(&[E::Forbidden]),
+    both_scopes("createStreamTicket").no_store().errors(&[E::Forbidden]),
     read("streamEvents").accepts_ticket().errors(FEED).messages(feed_messages),
     // Webhooks
     read("listWebhooks").errors(&[E::Forbidden]),

@@ -32,10 +32,10 @@ fn all_errors_are_reported_at_once_without_secrets() {
             "HOST",
             "PORT",
             "AUTO_MIGRATE",
+            "CORS_ALLOWED_ORIGINS",
             "DATABASE_URL",
             "JWT_SECRET",
             "ENCRYPTION_KEY",
-            "CORS_ALLOWED_ORIGINS",
             "PUBLIC_URL",
             "SMTP_URL",
             "BCRYPT_COST"

@@ -165,7 +165,7 @@ string_types! {
     /// IANA time zone name.
     TimeZone { format: "iana-time-zone", max_length: 64_usize, example: "Europe/Berlin" }
     /// URL of a webhook endpoint: absolute, `https` unless the operator allows `http`.
-    WebhookUrl { format: "uri", min_length: 1_usize, max_length: 2_048_usize, pattern: SINGLE_LINE_PATTERN, example: "https://example.com/hooks/pocket-tasks" }
+    WebhookUrl { format: "url", min_length: 1_usize, max_length: 2_048_usize, pattern: SINGLE_LINE_PATTERN, example: "https://example.com/hooks/pocket-tasks" }
     /// Description of a webhook.
     WebhookDescription { max_length: 500_usize, pattern: MULTI_LINE_PATTERN, example: "Posts changes to the team chat." }
     /// Event type, or `*` for all current and future types. New types may be added.

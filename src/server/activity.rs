@@ -1,4 +1,4 @@
-//! What a connection is doing: it waits for a request, receives the head of one, or serves.
+//! Activity of a connection: it waits for a request, receives the head of one, or serves.
 //!
 //! hyper has one limit for the time before a request and the time for its head, and none for the bytes before the
 //! protocol is known or for an HTTP/2 connection without requests.
@@ -30,6 +30,15 @@ struct State {
     head_since: Option<Instant>,
     /// The bytes of HTTP/2 between two requests are no head: pings, settings and windows.
     is_http_2: bool,
+}
+
+/// Reason to close a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Idle {
+    /// It had no request.
+    Silent,
+    /// A request head is still incomplete.
+    SlowHead,
 }
 
 impl Activity {
@@ -67,7 +76,7 @@ impl Activity {
     }
 
     /// Returns once a head has taken `head`, or nothing has been in flight for `idle`.
-    pub(super) fn idle_for(&self, head: Duration, idle: Duration) -> impl Future<Output = ()> + use<> {
+    pub(super) fn idle_for(&self, head: Duration, idle: Duration) -> impl Future<Output = Idle> + use<> {
         let mut changes = self.state.subscribe();
         async move {
             loop {
@@ -78,8 +87,10 @@ impl Activity {
                     State { head_since: Some(since), .. } => timeout_at(since + head, changes.changed()).await,
                     _ => timeout(idle, changes.changed()).await,
                 };
-                if !matches!(next, Ok(Ok(()))) {
-                    return;
+                match next {
+                    Ok(Ok(())) => {}
+                    _ if state.head_since.is_some() => return Idle::SlowHead,
+                    _ => return Idle::Silent,
                 }
             }
         }
@@ -121,7 +132,7 @@ mod tests {
         assert!(timeout(IDLE * 4, idle.as_mut()).await.is_err());
         drop(request);
         assert!(timeout(IDLE / 2, idle.as_mut()).await.is_err());
-        assert!(timeout(IDLE, idle).await.is_ok());
+        assert_eq!(timeout(IDLE, idle).await, Ok(Idle::Silent));
     }
 
     #[tokio::test(start_paused = true)]

@@ -60,7 +60,7 @@ struct Unread {
     is_begun: bool,
 }
 
-/// What the endpoint may leave unread.
+/// The part of a body that the endpoint may leave unread.
 pub(super) struct Rest(Option<oneshot::Receiver<Unread>>);
 
 /// Result of discarding the rest of a body.

@@ -1,8 +1,8 @@
 //! The socket of a client, as hyper sees it.
 //!
-//! It reports what the client sends, gives the rejections that hyper writes itself the format of the API, and closes
-//! slowly where the client may still be sending: a socket that is closed with unread bytes is reset, and the client may
-//! lose the response (RFC 9112, section 9.6).
+//! It reports what the client sends, replaces the rejections of hyper by those of the API, and closes slowly where the
+//! client may still be sending: a socket that is closed with unread bytes is reset, and the client may lose the response
+//! (RFC 9112, section 9.6).
 
 use std::{
     io,
@@ -85,7 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if this.replacement.is_none() && this.activity.is_in_head() {
-            this.replacement = rejected_status(bytes).map(|status| (to_message(&(this.rejection)(status)), 0));
+            this.replacement = rejected_status(bytes).map(|status| (to_message(&(this.rejection)(status), bytes), 0));
         }
         let Some((replacement, written)) = &mut this.replacement else {
             return Pin::new(&mut this.socket).poll_write(cx, bytes);
@@ -152,15 +152,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
 }
 
 /// Formats the last response of a connection.
-fn to_message(response: &hyper::Response<String>) -> Vec<u8> {
+///
+/// `replaced` is the response of hyper, which has the current date.
+fn to_message(response: &hyper::Response<String>, replaced: &[u8]) -> Vec<u8> {
     let mut message = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
     for (name, value) in response.headers() {
         message.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
-    let date = httpdate::fmt_http_date(std::time::SystemTime::now());
+    let date = replaced.split_inclusive(|byte| *byte == b'\n').find(|line| line.starts_with(b"date: "));
+    message.extend(date.unwrap_or_default());
     let length = response.body().len();
-    let rest = format!("content-length: {length}\r\nconnection: close\r\ndate: {date}\r\n\r\n{}", response.body());
-    message.extend(rest.into_bytes());
+    message.extend(format!("content-length: {length}\r\nconnection: close\r\n\r\n{}", response.body()).into_bytes());
     message
 }
 

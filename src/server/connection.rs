@@ -35,7 +35,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    activity::Activity,
+    activity::{Activity, Idle},
     body::{Discarded, Rest, request_body},
     client_io::{ClientIo, Rejection, Unread},
     limits::Limits,
@@ -168,7 +168,11 @@ async fn run<E: Endpoint + 'static>(handler: ConnectionHandler<E>, stream: TcpSt
 
     let ended = tokio::select! {
         ended = connection.as_mut() => Ok(ended),
-        () = idle_or_old(idle, limits.max_connection_age, &event_stream) => {
+        reason = idle_or_old(idle, limits.max_connection_age, &event_stream) => {
+            if reason == Idle::SlowHead {
+                tracing::debug!(client.address = %client, "connection dropped because its request head is too slow");
+                return;
+            }
             connection.as_mut().graceful_shutdown();
             timeout(limits.shutdown_grace, connection.as_mut()).await
         }
@@ -197,15 +201,15 @@ async fn run<E: Endpoint + 'static>(handler: ConnectionHandler<E>, stream: TcpSt
 ///
 /// An event stream over HTTP/1.1 is the last response of its connection and restarts the age: a stream that began late
 /// would otherwise be dropped before its own end.
-async fn idle_or_old(idle: impl Future<Output = ()>, age: Duration, event_stream: &Notify) {
+async fn idle_or_old(idle: impl Future<Output = Idle>, age: Duration, event_stream: &Notify) -> Idle {
     let old = async {
         if timeout(age, event_stream.notified()).await.is_ok() {
             sleep(age).await;
         }
     };
     tokio::select! {
-        () = idle => {}
-        () = old => {}
+        reason = idle => reason,
+        () = old => Idle::Silent,
     }
 }
 
@@ -219,7 +223,7 @@ fn http(limits: &Limits, streams: TaskGroup) -> auto::Builder<TaskGroup> {
     // hyper panics at the first connection if a timeout is set without a timer.
     http.http1()
         .timer(TokioTimer::new())
-        // `Activity` tells a slow head from an idle connection.
+        // `Activity` distinguishes a slow head from an idle connection.
         .header_read_timeout(None)
         .max_buf_size(limits.max_header_bytes.max(MIN_HEAD_BUFFER));
     http.http2()

@@ -1,4 +1,4 @@
-//! Connection slots: how many an address may hold, and which connection gives way when they run out.
+//! Connection slots: how many an address may hold, and which connection is closed when they run out.
 //!
 //! A connection takes a regular slot. If its address has its share, or all slots are taken, the longest idle connection
 //! is closed for it. If none is idle, it takes one of a few reserved slots. The endpoint decides which requests of such

@@ -96,7 +96,8 @@ impl Quotas {
     fn check_active(&self, owned: OwnedProjects, who: &str) -> Result<(), Error> {
         let max = self.projects_per_user;
         reject(is_reached(max, owned.active), || {
-            format!("{who} {max} projects, which is the maximum. Delete one first.")
+            let projects = if max == 1 { "project" } else { "projects" };
+            format!("{who} {max} {projects}, which is the maximum. Delete one first.")
         })
     }
 

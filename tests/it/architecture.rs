@@ -74,12 +74,14 @@ const RULES: [(&str, &[&str]); 10] = [
 ];
 
 /// Crate, with the only paths that may name it.
-const HOMES: [(&str, &[&str]); 18] = [
+const HOMES: [(&str, &[&str]); 22] = [
     ("sea_orm", &["src/database"]),
     ("sqlx", &["src/database"]),
     ("migration", &["src/database"]),
     ("poem", &["src/api", "src/server", "src/app.rs"]),
     ("hyper", &["src/server", "src/api/assets", "src/webhooks/error_message.rs"]),
+    ("caseless", &["src/contract/unicode.rs"]),
+    ("idna", &["src/contract/email.rs"]),
     ("jsonwebtoken", &["src/security"]),
     ("bcrypt", &["src/security"]),
     ("lettre", &["src/mail"]),
@@ -91,7 +93,9 @@ const HOMES: [(&str, &[&str]); 18] = [
     ("reqwest", &["src/webhooks"]),
     ("rlimit", &["src/cli/runtime.rs"]),
     ("rustls", &["src/webhooks"]),
-    ("url", &["src/webhooks"]),
+    ("strsim", &["src/api/validation"]),
+    ("unicode_normalization", &["src/contract/unicode.rs"]),
+    ("url", &["src/api/validation", "src/config", "src/webhooks"]),
     ("zxcvbn", &["src/security"]),
 ];
 

@@ -12,7 +12,7 @@ const MAX_INLINE_SIZE: usize = 16 * 1_024;
 
 /// Threads for work on large bodies.
 pub(super) struct LargeBodies {
-    /// As many as cores, so that a flood of large bodies leaves the async threads their share of the cores.
+    /// One per core, so that a flood of large bodies leaves the async threads their share of the cores.
     permits: Arc<Semaphore>,
 }
 

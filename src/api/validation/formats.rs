@@ -1,5 +1,7 @@
 //! Formats of strings.
 
+use url::Url;
+
 use crate::contract::ids::parse_hyphenated;
 use crate::contract::{Timestamp, email};
 
@@ -18,7 +20,7 @@ const FORMATS: [Format; 6] = [
     Format { name: "uuid", normalize: None, check: |text| require(parse_hyphenated(text).is_some(), "must be a UUID") },
     Format { name: "date-time", normalize: None, check: check_time },
     Format { name: "email", normalize: Some(email::normalize), check: email::check },
-    Format { name: "uri", normalize: None, check: check_url },
+    Format { name: "url", normalize: None, check: check_url },
     Format {
         name: "iana-time-zone",
         normalize: None,
@@ -54,7 +56,10 @@ fn check_time(text: &str) -> Result<(), &'static str> {
 /// Checks that a string is an absolute URL. Whether the server may call it is not a matter of its format.
 fn check_url(text: &str) -> Result<(), &'static str> {
     // URL parsers disagree about these characters. Control characters have a message of their own.
-    let is_ambiguous = |c: char| c == '\\' || (c.is_whitespace() && !c.is_control());
-    let is_url = !text.contains(is_ambiguous) && url::Url::parse(text).is_ok();
-    require(is_url, "must be an absolute URL like https://example.com/hooks, without spaces and backslashes")
+    let is_ambiguous = |c: char| c == '\\' || c.is_whitespace();
+    let is_url = !text.contains(is_ambiguous) && Url::parse(text).is_ok();
+    require(
+        is_url || text.contains(char::is_control),
+        "must be an absolute URL like https://example.com/hooks, without spaces and backslashes",
+    )
 }

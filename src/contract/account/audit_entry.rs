@@ -95,7 +95,7 @@ audit_entry_types! {
 pub struct AuditEntry {
     /// Id of the entry.
     pub id: AuditEntryId,
-    /// What happened.
+    /// Type of the action.
     #[oai(rename = "type")]
     pub kind: AuditEntryType,
     /// User who did it; null if unknown, as after a failed login, and after that user's account was removed.

@@ -38,6 +38,8 @@ grants! {
     RefreshToken,
     /// An open event stream.
     EventStream,
+    /// A ticket for an event stream.
+    StreamTicket,
     /// An API token.
     ApiToken,
     /// A password reset token sent by e-mail.
@@ -77,7 +79,7 @@ pub const REFERENCES: &[(&str, OnReset)] = &[
     ("audit_entries.api_token_id", OnReset::Kept("History of what an API token did, not the token.")),
     ("audit_entries.user_id", OnReset::Kept("The audit log, which shows the owner what happened before the reset.")),
     ("long_texts", OnReset::Kept("Content of events and stored responses. Reading it takes a credential.")),
-    ("stream_tickets.user_id", OnReset::Ended(&[Grant::EventStream])),
+    ("stream_tickets.user_id", OnReset::Ended(&[Grant::StreamTicket])),
     ("event_sequence", OnReset::Kept("The position of the feed. It holds no data of an account.")),
     (
         "webhook_fan_out",
@@ -126,7 +128,11 @@ impl Extent {
             (Self::Reset | Self::ChangeRevokingAll(_), _)
             | (
                 Self::Change(_),
-                Grant::Session | Grant::RefreshToken | Grant::EventStream | Grant::PasswordResetToken,
+                Grant::Session
+                | Grant::RefreshToken
+                | Grant::EventStream
+                | Grant::StreamTicket
+                | Grant::PasswordResetToken,
             ) => true,
             (
                 Self::Change(_),
@@ -197,9 +203,9 @@ impl ServiceContext {
                     transaction.email_tokens().revoke_all(user, EmailTokenPurpose::Verification, now).await?;
                 }
                 Grant::Webhook => self.disable_webhooks(transaction, user, None, extent.reason(), now).await?,
-                // These end with their parent: a refresh token with its session, a stream with its session or API
-                // token, and a delivery with its webhook.
-                Grant::RefreshToken | Grant::EventStream | Grant::PendingDelivery => {}
+                // These end with their parent: a refresh token with its session, a stream and a ticket with their session
+                // or API token, and a delivery with its webhook.
+                Grant::RefreshToken | Grant::EventStream | Grant::StreamTicket | Grant::PendingDelivery => {}
             }
         }
         Ok(revoked)
@@ -269,7 +275,7 @@ mod tests {
     fn a_plain_change_ends_no_more_than_sessions_and_reset_tokens() {
         let session = SessionId::generate();
         let ended = |extent: Extent| Grant::ALL.iter().filter(|grant| extent.includes(**grant)).count();
-        assert_eq!(ended(Extent::Change(session)), 4);
+        assert_eq!(ended(Extent::Change(session)), 5);
         assert_eq!(ended(Extent::ChangeRevokingAll(session)), Grant::ALL.len());
         assert_eq!(ended(Extent::Reset), Grant::ALL.len());
         assert_eq!((Extent::Reset.kept_session(), Extent::Change(session).kept_session()), (None, Some(session)));

@@ -87,7 +87,7 @@ impl ServiceContext {
         let transaction = self.store.begin().await?;
         let found = transaction.stream_tickets().consume(&secret.hash(), self.clock.now()).await?;
         transaction.commit().await?;
-        // Nobody else can have it, unless it was sent together with the access token of another user.
+        // It belongs to the caller, unless it was sent together with the access token of another user.
         let found = found.filter(|found| found.user_id == caller.user).ok_or(Error::InvalidStreamTicket)?;
         let kinds = found.kinds.iter().filter_map(|kind| EventType::parse(kind)).collect();
         Ok(EventFilter { project: found.project_id, kinds })

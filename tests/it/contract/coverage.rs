@@ -251,7 +251,7 @@ on_both_databases! {
                     "register" => example["email"] = filled("{fresh}"),
                     "verifyEmail" | "disownAccount" => example["token"] = filled("{verification_token}"),
                     "resetPassword" => example["token"] = filled("{reset_token}"),
-                    "createWebhook" | "updateWebhook" if example["project_id"].is_string() => {
+                    "createStreamTicket" | "createWebhook" | "updateWebhook" if example["project_id"].is_string() => {
                         example["project_id"] = filled("{project}");
                     }
                     "moveTask" => example["project_id"] = filled("{project}"),

@@ -155,6 +155,11 @@ impl EventClient {
 pub(super) fn unread_bodies(language: &str, port: u16, rounds: usize) -> Option<Program> {
     let mut command = match language {
         "JavaScript" => javascript("unread_bodies.mjs")?,
+        "JavaScript over HTTP/2" => {
+            let mut command = javascript("unread_bodies.mjs")?;
+            command.args([port.to_string(), rounds.to_string()]).arg("http2");
+            return Some(Program::spawn(command.stdin(Stdio::null())));
+        }
         _ => {
             let mut command = Command::new(variable("TEST_PYTHON_CLIENTS")?);
             command.arg(format!("{PROGRAMS}/unread_bodies.py"));

@@ -16,7 +16,7 @@ const ROUNDS: usize = 200;
 
 /// Starts nginx as it is by default, but for the paths of its files and the limit of bodies, which would hide ours.
 fn start_nginx(folder: &Path, upstream: SocketAddr) -> Option<(Program, SocketAddr)> {
-    // Free until somebody else takes it, so it is released as late as possible.
+    // The port is free until another process takes it, so it is released as late as possible.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let configuration = format!(
@@ -70,7 +70,7 @@ fn a_proxy_passes_on_every_answer_to_a_body_that_was_not_read() {
 fn clients_with_pooled_connections_lose_neither_the_answer_nor_the_next_request() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[("RATE_LIMIT_API_PER_MINUTE", "0")]);
-    for language in ["JavaScript", "Python"] {
+    for language in ["JavaScript", "JavaScript over HTTP/2", "Python"] {
         let Some(client) = clients::unread_bodies(language, server.address.port(), ROUNDS) else { return };
         assert_eq!(client.ends().succeeded().log(), [json!({"answers": 0, "next": 0})], "{language}");
     }

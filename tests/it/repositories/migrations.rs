@@ -16,7 +16,7 @@ use crate::on_both_databases;
 use crate::support::TestDatabase;
 
 /// The tables with an id, in the order of the migrations that create them.
-const TABLES: [(&str, &[&str]); 7] = [
+const TABLES: [(&str, &[&str]); 9] = [
     ("m0001", &["users", "sessions", "api_tokens"]),
     ("m0002", &["projects", "invitations"]),
     ("m0003", &["tasks", "comments"]),
@@ -24,6 +24,8 @@ const TABLES: [(&str, &[&str]); 7] = [
     ("m0005", &["webhooks", "previous_secrets", "deliveries", "webhook_fan_out"]),
     ("m0006", &["jobs", "storage_probe"]),
     ("m0007", &["audit_entries"]),
+    ("m0008", &[]),
+    ("m0009", &[]),
 ];
 
 /// The rows of a table, with all their columns, as text.
@@ -91,13 +93,38 @@ on_both_databases! {
         assert_eq!(Empty(database.clone()).schema().await, schema);
     }
 
+    async fn text_stored_by_earlier_versions_is_folded(database: TestDatabase) {
+        let store = database.store().await;
+        let (ada, bob) = (user(&store).await, user(&store).await);
+        let project = project(&store, &ada).await;
+        let task = full_task(&project, bob.id);
+        add_tasks(&store, [&task]).await;
+        let connection = Database::connect(&database.url).await.unwrap();
+        Migrator::down(&connection, Some(2)).await.unwrap();
+        let mut raw = Raw::connect(&database).await;
+        raw.execute("UPDATE tasks SET title = 'Straße', title_key = 'straße', search_text = 'straße', \
+                     description = NULL, labels = ',cafe\u{301},caf\u{e9},tea,'").await;
+        raw.execute("UPDATE projects SET name = 'İstanbul', name_key = 'i\u{307}stanbul', search_text = 'i\u{307}stanbul'").await;
+        Migrator::up(&connection, None).await.unwrap();
+        connection.close().await.unwrap();
+        for (sql, expected) in [
+            ("SELECT title_key AS text FROM tasks", "strasse"),
+            ("SELECT search_text AS text FROM tasks", "strasse"),
+            ("SELECT labels AS text FROM tasks", ",caf\u{e9},tea,"),
+            ("SELECT name_key AS text FROM projects", "istanbul"),
+        ] {
+            assert_eq!(raw.texts(sql, "text").await, [expected], "{sql}");
+        }
+        assert!(raw.texts("SELECT search_text AS text FROM projects", "text").await[0].starts_with("istanbul"));
+    }
+
     async fn reapplied_migrations_accept_the_data_that_was_rolled_back(database: TestDatabase) {
         let store = database.store().await;
         let (ada, bob) = (user(&store).await, user(&store).await);
         let project = project(&store, &ada).await;
         let task = Task { created_by: Some(bob.id), ..full_task(&project, bob.id) };
         let connection = Database::connect(&database.url).await.unwrap();
-        Migrator::down(&connection, Some(5)).await.unwrap();
+        Migrator::down(&connection, Some(7)).await.unwrap();
         connection.close().await.unwrap();
         store.migrate().await.unwrap();
 

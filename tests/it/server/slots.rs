@@ -1,4 +1,4 @@
-//! Connection slots: the longest idle connection gives way, an address has a share, and health checks get through.
+//! Connection slots: the longest idle connection is closed, an address has a share, and health checks get through.
 
 use super::*;
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pocket_tasks::contract::event::EventType;
 use pocket_tasks::services::Grant;
+use poem::Endpoint as _;
 use poem::http::Method;
 use serde_json::{Value, json};
 
@@ -39,6 +40,7 @@ struct Planted {
     project: String,
     attacker: Client,
     stream: SseClient,
+    ticket: String,
     script: Client,
     invitation: String,
     webhook: String,
@@ -71,12 +73,15 @@ impl Planted {
         let [verification] = mailed_tokens(&app, &owner, VERIFICATION).try_into().unwrap();
         let reset_tokens = mailed_tokens(&app, &owner, RESET);
         let stream = follow(&attacker, "").await;
+        let ticket =
+            attacker.post_empty("/v1/events/stream-tickets").await.created()["ticket"].as_str().unwrap().to_owned();
         Self {
             app,
             owner,
             project,
             attacker,
             stream,
+            ticket,
             script,
             invitation,
             webhook,
@@ -107,6 +112,11 @@ impl Planted {
                 // Fails if the stream stays open: `soon` times out waiting for the next event.
                 while soon(self.stream.next()).await.is_some() {}
                 false
+            }
+            Grant::StreamTicket => {
+                let path = format!("/v1/events/stream?ticket={}", self.ticket);
+                let request = poem::Request::builder().uri(path.parse().unwrap()).finish();
+                app.endpoint.call(request).await.unwrap().status().is_success()
             }
             Grant::ApiToken => self.script.get("/v1/me").await.status.is_success(),
             Grant::PasswordResetToken => reset(app, &self.reset_tokens[0], "another staple").await.status.is_success(),

@@ -134,7 +134,7 @@ on_both_databases! {
     async fn malformed_json_is_distinguished_from_invalid_values(app: TestApp) {
         let user = app.user().await;
         for body in ["", "{", "{\"name\":\"Ada\"} x", "{'name':'Ada'}", "{\"name\":\"Ada\",}", "{\"name\":\"\u{1}\"}",
-            "{\"name\":\"Ada\",\"name\":\"Eve\"}", "{\"name\":NaN}", "\u{feff}{}"] {
+            "{\"name\":\"Ada\",\"name\":\"Eve\"}", "{\"name\":NaN}", "\u{feff}"] {
             let call = user.call(Method::PATCH, "/v1/me").body("application/json", body);
             let answer = call.send().await.fails(400, "MALFORMED_JSON");
             assert!(answer.get("field").is_none(), "{answer}");

@@ -72,9 +72,9 @@ on_both_databases! {
         let unused = ticket(&user, json!({})).await;
         app.clock.advance(Duration::from_secs(61));
         app.anonymous().get(format!("{STREAM}?ticket={unused}")).await.fails(401, "UNAUTHENTICATED");
-        let (script, token) = api_client(&app, &user, &["read"]).await;
+        let (script, token) = api_client(&app, &user, &["read", "write"]).await;
         let of_script = ticket(&script, json!({})).await;
-        user.delete(format!("/v1/me/api-tokens/{token}")).await.no_content();
+        user.delete(format!("/v1/me/api-tokens/{}", token.id())).await.no_content();
         app.anonymous().get(format!("{STREAM}?ticket={of_script}")).await.fails(401, "TOKEN_REVOKED");
         let of_session = ticket(&user, json!({})).await;
         user.post_empty("/v1/auth/logout").await.no_content();
@@ -88,8 +88,10 @@ on_both_databases! {
         stranger.post(TICKETS, json!({"project_id": UNKNOWN_ID})).await.invalid(&["project_id:reference"]);
         user.post(TICKETS, json!({"type": []})).await.invalid(&["type:too_few"]);
         app.anonymous().post_empty(TICKETS).await.fails(401, "UNAUTHENTICATED");
-        let (writer, _) = api_client(&app, &user, &["write"]).await;
-        writer.post_empty(TICKETS).await.fails(403, "INSUFFICIENT_SCOPE");
+        for scope in ["read", "write"] {
+            let (script, _) = api_client(&app, &user, &[scope]).await;
+            script.post_empty(TICKETS).await.fails(403, "INSUFFICIENT_SCOPE");
+        }
         let ticket = ticket(&user, json!({"project_id": project})).await;
         app.anonymous().get(format!("/v1/events?ticket={ticket}")).await.fails(401, "UNAUTHENTICATED");
         let with_filter = format!("{STREAM}?ticket={ticket}&type=task.created");

@@ -134,7 +134,7 @@ async fn an_unknown_path_gets_the_error_envelope() {
             assert_eq!(answer.status.as_u16(), 404, "{method} {path}");
             assert_eq!(answer.header("content-type"), "application/json", "{path}");
             let (id, body) = (answer.header("x-request-id"), answer.json());
-            let message = "The resource does not exist.";
+            let message = "Nothing has this path. The documentation at /docs lists all paths.";
             assert_eq!(body, json!({"error": "NOT_FOUND", "message": message, "request_id": id}), "{path}");
         }
     }

@@ -56,8 +56,8 @@ async fn a_missing_a_malformed_and_an_unreadable_token_are_told_apart() {
     let app = without_storage(&[]).await;
     for (authorization, words, challenge) in [
         (None, "Send a valid access token", "Bearer realm=\"pocket-tasks\""),
-        (Some("Token abc"), "given once, as `Bearer <token>`", "error=\"invalid_request\""),
-        (Some("Bearer"), "given once, as `Bearer <token>`", "error=\"invalid_request\""),
+        (Some("Token abc"), "given once, as `Bearer <token>`", "Bearer realm=\"pocket-tasks\""),
+        (Some("Bearer"), "given once, as `Bearer <token>`", "Bearer realm=\"pocket-tasks\""),
         (Some("Bearer abc"), "cannot be read", "error=\"invalid_token\""),
     ] {
         let headers: Vec<_> = authorization.map(|value| ("authorization", value.as_bytes())).into_iter().collect();

@@ -35,15 +35,32 @@ fn ids(project: &str, user: &Client) -> (ProjectId, UserId) {
     (ProjectId::parse(project).unwrap(), UserId::parse(user.user_id()).unwrap())
 }
 
-on_both_databases! {
-    async fn a_removal_unassigns_a_bounded_number_of_tasks_at_once_and_the_rest_in_a_job(app: TestApp) {
+/// A project whose member with many tasks was removed.
+struct Removal {
+    owner: Client,
+    project: String,
+    /// The former member.
+    ada: Client,
+    /// Last sequence number before the removal.
+    before: i64,
+}
+
+impl Removal {
+    async fn new(app: &TestApp) -> Self {
         let owner = app.user().await;
         let project = owner.project().await;
-        let ada = member(&app, &project, "editor").await;
+        let ada = member(app, &project, "editor").await;
         assign_tasks(&owner, &project, &ada).await;
         app.work().await;
-        let before = last_sequence(&app).await;
+        let before = last_sequence(app).await;
         remove(&owner, &project, &ada).await.no_content();
+        Self { owner, project, ada, before }
+    }
+}
+
+on_both_databases! {
+    async fn a_removal_unassigns_a_bounded_number_of_tasks_at_once_and_the_rest_in_a_job(app: TestApp) {
+        let Removal { owner, project, ada, before } = Removal::new(&app).await;
         assert_eq!(last_sequence(&app).await - before, 1 + i64::try_from(PORTION).unwrap());
         // Access ends at once, and no task can be assigned to the former member.
         ada.get(format!("/v1/projects/{project}")).await.fails(403, "FORBIDDEN");
@@ -75,13 +92,7 @@ on_both_databases! {
     }
 
     async fn unassignment_resumes_after_a_crash_between_portions(app: TestApp) {
-        let owner = app.user().await;
-        let project = owner.project().await;
-        let ada = member(&app, &project, "editor").await;
-        assign_tasks(&owner, &project, &ada).await;
-        app.work().await;
-        let before = last_sequence(&app).await;
-        remove(&owner, &project, &ada).await.no_content();
+        let Removal { owner, project, ada, before } = Removal::new(&app).await;
         let (id, user) = ids(&project, &ada);
         let actor = UserId::parse(owner.user_id()).unwrap();
         for portion in 2..5 {
