@@ -23,12 +23,13 @@ const HEADERS: [&str; 4] = ["content-type", "location", "allow", "www-authentica
 const SENT: [&str; 3] = ["2026-03-01T09:00:00.000Z", "2026-03-31T22:30:00.000Z", "2026-04-01T09:00:00.000Z"];
 
 /// Replacements for values that differ from run to run. The first and the last one protect the times in `SENT`.
-const REDACTIONS: [(&str, &str); 9] = [
+const REDACTIONS: [(&str, &str); 10] = [
     (r#""access_token":"[^"]*""#, r#""access_token":"<access token>""#),
     (r#""next_cursor":"[^"]*""#, r#""next_cursor":"<next cursor>""#),
     (r#""refresh_token":"[^"]*""#, r#""refresh_token":"<refresh token>""#),
     (r#""request_id":"[^"]*""#, r#""request_id":"<request id>""#),
     (r#""secret":"[^"]*""#, r#""secret":"<secret>""#),
+    (r#""ticket":"[^"]*""#, r#""ticket":"<ticket>""#),
     (r#""token":"[^"]*""#, r#""token":"<token>""#),
     ("(2026-03-01T09:00:00|2026-03-31T22:30:00|2026-04-01T09:00:00).000Z", "$1<sent>"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>"),
@@ -461,6 +462,8 @@ async fn feed(transcript: &mut Transcript) {
         "/stream",
     ];
     transcript.get_all(&ida, &paths.map(|query| format!("/v1/events{query}"))).await;
+    let filter = json!({"project_id": project, "type": ["task.created"]});
+    transcript.send(&ida, "POST /v1/events/stream-tickets", filter).await;
 }
 
 /// Hal manages a webhook. No jobs run, because the duration of an attempt is part of its log.

@@ -62,6 +62,7 @@ on_both_databases! {
             (json!({"events": ["task.exploded"]}), "events[0]:enum"),
             (json!({"events": null}), "events:null"),
             (json!({"url": ""}), "url:too_short"),
+            (json!({"url": "nonsense"}), "url:format"),
             (json!({"url": long}), "url:too_long"),
             (json!({"url": "https://exa\u{0}mple.com"}), "url:pattern"),
             (json!({"project_id": "7"}), "project_id:format"),
@@ -79,7 +80,7 @@ on_both_databases! {
         }
         user.post(WEBHOOKS, json!({"url": URL, "events": ["*"], "project_id": foreign})).await.fails(403, "FORBIDDEN");
         user.patch(&path, json!({"project_id": foreign})).await.fails(403, "FORBIDDEN");
-        for url in ["http://example.com/", "https://example.com:22/", "ftp://example.com", "nonsense"] {
+        for url in ["http://example.com/", "https://example.com:22/", "ftp://example.com"] {
             user.post(WEBHOOKS, json!({"url": url, "events": ["*"]})).await.fails(422, "WEBHOOK_URL_FORBIDDEN");
             let message = user.patch(&path, json!({"url": url})).await.fails(422, "WEBHOOK_URL_FORBIDDEN");
             assert!(message["message"].as_str().unwrap().ends_with('.'), "{message}");
