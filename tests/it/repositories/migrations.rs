@@ -76,7 +76,7 @@ on_both_databases! {
         let before = rows_of_first(&database, TABLES.len()).await;
         let schema = Empty(database.clone()).schema().await;
 
-        let connection = Database::connect(&database.url).await.unwrap();
+        let connection = Box::pin(Database::connect(&database.url)).await.unwrap();
         for left in (0..TABLES.len()).rev() {
             Migrator::down(&connection, Some(1)).await.unwrap();
             let kept = rows_of_first(&database, left).await;
@@ -99,7 +99,7 @@ on_both_databases! {
         let project = project(&store, &ada).await;
         let task = full_task(&project, bob.id);
         add_tasks(&store, [&task]).await;
-        let connection = Database::connect(&database.url).await.unwrap();
+        let connection = Box::pin(Database::connect(&database.url)).await.unwrap();
         Migrator::down(&connection, Some(2)).await.unwrap();
         let mut raw = Raw::connect(&database).await;
         raw.execute("UPDATE tasks SET title = 'Straße', title_key = 'straße', search_text = 'straße', \
@@ -123,7 +123,7 @@ on_both_databases! {
         let (ada, bob) = (user(&store).await, user(&store).await);
         let project = project(&store, &ada).await;
         let task = Task { created_by: Some(bob.id), ..full_task(&project, bob.id) };
-        let connection = Database::connect(&database.url).await.unwrap();
+        let connection = Box::pin(Database::connect(&database.url)).await.unwrap();
         Migrator::down(&connection, Some(7)).await.unwrap();
         connection.close().await.unwrap();
         store.migrate().await.unwrap();

@@ -125,8 +125,8 @@ fn endpoint(entered: Arc<Notify>, release: Arc<Notify>) -> impl Endpoint {
 }
 
 /// A body of 64 MiB in parts, so that the request is in flight until the client has read most of it.
-fn large() -> impl futures_util::Stream<Item = io::Result<&'static [u8]>> {
-    stream::repeat_with(|| Ok(&[b'x'; 64 * 1024][..])).take(1024)
+fn large() -> impl futures_util::Stream<Item = io::Result<Vec<u8>>> {
+    stream::repeat_with(|| Ok(vec![b'x'; 64 * 1024])).take(1024)
 }
 
 struct Client(TcpStream);

@@ -42,8 +42,9 @@ async fn the_answer_to_a_huge_body_arrives_and_says_that_the_connection_closes()
         let mut client = server.connect().await;
         client.send(&head(path, 8 * 1024 * 1024)).await;
         // All of it is written before the answer is read, as simple clients do.
+        let part = vec![b'x'; 64 * 1024];
         for _ in 0..128 {
-            client.0.write_all(&[b'x'; 64 * 1024]).await.unwrap();
+            client.0.write_all(&part).await.unwrap();
         }
         let answer = client.read_to_close().await;
         assert!(answer.starts_with("HTTP/1.1 4"), "{path}: {answer}");

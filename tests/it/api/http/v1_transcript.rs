@@ -349,8 +349,8 @@ async fn account_life_cycle(transcript: &mut Transcript) {
     transcript.send(&eve, "GET /v1/me", Value::Null).await;
     transcript.send(&eve, "GET /v1/me/audit-log?dir=asc", Value::Null).await;
 
-    let squatter = json!({"email": "dan@example.com", "name": "Not Dan", "password": "correct horse"});
-    transcript.send(&anonymous, "POST /v1/auth/register", squatter).await;
+    let impostor = json!({"email": "dan@example.com", "name": "Not Dan", "password": "correct horse"});
+    transcript.send(&anonymous, "POST /v1/auth/register", impostor).await;
     transcript.app.work().await;
     let squatted = transcript.app.mails_to("dan@example.com");
     let mail = squatted.iter().find(|mail| mail.subject == "Confirm your e-mail address").unwrap();
