@@ -9,7 +9,7 @@ use super::output::print_line;
 use crate::app;
 use crate::config::Config;
 use crate::contract::account::audit_entry::AuditEntryType;
-use crate::contract::{Timestamp, UserId};
+use crate::contract::{Timestamp, UserId, email};
 use crate::database::{SeaStore, Settings};
 use crate::mail::SingleLine;
 use crate::repositories::{AuditFilter, AuditRecord, Store as _};
@@ -96,7 +96,7 @@ async fn find_user(store: &SeaStore, user: &str) -> anyhow::Result<UserId> {
     if let Some(id) = UserId::parse(user) {
         return Ok(id);
     }
-    let found = store.read().users().find_credentials_by_email(&user.trim().to_lowercase()).await;
+    let found = store.read().users().find_credentials_by_email(&email::normalize(user)).await;
     match found.context("finding the account")? {
         Some(found) => Ok(found.user.id),
         None => bail!("no account has the address {user}"),

@@ -66,14 +66,13 @@ impl<C: ConnectionTrait + Send + Sync> AuditLogRepository for SeaRepositories<C>
         Ok(())
     }
 
-    async fn count(&self, user: Option<UserId>, is_failed_login: bool, since: Timestamp) -> Result<u64, StoreError> {
-        let failed = AuditEntryType::LoginFailed.as_str();
+    async fn count(&self, user: Option<UserId>, kind: AuditEntryType, since: Timestamp) -> Result<u64, StoreError> {
         let of_user = match user {
             Some(user) => Column::UserId.eq(user.0),
             None => Column::UserId.is_null(),
         };
-        let kind = if is_failed_login { Column::Kind.eq(failed) } else { Column::Kind.ne(failed) };
-        let recent = Entity::find().filter(of_user).filter(Column::CreatedAt.gt(since.0)).filter(kind);
+        let recent = Entity::find().filter(of_user).filter(Column::CreatedAt.gt(since.0));
+        let recent = recent.filter(Column::Kind.eq(kind.as_str()));
         Ok(recent.count(&self.0).await?)
     }
 

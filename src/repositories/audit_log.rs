@@ -33,8 +33,8 @@ pub trait AuditLogRepository: Send + Sync {
     /// Adds an entry. If there is one with the same repeat key, that one is counted up instead.
     async fn add(&self, record: &AuditRecord, repeat_key: Option<&str>) -> Result<(), StoreError>;
 
-    /// Counts the entries of an account since a time, either failed logins or all others.
-    async fn count(&self, user: Option<UserId>, is_failed_login: bool, since: Timestamp) -> Result<u64, StoreError>;
+    /// Counts the entries of one type of an account since a time.
+    async fn count(&self, user: Option<UserId>, kind: AuditEntryType, since: Timestamp) -> Result<u64, StoreError>;
 
     /// Lists the entries of an account.
     async fn list(

@@ -9,7 +9,6 @@
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
-use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use hyper::{
     HeaderMap, Method, StatusCode, Version,
@@ -43,6 +42,8 @@ use super::{
     task_group::TaskGroup,
 };
 
+/// Time for the rest of a response when another connection takes the slot.
+const EVICTION_GRACE: Duration = Duration::from_secs(1);
 /// Smallest buffer that hyper accepts for HTTP/1.1; it panics below.
 const MIN_HEAD_BUFFER: usize = 8192;
 /// Detects dead HTTP/2 peers, which no other limit does while a handler runs.
@@ -178,8 +179,8 @@ async fn run<E: Endpoint + 'static>(handler: ConnectionHandler<E>, stream: TcpSt
         }
         () = slot.evicted() => {
             connection.as_mut().graceful_shutdown();
-            // Polled once, to tell an HTTP/2 client without waiting for it.
-            let _ = connection.as_mut().now_or_never();
+            // An idle connection ends at once; one whose client still reads its last response has a moment for that.
+            let _ = timeout(EVICTION_GRACE, connection.as_mut()).await;
             tracing::debug!(client.address = %client, "idle connection closed for another one");
             return;
         }

@@ -21,8 +21,8 @@ use crate::contract::strings::{ClientAddress, UserAgent};
 use crate::contract::{AuditEntryId, AuditTargetId, ProjectId, SessionId, Timestamp, UserId};
 use crate::repositories::{AuditRecord, StoreError, Transaction};
 
-/// Maximum number of entries of an account in a day, apart from failed logins.
-const MAX_PER_DAY: u64 = 500;
+/// Maximum number of entries of one type of an account in a day. By type, so that many entries of one do not hide another.
+const MAX_PER_DAY: u64 = 100;
 
 /// Maximum number of entries for failed logins of an account in a day.
 const MAX_FAILURES_PER_DAY: u64 = 50;
@@ -145,7 +145,7 @@ impl ServiceContext {
         let limit = if is_failed_login { MAX_FAILURES_PER_DAY } else { MAX_PER_DAY };
         let log = transaction.audit_log();
         let account = entry.account.map_or_else(|| "-".to_owned(), |id| id.to_string());
-        if log.count(entry.account, is_failed_login, now - DAY).await? >= limit {
+        if log.count(entry.account, entry.kind, now - DAY).await? >= limit {
             let key = format!("{account} {} {}", entry.kind.as_str(), period(now, DAY));
             return log.add(&entry.without_details().record(now), Some(&key)).await;
         }

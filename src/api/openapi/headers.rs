@@ -68,7 +68,8 @@ fn headers_of(policy: &OperationPolicy, is_deprecated: bool, status: &str) -> Ve
 
 /// Returns the headers of every response.
 fn security_headers() -> [(&'static str, Value); 4] {
-    let cache_control = "`private, no-cache` if the response has an `ETag`; otherwise, caches must not store it.";
+    let cache_control =
+        "`private, no-cache` if the response has an `ETag` and no secret; otherwise, caches must not store it.";
     let transport = text("Sent if the server is reached by HTTPS (RFC 6797).", "max-age=31536000");
     [
         ("Cache-Control", text(cache_control, NO_STORE)),

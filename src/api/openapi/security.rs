@@ -31,7 +31,7 @@ pub(super) fn define_schemes(document: &mut Value) {
     let api_token = scheme(
         "pt",
         "An API token for programs: `pt_...`. GET requires the scope `read`, every other method `write`, and creating or \
-         updating a webhook both. Not accepted under `/v1/auth`, for `/v1/me/password` and `/v1/me/audit-log`, and for \
+         updating a webhook, or creating a stream ticket, both. Not accepted under `/v1/auth`, for `/v1/me/password` and `/v1/me/audit-log`, and for \
          deleting the account, revoking sessions, and creating or revoking API tokens.",
     );
     let schemes = Object::from_iter([(ACCESS_TOKEN.to_owned(), access_token), (API_TOKEN.to_owned(), api_token)]);

@@ -103,7 +103,7 @@ pub struct ChangePassword {
     /// A common one, or one made of the name or the address, is refused with `too_weak`.
     pub new_password: Password,
     /// Also revokes everything else that acts for the account, in case it was compromised.
-    /// This covers API tokens, webhooks (which are disabled), tokens sent by e-mail and your pending invitations.
+    /// This covers API tokens, webhooks (which are disabled), password reset links and your pending invitations.
     #[oai(default)]
     pub revoke_all: bool,
 }

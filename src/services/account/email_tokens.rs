@@ -240,9 +240,9 @@ async fn consume(
     Ok(account)
 }
 
-/// Address of a disowned account until it is purged. The reserved domain receives no mail.
+/// Address of a disowned account until it is purged. It is no valid address, so nobody can register it before.
 fn placeholder_email(user: UserId) -> Email {
-    Email::new_unchecked(format!("{user}@disowned.invalid"))
+    Email::new_unchecked(format!("disowned {user}"))
 }
 
 fn password_required() -> Error {

@@ -125,6 +125,8 @@ pub(crate) enum Extent {
 impl Extent {
     const fn includes(self, grant: Grant) -> bool {
         match (self, grant) {
+            // The link by which the owner of the address disowns an account must outlive whoever registered it.
+            (Self::ChangeRevokingAll(_), Grant::VerificationToken) => false,
             (Self::Reset | Self::ChangeRevokingAll(_), _)
             | (
                 Self::Change(_),
@@ -276,7 +278,7 @@ mod tests {
         let session = SessionId::generate();
         let ended = |extent: Extent| Grant::ALL.iter().filter(|grant| extent.includes(**grant)).count();
         assert_eq!(ended(Extent::Change(session)), 5);
-        assert_eq!(ended(Extent::ChangeRevokingAll(session)), Grant::ALL.len());
+        assert_eq!(ended(Extent::ChangeRevokingAll(session)), Grant::ALL.len() - 1);
         assert_eq!(ended(Extent::Reset), Grant::ALL.len());
         assert_eq!((Extent::Reset.kept_session(), Extent::Change(session).kept_session()), (None, Some(session)));
     }

@@ -216,7 +216,7 @@ on_both_databases! {
         assert_eq!(active_counts(&owner, &planted.project).await, [json!(0), json!(0), json!(0), json!(1)]);
         let webhook = owner.get(format!("{WEBHOOKS}/{}", planted.webhook)).await.ok();
         assert!(webhook["disabled_reason"].as_str().unwrap().contains("revoke_all"), "{webhook}");
-        planted.require(&owner, &[]).await;
+        planted.require(&owner, &[Grant::VerificationToken]).await;
         owner.get("/v1/me").await.ok();
     }
 

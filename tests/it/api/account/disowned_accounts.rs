@@ -43,8 +43,23 @@ on_both_databases! {
         let tables = Tables::read(&database).await;
         assert_eq!(tables.columns_containing(squatter.user_id()), [""; 0]);
         assert!(tables.column("projects.id").is_empty() && tables.column("tasks.id").is_empty());
-        assert_eq!(tables.columns_containing("disowned.invalid"), [""; 0]);
+        assert_eq!(tables.columns_containing("disowned "), [""; 0]);
         owner.get("/v1/me").await.ok();
+    }
+
+    async fn a_squatter_cannot_keep_the_owner_of_the_address_from_disowning(database: TestDatabase) {
+        let app = app_requiring_verification(&database).await;
+        let (squatter, token) = verification_token(&app).await;
+        // The link survives a change of the password, and no account can take the placeholder of the address.
+        let change = json!({"current_password": "correct horse", "new_password": "battery staple", "revoke_all": true});
+        squatter.post("/v1/me/password", change).await.no_content();
+        for placeholder in [format!("disowned {}", squatter.user_id()), format!("{}@disowned.invalid", squatter.user_id())] {
+            let body = json!({"email": placeholder, "name": "Squatter", "password": "correct horse"});
+            app.anonymous().post("/v1/auth/register", body).await;
+        }
+        disown(&app, &token).await.no_content();
+        let new = json!({"email": squatter.email(), "name": "The owner", "password": "battery staple"});
+        app.anonymous().post("/v1/auth/register", new).await.created();
     }
 
     async fn invitations_of_others_to_the_address_survive(database: TestDatabase) {
