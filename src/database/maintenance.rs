@@ -152,7 +152,16 @@ impl<C: ConnectionTrait + Send + Sync> MaintenanceRepository for SeaRepositories
     async fn purge_audit_log(&self, user: UserId, limit: u64) -> Result<u64, StoreError> {
         use audit_entry::{Column, Entity};
         let own = Entity::find().filter(Column::UserId.eq(user.0));
-        self.delete(delete_oldest(own, Column::CreatedAt, limit)).await
+        let mut changed = self.delete(delete_oldest(own, Column::CreatedAt, limit)).await?;
+        // In the logs of others, the user becomes unknown.
+        for column in [Column::ActorId, Column::TargetId] {
+            let some = Entity::find().select_only().column(Column::Id).filter(column.eq(user.0)).limit(limit);
+            let cleared = Entity::update_many()
+                .col_expr(column, Expr::value(None::<Uuid>))
+                .filter(Column::Id.in_subquery(some.into_query()));
+            changed += cleared.exec(&self.0).await?.rows_affected;
+        }
+        Ok(changed)
     }
 
     async fn purge_project(&self, project: ProjectId) -> Result<(), StoreError> {

@@ -73,7 +73,8 @@ pub trait MaintenanceRepository: Send + Sync {
     /// Purges at most `limit` events and long texts of a project, and returns their number.
     async fn purge_project_events(&self, project: ProjectId, limit: u64) -> Result<u64, StoreError>;
 
-    /// Purges at most `limit` entries of the audit log of an account, and returns their number.
+    /// Purges at most `limit` entries of the audit log of an account, and the account from as many in the logs of others.
+    /// Returns the number of changes.
     async fn purge_audit_log(&self, user: UserId, limit: u64) -> Result<u64, StoreError>;
 
     /// Purges a project with everything in it.
