@@ -235,6 +235,12 @@ pub fn reject(status: StatusCode) -> poem::http::Response<String> {
         _ => ErrorCode::MalformedRequest,
     };
     let request_id = new_uuid().to_string();
+    // At this level, because nothing limits how many of them a client sends.
+    tracing::debug!(
+        request.id = request_id,
+        http.status = code.status(),
+        "request rejected because it is not valid HTTP"
+    );
     let body = envelope(code, code.message().to_owned(), None, request_id.clone());
     let mut response = poem::http::Response::new(body);
     *response.status_mut() = self::status(code);
@@ -242,6 +248,7 @@ pub fn reject(status: StatusCode) -> poem::http::Response<String> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         headers.insert("x-request-id", value);
     }

@@ -43,7 +43,9 @@ pub fn check(address: &str) -> Result<(), &'static str> {
         && local.len() <= MAX_LOCAL_LEN
         && local.split('.').all(is_atom)
         && domain.contains('.')
-        && domain.split('.').all(is_label);
+        && domain.split('.').all(is_label)
+        // Labels that begin with `xn--` must be valid punycode.
+        && idna::domain_to_ascii(domain).is_ok();
     if is_valid { Ok(()) } else { Err(INVALID) }
 }
 
@@ -68,6 +70,7 @@ mod tests {
     #[test]
     fn a_local_part_beyond_ascii_has_a_message_of_its_own() {
         assert!(check(&normalize("jürgen@example.com")).unwrap_err().contains("ASCII"));
+        assert!(check("ada@xn--a.example").is_err());
         assert!(check(&normalize("ada@exa mple.com")).unwrap_err().contains("like ada@example.com"));
         assert_eq!(check("ada@example.com"), Ok(()));
     }

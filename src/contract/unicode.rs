@@ -38,10 +38,10 @@ pub fn is_invisible(text: &str) -> bool {
                 '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
                 | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-                | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+                | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
                 | '\u{e0000}'..='\u{e0fff}'
-                // Not ignorable, but blank: the Braille pattern without dots.
-                | '\u{2800}')
+                // Not ignorable, but blank: the Braille pattern without dots, the null notehead, and format controls.
+                | '\u{2800}' | '\u{1d159}' | '\u{13430}'..='\u{1343f}')
     })
 }
 
@@ -76,9 +76,18 @@ mod tests {
 
     #[test]
     fn texts_without_a_visible_character_are_invisible() {
-        for text in
-            ["", " ", "\u{200b}\u{ad}", "\u{2800}", "\u{3164}\u{ffa0}", "\u{feff}", "\u{2066}\u{2069}", "\u{e0041}"]
-        {
+        for text in [
+            "",
+            " ",
+            "\u{200b}\u{ad}",
+            "\u{2800}",
+            "\u{3164}\u{ffa0}",
+            "\u{feff}",
+            "\u{2066}\u{2069}",
+            "\u{e0041}",
+            "\u{fff9}",
+            "\u{1d159}",
+        ] {
             assert!(is_invisible(text), "{text:?}");
         }
         // A family is one visible emoji with joiners.

@@ -13,7 +13,7 @@ use tokio::{
 use super::slots::SlotHandle;
 
 /// First bytes of an HTTP/2 connection (RFC 9113, section 3.4).
-const HTTP_2_PREFACE: &[u8] = b"PRI ";
+const HTTP_2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Activity of a connection.
 #[derive(Clone)]
@@ -47,8 +47,9 @@ impl Activity {
     }
 
     /// Counts a request until the guard is dropped.
-    pub(super) fn begin(&self) -> InFlight {
+    pub(super) fn begin(&self, is_http_2: bool) -> InFlight {
         self.state.send_modify(|state| {
+            state.is_http_2 = is_http_2;
             state.in_flight += 1;
             state.head_since = None;
             if state.in_flight == 1 {
@@ -127,7 +128,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_idle_after_the_limit_since_its_last_request() {
         let activity = activity().await;
-        let request = activity.begin();
+        let request = activity.begin(false);
         let mut idle = std::pin::pin!(activity.idle_for(HEAD, IDLE));
         assert!(timeout(IDLE * 4, idle.as_mut()).await.is_err());
         drop(request);
@@ -153,7 +154,7 @@ mod tests {
         activity.received(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
         let mut idle = std::pin::pin!(activity.idle_for(HEAD, IDLE));
         assert!(timeout(HEAD * 2, idle.as_mut()).await.is_err());
-        drop(activity.begin());
+        drop(activity.begin(true));
         activity.received(b"\0\0\x08\x06\x01");
         assert!(timeout(HEAD * 2, idle.as_mut()).await.is_err());
         assert!(timeout(IDLE, idle).await.is_ok());

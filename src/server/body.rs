@@ -8,12 +8,17 @@ use std::{io, time::Duration};
 use futures_util::{Stream, StreamExt as _, future, stream};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Bytes, Incoming};
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 
 /// Maximum number of bytes that are read and discarded to keep a connection usable.
 const DISCARD_LIMIT: usize = 1024 * 1024;
 /// Maximum time for which they are read.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Maximum time for which a client may go on sending after its last response.
+pub(super) const LINGER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum number of bytes that it may go on sending.
+pub(super) const LINGER_LIMIT: usize = 16 * 1024 * 1024;
 
 /// Returns the bytes of a request body, or an error if none arrive within a limit, and what is left of the body when the
 /// stream is dropped.
@@ -67,12 +72,41 @@ pub(super) struct Rest(Option<oneshot::Receiver<Unread>>);
 pub(super) enum Discarded {
     /// The connection can serve another request.
     All,
-    /// The connection must be closed after the response. The body must live until then: HTTP/2 resets the stream of a
-    /// dropped one.
-    Part {
-        /// The rest of the body.
-        _body: Incoming,
-    },
+    /// HTTP/1.1 must close the connection after the response. HTTP/2 resets the stream of a dropped body, and some clients
+    /// then drop the response, so the rest is read on after the response is on its way.
+    Part(Remainder),
+}
+
+/// The rest of a body, which is read and discarded for a while after it is dropped.
+pub(super) struct Remainder(Option<Incoming>);
+
+impl Drop for Remainder {
+    fn drop(&mut self) {
+        if let (Some(mut body), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(timeout(LINGER_TIMEOUT, async move { discard(&mut body, LINGER_LIMIT).await }));
+        }
+    }
+}
+
+/// Reads a body to its end, or to a limit in bytes. Returns whether it has ended.
+async fn discard(body: &mut Incoming, limit: usize) -> bool {
+    let mut length = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        length += frame.data_ref().map_or(0, Bytes::len);
+        if length > limit {
+            return false;
+        }
+    }
+    true
+}
+
+impl Discarded {
+    /// Drops what is left, where the connection itself lingers.
+    pub(super) fn abandon(&mut self) {
+        if let Self::Part(rest) = self {
+            rest.0 = None;
+        }
+    }
 }
 
 impl Rest {
@@ -88,21 +122,11 @@ impl Rest {
             return Discarded::All;
         };
         if is_awaited && !is_begun {
-            return Discarded::Part { _body: body };
+            return Discarded::Part(Remainder(Some(body)));
         }
-        let discarding = async {
-            let mut length = 0;
-            while let Some(Ok(frame)) = body.frame().await {
-                length += frame.data_ref().map_or(0, Bytes::len);
-                if length > DISCARD_LIMIT {
-                    return false;
-                }
-            }
-            true
-        };
-        match timeout(DISCARD_TIMEOUT, discarding).await {
+        match timeout(DISCARD_TIMEOUT, discard(&mut body, DISCARD_LIMIT)).await {
             Ok(true) => Discarded::All,
-            _ => Discarded::Part { _body: body },
+            _ => Discarded::Part(Remainder(Some(body))),
         }
     }
 }

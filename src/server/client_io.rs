@@ -12,7 +12,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use hyper::StatusCode;
@@ -21,15 +20,14 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::activity::Activity;
+use super::{
+    activity::Activity,
+    body::{LINGER_LIMIT, LINGER_TIMEOUT},
+};
 
 /// Creates the response to a request that is not valid HTTP and reaches no endpoint.
 pub type Rejection = fn(StatusCode) -> hyper::Response<String>;
 
-/// Maximum time for which a client may go on sending after the last response.
-const LINGER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Maximum number of bytes that it may go on sending.
-const LINGER_LIMIT: usize = 16 * 1024 * 1024;
 /// Buffer for bytes that are discarded.
 const DISCARD_BUFFER: usize = 16 * 1024;
 

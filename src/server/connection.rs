@@ -117,17 +117,18 @@ async fn run<E: Endpoint + 'static>(handler: ConnectionHandler<E>, stream: TcpSt
     let mut io = TimeoutStream::new(stream);
     io.set_write_timeout(Some(limits.write_timeout));
     let io = ClientIo::new(Box::pin(io), activity.clone(), rejection, is_unread.clone());
+    let connection_activity = activity.clone();
     let event_stream = Arc::new(Notify::new());
     let started = Arc::clone(&event_stream);
     let is_reserved = slot.is_reserved();
     let service = service_fn(move |request| {
-        let in_flight = activity.begin();
+        let in_flight = activity.begin(request.version() == Version::HTTP_2);
         let (endpoint, started) = (Arc::clone(&endpoint), Arc::clone(&started));
         let is_unread = is_unread.clone();
         let is_http_1 = request.version() < Version::HTTP_2;
         let may_stream = *request.method() == Method::GET && is_http_1;
         // RFC 9112, section 3.2.
-        let is_valid = request.version() != Version::HTTP_11 || request.headers().get_all(HOST).iter().count() == 1;
+        let is_valid = request.version() != Version::HTTP_11 || has_valid_host(request.headers());
         let is_body_awaited = request.headers().contains_key(EXPECT);
         let (mut request, rest) = to_poem(request, local.clone(), remote.clone(), limits.read_timeout);
         if is_reserved {
@@ -141,8 +142,9 @@ async fn run<E: Endpoint + 'static>(handler: ConnectionHandler<E>, stream: TcpSt
                 drop(request);
                 rejection(StatusCode::BAD_REQUEST).map(|body| Body::from_string(body).into())
             };
-            let discarded = rest.discard(is_body_awaited).await;
-            if matches!(discarded, Discarded::Part { .. }) && is_http_1 {
+            let mut discarded = rest.discard(is_body_awaited).await;
+            if matches!(discarded, Discarded::Part(_)) && is_http_1 {
+                discarded.abandon();
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 is_unread.set();
             }
@@ -185,6 +187,9 @@ async fn run<E: Endpoint + 'static>(handler: ConnectionHandler<E>, stream: TcpSt
             return;
         }
         () = shutdown.cancelled() => {
+            if connection_activity.is_in_head() {
+                return;
+            }
             connection.as_mut().graceful_shutdown();
             // `serve` aborts this task at the end of the grace period of the whole server.
             Ok(connection.as_mut().await)
@@ -212,6 +217,13 @@ async fn idle_or_old(idle: impl Future<Output = Idle>, age: Duration, event_stre
         reason = idle => reason,
         () = old => Idle::Silent,
     }
+}
+
+/// Returns whether there is one `Host` header, without characters that no host has.
+fn has_valid_host(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    let is_valid = |host: &HeaderValue| !host.as_bytes().iter().any(|byte| *byte <= b' ' || b"/\\?#@".contains(byte));
+    hosts.next().is_some_and(is_valid) && hosts.next().is_none()
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

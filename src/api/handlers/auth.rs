@@ -85,7 +85,7 @@ impl AuthApi {
     /// are kept. A verified account cannot be disowned (422 `INVALID_TOKEN`).
     #[oai(path = "/disown-account", method = "post", operation_id = "disownAccount")]
     async fn disown_account(&self, client: ClientInfo, body: JsonBody<DisownAccount>) -> Reply<NoContent> {
-        self.services.email_tokens.disown_account(&body.0, client.0.request_id).await?;
+        self.services.email_tokens.disown_account(&body.0, &client.0).await?;
         Ok(NoContent::default())
     }
 

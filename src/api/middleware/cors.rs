@@ -17,6 +17,11 @@ const EXPOSED_HEADERS: &str = "X-Request-Id, RateLimit-Limit, RateLimit-Remainin
 const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 impl CorsPolicy {
+    /// Returns the policy for a path: the document may be read from anywhere, for tools that load it in a browser.
+    pub(super) fn for_path(&self, path: &str) -> Self {
+        if path.starts_with("/openapi.") { Self::Any } else { self.clone() }
+    }
+
     /// Returns the value of `Access-Control-Allow-Origin`, if the origin is allowed.
     pub(super) fn allowed(&self, request: &Request) -> Option<HeaderValue> {
         let origin = request.headers().get(header::ORIGIN)?;
@@ -60,7 +65,12 @@ pub(super) fn is_preflight(request: &Request) -> bool {
 /// itself. Nothing depends on this list: browsers send no credentials, and the pipeline checks every request.
 pub(super) fn preflight(request: &Request) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
-    set(&mut response, header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
+    let requested =
+        request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD).and_then(|method| method.to_str().ok());
+    match requested.filter(|method| !ALLOWED_METHODS.split(", ").any(|known| known == *method)) {
+        Some(other) => set(&mut response, header::ACCESS_CONTROL_ALLOW_METHODS, &format!("{ALLOWED_METHODS}, {other}")),
+        None => set(&mut response, header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS),
+    }
     if let Some(names) = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
         response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
     }

@@ -58,7 +58,8 @@ impl Endpoint for Edge {
         let request_id = request_id::from_request(&request);
         request.extensions_mut().insert(RequestId(request_id.clone()));
         let client = client_ip::client_ip(&request, self.settings.trusted_proxy_hops);
-        let origin = self.settings.cors.allowed(&request);
+        let cors = self.settings.cors.for_path(request.uri().path());
+        let origin = cors.allowed(&request);
         let accepts_gzip = accepts_gzip(&request);
 
         // An error span, because a filter such as `warn` disables lower spans and would lose the request id.
@@ -66,7 +67,7 @@ impl Endpoint for Edge {
         let entry = self.access_log.begin(&request, client, span.clone());
         let mut response = self.respond(request, client, &request_id).instrument(span).await;
 
-        self.settings.cors.apply(origin, &mut response);
+        cors.apply(origin, &mut response);
         set(&mut response, X_REQUEST_ID, &request_id);
         security_headers::apply(&mut response, self.settings.is_https);
         let response = compression::apply(accepts_gzip, response).await;

@@ -57,7 +57,8 @@ fn check_time(text: &str) -> Result<(), &'static str> {
 fn check_url(text: &str) -> Result<(), &'static str> {
     // URL parsers disagree about these characters. Control characters have a message of their own.
     let is_ambiguous = |c: char| c == '\\' || c.is_whitespace();
-    let is_url = !text.contains(is_ambiguous) && Url::parse(text).is_ok();
+    let has_host = text.split_once("://").is_some_and(|(_, rest)| !rest.is_empty() && !rest.starts_with('/'));
+    let is_url = has_host && !text.contains(is_ambiguous) && Url::parse(text).is_ok();
     require(
         is_url || text.contains(char::is_control),
         "must be an absolute URL like https://example.com/hooks, without spaces and backslashes",

@@ -42,6 +42,9 @@ audit_entry_types! {
     AccountRegistered: "account.registered";
     /// The e-mail address was verified with a mailed token.
     AccountVerified: "account.verified";
+    /// An unverified account was disowned by the person with its address, and deleted.
+    /// Only operators see this type.
+    AccountDisowned: "account.disowned";
     /// The account was moved to the trash.
     AccountDeleted: "account.deleted";
     /// A login restored the account from the trash.

@@ -100,7 +100,7 @@ impl EmailTokens {
     /// Deletes the unverified account of a verification token, at the request of the person with its address.
     ///
     /// The address is free at once. The purging job removes the rest in batches.
-    pub async fn disown_account(&self, disowned: &DisownAccount, request_id: Option<String>) -> Result<(), Error> {
+    pub async fn disown_account(&self, disowned: &DisownAccount, client: &RequestMetadata) -> Result<(), Error> {
         let hash = hash(&disowned.token)?;
         let now = self.0.clock.now();
         let transaction = self.0.store.begin().await?;
@@ -110,7 +110,7 @@ impl EmailTokens {
             return Err(Error::InvalidToken);
         }
         let user = account.user.id;
-        let context = EventContext { actor: None, at: now, request_id };
+        let context = EventContext { actor: None, at: now, request_id: client.request_id.clone() };
         let mut events = Vec::new();
         if account.deleted_at.is_none() {
             events = deletion::soft_delete(&*transaction, user, &context).await?;
@@ -119,6 +119,9 @@ impl EmailTokens {
         transaction.users().disown(user, &placeholder_email(user)).await?;
         transaction.jobs().enqueue(&Job::PurgeDeleted {}, now, now).await?;
         let ended = transaction.sessions().end_all(user, None, now).await?;
+        // In no account's log: that of this one is purged with it.
+        let entry = NewAuditEntry::by_stranger(AuditEntryType::AccountDisowned, None, client);
+        self.0.audit(&*transaction, entry, now).await?;
         self.0.publish(&*transaction, &events).await?;
         self.0.commit_and_revoke(transaction, &ended, now).await
     }

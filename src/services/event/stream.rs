@@ -30,13 +30,14 @@ impl Events {
         query: StreamQuery,
         last: Option<Cursor>,
     ) -> Result<EventStream, Error> {
+        let scope = EventCursorScope::ascending(caller.user);
+        let last = last.or(query.last_event_id.filter(|id| !id.is_empty())).or(query.cursor);
+        let position = last.map(|cursor| scope.decode(&self.context.signer, &cursor)).transpose()?;
+        // After the cursor, so that a mistake in it does not use up the ticket.
         let filter = match &query.ticket {
             Some(ticket) => self.context.consume_ticket(caller, ticket, query.filter).await?,
             None => authorize_filter(self.context.store.read(), caller, query.filter, ErrorLocation::Query).await?,
         };
-        let scope = EventCursorScope::ascending(caller.user);
-        let last = last.or(query.last_event_id.filter(|id| !id.is_empty())).or(query.cursor);
-        let position = last.map(|cursor| scope.decode(&self.context.signer, &cursor)).transpose()?;
         // Subscribe before reading the end of the feed, so that no event is missed.
         let (visibility, events_rx) = self.hub.subscribe(caller.user).await?;
         let bounds = self.context.store.read().events().bounds().await?;

@@ -307,6 +307,7 @@ async fn a_request_needs_exactly_one_host() {
     for (head, status) in [
         ("GET / HTTP/1.1\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nHost: a b/c\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\nHost:\r\n\r\n", "200"),
         ("GET / HTTP/1.0\r\n\r\n", "200"),
     ] {
@@ -378,6 +379,25 @@ async fn idle_and_silent_connections_close_at_once_on_shutdown() {
     assert_eq!(idle.read_to_close().await, "");
     assert_eq!(silent.read_to_close().await, "");
     server.stops().await;
+}
+
+#[tokio::test]
+async fn half_a_head_does_not_delay_shutdown() {
+    let server = Server::start(generous()).await;
+    let mut client = server.connect().await;
+    client.send("GET / HTTP/1.1\r\nHos").await;
+    assert!(client.is_silent().await);
+    server.shutdown.cancel();
+    assert_eq!(client.read_to_close().await, "");
+    server.stops().await;
+}
+
+#[tokio::test]
+async fn half_an_http2_preface_is_half_a_head() {
+    let server = Server::start(Limits { header_timeout: SHORT, ..generous() }).await;
+    let mut client = server.connect().await;
+    client.send("PRI * HTT").await;
+    assert_eq!(client.read_to_close().await, "");
 }
 
 #[tokio::test]

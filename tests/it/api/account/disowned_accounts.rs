@@ -1,5 +1,7 @@
 //! Accounts that someone else registered, disowned by the person with the address.
 
+use pocket_tasks::contract::account::audit_entry::AuditEntryType;
+use pocket_tasks::repositories::AuditFilter;
 use poem::http::Method;
 use serde_json::{Value, json};
 
@@ -60,6 +62,10 @@ on_both_databases! {
         disown(&app, &token).await.no_content();
         let new = json!({"email": squatter.email(), "name": "The owner", "password": "battery staple"});
         app.anonymous().post("/v1/auth/register", new).await.created();
+        app.work().await;
+        // Operators see it, although the log of the account is gone.
+        let filter = AuditFilter { user: None, kind: Some(AuditEntryType::AccountDisowned), since: None };
+        assert_eq!(app.store.read().audit_log().list_all(&filter, 10).await.unwrap().len(), 1);
     }
 
     async fn invitations_of_others_to_the_address_survive(database: TestDatabase) {

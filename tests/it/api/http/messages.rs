@@ -42,10 +42,10 @@ on_sqlite! {
     async fn a_webhook_url_that_is_no_url_is_invalid(app: TestApp) {
         let user = app.user().await;
         let create = async |url: &str| user.post("/v1/webhooks", json!({"url": url, "events": ["*"]})).await;
-        for url in ["example.com/hooks", "https://", "https://exa mple.com", "https:\\\\example.com", "/hooks", "https://[::1", "no url"] {
+        for url in ["example.com/hooks", "https://", "https://exa mple.com", "https:\\\\example.com", "/hooks", "https://[::1", "no url", "https:///x", "https:example.com", "mailto:a@example.com"] {
             create(url).await.invalid(&["url:format"]);
         }
-        for url in ["http://example.com/", "ftp://example.com/", "https://127.0.0.1/", "https://a:b@example.com/", "mailto:a@example.com"] {
+        for url in ["http://example.com/", "ftp://example.com/", "https://127.0.0.1/", "https://a:b@example.com/"] {
             create(url).await.fails(422, "WEBHOOK_URL_FORBIDDEN");
         }
     }
