@@ -243,7 +243,7 @@ async fn consume(
     Ok(account)
 }
 
-/// Address of a disowned account until it is purged. It is no valid address, so nobody can register it before.
+/// Address of a disowned account until it is purged. It is not a valid address, so no one can register it before.
 fn placeholder_email(user: UserId) -> Email {
     Email::new_unchecked(format!("disowned {user}"))
 }

@@ -125,7 +125,7 @@ pub(crate) enum Extent {
 impl Extent {
     const fn includes(self, grant: Grant) -> bool {
         match (self, grant) {
-            // The link by which the owner of the address disowns an account must outlive whoever registered it.
+            // With this link the owner of the address disowns the account, so the account itself must not revoke it.
             (Self::ChangeRevokingAll(_), Grant::VerificationToken) => false,
             (Self::Reset | Self::ChangeRevokingAll(_), _)
             | (

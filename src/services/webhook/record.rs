@@ -82,7 +82,7 @@ impl Deliveries {
                 // An event that was never attempted is skipped without a trace.
                 DispatchOutcome::NotPermitted(due) if due.sequence.is_some() => {}
                 DispatchOutcome::NotPermitted(due) => transaction.deliveries().mark_failed(due.id).await?,
-                // The webhook was disabled meanwhile, which cancels what was not attempted.
+                // The webhook has been disabled since then, which cancels events that were not attempted.
                 DispatchOutcome::Postponed(due, _) if due.sequence.is_some_and(|at| at <= cursor.position) => {}
                 DispatchOutcome::Postponed(due, at) => {
                     new.extend(due.sequence.map(|_| new_delivery(batch.webhook, due, *at)));
