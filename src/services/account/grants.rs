@@ -116,7 +116,7 @@ pub const REFERENCES: &[(&str, OnReset)] = &[
 pub(crate) enum Extent {
     /// Every grant: the password was reset.
     Reset,
-    /// Every grant except this session: the password was changed with `revoke_all`.
+    /// Every grant except this session and verification links: the password was changed with `revoke_all`.
     ChangeRevokingAll(SessionId),
     /// All sessions except this one, and outstanding password reset tokens.
     Change(SessionId),
@@ -125,8 +125,16 @@ pub(crate) enum Extent {
 impl Extent {
     const fn includes(self, grant: Grant) -> bool {
         match (self, grant) {
-            // With this link the owner of the address disowns the account, so the account itself must not revoke it.
-            (Self::ChangeRevokingAll(_), Grant::VerificationToken) => false,
+            // With a verification link the owner of the address disowns the account, so only the owner revokes it.
+            (Self::ChangeRevokingAll(_), Grant::VerificationToken)
+            | (
+                Self::Change(_),
+                Grant::SentInvitation
+                | Grant::ApiToken
+                | Grant::VerificationToken
+                | Grant::Webhook
+                | Grant::PendingDelivery,
+            ) => false,
             (Self::Reset | Self::ChangeRevokingAll(_), _)
             | (
                 Self::Change(_),
@@ -136,14 +144,6 @@ impl Extent {
                 | Grant::StreamTicket
                 | Grant::PasswordResetToken,
             ) => true,
-            (
-                Self::Change(_),
-                Grant::SentInvitation
-                | Grant::ApiToken
-                | Grant::VerificationToken
-                | Grant::Webhook
-                | Grant::PendingDelivery,
-            ) => false,
         }
     }
 
