@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use pocket_tasks::contract::account::audit_entry::{AuditEntry, AuditEntrySort, AuditEntryType};
 use pocket_tasks::contract::event::Event;
+use pocket_tasks::contract::page::{Page, Paging, Sort};
 use pocket_tasks::contract::project::Role;
 use pocket_tasks::contract::{ProjectId, Timestamp, UserId};
 use pocket_tasks::repositories::{
-    ApiTokenRepository, AuditLogRepository, CommentRepository, CounterRepository, DeliveryRepository,
-    EmailTokenRepository, EventFilter, EventHeader, EventRange, EventRepository, FeedBounds, IdempotencyRepository,
-    IdempotentRequest, InvitationRepository, JobRepository, KeyClaim, KnownAddressRepository, LongTextRepository,
-    MaintenanceRepository, MemberRepository, NewEvent, ProjectRepository, QueueRepository, Repositories,
-    SessionRepository, Store, StoreError, StoredResponse, StreamTicketRepository, TaskListRepository, TaskRepository,
-    Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
+    ApiTokenRepository, AuditFilter, AuditLogRepository, AuditRecord, CommentRepository, CounterRepository,
+    DeliveryRepository, EmailTokenRepository, EventFilter, EventHeader, EventRange, EventRepository, FeedBounds,
+    IdempotencyRepository, IdempotentRequest, InvitationRepository, JobRepository, KeyClaim, KnownAddressRepository,
+    LongTextRepository, MaintenanceRepository, MemberRepository, NewEvent, ProjectRepository, QueueRepository,
+    Repositories, SessionRepository, Store, StoreError, StoredResponse, StreamTicketRepository, TaskListRepository,
+    TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
 };
 use tokio::sync::watch;
 
@@ -28,7 +30,7 @@ pub(crate) enum Fault {
     TailWaits,
     /// Another transaction holds every idempotency key.
     ClaimInProgress,
-    /// Transactions never begin.
+    /// Transactions never begin, and lists of the audit log, which need none, never end.
     Stuck,
     /// Every access panics.
     Panic,
@@ -76,7 +78,11 @@ impl Store for FaultStore {
 
     fn read_unindexed(&self) -> &dyn Repositories {
         self.begin_read();
-        if self.reader.feed.is_some() { &self.reader } else { self.reader.inner.read_unindexed() }
+        if self.reader.feed.is_some() || self.reader.has(Fault::Stuck) {
+            &self.reader
+        } else {
+            self.reader.inner.read_unindexed()
+        }
     }
 
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
@@ -152,6 +158,10 @@ macro_rules! delegate {
             fn idempotency(&self) -> &dyn IdempotencyRepository {
                 self
             }
+
+            fn audit_log(&self) -> &dyn AuditLogRepository {
+                self
+            }
         }
     };
 }
@@ -173,11 +183,38 @@ delegate! {
     stream_tickets: StreamTicketRepository,
     counters: CounterRepository,
     api_tokens: ApiTokenRepository,
-    audit_log: AuditLogRepository,
     jobs: JobRepository,
     queue: QueueRepository,
     maintenance: MaintenanceRepository,
     webhook_maintenance: WebhookMaintenanceRepository,
+}
+
+#[async_trait]
+impl<R: Inner> AuditLogRepository for Faulty<R> {
+    async fn add(&self, record: &AuditRecord, repeat_key: Option<&str>) -> Result<(), StoreError> {
+        self.inner.repositories().audit_log().add(record, repeat_key).await
+    }
+
+    async fn count(&self, user: Option<UserId>, kind: AuditEntryType, since: Timestamp) -> Result<u64, StoreError> {
+        self.inner.repositories().audit_log().count(user, kind, since).await
+    }
+
+    async fn list(
+        &self,
+        user: UserId,
+        kind: Option<AuditEntryType>,
+        sort: Sort<AuditEntrySort>,
+        paging: Paging,
+    ) -> Result<Page<AuditEntry>, StoreError> {
+        if self.has(Fault::Stuck) {
+            return pending().await;
+        }
+        self.inner.repositories().audit_log().list(user, kind, sort, paging).await
+    }
+
+    async fn list_all(&self, filter: &AuditFilter, limit: u64) -> Result<Vec<AuditRecord>, StoreError> {
+        self.inner.repositories().audit_log().list_all(filter, limit).await
+    }
 }
 
 #[async_trait]
