@@ -15,7 +15,7 @@ use crate::contract::ids::new_uuid;
 use crate::contract::resource::CurrentResource;
 use crate::services;
 
-const REALM: &str = "Bearer realm=\"pocket-tasks\"";
+pub(super) const REALM: &str = "Bearer realm=\"pocket-tasks\"";
 
 /// Message for an `Authorization` header that is not a bearer token.
 const MALFORMED_AUTHORIZATION: &str = "The Authorization header must be given once, as `Bearer <token>`.";

@@ -6,8 +6,8 @@
 use std::fmt;
 use std::ops::Deref;
 
-use poem_openapi::registry::MetaSchema;
-use poem_openapi::types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON, Type as _};
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use poem_openapi::types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON};
 use serde_json::Value;
 
 use super::macros::json_type;
@@ -52,9 +52,35 @@ pub fn pattern_description(pattern: &str) -> &'static str {
     }
 }
 
+/// Declares string types whose schema is a component of the document, so that clients have a type for them.
+macro_rules! named_string_types {
+    ($($(#[doc = $doc:literal])+ $name:ident { $($rule:ident: $value:expr),* $(,)? })*) => {$(
+        string_type!($(#[doc = $doc])+ $name { $($rule: $value),* });
+
+        json_type!(
+            @ $name,
+            stringify!($name).into(),
+            MetaSchemaRef::Reference(stringify!($name).to_owned()),
+            |registry| registry.create_schema::<$name, _>(stringify!($name).to_owned(), |_| MetaSchema {
+                description: Some(concat!($($doc),+).trim()),
+                ..$name::meta_schema()
+            })
+        );
+    )*};
+}
+
+/// Declares string types with an inline schema.
 macro_rules! string_types {
-    ($($(#[$doc:meta])* $name:ident { $($rule:ident: $value:expr),* $(,)? })*) => {$(
-        $(#[$doc])*
+    ($($(#[doc = $doc:literal])+ $name:ident { $($rule:ident: $value:expr),* $(,)? })*) => {$(
+        string_type!($(#[doc = $doc])+ $name { $($rule: $value),* });
+
+        json_type!($name, concat!("string_", stringify!($name)), $name::meta_schema());
+    )*};
+}
+
+macro_rules! string_type {
+    ($(#[doc = $doc:literal])+ $name:ident { $($rule:ident: $value:expr),* }) => {
+        $(#[doc = $doc])+
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(String);
 
@@ -70,12 +96,15 @@ macro_rules! string_types {
             pub fn into_string(self) -> String {
                 self.0
             }
+
+            fn meta_schema() -> MetaSchema {
+                MetaSchema { $($rule: Some($value.into()),)* ..MetaSchema::new("string") }
+            }
         }
 
         impl Example for $name {
             fn example() -> Self {
-                let schema = Self::schema_ref();
-                Self(schema.unwrap_inline().example.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned())
+                Self(Self::meta_schema().example.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned())
             }
         }
 
@@ -94,12 +123,6 @@ macro_rules! string_types {
             }
         }
 
-        json_type!(
-            $name,
-            concat!("string_", stringify!($name)),
-            MetaSchema { $($rule: Some($value.into()),)* ..MetaSchema::new("string") }
-        );
-
         impl ParseFromJSON for $name {
             fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
                 match value {
@@ -114,26 +137,29 @@ macro_rules! string_types {
                 Some(Value::String(self.0.clone()))
             }
         }
-    )*};
+    };
 }
 
-string_types! {
+named_string_types! {
     /// Name of a person.
     PersonName { min_length: 1_usize, max_length: 100_usize, pattern: NAME_PATTERN, example: "Ada Lovelace" }
     /// Name of a project.
     ProjectName { min_length: 1_usize, max_length: 100_usize, pattern: NAME_PATTERN, example: "Kitchen renovation" }
+    /// Title of a task.
+    TaskTitle { min_length: 1_usize, max_length: 200_usize, pattern: NAME_PATTERN, example: "Choose the tiles" }
+    /// Label of a task. It contains no comma, which separates labels in filters.
+    Label { min_length: 1_usize, max_length: 50_usize, pattern: LABEL_PATTERN, example: "shopping" }
+}
+
+string_types! {
     /// Description of a project.
     ProjectDescription { max_length: 2_000_usize, pattern: MULTI_LINE_PATTERN, example: "Everything from the floor to the lamps." }
     /// Color of a project.
     Color { pattern: COLOR_PATTERN, example: "#3b82f6" }
-    /// Title of a task.
-    TaskTitle { min_length: 1_usize, max_length: 200_usize, pattern: NAME_PATTERN, example: "Choose the tiles" }
     /// Description of a task.
     TaskDescription { max_length: 10_000_usize, pattern: MULTI_LINE_PATTERN, example: "Matte, 20 x 20 cm.\nAsk for a sample first." }
     /// Text of a comment.
     CommentBody { min_length: 1_usize, max_length: 10_000_usize, pattern: NON_BLANK_MULTI_LINE_PATTERN, example: "The matte ones are back in stock.\nShall I order them?" }
-    /// Label of a task.
-    Label { min_length: 1_usize, max_length: 50_usize, pattern: LABEL_PATTERN, example: "shopping" }
     /// E-mail address: addr-spec of RFC 5322 without comments and quoted strings.
     ///
     /// Stored and compared in lower case, without surrounding blanks, and with the ASCII form of an internationalized domain.

@@ -82,7 +82,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientIo<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        if this.replacement.is_none() && this.activity.is_in_head() {
+        if this.replacement.is_none() {
             this.replacement = rejected_status(bytes).map(|status| (to_message(&(this.rejection)(status), bytes), 0));
         }
         let Some((replacement, written)) = &mut this.replacement else {
@@ -101,9 +101,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
         cx: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.replacement.is_some() || self.activity.is_in_head() {
-            let first = buffers.iter().find(|buffer| !buffer.is_empty());
-            return self.poll_write(cx, first.map_or(&[], |buffer| &**buffer));
+        let first = buffers.iter().find(|buffer| !buffer.is_empty()).map_or(&[][..], |buffer| &**buffer);
+        if self.replacement.is_some() || rejected_status(first).is_some() {
+            return self.poll_write(cx, first);
         }
         Pin::new(&mut self.socket).poll_write_vectored(cx, buffers)
     }
@@ -164,13 +164,14 @@ fn to_message(response: &hyper::Response<String>, replaced: &[u8]) -> Vec<u8> {
     message
 }
 
-/// Returns the status of a response that hyper writes without asking a handler: a client error without a body.
+/// Returns the status of a response that hyper writes without asking a handler: a client error without a body and
+/// without the request id that every response of a handler has.
 fn rejected_status(bytes: &[u8]) -> Option<StatusCode> {
-    let status =
-        StatusCode::from_bytes(bytes.strip_prefix(b"HTTP/1.1 ").or(bytes.strip_prefix(b"HTTP/1.0 "))?.get(..3)?);
+    let status = bytes.strip_prefix(b"HTTP/1.1 ").or(bytes.strip_prefix(b"HTTP/1.0 "))?.get(..3)?;
+    let status = StatusCode::from_bytes(status).ok().filter(StatusCode::is_client_error)?;
     let head = std::str::from_utf8(bytes).ok()?;
     let is_empty = head.contains("\r\ncontent-length: 0\r\n") && head.ends_with("\r\n\r\n");
-    status.ok().filter(|status| status.is_client_error() && is_empty)
+    (is_empty && !head.contains("\r\nx-request-id: ")).then_some(status)
 }
 
 #[cfg(test)]
@@ -178,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_empty_client_error_is_a_rejection() {
+    fn only_an_empty_client_error_without_a_request_id_is_a_rejection() {
         for (response, status) in [
             (
                 "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
@@ -186,6 +187,7 @@ mod tests {
             ),
             ("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: now\r\n\r\n", Some(400)),
             ("HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}", None),
+            ("HTTP/1.1 404 Not Found\r\nx-request-id: 1\r\ncontent-length: 0\r\n\r\n", None),
             ("HTTP/1.1 204 No Content\r\n\r\n", None),
             ("HTTP/1.1 100 Continue\r\n\r\n", None),
         ] {

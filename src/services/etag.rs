@@ -54,6 +54,13 @@ fn part(hash: Sha256) -> String {
     URL_SAFE_NO_PAD.encode(hash.get(..HASH_BYTES).unwrap_or_default())
 }
 
+/// A header that should contain entity tags contains something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MalformedETag;
+
+/// Characters between the tags of a list (RFC 9110, section 5.6.1).
+const SEPARATORS: [char; 3] = [' ', '\t', ','];
+
 /// Value of an `If-Match` or `If-None-Match` header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ETagCondition {
@@ -64,21 +71,41 @@ pub enum ETagCondition {
 }
 
 impl ETagCondition {
-    /// Parses the values of all header lines. Malformed tags match nothing.
-    pub fn parse<'h>(lines: impl IntoIterator<Item = &'h str>) -> Option<Self> {
-        let mut items = lines.into_iter().flat_map(|line| line.split(',')).map(str::trim).peekable();
-        items.peek()?;
-        let mut tags = Vec::new();
-        for item in items {
-            if item == "*" {
-                return Some(Self::Any);
-            }
-            let item = item.strip_prefix("W/").unwrap_or(item);
-            if item.len() > 1 && item.starts_with('"') && item.ends_with('"') {
-                tags.push(item.to_owned());
+    /// Parses the values of all header lines: lists of tags in double quotes, or `*`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a value is neither, or if all lines are empty.
+    pub fn parse<'h>(lines: impl IntoIterator<Item = &'h str>) -> Result<Option<Self>, MalformedETag> {
+        let mut lines = lines.into_iter().peekable();
+        if lines.peek().is_none() {
+            return Ok(None);
+        }
+        let (mut tags, mut is_any) = (Vec::new(), false);
+        for line in lines {
+            let mut rest = line.trim_start_matches(SEPARATORS);
+            while !rest.is_empty() {
+                if let Some(after) = rest.strip_prefix('*') {
+                    is_any = true;
+                    rest = after;
+                } else {
+                    let opaque = rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"').ok_or(MalformedETag)?;
+                    let (tag, after) = opaque.split_once('"').ok_or(MalformedETag)?;
+                    tags.push(format!("\"{tag}\""));
+                    rest = after;
+                }
+                rest = rest.trim_start();
+                if !rest.is_empty() && !rest.starts_with(',') {
+                    return Err(MalformedETag);
+                }
+                rest = rest.trim_start_matches(SEPARATORS);
             }
         }
-        Some(Self::List(tags))
+        match (is_any, tags.is_empty()) {
+            (true, _) => Ok(Some(Self::Any)),
+            (false, true) => Err(MalformedETag),
+            (false, false) => Ok(Some(Self::List(tags))),
+        }
     }
 
     /// Returns the listed tag that matches this representation, compressed or not.
@@ -141,7 +168,7 @@ mod tests {
         let renamed = Project { version: 2, ..project.clone() };
         assert_eq!(tag, tag_of(&project.clone()));
         assert_ne!(tag, tag_of(&recounted));
-        let named = ETagCondition::parse([tag.to_string().as_str()]).unwrap();
+        let named = ETagCondition::parse([tag.to_string().as_str()]).unwrap().unwrap();
         assert!(
             named.matching_tag(&tag.to_string()).is_some()
                 && named.matching_tag(&tag_of(&recounted).to_string()).is_none()
@@ -153,7 +180,7 @@ mod tests {
     fn the_same_version_of_another_resource_has_another_tag() {
         let task = Task::example();
         let other = Task { id: TaskId::generate(), ..task.clone() };
-        assert!(!ETagCondition::parse([tag_of(&task).to_string().as_str()]).unwrap().matches_version(&other));
+        assert!(!ETagCondition::parse([tag_of(&task).to_string().as_str()]).unwrap().unwrap().matches_version(&other));
     }
 
     #[test]
@@ -169,17 +196,23 @@ mod tests {
             (format!("W/{gzip}"), true),
             (format!("\"other\" , {tag}"), true),
             ("*".to_owned(), true),
-            (tag.trim_matches('"').to_owned(), false),
-            (tag.trim_end_matches('"').to_owned(), false),
+            (format!(" , {tag},, \"a,b\" "), true),
+            ("\"other\", *".to_owned(), true),
             ("\"\"".to_owned(), false),
-            ("nonsense".to_owned(), false),
-            (String::new(), false),
+            ("\"a,b\"".to_owned(), false),
         ] {
-            let tags = ETagCondition::parse([header.as_str()]).unwrap();
+            let tags = ETagCondition::parse([header.as_str()]).unwrap().unwrap();
             assert_eq!(tags.matching_tag(&tag).is_some(), named, "{header}");
             assert_eq!(tags.matches_version(&task), named, "{header}");
         }
-        assert_eq!(ETagCondition::parse([]), None);
-        assert_eq!(ETagCondition::parse([gzip.as_str()]).unwrap().matching_tag(&tag), Some(gzip.as_str()));
+        assert_eq!(ETagCondition::parse([]), Ok(None));
+        assert_eq!(ETagCondition::parse([gzip.as_str()]).unwrap().unwrap().matching_tag(&tag), Some(gzip.as_str()));
+    }
+
+    #[test]
+    fn a_header_without_quoted_tags_is_malformed() {
+        for header in ["", " , ", "abc", "\"abc", "abc\"", "\"a\" \"b\"", "\"a\", b", "w/\"a\"", "W/", "**"] {
+            assert_eq!(ETagCondition::parse([header]), Err(MalformedETag), "{header}");
+        }
     }
 }

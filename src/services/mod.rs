@@ -54,7 +54,7 @@ pub(crate) use context::ServiceContext;
 pub use context::{AccountLimits, DeliveryRates, Policy, Secrets, WebhookDeps};
 pub use error::Error;
 pub use error_chain::error_chain;
-pub use etag::{ETagCondition, EntityTag};
+pub use etag::{ETagCondition, EntityTag, MalformedETag};
 pub use event::Events;
 pub use event::stream::EventStream;
 pub use event::subscription::StreamMessage;

@@ -9,7 +9,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde_json::Value;
 
 use crate::api::errors::ApiError;
-use crate::api::media_types::{JSON, MERGE_PATCH, QUERY};
+use crate::api::media_types::{JSON, QUERY};
 use crate::api::validation::Checked;
 
 fn parse<T: ParseFromJSON>(request: &Request, part: impl FnOnce(&Checked) -> Option<Value>) -> poem::Result<T> {
@@ -52,8 +52,6 @@ macro_rules! validated_parts {
 validated_parts! {
     /// A JSON body.
     JsonBody: [JSON], |checked| checked.body.clone();
-    /// A JSON Merge Patch.
-    MergePatch: [JSON, MERGE_PATCH], |checked| checked.body.clone();
     /// The query parameters, as the fields of an object.
     QueryParams: [QUERY], |checked| Some(checked.query.clone());
 }

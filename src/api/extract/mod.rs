@@ -9,7 +9,7 @@ mod path;
 
 pub(super) use accept_encoding::accepts_gzip;
 pub(super) use auth::{Auth, AuthWrite, OptionalAuth};
-pub(super) use body::{JsonBody, MergePatch, QueryParams};
+pub(super) use body::{JsonBody, QueryParams};
 pub(super) use client_info::{ClientAddress, ClientInfo, RequestId, metadata};
 pub(super) use last_event_id::LastEventId;
 pub(super) use path::{PathParam, PathTemplate};

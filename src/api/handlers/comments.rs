@@ -6,10 +6,10 @@ use poem_openapi::OpenApi;
 
 use super::tag::Tag;
 use crate::api::errors::Reply;
-use crate::api::extract::{Auth, AuthWrite, JsonBody, MergePatch, PathParam, QueryParams};
+use crate::api::extract::{Auth, AuthWrite, JsonBody, PathParam, QueryParams};
 use crate::api::respond::{Created, NoContent, OkJson};
 use crate::contract::page::ListOf as _;
-use crate::contract::task::comment::{Comment, CommentList, CommentQuery, NewComment, UpdateComment};
+use crate::contract::task::comment::{Comment, CommentList, CommentQuery, CreateComment, UpdateComment};
 use crate::contract::{CommentId, TaskId};
 use crate::services::Services;
 
@@ -41,7 +41,7 @@ impl CommentsApi {
         &self,
         write: AuthWrite,
         task_id: PathParam<TaskId>,
-        body: JsonBody<NewComment>,
+        body: JsonBody<CreateComment>,
     ) -> Reply<Created<Comment>> {
         Ok(self.services.comments.create(&write.0, task_id.0, body.0).await?.into())
     }
@@ -64,7 +64,7 @@ impl CommentsApi {
         &self,
         write: AuthWrite,
         comment_id: PathParam<CommentId>,
-        body: MergePatch<UpdateComment>,
+        body: JsonBody<UpdateComment>,
     ) -> Reply<OkJson<Comment>> {
         Ok(self.services.comments.update(&write.0, comment_id.0, body.0).await?.into())
     }

@@ -6,9 +6,9 @@ use poem_openapi::OpenApi;
 
 use super::tag::Tag;
 use crate::api::errors::Reply;
-use crate::api::extract::{Auth, AuthWrite, JsonBody, MergePatch, PathParam, QueryParams};
+use crate::api::extract::{Auth, AuthWrite, JsonBody, PathParam, QueryParams};
 use crate::api::respond::{Created, NoContent, OkJson};
-use crate::contract::account::api_token::{ApiTokenList, ApiTokenQuery, CreatedApiToken, NewApiToken};
+use crate::contract::account::api_token::{ApiTokenList, ApiTokenQuery, CreatedApiToken, CreateApiToken};
 use crate::contract::account::audit_entry::{AuditEntryList, AuditLogQuery};
 use crate::contract::account::session::{SessionInfoList, SessionQuery};
 use crate::contract::account::user::{ChangePassword, UpdateMe, User};
@@ -35,7 +35,7 @@ impl MeApi {
     /// Changes the fields in the body and keeps the others. An update that changes nothing does not create a new
     /// version.
     #[oai(path = "/", method = "patch", operation_id = "updateMe")]
-    async fn update(&self, write: AuthWrite, body: MergePatch<UpdateMe>) -> Reply<OkJson<User>> {
+    async fn update(&self, write: AuthWrite, body: JsonBody<UpdateMe>) -> Reply<OkJson<User>> {
         Ok(self.services.profiles.update(&write.0, body.0).await?.into())
     }
 
@@ -106,7 +106,7 @@ impl MeApi {
     /// Creates a token with which a program acts for the caller. The `token` itself is returned only in this response.
     /// A user can have up to 50 active tokens. The account is notified by e-mail. API tokens are not accepted here.
     #[oai(path = "/api-tokens", method = "post", operation_id = "createApiToken")]
-    async fn create_api_token(&self, write: AuthWrite, body: JsonBody<NewApiToken>) -> Reply<Created<CreatedApiToken>> {
+    async fn create_api_token(&self, write: AuthWrite, body: JsonBody<CreateApiToken>) -> Reply<Created<CreatedApiToken>> {
         Ok(self.services.api_tokens.create(&write.0, body.0).await?.into())
     }
 

@@ -6,10 +6,10 @@ use poem_openapi::OpenApi;
 
 use super::tag::Tag;
 use crate::api::errors::Reply;
-use crate::api::extract::{Auth, AuthWrite, JsonBody, MergePatch, PathParam, QueryParams};
+use crate::api::extract::{Auth, AuthWrite, JsonBody, PathParam, QueryParams};
 use crate::api::respond::{Created, NoContent, OkJson};
 use crate::contract::page::ListOf as _;
-use crate::contract::project::invitation::{Invitation, InvitationList, InvitationQuery, NewInvitation};
+use crate::contract::project::invitation::{Invitation, InvitationList, InvitationQuery, CreateInvitation};
 use crate::contract::project::member::{Member, MemberList, MemberQuery, UpdateMember};
 use crate::contract::{InvitationId, ProjectId, UserId};
 use crate::services::Services;
@@ -46,7 +46,7 @@ impl MembersApi {
         write: AuthWrite,
         project_id: PathParam<ProjectId>,
         user_id: PathParam<UserId>,
-        body: MergePatch<UpdateMember>,
+        body: JsonBody<UpdateMember>,
     ) -> Reply<OkJson<Member>> {
         Ok(self.services.members.update(&write.0, project_id.0, user_id.0, body.0).await?.into())
     }
@@ -93,7 +93,7 @@ impl MembersApi {
         &self,
         write: AuthWrite,
         project_id: PathParam<ProjectId>,
-        body: JsonBody<NewInvitation>,
+        body: JsonBody<CreateInvitation>,
     ) -> Reply<Created<Invitation>> {
         Ok(self.services.invitations.create(&write.0, project_id.0, body.0).await?.into())
     }

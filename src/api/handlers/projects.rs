@@ -6,11 +6,11 @@ use poem_openapi::OpenApi;
 
 use super::tag::Tag;
 use crate::api::errors::Reply;
-use crate::api::extract::{Auth, AuthWrite, JsonBody, MergePatch, PathParam, QueryParams};
+use crate::api::extract::{Auth, AuthWrite, JsonBody, PathParam, QueryParams};
 use crate::api::respond::{Created, NoContent, OkJson};
 use crate::contract::ProjectId;
 use crate::contract::page::ListOf as _;
-use crate::contract::project::{NewProject, Project, ProjectList, ProjectQuery, UpdateProject};
+use crate::contract::project::{CreateProject, Project, ProjectList, ProjectQuery, UpdateProject};
 use crate::services::Services;
 
 pub(in crate::api) struct ProjectsApi {
@@ -32,7 +32,7 @@ impl ProjectsApi {
     ///
     /// Creates a project owned by the caller.
     #[oai(path = "/", method = "post", operation_id = "createProject")]
-    async fn create(&self, write: AuthWrite, body: JsonBody<NewProject>) -> Reply<Created<Project>> {
+    async fn create(&self, write: AuthWrite, body: JsonBody<CreateProject>) -> Reply<Created<Project>> {
         Ok(self.services.projects.create(&write.0, body.0).await?.into())
     }
 
@@ -53,7 +53,7 @@ impl ProjectsApi {
         &self,
         write: AuthWrite,
         project_id: PathParam<ProjectId>,
-        body: MergePatch<UpdateProject>,
+        body: JsonBody<UpdateProject>,
     ) -> Reply<OkJson<Project>> {
         Ok(self.services.projects.update(&write.0, project_id.0, body.0).await?.into())
     }

@@ -6,14 +6,14 @@ use poem_openapi::OpenApi;
 
 use super::tag::Tag;
 use crate::api::errors::Reply;
-use crate::api::extract::{Auth, AuthWrite, JsonBody, MergePatch, PathParam, QueryParams};
+use crate::api::extract::{Auth, AuthWrite, JsonBody, PathParam, QueryParams};
 use crate::api::respond::{Created, NoContent, OkJson};
 use crate::contract::page::ListOf as _;
 use crate::contract::task::batch::{TaskBatch, TaskBatchResult};
 use crate::contract::task::query::{
     ProjectTaskCursorQuery, ProjectTaskQuery, TaskCursorPage, TaskCursorQuery, TaskQuery,
 };
-use crate::contract::task::{MoveTask, NewTask, Task, TaskList, UpdateTask};
+use crate::contract::task::{MoveTask, CreateTask, Task, TaskList, UpdateTask};
 use crate::contract::{ProjectId, TaskId};
 use crate::services::Services;
 
@@ -47,7 +47,7 @@ impl TasksApi {
         &self,
         write: AuthWrite,
         project_id: PathParam<ProjectId>,
-        body: JsonBody<NewTask>,
+        body: JsonBody<CreateTask>,
     ) -> Reply<Created<Task>> {
         Ok(self.services.tasks.create(&write.0, project_id.0, body.0).await?.into())
     }
@@ -95,7 +95,7 @@ impl TasksApi {
         &self,
         write: AuthWrite,
         task_id: PathParam<TaskId>,
-        body: MergePatch<UpdateTask>,
+        body: JsonBody<UpdateTask>,
     ) -> Reply<OkJson<Task>> {
         Ok(self.services.tasks.update(&write.0, task_id.0, body.0).await?.into())
     }

@@ -6,12 +6,12 @@ use poem_openapi::OpenApi;
 
 use super::tag::Tag;
 use crate::api::errors::Reply;
-use crate::api::extract::{Auth, AuthWrite, JsonBody, MergePatch, PathParam, QueryParams};
+use crate::api::extract::{Auth, AuthWrite, JsonBody, PathParam, QueryParams};
 use crate::api::respond::{Accepted, Created, NoContent, OkJson};
 use crate::contract::page::ListOf as _;
 use crate::contract::webhook::delivery::{Delivery, DeliveryList, DeliveryQuery};
 use crate::contract::webhook::{
-    NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookList, WebhookQuery, WebhookWithSecret,
+    CreateWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookList, WebhookQuery, WebhookWithSecret,
 };
 use crate::contract::{DeliveryId, WebhookId};
 use crate::services::Services;
@@ -42,7 +42,7 @@ impl WebhooksApi {
     /// An API token needs both scopes, because a webhook reports what happens from then on. The webhook is disabled when
     /// the token that created or enabled it, or changed its `url`, last is revoked or expires.
     #[oai(path = "/", method = "post", operation_id = "createWebhook")]
-    async fn create(&self, write: AuthWrite, body: JsonBody<NewWebhook>) -> Reply<Created<WebhookWithSecret>> {
+    async fn create(&self, write: AuthWrite, body: JsonBody<CreateWebhook>) -> Reply<Created<WebhookWithSecret>> {
         Ok(self.services.webhooks.create(&write.0, body.0).await?.into())
     }
 
@@ -64,7 +64,7 @@ impl WebhooksApi {
         &self,
         write: AuthWrite,
         webhook_id: PathParam<WebhookId>,
-        body: MergePatch<UpdateWebhook>,
+        body: JsonBody<UpdateWebhook>,
     ) -> Reply<OkJson<Webhook>> {
         Ok(self.services.webhooks.update(&write.0, webhook_id.0, body.0).await?.into())
     }

@@ -1,12 +1,16 @@
 //! Publishes the headers of responses.
 
+use poem_openapi::types::Example;
 use serde_json::{Value, json};
 
 use super::example_values::ID;
 use super::header_parameters::ETAG_EXAMPLE;
 use super::walk::{self, Object};
+use crate::api::errors::REALM;
 use crate::api::operations::{Access, DEPRECATED_AT, OperationPolicy, SUNSET};
-use crate::api::respond::NO_STORE;
+use crate::api::respond::{NO_STORE, location};
+use crate::contract::account::api_token::Scope;
+use crate::services::ResourceRef;
 
 pub(super) fn publish(operation: &mut Object, policy: &OperationPolicy) {
     let is_deprecated = operation.get("deprecated").is_some_and(|deprecated| deprecated == true);
@@ -26,17 +30,21 @@ fn headers_of(policy: &OperationPolicy, is_deprecated: bool, status: &str) -> Ve
     }
     match status {
         "201" => {
-            let mut location = text("Path of the new resource.", &format!("/v1/tasks/{ID}"));
+            let mut location = text("Path of the new resource.", &location_example(policy.id));
             location["schema"]["format"] = json!("uri-reference");
             headers.push(("Location", location));
         }
         "401" => {
             let description = "Authentication challenge, with the error of the token (RFC 6750).";
-            headers.push(("WWW-Authenticate", text(description, "Bearer error=\"invalid_token\"")));
+            let takes_token = !matches!(policy.access, Access::Public);
+            let error = if takes_token { ", error=\"invalid_token\", error_description=\"The access token has expired\"" } else { "" };
+            headers.push(("WWW-Authenticate", text(description, &format!("{REALM}{error}"))));
         }
         "403" => {
             let description = "The missing scope, if the API token lacks one (RFC 6750).";
-            let challenge = text(description, "Bearer error=\"insufficient_scope\", scope=\"write\"");
+            let scope = if policy.access == Access::Token(Scope::Read) { Scope::Read } else { Scope::Write };
+            let challenge = format!("{REALM}, error=\"insufficient_scope\", scope=\"{}\"", scope.as_str());
+            let challenge = text(description, &challenge);
             headers.push(("WWW-Authenticate", optional(challenge)));
         }
         "429" | "503" => headers.push(("Retry-After", retry_after("Seconds to wait before trying again."))),
@@ -64,6 +72,20 @@ fn headers_of(policy: &OperationPolicy, is_deprecated: bool, status: &str) -> Ve
         headers.push(("Link", text("The successor, and the documentation of the migration.", example)));
     }
     headers
+}
+
+/// Returns the path of the resource that an operation creates in the examples.
+fn location_example(operation: &str) -> String {
+    match operation {
+        "register" => "/v1/me".to_owned(),
+        "createStreamTicket" => "/v1/events/stream".to_owned(),
+        "createProject" => location(ResourceRef::Project(Example::example())),
+        "createInvitation" => location(ResourceRef::Invitation(Example::example(), Example::example())),
+        "createComment" => location(ResourceRef::Comment(Example::example())),
+        "createApiToken" => location(ResourceRef::ApiToken(Example::example())),
+        "createWebhook" => location(ResourceRef::Webhook(Example::example())),
+        _ => location(ResourceRef::Task(Example::example())),
+    }
 }
 
 /// Returns the headers of every response.

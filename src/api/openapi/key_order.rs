@@ -40,6 +40,8 @@ const SCHEMA_END: [&str; 4] = ["required", "properties", "additionalProperties",
 
 pub(super) fn apply(document: &mut Value) {
     drop_unused_schemas(document);
+    title_schemas(document);
+    successors_first(document);
     top_level(document);
     tags(document);
     for kind in COMPONENTS {
@@ -81,6 +83,28 @@ pub(super) fn top_level(document: &mut Value) {
     }
 }
 
+/// Titles every schema with its name, which generators use where they inline it.
+fn title_schemas(document: &mut Value) {
+    for (name, schema) in walk::components_mut(document, "schemas").into_iter().flatten() {
+        schema["title"] = Value::from(name.as_str());
+    }
+}
+
+/// Moves the paths of `/v2` before the first deprecated operation.
+fn successors_first(document: &mut Value) {
+    let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
+    let (mut successors, others): (Vec<_>, Vec<_>) =
+        std::mem::take(paths).into_iter().partition(|(path, _)| path.starts_with("/v2/"));
+    for (path, item) in others {
+        let mut operations = item.as_object().into_iter().flat_map(Object::values);
+        if operations.any(|operation| operation.get("deprecated").is_some_and(|deprecated| deprecated == true)) {
+            paths.extend(successors.drain(..));
+        }
+        paths.insert(path, item);
+    }
+    paths.extend(successors);
+}
+
 /// Sorts tags by their first operation.
 fn tags(document: &mut Value) {
     let mut used: Vec<String> = Vec::new();
@@ -89,7 +113,9 @@ fn tags(document: &mut Value) {
         used.extend(names.map(str::to_owned));
     }
     if let Some(tags) = document.get_mut("tags").and_then(Value::as_array_mut) {
-        tags.sort_by_key(|tag| used.iter().position(|name| tag.get("name").is_some_and(|known| known == name)));
+        // Tags without an operation, those of messages, come last.
+        let position = |tag: &Value| used.iter().position(|name| tag.get("name").is_some_and(|known| known == name));
+        tags.sort_by_key(|tag| position(tag).unwrap_or(usize::MAX));
     }
 }
 

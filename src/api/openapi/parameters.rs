@@ -49,14 +49,14 @@ fn query_parameters(schema: &Value, samples: &ExampleValues) -> Vec<Value> {
         if required.iter().any(|other| other == name) {
             parameter.insert("required".to_owned(), json!(true));
         }
-        if samples.target(property).get("type").is_some_and(|kind| kind == "array") {
-            parameter.insert("style".to_owned(), json!("form"));
-            parameter.insert("explode".to_owned(), json!(false));
-        }
+        let is_list = samples.target(property).get("type").is_some_and(|kind| kind == "array");
         let mut schema = property.clone();
         if let Value::Object(schema) = &mut schema {
             // A query cannot contain null.
             schema.shift_remove("nullable");
+            if is_list {
+                describe_list(name, schema, samples);
+            }
         }
         parameter.insert("schema".to_owned(), schema);
         complete(&mut parameter, samples);
@@ -66,6 +66,25 @@ fn query_parameters(schema: &Value, samples: &ExampleValues) -> Vec<Value> {
         Value::Object(parameter)
     });
     parameters.collect()
+}
+
+/// Documents both ways to send several values.
+fn describe_list(name: &str, schema: &mut Object, samples: &ExampleValues) {
+    let items = schema.get("items").map(|items| samples.target(items).clone()).unwrap_or_default();
+    let values = items.get("enum").and_then(Value::as_array);
+    let examples = match values.map(Vec::as_slice) {
+        Some([first, second, ..]) => vec![first.clone(), second.clone()],
+        _ => vec![json!("home"), json!("shopping")],
+    };
+    if let [Value::String(first), Value::String(second)] = examples.as_slice() {
+        let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+        let description = format!(
+            "{description} Several values: repeat the parameter (`{name}={first}&{name}={second}`) or separate them by \
+             commas (`{name}={first},{second}`)."
+        );
+        schema.insert("description".to_owned(), json!(description.trim()));
+    }
+    schema.insert("examples".to_owned(), json!([examples]));
 }
 
 /// Returns whether the examples of a parameter stay in its schema.

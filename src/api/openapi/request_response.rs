@@ -1,7 +1,7 @@
 //! Differences between the schemas of requests and of responses.
 //!
 //! Requests are strict: unknown fields are rejected. Responses are complete: every field is present, a missing value is
-//! `null`, and enums may grow. No object schema can be used for both, which a test checks by `shared_schemas`.
+//! `null`. No object schema can be used for both, which a test checks by `shared_schemas`.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,10 @@ const NULL_ITEMS: [(&str, &str); 1] = [("TaskBatchResult", "results")];
 /// Fields of requests that exclude each other.
 const EXCLUSIVE: [(&str, [&str; 2]); 1] = [("MoveTask", ["before_id", "after_id"])];
 
-const GROWS: &str = "More values may be added to responses later: clients must tolerate unknown values.";
+/// Strings of responses whose known values are no closed enum: a generated client would fail at the first new one.
+const EXTENSIBLE: [&str; 3] = ["AuditEntryType", "ErrorCode", "ErrorDetailCode"];
+
+const GROWS: &str = "More values may be added at any time: clients must tolerate unknown values.";
 
 /// Maximum length of a password in bytes; bcrypt ignores the rest.
 const MAX_PASSWORD_BYTES: u8 = 72;
@@ -46,7 +49,7 @@ pub(super) fn apply(document: &mut Value) {
         if sent.contains(name) {
             walk::within_schema(schema, &mut make_strict);
             if let Some((_, fields)) = EXCLUSIVE.iter().find(|(owner, _)| owner == name) {
-                schema["not"] = json!({ "required": fields });
+                schema["x-exclusive"] = json!(fields);
             }
         }
         if received.contains(name) {
@@ -55,7 +58,9 @@ pub(super) fn apply(document: &mut Value) {
             for (_, list) in NULL_ITEMS.iter().filter(|(owner, _)| owner == name) {
                 schema["properties"][*list]["items"]["nullable"] = json!(true);
             }
-            announce_growth(schema);
+            if EXTENSIBLE.contains(&name.as_str()) {
+                open_enum(schema);
+            }
         }
     }
 }
@@ -78,10 +83,6 @@ fn make_strict(schema: &mut Object) {
         // Replaces the limit in characters.
         schema.shift_remove("maxLength");
         schema.insert("x-max-bytes".to_owned(), json!(MAX_PASSWORD_BYTES));
-    }
-    // Generators would use a set, which some serialize as `{}`.
-    if let Some(unique) = schema.shift_remove("uniqueItems") {
-        schema.insert("x-unique-items".to_owned(), unique);
     }
     for (_, property) in walk::object_mut(schema, "properties").into_iter().flatten() {
         describe_default(property);
@@ -114,14 +115,13 @@ fn make_complete(schema: &mut Object, absent: &[&str]) {
     schema.insert("required".to_owned(), Value::Array(required));
 }
 
-fn announce_growth(schema: &mut Value) {
+fn open_enum(schema: &mut Value) {
     let Value::Object(schema) = schema else { return };
-    if !schema.contains_key("enum") {
-        return;
+    if let Some(values) = schema.shift_remove("enum") {
+        schema.insert("examples".to_owned(), json!([values.get(0)]));
+        schema.insert("x-extensible-enum".to_owned(), values);
     }
     let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-    if !description.contains(GROWS) {
-        let description = format!("{description}\n\n{GROWS}").trim().to_owned();
-        schema.insert("description".to_owned(), json!(description));
-    }
+    let description = format!("{description}\n\n{GROWS}").trim().to_owned();
+    schema.insert("description".to_owned(), json!(description));
 }

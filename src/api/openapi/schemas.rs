@@ -25,24 +25,21 @@ pub(super) fn normalize(document: &mut Value) {
             content.extend(media_types.map(|(name, media)| (name.replace("; charset=utf-8", ""), media)));
         }
     });
-    for (name, schema) in walk::components_mut(document, "schemas").into_iter().flatten() {
-        if schema.get("title").and_then(Value::as_str) == Some(name)
-            && let Value::Object(schema) = schema
-        {
-            schema.shift_remove("title");
-        }
-    }
     walk::each_schema(document, &mut |schema| {
         drop_noise(schema);
         normalize_example(schema);
         normalize_bounds(schema);
         normalize_format(schema);
+        narrow_integers(schema);
         mark_trimmed(schema);
         join_reference(schema);
     });
 }
 
 fn drop_noise(schema: &mut Object) {
+    if let Some(anything) = schema.get_mut("additionalProperties").filter(|inner| **inner == json!({})) {
+        *anything = json!(true);
+    }
     schema.retain(|key, value| match key.as_str() {
         "description" | "title" => value.as_str() != Some(""),
         "deprecated" | "nullable" | "readOnly" | "writeOnly" | "uniqueItems" => *value != Value::Bool(false),
@@ -97,6 +94,15 @@ fn normalize_format(schema: &mut Object) {
     let bounded = |bound, exclusive| schema.contains_key(bound) || schema.contains_key(exclusive);
     if unsigned || (bounded("minimum", "exclusiveMinimum") && bounded("maximum", "exclusiveMaximum")) {
         schema.shift_remove("format");
+    }
+}
+
+/// Publishes integers with 32 bits, for which most languages have a simpler type. Only sequence numbers need more.
+fn narrow_integers(schema: &mut Object) {
+    for (name, property) in walk::object_mut(schema, "properties").into_iter().flatten() {
+        if name != "sequence" && property.get("format").is_some_and(|format| format == "int64") {
+            property["format"] = json!("int32");
+        }
     }
 }
 

@@ -104,7 +104,7 @@ pub(super) fn within_schema(schema: &mut Value, visit: &mut dyn FnMut(&mut Objec
             each_value(inner, visit);
         }
     }
-    for key in ["items", "additionalProperties", "not"] {
+    for key in ["items", "additionalProperties"] {
         if let Some(inner) = members.get_mut(key) {
             within_schema(inner, visit);
         }

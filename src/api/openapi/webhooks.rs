@@ -6,8 +6,8 @@ use super::naming::pascal;
 use super::tag_docs::VECTOR;
 use super::walk::{self, Object};
 
-/// The tag of webhook operations and messages.
-const TAG: &str = "Webhooks";
+/// The tag of messages. Client generators create one file for each tag, so it must not be the tag of the operations.
+const TAG: &str = "Webhook messages";
 
 pub(super) fn publish(document: &mut Value) {
     let messages = messages(document);
@@ -16,6 +16,9 @@ pub(super) fn publish(document: &mut Value) {
     }
     if let Value::Object(members) = document {
         members.insert("webhooks".to_owned(), Value::Object(messages));
+    }
+    if let Some(tags) = document.get_mut("tags").and_then(Value::as_array_mut) {
+        tags.push(json!({ "name": TAG, "description": "Requests that the server sends to your webhooks." }));
     }
 }
 
@@ -57,7 +60,7 @@ fn message(kind: &str, reference: &Value, schema: &Value, is_subscribed: bool) -
         "summary": format!("Message of {kind}"),
         "description": format!(
             "{what} {receivers} Verify the signature over the raw body and respond quickly with any 2xx status. Messages may \
-             arrive more than once and out of order. See the tag {TAG}."
+             arrive more than once and out of order. See [Webhooks](/guides/webhooks)."
         ),
         "operationId": format!("on{}", pascal(&kind.replace('.', "_"))),
         "security": [],

@@ -31,12 +31,12 @@ use self::stream_slots::StreamSlots;
 use super::errors::{self, ApiError};
 use super::extract::{ClientAddress, metadata};
 use super::media_types::EVENT_STREAM;
-use super::operations::{Access, DEPRECATED_AT, RateLimitClass, SUNSET};
+use super::operations::{Access, DEPRECATED_AT, OperationPolicy, RateLimitClass, SUNSET};
 use super::respond::{NO_STORE, no_content, not_modified, replay, set};
 use super::settings::ApiSettings;
-use super::validation::{OpenApiValidator, Operation, Route};
-use crate::contract::error::ErrorCode;
-use crate::services::{Caller, ETagCondition, IdempotentRequest, Services, WriteContext};
+use super::validation::{MAX_DETAILS, OpenApiValidator, Operation, Route};
+use crate::contract::error::{Detail, DetailCode, ErrorCode, ErrorLocation};
+use crate::services::{Caller, ETagCondition, IdempotentRequest, MalformedETag, Services, WriteContext};
 
 /// Message for a path of no operation.
 const UNKNOWN_PATH: &str = "Nothing has this path. The documentation at /docs lists all paths.";
@@ -123,7 +123,7 @@ impl RequestPipeline {
         let policy = target.policy;
         Span::current().record("api.operation", policy.id);
         let deprecated_path = operation.deprecated.then(|| request.uri().path().to_owned());
-        let if_none_match = policy.cacheable.then(|| tags(&request, &header::IF_NONE_MATCH)).flatten();
+        let if_none_match = policy.cacheable.then(|| entity_tags(&request, &header::IF_NONE_MATCH).ok().flatten()).flatten();
         let mut call = Call { operation, target, client, deadline: Instant::now() + self.timeout, limit: None };
         // Boxed: the large future of a handler would be copied with each of the futures around it.
         let response = Box::pin(self.authenticate_and_limit(request, &mut call));
@@ -223,14 +223,23 @@ impl RequestPipeline {
         }
         let (operation, uri) = (Arc::clone(operation), request.uri().clone());
         let check = move || operation.check(uri.query().unwrap_or_default(), body);
-        let checked = self.large_bodies.run(size, check).await?.map_err(ApiError::invalid)?;
+        let checked = self.large_bodies.run(size, check).await?;
+        let (checked, if_match) = match (checked, check_conditions(&request, policy)) {
+            (Ok(checked), Ok(if_match)) => (checked, if_match),
+            (checked, condition) => {
+                let mut details = checked.err().unwrap_or_default();
+                details.splice(0..0, condition.err());
+                details.truncate(MAX_DETAILS);
+                return Err(ApiError::invalid(details).into());
+            }
+        };
         request.extensions_mut().insert(ClientAddress(call.client));
         request.extensions_mut().insert(Arc::new(checked));
         if let Some(caller) = caller {
             let write = WriteContext {
                 caller,
                 idempotency: idempotent,
-                if_match: policy.stale.and_then(|_| tags(&request, &header::IF_MATCH)),
+                if_match,
                 request: metadata(&request),
             };
             request.extensions_mut().insert(write);
@@ -262,8 +271,24 @@ fn add_deprecation(response: &mut Response, path: &str) {
     set(response, header::LINK, &links);
 }
 
-/// The entity tags of `If-Match` or `If-None-Match`. A value that is not text matches no tag.
-fn tags(request: &Request, name: &HeaderName) -> Option<ETagCondition> {
+/// Checks the conditional headers that the operation takes, and returns `If-Match`.
+fn check_conditions(request: &Request, policy: &OperationPolicy) -> Result<Option<ETagCondition>, Detail> {
+    let check = |name: &HeaderName, field: &str| {
+        entity_tags(request, name).map_err(|MalformedETag| Detail {
+            location: ErrorLocation::Header,
+            field: field.to_owned(),
+            code: DetailCode::Format,
+            message: format!("{field} must contain entity tags in double quotes, as in ETag, or *."),
+        })
+    };
+    if policy.cacheable {
+        check(&header::IF_NONE_MATCH, "If-None-Match")?;
+    }
+    if policy.stale.is_some() { check(&header::IF_MATCH, "If-Match") } else { Ok(None) }
+}
+
+/// The entity tags of `If-Match` or `If-None-Match`.
+fn entity_tags(request: &Request, name: &HeaderName) -> Result<Option<ETagCondition>, MalformedETag> {
     let lines = request.headers().get_all(name).iter();
     ETagCondition::parse(lines.map(|line| line.to_str().unwrap_or_default()))
 }

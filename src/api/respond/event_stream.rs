@@ -1,11 +1,13 @@
 //! Server-Sent Events (the HTML standard, section 9.2).
 
+use std::sync::LazyLock;
+
 use futures_util::StreamExt as _;
 use poem::http::header;
 use poem::{Body, IntoResponse, Response};
 use poem_openapi::ApiResponse;
-use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
-use poem_openapi::types::{Example as _, ParseFromJSON as _, ToJSON as _};
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
+use poem_openapi::types::{Example as _, ParseFromJSON as _, ToJSON as _, Type as _};
 
 use crate::api::media_types::EVENT_STREAM;
 use crate::contract::event::payloads::{EventPayload, TaskUpdatedEvent};
@@ -26,6 +28,18 @@ fn to_sse(message: &StreamMessage) -> String {
         StreamMessage::Event { cursor, kind, json } => format!("id: {}\nevent: {kind}\ndata: {json}\n\n", &**cursor),
         StreamMessage::Heartbeat(cursor) => format!(": nothing new\nid: {}\n\n", &**cursor),
     }
+}
+
+/// Describes a stream, with an example of its text.
+fn description() -> &'static str {
+    static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "The events as they happen, until the stream ends. Each is a Server-Sent Event: `id:` is the cursor to continue \
+             from, `event:` the type, and `data:` the event as JSON.\n\n```\n{}\n```",
+            example().trim_end()
+        )
+    });
+    &DESCRIPTION
 }
 
 /// Returns an example of a stream.
@@ -57,26 +71,19 @@ impl IntoResponse for EventStream {
 
 impl ApiResponse for EventStream {
     fn meta() -> MetaResponses {
-        let schema = MetaSchema {
-            description: Some(
-                "Server-Sent Events: `id:` is the cursor to continue from, `event:` the type, `data:` the Event as JSON.",
-            ),
-            example: Some(example().into()),
-            ..MetaSchema::new("string")
-        };
         MetaResponses {
             responses: vec![MetaResponse {
-                description: "The events as they happen, until the stream ends.",
+                description: description(),
                 status: Some(200),
                 status_range: None,
-                content: vec![MetaMediaType {
-                    content_type: EVENT_STREAM,
-                    schema: MetaSchemaRef::Inline(Box::new(schema)),
-                }],
+                // The schema of an item: the media type says that there are many.
+                content: vec![MetaMediaType { content_type: EVENT_STREAM, schema: EventPayload::schema_ref() }],
                 headers: vec![],
             }],
         }
     }
 
-    fn register(_registry: &mut Registry) {}
+    fn register(registry: &mut Registry) {
+        EventPayload::register(registry);
+    }
 }

@@ -39,7 +39,7 @@ impl<T> From<WriteOutcome<T>> for Content {
 }
 
 /// Returns the path of an object, for the `Location` header.
-fn location(reference: ResourceRef) -> String {
+pub(in crate::api) fn location(reference: ResourceRef) -> String {
     match reference {
         ResourceRef::Project(id) => format!("/v1/projects/{id}"),
         ResourceRef::Invitation(project, id) => format!("/v1/projects/{project}/invitations/{id}"),

@@ -19,6 +19,7 @@ pub use json::{MalformedJson, parse_json};
 pub use operation::{Checked, Operation};
 pub(super) use query::decode as percent_decode;
 pub use routes::Route;
+pub(super) use violation::MAX_DETAILS;
 
 use self::routes::{METHODS, PathRoute};
 use anyhow::{Context, Result, ensure};

@@ -4,6 +4,7 @@ use super::check::Violations;
 use super::query::Query;
 use super::schema::{Schema, resolve};
 use super::violation::{MAX_DETAILS, Violation};
+use crate::api::media_types::MERGE_PATCH;
 use crate::contract::error::{Detail, ErrorLocation};
 use anyhow::{Context, Result, ensure};
 use poem::http::Method;
@@ -52,10 +53,14 @@ impl Operation {
         let body = operation.get("requestBody").map(|body| resolve(document, body)).transpose()?;
         let content: Vec<_> = body.and_then(|body| body["content"].as_object()).into_iter().flatten().collect();
         let schemas: Vec<_> = content.iter().map(|(_, media)| media.get("schema").unwrap_or_default()).collect();
-        let media_types: Vec<String> = content.iter().map(|(name, _)| media_type(name)).collect();
+        let mut media_types: Vec<String> = content.iter().map(|(name, _)| media_type(name)).collect();
         ensure!(media_types.iter().all(|name| name.ends_with("json")), "only JSON is understood");
         ensure!(schemas.windows(2).all(|pair| pair[0] == pair[1]), "the media types have another schema each");
         ensure!(body.is_some() != schemas.is_empty(), "a body without a media type");
+        // Accepted, and not published: generated clients would have to choose.
+        if method == Method::PATCH {
+            media_types.push(MERGE_PATCH.to_owned());
+        }
         let body_schema = schemas.first().map(|schema| Schema::compile(document, schema).context("the body"));
         Ok(Self {
             id: operation["operationId"].as_str().context("the operation has no operationId")?.to_owned(),

@@ -25,8 +25,11 @@ struct Parameter {
     is_required: bool,
 }
 
+/// The name of a given parameter, with its values.
+type Given<'q> = (Cow<'q, str>, Vec<&'q str>);
+
 /// The name of a given parameter, with its violation.
-type Given<'q> = (Cow<'q, str>, Option<Violation>);
+type Outcome<'q> = (Cow<'q, str>, Option<Violation>);
 
 impl Query {
     /// Compiles the parameters of an operation and of its path item.
@@ -46,47 +49,48 @@ impl Query {
     /// Parses and validates a query string, and appends its violations to `details`.
     pub(super) fn check(&self, query: &str, details: &mut Vec<Detail>) -> Value {
         let mut given: Vec<Given<'_>> = Vec::new();
-        let mut values = Map::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name).unwrap_or(Cow::Borrowed(name));
-            let parameter = self.0.iter().find(|parameter| parameter.name == name);
             // Bounded: a request may contain thousands of unknown parameters.
             let has_room = given.len() < MAX_DETAILS + self.0.len();
-            let known = given.iter_mut().find(|(known, _)| *known == name);
-            match (parameter, known) {
-                (Some(_), Some((_, violation))) => {
-                    *violation = Some(Violation::new(DetailCode::DuplicateParameter, "must be given only once"));
-                }
-                (Some(parameter), None) => match parameter.read(text) {
-                    Ok(value) => {
-                        values.insert(name.to_string(), value);
-                        given.push((name, None));
-                    }
-                    Err(violation) => given.push((name, Some(violation))),
-                },
-                (None, None) if has_room => {
-                    let known = self.0.iter().map(|parameter| &parameter.name);
-                    let message = suggest("is not a parameter of this operation", &name, known);
-                    given.push((name, Some(Violation::new(DetailCode::UnknownParameter, message))));
-                }
-                (None, _) => {}
+            match given.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, texts)) => texts.push(text),
+                None if has_room || self.find(&name).is_some() => given.push((name, vec![text])),
+                None => {}
             }
         }
-        mark_exclusive(&mut given);
+        let mut values = Map::new();
+        let mut outcomes: Vec<Outcome<'_>> = Vec::new();
+        for (name, texts) in given {
+            let read = if let Some(parameter) = self.find(&name) {
+                parameter.read(&texts)
+            } else {
+                let known = self.0.iter().map(|parameter| &parameter.name);
+                let message = suggest("is not a parameter of this operation", &name, known);
+                Err(Violation::new(DetailCode::UnknownParameter, message))
+            };
+            let read = read.map(|value| values.insert(name.to_string(), value));
+            outcomes.push((name, read.err()));
+        }
+        mark_exclusive(&mut outcomes);
         let missing = self
             .0
             .iter()
-            .filter(|parameter| parameter.is_required && given.iter().all(|(name, _)| *name != parameter.name));
-        let missing: Vec<Given<'_>> =
+            .filter(|parameter| parameter.is_required && outcomes.iter().all(|(name, _)| *name != parameter.name));
+        let missing: Vec<Outcome<'_>> =
             missing.map(|parameter| (Cow::from(parameter.name.as_str()), Some(Violation::required()))).collect();
         details.extend(
-            given
+            outcomes
                 .into_iter()
                 .chain(missing)
                 .filter_map(|(name, violation)| Some(violation?.about(ErrorLocation::Query, &sanitized(&name)))),
         );
         Value::Object(values)
+    }
+
+    fn find(&self, name: &str) -> Option<&Parameter> {
+        self.0.iter().find(|parameter| parameter.name == name)
     }
 }
 
@@ -95,15 +99,21 @@ impl Parameter {
         let schema = Schema::compile(document, parameter.get("schema").context("no schema")?)?;
         ensure!(schema.types.len() == 1, "a parameter has one type");
         let is_form = parameter.get("style").is_none_or(|style| style == "form");
-        let is_understood = schema.items.is_none() || is_form && parameter["explode"] == false;
-        ensure!(is_understood, "a list must have `style: form` and `explode: false`");
+        let is_repeated = parameter.get("explode").is_none_or(|explode| explode == true);
+        ensure!(is_form && is_repeated, "a parameter must have `style: form` and `explode: true`, the defaults");
         Ok(Self { name: name.to_owned(), schema, is_required: parameter["required"] == true })
     }
 
-    /// Parses and checks a value, and returns it or its first violation.
-    fn read(&self, text: &str) -> Result<Value, Violation> {
-        let text = decode(text).ok_or_else(|| Violation::new(DetailCode::Format, "must be percent-encoded UTF-8"))?;
-        let mut value = parse(&self.schema, &text)?;
+    /// Parses and checks the values of a parameter, and returns the value or its first violation.
+    ///
+    /// The items of a list are separated by commas or repeat the parameter.
+    fn read(&self, texts: &[&str]) -> Result<Value, Violation> {
+        if texts.len() > 1 && self.schema.items.is_none() {
+            return Err(Violation::new(DetailCode::DuplicateParameter, "must be given only once"));
+        }
+        let texts: Option<Vec<_>> = texts.iter().map(|text| decode(text)).collect();
+        let texts = texts.ok_or_else(|| Violation::new(DetailCode::Format, "must be percent-encoded UTF-8"))?;
+        let mut value = parse(&self.schema, &texts.join(","))?;
         let mut found = Violations::default();
         self.schema.check(&mut value, "", &mut found);
         match found.0.into_iter().next() {
@@ -143,8 +153,8 @@ fn parse_integer(text: &str) -> Option<Value> {
 }
 
 /// Records a conflict at the later one of two exclusive parameters, unless it is malformed or unknown.
-fn mark_exclusive(given: &mut [Given<'_>]) {
-    let mut exclusive = given.iter_mut().filter(|(name, violation)| {
+fn mark_exclusive(outcomes: &mut [Outcome<'_>]) {
+    let mut exclusive = outcomes.iter_mut().filter(|(name, violation)| {
         let is_unknown = violation.as_ref().is_some_and(|known| known.code == DetailCode::UnknownParameter);
         EXCLUSIVE.contains(&name.as_ref()) && !is_unknown
     });

@@ -119,7 +119,7 @@ impl Schema {
             "items" => self.items = Some(Box::new(compile(value)?)),
             "minItems" => self.min_items = Some(length(value)?),
             "maxItems" => self.max_items = Some(length(value)?),
-            "x-unique-items" => self.has_unique_items = boolean(value)?,
+            "uniqueItems" => self.has_unique_items = boolean(value)?,
             "properties" => {
                 for (name, property) in value.as_object().context("must be an object")? {
                     self.properties.insert(name.clone(), compile(property).with_context(|| name.clone())?);
@@ -127,10 +127,9 @@ impl Schema {
             }
             "required" => self.required = strings(value)?,
             "additionalProperties" => self.is_closed = !boolean(value)?,
-            "not" => {
-                self.exclusive = value.get("required").map(strings).transpose()?.unwrap_or_default();
-                ensure!(self.exclusive.len() == 2 && value["required"].is_array(), "only two `required` fields");
-                ensure!(value.as_object().is_some_and(|members| members.len() == 1), "only two `required` fields");
+            "x-exclusive" => {
+                self.exclusive = strings(value)?;
+                ensure!(self.exclusive.len() == 2, "must name two fields");
             }
             "oneOf" => {
                 let tag = members.get("discriminator").and_then(|union| union["propertyName"].as_str());

@@ -6,7 +6,7 @@ use crate::contract::error::{Detail, DetailCode, ErrorLocation};
 use serde_json::Value;
 
 /// Maximum number of details in a response.
-pub(super) const MAX_DETAILS: usize = 100;
+pub(in crate::api) const MAX_DETAILS: usize = 100;
 
 /// Maximum number of characters of an unknown name that are compared with known ones.
 const MAX_SUGGESTED: usize = 40;

@@ -62,7 +62,7 @@ pub struct CreatedApiToken {
 /// Parameters for creating an API token.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
-pub struct NewApiToken {
+pub struct CreateApiToken {
     /// Name of the token.
     pub name: ApiTokenName,
     /// Permissions to grant.
@@ -74,7 +74,7 @@ pub struct NewApiToken {
     pub expires_at: Option<Timestamp>,
 }
 
-example!(NewApiToken { name, scopes: vec![Scope::Read], expires_at: None });
+example!(CreateApiToken { name, scopes: vec![Scope::Read], expires_at: None });
 
 collection! {
     /// Page of API tokens.

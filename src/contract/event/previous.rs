@@ -11,13 +11,15 @@ use crate::contract::macros::json_type;
 pub struct PreviousFields(pub Map<String, Value>);
 
 json_type!(
-    PreviousFields,
-    "object_previous",
-    MetaSchema {
+    @ PreviousFields,
+    "PreviousFields".into(),
+    MetaSchemaRef::Reference("PreviousFields".to_owned()),
+    |registry| registry.create_schema::<PreviousFields, _>("PreviousFields".to_owned(), |_| MetaSchema {
+        description: Some("Changed fields of a resource with their previous values."),
         additional_properties: Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::ANY)))),
         example: Some(json!({"status": "todo", "completed_at": null})),
         ..MetaSchema::new("object")
-    }
+    })
 );
 
 impl ParseFromJSON for PreviousFields {
@@ -45,11 +47,13 @@ impl From<Value> for PreviousFields {
     }
 }
 
-/// Field that is always null.
+/// Previous fields of a resource that did not exist before: always null.
+///
+/// Published as an object or null, because client generators stumble over a field that can only be null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlwaysNull;
 
-json_type!(AlwaysNull, "null", MetaSchema::new("null"));
+json_type!(AlwaysNull, "object_null", MetaSchema { nullable: true, ..MetaSchema::new("object") });
 
 impl ParseFromJSON for AlwaysNull {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {

@@ -24,7 +24,7 @@ pub struct EventFilterParams {
     /// Filters by project, which may be in the trash.
     /// Responds with 400 if the project does not exist and 403 if you are not a member.
     pub project_id: Option<ProjectId>,
-    /// Comma-separated event types, of which an event must have one.
+    /// Event types, of which an event must have one.
     #[oai(rename = "type", validator(min_items = 1))]
     pub kinds: Option<Vec<FeedEventType>>,
 }

@@ -72,7 +72,7 @@ pub struct Invitation {
 
 impl Example for Invitation {
     fn example() -> Self {
-        let new = NewInvitation::example();
+        let new = CreateInvitation::example();
         Self {
             id: InvitationId::example(),
             project_id: ProjectId::example(),
@@ -90,14 +90,14 @@ impl Example for Invitation {
 /// Parameters for inviting someone to a project.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
-pub struct NewInvitation {
+pub struct CreateInvitation {
     /// E-mail address of the invitee. Case-insensitive.
     pub email: Email,
     /// Role of the invitee after accepting.
     pub role: InvitedRole,
 }
 
-example!(NewInvitation { email: Email::new_unchecked("grace@example.com"), role: InvitedRole::Editor });
+example!(CreateInvitation { email: Email::new_unchecked("grace@example.com"), role: InvitedRole::Editor });
 
 collection! {
     /// Page of invitations.

@@ -81,7 +81,7 @@ pub struct Project {
 
 impl Example for Project {
     fn example() -> Self {
-        let (new, task_counts) = (NewProject::example(), TaskCounts::example());
+        let (new, task_counts) = (CreateProject::example(), TaskCounts::example());
         Self {
             id: ProjectId::example(),
             name: new.name,
@@ -103,7 +103,7 @@ impl Example for Project {
 /// Parameters for creating a project.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
-pub struct NewProject {
+pub struct CreateProject {
     /// Name of the project.
     pub name: ProjectName,
     /// Description of the project.
@@ -117,7 +117,7 @@ pub struct NewProject {
     pub archived: bool,
 }
 
-example!(NewProject {
+example!(CreateProject {
     name,
     description: Some(ProjectDescription::example()),
     color: Some(Color::example()),

@@ -5,7 +5,7 @@
 
 use poem_openapi::{Object, Union};
 
-use super::{NewTask, Task, UpdateTask};
+use super::{CreateTask, Task, UpdateTask};
 use crate::contract::TaskId;
 use crate::contract::macros::example;
 
@@ -14,7 +14,7 @@ use crate::contract::macros::example;
 pub struct BatchCreate {
     /// Task to create.
     #[oai(flatten)]
-    pub task: NewTask,
+    pub task: CreateTask,
 }
 
 /// Operation that updates a task. Absent fields keep their value; `null` clears a field.
@@ -58,7 +58,7 @@ pub struct TaskBatch {
     pub operations: Vec<BatchOperation>,
 }
 
-example!(TaskBatch { operations: vec![BatchOperation::Create(BatchCreate { task: NewTask::example() })] });
+example!(TaskBatch { operations: vec![BatchOperation::Create(BatchCreate { task: CreateTask::example() })] });
 
 /// Result of a batch.
 #[derive(Debug, Clone, Object)]

@@ -33,12 +33,12 @@ example!(Comment { id, task_id, author_id: Some(UserId::example()), body, versio
 /// Parameters for creating a comment.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
-pub struct NewComment {
+pub struct CreateComment {
     /// Text of the comment.
     pub body: CommentBody,
 }
 
-example!(NewComment { body });
+example!(CreateComment { body });
 
 /// Changes to a comment. Absent fields keep their value.
 #[derive(Debug, Clone, Object)]

@@ -85,7 +85,7 @@ pub struct Task {
 
 impl Example for Task {
     fn example() -> Self {
-        let new = NewTask::example();
+        let new = CreateTask::example();
         Self {
             id: TaskId::example(),
             project_id: ProjectId::example(),
@@ -110,7 +110,7 @@ impl Example for Task {
 /// Parameters for creating a task.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
-pub struct NewTask {
+pub struct CreateTask {
     /// Title of the task.
     pub title: TaskTitle,
     /// Description of the task.
@@ -133,7 +133,7 @@ pub struct NewTask {
     pub labels: Vec<Label>,
 }
 
-example!(NewTask {
+example!(CreateTask {
     title,
     description: Some(TaskDescription::example()),
     status: TaskStatus::Todo,

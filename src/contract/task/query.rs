@@ -73,16 +73,16 @@ json_string!(AssigneeFilter);
 /// Filters of tasks, as query parameters. Tasks must match all of them.
 #[derive(Debug, Clone, Object)]
 pub struct TaskFilterParams {
-    /// Comma-separated statuses, of which a task must have one.
+    /// Statuses, of which a task must have one.
     #[oai(validator(min_items = 1))]
     pub status: Option<Vec<TaskStatus>>,
-    /// Comma-separated priorities, of which a task must have one.
+    /// Priorities, of which a task must have one.
     #[oai(validator(min_items = 1))]
     pub priority: Option<Vec<TaskPriority>>,
     /// Assignee: a user id, `me` for the caller, or `none` for unassigned tasks.
     /// Responds with 400 if the user is not a member.
     pub assignee_id: Option<AssigneeFilter>,
-    /// Comma-separated labels, all of which a task must have. Case-sensitive.
+    /// Labels, all of which a task must have. Case-sensitive.
     #[oai(validator(min_items = 1, max_items = 20))]
     pub label: Option<Vec<Label>>,
     /// Due before this time (exclusive).

@@ -71,7 +71,7 @@ example!(WebhookWithSecret { webhook, secret });
 /// Parameters for creating a webhook.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields, example)]
-pub struct NewWebhook {
+pub struct CreateWebhook {
     /// URL of the endpoint: an absolute `https` URL with a public address.
     /// It must not contain credentials or a fragment, and its port must be 443 or 8443. Other URLs are rejected with 422 `WEBHOOK_URL_FORBIDDEN`,
     /// unless the operator allows `http`, the port or the address. You can have one webhook per URL and project; a second
@@ -97,7 +97,7 @@ const fn default_enabled() -> bool {
     true
 }
 
-example!(NewWebhook {
+example!(CreateWebhook {
     url,
     project_id: None,
     events: vec![WebhookEventName::TaskUpdated],

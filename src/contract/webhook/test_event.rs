@@ -24,7 +24,7 @@ pub struct WebhookTestEvent {
     /// Event id.
     pub id: EventId,
     /// Always null: test events have no sequence number.
-    pub sequence: AlwaysNull,
+    pub sequence: Option<i64>,
     /// Project of the webhook; null if it covers all projects.
     pub project_id: Option<ProjectId>,
     /// User who sent the test.
@@ -44,7 +44,7 @@ impl Example for WebhookTestEvent {
         let data = Webhook::example();
         Self {
             id: EventId::example(),
-            sequence: AlwaysNull,
+            sequence: None,
             project_id: data.project_id,
             actor_id: Some(UserId::example()),
             occurred_at: Timestamp::example(),

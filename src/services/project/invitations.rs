@@ -7,7 +7,7 @@ use super::{find_authorized, lock_active};
 use crate::contract::account::user::User;
 use crate::contract::event::EventType;
 use crate::contract::page::{Page, Sort};
-use crate::contract::project::invitation::{Invitation, InvitationQuery, InvitationStatus, NewInvitation};
+use crate::contract::project::invitation::{Invitation, InvitationQuery, InvitationStatus, CreateInvitation};
 use crate::contract::project::member::Member;
 use crate::contract::{InvitationId, ProjectId};
 use crate::repositories::{InvitationScope, Job, NewEvent, ResourceRef};
@@ -65,7 +65,7 @@ impl Invitations {
         &self,
         write: &WriteContext,
         project: ProjectId,
-        new: NewInvitation,
+        new: CreateInvitation,
     ) -> Result<WriteOutcome<Invitation>, Error> {
         let unit = fresh!(self.0.begin(write).await?);
         // A password reset revokes the invitations that the account sent, so it must not miss this one.

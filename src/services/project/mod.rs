@@ -10,7 +10,7 @@ use crate::contract::ProjectId;
 use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::event::EventType;
 use crate::contract::page::{Page, Sort};
-use crate::contract::project::{NewProject, Project, ProjectQuery, Role, TaskCounts, UpdateProject};
+use crate::contract::project::{CreateProject, Project, ProjectQuery, Role, TaskCounts, UpdateProject};
 use crate::repositories::{CounterDelta, ProjectFilter, Repositories, ResourceRef, project_bytes};
 use crate::services::event::publish::without_caller_role;
 use crate::services::idempotency::fresh;
@@ -44,7 +44,7 @@ impl Projects {
     }
 
     /// Creates a project owned by the caller.
-    pub async fn create(&self, write: &WriteContext, new: NewProject) -> Result<WriteOutcome<Project>, Error> {
+    pub async fn create(&self, write: &WriteContext, new: CreateProject) -> Result<WriteOutcome<Project>, Error> {
         let now = self.0.clock.now();
         let project = Project {
             id: ProjectId::generate(),

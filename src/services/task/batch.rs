@@ -10,7 +10,7 @@ use crate::contract::error::ErrorLocation;
 use crate::contract::event::EventType;
 use crate::contract::project::Project;
 use crate::contract::task::batch::{BatchOperation, TaskBatch, TaskBatchResult};
-use crate::contract::task::{NewTask, Task, UpdateTask};
+use crate::contract::task::{CreateTask, Task, UpdateTask};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::{CounterDelta, NewEvent, task_bytes};
 use crate::services::event::publish::EventContext;
@@ -89,7 +89,7 @@ impl Batch<'_> {
         }
     }
 
-    async fn create(&mut self, new: NewTask) -> Result<Task, Error> {
+    async fn create(&mut self, new: CreateTask) -> Result<Task, Error> {
         self.require_member(new.assignee_id).await?;
         let task = new_task(self.user, self.project.id, new, &self.last_position, self.now);
         self.last_position = task.position.to_string();

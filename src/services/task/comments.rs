@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::MAX_LOCK_RETRIES;
 use crate::contract::event::EventType;
 use crate::contract::page::{Page, Sort};
-use crate::contract::task::comment::{Comment, CommentQuery, NewComment, UpdateComment};
+use crate::contract::task::comment::{Comment, CommentQuery, CreateComment, UpdateComment};
 use crate::contract::{CommentId, ProjectId, TaskId};
 use crate::repositories::{CommentWithContext, CounterDelta, ResourceRef, StoreError, comment_bytes};
 use crate::services::idempotency::{KeyState, fresh};
@@ -37,7 +37,7 @@ impl Comments {
         &self,
         write: &WriteContext,
         task: TaskId,
-        new: NewComment,
+        new: CreateComment,
     ) -> Result<WriteOutcome<Comment>, Error> {
         let (unit, found) = fresh!(super::lock(&self.0, write, task).await?);
         let found = super::ensure_not_deleted(found)?;

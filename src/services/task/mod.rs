@@ -15,7 +15,7 @@ use poem_openapi::types::MaybeUndefined;
 use crate::contract::error::ErrorLocation;
 use crate::contract::event::EventType;
 use crate::contract::strings::OrderKey;
-use crate::contract::task::{NewTask, Task, TaskStatus, UpdateTask};
+use crate::contract::task::{CreateTask, Task, TaskStatus, UpdateTask};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::{
     CounterDelta, LockedProject, Repositories, ResourceRef, StoreError, TaskWithContext, task_bytes,
@@ -46,7 +46,7 @@ impl Tasks {
         &self,
         write: &WriteContext,
         project_id: ProjectId,
-        new: NewTask,
+        new: CreateTask,
     ) -> Result<WriteOutcome<Task>, Error> {
         let unit = fresh!(self.0.begin(write).await?);
         let locked = lock_project_for_write(&unit, write.caller, project_id).await?;
@@ -185,7 +185,7 @@ pub(crate) async fn lock_project_for_write(
 pub(crate) fn new_task(
     creator: UserId,
     project_id: ProjectId,
-    new: NewTask,
+    new: CreateTask,
     last_position: &str,
     now: Timestamp,
 ) -> Task {

@@ -79,7 +79,7 @@ impl Deliveries {
         let found = require_owner(unit.webhooks().lock(id).await?, write.caller)?;
         let event = WebhookTestEvent {
             id: EventId::generate(),
-            sequence: AlwaysNull,
+            sequence: None,
             project_id: found.webhook.project_id,
             actor_id: Some(write.caller.user),
             occurred_at: self.context.clock.now(),

@@ -37,7 +37,7 @@ use crate::contract::error::{DetailCode, ErrorLocation};
 use crate::contract::event::WebhookEventName;
 use crate::contract::page::{Page, Sort};
 use crate::contract::strings::{EventName, WebhookSecret};
-use crate::contract::webhook::{NewWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery, WebhookWithSecret};
+use crate::contract::webhook::{CreateWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery, WebhookWithSecret};
 use crate::contract::{ProjectId, WebhookId};
 use crate::repositories::{
     EndpointHealth, FeedCursor, Job, PreviousSecret, ResourceRef, WebhookFilter, WebhookRecord, WebhookTarget,
@@ -81,7 +81,7 @@ impl Webhooks {
     pub async fn create(
         &self,
         write: &WriteContext,
-        new: NewWebhook,
+        new: CreateWebhook,
     ) -> Result<WriteOutcome<WebhookWithSecret>, Error> {
         validate_event_names(&new.events)?;
         let unit = fresh!(self.0.begin(write).await?);

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pocket_tasks::api::operations::OPERATIONS;
+use pocket_tasks::api::operations::{Access, OPERATIONS};
 use pocket_tasks::contract::error::ErrorCode;
 use pocket_tasks::repositories::Store;
 use poem::Body;
@@ -270,7 +270,8 @@ on_both_databases! {
         let fixture = RoleFixture::new(&app_requiring_verification(&database).await, false).await;
         let mut count = 0;
         for operation in Operation::all().filter(|operation| needs_token(operation.description)) {
-            let takes_api_tokens = operation.description["security"].as_array().unwrap().len() == 2;
+            let policy = OPERATIONS.iter().find(|policy| policy.id == operation.id).unwrap();
+            let takes_api_tokens = matches!(policy.access, Access::Token(_) | Access::BothScopes);
             let answer = operation.row.call(&fixture, Actor::Program).send().await;
             let challenge = answer.headers.get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
             if takes_api_tokens {

@@ -95,11 +95,11 @@ fn endpoint(entered: Arc<Notify>, release: Arc<Notify>) -> impl Endpoint {
                     let body = request.take_body().into_bytes().await;
                     body.map_or_else(|_| StatusCode::REQUEST_TIMEOUT.into(), Response::from)
                 }
-                "/refuse" => StatusCode::UNAUTHORIZED.into(),
+                "/refuse" => refused(StatusCode::UNAUTHORIZED),
                 "/first-byte" => {
                     let mut body = request.take_body().into_bytes_stream();
                     assert!(body.next().await.is_some());
-                    StatusCode::PAYLOAD_TOO_LARGE.into()
+                    refused(StatusCode::PAYLOAD_TOO_LARGE)
                 }
                 "/address" => Response::from(request.remote_addr().to_string()),
                 "/large" => Response::builder().body(Body::from_bytes_stream(large())),
@@ -122,6 +122,11 @@ fn endpoint(entered: Arc<Notify>, release: Arc<Notify>) -> impl Endpoint {
             }
         }
     })
+}
+
+/// An empty error of a handler, which has a request id, unlike those of hyper.
+fn refused(status: StatusCode) -> Response {
+    Response::builder().status(status).header("x-request-id", "1").finish()
 }
 
 /// A body of 64 MiB in parts, so that the request is in flight until the client has read most of it.
@@ -299,6 +304,19 @@ async fn non_http_input_gets_400_and_the_connection_is_closed() {
     let answer = client.read_to_close().await;
     assert!(answer.starts_with("HTTP/1.1 400") && answer.ends_with("\r\n\r\nrejected"), "{answer}");
     assert!(answer.contains("x-rejected: yes") && answer.contains("content-length: 8"), "{answer}");
+}
+
+#[tokio::test]
+async fn non_http_input_behind_a_request_gets_400_after_its_answer() {
+    let server = Server::start(generous()).await;
+    for first in [GET, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"] {
+        let mut client = server.connect().await;
+        client.send(&format!("{first}no HTTP at all\r\n\r\n{}", "x".repeat(100_000))).await;
+        let answer = client.read_to_close().await;
+        let (first, second) = answer.split_once("\r\n\r\nhello").expect("the first request is answered");
+        assert!(first.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(second.starts_with("HTTP/1.1 400") && second.ends_with("\r\n\r\nrejected"), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The published document, and checks of responses against it: operation, status, media type, schema and headers.
 //!
-//! Stricter than the document in one way: unknown fields fail the test, although clients must tolerate new fields.
+//! Stricter than the document: unknown fields and values fail the test, although clients must tolerate new ones.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
@@ -24,8 +24,11 @@ static STRICT_COMPONENTS: LazyLock<Value> = LazyLock::new(|| {
     let mut components = DOCUMENT["components"].clone();
     for schema in components["schemas"].as_object_mut().unwrap().values_mut() {
         // `oneOf` lists the fields of each alternative itself.
-        if schema["type"] == "object" && schema.get("oneOf").is_none() {
+        if schema.get("properties").is_some() {
             schema["additionalProperties"] = json!(false);
+        }
+        if let Some(known) = schema.get("x-extensible-enum").cloned() {
+            schema["enum"] = known;
         }
     }
     components

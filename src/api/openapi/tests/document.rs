@@ -34,7 +34,6 @@ fn artifacts_of_the_framework_are_removed() {
         "ETAG",
         "deprecated: false",
         "explode: true",
-        "title: Task",
     ] {
         assert!(!text.contains(word), "{word}");
     }

@@ -78,13 +78,13 @@ pub(super) struct Task {
 /// A new task.
 #[derive(Object)]
 #[oai(example)]
-pub(super) struct NewTask {
+pub(super) struct CreateTask {
     title: String,
     description: Option<String>,
     secret: Password,
 }
 
-impl Example for NewTask {
+impl Example for CreateTask {
     fn example() -> Self {
         Self { title: "name".to_owned(), description: None, secret: Password("12345678".to_owned()) }
     }
@@ -214,7 +214,7 @@ impl Api {
 
     /// Create a task
     #[oai(path = "/v1/tasks", method = "post", operation_id = "createTask")]
-    async fn create(&self, _body: Json<NewTask>) -> Result<Created> {
+    async fn create(&self, _body: Json<CreateTask>) -> Result<Created> {
         unreachable!()
     }
 
