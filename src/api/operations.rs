@@ -64,6 +64,8 @@ pub struct OperationPolicy {
     pub id: &'static str,
     /// Required credentials.
     pub access: Access,
+    /// Required role in a project, in words; empty if no project is concerned. `services::permissions` enforces it.
+    pub role: &'static str,
     /// Rate limit.
     pub rate_limit: RateLimitClass,
     /// Cost of a request within the rate limit.
@@ -94,6 +96,7 @@ impl OperationPolicy {
         Self {
             id,
             access,
+            role: "",
             rate_limit: RateLimitClass::Api,
             cost: Cost::Single,
             idempotent: false,
@@ -106,6 +109,10 @@ impl OperationPolicy {
             messages: Vec::new,
             example: None,
         }
+    }
+
+    const fn role(self, role: &'static str) -> Self {
+        Self { role, ..self }
     }
 
     pub(super) const fn limited(self, rate_limit: RateLimitClass) -> Self {
@@ -189,6 +196,10 @@ const fn both_scopes(id: &'static str) -> OperationPolicy {
 
 use RateLimitClass::{Auth, ForgotPassword, Mail, Refresh};
 
+const VIEWER: &str = "`viewer` in the project";
+const EDITOR: &str = "`editor` in the project";
+const OWNER: &str = "`owner` in the project";
+const FILTERED: &str = "`viewer` in the project, if one is named";
 const OTHERS: &[E] = &[E::Forbidden, E::NotFound];
 const IN_PROJECT: &[E] = &[E::Forbidden, E::ProjectArchived, E::NotFound];
 /// In a project to which the operation can add tasks, comments or text.
@@ -221,22 +232,22 @@ pub const OPERATIONS: &[OperationPolicy] = &[
     // Projects
     read("listProjects").costs(Cost::Search),
     write("createProject").idempotent().etag().errors(&[E::Forbidden, E::NotFound, E::LimitReached]),
-    read("getProject").cacheable().errors(OTHERS),
-    write("updateProject").idempotent().etag().if_match::<StaleProject>().errors(IN_FULL_PROJECT),
-    write("deleteProject").idempotent().if_match::<StaleProject>().errors(OTHERS),
-    write("restoreProject").idempotent().etag().errors(&[E::Forbidden, E::NotFound, E::LimitReached]),
+    read("getProject").role(VIEWER).cacheable().errors(OTHERS),
+    write("updateProject").role(OWNER).idempotent().etag().if_match::<StaleProject>().errors(IN_FULL_PROJECT),
+    write("deleteProject").role(OWNER).idempotent().if_match::<StaleProject>().errors(OTHERS),
+    write("restoreProject").role(OWNER).idempotent().etag().errors(&[E::Forbidden, E::NotFound, E::LimitReached]),
     // Members and invitations
-    read("listMembers").errors(OTHERS),
-    write("updateMember").idempotent().errors(&[
+    read("listMembers").role(VIEWER).errors(OTHERS),
+    write("updateMember").role(OWNER).idempotent().errors(&[
         E::Forbidden,
         E::ProjectArchived,
         E::NotFound,
         E::OwnerRequired,
         E::LimitReached,
     ]),
-    write("removeMember").idempotent().errors(MEMBERS),
-    read("listInvitations").errors(OTHERS),
-    write("createInvitation").limited(Mail).idempotent().errors(&[
+    write("removeMember").role("`owner` in the project, except for leaving it").idempotent().errors(MEMBERS),
+    read("listInvitations").role(OWNER).errors(OTHERS),
+    write("createInvitation").role(OWNER).limited(Mail).idempotent().errors(&[
         E::Forbidden,
         E::EmailNotVerified,
         E::ProjectArchived,
@@ -245,7 +256,12 @@ pub const OPERATIONS: &[OperationPolicy] = &[
         E::AlreadyInvited,
         E::LimitReached,
     ]),
-    write("revokeInvitation").errors(&[E::Forbidden, E::ProjectArchived, E::NotFound, E::InvitationNotPending]),
+    write("revokeInvitation").role(OWNER).errors(&[
+        E::Forbidden,
+        E::ProjectArchived,
+        E::NotFound,
+        E::InvitationNotPending,
+    ]),
     read("listMyInvitations").errors(&[E::EmailNotVerified]),
     write("acceptInvitation").errors(&[
         E::Forbidden,
@@ -257,30 +273,39 @@ pub const OPERATIONS: &[OperationPolicy] = &[
     ]),
     write("declineInvitation").errors(&[E::Forbidden, E::EmailNotVerified, E::NotFound, E::InvitationNotPending]),
     // Tasks
-    read("listProjectTasks").costs(Cost::Search).errors(OTHERS),
-    write("createTask").idempotent().etag().errors(IN_FULL_PROJECT),
-    write("batchTasks").costs(Cost::Batch).idempotent().errors(IN_FULL_PROJECT),
-    read("listTasks").costs(Cost::Search).errors(&[E::Forbidden]),
-    read("getTask").cacheable().errors(OTHERS),
-    write("updateTask").idempotent().etag().if_match::<StaleTask>().errors(IN_FULL_PROJECT),
-    write("deleteTask").idempotent().if_match::<StaleTask>().errors(IN_PROJECT),
-    write("restoreTask").idempotent().etag().errors(IN_FULL_PROJECT),
-    write("moveTask").idempotent().etag().if_match::<StaleTask>().errors(IN_FULL_PROJECT),
-    read("listProjectTasksV2").costs(Cost::Search).errors(&[E::InvalidCursor, E::Forbidden, E::NotFound]),
-    read("listTasksV2").costs(Cost::Search).errors(FEED),
+    read("listProjectTasks").role(VIEWER).costs(Cost::Search).errors(OTHERS),
+    write("createTask").role(EDITOR).idempotent().etag().errors(IN_FULL_PROJECT),
+    write("batchTasks").role(EDITOR).costs(Cost::Batch).idempotent().errors(IN_FULL_PROJECT),
+    read("listTasks").role(FILTERED).costs(Cost::Search).errors(&[E::Forbidden]),
+    read("getTask").role(VIEWER).cacheable().errors(OTHERS),
+    write("updateTask").role(EDITOR).idempotent().etag().if_match::<StaleTask>().errors(IN_FULL_PROJECT),
+    write("deleteTask").role(EDITOR).idempotent().if_match::<StaleTask>().errors(IN_PROJECT),
+    write("restoreTask").role(EDITOR).idempotent().etag().errors(IN_FULL_PROJECT),
+    write("moveTask").role(EDITOR).idempotent().etag().if_match::<StaleTask>().errors(IN_FULL_PROJECT),
+    read("listProjectTasksV2").role(VIEWER).costs(Cost::Search).errors(&[E::InvalidCursor, E::Forbidden, E::NotFound]),
+    read("listTasksV2").role(FILTERED).costs(Cost::Search).errors(FEED),
     // Comments
-    read("listComments").errors(OTHERS),
-    write("createComment").idempotent().etag().errors(IN_FULL_PROJECT),
-    read("getComment").cacheable().errors(OTHERS),
-    write("updateComment").idempotent().etag().if_match::<StaleComment>().errors(IN_FULL_PROJECT),
-    write("deleteComment").idempotent().if_match::<StaleComment>().errors(IN_PROJECT),
+    read("listComments").role(VIEWER).errors(OTHERS),
+    write("createComment").role(EDITOR).idempotent().etag().errors(IN_FULL_PROJECT),
+    read("getComment").role(VIEWER).cacheable().errors(OTHERS),
+    write("updateComment")
+        .role("`viewer` in the project, as the author of the comment")
+        .idempotent()
+        .etag()
+        .if_match::<StaleComment>()
+        .errors(IN_FULL_PROJECT),
+    write("deleteComment")
+        .role("`owner` in the project, or `viewer` as the author of the comment")
+        .idempotent()
+        .if_match::<StaleComment>()
+        .errors(IN_PROJECT),
     // Events
-    read("listEvents").errors(FEED).messages(feed_messages),
-    both_scopes("createStreamTicket").no_store().errors(&[E::Forbidden]),
-    read("streamEvents").accepts_ticket().errors(FEED).messages(feed_messages),
+    read("listEvents").role(FILTERED).errors(FEED).messages(feed_messages),
+    both_scopes("createStreamTicket").role(FILTERED).no_store().errors(&[E::Forbidden]),
+    read("streamEvents").role(FILTERED).accepts_ticket().errors(FEED).messages(feed_messages),
     // Webhooks
-    read("listWebhooks").errors(&[E::Forbidden]),
-    both_scopes("createWebhook").idempotent().etag().no_store().errors(&[
+    read("listWebhooks").role(FILTERED).errors(&[E::Forbidden]),
+    both_scopes("createWebhook").role(FILTERED).idempotent().etag().no_store().errors(&[
         E::Forbidden,
         E::LimitReached,
         E::WebhookUrlForbidden,

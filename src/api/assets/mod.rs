@@ -1,8 +1,9 @@
-//! Static assets: the documentation, and the pages that links in mails lead to.
+//! Static assets: the documentation, its guides, and the pages that links in mails lead to.
 //!
 //! A landing page does nothing until its button is pressed, because mail scanners open every link. The token stays in
 //! the fragment of the address, which is neither sent to the server nor as a referrer.
 
+mod guides;
 mod static_asset;
 mod swagger_ui;
 
@@ -12,6 +13,7 @@ use poem::http::{HeaderName, Method, StatusCode, header};
 use poem::{Request, Response};
 use serde_json::Value;
 
+use self::guides::GUIDES;
 use self::static_asset::StaticAsset;
 use super::errors::{self, ApiError};
 use super::openapi;
@@ -30,6 +32,12 @@ const DOCS_HEADERS: &[(HeaderName, &str)] = &[(
     header::CONTENT_SECURITY_POLICY,
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+)];
+
+const GUIDE_HEADERS: &[(HeaderName, &str)] = &[(
+    header::CONTENT_SECURITY_POLICY,
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'",
 )];
 
 const LANDING_PAGE_HEADERS: &[(HeaderName, &str)] = &[
@@ -56,13 +64,16 @@ macro_rules! file {
 type Build = fn(&Value) -> StaticAsset;
 
 /// All assets by path, each built from the document on its first request.
-const ASSETS: [(&str, Build); 13] = [
+const ASSETS: [(&str, Build); 16] = [
     ("/docs", |_| StaticAsset::new(HTML, include_bytes!("swagger_ui/index.html")).with_headers(DOCS_HEADERS)),
+    ("/docs/docs.css", file!(CSS, "swagger_ui/docs.css")),
     ("/docs/start.js", file!(SCRIPT, "swagger_ui/start.js")),
     ("/docs/swagger-ui.css", |_| swagger_ui::asset(CSS, "swagger-ui.css")),
     ("/docs/swagger-ui-bundle.js", |_| swagger_ui::asset(SCRIPT, "swagger-ui-bundle.js")),
     ("/openapi.yaml", |document| StaticAsset::new("application/yaml", openapi::to_yaml(document).as_bytes())),
-    ("/openapi.json", |document| StaticAsset::new("application/json", document.to_string().as_bytes())),
+    ("/openapi.json", |document| json(document)),
+    ("/openapi-3.0.json", |document| json(&openapi::downgrade(document))),
+    ("/guides/style.css", file!(CSS, "guides/style.css")),
     ("/verify-email", landing_page!("verify-email.html")),
     ("/reset-password", landing_page!("reset-password.html")),
     ("/disown-account", landing_page!("disown-account.html")),
@@ -72,10 +83,15 @@ const ASSETS: [(&str, Build); 13] = [
     ("/mail-pages/style.css", file!(CSS, "landing_pages/style.css")),
 ];
 
+fn json(document: &Value) -> StaticAsset {
+    StaticAsset::new("application/json", document.to_string().as_bytes())
+}
+
 /// The static assets of a server.
 pub(super) struct Assets {
     document: Arc<Value>,
     assets: [OnceLock<StaticAsset>; ASSETS.len()],
+    guides: [OnceLock<StaticAsset>; GUIDES.len()],
 }
 
 /// The target of a path.
@@ -86,12 +102,20 @@ pub(super) enum AssetRoute<'a> {
 
 impl Assets {
     pub(super) fn new(document: Arc<Value>) -> Self {
-        Self { document, assets: [const { OnceLock::new() }; ASSETS.len()] }
+        let assets = [const { OnceLock::new() }; ASSETS.len()];
+        Self { document, assets, guides: [const { OnceLock::new() }; GUIDES.len()] }
     }
 
     pub(super) fn lookup(&self, path: &str) -> Option<AssetRoute<'_>> {
-        if path == "/" {
-            return Some(AssetRoute::Redirect("/docs"));
+        let path = match path {
+            "/" => return Some(AssetRoute::Redirect("/docs")),
+            "/guides" | "/guides/" => return GUIDES.first().map(|(first, _)| AssetRoute::Redirect(first)),
+            "/docs/" => "/docs",
+            other => other,
+        };
+        if let Some((_, page)) = GUIDES.iter().zip(&self.guides).find(|((known, _), _)| *known == path) {
+            let build = || StaticAsset::new(HTML, guides::render(path).as_bytes()).with_headers(GUIDE_HEADERS);
+            return Some(AssetRoute::Asset(page.get_or_init(build)));
         }
         let mut assets = ASSETS.iter().zip(&self.assets);
         let ((_, build), asset) = assets.find(|((known, _), _)| *known == path)?;

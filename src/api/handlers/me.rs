@@ -8,7 +8,7 @@ use super::tag::Tag;
 use crate::api::errors::Reply;
 use crate::api::extract::{Auth, AuthWrite, JsonBody, PathParam, QueryParams};
 use crate::api::respond::{Created, NoContent, OkJson};
-use crate::contract::account::api_token::{ApiTokenList, ApiTokenQuery, CreatedApiToken, CreateApiToken};
+use crate::contract::account::api_token::{ApiTokenList, ApiTokenQuery, CreateApiToken, CreatedApiToken};
 use crate::contract::account::audit_entry::{AuditEntryList, AuditLogQuery};
 use crate::contract::account::session::{SessionInfoList, SessionQuery};
 use crate::contract::account::user::{ChangePassword, UpdateMe, User};
@@ -106,7 +106,11 @@ impl MeApi {
     /// Creates a token with which a program acts for the caller. The `token` itself is returned only in this response.
     /// A user can have up to 50 active tokens. The account is notified by e-mail. API tokens are not accepted here.
     #[oai(path = "/api-tokens", method = "post", operation_id = "createApiToken")]
-    async fn create_api_token(&self, write: AuthWrite, body: JsonBody<CreateApiToken>) -> Reply<Created<CreatedApiToken>> {
+    async fn create_api_token(
+        &self,
+        write: AuthWrite,
+        body: JsonBody<CreateApiToken>,
+    ) -> Reply<Created<CreatedApiToken>> {
         Ok(self.services.api_tokens.create(&write.0, body.0).await?.into())
     }
 

@@ -9,7 +9,7 @@ use crate::api::errors::Reply;
 use crate::api::extract::{Auth, AuthWrite, JsonBody, PathParam, QueryParams};
 use crate::api::respond::{Created, NoContent, OkJson};
 use crate::contract::page::ListOf as _;
-use crate::contract::project::invitation::{Invitation, InvitationList, InvitationQuery, CreateInvitation};
+use crate::contract::project::invitation::{CreateInvitation, Invitation, InvitationList, InvitationQuery};
 use crate::contract::project::member::{Member, MemberList, MemberQuery, UpdateMember};
 use crate::contract::{InvitationId, ProjectId, UserId};
 use crate::services::Services;

@@ -13,7 +13,7 @@ use crate::contract::task::batch::{TaskBatch, TaskBatchResult};
 use crate::contract::task::query::{
     ProjectTaskCursorQuery, ProjectTaskQuery, TaskCursorPage, TaskCursorQuery, TaskQuery,
 };
-use crate::contract::task::{MoveTask, CreateTask, Task, TaskList, UpdateTask};
+use crate::contract::task::{CreateTask, MoveTask, Task, TaskList, UpdateTask};
 use crate::contract::{ProjectId, TaskId};
 use crate::services::Services;
 

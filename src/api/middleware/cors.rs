@@ -19,7 +19,7 @@ const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 impl CorsPolicy {
     /// Returns the policy for a path: the document may be read from anywhere, for tools that load it in a browser.
     pub(super) fn for_path(&self, path: &str) -> Self {
-        if path.starts_with("/openapi.") { Self::Any } else { self.clone() }
+        if path.starts_with("/openapi") { Self::Any } else { self.clone() }
     }
 
     /// Returns the value of `Access-Control-Allow-Origin`, if the origin is allowed.

@@ -46,6 +46,7 @@ pub(super) fn publish(operation: &mut Object, policy: &OperationPolicy) {
 /// Returns every error of an operation, by status: its own and those of the pipeline.
 fn documented(policy: &OperationPolicy, operation: &Object) -> BTreeMap<String, Vec<DocumentedError>> {
     let mut codes = policy.errors.to_vec();
+    codes.push(E::HeadersTooLarge);
     let mut media_type = None;
     if policy.access != Access::Probe {
         codes.extend([E::ValidationFailed, E::RateLimited, E::Internal, E::Unavailable, E::Timeout]);

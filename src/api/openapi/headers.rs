@@ -9,7 +9,6 @@ use super::walk::{self, Object};
 use crate::api::errors::REALM;
 use crate::api::operations::{Access, DEPRECATED_AT, OperationPolicy, SUNSET};
 use crate::api::respond::{NO_STORE, location};
-use crate::contract::account::api_token::Scope;
 use crate::services::ResourceRef;
 
 pub(super) fn publish(operation: &mut Object, policy: &OperationPolicy) {
@@ -37,13 +36,16 @@ fn headers_of(policy: &OperationPolicy, is_deprecated: bool, status: &str) -> Ve
         "401" => {
             let description = "Authentication challenge, with the error of the token (RFC 6750).";
             let takes_token = !matches!(policy.access, Access::Public);
-            let error = if takes_token { ", error=\"invalid_token\", error_description=\"The access token has expired\"" } else { "" };
+            let error = if takes_token {
+                ", error=\"invalid_token\", error_description=\"The access token has expired\""
+            } else {
+                ""
+            };
             headers.push(("WWW-Authenticate", text(description, &format!("{REALM}{error}"))));
         }
         "403" => {
             let description = "The missing scope, if the API token lacks one (RFC 6750).";
-            let scope = if policy.access == Access::Token(Scope::Read) { Scope::Read } else { Scope::Write };
-            let challenge = format!("{REALM}, error=\"insufficient_scope\", scope=\"{}\"", scope.as_str());
+            let challenge = format!("{REALM}, error=\"insufficient_scope\", scope=\"write\"");
             let challenge = text(description, &challenge);
             headers.push(("WWW-Authenticate", optional(challenge)));
         }

@@ -134,7 +134,7 @@ fn arrange(members: &mut Object, keys: &[&str]) {
     members.extend(rest);
 }
 
-fn drop_unused_schemas(document: &mut Value) {
+pub(super) fn drop_unused_schemas(document: &mut Value) {
     let responses = document.get("components").and_then(|components| components.get("responses"));
     let starts = [document.get("paths"), document.get("webhooks"), responses];
     let used = walk::reachable_schemas(document, starts.into_iter().flatten());

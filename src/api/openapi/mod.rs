@@ -14,6 +14,7 @@ mod key_order;
 mod naming;
 mod nullable;
 mod parameters;
+mod reference;
 mod request_response;
 mod responses;
 mod schemas;
@@ -22,6 +23,7 @@ mod tag_docs;
 #[cfg(test)]
 mod tests;
 mod unions;
+mod version_3_0;
 mod walk;
 mod webhooks;
 mod yaml;
@@ -34,7 +36,9 @@ use serde_json::{Value, json};
 use self::example_values::ExampleValues;
 use super::operations::OperationPolicy;
 
+pub use reference::reference;
 pub use request_response::shared_schemas;
+pub use version_3_0::downgrade;
 
 /// Converts the document of poem-openapi into the published one.
 #[must_use]

@@ -28,7 +28,9 @@ pub(super) fn publish(operation: &mut Object, policy: Option<&OperationPolicy>) 
     operation.insert("security".to_owned(), security);
     if policy.is_some() {
         let description = operation.get("description").and_then(Value::as_str).unwrap_or_default();
-        let description = format!("{description}\n\n{required}").trim().to_owned();
+        let role = policy.map_or("", |policy| policy.role);
+        let role = if role.is_empty() { String::new() } else { format!(" Requires the role {role}.") };
+        let description = format!("{description}\n\n{required}{role}").trim().to_owned();
         operation.insert("description".to_owned(), json!(description));
     }
 }

@@ -123,7 +123,8 @@ impl RequestPipeline {
         let policy = target.policy;
         Span::current().record("api.operation", policy.id);
         let deprecated_path = operation.deprecated.then(|| request.uri().path().to_owned());
-        let if_none_match = policy.cacheable.then(|| entity_tags(&request, &header::IF_NONE_MATCH).ok().flatten()).flatten();
+        let if_none_match =
+            policy.cacheable.then(|| entity_tags(&request, &header::IF_NONE_MATCH).ok().flatten()).flatten();
         let mut call = Call { operation, target, client, deadline: Instant::now() + self.timeout, limit: None };
         // Boxed: the large future of a handler would be copied with each of the futures around it.
         let response = Box::pin(self.authenticate_and_limit(request, &mut call));
@@ -236,12 +237,7 @@ impl RequestPipeline {
         request.extensions_mut().insert(ClientAddress(call.client));
         request.extensions_mut().insert(Arc::new(checked));
         if let Some(caller) = caller {
-            let write = WriteContext {
-                caller,
-                idempotency: idempotent,
-                if_match,
-                request: metadata(&request),
-            };
+            let write = WriteContext { caller, idempotency: idempotent, if_match, request: metadata(&request) };
             request.extensions_mut().insert(write);
         }
         target.call(request).await

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::auth::new_token;
-use crate::contract::account::api_token::{ApiToken, ApiTokenQuery, CreatedApiToken, CreateApiToken, Scope};
+use crate::contract::account::api_token::{ApiToken, ApiTokenQuery, CreateApiToken, CreatedApiToken, Scope};
 use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::error::DetailCode;
 use crate::contract::page::{Page, Sort};
@@ -40,7 +40,11 @@ impl ApiTokens {
     }
 
     /// Creates a token. Only this response contains its secret.
-    pub async fn create(&self, write: &WriteContext, new: CreateApiToken) -> Result<WriteOutcome<CreatedApiToken>, Error> {
+    pub async fn create(
+        &self,
+        write: &WriteContext,
+        new: CreateApiToken,
+    ) -> Result<WriteOutcome<CreatedApiToken>, Error> {
         let now = self.0.clock.now();
         if new.expires_at.is_some_and(|end| end <= now) {
             let message = "expires_at must be in the future.".to_owned();

@@ -7,7 +7,7 @@ use super::{find_authorized, lock_active};
 use crate::contract::account::user::User;
 use crate::contract::event::EventType;
 use crate::contract::page::{Page, Sort};
-use crate::contract::project::invitation::{Invitation, InvitationQuery, InvitationStatus, CreateInvitation};
+use crate::contract::project::invitation::{CreateInvitation, Invitation, InvitationQuery, InvitationStatus};
 use crate::contract::project::member::Member;
 use crate::contract::{InvitationId, ProjectId};
 use crate::repositories::{InvitationScope, Job, NewEvent, ResourceRef};

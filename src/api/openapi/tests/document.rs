@@ -26,15 +26,7 @@ fn members_are_in_reading_order() {
 #[test]
 fn artifacts_of_the_framework_are_removed() {
     let text = to_yaml(&postprocessed());
-    for word in [
-        "nullable",
-        "uint",
-        "charset",
-        "x-query-parameters",
-        "ETAG",
-        "deprecated: false",
-        "explode: true",
-    ] {
+    for word in ["nullable", "uint", "charset", "x-query-parameters", "ETAG", "deprecated: false", "explode: true"] {
         assert!(!text.contains(word), "{word}");
     }
     assert!(!text.contains("description: ''"));

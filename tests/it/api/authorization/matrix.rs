@@ -207,6 +207,21 @@ fn every_operation_is_in_the_matrix() {
     }
 }
 
+/// Returns the highest role that any row of an operation requires, as in the table of operations.
+fn required_role(operation: &str) -> &'static str {
+    let rows: Vec<Row> = matrix().into_iter().filter(|row| row.operation == operation).collect();
+    let requires = |role: &str| rows.iter().any(|row| row.cells[..5].contains(&role));
+    ["owner", "editor", "viewer"].into_iter().find(|role| requires(role)).unwrap_or_default()
+}
+
+#[test]
+fn the_published_role_is_that_of_the_matrix() {
+    for policy in OPERATIONS {
+        let published = policy.role.split('`').nth(1).unwrap_or_default();
+        assert_eq!(published, required_role(policy.id), "{}", policy.id);
+    }
+}
+
 #[test]
 fn the_matrix_agrees_with_the_table_of_operations() {
     let documented: BTreeSet<String> = operations().map(|(id, ..)| id).collect();
