@@ -148,6 +148,7 @@ impl From<services::Error> for ApiError {
                 let challenge = format!("{REALM}, error=\"insufficient_scope\", scope=\"{}\"", scope.as_str());
                 failure = failure.with_header(header::WWW_AUTHENTICATE, challenge);
             }
+            E::ApiTokenExpired => failure = failure.with_challenge("The API token has expired"),
             E::ApiTokenRevoked => failure = failure.with_challenge("The API token was revoked"),
             E::TooManyStreams => failure = failure.with_header(header::RETRY_AFTER, RETRY_STREAM),
             E::RateLimited { limit, retry_after, .. } => {

@@ -194,7 +194,7 @@ string_types! {
     WebhookUrl { format: "url", min_length: 1_usize, max_length: 2_048_usize, pattern: SINGLE_LINE_PATTERN, example: "https://example.com/hooks/pocket-tasks" }
     /// Description of a webhook.
     WebhookDescription { max_length: 500_usize, pattern: MULTI_LINE_PATTERN, example: "Posts changes to the team chat." }
-    /// Event type, or `*` for all current and future types. New types may be added.
+    /// Event type, or `*` for all types that this document lists.
     EventName { example: "task.updated" }
     /// Signing secret of a webhook in plain text.
     WebhookSecret { example: "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfkxYyfYyA=" }

@@ -96,6 +96,9 @@ pub enum Error {
     /// The API token was revoked.
     #[error("the API token was revoked")]
     ApiTokenRevoked,
+    /// The API token has expired.
+    #[error("the API token has expired")]
+    ApiTokenExpired,
     /// A token from an e-mail is unknown, used or expired.
     #[error("invalid e-mail token")]
     InvalidToken,
@@ -244,7 +247,7 @@ impl Error {
             Self::InvalidCursor | Self::InvalidEventCursor | Self::CursorExpired => ErrorCode::InvalidCursor,
             Self::BatchOperation(_, error) => error.code(),
             Self::Unauthenticated | Self::InvalidStreamTicket => ErrorCode::Unauthenticated,
-            Self::TokenExpired => ErrorCode::TokenExpired,
+            Self::TokenExpired | Self::ApiTokenExpired => ErrorCode::TokenExpired,
             Self::TokenRevoked | Self::ApiTokenRevoked => ErrorCode::TokenRevoked,
             Self::InvalidCredentials => ErrorCode::InvalidCredentials,
             Self::InvalidRefreshToken => ErrorCode::InvalidRefreshToken,
@@ -325,6 +328,7 @@ impl Error {
                 "The ticket is wrong, was used before, or has expired. Create another one for each connection.".to_owned()
             }
             Self::SessionRequired => "API tokens cannot do this. Log in instead.".to_owned(),
+            Self::ApiTokenExpired => "This API token has expired. Create a new one.".to_owned(),
             Self::ApiTokenRevoked => "This API token was revoked. Create a new one.".to_owned(),
             Self::WebhookUrlForbidden(message) | Self::LimitReached(message) | Self::RateLimited { message, .. } => {
                 message.clone()

@@ -108,7 +108,13 @@ fn anchor(heading: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use poem_openapi::types::Example as _;
+
     use super::*;
+    use crate::api::openapi::VECTOR;
+    use crate::contract::event::EventType;
+    use crate::contract::strings::WebhookSecret;
+    use crate::webhooks::{SigningKey, signature};
 
     #[test]
     fn every_guide_is_a_complete_page() {
@@ -120,6 +126,30 @@ mod tests {
             for placeholder in ["{title}", "{navigation}", "{content}", "recipe:"] {
                 assert!(!page.contains(placeholder), "{path}: {placeholder}");
             }
+        }
+    }
+
+    #[test]
+    fn the_feed_client_knows_every_event_type() {
+        let listed: Vec<String> = RECIPES[0].1.lines().filter_map(listed).flatten().collect();
+        assert_eq!(listed, EventType::PUBLISHED.map(EventType::as_str));
+    }
+
+    /// Returns the types of a line like `...["added", "removed"].map((verb) => `member.${verb}`),`.
+    fn listed(line: &str) -> Option<Vec<String>> {
+        let (verbs, resource) = line.trim().strip_prefix("...[")?.split_once("].map((verb) => `")?;
+        let (resource, _) = resource.split_once('.')?;
+        Some(verbs.split(", ").map(|verb| format!("{resource}.{}", verb.trim_matches('"'))).collect())
+    }
+
+    #[test]
+    fn the_webhook_guide_contains_the_test_vector() {
+        let (secret, body) = (WebhookSecret::example(), r#"{"type":"webhook.test"}"#);
+        let key = SigningKey::parse(&secret).unwrap();
+        assert_eq!(signature([&key], VECTOR.id, VECTOR.timestamp.parse().unwrap(), body), VECTOR.signature);
+        let (_, guide) = GUIDES.iter().find(|(path, _)| *path == "/guides/webhooks").unwrap();
+        for shown in [&*secret, VECTOR.id, VECTOR.timestamp, body, VECTOR.signature] {
+            assert!(guide.contains(&format!("`{shown}`")), "{shown}");
         }
     }
 

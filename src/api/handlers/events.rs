@@ -55,7 +55,7 @@ impl EventsApi {
     /// HTTP/1.1 the connection closes with it. Events of a project stop when you leave it. A user can have up to 100
     /// concurrent streams and a client address 128 (by default); another one fails with 429. If the server has no capacity
     /// for another one, it fails with 503. `EventSource` in browsers cannot send a token; use a ticket
-    /// (`createStreamTicket`). It stops after any error status: see the tag Events for a complete client.
+    /// (`createStreamTicket`). It stops after any error status: [Staying in sync](/guides/sync) has a complete client.
     #[oai(path = "/stream", method = "get", operation_id = "streamEvents")]
     async fn stream(
         &self,

@@ -70,7 +70,7 @@ fn headers_of(policy: &OperationPolicy, is_deprecated: bool, status: &str) -> Ve
     if is_deprecated && is_success {
         headers.push(("Deprecation", text("Start of the deprecation (RFC 9745).", DEPRECATED_AT)));
         headers.push(("Sunset", text("Earliest removal of the operation (RFC 8594).", SUNSET)));
-        let example = "</v2/tasks>; rel=\"successor-version\", </docs>; rel=\"deprecation\"; type=\"text/html\"";
+        let example = "</v2/tasks>; rel=\"successor-version\", </guides/migration-to-v2>; rel=\"deprecation\"; type=\"text/html\"";
         headers.push(("Link", text("The successor, and the documentation of the migration.", example)));
     }
     headers

@@ -38,6 +38,8 @@ use super::operations::OperationPolicy;
 
 pub use reference::reference;
 pub use request_response::shared_schemas;
+#[cfg(test)]
+pub(super) use tag_docs::VECTOR;
 pub use version_3_0::downgrade;
 
 /// Converts the document of poem-openapi into the published one.
@@ -59,8 +61,8 @@ pub fn postprocess(raw: Value, policies: &[OperationPolicy]) -> Value {
         }
     }
     security::define_schemes(&mut document);
-    tag_docs::publish(&mut document);
     webhooks::publish(&mut document);
+    tag_docs::publish(&mut document);
     // From here on every body refers to its final schema, so requests and responses can be distinguished.
     request_response::apply(&mut document);
     nullable::publish(&mut document);

@@ -19,6 +19,9 @@ const EXCLUSIVE: [(&str, [&str; 2]); 1] = [("MoveTask", ["before_id", "after_id"
 /// Strings of responses whose known values are no closed enum: a generated client would fail at the first new one.
 const EXTENSIBLE: [&str; 3] = ["AuditEntryType", "ErrorCode", "ErrorDetailCode"];
 
+/// Fields of responses that are open, although requests use the same enum.
+const OPEN_FIELDS: [(&str, &str); 1] = [("Delivery", "event_type")];
+
 const GROWS: &str = "More values may be added at any time: clients must tolerate unknown values.";
 
 /// Maximum length of a password in bytes; bcrypt ignores the rest.
@@ -37,6 +40,7 @@ pub fn shared_schemas(document: &Value) -> Vec<String> {
 pub(super) fn apply(document: &mut Value) {
     let sent = walk::reachable_schemas(document, requests(document));
     let received = walk::reachable_schemas(document, responses(document));
+    let schemas = walk::schemas(document);
     for operation in walk::operations_mut(document) {
         if let Some(request) = operation.get_mut("requestBody") {
             walk::each_schema(request, &mut make_strict);
@@ -57,6 +61,10 @@ pub(super) fn apply(document: &mut Value) {
             walk::within_schema(schema, &mut |schema| make_complete(schema, absent));
             for (_, list) in NULL_ITEMS.iter().filter(|(owner, _)| owner == name) {
                 schema["properties"][*list]["items"]["nullable"] = json!(true);
+            }
+            for (_, field) in OPEN_FIELDS.iter().filter(|(owner, _)| owner == name) {
+                inline(&mut schema["properties"][*field], &schemas);
+                open_enum(&mut schema["properties"][*field]);
             }
             if EXTENSIBLE.contains(&name.as_str()) {
                 open_enum(schema);
@@ -113,6 +121,15 @@ fn make_complete(schema: &mut Object, absent: &[&str]) {
         required.push(name);
     }
     schema.insert("required".to_owned(), Value::Array(required));
+}
+
+/// Replaces a reference by its target, with the description of the reference.
+fn inline(property: &mut Value, schemas: &Object) {
+    let Some(mut target) = walk::referenced(property).and_then(|name| schemas.get(name)).cloned() else { return };
+    if let Some(description) = property.get("description") {
+        target["description"] = description.clone();
+    }
+    *property = target;
 }
 
 fn open_enum(schema: &mut Value) {

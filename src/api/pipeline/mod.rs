@@ -261,7 +261,9 @@ fn rate_limited(seconds: u64) -> ApiError {
 /// Adds the headers of a deprecated operation (RFC 9745 and RFC 8594), whose successor has the same path in `/v2`.
 fn add_deprecation(response: &mut Response, path: &str) {
     let successor = path.replacen("/v1/", "/v2/", 1);
-    let links = format!(r#"<{successor}>; rel="successor-version", </docs>; rel="deprecation"; type="text/html""#);
+    let links = format!(
+        r#"<{successor}>; rel="successor-version", </guides/migration-to-v2>; rel="deprecation"; type="text/html""#
+    );
     set(response, HeaderName::from_static("deprecation"), DEPRECATED_AT);
     set(response, HeaderName::from_static("sunset"), SUNSET);
     set(response, header::LINK, &links);

@@ -98,10 +98,10 @@ macro_rules! event_types {
             }
         }
 
-        /// Event type to subscribe to, or `*` for all current and future types.
+        /// Event type to subscribe to, or `*` for all types that this document lists.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
         pub enum WebhookEventName {
-            /// All current and future types.
+            /// All types that this document lists; types that are added later must be named.
             #[oai(rename = "*")]
             All,
             $($(#[doc = $doc])+ #[oai(rename = $name)] $kind,)*

@@ -17,7 +17,7 @@ macro_rules! event_payloads {
     ($($(#[doc = $doc:literal])+ $kind:ident($payload:ident): $name:literal, $data:ident, $previous:ident;)*) => {
         $(payload! { $previous, $(#[doc = $doc])+ $payload, $kind, $data })*
 
-        /// Change in a project. `type` determines the schema of `data`. New types may be added.
+        /// Change in a project. `type` determines the schema of `data`. Types that are added later are sent only to those who name them.
         #[derive(Debug, Clone, Union)]
         #[oai(discriminator_name = "type", one_of = true, rename = "Event")]
         pub enum EventPayload {

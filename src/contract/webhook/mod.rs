@@ -22,7 +22,7 @@ pub struct Webhook {
     pub url: WebhookUrl,
     /// Project whose events are sent; null for all your current and future projects.
     pub project_id: Option<ProjectId>,
-    /// Subscribed event types, or `*` for all current and future types. New types may be added.
+    /// Subscribed event types, or `*` for all types that this document lists.
     pub events: Vec<EventName>,
     /// Description of the webhook.
     pub description: Option<WebhookDescription>,
@@ -82,7 +82,7 @@ pub struct CreateWebhook {
     /// If null or absent, events of all your current and future projects are sent.
     #[oai(nullable)]
     pub project_id: Option<ProjectId>,
-    /// Event types without duplicates, or only `*` for all current and future types.
+    /// Event types without duplicates, or only `*` for all types that this document lists.
     #[oai(validator(min_items = 1, max_items = 50, unique_items))]
     pub events: Vec<WebhookEventName>,
     /// Description of the webhook.
@@ -116,7 +116,7 @@ pub struct UpdateWebhook {
     /// If null, events of all your current and future projects are sent.
     #[oai(nullable)]
     pub project_id: MaybeUndefined<ProjectId>,
-    /// Event types without duplicates, or only `*` for all current and future types.
+    /// Event types without duplicates, or only `*` for all types that this document lists.
     #[oai(validator(min_items = 1, max_items = 50, unique_items))]
     pub events: Option<Vec<WebhookEventName>>,
     /// Description of the webhook.

@@ -158,7 +158,7 @@ fn caller(found: &ApiTokenRecord, now: Timestamp) -> Result<Caller, Error> {
         return Err(Error::ApiTokenRevoked);
     }
     if found.token.expires_at.is_some_and(|end| end <= now) {
-        return Err(Error::TokenExpired);
+        return Err(Error::ApiTokenExpired);
     }
     let credential = Credential::ApiToken {
         id: found.token.id,

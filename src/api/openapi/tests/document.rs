@@ -16,7 +16,7 @@ fn members_are_in_reading_order() {
     assert_eq!(keys(&document["paths"]["/v1/tasks/{task_id}"]), ["get", "patch", "delete"]);
     assert_eq!(
         keys(&document["paths"]["/v1/tasks"]["post"]),
-        ["summary", "operationId", "security", "parameters", "requestBody", "responses"]
+        ["summary", "description", "operationId", "security", "parameters", "requestBody", "responses"]
     );
     let mut sorted = keys(&document["components"]["schemas"]);
     sorted.sort_unstable();

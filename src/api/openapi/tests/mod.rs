@@ -26,7 +26,9 @@ fn postprocessed_schema(place: &str, schema: &Value) -> Value {
         "paths": { "/v1/subjects": { "post": operation } },
         "components": { "schemas": { "Subject": schema, "Other": other } },
     });
-    postprocess(document, &[])["components"]["schemas"]["Subject"].clone()
+    let mut schema = postprocess(document, &[])["components"]["schemas"]["Subject"].clone();
+    assert_eq!(schema.as_object_mut().unwrap().shift_remove("title"), Some(json!("Subject")));
+    schema
 }
 
 fn keys(value: &Value) -> Vec<&str> {
