@@ -15,11 +15,15 @@ pub(super) fn publish(operation: &mut Object, policy: &OperationPolicy) {
     let is_deprecated = operation.get("deprecated").is_some_and(|deprecated| deprecated == true);
     for (status, response) in walk::object_mut(operation, "responses").into_iter().flatten() {
         let headers = headers_of(policy, is_deprecated, status).into_iter();
-        response["headers"] = headers.map(|(name, header)| (name.to_owned(), header)).collect();
+        let headers: Object = headers.map(|(name, header)| (name.to_owned(), header)).collect();
+        if !headers.is_empty() {
+            response["headers"] = Value::Object(headers);
+        }
     }
 }
 
-/// Returns the headers of a response.
+/// Returns the headers of a response. Those of every response are documented where it succeeds: beside the dozen errors of
+/// an operation they would hide the others.
 fn headers_of(policy: &OperationPolicy, is_deprecated: bool, status: &str) -> Vec<(&'static str, Value)> {
     let is_success = status.starts_with('2');
     let mut headers = Vec::new();
@@ -52,6 +56,13 @@ fn headers_of(policy: &OperationPolicy, is_deprecated: bool, status: &str) -> Ve
         "429" | "503" => headers.push(("Retry-After", retry_after("Seconds to wait before trying again."))),
         _ => {}
     }
+    if policy.idempotent && status == "409" {
+        let retry_after = retry_after("Seconds to wait before trying again, if that can help.");
+        headers.push(("Retry-After", optional(retry_after)));
+    }
+    if !is_success && status != "304" {
+        return headers;
+    }
     headers.extend(security_headers());
     let description = "ID of this request: your own, or a new one. Include it when you report a problem.";
     headers.push(("X-Request-Id", text(description, ID)));
@@ -62,10 +73,6 @@ fn headers_of(policy: &OperationPolicy, is_deprecated: bool, status: &str) -> Ve
     }
     if policy.idempotent && is_success {
         headers.push(("Idempotency-Replayed", replayed()));
-    }
-    if policy.idempotent && status == "409" {
-        let retry_after = retry_after("Seconds to wait before trying again, if that can help.");
-        headers.push(("Retry-After", optional(retry_after)));
     }
     if is_deprecated && is_success {
         headers.push(("Deprecation", text("Start of the deprecation (RFC 9745).", DEPRECATED_AT)));

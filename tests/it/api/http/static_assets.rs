@@ -7,11 +7,15 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Every asset with its content type and caching policy.
-const ASSETS: [(&str, &str, &str); 13] = [
+const ASSETS: [(&str, &str, &str); 17] = [
     ("/docs", HTML, "no-cache"),
     ("/docs/swagger-ui.css", CSS, "no-cache"),
     ("/docs/swagger-ui-bundle.js", SCRIPT, "no-cache"),
     ("/docs/start.js", SCRIPT, "no-cache"),
+    ("/docs/docs.css", CSS, "no-cache"),
+    ("/guides/errors", HTML, "no-cache"),
+    ("/guides/style.css", CSS, "no-cache"),
+    ("/openapi-3.0.json", "application/json", "no-cache"),
     ("/openapi.json", "application/json", "no-cache"),
     ("/openapi.yaml", "application/yaml", "no-cache"),
     ("/verify-email", HTML, "no-store"),
@@ -70,7 +74,7 @@ async fn a_cached_asset_gets_304() {
             assert_eq!(answer.status.as_u16(), status, "{path}: {known}");
             assert_eq!(answer.header("etag"), tag, "{path}: {known}");
             assert_eq!(answer.body.is_empty(), status == 304, "{path}: {known}");
-            let origin = if path.starts_with("/openapi.") { "*" } else { "http://localhost:5173" };
+            let origin = if path.starts_with("/openapi") { "*" } else { "http://localhost:5173" };
             assert_eq!(answer.header("access-control-allow-origin"), origin, "{path}: {known}");
         }
         tags.push(tag);
