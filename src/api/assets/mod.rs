@@ -56,11 +56,13 @@ macro_rules! file {
 type Build = fn(&Value) -> StaticAsset;
 
 /// All assets by path, each built from the document on its first request.
-const ASSETS: [(&str, Build); 13] = [
+const ASSETS: [(&str, Build); 15] = [
     ("/docs", |_| StaticAsset::new(HTML, include_bytes!("swagger_ui/index.html")).with_headers(DOCS_HEADERS)),
+    ("/docs/docs.css", file!(CSS, "swagger_ui/docs.css")),
     ("/docs/start.js", file!(SCRIPT, "swagger_ui/start.js")),
     ("/docs/swagger-ui.css", |_| swagger_ui::asset(CSS, "swagger-ui.css")),
     ("/docs/swagger-ui-bundle.js", |_| swagger_ui::asset(SCRIPT, "swagger-ui-bundle.js")),
+    ("/guides/style.css", file!(CSS, "guides/style.css")),
     ("/openapi.yaml", |document| StaticAsset::new("application/yaml", openapi::to_yaml(document).as_bytes())),
     ("/openapi.json", |document| StaticAsset::new("application/json", document.to_string().as_bytes())),
     ("/verify-email", landing_page!("verify-email.html")),
@@ -90,7 +92,7 @@ impl Assets {
     }
 
     pub(super) fn lookup(&self, path: &str) -> Option<AssetRoute<'_>> {
-        if path == "/" {
+        if matches!(path, "/" | "/docs/") {
             return Some(AssetRoute::Redirect("/docs"));
         }
         let mut assets = ASSETS.iter().zip(&self.assets);
