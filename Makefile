@@ -3,7 +3,7 @@
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: ## Start the server (SQLite in data/, http://127.0.0.1:3000)
@@ -33,6 +33,11 @@ bench: ## Benchmark the release build (also on PostgreSQL: .ci/with-postgres mak
 .PHONY: fuzz
 fuzz: ## Send about 10,000 generated requests to the release build (also on PostgreSQL: .ci/with-postgres make fuzz)
 	tests/fuzz/run
+
+.PHONY: browser-test
+browser-test: ## Test /docs, the guides and the example in headless Chromium
+	tests/browser/run
+	if [ -x examples/board/test/run ]; then examples/board/test/run; fi
 
 .PHONY: openapi
 openapi: ## Regenerate openapi/openapi.yaml from the code

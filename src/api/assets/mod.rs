@@ -107,12 +107,11 @@ impl Assets {
     }
 
     pub(super) fn lookup(&self, path: &str) -> Option<AssetRoute<'_>> {
-        let path = match path {
-            "/" => return Some(AssetRoute::Redirect("/docs")),
+        match path {
+            "/" | "/docs/" => return Some(AssetRoute::Redirect("/docs")),
             "/guides" | "/guides/" => return GUIDES.first().map(|(first, _)| AssetRoute::Redirect(first)),
-            "/docs/" => "/docs",
-            other => other,
-        };
+            _ => {}
+        }
         if let Some((_, page)) = GUIDES.iter().zip(&self.guides).find(|((known, _), _)| *known == path) {
             let build = || StaticAsset::new(HTML, guides::render(path).as_bytes()).with_headers(GUIDE_HEADERS);
             return Some(AssetRoute::Asset(page.get_or_init(build)));
