@@ -119,7 +119,7 @@ async fn an_unknown_path_gets_the_error_envelope() {
         "/v1/tasks//restore",
         "/v1/projects//tasks",
         "/v1/tasks/x/y",
-        "/docs/",
+        "/docs//",
         "/docs/../docs",
         "/docs/index.html",
         "/openapi.yml",
