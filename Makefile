@@ -10,7 +10,7 @@ run: ## Start the server (SQLite in data/, http://127.0.0.1:3000)
 	cargo run --locked
 
 .PHONY: test
-test: ## Run the tests, which also check openapi/openapi.yaml and the README (all tests: .ci/with-clients .ci/with-mail-server .ci/with-postgres make test)
+test: ## Run the tests, which also check openapi/openapi.yaml and the reference in the README (all tests: .ci/with-clients .ci/with-mail-server .ci/with-postgres make test)
 	cargo test --workspace --locked
 
 .PHONY: chaos
@@ -35,5 +35,5 @@ fuzz: ## Send about 10,000 generated requests to the release build (also on Post
 	tests/fuzz/run
 
 .PHONY: openapi
-openapi: ## Regenerate openapi/openapi.yaml from the code
+openapi: ## Regenerate openapi/openapi.yaml and the API reference in the README from the code
 	cargo run --locked --quiet -- openapi
