@@ -10,7 +10,7 @@ run: ## Start the server (SQLite in data/, http://127.0.0.1:3000)
 	cargo run --locked
 
 .PHONY: test
-test: ## Run the tests, which also check openapi/openapi.yaml and the README (all tests: .ci/with-clients .ci/with-mail-server .ci/with-postgres make test)
+test: ## Run the tests, which also check openapi/openapi.yaml and the reference in the README (all tests: .ci/with-clients .ci/with-mail-server .ci/with-postgres make test)
 	cargo test --workspace --locked
 
 .PHONY: chaos
@@ -40,5 +40,5 @@ browser-test: ## Test /docs, the guides and the example in headless Chromium
 	if [ -x examples/board/test/run ]; then examples/board/test/run; fi
 
 .PHONY: openapi
-openapi: ## Regenerate openapi/openapi.yaml from the code
+openapi: ## Regenerate openapi/openapi.yaml and the API reference in the README from the code
 	cargo run --locked --quiet -- openapi

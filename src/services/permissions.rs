@@ -181,9 +181,9 @@ mod tests {
     use super::*;
     use crate::contract;
 
-    /// The table in the section "Resources and roles" of `README.md`, with one row per action.
+    /// The table in `docs/guides/permissions.md`, with one row per action.
     #[test]
-    fn the_permission_table_matches_the_readme() {
+    fn the_permission_table_matches_the_guide() {
         use Action::{
             ChangeOwnComment, ChangeProject, Comment, DeleteOthersComment, DeleteProject, Invite, Leave, ManageMembers,
             Read, ReadInvitations, RelinquishOwnership, WriteTasks,

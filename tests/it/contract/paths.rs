@@ -8,7 +8,7 @@ const PREFIXES: [&str; 7] = [".ci/", "benches/", "docs/", "migration/", "openapi
 
 /// Returns the Markdown files of the project that people read.
 fn documents() -> Vec<PathBuf> {
-    let folders = ["", "docs", "docs/decisions"].map(|folder| Path::new(ROOT).join(folder));
+    let folders = ["", "docs", "docs/decisions", "docs/guides"].map(|folder| Path::new(ROOT).join(folder));
     let entries = folders.into_iter().flat_map(|folder| fs::read_dir(folder).unwrap());
     entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|it| it == "md")).collect()
 }

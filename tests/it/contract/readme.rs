@@ -1,36 +1,37 @@
-//! The README's tables of operations, errors and settings match the code.
+//! The reference and the settings in the README, and the codes in the guide to errors, match the code.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use pocket_tasks::api::openapi;
 use pocket_tasks::contract::error::{DetailCode, ErrorCode};
 use poem_openapi::registry::Registry;
 use poem_openapi::types::Type as _;
 
-use crate::support::document::{needs_token, operations};
+use crate::support::document::{DOCUMENT, operations};
 
 const README: &str = include_str!("../../../README.md");
+const ERRORS: &str = include_str!("../../../docs/guides/errors.md");
 
-/// Part of the README between two marker comments.
-fn section(name: &str) -> &'static str {
-    let (_, rest) = README.split_once(&format!("<!-- {name} -->\n")).unwrap();
+/// Part of a text between two marker comments.
+fn section<'t>(text: &'t str, name: &str) -> &'t str {
+    let (_, rest) = text.split_once(&format!("<!-- {name} -->\n")).unwrap();
     rest.split_once(&format!("<!-- /{name} -->")).unwrap().0
 }
 
-#[track_caller]
-fn compare(name: &str, table: &str) {
-    assert!(section(name) == table, "the README's table of {name} is outdated; the current one is:\n{table}");
-}
-
 #[test]
-fn the_table_of_operations_is_current() {
-    let mut table = "| Operation | `operationId` | Token | Summary |\n|---|---|---|---|\n".to_owned();
-    for (id, method, path, operation) in operations() {
-        let token = if needs_token(operation) { "yes" } else { "-" };
-        let summary = operation["summary"].as_str().unwrap();
-        let _ = writeln!(table, "| `{method} {path}` | `{id}` | {token} | {summary} |");
+fn the_reference_is_current() {
+    let reference = section(README, "reference");
+    let generated = openapi::reference(&DOCUMENT);
+    assert!(reference == generated, "the reference in README.md is outdated; regenerate it with: make openapi");
+    // One block for each operation, with a request and at least one response.
+    let mut blocks = reference.split("<details>").skip(1);
+    assert_eq!(blocks.clone().count(), operations().count());
+    assert!(blocks.all(|block| block.contains("```sh\ncurl ") && block.contains("\nResponse `2")));
+    for (id, method, path, _) in operations() {
+        let heading = format!("<code>{method} {path}</code>");
+        assert!(reference.contains(&heading) && reference.contains(&format!("\n`{id}`\n")), "{id} is missing");
     }
-    compare("operations", &table);
 }
 
 #[test]
@@ -39,17 +40,18 @@ fn the_table_of_errors_is_current() {
     for code in ErrorCode::ALL {
         let _ = writeln!(table, "| {} | `{}` | {} |", code.status(), code.as_str(), code.message());
     }
-    compare("errors", &table);
+    let current = section(ERRORS, "errors");
+    assert!(current == table, "the table in docs/guides/errors.md is outdated; the current one is:\n{table}");
 }
 
 #[test]
-fn every_detail_code_is_in_the_readme() {
+fn every_detail_code_is_in_the_guide_to_errors() {
     let mut registry = Registry::new();
     DetailCode::register(&mut registry);
     let codes = &registry.schemas[&*DetailCode::name()].enum_items;
     assert!(codes.len() > 10);
     for code in codes {
-        assert!(README.contains(&format!("`{}`", code.as_str().unwrap())), "{code} is not in the README");
+        assert!(ERRORS.contains(&format!("`{}`", code.as_str().unwrap())), "{code} is not in docs/guides/errors.md");
     }
 }
 
