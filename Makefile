@@ -3,7 +3,7 @@
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: ## Start the server (SQLite in data/, http://127.0.0.1:3000)
@@ -21,6 +21,14 @@ chaos: ## Kill the program at random moments and move tasks, far more often than
 lint: ## Check formatting and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: lint-openapi
+lint-openapi: ## Lint openapi/openapi.yaml with Spectral, Redocly and rules of our own (needs Node.js)
+	.ci/lint-openapi
+
+.PHONY: breaking
+breaking: ## Find changes of openapi/openapi.yaml since the last release that break clients (needs Node.js)
+	.ci/check-breaking-changes
 
 .PHONY: deny
 deny: ## Check licences, sources and security advisories of the dependencies
