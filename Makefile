@@ -22,6 +22,14 @@ lint: ## Check formatting and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
+.PHONY: lint-openapi
+lint-openapi: ## Lint openapi/openapi.yaml with Spectral, Redocly and rules of our own (needs Node.js)
+	.ci/lint-openapi
+
+.PHONY: breaking
+breaking: ## Find changes of openapi/openapi.yaml since the last release that break clients (needs Node.js)
+	.ci/check-breaking-changes
+
 .PHONY: deny
 deny: ## Check licences, sources and security advisories of the dependencies
 	.ci/check-dependencies

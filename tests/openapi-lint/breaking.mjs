@@ -83,14 +83,21 @@ async function breaking(released, document) {
 // Names in backticks below `### Breaking`, in the sections above that of `version`.
 function announced(changelog, version) {
   const names = new Set();
-  let inBreaking = false;
+  let [inBreaking, ended] = [false, false];
   for (const line of readFileSync(changelog, "utf8").split("\n")) {
     const section = /^## \[?([^\]\s]+)/.exec(line)?.[1];
-    if (section === version) break;
+    ended ||= section === version;
+    if (ended) break;
     if (/^#{1,3} /.test(line)) inBreaking = line.trim() === "### Breaking";
     else if (inBreaking) for (const [, name] of line.matchAll(/`([^`]+)`/g)) names.add(name);
   }
+  if (!ended) fail(`${changelog} has no section of version ${version}`);
   return names;
+}
+
+function unannounced(found, changelog, version) {
+  const names = announced(changelog, version);
+  return found.filter(({ name }) => !names.has(name));
 }
 
 // The operations of JSON Patch (RFC 6902) that the cases use.
@@ -141,6 +148,10 @@ async function selfTest() {
   const changelog = path.join(here, "breaking/CHANGELOG.md");
   const names = [...announced(changelog, "1.0.0")].toSorted();
   const wanted = ["Status", "createTask"];
+  if (unannounced([{ name: "Status" }, { name: "deleteTask" }], changelog, "1.0.0").length !== 1) {
+    failures += 1;
+    console.error("self-test: deleteTask alone should be missing in the changelog");
+  }
   if (JSON.stringify(names) !== JSON.stringify(wanted)) {
     failures += 1;
     console.error(`self-test: ${changelog} announces ${JSON.stringify(names)}, expected ${JSON.stringify(wanted)}`);
@@ -155,8 +166,7 @@ async function compare(released, document, changelog) {
   for (const file of [released, document, changelog]) if (!existsSync(file)) fail(`${file} is missing`);
   const { version } = read(released).info;
   const found = await breaking(released, document);
-  const names = announced(changelog, version);
-  const missing = found.filter(({ name }) => !names.has(name));
+  const missing = unannounced(found, changelog, version);
   for (const { name, ruleId, message, path } of missing) console.error(`\`${name}\`: ${message} (${ruleId}, ${path})`);
   if (missing.length > 0)
     fail(

@@ -5,9 +5,9 @@ const MAPS = ["properties", "patternProperties", "$defs"];
 
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
-// Generators make a type of each object with properties and of each enum.
+// Generators make a type of each object with properties, of each enum and of each choice. An enum of one value is a constant.
 function needsTitle(schema) {
-  return isObject(schema.properties) || Array.isArray(schema.enum) || Array.isArray(schema.oneOf);
+  return isObject(schema.properties) || schema.enum?.length > 1 || Array.isArray(schema.oneOf);
 }
 
 export default function titled(document) {
