@@ -9,8 +9,6 @@ export type Draft = { key: string; title: string };
 
 type Notify = (message: string, action?: { label: string; run: () => void }) => void;
 
-const NAMES = { title: "title", description: "description", status: "status" };
-
 /** The tasks of a project as the server confirmed them, and on top of them what the user changed since. */
 export class Board {
   drafts: Draft[] = [];
@@ -49,16 +47,16 @@ export class Board {
   get tasks(): Task[] {
     return [...this.#tasks.values()]
       .filter((task) => task.project_id === this.projectId && !task.deleted_at && !this.#deleting.has(task.id))
-      .map((task) => this.shown(task))
+      .map((task): Task => Object.assign({}, task, ...this.#changesOf(task.id)))
       .sort((a, b) => (a.position < b.position ? -1 : 1));
   }
 
-  shown(task: Task): Task {
-    return Object.assign({}, task, ...this.#changes.filter(({ id }) => id === task.id).map(({ patch }) => patch));
+  isSaving(id: string): boolean {
+    return this.#changesOf(id).length > 0;
   }
 
-  isSaving(id: string): boolean {
-    return this.#changes.some((change) => change.id === id);
+  #changesOf(id: string): Patch[] {
+    return this.#changes.filter((change) => change.id === id).map(({ patch }) => patch);
   }
 
   apply(event: Event): void {
@@ -110,7 +108,7 @@ export class Board {
       await send(() => deleteTask({ path: { task_id: seen.id }, headers }));
       this.#put({ ...seen, deleted_at: new Date().toISOString() });
     } catch (error) {
-      if (this.#putCurrent(error)) this.notify(`“${seen.title}” was changed at the same time. Look at it before you delete it.`);
+      if (this.#putCurrent(error)) this.notify(`“${seen.title}” was changed at the same time. Look at it first.`);
       else this.#failed(`“${seen.title}” was not deleted.`, error);
     } finally {
       this.#deleting.delete(seen.id);
@@ -142,7 +140,7 @@ export class Board {
       if (current[field] === seen[field]) Object.assign(rest, { [field]: patch[field] });
       else
         this.notify(
-          `The ${NAMES[field]} of “${current.title}” was changed to “${current[field] ?? ""}” at the same time. ` +
+          `The ${field} of “${current.title}” was changed to “${current[field] ?? ""}” at the same time. ` +
             `Your “${patch[field] ?? ""}” was not saved.`,
           { label: "Use mine", run: () => void this.update(current, { [field]: patch[field] }) },
         );

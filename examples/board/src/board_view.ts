@@ -1,24 +1,26 @@
-import { Board, type Draft } from "./board";
+import { Board, type Draft, type Patch } from "./board";
 import { getProject, type Task } from "./client";
-import { button, el, field, form, notify, reconcile } from "./dom";
+import { app, button, el, field, form, notify, reconcile } from "./dom";
 import { follow } from "./follow";
 import { RequestFailed, send } from "./send";
 
 const COLUMNS = { todo: "To do", in_progress: "In progress", done: "Done" };
 type Status = keyof typeof COLUMNS;
 const STATUSES = Object.keys(COLUMNS) as Status[];
+// Later versions of the API may add statuses.
+const columnOf = (task: Task): Status => (task.status in COLUMNS ? task.status : "todo");
 
 type Header = (title: string, ...others: Node[]) => HTMLElement;
 
 /** Shows the board of a project and follows its events until the signal is aborted. */
-export async function showBoard(app: HTMLElement, projectId: string, header: Header, signal: AbortSignal): Promise<void> {
+export async function showBoard(projectId: string, header: Header, signal: AbortSignal): Promise<void> {
   app.replaceChildren(header("Loading…"));
   try {
     const { data: project } = await send(() => getProject({ path: { project_id: projectId } }));
     if (signal.aborted) return;
     const canEdit = project.role !== "viewer" && !project.archived;
     const board = new Board(projectId, () => render(), notify);
-    const render = view(app, board, canEdit);
+    const render = view(board, canEdit);
     const connection = el("span", { className: "connection", role: "status", textContent: "Connecting…" });
     app.prepend(header(project.name, connection, el("a", { href: "#", textContent: "All projects" })));
     await follow(projectId, await board.load(), signal, {
@@ -39,9 +41,8 @@ function leave(message: string): void {
 }
 
 /** Replaces the page by the board and returns the function that shows its current state. */
-function view(app: HTMLElement, board: Board, canEdit: boolean): () => void {
+function view(board: Board, canEdit: boolean): () => void {
   const create = form(
-    "Add a task",
     "Add",
     async ({ title = "" }) => {
       // Not awaited: the next task can be entered at once.
@@ -52,21 +53,23 @@ function view(app: HTMLElement, board: Board, canEdit: boolean): () => void {
   );
   const columns = STATUSES.map((status) => column(board, status));
   const editor = new Editor(board);
-  app.replaceChildren(el("main", {}, ...(canEdit ? [create] : []), el("div", { className: "columns" }, ...columns.map(({ root }) => root)), editor.dialog));
+  const lists = el("div", { className: "columns" }, ...columns.map(({ root }) => root));
+  app.replaceChildren(el("main", {}, ...(canEdit ? [create] : []), lists, editor.dialog));
 
   const cards = new Map<string, Card>();
   return () => {
     const tasks = board.tasks;
     for (const { status, list, count } of columns) {
-      const shown = tasks.filter((task) => task.status === status);
-      const elements = shown.map((task) => {
-        const card = cards.get(task.id) ?? new Card(board, editor, canEdit);
-        cards.set(task.id, card);
-        card.update(task);
-        return card.root;
-      });
+      const elements = tasks
+        .filter((task) => columnOf(task) === status)
+        .map((task) => {
+          const card = cards.get(task.id) ?? new Card(board, editor, canEdit);
+          cards.set(task.id, card);
+          card.update(task);
+          return card.root;
+        });
       reconcile(list, status === "todo" ? [...elements, ...board.drafts.map(draftCard)] : elements);
-      count.textContent = `${shown.length}`;
+      count.textContent = `${elements.length}`;
     }
   };
 }
@@ -92,7 +95,8 @@ function column(board: Board, status: Status) {
   return { status, list, count, root };
 }
 
-const draftCard = ({ title }: Draft) => el("li", { className: "card saving" }, el("h3", { textContent: title }), "Saving…");
+const draftCard = ({ title }: Draft) =>
+  el("li", { className: "card saving" }, el("h3", { textContent: title }), "Saving…");
 
 class Card {
   readonly root: HTMLLIElement;
@@ -151,12 +155,9 @@ class Editor {
     this.#description.value = task.description ?? "";
     this.#form.onsubmit = () => {
       // Only the fields that the user changed: others may have changed elsewhere while the dialog was open.
-      const title = this.#title.value;
-      const description = this.#description.value || null;
-      const patch = {
-        ...(title !== task.title && { title }),
-        ...(description !== task.description && { description }),
-      };
+      const patch: Patch = {};
+      if (this.#title.value !== task.title) patch.title = this.#title.value;
+      if (this.#description.value !== (task.description ?? "")) patch.description = this.#description.value || null;
       if (Object.keys(patch).length > 0) void this.board.update(task, patch);
     };
     this.dialog.showModal();

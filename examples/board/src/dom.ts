@@ -1,3 +1,5 @@
+export const app = document.getElementById("app") as HTMLElement;
+
 /** Creates an element with properties and children. */
 export function el<K extends keyof HTMLElementTagNameMap>(
   tag: K,
@@ -17,17 +19,16 @@ export const field = (label: string, properties: Partial<HTMLInputElement>) =>
 
 /** Creates a form that is disabled while it is sent, and shows why it failed. */
 export function form(
-  name: string,
-  submit: string,
+  label: string,
   send: (values: Record<string, string>) => Promise<void>,
   ...fields: Node[]
 ): HTMLFormElement {
   const error = el("p", { className: "error", role: "alert" });
-  const fieldset = el("fieldset", {}, ...fields, el("button", { textContent: submit }), error);
+  const fieldset = el("fieldset", {}, ...fields, el("button", { textContent: label }), error);
   return el(
     "form",
     {
-      ariaLabel: name,
+      ariaLabel: label,
       onsubmit: async (event) => {
         event.preventDefault();
         const values = Object.fromEntries(new FormData(event.target as HTMLFormElement)) as Record<string, string>;

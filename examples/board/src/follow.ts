@@ -15,8 +15,13 @@ type Handlers = {
 };
 
 /** Follows the events of a project from a cursor, without gaps or duplicates, until the signal is aborted. */
-export async function follow(project_id: string, cursor: string, signal: AbortSignal, handlers: Handlers): Promise<void> {
-  for (let failures = 0; !signal.aborted; ) {
+export async function follow(
+  project_id: string,
+  cursor: string,
+  signal: AbortSignal,
+  handlers: Handlers,
+): Promise<void> {
+  for (let failures = 0; !signal.aborted;) {
     let response: Response | undefined;
     const silence = new AbortController();
     const abortOnSilence = () => setTimeout(() => silence.abort(), SILENCE_MS);

@@ -1,62 +1,55 @@
 import "./api";
 import { showBoard } from "./board_view";
 import { createProject, listProjects, login, logout, register, type Project } from "./client";
-import { button, el, field, form } from "./dom";
+import { app, button, el, field, form } from "./dom";
 import { send } from "./send";
-import { SignedOut, clearSession, loadSession, onOtherUser, saveSession } from "./session";
+import { SignedOut, forgetSession, loadSession, onSessionChange, signIn } from "./session";
 
-const app = document.getElementById("app") as HTMLElement;
 /** Ends what the previous page has running. */
 let leave = new AbortController();
+let userName = "";
 
 function showSignIn(): void {
   // Neither request can be repeated safely after an unknown outcome, so the user decides.
-  const signIn = form(
-    "Sign in",
+  const returning = form(
     "Sign in",
     async ({ email = "", password = "" }) => {
-      saveSession((await send(() => login({ body: { email, password } }), 1)).data);
-      show();
+      await signIn((await send(() => login({ body: { email, password } }), 1)).data);
     },
     field("E-mail", { name: "email", type: "email", autocomplete: "username" }),
     field("Password", { name: "password", type: "password", autocomplete: "current-password" }),
   );
-  const signUp = form(
-    "Create an account",
+  const joining = form(
     "Create account",
     async ({ email = "", name = "", password = "" }) => {
-      saveSession((await send(() => register({ body: { email, name, password } }), 1)).data);
-      show();
+      await signIn((await send(() => register({ body: { email, name, password } }), 1)).data);
     },
     field("Name", { name: "name", autocomplete: "name", maxLength: 100 }),
     field("E-mail", { name: "email", type: "email", autocomplete: "username" }),
-    field("Password (at least 8 characters)", {
-      name: "password",
-      type: "password",
-      autocomplete: "new-password",
-      minLength: 8,
-    }),
+    field("Password", { name: "password", type: "password", autocomplete: "new-password", minLength: 8 }),
   );
+  const section = (title: string, content: Node) => el("section", {}, el("h2", {}, title), content);
   app.replaceChildren(
-    el("header", {}, el("h1", { textContent: "Pocket Tasks" })),
-    el(
-      "main",
-      { className: "narrow" },
-      el("section", {}, el("h2", { textContent: "Sign in" }), signIn),
-      el("section", {}, el("h2", { textContent: "Create an account" }), signUp),
-    ),
+    el("header", {}, el("h1", {}, "Pocket Tasks")),
+    el("main", { className: "narrow" }, section("Sign in", returning), section("Create an account", joining)),
   );
 }
 
 async function signOut(): Promise<void> {
   await send(() => logout(), 1).catch(() => {});
-  clearSession();
-  show();
+  await forgetSession();
 }
 
 function header(title: string, ...others: Node[]): HTMLElement {
-  const user = el("span", { textContent: loadSession()?.user.name ?? "" });
-  return el("header", {}, el("h1", { textContent: title }), ...others, user, button("Sign out", () => void signOut()));
+  const user = el("span", { textContent: userName });
+  return el(
+    "header",
+    {},
+    el("h1", { textContent: title }),
+    ...others,
+    user,
+    button("Sign out", () => void signOut()),
+  );
 }
 
 async function listAllProjects(): Promise<Project[]> {
@@ -70,7 +63,6 @@ async function listAllProjects(): Promise<Project[]> {
 
 async function showProjects(signal: AbortSignal): Promise<void> {
   const create = form(
-    "Create a project",
     "Create project",
     async ({ name = "" }) => {
       const headers = { "Idempotency-Key": crypto.randomUUID() };
@@ -90,21 +82,23 @@ async function showProjects(signal: AbortSignal): Promise<void> {
   );
 }
 
-function show(): void {
+async function show(): Promise<void> {
   leave.abort();
   leave = new AbortController();
+  const { signal } = leave;
+  const session = await loadSession();
+  if (signal.aborted) return;
   const projectId = location.hash.slice(1);
-  if (!loadSession()) showSignIn();
-  else if (projectId) void showBoard(app, projectId, header, leave.signal);
-  else void showProjects(leave.signal);
+  userName = session?.user.name ?? "";
+  if (!session) showSignIn();
+  else if (projectId) await showBoard(projectId, header, signal);
+  else await showProjects(signal);
 }
 
-window.addEventListener("hashchange", show);
-onOtherUser(show);
-// Any request can find that the session has ended.
+window.addEventListener("hashchange", () => void show());
+onSessionChange(() => void show());
+// The sign-in page is shown already.
 window.addEventListener("unhandledrejection", (event) => {
-  if (!(event.reason instanceof SignedOut)) return;
-  event.preventDefault();
-  show();
+  if (event.reason instanceof SignedOut) event.preventDefault();
 });
-show();
+void show();

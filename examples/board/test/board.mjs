@@ -67,18 +67,24 @@ async function openWindow(context, url = origin) {
 }
 
 const newWindow = async () => openWindow(await browser.newContext());
-const token = (page) => page.evaluate(() => JSON.parse(localStorage.getItem("pocket-tasks-session")).access_token);
 const column = (page, name) => page.getByRole("region", { name, exact: true });
 const card = (scope, title) => {
   const heading = (scope.page?.() ?? scope).getByRole("heading", { name: title, exact: true });
   return scope.getByRole("listitem").filter({ has: heading });
 };
 const isLive = (page) => page.getByText("Live", { exact: true }).waitFor();
-const setSession = (page, change) =>
-  page.evaluate((change) => {
-    const session = JSON.parse(localStorage.getItem("pocket-tasks-session"));
-    localStorage.setItem("pocket-tasks-session", JSON.stringify({ ...session, ...change }));
+/** Returns the stored session of a window, after changing it. */
+const session = (page, change = {}) =>
+  page.evaluate(async (change) => {
+    const settled = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+    const database = await settled(indexedDB.open("pocket-tasks"));
+    const store = database.transaction("sessions", "readwrite").objectStore("sessions");
+    const session = { ...(await settled(store.get("current"))), ...change };
+    await settled(store.put(session, "current"));
+    database.close();
+    return session;
   }, change);
+const token = async (page) => (await session(page)).access_token;
 
 async function add(page, title) {
   await page.getByLabel("New task").fill(title);
@@ -131,7 +137,7 @@ afterEach(() => {
 });
 
 test("users register, sign in, create a project and open it", async () => {
-  const signUp = ada.getByRole("form", { name: "Create an account" });
+  const signUp = ada.getByRole("form", { name: "Create account" });
   await signUp.getByLabel("Name").fill("Ada");
   await signUp.getByLabel("E-mail").fill("ada@example.com");
   await signUp.getByLabel("Password").fill(PASSWORD);
@@ -140,7 +146,11 @@ test("users register, sign in, create a project and open it", async () => {
   await ada.getByRole("button", { name: "Create project" }).click();
   await ada.getByRole("heading", { name: "Kitchen" }).waitFor();
 
-  const other = await request(undefined, "POST", "/v1/auth/register", { email: "grace@example.com", name: "Grace", password: PASSWORD });
+  const other = await request(undefined, "POST", "/v1/auth/register", {
+    email: "grace@example.com",
+    name: "Grace",
+    password: PASSWORD,
+  });
   const [project] = (await request(await token(ada), "GET", "/v1/projects")).data;
   const invitation = { email: "grace@example.com", role: "editor" };
   const { id } = await request(await token(ada), "POST", `/v1/projects/${project.id}/invitations`, invitation);
@@ -230,7 +240,10 @@ test("a creation whose response is lost is repeated with the same key and appear
   await ada.unroute("**/v1/projects/*/tasks");
   await card(ada, "Order the tiles").and(ada.locator(":not(.saving)")).waitFor();
 
-  assert.deepEqual(statuses, [[201, undefined], [201, "true"]]);
+  assert.deepEqual(statuses, [
+    [201, undefined],
+    [201, "true"],
+  ]);
   assert.equal(keys[0], keys[1]);
   assert.ok(keys[0]);
   assert.deepEqual([await ada.evaluate(() => window.mostCards), await grace.evaluate(() => window.mostCards)], [1, 1]);
@@ -265,7 +278,7 @@ test("two tabs use a refresh token once", async () => {
     await route.continue();
   });
   const before = await token(ada);
-  await setSession(ada, { expires_at: 0 });
+  await session(ada, { expires_at: 0 });
   const [second] = await Promise.all([openWindow(ada.context(), ada.url()), ada.reload()]);
   await second.waitForFunction(async () => {
     const { held, pending } = await navigator.locks.query();
@@ -279,7 +292,7 @@ test("two tabs use a refresh token once", async () => {
 });
 
 test("a rejected access token is refreshed, and the request repeated", async () => {
-  await setSession(ada, { access_token: "expired" });
+  await session(ada, { access_token: "expired" });
   expected = /401/;
   await add(ada, "Measure the walls");
   await card(grace, "Measure the walls").waitFor();
