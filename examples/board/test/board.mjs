@@ -56,7 +56,7 @@ async function request(token, method, path, body) {
 
 async function openWindow(context, url = origin) {
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000);
   page.on("pageerror", (error) => errors.push(error.message));
   page.on("console", (message) => {
     const isExpected = message.text().startsWith("Failed to load resource") && expected.test(message.text());
