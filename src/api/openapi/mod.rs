@@ -41,6 +41,7 @@ pub use request_response::shared_schemas;
 #[cfg(test)]
 pub(super) use tag_docs::VECTOR;
 pub use version_3_0::downgrade;
+pub use walk::resolve;
 
 /// Converts the document of poem-openapi into the published one.
 #[must_use]
@@ -62,7 +63,6 @@ pub fn postprocess(raw: Value, policies: &[OperationPolicy]) -> Value {
     }
     security::define_schemes(&mut document);
     webhooks::publish(&mut document);
-    tag_docs::publish(&mut document);
     // From here on every body refers to its final schema, so requests and responses can be distinguished.
     request_response::apply(&mut document);
     nullable::publish(&mut document);
@@ -81,13 +81,14 @@ pub fn add_schemas(raw: &mut Value, schemas: BTreeMap<String, MetaSchema>) -> se
     Ok(())
 }
 
-/// Returns the document with one server.
+/// Returns the document with one server, whose URL may be relative, and with links to its guides.
 #[must_use]
 pub fn with_server(document: &Value, url: &str) -> Value {
     let mut document = document.clone();
     if let Value::Object(members) = &mut document {
         members.insert("servers".to_owned(), json!([{ "url": url }]));
     }
+    tag_docs::publish(&mut document, url.trim_end_matches('/'));
     key_order::top_level(&mut document);
     document
 }
@@ -96,11 +97,4 @@ pub fn with_server(document: &Value, url: &str) -> Value {
 #[must_use]
 pub fn to_yaml(document: &Value) -> String {
     yaml::write(document)
-}
-
-/// Returns `node` itself, or the target of its `$ref`: a response, a header or a schema.
-#[must_use]
-pub fn resolve<'a>(document: &'a Value, node: &'a Value) -> &'a Value {
-    let target = node.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
-    target.and_then(|pointer| document.pointer(pointer)).unwrap_or(node)
 }

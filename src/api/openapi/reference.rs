@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{resolve, walk::Object};
+use super::walk::{Object, resolve};
 
 /// Formats all operations of a document as Markdown, by tag.
 #[must_use]

@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use super::walk::{self, Object};
+use crate::contract::error::ErrorCode;
 
 /// Properties of responses that are absent instead of null.
 const ABSENT: [(&str, &[&str]); 1] = [("ApiError", &["field", "details"])];
@@ -65,6 +66,10 @@ pub(super) fn apply(document: &mut Value) {
             for (_, field) in OPEN_FIELDS.iter().filter(|(owner, _)| owner == name) {
                 inline(&mut schema["properties"][*field], &schemas);
                 open_enum(&mut schema["properties"][*field]);
+            }
+            if name.starts_with("Stale") {
+                // One code, so that clients can narrow the type of the body by it.
+                schema["properties"]["error"] = json!({ "type": "string", "description": "Error code.", "enum": [ErrorCode::PreconditionFailed.as_str()] });
             }
             if EXTENSIBLE.contains(&name.as_str()) {
                 open_enum(schema);

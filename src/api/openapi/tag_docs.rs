@@ -27,10 +27,11 @@ pub(in crate::api) const VECTOR: Vector = Vector {
     signature: "v1,nhUKK7Soc+MuTNmoVI368N/cIrbWCxXgrRU+ByyRFEQ=",
 };
 
-pub(super) fn publish(document: &mut Value) {
+/// Publishes the guides of a server. Its URL is part of the links, because linters accept no relative ones.
+pub(super) fn publish(document: &mut Value, server: &str) {
     for tag in document.get_mut("tags").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some((_, title, path)) = GUIDES.iter().find(|(name, ..)| tag["name"] == *name) {
-            tag["externalDocs"] = json!({ "description": title, "url": format!("/guides/{path}") });
+            tag["externalDocs"] = json!({ "description": title, "url": format!("{server}/guides/{path}") });
         }
     }
 }
@@ -42,8 +43,10 @@ mod tests {
     #[test]
     fn a_tag_with_a_guide_links_to_it() {
         let mut document = json!({ "tags": [{ "name": "Health" }, { "name": "Webhooks", "description": "Hooks." }] });
-        publish(&mut document);
-        assert_eq!(document["tags"][0], json!({ "name": "Health" }));
-        assert_eq!(document["tags"][1]["externalDocs"]["url"], "/guides/webhooks");
+        for (server, url) in [("", "/guides/webhooks"), ("https://a.example", "https://a.example/guides/webhooks")] {
+            publish(&mut document, server);
+            assert_eq!(document["tags"][0], json!({ "name": "Health" }));
+            assert_eq!(document["tags"][1]["externalDocs"]["url"], url);
+        }
     }
 }

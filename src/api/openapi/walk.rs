@@ -62,6 +62,13 @@ pub(super) fn referenced(schema: &Value) -> Option<&str> {
     schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix(SCHEMAS))
 }
 
+/// Returns `node` itself, or the target of its `$ref`: a response, a header or a schema.
+#[must_use]
+pub fn resolve<'a>(document: &'a Value, node: &'a Value) -> &'a Value {
+    let target = node.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
+    target.and_then(|pointer| document.pointer(pointer)).unwrap_or(node)
+}
+
 /// Visits every object of the document that is neither a schema nor example data.
 pub(super) fn each_part(node: &mut Value, visit: &mut dyn FnMut(&mut Object)) {
     match node {

@@ -200,7 +200,8 @@ on_both_databases! {
         let mut is_changed = false;
         for operation in Operation::all() {
             let id = operation.id.as_str();
-            for status in statuses(operation.description) {
+            // Heads beyond the limit are rejected by the server and never reach an operation: `tests/it/server`.
+            for status in statuses(operation.description).into_iter().filter(|status| *status != 431) {
                 // Requests that change nothing share a fixture.
                 if std::mem::replace(&mut is_changed, false) {
                     fixture = fixtures.fresh().await;
