@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::output::print_line;
 use crate::api;
-use crate::api::openapi::{reference, to_yaml};
+use crate::api::openapi::{downgrade, reference, to_yaml};
 
 /// Path of the committed document.
 const PATH: &str = "openapi/openapi.yaml";
@@ -34,6 +34,9 @@ pub(super) struct Arguments {
 enum Format {
     Yaml,
     Json,
+    /// OpenAPI 3.0.3, for client generators that read nothing newer
+    #[value(name = "json-3.0")]
+    Json30,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -41,6 +44,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match arguments.format {
         Some(Format::Yaml) => print_line(to_yaml(&document).trim_end()),
         Some(Format::Json) => print_line(&format!("{document:#}")),
+        Some(Format::Json30) => print_line(&format!("{:#}", downgrade(&document))),
         None if arguments.check => {
             check(PATH, &to_yaml(&document))?;
             if let Some(readme) = readme(&document)? {

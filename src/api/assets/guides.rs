@@ -69,7 +69,12 @@ fn with_recipes(markdown: &str) -> String {
 fn to_html(markdown: &str) -> String {
     let mut events: Vec<Event<'_>> = Vec::new();
     let mut heading: Option<usize> = None;
-    for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
+    for mut event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
+        if let Event::Start(Tag::Link { dest_url, .. }) = &mut event
+            && let Some(path) = served_path(dest_url)
+        {
+            *dest_url = path.into();
+        }
         match &event {
             Event::Start(Tag::Heading { .. }) => heading = Some(events.len()),
             Event::End(TagEnd::Heading(_)) => {
@@ -91,6 +96,13 @@ fn to_html(markdown: &str) -> String {
     let mut page = String::new();
     html::push_html(&mut page, events.into_iter());
     page
+}
+
+/// Returns the path of the page to which a link between the files of the guides leads.
+fn served_path(link: &str) -> Option<String> {
+    let (file, heading) = link.split_once('#').map_or((link, None), |(file, heading)| (file, Some(heading)));
+    let path = format!("/guides/{}", file.strip_suffix(".md")?);
+    Some(heading.map_or(path.clone(), |heading| format!("{path}#{heading}")))
 }
 
 fn text_of<'e>(event: &'e Event<'_>) -> Option<&'e str> {
@@ -156,9 +168,10 @@ mod tests {
     #[test]
     fn links_between_guides_have_targets() {
         for (path, markdown) in GUIDES {
-            for link in markdown.split("](/guides/").skip(1).filter_map(|rest| rest.split(')').next()) {
-                let (page, heading) = link.split_once('#').map_or((link, None), |(page, id)| (page, Some(id)));
-                let page = render(&format!("/guides/{page}"));
+            let links = markdown.split("](").skip(1).filter_map(|rest| served_path(rest.split(')').next()?));
+            for link in links.collect::<Vec<_>>() {
+                let (page, heading) = link.split_once('#').map_or((&*link, None), |(page, id)| (page, Some(id)));
+                let page = render(page);
                 assert!(!page.is_empty(), "{path} links to {link}");
                 let id = heading.map(|heading| format!("id=\"{heading}\""));
                 assert!(id.is_none_or(|id| page.contains(&id)), "{path} links to {link}");
@@ -168,7 +181,8 @@ mod tests {
 
     #[test]
     fn markdown_becomes_html_with_ids_and_scrolling_tables() {
-        let html = to_html("## If-Match, *or* `412`\n\n| a | b |\n|---|---|\n| 1 | <2 |\n");
+        let html = to_html("## If-Match, *or* `412`\n\n| a | b |\n|---|---|\n| 1 | [<2](errors.md#codes) |\n");
+        assert!(html.contains("<a href=\"/guides/errors#codes\">"), "{html}");
         assert!(html.starts_with("<h2 id=\"if-match-or-412\">"), "{html}");
         assert!(html.contains("<div class=\"table\" tabindex=\"0\"><table>") && html.contains("&lt;2"), "{html}");
     }

@@ -35,7 +35,7 @@ impl CommentsApi {
 
     /// Create a comment
     ///
-    /// Adds a comment to a task. Requires the editor role. Archived projects reject the request.
+    /// Adds a comment to a task. Archived projects reject the request.
     #[oai(path = "/tasks/:task_id/comments", method = "post", operation_id = "createComment")]
     async fn create(
         &self,

@@ -41,7 +41,7 @@ impl TasksApi {
 
     /// Create a task
     ///
-    /// Adds a task to the end of the project. Requires the editor role. Archived projects reject the request.
+    /// Adds a task to the end of the project. Archived projects reject the request.
     #[oai(path = "/projects/:project_id/tasks", method = "post", operation_id = "createTask")]
     async fn create(
         &self,
@@ -55,7 +55,7 @@ impl TasksApi {
     /// Create, update and delete tasks in a batch
     ///
     /// Applies up to 100 operations to the tasks of a project, in order. Either all of them succeed or none is applied.
-    /// An error names the operation by its index, as in `operations[3].title`. Requires the editor role. Archived
+    /// An error names the operation by its index, as in `operations[3].title`. Archived
     /// projects reject the request.
     #[oai(path = "/projects/:project_id/tasks/batch", method = "post", operation_id = "batchTasks")]
     async fn batch(
@@ -89,7 +89,7 @@ impl TasksApi {
     /// Update a task
     ///
     /// Changes the fields in the body and keeps the others, so concurrent updates of different fields both succeed.
-    /// `completed_at` follows the status. Requires the editor role. Archived projects reject the request.
+    /// `completed_at` follows the status. Archived projects reject the request.
     #[oai(path = "/tasks/:task_id", method = "patch", operation_id = "updateTask")]
     async fn update(
         &self,
@@ -113,7 +113,7 @@ impl TasksApi {
     ///
     /// Restores a task from the trash. A task that is not in the trash is returned unchanged. After the retention
     /// period, or while its project is in the trash, the response is 404. An assignee who has left the project in the
-    /// meantime is removed. Requires the editor role. Archived projects reject the request.
+    /// meantime is removed. Archived projects reject the request.
     #[oai(path = "/tasks/:task_id/restore", method = "post", operation_id = "restoreTask")]
     async fn restore(&self, write: AuthWrite, task_id: PathParam<TaskId>) -> Reply<OkJson<Task>> {
         Ok(self.services.tasks.restore(&write.0, task_id.0).await?.into())

@@ -48,7 +48,7 @@ impl Block<'_> {
         let _ = writeln!(text, "<details>");
         let _ = writeln!(text, "<summary><code>{} {}</code> {summary}{deprecated}</summary>\n", self.method, self.path);
         let _ = writeln!(text, "`{}`\n", string(&self.operation["operationId"]));
-        let _ = writeln!(text, "{}\n", string(&self.operation["description"]));
+        let _ = writeln!(text, "{}\n", in_repository(string(&self.operation["description"])));
         self.write_parameters(text);
         self.write_fields(text);
         let _ = writeln!(text, "```sh\n{}\n```\n", self.curl());
@@ -128,31 +128,38 @@ impl Block<'_> {
             Value::Array(kinds) => (kinds.first().map(string).unwrap_or_default(), " or null"),
             kind => (string(kind), ""),
         };
-        let mut text = match target.get("items") {
-            Some(items) => format!("array of {}", self.kind(items)),
+        let mut text = match target.get("items").map(|items| self.kind(items)) {
+            Some(items) if items.contains(", ") => format!("array of ({items})"),
+            Some(items) => format!("array of {items}"),
             None => name.to_owned(),
         };
         if let Some(values) = target.get("enum").or_else(|| target.get("x-extensible-enum")).and_then(Value::as_array) {
             let values: Vec<String> = values.iter().map(|value| format!("`{}`", string(value))).collect();
             text = values.join(", ");
         }
+        text.push_str(nullable);
         if let Some(format) = target.get("format").and_then(Value::as_str).filter(|format| !format.starts_with("int")) {
             let _ = write!(text, " ({format})");
         }
         for (least, most, unit) in
-            [("minLength", "maxLength", " characters"), ("minItems", "maxItems", " items"), ("minimum", "maximum", "")]
+            [("minLength", "maxLength", " character"), ("minItems", "maxItems", " item"), ("minimum", "maximum", "")]
         {
-            let _ = match (target.get(least), target.get(most)) {
-                (Some(least), Some(most)) => write!(text, ", {least} to {most}{unit}"),
-                (None, Some(most)) => write!(text, ", at most {most}{unit}"),
-                (Some(least), None) => write!(text, ", at least {least}{unit}"),
+            let (least, most) = (target.get(least), target.get(most));
+            let plural = if unit.is_empty() || most.or(least).is_some_and(|last| *last == 1) { "" } else { "s" };
+            let _ = match (least, most) {
+                (Some(least), Some(most)) => write!(text, ", {least} to {most}{unit}{plural}"),
+                (None, Some(most)) => write!(text, ", at most {most}{unit}{plural}"),
+                (Some(least), None) => write!(text, ", at least {least}{unit}{plural}"),
                 (None, None) => Ok(()),
             };
         }
         if let Some(most) = target.get("x-max-bytes") {
             let _ = write!(text, ", at most {most} bytes");
         }
-        text + nullable
+        if let Some(default) = schema.get("default").or_else(|| target.get("default")) {
+            let _ = write!(text, ", default `{}`", default.as_str().map_or_else(|| default.to_string(), str::to_owned));
+        }
+        text
     }
 
     /// Returns a request with the documented examples.
@@ -166,6 +173,15 @@ impl Block<'_> {
                 Some("query") => query.push(format!("{name}={example}")),
                 _ => {}
             }
+        }
+        // Optional filters are not combined: nothing would match all of them.
+        let list =
+            self.parameters().find(|parameter| parameter["in"] == "query" && parameter["schema"]["type"] == "array");
+        if let Some((name, values)) =
+            list.and_then(|list| Some((list["name"].as_str()?, list.pointer("/schema/examples/0")?)))
+        {
+            let values = values.as_array().into_iter().flatten();
+            query.extend(values.map(|value| format!("{name}={}", string(value))));
         }
         if !query.is_empty() {
             let _ = write!(path, "?{}", query.join("&"));
@@ -229,6 +245,17 @@ impl Block<'_> {
     }
 }
 
+/// Makes links to guides lead to their files.
+fn in_repository(text: &str) -> String {
+    let mut parts = text.split("](/guides/");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let (path, rest) = part.split_once(')').unwrap_or((part, ""));
+        let (name, heading) = path.split_once('#').map_or((path, String::new()), |(name, id)| (name, format!("#{id}")));
+        format!("{text}](docs/guides/{name}.md{heading}){rest}")
+    })
+}
+
 fn string(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
@@ -269,7 +296,7 @@ mod tests {
             "### Tasks\n",
             "<summary><code>PATCH /v1/tasks/{task_id}</code> Update a task</summary>",
             "| `task_id` | path | string (uuid), required | Its id. |",
-            "| `title` | string, 1 to 9 characters or null, required | a \\| b |",
+            "| `title` | string or null, 1 to 9 characters, required | a \\| b |",
             "curl -s -X PATCH \"$API/v1/tasks/01\" -H \"Authorization: Bearer $TOKEN\" \\\n  --json '{\"title\":\"it'\\''s\"}'",
             "Response `200`:\n\n```json\n{\n  \"id\": \"01\"\n}\n```",
             "Errors: 404 `NOT_FOUND`.",
