@@ -90,7 +90,7 @@ fn json(document: &Value) -> StaticAsset {
 /// The static assets of a server.
 pub(super) struct Assets {
     document: Arc<Value>,
-    assets: [OnceLock<StaticAsset>; ASSETS.len()],
+    files: [OnceLock<StaticAsset>; ASSETS.len()],
     guides: [OnceLock<StaticAsset>; GUIDES.len()],
 }
 
@@ -102,8 +102,8 @@ pub(super) enum AssetRoute<'a> {
 
 impl Assets {
     pub(super) fn new(document: Arc<Value>) -> Self {
-        let assets = [const { OnceLock::new() }; ASSETS.len()];
-        Self { document, assets, guides: [const { OnceLock::new() }; GUIDES.len()] }
+        let files = [const { OnceLock::new() }; ASSETS.len()];
+        Self { document, files, guides: [const { OnceLock::new() }; GUIDES.len()] }
     }
 
     pub(super) fn lookup(&self, path: &str) -> Option<AssetRoute<'_>> {
@@ -116,7 +116,7 @@ impl Assets {
             let build = || StaticAsset::new(HTML, guides::render(path).as_bytes()).with_headers(GUIDE_HEADERS);
             return Some(AssetRoute::Asset(page.get_or_init(build)));
         }
-        let mut assets = ASSETS.iter().zip(&self.assets);
+        let mut assets = ASSETS.iter().zip(&self.files);
         let ((_, build), asset) = assets.find(|((known, _), _)| *known == path)?;
         Some(AssetRoute::Asset(asset.get_or_init(|| build(&self.document))))
     }
