@@ -34,6 +34,10 @@ bench: ## Benchmark the release build (also on PostgreSQL: .ci/with-postgres mak
 fuzz: ## Send about 10,000 generated requests to the release build (also on PostgreSQL: .ci/with-postgres make fuzz)
 	tests/fuzz/run
 
+.PHONY: sdk
+sdk: ## Generate clients in five languages and use them against the server (some: make sdk SDK="go java")
+	tests/sdk/run $(SDK)
+
 .PHONY: openapi
 openapi: ## Regenerate openapi/openapi.yaml from the code
 	cargo run --locked --quiet -- openapi
