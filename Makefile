@@ -46,6 +46,9 @@ fuzz: ## Send about 10,000 generated requests to the release build (also on Post
 browser-test: ## Test /docs, the guides and the example in headless Chromium
 	tests/browser/run
 	if [ -x examples/board/test/run ]; then examples/board/test/run; fi
+.PHONY: sdk
+sdk: ## Generate clients in five languages and use them against the server (some: make sdk SDK="go java")
+	tests/sdk/run $(SDK)
 
 .PHONY: openapi
 openapi: ## Regenerate openapi/openapi.yaml and the API reference in the README from the code
