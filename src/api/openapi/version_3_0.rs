@@ -25,9 +25,10 @@ pub fn downgrade(document: &Value) -> Value {
             );
         }
     }
+    let schemas = walk::schemas(&document);
     walk::each_schema(&mut document, &mut |schema| {
         use_first_example(schema);
-        use_nullable(schema);
+        use_nullable(schema, &schemas);
         use_boolean_bounds(schema);
         if let Some(value) = schema.shift_remove("const") {
             schema.insert("enum".to_owned(), json!([value]));
@@ -55,7 +56,7 @@ fn use_first_example(schema: &mut Object) {
     }
 }
 
-fn use_nullable(schema: &mut Object) {
+fn use_nullable(schema: &mut Object, schemas: &Object) {
     if let Some(kinds) = schema.get("type").and_then(Value::as_array) {
         let kind = kinds.iter().find(|kind| *kind != "null").cloned();
         schema.insert("type".to_owned(), kind.unwrap_or_default());
@@ -71,6 +72,11 @@ fn use_nullable(schema: &mut Object) {
         if choices.len() == 1
             && let Some(only) = schema.shift_remove(key)
         {
+            // Without a type, `nullable` has no effect.
+            let target = walk::referenced(&only[0]).and_then(|name| schemas.get(name));
+            if let Some(kind) = target.and_then(|target| target.get("type")).cloned() {
+                schema.insert("type".to_owned(), kind);
+            }
             schema.insert("allOf".to_owned(), only);
         }
         schema.insert("nullable".to_owned(), json!(true));
@@ -103,6 +109,7 @@ mod tests {
         let document = json!({
             "openapi": "3.1.0",
             "paths": { "/a": { "get": { "responses": { "200": { "content": { "application/json": { "schema": schema } } } } } } },
+            "components": { "schemas": { "A": { "type": "object" } } },
         });
         downgrade(&document)["paths"]["/a"]["get"]["responses"]["200"]["content"]["application/json"]["schema"].clone()
     }
@@ -120,8 +127,10 @@ mod tests {
             (json!({ "$ref": "#/a" }), json!({ "$ref": "#/a" })),
             (json!({ "$ref": "#/a", "description": "b" }), json!({ "description": "b", "allOf": [{ "$ref": "#/a" }] })),
             (
-                json!({ "anyOf": [{ "$ref": "#/a" }, { "type": "null" }], "description": "b" }),
-                json!({ "description": "b", "allOf": [{ "$ref": "#/a" }], "nullable": true }),
+                json!({ "anyOf": [{ "$ref": "#/components/schemas/A" }, { "type": "null" }], "description": "b" }),
+                json!({
+                    "description": "b", "type": "object", "allOf": [{ "$ref": "#/components/schemas/A" }], "nullable": true,
+                }),
             ),
             (
                 json!({ "type": "array", "items": { "type": ["integer", "null"] } }),
