@@ -30,6 +30,8 @@ pub fn downgrade(document: &Value) -> Value {
         use_first_example(schema);
         use_nullable(schema, &schemas);
         use_boolean_bounds(schema);
+        // Older generators would use a set, whose literals are no arrays and which has no order.
+        schema.shift_remove("uniqueItems");
         if let Some(value) = schema.shift_remove("const") {
             schema.insert("enum".to_owned(), json!([value]));
         }
@@ -119,6 +121,7 @@ mod tests {
         for (schema, expected) in [
             (json!({ "type": ["string", "null"] }), json!({ "type": "string", "nullable": true })),
             (json!({ "type": "string", "examples": ["a", "b"] }), json!({ "type": "string", "example": "a" })),
+            (json!({ "type": "array", "uniqueItems": true }), json!({ "type": "array" })),
             (json!({ "const": "true" }), json!({ "enum": ["true"] })),
             (
                 json!({ "type": "integer", "exclusiveMinimum": 0 }),
