@@ -21,7 +21,8 @@ pub(super) const REALM: &str = "Bearer realm=\"pocket-tasks\"";
 const MALFORMED_AUTHORIZATION: &str = "The Authorization header must be given once, as `Bearer <token>`.";
 
 /// Message for a token that was not issued here, or is incomplete.
-const UNREADABLE_TOKEN: &str = "The access token cannot be read: it is incomplete, or was not issued by this server.";
+pub(super) const UNREADABLE_TOKEN: &str =
+    "The access token cannot be read: it is incomplete, or was not issued by this server.";
 
 /// `Retry-After` of a user with too many streams, in seconds.
 const RETRY_STREAM: &str = "30";
@@ -32,6 +33,21 @@ const RETRY_SOON: &str = "1";
 /// Message for a request that does not accept the media type of the response.
 pub(super) fn not_acceptable(media_type: &str) -> String {
     format!("The response is {media_type}, which the Accept header does not allow.")
+}
+
+/// Message for a body that has none of these media types.
+pub(super) fn unsupported_media_type(media_types: &[&str]) -> String {
+    format!("Send the request body as {}, in UTF-8.", media_types.join(" or "))
+}
+
+/// Message for a body that is larger than this number of bytes.
+pub(super) fn payload_too_large(limit: usize) -> String {
+    format!("The request body is larger than {limit} bytes.")
+}
+
+/// Message for a client that has to wait this number of seconds.
+pub(super) fn rate_limited(seconds: u64) -> String {
+    format!("Too many requests. Try again in {seconds} s.")
 }
 
 /// Credential that a request contains.

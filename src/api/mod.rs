@@ -82,7 +82,7 @@ pub fn document() -> anyhow::Result<Value> {
     WebhookMessage::register(&mut registry);
     OPERATIONS.iter().filter_map(|policy| policy.stale).for_each(|register| drop(register(&mut registry)));
     openapi::add_schemas(&mut generated, registry.schemas).context("the additional schemas")?;
-    Ok(openapi::with_server(&openapi::postprocess(generated, OPERATIONS), "http://127.0.0.1:3000"))
+    Ok(openapi::with_server(&openapi::postprocess(generated, OPERATIONS, &openapi::STORY), "http://127.0.0.1:3000"))
 }
 
 /// The documentation of handlers, without their state.

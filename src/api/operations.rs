@@ -4,13 +4,11 @@
 //! service method, a handler and one row here.
 
 use poem_openapi::registry::{MetaSchemaRef, Registry};
-use poem_openapi::types::{ToJSON as _, Type};
-use serde_json::Value;
+use poem_openapi::types::Type;
 
 use crate::contract::account::api_token::Scope;
 use crate::contract::error::ErrorCode as E;
 use crate::contract::resource::{StaleComment, StaleProject, StaleTask, StaleUser, StaleWebhook};
-use crate::contract::webhook::delivery::Delivery;
 use crate::services;
 
 /// Credentials that an operation requires.
@@ -87,8 +85,6 @@ pub struct OperationPolicy {
     /// Errors that are documented with these messages instead of the default of their code, each with the name of its
     /// example in the document.
     pub messages: fn() -> Vec<(&'static str, services::Error)>,
-    /// Example of the response, if it differs from the one of its schema.
-    pub example: Option<fn() -> Option<Value>>,
 }
 
 impl OperationPolicy {
@@ -107,7 +103,6 @@ impl OperationPolicy {
             stale: None,
             errors: &[],
             messages: Vec::new,
-            example: None,
         }
     }
 
@@ -153,10 +148,6 @@ impl OperationPolicy {
 
     pub(super) const fn messages(self, messages: fn() -> Vec<(&'static str, services::Error)>) -> Self {
         Self { messages, ..self }
-    }
-
-    const fn example(self, example: fn() -> Option<Value>) -> Self {
-        Self { example: Some(example), ..self }
     }
 }
 
@@ -281,7 +272,13 @@ pub const OPERATIONS: &[OperationPolicy] = &[
     write("updateTask").role(EDITOR).idempotent().etag().if_match::<StaleTask>().errors(IN_FULL_PROJECT),
     write("deleteTask").role(EDITOR).idempotent().if_match::<StaleTask>().errors(IN_PROJECT),
     write("restoreTask").role(EDITOR).idempotent().etag().errors(IN_FULL_PROJECT),
-    write("moveTask").role(EDITOR).idempotent().etag().if_match::<StaleTask>().errors(IN_FULL_PROJECT),
+    write("moveTask")
+        .role(EDITOR)
+        .idempotent()
+        .etag()
+        .if_match::<StaleTask>()
+        .errors(IN_FULL_PROJECT)
+        .messages(|| vec![("FORBIDDEN_SOURCE_OWNER", services::Error::SourceOwnerNotInTarget)]),
     read("listProjectTasksV2").role(VIEWER).costs(Cost::Search).errors(&[E::InvalidCursor, E::Forbidden, E::NotFound]),
     read("listTasksV2").role(FILTERED).costs(Cost::Search).errors(FEED),
     // Comments
@@ -319,9 +316,9 @@ pub const OPERATIONS: &[OperationPolicy] = &[
     ]),
     write("deleteWebhook").idempotent().if_match::<StaleWebhook>().errors(OTHERS),
     write("rotateWebhookSecret").idempotent().etag().no_store().errors(OTHERS),
-    write("testWebhook").idempotent().errors(OTHERS).example(|| Delivery::example_of_test().to_json()),
+    write("testWebhook").idempotent().errors(OTHERS),
     read("listDeliveries").errors(OTHERS),
-    write("redeliver").idempotent().errors(OTHERS).example(|| Delivery::example_of_redelivery().to_json()),
+    write("redeliver").idempotent().errors(OTHERS),
     // Health
     probe("getLiveness"),
     probe("getReadiness").errors(&[E::Unavailable]),

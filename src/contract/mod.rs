@@ -19,6 +19,7 @@ pub mod task;
 pub mod time;
 pub mod unicode;
 pub mod webhook;
+pub(crate) mod world;
 
 pub use ids::{
     ApiTokenId, AuditEntryId, AuditTargetId, CommentId, DeliveryId, EventId, InvitationId, ProjectId, SessionId,

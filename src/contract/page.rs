@@ -5,6 +5,7 @@ use poem_openapi::{Enum, Object};
 
 use super::macros::example;
 use super::strings::Cursor;
+use super::world;
 
 /// Pagination by page number or offset, as query parameters.
 #[derive(Debug, Clone, Copy, Object)]
@@ -256,9 +257,7 @@ pub struct CursorMeta {
 
 impl Example for CursorMeta {
     fn example() -> Self {
-        // Event cursors look different from list cursors.
-        let sync_cursor = Cursor::new_unchecked("AAAAAAAAEmcK2dLZbF3vNfX4pYJ5Kx0q");
-        Self { limit: 20, has_more: true, next_cursor: Some(Cursor::example()), sync_cursor }
+        Self { limit: 20, has_more: false, next_cursor: None, sync_cursor: world::event_cursor() }
     }
 }
 

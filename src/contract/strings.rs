@@ -185,7 +185,7 @@ string_types! {
     /// IP address of a client.
     ClientAddress { example: "192.0.2.7" }
     /// Sort key of a task within its project; compared byte by byte.
-    OrderKey { example: "a4" }
+    OrderKey { example: "a0" }
     /// Opaque cursor; valid only for the list, filters and sort that it was issued for.
     Cursor { example: "AQAAAZwTkz6QAZNvUp1Af22iQF6fQIG9BGJ0aGUgbWFj" }
     /// IANA time zone name.

@@ -11,6 +11,9 @@ use crate::api::operations::{Access, DEPRECATED_AT, OperationPolicy, SUNSET};
 use crate::api::respond::{NO_STORE, location};
 use crate::services::ResourceRef;
 
+/// Seconds to wait, in examples.
+pub(super) const RETRY_AFTER_EXAMPLE: u64 = 2;
+
 pub(super) fn publish(operation: &mut Object, policy: &OperationPolicy) {
     let is_deprecated = operation.get("deprecated").is_some_and(|deprecated| deprecated == true);
     for (status, response) in walk::object_mut(operation, "responses").into_iter().flatten() {
@@ -115,7 +118,8 @@ fn text(description: &str, example: &str) -> Value {
 }
 
 fn retry_after(description: &str) -> Value {
-    json!({ "description": description, "required": true, "schema": { "type": "integer", "minimum": 1 }, "example": 2 })
+    let example = RETRY_AFTER_EXAMPLE;
+    json!({ "description": description, "required": true, "schema": { "type": "integer", "minimum": 1 }, "example": example })
 }
 
 fn optional(mut header: Value) -> Value {

@@ -5,6 +5,7 @@
 //! 2020-12, and deterministic.
 
 mod dedupe;
+mod error_messages;
 mod errors;
 mod example_values;
 mod examples;
@@ -19,6 +20,7 @@ mod request_response;
 mod responses;
 mod schemas;
 mod security;
+mod story;
 mod tag_docs;
 #[cfg(test)]
 mod tests;
@@ -38,6 +40,7 @@ use super::operations::OperationPolicy;
 
 pub use reference::reference;
 pub use request_response::shared_schemas;
+pub use story::{STORY, Story};
 #[cfg(test)]
 pub(super) use tag_docs::VECTOR;
 pub use version_3_0::downgrade;
@@ -45,7 +48,7 @@ pub use walk::resolve;
 
 /// Converts the document of poem-openapi into the published one.
 #[must_use]
-pub fn postprocess(raw: Value, policies: &[OperationPolicy]) -> Value {
+pub fn postprocess(raw: Value, policies: &[OperationPolicy], story: &Story) -> Value {
     let mut document = raw;
     schemas::normalize(&mut document);
     unions::flatten(&mut document);
@@ -57,7 +60,7 @@ pub fn postprocess(raw: Value, policies: &[OperationPolicy]) -> Value {
         responses::publish(operation, policy, &samples);
         security::publish(operation, policy);
         if let Some(policy) = policy {
-            errors::publish(operation, policy);
+            errors::publish(operation, policy, &samples);
             headers::publish(operation, policy);
         }
     }
@@ -66,7 +69,7 @@ pub fn postprocess(raw: Value, policies: &[OperationPolicy]) -> Value {
     // From here on every body refers to its final schema, so requests and responses can be distinguished.
     request_response::apply(&mut document);
     nullable::publish(&mut document);
-    examples::publish(&mut document);
+    examples::publish(&mut document, story);
     dedupe::apply(&mut document);
     key_order::apply(&mut document);
     document

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     example_values::{ExampleValues, ID},
-    header_parameters,
+    header_parameters, story,
     walk::{self, Object},
 };
 use crate::api::media_types::QUERY;
@@ -119,6 +119,9 @@ fn complete(parameter: &mut Object, samples: &ExampleValues) {
     }
     if parameter.get("in").is_some_and(|place| place == "path") {
         let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if let Some(example) = story::path_parameter(&name) {
+            parameter.insert("example".to_owned(), example);
+        }
         if let Some(owner) = name.strip_suffix("_id") {
             let description = format!("ID of the {}.", owner.replace('_', " "));
             parameter.entry("description").or_insert_with(|| json!(description));

@@ -1,4 +1,4 @@
-//! Publishes success responses: their descriptions, the 304, and examples.
+//! Publishes success responses: their descriptions, and the 304.
 
 use serde_json::{Value, json};
 
@@ -12,13 +12,8 @@ pub(super) fn publish(operation: &mut Object, policy: Option<&OperationPolicy>, 
         responses.insert("304".to_owned(), json!({}));
     }
     for (status, response) in responses {
-        let schema = response.pointer_mut("/content/application~1json/schema");
-        let body = schema.as_deref().map(|schema| samples.target(schema).get("description").cloned());
-        if let Some(example) = policy.and_then(|policy| policy.example?()).filter(|_| status.starts_with('2'))
-            && let Some(schema) = schema
-        {
-            schema["examples"] = json!([example]);
-        }
+        let schema = response.pointer("/content/application~1json/schema");
+        let body = schema.map(|schema| samples.target(schema).get("description").cloned());
         let description = match status.as_str() {
             "200" => body.flatten().unwrap_or_else(|| json!("Success.")),
             "201" => json!("Created. `Location` is the path of the new resource."),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::large_bodies::LargeBodies;
-use crate::api::errors::{ApiError, not_acceptable};
+use crate::api::errors::{self, ApiError, not_acceptable};
 use crate::api::operations::{Cost, OperationPolicy};
 use crate::api::validation::{self, Operation};
 use crate::contract::error::ErrorCode;
@@ -123,13 +123,12 @@ fn is_utf_8(charset: &str) -> bool {
 }
 
 fn unsupported_media_type(operation: &Operation) -> ApiError {
-    let media_types = operation.media_types.join(" or ");
-    ApiError::new(ErrorCode::UnsupportedMediaType)
-        .with_message(format!("Send the request body as {media_types}, in UTF-8."))
+    let media_types: Vec<&str> = operation.media_types.iter().map(String::as_str).collect();
+    ApiError::new(ErrorCode::UnsupportedMediaType).with_message(errors::unsupported_media_type(&media_types))
 }
 
 fn too_large(limit: usize) -> ApiError {
-    ApiError::new(ErrorCode::PayloadTooLarge).with_message(format!("The request body is larger than {limit} bytes."))
+    ApiError::new(ErrorCode::PayloadTooLarge).with_message(errors::payload_too_large(limit))
 }
 
 fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {

@@ -254,7 +254,7 @@ impl RequestPipeline {
 
 fn rate_limited(seconds: u64) -> ApiError {
     ApiError::new(ErrorCode::RateLimited)
-        .with_message(format!("Too many requests. Try again in {seconds} s."))
+        .with_message(errors::rate_limited(seconds))
         .with_header(header::RETRY_AFTER, seconds.to_string())
 }
 

@@ -5,7 +5,7 @@
 //! fields come first.
 
 use super::schema::Schema;
-use super::violation::{MAX_DETAILS, Violation, count, sanitized, suggest, word};
+use super::violation::{MAX_DETAILS, Violation, count, sanitized, word};
 use crate::contract::error::DetailCode as Code;
 use crate::contract::unicode;
 use serde_json::{Map, Value};
@@ -169,8 +169,7 @@ impl Schema {
             match self.properties.get(name) {
                 Some(schema) => schema.check(member, &path, found),
                 None if self.is_closed => {
-                    let message = suggest("is not a field of this request", name, self.properties.keys());
-                    found.push(&path, Violation::new(Code::UnknownField, message));
+                    found.push(&path, Violation::unknown_field(name, self.properties.keys()));
                 }
                 None => {}
             }

@@ -22,6 +22,8 @@ pub use routes::Route;
 pub(super) use violation::MAX_DETAILS;
 
 use self::routes::{METHODS, PathRoute};
+use self::violation::Violation;
+use crate::contract::error::{Detail, ErrorLocation};
 use anyhow::{Context, Result, ensure};
 use poem::http::Method;
 use serde_json::Value;
@@ -70,4 +72,24 @@ impl OpenApiValidator {
     pub fn operations(&self) -> impl Iterator<Item = &Arc<Operation>> {
         self.paths.iter().flat_map(|path| &path.operations)
     }
+}
+
+/// Returns the detail about a required field that is missing in the body.
+pub(super) fn missing_field(name: &str) -> Detail {
+    Violation::required().about(ErrorLocation::Body, name)
+}
+
+/// Returns the detail about a field of the body that must not be null.
+pub(super) fn null_field(name: &str) -> Detail {
+    Violation::types(&[], &Value::Null).about(ErrorLocation::Body, name)
+}
+
+/// Returns the detail about an unknown field of the body.
+pub(super) fn unknown_field<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> Detail {
+    Violation::unknown_field(name, known).about(ErrorLocation::Body, name)
+}
+
+/// Returns the detail about an unknown query parameter.
+pub(super) fn unknown_parameter<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> Detail {
+    Violation::unknown_parameter(name, known).about(ErrorLocation::Query, name)
 }

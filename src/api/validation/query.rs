@@ -5,7 +5,7 @@
 
 use super::check::Violations;
 use super::schema::{Schema, resolve};
-use super::violation::{MAX_DETAILS, Violation, sanitized, suggest};
+use super::violation::{MAX_DETAILS, Violation, sanitized};
 use crate::contract::error::{Detail, DetailCode, ErrorLocation};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value};
@@ -67,8 +67,7 @@ impl Query {
                 parameter.read(&texts)
             } else {
                 let known = self.0.iter().map(|parameter| &parameter.name);
-                let message = suggest("is not a parameter of this operation", &name, known);
-                Err(Violation::new(DetailCode::UnknownParameter, message))
+                Err(Violation::unknown_parameter(&name, known))
             };
             let read = read.map(|value| values.insert(name.to_string(), value));
             outcomes.push((name, read.err()));

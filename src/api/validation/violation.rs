@@ -30,6 +30,14 @@ impl Violation {
         Self::new(DetailCode::Required, "is required")
     }
 
+    pub(super) fn unknown_field<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> Self {
+        Self::new(DetailCode::UnknownField, suggest("is not a field of this request", name, known))
+    }
+
+    pub(super) fn unknown_parameter<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> Self {
+        Self::new(DetailCode::UnknownParameter, suggest("is not a parameter of this operation", name, known))
+    }
+
     pub(super) fn conflict(other: &str) -> Self {
         Self::new(DetailCode::Conflict, format!("and {} exclude each other", sanitized(other)))
     }
@@ -67,7 +75,7 @@ impl Violation {
 }
 
 /// Appends the known name that is most like an unknown one, if it may be a slip of it.
-pub(super) fn suggest<'n>(message: &str, unknown: &str, known: impl Iterator<Item = &'n String>) -> String {
+fn suggest<'n>(message: &str, unknown: &str, known: impl Iterator<Item = &'n String>) -> String {
     // Spellings like `dueAt` and `due-at` are one step from `due_at`.
     let plain = |name: &str| name.replace(['_', '-'], "").to_lowercase();
     let unknown: String = unknown.chars().take(MAX_SUGGESTED).collect();

@@ -5,7 +5,7 @@ use poem_openapi::{Enum, Object};
 use crate::contract::macros::example;
 use crate::contract::page::collection;
 use crate::contract::strings::{ApiTokenName, ApiTokenSecret};
-use crate::contract::{ApiTokenId, Timestamp};
+use crate::contract::{ApiTokenId, Timestamp, world};
 
 /// Permission of an API token. Neither scope includes the other, but the response to a write shows what was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
@@ -47,10 +47,18 @@ pub struct ApiToken {
     pub created_at: Timestamp,
 }
 
-example!(ApiToken { id, name, scopes: vec![Scope::Read], expires_at: None, last_used_at: None, created_at });
+example!(ApiToken {
+    id,
+    name,
+    scopes: vec![Scope::Read],
+    expires_at: None,
+    last_used_at: None,
+    created_at: world::january(12, 8, 20)
+});
 
 /// New API token together with its secret, which is shown only once.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[oai(example)]
 pub struct CreatedApiToken {
     /// Token without its secret.
     #[oai(flatten)]
@@ -58,6 +66,8 @@ pub struct CreatedApiToken {
     /// Secret to send as `Authorization: Bearer <token>`. Store it: it cannot be retrieved later.
     pub token: ApiTokenSecret,
 }
+
+example!(CreatedApiToken { api_token, token });
 
 /// Parameters for creating an API token.
 #[derive(Debug, Clone, Object)]

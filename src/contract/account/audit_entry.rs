@@ -6,7 +6,7 @@ use crate::contract::macros::example;
 use crate::contract::page::collection;
 use crate::contract::project::Role;
 use crate::contract::strings::{ClientAddress, UserAgent};
-use crate::contract::{ApiTokenId, AuditEntryId, AuditTargetId, ProjectId, SessionId, Timestamp, UserId};
+use crate::contract::{ApiTokenId, AuditEntryId, AuditTargetId, ProjectId, SessionId, Timestamp, UserId, world};
 
 macro_rules! audit_entry_types {
     ($($(#[doc = $doc:literal])+ $kind:ident: $name:literal;)*) => {
@@ -129,24 +129,21 @@ pub struct AuditEntry {
 }
 
 example!(AuditEntry {
-    id,
-    kind: AuditEntryType::ApiTokenCreated,
+    id: world::login_entry(),
+    kind: AuditEntryType::LoginSucceeded,
     actor_id: Some(UserId::example()),
-    session_id: Some(SessionId::example()),
+    session_id: Some(world::login_session()),
     api_token_id: None,
     client_address: Some(ClientAddress::example()),
     user_agent: Some(UserAgent::example()),
-    request_id: Some(EXAMPLE_REQUEST_ID.to_owned()),
-    target_id: Some(AuditTargetId::example()),
+    request_id: Some(world::REQUEST_ID.to_owned()),
+    target_id: None,
     project_id: None,
     role: None,
     count: 1,
-    created_at,
-    last_at
+    created_at: world::january(12, 8, 5),
+    last_at: world::january(12, 8, 5)
 });
-
-/// Id of a request, in examples.
-const EXAMPLE_REQUEST_ID: &str = "0199d0a0-5c1e-7000-8000-3f2a9b1c4d5e";
 
 collection! {
     /// Page of entries of the audit log.

@@ -6,7 +6,7 @@ use super::user::User;
 use crate::contract::macros::example;
 use crate::contract::page::collection;
 use crate::contract::strings::{AccessToken, RefreshToken, UserAgent};
-use crate::contract::{SessionId, Timestamp};
+use crate::contract::{SessionId, Timestamp, world};
 
 /// New or refreshed session with its tokens.
 #[derive(Debug, Clone, Object)]
@@ -36,14 +36,17 @@ pub enum TokenType {
 
 /// Parameters for refreshing a session.
 #[derive(Debug, Clone, Object)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 pub struct RefreshSession {
     /// Refresh token from the most recent response.
     pub refresh_token: RefreshToken,
 }
 
+example!(RefreshSession { refresh_token: world::login_refresh_token() });
+
 /// Active session of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[oai(example)]
 pub struct SessionInfo {
     /// Session id: the `sid` claim of its access tokens.
     pub id: SessionId,
@@ -56,6 +59,14 @@ pub struct SessionInfo {
     /// Time of the last login or refresh.
     pub last_used_at: Timestamp,
 }
+
+example!(SessionInfo {
+    id,
+    current: false,
+    user_agent: Some(poem_openapi::types::Example::example()),
+    created_at: world::january(12, 8, 0),
+    last_used_at: world::january(12, 8, 0)
+});
 
 collection! {
     /// Page of sessions.

@@ -4,7 +4,7 @@ use poem_openapi::Object;
 
 use crate::contract::macros::example;
 use crate::contract::strings::{Email, EmailToken, Password, PasswordAttempt, PersonName, TimeZone};
-use crate::contract::{Timestamp, UserId};
+use crate::contract::{Timestamp, UserId, world};
 
 /// User account.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
@@ -38,15 +38,15 @@ example!(User {
     name,
     timezone,
     weekly_digest: true,
-    email_verified: true,
+    email_verified: false,
     version: 1,
-    created_at,
-    updated_at
+    created_at: world::january(12, 8, 0),
+    updated_at: world::january(12, 8, 0)
 });
 
 /// Parameters for creating an account.
 #[derive(Debug, Clone, Object)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 pub struct Register {
     /// E-mail address to log in with. Case-insensitive.
     pub email: Email,
@@ -62,6 +62,8 @@ pub struct Register {
     #[oai(default = "default_weekly_digest")]
     pub weekly_digest: bool,
 }
+
+example!(Register { email, name, password, timezone, weekly_digest: true });
 
 fn default_timezone() -> TimeZone {
     TimeZone::new_unchecked("UTC")
@@ -83,7 +85,7 @@ pub struct Login {
 
 /// Changes to the account of the caller. Absent fields keep their value.
 #[derive(Debug, Clone, Object)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 pub struct UpdateMe {
     /// Name shown to other users.
     pub name: Option<PersonName>,
@@ -92,6 +94,8 @@ pub struct UpdateMe {
     /// True if the user receives the weekly digest by e-mail.
     pub weekly_digest: Option<bool>,
 }
+
+example!(UpdateMe { name: None, timezone: Some(TimeZone::new_unchecked("Europe/London")), weekly_digest: Some(false) });
 
 /// Parameters for changing the password.
 #[derive(Debug, Clone, Object)]
@@ -108,11 +112,7 @@ pub struct ChangePassword {
     pub revoke_all: bool,
 }
 
-example!(ChangePassword {
-    current_password,
-    new_password: Password::new_unchecked("even more correct horses"),
-    revoke_all: false
-});
+example!(ChangePassword { current_password, new_password: world::changed_password(), revoke_all: false });
 
 /// Parameters for verifying an e-mail address.
 #[derive(Debug, Clone, Object)]
@@ -125,15 +125,17 @@ pub struct VerifyEmail {
     pub password: Option<PasswordAttempt>,
 }
 
-example!(VerifyEmail { token, password: Some(PasswordAttempt::new_unchecked("correct horse battery")) });
+example!(VerifyEmail { token, password: Some(PasswordAttempt::example()) });
 
 /// Parameters for disowning an account.
 #[derive(Debug, Clone, Object)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 pub struct DisownAccount {
     /// Token from the verification e-mail. Single-use, valid for 24 hours.
     pub token: EmailToken,
 }
+
+example!(DisownAccount { token: world::disowning_token() });
 
 /// Parameters for requesting a password reset.
 #[derive(Debug, Clone, Object)]
@@ -145,7 +147,7 @@ pub struct ForgotPassword {
 
 /// Parameters for resetting a forgotten password.
 #[derive(Debug, Clone, Object)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 pub struct ResetPassword {
     /// Token from the e-mail. Single-use, valid for one hour.
     pub token: EmailToken,
@@ -153,3 +155,5 @@ pub struct ResetPassword {
     /// A common one, or one made of the name or the address, is refused with `too_weak`.
     pub password: Password,
 }
+
+example!(ResetPassword { token: world::reset_token(), password: world::reset_password() });

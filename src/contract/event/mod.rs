@@ -17,6 +17,7 @@ pub mod query;
 pub mod ticket;
 
 pub use event_type::{EventType, FeedEventType, WebhookEventName};
+pub(crate) use examples::EventExample;
 use payloads::EventPayload;
 
 /// Stored event. Published with the schema of its type.

@@ -11,7 +11,7 @@ use crate::contract::project::invitation::Invitation;
 use crate::contract::project::member::Member;
 use crate::contract::task::Task;
 use crate::contract::task::comment::Comment;
-use crate::contract::{EventId, ProjectId, Timestamp, UserId};
+use crate::contract::{EventId, ProjectId, Timestamp, UserId, world};
 
 macro_rules! event_payloads {
     ($($(#[doc = $doc:literal])+ $kind:ident($payload:ident): $name:literal, $data:ident, $previous:ident;)*) => {
@@ -66,22 +66,20 @@ macro_rules! payload {
         impl Example for $payload {
             fn example() -> Self {
                 let (data, previous) = $data::example_for(EventType::$kind);
+                let event = world::occurrence(EventType::$kind);
                 Self {
-                    id: EventId::example(),
-                    sequence: 4_711,
+                    id: event.id,
+                    sequence: event.sequence,
                     project_id: ProjectId::example(),
-                    actor_id: Some(UserId::example()),
-                    occurred_at: Timestamp::example(),
+                    actor_id: Some(event.actor),
+                    occurred_at: event.at,
                     data,
                     previous: previous.into(),
-                    request_id: Some(REQUEST_ID.to_owned()),
+                    request_id: Some(world::REQUEST_ID.to_owned()),
                 }
             }
         }
     };
 }
-
-/// Request id in examples.
-pub(in crate::contract) const REQUEST_ID: &str = "01936f60-84c0-76d4-b9b0-c506b7f8240b";
 
 for_each_event_type!(event_payloads);

@@ -4,10 +4,10 @@ use poem_openapi::Object;
 
 use super::Event;
 use super::event_type::FeedEventType;
-use crate::contract::ProjectId;
 use crate::contract::macros::example;
 use crate::contract::page::{Direction, default_limit};
 use crate::contract::strings::{Cursor, StreamTicketSecret};
+use crate::contract::{ProjectId, world};
 
 /// Page of events.
 #[derive(Debug, Clone, Object)]
@@ -89,4 +89,4 @@ pub struct EventPageMeta {
     pub next_cursor: Cursor,
 }
 
-example!(EventPageMeta { limit: 20, has_more: true, next_cursor });
+example!(EventPageMeta { limit: 20, has_more: false, next_cursor: world::event_cursor() });

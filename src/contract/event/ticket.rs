@@ -5,7 +5,7 @@ use poem_openapi::Object;
 use super::event_type::FeedEventType;
 use crate::contract::macros::example;
 use crate::contract::strings::StreamTicketSecret;
-use crate::contract::{ProjectId, Timestamp};
+use crate::contract::{ProjectId, Timestamp, world};
 
 /// Parameters for creating a stream ticket: the filters of the stream.
 #[derive(Debug, Clone, Default, Object)]
@@ -35,4 +35,4 @@ pub struct StreamTicket {
     pub expires_at: Timestamp,
 }
 
-example!(StreamTicket { ticket, expires_at });
+example!(StreamTicket { ticket, expires_at: world::january(14, 8, 1) });

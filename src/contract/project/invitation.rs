@@ -9,7 +9,7 @@ use super::Role;
 use crate::contract::macros::example;
 use crate::contract::page::collection;
 use crate::contract::strings::{Email, ProjectName};
-use crate::contract::{InvitationId, ProjectId, Timestamp, UserId};
+use crate::contract::{InvitationId, ProjectId, Timestamp, UserId, world};
 
 /// Role granted by an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -72,7 +72,7 @@ pub struct Invitation {
 
 impl Example for Invitation {
     fn example() -> Self {
-        let new = CreateInvitation::example();
+        let (new, created_at) = (CreateInvitation::example(), world::january(15, 10, 0));
         Self {
             id: InvitationId::example(),
             project_id: ProjectId::example(),
@@ -81,8 +81,8 @@ impl Example for Invitation {
             role: new.role,
             status: InvitationStatus::Pending,
             invited_by: Some(UserId::example()),
-            expires_at: Timestamp::example() + Duration::from_hours(7 * 24),
-            created_at: Timestamp::example(),
+            expires_at: created_at + Duration::from_hours(7 * 24),
+            created_at,
         }
     }
 }
@@ -97,7 +97,7 @@ pub struct CreateInvitation {
     pub role: InvitedRole,
 }
 
-example!(CreateInvitation { email: Email::new_unchecked("grace@example.com"), role: InvitedRole::Editor });
+example!(CreateInvitation { email: world::grace_email(), role: InvitedRole::Editor });
 
 collection! {
     /// Page of invitations.

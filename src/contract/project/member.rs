@@ -6,7 +6,7 @@ use super::Role;
 use crate::contract::macros::example;
 use crate::contract::page::collection;
 use crate::contract::strings::{Email, PersonName};
-use crate::contract::{Timestamp, UserId};
+use crate::contract::{Timestamp, UserId, world};
 
 /// Member of a project.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
@@ -24,7 +24,13 @@ pub struct Member {
     pub joined_at: Timestamp,
 }
 
-example!(Member { user_id, name, email, role: Role::Editor, joined_at });
+example!(Member {
+    user_id: world::grace(),
+    name: world::grace_name(),
+    email: world::grace_email(),
+    role: Role::Editor,
+    joined_at: world::january(15, 16, 0)
+});
 
 /// Changes to a member. Absent fields keep their value.
 #[derive(Debug, Clone, Object)]
@@ -34,7 +40,7 @@ pub struct UpdateMember {
     pub role: Option<Role>,
 }
 
-example!(UpdateMember { role: Some(Role::Editor) });
+example!(UpdateMember { role: Some(Role::Viewer) });
 
 collection! {
     /// Page of members.

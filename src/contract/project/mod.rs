@@ -6,7 +6,7 @@ use poem_openapi::{Enum, Object};
 use crate::contract::macros::example;
 use crate::contract::page::collection;
 use crate::contract::strings::{Color, ProjectDescription, ProjectName, SearchText};
-use crate::contract::{ProjectId, Timestamp, UserId};
+use crate::contract::{ProjectId, Timestamp, UserId, world};
 
 pub mod invitation;
 pub mod member;
@@ -35,7 +35,7 @@ pub struct TaskCounts {
     pub done: i64,
 }
 
-example!(TaskCounts { total: 12, done: 5 });
+example!(TaskCounts { total: 0, done: 0 });
 
 impl TaskCounts {
     /// Returns the percentage of completed tasks, rounded down; 0 without tasks.
@@ -94,8 +94,8 @@ impl Example for Project {
             task_counts,
             completion_percentage: task_counts.completion_percentage(),
             version: 1,
-            created_at: Timestamp::example(),
-            updated_at: Timestamp::example(),
+            created_at: world::january(12, 9, 0),
+            updated_at: world::january(12, 9, 0),
         }
     }
 }
@@ -141,10 +141,10 @@ pub struct UpdateProject {
 }
 
 example!(UpdateProject {
-    name: Some(ProjectName::example()),
+    name: None,
     description: MaybeUndefined::Null,
-    color: MaybeUndefined::Value(Color::example()),
-    archived: Some(false)
+    color: MaybeUndefined::Value(Color::new_unchecked("#f59e0b")),
+    archived: None
 });
 
 collection! {

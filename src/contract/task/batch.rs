@@ -3,11 +3,12 @@
 //! The derive macro cannot combine `deny_unknown_fields` with a discriminator or flattened fields, so these types omit
 //! it. The published schema forbids unknown fields in every body.
 
+use poem_openapi::types::{Example, MaybeUndefined};
 use poem_openapi::{Object, Union};
 
-use super::{CreateTask, Task, UpdateTask};
-use crate::contract::TaskId;
-use crate::contract::macros::example;
+use super::{CreateTask, Task, TaskPriority, TaskStatus, UpdateTask};
+use crate::contract::strings::TaskTitle;
+use crate::contract::{TaskId, UserId, world};
 
 /// Operation that creates a task at the end of the project.
 #[derive(Debug, Clone, Object)]
@@ -58,15 +59,40 @@ pub struct TaskBatch {
     pub operations: Vec<BatchOperation>,
 }
 
-example!(TaskBatch { operations: vec![BatchOperation::Create(BatchCreate { task: CreateTask::example() })] });
+impl Example for TaskBatch {
+    fn example() -> Self {
+        let task = CreateTask {
+            title: TaskTitle::new_unchecked("Order the tiles"),
+            description: None,
+            status: TaskStatus::Todo,
+            priority: TaskPriority::High,
+            due_at: Some(world::january(30, 16, 0)),
+            assignee_id: Some(UserId::example()),
+            labels: Vec::new(),
+        };
+        let changes = UpdateTask {
+            title: None,
+            description: MaybeUndefined::Undefined,
+            status: Some(TaskStatus::Done),
+            priority: None,
+            due_at: MaybeUndefined::Undefined,
+            assignee_id: MaybeUndefined::Undefined,
+            labels: None,
+        };
+        Self {
+            operations: vec![
+                BatchOperation::Create(BatchCreate { task }),
+                BatchOperation::Update(BatchUpdate { task_id: TaskId::example(), changes }),
+                BatchOperation::Delete(BatchDelete { task_id: world::deleted_task() }),
+            ],
+        }
+    }
+}
 
 /// Result of a batch.
 #[derive(Debug, Clone, Object)]
-#[oai(example)]
 pub struct TaskBatchResult {
     /// One result per operation, in order: the task, or `null` after a deletion.
     #[oai(validator(max_items = 100))]
     pub results: Vec<Option<Task>>,
 }
-
-example!(TaskBatchResult { results: vec![Some(Task::example()), None] });

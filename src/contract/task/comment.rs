@@ -5,7 +5,7 @@ use poem_openapi::Object;
 use crate::contract::macros::example;
 use crate::contract::page::collection;
 use crate::contract::strings::CommentBody;
-use crate::contract::{CommentId, TaskId, Timestamp, UserId};
+use crate::contract::{CommentId, TaskId, Timestamp, UserId, world};
 
 /// Comment on a task.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
@@ -28,7 +28,15 @@ pub struct Comment {
     pub updated_at: Timestamp,
 }
 
-example!(Comment { id, task_id, author_id: Some(UserId::example()), body, version: 1, created_at, updated_at });
+example!(Comment {
+    id,
+    task_id,
+    author_id: Some(UserId::example()),
+    body,
+    version: 1,
+    created_at: world::january(14, 12, 15),
+    updated_at: world::january(14, 12, 15)
+});
 
 /// Parameters for creating a comment.
 #[derive(Debug, Clone, Object)]
@@ -48,7 +56,7 @@ pub struct UpdateComment {
     pub body: Option<CommentBody>,
 }
 
-example!(UpdateComment { body: Some(CommentBody::example()) });
+example!(UpdateComment { body: Some(CommentBody::new_unchecked("The matte ones are back in stock. I ordered them.")) });
 
 collection! {
     /// Page of comments.

@@ -6,7 +6,7 @@ use poem_openapi::{Enum, Object};
 use crate::contract::macros::example;
 use crate::contract::page::list_type;
 use crate::contract::strings::{Label, OrderKey, TaskDescription, TaskTitle};
-use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
+use crate::contract::{ProjectId, TaskId, Timestamp, UserId, world};
 
 pub mod batch;
 pub mod comment;
@@ -101,8 +101,8 @@ impl Example for Task {
             completed_at: None,
             deleted_at: None,
             version: 1,
-            created_at: Timestamp::example(),
-            updated_at: Timestamp::example(),
+            created_at: world::january(12, 9, 10),
+            updated_at: world::january(12, 9, 10),
         }
     }
 }
@@ -138,7 +138,7 @@ example!(CreateTask {
     description: Some(TaskDescription::example()),
     status: TaskStatus::Todo,
     priority: TaskPriority::High,
-    due_at: Some(Timestamp::example()),
+    due_at: Some(world::january(30, 16, 0)),
     assignee_id: None,
     labels: vec![Label::example()]
 });
@@ -176,13 +176,13 @@ pub struct UpdateTask {
 }
 
 example!(UpdateTask {
-    title: Some(TaskTitle::example()),
-    description: MaybeUndefined::Value(TaskDescription::example()),
+    title: None,
+    description: MaybeUndefined::Null,
     status: Some(TaskStatus::InProgress),
     priority: Some(TaskPriority::Urgent),
-    due_at: MaybeUndefined::Null,
-    assignee_id: MaybeUndefined::Null,
-    labels: Some(vec![Label::example()])
+    due_at: MaybeUndefined::Undefined,
+    assignee_id: MaybeUndefined::Value(UserId::example()),
+    labels: None
 });
 
 list_type! {

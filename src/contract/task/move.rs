@@ -1,9 +1,9 @@
 //! Moves of a task within its project or to another project.
 
 use poem_openapi::Object;
-use poem_openapi::types::Example;
 
-use crate::contract::{ProjectId, TaskId};
+use crate::contract::macros::example;
+use crate::contract::{ProjectId, TaskId, world};
 
 /// Destination of a task.
 ///
@@ -19,9 +19,4 @@ pub struct MoveTask {
     pub after_id: Option<TaskId>,
 }
 
-impl Example for MoveTask {
-    /// The current project, so that the example request succeeds.
-    fn example() -> Self {
-        Self { project_id: Some(ProjectId::example()), before_id: None, after_id: None }
-    }
-}
+example!(MoveTask { project_id: None, before_id: None, after_id: Some(world::batch_task()) });

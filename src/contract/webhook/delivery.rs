@@ -6,7 +6,7 @@ use poem_openapi::{Enum, Object};
 use crate::contract::event::EventType;
 use crate::contract::macros::example;
 use crate::contract::page::collection;
-use crate::contract::{DeliveryId, EventId, Timestamp, WebhookId};
+use crate::contract::{DeliveryId, EventId, Timestamp, WebhookId, world};
 
 /// State of a delivery.
 ///
@@ -42,11 +42,11 @@ pub struct DeliveryAttempt {
 }
 
 example!(DeliveryAttempt {
-    at,
+    at: world::january(14, 8, 30),
     status_code: Some(503),
     error: None,
     duration_ms: 84,
-    response_excerpt: Some("try again later".to_owned())
+    response_excerpt: Some("Try again later.".to_owned())
 });
 
 /// Delivery of an event to a webhook, with its attempts.
@@ -78,26 +78,32 @@ pub struct Delivery {
 example!(Delivery {
     id,
     webhook_id,
-    event_id,
+    event_id: world::occurrence(EventType::TaskUpdated).id,
     event_type: EventType::TaskUpdated,
     status: DeliveryStatus::Pending,
     attempts: vec![DeliveryAttempt::example()],
-    next_attempt_at: Some(Timestamp::example()),
-    created_at
+    next_attempt_at: Some(world::january(14, 8, 31)),
+    created_at: world::january(14, 8, 30)
 });
 
 impl Delivery {
     /// Returns an example of a test delivery.
     #[must_use]
     pub fn example_of_test() -> Self {
-        Self { event_type: EventType::WebhookTest, attempts: Vec::new(), ..Self::example() }
+        let kind = EventType::WebhookTest;
+        Self { event_id: world::occurrence(kind).id, event_type: kind, ..Self::due(world::test_delivery(), 40) }
     }
 
     /// Returns an example of a redelivery.
     #[must_use]
     pub fn example_of_redelivery() -> Self {
-        let id = DeliveryId::parse("01936f62-9600-77b6-aac1-d617c8093522").unwrap_or_else(DeliveryId::example);
-        Self { id, attempts: Vec::new(), ..Self::example() }
+        Self::due(world::redelivery(), 35)
+    }
+
+    /// Returns an example of a delivery that was just created.
+    fn due(id: DeliveryId, minute: u16) -> Self {
+        let now = world::january(14, 8, minute);
+        Self { id, attempts: Vec::new(), next_attempt_at: Some(now), created_at: now, ..Self::example() }
     }
 }
 

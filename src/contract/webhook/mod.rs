@@ -7,7 +7,7 @@ use crate::contract::event::WebhookEventName;
 use crate::contract::macros::example;
 use crate::contract::page::collection;
 use crate::contract::strings::{EventName, WebhookDescription, WebhookSecret, WebhookUrl};
-use crate::contract::{ProjectId, Timestamp, WebhookId};
+use crate::contract::{ProjectId, Timestamp, WebhookId, world};
 
 pub mod delivery;
 pub mod test_event;
@@ -50,8 +50,8 @@ example!(Webhook {
     enabled: true,
     disabled_reason: None,
     version: 1,
-    created_at,
-    updated_at
+    created_at: world::january(14, 8, 10),
+    updated_at: world::january(14, 8, 10)
 });
 
 /// Webhook with its signing secret, which is shown only on creation and rotation.
@@ -99,7 +99,7 @@ const fn default_enabled() -> bool {
 
 example!(CreateWebhook {
     url,
-    project_id: None,
+    project_id: Some(ProjectId::example()),
     events: vec![WebhookEventName::TaskUpdated],
     description: Some(WebhookDescription::example()),
     enabled: true
@@ -128,11 +128,11 @@ pub struct UpdateWebhook {
 }
 
 example!(UpdateWebhook {
-    url: Some(WebhookUrl::example()),
+    url: None,
     project_id: MaybeUndefined::Null,
-    events: Some(vec![WebhookEventName::TaskUpdated]),
-    description: MaybeUndefined::Value(WebhookDescription::example()),
-    enabled: Some(true)
+    events: Some(vec![WebhookEventName::TaskCreated, WebhookEventName::TaskUpdated]),
+    description: MaybeUndefined::Undefined,
+    enabled: None
 });
 
 /// Parameters for rotating the signing secret of a webhook.

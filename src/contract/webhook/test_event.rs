@@ -4,9 +4,9 @@ use poem_openapi::types::Example;
 use poem_openapi::{Object, Union};
 
 use super::Webhook;
-use crate::contract::event::payloads::REQUEST_ID;
+use crate::contract::event::EventType;
 use crate::contract::event::previous::AlwaysNull;
-use crate::contract::{EventId, ProjectId, Timestamp, UserId};
+use crate::contract::{EventId, ProjectId, Timestamp, UserId, world};
 
 /// Message that is sent only to webhooks and not listed among events.
 #[derive(Debug, Clone, Union)]
@@ -41,16 +41,16 @@ pub struct WebhookTestEvent {
 
 impl Example for WebhookTestEvent {
     fn example() -> Self {
-        let data = Webhook::example();
+        let (data, event) = (Webhook::example(), world::occurrence(EventType::WebhookTest));
         Self {
-            id: EventId::example(),
+            id: event.id,
             sequence: None,
             project_id: data.project_id,
-            actor_id: Some(UserId::example()),
-            occurred_at: Timestamp::example(),
+            actor_id: Some(event.actor),
+            occurred_at: event.at,
             data,
             previous: AlwaysNull,
-            request_id: Some(REQUEST_ID.to_owned()),
+            request_id: Some(world::REQUEST_ID.to_owned()),
         }
     }
 }

@@ -4,4 +4,5 @@ mod coverage;
 mod drift;
 mod paths;
 mod readme;
+mod story;
 mod walk;

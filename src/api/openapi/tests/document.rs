@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{postprocess, resolve, shared_schemas, to_yaml, with_server},
-    keys, postprocessed,
+    NO_STORY, keys, postprocessed,
 };
 
 #[test]
@@ -66,7 +66,7 @@ fn yaml_has_a_header_and_round_trips() {
 #[test]
 fn values_other_than_documents_are_unchanged() {
     for value in [json!(null), json!([]), json!({}), json!({ "paths": 1, "components": { "schemas": [] } })] {
-        assert_eq!(postprocess(value.clone(), &[]), value);
+        assert_eq!(postprocess(value.clone(), &[], &NO_STORY), value);
     }
 }
 

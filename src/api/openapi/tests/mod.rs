@@ -7,10 +7,13 @@ mod sample;
 
 use serde_json::{Value, json};
 
-use super::postprocess;
+use super::{Story, postprocess};
+
+/// The sample shows the examples of its schemas.
+const NO_STORY: Story = Story { response: |_| None, current: |_| None };
 
 fn postprocessed() -> Value {
-    postprocess(sample::raw(), sample::POLICIES)
+    postprocess(sample::raw(), sample::POLICIES, &NO_STORY)
 }
 
 /// Returns the postprocessed form of a schema of a request or a response.
@@ -26,7 +29,7 @@ fn postprocessed_schema(place: &str, schema: &Value) -> Value {
         "paths": { "/v1/subjects": { "post": operation } },
         "components": { "schemas": { "Subject": schema, "Other": other } },
     });
-    let mut schema = postprocess(document, &[])["components"]["schemas"]["Subject"].clone();
+    let mut schema = postprocess(document, &[], &NO_STORY)["components"]["schemas"]["Subject"].clone();
     assert_eq!(schema.as_object_mut().unwrap().shift_remove("title"), Some(json!("Subject")));
     schema
 }

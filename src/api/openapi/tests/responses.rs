@@ -26,12 +26,13 @@ fn codes_become_messages_and_examples() {
     let forbidden = resolve(&document, &responses["403"]);
     let description = forbidden["description"].as_str().unwrap();
     assert!(
-        description.starts_with("`FORBIDDEN`: You do not have permission to do this. `INSUFFICIENT_SCOPE`: "),
+        description
+            .starts_with("`FORBIDDEN`: This belongs to another user. `INSUFFICIENT_SCOPE`: This requires an API token"),
         "{description}"
     );
     let examples = &forbidden["content"]["application/json"]["examples"];
-    assert_eq!(keys(examples), ["FORBIDDEN", "INSUFFICIENT_SCOPE", "PROJECT_ARCHIVED"]);
-    assert_eq!(keys(&examples["FORBIDDEN"]["value"]), ["error", "message", "request_id"]);
+    assert_eq!(keys(examples), ["FORBIDDEN_NOT_YOURS", "INSUFFICIENT_SCOPE", "PROJECT_ARCHIVED"]);
+    assert_eq!(keys(&examples["FORBIDDEN_NOT_YOURS"]["value"]), ["error", "message", "request_id"]);
 }
 
 #[test]
@@ -42,6 +43,8 @@ fn validation_failures_show_their_details() {
     assert_eq!(keys(examples), ["VALIDATION_FAILED", "MALFORMED_JSON", "INVALID_IDEMPOTENCY_KEY"]);
     let value = &examples["VALIDATION_FAILED"]["value"];
     assert_eq!(value["details"][0]["field"], value["field"]);
+    assert_eq!(value["message"], "title is required.");
+    assert_eq!(value["details"][1]["message"], "colour is not a field of this request.");
 }
 
 #[test]
@@ -63,8 +66,8 @@ fn a_412_documents_the_current_resource() {
 #[test]
 fn identical_errors_are_published_once() {
     let document = postprocessed();
-    let responses = responses(&document, "/v1/tasks", "get");
-    assert_eq!(responses["404"], json!({ "$ref": "#/components/responses/NotFound" }));
+    let responses = responses(&document, "/v1/tasks/{task_id}", "get");
+    assert_eq!(responses["404"], json!({ "$ref": "#/components/responses/NotFoundTask" }));
     assert_eq!(resolve(&document, &responses["404"]).get("headers"), None);
 }
 
