@@ -42,7 +42,7 @@ export async function follow(
         clearTimeout(timer);
         timer = abortOnSilence();
         failures = 0;
-        if (data) handlers.apply(data as unknown as Event);
+        if (data) handlers.apply(data);
         if (id) cursor = id;
       },
     });
