@@ -30,7 +30,8 @@ pub use self::{address::reachable, client_io::Rejection, connection::Reserved, l
 /// Time limit for aborted tasks, which end at their next await.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Serves an endpoint, each of whose responses must have an `x-request-id`, until `shutdown` is cancelled and all connections are closed.
+/// Serves an endpoint until `shutdown` is cancelled and all connections are closed. Each of its responses must have an
+/// `x-request-id`.
 ///
 /// At shutdown the listener and idle connections close at once. Requests in flight may finish within
 /// `limits.shutdown_grace` and are then dropped. Dropping the future drops all connections.

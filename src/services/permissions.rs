@@ -181,9 +181,9 @@ mod tests {
     use super::*;
     use crate::contract;
 
-    /// The table in `docs/guides/permissions.md`, with one row per action.
+    /// As in `docs/guides/permissions.md`.
     #[test]
-    fn the_permission_table_matches_the_guide() {
+    fn each_role_may_do_its_actions_only() {
         use Action::{
             ChangeOwnComment, ChangeProject, Comment, DeleteOthersComment, DeleteProject, Invite, Leave, ManageMembers,
             Read, ReadInvitations, RelinquishOwnership, WriteTasks,

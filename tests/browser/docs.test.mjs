@@ -76,6 +76,9 @@ function operation(page, tag, id) {
 
 // Fills in the body of an opened operation, executes it and returns status and body of the response.
 async function execute(opened, body) {
+  // Otherwise the response to the request before stays until the next one arrives.
+  const clear = opened.locator(".btn-clear");
+  if (await clear.count()) await clear.click();
   await opened.locator(".body-param__text").fill(JSON.stringify(body, null, 2));
   await opened.locator(".btn.execute").click();
   const response = opened.locator(".live-responses-table tbody");

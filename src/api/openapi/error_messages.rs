@@ -101,8 +101,8 @@ fn missing_resources(operation: &Object) -> Vec<(String, Error)> {
     let found: Vec<_> = names.filter_map(|name| RESOURCES.into_iter().find(|(known, _)| *known == name)).collect();
     // A repeated request that created a project finds it deleted.
     let resources = if found.is_empty() { vec![("project_id", "project")] } else { found };
-    let named = resources.into_iter().map(|(_, resource)| {
+    let errors = resources.into_iter().map(|(_, resource)| {
         (format!("NOT_FOUND_{}", resource.to_uppercase().replace(' ', "_")), Error::NotFound(resource))
     });
-    named.collect()
+    errors.collect()
 }

@@ -128,8 +128,8 @@ fn violations(operation: &Object, samples: &ExampleValues) -> Vec<Detail> {
     let Some(media) = content.and_then(|content| content.values().next()) else {
         // Possible for every operation, so that they can share the response.
         let parameters = operation.get("parameters").and_then(Value::as_array).into_iter().flatten();
-        let known: Vec<_> = parameters.filter(|parameter| parameter["in"] == "query").collect();
-        let known: Vec<String> = known.iter().filter_map(|one| one["name"].as_str()).map(str::to_owned).collect();
+        let queries = parameters.filter(|parameter| parameter["in"] == "query");
+        let known: Vec<String> = queries.filter_map(|query| query["name"].as_str()).map(str::to_owned).collect();
         return ["page_size", "colour"].map(|name| validation::unknown_parameter(name, known.iter())).to_vec();
     };
     let schema = samples.target(&media["schema"]);

@@ -71,9 +71,12 @@ fn query_parameters(schema: &Value, samples: &ExampleValues) -> Vec<Value> {
 /// Documents both ways to send several values.
 fn describe_list(name: &str, schema: &mut Object, samples: &ExampleValues) {
     let items = schema.get("items").map(|items| samples.target(items).clone()).unwrap_or_default();
-    let values = items.get("enum").and_then(Value::as_array);
-    let examples = match values.map(Vec::as_slice) {
-        Some([first, second, ..]) => vec![first.clone(), second.clone()],
+    let values: Vec<&Value> = items.get("enum").and_then(Value::as_array).into_iter().flatten().collect();
+    // Of the event types, those of the story's first events.
+    let created = values.iter().copied().filter(|value| value.as_str().is_some_and(|name| name.ends_with(".created")));
+    let created: Vec<&Value> = created.collect();
+    let examples = match if created.is_empty() { values.as_slice() } else { created.as_slice() } {
+        [first, second, ..] => vec![(*first).clone(), (*second).clone()],
         _ => vec![json!("home"), json!("shopping")],
     };
     if let [Value::String(first), Value::String(second)] = examples.as_slice() {

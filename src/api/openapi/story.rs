@@ -60,7 +60,7 @@ fn response(operation: &str) -> Option<Value> {
         "updateMember" => value(&Member::example_for(EventType::MemberUpdated).0),
         "listInvitations" | "listMyInvitations" => list(&[Invitation::example()]),
         "listProjectTasks" | "listTasks" => list(&[Task::example()]),
-        "listProjectTasksV2" | "listTasksV2" => page(vec![value(&Task::example())], &CursorMeta::example()),
+        "listProjectTasksV2" | "listTasksV2" => page(&[value(&Task::example())], &CursorMeta::example()),
         "updateTask" => value(&task(EventType::TaskUpdated)),
         "batchTasks" => value(&batch()),
         "moveTask" => value(&task(EventType::TaskMoved)),
@@ -68,7 +68,7 @@ fn response(operation: &str) -> Option<Value> {
         "listComments" => list(&[Comment::example()]),
         "updateComment" => value(&Comment::example_for(EventType::CommentUpdated).0),
         "listEvents" => page(
-            vec![event(EventType::ProjectCreated, &ProjectCreatedEvent::example()), task_created()],
+            &[event(EventType::ProjectCreated, &ProjectCreatedEvent::example()), task_created()],
             &EventPageMeta::example(),
         ),
         "streamEvents" => task_created(),
@@ -106,10 +106,10 @@ fn value(resource: &impl ToJSON) -> Value {
 /// Returns a list with all its items on one page.
 fn list(items: &[impl ToJSON]) -> Value {
     let total = u64::try_from(items.len()).unwrap_or_default();
-    page(items.iter().map(value).collect(), &PageMeta { total, ..PageMeta::example() })
+    page(&items.iter().map(value).collect::<Vec<_>>(), &PageMeta { total, ..PageMeta::example() })
 }
 
-fn page(data: Vec<Value>, meta: &impl ToJSON) -> Value {
+fn page(data: &[Value], meta: &impl ToJSON) -> Value {
     json!({ "data": data, "meta": value(meta) })
 }
 

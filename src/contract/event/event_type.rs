@@ -7,7 +7,8 @@ use crate::contract::project::Role;
 /// Passes the table of published event types to another macro.
 ///
 /// A row contains the description, the variant, the payload type, the published name, the resource in `data` and the
-/// type of `previous`.
+/// type of `previous`. A type that is added after version 0.2.0 must be sent only to those who name it: a generated client
+/// fails at a type that it does not know.
 macro_rules! for_each_event_type {
     ($then:ident) => {
         $then! {
@@ -146,5 +147,16 @@ impl EventType {
     #[must_use]
     pub fn visible_to(self, role: Role) -> bool {
         role == Role::Owner || !Self::OWNER_ONLY.contains(&self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_without_types_mean_those_of_version_0_2_0() {
+        // A new type needs a list of these 19 for `*` and for feeds without `type`: see `docs/guides/compatibility.md`.
+        assert_eq!(EventType::PUBLISHED.len(), 19);
     }
 }

@@ -6,13 +6,14 @@ use poem_openapi::types::{Example as _, ToJSON as _};
 use serde_json::{Value, json};
 
 use super::event_type::EventType;
+use super::occurrences::occurrence;
 use crate::contract::project::invitation::{Invitation, InvitationStatus};
 use crate::contract::project::member::{Member, UpdateMember};
 use crate::contract::project::{Project, TaskCounts, UpdateProject};
 use crate::contract::strings::OrderKey;
 use crate::contract::task::comment::{Comment, UpdateComment};
 use crate::contract::task::{Task, TaskStatus, UpdateTask};
-use crate::contract::world::{january, occurrence};
+use crate::contract::world::january;
 
 /// Resource that occurs in events.
 pub(crate) trait EventExample: Sized {

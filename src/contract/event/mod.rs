@@ -11,6 +11,7 @@ use crate::contract::{EventId, ProjectId, Timestamp, UserId};
 
 mod event_type;
 mod examples;
+mod occurrences;
 pub mod payloads;
 pub mod previous;
 pub mod query;
@@ -18,6 +19,7 @@ pub mod ticket;
 
 pub use event_type::{EventType, FeedEventType, WebhookEventName};
 pub(crate) use examples::EventExample;
+pub(crate) use occurrences::occurrence;
 use payloads::EventPayload;
 
 /// Stored event. Published with the schema of its type.

@@ -5,6 +5,7 @@ use poem_openapi::{Object, Union};
 
 use super::event_type::{EventType, for_each_event_type};
 use super::examples::EventExample as _;
+use super::occurrences::occurrence;
 use super::previous::{AlwaysNull, PreviousFields};
 use crate::contract::project::Project;
 use crate::contract::project::invitation::Invitation;
@@ -17,7 +18,8 @@ macro_rules! event_payloads {
     ($($(#[doc = $doc:literal])+ $kind:ident($payload:ident): $name:literal, $data:ident, $previous:ident;)*) => {
         $(payload! { $previous, $(#[doc = $doc])+ $payload, $kind, $data })*
 
-        /// Change in a project. `type` determines the schema of `data`. Types that are added later are sent only to those who name them.
+        /// Change in a project. `type` determines the schema of `data`. Types that are added later are sent only to those
+        /// who name them.
         #[derive(Debug, Clone, Union)]
         #[oai(discriminator_name = "type", one_of = true, rename = "Event")]
         pub enum EventPayload {
@@ -66,7 +68,7 @@ macro_rules! payload {
         impl Example for $payload {
             fn example() -> Self {
                 let (data, previous) = $data::example_for(EventType::$kind);
-                let event = world::occurrence(EventType::$kind);
+                let event = occurrence(EventType::$kind);
                 Self {
                     id: event.id,
                     sequence: event.sequence,

@@ -3,7 +3,7 @@
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 
-use crate::contract::event::EventType;
+use crate::contract::event::{EventType, occurrence};
 use crate::contract::macros::example;
 use crate::contract::page::collection;
 use crate::contract::{DeliveryId, EventId, Timestamp, WebhookId, world};
@@ -78,7 +78,7 @@ pub struct Delivery {
 example!(Delivery {
     id,
     webhook_id,
-    event_id: world::occurrence(EventType::TaskUpdated).id,
+    event_id: occurrence(EventType::TaskUpdated).id,
     event_type: EventType::TaskUpdated,
     status: DeliveryStatus::Pending,
     attempts: vec![DeliveryAttempt::example()],
@@ -91,7 +91,7 @@ impl Delivery {
     #[must_use]
     pub fn example_of_test() -> Self {
         let kind = EventType::WebhookTest;
-        Self { event_id: world::occurrence(kind).id, event_type: kind, ..Self::due(world::test_delivery(), 40) }
+        Self { event_id: occurrence(kind).id, event_type: kind, ..Self::due(world::test_delivery(), 40) }
     }
 
     /// Returns an example of a redelivery.

@@ -4,8 +4,8 @@ use poem_openapi::types::Example;
 use poem_openapi::{Object, Union};
 
 use super::Webhook;
-use crate::contract::event::EventType;
 use crate::contract::event::previous::AlwaysNull;
+use crate::contract::event::{EventType, occurrence};
 use crate::contract::{EventId, ProjectId, Timestamp, UserId, world};
 
 /// Message that is sent only to webhooks and not listed among events.
@@ -41,7 +41,7 @@ pub struct WebhookTestEvent {
 
 impl Example for WebhookTestEvent {
     fn example() -> Self {
-        let (data, event) = (Webhook::example(), world::occurrence(EventType::WebhookTest));
+        let (data, event) = (Webhook::example(), occurrence(EventType::WebhookTest));
         Self {
             id: event.id,
             sequence: None,

@@ -25,6 +25,7 @@ fn rule(field: &str) -> Rule {
     match field {
         "at" | "request_id" | "duration_ms" => Rule::Any,
         "id" | "access_token" | "refresh_token" | "token" | "ticket" | "secret" | "sequence" | "url" => Rule::Chosen,
+        "due_at" => Rule::Equal,
         _ if field.ends_with("_at") => Rule::Any,
         _ if ["_id", "_by", "cursor"].iter().any(|end| field.ends_with(end)) => Rule::Chosen,
         _ => Rule::Equal,

@@ -42,6 +42,17 @@ impl Operation {
         Some((media_type, &media["example"]))
     }
 
+    /// Query of the request in the reference: the example of the first parameter that is a list.
+    fn example_query(&self) -> String {
+        let parameters = self.description["parameters"].as_array().into_iter().flatten();
+        let mut lists = parameters.filter(|parameter| parameter["schema"]["type"] == "array");
+        let Some(list) = lists.next() else { return String::new() };
+        let values = list["schema"]["examples"][0].as_array().unwrap().iter();
+        let name = list["name"].as_str().unwrap();
+        let pairs: Vec<String> = values.map(|value| format!("{name}={}", value.as_str().unwrap())).collect();
+        format!("?{}", pairs.join("&"))
+    }
+
     fn response(&self, status: u16) -> &'static Value {
         resolve(&DOCUMENT, &self.description["responses"][status.to_string()])
     }
@@ -75,8 +86,8 @@ impl Runner {
     /// Last token in an e-mail with this subject.
     pub(super) async fn mailed_token(&self, address: &str, subject: &str) -> String {
         self.app.work().await;
-        let mails = self.app.mails_to(address).into_iter().filter(|mail| mail.subject == subject);
-        mails.last().unwrap_or_else(|| panic!("no {subject} to {address}")).token().to_owned()
+        let mut mails = self.app.mails_to(address).into_iter().filter(|mail| mail.subject == subject);
+        mails.next_back().unwrap_or_else(|| panic!("no {subject} to {address}")).token().to_owned()
     }
 
     /// Sets the token of a request to the last one in an e-mail.
@@ -114,7 +125,7 @@ impl Runner {
         self.run_invalid(id, client).await;
         assert!(self.executed.insert(id.to_owned()), "{id} is executed twice");
         let operation = Operation::find(id);
-        let mut call = self.call(id, client, "");
+        let mut call = self.call(id, client, &operation.example_query());
         let mut sent = Value::Null;
         if let Some((media_type, example)) = operation.request() {
             sent = self.world.realized(example);
@@ -142,7 +153,7 @@ impl Runner {
     pub(super) async fn open_stream(&mut self, id: &str, client: &Client) -> SseClient {
         self.run_invalid(id, client).await;
         self.executed.insert(id.to_owned());
-        self.call(id, client, "").follow().await
+        self.call(id, client, &Operation::find(id).example_query()).follow().await
     }
 
     /// Compares the body of a successful response, or an event of a stream.
@@ -182,7 +193,7 @@ impl Runner {
             let field = detail["field"].as_str().unwrap();
             if detail["in"] == "query" {
                 query.push(if query.is_empty() { '?' } else { '&' });
-                query.push_str(&format!("{field}=1"));
+                query.extend([field, "=1"]);
                 continue;
             }
             let members = body.as_mut().and_then(Value::as_object_mut).unwrap();
