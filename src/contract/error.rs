@@ -7,7 +7,7 @@ use poem_openapi::{Enum, Object};
 /// Declares the error codes: published code, HTTP status and default message.
 macro_rules! error_codes {
     ($($code:ident: $word:literal, $status:literal, $message:literal;)*) => {
-        /// Machine-readable error code. New codes may be added.
+        /// Machine-readable error code.
         #[expect(clippy::doc_markdown, reason = "a message is plain text, without backticks")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
         #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -75,7 +75,7 @@ error_codes! {
     InvalidToken: "INVALID_TOKEN", 422, "The token is wrong, was used before, or has expired. Request a new e-mail.";
     WebhookUrlForbidden: "WEBHOOK_URL_FORBIDDEN", 422, "Webhooks are not allowed to use this URL.";
     RateLimited: "RATE_LIMITED", 429, "Too many requests. Retry after the number of seconds in Retry-After.";
-    HeadersTooLarge: "HEADERS_TOO_LARGE", 431, "The headers of the request are too large or too many.";
+    HeadersTooLarge: "HEADERS_TOO_LARGE", 431, "The URL or the headers of the request are too large.";
     Internal: "INTERNAL", 500, "Something went wrong on our side. Include the request_id when you report the problem.";
     Unavailable: "UNAVAILABLE", 503, "The service is temporarily unavailable. Retry after the number of seconds in Retry-After.";
     Timeout: "TIMEOUT", 504, "The request took too long and was cancelled.";

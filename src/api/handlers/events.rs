@@ -35,7 +35,7 @@ impl EventsApi {
     /// Creates a ticket with which a browser's own `EventSource`, which cannot send a token, opens one event stream:
     /// `new EventSource("/v1/events/stream?ticket=...")`. A ticket is valid for 60 seconds, for one connection, and for
     /// the filters it was created with. `EventSource` reconnects with the same URL and fails with 401: then close it,
-    /// create another ticket, and open a new one with `lastEventId`. The body is optional. An API token needs both scopes.
+    /// create another ticket, and open a new one with `lastEventId`. The body is optional.
     #[oai(path = "/stream-tickets", method = "post", operation_id = "createStreamTicket")]
     async fn create_stream_ticket(
         &self,

@@ -39,7 +39,7 @@ impl WebhooksApi {
     /// webhooks, and one per URL and project. A member who leaves a project keeps the webhooks for it, but they receive
     /// nothing. The account is notified by e-mail.
     ///
-    /// An API token needs both scopes, because a webhook reports what happens from then on. The webhook is disabled when
+    /// It takes both scopes of an API token, because a webhook reports what happens from then on. It is disabled when
     /// the token that created or enabled it, or changed its `url`, last is revoked or expires.
     #[oai(path = "/", method = "post", operation_id = "createWebhook")]
     async fn create(&self, write: AuthWrite, body: JsonBody<CreateWebhook>) -> Reply<Created<WebhookWithSecret>> {
@@ -57,8 +57,7 @@ impl WebhooksApi {
     /// Update a webhook
     ///
     /// Changes the fields in the body and keeps the others. Disabling a webhook cancels its undelivered messages.
-    /// Enabling it again resets `disabled_reason`; it then receives the events that happen from that point on. An API
-    /// token needs both scopes.
+    /// Enabling it again resets `disabled_reason`; it then receives the events that happen from that point on.
     #[oai(path = "/:webhook_id", method = "patch", operation_id = "updateWebhook")]
     async fn update(
         &self,

@@ -35,6 +35,8 @@ pub(super) fn of_operation(policy: &OperationPolicy, operation: &Object, codes: 
 pub(super) fn of_pipeline(policy: &OperationPolicy, code: ErrorCode) -> Option<String> {
     match code {
         ErrorCode::RateLimited => Some(errors::rate_limited(RETRY_AFTER_EXAMPLE)),
+        ErrorCode::MalformedJson => Some("The request body is not valid JSON (line 1, column 10).".to_owned()),
+        ErrorCode::WebhookUrlForbidden => Some("The URL must begin with https://.".to_owned()),
         // The default settings.
         ErrorCode::PayloadTooLarge if policy.cost == Cost::Batch => Some(errors::payload_too_large(1_048_576)),
         ErrorCode::PayloadTooLarge => Some(errors::payload_too_large(65_536)),

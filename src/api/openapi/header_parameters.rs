@@ -14,14 +14,14 @@ pub(super) fn of_policy(policy: &OperationPolicy) -> impl Iterator<Item = Value>
             "If-Match",
             "The `ETag` of the version to change. If the resource has another version, the request fails with 412 and the \
              response contains the current resource. Accepts several tags, separated by commas; `*` matches any version. Only \
-             the part of the tag before the dot is compared. Without this header the last write wins, field by field.",
+             the part of the tag before the dot is compared. Any other value is a 400. Without this header the last write wins, field by field.",
         )
     });
     let if_none_match = policy.cacheable.then(|| {
         entity_tag(
             "If-None-Match",
             "The `ETag` of a cached response. If it is current, the response is a 304 without a body. Accepts several tags, \
-             separated by commas.",
+             separated by commas, or `*`. Any other value is a 400.",
         )
     });
     [idempotency_key, if_match, if_none_match].into_iter().flatten()

@@ -9,6 +9,7 @@ use super::walk::{self, Object};
 use crate::api::errors::REALM;
 use crate::api::operations::{Access, DEPRECATED_AT, OperationPolicy, SUNSET};
 use crate::api::respond::{NO_STORE, location};
+use crate::contract::ProjectId;
 use crate::services::ResourceRef;
 
 /// Seconds to wait, in examples.
@@ -80,8 +81,15 @@ fn headers_of(policy: &OperationPolicy, is_deprecated: bool, status: &str) -> Ve
     if is_deprecated && is_success {
         headers.push(("Deprecation", text("Start of the deprecation (RFC 9745).", DEPRECATED_AT)));
         headers.push(("Sunset", text("Earliest removal of the operation (RFC 8594).", SUNSET)));
-        let example = "</v2/tasks>; rel=\"successor-version\", </guides/migration-to-v2>; rel=\"deprecation\"; type=\"text/html\"";
-        headers.push(("Link", text("The successor, and the documentation of the migration.", example)));
+        let path = if policy.id == "listTasks" {
+            "/v2/tasks".to_owned()
+        } else {
+            format!("/v2/projects/{}/tasks", ProjectId::example())
+        };
+        let example = format!(
+            "<{path}>; rel=\"successor-version\", </guides/migration-to-v2>; rel=\"deprecation\"; type=\"text/html\""
+        );
+        headers.push(("Link", text("The successor, and the documentation of the migration.", &example)));
     }
     headers
 }

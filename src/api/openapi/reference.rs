@@ -191,14 +191,16 @@ impl Block<'_> {
             ("GET", None) | ("POST", Some(_)) => String::new(),
             (method, _) => format!(" -X {method}"),
         };
-        let mut command = format!("curl -s{method} \"$API{path}\"");
+        let is_stream = self.operation.pointer("/responses/200/content/text~1event-stream").is_some();
+        let unbuffered = if is_stream { "N" } else { "" };
+        let mut command = format!("curl -s{unbuffered}{method} \"$API{path}\"");
         let schemes = self.operation.get("security").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         if schemes.first().and_then(Value::as_object).is_some_and(|scheme| !scheme.is_empty()) {
             command.push_str(" -H \"Authorization: Bearer $TOKEN\"");
         }
         for header in self.parameters().filter(|parameter| parameter["in"] == "header") {
             match header["name"].as_str() {
-                Some("Idempotency-Key") => command.push_str(" \\\n  -H \"Idempotency-Key: $(uuidgen)\""),
+                Some("Idempotency-Key") => command.push_str(" \\\n  -H \"Idempotency-Key: $KEY\""),
                 Some("If-Match") => command.push_str(" -H \"If-Match: $ETAG\""),
                 _ => {}
             }

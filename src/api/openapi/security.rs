@@ -29,7 +29,7 @@ pub(super) fn publish(operation: &mut Object, policy: Option<&OperationPolicy>) 
     if policy.is_some() {
         let description = operation.get("description").and_then(Value::as_str).unwrap_or_default();
         let role = policy.map_or("", |policy| policy.role);
-        let role = if role.is_empty() { String::new() } else { format!(" Requires the role {role}.") };
+        let role = if role.is_empty() { String::new() } else { format!(" Requires at least the role {role}.") };
         let description = format!("{description}\n\n{required}{role}").trim().to_owned();
         operation.insert("description".to_owned(), json!(description));
     }
@@ -44,7 +44,7 @@ pub(super) fn define_schemes(document: &mut Value) {
         "description": "Either the `access_token` of a session, a JSON Web Token that is valid for a few minutes (`refreshSession` \
             returns the next one), or an API token for programs (`pt_...`). With an API token, GET requires the scope `read`, \
             every other method `write`, and creating or updating a webhook, or creating a stream ticket, both. API tokens are \
-            rejected under `/v1/auth`, for `/v1/me/password` and `/v1/me/audit-log`, and for deleting the account, revoking \
+            rejected by `logout`, `resendVerification` and `verifyEmail`, for `/v1/me/password` and `/v1/me/audit-log`, and for deleting the account, revoking \
             sessions, and creating or revoking API tokens. See [Authentication](/guides/authentication).",
         "scheme": "bearer",
     });

@@ -10,7 +10,7 @@ use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registr
 use poem_openapi::types::{Example as _, ParseFromJSON as _, ToJSON as _, Type as _};
 
 use crate::api::media_types::EVENT_STREAM;
-use crate::contract::event::payloads::{EventPayload, TaskUpdatedEvent};
+use crate::contract::event::payloads::{EventPayload, TaskCreatedEvent};
 use crate::contract::event::{Event, EventType};
 use crate::contract::strings::Cursor;
 use crate::services::{self, StreamMessage};
@@ -44,11 +44,11 @@ fn description() -> &'static str {
 
 /// Returns an example of a stream.
 fn example() -> String {
-    let (begun, reached) = ("AAAAAAAAEmYK2dLZbF3vNfX4pYJ5Kx0q", "AAAAAAAAEmcVx2ndXg5vRr1LQ6mQ8y3u");
+    let (begun, reached) = ("AAAAAAAAEmgK2dLZbF3vNfX4pYJ5Kx0q", "AAAAAAAAEmkVx2ndXg5vRr1LQ6mQ8y3u");
     // Converted as for a real stream, so that the example has the same form.
-    let event = Event::parse_from_json(EventPayload::TaskUpdated(TaskUpdatedEvent::example()).to_json());
+    let event = Event::parse_from_json(EventPayload::TaskCreated(TaskCreatedEvent::example()).to_json());
     let json = event.map(|event| event.to_json_string()).unwrap_or_default().into();
-    let kind = EventType::TaskUpdated.as_str();
+    let kind = EventType::TaskCreated.as_str();
     let messages = [
         StreamMessage::Start(Cursor::new_unchecked(begun)),
         StreamMessage::Event { cursor: Cursor::new_unchecked(reached), kind, json },

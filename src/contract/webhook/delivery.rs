@@ -82,7 +82,7 @@ example!(Delivery {
     event_type: EventType::TaskUpdated,
     status: DeliveryStatus::Pending,
     attempts: vec![DeliveryAttempt::example()],
-    next_attempt_at: Some(world::january(14, 8, 31)),
+    next_attempt_at: Some(Timestamp(world::january(14, 8, 30).0 + 5_000)),
     created_at: world::january(14, 8, 30)
 });
 

@@ -30,7 +30,8 @@ pub struct Webhook {
     pub enabled: bool,
     /// Reason why the service disabled the webhook.
     /// Null if the webhook is enabled or you disabled it yourself. The service disables a webhook if its endpoint keeps
-    /// failing or responds with 410, and if the password of the account is reset or changed with `revoke_all`.
+    /// failing or responds with 410, if the password of the account is reset or changed with `revoke_all`, and if the API
+    /// token that created or enabled it, or last changed its `url`, is revoked or expires.
     pub disabled_reason: Option<String>,
     /// Version number, starting at 1. Every change increments it.
     #[oai(validator(minimum(value = "1")))]

@@ -98,7 +98,7 @@ fn the_stream_example_contains_complete_events() {
     let lines = response["description"].as_str().unwrap().lines();
     let events: Vec<Value> =
         lines.filter_map(|line| line.strip_prefix("data: ")).map(|json| serde_json::from_str(json).unwrap()).collect();
-    assert_eq!(events, DOCUMENT["components"]["schemas"]["TaskUpdatedEvent"]["examples"].as_array().unwrap().clone());
+    assert_eq!(events, DOCUMENT["components"]["schemas"]["TaskCreatedEvent"]["examples"].as_array().unwrap().clone());
     assert_valid(
         &json!({"$ref": "#/components/schemas/Event"}),
         &[response["content"][EVENT_STREAM]["example"].clone()],
