@@ -7,7 +7,7 @@
 use uuid::Uuid;
 
 use super::strings::{AccessToken, Cursor, Email, EmailToken, Password, PersonName, RefreshToken, WebhookSecret};
-use super::{AuditEntryId, DeliveryId, InvitationId, SessionId, TaskId, Timestamp, UserId};
+use super::{AuditEntryId, DeliveryId, SessionId, TaskId, Timestamp, UserId};
 
 /// Returns a time in January 2026, in UTC.
 pub(crate) fn january(day: u16, hour: u16, minute: u16) -> Timestamp {
@@ -35,10 +35,6 @@ ids! {
     deleted_task: TaskId, "01936f52-9d40-7f6d-a240-5e9f4081bd24";
     /// The task that a batch creates.
     batch_task: TaskId, "01936f52-9d40-7f6d-a240-5e9f4081bd44";
-    /// An invitation that Grace declines, before the one that she accepts.
-    declined_invitation: InvitationId, "01936f56-3f70-718f-8460-70b162a3df26";
-    /// An invitation that Ada revokes.
-    revoked_invitation: InvitationId, "01936f56-3f70-718f-8460-70b162a3df46";
     /// A new delivery of an event.
     redelivery: DeliveryId, "01936f5e-73b0-75c3-a8a0-b4f5a6e7132a";
     /// The delivery of a test event.
