@@ -14,7 +14,8 @@ test: ## Run the tests, which also check openapi/openapi.yaml and the reference 
 	cargo test --workspace --locked
 
 .PHONY: chaos
-chaos: ## Kill the program at random moments and move tasks, far more often than make test
+chaos: ## Load servers that are killed at random for CHAOS_SECONDS (300), check that nothing is lost or doubled, and repeat the tests that kill (also on PostgreSQL: .ci/with-postgres make chaos)
+	tests/chaos/run
 	CHAOS_ROUNDS=50 cargo test --test it --locked -- despite_kills is_killed thousands_of_moves
 
 .PHONY: lint
