@@ -1,5 +1,6 @@
 # docker build -t pocket-tasks .
-# docker run -p 3000:3000 -v pocket-tasks:/data -e PUBLIC_URL=https://tasks.example.com \
+# docker run -p 3000:3000 -v pocket-tasks:/data --stop-timeout 35 -e PUBLIC_URL=https://tasks.example.com \
+#     -e REQUIRE_EMAIL_VERIFICATION=false \
 #     -e JWT_SECRET="$(openssl rand -base64 48)" -e ENCRYPTION_KEY="$(openssl rand -base64 32)" pocket-tasks
 #
 # Portable across builders: Railway rejects `VOLUME`, and cache mounts without a service id.
