@@ -150,6 +150,38 @@ fn libraries_are_used_only_in_their_folders() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
+/// String literals that `format!` fills in.
+fn templates(code: &str) -> impl Iterator<Item = &str> {
+    code.split("format!(").skip(1).filter_map(|rest| rest.split('"').nth(1))
+}
+
+/// Returns whether a text is a statement of SQL or a part of one.
+fn is_sql(text: &str) -> bool {
+    ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "VALUES ", "WHERE ", "VACUUM "].iter().any(|word| text.contains(word))
+}
+
+#[test]
+fn sql_is_never_assembled_from_text() {
+    let mut broken = Vec::new();
+    for (path, code) in ["src", "migration"].into_iter().flat_map(|folder| sources(Path::new(folder))) {
+        // Statements of tests have no input.
+        let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+        if !path.ends_with("tests.rs") {
+            broken
+                .extend(templates(code).filter(|text| is_sql(text)).map(|text| format!("{}: {text}", path.display())));
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn assembled_sql_is_detected() {
+    let found = |code| templates(code).any(is_sql);
+    assert!(found("format!(\"SELECT id FROM tasks WHERE title = '{title}'\")"));
+    assert!(found("let sql = format!(\n    \"VACUUM INTO '{file}'\"\n);"));
+    assert!(!found("Statement::from_sql_and_values(backend, \"SELECT $1\", [title.into()])"));
+}
+
 #[test]
 fn path_detection_matches_whole_words() {
     assert!(names("use sea_orm::Set;", "sea_orm::"));

@@ -4,5 +4,7 @@ mod coverage;
 mod drift;
 mod paths;
 mod readme;
+mod security;
 mod story;
+mod types;
 mod walk;

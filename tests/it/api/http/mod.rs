@@ -9,6 +9,8 @@ mod docs;
 mod edge;
 mod encodings;
 mod etags;
+mod hostile_text;
+mod inventory;
 mod landing_pages;
 mod malformed_bodies;
 mod messages;

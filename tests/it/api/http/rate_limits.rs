@@ -2,11 +2,13 @@
 //!
 //! The limits use the system clock, so each test uses limits that take at least 20 seconds to replenish one request.
 
+use pocket_tasks::api::operations::{OPERATIONS, RateLimitClass};
 use poem::http::Method;
 use serde_json::json;
 
 use crate::on_sqlite;
 use crate::support::databases::sqlite;
+use crate::support::document::operations;
 use crate::support::{Answer, Client, Options, TestApp, TestDatabase};
 
 const HEADERS: [&str; 3] = ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"];
@@ -273,4 +275,16 @@ async fn client_addresses_are_taken_only_from_trusted_proxies() {
         assert_eq!(status, if same { 429 } else { 401 }, "{hops}: {first} | {second}");
     }
     database.remove().await;
+}
+
+#[test]
+fn every_operation_that_takes_credentials_or_sends_mail_has_a_stricter_limit() {
+    let sensitive = |id: &str, path: &str| {
+        path.starts_with("/v1/auth/") && id != "logout" || matches!(id, "changePassword" | "createInvitation")
+    };
+    for (id, _, path, _) in operations() {
+        let policy = OPERATIONS.iter().find(|policy| policy.id == id).unwrap();
+        let is_strict = !matches!(policy.rate_limit, RateLimitClass::Api);
+        assert_eq!(is_strict, sensitive(&id, &path), "{id}");
+    }
 }
