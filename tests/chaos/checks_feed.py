@@ -98,12 +98,11 @@ def chain_problem(state: State, event: dict) -> str | None:
     return None
 
 
-def stable_since(user: str, project: str, feed: dict[int, dict]) -> int | None:
-    """Returns the sequence number after which the user has seen all of a project; `None` for no member."""
+def stable_since(user: str, events: list[dict]) -> int | None:
+    """Returns the sequence number after which the user has seen all events of a project; `None` for no member."""
     since = None
-    for number, event in feed.items():
-        if event["project_id"] != project:
-            continue
+    for event in events:
+        number = event["sequence"]
         if event["type"] == "project.created" and event["data"]["owner_id"] == user:
             since = 0
         elif event["type"] == "member.added" and event["data"]["user_id"] == user:
@@ -129,13 +128,16 @@ def check_reader(reader: dict, feed: dict[int, dict], violations) -> None:
         elif reader["project"] and event["project_id"] != reader["project"]:
             violations.add("a reader receives only the project it asked for", f"{name}: {number}")
     owners = {event["project_id"]: event["data"]["owner_id"] for event in feed.values() if event["type"] == "project.created"}
-    since = {project: stable_since(reader["user"], project, feed) for project in owners}
+    projects = collections.defaultdict(list)
+    for event in feed.values():
+        projects[event["project_id"]].append(event)
+    since = {project: stable_since(reader["user"], events) for project, events in projects.items()}
     for number, event in feed.items():
         project = event["project_id"]
         begin = since[project]
         if begin is None or number <= max(begin, reader["begin"]) or (reader["project"] not in (None, project)):
             continue
-        if event["type"].startswith("invitation.") and owners[project] != reader["user"]:
+        if event["type"].startswith("invitation.") and owners.get(project) != reader["user"]:
             continue
         if number not in received:
             violations.add("a reader misses no event", f"{name}: {number} {event['type']}; it received up to {last}")
