@@ -30,7 +30,9 @@ pub(super) fn lateral_top_n<E: EntityTrait>(
             select.join_lateral(JoinType::InnerJoin, rows, E::default().table_name(), Condition::all());
         } else {
             rows.column((E::default(), key));
-            select.inner_join(E::default(), Expr::col((E::default(), key)).in_subquery(rows));
+            // SQLite keeps the order of a CROSS JOIN. Otherwise, statistics from when the table was small can lead it to
+            // scan the table, with the subquery for each row.
+            select.join(JoinType::CrossJoin, E::default(), Expr::col((E::default(), key)).in_subquery(rows));
         }
         sort(select);
     };
@@ -40,4 +42,38 @@ pub(super) fn lateral_top_n<E: EntityTrait>(
     select.columns(E::Column::iter().map(|column| (E::default(), column))).from_subquery(groups, TOP);
     join_rows(&mut select, TOP, limit);
     select
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::ColumnTrait as _;
+    use sea_orm::sea_query::{Order, PostgresQueryBuilder, SqliteQueryBuilder};
+
+    use super::*;
+    use crate::database::entities::{event, member};
+
+    fn query(is_postgres: bool) -> SelectStatement {
+        let groups = Query::select().column((member::Entity, member::Column::ProjectId)).from(member::Entity).take();
+        let rows_of = |table| {
+            let project = Expr::col((event::Entity, event::Column::ProjectId));
+            Query::select()
+                .from(event::Entity)
+                .and_where(project.equals((table, member::Column::ProjectId)))
+                .and_where(event::Column::Sequence.gt(7))
+                .take()
+        };
+        let sort = |select: &mut SelectStatement| {
+            select.order_by((event::Entity, event::Column::Sequence), Order::Asc);
+        };
+        lateral_top_n::<event::Entity>(is_postgres, (groups, "members"), event::Column::Sequence, 5, rows_of, sort)
+    }
+
+    #[test]
+    fn sqlite_reads_the_groups_before_their_rows() {
+        let sqlite = query(false).to_string(SqliteQueryBuilder);
+        assert_eq!(sqlite.matches(r#"CROSS JOIN "events" ON "events"."sequence" IN (SELECT"#).count(), 2, "{sqlite}");
+        assert!(!sqlite.contains("INNER JOIN"), "{sqlite}");
+        let postgres = query(true).to_string(PostgresQueryBuilder);
+        assert_eq!(postgres.matches("INNER JOIN LATERAL (SELECT").count(), 2, "{postgres}");
+    }
 }
