@@ -51,16 +51,35 @@ class Api:
         self.target = self.rng.randrange(len(ports))
         self.connections: dict[int, http.client.HTTPConnection] = {}
 
-    def call(self, operation: str, method: str, path: str, body=None, *, key: str | None = None,
-             if_match: str | None = None, if_none_match: str | None = None, is_impatient: bool = False,
-             is_recorded: bool = True) -> dict:
+    def call(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        body=None,
+        *,
+        key: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        is_impatient: bool = False,
+        is_recorded: bool = True,
+    ) -> dict:
         """Sends a request until it has an answer that is final, and returns its record."""
         self.count += 1
         record = {
-            "client": self.name, "user": self.user_id, "operation": operation, "method": method, "path": path, "body": body,
-            "key": key, "if_match": if_match, "if_none_match": if_none_match,
+            "client": self.name,
+            "user": self.user_id,
+            "operation": operation,
+            "method": method,
+            "path": path,
+            "body": body,
+            "key": key,
+            "if_match": if_match,
+            "if_none_match": if_none_match,
             # The same id on each attempt: each event of the request has it.
-            "request_id": f"{self.name}-{self.count}", "attempts": [], "begin": time.monotonic(),
+            "request_id": f"{self.name}-{self.count}",
+            "attempts": [],
+            "begin": time.monotonic(),
         }
         self.send(record, is_impatient)
         if is_recorded:
@@ -73,8 +92,11 @@ class Api:
         headers = {"X-Request-Id": record["request_id"]}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
-        for name, value in (("Idempotency-Key", record["key"]), ("If-Match", record["if_match"]),
-                            ("If-None-Match", record["if_none_match"])):
+        for name, value in (
+            ("Idempotency-Key", record["key"]),
+            ("If-Match", record["if_match"]),
+            ("If-None-Match", record["if_none_match"]),
+        ):
             if value is not None:
                 headers[name] = value
         data = None
@@ -127,8 +149,12 @@ class Api:
                 self.records.internal_errors.append(f"{method} {path}: {text}")
             return {"outcome": "busy"}
         return {
-            "outcome": response.status, "status": response.status, "text": text, "etag": response.headers["ETag"],
-            "location": response.headers["Location"], "replayed": response.headers["Idempotency-Replayed"] == "true",
+            "outcome": response.status,
+            "status": response.status,
+            "text": text,
+            "etag": response.headers["ETag"],
+            "location": response.headers["Location"],
+            "replayed": response.headers["Idempotency-Replayed"] == "true",
         }
 
     def drop_connection(self) -> None:

@@ -50,7 +50,8 @@ def check(record: dict) -> tuple[Violations, dict]:
     states = checks_feed.check(record, feed, violations)
     checks_state.check(record, feed, states, violations)
     numbers |= {
-        "events": len(feed), "events received by readers": sum(len(each["received"]) for each in record["readers"]),
+        "events": len(feed),
+        "events received by readers": sum(len(each["received"]) for each in record["readers"]),
         "webhook messages": sum(len(each) for each in record["accepted"].values()),
     }
     return violations, numbers

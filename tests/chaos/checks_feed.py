@@ -64,7 +64,9 @@ def check(record: dict, feed: dict[int, dict], violations) -> dict[tuple, State]
         else:
             problem = chain_problem(state, event)
             if problem:
-                violations.add("each change follows from the one before", f"{event['sequence']} {event['type']}: {problem}")
+                violations.add(
+                    "each change follows from the one before", f"{event['sequence']} {event['type']}: {problem}"
+                )
             state.is_removed = event["type"] in ("comment.deleted", "member.removed")
             state.event, state.data = event, event["data"]
             state.versions[event["data"].get("version")].append(event["data"])
@@ -77,14 +79,21 @@ def check(record: dict, feed: dict[int, dict], violations) -> dict[tuple, State]
 
 def chain_problem(state: State, event: dict) -> str | None:
     before, after = state.data, event["data"]
-    changed = {field: before.get(field) for field in after
-               if field not in NOT_IN_PREVIOUS and before.get(field) != after[field]}
+    changed = {
+        field: before.get(field)
+        for field in after
+        if field not in NOT_IN_PREVIOUS and before.get(field) != after[field]
+    }
     previous = {field: value for field, value in (event["previous"] or {}).items() if field not in COMPUTED}
     if event["type"] in ("comment.deleted", "member.removed"):
         return None if before == after and not previous else f"the last state is {before}, not {after}"
-    is_second_half = (event["type"] == state.event["type"] == "task.moved" and before == after
-                      and event["request_id"] == state.event["request_id"]
-                      and event["previous"] == state.event["previous"] and event["project_id"] != state.event["project_id"])
+    is_second_half = (
+        event["type"] == state.event["type"] == "task.moved"
+        and before == after
+        and event["request_id"] == state.event["request_id"]
+        and event["previous"] == state.event["previous"]
+        and event["project_id"] != state.event["project_id"]
+    )
     if is_second_half:
         return None
     if previous != changed:
@@ -127,7 +136,9 @@ def check_reader(reader: dict, feed: dict[int, dict], violations) -> None:
             violations.add("a reader receives the events of the feed", f"{name}: {number} {identity}, feed: {event}")
         elif reader["project"] and event["project_id"] != reader["project"]:
             violations.add("a reader receives only the project it asked for", f"{name}: {number}")
-    owners = {event["project_id"]: event["data"]["owner_id"] for event in feed.values() if event["type"] == "project.created"}
+    owners = {
+        event["project_id"]: event["data"]["owner_id"] for event in feed.values() if event["type"] == "project.created"
+    }
     projects = collections.defaultdict(list)
     for event in feed.values():
         projects[event["project_id"]].append(event)

@@ -7,14 +7,33 @@ from api import CAN_CHANGE_NOTHING
 from checks_feed import COMPUTED
 
 READS = {"getTask", "getProject", "listTasks", "listMyInvitations"}
-PRIVATE = {"register", "login", "refreshSession", "createWebhook", "updateWebhook", "deleteWebhook", "rotateWebhookSecret"}
+PRIVATE = {
+    "register",
+    "login",
+    "refreshSession",
+    "createWebhook",
+    "updateWebhook",
+    "deleteWebhook",
+    "rotateWebhookSecret",
+}
 EVENTS = {
-    "createTask": ["task.created"], "updateTask": ["task.updated"], "deleteTask": ["task.deleted"],
-    "restoreTask": ["task.restored"], "moveTask": ["task.moved"], "createComment": ["comment.created"],
-    "updateComment": ["comment.updated"], "deleteComment": ["comment.deleted"], "createProject": ["project.created"],
-    "updateProject": ["project.updated"], "deleteProject": ["project.deleted"], "restoreProject": ["project.restored"],
-    "createInvitation": ["invitation.created"], "acceptInvitation": ["invitation.accepted", "member.added"],
-    "declineInvitation": ["invitation.declined"], "updateMember": ["member.updated"], "removeMember": ["member.removed"],
+    "createTask": ["task.created"],
+    "updateTask": ["task.updated"],
+    "deleteTask": ["task.deleted"],
+    "restoreTask": ["task.restored"],
+    "moveTask": ["task.moved"],
+    "createComment": ["comment.created"],
+    "updateComment": ["comment.updated"],
+    "deleteComment": ["comment.deleted"],
+    "createProject": ["project.created"],
+    "updateProject": ["project.updated"],
+    "deleteProject": ["project.deleted"],
+    "restoreProject": ["project.restored"],
+    "createInvitation": ["invitation.created"],
+    "acceptInvitation": ["invitation.accepted", "member.added"],
+    "declineInvitation": ["invitation.declined"],
+    "updateMember": ["member.updated"],
+    "removeMember": ["member.removed"],
 }
 BATCH_EVENTS = {"create": "task.created", "update": "task.updated", "delete": "task.deleted"}
 ONE_EVENT = "each acknowledged change has exactly its events"
@@ -59,8 +78,10 @@ def is_uncertain(request: dict) -> bool:
 
 
 def describe(request: dict) -> str:
-    return (f"{request['request_id']} {request['operation']} {request['path']} {json.dumps(request['body'])[:120]}: "
-            f"{request['status']} {request.get('text', '')[:200]} after {request['attempts'][-4:]}")
+    return (
+        f"{request['request_id']} {request['operation']} {request['path']} {json.dumps(request['body'])[:120]}: "
+        f"{request['status']} {request.get('text', '')[:200]} after {request['attempts'][-4:]}"
+    )
 
 
 def check_group(requests: list[dict], events: list[dict], violations, numbers) -> None:

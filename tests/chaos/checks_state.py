@@ -65,22 +65,38 @@ def check_project(found: dict, states: dict, violations) -> None:
 
     done = sum(1 for task in live if task["status"] == "done")
     same({"total": len(live), "done": done}, project["task_counts"], "counters are counts", violations)
-    same(100 * done // len(live) if live else 0, project["completion_percentage"], "the percentage follows the counts", violations)
+    same(
+        100 * done // len(live) if live else 0,
+        project["completion_percentage"],
+        "the percentage follows the counts",
+        violations,
+    )
     positions = collections.Counter(task["position"] for task in found["tasks"])
     if doubled := [position for position, count in positions.items() if count > 1]:
         violations.add("each task has a position of its own", f"{name}: {doubled[:5]}")
 
     ids = {task["id"] for task in live}
-    comments = [state.data for (kind, *_), state in states.items()
-                if kind == "comment" and not state.is_removed and state.data["task_id"] in ids]
+    comments = [
+        state.data
+        for (kind, *_), state in states.items()
+        if kind == "comment" and not state.is_removed and state.data["task_id"] in ids
+    ]
     compare(comments, found["comments"], f"{name}, comments", violations)
     # A pending invitation shows the present name of its project.
-    unnamed = [{field: value for field, value in each.items() if field != "project_name"} for each in found["invitations"]]
-    invitations = [{field: value for field, value in state.data.items() if field != "project_name"}
-                   for (kind, *_), state in states.items() if kind == "invitation" and state.data["project_id"] == identity]
+    unnamed = [
+        {field: value for field, value in each.items() if field != "project_name"} for each in found["invitations"]
+    ]
+    invitations = [
+        {field: value for field, value in state.data.items() if field != "project_name"}
+        for (kind, *_), state in states.items()
+        if kind == "invitation" and state.data["project_id"] == identity
+    ]
     compare(invitations, unnamed, f"{name}, invitations", violations)
-    members = [state.data for (kind, *rest), state in states.items()
-               if kind == "member" and rest[0] == identity and not state.is_removed]
+    members = [
+        state.data
+        for (kind, *rest), state in states.items()
+        if kind == "member" and rest[0] == identity and not state.is_removed
+    ]
     others = [member for member in found["members"] if member["user_id"] != project["owner_id"]]
     compare(members, others, f"{name}, members", violations, key="user_id")
     if len(others) + 1 != len(found["members"]):

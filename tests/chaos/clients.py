@@ -1,34 +1,11 @@
 """The mixed load: users who work on their own and on each other's projects."""
 
 import json
-import random
 import threading
 import time
 
 from api import Api, can_be_repeated
-
-PASSWORD = "sailing kitchen demo"
-STATUSES = ["todo", "in_progress", "done"]
-PRIORITIES = ["none", "low", "medium", "high", "urgent"]
-MAX_KNOWN_TASKS = 400
-
-
-class World:
-    """Resources that clients know of."""
-
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.projects: list[str] = []  # one of each client, in their order: never deleted
-        self.users: list[str] = []
-        self.tasks: dict[str, list[str]] = {}
-        self.comments: list[tuple[int, str]] = []  # author and id
-
-    def add_task(self, project: str, task: str) -> None:
-        with self.lock:
-            known = self.tasks.setdefault(project, [])
-            known.append(task)
-            if len(known) > MAX_KNOWN_TASKS:
-                del known[0]
+from world import World, new_fields
 
 
 class Client(threading.Thread):
@@ -36,7 +13,14 @@ class Client(threading.Thread):
 
     def __init__(self, number: int, api: Api, world: World, stop: threading.Event, receiver, pause: float):
         super().__init__(name=api.name, daemon=True)
-        self.number, self.api, self.world, self.stop, self.receiver, self.pause = number, api, world, stop, receiver, pause
+        self.number, self.api, self.world, self.stop, self.receiver, self.pause = (
+            number,
+            api,
+            world,
+            stop,
+            receiver,
+            pause,
+        )
         self.rng = api.rng
         self.etags: dict[str, str] = {}
         self.trash: list[str] = []
@@ -49,10 +33,26 @@ class Client(threading.Thread):
 
     def run(self) -> None:
         actions = {
-            self.create_task: 22, self.update_task: 18, self.update_task_as_seen: 14, self.update_stale_task: 3,
-            self.place_task: 8, self.move_task: 4, self.delete_task: 5, self.restore_task: 4, self.batch: 6,
-            self.create_comment: 6, self.change_comment: 3, self.update_project: 3, self.side_project: 2, self.guest: 4,
-            self.change_webhook: 1, self.repeat: 4, self.read_task: 10, self.list_tasks: 3, self.walk: 0.4, self.refresh: 1,
+            self.create_task: 22,
+            self.update_task: 18,
+            self.update_task_as_seen: 14,
+            self.update_stale_task: 3,
+            self.place_task: 8,
+            self.move_task: 4,
+            self.delete_task: 5,
+            self.restore_task: 4,
+            self.batch: 6,
+            self.create_comment: 6,
+            self.change_comment: 3,
+            self.update_project: 3,
+            self.side_project: 2,
+            self.guest: 4,
+            self.change_webhook: 1,
+            self.repeat: 4,
+            self.read_task: 10,
+            self.list_tasks: 3,
+            self.walk: 0.4,
+            self.refresh: 1,
         }
         try:
             while not self.stop.is_set():
@@ -85,25 +85,11 @@ class Client(threading.Thread):
         """A text that no other request has, so that each update changes something."""
         return f"{prefix} {self.name}/{self.api.count + 1}"
 
-    def fields(self) -> dict:
-        fields = {"title": self.text("Task")}
-        if self.rng.random() < 0.5:
-            fields["status"] = self.rng.choice(STATUSES)
-        if self.rng.random() < 0.2:
-            fields["priority"] = self.rng.choice(PRIORITIES)
-        if self.rng.random() < 0.2:
-            fields["description"] = self.rng.choice([None, self.text("Description") * self.rng.randrange(1, 40)])
-        if self.rng.random() < 0.2:
-            fields["labels"] = self.rng.sample(["light", "shopping", "tiles", "water"], self.rng.randrange(4))
-        if self.rng.random() < 0.1:
-            fields["due_at"] = self.rng.choice([None, "2027-01-31T09:00:00.000Z"])
-        return fields
-
     # --- Tasks
 
     def create_task(self) -> None:
         project, number = self.project()
-        fields = self.fields()
+        fields = new_fields(self.rng, self.text)
         if self.rng.random() < 0.3:
             # The guest (see `guest`) loses the tasks when it is removed, and may be no member now, which is a 400.
             fields["assignee_id"] = self.world.users[(number + self.rng.choice([0, 1, 3])) % len(self.world.users)]
@@ -113,18 +99,26 @@ class Client(threading.Thread):
 
     def update_task(self) -> None:
         if task := self.task():
-            self.write("updateTask", "PATCH", f"/v1/tasks/{task[1]}", self.fields())
+            self.write("updateTask", "PATCH", f"/v1/tasks/{task[1]}", new_fields(self.rng, self.text))
 
     def update_task_as_seen(self) -> None:
         if task := self.task():
             seen = self.api.call("getTask", "GET", f"/v1/tasks/{task[1]}")
             if seen["status"] == 200:
-                self.write("updateTask", "PATCH", f"/v1/tasks/{task[1]}", self.fields(), if_match=seen["etag"])
+                self.write(
+                    "updateTask",
+                    "PATCH",
+                    f"/v1/tasks/{task[1]}",
+                    new_fields(self.rng, self.text),
+                    if_match=seen["etag"],
+                )
 
     def update_stale_task(self) -> None:
         if task := self.task():
             if etag := self.etags.get(task[1]):
-                self.write("updateTask", "PATCH", f"/v1/tasks/{task[1]}", self.fields(), if_match=etag)
+                self.write(
+                    "updateTask", "PATCH", f"/v1/tasks/{task[1]}", new_fields(self.rng, self.text), if_match=etag
+                )
 
     def place_task(self) -> None:
         task = self.task()
@@ -159,7 +153,7 @@ class Client(threading.Thread):
             if kind != "create":
                 operation["task_id"] = self.rng.choice(known)
             if kind != "delete":
-                operation |= self.fields()
+                operation |= new_fields(self.rng, self.text)
                 operation["title"] += f".{number}"
             operations.append(operation)
         record = self.write("batchTasks", "POST", f"/v1/projects/{project}/tasks/batch", {"operations": operations})
@@ -172,7 +166,9 @@ class Client(threading.Thread):
 
     def create_comment(self) -> None:
         if task := self.task():
-            record = self.write("createComment", "POST", f"/v1/tasks/{task[1]}/comments", {"body": self.text("Comment")})
+            record = self.write(
+                "createComment", "POST", f"/v1/tasks/{task[1]}/comments", {"body": self.text("Comment")}
+            )
             if record["status"] == 201:
                 self.world.comments.append((self.number, json.loads(record["text"])["id"]))
 
@@ -191,8 +187,9 @@ class Client(threading.Thread):
         project = self.world.projects[self.number]
         seen = self.api.call("getProject", "GET", f"/v1/projects/{project}")
         # Its counters change all the time, which must fail no edit.
-        record = self.write("updateProject", "PATCH", f"/v1/projects/{project}", {"name": self.text("Project")},
-                            if_match=seen["etag"])
+        record = self.write(
+            "updateProject", "PATCH", f"/v1/projects/{project}", {"name": self.text("Project")}, if_match=seen["etag"]
+        )
         if record["status"] == 412:
             raise RuntimeError("a project that only its owner edits was refused: " + record["text"])
 
@@ -212,8 +209,10 @@ class Client(threading.Thread):
         """Moves the guest of this user's project one step further: invited, member, other role, removed."""
         project = self.world.projects[self.number]
         guest = self.world.users[(self.number + 3) % len(self.world.users)]
-        invitation = {"email": f"client{(self.number + 3) % len(self.world.users)}@example.com",
-                      "role": self.rng.choice(["viewer", "editor"])}
+        invitation = {
+            "email": f"client{(self.number + 3) % len(self.world.users)}@example.com",
+            "role": self.rng.choice(["viewer", "editor"]),
+        }
         record = self.write("createInvitation", "POST", f"/v1/projects/{project}/invitations", invitation)
         if record["status"] == 201:
             return
@@ -230,7 +229,10 @@ class Client(threading.Thread):
 
     def change_webhook(self) -> None:
         if len(self.webhooks) < 3:
-            body = {"url": self.receiver.url(self.text("extra").replace(" ", "-").replace("/", "-")), "events": ["project.created"]}
+            body = {
+                "url": self.receiver.url(self.text("extra").replace(" ", "-").replace("/", "-")),
+                "events": ["project.created"],
+            }
             record = self.write("createWebhook", "POST", "/v1/webhooks", body)
             if record["status"] == 201:
                 self.webhooks.append(json.loads(record["text"])["id"])

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Proves that the checker can fail: falsifies the record of a run in one way at a time, and expects a violation each time.
+"""Proves that the checker can fail: falsifies the record of a run in one way at a time, and expects violations.
 
 doctor.py RECORD
 """
@@ -81,7 +81,9 @@ def a_counter_is_wrong(record: dict) -> None:
 
 
 def a_previous_value_is_wrong(record: dict) -> None:
-    change_event(record, event_of(record, "task.updated"), lambda event: event["previous"].update(title="Another title"))
+    change_event(
+        record, event_of(record, "task.updated"), lambda event: event["previous"].update(title="Another title")
+    )
 
 
 def a_reader_misses_an_event(record: dict) -> None:
@@ -115,8 +117,11 @@ def a_tag_stands_for_two_representations(record: dict) -> None:
 
 
 def if_match_lets_a_change_through(record: dict) -> None:
-    versions = {(json.loads(each["text"])["id"], json.loads(each["text"])["version"]): each["etag"]
-                for each in record["requests"] if each["operation"] == "getTask" and each["status"] == 200}
+    versions = {
+        (json.loads(each["text"])["id"], json.loads(each["text"])["version"]): each["etag"]
+        for each in record["requests"]
+        if each["operation"] == "getTask" and each["status"] == 200
+    }
     for each in record["requests"]:
         if each["operation"] == "updateTask" and each["status"] == 200 and each["if_match"]:
             task = json.loads(each["text"])
@@ -127,7 +132,9 @@ def if_match_lets_a_change_through(record: dict) -> None:
 
 
 def a_read_goes_back(record: dict) -> None:
-    updates = {each["path"]: each for each in record["requests"] if each["operation"] == "updateTask" and each["status"] == 200}
+    updates = {
+        each["path"]: each for each in record["requests"] if each["operation"] == "updateTask" and each["status"] == 200
+    }
     for each in record["requests"]:
         update = updates.get(each["path"])
         if each["operation"] == "getTask" and each["status"] == 200 and update and each["begin"] < update["begin"]:
@@ -160,11 +167,26 @@ def a_server_panics(record: dict) -> None:
 
 
 FALSIFICATIONS = [
-    an_acknowledged_task_is_lost, an_event_is_lost, an_event_is_lost_without_a_hole, a_change_takes_effect_twice,
-    an_acknowledged_update_is_overwritten, a_refused_change_happens, a_counter_is_wrong, a_previous_value_is_wrong,
-    a_reader_misses_an_event, a_reader_receives_an_event_twice, a_webhook_misses_an_event, a_webhook_message_has_another_id,
-    a_tag_stands_for_two_representations, if_match_lets_a_change_through, a_read_goes_back, a_stored_answer_is_another,
-    a_walk_misses_a_task, a_comment_is_lost, a_member_keeps_an_old_role, a_server_panics,
+    an_acknowledged_task_is_lost,
+    an_event_is_lost,
+    an_event_is_lost_without_a_hole,
+    a_change_takes_effect_twice,
+    an_acknowledged_update_is_overwritten,
+    a_refused_change_happens,
+    a_counter_is_wrong,
+    a_previous_value_is_wrong,
+    a_reader_misses_an_event,
+    a_reader_receives_an_event_twice,
+    a_webhook_misses_an_event,
+    a_webhook_message_has_another_id,
+    a_tag_stands_for_two_representations,
+    if_match_lets_a_change_through,
+    a_read_goes_back,
+    a_stored_answer_is_another,
+    a_walk_misses_a_task,
+    a_comment_is_lost,
+    a_member_keeps_an_old_role,
+    a_server_panics,
 ]
 
 

@@ -42,7 +42,12 @@ class Instance:
         with self.lock:
             log = self.log_path.open("ab")
             self.process = subprocess.Popen(
-                [self.binary, "serve"], cwd=self.folder, env=self.variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [self.binary, "serve"],
+                cwd=self.folder,
+                env=self.variables,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
             log.close()
             self.starts += 1
@@ -112,8 +117,15 @@ class Postgres:
 
     def control(self, *arguments: str) -> subprocess.CompletedProcess:
         # In `/`, because the user of the database may lack access to the current directory.
-        return subprocess.run([*self.command, *arguments], cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, timeout=120)
+        return subprocess.run(
+            [*self.command, *arguments],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+        )
 
     def stop(self, mode: str) -> None:
         self.is_down = True
@@ -125,9 +137,15 @@ class Postgres:
         os.kill(int(status.split("PID: ")[1].split(")")[0]), signal.SIGKILL)
 
     def kill_backend(self, rng) -> None:
-        query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY pid"
-        listed = subprocess.run(["psql", "--no-psqlrc", "--tuples-only", "--no-align", self.url, "--command", query],
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=60)
+        sessions = "backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        query = f"SELECT pid FROM pg_stat_activity WHERE {sessions} ORDER BY pid"
+        listed = subprocess.run(
+            ["psql", "--no-psqlrc", "--tuples-only", "--no-align", self.url, "--command", query],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
         if pids := listed.stdout.split():
             os.kill(int(rng.choice(pids)), signal.SIGKILL)
             self.away_until = time.monotonic() + 10

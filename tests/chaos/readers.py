@@ -47,8 +47,14 @@ class Reader(threading.Thread):
         return self.received[-1][0] if self.received else self.begin
 
     def result(self) -> dict:
-        return {"name": self.name, "user": self.api.user_id, "project": self.project, "begin": self.begin,
-                "received": self.received, "connections": self.connections}
+        return {
+            "name": self.name,
+            "user": self.api.user_id,
+            "project": self.project,
+            "begin": self.begin,
+            "received": self.received,
+            "connections": self.connections,
+        }
 
 
 class Poller(Reader):

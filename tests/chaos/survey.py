@@ -57,9 +57,13 @@ def read_project(api: Api, project: dict) -> dict:
     for task in tasks:
         comments += api.pages(f"/v1/tasks/{task['id']}/comments")
     return {
-        "project": settled(api, path, tasks), "tasks": tasks, "tasks_v2": all_v2(api, f"/v2/projects/{project['id']}/tasks"),
-        "trash": api.pages(f"{path}/tasks?deleted=true"), "members": api.pages(f"{path}/members"),
-        "invitations": api.pages(f"{path}/invitations"), "comments": comments,
+        "project": settled(api, path, tasks),
+        "tasks": tasks,
+        "tasks_v2": all_v2(api, f"/v2/projects/{project['id']}/tasks"),
+        "trash": api.pages(f"{path}/tasks?deleted=true"),
+        "members": api.pages(f"{path}/members"),
+        "invitations": api.pages(f"{path}/invitations"),
+        "comments": comments,
     }
 
 
@@ -69,7 +73,10 @@ def settled(api: Api, path: str, tasks: list[dict]) -> dict:
     deadline = time.monotonic() + 60
     while True:
         project = api.read(path)
-        if project["completion_percentage"] == (100 * done // len(tasks) if tasks else 0) or time.monotonic() > deadline:
+        if (
+            project["completion_percentage"] == (100 * done // len(tasks) if tasks else 0)
+            or time.monotonic() > deadline
+        ):
             return project
         time.sleep(0.2)
 
