@@ -58,11 +58,11 @@ def an_event_is_lost_without_a_hole(record: dict) -> None:
 
 
 def a_change_takes_effect_twice(record: dict) -> None:
-    number = max(event["sequence"] for events in feeds(record) for event in events) + 1
+    original = event_of(record, "task.created")
+    last = max(event["sequence"] for events in feeds(record) for event in events)
     for events in feeds(record):
-        for event in [event for event in events if event["sequence"] == event_of(record, "task.created")]:
-            twin = copy.deepcopy(event)
-            twin |= {"sequence": number, "id": "twin"}
+        for event in [event for event in events if event["sequence"] == original]:
+            twin = copy.deepcopy(event) | {"sequence": last + 1, "id": "twin"}
             twin["data"]["id"] = "twin"
             events.append(twin)
 
