@@ -32,7 +32,7 @@ pub(super) fn lateral_top_n<E: EntityTrait>(
             rows.column((E::default(), key));
             // SQLite keeps the order of a CROSS JOIN. Otherwise, statistics from when the table was small can lead it to
             // scan the table, with the subquery for each row.
-            select.join(JoinType::CrossJoin, E::default(), Expr::col((E::default(), key)).in_subquery(rows));
+            select.cross_join(E::default()).and_where(Expr::col((E::default(), key)).in_subquery(rows));
         }
         sort(select);
     };
@@ -71,7 +71,11 @@ mod tests {
     #[test]
     fn sqlite_reads_the_groups_before_their_rows() {
         let sqlite = query(false).to_string(SqliteQueryBuilder);
-        assert_eq!(sqlite.matches(r#"CROSS JOIN "events" ON "events"."sequence" IN (SELECT"#).count(), 2, "{sqlite}");
+        assert_eq!(
+            sqlite.matches(r#"CROSS JOIN "events" WHERE "events"."sequence" IN (SELECT"#).count(),
+            2,
+            "{sqlite}"
+        );
         assert!(!sqlite.contains("INNER JOIN"), "{sqlite}");
         let postgres = query(true).to_string(PostgresQueryBuilder);
         assert_eq!(postgres.matches("INNER JOIN LATERAL (SELECT").count(), 2, "{postgres}");

@@ -51,7 +51,7 @@ on_sqlite! {
                 }
                 let body: Map<_, _> = fields.iter().map(|(name, _)| ((*name).to_owned(), value.clone())).collect();
                 let error = user.call(method.clone(), path.clone()).json(&Value::Object(body)).send().await.fails(400, "VALIDATION_FAILED");
-                let details = error["details"].as_array().unwrap().iter().filter(|detail| detail["code"] == "type");
+                let details = error["details"].as_array().unwrap().iter().filter(|detail| matches!(detail["code"].as_str(), Some("type" | "conflict")));
                 let refused: BTreeSet<_> = details.map(|detail| detail["field"].as_str().unwrap()).collect();
                 assert_eq!(refused, wrong, "{id} with {kind}");
                 count += wrong.len();
