@@ -11,6 +11,7 @@ mod deliveries;
 mod entities;
 mod error;
 mod events;
+mod free_pages;
 mod health;
 mod idempotency;
 mod invitations;

@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 
 use super::connect::{self, DatabaseConnections, Settings};
 use super::entities::storage_probe;
+use super::free_pages;
 use super::health::StorageHealth;
 use super::migrations::{self, MigrationStatus};
 use super::notifier::Notifier;
@@ -145,6 +146,13 @@ impl Store for SeaStore {
 
     async fn wait_for_events(&self) {
         self.notifiers.events.notified().await;
+    }
+
+    async fn release_free_pages(&self) -> Result<bool, StoreError> {
+        let transaction = self.open_transaction().await?;
+        let has_more = free_pages::release_portion(&transaction).await?;
+        transaction.commit().await?;
+        Ok(has_more)
     }
 
     async fn check(&self) -> Result<(), StoreError> {
