@@ -13,10 +13,12 @@ mod m0006_infrastructure;
 mod m0007_audit_log;
 mod m0008_fold_text;
 mod m0009_stream_tickets;
+mod newer;
 mod schema;
 
+pub use newer::TolerantMigrator;
 use sea_orm_migration::prelude::*;
-pub use sea_orm_migration::{Migration, MigratorTrait};
+pub use sea_orm_migration::{Migration, MigratorTrait, MigratorTraitSelf};
 
 /// All migrations, in order.
 #[derive(Debug)]

@@ -43,7 +43,7 @@ enum Command {
     Audit(audit::Arguments),
     /// Create demo users, projects and tasks (development only)
     Seed,
-    /// Migrate the database schema or show its status
+    /// Migrate the database schema, show its status, or roll it back
     Migrate {
         #[command(subcommand)]
         action: Option<migrate::Action>,

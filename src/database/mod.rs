@@ -47,7 +47,7 @@ mod webhook_maintenance;
 mod webhooks;
 
 pub use connect::{Engine, Settings};
-pub use migrations::MigrationStatus;
+pub use migrations::{MigrationState, MigrationStatus};
 pub use store::SeaStore;
 
 /// Log filter for libraries that log every migration and cancelled statement.

@@ -64,7 +64,7 @@ impl SeaStore {
         Ok(Self { reader, unindexed_reader, writer, writer_state, health, notifiers: Arc::new(notifiers) })
     }
 
-    /// Lists the migrations, each with whether it is applied.
+    /// Lists the migrations, those of a newer version last.
     pub async fn migrations(&self) -> Result<Vec<MigrationStatus>, StoreError> {
         migrations::status(&self.writer).await
     }
@@ -74,13 +74,13 @@ impl SeaStore {
         migrations::migrate(&self.writer).await
     }
 
-    /// Rolls back all migrations, and with them all data.
-    pub async fn rollback_all(&self) -> Result<(), StoreError> {
-        migrations::rollback_all(&self.writer).await
+    /// Rolls back the last `count` applied migrations, or all, with the data that they added.
+    pub async fn roll_back(&self, count: Option<u32>) -> Result<(), StoreError> {
+        migrations::roll_back(&self.writer, count).await
     }
 
-    /// Fails unless the database responds and all migrations are applied.
-    pub async fn check_schema(&self) -> Result<(), StoreError> {
+    /// Fails unless the database responds and all migrations are applied. Returns the names of those of a newer version.
+    pub async fn check_schema(&self) -> Result<Vec<String>, StoreError> {
         match tokio::time::timeout(CHECK_TIMEOUT, migrations::check(&self.reader.0)).await {
             Ok(result) => Ok(result?),
             Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),

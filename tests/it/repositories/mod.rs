@@ -22,6 +22,7 @@ mod projects;
 pub(crate) mod raw;
 mod readiness;
 mod refresh_tokens;
+mod released_schema;
 mod schema;
 mod sessions;
 mod shared_plans;
