@@ -1,7 +1,7 @@
 //! Opening of the connections.
 
 use std::fs::OpenOptions;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,13 +27,13 @@ const MIN_UNINDEXED: u32 = 2;
 const UNINDEXED_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum wait of SQLite for the lock of another process.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Size to which SQLite cuts its log, in bytes. Reads that take long let it grow further.
 const LOG_SIZE_LIMIT: &str = "67108864";
 
 /// Result code of SQLite while another process holds the lock.
-const SQLITE_BUSY: u32 = 5;
+pub(super) const SQLITE_BUSY: u32 = 5;
 
 /// Settings of the database connections.
 #[derive(Debug, Clone)]
@@ -98,6 +98,14 @@ impl Settings {
             .set_application_name("pocket-tasks");
         options
     }
+}
+
+/// Returns the path of the file of a SQLite database; `None` for PostgreSQL.
+#[must_use]
+pub fn sqlite_path(url: &secrecy::SecretString) -> Option<PathBuf> {
+    let url = url.expose_secret();
+    let options: SqliteConnectOptions = url.parse().ok().filter(|_| Engine::from_url(url) == Some(Engine::Sqlite))?;
+    Some(options.get_filename().to_owned())
 }
 
 /// The connections to a database, by use.
@@ -225,7 +233,7 @@ fn sqlite(mut options: ConnectOptions, access: Access) -> ConnectOptions {
 }
 
 /// Creates the directory of a database file.
-fn create_parent_dir(path: &Path) -> Result<(), StoreError> {
+pub(super) fn create_parent_dir(path: &Path) -> Result<(), StoreError> {
     match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => {
             create_private_dir(dir).map_err(|error| StoreError::Internal(Box::new(error)))

@@ -33,11 +33,11 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A store in SQLite or PostgreSQL.
 pub struct SeaStore {
-    reader: SeaRepositories<ReadPool>,
+    pub(super) reader: SeaRepositories<ReadPool>,
     unindexed_reader: SeaRepositories<ReadPool>,
     writer: DatabaseConnection,
     writer_state: Option<Arc<SqliteState>>,
-    health: Arc<StorageHealth>,
+    pub(super) health: Arc<StorageHealth>,
     notifiers: Arc<Notifiers>,
 }
 
@@ -96,7 +96,7 @@ impl SeaStore {
         }
     }
 
-    async fn open_transaction(&self) -> Result<GuardedTransaction, StoreError> {
+    pub(super) async fn open_transaction(&self) -> Result<GuardedTransaction, StoreError> {
         let (writer_state, health) = (self.writer_state.clone(), Arc::clone(&self.health));
         let transaction = GuardedTransaction::begin(&self.writer, writer_state, health).await?;
         // After the wait for the connection, which may have been reopened from another file.
