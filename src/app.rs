@@ -111,7 +111,10 @@ pub fn runner(
 pub async fn open(config: &Config) -> anyhow::Result<(Arc<SeaStore>, Services)> {
     let store = Arc::new(SeaStore::open(&database_settings(config)).await.context("opening the database")?);
     // Not the full readiness check: a server with a full disk can still serve reads.
-    store.check_schema().await.context("checking the database schema")?;
+    for name in store.check_schema().await.context("checking the database schema")? {
+        tracing::warn!(migration.name = name, "a newer version has applied a migration");
+    }
+    store.renew_feed_epoch_of_copy().await.context("comparing the database file with the last one")?;
     let services = services(config, Arc::clone(&store) as _, Clock::system(), Client::new(config.webhooks.clone()))?;
     Ok((store, services))
 }

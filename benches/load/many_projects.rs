@@ -55,7 +55,7 @@ enum Baseline {
 impl Baseline {
     async fn connect(url: &str) -> Result<Self> {
         if url.starts_with("sqlite:") {
-            let options = url.parse::<SqliteConnectOptions>()?.pragma("mmap_size", "268435456").read_only(true);
+            let options = url.parse::<SqliteConnectOptions>()?.read_only(true);
             return Ok(Self::Sqlite(SqliteConnection::connect_with(&options).await?));
         }
         Ok(Self::Postgres(PgConnection::connect(url).await?))

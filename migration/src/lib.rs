@@ -13,10 +13,13 @@ mod m0006_infrastructure;
 mod m0007_audit_log;
 mod m0008_fold_text;
 mod m0009_stream_tickets;
+mod m0010_feed_epoch;
+mod newer;
 mod schema;
 
+pub use newer::TolerantMigrator;
 use sea_orm_migration::prelude::*;
-pub use sea_orm_migration::{Migration, MigratorTrait};
+pub use sea_orm_migration::{Migration, MigratorTrait, MigratorTraitSelf};
 
 /// All migrations, in order.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_audit_log::Migration),
             Box::new(m0008_fold_text::Migration),
             Box::new(m0009_stream_tickets::Migration),
+            Box::new(m0010_feed_epoch::Migration),
         ]
     }
 }

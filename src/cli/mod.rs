@@ -1,11 +1,13 @@
 //! Command line: one file per subcommand.
 
 mod audit;
+mod backup;
 mod healthcheck;
 mod jobs;
 mod migrate;
 mod openapi;
 mod output;
+mod restore;
 mod runtime;
 mod seed;
 mod serve;
@@ -43,11 +45,15 @@ enum Command {
     Audit(audit::Arguments),
     /// Create demo users, projects and tasks (development only)
     Seed,
-    /// Migrate the database schema or show its status
+    /// Migrate the database schema, show its status, or roll it back
     Migrate {
         #[command(subcommand)]
         action: Option<migrate::Action>,
     },
+    /// Write a consistent copy of the embedded database, also while it is in use
+    Backup(backup::Arguments),
+    /// Replace the embedded database by a backup; or renew the cursors after another restore
+    Restore(restore::Arguments),
     /// Write openapi/openapi.yaml, or check that it is up to date
     Openapi(openapi::Arguments),
     /// Check whether the local server is ready, for containers; exits with 0 or 1
@@ -83,6 +89,8 @@ pub fn main() -> ExitCode {
             Some(Command::Audit(arguments)) => audit::run(&config, arguments).await,
             Some(Command::Seed) => seed::run(config).await,
             Some(Command::Migrate { action }) => migrate::run(&config, action.unwrap_or_default()).await,
+            Some(Command::Backup(arguments)) => backup::run(&config, arguments).await,
+            Some(Command::Restore(arguments)) => restore::run(&config, arguments).await,
             Some(Command::Healthcheck) => healthcheck::run(&config).await,
             Some(Command::Openapi(arguments)) => openapi::run(&arguments),
         }

@@ -1,14 +1,14 @@
 //! Opening of the connections.
 
 use std::fs::OpenOptions;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 use secrecy::ExposeSecret as _;
 use sqlx::Connection as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::time::{Instant, sleep};
 
 use super::error::sqlite_code;
@@ -27,10 +27,13 @@ const MIN_UNINDEXED: u32 = 2;
 const UNINDEXED_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum wait of SQLite for the lock of another process.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Size to which SQLite cuts its log, in bytes. Reads that take long let it grow further.
+const LOG_SIZE_LIMIT: &str = "67108864";
 
 /// Result code of SQLite while another process holds the lock.
-const SQLITE_BUSY: u32 = 5;
+pub(super) const SQLITE_BUSY: u32 = 5;
 
 /// Settings of the database connections.
 #[derive(Debug, Clone)]
@@ -97,6 +100,14 @@ impl Settings {
     }
 }
 
+/// Returns the path of the file of a SQLite database; `None` for PostgreSQL.
+#[must_use]
+pub fn sqlite_path(url: &secrecy::SecretString) -> Option<PathBuf> {
+    let url = url.expose_secret();
+    let options: SqliteConnectOptions = url.parse().ok().filter(|_| Engine::from_url(url) == Some(Engine::Sqlite))?;
+    Some(options.get_filename().to_owned())
+}
+
 /// The connections to a database, by use.
 pub(super) struct DatabaseConnections {
     /// Runs transactions: one connection on SQLite, a pool on PostgreSQL.
@@ -161,11 +172,12 @@ async fn connect_sqlite(settings: &Settings) -> Result<DatabaseConnections, Stor
     let writer_state = Arc::new(SqliteState::default());
     let file = DatabaseFile::open(path).map_err(|error| StoreError::Internal(Box::new(error)))?;
     let health = Arc::new(StorageHealth::new(Some(file)));
-    let mut options = sqlite(settings.options(1), false);
+    let is_new = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0);
+    let mut options = sqlite(settings.options(1), Access::ReadWrite { is_new });
     writer_state.observe(&mut options, &health);
     let writer = connect_with_retry(&options).await?;
     let [indexed, unindexed] = settings.shares_on_sqlite();
-    let options = sqlite(settings.options(1), true);
+    let options = sqlite(settings.options(1), Access::ReadOnly);
     let pool = |size, timeout| ReadPool::sqlite(size, &options, timeout, Arc::clone(&health));
     let (reader, unindexed_reader) = (pool(indexed, ACQUIRE_TIMEOUT), pool(unindexed, UNINDEXED_ACQUIRE_TIMEOUT));
     // SQLite keeps the log while any connection is open, even while the writer is replaced.
@@ -193,20 +205,35 @@ async fn connect_with_retry(options: &ConnectOptions) -> Result<DatabaseConnecti
     }
 }
 
-fn sqlite(mut options: ConnectOptions, read_only: bool) -> ConnectOptions {
+/// Access of a connection to a SQLite file.
+#[derive(Debug, Clone, Copy)]
+enum Access {
+    ReadOnly,
+    ReadWrite { is_new: bool },
+}
+
+fn sqlite(mut options: ConnectOptions, access: Access) -> ConnectOptions {
     options.map_sqlx_sqlite_opts(move |options| {
-        let options = options.busy_timeout(BUSY_TIMEOUT).foreign_keys(true).pragma("mmap_size", "268435456");
-        if read_only {
-            return options.read_only(true);
+        // Without memory-mapped reads: they save a request some 5 % of its time, but each connection maps the file, which
+        // counts as resident memory of the process, and a file that shrinks would kill it.
+        let mut options = options.busy_timeout(BUSY_TIMEOUT).foreign_keys(true);
+        let Access::ReadWrite { is_new } = access else { return options.read_only(true) };
+        if is_new {
+            // Not in other files, because SQLite would write the setting each time; see `free_pages`.
+            options = options.auto_vacuum(SqliteAutoVacuum::Incremental);
         }
         // FULL: acknowledged writes survive a power cut, not only a crash of the process.
-        options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full).optimize_on_close(true, None)
+        options
+            .pragma("journal_size_limit", LOG_SIZE_LIMIT)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .optimize_on_close(true, None)
     });
     options
 }
 
 /// Creates the directory of a database file.
-fn create_parent_dir(path: &Path) -> Result<(), StoreError> {
+pub(super) fn create_parent_dir(path: &Path) -> Result<(), StoreError> {
     match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => {
             create_private_dir(dir).map_err(|error| StoreError::Internal(Box::new(error)))

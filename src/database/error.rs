@@ -29,6 +29,11 @@ pub(super) fn error_code(error: &DbErr) -> Option<Cow<'_, str>> {
 }
 
 /// Returns the primary result code of SQLite, the lowest byte.
+pub(super) fn sqlx_code(error: &sqlx::Error) -> Option<u32> {
+    Some(error.as_database_error()?.code()?.parse::<u32>().ok()? & 0xff)
+}
+
+/// Returns the primary result code of SQLite, the lowest byte.
 pub(super) fn sqlite_code(error: &DbErr) -> Option<u32> {
     let code = error_code(error).filter(|code| code.len() < 5)?;
     Some(code.parse::<u32>().ok()? & 0xff)

@@ -287,7 +287,7 @@ impl<C: ConnectionTrait + Send + Sync> EventRepository for SeaRepositories<C> {
             .one(&self.0)
             .await?
             .ok_or_else(|| mapping::corrupt("event_sequence"))?;
-        Ok(FeedBounds { pruned_through: row.pruned_through, end: row.sequence })
+        Ok(FeedBounds { pruned_through: row.pruned_through, end: row.sequence, epoch: row.epoch })
     }
 
     async fn list(&self, reader: UserId, filter: &EventFilter, range: EventRange) -> Result<Vec<Event>, StoreError> {

@@ -48,6 +48,11 @@ impl StorageHealth {
         Self { file, ..Self::default() }
     }
 
+    /// Returns the path of the database file; `None` for a server.
+    pub(super) fn database_path(&self) -> Option<&Path> {
+        self.file.as_ref().map(|file| &*file.path)
+    }
+
     /// Records a commit.
     pub(super) fn record_commit(&self) {
         *self.last_commit.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());

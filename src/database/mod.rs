@@ -4,6 +4,7 @@
 //! `IMMEDIATE` transactions: concurrent writers would fail at once, regardless of the busy timeout.
 
 mod audit_log;
+mod backup;
 mod comments;
 mod connect;
 mod counters;
@@ -11,6 +12,9 @@ mod deliveries;
 mod entities;
 mod error;
 mod events;
+mod feed_epoch;
+mod file_lock;
+mod free_pages;
 mod health;
 mod idempotency;
 mod invitations;
@@ -45,8 +49,10 @@ mod visible_tasks;
 mod webhook_maintenance;
 mod webhooks;
 
-pub use connect::{Engine, Settings};
-pub use migrations::MigrationStatus;
+pub use backup::{BackupError, back_up, restore};
+pub use connect::{Engine, Settings, sqlite_path};
+pub use file_lock::FileLock;
+pub use migrations::{MigrationState, MigrationStatus};
 pub use store::SeaStore;
 
 /// Log filter for libraries that log every migration and cancelled statement.

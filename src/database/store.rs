@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 
 use super::connect::{self, DatabaseConnections, Settings};
 use super::entities::storage_probe;
+use super::free_pages;
 use super::health::StorageHealth;
 use super::migrations::{self, MigrationStatus};
 use super::notifier::Notifier;
@@ -32,11 +33,11 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A store in SQLite or PostgreSQL.
 pub struct SeaStore {
-    reader: SeaRepositories<ReadPool>,
+    pub(super) reader: SeaRepositories<ReadPool>,
     unindexed_reader: SeaRepositories<ReadPool>,
     writer: DatabaseConnection,
     writer_state: Option<Arc<SqliteState>>,
-    health: Arc<StorageHealth>,
+    pub(super) health: Arc<StorageHealth>,
     notifiers: Arc<Notifiers>,
 }
 
@@ -63,7 +64,7 @@ impl SeaStore {
         Ok(Self { reader, unindexed_reader, writer, writer_state, health, notifiers: Arc::new(notifiers) })
     }
 
-    /// Lists the migrations, each with whether it is applied.
+    /// Lists the migrations, those of a newer version last.
     pub async fn migrations(&self) -> Result<Vec<MigrationStatus>, StoreError> {
         migrations::status(&self.writer).await
     }
@@ -73,13 +74,13 @@ impl SeaStore {
         migrations::migrate(&self.writer).await
     }
 
-    /// Rolls back all migrations, and with them all data.
-    pub async fn rollback_all(&self) -> Result<(), StoreError> {
-        migrations::rollback_all(&self.writer).await
+    /// Rolls back the last `count` applied migrations, or all, with the data that they added.
+    pub async fn roll_back(&self, count: Option<u32>) -> Result<(), StoreError> {
+        migrations::roll_back(&self.writer, count).await
     }
 
-    /// Fails unless the database responds and all migrations are applied.
-    pub async fn check_schema(&self) -> Result<(), StoreError> {
+    /// Fails unless the database responds and all migrations are applied. Returns the names of those of a newer version.
+    pub async fn check_schema(&self) -> Result<Vec<String>, StoreError> {
         match tokio::time::timeout(CHECK_TIMEOUT, migrations::check(&self.reader.0)).await {
             Ok(result) => Ok(result?),
             Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),
@@ -95,7 +96,7 @@ impl SeaStore {
         }
     }
 
-    async fn open_transaction(&self) -> Result<GuardedTransaction, StoreError> {
+    pub(super) async fn open_transaction(&self) -> Result<GuardedTransaction, StoreError> {
         let (writer_state, health) = (self.writer_state.clone(), Arc::clone(&self.health));
         let transaction = GuardedTransaction::begin(&self.writer, writer_state, health).await?;
         // After the wait for the connection, which may have been reopened from another file.
@@ -145,6 +146,13 @@ impl Store for SeaStore {
 
     async fn wait_for_events(&self) {
         self.notifiers.events.notified().await;
+    }
+
+    async fn release_free_pages(&self) -> Result<bool, StoreError> {
+        let transaction = self.open_transaction().await?;
+        let has_more = free_pages::release_portion(&transaction).await?;
+        transaction.commit().await?;
+        Ok(has_more)
     }
 
     async fn check(&self) -> Result<(), StoreError> {

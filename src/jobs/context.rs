@@ -1,14 +1,22 @@
 //! Context in which a handler runs a job, and the errors by which it fails.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::contract::Timestamp;
 use crate::mail::MailError;
 use crate::repositories::{Job, Lease, Queue, Store, StoreError, Transaction};
 use crate::services::{self, Clock};
+
+/// Duration of a pause, as a multiple of the work before it.
+const PAUSE_FACTOR: u32 = 3;
+
+/// Maximum duration of a pause.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// A leased job and its means to read, write and complete itself.
 pub struct JobContext {
@@ -81,6 +89,12 @@ impl JobContext {
         self.clock.now()
     }
 
+    /// Pauses after a portion of work that began at a time, so that requests do not wait for one portion after another.
+    pub async fn pause_after(&self, began: Timestamp) {
+        // Measured with the clock of the job, so that tests do not wait.
+        sleep(pause_after(began, self.now())).await;
+    }
+
     /// Opens a transaction.
     pub async fn begin(&self) -> JobResult<Box<dyn Transaction>> {
         Ok(self.store.begin().await?)
@@ -105,5 +119,23 @@ impl JobContext {
     /// Completes a job whose effect is already durable.
     pub async fn complete(&self) -> JobResult {
         self.commit(self.begin().await?).await
+    }
+}
+
+/// Duration of the pause after work of this duration.
+fn pause_after(began: Timestamp, now: Timestamp) -> Duration {
+    let elapsed = Duration::from_millis((now.0 - began.0).max(0).unsigned_abs());
+    elapsed.saturating_mul(PAUSE_FACTOR).min(MAX_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_a_multiple_of_the_work_before_it_and_bounded() {
+        for (began, now, pause) in [(0, 0, 0), (5, 25, 60), (0, 3_000, 1_000), (9, 0, 0)] {
+            assert_eq!(pause_after(Timestamp(began), Timestamp(now)), Duration::from_millis(pause));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The event feed: one event per change, in a total order.
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use super::error::StoreError;
 use crate::contract::event::{Event, EventType};
@@ -62,13 +63,15 @@ pub struct EventRange {
     pub limit: u64,
 }
 
-/// Extent of the feed, in sequence numbers.
+/// Extent of the feed, in sequence numbers of its epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeedBounds {
     /// Greatest sequence number pruned because of its age, or 0.
     pub pruned_through: i64,
     /// Last assigned sequence number, or 0; the event itself may have been removed.
     pub end: i64,
+    /// Epoch, which changes when the database is restored: sequence numbers are then assigned again. `None` at first.
+    pub epoch: Option<Uuid>,
 }
 
 /// The event feed.

@@ -47,6 +47,11 @@ pub trait Store: Send + Sync {
     /// Waits until events may have been committed, in the same way.
     async fn wait_for_events(&self);
 
+    /// Returns a portion of the unused space of the database to the file system, if there is much of it.
+    ///
+    /// Returns whether more is left.
+    async fn release_free_pages(&self) -> Result<bool, StoreError>;
+
     /// Fails unless the database responds, accepts writes and has the expected schema.
     async fn check(&self) -> Result<(), StoreError>;
 }

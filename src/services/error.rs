@@ -317,7 +317,8 @@ impl Error {
                 format!("This requires an API token with the scope `{}`.", scope.as_str())
             }
             Self::InvalidEventCursor => {
-                "The cursor does not belong to your event feed in this order. Start without a cursor, or list everything again."
+                "The cursor does not belong to your event feed in this order, or the feed was restored from a backup. Start \
+                 without a cursor, or list everything again."
                     .to_owned()
             }
             Self::CursorExpired => {

@@ -38,8 +38,9 @@ pub struct EventQuery {
     /// Position to continue from: the `next_cursor` of a page in the same order.
     /// In ascending order, the `sync_cursor` of a list and the SSE `id:` field of a streamed event (`lastEventId` in
     /// `EventSource`) are accepted too; the `id` inside an event is not. The filters may differ between requests.
-    /// Without a cursor, the list starts at the oldest event, or at the newest with `order=desc`. A cursor older than
-    /// the retention period (30 days by default) is rejected with 400: list all resources again.
+    /// Without a cursor, the list starts at the oldest event, or at the newest with `order=desc`. A cursor that is older
+    /// than the retention period (30 days by default), or than the restore of a backup, is rejected with 400: list all
+    /// resources again.
     pub cursor: Option<Cursor>,
     /// Order of the events: `asc` starts with the oldest, `desc` with the newest.
     /// Use `asc` for synchronization and `desc` for an activity log. A cursor is valid for one order only.
@@ -56,7 +57,7 @@ pub struct StreamQuery {
     /// Position to continue from: the SSE `id:` field of the last event received.
     /// `EventSource` provides it as `lastEventId`. Any event cursor in ascending order is accepted too, such as a
     /// `sync_cursor`; the `id` inside an event is not. A `Last-Event-ID` header and `lastEventId` take precedence. Without
-    /// a cursor, the stream starts with new events.
+    /// a cursor, the stream starts with new events. A cursor is rejected with 400 in the same cases as for `listEvents`.
     pub cursor: Option<Cursor>,
     /// The SSE `id:` field of the last event received, for clients that cannot send the header `Last-Event-ID`.
     /// The header takes precedence.

@@ -9,6 +9,8 @@ pub struct Model {
     pub id: i64,
     pub sequence: i64,
     pub pruned_through: i64,
+    pub epoch: Option<Uuid>,
+    pub file_id: Option<String>,
 }
 
 no_relations!();

@@ -1,4 +1,5 @@
-//! Prunes rows past their retention period, requeues stalled webhooks, and disables those of expired API tokens.
+//! Prunes rows past their retention period, requeues stalled webhooks, disables those of expired API tokens, and returns
+//! the space of removed rows to the file system.
 
 use std::time::Duration;
 
@@ -43,13 +44,21 @@ pub(super) async fn run(services: &Services, context: &JobContext) -> JobResult 
     for &what in Prunable::VARIANTS {
         let before = context.now() - retention_for(what, retention);
         loop {
+            let began = context.now();
             let transaction = context.begin().await?;
             let discarded = transaction.maintenance().prune(what, before, BATCH_SIZE).await?;
             transaction.commit().await?;
             if discarded < BATCH_SIZE {
                 break;
             }
+            context.pause_after(began).await;
         }
     }
-    Ok(())
+    loop {
+        let began = context.now();
+        if !context.store.release_free_pages().await? {
+            return Ok(());
+        }
+        context.pause_after(began).await;
+    }
 }

@@ -60,12 +60,14 @@ async fn expired(before: Timestamp, limit: u64, context: &JobContext) -> JobResu
 
 async fn purge_tasks(before: Timestamp, context: &JobContext) -> JobResult {
     loop {
+        let began = context.now();
         let transaction = context.begin().await?;
         let purged = transaction.maintenance().purge_tasks(before, BATCH_SIZE).await?;
         transaction.commit().await?;
         if purged == 0 {
             return Ok(());
         }
+        context.pause_after(began).await;
     }
 }
 
@@ -74,6 +76,7 @@ async fn purge_project(project: ProjectId, context: &JobContext) -> JobResult {
         purge_deliveries(webhook, context).await?;
     }
     loop {
+        let began = context.now();
         let transaction = context.begin().await?;
         let maintenance = transaction.maintenance();
         // Until none is left, because another job may purge the same project.
@@ -85,18 +88,21 @@ async fn purge_project(project: ProjectId, context: &JobContext) -> JobResult {
             return Ok(transaction.commit().await?);
         }
         transaction.commit().await?;
+        context.pause_after(began).await;
     }
 }
 
 /// Removes the deliveries of a webhook in batches; a cascade would remove them all in one statement.
 pub(super) async fn purge_deliveries(webhook: WebhookId, context: &JobContext) -> JobResult {
     loop {
+        let began = context.now();
         let transaction = context.begin().await?;
         let purged = transaction.webhook_maintenance().purge_webhook_deliveries(webhook, BATCH_SIZE).await?;
         transaction.commit().await?;
         if purged < BATCH_SIZE {
             return Ok(());
         }
+        context.pause_after(began).await;
     }
 }
 
@@ -106,27 +112,35 @@ async fn purge_user(user: UserId, services: &Services, context: &JobContext) -> 
         purge_project(project, context).await?;
     }
     for project in context.store.read().maintenance().list_foreign_projects(user).await? {
-        while services.account_deletion.anonymize_in_project(user, project).await? {}
+        let mut began = context.now();
+        while services.account_deletion.anonymize_in_project(user, project).await? {
+            context.pause_after(began).await;
+            began = context.now();
+        }
     }
     for webhook in context.store.read().webhook_maintenance().list_user_webhooks(user).await? {
         purge_deliveries(webhook, context).await?;
     }
     let mut place = 0;
     loop {
+        let began = context.now();
         let transaction = context.begin().await?;
         let Some(last) = transaction.maintenance().anonymize_events(user, place, EVENT_BATCH_SIZE).await? else {
             break;
         };
         transaction.commit().await?;
         place = last;
+        context.pause_after(began).await;
     }
     loop {
+        let began = context.now();
         let transaction = context.begin().await?;
         let purged = transaction.maintenance().purge_audit_log(user, BATCH_SIZE).await?;
         transaction.commit().await?;
         if purged < BATCH_SIZE {
             break;
         }
+        context.pause_after(began).await;
     }
     let transaction = context.begin().await?;
     transaction.maintenance().purge_user(user).await?;

@@ -16,9 +16,9 @@ impl Events {
     pub async fn list(&self, caller: Caller, query: EventQuery) -> Result<EventPage, Error> {
         let repositories = self.context.store.read();
         let filter = authorize_filter(repositories, caller, query.filter, ErrorLocation::Query).await?;
-        let scope = EventCursorScope { reader: caller.user, direction: query.order };
-        let beyond = query.cursor.as_ref().map(|cursor| scope.decode(&self.context.signer, cursor)).transpose()?;
         let bounds = repositories.events().bounds().await?;
+        let scope = EventCursorScope { reader: caller.user, direction: query.order, epoch: bounds.epoch };
+        let beyond = query.cursor.as_ref().map(|cursor| scope.decode(&self.context.signer, cursor)).transpose()?;
         let limit = u64::from(query.limit);
         let walk = EventRange { after: beyond, direction: query.order, limit: limit + 1 };
         let mut data =

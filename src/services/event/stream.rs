@@ -30,9 +30,15 @@ impl Events {
         query: StreamQuery,
         last: Option<Cursor>,
     ) -> Result<EventStream, Error> {
-        let scope = EventCursorScope::ascending(caller.user);
         let last = last.or(query.last_event_id.filter(|id| !id.is_empty())).or(query.cursor);
-        let position = last.map(|cursor| scope.decode(&self.context.signer, &cursor)).transpose()?;
+        let resumed = match last {
+            Some(cursor) => {
+                let epoch = self.context.store.read().events().bounds().await?.epoch;
+                let scope = EventCursorScope::ascending(caller.user, epoch);
+                Some((scope, scope.decode(&self.context.signer, &cursor)?))
+            }
+            None => None,
+        };
         // After the cursor, so that a mistake in it does not use up the ticket.
         let filter = match &query.ticket {
             Some(ticket) => self.context.consume_ticket(caller, ticket, query.filter).await?,
@@ -41,7 +47,7 @@ impl Events {
         // Subscribe before reading the end of the feed, so that no event is missed.
         let (visibility, events_rx) = self.hub.subscribe(caller.user).await?;
         let bounds = self.context.store.read().events().bounds().await?;
-        if let Some(position) = position {
+        if let Some((scope, position)) = resumed {
             scope.ensure_retained(position, bounds)?;
         }
         let now = self.context.clock.now();
@@ -56,11 +62,12 @@ impl Events {
             context: Arc::clone(&self.context),
             hub: Arc::clone(&self.hub),
             caller,
+            scope: EventCursorScope::ascending(caller.user, bounds.epoch),
             filter,
             visibility,
             events_rx,
             ended,
-            progress: FeedProgress::new(position, bounds.end),
+            progress: FeedProgress::new(resumed.map(|(_, position)| position), bounds.end),
             until: Instant::now() + left.min(MAX_STREAM_DURATION),
         };
         Ok(Box::pin(unfold(subscription, async |mut subscription| Some((subscription.next().await?, subscription)))))

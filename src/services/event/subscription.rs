@@ -54,6 +54,7 @@ pub(crate) struct EventSubscription {
     pub(crate) context: Arc<ServiceContext>,
     pub(crate) hub: Arc<EventHub>,
     pub(crate) caller: Caller,
+    pub(crate) scope: EventCursorScope,
     pub(crate) filter: EventFilter,
     pub(crate) visibility: Arc<Visibility>,
     pub(crate) events_rx: Receiver<BroadcastEvent>,
@@ -173,7 +174,7 @@ impl EventSubscription {
 
     /// Reads the next batch from the database.
     async fn catch_up(&mut self) -> Result<(), Error> {
-        let Self { context, caller, filter, visibility, progress, .. } = self;
+        let Self { context, caller, scope, filter, visibility, progress, .. } = self;
         let walk = EventRange { after: Some(progress.position), direction: Direction::Asc, limit: progress.batch_size };
         let found = context.read_events(*caller, filter).await?.events().list(caller.user, filter, walk).await?;
         // The database uses current memberships, which may be newer than the cached ones. Without a reload, events of a
@@ -184,7 +185,7 @@ impl EventSubscription {
         let is_empty = found.is_empty();
         progress.buffer(found);
         let bounds = context.store.read().events().bounds().await?;
-        EventCursorScope::ascending(caller.user).ensure_retained(progress.position, bounds)?;
+        scope.ensure_retained(progress.position, bounds)?;
         if is_empty {
             // No event up to the previously known end is visible to the user.
             progress.position = progress.position.max(progress.end);
@@ -198,7 +199,7 @@ impl EventSubscription {
     }
 
     fn cursor(&self) -> Cursor {
-        EventCursorScope::ascending(self.caller.user).encode(&self.context.signer, self.progress.position)
+        self.scope.encode(&self.context.signer, self.progress.position)
     }
 
     fn matches(&self, entry: &BroadcastEvent) -> bool {

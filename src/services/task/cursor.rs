@@ -1,8 +1,8 @@
 //! Cursors of task lists (keyset pagination).
 //!
 //! A cursor holds the sort value and the ID of the last task, which need not exist any more, and the end of the event
-//! feed when the first page was read. Its signature covers the user, project, filters and sort order, so a cursor of
-//! another list is rejected.
+//! feed when the first page was read. Its signature covers the user, project, filters, sort order and epoch of the feed,
+//! so a cursor of another list is rejected.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -30,6 +30,8 @@ pub(crate) struct TaskCursorScope {
     pub(crate) project: Option<ProjectId>,
     pub(crate) conditions: TaskFilterParams,
     pub(crate) sort: Sort<TaskSort>,
+    /// Epoch of the event feed.
+    pub(crate) epoch: Option<Uuid>,
 }
 
 impl TaskCursorScope {
@@ -48,7 +50,7 @@ impl TaskCursorScope {
                 values.dedup();
             }
         }
-        let list = json!([
+        let mut list = json!([
             self.reader.to_string(),
             self.list,
             self.project.map(|project| project.to_string()),
@@ -56,6 +58,8 @@ impl TaskCursorScope {
             self.sort.field.to_json(),
             self.sort.direction.to_json(),
         ]);
+        // The cursors of the first epoch are those of earlier versions.
+        list.as_array_mut().into_iter().for_each(|list| list.extend(self.epoch.map(|epoch| json!(epoch))));
         Sha256::digest(list.to_string()).into()
     }
 
@@ -112,7 +116,7 @@ mod tests {
     fn list(conditions: &TaskFilterParams) -> TaskCursorScope {
         let sort = Sort { field: TaskSort::Title, direction: Direction::Asc };
         let reader = UserId(Uuid::from_u128(1));
-        TaskCursorScope { reader, list: "all", project: None, conditions: conditions.clone(), sort }
+        TaskCursorScope { reader, list: "all", project: None, conditions: conditions.clone(), sort, epoch: None }
     }
 
     #[test]
@@ -132,6 +136,7 @@ mod tests {
                 TaskCursorScope { list: "project", ..list.clone() }.decode(&signer, &cursor),
                 TaskCursorScope { project: Some(ProjectId::generate()), ..list.clone() }.decode(&signer, &cursor),
                 TaskCursorScope { sort: other, ..list.clone() }.decode(&signer, &cursor),
+                TaskCursorScope { epoch: Some(Uuid::from_u128(1)), ..list.clone() }.decode(&signer, &cursor),
             ] {
                 assert!(matches!(foreign, Err(Error::InvalidCursor)));
             }

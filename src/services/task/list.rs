@@ -47,26 +47,30 @@ impl Tasks {
         project: ProjectId,
         query: ProjectTaskCursorQuery,
     ) -> Result<TaskCursorPage, Error> {
+        let feed = self.0.store.read().events().bounds().await?;
         let scope = TaskCursorScope {
             reader: caller.user,
             list: "project",
             project: Some(project),
             conditions: query.filter,
             sort: Sort::new(query.sort, query.dir),
+            epoch: feed.epoch,
         };
-        self.cursor_page(scope, &query.paging, unknown_path_project).await
+        self.cursor_page(scope, feed.end, &query.paging, unknown_path_project).await
     }
 
     /// Lists the tasks of all projects of which the caller is a member, by cursor.
     pub async fn list_by_cursor(&self, caller: Caller, query: TaskCursorQuery) -> Result<TaskCursorPage, Error> {
+        let feed = self.0.store.read().events().bounds().await?;
         let scope = TaskCursorScope {
             reader: caller.user,
             list: "all",
             project: query.project_id,
             conditions: query.filter,
             sort: Sort::new(query.sort, query.dir),
+            epoch: feed.epoch,
         };
-        self.cursor_page(scope, &query.paging, unknown_project).await
+        self.cursor_page(scope, feed.end, &query.paging, unknown_project).await
     }
 
     async fn page(
@@ -89,6 +93,7 @@ impl Tasks {
     async fn cursor_page(
         &self,
         scope: TaskCursorScope,
+        feed_end: i64,
         paging: &CursorParams,
         unknown: fn() -> Error,
     ) -> Result<TaskCursorPage, Error> {
@@ -96,7 +101,7 @@ impl Tasks {
         // Sync starts where the feed ended before the first page was read.
         let (after, feed_position) = match &paging.cursor {
             Some(cursor) => scope.decode(signer, cursor).map(|(after, feed_position)| (Some(after), feed_position))?,
-            None => (None, self.0.store.read().events().bounds().await?.end),
+            None => (None, feed_end),
         };
         let request = CursorRequest { sort: scope.sort, after, limit: paging.limit };
         let filter = self.filter(reader, scope.conditions.clone());
@@ -111,7 +116,7 @@ impl Tasks {
             check_assignee_filter(repositories.task_lists().list_visible_by_cursor(reader, &filter, &request).await?)?
         };
         let next_cursor = page.next.map(|key| scope.encode(signer, &key, feed_position));
-        let sync_cursor = EventCursorScope::ascending(reader).encode(signer, feed_position);
+        let sync_cursor = EventCursorScope::ascending(reader, scope.epoch).encode(signer, feed_position);
         let meta = CursorMeta { limit: paging.limit, has_more: next_cursor.is_some(), next_cursor, sync_cursor };
         Ok(TaskCursorPage { data: page.items, meta })
     }

@@ -28,6 +28,52 @@ fn migrate_shows_and_updates_the_schema() {
         assert!(after.iter().all(|state| state == "applied"), "{arguments:?}: {after:?}");
         assert_eq!(again, names);
     }
+    let (after, _) = states(&["migrate", "down", "2"]);
+    assert_eq!(after.iter().rev().take(3).collect::<Vec<_>>(), ["pending", "pending", "applied"]);
+    let production = [
+        ("DATA_DIR", "data"),
+        ("APP_ENV", "production"),
+        ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
+        ("ENCRYPTION_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
+        ("PUBLIC_URL", "https://a.example"),
+        ("REQUIRE_EMAIL_VERIFICATION", "false"),
+    ];
+    let refused = run(folder.path(), &["migrate", "down"], &production);
+    assert!(refused.status == Some(1) && refused.errors.contains("--force"), "{}", refused.errors);
+}
+
+#[test]
+fn a_backup_of_a_running_server_is_restored_after_it_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [("DATA_DIR", "data")];
+    let server = Server::start(folder.path(), &variables);
+    server.register("ada@example.com");
+    let written = run(folder.path(), &["backup", "backup.db"], &variables).succeeded().output;
+    assert!(written.len() == 1 && written[0].starts_with("wrote backup.db ("), "{written:?}");
+    server.register("grace@example.com");
+    let refused = run(folder.path(), &["restore", "--force", "backup.db"], &variables);
+    assert!(refused.status == Some(1) && refused.errors.contains("stop the server"), "{}", refused.errors);
+    server.stop();
+    run(folder.path(), &["restore", "--force", "backup.db"], &variables).succeeded();
+
+    let server = Server::start(folder.path(), &variables);
+    let log_in = |email: &str| {
+        let body = json!({"email": email, "password": "correct horse"});
+        http::post(server.address, "/v1/auth/login", None, &body)
+    };
+    log_in("ada@example.com").expect(200);
+    log_in("grace@example.com").expect(401);
+    server.stop();
+    run(folder.path(), &["restore", "--renew-epoch"], &variables).succeeded();
+}
+
+#[test]
+fn backups_of_postgres_are_left_to_its_own_tools() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, tool) in [(["backup", "backup.db"], "pg_dump"), (["restore", "backup.db"], "pg_restore")] {
+        let refused = run(folder.path(), &arguments, &[("DATABASE_URL", "postgres://127.0.0.1:1/x")]);
+        assert!(refused.status == Some(1) && refused.errors.contains(tool), "{}", refused.errors);
+    }
 }
 
 #[test]
@@ -171,7 +217,7 @@ fn version_and_help_are_printed() {
     let print = |argument| run(folder.path(), &[argument], &[("PORT", "none")]).succeeded().output.join("\n");
     assert_eq!(print("--version"), format!("pocket-tasks {}", env!("CARGO_PKG_VERSION")));
     let help = print("--help");
-    for command in ["serve", "migrate", "openapi", "audit", "healthcheck"] {
+    for command in ["serve", "migrate", "backup", "restore", "openapi", "audit", "healthcheck"] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{help}");
     }
     assert_eq!(run(folder.path(), &["nonsense"], &[]).status, Some(2));

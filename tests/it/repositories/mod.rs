@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
 
 mod account_references;
+mod backup;
 mod comments;
 mod counters;
 mod feed_order;
@@ -22,6 +23,7 @@ mod projects;
 pub(crate) mod raw;
 mod readiness;
 mod refresh_tokens;
+mod released_schema;
 mod schema;
 mod sessions;
 mod shared_plans;

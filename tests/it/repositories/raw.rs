@@ -1,8 +1,14 @@
 //! Direct SQL access to the database, as an operator has.
 
+use std::path::Path;
+
 use pocket_tasks::contract::account::user::User;
 use pocket_tasks::contract::project::Project;
-use sqlx::{AssertSqlSafe, Column as _, Connection as _, Executor as _, PgConnection, Row as _, SqliteConnection};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{
+    AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Executor as _, PgConnection, Row as _,
+    SqliteConnection,
+};
 use uuid::Uuid;
 
 use crate::support::TestDatabase;
@@ -20,6 +26,12 @@ impl Raw {
         } else {
             Self::Sqlite(SqliteConnection::connect(&database.url).await.unwrap())
         }
+    }
+
+    /// Opens a SQLite file, which it creates if necessary.
+    pub(crate) async fn open(file: &Path) -> Self {
+        let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+        Self::Sqlite(options.connect().await.unwrap())
     }
 
     /// Runs statements, or returns the error.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pocket_tasks::contract::TaskId;
 use pocket_tasks::contract::task::{Task, TaskStatus};
-use pocket_tasks::database::{SeaStore, Settings};
+use pocket_tasks::database::{MigrationState, SeaStore, Settings};
 use pocket_tasks::repositories::{Store as _, StoreError};
 use uuid::Uuid;
 
@@ -56,7 +56,7 @@ impl Empty {
 }
 
 pub(super) async fn applied(store: &SeaStore) -> Vec<bool> {
-    store.migrations().await.unwrap().iter().map(|migration| migration.applied).collect()
+    store.migrations().await.unwrap().iter().map(|migration| migration.state == MigrationState::Applied).collect()
 }
 
 /// Asserts that the database rejects the first statement and accepts the second, which differs only in the violation.
@@ -71,6 +71,27 @@ async fn refuses(raw: &mut Raw, wrong: &str, right: &str) {
 }
 
 on_both_databases! {
+    async fn migrations_of_a_newer_version_are_left_alone(empty: Empty) {
+        let store = empty.open(true).await.unwrap();
+        let mut raw = Raw::connect(&empty.0).await;
+        raw.execute("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_future', 7)").await;
+        store.migrate().await.unwrap();
+        store.check().await.unwrap();
+        store.roll_back(Some(1)).await.unwrap_err();
+        let status = store.migrations().await.unwrap();
+        let (last, known) = status.split_last().unwrap();
+        assert_eq!((&*last.name, last.state), ("m9999_future", MigrationState::Newer));
+        assert!(known.iter().all(|migration| migration.state == MigrationState::Applied), "{known:?}");
+        store.close().await;
+        // The newer version has a column that this one does not know, and this one starts.
+        raw.execute("ALTER TABLE users ADD COLUMN added text").await;
+        let store = empty.open(true).await.unwrap();
+        user(&store).await;
+        store.close().await;
+        drop(raw);
+        empty.0.remove().await;
+    }
+
     async fn migrations_run_up_down_and_up_again(empty: Empty) {
         let store = empty.open(false).await.unwrap();
         let names: Vec<String> =
@@ -80,7 +101,7 @@ on_both_databases! {
         store.migrate().await.unwrap();
         assert_eq!(applied(&store).await, vec![true; names.len()]);
         let first = empty.schema().await;
-        store.rollback_all().await.unwrap();
+        store.roll_back(None).await.unwrap();
         assert_eq!(applied(&store).await, vec![false; names.len()]);
         let none = empty.schema().await;
         assert!(none.iter().all(|line| line.contains("seaql_migrations")), "{none:#?}");
@@ -108,7 +129,7 @@ on_both_databases! {
         let before = store.check().await;
         store.migrate().await.unwrap();
         store.check().await.unwrap();
-        store.rollback_all().await.unwrap();
+        store.roll_back(None).await.unwrap();
         let after = store.check().await;
         store.close().await;
         empty.0.remove().await;

@@ -102,6 +102,10 @@ impl Store for FaultStore {
         self.reader.inner.wait_for_events().await;
     }
 
+    async fn release_free_pages(&self) -> Result<bool, StoreError> {
+        self.reader.inner.release_free_pages().await
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         self.reader.inner.check().await
     }

@@ -77,7 +77,7 @@ impl EventRepository for IdleFeed {
     }
 
     async fn bounds(&self) -> Result<FeedBounds, StoreError> {
-        Ok(FeedBounds { pruned_through: 0, end: self.query() })
+        Ok(FeedBounds { pruned_through: 0, end: self.query(), epoch: None })
     }
 
     async fn list(&self, _: UserId, _: &EventFilter, _: EventRange) -> Result<Vec<Event>, StoreError> {

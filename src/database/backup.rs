@@ -1,0 +1,263 @@
+//! Backup and restore of an embedded database. Files are complete before they are moved to their path.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, SqlxSqliteConnector, Statement};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tempfile::NamedTempFile;
+
+use super::connect::{self, BUSY_TIMEOUT, SQLITE_BUSY};
+use super::error::sqlx_code;
+use super::feed_epoch;
+use super::file_lock::FileLock;
+use super::migrations::{self, MigrationState};
+use crate::repositories::StoreError;
+
+/// Bytes that a backup writes between two pauses.
+const PACE_BYTES: u64 = 1024 * 1024;
+
+/// Maximum duration of a pause.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// Instructions of SQLite after which the pace is checked.
+const PACE_INTERVAL: i32 = 1_000;
+
+/// Files that SQLite keeps beside a database.
+const LOG_SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// Reason why a backup was not written or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The file does not exist.
+    #[error("{0} does not exist")]
+    Missing(PathBuf),
+    /// The file exists and must not be replaced.
+    #[error("{0} exists; add --force to replace it")]
+    Exists(PathBuf),
+    /// The file is a database in use, or needs recovery.
+    #[error("{0} is in use, or was not closed properly; stop the server and its workers first")]
+    InUse(PathBuf),
+    /// The file is no intact database of this program.
+    #[error("{0} is not a Pocket Tasks database: {1}")]
+    NotADatabase(PathBuf, String),
+    /// The database belongs to a newer version.
+    #[error("{0} has migrations of a newer version ({1}); restore it with that version")]
+    Newer(PathBuf, String),
+    /// A file could not be read or written.
+    #[error("{0}: {1}")]
+    Io(PathBuf, #[source] io::Error),
+    /// The database reported an error.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// The database reported an error.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+type Result<T> = std::result::Result<T, BackupError>;
+
+/// Writes a consistent copy of a database that may be in use, and returns its size.
+///
+/// It takes as long as it needs not to disturb others: it writes a little, then pauses for the same time.
+pub async fn back_up(database: &Path, file: &Path, replace: bool) -> Result<u64> {
+    if !database.exists() {
+        return Err(BackupError::Missing(database.to_owned()));
+    }
+    ensure_vacant(file, replace)?;
+    // SQLite would apply a log beside the file to the backup. This also protects the database itself.
+    if beside(file, "-wal").exists() || is_same(database, file) {
+        return Err(BackupError::InUse(file.to_owned()));
+    }
+    let temporary = new_temporary(file)?;
+    let pace = temporary.reopen().map_err(|error| BackupError::Io(temporary.path().to_owned(), error))?;
+    copy(database, temporary.path(), Some(Pace::new(pace))).await?;
+    let backup = open(SqliteConnectOptions::new().filename(temporary.path()).journal_mode(SqliteJournalMode::Memory));
+    let backup = backup.await?;
+    feed_epoch::mark_copy(&backup).await.map_err(StoreError::from)?;
+    backup.close().await.map_err(StoreError::from)?;
+    publish(temporary, file, replace)?;
+    Ok(std::fs::metadata(file).map_or(0, |metadata| metadata.len()))
+}
+
+/// Replaces a database by a backup, and renews the epoch of its feed. A crash leaves the old or the new one.
+///
+/// The schema is migrated. Fails while another process uses the database.
+pub async fn restore(database: &Path, backup: &Path, replace: bool) -> Result<()> {
+    if !backup.exists() {
+        return Err(BackupError::Missing(backup.to_owned()));
+    }
+    connect::create_parent_dir(database)?;
+    // Replace the target of a symbolic link, not the link.
+    let database = &database.canonicalize().unwrap_or_else(|_| database.to_owned());
+    ensure_vacant(database, replace)?;
+    let in_use = || BackupError::InUse(database.clone());
+    if is_same(database, backup) {
+        return Err(in_use());
+    }
+    let lock = FileLock::try_hold(database).map_err(|error| BackupError::Io(database.clone(), error))?;
+    let _lock = lock.ok_or_else(in_use)?;
+    ensure_unused(database).await?;
+    verify(backup).await?;
+    let temporary = new_temporary(database)?;
+    copy(backup, temporary.path(), None).await?;
+    let new = open(SqliteConnectOptions::new().filename(temporary.path()).journal_mode(SqliteJournalMode::Memory));
+    let new = new.await?;
+    migrations::migrate(&new).await?;
+    feed_epoch::renew(&new).await.map_err(StoreError::from)?;
+    new.close().await.map_err(StoreError::from)?;
+    // Again, because a server may have started in the meantime.
+    ensure_unused(database).await?;
+    // SQLite would apply the log of the old database to the new one.
+    remove_logs(database)?;
+    publish(temporary, database, replace)?;
+    remove_logs(database)
+}
+
+/// Refuses a file that is no intact database with a schema that this version knows.
+async fn verify(backup: &Path) -> Result<()> {
+    let refuse = |reason: &dyn ToString| BackupError::NotADatabase(backup.to_owned(), reason.to_string());
+    let connection = open(read_only(backup)).await.map_err(|error| refuse(&error))?;
+    let check = Statement::from_string(DbBackend::Sqlite, "PRAGMA integrity_check(1)");
+    let report = connection.query_one_raw(check).await.map_err(|error| refuse(&error))?;
+    let report: Option<String> = report.and_then(|row| row.try_get_by_index(0).ok());
+    if report.as_deref() != Some("ok") {
+        return Err(refuse(&report.unwrap_or_default()));
+    }
+    let migrations = migrations::statuses(&connection).await.map_err(|error| refuse(&error))?;
+    if migrations.first().is_none_or(|first| first.state != MigrationState::Applied) {
+        return Err(refuse(&"its schema is another one"));
+    }
+    let newer = migrations.iter().filter(|migration| migration.state == MigrationState::Newer);
+    let newer: Vec<&str> = newer.map(|migration| &*migration.name).collect();
+    connection.close().await.map_err(StoreError::from)?;
+    if newer.is_empty() { Ok(()) } else { Err(BackupError::Newer(backup.to_owned(), newer.join(", "))) }
+}
+
+/// Copies a database as of one moment, compacted, to an empty file.
+async fn copy(database: &Path, to: &Path, pace: Option<Pace>) -> Result<()> {
+    let path = to.to_str().ok_or_else(|| BackupError::Io(to.to_owned(), io::ErrorKind::InvalidFilename.into()))?;
+    let mut connection = read_only(database).connect().await?;
+    let auto_vacuum: i64 = sqlx::query_scalar("PRAGMA auto_vacuum").fetch_one(&mut connection).await?;
+    if auto_vacuum == 0 {
+        // The copy gets that of new databases. Where it is set, SQLite would write it to the original.
+        sqlx::query("PRAGMA auto_vacuum = INCREMENTAL").execute(&mut connection).await?;
+    }
+    if let Some(mut pace) = pace {
+        connection.lock_handle().await?.set_progress_handler(PACE_INTERVAL, move || {
+            pace.keep();
+            // False would interrupt.
+            true
+        });
+    }
+    sqlx::query("VACUUM INTO ?").bind(path).execute(&mut connection).await?;
+    Ok(connection.close().await?)
+}
+
+/// Refuses a database that another process has open, and moves the log of others into their file.
+///
+/// SQLite changes the journal mode only for the last connection.
+async fn ensure_unused(database: &Path) -> Result<()> {
+    if !database.exists() {
+        return Ok(());
+    }
+    let options = SqliteConnectOptions::new().filename(database).busy_timeout(Duration::from_secs(1));
+    match options.journal_mode(SqliteJournalMode::Delete).connect().await {
+        Ok(connection) => Ok(connection.close().await?),
+        Err(error) if sqlx_code(&error) == Some(SQLITE_BUSY) => Err(BackupError::InUse(database.to_owned())),
+        // A damaged database may be replaced.
+        Err(error) => {
+            tracing::warn!(%error, "failed to open the database that is replaced");
+            Ok(())
+        }
+    }
+}
+
+fn remove_logs(database: &Path) -> Result<()> {
+    for suffix in LOG_SUFFIXES {
+        let path = beside(database, suffix);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(BackupError::Io(path, error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Creates an empty file beside another one, readable by its owner only. It is removed unless it is published.
+fn new_temporary(beside: &Path) -> Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    let file = builder.prefix(".pocket-tasks-").suffix(".tmp").tempfile_in(folder(beside));
+    file.map_err(|error| BackupError::Io(beside.to_owned(), error))
+}
+
+/// Makes a file durable, and moves it to its path.
+fn publish(temporary: NamedTempFile, path: &Path, replace: bool) -> Result<()> {
+    let failed = |error| BackupError::Io(path.to_owned(), error);
+    temporary.as_file().sync_all().map_err(failed)?;
+    let published = if replace { temporary.persist(path) } else { temporary.persist_noclobber(path) };
+    published.map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => BackupError::Exists(path.to_owned()),
+        _ => failed(error.error),
+    })?;
+    #[cfg(unix)]
+    File::open(folder(path)).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    Ok(())
+}
+
+fn ensure_vacant(path: &Path, replace: bool) -> Result<()> {
+    if path.exists() && !replace { Err(BackupError::Exists(path.to_owned())) } else { Ok(()) }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+}
+
+fn read_only(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT)
+}
+
+async fn open(options: SqliteConnectOptions) -> std::result::Result<DatabaseConnection, sqlx::Error> {
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+}
+
+/// Slows a copy down, so that others get the disk and the processor as well.
+struct Pace {
+    file: File,
+    written: u64,
+    resumed_at: Instant,
+}
+
+impl Pace {
+    fn new(file: File) -> Self {
+        Self { file, written: 0, resumed_at: Instant::now() }
+    }
+
+    /// Pauses if enough was written since the last pause.
+    fn keep(&mut self) {
+        let length = self.file.metadata().map_or(0, |metadata| metadata.len());
+        if length < self.written + PACE_BYTES {
+            return;
+        }
+        // Otherwise the file would be written at its end in one go, and other writers wait for that. A failure is
+        // reported by the last synchronization.
+        let _ = self.file.sync_data();
+        #[expect(clippy::disallowed_methods, reason = "SQLite calls this in a thread of its own")]
+        std::thread::sleep(self.resumed_at.elapsed().min(MAX_PAUSE));
+        (self.written, self.resumed_at) = (length, Instant::now());
+    }
+}
