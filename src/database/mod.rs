@@ -31,6 +31,7 @@ mod relations;
 mod repositories;
 mod sessions;
 mod sqlite_state;
+mod statistics;
 mod store;
 mod stored_bytes;
 mod stream_tickets;
@@ -48,6 +49,3 @@ mod webhooks;
 pub use connect::{Engine, Settings};
 pub use migrations::MigrationStatus;
 pub use store::SeaStore;
-
-/// Log filter for libraries that log every migration and cancelled statement.
-pub const QUIET_LIBRARIES: &str = "sea_orm_migration=warn,sqlx_core::pool=error";
