@@ -32,11 +32,11 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A store in SQLite or PostgreSQL.
 pub struct SeaStore {
-    reader: SeaRepositories<ReadPool>,
-    unindexed_reader: SeaRepositories<ReadPool>,
-    writer: DatabaseConnection,
+    pub(super) reader: SeaRepositories<ReadPool>,
+    pub(super) unindexed_reader: SeaRepositories<ReadPool>,
+    pub(super) writer: DatabaseConnection,
     writer_state: Option<Arc<SqliteState>>,
-    health: Arc<StorageHealth>,
+    pub(super) health: Arc<StorageHealth>,
     notifiers: Arc<Notifiers>,
 }
 
