@@ -25,7 +25,7 @@ use super::spans::TARGET;
 /// Time limit for one request to the collector.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time limit for the last export at shutdown.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Minimum time between two log messages about failed exports.
 const REPORT_INTERVAL: Duration = Duration::from_mins(1);
 
@@ -75,7 +75,7 @@ impl Traces {
         layer.with_filter(filter_fn(|metadata| metadata.is_span() && metadata.target() == TARGET))
     }
 
-    /// Exports the remaining spans, for at most a second.
+    /// Exports the remaining spans, for at most two seconds.
     pub async fn shutdown(self) {
         // Waits for the thread of the exporter.
         let flush = tokio::task::spawn_blocking(move || self.0.shutdown_with_timeout(SHUTDOWN_TIMEOUT));
@@ -87,7 +87,7 @@ impl Traces {
     }
 }
 
-/// Exports the remaining spans of the process, for at most a second.
+/// Exports the remaining spans of the process, for at most two seconds.
 pub async fn shutdown_traces() {
     if let Some(traces) = TRACES.get() {
         traces.clone().shutdown().await;

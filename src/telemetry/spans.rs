@@ -50,7 +50,8 @@ impl RequestTrace<'_> {
 
 /// Records the response to a request.
 pub(crate) fn end_request_span(span: &Span, status: u16) {
-    span.record("http.response.status_code", status);
+    // Signed: others are exported as text.
+    span.record("http.response.status_code", i64::from(status));
     if status >= 500 {
         fail_span(span);
     }
@@ -68,7 +69,7 @@ pub(crate) fn job_span(kind: &str, id: uuid::Uuid, attempt: u32, parent: Option<
         "messaging.operation.type" = "process",
         messaging.message.id = %id,
         job.kind = kind,
-        job.attempt = attempt,
+        job.attempt = i64::from(attempt),
     );
     if is_linked {
         if let Some(parent) = parent.filter(|_| !span.is_disabled()) {

@@ -11,11 +11,13 @@ use prost::Message as _;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep};
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
 use crate::on_sqlite;
-use crate::support::TestApp;
+use crate::repositories::fixtures::TIMEOUT;
+use crate::support::{POLL_INTERVAL, TestApp};
 
 const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT_ID: &str = "b7ad6b7169203331";
@@ -48,6 +50,18 @@ impl Collector {
         let received = self.received.lock().unwrap();
         let resources = received.iter().flat_map(|request| &request.resource_spans);
         resources.flat_map(|resource| &resource.scope_spans).flat_map(|scope| scope.spans.clone()).collect()
+    }
+
+    /// Waits until a span with this name was received. A slow machine exports after the shutdown.
+    async fn wait_for(&self, name: &str) -> Vec<Span> {
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            let spans = self.spans();
+            if spans.iter().any(|span| span.name == name) || Instant::now() > deadline {
+                return spans;
+            }
+            sleep(POLL_INTERVAL).await;
+        }
     }
 
     /// Name of the service that sent the spans.
@@ -99,7 +113,7 @@ on_sqlite! {
         .await;
         traces.shutdown().await;
 
-        let spans = collector.spans();
+        let spans = collector.wait_for("job welcome_email").await;
         let (request, job) = (find(&spans, "POST /v1/auth/register"), find(&spans, "job welcome_email"));
         assert_eq!((hex(&request.trace_id), hex(&job.trace_id)), (TRACE_ID.to_owned(), TRACE_ID.to_owned()));
         assert_eq!((hex(&request.parent_span_id), &job.parent_span_id), (PARENT_ID.to_owned(), &request.span_id));
