@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::database::{SeaStore, Settings};
 use crate::jobs::{JobHandlers, Runner, RunnerTimings, Schedule};
 use crate::mail::{Links, Mailer};
+use crate::metrics_server::{MetricsListener, MetricsServer};
 use crate::repositories::Store;
 use crate::security::{AccessTokens, Passwords, Sealer, Signer};
 use crate::server::{self, Limits, Reserved};
@@ -121,6 +122,7 @@ pub async fn open(config: &Config) -> anyhow::Result<(Arc<SeaStore>, Services)> 
 
 /// Serves until `shutdown`, then drains running requests and jobs.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let metrics = MetricsListener::bind(config.metrics_addr).await?;
     let (store, services) = open(&config).await?;
     services.accounts.sync_revocations().await.context("loading ended sessions")?;
 
@@ -129,6 +131,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
         .with_context(|| format!("listening on {}:{}", config.host, config.port))?;
     let local = listener.local_addr().context("reading the address of the listener")?;
     let public_url = config.link_url(local);
+    let metrics = metrics.map(|listener| listener.serve(Arc::clone(&store), Clock::system()));
     let draining = Draining::default();
     let streaming = services.clone();
     let published = PublishedDocument::compile(config.public_url.as_deref())?;
@@ -167,6 +170,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
         job_runner.await.context("running jobs")?;
     }
     revocation_sync.abort();
+    stop_metrics(metrics).await;
     close_store(&store).await;
     Ok(())
 }
@@ -181,11 +185,14 @@ async fn mark_overloaded(mut request: Request) -> poem::Result<Request> {
 
 /// Runs jobs without serving until `shutdown`, then drains running jobs.
 pub async fn run_worker(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let metrics = MetricsListener::bind(config.metrics_addr).await?;
     let (store, services) = open(&config).await?;
+    let metrics = metrics.map(|listener| listener.serve(Arc::clone(&store), Clock::system()));
     let public_url = config.link_url(config.address());
     let job_runner = spawn_job_runner(&config, Arc::clone(&store), services, &public_url, shutdown)?;
     tracing::info!("running jobs");
     job_runner.await.context("running jobs")?;
+    stop_metrics(metrics).await;
     close_store(&store).await;
     Ok(())
 }
@@ -214,6 +221,13 @@ fn spawn_job_runner(
             tracing::warn!(%error, "scheduler failed to stop");
         }
     }))
+}
+
+/// Stops serving metrics, the last of what is served.
+async fn stop_metrics(server: Option<MetricsServer>) {
+    if let Some(server) = server {
+        server.stop().await;
+    }
 }
 
 /// Closes the store. A query that is still running must not delay the shutdown.

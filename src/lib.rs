@@ -24,6 +24,7 @@ pub mod contract;
 pub mod database;
 pub mod jobs;
 pub mod mail;
+pub mod metrics_server;
 pub mod repositories;
 pub mod security;
 pub mod server;

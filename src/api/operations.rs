@@ -5,6 +5,7 @@
 
 use poem_openapi::registry::{MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
+use strum::IntoStaticStr;
 
 use crate::contract::account::api_token::Scope;
 use crate::contract::error::ErrorCode as E;
@@ -28,8 +29,9 @@ pub enum Access {
     BothScopes,
 }
 
-/// Rate limit that applies to an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Rate limit that applies to an operation. The names of the variants are published in metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum RateLimitClass {
     /// Operations that take credentials or send mail: per client network, and per user with a token.
     Auth,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod failure;
 mod healthcheck;
 mod jobs;
 mod migrate;
@@ -17,8 +18,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::output::print_error;
 use crate::config::Config;
+use crate::telemetry::{self, LogFormat};
 
 /// A task and project API: one binary, SQLite or PostgreSQL.
 ///
@@ -68,21 +69,24 @@ const EXIT_CONFIG: u8 = 2;
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(Command::Openapi(arguments)) = &arguments.command {
-        return finish(openapi::run(arguments));
+        return finish(openapi::run(arguments), LogFormat::Pretty);
     }
-    let config = match Config::from_env() {
+    let config = Config::from_env();
+    // After a `.env` file was read.
+    let format = failure::format(matches!(arguments.command, None | Some(Command::Serve | Command::Worker)));
+    let config = match config {
         Ok(config) => config,
         Err(errors) => {
-            print_error(&format!("Invalid settings:\n{errors}"));
+            failure::report_settings(format, &errors);
             return ExitCode::from(EXIT_CONFIG);
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return finish(Err(error.into())),
+        Err(error) => return finish(Err(error.into()), format),
     };
     let result = runtime.block_on(async {
-        match arguments.command {
+        let result = match arguments.command {
             None | Some(Command::Serve) => serve::run(config).await,
             Some(Command::Worker) => worker::run(config).await,
             Some(Command::Jobs { action }) => jobs::run(&config, action).await,
@@ -93,18 +97,20 @@ pub fn main() -> ExitCode {
             Some(Command::Restore(arguments)) => restore::run(&config, arguments).await,
             Some(Command::Healthcheck) => healthcheck::run(&config).await,
             Some(Command::Openapi(arguments)) => openapi::run(&arguments),
-        }
+        };
+        telemetry::shutdown_traces().await;
+        result
     });
     // Do not wait for blocking tasks, such as password hashing.
     runtime.shutdown_background();
-    finish(result)
+    finish(result, format)
 }
 
-fn finish(result: anyhow::Result<()>) -> ExitCode {
+fn finish(result: anyhow::Result<()>, format: LogFormat) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            print_error(&format!("error: {error:#}\n"));
+            failure::report(format, &error);
             ExitCode::FAILURE
         }
     }

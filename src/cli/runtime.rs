@@ -4,14 +4,19 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{AppEnv, Config};
-use crate::telemetry;
+use crate::telemetry::{self, Traces};
 
 /// Open files beside client connections: database, deliveries, mail.
 const OTHER_FILES: usize = 4_096;
 
 /// Initializes logging, limits, secrets and signal handling. Signals cancel the returned token.
 pub(super) fn init(mut config: Config) -> anyhow::Result<(Config, CancellationToken)> {
-    telemetry::init(config.log_format, &config.log_filter);
+    let traces = config.otlp_endpoint.as_deref().map(Traces::new).transpose().context("setting up traces")?;
+    telemetry::init(config.log_format, &config.log_filter, traces.as_ref());
+    telemetry::log_panics();
+    if let Some(traces) = traces {
+        traces.flush_at_shutdown();
+    }
     raise_nofile_limit(&mut config);
     warn_if_retries_exceed_retention(&config);
     let config = ensure_secrets(config)?;

@@ -25,6 +25,7 @@ use crate::services::{AccountLimits, DeliveryRates, Quotas};
 use crate::webhooks::{AllowedPorts, EgressPolicy, Network};
 
 pub use self::env::ConfigErrors;
+pub use crate::telemetry::LogFormat;
 
 /// Environment in which the program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
@@ -34,16 +35,6 @@ pub enum AppEnv {
     Development,
     /// Production.
     Production,
-}
-
-/// Log format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
-#[strum(serialize_all = "snake_case")]
-pub enum LogFormat {
-    /// Human-readable.
-    Pretty,
-    /// One JSON object per line.
-    Json,
 }
 
 /// All settings.
@@ -113,6 +104,10 @@ pub struct Config {
     pub keep_alive: Duration,
     /// `BODY_LIMIT_BYTES`, for batches
     pub body_limit: usize,
+    /// `METRICS_ADDR`
+    pub metrics_addr: Option<SocketAddr>,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`
+    pub otlp_endpoint: Option<String>,
     /// `LOG_FORMAT`
     pub log_format: LogFormat,
     /// `RUST_LOG`
@@ -217,6 +212,8 @@ impl Config {
             request_timeout: read.seconds("REQUEST_TIMEOUT_SECONDS", 30, 1..=3_600),
             keep_alive: read.seconds("KEEP_ALIVE_SECONDS", 75, 1..=3_600),
             body_limit: read.number("BODY_LIMIT_BYTES", 1_048_576, 1_024..=1_073_741_824),
+            metrics_addr: metrics_addr(&mut read, "METRICS_ADDR"),
+            otlp_endpoint: otlp_endpoint(&mut read, "OTEL_EXPORTER_OTLP_ENDPOINT"),
             log_format: read.parsed(
                 "LOG_FORMAT",
                 if production { LogFormat::Json } else { LogFormat::Pretty },
@@ -318,6 +315,28 @@ fn retry_delays(read: &mut EnvReader, name: &str) -> Vec<Duration> {
     }
     let delays = if delays.is_empty() { DEFAULT.to_vec() } else { delays };
     delays.into_iter().map(Duration::from_secs).collect()
+}
+
+fn metrics_addr(read: &mut EnvReader, name: &str) -> Option<SocketAddr> {
+    let text = read.text(name)?;
+    let address = text.parse().ok();
+    if address.is_none() {
+        read.push_error(name, "an IP address with a port, like 127.0.0.1:9464");
+    }
+    address
+}
+
+fn otlp_endpoint(read: &mut EnvReader, name: &str) -> Option<String> {
+    let text = read.text(name)?;
+    let is_valid = |url: url::Url| {
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        matches!(url.scheme(), "http" | "https") && !has_user
+    };
+    if !url::Url::parse(&text).is_ok_and(is_valid) {
+        // Failed exports are logged with the URL.
+        read.push_error(name, "a URL like http://127.0.0.1:4318, without user and password");
+    }
+    Some(text)
 }
 
 fn cors(read: &mut EnvReader, name: &str, production: bool) -> CorsPolicy {

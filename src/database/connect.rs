@@ -26,6 +26,9 @@ const MIN_UNINDEXED: u32 = 2;
 /// Maximum wait of a statement that no index serves for a free connection.
 const UNINDEXED_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Name of the pool of other reads in metrics.
+const SEARCH_POOL: &str = "search";
+
 /// Maximum wait of SQLite for the lock of another process.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -157,7 +160,7 @@ async fn connect_postgres(settings: &Settings) -> Result<DatabaseConnections, St
         options.options([("enable_seqscan", "off"), ("max_parallel_workers_per_gather", "0")])
     });
     let reader = pool(indexed, &single, ACQUIRE_TIMEOUT);
-    let unindexed_reader = pool(unindexed, &scoped, UNINDEXED_ACQUIRE_TIMEOUT);
+    let unindexed_reader = pool(unindexed, &scoped, UNINDEXED_ACQUIRE_TIMEOUT).named(SEARCH_POOL);
     Ok(DatabaseConnections { writer, reader, unindexed_reader, writer_state: None, health })
 }
 
@@ -179,7 +182,8 @@ async fn connect_sqlite(settings: &Settings) -> Result<DatabaseConnections, Stor
     let [indexed, unindexed] = settings.shares_on_sqlite();
     let options = sqlite(settings.options(1), Access::ReadOnly);
     let pool = |size, timeout| ReadPool::sqlite(size, &options, timeout, Arc::clone(&health));
-    let (reader, unindexed_reader) = (pool(indexed, ACQUIRE_TIMEOUT), pool(unindexed, UNINDEXED_ACQUIRE_TIMEOUT));
+    let reader = pool(indexed, ACQUIRE_TIMEOUT);
+    let unindexed_reader = pool(unindexed, UNINDEXED_ACQUIRE_TIMEOUT).named(SEARCH_POOL);
     // SQLite keeps the log while any connection is open, even while the writer is replaced.
     reader.open_first().await?;
     Ok(DatabaseConnections { writer, reader, unindexed_reader, writer_state: Some(writer_state), health })

@@ -83,6 +83,13 @@ impl StorageHealth {
         file.verify().map_err(|error| StoreError::Unavailable(Box::new(error)))
     }
 
+    /// Returns the sizes of the database and of its log in bytes, if it is in a file.
+    pub(super) fn file_sizes(&self) -> Option<(u64, u64)> {
+        let file = self.file.as_ref()?;
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+        Some((size(&file.path), size(&file.log_path)))
+    }
+
     /// Fails if a new connection was opened to another file.
     pub(super) fn verify_opened(&self) -> Result<(), sqlx::Error> {
         self.verify_file().map_err(|error| sqlx::Error::Io(io::Error::other(error)))

@@ -14,11 +14,23 @@ use super::repositories::{SeaRepositories, insert_chunks};
 use crate::contract::ids::new_uuid;
 use crate::contract::{Timestamp, WebhookId};
 use crate::repositories::{Dedup, Job, JobRepository, Queue, StoreError};
+use crate::telemetry;
+
+/// Field of a payload with the trace in which the job was enqueued. All versions ignore fields that they do not know.
+pub(super) const TRACEPARENT: &str = "traceparent";
 
 /// Encodes a job as its kind and its payload.
 fn encode(job: &Job) -> Result<(String, String), StoreError> {
-    let stored = serde_json::to_value(job).map_err(|error| StoreError::Internal(Box::new(error)))?;
-    Ok((job.kind().to_owned(), stored.get("payload").unwrap_or(&Value::Null).to_string()))
+    let mut stored = serde_json::to_value(job).map_err(|error| StoreError::Internal(Box::new(error)))?;
+    let payload = stored.get_mut("payload").map(Value::take).unwrap_or_default();
+    let payload = match (payload, telemetry::current_traceparent()) {
+        (Value::Object(mut fields), Some(trace)) => {
+            fields.insert(TRACEPARENT.to_owned(), trace.into());
+            Value::Object(fields)
+        }
+        (payload, _) => payload,
+    };
+    Ok((job.kind().to_owned(), payload.to_string()))
 }
 
 /// Resolution of a conflict with an existing job.

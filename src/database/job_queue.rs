@@ -6,11 +6,14 @@ use sea_orm::sea_query::{
     CommonTableExpression, Expr, ExprTrait as _, LockBehavior, LockType, Order, Query, SelectStatement, SimpleExpr,
     UpdateStatement, WithClause,
 };
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult as _, QueryFilter, QueryOrder};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult as _, QueryFilter, QueryOrder, QuerySelect as _,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::entities::job::{ActiveModel, Column, Entity, Model};
+use super::job_enqueue::TRACEPARENT;
 use super::repositories::SeaRepositories;
 use crate::contract::Timestamp;
 use crate::contract::ids::new_uuid;
@@ -19,10 +22,17 @@ use crate::repositories::{Job, JobRecord, JobState, Lease, LeasedJob, Queue, Que
 /// Maximum number of stored characters of an error.
 const MAX_ERROR_LEN: usize = 1_000;
 
-fn decode(kind: &str, payload: &str) -> Result<Job, StoreError> {
-    let decoded = serde_json::from_str(payload)
-        .and_then(|payload: Value| serde_json::from_value(json!({ "kind": kind, "payload": payload })));
-    decoded.map_err(|error| StoreError::Internal(Box::new(error)))
+/// Decodes a job, and the trace in which it was enqueued.
+fn decode(kind: &str, payload: &str) -> (Result<Job, StoreError>, Option<String>) {
+    let payload = serde_json::from_str::<Value>(payload);
+    let trace = payload.as_ref().ok().and_then(|payload| payload[TRACEPARENT].as_str()).map(str::to_owned);
+    let decoded = payload.and_then(|payload| serde_json::from_value(json!({ "kind": kind, "payload": payload })));
+    (decoded.map_err(|error| StoreError::Internal(Box::new(error))), trace)
+}
+
+/// Returns the name of a kind, or that of all kinds that this version does not know.
+fn known_kind(kind: &str) -> &'static str {
+    Job::KINDS.iter().find(|known| **known == kind).copied().unwrap_or("unknown")
 }
 
 fn record(row: Model) -> JobRecord {
@@ -102,12 +112,16 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
         let mut rows: Vec<Model> =
             rows.iter().map(|row| Model::from_query_result(row, "")).collect::<Result<_, _>>()?;
         rows.sort_by_key(|row| row.id);
-        let leased = rows.into_iter().map(|row| LeasedJob {
-            lease: Lease { id: row.id, token },
-            queue: row.queue.parse().unwrap_or(Queue::Default),
-            job: decode(&row.kind, &row.payload),
-            kind: row.kind,
-            attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+        let leased = rows.into_iter().map(|row| {
+            let (job, traceparent) = decode(&row.kind, &row.payload);
+            LeasedJob {
+                lease: Lease { id: row.id, token },
+                queue: row.queue.parse().unwrap_or(Queue::Default),
+                job,
+                kind: known_kind(&row.kind),
+                attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+                traceparent,
+            }
         });
         Ok(leased.collect())
     }
@@ -200,6 +214,23 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
         Ok(rows.into_iter().map(record).collect())
     }
 
+    async fn count_unfinished(&self) -> Result<Vec<(&'static str, JobState, i64)>, StoreError> {
+        let counts = Entity::find()
+            .select_only()
+            .column(Column::Kind)
+            .column(Column::State)
+            .column_as(Column::Id.count(), "count")
+            .filter(Column::State.ne("done"))
+            .group_by(Column::Kind)
+            .group_by(Column::State)
+            .into_tuple::<(String, String, i64)>()
+            .all(&self.0)
+            .await?;
+        let known =
+            counts.into_iter().filter_map(|(kind, state, count)| Some((known_kind(&kind), state.parse().ok()?, count)));
+        Ok(known.collect())
+    }
+
     async fn retry(&self, id: Uuid, now: Timestamp) -> Result<bool, StoreError> {
         let changes = ActiveModel {
             state: Set("pending".to_owned()),
@@ -213,5 +244,24 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
             .filter(Column::Id.eq(id))
             .filter(Column::State.is_in(["pending", "dead"]));
         self.update_one(update).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::UserId;
+
+    #[test]
+    fn a_payload_may_have_the_trace_in_which_its_job_was_enqueued() {
+        let user = UserId::generate();
+        for (kind, payload, job) in [
+            ("welcome_email", format!(r#"{{"user":"{user}","traceparent":"00-1-2-01"}}"#), Job::WelcomeEmail { user }),
+            ("prune", r#"{"traceparent":"00-1-2-01"}"#.to_owned(), Job::Prune {}),
+        ] {
+            let (decoded, trace) = decode(kind, &payload);
+            assert_eq!((decoded.unwrap(), trace.as_deref()), (job, Some("00-1-2-01")));
+        }
+        assert_eq!(decode("prune", "{}").1, None);
     }
 }

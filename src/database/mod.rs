@@ -35,6 +35,7 @@ mod relations;
 mod repositories;
 mod sessions;
 mod sqlite_state;
+mod statistics;
 mod store;
 mod stored_bytes;
 mod stream_tickets;
@@ -54,6 +55,3 @@ pub use connect::{Engine, Settings, sqlite_path};
 pub use file_lock::FileLock;
 pub use migrations::{MigrationState, MigrationStatus};
 pub use store::SeaStore;
-
-/// Log filter for libraries that log every migration and cancelled statement.
-pub const QUIET_LIBRARIES: &str = "sea_orm_migration=warn,sqlx_core::pool=error";

@@ -22,6 +22,10 @@ use tracing::Instrument as _;
 use super::health::StorageHealth;
 use super::sqlite_state::SqliteState;
 use super::transaction::query_span;
+use crate::telemetry::{PendingConnection, PoolConnections};
+
+/// Name of the pool of indexed reads in metrics.
+const READ_POOL: &str = "read";
 
 /// Maximum time for the cancellation of a statement.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,6 +35,8 @@ const NO_BACKEND: i32 = 0;
 
 /// A pool of read-only connections.
 pub(super) struct ReadPool {
+    /// Name in metrics.
+    name: &'static str,
     backend: DbBackend,
     readers: Arc<Readers>,
     /// Maximum wait of a statement for a free connection.
@@ -107,7 +113,20 @@ impl ReadPool {
         };
         let all: Vec<_> = (0..size.max(1)).map(reader).collect();
         let (idle, permits) = (Mutex::new(all.clone()), Arc::new(Semaphore::new(all.len())));
-        Self { backend, readers: Arc::new(Readers { all, idle, permits }), acquire_timeout, health }
+        Self { name: READ_POOL, backend, readers: Arc::new(Readers { all, idle, permits }), acquire_timeout, health }
+    }
+
+    /// Sets the name of the pool in metrics.
+    pub(super) fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+
+    /// Counts the connections.
+    pub(super) fn connections(&self) -> PoolConnections {
+        let Readers { all, permits, .. } = &*self.readers;
+        let open = all.iter().filter(|reader| reader.connection.initialized()).count();
+        let used = all.len().saturating_sub(permits.available_permits());
+        PoolConnections { pool: self.name, used, idle: open.saturating_sub(used), max: all.len() }
     }
 
     /// Opens the first connection and reads from it.
@@ -134,11 +153,16 @@ impl ReadPool {
     /// Waits for a free connection, and opens it if necessary.
     async fn start(&self) -> Result<PooledStatement<'_>, DbErr> {
         let readers = &self.readers;
+        let pending = PendingConnection::begin(self.name);
         let permit = match timeout(self.acquire_timeout, Arc::clone(&readers.permits).acquire_owned()).await {
             Ok(Ok(permit)) => permit,
             Ok(Err(_)) => return Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)),
-            Err(_) => return Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
+            Err(_) => {
+                pending.timed_out();
+                return Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
+            }
         };
+        pending.acquired();
         // Each permit has an idle reader.
         let reader = readers.lock_idle().pop().ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
         let guard = ReaderGuard { reader, readers: Arc::clone(readers), _permit: permit };

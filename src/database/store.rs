@@ -34,8 +34,8 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// A store in SQLite or PostgreSQL.
 pub struct SeaStore {
     pub(super) reader: SeaRepositories<ReadPool>,
-    unindexed_reader: SeaRepositories<ReadPool>,
-    writer: DatabaseConnection,
+    pub(super) unindexed_reader: SeaRepositories<ReadPool>,
+    pub(super) writer: DatabaseConnection,
     writer_state: Option<Arc<SqliteState>>,
     pub(super) health: Arc<StorageHealth>,
     notifiers: Arc<Notifiers>,

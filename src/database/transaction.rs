@@ -9,14 +9,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
+    QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use tracing::{Instrument as _, Span};
 
 use super::error::{ErrorClass, sqlite_code};
 use super::health::StorageHealth;
 use super::sqlite_state::SqliteState;
+use crate::telemetry::{self, ConnectionUse, PendingConnection};
+
+/// Name of the writing connections in metrics.
+pub(super) const WRITE_POOL: &str = "write";
 
 /// Result code of SQLite for a file that it opened read-only, for lack of permission.
 const SQLITE_READONLY: u32 = 8;
@@ -28,6 +32,7 @@ pub(super) struct GuardedTransaction {
     transaction: DatabaseTransaction,
     health: Arc<StorageHealth>,
     commits_before: u64,
+    in_use: ConnectionUse,
 }
 
 /// The statements of a transaction.
@@ -61,9 +66,13 @@ impl GuardedTransaction {
         writer: Option<Arc<SqliteState>>,
         health: Arc<StorageHealth>,
     ) -> Result<Self, DbErr> {
+        let pending = PendingConnection::begin(WRITE_POOL);
         let transaction = match begin_uncancelled(connection).await {
             Ok(transaction) => transaction,
             Err(error) => {
+                if matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)) {
+                    pending.timed_out();
+                }
                 record_failure(&error, &health, writer.as_deref());
                 return Err(match &writer {
                     // Only a connection that is already in a transaction refuses a BEGIN.
@@ -76,9 +85,11 @@ impl GuardedTransaction {
                 });
             }
         };
+        pending.acquired();
+        let in_use = ConnectionUse::begin(WRITE_POOL);
         let commits_before = writer.as_ref().map_or(0, |writer| writer.commits());
         let statements = Statements { has_failed: AtomicBool::new(false), unfinished: AtomicUsize::new(0), writer };
-        Ok(Self { statements, transaction, health, commits_before })
+        Ok(Self { statements, transaction, health, commits_before, in_use })
     }
 
     /// Commits, and verifies that the commit happened.
@@ -86,7 +97,7 @@ impl GuardedTransaction {
         if !self.statements.all_succeeded() {
             return Err(not_committed("a statement of the transaction failed, so all of it is rolled back"));
         }
-        let Self { statements, transaction, health, commits_before } = self;
+        let Self { statements, transaction, health, commits_before, in_use } = self;
         let committed = transaction.commit().await;
         committed.inspect_err(|error| record_failure(error, &health, statements.writer.as_deref()))?;
         // A second line of defence, behind the check of the transaction depth before a connection is reused.
@@ -98,6 +109,7 @@ impl GuardedTransaction {
             return Err(not_committed("the transaction was not committed"));
         }
         health.record_commit();
+        drop(in_use);
         Ok(())
     }
 
@@ -113,7 +125,16 @@ impl GuardedTransaction {
 
 /// Returns the tracing span of a statement, whose text has placeholders for values.
 pub(super) fn query_span(statement: &Statement) -> Span {
-    tracing::debug_span!("query", db.query.text = statement.sql)
+    telemetry::query_span(&statement.sql, engine_name(statement.db_backend))
+        .unwrap_or_else(|| tracing::debug_span!("query", db.query.text = statement.sql))
+}
+
+/// Returns the name of an engine, as OpenTelemetry has it.
+pub(super) const fn engine_name(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => "postgresql",
+        _ => "sqlite",
+    }
 }
 
 /// A running statement of a transaction.

@@ -14,6 +14,3 @@ pub use context::{Handler, JobContext, JobError, JobResult};
 pub use handlers::JobHandlers;
 pub use runner::{Runner, RunnerTimings};
 pub use schedule::Schedule;
-
-/// Log filter that silences the start and stop messages of the scheduler library.
-pub const QUIET_LIBRARIES: &str = "tokio_cron_scheduler=warn";

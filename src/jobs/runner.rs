@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
+use strum::IntoStaticStr;
 use tokio::task::{Id, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use super::context::{Handler, JobContext, JobError, JobResult};
 use crate::contract::Timestamp;
 use crate::repositories::{Job, Lease, LeasedJob, Queue, Store, StoreError};
 use crate::services::{Clock, error_chain};
+use crate::telemetry;
 
 /// Attempts before a job is dead-lettered. With backoff, they span about seven hours.
 const MAX_ATTEMPTS: u32 = 50;
@@ -52,6 +54,16 @@ pub struct Runner {
     handler: Arc<dyn Handler>,
     workers: usize,
     timings: RunnerTimings,
+}
+
+/// Outcome of a run of a job, with its name in metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+enum JobOutcome {
+    Completed,
+    Retried,
+    Dead,
+    LeaseLost,
 }
 
 /// Queue and lease of each running task.
@@ -191,11 +203,22 @@ impl Runner {
 
     /// Runs a job and records its result.
     async fn run_job(&self, leased: LeasedJob) {
-        let span = tracing::error_span!("job", job.id = %leased.lease.id, job.kind = leased.kind, job.attempt = leased.attempts);
-        self.run_in_span(leased).instrument(span).await;
+        let LeasedJob { lease: Lease { id, .. }, kind, attempts, .. } = leased;
+        // The deliveries of a webhook are for the events of many requests.
+        let is_shared = matches!(leased.queue, Queue::Webhooks | Queue::WebhooksDegraded);
+        let trace = telemetry::job_span(kind, id, attempts, leased.traceparent.as_deref(), is_shared);
+        let trace_id = telemetry::trace_id(&trace);
+        let span =
+            tracing::error_span!("job", job.id = %id, job.kind = kind, job.attempt = attempts, trace.id = trace_id);
+        let begun = Instant::now();
+        let outcome = self.run_in_span(leased).instrument(trace.clone()).instrument(span).await;
+        telemetry::record_job(kind, outcome.into(), begun.elapsed());
+        if matches!(outcome, JobOutcome::Retried | JobOutcome::Dead) {
+            telemetry::fail_span(&trace);
+        }
     }
 
-    async fn run_in_span(&self, leased: LeasedJob) {
+    async fn run_in_span(&self, leased: LeasedJob) -> JobOutcome {
         let LeasedJob { lease, queue, job, attempts, .. } = leased;
         let result = match job {
             Err(error) => Err(JobError::Permanent(Box::new(error))),
@@ -204,29 +227,30 @@ impl Runner {
             }
             Ok(job) => self.run_handler(job, lease, queue).await,
         };
-        let recorded = match result {
+        let (outcome, recorded) = match result {
             Ok(()) => {
                 tracing::debug!("job completed");
-                Ok(())
+                (JobOutcome::Completed, Ok(()))
             }
             Err(JobError::LeaseLost) => {
                 tracing::info!("another worker has claimed the job");
-                Ok(())
+                (JobOutcome::LeaseLost, Ok(()))
             }
             Err(JobError::Transient(error)) if attempts < MAX_ATTEMPTS => {
                 let (error, delay) = (error_chain(&*error), backoff(attempts));
                 tracing::warn!(error, "job failed, retrying later");
-                self.retry_later(lease, self.clock.now() + delay, &error).await
+                (JobOutcome::Retried, self.retry_later(lease, self.clock.now() + delay, &error).await)
             }
             Err(JobError::Transient(error) | JobError::Permanent(error)) => {
                 let error = error_chain(&*error);
                 tracing::error!(error, "job failed permanently");
-                self.dead_letter(lease, &error).await
+                (JobOutcome::Dead, self.dead_letter(lease, &error).await)
             }
         };
         if let Err(error) = recorded {
             tracing::warn!(%error, "failed to record the job result; the job will be retried when its lease expires");
         }
+        outcome
     }
 
     /// Runs the handler of a job, and extends the lease in the meantime.

@@ -20,11 +20,13 @@ pub struct LeasedJob {
     /// Queue from which it was claimed.
     pub queue: Queue,
     /// Name of its kind.
-    pub kind: String,
+    pub kind: &'static str,
     /// The job, if this version can decode it.
     pub job: Result<Job, StoreError>,
     /// Number of attempts, including this one.
     pub attempts: u32,
+    /// Trace in which it was enqueued (W3C Trace Context).
+    pub traceparent: Option<String>,
 }
 
 /// Exclusive right to finish a job.
@@ -123,6 +125,9 @@ pub trait QueueRepository: Send + Sync {
 
     /// Lists the unfinished jobs, the oldest first.
     async fn list_unfinished(&self) -> Result<Vec<JobRecord>, StoreError>;
+
+    /// Counts the unfinished jobs by kind and state. Kinds that this version does not know are `unknown`.
+    async fn count_unfinished(&self) -> Result<Vec<(&'static str, JobState, i64)>, StoreError>;
 
     /// Makes a pending or dead job due now; `false` if there is no such job.
     async fn retry(&self, id: Uuid, now: Timestamp) -> Result<bool, StoreError>;

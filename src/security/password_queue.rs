@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::client_network::ClientNetwork;
+use crate::telemetry::PendingPassword;
 
 /// Maximum number of computations that wait, which bounds the memory.
 const QUEUE_CAPACITY: usize = 1_024;
@@ -62,6 +63,16 @@ impl PasswordQueue {
 
     /// Waits for the turn of a client.
     pub(super) async fn acquire(self: &Arc<Self>, client: Client) -> Result<PasswordTurn, QueueFull> {
+        let pending = PendingPassword::begin();
+        let turn = self.wait_for_turn(client).await;
+        match &turn {
+            Ok(_) => pending.started(),
+            Err(_) => pending.refused(),
+        }
+        turn
+    }
+
+    async fn wait_for_turn(self: &Arc<Self>, client: Client) -> Result<PasswordTurn, QueueFull> {
         let turn = {
             let mut state = self.lock();
             if state.running < self.workers {

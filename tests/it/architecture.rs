@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folder, with the modules that it must not import.
-const RULES: [(&str, &[&str]); 10] = [
+const RULES: [(&str, &[&str]); 11] = [
     (
         "src/contract",
         &[
@@ -15,6 +15,25 @@ const RULES: [(&str, &[&str]); 10] = [
             "database",
             "jobs",
             "mail",
+            "repositories",
+            "security",
+            "server",
+            "services",
+            "webhooks",
+        ],
+    ),
+    (
+        "src/telemetry",
+        &[
+            "api",
+            "app",
+            "cli",
+            "config",
+            "contract",
+            "database",
+            "jobs",
+            "mail",
+            "metrics_server",
             "repositories",
             "security",
             "server",
@@ -74,11 +93,11 @@ const RULES: [(&str, &[&str]); 10] = [
 ];
 
 /// Crate, with the only paths that may name it.
-const HOMES: [(&str, &[&str]); 22] = [
+const HOMES: [(&str, &[&str]); 28] = [
     ("sea_orm", &["src/database"]),
     ("sqlx", &["src/database"]),
     ("migration", &["src/database"]),
-    ("poem", &["src/api", "src/server", "src/app.rs"]),
+    ("poem", &["src/api", "src/server", "src/app.rs", "src/metrics_server.rs"]),
     ("hyper", &["src/server", "src/api/assets", "src/webhooks/error_message.rs"]),
     ("caseless", &["src/contract/unicode.rs"]),
     ("idna", &["src/contract/email.rs"]),
@@ -90,10 +109,16 @@ const HOMES: [(&str, &[&str]); 22] = [
     ("hickory_resolver", &["src/webhooks"]),
     ("httpdate", &["src/webhooks"]),
     ("ipnet", &["src/webhooks"]),
-    ("reqwest", &["src/webhooks"]),
+    ("opentelemetry", &["src/telemetry"]),
+    ("opentelemetry_http", &["src/telemetry"]),
+    ("opentelemetry_otlp", &["src/telemetry"]),
+    ("opentelemetry_sdk", &["src/telemetry"]),
+    ("prometheus_client", &["src/telemetry"]),
+    ("reqwest", &["src/telemetry/otlp.rs", "src/webhooks"]),
     ("rlimit", &["src/cli/runtime.rs"]),
     ("rustls", &["src/webhooks"]),
     ("strsim", &["src/api/validation"]),
+    ("tracing_opentelemetry", &["src/telemetry"]),
     ("unicode_normalization", &["src/contract/unicode.rs"]),
     ("url", &["src/api/validation", "src/config", "src/webhooks"]),
     ("zxcvbn", &["src/security"]),

@@ -12,4 +12,5 @@ mod process;
 mod repositories;
 mod server;
 mod support;
+mod telemetry;
 mod webhooks;

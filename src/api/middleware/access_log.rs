@@ -4,9 +4,10 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use poem::http::{Method, StatusCode, header};
 use poem::{Body, Request, Response};
 use tracing::Span;
@@ -140,11 +141,16 @@ impl AccessLogEntry {
         if response.header(header::CONTENT_TYPE) == Some(EVENT_STREAM) && !body.is_empty() {
             self.write(status, None);
             let mut ended = EventStreamEntry { entry: self, status, bytes: 0 };
-            let stream = body.into_bytes_stream().map(move |bytes| {
-                ended.count(bytes.as_deref().unwrap_or_default().len());
-                bytes
+            let mut stream = body.into_bytes_stream();
+            // The server polls the body outside of the span.
+            let in_span = stream::poll_fn(move |context| {
+                let polled = ended.entry.span.in_scope(|| stream.poll_next_unpin(context));
+                if let Poll::Ready(Some(Ok(bytes))) = &polled {
+                    ended.count(bytes.len());
+                }
+                polled
             });
-            response.set_body(Body::from_bytes_stream(stream));
+            response.set_body(Body::from_bytes_stream(in_span));
         } else {
             // All other bodies are in memory.
             let bytes = body.into_bytes().await.unwrap_or_default();

@@ -19,9 +19,15 @@ use self::request_id::X_REQUEST_ID;
 use super::assets::{self, Assets};
 use super::errors::{self, ApiError};
 use super::extract::{RequestId, accepts_gzip};
-use super::pipeline::RequestPipeline;
+use super::pipeline::{OperationLabel, RequestPipeline};
 use super::respond::set;
 use super::settings::{ApiSettings, Overloaded};
+use crate::telemetry::ActiveRequest;
+
+/// Names in metrics of requests that reach no operation: static pages, CORS preflights, and all others.
+const ASSET: &str = "asset";
+const PREFLIGHT: &str = "preflight";
+const UNKNOWN: &str = "unknown";
 
 /// The API as one endpoint.
 pub(super) struct Edge {
@@ -42,13 +48,18 @@ impl Edge {
             return errors::into_response(ApiError::overloaded().into(), request_id);
         }
         if cors::is_preflight(&request) {
-            return cors::preflight(&request);
+            return labelled(cors::preflight(&request), PREFLIGHT);
         }
         match self.assets.lookup(request.uri().path()) {
-            Some(route) => assets::serve(&route, &request, request_id),
+            Some(route) => labelled(assets::serve(&route, &request, request_id), ASSET),
             None => self.pipeline.handle(request, client, request_id).await,
         }
     }
+}
+
+fn labelled(mut response: Response, label: &'static str) -> Response {
+    response.extensions_mut().insert(OperationLabel(label));
+    response
 }
 
 impl Endpoint for Edge {
@@ -62,8 +73,15 @@ impl Endpoint for Edge {
         let origin = cors.allowed(&request);
         let accepts_gzip = accepts_gzip(&request);
 
+        let active = ActiveRequest::begin();
         // An error span, because a filter such as `warn` disables lower spans and would lose the request id.
-        let span = tracing::error_span!("request", request.id = request_id, api.operation = Empty, user.id = Empty);
+        let span = tracing::error_span!(
+            "request",
+            request.id = request_id,
+            api.operation = Empty,
+            user.id = Empty,
+            trace.id = Empty
+        );
         let entry = self.access_log.begin(&request, client, span.clone());
         let mut response = self.respond(request, client, &request_id).instrument(span).await;
 
@@ -71,6 +89,8 @@ impl Endpoint for Edge {
         set(&mut response, X_REQUEST_ID, &request_id);
         security_headers::apply(&mut response, self.settings.is_https);
         let response = compression::apply(accepts_gzip, response).await;
+        let operation = response.extensions().get::<OperationLabel>().map_or(UNKNOWN, |label| label.0);
+        active.complete(operation, response.status().as_u16());
         Ok(entry.complete(response).await)
     }
 }

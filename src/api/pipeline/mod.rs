@@ -21,8 +21,8 @@ use poem::http::{HeaderName, Method, header};
 use poem::{Request, Response};
 use poem_openapi::OpenApi;
 use tokio::time::Instant;
-use tracing::Span;
 use tracing::field::display;
+use tracing::{Instrument as _, Span};
 
 use self::dispatch::Target;
 use self::large_bodies::LargeBodies;
@@ -37,9 +37,14 @@ use super::settings::ApiSettings;
 use super::validation::{MAX_DETAILS, OpenApiValidator, Operation, Route};
 use crate::contract::error::{Detail, DetailCode, ErrorCode, ErrorLocation};
 use crate::services::{Caller, ETagCondition, IdempotentRequest, MalformedETag, Services, WriteContext};
+use crate::telemetry::{self, RequestTrace};
 
 /// Message for a path of no operation.
 const UNKNOWN_PATH: &str = "Nothing has this path. The documentation at /docs lists all paths.";
+
+/// Extension of a response: its operation, or another name for it in metrics.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OperationLabel(pub(super) &'static str);
 
 /// The request pipeline, with the handlers at its end.
 pub(super) struct RequestPipeline {
@@ -109,7 +114,7 @@ impl RequestPipeline {
     fn unmatched(&self, client: IpAddr, error: ApiError) -> ApiError {
         let mut networks = RateLimits::networks(RateLimitClass::Api, client);
         let refused = networks.find_map(|key| self.limits.count(RateLimitClass::Api, key, Charge::SINGLE)?.retry_after);
-        refused.map_or(error, rate_limited)
+        refused.map_or(error, |seconds| rate_limited(RateLimitClass::Api, seconds))
     }
 
     async fn run(
@@ -127,7 +132,16 @@ impl RequestPipeline {
             policy.cacheable.then(|| entity_tags(&request, &header::IF_NONE_MATCH).ok().flatten()).flatten();
         let mut call = Call { operation, target, client, deadline: Instant::now() + self.timeout, limit: None };
         // Boxed: the large future of a handler would be copied with each of the futures around it.
-        let response = Box::pin(self.authenticate_and_limit(request, &mut call));
+        let trace = RequestTrace {
+            method: request.method().as_str(),
+            route: &operation.path,
+            operation: policy.id,
+            request_id,
+            parent: request.header("traceparent"),
+        };
+        let trace = trace.begin();
+        Span::current().record("trace.id", telemetry::trace_id(&trace));
+        let response = Box::pin(self.authenticate_and_limit(request, &mut call)).instrument(trace.clone());
         let result = timeout::with_timeout(self.timeout, response).await;
         let mut response = result.unwrap_or_else(|error| errors::into_response(error, request_id));
         if let Some(unchanged) = if_none_match.and_then(|tags| not_modified(&response, &tags)) {
@@ -143,6 +157,8 @@ impl RequestPipeline {
         if policy.no_store {
             set(&mut response, header::CACHE_CONTROL, NO_STORE);
         }
+        telemetry::end_request_span(&trace, response.status().as_u16());
+        response.extensions_mut().insert(OperationLabel(policy.id));
         response
     }
 
@@ -248,11 +264,13 @@ impl RequestPipeline {
         if call.limit.is_none_or(|known| decision.remaining <= known.remaining) {
             call.limit = Some(decision);
         }
-        decision.retry_after.map_or(Ok(()), |seconds| Err(rate_limited(seconds)))
+        let class = call.target.policy.rate_limit;
+        decision.retry_after.map_or(Ok(()), |seconds| Err(rate_limited(class, seconds)))
     }
 }
 
-fn rate_limited(seconds: u64) -> ApiError {
+fn rate_limited(class: RateLimitClass, seconds: u64) -> ApiError {
+    telemetry::record_rate_limited(class.into());
     ApiError::new(ErrorCode::RateLimited)
         .with_message(errors::rate_limited(seconds))
         .with_header(header::RETRY_AFTER, seconds.to_string())

@@ -14,6 +14,7 @@ use crate::api::errors::ApiError;
 use crate::api::settings::StreamLimits;
 use crate::contract::error::ErrorCode;
 use crate::services::ClientNetwork;
+use crate::telemetry::OpenEventStream;
 
 /// `Retry-After` of a stream beyond a limit, in seconds.
 const RETRY_AFTER: &str = "30";
@@ -34,6 +35,7 @@ struct OpenStreams {
 pub(super) struct StreamSlot {
     open: Arc<Mutex<OpenStreams>>,
     address: ClientNetwork,
+    _counted: OpenEventStream,
 }
 
 impl StreamSlots {
@@ -56,7 +58,7 @@ impl StreamSlots {
         }
         open.total += 1;
         *open.by_address.entry(address).or_default() += 1;
-        Ok(StreamSlot { open: Arc::clone(&self.open), address })
+        Ok(StreamSlot { open: Arc::clone(&self.open), address, _counted: OpenEventStream::open() })
     }
 }
 

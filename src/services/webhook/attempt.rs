@@ -17,6 +17,7 @@ use crate::contract::webhook::delivery::DeliveryAttempt;
 use crate::contract::{Timestamp, WebhookId};
 use crate::repositories::{DeliverableEvent, DueDelivery, Repositories, WebhookRecord};
 use crate::services::{Error, ServiceContext};
+use crate::telemetry;
 use crate::webhooks::{Client, Outcome, RetryAfter, SigningKey, signature};
 
 /// HTTP status by which a receiver unsubscribes.
@@ -161,6 +162,12 @@ impl Dispatcher<'_> {
             RetryAfter::Seconds(seconds) => self.context.clock.now() + Duration::from_secs(seconds),
             RetryAfter::At(time) => time,
         });
+        let kind = match status_code {
+            _ if crate::webhooks::is_success(status_code, error.as_deref()) => "delivered",
+            Some(_) => "rejected",
+            None => "unreachable",
+        };
+        telemetry::record_delivery_attempt(kind, duration);
         let duration_ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         tracing::debug!(http.status = status_code, error = error.as_deref(), duration_ms, "delivery attempted");
         let result = DeliveryAttempt { at, status_code, error, duration_ms, response_excerpt: excerpt };

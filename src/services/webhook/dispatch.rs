@@ -22,6 +22,7 @@ use crate::repositories::{
     DueDelivery, EventFilter, EventHeader, EventRange, Queue, Repositories, StoreError, WebhookRecord,
 };
 use crate::services::error::Error;
+use crate::telemetry;
 
 /// Maximum number of deliveries of a run.
 const BATCH_SIZE: usize = 50;
@@ -107,7 +108,8 @@ impl Deliveries {
         };
         let sending = stream::iter(due.iter().copied().enumerate()).map(|(number, delivery)| {
             let span = tracing::error_span!("delivery", webhook.id = %webhook, delivery.id = %delivery.id);
-            async move { (number, dispatcher.send(number, delivery).instrument(span).await) }
+            let trace = telemetry::delivery_span(delivery.id);
+            async move { (number, dispatcher.send(number, delivery).instrument(trace).instrument(span).await) }
         });
         let mut results: Vec<_> = sending.buffer_unordered(max_concurrent).collect().await;
         results.sort_by_key(|(number, _)| *number);

@@ -193,3 +193,25 @@ fn lines_about_jobs_and_deliveries_carry_their_ids_in_spans() {
     assert_eq!(attempted["error"], "The connection was refused.");
     server.stop();
 }
+
+#[test]
+fn a_start_that_fails_writes_one_line_of_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [("METRICS_ADDR", "127.0.0.1:0"), ("LOG_FORMAT", "json"), ("PORT", "0"), ("DATA_DIR", "data")];
+    let mut program = Program::start(folder.path(), &["worker"], &variables);
+    let metrics = program.until("listening")["server.address"].as_str().unwrap().to_owned();
+    program.until("running jobs");
+    let scraped = http::send(metrics.parse().unwrap(), &http::head("GET", "/metrics", None, ""));
+    assert!(scraped.text.contains("\npocket_tasks_build_info{version="), "{}", scraped.text);
+
+    // The address is in use.
+    let mut taken = variables;
+    taken[0].1 = &metrics;
+    let ended = super::program::run(folder.path(), &[], &taken);
+    assert_eq!((ended.status, ended.errors.lines().count()), (Some(1), 1), "{}", ended.errors);
+    let line: Value = serde_json::from_str(&ended.errors).unwrap();
+    assert_eq!((&line["level"], &line["message"]), (&json!("ERROR"), &json!("the program failed")));
+    assert!(line["timestamp"].is_string() && line["error"].as_str().unwrap().contains(&metrics), "{line}");
+    program.signal("TERM");
+    program.ends().succeeded();
+}

@@ -2,15 +2,22 @@
 
 use std::fs;
 
+use serde_json::{Value, json};
+
 use super::program::{Ended, Server, run};
 
 /// Names of the rejected variables, in order.
 #[track_caller]
-fn complaints(ended: &Ended) -> Vec<&str> {
+fn complaints(ended: &Ended) -> Vec<String> {
     assert_eq!(ended.status, Some(2), "{}", ended.errors);
     assert_eq!(ended.output, [""; 0]);
-    let lines = ended.errors.lines().filter_map(|line| line.strip_prefix("  "));
-    lines.map(|line| line.split_once(' ').unwrap_or_else(|| panic!("{line}")).0).collect()
+    let name = |line: &str| line.split_once(' ').unwrap_or_else(|| panic!("{line}")).0.to_owned();
+    // In production, one line of JSON.
+    if let Ok(entry) = serde_json::from_str::<Value>(&ended.errors) {
+        assert_eq!((&entry["level"], &entry["message"]), (&json!("ERROR"), &json!("invalid settings")));
+        return entry["errors"].as_array().unwrap().iter().map(|error| name(error.as_str().unwrap())).collect();
+    }
+    ended.errors.lines().filter_map(|line| line.strip_prefix("  ")).map(name).collect()
 }
 
 #[test]
@@ -26,6 +33,8 @@ fn all_invalid_settings_are_reported_together_without_secrets() {
         ("BCRYPT_COST", "32"),
         ("LOG_FORMAT", "xml"),
         ("RUST_LOG", "pocket_tasks=loud"),
+        ("METRICS_ADDR", "hunter14:9464"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "hunter15:4318"),
         ("REQUEST_TIMEOUT_SECONDS", "-1"),
         ("PUBLIC_URL", "example.com"),
         ("SMTP_URL", "http://user:hunter5@mail.example"),

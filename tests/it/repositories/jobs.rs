@@ -69,7 +69,7 @@ on_both_databases! {
         }
         assert_eq!(other.read().queue().next_due(Queue::ALL).await.unwrap(), Some(at(5)));
         let leased = lease_one(&other, at(9)).await;
-        assert_eq!((leased.job.unwrap(), leased.kind.as_str(), leased.attempts), (job, "recalculate_completion", 1));
+        assert_eq!((leased.job.unwrap(), leased.kind, leased.attempts), (job, "recalculate_completion", 1));
     }
 
     async fn every_kind_of_job_is_returned_unchanged(database: TestDatabase) {

@@ -71,7 +71,7 @@ impl TestApp {
     /// Creates the API over a given store.
     pub(crate) fn over(store: Arc<dyn Store>, options: Options, clock: TestClock) -> Self {
         if let Ok(filter) = std::env::var("RUST_LOG") {
-            pocket_tasks::telemetry::init(LogFormat::Pretty, &filter);
+            pocket_tasks::telemetry::init(LogFormat::Pretty, &filter, None);
         }
         let variables = [
             ("JWT_SECRET", "only for tests: 32 bytes and more"),

@@ -1,0 +1,56 @@
+//! Logs: one line per event on standard output, human-readable or JSON.
+
+use std::io::IsTerminal as _;
+use std::panic::PanicHookInfo;
+
+use strum::EnumString;
+use tracing::Subscriber;
+use tracing_subscriber::fmt::time::ChronoUtc;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry};
+
+use super::otlp::Traces;
+use super::spans::TARGET;
+
+/// Filter for libraries that log every migration, cancelled statement, start and stop.
+const QUIET_LIBRARIES: &str = "sea_orm_migration=warn,sqlx_core::pool=error,tokio_cron_scheduler=warn";
+
+/// Log format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum LogFormat {
+    /// Human-readable.
+    Pretty,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Initializes logs and traces. `filter` has the format of `RUST_LOG`.
+///
+/// A second call in the same process has no effect, so that tests can call it too.
+pub fn init(format: LogFormat, filter: &str, traces: Option<&Traces>) {
+    let _already_initialized = subscriber(format, filter, traces).try_init();
+}
+
+/// Creates a subscriber that writes logs, and exports traces if there are any.
+pub fn subscriber(format: LogFormat, filter: &str, traces: Option<&Traces>) -> impl Subscriber + Send + Sync + use<> {
+    // The directives that silence libraries come first, so that the filter can override them. Spans of traces repeat
+    // what the spans of the log have.
+    let filter = EnvFilter::try_new(format!("{QUIET_LIBRARIES},{filter},{TARGET}=off"))
+        .unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt::layer::<Registry>().with_timer(ChronoUtc::rfc_3339());
+    let lines = match format {
+        LogFormat::Pretty => lines.with_target(false).with_ansi(std::io::stdout().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(filter)).with(traces.map(Traces::layer))
+}
+
+/// Logs panics, with their span, instead of printing them to standard error.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
+        let location = panic.location().map(ToString::to_string);
+        tracing::error!(panic.location = location, panic.message = panic.payload_as_str(), "a thread panicked");
+    }));
+}

@@ -1,0 +1,5 @@
+//! Metrics and traces, as Prometheus and a collector receive them.
+
+mod documents;
+mod metrics;
+mod traces;
