@@ -73,6 +73,8 @@ pub struct Config {
     pub encryption_key: Option<SecretString>,
     /// `ACCESS_TOKEN_TTL_SECONDS`
     pub access_token_ttl: Duration,
+    /// `ENCRYPTION_KEY_PREVIOUS`
+    pub encryption_key_previous: Option<SecretString>,
     /// `REFRESH_TOKEN_TTL_SECONDS`
     pub refresh_token_ttl: Duration,
     /// `REFRESH_GRACE_SECONDS`
@@ -177,6 +179,7 @@ impl Config {
                 auth_per_minute: read.number("RATE_LIMIT_AUTH_PER_MINUTE", 10, 0..=1_000_000),
                 refresh_per_minute: read.number("RATE_LIMIT_REFRESH_PER_MINUTE", 30, 0..=1_000_000),
                 api_per_minute: read.number("RATE_LIMIT_API_PER_MINUTE", 600, 0..=1_000_000),
+            encryption_key_previous: read.text("ENCRYPTION_KEY_PREVIOUS").map(Into::into),
             },
             account_limits: AccountLimits {
                 mail_per_hour: read.number("MAIL_PER_RECIPIENT_PER_HOUR", 3, 0..=1_000_000),
@@ -257,8 +260,12 @@ impl Config {
             }
         }
         let is_key = |key: &SecretString| STANDARD.decode(key.expose_secret()).is_ok_and(|key| key.len() == 32);
-        if self.encryption_key.as_ref().is_some_and(|key| !is_key(key)) {
-            errors.push("ENCRYPTION_KEY must be 32 bytes in base64.".to_owned());
+        for (name, key) in
+            [("ENCRYPTION_KEY", &self.encryption_key), ("ENCRYPTION_KEY_PREVIOUS", &self.encryption_key_previous)]
+        {
+            if key.as_ref().is_some_and(|key| !is_key(key)) {
+                errors.push(format!("{name} must be 32 bytes in base64."));
+            }
         }
         for (name, checked) in [("SMTP_URL", self.mail.check_server()), ("MAIL_FROM", self.mail.check_sender())] {
             if let Err(error) = checked {

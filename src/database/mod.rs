@@ -31,6 +31,7 @@ mod relations;
 mod repositories;
 mod sessions;
 mod sqlite_state;
+mod sealed_values;
 mod store;
 mod stored_bytes;
 mod stream_tickets;

@@ -22,9 +22,10 @@ use crate::contract::Timestamp;
 use crate::repositories::{
     ApiTokenRepository, AuditLogRepository, CommentRepository, CounterRepository, DeliveryRepository,
     EmailTokenRepository, EventRepository, IdempotencyRepository, InvitationRepository, JobRepository,
-    KnownAddressRepository, LongTextRepository, MaintenanceRepository, MemberRepository, ProjectRepository,
-    QueueRepository, Repositories, SessionRepository, Store, StoreError, StreamTicketRepository, TaskListRepository,
-    TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
+    KnownAddressRepository, LongTextRepository, MaintenanceRepository, MemberRepository, ProjectCountRepository,
+    ProjectRepository, QueueRepository, Repositories, SealedValueRepository, SessionRepository, Store, StoreError,
+    StreamTicketRepository, TaskListRepository, TaskRepository, Transaction, UserRepository,
+    WebhookMaintenanceRepository, WebhookRepository,
 };
 
 /// Maximum wait of the readiness check for the database.
@@ -237,3 +238,5 @@ repositories! {
 
 #[cfg(test)]
 mod tests;
+    project_counts: ProjectCountRepository,
+    sealed_values: SealedValueRepository,

@@ -22,6 +22,7 @@ mod members;
 mod portion;
 mod projects;
 mod sessions;
+mod sealed_values;
 mod store;
 mod stored_bytes;
 mod stream_tickets;
@@ -54,6 +55,7 @@ pub use portion::Portion;
 pub use projects::{ChangedProject, CounterDelta, LockedProject, OwnedProjects, ProjectFilter, ProjectRepository};
 pub use sessions::{NewRefreshToken, NewSession, RefreshTokenRecord, SessionRecord, SessionRepository};
 pub use store::{Repositories, Store, Transaction};
+pub use sealed_values::{SealedColumn, SealedPlace, SealedValue, SealedValueRepository};
 pub use stored_bytes::{comment_bytes, project_bytes, task_bytes};
 pub use stream_tickets::{StreamTicketRecord, StreamTicketRepository, TicketCredential};
 pub use task_lists::{

@@ -17,6 +17,7 @@ use super::maintenance::MaintenanceRepository;
 use super::members::MemberRepository;
 use super::projects::ProjectRepository;
 use super::sessions::SessionRepository;
+use super::sealed_values::SealedValueRepository;
 use super::stream_tickets::StreamTicketRepository;
 use super::task_lists::TaskListRepository;
 use super::tasks::TaskRepository;
@@ -98,6 +99,10 @@ pub trait Repositories: Send + Sync {
     /// Pruning and purging.
     fn maintenance(&self) -> &dyn MaintenanceRepository;
     /// Pruning and recovery of webhooks.
+    /// Counters of projects, compared with what they count.
+    fn project_counts(&self) -> &dyn ProjectCountRepository;
+    /// Encrypted values at rest.
+    fn sealed_values(&self) -> &dyn SealedValueRepository;
     fn webhook_maintenance(&self) -> &dyn WebhookMaintenanceRepository;
 }
 

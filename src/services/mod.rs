@@ -15,6 +15,7 @@ mod etag;
 mod event;
 mod idempotency;
 mod keyed_semaphores;
+mod key_rotation;
 mod mail_budget;
 mod outcome;
 mod patch;
@@ -64,6 +65,8 @@ pub use project::Projects;
 pub use project::invitations::{InvitationEmail, Invitations};
 pub use project::members::Members;
 pub use quotas::Quotas;
+pub use key_rotation::{KeyRotation, KeyUsage};
+pub use operator::Operator;
 pub use request::RequestMetadata;
 pub use task::Tasks;
 pub use task::comments::Comments;
@@ -122,6 +125,10 @@ pub struct Services {
     context: Arc<ServiceContext>,
     last_ready: Arc<Mutex<Option<Instant>>>,
 }
+    /// Administration by the operator.
+    pub administration: Administration,
+    /// Rotation of the encryption key.
+    pub key_rotation: KeyRotation,
 
 impl Services {
     /// Creates the services.
@@ -172,6 +179,8 @@ impl Services {
             deliveries: Deliveries::new(Arc::clone(&context)),
             last_ready: Arc::default(),
             context,
+            administration: Administration(Arc::clone(&context)),
+            key_rotation: KeyRotation(Arc::clone(&context)),
         }
     }
 

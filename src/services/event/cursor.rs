@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_cursor_is_valid_for_one_user_and_direction() {
-        let signer = Signer::new(&STANDARD.encode([1; 32]).into(), "cursors").unwrap();
+        let signer = Signer::new(&STANDARD.encode([1; 32]).into(), None, "cursors").unwrap();
         let (ada, grace) =
             (EventCursorScope::ascending(UserId::generate()), EventCursorScope::ascending(UserId::generate()));
         let back = EventCursorScope { direction: Direction::Desc, ..ada };
