@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{AppEnv, Config};
+use crate::config::{AppEnv, Config, Misspelling};
 use crate::telemetry;
 
 /// Open files beside client connections: database, deliveries, mail.
@@ -13,6 +13,7 @@ const OTHER_FILES: usize = 4_096;
 pub(super) fn init(mut config: Config) -> anyhow::Result<(Config, CancellationToken)> {
     telemetry::init(config.log_format, &config.log_filter);
     raise_nofile_limit(&mut config);
+    warn_of_misspellings(&config);
     warn_if_retries_exceed_retention(&config);
     let config = ensure_secrets(config)?;
     let shutdown = CancellationToken::new();
@@ -44,6 +45,13 @@ fn raise_nofile_limit(config: &mut Config) {
             connections = config.max_connections,
             "low limit of open files; accepting fewer connections"
         );
+    }
+}
+
+/// Warns of variables that have almost the name of a setting.
+fn warn_of_misspellings(config: &Config) {
+    for Misspelling { variable, setting } in &config.misspellings {
+        tracing::warn!(variable, setting, "unknown variable has almost the name of a setting, which is unset");
     }
 }
 

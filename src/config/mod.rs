@@ -4,6 +4,7 @@
 
 mod dev_secrets;
 mod env;
+mod misspellings;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use crate::services::{AccountLimits, DeliveryRates, Quotas};
 use crate::webhooks::{AllowedPorts, EgressPolicy, Network};
 
 pub use self::env::ConfigErrors;
+pub use self::misspellings::Misspelling;
 
 /// Environment in which the program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
@@ -119,6 +121,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// `RUST_LOG`
     pub log_filter: String,
+    /// Variables that are no settings, but have almost the name of one.
+    pub misspellings: Vec<Misspelling>,
 }
 
 const DAY: u64 = 86_400;
@@ -147,6 +151,15 @@ impl Config {
 
     fn from_source(source: config::Environment) -> Result<Self, ConfigErrors> {
         let mut read = EnvReader::new(source)?;
+        let mut config = Self::read(&mut read);
+        let (mut errors, misspellings) = read.finish();
+        config.check(&mut errors);
+        config.misspellings = misspellings;
+        if errors.is_empty() { Ok(config) } else { Err(ConfigErrors(errors)) }
+    }
+
+    /// Reads all settings. Invalid ones get their default.
+    fn read(read: &mut EnvReader) -> Self {
         let env = read.parsed("APP_ENV", AppEnv::Development, "development or production");
         let production = env == AppEnv::Production;
         let any = IpAddr::V4(if production { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST });
@@ -227,10 +240,8 @@ impl Config {
             ),
             log_filter: read.text("RUST_LOG").unwrap_or_else(|| "info".to_owned()),
             data_dir,
-        };
-        let mut errors = read.into_errors();
-        config.check(&mut errors);
-        if errors.is_empty() { Ok(config) } else { Err(ConfigErrors(errors)) }
+            misspellings: Vec::new(),
+        }
     }
 
     /// Returns the URL for links: the public one, or one of the address at which the server listens.

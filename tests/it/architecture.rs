@@ -93,7 +93,7 @@ const HOMES: [(&str, &[&str]); 22] = [
     ("reqwest", &["src/webhooks"]),
     ("rlimit", &["src/cli/runtime.rs"]),
     ("rustls", &["src/webhooks"]),
-    ("strsim", &["src/api/validation"]),
+    ("strsim", &["src/api/validation", "src/config"]),
     ("unicode_normalization", &["src/contract/unicode.rs"]),
     ("url", &["src/api/validation", "src/config", "src/webhooks"]),
     ("zxcvbn", &["src/security"]),
