@@ -7,6 +7,7 @@ mod migrate;
 mod openapi;
 mod output;
 mod runtime;
+mod operator;
 mod seed;
 mod serve;
 mod worker;

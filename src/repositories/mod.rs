@@ -64,7 +64,7 @@ pub use task_lists::{
 };
 pub use tasks::{TaskRepository, TaskWithContext};
 pub use tokens::{ApiTokenRecord, ApiTokenRepository, EmailTokenPurpose, EmailTokenRepository};
-pub use users::{Credentials, UserRepository};
+pub use users::{Credentials, UserFilter, UserRepository};
 pub use webhook_maintenance::{StalledWebhooks, WebhookMaintenanceRepository};
 pub use webhooks::{
     EndpointHealth, FeedCursor, PreviousSecret, WebhookFilter, WebhookRecord, WebhookRepository, WebhookSubscription,
