@@ -1,6 +1,8 @@
 //! Command line: one file per subcommand.
 
 mod audit;
+mod database;
+mod doctor;
 mod healthcheck;
 mod jobs;
 mod migrate;
@@ -45,6 +47,23 @@ enum Command {
     /// Create demo users, projects and tasks (development only)
     Seed,
     /// Migrate the database schema or show its status
+    /// List, disable, enable and delete accounts, and reset passwords
+    Users {
+        #[command(subcommand)]
+        action: users::Action,
+    },
+    /// List and disable webhooks
+    Webhooks {
+        #[command(subcommand)]
+        action: webhooks::Action,
+    },
+    /// Revoke API tokens
+    Tokens {
+        #[command(subcommand)]
+        action: tokens::Action,
+    },
+    /// Check settings, schema, integrity, keys, jobs and counters; exits with 0 or 1
+    Doctor(doctor::Arguments),
     Migrate {
         #[command(subcommand)]
         action: Option<migrate::Action>,
@@ -85,6 +104,10 @@ pub fn main() -> ExitCode {
             Some(Command::Seed) => seed::run(config).await,
             Some(Command::Migrate { action }) => migrate::run(&config, action.unwrap_or_default()).await,
             Some(Command::Healthcheck) => healthcheck::run(&config).await,
+            Some(Command::Users { action }) => users::run(config, action).await,
+            Some(Command::Webhooks { action }) => webhooks::run(config, action).await,
+            Some(Command::Tokens { action }) => tokens::run(config, action).await,
+            Some(Command::Doctor(arguments)) => doctor::run(config, &arguments).await,
             Some(Command::Openapi(arguments)) => openapi::run(&arguments),
         }
     });

@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 use super::connect::{self, DatabaseConnections, Settings};
 use super::entities::storage_probe;
 use super::health::StorageHealth;
+use super::integrity;
 use super::migrations::{self, MigrationStatus};
 use super::notifier::Notifier;
 use super::read_pool::ReadPool;
@@ -84,6 +85,14 @@ impl SeaStore {
         match tokio::time::timeout(CHECK_TIMEOUT, migrations::check(&self.reader.0)).await {
             Ok(result) => Ok(result?),
             Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),
+        }
+    }
+
+    /// Checks the whole database for damage, and returns the problems found; `None` on PostgreSQL, which has no such check.
+    pub async fn check_integrity(&self) -> Result<Option<Vec<String>>, StoreError> {
+        match self.writer.get_database_backend() {
+            DbBackend::Sqlite => Ok(Some(integrity::sqlite_problems(&self.unindexed_reader.0).await?)),
+            _ => Ok(None),
         }
     }
 
@@ -233,10 +242,10 @@ repositories! {
     jobs: JobRepository => has_enqueued_jobs,
     queue: QueueRepository,
     maintenance: MaintenanceRepository,
+    project_counts: ProjectCountRepository,
+    sealed_values: SealedValueRepository,
     webhook_maintenance: WebhookMaintenanceRepository,
 }
 
 #[cfg(test)]
 mod tests;
-    project_counts: ProjectCountRepository,
-    sealed_values: SealedValueRepository,

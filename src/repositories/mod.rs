@@ -20,6 +20,7 @@ mod long_texts;
 mod maintenance;
 mod members;
 mod portion;
+mod project_counts;
 mod projects;
 mod sessions;
 mod sealed_values;
@@ -52,6 +53,7 @@ pub use long_texts::{
 pub use maintenance::{AnonymizedContent, MaintenanceRepository, Prunable};
 pub use members::MemberRepository;
 pub use portion::Portion;
+pub use project_counts::{ComparedCounts, CountMismatch, ProjectCountRepository, ProjectCounts};
 pub use projects::{ChangedProject, CounterDelta, LockedProject, OwnedProjects, ProjectFilter, ProjectRepository};
 pub use sessions::{NewRefreshToken, NewSession, RefreshTokenRecord, SessionRecord, SessionRepository};
 pub use store::{Repositories, Store, Transaction};

@@ -15,6 +15,7 @@ use super::known_addresses::KnownAddressRepository;
 use super::long_texts::LongTextRepository;
 use super::maintenance::MaintenanceRepository;
 use super::members::MemberRepository;
+use super::project_counts::ProjectCountRepository;
 use super::projects::ProjectRepository;
 use super::sessions::SessionRepository;
 use super::sealed_values::SealedValueRepository;

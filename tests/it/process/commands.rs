@@ -171,7 +171,7 @@ fn version_and_help_are_printed() {
     let print = |argument| run(folder.path(), &[argument], &[("PORT", "none")]).succeeded().output.join("\n");
     assert_eq!(print("--version"), format!("pocket-tasks {}", env!("CARGO_PKG_VERSION")));
     let help = print("--help");
-    for command in ["serve", "migrate", "openapi", "audit", "healthcheck"] {
+    for command in ["serve", "migrate", "openapi", "audit", "users", "webhooks", "tokens", "doctor", "healthcheck"] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{help}");
     }
     assert_eq!(run(folder.path(), &["nonsense"], &[]).status, Some(2));
