@@ -7,11 +7,14 @@ mod healthcheck;
 mod jobs;
 mod migrate;
 mod openapi;
+mod operator;
 mod output;
 mod runtime;
-mod operator;
 mod seed;
 mod serve;
+mod tokens;
+mod users;
+mod webhooks;
 mod worker;
 
 use std::process::ExitCode;
@@ -44,9 +47,6 @@ enum Command {
     },
     /// List the audit log: logins, passwords, tokens, webhooks, roles and deletions
     Audit(audit::Arguments),
-    /// Create demo users, projects and tasks (development only)
-    Seed,
-    /// Migrate the database schema or show its status
     /// List, disable, enable and delete accounts, and reset passwords
     Users {
         #[command(subcommand)]
@@ -64,6 +64,9 @@ enum Command {
     },
     /// Check settings, schema, integrity, keys, jobs and counters; exits with 0 or 1
     Doctor(doctor::Arguments),
+    /// Create demo users, projects and tasks (development only)
+    Seed,
+    /// Migrate the database schema or show its status
     Migrate {
         #[command(subcommand)]
         action: Option<migrate::Action>,
@@ -101,13 +104,13 @@ pub fn main() -> ExitCode {
             Some(Command::Worker) => worker::run(config).await,
             Some(Command::Jobs { action }) => jobs::run(&config, action).await,
             Some(Command::Audit(arguments)) => audit::run(&config, arguments).await,
-            Some(Command::Seed) => seed::run(config).await,
-            Some(Command::Migrate { action }) => migrate::run(&config, action.unwrap_or_default()).await,
-            Some(Command::Healthcheck) => healthcheck::run(&config).await,
             Some(Command::Users { action }) => users::run(config, action).await,
             Some(Command::Webhooks { action }) => webhooks::run(config, action).await,
             Some(Command::Tokens { action }) => tokens::run(config, action).await,
             Some(Command::Doctor(arguments)) => doctor::run(config, &arguments).await,
+            Some(Command::Seed) => seed::run(config).await,
+            Some(Command::Migrate { action }) => migrate::run(&config, action.unwrap_or_default()).await,
+            Some(Command::Healthcheck) => healthcheck::run(&config).await,
             Some(Command::Openapi(arguments)) => openapi::run(&arguments),
         }
     });

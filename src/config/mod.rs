@@ -73,10 +73,10 @@ pub struct Config {
     pub jwt_secret_previous: Option<SecretString>,
     /// `ENCRYPTION_KEY`; generated in development if missing.
     pub encryption_key: Option<SecretString>,
-    /// `ACCESS_TOKEN_TTL_SECONDS`
-    pub access_token_ttl: Duration,
     /// `ENCRYPTION_KEY_PREVIOUS`
     pub encryption_key_previous: Option<SecretString>,
+    /// `ACCESS_TOKEN_TTL_SECONDS`
+    pub access_token_ttl: Duration,
     /// `REFRESH_TOKEN_TTL_SECONDS`
     pub refresh_token_ttl: Duration,
     /// `REFRESH_GRACE_SECONDS`
@@ -168,7 +168,7 @@ impl Config {
         // Percent-encode characters that have a meaning in URLs.
         let directory = data_dir.display().to_string().replace('%', "%25").replace('?', "%3F");
         let default_url = format!("sqlite://{directory}/pocket-tasks.db");
-        let config = Self {
+        Self {
             env,
             host: read.parsed("HOST", any, "an IP address"),
             port: read.number("PORT", 3000, 0..=65_535),
@@ -179,11 +179,12 @@ impl Config {
             jwt_secret: read.text("JWT_SECRET").map(Into::into),
             jwt_secret_previous: read.text("JWT_SECRET_PREVIOUS").map(Into::into),
             encryption_key: read.text("ENCRYPTION_KEY").map(Into::into),
+            encryption_key_previous: read.text("ENCRYPTION_KEY_PREVIOUS").map(Into::into),
             access_token_ttl: read.seconds("ACCESS_TOKEN_TTL_SECONDS", 900, 1..=DAY),
             refresh_token_ttl: read.seconds("REFRESH_TOKEN_TTL_SECONDS", 30 * DAY, 60..=365 * DAY),
             refresh_grace: read.seconds("REFRESH_GRACE_SECONDS", 30, 0..=3_600),
             bcrypt_cost: read.number("BCRYPT_COST", 12, 4..=31),
-            cors: cors(&mut read, "CORS_ALLOWED_ORIGINS", production),
+            cors: cors(read, "CORS_ALLOWED_ORIGINS", production),
             trusted_proxy_hops: read.number("TRUSTED_PROXY_HOPS", 0, 0..=16),
             max_connections: read.number("MAX_CONNECTIONS", 4_096, 16..=1_000_000),
             max_connections_per_address: Some(read.number("MAX_CONNECTIONS_PER_ADDRESS", 256, 0..=1_000_000))
@@ -192,7 +193,6 @@ impl Config {
                 auth_per_minute: read.number("RATE_LIMIT_AUTH_PER_MINUTE", 10, 0..=1_000_000),
                 refresh_per_minute: read.number("RATE_LIMIT_REFRESH_PER_MINUTE", 30, 0..=1_000_000),
                 api_per_minute: read.number("RATE_LIMIT_API_PER_MINUTE", 600, 0..=1_000_000),
-            encryption_key_previous: read.text("ENCRYPTION_KEY_PREVIOUS").map(Into::into),
             },
             account_limits: AccountLimits {
                 mail_per_hour: read.number("MAIL_PER_RECIPIENT_PER_HOUR", 3, 0..=1_000_000),
@@ -218,16 +218,16 @@ impl Config {
                 directory: data_dir.join("mail"),
             },
             webhooks: EgressPolicy {
-                allowed_networks: networks(&mut read, "WEBHOOK_ALLOW_CIDRS"),
-                denied_networks: networks(&mut read, "WEBHOOK_DENY_CIDRS"),
-                allowed_ports: allowed_ports(&mut read, "WEBHOOK_ALLOW_PORTS"),
+                allowed_networks: networks(read, "WEBHOOK_ALLOW_CIDRS"),
+                denied_networks: networks(read, "WEBHOOK_DENY_CIDRS"),
+                allowed_ports: allowed_ports(read, "WEBHOOK_ALLOW_PORTS"),
                 allow_http: read.bool("WEBHOOK_ALLOW_HTTP", false),
             },
             webhook_rates: DeliveryRates {
                 per_host_per_second: read.number("WEBHOOK_DELIVERIES_PER_HOST_PER_SECOND", 10, 0..=10_000),
                 per_user_per_minute: read.number("WEBHOOK_DELIVERIES_PER_USER_PER_MINUTE", 600, 0..=1_000_000),
             },
-            webhook_retry: retry_delays(&mut read, "WEBHOOK_RETRY_SECONDS"),
+            webhook_retry: retry_delays(read, "WEBHOOK_RETRY_SECONDS"),
             job_workers: read.number("JOB_WORKERS", 4, 0..=64),
             retention: read.duration("RETENTION_DAYS", DAY, 30, 1..=3_650),
             request_timeout: read.seconds("REQUEST_TIMEOUT_SECONDS", 30, 1..=3_600),

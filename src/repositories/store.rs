@@ -17,8 +17,8 @@ use super::maintenance::MaintenanceRepository;
 use super::members::MemberRepository;
 use super::project_counts::ProjectCountRepository;
 use super::projects::ProjectRepository;
-use super::sessions::SessionRepository;
 use super::sealed_values::SealedValueRepository;
+use super::sessions::SessionRepository;
 use super::stream_tickets::StreamTicketRepository;
 use super::task_lists::TaskListRepository;
 use super::tasks::TaskRepository;
@@ -99,11 +99,11 @@ pub trait Repositories: Send + Sync {
     fn queue(&self) -> &dyn QueueRepository;
     /// Pruning and purging.
     fn maintenance(&self) -> &dyn MaintenanceRepository;
-    /// Pruning and recovery of webhooks.
     /// Counters of projects, compared with what they count.
     fn project_counts(&self) -> &dyn ProjectCountRepository;
     /// Encrypted values at rest.
     fn sealed_values(&self) -> &dyn SealedValueRepository;
+    /// Pruning and recovery of webhooks.
     fn webhook_maintenance(&self) -> &dyn WebhookMaintenanceRepository;
 }
 

@@ -4,6 +4,7 @@
 //! returns contract types. HTTP handlers, jobs and the command line call the same methods.
 
 mod account;
+mod administration;
 mod audit;
 mod caller;
 mod clock;
@@ -14,11 +15,11 @@ mod error_chain;
 mod etag;
 mod event;
 mod idempotency;
-mod keyed_semaphores;
 mod key_rotation;
+mod keyed_semaphores;
 mod mail_budget;
-mod outcome;
 mod operator;
+mod outcome;
 mod patch;
 mod permissions;
 mod project;
@@ -49,10 +50,10 @@ pub use account::grants::{Grant, OnReset, REFERENCES};
 pub use account::login_limits::KNOWN_ADDRESS_TTL;
 pub use account::profile::Profiles;
 pub use account::sessions::Sessions;
-pub(crate) use audit::NewAuditEntry;
 pub use administration::accounts::{PasswordResetDelivery, ResetToken};
 pub use administration::counts::CountsReport;
 pub use administration::{Account, AccountDetails, Administration};
+pub(crate) use audit::NewAuditEntry;
 pub use caller::{Caller, Credential};
 pub use clock::Clock;
 pub(crate) use context::ServiceContext;
@@ -64,12 +65,12 @@ pub use event::Events;
 pub use event::stream::EventStream;
 pub use event::subscription::StreamMessage;
 pub use idempotency::replay::Idempotency;
+pub use key_rotation::{KeyRotation, KeyUsage};
+pub use operator::Operator;
 pub use outcome::{StoredOutcome, WriteOutcome};
 pub use project::Projects;
 pub use project::invitations::{InvitationEmail, Invitations};
 pub use project::members::Members;
-pub use key_rotation::{KeyRotation, KeyUsage};
-pub use operator::Operator;
 pub use quotas::Quotas;
 pub use request::RequestMetadata;
 pub use task::Tasks;
@@ -124,15 +125,15 @@ pub struct Services {
     pub webhooks: Webhooks,
     /// Webhook deliveries.
     pub deliveries: Deliveries,
+    /// Administration by the operator.
+    pub administration: Administration,
+    /// Rotation of the encryption key.
+    pub key_rotation: KeyRotation,
     /// Replay of stored responses.
     pub idempotency: Idempotency,
     context: Arc<ServiceContext>,
     last_ready: Arc<Mutex<Option<Instant>>>,
 }
-    /// Administration by the operator.
-    pub administration: Administration,
-    /// Rotation of the encryption key.
-    pub key_rotation: KeyRotation,
 
 impl Services {
     /// Creates the services.
@@ -178,13 +179,13 @@ impl Services {
             comments: Comments(Arc::clone(&context)),
             account_deletion: AccountDeletion(Arc::clone(&context)),
             webhooks: Webhooks(Arc::clone(&context)),
+            administration: Administration(Arc::clone(&context)),
+            key_rotation: KeyRotation(Arc::clone(&context)),
             idempotency: Idempotency(Arc::clone(&context)),
             events: Events::new(Arc::clone(&context), hub),
             deliveries: Deliveries::new(Arc::clone(&context)),
             last_ready: Arc::default(),
             context,
-            administration: Administration(Arc::clone(&context)),
-            key_rotation: KeyRotation(Arc::clone(&context)),
         }
     }
 
