@@ -44,11 +44,12 @@ pub fn database_settings(config: &Config) -> Settings {
 pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock, client: Client) -> anyhow::Result<Services> {
     let secret = config.jwt_secret.as_ref().context("JWT_SECRET is missing")?;
     let key = config.encryption_key.as_ref().context("ENCRYPTION_KEY is missing")?;
+    let previous = config.encryption_key_previous.as_ref();
     let secrets = Secrets {
         tokens: AccessTokens::new(secret, config.jwt_secret_previous.as_ref(), config.access_token_ttl),
-        sealer: Sealer::new(key, "stored answers")?,
-        signer: Signer::new(key, "cursors")?,
-        key_hasher: Signer::new(key, "counters")?,
+        sealer: Sealer::new(key, previous, "stored answers")?,
+        signer: Signer::new(key, previous, "cursors")?,
+        key_hasher: Signer::new(key, previous, "counters")?,
     };
     let policy = Policy {
         refresh_token: config.refresh_token_ttl,
@@ -64,7 +65,7 @@ pub fn services(config: &Config, store: Arc<dyn Store>, clock: Clock, client: Cl
     };
     let webhooks = WebhookDeps {
         client,
-        sealer: Sealer::new(key, "webhook secrets")?,
+        sealer: Sealer::new(key, previous, "webhook secrets")?,
         rates: config.webhook_rates,
         retry_delays: config.webhook_retry.clone(),
     };
@@ -205,8 +206,12 @@ fn spawn_job_runner(
     public_url: &str,
     shutdown: CancellationToken,
 ) -> anyhow::Result<JoinHandle<()>> {
+    let key_rotation = services.key_rotation.clone();
     let runner = runner(config, Arc::clone(&store) as Arc<dyn Store>, services, Clock::system(), public_url)?;
     Ok(tokio::spawn(async move {
+        if let Err(error) = key_rotation.enqueue().await {
+            tracing::warn!(%error, "failed to enqueue the re-encryption of secrets; the next pruning will");
+        }
         let schedule = match Schedule::new(store, Clock::system()).start().await {
             Ok(schedule) => Some(schedule),
             Err(error) => {

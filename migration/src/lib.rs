@@ -14,6 +14,7 @@ mod m0007_audit_log;
 mod m0008_fold_text;
 mod m0009_stream_tickets;
 mod m0010_feed_epoch;
+mod m0011_administration;
 mod newer;
 mod schema;
 
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_fold_text::Migration),
             Box::new(m0009_stream_tickets::Migration),
             Box::new(m0010_feed_epoch::Migration),
+            Box::new(m0011_administration::Migration),
         ]
     }
 }

@@ -203,7 +203,7 @@ const FEED: &[E] = &[E::InvalidCursor, E::Forbidden];
 /// All operations.
 pub const OPERATIONS: &[OperationPolicy] = &[
     public("register").limited(Auth).no_store().errors(&[E::EmailTaken]),
-    public("login").limited(Auth).no_store().errors(&[E::InvalidCredentials]),
+    public("login").limited(Auth).no_store().errors(&[E::InvalidCredentials, E::AccountDisabled]),
     public("refreshSession").limited(Refresh).no_store().errors(&[E::InvalidRefreshToken, E::RefreshTokenReused]),
     session("logout").no_store(),
     optional_session("verifyEmail").limited(Auth).no_store().errors(&[E::InvalidToken]),

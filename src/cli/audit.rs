@@ -5,12 +5,12 @@ use clap::Args;
 use poem_openapi::types::ToJSON as _;
 use serde_json::Value;
 
+use super::database;
 use super::output::print_line;
-use crate::app;
 use crate::config::Config;
 use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::{Timestamp, UserId, email};
-use crate::database::{SeaStore, Settings};
+use crate::database::SeaStore;
 use crate::mail::SingleLine;
 use crate::repositories::{AuditFilter, AuditRecord, Store as _};
 
@@ -44,9 +44,7 @@ fn parse_time(text: &str) -> Result<Timestamp, String> {
 }
 
 pub(super) async fn run(config: &Config, arguments: Arguments) -> anyhow::Result<()> {
-    let settings = Settings { migrate: false, ..app::database_settings(config) };
-    let store = SeaStore::open(&settings).await.context("opening the database")?;
-    store.check().await.context("checking the database schema")?;
+    let store = database::open(config).await?;
     let result = list(&store, &arguments).await;
     store.close().await;
     result
@@ -73,7 +71,7 @@ async fn list(store: &SeaStore, arguments: &Arguments) -> anyhow::Result<()> {
         "{:24}  {:29}  {:>5}  {:36}  {:36}  {:39}  {:36}  USER AGENT",
         "AT", "TYPE", "COUNT", "ACCOUNT", "ACTOR", "ADDRESS", "TARGET"
     ));
-    for AuditRecord { user_id, entry } in records {
+    for AuditRecord { user_id, operator, entry } in records {
         let text = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         let target = entry.target_id.map(|id| id.to_string()).or(entry.project_id.map(|id| id.to_string()));
         let at = entry.last_at.to_string();
@@ -84,7 +82,7 @@ async fn list(store: &SeaStore, arguments: &Arguments) -> anyhow::Result<()> {
             entry.kind.as_str(),
             entry.count,
             text(user_id.map(|id| id.to_string())),
-            text(entry.actor_id.map(|id| id.to_string())),
+            text(operator.map(|operator| format!("operator {operator}")).or(entry.actor_id.map(|id| id.to_string()))),
             text(entry.client_address.map(|address| address.to_string())),
             text(target),
         ));
@@ -106,5 +104,6 @@ async fn find_user(store: &SeaStore, user: &str) -> anyhow::Result<UserId> {
 fn to_json(record: &AuditRecord) -> Value {
     let mut entry = record.entry.to_json().unwrap_or_default();
     entry["user_id"] = record.user_id.to_json().unwrap_or_default();
+    entry["operator"] = record.operator.to_json().unwrap_or_default();
     entry
 }

@@ -5,11 +5,11 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::database;
 use super::output::print_line;
-use crate::app;
 use crate::config::Config;
 use crate::contract::Timestamp;
-use crate::database::{SeaStore, Settings};
+use crate::database::SeaStore;
 use crate::mail::SingleLine;
 use crate::repositories::{JobRecord, Store as _};
 
@@ -30,9 +30,7 @@ pub(super) enum Action {
 }
 
 pub(super) async fn run(config: &Config, action: Action) -> anyhow::Result<()> {
-    let settings = Settings { migrate: false, ..app::database_settings(config) };
-    let store = SeaStore::open(&settings).await.context("opening the database")?;
-    store.check().await.context("checking the database schema")?;
+    let store = database::open(config).await?;
     let result = match action {
         Action::List { json } => list(&store, json).await,
         Action::Retry { ids } => retry(&store, &ids).await,

@@ -2,16 +2,22 @@
 
 mod audit;
 mod backup;
+mod database;
+mod doctor;
 mod failure;
 mod healthcheck;
 mod jobs;
 mod migrate;
 mod openapi;
+mod operator;
 mod output;
 mod restore;
 mod runtime;
 mod seed;
 mod serve;
+mod tokens;
+mod users;
+mod webhooks;
 mod worker;
 
 use std::process::ExitCode;
@@ -44,6 +50,23 @@ enum Command {
     },
     /// List the audit log: logins, passwords, tokens, webhooks, roles and deletions
     Audit(audit::Arguments),
+    /// List, disable, enable and delete accounts, and reset passwords
+    Users {
+        #[command(subcommand)]
+        action: users::Action,
+    },
+    /// List and disable webhooks
+    Webhooks {
+        #[command(subcommand)]
+        action: webhooks::Action,
+    },
+    /// Revoke API tokens
+    Tokens {
+        #[command(subcommand)]
+        action: tokens::Action,
+    },
+    /// Check settings, schema, integrity, keys, jobs and counters; exits with 0 or 1
+    Doctor(doctor::Arguments),
     /// Create demo users, projects and tasks (development only)
     Seed,
     /// Migrate the database schema, show its status, or roll it back
@@ -91,6 +114,10 @@ pub fn main() -> ExitCode {
             Some(Command::Worker) => worker::run(config).await,
             Some(Command::Jobs { action }) => jobs::run(&config, action).await,
             Some(Command::Audit(arguments)) => audit::run(&config, arguments).await,
+            Some(Command::Users { action }) => users::run(config, action).await,
+            Some(Command::Webhooks { action }) => webhooks::run(config, action).await,
+            Some(Command::Tokens { action }) => tokens::run(config, action).await,
+            Some(Command::Doctor(arguments)) => doctor::run(config, &arguments).await,
             Some(Command::Seed) => seed::run(config).await,
             Some(Command::Migrate { action }) => migrate::run(&config, action.unwrap_or_default()).await,
             Some(Command::Backup(arguments)) => backup::run(&config, arguments).await,

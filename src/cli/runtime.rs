@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{AppEnv, Config};
+use crate::config::{AppEnv, Config, Misspelling};
 use crate::telemetry::{self, Traces};
 
 /// Open files beside client connections: database, deliveries, mail.
@@ -18,6 +18,7 @@ pub(super) fn init(mut config: Config) -> anyhow::Result<(Config, CancellationTo
         traces.flush_at_shutdown();
     }
     raise_nofile_limit(&mut config);
+    warn_of_misspellings(&config);
     warn_if_retries_exceed_retention(&config);
     let config = ensure_secrets(config)?;
     let shutdown = CancellationToken::new();
@@ -49,6 +50,13 @@ fn raise_nofile_limit(config: &mut Config) {
             connections = config.max_connections,
             "low limit of open files; accepting fewer connections"
         );
+    }
+}
+
+/// Warns of variables that have almost the name of a setting.
+fn warn_of_misspellings(config: &Config) {
+    for Misspelling { variable, setting } in &config.misspellings {
+        tracing::warn!(variable, setting, "unknown variable has almost the name of a setting, which is unset");
     }
 }
 

@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::misspellings::{Misspelling, misspellings};
+
 /// Errors in the settings, one line each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<String>);
@@ -21,6 +23,8 @@ impl std::error::Error for ConfigErrors {}
 pub(super) struct EnvReader {
     variables: HashMap<String, String>,
     errors: Vec<String>,
+    /// Names of all settings, in the order in which they were read, and whether each is set.
+    settings: Vec<(String, bool)>,
 }
 
 impl EnvReader {
@@ -31,17 +35,27 @@ impl EnvReader {
             .build()
             .and_then(config::Config::try_deserialize)
             .map_err(|_| ConfigErrors(vec!["The environment variables could not be read.".to_owned()]))?;
-        Ok(Self { variables, errors: Vec::new() })
+        Ok(Self { variables, errors: Vec::new(), settings: Vec::new() })
     }
 
-    pub(super) fn into_errors(self) -> Vec<String> {
-        self.errors
+    /// Returns the errors, and the variables that are probably misspelt, after all settings were read.
+    pub(super) fn finish(self) -> (Vec<String>, Vec<Misspelling>) {
+        let names: Vec<String> = self.variables.keys().map(|name| name.to_uppercase()).collect();
+        (self.errors, misspellings(&names, &self.settings))
+    }
+
+    /// Returns the names of all settings, after they were read.
+    #[cfg(test)]
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.settings.iter().map(|(name, _)| name.as_str()).collect()
     }
 
     /// Returns a value without surrounding blanks, such as the newline at the end of a file in a secret store.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
-        let text = self.variables.remove(&name.to_lowercase())?;
-        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+        let text = self.variables.remove(&name.to_lowercase());
+        let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        self.settings.push((name.to_owned(), text.is_some()));
+        text
     }
 
     pub(super) fn parsed<T: FromStr>(&mut self, name: &str, default: T, what: &str) -> T {

@@ -4,6 +4,7 @@
 
 mod dev_secrets;
 mod env;
+mod misspellings;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use crate::services::{AccountLimits, DeliveryRates, Quotas};
 use crate::webhooks::{AllowedPorts, EgressPolicy, Network};
 
 pub use self::env::ConfigErrors;
+pub use self::misspellings::Misspelling;
 pub use crate::telemetry::LogFormat;
 
 /// Environment in which the program runs.
@@ -62,6 +64,8 @@ pub struct Config {
     pub jwt_secret_previous: Option<SecretString>,
     /// `ENCRYPTION_KEY`; generated in development if missing.
     pub encryption_key: Option<SecretString>,
+    /// `ENCRYPTION_KEY_PREVIOUS`
+    pub encryption_key_previous: Option<SecretString>,
     /// `ACCESS_TOKEN_TTL_SECONDS`
     pub access_token_ttl: Duration,
     /// `REFRESH_TOKEN_TTL_SECONDS`
@@ -112,6 +116,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// `RUST_LOG`
     pub log_filter: String,
+    /// Variables that are no settings, but have almost the name of one.
+    pub misspellings: Vec<Misspelling>,
 }
 
 const DAY: u64 = 86_400;
@@ -140,6 +146,15 @@ impl Config {
 
     fn from_source(source: config::Environment) -> Result<Self, ConfigErrors> {
         let mut read = EnvReader::new(source)?;
+        let mut config = Self::read(&mut read);
+        let (mut errors, misspellings) = read.finish();
+        config.check(&mut errors);
+        config.misspellings = misspellings;
+        if errors.is_empty() { Ok(config) } else { Err(ConfigErrors(errors)) }
+    }
+
+    /// Reads all settings. Invalid ones get their default.
+    fn read(read: &mut EnvReader) -> Self {
         let env = read.parsed("APP_ENV", AppEnv::Development, "development or production");
         let production = env == AppEnv::Production;
         let any = IpAddr::V4(if production { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST });
@@ -148,7 +163,7 @@ impl Config {
         // Percent-encode characters that have a meaning in URLs.
         let directory = data_dir.display().to_string().replace('%', "%25").replace('?', "%3F");
         let default_url = format!("sqlite://{directory}/pocket-tasks.db");
-        let config = Self {
+        Self {
             env,
             host: read.parsed("HOST", any, "an IP address"),
             port: read.number("PORT", 3000, 0..=65_535),
@@ -159,11 +174,12 @@ impl Config {
             jwt_secret: read.text("JWT_SECRET").map(Into::into),
             jwt_secret_previous: read.text("JWT_SECRET_PREVIOUS").map(Into::into),
             encryption_key: read.text("ENCRYPTION_KEY").map(Into::into),
+            encryption_key_previous: read.text("ENCRYPTION_KEY_PREVIOUS").map(Into::into),
             access_token_ttl: read.seconds("ACCESS_TOKEN_TTL_SECONDS", 900, 1..=DAY),
             refresh_token_ttl: read.seconds("REFRESH_TOKEN_TTL_SECONDS", 30 * DAY, 60..=365 * DAY),
             refresh_grace: read.seconds("REFRESH_GRACE_SECONDS", 30, 0..=3_600),
             bcrypt_cost: read.number("BCRYPT_COST", 12, 4..=31),
-            cors: cors(&mut read, "CORS_ALLOWED_ORIGINS", production),
+            cors: cors(read, "CORS_ALLOWED_ORIGINS", production),
             trusted_proxy_hops: read.number("TRUSTED_PROXY_HOPS", 0, 0..=16),
             max_connections: read.number("MAX_CONNECTIONS", 4_096, 16..=1_000_000),
             max_connections_per_address: Some(read.number("MAX_CONNECTIONS_PER_ADDRESS", 256, 0..=1_000_000))
@@ -197,16 +213,16 @@ impl Config {
                 directory: data_dir.join("mail"),
             },
             webhooks: EgressPolicy {
-                allowed_networks: networks(&mut read, "WEBHOOK_ALLOW_CIDRS"),
-                denied_networks: networks(&mut read, "WEBHOOK_DENY_CIDRS"),
-                allowed_ports: allowed_ports(&mut read, "WEBHOOK_ALLOW_PORTS"),
+                allowed_networks: networks(read, "WEBHOOK_ALLOW_CIDRS"),
+                denied_networks: networks(read, "WEBHOOK_DENY_CIDRS"),
+                allowed_ports: allowed_ports(read, "WEBHOOK_ALLOW_PORTS"),
                 allow_http: read.bool("WEBHOOK_ALLOW_HTTP", false),
             },
             webhook_rates: DeliveryRates {
                 per_host_per_second: read.number("WEBHOOK_DELIVERIES_PER_HOST_PER_SECOND", 10, 0..=10_000),
                 per_user_per_minute: read.number("WEBHOOK_DELIVERIES_PER_USER_PER_MINUTE", 600, 0..=1_000_000),
             },
-            webhook_retry: retry_delays(&mut read, "WEBHOOK_RETRY_SECONDS"),
+            webhook_retry: retry_delays(read, "WEBHOOK_RETRY_SECONDS"),
             job_workers: read.number("JOB_WORKERS", 4, 0..=64),
             retention: read.duration("RETENTION_DAYS", DAY, 30, 1..=3_650),
             request_timeout: read.seconds("REQUEST_TIMEOUT_SECONDS", 30, 1..=3_600),
@@ -221,10 +237,8 @@ impl Config {
             ),
             log_filter: read.text("RUST_LOG").unwrap_or_else(|| "info".to_owned()),
             data_dir,
-        };
-        let mut errors = read.into_errors();
-        config.check(&mut errors);
-        if errors.is_empty() { Ok(config) } else { Err(ConfigErrors(errors)) }
+            misspellings: Vec::new(),
+        }
     }
 
     /// Returns the URL for links: the public one, or one of the address at which the server listens.
@@ -254,8 +268,12 @@ impl Config {
             }
         }
         let is_key = |key: &SecretString| STANDARD.decode(key.expose_secret()).is_ok_and(|key| key.len() == 32);
-        if self.encryption_key.as_ref().is_some_and(|key| !is_key(key)) {
-            errors.push("ENCRYPTION_KEY must be 32 bytes in base64.".to_owned());
+        for (name, key) in
+            [("ENCRYPTION_KEY", &self.encryption_key), ("ENCRYPTION_KEY_PREVIOUS", &self.encryption_key_previous)]
+        {
+            if key.as_ref().is_some_and(|key| !is_key(key)) {
+                errors.push(format!("{name} must be 32 bytes in base64."));
+            }
         }
         for (name, checked) in [("SMTP_URL", self.mail.check_server()), ("MAIL_FROM", self.mail.check_sender())] {
             if let Err(error) = checked {

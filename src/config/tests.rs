@@ -188,3 +188,31 @@ fn each_invalid_webhook_setting_is_reported_once() {
         }
     }
 }
+
+/// Finds the settings in lines of documentation, sorted.
+fn documented(text: &'static str, setting: fn(&'static str) -> Option<&'static str>) -> Vec<&'static str> {
+    let mut found: Vec<&str> = text.lines().filter_map(setting).collect();
+    found.sort_unstable();
+    found
+}
+
+fn setting_in_table(line: &'static str) -> Option<&'static str> {
+    line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name)
+}
+
+fn setting_in_example(line: &'static str) -> Option<&'static str> {
+    let (name, _) = line.strip_prefix('#')?.split_once('=')?;
+    name.chars().all(|character| character.is_ascii_uppercase() || character == '_').then_some(name)
+}
+
+#[test]
+fn every_documented_setting_is_read_and_every_setting_is_documented() {
+    let mut read = EnvReader::new(config::Environment::default().source(Some(config::Map::new()))).unwrap();
+    Config::read(&mut read);
+    let mut names = read.names();
+    names.sort_unstable();
+    let (_, table) = include_str!("../../README.md").split_once("| Variable | Default | Meaning |").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    assert_eq!(documented(table, setting_in_table), names);
+    assert_eq!(documented(include_str!("../../.env.example"), setting_in_example), names);
+}

@@ -55,6 +55,7 @@ error_codes! {
     Forbidden: "FORBIDDEN", 403, "You do not have permission to do this.";
     InsufficientScope: "INSUFFICIENT_SCOPE", 403, "The API token does not have the required scope.";
     EmailNotVerified: "EMAIL_NOT_VERIFIED", 403, "Verify your e-mail address first, with the link in the e-mail we sent you.";
+    AccountDisabled: "ACCOUNT_DISABLED", 403, "The operator of this server has disabled the account. Contact the operator.";
     ProjectArchived: "PROJECT_ARCHIVED", 403, "The project is archived. Unarchive it before you change anything in it.";
     NotFound: "NOT_FOUND", 404, "The resource does not exist.";
     MethodNotAllowed: "METHOD_NOT_ALLOWED", 405, "This path does not support this method; see the Allow header.";

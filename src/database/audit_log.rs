@@ -22,6 +22,7 @@ fn entry(row: Model) -> Result<AuditEntry, StoreError> {
         id: AuditEntryId(row.id),
         kind: AuditEntryType::parse(&row.kind).ok_or_else(|| mapping::corrupt("AuditEntryType"))?,
         actor_id: row.actor_id.map(UserId),
+        by_operator: row.operator.is_some(),
         session_id: row.session_id.map(SessionId),
         api_token_id: row.api_token_id.map(ApiTokenId),
         client_address: row.client_address.map(ClientAddress::new_unchecked),
@@ -57,6 +58,7 @@ impl<C: ConnectionTrait + Send + Sync> AuditLogRepository for SeaRepositories<C>
             repeat_key: Set(repeat_key.map(str::to_owned)),
             created_at: Set(entry.created_at.0),
             last_at: Set(entry.last_at.0),
+            operator: Set(record.operator.clone()),
         };
         let count_up = OnConflict::column(Column::RepeatKey)
             .value(Column::Count, Expr::col((Entity, Column::Count)).add(1))
@@ -102,6 +104,10 @@ impl<C: ConnectionTrait + Send + Sync> AuditLogRepository for SeaRepositories<C>
             .limit(limit)
             .all(&self.0)
             .await?;
-        rows.into_iter().map(|row| Ok(AuditRecord { user_id: row.user_id.map(UserId), entry: entry(row)? })).collect()
+        let record = |row: Model| {
+            let (user_id, operator) = (row.user_id.map(UserId), row.operator.clone());
+            Ok(AuditRecord { user_id, operator, entry: entry(row)? })
+        };
+        rows.into_iter().map(record).collect()
     }
 }

@@ -77,6 +77,16 @@ impl Engine {
 }
 
 impl Settings {
+    /// Returns the path of the SQLite file if it does not exist. Connecting would create it.
+    #[must_use]
+    pub fn missing_file(&self) -> Option<PathBuf> {
+        let url = self.url.expose_secret();
+        let options: SqliteConnectOptions =
+            url.parse().ok().filter(|_| Engine::from_url(url) == Some(Engine::Sqlite))?;
+        let path = options.get_filename();
+        (!path.exists()).then(|| path.to_owned())
+    }
+
     /// Connections on SQLite: for indexed reads and other reads.
     fn shares_on_sqlite(&self) -> [u32; 2] {
         let unindexed = (self.max_connections / 2).max(MIN_UNINDEXED);

@@ -227,6 +227,7 @@ fn deliverable_query(webhook: WebhookId, event: EventId) -> SelectStatement {
         .and_where(of_webhook(webhook::Column::Id).eq(webhook.0))
         .and_where(webhook::Column::RemovedAt.is_null())
         .and_where(user::Column::DeletedAt.is_null())
+        .and_where(user::Column::DisabledAt.is_null())
         .and_where(Expr::col((event::Entity, event::Column::Id)).eq(event.0))
         .take()
 }

@@ -340,7 +340,8 @@ impl<C: ConnectionTrait + Send + Sync> EventRepository for SeaRepositories<C> {
         let account = user::Entity::find_by_id(user.0)
             .select_only()
             .column(user::Column::Id)
-            .filter(user::Column::DeletedAt.is_null());
+            .filter(user::Column::DeletedAt.is_null())
+            .filter(user::Column::DisabledAt.is_null());
         if account.into_tuple::<Uuid>().one(&self.0).await?.is_none() {
             return Ok(None);
         }

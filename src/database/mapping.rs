@@ -119,6 +119,7 @@ pub(super) fn new_user(user: &User, password_hash: &str) -> user::ActiveModel {
         created_at: Set(user.created_at.0),
         deleted_at: Set(None),
         next_digest_at: Set(None),
+        disabled_at: Set(None),
         ..user_update(user)
     }
 }

@@ -13,6 +13,7 @@ use super::connect::{self, DatabaseConnections, Settings};
 use super::entities::storage_probe;
 use super::free_pages;
 use super::health::StorageHealth;
+use super::integrity;
 use super::migrations::{self, MigrationStatus};
 use super::notifier::Notifier;
 use super::read_pool::ReadPool;
@@ -23,9 +24,10 @@ use crate::contract::Timestamp;
 use crate::repositories::{
     ApiTokenRepository, AuditLogRepository, CommentRepository, CounterRepository, DeliveryRepository,
     EmailTokenRepository, EventRepository, IdempotencyRepository, InvitationRepository, JobRepository,
-    KnownAddressRepository, LongTextRepository, MaintenanceRepository, MemberRepository, ProjectRepository,
-    QueueRepository, Repositories, SessionRepository, Store, StoreError, StreamTicketRepository, TaskListRepository,
-    TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
+    KnownAddressRepository, LongTextRepository, MaintenanceRepository, MemberRepository, ProjectCountRepository,
+    ProjectRepository, QueueRepository, Repositories, SealedValueRepository, SessionRepository, Store, StoreError,
+    StreamTicketRepository, TaskListRepository, TaskRepository, Transaction, UserRepository,
+    WebhookMaintenanceRepository, WebhookRepository,
 };
 
 /// Maximum wait of the readiness check for the database.
@@ -84,6 +86,14 @@ impl SeaStore {
         match tokio::time::timeout(CHECK_TIMEOUT, migrations::check(&self.reader.0)).await {
             Ok(result) => Ok(result?),
             Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),
+        }
+    }
+
+    /// Checks the whole database for damage, and returns the problems found; `None` on PostgreSQL, which has no such check.
+    pub async fn check_integrity(&self) -> Result<Option<Vec<String>>, StoreError> {
+        match self.writer.get_database_backend() {
+            DbBackend::Sqlite => Ok(Some(integrity::sqlite_problems(&self.unindexed_reader.0).await?)),
+            _ => Ok(None),
         }
     }
 
@@ -240,6 +250,8 @@ repositories! {
     jobs: JobRepository => has_enqueued_jobs,
     queue: QueueRepository,
     maintenance: MaintenanceRepository,
+    project_counts: ProjectCountRepository,
+    sealed_values: SealedValueRepository,
     webhook_maintenance: WebhookMaintenanceRepository,
 }
 

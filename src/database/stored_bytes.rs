@@ -2,7 +2,13 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func, IntoColumnRef};
 
-use super::entities::{comment, task};
+use super::entities::{comment, project, task};
+
+/// Bytes of text in a project itself.
+pub(super) fn of_project() -> Expr {
+    use project::{Column, Entity};
+    octets((Entity, Column::Name)).add(Func::coalesce([octets((Entity, Column::Description)), Expr::val(0)]))
+}
 
 /// Bytes of text in a task.
 pub(super) fn of_task() -> Expr {

@@ -88,6 +88,7 @@ struct ApiTokenRow {
     #[sea_orm(nested)]
     token: api_token::Model,
     owner_deleted_at: Option<i64>,
+    owner_disabled_at: Option<i64>,
 }
 
 fn api_token(row: api_token::Model) -> ApiToken {
@@ -102,16 +103,21 @@ fn api_token(row: api_token::Model) -> ApiToken {
     }
 }
 
+fn owner() -> RelationDef {
+    api_token::Entity::belongs_to(user::Entity).from(api_token::Column::UserId).to(user::Column::Id).into()
+}
+
 fn with_owner(query: Select<api_token::Entity>) -> Select<api_token::Entity> {
-    let owner: RelationDef =
-        api_token::Entity::belongs_to(user::Entity).from(api_token::Column::UserId).to(user::Column::Id).into();
-    query.join(JoinType::InnerJoin, owner).column_as(user::Column::DeletedAt, "owner_deleted_at")
+    query
+        .join(JoinType::InnerJoin, owner())
+        .column_as(user::Column::DeletedAt, "owner_deleted_at")
+        .column_as(user::Column::DisabledAt, "owner_disabled_at")
 }
 
 fn record(row: ApiTokenRow) -> ApiTokenRecord {
     ApiTokenRecord {
         user_id: UserId(row.token.user_id),
-        is_owner_deleted: row.owner_deleted_at.is_some(),
+        is_owner_active: row.owner_deleted_at.is_none() && row.owner_disabled_at.is_none(),
         revoked_at: row.token.revoked_at.map(Timestamp),
         token: api_token(row.token),
     }
@@ -193,6 +199,12 @@ impl<C: ConnectionTrait + Send + Sync> ApiTokenRepository for SeaRepositories<C>
 
     async fn list_revoked(&self, since: Timestamp) -> Result<Vec<ApiTokenId>, StoreError> {
         let revoked = api_token::Entity::find().filter(api_token::Column::RevokedAt.gte(since.0));
-        self.fetch_ids(revoked, api_token::Column::Id, ApiTokenId).await
+        let mut ids = self.fetch_ids(revoked, api_token::Column::Id, ApiTokenId).await?;
+        let disabled = api_token::Entity::find()
+            .join(JoinType::InnerJoin, owner())
+            .filter(user::Column::DisabledAt.gte(since.0))
+            .filter(api_token::Column::RevokedAt.is_null());
+        ids.extend(self.fetch_ids(disabled, api_token::Column::Id, ApiTokenId).await?);
+        Ok(ids)
     }
 }

@@ -2,19 +2,20 @@
 
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, OnConflict};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait as _};
 
 use super::entities::user::{Column, Entity, Model};
 use super::mapping;
 use super::repositories::SeaRepositories;
 use crate::contract::account::user::User;
 use crate::contract::{Timestamp, UserId};
-use crate::repositories::{Credentials, StoreError, UserRepository};
+use crate::repositories::{Credentials, StoreError, UserFilter, UserRepository};
 
 fn credentials(row: Model) -> Credentials {
     Credentials {
         password_hash: row.password_hash.clone(),
         deleted_at: row.deleted_at.map(Timestamp),
+        disabled_at: row.disabled_at.map(Timestamp),
         next_digest_at: row.next_digest_at.map(Timestamp),
         user: mapping::user(row),
     }
@@ -40,6 +41,19 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
         Ok(Entity::find().filter(Column::Email.eq(email)).one(&self.0).await?.map(credentials))
     }
 
+    async fn list(&self, filter: UserFilter, limit: u64) -> Result<Vec<Credentials>, StoreError> {
+        let is_set = |column: Column, is_set: bool| if is_set { column.is_not_null() } else { column.is_null() };
+        let rows = Entity::find()
+            .apply_if(filter.deleted, |query, deleted| query.filter(is_set(Column::DeletedAt, deleted)))
+            .apply_if(filter.disabled, |query, disabled| query.filter(is_set(Column::DisabledAt, disabled)))
+            .order_by_desc(Column::CreatedAt)
+            .order_by_desc(Column::Id)
+            .limit(limit)
+            .all(&self.0)
+            .await?;
+        Ok(rows.into_iter().map(credentials).collect())
+    }
+
     async fn add(&self, user: &User, password_hash: &str) -> Result<bool, StoreError> {
         let inserted = Entity::insert(mapping::new_user(user, password_hash))
             .on_conflict(OnConflict::column(Column::Email).do_nothing().to_owned())
@@ -54,6 +68,12 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
             .col_expr(Column::Version, Expr::col(Column::Version).add(1))
             .col_expr(Column::UpdatedAt, Expr::value(now.0))
             .filter(Column::Id.eq(id.0));
+        self.run_update(update).await
+    }
+
+    async fn set_disabled(&self, id: UserId, disabled_at: Option<Timestamp>) -> Result<(), StoreError> {
+        let disabled_at = Expr::value(disabled_at.map(|at| at.0));
+        let update = Entity::update_many().col_expr(Column::DisabledAt, disabled_at).filter(Column::Id.eq(id.0));
         self.run_update(update).await
     }
 

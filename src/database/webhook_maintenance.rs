@@ -8,11 +8,30 @@ use uuid::Uuid;
 use super::entities::delivery;
 use super::entities::webhook::{Column, Entity};
 use super::repositories::SeaRepositories;
+use super::webhooks::record;
 use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
-use crate::repositories::{StalledWebhooks, StoreError, WebhookMaintenanceRepository};
+use crate::repositories::{StalledWebhooks, StoreError, WebhookMaintenanceRepository, WebhookRecord};
 
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> WebhookMaintenanceRepository for SeaRepositories<C> {
+    async fn list_all(
+        &self,
+        owner: Option<UserId>,
+        enabled: Option<bool>,
+        limit: u64,
+    ) -> Result<Vec<WebhookRecord>, StoreError> {
+        let rows = Entity::find()
+            .filter(Column::RemovedAt.is_null())
+            .apply_if(owner, |query, owner| query.filter(Column::UserId.eq(owner.0)))
+            .apply_if(enabled, |query, enabled| query.filter(Column::Enabled.eq(enabled)))
+            .order_by_desc(Column::CreatedAt)
+            .order_by_desc(Column::Id)
+            .limit(limit)
+            .all(&self.0)
+            .await?;
+        Ok(rows.into_iter().map(record).collect())
+    }
+
     async fn list_user_webhooks(&self, user: UserId) -> Result<Vec<WebhookId>, StoreError> {
         self.fetch_ids(Entity::find().filter(Column::UserId.eq(user.0)), Column::Id, WebhookId).await
     }

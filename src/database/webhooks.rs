@@ -327,6 +327,7 @@ fn subscriptions(projects: &[ProjectId]) -> SelectStatement {
         .inner_join(Entity, of_webhook(Column::UserId).equals((member::Entity, member::Column::UserId)))
         .and_where(of_member(member::Column::ProjectId).is_in(projects.iter().map(|project| project.0)))
         .and_where(user::Column::DeletedAt.is_null())
+        .and_where(user::Column::DisabledAt.is_null())
         .and_where(Column::Enabled.eq(true))
         .cond_where(
             Condition::any()

@@ -12,6 +12,8 @@ use crate::contract::{Timestamp, UserId};
 pub struct AuditRecord {
     /// Account whose log has the entry; `None` for logins with an unknown address.
     pub user_id: Option<UserId>,
+    /// Operating-system user of the operator who did it.
+    pub operator: Option<String>,
     /// The entry.
     pub entry: AuditEntry,
 }

@@ -117,6 +117,8 @@ pub enum Job {
     PurgeDeleted {},
     /// Prunes expired rows, and restarts stalled webhooks.
     Prune {},
+    /// Encrypts what the previous encryption key has encrypted with the current one.
+    ReencryptSecrets {},
 }
 
 /// A queue of jobs with workers of its own, so that slow jobs delay no others. The names of the variants are stored.
@@ -189,7 +191,8 @@ impl Job {
             | Self::ExpireInvitations {}
             | Self::PlanDigests {}
             | Self::PurgeDeleted {}
-            | Self::Prune {} => Queue::Default,
+            | Self::Prune {}
+            | Self::ReencryptSecrets {} => Queue::Default,
         }
     }
 
@@ -214,7 +217,8 @@ impl Job {
             | Self::UnassignTasks { .. }
             | Self::PlanDigests {}
             | Self::PurgeDeleted {}
-            | Self::Prune {} => None,
+            | Self::Prune {}
+            | Self::ReencryptSecrets {} => None,
         }
     }
 
@@ -234,9 +238,11 @@ impl Job {
             Self::UnassignTasks { project, user, .. } => Dedup::WhilePending(format!("{kind} {project} {user}")),
             Self::ApplyAccountState { user } => Dedup::WhilePending(format!("{kind} {user}")),
             Self::WeeklyDigest { user, moment } => Dedup::Forever(format!("{kind} {user} {}", week(*moment))),
-            Self::ExpireInvitations {} | Self::PlanDigests {} | Self::PurgeDeleted {} | Self::Prune {} => {
-                Dedup::WhilePending(kind.to_owned())
-            }
+            Self::ExpireInvitations {}
+            | Self::PlanDigests {}
+            | Self::PurgeDeleted {}
+            | Self::Prune {}
+            | Self::ReencryptSecrets {} => Dedup::WhilePending(kind.to_owned()),
             // Each of the other e-mails is sent.
             _ => Dedup::None,
         }
@@ -295,6 +301,7 @@ mod tests {
             Job::WeeklyDigest { user, moment: 7 },
             Job::PurgeDeleted {},
             Job::Prune {},
+            Job::ReencryptSecrets {},
         ] {
             let stored = serde_json::to_value(job).unwrap();
             assert_eq!(stored["kind"], job.kind());

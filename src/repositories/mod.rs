@@ -20,7 +20,9 @@ mod long_texts;
 mod maintenance;
 mod members;
 mod portion;
+mod project_counts;
 mod projects;
+mod sealed_values;
 mod sessions;
 mod store;
 mod stored_bytes;
@@ -51,7 +53,9 @@ pub use long_texts::{
 pub use maintenance::{AnonymizedContent, MaintenanceRepository, Prunable};
 pub use members::MemberRepository;
 pub use portion::Portion;
+pub use project_counts::{ComparedCounts, CountMismatch, ProjectCountRepository, ProjectCounts};
 pub use projects::{ChangedProject, CounterDelta, LockedProject, OwnedProjects, ProjectFilter, ProjectRepository};
+pub use sealed_values::{SealedColumn, SealedPlace, SealedValue, SealedValueRepository};
 pub use sessions::{NewRefreshToken, NewSession, RefreshTokenRecord, SessionRecord, SessionRepository};
 pub use store::{Repositories, Store, Transaction};
 pub use stored_bytes::{comment_bytes, project_bytes, task_bytes};
@@ -62,7 +66,7 @@ pub use task_lists::{
 };
 pub use tasks::{TaskRepository, TaskWithContext};
 pub use tokens::{ApiTokenRecord, ApiTokenRepository, EmailTokenPurpose, EmailTokenRepository};
-pub use users::{Credentials, UserRepository};
+pub use users::{Credentials, UserFilter, UserRepository};
 pub use webhook_maintenance::{StalledWebhooks, WebhookMaintenanceRepository};
 pub use webhooks::{
     EndpointHealth, FeedCursor, PreviousSecret, WebhookFilter, WebhookRecord, WebhookRepository, WebhookSubscription,

@@ -15,7 +15,9 @@ use super::known_addresses::KnownAddressRepository;
 use super::long_texts::LongTextRepository;
 use super::maintenance::MaintenanceRepository;
 use super::members::MemberRepository;
+use super::project_counts::ProjectCountRepository;
 use super::projects::ProjectRepository;
+use super::sealed_values::SealedValueRepository;
 use super::sessions::SessionRepository;
 use super::stream_tickets::StreamTicketRepository;
 use super::task_lists::TaskListRepository;
@@ -102,6 +104,10 @@ pub trait Repositories: Send + Sync {
     fn queue(&self) -> &dyn QueueRepository;
     /// Pruning and purging.
     fn maintenance(&self) -> &dyn MaintenanceRepository;
+    /// Counters of projects, compared with what they count.
+    fn project_counts(&self) -> &dyn ProjectCountRepository;
+    /// Encrypted values at rest.
+    fn sealed_values(&self) -> &dyn SealedValueRepository;
     /// Pruning and recovery of webhooks.
     fn webhook_maintenance(&self) -> &dyn WebhookMaintenanceRepository;
 }

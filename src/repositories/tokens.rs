@@ -57,8 +57,8 @@ pub struct ApiTokenRecord {
     pub token: ApiToken,
     /// Owner of the token.
     pub user_id: UserId,
-    /// True if the account of the owner is soft-deleted.
-    pub is_owner_deleted: bool,
+    /// True if the account of the owner is neither soft-deleted nor disabled.
+    pub is_owner_active: bool,
     /// Time at which the token was revoked.
     pub revoked_at: Option<Timestamp>,
 }
@@ -98,6 +98,6 @@ pub trait ApiTokenRepository: Send + Sync {
     /// Revokes all tokens of a user, and returns their ids.
     async fn revoke_all(&self, user: UserId, at: Timestamp) -> Result<Vec<ApiTokenId>, StoreError>;
 
-    /// Lists the tokens that were revoked at or after a time.
+    /// Lists the tokens that were revoked, or whose owners were disabled, at or after a time.
     async fn list_revoked(&self, since: Timestamp) -> Result<Vec<ApiTokenId>, StoreError>;
 }

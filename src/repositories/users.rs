@@ -15,8 +15,27 @@ pub struct Credentials {
     pub password_hash: String,
     /// Time at which the account was soft-deleted.
     pub deleted_at: Option<Timestamp>,
+    /// Time at which the operator disabled the account.
+    pub disabled_at: Option<Timestamp>,
     /// Time at which the next digest is due.
     pub next_digest_at: Option<Timestamp>,
+}
+
+impl Credentials {
+    /// Returns whether the account can be used: it is neither soft-deleted nor disabled.
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        self.deleted_at.is_none() && self.disabled_at.is_none()
+    }
+}
+
+/// Conditions on accounts, all of which must hold.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UserFilter {
+    /// Soft-deleted or not.
+    pub deleted: Option<bool>,
+    /// Disabled or not.
+    pub disabled: Option<bool>,
 }
 
 /// Accounts.
@@ -34,11 +53,17 @@ pub trait UserRepository: Send + Sync {
     /// Finds the credentials of a user by lower-case address.
     async fn find_credentials_by_email(&self, email: &str) -> Result<Option<Credentials>, StoreError>;
 
+    /// Lists at most `limit` accounts, the newest first.
+    async fn list(&self, filter: UserFilter, limit: u64) -> Result<Vec<Credentials>, StoreError>;
+
     /// Adds a user; `false` if the address is in use.
     async fn add(&self, user: &User, password_hash: &str) -> Result<bool, StoreError>;
 
     /// Soft-deletes or restores an account, without its projects.
     async fn set_deleted(&self, id: UserId, deleted_at: Option<Timestamp>, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Disables or enables an account.
+    async fn set_disabled(&self, id: UserId, disabled_at: Option<Timestamp>) -> Result<(), StoreError>;
 
     /// Replaces the address of a soft-deleted account, which makes the old one available, and makes the account due to be
     /// purged.

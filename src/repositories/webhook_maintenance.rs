@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::error::StoreError;
+use super::webhooks::WebhookRecord;
 use crate::contract::{ProjectId, Timestamp, UserId, WebhookId};
 
 /// The stalled webhooks in one batch of webhooks.
@@ -17,6 +18,14 @@ pub struct StalledWebhooks {
 /// Purging and recovery of webhooks, including removed ones.
 #[async_trait]
 pub trait WebhookMaintenanceRepository: Send + Sync {
+    /// Lists at most `limit` webhooks that were not removed, of a user or of all, the newest first.
+    async fn list_all(
+        &self,
+        owner: Option<UserId>,
+        enabled: Option<bool>,
+        limit: u64,
+    ) -> Result<Vec<WebhookRecord>, StoreError>;
+
     /// Lists the webhooks of a user.
     async fn list_user_webhooks(&self, user: UserId) -> Result<Vec<WebhookId>, StoreError>;
 

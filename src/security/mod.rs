@@ -14,7 +14,7 @@ mod signing;
 
 pub use access_tokens::{AccessTokens, Claims, TokenError};
 pub use client_network::ClientNetwork;
-pub use encryption::{SealError, Sealer};
+pub use encryption::{EncryptionKey, SealError, Sealer};
 pub use opaque_tokens::{OpaqueToken, TokenHash, TokenKind};
 pub use password_queue::PasswordTurn;
 pub use password_strength::Weakness;

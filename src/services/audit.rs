@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::caller::Credential;
 use super::context::ServiceContext;
+use super::operator::Operator;
 use super::request::RequestMetadata;
 use super::unit_of_work::WriteContext;
 use crate::contract::account::audit_entry::{AuditEntry, AuditEntryType};
@@ -36,6 +37,7 @@ pub(crate) struct NewAuditEntry {
     account: Option<UserId>,
     kind: AuditEntryType,
     actor: Option<UserId>,
+    operator: Option<Operator>,
     credential: Option<Credential>,
     /// Session that began with a login.
     session: Option<SessionId>,
@@ -63,6 +65,7 @@ impl NewAuditEntry {
             account,
             kind,
             actor: None,
+            operator: None,
             credential: None,
             session: None,
             request: request.clone(),
@@ -70,6 +73,12 @@ impl NewAuditEntry {
             project: None,
             role: None,
         }
+    }
+
+    /// An action of the operator on an account.
+    pub(crate) fn by_operator(kind: AuditEntryType, account: UserId, operator: &Operator) -> Self {
+        let entry = Self::by_stranger(kind, Some(account), &RequestMetadata::default());
+        Self { operator: Some(operator.clone()), ..entry }
     }
 
     pub(crate) fn session(self, session: SessionId) -> Self {
@@ -117,6 +126,7 @@ impl NewAuditEntry {
             id: AuditEntryId::generate(),
             kind: self.kind,
             actor_id: self.actor,
+            by_operator: self.operator.is_some(),
             session_id: session,
             api_token_id,
             client_address: self.request.address.map(|ip| ClientAddress::new_unchecked(ip.to_string())),
@@ -129,7 +139,7 @@ impl NewAuditEntry {
             created_at: at,
             last_at: at,
         };
-        AuditRecord { user_id: self.account, entry }
+        AuditRecord { user_id: self.account, operator: self.operator.map(|operator| operator.to_string()), entry }
     }
 }
 

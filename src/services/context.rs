@@ -128,6 +128,11 @@ impl ServiceContext {
         self.key_hasher.sign(&[0; 32], text.as_bytes())
     }
 
+    /// Returns the hash of the same text by the previous key, if there is one.
+    pub(crate) fn previous_keyed_hash(&self, text: &str) -> Option<[u8; 16]> {
+        self.key_hasher.previous_signature(&[0; 32], text.as_bytes())
+    }
+
     /// Returns the time before which soft-deleted objects can no longer be restored.
     pub(crate) fn trash_cutoff(&self) -> Timestamp {
         self.clock.now() - self.policy.retention

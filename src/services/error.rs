@@ -75,6 +75,9 @@ pub enum Error {
     /// The e-mail address of the caller is not verified.
     #[error("the e-mail address is not verified")]
     EmailNotVerified,
+    /// The operator disabled the account.
+    #[error("the account is disabled")]
+    AccountDisabled,
     /// The invitee is already a member.
     #[error("already a member")]
     AlreadyMember,
@@ -260,6 +263,7 @@ impl Error {
             | Self::SessionRequired => ErrorCode::Forbidden,
             Self::OwnerRequired => ErrorCode::OwnerRequired,
             Self::EmailNotVerified => ErrorCode::EmailNotVerified,
+            Self::AccountDisabled => ErrorCode::AccountDisabled,
             Self::AlreadyMember => ErrorCode::AlreadyMember,
             Self::AlreadyInvited => ErrorCode::AlreadyInvited,
             Self::InvitationNotPending => ErrorCode::InvitationNotPending,

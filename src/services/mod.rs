@@ -4,6 +4,7 @@
 //! returns contract types. HTTP handlers, jobs and the command line call the same methods.
 
 mod account;
+mod administration;
 mod audit;
 mod caller;
 mod clock;
@@ -14,8 +15,10 @@ mod error_chain;
 mod etag;
 mod event;
 mod idempotency;
+mod key_rotation;
 mod keyed_semaphores;
 mod mail_budget;
+mod operator;
 mod outcome;
 mod patch;
 mod permissions;
@@ -47,6 +50,9 @@ pub use account::grants::{Grant, OnReset, REFERENCES};
 pub use account::login_limits::KNOWN_ADDRESS_TTL;
 pub use account::profile::Profiles;
 pub use account::sessions::Sessions;
+pub use administration::accounts::{PasswordResetDelivery, ResetToken};
+pub use administration::counts::CountsReport;
+pub use administration::{Account, AccountDetails, Administration};
 pub(crate) use audit::NewAuditEntry;
 pub use caller::{Caller, Credential};
 pub use clock::Clock;
@@ -59,6 +65,8 @@ pub use event::Events;
 pub use event::stream::EventStream;
 pub use event::subscription::StreamMessage;
 pub use idempotency::replay::Idempotency;
+pub use key_rotation::{KeyRotation, KeyUsage};
+pub use operator::Operator;
 pub use outcome::{StoredOutcome, WriteOutcome};
 pub use project::Projects;
 pub use project::invitations::{InvitationEmail, Invitations};
@@ -117,6 +125,10 @@ pub struct Services {
     pub webhooks: Webhooks,
     /// Webhook deliveries.
     pub deliveries: Deliveries,
+    /// Administration by the operator.
+    pub administration: Administration,
+    /// Rotation of the encryption key.
+    pub key_rotation: KeyRotation,
     /// Replay of stored responses.
     pub idempotency: Idempotency,
     context: Arc<ServiceContext>,
@@ -167,6 +179,8 @@ impl Services {
             comments: Comments(Arc::clone(&context)),
             account_deletion: AccountDeletion(Arc::clone(&context)),
             webhooks: Webhooks(Arc::clone(&context)),
+            administration: Administration(Arc::clone(&context)),
+            key_rotation: KeyRotation(Arc::clone(&context)),
             idempotency: Idempotency(Arc::clone(&context)),
             events: Events::new(Arc::clone(&context), hub),
             deliveries: Deliveries::new(Arc::clone(&context)),

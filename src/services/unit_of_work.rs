@@ -21,7 +21,8 @@ use crate::contract::account::user::User;
 use crate::contract::resource::{CurrentResource, Resource};
 use crate::contract::{ProjectId, TaskId};
 use crate::repositories::{
-    IdempotentRequest, KeyClaim, LongTexts, RequiredAccess, StoredResponse, Transaction, extract_long_texts,
+    Credentials, IdempotentRequest, KeyClaim, LongTexts, RequiredAccess, StoredResponse, Transaction,
+    extract_long_texts,
 };
 
 /// Caller and preconditions of a write.
@@ -141,7 +142,7 @@ impl UnitOfWork<'_> {
 /// authenticated before the reset cannot create anything that survives it.
 pub(crate) async fn lock_caller(transaction: &dyn Transaction, caller: Caller) -> Result<User, Error> {
     let account = transaction.users().lock(caller.user).await?;
-    let user = account.filter(|account| account.deleted_at.is_none()).ok_or(Error::TokenRevoked)?.user;
+    let user = account.filter(Credentials::is_active).ok_or(Error::TokenRevoked)?.user;
     match caller.credential {
         Credential::Session(id) => {
             let session = transaction.sessions().find(id).await?;

@@ -1,4 +1,4 @@
-//! Logs: one line per event on standard output, human-readable or JSON.
+//! Logs: one line per event, human-readable or JSON.
 
 use std::io::IsTerminal as _;
 use std::panic::PanicHookInfo;
@@ -6,6 +6,7 @@ use std::panic::PanicHookInfo;
 use strum::EnumString;
 use tracing::Subscriber;
 use tracing_subscriber::fmt::time::ChronoUtc;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
@@ -26,6 +27,12 @@ pub enum LogFormat {
     Json,
 }
 
+/// Initializes the log of an administrative command on standard error, because standard output is for its result.
+pub fn init_on_stderr(format: LogFormat, filter: &str) {
+    let writer = BoxMakeWriter::new(std::io::stderr);
+    let _already_initialized = log_to(writer, std::io::stderr().is_terminal(), format, filter, None).try_init();
+}
+
 /// Initializes logs and traces. `filter` has the format of `RUST_LOG`.
 ///
 /// A second call in the same process has no effect, so that tests can call it too.
@@ -35,13 +42,24 @@ pub fn init(format: LogFormat, filter: &str, traces: Option<&Traces>) {
 
 /// Creates a subscriber that writes logs, and exports traces if there are any.
 pub fn subscriber(format: LogFormat, filter: &str, traces: Option<&Traces>) -> impl Subscriber + Send + Sync + use<> {
+    let writer = BoxMakeWriter::new(std::io::stdout);
+    log_to(writer, std::io::stdout().is_terminal(), format, filter, traces)
+}
+
+fn log_to(
+    writer: BoxMakeWriter,
+    is_terminal: bool,
+    format: LogFormat,
+    filter: &str,
+    traces: Option<&Traces>,
+) -> impl Subscriber + Send + Sync + use<> {
     // The directives that silence libraries come first, so that the filter can override them. Spans of traces repeat
     // what the spans of the log have.
     let filter = EnvFilter::try_new(format!("{QUIET_LIBRARIES},{filter},{TARGET}=off"))
         .unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt::layer::<Registry>().with_timer(ChronoUtc::rfc_3339());
+    let lines = tracing_subscriber::fmt::layer::<Registry>().with_timer(ChronoUtc::rfc_3339()).with_writer(writer);
     let lines = match format {
-        LogFormat::Pretty => lines.with_target(false).with_ansi(std::io::stdout().is_terminal()).boxed(),
+        LogFormat::Pretty => lines.with_target(false).with_ansi(is_terminal).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
     };
     tracing_subscriber::registry().with(lines.with_filter(filter)).with(traces.map(Traces::layer))

@@ -10,7 +10,7 @@ mod process;
 mod recorders;
 mod spans;
 
-pub use logs::{LogFormat, init, log_panics, subscriber};
+pub use logs::{LogFormat, init, init_on_stderr, log_panics, subscriber};
 pub use metrics::{enable_metrics, metric_names, render_metrics};
 pub use otlp::{Traces, shutdown_traces};
 pub(crate) use recorders::{

@@ -117,7 +117,7 @@ const HOMES: [(&str, &[&str]); 28] = [
     ("reqwest", &["src/telemetry/otlp.rs", "src/webhooks"]),
     ("rlimit", &["src/cli/runtime.rs"]),
     ("rustls", &["src/webhooks"]),
-    ("strsim", &["src/api/validation"]),
+    ("strsim", &["src/api/validation", "src/config"]),
     ("tracing_opentelemetry", &["src/telemetry"]),
     ("unicode_normalization", &["src/contract/unicode.rs"]),
     ("url", &["src/api/validation", "src/config", "src/webhooks"]),

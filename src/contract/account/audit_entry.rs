@@ -49,6 +49,10 @@ audit_entry_types! {
     AccountDeleted: "account.deleted";
     /// A login restored the account from the trash.
     AccountRestored: "account.restored";
+    /// The operator disabled the account.
+    AccountDisabled: "account.disabled";
+    /// The operator enabled the account again.
+    AccountEnabled: "account.enabled";
     /// A login succeeded and began a session (`session_id`).
     LoginSucceeded: "login.succeeded";
     /// A wrong password was sent for the account, to log in, to verify the address or to change the password.
@@ -62,7 +66,7 @@ audit_entry_types! {
     RefreshTokenReused: "refresh_token.reused";
     /// The password was changed with the current one.
     PasswordChanged: "password.changed";
-    /// The password was reset with a mailed token.
+    /// The password was reset with a mailed token, or revoked by the operator.
     PasswordReset: "password.reset";
     /// An API token (`target_id`) was created.
     ApiTokenCreated: "api_token.created";
@@ -101,8 +105,10 @@ pub struct AuditEntry {
     /// Type of the action.
     #[oai(rename = "type")]
     pub kind: AuditEntryType,
-    /// User who did it; null if unknown, as after a failed login, and after that user's account was removed.
+    /// User who did it; null if the operator did it, if unknown, as after a failed login, and after that user's account was removed.
     pub actor_id: Option<UserId>,
+    /// True if the operator of the server did it.
+    pub by_operator: bool,
     /// Session with which it was done, or that began with it.
     pub session_id: Option<SessionId>,
     /// API token with which it was done.
@@ -132,6 +138,7 @@ example!(AuditEntry {
     id: world::login_entry(),
     kind: AuditEntryType::LoginSucceeded,
     actor_id: Some(UserId::example()),
+    by_operator: false,
     session_id: Some(world::login_session()),
     api_token_id: None,
     client_address: Some(ClientAddress::example()),

@@ -23,6 +23,7 @@ pub struct Model {
     pub repeat_key: Option<String>,
     pub created_at: i64,
     pub last_at: i64,
+    pub operator: Option<String>,
 }
 
 no_relations!();

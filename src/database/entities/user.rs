@@ -19,6 +19,7 @@ pub struct Model {
     pub updated_at: i64,
     pub deleted_at: Option<i64>,
     pub next_digest_at: Option<i64>,
+    pub disabled_at: Option<i64>,
 }
 
 no_relations!();

@@ -12,7 +12,7 @@ use crate::mail::{
     EmailContent, InvitationEmail, Inviter, PasswordResetEmail, Recipient, SingleLine, VerificationEmail,
     WebhookDisabledEmail, WelcomeEmail,
 };
-use crate::repositories::EmailTokenPurpose;
+use crate::repositories::{Credentials, EmailTokenPurpose};
 
 impl JobHandlers {
     pub(super) async fn send_welcome(&self, user: UserId, context: &JobContext) -> JobResult {
@@ -78,10 +78,10 @@ impl JobHandlers {
     }
 }
 
-/// Returns the user, unless the account is deleted.
+/// Returns the user, unless the account is deleted or disabled.
 pub(super) async fn active_user(id: UserId, context: &JobContext) -> JobResult<Option<User>> {
     let account = context.store.read().users().find_credentials(id).await?;
-    Ok(account.filter(|account| account.deleted_at.is_none()).map(|account| account.user))
+    Ok(account.filter(Credentials::is_active).map(|account| account.user))
 }
 
 /// Returns the name for the greeting, or "there" for an unverified address.

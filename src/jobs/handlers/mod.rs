@@ -39,6 +39,9 @@ impl Handler for JobHandlers {
             Job::ApplyAccountState { user } => while self.services.account_deletion.apply_state(user).await? {},
             Job::PurgeDeleted {} => purge_deleted::run(&self.services, context).await?,
             Job::Prune {} => prune::run(&self.services, context).await?,
+            Job::ReencryptSecrets {} => {
+                self.services.key_rotation.reencrypt().await?;
+            }
             Job::WelcomeEmail { user } => self.send_welcome(user, context).await?,
             Job::VerificationEmail { user } => self.send_verification(user, context).await?,
             Job::PasswordResetEmail { user } => self.send_password_reset(user, context).await?,

@@ -40,6 +40,8 @@ pub(super) async fn run(services: &Services, context: &JobContext) -> JobResult 
         beyond = services.deliveries.requeue_stalled(beyond).await?;
     }
     services.api_tokens.disable_expired_webhooks().await?;
+    // Again, because a process with the former settings may have written in the meantime.
+    services.key_rotation.enqueue().await?;
     let retention = services.retention();
     for &what in Prunable::VARIANTS {
         let before = context.now() - retention_for(what, retention);

@@ -1,6 +1,6 @@
 //! Security notices: e-mails about changes to how an account can be accessed.
 //!
-//! Deleted accounts receive none. The content is read when the e-mail is sent: the notice about an object that was
+//! Deleted and disabled accounts receive none. The content is read when the e-mail is sent: the notice about an object that was
 //! removed in the meantime is sent without its details.
 
 use chrono::DateTime;

@@ -137,6 +137,10 @@ impl ApiTokens {
         let found = found.ok_or(Error::Unauthenticated)?;
         let now = self.0.clock.now();
         let caller = caller(&found, now)?;
+        if self.0.revoked_tokens.contains(found.token.id) {
+            // The account was disabled and is enabled again. Storage decides.
+            self.0.revoked_tokens.remove(&[found.token.id]);
+        }
         let is_recorded = found.token.last_used_at.is_some_and(|at| at + LAST_USED_RESOLUTION > now);
         if !is_recorded && let Err(error) = self.record_use(found.token.id).await {
             // Not a reason to refuse the request.
@@ -154,7 +158,7 @@ impl ApiTokens {
 
 /// Returns the caller who uses a token, if it is valid.
 fn caller(found: &ApiTokenRecord, now: Timestamp) -> Result<Caller, Error> {
-    if found.revoked_at.is_some() || found.is_owner_deleted {
+    if found.revoked_at.is_some() || !found.is_owner_active {
         return Err(Error::ApiTokenRevoked);
     }
     if found.token.expires_at.is_some_and(|end| end <= now) {

@@ -107,6 +107,10 @@ impl Accounts {
         attempt: &LoginAttempt,
         client: RequestMetadata,
     ) -> Result<Session, Error> {
+        // Only after the right password: a stranger does not learn it.
+        if account.disabled_at.is_some() {
+            return Err(Error::AccountDisabled);
+        }
         let now = self.0.clock.now();
         let mut events = Vec::new();
         let id = account.user.id;

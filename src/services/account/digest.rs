@@ -13,7 +13,7 @@ use crate::contract::strings::TimeZone;
 use crate::contract::task::query::TaskSort;
 use crate::contract::task::{Task, TaskStatus};
 use crate::contract::{Timestamp, UserId};
-use crate::repositories::{Assignee, Job, ProjectFilter, Repositories, TaskFilter, Transaction};
+use crate::repositories::{Assignee, Credentials, Job, ProjectFilter, Repositories, TaskFilter, Transaction};
 use crate::services::{Error, ServiceContext};
 
 /// Delay after which a digest is skipped.
@@ -75,7 +75,7 @@ impl Digests {
         }
         let repositories = self.0.store.read_unindexed();
         let user = repositories.users().find_credentials(user).await?;
-        let user = user.filter(|found| found.deleted_at.is_none()).map(|found| found.user);
+        let user = user.filter(Credentials::is_active).map(|found| found.user);
         let Some(user) = user.filter(|user| user.weekly_digest && user.email_verified) else { return Ok(None) };
         let filter = ProjectFilter { archived: Some(false), ..ProjectFilter::default() };
         let by_change = Sort { field: ProjectSort::UpdatedAt, direction: Direction::Desc };

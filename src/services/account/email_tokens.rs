@@ -21,7 +21,7 @@ use crate::services::event::publish::EventContext;
 use crate::services::mail_budget::{MailBudget, MailRecipient};
 use crate::services::{Caller, Error, NewAuditEntry, RequestMetadata, ServiceContext, lock_caller};
 
-const fn ttl(purpose: EmailTokenPurpose) -> Duration {
+pub(crate) const fn ttl(purpose: EmailTokenPurpose) -> Duration {
     match purpose {
         EmailTokenPurpose::Verification => Duration::from_hours(24),
         EmailTokenPurpose::Reset => Duration::from_hours(1),
@@ -207,7 +207,7 @@ impl EmailTokens {
         let account = transaction.users().lock(user).await?;
         // A soft-deleted account may only reset its password.
         let is_needed = |account: &Credentials| {
-            purpose == EmailTokenPurpose::Reset || (!account.user.email_verified && account.deleted_at.is_none())
+            purpose == EmailTokenPurpose::Reset || (!account.user.email_verified && account.is_active())
         };
         let Some(user) = account.filter(is_needed).map(|account| account.user) else { return Ok(None) };
         let token = new_token()?;

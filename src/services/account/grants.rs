@@ -166,9 +166,9 @@ impl Extent {
 /// Result of a revocation, for [`ServiceContext::commit_revocation`].
 #[derive(Default)]
 pub(crate) struct Revoked {
-    sessions: Vec<SessionId>,
-    api_tokens: Vec<ApiTokenId>,
-    events: Vec<NewEvent>,
+    pub(crate) sessions: Vec<SessionId>,
+    pub(crate) api_tokens: Vec<ApiTokenId>,
+    pub(crate) events: Vec<NewEvent>,
 }
 
 impl ServiceContext {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::contract::account::audit_entry::AuditEntryType;
 use crate::contract::strings::Email;
 use crate::contract::{Timestamp, UserId};
-use crate::repositories::{AddressHash, CounterKey, Credentials, Job, StoreError, Transaction, WindowCount};
+use crate::repositories::{CounterKey, Credentials, Job, StoreError, Transaction, WindowCount};
 use crate::security::ClientNetwork;
 use crate::services::mail_budget::{MailBudget, MailRecipient};
 use crate::services::{Error, NewAuditEntry, RequestMetadata, ServiceContext};
@@ -115,8 +115,10 @@ impl ServiceContext {
         client: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        match self.address_hash(client) {
-            Some(address) => transaction.known_addresses().add(user, &address, now).await,
+        match client {
+            Some(address) => {
+                transaction.known_addresses().add(user, &self.keyed_hash(&network_key(address)), now).await
+            }
             None => Ok(()),
         }
     }
@@ -129,16 +131,23 @@ impl ServiceContext {
         client: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let Some(address) = self.address_hash(client) else { return Ok(false) };
+        let Some(address) = client else { return Ok(false) };
         // Without an account, the query takes equally long and finds nothing.
         let user = user.unwrap_or(UserId(uuid::Uuid::nil()));
-        let last_login = transaction.known_addresses().find(user, &address).await?;
-        Ok(last_login.is_some_and(|at| at + KNOWN_ADDRESS_TTL > now))
+        let network = network_key(address);
+        // Logins before the rotation of the key are known by the hash of the previous one.
+        for hash in [Some(self.keyed_hash(&network)), self.previous_keyed_hash(&network)].into_iter().flatten() {
+            let last_login = transaction.known_addresses().find(user, &hash).await?;
+            if last_login.is_some_and(|at| at + KNOWN_ADDRESS_TTL > now) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
+}
 
-    fn address_hash(&self, client: Option<IpAddr>) -> Option<AddressHash> {
-        client.map(|address| self.keyed_hash(&format!("network {}", ClientNetwork::household(address))))
-    }
+fn network_key(address: IpAddr) -> String {
+    format!("network {}", ClientNetwork::household(address))
 }
 
 fn refuse_beyond(limit: u64, used: WindowCount, now: Timestamp) -> Result<(), Error> {

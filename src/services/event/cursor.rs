@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_cursor_is_valid_for_one_user_direction_and_epoch() {
-        let signer = Signer::new(&STANDARD.encode([1; 32]).into(), "cursors").unwrap();
+        let signer = Signer::new(&STANDARD.encode([1; 32]).into(), None, "cursors").unwrap();
         let (ada, grace) = (
             EventCursorScope::ascending(UserId::generate(), None),
             EventCursorScope::ascending(UserId::generate(), None),

@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_cursor_is_valid_for_its_own_list_only() {
-        let signer = Signer::new(&STANDARD.encode([1; 32]).into(), "cursors").unwrap();
+        let signer = Signer::new(&STANDARD.encode([1; 32]).into(), None, "cursors").unwrap();
         let all = conditions(json!({}));
         let done = conditions(json!({"status": ["done"]}));
         let (list, filtered) = (list(&all), list(&done));

@@ -190,7 +190,7 @@ async fn load_test_message(
 ) -> Result<Option<(WebhookRecord, String)>, Error> {
     let Some(record) = repositories.webhooks().find(webhook).await? else { return Ok(None) };
     let owner = repositories.users().find_credentials(record.owner).await?;
-    if owner.is_none_or(|owner| owner.deleted_at.is_some()) {
+    if owner.is_none_or(|owner| !owner.is_active()) {
         return Ok(None);
     }
     // A password reset cancels the tests requested before it. The owner may still request new ones.

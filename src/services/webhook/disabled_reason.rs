@@ -4,6 +4,8 @@ use crate::contract::webhook::Webhook;
 
 pub(crate) const GONE: &str = "The receiver responded with status 410 (Gone).";
 pub(crate) const FAILING: &str = "All attempts have failed for five days.";
+pub(crate) const OPERATOR: &str =
+    "The operator of the server disabled the webhook. Contact the operator before you enable it again.";
 pub(crate) const PASSWORD_RESET: &str =
     "The password of the account was reset. Enable the webhook again if you created it and still need it.";
 pub(crate) const PASSWORD_CHANGED: &str =
@@ -18,6 +20,6 @@ pub(crate) const TOKEN_EXPIRED: &str =
 pub(crate) fn is_revoked(webhook: &Webhook) -> bool {
     matches!(
         webhook.disabled_reason.as_deref(),
-        Some(PASSWORD_RESET | PASSWORD_CHANGED | TOKEN_REVOKED | TOKEN_EXPIRED)
+        Some(OPERATOR | PASSWORD_RESET | PASSWORD_CHANGED | TOKEN_REVOKED | TOKEN_EXPIRED)
     )
 }

@@ -40,7 +40,8 @@ use crate::contract::strings::{EventName, WebhookSecret};
 use crate::contract::webhook::{CreateWebhook, RotateSecret, UpdateWebhook, Webhook, WebhookQuery, WebhookWithSecret};
 use crate::contract::{ProjectId, WebhookId};
 use crate::repositories::{
-    EndpointHealth, FeedCursor, Job, PreviousSecret, ResourceRef, WebhookFilter, WebhookRecord, WebhookTarget,
+    Credentials, EndpointHealth, FeedCursor, Job, PreviousSecret, ResourceRef, WebhookFilter, WebhookRecord,
+    WebhookTarget,
 };
 use crate::services::idempotency::fresh;
 use crate::services::mail_budget::{MailBudget, MailRecipient};
@@ -247,7 +248,7 @@ impl Webhooks {
         let found = repositories.webhooks().find(id).await?;
         let Some(found) = found.filter(|found| found.webhook.disabled_reason.is_some()) else { return Ok(None) };
         let owner = repositories.users().find_credentials(found.owner).await?;
-        let owner = owner.filter(|owner| owner.deleted_at.is_none());
+        let owner = owner.filter(Credentials::is_active);
         Ok(owner.map(|owner| (owner.user, found.webhook)))
     }
 

@@ -1,6 +1,7 @@
 //! Behaviour through HTTP.
 
 mod account;
+mod administration;
 pub(crate) mod authorization;
 mod comment;
 mod event;

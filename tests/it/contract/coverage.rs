@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use pocket_tasks::api::openapi::resolve;
 use pocket_tasks::api::operations::{Access, OPERATIONS};
+use pocket_tasks::contract::UserId;
 use pocket_tasks::contract::error::ErrorCode;
 use pocket_tasks::repositories::Store;
+use pocket_tasks::services::Operator;
 use poem::Body;
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -79,6 +81,11 @@ async fn provoke(fixture: &RoleFixture, operation: &Operation, status: u16) -> O
         (401, "login") => with("password", "wrong"),
         (401, "refreshSession") => with("refresh_token", "rt_unknown"),
         (401, _) => request().without_header("authorization"),
+        (403, "login") => {
+            let id = UserId::parse(fixture.client(Actor::Owner, false).user_id()).unwrap();
+            fixture.app.services.administration.disable_account(&Operator::new("root"), id).await.unwrap();
+            request()
+        }
         (403, _) => {
             let is_forbidden = |cell: &str| !succeeds(cell) && cell != "401" && cell != "transfer";
             let (row, who) = row(id, &[Actor::Other, Actor::Program], is_forbidden)?;

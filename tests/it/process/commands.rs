@@ -217,7 +217,20 @@ fn version_and_help_are_printed() {
     let print = |argument| run(folder.path(), &[argument], &[("PORT", "none")]).succeeded().output.join("\n");
     assert_eq!(print("--version"), format!("pocket-tasks {}", env!("CARGO_PKG_VERSION")));
     let help = print("--help");
-    for command in ["serve", "migrate", "backup", "restore", "openapi", "audit", "healthcheck"] {
+    let commands = [
+        "serve",
+        "migrate",
+        "backup",
+        "restore",
+        "openapi",
+        "audit",
+        "users",
+        "webhooks",
+        "tokens",
+        "doctor",
+        "healthcheck",
+    ];
+    for command in commands {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{help}");
     }
     assert_eq!(run(folder.path(), &["nonsense"], &[]).status, Some(2));

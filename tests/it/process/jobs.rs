@@ -13,9 +13,16 @@ const DATA: [(&str, &str); 1] = [("DATA_DIR", "data")];
 fn unfinished_jobs_are_listed_as_text_and_as_json() {
     let folder = tempfile::tempdir().unwrap();
     let list = || run(folder.path(), &["jobs", "list"], &DATA).succeeded().output;
-    let early = run(folder.path(), &["jobs", "list"], &DATA);
-    assert_eq!(early.status, Some(1));
-    assert!(early.errors.contains("run: pocket-tasks migrate"), "{}", early.errors);
+    let list_fails = |reason: &str| {
+        let early = run(folder.path(), &["jobs", "list"], &DATA);
+        assert_eq!(early.status, Some(1));
+        assert!(early.errors.contains(reason), "{}", early.errors);
+    };
+    list_fails("the database data/pocket-tasks.db does not exist");
+    assert!(!folder.path().join("data").exists(), "nothing was created");
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    std::fs::write(folder.path().join("data/pocket-tasks.db"), "").unwrap();
+    list_fails("run: pocket-tasks migrate");
     run(folder.path(), &["migrate"], &DATA).succeeded();
     assert_eq!(list(), ["No unfinished jobs."]);
     assert_eq!(jobs(folder.path(), &[]), Vec::<Value>::new());

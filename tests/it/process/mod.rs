@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "the helpers of a test fail it like the test itself")]
 
+mod administration;
 mod clients;
 mod commands;
 mod crash;

@@ -29,6 +29,7 @@ fn all_invalid_settings_are_reported_together_without_secrets() {
         ("JWT_SECRET", "hunter1"),
         ("JWT_SECRET_PREVIOUS", "hunter2"),
         ("ENCRYPTION_KEY", "hunter3"),
+        ("ENCRYPTION_KEY_PREVIOUS", "hunter14"),
         ("DATABASE_URL", "mysql://user:hunter4@host/db"),
         ("BCRYPT_COST", "32"),
         ("LOG_FORMAT", "xml"),
@@ -59,6 +60,7 @@ fn all_invalid_settings_are_reported_together_without_secrets() {
         &["seed"],
         &["jobs", "list"],
         &["audit"],
+        &["doctor"],
         &retry,
         &["healthcheck"],
     ] {

@@ -2,6 +2,7 @@
 
 use migration::{Migrator, MigratorTrait as _};
 use pocket_tasks::contract::task::Task;
+use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{PreviousSecret, Store as _};
 use sea_orm::Database;
 
@@ -16,7 +17,7 @@ use crate::on_both_databases;
 use crate::support::TestDatabase;
 
 /// The tables with an id, in the order of the migrations that create them.
-const TABLES: [(&str, &[&str]); 10] = [
+const TABLES: [(&str, &[&str]); 11] = [
     ("m0001", &["users", "sessions", "api_tokens"]),
     ("m0002", &["projects", "invitations"]),
     ("m0003", &["tasks", "comments"]),
@@ -27,23 +28,31 @@ const TABLES: [(&str, &[&str]); 10] = [
     ("m0008", &[]),
     ("m0009", &[]),
     ("m0010", &[]),
+    ("m0011", &[]),
 ];
 
-/// Columns that a migration added to a table of an earlier one.
-const ADDED: &str = "'epoch', 'file_id'";
-
-/// The rows of a table, with all the columns of its first version, as text.
+/// The rows of a table, with the columns that are not null, as text: later migrations add nullable columns.
 async fn rows(database: &TestDatabase, table: &str) -> Vec<String> {
     let mut raw = Raw::connect(database).await;
     let sql = if database.is_postgres() {
-        format!("SELECT (to_jsonb({table}) - ARRAY[{ADDED}])::text AS line FROM {table} ORDER BY id")
+        format!("SELECT json_strip_nulls(row_to_json({table}))::text AS line FROM {table} ORDER BY id")
     } else {
-        let names = format!("SELECT name FROM pragma_table_info('{table}') WHERE name NOT IN ({ADDED})");
-        let columns: Vec<String> =
-            raw.texts(&names, "name").await.iter().map(|name| format!("'{name}=' || quote({name})")).collect();
-        format!("SELECT {} AS line FROM {table} ORDER BY id", columns.join(" || ', ' || "))
+        let names = format!("SELECT name FROM pragma_table_info('{table}')");
+        let columns: Vec<String> = raw
+            .texts(&names, "name")
+            .await
+            .iter()
+            .map(|name| format!("coalesce('{name}=' || nullif(quote({name}), 'NULL') || ', ', '')"))
+            .collect();
+        format!("SELECT {} AS line FROM {table} ORDER BY id", columns.join(" || "))
     };
     raw.texts(&sql, "line").await
+}
+
+/// Number of migrations from one on.
+async fn back_to(store: &SeaStore, first: &str) -> u32 {
+    let later = store.migrations().await.unwrap().into_iter().filter(|migration| migration.name.as_str() >= first);
+    u32::try_from(later.count()).unwrap()
 }
 
 /// The rows of the tables that the first migrations create.
@@ -104,7 +113,7 @@ on_both_databases! {
         let task = full_task(&project, bob.id);
         add_tasks(&store, [&task]).await;
         let connection = Box::pin(Database::connect(&database.url)).await.unwrap();
-        Migrator::down(&connection, Some(3)).await.unwrap();
+        Migrator::down(&connection, Some(back_to(&store, "m0008").await)).await.unwrap();
         let mut raw = Raw::connect(&database).await;
         raw.execute("UPDATE tasks SET title = 'Straße', title_key = 'straße', search_text = 'straße', \
                      description = NULL, labels = ',cafe\u{301},caf\u{e9},tea,'").await;
@@ -128,7 +137,7 @@ on_both_databases! {
         let project = project(&store, &ada).await;
         let task = Task { created_by: Some(bob.id), ..full_task(&project, bob.id) };
         let connection = Box::pin(Database::connect(&database.url)).await.unwrap();
-        Migrator::down(&connection, Some(8)).await.unwrap();
+        Migrator::down(&connection, Some(back_to(&store, "m0003").await)).await.unwrap();
         connection.close().await.unwrap();
         store.migrate().await.unwrap();
 

@@ -14,9 +14,10 @@ use pocket_tasks::repositories::{
     ApiTokenRepository, AuditFilter, AuditLogRepository, AuditRecord, CommentRepository, CounterRepository,
     DeliveryRepository, EmailTokenRepository, EventFilter, EventHeader, EventRange, EventRepository, FeedBounds,
     IdempotencyRepository, IdempotentRequest, InvitationRepository, JobRepository, KeyClaim, KnownAddressRepository,
-    LongTextRepository, MaintenanceRepository, MemberRepository, NewEvent, ProjectRepository, QueueRepository,
-    Repositories, SessionRepository, Store, StoreError, StoredResponse, StreamTicketRepository, TaskListRepository,
-    TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
+    LongTextRepository, MaintenanceRepository, MemberRepository, NewEvent, ProjectCountRepository, ProjectRepository,
+    QueueRepository, Repositories, SealedValueRepository, SessionRepository, Store, StoreError, StoredResponse,
+    StreamTicketRepository, TaskListRepository, TaskRepository, Transaction, UserRepository,
+    WebhookMaintenanceRepository, WebhookRepository,
 };
 use tokio::sync::watch;
 
@@ -190,6 +191,8 @@ delegate! {
     jobs: JobRepository,
     queue: QueueRepository,
     maintenance: MaintenanceRepository,
+    project_counts: ProjectCountRepository,
+    sealed_values: SealedValueRepository,
     webhook_maintenance: WebhookMaintenanceRepository,
 }
 

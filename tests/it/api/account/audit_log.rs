@@ -75,7 +75,7 @@ on_both_databases! {
             entry.as_object_mut().unwrap().remove(varying);
         }
         assert_eq!(entry, json!({
-            "type": "login.succeeded", "actor_id": user.user_id(), "session_id": session, "api_token_id": null,
+            "type": "login.succeeded", "actor_id": user.user_id(), "by_operator": false, "session_id": session, "api_token_id": null,
             "client_address": "192.0.2.7", "user_agent": "A browser", "request_id": "a-request", "target_id": null,
             "project_id": null, "role": null, "count": 1,
         }));
