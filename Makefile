@@ -17,6 +17,10 @@ test: ## Run the tests, which also check openapi/openapi.yaml and the reference 
 chaos: ## Kill the program at random moments and move tasks, far more often than make test
 	CHAOS_ROUNDS=50 cargo test --test it --locked -- despite_kills is_killed thousands_of_moves
 
+.PHONY: rolling
+rolling: ## Restart two servers behind nginx under load (.ci/with-clients .ci/with-postgres make rolling)
+	tests/rolling/run
+
 .PHONY: lint
 lint: ## Check formatting and lints
 	cargo fmt --all --check
