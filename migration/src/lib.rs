@@ -13,6 +13,7 @@ mod m0006_infrastructure;
 mod m0007_audit_log;
 mod m0008_fold_text;
 mod m0009_stream_tickets;
+mod m0013_rate_limits;
 mod schema;
 
 use sea_orm_migration::prelude::*;
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_audit_log::Migration),
             Box::new(m0008_fold_text::Migration),
             Box::new(m0009_stream_tickets::Migration),
+            Box::new(m0013_rate_limits::Migration),
         ]
     }
 }

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use super::output::print_line;
 use crate::app;
 use crate::config::Config;
-use crate::database::{SeaStore, Settings};
+use crate::database::{self, SeaStore, Settings};
 
 #[derive(Subcommand, Clone, Copy, Default)]
 pub(super) enum Action {
@@ -18,6 +18,9 @@ pub(super) enum Action {
 }
 
 pub(super) async fn run(config: &Config, action: Action) -> anyhow::Result<()> {
+    database::wait_for_server(&config.database_url, config.startup_timeout)
+        .await
+        .context("waiting for the database")?;
     let settings = Settings { migrate: false, ..app::database_settings(config) };
     let store = SeaStore::open(&settings).await.context("opening the database")?;
     if matches!(action, Action::Up) {

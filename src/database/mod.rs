@@ -26,9 +26,12 @@ mod migrations;
 mod notifier;
 mod pagination;
 mod projects;
+mod rate_limits;
 mod read_pool;
 mod relations;
 mod repositories;
+mod revocations;
+mod server_wait;
 mod sessions;
 mod sqlite_state;
 mod store;
@@ -47,6 +50,7 @@ mod webhooks;
 
 pub use connect::{Engine, Settings};
 pub use migrations::MigrationStatus;
+pub use server_wait::wait_for_server;
 pub use store::SeaStore;
 
 /// Log filter for libraries that log every migration and cancelled statement.

@@ -16,6 +16,8 @@ use super::long_texts::LongTextRepository;
 use super::maintenance::MaintenanceRepository;
 use super::members::MemberRepository;
 use super::projects::ProjectRepository;
+use super::rate_limits::RateLimitRepository;
+use super::revocation::Revocation;
 use super::sessions::SessionRepository;
 use super::stream_tickets::StreamTicketRepository;
 use super::task_lists::TaskListRepository;
@@ -46,6 +48,14 @@ pub trait Store: Send + Sync {
 
     /// Waits until events may have been committed, in the same way.
     async fn wait_for_events(&self);
+
+    /// Waits for the next announcement of revoked credentials, by this process or another one.
+    ///
+    /// Without announcements between processes, as on SQLite, it waits for ever.
+    async fn next_revocation(&self) -> Revocation;
+
+    /// Returns whether several servers may share the database, so that limits must be counted in it.
+    fn is_shared(&self) -> bool;
 
     /// Fails unless the database responds, accepts writes and has the expected schema.
     async fn check(&self) -> Result<(), StoreError>;
@@ -87,6 +97,8 @@ pub trait Repositories: Send + Sync {
     fn known_addresses(&self) -> &dyn KnownAddressRepository;
     /// Usage counters.
     fn counters(&self) -> &dyn CounterRepository;
+    /// Shared buckets of rate limits.
+    fn rate_limits(&self) -> &dyn RateLimitRepository;
     /// API tokens.
     fn api_tokens(&self) -> &dyn ApiTokenRepository;
     /// The audit log.

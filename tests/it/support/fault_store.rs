@@ -15,8 +15,9 @@ use pocket_tasks::repositories::{
     DeliveryRepository, EmailTokenRepository, EventFilter, EventHeader, EventRange, EventRepository, FeedBounds,
     IdempotencyRepository, IdempotentRequest, InvitationRepository, JobRepository, KeyClaim, KnownAddressRepository,
     LongTextRepository, MaintenanceRepository, MemberRepository, NewEvent, ProjectRepository, QueueRepository,
-    Repositories, SessionRepository, Store, StoreError, StoredResponse, StreamTicketRepository, TaskListRepository,
-    TaskRepository, Transaction, UserRepository, WebhookMaintenanceRepository, WebhookRepository,
+    RateLimitRepository, Repositories, Revocation, SessionRepository, Store, StoreError, StoredResponse,
+    StreamTicketRepository, TaskListRepository, TaskRepository, Transaction, UserRepository,
+    WebhookMaintenanceRepository, WebhookRepository,
 };
 use tokio::sync::watch;
 
@@ -102,6 +103,14 @@ impl Store for FaultStore {
         self.reader.inner.wait_for_events().await;
     }
 
+    async fn next_revocation(&self) -> Revocation {
+        self.reader.inner.next_revocation().await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.reader.inner.is_shared()
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         self.reader.inner.check().await
     }
@@ -182,6 +191,7 @@ delegate! {
     known_addresses: KnownAddressRepository,
     stream_tickets: StreamTicketRepository,
     counters: CounterRepository,
+    rate_limits: RateLimitRepository,
     api_tokens: ApiTokenRepository,
     jobs: JobRepository,
     queue: QueueRepository,
