@@ -18,6 +18,10 @@ chaos: ## Load servers that are killed at random for CHAOS_SECONDS (300), check 
 	tests/chaos/run
 	CHAOS_ROUNDS=50 cargo test --test it --locked -- despite_kills is_killed thousands_of_moves
 
+.PHONY: rolling
+rolling: ## Restart two servers behind nginx under load (.ci/with-clients .ci/with-postgres make rolling)
+	tests/rolling/run
+
 .PHONY: lint
 lint: ## Check formatting and lints
 	cargo fmt --all --check

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiSettings, Draining, Overloaded, PublishedDocument, StreamLimits};
 use crate::config::Config;
-use crate::database::{SeaStore, Settings};
+use crate::database::{self, SeaStore, Settings};
 use crate::jobs::{JobHandlers, Runner, RunnerTimings, Schedule};
 use crate::mail::{Links, Mailer};
 use crate::metrics_server::{MetricsListener, MetricsServer};
@@ -22,7 +22,7 @@ use crate::server::{self, Limits, Reserved};
 use crate::services::{Clock, Policy, Secrets, Services, WebhookDeps};
 use crate::webhooks::Client;
 
-/// Interval at which a process loads the sessions that other processes ended.
+/// Interval at which a process loads the sessions that other processes ended, in case an announcement was lost.
 const REVOCATION_SYNC_INTERVAL: Duration = Duration::from_secs(1);
 /// Time limit of such a load.
 const REVOCATION_SYNC_TIMEOUT: Duration = Duration::from_secs(5);
@@ -109,6 +109,17 @@ pub fn runner(
     Ok(Runner::new(store, clock, Arc::new(handlers), config.job_workers, RunnerTimings::default()))
 }
 
+/// Waits until the database can be reached. Returns false if `shutdown` comes first.
+async fn wait_for_database(config: &Config, shutdown: &CancellationToken) -> anyhow::Result<bool> {
+    tokio::select! {
+        waited = database::wait_for_server(&config.database_url, config.startup_timeout) => {
+            waited.context("waiting for the database")?;
+            Ok(true)
+        }
+        () = shutdown.cancelled() => Ok(false),
+    }
+}
+
 /// Opens the database and builds the services over it.
 pub async fn open(config: &Config) -> anyhow::Result<(Arc<SeaStore>, Services)> {
     let store = Arc::new(SeaStore::open(&database_settings(config)).await.context("opening the database")?);
@@ -123,6 +134,9 @@ pub async fn open(config: &Config) -> anyhow::Result<(Arc<SeaStore>, Services)> 
 
 /// Serves until `shutdown`, then drains running requests and jobs.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    if !wait_for_database(&config, &shutdown).await? {
+        return Ok(());
+    }
     let metrics = MetricsListener::bind(config.metrics_addr).await?;
     let (store, services) = open(&config).await?;
     services.accounts.sync_revocations().await.context("loading ended sessions")?;
@@ -141,7 +155,8 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     if config.public_url.is_none() {
         tracing::info!(url = public_url, "links in mails begin with this URL; set PUBLIC_URL to change it");
     }
-    let revocation_sync = tokio::spawn(sync_revocations(services.clone()));
+    let revocations =
+        [tokio::spawn(poll_revocations(services.clone())), tokio::spawn(receive_revocations(services.clone()))];
     let job_runner = if config.job_workers == 0 {
         tracing::info!("running no jobs in this process because JOB_WORKERS is 0");
         None
@@ -170,8 +185,8 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     if let Some(job_runner) = job_runner {
         job_runner.await.context("running jobs")?;
     }
-    revocation_sync.abort();
     stop_metrics(metrics).await;
+    revocations.iter().for_each(JoinHandle::abort);
     close_store(&store).await;
     Ok(())
 }
@@ -186,6 +201,9 @@ async fn mark_overloaded(mut request: Request) -> poem::Result<Request> {
 
 /// Runs jobs without serving until `shutdown`, then drains running jobs.
 pub async fn run_worker(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    if !wait_for_database(&config, &shutdown).await? {
+        return Ok(());
+    }
     let metrics = MetricsListener::bind(config.metrics_addr).await?;
     let (store, services) = open(&config).await?;
     let metrics = metrics.map(|listener| listener.serve(Arc::clone(&store), Clock::system()));
@@ -244,15 +262,28 @@ async fn close_store(store: &SeaStore) {
 }
 
 /// Polls for sessions that other processes ended. Usually there are none, which costs one index look-up.
-async fn sync_revocations(services: Services) {
+async fn poll_revocations(services: Services) {
     let mut ticks = tokio::time::interval(REVOCATION_SYNC_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match timeout(REVOCATION_SYNC_TIMEOUT, services.accounts.sync_revocations()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "failed to load sessions ended by other processes"),
-            Err(_) => tracing::warn!("timed out loading sessions ended by other processes"),
+        sync_revocations(&services).await;
+    }
+}
+
+/// Applies the revocations that other processes announce.
+async fn receive_revocations(services: Services) {
+    loop {
+        if !services.accounts.apply_announced_revocation().await {
+            sync_revocations(&services).await;
         }
+    }
+}
+
+async fn sync_revocations(services: &Services) {
+    match timeout(REVOCATION_SYNC_TIMEOUT, services.accounts.sync_revocations()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "failed to load sessions ended by other processes"),
+        Err(_) => tracing::warn!("timed out loading sessions ended by other processes"),
     }
 }

@@ -15,6 +15,7 @@ mod m0008_fold_text;
 mod m0009_stream_tickets;
 mod m0010_feed_epoch;
 mod m0011_administration;
+mod m0013_rate_limits;
 mod newer;
 mod schema;
 
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_stream_tickets::Migration),
             Box::new(m0010_feed_epoch::Migration),
             Box::new(m0011_administration::Migration),
+            Box::new(m0013_rate_limits::Migration),
         ]
     }
 }

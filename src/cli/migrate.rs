@@ -6,7 +6,7 @@ use clap::Subcommand;
 use super::output::{print_error, print_line};
 use crate::app;
 use crate::config::{AppEnv, Config};
-use crate::database::{MigrationState, SeaStore, Settings};
+use crate::database::{self, MigrationState, SeaStore, Settings};
 
 #[derive(Subcommand, Clone, Copy, Default)]
 pub(super) enum Action {
@@ -30,6 +30,9 @@ pub(super) async fn run(config: &Config, action: Action) -> anyhow::Result<()> {
     if matches!(action, Action::Down { force: false, .. }) && config.env == AppEnv::Production {
         bail!("rolling back deletes data, and APP_ENV is production; add --force to do it all the same");
     }
+    database::wait_for_server(&config.database_url, config.startup_timeout)
+        .await
+        .context("waiting for the database")?;
     let settings = Settings { migrate: false, ..app::database_settings(config) };
     let store = SeaStore::open(&settings).await.context("opening the database")?;
     match action {

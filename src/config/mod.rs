@@ -102,6 +102,8 @@ pub struct Config {
     pub job_workers: usize,
     /// `RETENTION_DAYS`. If shorter than the sum of `webhook_retry`, it cuts off the last attempts.
     pub retention: Duration,
+    /// `STARTUP_TIMEOUT_SECONDS`: maximum wait for PostgreSQL at the start.
+    pub startup_timeout: Duration,
     /// `REQUEST_TIMEOUT_SECONDS`
     pub request_timeout: Duration,
     /// `KEEP_ALIVE_SECONDS`
@@ -225,6 +227,7 @@ impl Config {
             webhook_retry: retry_delays(read, "WEBHOOK_RETRY_SECONDS"),
             job_workers: read.number("JOB_WORKERS", 4, 0..=64),
             retention: read.duration("RETENTION_DAYS", DAY, 30, 1..=3_650),
+            startup_timeout: read.seconds("STARTUP_TIMEOUT_SECONDS", 30, 0..=3_600),
             request_timeout: read.seconds("REQUEST_TIMEOUT_SECONDS", 30, 1..=3_600),
             keep_alive: read.seconds("KEEP_ALIVE_SECONDS", 75, 1..=3_600),
             body_limit: read.number("BODY_LIMIT_BYTES", 1_048_576, 1_024..=1_073_741_824),

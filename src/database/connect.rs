@@ -1,6 +1,7 @@
 //! Opening of the connections.
 
 use std::fs::OpenOptions;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,7 +146,7 @@ pub(super) async fn connect(settings: &Settings) -> Result<DatabaseConnections, 
 
 async fn connect_postgres(settings: &Settings) -> Result<DatabaseConnections, StoreError> {
     let [writers, indexed, unindexed] = settings.shares_on_postgres();
-    let health = Arc::new(StorageHealth::new(None));
+    let health = Arc::new(StorageHealth::of_server(settings.statement_timeout));
     let mut options = settings.options(writers);
     // Nothing slow happens in a transaction. A process that idles in one was suspended or cut off, and may hold the lock
     // that all writers wait for (see `events`), so it is aborted before they time out.
@@ -155,9 +156,21 @@ async fn connect_postgres(settings: &Settings) -> Result<DatabaseConnections, St
     });
     let mut single = options.clone();
     single.max_connections(1);
-    options.map_sqlx_postgres_before_acquire(|connection, _| {
-        let is_usable = !connection.is_in_transaction();
+    let acquired = Arc::clone(&health);
+    options.map_sqlx_postgres_before_acquire(move |connection, _| {
+        let is_usable = !connection.is_in_transaction() && !acquired.is_unresponsive();
         Box::pin(async move { Ok(is_usable) })
+    });
+    let released = Arc::clone(&health);
+    options.map_sqlx_postgres_pool_opts(move |pool| {
+        let health = Arc::clone(&released);
+        pool.after_release(move |_, _| {
+            // The pool would wait for a connection without a response for as long as the operating system does.
+            let is_usable = !health.is_unresponsive();
+            Box::pin(
+                async move { if is_usable { Ok(true) } else { Err(io::Error::from(io::ErrorKind::TimedOut).into()) } },
+            )
+        })
     });
     let writer = connect_pool(options).await?;
     // A separate connection, because statements are cancelled when all others are busy.
@@ -184,7 +197,7 @@ async fn connect_sqlite(settings: &Settings) -> Result<DatabaseConnections, Stor
     // The writer comes first: it switches the file to write-ahead logging, which read-only connections cannot do.
     let writer_state = Arc::new(SqliteState::default());
     let file = DatabaseFile::open(path).map_err(|error| StoreError::Internal(Box::new(error)))?;
-    let health = Arc::new(StorageHealth::new(Some(file)));
+    let health = Arc::new(StorageHealth::of_file(file));
     let is_new = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0);
     let mut options = sqlite(settings.options(1), Access::ReadWrite { is_new });
     writer_state.observe(&mut options, &health);
@@ -257,7 +270,7 @@ pub(super) fn create_parent_dir(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Creates the database file unless it exists. Only its owner may read it and the files that SQLite keeps beside it.
-fn create_private_file(path: &Path) -> std::io::Result<()> {
+fn create_private_file(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]
@@ -287,7 +300,7 @@ fn restrict_existing_files(path: &Path) {
 }
 
 /// Creates a directory that only its owner may read.
-fn create_private_dir(path: &Path) -> std::io::Result<()> {
+fn create_private_dir(path: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sea_orm::DbErr;
+use sea_orm::{DbErr, RuntimeErr};
 
 use super::error::ErrorClass;
 use crate::repositories::StoreError;
@@ -27,6 +27,10 @@ const DAMAGE_REPORT_INTERVAL: Duration = Duration::from_mins(1);
 #[derive(Debug, Default)]
 pub(super) struct StorageHealth {
     file: Option<DatabaseFile>,
+    /// Maximum time for a statement, if a server runs it.
+    response_timeout: Option<Duration>,
+    /// True from a statement without a response until the next commit.
+    is_unresponsive: AtomicBool,
     last_commit: Mutex<Option<Instant>>,
     last_probe: tokio::sync::Mutex<Option<Probe>>,
     /// True if a write has failed since the last probe began.
@@ -43,9 +47,32 @@ struct Probe {
 }
 
 impl StorageHealth {
-    /// Health of a database in a file, or of a server.
-    pub(super) fn new(file: Option<DatabaseFile>) -> Self {
-        Self { file, ..Self::default() }
+    /// Health of a database in a file.
+    pub(super) fn of_file(file: DatabaseFile) -> Self {
+        Self { file: Some(file), ..Self::default() }
+    }
+
+    /// Health of a server, which ends a statement by itself after `statement_timeout`.
+    pub(super) fn of_server(statement_timeout: Duration) -> Self {
+        // Before the request times out, which is a tenth later.
+        Self { response_timeout: Some(statement_timeout + statement_timeout / 20), ..Self::default() }
+    }
+
+    /// Runs a statement, and fails if the server does not respond, as when its host was cut off.
+    pub(super) async fn bounded<T>(&self, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+        let Some(limit) = self.response_timeout else { return statement.await };
+        match tokio::time::timeout(limit, statement).await {
+            Ok(result) => result,
+            Err(_) => {
+                self.is_unresponsive.store(true, Ordering::Release);
+                Err(DbErr::Conn(RuntimeErr::Internal("the database does not respond".to_owned())))
+            }
+        }
+    }
+
+    /// Returns whether a statement had no response, and no transaction was committed since.
+    pub(super) fn is_unresponsive(&self) -> bool {
+        self.is_unresponsive.load(Ordering::Acquire)
     }
 
     /// Returns the path of the database file; `None` for a server.
@@ -55,6 +82,7 @@ impl StorageHealth {
 
     /// Records a commit.
     pub(super) fn record_commit(&self) {
+        self.is_unresponsive.store(false, Ordering::Release);
         *self.last_commit.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::entities::{
     api_token, audit_entry, comment, counter, delivery, email_token, event, idempotency_key, invitation, job,
-    known_address, long_text, member, previous_secret, project, refresh_token, session, stream_ticket, task, user,
+    known_address, long_text, member, previous_secret, project, rate_limit, refresh_token, session, stream_ticket,
+    task, user,
 };
 use super::relations::task_of_comment;
 use super::repositories::SeaRepositories;
@@ -97,6 +98,12 @@ impl<C: ConnectionTrait + Send + Sync> MaintenanceRepository for SeaRepositories
             Prunable::AuditEntries => self.delete_before(audit_entry::Column::CreatedAt, before, limit).await,
             Prunable::Events => self.prune_events(before, limit).await,
             Prunable::Counters => self.delete_before(counter::Column::EndsAt, before, limit).await,
+            Prunable::RateLimits => {
+                let is_full = rate_limit::Column::FullAt.lt(before.saturating_mul(1_000));
+                let full = rate_limit::Entity::find().filter(is_full.clone());
+                // Checked again, because a request may be charging the bucket at this moment.
+                self.delete(delete_oldest(full, rate_limit::Column::FullAt, limit).filter(is_full)).await
+            }
             Prunable::KnownAddresses => {
                 let is_old = known_address::Column::LastLoginAt.lt(before);
                 let old = known_address::Entity::find().filter(is_old.clone());

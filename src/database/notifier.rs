@@ -10,15 +10,24 @@ use std::time::Duration;
 use sea_orm::sea_query::{Func, Query};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::postgres::PgListener;
+use sqlx::Executor as _;
+use sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
 use tokio::sync::{Notify, OnceCell};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::health::StorageHealth;
 use crate::contract::ids::new_uuid;
 
-/// Wait after the connection that listens has failed.
-const RECONNECT_DELAY: Duration = Duration::from_secs(5);
+/// Time limit for a connection that listens. Shorter than the default, whose retries become rare.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Wait after such a connection has failed.
+pub(super) const RECONNECT_DELAY: Duration = Duration::from_secs(1);
+
+/// Time without a notification after which the connection is checked.
+const CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Minimum time between two notifications of other processes.
 const DEBOUNCE: Duration = Duration::from_millis(5);
@@ -47,9 +56,14 @@ impl Notifier {
     }
 
     /// Creates a notifier for all processes that use the same database.
-    pub(super) fn on_postgres(connection: DatabaseConnection, url: SecretString, channel: &'static str) -> Self {
+    pub(super) fn on_postgres(
+        connection: DatabaseConnection,
+        health: Arc<StorageHealth>,
+        url: SecretString,
+        channel: &'static str,
+    ) -> Self {
         let (sender, pending) = (new_uuid(), Arc::new(Notify::new()));
-        let publisher = tokio::spawn(publish_loop(connection, channel, sender, Arc::clone(&pending)));
+        let publisher = tokio::spawn(publish_loop(connection, health, channel, sender, Arc::clone(&pending)));
         let remote = PgChannel { url, channel, sender, pending, publisher, listener: OnceCell::new() };
         Self { local: Arc::default(), remote: Some(remote) }
     }
@@ -82,28 +96,62 @@ impl Drop for PgChannel {
 }
 
 /// Notifies other processes. PostgreSQL serializes transactions that do so.
-async fn publish_loop(connection: DatabaseConnection, channel: &'static str, sender: Uuid, pending: Arc<Notify>) {
+async fn publish_loop(
+    connection: DatabaseConnection,
+    health: Arc<StorageHealth>,
+    channel: &'static str,
+    sender: Uuid,
+    pending: Arc<Notify>,
+) {
     loop {
         pending.notified().await;
         let notify = Func::cust("pg_notify").arg(channel).arg(sender.to_string());
-        if let Err(error) = connection.query_one(Query::select().expr(notify)).await {
+        let select = Query::select().expr(notify).take();
+        if let Err(error) = health.bounded(connection.query_one(&select)).await {
             tracing::debug!(%error, "failed to notify other processes of a commit");
         }
         tokio::time::sleep(DEBOUNCE).await;
     }
 }
 
+/// Opens a connection that listens to a channel.
+pub(super) async fn listen(url: &SecretString, channel: &str) -> Result<PgListener, sqlx::Error> {
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(CONNECT_TIMEOUT)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .connect_lazy(url.expose_secret())?;
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.listen(channel).await?;
+    Ok(listener)
+}
+
+/// Waits for a notification. `None` means that the connection was lost, perhaps with a notification.
+pub(super) async fn receive(listener: &mut PgListener) -> Result<Option<PgNotification>, sqlx::Error> {
+    loop {
+        if let Ok(received) = timeout(CHECK_INTERVAL, listener.try_recv()).await {
+            return received;
+        }
+        // A connection that was cut off receives nothing, not even an error.
+        match timeout(CONNECT_TIMEOUT, listener.execute("SELECT 1")).await {
+            Ok(checked) => drop(checked?),
+            Err(_) => return Err(sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::TimedOut))),
+        }
+    }
+}
+
 /// Forwards the notifications of other processes to the waiters of this one.
 async fn listen_loop(url: SecretString, channel: &'static str, sender: Uuid, local: Arc<Notify>) {
+    let mut has_failed = false;
     loop {
         let result: Result<Infallible, sqlx::Error> = async {
-            let mut listener = PgListener::connect(url.expose_secret()).await?;
-            listener.listen(channel).await?;
+            let mut listener = listen(&url, channel).await?;
+            has_failed = false;
             // Earlier commits are not announced again.
             local.notify_one();
             loop {
-                // None means that the connection was lost, perhaps with a notification.
-                let notification = listener.try_recv().await?;
+                let notification = receive(&mut listener).await?;
                 if notification.is_none_or(|notification| notification.payload() != sender.to_string()) {
                     local.notify_one();
                 }
@@ -111,7 +159,10 @@ async fn listen_loop(url: SecretString, channel: &'static str, sender: Uuid, loc
         }
         .await;
         let Err(error) = result;
-        tracing::warn!(%error, "cannot listen to PostgreSQL; commits of other processes are noticed by polling");
+        if !has_failed {
+            tracing::warn!(%error, "cannot listen to PostgreSQL; commits of other processes are noticed by polling");
+        }
+        has_failed = true;
         tokio::time::sleep(RECONNECT_DELAY).await;
     }
 }

@@ -15,7 +15,7 @@ use sea_orm::{
     QueryResult, Statement,
 };
 use tokio::runtime::Handle;
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
@@ -54,8 +54,26 @@ struct Readers {
 /// A connection, opened on first use.
 struct Reader {
     options: ConnectOptions,
-    connection: OnceCell<DatabaseConnection>,
+    connection: Mutex<Option<DatabaseConnection>>,
     interrupt: Interrupt,
+}
+
+impl Reader {
+    /// Returns the connection, which is opened if necessary. Only one caller uses a reader at a time.
+    async fn connect(&self) -> Result<DatabaseConnection, DbErr> {
+        let connected = self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(connection) = connected {
+            return Ok(connection);
+        }
+        // Boxed, because the future of the driver is large.
+        let connection = Box::pin(Database::connect(self.options.clone())).await?;
+        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection.clone());
+        Ok(connection)
+    }
+
+    fn take_connection(&self) -> Option<DatabaseConnection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// Means of stopping the statement of a connection.
@@ -109,7 +127,7 @@ impl ReadPool {
             let mut options = options.clone();
             options.idle_timeout(None).max_lifetime(None);
             let interrupt = interrupt(&mut options);
-            Arc::new(Reader { options, connection: OnceCell::new(), interrupt })
+            Arc::new(Reader { options, connection: Mutex::default(), interrupt })
         };
         let all: Vec<_> = (0..size.max(1)).map(reader).collect();
         let (idle, permits) = (Mutex::new(all.clone()), Arc::new(Semaphore::new(all.len())));
@@ -142,7 +160,7 @@ impl ReadPool {
             if let Interrupt::Sqlite(state) = &reader.interrupt {
                 state.interrupt();
             }
-            if let Some(connection) = reader.connection.get()
+            if let Some(connection) = reader.take_connection()
                 && let Err(error) = connection.close_by_ref().await
             {
                 tracing::warn!(%error, "failed to close a database connection");
@@ -166,10 +184,7 @@ impl ReadPool {
         // Each permit has an idle reader.
         let reader = readers.lock_idle().pop().ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
         let guard = ReaderGuard { reader, readers: Arc::clone(readers), _permit: permit };
-        // Boxed, because the future of the driver is large.
-        let connect = || Box::pin(Database::connect(guard.reader.options.clone()));
-        let connection = guard.reader.connection.get_or_try_init(connect).await;
-        let connection = connection.inspect_err(|error| self.health.record_read_error(error))?.clone();
+        let connection = guard.reader.connect().await.inspect_err(|error| self.health.record_read_error(error))?;
         Ok(PooledStatement { connection, guard: Some(guard), health: &self.health })
     }
 }
@@ -216,8 +231,14 @@ impl ReaderGuard {
         let cancel = Func::cust("pg_cancel_backend").arg(backend_pid);
         match timeout(CANCEL_TIMEOUT, canceller.query_one(Query::select().expr(cancel))).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "failed to cancel an abandoned statement"),
-            Err(_) => tracing::warn!("cancelling an abandoned statement took too long"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "failed to cancel an abandoned statement");
+                drop(self.reader.take_connection());
+            }
+            Err(_) => {
+                tracing::warn!("cancelling an abandoned statement took too long");
+                drop(self.reader.take_connection());
+            }
         }
     }
 }
@@ -230,8 +251,16 @@ struct PooledStatement<'a> {
 }
 
 impl PooledStatement<'_> {
-    fn finish<T>(mut self, result: Result<T, DbErr>) -> Result<T, DbErr> {
-        self.guard = None;
+    /// Runs the statement to its end, unless the caller is dropped.
+    async fn run<T>(mut self, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+        let result = self.health.bounded(statement).await;
+        if let Some(guard) = self.guard.take()
+            && result.is_err()
+            && self.health.is_unresponsive()
+        {
+            // The pool of the connection would wait for it.
+            drop(guard.reader.take_connection());
+        }
         result.inspect_err(|error| self.health.record_read_error(error))
     }
 }
@@ -252,29 +281,26 @@ impl ConnectionTrait for ReadPool {
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         let running = self.start().await?;
-        let span = query_span(&statement);
-        let result = running.connection.execute_raw(statement).instrument(span).await;
-        running.finish(result)
+        let (connection, span) = (running.connection.clone(), query_span(&statement));
+        running.run(connection.execute_raw(statement).instrument(span)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         let running = self.start().await?;
-        let result = running.connection.execute_unprepared(sql).await;
-        running.finish(result)
+        let connection = running.connection.clone();
+        running.run(connection.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         let running = self.start().await?;
-        let span = query_span(&statement);
-        let result = running.connection.query_one_raw(statement).instrument(span).await;
-        running.finish(result)
+        let (connection, span) = (running.connection.clone(), query_span(&statement));
+        running.run(connection.query_one_raw(statement).instrument(span)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let running = self.start().await?;
-        let span = query_span(&statement);
-        let result = running.connection.query_all_raw(statement).instrument(span).await;
-        running.finish(result)
+        let (connection, span) = (running.connection.clone(), query_span(&statement));
+        running.run(connection.query_all_raw(statement).instrument(span)).await
     }
 }
 

@@ -96,7 +96,11 @@ impl<C: ConnectionTrait + Send + Sync> SessionRepository for SeaRepositories<C> 
             .col_expr(session::Column::EndedAt, Expr::value(at.0))
             .filter(session::Column::Id.eq(id.0))
             .filter(session::Column::EndedAt.is_null());
-        self.update_one(update).await
+        let has_ended = self.update_one(update).await?;
+        if has_ended {
+            self.announce_sessions(&[id]).await?;
+        }
+        Ok(has_ended)
     }
 
     async fn end_all(
@@ -113,7 +117,9 @@ impl<C: ConnectionTrait + Send + Sync> SessionRepository for SeaRepositories<C> 
             ending = ending.filter(session::Column::Id.ne(keep.0));
         }
         let rows = ending.exec_with_returning(&self.0).await?;
-        Ok(rows.into_iter().map(|row| SessionId(row.id)).collect())
+        let ended: Vec<_> = rows.into_iter().map(|row| SessionId(row.id)).collect();
+        self.announce_sessions(&ended).await?;
+        Ok(ended)
     }
 
     async fn end_oldest(&self, user: UserId, keep: u64, at: Timestamp) -> Result<Vec<SessionId>, StoreError> {
@@ -137,7 +143,9 @@ impl<C: ConnectionTrait + Send + Sync> SessionRepository for SeaRepositories<C> 
             .filter(session::Column::Id.is_in(oldest.iter().copied()))
             .filter(session::Column::EndedAt.is_null());
         self.run_update(update).await?;
-        Ok(oldest.into_iter().map(SessionId).collect())
+        let ended: Vec<_> = oldest.into_iter().map(SessionId).collect();
+        self.announce_sessions(&ended).await?;
+        Ok(ended)
     }
 
     async fn list_ended(&self, since: Timestamp) -> Result<Vec<SessionId>, StoreError> {

@@ -18,6 +18,8 @@ use super::migrations::{self, MigrationStatus};
 use super::notifier::Notifier;
 use super::read_pool::ReadPool;
 use super::repositories::SeaRepositories;
+use super::revocations::RevocationListener;
+use super::server_wait::wait_for_server;
 use super::sqlite_state::SqliteState;
 use super::transaction::GuardedTransaction;
 use crate::contract::Timestamp;
@@ -25,9 +27,9 @@ use crate::repositories::{
     ApiTokenRepository, AuditLogRepository, CommentRepository, CounterRepository, DeliveryRepository,
     EmailTokenRepository, EventRepository, IdempotencyRepository, InvitationRepository, JobRepository,
     KnownAddressRepository, LongTextRepository, MaintenanceRepository, MemberRepository, ProjectCountRepository,
-    ProjectRepository, QueueRepository, Repositories, SealedValueRepository, SessionRepository, Store, StoreError,
-    StreamTicketRepository, TaskListRepository, TaskRepository, Transaction, UserRepository,
-    WebhookMaintenanceRepository, WebhookRepository,
+    ProjectRepository, QueueRepository, RateLimitRepository, Repositories, Revocation, SealedValueRepository,
+    SessionRepository, Store, StoreError, StreamTicketRepository, TaskListRepository, TaskRepository, Transaction,
+    UserRepository, WebhookMaintenanceRepository, WebhookRepository,
 };
 
 /// Maximum wait of the readiness check for the database.
@@ -41,6 +43,7 @@ pub struct SeaStore {
     writer_state: Option<Arc<SqliteState>>,
     pub(super) health: Arc<StorageHealth>,
     notifiers: Arc<Notifiers>,
+    revocations: RevocationListener,
 }
 
 /// Notifiers of commits.
@@ -52,18 +55,30 @@ struct Notifiers {
 impl SeaStore {
     /// Connects, and migrates the schema if the settings say so.
     pub async fn open(settings: &Settings) -> Result<Self, StoreError> {
-        let DatabaseConnections { writer, reader, unindexed_reader, writer_state, health } =
-            connect::connect(settings).await?;
+        let connected = match connect::connect(settings).await {
+            Ok(connected) => connected,
+            Err(error) => {
+                // A pool reports only that it waited; one more attempt finds the cause.
+                wait_for_server(&settings.url, Duration::ZERO).await?;
+                return Err(error);
+            }
+        };
+        let DatabaseConnections { writer, reader, unindexed_reader, writer_state, health } = connected;
         if settings.migrate {
             migrations::migrate(&writer).await?;
         }
         let notifier = |channel| match writer.get_database_backend() {
-            DbBackend::Postgres => Notifier::on_postgres(writer.clone(), settings.url.clone(), channel),
+            DbBackend::Postgres => {
+                Notifier::on_postgres(writer.clone(), Arc::clone(&health), settings.url.clone(), channel)
+            }
             _ => Notifier::new(),
         };
         let notifiers = Notifiers { jobs: notifier("pocket_tasks_jobs"), events: notifier("pocket_tasks_events") };
         let [reader, unindexed_reader] = [reader, unindexed_reader].map(SeaRepositories);
-        Ok(Self { reader, unindexed_reader, writer, writer_state, health, notifiers: Arc::new(notifiers) })
+        let is_postgres = writer.get_database_backend() == DbBackend::Postgres;
+        let revocations = RevocationListener::new(is_postgres.then(|| settings.url.clone()));
+        let notifiers = Arc::new(notifiers);
+        Ok(Self { reader, unindexed_reader, writer, writer_state, health, notifiers, revocations })
     }
 
     /// Lists the migrations, those of a newer version last.
@@ -165,6 +180,14 @@ impl Store for SeaStore {
         Ok(has_more)
     }
 
+    async fn next_revocation(&self) -> Revocation {
+        self.revocations.next().await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.writer.get_database_backend() == DbBackend::Postgres
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         self.health.verify_file()?;
         self.health.verify_undamaged()?;
@@ -245,6 +268,7 @@ repositories! {
     email_tokens: EmailTokenRepository,
     known_addresses: KnownAddressRepository,
     counters: CounterRepository,
+    rate_limits: RateLimitRepository,
     api_tokens: ApiTokenRepository,
     audit_log: AuditLogRepository,
     jobs: JobRepository => has_enqueued_jobs,

@@ -184,7 +184,11 @@ impl<C: ConnectionTrait + Send + Sync> ApiTokenRepository for SeaRepositories<C>
             .col_expr(api_token::Column::RevokedAt, Expr::value(at.0))
             .filter(api_token::Column::Id.eq(id.0))
             .filter(api_token::Column::RevokedAt.is_null());
-        self.update_one(update).await
+        let was_valid = self.update_one(update).await?;
+        if was_valid {
+            self.announce_api_tokens(&[id]).await?;
+        }
+        Ok(was_valid)
     }
 
     async fn revoke_all(&self, user: UserId, at: Timestamp) -> Result<Vec<ApiTokenId>, StoreError> {
@@ -194,7 +198,9 @@ impl<C: ConnectionTrait + Send + Sync> ApiTokenRepository for SeaRepositories<C>
             .filter(api_token::Column::RevokedAt.is_null())
             .exec_with_returning(&self.0)
             .await?;
-        Ok(revoked.into_iter().map(|token| ApiTokenId(token.id)).collect())
+        let revoked: Vec<_> = revoked.into_iter().map(|token| ApiTokenId(token.id)).collect();
+        self.announce_api_tokens(&revoked).await?;
+        Ok(revoked)
     }
 
     async fn list_revoked(&self, since: Timestamp) -> Result<Vec<ApiTokenId>, StoreError> {

@@ -67,7 +67,7 @@ impl GuardedTransaction {
         health: Arc<StorageHealth>,
     ) -> Result<Self, DbErr> {
         let pending = PendingConnection::begin(WRITE_POOL);
-        let transaction = match begin_uncancelled(connection).await {
+        let transaction = match begin_uncancelled(connection, &health).await {
             Ok(transaction) => transaction,
             Err(error) => {
                 if matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)) {
@@ -98,7 +98,7 @@ impl GuardedTransaction {
             return Err(not_committed("a statement of the transaction failed, so all of it is rolled back"));
         }
         let Self { statements, transaction, health, commits_before, in_use } = self;
-        let committed = transaction.commit().await;
+        let committed = health.bounded(transaction.commit()).await;
         committed.inspect_err(|error| record_failure(error, &health, statements.writer.as_deref()))?;
         // A second line of defence, behind the check of the transaction depth before a connection is reused.
         if let Some(writer) = &statements.writer
@@ -160,34 +160,37 @@ impl ConnectionTrait for GuardedTransaction {
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         let (running, span) = (self.start()?, query_span(&statement));
-        running.finish(self.transaction.execute_raw(statement).instrument(span).await)
+        running.finish(self.health.bounded(self.transaction.execute_raw(statement).instrument(span)).await)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         let running = self.start()?;
-        running.finish(self.transaction.execute_unprepared(sql).await)
+        running.finish(self.health.bounded(self.transaction.execute_unprepared(sql)).await)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         let (running, span) = (self.start()?, query_span(&statement));
-        running.finish(self.transaction.query_one_raw(statement).instrument(span).await)
+        running.finish(self.health.bounded(self.transaction.query_one_raw(statement).instrument(span)).await)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let (running, span) = (self.start()?, query_span(&statement));
-        running.finish(self.transaction.query_all_raw(statement).instrument(span).await)
+        running.finish(self.health.bounded(self.transaction.query_all_raw(statement).instrument(span)).await)
     }
 }
 
 /// Opens a transaction, even if the caller is dropped.
 ///
 /// Dropping the future of a BEGIN that PostgreSQL has received would leave the connection in an unknown transaction.
-async fn begin_uncancelled(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+async fn begin_uncancelled(
+    connection: &DatabaseConnection,
+    health: &Arc<StorageHealth>,
+) -> Result<DatabaseTransaction, DbErr> {
     if connection.get_database_backend() != DbBackend::Postgres {
         return begin(connection).await;
     }
-    let connection = connection.clone();
-    let begun = tokio::spawn(async move { begin(&connection).await }.in_current_span());
+    let (connection, health) = (connection.clone(), Arc::clone(health));
+    let begun = tokio::spawn(async move { health.bounded(begin(&connection)).await }.in_current_span());
     begun.await.map_err(|error| not_committed(&error.to_string()))?
 }
 

@@ -37,6 +37,8 @@ pub enum Prunable {
     AuditEntries,
     /// Usage counters, by the end of their window.
     Counters,
+    /// Shared buckets of rate limits, by the time at which they are full.
+    RateLimits,
     /// Networks of logins, by the time of the last login.
     KnownAddresses,
     /// Tickets for event streams, by their expiry.

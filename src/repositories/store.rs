@@ -17,6 +17,8 @@ use super::maintenance::MaintenanceRepository;
 use super::members::MemberRepository;
 use super::project_counts::ProjectCountRepository;
 use super::projects::ProjectRepository;
+use super::rate_limits::RateLimitRepository;
+use super::revocation::Revocation;
 use super::sealed_values::SealedValueRepository;
 use super::sessions::SessionRepository;
 use super::stream_tickets::StreamTicketRepository;
@@ -53,6 +55,14 @@ pub trait Store: Send + Sync {
     ///
     /// Returns whether more is left.
     async fn release_free_pages(&self) -> Result<bool, StoreError>;
+
+    /// Waits for the next announcement of revoked credentials, by this process or another one.
+    ///
+    /// Without announcements between processes, as on SQLite, it waits for ever.
+    async fn next_revocation(&self) -> Revocation;
+
+    /// Returns whether several servers may share the database, so that limits must be counted in it.
+    fn is_shared(&self) -> bool;
 
     /// Fails unless the database responds, accepts writes and has the expected schema.
     async fn check(&self) -> Result<(), StoreError>;
@@ -94,6 +104,8 @@ pub trait Repositories: Send + Sync {
     fn known_addresses(&self) -> &dyn KnownAddressRepository;
     /// Usage counters.
     fn counters(&self) -> &dyn CounterRepository;
+    /// Shared buckets of rate limits.
+    fn rate_limits(&self) -> &dyn RateLimitRepository;
     /// API tokens.
     fn api_tokens(&self) -> &dyn ApiTokenRepository;
     /// The audit log.

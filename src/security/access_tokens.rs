@@ -16,7 +16,7 @@ const ISSUER: &str = "pocket-tasks";
 const AUDIENCE: &str = "pocket-tasks-api";
 
 /// Clock difference allowed between two servers, in seconds.
-const CLOCK_SKEW: i64 = 5;
+const CLOCK_SKEW: i64 = 60;
 
 /// Signs access tokens and verifies those signed with the current or the previous secret.
 pub struct AccessTokens {
@@ -161,6 +161,17 @@ mod tests {
         assert_eq!(tokens.verify(&token, NOW), Ok((claims, END)));
         assert_eq!(tokens.verify(&token, NOW + Duration::from_secs(899)), Ok((claims, END)));
         assert_eq!(tokens.verify(&token, NOW + Duration::from_mins(15)), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn a_token_of_a_clock_that_is_up_to_a_minute_ahead_is_valid() {
+        let (tokens, claims) = (tokens(SECRET, None), claims());
+        let verify = |ahead| {
+            let issued = NOW + Duration::from_secs(ahead);
+            tokens.verify(&tokens.sign(claims, issued).unwrap(), NOW)
+        };
+        assert_eq!(verify(60), Ok((claims, END + Duration::from_secs(60))));
+        assert_eq!(verify(61), Err(TokenError::Invalid));
     }
 
     #[test]

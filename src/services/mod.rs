@@ -24,6 +24,7 @@ mod patch;
 mod permissions;
 mod project;
 mod quotas;
+mod rate_limits;
 mod read_limits;
 mod request;
 mod search;
@@ -72,6 +73,7 @@ pub use project::Projects;
 pub use project::invitations::{InvitationEmail, Invitations};
 pub use project::members::Members;
 pub use quotas::Quotas;
+pub use rate_limits::{SharedCharge, SharedLimit, SharedLimits};
 pub use request::RequestMetadata;
 pub use task::Tasks;
 pub use task::comments::Comments;
@@ -131,6 +133,8 @@ pub struct Services {
     pub key_rotation: KeyRotation,
     /// Replay of stored responses.
     pub idempotency: Idempotency,
+    /// Rate limits that several servers share.
+    pub shared_limits: SharedLimits,
     context: Arc<ServiceContext>,
     last_ready: Arc<Mutex<Option<Instant>>>,
 }
@@ -182,6 +186,7 @@ impl Services {
             administration: Administration(Arc::clone(&context)),
             key_rotation: KeyRotation(Arc::clone(&context)),
             idempotency: Idempotency(Arc::clone(&context)),
+            shared_limits: SharedLimits(Arc::clone(&context)),
             events: Events::new(Arc::clone(&context), hub),
             deliveries: Deliveries::new(Arc::clone(&context)),
             last_ready: Arc::default(),

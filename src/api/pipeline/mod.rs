@@ -36,7 +36,7 @@ use super::respond::{NO_STORE, no_content, not_modified, replay, set};
 use super::settings::ApiSettings;
 use super::validation::{MAX_DETAILS, OpenApiValidator, Operation, Route};
 use crate::contract::error::{Detail, DetailCode, ErrorCode, ErrorLocation};
-use crate::services::{Caller, ETagCondition, IdempotentRequest, MalformedETag, Services, WriteContext};
+use crate::services::{Caller, ETagCondition, IdempotentRequest, MalformedETag, Services, SharedCharge, WriteContext};
 use crate::telemetry::{self, RequestTrace};
 
 /// Message for a path of no operation.
@@ -67,6 +67,8 @@ struct Call<'a> {
     deadline: Instant,
     /// The rate limit that is closest to its end.
     limit: Option<Decision>,
+    /// Charges to the limits that all servers share.
+    shared: Vec<SharedCharge>,
 }
 
 impl RequestPipeline {
@@ -130,7 +132,14 @@ impl RequestPipeline {
         let deprecated_path = operation.deprecated.then(|| request.uri().path().to_owned());
         let if_none_match =
             policy.cacheable.then(|| entity_tags(&request, &header::IF_NONE_MATCH).ok().flatten()).flatten();
-        let mut call = Call { operation, target, client, deadline: Instant::now() + self.timeout, limit: None };
+        let mut call = Call {
+            operation,
+            target,
+            client,
+            deadline: Instant::now() + self.timeout,
+            limit: None,
+            shared: Vec::new(),
+        };
         // Boxed: the large future of a handler would be copied with each of the futures around it.
         let trace = RequestTrace {
             method: request.method().as_str(),
@@ -186,6 +195,14 @@ impl RequestPipeline {
         let caller = caller.map_err(|error| ApiError::unauthenticated(error, given))?;
         if let Some(caller) = &caller {
             auth::authorize_credential(caller, policy.access).map_err(ApiError::from)?;
+            if policy.rate_limit == RateLimitClass::Auth {
+                // Also by user, so that many addresses cannot guess the password of one account.
+                self.check_rate_limit(Key::User(caller.user), Charge::SINGLE, call)?;
+            }
+        }
+        // Last, so that a request is written at most once, and what this server refuses is not written at all.
+        if let Some(shared) = self.services.shared_limits.charge(&call.shared).await {
+            call.apply(shared.into())?;
         }
         if call.operation.response_type.as_deref() != Some(EVENT_STREAM) {
             return self.validate_and_dispatch(request, caller, call).await;
@@ -214,10 +231,6 @@ impl RequestPipeline {
             None
         };
         let (size, mut body) = body.map_or((0, None), |body| (body.size, Some(body.value)));
-        if let Some(caller) = caller.filter(|_| policy.rate_limit == RateLimitClass::Auth) {
-            // Also by user, so that many addresses cannot guess the password of one account.
-            self.check_rate_limit(Key::User(caller.user), Charge::SINGLE, call)?;
-        }
         let mut idempotent = None;
         if let Some(caller) = caller.filter(|_| policy.idempotent) {
             if let Some(key) = idempotency::parse_key(&request)? {
@@ -260,9 +273,18 @@ impl RequestPipeline {
     }
 
     fn check_rate_limit(&self, key: Key, charge: Charge, call: &mut Call<'_>) -> Result<(), ApiError> {
-        let Some(decision) = self.limits.count(call.target.policy.rate_limit, key, charge) else { return Ok(()) };
-        if call.limit.is_none_or(|known| decision.remaining <= known.remaining) {
-            call.limit = Some(decision);
+        let class = call.target.policy.rate_limit;
+        let Some(decision) = self.limits.count(class, key.clone(), charge) else { return Ok(()) };
+        call.shared.extend(rate_limits::shared_charge(class, &key, charge, decision.limit));
+        call.apply(decision)
+    }
+}
+
+impl Call<'_> {
+    /// Fails if a limit refuses the request, and keeps the limit that is closest to its end for the headers.
+    fn apply(&mut self, decision: Decision) -> Result<(), ApiError> {
+        if self.limit.is_none_or(|known| decision.remaining <= known.remaining) {
+            self.limit = Some(decision);
         }
         let class = call.target.policy.rate_limit;
         decision.retry_after.map_or(Ok(()), |seconds| Err(rate_limited(class, seconds)))

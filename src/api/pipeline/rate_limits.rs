@@ -19,7 +19,7 @@ use crate::api::operations::RateLimitClass;
 use crate::api::respond::set;
 use crate::api::settings::RateLimitSettings;
 use crate::contract::UserId;
-use crate::services::ClientNetwork;
+use crate::services::{ClientNetwork, SharedCharge, SharedLimit};
 
 /// Key of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -57,6 +57,34 @@ pub(super) struct Decision {
     pub(super) reset: u64,
     /// Seconds to wait, if the request is rejected.
     pub(super) retry_after: Option<u64>,
+}
+
+impl From<SharedLimit> for Decision {
+    fn from(state: SharedLimit) -> Self {
+        Self {
+            limit: state.limit,
+            remaining: state.remaining,
+            reset: seconds(state.reset),
+            retry_after: state.retry_after.map(|wait| seconds(wait).max(1)),
+        }
+    }
+}
+
+/// Returns the charge of a request to the bucket that all servers share. Only authentication is counted there: other
+/// limits protect a server from load, and would cost a write for each read.
+pub(super) fn shared_charge(class: RateLimitClass, key: &Key, charge: Charge, limit: u32) -> Option<SharedCharge> {
+    let class = match class {
+        RateLimitClass::Auth | RateLimitClass::Mail => "auth",
+        RateLimitClass::ForgotPassword => "forgot",
+        RateLimitClass::Refresh => "refresh",
+        RateLimitClass::Api => return None,
+    };
+    let subject = match key {
+        Key::Network(network) => network.to_string(),
+        Key::User(user) => user.to_string(),
+        Key::Overflow(_) => return None,
+    };
+    Some(SharedCharge { bucket: format!("{class} {subject}"), limit, cost: charge.cost.min(limit) })
 }
 
 /// Sets the `RateLimit-*` headers.

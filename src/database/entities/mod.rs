@@ -28,6 +28,7 @@ pub(super) mod long_text;
 pub(super) mod member;
 pub(super) mod previous_secret;
 pub(super) mod project;
+pub(super) mod rate_limit;
 pub(super) mod refresh_token;
 pub(super) mod session;
 pub(super) mod storage_probe;

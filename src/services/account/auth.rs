@@ -10,7 +10,9 @@ use crate::contract::account::session::{Session, TokenType};
 use crate::contract::account::user::{Login, Register, User};
 use crate::contract::strings::{AccessToken, Email, RefreshToken};
 use crate::contract::{SessionId, Timestamp, UserId, email};
-use crate::repositories::{Credentials, Job, NewEvent, NewRefreshToken, NewSession, RefreshTokenRecord, Transaction};
+use crate::repositories::{
+    Credentials, Job, NewEvent, NewRefreshToken, NewSession, RefreshTokenRecord, Revocation, Transaction,
+};
 use crate::security::{Claims, OpaqueToken, TokenError, TokenKind, Verification};
 use crate::services::event::publish::EventContext;
 use crate::services::mail_budget::MailRecipient;
@@ -209,6 +211,16 @@ impl Accounts {
         let revoked = self.0.store.read().api_tokens().list_revoked(since).await?;
         self.0.revoked_tokens.merge(revoked, now);
         Ok(())
+    }
+
+    /// Waits for a revocation that is announced, and applies it. Returns false if some may have been missed.
+    pub async fn apply_announced_revocation(&self) -> bool {
+        match self.0.store.next_revocation().await {
+            Revocation::Sessions(ended) => self.0.ended_sessions.insert(ended, self.0.clock.now()),
+            Revocation::ApiTokens(revoked) => self.0.revoked_tokens.insert(revoked, self.0.clock.now()),
+            Revocation::Missed => return false,
+        }
+        true
     }
 
     async fn end_session_and_commit(

@@ -78,6 +78,7 @@ pub const REFERENCES: &[(&str, OnReset)] = &[
     ("audit_entries.actor_id", OnReset::Kept("History of who did what. Reading it takes a session.")),
     ("audit_entries.api_token_id", OnReset::Kept("History of what an API token did, not the token.")),
     ("audit_entries.user_id", OnReset::Kept("The audit log, which shows the owner what happened before the reset.")),
+    ("rate_limits", OnReset::Kept("Numbers of recent requests, under keyed hashes. They grant nothing.")),
     ("long_texts", OnReset::Kept("Content of events and stored responses. Reading it takes a credential.")),
     ("stream_tickets.user_id", OnReset::Ended(&[Grant::StreamTicket])),
     ("event_sequence", OnReset::Kept("The position of the feed. It holds no data of an account.")),

@@ -122,8 +122,9 @@ fn an_unreachable_database_is_reported_without_its_password() {
     let folder = tempfile::tempdir().unwrap();
     // Nothing listens on port 1.
     let url = "postgres://ada:hunter2@127.0.0.1:1/tasks";
-    let ended = run(folder.path(), &[], &[("DATABASE_URL", url), ("DATA_DIR", "data"), ("PORT", "0")]);
+    let variables = [("DATABASE_URL", url), ("DATA_DIR", "data"), ("PORT", "0"), ("STARTUP_TIMEOUT_SECONDS", "0")];
+    let ended = run(folder.path(), &[], &variables);
     assert_eq!(ended.status, Some(1));
-    assert!(ended.errors.contains("database"), "{}", ended.errors);
+    assert!(ended.errors.contains("database") && ended.errors.contains("Connection refused"), "{}", ended.errors);
     assert!(!format!("{}{:?}", ended.errors, ended.output).contains("hunter2"), "{}", ended.errors);
 }

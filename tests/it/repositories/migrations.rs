@@ -17,7 +17,7 @@ use crate::on_both_databases;
 use crate::support::TestDatabase;
 
 /// The tables with an id, in the order of the migrations that create them.
-const TABLES: [(&str, &[&str]); 11] = [
+const TABLES: [(&str, &[&str]); 12] = [
     ("m0001", &["users", "sessions", "api_tokens"]),
     ("m0002", &["projects", "invitations"]),
     ("m0003", &["tasks", "comments"]),
@@ -29,6 +29,7 @@ const TABLES: [(&str, &[&str]); 11] = [
     ("m0009", &[]),
     ("m0010", &[]),
     ("m0011", &[]),
+    ("m0013", &[]),
 ];
 
 /// The rows of a table, with the columns that are not null, as text: later migrations add nullable columns.

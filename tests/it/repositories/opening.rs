@@ -4,9 +4,11 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pocket_tasks::database::{SeaStore, Settings};
+use pocket_tasks::database::{SeaStore, Settings, wait_for_server};
+use secrecy::SecretString;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, SqliteConnection};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::fixtures::{soon, user, waits};
 use super::raw::Raw;
@@ -65,6 +67,48 @@ async fn a_migration_may_take_longer_than_a_request_on_postgres() {
     assert!(applied(&store).await.iter().all(|applied| *applied));
     store.close().await;
     drop(other);
+    database.remove().await;
+}
+
+/// URL of the same database through another address, or of another database.
+fn url_with(url: &str, address: Option<&str>, name: Option<&str>) -> SecretString {
+    let (server, old_name) = url.rsplit_once('/').unwrap();
+    let (user, old_address) = server.rsplit_once('@').unwrap();
+    format!("{user}@{}/{}", address.unwrap_or(old_address), name.unwrap_or(old_name)).into()
+}
+
+#[tokio::test]
+async fn a_start_waits_for_postgres_and_names_the_cause_when_it_ends() {
+    let Some(database) = postgres_without_schema().await else { return };
+    // A port at which the server will be found later.
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = port.local_addr().unwrap().to_string();
+    drop(port);
+    let away = url_with(&database.url, Some(&address), None);
+    let error = wait_for_server(&away, Duration::ZERO).await.unwrap_err();
+    let error = std::error::Error::source(&error).unwrap().to_string();
+    assert!(error.contains("within 0 s") && error.contains("Connection refused"), "{error}");
+
+    let limit = Duration::from_secs(60);
+    let mut waiting = Box::pin(wait_for_server(&away, limit));
+    waits(&mut waiting).await;
+    let port = TcpListener::bind(&address).await.unwrap();
+    let server = database.url.split(['@', '/']).nth(3).unwrap().to_owned();
+    let forwarding = tokio::spawn(async move {
+        loop {
+            let (mut client, _) = port.accept().await.unwrap();
+            let mut server = TcpStream::connect(&server).await.unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+        }
+    });
+    soon(waiting).await.unwrap();
+    forwarding.abort();
+
+    // Waiting would not help.
+    let missing = url_with(&database.url, None, Some("missing"));
+    let error = soon(wait_for_server(&missing, limit)).await.unwrap_err();
+    let error = std::error::Error::source(&error).unwrap().to_string();
+    assert!(error.contains("refused") && error.contains("does not exist"), "{error}");
     database.remove().await;
 }
 

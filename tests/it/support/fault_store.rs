@@ -15,9 +15,9 @@ use pocket_tasks::repositories::{
     DeliveryRepository, EmailTokenRepository, EventFilter, EventHeader, EventRange, EventRepository, FeedBounds,
     IdempotencyRepository, IdempotentRequest, InvitationRepository, JobRepository, KeyClaim, KnownAddressRepository,
     LongTextRepository, MaintenanceRepository, MemberRepository, NewEvent, ProjectCountRepository, ProjectRepository,
-    QueueRepository, Repositories, SealedValueRepository, SessionRepository, Store, StoreError, StoredResponse,
-    StreamTicketRepository, TaskListRepository, TaskRepository, Transaction, UserRepository,
-    WebhookMaintenanceRepository, WebhookRepository,
+    QueueRepository, RateLimitRepository, Repositories, Revocation, SealedValueRepository, SessionRepository, Store,
+    StoreError, StoredResponse, StreamTicketRepository, TaskListRepository, TaskRepository, Transaction,
+    UserRepository, WebhookMaintenanceRepository, WebhookRepository,
 };
 use tokio::sync::watch;
 
@@ -107,6 +107,14 @@ impl Store for FaultStore {
         self.reader.inner.release_free_pages().await
     }
 
+    async fn next_revocation(&self) -> Revocation {
+        self.reader.inner.next_revocation().await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.reader.inner.is_shared()
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         self.reader.inner.check().await
     }
@@ -187,6 +195,7 @@ delegate! {
     known_addresses: KnownAddressRepository,
     stream_tickets: StreamTicketRepository,
     counters: CounterRepository,
+    rate_limits: RateLimitRepository,
     api_tokens: ApiTokenRepository,
     jobs: JobRepository,
     queue: QueueRepository,

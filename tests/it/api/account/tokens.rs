@@ -6,7 +6,12 @@ use poem::http::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use super::sessions::{log_in, session_id};
+use crate::api::fixtures::account::api_client;
+use crate::api::fixtures::members::{through, two_processes};
 use crate::on_both_databases;
+use crate::repositories::fixtures::soon;
+use crate::support::databases::postgres;
 use crate::support::{Answer, Client, Options, TestApp, TestDatabase};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -246,4 +251,37 @@ on_both_databases! {
             app.anonymous().post("/v1/auth/refresh", body).await.invalid(&[failure]);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_revocation_applies_in_other_processes_when_it_is_announced_on_postgres() {
+    let Some(database) = postgres().await else { return };
+    let (here, there) = two_processes(&database).await;
+    let applied = async || soon(there.services.accounts.apply_announced_revocation()).await;
+    assert!(!applied().await, "those before it listened must be loaded");
+    let change = |revoke_all| json!({"current_password": "correct horse", "new_password": "battery staple", "revoke_all": revoke_all});
+    for round in 0..5 {
+        let user = here.user().await;
+        let victim = log_in(&here, &user, None).await;
+        let victim_there = through(&there, &victim);
+        victim_there.get("/v1/me").await.ok();
+        match round {
+            0 => victim.post_empty("/v1/auth/logout").await.no_content(),
+            1 => user.delete(format!("/v1/me/sessions/{}", session_id(&victim).await)).await.no_content(),
+            2 => user.post("/v1/me/password", change(false)).await.no_content(),
+            3 => user.post("/v1/me/password", change(true)).await.no_content(),
+            _ => user.delete("/v1/me").await.no_content(),
+        }
+        assert!(applied().await, "{round}");
+        assert_token_rejected(victim_there.get("/v1/me").await, "TOKEN_REVOKED");
+    }
+    // An API token is looked up with every request, but not with every event of a stream.
+    let user = here.user().await;
+    let (script, created) = api_client(&here, &user, &["read"]).await;
+    let mut stream = through(&there, &script).call(Method::GET, "/v1/events/stream").follow().await;
+    user.delete(format!("/v1/me/api-tokens/{}", created["id"].as_str().unwrap())).await.no_content();
+    assert!(applied().await);
+    stream.ends().await;
+    drop((stream, here, there));
+    database.remove().await;
 }

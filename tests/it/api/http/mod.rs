@@ -18,5 +18,6 @@ mod preconditions;
 mod query_validation;
 mod rate_limits;
 mod security_headers;
+mod shared_rate_limits;
 mod static_assets;
 mod v1_transcript;

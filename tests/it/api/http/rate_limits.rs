@@ -13,19 +13,19 @@ use crate::support::{Answer, Client, Options, TestApp, TestDatabase};
 
 const HEADERS: [&str; 3] = ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"];
 
-fn behind_a_proxy() -> Options {
+pub(super) fn behind_a_proxy() -> Options {
     Options { variables: vec![("TRUSTED_PROXY_HOPS", "1")], ..Options::default() }
 }
 
 /// Attempts a login from an address behind the proxy.
-async fn log_in(app: &TestApp, address: &str, email: &str) -> Answer {
+pub(super) async fn log_in(app: &TestApp, address: &str, email: &str) -> Answer {
     let body = json!({"email": email, "password": "a guess"});
     let call = app.anonymous().call(Method::POST, "/v1/auth/login").json(&body);
     call.header("x-forwarded-for", address).send().await
 }
 
 #[track_caller]
-fn assert_limited(answer: Answer, limit: u32) {
+pub(super) fn assert_limited(answer: Answer, limit: u32) {
     let per_request = 60 / limit;
     assert_eq!(answer.header("ratelimit-limit"), limit.to_string());
     assert_eq!(answer.header("ratelimit-remaining"), "0");
@@ -42,7 +42,7 @@ fn assert_no_limit_headers(answer: &Answer) {
 }
 
 #[track_caller]
-fn assert_limit_headers(answer: &Answer, limit: u32, remaining: u32) {
+pub(super) fn assert_limit_headers(answer: &Answer, limit: u32, remaining: u32) {
     let found = ["ratelimit-limit", "ratelimit-remaining"].map(|name| answer.header(name).parse::<u32>().unwrap());
     assert_eq!(found, [limit, remaining], "{answer:?}");
     let reset: u32 = answer.header("ratelimit-reset").parse().unwrap();
