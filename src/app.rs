@@ -119,6 +119,8 @@ pub async fn open(config: &Config) -> anyhow::Result<(Arc<SeaStore>, Services)> 
 /// Serves until `shutdown`, then drains running requests and jobs.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let (store, services) = open(&config).await?;
+    // Held until the end of the process.
+    let _server_lock = database_settings(&config).lock_for_server();
     services.accounts.sync_revocations().await.context("loading ended sessions")?;
 
     let listener = TcpListener::bind((config.host, config.port))

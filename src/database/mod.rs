@@ -29,6 +29,7 @@ mod projects;
 mod read_pool;
 mod relations;
 mod repositories;
+mod server_lock;
 mod sessions;
 mod sqlite_state;
 mod store;
@@ -47,6 +48,7 @@ mod webhooks;
 
 pub use connect::{Engine, Settings};
 pub use migrations::MigrationStatus;
+pub use server_lock::ServerLock;
 pub use store::SeaStore;
 
 /// Log filter for libraries that log every migration and cancelled statement.
