@@ -17,7 +17,7 @@ use crate::jobs::{JobHandlers, Runner, RunnerTimings, Schedule};
 use crate::mail::{Links, Mailer};
 use crate::repositories::Store;
 use crate::security::{AccessTokens, Passwords, Sealer, Signer};
-use crate::server::{self, Limits, Reserved};
+use crate::server::{self, Limits, Reserved, Shutdown, Tls};
 use crate::services::{Clock, Policy, Secrets, Services, WebhookDeps};
 use crate::webhooks::Client;
 
@@ -87,7 +87,7 @@ pub fn endpoint(
             total: config.max_connections / 2,
             per_address: config.max_connections_per_address.map(|connections| (connections / 2).max(1)),
         },
-        is_https: config.public_url.as_deref().is_some_and(|url| url.starts_with("https://")),
+        is_https: config.tls.is_some() || config.public_url.as_deref().is_some_and(|url| url.starts_with("https://")),
         rate_limits: config.rate_limits,
         request_timeout: config.request_timeout,
         body_limit: config.body_limit,
@@ -116,8 +116,17 @@ pub async fn open(config: &Config) -> anyhow::Result<(Arc<SeaStore>, Services)> 
     Ok((store, services))
 }
 
-/// Serves until `shutdown`, then drains running requests and jobs.
-pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+/// Requests to stop a process.
+#[derive(Debug, Clone, Default)]
+pub struct StopRequests {
+    /// Cancelled by the first request.
+    pub first: CancellationToken,
+    /// Cancelled by the second request, which ends `SHUTDOWN_DELAY_SECONDS`.
+    pub second: CancellationToken,
+}
+
+/// Serves until a stop is requested, then drains running requests and jobs. Serves HTTPS with `tls`.
+pub async fn serve(config: Config, tls: Option<Tls>, stop: StopRequests) -> anyhow::Result<()> {
     let (store, services) = open(&config).await?;
     // Held until the end of the process.
     let _server_lock = database_settings(&config).lock_for_server();
@@ -141,14 +150,11 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
         tracing::info!("running no jobs in this process because JOB_WORKERS is 0");
         None
     } else {
-        Some(spawn_job_runner(&config, Arc::clone(&store), services, &public_url, shutdown.clone())?)
+        // Jobs need no load balancer, so they have the delay of the shutdown as additional time to finish.
+        Some(spawn_job_runner(&config, Arc::clone(&store), services, &public_url, stop.first.clone())?)
     };
-    let stopping = shutdown.clone();
-    tokio::spawn(async move {
-        stopping.cancelled().await;
-        draining.begin();
-        streaming.events.close_streams();
-    });
+    let shutdown = Shutdown::default();
+    tokio::spawn(shut_down(stop, config.shutdown_delay, draining, shutdown.clone(), streaming));
 
     // Twice the request timeout, so that the endpoint can respond to a slow upload with an error body.
     let limits = Limits {
@@ -159,7 +165,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
         read_timeout: config.request_timeout * 2,
         ..Limits::default()
     };
-    server::serve(listener, endpoint.before(mark_overloaded), api::reject, limits, shutdown)
+    server::serve(listener, endpoint.before(mark_overloaded), api::reject, limits, tls, shutdown)
         .await
         .context("serving")?;
     if let Some(job_runner) = job_runner {
@@ -168,6 +174,23 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     revocation_sync.abort();
     close_store(&store).await;
     Ok(())
+}
+
+/// Takes the steps of a shutdown once a stop is requested.
+///
+/// The readiness check fails at once. The server goes on serving for the delay, until load balancers have noticed.
+/// Event streams end afterwards: earlier, their clients could be sent to this server again.
+async fn shut_down(stop: StopRequests, delay: Duration, draining: Draining, shutdown: Shutdown, streaming: Services) {
+    stop.first.cancelled().await;
+    draining.begin();
+    shutdown.draining.cancel();
+    if !delay.is_zero() {
+        tracing::info!(seconds = delay.as_secs(), "not ready; serving until load balancers have noticed");
+        // The second request ends the delay.
+        let _ = timeout(delay, stop.second.cancelled()).await;
+    }
+    shutdown.closing.cancel();
+    streaming.events.close_streams();
 }
 
 /// Translates the mark of the server into that of the API.

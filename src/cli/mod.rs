@@ -16,7 +16,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::output::print_error;
-use crate::config::Config;
+use crate::config::{Config, ConfigErrors};
+use crate::server;
 
 /// A task and project API: one binary, SQLite or PostgreSQL.
 ///
@@ -61,15 +62,13 @@ const EXIT_CONFIG: u8 = 2;
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    server::install_crypto_provider();
     if let Some(Command::Openapi(arguments)) = &arguments.command {
         return finish(openapi::run(arguments));
     }
     let config = match Config::from_env() {
         Ok(config) => config,
-        Err(errors) => {
-            print_error(&format!("Invalid settings:\n{errors}"));
-            return ExitCode::from(EXIT_CONFIG);
-        }
+        Err(errors) => return finish(Err(errors.into())),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -95,9 +94,15 @@ pub fn main() -> ExitCode {
 fn finish(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            print_error(&format!("error: {error:#}\n"));
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast::<ConfigErrors>() {
+            Ok(errors) => {
+                print_error(&format!("Invalid settings:\n{errors}"));
+                ExitCode::from(EXIT_CONFIG)
+            }
+            Err(error) => {
+                print_error(&format!("error: {error:#}\n"));
+                ExitCode::FAILURE
+            }
+        },
     }
 }

@@ -74,7 +74,7 @@ const RULES: [(&str, &[&str]); 10] = [
 ];
 
 /// Crate, with the only paths that may name it.
-const HOMES: [(&str, &[&str]); 22] = [
+const HOMES: [(&str, &[&str]); 23] = [
     ("sea_orm", &["src/database"]),
     ("sqlx", &["src/database"]),
     ("migration", &["src/database"]),
@@ -94,6 +94,7 @@ const HOMES: [(&str, &[&str]); 22] = [
     ("rlimit", &["src/cli/runtime.rs"]),
     ("rustls", &["src/webhooks"]),
     ("strsim", &["src/api/validation"]),
+    ("tokio_rustls", &["src/server"]),
     ("unicode_normalization", &["src/contract/unicode.rs"]),
     ("url", &["src/api/validation", "src/config", "src/webhooks"]),
     ("zxcvbn", &["src/security"]),

@@ -24,5 +24,6 @@ mod settings;
 mod smtp;
 mod stop;
 mod streams;
+mod tls;
 mod unread_bodies;
 mod workers;
