@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiSettings, Draining, Overloaded, PublishedDocument, StreamLimits};
 use crate::config::Config;
-use crate::database::{self, SeaStore, Settings};
+use crate::database::{self, FileLock, SeaStore, Settings};
 use crate::jobs::{JobHandlers, Runner, RunnerTimings, Schedule};
 use crate::mail::{Links, Mailer};
 use crate::metrics_server::{MetricsListener, MetricsServer};
 use crate::repositories::Store;
 use crate::security::{AccessTokens, Passwords, Sealer, Signer};
-use crate::server::{self, Limits, Reserved};
+use crate::server::{self, Limits, Reserved, Shutdown, Tls};
 use crate::services::{Clock, Policy, Secrets, Services, WebhookDeps};
 use crate::webhooks::Client;
 
@@ -89,7 +89,7 @@ pub fn endpoint(
             total: config.max_connections / 2,
             per_address: config.max_connections_per_address.map(|connections| (connections / 2).max(1)),
         },
-        is_https: config.public_url.as_deref().is_some_and(|url| url.starts_with("https://")),
+        is_https: config.tls.is_some() || config.public_url.as_deref().is_some_and(|url| url.starts_with("https://")),
         rate_limits: config.rate_limits,
         request_timeout: config.request_timeout,
         body_limit: config.body_limit,
@@ -132,13 +132,24 @@ pub async fn open(config: &Config) -> anyhow::Result<(Arc<SeaStore>, Services)> 
     Ok((store, services))
 }
 
-/// Serves until `shutdown`, then drains running requests and jobs.
-pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    if !wait_for_database(&config, &shutdown).await? {
+/// Requests to stop a process.
+#[derive(Debug, Clone, Default)]
+pub struct StopRequests {
+    /// Cancelled by the first request.
+    pub first: CancellationToken,
+    /// Cancelled by the second request, which ends `SHUTDOWN_DELAY_SECONDS`.
+    pub second: CancellationToken,
+}
+
+/// Serves until a stop is requested, then drains running requests and jobs. Serves HTTPS with `tls`.
+pub async fn serve(config: Config, tls: Option<Tls>, stop: StopRequests) -> anyhow::Result<()> {
+    if !wait_for_database(&config, &stop.first).await? {
         return Ok(());
     }
     let metrics = MetricsListener::bind(config.metrics_addr).await?;
     let (store, services) = open(&config).await?;
+    // Held until the end of the process.
+    let _file_lock = lock_database_file(&config);
     services.accounts.sync_revocations().await.context("loading ended sessions")?;
 
     let listener = TcpListener::bind((config.host, config.port))
@@ -161,14 +172,11 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
         tracing::info!("running no jobs in this process because JOB_WORKERS is 0");
         None
     } else {
-        Some(spawn_job_runner(&config, Arc::clone(&store), services, &public_url, shutdown.clone())?)
+        // Jobs need no load balancer, so they have the delay of the shutdown as additional time to finish.
+        Some(spawn_job_runner(&config, Arc::clone(&store), services, &public_url, stop.first.clone())?)
     };
-    let stopping = shutdown.clone();
-    tokio::spawn(async move {
-        stopping.cancelled().await;
-        draining.begin();
-        streaming.events.close_streams();
-    });
+    let shutdown = Shutdown::default();
+    tokio::spawn(shut_down(stop, config.shutdown_delay, draining, shutdown.clone(), streaming));
 
     // Twice the request timeout, so that the endpoint can respond to a slow upload with an error body.
     let limits = Limits {
@@ -179,7 +187,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
         read_timeout: config.request_timeout * 2,
         ..Limits::default()
     };
-    server::serve(listener, endpoint.before(mark_overloaded), api::reject, limits, shutdown)
+    server::serve(listener, endpoint.before(mark_overloaded), api::reject, limits, tls, shutdown)
         .await
         .context("serving")?;
     if let Some(job_runner) = job_runner {
@@ -189,6 +197,41 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     revocations.iter().for_each(JoinHandle::abort);
     close_store(&store).await;
     Ok(())
+}
+
+/// Takes the lock of a server on a SQLite file. Logs a warning and returns `None` if another server has it.
+///
+/// Several servers on one file lose nothing, but they wait for each other's writes, and see events and jobs late. A worker
+/// beside a server is meant for that, and takes no lock.
+fn lock_database_file(config: &Config) -> Option<FileLock> {
+    let file = database::sqlite_path(&config.database_url)?;
+    match FileLock::try_hold(&file) {
+        Ok(Some(lock)) => return Some(lock),
+        Ok(None) => tracing::warn!(
+            file = %file.display(),
+            "another server uses this SQLite database; use PostgreSQL to run several servers"
+        ),
+        // Some network file systems have no locks.
+        Err(error) => tracing::debug!(%error, file = %file.display(), "failed to lock the database file"),
+    }
+    None
+}
+
+/// Takes the steps of a shutdown once a stop is requested.
+///
+/// The readiness check fails at once. The server goes on serving for the delay, until load balancers have noticed.
+/// Event streams end afterwards: earlier, their clients could be sent to this server again.
+async fn shut_down(stop: StopRequests, delay: Duration, draining: Draining, shutdown: Shutdown, streaming: Services) {
+    stop.first.cancelled().await;
+    draining.begin();
+    shutdown.draining.cancel();
+    if !delay.is_zero() {
+        tracing::info!(seconds = delay.as_secs(), "not ready; serving until load balancers have noticed");
+        // The second request ends the delay.
+        let _ = timeout(delay, stop.second.cancelled()).await;
+    }
+    shutdown.closing.cancel();
+    streaming.events.close_streams();
 }
 
 /// Translates the mark of the server into that of the API.

@@ -24,7 +24,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{Config, ConfigErrors};
+use crate::server;
 use crate::telemetry::{self, LogFormat};
 
 /// A task and project API: one binary, SQLite or PostgreSQL.
@@ -91,6 +92,7 @@ const EXIT_CONFIG: u8 = 2;
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    server::install_crypto_provider();
     if let Some(Command::Openapi(arguments)) = &arguments.command {
         return finish(openapi::run(arguments), LogFormat::Pretty);
     }
@@ -99,10 +101,7 @@ pub fn main() -> ExitCode {
     let format = failure::format(matches!(arguments.command, None | Some(Command::Serve | Command::Worker)));
     let config = match config {
         Ok(config) => config,
-        Err(errors) => {
-            failure::report_settings(format, &errors);
-            return ExitCode::from(EXIT_CONFIG);
-        }
+        Err(errors) => return finish(Err(errors.into()), format),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -136,9 +135,15 @@ pub fn main() -> ExitCode {
 fn finish(result: anyhow::Result<()>, format: LogFormat) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            failure::report(format, &error);
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast::<ConfigErrors>() {
+            Ok(errors) => {
+                failure::report_settings(format, &errors);
+                ExitCode::from(EXIT_CONFIG)
+            }
+            Err(error) => {
+                failure::report(format, &error);
+                ExitCode::FAILURE
+            }
+        },
     }
 }

@@ -1,36 +1,34 @@
 //! Initialization of long-running processes.
 
 use anyhow::Context as _;
-use tokio_util::sync::CancellationToken;
 
+use crate::app::StopRequests;
 use crate::config::{AppEnv, Config, Misspelling};
 use crate::telemetry::{self, Traces};
 
 /// Open files beside client connections: database, deliveries, mail.
 const OTHER_FILES: usize = 4_096;
 
-/// Initializes logging, limits, secrets and signal handling. Signals cancel the returned token.
-pub(super) fn init(mut config: Config) -> anyhow::Result<(Config, CancellationToken)> {
+/// Initializes logging, signal handling, limits and secrets.
+///
+/// SIGTERM and SIGINT are requests to stop. SIGHUP, which would end the process, calls `on_hangup`.
+pub(super) fn init(
+    mut config: Config,
+    on_hangup: impl Fn() + Send + 'static,
+) -> anyhow::Result<(Config, StopRequests)> {
     let traces = config.otlp_endpoint.as_deref().map(Traces::new).transpose().context("setting up traces")?;
     telemetry::init(config.log_format, &config.log_filter, traces.as_ref());
     telemetry::log_panics();
     if let Some(traces) = traces {
         traces.flush_at_shutdown();
     }
+    let stop = StopRequests::default();
+    listen_for_signals(stop.clone(), on_hangup).context("listening for signals")?;
     raise_nofile_limit(&mut config);
     warn_of_misspellings(&config);
     warn_if_retries_exceed_retention(&config);
     let config = ensure_secrets(config)?;
-    let shutdown = CancellationToken::new();
-    let stop = shutdown.clone();
-    tokio::spawn(async move {
-        match shutdown_signal().await {
-            Ok(()) => tracing::info!("shutdown requested"),
-            Err(error) => tracing::error!(%error, "failed to listen for signals; shutting down"),
-        }
-        stop.cancel();
-    });
-    Ok((config, shutdown))
+    Ok((config, stop))
 }
 
 /// Raises the soft limit of open files, which is often 1,024, as far as the connections need it.
@@ -81,16 +79,41 @@ pub(super) fn ensure_secrets(config: Config) -> anyhow::Result<Config> {
 }
 
 #[cfg(unix)]
-async fn shutdown_signal() -> std::io::Result<()> {
+fn listen_for_signals(stop: StopRequests, on_hangup: impl Fn() + Send + 'static) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        result = tokio::signal::ctrl_c() => result,
-    }
+    // Registered here, so that none is missed before the task runs.
+    let mut terminations = signal(SignalKind::terminate())?;
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    let mut hangups = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                Some(()) = terminations.recv() => request_stop(&stop),
+                Some(()) = interrupts.recv() => request_stop(&stop),
+                Some(()) = hangups.recv() => on_hangup(),
+                else => break,
+            }
+        }
+    });
+    Ok(())
 }
 
 #[cfg(not(unix))]
-async fn shutdown_signal() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
+#[expect(clippy::unnecessary_wraps, reason = "registering a signal can fail elsewhere")]
+fn listen_for_signals(stop: StopRequests, _on_hangup: impl Fn() + Send + 'static) -> std::io::Result<()> {
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            request_stop(&stop);
+        }
+    });
+    Ok(())
+}
+
+fn request_stop(stop: &StopRequests) {
+    if stop.first.is_cancelled() {
+        stop.second.cancel();
+    } else {
+        tracing::info!("shutdown requested");
+        stop.first.cancel();
+    }
 }

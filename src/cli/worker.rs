@@ -8,9 +8,9 @@ use crate::config::Config;
 const DEFAULT_WORKERS: usize = 4;
 
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
-    let (mut config, shutdown) = runtime::init(config)?;
+    let (mut config, stop) = runtime::init(config, || tracing::info!("SIGHUP ignored: a worker reloads nothing"))?;
     if config.job_workers == 0 {
         config.job_workers = DEFAULT_WORKERS;
     }
-    app::run_worker(config, shutdown).await
+    app::run_worker(config, stop.first).await
 }

@@ -7,6 +7,7 @@ mod env;
 mod misspellings;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -21,12 +22,13 @@ use self::env::EnvReader;
 use crate::api::{CorsPolicy, RateLimitSettings};
 use crate::database::Engine;
 use crate::mail::MailSettings;
-use crate::server;
+use crate::server::{self, TlsFiles};
 use crate::services::{AccountLimits, DeliveryRates, Quotas};
 use crate::webhooks::{AllowedPorts, EgressPolicy, Network};
 
 pub use self::env::ConfigErrors;
 pub use self::misspellings::Misspelling;
+pub use self::tls::load_tls;
 pub use crate::telemetry::LogFormat;
 
 /// Environment in which the program runs.
@@ -48,6 +50,8 @@ pub struct Config {
     pub host: IpAddr,
     /// `PORT`; 0 picks a free port.
     pub port: u16,
+    /// `TLS_CERT_PATH` and `TLS_KEY_PATH`; without them, the server speaks plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// `DATABASE_URL`
     pub database_url: SecretString,
     /// `AUTO_MIGRATE`
@@ -106,6 +110,8 @@ pub struct Config {
     pub startup_timeout: Duration,
     /// `REQUEST_TIMEOUT_SECONDS`
     pub request_timeout: Duration,
+    /// `SHUTDOWN_DELAY_SECONDS`
+    pub shutdown_delay: Duration,
     /// `KEEP_ALIVE_SECONDS`
     pub keep_alive: Duration,
     /// `BODY_LIMIT_BYTES`, for batches
@@ -169,6 +175,7 @@ impl Config {
             env,
             host: read.parsed("HOST", any, "an IP address"),
             port: read.number("PORT", 3000, 0..=65_535),
+            tls: tls::files(&mut read),
             database_url: read.text("DATABASE_URL").unwrap_or(default_url).into(),
             auto_migrate: read.bool("AUTO_MIGRATE", true),
             database_max_connections: read.number("DATABASE_MAX_CONNECTIONS", 10, 1..=1_000),
@@ -229,6 +236,7 @@ impl Config {
             retention: read.duration("RETENTION_DAYS", DAY, 30, 1..=3_650),
             startup_timeout: read.seconds("STARTUP_TIMEOUT_SECONDS", 30, 0..=3_600),
             request_timeout: read.seconds("REQUEST_TIMEOUT_SECONDS", 30, 1..=3_600),
+            shutdown_delay: read.seconds("SHUTDOWN_DELAY_SECONDS", if production { 5 } else { 0 }, 0..=300),
             keep_alive: read.seconds("KEEP_ALIVE_SECONDS", 75, 1..=3_600),
             body_limit: read.number("BODY_LIMIT_BYTES", 1_048_576, 1_024..=1_073_741_824),
             metrics_addr: metrics_addr(&mut read, "METRICS_ADDR"),
@@ -247,7 +255,8 @@ impl Config {
     /// Returns the URL for links: the public one, or one of the address at which the server listens.
     #[must_use]
     pub fn link_url(&self, listening: SocketAddr) -> String {
-        self.public_url.clone().unwrap_or_else(|| format!("http://{}", server::reachable(listening)))
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        self.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", server::reachable(listening)))
     }
 
     /// Returns the configured address.

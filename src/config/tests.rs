@@ -127,6 +127,33 @@ fn links_never_lead_to_an_unspecified_address() {
 }
 
 #[test]
+fn half_of_a_tls_configuration_is_an_error() {
+    for (set, missing) in [("TLS_CERT_PATH", "TLS_KEY_PATH"), ("TLS_KEY_PATH", "TLS_CERT_PATH")] {
+        let [error] = <[String; 1]>::try_from(Config::from_variables([(set, "file.pem")]).unwrap_err().0).unwrap();
+        assert_eq!(error, format!("{missing} must be set together with {set}."));
+    }
+    let both = [("TLS_CERT_PATH", "missing.crt"), ("TLS_KEY_PATH", "missing.key"), ("HOST", "127.0.0.1")];
+    let config = Config::from_variables(both).unwrap();
+    assert_eq!(config.link_url(config.address()), "https://127.0.0.1:3000");
+    let error = load_tls(config.tls.unwrap()).err().unwrap().to_string();
+    assert!(error.contains("TLS_CERT_PATH ") && error.contains("missing.crt"), "{error}");
+}
+
+#[test]
+fn only_production_delays_its_shutdown() {
+    let development = Config::from_variables([]).unwrap();
+    assert_eq!(development.shutdown_delay, Duration::ZERO);
+    let production = Config::from_variables([
+        ("APP_ENV", "production"),
+        ("JWT_SECRET", "00000000000000000000000000000001"),
+        ("ENCRYPTION_KEY", "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA="),
+        ("PUBLIC_URL", "https://tasks.example"),
+        ("SMTP_URL", "smtp://mail.example:25"),
+    ]);
+    assert_eq!(production.unwrap().shutdown_delay, Duration::from_secs(5));
+}
+
+#[test]
 fn secrets_are_not_printed() {
     let config = Config::from_variables([
         ("JWT_SECRET", "a secret for tests, of 32 bytes."),

@@ -3,7 +3,7 @@
 //! hyper has one limit for the time before a request and the time for its head, and none for the bytes before the
 //! protocol is known or for an HTTP/2 connection without requests.
 
-use std::time::Duration;
+use std::{future, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -74,6 +74,15 @@ impl Activity {
     /// Returns whether the connection has received part of a request head.
     pub(super) fn is_in_head(&self) -> bool {
         self.state.borrow().head_since.is_some()
+    }
+
+    /// Returns once an HTTP/2 connection has had no request for `unused`; never for HTTP/1.1.
+    pub(super) async fn unused_http_2_for(&self, unused: Duration) {
+        if self.state.borrow().is_http_2 {
+            self.idle_for(unused, unused).await;
+        } else {
+            future::pending().await
+        }
     }
 
     /// Returns once a head has taken `head`, or nothing has been in flight for `idle`.

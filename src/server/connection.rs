@@ -16,10 +16,7 @@ use hyper::{
     header::{CONNECTION, CONTENT_TYPE, EXPECT, HOST, HeaderValue},
     service::service_fn,
 };
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::conn::auto,
-};
+use hyper_util::rt::TokioIo;
 use poem::{
     Addr, Body, Endpoint, Request, RequestParts,
     http::uri::Scheme,
@@ -30,33 +27,22 @@ use tokio::{
     sync::Notify,
     time::{sleep, timeout},
 };
-use tokio_io_timeout::TimeoutStream;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     activity::{Activity, Idle},
     body::{Discarded, Rest, request_body},
     client_io::{ClientIo, Rejection, Unread},
     limits::Limits,
+    protocol,
+    shutdown::Shutdown,
     slots::Slot,
+    socket::{self, HandshakeLimits},
     task_group::TaskGroup,
+    tls::Tls,
 };
 
 /// Time for the rest of a response when another connection takes the slot.
 const EVICTION_GRACE: Duration = Duration::from_secs(1);
-/// Smallest buffer that hyper accepts for HTTP/1.1; it panics below.
-const MIN_HEAD_BUFFER: usize = 8192;
-/// Detects dead HTTP/2 peers, which no other limit does while a handler runs.
-const PING_INTERVAL: Duration = Duration::from_secs(20);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// Reset HTTP/2 streams after which a connection ends: reset by the peer before they were served, and reset here for
-/// errors of the peer. Set explicitly so that an update cannot loosen them; hyper's default for the second is 1024.
-const MAX_RESET_STREAMS: usize = 20;
-const MAX_ERROR_RESET_STREAMS: usize = 100;
-/// HTTP/2 flow control. hyper's defaults (1 MiB and 400 KiB per stream) would let a few hundred clients fill the memory.
-const STREAM_WINDOW: u32 = 64 * 1024;
-const CONNECTION_WINDOW: u32 = 256 * 1024;
-const SEND_BUFFER: usize = 64 * 1024;
 
 /// Extension of the requests of a connection in a reserved slot.
 ///
@@ -69,7 +55,8 @@ pub(super) struct ConnectionHandler<E> {
     endpoint: Arc<E>,
     rejection: Rejection,
     limits: Limits,
-    shutdown: CancellationToken,
+    tls: Option<Tls>,
+    shutdown: Shutdown,
     tasks: TaskGroup,
 }
 
@@ -78,10 +65,11 @@ impl<E: Endpoint + 'static> ConnectionHandler<E> {
         endpoint: E,
         rejection: Rejection,
         limits: Limits,
-        shutdown: CancellationToken,
+        tls: Option<Tls>,
+        shutdown: Shutdown,
         tasks: TaskGroup,
     ) -> Self {
-        Self { endpoint: Arc::new(endpoint), rejection, limits, shutdown, tasks }
+        Self { endpoint: Arc::new(endpoint), rejection, limits, tls, shutdown, tasks }
     }
 
     /// Serves a connection in a task of its own, which holds `slot` to its end.
@@ -90,6 +78,7 @@ impl<E: Endpoint + 'static> ConnectionHandler<E> {
             endpoint: Arc::clone(&self.endpoint),
             rejection: self.rejection,
             limits: if slot.is_reserved() { self.limits.for_reserved() } else { self.limits },
+            tls: self.tls.clone(),
             shutdown: self.shutdown.clone(),
             // The HTTP/2 streams of a connection end with it.
             tasks: self.tasks.child(),
@@ -102,35 +91,35 @@ impl<E: Endpoint + 'static> ConnectionHandler<E> {
 }
 
 async fn run<E: Endpoint + 'static>(handler: ConnectionHandler<E>, stream: TcpStream, client: SocketAddr, slot: Slot) {
-    let ConnectionHandler { endpoint, rejection, limits, shutdown, tasks: streams } = handler;
-    // Otherwise a response in two writes waits for the client's delayed acknowledgement of the first.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(client.address = %client, error = %error, "failed to set TCP_NODELAY");
-    }
+    let ConnectionHandler { endpoint, rejection, limits, tls, shutdown, tasks: streams } = handler;
     let local = LocalAddr(stream.local_addr().map_or_else(|_| Addr::default(), Addr::from));
     // A listener on `::` shows IPv4 clients as `::ffff:a.b.c.d`; rate limits and logs need one form.
     let remote = RemoteAddr(SocketAddr::new(client.ip().to_canonical(), client.port()).into());
 
+    let handshake = HandshakeLimits { timeout: limits.header_timeout, slot: &slot, shutdown: &shutdown.closing };
+    let socket = socket::open(stream, client, limits.write_timeout, tls.as_ref(), handshake).await;
+    let Some(socket) = socket else { return };
+    let scheme = if tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+
     let activity = Activity::new(slot.handle());
     let idle = activity.idle_for(limits.header_timeout, limits.idle_timeout);
     let is_unread = Unread::default();
-    let mut io = TimeoutStream::new(stream);
-    io.set_write_timeout(Some(limits.write_timeout));
-    let io = ClientIo::new(Box::pin(io), activity.clone(), rejection, is_unread.clone());
+    let io = ClientIo::new(socket, activity.clone(), rejection, is_unread.clone());
     let connection_activity = activity.clone();
     let event_stream = Arc::new(Notify::new());
     let started = Arc::clone(&event_stream);
     let is_reserved = slot.is_reserved();
+    let draining = shutdown.draining.clone();
     let service = service_fn(move |request| {
         let in_flight = activity.begin(request.version() == Version::HTTP_2);
         let (endpoint, started) = (Arc::clone(&endpoint), Arc::clone(&started));
-        let is_unread = is_unread.clone();
+        let (is_unread, draining) = (is_unread.clone(), draining.clone());
         let is_http_1 = request.version() < Version::HTTP_2;
         let may_stream = *request.method() == Method::GET && is_http_1;
         // RFC 9112, section 3.2.
         let is_valid = request.version() != Version::HTTP_11 || has_valid_host(request.headers());
         let is_body_awaited = request.headers().contains_key(EXPECT);
-        let (mut request, rest) = to_poem(request, local.clone(), remote.clone(), limits.read_timeout);
+        let (mut request, rest) = to_poem(request, local.clone(), remote.clone(), scheme.clone(), limits.read_timeout);
         if is_reserved {
             request.extensions_mut().insert(Reserved);
         }
@@ -152,7 +141,7 @@ async fn run<E: Endpoint + 'static>(handler: ConnectionHandler<E>, stream: TcpSt
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 started.notify_one();
             }
-            if is_reserved && is_http_1 {
+            if is_http_1 && (is_reserved || draining.is_cancelled()) {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             // Held by the body until hyper has taken all of it.
@@ -165,7 +154,7 @@ async fn run<E: Endpoint + 'static>(handler: ConnectionHandler<E>, stream: TcpSt
         })
     });
 
-    let http = http(&limits, streams);
+    let http = protocol::builder(&limits, streams);
     // Boxed, because its size would count for each of the futures around it.
     let mut connection = Box::pin(http.serve_connection(TokioIo::new(io), service));
 
@@ -186,13 +175,19 @@ async fn run<E: Endpoint + 'static>(handler: ConnectionHandler<E>, stream: TcpSt
             tracing::debug!(client.address = %client, "idle connection closed for another one");
             return;
         }
-        () = shutdown.cancelled() => {
+        () = shutdown.closing.cancelled() => {
             if connection_activity.is_in_head() {
                 return;
             }
             connection.as_mut().graceful_shutdown();
             // `serve` aborts this task at the end of the grace period of the whole server.
-            Ok(connection.as_mut().await)
+            tokio::select! {
+                ended = connection.as_mut() => Ok(ended),
+                () = connection_activity.unused_http_2_for(limits.goaway_grace) => {
+                    tracing::debug!(client.address = %client, "unused connection dropped, whose client does not close it");
+                    return;
+                }
+            }
         }
     };
     match ended {
@@ -231,37 +226,16 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     value.split(';').next().is_some_and(|media_type| media_type.trim() == "text/event-stream")
 }
 
-fn http(limits: &Limits, streams: TaskGroup) -> auto::Builder<TaskGroup> {
-    let mut http = auto::Builder::new(streams);
-    // hyper panics at the first connection if a timeout is set without a timer.
-    http.http1()
-        .timer(TokioTimer::new())
-        // `Activity` distinguishes a slow head from an idle connection.
-        .header_read_timeout(None)
-        .max_buf_size(limits.max_header_bytes.max(MIN_HEAD_BUFFER));
-    http.http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_TIMEOUT)
-        .max_concurrent_streams(limits.max_streams)
-        .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
-        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
-        .max_local_error_reset_streams(MAX_ERROR_RESET_STREAMS)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buf_size(SEND_BUFFER);
-    http
-}
-
 /// Converts a request. The second value is the rest of its body, once the request is dropped.
 fn to_poem(
     request: hyper::Request<Incoming>,
     local: LocalAddr,
     remote: RemoteAddr,
+    scheme: Scheme,
     read_timeout: Duration,
 ) -> (Request, Rest) {
     let (parts, body) = request.into_parts();
-    let parts = RequestParts::from((parts, local, remote, Scheme::HTTP));
+    let parts = RequestParts::from((parts, local, remote, scheme));
     // An absent body stays recognizable: a stream would have no known size.
     let (body, rest) = if body.is_end_stream() {
         (Body::empty(), Rest::none())

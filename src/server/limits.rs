@@ -26,7 +26,7 @@ pub struct Limits {
     /// Maximum size of a request head in bytes, at least 8192 for HTTP/1.1, which responds 431 to a larger one. HTTP/2
     /// counts the uncompressed header list. hyper limits the number of headers to 100.
     pub max_header_bytes: usize,
-    /// Time limit for a request head, from its first byte.
+    /// Time limit for a request head, from its first byte, and for a TLS handshake.
     pub header_timeout: Duration,
     /// Time limit for an idle connection, before the first and between two requests. Longer than that of a load balancer in
     /// front, which would otherwise send a request on a connection that is just being closed.
@@ -42,6 +42,9 @@ pub struct Limits {
     pub max_connection_age: Duration,
     /// Time for requests in flight when a connection ends because of its age, idleness or shutdown.
     pub shutdown_grace: Duration,
+    /// Time in which the client of an HTTP/2 connection without requests must close it at shutdown. Until it acknowledges
+    /// the announcement (GOAWAY), it may send further requests.
+    pub goaway_grace: Duration,
 }
 
 /// Limits of a connection in a reserved slot, which serves one short request.
@@ -76,6 +79,7 @@ impl Default for Limits {
             write_timeout: Duration::from_secs(30),
             max_connection_age: Duration::from_mins(15),
             shutdown_grace: Duration::from_secs(20),
+            goaway_grace: Duration::from_secs(5),
         }
     }
 }

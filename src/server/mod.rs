@@ -1,4 +1,4 @@
-//! HTTP server for any poem endpoint: HTTP/1.1 and HTTP/2 without TLS (prior knowledge).
+//! HTTP server for any poem endpoint: HTTP/1.1 and HTTP/2, with TLS (chosen by ALPN) or without (prior knowledge).
 //!
 //! `poem::Server` has neither a header timeout nor a connection limit, spins when `accept` fails, and can wait for ever
 //! at shutdown. This server bounds the time for which any client holds a connection, makes excess connections wait, and
@@ -14,26 +14,38 @@ mod body;
 mod client_io;
 mod connection;
 mod limits;
+mod local_client;
+mod protocol;
+mod shutdown;
 mod slots;
+mod socket;
 mod task_group;
+mod tls;
 
 use std::{io, sync::Arc, time::Duration};
 
 use poem::IntoEndpoint;
 use tokio::{net::TcpListener, time::timeout};
-use tokio_util::sync::CancellationToken;
 
 use self::{accept::Acceptor, connection::ConnectionHandler, slots::Slots, task_group::TaskGroup};
 
-pub use self::{address::reachable, client_io::Rejection, connection::Reserved, limits::Limits};
+pub use self::{
+    address::reachable,
+    client_io::Rejection,
+    connection::Reserved,
+    limits::Limits,
+    local_client::connect_unverified,
+    shutdown::Shutdown,
+    tls::{Tls, TlsError, TlsFiles, install_crypto_provider},
+};
 
 /// Time limit for aborted tasks, which end at their next await.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Serves an endpoint until `shutdown` is cancelled and all connections are closed. Each of its responses must have an
-/// `x-request-id`.
+/// Serves an endpoint until `shutdown` is closing and all connections are closed, by HTTPS if there is `tls`. Each of its
+/// responses must have an `x-request-id`.
 ///
-/// At shutdown the listener and idle connections close at once. Requests in flight may finish within
+/// When `shutdown` is closing, the listener and idle connections close at once. Requests in flight may finish within
 /// `limits.shutdown_grace` and are then dropped. Dropping the future drops all connections.
 ///
 /// # Errors
@@ -44,7 +56,8 @@ pub async fn serve<E>(
     endpoint: E,
     rejection: Rejection,
     limits: Limits,
-    shutdown: CancellationToken,
+    tls: Option<Tls>,
+    shutdown: Shutdown,
 ) -> io::Result<()>
 where
     E: IntoEndpoint,
@@ -57,9 +70,9 @@ where
     let _abort_when_dropped = tasks.abort_on_drop();
     let slots = Slots::new(&limits);
     let connections =
-        ConnectionHandler::new(endpoint.into_endpoint(), rejection, limits, shutdown.clone(), tasks.clone());
+        ConnectionHandler::new(endpoint.into_endpoint(), rejection, limits, tls, shutdown.clone(), tasks.clone());
 
-    shutdown.run_until_cancelled(accept_all(listener, connections, slots)).await;
+    shutdown.closing.run_until_cancelled(accept_all(listener, connections, slots)).await;
     tracing::info!(server.address = %address, "stopped listening, finishing requests in flight");
 
     if timeout(limits.shutdown_grace, tasks.wait()).await.is_err() {

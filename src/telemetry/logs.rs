@@ -14,8 +14,8 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 use super::otlp::Traces;
 use super::spans::TARGET;
 
-/// Filter for libraries that log every migration, cancelled statement, start and stop.
-const QUIET_LIBRARIES: &str = "sea_orm_migration=warn,sqlx_core::pool=error,tokio_cron_scheduler=warn";
+/// Filter for libraries that log every migration, cancelled statement, start and stop, and each client that violates HTTP/2.
+const QUIET_LIBRARIES: &str = "h2=error,sea_orm_migration=warn,sqlx_core::pool=error,tokio_cron_scheduler=warn";
 
 /// Log format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]

@@ -93,7 +93,7 @@ const RULES: [(&str, &[&str]); 11] = [
 ];
 
 /// Crate, with the only paths that may name it.
-const HOMES: [(&str, &[&str]); 28] = [
+const HOMES: [(&str, &[&str]); 29] = [
     ("sea_orm", &["src/database"]),
     ("sqlx", &["src/database"]),
     ("migration", &["src/database"]),
@@ -118,6 +118,7 @@ const HOMES: [(&str, &[&str]); 28] = [
     ("rlimit", &["src/cli/runtime.rs"]),
     ("rustls", &["src/webhooks"]),
     ("strsim", &["src/api/validation", "src/config"]),
+    ("tokio_rustls", &["src/server"]),
     ("tracing_opentelemetry", &["src/telemetry"]),
     ("unicode_normalization", &["src/contract/unicode.rs"]),
     ("url", &["src/api/validation", "src/config", "src/webhooks"]),

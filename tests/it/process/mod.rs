@@ -25,5 +25,6 @@ mod settings;
 mod smtp;
 mod stop;
 mod streams;
+mod tls;
 mod unread_bodies;
 mod workers;

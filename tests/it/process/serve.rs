@@ -18,8 +18,9 @@ fn use_it(server: &Server, token: &str) {
     assert_eq!(http::get(server.address, &path, Some(token)).expect(200), project);
 }
 
-/// Starts four processes on one database concurrently; each must see the changes of the others.
-fn four_at_once(folder: &Path, variables: &[(&str, &str)]) {
+/// Starts four processes on one database concurrently; each must see the changes of the others. Returns how many warn of
+/// the others.
+fn four_at_once(folder: &Path, variables: &[(&str, &str)]) -> usize {
     let starting = [(); 4].map(|()| Server::starting(folder, variables));
     let servers = starting.map(super::program::Starting::into_server);
     for (number, server) in servers.iter().enumerate() {
@@ -29,9 +30,9 @@ fn four_at_once(folder: &Path, variables: &[(&str, &str)]) {
             use_it(server, token);
         }
     }
-    for server in servers {
-        server.stop();
-    }
+    let warning = "another server uses this SQLite database; use PostgreSQL to run several servers";
+    let is_warned = |server: Server| server.stop().log().iter().any(|entry| entry["message"] == warning);
+    servers.into_iter().map(is_warned).filter(|is_warned| *is_warned).count()
 }
 
 #[test]
@@ -106,9 +107,9 @@ fn a_revoked_session_stays_revoked_after_a_restart() {
 }
 
 #[test]
-fn four_concurrent_starts_on_a_new_file_all_serve() {
+fn four_concurrent_starts_on_a_new_file_all_serve_and_all_but_one_warn() {
     let folder = tempfile::tempdir().unwrap();
-    four_at_once(folder.path(), &[]);
+    assert_eq!(four_at_once(folder.path(), &[]), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -116,7 +117,7 @@ async fn four_concurrent_starts_on_a_new_database_all_serve_on_postgres() {
     let Some(database) = postgres_without_schema().await else { return };
     let folder = tempfile::tempdir().unwrap();
     let few = [("DATABASE_URL", database.url.as_str()), ("DATABASE_MAX_CONNECTIONS", "3")];
-    tokio::task::block_in_place(|| four_at_once(folder.path(), &few));
+    assert_eq!(tokio::task::block_in_place(|| four_at_once(folder.path(), &few)), 0);
     database.remove().await;
 }
 

@@ -37,6 +37,7 @@ fn all_invalid_settings_are_reported_together_without_secrets() {
         ("METRICS_ADDR", "hunter14:9464"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "hunter15:4318"),
         ("REQUEST_TIMEOUT_SECONDS", "-1"),
+        ("SHUTDOWN_DELAY_SECONDS", "301"),
         ("PUBLIC_URL", "example.com"),
         ("SMTP_URL", "http://user:hunter5@mail.example"),
         ("MAIL_FROM", "hunter6"),
@@ -101,6 +102,15 @@ fn development_reads_a_settings_file_below_the_environment() {
     fs::write(folder.path().join(".env"), "PORT=none\nHOST=none\nBCRYPT_COST=none\n").unwrap();
     let ended = run(folder.path(), &[], &[("HOST", "127.0.0.1"), ("BCRYPT_COST", "4")]);
     assert_eq!(complaints(&ended), ["PORT"]);
+}
+
+#[test]
+fn unusable_certificates_are_invalid_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = run(folder.path(), &[], &[("TLS_CERT_PATH", "missing.crt"), ("TLS_KEY_PATH", "missing.key")]);
+    assert_eq!(complaints(&ended), ["TLS_CERT_PATH"]);
+    assert!(ended.errors.contains("missing.crt"), "{}", ended.errors);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was created");
 }
 
 #[test]

@@ -50,6 +50,40 @@ fn sigint_lets_running_requests_finish() {
 }
 
 #[test]
+fn a_server_serves_on_until_its_shutdown_delay_or_a_second_signal() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path(), &[("SHUTDOWN_DELAY_SECONDS", "300")]);
+    let token = server.register("ada@example.com")["access_token"].as_str().unwrap().to_owned();
+    let mut events = http::connect(server.address);
+    events.write_all(http::head("GET", "/v1/events/stream", Some(&token), "").as_bytes()).unwrap();
+    let mut status = [0; 12];
+    events.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+    let mut kept_alive = http::connect(server.address);
+
+    server.program.signal("TERM");
+    server.program.until("not ready; serving until load balancers have noticed");
+    http::get(server.address, "/health/ready", None).expect(503);
+    http::post(server.address, "/v1/projects", Some(&token), &json!({"name": "Late"})).expect(201);
+    kept_alive.write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let answer = http::read(&mut kept_alive);
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+
+    // The stream goes on during the delay.
+    let mut received = String::new();
+    while !received.contains("\"type\":\"project.created\"") {
+        let mut bytes = [0; 1024];
+        let length = events.read(&mut bytes).unwrap();
+        assert!(length > 0, "the stream has ended: {received}");
+        received.push_str(std::str::from_utf8(&bytes[..length]).unwrap());
+    }
+
+    server.program.signal("TERM");
+    events.read_to_end(&mut Vec::new()).unwrap();
+    server.program.ends().succeeded();
+}
+
+#[test]
 fn idle_connections_do_not_delay_the_stop() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[]);

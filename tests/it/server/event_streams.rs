@@ -160,7 +160,7 @@ async fn a_stream_of_events_may_end_by_itself_during_shutdown() {
     let mut client = server.connect().await;
     client.send(GET_EVENTS).await;
     client.read_until(&chunk(FIRST)).await;
-    server.shutdown.cancel();
+    server.shutdown.closing.cancel();
     assert!(client.is_silent().await);
     server.release.notify_one();
     assert_eq!(client.read_to_close().await, format!("{}0\r\n\r\n", chunk(LAST)));
@@ -171,7 +171,7 @@ async fn a_stream_of_events_may_end_by_itself_during_shutdown() {
 async fn a_stream_of_events_that_begins_during_shutdown_is_written_too() {
     let server = Server::start(generous()).await;
     let mut client = server.connect_and_enter("/wait/events").await;
-    server.shutdown.cancel();
+    server.shutdown.closing.cancel();
     assert!(client.is_silent().await);
     server.release.notify_one();
     client.read_until(&chunk(FIRST)).await;
@@ -186,7 +186,7 @@ async fn a_stream_of_events_that_does_not_end_is_dropped_after_the_grace() {
     let mut client = server.connect().await;
     client.send(GET_EVENTS).await;
     client.read_until(&chunk(FIRST)).await;
-    server.shutdown.cancel();
+    server.shutdown.closing.cancel();
     assert_eq!(client.read_to_close().await, "");
     server.stops().await;
 }

@@ -6,22 +6,24 @@
 
 mod event_streams;
 mod h2;
+mod hostile;
+mod shutdown;
 mod slots;
+mod tls;
 mod unread_bodies;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::stream::{self, StreamExt as _};
-use pocket_tasks::server::{Limits, Reserved, serve};
+use pocket_tasks::server::{Limits, Reserved, Shutdown, Tls, serve};
 use poem::{Body, Endpoint, Request, Response, endpoint::make, http::StatusCode};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::Notify,
     task::JoinHandle,
     time::{Instant, timeout},
 };
-use tokio_util::sync::CancellationToken;
 
 /// Far longer than any limit below, so that a slow machine fails no test.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,6 +43,7 @@ fn generous() -> Limits {
         read_timeout: long,
         write_timeout: long,
         shutdown_grace: long,
+        goaway_grace: long,
         reserved_connections: 0,
         ..Limits::default()
     }
@@ -52,7 +55,7 @@ fn reject(status: StatusCode) -> hyper::Response<String> {
 
 struct Server {
     address: SocketAddr,
-    shutdown: CancellationToken,
+    shutdown: Shutdown,
     stopped: JoinHandle<io::Result<()>>,
     entered: Arc<Notify>,
     release: Arc<Notify>,
@@ -60,12 +63,16 @@ struct Server {
 
 impl Server {
     async fn start(limits: Limits) -> Self {
+        Self::start_with(limits, None).await
+    }
+
+    async fn start_with(limits: Limits, tls: Option<Tls>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let shutdown = CancellationToken::new();
+        let shutdown = Shutdown::default();
         let endpoint = endpoint(Arc::clone(&entered), Arc::clone(&release));
-        let stopped = tokio::spawn(serve(listener, endpoint, reject, limits, shutdown.clone()));
+        let stopped = tokio::spawn(serve(listener, endpoint, reject, limits, tls, shutdown.clone()));
         Self { address, shutdown, stopped, entered, release }
     }
 
@@ -117,6 +124,7 @@ fn endpoint(entered: Arc<Notify>, release: Arc<Notify>) -> impl Endpoint {
                 }
                 "/endless" => event_streams::respond_endlessly(),
                 "/failing" => event_streams::respond_and_fail(),
+                "/scheme" => Response::from(request.scheme().to_string()),
                 "/panic" => panic!("a handler that the endpoint does not guard"),
                 _ => Response::from("hello"),
             }
@@ -134,11 +142,12 @@ fn large() -> impl futures_util::Stream<Item = io::Result<Vec<u8>>> {
     stream::repeat_with(|| Ok(vec![b'x'; 64 * 1024])).take(1024)
 }
 
-struct Client(TcpStream);
+struct Client<S = TcpStream>(S);
 
-impl Client {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     async fn send(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).await.unwrap();
+        self.0.flush().await.unwrap();
     }
 
     /// Everything until the server closes; being reset counts as closed.
@@ -177,6 +186,11 @@ impl Client {
             }
         }
         panic!("all was dripped before the connection was closed");
+    }
+
+    async fn read_to_close_of_frames(&mut self) {
+        let mut rest = Vec::new();
+        let _ = timeout(TIMEOUT, self.0.read_to_end(&mut rest)).await.expect("the connection is still open");
     }
 }
 
@@ -374,84 +388,10 @@ async fn a_panic_ends_its_connection_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_request_in_flight_finishes_during_shutdown() {
-    let server = Server::start(generous()).await;
-    let mut client = server.connect_and_enter("/wait").await;
-    server.shutdown.cancel();
-    assert!(client.is_silent().await);
-    assert!(!server.stopped.is_finished());
-    server.release.notify_one();
-    assert!(client.read_to_close().await.ends_with("done"));
-    server.stops().await;
-}
-
-#[tokio::test]
-async fn idle_and_silent_connections_close_at_once_on_shutdown() {
-    let server = Server::start(generous()).await;
-    let mut idle = server.connect().await;
-    idle.send(GET).await;
-    idle.read_until("hello").await;
-    let mut silent = server.connect().await;
-    assert!(silent.is_silent().await);
-    server.shutdown.cancel();
-    assert_eq!(idle.read_to_close().await, "");
-    assert_eq!(silent.read_to_close().await, "");
-    server.stops().await;
-}
-
-#[tokio::test]
-async fn half_a_head_does_not_delay_shutdown() {
-    let server = Server::start(generous()).await;
-    let mut client = server.connect().await;
-    client.send("GET / HTTP/1.1\r\nHos").await;
-    assert!(client.is_silent().await);
-    server.shutdown.cancel();
-    assert_eq!(client.read_to_close().await, "");
-    server.stops().await;
-}
-
-#[tokio::test]
 async fn half_an_http2_preface_is_half_a_head() {
     let server = Server::start(Limits { header_timeout: SHORT, ..generous() }).await;
     let mut client = server.connect().await;
     client.send("PRI * HTT").await;
-    assert_eq!(client.read_to_close().await, "");
-}
-
-#[tokio::test]
-async fn a_stuck_request_is_dropped_after_the_grace() {
-    let server = Server::start(Limits { shutdown_grace: SHORT, ..generous() }).await;
-    let mut client = server.connect_and_enter("/wait").await;
-    let begin = Instant::now();
-    server.shutdown.cancel();
-    assert_eq!(client.read_to_close().await, "");
-    assert!(begin.elapsed() >= SHORT);
-    server.stops().await;
-}
-
-#[tokio::test]
-async fn new_connections_are_refused_once_shutdown_began() {
-    let server = Server::start(generous()).await;
-    let _in_flight = server.connect_and_enter("/wait").await;
-    server.shutdown.cancel();
-    let refused = async { while TcpStream::connect(server.address).await.is_ok() {} };
-    timeout(TIMEOUT, refused).await.expect("still accepting");
-    assert!(!server.stopped.is_finished());
-}
-
-#[tokio::test]
-async fn shutdown_does_not_wait_for_a_free_slot() {
-    let server = Server::start(Limits { max_connections: 1, shutdown_grace: SHORT, ..generous() }).await;
-    let _in_flight = server.connect_and_enter("/wait").await;
-    server.shutdown.cancel();
-    server.stops().await;
-}
-
-#[tokio::test]
-async fn dropping_the_server_drops_its_connections() {
-    let server = Server::start(generous()).await;
-    let mut client = server.connect_and_enter("/wait").await;
-    server.stopped.abort();
     assert_eq!(client.read_to_close().await, "");
 }
 
@@ -472,35 +412,4 @@ async fn an_idle_http2_connection_is_cut_although_it_answers_pings() {
     let ping = h2::read_frame(&mut client, h2::PING).await;
     h2::answer_ping(&mut client, &ping).await;
     client.read_to_close_of_frames().await;
-}
-
-#[tokio::test]
-async fn an_http2_request_in_flight_finishes_during_shutdown() {
-    let server = Server::start(generous()).await;
-    let mut client = server.connect().await;
-    h2::get(&mut client, b"/wait").await;
-    timeout(TIMEOUT, server.entered.notified()).await.expect("the handler was not called");
-    server.shutdown.cancel();
-    let ping = h2::read_frame(&mut client, h2::PING).await;
-    h2::answer_ping(&mut client, &ping).await;
-    server.release.notify_one();
-    assert_eq!(h2::read_frame(&mut client, h2::DATA).await, b"done");
-    server.stops().await;
-}
-
-#[tokio::test]
-async fn a_stuck_http2_request_is_dropped_after_the_grace() {
-    let server = Server::start(Limits { shutdown_grace: SHORT, ..generous() }).await;
-    let mut client = server.connect().await;
-    h2::get(&mut client, b"/wait").await;
-    timeout(TIMEOUT, server.entered.notified()).await.expect("the handler was not called");
-    server.shutdown.cancel();
-    server.stops().await;
-}
-
-impl Client {
-    async fn read_to_close_of_frames(&mut self) {
-        let mut rest = Vec::new();
-        let _ = timeout(TIMEOUT, self.0.read_to_end(&mut rest)).await.expect("the connection is still open");
-    }
 }

@@ -11,6 +11,7 @@ pub(crate) mod mail;
 pub(crate) mod random;
 pub(crate) mod receiver;
 pub(crate) mod sse_client;
+pub(crate) mod tls;
 
 use std::time::Duration;
 
