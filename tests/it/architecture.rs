@@ -92,7 +92,7 @@ const HOMES: [(&str, &[&str]); 23] = [
     ("ipnet", &["src/webhooks"]),
     ("reqwest", &["src/webhooks"]),
     ("rlimit", &["src/cli/runtime.rs"]),
-    ("rustls", &["src/webhooks"]),
+    ("rustls", &["src/server", "src/webhooks"]),
     ("strsim", &["src/api/validation"]),
     ("tokio_rustls", &["src/server"]),
     ("unicode_normalization", &["src/contract/unicode.rs"]),
