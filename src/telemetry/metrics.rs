@@ -89,7 +89,7 @@ impl Metrics {
                 Family::default(),
             ),
             event_streams: new.add("pocket_tasks_event_streams", None, "Open event streams", Gauge::default()),
-            connections: new.add("db_client_connection_count", None, "Open database connections", Family::default()),
+            connections: new.add("db_client_connections", None, "Open database connections", Family::default()),
             max_connections: new.add(
                 "db_client_connection_max",
                 None,

@@ -112,7 +112,7 @@ on_both_databases! {
             let due = store.read().queue().next_due(queues).await.unwrap().is_some();
             let leased = commit(&store, async |transaction| transaction.queue().claim(queues, 9, at(1), at(9)).await).await;
             let mut kinds: Vec<_> = leased.unwrap().into_iter().map(|leased| leased.kind).collect();
-            kinds.sort();
+            kinds.sort_unstable();
             (due, kinds)
         };
         enqueue(&store, &Job::PasswordResetEmail { user: None }, at(0)).await;
@@ -120,9 +120,9 @@ on_both_databases! {
         for job in [Job::Prune {}, Job::PlanDigests {}] {
             enqueue(&store, &job, at(0)).await;
         }
-        assert_eq!(of(&[Queue::Default]).await, (true, vec!["plan_digests".to_owned(), "prune".to_owned()]));
+        assert_eq!(of(&[Queue::Default]).await, (true, vec!["plan_digests", "prune"]));
         enqueue(&store, &Job::PurgeDeleted {}, at(0)).await;
-        let both = vec!["password_reset_email".to_owned(), "purge_deleted".to_owned()];
+        let both = vec!["password_reset_email", "purge_deleted"];
         assert_eq!(of(Queue::ALL).await, (true, both));
     }
 
