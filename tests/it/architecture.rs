@@ -116,7 +116,7 @@ const HOMES: [(&str, &[&str]); 29] = [
     ("prometheus_client", &["src/telemetry"]),
     ("reqwest", &["src/telemetry/otlp.rs", "src/webhooks"]),
     ("rlimit", &["src/cli/runtime.rs"]),
-    ("rustls", &["src/webhooks"]),
+    ("rustls", &["src/server", "src/webhooks"]),
     ("strsim", &["src/api/validation", "src/config"]),
     ("tokio_rustls", &["src/server"]),
     ("tracing_opentelemetry", &["src/telemetry"]),
