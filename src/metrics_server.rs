@@ -9,13 +9,12 @@ use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, Request, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::api;
 use crate::contract::ids::new_uuid;
 use crate::database::SeaStore;
-use crate::server::{self, Limits};
+use crate::server::{self, Limits, Shutdown};
 use crate::services::Clock;
 use crate::telemetry;
 
@@ -60,7 +59,7 @@ impl MetricsListener {
     #[must_use]
     pub fn serve(self, store: Arc<SeaStore>, clock: Clock) -> MetricsServer {
         telemetry::set_build_info(env!("CARGO_PKG_VERSION"), store.engine_name());
-        let stopping = CancellationToken::new();
+        let stopping = Shutdown::default();
         let limits = Limits {
             max_connections: MAX_CONNECTIONS,
             max_connections_per_address: None,
@@ -68,7 +67,7 @@ impl MetricsListener {
             ..Limits::default()
         };
         let endpoint = MetricsEndpoint { store, clock, queried: Mutex::default() };
-        let serving = server::serve(self.0, endpoint, api::reject, limits, stopping.clone());
+        let serving = server::serve(self.0, endpoint, api::reject, limits, None, stopping.clone());
         // The span distinguishes the log lines of this listener from those of the API.
         let task = tokio::spawn(
             async move {
@@ -84,14 +83,14 @@ impl MetricsListener {
 
 /// A running metrics listener.
 pub struct MetricsServer {
-    stopping: CancellationToken,
+    stopping: Shutdown,
     task: JoinHandle<()>,
 }
 
 impl MetricsServer {
     /// Finishes the running scrapes and closes the listener.
     pub async fn stop(self) {
-        self.stopping.cancel();
+        self.stopping.closing.cancel();
         if let Err(error) = self.task.await {
             tracing::warn!(%error, "failed to stop serving metrics");
         }

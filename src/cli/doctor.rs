@@ -11,7 +11,7 @@ use super::database::{open_unchecked, services};
 use super::operator;
 use super::output::print_line;
 use crate::config::{Config, Misspelling};
-use crate::database::SeaStore;
+use crate::database::{MigrationState, SeaStore};
 use crate::repositories::{CountMismatch, JobState, Store as _};
 use crate::services::{CountsReport, KeyUsage, Services};
 use crate::telemetry;
@@ -99,7 +99,7 @@ async fn check_store(config: Config, store: &Arc<SeaStore>, repairs: bool, check
         Some(None) | None => {}
     }
     let Some(migrations) = checks.add_failure("schema", store.migrations().await) else { return };
-    let pending = migrations.iter().filter(|migration| !migration.applied).count();
+    let pending = migrations.iter().filter(|migration| migration.state == MigrationState::Pending).count();
     if pending > 0 {
         let detail = format!("{pending} of {} migrations are pending; run: pocket-tasks migrate", migrations.len());
         return checks.add("schema", State::Failed, detail);

@@ -52,7 +52,6 @@ fn distance(variable: &str, setting: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::Config;
 
     /// Names of the variables that are reported, each with the setting that was meant.

@@ -71,6 +71,10 @@ impl Reader {
         Ok(connection)
     }
 
+    fn is_open(&self) -> bool {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     fn take_connection(&self) -> Option<DatabaseConnection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -142,7 +146,7 @@ impl ReadPool {
     /// Counts the connections.
     pub(super) fn connections(&self) -> PoolConnections {
         let Readers { all, permits, .. } = &*self.readers;
-        let open = all.iter().filter(|reader| reader.connection.initialized()).count();
+        let open = all.iter().filter(|reader| reader.is_open()).count();
         let used = all.len().saturating_sub(permits.available_permits());
         PoolConnections { pool: self.name, used, idle: open.saturating_sub(used), max: all.len() }
     }

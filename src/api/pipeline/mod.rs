@@ -286,7 +286,7 @@ impl Call<'_> {
         if self.limit.is_none_or(|known| decision.remaining <= known.remaining) {
             self.limit = Some(decision);
         }
-        let class = call.target.policy.rate_limit;
+        let class = self.target.policy.rate_limit;
         decision.retry_after.map_or(Ok(()), |seconds| Err(rate_limited(class, seconds)))
     }
 }

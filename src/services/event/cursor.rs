@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn cursors_of_version_0_2_0_are_valid_in_the_first_epoch() {
-        let signer = Signer::new(&STANDARD.encode([1; 32]).into(), "cursors").unwrap();
+        let signer = Signer::new(&STANDARD.encode([1; 32]).into(), None, "cursors").unwrap();
         let scope = EventCursorScope::ascending(UserId(Uuid::from_u128(1)), None);
         assert_eq!(&*scope.encode(&signer, 7), "AAAAAAAAAAeVkohQ_pRXtwZoV_vsJB0_");
     }
