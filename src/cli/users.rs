@@ -43,7 +43,7 @@ pub(super) enum Action {
     Disable(AccountName),
     /// Enable a disabled account
     Enable(AccountName),
-    /// Move an account and its projects to the trash; it is removed permanently after RETENTION_DAYS
+    /// Move an account and its projects to the trash; it is removed permanently after `RETENTION_DAYS`
     Delete(AccountName),
     /// Revoke the password and all access to an account, and print a link that sets a new password once
     ResetPassword {
@@ -187,8 +187,8 @@ fn show(details: &AccountDetails, as_json: bool) {
     }
     for token in api_tokens {
         let name = SingleLine::new(&token.name);
-        let (used, end) = (optional_time(token.last_used_at), optional_time(token.expires_at));
-        print_line(&format!("{:14}  {}  last used {used}, expires {end}: {name}", "API token", token.id));
+        let (last_used_at, end) = (optional_time(token.last_used_at), optional_time(token.expires_at));
+        print_line(&format!("{:14}  {}  last used {last_used_at}, expires {end}: {name}", "API token", token.id));
     }
     for webhook in webhooks {
         let state = if webhook.enabled { "enabled" } else { "disabled" };

@@ -61,13 +61,11 @@ impl StorageHealth {
     /// Runs a statement, and fails if the server does not respond, as when its host was cut off.
     pub(super) async fn bounded<T>(&self, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
         let Some(limit) = self.response_timeout else { return statement.await };
-        match tokio::time::timeout(limit, statement).await {
-            Ok(result) => result,
-            Err(_) => {
-                self.is_unresponsive.store(true, Ordering::Release);
-                Err(DbErr::Conn(RuntimeErr::Internal("the database does not respond".to_owned())))
-            }
+        if let Ok(result) = tokio::time::timeout(limit, statement).await {
+            return result;
         }
+        self.is_unresponsive.store(true, Ordering::Release);
+        Err(DbErr::Conn(RuntimeErr::Internal("the database does not respond".to_owned())))
     }
 
     /// Returns whether a statement had no response, and no transaction was committed since.

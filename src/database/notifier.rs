@@ -135,7 +135,9 @@ pub(super) async fn receive(listener: &mut PgListener) -> Result<Option<PgNotifi
         }
         // A connection that was cut off receives nothing, not even an error.
         match timeout(CONNECT_TIMEOUT, listener.execute("SELECT 1")).await {
-            Ok(checked) => drop(checked?),
+            Ok(checked) => {
+                checked?;
+            }
             Err(_) => return Err(sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::TimedOut))),
         }
     }

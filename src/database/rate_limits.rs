@@ -57,13 +57,13 @@ impl<C: ConnectionTrait + Send + Sync> RateLimitRepository for SeaRepositories<C
     async fn charge(&self, charges: &[BucketCharge], capacity: Duration) -> Result<Vec<Option<Duration>>, StoreError> {
         let now = || self.current_micros();
         // The proposed row is that of a full bucket, so it has the cost.
-        let charged = || {
+        let after_charge = || {
             let level = Func::greatest([Expr::col((Entity, Column::FullAt)), now()]);
             Expr::expr(level).add(Expr::col((EXCLUDED, Column::FullAt))).sub(now())
         };
         let conflict = OnConflict::column(Column::Key)
-            .value(Column::FullAt, charged())
-            .action_and_where(charged().lte(now().add(micros(capacity))))
+            .value(Column::FullAt, after_charge())
+            .action_and_where(after_charge().lte(now().add(micros(capacity))))
             .to_owned();
         let mut insert = Query::insert();
         insert.into_table(Entity).columns([Column::Key, Column::FullAt]);

@@ -19,15 +19,12 @@ impl SeaStore {
 
     /// Records the numbers of connections.
     pub fn record_connections(&self) {
-        let (open, idle, max) = match self.writer.get_database_backend() {
-            DbBackend::Postgres => {
-                let pool = self.writer.get_postgres_connection_pool();
-                (pool.size(), pool.num_idle(), pool.options().get_max_connections())
-            }
-            _ => {
-                let pool = self.writer.get_sqlite_connection_pool();
-                (pool.size(), pool.num_idle(), pool.options().get_max_connections())
-            }
+        let (open, idle, max) = if self.writer.get_database_backend() == DbBackend::Postgres {
+            let pool = self.writer.get_postgres_connection_pool();
+            (pool.size(), pool.num_idle(), pool.options().get_max_connections())
+        } else {
+            let pool = self.writer.get_sqlite_connection_pool();
+            (pool.size(), pool.num_idle(), pool.options().get_max_connections())
         };
         let [open, max] = [open, max].map(|count| count as usize);
         telemetry::set_pool_connections(PoolConnections {

@@ -11,6 +11,7 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::backoff::backoff;
 use super::context::{Handler, JobContext, JobError, JobResult};
@@ -206,10 +207,10 @@ impl Runner {
         let LeasedJob { lease: Lease { id, .. }, kind, attempts, .. } = leased;
         // The deliveries of a webhook are for the events of many requests.
         let is_shared = matches!(leased.queue, Queue::Webhooks | Queue::WebhooksDegraded);
-        let trace = telemetry::job_span(kind, id, attempts, leased.traceparent.as_deref(), is_shared);
-        let trace_id = telemetry::trace_id(&trace);
-        let span =
-            tracing::error_span!("job", job.id = %id, job.kind = kind, job.attempt = attempts, trace.id = trace_id);
+        let span = tracing::error_span!("job", job.id = %id, job.kind = kind, job.attempt = attempts, trace.id = Empty);
+        // Within the span of the log, so that lines below the trace are within it too.
+        let trace = span.in_scope(|| telemetry::job_span(kind, id, attempts, leased.traceparent.as_deref(), is_shared));
+        span.record("trace.id", telemetry::trace_id(&trace));
         let begun = Instant::now();
         let outcome = self.run_in_span(leased).instrument(trace.clone()).instrument(span).await;
         telemetry::record_job(kind, outcome.into(), begun.elapsed());

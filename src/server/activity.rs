@@ -81,7 +81,7 @@ impl Activity {
         if self.state.borrow().is_http_2 {
             self.idle_for(unused, unused).await;
         } else {
-            future::pending().await
+            future::pending::<()>().await;
         }
     }
 

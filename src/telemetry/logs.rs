@@ -41,7 +41,7 @@ pub fn init(format: LogFormat, filter: &str, traces: Option<&Traces>) {
 }
 
 /// Creates a subscriber that writes logs, and exports traces if there are any.
-pub fn subscriber(format: LogFormat, filter: &str, traces: Option<&Traces>) -> impl Subscriber + Send + Sync + use<> {
+pub fn subscriber(format: LogFormat, filter: &str, traces: Option<&Traces>) -> Box<dyn Subscriber + Send + Sync> {
     let writer = BoxMakeWriter::new(std::io::stdout);
     log_to(writer, std::io::stdout().is_terminal(), format, filter, traces)
 }
@@ -52,7 +52,7 @@ fn log_to(
     format: LogFormat,
     filter: &str,
     traces: Option<&Traces>,
-) -> impl Subscriber + Send + Sync + use<> {
+) -> Box<dyn Subscriber + Send + Sync> {
     // The directives that silence libraries come first, so that the filter can override them. Spans of traces repeat
     // what the spans of the log have.
     let filter = EnvFilter::try_new(format!("{QUIET_LIBRARIES},{filter},{TARGET}=off"))
@@ -62,7 +62,12 @@ fn log_to(
         LogFormat::Pretty => lines.with_target(false).with_ansi(is_terminal).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
     };
-    tracing_subscriber::registry().with(lines.with_filter(filter)).with(traces.map(Traces::layer))
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter));
+    // An absent layer would enable the spans of traces.
+    match traces {
+        Some(traces) => Box::new(subscriber.with(traces.layer())),
+        None => Box::new(subscriber),
+    }
 }
 
 /// Logs panics, with their span, instead of printing them to standard error.

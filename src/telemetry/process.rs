@@ -48,7 +48,7 @@ impl Collector for ProcessCollector {
         }
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-        let open = fs::read_dir("/proc/self/fd").ok().map(|files| files.count());
+        let open = fs::read_dir("/proc/self/fd").ok().map(Iterator::count);
         for (name, help, value) in [
             (resident, "Memory in RAM.", number_after(&status, "VmRSS:").map(kilobytes)),
             (virtual_memory, "Virtual memory.", number_after(&status, "VmSize:").map(kilobytes)),

@@ -69,6 +69,8 @@ struct Call<'a> {
     limit: Option<Decision>,
     /// Charges to the limits that all servers share.
     shared: Vec<SharedCharge>,
+    /// Span of the log. Within a trace, the current span is another one.
+    span: Span,
 }
 
 impl RequestPipeline {
@@ -139,6 +141,7 @@ impl RequestPipeline {
             deadline: Instant::now() + self.timeout,
             limit: None,
             shared: Vec::new(),
+            span: Span::current(),
         };
         // Boxed: the large future of a handler would be copied with each of the futures around it.
         let trace = RequestTrace {
@@ -149,7 +152,7 @@ impl RequestPipeline {
             parent: request.header("traceparent"),
         };
         let trace = trace.begin();
-        Span::current().record("trace.id", telemetry::trace_id(&trace));
+        call.span.record("trace.id", telemetry::trace_id(&trace));
         let response = Box::pin(self.authenticate_and_limit(request, &mut call)).instrument(trace.clone());
         let result = timeout::with_timeout(self.timeout, response).await;
         let mut response = result.unwrap_or_else(|error| errors::into_response(error, request_id));
@@ -179,16 +182,16 @@ impl RequestPipeline {
         let given = auth::given_credential(&request);
         let caller = auth::authenticate(&self.services, &request, policy).await;
         if let Ok(Some(caller)) = &caller {
-            Span::current().record("user.id", display(caller.user));
+            call.span.record("user.id", display(caller.user));
         }
         let cost = costs::of_head(policy, request.uri());
         match caller {
             Ok(Some(caller)) if matches!(policy.rate_limit, RateLimitClass::Api | RateLimitClass::Mail) => {
-                self.check_rate_limit(Key::User(caller.user), cost, call)?;
+                self.check_rate_limit(&Key::User(caller.user), cost, call)?;
             }
             _ => {
                 for key in RateLimits::networks(policy.rate_limit, call.client) {
-                    self.check_rate_limit(key, cost, call)?;
+                    self.check_rate_limit(&key, cost, call)?;
                 }
             }
         }
@@ -197,7 +200,7 @@ impl RequestPipeline {
             auth::authorize_credential(caller, policy.access).map_err(ApiError::from)?;
             if policy.rate_limit == RateLimitClass::Auth {
                 // Also by user, so that many addresses cannot guess the password of one account.
-                self.check_rate_limit(Key::User(caller.user), Charge::SINGLE, call)?;
+                self.check_rate_limit(&Key::User(caller.user), Charge::SINGLE, call)?;
             }
         }
         // Last, so that a request is written at most once, and what this server refuses is not written at all.
@@ -249,7 +252,7 @@ impl RequestPipeline {
         }
         // After the replay, which costs one request.
         if let (Some(caller), Some(cost)) = (caller, costs::of_body(policy, body.as_ref())) {
-            self.check_rate_limit(Key::User(caller.user), cost, call)?;
+            self.check_rate_limit(&Key::User(caller.user), cost, call)?;
         }
         let (operation, uri) = (Arc::clone(operation), request.uri().clone());
         let check = move || operation.check(uri.query().unwrap_or_default(), body);
@@ -272,10 +275,10 @@ impl RequestPipeline {
         target.call(request).await
     }
 
-    fn check_rate_limit(&self, key: Key, charge: Charge, call: &mut Call<'_>) -> Result<(), ApiError> {
+    fn check_rate_limit(&self, key: &Key, charge: Charge, call: &mut Call<'_>) -> Result<(), ApiError> {
         let class = call.target.policy.rate_limit;
         let Some(decision) = self.limits.count(class, key.clone(), charge) else { return Ok(()) };
-        call.shared.extend(rate_limits::shared_charge(class, &key, charge, decision.limit));
+        call.shared.extend(rate_limits::shared_charge(class, key, charge, decision.limit));
         call.apply(decision)
     }
 }

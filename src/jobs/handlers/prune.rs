@@ -18,11 +18,10 @@ fn retention_for(what: Prunable, retention: Duration) -> Duration {
     match what {
         // Counted from the claim; a key is valid for a day.
         Prunable::IdempotencyKeys => DAY + Duration::from_hours(1),
-        Prunable::RefreshTokens | Prunable::EmailTokens => Duration::from_hours(1),
+        // Of rate limits, longer than the clocks of the database and of this process may differ.
+        Prunable::RefreshTokens | Prunable::EmailTokens | Prunable::RateLimits => Duration::from_hours(1),
         // An access token of an ended session is rejected until its own expiry, at most a day.
         Prunable::EndedSessions | Prunable::ExpiredSessions => DAY * 2,
-        // Longer than the clocks of the database and of this process may differ.
-        Prunable::RateLimits => Duration::from_hours(1),
         // Their end is the last moment at which they sign or count.
         Prunable::PreviousSecrets | Prunable::Counters | Prunable::StreamTickets => Duration::ZERO,
         Prunable::KnownAddresses => KNOWN_ADDRESS_TTL,

@@ -54,19 +54,3 @@ fn every_detail_code_is_in_the_guide_to_errors() {
         assert!(ERRORS.contains(&format!("`{}`", code.as_str().unwrap())), "{code} is not in docs/guides/errors.md");
     }
 }
-
-#[test]
-fn settings_match_in_code_readme_and_example() {
-    let names = |text: &'static str, before: &str, after: char| -> BTreeSet<&str> {
-        text.match_indices(before)
-            .filter_map(|(at, _)| text[at + before.len()..].split_once(after))
-            .map(|(name, _)| name)
-            .filter(|name| name.len() > 3 && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'))
-            .collect()
-    };
-    let (_, reading) = include_str!("../../../src/config/mod.rs").split_once("fn from_source").unwrap();
-    let code = names(reading.split_once("fn check(").unwrap().0, "\"", '"');
-    assert!(code.len() > 20, "{code:?}");
-    assert_eq!(names(README, "\n| `", '`'), code, "README.md and the code differ");
-    assert_eq!(names(include_str!("../../../.env.example"), "\n#", '='), code, ".env.example and the code differ");
-}

@@ -18,11 +18,11 @@ fn spans(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// Source file of a module of the tests or of the library.
-fn module(path: &[&str]) -> Option<PathBuf> {
+/// Source files of a module of the tests or of the library.
+fn modules(path: &[&str]) -> Vec<PathBuf> {
     let folders = ["tests/it", "src"].map(|folder| Path::new(ROOT).join(folder).join(path.join("/")));
     let files = folders.into_iter().flat_map(|folder| [folder.with_extension("rs"), folder.join("mod.rs")]);
-    files.into_iter().find(|file| file.is_file())
+    files.into_iter().filter(|file| file.is_file()).collect()
 }
 
 /// Returns whether a path names a test, or a module with tests.
@@ -31,10 +31,13 @@ fn is_test(reference: &str) -> bool {
         return Path::new(ROOT).join(reference).exists();
     }
     let parts: Vec<&str> = reference.split("::").collect();
-    let Some((path, rest)) = (1..=parts.len()).rev().find_map(|at| Some((module(&parts[..at])?, &parts[at..]))) else {
-        return false;
-    };
-    let source = fs::read_to_string(path).unwrap();
+    let candidates = (1..=parts.len()).flat_map(|at| modules(&parts[..at]).into_iter().map(move |file| (file, at)));
+    candidates.into_iter().any(|(file, at)| is_test_in(&file, &parts[at..]))
+}
+
+/// Returns whether a file has a test of this name, or tests at all.
+fn is_test_in(file: &Path, rest: &[&str]) -> bool {
+    let source = fs::read_to_string(file).unwrap();
     let has_tests = |rest: &[&str]| match rest {
         [] => ["#[test]", "::test]", "on_both_databases! {", "on_sqlite! {"].iter().any(|it| source.contains(it)),
         [name] => source.contains(&format!("fn {name}(")),

@@ -89,7 +89,7 @@ async fn a_start_waits_for_postgres_and_names_the_cause_when_it_ends() {
     let error = std::error::Error::source(&error).unwrap().to_string();
     assert!(error.contains("within 0 s") && error.contains("Connection refused"), "{error}");
 
-    let limit = Duration::from_secs(60);
+    let limit = Duration::from_mins(1);
     let mut waiting = Box::pin(wait_for_server(&away, limit));
     waits(&mut waiting).await;
     let port = TcpListener::bind(&address).await.unwrap();

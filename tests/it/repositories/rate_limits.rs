@@ -13,7 +13,7 @@ use crate::on_both_databases;
 use crate::support::TestDatabase;
 
 const SECOND: Duration = Duration::from_secs(1);
-const CAPACITY: Duration = Duration::from_mins(60);
+const CAPACITY: Duration = Duration::from_hours(1);
 
 fn cost(key: u8, minutes: u32) -> BucketCharge {
     BucketCharge { key: [key; 16], cost: SECOND * 60 * minutes }
@@ -47,8 +47,8 @@ on_both_databases! {
 
     async fn concurrent_charges_take_no_more_than_the_bucket_holds(database: TestDatabase) {
         let stores = [database.store().await, database.another_store().await];
-        let charges = [cost(1, 10)];
-        let charged = join_all((0..20).map(|n| charge(&stores[n % 2], &charges))).await;
+        let bucket = [cost(1, 10)];
+        let charged = join_all((0..20).map(|n| charge(&stores[n % 2], &bucket))).await;
         assert_eq!(charged.iter().filter(|charged| charged[0].is_some()).count(), 6, "{charged:?}");
     }
 

@@ -119,8 +119,9 @@ async fn the_answer_to_a_huge_body_arrives_over_tls() {
     let https = HttpsServer::start(generous()).await;
     let mut client = https.connect(&[]).await;
     client.send("POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 4194304\r\n\r\n").await;
+    let part = vec![b'x'; 64 * 1024];
     for _ in 0..64 {
-        client.0.write_all(&[b'x'; 64 * 1024]).await.unwrap();
+        client.0.write_all(&part).await.unwrap();
     }
     let answer = client.read_to_close().await;
     assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("connection: close"), "{answer}");

@@ -88,7 +88,7 @@ async fn read(stream: &mut TcpStream) -> ExportTraceServiceRequest {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[track_caller]
