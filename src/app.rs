@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use poem::{Endpoint, EndpointExt as _, Request, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -147,9 +147,10 @@ pub async fn serve(config: Config, tls: Option<Tls>, stop: StopRequests) -> anyh
         return Ok(());
     }
     let metrics = MetricsListener::bind(config.metrics_addr).await?;
-    let (store, services) = open(&config).await?;
     // Held until the end of the process.
-    let _file_lock = lock_database_file(&config);
+    let _locks = (lock_database_file(&config)?, lock_as_server(&config));
+    let Some(opened) = stop.first.run_until_cancelled(open(&config)).await else { return Ok(()) };
+    let (store, services) = opened?;
     services.accounts.sync_revocations().await.context("loading ended sessions")?;
 
     let listener = TcpListener::bind((config.host, config.port))
@@ -199,20 +200,36 @@ pub async fn serve(config: Config, tls: Option<Tls>, stop: StopRequests) -> anyh
     Ok(())
 }
 
+/// Takes the lock of a process that uses a SQLite file. Fails during a restore.
+///
+/// It is taken before the file is opened: a restore could replace the file afterwards, and lose what is written to it.
+fn lock_database_file(config: &Config) -> anyhow::Result<Option<FileLock>> {
+    let Some(file) = database::sqlite_path(&config.database_url) else { return Ok(None) };
+    match FileLock::try_share(&file) {
+        Ok(Some(lock)) => Ok(Some(lock)),
+        Ok(None) => bail!("a restore of the database {} is running; start again when it has ended", file.display()),
+        // Some network file systems have no locks.
+        Err(error) => {
+            tracing::debug!(%error, file = %file.display(), "failed to lock the database file");
+            Ok(None)
+        }
+    }
+}
+
 /// Takes the lock of a server on a SQLite file. Logs a warning and returns `None` if another server has it.
 ///
-/// Several servers on one file lose nothing, but they wait for each other's writes, and see events and jobs late. A worker
-/// beside a server is meant for that, and takes no lock.
-fn lock_database_file(config: &Config) -> Option<FileLock> {
+/// Several servers on one file lose nothing, but they wait for each other's writes, and see events and jobs late. A
+/// worker beside a server is meant for that, and does not take this lock.
+fn lock_as_server(config: &Config) -> Option<FileLock> {
     let file = database::sqlite_path(&config.database_url)?;
-    match FileLock::try_hold(&file) {
+    match FileLock::try_hold_as_server(&file) {
         Ok(Some(lock)) => return Some(lock),
         Ok(None) => tracing::warn!(
             file = %file.display(),
             "another server uses this SQLite database; use PostgreSQL to run several servers"
         ),
-        // Some network file systems have no locks.
-        Err(error) => tracing::debug!(%error, file = %file.display(), "failed to lock the database file"),
+        // As above.
+        Err(error) => tracing::debug!(%error, file = %file.display(), "failed to lock the database file as a server"),
     }
     None
 }
@@ -248,7 +265,9 @@ pub async fn run_worker(config: Config, shutdown: CancellationToken) -> anyhow::
         return Ok(());
     }
     let metrics = MetricsListener::bind(config.metrics_addr).await?;
-    let (store, services) = open(&config).await?;
+    let _lock = lock_database_file(&config)?;
+    let Some(opened) = shutdown.run_until_cancelled(open(&config)).await else { return Ok(()) };
+    let (store, services) = opened?;
     let metrics = metrics.map(|listener| listener.serve(Arc::clone(&store), Clock::system()));
     let public_url = config.link_url(config.address());
     let job_runner = spawn_job_runner(&config, Arc::clone(&store), services, &public_url, shutdown)?;

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use tokio::signal::ctrl_c;
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::print_line;
 use crate::config::Config;
@@ -26,8 +29,21 @@ pub(super) async fn run(config: &Config, Arguments { file, force }: Arguments) -
     let bytes = tokio::select! {
         copied = copying => copied.context("backing up the database")?,
         // Dropping the copy removes its temporary file.
-        _ = tokio::signal::ctrl_c() => bail!("interrupted; nothing was written"),
+        () = interruption() => bail!("interrupted; nothing was written"),
     };
     print_line(&format!("wrote {} ({bytes} bytes)", file.display()));
     Ok(())
+}
+
+/// Waits for a signal that asks the process to stop.
+async fn interruption() {
+    #[cfg(unix)]
+    if let Ok(mut terminations) = signal(SignalKind::terminate()) {
+        tokio::select! {
+            _ = terminations.recv() => {}
+            _ = ctrl_c() => {}
+        }
+        return;
+    }
+    let _ = ctrl_c().await;
 }

@@ -72,8 +72,8 @@ pub(super) async fn run(config: Config, arguments: &Arguments) -> Result<()> {
     print(&checks.0, arguments.json);
     match checks.0.iter().filter(|check| check.state == State::Failed).count() {
         0 => Ok(()),
-        1 => bail!("1 check failed"),
-        failed => bail!("{failed} checks failed"),
+        1 => bail!("1 failure"),
+        failed => bail!("{failed} failures"),
     }
 }
 
@@ -105,7 +105,11 @@ async fn check_store(config: Config, store: &Arc<SeaStore>, repairs: bool, check
         return checks.add("schema", State::Failed, detail);
     }
     let last = migrations.last().map_or("", |migration| migration.name.as_str());
-    checks.add("schema", State::Ok, format!("up to date ({last})"));
+    if migrations.iter().any(|migration| migration.state == MigrationState::Newer) {
+        checks.add("schema", State::Warning, format!("of a newer version ({last})"));
+    } else {
+        checks.add("schema", State::Ok, format!("up to date ({last})"));
+    }
     if checks.add_failure("writes", store.check().await).is_some() {
         checks.add("writes", State::Ok, "accepted");
     }

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 
+use super::database::open_unchecked;
 use super::output::{print_error, print_line};
 use crate::app;
 use crate::config::{AppEnv, Config};
@@ -33,8 +34,12 @@ pub(super) async fn run(config: &Config, action: Action) -> anyhow::Result<()> {
     database::wait_for_server(&config.database_url, config.startup_timeout)
         .await
         .context("waiting for the database")?;
-    let settings = Settings { migrate: false, ..app::database_settings(config) };
-    let store = SeaStore::open(&settings).await.context("opening the database")?;
+    let store = if matches!(action, Action::Up) {
+        let settings = Settings { migrate: false, ..app::database_settings(config) };
+        SeaStore::open(&settings).await.context("opening the database")?
+    } else {
+        open_unchecked(config).await?
+    };
     match action {
         Action::Up => store.migrate().await.context("migrating the database")?,
         Action::Status => {}

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
+use super::database::open_unchecked;
 use super::output::print_line;
-use crate::app;
 use crate::config::Config;
-use crate::database::{self, SeaStore, Settings};
+use crate::database;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -37,8 +37,7 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> anyhow::Result
 }
 
 async fn renew_epoch(config: &Config) -> anyhow::Result<()> {
-    let settings = Settings { migrate: false, ..app::database_settings(config) };
-    let store = SeaStore::open(&settings).await.context("opening the database")?;
+    let store = open_unchecked(config).await?;
     store.check_schema().await.context("checking the database schema")?;
     store.renew_feed_epoch().await.context("renewing the epoch")?;
     store.close().await;

@@ -25,7 +25,7 @@ pub(super) enum Action {
         #[arg(long)]
         deleted: bool,
         /// Maximum number of accounts
-        #[arg(long, value_name = "NUMBER", default_value_t = 1_000)]
+        #[arg(long, value_name = "NUMBER", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
         /// Print a JSON array
         #[arg(long)]
@@ -94,7 +94,9 @@ async fn run_action(administration: &Administration, links: &Links, action: Acti
         Action::Enable(user) => {
             let id = find(administration, &user).await?;
             print_line(&match administration.enable_account(&operator, id).await? {
-                Some(account) => format!("Enabled {}. Its owner can log in.", &*account.user.email),
+                Some(account) => {
+                    format!("Enabled {}. Its owner can log in, or reset the password.", &*account.user.email)
+                }
                 None => format!("{} is not disabled.", user.user),
             });
         }
@@ -102,10 +104,14 @@ async fn run_action(administration: &Administration, links: &Links, action: Acti
             let id = find(administration, &user).await?;
             print_line(&match administration.delete_account(&operator, id).await? {
                 Some(account) => format!(
-                    "Moved {} to the trash. It is removed permanently after {}. Until then, a login restores it; disable \
-                     it to prevent that.",
+                    "Moved {} to the trash. It is removed permanently after {}. Until then, {}.",
                     &*account.user.email,
-                    optional_time(account.purged_from)
+                    optional_time(account.purged_from),
+                    if account.disabled_at.is_some() {
+                        "it cannot be restored by a login, because it is disabled"
+                    } else {
+                        "a login restores it; disable it to prevent that"
+                    }
                 ),
                 None => format!("{} is in the trash already.", user.user),
             });
@@ -198,7 +204,8 @@ fn show(details: &AccountDetails, as_json: bool) {
 
 const fn state(account: &Account) -> &'static str {
     match (account.deleted_at, account.disabled_at) {
-        (Some(_), _) => "deleted",
+        (Some(_), Some(_)) => "deleted, disabled",
+        (Some(_), None) => "deleted",
         (None, Some(_)) => "disabled",
         (None, None) => "active",
     }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait as _, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait as _, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait as _,
 };
 
@@ -34,6 +34,14 @@ fn entry(row: Model) -> Result<AuditEntry, StoreError> {
         count: row.count,
         created_at: Timestamp(row.created_at),
         last_at: Timestamp(row.last_at),
+    })
+}
+
+/// Condition on the type. Entries of types that only a newer version knows are left out.
+fn is_of(kind: Option<AuditEntryType>) -> Condition {
+    Condition::all().add(match kind {
+        Some(kind) => Column::Kind.eq(kind.as_str()),
+        None => Column::Kind.is_in(AuditEntryType::ALL.iter().map(|kind| kind.as_str())),
     })
 }
 
@@ -85,9 +93,7 @@ impl<C: ConnectionTrait + Send + Sync> AuditLogRepository for SeaRepositories<C>
         sort: Sort<AuditEntrySort>,
         paging: Paging,
     ) -> Result<Page<AuditEntry>, StoreError> {
-        let matching = Entity::find()
-            .filter(Column::UserId.eq(user.0))
-            .apply_if(kind, |query, kind| query.filter(Column::Kind.eq(kind.as_str())));
+        let matching = Entity::find().filter(Column::UserId.eq(user.0)).filter(is_of(kind));
         let column = match sort.field {
             AuditEntrySort::CreatedAt => Column::CreatedAt,
         };
@@ -96,8 +102,8 @@ impl<C: ConnectionTrait + Send + Sync> AuditLogRepository for SeaRepositories<C>
 
     async fn list_all(&self, filter: &AuditFilter, limit: u64) -> Result<Vec<AuditRecord>, StoreError> {
         let rows = Entity::find()
+            .filter(is_of(filter.kind))
             .apply_if(filter.user, |query, user| query.filter(Column::UserId.eq(user.0)))
-            .apply_if(filter.kind, |query, kind| query.filter(Column::Kind.eq(kind.as_str())))
             .apply_if(filter.since, |query, since| query.filter(Column::LastAt.gte(since.0)))
             .order_by_desc(Column::CreatedAt)
             .order_by_desc(Column::Id)

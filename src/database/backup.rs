@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 use super::connect::{self, BUSY_TIMEOUT, SQLITE_BUSY};
 use super::error::sqlx_code;
 use super::feed_epoch;
-use super::file_lock::FileLock;
+use super::file_lock::{FileLock, beside, folder};
 use super::migrations::{self, MigrationState};
 use crate::repositories::StoreError;
 
@@ -29,6 +29,12 @@ const PACE_INTERVAL: i32 = 1_000;
 /// Files that SQLite keeps beside a database.
 const LOG_SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];
 
+/// Suffix of such a file while its database is replaced.
+const ASIDE_SUFFIX: &str = ".before-restore";
+
+/// Result codes of SQLite for a damaged file, and for one that is no database.
+const SQLITE_DAMAGED: [u32; 2] = [11, 26];
+
 /// Reason why a backup was not written or restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
@@ -38,6 +44,9 @@ pub enum BackupError {
     /// The file exists and must not be replaced.
     #[error("{0} exists; add --force to replace it")]
     Exists(PathBuf),
+    /// The file is the log of a database that was moved away, and must not be removed.
+    #[error("{0} has the last changes of a database that was moved away; move it along, or add --force to remove it")]
+    LogExists(PathBuf),
     /// The file is a database in use, or needs recovery.
     #[error("{0} is in use, or was not closed properly; stop the server and its workers first")]
     InUse(PathBuf),
@@ -67,6 +76,8 @@ pub async fn back_up(database: &Path, file: &Path, replace: bool) -> Result<u64>
     if !database.exists() {
         return Err(BackupError::Missing(database.to_owned()));
     }
+    // Replace the target of a symbolic link, not the link.
+    let file = &file.canonicalize().unwrap_or_else(|_| file.to_owned());
     ensure_vacant(file, replace)?;
     // SQLite would apply a log beside the file to the backup. This also protects the database itself.
     if beside(file, "-wal").exists() || is_same(database, file) {
@@ -79,7 +90,9 @@ pub async fn back_up(database: &Path, file: &Path, replace: bool) -> Result<u64>
     let backup = backup.await?;
     feed_epoch::mark_copy(&backup).await.map_err(StoreError::from)?;
     backup.close().await.map_err(StoreError::from)?;
+    temporary.as_file().sync_all().map_err(|error| BackupError::Io(file.clone(), error))?;
     publish(temporary, file, replace)?;
+    sync_folder(file)?;
     Ok(std::fs::metadata(file).map_or(0, |metadata| metadata.len()))
 }
 
@@ -94,11 +107,18 @@ pub async fn restore(database: &Path, backup: &Path, replace: bool) -> Result<()
     // Replace the target of a symbolic link, not the link.
     let database = &database.canonicalize().unwrap_or_else(|_| database.to_owned());
     ensure_vacant(database, replace)?;
+    // The log of a database that was moved away may have its last commits.
+    let mut logs = ["-wal", "-journal"].map(|suffix| beside(database, suffix)).into_iter();
+    if let Some(log) = logs.find(|log| !replace && log.metadata().is_ok_and(|metadata| metadata.len() > 0)) {
+        return Err(BackupError::LogExists(log));
+    }
     let in_use = || BackupError::InUse(database.clone());
     if is_same(database, backup) {
         return Err(in_use());
     }
-    let lock = FileLock::try_hold(database).map_err(|error| BackupError::Io(database.clone(), error))?;
+    let failed = |error| BackupError::Io(database.clone(), error);
+    // Held to the end, so that no server or worker starts.
+    let lock = FileLock::try_hold(database).map_err(failed)?;
     let _lock = lock.ok_or_else(in_use)?;
     ensure_unused(database).await?;
     verify(backup).await?;
@@ -109,12 +129,45 @@ pub async fn restore(database: &Path, backup: &Path, replace: bool) -> Result<()
     migrations::migrate(&new).await?;
     feed_epoch::renew(&new).await.map_err(StoreError::from)?;
     new.close().await.map_err(StoreError::from)?;
-    // Again, because a server may have started in the meantime.
+    #[cfg(unix)]
+    super::file_lock::assign_owner(temporary.as_file(), database).map_err(failed)?;
+    temporary.as_file().sync_all().map_err(failed)?;
+    // Again, because a process without a lock, such as another command, may have written in the meantime.
     ensure_unused(database).await?;
-    // SQLite would apply the log of the old database to the new one.
-    remove_logs(database)?;
-    publish(temporary, database, replace)?;
-    remove_logs(database)
+    replace_database(temporary, database, replace)
+}
+
+/// Moves a complete database to its path.
+///
+/// SQLite would apply the logs of the old database to the new one, so they are moved aside before. They are removed at
+/// the end, or moved back after a failure.
+fn replace_database(temporary: NamedTempFile, database: &Path, replace: bool) -> Result<()> {
+    let mut moved = Vec::new();
+    let placed = move_logs_aside(database, &mut moved).and_then(|()| publish(temporary, database, replace));
+    if let Err(error) = placed {
+        for (log, aside) in moved {
+            if let Err(error) = std::fs::rename(&aside, &log) {
+                tracing::warn!(%error, file = %aside.display(), "failed to move the log of the database back");
+            }
+        }
+        return Err(error);
+    }
+    sync_folder(database)?;
+    for (_, aside) in moved {
+        std::fs::remove_file(&aside).map_err(|error| BackupError::Io(aside, error))?;
+    }
+    Ok(())
+}
+
+/// Renames the logs of a database, and adds their old and new paths to `moved`.
+fn move_logs_aside(database: &Path, moved: &mut Vec<(PathBuf, PathBuf)>) -> Result<()> {
+    let logs = LOG_SUFFIXES.map(|suffix| beside(database, suffix));
+    for log in logs.into_iter().filter(|log| log.exists()) {
+        let aside = beside(&log, ASIDE_SUFFIX);
+        std::fs::rename(&log, &aside).map_err(|error| BackupError::Io(log.clone(), error))?;
+        moved.push((log, aside));
+    }
+    Ok(())
 }
 
 /// Refuses a file that is no intact database with a schema that this version knows.
@@ -169,22 +222,12 @@ async fn ensure_unused(database: &Path) -> Result<()> {
         Ok(connection) => Ok(connection.close().await?),
         Err(error) if sqlx_code(&error) == Some(SQLITE_BUSY) => Err(BackupError::InUse(database.to_owned())),
         // A damaged database may be replaced.
-        Err(error) => {
-            tracing::warn!(%error, "failed to open the database that is replaced");
+        Err(error) if sqlx_code(&error).is_some_and(|code| SQLITE_DAMAGED.contains(&code)) => {
+            tracing::warn!(%error, "the database that is replaced is damaged");
             Ok(())
         }
+        Err(error) => Err(error.into()),
     }
-}
-
-fn remove_logs(database: &Path) -> Result<()> {
-    for suffix in LOG_SUFFIXES {
-        let path = beside(database, suffix);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(BackupError::Io(path, error)),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// Creates an empty file beside another one, readable by its owner only. It is removed unless it is published.
@@ -194,32 +237,23 @@ fn new_temporary(beside: &Path) -> Result<NamedTempFile> {
     file.map_err(|error| BackupError::Io(beside.to_owned(), error))
 }
 
-/// Makes a file durable, and moves it to its path.
+/// Moves a file to its path.
 fn publish(temporary: NamedTempFile, path: &Path, replace: bool) -> Result<()> {
-    let failed = |error| BackupError::Io(path.to_owned(), error);
-    temporary.as_file().sync_all().map_err(failed)?;
     let published = if replace { temporary.persist(path) } else { temporary.persist_noclobber(path) };
-    published.map_err(|error| match error.error.kind() {
+    published.map(drop).map_err(|error| match error.error.kind() {
         io::ErrorKind::AlreadyExists => BackupError::Exists(path.to_owned()),
-        _ => failed(error.error),
-    })?;
-    #[cfg(unix)]
-    File::open(folder(path)).and_then(|folder| folder.sync_all()).map_err(failed)?;
-    Ok(())
+        _ => BackupError::Io(path.to_owned(), error.error),
+    })
+}
+
+/// Makes the names of the files in a folder durable, where the operating system can.
+fn sync_folder(path: &Path) -> Result<()> {
+    let synced = if cfg!(unix) { File::open(folder(path)).and_then(|folder| folder.sync_all()) } else { Ok(()) };
+    synced.map_err(|error| BackupError::Io(path.to_owned(), error))
 }
 
 fn ensure_vacant(path: &Path, replace: bool) -> Result<()> {
     if path.exists() && !replace { Err(BackupError::Exists(path.to_owned())) } else { Ok(()) }
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut path = path.as_os_str().to_owned();
-    path.push(suffix);
-    path.into()
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

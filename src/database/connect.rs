@@ -162,19 +162,13 @@ async fn connect_postgres(settings: &Settings) -> Result<DatabaseConnections, St
         Box::pin(async move { Ok(is_usable) })
     });
     let released = Arc::clone(&health);
-    options.map_sqlx_postgres_pool_opts(move |pool| {
-        let health = Arc::clone(&released);
-        pool.after_release(move |_, _| {
-            // The pool would wait for a connection without a response for as long as the operating system does.
-            let is_usable = !health.is_unresponsive();
-            Box::pin(
-                async move { if is_usable { Ok(true) } else { Err(io::Error::from(io::ErrorKind::TimedOut).into()) } },
-            )
-        })
-    });
+    options.map_sqlx_postgres_pool_opts(move |pool| released.close_unresponsive(pool));
     let writer = connect_pool(options).await?;
     // A separate connection, because statements are cancelled when all others are busy.
-    let canceller = connect_pool(single.clone().connect_lazy(true).to_owned()).await?;
+    let mut cancelling = single.clone();
+    let released = Arc::clone(&health);
+    cancelling.connect_lazy(true).map_sqlx_postgres_pool_opts(move |pool| released.close_unresponsive(pool));
+    let canceller = connect_pool(cancelling).await?;
     let pool = |size, options, timeout| ReadPool::postgres(size, options, &canceller, timeout, Arc::clone(&health));
     // An index finds the rows of a user or a project. Where few users have many rows the planner would scan the whole
     // table, and the list of one user would take longer the more others have stored. A search uses one process, not three.

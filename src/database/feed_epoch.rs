@@ -2,24 +2,28 @@
 //!
 //! A database that was restored, or copied while the original went on, assigns sequence numbers again. A cursor from
 //! before would silently skip events, so the epoch is renewed: the cursor is refused, and its client lists everything.
-//! A copy of a SQLite database is noticed because its file is not the one that was served last.
+//! A copy of a SQLite database is noticed because its file is not the one that was served last. A backup is marked,
+//! because it may be copied over that file, or have the schema of an earlier version, which does not record the file.
 
 use std::io;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait as _};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait as _, Statement};
 
 use super::entities::event_sequence::{Column, Entity};
-use super::error::ErrorClass;
 use super::mapping;
 use super::store::SeaStore;
 use crate::contract::ids::new_uuid;
 use crate::repositories::StoreError;
 
-/// Id of the file of a copy, which no file has.
-const COPY: &str = "copy";
+/// Marks a database as a copy, in the header of its file: an earlier schema has no column for it.
+const MARK: &str = "PRAGMA user_version = 1";
+
+const REMOVE_MARK: &str = "PRAGMA user_version = 0";
+
+const FIND_MARK: &str = "PRAGMA user_version";
 
 /// Renews the epoch. The next file that is served is not a copy.
 pub(super) async fn renew(connection: &impl ConnectionTrait) -> Result<(), DbErr> {
@@ -28,11 +32,14 @@ pub(super) async fn renew(connection: &impl ConnectionTrait) -> Result<(), DbErr
 
 /// Marks a database as a copy, which renews the epoch when it is first served, however it gets to its place.
 pub(super) async fn mark_copy(connection: &impl ConnectionTrait) -> Result<(), DbErr> {
-    match set_file_id(connection, Some(COPY.to_owned()), false).await {
-        // The schema of an earlier version has no epoch. Restoring the copy adds it.
-        Err(error) if ErrorClass::classify(&error) == ErrorClass::Defect => Ok(()),
-        marked => marked,
-    }
+    connection.execute_raw(Statement::from_string(DbBackend::Sqlite, MARK)).await?;
+    Ok(())
+}
+
+async fn is_marked(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    let row = connection.query_one_raw(Statement::from_string(DbBackend::Sqlite, FIND_MARK)).await?;
+    let mark: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+    Ok(mark == Some(1))
 }
 
 async fn set_file_id(
@@ -45,6 +52,9 @@ async fn set_file_id(
         update = update.col_expr(Column::Epoch, Expr::value(new_uuid()));
     }
     update.exec(connection).await?;
+    if is_renewed && connection.get_database_backend() == DbBackend::Sqlite {
+        connection.execute_raw(Statement::from_string(DbBackend::Sqlite, REMOVE_MARK)).await?;
+    }
     Ok(())
 }
 
@@ -74,13 +84,15 @@ impl SeaStore {
     pub async fn renew_feed_epoch_of_copy(&self) -> Result<(), StoreError> {
         let Some(path) = self.health.database_path() else { return Ok(()) };
         let file_id = file_id(path).map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-        if last_file_id(&self.reader.0).await?.as_ref() == Some(&file_id) {
+        let reader = &self.reader.0;
+        if last_file_id(reader).await?.as_ref() == Some(&file_id) && !is_marked(reader).await? {
             return Ok(());
         }
         let transaction = self.open_transaction().await?;
         // Again, because another process may have started at the same time.
         let last = last_file_id(&transaction).await?;
-        let is_copy = last.as_ref().is_some_and(|last| *last != file_id);
+        let is_other_file = last.as_ref().is_some_and(|last| *last != file_id);
+        let is_copy = is_other_file || is_marked(&transaction).await?;
         set_file_id(&transaction, Some(file_id), is_copy).await?;
         transaction.commit().await?;
         if is_copy {

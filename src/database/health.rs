@@ -3,10 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sea_orm::{DbErr, RuntimeErr};
+use sqlx::postgres::PgPoolOptions;
 
 use super::error::ErrorClass;
 use crate::repositories::StoreError;
@@ -66,6 +67,18 @@ impl StorageHealth {
         }
         self.is_unresponsive.store(true, Ordering::Release);
         Err(DbErr::Conn(RuntimeErr::Internal("the database does not respond".to_owned())))
+    }
+
+    /// Lets a pool close connections when the server does not respond. It would wait for their responses for as long as
+    /// the operating system does.
+    pub(super) fn close_unresponsive(self: &Arc<Self>, pool: PgPoolOptions) -> PgPoolOptions {
+        let health = Arc::clone(self);
+        pool.after_release(move |_, _| {
+            let is_usable = !health.is_unresponsive();
+            Box::pin(
+                async move { if is_usable { Ok(true) } else { Err(io::Error::from(io::ErrorKind::TimedOut).into()) } },
+            )
+        })
     }
 
     /// Returns whether a statement had no response, and no transaction was committed since.

@@ -85,7 +85,7 @@ impl<C: ConnectionTrait + Send + Sync> IdempotencyRepository for SeaRepositories
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
     /// Limits the waits for locks in the rest of a transaction of PostgreSQL. `None` restores the default.
-    async fn set_lock_timeout(&self, millis: Option<&str>) -> Result<(), StoreError> {
+    pub(super) async fn set_lock_timeout(&self, millis: Option<&str>) -> Result<(), StoreError> {
         if self.is_postgres() {
             // Without a value, `set_config` resets the setting.
             let timeout = Func::cust("set_config").arg("lock_timeout").arg(millis).arg(true);

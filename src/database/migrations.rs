@@ -1,15 +1,38 @@
 //! Migration of the schema, safe when several processes start at once.
 
+use std::time::Duration;
+
 use migration::{Migrator, MigratorTraitSelf as _, TolerantMigrator};
 use sea_orm::sea_query::Query;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement};
+use tokio::time::{Instant, sleep};
 
-use super::error::ErrorClass;
+use super::error::{ErrorClass, error_code};
 use super::transaction::begin;
 use crate::repositories::StoreError;
 
 /// Key of the advisory lock on PostgreSQL ("pockettk" in ASCII).
 const MIGRATION_LOCK: i64 = 0x706f_636b_6574_746b;
+
+/// Statement that limits each wait for a lock on PostgreSQL, because requests queue up behind it.
+///
+/// The limit is below `deadlock_timeout`, which is 1 s by default. So in a deadlock with a request, the migration is the
+/// first to be cancelled.
+const SET_LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '500ms'";
+
+/// Pause before the next attempt, in which running servers complete the requests that have queued up.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// Time after which no further attempt begins.
+const MAX_RETRY_TIME: Duration = Duration::from_mins(1);
+
+/// Change of the schema.
+#[derive(Clone, Copy)]
+enum SchemaChange {
+    Up,
+    /// The last migrations, or all.
+    Down(Option<u32>),
+}
 
 /// State of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +56,7 @@ pub struct MigrationStatus {
 
 /// Applies the pending migrations, all or none. Migrations of a newer version are left as they are.
 pub(super) async fn migrate(connection: &DatabaseConnection) -> Result<(), StoreError> {
-    let transaction = begin_with_migration_lock(connection).await?;
-    let status = statuses(&transaction).await?;
-    migrator(&status).up(&transaction, None).await?;
-    transaction.commit().await?;
+    let status = run(connection, SchemaChange::Up).await?;
     for migration in status.iter().filter(|migration| migration.state == MigrationState::Pending) {
         tracing::info!(migration.name, "applied a migration");
     }
@@ -47,10 +67,49 @@ pub(super) async fn migrate(connection: &DatabaseConnection) -> Result<(), Store
 ///
 /// Fails if one of them belongs to a newer version.
 pub(super) async fn roll_back(connection: &DatabaseConnection, count: Option<u32>) -> Result<(), StoreError> {
+    run(connection, SchemaChange::Down(count)).await?;
+    Ok(())
+}
+
+/// Runs migrations, and returns the status before. Starts again while running servers hold locks that it needs.
+async fn run(connection: &DatabaseConnection, change: SchemaChange) -> Result<Vec<MigrationStatus>, DbErr> {
+    let begun = Instant::now();
+    let mut is_reported = false;
+    loop {
+        match attempt(connection, change).await {
+            Err(error) if is_lock_conflict(&error) && begun.elapsed() < MAX_RETRY_TIME => {
+                if !is_reported {
+                    let timeout_seconds = MAX_RETRY_TIME.as_secs();
+                    tracing::warn!(%error, timeout_seconds, "waiting for locks of running servers, to migrate");
+                }
+                is_reported = true;
+            }
+            result => return result,
+        }
+        sleep(RETRY_DELAY).await;
+    }
+}
+
+/// Runs migrations in one transaction, and returns the status before.
+async fn attempt(connection: &DatabaseConnection, change: SchemaChange) -> Result<Vec<MigrationStatus>, DbErr> {
     let transaction = begin_with_migration_lock(connection).await?;
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        // After the wait for other migrating processes, which may take longer.
+        transaction.execute_unprepared(SET_LOCK_TIMEOUT).await?;
+    }
     let status = statuses(&transaction).await?;
-    migrator(&status).down(&transaction, count).await?;
-    Ok(transaction.commit().await?)
+    match change {
+        SchemaChange::Up => migrator(&status).up(&transaction, None).await?,
+        SchemaChange::Down(count) => migrator(&status).down(&transaction, count).await?,
+    }
+    transaction.commit().await?;
+    Ok(status)
+}
+
+/// Returns whether another transaction held a lock for too long, or there was a deadlock with it.
+fn is_lock_conflict(error: &DbErr) -> bool {
+    // lock_not_available, deadlock_detected.
+    error_code(error).is_some_and(|code| matches!(&*code, "55P03" | "40P01"))
 }
 
 /// Lists the migrations, those of a newer version last.

@@ -41,6 +41,9 @@ fn levels(rows: Vec<QueryResult>) -> Result<HashMap<Vec<u8>, Duration>, DbErr> {
     rows.into_iter().map(level).collect()
 }
 
+/// Maximum wait for a bucket that another transaction charges.
+const LOCK_TIMEOUT_MS: &str = "1500";
+
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> RateLimitRepository for SeaRepositories<C> {
     async fn find_levels(&self, keys: &[CounterKey]) -> Result<Vec<Duration>, StoreError> {
@@ -55,6 +58,8 @@ impl<C: ConnectionTrait + Send + Sync> RateLimitRepository for SeaRepositories<C
     }
 
     async fn charge(&self, charges: &[BucketCharge], capacity: Duration) -> Result<Vec<Option<Duration>>, StoreError> {
+        // The caller stops waiting somewhat later. PostgreSQL would go on, and keep the connection.
+        self.set_lock_timeout(Some(LOCK_TIMEOUT_MS)).await?;
         let now = || self.current_micros();
         // The proposed row is that of a full bucket, so it has the cost.
         let after_charge = || {

@@ -111,9 +111,10 @@ impl ReadPool {
         acquire_timeout: Duration,
         health: Arc<StorageHealth>,
     ) -> Self {
+        let opened = Arc::clone(&health);
         let interrupt = |options: &mut ConnectOptions| {
             let backend_pid = Arc::new(AtomicI32::new(NO_BACKEND));
-            store_backend_pid(options, &backend_pid);
+            store_backend_pid(options, &backend_pid, &opened);
             Interrupt::Postgres { backend_pid, canceller: canceller.clone() }
         };
         Self::new(DbBackend::Postgres, size, options, interrupt, acquire_timeout, health)
@@ -309,11 +310,11 @@ impl ConnectionTrait for ReadPool {
 }
 
 /// Stores the backend process id of a connection.
-fn store_backend_pid(options: &mut ConnectOptions, backend_pid: &Arc<AtomicI32>) {
-    let backend_pid = Arc::clone(backend_pid);
+fn store_backend_pid(options: &mut ConnectOptions, backend_pid: &Arc<AtomicI32>, health: &Arc<StorageHealth>) {
+    let (backend_pid, health) = (Arc::clone(backend_pid), Arc::clone(health));
     options.map_sqlx_postgres_pool_opts(move |pool| {
         let backend_pid = Arc::clone(&backend_pid);
-        pool.after_connect(move |connection, _| {
+        health.close_unresponsive(pool).after_connect(move |connection, _| {
             let backend_pid = Arc::clone(&backend_pid);
             Box::pin(async move {
                 backend_pid.store(NO_BACKEND, Ordering::Release);

@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait as _};
 
+use super::entities::api_token;
 use super::entities::user::{Column, Entity, Model};
 use super::mapping;
 use super::repositories::SeaRepositories;
 use crate::contract::account::user::User;
-use crate::contract::{Timestamp, UserId};
+use crate::contract::{ApiTokenId, Timestamp, UserId};
 use crate::repositories::{Credentials, StoreError, UserFilter, UserRepository};
 
 fn credentials(row: Model) -> Credentials {
@@ -72,9 +73,18 @@ impl<C: ConnectionTrait + Send + Sync> UserRepository for SeaRepositories<C> {
     }
 
     async fn set_disabled(&self, id: UserId, disabled_at: Option<Timestamp>) -> Result<(), StoreError> {
-        let disabled_at = Expr::value(disabled_at.map(|at| at.0));
-        let update = Entity::update_many().col_expr(Column::DisabledAt, disabled_at).filter(Column::Id.eq(id.0));
-        self.run_update(update).await
+        let value = Expr::value(disabled_at.map(|at| at.0));
+        let update = Entity::update_many().col_expr(Column::DisabledAt, value).filter(Column::Id.eq(id.0));
+        self.run_update(update).await?;
+        if disabled_at.is_none() {
+            return Ok(());
+        }
+        // Other processes refuse the API tokens by their account, but must also end the open streams.
+        let tokens = api_token::Entity::find()
+            .filter(api_token::Column::UserId.eq(id.0))
+            .filter(api_token::Column::RevokedAt.is_null());
+        let tokens = self.fetch_ids(tokens, api_token::Column::Id, ApiTokenId).await?;
+        self.announce_api_tokens(&tokens).await
     }
 
     async fn disown(&self, id: UserId, placeholder: &str) -> Result<(), StoreError> {

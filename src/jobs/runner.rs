@@ -27,6 +27,9 @@ const MAX_ATTEMPTS: u32 = 50;
 /// limit what they use in that time.
 const MAX_CONCURRENT_DELIVERIES: usize = 128;
 
+/// Time after a shutdown begins for a running claim of jobs.
+const CLAIM_GRACE: Duration = Duration::from_secs(2);
+
 /// Time limit for releasing unfinished jobs at shutdown.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -87,8 +90,21 @@ impl Runner {
         let mut running = JoinSet::new();
         let mut leases = RunningJobs::new();
         while !shutdown.is_cancelled() {
-            let has_more_events = self.enqueue_from_feed().await;
-            let pause = match self.claim_jobs(&mut running, &mut leases).await {
+            let step = async {
+                let has_more_events = self.enqueue_from_feed().await;
+                (has_more_events, self.claim_jobs(&mut running, &mut leases).await)
+            };
+            // A shutdown does not wait for a database that does not respond. A job whose claim is abandoned runs when its
+            // lease expires.
+            let abandoned = async {
+                shutdown.cancelled().await;
+                sleep(CLAIM_GRACE).await;
+            };
+            let (has_more_events, claimed) = tokio::select! {
+                ended = step => ended,
+                () = abandoned => break,
+            };
+            let pause = match claimed {
                 Ok(_) if has_more_events => Duration::ZERO,
                 Ok(pause) => pause,
                 Err(error) => {

@@ -227,10 +227,13 @@ impl Error {
         matches!(self, Self::TooManySearches | Self::Store(StoreError::Unavailable(_)))
     }
 
-    /// Returns whether the storage layer has already logged the failure.
+    /// Returns whether the failure needs no line in the log: it is logged already, or part of a shutdown.
     #[must_use]
     pub const fn is_reported(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Damaged(_)) | Self::NotReady(StoreError::Damaged(_)))
+        matches!(
+            self,
+            Self::ShuttingDown | Self::Store(StoreError::Damaged(_)) | Self::NotReady(StoreError::Damaged(_))
+        )
     }
 
     /// Returns when an overloaded service is expected to have recovered.

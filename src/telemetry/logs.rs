@@ -15,7 +15,8 @@ use super::otlp::Traces;
 use super::spans::TARGET;
 
 /// Filter for libraries that log every migration, cancelled statement, start and stop, and each client that violates HTTP/2.
-const QUIET_LIBRARIES: &str = "h2=error,sea_orm_migration=warn,sqlx_core::pool=error,tokio_cron_scheduler=warn";
+const QUIET_LIBRARIES: &str =
+    "h2=error,sqlx::postgres::notice=warn,sea_orm_migration=warn,sqlx_core::pool=error,tokio_cron_scheduler=warn";
 
 /// Log format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]

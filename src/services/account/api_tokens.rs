@@ -136,11 +136,7 @@ impl ApiTokens {
         let found = self.0.store.read().api_tokens().find_by_hash(&secret.hash()).await?;
         let found = found.ok_or(Error::Unauthenticated)?;
         let now = self.0.clock.now();
-        let caller = caller(&found, now)?;
-        if self.0.revoked_tokens.contains(found.token.id) {
-            // The account was disabled and is enabled again. Storage decides.
-            self.0.revoked_tokens.remove(&[found.token.id]);
-        }
+        let caller = self.0.caller_with_token(&found, now)?;
         let is_recorded = found.token.last_used_at.is_some_and(|at| at + LAST_USED_RESOLUTION > now);
         if !is_recorded && let Err(error) = self.record_use(found.token.id).await {
             // Not a reason to refuse the request.
@@ -176,6 +172,16 @@ impl ServiceContext {
     /// Returns the caller who uses a token, if it is valid.
     pub(crate) async fn api_token_caller(&self, id: ApiTokenId) -> Result<Caller, Error> {
         let found = self.store.read().api_tokens().find(id).await?;
-        caller(&found.ok_or(Error::ApiTokenRevoked)?, self.clock.now())
+        self.caller_with_token(&found.ok_or(Error::ApiTokenRevoked)?, self.clock.now())
+    }
+
+    /// Returns the caller who uses a token, if it is valid, and lets its streams begin.
+    fn caller_with_token(&self, found: &ApiTokenRecord, now: Timestamp) -> Result<Caller, Error> {
+        let caller = caller(found, now)?;
+        if self.revoked_tokens.contains(found.token.id) {
+            // The account was disabled and is enabled again. Storage decides.
+            self.revoked_tokens.remove(&[found.token.id]);
+        }
+        Ok(caller)
     }
 }

@@ -2,7 +2,9 @@
 
 use super::{Account, Administration};
 use crate::contract::account::audit_entry::AuditEntryType;
+use crate::contract::event::EventType;
 use crate::contract::page::{Paging, Sort};
+use crate::contract::project::invitation::{Invitation, InvitationStatus};
 use crate::contract::strings::Password;
 use crate::contract::{Timestamp, UserId};
 use crate::repositories::{Credentials, EmailTokenPurpose, Job, Transaction};
@@ -36,7 +38,8 @@ pub struct ResetToken {
 impl Administration {
     /// Disables an account; `None` if it already is.
     ///
-    /// Its sessions end, its API tokens are refused, and its webhooks send nothing until it is enabled again.
+    /// Its sessions end, and the pending invitations that it sent are revoked. Its API tokens are refused, and its
+    /// webhooks send nothing, until it is enabled again.
     pub async fn disable_account(&self, operator: &Operator, id: UserId) -> Result<Option<Account>, Error> {
         let transaction = self.0.store.begin().await?;
         let mut found = lock(&*transaction, id).await?;
@@ -48,12 +51,20 @@ impl Administration {
         transaction.users().schedule_digest(id, None).await?;
         let disabled = NewAuditEntry::by_operator(AuditEntryType::AccountDisabled, id, operator);
         self.0.audit(&*transaction, disabled, now).await?;
+        // Otherwise a thief of the account could still join its projects with another account.
+        let invitations = transaction.invitations().revoke_sent(id, now).await?;
+        let context = EventContext { actor: None, at: now, request_id: None };
+        let revocation = |revoked: &Invitation| {
+            let pending = Invitation { status: InvitationStatus::Pending, ..revoked.clone() };
+            context.updated(EventType::InvitationRevoked, revoked.project_id, &pending, revoked)
+        };
+        let events = invitations.iter().map(revocation).collect();
         let sessions = transaction.sessions().end_all(id, None, now).await?;
         // The tokens stay valid for later; their open streams end.
         let all = Paging { limit: u32::MAX, ..Paging::default() };
         let tokens = transaction.api_tokens().list(id, Sort::new(None, None), all).await?;
         let api_tokens = tokens.items.iter().map(|token| token.id).collect();
-        let revoked = Revoked { sessions, api_tokens, ..Revoked::default() };
+        let revoked = Revoked { sessions, api_tokens, events };
         self.0.commit_revocation(transaction, &revoked, now).await?;
         tracing::info!(%operator, user.id = %id, "account disabled");
         found.disabled_at = Some(now);

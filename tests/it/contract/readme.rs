@@ -1,6 +1,5 @@
-//! The reference and the settings in the README, and the codes in the guide to errors, match the code.
+//! The reference in the README, and the codes in the guide to errors, match the code.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use pocket_tasks::api::openapi;

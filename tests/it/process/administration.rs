@@ -75,7 +75,7 @@ fn doctor_reports_what_is_wrong_and_fails() {
         "{:?}",
         missing.output
     );
-    assert_eq!((missing.output.len(), missing.errors.as_str()), (2, "error: 1 check failed\n"));
+    assert_eq!((missing.output.len(), missing.errors.as_str()), (2, "error: 1 failure\n"));
     assert!(!folder.path().join("data").exists(), "nothing was created");
 
     let variables = [DATA[0], ("PORT", "0"), ("LOG_FORMAT", "json"), ("RETENTION_DAY", "7")];

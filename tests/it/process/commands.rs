@@ -65,6 +65,29 @@ fn a_backup_of_a_running_server_is_restored_after_it_stopped() {
     log_in("grace@example.com").expect(401);
     server.stop();
     run(folder.path(), &["restore", "--renew-epoch"], &variables).succeeded();
+    let refused = run(folder.path(), &["restore", "--renew-epoch"], &[("DATA_DIR", "other")]);
+    assert!(refused.status == Some(1) && refused.errors.contains("does not exist"), "{}", refused.errors);
+    assert!(!folder.path().join("other/pocket-tasks.db").exists());
+}
+
+#[test]
+fn restore_removes_the_log_of_another_database_only_with_force() {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [("DATA_DIR", "data")];
+    let [database, log] = ["pocket-tasks.db", "pocket-tasks.db-wal"].map(|name| folder.path().join("data").join(name));
+    run(folder.path(), &["migrate"], &variables).succeeded();
+    run(folder.path(), &["backup", "backup.db"], &variables).succeeded();
+    fs::remove_file(&database).unwrap();
+    fs::write(&log, "log").unwrap();
+    let refused = run(folder.path(), &["restore", "backup.db"], &variables);
+    assert!(refused.status == Some(1) && refused.errors.contains("pocket-tasks.db-wal"), "{}", refused.errors);
+    // A folder is no damaged database.
+    fs::create_dir(&database).unwrap();
+    assert_eq!(run(folder.path(), &["restore", "--force", "backup.db"], &variables).status, Some(1));
+    assert_eq!(fs::read_to_string(&log).unwrap(), "log");
+    fs::remove_dir(&database).unwrap();
+    run(folder.path(), &["restore", "--force", "backup.db"], &variables).succeeded();
+    assert!(database.is_file() && !log.exists());
 }
 
 #[test]

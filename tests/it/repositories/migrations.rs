@@ -1,20 +1,24 @@
 //! Migrations of a database that holds data.
 
+use std::time::Duration;
+
 use migration::{Migrator, MigratorTrait as _};
 use pocket_tasks::contract::task::Task;
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{PreviousSecret, Store as _};
 use sea_orm::Database;
+use tokio::time::sleep;
 
 use super::comments::{add_comments, new_comment};
-use super::fixtures::{add_tasks, at, commit, project, user};
+use super::fixtures::{add_tasks, at, commit, project, soon, user};
 use super::invitations::{add, new_invitation};
 use super::raw::Raw;
-use super::schema::Empty;
+use super::schema::{Empty, applied};
 use super::tasks::full_task;
 use super::webhook_plans::new_webhook;
 use crate::on_both_databases;
 use crate::support::TestDatabase;
+use crate::support::databases::postgres;
 
 /// The tables with an id, in the order of the migrations that create them.
 const TABLES: [(&str, &[&str]); 12] = [
@@ -153,4 +157,27 @@ on_both_databases! {
         commit(&store, async |transaction| transaction.maintenance().purge_project(project.id).await).await.unwrap();
         assert_eq!(rows(&database, "tasks").await, Vec::<String>::new());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_yields_to_a_request_that_holds_locks_on_postgres() {
+    let Some(database) = postgres().await else { return };
+    let store = database.store().await;
+    user(&store).await;
+    let connection = Box::pin(Database::connect(&database.url)).await.unwrap();
+    Migrator::down(&connection, Some(back_to(&store, "m0010").await)).await.unwrap();
+    connection.close().await.unwrap();
+    let mut request = Raw::connect(&database).await;
+    request.execute("BEGIN").await;
+    request.execute("SELECT id FROM users FOR NO KEY UPDATE").await;
+    let finish = async {
+        // In the meantime, the migration locks the feed and waits for the accounts.
+        sleep(Duration::from_millis(100)).await;
+        request.execute("UPDATE event_sequence SET sequence = sequence + 1").await;
+        request.execute("COMMIT").await;
+    };
+    let (migrated, ()) = soon(async { tokio::join!(store.migrate(), finish) }).await;
+    migrated.unwrap();
+    assert!(applied(&store).await.iter().all(|is_applied| *is_applied));
+    database.remove().await;
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use pocket_tasks::contract::WebhookId;
-use pocket_tasks::repositories::{AuditFilter, UserFilter};
+use pocket_tasks::contract::{ApiTokenId, AuditEntryId, WebhookId};
+use pocket_tasks::repositories::{AuditFilter, Revocation, UserFilter};
 use pocket_tasks::services::{RequestMetadata, WriteContext};
 use serde_json::json;
 
@@ -11,12 +11,14 @@ use super::{disable, enable, id, operator, operator_entries};
 use crate::api::event_stream::messages::{events_until, follow, rename};
 use crate::api::fixtures::account::{api_client, try_log_in};
 use crate::api::fixtures::common::log_in_again;
-use crate::api::fixtures::members::{through, two_processes};
+use crate::api::fixtures::members::{accept, invite_user, through, two_processes};
 use crate::api::fixtures::stored_members::add_member;
 use crate::api::fixtures::webhooks::{app, subscribed_user};
 use crate::on_both_databases;
 use crate::repositories::fixtures::soon;
-use crate::support::{TestApp, TestDatabase};
+use crate::repositories::raw::Raw;
+use crate::support::databases::postgres;
+use crate::support::{Options, TestApp, TestDatabase};
 
 on_both_databases! {
     async fn a_disabled_account_is_refused_until_it_is_enabled(database: TestDatabase) {
@@ -69,11 +71,46 @@ on_both_databases! {
             assert_eq!(soon(stream.next()).await, None);
         }
         enable(&app, &user).await;
+        let created = script.post("/v1/events/stream-tickets", json!({})).await.created();
+        let query = format!("ticket={}", created["ticket"].as_str().unwrap());
+        let mut stream = follow(&other.anonymous(), &query).await;
+        rename(&clients[3], &project, "Back by ticket").await;
+        assert!(events_until(&mut stream, "Back by ticket").await.is_empty());
         for (client, name) in [(&clients[1], "Back"), (&clients[3], "Back elsewhere")] {
             let mut stream = follow(client, "").await;
             rename(client, &project, name).await;
             assert!(events_until(&mut stream, name).await.is_empty());
         }
+    }
+
+    async fn disabling_an_account_revokes_the_invitations_that_it_sent(app: TestApp) {
+        let (user, invitee) = (app.user().await, app.user().await);
+        let project = user.project().await;
+        let invitation = invite_user(&user, &project, &invitee, "editor").await;
+        disable(&app, &user).await;
+        accept(&invitee, &invitation).await.fails(409, "INVITATION_NOT_PENDING");
+        enable(&app, &user).await;
+        accept(&invitee, &invitation).await.fails(409, "INVITATION_NOT_PENDING");
+        let events = log_in_again(&app, &user).await.get("/v1/events?type=invitation.revoked").await.ok();
+        let event = &events["data"][0];
+        assert_eq!((&event["data"]["id"], &event["actor_id"]), (&json!(invitation), &json!(null)));
+        assert_eq!(event["previous"], json!({"status": "pending"}));
+    }
+
+    async fn entries_of_a_newer_version_are_left_out_of_the_audit_log(database: TestDatabase) {
+        let app = TestApp::new(&database, Options::default()).await;
+        let user = app.user().await;
+        let mut raw = Raw::connect(&database).await;
+        let (entry, account) = (raw.id(AuditEntryId::generate().0), raw.id(id(&user).0));
+        raw.execute(&format!(
+            "INSERT INTO audit_entries (id, user_id, type, created_at, last_at) \
+             VALUES ({entry}, {account}, 'account.cloned', 7, 7)"
+        ))
+        .await;
+        let log = user.get("/v1/me/audit-log").await.ok();
+        assert_eq!((log["data"].as_array().unwrap().len(), &log["meta"]["total"]), (1, &json!(1)));
+        let filter = AuditFilter { user: Some(id(&user)), ..AuditFilter::default() };
+        assert_eq!(app.store.read().audit_log().list_all(&filter, 100).await.unwrap().len(), 1);
     }
 
     async fn a_request_authenticated_before_its_account_was_disabled_creates_no_credential(app: TestApp) {
@@ -151,4 +188,18 @@ on_both_databases! {
         assert_eq!((shown.sessions, shown.owned.active, shown.webhooks.len()), (2, 1, 0));
         assert_eq!(shown.api_tokens[0].id.to_string(), token["id"].as_str().unwrap());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn disabling_an_account_announces_its_api_tokens_on_postgres() {
+    let Some(database) = postgres().await else { return };
+    let (app, other) = two_processes(&database).await;
+    let user = app.user().await;
+    let (_, token) = api_client(&app, &user, &["read"]).await;
+    assert_eq!(soon(other.store.next_revocation()).await, Revocation::Missed, "those before it listened");
+    disable(&app, &user).await;
+    let token = ApiTokenId::parse(token["id"].as_str().unwrap()).unwrap();
+    assert_eq!(soon(other.store.next_revocation()).await, Revocation::ApiTokens(vec![token]));
+    assert!(matches!(soon(other.store.next_revocation()).await, Revocation::Sessions(_)));
+    database.remove().await;
 }
