@@ -165,6 +165,8 @@ async fn begin_with_migration_lock(connection: &DatabaseConnection) -> Result<Da
     if transaction.get_database_backend() == DbBackend::Postgres {
         // No request waits for a migration, which may take long.
         transaction.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
+        // The table of migrations exists, as a rule: a notice about that is no news.
+        transaction.execute_unprepared("SET LOCAL client_min_messages = warning").await?;
         transaction.execute_unprepared("SET LOCAL idle_in_transaction_session_timeout = 0").await?;
         let lock = Statement::from_sql_and_values(
             DbBackend::Postgres,

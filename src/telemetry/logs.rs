@@ -5,6 +5,7 @@ use std::panic::PanicHookInfo;
 
 use strum::EnumString;
 use tracing::Subscriber;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::time::ChronoUtc;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -15,8 +16,7 @@ use super::otlp::Traces;
 use super::spans::TARGET;
 
 /// Filter for libraries that log every migration, cancelled statement, start and stop, and each client that violates HTTP/2.
-const QUIET_LIBRARIES: &str =
-    "h2=error,sqlx::postgres::notice=warn,sea_orm_migration=warn,sqlx_core::pool=error,tokio_cron_scheduler=warn";
+const QUIET_LIBRARIES: &str = "h2=error,sea_orm_migration=warn,sqlx_core::pool=error,tokio_cron_scheduler=warn";
 
 /// Log format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
@@ -54,20 +54,25 @@ fn log_to(
     filter: &str,
     traces: Option<&Traces>,
 ) -> Box<dyn Subscriber + Send + Sync> {
-    // The directives that silence libraries come first, so that the filter can override them. Spans of traces repeat
-    // what the spans of the log have.
-    let filter = EnvFilter::try_new(format!("{QUIET_LIBRARIES},{filter},{TARGET}=off"))
+    // The directives that silence libraries come first, so that the filter can override them.
+    let spans_of_traces = if traces.is_some() { "info" } else { "off" };
+    let filter = EnvFilter::try_new(format!("{QUIET_LIBRARIES},{filter},{TARGET}={spans_of_traces}"))
         .unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt::layer::<Registry>().with_timer(ChronoUtc::rfc_3339()).with_writer(writer);
     let lines = match format {
         LogFormat::Pretty => lines.with_target(false).with_ansi(is_terminal).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
     };
-    let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter));
-    // An absent layer would enable the spans of traces.
+    let registry = tracing_subscriber::registry();
+    // The filter is that of all layers. As the filter of one layer, it would lose the line after one that a library asks
+    // about and does not write.
     match traces {
-        Some(traces) => Box::new(subscriber.with(traces.layer())),
-        None => Box::new(subscriber),
+        // Spans of traces repeat what the spans of the log have.
+        Some(traces) => {
+            let lines = lines.with_filter(filter_fn(|metadata| metadata.target() != TARGET));
+            Box::new(registry.with(lines).with(traces.layer()).with(filter))
+        }
+        None => Box::new(registry.with(lines).with(filter)),
     }
 }
 

@@ -20,9 +20,11 @@ fn migrate_shows_and_updates_the_schema() {
         let lines = ended.output.iter().map(|line| line.split_once("  ").unwrap_or_else(|| panic!("{line}")));
         lines.map(|(state, name)| (state.to_owned(), name.to_owned())).unzip::<_, _, Vec<_>, Vec<_>>()
     };
-    let (before, names) = states(&["migrate", "status"]);
+    let missing = run(folder.path(), &["migrate", "status"], &variables);
+    assert!(missing.status == Some(1) && missing.errors.contains("does not exist"), "{}", missing.errors);
+    assert!(!folder.path().join("data/pocket-tasks.db").exists());
+    let (_, names) = states(&["migrate", "up"]);
     assert!(names.len() >= 3 && names[0].starts_with("m0001"), "{names:?}");
-    assert!(before.iter().all(|state| state == "pending"), "{before:?}");
     for arguments in [&["migrate", "up"][..], &["migrate", "status"], &["migrate"]] {
         let (after, again) = states(arguments);
         assert!(after.iter().all(|state| state == "applied"), "{arguments:?}: {after:?}");
