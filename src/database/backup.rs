@@ -5,16 +5,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, SqlxSqliteConnector, Statement};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _};
+use rusqlite::ErrorCode;
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement};
 use tempfile::NamedTempFile;
+use tokio::task::spawn_blocking;
 
-use super::connect::{self, BUSY_TIMEOUT, SQLITE_BUSY};
-use super::error::sqlx_code;
+use super::connect::{self, BUSY_TIMEOUT};
 use super::feed_epoch;
 use super::file_lock::{FileLock, beside, folder};
 use super::migrations::{self, MigrationState};
+use super::sqlite::{self, Access};
 use crate::repositories::StoreError;
 
 /// Bytes that a backup writes between two pauses.
@@ -31,9 +31,6 @@ const LOG_SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Suffix of such a file while its database is replaced.
 const ASIDE_SUFFIX: &str = ".before-restore";
-
-/// Result codes of SQLite for a damaged file, and for one that is no database.
-const SQLITE_DAMAGED: [u32; 2] = [11, 26];
 
 /// Reason why a backup was not written or restored.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +58,7 @@ pub enum BackupError {
     Io(PathBuf, #[source] io::Error),
     /// The database reported an error.
     #[error(transparent)]
-    Database(#[from] sqlx::Error),
+    Database(#[from] rusqlite::Error),
     /// The database reported an error.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -86,8 +83,7 @@ pub async fn back_up(database: &Path, file: &Path, replace: bool) -> Result<u64>
     let temporary = new_temporary(file)?;
     let pace = temporary.reopen().map_err(|error| BackupError::Io(temporary.path().to_owned(), error))?;
     copy(database, temporary.path(), Some(Pace::new(pace))).await?;
-    let backup = open(SqliteConnectOptions::new().filename(temporary.path()).journal_mode(SqliteJournalMode::Memory));
-    let backup = backup.await?;
+    let backup = open(temporary.path(), Access::ReadWrite).await.map_err(StoreError::from)?;
     feed_epoch::mark_copy(&backup).await.map_err(StoreError::from)?;
     backup.close().await.map_err(StoreError::from)?;
     temporary.as_file().sync_all().map_err(|error| BackupError::Io(file.clone(), error))?;
@@ -124,8 +120,7 @@ pub async fn restore(database: &Path, backup: &Path, replace: bool) -> Result<()
     verify(backup).await?;
     let temporary = new_temporary(database)?;
     copy(backup, temporary.path(), None).await?;
-    let new = open(SqliteConnectOptions::new().filename(temporary.path()).journal_mode(SqliteJournalMode::Memory));
-    let new = new.await?;
+    let new = open(temporary.path(), Access::ReadWrite).await.map_err(StoreError::from)?;
     migrations::migrate(&new).await?;
     feed_epoch::renew(&new).await.map_err(StoreError::from)?;
     new.close().await.map_err(StoreError::from)?;
@@ -173,7 +168,7 @@ fn move_logs_aside(database: &Path, moved: &mut Vec<(PathBuf, PathBuf)>) -> Resu
 /// Refuses a file that is no intact database with a schema that this version knows.
 async fn verify(backup: &Path) -> Result<()> {
     let refuse = |reason: &dyn ToString| BackupError::NotADatabase(backup.to_owned(), reason.to_string());
-    let connection = open(read_only(backup)).await.map_err(|error| refuse(&error))?;
+    let connection = open(backup, Access::ReadOnly).await.map_err(|error| refuse(&error))?;
     let check = Statement::from_string(DbBackend::Sqlite, "PRAGMA integrity_check(1)");
     let report = connection.query_one_raw(check).await.map_err(|error| refuse(&error))?;
     let report: Option<String> = report.and_then(|row| row.try_get_by_index(0).ok());
@@ -193,21 +188,26 @@ async fn verify(backup: &Path) -> Result<()> {
 /// Copies a database as of one moment, compacted, to an empty file.
 async fn copy(database: &Path, to: &Path, pace: Option<Pace>) -> Result<()> {
     let path = to.to_str().ok_or_else(|| BackupError::Io(to.to_owned(), io::ErrorKind::InvalidFilename.into()))?;
-    let mut connection = read_only(database).connect().await?;
-    let auto_vacuum: i64 = sqlx::query_scalar("PRAGMA auto_vacuum").fetch_one(&mut connection).await?;
-    if auto_vacuum == 0 {
-        // The copy gets that of new databases. Where it is set, SQLite would write it to the original.
-        sqlx::query("PRAGMA auto_vacuum = INCREMENTAL").execute(&mut connection).await?;
-    }
-    if let Some(mut pace) = pace {
-        connection.lock_handle().await?.set_progress_handler(PACE_INTERVAL, move || {
-            pace.keep();
-            // False would interrupt.
-            true
-        });
-    }
-    sqlx::query("VACUUM INTO ?").bind(path).execute(&mut connection).await?;
-    Ok(connection.close().await?)
+    let (database, path) = (database.to_owned(), path.to_owned());
+    let copied = spawn_blocking(move || {
+        let connection = sqlite::open(&database, Access::ReadOnly, BUSY_TIMEOUT)?;
+        let auto_vacuum: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
+        if auto_vacuum == 0 {
+            // The copy gets that of new databases. Where it is set, SQLite would write it to the original.
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        }
+        if let Some(mut pace) = pace {
+            let keep = move || {
+                pace.keep();
+                // True would interrupt.
+                false
+            };
+            connection.progress_handler(PACE_INTERVAL, Some(keep))?;
+        }
+        connection.execute("VACUUM INTO ?", [path])?;
+        Ok(())
+    });
+    copied.await.map_err(|error| StoreError::Internal(Box::new(error)))?
 }
 
 /// Refuses a database that another process has open, and moves the log of others into their file.
@@ -217,16 +217,21 @@ async fn ensure_unused(database: &Path) -> Result<()> {
     if !database.exists() {
         return Ok(());
     }
-    let options = SqliteConnectOptions::new().filename(database).busy_timeout(Duration::from_secs(1));
-    match options.journal_mode(SqliteJournalMode::Delete).connect().await {
-        Ok(connection) => Ok(connection.close().await?),
-        Err(error) if sqlx_code(&error) == Some(SQLITE_BUSY) => Err(BackupError::InUse(database.to_owned())),
+    let path = database.to_owned();
+    let checked = spawn_blocking(move || {
+        let connection = sqlite::open(&path, Access::ReadWrite, Duration::from_secs(1))?;
+        connection.pragma_update(None, "journal_mode", "DELETE")
+    });
+    let checked = checked.await.map_err(|error| StoreError::Internal(Box::new(error)))?;
+    match checked.as_ref().map_err(rusqlite::Error::sqlite_error_code) {
+        Ok(()) => Ok(()),
+        Err(Some(ErrorCode::DatabaseBusy)) => Err(BackupError::InUse(database.to_owned())),
         // A damaged database may be replaced.
-        Err(error) if sqlx_code(&error).is_some_and(|code| SQLITE_DAMAGED.contains(&code)) => {
-            tracing::warn!(%error, "the database that is replaced is damaged");
+        Err(Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) => {
+            tracing::warn!("the database that is replaced is damaged");
             Ok(())
         }
-        Err(error) => Err(error.into()),
+        Err(_) => Ok(checked?),
     }
 }
 
@@ -260,13 +265,13 @@ fn is_same(one: &Path, other: &Path) -> bool {
     one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }
 
-fn read_only(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT)
-}
-
-async fn open(options: SqliteConnectOptions) -> std::result::Result<DatabaseConnection, sqlx::Error> {
-    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
-    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+/// Opens a file that no other process uses.
+async fn open(path: &Path, access: Access) -> std::result::Result<DatabaseConnection, DbErr> {
+    let connection = sqlite::connect(path, access, BUSY_TIMEOUT).await?;
+    if access == Access::ReadWrite {
+        connection.execute_unprepared("PRAGMA journal_mode = MEMORY").await?;
+    }
+    Ok(connection)
 }
 
 /// Slows a copy down, so that others get the disk and the processor as well.

@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 use secrecy::ExposeSecret as _;
 use sqlx::Connection as _;
-use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::time::{Instant, sleep};
 
-use super::error::sqlite_code;
+use super::error::{SQLITE_BUSY, sqlite_code};
 use super::health::{DatabaseFile, StorageHealth};
 use super::read_pool::ReadPool;
-use super::sqlite_state::SqliteState;
+use super::sqlite::{self, ReaderOptions, WriterOptions};
+use super::transaction::Writers;
 use crate::repositories::StoreError;
 
 /// Maximum wait of a request for a free connection.
@@ -32,12 +33,6 @@ const SEARCH_POOL: &str = "search";
 
 /// Maximum wait of SQLite for the lock of another process.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Size to which SQLite cuts its log, in bytes. Reads that take long let it grow further.
-const LOG_SIZE_LIMIT: &str = "67108864";
-
-/// Result code of SQLite while another process holds the lock.
-pub(super) const SQLITE_BUSY: u32 = 5;
 
 /// Settings of the database connections.
 #[derive(Debug, Clone)]
@@ -81,11 +76,7 @@ impl Settings {
     /// Returns the path of the SQLite file if it does not exist. Connecting would create it.
     #[must_use]
     pub fn missing_file(&self) -> Option<PathBuf> {
-        let url = self.url.expose_secret();
-        let options: SqliteConnectOptions =
-            url.parse().ok().filter(|_| Engine::from_url(url) == Some(Engine::Sqlite))?;
-        let path = options.get_filename();
-        (!path.exists()).then(|| path.to_owned())
+        sqlite_path(&self.url).filter(|path| !path.exists())
     }
 
     /// Connections on SQLite: for indexed reads and other reads.
@@ -115,32 +106,31 @@ impl Settings {
 }
 
 /// Returns the path of the file of a SQLite database; `None` for PostgreSQL.
+///
+/// The path may be percent-encoded. Parameters behind `?`, as other programs have them, have no effect.
 #[must_use]
 pub fn sqlite_path(url: &secrecy::SecretString) -> Option<PathBuf> {
-    let url = url.expose_secret();
-    let options: SqliteConnectOptions = url.parse().ok().filter(|_| Engine::from_url(url) == Some(Engine::Sqlite))?;
-    Some(options.get_filename().to_owned())
+    let url = url.expose_secret().strip_prefix("sqlite:")?;
+    let path = url.strip_prefix("//").unwrap_or(url);
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    Some(percent_decode_str(path).decode_utf8_lossy().into_owned().into())
 }
 
 /// The connections to a database, by use.
 pub(super) struct DatabaseConnections {
-    /// Runs transactions: one connection on SQLite, a pool on PostgreSQL.
-    pub(super) writer: DatabaseConnection,
+    pub(super) writers: Writers,
     /// Runs reads that an index serves.
     pub(super) reader: ReadPool,
     /// Runs the other reads, which may be slow.
     pub(super) unindexed_reader: ReadPool,
-    /// State shared with the one writing connection of SQLite.
-    pub(super) writer_state: Option<Arc<SqliteState>>,
     pub(super) health: Arc<StorageHealth>,
 }
 
 /// Opens the connections.
 pub(super) async fn connect(settings: &Settings) -> Result<DatabaseConnections, StoreError> {
-    if Engine::from_url(settings.url.expose_secret()) == Some(Engine::Sqlite) {
-        connect_sqlite(settings).await
-    } else {
-        connect_postgres(settings).await
+    match sqlite_path(&settings.url) {
+        Some(path) => connect_sqlite(settings, &path).await,
+        None => connect_postgres(settings).await,
     }
 }
 
@@ -169,7 +159,7 @@ async fn connect_postgres(settings: &Settings) -> Result<DatabaseConnections, St
     let released = Arc::clone(&health);
     cancelling.connect_lazy(true).map_sqlx_postgres_pool_opts(move |pool| released.close_unresponsive(pool));
     let canceller = connect_pool(cancelling).await?;
-    let pool = |size, options, timeout| ReadPool::postgres(size, options, &canceller, timeout, Arc::clone(&health));
+    let pool = |size, options, timeout| ReadPool::postgres(size, options, &canceller, timeout, &health);
     // An index finds the rows of a user or a project. Where few users have many rows the planner would scan the whole
     // table, and the list of one user would take longer the more others have stored. A search uses one process, not three.
     let mut scoped = single.clone();
@@ -178,32 +168,28 @@ async fn connect_postgres(settings: &Settings) -> Result<DatabaseConnections, St
     });
     let reader = pool(indexed, &single, ACQUIRE_TIMEOUT);
     let unindexed_reader = pool(unindexed, &scoped, UNINDEXED_ACQUIRE_TIMEOUT).named(SEARCH_POOL);
-    Ok(DatabaseConnections { writer, reader, unindexed_reader, writer_state: None, health })
+    Ok(DatabaseConnections { writers: Writers::Postgres(writer), reader, unindexed_reader, health })
 }
 
-async fn connect_sqlite(settings: &Settings) -> Result<DatabaseConnections, StoreError> {
-    let file: SqliteConnectOptions =
-        settings.url.expose_secret().parse().map_err(|error: sqlx::Error| StoreError::Internal(Box::new(error)))?;
-    let path = file.get_filename();
+async fn connect_sqlite(settings: &Settings, path: &Path) -> Result<DatabaseConnections, StoreError> {
     create_parent_dir(path)?;
     // The pool must not create the file: it would put an empty database in the place of one that was moved away.
     create_private_file(path).map_err(|error| StoreError::Internal(Box::new(error)))?;
     // The writer comes first: it switches the file to write-ahead logging, which read-only connections cannot do.
-    let writer_state = Arc::new(SqliteState::default());
     let file = DatabaseFile::open(path).map_err(|error| StoreError::Internal(Box::new(error)))?;
     let health = Arc::new(StorageHealth::of_file(file));
-    let is_new = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0);
-    let mut options = sqlite(settings.options(1), Access::ReadWrite { is_new });
-    writer_state.observe(&mut options, &health);
-    let writer = connect_with_retry(&options).await?;
+    let (busy_timeout, acquire_timeout) = (BUSY_TIMEOUT, ACQUIRE_TIMEOUT);
+    let options = WriterOptions { path: path.to_owned(), busy_timeout, acquire_timeout };
+    let writer = sqlite::Writer::new(options, Arc::clone(&health));
+    connect_with_retry(&writer).await?;
     let [indexed, unindexed] = settings.shares_on_sqlite();
-    let options = sqlite(settings.options(1), Access::ReadOnly);
-    let pool = |size, timeout| ReadPool::sqlite(size, &options, timeout, Arc::clone(&health));
+    let options = ReaderOptions { path: path.to_owned(), busy_timeout };
+    let pool = |size, timeout| ReadPool::sqlite(size, &options, timeout, &health);
     let reader = pool(indexed, ACQUIRE_TIMEOUT);
     let unindexed_reader = pool(unindexed, UNINDEXED_ACQUIRE_TIMEOUT).named(SEARCH_POOL);
     // SQLite keeps the log while any connection is open, even while the writer is replaced.
     reader.open_first().await?;
-    Ok(DatabaseConnections { writer, reader, unindexed_reader, writer_state: Some(writer_state), health })
+    Ok(DatabaseConnections { writers: Writers::Sqlite(writer), reader, unindexed_reader, health })
 }
 
 /// Connects, in a future of its own: that of the driver is large, and would be part of each around it.
@@ -214,43 +200,16 @@ async fn connect_pool(options: ConnectOptions) -> Result<DatabaseConnection, DbE
 /// Connects to SQLite, retrying while another process sets up a new file.
 ///
 /// Two processes that both want to upgrade their lock fail at once, regardless of the busy timeout.
-async fn connect_with_retry(options: &ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+async fn connect_with_retry(writer: &sqlite::Writer) -> Result<(), DbErr> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
-        match connect_pool(options.clone()).await {
+        match writer.connect().await {
             Err(error) if sqlite_code(&error) == Some(SQLITE_BUSY) && Instant::now() < deadline => {
                 sleep(Duration::from_millis(20)).await;
             }
             connected => return connected,
         }
     }
-}
-
-/// Access of a connection to a SQLite file.
-#[derive(Debug, Clone, Copy)]
-enum Access {
-    ReadOnly,
-    ReadWrite { is_new: bool },
-}
-
-fn sqlite(mut options: ConnectOptions, access: Access) -> ConnectOptions {
-    options.map_sqlx_sqlite_opts(move |options| {
-        // Without memory-mapped reads: they save a request some 5 % of its time, but each connection maps the file, which
-        // counts as resident memory of the process, and a file that shrinks would kill it.
-        let mut options = options.busy_timeout(BUSY_TIMEOUT).foreign_keys(true);
-        let Access::ReadWrite { is_new } = access else { return options.read_only(true) };
-        if is_new {
-            // Not in other files, because SQLite would write the setting each time; see `free_pages`.
-            options = options.auto_vacuum(SqliteAutoVacuum::Incremental);
-        }
-        // FULL: acknowledged writes survive a power cut, not only a crash of the process.
-        options
-            .pragma("journal_size_limit", LOG_SIZE_LIMIT)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .optimize_on_close(true, None)
-    });
-    options
 }
 
 /// Creates the directory of a database file.
@@ -327,10 +286,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_file_of_a_url_is_found() {
+        for (url, path) in [
+            ("sqlite://data/pocket-tasks.db", Some("data/pocket-tasks.db")),
+            ("sqlite:///var/lib/pocket%20tasks.db", Some("/var/lib/pocket tasks.db")),
+            ("sqlite:pocket-tasks.db?mode=rwc", Some("pocket-tasks.db")),
+            ("postgres://localhost/pocket", None),
+        ] {
+            assert_eq!(sqlite_path(&url.into()).as_deref(), path.map(Path::new), "{url}");
+        }
+    }
+
     #[tokio::test]
     async fn searches_on_postgres_read_no_table_as_a_whole() {
         let Some(url) = std::env::var("TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty()) else { return };
-        let DatabaseConnections { writer, reader, unindexed_reader, .. } = connect(&settings(&url, 5)).await.unwrap();
+        let DatabaseConnections { writers, reader, unindexed_reader, .. } = connect(&settings(&url, 5)).await.unwrap();
         for (pool, expected) in [(&reader, "on"), (&unindexed_reader, "off")] {
             let sql = "SELECT current_setting('enable_seqscan') AS setting, \
                        current_setting('max_parallel_workers_per_gather') AS workers";
@@ -339,6 +310,7 @@ mod tests {
             assert_eq!(found.try_get::<String>("", "workers").unwrap() == "0", expected == "off");
             pool.close().await;
         }
+        let Writers::Postgres(writer) = writers else { panic!("a writer of SQLite") };
         writer.close().await.unwrap();
     }
 }

@@ -6,6 +6,12 @@ use sea_orm::{DbErr, RuntimeErr};
 
 use crate::repositories::StoreError;
 
+/// Result code of SQLite while another connection holds a lock.
+pub(super) const SQLITE_BUSY: u32 = 5;
+
+/// Result code of SQLite for a statement that was interrupted.
+pub(super) const SQLITE_INTERRUPT: u32 = 9;
+
 /// Class of a database error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ErrorClass {
@@ -26,11 +32,6 @@ pub(super) fn error_code(error: &DbErr) -> Option<Cow<'_, str>> {
         return None;
     };
     cause.as_database_error()?.code()
-}
-
-/// Returns the primary result code of SQLite, the lowest byte.
-pub(super) fn sqlx_code(error: &sqlx::Error) -> Option<u32> {
-    Some(error.as_database_error()?.code()?.parse::<u32>().ok()? & 0xff)
 }
 
 /// Returns the primary result code of SQLite, the lowest byte.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use migration::{Migrator, MigratorTraitSelf as _, TolerantMigrator};
 use sea_orm::sea_query::Query;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend, DbErr, Statement,
+};
 use tokio::time::{Instant, sleep};
 
 use super::error::{ErrorClass, error_code};
@@ -92,17 +94,22 @@ async fn run(connection: &DatabaseConnection, change: SchemaChange) -> Result<Ve
 
 /// Runs migrations in one transaction, and returns the status before.
 async fn attempt(connection: &DatabaseConnection, change: SchemaChange) -> Result<Vec<MigrationStatus>, DbErr> {
-    let transaction = begin_with_migration_lock(connection).await?;
+    let transaction = MigrationTransaction::begin(connection).await?;
+    let changed = apply(transaction.connection(), change).await;
+    transaction.end(changed.is_ok()).await?;
+    changed
+}
+
+async fn apply(transaction: DatabaseExecutor<'_>, change: SchemaChange) -> Result<Vec<MigrationStatus>, DbErr> {
     if transaction.get_database_backend() == DbBackend::Postgres {
         // After the wait for other migrating processes, which may take longer.
         transaction.execute_unprepared(SET_LOCK_TIMEOUT).await?;
     }
     let status = statuses(&transaction).await?;
     match change {
-        SchemaChange::Up => migrator(&status).up(&transaction, None).await?,
-        SchemaChange::Down(count) => migrator(&status).down(&transaction, count).await?,
+        SchemaChange::Up => migrator(&status).up(transaction, None).await?,
+        SchemaChange::Down(count) => migrator(&status).down(transaction, count).await?,
     }
-    transaction.commit().await?;
     Ok(status)
 }
 
@@ -114,8 +121,10 @@ fn is_lock_conflict(error: &DbErr) -> bool {
 
 /// Lists the migrations, those of a newer version last.
 pub(super) async fn status(connection: &DatabaseConnection) -> Result<Vec<MigrationStatus>, StoreError> {
-    let transaction = begin_with_migration_lock(connection).await?;
-    Ok(statuses(&transaction).await?)
+    let transaction = MigrationTransaction::begin(connection).await?;
+    let status = statuses(&transaction.connection()).await;
+    transaction.end(false).await?;
+    Ok(status?)
 }
 
 /// Fails unless all known migrations are applied. Returns the names of those of a newer version.
@@ -159,23 +168,53 @@ fn migrator(status: &[MigrationStatus]) -> TolerantMigrator {
     TolerantMigrator { newer: newer.map(|migration| migration.name.clone()).collect() }
 }
 
-/// Opens a transaction that excludes other migrating processes.
-async fn begin_with_migration_lock(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
-    let transaction = begin(connection).await?;
-    if transaction.get_database_backend() == DbBackend::Postgres {
-        // No request waits for a migration, which may take long.
-        transaction.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
-        // The table of migrations exists, as a rule: a notice about that is no news.
-        transaction.execute_unprepared("SET LOCAL client_min_messages = warning").await?;
-        transaction.execute_unprepared("SET LOCAL idle_in_transaction_session_timeout = 0").await?;
-        let lock = Statement::from_sql_and_values(
-            DbBackend::Postgres,
-            "SELECT pg_advisory_xact_lock($1)",
-            [MIGRATION_LOCK.into()],
-        );
-        transaction.execute_raw(lock).await?;
+/// A transaction that excludes other migrating processes.
+enum MigrationTransaction<'a> {
+    /// On a connection of its own, which is closed after a failure.
+    Sqlite(&'a DatabaseConnection),
+    Postgres(DatabaseTransaction),
+}
+
+impl<'a> MigrationTransaction<'a> {
+    async fn begin(connection: &'a DatabaseConnection) -> Result<Self, DbErr> {
+        let transaction = if connection.get_database_backend() == DbBackend::Postgres {
+            let transaction = begin(connection).await?;
+            // No request waits for a migration, which may take long.
+            transaction.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
+            // The table of migrations exists, as a rule: a notice about that is no news.
+            transaction.execute_unprepared("SET LOCAL client_min_messages = warning").await?;
+            transaction.execute_unprepared("SET LOCAL idle_in_transaction_session_timeout = 0").await?;
+            let lock = Statement::from_sql_and_values(
+                DbBackend::Postgres,
+                "SELECT pg_advisory_xact_lock($1)",
+                [MIGRATION_LOCK.into()],
+            );
+            transaction.execute_raw(lock).await?;
+            Self::Postgres(transaction)
+        } else {
+            // With the write lock, because a transaction that has read cannot wait for it.
+            connection.execute_unprepared("BEGIN IMMEDIATE").await?;
+            Self::Sqlite(connection)
+        };
+        // A query of a missing table would end the transaction on PostgreSQL.
+        Migrator.install(&transaction.connection()).await?;
+        Ok(transaction)
     }
-    // A query of a missing table would end the transaction on PostgreSQL.
-    Migrator.install(&transaction).await?;
-    Ok(transaction)
+
+    fn connection(&self) -> DatabaseExecutor<'_> {
+        match self {
+            Self::Sqlite(connection) => DatabaseExecutor::Connection(connection),
+            Self::Postgres(transaction) => DatabaseExecutor::Transaction(transaction),
+        }
+    }
+
+    /// Commits or rolls back.
+    async fn end(self, is_kept: bool) -> Result<(), DbErr> {
+        match (self, is_kept) {
+            (Self::Sqlite(connection), true) => connection.execute_unprepared("COMMIT").await.map(drop),
+            (Self::Sqlite(connection), false) => connection.execute_unprepared("ROLLBACK").await.map(drop),
+            (Self::Postgres(transaction), true) => transaction.commit().await,
+            (Self::Postgres(transaction), false) => transaction.rollback().await,
+        }
+    }
 }

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use sea_orm::DbBackend;
-
 use super::store::SeaStore;
-use super::transaction::{WRITE_POOL, engine_name};
+use super::transaction::{WRITE_POOL, Writers, engine_name};
 use crate::contract::Timestamp;
 use crate::repositories::{JobState, Queue, Repositories as _, StoreError};
 use crate::telemetry::{self, JobCount, PoolConnections};
@@ -14,25 +12,24 @@ impl SeaStore {
     /// Returns the name of the engine, as OpenTelemetry has it.
     #[must_use]
     pub fn engine_name(&self) -> &'static str {
-        engine_name(self.writer.get_database_backend())
+        engine_name(self.writers.backend())
     }
 
     /// Records the numbers of connections.
     pub fn record_connections(&self) {
-        let (open, idle, max) = if self.writer.get_database_backend() == DbBackend::Postgres {
-            let pool = self.writer.get_postgres_connection_pool();
-            (pool.size(), pool.num_idle(), pool.options().get_max_connections())
-        } else {
-            let pool = self.writer.get_sqlite_connection_pool();
-            (pool.size(), pool.num_idle(), pool.options().get_max_connections())
+        let pool = match &self.writers {
+            Writers::Postgres(writers) => {
+                let pool = writers.get_postgres_connection_pool();
+                let [open, max] = [pool.size(), pool.options().get_max_connections()].map(|count| count as usize);
+                let idle = pool.num_idle();
+                PoolConnections { pool: WRITE_POOL, used: open.saturating_sub(idle), idle, max }
+            }
+            Writers::Sqlite(writer) => {
+                let (open, used) = (usize::from(writer.is_open()), usize::from(writer.is_in_use()));
+                PoolConnections { pool: WRITE_POOL, used, idle: open.saturating_sub(used), max: 1 }
+            }
         };
-        let [open, max] = [open, max].map(|count| count as usize);
-        telemetry::set_pool_connections(PoolConnections {
-            pool: WRITE_POOL,
-            used: open.saturating_sub(idle),
-            idle,
-            max,
-        });
+        telemetry::set_pool_connections(pool);
         for pool in [&self.reader.0, &self.unindexed_reader.0] {
             telemetry::set_pool_connections(pool.connections());
         }

@@ -9,7 +9,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait as _};
 use tracing::Instrument as _;
 
-use super::connect::{self, DatabaseConnections, Settings};
+use super::connect::{self, BUSY_TIMEOUT, DatabaseConnections, Settings};
 use super::entities::storage_probe;
 use super::free_pages;
 use super::health::StorageHealth;
@@ -20,8 +20,8 @@ use super::read_pool::ReadPool;
 use super::repositories::SeaRepositories;
 use super::revocations::RevocationListener;
 use super::server_wait::wait_for_server;
-use super::sqlite_state::SqliteState;
-use super::transaction::GuardedTransaction;
+use super::sqlite;
+use super::transaction::{GuardedTransaction, Writers};
 use crate::contract::Timestamp;
 use crate::repositories::{
     ApiTokenRepository, AuditLogRepository, CommentRepository, CounterRepository, DeliveryRepository,
@@ -39,8 +39,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct SeaStore {
     pub(super) reader: SeaRepositories<ReadPool>,
     pub(super) unindexed_reader: SeaRepositories<ReadPool>,
-    pub(super) writer: DatabaseConnection,
-    writer_state: Option<Arc<SqliteState>>,
+    pub(super) writers: Writers,
     pub(super) health: Arc<StorageHealth>,
     notifiers: Arc<Notifiers>,
     revocations: RevocationListener,
@@ -63,37 +62,65 @@ impl SeaStore {
                 return Err(error);
             }
         };
-        let DatabaseConnections { writer, reader, unindexed_reader, writer_state, health } = connected;
-        if settings.migrate {
-            migrations::migrate(&writer).await?;
-        }
-        let notifier = |channel| match writer.get_database_backend() {
-            DbBackend::Postgres => {
-                Notifier::on_postgres(writer.clone(), Arc::clone(&health), settings.url.clone(), channel)
+        let DatabaseConnections { writers, reader, unindexed_reader, health } = connected;
+        let notifier = |channel| match &writers {
+            Writers::Postgres(pool) => {
+                Notifier::on_postgres(pool.clone(), Arc::clone(&health), settings.url.clone(), channel)
             }
-            _ => Notifier::new(),
+            Writers::Sqlite(_) => Notifier::new(),
         };
         let notifiers = Notifiers { jobs: notifier("pocket_tasks_jobs"), events: notifier("pocket_tasks_events") };
         let [reader, unindexed_reader] = [reader, unindexed_reader].map(SeaRepositories);
-        let is_postgres = writer.get_database_backend() == DbBackend::Postgres;
+        let is_postgres = writers.backend() == DbBackend::Postgres;
         let revocations = RevocationListener::new(is_postgres.then(|| settings.url.clone()));
         let notifiers = Arc::new(notifiers);
-        Ok(Self { reader, unindexed_reader, writer, writer_state, health, notifiers, revocations })
+        let store = Self { reader, unindexed_reader, writers, health, notifiers, revocations };
+        if settings.migrate {
+            store.migrate().await?;
+        }
+        Ok(store)
     }
 
     /// Lists the migrations, those of a newer version last.
     pub async fn migrations(&self) -> Result<Vec<MigrationStatus>, StoreError> {
-        migrations::status(&self.writer).await
+        let connection = self.connect_migrating().await?;
+        let status = migrations::status(&connection).await;
+        self.close_migrating(connection).await;
+        status
     }
 
     /// Applies the pending migrations.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        migrations::migrate(&self.writer).await
+        let connection = self.connect_migrating().await?;
+        let migrated = migrations::migrate(&connection).await;
+        self.close_migrating(connection).await;
+        migrated
     }
 
     /// Rolls back the last `count` applied migrations, or all, with the data that they added.
     pub async fn roll_back(&self, count: Option<u32>) -> Result<(), StoreError> {
-        migrations::roll_back(&self.writer, count).await
+        let connection = self.connect_migrating().await?;
+        let rolled_back = migrations::roll_back(&connection, count).await;
+        self.close_migrating(connection).await;
+        rolled_back
+    }
+
+    /// Returns a connection of SeaORM, which the migrations need.
+    async fn connect_migrating(&self) -> Result<DatabaseConnection, StoreError> {
+        match &self.writers {
+            Writers::Postgres(pool) => Ok(pool.clone()),
+            Writers::Sqlite(writer) => {
+                Ok(sqlite::connect(writer.path(), sqlite::Access::ReadWrite, BUSY_TIMEOUT).await?)
+            }
+        }
+    }
+
+    async fn close_migrating(&self, connection: DatabaseConnection) {
+        if matches!(self.writers, Writers::Sqlite(_))
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "failed to close a database connection");
+        }
     }
 
     /// Fails unless the database responds and all migrations are applied. Returns the names of those of a newer version.
@@ -106,7 +133,7 @@ impl SeaStore {
 
     /// Checks the whole database for damage, and returns the problems found; `None` on PostgreSQL, which has no such check.
     pub async fn check_integrity(&self) -> Result<Option<Vec<String>>, StoreError> {
-        match self.writer.get_database_backend() {
+        match self.writers.backend() {
             DbBackend::Sqlite => Ok(Some(integrity::sqlite_problems(&self.unindexed_reader.0).await?)),
             _ => Ok(None),
         }
@@ -116,17 +143,21 @@ impl SeaStore {
     pub async fn close(&self) {
         self.reader.0.close().await;
         self.unindexed_reader.0.close().await;
-        if let Err(error) = self.writer.close_by_ref().await {
-            tracing::warn!(%error, "failed to close a database connection");
+        match &self.writers {
+            Writers::Sqlite(writer) => writer.close().await,
+            Writers::Postgres(pool) => {
+                if let Err(error) = pool.close_by_ref().await {
+                    tracing::warn!(%error, "failed to close a database connection");
+                }
+            }
         }
     }
 
     pub(super) async fn open_transaction(&self) -> Result<GuardedTransaction, StoreError> {
-        let (writer_state, health) = (self.writer_state.clone(), Arc::clone(&self.health));
-        let transaction = GuardedTransaction::begin(&self.writer, writer_state, health).await?;
+        let transaction = GuardedTransaction::begin(&self.writers, Arc::clone(&self.health)).await?;
         // After the wait for the connection, which may have been reopened from another file.
         self.health.verify_file()?;
-        if self.writer_state.is_some() {
+        if matches!(self.writers, Writers::Sqlite(_)) {
             // A write to a damaged file may be lost with it. On PostgreSQL damage is confined to a table or an index.
             self.health.verify_undamaged()?;
         }
@@ -185,7 +216,7 @@ impl Store for SeaStore {
     }
 
     fn is_shared(&self) -> bool {
-        self.writer.get_database_backend() == DbBackend::Postgres
+        self.writers.backend() == DbBackend::Postgres
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -53,6 +53,12 @@ async fn stored(reader: &mut SqliteConnection) -> Vec<EventId> {
     rows.iter().map(|row| EventId(row.get("id"))).collect()
 }
 
+/// Limits the size of the file.
+async fn limit_pages(store: &SeaStore, pages: i64) {
+    let transaction = store.open_transaction().await.unwrap();
+    transaction.execute_unprepared(&format!("PRAGMA max_page_count = {pages}")).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_file_that_is_full_at_any_statement_loses_no_acknowledged_write() {
     let (store, mut reader, _folder) = store().await;
@@ -60,16 +66,14 @@ async fn a_file_that_is_full_at_any_statement_loses_no_acknowledged_write() {
     let mut failures = 0;
     for free_pages in 0..12 {
         let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut reader).await.unwrap();
-        let limit = format!("PRAGMA max_page_count = {}", pages + free_pages);
-        store.writer.execute_unprepared(&limit).await.unwrap();
+        limit_pages(&store, pages + free_pages).await;
         match write(&store).await {
             Ok(events) => acknowledged.extend(events),
             Err(StoreError::Unavailable(_)) => failures += 1,
             Err(error) => panic!("{error:?}"),
         }
         assert_eq!(stored(&mut reader).await, acknowledged, "{free_pages} free pages");
-        store.writer.execute_unprepared("PRAGMA max_page_count = 1073741823").await.unwrap();
-        drop(store.begin().await.unwrap());
+        limit_pages(&store, 1_073_741_823).await;
         acknowledged.extend(write(&store).await.unwrap());
         assert_eq!(stored(&mut reader).await, acknowledged, "after {free_pages} free pages");
     }
@@ -94,41 +98,91 @@ async fn a_transaction_in_which_a_statement_failed_is_not_committed() {
 }
 
 #[tokio::test]
-async fn a_commit_that_ends_no_transaction_is_no_success_and_its_connection_is_replaced() {
+async fn a_transaction_that_sqlite_rolled_back_is_not_acknowledged() {
     let (store, mut reader, _folder) = store().await;
     let transaction = store.open_transaction().await.unwrap();
     transaction.execute_unprepared("ROLLBACK").await.unwrap();
-    transaction.execute_unprepared("BEGIN").await.unwrap();
+    assert!(transaction.execute_unprepared("DELETE FROM events").await.is_err());
     assert!(transaction.commit().await.is_err());
-    assert!(store.writer_state.as_ref().unwrap().is_condemned());
-    let acknowledged = write(&store).await.unwrap();
-    assert!(!store.writer_state.as_ref().unwrap().is_condemned(), "another connection was opened");
-    assert_eq!(stored(&mut reader).await, acknowledged);
-    store.close().await;
-}
-
-#[tokio::test]
-async fn a_connection_that_is_in_a_transaction_already_is_replaced() {
-    let (store, mut reader, _folder) = store().await;
-    store.writer.execute_unprepared("BEGIN").await.unwrap();
-    assert!(matches!(write(&store).await, Err(StoreError::Unavailable(_))));
+    let transaction = store.open_transaction().await.unwrap();
+    transaction.execute_unprepared("ROLLBACK").await.unwrap();
+    transaction.execute_unprepared("BEGIN").await.unwrap_err();
+    assert!(transaction.commit().await.is_err());
     let acknowledged = write(&store).await.unwrap();
     assert_eq!(stored(&mut reader).await, acknowledged);
     store.close().await;
 }
 
+/// Inserts a number into the table `numbers`.
+async fn insert(transaction: &GuardedTransaction, number: i64) {
+    transaction.execute_unprepared(&format!("INSERT INTO numbers VALUES ({number})")).await.unwrap();
+}
+
+async fn numbers(reader: &mut SqliteConnection) -> Vec<i64> {
+    sqlx::query_scalar("SELECT number FROM numbers ORDER BY number").fetch_all(reader).await.unwrap()
+}
+
 #[tokio::test]
-async fn a_statement_that_is_abandoned_stops_and_the_next_transaction_writes() {
-    const ENDLESS: &str = "CREATE TABLE endless AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) \
-                           SELECT count(*) FROM c";
+async fn transactions_that_wait_are_committed_together_and_each_is_rolled_back_alone() {
     let (store, mut reader, _folder) = store().await;
-    for _ in 0..3 {
-        let transaction = store.open_transaction().await.unwrap();
-        let endless = transaction.execute_unprepared(ENDLESS);
-        tokio::time::timeout(std::time::Duration::from_millis(50), endless).await.unwrap_err();
-        drop(transaction);
+    let first = store.open_transaction().await.unwrap();
+    first.execute_unprepared("CREATE TABLE numbers (number INTEGER)").await.unwrap();
+    first.commit().await.unwrap();
+
+    let first = store.open_transaction().await.unwrap();
+    insert(&first, 1).await;
+    let mut waiting = [(); 3].map(|()| Box::pin(store.open_transaction()));
+    for transaction in &mut waiting {
+        assert!(futures_util::poll!(transaction).is_pending());
     }
+    let [second, third, fourth] = waiting;
+    let mut first = Box::pin(first.commit());
+    assert!(futures_util::poll!(&mut first).is_pending());
+
+    let second = second.await.unwrap();
+    insert(&second, 2).await;
+    let mut second = Box::pin(second.commit());
+    assert!(futures_util::poll!(&mut second).is_pending());
+    let third = third.await.unwrap();
+    insert(&third, 3).await;
+    drop(third);
+    let fourth = fourth.await.unwrap();
+    insert(&fourth, 4).await;
+    assert_eq!(numbers(&mut reader).await, [0; 0], "not all of the group have ended");
+    fourth.commit().await.unwrap();
+    assert_eq!(numbers(&mut reader).await, [1, 2, 4]);
+    first.await.unwrap();
+    second.await.unwrap();
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_group_that_sqlite_rolled_back_is_not_acknowledged() {
+    let (store, mut reader, _folder) = store().await;
+    let first = store.open_transaction().await.unwrap();
+    first.execute_unprepared("CREATE TABLE numbers (number INTEGER)").await.unwrap();
+    let mut second = Box::pin(store.open_transaction());
+    assert!(futures_util::poll!(&mut second).is_pending());
+    let mut first = Box::pin(first.commit());
+    assert!(futures_util::poll!(&mut first).is_pending());
+    let second = second.await.unwrap();
+    // As SQLite does by itself when the disk is full.
+    second.execute_unprepared("ROLLBACK").await.unwrap();
+    assert!(second.commit().await.is_err());
+    assert!(first.await.is_err());
     let acknowledged = write(&store).await.unwrap();
     assert_eq!(stored(&mut reader).await, acknowledged);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_another_process_writes_to_is_waited_for() {
+    let (store, mut other, _folder) = store().await;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let mut waiting = Box::pin(write(&store));
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    let acknowledged = waiting.await.unwrap();
+    assert_eq!(stored(&mut other).await, acknowledged);
     store.close().await;
 }

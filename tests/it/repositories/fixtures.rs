@@ -166,6 +166,13 @@ pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
     timeout(TIMEOUT, work).await.expect("timeout")
 }
 
+/// Commits a transaction for which another one waits. On SQLite they are committed together, so the other must go on.
+pub(crate) async fn commit_beside<T>(transaction: Box<dyn Transaction>, waiting: impl Future<Output = T>) -> T {
+    let (committed, result) = tokio::join!(soon(transaction.commit()), soon(waiting));
+    committed.unwrap();
+    result
+}
+
 /// Polls a future for a moment and asserts that it is blocked.
 pub(crate) async fn waits<T>(work: &mut (impl Future<Output = T> + Unpin)) {
     assert!(timeout(MOMENT, work).await.is_err(), "the future was not blocked");

@@ -13,7 +13,7 @@ use pocket_tasks::repositories::{
 };
 use tokio::time::timeout;
 
-use super::fixtures::{at, commit, new_project, new_user, soon, user, waits};
+use super::fixtures::{at, commit, commit_beside, new_project, new_user, soon, user, waits};
 use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::TestDatabase;
@@ -193,8 +193,7 @@ on_both_databases! {
             });
             waits(&mut second).await;
             first.idempotency().store_response(ada, "a-key", &answer(Effect::Done)).await.unwrap();
-            first.commit().await.unwrap();
-            assert_eq!(soon(second).await, KeyClaim::Completed, "{claimed_before:?}");
+            assert_eq!(commit_beside(first, second).await, KeyClaim::Completed, "{claimed_before:?}");
             assert_eq!(find(&other, ada).await, Some(([2; 32], answer(Effect::Done))), "{claimed_before:?}");
         }
     }

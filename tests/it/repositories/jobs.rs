@@ -7,7 +7,7 @@ use pocket_tasks::contract::{ProjectId, Timestamp};
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{Job, LeasedJob, Queue, Store as _};
 
-use super::fixtures::{at, commit, soon, user, waits};
+use super::fixtures::{at, commit, commit_beside, soon, user, waits};
 use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::TestDatabase;
@@ -185,8 +185,7 @@ on_both_databases! {
             // There is only one writer.
             let mut leasing = pin!(lease_one(&other, at(9)));
             waits(&mut leasing).await;
-            transaction.commit().await.unwrap();
-            assert_eq!(soon(leasing).await.job.unwrap(), job);
+            assert_eq!(commit_beside(transaction, leasing).await.job.unwrap(), job);
         }
     }
 

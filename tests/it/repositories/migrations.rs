@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use migration::{Migrator, MigratorTrait as _};
 use pocket_tasks::contract::task::Task;
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{PreviousSecret, Store as _};
-use sea_orm::Database;
 use tokio::time::sleep;
 
 use super::comments::{add_comments, new_comment};
@@ -94,9 +92,8 @@ on_both_databases! {
         let before = rows_of_first(&database, TABLES.len()).await;
         let schema = Empty(database.clone()).schema().await;
 
-        let connection = Box::pin(Database::connect(&database.url)).await.unwrap();
         for left in (0..TABLES.len()).rev() {
-            Migrator::down(&connection, Some(1)).await.unwrap();
+            store.roll_back(Some(1)).await.unwrap();
             let kept = rows_of_first(&database, left).await;
             assert_eq!(kept, before[..kept.len()], "{left} migrations are left");
             let schema = Empty(database.clone()).schema().await;
@@ -105,7 +102,6 @@ on_both_databases! {
                 assert!(!schema.iter().any(|line| starts.iter().any(|start| line.starts_with(start))), "{table} is left");
             }
         }
-        connection.close().await.unwrap();
 
         store.migrate().await.unwrap();
         assert_eq!(Empty(database.clone()).schema().await, schema);
@@ -117,14 +113,12 @@ on_both_databases! {
         let project = project(&store, &ada).await;
         let task = full_task(&project, bob.id);
         add_tasks(&store, [&task]).await;
-        let connection = Box::pin(Database::connect(&database.url)).await.unwrap();
-        Migrator::down(&connection, Some(back_to(&store, "m0008").await)).await.unwrap();
+        store.roll_back(Some(back_to(&store, "m0008").await)).await.unwrap();
         let mut raw = Raw::connect(&database).await;
         raw.execute("UPDATE tasks SET title = 'Straße', title_key = 'straße', search_text = 'straße', \
                      description = NULL, labels = ',cafe\u{301},caf\u{e9},tea,'").await;
         raw.execute("UPDATE projects SET name = 'İstanbul', name_key = 'i\u{307}stanbul', search_text = 'i\u{307}stanbul'").await;
-        Migrator::up(&connection, None).await.unwrap();
-        connection.close().await.unwrap();
+        store.migrate().await.unwrap();
         for (sql, expected) in [
             ("SELECT title_key AS text FROM tasks", "strasse"),
             ("SELECT search_text AS text FROM tasks", "strasse"),
@@ -141,9 +135,7 @@ on_both_databases! {
         let (ada, bob) = (user(&store).await, user(&store).await);
         let project = project(&store, &ada).await;
         let task = Task { created_by: Some(bob.id), ..full_task(&project, bob.id) };
-        let connection = Box::pin(Database::connect(&database.url)).await.unwrap();
-        Migrator::down(&connection, Some(back_to(&store, "m0003").await)).await.unwrap();
-        connection.close().await.unwrap();
+        store.roll_back(Some(back_to(&store, "m0003").await)).await.unwrap();
         store.migrate().await.unwrap();
 
         add_tasks(&store, [&task]).await;
@@ -164,9 +156,7 @@ async fn a_migration_yields_to_a_request_that_holds_locks_on_postgres() {
     let Some(database) = postgres().await else { return };
     let store = database.store().await;
     user(&store).await;
-    let connection = Box::pin(Database::connect(&database.url)).await.unwrap();
-    Migrator::down(&connection, Some(back_to(&store, "m0010").await)).await.unwrap();
-    connection.close().await.unwrap();
+    store.roll_back(Some(back_to(&store, "m0010").await)).await.unwrap();
     let mut request = Raw::connect(&database).await;
     request.execute("BEGIN").await;
     request.execute("SELECT id FROM users FOR NO KEY UPDATE").await;

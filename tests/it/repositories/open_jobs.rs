@@ -6,7 +6,7 @@ use pocket_tasks::contract::WebhookId;
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{JobRecord, JobState, LeasedJob, Queue, Store as _, Transaction};
 
-use super::fixtures::{at, commit, soon, waits};
+use super::fixtures::{at, commit, commit_beside, waits};
 use crate::on_both_databases;
 use crate::support::TestDatabase;
 
@@ -101,8 +101,7 @@ on_both_databases! {
             assert!(end.queue().complete(leased.lease, at(30)).await.unwrap());
         });
         waits(&mut end).await;
-        enqueueing.commit().await.unwrap();
-        soon(end).await;
+        commit_beside(enqueueing, end).await;
     }
 
     async fn enqueueing_a_job_waits_for_its_completion_and_creates_another(database: TestDatabase) {
@@ -121,8 +120,7 @@ on_both_databases! {
                 enqueue(&store, webhook, Queue::Webhooks, 20).await
             });
             waits(&mut enqueueing).await;
-            end.commit().await.unwrap();
-            assert_eq!(soon(enqueueing).await, !goes_on);
+            assert_eq!(commit_beside(end, enqueueing).await, !goes_on);
             let [one] = <[_; 1]>::try_from(jobs(&store).await).unwrap();
             assert_eq!((one.state, one.run_at), (JobState::Pending, at(20)));
         }

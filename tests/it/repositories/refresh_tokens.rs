@@ -8,7 +8,7 @@ use pocket_tasks::contract::SessionId;
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{NewRefreshToken, RefreshTokenRecord, Store as _};
 
-use super::fixtures::{at, commit, session, soon, user, waits};
+use super::fixtures::{at, commit, commit_beside, session, soon, user, waits};
 use crate::on_both_databases;
 use crate::support::TestDatabase;
 
@@ -71,8 +71,7 @@ on_both_databases! {
         let mut second = pin!(async { lock(&other, &HASH).await });
         waits(&mut second).await;
         first.sessions().rotate_refresh_token(&HASH, at(30), b"next").await.unwrap();
-        first.commit().await.unwrap();
-        assert_eq!(soon(second).await.unwrap().used_at, Some(at(30)));
+        assert_eq!(commit_beside(first, second).await.unwrap().used_at, Some(at(30)));
     }
 
     async fn a_request_that_waits_for_a_token_sees_the_end_of_its_session(database: TestDatabase) {
@@ -82,8 +81,7 @@ on_both_databases! {
         assert!(first.sessions().end(session, at(30)).await.unwrap());
         let mut second = pin!(async { lock(&other, &HASH).await });
         waits(&mut second).await;
-        first.commit().await.unwrap();
-        assert_eq!(soon(second).await.unwrap().session_ended_at, Some(at(30)));
+        assert_eq!(commit_beside(first, second).await.unwrap().session_ended_at, Some(at(30)));
     }
 
     async fn a_session_does_not_end_while_one_of_its_tokens_is_locked(database: TestDatabase) {
@@ -96,8 +94,7 @@ on_both_databases! {
         });
         waits(&mut second).await;
         first.sessions().touch(session, at(29), at(2_000)).await.unwrap();
-        first.commit().await.unwrap();
-        assert!(soon(second).await);
+        assert!(commit_beside(first, second).await);
         let record = store.read().sessions().find(session).await.unwrap().unwrap();
         assert_eq!((record.ended_at, record.expires_at), (Some(at(30)), at(2_000)));
     }
@@ -115,8 +112,7 @@ on_both_databases! {
         waits(&mut second).await;
         let followed = soon(first.sessions().lock_refresh_token(&NEXT)).await;
         assert!(followed.expect("a deadlock").is_some());
-        first.commit().await.unwrap();
-        assert!(soon(second).await.expect("a deadlock"));
+        assert!(commit_beside(first, second).await.expect("a deadlock"));
     }
 
     async fn one_of_many_concurrent_uses_of_a_token_succeeds(database: TestDatabase) {

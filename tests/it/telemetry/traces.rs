@@ -102,8 +102,8 @@ on_sqlite! {
     async fn a_request_and_the_job_that_it_enqueues_are_in_the_trace_of_the_client(app: TestApp) {
         let collector = Collector::start().await;
         let traces = Traces::new(&collector.url).unwrap();
-        // Beside a second subscriber, tracing asks all of them about a span that another test begins first. Beside none,
-        // it asks that of the thread of the other test, which has none, and disables the span for good.
+        // With one subscriber, tracing asks that of the current thread about a new span. The thread of another test has
+        // none, so the span would stay disabled. With two, tracing asks both.
         let _second = Dispatch::new(NoSubscriber::new());
         let dispatch = Dispatch::new(subscriber(LogFormat::Json, "off", Some(&traces)));
         async {

@@ -15,7 +15,7 @@ use crate::api::fixtures::webhooks::{
     user_with_api_token, wait_until, webhook,
 };
 use crate::on_both_databases;
-use crate::repositories::fixtures::{soon, waits};
+use crate::repositories::fixtures::{commit_beside, soon, waits};
 use crate::support::client::Ids as _;
 use crate::support::{Receiver, TestDatabase};
 
@@ -170,8 +170,7 @@ on_both_databases! {
             waits(&mut changing).await;
             let requeued = soon(ending.queue().requeue(leased.lease, Queue::Webhooks, now)).await;
             assert!(requeued.unwrap(), "{change}: the job is locked by the delivery");
-            ending.commit().await.unwrap();
-            soon(changing).await;
+            commit_beside(ending, changing).await;
             app.work().await;
             assert!(app.store.read().queue().list_unfinished().await.unwrap().is_empty(), "{change}");
         }

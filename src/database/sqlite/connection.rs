@@ -1,0 +1,61 @@
+//! A connection of SeaORM to SQLite, for migrations.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OpenFlags};
+use sea_orm::{DatabaseConnection, DbBackend, DbErr, ProxyDatabaseTrait, ProxyExecResult, ProxyRow, Statement};
+
+use super::errors::connection_error;
+use super::rows;
+
+/// Access of a connection to a file that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::database) enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
+/// Opens a connection whose statements block the thread.
+///
+/// Transactions are begun and ended by statements: SeaORM ignores the failures of those of a proxy.
+pub(in crate::database) async fn connect(
+    path: &Path,
+    access: Access,
+    busy_timeout: Duration,
+) -> Result<DatabaseConnection, DbErr> {
+    let connection = open(path, access, busy_timeout).map_err(connection_error)?;
+    let proxied = ProxiedConnection(Mutex::new(connection));
+    sea_orm::Database::connect_proxy(DbBackend::Sqlite, Arc::new(Box::new(proxied))).await
+}
+
+/// Opens a connection.
+pub(in crate::database) fn open(path: &Path, access: Access, busy_timeout: Duration) -> rusqlite::Result<Connection> {
+    let flags = match access {
+        Access::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        Access::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE,
+    };
+    // Without SQLite's own lock: a connection is used by one thread at a time.
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(busy_timeout)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // Acknowledged writes survive a power cut, not only a crash of the process.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
+#[derive(Debug)]
+struct ProxiedConnection(Mutex<Connection>);
+
+#[async_trait]
+impl ProxyDatabaseTrait for ProxiedConnection {
+    async fn query(&self, statement: Statement) -> Result<Vec<ProxyRow>, DbErr> {
+        rows::query(&self.0.lock().unwrap_or_else(PoisonError::into_inner), &statement)
+    }
+
+    async fn execute(&self, statement: Statement) -> Result<ProxyExecResult, DbErr> {
+        rows::execute(&self.0.lock().unwrap_or_else(PoisonError::into_inner), &statement)
+    }
+}
