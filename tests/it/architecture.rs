@@ -142,6 +142,20 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
+/// Types of columns that `src/database/sqlite/rows.rs` reads. SeaORM would take a value of another type for NULL.
+const COLUMN_TYPES: [&str; 10] = [
+    "bool",
+    "i16",
+    "i64",
+    "String",
+    "Uuid",
+    "Vec<u8>",
+    "Option<i64>",
+    "Option<String>",
+    "Option<Uuid>",
+    "Option<Vec<u8>>",
+];
+
 /// Returns whether the code names the path as a whole word, not as the end of a longer path.
 fn names(code: &str, path: &str) -> bool {
     let boundary = |character: Option<char>| !character.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':');
@@ -161,6 +175,20 @@ fn imports_follow_the_layers() {
         }
     }
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn entities_have_columns_of_types_that_both_databases_read() {
+    let mut checked = 0;
+    for (path, code) in sources(Path::new("src/database/entities")) {
+        for field in code.lines().filter_map(|line| line.trim().strip_prefix("pub ")) {
+            if let Some((name, kind)) = field.strip_suffix(',').and_then(|field| field.split_once(": ")) {
+                assert!(COLUMN_TYPES.contains(&kind), "{}: {name} is a {kind}", path.display());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 100, "{checked}");
 }
 
 #[test]
