@@ -131,7 +131,7 @@ def main():
         name, separator, path = argument.rpartition("=")
         binaries.append((name if separator else Path(path).name, path))
     results = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "revision": options.revision,
         "rounds": options.rounds,
         "seconds": options.seconds,
@@ -139,9 +139,6 @@ def main():
         "engines": {},
     }
     for engine in options.engines.split(","):
-        if engine == "PostgreSQL" and not options.postgres:
-            print("PostgreSQL is left out: no server.")
-            continue
         folder = Path(tempfile.mkdtemp(prefix="pocket-tasks-bench-"))
         try:
             postgres = Postgres(options.postgres) if engine == "PostgreSQL" else None

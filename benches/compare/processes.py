@@ -1,6 +1,7 @@
 """Servers under load: their start, processor time and memory."""
 
 import http.client
+import json
 import os
 import socket
 import subprocess
@@ -72,8 +73,6 @@ class Server:
             return False
 
     def request(self, method, path, token="", body=None):
-        import json
-
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if token:

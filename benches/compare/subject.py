@@ -1,6 +1,7 @@
 """A server that is measured, with its database and the requests that it is sent."""
 
 import json
+import os
 import shutil
 import subprocess
 import uuid
@@ -76,7 +77,7 @@ class Subject:
         command += ["--connections", str(connections), "--duration", f"{seconds}s", "--timeout", "10s"]
         command += ["--script", str(HERE / "wrk.lua"), "--header", f"Authorization: Bearer {self.token}"]
         command += [f"http://127.0.0.1:{self.server.port}{request.path}"]
-        environment = {"PATH": __import__("os").environ["PATH"]} | ({"BODY": request.body} if request.body else {})
+        environment = os.environ | ({"BODY": request.body} if request.body else {})
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
         result = json.loads(output.strip().splitlines()[-1])
         if result["errors"] or not result["requests"]:
@@ -101,7 +102,8 @@ class PocketTasks(Subject):
     def projects(self):
         account = {"email": "ada@example.com", "name": "Ada", "password": "correct horse battery"}
         self.token = self.server.request("POST", "/v1/auth/register", body=account)["access_token"]
-        return [self.server.request("POST", "/v1/projects", self.token, {"name": name})["id"] for name in ("Read", "Written")]
+        projects = [self.server.request("POST", "/v1/projects", self.token, {"name": name}) for name in ("Read", "Written")]
+        return [project["id"] for project in projects]
 
     def list_path(self, project):
         return f"/v2/projects/{project}/tasks?limit={LIMIT}"
