@@ -65,8 +65,9 @@ async fn enqueue(databases: &Databases, user: &str, webhooks: usize, url: &str) 
     let mut api = Connection::open(server.address).await?;
     let token = databases::register(&mut api, user).await?.token;
     let project = databases::new_project(&mut api, &token).await?;
-    let webhook = json!({"url": url, "project_id": project, "events": ["task.created"]});
-    for _ in 0..webhooks {
+    for number in 0..webhooks {
+        // A project has one webhook for a URL.
+        let webhook = json!({"url": format!("{url}?{number}"), "project_id": project, "events": ["task.created"]});
         api.exchange(&client::post("/v1/webhooks", &token, &webhook)).await?;
     }
     let operations: Vec<Value> =
