@@ -12,6 +12,7 @@ use poem::listener::TcpListener;
 use poem::{EndpointExt as _, Route, Server, get, handler};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use task::Pools;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -31,12 +32,12 @@ fn ready() -> &'static str {
 
 /// Routes to the handlers of one engine.
 macro_rules! routes {
-    ($engine:ident, $pool:expr) => {
+    ($engine:ident, $pools:expr) => {
         Route::new()
             .at("/health/ready", get(ready))
             .at("/v1/tasks/:id", get(task::$engine::find))
             .at("/v1/projects/:project/tasks", get(task::$engine::list).post(task::$engine::create))
-            .data($pool)
+            .data($pools)
     };
 }
 
@@ -47,17 +48,19 @@ async fn main() -> Result<()> {
     let app = if url.starts_with("sqlite:") {
         let options = url.parse::<SqliteConnectOptions>()?.create_if_missing(true);
         let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-        let pool = SqlitePoolOptions::new().connect_with(options).await?;
+        // Several connections that write wait for each other without a queue, and some for longer than the timeout.
+        let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         for statement in [SQLITE_SCHEMA, INDEX] {
-            sqlx::query(statement).execute(&pool).await?;
+            sqlx::query(statement).execute(&write).await?;
         }
-        routes!(sqlite, pool).boxed()
+        let read = SqlitePoolOptions::new().connect_with(options).await?;
+        routes!(sqlite, Pools { read, write }).boxed()
     } else {
         let pool = PgPoolOptions::new().connect(&url).await?;
         for statement in [POSTGRES_SCHEMA, INDEX] {
             sqlx::query(statement).execute(&pool).await?;
         }
-        routes!(postgres, pool).boxed()
+        routes!(postgres, Pools { read: pool.clone(), write: pool }).boxed()
     };
     Server::new(TcpListener::bind(format!("127.0.0.1:{port}"))).run(app).await?;
     Ok(())

@@ -3,6 +3,13 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+/// Connections of the handlers. On PostgreSQL both pools are one.
+#[derive(Clone)]
+pub(crate) struct Pools<P> {
+    pub(crate) read: P,
+    pub(crate) write: P,
+}
+
 /// Task in a response.
 #[derive(Serialize)]
 pub(crate) struct Task {
@@ -57,7 +64,7 @@ macro_rules! handlers {
             use sqlx::Row as _;
             use uuid::Uuid;
 
-            use super::{CREATE, FIND, LIST, NewTask, Page, Task};
+            use super::{CREATE, FIND, LIST, NewTask, Page, Pools, Task};
 
             fn task(row: &$row) -> sqlx::Result<Task> {
                 let labels: &str = row.try_get(7)?;
@@ -77,33 +84,33 @@ macro_rules! handlers {
             }
 
             #[handler]
-            pub(crate) async fn find(Data(pool): Data<&$pool>, Path(id): Path<Uuid>) -> Result<Json<Task>> {
-                let row = sqlx::query(FIND).bind(id).fetch_optional(pool).await.map_err(InternalServerError)?;
+            pub(crate) async fn find(Data(pools): Data<&Pools<$pool>>, Path(id): Path<Uuid>) -> Result<Json<Task>> {
+                let row = sqlx::query(FIND).bind(id).fetch_optional(&pools.read).await.map_err(InternalServerError)?;
                 Ok(Json(task(&row.ok_or(NotFoundError)?).map_err(InternalServerError)?))
             }
 
             #[handler]
             pub(crate) async fn list(
-                Data(pool): Data<&$pool>,
+                Data(pools): Data<&Pools<$pool>>,
                 Path(project): Path<Uuid>,
                 Query(page): Query<Page>,
             ) -> Result<Json<Vec<Task>>> {
                 let query = sqlx::query(LIST).bind(project).bind(page.limit);
-                let rows = query.fetch_all(pool).await.map_err(InternalServerError)?;
+                let rows = query.fetch_all(&pools.read).await.map_err(InternalServerError)?;
                 let tasks = rows.iter().map(task).collect::<sqlx::Result<_>>();
                 Ok(Json(tasks.map_err(InternalServerError)?))
             }
 
             #[handler]
             pub(crate) async fn create(
-                Data(pool): Data<&$pool>,
+                Data(pools): Data<&Pools<$pool>>,
                 Path(project): Path<Uuid>,
                 Json(new): Json<NewTask>,
             ) -> Result<WithStatus<Json<Task>>> {
                 let query = sqlx::query(CREATE).bind(Uuid::now_v7()).bind(project).bind(new.title);
                 let query = query.bind(new.description).bind(new.priority).bind(new.due_at).bind(new.labels.join(","));
                 let query = query.bind(Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true));
-                let row = query.fetch_one(pool).await.map_err(InternalServerError)?;
+                let row = query.fetch_one(&pools.write).await.map_err(InternalServerError)?;
                 Ok(Json(task(&row).map_err(InternalServerError)?).with_status(StatusCode::CREATED))
             }
         }

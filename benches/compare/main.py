@@ -61,6 +61,7 @@ def turn(subject, operation, connections, seconds):
         "requests_per_second": load["requests"] * 1e6 / load["microseconds"],
         "p50_us": load["p50"],
         "p99_us": load["p99"],
+        "failed": load["errors"],
         "response_bytes": load["bytes"] / load["requests"],
         "server_cpu_us": server,
         "database_cpu_us": database,
@@ -87,6 +88,7 @@ def measure_requests(subjects, options):
         bare = turns[operation, connections, "bare"]
         row = {"operation": operation, "connections": connections, "server": name}
         row |= {key: statistics.median(result[key] for result in results) for key in results[0]}
+        row["failed"] = sum(result["failed"] for result in results)
         row["times_bare"] = statistics.median(a["cpu_us"] / b["cpu_us"] for a, b in zip(results, bare))
         rows.append(row)
     return sorted(rows, key=lambda row: (OPERATIONS.index(row["operation"]), row["connections"]))

@@ -37,7 +37,9 @@ def table(head, rows):
 
 
 def goal(engine, row):
-    return GOALS[engine][row["operation"]] if row["connections"] == GOAL_CONNECTIONS and row["server"] != "bare" else None
+    if row["connections"] != GOAL_CONNECTIONS or row["server"] == "bare":
+        return None
+    return GOALS[engine][row["operation"]]
 
 
 def judged(value, limit, form):
@@ -56,7 +58,7 @@ def requests_table(engine, rows):
                 row["operation"],
                 row["connections"],
                 row["server"],
-                f"{row['requests_per_second']:.0f}",
+                f"{row['requests_per_second']:.0f}" + (f" ({row['failed']} failed)" if row["failed"] else ""),
                 f"{row['p50_us'] / 1000:.2f}",
                 f"{row['p99_us'] / 1000:.2f}",
                 f"{row['cpu_us']:.0f}",
