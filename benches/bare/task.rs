@@ -55,6 +55,7 @@ const CREATE: &str = "INSERT INTO tasks (id, project_id, title, description, sta
 /// Handlers of one engine: the rows of different databases share no trait that is easier to read than this macro.
 macro_rules! handlers {
     ($engine:ident, $pool:ty, $row:ty) => {
+        #[expect(clippy::disallowed_methods, reason = "the bare handlers share no code with the server")]
         pub(crate) mod $engine {
             use chrono::{SecondsFormat, Utc};
             use poem::error::{InternalServerError, NotFoundError};

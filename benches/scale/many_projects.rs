@@ -101,7 +101,7 @@ struct Lists {
 
 pub(crate) fn print_header() {
     println!(
-        "{:<70} {:<10} {:>10} {:>10} {:>8} {:>8}  {:<7}",
+        "{:<84} {:<10} {:>10} {:>10} {:>8} {:>8}  {:<7}",
         "case, first : other", "engine", "first µs", "other µs", "ratio", "goal", "met"
     );
 }
@@ -227,7 +227,7 @@ impl Lists {
         }
         let ratio = median(others.iter().zip(&firsts).map(|(other, first)| other / first).collect())?;
         println!(
-            "{name:<70} {engine:<10} {:>10.0} {:>10.0} {ratio:>6.2} x {:>8}  {:<7}",
+            "{name:<84} {engine:<10} {:>10.0} {:>10.0} {ratio:>6.2} x {:>8}  {:<7}",
             median(firsts)?,
             median(others)?,
             goal.map_or_else(|| "-".to_owned(), |goal| format!("{goal:.1} x")),
