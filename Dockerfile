@@ -11,6 +11,7 @@ WORKDIR /build
 # Build the dependencies first, with empty crates, so that a change of our code does not rebuild them.
 COPY Cargo.toml Cargo.lock ./
 COPY migration/Cargo.toml migration/
+COPY benches/Cargo.toml benches/
 RUN mkdir -p src migration/src \
     && touch src/lib.rs migration/src/lib.rs \
     && echo 'fn main() {}' > src/main.rs \

@@ -40,8 +40,12 @@ deny: ## Check licences, sources and security advisories of the dependencies
 	.ci/check-dependencies
 
 .PHONY: bench
-bench: ## Benchmark the release build (also on PostgreSQL: .ci/with-postgres make bench)
-	cargo bench --locked
+bench: ## Compare the release build with bare handlers on both databases (needs wrk; in 2 minutes: make bench MODE=short; another binary: BIN=PATH)
+	BIN="$(BIN)" benches/run $(MODE)
+
+.PHONY: bench-scale
+bench-scale: ## Benchmark large databases, streams and deliveries (some: PARTS="streams"; also on PostgreSQL: .ci/with-postgres make bench-scale)
+	BIN="$(BIN)" benches/run scale $(PARTS)
 
 .PHONY: fuzz
 fuzz: ## Send about 10,000 generated requests to the release build (also on PostgreSQL: .ci/with-postgres make fuzz)

@@ -1,31 +1,26 @@
-//! Benchmarks: `make bench`, and `.ci/with-postgres make bench` for PostgreSQL too.
+//! Benchmarks of large databases, many streams and many deliveries: `make bench-scale`, and
+//! `.ci/with-postgres make bench-scale` for PostgreSQL too.
 //!
 //! A time says little on a shared machine; the ratio of two times from the same second says more. Most parts alternate
 //! between two things and state their goals as ratios. A missed goal is reported and is not a failure, because other
 //! processes can be the cause.
 //!
-//! `cargo bench --locked -- deep_pages streams` runs those parts only. `BENCH_TASKS=50000` shrinks the large lists, which
-//! have up to 1,000,000 tasks.
-//!
-//! Plain HTTP load needs no benchmark of its own. Start the release build with `RATE_LIMIT_API_PER_MINUTE=0` and use `oha`:
-//!
-//! ```text
-//! oha -z 10s -c 16 -H "Authorization: Bearer $TOKEN" "http://127.0.0.1:3000/v1/projects/$PROJECT/tasks?limit=20"
-//! ```
+//! `make bench-scale PARTS="large_project streams"` runs those parts only. `BENCH_TASKS=50000` shrinks the large lists,
+//! which have up to 1,000,000 tasks. `make bench` measures plain HTTP load.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 mod client;
 mod databases;
-mod deep_pages;
 mod deliveries;
+mod filters;
 mod interleave;
+mod large_project;
 mod many_projects;
 mod processes;
 mod searches;
 mod seed_tasks;
 mod seed_users;
-mod startup;
 mod stats;
 mod streams;
 
@@ -35,13 +30,12 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use databases::Databases;
 
 /// Maximum time of a part on one engine.
-const PART_TIMEOUT: Duration = Duration::from_mins(6);
+const PART_TIMEOUT: Duration = Duration::from_mins(15);
 
 /// A benchmark that can run alone.
 #[derive(Clone, Copy)]
 enum Part {
-    Startup,
-    DeepPages,
+    LargeProject,
     ManyProjects,
     Streams,
     Deliveries,
@@ -49,9 +43,8 @@ enum Part {
 }
 
 impl Part {
-    const ALL: [(&str, Self); 6] = [
-        ("startup", Self::Startup),
-        ("deep_pages", Self::DeepPages),
+    const ALL: [(&str, Self); 5] = [
+        ("large_project", Self::LargeProject),
         ("many_projects", Self::ManyProjects),
         ("deliveries", Self::Deliveries),
         ("streams", Self::Streams),
@@ -60,8 +53,7 @@ impl Part {
 
     fn print_header(self) {
         match self {
-            Self::Startup => startup::print_header(),
-            Self::DeepPages => deep_pages::print_header(),
+            Self::LargeProject => large_project::print_header(),
             Self::ManyProjects => many_projects::print_header(),
             Self::Deliveries => deliveries::print_header(),
             Self::Streams => streams::print_header(),
@@ -71,8 +63,7 @@ impl Part {
 
     async fn measure(self, engine: &str, databases: &Databases) -> Result<()> {
         match self {
-            Self::Startup => startup::measure(engine, databases).await,
-            Self::DeepPages => deep_pages::measure(engine, databases).await,
+            Self::LargeProject => large_project::measure(engine, databases).await,
             Self::ManyProjects => many_projects::measure(engine, databases).await,
             Self::Deliveries => deliveries::measure(engine, databases).await,
             Self::Streams => streams::measure(engine, databases).await,
@@ -105,8 +96,7 @@ fn main() -> Result<()> {
 /// Returns the parts that the command line names, or all.
 fn parts() -> Result<Vec<Part>> {
     let mut parts = Vec::new();
-    // Cargo adds `--bench`.
-    for argument in std::env::args().skip(1).filter(|argument| !argument.starts_with('-')) {
+    for argument in std::env::args().skip(1) {
         match Part::ALL.into_iter().find(|(name, _)| *name == argument) {
             Some((_, part)) => parts.push(part),
             None => bail!("there is no part {argument}, only {}", Part::ALL.map(|(name, _)| name).join(", ")),

@@ -1,4 +1,4 @@
-//! Cost of page 5,000 of a project with 1,000,000 tasks, compared with page 1.
+//! Cost of page 5,000 of a project with 1,000,000 tasks, compared with page 1, and of its filtered lists.
 //!
 //! Cursors (v2) must make every page cost the same, regardless of the sort order. Page numbers (v1) cannot; but the total that
 //! comes with a page must not depend on the number of tasks.
@@ -16,7 +16,7 @@ use crate::client::{self, Connection};
 use crate::databases::{self, Databases};
 use crate::interleave::interleave;
 use crate::processes::Server;
-use crate::seed_tasks;
+use crate::{filters, seed_tasks};
 
 /// Number of tasks in the project, unless `BENCH_TASKS` is set.
 const TASKS: i64 = 1_000_000;
@@ -39,19 +39,19 @@ const SORTS: [(&str, &str); 5] =
     [("created_at", "desc"), ("title", "asc"), ("due_at", "asc"), ("due_at", "desc"), ("priority", "asc")];
 
 /// A server with a small and a large project.
-struct Lists {
+pub(crate) struct Lists {
     server: Server,
-    token: String,
+    pub(crate) token: String,
     /// Id of the small project.
-    small: String,
+    pub(crate) small: String,
     /// Id of the large project.
-    large: String,
+    pub(crate) large: String,
     tasks: i64,
 }
 
 pub(crate) fn print_header() {
     println!(
-        "{:<38} {:<10} {:>10} {:>10} {:>8} {:>8}  {:<7}",
+        "{:<54} {:<10} {:>10} {:>10} {:>8} {:>8}  {:<7}",
         "case, first : other", "engine", "first µs", "other µs", "ratio", "goal", "met"
     );
 }
@@ -82,7 +82,12 @@ pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
         let name = format!("v2 page 1 : {deep}, {field} {direction}");
         lists.compare(engine, &name, [&first, &last], Some(DEPTH_GOAL)).await?;
     }
-    Ok(())
+    // The rare tasks come last, because the pages count all tasks.
+    let mut api = Connection::open(lists.server.address).await?;
+    for project in [&lists.small, &lists.large] {
+        filters::add_rare(&mut api, &lists.token, project).await?;
+    }
+    filters::measure(engine, &lists).await
 }
 
 /// Creates the projects.
@@ -112,7 +117,7 @@ impl Lists {
         client::get(&format!("/v2/projects/{}/tasks?limit={limit}{sort}{cursor}", self.large), &self.token)
     }
 
-    async fn json(&self, request: &[u8]) -> Result<Value> {
+    pub(crate) async fn json(&self, request: &[u8]) -> Result<Value> {
         Connection::open(self.server.address).await?.json(request).await
     }
 
@@ -132,13 +137,20 @@ impl Lists {
         cursor.context("nothing was read")
     }
 
-    async fn compare(&self, engine: &str, name: &str, pages: [&Vec<u8>; 2], goal: Option<f64>) -> Result<()> {
+    /// Compares two requests, and prints the result.
+    pub(crate) async fn compare(
+        &self,
+        engine: &str,
+        name: &str,
+        pages: [&Vec<u8>; 2],
+        goal: Option<f64>,
+    ) -> Result<()> {
         let [first, other] = pages.map(|page| vec![page.clone(); usize::from(REQUESTS)]);
         let result = interleave(&self.server, &first, &other).await;
         let result = result.with_context(|| format!("{name} on {engine}"))?;
         let requests = f64::from(REQUESTS);
         println!(
-            "{name:<38} {engine:<10} {:>10.0} {:>10.0} {:>6.2} x {:>8}  {:<7}",
+            "{name:<54} {engine:<10} {:>10.0} {:>10.0} {:>6.2} x {:>8}  {:<7}",
             result.first / requests,
             result.other / requests,
             result.ratio,

@@ -21,6 +21,12 @@ pub(crate) struct Databases {
     admin: Option<String>,
 }
 
+/// A user with an access token.
+pub(crate) struct User {
+    pub(crate) id: String,
+    pub(crate) token: String,
+}
+
 /// The user and the project in the database.
 pub(crate) struct Content {
     pub(crate) user: String,
@@ -91,15 +97,20 @@ async fn execute(url: &str, sql: String) -> Result<()> {
 
 async fn fill(server: &Server) -> Result<Content> {
     let mut api = Connection::open(server.address).await?;
-    let account = json!({"email": "ada@example.com", "name": "Ada", "password": "correct horse battery"});
-    let session = api.json(&client::post("/v1/auth/register", "", &account)).await?;
-    let (user, token) = (text(&session["user"]["id"])?, text(&session["access_token"])?);
-    let project = new_project(&mut api, &token).await?;
+    let user = register(&mut api, "ada").await?;
+    let project = new_project(&mut api, &user.token).await?;
     let path = format!("/v1/projects/{project}/tasks");
     for number in 1..=TASKS {
-        api.exchange(&client::post(&path, &token, &new_task(&format!("Task {number}")))).await?;
+        api.exchange(&client::post(&path, &user.token, &new_task(&format!("Task {number}")))).await?;
     }
-    Ok(Content { user, token, project })
+    Ok(Content { user: user.id, token: user.token, project })
+}
+
+/// Registers a user.
+pub(crate) async fn register(api: &mut Connection, name: &str) -> Result<User> {
+    let account = json!({"email": format!("{name}@example.com"), "name": name, "password": "correct horse battery"});
+    let session = api.json(&client::post("/v1/auth/register", "", &account)).await?;
+    Ok(User { id: text(&session["user"]["id"])?, token: text(&session["access_token"])? })
 }
 
 /// Creates a project and returns its id.

@@ -7,7 +7,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::check_goal;
@@ -41,9 +40,7 @@ pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     let server = Server::start(&databases.url, databases.folder.path()).await?;
     let mut api = Connection::open(server.address).await?;
     let searched = databases::new_project(&mut api, &content.token).await?;
-    let account = json!({"email": "bob@example.com", "name": "Bob", "password": "correct horse battery"});
-    let session = api.json(&client::post("/v1/auth/register", "", &account)).await?;
-    let bob = session["access_token"].as_str().context("no token")?.to_owned();
+    let bob = databases::register(&mut api, "bob").await?.token;
     let project = databases::new_project(&mut api, &bob).await?;
     let path = format!("/v1/projects/{project}/tasks");
     let task = api.json(&client::post(&path, &bob, &databases::new_task("Order tiles"))).await?;

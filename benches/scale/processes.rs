@@ -1,7 +1,7 @@
 //! The server under load: the release build, in a process that ends with its handle.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,34 +9,37 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::client::{self, Connection};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_pocket-tasks");
-
+/// Environment variable with the path of a server to measure, instead of the one beside this program.
+const VARIABLE: &str = "POCKET_TASKS_BIN";
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A running server; dropping the handle ends it.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
-    /// Time from before the start to the first response.
-    pub(crate) startup: Duration,
 }
 
 impl Server {
     /// Starts the server, without the environment of the benchmark, and waits until it is ready.
     pub(crate) async fn start(database_url: &str, folder: &Path) -> Result<Self> {
-        Self::spawn(&mut program(database_url, folder)).await.context("starting pocket-tasks")
+        Self::start_with(database_url, folder, &[]).await
+    }
+
+    /// Starts the server with further settings.
+    pub(crate) async fn start_with(database_url: &str, folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
+        let mut program = program(database_url, folder)?;
+        Self::spawn(program.envs(settings.iter().copied())).await.context("starting pocket-tasks")
     }
 
     async fn spawn(command: &mut Command) -> Result<Self> {
         let address = free_address()?;
         command.env("PORT", address.port().to_string()).stdin(Stdio::null()).stdout(Stdio::null());
         let begin = Instant::now();
-        let mut server = Self { child: command.spawn()?, address, startup: Duration::ZERO };
+        let mut server = Self { child: command.spawn()?, address };
         let request = client::get("/health/ready", "");
         while begin.elapsed() < STARTUP_TIMEOUT {
             if let Ok(mut connection) = Connection::open(address).await {
                 connection.exchange(&request).await?;
-                server.startup = begin.elapsed();
                 return Ok(server);
             }
             if let Some(status) = server.child.try_wait()? {
@@ -65,13 +68,18 @@ impl Drop for Server {
 
 /// Migrates a database by the command that operators use.
 pub(crate) fn migrate(database_url: &str, folder: &Path) -> Result<()> {
-    let status: ExitStatus = program(database_url, folder).arg("migrate").stdout(Stdio::null()).status()?;
+    let status: ExitStatus = program(database_url, folder)?.arg("migrate").stdout(Stdio::null()).status()?;
     ensure!(status.success(), "pocket-tasks migrate ended with {status}");
     Ok(())
 }
 
-fn program(database_url: &str, folder: &Path) -> Command {
-    let mut command = Command::new(PROGRAM);
+fn program(database_url: &str, folder: &Path) -> Result<Command> {
+    let path = match std::env::var_os(VARIABLE) {
+        Some(path) => PathBuf::from(path),
+        None => std::env::current_exe()?.with_file_name("pocket-tasks"),
+    };
+    let path = path.canonicalize().with_context(|| format!("{} is missing", path.display()))?;
+    let mut command = Command::new(path);
     // The working directory must not contain a developer's `.env`.
     command.current_dir(folder).env_clear().env("DATA_DIR", folder).env("DATABASE_URL", database_url).envs([
         ("HOST", "127.0.0.1"),
@@ -87,7 +95,7 @@ fn program(database_url: &str, folder: &Path) -> Command {
         ("LOGIN_FAILURES_PER_MINUTE", "0"),
         ("LOGIN_FAILURES_PER_HOUR", "0"),
     ]);
-    command
+    Ok(command)
 }
 
 /// Returns an address whose port is free. If another process takes it first, the server ends with an error.

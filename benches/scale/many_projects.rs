@@ -7,14 +7,14 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
 use crate::check_goal;
 use crate::client::{self, Connection};
-use crate::databases::Databases;
+use crate::databases::{Databases, User, register};
+use crate::filters;
 use crate::processes::{self, Server};
 use crate::seed_users::{self, SeedUsers};
 use crate::stats::{median, microseconds};
@@ -38,6 +38,19 @@ const TASKS_GOAL: f64 = 12.0;
 const PROJECTS_GOAL: f64 = 3.0;
 /// Maximum ratio of the later page to the first.
 const DEPTH_GOAL: f64 = 1.5;
+
+/// Maximum ratio of a list of all projects to a page of one.
+const ONE_PROJECT_GOAL: f64 = 3.0;
+
+/// Lists of all projects.
+const LISTS: [&str; 6] = [
+    "/v2/tasks?limit=20",
+    "/v2/tasks?limit=20&q=zanzibar",
+    "/v2/tasks?limit=20&label=rare",
+    "/v2/tasks?limit=20&status=done",
+    "/v2/tasks?limit=20&due_before=2025-02-01T00:00:00Z&sort=title&dir=asc",
+    "/v1/events?limit=20&order=desc",
+];
 
 const SORTS: [(&str, &str); 4] = [("created_at", "desc"), ("due_at", "asc"), ("title", "asc"), ("priority", "asc")];
 
@@ -76,25 +89,19 @@ enum Turn<'a> {
     Request(&'a [u8]),
 }
 
-/// A user with an access token.
-struct Reader {
-    id: String,
-    token: String,
-}
-
 struct Lists {
     // Runs until the lists are dropped.
     _server: Server,
     api: Connection,
     baseline: Baseline,
-    everywhere: Reader,
-    somewhere: Reader,
+    everywhere: User,
+    somewhere: User,
     projects: i64,
 }
 
 pub(crate) fn print_header() {
     println!(
-        "{:<46} {:<10} {:>10} {:>10} {:>8} {:>8}  {:<7}",
+        "{:<84} {:<10} {:>10} {:>10} {:>8} {:>8}  {:<7}",
         "case, first : other", "engine", "first µs", "other µs", "ratio", "goal", "met"
     );
 }
@@ -131,14 +138,7 @@ pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
         let name = format!("by cursor : by sorting, {field} {direction}");
         lists.compare(engine, &name, [Turn::Request(&later), Turn::Request(&sorted)], None).await?;
     }
-    Ok(())
-}
-
-async fn register(api: &mut Connection, name: &str) -> Result<Reader> {
-    let account = json!({"email": format!("{name}@example.com"), "name": name, "password": "correct horse battery"});
-    let session = api.json(&client::post("/v1/auth/register", "", &account)).await?;
-    let text = |value: &Value| value.as_str().map(str::to_owned).context("a response lacks a text");
-    Ok(Reader { id: text(&session["user"]["id"])?, token: text(&session["access_token"])? })
+    lists.compare_with_one_project(engine).await
 }
 
 /// Creates the projects and their tasks.
@@ -184,6 +184,21 @@ impl Lists {
         Ok(cursor)
     }
 
+    /// Compares lists of all projects with a page of one project.
+    async fn compare_with_one_project(&mut self, engine: &str) -> Result<()> {
+        let token = self.everywhere.token.clone();
+        let projects = self.api.json(&client::get("/v1/projects?limit=1", &token)).await?;
+        let project = projects["data"][0]["id"].as_str().context("a project without an id")?;
+        filters::add_rare(&mut self.api, &token, project).await?;
+        let one = client::get(&format!("/v2/projects/{project}/tasks?limit=20"), &token);
+        for path in LISTS {
+            let all = client::get(path, &token);
+            let name = format!("one project : {path}");
+            self.compare(engine, &name, [Turn::Request(&one), Turn::Request(&all)], Some(ONE_PROJECT_GOAL)).await?;
+        }
+        Ok(())
+    }
+
     async fn turn(&mut self, turn: Turn<'_>) -> Result<f64> {
         let begin = Instant::now();
         match turn {
@@ -212,7 +227,7 @@ impl Lists {
         }
         let ratio = median(others.iter().zip(&firsts).map(|(other, first)| other / first).collect())?;
         println!(
-            "{name:<46} {engine:<10} {:>10.0} {:>10.0} {ratio:>6.2} x {:>8}  {:<7}",
+            "{name:<84} {engine:<10} {:>10.0} {:>10.0} {ratio:>6.2} x {:>8}  {:<7}",
             median(firsts)?,
             median(others)?,
             goal.map_or_else(|| "-".to_owned(), |goal| format!("{goal:.1} x")),

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::check_goal;
 use crate::client::{self, Connection};
-use crate::databases::Databases;
+use crate::databases::{self, Databases};
 use crate::processes::Server;
 use crate::stats::{microseconds, per_second, percentile};
 
@@ -90,11 +90,9 @@ pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     databases.create().await?;
     let server = Server::start(&databases.url, databases.folder.path()).await?;
     let mut connection = Connection::open(server.address).await?;
-    let account = json!({"email": "ada@example.com", "name": "Ada", "password": "correct horse"});
-    let session = connection.json(&client::post("/v1/auth/register", "", &account)).await?;
-    let token = text(&session, "access_token")?;
-    let project = connection.json(&client::post("/v1/projects", &token, &json!({"name": "Streams"}))).await?;
-    let path = format!("/v1/projects/{}/tasks", text(&project, "id")?);
+    let token = databases::register(&mut connection, "ada").await?.token;
+    let project = databases::new_project(&mut connection, &token).await?;
+    let path = format!("/v1/projects/{project}/tasks");
     let write = client::post(&path, &token, &json!({"title": "Published to all"}));
     for _ in 0..BURST {
         connection.exchange(&write).await?;
@@ -163,8 +161,4 @@ async fn rate(engine: &str, connection: &mut Connection, write: &[u8], streams: 
     let (name, ratio) = (format!("a second, {} streams", streams.readers.len()), events / responses);
     println!("{name:<38} {engine:<10} {responses:>10.0} {events:>10.0} {ratio:>6.1} x");
     Ok(())
-}
-
-fn text(value: &Value, name: &str) -> Result<String> {
-    Ok(value[name].as_str().with_context(|| format!("a response without {name}"))?.to_owned())
 }
