@@ -11,6 +11,7 @@ mod counters;
 mod deliveries;
 mod entities;
 mod error;
+mod event_append;
 mod events;
 mod feed_epoch;
 mod file_lock;
@@ -56,6 +57,7 @@ mod users;
 mod visible_tasks;
 mod webhook_maintenance;
 mod webhooks;
+mod writes;
 
 pub use backup::{BackupError, back_up, restore};
 pub use connect::{Engine, Settings, sqlite_path};
