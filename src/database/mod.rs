@@ -31,6 +31,7 @@ mod members;
 mod migrations;
 mod notifier;
 mod pagination;
+mod prepared;
 mod project_counts;
 mod projects;
 mod rate_limits;

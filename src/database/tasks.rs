@@ -4,14 +4,15 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::NotSet;
 use sea_orm::sea_query::{Expr, ExprTrait, IntoTableRef as _, LockType};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select, UpdateMany,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, Statement, UpdateMany,
 };
 use uuid::Uuid;
 
 use super::entities::{member, project, task};
 use super::mapping;
 use super::pagination::{first_portion, order};
+use super::prepared::Prepared;
 use super::relations::{membership_of_task, project_of_task};
 use super::repositories::SeaRepositories;
 use super::task_rows::{PUBLISHED, TaskRow};
@@ -66,6 +67,13 @@ fn by_id(id: TaskId, reader: UserId, membership: JoinType) -> Select<task::Entit
         .column_as(project::Column::CompletionPercentage, "project_percentage")
 }
 
+/// Statement that finds a task.
+fn find_stmt(backend: DbBackend, id: TaskId, reader: UserId) -> Statement {
+    static FIND: Prepared = Prepared::new();
+    let build = || by_id(id, reader, JoinType::LeftJoin).limit(1).build(backend);
+    FIND.bind(backend, build, [reader.0.into(), id.0.into(), 1_u64.into()])
+}
+
 /// Statement that updates the mutable fields of a task.
 pub(super) fn update_stmt(task: &Task) -> UpdateMany<task::Entity> {
     let changes = task::ActiveModel { id: NotSet, created_by: NotSet, created_at: NotSet, ..mapping::task_row(task) };
@@ -89,8 +97,9 @@ fn positions_after(project: ProjectId, after: &str, direction: Direction) -> Sel
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
     async fn find(&self, id: TaskId, reader: UserId) -> Result<Option<TaskWithContext>, StoreError> {
-        let row = by_id(id, reader, JoinType::LeftJoin).into_model::<ContextRow>().one(&self.0).await?;
-        row.map(ContextRow::into_task).transpose()
+        let statement = find_stmt(self.0.get_database_backend(), id, reader);
+        let row = self.0.query_one_raw(statement).await?;
+        row.map(|row| ContextRow::from_query_result(&row, "")?.into_task()).transpose()
     }
 
     async fn lock(&self, id: TaskId, writer: UserId) -> Result<Option<TaskWithContext>, StoreError> {
@@ -177,5 +186,21 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
 
     async fn update(&self, task: &Task) -> Result<(), StoreError> {
         self.run_update(update_stmt(task)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prepared_statement_has_its_values_in_order() {
+        for backend in [DbBackend::Postgres, DbBackend::Sqlite] {
+            for _ in 0..2 {
+                let (id, reader) = (TaskId::generate(), UserId::generate());
+                let built = by_id(id, reader, JoinType::LeftJoin).limit(1).build(backend);
+                assert_eq!(find_stmt(backend, id, reader), built);
+            }
+        }
     }
 }
