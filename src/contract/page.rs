@@ -239,7 +239,7 @@ macro_rules! collection {
 pub(super) use {collection, list_type, sort_fields};
 
 /// Continuation of a list that is paginated by cursor.
-#[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[derive(Debug, Clone, PartialEq, Eq, Object, serde::Serialize)]
 #[oai(example)]
 pub struct CursorMeta {
     /// Maximum number of items per page.

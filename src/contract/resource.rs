@@ -2,6 +2,7 @@
 
 use poem_openapi::Object;
 use poem_openapi::types::ToJSON;
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::account::user::User;
@@ -18,10 +19,13 @@ pub trait Resource: ToJSON {
 
     /// Returns the version number, starting at 1.
     fn version(&self) -> i64;
+
+    /// Returns the representation.
+    fn json(&self) -> String;
 }
 
 macro_rules! resources {
-    ($($(#[$doc:meta])* $resource:ident, $stale:ident;)*) => {
+    ($($(#[$doc:meta])* $resource:ident, $stale:ident, $json:expr;)*) => {
         /// Current version of a resource, for a client that updated an older one.
         #[derive(Debug, Clone)]
         pub enum CurrentResource {
@@ -52,6 +56,10 @@ macro_rules! resources {
                 fn version(&self) -> i64 {
                     self.version
                 }
+
+                fn json(&self) -> String {
+                    $json(self)
+                }
             }
 
             impl From<$resource> for CurrentResource {
@@ -76,15 +84,21 @@ macro_rules! resources {
     };
 }
 
+/// Writes a representation without the `Value` in between, which costs more than the rest of it.
+#[must_use]
+pub fn written(body: &impl Serialize) -> String {
+    serde_json::to_string(body).unwrap_or_default()
+}
+
 resources! {
     /// Error with the current version of the account, which changed in the meantime.
-    User, StaleUser;
+    User, StaleUser, ToJSON::to_json_string;
     /// Error with the current version of the project, which changed in the meantime.
-    Project, StaleProject;
+    Project, StaleProject, ToJSON::to_json_string;
     /// Error with the current version of the task, which changed in the meantime.
-    Task, StaleTask;
+    Task, StaleTask, written;
     /// Error with the current version of the comment, which changed in the meantime.
-    Comment, StaleComment;
+    Comment, StaleComment, ToJSON::to_json_string;
     /// Error with the current version of the webhook, which changed in the meantime.
-    Webhook, StaleWebhook;
+    Webhook, StaleWebhook, ToJSON::to_json_string;
 }

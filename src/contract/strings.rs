@@ -81,7 +81,8 @@ macro_rules! string_types {
 macro_rules! string_type {
     ($(#[doc = $doc:literal])+ $name:ident { $($rule:ident: $value:expr),* }) => {
         $(#[doc = $doc])+
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+        #[serde(transparent)]
         pub struct $name(String);
 
         impl $name {

@@ -1,25 +1,18 @@
 //! The event feed: one event per change, in a total order.
 //!
-//! Sequence numbers come from the single row of `event_sequence`, which stays locked until the commit. A sequence of the
-//! database would assign them in order, but transactions commit in any order: a reader at event 8 could miss event 7.
-//! The price is that PostgreSQL serializes writers from here to their commit, so events are the last write of a
-//! transaction. No lock is awaited while this one is held, so it cannot be part of a deadlock.
+//! `event_append` enforces the order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::sea_query::{
-    CommonTableExpression, Expr, ExprTrait as _, Func, Query, SelectStatement, UpdateStatement, WithClause,
-};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, Query, SelectStatement};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult as _, Iterable as _,
-    QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult as _, QueryFilter, QueryOrder, QuerySelect,
 };
 use serde_json::json;
 use uuid::Uuid;
 
-use super::entities::event::{ActiveModel, Column, Entity, Model};
+use super::entities::event::{Column, Entity, Model};
 use super::entities::{event_sequence, member, user};
 use super::lateral::lateral_top_n;
 use super::pagination::order;
@@ -31,7 +24,7 @@ use crate::contract::project::Role;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
 use crate::repositories::{
     EventFilter, EventHeader, EventRange, EventRepository, FeedBounds, LongTextRepository, LongTexts, NewEvent,
-    StoreError, extract_long_texts, insert_long_texts, referenced_texts,
+    StoreError, Write, insert_long_texts, referenced_texts,
 };
 
 /// Fields of events that hold a user id.
@@ -64,32 +57,6 @@ fn json_field(name: &str, value: &str) -> String {
     format!("{}:{}", json!(name), json!(value))
 }
 
-/// Creates a row, and collects its long texts.
-fn new_row(event: &NewEvent, texts: &mut LongTexts) -> ActiveModel {
-    let mut short = |json: &String| extract_long_texts(json, texts).unwrap_or_else(|| json.clone());
-    ActiveModel {
-        sequence: NotSet,
-        id: Set(event.id.0),
-        kind: Set(event.kind.as_str().to_owned()),
-        project_id: Set(event.project_id.0),
-        actor_id: Set(event.actor_id.map(|user| user.0)),
-        occurred_at: Set(event.occurred_at.0),
-        data: Set(short(&event.data)),
-        previous: Set(event.previous.as_ref().map(short)),
-        request_id: Set(event.request_id.clone()),
-    }
-}
-
-/// Statement that reserves sequence numbers, and returns the last one.
-fn reserve_sequence_stmt(count: i64) -> UpdateStatement {
-    Query::update()
-        .table(event_sequence::Entity)
-        .value(event_sequence::Column::Sequence, Expr::col(event_sequence::Column::Sequence).add(count))
-        .and_where(event_sequence::Column::Id.eq(1))
-        .returning_col(event_sequence::Column::Sequence)
-        .to_owned()
-}
-
 /// Query for the matching events in the project of the current row of a table.
 fn events_of(table: &'static str, filter: &EventFilter, range: EventRange) -> SelectStatement {
     let is_owner = Expr::col((table, member::Column::Role)).eq(mapping::role_str(Role::Owner));
@@ -112,17 +79,6 @@ fn events_of(table: &'static str, filter: &EventFilter, range: EventRange) -> Se
 }
 
 impl<C: ConnectionTrait + Send + Sync> SeaRepositories<C> {
-    /// Creates the rows of events, and adds their long texts.
-    async fn new_rows(&self, events: &[NewEvent]) -> Result<Vec<ActiveModel>, StoreError> {
-        let mut texts: BTreeMap<ProjectId, LongTexts> = BTreeMap::new();
-        let rows = events.iter().map(|event| new_row(event, texts.entry(event.project_id).or_default())).collect();
-        for (project, texts) in texts {
-            let used_at = events.first().map_or(Timestamp(0), |event| event.occurred_at);
-            LongTextRepository::add(self, project, &texts, used_at).await?;
-        }
-        Ok(rows)
-    }
-
     /// Converts rows to events, with their long texts.
     pub(super) async fn resolve_events(&self, rows: Vec<Model>) -> Result<Vec<Event>, StoreError> {
         let hashes: BTreeSet<_> = rows
@@ -141,39 +97,6 @@ impl<C: ConnectionTrait + Send + Sync> SeaRepositories<C> {
 }
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
-    /// Appends an event with one statement, which saves a round trip on PostgreSQL.
-    async fn append_single(&self, row: &ActiveModel) -> Result<(), StoreError> {
-        const RESERVED: &str = "reserved";
-        let mut numbered = Query::select();
-        numbered.column(event_sequence::Column::Sequence).from(RESERVED);
-        let others = Column::iter().filter(|column| !matches!(column, Column::Sequence));
-        for column in others.clone() {
-            let value = row.get(column).into_value().ok_or_else(|| mapping::corrupt("event"))?;
-            numbered.expr(Expr::value(value));
-        }
-        let insert = Query::insert()
-            .into_table(Entity)
-            .columns(std::iter::once(Column::Sequence).chain(others))
-            .select_from(numbered)
-            .map_err(|error| StoreError::Internal(Box::new(error)))?
-            .to_owned();
-        let reserved = CommonTableExpression::new()
-            .query(reserve_sequence_stmt(1))
-            .column(event_sequence::Column::Sequence)
-            .table_name(RESERVED)
-            .to_owned();
-        self.0.execute(&insert.with(WithClause::new().cte(reserved).to_owned())).await?;
-        Ok(())
-    }
-
-    /// Reserves sequence numbers, and returns the first.
-    async fn reserve_sequences(&self, count: i64) -> Result<i64, StoreError> {
-        let row =
-            self.0.query_one(&reserve_sequence_stmt(count)).await?.ok_or_else(|| mapping::corrupt("event_sequence"))?;
-        let last: i64 = row.try_get("", "sequence")?;
-        Ok(last - count + 1)
-    }
-
     /// Query for the events visible to a reader, in order.
     fn visible_events(&self, reader: UserId, filter: &EventFilter, range: EventRange) -> SelectStatement {
         let mut memberships = Query::select();
@@ -267,19 +190,8 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
 
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> EventRepository for SeaRepositories<C> {
-    async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError> {
-        let Ok(count @ 1..) = i64::try_from(events.len()) else { return Ok(()) };
-        let mut rows = self.new_rows(events).await?;
-        if self.is_postgres()
-            && let [row] = &*rows
-        {
-            return self.append_single(row).await;
-        }
-        let first = self.reserve_sequences(count).await?;
-        for (sequence, row) in (first..).zip(&mut rows) {
-            row.sequence = Set(sequence);
-        }
-        self.bulk_insert(&rows).await
+    async fn write_and_append(&self, writes: &[Write<'_>], events: &[NewEvent]) -> Result<(), StoreError> {
+        self.append_after(writes, events).await
     }
 
     async fn bounds(&self) -> Result<FeedBounds, StoreError> {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait as _, InsertStatement, OnConflict};
 use sea_orm::{ConnectionTrait, EntityTrait, QueryTrait as _};
 use serde_json::Value;
 use uuid::Uuid;
@@ -96,6 +96,12 @@ fn new_row(
         created_at: Set(now.0),
         finished_at: Set(None),
     })
+}
+
+/// Statement that enqueues a job for now.
+pub(super) fn enqueue_stmt(job: &Job, now: Timestamp) -> Result<InsertStatement, StoreError> {
+    let (row, conflict) = (new_row(job, job.queue(), job.dedup(), now, now)?, on_conflict(&job.dedup(), now));
+    Ok(Entity::insert(row).on_conflict(conflict).into_query())
 }
 
 impl<C: ConnectionTrait> SeaRepositories<C> {

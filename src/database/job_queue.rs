@@ -126,10 +126,18 @@ impl<C: ConnectionTrait + Send + Sync> QueueRepository for SeaRepositories<C> {
         Ok(leased.collect())
     }
 
-    async fn next_due(&self, queues: &[Queue]) -> Result<Option<Timestamp>, StoreError> {
-        let first = due(queues).clear_selects().column(Column::RunAt).limit(1).to_owned();
-        let row = self.0.query_one(&first).await?;
-        Ok(row.map(|row| row.try_get("", "run_at")).transpose()?.map(Timestamp))
+    async fn list_due(&self, queues: &[Queue]) -> Result<Vec<(Queue, Option<Timestamp>)>, StoreError> {
+        let mut select = Query::select();
+        for queue in queues {
+            let first = due(&[*queue]).clear_selects().column(Column::RunAt).limit(1).take();
+            select.expr_as(SimpleExpr::SubQuery(None, Box::new(first.into())), queue.as_str());
+        }
+        let Some(row) = self.0.query_one(&select).await? else { return Ok(Vec::new()) };
+        let due = queues.iter().map(|queue| {
+            let at: Option<i64> = row.try_get("", queue.as_str())?;
+            Ok((*queue, at.map(Timestamp)))
+        });
+        due.collect()
     }
 
     async fn extend_lease(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError> {

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use sea_orm::ActiveValue::Set;
 
 use super::entities::{project, task, user};
+use super::task_rows::TaskRow;
 use super::text_search::search_text;
 use crate::contract::account::user::User;
 use crate::contract::project::invitation::{InvitationStatus, InvitedRole};
@@ -173,7 +174,8 @@ pub(super) fn new_project(project: &Project) -> project::ActiveModel {
     }
 }
 
-pub(super) fn task(row: task::Model) -> Result<Task, StoreError> {
+pub(super) fn task(row: impl Into<TaskRow>) -> Result<Task, StoreError> {
+    let row = row.into();
     Ok(Task {
         id: TaskId(row.id),
         project_id: ProjectId(row.project_id),

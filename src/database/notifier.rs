@@ -30,7 +30,7 @@ pub(super) const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 const CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Minimum time between two notifications of other processes.
-const DEBOUNCE: Duration = Duration::from_millis(5);
+const DEBOUNCE: Duration = Duration::from_millis(50);
 
 /// Notifies waiters in this process, and in other processes on the same PostgreSQL.
 pub(super) struct Notifier {

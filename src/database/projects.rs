@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, ExprTrait, Func, LockType};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, IntoTableRef as _, LockType, Query};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select,
+    QuerySelect, QueryTrait, Select, UpdateMany,
 };
 use uuid::Uuid;
 
@@ -23,6 +23,9 @@ use crate::repositories::{
     project_bytes,
 };
 
+/// Name of the table `projects` in a subquery.
+const OTHER: &str = "other_projects";
+
 #[derive(FromQueryResult)]
 struct ProjectRow {
     #[sea_orm(nested)]
@@ -37,6 +40,21 @@ impl ProjectRow {
     }
 }
 
+/// A locked row.
+#[derive(FromQueryResult)]
+struct LockedRow {
+    #[sea_orm(nested)]
+    row: ProjectRow,
+    other_bytes: i64,
+}
+
+impl LockedRow {
+    fn into_locked(self) -> Result<LockedProject, StoreError> {
+        let (last_position, bytes) = (self.row.project.last_position.clone(), self.row.project.stored_bytes);
+        Ok(LockedProject { project: self.row.into_project()?, last_position, owner_bytes: bytes + self.other_bytes })
+    }
+}
+
 /// A row of a list, with the number of all matching projects.
 #[derive(FromQueryResult)]
 struct ListedRow {
@@ -45,10 +63,37 @@ struct ListedRow {
     total: i64,
 }
 
-fn by_id(id: ProjectId, reader: UserId) -> Select<project::Entity> {
-    project::Entity::find_by_id(id.0)
-        .join(JoinType::LeftJoin, membership(reader))
-        .column_as(member::Column::Role, "member_role")
+fn by_id(id: ProjectId, reader: UserId, member: JoinType) -> Select<project::Entity> {
+    project::Entity::find_by_id(id.0).join(member, membership(reader)).column_as(member::Column::Role, "member_role")
+}
+
+/// Adds the bytes of text in the other projects of the owner.
+fn with_owner_bytes(projects: Select<project::Entity>) -> Select<project::Entity> {
+    let of_other = |column: project::Column| Expr::col((OTHER, column));
+    let of_this = |column: project::Column| (project::Entity, column);
+    let bytes = of_other(project::Column::StoredBytes).sum().cast_as("bigint");
+    let others = Query::select()
+        .expr(Func::coalesce([bytes, Expr::val(0_i64)]))
+        .from_as(project::Entity, OTHER)
+        .and_where(of_other(project::Column::OwnerId).equals(of_this(project::Column::OwnerId)))
+        .and_where(of_other(project::Column::Id).not_equals(of_this(project::Column::Id)))
+        .take();
+    projects.expr_as(Expr::SubQuery(None, Box::new(others.into())), "other_bytes")
+}
+
+/// Statement that adds to the counters of a project.
+pub(super) fn adjust_counters_stmt(
+    id: ProjectId,
+    delta: CounterDelta,
+    last_position: Option<&str>,
+) -> UpdateMany<project::Entity> {
+    use project::Column::{LastPosition, StoredBytes, TaskDone, TaskTotal};
+    project::Entity::update_many()
+        .col_expr(TaskTotal, Expr::col(TaskTotal).add(delta.total))
+        .col_expr(TaskDone, Expr::col(TaskDone).add(delta.done))
+        .col_expr(StoredBytes, Expr::col(StoredBytes).add(delta.bytes))
+        .apply_if(last_position, |update, position| update.col_expr(LastPosition, Expr::value(position)))
+        .filter(project::Column::Id.eq(id.0))
 }
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
@@ -111,7 +156,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> {
     async fn find(&self, id: ProjectId, reader: UserId) -> Result<Option<Project>, StoreError> {
-        let row = by_id(id, reader).into_model::<ProjectRow>().one(&self.0).await?;
+        let row = by_id(id, reader, JoinType::LeftJoin).into_model::<ProjectRow>().one(&self.0).await?;
         row.map(ProjectRow::into_project).transpose()
     }
 
@@ -120,9 +165,21 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
             self.lock_project(id).await?;
         }
         // Read after the wait for the lock, the membership too.
-        let Some(row) = by_id(id, reader).into_model::<ProjectRow>().one(&self.0).await? else { return Ok(None) };
-        let last_position = row.project.last_position.clone();
-        Ok(Some(LockedProject { project: row.into_project()?, last_position }))
+        let row = with_owner_bytes(by_id(id, reader, JoinType::LeftJoin)).into_model::<LockedRow>().one(&self.0);
+        row.await?.map(LockedRow::into_locked).transpose()
+    }
+
+    async fn lock_with_membership(&self, id: ProjectId, writer: UserId) -> Result<Option<LockedProject>, StoreError> {
+        if self.is_postgres() {
+            // In this order. PostgreSQL returns the rows as they are after the wait for their locks.
+            let tables = [project::Entity.into_table_ref(), member::Entity.into_table_ref()];
+            let mut query = with_owner_bytes(by_id(id, writer, JoinType::InnerJoin));
+            QueryTrait::query(&mut query).lock_with_tables(LockType::Update, tables);
+            if let Some(row) = query.into_model::<LockedRow>().one(&self.0).await? {
+                return row.into_locked().map(Some);
+            }
+        }
+        self.lock(id, writer).await
     }
 
     async fn list(
@@ -189,16 +246,7 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
         delta: CounterDelta,
         last_position: Option<&str>,
     ) -> Result<(), StoreError> {
-        use project::Column::{StoredBytes, TaskDone, TaskTotal};
-        let mut update = project::Entity::update_many()
-            .col_expr(TaskTotal, Expr::col(TaskTotal).add(delta.total))
-            .col_expr(TaskDone, Expr::col(TaskDone).add(delta.done))
-            .col_expr(StoredBytes, Expr::col(StoredBytes).add(delta.bytes))
-            .filter(project::Column::Id.eq(id.0));
-        if let Some(position) = last_position {
-            update = update.col_expr(project::Column::LastPosition, Expr::value(position));
-        }
-        self.run_update(update).await
+        self.run_update(adjust_counters_stmt(id, delta, last_position)).await
     }
 
     async fn count_owned(&self, owner: UserId) -> Result<OwnedProjects, StoreError> {

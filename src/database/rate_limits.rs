@@ -8,6 +8,7 @@ use sea_orm::sea_query::{Expr, ExprTrait as _, Func, OnConflict, Query};
 use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 
 use super::entities::rate_limit::{Column, Entity};
+use super::idempotency::set_lock_timeout;
 use super::repositories::SeaRepositories;
 use crate::contract::Timestamp;
 use crate::repositories::{BucketCharge, CounterKey, RateLimitRepository, StoreError};
@@ -59,7 +60,9 @@ impl<C: ConnectionTrait + Send + Sync> RateLimitRepository for SeaRepositories<C
 
     async fn charge(&self, charges: &[BucketCharge], capacity: Duration) -> Result<Vec<Option<Duration>>, StoreError> {
         // The caller stops waiting somewhat later. PostgreSQL would go on, and keep the connection.
-        self.set_lock_timeout(Some(LOCK_TIMEOUT_MS)).await?;
+        if self.is_postgres() {
+            self.0.query_one(Query::select().expr(set_lock_timeout(Some(LOCK_TIMEOUT_MS)))).await?;
+        }
         let now = || self.current_micros();
         // The proposed row is that of a full bucket, so it has the cost.
         let after_charge = || {

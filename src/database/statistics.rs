@@ -47,12 +47,10 @@ impl SeaStore {
         let counts = self.unindexed_reader.queue().count_unfinished().await?;
         let count = |(kind, state, count): (_, JobState, _)| JobCount { kind, state: state.into(), count };
         let counts: Vec<_> = counts.into_iter().map(count).collect();
-        let mut oldest_due = Vec::new();
-        for &queue in Queue::ALL {
-            let due = self.reader.queue().next_due(&[queue]).await?;
-            let age = due.map_or(0, |due| (now.0 - due.0).max(0).unsigned_abs());
-            oldest_due.push((queue.as_str(), Duration::from_millis(age)));
-        }
+        let age = |due: Option<Timestamp>| due.map_or(0, |due| (now.0 - due.0).max(0).unsigned_abs());
+        let oldest_due = self.reader.queue().list_due(Queue::ALL).await?.into_iter();
+        let oldest_due: Vec<_> =
+            oldest_due.map(|(queue, due)| (queue.as_str(), Duration::from_millis(age(due)))).collect();
         telemetry::set_jobs(&counts, &oldest_due);
         Ok(())
     }

@@ -1,10 +1,13 @@
 //! Conditions and order of task lists, in SQL.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, Condition, QueryFilter as _, QuerySelect as _, QueryTrait as _, Select};
+use sea_orm::{
+    ColumnTrait, Condition, QueryFilter as _, QuerySelect as _, QueryTrait as _, Select, SelectModel, Selector,
+};
 
-use super::entities::task::{Column, Entity, Model};
+use super::entities::task::{Column, Entity};
 use super::pagination::order_by;
+use super::task_rows::{LISTED, ListedRow};
 use super::{mapping, text_search};
 use crate::contract::page::{Direction, Sort};
 use crate::contract::task::query::TaskSort;
@@ -80,21 +83,24 @@ pub(super) fn after_key(key: &SortKey, sort: Sort<TaskSort>) -> Expr {
 }
 
 /// Query for a window, which sorts all matching tasks.
-pub(super) fn window_stmt(matching: Select<Entity>, window: TaskWindow<'_>) -> Select<Entity> {
+pub(super) fn window_stmt(matching: Select<Entity>, window: TaskWindow<'_>) -> Selector<SelectModel<ListedRow>> {
     let TaskWindow { sort, after, offset, limit } = window;
-    let matching = matching.apply_if(after, |query, after| query.filter(after_key(after, sort)));
-    order_by(matching, column(sort.field), Column::Id, sort.direction).offset(offset).limit(limit)
+    let matching =
+        matching.select_only().columns(LISTED).apply_if(after, |query, after| query.filter(after_key(after, sort)));
+    let window = order_by(matching, column(sort.field), Column::Id, sort.direction).offset(offset).limit(limit);
+    window.into_model()
 }
 
 /// Returns the key of a task in a sort order.
-pub(super) fn sort_key(row: &Model, field: TaskSort) -> SortKey {
+pub(super) fn sort_key(row: &ListedRow, field: TaskSort) -> SortKey {
+    let ListedRow { task, title_key, due_key } = row;
     let value = match field {
-        TaskSort::CreatedAt => SortValue::Number(row.created_at),
-        TaskSort::UpdatedAt => SortValue::Number(row.updated_at),
-        TaskSort::DueAt => SortValue::Number(row.due_key),
-        TaskSort::Priority => SortValue::Number(row.priority.into()),
-        TaskSort::Title => SortValue::Text(row.title_key.clone()),
-        TaskSort::Position => SortValue::Text(row.position.clone()),
+        TaskSort::CreatedAt => SortValue::Number(task.created_at),
+        TaskSort::UpdatedAt => SortValue::Number(task.updated_at),
+        TaskSort::DueAt => SortValue::Number(*due_key),
+        TaskSort::Priority => SortValue::Number(task.priority.into()),
+        TaskSort::Title => SortValue::Text(title_key.clone()),
+        TaskSort::Position => SortValue::Text(task.position.clone()),
     };
-    SortKey { value, id: TaskId(row.id) }
+    SortKey { value, id: TaskId(task.id) }
 }

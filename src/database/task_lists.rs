@@ -5,11 +5,13 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, QueryTrait, Select,
 };
+use uuid::Uuid;
 
-use super::entities::{member, project, task};
+use super::entities::{event_sequence, member, project, task};
 use super::relations::membership;
 use super::repositories::SeaRepositories;
 use super::task_filter::TaskWindow;
+use super::task_rows::ListedRow;
 use super::visible_tasks::visible_count;
 use super::{mapping, task_filter};
 use crate::contract::page::{Page, Paging, Sort};
@@ -17,7 +19,8 @@ use crate::contract::task::Task;
 use crate::contract::task::query::TaskSort;
 use crate::contract::{ProjectId, UserId};
 use crate::repositories::{
-    Assignee, CursorPage, CursorRequest, ProjectTaskPage, StoreError, TaskFilter, TaskListRepository, VisibleTaskPage,
+    Assignee, CursorPage, CursorRequest, FeedBounds, ProjectTaskPage, StoreError, TaskFilter, TaskListRepository,
+    VisibleTaskPage,
 };
 
 #[derive(FromQueryResult)]
@@ -26,6 +29,9 @@ struct ProjectHeadRow {
     member_role: Option<String>,
     total: i64,
     assignee_is_valid: bool,
+    sequence: i64,
+    pruned_through: i64,
+    epoch: Option<Uuid>,
 }
 
 /// Returns whether the reader may see the tasks, and the filter can match any.
@@ -68,12 +74,12 @@ fn window(request: &CursorRequest) -> TaskWindow<'_> {
 }
 
 /// Drops the extra row that was read to learn whether there is a next page.
-fn cursor_page(mut rows: Vec<task::Model>, request: &CursorRequest) -> Result<CursorPage, StoreError> {
+fn cursor_page(mut rows: Vec<ListedRow>, request: &CursorRequest) -> Result<CursorPage, StoreError> {
     let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
     let has_next = rows.len() > limit;
     rows.truncate(limit);
     let next = rows.last().filter(|_| has_next).map(|row| task_filter::sort_key(row, request.sort.field));
-    Ok(CursorPage { items: rows.into_iter().map(mapping::task).collect::<Result<_, _>>()?, next })
+    Ok(CursorPage { items: rows.into_iter().map(|row| mapping::task(row.task)).collect::<Result<_, _>>()?, next })
 }
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
@@ -94,20 +100,26 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         let is_valid = assignee_is_valid(filter, reader, |memberships| {
             memberships.and_where(Expr::col(("assignees", member::Column::ProjectId)).eq(project.0));
         });
-        let row = project::Entity::find_by_id(project.0)
+        let mut head = project::Entity::find_by_id(project.0)
             .join(JoinType::LeftJoin, membership(reader))
             .select_only()
             .column(project::Column::DeletedAt)
             .column_as(member::Column::Role, "member_role")
             .expr_as(total, "total")
             .expr_as(is_valid, "assignee_is_valid")
-            .into_model::<ProjectHeadRow>()
-            .one(&self.0)
-            .await?;
+            .columns([
+                event_sequence::Column::Sequence,
+                event_sequence::Column::PrunedThrough,
+                event_sequence::Column::Epoch,
+            ]);
+        let feed = Expr::col((event_sequence::Entity, event_sequence::Column::Id)).eq(1);
+        QueryTrait::query(&mut head).inner_join(event_sequence::Entity, feed);
+        let row = head.into_model::<ProjectHeadRow>().one(&self.0).await?;
         let Some(row) = row.filter(|row| row.deleted_at.is_none()) else { return Ok(None) };
         Ok(Some(ProjectTaskPage {
             role: mapping::optional_role(row.member_role.as_deref())?,
             assignee_is_valid: row.assignee_is_valid,
+            feed: FeedBounds { pruned_through: row.pruned_through, end: row.sequence, epoch: row.epoch },
             page: u64::try_from(row.total).unwrap_or_default(),
         }))
     }
@@ -152,9 +164,9 @@ impl<C: ConnectionTrait + Send + Sync> TaskListRepository for SeaRepositories<C>
         if has_page(&head) && page.total > paging.offset() {
             let window = TaskWindow { sort, after: None, offset: paging.offset(), limit: paging.limit.into() };
             let rows = task_filter::window_stmt(matching, window).all(&self.0).await?;
-            page.items = rows.into_iter().map(mapping::task).collect::<Result<_, _>>()?;
+            page.items = rows.into_iter().map(|row| mapping::task(row.task)).collect::<Result<_, _>>()?;
         }
-        Ok(Some(ProjectTaskPage { role: head.role, assignee_is_valid: head.assignee_is_valid, page }))
+        Ok(Some(head.with_page(page)))
     }
 
     async fn list_visible(
@@ -174,7 +186,7 @@ impl<C: ConnectionTrait + Send + Sync> TaskListRepository for SeaRepositories<C>
         if assignee_is_valid && page.total > paging.offset() {
             let window = TaskWindow { sort, after: None, offset: paging.offset(), limit: paging.limit.into() };
             let rows = self.visible_window(reader, filter, window).await?;
-            page.items = rows.into_iter().map(mapping::task).collect::<Result<_, _>>()?;
+            page.items = rows.into_iter().map(|row| mapping::task(row.task)).collect::<Result<_, _>>()?;
         }
         Ok(VisibleTaskPage { assignee_is_valid, page })
     }
@@ -193,7 +205,7 @@ impl<C: ConnectionTrait + Send + Sync> TaskListRepository for SeaRepositories<C>
             let matching = self.matching_in_project(project, filter);
             page = cursor_page(task_filter::window_stmt(matching, window(request)).all(&self.0).await?, request)?;
         }
-        Ok(Some(ProjectTaskPage { role: head.role, assignee_is_valid: head.assignee_is_valid, page }))
+        Ok(Some(head.with_page(page)))
     }
 
     async fn list_visible_by_cursor(

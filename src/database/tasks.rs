@@ -2,34 +2,41 @@
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::NotSet;
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, IntoTableRef as _, LockType};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, Statement, UpdateMany,
 };
 use uuid::Uuid;
 
 use super::entities::{member, project, task};
 use super::mapping;
 use super::pagination::{first_portion, order};
+use super::prepared::Prepared;
 use super::relations::{membership_of_task, project_of_task};
 use super::repositories::SeaRepositories;
+use super::task_rows::{PUBLISHED, TaskRow};
 use crate::contract::page::Direction;
+use crate::contract::project::TaskCounts;
 use crate::contract::strings::OrderKey;
 use crate::contract::task::Task;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
-use crate::repositories::{Portion, StoreError, TaskRepository, TaskWithContext};
+use crate::repositories::{Completion, Portion, StoreError, TaskRepository, TaskWithContext};
 
 #[derive(FromQueryResult)]
-struct TaskRow {
+struct ContextRow {
     #[sea_orm(nested)]
-    task: task::Model,
+    task: TaskRow,
     member_role: Option<String>,
     project_owner_id: Uuid,
     project_archived: bool,
     project_deleted_at: Option<i64>,
+    project_task_total: i64,
+    project_task_done: i64,
+    project_percentage: i64,
 }
 
-impl TaskRow {
+impl ContextRow {
     fn into_task(self) -> Result<TaskWithContext, StoreError> {
         Ok(TaskWithContext {
             task: mapping::task(self.task)?,
@@ -37,18 +44,40 @@ impl TaskRow {
             project_owner: UserId(self.project_owner_id),
             project_archived: self.project_archived,
             is_project_deleted: self.project_deleted_at.is_some(),
+            completion: Completion {
+                task_counts: TaskCounts { total: self.project_task_total, done: self.project_task_done },
+                percentage: self.project_percentage,
+            },
         })
     }
 }
 
-fn by_id(id: TaskId, reader: UserId) -> Select<task::Entity> {
+fn by_id(id: TaskId, reader: UserId, membership: JoinType) -> Select<task::Entity> {
     task::Entity::find_by_id(id.0)
+        .select_only()
+        .columns(PUBLISHED)
         .join(JoinType::InnerJoin, project_of_task())
-        .join(JoinType::LeftJoin, membership_of_task(reader))
+        .join(membership, membership_of_task(reader))
         .column_as(member::Column::Role, "member_role")
         .column_as(project::Column::OwnerId, "project_owner_id")
         .column_as(project::Column::Archived, "project_archived")
         .column_as(project::Column::DeletedAt, "project_deleted_at")
+        .column_as(project::Column::TaskTotal, "project_task_total")
+        .column_as(project::Column::TaskDone, "project_task_done")
+        .column_as(project::Column::CompletionPercentage, "project_percentage")
+}
+
+/// Statement that finds a task.
+fn find_stmt(backend: DbBackend, id: TaskId, reader: UserId) -> Statement {
+    static FIND: Prepared = Prepared::new();
+    let build = || by_id(id, reader, JoinType::LeftJoin).limit(1).build(backend);
+    FIND.bind(backend, build, [reader.0.into(), id.0.into(), 1_u64.into()])
+}
+
+/// Statement that updates the mutable fields of a task.
+pub(super) fn update_stmt(task: &Task) -> UpdateMany<task::Entity> {
+    let changes = task::ActiveModel { id: NotSet, created_by: NotSet, created_at: NotSet, ..mapping::task_row(task) };
+    task::Entity::update_many().set(changes).filter(task::Column::Id.eq(task.id.0))
 }
 
 /// Query for the tasks after a position, the nearest first.
@@ -68,26 +97,25 @@ fn positions_after(project: ProjectId, after: &str, direction: Direction) -> Sel
 #[async_trait]
 impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
     async fn find(&self, id: TaskId, reader: UserId) -> Result<Option<TaskWithContext>, StoreError> {
-        let row = by_id(id, reader).into_model::<TaskRow>().one(&self.0).await?;
-        row.map(TaskRow::into_task).transpose()
+        let statement = find_stmt(self.0.get_database_backend(), id, reader);
+        let row = self.0.query_one_raw(statement).await?;
+        row.map(|row| ContextRow::from_query_result(&row, "")?.into_task()).transpose()
     }
 
-    async fn lock(&self, id: TaskId, reader: UserId) -> Result<Option<TaskWithContext>, StoreError> {
+    async fn lock(&self, id: TaskId, writer: UserId) -> Result<Option<TaskWithContext>, StoreError> {
         if !self.is_postgres() {
-            return self.find(id, reader).await;
+            return self.find(id, writer).await;
         }
-        let project: Option<Uuid> = task::Entity::find_by_id(id.0)
-            .select_only()
-            .column(task::Column::ProjectId)
-            .into_tuple()
-            .one(&self.0)
-            .await?;
-        let Some(project) = project else { return Ok(None) };
-        self.lock_project(ProjectId(project)).await?;
-        // Read after the wait for the lock, the membership too.
-        let found = self.find(id, reader).await?;
-        match found {
-            Some(found) if found.task.project_id.0 != project => Err(StoreError::ConcurrentMove),
+        // In this order. PostgreSQL returns the rows as they are after the wait for their locks.
+        let tables = [project::Entity.into_table_ref(), member::Entity.into_table_ref(), task::Entity.into_table_ref()];
+        let mut query = by_id(id, writer, JoinType::InnerJoin);
+        QueryTrait::query(&mut query).lock_with_tables(LockType::Update, tables);
+        if let Some(row) = query.into_model::<ContextRow>().one(&self.0).await? {
+            return row.into_task().map(Some);
+        }
+        match self.find(id, writer).await? {
+            // The task was moved, or the membership was added, during the wait.
+            Some(found) if found.role.is_some() => Err(StoreError::ConcurrentMove),
             found => Ok(found),
         }
     }
@@ -157,9 +185,22 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
     }
 
     async fn update(&self, task: &Task) -> Result<(), StoreError> {
-        let changes =
-            task::ActiveModel { id: NotSet, created_by: NotSet, created_at: NotSet, ..mapping::task_row(task) };
-        let update = task::Entity::update_many().set(changes).filter(task::Column::Id.eq(task.id.0));
-        self.run_update(update).await
+        self.run_update(update_stmt(task)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prepared_statement_has_its_values_in_order() {
+        for backend in [DbBackend::Postgres, DbBackend::Sqlite] {
+            for _ in 0..2 {
+                let (id, reader) = (TaskId::generate(), UserId::generate());
+                let built = by_id(id, reader, JoinType::LeftJoin).limit(1).build(backend);
+                assert_eq!(find_stmt(backend, id, reader), built);
+            }
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::pagination::order;
 use super::relations::{membership_of_task, project_of_task};
 use super::repositories::SeaRepositories;
 use super::task_filter::{self, TaskWindow};
+use super::task_rows::{LISTED, ListedRow};
 use crate::contract::UserId;
 use crate::repositories::{Assignee, StoreError, TaskFilter};
 
@@ -72,13 +73,14 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         reader: UserId,
         filter: &TaskFilter,
         window: TaskWindow<'_>,
-    ) -> Result<Vec<task::Model>, StoreError> {
+    ) -> Result<Vec<ListedRow>, StoreError> {
         if !prefers_ordered_scan(filter) || window.offset + window.limit > MAX_LATERAL_ROWS {
             return Ok(task_filter::window_stmt(self.matching_visible(reader, filter), window).all(&self.0).await?);
         }
         let mut select = self.top_n(reader, filter, window);
+        select.clear_selects().columns(LISTED.map(|column| (task::Entity, column)));
         let rows = self.0.query_all(select.limit(window.limit).offset(window.offset)).await?;
-        Ok(rows.iter().map(|row| task::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
+        Ok(rows.iter().map(|row| ListedRow::from_query_result(row, "")).collect::<Result<_, _>>()?)
     }
 
     /// Query that reads the first tasks of each project.

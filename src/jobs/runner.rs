@@ -40,13 +40,20 @@ pub struct RunnerTimings {
     pub lease: Duration,
     /// Interval of polling when no notification arrives.
     pub poll_interval: Duration,
+    /// Minimum time between two rounds that commits cause, each of which serves all commits since the last one.
+    pub wake_interval: Duration,
     /// Time for running jobs to finish at shutdown.
     pub grace: Duration,
 }
 
 impl Default for RunnerTimings {
     fn default() -> Self {
-        Self { lease: Duration::from_secs(30), poll_interval: Duration::from_secs(2), grace: Duration::from_secs(20) }
+        Self {
+            lease: Duration::from_secs(30),
+            poll_interval: Duration::from_secs(2),
+            wake_interval: Duration::from_millis(50),
+            grace: Duration::from_secs(20),
+        }
     }
 }
 
@@ -89,9 +96,16 @@ impl Runner {
     pub async fn run(&self, shutdown: CancellationToken) {
         let mut running = JoinSet::new();
         let mut leases = RunningJobs::new();
+        // The end of a job is no reason to read the feed.
+        let (mut may_have_events, mut woken) = (true, Instant::now());
         while !shutdown.is_cancelled() {
+            // Other processes may have committed while jobs ended here one after the other.
+            may_have_events |= woken.elapsed() >= self.timings.poll_interval;
+            if may_have_events {
+                woken = Instant::now();
+            }
             let step = async {
-                let has_more_events = self.enqueue_from_feed().await;
+                let has_more_events = may_have_events && self.enqueue_from_feed().await;
                 (has_more_events, self.claim_jobs(&mut running, &mut leases).await)
             };
             // A shutdown does not wait for a database that does not respond. A job whose claim is abandoned runs when its
@@ -112,12 +126,15 @@ impl Runner {
                     self.timings.poll_interval
                 }
             };
-            tokio::select! {
-                () = shutdown.cancelled() => {}
-                Some(ended) = running.join_next_with_id() => untrack(&mut leases, &ended),
-                () = self.store.wait_for_jobs() => {}
-                () = sleep(pause) => {}
-            }
+            may_have_events = tokio::select! {
+                () = shutdown.cancelled() => false,
+                Some(ended) = running.join_next_with_id() => {
+                    untrack(&mut leases, &ended);
+                    false
+                }
+                () = self.wait_for_commit(woken) => true,
+                () = sleep(pause) => true,
+            } || has_more_events;
             while let Some(ended) = running.try_join_next_with_id() {
                 untrack(&mut leases, &ended);
             }
@@ -145,34 +162,40 @@ impl Runner {
         }
     }
 
+    /// Waits for a commit, not too soon after the workers were woken the last time.
+    async fn wait_for_commit(&self, woken: Instant) {
+        sleep(self.timings.wake_interval.saturating_sub(woken.elapsed())).await;
+        self.store.wait_for_jobs().await;
+    }
+
     /// Starts due jobs while there are free workers. Returns the time until the next poll.
     async fn claim_jobs(&self, running: &mut JoinSet<()>, leases: &mut RunningJobs) -> Result<Duration, StoreError> {
-        let mut pause = self.timings.poll_interval;
-        for &queue in Queue::ALL {
-            loop {
-                let free = self.capacity(queue, leases);
-                if free == 0 {
-                    break;
-                }
-                // A read is cheap; the writer is needed only if a job is due.
-                let Some(due) = self.store.read().queue().next_due(&[queue]).await? else { break };
-                let now = self.clock.now();
-                if due > now {
-                    pause = pause.min(Duration::from_millis((due.0 - now.0).unsigned_abs()));
-                    break;
-                }
-                let taken = self.claim(&[queue], free).await?;
-                if taken.is_empty() {
-                    break;
-                }
-                for job in taken {
-                    let (this, lease) = (self.clone(), job.lease);
-                    let task = running.spawn(async move { this.run_job(job).await });
-                    leases.insert(task.id(), (queue, lease));
+        loop {
+            // A read is cheap; the writer is needed only if a job is due.
+            let due = self.store.read().queue().list_due(Queue::ALL).await?;
+            let now = self.clock.now();
+            let (mut pause, mut has_claimed) = (self.timings.poll_interval, false);
+            for (queue, due) in due {
+                match (due, self.capacity(queue, leases)) {
+                    (None, _) | (_, 0) => {}
+                    (Some(due), _) if due > now => {
+                        pause = pause.min(Duration::from_millis((due.0 - now.0).unsigned_abs()));
+                    }
+                    (Some(_), free) => {
+                        let claimed = self.claim(&[queue], free).await?;
+                        has_claimed |= !claimed.is_empty();
+                        for job in claimed {
+                            let (this, lease) = (self.clone(), job.lease);
+                            let task = running.spawn(async move { this.run_job(job).await });
+                            leases.insert(task.id(), (queue, lease));
+                        }
+                    }
                 }
             }
+            if !has_claimed {
+                return Ok(pause);
+            }
         }
-        Ok(pause)
     }
 
     /// Enqueues the jobs that new events cause. Returns whether there may be more events.

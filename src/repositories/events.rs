@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::error::StoreError;
+use super::writes::Write;
 use crate::contract::event::{Event, EventType};
 use crate::contract::page::Direction;
 use crate::contract::project::Role;
@@ -83,7 +84,12 @@ pub trait EventRepository: Send + Sync {
     /// Appends events in order.
     ///
     /// This is the last write of a transaction: until its commit no other transaction can append.
-    async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError>;
+    async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError> {
+        self.write_and_append(&[], events).await
+    }
+
+    /// Runs the last writes of a transaction, and then appends events in order.
+    async fn write_and_append(&self, writes: &[Write<'_>], events: &[NewEvent]) -> Result<(), StoreError>;
 
     /// Returns the extent of the feed.
     async fn bounds(&self) -> Result<FeedBounds, StoreError>;

@@ -102,8 +102,8 @@ pub trait QueueRepository: Send + Sync {
         until: Timestamp,
     ) -> Result<Vec<LeasedJob>, StoreError>;
 
-    /// Returns when the next job of some queues becomes due.
-    async fn next_due(&self, queues: &[Queue]) -> Result<Option<Timestamp>, StoreError>;
+    /// Returns for each of some queues when its next job becomes due.
+    async fn list_due(&self, queues: &[Queue]) -> Result<Vec<(Queue, Option<Timestamp>)>, StoreError>;
 
     /// Extends a lease; `false` if it was lost.
     async fn extend_lease(&self, lease: Lease, until: Timestamp) -> Result<bool, StoreError>;

@@ -35,6 +35,7 @@ mod tokens;
 mod users;
 mod webhook_maintenance;
 mod webhooks;
+mod writes;
 
 pub use audit_log::{AuditFilter, AuditLogRepository, AuditRecord};
 pub use comments::{CommentRepository, CommentWithContext};
@@ -56,7 +57,9 @@ pub use maintenance::{AnonymizedContent, MaintenanceRepository, Prunable};
 pub use members::MemberRepository;
 pub use portion::Portion;
 pub use project_counts::{ComparedCounts, CountMismatch, ProjectCountRepository, ProjectCounts};
-pub use projects::{ChangedProject, CounterDelta, LockedProject, OwnedProjects, ProjectFilter, ProjectRepository};
+pub use projects::{
+    ChangedProject, Completion, CounterDelta, LockedProject, OwnedProjects, ProjectFilter, ProjectRepository,
+};
 pub use rate_limits::{BucketCharge, RateLimitRepository};
 pub use revocation::Revocation;
 pub use sealed_values::{SealedColumn, SealedPlace, SealedValue, SealedValueRepository};
@@ -76,3 +79,4 @@ pub use webhooks::{
     EndpointHealth, FeedCursor, PreviousSecret, WebhookFilter, WebhookRecord, WebhookRepository, WebhookSubscription,
     WebhookTarget,
 };
+pub use writes::Write;

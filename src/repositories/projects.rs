@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::error::StoreError;
 use super::portion::Portion;
 use crate::contract::page::{Page, Paging, Sort};
-use crate::contract::project::{Project, ProjectSort, Role};
+use crate::contract::project::{Project, ProjectSort, Role, TaskCounts};
 use crate::contract::{ProjectId, Timestamp, UserId};
 
 /// Conditions on projects, all of which must hold.
@@ -28,6 +28,33 @@ pub struct LockedProject {
     pub project: Project,
     /// The greatest order key assigned in it; empty if the project has no task.
     pub last_position: String,
+    /// Bytes of text stored in all projects of the owner.
+    pub owner_bytes: i64,
+}
+
+/// Completion of a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Completion {
+    /// Counts of the tasks.
+    pub task_counts: TaskCounts,
+    /// Percentage, which may lag behind the counts.
+    pub percentage: i64,
+}
+
+impl Completion {
+    /// Returns whether the percentage is wrong after a change of the counts.
+    #[must_use]
+    pub fn is_outdated_by(&self, delta: CounterDelta) -> bool {
+        let TaskCounts { total, done } = self.task_counts;
+        let after = TaskCounts { total: total + delta.total, done: done + delta.done };
+        after.completion_percentage() != self.percentage
+    }
+}
+
+impl From<&Project> for Completion {
+    fn from(project: &Project) -> Self {
+        Self { task_counts: project.task_counts, percentage: project.completion_percentage }
+    }
 }
 
 /// Change of the counters of a project.
@@ -69,6 +96,9 @@ pub trait ProjectRepository: Send + Sync {
 
     /// Finds and locks a project.
     async fn lock(&self, id: ProjectId, reader: UserId) -> Result<Option<LockedProject>, StoreError>;
+
+    /// Finds and locks a project, and the membership of a writer if there is one, in as few round trips as possible.
+    async fn lock_with_membership(&self, id: ProjectId, writer: UserId) -> Result<Option<LockedProject>, StoreError>;
 
     /// Lists the projects of which the reader is a member.
     async fn list(

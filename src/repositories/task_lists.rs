@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::error::StoreError;
+use super::events::FeedBounds;
 use crate::contract::page::{Page, Paging, Sort};
 use crate::contract::project::Role;
 use crate::contract::strings::Label;
@@ -99,8 +100,18 @@ pub struct ProjectTaskPage<P> {
     pub role: Option<Role>,
     /// True if the assignee of the filter is a member of the project.
     pub assignee_is_valid: bool,
+    /// Extent of the event feed before the page was read.
+    pub feed: FeedBounds,
     /// The tasks.
     pub page: P,
+}
+
+impl<P> ProjectTaskPage<P> {
+    /// Replaces the page.
+    pub fn with_page<Q>(self, page: Q) -> ProjectTaskPage<Q> {
+        let Self { role, assignee_is_valid, feed, .. } = self;
+        ProjectTaskPage { role, assignee_is_valid, feed, page }
+    }
 }
 
 /// Tasks of all projects of the reader.

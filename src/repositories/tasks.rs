@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::error::StoreError;
 use super::portion::Portion;
+use super::projects::Completion;
 use crate::contract::page::Direction;
 use crate::contract::project::Role;
 use crate::contract::strings::OrderKey;
@@ -23,6 +24,8 @@ pub struct TaskWithContext {
     pub project_archived: bool,
     /// True if the project is soft-deleted, and the task with it.
     pub is_project_deleted: bool,
+    /// Completion of the project.
+    pub completion: Completion,
 }
 
 /// Tasks, including soft-deleted ones.
@@ -31,10 +34,10 @@ pub trait TaskRepository: Send + Sync {
     /// Finds a task by id.
     async fn find(&self, id: TaskId, reader: UserId) -> Result<Option<TaskWithContext>, StoreError>;
 
-    /// Finds a task and locks its project, as every writer of a task does.
+    /// Finds a task and locks its project, as every writer of a task does. For a non-member nothing is locked.
     ///
     /// `ConcurrentMove` if the task moved to another project during the wait; the transaction must then be dropped.
-    async fn lock(&self, id: TaskId, reader: UserId) -> Result<Option<TaskWithContext>, StoreError>;
+    async fn lock(&self, id: TaskId, writer: UserId) -> Result<Option<TaskWithContext>, StoreError>;
 
     /// Lists the tasks after a position, including soft-deleted ones, nearest first.
     async fn list_positions(

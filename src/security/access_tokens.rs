@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::verified_tokens::VerifiedTokens;
 use crate::contract::ids::new_uuid;
 use crate::contract::{SessionId, Timestamp, UserId};
 
@@ -24,7 +25,16 @@ pub struct AccessTokens {
     header: Header,
     verifying: Vec<(String, DecodingKey)>,
     validation: Validation,
+    verified: VerifiedTokens<Content>,
     ttl: Duration,
+}
+
+/// Content of a token whose signature is valid.
+#[derive(Debug, Clone, Copy)]
+struct Content {
+    claims: Claims,
+    issued_at: i64,
+    expires_at: i64,
 }
 
 /// Claims of an access token.
@@ -79,6 +89,7 @@ impl AccessTokens {
             header,
             verifying,
             validation,
+            verified: VerifiedTokens::default(),
             ttl,
         }
     }
@@ -105,22 +116,29 @@ impl AccessTokens {
 
     /// Verifies a token at `now`. Returns its claims and its expiry.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<(Claims, Timestamp), TokenError> {
-        let header = decode_header(token).map_err(|_| TokenError::Invalid)?;
-        // `Validation` fixes the algorithm; the header cannot choose another.
-        let key = self.verifying.iter().find(|(id, _)| header.kid.as_deref() == Some(id));
-        let (_, key) = key.ok_or(TokenError::Invalid)?;
-        let payload = decode::<Payload>(token, key, &self.validation).map_err(|_| TokenError::Invalid)?.claims;
-        if payload.iat > now.as_secs() + CLOCK_SKEW {
+        let Content { claims, issued_at, expires_at } = self.verified.get_or_verify(token, || self.read(token))?;
+        if issued_at > now.as_secs() + CLOCK_SKEW {
             return Err(TokenError::Invalid);
         }
         // Caps a longer lifetime from an earlier configuration: ended sessions are remembered only for the current one.
         let ttl = i64::try_from(self.ttl.as_secs()).unwrap_or(i64::MAX);
-        let end = payload.exp.min(payload.iat.saturating_add(ttl));
+        let end = expires_at.min(issued_at.saturating_add(ttl));
         if end <= now.as_secs() {
             return Err(TokenError::Expired);
         }
-        let claims = Claims { user: UserId(payload.sub), session: SessionId(payload.sid) };
         Ok((claims, Timestamp(end.saturating_mul(1_000))))
+    }
+
+    /// Reads a token, and verifies all but the time.
+    fn read(&self, token: &str) -> Result<Content, TokenError> {
+        let header = decode_header(token).map_err(|_| TokenError::Invalid)?;
+        // `Validation` fixes the algorithm; the header cannot choose another.
+        let key = self.verifying.iter().find(|(id, _)| header.kid.as_deref() == Some(id));
+        let (_, key) = key.ok_or(TokenError::Invalid)?;
+        let Payload { sub, sid, iat, exp, .. } =
+            decode(token, key, &self.validation).map_err(|_| TokenError::Invalid)?.claims;
+        let claims = Claims { user: UserId(sub), session: SessionId(sid) };
+        Ok(Content { claims, issued_at: iat, expires_at: exp })
     }
 }
 
@@ -161,6 +179,20 @@ mod tests {
         assert_eq!(tokens.verify(&token, NOW), Ok((claims, END)));
         assert_eq!(tokens.verify(&token, NOW + Duration::from_secs(899)), Ok((claims, END)));
         assert_eq!(tokens.verify(&token, NOW + Duration::from_mins(15)), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn a_token_that_was_verified_before_still_expires_and_cannot_be_changed() {
+        let (tokens, claims) = (tokens(SECRET, None), claims());
+        let token = tokens.sign(claims, NOW).unwrap();
+        assert_eq!(tokens.verify(&token, NOW), Ok((claims, END)));
+        assert_eq!(tokens.verify(&token, END), Err(TokenError::Expired));
+        assert_eq!(tokens.verify(&token, NOW), Ok((claims, END)));
+        assert_eq!(tokens.verify(&token, Timestamp(0)), Err(TokenError::Invalid), "issued in the future");
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        for forged in [format!("{signed}."), format!("{signed}.{}", signature.to_uppercase()), format!("{token} ")] {
+            assert_eq!(tokens.verify(&forged, NOW), Err(TokenError::Invalid), "{forged}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod password_strength;
 mod passwords;
 mod revocation;
 mod signing;
+mod verified_tokens;
 
 pub use access_tokens::{AccessTokens, Claims, TokenError};
 pub use client_network::ClientNetwork;

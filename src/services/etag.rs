@@ -140,7 +140,7 @@ pub(crate) fn check_if_match<R: Resource + Clone + Into<CurrentResource>>(
 ) -> Result<(), Error> {
     match expected {
         Some(expected) if !expected.matches_version(resource) => {
-            let etag = EntityTag::new(resource, &resource.to_json_string()).to_string();
+            let etag = EntityTag::new(resource, &resource.json()).to_string();
             Err(Error::PreconditionFailed { current: resource.clone().into(), etag })
         }
         _ => Ok(()),
@@ -157,7 +157,7 @@ mod tests {
     use crate::contract::task::Task;
 
     fn tag_of<R: Resource>(resource: &R) -> EntityTag {
-        EntityTag::new(resource, &resource.to_json_string())
+        EntityTag::new(resource, &resource.json())
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl<T> WriteOutcome<T> {
 impl<T: Resource> WriteOutcome<T> {
     /// Returns the current state of a resource.
     pub(crate) fn current(resource: &T) -> Self {
-        let json = resource.to_json_string();
+        let json = resource.json();
         Self::new(Effect::Completed, Some(EntityTag::new(resource, &json).to_string()), Some(json))
     }
 }
@@ -49,7 +49,7 @@ impl<T: ToJSON> WriteOutcome<T> {
 
     /// Returns a resource with its secret, under the tag of the resource alone.
     pub(crate) fn with_secret(resource: &impl Resource, result: &T) -> Self {
-        let etag = EntityTag::new(resource, &resource.to_json_string()).to_string();
+        let etag = EntityTag::new(resource, &resource.json()).to_string();
         Self::new(Effect::Completed, Some(etag), Some(result.to_json_string()))
     }
 

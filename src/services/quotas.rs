@@ -40,7 +40,7 @@ impl Quotas {
                 max.saturating_mul(2)
             )
         })?;
-        self.check_bytes(projects, bytes)
+        self.check_text(projects.bytes, bytes)
     }
 
     /// Refuses to restore a project of the caller.
@@ -61,7 +61,7 @@ impl Quotas {
     ) -> Result<(), Error> {
         let owned = repositories.projects().count_owned(new_owner).await?;
         self.check_active(owned, "The new owner already has")?;
-        self.check_bytes(owned, repositories.projects().stored_bytes(project.id).await?)
+        self.check_text(owned.bytes, repositories.projects().stored_bytes(project.id).await?)
     }
 
     /// Refuses tasks beyond the maximum of a locked project, whose number of tasks was `before`.
@@ -90,7 +90,7 @@ impl Quotas {
         if bytes <= 0 || self.stored_bytes_per_user == 0 {
             return Ok(());
         }
-        self.check_bytes(repositories.projects().count_owned(owner).await?, bytes)
+        self.check_text(repositories.projects().count_owned(owner).await?.bytes, bytes)
     }
 
     fn check_active(&self, owned: OwnedProjects, who: &str) -> Result<(), Error> {
@@ -101,9 +101,10 @@ impl Quotas {
         })
     }
 
-    fn check_bytes(&self, owned: OwnedProjects, added: i64) -> Result<(), Error> {
+    /// Refuses more text in the projects of an owner, which contained `before` bytes.
+    pub(crate) fn check_text(&self, before: i64, added: i64) -> Result<(), Error> {
         let max = self.stored_bytes_per_user;
-        let after = u64::try_from(owned.bytes.saturating_add(added)).unwrap_or_default();
+        let after = u64::try_from(before.saturating_add(added)).unwrap_or_default();
         reject(added > 0 && max > 0 && after > max, || {
             format!(
                 "All text in the projects of this owner can have at most {max} bytes. Shorten or delete text first; the \

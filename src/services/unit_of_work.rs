@@ -87,9 +87,14 @@ impl Deref for UnitOfWork<'_> {
     }
 }
 
-impl UnitOfWork<'_> {
+impl<'a> UnitOfWork<'a> {
     pub(crate) const fn context(&self) -> &ServiceContext {
         self.context
+    }
+
+    /// Returns the caller.
+    pub(crate) const fn caller(&self) -> Caller {
+        self.write.caller
     }
 
     /// Stores the outcome and commits a change without events.
@@ -104,8 +109,19 @@ impl UnitOfWork<'_> {
     }
 
     /// Stores the outcome with the idempotency key, if the request has one.
-    pub(crate) async fn store_outcome<T>(&self, outcome: &WriteOutcome<T>, access: ReplayAccess) -> Result<(), Error> {
-        let Some(request) = &self.write.idempotency else { return Ok(()) };
+    async fn store_outcome<T>(&self, outcome: &WriteOutcome<T>, access: ReplayAccess) -> Result<(), Error> {
+        let Some((key, response)) = self.response(outcome, access).await? else { return Ok(()) };
+        Ok(self.transaction.idempotency().store_response(self.write.caller.user, key, &response).await?)
+    }
+
+    /// Returns the idempotency key with the response to store, if the request has a key.
+    pub(crate) async fn response<T>(
+        &self,
+        outcome: &WriteOutcome<T>,
+        access: ReplayAccess,
+    ) -> Result<Option<(&'a str, StoredResponse)>, Error> {
+        let write = self.write;
+        let Some(request) = &write.idempotency else { return Ok(None) };
         let user = self.write.caller.user;
         let aad = aad(user, &request.key);
         let access = access.stored();
@@ -118,7 +134,7 @@ impl UnitOfWork<'_> {
         };
         let stored =
             StoredResponse { effect: outcome.effect, etag: outcome.etag.clone(), encrypted_body: body, access };
-        Ok(self.transaction.idempotency().store_response(user, &request.key, &stored).await?)
+        Ok(Some((&request.key, stored)))
     }
 
     /// Moves the long texts of a response about a project to those of the project.

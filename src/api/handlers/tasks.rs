@@ -159,7 +159,7 @@ impl TasksV2Api {
         project_id: PathParam<ProjectId>,
         query: QueryParams<ProjectTaskCursorQuery>,
     ) -> Reply<OkJson<TaskCursorPage>> {
-        Ok(OkJson::new(&self.services.tasks.list_project_by_cursor(auth.0, project_id.0, query.0).await?))
+        Ok(OkJson::written(&self.services.tasks.list_project_by_cursor(auth.0, project_id.0, query.0).await?))
     }
 
     /// List all tasks by cursor
@@ -169,6 +169,6 @@ impl TasksV2Api {
     /// once, even while others are created or deleted.
     #[oai(path = "/tasks", method = "get", operation_id = "listTasksV2")]
     async fn list(&self, auth: Auth, query: QueryParams<TaskCursorQuery>) -> Reply<OkJson<TaskCursorPage>> {
-        Ok(OkJson::new(&self.services.tasks.list_by_cursor(auth.0, query.0).await?))
+        Ok(OkJson::written(&self.services.tasks.list_by_cursor(auth.0, query.0).await?))
     }
 }

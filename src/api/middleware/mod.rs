@@ -19,7 +19,7 @@ use self::request_id::X_REQUEST_ID;
 use super::assets::{self, Assets};
 use super::errors::{self, ApiError};
 use super::extract::{RequestId, accepts_gzip};
-use super::pipeline::{OperationLabel, RequestPipeline};
+use super::pipeline::{Matched, OperationLabel, RequestPipeline};
 use super::respond::set;
 use super::settings::{ApiSettings, Overloaded};
 use crate::telemetry::ActiveRequest;
@@ -42,9 +42,8 @@ impl Edge {
         Self { pipeline, assets, settings, access_log: Arc::default() }
     }
 
-    async fn respond(&self, request: Request, client: IpAddr, request_id: &str) -> Response {
-        let path = request.uri().path();
-        if request.extensions().get::<Overloaded>().is_some() && !self.pipeline.is_probe(request.method(), path) {
+    async fn respond(&self, request: Request, matched: Matched<'_>, client: IpAddr, request_id: &str) -> Response {
+        if request.extensions().get::<Overloaded>().is_some() && !matched.is_probe() {
             return errors::into_response(ApiError::overloaded().into(), request_id);
         }
         if cors::is_preflight(&request) {
@@ -52,7 +51,7 @@ impl Edge {
         }
         match self.assets.lookup(request.uri().path()) {
             Some(route) => labelled(assets::serve(&route, &request, request_id), ASSET),
-            None => self.pipeline.handle(request, client, request_id).await,
+            None => self.pipeline.handle(request, matched, client, request_id).await,
         }
     }
 }
@@ -73,17 +72,18 @@ impl Endpoint for Edge {
         let origin = cors.allowed(&request);
         let accepts_gzip = accepts_gzip(&request);
 
+        let matched = self.pipeline.find(&request);
         let active = ActiveRequest::begin();
         // An error span, because a filter such as `warn` disables lower spans and would lose the request id.
         let span = tracing::error_span!(
             "request",
             request.id = request_id,
-            api.operation = Empty,
+            api.operation = matched.operation(),
             user.id = Empty,
             trace.id = Empty
         );
         let entry = self.access_log.begin(&request, client, span.clone());
-        let mut response = self.respond(request, client, &request_id).instrument(span).await;
+        let mut response = self.respond(request, matched, client, &request_id).instrument(span).await;
 
         cors.apply(origin, &mut response);
         set(&mut response, X_REQUEST_ID, &request_id);

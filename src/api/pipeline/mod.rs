@@ -59,6 +59,24 @@ pub(super) struct RequestPipeline {
     large_bodies: LargeBodies,
 }
 
+/// The route of a request.
+pub(super) struct Matched<'a> {
+    route: Route<'a>,
+    target: Option<&'a Target>,
+}
+
+impl Matched<'_> {
+    /// Returns the name of the operation.
+    pub(super) fn operation(&self) -> Option<&'static str> {
+        self.target.map(|target| target.policy.id)
+    }
+
+    /// Returns whether the request is a health check.
+    pub(super) fn is_probe(&self) -> bool {
+        self.target.is_some_and(|target| target.policy.access == Access::Probe)
+    }
+}
+
 /// A request to an operation, on its way.
 struct Call<'a> {
     operation: &'a Arc<Operation>,
@@ -92,24 +110,38 @@ impl RequestPipeline {
         }
     }
 
-    /// Returns whether the path is that of a health check.
-    pub(super) fn is_probe(&self, method: &Method, path: &str) -> bool {
-        let Route::Found(operation) = self.validator.route(method, path) else { return false };
-        self.targets.get(&operation.id).is_some_and(|target| target.policy.access == Access::Probe)
+    /// Finds the operation of a request.
+    pub(super) fn find(&self, request: &Request) -> Matched<'_> {
+        let route = self.validator.route(request.method(), request.uri().path());
+        let target = match &route {
+            Route::Found(operation) => self.targets.get(&operation.id),
+            Route::WrongMethod { .. } | Route::Unknown => None,
+        };
+        Matched { route, target }
     }
 
     /// Responds to a request from `client`.
-    pub(super) async fn handle(&self, request: Request, client: IpAddr, request_id: &str) -> Response {
-        let error = match self.validator.route(request.method(), request.uri().path()) {
-            Route::Found(operation) => match self.targets.get(&operation.id) {
-                Some(target) => return self.run(request, operation, target, client, request_id).await,
-                None => ApiError::internal(anyhow::anyhow!("{} has no policy or no handler", operation.id)),
-            },
-            Route::WrongMethod { allow } if request.method() == Method::OPTIONS => return no_content(allow),
-            Route::WrongMethod { allow } => {
+    pub(super) async fn handle(
+        &self,
+        request: Request,
+        matched: Matched<'_>,
+        client: IpAddr,
+        request_id: &str,
+    ) -> Response {
+        let error = match (matched.route, matched.target) {
+            (Route::Found(operation), Some(target)) => {
+                return self.run(request, operation, target, client, request_id).await;
+            }
+            (Route::Found(operation), None) => {
+                ApiError::internal(anyhow::anyhow!("{} has no policy or no handler", operation.id))
+            }
+            (Route::WrongMethod { allow }, _) if request.method() == Method::OPTIONS => return no_content(allow),
+            (Route::WrongMethod { allow }, _) => {
                 self.unmatched(client, ApiError::new(ErrorCode::MethodNotAllowed).with_header(header::ALLOW, allow))
             }
-            Route::Unknown => self.unmatched(client, ApiError::new(ErrorCode::NotFound).with_message(UNKNOWN_PATH)),
+            (Route::Unknown, _) => {
+                self.unmatched(client, ApiError::new(ErrorCode::NotFound).with_message(UNKNOWN_PATH))
+            }
         };
         errors::into_response(error.into(), request_id)
     }
@@ -130,7 +162,6 @@ impl RequestPipeline {
         request_id: &str,
     ) -> Response {
         let policy = target.policy;
-        Span::current().record("api.operation", policy.id);
         let deprecated_path = operation.deprecated.then(|| request.uri().path().to_owned());
         let if_none_match =
             policy.cacheable.then(|| entity_tags(&request, &header::IF_NONE_MATCH).ok().flatten()).flatten();
@@ -152,7 +183,9 @@ impl RequestPipeline {
             parent: request.header("traceparent"),
         };
         let trace = trace.begin();
-        call.span.record("trace.id", telemetry::trace_id(&trace));
+        if let Some(id) = telemetry::trace_id(&trace) {
+            call.span.record("trace.id", id);
+        }
         let response = Box::pin(self.authenticate_and_limit(request, &mut call)).instrument(trace.clone());
         let result = timeout::with_timeout(self.timeout, response).await;
         let mut response = result.unwrap_or_else(|error| errors::into_response(error, request_id));

@@ -7,10 +7,11 @@ use poem::{Body, IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
 use poem_openapi::types::ToJSON;
+use serde::Serialize;
 
 use super::headers::{IDEMPOTENCY_REPLAYED, set, set_etag};
 use crate::api::media_types::JSON;
-use crate::contract::resource::Resource;
+use crate::contract::resource::{Resource, written};
 use crate::services::{Effect, EntityTag, ResourceRef, StoredOutcome, WriteOutcome};
 
 /// Body and metadata of a response.
@@ -107,9 +108,16 @@ impl<T: ToJSON> OkJson<T> {
     }
 }
 
+impl<T: Serialize> OkJson<T> {
+    /// Returns a large body, such as a page of tasks.
+    pub(in crate::api) fn written(body: &T) -> Self {
+        Self(Content { body: Some(written(body)), ..Content::default() }, PhantomData)
+    }
+}
+
 impl<T: Resource> OkJson<T> {
     pub(in crate::api) fn with_etag(resource: &T) -> Self {
-        let json = resource.to_json_string();
+        let json = resource.json();
         let etag = Some(EntityTag::new(resource, &json).to_string());
         Self(Content { body: Some(json), etag, ..Content::default() }, PhantomData)
     }

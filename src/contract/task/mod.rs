@@ -2,6 +2,7 @@
 
 use poem_openapi::types::{Example, MaybeUndefined};
 use poem_openapi::{Enum, Object};
+use serde::Serialize;
 
 use crate::contract::macros::example;
 use crate::contract::page::list_type;
@@ -16,8 +17,9 @@ pub mod query;
 pub use r#move::MoveTask;
 
 /// Status of a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum TaskStatus {
     /// Not started.
     Todo,
@@ -28,8 +30,9 @@ pub enum TaskStatus {
 }
 
 /// Priority of a task, from lowest to highest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Enum, Serialize)]
 #[oai(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
 pub enum TaskPriority {
     /// No priority.
     None,
@@ -44,7 +47,7 @@ pub enum TaskPriority {
 }
 
 /// Task in a project.
-#[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
 #[oai(example)]
 pub struct Task {
     /// Task id.
@@ -188,4 +191,35 @@ example!(UpdateTask {
 list_type! {
     /// Page of tasks.
     TaskList of Task
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::types::ToJSON as _;
+
+    use super::query::TaskCursorPage;
+    use super::*;
+    use crate::contract::page::CursorMeta;
+    use crate::contract::resource::written;
+
+    #[test]
+    fn tasks_are_written_as_documented() {
+        let task = Task::example();
+        let bare = Task { description: None, due_at: None, labels: Vec::new(), ..task.clone() };
+        let data: Vec<_> = [TaskStatus::Todo, TaskStatus::InProgress, TaskStatus::Done]
+            .into_iter()
+            .flat_map(|status| [Task { status, ..task.clone() }, Task { status, ..bare.clone() }])
+            .zip([
+                TaskPriority::None,
+                TaskPriority::Low,
+                TaskPriority::Medium,
+                TaskPriority::High,
+                TaskPriority::Urgent,
+            ])
+            .map(|(task, priority)| Task { priority, ..task })
+            .collect();
+        assert_eq!(written(&task), task.to_json_string());
+        let page = TaskCursorPage { data, meta: CursorMeta::example() };
+        assert_eq!(written(&page), page.to_json_string());
+    }
 }

@@ -147,7 +147,7 @@ pub type ProjectTaskCursorQuery = ProjectTaskParams<CursorParams>;
 pub type TaskCursorQuery = TaskParams<CursorParams>;
 
 /// Page of tasks in a list that is paginated by cursor.
-#[derive(Debug, Clone, Object)]
+#[derive(Debug, Clone, Object, serde::Serialize)]
 pub struct TaskCursorPage {
     /// Items of this page.
     pub data: Vec<Task>,

@@ -8,7 +8,7 @@ use crate::contract::event::EventType;
 use crate::contract::project::Project;
 use crate::contract::task::Task;
 use crate::contract::{EventId, ProjectId, Timestamp, UserId};
-use crate::repositories::{NewEvent, StoreError, Transaction};
+use crate::repositories::{NewEvent, StoreError, Transaction, Write};
 use crate::services::{Error, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome};
 
 /// Fields that are left out of `previous`, because they change with every update.
@@ -94,8 +94,23 @@ impl UnitOfWork<'_> {
         access: ReplayAccess,
         events: &[NewEvent],
     ) -> Result<WriteOutcome<T>, Error> {
-        self.store_outcome(&outcome, access).await?;
-        self.context().publish(&*self, events).await?;
+        self.write_and_commit(outcome, access, [], events).await
+    }
+
+    /// Does the same after the last writes of the transaction, in one round trip if possible.
+    pub(crate) async fn write_and_commit<'w, T>(
+        self,
+        outcome: WriteOutcome<T>,
+        access: ReplayAccess,
+        writes: impl IntoIterator<Item = Write<'w>>,
+        events: &[NewEvent],
+    ) -> Result<WriteOutcome<T>, Error> {
+        let response = self.response(&outcome, access).await?;
+        let user = self.caller().user;
+        let stored = response.as_ref().map(|(key, response)| Write::StoreResponse { user, key, response });
+        let mut all: Vec<Write<'_>> = writes.into_iter().collect();
+        all.extend(stored);
+        self.events().write_and_append(&all, events).await?;
         self.commit_transaction().await?;
         Ok(outcome)
     }

@@ -12,11 +12,11 @@ use crate::contract::project::Project;
 use crate::contract::task::batch::{BatchOperation, TaskBatch, TaskBatchResult};
 use crate::contract::task::{CreateTask, Task, UpdateTask};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
-use crate::repositories::{CounterDelta, NewEvent, task_bytes};
+use crate::repositories::{Completion, CounterDelta, NewEvent, task_bytes};
 use crate::services::event::publish::EventContext;
 use crate::services::idempotency::fresh;
 use crate::services::permissions::{Action, require};
-use crate::services::project::counters;
+use crate::services::project::counters::CounterChange;
 use crate::services::{Error, ReplayAccess, UnitOfWork, WriteContext, WriteOutcome};
 
 struct Batch<'a> {
@@ -24,6 +24,8 @@ struct Batch<'a> {
     user: UserId,
     /// Project before the batch.
     project: Project,
+    /// Bytes of text of the owner before the batch.
+    owner_bytes: i64,
     now: Timestamp,
     last_position: String,
     /// New tasks, inserted together at the end.
@@ -50,6 +52,7 @@ impl Tasks {
             unit: &unit,
             user: write.caller.user,
             project: locked.project,
+            owner_bytes: locked.owner_bytes,
             now,
             context: write.event_context(now),
             last_position: locked.last_position,
@@ -149,11 +152,13 @@ impl Batch<'_> {
     async fn finish(self) -> Result<Vec<NewEvent>, Error> {
         let quotas = &self.unit.context().policy.quotas;
         quotas.require_tasks(self.project.task_counts.total, self.delta.total)?;
-        quotas.require_text(&**self.unit, self.project.owner_id, self.delta.bytes).await?;
+        quotas.check_text(self.owner_bytes, self.delta.bytes)?;
         self.unit.tasks().add(&self.new).await?;
         if !self.events.is_empty() {
             let last = self.new.last().map(|task| &*task.position);
-            counters::apply(self.unit, self.project.id, self.delta, last, Some(&self.project), self.now).await?;
+            let before = Completion::from(&self.project);
+            let (project, delta, now) = (self.project.id, self.delta, self.now);
+            CounterChange { project, delta, last_position: last, before, now }.apply(self.unit).await?;
         }
         Ok(self.events)
     }

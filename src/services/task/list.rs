@@ -47,30 +47,28 @@ impl Tasks {
         project: ProjectId,
         query: ProjectTaskCursorQuery,
     ) -> Result<TaskCursorPage, Error> {
-        let feed = self.0.store.read().events().bounds().await?;
         let scope = TaskCursorScope {
             reader: caller.user,
             list: "project",
             project: Some(project),
             conditions: query.filter,
             sort: Sort::new(query.sort, query.dir),
-            epoch: feed.epoch,
+            epoch: None,
         };
-        self.cursor_page(scope, feed.end, &query.paging, unknown_path_project).await
+        self.cursor_page(scope, &query.paging, unknown_path_project).await
     }
 
     /// Lists the tasks of all projects of which the caller is a member, by cursor.
     pub async fn list_by_cursor(&self, caller: Caller, query: TaskCursorQuery) -> Result<TaskCursorPage, Error> {
-        let feed = self.0.store.read().events().bounds().await?;
         let scope = TaskCursorScope {
             reader: caller.user,
             list: "all",
             project: query.project_id,
             conditions: query.filter,
             sort: Sort::new(query.sort, query.dir),
-            epoch: feed.epoch,
+            epoch: None,
         };
-        self.cursor_page(scope, feed.end, &query.paging, unknown_project).await
+        self.cursor_page(scope, &query.paging, unknown_project).await
     }
 
     async fn page(
@@ -90,33 +88,40 @@ impl Tasks {
         authorize_page(repositories.task_lists().list_in_project(project, reader, filter, sort, paging).await?, unknown)
     }
 
+    /// Returns a page of a list whose epoch is not known yet.
     async fn cursor_page(
         &self,
-        scope: TaskCursorScope,
-        feed_end: i64,
+        mut scope: TaskCursorScope,
         paging: &CursorParams,
         unknown: fn() -> Error,
     ) -> Result<TaskCursorPage, Error> {
         let (reader, signer) = (scope.reader, &self.0.signer);
-        // Sync starts where the feed ended before the first page was read.
-        let (after, feed_position) = match &paging.cursor {
-            Some(cursor) => scope.decode(signer, cursor).map(|(after, feed_position)| (Some(after), feed_position))?,
-            None => (None, feed_end),
-        };
-        let request = CursorRequest { sort: scope.sort, after, limit: paging.limit };
         let filter = self.filter(reader, scope.conditions.clone());
+        let mut request = CursorRequest { sort: scope.sort, after: None, limit: paging.limit };
+        // Sync starts where the feed ended before the first page was read.
+        let mut first_end = None;
+        let mut feed = None;
+        if paging.cursor.is_some() || scope.project.is_none() {
+            let bounds = self.0.store.read().events().bounds().await?;
+            (scope.epoch, feed) = (bounds.epoch, Some(bounds));
+        }
+        if let Some(cursor) = &paging.cursor {
+            let (after, feed_end) = scope.decode(signer, cursor)?;
+            (request.after, first_end) = (Some(after), Some(feed_end));
+        }
         let page = if let Some(project) = scope.project {
             let repositories = self.read_tasks(reader, &filter, 0).await?;
-            authorize_page(
-                repositories.task_lists().list_in_project_by_cursor(project, reader, &filter, &request).await?,
-                unknown,
-            )?
+            let found = repositories.task_lists().list_in_project_by_cursor(project, reader, &filter, &request).await?;
+            feed = feed.or(found.as_ref().map(|found| found.feed));
+            authorize_page(found, unknown)?
         } else {
             let repositories = self.0.read_unindexed(reader).await?;
             check_assignee_filter(repositories.task_lists().list_visible_by_cursor(reader, &filter, &request).await?)?
         };
-        let next_cursor = page.next.map(|key| scope.encode(signer, &key, feed_position));
-        let sync_cursor = EventCursorScope::ascending(reader, scope.epoch).encode(signer, feed_position);
+        scope.epoch = feed.and_then(|feed| feed.epoch);
+        let feed_end = first_end.or(feed.map(|feed| feed.end)).unwrap_or_default();
+        let next_cursor = page.next.map(|key| scope.encode(signer, &key, feed_end));
+        let sync_cursor = EventCursorScope::ascending(reader, scope.epoch).encode(signer, feed_end);
         let meta = CursorMeta { limit: paging.limit, has_more: next_cursor.is_some(), next_cursor, sync_cursor };
         Ok(TaskCursorPage { data: page.items, meta })
     }

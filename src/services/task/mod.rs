@@ -18,12 +18,13 @@ use crate::contract::strings::OrderKey;
 use crate::contract::task::{CreateTask, Task, TaskStatus, UpdateTask};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::{
-    CounterDelta, LockedProject, Repositories, ResourceRef, StoreError, TaskWithContext, task_bytes,
+    Completion, CounterDelta, LockedProject, NewEvent, Repositories, ResourceRef, StoreError, TaskWithContext, Write,
+    task_bytes,
 };
 use crate::services::idempotency::{KeyState, fresh};
 use crate::services::patch::merge;
 use crate::services::permissions::{Action, require, require_for_change};
-use crate::services::project::counters;
+use crate::services::project::counters::CounterChange;
 use crate::services::{Caller, Error, ReplayAccess, ServiceContext, UnitOfWork, WriteContext, WriteOutcome};
 
 /// Number of times that a concurrently moving task is followed to its project.
@@ -55,13 +56,19 @@ impl Tasks {
         let quotas = &self.0.policy.quotas;
         quotas.require_tasks(locked.project.task_counts.total, 1)?;
         let delta = CounterDelta { total: 1, done: done_delta(&task), bytes: task_bytes(&task) };
-        quotas.require_text(&*unit, locked.project.owner_id, delta.bytes).await?;
-        unit.tasks().add(std::slice::from_ref(&task)).await?;
-        counters::apply(&unit, project_id, delta, Some(&task.position), Some(&locked.project), task.created_at).await?;
+        quotas.check_text(locked.owner_bytes, delta.bytes)?;
+        let counters = CounterChange {
+            project: project_id,
+            delta,
+            last_position: Some(&task.position),
+            before: Completion::from(&locked.project),
+            now: task.created_at,
+        };
         let event = write.event_context(task.created_at).created(EventType::TaskCreated, project_id, &task);
-        unit.publish_and_commit(
+        unit.write_and_commit(
             WriteOutcome::current(&task).created(ResourceRef::Task(task.id)),
             replay_access(&task),
+            std::iter::once(Write::AddTask(&task)).chain(counters.writes()),
             &[event],
         )
         .await
@@ -97,12 +104,8 @@ impl Tasks {
             bytes: task_bytes(&changed) - task_bytes(&task),
         };
         self.0.policy.quotas.require_text(&*unit, found.project_owner, delta.bytes).await?;
-        unit.tasks().update(&changed).await?;
-        if delta != CounterDelta::default() {
-            counters::apply(&unit, task.project_id, delta, None, None, changed.updated_at).await?;
-        }
         let event = write.event_context(changed.updated_at).task_event(EventType::TaskUpdated, &task, &changed);
-        unit.publish_and_commit(WriteOutcome::current(&changed), replay_access(&changed), &[event]).await
+        update_and_commit(unit, WriteOutcome::current(&changed), &changed, delta, found.completion, event).await
     }
 
     /// Soft-deletes a task.
@@ -112,11 +115,9 @@ impl Tasks {
         require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
         write.check_if_match(&found.task)?;
         let deleted = soft_deleted(found.task.clone(), self.0.clock.now());
-        unit.tasks().update(&deleted).await?;
         let delta = CounterDelta { total: -1, done: -done_delta(&deleted), bytes: 0 };
-        counters::apply(&unit, deleted.project_id, delta, None, None, deleted.updated_at).await?;
         let event = write.event_context(deleted.updated_at).task_event(EventType::TaskDeleted, &found.task, &deleted);
-        unit.publish_and_commit(WriteOutcome::done(), replay_access(&deleted), &[event]).await
+        update_and_commit(unit, WriteOutcome::done(), &deleted, delta, found.completion, event).await
     }
 
     /// Restores a soft-deleted task. A task that is not deleted is returned unchanged.
@@ -131,7 +132,7 @@ impl Tasks {
         if task.deleted_at.is_none() {
             return Ok(WriteOutcome::current(&task));
         }
-        self.0.policy.quotas.require_tasks(unit.projects().count_tasks(task.project_id).await?, 1)?;
+        self.0.policy.quotas.require_tasks(found.completion.task_counts.total, 1)?;
         // The assignee may have left the project in the meantime.
         let assignee = keep_assignee_if_member(&*unit, task.assignee_id, task.project_id).await?;
         let restored = Task {
@@ -141,12 +142,25 @@ impl Tasks {
             version: task.version + 1,
             ..task.clone()
         };
-        unit.tasks().update(&restored).await?;
         let delta = CounterDelta { total: 1, done: done_delta(&restored), bytes: 0 };
-        counters::apply(&unit, restored.project_id, delta, None, None, restored.updated_at).await?;
         let event = write.event_context(restored.updated_at).task_event(EventType::TaskRestored, &task, &restored);
-        unit.publish_and_commit(WriteOutcome::current(&restored), replay_access(&restored), &[event]).await
+        update_and_commit(unit, WriteOutcome::current(&restored), &restored, delta, found.completion, event).await
     }
+}
+
+/// Updates a task and the counters of its locked project, publishes the event and commits.
+async fn update_and_commit<T>(
+    unit: UnitOfWork<'_>,
+    outcome: WriteOutcome<T>,
+    task: &Task,
+    delta: CounterDelta,
+    before: Completion,
+    event: NewEvent,
+) -> Result<WriteOutcome<T>, Error> {
+    let counters = CounterChange { project: task.project_id, delta, last_position: None, before, now: task.updated_at };
+    let counters = (delta != CounterDelta::default()).then(|| counters.writes());
+    let writes = std::iter::once(Write::UpdateTask(task)).chain(counters.into_iter().flatten());
+    unit.write_and_commit(outcome, replay_access(task), writes, &[event]).await
 }
 
 /// Begins a write and locks the current project of a task.
@@ -175,7 +189,7 @@ pub(crate) async fn lock_project_for_write(
     caller: Caller,
     id: ProjectId,
 ) -> Result<LockedProject, Error> {
-    let locked = unit.projects().lock(id, caller.user).await?;
+    let locked = unit.projects().lock_with_membership(id, caller.user).await?;
     let locked = locked.filter(|locked| locked.project.deleted_at.is_none()).ok_or(Error::NotFound("project"))?;
     require_for_change(locked.project.role, Action::WriteTasks, locked.project.archived)?;
     Ok(locked)

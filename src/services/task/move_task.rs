@@ -11,10 +11,10 @@ use crate::contract::page::Direction;
 use crate::contract::strings::OrderKey;
 use crate::contract::task::{MoveTask, Task};
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
-use crate::repositories::{CounterDelta, LockedProject, StoreError, TaskWithContext, task_bytes};
+use crate::repositories::{Completion, CounterDelta, LockedProject, StoreError, TaskWithContext, task_bytes};
 use crate::services::idempotency::{KeyState, fresh};
 use crate::services::permissions::{Action, require, require_for_change, require_owner_in_target};
-use crate::services::project::counters;
+use crate::services::project::counters::CounterChange;
 use crate::services::{Error, UnitOfWork, WriteContext, WriteOutcome};
 
 impl Tasks {
@@ -22,7 +22,7 @@ impl Tasks {
     pub async fn move_task(&self, write: &WriteContext, id: TaskId, to: MoveTask) -> Result<WriteOutcome<Task>, Error> {
         let (unit, found, target) = fresh!(self.lock_both(write, id, to.project_id).await?);
         let target = require_move(&unit, write, &found, target).await?;
-        let (task, owner) = (found.task, found.project_owner);
+        let (task, owner, completion) = (found.task, found.project_owner, found.completion);
         let point = insertion_point(&unit, write, &task, &target, &to).await?;
         write.check_if_match(&task)?;
         if target.project.id == task.project_id && is_already_there(&unit, &task, &point, &to).await? {
@@ -48,7 +48,7 @@ impl Tasks {
             ..task.clone()
         };
         unit.tasks().update(&moved).await?;
-        update_counters(&unit, &task, bytes, &target, &greatest, moved.updated_at).await?;
+        update_counters(&unit, &task, bytes, completion, &target, &greatest, moved.updated_at).await?;
         // Published in the source project and in the target project.
         for project in BTreeSet::from([task.project_id, moved.project_id]) {
             events.push(context.updated(EventType::TaskMoved, project, &task, &moved));
@@ -64,14 +64,14 @@ impl Tasks {
         task: &Task,
         target: &LockedProject,
     ) -> Result<i64, Error> {
-        let target = &target.project;
+        let LockedProject { project: target, owner_bytes, .. } = target;
         if target.id == task.project_id {
             return Ok(0);
         }
         let bytes = task_bytes(task) + unit.comments().stored_bytes(task.id).await?;
         self.0.policy.quotas.require_tasks(target.task_counts.total, 1)?;
         if target.owner_id != owner {
-            self.0.policy.quotas.require_text(&**unit, target.owner_id, bytes).await?;
+            self.0.policy.quotas.check_text(*owner_bytes, bytes)?;
         }
         Ok(bytes)
     }
@@ -199,19 +199,24 @@ async fn update_counters(
     unit: &UnitOfWork<'_>,
     task: &Task,
     bytes: i64,
+    source: Completion,
     target: &LockedProject,
     greatest: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let last = Some(greatest).filter(|greatest| *greatest > target.last_position.as_str());
-    if task.project_id == target.project.id {
-        if last.is_some() {
-            counters::apply(unit, task.project_id, CounterDelta::default(), last, None, now).await?;
-        }
-        return Ok(());
+    let last_position = Some(greatest).filter(|greatest| *greatest > target.last_position.as_str());
+    let added = CounterDelta { total: 1, done: done_delta(task), bytes };
+    let removed = CounterDelta { total: -1, done: -added.done, bytes: -bytes };
+    let project = target.project.id;
+    let into = CounterChange { project, delta: added, last_position, before: Completion::from(&target.project), now };
+    if task.project_id != project {
+        let out_of =
+            CounterChange { project: task.project_id, delta: removed, last_position: None, before: source, now };
+        out_of.apply(unit).await?;
+        return into.apply(unit).await;
     }
-    let delta = CounterDelta { total: 1, done: done_delta(task), bytes };
-    let removed = CounterDelta { total: -1, done: -delta.done, bytes: -bytes };
-    counters::apply(unit, task.project_id, removed, None, None, now).await?;
-    counters::apply(unit, target.project.id, delta, last, Some(&target.project), now).await
+    if last_position.is_some() {
+        CounterChange { delta: CounterDelta::default(), ..into }.apply(unit).await?;
+    }
+    Ok(())
 }

@@ -30,7 +30,8 @@ use crate::support::{POLL_INTERVAL, TestClock};
 /// Disables lease expiry and polling.
 const NEVER: Duration = Duration::from_hours(1);
 
-const UNHURRIED: RunnerTimings = RunnerTimings { lease: NEVER, poll_interval: NEVER, grace: NEVER };
+const UNHURRIED: RunnerTimings =
+    RunnerTimings { lease: NEVER, poll_interval: NEVER, wake_interval: Duration::ZERO, grace: NEVER };
 
 /// Handler from a function.
 struct Acts<F>(F);

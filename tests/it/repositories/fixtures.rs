@@ -12,7 +12,7 @@ use pocket_tasks::contract::strings::{
 use pocket_tasks::contract::task::{Task, TaskPriority, TaskStatus};
 use pocket_tasks::contract::{ProjectId, SessionId, TaskId, Timestamp, UserId};
 use pocket_tasks::database::SeaStore;
-use pocket_tasks::repositories::{CounterDelta, NewSession, Store as _, Transaction};
+use pocket_tasks::repositories::{CounterDelta, NewSession, Queue, Store, Transaction};
 use tokio::time::timeout;
 
 /// Timeout, generous for slow machines.
@@ -31,6 +31,11 @@ pub(crate) async fn commit<T>(store: &SeaStore, work: impl AsyncFnOnce(&dyn Tran
     let result = work(&*transaction).await;
     transaction.commit().await.unwrap();
     result
+}
+
+/// Time at which the next job of some queues becomes due.
+pub(crate) async fn next_due(store: &dyn Store, queues: &[Queue]) -> Option<Timestamp> {
+    store.read().queue().list_due(queues).await.unwrap().into_iter().filter_map(|(_, due)| due).min()
 }
 
 /// New user, not stored.

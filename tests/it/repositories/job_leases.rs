@@ -7,7 +7,7 @@ use pocket_tasks::contract::Timestamp;
 use pocket_tasks::repositories::{Job, JobRecord, JobState, Lease, Queue, Store as _, Transaction};
 use uuid::Uuid;
 
-use super::fixtures::{at, commit, soon};
+use super::fixtures::{at, commit, next_due, soon};
 use super::jobs::{LEASE, enqueue, lease, lease_one, new_job};
 use super::raw::Raw;
 use crate::on_both_databases;
@@ -93,23 +93,23 @@ on_both_databases! {
         }
         jobs.sort_by_key(|(time, _)| *time);
         assert!(lease(&store, 9, at(9)).await.is_empty());
-        assert_eq!(store.read().queue().next_due(Queue::ALL).await.unwrap(), Some(at(10)));
+        assert_eq!(next_due(&*store, Queue::ALL).await, Some(at(10)));
         // Due at its time, not after it.
         assert_eq!(lease(&store, 9, at(10)).await.remove(0).job.unwrap(), jobs[0].1);
         assert_eq!(lease(&store, 1, at(49)).await.remove(0).job.unwrap(), jobs[1].1);
         let two: Vec<Job> = lease(&store, 2, at(99)).await.into_iter().map(|leased| leased.job.unwrap()).collect();
         assert!(two.contains(&jobs[2].1) && two.contains(&jobs[3].1), "{two:?}");
         assert!(lease(&store, 9, at(49)).await.is_empty());
-        assert_eq!(store.read().queue().next_due(Queue::ALL).await.unwrap(), Some(at(50)));
+        assert_eq!(next_due(&*store, Queue::ALL).await, Some(at(50)));
         assert_eq!(lease(&store, 9, at(50)).await.remove(0).job.unwrap(), jobs[4].1);
         // Next, the lease of a job ends.
-        assert_eq!(store.read().queue().next_due(Queue::ALL).await.unwrap(), Some(at(10) + LEASE));
+        assert_eq!(next_due(&*store, Queue::ALL).await, Some(at(10) + LEASE));
     }
 
     async fn only_queues_that_were_asked_for_are_leased(database: TestDatabase) {
         let store = database.store().await;
         let of = async |queues: &[Queue]| {
-            let due = store.read().queue().next_due(queues).await.unwrap().is_some();
+            let due = next_due(&*store, queues).await.is_some();
             let leased = commit(&store, async |transaction| transaction.queue().claim(queues, 9, at(1), at(9)).await).await;
             let mut kinds: Vec<_> = leased.unwrap().into_iter().map(|leased| leased.kind).collect();
             kinds.sort_unstable();
@@ -182,7 +182,7 @@ on_both_databases! {
             assert!(done || matches!(action, Action::Release), "{action:?}");
             let unfinished = store.read().queue().list_unfinished().await.unwrap();
             assert_eq!(unfinished.first().map(standing), standing_after, "{action:?}");
-            assert_eq!(store.read().queue().next_due(Queue::ALL).await.unwrap(), next, "{action:?}");
+            assert_eq!(next_due(&*store, Queue::ALL).await, next, "{action:?}");
             if let Some(next) = next {
                 let again = lease_one(&store, next).await;
                 assert_eq!(again.attempts, standing_after.unwrap().1 + 1, "{action:?}");

@@ -7,7 +7,7 @@ use pocket_tasks::contract::{ProjectId, Timestamp};
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{Job, LeasedJob, Queue, Store as _};
 
-use super::fixtures::{at, commit, commit_beside, soon, user, waits};
+use super::fixtures::{at, commit, commit_beside, next_due, soon, user, waits};
 use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::TestDatabase;
@@ -59,7 +59,7 @@ on_both_databases! {
             let transaction = store.begin().await.unwrap();
             assert!(transaction.jobs().enqueue(&job, at(0), at(5)).await.unwrap());
             assert_eq!(unfinished(&other).await, 0);
-            assert_eq!(other.read().queue().next_due(Queue::ALL).await.unwrap(), None);
+            assert_eq!(next_due(&*other, Queue::ALL).await, None);
             if is_committed {
                 transaction.commit().await.unwrap();
             } else {
@@ -67,7 +67,7 @@ on_both_databases! {
                 assert!(soon(lease(&other, 9, at(9))).await.is_empty());
             }
         }
-        assert_eq!(other.read().queue().next_due(Queue::ALL).await.unwrap(), Some(at(5)));
+        assert_eq!(next_due(&*other, Queue::ALL).await, Some(at(5)));
         let leased = lease_one(&other, at(9)).await;
         assert_eq!((leased.job.unwrap(), leased.kind, leased.attempts), (job, "recalculate_completion", 1));
     }
@@ -110,7 +110,7 @@ on_both_databases! {
             assert!(enqueue(&store, &job, at(0)).await, "{job:?}");
             // Not even for another time, which is ignored.
             assert!(!enqueue(&store, &job, at(7)).await, "{job:?}");
-            assert_eq!(store.read().queue().next_due(Queue::ALL).await.unwrap(), Some(at(0)), "{job:?}");
+            assert_eq!(next_due(&*store, Queue::ALL).await, Some(at(0)), "{job:?}");
             // A running job may have read its data already, so another one is needed.
             let first = lease_one(&store, at(0)).await;
             assert!(enqueue(&store, &job, at(0)).await, "{job:?}");

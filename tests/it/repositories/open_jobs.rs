@@ -6,7 +6,7 @@ use pocket_tasks::contract::WebhookId;
 use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{JobRecord, JobState, LeasedJob, Queue, Store as _, Transaction};
 
-use super::fixtures::{at, commit, commit_beside, waits};
+use super::fixtures::{at, commit, commit_beside, next_due, waits};
 use crate::on_both_databases;
 use crate::support::TestDatabase;
 
@@ -40,7 +40,7 @@ on_both_databases! {
             let [one] = <[_; 1]>::try_from(jobs(&store).await).unwrap();
             assert_eq!(one.run_at, at(run_at), "{millis}");
         }
-        assert_eq!(store.read().queue().next_due(&[Queue::WebhooksDegraded]).await.unwrap(), Some(at(50)));
+        assert_eq!(next_due(&*store, &[Queue::WebhooksDegraded]).await, Some(at(50)));
         assert!(enqueue(&store, WebhookId::generate(), Queue::Webhooks, 100).await);
     }
 
@@ -59,7 +59,7 @@ on_both_databases! {
         assert!(gone_on.await);
         let [one] = <[_; 1]>::try_from(jobs(&store).await).unwrap();
         assert_eq!((one.state, one.run_at, one.attempts), (JobState::Pending, at(500), 0));
-        assert_eq!(store.read().queue().next_due(&[Queue::WebhooksDegraded]).await.unwrap(), Some(at(500)));
+        assert_eq!(next_due(&*store, &[Queue::WebhooksDegraded]).await, Some(at(500)));
         let late = commit(&store, async |transaction| {
             transaction.queue().requeue(leased.lease, Queue::Default, at(0)).await.unwrap()
         });

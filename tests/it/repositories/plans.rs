@@ -7,7 +7,7 @@ use pocket_tasks::contract::project::Project;
 use pocket_tasks::contract::task::query::TaskSort;
 use pocket_tasks::repositories::{CursorRequest, Queue, SortKey, SortValue, Store as _, TaskFilter};
 
-use super::fixtures::{add_tasks, at, new_task, project, session, user};
+use super::fixtures::{add_tasks, at, new_task, next_due, project, session, user};
 use super::raw::Raw;
 use crate::on_both_databases;
 use crate::support::{TestDatabase, databases};
@@ -216,8 +216,8 @@ on_both_databases! {
         let lease = planner.sent("SKIP LOCKED").await;
         drop(transaction);
         planner.takes_what_is_due(&lease).await;
-        store.read().queue().next_due(&[Queue::Mail]).await.unwrap();
-        let next_due = planner.sent("SELECT \"run\\_at\" FROM").await;
+        next_due(&*store, &[Queue::Mail]).await;
+        let next_due = planner.sent("SELECT (SELECT \"run\\_at\" FROM").await;
         planner.goes_by_order(&next_due).await;
         // The statement for SQLite differs only in locks and the names of parameters.
         let sqlite = databases::sqlite().await;

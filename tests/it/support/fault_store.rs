@@ -17,7 +17,7 @@ use pocket_tasks::repositories::{
     LongTextRepository, MaintenanceRepository, MemberRepository, NewEvent, ProjectCountRepository, ProjectRepository,
     QueueRepository, RateLimitRepository, Repositories, Revocation, SealedValueRepository, SessionRepository, Store,
     StoreError, StoredResponse, StreamTicketRepository, TaskListRepository, TaskRepository, Transaction,
-    UserRepository, WebhookMaintenanceRepository, WebhookRepository,
+    UserRepository, WebhookMaintenanceRepository, WebhookRepository, Write,
 };
 use tokio::sync::watch;
 
@@ -235,8 +235,8 @@ impl<R: Inner> AuditLogRepository for Faulty<R> {
 
 #[async_trait]
 impl<R: Inner> EventRepository for Faulty<R> {
-    async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError> {
-        self.inner.repositories().events().append(events).await?;
+    async fn write_and_append(&self, writes: &[Write<'_>], events: &[NewEvent]) -> Result<(), StoreError> {
+        self.inner.repositories().events().write_and_append(writes, events).await?;
         if self.has(Fault::AppendFails) { Err(StoreError::Internal("the feed is full".into())) } else { Ok(()) }
     }
 

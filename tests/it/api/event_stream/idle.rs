@@ -13,7 +13,7 @@ use pocket_tasks::contract::project::Role;
 use pocket_tasks::contract::strings::Cursor;
 use pocket_tasks::contract::{EventId, ProjectId, SessionId, Timestamp, UserId};
 use pocket_tasks::repositories::{
-    EventFilter, EventHeader, EventRange, EventRepository, FeedBounds, NewEvent, StoreError,
+    EventFilter, EventHeader, EventRange, EventRepository, FeedBounds, NewEvent, StoreError, Write,
 };
 use pocket_tasks::services::{Caller, Credential, EventStream, StreamMessage};
 use serde_json::json;
@@ -72,7 +72,7 @@ impl IdleFeed {
 
 #[async_trait]
 impl EventRepository for IdleFeed {
-    async fn append(&self, _: &[NewEvent]) -> Result<(), StoreError> {
+    async fn write_and_append(&self, _: &[Write<'_>], _: &[NewEvent]) -> Result<(), StoreError> {
         unreachable!("streams only read")
     }
 
