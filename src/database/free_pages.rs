@@ -31,6 +31,7 @@ pub(super) async fn release_portion(transaction: &impl ConnectionTrait) -> Resul
     if mode != INCREMENTAL || excess <= 0 {
         return Ok(false);
     }
-    transaction.execute_raw(Statement::from_string(backend, RELEASE)).await?;
+    // Each of its rows stands for a page, which is released when the row is read.
+    transaction.query_all_raw(Statement::from_string(backend, RELEASE)).await?;
     Ok(excess > PORTION)
 }

@@ -96,8 +96,11 @@ async fn run(connection: &DatabaseConnection, change: SchemaChange) -> Result<Ve
 async fn attempt(connection: &DatabaseConnection, change: SchemaChange) -> Result<Vec<MigrationStatus>, DbErr> {
     let transaction = MigrationTransaction::begin(connection).await?;
     let changed = apply(transaction.connection(), change).await;
-    transaction.end(changed.is_ok()).await?;
-    changed
+    let ended = transaction.end(changed.is_ok()).await;
+    // The cause of a failure comes first: SQLite may have rolled back by itself.
+    let status = changed?;
+    ended?;
+    Ok(status)
 }
 
 async fn apply(transaction: DatabaseExecutor<'_>, change: SchemaChange) -> Result<Vec<MigrationStatus>, DbErr> {
@@ -123,8 +126,10 @@ fn is_lock_conflict(error: &DbErr) -> bool {
 pub(super) async fn status(connection: &DatabaseConnection) -> Result<Vec<MigrationStatus>, StoreError> {
     let transaction = MigrationTransaction::begin(connection).await?;
     let status = statuses(&transaction.connection()).await;
-    transaction.end(false).await?;
-    Ok(status?)
+    let ended = transaction.end(false).await;
+    let status = status?;
+    ended?;
+    Ok(status)
 }
 
 /// Fails unless all known migrations are applied. Returns the names of those of a newer version.

@@ -257,6 +257,10 @@ impl Transaction for SeaTransaction {
         let commit = tokio::spawn(self.commit_and_notify().in_current_span());
         commit.await.map_err(|error| StoreError::Internal(Box::new(error)))?
     }
+
+    async fn discard(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(self.repositories.0.discard().await?)
+    }
 }
 
 /// Accesses the repositories; some accesses set a flag of the transaction.

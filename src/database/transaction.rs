@@ -93,6 +93,15 @@ impl GuardedTransaction {
         Ok(())
     }
 
+    /// Rolls back, and waits until all that the transaction has read is committed.
+    pub(super) async fn discard(self) -> Result<(), DbErr> {
+        match self.transaction {
+            OpenTransaction::Sqlite(unit) => unit.discard().await,
+            // Others see nothing before it is committed.
+            OpenTransaction::Postgres(_) => Ok(()),
+        }
+    }
+
     fn start(&self) -> Result<GuardedStatement<'_>, DbErr> {
         // PostgreSQL would acknowledge a COMMIT that rolls back.
         if self.has_failed.load(Ordering::Acquire) {

@@ -129,4 +129,9 @@ pub trait Repositories: Send + Sync {
 pub trait Transaction: Repositories {
     /// Makes the changes durable and visible.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+
+    /// Rolls back, and waits until all that the transaction has read is durable.
+    ///
+    /// For a success that changes nothing. Dropping is enough for an error.
+    async fn discard(self: Box<Self>) -> Result<(), StoreError>;
 }

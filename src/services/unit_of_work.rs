@@ -146,6 +146,12 @@ impl<'a> UnitOfWork<'a> {
         Ok(Some(short))
     }
 
+    /// Returns the outcome of a request that changes nothing. Its key stays free.
+    pub(crate) async fn unchanged<T>(self, outcome: WriteOutcome<T>) -> Result<WriteOutcome<T>, Error> {
+        self.transaction.discard().await?;
+        Ok(outcome)
+    }
+
     pub(crate) async fn commit_transaction(self) -> Result<(), Error> {
         Ok(self.transaction.commit().await?)
     }
@@ -189,7 +195,7 @@ impl ServiceContext {
                 Ok(KeyState::Fresh(UnitOfWork { transaction, _key_lock: Some(key_lock), context: self, write }))
             }
             KeyClaim::Completed => {
-                drop(transaction);
+                transaction.discard().await?;
                 self.key_state(write.caller, request).await
             }
             // Held by another process.

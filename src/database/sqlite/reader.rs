@@ -1,7 +1,7 @@
 //! A read-only connection to SQLite.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -51,12 +51,14 @@ struct Limits {
     interrupted: AtomicU64,
     /// Remaining calls of the progress handler.
     steps: AtomicI32,
+    is_closing: AtomicBool,
 }
 
 impl Limits {
     /// Returns whether the statement must end.
     fn end(&self) -> bool {
         self.steps.fetch_sub(1, Ordering::Relaxed) <= 0
+            || self.is_closing.load(Ordering::Acquire)
             || self.interrupted.load(Ordering::Acquire) == self.current.load(Ordering::Acquire)
     }
 }
@@ -73,7 +75,7 @@ impl Reader {
 
     /// Closes the connection, after the end of the running statement.
     pub(in crate::database) fn close(&self) {
-        self.interrupt(self.limits.current.load(Ordering::Acquire));
+        self.limits.is_closing.store(true, Ordering::Release);
         *self.lock() = State::Closed;
     }
 
@@ -84,7 +86,8 @@ impl Reader {
 
     /// Stops a statement, if it is still running.
     pub(in crate::database) fn interrupt(&self, number: u64) {
-        self.limits.interrupted.store(number, Ordering::Release);
+        // A late call concerns a statement that has ended, and must not undo a later one.
+        self.limits.interrupted.fetch_max(number, Ordering::AcqRel);
     }
 
     /// Runs a statement in the calling thread if it is short; `None` if it is not.
@@ -103,7 +106,7 @@ impl Reader {
     fn run(&self, statement: &Statement, steps: i32, busy_timeout: Duration) -> Result<Vec<QueryResult>, DbErr> {
         let mut state = self.lock();
         if let State::Unopened = *state {
-            *state = State::Open(self.open()?);
+            *state = State::Open(self.open(busy_timeout)?);
         }
         let State::Open(connection) = &*state else {
             return Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed));
@@ -113,8 +116,8 @@ impl Reader {
         rows::query(connection, statement)
     }
 
-    fn open(&self) -> Result<Connection, DbErr> {
-        let opened = connection::open(&self.options.path, Access::ReadOnly, self.options.busy_timeout);
+    fn open(&self, busy_timeout: Duration) -> Result<Connection, DbErr> {
+        let opened = connection::open(&self.options.path, Access::ReadOnly, busy_timeout);
         let connection = opened.map_err(connection_error)?;
         self.health.verify_opened().map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?;
         connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, MAIN_DB};
 use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::task::spawn_blocking;
@@ -18,11 +18,14 @@ use tokio::time::timeout;
 use super::connection::{self, Access};
 use super::errors::{connection_error, driver_error, query_error};
 use super::{PREPARED_STATEMENTS, rows};
-use crate::database::error::{SQLITE_BUSY, sqlite_code};
+use crate::database::error::{ErrorClass, SQLITE_BUSY, sqlite_code};
 use crate::database::health::StorageHealth;
 
 /// Size to which SQLite cuts its log, in bytes. Reads that take long let it grow further.
 const LOG_SIZE_LIMIT: i64 = 67_108_864;
+
+/// Message of an error for a transaction that SQLite has rolled back.
+const ROLLED_BACK: &str = "the transaction was rolled back";
 
 /// How to open the writer.
 #[derive(Debug, Clone)]
@@ -77,62 +80,67 @@ impl Writer {
     /// Opens the connection, which switches the file to write-ahead logging.
     pub(in crate::database) async fn connect(&self) -> Result<(), DbErr> {
         let mut state = self.turn.lock().await;
-        state.connection = Some(self.open()?.into());
+        state.connection = Some(self.open(Duration::ZERO)?.into());
         Ok(())
     }
 
     /// Begins a unit of work when it is its turn.
     pub(in crate::database) async fn begin(&self) -> Result<Unit, DbErr> {
         let turn = timeout(self.options.acquire_timeout, Arc::clone(&self.turn).lock_owned()).await;
-        let mut state = turn.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
+        let state = turn.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
         if state.is_closed {
             return Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed));
         }
-        if state.is_in_transaction() {
-            state.with(|connection| run(connection, "SAVEPOINT unit"))?;
-        } else {
-            state = self.open_transaction(state).await?;
+        if !state.is_in_transaction() {
+            return self.open_transaction(state).await;
         }
+        state.with(|connection| run(connection, "SAVEPOINT unit"))?;
         Ok(Unit { writer: self.clone(), state: Some(state) })
     }
 
     /// Takes the write lock of the file, which another process may hold.
-    async fn open_transaction(&self, mut state: OwnedMutexGuard<State>) -> Result<OwnedMutexGuard<State>, DbErr> {
+    async fn open_transaction(&self, mut state: OwnedMutexGuard<State>) -> Result<Unit, DbErr> {
         if state.group.take().is_some() {
             tracing::error!("SQLite rolled back units of work that were not committed yet");
         }
         match self.try_open_transaction(&mut state, Duration::ZERO) {
             Err(error) if sqlite_code(&error) == Some(SQLITE_BUSY) => {}
-            result => return result.map(|()| state),
+            result => return result.map(|()| Unit { writer: self.clone(), state: Some(state) }),
         }
-        // Another process writes.
+        // Another process writes. If the caller is dropped in the meantime, the unit of work is rolled back.
         let writer = self.clone();
         let waiting = spawn_blocking(move || {
             let result = writer.try_open_transaction(&mut state, writer.options.busy_timeout);
-            (state, result)
+            result.map(|()| Unit { writer, state: Some(state) })
         });
-        let (state, result) = waiting.await.map_err(|error| DbErr::Conn(RuntimeErr::Internal(error.to_string())))?;
-        result.map(|()| state)
+        waiting.await.map_err(|error| DbErr::Conn(RuntimeErr::Internal(error.to_string())))?
     }
 
     fn try_open_transaction(&self, state: &mut State, busy_timeout: Duration) -> Result<(), DbErr> {
         if state.connection.is_none() {
-            state.connection = Some(self.open()?.into());
+            state.connection = Some(self.open(busy_timeout)?.into());
         }
         let begun = state.with(|connection| {
             connection.busy_timeout(busy_timeout).map_err(connection_error)?;
             run(connection, "BEGIN IMMEDIATE")?;
+            // SQLite opens a file without permission to write, and refuses only the first write to it.
+            if connection.is_readonly(MAIN_DB).map_err(connection_error)? {
+                return Err(lost("the database file is read-only"));
+            }
             run(connection, "SAVEPOINT unit")
         });
-        if begun.as_ref().is_err_and(|error| sqlite_code(error) != Some(SQLITE_BUSY)) {
-            state.connection = None;
+        match begun {
+            Err(error) if sqlite_code(&error) != Some(SQLITE_BUSY) => {
+                state.connection = None;
+                Err(if ErrorClass::classify(&error) == ErrorClass::Defect { lost(&error.to_string()) } else { error })
+            }
+            begun => begun,
         }
-        begun
     }
 
-    fn open(&self) -> Result<Connection, DbErr> {
+    fn open(&self, busy_timeout: Duration) -> Result<Connection, DbErr> {
         // The file exists. Creating it would put an empty database in the place of one that was moved away.
-        let opened = connection::open(&self.options.path, Access::ReadWrite, Duration::ZERO);
+        let opened = connection::open(&self.options.path, Access::ReadWrite, busy_timeout);
         let connection = opened.map_err(connection_error)?;
         connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
         let is_new = std::fs::metadata(&self.options.path).is_ok_and(|metadata| metadata.len() == 0);
@@ -216,6 +224,10 @@ impl State {
         let (Some(group), Some(connection)) = (self.group.take(), &self.connection) else { return };
         let committed = {
             let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            if connection.is_autocommit() {
+                // SQLite rolled everything back, as on a full disk. The group is dropped without an outcome.
+                return;
+            }
             connection.prepare_cached("COMMIT").and_then(|mut statement| statement.raw_execute())
         };
         let outcome = committed.map(drop).map_err(|error| Arc::new(driver_error(error)));
@@ -239,30 +251,46 @@ impl Unit {
     }
 
     fn with<T>(&self, run: impl FnOnce(&Connection) -> Result<T, DbErr>) -> Result<T, DbErr> {
-        self.state.as_ref().ok_or_else(lost)?.with(|connection| {
+        self.state.as_ref().ok_or_else(|| lost(ROLLED_BACK))?.with(|connection| {
             // SQLite rolls everything back after some errors, and would commit each further statement on its own.
-            if connection.is_autocommit() { Err(lost()) } else { run(connection) }
+            if connection.is_autocommit() { Err(lost(ROLLED_BACK)) } else { run(connection) }
         })
     }
 
     /// Ends the unit, and waits until it is on disk with its group.
     pub(in crate::database) async fn commit(mut self) -> Result<(), DbErr> {
         self.with(|connection| run(connection, "RELEASE unit"))?;
-        let mut outcome = {
-            let Some(mut state) = self.state.take() else { return Err(lost()) };
+        let outcome = {
+            let Some(mut state) = self.state.take() else { return Err(lost(ROLLED_BACK)) };
             let group = state.group.get_or_insert_with(|| {
                 self.writer.enqueue_commit();
                 Group { outcome: watch::Sender::new(None) }
             });
             group.outcome.subscribe()
         };
-        // A group that is rolled back, as by a full disk, is dropped without an outcome.
-        let committed = outcome.wait_for(Option::is_some).await.map_err(|_| lost())?;
-        match &*committed {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(DbErr::Exec(RuntimeErr::SqlxError(Arc::clone(error)))),
-            None => Err(lost()),
+        committed(outcome).await
+    }
+
+    /// Rolls the unit back, and waits until those that it has seen are on disk.
+    pub(in crate::database) async fn discard(self) -> Result<(), DbErr> {
+        let group = self.state.as_ref().and_then(|state| state.group.as_ref());
+        let outcome = group.map(|group| group.outcome.subscribe());
+        drop(self);
+        match outcome {
+            Some(outcome) => committed(outcome).await,
+            None => Ok(()),
         }
+    }
+}
+
+/// Waits for the outcome of a group.
+async fn committed(mut outcome: watch::Receiver<Option<Outcome>>) -> Result<(), DbErr> {
+    // A group that is rolled back is dropped without an outcome.
+    let outcome = outcome.wait_for(Option::is_some).await.map_err(|_| lost(ROLLED_BACK))?;
+    match &*outcome {
+        Some(Ok(())) => Ok(()),
+        Some(Err(error)) => Err(DbErr::Exec(RuntimeErr::SqlxError(Arc::clone(error)))),
+        None => Err(lost(ROLLED_BACK)),
     }
 }
 
@@ -285,7 +313,7 @@ impl Drop for Unit {
     }
 }
 
-/// Error of a unit of work that was rolled back together with its group. The caller may retry.
-fn lost() -> DbErr {
-    DbErr::Conn(RuntimeErr::Internal("the transaction was rolled back".to_owned()))
+/// Error of a unit of work that is not committed. The caller may retry.
+fn lost(message: &str) -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal(message.to_owned()))
 }

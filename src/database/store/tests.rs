@@ -168,10 +168,44 @@ async fn a_group_that_sqlite_rolled_back_is_not_acknowledged() {
     let second = second.await.unwrap();
     // As SQLite does by itself when the disk is full.
     second.execute_unprepared("ROLLBACK").await.unwrap();
-    assert!(second.commit().await.is_err());
-    assert!(first.await.is_err());
+    for committed in [second.commit().await, first.await] {
+        let error = StoreError::from(committed.unwrap_err());
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    }
     let acknowledged = write(&store).await.unwrap();
     assert_eq!(stored(&mut reader).await, acknowledged);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_changes_nothing_ends_after_the_commit_of_what_it_has_read() {
+    let (store, mut reader, _folder) = store().await;
+    let first = store.open_transaction().await.unwrap();
+    first.execute_unprepared("CREATE TABLE numbers (number INTEGER)").await.unwrap();
+    insert(&first, 1).await;
+    let mut second = Box::pin(store.open_transaction());
+    assert!(futures_util::poll!(&mut second).is_pending());
+    let mut first = Box::pin(first.commit());
+    assert!(futures_util::poll!(&mut first).is_pending());
+    second.await.unwrap().discard().await.unwrap();
+    assert_eq!(numbers(&mut reader).await, [1]);
+    first.await.unwrap();
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_transaction_whose_caller_left_while_it_waited_is_rolled_back() {
+    let (store, mut other, _folder) = store().await;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let mut waiting = Box::pin(store.open_transaction());
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    drop(waiting);
+    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    // It may get the lock first, and then must give it back.
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    let acknowledged = write(&store).await.unwrap();
+    assert_eq!(stored(&mut other).await, acknowledged);
     store.close().await;
 }
 

@@ -39,7 +39,7 @@ impl Profiles {
             ..user.clone()
         };
         if changed == user {
-            return Ok(WriteOutcome::current(&user));
+            return unit.unchanged(WriteOutcome::current(&user)).await;
         }
         changed.version += 1;
         changed.updated_at = self.0.clock.now();

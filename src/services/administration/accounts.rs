@@ -44,6 +44,7 @@ impl Administration {
         let transaction = self.0.store.begin().await?;
         let mut found = lock(&*transaction, id).await?;
         if found.disabled_at.is_some() {
+            transaction.discard().await?;
             return Ok(None);
         }
         let now = self.0.clock.now();
@@ -76,6 +77,7 @@ impl Administration {
         let transaction = self.0.store.begin().await?;
         let mut found = lock(&*transaction, id).await?;
         if found.disabled_at.is_none() {
+            transaction.discard().await?;
             return Ok(None);
         }
         let now = self.0.clock.now();
@@ -96,6 +98,7 @@ impl Administration {
         let transaction = self.0.store.begin().await?;
         let mut found = lock(&*transaction, id).await?;
         if found.deleted_at.is_some() {
+            transaction.discard().await?;
             return Ok(None);
         }
         let now = self.0.clock.now();

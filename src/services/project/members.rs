@@ -54,7 +54,7 @@ impl Members {
         let action = if relinquishes { Action::RelinquishOwnership } else { Action::ManageMembers };
         require_for_change(project.role, action, project.archived && is_changed)?;
         if !is_changed {
-            return Ok(WriteOutcome::result(&member));
+            return unit.unchanged(WriteOutcome::result(&member)).await;
         }
         let context = write.event_context(self.0.clock.now());
         let changed = Member { role, ..member.clone() };

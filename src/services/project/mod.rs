@@ -98,7 +98,7 @@ impl Projects {
         require_for_change(project.role, Action::ChangeProject, is_changed && stays_archived)?;
         write.check_if_match(&project)?;
         if !is_changed {
-            return Ok(WriteOutcome::current(&project));
+            return unit.unchanged(WriteOutcome::current(&project)).await;
         }
         changed.version += 1;
         changed.updated_at = self.0.clock.now();
@@ -145,7 +145,7 @@ impl Projects {
             .ok_or(Error::NotFound("project"))?;
         require_for_change(project.role, Action::DeleteProject, project.archived)?;
         if project.deleted_at.is_none() {
-            return Ok(WriteOutcome::current(&project));
+            return unit.unchanged(WriteOutcome::current(&project)).await;
         }
         let now = self.0.clock.now();
         let restored = Project { deleted_at: None, updated_at: now, version: project.version + 1, ..project.clone() };

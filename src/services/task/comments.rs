@@ -83,7 +83,7 @@ impl Comments {
         require_for_change(found.role, action, found.project_archived && is_changed)?;
         write.check_if_match(&found.comment)?;
         if !is_changed {
-            return Ok(WriteOutcome::current(&found.comment));
+            return unit.unchanged(WriteOutcome::current(&found.comment)).await;
         }
         let version = found.comment.version + 1;
         let changed = Comment { body, version, updated_at: self.0.clock.now(), ..found.comment.clone() };

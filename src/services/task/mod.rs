@@ -97,7 +97,7 @@ impl Tasks {
             require_membership_of(&*unit, task.project_id, task.assignee_id).await?;
         }
         write.check_if_match(&task)?;
-        let Some(changed) = changed else { return Ok(WriteOutcome::current(&task)) };
+        let Some(changed) = changed else { return unit.unchanged(WriteOutcome::current(&task)).await };
         let delta = CounterDelta {
             total: 0,
             done: done_delta(&changed) - done_delta(&task),
@@ -130,7 +130,7 @@ impl Tasks {
         require_for_change(found.role, Action::WriteTasks, found.project_archived)?;
         let task = found.task;
         if task.deleted_at.is_none() {
-            return Ok(WriteOutcome::current(&task));
+            return unit.unchanged(WriteOutcome::current(&task)).await;
         }
         self.0.policy.quotas.require_tasks(found.completion.task_counts.total, 1)?;
         // The assignee may have left the project in the meantime.

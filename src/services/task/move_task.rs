@@ -26,7 +26,7 @@ impl Tasks {
         let point = insertion_point(&unit, write, &task, &target, &to).await?;
         write.check_if_match(&task)?;
         if target.project.id == task.project_id && is_already_there(&unit, &task, &point, &to).await? {
-            return Ok(WriteOutcome::current(&task));
+            return unit.unchanged(WriteOutcome::current(&task)).await;
         }
         let bytes = self.require_room(&unit, owner, &task, &target).await?;
         let mut position = match point.keys() {

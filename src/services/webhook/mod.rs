@@ -167,7 +167,7 @@ impl Webhooks {
             ..current.clone()
         };
         if changed == current {
-            return Ok(WriteOutcome::current(&current));
+            return unit.unchanged(WriteOutcome::current(&current)).await;
         }
         if (&changed.url, changed.project_id) != (&current.url, current.project_id) {
             let mut targets = unit.webhooks().list_targets(write.caller.user).await?;

@@ -305,4 +305,8 @@ impl Transaction for Faulty<Box<dyn Transaction>> {
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         self.inner.commit().await
     }
+
+    async fn discard(self: Box<Self>) -> Result<(), StoreError> {
+        self.inner.discard().await
+    }
 }
