@@ -7,6 +7,8 @@ use super::*;
 const ENDLESS: &str =
     "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) AS answer FROM c";
 
+const ANSWER: &str = "SELECT CAST(7 AS bigint) AS answer";
+
 /// Creates a database.
 fn sqlite_options(folder: &Path) -> ReaderOptions {
     let path = folder.join("test.db");
@@ -26,7 +28,7 @@ async fn a_statement_that_is_abandoned_gives_its_connection_back(pool: &ReadPool
         let abandoned = tokio::time::timeout(Duration::from_millis(50), futures_util::future::join_all(running));
         assert!(abandoned.await.is_err(), "it ended");
     }
-    let answered = pool.query_one_raw(statement(backend, "SELECT 7 AS answer")).await.unwrap().unwrap();
+    let answered = pool.query_one_raw(statement(backend, ANSWER)).await.unwrap().unwrap();
     assert_eq!(answered.try_get::<i64>("", "answer").unwrap(), 7);
 }
 
@@ -57,11 +59,11 @@ async fn a_statement_waits_for_a_free_connection_only_so_long() {
     let options = sqlite_options(folder.path());
     let pool = ReadPool::sqlite(1, &options, Duration::from_millis(50), &Arc::default());
     let running = pool.acquire().await.unwrap();
-    let refused = pool.query_one_raw(statement(DbBackend::Sqlite, "SELECT 7 AS answer")).await;
+    let refused = pool.query_one_raw(statement(DbBackend::Sqlite, ANSWER)).await;
     assert!(matches!(refused, Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))), "{refused:?}");
     drop(running);
-    pool.query_one_raw(statement(DbBackend::Sqlite, "SELECT 7 AS answer")).await.unwrap();
+    pool.query_one_raw(statement(DbBackend::Sqlite, ANSWER)).await.unwrap();
     pool.close().await;
-    let closed = pool.query_one_raw(statement(DbBackend::Sqlite, "SELECT 7 AS answer")).await;
+    let closed = pool.query_one_raw(statement(DbBackend::Sqlite, ANSWER)).await;
     assert!(matches!(closed, Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed))), "{closed:?}");
 }
