@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use sea_orm::{DatabaseConnection, DbBackend, DbErr, ProxyDatabaseTrait, ProxyExecResult, ProxyRow, Statement};
 
@@ -40,6 +41,9 @@ pub(in crate::database) fn open(path: &Path, access: Access, busy_timeout: Durat
     // Without SQLite's own lock: a connection is used by one thread at a time.
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(busy_timeout)?;
+    // Otherwise SQLite plans a statement again with each new value, in case another plan is better for it. That takes
+    // longer than most statements.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // Acknowledged writes survive a power cut, not only a crash of the process.
     connection.pragma_update(None, "synchronous", "FULL")?;
