@@ -12,6 +12,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
+use super::json_lines::{JsonFields, JsonLines};
 use super::otlp::Traces;
 use super::spans::TARGET;
 
@@ -61,7 +62,7 @@ fn log_to(
     let lines = tracing_subscriber::fmt::layer::<Registry>().with_timer(ChronoUtc::rfc_3339()).with_writer(writer);
     let lines = match format {
         LogFormat::Pretty => lines.with_target(false).with_ansi(is_terminal).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+        LogFormat::Json => lines.fmt_fields(JsonFields).event_format(JsonLines).boxed(),
     };
     let registry = tracing_subscriber::registry();
     // The filter is that of all layers. As the filter of one layer, it would lose the line after one that a library asks

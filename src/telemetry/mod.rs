@@ -3,6 +3,7 @@
 //! Metrics are recorded after `enable_metrics`, and traces if the subscriber has `Traces`. Otherwise a call costs one atomic
 //! load.
 
+mod json_lines;
 mod logs;
 mod metrics;
 mod otlp;
