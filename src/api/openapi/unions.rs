@@ -3,6 +3,8 @@
 //! poem-openapi writes each as `allOf` of the tag and the object. Neither half could reject unknown fields, and few client
 //! generators support it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 
 use super::walk::{self, Object};
@@ -14,45 +16,44 @@ pub(super) fn flatten(document: &mut Value) {
             *schema = whole;
         }
     });
+    let mut used = BTreeSet::new();
+    references(document, &mut used);
+    let Some(known) = walk::components_mut(document, "schemas") else { return };
+    let mut renamed = BTreeMap::new();
     let members = schemas.iter().filter(|(_, schema)| schema.get("allOf").is_some());
     for (name, owner) in members.filter_map(|(name, _)| Some((name, name.split_once('_')?.1))) {
-        rename(document, name, owner);
+        // A member gets the name of its object, unless the object is used on its own.
+        let own = format!("{}{owner}", walk::SCHEMAS);
+        if known.contains_key(owner) && used.insert(own.clone()) {
+            if let Some(whole) = known.shift_remove(name) {
+                known.insert(owner.to_owned(), whole);
+            }
+            renamed.insert(format!("{}{name}", walk::SCHEMAS), own);
+        }
     }
+    rename(document, &renamed);
 }
 
-/// Renames a union member to its object, unless the object is used on its own.
-fn rename(document: &mut Value, name: &str, owner: &str) {
-    let reference = |name: &str| format!("{}{name}", walk::SCHEMAS);
-    let own = reference(owner);
-    if !schemas_hold(document, owner) || names(document, &own) {
-        return;
-    }
-    if let Some(schemas) = walk::components_mut(document, "schemas")
-        && let Some(whole) = schemas.shift_remove(name)
-    {
-        schemas.insert(owner.to_owned(), whole);
-    }
-    replace(document, &reference(name), &own);
-}
-
-fn schemas_hold(document: &Value, name: &str) -> bool {
-    walk::components(document, "schemas").any(|(known, _)| known == name)
-}
-
-fn names(node: &Value, text: &str) -> bool {
+/// Collects the references to schemas.
+fn references(node: &Value, found: &mut BTreeSet<String>) {
     match node {
-        Value::Object(members) => members.values().any(|member| names(member, text)),
-        Value::Array(items) => items.iter().any(|item| names(item, text)),
-        Value::String(string) => string == text,
-        _ => false,
+        Value::Object(members) => members.values().for_each(|member| references(member, found)),
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        Value::String(text) if text.starts_with(walk::SCHEMAS) => drop(found.insert(text.clone())),
+        _ => {}
     }
 }
 
-fn replace(node: &mut Value, text: &str, by: &str) {
+/// Replaces references.
+fn rename(node: &mut Value, renamed: &BTreeMap<String, String>) {
     match node {
-        Value::Object(members) => members.values_mut().for_each(|member| replace(member, text, by)),
-        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, text, by)),
-        Value::String(string) if string == text => by.clone_into(string),
+        Value::Object(members) => members.values_mut().for_each(|member| rename(member, renamed)),
+        Value::Array(items) => items.iter_mut().for_each(|item| rename(item, renamed)),
+        Value::String(text) if text.starts_with(walk::SCHEMAS) => {
+            if let Some(own) = renamed.get(text) {
+                text.clone_from(own);
+            }
+        }
         _ => {}
     }
 }

@@ -57,6 +57,7 @@ impl OpenApiValidator {
             ensure!(!paths.iter().any(|known| known.equals(&route)), "{path} is there twice");
             paths.push(route);
         }
+        routes::sort(&mut paths);
         Ok(Self { paths })
     }
 

@@ -55,13 +55,10 @@ impl PathRoute {
         Ok(route)
     }
 
-    fn matches(&self, path: &str) -> bool {
-        let Some(rest) = path.strip_prefix('/') else { return false };
-        let mut given = rest.split('/');
-        let mut own = self.segments.iter();
-        own.all(|own| {
-            given.next().is_some_and(|given| own.as_ref().map_or(!given.is_empty(), |literal| literal == given))
-        }) && given.next().is_none()
+    fn matches(&self, given: &[&str]) -> bool {
+        let mut pairs = self.segments.iter().zip(given);
+        self.segments.len() == given.len()
+            && pairs.all(|(own, given)| own.as_ref().map_or(!given.is_empty(), |literal| literal == given))
     }
 
     /// Returns whether both templates match the same paths.
@@ -75,11 +72,15 @@ impl PathRoute {
     }
 }
 
+/// Sorts paths, so that the first that matches is the right one: from the left, a literal segment wins over a parameter.
+pub(super) fn sort(paths: &mut [PathRoute]) {
+    paths.sort_by_cached_key(|route| route.segments.iter().map(Option::is_none).collect::<Vec<_>>());
+}
+
 /// Finds the operation of a method and a path.
-pub(super) fn find<'a>(paths: &'a [PathRoute], method: &Method, path: &str) -> Route<'a> {
-    let matching = paths.iter().filter(|route| route.matches(path));
-    // From the left, a literal segment is less than a parameter.
-    let best = matching.min_by_key(|route| route.segments.iter().map(Option::is_none).collect::<Vec<_>>());
-    let Some(best) = best else { return Route::Unknown };
-    best.find(method).map_or(Route::WrongMethod { allow: &best.allow }, Route::Found)
+pub(super) fn find<'a>(sorted: &'a [PathRoute], method: &Method, path: &str) -> Route<'a> {
+    let Some(rest) = path.strip_prefix('/') else { return Route::Unknown };
+    let given: Vec<&str> = rest.split('/').collect();
+    let Some(route) = sorted.iter().find(|route| route.matches(&given)) else { return Route::Unknown };
+    route.find(method).map_or(Route::WrongMethod { allow: &route.allow }, Route::Found)
 }

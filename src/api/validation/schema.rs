@@ -9,7 +9,8 @@ use crate::contract::strings::pattern_description;
 use anyhow::{Context, Result, bail, ensure};
 use regex::Regex;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
 
 /// Keywords that validate nothing.
 const ANNOTATIONS: [&str; 6] = ["title", "description", "default", "examples", "deprecated", "discriminator"];
@@ -108,11 +109,8 @@ impl Schema {
                 self.format = Some(formats::find(name).with_context(|| format!("{value} is not understood"))?);
             }
             "pattern" => {
-                // White space of ECMA-262 includes the byte order mark. `regex` never backtracks.
                 let pattern = value.as_str().context("must be a string")?;
-                let regex =
-                    Regex::new(&pattern.replace(r"\s", r"\s\u{feff}")).context("the pattern does not compile")?;
-                self.pattern = Some((regex, pattern_description(pattern)));
+                self.pattern = Some((regex(pattern)?, pattern_description(pattern)));
             }
             "minimum" => self.minimum = Some(number(value)?),
             "maximum" => self.maximum = Some(number(value)?),
@@ -143,6 +141,19 @@ impl Schema {
         }
         Ok(())
     }
+}
+
+/// Compiles a pattern once: that takes a while, and many fields have the same one.
+fn regex(pattern: &str) -> Result<Regex> {
+    static COMPILED: Mutex<BTreeMap<String, Regex>> = Mutex::new(BTreeMap::new());
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(regex) = compiled.get(pattern) {
+        return Ok(regex.clone());
+    }
+    // White space of ECMA-262 includes the byte order mark. `regex` never backtracks.
+    let regex = Regex::new(&pattern.replace(r"\s", r"\s\u{feff}")).context("the pattern does not compile")?;
+    compiled.insert(pattern.to_owned(), regex.clone());
+    Ok(regex)
 }
 
 fn annotation(keyword: &str) -> Result<()> {
