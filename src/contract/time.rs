@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 use poem_openapi::registry::MetaSchema;
 use poem_openapi::types::Example;
 use serde::{Serialize, Serializer};
@@ -72,7 +72,21 @@ impl Sub<Duration> for Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = DateTime::from_timestamp_millis(self.0).unwrap_or_default();
-        f.write_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
+        // Each task has three times, and the formatter of `chrono` takes ten times as long.
+        let digits = |number: u32, place: u32| b'0' + u8::try_from(number / place % 10).unwrap_or_default();
+        let (year, month, day) = (time.year().unsigned_abs(), time.month(), time.day());
+        let (hour, minute, second, milli) = (time.hour(), time.minute(), time.second(), time.timestamp_subsec_millis());
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        for (number, length, start) in
+            [(year, 4, 0), (month, 2, 5), (day, 2, 8), (hour, 2, 11), (minute, 2, 14), (second, 2, 17), (milli, 3, 20)]
+        {
+            let mut place = 1;
+            for digit in text[start..start + length].iter_mut().rev() {
+                *digit = digits(number, place);
+                place *= 10;
+            }
+        }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
