@@ -42,7 +42,7 @@ fn reserve_sequence_stmt(count: i64) -> UpdateStatement {
         .value(event_sequence::Column::Sequence, Expr::col(event_sequence::Column::Sequence).add(count))
         .and_where(event_sequence::Column::Id.eq(1))
         .returning_col(event_sequence::Column::Sequence)
-        .to_owned()
+        .take()
 }
 
 impl<C: ConnectionTrait + Send + Sync> SeaRepositories<C> {
@@ -85,11 +85,9 @@ impl<C: ConnectionTrait + Send + Sync> SeaRepositories<C> {
             reserve.and_where(Expr::exists(Query::select().column(Asterisk).from(name.clone()).take()));
             with.cte(write.into_cte(name));
         }
-        let reserved = CommonTableExpression::new()
-            .query(reserve)
-            .column(event_sequence::Column::Sequence)
-            .table_name(RESERVED)
-            .to_owned();
+        let mut reserved = CommonTableExpression::new();
+        reserved.query(reserve).column(event_sequence::Column::Sequence).table_name(RESERVED);
+        with.cte(reserved);
         let mut numbered = Query::select();
         numbered.column(event_sequence::Column::Sequence).from(RESERVED);
         let others = Column::iter().filter(|column| !matches!(column, Column::Sequence));
@@ -97,13 +95,13 @@ impl<C: ConnectionTrait + Send + Sync> SeaRepositories<C> {
             let value = row.get(column).into_value().ok_or_else(|| mapping::corrupt("event"))?;
             numbered.expr(Expr::value(value));
         }
-        let insert = Query::insert()
+        let mut insert = Query::insert();
+        insert
             .into_table(Entity)
             .columns(std::iter::once(Column::Sequence).chain(others))
             .select_from(numbered)
-            .map_err(|error| StoreError::Internal(Box::new(error)))?
-            .to_owned();
-        let appended = self.0.execute(&insert.with(with.cte(reserved).to_owned())).await?;
+            .map_err(|error| StoreError::Internal(Box::new(error)))?;
+        let appended = self.0.execute(&insert.with(with)).await?;
         if appended.rows_affected() == 1 { Ok(()) } else { Err(nothing_written()) }
     }
 

@@ -8,6 +8,7 @@ mod backup;
 mod comments;
 mod connect;
 mod counters;
+mod decode;
 mod deliveries;
 mod entities;
 mod error;

@@ -4,8 +4,13 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sea_orm::sea_query::{Func, Query};
-use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbErr};
+use sea_orm::sea_query::{Func, Query, Values};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbErr, QueryResult, RuntimeErr, Statement,
+};
+use sea_query_sqlx::SqlxValues;
+use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, Postgres};
 use tokio::time::timeout;
 
 use super::health::StorageHealth;
@@ -16,13 +21,23 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Placeholder for an unknown backend process id.
 const NO_BACKEND: i32 = 0;
 
-/// A pool of one connection, so that the backend of a statement is known. It is opened on first use.
+/// A connection, opened on first use.
+///
+/// It is that of a pool of one, so that the backend of a statement is known, and stays out of its pool between statements:
+/// the pool pings the server each time that a connection returns.
 pub(super) struct PostgresReader {
     options: ConnectOptions,
-    connection: Mutex<Option<DatabaseConnection>>,
+    state: Mutex<State>,
     backend_pid: Arc<AtomicI32>,
     /// Another connection, which cancels statements.
     canceller: DatabaseConnection,
+}
+
+#[derive(Default)]
+struct State {
+    pool: Option<DatabaseConnection>,
+    /// The connection, unless a statement uses it or the last one failed.
+    connection: Option<PoolConnection<Postgres>>,
 }
 
 impl PostgresReader {
@@ -30,34 +45,73 @@ impl PostgresReader {
         let backend_pid = Arc::new(AtomicI32::new(NO_BACKEND));
         options.idle_timeout(None).max_lifetime(None);
         store_backend_pid(&mut options, &backend_pid, health);
-        Self { options, connection: Mutex::default(), backend_pid, canceller }
+        Self { options, state: Mutex::default(), backend_pid, canceller }
     }
 
-    /// Returns the connection, which is opened if necessary. Only one caller uses a reader at a time.
-    pub(super) async fn connect(&self) -> Result<DatabaseConnection, DbErr> {
-        let connected = self.lock().clone();
-        if let Some(connection) = connected {
-            return Ok(connection);
+    /// Runs a statement. Only one caller uses a reader at a time.
+    pub(super) async fn query(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let Statement { sql, values, .. } = statement;
+        let values = values.unwrap_or_else(|| Values(Vec::new()));
+        let kept = self.lock().connection.take();
+        if let Some(mut connection) = kept {
+            match self.run(&mut connection, &sql, values.clone()).await {
+                // The server has closed the connection since the last statement.
+                Err(error) if is_disconnected(&error) => drop(connection),
+                result => return self.keep(connection, result),
+            }
         }
-        // Boxed, because the future of the driver is large.
-        let connection = Box::pin(Database::connect(self.options.clone())).await?;
-        *self.lock() = Some(connection.clone());
-        Ok(connection)
+        let mut connection = self.acquire().await?;
+        let result = self.run(&mut connection, &sql, values).await;
+        self.keep(connection, result)
+    }
+
+    async fn run(
+        &self,
+        connection: &mut PoolConnection<Postgres>,
+        sql: &str,
+        values: Values,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        let rows = sqlx::query_with(AssertSqlSafe(sql), SqlxValues(values)).fetch_all(&mut **connection).await;
+        let rows = rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))?;
+        Ok(rows.into_iter().map(QueryResult::from).collect())
+    }
+
+    /// Keeps a connection for the next statement. After a failure, the pool tests whether it is still usable.
+    fn keep<T>(&self, connection: PoolConnection<Postgres>, result: Result<T, DbErr>) -> Result<T, DbErr> {
+        if result.is_ok() {
+            self.lock().connection = Some(connection);
+        }
+        result
+    }
+
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>, DbErr> {
+        let known = self.lock().pool.clone();
+        let pool = if let Some(pool) = known {
+            pool
+        } else {
+            // Boxed, like the next one: the futures of the driver are large.
+            let pool = Box::pin(Database::connect(self.options.clone())).await?;
+            self.lock().pool = Some(pool.clone());
+            pool
+        };
+        let acquired = Box::pin(pool.get_postgres_connection_pool().acquire()).await;
+        acquired.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.lock().is_some()
+        self.lock().pool.is_some()
     }
 
     /// Drops the connection without waiting for it.
     pub(super) fn disconnect(&self) {
-        drop(self.lock().take());
+        *self.lock() = State::default();
     }
 
     pub(super) async fn close(&self) {
-        let connection = self.lock().take();
-        if let Some(connection) = connection
-            && let Err(error) = connection.close_by_ref().await
+        let State { pool, connection } = std::mem::take(&mut *self.lock());
+        drop(connection);
+        if let Some(pool) = pool
+            && let Err(error) = pool.close_by_ref().await
         {
             tracing::warn!(%error, "failed to close a database connection");
         }
@@ -78,8 +132,19 @@ impl PostgresReader {
         self.disconnect();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<DatabaseConnection>> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns whether a statement failed because the server has ended the connection.
+fn is_disconnected(error: &DbErr) -> bool {
+    let DbErr::Query(RuntimeErr::SqlxError(cause)) = error else { return false };
+    match &**cause {
+        sqlx::Error::Io(_) => true,
+        // admin_shutdown, crash_shutdown, idle_session_timeout.
+        sqlx::Error::Database(cause) => cause.code().is_some_and(|code| ["57P01", "57P02", "57P05"].contains(&&*code)),
+        _ => false,
     }
 }
 

@@ -18,11 +18,11 @@ impl Prepared {
     }
 
     /// Returns the statement with values, in the order of its parameters. `build` builds it the first time.
-    pub(super) fn bind<const N: usize>(
+    pub(super) fn bind(
         &self,
         backend: DbBackend,
         build: impl FnOnce() -> Statement,
-        values: [Value; N],
+        values: impl IntoIterator<Item = Value>,
     ) -> Statement {
         let text = if backend == DbBackend::Postgres { &self.postgres } else { &self.sqlite };
         Statement::from_sql_and_values(backend, text.get_or_init(|| build().sql), values)

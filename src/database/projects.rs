@@ -4,14 +4,15 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, IntoTableRef as _, LockType, Query};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, UpdateMany,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, JoinType, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select, Statement, UpdateMany,
 };
 use uuid::Uuid;
 
 use super::entities::{member, project};
 use super::maintenance::pairs;
 use super::pagination::{first_portion, order_by, paginate};
+use super::prepared::Prepared;
 use super::relations::membership;
 use super::repositories::SeaRepositories;
 use super::{mapping, text_search};
@@ -79,6 +80,26 @@ fn with_owner_bytes(projects: Select<project::Entity>) -> Select<project::Entity
         .and_where(of_other(project::Column::Id).not_equals(of_this(project::Column::Id)))
         .take();
     projects.expr_as(Expr::SubQuery(None, Box::new(others.into())), "other_bytes")
+}
+
+/// Statement that reads a project for a write.
+fn locked_stmt(backend: DbBackend, id: ProjectId, reader: UserId) -> Statement {
+    static LOCKED: Prepared = Prepared::new();
+    let build = || with_owner_bytes(by_id(id, reader, JoinType::LeftJoin)).limit(1).build(backend);
+    LOCKED.bind(backend, build, [0_i64.into(), reader.0.into(), id.0.into(), 1_u64.into()])
+}
+
+/// Statement that locks a project and the membership of a writer, in this order. PostgreSQL returns the rows as they are
+/// after the wait for their locks.
+fn lock_with_membership_stmt(id: ProjectId, writer: UserId) -> Statement {
+    static LOCK: Prepared = Prepared::new();
+    let build = || {
+        let tables = [project::Entity.into_table_ref(), member::Entity.into_table_ref()];
+        let mut query = with_owner_bytes(by_id(id, writer, JoinType::InnerJoin)).limit(1);
+        QueryTrait::query(&mut query).lock_with_tables(LockType::Update, tables);
+        query.build(DbBackend::Postgres)
+    };
+    LOCK.bind(DbBackend::Postgres, build, [0_i64.into(), writer.0.into(), id.0.into(), 1_u64.into()])
 }
 
 /// Statement that adds to the counters of a project.
@@ -165,18 +186,15 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
             self.lock_project(id).await?;
         }
         // Read after the wait for the lock, the membership too.
-        let row = with_owner_bytes(by_id(id, reader, JoinType::LeftJoin)).into_model::<LockedRow>().one(&self.0);
-        row.await?.map(LockedRow::into_locked).transpose()
+        let row = self.0.query_one_raw(locked_stmt(self.0.get_database_backend(), id, reader)).await?;
+        row.map(|row| LockedRow::from_query_result(&row, "")?.into_locked()).transpose()
     }
 
     async fn lock_with_membership(&self, id: ProjectId, writer: UserId) -> Result<Option<LockedProject>, StoreError> {
         if self.is_postgres() {
-            // In this order. PostgreSQL returns the rows as they are after the wait for their locks.
-            let tables = [project::Entity.into_table_ref(), member::Entity.into_table_ref()];
-            let mut query = with_owner_bytes(by_id(id, writer, JoinType::InnerJoin));
-            QueryTrait::query(&mut query).lock_with_tables(LockType::Update, tables);
-            if let Some(row) = query.into_model::<LockedRow>().one(&self.0).await? {
-                return row.into_locked().map(Some);
+            let row = self.0.query_one_raw(lock_with_membership_stmt(id, writer)).await?;
+            if let Some(row) = row {
+                return LockedRow::from_query_result(&row, "")?.into_locked().map(Some);
             }
         }
         self.lock(id, writer).await
@@ -312,5 +330,28 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
         let key: (Uuid, Uuid) = (id.0, user.0);
         let row = member::Entity::find_by_id(key).one(&self.0).await?;
         row.map(|row| mapping::role(&row.role)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prepared_statements_have_their_values_in_order() {
+        let ids = || (ProjectId::generate(), UserId::generate());
+        for backend in [DbBackend::Postgres, DbBackend::Sqlite] {
+            for (id, reader) in [ids(), ids()] {
+                let built = with_owner_bytes(by_id(id, reader, JoinType::LeftJoin)).limit(1).build(backend);
+                assert_eq!(locked_stmt(backend, id, reader), built);
+            }
+        }
+        let [first, second] = [ids(), ids()].map(|(id, writer)| (lock_with_membership_stmt(id, writer), id, writer));
+        let built = with_owner_bytes(by_id(first.1, first.2, JoinType::InnerJoin)).limit(1).build(DbBackend::Postgres);
+        assert_eq!(first.0.values, built.values);
+        let built =
+            with_owner_bytes(by_id(second.1, second.2, JoinType::InnerJoin)).limit(1).build(DbBackend::Postgres);
+        assert_eq!(second.0.values, built.values);
+        assert_eq!(second.0.sql, built.sql + r#" FOR UPDATE OF "projects", "members""#);
     }
 }

@@ -18,9 +18,10 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
+use super::decode::{Decode, DecodingConnection, RowReader};
 use super::health::StorageHealth;
 use super::postgres_reader::PostgresReader;
-use super::sqlite::{self, ReaderOptions};
+use super::sqlite::{self, FromRow, ReaderOptions};
 use super::transaction::query_span;
 use crate::telemetry::{PendingConnection, PoolConnections};
 
@@ -145,14 +146,32 @@ impl ReadPool {
         Ok(ReaderGuard { reader, readers: Arc::clone(readers), _permit: permit })
     }
 
-    /// Runs a statement of PostgreSQL to its end, unless the caller is dropped.
-    async fn run_on_postgres<T>(
+    /// Runs a statement and reads its rows; `decode` reads those of PostgreSQL.
+    async fn query<R: FromRow>(
         &self,
-        (reader, guard): (Arc<PostgresReader>, ReaderGuard),
-        statement: impl Future<Output = Result<T, DbErr>>,
-    ) -> Result<T, DbErr> {
+        statement: Statement,
+        decode: impl Fn(QueryResult) -> Result<R, DbErr> + Send,
+    ) -> Result<Vec<R>, DbErr> {
+        let (guard, span) = (self.acquire().await?, query_span(&statement));
+        let result = match guard.reader.clone() {
+            Reader::Sqlite(reader) => query_sqlite(reader, guard, statement).instrument(span).await,
+            Reader::Postgres(reader) => {
+                let rows = self.query_postgres(reader, guard, statement).instrument(span).await;
+                rows.and_then(|rows| rows.into_iter().map(decode).collect())
+            }
+        };
+        result.inspect_err(|error| self.health.record_read_error(error))
+    }
+
+    /// Runs a statement of PostgreSQL to its end, unless the caller is dropped.
+    async fn query_postgres(
+        &self,
+        reader: Arc<PostgresReader>,
+        guard: ReaderGuard,
+        statement: Statement,
+    ) -> Result<Vec<QueryResult>, DbErr> {
         let mut running = CancelOnDrop(Some((Arc::clone(&reader), guard)));
-        let result = self.health.bounded(statement).await;
+        let result = self.health.bounded(reader.query(statement)).await;
         running.0 = None;
         if result.is_err() && self.health.is_unresponsive() {
             // The pool of the connection would wait for it.
@@ -182,11 +201,11 @@ impl Drop for ReaderGuard {
 }
 
 /// Runs a statement of SQLite: in this thread if it is short.
-async fn query_sqlite(
+async fn query_sqlite<R: FromRow>(
     reader: Arc<sqlite::Reader>,
     guard: ReaderGuard,
     statement: Statement,
-) -> Result<Vec<QueryResult>, DbErr> {
+) -> Result<Vec<R>, DbErr> {
     if let Some(result) = reader.query_inline(&statement) {
         return result;
     }
@@ -244,36 +263,17 @@ impl ConnectionTrait for ReadPool {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        let (guard, span) = (self.acquire().await?, query_span(&statement));
-        let result = match guard.reader.clone() {
-            Reader::Sqlite(reader) => {
-                let rows = query_sqlite(reader, guard, statement).instrument(span).await;
-                rows.map(|rows| rows.into_iter().next())
-            }
-            Reader::Postgres(reader) => match reader.connect().await {
-                Ok(connection) => {
-                    let statement = connection.query_one_raw(statement).instrument(span);
-                    self.run_on_postgres((reader, guard), statement).await
-                }
-                Err(error) => Err(error),
-            },
-        };
-        result.inspect_err(|error| self.health.record_read_error(error))
+        Ok(self.query_all_raw(statement).await?.into_iter().next())
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let (guard, span) = (self.acquire().await?, query_span(&statement));
-        let result = match guard.reader.clone() {
-            Reader::Sqlite(reader) => query_sqlite(reader, guard, statement).instrument(span).await,
-            Reader::Postgres(reader) => match reader.connect().await {
-                Ok(connection) => {
-                    let statement = connection.query_all_raw(statement).instrument(span);
-                    self.run_on_postgres((reader, guard), statement).await
-                }
-                Err(error) => Err(error),
-            },
-        };
-        result.inspect_err(|error| self.health.record_read_error(error))
+        self.query(statement, Ok).await
+    }
+}
+
+impl DecodingConnection for ReadPool {
+    async fn query_decoded<R: Decode>(&self, statement: Statement) -> Result<Vec<R>, DbErr> {
+        self.query(statement, |row| R::decode(&mut RowReader::postgres(&row))).await
     }
 }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait as _};
+use sea_orm::{DatabaseConnection, DbBackend, EntityTrait as _};
 use tracing::Instrument as _;
 
 use super::connect::{self, BUSY_TIMEOUT, DatabaseConnections, Settings};
+use super::decode::DecodingConnection;
 use super::entities::storage_probe;
 use super::free_pages;
 use super::health::StorageHealth;
@@ -266,7 +267,7 @@ impl Transaction for SeaTransaction {
 /// Accesses the repositories; some accesses set a flag of the transaction.
 macro_rules! repositories {
     ($($name:ident: $trait:ident $(=> $flag:ident)?),* $(,)?) => {
-        impl<C: ConnectionTrait + Send + Sync> Repositories for SeaRepositories<C> {
+        impl<C: DecodingConnection + Send + Sync> Repositories for SeaRepositories<C> {
             $(
                 fn $name(&self) -> &dyn $trait {
                     self

@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, QueryTrait, Select,
-};
+use sea_orm::{ColumnTrait, DbBackend, EntityTrait, JoinType, QueryFilter, QuerySelect, QueryTrait, Select, Statement};
 use uuid::Uuid;
 
+use super::decode::{DecodingConnection, decoded_row};
 use super::entities::{event_sequence, member, project, task};
+use super::prepared::Prepared;
 use super::relations::membership;
 use super::repositories::SeaRepositories;
 use super::task_filter::TaskWindow;
@@ -23,7 +23,7 @@ use crate::repositories::{
     VisibleTaskPage,
 };
 
-#[derive(FromQueryResult)]
+decoded_row! {
 struct ProjectHeadRow {
     deleted_at: Option<i64>,
     member_role: Option<String>,
@@ -32,6 +32,7 @@ struct ProjectHeadRow {
     sequence: i64,
     pruned_through: i64,
     epoch: Option<Uuid>,
+}
 }
 
 /// Returns whether the reader may see the tasks, and the filter can match any.
@@ -68,6 +69,33 @@ fn count(matching: Select<task::Entity>) -> SelectStatement {
     QueryTrait::query(&mut select).take()
 }
 
+/// Statement for what a list of a project needs besides its tasks.
+fn head_stmt(backend: DbBackend, project: ProjectId, reader: UserId, total: Expr, is_valid: Expr) -> Statement {
+    let mut head = project::Entity::find_by_id(project.0)
+        .join(JoinType::LeftJoin, membership(reader))
+        .select_only()
+        .column(project::Column::DeletedAt)
+        .column_as(member::Column::Role, "member_role")
+        .expr_as(total, "total")
+        .expr_as(is_valid, "assignee_is_valid")
+        .columns([
+            event_sequence::Column::Sequence,
+            event_sequence::Column::PrunedThrough,
+            event_sequence::Column::Epoch,
+        ]);
+    let feed = Expr::col((event_sequence::Entity, event_sequence::Column::Id)).eq(1);
+    QueryTrait::query(&mut head).inner_join(event_sequence::Entity, feed);
+    head.limit(1).build(backend)
+}
+
+/// The same without a total and an assignee, whose text is built once.
+fn plain_head_stmt(backend: DbBackend, project: ProjectId, reader: UserId) -> Statement {
+    static HEAD: Prepared = Prepared::new();
+    let build = || head_stmt(backend, project, reader, Expr::val(0_i64), Expr::val(true));
+    let values = [0_i64.into(), true.into(), reader.0.into(), 1.into(), project.0.into(), 1_u64.into()];
+    HEAD.bind(backend, build, values)
+}
+
 /// Window of a page, with an extra row that shows whether there is a next page.
 fn window(request: &CursorRequest) -> TaskWindow<'_> {
     TaskWindow { sort: request.sort, after: request.after.as_ref(), offset: 0, limit: u64::from(request.limit) + 1 }
@@ -82,7 +110,17 @@ fn cursor_page(mut rows: Vec<ListedRow>, request: &CursorRequest) -> Result<Curs
     Ok(CursorPage { items: rows.into_iter().map(|row| mapping::task(row.task)).collect::<Result<_, _>>()?, next })
 }
 
-impl<C: ConnectionTrait> SeaRepositories<C> {
+impl<C: DecodingConnection> SeaRepositories<C> {
+    /// Reads a window of the matching tasks, which sorts all of them.
+    pub(super) async fn read_window(
+        &self,
+        matching: Select<task::Entity>,
+        window: TaskWindow<'_>,
+    ) -> Result<Vec<ListedRow>, StoreError> {
+        let statement = task_filter::window_stmt(matching, window).build(self.0.get_database_backend());
+        Ok(self.0.query_decoded(statement).await?)
+    }
+
     fn matching_in_project(&self, project: ProjectId, filter: &TaskFilter) -> Select<task::Entity> {
         task::Entity::find()
             .filter(task::Column::ProjectId.eq(project.0))
@@ -100,21 +138,11 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         let is_valid = assignee_is_valid(filter, reader, |memberships| {
             memberships.and_where(Expr::col(("assignees", member::Column::ProjectId)).eq(project.0));
         });
-        let mut head = project::Entity::find_by_id(project.0)
-            .join(JoinType::LeftJoin, membership(reader))
-            .select_only()
-            .column(project::Column::DeletedAt)
-            .column_as(member::Column::Role, "member_role")
-            .expr_as(total, "total")
-            .expr_as(is_valid, "assignee_is_valid")
-            .columns([
-                event_sequence::Column::Sequence,
-                event_sequence::Column::PrunedThrough,
-                event_sequence::Column::Epoch,
-            ]);
-        let feed = Expr::col((event_sequence::Entity, event_sequence::Column::Id)).eq(1);
-        QueryTrait::query(&mut head).inner_join(event_sequence::Entity, feed);
-        let row = head.into_model::<ProjectHeadRow>().one(&self.0).await?;
+        self.read_head(head_stmt(self.0.get_database_backend(), project, reader, total, is_valid)).await
+    }
+
+    async fn read_head(&self, statement: Statement) -> Result<Option<ProjectTaskPage<u64>>, StoreError> {
+        let row = self.0.query_decoded_one::<ProjectHeadRow>(statement).await?;
         let Some(row) = row.filter(|row| row.deleted_at.is_none()) else { return Ok(None) };
         Ok(Some(ProjectTaskPage {
             role: mapping::optional_role(row.member_role.as_deref())?,
@@ -143,7 +171,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
 }
 
 #[async_trait]
-impl<C: ConnectionTrait + Send + Sync> TaskListRepository for SeaRepositories<C> {
+impl<C: DecodingConnection + Send + Sync> TaskListRepository for SeaRepositories<C> {
     async fn list_in_project(
         &self,
         project: ProjectId,
@@ -163,7 +191,7 @@ impl<C: ConnectionTrait + Send + Sync> TaskListRepository for SeaRepositories<C>
         let mut page = Page { items: Vec::new(), total: head.page };
         if has_page(&head) && page.total > paging.offset() {
             let window = TaskWindow { sort, after: None, offset: paging.offset(), limit: paging.limit.into() };
-            let rows = task_filter::window_stmt(matching, window).all(&self.0).await?;
+            let rows = self.read_window(matching, window).await?;
             page.items = rows.into_iter().map(|row| mapping::task(row.task)).collect::<Result<_, _>>()?;
         }
         Ok(Some(head.with_page(page)))
@@ -198,12 +226,21 @@ impl<C: ConnectionTrait + Send + Sync> TaskListRepository for SeaRepositories<C>
         filter: &TaskFilter,
         request: &CursorRequest,
     ) -> Result<Option<ProjectTaskPage<CursorPage>>, StoreError> {
-        let head = self.project_head(project, reader, filter, Expr::val(0_i64)).await?;
+        let backend = self.0.get_database_backend();
+        let is_plain = *filter == TaskFilter::default();
+        let head = if is_plain {
+            self.read_head(plain_head_stmt(backend, project, reader)).await?
+        } else {
+            self.project_head(project, reader, filter, Expr::val(0_i64)).await?
+        };
         let Some(head) = head else { return Ok(None) };
         let mut page = CursorPage::default();
-        if has_page(&head) {
+        if has_page(&head) && is_plain {
+            let statement = task_filter::plain_window_stmt(backend, project, window(request));
+            page = cursor_page(self.0.query_decoded(statement).await?, request)?;
+        } else if has_page(&head) {
             let matching = self.matching_in_project(project, filter);
-            page = cursor_page(task_filter::window_stmt(matching, window(request)).all(&self.0).await?, request)?;
+            page = cursor_page(self.read_window(matching, window(request)).await?, request)?;
         }
         Ok(Some(head.with_page(page)))
     }
@@ -223,5 +260,21 @@ impl<C: ConnectionTrait + Send + Sync> TaskListRepository for SeaRepositories<C>
             page = cursor_page(self.visible_window(reader, filter, window(request)).await?, request)?;
         }
         Ok(VisibleTaskPage { assignee_is_valid, page })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_without_filters_has_its_values_in_order() {
+        for backend in [DbBackend::Postgres, DbBackend::Sqlite] {
+            for _ in 0..2 {
+                let (project, reader) = (ProjectId::generate(), UserId::generate());
+                let built = head_stmt(backend, project, reader, Expr::val(0_i64), Expr::val(true));
+                assert_eq!(plain_head_stmt(backend, project, reader), built);
+            }
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! Rows of tasks, without the columns that only serve searches and sorting.
 
-use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
+use super::decode::decoded_row;
 use super::entities::task::{Column, Model};
 
-/// The columns of a task that are published.
+/// The columns of a task that are published, in the order of `TaskRow`.
 pub(super) const PUBLISHED: [Column; 16] = [
     Column::Id,
     Column::ProjectId,
@@ -25,7 +25,7 @@ pub(super) const PUBLISHED: [Column; 16] = [
     Column::UpdatedAt,
 ];
 
-/// The columns of a listed task, including the keys by which lists are sorted.
+/// The columns of a listed task, including the keys by which lists are sorted, in the order of `ListedRow`.
 pub(super) const LISTED: [Column; 18] = {
     let mut columns = [Column::TitleKey; 18];
     columns[1] = Column::DueKey;
@@ -37,8 +37,8 @@ pub(super) const LISTED: [Column; 18] = {
     columns
 };
 
+decoded_row! {
 /// The published columns.
-#[derive(FromQueryResult)]
 pub(super) struct TaskRow {
     pub(super) id: Uuid,
     pub(super) project_id: Uuid,
@@ -56,6 +56,7 @@ pub(super) struct TaskRow {
     pub(super) version: i64,
     pub(super) created_at: i64,
     pub(super) updated_at: i64,
+}
 }
 
 impl From<Model> for TaskRow {
@@ -81,11 +82,11 @@ impl From<Model> for TaskRow {
     }
 }
 
+decoded_row! {
 /// A row of a list.
-#[derive(FromQueryResult)]
 pub(super) struct ListedRow {
-    #[sea_orm(nested)]
-    pub(super) task: TaskRow,
     pub(super) title_key: String,
     pub(super) due_key: i64,
+    pub(super) task: TaskRow,
+}
 }

@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::NotSet;
 use sea_orm::sea_query::{Expr, ExprTrait, IntoTableRef as _, LockType};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, Statement, UpdateMany,
+    ColumnTrait, DbBackend, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Statement,
+    UpdateMany,
 };
 use uuid::Uuid;
 
+use super::decode::{DecodingConnection, decoded_row};
 use super::entities::{member, project, task};
 use super::mapping;
 use super::pagination::{first_portion, order};
@@ -23,9 +24,8 @@ use crate::contract::task::Task;
 use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::{Completion, Portion, StoreError, TaskRepository, TaskWithContext};
 
-#[derive(FromQueryResult)]
+decoded_row! {
 struct ContextRow {
-    #[sea_orm(nested)]
     task: TaskRow,
     member_role: Option<String>,
     project_owner_id: Uuid,
@@ -34,6 +34,7 @@ struct ContextRow {
     project_task_total: i64,
     project_task_done: i64,
     project_percentage: i64,
+}
 }
 
 impl ContextRow {
@@ -95,11 +96,10 @@ fn positions_after(project: ProjectId, after: &str, direction: Direction) -> Sel
 }
 
 #[async_trait]
-impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
+impl<C: DecodingConnection + Send + Sync> TaskRepository for SeaRepositories<C> {
     async fn find(&self, id: TaskId, reader: UserId) -> Result<Option<TaskWithContext>, StoreError> {
         let statement = find_stmt(self.0.get_database_backend(), id, reader);
-        let row = self.0.query_one_raw(statement).await?;
-        row.map(|row| ContextRow::from_query_result(&row, "")?.into_task()).transpose()
+        self.0.query_decoded_one(statement).await?.map(ContextRow::into_task).transpose()
     }
 
     async fn lock(&self, id: TaskId, writer: UserId) -> Result<Option<TaskWithContext>, StoreError> {
@@ -110,7 +110,8 @@ impl<C: ConnectionTrait + Send + Sync> TaskRepository for SeaRepositories<C> {
         let tables = [project::Entity.into_table_ref(), member::Entity.into_table_ref(), task::Entity.into_table_ref()];
         let mut query = by_id(id, writer, JoinType::InnerJoin);
         QueryTrait::query(&mut query).lock_with_tables(LockType::Update, tables);
-        if let Some(row) = query.into_model::<ContextRow>().one(&self.0).await? {
+        let statement = query.limit(1).build(self.0.get_database_backend());
+        if let Some(row) = self.0.query_decoded_one::<ContextRow>(statement).await? {
             return row.into_task().map(Some);
         }
         match self.find(id, writer).await? {

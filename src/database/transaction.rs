@@ -14,6 +14,7 @@ use sea_orm::{
 };
 use tracing::{Instrument as _, Span};
 
+use super::decode::{Decode, DecodingConnection, RowReader};
 use super::health::StorageHealth;
 use super::sqlite;
 use crate::telemetry::{self, ConnectionUse, PendingConnection};
@@ -188,6 +189,17 @@ impl ConnectionTrait for GuardedTransaction {
                 self.health.bounded(transaction.query_all_raw(statement).instrument(span)).await
             }
         })
+    }
+}
+
+impl DecodingConnection for GuardedTransaction {
+    async fn query_decoded<R: Decode>(&self, statement: Statement) -> Result<Vec<R>, DbErr> {
+        if let OpenTransaction::Sqlite(unit) = &self.transaction {
+            let (running, span) = (self.start()?, query_span(&statement));
+            return running.finish(span.in_scope(|| unit.query(&statement)));
+        }
+        let rows = self.query_all_raw(statement).await?;
+        rows.iter().map(|row| R::decode(&mut RowReader::postgres(row))).collect()
     }
 }
 

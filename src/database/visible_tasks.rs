@@ -1,11 +1,9 @@
 //! The tasks of all projects of a reader.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult as _, JoinType, QueryFilter, QuerySelect,
-    QueryTrait as _, Select,
-};
+use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, QueryTrait as _, Select};
 
+use super::decode::DecodingConnection;
 use super::entities::{member, project, task};
 use super::lateral::lateral_top_n;
 use super::pagination::order;
@@ -54,7 +52,7 @@ pub(super) fn visible_count(reader: UserId, filter: &TaskFilter) -> SelectStatem
     visible_projects(reader, filter).expr(total).take()
 }
 
-impl<C: ConnectionTrait> SeaRepositories<C> {
+impl<C: DecodingConnection> SeaRepositories<C> {
     /// Query for all visible tasks that match, unsorted.
     pub(super) fn matching_visible(&self, reader: UserId, filter: &TaskFilter) -> Select<task::Entity> {
         task::Entity::find()
@@ -75,12 +73,12 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         window: TaskWindow<'_>,
     ) -> Result<Vec<ListedRow>, StoreError> {
         if !prefers_ordered_scan(filter) || window.offset + window.limit > MAX_LATERAL_ROWS {
-            return Ok(task_filter::window_stmt(self.matching_visible(reader, filter), window).all(&self.0).await?);
+            return self.read_window(self.matching_visible(reader, filter), window).await;
         }
         let mut select = self.top_n(reader, filter, window);
         select.clear_selects().columns(LISTED.map(|column| (task::Entity, column)));
-        let rows = self.0.query_all(select.limit(window.limit).offset(window.offset)).await?;
-        Ok(rows.iter().map(|row| ListedRow::from_query_result(row, "")).collect::<Result<_, _>>()?)
+        let backend = self.0.get_database_backend();
+        Ok(self.0.query_decoded(backend.build(select.limit(window.limit).offset(window.offset))).await?)
     }
 
     /// Query that reads the first tasks of each project.

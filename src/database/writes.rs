@@ -47,7 +47,8 @@ impl WriteStatement {
             Self::Insert(insert) => cte.query(*insert),
             Self::Update(update) => cte.query(*update),
         };
-        cte.table_name(name).to_owned()
+        cte.table_name(name);
+        cte
     }
 }
 

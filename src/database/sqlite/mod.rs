@@ -12,6 +12,7 @@ mod writer;
 
 pub(super) use self::connection::{Access, connect, open};
 pub(super) use self::reader::{Reader, ReaderOptions};
+pub(super) use self::rows::FromRow;
 pub(super) use self::writer::{Unit, Writer, WriterOptions};
 
 /// Statements that a connection keeps prepared.

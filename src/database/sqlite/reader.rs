@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
-use sea_orm::{ConnAcquireErr, DbErr, QueryResult, RuntimeErr, Statement};
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, Statement};
 
+use super::PREPARED_STATEMENTS;
 use super::connection::{self, Access};
 use super::errors::connection_error;
-use super::{PREPARED_STATEMENTS, rows};
+use super::rows::{self, FromRow};
 use crate::database::error::{SQLITE_BUSY, SQLITE_INTERRUPT, sqlite_code};
 use crate::database::health::StorageHealth;
 
@@ -91,7 +92,7 @@ impl Reader {
     }
 
     /// Runs a statement in the calling thread if it is short; `None` if it is not.
-    pub(in crate::database) fn query_inline(&self, statement: &Statement) -> Option<Result<Vec<QueryResult>, DbErr>> {
+    pub(in crate::database) fn query_inline<R: FromRow>(&self, statement: &Statement) -> Option<Result<Vec<R>, DbErr>> {
         self.begin();
         let result = self.run(statement, MAX_INLINE_STEPS, Duration::ZERO);
         let is_too_long = |error| matches!(sqlite_code(error), Some(SQLITE_BUSY | SQLITE_INTERRUPT));
@@ -99,11 +100,11 @@ impl Reader {
     }
 
     /// Runs a statement until it ends or is interrupted. Blocks the thread.
-    pub(in crate::database) fn query(&self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
+    pub(in crate::database) fn query<R: FromRow>(&self, statement: &Statement) -> Result<Vec<R>, DbErr> {
         self.run(statement, i32::MAX, self.options.busy_timeout)
     }
 
-    fn run(&self, statement: &Statement, steps: i32, busy_timeout: Duration) -> Result<Vec<QueryResult>, DbErr> {
+    fn run<R: FromRow>(&self, statement: &Statement, steps: i32, busy_timeout: Duration) -> Result<Vec<R>, DbErr> {
         let mut state = self.lock();
         if let State::Unopened = *state {
             *state = State::Open(self.open(busy_timeout)?);

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use rusqlite::types::{ToSqlOutput, Value as OwnedValue, ValueRef};
 use rusqlite::{CachedStatement, Column, Connection, Row};
 use sea_orm::sea_query::Value;
-use sea_orm::{DbErr, ProxyExecResult, ProxyRow, Statement};
+use sea_orm::{DbErr, ProxyExecResult, ProxyRow, QueryResult, Statement};
 use uuid::Uuid;
 
 use super::errors::query_error;
+use crate::database::decode::{Decode, RowReader};
 
 /// Type of a column, which decides how a stored number or blob is read.
 ///
@@ -37,7 +38,7 @@ impl Kind {
 }
 
 /// Columns of a result.
-struct Columns(Vec<(String, Kind)>);
+pub(in crate::database) struct Columns(Vec<(String, Kind)>);
 
 /// Columns up to which a row can also be read by position.
 const MAX_TUPLE: usize = 6;
@@ -84,14 +85,58 @@ fn value(value: ValueRef<'_>, kind: Kind) -> Value {
     }
 }
 
+/// A type that rows are read into.
+pub(in crate::database) trait FromRow: Sized + Send + 'static {
+    /// Needed of the columns, once per statement.
+    type Columns;
+
+    fn columns(statement: &CachedStatement<'_>) -> Self::Columns;
+
+    fn from_row(columns: &Self::Columns, row: &Row<'_>) -> Result<Self, DbErr>;
+}
+
+impl FromRow for ProxyRow {
+    type Columns = Columns;
+
+    fn columns(statement: &CachedStatement<'_>) -> Columns {
+        Columns::of(statement)
+    }
+
+    fn from_row(columns: &Columns, row: &Row<'_>) -> Result<Self, DbErr> {
+        columns.read(row)
+    }
+}
+
+impl FromRow for QueryResult {
+    type Columns = Columns;
+
+    fn columns(statement: &CachedStatement<'_>) -> Columns {
+        Columns::of(statement)
+    }
+
+    fn from_row(columns: &Columns, row: &Row<'_>) -> Result<Self, DbErr> {
+        columns.read(row).map(Into::into)
+    }
+}
+
+impl<T: Decode> FromRow for T {
+    type Columns = ();
+
+    fn columns(_: &CachedStatement<'_>) {}
+
+    fn from_row((): &(), row: &Row<'_>) -> Result<Self, DbErr> {
+        T::decode(&mut RowReader::sqlite(row))
+    }
+}
+
 /// Runs a statement and reads its rows.
-pub(super) fn query<R: From<ProxyRow>>(connection: &Connection, statement: &Statement) -> Result<Vec<R>, DbErr> {
+pub(super) fn query<R: FromRow>(connection: &Connection, statement: &Statement) -> Result<Vec<R>, DbErr> {
     let mut prepared = prepare(connection, statement)?;
-    let columns = Columns::of(&prepared);
+    let columns = R::columns(&prepared);
     let mut rows = prepared.raw_query();
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(query_error)? {
-        found.push(columns.read(row)?.into());
+        found.push(R::from_row(&columns, row)?);
     }
     Ok(found)
 }

@@ -10,14 +10,15 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, MAIN_DB};
-use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
+use sea_orm::{ConnAcquireErr, DbErr, ExecResult, RuntimeErr, Statement};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::PREPARED_STATEMENTS;
 use super::connection::{self, Access};
 use super::errors::{connection_error, driver_error, query_error};
-use super::{PREPARED_STATEMENTS, rows};
+use super::rows::{self, FromRow};
 use crate::database::error::{ErrorClass, SQLITE_BUSY, sqlite_code};
 use crate::database::health::StorageHealth;
 
@@ -241,7 +242,7 @@ impl State {
 
 impl Unit {
     /// Runs a statement that returns rows.
-    pub(in crate::database) fn query(&self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
+    pub(in crate::database) fn query<R: FromRow>(&self, statement: &Statement) -> Result<Vec<R>, DbErr> {
         self.with(|connection| rows::query(connection, statement))
     }
 

@@ -1,5 +1,6 @@
 //! Tests of the guarantees of transactions on SQLite.
 
+use sea_orm::ConnectionTrait as _;
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 use tempfile::TempDir;
 
